@@ -1,0 +1,34 @@
+PYTHON ?= python
+PACKAGES := ir passes targets tools
+
+.PHONY: help ns dev lint types test check wheel
+
+help:              ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
+
+ns:                ## what the type checkers read: a link to each folder under one name
+	@mkdir -p build/ns/irquant
+	@for p in $(PACKAGES); do ln -sfn ../../../$$p build/ns/irquant/$$p; done
+
+dev: ns            ## an editable install with everything that the checks need
+	$(PYTHON) -m pip install --quiet -e '.[dev]'
+
+lint:              ## ruff, both halves
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types: ns          ## mypy --strict and pyright strict
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pyright
+
+test:              ## the suite against the tree
+	$(PYTHON) -m pytest
+
+check: lint types test
+
+wheel:             ## the suite against the built wheel, away from the source
+	rm -rf build/lib build/wheel
+	$(PYTHON) -m build --outdir build/wheel .
+	$(PYTHON) -m pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
+	mkdir build/wheel/run && cp -r tests pyproject.toml build/wheel/run/
+	cd build/wheel/run && PYTHONPATH=../site $(PYTHON) -m pytest -p no:cacheprovider

@@ -1,0 +1,28 @@
+"""OpenVINO IR in memory and on disk. Knows nothing of quantization."""
+
+from .element_types import ElementType, element_type, element_type_of_dtype
+from .errors import IRError, UserError
+from .graph import DYNAMIC, Array, Graph, InPort, Node, OutPort
+from .reader import read_model
+from .text import from_text, to_text
+from .verify import verify
+from .writer import write_model
+
+__all__ = [
+    "DYNAMIC",
+    "Array",
+    "ElementType",
+    "Graph",
+    "IRError",
+    "InPort",
+    "Node",
+    "OutPort",
+    "UserError",
+    "element_type",
+    "element_type_of_dtype",
+    "from_text",
+    "read_model",
+    "to_text",
+    "verify",
+    "write_model",
+]

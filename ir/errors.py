@@ -1,0 +1,9 @@
+"""The errors that a user can act on: each names the thing, what was found, what was expected and what to do."""
+
+
+class UserError(Exception):
+    """Something that the user gave is wrong. The command line prints it as one line and exits with 2."""
+
+
+class IRError(UserError):
+    """The model file or the graph is wrong: it cannot be read, written, or is not a valid OpenVINO IR."""

@@ -1,0 +1,520 @@
+"""The model in memory: a networkx graph of layers, seen and edited only through handles.
+
+`Graph` stores one networkx MultiDiGraph. A graph node is a layer id; an edge is keyed by the index of the input port
+that it feeds, so an input has one driver by construction. Each layer keeps the XML element that it was read from and
+edits go into that element: whatever nobody understood (rt_info, unknown attributes and children) stays as it was.
+
+`Node`, `InPort` and `OutPort` are small values (a graph and numbers), compared by value, with nothing to keep in step.
+Iteration is topological with ties in file order: same input, same output, same bytes.
+"""
+
+import copy
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import networkx as nx
+import numpy as np
+
+from .element_types import ElementType, element_type, element_type_of_dtype, element_type_of_precision
+from .errors import IRError
+from .weights import EMPTY, Weights
+from .xml import XmlStyle
+
+BODY_TAGS = ("body", "then_body", "else_body")
+DYNAMIC = -1
+NEW = 1 << 62  # the rank of an edge that no file had: behind all others
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Position = tuple[float, float]
+
+
+@dataclass(slots=True)
+class _Port:
+    """A decoded `port` element. `shape` has -1 for dynamic dimensions; no dimensions: scalar or dynamic rank."""
+
+    id: int
+    element: ET.Element
+    shape: tuple[int, ...]
+
+
+@dataclass(slots=True, eq=False)
+class _Layer:
+    """What a graph node carries."""
+
+    element: ET.Element
+    inputs: list[_Port]
+    outputs: list[_Port]
+    position: Position
+    data: ET.Element | None = None
+    array: Array | None = None  # the value of a constant that no file holds yet
+    bodies: dict[str, "Graph"] = field(default_factory=dict[str, "Graph"])
+
+
+def decode_layer(element: ET.Element, position: Position) -> _Layer:
+    """Reads ports out of a `layer` element; bodies are the reader's business."""
+    inputs: list[_Port] = []
+    outputs: list[_Port] = []
+    data = None
+    for child in element:
+        if child.tag == "input":
+            inputs = [_decode_port(port) for port in child if port.tag == "port"]
+        elif child.tag == "output":
+            outputs = [_decode_port(port) for port in child if port.tag == "port"]
+        elif child.tag == "data":
+            data = child
+    return _Layer(element, inputs, outputs, position, data)
+
+
+def _decode_port(element: ET.Element) -> _Port:
+    try:
+        shape = tuple([int(dim.text or "") for dim in element if dim.tag == "dim"])
+        return _Port(int(element.attrib["id"]), element, shape)
+    except (KeyError, ValueError):
+        message = f"port {dict(element.attrib)} needs a decimal 'id' and decimal 'dim' elements"
+        raise IRError(message) from None
+
+
+@dataclass(frozen=True, slots=True)
+class InPort:
+    """Where a tensor enters a node."""
+
+    node: "Node"
+    index: int
+
+    @property
+    def source(self) -> "OutPort":
+        """The output port that drives this input."""
+        graph = self.node.graph
+        for source, edges in graph._nx.pred[self.node.id].items():
+            if self.index in edges:
+                return OutPort(Node(graph, source), edges[self.index]["from_port"])
+        message = f"input {self.index} of {self.node} has no source"
+        raise IRError(message)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether an edge ends here; always so in a graph that verifies."""
+        return any(self.index in edges for edges in self.node.graph._nx.pred[self.node.id].values())
+
+    def connect(self, source: "OutPort") -> None:
+        """Feeds this input from `source` instead of what fed it before."""
+        graph = self.node.graph
+        old = self.source.node.id
+        place = graph._nx.edges[old, self.node.id, self.index]["place"]
+        graph._nx.remove_edge(old, self.node.id, self.index)
+        graph.link(source, self, place)
+
+
+@dataclass(frozen=True, slots=True)
+class OutPort:
+    """Where a tensor leaves a node."""
+
+    node: "Node"
+    index: int
+
+    @property
+    def _port(self) -> _Port:
+        return self.node._layer.outputs[self.index]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Dimensions, -1 where dynamic; empty for a scalar (or, for dynamic models, an unknown rank)."""
+        return self._port.shape
+
+    @property
+    def element_type(self) -> ElementType:
+        """The type of the tensor's elements."""
+        return element_type_of_precision(self._port.element.get("precision", ""))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Tensor names, in file order."""
+        return split_names(self._port.element.get("names", ""))
+
+    @property
+    def consumers(self) -> list[InPort]:
+        """The input ports that this output feeds, in file order of their nodes."""
+        graph = self.node.graph
+        found = [
+            InPort(Node(graph, to), index)
+            for to, edges in graph._nx.succ[self.node.id].items()
+            for index, edge in edges.items()
+            if edge["from_port"] == self.index
+        ]
+        return sorted(found, key=lambda port: (port.node._layer.position, port.index))
+
+    def redirect(self, to: "OutPort", only: Iterable[InPort] | None = None) -> None:
+        """Makes `to` feed this port's consumers (or `only` some of them) instead.
+
+        A model output keeps its names: if a Result moves, the tensor names move with it, and in v10, where the
+        producer's friendly name counts, the two nodes swap theirs (the old one becomes `name/original`).
+        """
+        moved = [port for port in (self.consumers if only is None else only) if port.node != to.node]
+        for port in moved:
+            port.connect(to)
+        if any(port.node.type == "Result" for port in moved):
+            _move_names(self, to)
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    r"""The names in a comma-separated `names` attribute, in which a comma inside a name is written `\,`."""
+    return tuple(name.replace("\0", ",") for name in text.replace("\\,", "\0").split(",") if name)
+
+
+def _move_names(old: OutPort, new: OutPort) -> None:
+    graph = old.node.graph
+    names = old._port.element.attrib.pop("names", None)
+    if names is not None:
+        new._port.element.set("names", names)
+    if graph.version == 10:
+        name = old.node.name
+        graph.rename(old.node, graph.unique_name(f"{name}/original"))
+        graph.rename(new.node, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An operation of a graph."""
+
+    graph: "Graph"
+    id: int
+
+    def __repr__(self) -> str:
+        return f"{self.type} '{self.name}' (id {self.id})"
+
+    @property
+    def _layer(self) -> _Layer:
+        try:
+            return cast(_Layer, self.graph._nx.nodes[self.id]["layer"])
+        except KeyError:
+            message = f"node {self.id} is no longer in the graph"
+            raise IRError(message) from None
+
+    @property
+    def type(self) -> str:
+        """The op type as the .xml spells it, e.g. "Const", "ReLU"."""
+        return self._layer.element.attrib["type"]
+
+    @property
+    def name(self) -> str:
+        """The friendly name; not necessarily unique in files that others wrote."""
+        return self._layer.element.get("name", "")
+
+    @property
+    def opset(self) -> str:
+        """The `version` attribute, e.g. "opset1"."""
+        return self._layer.element.attrib["version"]
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The op's attributes as the file spells them. Changing the dict changes the node."""
+        data = self._layer.data
+        return {} if data is None else data.attrib
+
+    @property
+    def inputs(self) -> list[InPort]:
+        """All input ports, by argument index."""
+        return [InPort(self, index) for index in range(len(self._layer.inputs))]
+
+    @property
+    def outputs(self) -> list[OutPort]:
+        """All output ports."""
+        return [OutPort(self, index) for index in range(len(self._layer.outputs))]
+
+    def input(self, index: int = 0) -> InPort:
+        """The input port of argument `index`."""
+        if not 0 <= index < len(self._layer.inputs):
+            message = f"{self} has {len(self._layer.inputs)} inputs: no input {index}"
+            raise IRError(message)
+        return InPort(self, index)
+
+    def output(self, index: int = 0) -> OutPort:
+        """The output port `index`."""
+        if not 0 <= index < len(self._layer.outputs):
+            message = f"{self} has {len(self._layer.outputs)} outputs: no output {index}"
+            raise IRError(message)
+        return OutPort(self, index)
+
+    def source(self, index: int = 0) -> OutPort:
+        """What drives input `index`."""
+        return self.input(index).source
+
+    @property
+    def port_ids(self) -> list[int]:
+        """The ids that edges in the file use for the ports of this node, inputs first."""
+        return [port.id for port in (*self._layer.inputs, *self._layer.outputs)]
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the value of this Const lies in the weights file; a new one's lies in memory."""
+        return self._layer.array is None
+
+    @property
+    def bodies(self) -> dict[str, "Graph"]:
+        """The graphs inside a TensorIterator, Loop ("body") or If ("then_body", "else_body")."""
+        return self._layer.bodies
+
+    @property
+    def array(self) -> Array:
+        """The value of a Const: a read-only view of the weights file, or the array it was made from.
+
+        Raises:
+            IRError: not a Const, or its element type has no numpy form.
+        """
+        if self.type != "Const":
+            message = f"{self} is not a Const: it has no value"
+            raise IRError(message)
+        if self._layer.array is not None:
+            return self._layer.array
+        kind = element_type(self.attributes["element_type"])
+        if kind.dtype is None:
+            message = f"constant {self}: element type {kind.name} has no numpy form"
+            raise IRError(message)
+        offset, shape = int(self.attributes["offset"]), self.output().shape
+        size = int(np.prod(shape, dtype=np.int64)) * kind.dtype.itemsize
+        return self.graph.weights.view(offset, size).view(kind.dtype).reshape(shape)
+
+    def replace_with(self, other: OutPort) -> None:
+        """Feeds this node's consumers from `other` and removes the node, with the sources nobody else uses."""
+        self.output().redirect(other)
+        self.graph.prune(self)
+
+
+_EMPTY_NET = '<net name="" version="11">\n\t<layers>\n\t</layers>\n\t<edges>\n\t</edges>\n</net>'
+
+
+class Graph:
+    """A model, or the body of a control-flow node.
+
+    Attributes:
+        root: The `net` or body element, with everything that is not layers and edges.
+        style: How the file that the graph was read from is spelt.
+        weights: The bytes behind constants that were read from a file.
+        version: 10 or 11; bodies have their model's.
+        levels: How deep the `layers` element lies, for the white space of new elements.
+    """
+
+    def __init__(
+        self, root: ET.Element | None = None, *, version: int = 11, weights: Weights = EMPTY, levels: int = 1
+    ) -> None:
+        self.root = ET.fromstring(_EMPTY_NET) if root is None else root
+        self.style = XmlStyle()
+        self.version = version
+        self.weights = weights
+        self.levels = levels
+        self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
+        self._names: set[str] = set()
+        self._next_id = 0
+        self._serial = 0
+
+    # ------------------------------------------------------------------------------------------------- looking
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+        return self.root.get("name", "")
+
+    def nodes(self, *types: str) -> Iterator[Node]:
+        """All nodes (of the given types) in topological order, ties in file order; removed ones are skipped."""
+        order = nx.lexicographical_topological_sort(self._nx, key=self._position)
+        for id_ in list(order):
+            if id_ in self._nx:
+                node = Node(self, id_)
+                if not types or node.type in types:
+                    yield node
+
+    def _position(self, id_: int) -> Position:
+        return cast(_Layer, self._nx.nodes[id_]["layer"]).position
+
+    def has(self, id_: int) -> bool:
+        """Whether a node has that id."""
+        return id_ in self._nx
+
+    def __len__(self) -> int:
+        return len(self._nx)
+
+    def in_file_order(self, *types: str) -> list[Node]:
+        """All nodes (of the given types) as the file lists them: the order of inputs and outputs of the model."""
+        found = [Node(self, id_) for id_ in sorted(self._nx, key=self._position)]
+        return [node for node in found if not types or node.type in types]
+
+    def node(self, name: str) -> Node:
+        """The node with that friendly name; the first in file order where several share it."""
+        for node in self.in_file_order():
+            if node.name == name:
+                return node
+        message = f"no node is named '{name}'"
+        raise IRError(message)
+
+    def walk(self) -> Iterator["Graph"]:
+        """This graph and all bodies inside it, outermost first."""
+        graphs = [self]
+        while graphs:
+            graph = graphs.pop(0)
+            yield graph
+            graphs.extend(body for node in graph.in_file_order() for body in node.bodies.values())
+
+    # ------------------------------------------------------------------------------------------------- editing
+
+    def unique_name(self, name: str) -> str:
+        """`name`, or the first of `name_1`, `name_2`, ... that no node has."""
+        candidate, number = name, 0
+        while candidate in self._names:
+            number += 1
+            candidate = f"{name}_{number}"
+        return candidate
+
+    def rename(self, node: Node, name: str) -> None:
+        """Gives a node another friendly name."""
+        node._layer.element.set("name", name)
+        self._names.add(name)
+
+    def add(
+        self,
+        type_: str,
+        name: str,
+        sources: Sequence[OutPort],
+        outputs: Sequence[tuple[ElementType, Sequence[int]]],
+        *,
+        attributes: Mapping[str, str] | None = None,
+        opset: str = "opset1",
+        near: Node | None = None,
+    ) -> Node:
+        """Adds a node behind its `sources`, written in the file just before `near` (default: at the end).
+
+        Args:
+            type_: The op type.
+            name: The wished friendly name; a number is appended if it is taken.
+            sources: What drives each input.
+            outputs: Element type and shape of each output.
+            attributes: The op's attributes, spelt as in the file.
+            opset: The op's `version`.
+            near: The node that the new one serves.
+        """
+        element = self._new_element(type_, self.unique_name(name), sources, outputs, attributes or {}, opset)
+        self._serial += 1
+        position = (near._layer.position[0] if near else np.inf, float(self._serial - (1 << 53)) if near else self._serial)
+        node = self.insert_layer(decode_layer(element, position))
+        for index, source in enumerate(sources):
+            self.link(source, InPort(node, index))
+        return node
+
+    def add_constant(self, name: str, value: Array, *, near: Node) -> Node:
+        """Adds a Const; its bytes go to the end of the .bin when the graph is written."""
+        kind = element_type_of_dtype(value.dtype)
+        data = {"element_type": kind.name, "shape": ", ".join(map(str, value.shape)), "offset": "0", "size": str(value.nbytes)}
+        node = self.add("Const", name, [], [(kind, value.shape)], attributes=data, near=near)
+        node._layer.array = value
+        return node
+
+    def remove(self, node: Node) -> None:
+        """Removes a node that nothing consumes.
+
+        Raises:
+            IRError: somebody does; the message says who.
+        """
+        if consumers := [port for output in node.outputs for port in output.consumers]:
+            message = f"cannot remove {node}: it feeds {', '.join(str(port.node) for port in consumers)}"
+            raise IRError(message)
+        self._nx.remove_node(node.id)
+
+    def prune(self, node: Node) -> None:
+        """Removes a node and, upwards, whatever then feeds nobody. Parameters and Results stay."""
+        doomed = [node]
+        while doomed:
+            node = doomed.pop()
+            if node.id not in self._nx or any(output.consumers for output in node.outputs):
+                continue
+            if node.type in ("Parameter", "Result", "Assign", "ReadValue"):
+                continue
+            sources = [port.source.node for port in node.inputs]
+            self.remove(node)
+            doomed.extend(sources)
+
+    def copy(self) -> "Graph":
+        """An independent graph over the same weights."""
+        twin = Graph(copy.deepcopy(self.root), version=self.version, weights=self.weights, levels=self.levels)
+        twin.style = self.style
+        twin._next_id, twin._serial, twin._names = self._next_id, self._serial, set(self._names)
+        for id_ in self._nx:
+            layer = cast(_Layer, self._nx.nodes[id_]["layer"])
+            clone = decode_layer(copy.deepcopy(layer.element), layer.position)
+            clone.array = layer.array
+            for tag, body in layer.bodies.items():
+                clone.bodies[tag] = _copy_body(body, clone.element, tag)
+            twin._nx.add_node(id_, layer=clone)
+        for source, to, key, edge in self._nx.edges(keys=True, data=True):
+            twin._nx.add_edge(source, to, key, **edge)
+        return twin
+
+    # ------------------------------------------------------------------------ for the reader and the text
+
+    def insert_layer(self, layer: _Layer) -> Node:
+        """Takes in a decoded layer under the id that its element has.
+
+        Raises:
+            IRError: the id is taken.
+        """
+        id_ = int(layer.element.attrib["id"])
+        if id_ in self._nx:
+            message = f"two layers have id {id_}: '{Node(self, id_).name}' and '{layer.element.get('name')}'"
+            raise IRError(message)
+        self._nx.add_node(id_, layer=layer)
+        self._names.add(layer.element.get("name", ""))
+        self._next_id = max(self._next_id, id_ + 1)
+        return Node(self, id_)
+
+    def link(self, source: OutPort, to: InPort, place: int = NEW) -> None:
+        """Draws an edge to an input that has none yet. `place` is its rank among the file's edges."""
+        if source.node.graph is not self or to.node.graph is not self:
+            message = f"{source.node} and {to.node} are not in the same graph"
+            raise IRError(message)
+        self._nx.add_edge(source.node.id, to.node.id, to.index, from_port=source.index, place=place)
+
+    def edges(self) -> list[tuple[OutPort, InPort]]:
+        """All edges: those that the file had in its order, then new ones in the order of their consumers."""
+        found = sorted(
+            self._nx.edges(keys=True, data=True), key=lambda edge: (edge[3]["place"], self._position(edge[1]), edge[2])
+        )
+        return [(OutPort(Node(self, edge[0]), edge[3]["from_port"]), InPort(Node(self, edge[1]), edge[2])) for edge in found]
+
+    def cycle(self) -> list[Node]:
+        """The nodes of a cycle, empty if there is none."""
+        if nx.is_directed_acyclic_graph(self._nx):
+            return []
+        return [Node(self, edge[0]) for edge in nx.find_cycle(self._nx)]
+
+    def _new_element(
+        self,
+        type_: str,
+        name: str,
+        sources: Sequence[OutPort],
+        outputs: Sequence[tuple[ElementType, Sequence[int]]],
+        attributes: Mapping[str, str],
+        opset: str,
+    ) -> ET.Element:
+        element = ET.Element("layer", id=str(self._next_id), name=name, type=type_, version=opset)
+        if attributes:
+            ET.SubElement(element, "data", dict(attributes))
+        ports = [(source.element_type, source.shape) for source in sources]
+        for tag, first, some in (("input", 0, ports), ("output", len(ports), outputs)):
+            if some:
+                group = ET.SubElement(element, tag)
+            for number, (kind, shape) in enumerate(some, first):
+                port = ET.SubElement(group, "port", id=str(number), precision=kind.precision)
+                for size in shape:
+                    ET.SubElement(port, "dim").text = str(size)
+        ET.indent(element, "\t", self.levels + 1)
+        return element
+
+
+def _copy_body(body: Graph, element: ET.Element, tag: str) -> Graph:
+    twin = body.copy()
+    root = element.find(tag)
+    assert root is not None, "a body graph without its element"
+    index = list(element).index(root)
+    twin.root.tail = root.tail
+    element[index] = twin.root
+    return twin

@@ -1,0 +1,74 @@
+"""What must be known of an op type: where its weights are, which axes they have, how its attributes read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .graph import Node
+
+
+@dataclass(frozen=True)
+class WeightAxes:
+    """The axes of a weights tensor, by role. Negative numbers count from the end.
+
+    Attributes:
+        outputs: The axes that together number the output channels (a group axis counts).
+        inputs: The axis of the input channels within a group.
+        group: The axis of the groups, or None.
+        spatial: The first of the kernel's spatial axes, which are last, or None.
+    """
+
+    outputs: tuple[int, ...]
+    inputs: int
+    group: int | None = None
+    spatial: int | None = None
+
+
+# Operand shapes from the OpenVINO operation specifications: Convolution-1, GroupConvolution-1,
+# ConvolutionBackpropData-1, GroupConvolutionBackpropData-1.
+_CONVOLUTIONS: Mapping[str, WeightAxes] = {
+    "Convolution": WeightAxes(outputs=(0,), inputs=1, spatial=2),  # [O, I, k...]
+    "GroupConvolution": WeightAxes(outputs=(0, 1), inputs=2, group=0, spatial=3),  # [G, O, I, k...]
+    "ConvolutionBackpropData": WeightAxes(outputs=(1,), inputs=0, spatial=2),  # [I, O, k...]
+    "GroupConvolutionBackpropData": WeightAxes(outputs=(0, 2), inputs=1, group=0, spatial=3),  # [G, I, O, k...]
+}
+
+DATA_PORT = 0
+WEIGHTS_PORT = 1
+
+#: The layers that do the arithmetic: what "int8 share" counts.
+WEIGHTED_TYPES = (*_CONVOLUTIONS, "MatMul")
+TRANSPOSED_CONVOLUTIONS = ("ConvolutionBackpropData", "GroupConvolutionBackpropData")
+
+
+def weight_axes(node: Node) -> WeightAxes:
+    """The axes of the weights of a convolution, or of a MatMul whose second operand is the weights."""
+    if node.type == "MatMul":
+        return WeightAxes(outputs=(-2,), inputs=-1) if flag(node, "transpose_b") else WeightAxes(outputs=(-1,), inputs=-2)
+    return _CONVOLUTIONS[node.type]
+
+
+def is_depthwise(node: Node) -> bool:
+    """Whether a GroupConvolution has one input channel a group, so that a per-channel scale can be taken out of it."""
+    return node.type == "GroupConvolution" and node.source(WEIGHTS_PORT).shape[2:3] == (1,)
+
+
+def data_channel_axis(node: Node) -> int:
+    """The axis of the data input over which a weighted node sums: channels of a convolution, columns of a MatMul."""
+    if node.type == "MatMul":
+        return -2 if flag(node, "transpose_a") else -1
+    return 1
+
+
+def output_channel_axis(node: Node) -> int:
+    """The axis of a weighted node's output along which its bias lies."""
+    return -1 if node.type == "MatMul" else 1
+
+
+def flag(node: Node, name: str, *, default: bool = False) -> bool:
+    """A boolean attribute; the format spells it true/false, True/False or 1/0."""
+    return node.attributes.get(name, str(default)).lower() in ("true", "1")
+
+
+def integers(node: Node, name: str) -> tuple[int, ...]:
+    """An attribute that is a list of integers; empty if the node does not have it."""
+    return tuple(int(part) for part in node.attributes.get(name, "").split(",") if part.strip())

@@ -1,0 +1,234 @@
+"""From a graph to .xml and .bin. What no pass touched is written as it was read.
+
+The .bin is the old file followed by the constants that are new (equal ones share their bytes); `compact=True` leaves
+out old bytes that no constant uses any more. Old bytes are copied inside the kernel where the system can do that.
+"""
+
+import bisect
+import os
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import IRError
+from .graph import Array, Graph, InPort, Node, OutPort
+from .verify import verify
+from .weights import Weights
+from .xml import write_xml
+
+
+@dataclass(frozen=True)
+class BinLayout:
+    """Where each constant's bytes go, and what to write in which order.
+
+    Attributes:
+        kept: Ranges (begin, end) of the old weights, in file order.
+        new: The new constants' bytes, behind the kept ranges.
+        places: Offset and size of each constant.
+    """
+
+    kept: tuple[tuple[int, int], ...]
+    new: tuple[Array, ...]
+    places: Mapping[Node, tuple[int, int]]
+
+
+def write_model(graph: Graph, path: Path | str, *, compact: bool = False) -> None:
+    """Writes `path` (.xml) and the weights next to it (.bin); both appear whole or not at all.
+
+    Args:
+        graph: A graph that verifies.
+        path: Where the .xml goes.
+        compact: Leave out bytes of the old weights that no constant uses.
+
+    Raises:
+        IRError: the path is the model that the graph reads its weights from, is a symlink, or cannot be written.
+    """
+    path = Path(path)
+    check_output(path, graph)
+    layout = lay_out(graph, compact=compact)
+    text = to_xml(graph, layout)
+    try:
+        _write_pair(path, lambda file: _write_bin(file, graph.weights, layout), text.encode())
+    except OSError as error:
+        message = f"{path}: cannot be written: {error.strerror}"
+        raise IRError(message) from None
+
+
+def check_output(path: Path, graph: Graph) -> None:
+    """Refuses an output path that could damage what the graph was read from, or that is not a place for an IR."""
+    if path.suffix != ".xml":
+        message = f"{path}: the output must end in .xml"
+        raise IRError(message)
+    if not path.parent.is_dir():
+        message = f"{path}: there is no folder {path.parent}"
+        raise IRError(message)
+    source = graph.weights.path
+    for target in (path, path.with_suffix(".bin")):
+        if target.is_symlink():
+            message = f"{target}: is a symbolic link; give the real path of a file to write"
+            raise IRError(message)
+        if target.is_dir():
+            message = f"{target}: is a folder; give the path of a file to write"
+            raise IRError(message)
+        if source and any(_same_file(target, each) for each in (source, source.with_suffix(".xml"))):
+            message = f"{target}: is the model that is being read; give another output path"
+            raise IRError(message)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def lay_out(graph: Graph, *, compact: bool) -> BinLayout:
+    """Decides where every constant of the graph and of its bodies goes in the .bin."""
+    constants = [node for each in graph.walk() for node in each.in_file_order("Const")]
+    old = {node: (int(node.attributes["offset"]), int(node.attributes["size"])) for node in constants if node.is_stored}
+    kept = _merge(old.values()) if compact else ((0, graph.weights.size),)
+    new: dict[bytes, tuple[int, Array]] = {}
+    places: dict[Node, tuple[int, int]] = {}
+    end = sum(stop - start for start, stop in kept)
+    for node in constants:
+        if node in old:
+            continue
+        blob = node.array.tobytes()
+        if blob not in new:
+            new[blob] = (end, node.array)
+            end += len(blob)
+        places[node] = (new[blob][0], len(blob))
+    moved = _offsets(kept)
+    places |= {node: (moved(offset), size) for node, (offset, size) in old.items()}
+    return BinLayout(kept, tuple(array for _, array in new.values()), places)
+
+
+def _merge(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    merged: list[tuple[int, int]] = []
+    for start, size in sorted(ranges):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], start + size))
+        else:
+            merged.append((start, start + size))
+    return tuple(merged)
+
+
+def _offsets(kept: tuple[tuple[int, int], ...]) -> Callable[[int], int]:
+    """The function from old to new offsets."""
+    starts = [start for start, _ in kept]
+    new_starts = [0]
+    for start, stop in kept:
+        new_starts.append(new_starts[-1] + stop - start)
+
+    def new_offset(offset: int) -> int:
+        index = bisect.bisect_right(starts, offset) - 1
+        return new_starts[index] + offset - starts[index]
+
+    return new_offset
+
+
+def to_xml(graph: Graph, layout: BinLayout) -> str:
+    """The text of the .xml file, with every constant at its place in `layout`."""
+    verify(graph)
+    replaced: dict[ET.Element, Mapping[str, str]] = {}
+    for each in graph.walk():
+        for node in each.nodes("FakeQuantize"):
+            _check_complete(node)
+        _arrange(each)
+    for node, (offset, size) in layout.places.items():
+        data = node._layer.data
+        assert data is not None, "every Const has its data element"
+        replaced[data] = {**data.attrib, "offset": str(offset), "size": str(size)}
+    return write_xml(graph.root, graph.style, replaced)
+
+
+def _check_complete(node: Node) -> None:
+    if len(node.inputs) != 5:
+        message = f"{node} has no ranges yet: 'set-ranges' must run before the model can be written"
+        raise IRError(message)
+
+
+def _arrange(graph: Graph) -> None:
+    """Puts the graph's layers and edges into its XML element. Changes nothing where nothing was edited."""
+    layers, edges = graph.root.find("layers"), graph.root.find("edges")
+    assert layers is not None, "checked when the graph was read"
+    assert edges is not None, "checked when the graph was read"
+    _replace_children(layers, [node._layer.element for node in graph.in_file_order()], "layer")
+    old = list(edges.iterfind("edge"))
+    known = {tuple(edge.attrib.values()): edge for edge in old}
+    wanted = [_edge_attributes(source, to) for source, to in graph.edges()]
+    _replace_children(
+        edges, [known.get(tuple(each.values())) or ET.Element("edge", each) for each in wanted], "edge"
+    )
+
+
+def _edge_attributes(source: OutPort, to: InPort) -> dict[str, str]:
+    return {
+        "from-layer": str(source.node.id),
+        "from-port": str(source.node._layer.outputs[source.index].id),
+        "to-layer": str(to.node.id),
+        "to-port": str(to.node._layer.inputs[to.index].id),
+    }
+
+
+def _replace_children(parent: ET.Element, children: list[ET.Element], tag: str) -> None:
+    """Sets the `tag` children of an element, keeping its white space; other children (comments) move to the front."""
+    old = list(parent)
+    if [child for child in old if child.tag == tag] == children:
+        return
+    between = parent.text if old else "\n" + "\t" * ((parent.text or "").count("\t") + 1)
+    last = old[-1].tail if old else parent.text
+    parent.text = between
+    parent[:] = [child for child in old if child.tag != tag] + children
+    for child in parent:
+        child.tail = between
+    if children:
+        parent[-1].tail = last
+
+
+def _write_bin(file: BinaryIO, weights: Weights, layout: BinLayout) -> None:
+    """Writes the kept ranges, then the new constants."""
+    for start, stop in layout.kept:
+        _copy_range(file, weights, start, stop)
+    for array in layout.new:
+        file.write(array.tobytes())
+
+
+def _copy_range(file: BinaryIO, weights: Weights, start: int, stop: int) -> None:
+    if weights.path is None or not hasattr(os, "copy_file_range"):
+        file.write(weights.view(start, stop - start).data)
+        return
+    file.flush()
+    with weights.path.open("rb") as source:
+        while start < stop:
+            copied = os.copy_file_range(source.fileno(), file.fileno(), stop - start, start)
+            if not copied:
+                message = f"{weights.path}: became shorter while it was being copied"
+                raise IRError(message)
+            start += copied
+
+
+def _write_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) -> None:
+    """Writes both files next to their places, then moves them there."""
+    temporary: list[Path] = []
+    try:
+        for suffix, write in ((".bin", write_bin), (".xml", lambda file: file.write(xml))):
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=suffix)
+            temporary.append(Path(name))
+            with os.fdopen(handle, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o666 & ~_umask())
+        for file_ in list(temporary):
+            file_.replace(path.with_suffix(file_.suffix))
+            temporary.remove(file_)
+    finally:
+        for file_ in temporary:
+            file_.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
