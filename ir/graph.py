@@ -10,6 +10,7 @@ Iteration is topological with ties in file order: same input, same output, same 
 
 import copy
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -22,6 +23,7 @@ from .errors import IRError
 from .weights import EMPTY, Weights
 from .xml import XmlStyle
 
+EDGE_ATTRIBUTES = ("from-layer", "from-port", "to-layer", "to-port")
 BODY_TAGS = ("body", "then_body", "else_body")
 DYNAMIC = -1
 NEW = 1 << 62  # the rank of an edge that no file had: behind all others
@@ -132,6 +134,14 @@ class OutPort:
     def names(self) -> tuple[str, ...]:
         """Tensor names, in file order."""
         return split_names(self._port.element.get("names", ""))
+
+    @property
+    def layout(self) -> str | None:
+        """The axis letters that the port's rt_info states, e.g. "NCHW"."""
+        for attribute in self._port.element.iterfind("rt_info/attribute"):
+            if attribute.get("name") == "layout":
+                return attribute.get("layout", "").strip("[]").replace(",", "") or None
+        return None
 
     @property
     def consumers(self) -> list[InPort]:
@@ -305,7 +315,7 @@ class Graph:
         self.weights = weights
         self.levels = levels
         self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
-        self._names: set[str] = set()
+        self._names: Counter[str] = Counter()
         self._next_id = 0
         self._serial = 0
 
@@ -361,15 +371,16 @@ class Graph:
     def unique_name(self, name: str) -> str:
         """`name`, or the first of `name_1`, `name_2`, ... that no node has."""
         candidate, number = name, 0
-        while candidate in self._names:
+        while self._names[candidate] > 0:
             number += 1
             candidate = f"{name}_{number}"
         return candidate
 
     def rename(self, node: Node, name: str) -> None:
         """Gives a node another friendly name."""
+        self._names[node.name] -= 1
         node._layer.element.set("name", name)
-        self._names.add(name)
+        self._names[name] += 1
 
     def add(
         self,
@@ -401,7 +412,7 @@ class Graph:
             self.link(source, InPort(node, index))
         return node
 
-    def add_constant(self, name: str, value: Array, *, near: Node) -> Node:
+    def add_constant(self, name: str, value: Array, *, near: Node | None = None) -> Node:
         """Adds a Const; its bytes go to the end of the .bin when the graph is written."""
         kind = element_type_of_dtype(value.dtype)
         data = {"element_type": kind.name, "shape": ", ".join(map(str, value.shape)), "offset": "0", "size": str(value.nbytes)}
@@ -418,6 +429,7 @@ class Graph:
         if consumers := [port for output in node.outputs for port in output.consumers]:
             message = f"cannot remove {node}: it feeds {', '.join(str(port.node) for port in consumers)}"
             raise IRError(message)
+        self._names[node.name] -= 1
         self._nx.remove_node(node.id)
 
     def prune(self, node: Node) -> None:
@@ -437,7 +449,7 @@ class Graph:
         """An independent graph over the same weights."""
         twin = Graph(copy.deepcopy(self.root), version=self.version, weights=self.weights, levels=self.levels)
         twin.style = self.style
-        twin._next_id, twin._serial, twin._names = self._next_id, self._serial, set(self._names)
+        twin._next_id, twin._serial, twin._names = self._next_id, self._serial, self._names.copy()
         for id_ in self._nx:
             layer = cast(_Layer, self._nx.nodes[id_]["layer"])
             clone = decode_layer(copy.deepcopy(layer.element), layer.position)
@@ -462,7 +474,7 @@ class Graph:
             message = f"two layers have id {id_}: '{Node(self, id_).name}' and '{layer.element.get('name')}'"
             raise IRError(message)
         self._nx.add_node(id_, layer=layer)
-        self._names.add(layer.element.get("name", ""))
+        self._names[layer.element.get("name", "")] += 1
         self._next_id = max(self._next_id, id_ + 1)
         return Node(self, id_)
 

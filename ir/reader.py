@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .element_types import element_type
 from .errors import IRError
-from .graph import BODY_TAGS, Graph, InPort, Node, OutPort, decode_layer
+from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, InPort, Node, OutPort, decode_layer
 from .verify import verify
 from .weights import EMPTY, Weights, open_weights
 from .xml import XmlStyle, parse_xml
@@ -160,10 +160,7 @@ def natural(text: str, what: str) -> int:
 
 
 def _read_edge(graph: Graph, element: ET.Element, rank: int) -> None:
-    numbers = [
-        natural(element.get(name, ""), f"'{name}' of edge {rank}")
-        for name in ("from-layer", "from-port", "to-layer", "to-port")
-    ]
+    numbers = [natural(element.get(name, ""), f"'{name}' of edge {rank}") for name in EDGE_ATTRIBUTES]
     source, to = (_layer(graph, numbers[k], rank) for k in (0, 2))
     outputs = {port.id: index for index, port in enumerate(source._layer.outputs)}
     inputs = {port.id: index for index, port in enumerate(to._layer.inputs)}

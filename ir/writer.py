@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import IRError
-from .graph import Array, Graph, InPort, Node, OutPort
+from .graph import EDGE_ATTRIBUTES, Array, Graph, InPort, Node, OutPort
 from .verify import verify
 from .weights import Weights
 from .xml import write_xml
@@ -154,21 +154,18 @@ def _arrange(graph: Graph) -> None:
     assert layers is not None, "checked when the graph was read"
     assert edges is not None, "checked when the graph was read"
     _replace_children(layers, [node._layer.element for node in graph.in_file_order()], "layer")
-    old = list(edges.iterfind("edge"))
-    known = {tuple(edge.attrib.values()): edge for edge in old}
-    wanted = [_edge_attributes(source, to) for source, to in graph.edges()]
-    _replace_children(
-        edges, [known.get(tuple(each.values())) or ET.Element("edge", each) for each in wanted], "edge"
-    )
+    known = {tuple(edge.get(name) for name in EDGE_ATTRIBUTES): edge for edge in edges.iterfind("edge")}
+    wanted: list[ET.Element] = []
+    for source, to in graph.edges():
+        ids = _edge_ids(source, to)
+        old = known.get(ids)
+        wanted.append(ET.Element("edge", dict(zip(EDGE_ATTRIBUTES, ids, strict=True))) if old is None else old)
+    _replace_children(edges, wanted, "edge")
 
 
-def _edge_attributes(source: OutPort, to: InPort) -> dict[str, str]:
-    return {
-        "from-layer": str(source.node.id),
-        "from-port": str(source.node._layer.outputs[source.index].id),
-        "to-layer": str(to.node.id),
-        "to-port": str(to.node._layer.inputs[to.index].id),
-    }
+def _edge_ids(source: OutPort, to: InPort) -> tuple[str, str, str, str]:
+    from_port, to_port = source.node._layer.outputs[source.index].id, to.node._layer.inputs[to.index].id
+    return str(source.node.id), str(from_port), str(to.node.id), str(to_port)
 
 
 def _replace_children(parent: ET.Element, children: list[ET.Element], tag: str) -> None:

@@ -22,6 +22,7 @@ class XmlStyle:
     prolog: str = '<?xml version="1.0"?>\n'
     empty_end: str = " />"
     epilog: str = "\n"
+    escapes_greater: bool = False  # minidom writes &gt;, OpenVINO's serializer a bare >
 
 
 class _NoDoctype(ET.TreeBuilder):
@@ -71,6 +72,7 @@ def _style(data: bytes) -> XmlStyle:
         prolog=prolog.group().decode("latin-1") if prolog else "",
         empty_end=" />" if b" />" in data[: 1 << 16] else "/>",
         epilog=tail.decode("ascii", "replace"),
+        escapes_greater=b"&gt;" in data,
     )
 
 
@@ -92,7 +94,7 @@ def write_xml(root: ET.Element, style: XmlStyle, replaced: Mapping[ET.Element, M
             continue
         attributes = replaced.get(item, item.attrib) if replaced else item.attrib
         parts.append(f"<{item.tag}")
-        parts.extend([f' {name}="{_attribute(value)}"' for name, value in attributes.items()])
+        parts.extend([f' {name}="{_attribute(value, style)}"' for name, value in attributes.items()])
         if not len(item) and not item.text:
             parts.append(f"{style.empty_end}{tail}")
         else:
@@ -103,14 +105,15 @@ def write_xml(root: ET.Element, style: XmlStyle, replaced: Mapping[ET.Element, M
     return "".join(parts)
 
 
-_ATTRIBUTE = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#09;"}
-)
+_ATTRIBUTE = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#09;"})
 _SPECIAL = re.compile('[&<>"\n\r\t]')
 
 
-def _attribute(value: str) -> str:
-    return value.translate(_ATTRIBUTE) if _SPECIAL.search(value) else value
+def _attribute(value: str, style: XmlStyle) -> str:
+    if not _SPECIAL.search(value):
+        return value
+    escaped = value.translate(_ATTRIBUTE)
+    return escaped.replace(">", "&gt;") if style.escapes_greater else escaped
 
 
 def _text(value: str | None) -> str:

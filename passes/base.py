@@ -1,0 +1,109 @@
+"""What a pass is: a rewrite of the whole graph that says what it needs, what it leaves true, and what it measured.
+
+A pass is a small frozen dataclass. Its fields are its options; its class says what it requires, establishes and drops.
+`run` returns how many places it changed, and a second run must change none.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+from ..ir import Graph, UserError
+from ..targets import Target
+from .config import Config
+from .placement import Plan
+from .samples import HeldOut, Sample
+from .statistics import Request, Statistics
+
+
+class Fact(StrEnum):
+    """What can hold of a graph between two passes."""
+
+    NORMALIZED = "normalized"  # weights and biases are plain constants
+    PLANNED = "planned"  # the context's plan says where each FakeQuantize goes
+    MEASURED = "measured"  # the context's statistics speak of this graph
+    FAKE_QUANTIZED = "fake-quantized"  # a FakeQuantize stands wherever the plan wants one
+    RANGES_SET = "ranges-set"  # each of them has its ranges
+    BIASES_CORRECTED = "biases-corrected"  # biases make up for the rounding of the weights
+    WEIGHTS_COMPRESSED = "weights-compressed"  # quantized weights are stored as int8
+
+
+class PipelineError(UserError):
+    """Passes cannot follow one another as listed, or a pass failed (its cause is chained)."""
+
+
+#: Called with what is going on, how many steps are done, and how many there are (None: unknown).
+Progress = Callable[[str, int, int | None], None]
+
+
+def no_progress(task: str, done: int, total: int | None) -> None:
+    """Shows nothing."""
+
+
+@dataclass
+class Context:
+    """What the passes of one run share besides the graph.
+
+    Attributes:
+        target: The device.
+        config: What the user wants.
+        samples: The calibration data; iterated once.
+        progress: Told about long work.
+        wanted: The statistics that later passes read; by the manager.
+        plan: Where each FakeQuantize goes; by `plan-placement`.
+        statistics: The numbers measured; by `calibrate`.
+        held_out: Samples that calibration did not see, with the float model's outputs; by `calibrate`.
+        bias_shifts: Node id -> largest change of its bias; by `correct-biases-fast`.
+    """
+
+    target: Target
+    config: Config = field(default_factory=Config)
+    samples: Iterable[Sample] = ()
+    progress: Progress = no_progress
+    wanted: frozenset[Request] = frozenset()
+    plan: Plan = field(default_factory=Plan)
+    statistics: Statistics = field(default_factory=Statistics)
+    held_out: list[HeldOut] = field(default_factory=list[HeldOut])
+    bias_shifts: dict[int, float] = field(default_factory=dict[int, float])
+
+
+class Pass(Protocol):
+    """A rewrite of a whole graph."""
+
+    name: ClassVar[str]
+    requires: ClassVar[frozenset[Fact]]
+    establishes: ClassVar[frozenset[Fact]]
+    drops: ClassVar[frozenset[Fact]]
+
+    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """The statistics of this graph that the pass will read, for the `calibrate` before it to measure."""
+        ...
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Rewrites the graph in place and returns how many places were changed."""
+        ...
+
+
+class NoRequests:
+    """For passes that read no statistics."""
+
+    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """None."""
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What a pass did.
+
+    Attributes:
+        changes: Places changed.
+        seconds: Wall time.
+    """
+
+    changes: int
+    seconds: float
+
+
+Results = Mapping[str, PassResult]

@@ -1,0 +1,104 @@
+"""How often each kernel tap of a convolution meets the data rather than the padding.
+
+For an input whose channels have the means E[x_c], the mean of the output over all positions is
+
+    E[y_o] = b_o + sum_{c,k} f_k * W[o, c, k] * E[x_c],    f_k = (positions at which tap k lies inside the data) / positions
+
+since a tap outside reads zero. Taps of different axes are independent, so f_k is a product over the axes. The formula is
+exact for data whose mean is the same everywhere, and close for others: only near the border does it assume anything.
+(Derived here; the reference implementations estimate the same mean by running the layer on a constant picture, which
+mistakes the influence of the border for an error of quantization.)
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..ir import Node
+from ..ir.ops import TRANSPOSED_CONVOLUTIONS, integers, weight_axes
+from .ranges import Floats
+
+
+def tap_coverage(node: Node, kernel: Sequence[int], data: Sequence[float], output: Sequence[float]) -> Floats:
+    """f_k of the formula above for every tap of a kernel.
+
+    Args:
+        node: A convolution, transposed or not.
+        kernel: Its kernel's spatial sizes.
+        data: Spatial sizes of its input.
+        output: Spatial sizes of its output.
+
+    Returns:
+        An array of the kernel's spatial shape.
+    """
+    coverage = np.ones((), np.float64)
+    for axis, taps in enumerate(kernel):
+        stride, dilation = (values[axis] if values else 1 for values in (integers(node, "strides"), integers(node, "dilations")))
+        size, out = int(data[axis]), int(output[axis])
+        if node.type in TRANSPOSED_CONVOLUTIONS:
+            begin = _transposed_pad_begin(node, axis, taps, size, out)
+            share = _transposed_axis(taps, stride, dilation, begin, size, out)
+        else:
+            begin = _pad_begin(node, axis, taps, size, out)
+            share = _axis(taps, stride, dilation, begin, size, out)
+        coverage = np.multiply.outer(coverage, share)
+    return coverage
+
+
+def _axis(taps: int, stride: int, dilation: int, begin: int, size: int, out: int) -> Floats:
+    read = np.arange(out)[:, None] * stride + np.arange(taps)[None, :] * dilation - begin
+    return ((read >= 0) & (read < size)).mean(axis=0)
+
+
+def _transposed_axis(taps: int, stride: int, dilation: int, begin: int, size: int, out: int) -> Floats:
+    """Input position i adds tap k to output position i * stride + k * dilation - begin, if there is one."""
+    written = np.arange(size)[:, None] * stride + np.arange(taps)[None, :] * dilation - begin
+    return ((written >= 0) & (written < out)).sum(axis=0) / out
+
+
+def _pad_begin(node: Node, axis: int, taps: int, size: int, out: int) -> int:
+    """The padding before the data; `auto_pad` derives it from the sizes (Convolution-1 specification)."""
+    mode = node.attributes.get("auto_pad", "explicit").lower()
+    if mode == "valid":
+        return 0
+    if not mode.startswith("same"):
+        return _given(node, "pads_begin", axis)
+    stride, dilation = (values[axis] if values else 1 for values in (integers(node, "strides"), integers(node, "dilations")))
+    total = max(0, (out - 1) * stride + (taps - 1) * dilation + 1 - size)
+    return total // 2 if mode == "same_upper" else math.ceil(total / 2)
+
+
+def _transposed_pad_begin(node: Node, axis: int, taps: int, size: int, out: int) -> int:
+    """The padding cut off in front; `auto_pad` derives it from the sizes (ConvolutionBackpropData-1 specification)."""
+    mode = node.attributes.get("auto_pad", "explicit").lower()
+    if mode == "valid":
+        return 0
+    if not mode.startswith("same") and len(node.inputs) == 2:
+        return _given(node, "pads_begin", axis)
+    stride, dilation = (values[axis] if values else 1 for values in (integers(node, "strides"), integers(node, "dilations")))
+    extra = integers(node, "output_padding")[axis] if integers(node, "output_padding") else 0
+    total = max(0, (size - 1) * stride + (taps - 1) * dilation + 1 + extra - out)
+    return total // 2 if mode == "same_upper" or not mode.startswith("same") else math.ceil(total / 2)
+
+
+def _given(node: Node, name: str, axis: int) -> int:
+    values = integers(node, name)
+    return values[axis] if values else 0
+
+
+def needs_sizes(node: Node) -> bool:
+    """Whether the coverage of a convolution depends on the sizes of its input: only if it pads or is transposed."""
+    if node.type == "MatMul":
+        return False
+    if node.type in TRANSPOSED_CONVOLUTIONS:
+        return True
+    mode = node.attributes.get("auto_pad", "explicit").lower()
+    explicit = any(integers(node, "pads_begin")) or any(integers(node, "pads_end"))
+    return mode.startswith("same") or (mode != "valid" and explicit)
+
+
+def kernel_sizes(node: Node, weights: Floats) -> tuple[int, ...]:
+    """The spatial sizes of a kernel."""
+    first = weight_axes(node).spatial
+    return () if first is None else weights.shape[first:]

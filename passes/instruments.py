@@ -1,0 +1,77 @@
+"""What may be hung around every pass: watching, never changing."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from ..ir import Graph, IRError, to_text, verify
+from .base import Pass, PipelineError
+
+_log = logging.getLogger(__name__)
+
+
+class Instrument(Protocol):
+    """Something that happens around every pass."""
+
+    def around(self, pass_: Pass, graph: Graph) -> AbstractContextManager[None]:
+        """Entered before the pass and left after it, also when it raised."""
+        ...
+
+
+@dataclass
+class Timing:
+    """Collects the wall seconds of each pass, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+
+    @contextmanager
+    def around(self, pass_: Pass, graph: Graph) -> Iterator[None]:
+        """Times one pass."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[pass_.name] = time.perf_counter() - start
+
+
+@dataclass
+class DumpAfter:
+    """Writes the graph's text form to `folder` after each pass: 00_normalize.txt, 01_...; also when the pass raised."""
+
+    folder: Path
+    number: int = 0
+
+    @contextmanager
+    def around(self, pass_: Pass, graph: Graph) -> Iterator[None]:
+        """Dumps after one pass."""
+        try:
+            yield
+        finally:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / f"{self.number:02d}_{pass_.name}.txt"
+            path.write_text(to_text(graph), encoding="utf-8")
+            self.number += 1
+            _log.debug("wrote %s", path)
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Checks the graph's invariants after each pass."""
+
+    @contextmanager
+    def around(self, pass_: Pass, graph: Graph) -> Iterator[None]:
+        """Verifies after one pass.
+
+        Raises:
+            PipelineError: the pass left a broken graph.
+        """
+        yield
+        try:
+            verify(graph)
+        except IRError as error:
+            message = f"pass '{pass_.name}' left a broken graph: {error}"
+            raise PipelineError(message) from error

@@ -1,0 +1,73 @@
+"""Runs a list of passes, after refusing one that cannot work."""
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from ..ir import Graph, UserError
+from .base import Context, Fact, Pass, PassResult, PipelineError, Results
+from .instruments import Instrument
+from .statistics import Request
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PassManager:
+    """An explicit list of passes.
+
+    Raises:
+        PipelineError: when it is built, if a pass requires what no pass before it leaves true.
+    """
+
+    passes: Sequence[Pass]
+    instruments: Sequence[Instrument] = ()
+
+    def __post_init__(self) -> None:
+        holds: frozenset[Fact] = frozenset()
+        for pass_ in self.passes:
+            if missing := pass_.requires - holds:
+                names = ", ".join(sorted(missing))
+                message = f"'{pass_.name}' requires {names}: no pass before it leaves that so"
+                raise PipelineError(message)
+            holds = (holds - pass_.drops) | pass_.establishes
+
+    def run(self, graph: Graph, context: Context) -> Results:
+        """Runs the passes in order on `graph`, in place. Returns what each did, by name, in order.
+
+        Raises:
+            UserError: as a pass raised it.
+            PipelineError: a pass failed in another way; the cause is chained.
+        """
+        results: dict[str, PassResult] = {}
+        for index, pass_ in enumerate(self.passes):
+            if Fact.MEASURED in pass_.establishes:
+                context.wanted = self._wanted(index, graph, context)
+            start = time.perf_counter()
+            changes = self._run_one(pass_, graph, context, list(results))
+            results[pass_.name] = PassResult(changes, time.perf_counter() - start)
+            _log.info("%s: %d changes, %.3f s", pass_.name, changes, results[pass_.name].seconds)
+        return results
+
+    def _wanted(self, index: int, graph: Graph, context: Context) -> frozenset[Request]:
+        """The requests of all passes up to the next one that measures."""
+        wanted: frozenset[Request] = frozenset()
+        for pass_ in self.passes[index + 1 :]:
+            if Fact.MEASURED in pass_.establishes:
+                break
+            wanted |= pass_.requests(graph, context)
+        return wanted
+
+    def _run_one(self, pass_: Pass, graph: Graph, context: Context, done: list[str]) -> int:
+        with ExitStack() as stack:
+            for instrument in self.instruments:
+                stack.enter_context(instrument.around(pass_, graph))
+            try:
+                return pass_.run(graph, context)
+            except UserError:
+                raise
+            except Exception as error:
+                message = f"pass '{pass_.name}' failed after {', '.join(done) or 'no other pass'}: {error}"
+                raise PipelineError(message) from error

@@ -1,0 +1,24 @@
+"""The named pipelines: plain lists, to be printed, cut, reordered and extended."""
+
+from .base import Pass
+from .calibrate import Calibrate
+from .compress_weights import CompressWeights
+from .correct_biases_fast import CorrectBiasesFast
+from .insert_fake_quantize import InsertFakeQuantize
+from .normalize import Normalize
+from .plan_placement import PlanPlacement
+from .set_ranges import SetRanges
+
+
+def default_quantization() -> list[Pass]:
+    """The published DefaultQuantization, with one run over the data instead of two."""
+    return [
+        Normalize(),
+        PlanPlacement(),
+        Calibrate(),  # the only pass that runs the model; measures what all below ask for
+        # Channel alignment belongs here: it rescales weights, and the statistics with them, before ranges are set.
+        InsertFakeQuantize(),
+        SetRanges(),
+        CorrectBiasesFast(),  # needs the rounded weights, hence after the ranges
+        CompressWeights(),  # last: the passes above look at the float weights
+    ]

@@ -1,0 +1,294 @@
+"""Where a FakeQuantize goes, and why: anticipation analysis over the rules of a target.
+
+A rule puts a *demand* on an input port. A demand is *anticipated* at a tensor when every consumer of that tensor makes
+it, directly or through transparent operations; a Result, a float consumer or an incompatible demand ends it. Each
+FakeQuantize goes to the highest tensor at which its demand is anticipated and whose producer is not transparent;
+consumers that agree share one; a demand that is not anticipated stays on its own edges. This is lazy code motion
+(Knoop, Ruething, Steffen 1992: down-safety, then earliest placement), with one backward sweep since the graph has no
+cycle. It never quantizes a model output, and yields for every layer a reason that can be shown.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from ..ir import DYNAMIC, Graph, InPort, Node, OutPort
+from ..ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, weight_axes
+from ..targets import Granularity, QuantSpec, Rule, Target
+
+@dataclass(frozen=True)
+class Demand:
+    """What an input port wants of its tensor.
+
+    Attributes:
+        spec: How to quantize.
+        insists: Whether the demand is met even where other consumers want floats. One that does not is only met where
+            the whole tensor becomes int8 anyway: a second copy of the tensor would cost more than it saves.
+    """
+
+    spec: QuantSpec
+    insists: bool = True
+
+
+#: Look at a tensor's shape, not at its values: they neither want int8 nor mind it.
+_SHAPE_READERS = ("ShapeOf",)
+
+
+import os
+PLACE_WEAK = os.environ.get('WEAK','1')=='1'
+
+@dataclass(frozen=True)
+class Site:
+    """A FakeQuantize to be inserted.
+
+    Attributes:
+        name: The friendly name it gets.
+        source: The tensor to quantize.
+        consumers: The input ports that read the quantized tensor; all others keep the float one.
+        spec: How to quantize.
+        channel_axes: The axes that number the channels, if the granularity is per channel.
+        is_weights: Whether the tensor is a constant with the weights of a layer.
+        group: Sites with the same number share one range; None: its own range.
+    """
+
+    name: str
+    source: OutPort
+    consumers: tuple[InPort, ...]
+    spec: QuantSpec
+    channel_axes: tuple[int, ...] = ()
+    is_weights: bool = False
+    group: int | None = None
+
+    @property
+    def is_per_channel(self) -> bool:
+        """Whether each channel has its own range."""
+        return self.spec.granularity is Granularity.PER_CHANNEL
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a layer that does arithmetic."""
+
+    int8: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All sites, in topological order, and what was decided of each weighted layer."""
+
+    sites: tuple[Site, ...] = ()
+    decisions: Mapping[int, Decision] = field(default_factory=dict[int, Decision])
+
+
+def plan_placement(graph: Graph, target: Target) -> Plan:
+    """Decides where each FakeQuantize goes. Looks only; the graph stays as it is."""
+    analysis = _Analysis(graph, target)
+    analysis.sweep()
+    return Plan(tuple(analysis.sites()), analysis.decisions)
+
+
+class _Analysis:
+    """One run of the analysis.
+
+    Attributes:
+        demands: What each input port wants of its tensor; a port that is not here wants floats.
+        moved: Nodes in front of which the demand behind them is met.
+    """
+
+    def __init__(self, graph: Graph, target: Target) -> None:
+        self.graph, self.target = graph, target
+        self.order = list(graph.nodes())
+        self.demands: dict[InPort, Demand] = {}
+        self.names: set[str] = set()
+        self.moved: set[Node] = set()
+        self.decisions: dict[int, Decision] = {}
+
+    # ------------------------------------------------------------------------------ backwards: who wants what
+
+    def sweep(self) -> None:
+        """Visits consumers before producers and notes the demand of every input port."""
+        for node in reversed(self.order):
+            if node.type in WEIGHTED_TYPES:
+                self._demand_of_layer(node)
+            elif rule := self.target.rule(node):
+                self._demand_of_operation(node, rule)
+            else:
+                self._pass_on(node)
+
+    def _demand_of_layer(self, node: Node) -> None:
+        rule = self.target.rule(node)
+        reason = self._why_float(node, rule)
+        self.decisions[node.id] = Decision(not reason, reason or f"{rule.inputs['data']} x {rule.inputs['weights']}" if rule else reason)
+        if rule and not reason:
+            self.demands[node.input(DATA_PORT)] = Demand(self.target.specs[rule.inputs["data"]])
+            self.demands[node.input(WEIGHTS_PORT)] = Demand(self.target.specs[rule.inputs["weights"]])
+
+    def _why_float(self, node: Node, rule: Rule | None) -> str:
+        """The reason for which a weighted layer cannot run in int8; empty if it can."""
+        if rule is None:
+            return f"target '{self.target.name}' has no rule for {node.type}"
+        data, weights = node.source(DATA_PORT), node.source(WEIGHTS_PORT)
+        if weights.node.type != "Const":
+            return "its weights are not constant" if node.type != "MatMul" else "it multiplies two activations"
+        if data.node.type == "Const":
+            return "its data are constant"
+        if not (data.element_type.is_float and weights.element_type.is_float):
+            return f"it computes in {data.element_type.name}"
+        if not data.shape or len(weights.shape) < 2:
+            return "the rank of an operand is unknown or below 2"
+        return ""
+
+    def _demand_of_operation(self, node: Node, rule: Rule) -> None:
+        if rule.requantizes and self._wanted_behind(node) is None:
+            return
+        for role, name in rule.inputs.items():
+            for port in node.inputs if role == "all" else [node.input(DATA_PORT)]:
+                if port.source.element_type.is_float and port.source.shape:
+                    self.demands[port] = Demand(self.target.specs[name], insists=not rule.requantizes)
+
+    def _pass_on(self, node: Node) -> None:
+        """Moves the demand behind a transparent node to the front of it."""
+        unified = node.type in self.target.unified
+        entry = self.target.transparency(node)
+        if not (unified or entry) or (wanted := self._wanted_behind(node)) is None:
+            return
+        keeps = node.attributes.get("axis") == "1" if unified else bool(entry and entry.keeps_channels)
+        demand = wanted if keeps else replace(wanted, spec=_per_tensor(wanted.spec))
+        for port in node.inputs if unified else [node.input(DATA_PORT)]:
+            self.demands[port] = demand
+        self.moved.add(node)
+
+    def _wanted_behind(self, node: Node) -> Demand | None:
+        """The demand that all outputs of a node agree on."""
+        used = [output for output in node.outputs if output.consumers]
+        return _meet([self.anticipated(output) for output in used])
+
+    def anticipated(self, tensor: OutPort) -> Demand | None:
+        """The demand that every consumer of a tensor makes, if they agree."""
+        if not tensor.element_type.is_float or not tensor.shape:
+            return None
+        readers = [port for port in tensor.consumers if port.node.type not in _SHAPE_READERS]
+        return _meet([self.demands.get(port) for port in readers])
+
+    # -------------------------------------------------------------------- forwards: the highest tensor that may
+
+    def sites(self) -> list[Site]:
+        """The FakeQuantizes that meet all demands, in topological order of their tensors."""
+        found: list[Site] = []
+        for node in self.order:
+            for tensor in node.outputs:
+                if node not in self.moved or self.anticipated(tensor) is None:
+                    found += self._sites_at(tensor)
+        return self._grouped(found)
+
+    def _sites_at(self, tensor: OutPort) -> list[Site]:
+        """Where all agree, one for all; else one for those that want int8, the others keep the floats."""
+        weights = [port for port in tensor.consumers if _is_weights(port) and port in self.demands]
+        if tensor.node.type == "Const" and weights:
+            return self._weight_sites(tensor, weights)
+        if (demand := self.anticipated(tensor)) is not None:
+            return [self._site(tensor, tensor.consumers, demand.spec)] if PLACE_WEAK or demand.insists else []
+        wanting = [port for port in tensor.consumers if port in self.demands and self.demands[port].insists]
+        demand = _meet([self.demands[port] for port in wanting])
+        return [self._site(tensor, wanting, demand.spec)] if demand else []
+
+    def _site(self, tensor: OutPort, consumers: list[InPort], spec: QuantSpec) -> Site:
+        axes = (1,) if spec.granularity is Granularity.PER_CHANNEL else ()
+        if axes and (len(tensor.shape) < 2 or tensor.shape[1] == DYNAMIC):
+            spec, axes = _per_tensor(spec), ()
+        first = next(port for port in consumers if port in self.demands)
+        return Site(self._name(first, "input"), tensor, tuple(consumers), spec, axes)
+
+    def _name(self, port: InPort, role: str) -> str:
+        base = f"{port.node.name}/fq_{role}_{port.index}"
+        name, number = self.graph.unique_name(base), 0
+        while name in self.names:  # layers may share a friendly name
+            number += 1
+            name = self.graph.unique_name(f"{base}_{number}")
+        self.names.add(name)
+        return name
+
+    def _weight_sites(self, tensor: OutPort, ports: list[InPort]) -> list[Site]:
+        """Layers that share weights share the FakeQuantize if they read the same axes as output channels."""
+        by_axes: dict[tuple[int, ...], list[InPort]] = {}
+        for port in ports:
+            axes = tuple(axis % len(tensor.shape) for axis in weight_axes(port.node).outputs)
+            by_axes.setdefault(axes, []).append(port)
+        return [
+            Site(
+                self._name(group[0], "weights"),
+                tensor,
+                tuple(group),
+                self.demands[group[0]].spec,
+                axes,
+                is_weights=True,
+            )
+            for axes, group in by_axes.items()
+        ]
+
+    def _grouped(self, sites: list[Site]) -> list[Site]:
+        """Numbers the groups of sites that a unified operation ties together."""
+        parent = list(range(len(sites)))
+
+        def root(index: int) -> int:
+            while parent[index] != index:
+                index = parent[index]
+            return index
+
+        by_edge = {port: index for index, site in enumerate(sites) for port in site.consumers}
+        for node in self.order:
+            if node.type in self.target.unified and node in self.moved:
+                members = [root(index) for index in self._sites_above(node, by_edge) if not sites[index].is_per_channel]
+                for index in members[1:]:
+                    parent[root(index)] = root(members[0])
+        tied = [root(index) for index in range(len(sites))]
+        sizes = Counter(tied)
+        return [replace(site, group=tied[i]) if sizes[tied[i]] > 1 else site for i, site in enumerate(sites)]
+
+    def _sites_above(self, node: Node, by_edge: Mapping[InPort, int]) -> list[int]:
+        """The sites whose quantized tensors reach a node through transparent operations."""
+        found: list[int] = []
+        ports, seen = list(node.inputs), set[InPort]()
+        while ports:
+            port = ports.pop()
+            if port in seen:
+                continue
+            seen.add(port)
+            above = port.source.node
+            if port in by_edge:
+                found.append(by_edge[port])
+            elif above in self.moved:
+                ports += above.inputs if above.type in self.target.unified else [above.input(DATA_PORT)]
+        return sorted(set(found))
+
+
+def _is_weights(port: InPort) -> bool:
+    return port.node.type in WEIGHTED_TYPES and port.index == WEIGHTS_PORT
+
+
+def _per_tensor(spec: QuantSpec) -> QuantSpec:
+    return spec.model_copy(update={"granularity": Granularity.PER_TENSOR})
+
+
+def _meet(demands: Iterable[Demand | None]) -> Demand | None:
+    """What satisfies all demands, or None if one of them is no demand, nothing does, or there is none."""
+    result: Demand | None = None
+    for demand in demands:
+        if demand is None:
+            return None
+        if result is None:
+            result = demand
+        elif spec := _both(result.spec, demand.spec):
+            result = Demand(spec, result.insists or demand.insists)
+        else:
+            return None
+    return result
+
+
+def _both(one: QuantSpec, other: QuantSpec) -> QuantSpec | None:
+    modes = tuple(mode for mode in one.modes if mode in other.modes)
+    if one.bits != other.bits or one.narrow_range != other.narrow_range or not modes:
+        return None
+    either = Granularity.PER_TENSOR in (one.granularity, other.granularity)
+    return one.model_copy(update={"modes": modes, "granularity": Granularity.PER_TENSOR if either else one.granularity})

@@ -1,0 +1,170 @@
+"""The OpenVINO runtime: the only module that imports it.
+
+Everything runs in f32 (`INFERENCE_PRECISION_HINT`): the CPU plugin's own default may be bf16, which would blur
+statistics and comparisons.
+"""
+
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import openvino as ov
+
+from ..ir import Array, Graph, Node, read_model, write_model
+from ..ir.writer import lay_out, to_xml
+from .samples import DataError, Feed, Sample
+
+_PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
+THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
+LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
+
+
+class RuntimeRejectedError(Exception):
+    """The runtime cannot read, compile or run a model that irquant made: our fault, or the runtime's."""
+
+
+def is_runtime_model(model: object) -> bool:
+    """Whether `model` is an `openvino.Model`."""
+    return isinstance(model, ov.Model)
+
+
+def from_runtime(model: object) -> Graph:
+    """The graph of an `openvino.Model`, which stays as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        ov.serialize(cast(ov.Model, model), path, path.with_suffix(".bin"))
+        return read_model(path)  # the weights stay mapped after the folder is gone
+
+
+def to_runtime(graph: Graph) -> object:
+    """A new `openvino.Model` with memory of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        write_model(graph, path, compact=True)
+        core = ov.Core()
+        core.set_property({"ENABLE_MMAP": False})
+        return core.read_model(path)
+
+
+class Engine:
+    """A compiled model.
+
+    Args:
+        graph: A graph to hand over in memory (its constants are lent, not copied), or the path of an .xml.
+        config: Properties of the CPU plugin.
+    """
+
+    def __init__(self, graph: Graph | Path, config: dict[str, str]) -> None:
+        core = ov.Core()
+        try:
+            model, self._lent = (core.read_model(graph), None) if isinstance(graph, Path) else _lend(core, graph)
+            self.compiled = core.compile_model(model, "CPU", config)
+        except RuntimeError as error:
+            message = f"the runtime cannot compile the model: {_first_line(error)}"
+            raise RuntimeRejectedError(message) from error
+        self._is_stateful = bool(model.get_sinks())
+
+    def run(self, samples: Iterable[tuple[Sample, Feed]], take: Callable[[int, list[Array]], None]) -> int:
+        """Runs all samples, several at a time, and calls `take(index, outputs)` for each, in order.
+
+        The arrays that `take` gets are views that live only during the call. Returns the number of samples.
+
+        Raises:
+            DataError: the model cannot run a sample.
+        """
+        # One more request than the plugin runs at once, so that it always finds work while Python handles a result.
+        most = self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
+        idle = [self.compiled.create_infer_request() for _ in range(most)]
+        running: deque[tuple[int, Sample, ov.InferRequest]] = deque()
+        index = -1
+        for index, (sample, feed) in enumerate(samples):
+            if not idle:
+                idle.append(_finish(running, take))
+            request = idle.pop()
+            if self._is_stateful:
+                request.reset_state()
+            with _blaming(sample):
+                request.start_async(dict(enumerate(feed.values())))
+            running.append((index, sample, request))
+        while running:
+            _finish(running, take)
+        return index + 1
+
+    def execution(self) -> list[tuple[str, str, str, list[str]]]:
+        """The executed nodes: name, layer type, primitive, names of the layers fused into it.
+
+        For models with dynamic shapes this is final only after an inference.
+        """
+        nodes = [(op.get_friendly_name(), op.get_rt_info()) for op in self.compiled.get_runtime_model().get_ordered_ops()]
+        return [
+            (name, _info(info, "layerType"), _info(info, "primitiveType"), _info(info, "originalLayersNames").split(","))
+            for name, info in nodes
+        ]
+
+
+def _finish(
+    running: deque[tuple[int, Sample, ov.InferRequest]], take: Callable[[int, list[Array]], None]
+) -> ov.InferRequest:
+    """Waits for the oldest request, hands its outputs over, and gives it back."""
+    index, sample, request = running.popleft()
+    with _blaming(sample):
+        request.wait()
+    take(index, [tensor.data for tensor in request.output_tensors])
+    return request
+
+
+@contextmanager
+def _blaming(sample: Sample) -> Iterator[None]:
+    """Turns the runtime's complaint into one about the sample."""
+    try:
+        yield
+    except RuntimeError as error:
+        message = f"{sample.label}: the model cannot run it: {_first_line(error)}"
+        raise DataError(message) from error
+
+
+def _info(info: Any, key: str) -> str:  # noqa: ANN401 - an opaque map of the binding
+    return str(info[key].astype(str)) if key in info else ""
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
+    return (telling or lines or ["no reason given"])[0]
+
+
+def _lend(core: ov.Core, graph: Graph) -> tuple[ov.Model, list[object]]:
+    """Hands a graph over without copying a constant: those of the file by the map itself, new ones by their arrays.
+
+    The runtime reads constants from one block of memory only, so that new ones are written as Parameters first and
+    then exchanged for constants over their own arrays. Both must outlive the model: they are returned with it.
+    """
+    twin = graph.copy()
+    arrays = dict(_as_parameter(node) for node in twin.in_file_order("Const") if not node.is_stored)
+    xml = to_xml(twin, lay_out(twin, compact=False))
+    weights = ov.Tensor(graph.weights.data, shared_memory=True) if graph.weights.size else ov.Tensor(ov.Type.u8, [0])
+    model = core.read_model(xml.encode(), weights)
+    for parameter in list(model.get_parameters()):
+        name = parameter.get_friendly_name()
+        if name in arrays:
+            constant = ov.op.Constant(ov.Tensor(arrays[name], shared_memory=True))
+            parameter.output(0).replace(constant.output(0))
+            model.remove_parameter(parameter)
+    model.validate_nodes_and_infer_types()
+    return model, [weights, arrays, graph.weights]
+
+
+def _as_parameter(node: Node) -> tuple[str, Array]:
+    """Turns a Const into a Parameter; gives its new name and its value."""
+    value, layer = np.ascontiguousarray(node.array), node._layer
+    name = node.graph.unique_name(f"{node.name}/lent")
+    node.graph.rename(node, name)
+    layer.element.set("type", "Parameter")
+    assert layer.data is not None, "every Const has its data element"
+    layer.data.attrib.pop("offset")
+    layer.data.attrib.pop("size")
+    return name, value if value.flags.writeable else value.copy()

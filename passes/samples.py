@@ -1,0 +1,176 @@
+"""Calibration samples: what the model takes, and a check of each sample against it before it is run.
+
+A sample may be a dict by input name, a sequence in input order, or a single array. Every complaint says which sample,
+what came and what was expected.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from ..ir import DYNAMIC, Array, Graph, Node, UserError, element_type
+
+Feed = dict[str, Array]
+
+
+class DataError(UserError):
+    """The calibration data cannot be read, or do not fit the model."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample as it came.
+
+    Attributes:
+        label: What messages call it, e.g. "sample 3 (photos/cat.jpg)".
+        feed: A dict by input name, a sequence in input order, or a single array.
+    """
+
+    label: str
+    feed: object
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A sample that calibration did not see, and what the float model says of it."""
+
+    sample: Sample
+    feed: Feed
+    outputs: list[Array]
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """An input of the model.
+
+    Attributes:
+        name: What messages call it.
+        names: All names that address it.
+        element_type: As the IR spells it, e.g. "f32".
+        shape: -1 for a dynamic dimension; None: any rank.
+        layout: Axis letters from the model's own metadata, e.g. "NCHW".
+    """
+
+    name: str
+    names: frozenset[str]
+    element_type: str
+    shape: tuple[int, ...] | None
+    layout: str | None = None
+
+    def __str__(self) -> str:
+        shape = "any shape" if self.shape is None else f"[{','.join('?' if d == DYNAMIC else str(d) for d in self.shape)}]"
+        return f"'{self.name}' {self.element_type}{shape}"
+
+
+def model_inputs(graph: Graph) -> list[ModelInput]:
+    """The inputs of a model, in its order."""
+    return [_model_input(node) for node in graph.in_file_order("Parameter")]
+
+
+def _model_input(node: Node) -> ModelInput:
+    names = node.output().names
+    unknown_rank = "..." in node.attributes.get("shape", "")
+    layout = node.output().layout
+    return ModelInput(
+        name=names[0] if names else node.name,
+        names=frozenset((*names, node.name)),
+        element_type=node.attributes["element_type"],
+        shape=None if unknown_rank else node.output().shape,
+        layout=layout,
+    )
+
+
+def numbered(items: Iterable[object]) -> Iterator[Sample]:
+    """Samples out of any iterable."""
+    for index, item in enumerate(items):
+        yield item if isinstance(item, Sample) else Sample(f"sample {index}", item)
+
+
+def checked_feed(sample: Sample, inputs: Sequence[ModelInput]) -> Feed:
+    """The arrays to run, keyed by `ModelInput.name`, in the model's element types.
+
+    A missing batch axis of size 1 is added.
+
+    Raises:
+        DataError: names, shapes, types or values do not fit.
+    """
+    arrays = _by_name(sample, inputs)
+    return {each.name: _checked_array(sample, each, arrays[each.name]) for each in inputs}
+
+
+def _by_name(sample: Sample, inputs: Sequence[ModelInput]) -> dict[str, object]:
+    feed = sample.feed
+    if isinstance(feed, Mapping):
+        return _by_given_names(sample, cast(Mapping[object, object], feed), inputs)
+    values: list[object] = list(cast(Sequence[object], feed)) if isinstance(feed, (tuple, list)) else [feed]
+    if len(values) != len(inputs):
+        message = (
+            f"{sample.label}: {len(values)} arrays came, but the model has {len(inputs)} inputs: "
+            f"{', '.join(map(str, inputs))}"
+        )
+        raise DataError(message)
+    return {each.name: value for each, value in zip(inputs, values, strict=True)}
+
+
+def _by_given_names(
+    sample: Sample, feed: Mapping[object, object], inputs: Sequence[ModelInput]
+) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for given, value in feed.items():
+        match = next((each.name for each in inputs if given in each.names), None)
+        if match is None:
+            known = [name for each in inputs for name in sorted(each.names)]
+            close = difflib.get_close_matches(str(given), known, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            message = f"{sample.label}: the model has no input '{given}'; {hint}it takes {', '.join(map(str, inputs))}"
+            raise DataError(message)
+        found[match] = value
+    if missing := [str(each) for each in inputs if each.name not in found]:
+        message = f"{sample.label}: nothing came for input {', '.join(missing)}"
+        raise DataError(message)
+    return found
+
+
+def _checked_array(sample: Sample, expected: ModelInput, value: object) -> Array:
+    kind = element_type(expected.element_type)
+    array: np.ndarray[Any, Any] = np.asarray(value)
+    came = f"{array.dtype}{list(array.shape)}"
+    if array.dtype == object or array.dtype.kind not in "biufc":
+        message = f"{sample.label}: input {expected}: expected numbers but {type(value).__name__} came"
+        raise DataError(message)
+    if kind.dtype is None:
+        message = f"input {expected}: numpy has no {kind.name} arrays, so the model cannot be calibrated"
+        raise DataError(message)
+    if not _fits(array.shape, expected.shape) and _fits((1, *array.shape), expected.shape):
+        array = array[np.newaxis]
+    if not _fits(array.shape, expected.shape):
+        message = f"{sample.label}: input {expected}: {came} came"
+        raise DataError(message)
+    if array.dtype.kind not in ("biuf" if kind.is_float else "biu"):
+        message = f"{sample.label}: input {expected}: {came} came; convert it to {kind.name} first"
+        raise DataError(message)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        what = "NaN" if np.isnan(array).any() else "Inf"
+        message = f"{sample.label}: input {expected}: the array holds {what}"
+        raise DataError(message)
+    return np.ascontiguousarray(_cast(sample, expected, array, kind.dtype))
+
+
+def _cast(sample: Sample, expected: ModelInput, array: Array, dtype: np.dtype[Any]) -> Array:
+    if array.dtype == dtype:
+        return array
+    if array.dtype.kind in "iu" and dtype.kind in "iu" and array.size:
+        limits, low, high = np.iinfo(dtype), int(array.min()), int(array.max())
+        if low < limits.min or high > limits.max:
+            message = f"{sample.label}: input {expected}: values {low}..{high} came, which {dtype} cannot hold"
+            raise DataError(message)
+    return array.astype(dtype)
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int, ...] | None) -> bool:
+    if expected is None:
+        return True
+    return len(shape) == len(expected) and all(want in (DYNAMIC, size) for size, want in zip(shape, expected, strict=True))

@@ -1,0 +1,150 @@
+"""FakeQuantizes get their ranges: those of weights from the constants, those of activations from statistics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..ir import Graph, Node
+from ..targets import Mode, QuantSpec
+from .base import Context, Fact
+from .placement import Site
+from .ranges import Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
+from .statistics import Reduction, Request, Statistics, request
+
+
+@dataclass(frozen=True)
+class SetRanges:
+    """Closes the ranges of open FakeQuantizes (the published MinMaxQuantization with its default estimators).
+
+    Given::                                          Result::
+
+        fq = FakeQuantize(x) levels=256                  fq/low: f32[] = Const() [-1.0079]
+                                                         fq/high: f32[] = Const() [1.0]
+                                                         fq = FakeQuantize(x, fq/low, fq/high, fq/low, fq/high)
+
+    1. Weights: the largest magnitude of each output channel.
+    2. Activations, per tensor: the mean over samples of the largest magnitude (symmetric), or of the smallest and the
+       largest value (asymmetric); a symmetric range begins at zero if no sample has a negative value.
+    3. Activations, per channel: the extremes over all samples.
+    4. Tensors that a unified operation joins share the union of their ranges, with zero put back on the grid.
+    """
+
+    name: ClassVar[str] = "set-ranges"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.FAKE_QUANTIZED, Fact.MEASURED})
+    establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED})
+
+    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """The extremes of every tensor that the plan quantizes."""
+        sites = [site for site in context.plan.sites if not _is_constant(site)]
+        return frozenset(each for site in sites for each in _extremes(site))
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Gives every open FakeQuantize its limits."""
+        open_ = {node.name: node for node in graph.nodes("FakeQuantize") if len(node.inputs) == 1}
+        sites = [site for site in context.plan.sites if site.name in open_]
+        ranges = {site.name: _range(site, context) for site in sites}
+        ranges |= _unified(sites, ranges)
+        for site in sites:
+            _close(open_[site.name], ranges[site.name])
+        return len(sites)
+
+
+def _is_constant(site: Site) -> bool:
+    return site.source.node.type == "Const"
+
+
+def _extremes(site: Site) -> list[Request]:
+    axis = site.channel_axes[0] if site.channel_axes else None
+    return [request(site.source, reduction, axis) for reduction in (Reduction.MIN, Reduction.MAX)]
+
+
+def _range(site: Site, context: Context) -> Range:
+    shape = _limits_shape(site)
+    if site.is_weights:
+        return weight_range(_largest(site)).reshaped(shape)
+    low, high = _measured(site, context.statistics)
+    if _mode(site.spec, context) is Mode.SYMMETRIC:
+        magnitude = np.maximum(-low, high)
+        top = magnitude.max(axis=0) if site.channel_axes else magnitude.mean(axis=0, dtype=np.float64)
+        return symmetric_range(low.min(axis=0), top, site.spec.levels).reshaped(shape)
+    if site.channel_axes:
+        return asymmetric_range(low.min(axis=0), high.max(axis=0), site.spec.levels).reshaped(shape)
+    means = (each.mean(axis=0, dtype=np.float64) for each in (low, high))
+    return asymmetric_range(*means, site.spec.levels).reshaped(shape)
+
+
+def _limits_shape(site: Site) -> tuple[int, ...]:
+    """Scalar limits per tensor; per channel, ones but for the channel axes."""
+    if not site.channel_axes:
+        return ()
+    return tuple(size if axis in site.channel_axes else 1 for axis, size in enumerate(site.source.shape))
+
+
+def _largest(site: Site) -> Floats:
+    """The largest magnitude of each channel of a weights constant."""
+    weights = site.source.node.array
+    others = tuple(axis for axis in range(weights.ndim) if axis not in site.channel_axes)
+    return np.abs(weights.astype(np.float32)).max(axis=others or None, initial=0)
+
+
+def _measured(site: Site, statistics: Statistics) -> tuple[Floats, Floats]:
+    """The smallest and the largest values, a sample a row; a constant counts as one sample."""
+    if not _is_constant(site):
+        low, high = (statistics[each] for each in _extremes(site))
+        return low, high
+    value = site.source.node.array.astype(np.float32)
+    axes = tuple(axis for axis in range(value.ndim) if axis not in site.channel_axes)
+    return np.atleast_1d(value.min(axis=axes))[np.newaxis], np.atleast_1d(value.max(axis=axes))[np.newaxis]
+
+
+def _mode(spec: QuantSpec, context: Context) -> Mode:
+    """What the preset picks from the modes that the device can run."""
+    wished = Mode.ASYMMETRIC if context.config.preset == "mixed" else Mode.SYMMETRIC
+    return wished if wished in spec.modes else spec.modes[0]
+
+
+def _unified(sites: list[Site], ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The common range of each group.
+
+    The reference implementation takes the union as it is, which leaves zero off the grid; here zero is put back on it.
+    """
+    groups: dict[int, list[Site]] = {}
+    for site in sites:
+        if site.group is not None:
+            groups.setdefault(site.group, []).append(site)
+    result: dict[str, Range] = {}
+    for members in groups.values():
+        low = np.minimum.reduce([ranges[site.name].low for site in members])
+        high = np.maximum.reduce([ranges[site.name].high for site in members])
+        levels = members[0].spec.levels
+        if all(Mode.ASYMMETRIC in site.spec.modes for site in members):
+            union = with_zero_on_grid(low.astype(np.float64), high.astype(np.float64), levels)
+        else:
+            union = symmetric_range(low, np.maximum(high, -low * (levels - 2) / levels), levels)
+        result |= {site.name: union for site in members}
+    return result
+
+
+def _close(fake_quantize: Node, limits: Range) -> None:
+    """Replaces an open FakeQuantize by one with limits, which take the tensor's own element type."""
+    graph, name, source = fake_quantize.graph, fake_quantize.name, fake_quantize.source()
+    dtype = source.element_type.dtype
+    consumers = fake_quantize.output().consumers
+    near = consumers[0].node
+    graph.rename(fake_quantize, f"{name}/open")
+    low, high = (
+        graph.add_constant(f"{name}/{side}", np.asarray(value, dtype), near=near).output()
+        for side, value in (("low", limits.low), ("high", limits.high))
+    )
+    closed = graph.add(
+        "FakeQuantize",
+        name,
+        [source, low, high, low, high],
+        [(source.element_type, source.shape)],
+        attributes=fake_quantize.attributes,
+        near=near,
+    )
+    fake_quantize.replace_with(closed.output())

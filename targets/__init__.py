@@ -1,0 +1,18 @@
+"""Devices as data: what each can run in int8, with which ranges, fused how."""
+
+from .load import TargetError, explain, load_target, parse_target, target_names
+from .target import Granularity, Mode, QuantSpec, Rule, Target, Transparent
+
+__all__ = [
+    "Granularity",
+    "Mode",
+    "QuantSpec",
+    "Rule",
+    "Target",
+    "TargetError",
+    "Transparent",
+    "explain",
+    "load_target",
+    "parse_target",
+    "target_names",
+]

@@ -1,0 +1,152 @@
+"""What a device can run in int8, as plain values. No device is named in code: each is a YAML file.
+
+`Target.rule(node)` and its siblings answer what the file says of a node; they look at the node only, never at the graph
+around it. Deciding where a FakeQuantize goes is the placement analysis' work, in `passes`.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from ..ir import Node
+from ..ir.ops import is_depthwise
+
+
+class Mode(StrEnum):
+    """How a range lies around zero."""
+
+    SYMMETRIC = "symmetric"
+    ASYMMETRIC = "asymmetric"
+
+
+class Granularity(StrEnum):
+    """What shares one range."""
+
+    PER_TENSOR = "per_tensor"
+    PER_CHANNEL = "per_channel"
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401 - whatever YAML holds
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class _Strict(BaseModel):
+    """A frozen value that knows all its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class QuantSpec(_Strict):
+    """How a tensor is quantized.
+
+    Attributes:
+        bits: Width of a value.
+        modes: What the device can run, preferred first; a preset chooses.
+        granularity: What shares one range. A per-channel activation may fall back to per-tensor, never the reverse.
+        narrow_range: Leave out the lowest level, so that zero lies in the middle (255 levels for 8 bits).
+    """
+
+    bits: Annotated[int, Field(ge=2, le=16)]
+    modes: tuple[Mode, ...] = (Mode.SYMMETRIC, Mode.ASYMMETRIC)
+    granularity: Granularity
+    narrow_range: bool = False
+
+    @property
+    def levels(self) -> int:
+        """The `levels` of the FakeQuantize."""
+        return int(2**self.bits) - self.narrow_range
+
+
+class Condition(_Strict):
+    """Which operations an entry speaks of.
+
+    Attributes:
+        op: Op types as the .xml spells them.
+        where: Attributes that must have one of these values.
+        when: A property that cannot be read off one attribute.
+    """
+
+    op: Names
+    where: Mapping[str, Names] = Field(default_factory=dict)
+    when: Literal["depthwise", "zero_padding", "two_activations"] | None = None
+
+    def fits(self, node: Node) -> bool:
+        """Whether the entry speaks of this node."""
+        if node.type not in self.op:
+            return False
+        if any(node.attributes.get(name, "").lower() not in values for name, values in self.where.items()):
+            return False
+        return self.when is None or _PROPERTIES[self.when](node)
+
+
+def _pads_with_zero(node: Node) -> bool:
+    if node.attributes.get("pad_mode", "constant") != "constant" or len(node.inputs) < 4:
+        return True
+    value = node.source(3).node
+    return value.type == "Const" and not np.any(value.array)
+
+
+def _adds_two_activations(node: Node) -> bool:
+    return all(port.source.node.type != "Const" for port in node.inputs)
+
+
+_PROPERTIES = {"depthwise": is_depthwise, "zero_padding": _pads_with_zero, "two_activations": _adds_two_activations}
+
+
+class Rule(Condition):
+    """What an operation takes.
+
+    Attributes:
+        inputs: Role (`data`, `weights`, or `all` inputs) -> name of a spec.
+        requantizes: The operation takes int8 only where its result is wanted in int8 again: its inputs are quantized
+            only if its output is.
+        because: Why, for the reader of a report.
+    """
+
+    inputs: Mapping[Literal["data", "weights", "all"], str]
+    requantizes: bool = False
+    because: str = ""
+
+
+class Transparent(Condition):
+    """Operations that move values without changing them: a FakeQuantize behind them does the same in front of them.
+
+    Attributes:
+        keeps_channels: Whether axis 1 comes out as it went in, so that this holds per channel, too.
+    """
+
+    keeps_channels: bool = False
+
+
+class Target(_Strict):
+    """A device.
+
+    Attributes:
+        name: What `--target` calls it.
+        description: One line for people.
+        specs: Named ways to quantize.
+        rules: The first that fits an operation decides; an operation that none fits stays float.
+        transparent: What a FakeQuantize moves through (on input 0).
+        unified: What it moves through on all inputs, which must then share one range.
+    """
+
+    name: str
+    description: str = ""
+    specs: Mapping[str, QuantSpec]
+    rules: tuple[Rule, ...]
+    transparent: tuple[Transparent, ...] = ()
+    unified: Names = ()
+
+    def rule(self, node: Node) -> Rule | None:
+        """The rule that speaks of this node, if any."""
+        return next((rule for rule in self.rules if rule.fits(node)), None)
+
+    def transparency(self, node: Node) -> Transparent | None:
+        """The entry that says how a FakeQuantize moves through this node, if it does."""
+        return next((entry for entry in self.transparent if entry.fits(node)), None)
