@@ -13,13 +13,18 @@ from .runtime import THROUGHPUT, Engine
 from .samples import DataError, Feed, HeldOut, Sample, checked_feed, model_inputs
 from .statistics import Numbers, Request, Statistics
 
-#: Every eighth sample, beginning with the fourth, is kept out of the statistics and serves to check the result.
-HELD_OUT_EVERY, HELD_OUT_FIRST, HELD_OUT_MOST = 8, 3, 32
+#: The share of the samples that is kept out of the statistics, to check the result, and how many at most.
+HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
 def is_held_out(index: int) -> bool:
-    """Whether the sample of that number is kept for the check."""
-    return index % HELD_OUT_EVERY == HELD_OUT_FIRST and index // HELD_OUT_EVERY < HELD_OUT_MOST
+    """Whether the sample of that number is kept for the check: 8, 21, 29, 34, 42, 55, ...
+
+    Multiples of the golden ratio spread evenly and hit every residue of every period alike (Weyl's theorem), so that
+    data sorted in any regular way, e.g. one sample of each class in turn, lose a fair share of each kind.
+    """
+    return index * _GOLDEN_RATIO % 1 >= 1 - HELD_OUT_SHARE
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class _Run:
             if index == most:
                 return
             feed = checked_feed(sample, inputs)
-            if is_held_out(index):
+            if is_held_out(index) and len(self.held_out) < HELD_OUT_MOST:
                 self.held_out[index] = HeldOut(sample, feed, [])
             self.labels.append(sample.label)
             self.context.progress("calibrating", index, most)
