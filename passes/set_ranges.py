@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..ir import Graph, Node
+from ..ir import DYNAMIC, Graph, Node
 from ..targets import Mode, QuantSpec
 from .base import Context, Fact
 from .placement import Site
@@ -66,14 +66,40 @@ def _range(site: Site, context: Context) -> Range:
     if site.is_weights:
         return weight_range(_largest(site)).reshaped(shape)
     low, high = _measured(site, context.statistics)
+    magnitude = np.maximum(-low, high)
     if _mode(site.spec, context) is Mode.SYMMETRIC:
-        magnitude = np.maximum(-low, high)
-        top = magnitude.max(axis=0) if site.channel_axes else magnitude.mean(axis=0, dtype=np.float64)
-        return symmetric_range(low.min(axis=0), top, site.spec.levels).reshaped(shape)
-    if site.channel_axes:
-        return asymmetric_range(low.min(axis=0), high.max(axis=0), site.spec.levels).reshaped(shape)
-    means = (each.mean(axis=0, dtype=np.float64) for each in (low, high))
-    return asymmetric_range(*means, site.spec.levels).reshaped(shape)
+        return symmetric_range(low.min(axis=0), _aggregated(magnitude, site), site.spec.levels).reshaped(shape)
+    lowest, highest = -_aggregated(-low, site), _aggregated(high, site)
+    return asymmetric_range(lowest, highest, site.spec.levels).reshaped(shape)
+
+
+def _aggregated(largest: Floats, site: Site) -> Floats:
+    """One bound from those of all samples: their maximum per channel, else their mean, unless that clips too much."""
+    if site.channel_axes or clips_too_much(largest, elements(site.source.shape), site.spec.levels):
+        return largest.max(axis=0)
+    return largest.mean(axis=0, dtype=np.float64)
+
+
+def elements(shape: tuple[int, ...]) -> int:
+    """Elements of a tensor in one sample; 0 if a dimension other than the batch is dynamic."""
+    return max(0, int(np.prod([size for size in shape[1:] if size != DYNAMIC]))) if DYNAMIC not in shape[1:] else 0
+
+
+def clips_too_much(largest: Floats, count: int, levels: int) -> bool:
+    """Whether the mean of the samples' maxima is too narrow a range.
+
+    Cut to the mean r, a sample with maximum M > r has a squared error of (M - r)^2 or more. In the range up to the largest M,
+    rounding costs count * step^2 / 12. If the first, on average over the samples, exceeds the second tenfold, clipping cannot be worth its while.
+    That is so for small tensors, whose maxima are no outliers: the features in front of a classifier, say.
+
+    Args:
+        largest: One maximum a sample.
+        count: Elements of the tensor, 0 if unknown.
+        levels: Levels of the FakeQuantize.
+    """
+    clipped = np.square(np.maximum(largest - largest.mean(), 0), dtype=np.float64).mean()
+    step = 2 * float(largest.max()) / (levels - 2)
+    return count > 0 and bool(clipped > 10 * count * step**2 / 12)
 
 
 def _limits_shape(site: Site) -> tuple[int, ...]:
