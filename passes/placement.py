@@ -34,9 +34,6 @@ class Demand:
 _SHAPE_READERS = ("ShapeOf",)
 
 
-import os
-PLACE_WEAK = os.environ.get('WEAK','1')=='1'
-
 @dataclass(frozen=True)
 class Site:
     """A FakeQuantize to be inserted.
@@ -188,7 +185,7 @@ class _Analysis:
         if tensor.node.type == "Const" and weights:
             return self._weight_sites(tensor, weights)
         if (demand := self.anticipated(tensor)) is not None:
-            return [self._site(tensor, tensor.consumers, demand.spec)] if PLACE_WEAK or demand.insists else []
+            return [self._site(tensor, tensor.consumers, demand.spec)]
         wanting = [port for port in tensor.consumers if port in self.demands and self.demands[port].insists]
         demand = _meet([self.demands[port] for port in wanting])
         return [self._site(tensor, wanting, demand.spec)] if demand else []
