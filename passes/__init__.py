@@ -1,1 +1,36 @@
-"""Placeholder."""
+"""Compiler passes over OpenVINO IR that quantize it, and what runs them."""
+
+from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError
+from .config import Config, ConfigError, read_config
+from .instruments import DumpAfter, Instrument, Timing, Verify
+from .manager import PassManager
+from .pipelines import default_quantization
+from .quantize import Report, quantize, quantize_graph
+from .samples import DataError, Sample
+from .statistics import Reduction, Request, Statistics
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Context",
+    "DataError",
+    "DumpAfter",
+    "Fact",
+    "Instrument",
+    "NoRequests",
+    "Pass",
+    "PassManager",
+    "PassResult",
+    "PipelineError",
+    "Reduction",
+    "Report",
+    "Request",
+    "Sample",
+    "Statistics",
+    "Timing",
+    "Verify",
+    "default_quantization",
+    "quantize",
+    "quantize_graph",
+    "read_config",
+]

@@ -50,6 +50,7 @@ class Context:
         config: What the user wants.
         samples: The calibration data; iterated once.
         progress: Told about long work.
+        expected: How many samples there are, if that is known.
         wanted: The statistics that later passes read; by the manager.
         plan: Where each FakeQuantize goes; by `plan-placement`.
         statistics: The numbers measured; by `calibrate`.
@@ -61,6 +62,7 @@ class Context:
     config: Config = field(default_factory=Config)
     samples: Iterable[Sample] = ()
     progress: Progress = no_progress
+    expected: int | None = None
     wanted: frozenset[Request] = frozenset()
     plan: Plan = field(default_factory=Plan)
     statistics: Statistics = field(default_factory=Statistics)

@@ -68,7 +68,8 @@ class _Run:
 
     def feeds(self, graph: Graph) -> Iterator[tuple[Sample, Feed]]:
         """The samples to run, checked; stops after as many as the configuration allows."""
-        inputs, most = model_inputs(graph), self.context.config.samples
+        inputs, most, expected = model_inputs(graph), self.context.config.samples, self.context.expected
+        total = most if expected is None else min(most, expected)
         for index, sample in enumerate(self.context.samples):
             if index == most:
                 return
@@ -76,7 +77,7 @@ class _Run:
             if is_held_out(index) and len(self.held_out) < HELD_OUT_MOST:
                 self.held_out[index] = HeldOut(sample, feed, [])
             self.labels.append(sample.label)
-            self.context.progress("calibrating", index, most)
+            self.context.progress("calibrating", index, total)
             yield sample, feed
 
     def take(self, index: int, outputs: list[Array]) -> None:

@@ -9,12 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import openvino as ov
 
 from ..ir import Array, Graph, Node, read_model, write_model
+from ..ir.weights import Weights
 from ..ir.writer import lay_out, to_xml
 from .samples import DataError, Feed, Sample
 
@@ -23,24 +24,27 @@ THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
 LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
 
 
+#: What the runtime's own API calls a model.
+RuntimeModel = ov.Model
+
+
 class RuntimeRejectedError(Exception):
     """The runtime cannot read, compile or run a model that irquant made: our fault, or the runtime's."""
 
 
-def is_runtime_model(model: object) -> bool:
-    """Whether `model` is an `openvino.Model`."""
-    return isinstance(model, ov.Model)
-
-
-def from_runtime(model: object) -> Graph:
+def from_runtime(model: RuntimeModel) -> Graph:
     """The graph of an `openvino.Model`, which stays as it is."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
-        ov.serialize(cast(ov.Model, model), path, path.with_suffix(".bin"))
-        return read_model(path)  # the weights stay mapped after the folder is gone
+        ov.serialize(model, path, path.with_suffix(".bin"))
+        graph = read_model(path)
+    weights = Weights(None, graph.weights.data)  # they stay mapped although the file is gone
+    for each in graph.walk():
+        each.weights = weights
+    return graph
 
 
-def to_runtime(graph: Graph) -> object:
+def to_runtime(graph: Graph) -> RuntimeModel:
     """A new `openvino.Model` with memory of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"

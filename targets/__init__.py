@@ -1,6 +1,7 @@
 """Devices as data: what each can run in int8, with which ranges, fused how."""
 
-from .load import TargetError, explain, load_target, parse_target, target_names
+from .explain import explain
+from .load import TargetError, load_target, parse_target, target_names
 from .target import Granularity, Mode, QuantSpec, Rule, Target, Transparent
 
 __all__ = [

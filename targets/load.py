@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from ..ir import UserError
+from .explain import explain
 from .target import Target
 
 
@@ -55,7 +56,7 @@ def parse_target(text: str, where: str) -> Target:
     try:
         target = Target.model_validate(content)
     except ValidationError as error:
-        message = f"{where}: {explain(error)}"
+        message = f"{where}: {explain(error, Target)}"
         raise TargetError(message) from None
     for index, rule in enumerate(target.rules):
         for role, spec in rule.inputs.items():
@@ -63,17 +64,3 @@ def parse_target(text: str, where: str) -> Target:
                 message = f"{where}: rules[{index}].inputs.{role}: no spec '{spec}'; there are: {', '.join(target.specs)}"
                 raise TargetError(message)
     return target
-
-
-def explain(error: ValidationError) -> str:
-    """The first mistake that pydantic found, as `path: what is wrong`."""
-    first = error.errors(include_url=False)[0]
-    path = ""
-    for part in first["loc"]:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    path = path.lstrip(".")
-    if first["type"] == "extra_forbidden":
-        return f"{path}: unknown key"
-    if first["type"] == "missing":
-        return f"{path}: is missing"
-    return f"{path}: {first['msg']}, found {first['input']!r}"

@@ -69,18 +69,23 @@ class Condition(_Strict):
     Attributes:
         op: Op types as the .xml spells them.
         where: Attributes that must have one of these values.
+        unless: Attributes that must not have one of these values.
         when: A property that cannot be read off one attribute.
     """
 
     op: Names
     where: Mapping[str, Names] = Field(default_factory=dict)
+    unless: Mapping[str, Names] = Field(default_factory=dict)
     when: Literal["depthwise", "zero_padding", "two_activations"] | None = None
 
     def fits(self, node: Node) -> bool:
         """Whether the entry speaks of this node."""
         if node.type not in self.op:
             return False
-        if any(node.attributes.get(name, "").lower() not in values for name, values in self.where.items()):
+        attributes = node.attributes
+        if any(attributes.get(name, "").lower() not in values for name, values in self.where.items()):
+            return False
+        if any(attributes.get(name, "").lower() in values for name, values in self.unless.items()):
             return False
         return self.when is None or _PROPERTIES[self.when](node)
 

@@ -1,0 +1,96 @@
+"""Proof of the result: what the runtime really executes in int8, and how close the outputs are to the float model's."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir import Array, Graph
+from ..ir.ops import WEIGHTED_TYPES
+from .runtime import THROUGHPUT, Engine
+from .samples import HeldOut
+
+#: Layer types of the execution graph that do the arithmetic.
+_COMPUTE = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
+#: What the plugin appends to a layer's name when it rewrites it.
+_SUFFIXES = ("_original", "/DequantizationMultiply")
+
+
+@dataclass(frozen=True)
+class Check:
+    """What running the quantized model showed.
+
+    Attributes:
+        int8: Executed layers (convolutions, matrix products) that ran in int8.
+        total: All such layers.
+        floats: The names of weighted layers of the model that ran in float.
+        sqnr: For each output, 10 log10(signal power / error power) in dB over the held-out samples; infinite if equal,
+            NaN if the sizes differ. None if there were no held-out samples.
+    """
+
+    int8: int
+    total: int
+    floats: frozenset[str]
+    sqnr: tuple[float, ...] | None
+
+    @property
+    def int8_share(self) -> float:
+        """Share of the executed layers that ran in int8."""
+        return self.int8 / self.total if self.total else 0.0
+
+
+def check(graph: Graph, held_out: Sequence[HeldOut]) -> Check:
+    """Compiles the quantized graph and runs it on the samples that calibration did not see."""
+    engine = Engine(graph, THROUGHPUT)
+    outputs: list[list[Array]] = []
+    engine.run(
+        ((each.sample, each.feed) for each in held_out),
+        lambda _, arrays: outputs.append([array.copy() for array in arrays]),
+    )
+    executed = [(name, primitive, fused) for name, kind, primitive, fused in engine.execution() if kind in _COMPUTE]
+    floats = [[name, *fused] for name, primitive, fused in executed if not _is_int8(primitive)]
+    return Check(
+        int8=len(executed) - len(floats),
+        total=len(executed),
+        floats=_weighted_among(graph, floats),
+        sqnr=_worst(outputs, [each.outputs for each in held_out]) if held_out else None,
+    )
+
+
+def _is_int8(primitive: str) -> bool:
+    """Only the end of the primitive's name tells: `_I8` has unsigned data, `_i8` signed."""
+    return primitive.endswith(("_I8", "_i8"))
+
+
+def _weighted_among(graph: Graph, executed: Iterable[list[str]]) -> frozenset[str]:
+    """The weighted layers of the model that stand behind executed nodes."""
+    known = {node.name for node in graph.nodes(*WEIGHTED_TYPES)}
+    found: set[str] = set()
+    for names in executed:
+        for name in names:
+            for suffix in _SUFFIXES:
+                name = name.removesuffix(suffix)  # noqa: PLW2901 - the suffixes stack
+            if name in known:
+                found.add(name)
+    return frozenset(found)
+
+
+def _worst(outputs: list[list[Array]], references: list[list[Array]]) -> tuple[float, ...]:
+    return tuple(
+        sqnr([each[index] for each in references], [each[index] for each in outputs])
+        for index in range(len(references[0]))
+    )
+
+
+def sqnr(references: Sequence[Array], outputs: Sequence[Array]) -> float:
+    """Signal-to-quantization-noise ratio in dB over all samples together."""
+    if any(one.shape != other.shape for one, other in zip(references, outputs, strict=True)):
+        return math.nan
+    signal = sum(float(np.square(each, dtype=np.float64).sum()) for each in references)
+    noise = sum(
+        float(np.square(one.astype(np.float64) - other).sum()) for one, other in zip(references, outputs, strict=True)
+    )
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal else -math.inf

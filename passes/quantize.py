@@ -1,0 +1,218 @@
+"""The front door: a model and data in, the INT8 model out."""
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+from ..ir import Graph, Node, UserError, read_model, write_model
+from ..ir.ops import WEIGHTED_TYPES
+from ..ir.writer import check_output, lay_out
+from ..targets import Target, load_target
+from .base import Context, Pass, Progress, Results, no_progress
+from .check import Check, check
+from .config import Config
+from .instruments import Instrument
+from .manager import PassManager
+from .pipelines import default_quantization
+from .placement import Decision
+from .runtime import RuntimeModel, from_runtime, to_runtime
+from .samples import numbered
+
+
+class AlreadyQuantizedError(UserError):
+    """The model holds FakeQuantize operations or integer weights: quantizing it again would ruin it."""
+
+
+class NothingToQuantizeError(UserError):
+    """The target can run no layer of the model in int8."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What became of a layer that does arithmetic.
+
+    Attributes:
+        name: Its friendly name.
+        type: Its op type.
+        decision: What was planned, and why.
+        ran_float: Whether the runtime executed it in float.
+    """
+
+    name: str
+    type: str
+    decision: Decision
+    ran_float: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a quantization did.
+
+    Attributes:
+        results: What each pass did.
+        layers: All layers that do arithmetic, in topological order.
+        samples: Samples that calibration saw.
+        held_out: Samples kept out for the check.
+        check: What running the result showed.
+        outputs: What the model's outputs are called.
+        bytes_before: Size of the float model's constants.
+        bytes_after: Size of the quantized model's.
+    """
+
+    results: Results
+    layers: tuple[Layer, ...]
+    samples: int
+    held_out: int
+    check: Check
+    outputs: tuple[str, ...]
+    bytes_before: int
+    bytes_after: int
+
+
+@overload
+def quantize(
+    model: Path | str,
+    data: Iterable[object],
+    *,
+    output: Path | str | None = None,
+    target: str | Target = "cpu",
+    preset: str = "performance",
+    samples: int = 300,
+    report: Callable[[Report], None] | None = None,
+) -> Path: ...
+
+
+@overload
+def quantize(
+    model: RuntimeModel,
+    data: Iterable[object],
+    *,
+    target: str | Target = "cpu",
+    preset: str = "performance",
+    samples: int = 300,
+    report: Callable[[Report], None] | None = None,
+) -> RuntimeModel: ...
+
+
+def quantize(
+    model: Path | str | RuntimeModel,
+    data: Iterable[object],
+    *,
+    output: Path | str | None = None,
+    target: str | Target = "cpu",
+    preset: str = "performance",
+    samples: int = 300,
+    report: Callable[[Report], None] | None = None,
+) -> Path | RuntimeModel:
+    """Quantizes a model to int8 with the published DefaultQuantization.
+
+    Args:
+        model: The path of an IR, or an `openvino.Model`, which stays as it is.
+        data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model.
+            Iterated once.
+        output: Where the new IR goes, for a model given by path; default: `<model>_int8.xml` next to it.
+        target: The name of a target, the path of a target file, or a `Target`.
+        preset: "performance" (symmetric activations) or "mixed" (asymmetric).
+        samples: How many samples to use at most; a tenth of them is held out to check the result.
+        report: Called with what was done and found.
+
+    Returns:
+        The same kind as `model`: the path of the new IR, or a new `openvino.Model`.
+
+    Raises:
+        UserError: model, data, target or options are wrong, or the output cannot be written; nothing was written then.
+    """
+    config = Config.checked(preset=preset, samples=samples)
+    device = target if isinstance(target, Target) else load_target(target)
+    if isinstance(model, RuntimeModel):
+        graph = from_runtime(model)
+        done = quantize_graph(graph, data, device, config)
+        result: Path | RuntimeModel = to_runtime(graph)
+    else:
+        graph = read_model(model)
+        result = Path(output) if output is not None else Path(model).with_name(f"{Path(model).stem}_int8.xml")
+        check_output(result, graph)
+        done = quantize_graph(graph, data, device, config)
+        write_model(graph, result, compact=True)
+    if report:
+        report(done)
+    return result
+
+
+def quantize_graph(
+    graph: Graph,
+    data: Iterable[object],
+    target: Target,
+    config: Config,
+    *,
+    passes: Sequence[Pass] | None = None,
+    instruments: Sequence[Instrument] = (),
+    progress: Progress = no_progress,
+) -> Report:
+    """Quantizes a graph in place and checks the result on the runtime.
+
+    Raises:
+        UserError: the model or the data are wrong.
+    """
+    _refuse_quantized(graph)
+    bytes_before = _constant_bytes(graph)
+    expected = operator.length_hint(data) or None
+    context = Context(target, config, numbered(data), progress, expected)
+    results = PassManager(default_quantization() if passes is None else passes, instruments).run(graph, context)
+    if not context.plan.sites:
+        message = f"nothing to quantize: target '{target.name}' can run no layer of the model in int8"
+        raise NothingToQuantizeError(message)
+    progress("checking the result", 0, None)
+    found = check(graph, context.held_out)
+    return Report(
+        results=results,
+        layers=tuple(_layers(graph, context, found)),
+        samples=context.statistics.samples,
+        held_out=len(context.held_out),
+        check=found,
+        outputs=tuple(_output_names(graph)),
+        bytes_before=bytes_before,
+        bytes_after=_constant_bytes(graph),
+    )
+
+
+def _layers(graph: Graph, context: Context, found: Check) -> Iterable[Layer]:
+    for node in graph.nodes(*WEIGHTED_TYPES):
+        if decision := context.plan.decisions.get(node.id):
+            yield Layer(node.name, node.type, decision, node.name in found.floats)
+
+
+def _output_names(graph: Graph) -> Iterable[str]:
+    for node in graph.in_file_order("Result"):
+        names = node.source().names
+        yield names[0] if names else node.source().node.name
+
+
+def _constant_bytes(graph: Graph) -> int:
+    layout = lay_out(graph, compact=True)
+    return sum(stop - start for start, stop in layout.kept) + sum(array.nbytes for array in layout.new)
+
+
+_NARROW_TYPES = ("i8", "u8", "i4", "u4", "u1", "u2", "u3", "u6", "nf4", "f4e2m1", "f8e4m3", "f8e5m2")
+
+
+def _refuse_quantized(graph: Graph) -> None:
+    for each in graph.walk():
+        for node in each.in_file_order("FakeQuantize", "FakeConvert", "Const"):
+            if node.type != "Const" or _is_compressed(node):
+                message = f"the model is quantized already: it holds {node}; give the float model it was made from"
+                raise AlreadyQuantizedError(message)
+
+
+def _is_compressed(constant: Node) -> bool:
+    """Whether a constant holds integer weights: narrow values, converted to float, then scaled."""
+    if constant.attributes.get("element_type") not in _NARROW_TYPES:
+        return False
+    readers = [port.node for port in constant.output().consumers if port.node.type == "Convert"]
+    return any(
+        node.output().element_type.is_float and port.node.type in ("Multiply", "Subtract", "FakeQuantize")
+        for node in readers
+        for port in node.output().consumers
+    )
