@@ -37,7 +37,11 @@ def _table() -> dict[str, ElementType]:
         ("f8e4m3", "F8E4M3", 8, ml_dtypes.float8_e4m3fn),
         ("f8e5m2", "F8E5M2", 8, ml_dtypes.float8_e5m2),
         ("f8e8m0", "F8E8M0", 8, ml_dtypes.float8_e8m0fnu),
-        *((f"{kind}{bits}", f"{kind}{bits}".upper(), bits, f"{kind}{bits // 8}") for kind in "iu" for bits in (8, 16, 32, 64)),
+        *(
+            (f"{kind}{bits}", f"{kind}{bits}".upper(), bits, f"{kind}{bits // 8}")
+            for kind in "iu"
+            for bits in (8, 16, 32, 64)
+        ),
         *((name, precision, bits, None) for name, precision, bits in _PACKED),
     ]
     return {

@@ -30,6 +30,7 @@ NEW = 1 << 62  # the rank of an edge that no file had: behind all others
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Position = tuple[float, float]
+_Neighbours = Mapping[int, Mapping[int, Mapping[str, int]]]
 
 
 @dataclass(slots=True)
@@ -89,7 +90,7 @@ class InPort:
     def source(self) -> "OutPort":
         """The output port that drives this input."""
         graph = self.node.graph
-        for source, edges in graph._nx.pred[self.node.id].items():
+        for source, edges in graph.drivers(self.node.id).items():
             if self.index in edges:
                 return OutPort(Node(graph, source), edges[self.index]["from_port"])
         message = f"input {self.index} of {self.node} has no source"
@@ -98,7 +99,7 @@ class InPort:
     @property
     def is_connected(self) -> bool:
         """Whether an edge ends here; always so in a graph that verifies."""
-        return any(self.index in edges for edges in self.node.graph._nx.pred[self.node.id].values())
+        return any(self.index in edges for edges in self.node.graph.drivers(self.node.id).values())
 
     def connect(self, source: "OutPort") -> None:
         """Feeds this input from `source` instead of what fed it before."""
@@ -149,7 +150,7 @@ class OutPort:
         graph = self.node.graph
         found = [
             InPort(Node(graph, to), index)
-            for to, edges in graph._nx.succ[self.node.id].items()
+            for to, edges in graph.readers(self.node.id).items()
             for index, edge in edges.items()
             if edge["from_port"] == self.index
         ]
@@ -326,6 +327,14 @@ class Graph:
         """The name of the model."""
         return self.root.get("name", "")
 
+    def metadata(self, section: str) -> dict[str, str]:
+        """The leaves of a section of the model's rt_info, e.g. `model_info`: names and texts."""
+        found = self.root.find("rt_info")
+        for element in found if found is not None else ():
+            if element.tag == section or element.get("name") == section:
+                return {str(leaf.get("name", leaf.tag)): leaf.get("value", "") for leaf in element}
+        return {}
+
     def nodes(self, *types: str) -> Iterator[Node]:
         """All nodes (of the given types) in topological order, ties in file order; removed ones are skipped."""
         order = nx.lexicographical_topological_sort(self._nx, key=self._position)
@@ -360,7 +369,7 @@ class Graph:
 
     def walk(self) -> Iterator["Graph"]:
         """This graph and all bodies inside it, outermost first."""
-        graphs = [self]
+        graphs: list[Graph] = [self]
         while graphs:
             graph = graphs.pop(0)
             yield graph
@@ -406,7 +415,10 @@ class Graph:
         """
         element = self._new_element(type_, self.unique_name(name), sources, outputs, attributes or {}, opset)
         self._serial += 1
-        position = (near._layer.position[0] if near else np.inf, float(self._serial - (1 << 53)) if near else self._serial)
+        position = (
+            near._layer.position[0] if near else np.inf,
+            float(self._serial - (1 << 53)) if near else self._serial,
+        )
         node = self.insert_layer(decode_layer(element, position))
         for index, source in enumerate(sources):
             self.link(source, InPort(node, index))
@@ -415,7 +427,12 @@ class Graph:
     def add_constant(self, name: str, value: Array, *, near: Node | None = None) -> Node:
         """Adds a Const; its bytes go to the end of the .bin when the graph is written."""
         kind = element_type_of_dtype(value.dtype)
-        data = {"element_type": kind.name, "shape": ", ".join(map(str, value.shape)), "offset": "0", "size": str(value.nbytes)}
+        data = {
+            "element_type": kind.name,
+            "shape": ", ".join(map(str, value.shape)),
+            "offset": "0",
+            "size": str(value.nbytes),
+        }
         node = self.add("Const", name, [], [(kind, value.shape)], attributes=data, near=near)
         node._layer.array = value
         return node
@@ -485,18 +502,29 @@ class Graph:
             raise IRError(message)
         self._nx.add_edge(source.node.id, to.node.id, to.index, from_port=source.index, place=place)
 
+    def drivers(self, id_: int) -> _Neighbours:
+        """Ids of the nodes that feed a node -> input index -> edge."""
+        return cast(_Neighbours, self._nx.pred[id_])
+
+    def readers(self, id_: int) -> _Neighbours:
+        """Ids of the nodes that a node feeds -> their input index -> edge."""
+        return cast(_Neighbours, self._nx.succ[id_])
+
     def edges(self) -> list[tuple[OutPort, InPort]]:
         """All edges: those that the file had in its order, then new ones in the order of their consumers."""
         found = sorted(
             self._nx.edges(keys=True, data=True), key=lambda edge: (edge[3]["place"], self._position(edge[1]), edge[2])
         )
-        return [(OutPort(Node(self, edge[0]), edge[3]["from_port"]), InPort(Node(self, edge[1]), edge[2])) for edge in found]
+        return [
+            (OutPort(Node(self, edge[0]), edge[3]["from_port"]), InPort(Node(self, edge[1]), edge[2])) for edge in found
+        ]
 
     def cycle(self) -> list[Node]:
         """The nodes of a cycle, empty if there is none."""
         if nx.is_directed_acyclic_graph(self._nx):
             return []
-        return [Node(self, edge[0]) for edge in nx.find_cycle(self._nx)]
+        edges = cast(list[tuple[int, int, int]], nx.find_cycle(self._nx))
+        return [Node(self, edge[0]) for edge in edges]
 
     def _new_element(
         self,
@@ -512,8 +540,9 @@ class Graph:
             ET.SubElement(element, "data", dict(attributes))
         ports = [(source.element_type, source.shape) for source in sources]
         for tag, first, some in (("input", 0, ports), ("output", len(ports), outputs)):
-            if some:
-                group = ET.SubElement(element, tag)
+            if not some:
+                continue
+            group = ET.SubElement(element, tag)
             for number, (kind, shape) in enumerate(some, first):
                 port = ET.SubElement(group, "port", id=str(number), precision=kind.precision)
                 for size in shape:

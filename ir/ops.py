@@ -43,7 +43,9 @@ TRANSPOSED_CONVOLUTIONS = ("ConvolutionBackpropData", "GroupConvolutionBackpropD
 def weight_axes(node: Node) -> WeightAxes:
     """The axes of the weights of a convolution, or of a MatMul whose second operand is the weights."""
     if node.type == "MatMul":
-        return WeightAxes(outputs=(-2,), inputs=-1) if flag(node, "transpose_b") else WeightAxes(outputs=(-1,), inputs=-2)
+        return (
+            WeightAxes(outputs=(-2,), inputs=-1) if flag(node, "transpose_b") else WeightAxes(outputs=(-1,), inputs=-2)
+        )
     return _CONVOLUTIONS[node.type]
 
 

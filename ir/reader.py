@@ -70,18 +70,22 @@ def read_graph(root: ET.Element, style: XmlStyle, weights: Weights, where: str) 
         IRError: the model breaks a rule of the format; the message begins with `where`.
     """
     try:
-        version = root.get("version", "none")
-        if version not in ("10", "11"):
-            message = f"IR version {version}; versions 10 and 11 are supported. Convert the model again with 'ovc'"
-            raise IRError(message)
         _refuse_execution_graph(root)
-        graph = _read_net(root, int(version), weights, levels=1)
+        graph = _read_net(root, _version(root), weights, levels=1)
         graph.style = style
         verify(graph)
     except IRError as error:
         message = f"{where}: {error}"
         raise IRError(message) from None
     return graph
+
+
+def _version(root: ET.Element) -> int:
+    version = root.get("version", "none")
+    if version not in ("10", "11"):
+        message = f"IR version {version}; versions 10 and 11 are supported. Convert the model again with 'ovc'"
+        raise IRError(message)
+    return int(version)
 
 
 def _refuse_execution_graph(root: ET.Element) -> None:

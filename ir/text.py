@@ -19,6 +19,7 @@ import json
 import re
 import zlib
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
@@ -289,10 +290,10 @@ def _read_value(tokens: _Tokens, outputs: list[tuple[ElementType, tuple[int, ...
     while not tokens.take("]"):
         items.append(tokens.advance())
         tokens.take(",")
-    values = [item == "true" for item in items] if kind.name == "boolean" else [float(item) for item in items]
-    if kind.name[0] in "iu":
-        values = [int(item) for item in items]
-    if len(values) != int(np.prod(shape, dtype=np.int64)):
-        message = f"{len(values)} values for the shape {list(shape)}"
+    if len(items) != int(np.prod(shape, dtype=np.int64)):
+        message = f"{len(items)} values for the shape {list(shape)}"
         raise IRError(message)
-    return np.array(values, kind.dtype).reshape(shape)
+    read: Callable[[str], object] = int if kind.name[0] in "iu" else float
+    if kind.name == "boolean":
+        read = "true".__eq__
+    return np.array([read(item) for item in items], kind.dtype).reshape(shape)

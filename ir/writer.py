@@ -51,7 +51,7 @@ def write_model(graph: Graph, path: Path | str, *, compact: bool = False) -> Non
     layout = lay_out(graph, compact=compact)
     text = to_xml(graph, layout)
     try:
-        _write_pair(path, lambda file: _write_bin(file, graph.weights, layout), text.encode())
+        _write_pair(path, lambda file: _write_bin(file, graph.weights, layout), text.encode("utf-8"))
     except OSError as error:
         message = f"{path}: cannot be written: {error.strerror}"
         raise IRError(message) from None
@@ -209,11 +209,14 @@ def _write_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) -
     """Writes both files next to their places, then moves them there."""
     temporary: list[Path] = []
     try:
-        for suffix, write in ((".bin", write_bin), (".xml", lambda file: file.write(xml))):
+        for suffix in (".bin", ".xml"):
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=suffix)
             temporary.append(Path(name))
             with os.fdopen(handle, "wb") as file:
-                write(file)
+                if suffix == ".bin":
+                    write_bin(file)
+                else:
+                    file.write(xml)
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(0o666 & ~_umask())

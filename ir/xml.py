@@ -89,7 +89,7 @@ def write_xml(root: ET.Element, style: XmlStyle, replaced: Mapping[ET.Element, M
             parts.append(item)
             continue
         tail = _text(item.tail) if item is not root else ""
-        if item.tag is ET.Comment:
+        if callable(item.tag):  # a comment
             parts.append(f"<!--{item.text}-->{tail}")
             continue
         attributes = replaced.get(item, item.attrib) if replaced else item.attrib

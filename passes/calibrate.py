@@ -11,7 +11,7 @@ from .attach_statistics import AttachStatistics, statistic_size
 from .base import Context, Fact, NoRequests
 from .runtime import THROUGHPUT, Engine
 from .samples import DataError, Feed, HeldOut, Sample, checked_feed, model_inputs
-from .statistics import Numbers, Request, Statistics
+from .statistics import Numbers, Statistics
 
 #: The share of the samples that is kept out of the statistics, to check the result, and how many at most.
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
@@ -95,7 +95,9 @@ class _Run:
         self.context.progress("calibrating", len(self.labels), len(self.labels))
         self.context.held_out = [self.held_out[index] for index in sorted(self.held_out)]
         self.labels = [self.labels[index] for index in sorted(self.rows)]
-        return np.stack([self.rows[index] for index in sorted(self.rows)]) if self.rows else np.empty((0, 0), np.float32)
+        return (
+            np.stack([self.rows[index] for index in sorted(self.rows)]) if self.rows else np.empty((0, 0), np.float32)
+        )
 
 
 def _refuse_non_finite(graph: Graph, statistics: Statistics, labels: list[str]) -> None:

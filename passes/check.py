@@ -8,7 +8,7 @@ import numpy as np
 
 from ..ir import Array, Graph
 from ..ir.ops import WEIGHTED_TYPES
-from .runtime import THROUGHPUT, Engine
+from .runtime import THROUGHPUT, Engine, Executed
 from .samples import HeldOut
 
 #: Layer types of the execution graph that do the arithmetic.
@@ -48,32 +48,30 @@ def check(graph: Graph, held_out: Sequence[HeldOut]) -> Check:
         ((each.sample, each.feed) for each in held_out),
         lambda _, arrays: outputs.append([array.copy() for array in arrays]),
     )
-    executed = [(name, primitive, fused) for name, kind, primitive, fused in engine.execution() if kind in _COMPUTE]
-    floats = [[name, *fused] for name, primitive, fused in executed if not _is_int8(primitive)]
+    layers = executed_layers(engine)
     return Check(
-        int8=len(executed) - len(floats),
-        total=len(executed),
-        floats=_weighted_among(graph, floats),
+        int8=sum(layer.is_int8 for layer in layers),
+        total=len(layers),
+        floats=_weighted_among(graph, [layer for layer in layers if not layer.is_int8]),
         sqnr=_worst(outputs, [each.outputs for each in held_out]) if held_out else None,
     )
 
 
-def _is_int8(primitive: str) -> bool:
-    """Only the end of the primitive's name tells: `_I8` has unsigned data, `_i8` signed."""
-    return primitive.endswith(("_I8", "_i8"))
+def executed_layers(engine: Engine) -> list[Executed]:
+    """The convolutions and matrix products of the executed graph; for dynamic models, as of the last inference."""
+    return [node for node in engine.execution() if node.type in _COMPUTE]
 
 
-def _weighted_among(graph: Graph, executed: Iterable[list[str]]) -> frozenset[str]:
+def _weighted_among(graph: Graph, executed: Iterable[Executed]) -> frozenset[str]:
     """The weighted layers of the model that stand behind executed nodes."""
     known = {node.name for node in graph.nodes(*WEIGHTED_TYPES)}
-    found: set[str] = set()
-    for names in executed:
-        for name in names:
-            for suffix in _SUFFIXES:
-                name = name.removesuffix(suffix)  # noqa: PLW2901 - the suffixes stack
-            if name in known:
-                found.add(name)
-    return frozenset(found)
+    return frozenset(name for layer in executed for name in map(_plain, (layer.name, *layer.fused)) if name in known)
+
+
+def _plain(name: str) -> str:
+    for suffix in _SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
 
 
 def _worst(outputs: list[list[Array]], references: list[list[Array]]) -> tuple[float, ...]:

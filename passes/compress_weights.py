@@ -72,5 +72,3 @@ def _compress(node: Node) -> None:
         near=near,
     )
     node.replace_with(scaled.output())
-
-

@@ -27,7 +27,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     @classmethod
-    def read(cls, content: Any, where: str) -> Self:  # noqa: ANN401 - whatever the user wrote
+    def read(cls, content: Any, where: str) -> Self:
         """Validates; the error begins with `where` and names the path of the first mistake.
 
         Raises:

@@ -131,13 +131,14 @@ def mean_output(node: Node, weights: Floats, means: Floats, coverage: Floats) ->
     axes = weight_axes(node)
     if node.type == "MatMul":
         # Weights of rank 3 and more are batched matrices: their channels' means go into one bias.
-        matrices = np.moveaxis(weights, axes.inputs, -1) @ means
-        return matrices.reshape(-1, matrices.shape[-1]).mean(axis=0)
-    taps = (weights * coverage).reshape(*weights.shape[: axes.spatial], -1).sum(axis=-1)
-    if axes.group is None:
-        return np.moveaxis(taps, axes.inputs, -1) @ means
-    grouped = np.moveaxis(taps, axes.inputs, -1)  # [G, O, I]
-    return np.einsum("goi,gi->go", grouped, means.reshape(grouped.shape[0], -1)).ravel()
+        matrices: Floats = np.moveaxis(weights, axes.inputs, -1) @ means
+        mean: Floats = matrices.reshape(-1, matrices.shape[-1]).mean(axis=0)
+        return mean
+    taps: Floats = (weights * coverage).reshape(*weights.shape[: axes.spatial], -1).sum(axis=-1)
+    rows = np.moveaxis(taps, axes.inputs, -1)  # [O, I] or [G, O, I]
+    grouped = rows.reshape(-1, *rows.shape[-2:])
+    result: Floats = np.einsum("goi,gi->go", grouped, means.reshape(grouped.shape[0], -1))
+    return result.ravel()
 
 
 def bias_port(node: Node) -> InPort | None:

@@ -2,10 +2,11 @@
 
 For an input whose channels have the means E[x_c], the mean of the output over all positions is
 
-    E[y_o] = b_o + sum_{c,k} f_k * W[o, c, k] * E[x_c],    f_k = (positions at which tap k lies inside the data) / positions
+    E[y_o] = b_o + sum_{c,k} f_k * W[o, c, k] * E[x_c]
+    f_k = (output positions at which tap k lies inside the data) / (output positions)
 
-since a tap outside reads zero. Taps of different axes are independent, so f_k is a product over the axes. The formula is
-exact for data whose mean is the same everywhere, and close for others: only near the border does it assume anything.
+since a tap outside reads zero. Taps of different axes are independent, so f_k is a product over the axes. The formula
+is exact for data whose mean is the same everywhere, and close for others: only near the border does it assume anything.
 (Derived here; the reference implementations estimate the same mean by running the layer on a constant picture, which
 mistakes the influence of the border for an error of quantization.)
 """
@@ -34,7 +35,9 @@ def tap_coverage(node: Node, kernel: Sequence[int], data: Sequence[float], outpu
     """
     coverage = np.ones((), np.float64)
     for axis, taps in enumerate(kernel):
-        stride, dilation = (values[axis] if values else 1 for values in (integers(node, "strides"), integers(node, "dilations")))
+        stride, dilation = (
+            values[axis] if values else 1 for values in (integers(node, "strides"), integers(node, "dilations"))
+        )
         size, out = int(data[axis]), int(output[axis])
         if node.type in TRANSPOSED_CONVOLUTIONS:
             begin = _transposed_pad_begin(node, axis, taps, size, out)
@@ -48,13 +51,15 @@ def tap_coverage(node: Node, kernel: Sequence[int], data: Sequence[float], outpu
 
 def _axis(taps: int, stride: int, dilation: int, begin: int, size: int, out: int) -> Floats:
     read = np.arange(out)[:, None] * stride + np.arange(taps)[None, :] * dilation - begin
-    return ((read >= 0) & (read < size)).mean(axis=0)
+    inside = (read >= 0) & (read < size)
+    return inside.sum(axis=0) / np.float64(out)
 
 
 def _transposed_axis(taps: int, stride: int, dilation: int, begin: int, size: int, out: int) -> Floats:
     """Input position i adds tap k to output position i * stride + k * dilation - begin, if there is one."""
     written = np.arange(size)[:, None] * stride + np.arange(taps)[None, :] * dilation - begin
-    return ((written >= 0) & (written < out)).sum(axis=0) / out
+    inside = (written >= 0) & (written < out)
+    return inside.sum(axis=0) / np.float64(out)
 
 
 def _pad_begin(node: Node, axis: int, taps: int, size: int, out: int) -> int:
@@ -64,7 +69,9 @@ def _pad_begin(node: Node, axis: int, taps: int, size: int, out: int) -> int:
         return 0
     if not mode.startswith("same"):
         return _given(node, "pads_begin", axis)
-    stride, dilation = (values[axis] if values else 1 for values in (integers(node, "strides"), integers(node, "dilations")))
+    stride, dilation = (
+        values[axis] if values else 1 for values in (integers(node, "strides"), integers(node, "dilations"))
+    )
     total = max(0, (out - 1) * stride + (taps - 1) * dilation + 1 - size)
     return total // 2 if mode == "same_upper" else math.ceil(total / 2)
 
@@ -76,7 +83,9 @@ def _transposed_pad_begin(node: Node, axis: int, taps: int, size: int, out: int)
         return 0
     if not mode.startswith("same") and len(node.inputs) == 2:
         return _given(node, "pads_begin", axis)
-    stride, dilation = (values[axis] if values else 1 for values in (integers(node, "strides"), integers(node, "dilations")))
+    stride, dilation = (
+        values[axis] if values else 1 for values in (integers(node, "strides"), integers(node, "dilations"))
+    )
     extra = integers(node, "output_padding")[axis] if integers(node, "output_padding") else 0
     total = max(0, (size - 1) * stride + (taps - 1) * dilation + 1 + extra - out)
     return total // 2 if mode == "same_upper" or not mode.startswith("same") else math.ceil(total / 2)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ class Timing:
     seconds: dict[str, float] = field(default_factory=dict[str, float])
 
     @contextmanager
-    def around(self, pass_: Pass, graph: Graph) -> Iterator[None]:
+    def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
         """Times one pass."""
         start = time.perf_counter()
         try:
@@ -46,7 +46,7 @@ class DumpAfter:
     number: int = 0
 
     @contextmanager
-    def around(self, pass_: Pass, graph: Graph) -> Iterator[None]:
+    def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
         """Dumps after one pass."""
         try:
             yield
@@ -63,7 +63,7 @@ class Verify:
     """Checks the graph's invariants after each pass."""
 
     @contextmanager
-    def around(self, pass_: Pass, graph: Graph) -> Iterator[None]:
+    def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
         """Verifies after one pass.
 
         Raises:

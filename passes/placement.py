@@ -16,6 +16,7 @@ from ..ir import DYNAMIC, Graph, InPort, Node, OutPort
 from ..ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, weight_axes
 from ..targets import Granularity, QuantSpec, Rule, Target
 
+
 @dataclass(frozen=True)
 class Demand:
     """What an input port wants of its tensor.
@@ -116,7 +117,9 @@ class _Analysis:
     def _demand_of_layer(self, node: Node) -> None:
         rule = self.target.rule(node)
         reason = self._why_float(node, rule)
-        self.decisions[node.id] = Decision(not reason, reason or f"{rule.inputs['data']} x {rule.inputs['weights']}" if rule else reason)
+        self.decisions[node.id] = Decision(
+            not reason, reason or f"{rule.inputs['data']} x {rule.inputs['weights']}" if rule else reason
+        )
         if rule and not reason:
             self.demands[node.input(DATA_PORT)] = Demand(self.target.specs[rule.inputs["data"]])
             self.demands[node.input(WEIGHTS_PORT)] = Demand(self.target.specs[rule.inputs["weights"]])

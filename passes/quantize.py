@@ -126,16 +126,17 @@ def quantize(
     """
     config = Config.checked(preset=preset, samples=samples)
     device = target if isinstance(target, Target) else load_target(target)
-    if isinstance(model, RuntimeModel):
+    if isinstance(model, (str, Path)):
+        graph = read_model(model)
+        path = Path(output or Path(model).with_name(f"{Path(model).stem}_int8.xml"))
+        check_output(path, graph)
+        done = quantize_graph(graph, data, device, config)
+        write_model(graph, path, compact=True)
+        result: Path | RuntimeModel = path
+    else:
         graph = from_runtime(model)
         done = quantize_graph(graph, data, device, config)
-        result: Path | RuntimeModel = to_runtime(graph)
-    else:
-        graph = read_model(model)
-        result = Path(output) if output is not None else Path(model).with_name(f"{Path(model).stem}_int8.xml")
-        check_output(result, graph)
-        done = quantize_graph(graph, data, device, config)
-        write_model(graph, result, compact=True)
+        result = to_runtime(graph)
     if report:
         report(done)
     return result

@@ -6,10 +6,11 @@ statistics and comparisons.
 
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import openvino as ov
@@ -24,8 +25,8 @@ THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
 LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
 
 
-#: What the runtime's own API calls a model.
-RuntimeModel = ov.Model
+#: What the runtime itself calls a model.
+RuntimeModel: TypeAlias = ov.Model
 
 
 class RuntimeRejectedError(Exception):
@@ -49,9 +50,32 @@ def to_runtime(graph: Graph) -> RuntimeModel:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         write_model(graph, path, compact=True)
-        core = ov.Core()
+        core: Any = ov.Core()
         core.set_property({"ENABLE_MMAP": False})
-        return core.read_model(path)
+        model: RuntimeModel = core.read_model(path)
+        return model
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A node of the executed graph.
+
+    Attributes:
+        name: Its name, often that of the layer it was made from.
+        type: E.g. "Convolution", "FullyConnected".
+        primitive: The implementation, e.g. "brgconv_avx512_I8".
+        fused: The names of all layers that went into it.
+    """
+
+    name: str
+    type: str
+    primitive: str
+    fused: tuple[str, ...]
+
+    @property
+    def is_int8(self) -> bool:
+        """Only the end of the primitive's name tells: `_I8` has unsigned data, `_i8` signed."""
+        return self.primitive.endswith(("_I8", "_i8"))
 
 
 class Engine:
@@ -63,14 +87,19 @@ class Engine:
     """
 
     def __init__(self, graph: Graph | Path, config: dict[str, str]) -> None:
-        core = ov.Core()
+        core: Any = ov.Core()
         try:
-            model, self._lent = (core.read_model(graph), None) if isinstance(graph, Path) else _lend(core, graph)
+            self._lent: list[object] = []
+            if isinstance(graph, Path):
+                model = core.read_model(graph)
+            else:
+                model, self._lent = _lend(core, graph)
             self.compiled = core.compile_model(model, "CPU", config)
         except RuntimeError as error:
             message = f"the runtime cannot compile the model: {_first_line(error)}"
             raise RuntimeRejectedError(message) from error
         self._is_stateful = bool(model.get_sinks())
+        self._request = self.compiled.create_infer_request()
 
     def run(self, samples: Iterable[tuple[Sample, Feed]], take: Callable[[int, list[Array]], None]) -> int:
         """Runs all samples, several at a time, and calls `take(index, outputs)` for each, in order.
@@ -98,14 +127,22 @@ class Engine:
             _finish(running, take)
         return index + 1
 
-    def execution(self) -> list[tuple[str, str, str, list[str]]]:
-        """The executed nodes: name, layer type, primitive, names of the layers fused into it.
+    def infer(self, feed: Feed) -> None:
+        """One inference, for timing; the outputs stay in the runtime."""
+        self._request.infer(dict(enumerate(feed.values())))
 
-        For models with dynamic shapes this is final only after an inference.
-        """
-        nodes = [(op.get_friendly_name(), op.get_rt_info()) for op in self.compiled.get_runtime_model().get_ordered_ops()]
+    def execution(self) -> list[Executed]:
+        """The executed graph. For models with dynamic shapes it is final only after an inference."""
+        nodes = [
+            (op.get_friendly_name(), op.get_rt_info()) for op in self.compiled.get_runtime_model().get_ordered_ops()
+        ]
         return [
-            (name, _info(info, "layerType"), _info(info, "primitiveType"), _info(info, "originalLayersNames").split(","))
+            Executed(
+                name,
+                _info(info, "layerType"),
+                _info(info, "primitiveType"),
+                tuple(_info(info, "originalLayersNames").split(",")),
+            )
             for name, info in nodes
         ]
 
@@ -117,12 +154,13 @@ def _finish(
     index, sample, request = running.popleft()
     with _blaming(sample):
         request.wait()
-    take(index, [tensor.data for tensor in request.output_tensors])
+    outputs: Any = request.output_tensors
+    take(index, [tensor.data for tensor in outputs])
     return request
 
 
 @contextmanager
-def _blaming(sample: Sample) -> Iterator[None]:
+def _blaming(sample: Sample) -> Generator[None]:
     """Turns the runtime's complaint into one about the sample."""
     try:
         yield
@@ -131,7 +169,7 @@ def _blaming(sample: Sample) -> Iterator[None]:
         raise DataError(message) from error
 
 
-def _info(info: Any, key: str) -> str:  # noqa: ANN401 - an opaque map of the binding
+def _info(info: Any, key: str) -> str:
     return str(info[key].astype(str)) if key in info else ""
 
 
@@ -141,7 +179,7 @@ def _first_line(error: Exception) -> str:
     return (telling or lines or ["no reason given"])[0]
 
 
-def _lend(core: ov.Core, graph: Graph) -> tuple[ov.Model, list[object]]:
+def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:
     """Hands a graph over without copying a constant: those of the file by the map itself, new ones by their arrays.
 
     The runtime reads constants from one block of memory only, so that new ones are written as Parameters first and

@@ -61,7 +61,9 @@ class ModelInput:
     layout: str | None = None
 
     def __str__(self) -> str:
-        shape = "any shape" if self.shape is None else f"[{','.join('?' if d == DYNAMIC else str(d) for d in self.shape)}]"
+        shape = (
+            "any shape" if self.shape is None else f"[{','.join('?' if d == DYNAMIC else str(d) for d in self.shape)}]"
+        )
         return f"'{self.name}' {self.element_type}{shape}"
 
 
@@ -115,9 +117,7 @@ def _by_name(sample: Sample, inputs: Sequence[ModelInput]) -> dict[str, object]:
     return {each.name: value for each, value in zip(inputs, values, strict=True)}
 
 
-def _by_given_names(
-    sample: Sample, feed: Mapping[object, object], inputs: Sequence[ModelInput]
-) -> dict[str, object]:
+def _by_given_names(sample: Sample, feed: Mapping[object, object], inputs: Sequence[ModelInput]) -> dict[str, object]:
     found: dict[str, object] = {}
     for given, value in feed.items():
         match = next((each.name for each in inputs if given in each.names), None)
@@ -173,4 +173,6 @@ def _cast(sample: Sample, expected: ModelInput, array: Array, dtype: np.dtype[An
 def _fits(shape: tuple[int, ...], expected: tuple[int, ...] | None) -> bool:
     if expected is None:
         return True
-    return len(shape) == len(expected) and all(want in (DYNAMIC, size) for size, want in zip(shape, expected, strict=True))
+    return len(shape) == len(expected) and all(
+        want in (DYNAMIC, size) for size, want in zip(shape, expected, strict=True)
+    )

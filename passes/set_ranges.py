@@ -75,9 +75,11 @@ def _range(site: Site, context: Context) -> Range:
 
 def _aggregated(largest: Floats, site: Site) -> Floats:
     """One bound from those of all samples: their maximum per channel, else their mean, unless that clips too much."""
+    widest: Floats = largest.max(axis=0)
     if site.channel_axes or clips_too_much(largest, elements(site.source.shape), site.spec.levels):
-        return largest.max(axis=0)
-    return largest.mean(axis=0, dtype=np.float64)
+        return widest
+    mean: Floats = largest.mean(axis=0, dtype=np.float64)
+    return mean
 
 
 def elements(shape: tuple[int, ...]) -> int:
@@ -88,9 +90,10 @@ def elements(shape: tuple[int, ...]) -> int:
 def clips_too_much(largest: Floats, count: int, levels: int) -> bool:
     """Whether the mean of the samples' maxima is too narrow a range.
 
-    Cut to the mean r, a sample with maximum M > r has a squared error of (M - r)^2 or more. In the range up to the largest M,
-    rounding costs count * step^2 / 12. If the first, on average over the samples, exceeds the second tenfold, clipping cannot be worth its while.
-    That is so for small tensors, whose maxima are no outliers: the features in front of a classifier, say.
+    Cut to the mean r, a sample with maximum M > r has a squared error of (M - r)^2 or more. In the range up to the
+    largest M, rounding costs count * step^2 / 12. If the first, on average over the samples, exceeds the second
+    tenfold, clipping cannot be worth its while. That is so for small tensors, whose maxima are no outliers: the
+    features in front of a classifier, say.
 
     Args:
         largest: One maximum a sample.
@@ -113,7 +116,8 @@ def _largest(site: Site) -> Floats:
     """The largest magnitude of each channel of a weights constant."""
     weights = site.source.node.array
     others = tuple(axis for axis in range(weights.ndim) if axis not in site.channel_axes)
-    return np.abs(weights.astype(np.float32)).max(axis=others or None, initial=0)
+    largest: Floats = np.abs(weights.astype(np.float32)).max(axis=others or None, initial=0)
+    return largest
 
 
 def _measured(site: Site, statistics: Statistics) -> tuple[Floats, Floats]:

@@ -16,7 +16,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f"'{path}' is missing"
     if first["type"] == "literal_error":
-        known = [word.strip("'") for word in str(first["ctx"]["expected"]).replace(" or ", ", ").split(", ")]
+        known = [word.strip("'") for word in str(first.get("ctx", {})["expected"]).replace(" or ", ", ").split(", ")]
         return f"{path} is '{first['input']}'; {_near_miss(str(first['input']), known)}there are: {', '.join(known)}"
     return f"{path or 'the content'} is {first['input']!r}; {first['msg'].removeprefix('Input ')}"
 

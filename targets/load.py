@@ -13,13 +13,16 @@ from .explain import explain
 from .target import Target
 
 
+_FILES = resources.files("irquant.targets")
+
+
 class TargetError(UserError):
     """A target does not exist, or its file is wrong."""
 
 
 def target_names() -> list[str]:
     """The targets that come with irquant."""
-    return sorted(file.name[: -len(".yaml")] for file in resources.files(__package__).iterdir() if file.name.endswith(".yaml"))
+    return sorted(file.name[: -len(".yaml")] for file in _FILES.iterdir() if file.name.endswith(".yaml"))
 
 
 def load_target(name: str) -> Target:
@@ -40,7 +43,7 @@ def load_target(name: str) -> Target:
         hint = f"did you mean '{close[0]}'? " if close else ""
         message = f"no target '{name}'; {hint}there are: {', '.join(target_names())}; or give the path of a .yaml file"
         raise TargetError(message)
-    return parse_target((resources.files(__package__) / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
+    return parse_target((_FILES / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
 
 
 def parse_target(text: str, where: str) -> Target:
@@ -61,6 +64,8 @@ def parse_target(text: str, where: str) -> Target:
     for index, rule in enumerate(target.rules):
         for role, spec in rule.inputs.items():
             if spec not in target.specs:
-                message = f"{where}: rules[{index}].inputs.{role}: no spec '{spec}'; there are: {', '.join(target.specs)}"
+                message = (
+                    f"{where}: rules[{index}].inputs.{role}: no spec '{spec}'; there are: {', '.join(target.specs)}"
+                )
                 raise TargetError(message)
     return target

@@ -29,7 +29,7 @@ class Granularity(StrEnum):
     PER_CHANNEL = "per_channel"
 
 
-def _listed(value: Any) -> Any:  # noqa: ANN401 - whatever YAML holds
+def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 

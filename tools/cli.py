@@ -1,0 +1,56 @@
+"""The command `irquant`. User errors are one line and exit code 2; anything else is ours, with a traceback."""
+
+import sys
+from importlib.metadata import version
+
+import click
+from rich.markup import escape
+
+from irquant.ir import UserError
+from irquant.passes import PipelineError
+from irquant.tools.console import errors
+from irquant.tools.demo.demo import demo
+from irquant.tools.quantize import quantize_command
+
+USER_ERROR, INTERRUPTED = 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("irquant"), "--version", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Quantizes OpenVINO models to INT8: nearly as accurate, much faster, in minutes, without retraining."""
+
+
+cli.add_command(quantize_command)
+cli.add_command(demo)
+
+
+def main() -> None:
+    """Runs the command line and exits."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command line; gives the exit code: 0 done, 2 the user's mistake, 130 interrupted."""
+    try:
+        cli.main(arguments, prog_name="irquant", standalone_mode=False)
+    except click.ClickException as error:
+        return _complain(error.format_message())
+    except PipelineError as error:
+        if error.__cause__ is not None:  # a pass failed: not the user's doing
+            raise
+        return _complain(str(error))
+    except UserError as error:
+        return _complain(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted; nothing was written")
+        return INTERRUPTED
+    return 0
+
+
+def _complain(message: str) -> int:
+    """Prints one line, with control characters made visible."""
+    line = " ".join(message.split())
+    visible = "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+    errors.print(f"[bold red]error:[/] {escape(visible)}", soft_wrap=True, highlight=False)
+    return USER_ERROR

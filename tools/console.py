@@ -1,0 +1,89 @@
+"""What the commands show: progress on standard error, results on standard output."""
+
+import math
+from collections import Counter
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from irquant.passes import Report
+from irquant.passes.base import Progress as ProgressCallback
+
+results = Console(highlight=False)
+errors = Console(stderr=True)
+
+
+@contextmanager
+def progress_bar() -> Generator[ProgressCallback]:
+    """A bar with the time left, one line a task; nothing where standard error is no terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        tasks: dict[str, object] = {}
+
+        def show(task: str, done: int, total: int | None) -> None:
+            if task not in tasks:
+                tasks[task] = bar.add_task(task, total=total)
+            bar.update(tasks[task], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield show
+
+
+def print_report(report: Report, where: str) -> None:
+    """What was quantized, what was not and why, and what the check found."""
+    for line in report_lines(report, where):
+        results.print(escape(line), soft_wrap=True)
+
+
+def report_lines(report: Report, where: str) -> Iterable[str]:
+    """The report as text."""
+    smaller = report.bytes_before / max(report.bytes_after, 1)
+    yield f"{where}: {megabytes(report.bytes_before)} -> {megabytes(report.bytes_after)} ({smaller:.1f}x smaller)"
+    planned = [layer for layer in report.layers if layer.decision.int8]
+    yield f"quantized: {len(planned)} of {len(report.layers)} layers ({_by_type(layer.type for layer in planned)})"
+    kept = Counter((layer.type, layer.decision.reason) for layer in report.layers if not layer.decision.int8)
+    for (type_, reason), count in kept.items():
+        yield f"stays float: {count} x {type_}: {reason}"
+    fallen = [layer.name for layer in planned if layer.ran_float]
+    if fallen:
+        yield f"planned for int8, but the runtime ran it in float: {', '.join(fallen)}"
+    check = report.check
+    yield f"ran in int8: {check.int8} of {check.total} executed layers ({check.int8_share:.0%})"
+    yield from _sqnr_lines(report)
+    passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
+    yield f"time: {passes}"
+
+
+def _sqnr_lines(report: Report) -> Iterable[str]:
+    seen = f"calibrated on {report.samples} samples"
+    if report.check.sqnr is None:
+        yield f"{seen}; none was left to check the outputs with (that takes 9 samples or more)"
+        return
+    yield f"{seen}; output SQNR on {report.held_out} samples that calibration did not see:"
+    for name, value in zip(report.outputs, report.check.sqnr, strict=True):
+        yield f"  {name}: {decibels(value)}"
+
+
+def _by_type(types: Iterable[str]) -> str:
+    return ", ".join(f"{count} {type_}" for type_, count in Counter(types).most_common()) or "none"
+
+
+def decibels(value: float) -> str:
+    """A ratio in dB for people."""
+    if math.isnan(value):
+        return "cannot be compared: the sizes differ"
+    return "equal" if value == math.inf else f"{value:.1f} dB"
+
+
+def megabytes(count: int) -> str:
+    """A size in megabytes for people."""
+    return f"{count / 1e6:.2f} MB"

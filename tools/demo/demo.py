@@ -1,0 +1,137 @@
+"""`irquant demo`: quantizes the network that ships with the package, and measures it against the float one.
+
+The network reads handwritten digits (see DATA.txt and train.py). It was trained on 1097 pictures; calibration takes the
+200 of `calibration_images`; accuracy is that on the 500 labelled `test_images`. No picture is in two of these sets.
+"""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.table import Table
+
+from irquant.ir import Array, read_model, write_model
+from irquant.passes import Config, Report, quantize_graph
+from irquant.passes.check import executed_layers, sqnr
+from irquant.passes.runtime import LATENCY, THROUGHPUT, Engine
+from irquant.passes.samples import Sample, checked_feed, model_inputs
+from irquant.targets import load_target
+from irquant.tools.console import decibels, megabytes, progress_bar, results
+
+_LATENCY_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one of the two models shows.
+
+    Attributes:
+        size: Bytes of .xml and .bin together.
+        outputs: Its logits for every test picture.
+        accuracy: Share of test pictures whose digit it recognises.
+        int8: Executed convolutions and matrix products that ran in int8.
+        layers: All of them.
+    """
+
+    size: int
+    outputs: list[Array]
+    accuracy: float
+    int8: int
+    layers: int
+
+
+@click.command("demo")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Keep both models in this folder."
+)
+def demo(output: Path | None) -> None:
+    """Quantizes a small trained network and compares FP32 with INT8 on this machine."""
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+    with nullcontext(str(output)) if output else tempfile.TemporaryDirectory() as folder:
+        float_path, int8_path = Path(folder) / "digits_fp32.xml", Path(folder) / "digits_int8.xml"
+        data = _unpack(float_path)
+        graph = read_model(float_path)
+        with progress_bar() as progress:
+            images = list(data["calibration_images"])
+            report = quantize_graph(graph, images, load_target("cpu"), Config(), progress=progress)
+        write_model(graph, int8_path, compact=True)
+        pair = [_measure(path, data["test_images"], data["test_labels"]) for path in (float_path, int8_path)]
+        latencies = _latencies([float_path, int8_path], data["test_images"][:1])
+    results.print(_table(pair[0], pair[1], latencies))
+    results.print(_story(report))
+    if output:
+        results.print(f"kept: {float_path.name} and {int8_path.name} in {output}")
+
+
+def _unpack(path: Path) -> dict[str, Array]:
+    """Copies the packaged network to `path` and gives the packaged pictures."""
+    files = resources.files("irquant.tools.demo")
+    for suffix in (".xml", ".bin"):
+        path.with_suffix(suffix).write_bytes((files / f"digits_cnn{suffix}").read_bytes())
+    with (files / "digits.npz").open("rb") as file, np.load(file) as arrays:
+        return dict(arrays)
+
+
+def _measure(path: Path, images: Array, labels: Array) -> Measured:
+    inputs = model_inputs(read_model(path))
+    samples = [Sample(f"test picture {index}", image) for index, image in enumerate(images)]
+    outputs: list[Array] = []
+    engine = Engine(path, THROUGHPUT)
+    feeds = ((sample, checked_feed(sample, inputs)) for sample in samples)
+    engine.run(feeds, lambda _, arrays: outputs.append(arrays[0].copy()))
+    layers = executed_layers(engine)
+    return Measured(
+        size=sum(path.with_suffix(suffix).stat().st_size for suffix in (".xml", ".bin")),
+        outputs=outputs,
+        accuracy=float(np.mean([output.argmax() == label for output, label in zip(outputs, labels, strict=True)])),
+        int8=sum(layer.is_int8 for layer in layers),
+        layers=len(layers),
+    )
+
+
+def _latencies(paths: Sequence[Path], image: Array) -> list[float]:
+    """The median seconds of one inference of each model, taken in turn so that both see the same machine."""
+    engines = [Engine(path, LATENCY) for path in paths]
+    feed = checked_feed(Sample("picture", image), model_inputs(read_model(paths[0])))
+    times: list[list[float]] = [[] for _ in engines]
+    end = time.perf_counter() + _LATENCY_SECONDS
+    while time.perf_counter() < end:
+        for engine, taken in zip(engines, times, strict=True):
+            start = time.perf_counter()
+            engine.infer(feed)
+            taken.append(time.perf_counter() - start)
+    return [float(np.median(taken)) for taken in times]
+
+
+def _table(float_: Measured, int8: Measured, latencies: Sequence[float]) -> Table:
+    table = Table("", "FP32", "INT8", "", title="handwritten digits, on this machine")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    ratio = float_.size / int8.size
+    table.add_row("size", megabytes(float_.size), megabytes(int8.size), f"{ratio:.1f}x smaller")
+    count, change = len(int8.outputs), int8.accuracy - float_.accuracy
+    table.add_row(
+        f"accuracy ({count} test pictures)", f"{float_.accuracy:.1%}", f"{int8.accuracy:.1%}", f"{change:+.1%}"
+    )
+    table.add_row("output SQNR", "", decibels(sqnr(float_.outputs, int8.outputs)), "")
+    speed = latencies[0] / latencies[1]
+    table.add_row("latency (median)", *(f"{value * 1e3:.3f} ms" for value in latencies), f"{speed:.1f}x faster")
+    table.add_row("layers run in int8", *(f"{each.int8} of {each.layers}" for each in (float_, int8)), "")
+    return table
+
+
+def _story(report: Report) -> Table:
+    title = f"passes: {report.samples} calibration samples, {report.held_out} held out"
+    table = Table("pass", "changes", "time", title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, result in report.results.items():
+        table.add_row(name, str(result.changes), f"{result.seconds * 1e3:.0f} ms")
+    return table

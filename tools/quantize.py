@@ -1,0 +1,86 @@
+"""`irquant quantize`: the step after model conversion."""
+
+from pathlib import Path
+
+import click
+
+from irquant.ir import read_model, write_model
+from irquant.ir.writer import check_output
+from irquant.passes import Config, quantize_graph, read_config
+from irquant.passes.samples import model_inputs
+from irquant.targets import load_target
+from irquant.tools.console import print_report, progress_bar
+from irquant.tools.sources import ImageOptions, image_options_from_metadata, open_source
+
+
+def _numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        message = f"'{text}' is no comma-separated list of numbers"
+        raise click.BadParameter(message, context, parameter) from None
+
+
+def _size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        message = f"'{text}' is no size; write HEIGHTxWIDTH, e.g. 224x224"
+        raise click.BadParameter(message, context, parameter)
+    return int(height), int(width)
+
+
+@click.command("quantize")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--data", required=True, metavar="SOURCE", help="Calibration data: see below.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: MODEL_int8.xml]")
+@click.option("--target", help="A target's name, or a target file (.yaml).  [default: cpu]")
+@click.option("--preset", help="performance (symmetric activations) or mixed (asymmetric).  [default: performance]")
+@click.option("--samples", type=int, help="Most samples to use.  [default: 300]")
+@click.option("-c", "--config", type=click.Path(path_type=Path), help="A configuration file (.json or .yaml).")
+@click.option("--size", callback=_size, metavar="HxW", help="Pictures: height and width to scale to.")
+@click.option("--layout", help="Pictures: the model's layout, e.g. NCHW.")
+@click.option("--mean", callback=_numbers, metavar="M,..", help="Pictures: what to subtract from each channel.")
+@click.option("--scale", callback=_numbers, metavar="S,..", help="Pictures: what to divide each channel by, then.")
+@click.option("--colour-order", "--color-order", type=click.Choice(["rgb", "bgr"]), help="Pictures: order of channels.")
+def quantize_command(
+    model: Path,
+    data: str,
+    output: Path | None,
+    target: str | None,
+    preset: str | None,
+    samples: int | None,
+    config: Path | None,
+    size: tuple[int, int] | None,
+    layout: str | None,
+    mean: tuple[float, ...],
+    scale: tuple[float, ...],
+    colour_order: str | None,
+) -> None:
+    r"""Quantizes MODEL (an OpenVINO .xml with its .bin) to INT8.
+
+    \b
+    SOURCE is one of
+      a folder, a glob, an image, or a .txt list of images
+      .npz or .npy files: one sample a file, or stacked; several inputs by name
+      module:function or file.py:function, giving an iterable of samples
+
+    \b
+    Examples:
+      irquant quantize model.xml --data photos/ --mean 127 --scale 128
+      irquant quantize model.xml --data calibration.npz -o model_int8.xml --preset mixed
+    """
+    file = read_config(config) if config else None
+    given = {name: value for name, value in (("preset", preset), ("samples", samples)) if value is not None}
+    options = Config.checked(**((file.config.model_dump() if file else {}) | given))
+    device = load_target(target or (file.target if file else "cpu"))
+    graph = read_model(model)
+    result = output or model.with_name(f"{model.stem}_int8.xml")
+    check_output(result, graph)
+    images = ImageOptions(size=size, layout=layout, mean=mean, scale=scale, colour_order=colour_order)
+    source = open_source(data, model_inputs(graph), image_options_from_metadata(graph.metadata("model_info"), images))
+    with progress_bar() as progress:
+        report = quantize_graph(graph, source, device, options, progress=progress)
+    write_model(graph, result, compact=True)
+    print_report(report, str(result))
