@@ -523,7 +523,7 @@ class Graph:
         """The nodes of a cycle, empty if there is none."""
         if nx.is_directed_acyclic_graph(self._nx):
             return []
-        edges = cast(list[tuple[int, int, int]], nx.find_cycle(self._nx))
+        edges = list(cast(Any, nx).find_cycle(self._nx))
         return [Node(self, edge[0]) for edge in edges]
 
     def _new_element(

@@ -51,15 +51,15 @@ def tap_coverage(node: Node, kernel: Sequence[int], data: Sequence[float], outpu
 
 def _axis(taps: int, stride: int, dilation: int, begin: int, size: int, out: int) -> Floats:
     read = np.arange(out)[:, None] * stride + np.arange(taps)[None, :] * dilation - begin
-    inside = (read >= 0) & (read < size)
-    return inside.sum(axis=0) / np.float64(out)
+    inside: Floats = ((read >= 0) & (read < size)).astype(np.float64)
+    return np.asarray(inside.sum(axis=0) / out)
 
 
 def _transposed_axis(taps: int, stride: int, dilation: int, begin: int, size: int, out: int) -> Floats:
     """Input position i adds tap k to output position i * stride + k * dilation - begin, if there is one."""
     written = np.arange(size)[:, None] * stride + np.arange(taps)[None, :] * dilation - begin
-    inside = (written >= 0) & (written < out)
-    return inside.sum(axis=0) / np.float64(out)
+    inside: Floats = ((written >= 0) & (written < out)).astype(np.float64)
+    return np.asarray(inside.sum(axis=0) / out)
 
 
 def _pad_begin(node: Node, axis: int, taps: int, size: int, out: int) -> int:

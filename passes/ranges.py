@@ -75,7 +75,7 @@ def asymmetric_range(low: Floats, high: Floats, levels: int) -> Range:
 def with_zero_on_grid(low: Floats, high: Floats, levels: int) -> Range:
     """Step 3 of `asymmetric_range`, for ranges that hold zero."""
     steps = levels - 1
-    zero: Floats = np.round(-low * steps / (high - low))
+    zero: Floats = np.rint(-low * steps / (high - low))
     with np.errstate(divide="ignore", invalid="ignore"):
         lower = np.where(zero < steps, high * zero / (zero - steps), -np.inf)
         higher = np.where(zero > 0, low * (zero - steps) / zero, np.inf)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import openvino as ov
@@ -154,8 +154,8 @@ def _finish(
     index, sample, request = running.popleft()
     with _blaming(sample):
         request.wait()
-    outputs: Any = request.output_tensors
-    take(index, [tensor.data for tensor in outputs])
+    tensors = cast(Any, request).output_tensors
+    take(index, [tensor.data for tensor in tensors])
     return request
 
 

@@ -12,7 +12,6 @@ from ..ir import UserError
 from .explain import explain
 from .target import Target
 
-
 _FILES = resources.files("irquant.targets")
 
 
