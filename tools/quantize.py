@@ -10,7 +10,8 @@ from irquant.passes import Config, quantize_graph, read_config
 from irquant.passes.samples import model_inputs
 from irquant.targets import load_target
 from irquant.tools.console import print_report, progress_bar
-from irquant.tools.sources import ImageOptions, image_options_from_metadata, open_source
+from irquant.tools.image_source import ImageOptions, image_options_from_metadata
+from irquant.tools.sources import open_source
 
 
 def _numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...]:
