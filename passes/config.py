@@ -7,8 +7,6 @@ The file format is that of the published tool: JSON with comments and trailing c
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import json5
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..ir import UserError
@@ -96,6 +94,9 @@ def read_config(path: Path) -> ConfigFile:
     Raises:
         ConfigError: it cannot be read, or holds a mistake; the message names the file and the path in it.
     """
+    import json5  # here: most runs read no configuration
+    import yaml
+
     if path.suffix not in (".json", ".yaml", ".yml"):
         message = f"{path}: a configuration ends in .json, .yaml or .yml"
         raise ConfigError(message)

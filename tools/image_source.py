@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from irquant.ir import DYNAMIC, Array, element_type
 from irquant.passes.samples import DataError, ModelInput, Sample
@@ -134,6 +133,8 @@ class ImageSource:
 
     def _pixels(self, path: Path, label: str, axes: Mapping[str, int]) -> np.ndarray[Any, np.dtype[Any]]:
         """Height x width x channels, 0..255."""
+        from PIL import Image, UnidentifiedImageError  # here: most runs read no picture
+
         try:
             with Image.open(path) as file:
                 image = file.convert("RGB" if axes["C"] == 3 else "L")

@@ -59,7 +59,7 @@ def quantize_command(
     scale: tuple[float, ...],
     colour_order: str | None,
 ) -> None:
-    r"""Quantizes MODEL (an OpenVINO .xml with its .bin) to INT8.
+    """Quantizes MODEL (an OpenVINO .xml with its .bin) to INT8.
 
     \b
     SOURCE is one of
@@ -71,7 +71,7 @@ def quantize_command(
     Examples:
       irquant quantize model.xml --data photos/ --mean 127 --scale 128
       irquant quantize model.xml --data calibration.npz -o model_int8.xml --preset mixed
-    """
+    """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
     file = read_config(config) if config else None
     given = {name: value for name, value in (("preset", preset), ("samples", samples)) if value is not None}
     options = Config.checked(**((file.config.model_dump() if file else {}) | given))
