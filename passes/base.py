@@ -13,7 +13,7 @@ from ..ir import Graph, UserError
 from ..targets import Target
 from .config import Config
 from .placement import Plan
-from .samples import HeldOut, Sample
+from .samples import HeldOut
 from .statistics import Request, Statistics
 
 
@@ -48,7 +48,7 @@ class Context:
     Attributes:
         target: The device.
         config: What the user wants.
-        samples: The calibration data; iterated once.
+        samples: The calibration data: see `quantize`; iterated once.
         progress: Told about long work.
         expected: How many samples there are, if that is known.
         wanted: The statistics that later passes read; by the manager.
@@ -60,7 +60,7 @@ class Context:
 
     target: Target
     config: Config = field(default_factory=Config)
-    samples: Iterable[Sample] = ()
+    samples: Iterable[object] = ()
     progress: Progress = no_progress
     expected: int | None = None
     wanted: frozenset[Request] = frozenset()

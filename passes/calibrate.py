@@ -10,7 +10,7 @@ from ..ir import Array, Graph, Node
 from .attach_statistics import AttachStatistics, statistic_size
 from .base import Context, Fact, NoRequests
 from .runtime import THROUGHPUT, Engine
-from .samples import DataError, Feed, HeldOut, Sample, checked_feed, model_inputs
+from .samples import DataError, Feed, HeldOut, Sample, checked_feed, model_inputs, numbered
 from .statistics import Numbers, Statistics
 
 #: The share of the samples that is kept out of the statistics, to check the result, and how many at most.
@@ -70,7 +70,7 @@ class _Run:
         """The samples to run, checked; stops after as many as the configuration allows."""
         inputs, most, expected = model_inputs(graph), self.context.config.samples, self.context.expected
         total = most if expected is None else min(most, expected)
-        for index, sample in enumerate(self.context.samples):
+        for index, sample in enumerate(numbered(self.context.samples)):
             if index == most:
                 return
             feed = checked_feed(sample, inputs)

@@ -18,7 +18,6 @@ from .manager import PassManager
 from .pipelines import default_quantization
 from .placement import Decision
 from .runtime import RuntimeModel, from_runtime, to_runtime
-from .samples import numbered
 
 
 class AlreadyQuantizedError(UserError):
@@ -160,7 +159,7 @@ def quantize_graph(
     _refuse_quantized(graph)
     bytes_before = _constant_bytes(graph)
     expected = operator.length_hint(data) or None
-    context = Context(target, config, numbered(data), progress, expected)
+    context = Context(target, config, data, progress, expected)
     results = PassManager(default_quantization() if passes is None else passes, instruments).run(graph, context)
     if not context.plan.sites:
         message = f"nothing to quantize: target '{target.name}' can run no layer of the model in int8"

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ValidationError
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first mistake, as `path: what was found; what was expected`, with a near miss where there is one."""
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # A misspelt key is unknown here and missing there: the unknown one tells more.
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     if first["type"] == "extra_forbidden":
         known = _known_keys(model, first["loc"][:-1])

@@ -32,6 +32,7 @@ class Measured:
     """What one of the two models shows.
 
     Attributes:
+        weights: Bytes of the .bin.
         size: Bytes of .xml and .bin together.
         outputs: Its logits for every test picture.
         accuracy: Share of test pictures whose digit it recognises.
@@ -39,6 +40,7 @@ class Measured:
         layers: All of them.
     """
 
+    weights: int
     size: int
     outputs: list[Array]
     accuracy: float
@@ -88,6 +90,7 @@ def _measure(path: Path, images: Array, labels: Array) -> Measured:
     engine.run(feeds, lambda _, arrays: outputs.append(arrays[0].copy()))
     layers = executed_layers(engine)
     return Measured(
+        weights=path.with_suffix(".bin").stat().st_size,
         size=sum(path.with_suffix(suffix).stat().st_size for suffix in (".xml", ".bin")),
         outputs=outputs,
         accuracy=float(np.mean([output.argmax() == label for output, label in zip(outputs, labels, strict=True)])),
@@ -114,8 +117,11 @@ def _table(float_: Measured, int8: Measured, latencies: Sequence[float]) -> Tabl
     table = Table("", "FP32", "INT8", "", title="handwritten digits, on this machine")
     for column in table.columns[1:]:
         column.justify = "right"
-    ratio = float_.size / int8.size
-    table.add_row("size", megabytes(float_.size), megabytes(int8.size), f"{ratio:.1f}x smaller")
+    for name, before, after in (
+        ("weights (.bin)", float_.weights, int8.weights),
+        (".xml + .bin", float_.size, int8.size),
+    ):
+        table.add_row(name, megabytes(before), megabytes(after), f"{before / after:.1f}x smaller")
     count, change = len(int8.outputs), int8.accuracy - float_.accuracy
     table.add_row(
         f"accuracy ({count} test pictures)", f"{float_.accuracy:.1%}", f"{int8.accuracy:.1%}", f"{change:+.1%}"
@@ -128,8 +134,8 @@ def _table(float_: Measured, int8: Measured, latencies: Sequence[float]) -> Tabl
 
 
 def _story(report: Report) -> Table:
-    title = f"passes: {report.samples} calibration samples, {report.held_out} held out"
-    table = Table("pass", "changes", "time", title=title)
+    title = f"passes ({report.samples} + {report.held_out} held out)"
+    table = Table("pass", "changes", "time", title=title, min_width=44)
     for column in table.columns[1:]:
         column.justify = "right"
     for name, result in report.results.items():

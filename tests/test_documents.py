@@ -1,0 +1,96 @@
+"""README and CONTRIBUTING stay true: their code runs as it stands; CI runs the two installation lines."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import from_text, to_text
+from irquant.passes import Context, default_quantization
+from irquant.targets import load_target
+from irquant.tools.cli import run
+
+ROOT = Path(__file__).parents[1]
+if not (ROOT / "README.md").is_file():
+    pytest.skip("the documents are not part of the wheel", allow_module_level=True)
+
+
+def blocks(document: str, language: str) -> list[str]:
+    """The fenced code blocks of a language."""
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+@pytest.fixture
+def in_folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder holds model.xml and calibration.npz, as README's examples assume."""
+    image = op.parameter([1, 3, 8, 8], np.float32, name="image")
+    image.output(0).set_names({"image"})
+    weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    conv = op.convolution(image, weights, [1, 1], [0, 0], [0, 0], [1, 1])
+    ov.serialize(ov.Model([op.result(op.relu(conv))], [image], "m"), tmp_path / "model.xml", tmp_path / "model.bin")
+    np.savez(tmp_path / "calibration.npz", image=np.random.default_rng(1).random((12, 3, 8, 8), np.float32))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_commands_of_the_readme_run(in_folder_with_model: Path) -> None:
+    commands = [
+        line for block in blocks("README.md", "sh") for line in block.splitlines() if line.startswith("irquant ")
+    ]
+    assert commands
+    for command in commands:
+        assert run(shlex.split(command)[1:]) == 0
+    assert (in_folder_with_model / "model_int8.xml").is_file()
+
+
+def test_the_configuration_of_the_readme_is_one(in_folder_with_model: Path) -> None:
+    (config,) = blocks("README.md", "json")
+    (in_folder_with_model / "config.json").write_text(config)
+    assert run(["quantize", "model.xml", "--data", "calibration.npz", "-c", "config.json"]) == 0
+
+
+def test_the_python_of_the_readme_runs(in_folder_with_model: Path) -> None:
+    code = blocks("README.md", "python")
+    assert len(code) == 2
+    exec("\n".join(code), {})
+    assert (in_folder_with_model / "model_int8.bin").is_file()
+
+
+def test_the_pass_of_contributing_does_what_it_draws() -> None:
+    (code,) = blocks("CONTRIBUTING.md", "python")
+    names: dict[str, type] = {}
+    exec(code, names)
+    graph = from_text("x: f32[1] = Parameter()\ny: f32[1] = Identity(x)\nz: f32[1] = ReLU(y)\nr = Result(z)\n")
+    example = names["RemoveDropout"]()
+    context = Context(load_target("cpu"))
+    assert (example.run(graph, context), example.run(graph, context)) == (1, 0)
+    assert "z: f32[1] = ReLU(x)" in to_text(graph)
+
+
+def test_the_options_that_the_readme_lists_exist(capfd: pytest.CaptureFixture[str]) -> None:
+    options = re.findall(r"^\| `(-[^ ]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert run(["quantize", "--help"]) == 0
+    shown = capfd.readouterr().out
+    assert options
+    assert all(option in shown for option in options)
+
+
+def test_the_passes_that_the_readme_lists_are_the_pipeline() -> None:
+
+    listed = re.findall(
+        r"^\| `([a-z]+(?:-[a-z]+)*)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert listed == [pass_.name for pass_ in default_quantization()]
+
+
+def test_the_second_line_of_the_readme_is_what_ci_looks_for() -> None:
+    lines = [block.strip() for block in blocks("README.md", "sh")][:2]
+    assert ["\n" in line for line in lines] == [False, False]
+    assert lines[0].endswith("irquant demo")
+    assert lines[1].endswith("bin/python -m pytest")

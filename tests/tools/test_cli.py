@@ -1,0 +1,295 @@
+"""The command line: what a user types, what comes back."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from irquant.tools.cli import run
+
+Complaint = Callable[..., str]
+
+
+@pytest.fixture
+def complaint(model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Complaint:
+    """Runs `irquant quantize` with something wrong; gives what it says, having checked that it does so properly."""
+
+    def quantize(*more: str, given: Path | None = None, data: Path | str | None = None, out: Path | None = None) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        output = out or tmp_path / "out.xml"
+        arguments = [str(given or model), "--data", str(data or arrays), "-o", str(output), *more]
+        assert run(["quantize", *arguments]) == 2
+        captured = capfd.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("error: ")
+        assert captured.err.count("\n") == 1, "one line"
+        assert sorted(tmp_path.rglob("*")) == before, "no output file, no temporary file"
+        return captured.err.removeprefix("error: ").rstrip("\n")
+
+    return quantize
+
+
+def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path: Path) -> None:
+    output = tmp_path / "int8.xml"
+    command = [sys.executable, "-c", "from irquant.tools.cli import main; main()"]
+    done = subprocess.run(
+        [*command, "quantize", model, "--data", arrays, "-o", output], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"{output}: ")
+    assert lines[1] == "quantized: 2 of 2 layers (2 Convolution)"
+    assert lines[2] == "ran in int8: 2 of 2 executed layers (100%)"
+    assert lines[3] == "calibrated on 19 samples; output SQNR on 1 samples that calibration did not see:"
+    assert lines[4].startswith("  logits: ")
+    image = np.random.default_rng(5).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    float_, int8 = (ov.Core().compile_model(path, "CPU")(image)[0] for path in (model, output))
+    assert 0 < np.abs(float_ - int8).max() < 0.1 * np.abs(float_).max()
+
+
+def test_without_an_output_path_the_result_goes_next_to_the_model(model: Path, arrays: Path, tmp_path: Path) -> None:
+    for suffix in (".xml", ".bin"):
+        (tmp_path / f"mine{suffix}").write_bytes(model.with_suffix(suffix).read_bytes())
+    assert run(["quantize", str(tmp_path / "mine.xml"), "--data", str(arrays)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "mine.bin",
+        "mine.xml",
+        "mine_int8.bin",
+        "mine_int8.xml",
+    ]
+
+
+def test_pictures_calibrate_a_model(model: Path, pictures: Path, tmp_path: Path) -> None:
+    arguments = ["--mean", "127", "--scale", "64", "--color-order", "bgr", "--size", "8x8", "--layout", "NCHW"]
+    assert run(["quantize", str(model), "--data", str(pictures), "-o", str(tmp_path / "o.xml"), *arguments]) == 0
+    assert (tmp_path / "o.bin").is_file()
+
+
+def test_options_beat_the_configuration_file(
+    model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(
+        '{"compression": {"target_device": "CPU", "algorithms": [ // one\n'
+        '  {"name": "DefaultQuantization", "params": {"preset": "mixed", "stat_subset_size": 10,},},\n]}}'
+    )
+    outputs = [tmp_path / f"{name}.xml" for name in ("file", "flags", "both")]
+    command = ["quantize", str(model), "--data", str(arrays), "-o"]
+    assert run([*command, str(outputs[0]), "-c", str(config)]) == 0
+    assert "calibrated on 9 samples" in capfd.readouterr().out
+    assert run([*command, str(outputs[1]), "--preset", "mixed", "--samples", "10"]) == 0
+    assert run([*command, str(outputs[2]), "-c", str(config), "--preset", "performance"]) == 0
+    texts = [output.read_bytes() + output.with_suffix(".bin").read_bytes() for output in outputs]
+    assert texts[0] == texts[1]
+    assert texts[0] != texts[2]
+
+
+def test_few_samples_are_all_used_and_that_is_said(
+    model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["quantize", str(model), "--data", str(arrays), "-o", str(tmp_path / "o.xml"), "--samples", "4"]) == 0
+    assert (
+        "calibrated on 4 samples; none was left to check the outputs with (that takes 9 samples or more)"
+        in capfd.readouterr().out
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- the wrong model
+
+
+def test_a_missing_model_is_named(complaint: Complaint, tmp_path: Path) -> None:
+    assert complaint(given=tmp_path / "gone.xml") == f"{tmp_path / 'gone.xml'}: no such file"
+
+
+def test_a_folder_is_no_model(complaint: Complaint, tmp_path: Path) -> None:
+    assert complaint(given=tmp_path) == f"{tmp_path}: cannot be read: Is a directory"
+
+
+def test_a_file_that_is_no_ir_is_refused(complaint: Complaint, tmp_path: Path) -> None:
+    (tmp_path / "m.xml").write_text("not xml")
+    assert complaint(given=tmp_path / "m.xml") == (
+        f"{tmp_path / 'm.xml'}: not an OpenVINO IR: not well-formed XML: syntax error: line 1, column 0"
+    )
+    (tmp_path / "m.xml").write_text("<svg/>")
+    assert complaint(given=tmp_path / "m.xml") == (
+        f"{tmp_path / 'm.xml'}: not an OpenVINO IR: the root element is <svg>, expected <net>"
+    )
+
+
+def test_an_execution_graph_is_refused(complaint: Complaint, model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "exec.xml"
+    ov.serialize(ov.Core().compile_model(model, "CPU").get_runtime_model(), path, path.with_suffix(".bin"))
+    assert complaint(given=path) == (
+        f"{path}: this is an execution graph, as a compiled model exports it; give the IR that was compiled"
+    )
+
+
+def test_missing_and_short_weights_are_named(complaint: Complaint, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.xml").write_bytes(model.read_bytes())
+    assert complaint(given=tmp_path / "m.xml") == (
+        f"{tmp_path / 'm.xml'}: its weights are missing: there is no m.bin next to it"
+    )
+    (tmp_path / "m.bin").write_bytes(model.with_suffix(".bin").read_bytes()[:100])
+    said = complaint(given=tmp_path / "m.xml")
+    assert said.startswith(f"{tmp_path / 'm.xml'}: constant '")
+    assert said.endswith("but the weights file has only 100 bytes: is it the .bin of this .xml?")
+
+
+def test_a_quantized_model_is_refused(
+    complaint: Complaint, model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["quantize", str(model), "--data", str(arrays), "-o", str(tmp_path / "int8.xml")]) == 0
+    capfd.readouterr()
+    assert complaint(given=tmp_path / "int8.xml").startswith("the model is quantized already: it holds FakeQuantize '")
+
+
+# ----------------------------------------------------------------------------------------------------- the wrong data
+
+
+def test_data_that_are_not_there_are_named(complaint: Complaint, tmp_path: Path) -> None:
+    assert (
+        complaint(data=tmp_path / "gone.npz")
+        == f"{tmp_path / 'gone.npz'}: no such file or folder (nor module:function)"
+    )
+
+
+def test_empty_data_are_refused(complaint: Complaint, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def samples():\n    return []\n")
+    assert complaint(data=f"{tmp_path / 'mine.py'}:samples") == (
+        "the calibration data are empty: at least one sample is needed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ("np.zeros((1, 3, 9, 8), 'f4')", "input 'image' f32[1,3,8,8]: float32[1, 3, 9, 8] came"),
+        (
+            "{'imag': np.zeros((1, 3, 8, 8))}",
+            "the model has no input 'imag'; did you mean 'image'? it takes 'image' f32[1,3,8,8]",
+        ),
+        ("{}", "nothing came for input 'image' f32[1,3,8,8]"),
+        ("[np.zeros(3), np.zeros(3)]", "2 arrays came, but the model has 1 inputs: 'image' f32[1,3,8,8]"),
+        ("'text'", "input 'image' f32[1,3,8,8]: expected numbers but str came"),
+        (
+            "np.zeros((1, 3, 8, 8), complex)",
+            "input 'image' f32[1,3,8,8]: complex128[1, 3, 8, 8] came; convert it to f32 first",
+        ),
+        ("np.full((1, 3, 8, 8), np.nan)", "input 'image' f32[1,3,8,8]: the array holds NaN"),
+        ("np.full((1, 3, 8, 8), np.inf)", "input 'image' f32[1,3,8,8]: the array holds Inf"),
+    ],
+)
+def test_a_sample_that_does_not_fit_is_named(complaint: Complaint, tmp_path: Path, made: str, said: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(f"import numpy as np\ndef samples():\n    yield np.ones((1, 3, 8, 8))\n    yield {made}\n")
+    assert complaint(data=f"{path}:samples") == f"sample 1 of {path}:samples: {said}"
+
+
+# -------------------------------------------------------------------------------------------------- the wrong options
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--preset", "mixd"], "preset is 'mixd'; did you mean 'mixed'? there are: performance, mixed"),
+        (["--samples", "0"], "samples is 0; should be greater than or equal to 1"),
+        (
+            ["--target", "cpuu"],
+            "no target 'cpuu'; did you mean 'cpu'? there are: cpu; or give the path of a .yaml file",
+        ),
+        (["--size", "224"], "Invalid value for '--size': '224' is no size; write HEIGHTxWIDTH, e.g. 224x224"),
+        (["--mean", "1,b"], "Invalid value for '--mean': '1,b' is no comma-separated list of numbers"),
+        (["-c", "config.ini"], "config.ini: a configuration ends in .json, .yaml or .yml"),
+    ],
+)
+def test_a_wrong_option_is_explained(complaint: Complaint, options: list[str], said: str) -> None:
+    assert complaint(*options) == said
+
+
+def test_a_misspelt_option_gets_a_hint(complaint: Complaint) -> None:
+    said = complaint("--presett", "mixed")  # click's words differ from version to version
+    assert re.fullmatch(r"No such option:? '?--presett'?\.? Did you mean '?--preset'?\?", said)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"compresion": {}}, "unknown key 'compresion'; did you mean 'compression'? known keys: compression"),
+        (
+            {"compression": {"algorithms": [{"name": "DefaultQuantization", "params": {"prset": "mixed"}}]}},
+            "unknown key 'compression.algorithms[0].params.prset'; did you mean 'preset'? "
+            "known keys: preset, stat_subset_size",
+        ),
+        (
+            {"compression": {"algorithms": []}},
+            "compression.algorithms is []; List should have at least 1 item after validation, not 0",
+        ),
+        ([], "the content is []; should be a valid dictionary or instance of ConfigFile"),
+    ],
+)
+def test_a_mistake_in_a_configuration_file_has_its_path(
+    complaint: Complaint, tmp_path: Path, content: object, said: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(content))
+    assert complaint("-c", str(path)) == f"{path}: {said}"
+
+
+def test_the_model_itself_is_never_the_output(complaint: Complaint, model: Path) -> None:
+    before = [model.with_suffix(suffix).read_bytes() for suffix in (".xml", ".bin")]
+    assert complaint(out=model) == f"{model}: is the model that is being read; give another output path"
+    assert [model.with_suffix(suffix).read_bytes() for suffix in (".xml", ".bin")] == before
+
+
+def test_an_output_that_cannot_be_is_refused_before_the_work(complaint: Complaint, tmp_path: Path) -> None:
+    assert (
+        complaint(out=tmp_path / "no" / "o.xml") == f"{tmp_path / 'no' / 'o.xml'}: there is no folder {tmp_path / 'no'}"
+    )
+    assert complaint(out=tmp_path / "o.onnx") == f"{tmp_path / 'o.onnx'}: the output must end in .xml"
+
+
+def test_control_characters_of_names_do_not_reach_the_terminal(complaint: Complaint) -> None:
+    assert complaint(given=Path("a\x1b[31mb.xml")) == "a\\x1b[31mb.xml: no such file"
+
+
+def test_an_interrupted_run_leaves_nothing(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import numpy as np, time\ndef samples():\n    while True:\n        print('pulled', flush=True)\n"
+        "        time.sleep(0.05)\n        yield np.ones((1, 3, 8, 8))\n"
+    )
+    arguments = [str(model), "--data", f"{tmp_path / 'slow.py'}:samples", "-o", str(tmp_path / "o.xml")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from irquant.tools.cli import main; main()", "quantize", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "pulled\n"
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert (process.returncode, said.lstrip("\n")) == (130, "error: interrupted; nothing was written\n")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != "") == ["slow.py"]
+
+
+def test_a_fault_of_ours_is_not_blamed_on_the_user(
+    model: Path, arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> int:
+        message = "a bug"
+        raise ZeroDivisionError(message)
+
+    monkeypatch.setattr("irquant.passes.set_ranges.SetRanges.run", broken)
+    with pytest.raises(Exception, match=r"pass 'set-ranges' failed after normalize, .*: a bug"):
+        run(["quantize", str(model), "--data", str(arrays), "-o", str(tmp_path / "o.xml")])
+    assert list(tmp_path.iterdir()) == []

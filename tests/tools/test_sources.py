@@ -1,0 +1,301 @@
+"""Where calibration samples come from, and what is said when they cannot."""
+
+import operator
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from irquant.passes import DataError, Sample
+from irquant.passes.samples import ModelInput, checked_feed
+from irquant.tools.image_source import ImageOptions, image_options_from_metadata
+from irquant.tools.sources import open_source
+
+IMAGE = ModelInput("image", frozenset({"image"}), "f32", (1, 3, 8, 8))
+MASK = ModelInput("mask", frozenset({"mask"}), "i64", (1, 4))
+
+
+def read(
+    text: str | Path, inputs: Sequence[ModelInput] = (IMAGE,), options: ImageOptions | None = None
+) -> list[dict[str, np.ndarray[Any, Any]]]:
+    """All samples, checked against the model."""
+    return [checked_feed(sample, inputs) for sample in open_source(str(text), inputs, options or ImageOptions())]
+
+
+def complaint(text: str | Path, inputs: Sequence[ModelInput] = (IMAGE,), options: ImageOptions | None = None) -> str:
+    with pytest.raises(DataError) as caught:
+        read(text, inputs, options)
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------------------ pictures
+
+
+def test_a_folder_gives_its_pictures_in_the_order_of_their_names(pictures: Path) -> None:
+    source = open_source(str(pictures), [IMAGE], ImageOptions())
+    assert [sample.label for sample in source][:2] == [
+        f"sample 0 ({pictures / '00.png'})",
+        f"sample 1 ({pictures / '01.png'})",
+    ]
+    assert operator.length_hint(source) == 12
+
+
+def test_a_picture_is_scaled_to_the_model_and_laid_out_as_it_wants(pictures: Path) -> None:
+    assert read(pictures)[0]["image"].shape == (1, 3, 8, 8)
+    last = ModelInput("image", frozenset({"image"}), "f32", (1, 8, 8, 3))
+    np.testing.assert_array_equal(read(pictures, [last])[0]["image"].transpose(0, 3, 1, 2), read(pictures)[0]["image"])
+
+
+def test_mean_scale_and_colour_order_are_applied_channel_by_channel(pictures: Path) -> None:
+    plain = read(pictures)[0]["image"]
+    options = ImageOptions(mean=(10, 20, 30), scale=(2,), colour_order="bgr")
+    changed = read(pictures, options=options)[0]["image"]
+    for channel, mean in enumerate((10, 20, 30)):
+        np.testing.assert_allclose(changed[0, channel], (plain[0, 2 - channel] - mean) / 2, rtol=1e-6)
+
+
+def test_a_model_of_open_size_takes_pictures_as_they_are(pictures: Path) -> None:
+    open_size = ModelInput("image", frozenset({"image"}), "f32", (1, 3, -1, -1))
+    assert read(pictures, [open_size])[0]["image"].shape == (1, 3, 12, 10)
+    assert read(pictures, [open_size], ImageOptions(size=(4, 6)))[0]["image"].shape == (1, 3, 4, 6)
+
+
+def test_an_integer_input_gets_the_raw_pixels(pictures: Path) -> None:
+    raw = ModelInput("image", frozenset({"image"}), "u8", (1, 12, 10, 3))
+    array = read(pictures, [raw])[0]["image"]
+    assert array.dtype == np.uint8
+    np.testing.assert_array_equal(array[0], np.asarray(Image.open(pictures / "00.png")))
+
+
+def test_a_glob_a_list_and_one_file_name_pictures(pictures: Path, tmp_path: Path) -> None:
+    assert len(read(pictures / "0*.png")) == 10
+    assert len(read(pictures / "00.png")) == 1
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"# two of them\n\n{pictures / '03.png'}\n{pictures / '01.png'}\n")
+    assert len(read(listed)) == 2
+
+
+def test_pictures_are_read_only_when_their_turn_comes(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes((pictures / "00.png").read_bytes())
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    samples = iter(open_source(str(tmp_path), [IMAGE], ImageOptions()))
+    assert next(samples).label == f"sample 0 ({tmp_path / '0.png'})"
+    with pytest.raises(DataError, match=re.escape(f"sample 1 ({tmp_path / '1.png'}): cannot be read as a picture: ")):
+        next(samples)
+
+
+def test_metadata_fills_only_what_the_user_left_open() -> None:
+    metadata = {"mean_values": "[1 2 3]", "scale_values": "4, 5, 6", "reverse_input_channels": "NO"}
+    assert image_options_from_metadata(metadata, ImageOptions()) == ImageOptions(
+        mean=(1, 2, 3), scale=(4, 5, 6), colour_order="bgr"
+    )
+    own = ImageOptions(mean=(9,), scale=(8,), colour_order="rgb")
+    assert image_options_from_metadata(metadata, own) == own
+
+
+def test_unreadable_metadata_name_the_entry() -> None:
+    with pytest.raises(DataError) as caught:
+        image_options_from_metadata({"mean_values": "a b c"}, ImageOptions())
+    assert str(caught.value) == (
+        "the model's metadata entry 'mean_values' is 'a b c', expected numbers; give --mean and --scale instead"
+    )
+
+
+def test_pictures_cannot_feed_two_inputs(pictures: Path) -> None:
+    assert complaint(pictures, [IMAGE, MASK]) == (
+        "pictures can feed one input only, but the model has 2: 'image' f32[1,3,8,8], 'mask' i64[1,4]; "
+        "give .npz files or module:function"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "message"),
+    [
+        (
+            (1, 5, 8, 8),
+            {},
+            "input 'x' f32[1,5,8,8]: cannot tell which axis holds the channels; give --layout, e.g. NCHW",
+        ),
+        (
+            (1, 3, 8, 3),
+            {},
+            "input 'x' f32[1,3,8,3]: cannot tell which axis holds the channels; give --layout, e.g. NCHW",
+        ),
+        ((1, 3, 8, 8), {"layout": "NCWH"}, "layout 'NCWH' is unknown; there are: NCHW, NHWC, CHW, HWC"),
+        ((1, 3, 8, 8), {"layout": "CHW"}, "layout CHW does not fit input 'x' f32[1,3,8,8]"),
+        ((1, 3, 8, 8), {"mean": (1.0, 2.0)}, "mean has 2 numbers, but input 'x' f32[1,3,8,8] has 3 channels"),
+        ((1, 3, 8, 8), {"scale": (0.0,)}, "scale is 0.0: cannot divide by zero"),
+        (
+            (1, 4, 8, 8),
+            {"layout": "NCHW"},
+            "input 'x' f32[1,4,8,8]: 4 channels, but pictures have 1 or 3; give .npz or module:function",
+        ),
+    ],
+)
+def test_pictures_that_cannot_fit_are_refused_before_any_is_read(
+    pictures: Path, shape: tuple[int, ...], options: dict[str, Any], message: str
+) -> None:
+    model = ModelInput("x", frozenset({"x"}), "f32", shape)
+    with pytest.raises(DataError) as caught:
+        open_source(str(pictures), [model], ImageOptions(**options))
+    assert str(caught.value) == message
+
+
+# -------------------------------------------------------------------------------------------------------------- arrays
+
+
+@settings(max_examples=20, deadline=None)
+@given(count=st.integers(2, 6), batch=st.booleans())
+def test_stacked_arrays_give_a_sample_a_row(
+    tmp_path_factory: pytest.TempPathFactory, count: int, *, batch: bool
+) -> None:
+    path = tmp_path_factory.mktemp("stack") / "stack.npz"
+    stack = np.random.default_rng(count).normal(size=(count, *([1] if batch else []), 3, 8, 8)).astype(np.float32)
+    np.savez(path, image=stack)
+    samples = read(path)
+    assert len(samples) == count
+    np.testing.assert_array_equal(np.concatenate([each["image"] for each in samples]), stack.reshape(count, 3, 8, 8))
+
+
+def test_an_array_that_fits_is_one_sample(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.zeros((1, 3, 8, 8), np.float32))
+    assert len(read(tmp_path / "one.npy")) == 1
+    np.save(tmp_path / "bare.npy", np.zeros((3, 8, 8), np.float32))
+    assert len(read(tmp_path / "bare.npy")) == 1
+
+
+def test_a_folder_of_arrays_is_read_file_by_file(tmp_path: Path) -> None:
+    for index in range(3):
+        np.savez(tmp_path / f"{index}.npz", image=np.full((1, 3, 8, 8), index, np.float32))
+    assert [float(each["image"].mean()) for each in read(tmp_path)] == [0, 1, 2]
+
+
+def test_numbered_keys_hold_samples_of_different_sizes(tmp_path: Path) -> None:
+    open_size = ModelInput("image", frozenset({"image", "alias"}), "f32", (1, 3, -1, -1))
+    arrays = {"00001|image": np.zeros((1, 3, 4, 4)), "00000|alias": np.zeros((1, 3, 2, 6)), "00000|_truth": np.zeros(3)}
+    np.savez(tmp_path / "n.npz", **cast(Any, arrays))
+    assert [each["image"].shape for each in read(tmp_path / "n.npz", [open_size])] == [(1, 3, 2, 6), (1, 3, 4, 4)]
+    assert operator.length_hint(open_source(str(tmp_path / "n.npz"), [open_size], ImageOptions())) == 2
+
+
+def test_several_inputs_are_told_apart_by_name(tmp_path: Path) -> None:
+    np.savez(tmp_path / "two.npz", image=np.ones((5, 3, 8, 8), np.float32), mask=np.zeros((5, 4), np.int64))
+    samples = read(tmp_path / "two.npz", [IMAGE, MASK])
+    assert len(samples) == 5
+    assert samples[0]["mask"].shape == (1, 4)
+
+
+def test_an_unknown_key_gets_a_hint(tmp_path: Path) -> None:
+    np.savez(tmp_path / "k.npz", imge=np.zeros((1, 3, 8, 8)), mask=np.zeros((1, 4), np.int64))
+    assert complaint(tmp_path / "k.npz", [IMAGE, MASK]) == (
+        f"{tmp_path / 'k.npz'}: key 'imge' is no input of the model; did you mean 'image'? "
+        "it takes 'image' f32[1,3,8,8], 'mask' i64[1,4]"
+    )
+
+
+def test_stacks_of_different_lengths_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", image=np.zeros((5, 3, 8, 8)), mask=np.zeros((4, 4), np.int64))
+    assert complaint(tmp_path / "s.npz", [IMAGE, MASK]) == (
+        f"{tmp_path / 's.npz'}: stacked arrays need one length, found 'image' [5, 3, 8, 8], 'mask' [4, 4]"
+    )
+
+
+def test_numbered_and_plain_keys_do_not_mix(tmp_path: Path) -> None:
+    np.savez(tmp_path / "m.npz", **cast(Any, {"0|image": np.zeros((1, 3, 8, 8)), "image": np.zeros((1, 3, 8, 8))}))
+    assert complaint(tmp_path / "m.npz") == (
+        f"{tmp_path / 'm.npz'}: key 'image' has no sample number, though '0|image' has one"
+    )
+
+
+def test_an_npy_file_cannot_feed_two_inputs(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.zeros((1, 3, 8, 8)))
+    assert complaint(tmp_path / "one.npy", [IMAGE, MASK]) == (
+        f"{tmp_path / 'one.npy'}: an .npy file can feed one input only; "
+        "give .npz files with 'image' f32[1,3,8,8], 'mask' i64[1,4]"
+    )
+
+
+def test_pickled_and_broken_arrays_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "p.npy", np.array([{}], object), allow_pickle=True)
+    assert complaint(tmp_path / "p.npy").startswith(f"{tmp_path / 'p.npy'}: cannot be read as an array file: ")
+    (tmp_path / "b.npz").write_bytes(b"PK broken")
+    assert complaint(tmp_path / "b.npz").startswith(f"{tmp_path / 'b.npz'}: cannot be read as an array file: ")
+    np.savez(tmp_path / "e.npz", _truth=np.zeros(3))
+    assert complaint(tmp_path / "e.npz") == f"{tmp_path / 'e.npz'}: holds no array"
+
+
+# ----------------------------------------------------------------------------------------------------------- functions
+
+
+def test_a_function_of_a_file_gives_samples_lazily(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\ndef samples():\n    for _ in range(3):\n        yield np.ones((1, 3, 8, 8), np.float32)\n"
+    )
+    assert len(read(f"{tmp_path / 'mine.py'}:samples")) == 3
+
+
+def test_a_module_that_does_not_exist_is_named() -> None:
+    assert complaint("no_such_module_anywhere:samples") == "no module 'no_such_module_anywhere'"
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "message"),
+    [
+        ("def samples(): return 3", "samples", "{}:samples: gave int, expected an iterable of samples"),
+        ("samples = 3", "samples", "{}:samples: is int, expected a function"),
+        ("def samples(): pass", "sample", "{}:sample: '{}' has no 'sample'; did you mean 'samples'?"),
+        ("def samples(): raise KeyError('a')", "samples", "{}:samples: raised KeyError: 'a'"),
+        ("1 / 0", "samples", "importing '{}' raised ZeroDivisionError: division by zero"),
+        ("import no_such_thing", "samples", "no module 'no_such_thing', which '{}' needs"),
+    ],
+)
+def test_what_goes_wrong_in_a_function_is_said(tmp_path: Path, code: str, name: str, message: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(code)
+    assert complaint(f"{path}:{name}") == message.format(path, path)
+
+
+def test_an_exception_between_two_samples_says_which(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("def samples():\n    yield 1\n    raise OSError('gone')\n")
+    samples = iter(open_source(f"{path}:samples", [IMAGE], ImageOptions()))
+    assert next(samples) == Sample(f"sample 0 of {path}:samples", 1)
+    with pytest.raises(DataError) as caught:
+        next(samples)
+    assert str(caught.value) == f"sample 1 of {path}:samples: OSError: gone"
+
+
+def test_a_missing_function_file_is_named(tmp_path: Path) -> None:
+    assert complaint(f"{tmp_path / 'gone.py'}:samples") == f"{tmp_path / 'gone.py'}: no such file"
+
+
+# ------------------------------------------------------------------------------------------------------------ anything
+
+
+def test_nothing_there_is_said(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    assert complaint(gone) == f"{gone}: no such file or folder (nor module:function)"
+    assert complaint(f"{gone}/*.png") == f"{gone}/*.png: no file matches"
+    assert complaint(tmp_path).startswith(f"{tmp_path}: no samples: expected .npy, .npz, .png")
+    (tmp_path / "notes.md").write_text("no sample")
+    assert complaint(tmp_path / "notes.md").startswith(f"{tmp_path / 'notes.md'}: no samples: expected ")
+
+
+def test_pictures_and_arrays_in_one_folder_need_a_glob(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes((pictures / "00.png").read_bytes())
+    np.save(tmp_path / "1.npy", np.zeros((1, 3, 8, 8)))
+    assert complaint(tmp_path) == (
+        f"{tmp_path}: holds both pictures and arrays; say which with a glob, e.g. '{tmp_path / '*.npz'}'"
+    )
+
+
+def test_a_list_that_names_a_missing_file_says_the_line(pictures: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{pictures / '00.png'}\ngone.png\n")
+    assert complaint(listed) == f"{listed}: line 2: there is no file {tmp_path / 'gone.png'}"
