@@ -2,15 +2,14 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
-from rich.markup import escape
 
 from irquant.ir import UserError
 from irquant.passes import PipelineError
-from irquant.tools.console import errors
-from irquant.tools.demo.demo import demo
+from irquant.tools.console import visible
 from irquant.tools.quantize import quantize_command
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -23,7 +22,17 @@ def cli() -> None:
 
 
 cli.add_command(quantize_command)
-cli.add_command(demo)
+
+
+@cli.command("demo")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Keep both models in this folder."
+)
+def demo_command(output: Path | None) -> None:
+    """Quantizes a small trained network and compares FP32 with INT8 on this machine."""
+    from irquant.tools.demo.demo import demo  # here: it brings the tables with it
+
+    demo(output)
 
 
 def main() -> NoReturn:
@@ -54,7 +63,5 @@ def run(arguments: list[str]) -> int:
 
 def _complain(message: str) -> int:
     """Prints one line, with control characters made visible."""
-    line = " ".join(message.split())
-    visible = "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
-    errors.print(f"[bold red]error:[/] {escape(visible)}", soft_wrap=True, highlight=False)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {visible(' '.join(message.split()))}", err=True)
     return USER_ERROR

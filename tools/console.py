@@ -1,24 +1,36 @@
 """What the commands show: progress on standard error, results on standard output."""
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+import click
 
 from irquant.passes import Report
 from irquant.passes.base import Progress as ProgressCallback
-
-results = Console(highlight=False)
-errors = Console(stderr=True)
+from irquant.passes.base import no_progress
 
 
 @contextmanager
 def progress_bar() -> Generator[ProgressCallback]:
     """A bar with the time left, one line a task; nothing where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        yield no_progress
+        return
+    # Here: nobody else needs it, and most scripts have no terminal.
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -27,13 +39,13 @@ def progress_bar() -> Generator[ProgressCallback]:
         TextColumn("left:"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        tasks: dict[str, object] = {}
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
 
         def show(task: str, done: int, total: int | None) -> None:
             if task not in tasks:
                 tasks[task] = bar.add_task(task, total=total)
-            bar.update(tasks[task], completed=done, total=total)  # type: ignore[arg-type]
+            bar.update(tasks[task], completed=done, total=total)
 
         yield show
 
@@ -41,7 +53,12 @@ def progress_bar() -> Generator[ProgressCallback]:
 def print_report(report: Report, where: str) -> None:
     """What was quantized, what was not and why, and what the check found."""
     for line in report_lines(report, where):
-        results.print(escape(line), soft_wrap=True)
+        click.echo(visible(line))
+
+
+def visible(text: str) -> str:
+    """One line of text with control characters spelt out: names of files and layers may hold anything."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def report_lines(report: Report, where: str) -> Iterable[str]:

@@ -7,8 +7,8 @@ import numpy as np
 import openvino as ov
 import pytest
 
+from irquant.tools import demo as demo_package
 from irquant.tools.cli import run
-from irquant.tools.demo import demo as demo_module
 
 
 def test_the_demo_shows_a_smaller_model_that_runs_in_int8(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +38,7 @@ def test_the_accuracy_shown_is_that_of_the_files_it_keeps(tmp_path: Path, capfd:
     assert run(["demo", "-o", str(tmp_path)]) == 0
     shown = re.search(r"accuracy \(500 test pictures\) +│ +([\d.]+)% │ +([\d.]+)%", capfd.readouterr().out)
     assert shown is not None
-    with np.load(Path(demo_module.__file__).with_name("digits.npz")) as data:
+    with np.load(Path(demo_package.__file__).with_name("digits.npz")) as data:
         images, labels = data["test_images"], data["test_labels"]
     for kind, figure in zip(("fp32", "int8"), shown.groups(), strict=True):
         model = ov.Core().compile_model(tmp_path / f"digits_{kind}.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -50,7 +50,7 @@ def test_the_accuracy_shown_is_that_of_the_files_it_keeps(tmp_path: Path, capfd:
 
 
 def test_no_picture_is_in_two_sets() -> None:
-    with np.load(Path(demo_module.__file__).with_name("digits.npz")) as data:
+    with np.load(Path(demo_package.__file__).with_name("digits.npz")) as data:
         calibration, test = ({image.tobytes() for image in data[f"{name}_images"]} for name in ("calibration", "test"))
     assert len(calibration) == 200
     assert not calibration & test

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import click
 import numpy as np
+from rich.console import Console
 from rich.table import Table
 
 from irquant.ir import Array, read_model, write_model
@@ -22,7 +22,7 @@ from irquant.passes.check import executed_layers, sqnr
 from irquant.passes.runtime import LATENCY, THROUGHPUT, Engine
 from irquant.passes.samples import Sample, checked_feed, model_inputs
 from irquant.targets import load_target
-from irquant.tools.console import decibels, megabytes, progress_bar, results
+from irquant.tools.console import decibels, megabytes, progress_bar
 
 _LATENCY_SECONDS = 2.0
 
@@ -48,10 +48,6 @@ class Measured:
     layers: int
 
 
-@click.command("demo")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Keep both models in this folder."
-)
 def demo(output: Path | None) -> None:
     """Quantizes a small trained network and compares FP32 with INT8 on this machine."""
     if output:
@@ -66,10 +62,11 @@ def demo(output: Path | None) -> None:
         write_model(graph, int8_path, compact=True)
         pair = [_measure(path, data["test_images"], data["test_labels"]) for path in (float_path, int8_path)]
         latencies = _latencies([float_path, int8_path], data["test_images"][:1])
-    results.print(_table(pair[0], pair[1], latencies))
-    results.print(_story(report))
+    console = Console(highlight=False)
+    console.print(_table(pair[0], pair[1], latencies))
+    console.print(_story(report))
     if output:
-        results.print(f"kept: {float_path.name} and {int8_path.name} in {output}")
+        console.print(f"kept: {float_path.name} and {int8_path.name} in {output}")
 
 
 def _unpack(path: Path) -> dict[str, Array]:
