@@ -464,12 +464,13 @@ class Graph:
 
     def copy(self) -> "Graph":
         """An independent graph over the same weights."""
-        twin = Graph(copy.deepcopy(self.root), version=self.version, weights=self.weights, levels=self.levels)
+        layers = {id_: cast(_Layer, self._nx.nodes[id_]["layer"]) for id_ in self._nx}
+        clones = {layer.element: copy.deepcopy(layer.element) for layer in layers.values()}
+        twin = Graph(_clone(self.root, clones), version=self.version, weights=self.weights, levels=self.levels)
         twin.style = self.style
         twin._next_id, twin._serial, twin._names = self._next_id, self._serial, self._names.copy()
-        for id_ in self._nx:
-            layer = cast(_Layer, self._nx.nodes[id_]["layer"])
-            clone = decode_layer(copy.deepcopy(layer.element), layer.position)
+        for id_, layer in layers.items():
+            clone = decode_layer(clones[layer.element], layer.position)
             clone.array = layer.array
             for tag, body in layer.bodies.items():
                 clone.bodies[tag] = _copy_body(body, clone.element, tag)
@@ -549,6 +550,20 @@ class Graph:
                     ET.SubElement(port, "dim").text = str(size)
         ET.indent(element, "\t", self.levels + 1)
         return element
+
+
+def _clone(root: ET.Element, clones: Mapping[ET.Element, ET.Element]) -> ET.Element:
+    """A copy of a `net` or body element, made of the copies that there are of its layers."""
+    twin = ET.Element(root.tag, root.attrib)
+    twin.text, twin.tail = root.text, root.tail
+    for child in root:
+        if child.tag != "layers":
+            twin.append(copy.deepcopy(child))
+            continue
+        layers = ET.SubElement(twin, "layers", child.attrib)
+        layers.text, layers.tail = child.text, child.tail
+        layers.extend([clones[layer] if layer in clones else copy.deepcopy(layer) for layer in child])
+    return twin
 
 
 def _copy_body(body: Graph, element: ET.Element, tag: str) -> Graph:

@@ -28,10 +28,10 @@ def _acyclic(graph: Graph) -> None:
 
 def _connected(graph: Graph) -> None:
     for node in graph.in_file_order():
-        for port in node.inputs:
-            if not port.is_connected:
-                message = f"input {port.index} of {node} has no source"
-                raise IRError(message)
+        connected = {index for edges in graph.drivers(node.id).values() for index in edges}
+        if missing := set(range(len(node.inputs))) - connected:
+            message = f"input {min(missing)} of {node} has no source"
+            raise IRError(message)
 
 
 def _ports(graph: Graph) -> None:

@@ -127,8 +127,14 @@ def _offsets(kept: tuple[tuple[int, int], ...]) -> Callable[[int], int]:
     return new_offset
 
 
-def to_xml(graph: Graph, layout: BinLayout) -> str:
-    """The text of the .xml file, with every constant at its place in `layout`."""
+def to_xml(graph: Graph, layout: BinLayout, lent: Mapping[Node, str] | None = None) -> str:
+    """The text of the .xml file, with every constant at its place in `layout`.
+
+    Args:
+        graph: A graph that verifies.
+        layout: Where the constants are.
+        lent: Constants to be written as Parameters of these names, for a runtime that gets their values otherwise.
+    """
     verify(graph)
     replaced: dict[ET.Element, Mapping[str, str]] = {}
     for each in graph.walk():
@@ -139,6 +145,11 @@ def to_xml(graph: Graph, layout: BinLayout) -> str:
         data = node._layer.data
         assert data is not None, "every Const has its data element"
         replaced[data] = {**data.attrib, "offset": str(offset), "size": str(size)}
+    for node, name in (lent or {}).items():
+        element, data = node._layer.element, node._layer.data
+        assert data is not None, "every Const has its data element"
+        replaced[element] = {**element.attrib, "type": "Parameter", "name": name}
+        replaced[data] = {key: value for key, value in data.attrib.items() if key not in ("offset", "size")}
     return write_xml(graph.root, graph.style, replaced)
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import openvino as ov
 
-from ..ir import Array, Graph, Node, read_model, write_model
+from ..ir import Array, Graph, read_model, write_model
 from ..ir.weights import Weights
 from ..ir.writer import lay_out, to_xml
 from .samples import DataError, Feed, Sample
@@ -185,14 +185,13 @@ def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:
     The runtime reads constants from one block of memory only, so that new ones are written as Parameters first and
     then exchanged for constants over their own arrays. Both must outlive the model: they are returned with it.
     """
-    twin = graph.copy()
-    arrays = dict(_as_parameter(node) for node in twin.in_file_order("Const") if not node.is_stored)
-    xml = to_xml(twin, lay_out(twin, compact=False))
+    lent = {node: f"irquant/lent/{node.id}" for node in graph.in_file_order("Const") if not node.is_stored}
+    arrays = {name: _writeable(node.array) for node, name in lent.items()}
+    xml = to_xml(graph, lay_out(graph, compact=False), lent)
     weights = ov.Tensor(graph.weights.data, shared_memory=True) if graph.weights.size else ov.Tensor(ov.Type.u8, [0])
     model = core.read_model(xml.encode(), weights)
     for parameter in list(model.get_parameters()):
-        name = parameter.get_friendly_name()
-        if name in arrays:
+        if (name := parameter.get_friendly_name()) in arrays:
             constant = ov.op.Constant(ov.Tensor(arrays[name], shared_memory=True))
             parameter.output(0).replace(constant.output(0))
             model.remove_parameter(parameter)
@@ -200,13 +199,7 @@ def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:
     return model, [weights, arrays, graph.weights]
 
 
-def _as_parameter(node: Node) -> tuple[str, Array]:
-    """Turns a Const into a Parameter; gives its new name and its value."""
-    value, layer = np.ascontiguousarray(node.array), node._layer
-    name = node.graph.unique_name(f"{node.name}/lent")
-    node.graph.rename(node, name)
-    layer.element.set("type", "Parameter")
-    assert layer.data is not None, "every Const has its data element"
-    layer.data.attrib.pop("offset")
-    layer.data.attrib.pop("size")
-    return name, value if value.flags.writeable else value.copy()
+def _writeable(array: Array) -> Array:
+    """The runtime takes no memory that it could not write to, though it does not."""
+    contiguous = np.ascontiguousarray(array)
+    return contiguous if contiguous.flags.writeable else contiguous.copy()
