@@ -8,7 +8,8 @@ import numpy as np
 
 from ..ir import Array, Graph
 from ..ir.ops import WEIGHTED_TYPES
-from .runtime import THROUGHPUT, Engine, Executed
+from .base import PipelineError
+from .runtime import THROUGHPUT, Engine, Executed, RuntimeRejectedError
 from .samples import HeldOut
 
 #: Layer types of the execution graph that do the arithmetic.
@@ -42,7 +43,11 @@ class Check:
 
 def check(graph: Graph, held_out: Sequence[HeldOut]) -> Check:
     """Compiles the quantized graph and runs it on the samples that calibration did not see."""
-    engine = Engine(graph, THROUGHPUT)
+    try:
+        engine = Engine(graph, THROUGHPUT)
+    except RuntimeRejectedError as error:  # it took the float model: this is not the user's doing
+        message = f"the quantized model does not compile: {error}"
+        raise PipelineError(message) from error
     outputs: list[list[Array]] = []
     engine.run(
         ((each.sample, each.feed) for each in held_out),

@@ -6,9 +6,17 @@ from typing import ClassVar
 import numpy as np
 
 from ..ir import DYNAMIC, Array, Graph, InPort, Node, OutPort
-from ..ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, data_channel_axis, output_channel_axis, weight_axes
+from ..ir.ops import (
+    DATA_PORT,
+    TRANSPOSED_CONVOLUTIONS,
+    WEIGHTED_TYPES,
+    WEIGHTS_PORT,
+    data_channel_axis,
+    output_channel_axis,
+    weight_axes,
+)
 from .base import Context, Fact
-from .coverage import kernel_sizes, needs_sizes, tap_coverage
+from .coverage import kernel_sizes, needs_sizes, output_sizes, tap_coverage
 from .ranges import Floats, Range, fake_quantize
 from .statistics import Reduction, Request, Statistics, request
 
@@ -73,12 +81,17 @@ def _requests(node: Node) -> set[Request]:
     data = _data(node)
     wanted = {request(data, Reduction.MEAN, data_channel_axis(node))}
     if _sizes_are_measured(node):
-        wanted |= {request(tensor, Reduction.SHAPE) for tensor in (data, node.output())}
+        wanted |= {request(tensor, Reduction.SHAPE) for tensor in _sized(node)}
     return wanted
 
 
 def _sizes_are_measured(node: Node) -> bool:
     return needs_sizes(node) and DYNAMIC in (*_data(node).shape[2:], *node.output().shape[2:])
+
+
+def _sized(node: Node) -> list[OutPort]:
+    """The tensors whose sizes decide the coverage; those of a plain convolution's output follow from its input's."""
+    return [_data(node), node.output()] if node.type in TRANSPOSED_CONVOLUTIONS else [_data(node)]
 
 
 def _shift(node: Node, weights: Node, statistics: Statistics) -> Floats:
@@ -105,14 +118,17 @@ def _coverage(node: Node, weights: Node, statistics: Statistics) -> Floats:
     kernel = kernel_sizes(node, weights.source().node.array)
     if not needs_sizes(node):
         return np.ones(kernel)
-    tensors = (_data(node), node.output())
     if _sizes_are_measured(node):
-        shapes = [statistics[request(tensor, Reduction.SHAPE)] for tensor in tensors]
+        shapes = [statistics[request(tensor, Reduction.SHAPE)] for tensor in _sized(node)]
     else:
-        shapes = [np.array([tensor.shape]) for tensor in tensors]
+        shapes = [np.array([tensor.shape]) for tensor in _sized(node)]
     both = np.concatenate([shape[:, 2:] for shape in shapes], axis=1)
     sizes, counts = np.unique(both, axis=0, return_counts=True)
-    each = [tap_coverage(node, kernel, size[: len(kernel)], size[len(kernel) :]) for size in sizes]
+    rank = len(kernel)
+    each = [
+        tap_coverage(node, kernel, size[:rank], size[rank:] if len(size) > rank else output_sizes(node, kernel, size))
+        for size in sizes
+    ]
     return np.average(each, axis=0, weights=counts)
 
 

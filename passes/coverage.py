@@ -35,9 +35,7 @@ def tap_coverage(node: Node, kernel: Sequence[int], data: Sequence[float], outpu
     """
     coverage = np.ones((), np.float64)
     for axis, taps in enumerate(kernel):
-        stride, dilation = (
-            values[axis] if values else 1 for values in (integers(node, "strides"), integers(node, "dilations"))
-        )
+        stride, dilation = _at(node, "strides", axis, 1), _at(node, "dilations", axis, 1)
         size, out = int(data[axis]), int(output[axis])
         if node.type in TRANSPOSED_CONVOLUTIONS:
             begin = _transposed_pad_begin(node, axis, taps, size, out)
@@ -68,10 +66,8 @@ def _pad_begin(node: Node, axis: int, taps: int, size: int, out: int) -> int:
     if mode == "valid":
         return 0
     if not mode.startswith("same"):
-        return _given(node, "pads_begin", axis)
-    stride, dilation = (
-        values[axis] if values else 1 for values in (integers(node, "strides"), integers(node, "dilations"))
-    )
+        return _at(node, "pads_begin", axis, 0)
+    stride, dilation = _at(node, "strides", axis, 1), _at(node, "dilations", axis, 1)
     total = max(0, (out - 1) * stride + (taps - 1) * dilation + 1 - size)
     return total // 2 if mode == "same_upper" else math.ceil(total / 2)
 
@@ -82,18 +78,29 @@ def _transposed_pad_begin(node: Node, axis: int, taps: int, size: int, out: int)
     if mode == "valid":
         return 0
     if not mode.startswith("same") and len(node.inputs) == 2:
-        return _given(node, "pads_begin", axis)
-    stride, dilation = (
-        values[axis] if values else 1 for values in (integers(node, "strides"), integers(node, "dilations"))
-    )
-    extra = integers(node, "output_padding")[axis] if integers(node, "output_padding") else 0
+        return _at(node, "pads_begin", axis, 0)
+    stride, dilation = _at(node, "strides", axis, 1), _at(node, "dilations", axis, 1)
+    extra = _at(node, "output_padding", axis, 0)
     total = max(0, (size - 1) * stride + (taps - 1) * dilation + 1 + extra - out)
     return total // 2 if mode == "same_upper" or not mode.startswith("same") else math.ceil(total / 2)
 
 
-def _given(node: Node, name: str, axis: int) -> int:
+def _at(node: Node, name: str, axis: int, default: int) -> int:
+    """The entry of a list attribute for a spatial axis."""
     values = integers(node, name)
-    return values[axis] if values else 0
+    return values[axis] if values else default
+
+
+def output_sizes(node: Node, kernel: Sequence[int], data: Sequence[float]) -> list[int]:
+    """The spatial sizes of a (plain) convolution's output (Convolution-1 specification)."""
+    mode = node.attributes.get("auto_pad", "explicit").lower()
+    sizes: list[int] = []
+    for axis, taps in enumerate(kernel):
+        size, stride, dilation = int(data[axis]), _at(node, "strides", axis, 1), _at(node, "dilations", axis, 1)
+        pads = 0 if mode == "valid" else _at(node, "pads_begin", axis, 0) + _at(node, "pads_end", axis, 0)
+        span = dilation * (taps - 1) + 1
+        sizes.append(-(-size // stride) if mode.startswith("same") else (size + pads - span) // stride + 1)
+    return sizes
 
 
 def needs_sizes(node: Node) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import openvino as ov
 
-from ..ir import Array, Graph, read_model, write_model
+from ..ir import Array, Graph, UserError, read_model, write_model
 from ..ir.weights import Weights
 from ..ir.writer import lay_out, to_xml
 from .samples import DataError, Feed, Sample
@@ -29,8 +29,8 @@ LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
 RuntimeModel: TypeAlias = ov.Model
 
 
-class RuntimeRejectedError(Exception):
-    """The runtime cannot read, compile or run a model that irquant made: our fault, or the runtime's."""
+class RuntimeRejectedError(UserError):
+    """The runtime cannot read or compile a model: one that needs an extension, say."""
 
 
 def from_runtime(model: RuntimeModel) -> Graph:

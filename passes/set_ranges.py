@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..ir import DYNAMIC, Graph, Node
+from ..ir import DYNAMIC, Graph, Node, OutPort
 from ..targets import Mode, QuantSpec
 from .base import Context, Fact
 from .placement import Site
@@ -57,8 +57,18 @@ def _is_constant(site: Site) -> bool:
 
 
 def _extremes(site: Site) -> list[Request]:
+    """Requests for the extremes of a tensor: lowest, then highest; the latter alone where nothing can be negative."""
     axis = site.channel_axes[0] if site.channel_axes else None
-    return [request(site.source, reduction, axis) for reduction in (Reduction.MIN, Reduction.MAX)]
+    wanted = (Reduction.MAX,) if never_negative(site.source) else (Reduction.MIN, Reduction.MAX)
+    return [request(site.source, reduction, axis) for reduction in wanted]
+
+
+def never_negative(tensor: OutPort) -> bool:
+    """Whether the operation that makes a tensor rules negative values out."""
+    node = tensor.node
+    if node.type == "Clamp":
+        return float(node.attributes["min"]) >= 0
+    return node.type in ("ReLU", "Sigmoid", "SoftMax", "Exp", "Abs")
 
 
 def _range(site: Site, context: Context) -> Range:
@@ -123,8 +133,8 @@ def _largest(site: Site) -> Floats:
 def _measured(site: Site, statistics: Statistics) -> tuple[Floats, Floats]:
     """The smallest and the largest values, a sample a row; a constant counts as one sample."""
     if not _is_constant(site):
-        low, high = (statistics[each] for each in _extremes(site))
-        return low, high
+        *lowest, high = (statistics[each] for each in _extremes(site))
+        return (lowest[0] if lowest else np.zeros_like(high)), high
     value = site.source.node.array.astype(np.float32)
     axes = tuple(axis for axis in range(value.ndim) if axis not in site.channel_axes)
     return np.atleast_1d(value.min(axis=axes))[np.newaxis], np.atleast_1d(value.max(axis=axes))[np.newaxis]
