@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, cast
 
 import networkx as nx
@@ -219,10 +220,19 @@ class Node:
         return self._layer.element.attrib["version"]
 
     @property
-    def attributes(self) -> dict[str, str]:
-        """The op's attributes as the file spells them. Changing the dict changes the node."""
+    def attributes(self) -> Mapping[str, str]:
+        """The op's attributes as the file spells them; `set_attribute` changes one."""
         data = self._layer.data
-        return {} if data is None else data.attrib
+        return MappingProxyType({} if data is None else data.attrib)
+
+    def set_attribute(self, name: str, value: str) -> None:
+        """Changes or adds an attribute."""
+        layer = self._layer
+        if layer.data is None:
+            layer.data = ET.Element("data")
+            layer.data.tail = layer.element.text
+            layer.element.insert(0, layer.data)
+        layer.data.set(name, value)
 
     @property
     def inputs(self) -> list[InPort]:

@@ -1,0 +1,68 @@
+"""How passes are tested, ours and yours: text before, text after, and what every pass owes."""
+
+import difflib
+from collections.abc import Sequence
+
+from ..ir import Graph, from_text, to_text, verify
+from ..targets import load_target
+from .base import Context, Pass
+
+
+def check_pass(
+    pass_: Pass,
+    *,
+    before: str,
+    after: str,
+    context: Context | None = None,
+    prepare: Sequence[Pass] = (),
+) -> Context:
+    """Runs a pass on the graph of one text and compares the result with another.
+
+    Besides the texts it demands what every pass owes: a graph that verifies, no change in a second run, a count of
+    changes that tells whether there were any, and model inputs and outputs of unchanged names, types and shapes.
+
+    Args:
+        pass_: The pass.
+        before: The graph to run it on, in the text form.
+        after: The graph expected; the order of independent lines does not matter.
+        context: What the pass needs to know; default: target `cpu` and nothing else.
+        prepare: Passes to run first.
+
+    Returns:
+        The context, for further questions.
+
+    Raises:
+        AssertionError: with the difference between the texts, or what else is wrong.
+    """
+    context = context or Context(load_target("cpu"))
+    graph = from_text(before)
+    for each in prepare:
+        each.run(graph, context)
+    start, interface = to_text(graph, values=True), _interface(graph)
+    changes = pass_.run(graph, context)
+    verify(graph)
+    found, expected = _lines(graph), _lines(from_text(after))
+    if found != expected:
+        lines = difflib.unified_diff(expected, found, "expected", "found", lineterm="")
+        message = "\n".join([f"'{pass_.name}' gave another graph:", *lines])
+        raise AssertionError(message)
+    changed = to_text(graph, values=True) != start
+    assert changed == (changes > 0), (
+        f"'{pass_.name}' says {changes} changes, but the graph {'did' if changed else 'did not'} change"
+    )
+    assert _interface(graph) == interface, f"'{pass_.name}' changed an input or output of the model"
+    again = pass_.run(graph, context)
+    assert again == 0, f"'{pass_.name}' made {again} changes in a second run"
+    return context
+
+
+def _lines(graph: Graph) -> list[str]:
+    """The lines of a graph's text, sorted: independent nodes have no order."""
+    return sorted(to_text(graph).splitlines())
+
+
+def _interface(graph: Graph) -> list[object]:
+    """Names, types and shapes of the model's inputs and outputs."""
+    tensors = [node.output() for node in graph.in_file_order("Parameter")]
+    tensors += [node.source() for node in graph.in_file_order("Result")]
+    return [(tensor.names, tensor.element_type.name, tensor.shape) for tensor in tensors]
