@@ -5,9 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..ir import Graph, Node
+from ..ir import ElementType, Graph, Node, OutPort, element_type
 from .base import Context, Fact, NoRequests
 from .ranges import Range, weight_codes, weight_scale
+
+
+_F32 = element_type("f32")
 
 
 @dataclass(frozen=True)
@@ -53,22 +56,25 @@ def _compress(node: Node) -> None:
     near = node.output().consumers[0].node
     graph.rename(node, f"{name}/float")
     codes = weight_codes(weights.node.array.astype(np.float32), limits, levels)
-    quantized = graph.add_constant(f"{weights.node.name}/quantized", codes, near=near)
-    scale = graph.add_constant(f"{name}/scale", weight_scale(limits, levels).astype(kind.dtype), near=near)
-    converted = graph.add(
-        "Convert",
-        f"{weights.node.name}/to_{kind.name}",
-        [quantized.output()],
-        [(kind, weights.shape)],
-        attributes={"destination_type": kind.name},
-        near=near,
-    )
+    base = weights.node.name
+    quantized = graph.add_constant(f"{base}/quantized", codes, near=near)
+    scale = graph.add_constant(f"{name}/scale", weight_scale(limits, levels).astype(np.float32), near=near)
+    # In f32 also where the layer computes in f16, which would round the scale: the runtime folds the last Convert.
+    converted = _convert(f"{base}/to_f32", quantized.output(), _F32, near)
+    last_name = name if kind == _F32 else f"{name}/f32"
     scaled = graph.add(
         "Multiply",
-        name,
+        last_name,
         [converted.output(), scale.output()],
-        [(kind, weights.shape)],
+        [(_F32, weights.shape)],
         attributes={"auto_broadcast": "numpy"},
         near=near,
     )
-    node.replace_with(scaled.output())
+    last = scaled if kind == _F32 else _convert(name, scaled.output(), kind, near)
+    node.replace_with(last.output())
+
+
+def _convert(name: str, source: OutPort, kind: ElementType, near: Node) -> Node:
+    return near.graph.add(
+        "Convert", name, [source], [(kind, source.shape)], attributes={"destination_type": kind.name}, near=near
+    )

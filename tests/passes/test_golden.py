@@ -188,6 +188,7 @@ def test_weight_ranges_are_the_published_ones(quantized: Callable[..., tuple[Gra
     # The numbers are printed with seven decimals; alignment goes through quantiles that the runtime rounds.
     exact = layer in ("conv1", "conv5", "fc")
     np.testing.assert_allclose(high.ravel(), WEIGHTS[layer], rtol=0 if exact else 2e-6, atol=6e-8)
+    np.testing.assert_array_equal(low, -high)
 
 
 @pytest.mark.parametrize(("preset", "expected"), [("performance", PERFORMANCE), ("mixed", MIXED)])
