@@ -1,0 +1,250 @@
+"""Where a FakeQuantize goes. Each test states a rule; the picture is the graph."""
+
+import base64
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from irquant.ir import from_text
+from irquant.passes.placement import Plan, Site, plan_placement
+from irquant.targets import Granularity, Mode, Target, load_target
+
+CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'
+ONES = base64.b64encode(zlib.compress(np.ones(64, np.float32).tobytes())).decode()
+#: A Parameter `x`, a ReLU behind it, weights `w` of a plain and `dw` of a depthwise convolution.
+HEAD = f"""
+    x: f32[1,8,4,4] = Parameter()
+    w: f32[8,8,1,1] = Const() base64:{ONES}
+    dw: f32[8,1,1,1,1] = Const() [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    relu: f32[1,8,4,4] = ReLU(x)
+"""
+
+
+def conv(name: str, source: str, weights: str = "w") -> str:
+    return f"    {name}: f32[1,8,4,4] = Convolution({source}, {weights}) {CONV}\n    {name}_out = Result({name})\n"
+
+
+def depthwise(name: str, source: str) -> str:
+    return f"    {name}: f32[1,8,4,4] = GroupConvolution({source}, dw) {CONV}\n    {name}_out = Result({name})\n"
+
+
+def plan(*parts: str, target: Target | None = None) -> Plan:
+    return plan_placement(from_text(HEAD + "".join(parts)), target or load_target("cpu"))
+
+
+def data_sites(*parts: str) -> list[Site]:
+    return [site for site in plan(*parts).sites if not site.is_weights]
+
+
+def edges(sites: Sequence[Site]) -> dict[str, list[str]]:
+    """Source of each site -> its consumers."""
+    return {site.source.node.name: sorted(port.node.name for port in site.consumers) for site in sites}
+
+
+def test_consumers_that_agree_share_one() -> None:
+    assert edges(data_sites(conv("a", "relu"), conv("b", "relu"))) == {"relu": ["a", "b"]}
+
+
+def test_a_model_output_keeps_the_float_tensor() -> None:
+    (site,) = data_sites(conv("a", "relu"), "    out = Result(relu)\n")
+    assert edges([site]) == {"relu": ["a"]}
+
+
+def test_a_float_consumer_keeps_the_float_tensor() -> None:
+    parts = (conv("a", "relu"), '    s: f32[1,8,4,4] = SoftMax(relu) axis="1"\n    s_out = Result(s)\n')
+    assert edges(data_sites(*parts)) == {"relu": ["a"]}
+
+
+def test_reading_the_shape_is_no_objection() -> None:
+    parts = (conv("a", "relu"), '    s: i64[4] = ShapeOf.opset3(relu) output_type="i64"\n    s_out = Result(s)\n')
+    assert edges(data_sites(*parts)) == {"relu": ["a", "s"]}
+
+
+def test_a_model_without_work_for_int8_gets_none() -> None:
+    assert plan("    s: f32[1,8,4,4] = Sigmoid(relu)\n    s_out = Result(s)\n").sites == ()
+
+
+POOL = '    pool: f32[1,8,4,4] = MaxPool(relu) kernel="1, 1" strides="1, 1" rounding_type="{}"\n'
+
+
+def test_a_transparent_operation_is_passed() -> None:
+    assert edges(data_sites(POOL.format("floor"), conv("a", "pool"))) == {"relu": ["pool"]}
+
+
+def test_a_pooling_that_the_plugin_runs_in_float_is_not_passed() -> None:
+    assert edges(data_sites(POOL.format("ceil_torch"), conv("a", "pool"))) == {"pool": ["a"]}
+
+
+def test_a_float_reader_of_the_moved_tensor_keeps_the_demand_behind_the_move() -> None:
+    parts = (POOL.format("floor"), conv("a", "pool"), "    out = Result(pool)\n")
+    assert edges(data_sites(*parts)) == {"pool": ["a"]}
+
+
+def test_a_float_reader_in_front_of_the_move_leaves_it_on_its_edge() -> None:
+    parts = (POOL.format("floor"), conv("a", "pool"), "    out = Result(relu)\n")
+    assert edges(data_sites(*parts)) == {"relu": ["pool"]}
+
+
+SPLIT = '    axis: i64[] = Const() [2]\n    split: (f32[1,8,2,4], f32[1,8,2,4]) = Split(relu, axis) num_splits="2"\n'
+
+
+def half(name: str, source: str) -> str:
+    return f"    {name}: f32[1,8,2,4] = Convolution({source}, w) {CONV}\n    {name}_out = Result({name})\n"
+
+
+def test_a_split_is_passed_if_all_its_parts_are_wanted() -> None:
+    assert edges(data_sites(SPLIT, half("a", "split"), half("b", "split#1"))) == {"relu": ["split"]}
+
+
+def test_a_split_with_a_float_part_is_not_passed() -> None:
+    sites = data_sites(SPLIT, half("a", "split"), "    b = Result(split#1)\n")
+    assert edges(sites) == {"split": ["a"]}
+    assert sites[0].source.index == 0
+
+
+CONCAT = """
+    sig: f32[1,8,4,4] = Sigmoid(x)
+    cat: f32[1,16,4,4] = Concat(relu, sig) axis="1"
+    back: f32[1,8,4,4] = Gather(cat, idx, axis0)
+"""
+INDICES = "    idx: i64[8] = Const() [0, 1, 2, 3, 4, 5, 6, 7]\n    axis0: i64[] = Const() [1]\n"
+
+
+def test_joined_tensors_are_quantized_on_every_branch_with_one_range() -> None:
+    sites = data_sites(INDICES, CONCAT, conv("a", "back"))
+    assert edges(sites) == {"relu": ["cat"], "sig": ["cat"]}
+    assert len({site.group for site in sites}) == 1
+    assert sites[0].group is not None
+
+
+def test_joining_for_a_float_reader_changes_nothing() -> None:
+    assert data_sites(INDICES, CONCAT, "    out = Result(back)\n") == []
+
+
+def test_tensors_that_nothing_joins_have_their_own_ranges() -> None:
+    sites = data_sites("    sig: f32[1,8,4,4] = Sigmoid(x)\n", conv("a", "relu"), conv("b", "sig"))
+    assert [site.group for site in sites] == [None, None]
+
+
+def test_depthwise_convolutions_alone_get_a_range_a_channel() -> None:
+    (site,) = data_sites(depthwise("a", "relu"), depthwise("b", "relu"))
+    assert (site.spec.granularity, site.channel_axes) == (Granularity.PER_CHANNEL, (1,))
+
+
+def test_a_plain_convolution_beside_them_forces_one_range() -> None:
+    (site,) = data_sites(depthwise("a", "relu"), conv("b", "relu"))
+    assert (site.spec.granularity, site.channel_axes) == (Granularity.PER_TENSOR, ())
+
+
+def test_channels_survive_a_pooling_but_not_a_reshape() -> None:
+    (kept,) = data_sites(POOL.format("floor"), depthwise("a", "pool"))
+    reshape = "    shape: i64[4] = Const() [1, 8, 4, 4]\n    flat: f32[1,8,4,4] = Reshape(relu, shape)\n"
+    (lost,) = data_sites(reshape, depthwise("a", "flat"))
+    assert (kept.channel_axes, lost.channel_axes) == ((1,), ())
+
+
+def test_a_transposed_convolution_forces_symmetry() -> None:
+    parts = (
+        f"    up: f32[1,8,4,4] = ConvolutionBackpropData(relu, w) {CONV}\n    out = Result(up)\n",
+        conv("a", "relu"),
+    )
+    (site,) = data_sites(*parts)
+    assert site.spec.modes == (Mode.SYMMETRIC,)
+
+
+ADD = "    sig: f32[1,8,4,4] = Sigmoid(x)\n    sum: f32[1,8,4,4] = Add(relu, sig)\n"
+
+
+def test_a_residual_sum_is_quantized_if_int8_is_wanted_behind_it() -> None:
+    assert edges(data_sites(ADD, conv("a", "sum"))) == {"relu": ["sum"], "sig": ["sum"], "sum": ["a"]}
+
+
+def test_a_residual_sum_for_a_float_reader_is_not() -> None:
+    assert data_sites(ADD, "    out = Result(sum)\n") == []
+
+
+def test_a_sum_insists_on_nothing() -> None:
+    """`relu` also has a float reader, so that an int8 copy of it would be made for the sum alone."""
+    assert edges(data_sites(ADD, conv("a", "sum"), "    out = Result(relu)\n")) == {"sig": ["sum"], "sum": ["a"]}
+
+
+def test_a_bias_is_no_residual_sum() -> None:
+    bias = (
+        "    b: f32[1,8,1,1] = Const() [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]\n    sum: f32[1,8,4,4] = Add(relu, b)\n"
+    )
+    assert edges(data_sites(bias, conv("a", "sum"))) == {"sum": ["a"]}
+
+
+def test_an_average_is_quantized_on_both_sides_or_not_at_all() -> None:
+    pool = '    avg: f32[1,8,4,4] = AvgPool(relu) kernel="1, 1" strides="1, 1"\n'
+    assert edges(data_sites(pool, conv("a", "avg"))) == {"avg": ["a"], "relu": ["avg"]}
+    assert data_sites(pool, "    out = Result(avg)\n") == []
+
+
+def test_integers_are_never_quantized() -> None:
+    graph = f"""
+        x: i32[1,8,4,4] = Parameter()
+        w: i32[1,8,1,1] = Const() [1, 1, 1, 1, 1, 1, 1, 1]
+        a: i32[1,1,4,4] = Convolution(x, w) {CONV}
+        out = Result(a)
+    """
+    found = plan_placement(from_text(graph), load_target("cpu"))
+    assert found.sites == ()
+    assert [decision.reason for decision in found.decisions.values()] == ["it computes in i32"]
+
+
+def test_layers_that_share_weights_share_their_fake_quantize() -> None:
+    weights = [site for site in plan(conv("a", "relu"), conv("b", "x")).sites if site.is_weights]
+    assert edges(weights) == {"w": ["a", "b"]}
+    assert weights[0].channel_axes == (0,)
+
+
+def test_layers_that_read_shared_weights_by_other_axes_do_not() -> None:
+    graph = """
+        x: f32[2,2] = Parameter()
+        w: f32[2,2] = Const() [1.0, 2.0, 3.0, 4.0]
+        a: f32[2,2] = MatMul(x, w) transpose_a="false" transpose_b="true"
+        b: f32[2,2] = MatMul(a, w) transpose_a="false" transpose_b="false"
+        out = Result(b)
+    """
+    weights = [site for site in plan_placement(from_text(graph), load_target("cpu")).sites if site.is_weights]
+    assert [(site.channel_axes, edges([site])["w"]) for site in weights] == [((0,), ["a"]), ((1,), ["b"])]
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        ('y: f32[8,8] = MatMul(m, m) transpose_a="false" transpose_b="false"', "it multiplies two activations"),
+        ('y: f32[8,8] = MatMul(c, c) transpose_a="false" transpose_b="false"', "its data are constant"),
+        (f"y: f32[1,8,4,4] = Convolution(m, m) {CONV}", "its weights are not constant"),
+        (
+            f"y: f32[1,8,4,4] = GroupConvolutionBackpropData(m, c) {CONV}",
+            "target 'cpu' has no rule for GroupConvolutionBackpropData",
+        ),
+    ],
+)
+def test_what_stays_float_has_a_reason(layer: str, reason: str) -> None:
+    graph = f"""
+        m: f32[8,8] = Parameter()
+        c: f32[2,2] = Const() [1.0, 2.0, 3.0, 4.0]
+        {layer}
+        out = Result(y)
+    """
+    found = plan_placement(from_text(graph), load_target("cpu"))
+    assert found.sites == ()
+    assert [decision.reason for decision in found.decisions.values()] == [reason]
+
+
+def test_layers_of_one_name_get_fake_quantizes_of_different_names() -> None:
+    graph = f"""
+        x: f32[1,1,4,4] = Parameter()
+        w: f32[1,1,1,1] = Const() [1.0]
+        conv@1: f32[1,1,4,4] = Convolution(x, w) {CONV}
+        r: f32[1,1,4,4] = ReLU(conv@1)
+        conv@2: f32[1,1,4,4] = Convolution(r, w) {CONV}
+        out = Result(conv@2)
+    """
+    names = [site.name for site in plan_placement(from_text(graph), load_target("cpu")).sites]
+    assert len(set(names)) == 3
