@@ -9,7 +9,6 @@ from ..ir import ElementType, Graph, Node, OutPort, element_type
 from .base import Context, Fact, NoRequests
 from .ranges import Range, weight_codes, weight_scale
 
-
 _F32 = element_type("f32")
 
 

@@ -1,0 +1,143 @@
+"""Statistics equal a slow computation on raw tensors; the data are run once, by one compiled model."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from irquant.ir import Graph, from_text, read_model
+from irquant.passes import Config, Context, DataError
+from irquant.passes import runtime as runtime_module
+from irquant.passes.calibrate import HELD_OUT_MOST, Calibrate, is_held_out
+from irquant.passes.statistics import Reduction, Request, request
+from irquant.targets import load_target
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def calibrated(graph: Graph, wanted: set[Request], data: object, samples: int = 300) -> Context:
+    context = Context(load_target("cpu"), Config(samples=samples), samples=data, wanted=frozenset(wanted))  # type: ignore[arg-type]
+    assert Calibrate().run(graph, context) == 0
+    return context
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_statistics_are_those_of_the_raw_tensor(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    rank = data.draw(st.integers(1, 5))
+    shape = data.draw(st.lists(st.integers(1, 5), min_size=rank, max_size=rank))
+    dynamic = data.draw(st.booleans()) and rank > 2
+    dtype = data.draw(st.sampled_from([np.float32, np.float16]))
+    axis = data.draw(st.sampled_from([None, *range(rank)]))
+    declared = [-1 if dynamic and k >= 2 and k != axis else size for k, size in enumerate(shape)]
+    folder = tmp_path_factory.mktemp("m")
+    x = op.parameter(declared, dtype, name="x")
+    ov.serialize(ov.Model([op.result(op.sin(x))], [x]), folder / "m.xml", folder / "m.bin")
+    graph = read_model(folder / "m.xml")
+    tensor = graph.node("x").output()
+    wanted = {
+        reduction: request(tensor, reduction, axis) for reduction in (Reduction.MIN, Reduction.MAX, Reduction.MEAN)
+    }
+    sizes = request(tensor, Reduction.SHAPE)
+    rng = np.random.default_rng(0)
+    samples = [rng.normal(size=shape).astype(dtype) for _ in range(3)]
+    found = calibrated(graph, {*wanted.values(), sizes}, samples).statistics
+    others = tuple(k for k in range(rank) if k != axis)
+    for reduction, function in ((Reduction.MIN, np.min), (Reduction.MAX, np.max), (Reduction.MEAN, np.mean)):
+        slow = [np.atleast_1d(function(sample.astype(np.float64), axis=others)) for sample in samples]
+        np.testing.assert_allclose(found[wanted[reduction]], slow, rtol=1e-5, atol=1e-6)
+    assert found[sizes].astype(int).tolist() == [shape] * 3
+
+
+MODEL = "x: f32[1,2] = Parameter()\ny: f32[1,2] = Sqrt(x)\nr = Result(y)\n"
+
+
+def test_the_data_are_run_once_by_one_compiled_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = {"compile_model": 0, "start_async": 0}
+
+    class CountingCore(ov.Core):
+        def compile_model(self, *args: Any, **kwargs: Any) -> Any:
+            counts["compile_model"] += 1
+            return super().compile_model(*args, **kwargs)
+
+    real = runtime_module._finish
+
+    def finish(*args: Any) -> Any:
+        counts["start_async"] += 1
+        return real(*args)
+
+    monkeypatch.setattr(runtime_module.ov, "Core", CountingCore)
+    monkeypatch.setattr(runtime_module, "_finish", finish)
+    graph = from_text(MODEL)
+    data = (np.full((1, 2), k, np.float32) for k in range(40))  # read once, lazily
+    context = calibrated(graph, {Request(0, 0, Reduction.MAX)}, data)
+    assert counts == {"compile_model": 1, "start_async": 40}
+    assert context.statistics.samples + len(context.held_out) == 40
+
+
+def test_no_more_samples_are_pulled_than_asked_for() -> None:
+    pulled: list[int] = []
+
+    def endless() -> Any:
+        while True:
+            pulled.append(len(pulled))
+            yield np.zeros((1, 2), np.float32)
+
+    calibrated(from_text(MODEL), {Request(0, 0, Reduction.MAX)}, endless(), samples=5)
+    assert len(pulled) <= 6
+
+
+def test_held_out_samples_are_spread_evenly_over_every_period() -> None:
+    chosen = [index for index in range(2000) if is_held_out(index)]
+    assert len(chosen) == pytest.approx(200, abs=3)
+    for period in range(2, 13):
+        counts = np.bincount(np.array(chosen) % period, minlength=period)
+        assert counts.min() > 0.6 * len(chosen) / period
+
+
+def test_held_out_samples_stay_out_of_the_statistics_and_are_few() -> None:
+    data = [np.full((1, 2), 1000.0 if is_held_out(k) else 1.0, np.float32) for k in range(1000)]
+    context = calibrated(from_text(MODEL), {Request(0, 0, Reduction.MAX)}, data[:200], samples=1000)
+    assert context.statistics[Request(0, 0, Reduction.MAX)].max() == 1.0
+    assert [float(each.outputs[0][0, 0]) for each in context.held_out] == [pytest.approx(1000**0.5)] * 20
+    assert len(calibrated(from_text(MODEL), set(), data, samples=1000).held_out) == HELD_OUT_MOST
+
+
+def test_a_model_that_gives_nan_is_named_with_the_sample() -> None:
+    data = [np.ones((1, 2), np.float32), np.full((1, 2), -1, np.float32)]
+    with pytest.raises(DataError) as caught:
+        calibrated(from_text(MODEL), {Request(1, 0, Reduction.MEAN, 1)}, data)
+    assert str(caught.value) == "sample 1: the float model gives NaN or Inf at Sqrt 'y' (id 1); leave the sample out"
+
+
+def test_empty_data_are_refused() -> None:
+    with pytest.raises(DataError) as caught:
+        calibrated(from_text(MODEL), {Request(0, 0, Reduction.MAX)}, [])
+    assert str(caught.value) == "the calibration data are empty: at least one sample is needed"
+
+
+def test_a_sample_that_the_model_cannot_run_is_named(tmp_path: Path) -> None:
+    x = op.parameter([-1, -1], np.float32, name="x")
+    x.output(0).set_names({"x"})
+    model = ov.Model([op.result(op.matmul(x, np.ones((3, 2), np.float32), False, False))], [x])
+    model.reshape({"x": ov.PartialShape([ov.Dimension(1, 2), 3])})
+    ov.serialize(model, tmp_path / "m.xml", tmp_path / "m.bin")
+    with pytest.raises(DataError, match=r"^sample 1: the model cannot run it: "):
+        calibrated(read_model(tmp_path / "m.xml"), set(), [np.ones((2, 3)), np.ones((5, 3))])
+
+
+def test_the_state_of_a_stateful_model_is_reset_for_every_sample(tmp_path: Path) -> None:
+    x = op.parameter([1, 2], np.float32, name="x")
+    read = op.read_value(op.constant(np.zeros((1, 2), np.float32)), "v", np.float32, [1, 2])
+    total = op.add(read, x)
+    assign = op.assign(total, "v")
+    ov.serialize(ov.Model([op.result(total)], [assign], [x]), tmp_path / "m.xml", tmp_path / "m.bin")
+    graph = read_model(tmp_path / "m.xml")
+    node = next(graph.nodes("Add"))
+    found = calibrated(graph, {request(node.output(), Reduction.MAX)}, [np.ones((1, 2), np.float32)] * 12).statistics
+    assert found[request(node.output(), Reduction.MAX)].max() == 1.0
