@@ -89,17 +89,19 @@ def quantiles(values: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
     probe = ov.Model(outputs, model.get_parameters())
     compiled = ov.Core().compile_model(probe, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = [[np.array(value) for value in compiled(sample).values()] for sample in samples()]
-    return {
-        name: tuple(
-            np.median([np.quantile(each[index], q, axis=(0, 2, 3)) for each in found], axis=0) for q in (1e-4, 1 - 1e-4)
-        )
-        for index, name in enumerate(("dw", "conv2"))
-    }
+    return {name: _medians([each[index] for each in found]) for index, name in enumerate(("dw", "conv2"))}
+
+
+def _medians(outputs: list[Array]) -> tuple[Array, Array]:
+    low, high = (
+        np.median([np.quantile(each, q, axis=(0, 2, 3)) for each in outputs], axis=0) for q in (1e-4, 1 - 1e-4)
+    )
+    return low, high
 
 
 def scales_of(low: Array, high: Array) -> Array:
     """Ranges of the channels over their median, within [0.01, 100]."""
-    return np.clip((high - low) / np.median(high - low), 0.01, 100)
+    return np.asarray(np.clip((high - low) / np.median(high - low), 0.01, 100))
 
 
 def aligned(values: Mapping[str, Array]) -> dict[str, Array]:

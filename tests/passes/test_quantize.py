@@ -1,0 +1,166 @@
+"""The front door: what comes in, what comes out, and what stays as it was."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import UserError, read_model, to_text
+from irquant.passes import Config, Report, quantize, quantize_graph
+from irquant.targets import load_target
+
+Array = np.ndarray[Any, np.dtype[Any]]
+RNG = np.random.default_rng(0)
+DATA = [RNG.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(12)]
+
+
+def model() -> ov.Model:
+    """Conv + bias + ReLU, depthwise, residual sum, MatMul; one input `image`, one output `logits`."""
+    rng = np.random.default_rng(1)
+    image = op.parameter([1, 3, 8, 8], np.float32, name="image")
+    image.output(0).set_names({"image"})
+
+    def weights(*shape: int) -> Array:
+        return rng.normal(size=shape).astype(np.float32)
+
+    ones = [1, 1]
+    stem = op.relu(op.add(op.convolution(image, weights(8, 3, 3, 3), ones, ones, ones, ones), weights(1, 8, 1, 1)))
+    deep = op.relu(op.group_convolution(stem, weights(8, 1, 1, 3, 3), ones, ones, ones, ones))
+    total = op.add(stem, op.convolution(deep, weights(8, 8, 1, 1), ones, [0, 0], [0, 0], ones))
+    mean = op.reduce_mean(op.relu(total), np.array([2, 3]), keep_dims=False)
+    logits = op.matmul(mean, weights(5, 8), False, True)
+    logits.output(0).set_names({"logits"})
+    return ov.Model([op.result(logits)], [image], "small")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    ov.serialize(model(), tmp_path / "small.xml", tmp_path / "small.bin")
+    return tmp_path / "small.xml"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in folder.iterdir()}
+
+
+def test_a_path_gives_a_path(path: Path) -> None:
+    before = files(path.parent)
+    result = quantize(path, DATA)
+    assert result == path.with_name("small_int8.xml")
+    after = files(path.parent)
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {"small_int8.xml", "small_int8.bin"}
+
+
+def test_the_output_may_be_anywhere(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert quantize(str(path), DATA, output=tmp_path / "out" / "m.xml") == tmp_path / "out" / "m.xml"
+
+
+def test_a_runtime_model_gives_a_runtime_model_and_stays_as_it_was() -> None:
+    given = model()
+    before = [(node.get_friendly_name(), node.get_type_name()) for node in given.get_ordered_ops()]
+    result = quantize(given, DATA)
+    assert isinstance(result, ov.Model)
+    assert result is not given
+    assert [(node.get_friendly_name(), node.get_type_name()) for node in given.get_ordered_ops()] == before
+    assert dict(given.get_rt_info().items()) == {}
+    outputs = [ov.Core().compile_model(each, "CPU")(DATA[0])[0] for each in (given, result)]
+    assert 0 < np.abs(outputs[0] - outputs[1]).max() < 0.2 * np.abs(outputs[0]).max()
+    assert [port.get_names() for port in result.outputs] == [{"logits"}]
+
+
+def test_the_report_tells_what_was_done(path: Path) -> None:
+    reports: list[Report] = []
+    quantize(path, DATA, report=reports.append)
+    (report,) = reports
+    assert [(layer.type, layer.decision.int8, layer.ran_float) for layer in report.layers] == [
+        ("Convolution", True, False),
+        ("GroupConvolution", True, False),
+        ("Convolution", True, False),
+        ("MatMul", True, False),
+    ]
+    assert (report.check.int8, report.check.total, report.check.int8_share) == (4, 4, 1.0)
+    assert (report.samples, report.held_out, report.outputs) == (11, 1, ("logits",))
+    assert report.check.sqnr is not None
+    assert report.check.sqnr[0] > 20
+    assert next(iter(report.results)) == "normalize"
+    assert report.bytes_after < report.bytes_before
+
+
+def test_two_runs_give_the_same_bytes(path: Path) -> None:
+    first, second = (quantize(path, DATA, output=path.with_name(f"{name}.xml")) for name in "ab")
+    for suffix in (".xml", ".bin"):
+        assert first.with_suffix(suffix).read_bytes() == second.with_suffix(suffix).read_bytes()
+
+
+def test_any_iterable_will_do_and_is_read_once(path: Path) -> None:
+    pulled: list[int] = []
+
+    def generate() -> Any:
+        for index, sample in enumerate(DATA):
+            pulled.append(index)
+            yield {"image": sample}
+
+    one, other = quantize(path, generate()), quantize(path, DATA, output=path.with_name("list.xml"))
+    assert pulled == list(range(12))
+    assert one.with_suffix(".bin").read_bytes() == other.with_suffix(".bin").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["FakeQuantize", "int8 weights"])
+def test_a_quantized_model_is_refused(path: Path, kind: str) -> None:
+    int8 = read_model(quantize(path, DATA))
+    for node in list(int8.nodes("FakeQuantize")) if kind == "int8 weights" else []:
+        node.replace_with(node.source())
+    before = to_text(int8)
+    with pytest.raises(UserError, match=r"^the model is quantized already: it holds (FakeQuantize|Const) '") as caught:
+        quantize_graph(int8, DATA, load_target("cpu"), Config())
+    assert caught.value.args[0].endswith("; give the float model it was made from")
+    assert to_text(int8) == before
+
+
+def test_a_model_with_nothing_to_quantize_is_refused(tmp_path: Path) -> None:
+    x = op.parameter([1, 4], np.float32, name="x")
+    ov.serialize(ov.Model([op.result(op.relu(x))], [x]), tmp_path / "m.xml", tmp_path / "m.bin")
+    before = files(tmp_path)
+    with pytest.raises(UserError) as caught:
+        quantize(tmp_path / "m.xml", [np.zeros((1, 4), np.float32)])
+    assert str(caught.value) == "nothing to quantize: target 'cpu' can run no layer of the model in int8"
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"preset": "accurate"}, "preset is 'accurate'; there are: performance, mixed"),
+        ({"samples": "many"}, "samples is 'many'; should be a valid integer"),
+        ({"target": "gnaa"}, "no target 'gnaa'; there are: cpu; or give the path of a .yaml file"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_work(path: Path, options: dict[str, Any], said: str) -> None:
+    def never() -> Any:
+        pytest.fail("the data were touched")
+        yield
+
+    before = files(path.parent)
+    with pytest.raises(UserError) as caught:
+        quantize(path, never(), **options)
+    assert str(caught.value) == said
+    assert files(path.parent) == before
+
+
+def test_an_error_in_the_data_leaves_no_output(path: Path) -> None:
+    before = files(path.parent)
+    with pytest.raises(UserError, match=r"^sample 1: "):
+        quantize(path, [DATA[0], np.zeros(3)])
+    assert files(path.parent) == before
+
+
+def test_a_model_that_the_runtime_rejects_is_the_users_to_mend(path: Path) -> None:
+    text = path.read_text().replace('type="ReLU" version="opset1"', 'type="MyOwn" version="mine"')
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"^the runtime cannot compile the model: "):
+        quantize(path, DATA)
