@@ -1,7 +1,7 @@
 """OpenVINO IR in memory and on disk. Knows nothing of quantization."""
 
 from .element_types import ElementType, element_type, element_type_of_dtype
-from .errors import IRError, UserError
+from .errors import IRError, UserError, printable
 from .graph import DYNAMIC, Array, Graph, InPort, Node, OutPort
 from .reader import read_model
 from .text import from_text, to_text
@@ -21,6 +21,7 @@ __all__ = [
     "element_type",
     "element_type_of_dtype",
     "from_text",
+    "printable",
     "read_model",
     "to_text",
     "verify",

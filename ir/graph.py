@@ -20,7 +20,7 @@ import networkx as nx
 import numpy as np
 
 from .element_types import ElementType, element_type, element_type_of_dtype, element_type_of_precision
-from .errors import IRError
+from .errors import IRError, printable
 from .weights import EMPTY, Weights
 from .xml import XmlStyle
 
@@ -105,6 +105,7 @@ class InPort:
     def connect(self, source: "OutPort") -> None:
         """Feeds this input from `source` instead of what fed it before."""
         graph = self.node.graph
+        graph.check_same(source, self)
         old = self.source.node.id
         place = graph._nx.edges[old, self.node.id, self.index]["place"]
         graph._nx.remove_edge(old, self.node.id, self.index)
@@ -194,7 +195,7 @@ class Node:
     id: int
 
     def __repr__(self) -> str:
-        return f"{self.type} '{self.name}' (id {self.id})"
+        return f"{self.type} '{printable(self.name)}' (id {self.id})"
 
     @property
     def _layer(self) -> _Layer:
@@ -508,10 +509,14 @@ class Graph:
 
     def link(self, source: OutPort, to: InPort, place: int = NEW) -> None:
         """Draws an edge to an input that has none yet. `place` is its rank among the file's edges."""
+        self.check_same(source, to)
+        self._nx.add_edge(source.node.id, to.node.id, to.index, from_port=source.index, place=place)
+
+    def check_same(self, source: OutPort, to: InPort) -> None:
+        """Refuses an edge between two graphs."""
         if source.node.graph is not self or to.node.graph is not self:
             message = f"{source.node} and {to.node} are not in the same graph"
             raise IRError(message)
-        self._nx.add_edge(source.node.id, to.node.id, to.index, from_port=source.index, place=place)
 
     def drivers(self, id_: int) -> _Neighbours:
         """Ids of the nodes that feed a node -> input index -> edge."""

@@ -7,9 +7,8 @@ from typing import NoReturn
 
 import click
 
-from irquant.ir import UserError
+from irquant.ir import UserError, printable
 from irquant.passes import PipelineError
-from irquant.tools.console import visible
 from irquant.tools.quantize import quantize_command
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -63,5 +62,5 @@ def run(arguments: list[str]) -> int:
 
 def _complain(message: str) -> int:
     """Prints one line, with control characters made visible."""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {visible(' '.join(message.split()))}", err=True)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(' '.join(message.split()))}", err=True)
     return USER_ERROR

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import click
 
+from irquant.ir import printable
 from irquant.passes import Report
 from irquant.passes.base import Progress as ProgressCallback
 from irquant.passes.base import no_progress
@@ -53,12 +54,7 @@ def progress_bar() -> Generator[ProgressCallback]:
 def print_report(report: Report, where: str) -> None:
     """What was quantized, what was not and why, and what the check found."""
     for line in report_lines(report, where):
-        click.echo(visible(line))
-
-
-def visible(text: str) -> str:
-    """One line of text with control characters spelt out: names of files and layers may hold anything."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+        click.echo(printable(line))
 
 
 def report_lines(report: Report, where: str) -> Iterable[str]:
