@@ -19,7 +19,7 @@ lint:              ## ruff, both halves
 
 types: ns          ## mypy --strict and pyright strict
 	$(PYTHON) -m mypy
-	$(PYTHON) -m pyright
+	$(PYTHON) -m pyright --pythonpath "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 
 test:              ## the suite against the tree
 	$(PYTHON) -m pytest

@@ -2,9 +2,14 @@
 
 A source is iterated lazily, afresh each time: nothing is decoded before it is asked for, so that data larger than
 memory calibrate in constant memory. Whether a sample fits the model is checked when it is run, not here.
+
+Files come in natural order (`2.png` before `10.png`), those of a list in the order of its lines. A folder or a glob may
+hold other files, which are passed over; a list may not, since somebody wrote each of its lines.
 """
 
 import glob
+import re
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +17,9 @@ from irquant.passes.samples import DataError, ModelInput, Sample
 from irquant.tools.array_source import ARRAY_SUFFIXES, ArraySource
 from irquant.tools.function_source import FunctionSource
 from irquant.tools.image_source import IMAGE_SUFFIXES, ImageOptions, ImageSource
+
+_SUFFIXES = (*ARRAY_SUFFIXES, *IMAGE_SUFFIXES)
+_RUNS = re.compile(r"(\D*)(\d*)")
 
 
 def open_source(text: str, inputs: Sequence[ModelInput], options: ImageOptions) -> Iterable[Sample]:
@@ -31,54 +39,82 @@ def open_source(text: str, inputs: Sequence[ModelInput], options: ImageOptions) 
     arrays = [path for path in paths if path.suffix.lower() in ARRAY_SUFFIXES]
     images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
     if arrays and images:
-        message = f"{text}: holds both pictures and arrays; say which with a glob, e.g. '{Path(text) / '*.npz'}'"
+        message = (
+            f"{text}: holds both pictures and arrays; say which with a glob: "
+            f"'{_like(images[0])}' or '{_like(arrays[0])}'"
+        )
         raise DataError(message)
     if arrays:
         return ArraySource(tuple(arrays), tuple(inputs))
     if images:
         return ImageSource(tuple(images), tuple(inputs), options)
-    message = f"{text}: no samples: expected {', '.join((*ARRAY_SUFFIXES, *IMAGE_SUFFIXES))} files"
+    message = f"{text}: no samples: expected {', '.join(_SUFFIXES)} files"
     raise DataError(message)
 
 
 def _names_function(text: str) -> bool:
     """Whether `text` is module:function; a drive letter is no module."""
     before, colon, after = text.rpartition(":")
-    return bool(colon) and len(before) > 1 and after.isidentifier() and not Path(text).exists()
+    return bool(colon) and len(before) > 1 and after.isidentifier() and not _mode(Path(text))
 
 
 def _paths(text: str) -> list[Path]:
     path = Path(text)
-    if path.is_dir():
-        return sorted(each for each in path.rglob("*") if each.is_file())
-    if path.suffix.lower() == ".txt":
-        return _listed(path)
-    if path.is_file():
-        return [path]
+    mode = _mode(path) if text else 0  # Path("") is the current folder
+    if stat.S_ISDIR(mode):
+        return sorted((each for each in path.rglob("*") if stat.S_ISREG(_mode(each))), key=_natural)
+    if stat.S_ISREG(mode):
+        return _listed(path) if path.suffix.lower() == ".txt" else [path]
     if glob.has_magic(text):
-        # Not Path.glob, which takes relative patterns only.
-        if found := sorted(Path(each) for each in glob.glob(text, recursive=True) if Path(each).is_file()):  # noqa: PTH207
-            return found
-        message = f"{text}: no file matches"
-        raise DataError(message)
-    message = f"{text}: no such file or folder (nor module:function)"
+        return sorted(_matching(text), key=_natural)
+    message = f"{text or 'an empty text'}: no such file or folder (nor module:function)"
+    raise DataError(message)
+
+
+def _matching(pattern: str) -> list[Path]:
+    # Not Path.glob, which takes relative patterns only.
+    found = [Path(each) for each in glob.glob(pattern, recursive=True)]  # noqa: PTH207
+    if files := [each for each in found if stat.S_ISREG(_mode(each))]:
+        return files
+    message = f"{pattern}: no file matches"
     raise DataError(message)
 
 
 def _listed(path: Path) -> list[Path]:
     """The files that a list names, one a line, relative to the list."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows editors put a mark in front
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: cannot be read: {error}"
         raise DataError(message) from None
-    found: list[Path] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        each = path.parent / line.strip()
-        if not each.is_file():
-            message = f"{path}: line {number}: there is no file {each}"
-            raise DataError(message)
-        found.append(each)
+    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    return [_listed_file(path, number, line) for number, line in numbered if line and not line.startswith("#")]
+
+
+def _listed_file(path: Path, number: int, line: str) -> Path:
+    found = path.parent / line
+    if not stat.S_ISREG(_mode(found)):
+        message = f"{path}: line {number}: there is no file {found}"
+        raise DataError(message)
+    if found.suffix.lower() not in _SUFFIXES:
+        message = f"{path}: line {number}: {found} is no sample: expected {', '.join(_SUFFIXES)} files"
+        raise DataError(message)
     return found
+
+
+def _mode(path: Path) -> int:
+    """What kind of thing is there, 0 for nothing; unlike `Path.is_file`, this takes names that are too long."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return 0
+
+
+def _natural(path: Path) -> tuple[list[list[tuple[str, int]]], str]:
+    """A sort key under which runs of digits count as numbers; equal numbers, e.g. 01 and 1, go by spelling."""
+    return [[(text, int(digits or 0)) for text, digits in _RUNS.findall(part)] for part in path.parts], str(path)
+
+
+def _like(path: Path) -> str:
+    """A glob for the files beside `path` that are like it."""
+    return str(Path(glob.escape(str(path.parent))) / f"*{path.suffix}")

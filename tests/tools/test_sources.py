@@ -14,7 +14,7 @@ from PIL import Image
 
 from irquant.passes import DataError, Sample
 from irquant.passes.samples import ModelInput, checked_feed
-from irquant.tools.image_source import ImageOptions, image_options_from_metadata
+from irquant.tools.image_source import ImageOptions, ImageSource, image_options_from_metadata
 from irquant.tools.sources import open_source
 
 IMAGE = ModelInput("image", frozenset({"image"}), "f32", (1, 3, 8, 8))
@@ -32,6 +32,10 @@ def complaint(text: str | Path, inputs: Sequence[ModelInput] = (IMAGE,), options
     with pytest.raises(DataError) as caught:
         read(text, inputs, options)
     return str(caught.value)
+
+
+def labels(text: str | Path) -> list[str]:
+    return [sample.label for sample in open_source(str(text), [IMAGE], ImageOptions())]
 
 
 # ------------------------------------------------------------------------------------------------------------ pictures
@@ -88,6 +92,26 @@ def test_pictures_are_read_only_when_their_turn_comes(pictures: Path, tmp_path: 
     assert next(samples).label == f"sample 0 ({tmp_path / '0.png'})"
     with pytest.raises(DataError, match=re.escape(f"sample 1 ({tmp_path / '1.png'}): cannot be read as a picture: ")):
         next(samples)
+
+
+def test_a_truncated_picture_is_refused(pictures: Path, tmp_path: Path) -> None:
+    content = (pictures / "00.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
+    assert complaint(tmp_path).startswith(f"sample 0 ({tmp_path / 'cut.png'}): cannot be read as a picture: ")
+
+
+def test_a_model_of_one_channel_gets_grey_pictures(pictures: Path) -> None:
+    grey = ModelInput("image", frozenset({"image"}), "u8", (1, 1, 12, 10))
+    expected = np.asarray(Image.open(pictures / "00.png").convert("L"))
+    np.testing.assert_array_equal(read(pictures, [grey])[0]["image"][0, 0], expected)
+
+
+def test_the_option_decides_before_the_model_where_the_channels_are(pictures: Path) -> None:
+    unclear = ModelInput("image", frozenset({"image"}), "f32", (1, 3, 8, 3), "NHWC")
+    last = read(pictures, [unclear])[0]["image"]
+    first = read(pictures, [unclear], ImageOptions(layout="NCHW"))[0]["image"]
+    assert last.shape == first.shape == (1, 3, 8, 3)
+    assert not np.array_equal(last, first)
 
 
 def test_metadata_fills_only_what_the_user_left_open() -> None:
@@ -161,6 +185,23 @@ def test_stacked_arrays_give_a_sample_a_row(
     samples = read(path)
     assert len(samples) == count
     np.testing.assert_array_equal(np.concatenate([each["image"] for each in samples]), stack.reshape(count, 3, 8, 8))
+
+
+def test_a_stack_of_an_npy_file_is_mapped_not_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "stack.npy", np.arange(5 * 192, dtype=np.float32).reshape(5, 3, 8, 8))
+    source = open_source(str(tmp_path / "stack.npy"), [IMAGE], ImageOptions())
+    assert operator.length_hint(source) == 5
+    first = cast(dict[str, np.ndarray[Any, Any]], next(iter(source)).feed)["image"]
+    assert isinstance(first.base, np.memmap)
+
+
+def test_a_broken_array_file_matters_only_when_its_turn_comes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "0.npz", image=np.zeros((1, 3, 8, 8), np.float32))
+    (tmp_path / "1.npz").write_bytes(b"no array")
+    samples = iter(open_source(str(tmp_path), [IMAGE], ImageOptions()))
+    assert next(samples).label == f"sample 0 ({tmp_path / '0.npz'})"
+    with pytest.raises(DataError, match=re.escape(f"{tmp_path / '1.npz'}: cannot be read as an array file: ")):
+        next(samples)
 
 
 def test_an_array_that_fits_is_one_sample(tmp_path: Path) -> None:
@@ -240,6 +281,16 @@ def test_a_function_of_a_file_gives_samples_lazily(tmp_path: Path) -> None:
     assert len(read(f"{tmp_path / 'mine.py'}:samples")) == 3
 
 
+def test_a_function_of_a_module_gives_samples_untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_calibration_data.py").write_text("def samples():\n    return ['anything', None]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "my_calibration_data:samples"
+    assert list(open_source(text, [IMAGE], ImageOptions())) == [
+        Sample(f"sample 0 of {text}", "anything"),
+        Sample(f"sample 1 of {text}", None),
+    ]
+
+
 def test_a_module_that_does_not_exist_is_named() -> None:
     assert complaint("no_such_module_anywhere:samples") == "no module 'no_such_module_anywhere'"
 
@@ -291,11 +342,135 @@ def test_pictures_and_arrays_in_one_folder_need_a_glob(pictures: Path, tmp_path:
     (tmp_path / "0.png").write_bytes((pictures / "00.png").read_bytes())
     np.save(tmp_path / "1.npy", np.zeros((1, 3, 8, 8)))
     assert complaint(tmp_path) == (
-        f"{tmp_path}: holds both pictures and arrays; say which with a glob, e.g. '{tmp_path / '*.npz'}'"
+        f"{tmp_path}: holds both pictures and arrays; say which with a glob: "
+        f"'{tmp_path / '*.png'}' or '{tmp_path / '*.npy'}'"
     )
+
+
+@pytest.mark.parametrize("kind", ["png", "npy"])
+def test_the_globs_that_a_mixed_folder_is_told_apart_with_work(pictures: Path, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "run[1]"
+    folder.mkdir()
+    (folder / "0.png").write_bytes((pictures / "00.png").read_bytes())
+    np.save(folder / "1.npy", np.zeros((1, 3, 8, 8)))
+    found = re.search(rf"'([^']*\.{kind})'", complaint(f"{tmp_path}/*/*"))
+    assert found is not None
+    assert len(read(found[1])) == 1
 
 
 def test_a_list_that_names_a_missing_file_says_the_line(pictures: Path, tmp_path: Path) -> None:
     listed = tmp_path / "list.txt"
     listed.write_text(f"{pictures / '00.png'}\ngone.png\n")
     assert complaint(listed) == f"{listed}: line 2: there is no file {tmp_path / 'gone.png'}"
+
+
+def test_a_list_that_names_something_else_than_samples_says_the_line(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("no sample")
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{pictures / '00.png'}\nnotes.md\n")
+    assert complaint(listed) == (
+        f"{listed}: line 2: {tmp_path / 'notes.md'} is no sample: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, "
+        ".tif, .tiff, .gif, .ppm, .pgm files"
+    )
+
+
+def test_a_list_of_nothing_is_refused(tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text("# nothing yet\n\n")
+    assert complaint(listed) == (
+        f"{listed}: no samples: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, "
+        ".tif, .tiff, .gif, .ppm, .pgm files"
+    )
+
+
+def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_bytes(b"\xff\xff")
+    assert complaint(listed) == (
+        f"{listed}: cannot be read: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"
+    )
+
+
+def test_a_list_that_does_not_exist_is_no_file(tmp_path: Path) -> None:
+    assert complaint(tmp_path / "gone.txt") == f"{tmp_path / 'gone.txt'}: no such file or folder (nor module:function)"
+
+
+def test_a_list_keeps_its_own_order_and_may_begin_with_a_byte_order_mark(pictures: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes((pictures / "00.png").read_bytes())
+    (tmp_path / "list.txt").write_text("b.png\na.png\n", encoding="utf-8-sig")
+    assert labels(tmp_path / "list.txt") == [f"sample 0 ({tmp_path / 'b.png'})", f"sample 1 ({tmp_path / 'a.png'})"]
+
+
+@pytest.mark.parametrize("text", ["a" * 5000, "a" * 5000 + ".png", "a\0b"])
+def test_a_text_that_can_be_no_name_is_no_traceback(text: str) -> None:
+    assert complaint(text) == f"{text}: no such file or folder (nor module:function)"
+
+
+def test_a_module_that_can_be_no_name_is_no_traceback() -> None:
+    assert complaint("a" * 5000 + ":samples") == f"no module '{'a' * 5000}'"
+
+
+def test_a_line_that_can_be_no_name_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a" * 5000)
+    message = f"{tmp_path / 'list.txt'}: line 1: there is no file {tmp_path / ('a' * 5000)}"
+    assert complaint(tmp_path / "list.txt") == message
+
+
+def test_an_empty_text_is_not_the_current_folder(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pictures)
+    assert complaint("") == "an empty text: no such file or folder (nor module:function)"
+
+
+def test_a_folder_matched_by_a_glob_is_no_sample(tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    assert complaint(f"{tmp_path}/*.png") == f"{tmp_path}/*.png: no file matches"
+
+
+def test_numbers_in_names_count_as_numbers(tmp_path: Path) -> None:
+    names = ["2/1.png", "10/1.png", "im1.png", "im2.png", "im10.png"]
+    for name in reversed(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    source = cast(ImageSource, open_source(str(tmp_path), [IMAGE], ImageOptions()))
+    assert [str(path.relative_to(tmp_path)) for path in source.paths] == names
+    same = cast(ImageSource, open_source(f"{tmp_path}/**/*.png", [IMAGE], ImageOptions()))
+    assert same.paths == source.paths
+
+
+@given(names=st.lists(st.text("0123456789ab", min_size=1, max_size=6), min_size=1, max_size=8, unique=True))
+@settings(max_examples=30, deadline=None)
+def test_the_order_does_not_depend_on_how_the_files_came(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str]
+) -> None:
+    one, two = tmp_path_factory.mktemp("order"), tmp_path_factory.mktemp("order")
+    for folder, order in ((one, names), (two, names[::-1])):
+        for name in order:
+            (folder / f"{name}.png").touch()
+    first = cast(ImageSource, open_source(str(one), [IMAGE], ImageOptions()))
+    second = cast(ImageSource, open_source(str(two), [IMAGE], ImageOptions()))
+    assert [path.name for path in first.paths] == [path.name for path in second.paths]
+    plain = [int(path.stem) for path in first.paths if path.stem.isdecimal()]
+    assert plain == sorted(plain)
+
+
+def test_a_folder_is_searched_to_the_bottom_and_other_files_are_passed_over(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "deep" / "down").mkdir(parents=True)
+    (tmp_path / "deep" / "down" / "cat.JPG").write_bytes((pictures / "00.png").read_bytes())
+    (tmp_path / "README.md").write_text("pictures")
+    assert labels(tmp_path) == [f"sample 0 ({tmp_path / 'deep' / 'down' / 'cat.JPG'})"]
+
+
+def test_ten_thousand_pictures_are_counted_without_reading_one(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "list.txt").write_text("broken.png\n" * 10_000)
+    source = open_source(str(tmp_path / "list.txt"), [IMAGE], ImageOptions())
+    assert operator.length_hint(source) == 10_000
+    with pytest.raises(DataError, match=re.escape(f"sample 0 ({tmp_path / 'broken.png'}): cannot be read")):
+        next(iter(source))
+
+
+def test_every_iteration_starts_afresh(pictures: Path) -> None:
+    source = open_source(str(pictures), [IMAGE], ImageOptions())
+    assert next(iter(source)).label == next(iter(source)).label == f"sample 0 ({pictures / '00.png'})"
+    assert len(list(source)) == len(list(source)) == 12
