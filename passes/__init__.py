@@ -2,10 +2,10 @@
 
 from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError
 from .config import Config, ConfigError, read_config
+from .front_door import Report, quantize, quantize_graph
 from .instruments import DumpAfter, Instrument, Timing, Verify
 from .manager import PassManager
 from .pipelines import default_quantization
-from .quantize import Report, quantize, quantize_graph
 from .samples import DataError, Sample
 from .statistics import Reduction, Request, Statistics
 
