@@ -1,9 +1,6 @@
 """The command `irquant`. User errors are one line and exit code 2; anything else is ours, with a traceback."""
 
-import os
-import sys
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
@@ -32,14 +29,6 @@ def demo_command(output: Path | None) -> None:
     from irquant.tools.demo.demo import demo  # here: it brings the tables with it
 
     demo(output)
-
-
-def main() -> NoReturn:
-    """Runs the command line and exits, without taking the runtime apart first: that takes as long as starting it."""
-    code = run(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def run(arguments: list[str]) -> int:

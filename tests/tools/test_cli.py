@@ -40,7 +40,7 @@ def complaint(model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFi
 
 def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path: Path) -> None:
     output = tmp_path / "int8.xml"
-    command = [sys.executable, "-c", "from irquant.tools.cli import main; main()"]
+    command = [sys.executable, "-c", "from irquant.tools.start import main; main()"]
     done = subprocess.run(
         [*command, "quantize", model, "--data", arrays, "-o", output], capture_output=True, text=True, check=False
     )
@@ -268,7 +268,7 @@ def test_an_interrupted_run_leaves_nothing(model: Path, tmp_path: Path) -> None:
     )
     arguments = [str(model), "--data", f"{tmp_path / 'slow.py'}:samples", "-o", str(tmp_path / "o.xml")]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from irquant.tools.cli import main; main()", "quantize", *arguments],
+        [sys.executable, "-c", "from irquant.tools.start import main; main()", "quantize", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
