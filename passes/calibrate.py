@@ -75,7 +75,8 @@ class _Run:
                 return
             feed = checked_feed(sample, inputs)
             if is_held_out(index) and len(self.held_out) < HELD_OUT_MOST:
-                self.held_out[index] = HeldOut(sample, feed, [])
+                kept = {name: array.copy() for name, array in feed.items()}  # a source may fill one buffer again
+                self.held_out[index] = HeldOut(Sample(sample.label, None), kept, [])
             self.labels.append(sample.label)
             self.context.progress("calibrating", index, total)
             yield sample, feed

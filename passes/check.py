@@ -9,7 +9,7 @@ import numpy as np
 from ..ir import Array, Graph
 from ..ir.ops import WEIGHTED_TYPES
 from .base import PipelineError
-from .runtime import THROUGHPUT, Engine, Executed, RuntimeRejectedError
+from .runtime import INSPECTION, Engine, Executed, RuntimeRejectedError
 from .samples import HeldOut
 
 #: Layer types of the execution graph that do the arithmetic.
@@ -44,7 +44,7 @@ class Check:
 def check(graph: Graph, held_out: Sequence[HeldOut]) -> Check:
     """Compiles the quantized graph and runs it on the samples that calibration did not see."""
     try:
-        engine = Engine(graph, THROUGHPUT)
+        engine = Engine(graph, INSPECTION)
     except RuntimeRejectedError as error:  # it took the float model: this is not the user's doing
         message = f"the quantized model does not compile: {error}"
         raise PipelineError(message) from error

@@ -38,7 +38,7 @@ class Normalize(NoRequests):
         for port, value in found:
             role = "weights" if port.node.type in WEIGHTED_TYPES else "bias"
             old = port.source.node
-            constant = graph.add_constant(f"{port.node.name}/{role}", np.ascontiguousarray(value), near=port.node)
+            constant = graph.add_constant(f"{port.node.name}/{role}", np.asarray(value, order="C"), near=port.node)
             port.connect(constant.output())
             graph.prune(old)
         return len(found)

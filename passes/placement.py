@@ -131,20 +131,18 @@ class _Analysis:
         data, weights = node.source(DATA_PORT), node.source(WEIGHTS_PORT)
         if weights.node.type != "Const":
             return "its weights are not constant" if node.type != "MatMul" else "it multiplies two activations"
-        if data.node.type == "Const":
+        if self._is_constant(data):
             return "its data are constant"
-        if not (data.element_type.is_float and weights.element_type.is_float):
-            return f"it computes in {data.element_type.name}"
         if not data.shape or len(weights.shape) < 2:
             return "the rank of an operand is unknown or below 2"
-        return ""
+        return "" if _is_roundable(data) else f"it computes in {data.element_type.name}"
 
     def _demand_of_operation(self, node: Node, rule: Rule) -> None:
         if rule.requantizes and self._wanted_behind(node) is None:
             return
         for role, name in rule.inputs.items():
             for port in node.inputs if role == "all" else [node.input(DATA_PORT)]:
-                if port.source.element_type.is_float and port.source.shape:
+                if _is_roundable(port.source) and not self._is_constant(port.source):
                     self.demands[port] = Demand(self.target.specs[name], insists=not rule.requantizes)
 
     def _pass_on(self, node: Node) -> None:
@@ -155,9 +153,19 @@ class _Analysis:
             return
         keeps = node.attributes.get("axis") == "1" if unified else bool(entry and entry.keeps_channels)
         demand = wanted if keeps else replace(wanted, spec=_per_tensor(wanted.spec))
-        for port in node.inputs if unified else [node.input(DATA_PORT)]:
+        ports = node.inputs if unified else [node.input(DATA_PORT)]
+        if any(self._is_constant(port.source) for port in ports):
+            return  # the runtime would fold the FakeQuantize of the constant, and join floats
+        for port in ports:
             self.demands[port] = demand
         self.moved.add(node)
+
+    def _is_constant(self, tensor: OutPort) -> bool:
+        """Whether a tensor is a constant, moved about or not."""
+        node = tensor.node
+        while self.target.transparency(node):
+            node = node.source(DATA_PORT).node
+        return node.type == "Const"
 
     def _wanted_behind(self, node: Node) -> Demand | None:
         """The demand that all outputs of a node agree on."""
@@ -166,7 +174,7 @@ class _Analysis:
 
     def anticipated(self, tensor: OutPort) -> Demand | None:
         """The demand that every consumer of a tensor makes, if they agree."""
-        if not tensor.element_type.is_float or not tensor.shape:
+        if not _is_roundable(tensor):
             return None
         readers = [port for port in tensor.consumers if port.node.type not in _SHAPE_READERS]
         return _meet([self.demands.get(port) for port in readers])
@@ -261,6 +269,11 @@ class _Analysis:
             elif above in self.moved:
                 ports += above.inputs if above.type in self.target.unified else [above.input(DATA_PORT)]
         return sorted(set(found))
+
+
+def _is_roundable(tensor: OutPort) -> bool:
+    """Whether a FakeQuantize may stand behind a tensor: f64 does not compile, scalars gain nothing."""
+    return tensor.element_type.name in ("f16", "bf16", "f32") and bool(tensor.shape)
 
 
 def _is_weights(port: InPort) -> bool:

@@ -23,6 +23,8 @@ from .samples import DataError, Feed, Sample
 _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
 LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
+#: Shows every layer: the plugin likes to merge chains of matrix products into one node that tells nothing of itself.
+INSPECTION = {**THROUGHPUT, "SNIPPETS_MODE": "DISABLE"}
 
 
 #: What the runtime itself calls a model.
@@ -201,5 +203,5 @@ def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:
 
 def _writeable(array: Array) -> Array:
     """The runtime takes no memory that it could not write to, though it does not."""
-    contiguous = np.ascontiguousarray(array)
+    contiguous = np.asarray(array, order="C")
     return contiguous if contiguous.flags.writeable else contiguous.copy()

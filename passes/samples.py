@@ -156,7 +156,7 @@ def _checked_array(sample: Sample, expected: ModelInput, value: object) -> Array
         what = "NaN" if np.isnan(array).any() else "Inf"
         message = f"{sample.label}: input {expected}: the array holds {what}"
         raise DataError(message)
-    return np.ascontiguousarray(_cast(sample, expected, array, kind.dtype))
+    return np.asarray(_cast(sample, expected, array, kind.dtype), order="C")
 
 
 def _cast(sample: Sample, expected: ModelInput, array: Array, dtype: np.dtype[Any]) -> Array:

@@ -38,8 +38,7 @@ class SetRanges:
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """The extremes of every tensor that the plan quantizes."""
-        sites = [site for site in context.plan.sites if not _is_constant(site)]
-        return frozenset(each for site in sites for each in _extremes(site))
+        return frozenset(each for site in context.plan.sites if not site.is_weights for each in _extremes(site))
 
     def run(self, graph: Graph, context: Context) -> int:
         """Gives every open FakeQuantize its limits."""
@@ -50,10 +49,6 @@ class SetRanges:
         for site in sites:
             _close(open_[site.name], ranges[site.name])
         return len(sites)
-
-
-def _is_constant(site: Site) -> bool:
-    return site.source.node.type == "Const"
 
 
 def _extremes(site: Site) -> list[Request]:
@@ -131,13 +126,9 @@ def _largest(site: Site) -> Floats:
 
 
 def _measured(site: Site, statistics: Statistics) -> tuple[Floats, Floats]:
-    """The smallest and the largest values, a sample a row; a constant counts as one sample."""
-    if not _is_constant(site):
-        *lowest, high = (statistics[each] for each in _extremes(site))
-        return (lowest[0] if lowest else np.zeros_like(high)), high
-    value = site.source.node.array.astype(np.float32)
-    axes = tuple(axis for axis in range(value.ndim) if axis not in site.channel_axes)
-    return np.atleast_1d(value.min(axis=axes))[np.newaxis], np.atleast_1d(value.max(axis=axes))[np.newaxis]
+    """The smallest and the largest values, a sample a row."""
+    *lowest, high = (statistics[each] for each in _extremes(site))
+    return (lowest[0] if lowest else np.zeros_like(high)), high
 
 
 def _mode(spec: QuantSpec, context: Context) -> Mode:

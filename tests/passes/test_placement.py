@@ -13,6 +13,7 @@ from irquant.targets import Granularity, Mode, Target, load_target
 
 CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'
 ONES = base64.b64encode(zlib.compress(np.ones(64, np.float32).tobytes())).decode()
+FEW = base64.b64encode(zlib.compress(np.ones(32, np.float32).tobytes())).decode()
 #: A Parameter `x`, a ReLU behind it, weights `w` of a plain and `dw` of a depthwise convolution.
 HEAD = f"""
     x: f32[1,8,4,4] = Parameter()
@@ -121,6 +122,18 @@ def test_joined_tensors_are_quantized_on_every_branch_with_one_range() -> None:
 
 def test_joining_for_a_float_reader_changes_nothing() -> None:
     assert data_sites(INDICES, CONCAT, "    out = Result(back)\n") == []
+
+
+def test_a_tensor_joined_with_a_constant_is_quantized_behind_the_join() -> None:
+    half = "f32[1,4,4,4]"
+    parts = (
+        f"    few: f32[4,8,1,1] = Const() base64:{FEW}\n",
+        f"    part: {half} = Convolution(relu, few) {CONV}\n",
+        f"    plain: {half} = Const() base64:{ONES}\n",
+        '    all: f32[1,8,4,4] = Concat(part, plain) axis="1"\n',
+        conv("a", "all"),
+    )
+    assert edges(data_sites(*parts)) == {"relu": ["part"], "all": ["a"]}
 
 
 def test_tensors_that_nothing_joins_have_their_own_ranges() -> None:

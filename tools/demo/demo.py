@@ -19,7 +19,7 @@ from rich.table import Table
 from irquant.ir import Array, read_model, write_model
 from irquant.passes import Config, Report, quantize_graph
 from irquant.passes.check import executed_layers, sqnr
-from irquant.passes.runtime import LATENCY, THROUGHPUT, Engine
+from irquant.passes.runtime import INSPECTION, LATENCY, Engine
 from irquant.passes.samples import Sample, checked_feed, model_inputs
 from irquant.targets import load_target
 from irquant.tools.console import decibels, megabytes, progress_bar
@@ -82,7 +82,7 @@ def _measure(path: Path, images: Array, labels: Array) -> Measured:
     inputs = model_inputs(read_model(path))
     samples = [Sample(f"test picture {index}", image) for index, image in enumerate(images)]
     outputs: list[Array] = []
-    engine = Engine(path, THROUGHPUT)
+    engine = Engine(path, INSPECTION)
     feeds = ((sample, checked_feed(sample, inputs)) for sample in samples)
     engine.run(feeds, lambda _, arrays: outputs.append(arrays[0].copy()))
     layers = executed_layers(engine)

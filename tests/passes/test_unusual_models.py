@@ -1,0 +1,237 @@
+"""Models that are legal but rarely drawn: each must come out close to the float model, whole, and in int8."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import openvino as ov
+import openvino.opset6 as op6
+import openvino.opset13 as op
+import pytest
+
+from irquant.passes import Report, quantize
+from irquant.passes.check import sqnr
+
+Array = np.ndarray[Any, np.dtype[Any]]
+RNG = np.random.default_rng(0)
+#: A model, the shape of its input, and how many layers run in int8 out of how many.
+Case = tuple[ov.Model, tuple[int, ...], tuple[int, int]]
+
+
+def weights(*shape: int, dtype: Any = np.float32) -> Any:
+    fan_in = int(np.prod(shape[1:]))
+    return op.constant((np.random.default_rng(1).normal(size=shape) / np.sqrt(fan_in)).astype(dtype))
+
+
+def conv(data: Any, kernel: Any) -> Any:
+    rank = len(kernel.shape) - 2
+    return op.convolution(data, kernel, [1] * rank, [1] * rank, [1] * rank, [1] * rank)
+
+
+def image(*shape: int, dtype: Any = np.float32) -> Any:
+    parameter = op.parameter(list(shape or (1, 4, 8, 8)), dtype, name="image")
+    parameter.output(0).set_names({"image"})
+    return parameter
+
+
+def shared_weights() -> Case:
+    x, kernel = image(), weights(4, 4, 3, 3)
+    return ov.Model([conv(op.relu(conv(x, kernel)), kernel)], [x]), (1, 4, 8, 8), (2, 2)
+
+
+def shared_bias() -> Case:
+    x, bias = image(), weights(1, 4, 1, 1)
+    first = op.relu(op.add(conv(x, weights(4, 4, 3, 3)), bias))
+    return ov.Model([op.add(conv(first, weights(4, 4, 3, 3)), bias)], [x]), (1, 4, 8, 8), (2, 2)
+
+
+def one_name_for_all() -> Case:
+    x = image()
+    layers = [first := conv(x, weights(4, 4, 3, 3)), second := op.relu(first), conv(second, weights(4, 4, 3, 3))]
+    for layer in layers:
+        layer.set_friendly_name("a layer/ü,0")
+    return ov.Model([layers[-1]], [x]), (1, 4, 8, 8), (2, 2)
+
+
+def several_samples_at_once() -> Case:
+    x = image(3, 4, 8, 8)
+    return ov.Model([conv(op.relu(conv(x, weights(4, 4, 3, 3))), weights(4, 4, 3, 3))], [x]), (3, 4, 8, 8), (2, 2)
+
+
+def all_sizes_dynamic() -> Case:
+    x = image(-1, 4, -1, -1)
+    return ov.Model([conv(op.relu(conv(x, weights(4, 4, 3, 3))), weights(4, 4, 3, 3))], [x]), (2, 4, 9, 7), (2, 2)
+
+
+def one_dimension() -> Case:
+    x = image(1, 4, 32)
+    return ov.Model([conv(op.relu(conv(x, weights(6, 4, 3))), weights(6, 6, 3))], [x]), (1, 4, 32), (2, 2)
+
+
+def three_dimensions() -> Case:
+    x = image(1, 4, 6, 6, 6)
+    model = ov.Model([conv(op.relu(conv(x, weights(6, 4, 3, 3, 3))), weights(6, 6, 3, 3, 3))], [x])
+    return model, (1, 4, 6, 6, 6), (2, 2)
+
+
+def transposed_with_a_wished_size() -> Case:
+    x = image()
+    grown = op.convolution_backprop_data(
+        op.relu(x), weights(4, 6, 3, 3), [2, 2], output_shape=op.constant([16, 16]), auto_pad="same_upper"
+    )
+    return ov.Model([conv(op.relu(grown), weights(4, 6, 3, 3))], [x]), (1, 4, 8, 8), (2, 2)
+
+
+def groups() -> Case:
+    x, ones = image(1, 8, 8, 8), [1, 1]
+    grouped = op.group_convolution(op.relu(x), weights(2, 4, 4, 3, 3), ones, ones, ones, ones)
+    return ov.Model([conv(op.relu(grouped), weights(4, 8, 3, 3))], [x]), (1, 8, 8, 8), (2, 2)
+
+
+def bias_in_front() -> Case:
+    x = image(2, 8)
+    first = op.add(weights(5), op.matmul(x, weights(8, 5), False, False))
+    return ov.Model([op.matmul(op.relu(first), weights(5, 5), False, True)], [x]), (2, 8), (2, 2)
+
+
+def transposed_data() -> Case:
+    x = image(2, 8, 6)
+    return ov.Model([op.matmul(x, weights(8, 5), True, False)], [x]), (2, 8, 6), (1, 1)
+
+
+def a_matrix_a_sample() -> Case:
+    x = image(3, 6, 8)
+    return ov.Model([op.matmul(op.relu(x), weights(3, 8, 5), False, False)], [x]), (3, 6, 8), (1, 1)
+
+
+def a_dead_channel() -> Case:
+    x, kernel = image(), np.random.default_rng(1).normal(size=(4, 4, 3, 3)).astype(np.float32)
+    kernel[2] = 0
+    return ov.Model([conv(op.relu(conv(x, op.constant(kernel))), weights(4, 4, 3, 3))], [x]), (1, 4, 8, 8), (2, 2)
+
+
+def half_precision() -> Case:
+    x = image(1, 4, 8, 8, dtype=np.float16)
+    first = op.relu(conv(x, weights(4, 4, 3, 3, dtype=np.float16)))
+    return ov.Model([conv(first, weights(4, 4, 3, 3, dtype=np.float16))], [x]), (1, 4, 8, 8), (2, 2)
+
+
+def bfloat_weights() -> Case:
+    x, plain = image(), np.random.default_rng(1).normal(size=(4, 4, 3, 3)).astype(np.float32)
+    kernel = op.convert(op.constant(plain, ov.Type.bf16), "f32")
+    return ov.Model([conv(op.relu(conv(x, kernel)), weights(4, 4, 3, 3))], [x]), (1, 4, 8, 8), (2, 2)
+
+
+def no_channels_to_join() -> Case:
+    x = image()
+    joined = op.concat([op.relu(x), op.constant(np.zeros((1, 0, 8, 8), np.float32))], 1)
+    return ov.Model([conv(joined, weights(4, 4, 3, 3))], [x]), (1, 4, 8, 8), (1, 1)
+
+
+def squeeze_and_excitation() -> Case:
+    x = image(1, 8, 8, 8)
+    body = op.relu(conv(x, weights(8, 8, 3, 3)))
+    mean = op.reduce_mean(body, op.constant([2, 3]), keep_dims=True)
+    ones, none = [1, 1], [0, 0]
+    hidden = op.relu(op.convolution(mean, weights(4, 8, 1, 1), ones, none, none, ones))
+    gate = op.sigmoid(op.convolution(hidden, weights(8, 4, 1, 1), ones, none, none, ones))
+    return ov.Model([conv(op.multiply(body, gate), weights(8, 8, 3, 3))], [x]), (1, 8, 8, 8), (4, 4)
+
+
+def inner_output() -> Case:
+    x = image()
+    inner = op.relu(conv(x, weights(4, 4, 3, 3)))
+    return ov.Model([inner, conv(inner, weights(4, 4, 3, 3))], [x]), (1, 4, 8, 8), (2, 2)
+
+
+def state() -> Case:
+    x = image()
+    start = op.constant(np.zeros((1, 4, 8, 8), np.float32))
+    kept = cast(Any, op6).read_value(start, "state", ov.Type.f32, ov.PartialShape([1, 4, 8, 8]))
+    total = op.add(kept, op.relu(conv(x, weights(4, 4, 3, 3))))
+    keep = cast(Any, op6).assign(total, "state")
+    model = ov.Model([op.result(conv(total, weights(4, 4, 3, 3)))], [keep], [x], "state")
+    return model, (1, 4, 8, 8), (2, 2)
+
+
+CASES: list[Callable[[], Case]] = [
+    shared_weights,
+    shared_bias,
+    one_name_for_all,
+    several_samples_at_once,
+    all_sizes_dynamic,
+    one_dimension,
+    three_dimensions,
+    transposed_with_a_wished_size,
+    groups,
+    bias_in_front,
+    transposed_data,
+    a_matrix_a_sample,
+    a_dead_channel,
+    half_precision,
+    bfloat_weights,
+    no_channels_to_join,
+    squeeze_and_excitation,
+    inner_output,
+    state,
+]
+
+
+def ports(model: ov.Model) -> list[tuple[set[str], str, str]]:
+    return [
+        (each.get_names(), str(each.get_partial_shape()), str(each.get_element_type()))
+        for each in (*model.inputs, *model.outputs)
+    ]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_close_whole_and_in_int8(case: Callable[[], Case]) -> None:
+    model, shape, int8 = case()
+    samples = [RNG.normal(size=shape).astype(np.float32) for _ in range(12)]
+    reports: list[Report] = []
+    result = quantize(model, iter(samples), report=reports.append)
+    assert ports(result) == ports(model)
+    assert (reports[0].check.int8, reports[0].check.total) == int8
+    pairs: list[tuple[Array, Array]] = []
+    compiled = [ov.Core().compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) for each in (model, result)]
+    for sample in samples:
+        typed = sample.astype(model.inputs[0].get_element_type().to_dtype())
+        one, other = (
+            [np.array(array) for array in each.create_infer_request().infer([typed]).values()] for each in compiled
+        )
+        pairs += zip(one, other, strict=True)
+    assert sqnr([one for one, _ in pairs], [other for _, other in pairs]) > 25
+
+
+def test_an_input_may_be_a_scalar() -> None:
+    x, wide = image(), op.parameter([], np.bool_, name="wide")
+    wide.output(0).set_names({"wide"})
+    chosen = op.select(wide, op.relu(x), x)
+    model = ov.Model([conv(chosen, weights(4, 4, 3, 3))], [x, wide])
+    samples = [(RNG.normal(size=(1, 4, 8, 8)).astype(np.float32), np.bool_(index % 2)) for index in range(4)]
+    assert quantize(model, samples).inputs[1].get_partial_shape() == ov.PartialShape([])
+
+
+def test_double_precision_stays_float() -> None:
+    x = image(1, 4, 8, 8, dtype=np.float64)
+    model = ov.Model([conv(op.relu(x), weights(4, 4, 3, 3, dtype=np.float64))], [x])
+    with pytest.raises(Exception, match="nothing to quantize") as caught:
+        quantize(model, [np.zeros((1, 4, 8, 8))])
+    assert type(caught.value).__name__ == "NothingToQuantizeError"
+
+
+def test_a_source_may_fill_one_buffer_again_and_again() -> None:
+    x = image()
+    model = ov.Model([conv(op.relu(conv(x, weights(4, 4, 3, 3))), weights(4, 4, 3, 3))], [x])
+    data = [RNG.normal(size=(1, 4, 8, 8)).astype(np.float32) for _ in range(30)]
+
+    def refilled() -> Any:
+        buffer = np.empty((1, 4, 8, 8), np.float32)
+        for each in data:
+            buffer[:] = each
+            yield buffer
+
+    reports: list[Report] = []
+    quantize(model, data, report=reports.append)
+    quantize(model, refilled(), report=reports.append)
+    assert reports[0].check == reports[1].check
