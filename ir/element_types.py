@@ -3,6 +3,7 @@
 The spellings are those that OpenVINO's reader takes: lower-case short names in `data`, upper-case precisions on ports.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,11 @@ class ElementType:
     def is_float(self) -> bool:
         """Whether values of this type are real numbers that a FakeQuantize may round."""
         return self.name in ("f16", "bf16", "f32", "f64")
+
+    def bytes_of(self, elements: int) -> int:
+        """The size of that many elements in the file; types of 3 and 6 bits come in groups of 8 and 4."""
+        group = {3: 8, 6: 4}.get(self.bits, 1)
+        return -(-(-(-elements // group) * group * self.bits) // 8)
 
 
 def _table() -> dict[str, ElementType]:
@@ -78,6 +84,7 @@ def element_type(name: str) -> ElementType:
     return ELEMENT_TYPES[name]
 
 
+@functools.cache
 def element_type_of_precision(precision: str) -> ElementType:
     """The element type that ports call `precision`, e.g. "FP32"; letter case does not matter to the runtime."""
     known = _BY_PRECISION.get(precision.upper())

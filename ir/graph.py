@@ -9,6 +9,7 @@ Iteration is topological with ties in file order: same input, same output, same 
 """
 
 import copy
+import functools
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,6 +55,12 @@ class _Layer:
     data: ET.Element | None = None
     array: Array | None = None  # the value of a constant that no file holds yet
     bodies: dict[str, "Graph"] = field(default_factory=dict[str, "Graph"])
+    text: str | None = None  # the element as it stood in the file, until somebody edits it
+
+    @property
+    def ports(self) -> tuple[list[_Port], list[_Port]]:
+        """Inputs and outputs."""
+        return self.inputs, self.outputs
 
 
 def decode_layer(element: ET.Element, position: Position) -> _Layer:
@@ -73,11 +80,19 @@ def decode_layer(element: ET.Element, position: Position) -> _Layer:
 
 def _decode_port(element: ET.Element) -> _Port:
     try:
-        shape = tuple([int(dim.text or "") for dim in element if dim.tag == "dim"])
+        shape = tuple([_decode_dim(dim.text or "") for dim in element if dim.tag == "dim"])
         return _Port(int(element.attrib["id"]), element, shape)
     except (KeyError, ValueError):
-        message = f"port {dict(element.attrib)} needs a decimal 'id' and decimal 'dim' elements"
+        message = f"port {dict(element.attrib)} needs a decimal 'id' and 'dim' elements of decimal numbers >= -1"
         raise IRError(message) from None
+
+
+@functools.lru_cache(maxsize=4096)  # a model has few different sizes, many times over
+def _decode_dim(text: str) -> int:
+    size = int(text)
+    if not DYNAMIC <= size < 1 << 63:
+        raise ValueError
+    return size
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +125,7 @@ class InPort:
         place = graph._nx.edges[old, self.node.id, self.index]["place"]
         graph._nx.remove_edge(old, self.node.id, self.index)
         graph.link(source, self, place)
+        graph.is_edited = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +197,8 @@ def _move_names(old: OutPort, new: OutPort) -> None:
     names = old._port.element.attrib.pop("names", None)
     if names is not None:
         new._port.element.set("names", names)
+        old.node._layer.text = new.node._layer.text = None
+        new.node.graph.is_edited = True
     if graph.version == 10:
         name = old.node.name
         graph.rename(old.node, graph.unique_name(f"{name}/original"))
@@ -200,7 +218,7 @@ class Node:
     @property
     def _layer(self) -> _Layer:
         try:
-            return cast(_Layer, self.graph._nx.nodes[self.id]["layer"])
+            return self.graph._layers[self.id]
         except KeyError:
             message = f"node {self.id} is no longer in the graph"
             raise IRError(message) from None
@@ -229,6 +247,8 @@ class Node:
     def set_attribute(self, name: str, value: str) -> None:
         """Changes or adds an attribute."""
         layer = self._layer
+        layer.text = None
+        self.graph.is_edited = True
         if layer.data is None:
             layer.data = ET.Element("data")
             layer.data.tail = layer.element.text
@@ -316,6 +336,7 @@ class Graph:
         weights: The bytes behind constants that were read from a file.
         version: 10 or 11; bodies have their model's.
         levels: How deep the `layers` element lies, for the white space of new elements.
+        is_edited: Whether anything was changed since the graph was read.
     """
 
     def __init__(
@@ -326,7 +347,9 @@ class Graph:
         self.version = version
         self.weights = weights
         self.levels = levels
+        self.is_edited = False
         self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
+        self._layers: dict[int, _Layer] = {}
         self._names: Counter[str] = Counter()
         self._next_id = 0
         self._serial = 0
@@ -348,27 +371,40 @@ class Graph:
 
     def nodes(self, *types: str) -> Iterator[Node]:
         """All nodes (of the given types) in topological order, ties in file order; removed ones are skipped."""
-        order = nx.lexicographical_topological_sort(self._nx, key=self._position)
+        order = nx.lexicographical_topological_sort(self._with_state(), key=self._position)
         for id_ in list(order):
-            if id_ in self._nx:
-                node = Node(self, id_)
-                if not types or node.type in types:
-                    yield node
+            layer = self._layers.get(id_)
+            if layer and (not types or layer.element.attrib["type"] in types):
+                yield Node(self, id_)
 
     def _position(self, id_: int) -> Position:
-        return cast(_Layer, self._nx.nodes[id_]["layer"]).position
+        return self._layers[id_].position
+
+    def _with_state(self) -> "nx.MultiDiGraph[int]":
+        """The graph with an edge from each ReadValue to the Assign of its variable, which the file leaves out."""
+        writers = self.in_file_order("Assign")
+        if not writers:
+            return self._nx
+        readers = {node.attributes.get("variable_id"): node.id for node in self.in_file_order("ReadValue")}
+        ordered = self._nx.copy()
+        for node in writers:
+            if (reader := readers.get(node.attributes.get("variable_id"))) is not None:
+                ordered.add_edge(reader, node.id, "state")
+        return ordered
 
     def has(self, id_: int) -> bool:
         """Whether a node has that id."""
-        return id_ in self._nx
+        return id_ in self._layers
 
     def __len__(self) -> int:
-        return len(self._nx)
+        return len(self._layers)
 
     def in_file_order(self, *types: str) -> list[Node]:
         """All nodes (of the given types) as the file lists them: the order of inputs and outputs of the model."""
-        found = [Node(self, id_) for id_ in sorted(self._nx, key=self._position)]
-        return [node for node in found if not types or node.type in types]
+        found = sorted((layer.position, id_) for id_, layer in self._layers.items())
+        if types:
+            found = [each for each in found if self._layers[each[1]].element.attrib["type"] in types]
+        return [Node(self, id_) for _, id_ in found]
 
     def node(self, name: str) -> Node:
         """The node with that friendly name; the first in file order where several share it."""
@@ -384,7 +420,8 @@ class Graph:
         while graphs:
             graph = graphs.pop(0)
             yield graph
-            graphs.extend(body for node in graph.in_file_order() for body in node.bodies.values())
+            holders = sorted((layer for layer in graph._layers.values() if layer.bodies), key=lambda it: it.position)
+            graphs.extend(body for layer in holders for body in layer.bodies.values())
 
     # ------------------------------------------------------------------------------------------------- editing
 
@@ -400,7 +437,9 @@ class Graph:
         """Gives a node another friendly name."""
         self._names[node.name] -= 1
         node._layer.element.set("name", name)
+        node._layer.text = None
         self._names[name] += 1
+        self.is_edited = True
 
     def add(
         self,
@@ -433,6 +472,7 @@ class Graph:
         node = self.insert_layer(decode_layer(element, position))
         for index, source in enumerate(sources):
             self.link(source, InPort(node, index))
+        self.is_edited = True
         return node
 
     def add_constant(self, name: str, value: Array, *, near: Node | None = None) -> Node:
@@ -459,13 +499,15 @@ class Graph:
             raise IRError(message)
         self._names[node.name] -= 1
         self._nx.remove_node(node.id)
+        del self._layers[node.id]
+        self.is_edited = True
 
     def prune(self, node: Node) -> None:
         """Removes a node and, upwards, whatever then feeds nobody. Parameters and Results stay."""
         doomed = [node]
         while doomed:
             node = doomed.pop()
-            if node.id not in self._nx or any(output.consumers for output in node.outputs):
+            if node.id not in self._layers or any(output.consumers for output in node.outputs):
                 continue
             if node.type in ("Parameter", "Result", "Assign", "ReadValue"):
                 continue
@@ -475,19 +517,17 @@ class Graph:
 
     def copy(self) -> "Graph":
         """An independent graph over the same weights."""
-        layers = {id_: cast(_Layer, self._nx.nodes[id_]["layer"]) for id_ in self._nx}
-        clones = {layer.element: copy.deepcopy(layer.element) for layer in layers.values()}
+        clones = {layer.element: copy.deepcopy(layer.element) for layer in self._layers.values()}
         twin = Graph(_clone(self.root, clones), version=self.version, weights=self.weights, levels=self.levels)
-        twin.style = self.style
+        twin.style, twin.is_edited = self.style, self.is_edited
         twin._next_id, twin._serial, twin._names = self._next_id, self._serial, self._names.copy()
-        for id_, layer in layers.items():
+        for id_, layer in self._layers.items():
             clone = decode_layer(clones[layer.element], layer.position)
-            clone.array = layer.array
+            clone.array, clone.text = layer.array, layer.text
             for tag, body in layer.bodies.items():
                 clone.bodies[tag] = _copy_body(body, clone.element, tag)
-            twin._nx.add_node(id_, layer=clone)
-        for source, to, key, edge in self._nx.edges(keys=True, data=True):
-            twin._nx.add_edge(source, to, key, **edge)
+            twin._layers[id_] = clone
+        twin._nx = self._nx.copy()
         return twin
 
     # ------------------------------------------------------------------------ for the reader and the text
@@ -499,10 +539,11 @@ class Graph:
             IRError: the id is taken.
         """
         id_ = int(layer.element.attrib["id"])
-        if id_ in self._nx:
+        if id_ in self._layers:
             message = f"two layers have id {id_}: '{Node(self, id_).name}' and '{layer.element.get('name')}'"
             raise IRError(message)
-        self._nx.add_node(id_, layer=layer)
+        self._nx.add_node(id_)
+        self._layers[id_] = layer
         self._names[layer.element.get("name", "")] += 1
         self._next_id = max(self._next_id, id_ + 1)
         return Node(self, id_)
@@ -511,6 +552,10 @@ class Graph:
         """Draws an edge to an input that has none yet. `place` is its rank among the file's edges."""
         self.check_same(source, to)
         self._nx.add_edge(source.node.id, to.node.id, to.index, from_port=source.index, place=place)
+
+    def link_ids(self, source: tuple[int, int], to: tuple[int, int], place: int) -> None:
+        """`link` by layer id and port index, for the reader, which has checked both."""
+        self._nx.add_edge(source[0], to[0], to[1], from_port=source[1], place=place)
 
     def check_same(self, source: OutPort, to: InPort) -> None:
         """Refuses an edge between two graphs."""
@@ -537,9 +582,12 @@ class Graph:
 
     def cycle(self) -> list[Node]:
         """The nodes of a cycle, empty if there is none."""
-        if nx.is_directed_acyclic_graph(self._nx):
+        ordered = self._with_state()
+        if all(self._position(source) < self._position(to) for source, to in ordered.edges()):
+            return []  # most files list layers in topological order
+        if nx.is_directed_acyclic_graph(ordered):
             return []
-        edges = list(cast(Any, nx).find_cycle(self._nx))
+        edges = list(cast(Any, nx).find_cycle(ordered))
         return [Node(self, edge[0]) for edge in edges]
 
     def _new_element(

@@ -1,17 +1,22 @@
 """From .xml and .bin to a graph. Nothing is handed to the runtime, or allocated, on the word of an unchecked file."""
 
-import re
+import functools
+import math
+import os
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
 
+from .collector import without_collector
 from .element_types import element_type
 from .errors import IRError
-from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, InPort, Node, OutPort, decode_layer
+from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, decode_layer
+from .pair import finish_interrupted_write
 from .verify import verify
 from .weights import EMPTY, Weights, open_weights
-from .xml import XmlStyle, parse_xml
+from .xml import XmlStyle, layer_texts, parse_xml
 
-_NATURAL = re.compile(r"[0-9]{1,19}")
+_MOST_BYTES = 1 << 30  # of an .xml; the largest models have some tens of megabytes
 
 
 def read_model(path: Path | str) -> Graph:
@@ -20,32 +25,50 @@ def read_model(path: Path | str) -> Graph:
     Raises:
         IRError: no such file, not an IR of version 10 or 11, or an IR that breaks a rule of the format.
     """
-    path = Path(path)
-    root, style = parse_file(path)
-    weights_path = path.with_suffix(".bin")
-    if not weights_path.is_file():
-        if any(layer.get("type") == "Const" for layer in root.iter("layer")):
-            message = f"{path}: its weights are missing: there is no {weights_path.name} next to it"
-            raise IRError(message)
-        return read_graph(root, style, EMPTY, str(path))
-    try:
-        weights = open_weights(weights_path)
-    except OSError as error:
-        message = f"{weights_path}: cannot be read: {error.strerror}"
-        raise IRError(message) from None
-    return read_graph(root, style, weights, str(path))
+    with without_collector():
+        return _read(Path(path))
 
 
-def parse_file(path: Path) -> tuple[ET.Element, XmlStyle]:
-    """The element tree of an .xml file, checked to be the root of an IR."""
+def _read(path: Path) -> Graph:
     try:
-        data = path.read_bytes()
+        finish_interrupted_write(path)
+        data = _read_bytes(path)
     except FileNotFoundError:
         message = f"{path}: no such file"
         raise IRError(message) from None
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror}"
         raise IRError(message) from None
+    root, style = _parse(data, path)
+    weights_path = path.with_suffix(".bin")
+    if not weights_path.is_file():
+        if any(layer.get("type") == "Const" for layer in root.iter("layer")):
+            message = f"{path}: its weights are missing: there is no {weights_path.name} next to it"
+            raise IRError(message)
+        return read_graph(root, style, EMPTY, str(path), layer_texts(data))
+    try:
+        weights = open_weights(weights_path)
+    except OSError as error:
+        message = f"{weights_path}: cannot be read: {error.strerror}"
+        raise IRError(message) from None
+    return read_graph(root, style, weights, str(path), layer_texts(data))
+
+
+def _read_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        before = os.fstat(file.fileno())
+        if before.st_size > _MOST_BYTES:
+            message = f"{path}: not an OpenVINO IR: {before.st_size} bytes of XML, more than any model has"
+            raise IRError(message)
+        data = file.read(before.st_size + 1)
+        if len(data) != before.st_size or os.fstat(file.fileno()).st_mtime_ns != before.st_mtime_ns:
+            message = f"{path}: changed while it was being read"
+            raise IRError(message)
+        return data
+
+
+def _parse(data: bytes, path: Path) -> tuple[ET.Element, XmlStyle]:
+    """The element tree of an .xml file, checked to be the root of an IR."""
     try:
         root, style = parse_xml(data)
     except IRError as error:
@@ -57,7 +80,7 @@ def parse_file(path: Path) -> tuple[ET.Element, XmlStyle]:
     return root, style
 
 
-def read_graph(root: ET.Element, style: XmlStyle, weights: Weights, where: str) -> Graph:
+def read_graph(root: ET.Element, style: XmlStyle, weights: Weights, where: str, texts: Sequence[str] = ()) -> Graph:
     """The graph of a `net` element.
 
     Args:
@@ -65,6 +88,7 @@ def read_graph(root: ET.Element, style: XmlStyle, weights: Weights, where: str) 
         style: How the document was spelt.
         weights: The bytes of its constants.
         where: What error messages call the model, e.g. its path.
+        texts: The text of each layer of the model itself, if known.
 
     Raises:
         IRError: the model breaks a rule of the format; the message begins with `where`.
@@ -73,11 +97,22 @@ def read_graph(root: ET.Element, style: XmlStyle, weights: Weights, where: str) 
         _refuse_execution_graph(root)
         graph = _read_net(root, _version(root), weights, levels=1)
         graph.style = style
+        _keep_texts(graph, texts)
         verify(graph)
     except IRError as error:
         message = f"{where}: {error}"
         raise IRError(message) from None
     return graph
+
+
+def _keep_texts(graph: Graph, texts: Sequence[str]) -> None:
+    """Layers that nobody edits are written as they stood; those with bodies are written piece by piece."""
+    layers = [node._layer for node in graph.in_file_order()]
+    if len(layers) != len(texts):
+        return
+    for layer, text in zip(layers, texts, strict=True):
+        if not layer.bodies and f'id="{layer.element.attrib["id"]}"' in text:
+            layer.text = text
 
 
 def _version(root: ET.Element) -> int:
@@ -104,8 +139,8 @@ def _read_net(root: ET.Element, version: int, weights: Weights, levels: int) -> 
         raise IRError(message)
     for rank, element in enumerate(layers.iterfind("layer")):
         _read_layer(graph, element, rank)
-    for rank, element in enumerate(edges.iterfind("edge")):
-        _read_edge(graph, element, rank)
+    _read_edges(graph, edges)
+    graph.is_edited = False
     return graph
 
 
@@ -145,44 +180,71 @@ def _check_constant(node: Node) -> None:
             f"but the weights file has only {node.graph.weights.size} bytes: is it the .bin of this .xml?"
         )
         raise IRError(message)
-    elements = 1
-    for dim in filter(None, (part.strip() for part in data["shape"].split(","))):
-        elements *= natural(dim, f"shape of constant '{node.name}'")
+    try:
+        elements = _elements(data["shape"])
+    except IRError as error:
+        message = f"constant '{node.name}': {error}"
+        raise IRError(message) from None
     kind = element_type(data["element_type"])
-    needed = -(-elements * kind.bits // 8)
+    needed = kind.bytes_of(elements)
     if size < needed:
         message = f"constant '{node.name}' of shape [{data['shape']}] {kind.name} needs {needed} bytes but has {size}"
         raise IRError(message)
 
 
+@functools.lru_cache(maxsize=4096)
+def _elements(shape: str) -> int:
+    """The number of elements of a constant, a Python integer: nothing overflows."""
+    return math.prod(natural(dim, "a size in its shape") for dim in map(str.strip, shape.split(",")) if dim)
+
+
 def natural(text: str, what: str) -> int:
-    """A decimal number >= 0 that fits 64 bits."""
-    if not _NATURAL.fullmatch(text.strip()):
+    """A decimal number >= 0 of up to 19 digits."""
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
         message = f"{what} is '{text}', expected a decimal number"
         raise IRError(message)
-    return int(text)
+    return int(digits)
 
 
-def _read_edge(graph: Graph, element: ET.Element, rank: int) -> None:
-    numbers = [natural(element.get(name, ""), f"'{name}' of edge {rank}") for name in EDGE_ATTRIBUTES]
-    source, to = (_layer(graph, numbers[k], rank) for k in (0, 2))
-    outputs = {port.id: index for index, port in enumerate(source._layer.outputs)}
-    inputs = {port.id: index for index, port in enumerate(to._layer.inputs)}
-    if numbers[1] not in outputs:
-        message = f"edge {rank} starts at output port {numbers[1]} of {source}, which has {sorted(outputs) or 'none'}"
-        raise IRError(message)
-    if numbers[3] not in inputs:
-        message = f"edge {rank} ends at input port {numbers[3]} of {to}, which has {sorted(inputs) or 'none'}"
-        raise IRError(message)
-    port = InPort(to, inputs[numbers[3]])
-    if port.is_connected:
-        message = f"two edges end at input {port.index} of {to}"
-        raise IRError(message)
-    graph.link(OutPort(source, outputs[numbers[1]]), port, rank)
+def _read_edges(graph: Graph, edges: ET.Element) -> None:
+    ports = _Ports(graph)
+    seen: set[tuple[int, int]] = set()
+    for rank, element in enumerate(edges.iterfind("edge")):
+        from_layer, from_port, to_layer, to_port = (element.get(name, "") for name in EDGE_ATTRIBUTES)
+        source = ports.outputs.get((from_layer, from_port)) or ports.find(element, rank, "from", "output")
+        to = ports.inputs.get((to_layer, to_port)) or ports.find(element, rank, "to", "input")
+        if to in seen:
+            message = f"two edges end at input {to[1]} of {Node(graph, to[0])}"
+            raise IRError(message)
+        seen.add(to)
+        graph.link_ids(source, to, rank)
 
 
-def _layer(graph: Graph, id_: int, rank: int) -> Node:
-    if not graph.has(id_):
-        message = f"edge {rank} names layer {id_}, which does not exist"
-        raise IRError(message)
-    return Node(graph, id_)
+class _Ports:
+    """Layer id and index of each port, by the ids of layer and port as the file spells them."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.inputs: dict[tuple[str, str], tuple[int, int]] = {}
+        self.outputs: dict[tuple[str, str], tuple[int, int]] = {}
+        for node in graph.in_file_order():
+            layer = str(node.id)
+            for known, ports in zip((self.inputs, self.outputs), node._layer.ports, strict=True):
+                known |= {(layer, str(port.id)): (node.id, index) for index, port in enumerate(ports)}
+
+    def find(self, edge: ET.Element, rank: int, end: str, side: str) -> tuple[int, int]:
+        """The slow way, for edges that spell a number in an unusual way, or are wrong."""
+        layer, port = (
+            natural(edge.get(f"{end}-{part}", ""), f"'{end}-{part}' of edge {rank}") for part in ("layer", "port")
+        )
+        if not self.graph.has(layer):
+            message = f"edge {rank} names layer {layer}, which does not exist"
+            raise IRError(message)
+        known = self.inputs if side == "input" else self.outputs
+        if (found := known.get((str(layer), str(port)))) is None:
+            node, verb = Node(self.graph, layer), "starts" if end == "from" else "ends"
+            ids = sorted(int(each) for owner, each in known if owner == str(layer))
+            message = f"edge {rank} {verb} at {side} port {port} of {node}, which has {ids or 'none'}"
+            raise IRError(message)
+        return found

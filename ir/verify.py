@@ -1,6 +1,6 @@
 """What must hold of every graph, between any two passes.
 
-1. No cycle.
+1. No cycle; a ReadValue comes before the Assign of its variable.
 2. Every input port has a source.
 3. Ports of one layer have distinct ids.
 4. Every output port has a known precision.
@@ -8,6 +8,7 @@
 The same holds of the body of every control-flow node.
 """
 
+from .element_types import element_type_of_precision
 from .errors import IRError
 from .graph import Graph, Node
 
@@ -15,35 +16,28 @@ from .graph import Graph, Node
 def verify(graph: Graph) -> None:
     """Raises IRError for the first rule that the graph, or a body in it, breaks."""
     for each in graph.walk():
-        _acyclic(each)
-        _connected(each)
-        _ports(each)
-
-
-def _acyclic(graph: Graph) -> None:
-    if cycle := graph.cycle():
-        message = f"the graph has a cycle: {' -> '.join(str(node) for node in cycle)}"
-        raise IRError(message)
-
-
-def _connected(graph: Graph) -> None:
-    for node in graph.in_file_order():
-        connected = {index for edges in graph.drivers(node.id).values() for index in edges}
-        if missing := set(range(len(node.inputs))) - connected:
-            message = f"input {min(missing)} of {node} has no source"
+        if cycle := each.cycle():
+            message = f"the graph has a cycle: {' -> '.join(str(node) for node in cycle)}"
             raise IRError(message)
+        for node in each.in_file_order():
+            layer = node._layer
+            if sum(map(len, each.drivers(node.id).values())) != len(layer.inputs):
+                _name_missing(node)
+            ids = [port.id for ports in layer.ports for port in ports]
+            if len(set(ids)) != len(ids):
+                message = f"{node} has two ports with the same id: {ids}"
+                raise IRError(message)
+            for port in layer.outputs:
+                element_type_of_precision(port.element.get("precision", ""))  # raises for one that nobody knows
+            if layer.element.attrib["type"] == "Const" and layer.array is None:
+                _stored(node)
 
 
-def _ports(graph: Graph) -> None:
-    for node in graph.in_file_order():
-        ids = node.port_ids
-        if len(set(ids)) != len(ids):
-            message = f"{node} has two ports with the same id: {ids}"
-            raise IRError(message)
-        for output in node.outputs:
-            _ = output.element_type  # raises for a precision that nobody knows
-        if node.type == "Const" and node.is_stored:
-            _stored(node)
+def _name_missing(node: Node) -> None:
+    connected = [index for edges in node.graph.drivers(node.id).values() for index in edges]
+    missing = set(range(len(node._layer.inputs))).difference(connected)
+    message = f"input {min(missing)} of {node} has no source"
+    raise IRError(message)
 
 
 def _stored(node: Node) -> None:

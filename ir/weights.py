@@ -1,6 +1,7 @@
 """The .bin file as one memory map: constants are views of it, nothing is copied before somebody needs it."""
 
 import mmap
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,16 @@ class Weights:
 
     The map is private (copy on write), so that it can be lent to the runtime, which insists on writeable memory;
     nobody writes to it, and the file could not change if somebody did.
+
+    Attributes:
+        path: The file.
+        data: Its bytes.
+        version: What the file system said of the file when it was mapped: another answer means another file.
     """
 
     path: Path | None
     data: np.ndarray[Any, np.dtype[np.uint8]]
+    version: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -35,6 +42,16 @@ class Weights:
         view.flags.writeable = False
         return view
 
+    def check_unchanged(self, handle: int) -> None:
+        """Refuses an open file of the same path that is not the one that was mapped.
+
+        Raises:
+            IRError: it is another file, or was written to.
+        """
+        if _version(handle) != self.version:
+            message = f"{self.path}: changed since the model was read; read it again"
+            raise IRError(message)
+
 
 EMPTY = Weights(None, np.empty(0, np.uint8))
 
@@ -42,7 +59,13 @@ EMPTY = Weights(None, np.empty(0, np.uint8))
 def open_weights(path: Path) -> Weights:
     """Maps `path` into memory; an empty file gives empty weights."""
     with path.open("rb") as file:
-        if not path.stat().st_size:
-            return Weights(path, np.empty(0, np.uint8))
+        version = _version(file.fileno())
+        if not os.fstat(file.fileno()).st_size:
+            return Weights(path, np.empty(0, np.uint8), version)
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    return Weights(path, np.frombuffer(mapped, np.uint8))
+    return Weights(path, np.frombuffer(mapped, np.uint8), version)
+
+
+def _version(handle: int) -> tuple[int, ...]:
+    status = os.fstat(handle)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -5,19 +5,24 @@ out old bytes that no constant uses any more. Old bytes are copied inside the ke
 """
 
 import bisect
+import errno
 import os
-import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from .collector import without_collector
 from .errors import IRError
 from .graph import EDGE_ATTRIBUTES, Array, Graph, InPort, Node, OutPort
+from .pair import write_pair
 from .verify import verify
 from .weights import Weights
 from .xml import write_xml
+
+#: What systems answer that cannot copy between these two files inside the kernel.
+_NO_COPY_HERE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,11 @@ def write_model(graph: Graph, path: Path | str, *, compact: bool = False) -> Non
     """
     path = Path(path)
     check_output(path, graph)
-    layout = lay_out(graph, compact=compact)
-    text = to_xml(graph, layout)
+    with without_collector():
+        layout = lay_out(graph, compact=compact)
+        text = to_xml(graph, layout)
     try:
-        _write_pair(path, lambda file: _write_bin(file, graph.weights, layout), text.encode("utf-8"))
+        write_pair(path, lambda file: _write_bin(file, graph.weights, layout), text.encode("utf-8"))
     except OSError as error:
         message = f"{path}: cannot be written: {error.strerror}"
         raise IRError(message) from None
@@ -135,22 +141,39 @@ def to_xml(graph: Graph, layout: BinLayout, lent: Mapping[Node, str] | None = No
         layout: Where the constants are.
         lent: Constants to be written as Parameters of these names, for a runtime that gets their values otherwise.
     """
-    verify(graph)
-    replaced: dict[ET.Element, Mapping[str, str]] = {}
+    if any(each.is_edited for each in graph.walk()):
+        verify(graph)
+    texts: dict[ET.Element, str] = {}
     for each in graph.walk():
-        for node in each.nodes("FakeQuantize"):
+        for node in each.in_file_order("FakeQuantize"):
             _check_complete(node)
-        _arrange(each)
-    for node, (offset, size) in layout.places.items():
-        data = node._layer.data
-        assert data is not None, "every Const has its data element"
-        replaced[data] = {**data.attrib, "offset": str(offset), "size": str(size)}
+        if each.is_edited:
+            _arrange(each)
+        texts |= {node._layer.element: node._layer.text for node in each.in_file_order() if node._layer.text}
+    replaced = _moved(layout)
     for node, name in (lent or {}).items():
-        element, data = node._layer.element, node._layer.data
-        assert data is not None, "every Const has its data element"
+        element, data = node._layer.element, _data(node)
         replaced[element] = {**element.attrib, "type": "Parameter", "name": name}
         replaced[data] = {key: value for key, value in data.attrib.items() if key not in ("offset", "size")}
-    return write_xml(graph.root, graph.style, replaced)
+    edited = [node._layer.element for node in layout.places if _data(node) in replaced]
+    return write_xml(graph.root, graph.style, replaced, {key: texts[key] for key in texts.keys() - set(edited)})
+
+
+def _moved(layout: BinLayout) -> dict[ET.Element, Mapping[str, str]]:
+    """The attributes of all constants whose bytes go elsewhere than their `data` elements say."""
+    replaced: dict[ET.Element, Mapping[str, str]] = {}
+    for node, (offset, size) in layout.places.items():
+        data = _data(node)
+        place = {"offset": str(offset), "size": str(size)}
+        if data.attrib["offset"] != place["offset"] or data.attrib["size"] != place["size"]:
+            replaced[data] = {**data.attrib, **place}
+    return replaced
+
+
+def _data(constant: Node) -> ET.Element:
+    data = constant._layer.data
+    assert data is not None, "every Const has its data element"
+    return data
 
 
 def _check_complete(node: Node) -> None:
@@ -208,38 +231,16 @@ def _copy_range(file: BinaryIO, weights: Weights, start: int, stop: int) -> None
         return
     file.flush()
     with weights.path.open("rb") as source:
+        weights.check_unchanged(source.fileno())
         while start < stop:
-            copied = os.copy_file_range(source.fileno(), file.fileno(), stop - start, start)
+            try:
+                copied = os.copy_file_range(source.fileno(), file.fileno(), stop - start, start)
+            except OSError as error:
+                if error.errno not in _NO_COPY_HERE:
+                    raise
+                file.write(weights.view(start, stop - start).data)
+                return
             if not copied:
                 message = f"{weights.path}: became shorter while it was being copied"
                 raise IRError(message)
             start += copied
-
-
-def _write_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) -> None:
-    """Writes both files next to their places, then moves them there."""
-    temporary: list[Path] = []
-    try:
-        for suffix in (".bin", ".xml"):
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=suffix)
-            temporary.append(Path(name))
-            with os.fdopen(handle, "wb") as file:
-                if suffix == ".bin":
-                    write_bin(file)
-                else:
-                    file.write(xml)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o666 & ~_umask())
-        for file_ in list(temporary):
-            file_.replace(path.with_suffix(file_.suffix))
-            temporary.remove(file_)
-    finally:
-        for file_ in temporary:
-            file_.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

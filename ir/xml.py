@@ -1,18 +1,19 @@
 """XML in and out, byte for byte: what was read and not touched is written as it stood.
 
-`xml.etree` keeps attributes, text and white space, so the only things to remember are the first line, what follows
-the root, and whether empty elements end in " />" (OpenVINO's serializer) or "/>" (Model Optimizer).
+`xml.etree` keeps attributes, text and white space, so the only things to remember are what precedes and follows the
+root, and whether empty elements end in " />" (OpenVINO's serializer) or "/>" (Model Optimizer).
 """
 
-import gc
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
+from xml.parsers import expat
 
 from .errors import IRError
 
 _MOST_LEVELS = 64  # a body costs 4 levels
+_MOST_PIECES = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -37,22 +38,34 @@ def parse_xml(data: bytes) -> tuple[ET.Element, XmlStyle]:
     """The element tree of a document and its style.
 
     Raises:
-        IRError: not well-formed, has a DOCTYPE, or nests deeper than any model does.
+        IRError: not well-formed, has a DOCTYPE, or is larger, deeper or wider than any model is.
     """
-    parser = ET.XMLParser(target=_NoDoctype(insert_comments=True))
-    collecting = gc.isenabled()
-    gc.disable()  # hundreds of thousands of small objects: the cyclic collector would take 3-5 times as long
+    if max(data.count(b"<"), data.count(b"=")) > _MOST_PIECES:
+        message = f"more than {_MOST_PIECES} tags or attributes"
+        raise IRError(message)
+    parser = ET.XMLParser(target=_NoDoctype(insert_comments=True, insert_pis=True))
     try:
         parser.feed(data)
         root: ET.Element = parser.close()
     except ET.ParseError as error:
+        raise _not_well_formed(error) from None
+    except (LookupError, ValueError) as error:  # an encoding that nobody knows, or that expat does not take
         message = f"not well-formed XML: {error}"
         raise IRError(message) from None
-    finally:
-        if collecting:
-            gc.enable()
     _check_depth(root)
+    if b"xmlns" in data:
+        _refuse_namespaces(root)
     return root, _style(data)
+
+
+def _not_well_formed(error: ET.ParseError) -> IRError:
+    if error.code == expat.errors.codes[expat.errors.XML_ERROR_BAD_CHAR_REF]:
+        line, column = error.position
+        return IRError(
+            f"not well-formed XML: line {line}, column {column}: a control character, which XML forbids even as a "
+            "reference; rename the layer or tensor"
+        )
+    return IRError(f"not well-formed XML: {error}")
 
 
 def _check_depth(root: ET.Element) -> None:
@@ -65,21 +78,73 @@ def _check_depth(root: ET.Element) -> None:
     raise IRError(message)
 
 
+def _refuse_namespaces(root: ET.Element) -> None:
+    for element in root.iter():
+        if not callable(element.tag) and any(name.startswith("{") for name in (element.tag, *element.attrib)):
+            message = f"<{element.tag}> uses an XML namespace, which an IR never does"
+            raise IRError(message)
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether a document is UTF-8 without a mark in front: only that can be written back as it was spelt."""
+    declared = re.match(rb"""\s*<\?xml[^>]*encoding\s*=\s*["']([^"']+)""", data)
+    return data.lstrip()[:1] == b"<" and (declared is None or declared[1].lower() in (b"utf-8", b"utf8"))
+
+
+#: What may stand before and behind the root element.
+_AROUND = re.compile(rb"(?>\s+|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
+
+
 def _style(data: bytes) -> XmlStyle:
-    prolog = re.match(rb"\s*<\?xml[^>]*\?>\s*", data)
-    tail = data[data.rfind(b">") + 1 :]
+    if not _is_utf8(data):
+        return XmlStyle()
+    prolog, epilog = _AROUND.match(data), _AROUND.fullmatch(data[data.rfind(b"</") :].partition(b">")[2])
     return XmlStyle(
-        prolog=prolog.group().decode("latin-1") if prolog else "",
+        prolog=prolog.group().decode() if prolog else "",
         empty_end=" />" if b" />" in data[: 1 << 16] else "/>",
-        epilog=tail.decode("ascii", "replace"),
+        epilog=epilog.group().decode() if epilog else "\n",
         escapes_greater=b"&gt;" in data,
     )
 
 
-def write_xml(root: ET.Element, style: XmlStyle, replaced: Mapping[ET.Element, Mapping[str, str]]) -> str:
-    """The document as text. `replaced` gives elements whose attributes are to be written other than they stand.
+_LAYER_TAG = re.compile(
+    rb"""<(/?)layer(?=[\s/>])[^<>"']*(?:"[^"]*"[^<>"']*|'[^']*'[^<>"']*)*>"""  # quoted values may hold a >
+)
 
-    Works off an explicit stack: depth is bounded only by memory.
+
+def layer_texts(data: bytes) -> list[str]:
+    """The text of each outermost `layer` element of a well-formed document; none where texts cannot be told apart.
+
+    That is where comments, CDATA or processing instructions could hold something that looks like a tag, or where the
+    document is not UTF-8.
+    """
+    prolog = re.match(rb"\s*<\?xml[^>]*\?>", data)
+    if not _is_utf8(data) or b"<!" in data or b"<?" in data[prolog.end() if prolog else 0 :]:
+        return []
+    texts: list[str] = []
+    depth = begin = 0
+    for tag in _LAYER_TAG.finditer(data):
+        if not tag[1] and depth == 0:
+            begin = tag.start()
+        depth += -1 if tag[1] else 0 if tag[0].endswith(b"/>") else 1
+        if depth == 0:
+            texts.append(data[begin : tag.end()].decode())
+    return texts
+
+
+def write_xml(
+    root: ET.Element,
+    style: XmlStyle,
+    replaced: Mapping[ET.Element, Mapping[str, str]],
+    texts: Mapping[ET.Element, str],
+) -> str:
+    """The document as text, written off an explicit stack: depth is bounded only by memory.
+
+    Args:
+        root: The document.
+        style: How it is spelt.
+        replaced: Elements whose attributes are to be written other than they stand.
+        texts: Elements whose text is known.
     """
     parts = [style.prolog]
     stack: list[ET.Element | str] = [root]
@@ -89,8 +154,12 @@ def write_xml(root: ET.Element, style: XmlStyle, replaced: Mapping[ET.Element, M
             parts.append(item)
             continue
         tail = _text(item.tail) if item is not root else ""
-        if callable(item.tag):  # a comment
-            parts.append(f"<!--{item.text}-->{tail}")
+        if known := texts.get(item):
+            parts.append(known)
+            parts.append(tail)
+            continue
+        if callable(item.tag):
+            parts.append(f"<!--{item.text}-->{tail}" if item.tag is ET.Comment else f"<?{item.text}?>{tail}")
             continue
         attributes = replaced.get(item, item.attrib) if replaced else item.attrib
         parts.append(f"<{item.tag}")

@@ -1,0 +1,166 @@
+"""An .xml and its .bin: two files that appear together or not at all, also if the process is killed in between.
+
+Both are written under temporary names and synced. Where no model stands yet, they are moved into place, the .bin first:
+without its .xml it is no model. To replace a model, a journal that names both is written first. From then on the new
+model counts: whoever reads or writes the path next finishes what was begun. In between the old .xml is gone, so that
+nobody, the runtime neither, can read one model's layers with the other's weights.
+"""
+
+import glob
+import json
+import os
+import secrets
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+def write_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) -> None:
+    """Writes `path` (.xml) and the .bin next to it, replacing a model that is there.
+
+    Raises:
+        OSError: something could not be written; what was there before is there still.
+    """
+    token = secrets.token_hex(8)
+    parts = {suffix: path.with_name(f".{path.stem}.{token}{suffix}") for suffix in (".bin", ".xml")}
+    try:
+        with ExitStack() as files:
+            with _locked(path.parent):
+                _remove_orphans(path)
+                binary, text = (files.enter_context(_new_file(part)) for part in parts.values())
+            write_bin(binary)
+            text.write(xml)
+            for file in (binary, text):
+                file.flush()
+                os.fsync(file.fileno())
+            with _locked(path.parent):
+                _move_into_place(path, parts)
+    finally:
+        for part in set(parts.values()).difference(_noted(path) or ()):
+            part.unlink(missing_ok=True)
+
+
+def finish_interrupted_write(path: Path) -> None:
+    """Completes a write of `path` that was interrupted after both files were whole.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    if _journal(path).exists():
+        with _locked(path.parent):
+            _finish(path)
+
+
+def _journal(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.commit")
+
+
+def _move_into_place(path: Path, parts: dict[str, Path]) -> None:
+    _finish(path)
+    if path.exists():
+        note = parts[".xml"].with_suffix(".commit")
+        try:
+            with _new_file(note) as file:
+                file.write(json.dumps([part.name for part in parts.values()]).encode())
+                file.flush()
+                os.fsync(file.fileno())
+            note.replace(_journal(path))
+        finally:
+            note.unlink(missing_ok=True)
+        _sync(path.parent)
+        _finish(path)
+    else:
+        for suffix, part in parts.items():
+            part.replace(path.with_suffix(suffix))
+        _sync(path.parent)
+
+
+def _finish(path: Path) -> None:
+    """Does what the journal says, from wherever it was interrupted."""
+    parts = _noted(path)
+    if parts is None:
+        return
+    binary, xml = parts
+    if xml.exists():
+        path.unlink(missing_ok=True)
+        if binary.exists():
+            binary.replace(path.with_suffix(".bin"))
+        xml.replace(path)
+        _sync(path.parent)
+    _journal(path).unlink()
+
+
+def _noted(path: Path) -> tuple[Path, Path] | None:
+    """The .bin and the .xml that the journal names, if there is a journal and it is one of ours."""
+    try:
+        names = json.loads(_journal(path).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    match names:
+        case [str(binary), str(xml)] if all(_is_part(path, name) for name in (binary, xml)):
+            return path.with_name(binary), path.with_name(xml)
+        case _:
+            return None
+
+
+def _is_part(path: Path, name: str) -> bool:
+    return name.startswith(f".{path.stem}.") and Path(name).name == name
+
+
+@contextmanager
+def _new_file(path: Path) -> Generator[BinaryIO]:
+    """A new file with the permissions of the user's other files; its lock shows that it is no orphan."""
+    with os.fdopen(
+        os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666), "wb"
+    ) as file:
+        _lock(file.fileno())
+        yield file
+
+
+def _remove_orphans(path: Path) -> None:
+    """Removes the parts that killed writers of the same path left behind."""
+    if fcntl is None:
+        return
+    found = path.parent.glob(f".{glob.escape(path.stem)}.{'[0-9a-f]' * 16}.*")
+    for part in set(found).difference(_noted(path) or ()):
+        with suppress(OSError), part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while somebody writes it
+            part.unlink()
+
+
+@contextmanager
+def _locked(folder: Path) -> Generator[None]:
+    """Only one process at a time moves models about in a folder."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    """Waits for the lock of a file, which ends with the process at the latest; some network drives have none."""
+    if fcntl:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _sync(folder: Path) -> None:
+    """Makes the moves last through a power failure, where the system can."""
+    if fcntl is None:
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,144 @@
+"""An .xml and its .bin appear together or not at all."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from irquant.ir import IRError, read_model, write_model
+from irquant.ir.pair import finish_interrupted_write, write_pair
+
+OLD, NEW = (b"old xml", b"old bin"), (b"new xml", b"new bin")
+
+
+def pair(path: Path) -> tuple[bytes, bytes]:
+    return path.read_bytes(), path.with_suffix(".bin").read_bytes()
+
+
+def write(path: Path, content: tuple[bytes, bytes]) -> None:
+    def write_bin(file: BinaryIO) -> None:
+        file.write(content[1])
+
+    write_pair(path, write_bin, content[0])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mo[d]el.xml"
+
+
+class Killed(BaseException):
+    """What stands for a kill: nothing is cleaned up behind it."""
+
+
+@pytest.fixture
+def kill_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Kills the writer in front of the n-th change of the folder."""
+    left: list[int] = []
+
+    def killing(name: str) -> None:
+        real = getattr(Path, name)
+
+        def change(self: Path, *args: object, **options: object) -> object:
+            if left:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise Killed
+            return real(self, *args, **options)
+
+        monkeypatch.setattr(Path, name, change)
+
+    for name in ("replace", "unlink"):
+        killing(name)
+    return left
+
+
+@pytest.mark.parametrize("changes", range(8))
+def test_a_kill_at_any_point_leaves_one_of_the_two(path: Path, kill_at: list[int], changes: int) -> None:
+    write(path, OLD)
+    kill_at.append(changes)
+    try:
+        write(path, NEW)
+        killed = False
+    except Killed:
+        killed = True
+    kill_at.clear()
+    if path.exists():
+        assert pair(path) in (OLD, NEW)
+    finish_interrupted_write(path)
+    assert pair(path) == (OLD if killed and changes == 0 else NEW)
+    write(path, OLD)
+    assert sorted(each.name for each in path.parent.iterdir()) == ["mo[d]el.bin", "mo[d]el.xml"]
+
+
+def test_two_hundred_killed_writers_leave_no_torn_pair(tmp_path: Path) -> None:
+    program = Path(__file__).parents[1] / "programs" / "killed_writers.py"
+    command = [sys.executable, str(program), str(tmp_path), "200", "20261123"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found.pop("left behind") == []
+    assert sum(found.values()) == 200
+    assert len(found) > 1
+
+
+def test_writers_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from irquant.ir.pair import write_pair\n"
+        "for _ in range(30): write_pair(Path(sys.argv[1]), lambda f: f.write(sys.argv[2].encode()), sys.argv[2].encode())"
+    )
+    commands = [[sys.executable, "-c", script, str(tmp_path / "m.xml"), text] for text in ("one" * 9000, "two" * 9000)]
+    writers = [subprocess.Popen(command) for command in commands]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    xml, binary = pair(tmp_path / "m.xml")
+    assert xml == binary
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_reader_finishes_what_was_begun(conv: Path, tmp_path: Path, kill_at: list[int]) -> None:
+    graph, output = read_model(conv), tmp_path / "o.xml"
+    write_model(graph, output)
+    graph.rename(graph.node("relu"), "renamed")
+    kill_at.append(3)
+    with pytest.raises(Killed):
+        write_model(graph, output)
+    kill_at.clear()
+    assert not output.exists()
+    assert read_model(output).node("renamed").type == "ReLU"
+
+
+@pytest.mark.parametrize(
+    "journal", [b"", b"{}", b'["../a", "../b"]', b'[".mo[d]el.a", 1]', b'[".mo[d]el.a/../b", ".mo[d]el.c"]', b"\xff"]
+)
+def test_a_journal_that_is_not_ours_moves_nothing(path: Path, journal: bytes) -> None:
+    write(path, OLD)
+    path.with_name(".mo[d]el.commit").write_bytes(journal)
+    before = {each: each.read_bytes() for each in path.parent.iterdir()}
+    finish_interrupted_write(path)
+    assert {each: each.read_bytes() for each in path.parent.iterdir()} == before
+
+
+def test_other_files_are_no_orphans(path: Path) -> None:
+    for name in (".mo[d]el.notes.bin", ".other.0123456789abcdef.bin", "model.0123456789abcdef.bin"):
+        path.with_name(name).write_text("mine")
+    path.with_name(".mo[d]el.0123456789abcdef.bin").write_text("left by a writer that was killed")
+    write(path, NEW)
+    assert sorted(each.name for each in path.parent.iterdir()) == [
+        ".mo[d]el.notes.bin",
+        ".other.0123456789abcdef.bin",
+        "mo[d]el.bin",
+        "mo[d]el.xml",
+        "model.0123456789abcdef.bin",
+    ]
+
+
+def test_weights_that_changed_since_they_were_read_are_refused(conv: Path, tmp_path: Path) -> None:
+    graph, weights = read_model(conv), conv.with_suffix(".bin")
+    weights.write_bytes(bytes(weights.stat().st_size))
+    with pytest.raises(IRError) as caught:
+        write_model(graph, tmp_path / "o.xml")
+    assert str(caught.value) == f"{weights}: changed since the model was read; read it again"
+    assert not (tmp_path / "o.xml").exists()
