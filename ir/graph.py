@@ -10,6 +10,7 @@ Iteration is topological with ties in file order: same input, same output, same 
 
 import copy
 import functools
+import math
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ import numpy as np
 
 from .element_types import ElementType, element_type, element_type_of_dtype, element_type_of_precision
 from .errors import IRError, printable
+from .packing import unpack
 from .weights import EMPTY, Weights
 from .xml import XmlStyle
 
@@ -187,6 +189,25 @@ class OutPort:
             _move_names(self, to)
 
 
+@functools.lru_cache(maxsize=4096)
+def shape_of(text: str) -> tuple[int, ...]:
+    """The sizes in the `shape` of a constant, Python integers: nothing overflows.
+
+    Raises:
+        IRError: one of them is no decimal number.
+    """
+    return tuple(natural(size, "a size in its shape") for size in map(str.strip, text.split(",")) if size)
+
+
+def natural(text: str, what: str) -> int:
+    """A decimal number >= 0 of up to 19 digits."""
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
+        message = f"{what} is '{text}', expected a decimal number"
+        raise IRError(message)
+    return int(digits)
+
+
 def split_names(text: str) -> tuple[str, ...]:
     r"""The names in a comma-separated `names` attribute, in which a comma inside a name is written `\,`."""
     return tuple(name.replace("\0", ",") for name in text.replace("\\,", "\0").split(",") if name)
@@ -302,21 +323,30 @@ class Node:
     def array(self) -> Array:
         """The value of a Const: a read-only view of the weights file, or the array it was made from.
 
+        Packed types come out as numpy's nearest: u8 or i8 for small integers, floats, objects for strings.
+
         Raises:
-            IRError: not a Const, or its element type has no numpy form.
+            IRError: not a Const, or its bytes make no sense.
+        """
+        kind, raw = element_type(self.attributes.get("element_type", "")), self.raw
+        shape = shape_of(self.attributes["shape"])
+        if kind.dtype is None:
+            return unpack(raw, kind.name, math.prod(shape)).reshape(shape)
+        return raw[: math.prod(shape) * kind.dtype.itemsize].view(kind.dtype).reshape(shape)
+
+    @property
+    def raw(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """The bytes of a Const, as they stand in the weights file or will.
+
+        Raises:
+            IRError: not a Const.
         """
         if self.type != "Const":
             message = f"{self} is not a Const: it has no value"
             raise IRError(message)
         if self._layer.array is not None:
-            return self._layer.array
-        kind = element_type(self.attributes["element_type"])
-        if kind.dtype is None:
-            message = f"constant {self}: element type {kind.name} has no numpy form"
-            raise IRError(message)
-        offset, shape = int(self.attributes["offset"]), self.output().shape
-        size = int(np.prod(shape, dtype=np.int64)) * kind.dtype.itemsize
-        return self.graph.weights.view(offset, size).view(kind.dtype).reshape(shape)
+            return np.ascontiguousarray(self._layer.array).reshape(-1).view(np.uint8)
+        return self.graph.weights.view(int(self.attributes["offset"]), int(self.attributes["size"]))
 
     def replace_with(self, other: OutPort) -> None:
         """Feeds this node's consumers from `other` and removes the node, with the sources nobody else uses."""
@@ -451,6 +481,7 @@ class Graph:
         attributes: Mapping[str, str] | None = None,
         opset: str = "opset1",
         near: Node | None = None,
+        id_: int | None = None,
     ) -> Node:
         """Adds a node behind its `sources`, written in the file just before `near` (default: at the end).
 
@@ -462,8 +493,10 @@ class Graph:
             attributes: The op's attributes, spelt as in the file.
             opset: The op's `version`.
             near: The node that the new one serves.
+            id_: The wished id (default: above all others).
         """
-        element = self._new_element(type_, self.unique_name(name), sources, outputs, attributes or {}, opset)
+        id_ = self._next_id if id_ is None else id_
+        element = self._new_element(id_, type_, self.unique_name(name), sources, outputs, attributes or {}, opset)
         self._serial += 1
         position = (
             near._layer.position[0] if near else np.inf,
@@ -592,6 +625,7 @@ class Graph:
 
     def _new_element(
         self,
+        id_: int,
         type_: str,
         name: str,
         sources: Sequence[OutPort],
@@ -599,7 +633,7 @@ class Graph:
         attributes: Mapping[str, str],
         opset: str,
     ) -> ET.Element:
-        element = ET.Element("layer", id=str(self._next_id), name=name, type=type_, version=opset)
+        element = ET.Element("layer", id=str(id_), name=name, type=type_, version=opset)
         if attributes:
             ET.SubElement(element, "data", dict(attributes))
         ports = [(source.element_type, source.shape) for source in sources]

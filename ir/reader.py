@@ -1,6 +1,5 @@
 """From .xml and .bin to a graph. Nothing is handed to the runtime, or allocated, on the word of an unchecked file."""
 
-import functools
 import math
 import os
 import xml.etree.ElementTree as ET
@@ -10,7 +9,7 @@ from pathlib import Path
 from .collector import without_collector
 from .element_types import element_type
 from .errors import IRError
-from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, decode_layer
+from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, decode_layer, natural, shape_of
 from .pair import finish_interrupted_write
 from .verify import verify
 from .weights import EMPTY, Weights, open_weights
@@ -181,30 +180,21 @@ def _check_constant(node: Node) -> None:
         )
         raise IRError(message)
     try:
-        elements = _elements(data["shape"])
+        elements = math.prod(shape_of(data["shape"]))
     except IRError as error:
         message = f"constant '{node.name}': {error}"
         raise IRError(message) from None
     kind = element_type(data["element_type"])
     needed = kind.bytes_of(elements)
+    if kind.name == "string":
+        try:
+            node.array  # noqa: B018 - reads the table of offsets, which must make sense
+        except IRError as error:
+            message = f"constant '{node.name}': {error}"
+            raise IRError(message) from None
     if size < needed:
         message = f"constant '{node.name}' of shape [{data['shape']}] {kind.name} needs {needed} bytes but has {size}"
         raise IRError(message)
-
-
-@functools.lru_cache(maxsize=4096)
-def _elements(shape: str) -> int:
-    """The number of elements of a constant, a Python integer: nothing overflows."""
-    return math.prod(natural(dim, "a size in its shape") for dim in map(str.strip, shape.split(",")) if dim)
-
-
-def natural(text: str, what: str) -> int:
-    """A decimal number >= 0 of up to 19 digits."""
-    digits = text.strip()
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
-        message = f"{what} is '{text}', expected a decimal number"
-        raise IRError(message)
-    return int(digits)
 
 
 def _read_edges(graph: Graph, edges: ET.Element) -> None:

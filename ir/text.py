@@ -7,55 +7,92 @@ r"""The text form of a graph: one node a line, in topological order. Dumps, gold
     split: (f32[1,1,2,4], f32[1,1,2,4]) = Split(conv, axis) num_splits="2"
     result = Result(split#1) @output_names="y"
 
+    then_body of if {
+        ...
+    }
+
 A line is: name, types and shapes of the outputs (`?` for a dynamic dimension), tensor names in `<>`, op type (with
 `.opsetN` unless it is opset1), sources, attributes as the .xml spells them, `@` for attributes of the layer itself.
 Names that are no plain words are JSON strings; a name that several nodes share is followed by `@id`. Constants of up
-to 16 elements are spelt out; longer ones are abbreviated, unless `values=True`, in which case the text reads back to
-an equal graph. Not part of the text: rt_info, ids, and the bodies of control-flow nodes, which cannot be read back.
+to 16 elements are spelt out, longer ones abbreviated. Results come last, in the order of the model's outputs. A body
+follows its node.
+
+`values=True` writes everything: constants whole, ids, and behind `&` all XML that is none of the above (rt_info, port
+maps, side sections). Such a text reads back to an equal graph, but for white space and what input ports say.
 """
 
 import base64
+import copy
 import json
+import math
 import re
+import xml.etree.ElementTree as ET
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from .element_types import ElementType, element_type
 from .errors import IRError
-from .graph import DYNAMIC, Array, Graph, Node, OutPort, split_names
+from .graph import BODY_TAGS, DYNAMIC, Array, Graph, Node, OutPort, natural
 from .verify import verify
 
 _SPELT_OUT = 16
-_LAYER_ATTRIBUTES = ("id", "name", "type", "version")
 
 
 # ----------------------------------------------------------------------------------------------------------- writing
 
 
 def to_text(graph: Graph, *, values: bool = False) -> str:
-    """The text of a graph. `values=True` writes every constant whole, so that `from_text` can read the text back."""
-    shared = {name for name, count in Counter(node.name for node in graph.nodes()).items() if count > 1}
-    lines = [f"graph {graph.version}"]
-    lines += [_line(node, shared, values) for node in graph.nodes()]
-    return "\n".join(lines) + "\n"
+    """The text of a graph. `values=True` writes everything, so that `from_text` can read the text back."""
+    head = [f"graph {graph.version}"]
+    if values:
+        head += [f"{name}={json.dumps(value)}" for name, value in graph.root.attrib.items() if name != "version"]
+        head += _opaque(graph.root, ("layers", "edges"))
+    return "\n".join([" ".join(head), *_lines(graph, "", values)]) + "\n"
+
+
+def _lines(graph: Graph, indent: str, values: bool) -> list[str]:
+    nodes = [node for node in graph.nodes() if node.type != "Result"] + graph.in_file_order("Result")
+    shared = {name for name, count in Counter(node.name for node in nodes).items() if count > 1}
+    lines: list[str] = []
+    for node in nodes:
+        lines.append(indent + _line(node, shared, values))
+        for tag, body in node.bodies.items():
+            opaque = "".join(f" {xml}" for xml in _opaque(body.root, ("layers", "edges"))) if values else ""
+            lines.append(f"{indent}{tag} of {_label(node, shared)}{opaque} {{")
+            lines += _lines(body, indent + "    ", values)
+            lines.append(f"{indent}}}")
+    return lines
+
+
+def _opaque(element: ET.Element, known: Sequence[str]) -> list[str]:
+    """The children of an element that the text has no form of, as XML."""
+    parts: list[str] = []
+    for child in element:
+        if child.tag not in known and not callable(child.tag):
+            bare = copy.copy(child)
+            bare.tail = None
+            parts.append(f"&{json.dumps(ET.tostring(bare, 'unicode'))}")
+    return parts
 
 
 def _line(node: Node, shared: set[str], values: bool) -> str:
-    types = [_type(output) for output in node.outputs]
+    types = [_type(output, values) for output in node.outputs]
     declared = f": {types[0]}" if len(types) == 1 else f": ({', '.join(types)})" if types else ""
     opset = "" if node.opset == "opset1" else f".{node.opset}"
     sources = ", ".join(_reference(port.source, shared) for port in node.inputs)
     parts = [f"{_label(node, shared)}{declared} = {node.type}{opset}({sources})"]
     parts += [f"{name}={json.dumps(value)}" for name, value in node.attributes.items() if name not in _implied(node)]
     extra = node._layer.element.attrib
-    parts += [f"@{name}={json.dumps(value)}" for name, value in extra.items() if name not in _LAYER_ATTRIBUTES]
+    hidden = ("name", "type", "version") if values else ("id", "name", "type", "version")
+    parts += [f"@{name}={json.dumps(value)}" for name, value in extra.items() if name not in hidden]
+    if values:
+        parts += _opaque(node._layer.element, ("data", "input", "output", *BODY_TAGS))
     if node.type == "Const":
         parts.append(_value(node, values))
-    if node.bodies:
-        parts.append(f"# {', '.join(node.bodies)} not shown")
     return " ".join(parts)
 
 
@@ -76,10 +113,11 @@ def _static_shape(text: str) -> tuple[int, ...] | None:
         return None
 
 
-def _type(output: OutPort) -> str:
+def _type(output: OutPort, values: bool) -> str:
     dims = ",".join("?" if size == DYNAMIC else str(size) for size in output.shape)
     names = output._port.element.get("names", "")
-    return f"{output.element_type.name}[{dims}]" + (f"<{json.dumps(names)}>" if names else "")
+    opaque = "".join(_opaque(output._port.element, ("dim",))) if values else ""
+    return f"{output.element_type.name}[{dims}]" + (f"<{json.dumps(names)}>" if names else "") + opaque
 
 
 def _label(node: Node, shared: set[str]) -> str:
@@ -92,13 +130,9 @@ def _reference(source: OutPort, shared: set[str]) -> str:
 
 
 def _value(node: Node, values: bool) -> str:
-    kind = element_type(node.attributes["element_type"])
-    if kind.dtype is None:
-        return "..."
-    array = node.array
-    if array.size <= _SPELT_OUT:
-        return f"[{', '.join(str(item).lower() for item in array.ravel())}]"
-    return f"base64:{base64.b64encode(zlib.compress(array.tobytes())).decode()}" if values else "..."
+    if element_type(node.attributes["element_type"]).dtype and math.prod(node.output().shape) <= _SPELT_OUT:
+        return f"[{', '.join(str(item).lower() for item in node.array.ravel())}]"
+    return f"base64:{base64.b64encode(zlib.compress(node.raw.tobytes())).decode()}" if values else "..."
 
 
 # ----------------------------------------------------------------------------------------------------------- reading
@@ -106,7 +140,7 @@ def _value(node: Node, values: bool) -> str:
 _WORD = re.compile(r"[A-Za-z_][\w./:-]*")
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*")|(?P<word>[A-Za-z_][\w./:-]*)|(?P<number>-?\d[\w.+-]*|-inf)"""
-    r"""|(?P<mark>\.\.\.|[][()<>,:=@\#?.])|(?P<end>$))"""
+    r"""|(?P<mark>\.\.\.|[][()<>{,:=@&\#?.])|(?P<end>$))"""
 )
 
 
@@ -116,21 +150,76 @@ def from_text(text: str) -> Graph:
     Raises:
         IRError: the text breaks the grammar; the message names the line.
     """
-    graph, known = Graph(), dict[str, Node]()
+    stack = [_Block(Graph(), {})]
     for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
         try:
-            if match := re.fullmatch(r"\s*graph (10|11)\s*", line):
-                graph.version = int(match[1])
-                graph.root.set("version", match[1])
-            else:
-                _read_line(graph, known, line)
+            if line.strip():
+                _read_any(stack, line)
         except IRError as error:
             message = f"line {number}: {error}"
             raise IRError(message) from None
-    verify(graph)
-    return graph
+    if len(stack) > 1:
+        message = f"line {number}: the text ends inside a body"
+        raise IRError(message)
+    verify(stack[0].graph)
+    return stack[0].graph
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A graph that is being read, and its nodes by label."""
+
+    graph: Graph
+    known: dict[str, Node]
+
+
+def _read_any(stack: list[_Block], line: str) -> None:
+    """Reads a line of any kind; `stack` holds the blocks that are open, the innermost last."""
+    block = stack[-1]
+    if match := re.fullmatch(r"\s*graph (10|11)\b(.*)", line):
+        block.graph.version = int(match[1])
+        block.graph.root.set("version", match[1])
+        tokens = _Tokens(match[2])
+        while tokens.kind == "word":
+            name = tokens.name()
+            tokens.expect("=")
+            block.graph.root.set(name, tokens.name())
+        _read_opaque(tokens, block.graph.root)
+        tokens.finish()
+    elif match := re.fullmatch(rf"\s*({'|'.join(BODY_TAGS)}) of (.*)", line):
+        stack.append(_Block(_open_body(block, match[1], _Tokens(match[2])), {}))
+    elif line.strip() == "}":
+        if len(stack) == 1:
+            message = "no body is open"
+            raise IRError(message)
+        stack.pop()
+    else:
+        _read_line(block.graph, block.known, line)
+
+
+def _open_body(block: _Block, tag: str, tokens: "_Tokens") -> Graph:
+    label = tokens.name() + _suffix(tokens)
+    if label not in block.known:
+        message = f"no line above defines '{label}'"
+        raise IRError(message)
+    root = ET.fromstring(f"<{tag}><layers /><edges /></{tag}>")
+    _read_opaque(tokens, root)
+    tokens.expect("{")
+    tokens.finish()
+    layer = block.known[label]._layer
+    layer.element.append(root)
+    body = Graph(root, version=block.graph.version, levels=block.graph.levels + 3)
+    layer.bodies[tag] = body
+    return body
+
+
+def _read_opaque(tokens: "_Tokens", parent: ET.Element) -> None:
+    while tokens.take("&"):
+        try:
+            parent.append(ET.fromstring(tokens.name()))
+        except ET.ParseError as error:
+            message = f"not XML: {error}"
+            raise IRError(message) from None
 
 
 class _Tokens:
@@ -165,14 +254,28 @@ class _Tokens:
             message = f"expected '{text}' but found '{self.text}'"
             raise IRError(message)
 
+    def finish(self) -> None:
+        """Refuses anything that is left."""
+        if self.kind != "end":
+            message = f"cannot read '{self.text}'"
+            raise IRError(message)
+
     def name(self) -> str:
         """Passes a word or a string, and gives what it says."""
         if self.kind == "string":
-            return str(json.loads(self.advance()))
+            return _string(self.advance())
         if self.kind == "word":
             return self.advance()
         message = f"expected a name but found '{self.text}'"
         raise IRError(message)
+
+
+def _string(text: str) -> str:
+    try:
+        return str(json.loads(text))
+    except ValueError as error:
+        message = f"no JSON string: {error}"
+        raise IRError(message) from None
 
 
 def _read_line(graph: Graph, known: dict[str, Node], line: str) -> None:
@@ -193,14 +296,16 @@ def _read_line(graph: Graph, known: dict[str, Node], line: str) -> None:
         attribute = tokens.name()
         tokens.expect("=")
         where[attribute] = tokens.name()
+    opaque = ET.Element("opaque")
+    _read_opaque(tokens, opaque)
     value = _read_value(tokens, outputs) if type_ == "Const" else None
-    if tokens.kind != "end":
-        message = f"cannot read '{tokens.text}'"
-        raise IRError(message)
+    tokens.finish()
     if key in known:
         message = f"a second node is named '{name}'; write name@id in both places"
         raise IRError(message)
-    known[key] = _add(graph, type_, name, sources, outputs, data, layer, opset or "opset1", value)
+    node = _add(graph, type_, name, sources, outputs, data, layer, opset or "opset1", value)
+    node._layer.element.extend(opaque)
+    known[key] = node
 
 
 def _add(
@@ -208,33 +313,46 @@ def _add(
     type_: str,
     name: str,
     sources: list[OutPort],
-    outputs: list[tuple[ElementType, tuple[int, ...], str]],
+    outputs: list["_Output"],
     data: dict[str, str],
     layer: dict[str, str],
     opset: str,
     value: Array | None,
 ) -> Node:
-    plain = [(kind, shape) for kind, shape, _ in outputs]
     if type_ in ("Parameter", "Const"):
-        kind, shape = plain[0]
-        data = {"element_type": kind.name, "shape": ", ".join("?" if d == DYNAMIC else str(d) for d in shape)} | data
+        shape = ", ".join("?" if size == DYNAMIC else str(size) for size in outputs[0].shape)
+        said = {"element_type": outputs[0].kind.name, "shape": shape}
+        data = {name: text for name, text in said.items() if name not in data} | data
     if value is not None:
         data |= {"offset": "0", "size": str(value.nbytes)}
-    node = graph.add(type_, name, sources, plain, attributes=data, opset=opset)
+    ports = [(output.kind, output.shape) for output in outputs]
+    id_ = natural(layer.pop("id"), "the id") if "id" in layer else None
+    node = graph.add(type_, name, sources, ports, attributes=data, opset=opset, id_=id_)
     graph.rename(node, name)
     node._layer.array = value
     node._layer.element.attrib.update(layer)
-    for output, (_, _, names) in zip(node.outputs, outputs, strict=True):
-        if names:
-            output._port.element.set("names", names)
+    for port, output in zip(node.outputs, outputs, strict=True):
+        if output.names:
+            port._port.element.set("names", output.names)
+        port._port.element.extend(output.opaque)
     return node
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What a text says of an output port."""
+
+    kind: ElementType
+    shape: tuple[int, ...]
+    names: str
+    opaque: ET.Element
 
 
 def _suffix(tokens: _Tokens) -> str:
     return f"@{tokens.advance()}" if tokens.take("@") else ""
 
 
-def _read_types(tokens: _Tokens) -> list[tuple[ElementType, tuple[int, ...], str]]:
+def _read_types(tokens: _Tokens) -> list[_Output]:
     if not tokens.take("("):
         return [_read_type(tokens)]
     types = [_read_type(tokens)]
@@ -244,19 +362,20 @@ def _read_types(tokens: _Tokens) -> list[tuple[ElementType, tuple[int, ...], str
     return types
 
 
-def _read_type(tokens: _Tokens) -> tuple[ElementType, tuple[int, ...], str]:
+def _read_type(tokens: _Tokens) -> _Output:
     kind = element_type(tokens.name())
     tokens.expect("[")
     shape: list[int] = []
     while not tokens.take("]"):
-        shape.append(DYNAMIC if tokens.take("?") else int(tokens.advance()))
+        shape.append(DYNAMIC if tokens.take("?") else natural(tokens.advance(), "a size"))
         tokens.take(",")
     names = ""
     if tokens.take("<"):
         names = tokens.name()
         tokens.expect(">")
-        split_names(names)
-    return kind, tuple(shape), names
+    opaque = ET.Element("opaque")
+    _read_opaque(tokens, opaque)
+    return _Output(kind, tuple(shape), names, opaque)
 
 
 def _read_sources(tokens: _Tokens, known: dict[str, Node]) -> list[OutPort]:
@@ -268,23 +387,23 @@ def _read_sources(tokens: _Tokens, known: dict[str, Node]) -> list[OutPort]:
         if name not in known:
             message = f"no line above defines '{name}'"
             raise IRError(message)
-        sources.append(known[name].output(int(tokens.advance()) if tokens.take("#") else 0))
+        sources.append(known[name].output(natural(tokens.advance(), "a port") if tokens.take("#") else 0))
         tokens.take(",")
     return sources
 
 
-def _read_value(tokens: _Tokens, outputs: list[tuple[ElementType, tuple[int, ...], str]]) -> Array:
-    kind, shape, _ = outputs[0]
+def _read_value(tokens: _Tokens, outputs: list[_Output]) -> Array:
+    kind, shape = outputs[0].kind, outputs[0].shape
     if tokens.take("..."):
         message = "a constant is abbreviated: write the text with values=True to read it back"
-        raise IRError(message)
-    if kind.dtype is None:
-        message = f"the text form holds no values of element type {kind.name}"
         raise IRError(message)
     if tokens.text.startswith("base64"):
         blob = tokens.line[tokens.line.rindex("base64:") + len("base64:") :].strip()
         tokens.at, tokens.kind, tokens.text = len(tokens.line), "end", ""
-        return np.frombuffer(zlib.decompress(base64.b64decode(blob)), kind.dtype).reshape(shape)
+        return _decoded(blob, kind, shape)
+    if kind.dtype is None:
+        message = f"values of element type {kind.name} are written as base64"
+        raise IRError(message)
     tokens.expect("[")
     items: list[str] = []
     while not tokens.take("]"):
@@ -296,4 +415,17 @@ def _read_value(tokens: _Tokens, outputs: list[tuple[ElementType, tuple[int, ...
     read: Callable[[str], object] = int if kind.name[0] in "iu" else float
     if kind.name == "boolean":
         read = "true".__eq__
-    return np.array([read(item) for item in items], kind.dtype).reshape(shape)
+    try:
+        return np.array([read(item) for item in items], kind.dtype).reshape(shape)
+    except (ValueError, OverflowError) as error:
+        message = f"no values of {kind.name}: {error}"
+        raise IRError(message) from None
+
+
+def _decoded(blob: str, kind: ElementType, shape: tuple[int, ...]) -> Array:
+    try:
+        raw = np.frombuffer(zlib.decompress(base64.b64decode(blob, validate=True)), np.uint8)
+        return raw if kind.dtype is None else raw.view(kind.dtype).reshape(shape)
+    except (ValueError, zlib.error) as error:
+        message = f"the values of a constant do not fit its type and shape: {error}"
+        raise IRError(message) from None

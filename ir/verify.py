@@ -5,6 +5,7 @@
 3. Ports of one layer have distinct ids.
 4. Every output port has a known precision.
 5. A Const has a value: bytes inside the weights file or an array.
+6. The port map of a control-flow node speaks of ports that it has, and of Parameters and Results that its body has.
 The same holds of the body of every control-flow node.
 """
 
@@ -31,6 +32,27 @@ def verify(graph: Graph) -> None:
                 element_type_of_precision(port.element.get("precision", ""))  # raises for one that nobody knows
             if layer.element.attrib["type"] == "Const" and layer.array is None:
                 _stored(node)
+            if layer.bodies:
+                _check_maps(node)
+
+
+_MAPS = {"body": ("port_map", "back_edges"), "then_body": ("then_port_map",), "else_body": ("else_port_map",)}
+
+
+def _check_maps(node: Node) -> None:
+    """Ids in port maps must exist; an external port of -1 stands for the loop's own counter or condition."""
+    ports = {str(port.id) for ports in node._layer.ports for port in ports} | {"-1"}
+    for tag, body in node.bodies.items():
+        ends = {str(each.id) for each in body.in_file_order("Parameter", "Result")}
+        for entry in (entry for name in _MAPS[tag] for entry in node._layer.element.iterfind(f"{name}/*")):
+            outer = {entry.get("external_port_id", "-1")}
+            inner = {
+                entry.attrib[key] for key in ("internal_layer_id", "from-layer", "to-layer") if key in entry.attrib
+            }
+            if not outer <= ports or not inner <= ends:
+                what = f"port {min(outer)}" if not outer <= ports else f"layer {min(inner - ends)} of its {tag}"
+                message = f"a port map of {node} speaks of {what}, which is no input or output there"
+                raise IRError(message)
 
 
 def _name_missing(node: Node) -> None:

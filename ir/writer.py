@@ -99,9 +99,9 @@ def lay_out(graph: Graph, *, compact: bool) -> BinLayout:
     for node in constants:
         if node in old:
             continue
-        blob = node.array.tobytes()
+        blob = node.raw.tobytes()
         if blob not in new:
-            new[blob] = (end, node.array)
+            new[blob] = (end, node.raw)
             end += len(blob)
         places[node] = (new[blob][0], len(blob))
     moved = _offsets(kept)

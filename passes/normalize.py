@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..ir import Array, Graph, InPort, IRError, Node, OutPort
+from ..ir import Array, Graph, InPort, Node, OutPort
 from ..ir.ops import WEIGHTED_TYPES, WEIGHTS_PORT
 from .base import Context, Fact, NoRequests
 
@@ -61,12 +61,9 @@ def folded(tensor: OutPort) -> Array | None:
     while node.type in (*_MOVES, "Convert", "Transpose"):
         chain.append(node)
         node = node.source(0).node
-    if node.type != "Const":
+    if node.type != "Const" or node.output().element_type.dtype is None:  # packed: such weights are compressed already
         return None
-    try:
-        value = node.array
-    except IRError:  # packed types have no array form: such weights are compressed already
-        return None
+    value = node.array
     for step in reversed(chain):
         value = _applied(step, value)
     return value

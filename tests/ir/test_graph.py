@@ -214,7 +214,7 @@ def test_any_graph_reads_back_from_its_text(data: st.DataObject) -> None:
         ),
         ("x: f32[1] = Parameter() !", "line 1: cannot read '!'"),
         ("x: f32[1] = Parameter()\ny: f32[1] = ReLU(x#1)", "line 2: Parameter 'x' (id 0) has 1 outputs: no output 1"),
-        ("x: u4[1] = Const() [1]", "line 1: the text form holds no values of element type u4"),
+        ("x: u4[1] = Const() [1]", "line 1: values of element type u4 are written as base64"),
     ],
 )
 def test_mistakes_in_a_text_have_their_line(text: str, said: str) -> None:
