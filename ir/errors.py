@@ -3,7 +3,7 @@
 
 def printable(text: str) -> str:
     """A text with control characters spelt out: names of files and nodes may hold anything, also line breaks."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class UserError(Exception):

@@ -335,6 +335,11 @@ class Node:
         return raw[: math.prod(shape) * kind.dtype.itemsize].view(kind.dtype).reshape(shape)
 
     @property
+    def elements(self) -> int:
+        """How many values a Const has."""
+        return math.prod(shape_of(self.attributes["shape"]))
+
+    @property
     def raw(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """The bytes of a Const, as they stand in the weights file or will.
 

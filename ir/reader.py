@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .collector import without_collector
 from .element_types import element_type
-from .errors import IRError
+from .errors import IRError, printable
 from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, decode_layer, natural, shape_of
 from .pair import finish_interrupted_write
 from .verify import verify
@@ -71,7 +71,7 @@ def _parse(data: bytes, path: Path) -> tuple[ET.Element, XmlStyle]:
     try:
         root, style = parse_xml(data)
     except IRError as error:
-        message = f"{path}: not an OpenVINO IR: {error}"
+        message = f"{path}: not an OpenVINO IR: {printable(str(error))}"
         raise IRError(message) from None
     if root.tag != "net":
         message = f"{path}: not an OpenVINO IR: the root element is <{root.tag}>, expected <net>"
@@ -99,7 +99,7 @@ def read_graph(root: ET.Element, style: XmlStyle, weights: Weights, where: str, 
         _keep_texts(graph, texts)
         verify(graph)
     except IRError as error:
-        message = f"{where}: {error}"
+        message = f"{where}: {printable(str(error))}"
         raise IRError(message) from None
     return graph
 

@@ -151,7 +151,8 @@ def from_text(text: str) -> Graph:
         IRError: the text breaks the grammar; the message names the line.
     """
     stack = [_Block(Graph(), {})]
-    for number, line in enumerate(text.splitlines(), 1):
+    lines = text.splitlines()
+    for number, line in enumerate(lines, 1):
         try:
             if line.strip():
                 _read_any(stack, line)
@@ -159,7 +160,7 @@ def from_text(text: str) -> Graph:
             message = f"line {number}: {error}"
             raise IRError(message) from None
     if len(stack) > 1:
-        message = f"line {number}: the text ends inside a body"
+        message = f"line {len(lines)}: the text ends inside a body"
         raise IRError(message)
     verify(stack[0].graph)
     return stack[0].graph

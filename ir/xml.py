@@ -171,9 +171,16 @@ def write_xml(
             stack.append(f"</{item.tag}>{tail}")
             stack.extend(reversed(item))
     parts.append(style.epilog)
-    return "".join(parts)
+    document = "".join(parts)
+    if found := _FORBIDDEN.search(document):
+        around = document[max(0, found.start() - 20) : found.end() + 20]
+        message = f"XML forbids the character {found.group()!r}, which stands in {around!r}: rename the layer or tensor"
+        raise IRError(message)
+    return document
 
 
+#: What XML 1.0 does not allow even as a reference.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ATTRIBUTE = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#09;"})
 _SPECIAL = re.compile('[&<>"\n\r\t]')
 

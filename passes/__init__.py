@@ -1,5 +1,6 @@
 """Compiler passes over OpenVINO IR that quantize it, and what runs them."""
 
+from .already_quantized import find_quantized
 from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError
 from .config import Config, ConfigError, read_config
 from .front_door import Report, quantize, quantize_graph
@@ -30,6 +31,7 @@ __all__ = [
     "Timing",
     "Verify",
     "default_quantization",
+    "find_quantized",
     "quantize",
     "quantize_graph",
     "read_config",

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
-from ..ir import Graph, Node, UserError, read_model, write_model
+from ..ir import Graph, UserError, read_model, write_model
 from ..ir.ops import WEIGHTED_TYPES
 from ..ir.writer import check_output, lay_out
 from ..targets import Target, load_target
+from .already_quantized import find_quantized
 from .base import Context, Pass, Progress, Results, no_progress
 from .check import Check, check
 from .config import Config
@@ -195,24 +196,7 @@ def _constant_bytes(graph: Graph) -> int:
     return sum(stop - start for start, stop in layout.kept) + sum(array.nbytes for array in layout.new)
 
 
-_NARROW_TYPES = ("i8", "u8", "i4", "u4", "u1", "u2", "u3", "u6", "nf4", "f4e2m1", "f8e4m3", "f8e5m2")
-
-
 def _refuse_quantized(graph: Graph) -> None:
-    for each in graph.walk():
-        for node in each.in_file_order("FakeQuantize", "FakeConvert", "Const"):
-            if node.type != "Const" or _is_compressed(node):
-                message = f"the model is quantized already: it holds {node}; give the float model it was made from"
-                raise AlreadyQuantizedError(message)
-
-
-def _is_compressed(constant: Node) -> bool:
-    """Whether a constant holds integer weights: narrow values, converted to float, then scaled."""
-    if constant.attributes.get("element_type") not in _NARROW_TYPES:
-        return False
-    readers = [port.node for port in constant.output().consumers if port.node.type == "Convert"]
-    return any(
-        node.output().element_type.is_float and port.node.type in ("Multiply", "Subtract", "FakeQuantize")
-        for node in readers
-        for port in node.output().consumers
-    )
+    if node := find_quantized(graph):
+        message = f"the model is quantized already: it holds {node}; give the float model it was made from"
+        raise AlreadyQuantizedError(message)

@@ -45,7 +45,8 @@ def test_the_commands_of_the_readme_run(in_folder_with_model: Path) -> None:
     ]
     assert commands
     for command in commands:
-        assert run(shlex.split(command)[1:]) == 0
+        name, *arguments = shlex.split(command)[1:]
+        assert run([name, *arguments]) == (1 if name == "diff" else 0)
     assert (in_folder_with_model / "model_int8.xml").is_file()
 
 

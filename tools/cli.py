@@ -6,6 +6,8 @@ import click
 
 from irquant.ir import UserError, printable
 from irquant.passes import PipelineError
+from irquant.tools.diff import diff_command
+from irquant.tools.inspect import inspect_command
 from irquant.tools.quantize import quantize_command
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -18,6 +20,8 @@ def cli() -> None:
 
 
 cli.add_command(quantize_command)
+cli.add_command(inspect_command)
+cli.add_command(diff_command)
 
 
 @cli.command("demo")
@@ -32,9 +36,9 @@ def demo_command(output: Path | None) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Runs the command line; gives the exit code: 0 done, 2 the user's mistake, 130 interrupted."""
+    """Runs the command line; gives the exit code: 0 done, 1 models differ, 2 the user's mistake, 130 interrupted."""
     try:
-        cli.main(arguments, prog_name="irquant", standalone_mode=False)
+        return int(cli.main(arguments, prog_name="irquant", standalone_mode=False) or 0)
     except click.ClickException as error:
         return _complain(error.format_message())
     except PipelineError as error:
@@ -46,7 +50,6 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         _complain("interrupted; nothing was written")
         return INTERRUPTED
-    return 0
 
 
 def _complain(message: str) -> int:

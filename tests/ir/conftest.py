@@ -43,6 +43,20 @@ def body_model() -> ov.Model:
     return ov.Model([op.result(scaled)], [x, flag], "branches")
 
 
+def loop_model() -> ov.Model:
+    """A Loop that adds the rows of its input to a running sum, with a constant in its body and a state around it."""
+    x = op.parameter([5, 3], np.float32, name="x")
+    total, row = op.parameter([1, 3], np.float32), op.parameter([1, 3], np.float32)
+    grown = op.add(total, op.multiply(row, np.full((1, 1), 0.5, np.float32)))
+    body = ov.Model([op.result(grown), op.result(op.constant([True]))], [total, row])
+    loop = op.loop(op.constant(5), op.constant([True]))
+    loop.set_function(body)
+    loop.set_special_body_ports([-1, 1])
+    loop.set_sliced_input(row, x.output(0), 0, 1, 1, -1, 0)
+    loop.set_merged_input(total, op.constant(np.zeros((1, 3), np.float32)).output(0), grown.output(0))
+    return ov.Model([op.result(loop.get_iter_value(grown.output(0), -1))], [x], "loop")
+
+
 def save(model: ov.Model, folder: Path, name: str = "model") -> Path:
     path = folder / f"{name}.xml"
     ov.serialize(model, path, path.with_suffix(".bin"))
@@ -52,6 +66,11 @@ def save(model: ov.Model, folder: Path, name: str = "model") -> Path:
 @pytest.fixture
 def conv(tmp_path: Path) -> Path:
     return save(conv_model(), tmp_path, "conv")
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Path:
+    return save(loop_model(), tmp_path, "loop")
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def pair(path: Path) -> tuple[bytes, bytes]:
 # ------------------------------------------------------------------------------------------------------------ lossless
 
 
-@pytest.mark.parametrize("name", ["conv", "branches", "old"])
+@pytest.mark.parametrize("name", ["conv", "branches", "loop", "old"])
 def test_an_unedited_model_is_written_byte_for_byte(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     path: Path = request.getfixturevalue(name)
     output = tmp_path / "copy.xml"
@@ -38,23 +38,30 @@ def test_an_unedited_model_is_written_byte_for_byte(name: str, request: pytest.F
 
 
 def insert_identity(path: Path, output: Path) -> None:
-    graph = read_model(path)
-    node = next(node for node in graph.nodes("ReLU", "Convolution", "Multiply"))
-    source = node.output()
-    identity = graph.add(
-        "Reshape",
-        "same",
-        [source, graph.add_constant("shape", np.array(source.shape, np.int64), near=node).output()],
-        [(source.element_type, source.shape)],
-        attributes={"special_zero": "false"},
-        near=source.consumers[0].node,
-    )
-    source.redirect(identity.output(), only=[port for port in source.consumers if port.node != identity])
-    write_model(graph, output)
+    """One in the model and one in each body of it."""
+    model = read_model(path)
+    for graph in model.walk():
+        node = next(node for node in graph.nodes("ReLU", "Convolution", "Multiply", "Loop"))
+        source = node.output()
+        identity = graph.add(
+            "Reshape",
+            "same",
+            [source, graph.add_constant("shape", np.array(source.shape, np.int64), near=node).output()],
+            [(source.element_type, source.shape)],
+            attributes={"special_zero": "false"},
+            near=source.consumers[0].node,
+        )
+        source.redirect(identity.output(), only=[port for port in source.consumers if port.node != identity])
+    write_model(model, output)
 
 
 @pytest.mark.parametrize(
-    ("name", "inputs"), [("conv", [X]), ("branches", [np.ones((2, 2), np.float32), np.array(True)])]
+    ("name", "inputs"),
+    [
+        ("conv", [X]),
+        ("branches", [np.ones((2, 2), np.float32), np.array(True)]),
+        ("loop", [np.ones((5, 3), np.float32)]),
+    ],
 )
 def test_an_edit_leaves_everything_else_as_it_was(
     name: str, inputs: list[Any], request: pytest.FixtureRequest, tmp_path: Path

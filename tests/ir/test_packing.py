@@ -1,0 +1,82 @@
+"""Packed element types, against the bytes that the runtime's serializer writes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from irquant.ir import IRError, read_model
+from irquant.ir.packing import unpack
+
+RNG = np.random.default_rng(0)
+NF4 = [-1.0, 0.0, 1.0, -0.6961928009986877, 0.07958029955625534]
+
+
+def values_of(kind: str, count: int) -> list[Any]:
+    if kind == "nf4":
+        return [NF4[index % 5] for index in range(count)]
+    if kind == "f4e2m1":
+        return [[0.5, -6.0, 3.0, 1.5, 0.0, -0.5][index % 6] for index in range(count)]
+    bits = int(kind[1:])
+    low = -(1 << bits - 1) if kind[0] == "i" else 0
+    return [int(value) for value in RNG.integers(low, low + (1 << bits), count)]
+
+
+@pytest.mark.parametrize("kind", ["u1", "u2", "u3", "u4", "i4", "u6", "nf4", "f4e2m1"])
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 9, 17])
+def test_values_are_those_that_the_runtime_packed(tmp_path: Path, kind: str, count: int) -> None:
+    values = values_of(kind, count)
+    constant = ov.op.Constant(getattr(ov.Type, kind), ov.Shape([count]), values)
+    ov.serialize(ov.Model([constant], [], "packed"), tmp_path / "m.xml", tmp_path / "m.bin")
+    (node,) = read_model(tmp_path / "m.xml").nodes("Const")
+    assert node.array.astype(np.float64).tolist() == pytest.approx(values)
+    assert node.raw.tobytes() == (tmp_path / "m.bin").read_bytes()
+
+
+def test_strings_read(tmp_path: Path) -> None:
+    constant = ov.op.Constant(ov.Tensor(np.array([["ab", ""], ["ü", "a,b"]])))
+    ov.serialize(ov.Model([constant], [], "texts"), tmp_path / "m.xml", tmp_path / "m.bin")
+    (node,) = read_model(tmp_path / "m.xml").nodes("Const")
+    assert node.array.tolist() == [["ab", ""], ["ü", "a,b"]]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "content", "said"),
+    [
+        ([], b"", "0 bytes of strings hold no table for -1 of them"),
+        ([-5, 0], b"", "8 bytes of strings hold no table for -5 of them"),
+        ([1 << 30, 0], b"", "8 bytes of strings hold no table for 1073741824 of them"),
+        ([2, 0, 3, 1], b"abc", "offsets of 2 strings do not lie in order in 3 bytes"),
+        ([1, 0, 4], b"abc", "offsets of 1 strings do not lie in order in 3 bytes"),
+        ([1, 7, 9], b"abcabcabc", "offsets of 1 strings do not lie in order in 9 bytes"),
+        ([1, 0, 1], b"\xff", "strings are no UTF-8: "),
+    ],
+)
+def test_strings_that_make_no_sense_are_refused(tmp_path: Path, numbers: list[int], content: bytes, said: str) -> None:
+    constant = ov.op.Constant(ov.Tensor(np.array(["abc"])))
+    ov.serialize(ov.Model([constant], [], "texts"), tmp_path / "m.xml", tmp_path / "m.bin")
+    raw = np.array(numbers, "<i4").tobytes() + content
+    size = (tmp_path / "m.bin").stat().st_size
+    (tmp_path / "m.bin").write_bytes(raw)
+    (tmp_path / "m.xml").write_text((tmp_path / "m.xml").read_text().replace(f'size="{size}"', f'size="{len(raw)}"'))
+    with pytest.raises(IRError) as caught:
+        read_model(tmp_path / "m.xml")
+    assert str(caught.value).startswith(f"{tmp_path / 'm.xml'}: constant 'Constant_")
+    assert f"': {said}" in str(caught.value)
+
+
+def test_groups_must_be_whole(tmp_path: Path) -> None:
+    constant = ov.op.Constant(ov.Type.u3, ov.Shape([5]), [1, 2, 3, 4, 5])
+    ov.serialize(ov.Model([constant], [], "packed"), tmp_path / "m.xml", tmp_path / "m.bin")
+    (tmp_path / "m.xml").write_text((tmp_path / "m.xml").read_text().replace('size="3"', 'size="2"'))
+    with pytest.raises(IRError, match=r"of shape \[5\] u3 needs 3 bytes but has 2$"):
+        read_model(tmp_path / "m.xml")
+
+
+def test_what_has_no_values_says_so() -> None:
+    with pytest.raises(IRError, match=r"^element type dynamic has no values$"):
+        unpack(np.zeros(4, np.uint8), "dynamic", 1)
+    with pytest.raises(IRError, match=r"^1 bytes hold 2 values of u4, not 3$"):
+        unpack(np.zeros(1, np.uint8), "u4", 3)
