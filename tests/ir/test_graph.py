@@ -194,20 +194,24 @@ def graphs(draw: st.DrawFn) -> Graph:
         graph.rename(node, name)  # shared names are legal
         outputs += node.outputs
     kind = draw(st.sampled_from(list(PACKED)))
-    text = to_text(graph, values=True) + packed_line(kind, draw(names)) + 'r = Result(packed) @id="101"\n'
+    text = (
+        to_text(graph, values=True)
+        + packed_line(kind, draw(names))
+        + 'packed_result = Result(packed_values) @id="101"\n'
+    )
     return from_text(text + (HOLDER if draw(st.booleans()) else ""))
 
 
 def packed_line(kind: str, note: str) -> str:
     blob = base64.b64encode(zlib.compress(bytes(range(PACKED[kind])))).decode()
     opaque = json.dumps(f"<rt_info><attribute name={quoteattr(note)} version='0' /></rt_info>")
-    return f'packed: {kind}[3] = Const() @id="100" &{opaque} base64:{blob}\n'
+    return f'packed_values: {kind}[3] = Const() @id="100" &{opaque} base64:{blob}\n'
 
 
 #: A loop whose body holds an If whose branches are constants.
 HOLDER = """
-loop: f32[2] = Loop.opset5(packed) @id="102" &"<port_map><output external_port_id='1' internal_layer_id='1' /></port_map>"
-body of loop {
+loop_node: f32[2] = Loop.opset5(packed_values) @id="102" &"<port_map><output external_port_id='1' internal_layer_id='1' /></port_map>"
+body of loop_node {
     if: f32[2] = If.opset8() @id="0"
     then_body of if {
         c: f32[2] = Const() @id="5" [1.0, 2.0]
@@ -217,7 +221,7 @@ body of loop {
     }
     out = Result(if) @id="1"
 }
-last = Result(loop) @id="103"
+last_result = Result(loop_node) @id="103"
 """
 
 
