@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .graph import Node
+from .graph import InPort, Node, OutPort
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,23 @@ def data_channel_axis(node: Node) -> int:
 def output_channel_axis(node: Node) -> int:
     """The axis of a weighted node's output along which its bias lies."""
     return -1 if node.type == "MatMul" else 1
+
+
+def bias_port(node: Node) -> InPort | None:
+    """The input port of an Add through which a layer gets its bias: its only consumer, with a constant operand."""
+    consumers = node.output().consumers
+    if len(consumers) != 1 or consumers[0].node.type != "Add":
+        return None
+    add = consumers[0].node
+    other = add.input(1 - consumers[0].index)
+    return other if other.source.node.type == "Const" and _is_along_channels(other.source, node) else None
+
+
+def _is_along_channels(bias: OutPort, node: Node) -> bool:
+    """Whether a constant has at most one value an output channel."""
+    rank, axis = len(node.output().shape), output_channel_axis(node) % len(node.output().shape)
+    shape = (1,) * (rank - len(bias.shape)) + bias.shape
+    return len(shape) == rank and all(size == 1 for k, size in enumerate(shape) if k != axis)
 
 
 def flag(node: Node, name: str, *, default: bool = False) -> bool:

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ class Weights:
             raise IRError(message)
 
 
+_MAP_NORESERVE = 0x4000  # of Linux; Python's mmap does not name it
 EMPTY = Weights(None, np.empty(0, np.uint8))
 
 
@@ -62,8 +64,15 @@ def open_weights(path: Path) -> Weights:
         version = _version(file.fileno())
         if not os.fstat(file.fileno()).st_size:
             return Weights(path, np.empty(0, np.uint8), version)
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    return Weights(path, np.frombuffer(mapped, np.uint8), version)
+        return Weights(path, np.frombuffer(_mapped(file.fileno()), np.uint8), version)
+
+
+def _mapped(handle: int) -> mmap.mmap:
+    if sys.platform != "linux":
+        return mmap.mmap(handle, 0, access=mmap.ACCESS_COPY)
+    # Without NORESERVE the system would set memory aside for all that could be written, and refuse larger files.
+    flags = mmap.MAP_PRIVATE | _MAP_NORESERVE
+    return mmap.mmap(handle, 0, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
 
 
 def _version(handle: int) -> tuple[int, ...]:

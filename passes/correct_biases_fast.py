@@ -5,12 +5,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..ir import DYNAMIC, Array, Graph, InPort, Node, OutPort
+from ..ir import DYNAMIC, Array, Graph, Node, OutPort
 from ..ir.ops import (
     DATA_PORT,
     TRANSPOSED_CONVOLUTIONS,
     WEIGHTED_TYPES,
     WEIGHTS_PORT,
+    bias_port,
     data_channel_axis,
     output_channel_axis,
     weight_axes,
@@ -155,23 +156,6 @@ def mean_output(node: Node, weights: Floats, means: Floats, coverage: Floats) ->
     grouped = rows.reshape(-1, *rows.shape[-2:])
     result: Floats = np.einsum("goi,gi->go", grouped, means.reshape(grouped.shape[0], -1))
     return result.ravel()
-
-
-def bias_port(node: Node) -> InPort | None:
-    """The input port of an Add through which a layer gets its bias: its only consumer, with a constant operand."""
-    consumers = node.output().consumers
-    if len(consumers) != 1 or consumers[0].node.type != "Add":
-        return None
-    add = consumers[0].node
-    other = add.input(1 - consumers[0].index)
-    return other if other.source.node.type == "Const" and _is_along_channels(other.source, node) else None
-
-
-def _is_along_channels(bias: OutPort, node: Node) -> bool:
-    """Whether a constant has at most one value an output channel."""
-    rank, axis = len(node.output().shape), output_channel_axis(node) % len(node.output().shape)
-    shape = (1,) * (rank - len(bias.shape)) + bias.shape
-    return len(shape) == rank and all(size == 1 for k, size in enumerate(shape) if k != axis)
 
 
 def _add_to_bias(node: Node, shift: Floats) -> None:
