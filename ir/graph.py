@@ -114,11 +114,6 @@ class InPort:
         message = f"input {self.index} of {self.node} has no source"
         raise IRError(message)
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether an edge ends here; always so in a graph that verifies."""
-        return any(self.index in edges for edges in self.node.graph.drivers(self.node.id).values())
-
     def connect(self, source: "OutPort") -> None:
         """Feeds this input from `source` instead of what fed it before."""
         graph = self.node.graph
@@ -303,11 +298,6 @@ class Node:
     def source(self, index: int = 0) -> OutPort:
         """What drives input `index`."""
         return self.input(index).source
-
-    @property
-    def port_ids(self) -> list[int]:
-        """The ids that edges in the file use for the ports of this node, inputs first."""
-        return [port.id for port in (*self._layer.inputs, *self._layer.outputs)]
 
     @property
     def is_stored(self) -> bool:
