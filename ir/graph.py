@@ -143,7 +143,10 @@ class OutPort:
 
     @property
     def element_type(self) -> ElementType:
-        """The type of the tensor's elements."""
+        """The type of the tensor's elements; what a Const or Parameter says of itself counts, as for the runtime."""
+        layer = self.node._layer
+        if layer.data is not None and layer.element.attrib["type"] in ("Const", "Parameter"):
+            return element_type(layer.data.attrib["element_type"])
         return element_type_of_precision(self._port.element.get("precision", ""))
 
     @property

@@ -155,6 +155,8 @@ def _read_layer(graph: Graph, element: ET.Element, rank: int) -> None:
         message = f"layer '{element.get('name', '')}': {error}"
         raise IRError(message) from None
     node = graph.insert_layer(layer)
+    if node.type in ("Const", "Parameter"):
+        _check_source(node)
     if node.type == "Const":
         _check_constant(node)
     for child in element:
@@ -162,10 +164,21 @@ def _read_layer(graph: Graph, element: ET.Element, rank: int) -> None:
             layer.bodies[str(child.tag)] = _read_net(child, graph.version, graph.weights, graph.levels + 3)
 
 
+def _check_source(node: Node) -> None:
+    """A Const or Parameter has a port and says what comes out of it."""
+    if len(node.outputs) != 1 or node.inputs:
+        message = f"{node} has {len(node.inputs)} inputs and {len(node.outputs)} outputs, expected 0 and 1"
+        raise IRError(message)
+    if "element_type" not in node.attributes:
+        message = f"{node} has no 'element_type'"
+        raise IRError(message)
+    element_type(node.attributes["element_type"])
+
+
 def _check_constant(node: Node) -> None:
     """A Const's bytes must lie in the file and suffice for its shape (Python integers: nothing overflows)."""
     data = node.attributes
-    for name in ("element_type", "shape", "offset", "size"):
+    for name in ("shape", "offset", "size"):
         if name not in data:
             message = f"constant '{node.name}' has no '{name}'"
             raise IRError(message)
@@ -192,6 +205,7 @@ def _check_constant(node: Node) -> None:
         except IRError as error:
             message = f"constant '{node.name}': {error}"
             raise IRError(message) from None
+    node._layer.outputs[0].shape = shape_of(data["shape"])  # what the port says does not count
     if size < needed:
         message = f"constant '{node.name}' of shape [{data['shape']}] {kind.name} needs {needed} bytes but has {size}"
         raise IRError(message)

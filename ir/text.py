@@ -49,13 +49,15 @@ def to_text(graph: Graph, *, values: bool = False) -> str:
     """The text of a graph. `values=True` writes everything, so that `from_text` can read the text back."""
     head = [f"graph {graph.version}"]
     if values:
-        head += [f"{name}={json.dumps(value)}" for name, value in graph.root.attrib.items() if name != "version"]
+        head += [f"{_word(name)}={json.dumps(value)}" for name, value in graph.root.attrib.items() if name != "version"]
         head += _opaque(graph.root, ("layers", "edges"))
     return "\n".join([" ".join(head), *_lines(graph, "", values)]) + "\n"
 
 
 def _lines(graph: Graph, indent: str, values: bool) -> list[str]:
-    nodes = [node for node in graph.nodes() if node.type != "Result"] + graph.in_file_order("Result")
+    last = [node for node in graph.in_file_order("Result") if not any(port.consumers for port in node.outputs)]
+    ids = {node.id for node in last}
+    nodes = [node for node in graph.nodes() if node.id not in ids] + last
     shared = {name for name, count in Counter(node.name for node in nodes).items() if count > 1}
     lines: list[str] = []
     for node in nodes:
@@ -82,13 +84,16 @@ def _opaque(element: ET.Element, known: Sequence[str]) -> list[str]:
 def _line(node: Node, shared: set[str], values: bool) -> str:
     types = [_type(output, values) for output in node.outputs]
     declared = f": {types[0]}" if len(types) == 1 else f": ({', '.join(types)})" if types else ""
-    opset = "" if node.opset == "opset1" else f".{node.opset}"
+    type_ = _word(node.type)
+    usual = bool(_OPSET.fullmatch(node.opset)) and type_ == node.type
+    opset = f".{node.opset}" if usual and (node.opset != "opset1" or "." in node.type) else ""
     sources = ", ".join(_reference(port.source, shared) for port in node.inputs)
-    parts = [f"{_label(node, shared)}{declared} = {node.type}{opset}({sources})"]
-    parts += [f"{name}={json.dumps(value)}" for name, value in node.attributes.items() if name not in _implied(node)]
+    parts = [f"{_label(node, shared)}{declared} = {type_}{opset}({sources})"]
+    implied = _implied(node)
+    parts += [f"{_word(name)}={json.dumps(value)}" for name, value in node.attributes.items() if name not in implied]
     extra = node._layer.element.attrib
-    hidden = ("name", "type", "version") if values else ("id", "name", "type", "version")
-    parts += [f"@{name}={json.dumps(value)}" for name, value in extra.items() if name not in hidden]
+    hidden = {"name", "type"} | ({"version"} if usual else set[str]()) | (set[str]() if values else {"id"})
+    parts += [f"@{_word(name)}={json.dumps(value)}" for name, value in extra.items() if name not in hidden]
     if values:
         parts += _opaque(node._layer.element, ("data", "input", "output", *BODY_TAGS))
     if node.type == "Const":
@@ -121,8 +126,13 @@ def _type(output: OutPort, values: bool) -> str:
 
 
 def _label(node: Node, shared: set[str]) -> str:
-    name = node.name if _WORD.fullmatch(node.name) else json.dumps(node.name)
+    name = _word(node.name)
     return f"{name}@{node.id}" if node.name in shared else name
+
+
+def _word(name: str) -> str:
+    """A name as it stands, or as a JSON string if it is no plain word."""
+    return name if _WORD.fullmatch(name) else json.dumps(name)
 
 
 def _reference(source: OutPort, shared: set[str]) -> str:
@@ -137,6 +147,7 @@ def _value(node: Node, values: bool) -> str:
 
 # ----------------------------------------------------------------------------------------------------------- reading
 
+_OPSET = re.compile(r"opset\d+")
 _WORD = re.compile(r"[A-Za-z_][\w./:-]*")
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*")|(?P<word>[A-Za-z_][\w./:-]*)|(?P<number>-?\d[\w.+-]*|-inf)"""
@@ -181,7 +192,7 @@ def _read_any(stack: list[_Block], line: str) -> None:
         block.graph.version = int(match[1])
         block.graph.root.set("version", match[1])
         tokens = _Tokens(match[2])
-        while tokens.kind == "word":
+        while tokens.kind in ("word", "string"):
             name = tokens.name()
             tokens.expect("=")
             block.graph.root.set(name, tokens.name())
@@ -286,11 +297,13 @@ def _read_line(graph: Graph, known: dict[str, Node], line: str) -> None:
     key = name + _suffix(tokens)
     outputs = _read_types(tokens) if tokens.take(":") else []
     tokens.expect("=")
-    type_, _, opset = tokens.name().partition(".")
+    is_plain, type_, opset = tokens.kind == "word", tokens.name(), "opset1"
+    if is_plain and (match := re.fullmatch(rf"(.+)\.({_OPSET.pattern})", type_)):
+        type_, opset = match[1], match[2]
     sources = _read_sources(tokens, known)
     data: dict[str, str] = {}
     layer: dict[str, str] = {}
-    while tokens.kind == "word" or tokens.text == "@":
+    while tokens.kind in ("word", "string") or tokens.text == "@":
         if tokens.text.startswith("base64:"):
             break
         where = layer if tokens.take("@") else data
@@ -304,7 +317,7 @@ def _read_line(graph: Graph, known: dict[str, Node], line: str) -> None:
     if key in known:
         message = f"a second node is named '{name}'; write name@id in both places"
         raise IRError(message)
-    node = _add(graph, type_, name, sources, outputs, data, layer, opset or "opset1", value)
+    node = _add(graph, type_, name, sources, outputs, data, layer, layer.pop("version", opset), value)
     node._layer.element.extend(opaque)
     known[key] = node
 
@@ -426,7 +439,9 @@ def _read_value(tokens: _Tokens, outputs: list[_Output]) -> Array:
 def _decoded(blob: str, kind: ElementType, shape: tuple[int, ...]) -> Array:
     try:
         raw = np.frombuffer(zlib.decompress(base64.b64decode(blob, validate=True)), np.uint8)
-        return raw if kind.dtype is None else raw.view(kind.dtype).reshape(shape)
+        if kind.dtype is None:
+            return raw
+        return raw[: math.prod(shape) * kind.dtype.itemsize].view(kind.dtype).reshape(shape)  # files may hold more
     except (ValueError, zlib.error) as error:
         message = f"the values of a constant do not fit its type and shape: {error}"
         raise IRError(message) from None
