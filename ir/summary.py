@@ -1,13 +1,15 @@
 """What is in a model, in numbers: for people, and for scripts that sort models."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .graph import DYNAMIC, Graph, Node, OutPort
 
 _SIDE_SECTIONS = ("rt_info", "meta_data")
 _CONTROL_FLOW = ("If", "Loop", "TensorIterator")
+#: What may stand between constants and the layer that they belong to.
+_BETWEEN = ("Convert", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "FakeQuantize", "Subtract", "Multiply")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,17 @@ class Constants:
 
 
 @dataclass(frozen=True)
+class Operation:
+    """All layers of one type: how many, and the values and bytes of the constants that belong to them."""
+
+    type: str
+    opset: str
+    count: int
+    parameters: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Summary:
     """What is in a model, bodies included.
 
@@ -43,7 +56,8 @@ class Summary:
         version: 10 or 11.
         inputs: In the order of the model.
         outputs: Likewise.
-        operations: How many layers there are of each (type, opset).
+        precision: The element type of most constant values.
+        operations: The layers by type and opset, most frequent first.
         constants: Element type -> the constants of that type. Constants that share bytes count them once.
         weights_bytes: Size of the weights file.
         unused_bytes: Bytes of it that no constant uses.
@@ -56,7 +70,8 @@ class Summary:
     version: int
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    operations: Mapping[tuple[str, str], int]
+    precision: str
+    operations: tuple[Operation, ...]
     constants: Mapping[str, Constants]
     weights_bytes: int
     unused_bytes: int
@@ -68,14 +83,16 @@ class Summary:
 def summarize(graph: Graph) -> Summary:
     """The summary of a model."""
     nodes = [node for each in graph.walk() for node in each.in_file_order()]
+    constants = _constants(nodes)
     stored = sorted({_place(node) for node in nodes if node.type == "Const" and node.is_stored})
     return Summary(
         name=graph.name,
         version=graph.version,
         inputs=tuple(_tensor(node.output(), node) for node in graph.in_file_order("Parameter")),
         outputs=tuple(_tensor(node.source(), node) for node in graph.in_file_order("Result")),
-        operations=dict(Counter((node.type, node.opset) for node in nodes).most_common()),
-        constants=_constants(nodes),
+        precision=max(constants, key=lambda kind: constants[kind].values, default="none"),
+        operations=tuple(_operations(nodes)),
+        constants=constants,
         weights_bytes=graph.weights.size,
         unused_bytes=graph.weights.size - _covered(stored),
         control_flow=tuple(_bodies(node) for node in nodes if node.bodies or node.type in _CONTROL_FLOW),
@@ -101,6 +118,30 @@ def _covered(ranges: list[tuple[int, int]]) -> int:
 def _tensor(port: OutPort, node: Node) -> Tensor:
     shape = node.attributes.get("shape") or ",".join("?" if size == DYNAMIC else str(size) for size in port.shape)
     return Tensor(port.names or (port.node.name,), port.element_type.name, shape)
+
+
+def _operations(nodes: list[Node]) -> Iterator[Operation]:
+    counts = Counter((node.type, node.opset) for node in nodes)
+    values, sizes = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for node in nodes:
+        if node.type == "Const" and (owner := _owner(node)):
+            values[owner.type, owner.opset] += node.elements
+            sizes[owner.type, owner.opset] += node.raw.size
+    for (type_, opset), count in counts.most_common():
+        yield Operation(type_, opset, count, values[type_, opset], sizes[type_, opset])
+
+
+def _owner(constant: Node) -> Node | None:
+    """The layer that a constant belongs to: its first reader that is more than a change of form or scale."""
+    node = constant
+    while consumers := [port for output in node.outputs for port in output.consumers]:
+        node = consumers[0].node
+        is_scale = node.type in ("Subtract", "Multiply") and any(
+            port.source.node.type not in ("Const", "Convert", "Subtract") for port in node.inputs
+        )
+        if node.type not in _BETWEEN or is_scale:
+            return node
+    return None
 
 
 def _constants(nodes: list[Node]) -> dict[str, Constants]:

@@ -20,12 +20,7 @@ def inspect_command(model: Path, *, as_json: bool) -> None:
     graph = read_model(model)
     summary, sign = summarize(graph), find_quantized(graph)
     if as_json:
-        operations = [{"type": type_, "opset": opset, "count": n} for (type_, opset), n in summary.operations.items()]
-        content = dataclasses.asdict(dataclasses.replace(summary, operations={})) | {
-            "operations": operations,
-            "quantized": sign is not None,
-        }
-        click.echo(json.dumps(content, indent=2))
+        click.echo(json.dumps(dataclasses.asdict(summary) | {"quantized": sign is not None}, indent=2))
         return
     for line in summary_lines(summary, f"yes: it holds {sign}" if sign else "no"):
         click.echo(printable(line))
@@ -33,11 +28,12 @@ def inspect_command(model: Path, *, as_json: bool) -> None:
 
 def summary_lines(summary: Summary, quantized: str) -> Iterable[str]:
     """The summary as text."""
-    layers = sum(summary.operations.values())
+    layers = sum(operation.count for operation in summary.operations)
     yield f"model: '{summary.name}', IR version {summary.version}, {layers} layers"
     for side, tensors in (("input", summary.inputs), ("output", summary.outputs)):
         for tensor in tensors:
             yield f"{side}: {', '.join(tensor.names)} {tensor.element_type}[{tensor.shape}]"
+    yield f"precision: {summary.precision}"
     yield f"quantized: {quantized}"
     for kind, constants in summary.constants.items():
         yield f"constants: {constants.count} of {kind}: {constants.values} values, {megabytes(constants.bytes)}"
@@ -48,6 +44,6 @@ def summary_lines(summary: Summary, quantized: str) -> Iterable[str]:
         yield f"state: {state}"
     for name, value in summary.origin.items():
         yield f"origin: {name} = {value}"
-    width = len(str(max(summary.operations.values(), default=0)))
-    for (type_, opset), count in summary.operations.items():
-        yield f"operation: {count:{width}} {type_} ({opset})"
+    for each in summary.operations:
+        parameters = f": {each.parameters} parameters, {megabytes(each.bytes)}" if each.parameters else ""
+        yield f"operation: {each.count} x {each.type} ({each.opset}){parameters}"
