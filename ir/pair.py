@@ -57,6 +57,22 @@ def finish_interrupted_write(path: Path) -> None:
             _finish(path)
 
 
+@contextmanager
+def undisturbed(path: Path) -> Generator[None]:
+    """Keeps writers from moving a pair while a reader opens one of its files after the other."""
+    try:
+        handle = None if fcntl is None else os.open(path.parent, os.O_RDONLY)
+    except OSError:  # folders may forbid to be listed
+        handle = None
+    try:
+        if handle is not None:
+            _lock(handle, shared=True)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
 def _journal(path: Path) -> Path:
     return path.with_name(f".{path.stem}.commit")
 
@@ -148,11 +164,11 @@ def _locked(folder: Path) -> Generator[None]:
         os.close(handle)
 
 
-def _lock(handle: int) -> None:
+def _lock(handle: int, *, shared: bool = False) -> None:
     """Waits for the lock of a file, which ends with the process at the latest; some network drives have none."""
     if fcntl:
         with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
 
 
 def _sync(folder: Path) -> None:

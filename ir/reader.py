@@ -10,7 +10,7 @@ from .collector import without_collector
 from .element_types import element_type
 from .errors import IRError, printable
 from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, decode_layer, natural, shape_of
-from .pair import finish_interrupted_write
+from .pair import finish_interrupted_write, undisturbed
 from .verify import verify
 from .weights import EMPTY, Weights, open_weights
 from .xml import XmlStyle, layer_texts, parse_xml
@@ -29,28 +29,29 @@ def read_model(path: Path | str) -> Graph:
 
 
 def _read(path: Path) -> Graph:
+    data, weights = _open_pair(path)
+    root, style = _parse(data, path)
+    if weights is None and any(layer.get("type") == "Const" for layer in root.iter("layer")):
+        message = f"{path}: its weights are missing: there is no {path.with_suffix('.bin').name} next to it"
+        raise IRError(message)
+    return read_graph(root, style, weights or EMPTY, str(path), layer_texts(data))
+
+
+def _open_pair(path: Path) -> tuple[bytes, Weights | None]:
+    """The text of the .xml, and the .bin if there is one, of the same model even while somebody replaces it."""
+    opened, binary = path, path.with_suffix(".bin")
     try:
         finish_interrupted_write(path)
-        data = _read_bytes(path)
+        with undisturbed(path):
+            data = _read_bytes(path)
+            opened = binary
+            return data, open_weights(binary) if binary.is_file() else None
     except FileNotFoundError:
-        message = f"{path}: no such file"
+        message = f"{opened}: no such file"
         raise IRError(message) from None
     except OSError as error:
-        message = f"{path}: cannot be read: {error.strerror}"
+        message = f"{opened}: cannot be read: {error.strerror}"
         raise IRError(message) from None
-    root, style = _parse(data, path)
-    weights_path = path.with_suffix(".bin")
-    if not weights_path.is_file():
-        if any(layer.get("type") == "Const" for layer in root.iter("layer")):
-            message = f"{path}: its weights are missing: there is no {weights_path.name} next to it"
-            raise IRError(message)
-        return read_graph(root, style, EMPTY, str(path), layer_texts(data))
-    try:
-        weights = open_weights(weights_path)
-    except OSError as error:
-        message = f"{weights_path}: cannot be read: {error.strerror}"
-        raise IRError(message) from None
-    return read_graph(root, style, weights, str(path), layer_texts(data))
 
 
 def _read_bytes(path: Path) -> bytes:

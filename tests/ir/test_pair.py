@@ -98,6 +98,34 @@ def test_writers_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_reader_sees_one_model_while_another_is_written(tmp_path: Path) -> None:
+    script = (
+        "import sys; import numpy as np; from irquant.ir import Graph, write_model\n"
+        "def model(value):\n"
+        "    graph = Graph()\n"
+        "    constant = graph.add_constant(f'value {value}', np.full(9, value, np.float32))\n"
+        "    graph.add('Result', 'out', [constant.output()], [])\n"
+        "    return graph\n"
+        "models = [model(1.0), model(2.0)]\n"
+        "write_model(models[0], sys.argv[1]); print('ready', flush=True)\n"
+        "while True:\n"
+        "    for each in models: write_model(each, sys.argv[1])\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "m.xml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        try:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "ready\n"
+            seen: set[str] = set()
+            for _ in range(300):
+                (constant,) = read_model(tmp_path / "m.xml").nodes("Const")
+                assert constant.name == f"value {constant.array[0]}"
+                seen.add(constant.name)
+        finally:
+            writer.kill()
+    assert len(seen) == 2
+
+
 def test_the_reader_finishes_what_was_begun(conv: Path, tmp_path: Path, kill_at: list[int]) -> None:
     graph, output = read_model(conv), tmp_path / "o.xml"
     write_model(graph, output)
