@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +11,7 @@ import pytest
 
 from irquant.ir import IRError, read_model, write_model
 from irquant.ir.pair import finish_interrupted_write, write_pair
+from irquant.ir.weights import Weights, open_weights
 
 OLD, NEW = (b"old xml", b"old bin"), (b"new xml", b"new bin")
 
@@ -98,7 +100,12 @@ def test_writers_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_reader_sees_one_model_while_another_is_written(tmp_path: Path) -> None:
+def test_a_reader_sees_one_model_while_another_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(path: Path) -> Weights:
+        time.sleep(0.01)  # long enough for a writer to come between the two files
+        return open_weights(path)
+
+    monkeypatch.setattr("irquant.ir.reader.open_weights", slowly)
     script = (
         "import sys; import numpy as np; from irquant.ir import Graph, write_model\n"
         "def model(value):\n"
@@ -117,7 +124,7 @@ def test_a_reader_sees_one_model_while_another_is_written(tmp_path: Path) -> Non
             assert writer.stdout is not None
             assert writer.stdout.readline() == "ready\n"
             seen: set[str] = set()
-            for _ in range(300):
+            for _ in range(100):
                 (constant,) = read_model(tmp_path / "m.xml").nodes("Const")
                 assert constant.name == f"value {constant.array[0]}"
                 seen.add(constant.name)
