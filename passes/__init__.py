@@ -3,6 +3,7 @@
 from .already_quantized import find_quantized
 from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError
 from .config import Config, ConfigError, read_config
+from .explain import Explanation, Quantized, explain, find_layer
 from .front_door import Report, quantize, quantize_graph
 from .instruments import DumpAfter, Instrument, Timing, Verify
 from .manager import PassManager
@@ -16,6 +17,7 @@ __all__ = [
     "Context",
     "DataError",
     "DumpAfter",
+    "Explanation",
     "Fact",
     "Instrument",
     "NoRequests",
@@ -23,6 +25,7 @@ __all__ = [
     "PassManager",
     "PassResult",
     "PipelineError",
+    "Quantized",
     "Reduction",
     "Report",
     "Request",
@@ -31,6 +34,8 @@ __all__ = [
     "Timing",
     "Verify",
     "default_quantization",
+    "explain",
+    "find_layer",
     "find_quantized",
     "quantize",
     "quantize_graph",

@@ -9,7 +9,7 @@ cycle. It never quantizes a model output, and yields for every layer a reason th
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..ir import DYNAMIC, Graph, InPort, Node, OutPort
@@ -73,17 +73,30 @@ class Decision:
 
 @dataclass(frozen=True)
 class Plan:
-    """All sites, in topological order, and what was decided of each weighted layer."""
+    """Where each FakeQuantize goes, and why.
+
+    Attributes:
+        sites: In topological order.
+        decisions: Node id -> what was decided of that weighted layer.
+        moved: The nodes in front of which the demand behind them is met -> the inputs on which it is met.
+    """
 
     sites: tuple[Site, ...] = ()
     decisions: Mapping[int, Decision] = field(default_factory=dict[int, Decision])
+    moved: Mapping[Node, tuple[InPort, ...]] = field(default_factory=dict[Node, tuple[InPort, ...]])
+
+    def feeding(self, *ports: InPort) -> list[Site]:
+        """The sites whose quantized tensors reach some input ports, directly or through nodes that they moved past."""
+        by_edge = {port: site for site in self.sites for port in site.consumers}
+        found = [by_edge[port] for port in _edges_above(ports, by_edge.keys(), self.moved)]
+        return [site for index, site in enumerate(found) if site not in found[:index]]
 
 
 def plan_placement(graph: Graph, target: Target) -> Plan:
     """Decides where each FakeQuantize goes. Looks only; the graph stays as it is."""
     analysis = _Analysis(graph, target)
     analysis.sweep()
-    return Plan(tuple(analysis.sites()), analysis.decisions)
+    return Plan(tuple(analysis.sites()), analysis.decisions, analysis.moved)
 
 
 class _Analysis:
@@ -91,7 +104,7 @@ class _Analysis:
 
     Attributes:
         demands: What each input port wants of its tensor; a port that is not here wants floats.
-        moved: Nodes in front of which the demand behind them is met.
+        moved: Nodes in front of which the demand behind them is met, and the inputs on which it is.
     """
 
     def __init__(self, graph: Graph, target: Target) -> None:
@@ -99,7 +112,7 @@ class _Analysis:
         self.order = list(graph.nodes())
         self.demands: dict[InPort, Demand] = {}
         self.names: set[str] = set()
-        self.moved: set[Node] = set()
+        self.moved: dict[Node, tuple[InPort, ...]] = {}
         self.decisions: dict[int, Decision] = {}
 
     # ------------------------------------------------------------------------------ backwards: who wants what
@@ -153,12 +166,12 @@ class _Analysis:
             return
         keeps = node.attributes.get("axis") == "1" if unified else bool(entry and entry.keeps_channels)
         demand = wanted if keeps else replace(wanted, spec=_per_tensor(wanted.spec))
-        ports = node.inputs if unified else [node.input(DATA_PORT)]
+        ports = tuple(node.inputs) if unified else (node.input(DATA_PORT),)
         if any(self._is_constant(port.source) for port in ports):
             return  # the runtime would fold the FakeQuantize of the constant, and join floats
         for port in ports:
             self.demands[port] = demand
-        self.moved.add(node)
+        self.moved[node] = ports
 
     def _is_constant(self, tensor: OutPort) -> bool:
         """Whether a tensor is a constant, moved about or not."""
@@ -247,28 +260,31 @@ class _Analysis:
         by_edge = {port: index for index, site in enumerate(sites) for port in site.consumers}
         for node in self.order:
             if node.type in self.target.unified and node in self.moved:
-                members = [root(index) for index in self._sites_above(node, by_edge) if not sites[index].is_per_channel]
+                above = sorted({by_edge[port] for port in _edges_above(node.inputs, by_edge.keys(), self.moved)})
+                members = [root(index) for index in above if not sites[index].is_per_channel]
                 for index in members[1:]:
                     parent[root(index)] = root(members[0])
         tied = [root(index) for index in range(len(sites))]
         sizes = Counter(tied)
         return [replace(site, group=tied[i]) if sizes[tied[i]] > 1 else site for i, site in enumerate(sites)]
 
-    def _sites_above(self, node: Node, by_edge: Mapping[InPort, int]) -> list[int]:
-        """The sites whose quantized tensors reach a node through transparent operations."""
-        found: list[int] = []
-        ports, seen = list(node.inputs), set[InPort]()
-        while ports:
-            port = ports.pop()
-            if port in seen:
-                continue
-            seen.add(port)
-            above = port.source.node
-            if port in by_edge:
-                found.append(by_edge[port])
-            elif above in self.moved:
-                ports += above.inputs if above.type in self.target.unified else [above.input(DATA_PORT)]
-        return sorted(set(found))
+
+def _edges_above(
+    ports: Iterable[InPort], quantized: Collection[InPort], moved: Mapping[Node, tuple[InPort, ...]]
+) -> list[InPort]:
+    """The first quantized edges above some ports, past nodes that the demand moved past; in order of discovery."""
+    found: dict[InPort, None] = {}
+    waiting, seen = list(ports)[::-1], set[InPort]()
+    while waiting:
+        port = waiting.pop()
+        if port in seen:
+            continue
+        seen.add(port)
+        if port in quantized:
+            found[port] = None
+        else:
+            waiting += moved.get(port.source.node, ())[::-1]
+    return list(found)
 
 
 def _is_roundable(tensor: OutPort) -> bool:

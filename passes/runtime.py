@@ -103,10 +103,10 @@ class Engine:
         self._is_stateful = bool(model.get_sinks())
         self._request = self.compiled.create_infer_request()
 
-    def run(self, samples: Iterable[tuple[Sample, Feed]], take: Callable[[int, list[Array]], None]) -> int:
+    def run(self, samples: Iterable[tuple[Sample, Feed]], take: Callable[[int, list[Array]], None]) -> None:
         """Runs all samples, several at a time, and calls `take(index, outputs)` for each, in order.
 
-        The arrays that `take` gets are views that live only during the call. Returns the number of samples.
+        The arrays that `take` gets are views that live only during the call.
 
         Raises:
             DataError: the model cannot run a sample.
@@ -115,7 +115,6 @@ class Engine:
         most = self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
         idle = [self.compiled.create_infer_request() for _ in range(most)]
         running: deque[tuple[int, Sample, ov.InferRequest]] = deque()
-        index = -1
         for index, (sample, feed) in enumerate(samples):
             if not idle:
                 idle.append(_finish(running, take))
@@ -127,7 +126,6 @@ class Engine:
             running.append((index, sample, request))
         while running:
             _finish(running, take)
-        return index + 1
 
     def infer(self, feed: Feed) -> None:
         """One inference, for timing; the outputs stay in the runtime."""

@@ -9,6 +9,7 @@ import numpy as np
 from ..ir import DYNAMIC, Graph, Node, OutPort
 from ..targets import Mode, QuantSpec
 from .base import Context, Fact
+from .config import Config
 from .placement import Site
 from .ranges import Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
 from .statistics import Reduction, Request, Statistics, request
@@ -72,7 +73,7 @@ def _range(site: Site, context: Context) -> Range:
         return weight_range(_largest(site)).reshaped(shape)
     low, high = _measured(site, context.statistics)
     magnitude = np.maximum(-low, high)
-    if _mode(site.spec, context) is Mode.SYMMETRIC:
+    if chosen_mode(site.spec, context.config) is Mode.SYMMETRIC:
         return symmetric_range(low.min(axis=0), _aggregated(magnitude, site), site.spec.levels).reshaped(shape)
     lowest, highest = -_aggregated(-low, site), _aggregated(high, site)
     return asymmetric_range(lowest, highest, site.spec.levels).reshaped(shape)
@@ -131,9 +132,9 @@ def _measured(site: Site, statistics: Statistics) -> tuple[Floats, Floats]:
     return (lowest[0] if lowest else np.zeros_like(high)), high
 
 
-def _mode(spec: QuantSpec, context: Context) -> Mode:
+def chosen_mode(spec: QuantSpec, config: Config) -> Mode:
     """What the preset picks from the modes that the device can run."""
-    wished = Mode.ASYMMETRIC if context.config.preset == "mixed" else Mode.SYMMETRIC
+    wished = Mode.ASYMMETRIC if config.preset == "mixed" else Mode.SYMMETRIC
     return wished if wished in spec.modes else spec.modes[0]
 
 

@@ -19,7 +19,14 @@ HOMES = {
     "mmap": {"ir/weights.py"},
     "json5": {"passes/config.py"},
     "PIL": {"tools/image_source.py"},
-    "click": {"tools/cli.py", "tools/quantize.py", "tools/inspect.py", "tools/diff.py", "tools/console.py"},
+    "click": {
+        "tools/cli.py",
+        "tools/quantize.py",
+        "tools/inspect.py",
+        "tools/explain.py",
+        "tools/diff.py",
+        "tools/console.py",
+    },
     "rich": {"tools/console.py", "tools/demo/demo.py"},
 }
 

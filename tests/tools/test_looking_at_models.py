@@ -1,4 +1,4 @@
-"""`irquant inspect` and `irquant diff` as users type them."""
+"""`irquant inspect`, `diff` and `explain` as users type them."""
 
 import json
 import re
@@ -55,3 +55,38 @@ def test_diff_for_scripts(model: Path, tmp_path: Path, capfd: pytest.CaptureFixt
 def test_a_missing_model_is_one_line(command: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert run(command) == 2
     assert capfd.readouterr().err == "error: gone.xml: no such file\n"
+
+
+def test_explain_needs_no_data(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", str(model)]) == 0
+    said = capfd.readouterr().out.splitlines()
+    assert re.fullmatch(r"\d+ of \d+ layers would run in int8", said[-1])
+    assert all(line.startswith(("int8  ", "float ")) for line in said[:-1])
+    name = re.search(r"'(.*?)'", said[0])
+    assert name is not None
+    assert run(["explain", str(model), "--node", name[1]]) == 0
+    story = capfd.readouterr().out
+    assert "would run in int8: a8" in story
+    assert "\nweights: " in story
+
+
+def test_explain_for_scripts(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", str(model), "--json", "--preset", "mixed"]) == 0
+    layers = json.loads(capfd.readouterr().out)
+    assert layers
+    assert {each["mode"] for layer in layers for each in layer["data"]} == {"asymmetric"}
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--target", "cpv"], "no target 'cpv'; did you mean 'cpu'? "),
+        (["--preset", "mixd"], "preset is 'mixd'; did you mean 'mixed'? "),
+        (["--node", "nothing"], "no convolution or matrix product is named 'nothing'"),
+    ],
+)
+def test_explain_refuses_what_does_not_exist(
+    model: Path, option: list[str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", str(model), *option]) == 2
+    assert capfd.readouterr().err.startswith(f"error: {said}")

@@ -1,0 +1,78 @@
+"""What `explain` says is what the pipeline does."""
+
+import pytest
+
+from irquant.ir import IRError, from_text, to_text
+from irquant.passes import Config, Explanation, explain, find_layer
+from irquant.passes.placement import plan_placement
+from irquant.targets import load_target
+
+CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'
+MODEL = f"""
+x: f32[1,2,4,4] = Parameter()
+w: f32[2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0]
+v: f32[2,4,1,1] = Const() [1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0]
+relu: f32[1,2,4,4] = ReLU(x)
+first: f32[1,2,4,4] = Convolution(relu, w) {CONV}
+sigmoid: f32[1,2,4,4] = Sigmoid(first)
+all: f32[1,4,4,4] = Concat(relu, sigmoid) axis="1"
+second: f32[1,2,4,4] = Convolution(all, v) {CONV}
+square: f32[1,2,4,4] = MatMul(second, second)
+r = Result(square)
+"""
+
+
+def explained(preset: str = "performance") -> list[Explanation]:
+    return explain(from_text(MODEL), load_target("cpu"), Config.checked(preset=preset))
+
+
+def test_each_layer_is_explained_in_order() -> None:
+    assert [(each.name, each.int8, each.reason) for each in explained()] == [
+        ("first", True, "a8 x w8"),
+        ("second", True, "a8 x w8"),
+        ("square", False, "it multiplies two activations"),
+    ]
+
+
+def test_joined_tensors_are_told_with_the_range_that_they_share() -> None:
+    second = find_layer(explained(), "second")
+    assert [each.tensor for each in second.data] == ["relu", "sigmoid"]
+    names = [each.name for each in second.data]
+    assert [each.same_range for each in second.data] == [(names[1],), (names[0],)]
+    assert second.weights is not None
+    assert (second.weights.mode, second.weights.granularity, second.weights.levels) == ("symmetric", "per_channel", 255)
+
+
+def test_everything_said_is_in_the_plan() -> None:
+    sites = {site.name: site for site in plan_placement(from_text(MODEL), load_target("cpu")).sites}
+    said = [each for layer in explained() for each in (*layer.data, *((layer.weights,) if layer.weights else ()))]
+    assert {each.name for each in said} == set(sites)
+    for each in said:
+        site = sites[each.name]
+        assert each.tensor == site.source.node.name
+        assert each.readers == tuple(port.node.name for port in site.consumers)
+        assert set(each.same_range) == {
+            other.name for other in sites.values() if other.group is not None and other.group == site.group
+        } - {each.name}
+
+
+@pytest.mark.parametrize(("preset", "mode"), [("performance", "symmetric"), ("mixed", "asymmetric")])
+def test_the_preset_decides_the_mode(preset: str, mode: str) -> None:
+    assert {each.mode for layer in explained(preset) for each in layer.data} == {mode}
+
+
+def test_the_graph_stays_as_it_is() -> None:
+    graph = from_text(MODEL)
+    before = to_text(graph, values=True)
+    explain(graph, load_target("cpu"), Config())
+    assert to_text(graph, values=True) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("frist", "; did you mean 'first'?"), ("relu", ""), ("", "")],
+)
+def test_a_layer_that_does_not_exist_is_named(name: str, hint: str) -> None:
+    with pytest.raises(IRError) as caught:
+        find_layer(explained(), name)
+    assert str(caught.value) == f"no convolution or matrix product is named '{name}'{hint}"
