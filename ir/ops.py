@@ -34,14 +34,34 @@ _CONVOLUTIONS: Mapping[str, WeightAxes] = {
 
 DATA_PORT = 0
 WEIGHTS_PORT = 1
+#: A recurrent layer's first state.
+HIDDEN_PORT = 1
 
 #: The layers that do the arithmetic: what "int8 share" counts.
 WEIGHTED_TYPES = (*_CONVOLUTIONS, "MatMul")
+#: Layers that keep a state, with the input ports of their matrices W and R, by the operation specifications.
+RECURRENT_TYPES: Mapping[str, tuple[int, int]] = {
+    "LSTMSequence": (4, 5),
+    "GRUSequence": (3, 4),
+    "RNNSequence": (3, 4),
+    "LSTMCell": (3, 4),
+    "GRUCell": (2, 3),
+    "RNNCell": (2, 3),
+}
+#: The layers of which a plan says what becomes of them.
+LAYER_TYPES = (*WEIGHTED_TYPES, *RECURRENT_TYPES, "ScaledDotProductAttention")
 TRANSPOSED_CONVOLUTIONS = ("ConvolutionBackpropData", "GroupConvolutionBackpropData")
 
 
+def weight_ports(node: Node) -> tuple[int, ...]:
+    """The input ports that take weights."""
+    return RECURRENT_TYPES.get(node.type, (WEIGHTS_PORT,) if node.type in WEIGHTED_TYPES else ())
+
+
 def weight_axes(node: Node) -> WeightAxes:
-    """The axes of the weights of a convolution, or of a MatMul whose second operand is the weights."""
+    """The axes of the weights of a convolution, of a MatMul whose second operand they are, or of a recurrent layer."""
+    if node.type in RECURRENT_TYPES:  # [D, gates * H, I], of a cell [gates * H, I]
+        return WeightAxes(outputs=(-2,), inputs=-1)
     if node.type == "MatMul":
         return (
             WeightAxes(outputs=(-2,), inputs=-1) if flag(node, "transpose_b") else WeightAxes(outputs=(-1,), inputs=-2)

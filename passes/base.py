@@ -11,7 +11,8 @@ from typing import ClassVar, Protocol
 
 from ..ir import Graph, UserError
 from ..targets import Target
-from .config import Config
+from .config import Config, Preset
+from .execution import Check
 from .placement import Plan
 from .samples import HeldOut
 from .statistics import Request, Statistics
@@ -56,6 +57,7 @@ class Context:
         statistics: The numbers measured; by `calibrate`.
         held_out: Samples that calibration did not see, with the float model's outputs; by `calibrate`.
         bias_shifts: Node id -> largest change of its bias; by `correct-biases-fast`.
+        check: What running the result showed; by `verify-execution`.
     """
 
     target: Target
@@ -68,6 +70,13 @@ class Context:
     statistics: Statistics = field(default_factory=Statistics)
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
     bias_shifts: dict[int, float] = field(default_factory=dict[int, float])
+    check: Check = field(default_factory=Check)
+
+    @property
+    def preset(self) -> Preset:
+        """The preset that the user chose, or the one that suits the model."""
+        is_transformer = self.config.model_type == "transformer" or self.plan.attention > 0
+        return self.config.preset or ("mixed" if is_transformer else "performance")
 
 
 class Pass(Protocol):

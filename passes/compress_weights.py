@@ -1,4 +1,4 @@
-"""Quantized weights are stored as int8: a quarter of the size, and no change of any result."""
+"""Quantized constants are stored in 8 bits: a quarter of the size, and no change of any result."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,14 +7,14 @@ import numpy as np
 
 from ..ir import ElementType, Graph, Node, OutPort, element_type
 from .base import Context, Fact, NoRequests
-from .ranges import Range, weight_codes, weight_scale
+from .ranges import Range, code_scale, codes, zero_code
 
 _F32 = element_type("f32")
 
 
 @dataclass(frozen=True)
 class CompressWeights(NoRequests):
-    """Replaces a FakeQuantize over constant weights by the int8 values and their scale.
+    """Replaces a FakeQuantize over a constant by the 8-bit values and their scale.
 
     Given::                                          Result::
 
@@ -23,7 +23,9 @@ class CompressWeights(NoRequests):
         conv = Convolution(x, fq)                        fq = Multiply(float, scale)
                                                          conv = Convolution(x, fq)
 
-    Only symmetric ranges of up to 256 levels have this form (value = code * scale, no zero point); others stay.
+    1. Weights: symmetric ranges of 255 levels (value = code * scale).
+    2. Constants that Concat joins with activations: 256 levels as u8 (value = (code - zero point) * scale).
+    Others stay.
     """
 
     name: ClassVar[str] = "compress-weights"
@@ -32,9 +34,9 @@ class CompressWeights(NoRequests):
     drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Compresses all weights of the plan."""
-        names = {site.name for site in context.plan.sites if site.is_weights}
-        found = [node for node in graph.nodes("FakeQuantize") if node.name in names and _is_symmetric(node)]
+        """Compresses all constants of the plan."""
+        names = {site.name for site in context.plan.sites}
+        found = [node for node in graph.nodes("FakeQuantize") if node.name in names and _is_storable(node)]
         for node in found:
             _compress(node)
         return len(found)
@@ -44,33 +46,39 @@ def _limits(node: Node) -> Range:
     return Range(node.source(1).node.array.astype(np.float32), node.source(2).node.array.astype(np.float32))
 
 
-def _is_symmetric(node: Node) -> bool:
-    limits = _limits(node)
-    return int(node.attributes["levels"]) % 2 == 1 and bool((limits.low == -limits.high).all())
+def _is_storable(node: Node) -> bool:
+    if node.source().node.type != "Const":
+        return False
+    levels, limits = int(node.attributes["levels"]), _limits(node)
+    return levels == 256 or (levels == 255 and bool((limits.low == -limits.high).all()))
 
 
 def _compress(node: Node) -> None:
-    graph, name, weights = node.graph, node.name, node.source()
-    levels, limits, kind = int(node.attributes["levels"]), _limits(node), weights.element_type
+    graph, name, values = node.graph, node.name, node.source()
+    levels, limits, kind = int(node.attributes["levels"]), _limits(node), values.element_type
     near = node.output().consumers[0].node
     graph.rename(node, f"{name}/float")
-    codes = weight_codes(weights.node.array.astype(np.float32), limits, levels)
-    base = weights.node.name
-    quantized = graph.add_constant(f"{base}/quantized", codes, near=near)
-    scale = graph.add_constant(f"{name}/scale", weight_scale(limits, levels).astype(np.float32), near=near)
+    scale = code_scale(limits, levels)
+    zero = zero_code(limits, levels)
+    base = values.node.name
+    quantized = graph.add_constant(f"{base}/quantized", codes(values.node.array, limits, levels), near=near)
     # In f32 also where the layer computes in f16, which would round the scale: the runtime folds the last Convert.
-    converted = _convert(f"{base}/to_f32", quantized.output(), _F32, near)
+    tensor = _convert(f"{base}/to_f32", quantized.output(), _F32, near).output()
+    if zero.any():
+        zero_point = graph.add_constant(f"{name}/zero_point", zero, near=near)
+        tensor = _arithmetic("Subtract", f"{name}/centred", tensor, zero_point.output(), near)
     last_name = name if kind == _F32 else f"{name}/f32"
-    scaled = graph.add(
-        "Multiply",
-        last_name,
-        [converted.output(), scale.output()],
-        [(_F32, weights.shape)],
-        attributes={"auto_broadcast": "numpy"},
-        near=near,
-    )
-    last = scaled if kind == _F32 else _convert(name, scaled.output(), kind, near)
-    node.replace_with(last.output())
+    factor = graph.add_constant(f"{name}/scale", scale.astype(np.float32), near=near)
+    last = _arithmetic("Multiply", last_name, tensor, factor.output(), near)
+    if kind != _F32:
+        last = _convert(name, last, kind, near).output()
+    node.replace_with(last)
+
+
+def _arithmetic(op: str, name: str, tensor: OutPort, operand: OutPort, near: Node) -> OutPort:
+    attributes = {"auto_broadcast": "numpy"}
+    node = near.graph.add(op, name, [tensor, operand], [(_F32, tensor.shape)], attributes=attributes, near=near)
+    return node.output()
 
 
 def _convert(name: str, source: OutPort, kind: ElementType, near: Node) -> Node:

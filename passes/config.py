@@ -7,47 +7,33 @@ The file format is that of the published tool: JSON with comments and trailing c
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
-from ..ir import UserError
-from ..targets import explain
+from .ignored import Ignored
+from .strict import ConfigError, Strict
 
 Preset = Literal["performance", "mixed"]
+SaturationFix = Literal["no", "first_layer", "all"]
 
 
-class ConfigError(UserError):
-    """An option, or the configuration file, is wrong."""
-
-
-class _Strict(BaseModel):
-    """A frozen value that knows all its keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    @classmethod
-    def read(cls, content: Any, where: str) -> Self:
-        """Validates; the error begins with `where` and names the path of the first mistake.
-
-        Raises:
-            ConfigError: a key is unknown or missing, or a value is wrong.
-        """
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            message = f"{where}{explain(error, cls)}"
-            raise ConfigError(message) from None
-
-
-class Config(_Strict):
+class Config(Strict):
     """Options of a quantization.
 
     Attributes:
         preset: `performance`: symmetric activations; `mixed`: asymmetric ones. Weights are symmetric either way.
+            None: `mixed` for transformers, whose activations are lopsided, else `performance`.
         samples: How many samples to take from the data at most, those held out for the check included.
+        ignored: What stays float.
+        model_type: `transformer`: take it for one even if it has no attention blocks.
+        saturation_fix: Which layers get wider weight ranges where products could overflow 16 bits: none, those that
+            read the model's inputs, or all. None: all on a target that adds in 16 bits, else none.
     """
 
-    preset: Preset = "performance"
+    preset: Preset | None = None
     samples: Annotated[int, Field(ge=1)] = 300
+    ignored: Ignored = Ignored()
+    model_type: Literal["transformer"] | None = None
+    saturation_fix: SaturationFix | None = None
 
     @classmethod
     def checked(cls, **options: object) -> Self:
@@ -55,22 +41,30 @@ class Config(_Strict):
         return cls.read(options, "")
 
 
-class _Parameters(_Strict):
-    preset: Preset = "performance"
+class _Parameters(Strict):
+    preset: Preset | None = None
     stat_subset_size: Annotated[int, Field(ge=1)] = 300
+    ignored: Ignored = Ignored()
+    saturation_fix: SaturationFix | None = None
 
 
-class _Algorithm(_Strict):
+class _Algorithm(Strict):
     name: Literal["DefaultQuantization"]
     params: _Parameters = _Parameters()
 
 
-class _Compression(_Strict):
+def _none(value: Any) -> Any:
+    """The published tool takes the word for the thing."""
+    return None if value == "None" else value
+
+
+class _Compression(Strict):
     target_device: str = "CPU"
+    model_type: Annotated[Literal["transformer"] | None, BeforeValidator(_none)] = None
     algorithms: Annotated[list[_Algorithm], Field(min_length=1, max_length=1)]
 
 
-class ConfigFile(_Strict):
+class ConfigFile(Strict):
     """A configuration file."""
 
     compression: _Compression
@@ -85,7 +79,13 @@ class ConfigFile(_Strict):
     def config(self) -> Config:
         """The options of the run."""
         params = self.compression.algorithms[0].params
-        return Config(preset=params.preset, samples=params.stat_subset_size)
+        return Config(
+            preset=params.preset,
+            samples=params.stat_subset_size,
+            ignored=params.ignored,
+            model_type=self.compression.model_type,
+            saturation_fix=params.saturation_fix,
+        )
 
 
 def read_config(path: Path) -> ConfigFile:

@@ -1,16 +1,17 @@
 """What would become of each layer, and why: without data, without running the model."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..ir import Graph, IRError, Node
-from ..ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT
+from ..ir.ops import LAYER_TYPES
 from ..targets import Target
 from .base import Context
+from .calibrate import Calibrate
 from .config import Config
-from .normalize import Normalize
-from .placement import Plan, Site, plan_placement
+from .pipelines import default_quantization
+from .placement import Site
 from .set_ranges import chosen_mode
 
 
@@ -46,7 +47,7 @@ class Explanation:
         type: Its op type.
         int8: Whether it is planned to run in int8.
         reason: Why.
-        data: What quantizes its data; several behind operations that join tensors.
+        data: What quantizes its activations; several behind operations that join tensors.
         weights: What quantizes its weights.
     """
 
@@ -55,49 +56,75 @@ class Explanation:
     int8: bool
     reason: str
     data: tuple[Quantized, ...] = ()
-    weights: Quantized | None = None
+    weights: tuple[Quantized, ...] = ()
 
 
-def explain(graph: Graph, target: Target, config: Config) -> list[Explanation]:
-    """What would become of each layer that does arithmetic, in topological order. The graph stays as it is."""
-    twin = graph.copy()
-    Normalize().run(twin, Context(target, config))
-    plan = plan_placement(twin, target)
-    return [_explained(node, plan, config) for node in twin.nodes(*WEIGHTED_TYPES)]
+@dataclass(frozen=True)
+class ExplainedPlan:
+    """What would become of a model.
+
+    Attributes:
+        preset: What decides whether activations are symmetric.
+        layers: The layers that do arithmetic, in topological order; those in bodies come last.
+        warnings: What the user should know.
+    """
+
+    preset: str
+    layers: tuple[Explanation, ...]
+    warnings: tuple[str, ...]
 
 
-def find_layer(explanations: list[Explanation], name: str) -> Explanation:
+def explain(graph: Graph, target: Target, config: Config) -> ExplainedPlan:
+    """What would become of each layer that does arithmetic. The graph stays as it is."""
+    twin, context = graph.copy(), Context(target, config)
+    for each in default_quantization():
+        if isinstance(each, Calibrate):
+            break
+        each.run(twin, context)
+    layers = [_explained(node, context) for node in twin.nodes(*LAYER_TYPES)]
+    layers += [Explanation(each.name, each.type, int8=False, reason=each.reason) for each in context.plan.in_bodies]
+    return ExplainedPlan(context.preset, tuple(layers), context.plan.warnings)
+
+
+def find_layer(layers: Sequence[Explanation], name: str) -> Explanation:
     """The explanation of the layer with that name.
 
     Raises:
         IRError: no layer that does arithmetic has it.
     """
-    for each in explanations:
+    for each in layers:
         if each.name == name:
             return each
-    close = difflib.get_close_matches(name, [each.name for each in explanations], n=1)
+    close = difflib.get_close_matches(name, [each.name for each in layers], n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
     message = f"no convolution or matrix product is named '{name}'{hint}"
     raise IRError(message)
 
 
-def _explained(node: Node, plan: Plan, config: Config) -> Explanation:
+def _explained(node: Node, context: Context) -> Explanation:
+    plan = context.plan
     decision = plan.decisions[node.id]
     if not decision.int8:
         return Explanation(node.name, node.type, int8=False, reason=decision.reason)
-    weights = next(_quantized(plan.feeding(node.input(WEIGHTS_PORT)), plan, config))
-    data = tuple(_quantized(plan.feeding(node.input(DATA_PORT)), plan, config))
-    return Explanation(node.name, node.type, int8=True, reason=decision.reason, data=data, weights=weights)
+    found = plan.feeding(*node.inputs)
+    return Explanation(
+        node.name,
+        node.type,
+        int8=True,
+        reason=decision.reason,
+        data=tuple(_quantized([site for site in found if not site.is_weights], context)),
+        weights=tuple(_quantized([site for site in found if site.is_weights], context)),
+    )
 
 
-def _quantized(sites: list[Site], plan: Plan, config: Config) -> Iterator[Quantized]:
+def _quantized(sites: list[Site], context: Context) -> Iterator[Quantized]:
     for site in sites:
-        same = (each.name for each in plan.sites if site.group is not None and each.group == site.group)
+        same = (each.name for each in context.plan.sites if site.group is not None and each.group == site.group)
         yield Quantized(
             name=site.name,
             tensor=site.source.node.name,
             readers=tuple(port.node.name for port in site.consumers),
-            mode=str(chosen_mode(site.spec, config)),
+            mode=str(chosen_mode(site.spec, context.preset)),
             granularity=str(site.spec.granularity),
             levels=site.spec.levels,
             same_range=tuple(name for name in same if name != site.name),

@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import overload
 
 from ..ir import Graph, UserError, read_model, write_model
-from ..ir.ops import WEIGHTED_TYPES
+from ..ir.ops import LAYER_TYPES
 from ..ir.writer import check_output, lay_out
 from ..targets import Target, load_target
 from .already_quantized import find_quantized
 from .base import Context, Pass, Progress, Results, no_progress
-from .check import Check, check
-from .config import Config
+from .config import Config, Preset
+from .execution import Check
 from .instruments import Instrument
 from .manager import PassManager
 from .pipelines import default_quantization
 from .placement import Decision
 from .runtime import RuntimeModel, from_runtime, to_runtime
+from .verify_execution import VerifyExecution
 
 
 class AlreadyQuantizedError(UserError):
@@ -37,13 +38,13 @@ class Layer:
         name: Its friendly name.
         type: Its op type.
         decision: What was planned, and why.
-        ran_float: Whether the runtime executed it in float.
+        fallen: Why the runtime executed it in float although it was planned for int8; empty if it did not.
     """
 
     name: str
     type: str
     decision: Decision
-    ran_float: bool
+    fallen: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,9 @@ class Report:
         samples: Samples that calibration saw.
         held_out: Samples kept out for the check.
         check: What running the result showed.
+        device: What the target calls its device.
+        preset: What decided whether activations are symmetric.
+        warnings: What the user should know.
         outputs: What the model's outputs are called.
         bytes_before: Size of the float model's constants.
         bytes_after: Size of the quantized model's.
@@ -66,6 +70,9 @@ class Report:
     samples: int
     held_out: int
     check: Check
+    device: str
+    preset: Preset
+    warnings: tuple[str, ...]
     outputs: tuple[str, ...]
     bytes_before: int
     bytes_after: int
@@ -78,8 +85,9 @@ def quantize(
     *,
     output: Path | str | None = None,
     target: str | Target = "cpu",
-    preset: str = "performance",
+    preset: str | None = None,
     samples: int = 300,
+    ignored: Sequence[str] = (),
     report: Callable[[Report], None] | None = None,
 ) -> Path: ...
 
@@ -90,8 +98,9 @@ def quantize(
     data: Iterable[object],
     *,
     target: str | Target = "cpu",
-    preset: str = "performance",
+    preset: str | None = None,
     samples: int = 300,
+    ignored: Sequence[str] = (),
     report: Callable[[Report], None] | None = None,
 ) -> RuntimeModel: ...
 
@@ -102,8 +111,9 @@ def quantize(
     *,
     output: Path | str | None = None,
     target: str | Target = "cpu",
-    preset: str = "performance",
+    preset: str | None = None,
     samples: int = 300,
+    ignored: Sequence[str] = (),
     report: Callable[[Report], None] | None = None,
 ) -> Path | RuntimeModel:
     """Quantizes a model to int8 with the published DefaultQuantization.
@@ -114,8 +124,9 @@ def quantize(
             Iterated once.
         output: Where the new IR goes, for a model given by path; default: `<model>_int8.xml` next to it.
         target: The name of a target, the path of a target file, or a `Target`.
-        preset: "performance" (symmetric activations) or "mixed" (asymmetric).
+        preset: "performance" (symmetric activations) or "mixed" (asymmetric); default: what suits the model.
         samples: How many samples to use at most; a tenth of them is held out to check the result.
+        ignored: Names of layers that stay float; globs, and regular expressions after "re:".
         report: Called with what was done and found.
 
     Returns:
@@ -124,7 +135,7 @@ def quantize(
     Raises:
         UserError: model, data, target or options are wrong, or the output cannot be written; nothing was written then.
     """
-    config = Config.checked(preset=preset, samples=samples)
+    config = Config.checked(preset=preset, samples=samples, ignored={"scope": list(ignored)})
     device = target if isinstance(target, Target) else load_target(target)
     if isinstance(model, (str, Path)):
         graph = read_model(model)
@@ -166,23 +177,30 @@ def quantize_graph(
         message = f"nothing to quantize: target '{target.name}' can run no layer of the model in int8"
         raise NothingToQuantizeError(message)
     progress("checking the result", 0, None)
-    found = check(graph, context.held_out)
+    VerifyExecution().run(graph, context)
     return Report(
         results=results,
-        layers=tuple(_layers(graph, context, found)),
+        layers=tuple(_layers(graph, context)),
         samples=context.statistics.samples,
         held_out=len(context.held_out),
-        check=found,
+        check=context.check,
+        device=target.device,
+        preset=context.preset,
+        warnings=context.plan.warnings,
         outputs=tuple(_output_names(graph)),
         bytes_before=bytes_before,
         bytes_after=_constant_bytes(graph),
     )
 
 
-def _layers(graph: Graph, context: Context, found: Check) -> Iterable[Layer]:
-    for node in graph.nodes(*WEIGHTED_TYPES):
+def _layers(graph: Graph, context: Context) -> Iterable[Layer]:
+    execution = context.check.execution
+    fallen = {each.name: each.reason for each in execution.fallen} if execution else {}
+    for node in graph.nodes(*LAYER_TYPES):
         if decision := context.plan.decisions.get(node.id):
-            yield Layer(node.name, node.type, decision, node.name in found.floats)
+            yield Layer(node.name, node.type, decision, fallen.get(node.name, ""))
+    for each in context.plan.in_bodies:
+        yield Layer(each.name, each.type, Decision(int8=False, reason=each.reason))
 
 
 def _output_names(graph: Graph) -> Iterable[str]:

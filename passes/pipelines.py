@@ -4,6 +4,7 @@ from .base import Pass
 from .calibrate import Calibrate
 from .compress_weights import CompressWeights
 from .correct_biases_fast import CorrectBiasesFast
+from .decompose_attention import DecomposeAttention
 from .insert_fake_quantize import InsertFakeQuantize
 from .normalize import Normalize
 from .plan_placement import PlanPlacement
@@ -14,6 +15,7 @@ def default_quantization() -> list[Pass]:
     """The published DefaultQuantization, with one run over the data instead of two."""
     return [
         Normalize(),
+        DecomposeAttention(),
         PlanPlacement(),
         Calibrate(),  # the only pass that runs the model; measures what all below ask for
         # Channel alignment belongs here: it rescales weights, and the statistics with them, before ranges are set.

@@ -13,8 +13,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..ir import DYNAMIC, Graph, InPort, Node, OutPort
-from ..ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, weight_axes
+from ..ir.ops import DATA_PORT, HIDDEN_PORT, LAYER_TYPES, RECURRENT_TYPES, weight_axes, weight_ports
 from ..targets import Granularity, QuantSpec, Rule, Target
+from .attention import attention_blocks
+from .ignored import Ignored
+from .stays_float import stays_float
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,11 @@ class Site:
     group: int | None = None
 
     @property
+    def is_constant(self) -> bool:
+        """Whether the tensor's values are known without data."""
+        return self.source.node.type == "Const"
+
+    @property
     def is_per_channel(self) -> bool:
         """Whether each channel has its own range."""
         return self.spec.granularity is Granularity.PER_CHANNEL
@@ -72,18 +80,39 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class BodyLayer:
+    """A layer in the body of an operation of control flow, all of which stay float.
+
+    Attributes:
+        name: The names of the operations around it and its own, joined by `|`.
+        type: Its op type.
+        reason: Why.
+    """
+
+    name: str
+    type: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """Where each FakeQuantize goes, and why.
 
     Attributes:
         sites: In topological order.
-        decisions: Node id -> what was decided of that weighted layer.
+        decisions: Node id -> what was decided of that layer.
         moved: The nodes in front of which the demand behind them is met -> the inputs on which it is met.
+        in_bodies: The layers in bodies.
+        attention: How many attention blocks the model has.
+        warnings: What the user should know: rules of `ignored` that hit nothing.
     """
 
     sites: tuple[Site, ...] = ()
     decisions: Mapping[int, Decision] = field(default_factory=dict[int, Decision])
     moved: Mapping[Node, tuple[InPort, ...]] = field(default_factory=dict[Node, tuple[InPort, ...]])
+    in_bodies: tuple[BodyLayer, ...] = ()
+    attention: int = 0
+    warnings: tuple[str, ...] = ()
 
     def feeding(self, *ports: InPort) -> list[Site]:
         """The sites whose quantized tensors reach some input ports, directly or through nodes that they moved past."""
@@ -92,24 +121,45 @@ class Plan:
         return [site for index, site in enumerate(found) if site not in found[:index]]
 
 
-def plan_placement(graph: Graph, target: Target) -> Plan:
+def plan_placement(graph: Graph, target: Target, ignored: Ignored | None = None) -> Plan:
     """Decides where each FakeQuantize goes. Looks only; the graph stays as it is."""
-    analysis = _Analysis(graph, target)
+    kept, warnings = stays_float(graph, target, ignored or Ignored())
+    analysis = _Analysis(graph, target, kept)
     analysis.sweep()
-    return Plan(tuple(analysis.sites()), analysis.decisions, analysis.moved)
+    return Plan(
+        sites=tuple(analysis.sites()),
+        decisions=analysis.decisions,
+        moved=analysis.moved,
+        in_bodies=tuple(_in_bodies(graph, "")),
+        attention=len(attention_blocks(graph)),
+        warnings=tuple(warnings),
+    )
+
+
+def _in_bodies(graph: Graph, path: str) -> Iterable[BodyLayer]:
+    for node in graph.nodes():
+        for body in node.bodies.values():
+            inside = f"{path}{node.name}|"
+            reason = f"it is in a body of {node.type} '{node.name}', and bodies are left as they are"
+            for layer in body.nodes(*LAYER_TYPES):
+                yield BodyLayer(f"{inside}{layer.name}", layer.type, reason)
+            yield from _in_bodies(body, inside)
 
 
 class _Analysis:
     """One run of the analysis.
 
     Attributes:
+        kept: The nodes that stay float whatever the rules say, with the reasons.
+        constants: The nodes that give constants, moved about or not.
         demands: What each input port wants of its tensor; a port that is not here wants floats.
         moved: Nodes in front of which the demand behind them is met, and the inputs on which it is.
     """
 
-    def __init__(self, graph: Graph, target: Target) -> None:
-        self.graph, self.target = graph, target
+    def __init__(self, graph: Graph, target: Target, kept: Mapping[Node, str]) -> None:
+        self.graph, self.target, self.kept = graph, target, kept
         self.order = list(graph.nodes())
+        self.constants = self._constants()
         self.demands: dict[InPort, Demand] = {}
         self.names: set[str] = set()
         self.moved: dict[Node, tuple[InPort, ...]] = {}
@@ -120,43 +170,60 @@ class _Analysis:
     def sweep(self) -> None:
         """Visits consumers before producers and notes the demand of every input port."""
         for node in reversed(self.order):
-            if node.type in WEIGHTED_TYPES:
-                self._demand_of_layer(node)
-            elif rule := self.target.rule(node):
+            rule = self.target.rule(node)
+            if node.type in LAYER_TYPES:
+                self._demand_of_layer(node, rule)
+            elif node in self.kept:
+                continue
+            elif rule:
                 self._demand_of_operation(node, rule)
             else:
                 self._pass_on(node)
 
-    def _demand_of_layer(self, node: Node) -> None:
-        rule = self.target.rule(node)
-        reason = self._why_float(node, rule)
-        self.decisions[node.id] = Decision(
-            not reason, reason or f"{rule.inputs['data']} x {rule.inputs['weights']}" if rule else reason
-        )
-        if rule and not reason:
-            self.demands[node.input(DATA_PORT)] = Demand(self.target.specs[rule.inputs["data"]])
-            self.demands[node.input(WEIGHTS_PORT)] = Demand(self.target.specs[rule.inputs["weights"]])
+    def _demand_of_layer(self, node: Node, rule: Rule | None) -> None:
+        """All inputs that the rule names, or none."""
+        if reason := self._why_float(node, rule):
+            self.decisions[node.id] = Decision(int8=False, reason=reason)
+            return
+        assert rule is not None, "or else that would have been the reason"
+        specs = {index: spec for index, spec in rule.ports(node).items() if not self._is_initial_state(node, index)}
+        self.decisions[node.id] = Decision(int8=True, reason=" x ".join(dict.fromkeys(specs.values())))
+        self.demands |= {node.input(index): Demand(self.target.specs[spec]) for index, spec in specs.items()}
 
     def _why_float(self, node: Node, rule: Rule | None) -> str:
-        """The reason for which a weighted layer cannot run in int8; empty if it can."""
+        """The reason for which a layer cannot run in int8; empty if it can."""
+        if node in self.kept:
+            return self.kept[node]
         if rule is None:
             return f"target '{self.target.name}' has no rule for {node.type}"
-        data, weights = node.source(DATA_PORT), node.source(WEIGHTS_PORT)
-        if weights.node.type != "Const":
-            return "its weights are not constant" if node.type != "MatMul" else "it multiplies two activations"
-        if self._is_constant(data):
-            return "its data are constant"
-        if not data.shape or len(weights.shape) < 2:
-            return "the rank of an operand is unknown or below 2"
-        return "" if _is_roundable(data) else f"it computes in {data.element_type.name}"
+        if not rule.inputs:
+            return rule.because or f"target '{self.target.name}' keeps {node.type} float"
+        weights = weight_ports(node) if "weights" in rule.inputs else ()
+        for index in sorted(rule.ports(node), key=lambda it: it not in weights):
+            tensor, is_weights = node.source(index), index in weights
+            if is_weights and tensor.node.type != "Const":
+                return "its weights are not constant"
+            if is_weights and len(tensor.shape) < 2:
+                return "its weights have a rank below 2"
+            if not is_weights and self._is_constant(tensor) and not self._is_initial_state(node, index):
+                return "its data are constant"
+            if not tensor.shape:
+                return "the rank of its data is unknown"
+            if not _is_roundable(tensor):
+                return f"it computes in {tensor.element_type.name}"
+        return ""
+
+    def _is_initial_state(self, node: Node, index: int) -> bool:
+        """Whether an input is a recurrent layer's constant first state, which is left alone."""
+        return node.type in RECURRENT_TYPES and index == HIDDEN_PORT and self._is_constant(node.source(index))
 
     def _demand_of_operation(self, node: Node, rule: Rule) -> None:
         if rule.requantizes and self._wanted_behind(node) is None:
             return
-        for role, name in rule.inputs.items():
-            for port in node.inputs if role == "all" else [node.input(DATA_PORT)]:
-                if _is_roundable(port.source) and not self._is_constant(port.source):
-                    self.demands[port] = Demand(self.target.specs[name], insists=not rule.requantizes)
+        for index, name in rule.ports(node).items():
+            port = node.input(index)
+            if _is_roundable(port.source) and not self._is_constant(port.source):
+                self.demands[port] = Demand(self.target.specs[name], insists=not rule.requantizes)
 
     def _pass_on(self, node: Node) -> None:
         """Moves the demand behind a transparent node to the front of it."""
@@ -167,18 +234,33 @@ class _Analysis:
         keeps = node.attributes.get("axis") == "1" if unified else bool(entry and entry.keeps_channels)
         demand = wanted if keeps else replace(wanted, spec=_per_tensor(wanted.spec))
         ports = tuple(node.inputs) if unified else (node.input(DATA_PORT),)
-        if any(self._is_constant(port.source) for port in ports):
-            return  # the runtime would fold the FakeQuantize of the constant, and join floats
+        if all(self._is_constant(port.source) for port in ports) or not all(map(self._may_join, ports)):
+            return
         for port in ports:
             self.demands[port] = demand
         self.moved[node] = ports
 
+    def _may_join(self, port: InPort) -> bool:
+        """Whether a FakeQuantize may stand in front of an input: in front of a constant only if it can be stored."""
+        tensor = port.source
+        if tensor.node.type == "Const":
+            return _is_roundable(tensor) and tensor.node.elements > 0
+        return _is_roundable(tensor) and not self._is_constant(tensor)
+
     def _is_constant(self, tensor: OutPort) -> bool:
         """Whether a tensor is a constant, moved about or not."""
-        node = tensor.node
-        while self.target.transparency(node):
-            node = node.source(DATA_PORT).node
-        return node.type == "Const"
+        return tensor.node in self.constants
+
+    def _constants(self) -> set[Node]:
+        found: set[Node] = set()
+        for node in self.order:
+            if node.type == "Const":
+                found.add(node)
+            elif node.type in self.target.unified:
+                found |= {node} if all(port.source.node in found for port in node.inputs) else set()
+            elif node.inputs and node.source(DATA_PORT).node in found and self.target.transparency(node):
+                found.add(node)
+        return found
 
     def _wanted_behind(self, node: Node) -> Demand | None:
         """The demand that all outputs of a node agree on."""
@@ -204,15 +286,26 @@ class _Analysis:
         return self._grouped(found)
 
     def _sites_at(self, tensor: OutPort) -> list[Site]:
-        """Where all agree, one for all; else one for those that want int8, the others keep the floats."""
+        """Where all agree, one for all; else one for those that agree on int8, the others keep the floats."""
         weights = [port for port in tensor.consumers if _is_weights(port) and port in self.demands]
         if tensor.node.type == "Const" and weights:
             return self._weight_sites(tensor, weights)
         if (demand := self.anticipated(tensor)) is not None:
             return [self._site(tensor, tensor.consumers, demand.spec)]
         wanting = [port for port in tensor.consumers if port in self.demands and self.demands[port].insists]
-        demand = _meet([self.demands[port] for port in wanting])
-        return [self._site(tensor, wanting, demand.spec)] if demand else []
+        return [self._site(tensor, ports, demand.spec) for ports, demand in self._agreeing(wanting)]
+
+    def _agreeing(self, ports: list[InPort]) -> list[tuple[list[InPort], Demand]]:
+        """Groups of ports whose demands agree: a tensor that a device wants in two ways is quantized twice."""
+        groups: list[tuple[list[InPort], Demand]] = []
+        for port in ports:
+            for index, (members, demand) in enumerate(groups):
+                if both := _meet([demand, self.demands[port]]):
+                    groups[index] = ([*members, port], both)
+                    break
+            else:
+                groups.append(([port], self.demands[port]))
+        return groups
 
     def _site(self, tensor: OutPort, consumers: list[InPort], spec: QuantSpec) -> Site:
         axes = (1,) if spec.granularity is Granularity.PER_CHANNEL else ()
@@ -293,7 +386,7 @@ def _is_roundable(tensor: OutPort) -> bool:
 
 
 def _is_weights(port: InPort) -> bool:
-    return port.node.type in WEIGHTED_TYPES and port.index == WEIGHTS_PORT
+    return port.index in weight_ports(port.node)
 
 
 def _per_tensor(spec: QuantSpec) -> QuantSpec:
@@ -320,4 +413,6 @@ def _both(one: QuantSpec, other: QuantSpec) -> QuantSpec | None:
     if one.bits != other.bits or one.narrow_range != other.narrow_range or not modes:
         return None
     either = Granularity.PER_TENSOR in (one.granularity, other.granularity)
-    return one.model_copy(update={"modes": modes, "granularity": Granularity.PER_TENSOR if either else one.granularity})
+    granularity = Granularity.PER_TENSOR if either else one.granularity
+    signed = one.signed or other.signed
+    return one.model_copy(update={"modes": modes, "granularity": granularity, "signed": signed})

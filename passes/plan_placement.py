@@ -19,5 +19,5 @@ class PlanPlacement(NoRequests):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Leaves the plan in the context."""
-        context.plan = plan_placement(graph, context.target)
+        context.plan = plan_placement(graph, context.target, context.config.ignored)
         return 0

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..ir import Array
+
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 #: A range never gets smaller than this: an all-zero tensor still needs a scale.
@@ -44,7 +46,7 @@ def weight_range(largest: Floats) -> Range:
     return Range(-high, high)
 
 
-def symmetric_range(low: Floats, magnitude: Floats, levels: int) -> Range:
+def symmetric_range(low: Floats, magnitude: Floats, levels: int, *, signed: bool = False) -> Range:
     """Symmetric range of activations: [0, m] if nothing is negative, else [-m * L / (L - 2), m].
 
     The step is then m / 127 for 256 levels, and zero is code 128 exactly.
@@ -53,9 +55,10 @@ def symmetric_range(low: Floats, magnitude: Floats, levels: int) -> Range:
         low: Smallest value of each channel (or of the tensor).
         magnitude: Largest magnitude of each.
         levels: Levels L of the FakeQuantize.
+        signed: Whether levels below zero are wanted in any case.
     """
     high = _lifted(magnitude.astype(np.float64))
-    if (low >= 0).all():
+    if (low >= 0).all() and not signed:
         return _stored(np.zeros_like(high), high)
     return _stored(-high * levels / (levels - 2), high)
 
@@ -99,14 +102,21 @@ def fake_quantize(values: Floats, limits: Range, levels: int) -> Floats:
     return np.round((clipped - low) / (high - low) * steps) / steps * (high - low) + low
 
 
-def weight_codes(values: Floats, limits: Range, levels: int) -> np.ndarray[Any, np.dtype[np.int8]]:
-    """The int8 codes of symmetrically quantized weights: -127..127 for 255 levels, zero being code 0."""
+def codes(values: Array, limits: Range, levels: int) -> Array:
+    """What is stored for quantized values: -127..127 (i8) for 255 levels, which are symmetric; 0..255 (u8) for 256."""
     low, high = limits.low.astype(np.float32), limits.high.astype(np.float32)
     clipped = np.clip(values.astype(np.float32), low, high)
-    codes = np.round((clipped - low) / (high - low) * np.float32(levels - 1))
-    return (codes - levels // 2).astype(np.int8)
+    found = np.round((clipped - low) / (high - low) * np.float32(levels - 1))
+    return found.astype(np.uint8) if levels == 256 else (found - levels // 2).astype(np.int8)
 
 
-def weight_scale(limits: Range, levels: int) -> Floats:
-    """What an int8 code of `weight_codes` stands for: value = code * scale."""
+def code_scale(limits: Range, levels: int) -> Floats:
+    """What one step of a code stands for: value = (code - zero code) * scale."""
     return (limits.high.astype(np.float32) - limits.low.astype(np.float32)) / np.float32(levels - 1)
+
+
+def zero_code(limits: Range, levels: int) -> Floats:
+    """The code that stands for zero."""
+    if levels != 256:
+        return np.zeros((), np.float32)
+    return np.round(-limits.low.astype(np.float32) / code_scale(limits, levels))

@@ -25,6 +25,8 @@ THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
 LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
 #: Shows every layer: the plugin likes to merge chains of matrix products into one node that tells nothing of itself.
 INSPECTION = {**THROUGHPUT, "SNIPPETS_MODE": "DISABLE"}
+#: Computes FakeQuantizes in float, as other devices understand them, instead of what this plugin makes of them.
+EMULATION = {**THROUGHPUT, "LP_TRANSFORMS_MODE": "NO"}
 
 
 #: What the runtime itself calls a model.
@@ -66,13 +68,15 @@ class Executed:
         name: Its name, often that of the layer it was made from.
         type: E.g. "Convolution", "FullyConnected".
         primitive: The implementation, e.g. "brgconv_avx512_I8".
-        fused: The names of all layers that went into it.
+        fused: The names of all layers that went into it, joined by commas.
+        reads: What feeds it, e.g. "f32 from Eltwise 'sum'".
     """
 
     name: str
     type: str
     primitive: str
-    fused: tuple[str, ...]
+    fused: str = ""
+    reads: tuple[str, ...] = ()
 
     @property
     def is_int8(self) -> bool:
@@ -133,17 +137,15 @@ class Engine:
 
     def execution(self) -> list[Executed]:
         """The executed graph. For models with dynamic shapes it is final only after an inference."""
-        nodes = [
-            (op.get_friendly_name(), op.get_rt_info()) for op in self.compiled.get_runtime_model().get_ordered_ops()
-        ]
         return [
             Executed(
-                name,
-                _info(info, "layerType"),
-                _info(info, "primitiveType"),
-                tuple(_info(info, "originalLayersNames").split(",")),
+                op.get_friendly_name(),
+                _info(op, "layerType"),
+                _info(op, "primitiveType"),
+                _info(op, "originalLayersNames"),
+                tuple(_source(value) for value in op.input_values()),
             )
-            for name, info in nodes
+            for op in self.compiled.get_runtime_model().get_ordered_ops()
         ]
 
 
@@ -169,7 +171,15 @@ def _blaming(sample: Sample) -> Generator[None]:
         raise DataError(message) from error
 
 
-def _info(info: Any, key: str) -> str:
+def _source(value: Any) -> str:
+    node = value.get_node()
+    kinds = _info(node, "outputPrecisions").split(",")
+    kind = kinds[min(value.get_index(), len(kinds) - 1)]
+    return f"{kind} from {_info(node, 'layerType')} '{node.get_friendly_name()}'"
+
+
+def _info(node: Any, key: str) -> str:
+    info = node.get_rt_info()
     return str(info[key].astype(str)) if key in info else ""
 
 

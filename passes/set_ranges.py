@@ -1,6 +1,6 @@
 """FakeQuantizes get their ranges: those of weights from the constants, those of activations from statistics."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,9 +9,10 @@ import numpy as np
 from ..ir import DYNAMIC, Graph, Node, OutPort
 from ..targets import Mode, QuantSpec
 from .base import Context, Fact
-from .config import Config
+from .config import Preset
 from .placement import Site
 from .ranges import Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
+from .saturation import at_risk, largest_pair_sum
 from .statistics import Reduction, Request, Statistics, request
 
 
@@ -25,7 +26,7 @@ class SetRanges:
                                                          fq/high: f32[] = Const() [1.0]
                                                          fq = FakeQuantize(x, fq/low, fq/high, fq/low, fq/high)
 
-    1. Weights: the largest magnitude of each output channel.
+    1. Weights: the largest magnitude of each output channel; more where products could overflow (see `saturation`).
     2. Activations, per tensor: the mean over samples of the largest magnitude (symmetric), or of the smallest and the
        largest value (asymmetric); a symmetric range begins at zero if no sample has a negative value.
     3. Activations, per channel: the extremes over all samples.
@@ -39,13 +40,14 @@ class SetRanges:
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """The extremes of every tensor that the plan quantizes."""
-        return frozenset(each for site in context.plan.sites if not site.is_weights for each in _extremes(site))
+        return frozenset(each for site in context.plan.sites if not site.is_constant for each in _extremes(site))
 
     def run(self, graph: Graph, context: Context) -> int:
         """Gives every open FakeQuantize its limits."""
         open_ = {node.name: node for node in graph.nodes("FakeQuantize") if len(node.inputs) == 1}
         sites = [site for site in context.plan.sites if site.name in open_]
-        ranges = {site.name: _range(site, context) for site in sites}
+        risky = at_risk(graph, context.target, context.config)
+        ranges = {site.name: _range(site, context, risky) for site in sites}
         ranges |= _unified(sites, ranges)
         for site in sites:
             _close(open_[site.name], ranges[site.name])
@@ -67,14 +69,16 @@ def never_negative(tensor: OutPort) -> bool:
     return node.type in ("ReLU", "Sigmoid", "SoftMax", "Exp", "Abs")
 
 
-def _range(site: Site, context: Context) -> Range:
+def _range(site: Site, context: Context, risky: Collection[int]) -> Range:
     shape = _limits_shape(site)
     if site.is_weights:
-        return weight_range(_largest(site)).reshaped(shape)
+        pairs = [largest_pair_sum(port.node) for port in site.consumers if port.node.id in risky]
+        return weight_range(np.maximum.reduce([_largest(site).reshape(shape), *pairs]))
     low, high = _measured(site, context.statistics)
     magnitude = np.maximum(-low, high)
-    if chosen_mode(site.spec, context.config) is Mode.SYMMETRIC:
-        return symmetric_range(low.min(axis=0), _aggregated(magnitude, site), site.spec.levels).reshaped(shape)
+    if chosen_mode(site.spec, context.preset) is Mode.SYMMETRIC:
+        bound = _aggregated(magnitude, site)
+        return symmetric_range(low.min(axis=0), bound, site.spec.levels, signed=site.spec.signed).reshaped(shape)
     lowest, highest = -_aggregated(-low, site), _aggregated(high, site)
     return asymmetric_range(lowest, highest, site.spec.levels).reshaped(shape)
 
@@ -127,14 +131,18 @@ def _largest(site: Site) -> Floats:
 
 
 def _measured(site: Site, statistics: Statistics) -> tuple[Floats, Floats]:
-    """The smallest and the largest values, a sample a row."""
+    """The smallest and the largest values, a sample a row; a constant is one sample."""
+    if site.is_constant:
+        values = site.source.node.array.astype(np.float32)
+        others = tuple(axis for axis in range(values.ndim) if axis not in site.channel_axes)
+        return values.min(axis=others).reshape(1, -1), values.max(axis=others).reshape(1, -1)
     *lowest, high = (statistics[each] for each in _extremes(site))
     return (lowest[0] if lowest else np.zeros_like(high)), high
 
 
-def chosen_mode(spec: QuantSpec, config: Config) -> Mode:
+def chosen_mode(spec: QuantSpec, preset: Preset) -> Mode:
     """What the preset picks from the modes that the device can run."""
-    wished = Mode.ASYMMETRIC if config.preset == "mixed" else Mode.SYMMETRIC
+    wished = Mode.ASYMMETRIC if preset == "mixed" else Mode.SYMMETRIC
     return wished if wished in spec.modes else spec.modes[0]
 
 

@@ -1,14 +1,16 @@
 """Devices as data: what each can run in int8, with which ranges, fused how."""
 
 from .explain import explain
-from .load import TargetError, load_target, parse_target, target_names
-from .target import Granularity, Mode, QuantSpec, Rule, Target, Transparent
+from .load import TargetError, load_target, parse_target, target_names, target_text
+from .target import FloatPattern, Granularity, Mode, QuantSpec, Rule, Step, Target, Transparent
 
 __all__ = [
+    "FloatPattern",
     "Granularity",
     "Mode",
     "QuantSpec",
     "Rule",
+    "Step",
     "Target",
     "TargetError",
     "Transparent",
@@ -16,4 +18,5 @@ __all__ = [
     "load_target",
     "parse_target",
     "target_names",
+    "target_text",
 ]

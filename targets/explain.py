@@ -4,13 +4,12 @@ import difflib
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first mistake, as `path: what was found; what was expected`, with a near miss where there is one."""
-    errors = error.errors(include_url=False)
-    # A misspelt key is unknown here and missing there: the unknown one tells more.
-    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
+    first = first_mistake(error)
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     if first["type"] == "extra_forbidden":
         known = _known_keys(model, first["loc"][:-1])
@@ -21,6 +20,12 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         known = [word.strip("'") for word in str(first.get("ctx", {})["expected"]).replace(" or ", ", ").split(", ")]
         return f"{path} is '{first['input']}'; {_near_miss(str(first['input']), known)}there are: {', '.join(known)}"
     return f"{path or 'the content'} is {first['input']!r}; {first['msg'].removeprefix('Input ')}"
+
+
+def first_mistake(error: ValidationError) -> ErrorDetails:
+    """The mistake to speak of: a misspelt key is unknown here and missing there, and the unknown one tells more."""
+    errors = error.errors(include_url=False)
+    return next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
 
 
 def _near_miss(given: str, known: list[str]) -> str:

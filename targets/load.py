@@ -1,6 +1,7 @@
-"""From YAML to `Target`. Every mistake is reported with its file and its path in the file."""
+"""From YAML to `Target`. Every mistake is reported with its file, its line and its path in the file."""
 
 import difflib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from ..ir import UserError
-from .explain import explain
+from .explain import explain, first_mistake
 from .target import Target
 
 _FILES = resources.files("irquant.targets")
@@ -24,16 +25,15 @@ def target_names() -> list[str]:
     return sorted(file.name[: -len(".yaml")] for file in _FILES.iterdir() if file.name.endswith(".yaml"))
 
 
-def load_target(name: str) -> Target:
-    """The target called `name`, or described by the file of that path if it ends in .yaml or .yml.
+def target_text(name: str) -> str:
+    """The file of the target called `name`, or that of the path `name` if it ends in .yaml or .yml.
 
     Raises:
-        TargetError: there is none, or its file is wrong.
+        TargetError: there is none, or it cannot be read.
     """
-    if name.endswith((".yaml", ".yml")):
-        path = Path(name)
+    if _is_path(name):
         try:
-            return parse_target(path.read_text(encoding="utf-8"), name)
+            return Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             message = f"{name}: cannot be read: {error}"
             raise TargetError(message) from None
@@ -42,29 +42,103 @@ def load_target(name: str) -> Target:
         hint = f"did you mean '{close[0]}'? " if close else ""
         message = f"no target '{name}'; {hint}there are: {', '.join(target_names())}; or give the path of a .yaml file"
         raise TargetError(message)
-    return parse_target((_FILES / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
+    return (_FILES / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def load_target(name: str) -> Target:
+    """The target called `name`, or described by the file of that path if it ends in .yaml or .yml.
+
+    Raises:
+        TargetError: there is none, or its file is wrong.
+    """
+    return parse_target(target_text(name), name)
 
 
 def parse_target(text: str, where: str) -> Target:
-    """The target that a YAML text describes; error messages begin with `where`."""
-    try:
-        content: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        message = f"{where}: not YAML: {' '.join(str(error).split())}"
-        raise TargetError(message) from None
-    if not isinstance(content, dict):
-        message = f"{where}: expected a mapping with the keys {', '.join(Target.model_fields)}"
-        raise TargetError(message)
-    try:
-        target = Target.model_validate(content)
-    except ValidationError as error:
-        message = f"{where}: {explain(error, Target)}"
-        raise TargetError(message) from None
-    for index, rule in enumerate(target.rules):
-        for role, spec in rule.inputs.items():
-            if spec not in target.specs:
-                message = (
-                    f"{where}: rules[{index}].inputs.{role}: no spec '{spec}'; there are: {', '.join(target.specs)}"
-                )
-                raise TargetError(message)
-    return target
+    """The target that a YAML text describes; error messages begin with `where`, its name or path."""
+    return _Document(text, where).target()
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith((".yaml", ".yml"))
+
+
+class _Document:
+    """One target file.
+
+    Args:
+        text: Its text.
+        where: What messages call it.
+        heirs: The files that extend this one.
+    """
+
+    def __init__(self, text: str, where: str, heirs: tuple[str, ...] = ()) -> None:
+        self.where, self.heirs = where, (*heirs, where)
+        try:
+            self.root: Any = yaml.compose(text, yaml.SafeLoader)
+            content: Any = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            message = f"{where}: not YAML: {' '.join(str(error).split())}"
+            raise TargetError(message) from None
+        if not isinstance(content, dict):
+            message = f"{where}: expected a mapping with the keys {', '.join(Target.model_fields)}"
+            raise TargetError(message)
+        self.content: dict[Any, Any] = content
+
+    def target(self) -> Target:
+        """The target, with what it takes over from the one that it extends."""
+        try:
+            target = Target.model_validate(self.merged())
+        except ValidationError as error:
+            location = first_mistake(error)["loc"]
+            message = f"{self._at(location)}: {explain(error, Target)}"
+            raise TargetError(message) from None
+        for index, rule in enumerate(target.rules):
+            for role, spec in rule.inputs.items():
+                if spec not in target.specs:
+                    known = ", ".join(target.specs)
+                    location = ("rules", index, "inputs", role)
+                    message = (
+                        f"{self._at(location)}: rules[{index}].inputs.{role}: no spec '{spec}'; there are: {known}"
+                    )
+                    raise TargetError(message)
+        return target
+
+    def merged(self) -> dict[Any, Any]:
+        """The content over that of the target it extends: mappings join, lists go in front, the rest replaces."""
+        if not isinstance(parent := self.content.get("extends"), str):
+            return self.content
+        if _is_path(parent):
+            parent = str(Path(self.where).parent / parent)
+        if parent in self.heirs:
+            message = f"{self._at(('extends',))}: extends: '{parent}' extends this file in turn"
+            raise TargetError(message)
+        try:
+            inherited = _Document(target_text(parent), parent, self.heirs).merged()
+        except TargetError as error:
+            message = f"{self._at(('extends',))}: extends: {error}"
+            raise TargetError(message) from None
+        result = inherited | self.content
+        for key, value in self.content.items():
+            old = inherited.get(key)
+            if isinstance(value, dict) and isinstance(old, dict):
+                result[key] = old | value
+            elif isinstance(value, list) and isinstance(old, list):
+                result[key] = value + old
+        return result
+
+    def _at(self, location: Sequence[int | str]) -> str:
+        """`file, line 7` for the deepest part of a location that the file has."""
+        node = self.root
+        line: int = node.start_mark.line
+        for part in location:
+            if isinstance(node, yaml.MappingNode):
+                found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                found = (node.value[part], node.value[part])
+            else:
+                found = None
+            if found is None:
+                break
+            line, node = found[0].start_mark.line, found[1]
+        return f"{self.where}, line {line + 1}"

@@ -6,13 +6,13 @@ around it. Deciding where a FakeQuantize goes is the placement analysis' work, i
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..ir import Node
-from ..ir.ops import is_depthwise
+from ..ir.ops import is_depthwise, weight_ports
 
 
 class Mode(StrEnum):
@@ -50,12 +50,14 @@ class QuantSpec(_Strict):
         modes: What the device can run, preferred first; a preset chooses.
         granularity: What shares one range. A per-channel activation may fall back to per-tensor, never the reverse.
         narrow_range: Leave out the lowest level, so that zero lies in the middle (255 levels for 8 bits).
+        signed: Keep levels below zero even if no value is negative.
     """
 
     bits: Annotated[int, Field(ge=2, le=16)]
     modes: tuple[Mode, ...] = (Mode.SYMMETRIC, Mode.ASYMMETRIC)
     granularity: Granularity
     narrow_range: bool = False
+    signed: bool = False
 
     @property
     def levels(self) -> int:
@@ -97,26 +99,49 @@ def _pads_with_zero(node: Node) -> bool:
     return value.type == "Const" and not np.any(value.array)
 
 
-def _adds_two_activations(node: Node) -> bool:
+def _takes_two_activations(node: Node) -> bool:
     return all(port.source.node.type != "Const" for port in node.inputs)
 
 
-_PROPERTIES = {"depthwise": is_depthwise, "zero_padding": _pads_with_zero, "two_activations": _adds_two_activations}
+_PROPERTIES = {"depthwise": is_depthwise, "zero_padding": _pads_with_zero, "two_activations": _takes_two_activations}
+
+
+#: What an input is to its operation: the first one; the second one of a product of activations; the initial state of a
+#: recurrent layer; all constant matrices; every input.
+Role = Literal["data", "second", "hidden", "weights", "all"]
 
 
 class Rule(Condition):
     """What an operation takes.
 
     Attributes:
-        inputs: Role (`data`, `weights`, or `all` inputs) -> name of a spec.
+        inputs: Role -> name of a spec. None: the operation stays float.
         requantizes: The operation takes int8 only where its result is wanted in int8 again: its inputs are quantized
             only if its output is.
+        adds_pairs: Without VNNI, the kernel adds the products of neighbouring input channels in 16 bits.
+        decomposes: The device runs the parts of the operation in int8, if they are written out.
         because: Why, for the reader of a report.
     """
 
-    inputs: Mapping[Literal["data", "weights", "all"], str]
+    inputs: Mapping[Role, str] = Field(default_factory=dict[Role, str])
     requantizes: bool = False
+    adds_pairs: bool = False
+    decomposes: bool = False
     because: str = ""
+
+    def ports(self, node: Node) -> dict[int, str]:
+        """The input ports that the rule speaks of, and the name of the spec for each."""
+        found: dict[int, str] = {}
+        for role, spec in self.inputs.items():
+            indices = {
+                "data": (0,),
+                "second": (1,),
+                "hidden": (1,),
+                "weights": weight_ports(node),
+                "all": tuple(range(len(node.inputs))),
+            }[role]
+            found |= dict.fromkeys(indices, spec)
+        return found
 
 
 class Transparent(Condition):
@@ -129,22 +154,61 @@ class Transparent(Condition):
     keeps_channels: bool = False
 
 
+class Step(Condition):
+    """A link of a chain of operations.
+
+    Attributes:
+        stays_float: Whether this operation is one of those that the pattern keeps float.
+        optional: Whether the chain may go on without it.
+    """
+
+    stays_float: bool = False
+    optional: bool = False
+
+
+class FloatPattern(_Strict):
+    """Operations that stay float where they stand in a certain chain.
+
+    Attributes:
+        chain: Each link reads what the one before it gives.
+        because: Why.
+    """
+
+    chain: Annotated[tuple[Step, ...], Field(min_length=2)]
+    because: str
+
+    @model_validator(mode="after")
+    def _ends_are_there(self) -> Self:
+        if self.chain[0].optional or self.chain[-1].optional:
+            message = "the first and the last link of a chain cannot be optional"
+            raise ValueError(message)
+        return self
+
+
 class Target(_Strict):
     """A device.
 
     Attributes:
         name: What `--target` calls it.
         description: One line for people.
+        extends: The target that this one adds to: specs of the same name replace, lists go in front of its lists.
+        device: What the runtime calls the device.
+        pair_sum_bits: Bits of the register in which rules with `adds_pairs` add two products; 16 can overflow.
         specs: Named ways to quantize.
         rules: The first that fits an operation decides; an operation that none fits stays float.
+        stays_float: Patterns that overrule the rules.
         transparent: What a FakeQuantize moves through (on input 0).
         unified: What it moves through on all inputs, which must then share one range.
     """
 
     name: str
     description: str = ""
+    extends: str | None = None
+    device: str = "CPU"
+    pair_sum_bits: Literal[16, 32] = 32
     specs: Mapping[str, QuantSpec]
     rules: tuple[Rule, ...]
+    stays_float: tuple[FloatPattern, ...] = ()
     transparent: tuple[Transparent, ...] = ()
     unified: Names = ()
 

@@ -26,6 +26,8 @@ HOMES = {
         "tools/explain.py",
         "tools/diff.py",
         "tools/console.py",
+        "tools/options.py",
+        "tools/targets.py",
     },
     "rich": {"tools/console.py", "tools/demo/demo.py"},
 }

@@ -62,15 +62,20 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
     smaller = report.bytes_before / max(report.bytes_after, 1)
     yield f"{where}: {megabytes(report.bytes_before)} -> {megabytes(report.bytes_after)} ({smaller:.1f}x smaller)"
     planned = [layer for layer in report.layers if layer.decision.int8]
-    yield f"quantized: {len(planned)} of {len(report.layers)} layers ({_by_type(layer.type for layer in planned)})"
+    types = _by_type(layer.type for layer in planned)
+    yield f"quantized: {len(planned)} of {len(report.layers)} layers ({types}), preset {report.preset}"
     kept = Counter((layer.type, layer.decision.reason) for layer in report.layers if not layer.decision.int8)
     for (type_, reason), count in kept.items():
         yield f"stays float: {count} x {type_}: {reason}"
-    fallen = [layer.name for layer in planned if layer.ran_float]
-    if fallen:
-        yield f"planned for int8, but the runtime ran it in float: {', '.join(fallen)}"
-    check = report.check
-    yield f"ran in int8: {check.int8} of {check.total} executed layers ({check.int8_share:.0%})"
+    for warning in report.warnings:
+        yield f"warning: {warning}"
+    for layer in planned:
+        if layer.fallen:
+            yield f"planned for int8, but ran in float: {layer.type} '{layer.name}': {layer.fallen}"
+    if (ran := report.check.execution) is None:
+        yield f"not verified: this machine has no {report.device}; for the outputs it computed FakeQuantizes in float"
+    else:
+        yield f"ran in int8: {ran.int8} of {ran.total} executed layers ({ran.int8_share:.0%})"
     yield from _sqnr_lines(report)
     passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
     yield f"time: {passes}"

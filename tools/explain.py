@@ -8,56 +8,66 @@ from pathlib import Path
 import click
 
 from irquant.ir import printable, read_model
-from irquant.passes import Config, Explanation, Quantized, explain, find_layer, read_config
-from irquant.targets import load_target
+from irquant.passes import ExplainedPlan, Explanation, Quantized, explain, find_layer
+from irquant.tools.options import planned_by, planning_options
 
 
 @click.command("explain")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--target", help="A target's name, or a target file (.yaml).  [default: cpu]")
-@click.option("--preset", help="performance (symmetric activations) or mixed (asymmetric).  [default: performance]")
-@click.option("-c", "--config", type=click.Path(path_type=Path), help="A configuration file (.json or .yaml).")
+@planning_options
 @click.option("--node", metavar="NAME", help="The whole story of one layer.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def explain_command(
-    model: Path, target: str | None, preset: str | None, config: Path | None, node: str | None, *, as_json: bool
+    model: Path,
+    config: Path | None,
+    target: str | None,
+    preset: str | None,
+    ignored: tuple[str, ...],
+    node: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Shows which layers of MODEL would run in int8, and why the others would not. Needs no data."""
-    file = read_config(config) if config else None
-    options = Config.checked(**((file.config.model_dump() if file else {}) | ({"preset": preset} if preset else {})))
-    device = load_target(target or (file.target if file else "cpu"))
-    layers = explain(read_model(model), device, options)
-    shown = [find_layer(layers, node)] if node else layers
+    options, device = planned_by(config, target, preset, ignored)
+    plan = explain(read_model(model), device, options)
+    if node:
+        plan = dataclasses.replace(plan, layers=(find_layer(plan.layers, node),))
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(layer) for layer in shown], indent=2))
+        click.echo(json.dumps(dataclasses.asdict(plan), indent=2))
         return
-    for line in _story(shown[0]) if node else _table(shown):
+    for line in _story(plan.layers[0]) if node else _table(plan):
         click.echo(printable(line))
 
 
-def _table(layers: list[Explanation]) -> Iterable[str]:
-    for layer in layers:
-        if layer.weights is None:
+def _table(plan: ExplainedPlan) -> Iterable[str]:
+    for layer in plan.layers:
+        if not layer.int8:
             yield f"float {layer.type} '{layer.name}': {layer.reason}"
             continue
-        data = ", ".join(f"{each.mode} {each.granularity} at '{each.tensor}'" for each in layer.data)
-        weights = f"{layer.weights.mode} {layer.weights.granularity}"
-        yield f"int8  {layer.type} '{layer.name}': data {data}; weights {weights}"
-    yield f"{sum(layer.int8 for layer in layers)} of {len(layers)} layers would run in int8"
+        data = ", ".join(f"{_kind(each)} at '{each.tensor}'" for each in layer.data)
+        weights = "".join(f"; weights {mode}" for mode in dict.fromkeys(_kind(each) for each in layer.weights))
+        yield f"int8  {layer.type} '{layer.name}': data {data}{weights}"
+    yield from (f"warning: {warning}" for warning in plan.warnings)
+    yield f"preset: {plan.preset}"
+    yield f"{sum(layer.int8 for layer in plan.layers)} of {len(plan.layers)} layers would run in int8"
 
 
 def _story(layer: Explanation) -> Iterable[str]:
     yield f"{layer.type} '{layer.name}'"
     yield f"would run in {'int8' if layer.int8 else 'float'}: {layer.reason}"
-    for what, found in (("data", layer.data), ("weights", (layer.weights,) if layer.weights else ())):
+    for what, found in (("data", layer.data), ("weights", layer.weights)):
         for each in found:
             yield f"{what}: {_described(each)}"
+
+
+def _kind(each: Quantized) -> str:
+    return f"{each.mode} {each.granularity}"
 
 
 def _described(each: Quantized) -> str:
     tied = f", with the range of {_names(each.same_range)}" if each.same_range else ""
     return (
-        f"'{each.tensor}' is quantized by '{each.name}', {each.mode} {each.granularity}, {each.levels} levels{tied}, "
+        f"'{each.tensor}' is quantized by '{each.name}', {_kind(each)}, {each.levels} levels{tied}, "
         f"for {_names(each.readers)}"
     )
 

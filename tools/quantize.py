@@ -6,11 +6,11 @@ import click
 
 from irquant.ir import read_model, write_model
 from irquant.ir.writer import check_output
-from irquant.passes import Config, quantize_graph, read_config
+from irquant.passes import quantize_graph
 from irquant.passes.samples import model_inputs
-from irquant.targets import load_target
 from irquant.tools.console import print_report, progress_bar
 from irquant.tools.image_source import ImageOptions, image_options_from_metadata
+from irquant.tools.options import planned_by, planning_options
 from irquant.tools.sources import open_source
 
 
@@ -36,10 +36,8 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--data", required=True, metavar="SOURCE", help="Calibration data: see below.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: MODEL_int8.xml]")
-@click.option("--target", help="A target's name, or a target file (.yaml).  [default: cpu]")
-@click.option("--preset", help="performance (symmetric activations) or mixed (asymmetric).  [default: performance]")
+@planning_options
 @click.option("--samples", type=int, help="Most samples to use.  [default: 300]")
-@click.option("-c", "--config", type=click.Path(path_type=Path), help="A configuration file (.json or .yaml).")
 @click.option("--size", callback=_size, metavar="HxW", help="Pictures: height and width to scale to.")
 @click.option("--layout", help="Pictures: the model's layout, e.g. NCHW.")
 @click.option("--mean", callback=_numbers, metavar="M,..", help="Pictures: what to subtract from each channel.")
@@ -49,10 +47,11 @@ def quantize_command(
     model: Path,
     data: str,
     output: Path | None,
+    config: Path | None,
     target: str | None,
     preset: str | None,
+    ignored: tuple[str, ...],
     samples: int | None,
-    config: Path | None,
     size: tuple[int, int] | None,
     layout: str | None,
     mean: tuple[float, ...],
@@ -72,10 +71,7 @@ def quantize_command(
       irquant quantize model.xml --data photos/ --mean 127 --scale 128
       irquant quantize model.xml --data calibration.npz -o model_int8.xml --preset mixed
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
-    file = read_config(config) if config else None
-    given = {name: value for name, value in (("preset", preset), ("samples", samples)) if value is not None}
-    options = Config.checked(**((file.config.model_dump() if file else {}) | given))
-    device = load_target(target or (file.target if file else "cpu"))
+    options, device = planned_by(config, target, preset, ignored, samples=samples)
     graph = read_model(model)
     result = output or model.with_name(f"{model.stem}_int8.xml")
     check_output(result, graph)

@@ -11,9 +11,9 @@ from openvino._offline_transformations import compress_quantize_weights_transfor
 
 from irquant.ir import read_model, write_model
 from irquant.passes import Config, Context, PassManager, default_quantization
-from irquant.passes.check import executed_layers
 from irquant.passes.compress_weights import CompressWeights
 from irquant.passes.runtime import LATENCY, Engine
+from irquant.passes.verify_execution import executed_layers
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -71,7 +71,7 @@ def test_both_forms_give_the_same_bits_on_the_runtime(layer: str, dtype: Any, tm
         PassManager(passes).run(graph, Context(load_target("cpu"), Config(), samples=data))
         path = tmp_path / f"int8_{compressed}.xml"
         write_model(graph, path, compact=True)
-        assert [node.is_int8 for node in executed_layers(Engine(path, LATENCY))] == [True]
+        assert [node.is_int8 for node in executed_layers(Engine(path, LATENCY).execution())] == [True]
         compiled = ov.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         outputs.append(np.stack([compiled(sample)[0] for sample in data]))
     assert np.any(outputs[0])

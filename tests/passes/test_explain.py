@@ -1,5 +1,7 @@
 """What `explain` says is what the pipeline does."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from irquant.ir import IRError, from_text, to_text
@@ -22,15 +24,15 @@ r = Result(square)
 """
 
 
-def explained(preset: str = "performance") -> list[Explanation]:
-    return explain(from_text(MODEL), load_target("cpu"), Config.checked(preset=preset))
+def explained(preset: str = "performance") -> Sequence[Explanation]:
+    return explain(from_text(MODEL), load_target("cpu"), Config.checked(preset=preset)).layers
 
 
 def test_each_layer_is_explained_in_order() -> None:
     assert [(each.name, each.int8, each.reason) for each in explained()] == [
         ("first", True, "a8 x w8"),
         ("second", True, "a8 x w8"),
-        ("square", False, "it multiplies two activations"),
+        ("square", True, "a8_symmetric x a8_signed"),
     ]
 
 
@@ -39,13 +41,13 @@ def test_joined_tensors_are_told_with_the_range_that_they_share() -> None:
     assert [each.tensor for each in second.data] == ["relu", "sigmoid"]
     names = [each.name for each in second.data]
     assert [each.same_range for each in second.data] == [(names[1],), (names[0],)]
-    assert second.weights is not None
-    assert (second.weights.mode, second.weights.granularity, second.weights.levels) == ("symmetric", "per_channel", 255)
+    (weights,) = second.weights
+    assert (weights.mode, weights.granularity, weights.levels) == ("symmetric", "per_channel", 255)
 
 
 def test_everything_said_is_in_the_plan() -> None:
     sites = {site.name: site for site in plan_placement(from_text(MODEL), load_target("cpu")).sites}
-    said = [each for layer in explained() for each in (*layer.data, *((layer.weights,) if layer.weights else ()))]
+    said = [each for layer in explained() for each in (*layer.data, *layer.weights)]
     assert {each.name for each in said} == set(sites)
     for each in said:
         site = sites[each.name]
@@ -58,7 +60,12 @@ def test_everything_said_is_in_the_plan() -> None:
 
 @pytest.mark.parametrize(("preset", "mode"), [("performance", "symmetric"), ("mixed", "asymmetric")])
 def test_the_preset_decides_the_mode(preset: str, mode: str) -> None:
-    assert {each.mode for layer in explained(preset) for each in layer.data} == {mode}
+    convolutions = [layer for layer in explained(preset) if layer.type == "Convolution"]
+    assert {each.mode for layer in convolutions for each in layer.data} == {mode}
+
+
+def test_a_product_of_activations_is_symmetric_whatever_the_preset() -> None:
+    assert {each.mode for each in find_layer(explained("mixed"), "square").data} == {"symmetric"}
 
 
 def test_the_graph_stays_as_it_is() -> None:

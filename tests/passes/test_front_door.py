@@ -10,6 +10,7 @@ import pytest
 
 from irquant.ir import UserError, read_model, to_text
 from irquant.passes import Config, Report, quantize, quantize_graph
+from irquant.passes.execution import Execution
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -77,13 +78,14 @@ def test_the_report_tells_what_was_done(path: Path) -> None:
     reports: list[Report] = []
     quantize(path, DATA, report=reports.append)
     (report,) = reports
-    assert [(layer.type, layer.decision.int8, layer.ran_float) for layer in report.layers] == [
-        ("Convolution", True, False),
-        ("GroupConvolution", True, False),
-        ("Convolution", True, False),
-        ("MatMul", True, False),
+    assert [(layer.type, layer.decision.int8, layer.fallen == "") for layer in report.layers] == [
+        ("Convolution", True, True),
+        ("GroupConvolution", True, True),
+        ("Convolution", True, True),
+        ("MatMul", True, True),
     ]
-    assert (report.check.int8, report.check.total, report.check.int8_share) == (4, 4, 1.0)
+    assert report.check.execution == Execution(int8=4, total=4)
+    assert report.check.execution.int8_share == 1.0
     assert (report.samples, report.held_out, report.outputs) == (11, 1, ("logits",))
     assert report.check.sqnr is not None
     assert report.check.sqnr[0] > 20

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from irquant.passes.ranges import (
     asymmetric_range,
+    code_scale,
+    codes,
     fake_quantize,
     symmetric_range,
-    weight_codes,
     weight_range,
-    weight_scale,
+    zero_code,
 )
 from irquant.passes.set_ranges import clips_too_much
 
@@ -105,12 +106,28 @@ def test_fake_quantize_follows_the_specification(values: list[float], bound: flo
 def test_codes_times_scale_are_the_fake_quantized_weights(values: list[float]) -> None:
     weights = np.array(values, np.float32)
     limits = weight_range(np.abs(weights).max(keepdims=True))
-    codes = weight_codes(weights, limits, 255)
-    assert codes.dtype == np.int8
-    assert np.abs(codes.astype(int)).max() <= 127
-    restored = codes * weight_scale(limits, 255)
+    stored = codes(weights, limits, 255)
+    assert stored.dtype == np.int8
+    assert np.abs(stored.astype(int)).max() <= 127
+    restored = stored * code_scale(limits, 255)
     np.testing.assert_allclose(restored, fake_quantize(weights, limits, 255), rtol=1e-5, atol=1e-5 * limits.high.max())
-    assert (codes[weights == 0] == 0).all()
+    assert (stored[weights == 0] == 0).all()
+
+
+@given(values=st.lists(reals, min_size=1, max_size=8), symmetric=st.booleans())
+def test_unsigned_codes_count_from_the_code_of_zero(*, values: list[float], symmetric: bool) -> None:
+    found = np.array(values, np.float32)
+    low, high = found.min(keepdims=True), found.max(keepdims=True)
+    limits = symmetric_range(low, np.maximum(-low, high), 256) if symmetric else asymmetric_range(low, high, 256)
+    stored, zero = codes(found, limits, 256), zero_code(limits, 256)
+    assert stored.dtype == np.uint8
+    restored = (stored - zero) * code_scale(limits, 256)
+    np.testing.assert_allclose(
+        restored,
+        fake_quantize(found, limits, 256),
+        rtol=1e-4,
+        atol=1e-4 * np.abs(limits.low).max() + 1e-4 * np.abs(limits.high).max(),
+    )
 
 
 @pytest.mark.parametrize(

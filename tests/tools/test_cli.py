@@ -47,7 +47,7 @@ def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"{output}: ")
-    assert lines[1] == "quantized: 2 of 2 layers (2 Convolution)"
+    assert lines[1] == "quantized: 2 of 2 layers (2 Convolution), preset performance"
     assert lines[2] == "ran in int8: 2 of 2 executed layers (100%)"
     assert lines[3] == "calibrated on 19 samples; output SQNR on 1 samples that calibration did not see:"
     assert lines[4].startswith("  logits: ")
@@ -227,7 +227,7 @@ def test_a_misspelt_option_gets_a_hint(complaint: Complaint) -> None:
         (
             {"compression": {"algorithms": [{"name": "DefaultQuantization", "params": {"prset": "mixed"}}]}},
             "unknown key 'compression.algorithms[0].params.prset'; did you mean 'preset'? "
-            "known keys: preset, stat_subset_size",
+            "known keys: preset, stat_subset_size, ignored, saturation_fix",
         ),
         (
             {"compression": {"algorithms": []}},

@@ -61,7 +61,8 @@ def test_explain_needs_no_data(model: Path, capfd: pytest.CaptureFixture[str]) -
     assert run(["explain", str(model)]) == 0
     said = capfd.readouterr().out.splitlines()
     assert re.fullmatch(r"\d+ of \d+ layers would run in int8", said[-1])
-    assert all(line.startswith(("int8  ", "float ")) for line in said[:-1])
+    assert said[-2] == "preset: performance"
+    assert all(line.startswith(("int8  ", "float ")) for line in said[:-2])
     name = re.search(r"'(.*?)'", said[0])
     assert name is not None
     assert run(["explain", str(model), "--node", name[1]]) == 0
@@ -72,9 +73,10 @@ def test_explain_needs_no_data(model: Path, capfd: pytest.CaptureFixture[str]) -
 
 def test_explain_for_scripts(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", str(model), "--json", "--preset", "mixed"]) == 0
-    layers = json.loads(capfd.readouterr().out)
-    assert layers
-    assert {each["mode"] for layer in layers for each in layer["data"]} == {"asymmetric"}
+    plan = json.loads(capfd.readouterr().out)
+    assert (plan["preset"], plan["warnings"]) == ("mixed", [])
+    assert plan["layers"]
+    assert {each["mode"] for layer in plan["layers"] for each in layer["data"]} == {"asymmetric"}
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from irquant.passes.check import sqnr
 from irquant.passes.runtime import Executed
+from irquant.passes.verify_execution import sqnr
 
 
 def test_the_ratio_is_that_of_the_powers_over_all_samples() -> None:
@@ -36,4 +36,4 @@ def test_outputs_of_other_sizes_cannot_be_compared() -> None:
     ],
 )
 def test_only_the_end_of_the_primitives_name_tells(primitive: str, *, int8: bool) -> None:
-    assert Executed("layer", "FullyConnected", primitive, ()).is_int8 is int8
+    assert Executed("layer", "FullyConnected", primitive).is_int8 is int8

@@ -1,0 +1,53 @@
+"""Transformers are recognised by their attention blocks; nobody has to say what kind of model it is."""
+
+from collections.abc import Iterator
+
+from ..ir import Graph, Node
+from ..ir.ops import DATA_PORT
+
+#: What stands between a softmax and the product with it, or between the scores and their softmax.
+_BETWEEN = (
+    "Reshape",
+    "Transpose",
+    "Squeeze",
+    "Unsqueeze",
+    "Multiply",
+    "Divide",
+    "Add",
+    "Subtract",
+    "Dropout",
+    "Convert",
+)
+#: Longer ways from the scores to their softmax are something else.
+_LONGEST = 8
+
+
+def attention_blocks(graph: Graph) -> list[Node]:
+    """The softmaxes over a product of two activations whose result is multiplied with a third."""
+    return [node for node in graph.nodes("SoftMax") if _is_product_above(node) and _is_product_below(node)]
+
+
+def _is_product(node: Node) -> bool:
+    return node.type == "MatMul" and all(port.source.node.type != "Const" for port in node.inputs)
+
+
+def _is_product_above(softmax: Node) -> bool:
+    return any(_is_product(node) for node in _above(softmax.source(DATA_PORT).node, _LONGEST))
+
+
+def _above(node: Node, steps: int) -> Iterator[Node]:
+    yield node
+    if node.type in _BETWEEN and steps:
+        for port in node.inputs:
+            yield from _above(port.source.node, steps - 1)
+
+
+def _is_product_below(softmax: Node) -> bool:
+    waiting = [softmax]
+    while waiting:
+        for port in waiting.pop().output().consumers:
+            if _is_product(port.node):
+                return True
+            if port.node.type in ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Convert"):
+                waiting.append(port.node)
+    return False

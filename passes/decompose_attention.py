@@ -1,0 +1,81 @@
+"""Attention that is one operation becomes the matrix products in it, where a target runs those in int8."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..ir import DYNAMIC, Graph, Node, OutPort
+from ..ir.ops import flag
+from .base import Context, Fact, NoRequests
+
+_QUERY, _KEY, _VALUE, _MASK, _SCALE = range(5)
+
+
+@dataclass(frozen=True)
+class DecomposeAttention(NoRequests):
+    """Writes ScaledDotProductAttention out by its definition: SoftMax(Q K^T * scale + mask) V.
+
+    Given::                                          Result::
+
+        a = ScaledDotProductAttention(q, k, v)           a/scores = MatMul(q, k) transpose_b=true
+                                                         a/scaled = Multiply(a/scores, scale)
+                                                         a/weights = SoftMax(a/scaled) axis=3
+                                                         a = MatMul(a/weights, v)
+
+    Source: OpenVINO operation specification, ScaledDotProductAttention-13. The scale stands behind the product, so that
+    Q goes into it as its layer gave it. Left alone: causal and boolean masks, more inputs than these, unknown ranks.
+    """
+
+    name: ClassVar[str] = "decompose-attention"
+    requires: ClassVar[frozenset[Fact]] = frozenset()
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Decomposes what the target wants decomposed."""
+        found = [node for node in graph.nodes() if (rule := context.target.rule(node)) and rule.decomposes]
+        found = [node for node in found if _is_plain(node)]
+        for node in found:
+            _decompose(node)
+        return len(found)
+
+
+def _is_plain(node: Node) -> bool:
+    if node.type != "ScaledDotProductAttention" or flag(node, "causal") or len(node.inputs) > 5:
+        return False
+    query, key, value = (node.source(index).shape for index in (_QUERY, _KEY, _VALUE))
+    mask_is_boolean = len(node.inputs) > _MASK and node.source(_MASK).element_type.name == "boolean"
+    scale_is_known = len(node.inputs) > _SCALE or (bool(query) and query[-1] != DYNAMIC)
+    return len(query) == len(key) == len(value) >= 2 and not mask_is_boolean and scale_is_known
+
+
+def _decompose(node: Node) -> None:
+    graph, name, query = node.graph, node.name, node.source(_QUERY)
+    graph.rename(node, f"{name}/whole")
+    kind = query.element_type
+    scores_shape = (*query.shape[:-1], node.source(_KEY).shape[-2])
+
+    def add(op: str, part: str, one: OutPort, *others: OutPort, **attributes: str) -> OutPort:
+        shape = scores_shape if part else node.output().shape
+        opset = "opset8" if op == "SoftMax" else "opset1"
+        full_name = f"{name}/{part}" if part else name
+        sources, outputs = [one, *others], [(kind, shape)]
+        return graph.add(op, full_name, sources, outputs, attributes=attributes, opset=opset, near=node).output()
+
+    scores = add("MatMul", "scores", query, node.source(_KEY), transpose_a="false", transpose_b="true")
+    if len(node.inputs) > _SCALE:
+        scale = node.source(_SCALE)
+    else:
+        value = np.asarray(1 / math.sqrt(query.shape[-1]), kind.dtype)
+        scale = graph.add_constant(f"{name}/scale", value, near=node).output()
+    scores = add("Multiply", "scaled", scores, scale, auto_broadcast="numpy")
+    if len(node.inputs) > _MASK and not _is_zero(node.source(_MASK)):
+        scores = add("Add", "masked", scores, node.source(_MASK), auto_broadcast="numpy")
+    weights = add("SoftMax", "weights", scores, axis=str(len(scores_shape) - 1))
+    node.replace_with(add("MatMul", "", weights, node.source(_VALUE), transpose_a="false", transpose_b="false"))
+
+
+def _is_zero(tensor: OutPort) -> bool:
+    return tensor.node.type == "Const" and not np.any(tensor.node.array)

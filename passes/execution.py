@@ -1,0 +1,50 @@
+"""What running a quantized model showed, as plain values."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fallen:
+    """A layer that was planned for int8 and that the runtime executed in float.
+
+    Attributes:
+        name: Its friendly name.
+        reason: What the executed graph says of it.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What the runtime executes.
+
+    Attributes:
+        int8: Executed layers (convolutions, matrix products) that ran in int8.
+        total: All such layers.
+        fallen: Where the plan and the executed graph differ.
+    """
+
+    int8: int
+    total: int
+    fallen: tuple[Fallen, ...] = ()
+
+    @property
+    def int8_share(self) -> float:
+        """Share of the executed layers that ran in int8."""
+        return self.int8 / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """What running the quantized model showed.
+
+    Attributes:
+        execution: What the runtime executes; None for a device that this machine does not have.
+        sqnr: For each output, 10 log10(signal power / error power) in dB over the held-out samples; infinite if equal,
+            NaN if the sizes differ. None if there were no held-out samples.
+    """
+
+    execution: Execution | None = None
+    sqnr: tuple[float, ...] | None = None

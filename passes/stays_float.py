@@ -1,0 +1,35 @@
+"""What stays float although a rule of the target fits: its patterns, and what the user ignores."""
+
+from collections.abc import Iterator
+
+from ..ir import Graph, Node
+from ..targets import FloatPattern, Step, Target
+from .ignored import Ignored
+
+
+def stays_float(graph: Graph, target: Target, ignored: Ignored) -> tuple[dict[Node, str], list[str]]:
+    """The nodes that stay float, each with its reason; and warnings about rules of the user that hit nothing."""
+    reasons: dict[Node, str] = {}
+    for pattern in target.stays_float:
+        for start in graph.nodes(*pattern.chain[0].op):
+            for chain in _chains(pattern, 0, start):
+                kept = (node for node, step in chain if step.stays_float)
+                reasons |= dict.fromkeys(kept, pattern.because)
+    users, warnings = ignored.reasons(graph)
+    return reasons | users, warnings
+
+
+def _chains(pattern: FloatPattern, index: int, node: Node) -> Iterator[list[tuple[Node, Step]]]:
+    """The chains that begin with a node as the link of that number."""
+    step = pattern.chain[index]
+    if step.optional:
+        yield from _chains(pattern, index + 1, node)
+    if not step.fits(node):
+        return
+    if index + 1 == len(pattern.chain):
+        yield [(node, step)]
+        return
+    for output in node.outputs:
+        for port in output.consumers:
+            for rest in _chains(pattern, index + 1, port.node):
+                yield [(node, step), *rest]

@@ -1,0 +1,112 @@
+"""Proof of the result: what the runtime really executes in int8, and how close the outputs are to the float model's."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..ir import Array, Graph
+from ..ir.ops import LAYER_TYPES
+from .base import Context, Fact, NoRequests, PipelineError
+from .execution import Check, Execution, Fallen
+from .runtime import EMULATION, INSPECTION, Engine, Executed, RuntimeRejectedError
+
+#: Layer types of the execution graph that do the arithmetic, and those that keep a state besides.
+_COMPUTE, _RECURRENT = ("Convolution", "Deconvolution", "FullyConnected", "MatMul"), ("RNNSeq", "RNNCell")
+#: What the plugin appends to a layer's name when it rewrites it.
+_SUFFIXES = ("_original", "/DequantizationMultiply")
+#: The device that this machine has.
+_HERE = "CPU"
+
+
+@dataclass(frozen=True)
+class VerifyExecution(NoRequests):
+    """Compiles the quantized graph, runs it on samples that calibration did not see, and compares it with the plan.
+
+    Changes nothing; what it finds goes to `Context.check`. For a target that is no CPU the FakeQuantizes are computed
+    in float, which tells how close the outputs are but not what the device would execute.
+    """
+
+    name: ClassVar[str] = "verify-execution"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Changes nothing."""
+        is_here = context.target.device == _HERE
+        try:
+            engine = Engine(graph, INSPECTION if is_here else EMULATION)
+        except RuntimeRejectedError as error:  # it took the float model: this is not the user's doing
+            message = f"the quantized model does not compile: {error}"
+            raise PipelineError(message) from error
+        outputs: list[list[Array]] = []
+        engine.run(
+            ((each.sample, each.feed) for each in context.held_out),
+            lambda _, arrays: outputs.append([array.copy() for array in arrays]),
+        )
+        context.check = Check(
+            execution=_compared(graph, context, engine.execution()) if is_here else None,
+            sqnr=_worst(outputs, [each.outputs for each in context.held_out]) if context.held_out else None,
+        )
+        return 0
+
+
+def executed_layers(nodes: Sequence[Executed]) -> list[Executed]:
+    """The convolutions and matrix products of an executed graph; for dynamic models, as of the last inference."""
+    return [node for node in nodes if node.type in _COMPUTE]
+
+
+def _compared(graph: Graph, context: Context, nodes: Sequence[Executed]) -> Execution:
+    layers = executed_layers(nodes)
+    known = {node.name: node.id for node in graph.nodes(*LAYER_TYPES)}
+    floats = [
+        (name, layer)
+        for layer in nodes
+        if layer.type in (*_COMPUTE, *_RECURRENT) and not layer.is_int8
+        for name in dict.fromkeys(_originals(layer, known))
+    ]
+    planned = {name for name, id_ in known.items() if (it := context.plan.decisions.get(id_)) and it.int8}
+    return Execution(
+        int8=sum(layer.is_int8 for layer in layers),
+        total=len(layers),
+        fallen=tuple(Fallen(name, _why(layer)) for name, layer in floats if name in planned),
+    )
+
+
+def _originals(layer: Executed, known: "dict[str, int]") -> Iterator[str]:
+    """The layers of the model that went into an executed one; names may hold the commas that separate them."""
+    joined = f",{layer.fused},"
+    parts = [layer.name, *layer.fused.split(","), *(name for name in known if "," in name and f",{name}," in joined)]
+    for part in parts:
+        for suffix in _SUFFIXES:
+            part = part.removesuffix(suffix)
+        if part in known:
+            yield part
+
+
+def _why(layer: Executed) -> str:
+    sources = ", ".join(layer.reads) or "nothing that the runtime tells of"
+    return f"the runtime chose {layer.primitive or 'no primitive that it names'}, reading {sources}"
+
+
+def _worst(outputs: list[list[Array]], references: list[list[Array]]) -> tuple[float, ...]:
+    return tuple(
+        sqnr([each[index] for each in references], [each[index] for each in outputs])
+        for index in range(len(references[0]))
+    )
+
+
+def sqnr(references: Sequence[Array], outputs: Sequence[Array]) -> float:
+    """Signal-to-quantization-noise ratio in dB over all samples together."""
+    if any(one.shape != other.shape for one, other in zip(references, outputs, strict=True)):
+        return math.nan
+    signal = sum(float(np.square(each, dtype=np.float64).sum()) for each in references)
+    noise = sum(
+        float(np.square(one.astype(np.float64) - other).sum()) for one, other in zip(references, outputs, strict=True)
+    )
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal else -math.inf
