@@ -42,7 +42,7 @@ class Calibrate(NoRequests):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Changes nothing."""
-        wanted = tuple(sorted(context.wanted))
+        wanted = tuple(sorted(context.wanted, key=lambda each: each.place))
         instrumented = graph.copy()
         AttachStatistics(wanted).run(instrumented, context)
         engine = Engine(instrumented, THROUGHPUT)

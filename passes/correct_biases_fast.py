@@ -56,7 +56,7 @@ class CorrectBiasesFast:
         changed = 0
         for node in list(graph.nodes(*WEIGHTED_TYPES)):
             weights = node.source(WEIGHTS_PORT).node
-            if weights.type != "FakeQuantize" or node.id in context.bias_shifts or not _is_correctable(node):
+            if not _are_rounded(weights) or node.id in context.bias_shifts or not _is_correctable(node):
                 continue
             shift = _shift(node, weights, context.statistics)
             context.bias_shifts[node.id] = float(np.abs(shift).max(initial=0))
@@ -64,6 +64,11 @@ class CorrectBiasesFast:
                 _add_to_bias(node, shift)
                 changed += 1
         return changed
+
+
+def _are_rounded(weights: Node) -> bool:
+    """Whether a FakeQuantize stands over constant weights; over the second operand of a product it may, too."""
+    return weights.type == "FakeQuantize" and weights.source().node.type == "Const"
 
 
 def _data(node: Node) -> OutPort:

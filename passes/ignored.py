@@ -4,7 +4,7 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -14,13 +14,9 @@ from .strict import Strict
 _REGEX = "re:"
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _joined(item: Any) -> Any:
     """The published tool writes the way into a body as a list of names."""
-    return "|".join(item) if isinstance(item, list) and all(isinstance(part, str) for part in item) else item
+    return "|".join(map(str, cast(list[object], item))) if isinstance(item, list) else item
 
 
 class IgnoredType(Strict):
@@ -48,7 +44,7 @@ class IgnoredType(Strict):
 
 def _spelt(value: Any) -> str:
     """A value as an attribute of the .xml, without spaces and case."""
-    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    text = ",".join(map(str, cast(list[object], value))) if isinstance(value, (list, tuple)) else str(value)
     return text.lower().replace(" ", "")
 
 
@@ -68,8 +64,8 @@ class Ignored(Strict):
         skip_model: Everything.
     """
 
-    scope: Annotated[tuple[Annotated[str, BeforeValidator(_joined)], ...], BeforeValidator(_tuple)] = ()
-    operations: Annotated[tuple[IgnoredType, ...], BeforeValidator(_tuple)] = ()
+    scope: Annotated[tuple[Annotated[str, BeforeValidator(_joined)], ...], Field(strict=False)] = ()
+    operations: Annotated[tuple[IgnoredType, ...], Field(strict=False)] = ()
     skip_model: bool = False
 
     @field_validator("scope")

@@ -17,6 +17,7 @@ from ..ir.ops import DATA_PORT, HIDDEN_PORT, LAYER_TYPES, RECURRENT_TYPES, weigh
 from ..targets import Granularity, QuantSpec, Rule, Target
 from .attention import attention_blocks
 from .ignored import Ignored
+from .signs import never_negative
 from .stays_float import stays_float
 
 
@@ -34,6 +35,8 @@ class Demand:
     insists: bool = True
 
 
+#: Give no value below zero if all their inputs do.
+_KEEPS_SIGNS = ("Add", "Multiply", "AvgPool", "ReduceMean", "ReduceSum", "Maximum")
 #: Look at a tensor's shape, not at its values: they neither want int8 nor mind it.
 _SHAPE_READERS = ("ShapeOf",)
 
@@ -50,6 +53,7 @@ class Site:
         channel_axes: The axes that number the channels, if the granularity is per channel.
         is_weights: Whether the tensor is a constant with the weights of a layer.
         group: Sites with the same number share one range; None: its own range.
+        twin: Number among the sites at this tensor.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Site:
     channel_axes: tuple[int, ...] = ()
     is_weights: bool = False
     group: int | None = None
+    twin: int = 0
 
     @property
     def is_constant(self) -> bool:
@@ -152,17 +157,21 @@ class _Analysis:
     Attributes:
         kept: The nodes that stay float whatever the rules say, with the reasons.
         constants: The nodes that give constants, moved about or not.
+        nonnegative: The nodes that give no value below zero.
         demands: What each input port wants of its tensor; a port that is not here wants floats.
         moved: Nodes in front of which the demand behind them is met, and the inputs on which it is.
+        tied: Nodes whose inputs must share one range.
     """
 
     def __init__(self, graph: Graph, target: Target, kept: Mapping[Node, str]) -> None:
         self.graph, self.target, self.kept = graph, target, kept
         self.order = list(graph.nodes())
         self.constants = self._constants()
+        self.nonnegative = self._nonnegative()
         self.demands: dict[InPort, Demand] = {}
         self.names: set[str] = set()
         self.moved: dict[Node, tuple[InPort, ...]] = {}
+        self.tied: set[Node] = set()
         self.decisions: dict[int, Decision] = {}
 
     # ------------------------------------------------------------------------------ backwards: who wants what
@@ -222,6 +231,7 @@ class _Analysis:
             return
         for index, name in rule.ports(node).items():
             port = node.input(index)
+            self.tied |= {node} if rule.same_range else set()
             if _is_roundable(port.source) and not self._is_constant(port.source):
                 self.demands[port] = Demand(self.target.specs[name], insists=not rule.requantizes)
 
@@ -239,6 +249,7 @@ class _Analysis:
         for port in ports:
             self.demands[port] = demand
         self.moved[node] = ports
+        self.tied |= {node} if unified else set()
 
     def _may_join(self, port: InPort) -> bool:
         """Whether a FakeQuantize may stand in front of an input: in front of a constant only if it can be stored."""
@@ -262,17 +273,30 @@ class _Analysis:
                 found.add(node)
         return found
 
+    def _nonnegative(self) -> set[Node]:
+        found: set[Node] = set()
+        for node in self.order:
+            sources = {port.source.node for port in node.inputs}
+            if node.type in self.target.unified:
+                rules_out = sources <= found
+            elif self.target.transparency(node):
+                rules_out = node.source(DATA_PORT).node in found
+            else:
+                rules_out = never_negative(node) or (node.type in _KEEPS_SIGNS and sources <= found)
+            found |= {node} if rules_out else set()
+        return found
+
     def _wanted_behind(self, node: Node) -> Demand | None:
         """The demand that all outputs of a node agree on."""
         used = [output for output in node.outputs if output.consumers]
-        return _meet([self.anticipated(output) for output in used])
+        return _meet([self.anticipated(output) for output in used], nonnegative=node in self.nonnegative)
 
     def anticipated(self, tensor: OutPort) -> Demand | None:
         """The demand that every consumer of a tensor makes, if they agree."""
         if not _is_roundable(tensor):
             return None
         readers = [port for port in tensor.consumers if port.node.type not in _SHAPE_READERS]
-        return _meet([self.demands.get(port) for port in readers])
+        return _meet([self.demands.get(port) for port in readers], nonnegative=tensor.node in self.nonnegative)
 
     # -------------------------------------------------------------------- forwards: the highest tensor that may
 
@@ -293,26 +317,29 @@ class _Analysis:
         if (demand := self.anticipated(tensor)) is not None:
             return [self._site(tensor, tensor.consumers, demand.spec)]
         wanting = [port for port in tensor.consumers if port in self.demands and self.demands[port].insists]
-        return [self._site(tensor, ports, demand.spec) for ports, demand in self._agreeing(wanting)]
+        return [
+            self._site(tensor, ports, demand.spec, twin)
+            for twin, (ports, demand) in enumerate(self._agreeing(tensor, wanting))
+        ]
 
-    def _agreeing(self, ports: list[InPort]) -> list[tuple[list[InPort], Demand]]:
+    def _agreeing(self, tensor: OutPort, ports: list[InPort]) -> list[tuple[list[InPort], Demand]]:
         """Groups of ports whose demands agree: a tensor that a device wants in two ways is quantized twice."""
         groups: list[tuple[list[InPort], Demand]] = []
         for port in ports:
             for index, (members, demand) in enumerate(groups):
-                if both := _meet([demand, self.demands[port]]):
+                if both := _meet([demand, self.demands[port]], nonnegative=tensor.node in self.nonnegative):
                     groups[index] = ([*members, port], both)
                     break
             else:
                 groups.append(([port], self.demands[port]))
         return groups
 
-    def _site(self, tensor: OutPort, consumers: list[InPort], spec: QuantSpec) -> Site:
+    def _site(self, tensor: OutPort, consumers: list[InPort], spec: QuantSpec, twin: int = 0) -> Site:
         axes = (1,) if spec.granularity is Granularity.PER_CHANNEL else ()
         if axes and (len(tensor.shape) < 2 or tensor.shape[1] == DYNAMIC):
             spec, axes = _per_tensor(spec), ()
         first = next(port for port in consumers if port in self.demands)
-        return Site(self._name(first, "input"), tensor, tuple(consumers), spec, axes)
+        return Site(self._name(first, "input"), tensor, tuple(consumers), spec, axes, twin=twin)
 
     def _name(self, port: InPort, role: str) -> str:
         base = f"{port.node.name}/fq_{role}_{port.index}"
@@ -342,7 +369,7 @@ class _Analysis:
         ]
 
     def _grouped(self, sites: list[Site]) -> list[Site]:
-        """Numbers the groups of sites that a unified operation ties together."""
+        """Numbers the groups of sites that share a range."""
         parent = list(range(len(sites)))
 
         def root(index: int) -> int:
@@ -352,7 +379,7 @@ class _Analysis:
 
         by_edge = {port: index for index, site in enumerate(sites) for port in site.consumers}
         for node in self.order:
-            if node.type in self.target.unified and node in self.moved:
+            if node in self.tied:
                 above = sorted({by_edge[port] for port in _edges_above(node.inputs, by_edge.keys(), self.moved)})
                 members = [root(index) for index in above if not sites[index].is_per_channel]
                 for index in members[1:]:
@@ -393,26 +420,37 @@ def _per_tensor(spec: QuantSpec) -> QuantSpec:
     return spec.model_copy(update={"granularity": Granularity.PER_TENSOR})
 
 
-def _meet(demands: Iterable[Demand | None]) -> Demand | None:
-    """What satisfies all demands, or None if one of them is no demand, nothing does, or there is none."""
+def _meet(demands: Iterable[Demand | None], *, nonnegative: bool) -> Demand | None:
+    """What satisfies all demands on a tensor, or None if one of them is no demand, nothing does, or there is none."""
     result: Demand | None = None
     for demand in demands:
         if demand is None:
             return None
         if result is None:
             result = demand
-        elif spec := _both(result.spec, demand.spec):
+        elif spec := _both(result.spec, demand.spec, nonnegative=nonnegative):
             result = Demand(spec, result.insists or demand.insists)
         else:
             return None
     return result
 
 
-def _both(one: QuantSpec, other: QuantSpec) -> QuantSpec | None:
+def _both(one: QuantSpec, other: QuantSpec, *, nonnegative: bool) -> QuantSpec | None:
     modes = tuple(mode for mode in one.modes if mode in other.modes)
     if one.bits != other.bits or one.narrow_range != other.narrow_range or not modes:
+        return None
+    unsigned, zero_point = one.unsigned or other.unsigned, one.zero_point and other.zero_point
+    if unsigned and not zero_point and not nonnegative:
         return None
     either = Granularity.PER_TENSOR in (one.granularity, other.granularity)
     granularity = Granularity.PER_TENSOR if either else one.granularity
     signed = one.signed or other.signed
-    return one.model_copy(update={"modes": modes, "granularity": granularity, "signed": signed})
+    return one.model_copy(
+        update={
+            "modes": modes,
+            "granularity": granularity,
+            "signed": signed,
+            "unsigned": unsigned,
+            "zero_point": zero_point,
+        }
+    )

@@ -119,4 +119,5 @@ def zero_code(limits: Range, levels: int) -> Floats:
     """The code that stands for zero."""
     if levels != 256:
         return np.zeros((), np.float32)
-    return np.round(-limits.low.astype(np.float32) / code_scale(limits, levels))
+    low: Floats = limits.low.astype(np.float32)
+    return np.asarray(np.round(-low / code_scale(limits, levels)), np.float32)

@@ -172,9 +172,9 @@ def _blaming(sample: Sample) -> Generator[None]:
 
 
 def _source(value: Any) -> str:
-    node = value.get_node()
+    node, index = value.get_node(), int(value.get_index())
     kinds = _info(node, "outputPrecisions").split(",")
-    kind = kinds[min(value.get_index(), len(kinds) - 1)]
+    kind = kinds[min(index, len(kinds) - 1)]
     return f"{kind} from {_info(node, 'layerType')} '{node.get_friendly_name()}'"
 
 

@@ -6,13 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..ir import DYNAMIC, Graph, Node, OutPort
+from ..ir import DYNAMIC, Graph, Node
 from ..targets import Mode, QuantSpec
 from .base import Context, Fact
 from .config import Preset
 from .placement import Site
 from .ranges import Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
 from .saturation import at_risk, largest_pair_sum
+from .signs import never_negative
 from .statistics import Reduction, Request, Statistics, request
 
 
@@ -49,6 +50,7 @@ class SetRanges:
         risky = at_risk(graph, context.target, context.config)
         ranges = {site.name: _range(site, context, risky) for site in sites}
         ranges |= _unified(sites, ranges)
+        ranges |= {site.name: _distinct(ranges[site.name], site.twin) for site in sites if site.twin}
         for site in sites:
             _close(open_[site.name], ranges[site.name])
         return len(sites)
@@ -57,16 +59,8 @@ class SetRanges:
 def _extremes(site: Site) -> list[Request]:
     """Requests for the extremes of a tensor: lowest, then highest; the latter alone where nothing can be negative."""
     axis = site.channel_axes[0] if site.channel_axes else None
-    wanted = (Reduction.MAX,) if never_negative(site.source) else (Reduction.MIN, Reduction.MAX)
+    wanted = (Reduction.MAX,) if never_negative(site.source.node) else (Reduction.MIN, Reduction.MAX)
     return [request(site.source, reduction, axis) for reduction in wanted]
-
-
-def never_negative(tensor: OutPort) -> bool:
-    """Whether the operation that makes a tensor rules negative values out."""
-    node = tensor.node
-    if node.type == "Clamp":
-        return float(node.attributes["min"]) >= 0
-    return node.type in ("ReLU", "Sigmoid", "SoftMax", "Exp", "Abs")
 
 
 def _range(site: Site, context: Context, risky: Collection[int]) -> Range:
@@ -144,6 +138,12 @@ def chosen_mode(spec: QuantSpec, preset: Preset) -> Mode:
     """What the preset picks from the modes that the device can run."""
     wished = Mode.ASYMMETRIC if preset == "mixed" else Mode.SYMMETRIC
     return wished if wished in spec.modes else spec.modes[0]
+
+
+def _distinct(limits: Range, twin: int) -> Range:
+    """The range a trifle wider: the runtime would make one of two equal FakeQuantizes, which suits one reader only."""
+    wider = 1 + twin * 2.0**-16
+    return Range(np.asarray(limits.low * wider, np.float32), np.asarray(limits.high * wider, np.float32))
 
 
 def _unified(sites: list[Site], ranges: Mapping[str, Range]) -> dict[str, Range]:

@@ -25,7 +25,7 @@ class Reduction(StrEnum):
     SHAPE = "shape"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Request:
     """One number, or one a channel, for every sample, at one tensor.
 
@@ -41,6 +41,11 @@ class Request:
     port: int
     reduction: Reduction
     channel_axis: int | None = None
+
+    @property
+    def place(self) -> tuple[int, int, str, int]:
+        """For sorting: the order of the tensors in the file, more or less."""
+        return self.node, self.port, self.reduction, -1 if self.channel_axis is None else self.channel_axis
 
 
 def request(tensor: OutPort, reduction: Reduction, channel_axis: int | None = None) -> Request:

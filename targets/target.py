@@ -4,14 +4,14 @@
 around it. Deciding where a FakeQuantize goes is the placement analysis' work, in `passes`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ..ir import Node
+from ..ir import DYNAMIC, Node
 from ..ir.ops import is_depthwise, weight_ports
 
 
@@ -51,6 +51,8 @@ class QuantSpec(_Strict):
         granularity: What shares one range. A per-channel activation may fall back to per-tensor, never the reverse.
         narrow_range: Leave out the lowest level, so that zero lies in the middle (255 levels for 8 bits).
         signed: Keep levels below zero even if no value is negative.
+        unsigned: The device stores unsigned numbers: values below zero take a zero point.
+        zero_point: Whether the device takes one.
     """
 
     bits: Annotated[int, Field(ge=2, le=16)]
@@ -58,11 +60,17 @@ class QuantSpec(_Strict):
     granularity: Granularity
     narrow_range: bool = False
     signed: bool = False
+    unsigned: bool = False
+    zero_point: bool = True
 
     @property
     def levels(self) -> int:
         """The `levels` of the FakeQuantize."""
         return int(2**self.bits) - self.narrow_range
+
+
+#: What an operation is, or has.
+Property = Literal["depthwise", "zero_padding", "constant_parameters", "two_activations", "channels_by_4_and_16"]
 
 
 class Condition(_Strict):
@@ -72,13 +80,13 @@ class Condition(_Strict):
         op: Op types as the .xml spells them.
         where: Attributes that must have one of these values.
         unless: Attributes that must not have one of these values.
-        when: A property that cannot be read off one attribute.
+        when: Properties that cannot be read off one attribute; all must hold.
     """
 
     op: Names
     where: Mapping[str, Names] = Field(default_factory=dict)
     unless: Mapping[str, Names] = Field(default_factory=dict)
-    when: Literal["depthwise", "zero_padding", "two_activations"] | None = None
+    when: Annotated[tuple[Property, ...], BeforeValidator(_listed)] = ()
 
     def fits(self, node: Node) -> bool:
         """Whether the entry speaks of this node."""
@@ -89,7 +97,7 @@ class Condition(_Strict):
             return False
         if any(attributes.get(name, "").lower() in values for name, values in self.unless.items()):
             return False
-        return self.when is None or _PROPERTIES[self.when](node)
+        return all(_PROPERTIES[name](node) for name in self.when)
 
 
 def _pads_with_zero(node: Node) -> bool:
@@ -103,7 +111,23 @@ def _takes_two_activations(node: Node) -> bool:
     return all(port.source.node.type != "Const" for port in node.inputs)
 
 
-_PROPERTIES = {"depthwise": is_depthwise, "zero_padding": _pads_with_zero, "two_activations": _takes_two_activations}
+def _has_channels_by_4_and_16(node: Node) -> bool:
+    """Whether input channels are a known multiple of 4, and output channels of 16."""
+    counts = [tensor.shape[1] if len(tensor.shape) > 1 else DYNAMIC for tensor in (node.source(0), node.output())]
+    return DYNAMIC not in counts and counts[0] % 4 == 0 and counts[1] % 16 == 0
+
+
+def _has_constant_parameters(node: Node) -> bool:
+    return all(port.source.node.type == "Const" for port in node.inputs[1:])
+
+
+_PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
+    "depthwise": is_depthwise,
+    "zero_padding": _pads_with_zero,
+    "constant_parameters": _has_constant_parameters,
+    "two_activations": _takes_two_activations,
+    "channels_by_4_and_16": _has_channels_by_4_and_16,
+}
 
 
 #: What an input is to its operation: the first one; the second one of a product of activations; the initial state of a
@@ -118,6 +142,7 @@ class Rule(Condition):
         inputs: Role -> name of a spec. None: the operation stays float.
         requantizes: The operation takes int8 only where its result is wanted in int8 again: its inputs are quantized
             only if its output is.
+        same_range: The inputs must share one range.
         adds_pairs: Without VNNI, the kernel adds the products of neighbouring input channels in 16 bits.
         decomposes: The device runs the parts of the operation in int8, if they are written out.
         because: Why, for the reader of a report.
@@ -125,6 +150,7 @@ class Rule(Condition):
 
     inputs: Mapping[Role, str] = Field(default_factory=dict[Role, str])
     requantizes: bool = False
+    same_range: bool = False
     adds_pairs: bool = False
     decomposes: bool = False
     because: str = ""

@@ -10,6 +10,7 @@ from irquant.tools.diff import diff_command
 from irquant.tools.explain import explain_command
 from irquant.tools.inspect import inspect_command
 from irquant.tools.quantize import quantize_command
+from irquant.tools.targets import targets_command
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -24,6 +25,7 @@ cli.add_command(quantize_command)
 cli.add_command(explain_command)
 cli.add_command(inspect_command)
 cli.add_command(diff_command)
+cli.add_command(targets_command)
 
 
 @cli.command("demo")

@@ -204,7 +204,7 @@ def test_a_sample_that_does_not_fit_is_named(complaint: Complaint, tmp_path: Pat
         (["--samples", "0"], "samples is 0; should be greater than or equal to 1"),
         (
             ["--target", "cpuu"],
-            "no target 'cpuu'; did you mean 'cpu'? there are: cpu; or give the path of a .yaml file",
+            "no target 'cpuu'; did you mean 'cpu'? there are: cpu, cpu_avx2, cpu_spr, gna, gpu, npu; or give the path of a .yaml file",
         ),
         (["--size", "224"], "Invalid value for '--size': '224' is no size; write HEIGHTxWIDTH, e.g. 224x224"),
         (["--mean", "1,b"], "Invalid value for '--mean': '1,b' is no comma-separated list of numbers"),

@@ -1,0 +1,523 @@
+"""What the plan says runs in int8 does, on the runtime at hand: one small net for each row of what is known of the CPU.
+
+The list of layers that the runtime executed in float against the plan must be empty for every net here; where a layer is
+planned float, it must be clean: no FakeQuantize in front of it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.passes import Report, quantize
+from irquant.passes.execution import Execution
+
+Array = np.ndarray[Any, np.dtype[Any]]
+#: A net, and how many of its layers run int8 of how many.
+Row = tuple[Any, int, int]
+ROWS: dict[str, Callable[[], Row]] = {}
+RNG = np.random.default_rng(0)
+ONES, NONE = [1, 1], [0, 0]
+
+
+def row(build: Callable[[], Row]) -> Callable[[], Row]:
+    ROWS[build.__name__] = build
+    return build
+
+
+def image(channels: int = 16, size: int = 12) -> Any:
+    return op.parameter([1, channels, size, size], np.float32)
+
+
+def weights(*shape: int) -> Array:
+    return np.asarray(RNG.normal(size=shape) / np.sqrt(np.prod(shape[1:])), np.float32)
+
+
+def _channels(x: Any) -> int:
+    shape = x.get_partial_shape() if isinstance(x, ov.Output) else x.get_output_partial_shape(0)
+    return int(shape[1].get_length())
+
+
+def conv(x: Any, out: int = 16, kernel: int = 3, **options: Any) -> Any:
+    pads = [kernel // 2] * 2
+    channels = _channels(x)
+    layer = op.convolution(x, weights(out, channels, kernel, kernel), options.get("strides", ONES), pads, pads, ONES)
+    return op.add(layer, weights(1, out, 1, 1))
+
+
+def depthwise(x: Any) -> Any:
+    channels = _channels(x)
+    return op.group_convolution(x, weights(channels, 1, 1, 3, 3), ONES, ONES, ONES, ONES)
+
+
+def between(*steps: Callable[[Any], Any]) -> Any:
+    """Conv -> ReLU -> the steps -> conv."""
+    x = image()
+    y: Any = op.relu(conv(x))
+    for step in steps:
+        y = step(y)
+    return ov.Model([op.result(op.relu(conv(y)))], [x], "m")
+
+
+def model(x: Any, *results: Any) -> ov.Model:
+    inputs = x if isinstance(x, list) else [x]
+    return ov.Model([op.result(each) for each in results], inputs, "m")
+
+
+def const(*values: int) -> Any:
+    return op.constant(np.array(values, np.int64))
+
+
+# ------------------------------------------------------------------------- convolutions and matrix products by themselves
+
+
+@row
+def convolution_of_one_dimension() -> Row:
+    x = op.parameter([1, 8, 40], np.float32)
+    return model(x, op.convolution(x, weights(8, 8, 5), [1], [2], [2], [1])), 1, 1
+
+
+@row
+def convolution_of_three_dimensions() -> Row:
+    x = op.parameter([1, 8, 6, 6, 6], np.float32)
+    return model(x, op.convolution(x, weights(8, 8, 3, 3, 3), [1] * 3, [1] * 3, [1] * 3, [1] * 3)), 1, 1
+
+
+@row
+def convolution_of_a_picture() -> Row:
+    x = image(3)
+    return model(x, conv(x)), 1, 1
+
+
+@row
+def convolution_with_stride_and_dilation() -> Row:
+    x = image()
+    return model(x, op.convolution(x, weights(16, 16, 3, 3), [2, 2], [2, 2], [2, 2], [2, 2])), 1, 1
+
+
+@row
+def convolution_with_groups() -> Row:
+    x = image()
+    return model(x, op.group_convolution(x, weights(4, 4, 4, 3, 3), ONES, ONES, ONES, ONES)), 1, 1
+
+
+@row
+def depthwise_convolution() -> Row:
+    x = image()
+    return model(x, depthwise(x)), 1, 1
+
+
+@row
+def transposed_convolution() -> Row:
+    x = image()
+    return model(x, op.convolution_backprop_data(x, op.constant(weights(16, 16, 2, 2)), [2, 2])), 1, 1
+
+
+@row
+def transposed_convolution_with_groups_stays_float() -> Row:
+    x = image()
+    kernel = op.constant(weights(4, 4, 4, 2, 2))
+    return model(x, conv(op.group_convolution_backprop_data(x, kernel, [2, 2]))), 1, 2
+
+
+@row
+def fully_connected() -> Row:
+    x = op.parameter([4, 32], np.float32)
+    y = op.add(op.matmul(x, weights(24, 32), False, True), weights(1, 24))
+    return model(x, op.matmul(op.relu(y), weights(24, 8), False, False)), 2, 2
+
+
+@row
+def fully_connected_over_three_dimensions() -> Row:
+    x = op.parameter([2, 10, 32], np.float32)
+    return model(x, op.matmul(x, weights(24, 32), False, True)), 1, 1
+
+
+@row
+def weights_in_front_stay_float() -> Row:
+    x = op.parameter([1, 32, 24], np.float32)
+    y = op.matmul(op.constant(weights(16, 32)), x, False, False)
+    return model(x, op.matmul(y, weights(8, 24), False, True)), 1, 2
+
+
+@row
+def product_of_two_activations() -> Row:
+    x, y = op.parameter([1, 10, 16], np.float32), op.parameter([1, 12, 16], np.float32)
+    return model([x, y], op.matmul(x, y, False, True)), 1, 1
+
+
+@row
+def product_with_a_second_operand_that_is_never_negative() -> Row:
+    x, y = op.parameter([1, 10, 16], np.float32), op.parameter([1, 12, 16], np.float32)
+    return model([x, y], op.matmul(x, op.relu(y), False, True)), 1, 1
+
+
+@row
+def square_of_an_activation() -> Row:
+    x = op.parameter([1, 10, 10], np.float32)
+    return model(x, op.matmul(x, x, False, True)), 1, 1
+
+
+@row
+def attention() -> Row:
+    x = op.parameter([1, 10, 32], np.float32)
+
+    def head() -> Any:
+        y = op.add(op.matmul(x, weights(32, 32), False, True), weights(1, 1, 32))
+        return op.transpose(op.reshape(y, const(1, 10, 4, 8), False), const(0, 2, 1, 3))
+
+    scores = op.multiply(op.matmul(head(), head(), False, True), np.float32(8**-0.5))
+    mixed = op.transpose(op.matmul(op.softmax(scores, 3), head(), False, False), const(0, 2, 1, 3))
+    return model(x, op.matmul(op.reshape(mixed, const(1, 10, 32), False), weights(32, 32), False, True)), 6, 6
+
+
+@row
+def attention_as_one_operation() -> Row:
+    x = op.parameter([1, 4, 10, 8], np.float32)
+    heads = [op.matmul(x, weights(8, 8), False, True) for _ in range(3)]
+    return model(x, op.scaled_dot_product_attention(*heads)), 5, 5
+
+
+@row
+def causal_attention_stays_float() -> Row:
+    x = op.parameter([1, 4, 10, 8], np.float32)
+    heads = [op.matmul(x, weights(8, 8), False, True) for _ in range(3)]
+    return model(x, op.scaled_dot_product_attention(*heads, causal=True)), 3, 5
+
+
+@row
+def lstm_stays_float() -> Row:
+    x = op.parameter([1, 6, 16], np.float32)
+    zero = op.constant(np.zeros((1, 1, 8), np.float32))
+    y = op.matmul(x, weights(16, 16), False, True)
+    layer = op.lstm_sequence(
+        y, zero, zero, const(6), op.constant(weights(1, 32, 16)), op.constant(weights(1, 32, 8)),
+        op.constant(weights(1, 32)), 8, "FORWARD",
+    )  # fmt: skip
+    return model(x, op.matmul(layer.output(0), weights(8, 8), False, True)), 2, 2
+
+
+# ---------------------------------------------------------------------------------------- what stands between two layers
+
+
+def activation(name: str, function: Callable[[Any], Any]) -> None:
+    """Activations are fused; their FakeQuantize stands behind them."""
+    ROWS[f"behind_{name}"] = lambda: (between(function), 2, 2)
+
+
+for _name, _function in {
+    "clamp": lambda x: op.clamp(x, 0.0, 0.8),
+    "sigmoid": op.sigmoid,
+    "hswish": op.hswish,
+    "swish": op.swish,
+    "swish_written_out": lambda x: op.multiply(x, op.sigmoid(x)),
+    "prelu": lambda x: op.prelu(x, op.constant(np.array([0.2], np.float32))),
+    "elu": lambda x: op.elu(x, 1.0),
+    "gelu": lambda x: op.gelu(x, "erf"),
+    "tanh": op.tanh,
+    "abs": op.abs,
+    "softmax": lambda x: op.softmax(x, 1),
+    "multiply_by_constants": lambda x: op.multiply(x, weights(1, 16, 1, 1)),
+    "add_of_constants": lambda x: op.add(x, weights(1, 16, 1, 1)),
+    "maximum_with_a_constant": lambda x: op.maximum(x, np.float32(0.1)),
+    "mvn": lambda x: op.mvn(x, const(2, 3), True, 1e-5, "INSIDE_SQRT"),
+    "normalize_l2": lambda x: op.normalize_l2(x, const(1), 1e-5, "add"),
+    "power": lambda x: op.power(op.abs(x), np.float32(0.5)),
+}.items():
+    activation(_name, _function)
+
+
+def movement(name: str, function: Callable[[Any], Any]) -> None:
+    """Operations that move values: wherever the FakeQuantize stands, both layers run int8."""
+    ROWS[f"moved_by_{name}"] = lambda: (between(function), 2, 2)
+
+
+for _name, _function in {
+    "max_pool": lambda x: op.max_pool(x, [2, 2], [1, 1], NONE, NONE, [2, 2], "floor").output(0),
+    "max_pool_of_opset14": lambda x: ov.opset14.max_pool(
+        x, [2, 2], [1, 1], NONE, NONE, [3, 3], "ceil_torch", "explicit", "i64"
+    ).output(0),
+    "avg_pool": lambda x: op.avg_pool(x, [2, 2], NONE, NONE, [2, 2], True),
+    "reduce_mean": lambda x: op.reduce_mean(x, const(2, 3), True),
+    "reduce_max": lambda x: op.reduce_max(x, const(2, 3), True),
+    "reduce_sum": lambda x: op.reduce_sum(x, const(2, 3), True),
+    "pad_with_zero": lambda x: op.pad(x, const(0, 0, 1, 1), const(0, 0, 1, 1), "constant"),
+    "pad_with_one": lambda x: op.pad(x, const(0, 0, 1, 1), const(0, 0, 1, 1), "constant", op.constant(np.float32(1))),
+    "pad_by_reflection": lambda x: op.pad(x, const(0, 0, 1, 1), const(0, 0, 1, 1), "reflect"),
+    "reshape": lambda x: op.reshape(x, const(1, 16, 6, 24), False),
+    "transpose": lambda x: op.transpose(x, const(0, 1, 3, 2)),
+    "strided_slice": lambda x: op.strided_slice(x, const(0, 0, 2, 2), const(1, 16, 10, 10), const(1, 1, 1, 1), [0] * 4, [0] * 4),
+    "slice": lambda x: op.slice(x, const(2), const(10), const(1), const(2)),
+    "squeeze_and_unsqueeze": lambda x: op.unsqueeze(op.squeeze(x, const(0)), const(0)),
+    "split": lambda x: op.split(x, op.constant(np.int64(1)), 2).output(1),
+    "split_and_concat": lambda x: op.concat([*reversed(op.split(x, op.constant(np.int64(1)), 2).outputs())], 1),
+    "depth_to_space": lambda x: op.depth_to_space(x, "blocks_first", 2),
+    "space_to_depth": lambda x: op.space_to_depth(x, "blocks_first", 2),
+    "batch_to_space_and_back": lambda x: op.batch_to_space(
+        op.space_to_batch(x, const(1, 1, 2, 2), const(0, 0, 0, 0), const(0, 0, 0, 0)),
+        const(1, 1, 2, 2), const(0, 0, 0, 0), const(0, 0, 0, 0),
+    ),
+    "shuffle_channels": lambda x: op.shuffle_channels(x, 1, 4),
+    "gather": lambda x: op.gather(x, const(*range(15, -1, -1)), const(1)),
+    "broadcast": lambda x: op.broadcast(op.reduce_max(x, const(2), True), const(1, 16, 12, 12)),
+    "tile": lambda x: op.tile(x, const(1, 1, 2, 1)),
+    "roll": lambda x: op.roll(x, const(1), const(2)),
+    "gather_elements": lambda x: op.gather_elements(x, op.constant(np.zeros((1, 16, 12, 12), np.int64)), 2),
+    "scatter_update": lambda x: op.scatter_update(x, const(0), op.constant(np.ones((1, 1, 12, 12), np.float32)), const(1)),
+    "nearest_interpolation": lambda x: op.interpolate(
+        x, op.constant(np.array([2, 2], np.float32)), "nearest", "scales", NONE, NONE, axes=const(2, 3)
+    ),
+    "linear_interpolation": lambda x: op.interpolate(
+        x, op.constant(np.array([2, 2], np.float32)), "linear_onnx", "scales", NONE, NONE, axes=const(2, 3)
+    ),
+    "cubic_interpolation": lambda x: op.interpolate(
+        x, op.constant(np.array([2, 2], np.float32)), "cubic", "scales", NONE, NONE, axes=const(2, 3)
+    ),
+}.items():  # fmt: skip
+    movement(_name, _function)
+
+
+# ------------------------------------------------------------------------------------------------ more than one branch
+
+
+@row
+def residual() -> Row:
+    x = image()
+    stem = op.relu(conv(x))
+    return model(x, conv(op.relu(op.add(conv(op.relu(conv(stem))), stem)))), 4, 4
+
+
+@row
+def residuals_in_a_row() -> Row:
+    x = image()
+    y = conv(x)
+    for _ in range(3):
+        y = op.add(y, conv(op.relu(conv(y, 32)), 16))
+    return model(x, conv(y)), 8, 8
+
+
+@row
+def sum_that_leads_nowhere_in_int8() -> Row:
+    x = image()
+    return model(x, op.sigmoid(op.add(conv(x), op.relu(conv(x))))), 2, 2
+
+
+@row
+def one_tensor_for_two_layers() -> Row:
+    x = image()
+    stem = op.relu(conv(x))
+    return model(x, conv(stem), depthwise(stem)), 3, 3
+
+
+@row
+def plain_and_transposed_of_one_tensor() -> Row:
+    x = image()
+    return model(x, conv(x), op.convolution_backprop_data(x, op.constant(weights(16, 16, 2, 2)), [2, 2])), 2, 2
+
+
+@row
+def plain_convolution_and_first_operand_of_one_tensor() -> Row:
+    x = image()
+    return model(x, conv(x), op.matmul(x, op.relu(x), False, True)), 2, 2
+
+
+@row
+def plain_convolution_and_second_operand_of_one_tensor() -> Row:
+    x = image()
+    return model(x, conv(x), op.matmul(op.relu(x), x, False, True)), 2, 2
+
+
+@row
+def depthwise_and_transposed_of_one_tensor() -> Row:
+    x = image()
+    return model(x, depthwise(x), op.convolution_backprop_data(x, op.constant(weights(16, 16, 2, 2)), [2, 2])), 2, 2
+
+
+@row
+def convolution_and_square_of_one_tensor() -> Row:
+    x = image()
+    return model(x, conv(x), op.matmul(x, x, False, True)), 2, 2
+
+
+@row
+def inner_tensor_that_is_an_output() -> Row:
+    x = image()
+    stem = op.relu(conv(x))
+    return model(x, stem, conv(stem)), 2, 2
+
+
+@row
+def convolution_without_bias_read_twice() -> Row:
+    x = image()
+    raw = op.convolution(x, weights(16, 16, 3, 3), ONES, ONES, ONES, ONES)
+    return model(x, conv(op.relu(raw)), conv(op.sigmoid(raw))), 3, 3
+
+
+@row
+def concat_of_unlike_branches() -> Row:
+    x = image()
+    joined = op.concat([op.relu(conv(x)), op.multiply(op.sigmoid(conv(x)), np.float32(30)), conv(x)], 1)
+    return model(x, conv(joined)), 4, 4
+
+
+@row
+def concat_for_depthwise() -> Row:
+    x = image()
+    return model(x, depthwise(op.concat([op.relu(conv(x)), conv(x)], 1))), 3, 3
+
+
+@row
+def concat_with_a_constant() -> Row:
+    x = image()
+    return model(x, conv(op.concat([op.relu(conv(x)), op.constant(weights(1, 4, 12, 12))], 1))), 2, 2
+
+
+@row
+def concat_with_a_constant_that_is_never_negative() -> Row:
+    x = image()
+    return model(x, conv(op.concat([op.relu(conv(x)), op.constant(np.abs(weights(1, 4, 12, 12)))], 1))), 2, 2
+
+
+@row
+def concat_of_concats() -> Row:
+    x = image()
+    y = op.relu(conv(x))
+    for _ in range(3):
+        y = op.concat([y, op.relu(conv(y, 8))], 1)
+    return model(x, conv(y)), 5, 5
+
+
+@row
+def concat_that_is_an_output() -> Row:
+    x = image()
+    joined = op.concat([op.relu(conv(x)), conv(x)], 1)
+    return model(x, joined, conv(joined)), 3, 3
+
+
+@row
+def u_net() -> Row:
+    x = image()
+    fine = op.relu(conv(x))
+    coarse = op.relu(conv(op.max_pool(fine, [2, 2], [1, 1], NONE, NONE, [2, 2], "floor").output(0), 32))
+    up = op.convolution_backprop_data(coarse, op.constant(weights(32, 16, 2, 2)), [2, 2])
+    return model(x, conv(op.concat([fine, op.relu(up)], 1))), 4, 4
+
+
+@row
+def shuffled_halves() -> Row:
+    x = image()
+    left, right = op.split(op.relu(conv(x)), op.constant(np.int64(1)), 2).outputs()
+    y = op.concat([left, op.relu(conv(right, 8))], 1)
+    y = op.reshape(
+        op.transpose(op.reshape(y, const(1, 2, 8, 12, 12), False), const(0, 2, 1, 3, 4)), const(1, 16, 12, 12), False
+    )
+    return model(x, conv(y)), 3, 3
+
+
+@row
+def squeeze_and_excitation_gate_stays_float() -> Row:
+    x = image()
+    y = op.relu(conv(x))
+    gate = op.sigmoid(conv(op.relu(conv(op.reduce_mean(y, const(2, 3), True), 4, 1)), 16, 1))
+    return model(x, conv(op.multiply(y, gate))), 2, 4
+
+
+@row
+def normalized_input() -> Row:
+    x = image(3)
+    y = op.multiply(op.subtract(x, np.array([0.4, 0.5, 0.6], np.float32).reshape(1, 3, 1, 1)), np.float32(4.4))
+    return model(x, conv(y)), 1, 1
+
+
+@row
+def shared_weights() -> Row:
+    x, kernel = image(), op.constant(weights(16, 16, 3, 3))
+    y = op.relu(op.convolution(x, kernel, ONES, ONES, ONES, ONES))
+    return model(x, op.convolution(y, kernel, ONES, ONES, ONES, ONES)), 2, 2
+
+
+@row
+def shape_arithmetic() -> Row:
+    x = op.parameter(ov.PartialShape([1, 16, -1, -1]), np.float32)
+    y = op.relu(conv(x))
+    size = op.gather(op.shape_of(y), const(2, 3), const(0))
+    up = op.interpolate(y, op.multiply(size, const(2)), "nearest", "sizes", NONE, NONE, axes=const(2, 3))
+    return model(x, conv(up)), 2, 2
+
+
+def sized(name: str, function: Callable[[Any, Any], Any]) -> None:
+    """Moves whose sizes are computed from the shape of a dynamic input."""
+
+    def build() -> Row:
+        x = op.parameter(ov.PartialShape([1, 16, -1, -1]), np.float32)
+        y = op.relu(conv(x))
+        return model(x, conv(function(y, op.gather(op.shape_of(y), const(2), op.constant(0))))), 2, 2
+
+    ROWS[f"sized_by_computation_{name}"] = build
+
+
+for _name, _sized in {
+    "reshape": lambda y, n: op.reshape(y, op.concat([const(1, 16, -1), n], 0), False),
+    "slice": lambda y, n: op.slice(y, const(1), op.subtract(n, const(1)), const(1), const(2)),
+    "pad": lambda y, n: op.pad(
+        y, const(0, 0, 0, 0), op.concat([const(0, 0, 1), op.subtract(n, const(11))], 0), "constant"
+    ),
+    "broadcast": lambda y, n: op.broadcast(op.reduce_max(y, const(2), True), op.concat([const(1, 16), n, n], 0)),
+    "gather": lambda y, n: op.gather(y, op.subtract(n, const(2)), const(2)),
+    "variadic_split": lambda y, n: op.variadic_split(
+        y, op.constant(np.int64(2)), op.concat([const(6), op.subtract(n, const(6))], 0)
+    ).output(0),
+}.items():
+    sized(_name, _sized)
+
+
+@row
+def box_decoding_and_suppression() -> Row:
+    x = image(16, 8)
+    y = op.relu(conv(x))
+    boxes = op.reshape(op.transpose(conv(y, 4, 1), const(0, 2, 3, 1)), const(1, 64, 4), False)
+    anchors = np.abs(weights(1, 64, 2))
+    centre = op.add(op.multiply(op.slice(boxes, const(0), const(2), const(1), const(2)), anchors), anchors)
+    size = op.multiply(op.exp(op.slice(boxes, const(2), const(4), const(1), const(2))), anchors)
+    corners = op.concat([op.subtract(centre, size), op.add(centre, size)], 2)
+    scores = op.sigmoid(op.reshape(conv(y, 2, 1), const(1, 2, 64), False))
+    best = op.non_max_suppression(corners, scores, op.constant(np.int64(5)), op.constant(np.float32(0.5)))
+    return model(x, op.convert(best.output(0), "f32"), corners), 3, 3
+
+
+@pytest.mark.parametrize("preset", ["performance", "mixed"])
+@pytest.mark.parametrize("name", ROWS)
+def test_what_is_planned_is_executed(name: str, preset: str) -> None:
+    net, int8, total = ROWS[name]()
+    reports: list[Report] = []
+    result = quantize(net, _samples(net), preset=preset, report=reports.append)
+    assert reports[0].check.execution == Execution(int8=int8, total=total)
+    _assert_clean(result)
+
+
+def _samples(net: ov.Model) -> Sequence[list[Array]]:
+    rng = np.random.default_rng(7)
+    shapes = [
+        [12 if each.is_dynamic else each.get_length() for each in port.get_partial_shape()] for port in net.inputs
+    ]
+    return [[rng.normal(size=shape).astype(np.float32) for shape in shapes] for _ in range(10)]
+
+
+def _assert_clean(net: ov.Model) -> None:
+    """Every FakeQuantize leads to a layer with 8-bit weights or operands, and none changes a model output."""
+    for node in net.get_ordered_ops():
+        if node.get_type_name() == "FakeQuantize":
+            assert _reached(node) - {"Result"}
+            assert "Result" not in {each.get_node().get_type_name() for each in node.output(0).get_target_inputs()}
+
+
+def _reached(node: Any) -> set[str]:
+    layers = {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"}
+    found: set[str] = set()
+    for port in (port for output in node.outputs() for port in output.get_target_inputs()):
+        reader = port.get_node()
+        found |= {reader.get_type_name()} if reader.get_type_name() in layers else _reached(reader)
+    return found & layers

@@ -1,0 +1,29 @@
+"""`irquant targets`: the devices that irquant knows, and help with files of your own."""
+
+import click
+
+from irquant.targets import load_target, target_names, target_text
+
+
+@click.group("targets", invoke_without_command=True)
+@click.pass_context
+def targets_command(context: click.Context) -> None:
+    """Lists the targets that come with irquant."""
+    if context.invoked_subcommand is None:
+        for name in target_names():
+            click.echo(f"{name:10} {load_target(name).description}")
+
+
+@targets_command.command("show")
+@click.argument("name")
+def show_command(name: str) -> None:
+    """Prints the file of target NAME: what it runs in int8, with which ranges, and why."""
+    click.echo(target_text(name), nl=False)
+
+
+@targets_command.command("check")
+@click.argument("file")
+def check_command(file: str) -> None:
+    """Checks a target FILE (.yaml) of your own."""
+    target = load_target(file)
+    click.echo(f"{file}: target '{target.name}' is fine: {len(target.specs)} specs, {len(target.rules)} rules")
