@@ -55,13 +55,24 @@ TRANSPOSED_CONVOLUTIONS = ("ConvolutionBackpropData", "GroupConvolutionBackpropD
 
 def weight_ports(node: Node) -> tuple[int, ...]:
     """The input ports that take weights."""
+    if node.type == "Gather":
+        return (DATA_PORT,) if looks_up_rows(node) else ()
     return RECURRENT_TYPES.get(node.type, (WEIGHTS_PORT,) if node.type in WEIGHTED_TYPES else ())
 
 
+def looks_up_rows(node: Node) -> bool:
+    """Whether a Gather takes rows of a constant table by indices that are not known: an embedding."""
+    table, indices, axis = (node.source(index).node for index in range(3))
+    is_table = table.type == "Const" and len(table.output().shape) == 2
+    return is_table and indices.type != "Const" and axis.type == "Const" and not axis.array.any()
+
+
 def weight_axes(node: Node) -> WeightAxes:
-    """The axes of the weights of a convolution, of a MatMul whose second operand they are, or of a recurrent layer."""
+    """The axes of a layer's weights; those of a MatMul are its second operand, those of an embedding its table."""
     if node.type in RECURRENT_TYPES:  # [D, gates * H, I], of a cell [gates * H, I]
         return WeightAxes(outputs=(-2,), inputs=-1)
+    if node.type == "Gather":  # [rows, columns]
+        return WeightAxes(outputs=(0,), inputs=1)
     if node.type == "MatMul":
         return (
             WeightAxes(outputs=(-2,), inputs=-1) if flag(node, "transpose_b") else WeightAxes(outputs=(-1,), inputs=-2)

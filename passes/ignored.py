@@ -89,7 +89,8 @@ class Ignored(Strict):
         for item in self.scope:
             hits = _named(item, nodes)
             found |= dict.fromkeys(hits, f"you ignore '{item}'")
-            warnings += [] if hits else [_no_hit(f"'{item}'", item, names)]
+            known = [] if item.startswith(_REGEX) else names
+            warnings += [] if hits else [_no_hit(f"'{item}'", item, known)]
         for operation in self.operations:
             hits = [node for node in nodes if operation.fits(node)]
             found |= dict.fromkeys(hits, f"you ignore {operation}")

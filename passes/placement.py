@@ -107,6 +107,7 @@ class Plan:
         sites: In topological order.
         decisions: Node id -> what was decided of that layer.
         moved: The nodes in front of which the demand behind them is met -> the inputs on which it is met.
+        at_risk: The ids of the layers whose products could overflow (see `saturation`).
         in_bodies: The layers in bodies.
         attention: How many attention blocks the model has.
         warnings: What the user should know: rules of `ignored` that hit nothing.
@@ -115,6 +116,7 @@ class Plan:
     sites: tuple[Site, ...] = ()
     decisions: Mapping[int, Decision] = field(default_factory=dict[int, Decision])
     moved: Mapping[Node, tuple[InPort, ...]] = field(default_factory=dict[Node, tuple[InPort, ...]])
+    at_risk: frozenset[int] = frozenset()
     in_bodies: tuple[BodyLayer, ...] = ()
     attention: int = 0
     warnings: tuple[str, ...] = ()
@@ -232,7 +234,7 @@ class _Analysis:
         for index, name in rule.ports(node).items():
             port = node.input(index)
             self.tied |= {node} if rule.same_range else set()
-            if _is_roundable(port.source) and not self._is_constant(port.source):
+            if _is_roundable(port.source) and (_is_weights(port) or not self._is_constant(port.source)):
                 self.demands[port] = Demand(self.target.specs[name], insists=not rule.requantizes)
 
     def _pass_on(self, node: Node) -> None:
@@ -269,8 +271,8 @@ class _Analysis:
                 found.add(node)
             elif node.type in self.target.unified:
                 found |= {node} if all(port.source.node in found for port in node.inputs) else set()
-            elif node.inputs and node.source(DATA_PORT).node in found and self.target.transparency(node):
-                found.add(node)
+            elif node.inputs and all(port.source.node in found for port in node.inputs):
+                found |= {node} if self.target.transparency(node) else set()
         return found
 
     def _nonnegative(self) -> set[Node]:

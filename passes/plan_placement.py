@@ -1,11 +1,12 @@
 """What runs in int8 and what stays float is decided before anything is measured or changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..ir import Graph
 from .base import Context, Fact, NoRequests
 from .placement import plan_placement
+from .saturation import at_risk
 
 
 @dataclass(frozen=True)
@@ -19,5 +20,6 @@ class PlanPlacement(NoRequests):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Leaves the plan in the context."""
-        context.plan = plan_placement(graph, context.target, context.config.ignored)
+        plan = plan_placement(graph, context.target, context.config.ignored)
+        context.plan = replace(plan, at_risk=at_risk(graph, context.target, context.config))
         return 0

@@ -54,9 +54,9 @@ def _first_convolutions(graph: Graph) -> Iterator[Node]:
 def largest_pair_sum(node: Node) -> Floats:
     """m_o of the formula above for each output channel, in the shape of the weights with ones for the other axes."""
     weights = node.source(WEIGHTS_PORT).node
-    values: Floats = (weights.source() if weights.type == "FakeQuantize" else weights.output()).node.array.astype(
-        np.float32
-    )
+    if weights.type == "FakeQuantize":
+        weights = weights.source().node
+    values: Floats = weights.array.astype(np.float32)
     axes = weight_axes(node)
     kept = {axis % values.ndim for axis in axes.outputs}
     others = tuple(axis for axis in range(values.ndim) if axis not in kept)

@@ -1,6 +1,6 @@
 """FakeQuantizes get their ranges: those of weights from the constants, those of activations from statistics."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from .base import Context, Fact
 from .config import Preset
 from .placement import Site
 from .ranges import Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
-from .saturation import at_risk, largest_pair_sum
+from .saturation import largest_pair_sum
 from .signs import never_negative
 from .statistics import Reduction, Request, Statistics, request
 
@@ -47,8 +47,7 @@ class SetRanges:
         """Gives every open FakeQuantize its limits."""
         open_ = {node.name: node for node in graph.nodes("FakeQuantize") if len(node.inputs) == 1}
         sites = [site for site in context.plan.sites if site.name in open_]
-        risky = at_risk(graph, context.target, context.config)
-        ranges = {site.name: _range(site, context, risky) for site in sites}
+        ranges = {site.name: _range(site, context) for site in sites}
         ranges |= _unified(sites, ranges)
         ranges |= {site.name: _distinct(ranges[site.name], site.twin) for site in sites if site.twin}
         for site in sites:
@@ -63,10 +62,10 @@ def _extremes(site: Site) -> list[Request]:
     return [request(site.source, reduction, axis) for reduction in wanted]
 
 
-def _range(site: Site, context: Context, risky: Collection[int]) -> Range:
+def _range(site: Site, context: Context) -> Range:
     shape = _limits_shape(site)
     if site.is_weights:
-        pairs = [largest_pair_sum(port.node) for port in site.consumers if port.node.id in risky]
+        pairs = [largest_pair_sum(port.node) for port in site.consumers if port.node.id in context.plan.at_risk]
         return weight_range(np.maximum.reduce([_largest(site).reshape(shape), *pairs]))
     low, high = _measured(site, context.statistics)
     magnitude = np.maximum(-low, high)

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..ir import DYNAMIC, Node
-from ..ir.ops import is_depthwise, weight_ports
+from ..ir.ops import is_depthwise, looks_up_rows, weight_ports
 
 
 class Mode(StrEnum):
@@ -70,7 +70,9 @@ class QuantSpec(_Strict):
 
 
 #: What an operation is, or has.
-Property = Literal["depthwise", "zero_padding", "constant_parameters", "two_activations", "channels_by_4_and_16"]
+Property = Literal[
+    "depthwise", "zero_padding", "constant_parameters", "two_activations", "embedding", "channels_by_4_and_16"
+]
 
 
 class Condition(_Strict):
@@ -125,6 +127,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "depthwise": is_depthwise,
     "zero_padding": _pads_with_zero,
     "constant_parameters": _has_constant_parameters,
+    "embedding": looks_up_rows,
     "two_activations": _takes_two_activations,
     "channels_by_4_and_16": _has_channels_by_4_and_16,
 }

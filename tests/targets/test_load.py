@@ -1,12 +1,27 @@
 """Target files: what they say, and every mistake with its path."""
 
+import base64
 import re
+import zlib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from irquant.ir import from_text
-from irquant.targets import Granularity, Mode, TargetError, load_target, parse_target, target_names
+from irquant.targets import (
+    Granularity,
+    Mode,
+    QuantSpec,
+    Rule,
+    Step,
+    Target,
+    TargetError,
+    load_target,
+    parse_target,
+    target_names,
+)
+from irquant.targets.target import Property
 
 SPECS = "name: t\nspecs:\n  a: {bits: 8, granularity: per_tensor}\n"
 RULES = SPECS + "rules:\n  - {op: MatMul, inputs: {data: a, weights: a}}\n"
@@ -122,3 +137,120 @@ def test_the_first_rule_that_fits_decides() -> None:
 )
 def test_what_a_fake_quantize_may_pass_depends_on_attributes_and_values(name: str, *, passes: bool) -> None:
     assert (load_target("cpu").transparency(from_text(GRAPH).node(name)) is not None) is passes
+
+
+def test_a_mistake_is_found_by_its_line() -> None:
+    text = (
+        SPECS
+        + "rules:\n  - {op: Add, inputs: {all: a}}\n  - op: MatMul\n    inputs:\n      data: a\n      weights: b\n"
+    )
+    with pytest.raises(TargetError) as caught:
+        parse_target(text, "t.yaml")
+    assert str(caught.value) == "t.yaml, line 9: rules[1].inputs.weights: no spec 'b'; there are: a"
+
+
+CHAIN = RULES + "stays_float:\n  - because: it is small\n    chain: [{}]\n"
+
+
+@pytest.mark.parametrize(
+    ("chain", "said"),
+    [
+        ("{op: Add}", "stays_float[0].chain is [{'op': 'Add'}]; "),
+        ("{op: Add}, {op: Add, optional: true}", "stays_float[0] is "),
+        ("{op: Add, optional: true}, {op: Add}", "stays_float[0] is "),
+        ("{op: Add}, {op: Add, stays: true}", "unknown key 'stays_float[0].chain[1].stays'; "),
+    ],
+)
+def test_a_chain_that_cannot_be_is_refused(chain: str, said: str) -> None:
+    assert complaint(CHAIN.replace("{}", chain)).startswith(said)
+
+
+def test_a_target_adds_to_the_one_that_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(RULES + "transparent:\n  - op: Reshape\nunified: [Concat]\n")
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nextends: base.yaml\nspecs:\n  b: {bits: 4, granularity: per_tensor}\n"
+        "rules:\n  - {op: Add, inputs: {all: b}}\n  - {op: MatMul, inputs: {data: a, weights: b}}\n"
+    )
+    mine = load_target(str(tmp_path / "mine.yaml"))
+    assert (mine.name, list(mine.specs), mine.unified) == ("mine", ["a", "b"], ("Concat",))
+    assert [rule.op for rule in mine.rules] == [("Add",), ("MatMul",), ("MatMul",)]
+    assert [rule.inputs.get("weights") for rule in mine.rules] == [None, "b", "a"]
+    assert mine.transparent[0].op == ("Reshape",)
+
+
+def test_a_target_may_extend_one_that_comes_with_irquant(tmp_path: Path) -> None:
+    (tmp_path / "cpu.yaml").write_text("name: mine\nextends: cpu\nrules:\n  - {op: MatMul, because: I said so}\n")
+    mine = load_target(str(tmp_path / "cpu.yaml"))
+    assert mine.rules[0].because == "I said so"
+    assert mine.rules[1:] == load_target("cpu").rules
+
+
+@pytest.mark.parametrize(
+    ("parent", "said"),
+    [
+        ("gone.yaml", "mine.yaml, line 2: extends: {}/gone.yaml: cannot be read: "),
+        ("mine.yaml", "mine.yaml, line 2: extends: '{}/mine.yaml' extends this file in turn"),
+        (
+            "other.yaml",
+            "mine.yaml, line 2: extends: {}/other.yaml, line 2: extends: '{}/mine.yaml' extends this file in",
+        ),
+        ("cpuu", "mine.yaml, line 2: extends: no target 'cpuu'; did you mean 'cpu'? "),
+        ("list.yaml", "mine.yaml, line 2: extends: {}/list.yaml: expected a mapping with the keys "),
+        ("3", "mine.yaml, line 2: extends is 3; should be a valid string"),
+    ],
+)
+def test_what_cannot_be_extended_is_named(tmp_path: Path, parent: str, said: str) -> None:
+    (tmp_path / "mine.yaml").write_text(f"name: mine\nextends: {parent}\nspecs: {{}}\nrules: []\n")
+    (tmp_path / "other.yaml").write_text("name: other\nextends: mine.yaml\n")
+    (tmp_path / "list.yaml").write_text("- a\n")
+    with pytest.raises(TargetError) as caught:
+        load_target(str(tmp_path / "mine.yaml"))
+    assert str(caught.value).startswith(f"{tmp_path}/" + said.format(*[tmp_path] * 2))
+
+
+@pytest.mark.parametrize("key", [*Target.model_fields, *Rule.model_fields, *QuantSpec.model_fields, *Step.model_fields])
+def test_every_key_is_documented(key: str) -> None:
+    document = (Path(__file__).parents[2] / "targets" / "README.md").read_text(encoding="utf-8")
+    assert f"`{key}`" in document
+
+
+@pytest.mark.parametrize("name", get_args(Property))
+def test_every_property_is_documented(name: str) -> None:
+    document = (Path(__file__).parents[2] / "targets" / "README.md").read_text(encoding="utf-8")
+    assert f"`{name}`" in document
+
+
+def test_gna_takes_16_bits_and_8_bit_weights_of_products() -> None:
+    gna = load_target("gna")
+    assert [(rule.op, dict(rule.inputs)) for rule in gna.rules[:3]] == [
+        (("Convolution",), {"data": "a16", "weights": "w16"}),
+        (("MatMul",), {"all": "a16"}),
+        (("MatMul",), {"data": "a16", "weights": "w8"}),
+    ]
+    assert (gna.specs["a16"].levels, gna.specs["w16"].levels, gna.specs["w8"].levels) == (65536, 65535, 255)
+
+
+def test_cpus_without_vnni_differ_in_the_sums_of_pairs_only() -> None:
+    avx2, cpu = load_target("cpu_avx2"), load_target("cpu")
+    assert (cpu.pair_sum_bits, avx2.pair_sum_bits) == (32, 16)
+    assert (avx2.rules, avx2.specs, avx2.transparent) == (cpu.rules, cpu.specs, cpu.transparent)
+
+
+def test_gpus_keep_attention_and_transposed_convolutions_of_odd_channels() -> None:
+    graph = from_text(
+        """
+        x: f32[1,6,8,8] = Parameter()
+        y: f32[1,8,8,8] = Parameter()
+        v: f32[6,16,2,2] = Const() {zeros}
+        odd: f32[1,16,16,16] = ConvolutionBackpropData(x, v)
+        even: f32[1,16,16,16] = ConvolutionBackpropData(y, v)
+        a: f32[1,8,8,8] = ScaledDotProductAttention(y, y, y) causal="false"
+    """.replace("{zeros}", "base64:" + base64.b64encode(zlib.compress(bytes(4 * 6 * 16 * 4))).decode())
+    )
+    gpu = load_target("gpu")
+    rules = {name: gpu.rule(graph.node(name)) for name in ("odd", "even", "a")}
+    assert {name: bool(rule and rule.inputs) for name, rule in rules.items()} == {
+        "odd": False,
+        "even": True,
+        "a": False,
+    }

@@ -1,0 +1,47 @@
+"""`irquant targets`: list, show, check."""
+
+from pathlib import Path
+
+import pytest
+
+from irquant.targets import target_names, target_text
+from irquant.tools.cli import run
+
+
+def test_all_targets_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["targets"]) == 0
+    assert [line.split()[0] for line in capfd.readouterr().out.splitlines()] == target_names()
+
+
+@pytest.mark.parametrize("name", target_names())
+def test_a_file_is_shown_as_it_is_and_is_fine(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["targets", "show", name]) == 0
+    text = capfd.readouterr().out
+    assert text == target_text(name)
+    (tmp_path / "mine.yaml").write_text(text)
+    assert run(["targets", "check", str(tmp_path / "mine.yaml")]) == 0
+    assert capfd.readouterr().out.startswith(f"{tmp_path}/mine.yaml: target '{name}' is fine: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["show", "cpv"], "no target 'cpv'; did you mean 'cpu'? "),
+        (["check", "gone.yaml"], "gone.yaml: cannot be read: "),
+        (["chek", "mine.yaml"], "No such command 'chek'"),
+    ],
+)
+def test_mistakes_are_one_line(command: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["targets", *command]) == 2
+    complaint = capfd.readouterr().err
+    assert complaint.startswith(f"error: {said}")
+    assert complaint.count("\n") == 1
+
+
+def test_a_wrong_file_is_told_with_line_and_path(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nextends: cpu\nrules:\n  - {op: MatMul, inputs: {data: b8}}\n")
+    assert run(["targets", "check", str(path)]) == 2
+    assert capfd.readouterr().err.startswith(
+        f"error: {path}, line 4: rules[0].inputs.data: no spec 'b8'; there are: a8"
+    )
