@@ -51,7 +51,7 @@ class SetRanges:
         ranges |= _unified(sites, ranges)
         ranges |= {site.name: _distinct(ranges[site.name], site.twin) for site in sites if site.twin}
         for site in sites:
-            _close(open_[site.name], ranges[site.name])
+            close(open_[site.name], ranges[site.name])
         return len(sites)
 
 
@@ -167,7 +167,7 @@ def _unified(sites: list[Site], ranges: Mapping[str, Range]) -> dict[str, Range]
     return result
 
 
-def _close(fake_quantize: Node, limits: Range) -> None:
+def close(fake_quantize: Node, limits: Range) -> None:
     """Replaces an open FakeQuantize by one with limits, which take the tensor's own element type."""
     graph, name, source = fake_quantize.graph, fake_quantize.name, fake_quantize.source()
     dtype = source.element_type.dtype

@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import openvino as ov
@@ -11,7 +12,8 @@ import pytest
 
 from irquant.ir import from_text, to_text
 from irquant.passes import Context, default_quantization
-from irquant.targets import load_target
+from irquant.targets import QuantSpec, Rule, Step, Target, load_target, parse_target
+from irquant.targets.target import Property
 from irquant.tools.cli import run
 
 ROOT = Path(__file__).parents[1]
@@ -95,3 +97,22 @@ def test_the_second_line_of_the_readme_is_what_ci_looks_for() -> None:
     assert ["\n" in line for line in lines] == [False, False]
     assert lines[0].endswith("irquant demo")
     assert lines[1].endswith("bin/python -m pytest")
+
+
+TARGET_KEYS = {
+    *Target.model_fields,
+    *Rule.model_fields,
+    *QuantSpec.model_fields,
+    *Step.model_fields,
+    *get_args(Property),
+}
+
+
+@pytest.mark.parametrize("key", sorted(TARGET_KEYS))
+def test_every_key_of_a_target_file_is_documented(key: str) -> None:
+    assert f"`{key}`" in (ROOT / "targets" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_target_file_that_is_shown_works() -> None:
+    (text,) = blocks("targets/README.md", "yaml")
+    assert parse_target(text, "mine.yaml").rules[0].because == "my device pads wrongly without padding"

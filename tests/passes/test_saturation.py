@@ -101,7 +101,7 @@ def test_a_cpu_without_vnni_computes_the_same(kind: str, tmp_path: Path) -> None
         result = quantize(tmp_path / "m.xml", [data] * 9, target=target, output=tmp_path / f"{target}.xml")
         outputs = []
         for limit in ({}, {"ONEDNN_MAX_CPU_ISA": "AVX2"}):
-            command = [sys.executable, "-c", EMULATED, result, tmp_path / "data.npy", tmp_path / "out.npy"]
+            command = [sys.executable, "-c", EMULATED, *map(str, (result, tmp_path / "data.npy", tmp_path / "out.npy"))]
             subprocess.run(command, env={**os.environ, **limit}, check=True)
             outputs.append(np.load(tmp_path / "out.npy"))
         errors[target] = float(np.abs(outputs[1] / outputs[0] - 1).max())

@@ -4,7 +4,6 @@ import base64
 import re
 import zlib
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
@@ -12,16 +11,11 @@ from irquant.ir import from_text
 from irquant.targets import (
     Granularity,
     Mode,
-    QuantSpec,
-    Rule,
-    Step,
-    Target,
     TargetError,
     load_target,
     parse_target,
     target_names,
 )
-from irquant.targets.target import Property
 
 SPECS = "name: t\nspecs:\n  a: {bits: 8, granularity: per_tensor}\n"
 RULES = SPECS + "rules:\n  - {op: MatMul, inputs: {data: a, weights: a}}\n"
@@ -206,18 +200,6 @@ def test_what_cannot_be_extended_is_named(tmp_path: Path, parent: str, said: str
     with pytest.raises(TargetError) as caught:
         load_target(str(tmp_path / "mine.yaml"))
     assert str(caught.value).startswith(f"{tmp_path}/" + said.format(*[tmp_path] * 2))
-
-
-@pytest.mark.parametrize("key", [*Target.model_fields, *Rule.model_fields, *QuantSpec.model_fields, *Step.model_fields])
-def test_every_key_is_documented(key: str) -> None:
-    document = (Path(__file__).parents[2] / "targets" / "README.md").read_text(encoding="utf-8")
-    assert f"`{key}`" in document
-
-
-@pytest.mark.parametrize("name", get_args(Property))
-def test_every_property_is_documented(name: str) -> None:
-    document = (Path(__file__).parents[2] / "targets" / "README.md").read_text(encoding="utf-8")
-    assert f"`{name}`" in document
 
 
 def test_gna_takes_16_bits_and_8_bit_weights_of_products() -> None:
