@@ -265,3 +265,62 @@ def test_layers_of_one_name_get_fake_quantizes_of_different_names() -> None:
     """
     names = [site.name for site in plan_placement(from_text(graph), load_target("cpu")).sites]
     assert len(set(names)) == 3
+
+
+def test_a_squeeze_excite_gate_stays_float_and_says_why() -> None:
+    gate = """
+        axes: i64[2] = Const() [2, 3]
+        mean: f32[1,8,1,1] = ReduceMean(relu, axes) keep_dims="true"
+        down: f32[1,8,1,1] = Convolution(mean, w) {conv}
+        act: f32[1,8,1,1] = {middle}(down)
+        up: f32[1,8,1,1] = Convolution(act, w) {conv}
+        gate: f32[1,8,1,1] = {end}(up)
+        y: f32[1,8,4,4] = Multiply(relu, gate) auto_broadcast="numpy"
+        out = Result(y)
+    """
+    expected = {("ReLU", "Sigmoid"): 0, ("Swish", "HSigmoid"): 0, ("ReLU", "Tanh"): 2}
+    for (middle, end), int8 in expected.items():
+        decisions = plan(gate.format(conv=CONV, middle=middle, end=end)).decisions.values()
+        assert [each.int8 for each in decisions].count(True) == int8
+        floats = {each.reason for each in decisions if not each.int8}
+        assert all("squeeze-excite" in reason for reason in floats)
+
+
+EMBEDDING = """
+    ids: i64[1,3] = Parameter()
+    table: f32[4,2] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+    axis: i64[] = Const() [{axis}]
+    few: i64[1,3] = Const() [0, 1, 2]
+    rows: f32[1,3,2] = Gather.opset8({indices}, axis) batch_dims="0"
+    kernel: f32[2,2] = Const() [1.0, 2.0, 3.0, 4.0]
+    y: f32[1,3,2] = MatMul(rows, kernel) transpose_a="false" transpose_b="true"
+    out = Result(y)
+    ids_out = Result(ids)
+"""
+
+
+def test_an_embedding_is_stored_in_8_bits_a_scale_a_row() -> None:
+    found = plan_placement(from_text(EMBEDDING.format(axis=0, indices="table, ids")), load_target("cpu"))
+    assert edges(found.sites) == {"table": ["rows"], "rows": ["y"], "kernel": ["y"]}
+    (site,) = (site for site in found.sites if site.source.node.name == "table")
+    assert (site.is_weights, site.channel_axes, site.spec.levels) == (True, (0,), 255)
+
+
+def test_a_lookup_of_known_rows_is_no_embedding() -> None:
+    found = plan_placement(from_text(EMBEDDING.format(axis=0, indices="table, few")), load_target("cpu"))
+    assert found.sites == ()
+    assert {each.reason for each in found.decisions.values()} == {"its data are constant"}
+
+
+BODY = """
+    wide: f32[1,8,4,4] = Sigmoid(x)
+    tconv: f32[1,8,4,4] = ConvolutionBackpropData({source}, w) strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0"
+    t_out = Result(tconv)
+"""
+
+
+def test_a_reader_without_zero_point_shares_with_a_convolution_only_what_is_never_negative() -> None:
+    assert edges(data_sites(conv("a", "relu"), BODY.format(source="relu"))) == {"relu": ["a", "tconv"]}
+    sites = data_sites(conv("a", "x"), BODY.format(source="x"))
+    assert sorted(port.node.name for site in sites for port in site.consumers) == ["a", "tconv"]
+    assert sorted(site.twin for site in sites) == [0, 1]

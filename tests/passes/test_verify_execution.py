@@ -1,12 +1,18 @@
 """The proof: the signal-to-noise ratio on known arrays, and what counts as int8."""
 
 import math
+import re
 
 import numpy as np
+import openvino as ov
+import openvino.opset13 as op
 import pytest
 
+from irquant.passes import Report, quantize
 from irquant.passes.runtime import Executed
 from irquant.passes.verify_execution import sqnr
+from irquant.targets import parse_target
+from irquant.tools.console import report_lines
 
 
 def test_the_ratio_is_that_of_the_powers_over_all_samples() -> None:
@@ -37,3 +43,36 @@ def test_outputs_of_other_sizes_cannot_be_compared() -> None:
 )
 def test_only_the_end_of_the_primitives_name_tells(primitive: str, *, int8: bool) -> None:
     assert Executed("layer", "FullyConnected", primitive).is_int8 is int8
+
+
+def test_what_ran_float_against_the_plan_is_told_with_the_executed_graph() -> None:
+    """A target that promises too much: this plugin does not carry a scale through Tile."""
+    text = "name: liar\nextends: cpu\ntransparent:\n  - {op: Tile}\n"
+    x = op.parameter([1, 8, 6, 6], np.float32)
+    kernel = np.random.default_rng(0).normal(size=(8, 8, 3, 3)).astype(np.float32)
+    ones = [1, 1]
+    first = op.relu(op.convolution(x, kernel, ones, ones, ones, ones))
+    second = op.convolution(op.tile(first, op.constant([1, 1, 2, 1])), kernel, ones, ones, ones, ones)
+    second.set_friendly_name("behind, the tile")  # the runtime joins names by commas
+    reports: list[Report] = []
+    data = [np.random.default_rng(1).normal(size=(1, 8, 6, 6)).astype(np.float32)] * 10
+    model = ov.Model([op.result(op.relu(second))], [x], "m")
+    quantize(model, data, target=parse_target(text, "liar.yaml"), report=reports.append)
+    execution = reports[0].check.execution
+    assert execution is not None
+    assert (execution.int8, execution.total) == (1, 2)
+    (fallen,) = execution.fallen
+    assert fallen.name == "behind, the tile"
+    assert re.match(r"the runtime chose \w+_f32, reading f32 from \w+ '", fallen.reason)
+    said = list(report_lines(reports[0], "out.xml"))
+    assert any(line.startswith("planned for int8, but ran in float: Convolution 'behind, the tile': ") for line in said)
+
+
+def test_a_device_that_is_not_here_is_not_claimed_to_run_int8() -> None:
+    x = op.parameter([1, 8], np.float32)
+    model = ov.Model([op.result(op.matmul(x, np.eye(8, dtype=np.float32), False, True))], [x], "m")
+    reports: list[Report] = []
+    quantize(model, [np.ones((1, 8), np.float32)] * 10, target="npu", report=reports.append)
+    assert reports[0].check.execution is None
+    assert reports[0].check.sqnr is not None
+    assert any(line.startswith("not verified: this machine has no NPU; ") for line in report_lines(reports[0], "o"))

@@ -1,0 +1,137 @@
+"""Transformers are recognised by their attention; attention that is one operation is written out."""
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import from_text
+from irquant.passes import Config, Context
+from irquant.passes.attention import attention_blocks
+from irquant.passes.decompose_attention import DecomposeAttention
+from irquant.passes.plan_placement import PlanPlacement
+from irquant.passes.runtime import from_runtime, to_runtime
+from irquant.passes.testing import check_pass
+from irquant.targets import load_target
+
+HEAD = """
+    q: f32[1,2,4,8] = Parameter()
+    k: f32[1,2,5,8] = Parameter()
+    v: f32[1,2,5,8] = Parameter()
+"""
+WRITTEN_OUT = """
+    s: f32[1,2,4,5] = MatMul(q, k) transpose_a="false" transpose_b="true"
+    c: f32[] = Const() [0.5]
+    d: f32[1,2,4,5] = {between} auto_broadcast="numpy"
+    p: f32[1,2,4,5] = SoftMax(d) axis="3"
+    y: f32[1,2,4,8] = MatMul({product}) transpose_a="false" transpose_b="false"
+    out = Result(y)
+"""
+
+
+@pytest.mark.parametrize(
+    ("between", "product", "count"),
+    [
+        ("Multiply(s, c)", "p, v", 1),
+        ("Add(s, c)", "p, v", 1),
+        ("Power(s, c)", "p, v", 0),  # some other use of a softmax
+        ("Multiply(s, c)", "s, v", 0),  # the softmax leads nowhere
+    ],
+)
+def test_an_attention_block_is_a_softmax_between_two_products(between: str, product: str, count: int) -> None:
+    assert len(attention_blocks(from_text(HEAD + WRITTEN_OUT.format(between=between, product=product)))) == count
+
+
+def test_a_softmax_behind_a_layer_with_weights_is_none() -> None:
+    text = (
+        HEAD
+        + """
+        w: f32[2,8] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+        s: f32[1,2,4,2] = MatMul(q, w) transpose_a="false" transpose_b="true"
+        p: f32[1,2,4,2] = SoftMax(s) axis="3"
+        y: f32[1,2,2,8] = MatMul(p, q) transpose_a="true" transpose_b="false"
+        out = Result(y)
+    """
+    )
+    assert attention_blocks(from_text(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "preset"),
+    [
+        (Config(), "mixed"),
+        (Config(preset="performance"), "performance"),
+        (Config(preset="mixed"), "mixed"),
+    ],
+)
+def test_transformers_are_asymmetric_unless_the_user_says_otherwise(config: Config, preset: str) -> None:
+    context = Context(load_target("cpu"), config)
+    PlanPlacement().run(from_text(HEAD + WRITTEN_OUT.format(between="Multiply(s, c)", product="p, v")), context)
+    assert (context.plan.attention, context.preset) == (1, preset)
+
+
+def test_the_user_may_call_anything_a_transformer() -> None:
+    assert Context(load_target("cpu"), Config(model_type="transformer")).preset == "mixed"
+    assert Context(load_target("cpu")).preset == "performance"
+
+
+def test_attention_is_written_out() -> None:
+    check_pass(
+        DecomposeAttention(),
+        before=HEAD
+        + """
+            a: f32[1,2,4,8]<y> = ScaledDotProductAttention.opset13(q, k, v) causal="false"
+            out = Result(a)
+        """,
+        after=HEAD
+        + """
+            a/scores: f32[1,2,4,5] = MatMul(q, k) transpose_a="false" transpose_b="true"
+            a/scale: f32[] = Const() [0.35355338]
+            a/scaled: f32[1,2,4,5] = Multiply(a/scores, a/scale) auto_broadcast="numpy"
+            a/weights: f32[1,2,4,5] = SoftMax.opset8(a/scaled) axis="3"
+            a: f32[1,2,4,8]<y> = MatMul(a/weights, v) transpose_a="false" transpose_b="false"
+            out = Result(a)
+        """,
+    )
+
+
+@pytest.mark.parametrize("extra", ["none", "mask", "mask_and_scale", "zero_mask"])
+def test_written_out_it_computes_the_same(extra: str) -> None:
+    rng = np.random.default_rng(0)
+    shapes = ([1, 2, 4, 8], [1, 2, 5, 8], [1, 2, 5, 8])
+    inputs = [op.parameter(shape, np.float32) for shape in shapes]
+    mask = op.constant(np.zeros((), np.float32) if extra == "zero_mask" else rng.normal(size=(4, 5)).astype(np.float32))
+    more = {"none": [], "mask": [mask], "zero_mask": [mask], "mask_and_scale": [mask, op.constant(np.float32(0.7))]}[
+        extra
+    ]
+    model = ov.Model([op.result(op.scaled_dot_product_attention(*inputs, *more))], inputs, "m")
+    graph = from_runtime(model)
+    assert DecomposeAttention().run(graph, Context(load_target("cpu"))) == 1
+    feed = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    config = {"INFERENCE_PRECISION_HINT": "f32"}
+    one, other = (ov.Core().compile_model(each, "CPU", config)(feed)[0] for each in (model, to_runtime(graph)))
+    np.testing.assert_allclose(other, one, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "attention",
+    [
+        'ScaledDotProductAttention.opset13(q, k, v) causal="true"',
+        'ScaledDotProductAttention.opset13(q, k, v, b) causal="false"',
+    ],
+)
+def test_what_cannot_be_written_out_stays(attention: str) -> None:
+    text = HEAD + f"    b: boolean[4,5] = Parameter()\n    a: f32[1,2,4,8] = {attention}\n    out = Result(a)\n"
+    context = Context(load_target("cpu"))
+    assert DecomposeAttention().run(from_text(text), context) == 0
+    graph = from_text(text)
+    PlanPlacement().run(graph, context)
+    decision = context.plan.decisions[graph.node("a").id]
+    assert (decision.int8, decision.reason) == (False, "only written out do both of its matrix products run int8")
+
+
+def test_a_device_with_a_kernel_of_its_own_keeps_it() -> None:
+    text = (
+        HEAD + '    a: f32[1,2,4,8] = ScaledDotProductAttention.opset13(q, k, v) causal="false"\n    out = Result(a)\n'
+    )
+    assert DecomposeAttention().run(from_text(text), Context(load_target("gpu"))) == 0
