@@ -5,18 +5,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..ir import DYNAMIC, Array, Graph, Node, OutPort
+from ..ir import DYNAMIC, Graph, Node, OutPort
 from ..ir.ops import (
     DATA_PORT,
     TRANSPOSED_CONVOLUTIONS,
     WEIGHTED_TYPES,
     WEIGHTS_PORT,
-    bias_port,
     data_channel_axis,
-    output_channel_axis,
     weight_axes,
 )
 from .base import Context, Fact
+from .biases import add_to_bias
 from .coverage import kernel_sizes, needs_sizes, output_sizes, tap_coverage
 from .ranges import Floats, Range, fake_quantize
 from .statistics import Reduction, Request, Statistics, request
@@ -61,7 +60,7 @@ class CorrectBiasesFast:
             shift = _shift(node, weights, context.statistics)
             context.bias_shifts[node.id] = float(np.abs(shift).max(initial=0))
             if context.bias_shifts[node.id] > 0:
-                _add_to_bias(node, shift)
+                add_to_bias(node, shift)
                 changed += 1
         return changed
 
@@ -161,36 +160,3 @@ def mean_output(node: Node, weights: Floats, means: Floats, coverage: Floats) ->
     grouped = rows.reshape(-1, *rows.shape[-2:])
     result: Floats = np.einsum("goi,gi->go", grouped, means.reshape(grouped.shape[0], -1))
     return result.ravel()
-
-
-def _add_to_bias(node: Node, shift: Floats) -> None:
-    output = node.output()
-    shape = [1] * len(output.shape)
-    shape[output_channel_axis(node)] = -1
-    dtype = output.element_type.dtype
-    assert dtype is not None, "a layer computes in a type that numpy has"
-    shaped: Array = shift.reshape(shape)
-    port = bias_port(node)
-    if port is None:
-        _create_bias(node, shaped.astype(dtype))
-        return
-    old = port.source.node
-    corrected = (old.array.astype(np.float64) + shaped).astype(dtype)
-    constant = node.graph.add_constant(f"{old.name}/corrected", corrected, near=port.node)
-    port.connect(constant.output())
-    node.graph.prune(old)
-
-
-def _create_bias(node: Node, bias: Array) -> None:
-    graph, output = node.graph, node.output()
-    readers = output.consumers
-    constant = graph.add_constant(f"{node.name}/bias", bias, near=readers[0].node)
-    add = graph.add(
-        "Add",
-        f"{node.name}/add_bias",
-        [output, constant.output()],
-        [(output.element_type, output.shape)],
-        attributes={"auto_broadcast": "numpy"},
-        near=readers[0].node,
-    )
-    output.redirect(add.output(), only=readers)

@@ -5,6 +5,7 @@ from .calibrate import Calibrate
 from .compress_weights import CompressWeights
 from .correct_biases_fast import CorrectBiasesFast
 from .decompose_attention import DecomposeAttention
+from .fold_input_normalization import FoldInputNormalization
 from .insert_fake_quantize import InsertFakeQuantize
 from .normalize import Normalize
 from .plan_placement import PlanPlacement
@@ -15,6 +16,7 @@ def default_quantization() -> list[Pass]:
     """The published DefaultQuantization, with one run over the data instead of two."""
     return [
         Normalize(),
+        FoldInputNormalization(),
         DecomposeAttention(),
         PlanPlacement(),
         Calibrate(),  # the only pass that runs the model; measures what all below ask for

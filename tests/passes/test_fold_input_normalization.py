@@ -1,0 +1,75 @@
+"""Mean and scale of inputs: what is folded, what is not, and that the model computes the same."""
+
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.passes import Context
+from irquant.passes.fold_input_normalization import FoldInputNormalization
+from irquant.passes.normalize import Normalize
+from irquant.passes.runtime import from_runtime, to_runtime
+from irquant.targets import load_target
+
+MEAN = np.array([0.4, 0.5, 0.6], np.float32).reshape(1, 3, 1, 1)
+SCALE = np.array([4.0, 5.0, 6.0], np.float32).reshape(3, 1, 1)
+ONES = [1, 1]
+
+
+def model(case: str, pad: int) -> ov.Model:
+    x = op.parameter([1, 3, 8, 8], np.float32)
+    y: Any = {
+        "scale": lambda: op.multiply(x, SCALE),
+        "divide": lambda: op.divide(x, SCALE),
+        "mean": lambda: op.subtract(x, MEAN),
+        "mean_and_scale": lambda: op.divide(op.subtract(x, MEAN), SCALE),
+        "scale_and_shift": lambda: op.add(op.multiply(x, np.float32(3)), MEAN),
+        "reversed": lambda: op.subtract(op.constant(MEAN), x),
+        "each_pixel": lambda: op.multiply(x, np.ones((1, 3, 8, 8), np.float32)),
+        "power": lambda: op.power(x, np.float32(2)),
+        "relu": lambda: op.multiply(op.relu(x), SCALE),
+    }[case]()
+    weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    conv = op.add(op.convolution(y, weights, ONES, [pad] * 2, [pad] * 2, ONES), np.ones((1, 4, 1, 1), np.float32))
+    return ov.Model([op.result(conv)], [x], "m")
+
+
+@pytest.mark.parametrize(
+    ("case", "pad", "folded"),
+    [
+        ("scale", 0, 1),
+        ("scale", 1, 1),  # zero stays zero
+        ("divide", 1, 1),
+        ("mean", 0, 1),
+        ("mean", 1, 0),  # the padding would have to be the mean
+        ("mean_and_scale", 0, 2),
+        ("mean_and_scale", 1, 1),
+        ("scale_and_shift", 0, 2),
+        ("scale_and_shift", 1, 0),
+        ("reversed", 0, 0),
+        ("each_pixel", 0, 0),
+        ("power", 0, 0),
+        ("relu", 0, 0),  # inside the model: no input normalization
+    ],
+)
+def test_steps_go_where_that_changes_nothing(case: str, pad: int, folded: int) -> None:
+    before = model(case, pad)
+    graph, context = from_runtime(before), Context(load_target("cpu"))
+    Normalize().run(graph, context)
+    assert FoldInputNormalization().run(graph, context) == folded
+    assert FoldInputNormalization().run(graph, context) == 0
+    data = np.random.default_rng(1).random((1, 3, 8, 8), np.float32)
+    config = {"INFERENCE_PRECISION_HINT": "f32"}
+    one, other = (ov.Core().compile_model(each, "CPU", config)(data)[0] for each in (before, to_runtime(graph)))
+    np.testing.assert_allclose(other, one, atol=2e-5 * np.abs(one).max())
+
+
+def test_an_input_that_others_read_normalized_stays() -> None:
+    x = op.parameter([1, 3, 8, 8], np.float32)
+    y = op.multiply(x, SCALE)
+    weights = np.ones((4, 3, 1, 1), np.float32)
+    conv = op.convolution(y, weights, ONES, [0, 0], [0, 0], ONES)
+    graph = from_runtime(ov.Model([op.result(conv), op.result(y)], [x], "m"))
+    assert FoldInputNormalization().run(graph, Context(load_target("cpu"))) == 0
