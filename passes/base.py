@@ -13,7 +13,7 @@ from ..ir import Graph, UserError
 from ..targets import Target
 from .config import Config, Preset
 from .execution import Check
-from .placement import Plan
+from .plan import Plan
 from .samples import HeldOut
 from .statistics import Request, Statistics
 

@@ -11,7 +11,7 @@ from .base import Context
 from .calibrate import Calibrate
 from .config import Config
 from .pipelines import default_quantization
-from .placement import Site
+from .plan import Site
 from .set_ranges import chosen_mode
 
 

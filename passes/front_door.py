@@ -17,7 +17,7 @@ from .execution import Check
 from .instruments import Instrument
 from .manager import PassManager
 from .pipelines import default_quantization
-from .placement import Decision
+from .plan import Decision
 from .runtime import RuntimeModel, from_runtime, to_runtime
 from .verify_execution import VerifyExecution
 

@@ -9,123 +9,23 @@ cycle. It never quantizes a model output, and yields for every layer a reason th
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from ..ir import DYNAMIC, Graph, InPort, Node, OutPort
 from ..ir.ops import DATA_PORT, HIDDEN_PORT, LAYER_TYPES, RECURRENT_TYPES, weight_axes, weight_ports
 from ..targets import Granularity, QuantSpec, Rule, Target
 from .attention import attention_blocks
+from .demands import Demand, meet, per_tensor
 from .ignored import Ignored
+from .plan import BodyLayer, Decision, Plan, Site, edges_above
 from .signs import never_negative
 from .stays_float import stays_float
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What an input port wants of its tensor.
-
-    Attributes:
-        spec: How to quantize.
-        insists: Whether the demand is met even where other consumers want floats. One that does not is only met where
-            the whole tensor becomes int8 anyway: a second copy of the tensor would cost more than it saves.
-    """
-
-    spec: QuantSpec
-    insists: bool = True
-
 
 #: Give no value below zero if all their inputs do.
 _KEEPS_SIGNS = ("Add", "Multiply", "AvgPool", "ReduceMean", "ReduceSum", "Maximum")
 #: Look at a tensor's shape, not at its values: they neither want int8 nor mind it.
 _SHAPE_READERS = ("ShapeOf",)
-
-
-@dataclass(frozen=True)
-class Site:
-    """A FakeQuantize to be inserted.
-
-    Attributes:
-        name: The friendly name it gets.
-        source: The tensor to quantize.
-        consumers: The input ports that read the quantized tensor; all others keep the float one.
-        spec: How to quantize.
-        channel_axes: The axes that number the channels, if the granularity is per channel.
-        is_weights: Whether the tensor is a constant with the weights of a layer.
-        group: Sites with the same number share one range; None: its own range.
-        twin: Number among the sites at this tensor.
-    """
-
-    name: str
-    source: OutPort
-    consumers: tuple[InPort, ...]
-    spec: QuantSpec
-    channel_axes: tuple[int, ...] = ()
-    is_weights: bool = False
-    group: int | None = None
-    twin: int = 0
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether the tensor's values are known without data."""
-        return self.source.node.type == "Const"
-
-    @property
-    def is_per_channel(self) -> bool:
-        """Whether each channel has its own range."""
-        return self.spec.granularity is Granularity.PER_CHANNEL
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What becomes of a layer that does arithmetic."""
-
-    int8: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class BodyLayer:
-    """A layer in the body of an operation of control flow, all of which stay float.
-
-    Attributes:
-        name: The names of the operations around it and its own, joined by `|`.
-        type: Its op type.
-        reason: Why.
-    """
-
-    name: str
-    type: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Where each FakeQuantize goes, and why.
-
-    Attributes:
-        sites: In topological order.
-        decisions: Node id -> what was decided of that layer.
-        moved: The nodes in front of which the demand behind them is met -> the inputs on which it is met.
-        at_risk: The ids of the layers whose products could overflow (see `saturation`).
-        in_bodies: The layers in bodies.
-        attention: How many attention blocks the model has.
-        warnings: What the user should know: rules of `ignored` that hit nothing.
-    """
-
-    sites: tuple[Site, ...] = ()
-    decisions: Mapping[int, Decision] = field(default_factory=dict[int, Decision])
-    moved: Mapping[Node, tuple[InPort, ...]] = field(default_factory=dict[Node, tuple[InPort, ...]])
-    at_risk: frozenset[int] = frozenset()
-    in_bodies: tuple[BodyLayer, ...] = ()
-    attention: int = 0
-    warnings: tuple[str, ...] = ()
-
-    def feeding(self, *ports: InPort) -> list[Site]:
-        """The sites whose quantized tensors reach some input ports, directly or through nodes that they moved past."""
-        by_edge = {port: site for site in self.sites for port in site.consumers}
-        found = [by_edge[port] for port in _edges_above(ports, by_edge.keys(), self.moved)]
-        return [site for index, site in enumerate(found) if site not in found[:index]]
 
 
 def plan_placement(graph: Graph, target: Target, ignored: Ignored | None = None) -> Plan:
@@ -244,7 +144,7 @@ class _Analysis:
         if not (unified or entry) or (wanted := self._wanted_behind(node)) is None:
             return
         keeps = node.attributes.get("axis") == "1" if unified else bool(entry and entry.keeps_channels)
-        demand = wanted if keeps else replace(wanted, spec=_per_tensor(wanted.spec))
+        demand = wanted if keeps else replace(wanted, spec=per_tensor(wanted.spec))
         ports = tuple(node.inputs) if unified else (node.input(DATA_PORT),)
         if all(self._is_constant(port.source) for port in ports) or not all(map(self._may_join, ports)):
             return
@@ -291,14 +191,14 @@ class _Analysis:
     def _wanted_behind(self, node: Node) -> Demand | None:
         """The demand that all outputs of a node agree on."""
         used = [output for output in node.outputs if output.consumers]
-        return _meet([self.anticipated(output) for output in used], nonnegative=node in self.nonnegative)
+        return meet([self.anticipated(output) for output in used], nonnegative=node in self.nonnegative)
 
     def anticipated(self, tensor: OutPort) -> Demand | None:
         """The demand that every consumer of a tensor makes, if they agree."""
         if not _is_roundable(tensor):
             return None
         readers = [port for port in tensor.consumers if port.node.type not in _SHAPE_READERS]
-        return _meet([self.demands.get(port) for port in readers], nonnegative=tensor.node in self.nonnegative)
+        return meet([self.demands.get(port) for port in readers], nonnegative=tensor.node in self.nonnegative)
 
     # -------------------------------------------------------------------- forwards: the highest tensor that may
 
@@ -329,7 +229,7 @@ class _Analysis:
         groups: list[tuple[list[InPort], Demand]] = []
         for port in ports:
             for index, (members, demand) in enumerate(groups):
-                if both := _meet([demand, self.demands[port]], nonnegative=tensor.node in self.nonnegative):
+                if both := meet([demand, self.demands[port]], nonnegative=tensor.node in self.nonnegative):
                     groups[index] = ([*members, port], both)
                     break
             else:
@@ -339,7 +239,7 @@ class _Analysis:
     def _site(self, tensor: OutPort, consumers: list[InPort], spec: QuantSpec, twin: int = 0) -> Site:
         axes = (1,) if spec.granularity is Granularity.PER_CHANNEL else ()
         if axes and (len(tensor.shape) < 2 or tensor.shape[1] == DYNAMIC):
-            spec, axes = _per_tensor(spec), ()
+            spec, axes = per_tensor(spec), ()
         first = next(port for port in consumers if port in self.demands)
         return Site(self._name(first, "input"), tensor, tuple(consumers), spec, axes, twin=twin)
 
@@ -382,31 +282,13 @@ class _Analysis:
         by_edge = {port: index for index, site in enumerate(sites) for port in site.consumers}
         for node in self.order:
             if node in self.tied:
-                above = sorted({by_edge[port] for port in _edges_above(node.inputs, by_edge.keys(), self.moved)})
+                above = sorted({by_edge[port] for port in edges_above(node.inputs, by_edge.keys(), self.moved)})
                 members = [root(index) for index in above if not sites[index].is_per_channel]
                 for index in members[1:]:
                     parent[root(index)] = root(members[0])
         tied = [root(index) for index in range(len(sites))]
         sizes = Counter(tied)
         return [replace(site, group=tied[i]) if sizes[tied[i]] > 1 else site for i, site in enumerate(sites)]
-
-
-def _edges_above(
-    ports: Iterable[InPort], quantized: Collection[InPort], moved: Mapping[Node, tuple[InPort, ...]]
-) -> list[InPort]:
-    """The first quantized edges above some ports, past nodes that the demand moved past; in order of discovery."""
-    found: dict[InPort, None] = {}
-    waiting, seen = list(ports)[::-1], set[InPort]()
-    while waiting:
-        port = waiting.pop()
-        if port in seen:
-            continue
-        seen.add(port)
-        if port in quantized:
-            found[port] = None
-        else:
-            waiting += moved.get(port.source.node, ())[::-1]
-    return list(found)
 
 
 def _is_roundable(tensor: OutPort) -> bool:
@@ -416,43 +298,3 @@ def _is_roundable(tensor: OutPort) -> bool:
 
 def _is_weights(port: InPort) -> bool:
     return port.index in weight_ports(port.node)
-
-
-def _per_tensor(spec: QuantSpec) -> QuantSpec:
-    return spec.model_copy(update={"granularity": Granularity.PER_TENSOR})
-
-
-def _meet(demands: Iterable[Demand | None], *, nonnegative: bool) -> Demand | None:
-    """What satisfies all demands on a tensor, or None if one of them is no demand, nothing does, or there is none."""
-    result: Demand | None = None
-    for demand in demands:
-        if demand is None:
-            return None
-        if result is None:
-            result = demand
-        elif spec := _both(result.spec, demand.spec, nonnegative=nonnegative):
-            result = Demand(spec, result.insists or demand.insists)
-        else:
-            return None
-    return result
-
-
-def _both(one: QuantSpec, other: QuantSpec, *, nonnegative: bool) -> QuantSpec | None:
-    modes = tuple(mode for mode in one.modes if mode in other.modes)
-    if one.bits != other.bits or one.narrow_range != other.narrow_range or not modes:
-        return None
-    unsigned, zero_point = one.unsigned or other.unsigned, one.zero_point and other.zero_point
-    if unsigned and not zero_point and not nonnegative:
-        return None
-    either = Granularity.PER_TENSOR in (one.granularity, other.granularity)
-    granularity = Granularity.PER_TENSOR if either else one.granularity
-    signed = one.signed or other.signed
-    return one.model_copy(
-        update={
-            "modes": modes,
-            "granularity": granularity,
-            "signed": signed,
-            "unsigned": unsigned,
-            "zero_point": zero_point,
-        }
-    )

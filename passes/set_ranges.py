@@ -10,7 +10,7 @@ from ..ir import DYNAMIC, Graph, Node
 from ..targets import Mode, QuantSpec
 from .base import Context, Fact
 from .config import Preset
-from .placement import Site
+from .plan import Site
 from .ranges import Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
 from .saturation import largest_pair_sum
 from .signs import never_negative

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from irquant.ir import from_text
-from irquant.passes.placement import Plan, Site, plan_placement
+from irquant.passes.placement import plan_placement
+from irquant.passes.plan import Plan, Site
 from irquant.targets import Granularity, Mode, Target, load_target
 
 CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'

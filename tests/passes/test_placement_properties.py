@@ -13,7 +13,7 @@ from irquant.ir import Graph, verify
 from irquant.passes import Context
 from irquant.passes.insert_fake_quantize import InsertFakeQuantize
 from irquant.passes.normalize import Normalize
-from irquant.passes.placement import Plan
+from irquant.passes.plan import Plan
 from irquant.passes.plan_placement import PlanPlacement
 from irquant.passes.ranges import Range
 from irquant.passes.runtime import from_runtime, to_runtime

@@ -1,0 +1,112 @@
+"""Where each FakeQuantize goes, and why: plain values, made by `placement` and read by the passes after it."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ..ir import InPort, Node, OutPort
+from ..targets import Granularity, QuantSpec
+
+
+@dataclass(frozen=True)
+class Site:
+    """A FakeQuantize to be inserted.
+
+    Attributes:
+        name: The friendly name it gets.
+        source: The tensor to quantize.
+        consumers: The input ports that read the quantized tensor; all others keep the float one.
+        spec: How to quantize.
+        channel_axes: The axes that number the channels, if the granularity is per channel.
+        is_weights: Whether the tensor is a constant with the weights of a layer.
+        group: Sites with the same number share one range; None: its own range.
+        twin: Number among the sites at this tensor.
+    """
+
+    name: str
+    source: OutPort
+    consumers: tuple[InPort, ...]
+    spec: QuantSpec
+    channel_axes: tuple[int, ...] = ()
+    is_weights: bool = False
+    group: int | None = None
+    twin: int = 0
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the tensor's values are known without data."""
+        return self.source.node.type == "Const"
+
+    @property
+    def is_per_channel(self) -> bool:
+        """Whether each channel has its own range."""
+        return self.spec.granularity is Granularity.PER_CHANNEL
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a layer that does arithmetic."""
+
+    int8: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class BodyLayer:
+    """A layer in the body of an operation of control flow, all of which stay float.
+
+    Attributes:
+        name: The names of the operations around it and its own, joined by `|`.
+        type: Its op type.
+        reason: Why.
+    """
+
+    name: str
+    type: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where each FakeQuantize goes, and why.
+
+    Attributes:
+        sites: In topological order.
+        decisions: Node id -> what was decided of that layer.
+        moved: The nodes in front of which the demand behind them is met -> the inputs on which it is met.
+        at_risk: The ids of the layers whose products could overflow (see `saturation`).
+        in_bodies: The layers in bodies.
+        attention: How many attention blocks the model has.
+        warnings: What the user should know: rules of `ignored` that hit nothing.
+    """
+
+    sites: tuple[Site, ...] = ()
+    decisions: Mapping[int, Decision] = field(default_factory=dict[int, Decision])
+    moved: Mapping[Node, tuple[InPort, ...]] = field(default_factory=dict[Node, tuple[InPort, ...]])
+    at_risk: frozenset[int] = frozenset()
+    in_bodies: tuple[BodyLayer, ...] = ()
+    attention: int = 0
+    warnings: tuple[str, ...] = ()
+
+    def feeding(self, *ports: InPort) -> list[Site]:
+        """The sites whose quantized tensors reach some input ports, directly or through nodes that they moved past."""
+        by_edge = {port: site for site in self.sites for port in site.consumers}
+        found = [by_edge[port] for port in edges_above(ports, by_edge.keys(), self.moved)]
+        return [site for index, site in enumerate(found) if site not in found[:index]]
+
+
+def edges_above(
+    ports: Iterable[InPort], quantized: Collection[InPort], moved: Mapping[Node, tuple[InPort, ...]]
+) -> list[InPort]:
+    """The first quantized edges above some ports, past nodes that the demand moved past; in order of discovery."""
+    found: dict[InPort, None] = {}
+    waiting, seen = list(ports)[::-1], set[InPort]()
+    while waiting:
+        port = waiting.pop()
+        if port in seen:
+            continue
+        seen.add(port)
+        if port in quantized:
+            found[port] = None
+        else:
+            waiting += moved.get(port.source.node, ())[::-1]
+    return list(found)
