@@ -3,7 +3,7 @@
 from .difference import Change, compare
 from .element_types import ElementType, element_type, element_type_of_dtype
 from .errors import IRError, UserError, printable
-from .graph import DYNAMIC, Array, Graph, InPort, Node, OutPort
+from .graph import DYNAMIC, Array, Graph, InPort, Node, OutPort, Scope
 from .reader import read_model
 from .summary import Summary, summarize
 from .text import from_text, to_text
@@ -20,6 +20,7 @@ __all__ = [
     "InPort",
     "Node",
     "OutPort",
+    "Scope",
     "Summary",
     "UserError",
     "compare",

@@ -35,6 +35,8 @@ NEW = 1 << 62  # the rank of an edge that no file had: behind all others
 Array = np.ndarray[Any, np.dtype[Any]]
 Position = tuple[float, float]
 _Neighbours = Mapping[int, Mapping[int, Mapping[str, int]]]
+#: The way to a body: id of the layer that has it and its tag, outermost first; empty for the model itself.
+Scope = tuple[tuple[int, str], ...]
 
 
 @dataclass(slots=True)
@@ -364,17 +366,25 @@ class Graph:
         weights: The bytes behind constants that were read from a file.
         version: 10 or 11; bodies have their model's.
         levels: How deep the `layers` element lies, for the white space of new elements.
+        scope: Where it stands in the model.
         is_edited: Whether anything was changed since the graph was read.
     """
 
     def __init__(
-        self, root: ET.Element | None = None, *, version: int = 11, weights: Weights = EMPTY, levels: int = 1
+        self,
+        root: ET.Element | None = None,
+        *,
+        version: int = 11,
+        weights: Weights = EMPTY,
+        levels: int = 1,
+        scope: Scope = (),
     ) -> None:
         self.root = ET.fromstring(_EMPTY_NET) if root is None else root
         self.style = XmlStyle()
         self.version = version
         self.weights = weights
         self.levels = levels
+        self.scope = scope
         self.is_edited = False
         self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._layers: dict[int, _Layer] = {}
@@ -444,12 +454,27 @@ class Graph:
 
     def walk(self) -> Iterator["Graph"]:
         """This graph and all bodies inside it, outermost first."""
-        graphs: list[Graph] = [self]
+        return (graph for _, graph in self.walk_named())
+
+    def walk_named(self) -> Iterator[tuple[str, "Graph"]]:
+        """`walk`, each graph with what stands in front of its nodes' names in messages: "" or "loop|branch|"."""
+        graphs: list[tuple[str, Graph]] = [("", self)]
         while graphs:
-            graph = graphs.pop(0)
-            yield graph
+            prefix, graph = graphs.pop(0)
+            yield prefix, graph
             holders = sorted((layer for layer in graph._layers.values() if layer.bodies), key=lambda it: it.position)
-            graphs.extend(body for layer in holders for body in layer.bodies.values())
+            graphs.extend(
+                (f"{prefix}{layer.element.get('name', '')}|", body)
+                for layer in holders
+                for body in layer.bodies.values()
+            )
+
+    def body_at(self, scope: Scope) -> "Graph":
+        """The body that lies that way from here."""
+        graph = self
+        for id_, tag in scope:
+            graph = graph._layers[id_].bodies[tag]
+        return graph
 
     # ------------------------------------------------------------------------------------------------- editing
 
@@ -549,7 +574,9 @@ class Graph:
     def copy(self) -> "Graph":
         """An independent graph over the same weights."""
         clones = {layer.element: copy.deepcopy(layer.element) for layer in self._layers.values()}
-        twin = Graph(_clone(self.root, clones), version=self.version, weights=self.weights, levels=self.levels)
+        twin = Graph(
+            _clone(self.root, clones), version=self.version, weights=self.weights, levels=self.levels, scope=self.scope
+        )
         twin.style, twin.is_edited = self.style, self.is_edited
         twin._next_id, twin._serial, twin._names = self._next_id, self._serial, self._names.copy()
         for id_, layer in self._layers.items():

@@ -50,6 +50,8 @@ RECURRENT_TYPES: Mapping[str, tuple[int, int]] = {
 }
 #: The layers of which a plan says what becomes of them.
 LAYER_TYPES = (*WEIGHTED_TYPES, *RECURRENT_TYPES, "ScaledDotProductAttention")
+#: The tag of the body of a loop; an If has others.
+LOOP_BODY = "body"
 TRANSPOSED_CONVOLUTIONS = ("ConvolutionBackpropData", "GroupConvolutionBackpropData")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from .collector import without_collector
 from .element_types import element_type
 from .errors import IRError, printable
-from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, decode_layer, natural, shape_of
+from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, Scope, decode_layer, natural, shape_of
 from .pair import finish_interrupted_write, undisturbed
 from .verify import verify
 from .weights import EMPTY, Weights, open_weights
@@ -131,8 +131,8 @@ def _refuse_execution_graph(root: ET.Element) -> None:
         raise IRError(message)
 
 
-def _read_net(root: ET.Element, version: int, weights: Weights, levels: int) -> Graph:
-    graph = Graph(root, version=version, weights=weights, levels=levels)
+def _read_net(root: ET.Element, version: int, weights: Weights, levels: int, scope: Scope = ()) -> Graph:
+    graph = Graph(root, version=version, weights=weights, levels=levels, scope=scope)
     layers, edges = root.find("layers"), root.find("edges")
     if layers is None or edges is None:
         message = f"<{root.tag}> needs the elements <layers> and <edges>"
@@ -162,7 +162,8 @@ def _read_layer(graph: Graph, element: ET.Element, rank: int) -> None:
         _check_constant(node)
     for child in element:
         if child.tag in BODY_TAGS:
-            layer.bodies[str(child.tag)] = _read_net(child, graph.version, graph.weights, graph.levels + 3)
+            scope = (*graph.scope, (node.id, str(child.tag)))
+            layer.bodies[scope[-1][1]] = _read_net(child, graph.version, graph.weights, graph.levels + 3, scope)
 
 
 def _check_source(node: Node) -> None:

@@ -218,10 +218,11 @@ def _open_body(block: _Block, tag: str, tokens: "_Tokens") -> Graph:
     _read_opaque(tokens, root)
     tokens.expect("{")
     tokens.finish()
-    layer = block.known[label]._layer
-    layer.element.append(root)
-    body = Graph(root, version=block.graph.version, levels=block.graph.levels + 3)
-    layer.bodies[tag] = body
+    node, graph = block.known[label], block.graph
+    node._layer.element.append(root)
+    scope = (*graph.scope, (node.id, tag))
+    body = Graph(root, version=graph.version, levels=graph.levels + 3, scope=scope)
+    node._layer.bodies[tag] = body
     return body
 
 

@@ -2,14 +2,14 @@
 
 from .already_quantized import find_quantized
 from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError
+from .calibration.samples import DataError, Sample
+from .calibration.statistics import Reduction, Request, Statistics
 from .config import Config, read_config
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
 from .front_door import Report, quantize, quantize_graph
 from .instruments import DumpAfter, Instrument, Timing, Verify
 from .manager import PassManager
 from .pipelines import default_quantization
-from .samples import DataError, Sample
-from .statistics import Reduction, Request, Statistics
 from .strict import ConfigError
 
 __all__ = [

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from ..ir import Graph, UserError
+from ..ir import Graph, Node, UserError
 from ..targets import Target
+from .calibration.samples import HeldOut
+from .calibration.statistics import Request, Statistics
 from .config import Config, Preset
 from .execution import Check
 from .plan import Plan
-from .samples import HeldOut
-from .statistics import Request, Statistics
 
 
 class Fact(StrEnum):
@@ -56,7 +56,7 @@ class Context:
         plan: Where each FakeQuantize goes; by `plan-placement`.
         statistics: The numbers measured; by `calibrate`.
         held_out: Samples that calibration did not see, with the float model's outputs; by `calibrate`.
-        bias_shifts: Node id -> largest change of its bias; by `correct-biases-fast`.
+        bias_shifts: Layer -> largest change of its bias; by `correct-biases-fast`.
         check: What running the result showed; by `verify-execution`.
     """
 
@@ -69,7 +69,7 @@ class Context:
     plan: Plan = field(default_factory=Plan)
     statistics: Statistics = field(default_factory=Statistics)
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
-    bias_shifts: dict[int, float] = field(default_factory=dict[int, float])
+    bias_shifts: dict[Node, float] = field(default_factory=dict[Node, float])
     check: Check = field(default_factory=Check)
 
     @property

@@ -36,7 +36,8 @@ class CompressWeights(NoRequests):
     def run(self, graph: Graph, context: Context) -> int:
         """Compresses all constants of the plan."""
         names = {site.name for site in context.plan.sites}
-        found = [node for node in graph.nodes("FakeQuantize") if node.name in names and _is_storable(node)]
+        everywhere = (node for each in graph.walk() for node in each.nodes("FakeQuantize"))
+        found = [node for node in everywhere if node.name in names and _is_storable(node)]
         for node in found:
             _compress(node)
         return len(found)

@@ -8,7 +8,6 @@ import numpy as np
 from ..ir import DYNAMIC, Graph, Node, OutPort
 from ..ir.ops import (
     DATA_PORT,
-    TRANSPOSED_CONVOLUTIONS,
     WEIGHTED_TYPES,
     WEIGHTS_PORT,
     data_channel_axis,
@@ -16,9 +15,9 @@ from ..ir.ops import (
 )
 from .base import Context, Fact
 from .biases import add_to_bias
-from .coverage import kernel_sizes, needs_sizes, output_sizes, tap_coverage
+from .calibration.statistics import Reduction, Request, Statistics, request
+from .coverage import kernel_sizes, needs_sizes, output_sizes, sizes_follow, tap_coverage
 from .ranges import Floats, Range, fake_quantize
-from .statistics import Reduction, Request, Statistics, request
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,13 @@ class CorrectBiasesFast:
     def run(self, graph: Graph, context: Context) -> int:
         """Corrects every layer once; layers corrected before are left alone."""
         changed = 0
-        for node in list(graph.nodes(*WEIGHTED_TYPES)):
+        for node in [node for each in graph.walk() for node in each.nodes(*WEIGHTED_TYPES)]:
             weights = node.source(WEIGHTS_PORT).node
-            if not _are_rounded(weights) or node.id in context.bias_shifts or not _is_correctable(node):
+            if not _are_rounded(weights) or node in context.bias_shifts or not _is_correctable(node):
                 continue
             shift = _shift(node, weights, context.statistics)
-            context.bias_shifts[node.id] = float(np.abs(shift).max(initial=0))
-            if context.bias_shifts[node.id] > 0:
+            context.bias_shifts[node] = float(np.abs(shift).max(initial=0))
+            if context.bias_shifts[node] > 0:
                 add_to_bias(node, shift)
                 changed += 1
         return changed
@@ -77,9 +76,8 @@ def _data(node: Node) -> OutPort:
 
 
 def _is_correctable(node: Node) -> bool:
-    """Whether the number of input channels is known, so that each can have its mean."""
-    data = _data(node)
-    return data.shape[data_channel_axis(node)] != DYNAMIC
+    """Whether a layer has a bias, and its number of input channels is known, so that each can have its mean."""
+    return node.type in WEIGHTED_TYPES and _data(node).shape[data_channel_axis(node)] != DYNAMIC
 
 
 def _requests(node: Node) -> set[Request]:
@@ -95,8 +93,8 @@ def _sizes_are_measured(node: Node) -> bool:
 
 
 def _sized(node: Node) -> list[OutPort]:
-    """The tensors whose sizes decide the coverage; those of a plain convolution's output follow from its input's."""
-    return [_data(node), node.output()] if node.type in TRANSPOSED_CONVOLUTIONS else [_data(node)]
+    """The tensors whose sizes decide the coverage."""
+    return [_data(node)] if sizes_follow(node) else [_data(node), node.output()]
 
 
 def _shift(node: Node, weights: Node, statistics: Statistics) -> Floats:

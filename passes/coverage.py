@@ -91,15 +91,27 @@ def _at(node: Node, name: str, axis: int, default: int) -> int:
     return values[axis] if values else default
 
 
+def sizes_follow(node: Node) -> bool:
+    """Whether the sizes of a convolution's output follow from those of its input; else its output must be asked."""
+    mode = node.attributes.get("auto_pad", "explicit").lower()
+    return node.type not in TRANSPOSED_CONVOLUTIONS or (len(node.inputs) == 2 and not mode.startswith("same"))
+
+
 def output_sizes(node: Node, kernel: Sequence[int], data: Sequence[float]) -> list[int]:
-    """The spatial sizes of a (plain) convolution's output (Convolution-1 specification)."""
+    """The spatial sizes of a convolution's output, where they follow from its input's.
+
+    Source: OpenVINO operation specifications, Convolution-1 and ConvolutionBackpropData-1.
+    """
     mode = node.attributes.get("auto_pad", "explicit").lower()
     sizes: list[int] = []
     for axis, taps in enumerate(kernel):
         size, stride, dilation = int(data[axis]), _at(node, "strides", axis, 1), _at(node, "dilations", axis, 1)
         pads = 0 if mode == "valid" else _at(node, "pads_begin", axis, 0) + _at(node, "pads_end", axis, 0)
         span = dilation * (taps - 1) + 1
-        sizes.append(-(-size // stride) if mode.startswith("same") else (size + pads - span) // stride + 1)
+        if node.type in TRANSPOSED_CONVOLUTIONS:
+            sizes.append(stride * (size - 1) + span - pads + _at(node, "output_padding", axis, 0))
+        else:
+            sizes.append(-(-size // stride) if mode.startswith("same") else (size + pads - span) // stride + 1)
     return sizes
 
 

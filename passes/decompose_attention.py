@@ -35,7 +35,8 @@ class DecomposeAttention(NoRequests):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Decomposes what the target wants decomposed."""
-        found = [node for node in graph.nodes() if (rule := context.target.rule(node)) and rule.decomposes]
+        everywhere = (node for each in graph.walk() for node in each.nodes())
+        found = [node for node in everywhere if (rule := context.target.rule(node)) and rule.decomposes]
         found = [node for node in found if _is_plain(node)]
         for node in found:
             _decompose(node)

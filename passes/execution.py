@@ -22,13 +22,15 @@ class Execution:
 
     Attributes:
         int8: Executed layers (convolutions, matrix products) that ran in int8.
-        total: All such layers.
+        total: All such layers that can be seen.
         fallen: Where the plan and the executed graph differ.
+        unseen: Layers in bodies of dynamic shapes, into which the runtime lets nobody look; not in `total`.
     """
 
     int8: int
     total: int
     fallen: tuple[Fallen, ...] = ()
+    unseen: int = 0
 
     @property
     def int8_share(self) -> float:

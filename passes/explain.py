@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..ir import Graph, IRError, Node
-from ..ir.ops import LAYER_TYPES
 from ..targets import Target
 from .base import Context
-from .calibrate import Calibrate
+from .calibration.calibrate import Calibrate
 from .config import Config
 from .pipelines import default_quantization
 from .plan import Site
@@ -81,8 +80,7 @@ def explain(graph: Graph, target: Target, config: Config) -> ExplainedPlan:
         if isinstance(each, Calibrate):
             break
         each.run(twin, context)
-    layers = [_explained(node, context) for node in twin.nodes(*LAYER_TYPES)]
-    layers += [Explanation(each.name, each.type, int8=False, reason=each.reason) for each in context.plan.in_bodies]
+    layers = [_explained(node, context) for node in context.plan.decisions]
     return ExplainedPlan(context.preset, tuple(layers), context.plan.warnings)
 
 
@@ -103,12 +101,12 @@ def find_layer(layers: Sequence[Explanation], name: str) -> Explanation:
 
 def _explained(node: Node, context: Context) -> Explanation:
     plan = context.plan
-    decision = plan.decisions[node.id]
+    decision, name = plan.decisions[node], plan.names[node]
     if not decision.int8:
-        return Explanation(node.name, node.type, int8=False, reason=decision.reason)
+        return Explanation(name, node.type, int8=False, reason=decision.reason)
     found = plan.feeding(*node.inputs)
     return Explanation(
-        node.name,
+        name,
         node.type,
         int8=True,
         reason=decision.reason,

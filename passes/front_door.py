@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import overload
 
 from ..ir import Graph, UserError, read_model, write_model
-from ..ir.ops import LAYER_TYPES
 from ..ir.writer import check_output, lay_out
 from ..targets import Target, load_target
 from .already_quantized import find_quantized
@@ -196,11 +195,9 @@ def quantize_graph(
 def _layers(graph: Graph, context: Context) -> Iterable[Layer]:
     execution = context.check.execution
     fallen = {each.name: each.reason for each in execution.fallen} if execution else {}
-    for node in graph.nodes(*LAYER_TYPES):
-        if decision := context.plan.decisions.get(node.id):
-            yield Layer(node.name, node.type, decision, fallen.get(node.name, ""))
-    for each in context.plan.in_bodies:
-        yield Layer(each.name, each.type, Decision(int8=False, reason=each.reason))
+    for node, decision in context.plan.decisions.items():
+        name = context.plan.names[node]
+        yield Layer(name, node.type, decision, fallen.get(name, ""))
 
 
 def _output_names(graph: Graph) -> Iterable[str]:

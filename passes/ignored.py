@@ -59,7 +59,8 @@ class Ignored(Strict):
     """What stays float because the user says so.
 
     Attributes:
-        scope: Names of operations; with `*`, `?` or `[` a glob; after `re:` a regular expression for the whole name.
+        scope: Names of operations, in a body behind those of what is around it ("if|conv"); with `*`, `?` or `[` a
+            glob; after `re:` a regular expression for the whole name.
         operations: Types of operations.
         skip_model: Everything.
     """
@@ -82,34 +83,38 @@ class Ignored(Strict):
 
     def reasons(self, graph: Graph) -> tuple[dict[Node, str], list[str]]:
         """The nodes that are ignored, each with the rule that hit it; and a warning for each rule that hit nothing."""
-        nodes = [node for node in graph.nodes() if node.type != "Const"]
-        names = [node.name for node in nodes]
+        names = {
+            node: f"{prefix}{node.name}"
+            for prefix, each in graph.walk_named()
+            for node in each.in_file_order()
+            if node.type != "Const"
+        }
         found: dict[Node, str] = {}
         warnings: list[str] = []
         for item in self.scope:
-            hits = _named(item, nodes)
+            hits = _named(item, names)
             found |= dict.fromkeys(hits, f"you ignore '{item}'")
-            known = [] if item.startswith(_REGEX) else names
+            known = [] if item.startswith(_REGEX) else list(names.values())
             warnings += [] if hits else [_no_hit(f"'{item}'", item, known)]
         for operation in self.operations:
-            hits = [node for node in nodes if operation.fits(node)]
+            hits = [node for node in names if operation.fits(node)]
             found |= dict.fromkeys(hits, f"you ignore {operation}")
-            warnings += [] if hits else [_no_hit(str(operation), operation.type, [node.type for node in nodes])]
+            warnings += [] if hits else [_no_hit(str(operation), operation.type, [node.type for node in names])]
         if self.skip_model:
-            found |= dict.fromkeys(nodes, "you ignore the whole model")
+            found |= dict.fromkeys(names, "you ignore the whole model")
         return found, warnings
 
 
-def _named(item: str, nodes: list[Node]) -> list[Node]:
+def _named(item: str, names: Mapping[Node, str]) -> list[Node]:
     """The nodes that an item of a scope means: exactly that name before all, since names may look like globs."""
     if item.startswith(_REGEX):
         pattern = re.compile(item.removeprefix(_REGEX))
-        return [node for node in nodes if pattern.fullmatch(node.name)]
-    exact = [node for node in nodes if node.name == item]
+        return [node for node, name in names.items() if pattern.fullmatch(name)]
+    exact = [node for node, name in names.items() if name == item]
     if exact or not any(mark in item for mark in "*?["):
         return exact
     pattern = re.compile(fnmatch.translate(item))
-    return [node for node in nodes if pattern.match(node.name)]
+    return [node for node, name in names.items() if pattern.match(name)]
 
 
 def _no_hit(rule: str, wanted: str, known: list[str]) -> str:

@@ -27,10 +27,10 @@ class InsertFakeQuantize(NoRequests):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Inserts what is not there yet."""
-        present = {node.name for node in graph.nodes("FakeQuantize")}
+        present = {node.name for each in graph.walk() for node in each.in_file_order("FakeQuantize")}
         sites = [site for site in context.plan.sites if site.name not in present]
         for site in sites:
-            fake_quantize = graph.add(
+            fake_quantize = site.source.node.graph.add(
                 "FakeQuantize",
                 site.name,
                 [site.source],

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from ..ir import Graph, UserError
 from .base import Context, Fact, Pass, PassResult, PipelineError, Results
+from .calibration.statistics import Request
 from .instruments import Instrument
-from .statistics import Request
 
 _log = logging.getLogger(__name__)
 

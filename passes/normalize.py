@@ -34,13 +34,20 @@ class Normalize(NoRequests):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Folds every chain that is found."""
-        found = [(port, value) for port in _operands(graph) if (value := folded(port.source)) is not None]
+        found = [
+            (port, value)
+            for each in graph.walk()
+            for port in _operands(each)
+            if (value := folded(port.source)) is not None
+        ]
         for port, value in found:
             role = "weights" if port.node.type in WEIGHTED_TYPES else "bias"
             old = port.source.node
-            constant = graph.add_constant(f"{port.node.name}/{role}", np.asarray(value, order="C"), near=port.node)
+            constant = port.node.graph.add_constant(
+                f"{port.node.name}/{role}", np.asarray(value, order="C"), near=port.node
+            )
             port.connect(constant.output())
-            graph.prune(old)
+            old.graph.prune(old)
         return len(found)
 
 

@@ -1,7 +1,7 @@
 """The named pipelines: plain lists, to be printed, cut, reordered and extended."""
 
 from .base import Pass
-from .calibrate import Calibrate
+from .calibration.calibrate import Calibrate
 from .compress_weights import CompressWeights
 from .correct_biases_fast import CorrectBiasesFast
 from .decompose_attention import DecomposeAttention

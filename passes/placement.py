@@ -9,16 +9,16 @@ cycle. It never quantizes a model output, and yields for every layer a reason th
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
-from ..ir import DYNAMIC, Graph, InPort, Node, OutPort
-from ..ir.ops import DATA_PORT, HIDDEN_PORT, LAYER_TYPES, RECURRENT_TYPES, weight_axes, weight_ports
+from ..ir import DYNAMIC, Graph, InPort, Node, OutPort, Scope
+from ..ir.ops import DATA_PORT, HIDDEN_PORT, LAYER_TYPES, LOOP_BODY, RECURRENT_TYPES, weight_axes, weight_ports
 from ..targets import Granularity, QuantSpec, Rule, Target
 from .attention import attention_blocks
 from .demands import Demand, meet, per_tensor
 from .ignored import Ignored
-from .plan import BodyLayer, Decision, Plan, Site, edges_above
+from .plan import Decision, Plan, Site, edges_above
 from .signs import never_negative
 from .stays_float import stays_float
 
@@ -29,28 +29,45 @@ _SHAPE_READERS = ("ShapeOf",)
 
 
 def plan_placement(graph: Graph, target: Target, ignored: Ignored | None = None) -> Plan:
-    """Decides where each FakeQuantize goes. Looks only; the graph stays as it is."""
+    """Decides where each FakeQuantize goes, in the model and in its bodies. Looks only; the graph stays as it is."""
     kept, warnings = stays_float(graph, target, ignored or Ignored())
-    analysis = _Analysis(graph, target, kept)
-    analysis.sweep()
-    return Plan(
-        sites=tuple(analysis.sites()),
-        decisions=analysis.decisions,
-        moved=analysis.moved,
-        in_bodies=tuple(_in_bodies(graph, "")),
-        attention=len(attention_blocks(graph)),
-        warnings=tuple(warnings),
-    )
+    shut = _shut_bodies(graph, target, kept)
+    sites: list[Site] = []
+    decisions: dict[Node, Decision] = {}
+    names: dict[Node, str] = {}
+    moved: dict[Node, tuple[InPort, ...]] = {}
+    for prefix, each in graph.walk_named():
+        layers = list(each.nodes(*LAYER_TYPES))
+        names |= {node: f"{prefix}{node.name}" for node in layers}
+        if reason := shut.get(each.scope):
+            decisions |= dict.fromkeys(layers, Decision(int8=False, reason=reason))
+            continue
+        analysis = _Analysis(each, target, kept, {site.name for site in sites})
+        analysis.sweep()
+        sites += analysis.sites(len(sites))
+        decisions |= {node: analysis.decisions[node] for node in layers}
+        moved |= analysis.moved
+    attention = sum(len(attention_blocks(each)) for each in graph.walk())
+    return Plan(tuple(sites), decisions, names, moved, attention=attention, warnings=tuple(warnings))
 
 
-def _in_bodies(graph: Graph, path: str) -> Iterable[BodyLayer]:
-    for node in graph.nodes():
-        for body in node.bodies.values():
-            inside = f"{path}{node.name}|"
-            reason = f"it is in a body of {node.type} '{node.name}', and bodies are left as they are"
-            for layer in body.nodes(*LAYER_TYPES):
-                yield BodyLayer(f"{inside}{layer.name}", layer.type, reason)
-            yield from _in_bodies(body, inside)
+def _shut_bodies(graph: Graph, target: Target, kept: Mapping[Node, str]) -> dict[Scope, str]:
+    """The bodies in which nothing is quantized, each with the reason."""
+    found: dict[Scope, str] = {}
+    for each in graph.walk():
+        for node in each.in_file_order():
+            around = found.get(each.scope) or kept.get(node) or _why_shut(node, target) if node.bodies else ""
+            found |= {body.scope: around for body in node.bodies.values() if around}
+    return found
+
+
+def _why_shut(node: Node, target: Target) -> str:
+    here = f"it is in a body of {node.type} '{node.name}'"
+    if node.type not in target.bodies:
+        return f"{here}, and target '{target.name}' leaves those as they are"
+    if LOOP_BODY in node.bodies and any(tag == LOOP_BODY for _, tag in node.graph.scope):
+        return f"{here}, a loop within a loop, out of which no statistics can be led"
+    return ""
 
 
 class _Analysis:
@@ -63,18 +80,19 @@ class _Analysis:
         demands: What each input port wants of its tensor; a port that is not here wants floats.
         moved: Nodes in front of which the demand behind them is met, and the inputs on which it is.
         tied: Nodes whose inputs must share one range.
+        names: The names of FakeQuantizes that are given away: in all bodies together, they are distinct.
     """
 
-    def __init__(self, graph: Graph, target: Target, kept: Mapping[Node, str]) -> None:
+    def __init__(self, graph: Graph, target: Target, kept: Mapping[Node, str], names: set[str]) -> None:
         self.graph, self.target, self.kept = graph, target, kept
         self.order = list(graph.nodes())
         self.constants = self._constants()
         self.nonnegative = self._nonnegative()
         self.demands: dict[InPort, Demand] = {}
-        self.names: set[str] = set()
+        self.names = names
         self.moved: dict[Node, tuple[InPort, ...]] = {}
         self.tied: set[Node] = set()
-        self.decisions: dict[int, Decision] = {}
+        self.decisions: dict[Node, Decision] = {}
 
     # ------------------------------------------------------------------------------ backwards: who wants what
 
@@ -94,11 +112,11 @@ class _Analysis:
     def _demand_of_layer(self, node: Node, rule: Rule | None) -> None:
         """All inputs that the rule names, or none."""
         if reason := self._why_float(node, rule):
-            self.decisions[node.id] = Decision(int8=False, reason=reason)
+            self.decisions[node] = Decision(int8=False, reason=reason)
             return
         assert rule is not None, "or else that would have been the reason"
         specs = {index: spec for index, spec in rule.ports(node).items() if not self._is_initial_state(node, index)}
-        self.decisions[node.id] = Decision(int8=True, reason=" x ".join(dict.fromkeys(specs.values())))
+        self.decisions[node] = Decision(int8=True, reason=" x ".join(dict.fromkeys(specs.values())))
         self.demands |= {node.input(index): Demand(self.target.specs[spec]) for index, spec in specs.items()}
 
     def _why_float(self, node: Node, rule: Rule | None) -> str:
@@ -202,14 +220,14 @@ class _Analysis:
 
     # -------------------------------------------------------------------- forwards: the highest tensor that may
 
-    def sites(self) -> list[Site]:
-        """The FakeQuantizes that meet all demands, in topological order of their tensors."""
+    def sites(self, first: int) -> list[Site]:
+        """The FakeQuantizes that meet all demands, in topological order of their tensors; groups count from `first`."""
         found: list[Site] = []
         for node in self.order:
             for tensor in node.outputs:
                 if node not in self.moved or self.anticipated(tensor) is None:
                     found += self._sites_at(tensor)
-        return self._grouped(found)
+        return self._grouped(found, first)
 
     def _sites_at(self, tensor: OutPort) -> list[Site]:
         """Where all agree, one for all; else one for those that agree on int8, the others keep the floats."""
@@ -270,7 +288,7 @@ class _Analysis:
             for axes, group in by_axes.items()
         ]
 
-    def _grouped(self, sites: list[Site]) -> list[Site]:
+    def _grouped(self, sites: list[Site], first: int) -> list[Site]:
         """Numbers the groups of sites that share a range."""
         parent = list(range(len(sites)))
 
@@ -288,7 +306,7 @@ class _Analysis:
                     parent[root(index)] = root(members[0])
         tied = [root(index) for index in range(len(sites))]
         sizes = Counter(tied)
-        return [replace(site, group=tied[i]) if sizes[tied[i]] > 1 else site for i, site in enumerate(sites)]
+        return [replace(site, group=first + tied[i]) if sizes[tied[i]] > 1 else site for i, site in enumerate(sites)]
 
 
 def _is_roundable(tensor: OutPort) -> bool:

@@ -1,9 +1,9 @@
 """Where each FakeQuantize goes, and why: plain values, made by `placement` and read by the passes after it."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ..ir import InPort, Node, OutPort
+from ..ir import InPort, Node, OutPort, Scope
 from ..targets import Granularity, QuantSpec
 
 
@@ -51,41 +51,40 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class BodyLayer:
-    """A layer in the body of an operation of control flow, all of which stay float.
-
-    Attributes:
-        name: The names of the operations around it and its own, joined by `|`.
-        type: Its op type.
-        reason: Why.
-    """
-
-    name: str
-    type: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Plan:
     """Where each FakeQuantize goes, and why.
 
     Attributes:
         sites: In topological order.
-        decisions: Node id -> what was decided of that layer.
+        decisions: What was decided of each layer; those in bodies come last.
+        names: What messages call those layers: in a body, behind the names of what is around them, e.g. "if|conv".
         moved: The nodes in front of which the demand behind them is met -> the inputs on which it is met.
-        at_risk: The ids of the layers whose products could overflow (see `saturation`).
-        in_bodies: The layers in bodies.
+        at_risk: The layers whose products could overflow (see `saturation`).
         attention: How many attention blocks the model has.
         warnings: What the user should know: rules of `ignored` that hit nothing.
     """
 
     sites: tuple[Site, ...] = ()
-    decisions: Mapping[int, Decision] = field(default_factory=dict[int, Decision])
+    decisions: Mapping[Node, Decision] = field(default_factory=dict[Node, Decision])
+    names: Mapping[Node, str] = field(default_factory=dict[Node, str])
     moved: Mapping[Node, tuple[InPort, ...]] = field(default_factory=dict[Node, tuple[InPort, ...]])
-    at_risk: frozenset[int] = frozenset()
-    in_bodies: tuple[BodyLayer, ...] = ()
+    at_risk: frozenset[Node] = frozenset()
     attention: int = 0
     warnings: tuple[str, ...] = ()
+
+    def without(self, unseen: Collection[Scope]) -> "Plan":
+        """The plan without the bodies that never ran: nobody knows what ranges their tensors have."""
+        if not unseen:
+            return self
+        reason = "no sample of the calibration data reached it"
+        return replace(
+            self,
+            sites=tuple(site for site in self.sites if site.source.node.graph.scope not in unseen),
+            decisions={
+                node: Decision(int8=False, reason=reason) if each.int8 and node.graph.scope in unseen else each
+                for node, each in self.decisions.items()
+            },
+        )
 
     def feeding(self, *ports: InPort) -> list[Site]:
         """The sites whose quantized tensors reach some input ports, directly or through nodes that they moved past."""

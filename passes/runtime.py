@@ -6,7 +6,7 @@ statistics and comparisons.
 
 import tempfile
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import openvino as ov
 from ..ir import Array, Graph, UserError, read_model, write_model
 from ..ir.weights import Weights
 from ..ir.writer import lay_out, to_xml
-from .samples import DataError, Feed, Sample
+from .calibration.samples import DataError, Feed, Sample
 
 _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
@@ -29,6 +29,8 @@ INSPECTION = {**THROUGHPUT, "SNIPPETS_MODE": "DISABLE"}
 EMULATION = {**THROUGHPUT, "LP_TRANSFORMS_MODE": "NO"}
 
 
+#: Called with the number of a sample, the sample, and the outputs for it.
+Take: TypeAlias = Callable[[int, Sample, list[Array]], None]
 #: What the runtime itself calls a model.
 RuntimeModel: TypeAlias = ov.Model
 
@@ -100,6 +102,7 @@ class Engine:
                 model = core.read_model(graph)
             else:
                 model, self._lent = _lend(core, graph)
+            self._model, self._config = model, config
             self.compiled = core.compile_model(model, "CPU", config)
         except RuntimeError as error:
             message = f"the runtime cannot compile the model: {_first_line(error)}"
@@ -107,8 +110,8 @@ class Engine:
         self._is_stateful = bool(model.get_sinks())
         self._request = self.compiled.create_infer_request()
 
-    def run(self, samples: Iterable[tuple[Sample, Feed]], take: Callable[[int, list[Array]], None]) -> None:
-        """Runs all samples, several at a time, and calls `take(index, outputs)` for each, in order.
+    def run(self, samples: Iterable[tuple[Sample, Feed]], take: Take) -> None:
+        """Runs all samples, several at a time, and calls `take(index, sample, outputs)` for each, in order.
 
         The arrays that `take` gets are views that live only during the call.
 
@@ -137,27 +140,50 @@ class Engine:
 
     def execution(self) -> list[Executed]:
         """The executed graph. For models with dynamic shapes it is final only after an inference."""
-        return [
-            Executed(
-                op.get_friendly_name(),
-                _info(op, "layerType"),
-                _info(op, "primitiveType"),
-                _info(op, "originalLayersNames"),
-                tuple(_source(value) for value in op.input_values()),
-            )
-            for op in self.compiled.get_runtime_model().get_ordered_ops()
-        ]
+        return _executed(self.compiled)
+
+    def execution_of_body(self, path: Sequence[tuple[str, str]]) -> list[Executed] | None:
+        """The executed graph of a body, which the runtime shows only if the body is compiled alone.
+
+        Args:
+            path: Name of the operation of control flow, and tag of its body, from outside in.
+
+        Returns:
+            None for a body of dynamic shapes, which would have to be run first.
+        """
+        body: Any = self._model
+        for name, tag in path:
+            holder = next(each for each in body.get_ops() if each.get_friendly_name() == name and _has_bodies(each))
+            body = holder.get_function(1 if tag == "else_body" else 0)
+        if body.is_dynamic():
+            return None
+        return _executed(cast(Any, ov.Core()).compile_model(body, "CPU", self._config))
 
 
-def _finish(
-    running: deque[tuple[int, Sample, ov.InferRequest]], take: Callable[[int, list[Array]], None]
-) -> ov.InferRequest:
+def _has_bodies(op: Any) -> bool:
+    return hasattr(op, "get_function")
+
+
+def _executed(compiled: Any) -> list[Executed]:
+    return [
+        Executed(
+            op.get_friendly_name(),
+            _info(op, "layerType"),
+            _info(op, "primitiveType"),
+            _info(op, "originalLayersNames"),
+            tuple(_source(value) for value in op.input_values()),
+        )
+        for op in compiled.get_runtime_model().get_ordered_ops()
+    ]
+
+
+def _finish(running: deque[tuple[int, Sample, ov.InferRequest]], take: Take) -> ov.InferRequest:
     """Waits for the oldest request, hands its outputs over, and gives it back."""
     index, sample, request = running.popleft()
     with _blaming(sample):
         request.wait()
     tensors = cast(Any, request).output_tensors
-    take(index, [tensor.data for tensor in tensors])
+    take(index, sample, [tensor.data for tensor in tensors])
     return request
 
 
@@ -193,20 +219,27 @@ def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:
     """Hands a graph over without copying a constant: those of the file by the map itself, new ones by their arrays.
 
     The runtime reads constants from one block of memory only, so that new ones are written as Parameters first and
-    then exchanged for constants over their own arrays. Both must outlive the model: they are returned with it.
+    then exchanged for constants over their own arrays. Both must outlive the model: they are returned with it. A body
+    takes no more Parameters than its port map says: if there are new constants in bodies, the block is copied.
     """
     lent = {node: f"irquant/lent/{node.id}" for node in graph.in_file_order("Const") if not node.is_stored}
     arrays = {name: _writeable(node.array) for node, name in lent.items()}
-    xml = to_xml(graph, lay_out(graph, compact=False), lent)
-    weights = ov.Tensor(graph.weights.data, shared_memory=True) if graph.weights.size else ov.Tensor(ov.Type.u8, [0])
-    model = core.read_model(xml.encode(), weights)
+    layout = lay_out(graph, compact=False)
+    in_bodies = any(not node.is_stored for each in [*graph.walk()][1:] for node in each.in_file_order("Const"))
+    block = np.concatenate([graph.weights.data, *(each.view(np.uint8) for each in layout.new)]) if in_bodies else None
+    weights = _tensor(graph.weights.data if block is None else block)
+    model = core.read_model(to_xml(graph, layout, lent).encode(), weights)
     for parameter in list(model.get_parameters()):
         if (name := parameter.get_friendly_name()) in arrays:
             constant = ov.op.Constant(ov.Tensor(arrays[name], shared_memory=True))
             parameter.output(0).replace(constant.output(0))
             model.remove_parameter(parameter)
     model.validate_nodes_and_infer_types()
-    return model, [weights, arrays, graph.weights]
+    return model, [weights, arrays, graph.weights, block]
+
+
+def _tensor(data: Array) -> ov.Tensor:
+    return ov.Tensor(data, shared_memory=True) if data.size else ov.Tensor(ov.Type.u8, [0])
 
 
 def _writeable(array: Array) -> Array:

@@ -25,13 +25,14 @@ from .ranges import Floats
 _ALL_CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
-def at_risk(graph: Graph, target: Target, config: Config) -> frozenset[int]:
-    """The ids of the layers whose weights need the wider range."""
+def at_risk(graph: Graph, target: Target, config: Config) -> frozenset[Node]:
+    """The layers whose weights need the wider range."""
     wish = config.saturation_fix or ("all" if target.pair_sum_bits == 16 else "no")
     if wish == "no":
         return frozenset()
-    candidates = _first_convolutions(graph) if wish == "first_layer" else graph.nodes(*WEIGHTED_TYPES)
-    return frozenset(node.id for node in candidates if (rule := target.rule(node)) and rule.adds_pairs)
+    everywhere = (node for each in graph.walk() for node in each.in_file_order(*WEIGHTED_TYPES))
+    candidates = _first_convolutions(graph) if wish == "first_layer" else everywhere
+    return frozenset(node for node in candidates if (rule := target.rule(node)) and rule.adds_pairs)
 
 
 def _first_convolutions(graph: Graph) -> Iterator[Node]:

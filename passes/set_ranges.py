@@ -9,12 +9,12 @@ import numpy as np
 from ..ir import DYNAMIC, Graph, Node
 from ..targets import Mode, QuantSpec
 from .base import Context, Fact
+from .calibration.statistics import Reduction, Request, Statistics, request
 from .config import Preset
 from .plan import Site
 from .ranges import Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
 from .saturation import largest_pair_sum
 from .signs import never_negative
-from .statistics import Reduction, Request, Statistics, request
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class SetRanges:
 
     def run(self, graph: Graph, context: Context) -> int:
         """Gives every open FakeQuantize its limits."""
-        open_ = {node.name: node for node in graph.nodes("FakeQuantize") if len(node.inputs) == 1}
+        everywhere = (node for each in graph.walk() for node in each.nodes("FakeQuantize"))
+        open_ = {node.name: node for node in everywhere if len(node.inputs) == 1}
         sites = [site for site in context.plan.sites if site.name in open_]
         ranges = {site.name: _range(site, context) for site in sites}
         ranges |= _unified(sites, ranges)
@@ -65,7 +66,7 @@ def _extremes(site: Site) -> list[Request]:
 def _range(site: Site, context: Context) -> Range:
     shape = _limits_shape(site)
     if site.is_weights:
-        pairs = [largest_pair_sum(port.node) for port in site.consumers if port.node.id in context.plan.at_risk]
+        pairs = [largest_pair_sum(port.node) for port in site.consumers if port.node in context.plan.at_risk]
         return weight_range(np.maximum.reduce([_largest(site).reshape(shape), *pairs]))
     low, high = _measured(site, context.statistics)
     magnitude = np.maximum(-low, high)

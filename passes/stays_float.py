@@ -11,7 +11,7 @@ def stays_float(graph: Graph, target: Target, ignored: Ignored) -> tuple[dict[No
     """The nodes that stay float, each with its reason; and warnings about rules of the user that hit nothing."""
     reasons: dict[Node, str] = {}
     for pattern in target.stays_float:
-        for start in graph.nodes(*pattern.chain[0].op):
+        for start in (node for each in graph.walk() for node in each.nodes(*pattern.chain[0].op)):
             for chain in _chains(pattern, 0, start):
                 kept = (node for node, step in chain if step.stays_float)
                 reasons |= dict.fromkeys(kept, pattern.because)

@@ -1,16 +1,17 @@
 """Proof of the result: what the runtime really executes in int8, and how close the outputs are to the float model's."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from ..ir import Array, Graph
+from ..ir import Array, Graph, Node, Scope
 from ..ir.ops import LAYER_TYPES
 from .base import Context, Fact, NoRequests, PipelineError
 from .execution import Check, Execution, Fallen
+from .plan import Plan
 from .runtime import EMULATION, INSPECTION, Engine, Executed, RuntimeRejectedError
 
 #: Layer types of the execution graph that do the arithmetic, and those that keep a state besides.
@@ -45,10 +46,10 @@ class VerifyExecution(NoRequests):
         outputs: list[list[Array]] = []
         engine.run(
             ((each.sample, each.feed) for each in context.held_out),
-            lambda _, arrays: outputs.append([array.copy() for array in arrays]),
+            lambda _index, _sample, arrays: outputs.append([array.copy() for array in arrays]),
         )
         context.check = Check(
-            execution=_compared(graph, context, engine.execution()) if is_here else None,
+            execution=_compared(graph, context, engine) if is_here else None,
             sqnr=_worst(outputs, [each.outputs for each in context.held_out]) if context.held_out else None,
         )
         return 0
@@ -59,24 +60,49 @@ def executed_layers(nodes: Sequence[Executed]) -> list[Executed]:
     return [node for node in nodes if node.type in _COMPUTE]
 
 
-def _compared(graph: Graph, context: Context, nodes: Sequence[Executed]) -> Execution:
+def _compared(graph: Graph, context: Context, engine: Engine) -> Execution:
+    found = [_compared_graph(graph, context.plan, engine.execution())]
+    for body in [*graph.walk()][1:]:
+        if not any(_is_planned(node, context.plan) for node in body.in_file_order(*LAYER_TYPES)):
+            continue
+        nodes = engine.execution_of_body(_path(graph, body.scope))
+        unseen = len(body.in_file_order(*LAYER_TYPES))
+        found.append(Execution(0, 0, unseen=unseen) if nodes is None else _compared_graph(body, context.plan, nodes))
+    return Execution(
+        int8=sum(each.int8 for each in found),
+        total=sum(each.total for each in found),
+        fallen=tuple(fallen for each in found for fallen in each.fallen),
+        unseen=sum(each.unseen for each in found),
+    )
+
+
+def _is_planned(node: Node, plan: Plan) -> bool:
+    decision = plan.decisions.get(node)
+    return decision is not None and decision.int8
+
+
+def _path(graph: Graph, scope: Scope) -> list[tuple[str, str]]:
+    """Names instead of ids."""
+    return [(Node(graph.body_at(scope[:depth]), id_).name, tag) for depth, (id_, tag) in enumerate(scope)]
+
+
+def _compared_graph(graph: Graph, plan: Plan, nodes: Sequence[Executed]) -> Execution:
     layers = executed_layers(nodes)
-    known = {node.name: node.id for node in graph.nodes(*LAYER_TYPES)}
+    known = {node.name: node for node in graph.nodes(*LAYER_TYPES)}
     floats = [
-        (name, layer)
+        (known[name], layer)
         for layer in nodes
         if layer.type in (*_COMPUTE, *_RECURRENT) and not layer.is_int8
         for name in dict.fromkeys(_originals(layer, known))
     ]
-    planned = {name for name, id_ in known.items() if (it := context.plan.decisions.get(id_)) and it.int8}
     return Execution(
         int8=sum(layer.is_int8 for layer in layers),
         total=len(layers),
-        fallen=tuple(Fallen(name, _why(layer)) for name, layer in floats if name in planned),
+        fallen=tuple(Fallen(plan.names[node], _why(layer)) for node, layer in floats if _is_planned(node, plan)),
     )
 
 
-def _originals(layer: Executed, known: "dict[str, int]") -> Iterator[str]:
+def _originals(layer: Executed, known: Collection[str]) -> Iterator[str]:
     """The layers of the model that went into an executed one; names may hold the commas that separate them."""
     joined = f",{layer.fused},"
     parts = [layer.name, *layer.fused.split(","), *(name for name in known if "," in name and f",{name}," in joined)]

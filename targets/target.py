@@ -228,6 +228,7 @@ class Target(_Strict):
         stays_float: Patterns that overrule the rules.
         transparent: What a FakeQuantize moves through (on input 0).
         unified: What it moves through on all inputs, which must then share one range.
+        bodies: The operations of control flow in whose bodies the device gains from int8, too.
     """
 
     name: str
@@ -240,6 +241,7 @@ class Target(_Strict):
     stays_float: tuple[FloatPattern, ...] = ()
     transparent: tuple[Transparent, ...] = ()
     unified: Names = ()
+    bodies: Names = ()
 
     def rule(self, node: Node) -> Rule | None:
         """The rule that speaks of this node, if any."""

@@ -18,7 +18,7 @@ from typing import cast
 import numpy as np
 
 from irquant.ir import DYNAMIC, Array
-from irquant.passes.samples import DataError, ModelInput, Sample
+from irquant.passes.calibration.samples import DataError, ModelInput, Sample
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 _Arrays = Mapping[str, Array]

@@ -76,6 +76,8 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
         yield f"not verified: this machine has no {report.device}; for the outputs it computed FakeQuantizes in float"
     else:
         yield f"ran in int8: {ran.int8} of {ran.total} executed layers ({ran.int8_share:.0%})"
+        if ran.unseen:
+            yield f"not verified: {ran.unseen} layers in bodies of dynamic shapes, which the runtime does not show"
     yield from _sqnr_lines(report)
     passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
     yield f"time: {passes}"

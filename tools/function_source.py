@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import cast
 
 from irquant.ir import UserError
-from irquant.passes.samples import DataError, Sample
+from irquant.passes.calibration.samples import DataError, Sample
 
 
 @dataclass(frozen=True)

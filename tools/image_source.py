@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from irquant.ir import DYNAMIC, Array, element_type
-from irquant.passes.samples import DataError, ModelInput, Sample
+from irquant.passes.calibration.samples import DataError, ModelInput, Sample
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 _LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")

@@ -7,7 +7,7 @@ import click
 from irquant.ir import read_model, write_model
 from irquant.ir.writer import check_output
 from irquant.passes import quantize_graph
-from irquant.passes.samples import model_inputs
+from irquant.passes.calibration.samples import model_inputs
 from irquant.tools.console import print_report, progress_bar
 from irquant.tools.image_source import ImageOptions, image_options_from_metadata
 from irquant.tools.options import planned_by, planning_options

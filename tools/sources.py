@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from irquant.passes.samples import DataError, ModelInput, Sample
+from irquant.passes.calibration.samples import DataError, ModelInput, Sample
 from irquant.tools.array_source import ARRAY_SUFFIXES, ArraySource
 from irquant.tools.function_source import FunctionSource
 from irquant.tools.image_source import IMAGE_SUFFIXES, ImageOptions, ImageSource

@@ -126,7 +126,7 @@ def test_what_cannot_be_written_out_stays(attention: str) -> None:
     assert DecomposeAttention().run(from_text(text), context) == 0
     graph = from_text(text)
     PlanPlacement().run(graph, context)
-    decision = context.plan.decisions[graph.node("a").id]
+    decision = context.plan.decisions[graph.node("a")]
     assert (decision.int8, decision.reason) == (False, "only written out do both of its matrix products run int8")
 
 

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from irquant.ir import Graph, from_text, read_model
 from irquant.passes import Config, Context, DataError
 from irquant.passes import runtime as runtime_module
-from irquant.passes.calibrate import HELD_OUT_MOST, Calibrate, is_held_out
-from irquant.passes.statistics import Reduction, Request, request
+from irquant.passes.calibration.attach_statistics import blocks
+from irquant.passes.calibration.batch import batched_tensors
+from irquant.passes.calibration.calibrate import HELD_OUT_MOST, Calibrate, is_held_out
+from irquant.passes.calibration.statistics import QUANTILES, Reduction, Request, request
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -26,32 +28,81 @@ def calibrated(graph: Graph, wanted: set[Request], data: object, samples: int = 
     return context
 
 
-@settings(max_examples=25, deadline=None)
+def slow(tensor: Array, wanted: Request, *, batched: bool) -> Array:
+    """The obvious computation: one observation after the other, one channel after the other."""
+    rows: list[list[float]] = []
+    for item in tensor.astype(np.float64) if batched else [tensor.astype(np.float64)]:
+        axis = None if wanted.channel_axis is None else wanted.channel_axis - batched
+        channels = [item] if axis is None else list(np.moveaxis(item, axis, 0))
+        rows.append([slow_number(channel, wanted) for channel in channels])
+    return np.array(rows)
+
+
+def slow_number(values: Array, wanted: Request) -> float:
+    match wanted.reduction:
+        case Reduction.MIN:
+            return float(values.min())
+        case Reduction.MAX:
+            return float(values.max())
+        case Reduction.ABS_MAX:
+            return float(np.abs(values).max())
+        case Reduction.MEAN:
+            return float(values.mean())
+        case Reduction.MEAN_SQUARE:
+            return float((values**2).mean())
+        case Reduction.QUANTILE:
+            return float(np.quantile(values, wanted.level or 0))
+        case _:
+            return float(np.quantile(np.abs(values), wanted.level or 0))
+
+
+LEVELS = [0.0, 0.001, 0.1, 0.5, 0.77, 0.99, 1.0]
+
+
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_statistics_are_those_of_the_raw_tensor(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    rank = data.draw(st.integers(1, 5))
+    rank = data.draw(st.integers(0, 6))
     shape = data.draw(st.lists(st.integers(1, 5), min_size=rank, max_size=rank))
-    dynamic = data.draw(st.booleans()) and rank > 2
+    if rank:
+        shape[0] = data.draw(st.sampled_from([1, 4]))
     dtype = data.draw(st.sampled_from([np.float32, np.float16]))
     axis = data.draw(st.sampled_from([None, *range(rank)]))
-    declared = [-1 if dynamic and k >= 2 and k != axis else size for k, size in enumerate(shape)]
+    is_dynamic = st.lists(st.booleans(), min_size=rank, max_size=rank)
+    declared = [
+        -1 if each and k != axis else size
+        for k, (size, each) in enumerate(zip(shape, data.draw(is_dynamic), strict=True))
+    ]
     folder = tmp_path_factory.mktemp("m")
     x = op.parameter(declared, dtype, name="x")
     ov.serialize(ov.Model([op.result(op.sin(x))], [x]), folder / "m.xml", folder / "m.bin")
     graph = read_model(folder / "m.xml")
     tensor = graph.node("x").output()
-    wanted = {
-        reduction: request(tensor, reduction, axis) for reduction in (Reduction.MIN, Reduction.MAX, Reduction.MEAN)
-    }
+    level = data.draw(st.sampled_from(LEVELS))
+    reductions = data.draw(st.sets(st.sampled_from([each for each in Reduction if each != "shape"]), min_size=1))
+    wanted = [request(tensor, each, axis, level if each in QUANTILES else None) for each in reductions]
     sizes = request(tensor, Reduction.SHAPE)
     rng = np.random.default_rng(0)
     samples = [rng.normal(size=shape).astype(dtype) for _ in range(3)]
-    found = calibrated(graph, {*wanted.values(), sizes}, samples).statistics
-    others = tuple(k for k in range(rank) if k != axis)
-    for reduction, function in ((Reduction.MIN, np.min), (Reduction.MAX, np.max), (Reduction.MEAN, np.mean)):
-        slow = [np.atleast_1d(function(sample.astype(np.float64), axis=others)) for sample in samples]
-        np.testing.assert_allclose(found[wanted[reduction]], slow, rtol=1e-5, atol=1e-6)
+    found = calibrated(graph, {*wanted, sizes}, samples).statistics
+    batched = rank > 1 and declared[0] != 1 and axis != 0
+    for each in wanted:
+        expected = np.concatenate([slow(sample, each, batched=batched) for sample in samples])
+        np.testing.assert_allclose(found[each], expected, rtol=2e-5, atol=2e-6, err_msg=str(each))
     assert found[sizes].astype(int).tolist() == [shape] * 3
+
+
+@pytest.mark.parametrize(("level", "is_raw"), [(0.9995, False), (0.001, False), (0.9, True)])
+@pytest.mark.parametrize("axis", [None, 1, 3])
+def test_extreme_quantiles_are_taken_in_the_graph(level: float, *, is_raw: bool, axis: int | None) -> None:
+    graph = from_text("x: f32[4,8,50,40] = Parameter()\ny: f32[4,8,50,40] = ReLU(x)\nr = Result(y)\n")
+    wanted = [request(graph.node("x").output(), each, axis, level) for each in QUANTILES]
+    (block,) = blocks(graph, wanted, batched_tensors(graph))
+    assert block.raw == is_raw
+    sample = np.random.default_rng(3).normal(size=(4, 8, 50, 40)).astype(np.float32)
+    found = calibrated(graph, set(wanted), [sample]).statistics
+    for each in wanted:
+        np.testing.assert_allclose(found[each], slow(sample, each, batched=True), rtol=1e-6)
 
 
 MODEL = "x: f32[1,2] = Parameter()\ny: f32[1,2] = Sqrt(x)\nr = Result(y)\n"

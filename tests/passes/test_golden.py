@@ -16,9 +16,9 @@ import pytest
 
 from irquant.ir import Graph, Node, read_model
 from irquant.passes import Config, Context, PassManager, default_quantization
+from irquant.passes.calibration.statistics import Reduction, request
 from irquant.passes.runtime import to_runtime
 from irquant.passes.set_ranges import SetRanges
-from irquant.passes.statistics import Reduction, request
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -146,7 +146,7 @@ def samples() -> list[Array]:
 @pytest.fixture
 def quantized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[Graph, Context]]:
     """Quantizes the aligned model; all ten samples count, as they did for the reference."""
-    monkeypatch.setattr("irquant.passes.calibrate.is_held_out", lambda _: False)
+    monkeypatch.setattr("irquant.passes.calibration.calibrate.is_held_out", lambda _: False)
     ov.serialize(model_of(aligned(weights())), tmp_path / "m1.xml", tmp_path / "m1.bin")
 
     def quantize(preset: str, *, compress: bool = False) -> tuple[Graph, Context]:

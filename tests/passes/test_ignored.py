@@ -29,9 +29,8 @@ def kept(**ignored: object) -> dict[str, str]:
     """The layers that stay float -> why."""
     graph = from_text(MODEL)
     plan = plan_placement(graph, load_target("cpu"), Ignored.read(ignored, ""))
-    names = {node.id: node.name for node in graph.nodes()}
     assert not plan.warnings
-    return {names[id_]: each.reason for id_, each in plan.decisions.items() if not each.int8}
+    return {plan.names[node]: each.reason for node, each in plan.decisions.items() if not each.int8}
 
 
 def warnings(**ignored: object) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import pytest
 
 from irquant.ir import Graph, from_text
 from irquant.passes import Context, DataError, DumpAfter, Fact, NoRequests, PassManager, PipelineError, Timing, Verify
-from irquant.passes.calibrate import Calibrate
+from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.compress_weights import CompressWeights
 from irquant.passes.insert_fake_quantize import InsertFakeQuantize
 from irquant.passes.normalize import Normalize

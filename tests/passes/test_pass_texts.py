@@ -7,8 +7,8 @@ import pytest
 
 from irquant.ir import Graph, Node, from_text
 from irquant.passes import Config, Context, Fact, Reduction, Request, Statistics
-from irquant.passes.attach_statistics import AttachStatistics
-from irquant.passes.calibrate import Calibrate
+from irquant.passes.calibration.attach_statistics import AttachStatistics, blocks
+from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.compress_weights import CompressWeights
 from irquant.passes.correct_biases_fast import CorrectBiasesFast
 from irquant.passes.insert_fake_quantize import InsertFakeQuantize
@@ -24,7 +24,7 @@ CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_p
 def cpu(statistics: dict[Request, list[list[float]]] | None = None, preset: str = "performance") -> Context:
     values = {wanted: np.array(rows, np.float32) for wanted, rows in (statistics or {}).items()}
     samples = max((len(rows) for rows in values.values()), default=0)
-    return Context(load_target("cpu"), Config.checked(preset=preset), statistics=Statistics(values, samples))
+    return Context(load_target("cpu"), Config.checked(preset=preset), statistics=Statistics(values, samples=samples))
 
 
 # ----------------------------------------------------------------------------------------------------------- normalize
@@ -351,11 +351,12 @@ def test_attach_statistics_adds_one_output_for_all_numbers() -> None:
     """
     graph, context = from_text(before), cpu()
     wanted = (Request(1, 0, Reduction.MAX), Request(1, 0, Reduction.MEAN, 1), Request(0, 0, Reduction.SHAPE))
-    assert AttachStatistics(wanted).run(graph, context) == 3
-    assert AttachStatistics(wanted).run(graph, context) == 0
+    found = tuple(blocks(graph, wanted, frozenset()))
+    assert AttachStatistics(found).run(graph, context) == 1
+    assert AttachStatistics(found).run(graph, context) == 0
     results = graph.in_file_order("Result")
-    assert [node.name for node in results] == ["r", "irquant/statistics"]
-    assert results[1].source().shape == (1 + 2 + 4,)
+    assert [node.name for node in results] == ["irquant/statistics", "r"]
+    assert results[0].source().shape == (1, 1 + 2 + 4)
     assert Node(graph, 1).output().names == ("y",)
 
 

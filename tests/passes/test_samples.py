@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from irquant.ir import from_text
-from irquant.passes.samples import DataError, ModelInput, Sample, checked_feed, model_inputs, numbered
+from irquant.passes.calibration.samples import DataError, ModelInput, Sample, checked_feed, model_inputs, numbered
 
 IMAGE = ModelInput("image", frozenset({"image", "alias"}), "f32", (1, 3, 2, 2))
 IDS = ModelInput("ids", frozenset({"ids"}), "i32", (1, -1))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from irquant.passes import DataError, Sample
-from irquant.passes.samples import ModelInput, checked_feed
+from irquant.passes.calibration.samples import ModelInput, checked_feed
 from irquant.tools.image_source import ImageOptions, ImageSource, image_options_from_metadata
 from irquant.tools.sources import open_source
 

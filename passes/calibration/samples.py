@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..ir import DYNAMIC, Array, Graph, Node, UserError, element_type
+from ...ir import DYNAMIC, Array, Graph, Node, UserError, element_type
 
 Feed = dict[str, Array]
 

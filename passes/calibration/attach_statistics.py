@@ -1,0 +1,213 @@
+"""Reductions are nodes of the graph, so that activations never leave the runtime."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir import Array, Graph, Node, OutPort, Scope, UserError, element_type
+from ...ir.bodies import lead_out
+from ..base import Context, Fact, NoRequests
+from .quantiles import TopQuantile, quantiles
+from .statistics import QUANTILES, Numbers, Reduction, Request
+
+_REDUCE = {Reduction.MIN: "ReduceMin", Reduction.MAX: "ReduceMax", Reduction.MEAN: "ReduceMean"}
+_F32 = element_type("f32")
+_I64 = element_type("i64")
+_NAME = "irquant/statistics"
+
+
+@dataclass(frozen=True)
+class Block:
+    """One more output of the instrumented model.
+
+    Attributes:
+        requests: What it answers.
+        sizes: How many numbers each of them has.
+        scope: The body that it comes from. The first column of such a block is 1 where the body ran, else 0.
+        batched: Whether each row along axis 0 is an observation; else an inference (an iteration of a loop) is one.
+        raw: Whether it is a tensor as it stands, for quantiles that the host takes; else rows of numbers.
+    """
+
+    requests: tuple[Request, ...]
+    sizes: tuple[int, ...]
+    scope: Scope = ()
+    batched: bool = False
+    raw: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many numbers an observation has."""
+        return sum(self.sizes)
+
+    def rows(self, output: Array) -> Numbers:
+        """What an inference gave: [observations, width]."""
+        if self.raw:
+            parts = [quantiles(output, each, batched=self.batched) for each in self.requests]
+            return np.concatenate(parts, axis=1)
+        return output[output[:, 0] == 1, 1:] if self.scope else output
+
+
+def blocks(model: Graph, wanted: Iterable[Request], batched: frozenset[OutPort]) -> list[Block]:
+    """The outputs that answer some requests, in their order."""
+    groups: dict[tuple[Scope, bool, OutPort | None], list[Request]] = {}
+    for each in wanted:
+        tensor = each.tensor(model)
+        has_batch = tensor in batched and each.reduction is not Reduction.SHAPE and each.channel_axis != 0
+        is_raw = each.reduction in QUANTILES and TopQuantile.of(each, tensor, batched=has_batch) is None
+        if is_raw and each.scope:
+            message = f"{tensor.node} is in a body: its {each.reduction} {each.level} needs a tensor of known shape"
+            raise UserError(message)
+        groups.setdefault((each.scope, has_batch, tensor if is_raw else None), []).append(each)
+    return [
+        Block(tuple(members), tuple(statistic_size(model, each) for each in members), scope, has_batch, raw is not None)
+        for (scope, has_batch, raw), members in groups.items()
+    ]
+
+
+def statistic_size(model: Graph, wanted: Request) -> int:
+    """How many numbers an observation gives for a request."""
+    shape = wanted.tensor(model).shape
+    if wanted.reduction is Reduction.SHAPE:
+        return len(shape)
+    return 1 if wanted.channel_axis is None else shape[wanted.channel_axis]
+
+
+@dataclass(frozen=True)
+class AttachStatistics(NoRequests):
+    """Adds outputs to the model: all requested statistics of an inference in a row.
+
+    Given::                            Result::
+
+        relu: f32[1,8,4,4] = ReLU(x)       relu: f32[1,8,4,4] = ReLU(x)
+        Result(relu)                       mean: f32[8] = ReduceMean(relu, [0, 2, 3])
+                                           statistics: f32[1,8] = Unsqueeze(Concat(mean), 0)
+                                           Result(statistics)
+                                           Result(relu)
+
+    One output for (nearly) all numbers makes it cheap: one copy a sample, whatever their number. It comes before the
+    model's own outputs: the runtime orders its work by the first output, and so reduces each tensor while it is in the
+    cache, rather than keeping all of them to the end. Numbers out of bodies come through outputs of the operation of
+    control flow; where a branch does not run, its row is empty.
+    """
+
+    wanted: tuple[Block, ...]
+
+    name: ClassVar[str] = "attach-statistics"
+    requires: ClassVar[frozenset[Fact]] = frozenset()
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Adds one Result a block, in their order, in front of all others."""
+        results = graph.in_file_order("Result")
+        if any(node.name.startswith(_NAME) for node in results):
+            return 0
+        outputs = _attached(graph, self.wanted)
+        for block in self.wanted:
+            graph.add("Result", _NAME, [outputs[block]], [], near=results[0])
+        return len(self.wanted)
+
+
+def _attached(graph: Graph, wanted: Sequence[Block]) -> dict[Block, OutPort]:
+    """The tensors with the numbers of all blocks that come from a graph and the bodies in it."""
+    rows = _Rows(graph)
+    found = {block: rows.of(block) for block in wanted if block.scope == graph.scope}
+    depth = len(graph.scope)
+    for node in graph.in_file_order():
+        inside = [block for block in wanted if block.scope[:depth] == graph.scope and len(block.scope) > depth]
+        inside = [block for block in inside if block.scope[depth][0] == node.id]
+        if not node.bodies or not inside:
+            continue
+        ends = {tag: _attached(body, inside) for tag, body in node.bodies.items()}
+        for block in inside:
+            sources = {
+                tag: ends[tag][block] if block in ends[tag] else _absent(body, block)
+                for tag, body in node.bodies.items()
+            }
+            found[block] = lead_out(node, sources, _NAME)
+    return found
+
+
+def _absent(body: Graph, block: Block) -> OutPort:
+    """The row of a branch that does not have what is asked for."""
+    return body.add_constant(f"{_NAME}/absent", np.zeros((1, 1 + block.width), np.float32)).output()
+
+
+class _Rows:
+    """Builds the outputs of one graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._constants: dict[tuple[int, ...], OutPort] = {}
+
+    def of(self, block: Block) -> OutPort:
+        """[observations, width], behind the column that tells that the body ran; or the tensor itself."""
+        if block.raw:
+            return _as_f32(self._tensor(block.requests[0]), _NAME)
+        parts = [self._reduced(each, batched=block.batched) for each in block.requests]
+        if block.batched:
+            shape = (parts[0].shape[0], block.width)
+            return self.graph.add("Concat", f"{_NAME}/rows", parts, [(_F32, shape)], attributes={"axis": "1"}).output()
+        if block.scope:
+            parts.insert(0, self.graph.add_constant(f"{_NAME}/ran", np.ones(1, np.float32)).output())
+        width = sum(part.shape[0] for part in parts)
+        row = self.graph.add("Concat", f"{_NAME}/row", parts, [(_F32, (width,))], attributes={"axis": "0"})
+        return self._shaped(row.output(), (1, width))
+
+    def _tensor(self, wanted: Request) -> OutPort:
+        return Node(self.graph, wanted.node).output(wanted.port)
+
+    def _reduced(self, wanted: Request, *, batched: bool) -> OutPort:
+        """An f32 tensor with the numbers of a request: [observations, size], or [size] if there is one observation."""
+        tensor = self._tensor(wanted)
+        name = f"irquant/{wanted.node}.{wanted.port}/{wanted.reduction}"
+        if wanted.reduction is Reduction.SHAPE:
+            outputs, attributes = [(_I64, (len(tensor.shape),))], {"output_type": "i64"}
+            sizes = self.graph.add("ShapeOf", name, [tensor], outputs, attributes=attributes, opset="opset3")
+            return _as_f32(sizes.output(), name)
+        tensor = _as_f32(tensor, name)
+        if wanted.reduction in QUANTILES:
+            top = TopQuantile.of(wanted, tensor, batched=batched)
+            assert top, "else its block is a raw one"
+            result = top.attached(tensor, name)
+        else:
+            result = self._over_axes(tensor, wanted, name, batched=batched)
+        size = 1 if wanted.channel_axis is None else tensor.shape[wanted.channel_axis]
+        rank, shape = (2, (-1, size)) if batched else (1, (size,))
+        return result if len(result.shape) == rank else self._shaped(result, shape)
+
+    def _over_axes(self, tensor: OutPort, wanted: Request, name: str, *, batched: bool) -> OutPort:
+        """The tensor reduced over all axes but those of the observations and the channels."""
+        if wanted.reduction is Reduction.MEAN_SQUARE:
+            outputs, attributes = [(_F32, tensor.shape)], {"auto_broadcast": "numpy"}
+            square = self.graph.add("Multiply", f"{name}/square", [tensor, tensor], outputs, attributes=attributes)
+            tensor = square.output()
+        kept = [0] * batched + ([] if wanted.channel_axis is None else [wanted.channel_axis])
+        if not kept and tensor.shape[:1] == (1,):
+            kept = [0]  # gives one number, and takes no Reshape to make a row of it
+        axes = tuple(axis for axis in range(len(tensor.shape)) if axis not in kept)
+        if not axes:
+            return tensor
+        outputs = [(_F32, tuple(tensor.shape[axis] for axis in kept))]
+        op, sources = _REDUCE.get(wanted.reduction, "ReduceMean"), [tensor, self._constant(axes)]
+        return self.graph.add(op, name, sources, outputs, attributes={"keep_dims": "false"}).output()
+
+    def _shaped(self, tensor: OutPort, shape: tuple[int, ...]) -> OutPort:
+        sources, attributes = [tensor, self._constant(shape)], {"special_zero": "false"}
+        return self.graph.add("Reshape", f"{_NAME}/shaped", sources, [(_F32, shape)], attributes=attributes).output()
+
+    def _constant(self, values: tuple[int, ...]) -> OutPort:
+        """Equal ones are one: each takes its time to compile."""
+        if values not in self._constants:
+            constant = self.graph.add_constant(f"{_NAME}/constant", np.array(values, np.int64))
+            self._constants[values] = constant.output()
+        return self._constants[values]
+
+
+def _as_f32(tensor: OutPort, name: str) -> OutPort:
+    if tensor.element_type == _F32:
+        return tensor
+    outputs, attributes = [(_F32, tensor.shape)], {"destination_type": "f32"}
+    return tensor.node.graph.add("Convert", f"{name}/f32", [tensor], outputs, attributes=attributes).output()

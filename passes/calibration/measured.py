@@ -1,0 +1,37 @@
+"""The numbers of a calibration run, by request."""
+
+from collections.abc import Iterator, Sequence
+
+from .attach_statistics import Block
+from .spool import Spool
+from .statistics import Numbers, Request
+
+
+class Measured:
+    """What a run measured: columns of tables that need not fit into memory.
+
+    Args:
+        blocks: The outputs that brought the numbers.
+        tables: Their rows.
+    """
+
+    def __init__(self, blocks: Sequence[Block], tables: Sequence[Spool]) -> None:
+        self._places: dict[Request, tuple[Spool, int, int]] = {}
+        for block, table in zip(blocks, tables, strict=True):
+            start = 0
+            for request, size in zip(block.requests, block.sizes, strict=True):
+                self._places[request] = table, start, start + size
+                start += size
+
+    def __getitem__(self, wanted: Request) -> Numbers:
+        """The numbers [observations, size]."""
+        table, start, stop = self._places[wanted]
+        return table.columns(start, stop)
+
+    def __contains__(self, wanted: object) -> bool:
+        """Whether exactly this was measured."""
+        return wanted in self._places
+
+    def __iter__(self) -> Iterator[Request]:
+        """What was measured."""
+        return iter(self._places)

@@ -1,0 +1,33 @@
+"""Samples are read and decoded in a thread of their own, while the runtime computes."""
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+_Item = TypeVar("_Item")
+#: How many samples wait, decoded, at most.
+_AHEAD = 4
+_END: Any = object()
+
+
+@contextmanager
+def prefetched(items: Iterable[_Item]) -> Generator[Iterator[_Item]]:
+    """Iterates over `items` in a thread, a few ahead of who reads them; errors come out where the item would have.
+
+    Leaving the context, by Ctrl-C, say, ends the thread after the item it is at.
+    """
+    source = iter(items)
+    reader = ThreadPoolExecutor(1, "irquant-reader")
+
+    def taken() -> Iterator[_Item]:
+        ahead = deque(reader.submit(next, source, _END) for _ in range(_AHEAD))
+        while (item := ahead.popleft().result()) is not _END:
+            ahead.append(reader.submit(next, source, _END))
+            yield item
+
+    try:
+        yield taken()
+    finally:
+        reader.shutdown(cancel_futures=True)

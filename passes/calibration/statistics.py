@@ -1,0 +1,179 @@
+"""Statistics: what passes ask to have measured, and the numbers that come back.
+
+A request is a value; equal requests are one measurement. Numbers are kept for each observation (a sample; a picture of
+a batch; an iteration of a loop), so that any aggregation can be applied at the end and nothing depends on order,
+streams, batches or machines.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Protocol
+
+import numpy as np
+
+from ...ir import Graph, Node, OutPort, Scope
+
+Numbers = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class Reduction(StrEnum):
+    """What is taken of a tensor."""
+
+    MIN = "min"
+    MAX = "max"
+    ABS_MAX = "abs_max"
+    MEAN = "mean"
+    MEAN_SQUARE = "mean_square"
+    QUANTILE = "quantile"
+    ABS_QUANTILE = "abs_quantile"
+    SHAPE = "shape"
+
+
+#: Those that need a level.
+QUANTILES = (Reduction.QUANTILE, Reduction.ABS_QUANTILE)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One number, or one a channel, for every observation, at one tensor.
+
+    Attributes:
+        node: The id of the node that produces the tensor.
+        port: Which output of it.
+        reduction: What is taken.
+        channel_axis: The axis that is kept (not negative), or None for one number a tensor. The shape has one number
+            a dimension.
+        level: Of quantiles: between 0 and 1, by linear interpolation as numpy's.
+        scope: The body that the node is in.
+    """
+
+    node: int
+    port: int
+    reduction: Reduction
+    channel_axis: int | None = None
+    level: float | None = None
+    scope: Scope = ()
+
+    @property
+    def place(self) -> tuple[Scope, int, int, str, int, float]:
+        """For sorting: the order of the tensors in the file, more or less."""
+        axis = -1 if self.channel_axis is None else self.channel_axis
+        return self.scope, self.node, self.port, self.reduction, axis, self.level or 0.0
+
+    def tensor(self, model: Graph) -> OutPort:
+        """The tensor, in the model that the request speaks of."""
+        return Node(model.body_at(self.scope), self.node).output(self.port)
+
+    def of(self, reduction: Reduction) -> "Request":
+        """The same with another reduction, not a quantile."""
+        return replace(self, reduction=reduction, level=None)
+
+
+def request(
+    tensor: OutPort, reduction: Reduction, channel_axis: int | None = None, level: float | None = None
+) -> Request:
+    """A request for a statistic of `tensor`; a negative axis counts from the end.
+
+    Raises:
+        ValueError: a quantile without a level, or another reduction with one.
+    """
+    if (level is None) == (reduction in QUANTILES) or not 0 <= (level or 0) <= 1:
+        message = f"{reduction} with level {level}: quantiles have a level from 0 to 1, other reductions none"
+        raise ValueError(message)
+    axis = None if channel_axis is None else channel_axis % len(tensor.shape)
+    return Request(tensor.node.id, tensor.index, reduction, axis, level, tensor.node.graph.scope)
+
+
+class Store(Protocol):
+    """Where measured numbers are: in memory, in a file."""
+
+    def __getitem__(self, wanted: Request) -> Numbers:
+        """The numbers [observations, size of the statistic]."""
+        ...
+
+    def __contains__(self, wanted: object) -> bool:
+        """Whether exactly this was measured."""
+        ...
+
+    def __iter__(self) -> Iterator[Request]:
+        """What was measured."""
+        ...
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """How a statistic follows from others.
+
+    Attributes:
+        of: The others.
+        how: Makes of their numbers, [observations, size] each, those wanted.
+        cheaper: Whether it costs less to measure the others, even if nobody else asks for them.
+    """
+
+    of: tuple[Request, ...]
+    how: Callable[..., Numbers]
+    cheaper: bool = False
+
+
+#: The ways in which a statistic follows from others, best first.
+Derive = Callable[[Request], Iterable[Derivation]]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The numbers measured.
+
+    Attributes:
+        measured: What was measured.
+        recipes: How others follow from it, or from one another.
+        samples: How many samples were seen.
+        unseen: Bodies that never ran: nothing is known of their tensors.
+    """
+
+    measured: Store = field(default_factory=dict[Request, Numbers])
+    recipes: Mapping[Request, Derivation] = field(default_factory=dict[Request, Derivation])
+    samples: int = 0
+    unseen: frozenset[Scope] = frozenset()
+
+    def __getitem__(self, wanted: Request) -> Numbers:
+        """The numbers [observations, size] for a request that some pass made before the calibration."""
+        if wanted in self.measured:
+            return self.measured[wanted]
+        recipe = self.recipes[wanted]
+        numbers: Numbers = recipe.how(*(self[each] for each in recipe.of))
+        return numbers
+
+
+def to_measure(wanted: Iterable[Request], derive: Derive) -> tuple[Request, ...]:
+    """What must be measured so that all is answered: without what follows from the rest, in a fixed order."""
+    needed: set[Request] = set()
+    waiting = list(wanted)
+    while waiting:
+        each = waiting.pop()
+        cheaper = next((derivation for derivation in derive(each) if derivation.cheaper), None)
+        if cheaper:
+            waiting += cheaper.of
+        else:
+            needed.add(each)
+    for each in sorted(needed, key=lambda it: it.place):
+        if find_recipes([each], needed - {each}, derive):
+            needed.remove(each)
+    return tuple(sorted(needed, key=lambda each: each.place))
+
+
+def find_recipes(
+    wanted: Iterable[Request], known: Collection[Request], derive: Derive
+) -> dict[Request, Derivation] | None:
+    """How all that is wanted follows from what is known, step by step; None if something does not."""
+    recipes: dict[Request, Derivation] = {}
+    for each in wanted:
+        if each in known:
+            continue
+        for derivation in derive(each):
+            if (steps := find_recipes(derivation.of, known, derive)) is not None:
+                recipes |= {**steps, each: derivation}
+                break
+        else:
+            return None
+    return recipes
