@@ -16,6 +16,7 @@ import numpy as np
 import openvino as ov
 
 from ..ir import Array, Graph, UserError, read_model, write_model
+from ..ir.ops import LOOP_BODY
 from ..ir.weights import Weights
 from ..ir.writer import lay_out, to_xml
 from .calibration.samples import DataError, Feed, Sample
@@ -154,7 +155,7 @@ class Engine:
         body: Any = self._model
         for name, tag in path:
             holder = next(each for each in body.get_ops() if each.get_friendly_name() == name and _has_bodies(each))
-            body = holder.get_function(1 if tag == "else_body" else 0)
+            body = holder.get_function() if tag == LOOP_BODY else holder.get_function(int(tag == "else_body"))
         if body.is_dynamic():
             return None
         return _executed(cast(Any, ov.Core()).compile_model(body, "CPU", self._config))

@@ -26,7 +26,7 @@ class Block:
         requests: What it answers.
         sizes: How many numbers each of them has.
         scope: The body that it comes from. The first column of such a block is 1 where the body ran, else 0.
-        batched: Whether each row along axis 0 is an observation; else an inference (an iteration of a loop) is one.
+        batched: Whether each row along axis 0 is an observation; else an inference is one.
         raw: Whether it is a tensor as it stands, for quantiles that the host takes; else rows of numbers.
     """
 
@@ -46,7 +46,26 @@ class Block:
         if self.raw:
             parts = [quantiles(output, each, batched=self.batched) for each in self.requests]
             return np.concatenate(parts, axis=1)
-        return output[output[:, 0] == 1, 1:] if self.scope else output
+        return self._of_body(output) if self.scope else output
+
+    def _of_body(self, iterations: Array) -> Numbers:
+        """One observation, or none where the body did not run: the iterations of a loop differ as time goes by."""
+        ran = iterations[iterations[:, 0] == 1, 1:]
+        if not len(ran):
+            return ran
+        parts = np.split(ran, np.cumsum(self.sizes)[:-1], axis=1)
+        both = zip(self.requests, parts, strict=True)
+        return np.concatenate([_over_iterations(each, part) for each, part in both], axis=1)
+
+
+def _over_iterations(wanted: Request, numbers: Numbers) -> Numbers:
+    """What holds of a tensor in all iterations of a loop together; of quantiles and sizes, the outermost."""
+    found: Numbers = numbers.max(axis=0, keepdims=True)
+    if wanted.reduction is Reduction.MIN or (wanted.level is not None and wanted.level < 1 / 2):
+        found = numbers.min(axis=0, keepdims=True)
+    if wanted.reduction in (Reduction.MEAN, Reduction.MEAN_SQUARE):
+        found = numbers.mean(axis=0, keepdims=True)
+    return found
 
 
 def blocks(model: Graph, wanted: Iterable[Request], batched: frozenset[OutPort]) -> list[Block]:

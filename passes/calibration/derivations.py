@@ -10,8 +10,9 @@
 runtime would fuse away costs more than it saves. None of them changes a bit, but for rounding in the means of 3.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -21,11 +22,40 @@ from .statistics import Derivation, Numbers, Reduction, Request
 
 _MOVES = ("Reshape", "Squeeze", "Unsqueeze", "Transpose")
 _EXTREMES = (Reduction.MIN, Reduction.MAX)
-_OVER_CHANNELS: Mapping[Reduction, Callable[..., Numbers]] = {
-    Reduction.MIN: np.min,
-    Reduction.MAX: np.max,
-    Reduction.MEAN: np.mean,
-    Reduction.MEAN_SQUARE: np.mean,
+
+
+def _same(numbers: Sequence[Numbers]) -> Numbers:
+    return numbers[0]
+
+
+def _larger_magnitude(numbers: Sequence[Numbers]) -> Numbers:
+    return np.maximum(-numbers[0], numbers[1])
+
+
+def _clipped(numbers: Sequence[Numbers], low: float, high: float) -> Numbers:
+    return np.clip(numbers[0], np.float32(low), np.float32(high))
+
+
+def _lowest(numbers: Sequence[Numbers]) -> Numbers:
+    found: Numbers = numbers[0].min(axis=1, keepdims=True)
+    return found
+
+
+def _highest(numbers: Sequence[Numbers]) -> Numbers:
+    found: Numbers = numbers[0].max(axis=1, keepdims=True)
+    return found
+
+
+def _mean(numbers: Sequence[Numbers]) -> Numbers:
+    found: Numbers = numbers[0].mean(axis=1, keepdims=True)
+    return found
+
+
+_OVER_CHANNELS: Mapping[Reduction, Callable[[Sequence[Numbers]], Numbers]] = {
+    Reduction.MIN: _lowest,
+    Reduction.MAX: _highest,
+    Reduction.MEAN: _mean,
+    Reduction.MEAN_SQUARE: _mean,
 }
 
 
@@ -46,14 +76,12 @@ class Derivations:
             return
         if wanted.reduction is Reduction.ABS_MAX:
             both = (wanted.of(Reduction.MIN), wanted.of(Reduction.MAX))
-            yield Derivation(both, lambda low, high: np.maximum(-low, high), cheaper=True)
+            yield Derivation(both, _larger_magnitude, cheaper=True)
         tensor = wanted.tensor(self.model)
         yield from self._in_front(wanted, tensor)
         if wanted.channel_axis is None and (over := _OVER_CHANNELS.get(wanted.reduction)):
             for axis in range(1 if tensor in self.batched else 0, len(tensor.shape)):
-                yield Derivation(
-                    (replace(wanted, channel_axis=axis),), lambda numbers: over(numbers, axis=1, keepdims=True)
-                )
+                yield Derivation((replace(wanted, channel_axis=axis),), over)
 
     def _in_front(self, wanted: Request, tensor: OutPort) -> Iterator[Derivation]:
         """From the tensor in front of the operation that gives this one."""
@@ -65,12 +93,12 @@ class Derivations:
             return
         there = replace(wanted, node=source.node.id, port=source.index)
         if node.type in _MOVES and source.shape and (moved := _moved(there, node)):
-            yield Derivation((moved,), lambda numbers: numbers, cheaper=True)
+            yield Derivation((moved,), _same, cheaper=True)
         elif wanted.reduction in _EXTREMES and node.type in ("ReLU", "Clamp"):
             low, high = float(node.attributes.get("min", 0)), float(node.attributes.get("max", "inf"))
-            yield Derivation((there,), lambda numbers: np.clip(numbers, np.float32(low), np.float32(high)))
+            yield Derivation((there,), partial(_clipped, low=low, high=high))
         elif wanted.reduction is Reduction.MAX and wanted.channel_axis in (None, 1) and _covers_its_input(node):
-            yield Derivation((there,), lambda numbers: numbers)
+            yield Derivation((there,), _same)
 
 
 def _moved(there: Request, node: Node) -> Request | None:

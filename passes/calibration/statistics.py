@@ -1,11 +1,11 @@
 """Statistics: what passes ask to have measured, and the numbers that come back.
 
-A request is a value; equal requests are one measurement. Numbers are kept for each observation (a sample; a picture of
-a batch; an iteration of a loop), so that any aggregation can be applied at the end and nothing depends on order,
+A request is a value; equal requests are one measurement. Numbers are kept for each observation (a sample, a picture of
+a batch), so that any aggregation can be applied at the end and nothing depends on order,
 streams, batches or machines.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
@@ -88,11 +88,11 @@ def request(
 class Store(Protocol):
     """Where measured numbers are: in memory, in a file."""
 
-    def __getitem__(self, wanted: Request) -> Numbers:
+    def __getitem__(self, wanted: Request, /) -> Numbers:
         """The numbers [observations, size of the statistic]."""
         ...
 
-    def __contains__(self, wanted: object) -> bool:
+    def __contains__(self, wanted: object, /) -> bool:
         """Whether exactly this was measured."""
         ...
 
@@ -112,7 +112,7 @@ class Derivation:
     """
 
     of: tuple[Request, ...]
-    how: Callable[..., Numbers]
+    how: Callable[[Sequence[Numbers]], Numbers]
     cheaper: bool = False
 
 
@@ -141,8 +141,7 @@ class Statistics:
         if wanted in self.measured:
             return self.measured[wanted]
         recipe = self.recipes[wanted]
-        numbers: Numbers = recipe.how(*(self[each] for each in recipe.of))
-        return numbers
+        return recipe.how([self[each] for each in recipe.of])
 
 
 def to_measure(wanted: Iterable[Request], derive: Derive) -> tuple[Request, ...]:
