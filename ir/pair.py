@@ -1,4 +1,4 @@
-"""An .xml and its .bin: two files that appear together or not at all, also if the process is killed in between.
+"""An .xml and its .bin appear together or not at all, also if the process is killed in between; so does a single file.
 
 Both are written under temporary names and synced. Where no model stands yet, they are moved into place, the .bin first:
 without its .xml it is no model. To replace a model, a journal that names both is written first. From then on the new
@@ -44,6 +44,27 @@ def write_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) ->
     finally:
         for part in set(parts.values()).difference(_noted(path) or ()):
             part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Writes a single file, replacing one that is there; it appears whole or not at all.
+
+    Raises:
+        OSError: it could not be written; what was there before is there still.
+    """
+    part = path.with_name(f".{path.stem}.{secrets.token_hex(8)}{path.suffix}")
+    try:
+        with ExitStack() as files:
+            with _locked(path.parent):
+                _remove_orphans(path)
+                file = files.enter_context(_new_file(part))
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _sync(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def finish_interrupted_write(path: Path) -> None:

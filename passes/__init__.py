@@ -5,8 +5,9 @@ from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError
 from .calibration.samples import DataError, Sample
 from .calibration.statistics import Reduction, Request, Statistics
 from .config import Config, read_config
+from .dry_run import MeasurementPlan, plan_measurement
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
-from .front_door import Report, quantize, quantize_graph
+from .front_door import Report, measured_by, quantize, quantize_graph
 from .instruments import DumpAfter, Instrument, Timing, Verify
 from .manager import PassManager
 from .pipelines import default_quantization
@@ -22,6 +23,7 @@ __all__ = [
     "Explanation",
     "Fact",
     "Instrument",
+    "MeasurementPlan",
     "NoRequests",
     "Pass",
     "PassManager",
@@ -39,6 +41,8 @@ __all__ = [
     "explain",
     "find_layer",
     "find_quantized",
+    "measured_by",
+    "plan_measurement",
     "quantize",
     "quantize_graph",
     "read_config",

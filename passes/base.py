@@ -49,9 +49,11 @@ class Context:
     Attributes:
         target: The device.
         config: What the user wants.
-        samples: The calibration data: see `quantize`; iterated once.
+        samples: The calibration data: see `quantize`; iterated once. None: there are none.
         progress: Told about long work.
         expected: How many samples there are, if that is known.
+        fingerprint: Of the model as it came.
+        also_for: Other targets whose statistics are to be measured, too.
         wanted: The statistics that later passes read; by the manager.
         plan: Where each FakeQuantize goes; by `plan-placement`.
         statistics: The numbers measured; by `calibrate`.
@@ -62,9 +64,11 @@ class Context:
 
     target: Target
     config: Config = field(default_factory=Config)
-    samples: Iterable[object] = ()
+    samples: Iterable[object] | None = ()
     progress: Progress = no_progress
     expected: int | None = None
+    fingerprint: str = ""
+    also_for: tuple[Target, ...] = ()
     wanted: frozenset[Request] = frozenset()
     plan: Plan = field(default_factory=Plan)
     statistics: Statistics = field(default_factory=Statistics)

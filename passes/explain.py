@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ..ir import Graph, IRError, Node
 from ..targets import Target
 from .base import Context
-from .calibration.calibrate import Calibrate
 from .config import Config
+from .manager import PassManager
 from .pipelines import default_quantization
 from .plan import Site
 from .set_ranges import chosen_mode
@@ -76,10 +76,7 @@ class ExplainedPlan:
 def explain(graph: Graph, target: Target, config: Config) -> ExplainedPlan:
     """What would become of each layer that does arithmetic. The graph stays as it is."""
     twin, context = graph.copy(), Context(target, config)
-    for each in default_quantization():
-        if isinstance(each, Calibrate):
-            break
-        each.run(twin, context)
+    PassManager(default_quantization()).prepare(twin, context)
     layers = [_explained(node, context) for node in context.plan.decisions]
     return ExplainedPlan(context.preset, tuple(layers), context.plan.warnings)
 

@@ -8,9 +8,13 @@ from typing import overload
 
 from ..ir import Graph, UserError, read_model, write_model
 from ..ir.writer import check_output, lay_out
-from ..targets import Target, load_target
+from ..targets import Target, load_target, target_names
 from .already_quantized import find_quantized
 from .base import Context, Pass, Progress, Results, no_progress
+from .calibration.calibrate import Calibrate
+from .calibration.fingerprint import model_fingerprint
+from .calibration.load_statistics import LoadStatistics
+from .calibration.samples import DataError
 from .config import Config, Preset
 from .execution import Check
 from .instruments import Instrument
@@ -18,6 +22,7 @@ from .manager import PassManager
 from .pipelines import default_quantization
 from .plan import Decision
 from .runtime import RuntimeModel, from_runtime, to_runtime
+from .strict import ConfigError
 from .verify_execution import VerifyExecution
 
 
@@ -80,13 +85,16 @@ class Report:
 @overload
 def quantize(
     model: Path | str,
-    data: Iterable[object],
+    data: Iterable[object] | None = None,
     *,
     output: Path | str | None = None,
     target: str | Target = "cpu",
     preset: str | None = None,
     samples: int = 300,
     ignored: Sequence[str] = (),
+    statistics: Path | str | None = None,
+    save_statistics: Path | str | None = None,
+    cluster: str | None = None,
     report: Callable[[Report], None] | None = None,
 ) -> Path: ...
 
@@ -94,25 +102,31 @@ def quantize(
 @overload
 def quantize(
     model: RuntimeModel,
-    data: Iterable[object],
+    data: Iterable[object] | None = None,
     *,
     target: str | Target = "cpu",
     preset: str | None = None,
     samples: int = 300,
     ignored: Sequence[str] = (),
+    statistics: Path | str | None = None,
+    save_statistics: Path | str | None = None,
+    cluster: str | None = None,
     report: Callable[[Report], None] | None = None,
 ) -> RuntimeModel: ...
 
 
 def quantize(
     model: Path | str | RuntimeModel,
-    data: Iterable[object],
+    data: Iterable[object] | None = None,
     *,
     output: Path | str | None = None,
     target: str | Target = "cpu",
     preset: str | None = None,
     samples: int = 300,
     ignored: Sequence[str] = (),
+    statistics: Path | str | None = None,
+    save_statistics: Path | str | None = None,
+    cluster: str | None = None,
     report: Callable[[Report], None] | None = None,
 ) -> Path | RuntimeModel:
     """Quantizes a model to int8 with the published DefaultQuantization.
@@ -120,12 +134,17 @@ def quantize(
     Args:
         model: The path of an IR, or an `openvino.Model`, which stays as it is.
         data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model.
-            Iterated once.
+            Iterated once, in a thread of its own. May be left out if there are statistics; the outputs are not checked
+            then.
         output: Where the new IR goes, for a model given by path; default: `<model>_int8.xml` next to it.
         target: The name of a target, the path of a target file, or a `Target`.
         preset: "performance" (symmetric activations) or "mixed" (asymmetric); default: what suits the model.
         samples: How many samples to use at most; a tenth of them is held out to check the result.
         ignored: Names of layers that stay float; globs, and regular expressions after "re:".
+        statistics: A file of statistics to use instead of a run over the data. If there are data, too, they must be the
+            same ones, and are used to check the result.
+        save_statistics: Where to write the statistics (.npz): other presets and targets then need no run.
+        cluster: The address of a Dask scheduler whose workers share the run; "local": processes on this machine.
         report: Called with what was done and found.
 
     Returns:
@@ -136,42 +155,78 @@ def quantize(
     """
     config = Config.checked(preset=preset, samples=samples, ignored={"scope": list(ignored)})
     device = target if isinstance(target, Target) else load_target(target)
+    measuring = measured_by(statistics, save_statistics, cluster)
     if isinstance(model, (str, Path)):
         graph = read_model(model)
         path = Path(output or Path(model).with_name(f"{Path(model).stem}_int8.xml"))
         check_output(path, graph)
-        done = quantize_graph(graph, data, device, config)
+        done = quantize_graph(graph, data, device, config, measuring=measuring)
         write_model(graph, path, compact=True)
         result: Path | RuntimeModel = path
     else:
         graph = from_runtime(model)
-        done = quantize_graph(graph, data, device, config)
+        done = quantize_graph(graph, data, device, config, measuring=measuring)
         result = to_runtime(graph)
     if report:
         report(done)
     return result
 
 
+def measured_by(
+    statistics: Path | str | None, save_statistics: Path | str | None, cluster: str | None
+) -> Calibrate | LoadStatistics:
+    """Where statistics come from.
+
+    Raises:
+        ConfigError: the options contradict one another.
+    """
+    if statistics is None:
+        return Calibrate(Path(save_statistics) if save_statistics else None, cluster)
+    if save_statistics or cluster:
+        message = "statistics from a file are not measured: leave out save_statistics and cluster"
+        raise ConfigError(message)
+    return LoadStatistics(Path(statistics))
+
+
 def quantize_graph(
     graph: Graph,
-    data: Iterable[object],
+    data: Iterable[object] | None,
     target: Target,
     config: Config,
     *,
+    measuring: Calibrate | LoadStatistics | None = None,
     passes: Sequence[Pass] | None = None,
     instruments: Sequence[Instrument] = (),
     progress: Progress = no_progress,
 ) -> Report:
     """Quantizes a graph in place and checks the result on the runtime.
 
+    Args:
+        graph: The float model.
+        data: See `quantize`.
+        target: The device.
+        config: What the user wants.
+        measuring: Where the default pipeline gets its statistics.
+        passes: Another pipeline.
+        instruments: What watches it.
+        progress: Told about long work.
+
     Raises:
         UserError: the model or the data are wrong.
     """
     _refuse_quantized(graph)
+    measuring = measuring or Calibrate()
+    if data is None and isinstance(measuring, Calibrate):
+        message = "calibration needs data, or statistics that were measured before"
+        raise DataError(message)
     bytes_before = _constant_bytes(graph)
-    expected = operator.length_hint(data) or None
-    context = Context(target, config, data, progress, expected)
-    results = PassManager(default_quantization() if passes is None else passes, instruments).run(graph, context)
+    context = Context(target, config, data, progress, operator.length_hint(data or ()) or None)
+    saves = isinstance(measuring, Calibrate) and measuring.save_to is not None
+    if saves or isinstance(measuring, LoadStatistics):
+        context.fingerprint = model_fingerprint(graph)
+    if saves:
+        context.also_for = tuple(load_target(name) for name in target_names() if name != target.name)
+    results = PassManager(passes or default_quantization(measuring), instruments).run(graph, context)
     if not context.plan.sites:
         message = f"nothing to quantize: target '{target.name}' can run no layer of the model in int8"
         raise NothingToQuantizeError(message)

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..ir import Graph, UserError
 from .base import Context, Fact, Pass, PassResult, PipelineError, Results
@@ -51,8 +51,22 @@ class PassManager:
             _log.info("%s: %d changes, %.3f s", pass_.name, changes, results[pass_.name].seconds)
         return results
 
+    def prepare(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """Runs the passes before the first that measures, in place; gives what it would be asked for."""
+        index = next(index for index, pass_ in enumerate(self.passes) if Fact.MEASURED in pass_.establishes)
+        for pass_ in self.passes[:index]:
+            pass_.run(graph, context)
+        return self._requests(index, graph, context)
+
     def _wanted(self, index: int, graph: Graph, context: Context) -> frozenset[Request]:
-        """The requests of all passes up to the next one that measures."""
+        """The requests of all passes up to the next one that measures, also for other targets if that is wished."""
+        wanted = self._requests(index, graph, context)
+        for target in context.also_for:
+            requests = self.prepare(graph.copy(), replace(context, target=target))
+            wanted |= {each for each in requests if graph.body_at(each.scope).has(each.node)}
+        return wanted
+
+    def _requests(self, index: int, graph: Graph, context: Context) -> frozenset[Request]:
         wanted: frozenset[Request] = frozenset()
         for pass_ in self.passes[index + 1 :]:
             if Fact.MEASURED in pass_.establishes:

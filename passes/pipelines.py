@@ -12,14 +12,18 @@ from .plan_placement import PlanPlacement
 from .set_ranges import SetRanges
 
 
-def default_quantization() -> list[Pass]:
-    """The published DefaultQuantization, with one run over the data instead of two."""
+def default_quantization(measuring: Pass | None = None) -> list[Pass]:
+    """The published DefaultQuantization, with one run over the data instead of two.
+
+    Args:
+        measuring: Where statistics come from; default: `Calibrate()`.
+    """
     return [
         Normalize(),
         FoldInputNormalization(),
         DecomposeAttention(),
         PlanPlacement(),
-        Calibrate(),  # the only pass that runs the model; measures what all below ask for
+        measuring or Calibrate(),  # the only pass that runs the model; measures what all below ask for
         # Channel alignment belongs here: it rescales weights, and the statistics with them, before ranges are set.
         InsertFakeQuantize(),
         SetRanges(),

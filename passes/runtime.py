@@ -4,13 +4,14 @@ Everything runs in f32 (`INFERENCE_PRECISION_HINT`): the CPU plugin's own defaul
 statistics and comparisons.
 """
 
+import hashlib
 import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import openvino as ov
@@ -19,7 +20,7 @@ from ..ir import Array, Graph, UserError, read_model, write_model
 from ..ir.ops import LOOP_BODY
 from ..ir.weights import Weights
 from ..ir.writer import lay_out, to_xml
-from .calibration.samples import DataError, Feed, Sample
+from .calibration.samples import DataError, Feed, Runnable, Sample
 
 _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
@@ -30,8 +31,7 @@ INSPECTION = {**THROUGHPUT, "SNIPPETS_MODE": "DISABLE"}
 EMULATION = {**THROUGHPUT, "LP_TRANSFORMS_MODE": "NO"}
 
 
-#: Called with the number of a sample, the sample, and the outputs for it.
-Take: TypeAlias = Callable[[int, Sample, list[Array]], None]
+_Item = TypeVar("_Item", bound=Runnable)
 #: What the runtime itself calls a model.
 RuntimeModel: TypeAlias = ov.Model
 
@@ -87,20 +87,48 @@ class Executed:
         return self.primitive.endswith(("_I8", "_i8"))
 
 
+@dataclass(frozen=True)
+class Portable:
+    """A model that can be sent to another process: both files, in memory.
+
+    Attributes:
+        xml: The one.
+        weights: The other.
+        key: What tells it from other models.
+    """
+
+    xml: bytes
+    weights: Array
+    key: str
+
+    @classmethod
+    def of(cls, graph: Graph) -> "Portable":
+        """A copy of the graph."""
+        layout = lay_out(graph, compact=True)
+        kept = [graph.weights.view(start, stop - start) for start, stop in layout.kept]
+        weights = np.concatenate([*kept, *(each.view(np.uint8) for each in layout.new), np.empty(0, np.uint8)])
+        xml = to_xml(graph, layout).encode()
+        return cls(xml, weights, hashlib.blake2b(xml + weights.data, digest_size=16).hexdigest())
+
+
 class Engine:
     """A compiled model.
 
     Args:
-        graph: A graph to hand over in memory (its constants are lent, not copied), or the path of an .xml.
+        graph: A graph to hand over in memory (its constants are lent, not copied), a portable one, or the path of an
+            .xml.
         config: Properties of the CPU plugin.
     """
 
-    def __init__(self, graph: Graph | Path, config: dict[str, str]) -> None:
+    def __init__(self, graph: "Graph | Portable | Path", config: dict[str, str]) -> None:
         core: Any = ov.Core()
         try:
             self._lent: list[object] = []
             if isinstance(graph, Path):
                 model = core.read_model(graph)
+            elif isinstance(graph, Portable):
+                weights = _tensor(graph.weights)
+                model, self._lent = core.read_model(graph.xml, weights), [graph, weights]
             else:
                 model, self._lent = _lend(core, graph)
             self._model, self._config = model, config
@@ -111,8 +139,8 @@ class Engine:
         self._is_stateful = bool(model.get_sinks())
         self._request = self.compiled.create_infer_request()
 
-    def run(self, samples: Iterable[tuple[Sample, Feed]], take: Take) -> None:
-        """Runs all samples, several at a time, and calls `take(index, sample, outputs)` for each, in order.
+    def run(self, items: Iterable[_Item], take: Callable[[_Item, list[Array]], None]) -> None:
+        """Runs all samples, several at a time, and calls `take(item, outputs)` for each, in order.
 
         The arrays that `take` gets are views that live only during the call.
 
@@ -122,16 +150,16 @@ class Engine:
         # One more request than the plugin runs at once, so that it always finds work while Python handles a result.
         most = self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
         idle = [self.compiled.create_infer_request() for _ in range(most)]
-        running: deque[tuple[int, Sample, ov.InferRequest]] = deque()
-        for index, (sample, feed) in enumerate(samples):
+        running: deque[tuple[_Item, ov.InferRequest]] = deque()
+        for item in items:
             if not idle:
                 idle.append(_finish(running, take))
             request = idle.pop()
             if self._is_stateful:
                 request.reset_state()
-            with _blaming(sample):
-                request.start_async(dict(enumerate(feed.values())))
-            running.append((index, sample, request))
+            with _blaming(item.sample):
+                request.start_async(dict(enumerate(item.feed.values())))
+            running.append((item, request))
         while running:
             _finish(running, take)
 
@@ -178,13 +206,15 @@ def _executed(compiled: Any) -> list[Executed]:
     ]
 
 
-def _finish(running: deque[tuple[int, Sample, ov.InferRequest]], take: Take) -> ov.InferRequest:
+def _finish(
+    running: deque[tuple[_Item, ov.InferRequest]], take: Callable[[_Item, list[Array]], None]
+) -> ov.InferRequest:
     """Waits for the oldest request, hands its outputs over, and gives it back."""
-    index, sample, request = running.popleft()
-    with _blaming(sample):
+    item, request = running.popleft()
+    with _blaming(item.sample):
         request.wait()
     tensors = cast(Any, request).output_tensors
-    take(index, sample, [tensor.data for tensor in tensors])
+    take(item, [tensor.data for tensor in tensors])
     return request
 
 

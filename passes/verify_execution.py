@@ -44,10 +44,7 @@ class VerifyExecution(NoRequests):
             message = f"the quantized model does not compile: {error}"
             raise PipelineError(message) from error
         outputs: list[list[Array]] = []
-        engine.run(
-            ((each.sample, each.feed) for each in context.held_out),
-            lambda _index, _sample, arrays: outputs.append([array.copy() for array in arrays]),
-        )
+        engine.run(context.held_out, lambda _, arrays: outputs.append([array.copy() for array in arrays]))
         context.check = Check(
             execution=_compared(graph, context, engine) if is_here else None,
             sqnr=_worst(outputs, [each.outputs for each in context.held_out]) if context.held_out else None,

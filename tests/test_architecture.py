@@ -16,6 +16,7 @@ MODULES = [(name, path) for name, folder in FOLDERS.items() for path in sorted(f
 HOMES = {
     "networkx": {"ir/graph.py"},
     "openvino": {"passes/runtime.py", "tools/demo/train.py"},
+    "distributed": {"passes/calibration/cluster.py"},
     "mmap": {"ir/weights.py"},
     "json5": {"passes/config.py"},
     "PIL": {"tools/image_source.py"},

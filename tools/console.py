@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import click
 
 from irquant.ir import printable
-from irquant.passes import Report
+from irquant.passes import MeasurementPlan, Report
 from irquant.passes.base import Progress as ProgressCallback
 from irquant.passes.base import no_progress
 
@@ -55,6 +55,18 @@ def print_report(report: Report, where: str) -> None:
     """What was quantized, what was not and why, and what the check found."""
     for line in report_lines(report, where):
         click.echo(printable(line))
+
+
+def print_measurement(plan: MeasurementPlan) -> None:
+    """What a calibration run would measure, and what it would take."""
+    for tensor in plan.tensors:
+        click.echo(printable(f"{tensor.name}  [{tensor.shape}]  {', '.join(tensor.reductions)}"))
+    click.echo(f"{plan.requests} statistics wanted; measured: {plan.measured} at {len(plan.tensors)} tensors")
+    click.echo(f"one run over the data, one compiled model; {plan.numbers:,} numbers a sample")
+    for reason in plan.expensive:
+        click.echo(printable(f"expensive: {reason}"))
+    table, weights = megabytes(plan.table_bytes), megabytes(plan.weights_bytes)
+    click.echo(f"memory beside the runtime's own: {table} for numbers, {weights} for the weights, mapped from the file")
 
 
 def report_lines(report: Report, where: str) -> Iterable[str]:

@@ -6,9 +6,9 @@ import click
 
 from irquant.ir import read_model, write_model
 from irquant.ir.writer import check_output
-from irquant.passes import quantize_graph
+from irquant.passes import measured_by, plan_measurement, quantize_graph
 from irquant.passes.calibration.samples import model_inputs
-from irquant.tools.console import print_report, progress_bar
+from irquant.tools.console import print_measurement, print_report, progress_bar
 from irquant.tools.image_source import ImageOptions, image_options_from_metadata
 from irquant.tools.options import planned_by, planning_options
 from irquant.tools.sources import open_source
@@ -34,10 +34,20 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
 
 @click.command("quantize")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", required=True, metavar="SOURCE", help="Calibration data: see below.")
+@click.option("--data", metavar="SOURCE", help="Calibration data: see below.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: MODEL_int8.xml]")
 @planning_options
 @click.option("--samples", type=int, help="Most samples to use.  [default: 300]")
+@click.option(
+    "--save-statistics", type=click.Path(path_type=Path), metavar="FILE", help="Keep what was measured (.npz)."
+)
+@click.option(
+    "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Use it again: --data may be left out."
+)
+@click.option(
+    "--cluster", metavar="ADDRESS", help="Calibrate on a Dask cluster; 'local': in processes on this machine."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
 @click.option("--size", callback=_size, metavar="HxW", help="Pictures: height and width to scale to.")
 @click.option("--layout", help="Pictures: the model's layout, e.g. NCHW.")
 @click.option("--mean", callback=_numbers, metavar="M,..", help="Pictures: what to subtract from each channel.")
@@ -45,13 +55,17 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option("--colour-order", "--color-order", type=click.Choice(["rgb", "bgr"]), help="Pictures: order of channels.")
 def quantize_command(
     model: Path,
-    data: str,
+    data: str | None,
     output: Path | None,
     config: Path | None,
     target: str | None,
     preset: str | None,
     ignored: tuple[str, ...],
     samples: int | None,
+    save_statistics: Path | None,
+    statistics: Path | None,
+    cluster: str | None,
+    dry_run: bool,
     size: tuple[int, int] | None,
     layout: str | None,
     mean: tuple[float, ...],
@@ -70,14 +84,23 @@ def quantize_command(
     Examples:
       irquant quantize model.xml --data photos/ --mean 127 --scale 128
       irquant quantize model.xml --data calibration.npz -o model_int8.xml --preset mixed
+      irquant quantize model.xml --data photos/ --save-statistics model.npz
+      irquant quantize model.xml --statistics model.npz --preset mixed
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
     options, device = planned_by(config, target, preset, ignored, samples=samples)
     graph = read_model(model)
     result = output or model.with_name(f"{model.stem}_int8.xml")
     check_output(result, graph)
-    images = ImageOptions(size=size, layout=layout, mean=mean, scale=scale, colour_order=colour_order)
-    source = open_source(data, model_inputs(graph), image_options_from_metadata(graph.metadata("model_info"), images))
+    measuring = measured_by(statistics, save_statistics, cluster)
+    if dry_run:
+        print_measurement(plan_measurement(graph, device, options))
+        return
+    source = None
+    if data is not None:
+        images = ImageOptions(size=size, layout=layout, mean=mean, scale=scale, colour_order=colour_order)
+        images = image_options_from_metadata(graph.metadata("model_info"), images)
+        source = open_source(data, model_inputs(graph), images)
     with progress_bar() as progress:
-        report = quantize_graph(graph, source, device, options, progress=progress)
+        report = quantize_graph(graph, source, device, options, measuring=measuring, progress=progress)
     write_model(graph, result, compact=True)
     print_report(report, str(result))

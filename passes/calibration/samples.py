@@ -7,7 +7,7 @@ what came and what was expected.
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -31,6 +31,20 @@ class Sample:
 
     label: str
     feed: object
+
+
+class Runnable(Protocol):
+    """What a model can be run on."""
+
+    @property
+    def sample(self) -> Sample:
+        """What messages call it."""
+        ...
+
+    @property
+    def feed(self) -> Feed:
+        """The arrays for the model."""
+        ...
 
 
 @dataclass(frozen=True)

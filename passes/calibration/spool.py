@@ -50,3 +50,8 @@ class Spool:
             parts.append(np.frombuffer(raw, np.float32).reshape(stop - start, _ROWS).T)
         parts.append(self._rows[: self._count % _ROWS, start:stop])
         return np.concatenate(parts)
+
+
+def memory_of(width: int) -> int:
+    """Most bytes that a table of this width takes."""
+    return _ROWS * width * 4 + _IN_MEMORY

@@ -15,7 +15,8 @@ from irquant.passes import Config, Context, DataError
 from irquant.passes import runtime as runtime_module
 from irquant.passes.calibration.attach_statistics import blocks
 from irquant.passes.calibration.batch import batched_tensors
-from irquant.passes.calibration.calibrate import HELD_OUT_MOST, Calibrate, is_held_out
+from irquant.passes.calibration.calibrate import Calibrate
+from irquant.passes.calibration.measurement import HELD_OUT_MOST, is_held_out
 from irquant.passes.calibration.statistics import QUANTILES, Reduction, Request, request
 from irquant.targets import load_target
 

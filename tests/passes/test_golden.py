@@ -146,7 +146,7 @@ def samples() -> list[Array]:
 @pytest.fixture
 def quantized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[Graph, Context]]:
     """Quantizes the aligned model; all ten samples count, as they did for the reference."""
-    monkeypatch.setattr("irquant.passes.calibration.calibrate.is_held_out", lambda _: False)
+    monkeypatch.setattr("irquant.passes.calibration.measurement.is_held_out", lambda _: False)
     ov.serialize(model_of(aligned(weights())), tmp_path / "m1.xml", tmp_path / "m1.bin")
 
     def quantize(preset: str, *, compress: bool = False) -> tuple[Graph, Context]:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from irquant.ir import Array, read_model, write_model
 from irquant.passes import Config, Report, quantize_graph
-from irquant.passes.calibration.samples import Sample, checked_feed, model_inputs
+from irquant.passes.calibration.samples import HeldOut, Sample, checked_feed, model_inputs
 from irquant.passes.runtime import INSPECTION, LATENCY, Engine
 from irquant.passes.verify_execution import executed_layers, sqnr
 from irquant.targets import load_target
@@ -83,8 +83,8 @@ def _measure(path: Path, images: Array, labels: Array) -> Measured:
     samples = [Sample(f"test picture {index}", image) for index, image in enumerate(images)]
     outputs: list[Array] = []
     engine = Engine(path, INSPECTION)
-    feeds = ((sample, checked_feed(sample, inputs)) for sample in samples)
-    engine.run(feeds, lambda _index, _sample, arrays: outputs.append(arrays[0].copy()))
+    feeds = (HeldOut(sample, checked_feed(sample, inputs), []) for sample in samples)
+    engine.run(feeds, lambda _, arrays: outputs.append(arrays[0].copy()))
     layers = executed_layers(engine.execution())
     return Measured(
         weights=path.with_suffix(".bin").stat().st_size,

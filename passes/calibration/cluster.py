@@ -1,0 +1,134 @@
+"""Calibration on a Dask cluster: workers run the model on shards, their numbers come back in the order of the samples.
+
+The outcome does not depend on the sharding: statistics are kept for each sample, and each sample is run alone.
+"""
+
+import importlib
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from ...ir import Array, Graph, UserError
+from ..runtime import THROUGHPUT, Engine, Portable
+from .attach_statistics import Block
+from .measurement import Job, kept_of
+
+#: Samples sent at a time, and how many such shards wait at each worker.
+_SHARD, _AHEAD = 8, 2
+#: How often a shard is sent again after its worker died.
+_RETRIES = 3
+
+
+class ClusterError(UserError):
+    """A cluster cannot be reached, or loses one worker after the other."""
+
+
+def run_on_cluster(
+    address: str,
+    instrumented: Graph,
+    blocks: Sequence[Block],
+    items: Iterable[Job],
+    take: Callable[[Job, list[Array]], None],
+) -> None:
+    """Runs all samples on a cluster, and calls `take(job, what is kept of its outputs)` for each, in order.
+
+    Args:
+        address: Of a scheduler, e.g. "tcp://10.0.0.1:8786"; "local": workers are started here.
+        instrumented: The model to run.
+        blocks: Its outputs that bring numbers.
+        items: The samples.
+        take: Called here, in the order of `items`.
+
+    Raises:
+        ClusterError: there is no such cluster, or a shard failed again and again.
+        DataError: the model cannot run a sample.
+    """
+    with _client(address) as client:
+        model = _Model(client, Portable.of(instrumented))
+        running: deque[tuple[tuple[Job, ...], Any]] = deque()
+        source = iter(items)
+        while shard := tuple(islice(source, _SHARD)):
+            if len(running) >= _AHEAD * max(1, len(client.scheduler_info()["workers"])):
+                _take_first(running, model, blocks, take)
+            running.append((shard, model.submit(shard, blocks)))
+        while running:
+            _take_first(running, model, blocks, take)
+
+
+def _take_first(
+    running: deque[tuple[tuple[Job, ...], Any]],
+    model: "_Model",
+    blocks: Sequence[Block],
+    take: Callable[[Job, list[Array]], None],
+) -> None:
+    shard, future = running.popleft()
+    for job, kept in zip(shard, model.result(shard, blocks, future), strict=True):
+        take(job, kept)
+
+
+class _Model:
+    """A model that all workers have."""
+
+    def __init__(self, client: Any, portable: Portable) -> None:
+        self.client, self.portable = client, portable
+        self.sent = client.scatter(portable, broadcast=True)
+
+    def submit(self, shard: tuple[Job, ...], blocks: Sequence[Block]) -> Any:
+        return self.client.submit(_run_shard, self.sent, shard, tuple(blocks), pure=False)
+
+    def result(self, shard: tuple[Job, ...], blocks: Sequence[Block], future: Any) -> list[list[Array]]:
+        """What the workers kept of a shard; if the worker died with the model's last copy, both are sent again."""
+        from distributed import CancelledError, KilledWorker  # here: an extra
+
+        for _ in range(_RETRIES):
+            try:
+                found: list[list[Array]] = future.result()
+            except (CancelledError, KilledWorker) as error:
+                lost = error
+                self.sent = self.client.scatter(self.portable, broadcast=True)
+                future = self.submit(shard, blocks)
+            else:
+                return found
+        message = f"{shard[0].sample.label}: the workers that run it die; do they have the memory? ({lost})"
+        raise ClusterError(message)
+
+
+@contextmanager
+def _client(address: str) -> Generator[Any]:
+    try:
+        distributed: Any = importlib.import_module("distributed")  # here: an extra, and slow
+    except ImportError:
+        message = "a cluster needs Dask: pip install 'irquant[cluster]'"
+        raise ClusterError(message) from None
+    if address == "local":
+        cluster = distributed.LocalCluster(threads_per_worker=1, dashboard_address=None)
+        with cluster, distributed.Client(cluster) as client:
+            yield client
+        return
+    try:
+        client = distributed.Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        message = f"{address}: no Dask scheduler answers: {error}"
+        raise ClusterError(message) from None
+    with client:
+        yield client
+
+
+_lock = threading.Lock()
+_engines: dict[str, Engine] = {}
+
+
+def _run_shard(model: Portable, shard: tuple[Job, ...], blocks: tuple[Block, ...]) -> list[list[Array]]:
+    """On a worker: what is kept of each sample. One model at a time stays compiled in a process."""
+    kept: list[list[Array]] = []
+    with _lock:
+        if model.key not in _engines:
+            _engines.clear()
+            _engines[model.key] = Engine(model, THROUGHPUT)
+        _engines[model.key].run(
+            shard, lambda job, outputs: kept.append(kept_of(outputs, blocks, is_held_out=job.is_held_out))
+        )
+    return kept

@@ -1,0 +1,36 @@
+"""What tells models and data apart: hashes of their content, never of names or times."""
+
+import hashlib
+
+import numpy as np
+
+from ...ir import Graph
+from ...ir.writer import lay_out, to_xml
+from .samples import Feed
+
+
+def model_fingerprint(graph: Graph) -> str:
+    """Of everything that the model's files say."""
+    found = hashlib.blake2b(digest_size=16)
+    layout = lay_out(graph, compact=False)
+    found.update(to_xml(graph, layout).encode())
+    for each in (graph.weights.data, *layout.new):
+        found.update(each.data)
+    return found.hexdigest()
+
+
+class DataFingerprint:
+    """Of the samples of a run, as the model gets them, in their order."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    def add(self, feed: Feed) -> None:
+        """Takes in one more sample."""
+        for name, array in feed.items():
+            self._hash.update(f"{name} {array.dtype} {array.shape}".encode())
+            self._hash.update(array.reshape(-1).view(np.uint8).data)
+
+    def __str__(self) -> str:
+        """What the samples so far come to."""
+        return self._hash.hexdigest()

@@ -1,0 +1,74 @@
+"""Statistics from a file instead of a run over the data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from ...ir import Array, Graph
+from ..base import Context, Fact, NoRequests
+from ..runtime import THROUGHPUT, Engine
+from .batch import batched_tensors
+from .derivations import Derivations
+from .fingerprint import DataFingerprint
+from .measurement import Job, jobs
+from .samples import HeldOut
+from .statistics import Request, Statistics, find_recipes
+from .statistics_file import StatisticsFileError, open_statistics
+
+
+@dataclass(frozen=True)
+class LoadStatistics(NoRequests):
+    """Takes what the passes up to the next calibration requested from a file: no inference.
+
+    If there are data, they must be those that were measured, and the held-out ones of them are run for the check.
+    """
+
+    path: Path
+
+    name: ClassVar[str] = "load-statistics"
+    requires: ClassVar[frozenset[Fact]] = frozenset()
+    establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED})
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Changes nothing.
+
+        Raises:
+            StatisticsFileError: the file is of another model or other data, or lacks a statistic.
+        """
+        file = open_statistics(self.path)
+        if file.header.model != context.fingerprint:
+            message = f"{self.path}: measured on another model than this one; calibrate this one with data"
+            raise StatisticsFileError(message)
+        measured, unseen = file.of(graph), file.unseen(graph)
+        wanted = [each for each in context.wanted if each.scope not in unseen]
+        derive = Derivations(graph, batched_tensors(graph))
+        recipes = find_recipes(wanted, measured.numbers, derive)
+        if recipes is None:
+            missing = next(each for each in wanted if find_recipes([each], measured.numbers, derive) is None)
+            raise StatisticsFileError(self._missing(missing, graph, context))
+        context.statistics = Statistics(measured, recipes, file.header.samples, unseen)
+        context.plan = context.plan.without(unseen)
+        if context.samples is not None:
+            self._run_held_out(graph, context, file.header.data)
+        return 0
+
+    def _missing(self, wanted: Request, graph: Graph, context: Context) -> str:
+        node = wanted.tensor(graph).node
+        return (
+            f"{self.path}: holds no {wanted.reduction} of {node}, which target '{context.target.name}' needs; "
+            "calibrate for it with data"
+        )
+
+    def _run_held_out(self, graph: Graph, context: Context, expected: str) -> None:
+        """The float model's outputs on the samples that the statistics do not hold."""
+        found = DataFingerprint()
+        held_out = [job for job in jobs(graph, context, found) if job.is_held_out]
+        if str(found) != expected:
+            message = f"{self.path}: measured on other data, or another number of samples; calibrate on these"
+            raise StatisticsFileError(message)
+
+        def take(job: Job, outputs: list[Array]) -> None:
+            context.held_out.append(HeldOut(job.sample, job.feed, [output.copy() for output in outputs]))
+
+        Engine(graph, THROUGHPUT).run(held_out, take)

@@ -1,0 +1,156 @@
+"""What one run over the data measures, and how its numbers come together."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...ir import Array, Graph
+from ..base import Context
+from .attach_statistics import AttachStatistics, Block, blocks
+from .batch import batched_tensors
+from .derivations import Derivations
+from .fingerprint import DataFingerprint
+from .measured import Measured
+from .samples import DataError, Feed, HeldOut, Sample, checked_feed, model_inputs, numbered
+from .spool import Spool
+from .statistics import Derivation, Numbers, Request, Statistics, find_recipes, to_measure
+
+#: The share of the samples that is kept out of the statistics, to check the result, and how many at most.
+HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
+
+
+def is_held_out(index: int) -> bool:
+    """Whether the sample of that number is kept for the check: 8, 21, 29, 34, 42, 55, ...
+
+    Multiples of the golden ratio spread evenly and hit every residue of every period alike (Weyl's theorem), so that
+    data sorted in any regular way, e.g. one sample of each class in turn, lose a fair share of each kind.
+    """
+    return index * _GOLDEN_RATIO % 1 >= 1 - HELD_OUT_SHARE
+
+
+@dataclass(frozen=True)
+class Job:
+    """A sample to be run.
+
+    Attributes:
+        sample: What messages call it.
+        feed: The arrays for the model.
+        is_held_out: Whether the model's outputs are wanted, rather than statistics.
+    """
+
+    sample: Sample
+    feed: Feed
+    is_held_out: bool
+
+
+def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint | None = None) -> Iterator[Job]:
+    """The samples to run, checked, in their order; stops after as many as the configuration allows."""
+    inputs, held_out = model_inputs(graph), 0
+    for index, sample in enumerate(numbered(context.samples or ())):
+        if index == context.config.samples:
+            return
+        # A copy: a source may fill one buffer again, and it is asked for samples before they are run.
+        feed = {name: array.copy() for name, array in checked_feed(sample, inputs).items()}
+        if fingerprint:
+            fingerprint.add(feed)
+        is_kept = is_held_out(index) and held_out < HELD_OUT_MOST
+        held_out += is_kept
+        yield Job(Sample(sample.label, None), feed, is_kept)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured, and how the rest follows.
+
+    Attributes:
+        model: The model.
+        blocks: The outputs of the instrumented model that bring the numbers.
+        recipes: How other statistics follow from those.
+    """
+
+    model: Graph
+    blocks: tuple[Block, ...]
+    recipes: Mapping[Request, Derivation]
+
+    @classmethod
+    def of(cls, graph: Graph, wanted: frozenset[Request]) -> "Measurement":
+        """What answers the requests."""
+        batched = batched_tensors(graph)
+        derive = Derivations(graph, batched)
+        measured = to_measure(wanted, derive)
+        recipes = find_recipes(wanted, set(measured), derive)
+        assert recipes is not None, "that is what they are measured for"
+        return cls(graph, tuple(blocks(graph, measured, batched)), recipes)
+
+    def instrumented(self, context: Context) -> Graph:
+        """A copy of the model that gives the numbers, before its own outputs."""
+        copy = self.model.copy()
+        AttachStatistics(self.blocks).run(copy, context)
+        return copy
+
+
+def kept_of(outputs: Sequence[Array], measured: Sequence[Block], *, is_held_out: bool) -> list[Array]:
+    """What of an inference is kept: the model's outputs on held-out samples, else the rows of each block."""
+    if is_held_out:
+        return [output.copy() for output in outputs[len(measured) :]]
+    return [block.rows(output).copy() for block, output in zip(measured, outputs, strict=False)]
+
+
+@dataclass
+class Harvest:
+    """The numbers of one run over the data, as they come in.
+
+    Attributes:
+        measurement: What is measured.
+        tables: The rows of each block.
+        held_out: The samples kept for the check.
+        seen: How many samples came, those included.
+    """
+
+    measurement: Measurement
+    tables: list[Spool] = field(default_factory=list[Spool])
+    held_out: list[HeldOut] = field(default_factory=list[HeldOut])
+    seen: int = 0
+
+    def __post_init__(self) -> None:
+        self.tables = [Spool(block.width) for block in self.measurement.blocks]
+
+    def take(self, job: Job, kept: list[Array]) -> None:
+        """Keeps what an inference gave (see `kept_of`).
+
+        Raises:
+            DataError: it holds NaN or Inf.
+        """
+        self.seen += 1
+        if job.is_held_out:
+            self.held_out.append(HeldOut(job.sample, job.feed, kept))
+            return
+        for block, table, rows in zip(self.measurement.blocks, self.tables, kept, strict=True):
+            self._refuse_non_finite(block, rows, job.sample)
+            table.append(rows)
+
+    def _refuse_non_finite(self, block: Block, rows: Numbers, sample: Sample) -> None:
+        """A range made of NaN or Inf would ruin the model silently."""
+        if np.isfinite(rows).all():
+            return
+        column = int(np.isfinite(rows).all(axis=0).argmin())
+        request = block.requests[int(np.searchsorted(np.cumsum(block.sizes), column, side="right"))]
+        node = request.tensor(self.measurement.model).node
+        message = f"{sample.label}: the float model gives NaN or Inf at {node}; leave the sample out"
+        raise DataError(message)
+
+    def statistics(self) -> Statistics:
+        """What the samples say.
+
+        Raises:
+            DataError: there were none.
+        """
+        if not self.seen:
+            message = "the calibration data are empty: at least one sample is needed"
+            raise DataError(message)
+        both = zip(self.measurement.blocks, self.tables, strict=True)
+        unseen = frozenset(block.scope for block, table in both if block.scope and not len(table))
+        measured = Measured(self.measurement.blocks, self.tables)
+        return Statistics(measured, self.measurement.recipes, self.seen - len(self.held_out), unseen)

@@ -1,0 +1,91 @@
+"""What a calibration run would measure and take: without data, without running the model."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..ir import DYNAMIC, Graph
+from ..targets import Target
+from .base import Context
+from .calibration.measurement import Measurement
+from .calibration.spool import memory_of
+from .calibration.statistics import Request
+from .config import Config
+from .manager import PassManager
+from .pipelines import default_quantization
+
+
+@dataclass(frozen=True)
+class MeasuredTensor:
+    """A tensor that would be looked at.
+
+    Attributes:
+        name: The layer that gives it, in a body behind the names of what is around it.
+        shape: Its dimensions, `?` where dynamic.
+        reductions: What would be taken of it, e.g. "max", "mean per channel (axis 1)".
+    """
+
+    name: str
+    shape: str
+    reductions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MeasurementPlan:
+    """What a calibration run would do.
+
+    Attributes:
+        tensors: What it would look at, in the order of the file.
+        requests: How many statistics the passes want.
+        measured: How many of them would be measured; the others follow.
+        numbers: How many numbers each sample would give.
+        expensive: What would cost more than a reduction in the graph.
+        table_bytes: Most memory for numbers; what is more goes to a temporary file.
+        weights_bytes: The constants, which stay in the file's pages.
+    """
+
+    tensors: tuple[MeasuredTensor, ...]
+    requests: int
+    measured: int
+    numbers: int
+    expensive: tuple[str, ...]
+    table_bytes: int
+    weights_bytes: int
+
+
+def plan_measurement(graph: Graph, target: Target, config: Config) -> MeasurementPlan:
+    """What the default pipeline would measure. The graph stays as it is."""
+    twin, context = graph.copy(), Context(target, config)
+    wanted = PassManager(default_quantization()).prepare(twin, context)
+    measurement = Measurement.of(twin, wanted)
+    blocks = measurement.blocks
+    by_tensor: dict[tuple[object, ...], list[Request]] = {}
+    for each in (each for block in blocks for each in block.requests):
+        by_tensor.setdefault((each.scope, each.node, each.port), []).append(each)
+    prefixes = {each.scope: prefix for prefix, each in twin.walk_named()}
+    return MeasurementPlan(
+        tensors=tuple(_tensor(requests, twin, prefixes[requests[0].scope]) for requests in by_tensor.values()),
+        requests=len(wanted),
+        measured=sum(map(len, by_tensor.values())),
+        numbers=sum(block.width for block in blocks),
+        expensive=tuple(
+            f"the {each.reduction} {each.level} of {each.tensor(twin).node} is taken on the host"
+            for block in blocks
+            for each in block.requests
+            if block.raw
+        ),
+        table_bytes=sum(memory_of(block.width) for block in blocks),
+        weights_bytes=graph.weights.size,
+    )
+
+
+def _tensor(requests: list[Request], graph: Graph, prefix: str) -> MeasuredTensor:
+    tensor = requests[0].tensor(graph)
+    shape = ",".join("?" if size == DYNAMIC else str(size) for size in tensor.shape)
+    return MeasuredTensor(f"{prefix}{tensor.node.name}", shape, tuple(_reductions(requests)))
+
+
+def _reductions(requests: list[Request]) -> Iterator[str]:
+    for each in requests:
+        level = "" if each.level is None else f" {each.level}"
+        axis = "" if each.channel_axis is None else f" per channel (axis {each.channel_axis})"
+        yield f"{each.reduction}{level}{axis}"
