@@ -217,7 +217,7 @@ def quantize_graph(
     _refuse_quantized(graph)
     measuring = measuring or Calibrate()
     if data is None and isinstance(measuring, Calibrate):
-        message = "calibration needs data, or statistics that were measured before"
+        message = "give calibration data, or statistics that were measured before"
         raise DataError(message)
     bytes_before = _constant_bytes(graph)
     context = Context(target, config, data, progress, operator.length_hint(data or ()) or None)

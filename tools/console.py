@@ -98,7 +98,7 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
 def _sqnr_lines(report: Report) -> Iterable[str]:
     seen = f"calibrated on {report.samples} samples"
     if report.check.sqnr is None:
-        yield f"{seen}; none was left to check the outputs with (that takes 9 samples or more)"
+        yield f"{seen}; none is at hand to check the outputs with (that takes 9 samples or more)"
         return
     yield f"{seen}; output SQNR on {report.held_out} samples that calibration did not see:"
     for name, value in zip(report.outputs, report.check.sqnr, strict=True):

@@ -5,6 +5,7 @@ The outcome does not depend on the sharding: statistics are kept for each sample
 
 import importlib
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from .measurement import Job, kept_of
 _SHARD, _AHEAD = 8, 2
 #: How often a shard is sent again after its worker died.
 _RETRIES = 3
+#: How long a scheduler may take to answer.
+_SECONDS = 10.0
 
 
 class ClusterError(UserError):
@@ -77,7 +80,9 @@ class _Model:
         self.sent = client.scatter(portable, broadcast=True)
 
     def submit(self, shard: tuple[Job, ...], blocks: Sequence[Block]) -> Any:
-        return self.client.submit(_run_shard, self.sent, shard, tuple(blocks), pure=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")  # samples are what is to be sent
+            return self.client.submit(_run_shard, self.sent, shard, tuple(blocks), pure=False)
 
     def result(self, shard: tuple[Job, ...], blocks: Sequence[Block], future: Any) -> list[list[Array]]:
         """What the workers kept of a shard; if the worker died with the model's last copy, both are sent again."""
@@ -109,7 +114,7 @@ def _client(address: str) -> Generator[Any]:
             yield client
         return
     try:
-        client = distributed.Client(address, timeout=10)
+        client = distributed.Client(address, timeout=_SECONDS)
     except (OSError, ValueError) as error:
         message = f"{address}: no Dask scheduler answers: {error}"
         raise ClusterError(message) from None

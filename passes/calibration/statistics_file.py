@@ -11,7 +11,7 @@ An `.npz` (numpy's zip of arrays; nothing in it is ever executed) with
 
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,7 +35,7 @@ class _Strict(BaseModel):
 class _Entry(_Strict):
     tensor: str
     port: int
-    reduction: str
+    reduction: Reduction
     channel_axis: int | None
     level: float | None
 
@@ -69,7 +69,7 @@ def save_statistics(path: Path, statistics: Statistics, graph: Graph, *, model: 
         _Entry(
             tensor=names[each.scope, each.node],
             port=each.port,
-            reduction=str(each.reduction),
+            reduction=each.reduction,
             channel_axis=each.channel_axis,
             level=each.level,
         )
@@ -137,7 +137,7 @@ class StatisticsFile:
         for number, each in enumerate(self.header.statistics):
             if each.tensor in places:
                 scope, node = places[each.tensor]
-                request = Request(node, each.port, Reduction(each.reduction), each.channel_axis, each.level, scope)
+                request = Request(node, each.port, each.reduction, each.channel_axis, each.level, scope)
                 numbers[request] = number
         return SavedStatistics(self.path, numbers)
 
@@ -157,7 +157,7 @@ class SavedStatistics:
 
     def __getitem__(self, wanted: Request, /) -> Numbers:
         """The numbers [observations, size]."""
-        (found,) = _arrays(self.path, [str(self.numbers[wanted])])
+        found = _array(self.path, str(self.numbers[wanted]))
         if found.dtype != np.float32 or found.ndim != 2:
             message = f"{self.path}: array {self.numbers[wanted]} is {found.dtype}{list(found.shape)}, not f32 rows"
             raise StatisticsFileError(message)
@@ -178,7 +178,7 @@ def open_statistics(path: Path) -> StatisticsFile:
     Raises:
         StatisticsFileError: it is none.
     """
-    (text,) = _arrays(path, ["header"])
+    text = _array(path, "header")
     try:
         return StatisticsFile(path, _Header.model_validate_json(str(text)))
     except ValidationError as error:
@@ -188,12 +188,14 @@ def open_statistics(path: Path) -> StatisticsFile:
         raise StatisticsFileError(message) from None
 
 
-def _arrays(path: Path, names: Iterable[str]) -> list[Array]:
+def _array(path: Path, name: str) -> Array:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return [file[name] for name in names]
+        # Not np.load, which leaves files that are damaged open.
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive, archive.open(f"{name}.npy") as member:
+            found: Array = np.lib.format.read_array(member, allow_pickle=False)
+            return found
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror or error}"
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
-        message = f"{path}: no file of statistics, or a damaged one: {error}"
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        message = f"{path}: no file of statistics, or a damaged one"
     raise StatisticsFileError(message)

@@ -98,7 +98,7 @@ def test_few_samples_are_all_used_and_that_is_said(
 ) -> None:
     assert run(["quantize", str(model), "--data", str(arrays), "-o", str(tmp_path / "o.xml"), "--samples", "4"]) == 0
     assert (
-        "calibrated on 4 samples; none was left to check the outputs with (that takes 9 samples or more)"
+        "calibrated on 4 samples; none is at hand to check the outputs with (that takes 9 samples or more)"
         in capfd.readouterr().out
     )
 
