@@ -43,6 +43,12 @@ class Weights:
         view.flags.writeable = False
         return view
 
+    def release(self) -> None:
+        """Lets the system have the memory of pages that were read; whoever looks again reads them again."""
+        mapped = getattr(self.data.base, "obj", None)
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
     def check_unchanged(self, handle: int) -> None:
         """Refuses an open file of the same path that is not the one that was mapped.
 

@@ -3,6 +3,7 @@
 Formulas are those of the published MinMaxQuantization as its reference implementation (POT 2023.3) computes them.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from ..ir import Array
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
+#: Values that are rounded at a time: they and what becomes of them stay in the cache.
+_AT_ONCE = 1 << 16
 #: A range never gets smaller than this: an all-zero tensor still needs a scale.
 SMALLEST = 8e-5
 #: A channel's range never gets smaller than this share of the largest channel's.
@@ -104,10 +107,15 @@ def fake_quantize(values: Floats, limits: Range, levels: int) -> Floats:
 
 def codes(values: Array, limits: Range, levels: int) -> Array:
     """What is stored for quantized values: -127..127 (i8) for 255 levels, which are symmetric; 0..255 (u8) for 256."""
-    low, high = limits.low.astype(np.float32), limits.high.astype(np.float32)
-    clipped = np.clip(values.astype(np.float32), low, high)
-    found = np.round((clipped - low) / (high - low) * np.float32(levels - 1))
-    return found.astype(np.uint8) if levels == 256 else (found - levels // 2).astype(np.int8)
+    found = np.empty(values.shape, np.uint8 if levels == 256 else np.int8)
+    low, high = (np.broadcast_to(each.astype(np.float32), values.shape) for each in (limits.low, limits.high))
+    rows = max(1, _AT_ONCE // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values) if values.ndim else 1, rows):
+        part = (slice(start, start + rows),) if values.ndim else ()
+        clipped = np.clip(values[part].astype(np.float32), low[part], high[part])
+        steps = np.round((clipped - low[part]) / (high[part] - low[part]) * np.float32(levels - 1))
+        found[part] = steps if levels == 256 else steps - levels // 2
+    return found
 
 
 def code_scale(limits: Range, levels: int) -> Floats:

@@ -26,9 +26,9 @@ _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
 LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
 #: Shows every layer: the plugin likes to merge chains of matrix products into one node that tells nothing of itself.
-INSPECTION = {**THROUGHPUT, "SNIPPETS_MODE": "DISABLE"}
+INSPECTION = {**LATENCY, "SNIPPETS_MODE": "DISABLE"}
 #: Computes FakeQuantizes in float, as other devices understand them, instead of what this plugin makes of them.
-EMULATION = {**THROUGHPUT, "LP_TRANSFORMS_MODE": "NO"}
+EMULATION = {**LATENCY, "LP_TRANSFORMS_MODE": "NO"}
 
 
 _Item = TypeVar("_Item", bound=Runnable)

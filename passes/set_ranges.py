@@ -120,8 +120,8 @@ def _largest(site: Site) -> Floats:
     """The largest magnitude of each channel of a weights constant."""
     weights = site.source.node.array
     others = tuple(axis for axis in range(weights.ndim) if axis not in site.channel_axes)
-    largest: Floats = np.abs(weights.astype(np.float32)).max(axis=others or None, initial=0)
-    return largest
+    low, high = weights.min(axis=others, initial=0), weights.max(axis=others, initial=0)
+    return np.maximum(-low.astype(np.float32), high.astype(np.float32))
 
 
 def _measured(site: Site, statistics: Statistics) -> tuple[Floats, Floats]:

@@ -8,7 +8,7 @@ import numpy as np
 from .statistics import Numbers
 
 #: Rows that are turned at once, and how much stays in memory before the rest goes to a temporary file.
-_ROWS, _IN_MEMORY = 64, 32 << 20
+_ROWS, _IN_MEMORY = 64, 8 << 20
 
 
 class Spool:
