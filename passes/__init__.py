@@ -2,6 +2,8 @@
 
 from .already_quantized import find_quantized
 from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError
+from .calibration.calibrate import Calibrate
+from .calibration.load_statistics import LoadStatistics
 from .calibration.samples import DataError, Sample
 from .calibration.statistics import Reduction, Request, Statistics
 from .config import Config, read_config
@@ -14,6 +16,7 @@ from .pipelines import default_quantization
 from .strict import ConfigError
 
 __all__ = [
+    "Calibrate",
     "Config",
     "ConfigError",
     "Context",
@@ -23,6 +26,7 @@ __all__ = [
     "Explanation",
     "Fact",
     "Instrument",
+    "LoadStatistics",
     "MeasurementPlan",
     "NoRequests",
     "Pass",

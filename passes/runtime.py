@@ -123,9 +123,8 @@ class Engine:
     def __init__(self, graph: "Graph | Portable | Path", config: dict[str, str]) -> None:
         core: Any = ov.Core()
         try:
-            self._lent: list[object] = []
             if isinstance(graph, Path):
-                model = core.read_model(graph)
+                model, self._lent = core.read_model(graph), list[object]()
             elif isinstance(graph, Portable):
                 weights = _tensor(graph.weights)
                 model, self._lent = core.read_model(graph.xml, weights), [graph, weights]

@@ -121,7 +121,8 @@ def _largest(site: Site) -> Floats:
     weights = site.source.node.array
     others = tuple(axis for axis in range(weights.ndim) if axis not in site.channel_axes)
     low, high = weights.min(axis=others, initial=0), weights.max(axis=others, initial=0)
-    return np.maximum(-low.astype(np.float32), high.astype(np.float32))
+    largest: Floats = np.maximum(-low.astype(np.float32), high.astype(np.float32))
+    return largest
 
 
 def _measured(site: Site, statistics: Statistics) -> tuple[Floats, Floats]:

@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
@@ -89,15 +89,12 @@ class _Model:
         from distributed import CancelledError, KilledWorker  # here: an extra
 
         for _ in range(_RETRIES):
-            try:
+            with suppress(CancelledError, KilledWorker):
                 found: list[list[Array]] = future.result()
-            except (CancelledError, KilledWorker) as error:
-                lost = error
-                self.sent = self.client.scatter(self.portable, broadcast=True)
-                future = self.submit(shard, blocks)
-            else:
                 return found
-        message = f"{shard[0].sample.label}: the workers that run it die; do they have the memory? ({lost})"
+            self.sent = self.client.scatter(self.portable, broadcast=True)
+            future = self.submit(shard, blocks)
+        message = f"{shard[0].sample.label}: the workers that run it die, one after the other; have they enough memory?"
         raise ClusterError(message)
 
 

@@ -1,7 +1,7 @@
 """What one run over the data measures, and how its numbers come together."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,11 +14,12 @@ from .fingerprint import DataFingerprint
 from .measured import Measured
 from .samples import DataError, Feed, HeldOut, Sample, checked_feed, model_inputs, numbered
 from .spool import Spool
-from .statistics import Derivation, Numbers, Request, Statistics, find_recipes, to_measure
+from .statistics import Derivation, Numbers, Reduction, Request, Statistics, find_recipes, to_measure
 
 #: The share of the samples that is kept out of the statistics, to check the result, and how many at most.
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
+_EXTREMES = (Reduction.MIN, Reduction.MAX)
 
 
 def is_held_out(index: int) -> bool:
@@ -82,13 +83,21 @@ class Measurement:
         measured = to_measure(wanted, derive)
         recipes = find_recipes(wanted, set(measured), derive)
         assert recipes is not None, "that is what they are measured for"
-        return cls(graph, tuple(blocks(graph, measured, batched)), recipes)
+        watched = sorted({*measured, *_watches(measured)}, key=lambda each: each.place)
+        return cls(graph, tuple(blocks(graph, watched, batched)), recipes)
 
     def instrumented(self, context: Context) -> Graph:
         """A copy of the model that gives the numbers, before its own outputs."""
         copy = self.model.copy()
         AttachStatistics(self.blocks).run(copy, context)
         return copy
+
+
+def _watches(measured: Iterable[Request]) -> set[Request]:
+    """Means of the tensors of which only extremes are taken: the runtime's minimum and maximum pass over NaN."""
+    extremes = {replace(each.of(Reduction.MEAN), channel_axis=None) for each in measured if each.reduction in _EXTREMES}
+    means = {replace(each, channel_axis=None) for each in measured if each.reduction is Reduction.MEAN}
+    return extremes - means
 
 
 def kept_of(outputs: Sequence[Array], measured: Sequence[Block], *, is_held_out: bool) -> list[Array]:

@@ -167,6 +167,17 @@ def test_a_model_that_gives_nan_is_named_with_the_sample() -> None:
     assert str(caught.value) == "sample 1: the float model gives NaN or Inf at Sqrt 'y' (id 1); leave the sample out"
 
 
+@pytest.mark.parametrize("axis", [None, 1])
+@pytest.mark.parametrize("reduction", [Reduction.MIN, Reduction.MAX, Reduction.MEAN, Reduction.ABS_MAX])
+@pytest.mark.parametrize("place", [0, 1, 777, -1])
+def test_one_nan_anywhere_is_found(reduction: Reduction, axis: int | None, place: int) -> None:
+    graph = from_text("x: f32[1,9,17,11] = Parameter()\ny: f32[1,9,17,11] = Sqrt(x)\nr = Result(y)\n")
+    bad = np.ones((1, 9, 17, 11), np.float32)
+    bad.reshape(-1)[place] = -1
+    with pytest.raises(DataError, match=r"^sample 1: the float model gives NaN or Inf at Sqrt 'y' \(id 1\)"):
+        calibrated(graph, {Request(1, 0, reduction, axis)}, [np.ones_like(bad), bad])
+
+
 def test_empty_data_are_refused() -> None:
     with pytest.raises(DataError) as caught:
         calibrated(from_text(MODEL), {Request(0, 0, Reduction.MAX)}, [])
