@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -52,6 +54,20 @@ def test_the_commands_of_the_readme_run(in_folder_with_model: Path) -> None:
     assert (in_folder_with_model / "model_int8.xml").is_file()
 
 
+def test_the_benchmark_of_the_readme_runs(in_folder_with_model: Path) -> None:
+    commands = [
+        line for block in blocks("README.md", "sh") for line in block.splitlines() if line.startswith("python ")
+    ]
+    for command in commands:
+        script, *given = shlex.split(command)[1:]
+        arguments = ["calibration.npz" if each == "photos/" else each for each in given]
+        few = ["--samples", "12", "--rounds", "1", "--nncf", ""]
+        process = [sys.executable, ROOT / script, *arguments, *few]
+        done = subprocess.run(process, capture_output=True, text=True, check=True)
+        assert re.search(r"irquant: calibration .* 13 inferences, 2 compilations$", done.stdout, re.MULTILINE)
+    assert len(commands) == 2
+
+
 def test_the_configuration_of_the_readme_is_one(in_folder_with_model: Path) -> None:
     (config,) = blocks("README.md", "json")
     (in_folder_with_model / "config.json").write_text(config)
@@ -77,7 +93,7 @@ def test_the_pass_of_contributing_does_what_it_draws() -> None:
 
 
 def test_the_options_that_the_readme_lists_exist(capfd: pytest.CaptureFixture[str]) -> None:
-    options = re.findall(r"^\| `(-[^ ]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    options = re.findall(r"^\| `(-[^ `]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert run(["quantize", "--help"]) == 0
     shown = capfd.readouterr().out
     assert options

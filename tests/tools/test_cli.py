@@ -103,6 +103,38 @@ def test_few_samples_are_all_used_and_that_is_said(
     )
 
 
+def test_statistics_are_measured_once_for_every_preset(
+    model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file, outputs = tmp_path / "s.npz", [tmp_path / f"{name}.xml" for name in ("fresh", "saved", "mixed", "again")]
+    command = ["quantize", str(model)]
+    data = ["--data", str(arrays)]
+    assert run([*command, *data, "-o", str(outputs[0])]) == 0
+    assert run([*command, *data, "-o", str(outputs[1]), "--save-statistics", str(file)]) == 0
+    assert run([*command, *data, "-o", str(outputs[2]), "--preset", "mixed"]) == 0
+    capfd.readouterr()
+    assert run([*command, "--statistics", str(file), "-o", str(outputs[3]), "--preset", "mixed"]) == 0
+    assert "calibrated on 19 samples; none is at hand to check the outputs with" in capfd.readouterr().out
+    texts = [output.read_bytes() + output.with_suffix(".bin").read_bytes() for output in outputs]
+    assert texts[0] == texts[1]
+    assert texts[2] == texts[3]
+
+
+def test_a_dry_run_tells_what_would_be_measured(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["quantize", str(model), "-o", str(tmp_path / "o.xml"), "--dry-run"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "image  [1,3,8,8]  max, mean per channel (axis 1), min"
+    assert lines[1].endswith("  [1,8,8,8]  max, mean per channel (axis 1)")
+    assert lines[2] == "5 statistics wanted; measured: 5 at 2 tensors"
+    assert lines[3] == "one run over the data, one compiled model; 14 numbers a sample"
+    assert not list(tmp_path.iterdir())
+
+
+def test_calibration_takes_data_or_statistics(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["quantize", str(model)]) == 2
+    assert capfd.readouterr().err == "error: give calibration data, or statistics that were measured before\n"
+
+
 # ---------------------------------------------------------------------------------------------------- the wrong model
 
 
