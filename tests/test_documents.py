@@ -62,7 +62,7 @@ def test_the_benchmark_of_the_readme_runs(in_folder_with_model: Path) -> None:
         script, *given = shlex.split(command)[1:]
         arguments = ["calibration.npz" if each == "photos/" else each for each in given]
         few = ["--samples", "12", "--rounds", "1", "--nncf", ""]
-        process = [sys.executable, ROOT / script, *arguments, *few]
+        process = [sys.executable, str(ROOT / script), *arguments, *few]
         done = subprocess.run(process, capture_output=True, text=True, check=True)
         assert re.search(r"irquant: calibration .* 13 inferences, 2 compilations$", done.stdout, re.MULTILINE)
     assert len(commands) == 2

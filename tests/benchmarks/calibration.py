@@ -14,6 +14,7 @@ prints time and peak memory of `irquant quantize` for 100 to 3,000 samples inste
 """
 
 import argparse
+import gc
 import importlib
 import importlib.util
 import json
@@ -152,6 +153,8 @@ def _irquant(model: Path, data: Path, output: Path, samples: int) -> float:
     from irquant.passes import Calibrate
     from irquant.tools.cli import run
 
+    gc.freeze()
+    gc.enable()
     seconds: list[float] = []
     original = Calibrate.run
 
@@ -220,6 +223,10 @@ def _counted(program: Callable[[Path, Path, Path, int], float], arguments: list[
 if __name__ == "__main__":
     if "IRQUANT_BENCHMARK" in os.environ:
         program = {"plain": _plain, "irquant": _irquant, "nncf": _nncf}[sys.argv[1]]
+        if program is _irquant:
+            gc.disable()  # begins and ends as the command does: see tools/start.py
         Path(sys.argv[5]).write_text(json.dumps(_counted(program, sys.argv[2:7])))
+        if program is _irquant:
+            os._exit(0)
     else:
         main()
