@@ -329,6 +329,19 @@ class Node:
             return unpack(raw, kind.name, math.prod(shape)).reshape(shape)
         return raw[: math.prod(shape) * kind.dtype.itemsize].view(kind.dtype).reshape(shape)
 
+    def set_array(self, value: Array) -> None:
+        """Gives a Const another value of the same type and shape, for all who read it.
+
+        Raises:
+            IRError: it is of another type or shape.
+        """
+        if element_type_of_dtype(value.dtype) != self.output().element_type or value.shape != self.output().shape:
+            message = f"{self} cannot become {value.dtype}{list(value.shape)}: only the values of a constant can change"
+            raise IRError(message)
+        layer = self._layer
+        layer.array, layer.text = np.asarray(value, order="C"), None
+        self.graph.is_edited = True
+
     @property
     def elements(self) -> int:
         """How many values a Const has."""

@@ -58,6 +58,7 @@ class Context:
         plan: Where each FakeQuantize goes; by `plan-placement`.
         statistics: The numbers measured; by `calibrate`.
         held_out: Samples that calibration did not see, with the float model's outputs; by `calibrate`.
+        aligned: Layers whose input channels are alike; by `align-activation-channels`.
         bias_shifts: Layer -> largest change of its bias; by `correct-biases-fast`.
         check: What running the result showed; by `verify-execution`.
     """
@@ -73,6 +74,7 @@ class Context:
     plan: Plan = field(default_factory=Plan)
     statistics: Statistics = field(default_factory=Statistics)
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
+    aligned: set[Node] = field(default_factory=set[Node])
     bias_shifts: dict[Node, float] = field(default_factory=dict[Node, float])
     check: Check = field(default_factory=Check)
 

@@ -14,7 +14,7 @@ from ..ir.ops import (
     weight_axes,
 )
 from .base import Context, Fact
-from .biases import add_to_bias
+from .biases import change_bias
 from .calibration.statistics import Reduction, Request, Statistics, request
 from .coverage import kernel_sizes, needs_sizes, output_sizes, sizes_follow, tap_coverage
 from .ranges import Floats, Range, fake_quantize
@@ -59,7 +59,7 @@ class CorrectBiasesFast:
             shift = _shift(node, weights, context.statistics)
             context.bias_shifts[node] = float(np.abs(shift).max(initial=0))
             if context.bias_shifts[node] > 0:
-                add_to_bias(node, shift)
+                change_bias(node, shift)
                 changed += 1
         return changed
 

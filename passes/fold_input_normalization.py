@@ -8,7 +8,7 @@ import numpy as np
 from ..ir import DYNAMIC, Graph, Node
 from ..ir.ops import DATA_PORT, WEIGHTS_PORT
 from .base import Context, Fact, NoRequests
-from .biases import add_to_bias
+from .biases import change_bias
 from .coverage import needs_sizes
 from .ranges import Floats
 
@@ -78,7 +78,7 @@ def _fold(step: Node, conv: Node) -> bool:
         if needs_sizes(conv):  # it pads, with zeros that the sum must not reach
             return False
         sums = weights.sum(axis=tuple(range(2, weights.ndim))) @ constant
-        add_to_bias(conv, sums if step.type == "Add" else -sums)
+        change_bias(conv, sums if step.type == "Add" else -sums)
     else:
         factor = constant if step.type == "Multiply" else 1 / constant
         scaled = weights * factor.reshape(-1, *[1] * (weights.ndim - 2))

@@ -1,5 +1,6 @@
 """The named pipelines: plain lists, to be printed, cut, reordered and extended."""
 
+from .align_activation_channels import AlignActivationChannels
 from .base import Pass
 from .calibration.calibrate import Calibrate
 from .compress_weights import CompressWeights
@@ -24,7 +25,7 @@ def default_quantization(measuring: Pass | None = None) -> list[Pass]:
         DecomposeAttention(),
         PlanPlacement(),
         measuring or Calibrate(),  # the only pass that runs the model; measures what all below ask for
-        # Channel alignment belongs here: it rescales weights, and the statistics with them, before ranges are set.
+        AlignActivationChannels(),  # rescales weights, and the statistics with them, hence before the ranges
         InsertFakeQuantize(),
         SetRanges(),
         CorrectBiasesFast(),  # needs the rounded weights, hence after the ranges

@@ -1,0 +1,143 @@
+"""Channels of one tensor get alike ranges before it is quantized: scales move from one convolution into the next."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from ..ir import DYNAMIC, Graph, Node, OutPort
+from ..ir.ops import WEIGHTS_PORT, bias_port, integers, weight_axes
+from .base import Context, Fact
+from .biases import change_bias
+from .calibration.aligned import Aligned, Place, Shift, place_of
+from .calibration.statistics import Reduction, Request, request
+from .ranges import Floats
+
+#: The quantiles taken for a channel's range, and how far its scale may be from the others'.
+LEVEL, SMALLEST_SCALE, LARGEST_SCALE = 1e-4, 0.01, 100.0
+_PRODUCERS = ("Convolution", "GroupConvolution")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two convolutions with nothing but a bias between them.
+
+    Attributes:
+        first: The convolution that gives the channels, of any groups, strides and padding.
+        tensor: What it gives, bias included.
+        second: The convolution that reads them, and nobody else does.
+    """
+
+    first: Node
+    tensor: OutPort
+    second: Node
+
+
+@dataclass(frozen=True)
+class AlignActivationChannels:
+    """Shifts and scales the channels between two convolutions (the published ActivationChannelAlignment).
+
+    Given::                                          Result::
+
+        a = Add(Convolution(x, w1), b1)                  a = Add(Convolution(x, w1 / s), (b1 - m) / s)
+        y = Add(Convolution(a, w2), b2)                  y = Add(Convolution(a, w2 * s), b2 + sum w2 * m)
+
+    With the median over the samples of each channel's quantiles 1e-4 and 1 - 1e-4, l and h: m = (l + h) / 2 where both
+    layers have a bias, else 0; s = (h - l) / median(h - l), within 0.01 .. 100; 1 where h <= l. The second layer pads
+    nothing, so that y stays what it is. Pairs do not disturb one another: no tensor changes but `a` of each.
+
+    The statistics of `a` follow from those that were measured, (v - m) / s, so that there is no second run. Where the
+    extent of a channel is not known, its extremes stand for the quantiles. Layers that stay float are left alone.
+    """
+
+    name: ClassVar[str] = "align-activation-channels"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED})
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """The ranges of the channels, and whatever later passes may ask of them once they are changed."""
+        return frozenset(each for pair in pairs(graph, context) for each in (*_ends(pair), *_all(pair)))
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Aligns all pairs."""
+        shifts: dict[Place, Shift] = {}
+        for pair in pairs(graph, context):
+            low, high = (np.median(context.statistics[each], axis=0).astype(np.float64) for each in _ends(pair))
+            if pair.second not in context.aligned and (high > low).any():
+                shifts[place_of(_ends(pair)[0])] = _align(pair, low, high)
+            context.aligned.add(pair.second)
+        if shifts:
+            measured = Aligned(context.statistics.measured, shifts)
+            context.statistics = replace(context.statistics, measured=measured)
+        return len(shifts)
+
+
+def pairs(graph: Graph, context: Context) -> list[Pair]:
+    """The pairs of layers that the plan quantizes, in the model and in its bodies."""
+    found: list[Pair] = []
+    for each in graph.walk():
+        for second in each.nodes("Convolution"):
+            pair = _pair(second)
+            decisions = [context.plan.decisions.get(node) for node in (pair.first, pair.second)] if pair else []
+            if pair and all(decision and decision.int8 for decision in decisions):
+                found.append(pair)
+    return found
+
+
+def _pair(second: Node) -> Pair | None:
+    tensor = second.source()
+    candidates = [port.source.node for port in tensor.node.inputs] if tensor.node.type == "Add" else [tensor.node]
+    first = next((node for node in candidates if node.type in _PRODUCERS), None)
+    if first is None or len(tensor.consumers) != 1 or not _reads_plainly(second):
+        return None
+    if tensor.node != first and bias_port(first) not in tensor.node.inputs:
+        return None
+    constants = [_own_constant(node, WEIGHTS_PORT) for node in (first, second)]
+    is_known = len(tensor.shape) > 1 and tensor.shape[1] != DYNAMIC
+    return Pair(first, tensor, second) if all(constants) and is_known else None
+
+
+def _reads_plainly(node: Node) -> bool:
+    """No padding, strides or dilations: each output is a sum over the same channels."""
+    pads = (*integers(node, "pads_begin"), *integers(node, "pads_end"))
+    mode = node.attributes.get("auto_pad", "explicit").lower()
+    is_unpadded = mode == "valid" or (mode == "explicit" and not any(pads))
+    return is_unpadded and {*integers(node, "strides"), *integers(node, "dilations")} <= {1}
+
+
+def _own_constant(node: Node, index: int) -> bool:
+    """Whether an input is a constant that nobody else reads."""
+    source = node.source(index)
+    return source.node.type == "Const" and len(source.consumers) == 1
+
+
+def _ends(pair: Pair) -> list[Request]:
+    """Requests for the lower and the upper end of each channel."""
+    if DYNAMIC in pair.tensor.shape[2:]:
+        return [request(pair.tensor, each, 1) for each in (Reduction.MIN, Reduction.MAX)]
+    return [request(pair.tensor, Reduction.QUANTILE, 1, level) for level in (LEVEL, 1 - LEVEL)]
+
+
+def _all(pair: Pair) -> list[Request]:
+    return [request(pair.tensor, each, 1) for each in (Reduction.MIN, Reduction.MAX, Reduction.MEAN)]
+
+
+def _align(pair: Pair, low: Floats, high: Floats) -> Shift:
+    """Edits the constants of a pair; gives what becomes of the tensor between."""
+    first, second = (node.source(WEIGHTS_PORT).node for node in (pair.first, pair.second))
+    shift = np.zeros_like(low)
+    if bias_port(pair.first) and bias_port(pair.second):
+        shift = (low + high) / 2
+        taps = second.array.astype(np.float64).reshape(*second.array.shape[:2], -1).sum(axis=2)  # [O, I]
+        change_bias(pair.second, taps @ shift)
+    ranges = high - low
+    scale = np.clip(np.where(ranges > 0, ranges / np.median(ranges[ranges > 0]), 1.0), SMALLEST_SCALE, LARGEST_SCALE)
+    if bias_port(pair.first):
+        change_bias(pair.first, -shift, 1 / scale)
+    outputs = weight_axes(pair.first).outputs
+    given = scale.reshape([first.array.shape[axis] if axis in outputs else 1 for axis in range(first.array.ndim)])
+    read = scale.reshape(1, -1, *[1] * (second.array.ndim - 2))
+    first.set_array((first.array / given).astype(first.array.dtype))
+    second.set_array((second.array * read).astype(second.array.dtype))
+    return Shift(shift, scale)
