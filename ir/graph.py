@@ -333,8 +333,9 @@ class Node:
         """Gives a Const another value of the same type and shape, for all who read it.
 
         Raises:
-            IRError: it is of another type or shape.
+            IRError: not a Const, or the value is of another type or shape.
         """
+        self.raw  # noqa: B018 - refuses what is no Const
         if element_type_of_dtype(value.dtype) != self.output().element_type or value.shape != self.output().shape:
             message = f"{self} cannot become {value.dtype}{list(value.shape)}: only the values of a constant can change"
             raise IRError(message)

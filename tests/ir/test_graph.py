@@ -108,6 +108,21 @@ def test_handles_of_removed_nodes_say_so(graph: Graph) -> None:
         _ = node.type
 
 
+def test_a_constant_takes_another_value_of_its_kind() -> None:
+    graph = from_text("c: f32[2] = Const() [1.0, 2.0]\nx: f32[2] = Parameter()\ny: f32[2] = Add(x, c)\nr = Result(y)\n")
+    constant = graph.node("c")
+    constant.set_array(np.array([3.0, 4.0], np.float32))
+    assert constant.array.tolist() == [3.0, 4.0]
+    assert graph.is_edited
+    for wrong in (np.zeros(3, np.float32), np.zeros(2, np.float64), np.zeros((2, 1), np.float32)):
+        with pytest.raises(IRError, match=r"^Const 'c' \(id 0\) cannot become "):
+            constant.set_array(wrong)
+    with pytest.raises(IRError, match=r"^ReLU 'y' \(id 1\) is not a Const: it has no value$"):
+        from_text("x: f32[2] = Parameter()\ny: f32[2] = ReLU(x)\nr = Result(y)\n").node("y").set_array(
+            np.zeros(2, np.float32)
+        )
+
+
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
