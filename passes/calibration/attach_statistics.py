@@ -16,6 +16,8 @@ _REDUCE = {Reduction.MIN: "ReduceMin", Reduction.MAX: "ReduceMax", Reduction.MEA
 _F32 = element_type("f32")
 _I64 = element_type("i64")
 _NAME = "irquant/statistics"
+#: Larger batches are one observation: axis 0 of such inputs is rather time, or points in space.
+LARGEST_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Block:
         requests: What it answers.
         sizes: How many numbers each of them has.
         scope: The body that it comes from. The first column of such a block is 1 where the body ran, else 0.
-        batched: Whether each row along axis 0 is an observation; else an inference is one.
+        batched: Whether each row along axis 0 is an observation (up to `LARGEST_BATCH`); else an inference is one.
         raw: Whether it is a tensor as it stands, for quantiles that the host takes; else rows of numbers.
     """
 
@@ -46,20 +48,20 @@ class Block:
         if self.raw:
             parts = [quantiles(output, each, batched=self.batched) for each in self.requests]
             return np.concatenate(parts, axis=1)
-        return self._of_body(output) if self.scope else output
+        if self.scope:  # the iterations of a loop differ as time goes by: together they are one observation
+            ran = output[output[:, 0] == 1, 1:]
+            return self._as_one(ran) if len(ran) else ran
+        return self._as_one(output) if len(output) > LARGEST_BATCH else output
 
-    def _of_body(self, iterations: Array) -> Numbers:
-        """One observation, or none where the body did not run: the iterations of a loop differ as time goes by."""
-        ran = iterations[iterations[:, 0] == 1, 1:]
-        if not len(ran):
-            return ran
-        parts = np.split(ran, np.cumsum(self.sizes)[:-1], axis=1)
+    def _as_one(self, rows: Numbers) -> Numbers:
+        """One observation of several."""
+        parts = np.split(rows, np.cumsum(self.sizes)[:-1], axis=1)
         both = zip(self.requests, parts, strict=True)
-        return np.concatenate([_over_iterations(each, part) for each, part in both], axis=1)
+        return np.concatenate([_together(each, part) for each, part in both], axis=1)
 
 
-def _over_iterations(wanted: Request, numbers: Numbers) -> Numbers:
-    """What holds of a tensor in all iterations of a loop together; of quantiles and sizes, the outermost."""
+def _together(wanted: Request, numbers: Numbers) -> Numbers:
+    """What holds of several observations together; of quantiles and sizes, the outermost."""
     found: Numbers = numbers.max(axis=0, keepdims=True)
     if wanted.reduction is Reduction.MIN or (wanted.level is not None and wanted.level < 1 / 2):
         found = numbers.min(axis=0, keepdims=True)

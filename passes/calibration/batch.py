@@ -1,8 +1,9 @@
 """Which tensors hold a batch: those of which each row along axis 0 belongs to one picture, sentence, ...
 
-A statistic has one observation a row of such a tensor, so that it does not matter whether samples come one by one or
-several at a time. Of other tensors (attention over all tokens of all sentences, boxes, shapes) an inference is one
-observation. The batch is followed from the model's inputs through operations that are known to keep axis 0.
+A statistic has one observation a row of such a tensor (up to a certain number of rows), so that it does not matter
+whether samples come one by one or several at a time. Of other tensors (attention over all tokens of all sentences,
+boxes, shapes) an inference is one observation. The batch is followed from the model's inputs through operations that
+are known to keep axis 0.
 """
 
 import math

@@ -16,7 +16,7 @@ _END: Any = object()
 def prefetched(items: Iterable[_Item]) -> Generator[Iterator[_Item]]:
     """Iterates over `items` in a thread, a few ahead of who reads them; errors come out where the item would have.
 
-    Leaving the context, by Ctrl-C, say, ends the thread after the item it is at.
+    Leaving the context ends the thread after the item it is at; only Ctrl-C does not wait for that.
     """
     source = iter(items)
     reader = ThreadPoolExecutor(1, "irquant-reader")
@@ -29,5 +29,10 @@ def prefetched(items: Iterable[_Item]) -> Generator[Iterator[_Item]]:
 
     try:
         yield taken()
-    finally:
+    except KeyboardInterrupt:
+        reader.shutdown(wait=False, cancel_futures=True)  # the source may wait for something that never comes
+        raise
+    except BaseException:
         reader.shutdown(cancel_futures=True)
+        raise
+    reader.shutdown(cancel_futures=True)

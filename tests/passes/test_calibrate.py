@@ -57,6 +57,18 @@ def slow_number(values: Array, wanted: Request) -> float:
             return float(np.quantile(np.abs(values), wanted.level or 0))
 
 
+def test_a_very_large_batch_is_one_observation() -> None:
+    graph = from_text("x: f32[?,3] = Parameter()\ny: f32[?,3] = ReLU(x)\nr = Result(y)\n")
+    wanted = {
+        each: request(graph.node("x").output(), each, 1) for each in (Reduction.MIN, Reduction.MAX, Reduction.MEAN)
+    }
+    samples = [np.random.default_rng(k).normal(size=(rows, 3)).astype(np.float32) for k, rows in enumerate((256, 257))]
+    found = calibrated(graph, set(wanted.values()), samples).statistics
+    for reduction, function in ((Reduction.MIN, np.min), (Reduction.MAX, np.max), (Reduction.MEAN, np.mean)):
+        expected = np.concatenate([samples[0], function(samples[1], axis=0, keepdims=True)])
+        np.testing.assert_allclose(found[wanted[reduction]], expected, rtol=1e-5, atol=1e-6)
+
+
 LEVELS = [0.0, 0.001, 0.1, 0.5, 0.77, 0.99, 1.0]
 
 

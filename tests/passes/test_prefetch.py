@@ -61,6 +61,25 @@ def test_leaving_early_ends_the_thread() -> None:
     assert not [each for each in threading.enumerate() if each.name.startswith("irquant-reader")]
 
 
+def test_ctrl_c_does_not_wait_for_a_source_that_is_stuck() -> None:
+    free = threading.Event()
+
+    def stuck() -> Iterator[int]:
+        yield 1
+        free.wait(60)
+
+    def interrupted() -> None:
+        with prefetched(stuck()) as ready:
+            next(ready)
+            raise KeyboardInterrupt
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - start < 30
+    free.set()
+
+
 def test_no_items_are_no_items() -> None:
     with prefetched(iter(range(0))) as ready:
         assert list(ready) == []
