@@ -59,6 +59,7 @@ class Context:
         statistics: The numbers measured; by `calibrate`.
         held_out: Samples that calibration did not see, with the float model's outputs; by `calibrate`.
         aligned: Layers whose input channels are alike; by `align-activation-channels`.
+        warnings: What the user should know besides what the plan says.
         bias_shifts: Layer -> largest change of its bias; by `correct-biases-fast`.
         check: What running the result showed; by `verify-execution`.
     """
@@ -75,6 +76,7 @@ class Context:
     statistics: Statistics = field(default_factory=Statistics)
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
     aligned: set[Node] = field(default_factory=set[Node])
+    warnings: list[str] = field(default_factory=list[str])
     bias_shifts: dict[Node, float] = field(default_factory=dict[Node, float])
     check: Check = field(default_factory=Check)
 

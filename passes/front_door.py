@@ -240,7 +240,7 @@ def quantize_graph(
         check=context.check,
         device=target.device,
         preset=context.preset,
-        warnings=context.plan.warnings,
+        warnings=(*context.plan.warnings, *context.warnings),
         outputs=tuple(_output_names(graph)),
         bytes_before=bytes_before,
         bytes_after=_constant_bytes(graph),

@@ -57,6 +57,9 @@ class Calibrate(NoRequests):
                 )
         context.statistics, context.held_out = harvest.statistics(), harvest.held_out
         context.plan = context.plan.without(context.statistics.unseen)
+        if harvest.empty:
+            (label, node), count = harvest.empty[0], len(harvest.empty)
+            context.warnings.append(f"{count} samples say nothing of ranges: {label} leaves {node} empty, for one")
         if self.save_to:
             data = str(fingerprint)
             save_statistics(self.save_to, context.statistics, graph, model=context.fingerprint, data=data)

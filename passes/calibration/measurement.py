@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from ...ir import Array, Graph
+from ...ir import Array, Graph, Node
 from ..base import Context
 from .attach_statistics import AttachStatistics, Block, blocks
 from .batch import batched_tensors
@@ -14,11 +15,12 @@ from .fingerprint import DataFingerprint
 from .measured import Measured
 from .samples import DataError, Feed, HeldOut, Sample, checked_feed, model_inputs, numbered
 from .spool import Spool
-from .statistics import Derivation, Numbers, Reduction, Request, Statistics, find_recipes, to_measure
+from .statistics import OF_NOTHING, Derivation, Reduction, Request, Statistics, find_recipes, to_measure
 
 #: The share of the samples that is kept out of the statistics, to check the result, and how many at most.
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 _EXTREMES = (Reduction.MIN, Reduction.MAX)
 
 
@@ -115,12 +117,14 @@ class Harvest:
         measurement: What is measured.
         tables: The rows of each block.
         held_out: The samples kept for the check.
-        seen: How many samples came, those included.
+        empty: Samples for which a tensor has no elements, and that tensor's layer: they say nothing of ranges.
+        seen: How many samples came, all these included.
     """
 
     measurement: Measurement
     tables: list[Spool] = field(default_factory=list[Spool])
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
+    empty: list[tuple[str, Node]] = field(default_factory=list[tuple[str, Node]])
     seen: int = 0
 
     def __post_init__(self) -> None:
@@ -136,19 +140,22 @@ class Harvest:
         if job.is_held_out:
             self.held_out.append(HeldOut(job.sample, job.feed, kept))
             return
-        for block, table, rows in zip(self.measurement.blocks, self.tables, kept, strict=True):
-            self._refuse_non_finite(block, rows, job.sample)
+        for block, rows in zip(self.measurement.blocks, kept, strict=True):
+            if not (is_finite := np.isfinite(rows)).all():
+                node = self._node(block, is_finite)
+                message = f"{job.sample.label}: the float model gives NaN or Inf at {node}; leave the sample out"
+                raise DataError(message)
+            if (is_nothing := np.abs(rows) == OF_NOTHING).any():
+                self.empty.append((job.sample.label, self._node(block, ~is_nothing)))
+                return
+        for table, rows in zip(self.tables, kept, strict=True):
             table.append(rows)
 
-    def _refuse_non_finite(self, block: Block, rows: Numbers, sample: Sample) -> None:
-        """A range made of NaN or Inf would ruin the model silently."""
-        if np.isfinite(rows).all():
-            return
-        column = int(np.isfinite(rows).all(axis=0).argmin())
+    def _node(self, block: Block, is_good: BoolArray) -> Node:
+        """The layer that gives the first tensor of which a number is not good."""
+        column = int(is_good.all(axis=0).argmin())
         request = block.requests[int(np.searchsorted(np.cumsum(block.sizes), column, side="right"))]
-        node = request.tensor(self.measurement.model).node
-        message = f"{sample.label}: the float model gives NaN or Inf at {node}; leave the sample out"
-        raise DataError(message)
+        return request.tensor(self.measurement.model).node
 
     def statistics(self) -> Statistics:
         """What the samples say.
@@ -159,7 +166,11 @@ class Harvest:
         if not self.seen:
             message = "the calibration data are empty: at least one sample is needed"
             raise DataError(message)
+        samples = self.seen - len(self.held_out) - len(self.empty)
+        if self.empty and not samples:
+            message = f"{self.empty[0][0]}: the model leaves {self.empty[0][1]} empty, as it does for all samples"
+            raise DataError(message)
         both = zip(self.measurement.blocks, self.tables, strict=True)
         unseen = frozenset(block.scope for block, table in both if block.scope and not len(table))
         measured = Measured(self.measurement.blocks, self.tables)
-        return Statistics(measured, self.measurement.recipes, self.seen - len(self.held_out), unseen)
+        return Statistics(measured, self.measurement.recipes, samples, unseen)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir import DYNAMIC, Array, OutPort, element_type
-from .statistics import Numbers, Reduction, Request
+from .statistics import OF_NOTHING, Numbers, Reduction, Request
 
 #: How many of the largest (or smallest) values the graph looks for: beyond, handing the tensor over is cheaper.
 _MOST = 32
@@ -20,7 +20,11 @@ def quantiles(tensor: Array, wanted: Request, *, batched: bool) -> Numbers:
     values = np.abs(tensor) if wanted.reduction is Reduction.ABS_QUANTILE else tensor
     assert wanted.level is not None, "checked when the request was made"
     shape = (len(tensor) if batched else 1, 1 if wanted.channel_axis is None else tensor.shape[wanted.channel_axis])
-    ordered = np.transpose(values, _order(tensor.ndim, wanted.channel_axis, batched=batched)).reshape(*shape, -1)
+    ordered = np.transpose(values, _order(tensor.ndim, wanted.channel_axis, batched=batched)).reshape(
+        *shape, tensor.size // max(1, math.prod(shape))
+    )
+    if not ordered.shape[2]:
+        return np.full(shape, OF_NOTHING, np.float32)
     found: Numbers = np.quantile(ordered, wanted.level, axis=2).astype(np.float32)
     return found
 

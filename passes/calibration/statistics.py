@@ -15,6 +15,8 @@ import numpy as np
 from ...ir import Graph, Node, OutPort, Scope
 
 Numbers = np.ndarray[Any, np.dtype[np.float32]]
+#: What the runtime gives as the minimum of no values at all and, negated, as their maximum.
+OF_NOTHING = float(np.finfo(np.float32).max)
 
 
 class Reduction(StrEnum):

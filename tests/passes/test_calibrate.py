@@ -190,6 +190,32 @@ def test_one_nan_anywhere_is_found(reduction: Reduction, axis: int | None, place
         calibrated(graph, {Request(1, 0, reduction, axis)}, [np.ones_like(bad), bad])
 
 
+EMPTY = "x: f32[1,4,?] = Parameter()\ny: f32[1,4,?] = ReLU(x)\nr = Result(y)\n"
+
+
+@pytest.mark.parametrize("axis", [None, 1])
+@pytest.mark.parametrize("level", [None, 0.3])
+def test_samples_of_nothing_say_nothing_and_that_is_told(axis: int | None, level: float | None) -> None:
+    reductions = [Reduction.MIN, Reduction.MAX, Reduction.MEAN] if level is None else [*QUANTILES]
+    graph = from_text(EMPTY)
+    wanted = {request(graph.node("x").output(), each, axis, level) for each in reductions}
+    data = [np.full((1, 4, size), size, np.float32) for size in (3, 0, 2, 0)]
+    context = calibrated(graph, wanted, data)
+    for each in wanted:
+        assert context.statistics[each][:, 0].tolist() == [3, 2]
+    assert context.statistics.samples == 2
+    expected = "2 samples say nothing of ranges: sample 1 leaves Parameter 'x' (id 0) empty, for one"
+    assert context.warnings == [expected]
+
+
+def test_data_of_nothing_are_refused() -> None:
+    graph = from_text(EMPTY)
+    with pytest.raises(DataError) as caught:
+        calibrated(graph, {Request(0, 0, Reduction.MAX)}, [np.zeros((1, 4, 0), np.float32)] * 3)
+    expected = "sample 0: the model leaves Parameter 'x' (id 0) empty, as it does for all samples"
+    assert str(caught.value) == expected
+
+
 def test_empty_data_are_refused() -> None:
     with pytest.raises(DataError) as caught:
         calibrated(from_text(MODEL), {Request(0, 0, Reduction.MAX)}, [])
