@@ -1,5 +1,6 @@
 """Channels of one tensor get alike ranges before it is quantized: scales move from one convolution into the next."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -15,6 +16,8 @@ from .ranges import Floats
 
 #: The quantiles taken for a channel's range, and how far its scale may be from the others'.
 LEVEL, SMALLEST_SCALE, LARGEST_SCALE = 1e-4, 0.01, 100.0
+#: Of larger channels, the extremes are taken.
+LARGEST_EXTENT = 1 << 15
 _PRODUCERS = ("Convolution", "GroupConvolution")
 
 
@@ -47,7 +50,8 @@ class AlignActivationChannels:
     nothing, so that y stays what it is. Pairs do not disturb one another: no tensor changes but `a` of each.
 
     The statistics of `a` follow from those that were measured, (v - m) / s, so that there is no second run. Where the
-    extent of a channel is not known, its extremes stand for the quantiles. Layers that stay float are left alone.
+    extent of a channel is not known, or so large that looking for the quantiles would take longer than the model, its
+    extremes stand for them. Layers that stay float are left alone.
     """
 
     name: ClassVar[str] = "align-activation-channels"
@@ -114,7 +118,8 @@ def _own_constant(node: Node, index: int) -> bool:
 
 def _ends(pair: Pair) -> list[Request]:
     """Requests for the lower and the upper end of each channel."""
-    if DYNAMIC in pair.tensor.shape[2:]:
+    extent = pair.tensor.shape[2:]
+    if DYNAMIC in extent or math.prod(extent) > LARGEST_EXTENT:
         return [request(pair.tensor, each, 1) for each in (Reduction.MIN, Reduction.MAX)]
     return [request(pair.tensor, Reduction.QUANTILE, 1, level) for level in (LEVEL, 1 - LEVEL)]
 

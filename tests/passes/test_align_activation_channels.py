@@ -171,6 +171,15 @@ def test_it_takes_no_more_than_the_one_run() -> None:
     assert [block.raw for block in measurement.blocks] == [False]
 
 
+@pytest.mark.parametrize(("side", "is_quantile"), [(180, True), (182, False)])
+def test_of_large_channels_the_extremes_are_taken(side: int, *, is_quantile: bool) -> None:
+    x = op.parameter([1, 4, side, side], np.float32)
+    values = (weights(8, 4, 1, 1), weights(6, 8, 1, 1))
+    graph = from_runtime(ov.Model([op.result(op.relu(conv(conv(x, values[0]), values[1])))], [x]))
+    wanted = {each.reduction for each in context_of(graph).wanted}
+    assert (Reduction.QUANTILE in wanted) == is_quantile
+
+
 def test_it_makes_the_result_better() -> None:
     build = PAIRS["two biases"]
     data = [RNG.normal(size=(1, 4, SIDE, SIDE)).astype(np.float32) for _ in range(40)]
