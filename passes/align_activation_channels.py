@@ -17,7 +17,7 @@ from .ranges import Floats
 #: The quantiles taken for a channel's range, and how far its scale may be from the others'.
 LEVEL, SMALLEST_SCALE, LARGEST_SCALE = 1e-4, 0.01, 100.0
 #: Of larger channels, the extremes are taken.
-LARGEST_EXTENT = 1 << 15
+LARGEST_EXTENT = 1 << 12
 _PRODUCERS = ("Convolution", "GroupConvolution")
 
 

@@ -171,7 +171,7 @@ def test_it_takes_no_more_than_the_one_run() -> None:
     assert [block.raw for block in measurement.blocks] == [False]
 
 
-@pytest.mark.parametrize(("side", "is_quantile"), [(180, True), (182, False)])
+@pytest.mark.parametrize(("side", "is_quantile"), [(64, True), (65, False)])
 def test_of_large_channels_the_extremes_are_taken(side: int, *, is_quantile: bool) -> None:
     x = op.parameter([1, 4, side, side], np.float32)
     values = (weights(8, 4, 1, 1), weights(6, 8, 1, 1))
