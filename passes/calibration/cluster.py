@@ -50,11 +50,14 @@ def run_on_cluster(
         DataError: the model cannot run a sample.
     """
     with _client(address) as client:
+        if not client.nthreads():
+            message = f"{address}: the Dask scheduler has no workers; start some with 'dask worker {address}'"
+            raise ClusterError(message)
         model = _Model(client, Portable.of(instrumented))
         running: deque[tuple[tuple[Job, ...], Any]] = deque()
         source = iter(items)
         while shard := tuple(islice(source, _SHARD)):
-            if len(running) >= _AHEAD * max(1, len(client.scheduler_info()["workers"])):
+            if len(running) >= _AHEAD * max(1, len(client.nthreads())):
                 _take_first(running, model, blocks, take)
             running.append((shard, model.submit(shard, blocks)))
         while running:
@@ -89,9 +92,15 @@ class _Model:
         from distributed import CancelledError, KilledWorker  # here: an extra
 
         for _ in range(_RETRIES):
-            with suppress(CancelledError, KilledWorker):
-                found: list[list[Array]] = future.result()
-                return found
+            try:
+                with suppress(CancelledError, KilledWorker):
+                    found: list[list[Array]] = future.result()
+                    return found
+            except UserError:
+                raise
+            except Exception as error:
+                message = f"a worker fails: {' '.join(str(error).split())}; have all of them this irquant?"
+                raise ClusterError(message) from error
             self.sent = self.client.scatter(self.portable, broadcast=True)
             future = self.submit(shard, blocks)
         message = f"{shard[0].sample.label}: the workers that run it die, one after the other; have they enough memory?"

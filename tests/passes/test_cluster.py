@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,30 @@ def test_a_scheduler_that_is_not_there(model: Path, address: str, monkeypatch: p
     monkeypatch.setattr("irquant.passes.calibration.cluster._SECONDS", 0.5)
     with pytest.raises(ClusterError, match=rf"^{address}: no Dask scheduler answers: "):
         quantize(model, SAMPLES, output=model.with_name("none.xml"), cluster=address)
+
+
+def test_a_scheduler_without_workers(model: Path) -> None:
+    with distributed.LocalCluster(1, processes=False, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        cluster.scale(0)
+        while cluster.scheduler.workers:
+            time.sleep(0.05)
+        with pytest.raises(ClusterError) as caught:
+            quantize(model, SAMPLES, output=model.with_name("none.xml"), cluster=address)
+    message = f"{address}: the Dask scheduler has no workers; start some with 'dask worker {address}'"
+    assert str(caught.value) == message
+
+
+def test_workers_that_lack_irquant_are_told_of(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def result(*_: object) -> None:
+        message = "No module named\n 'irquant'"
+        raise ModuleNotFoundError(message)
+
+    with distributed.LocalCluster(1, processes=False, dashboard_address=None) as cluster:
+        monkeypatch.setattr(distributed.Future, "result", result)
+        with pytest.raises(ClusterError) as caught:
+            quantize(model, SAMPLES, output=model.with_name("none.xml"), cluster=cluster.scheduler_address)
+    assert str(caught.value) == "a worker fails: No module named 'irquant'; have all of them this irquant?"
 
 
 def test_dask_is_an_extra(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
