@@ -371,6 +371,18 @@ class Node:
 _EMPTY_NET = '<net name="" version="11">\n\t<layers>\n\t</layers>\n\t<edges>\n\t</edges>\n</net>'
 
 
+def _appended(parent: ET.Element, child: ET.Element, *, level: int) -> ET.Element:
+    """Puts an element behind the others of its parent, on a line of its own."""
+    before, after = "\n" + "\t" * level, "\n" + "\t" * (level - 1)
+    if len(parent):
+        parent[-1].tail = before
+    else:
+        parent.text = before
+    child.tail = after
+    parent.append(child)
+    return child
+
+
 class Graph:
     """A model, or the body of a control-flow node.
 
@@ -420,6 +432,18 @@ class Graph:
             if element.tag == section or element.get("name") == section:
                 return {str(leaf.get("name", leaf.tag)): leaf.get("value", "") for leaf in element}
         return {}
+
+    def set_metadata(self, section: str, values: Mapping[str, str]) -> None:
+        """Writes a section of the model's rt_info, in place of one of that name."""
+        found = self.root.find("rt_info")
+        if found is None:
+            found = _appended(self.root, ET.Element("rt_info"), level=1)
+        for old in found.findall(section):
+            found.remove(old)
+        new = ET.Element(section)
+        new.extend([ET.Element(name, value=value) for name, value in values.items()])
+        ET.indent(new, "\t", level=2)
+        _appended(found, new, level=2)
 
     def nodes(self, *types: str) -> Iterator[Node]:
         """All nodes (of the given types) in topological order, ties in file order; removed ones are skipped."""

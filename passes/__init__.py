@@ -6,14 +6,16 @@ from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .calibration.samples import DataError, Sample
 from .calibration.statistics import Reduction, Request, Statistics
-from .config import Config, read_config
+from .configuration.config import Config
+from .configuration.published import Settings, read_settings
+from .configuration.strict import ConfigError
 from .dry_run import MeasurementPlan, plan_measurement
+from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
-from .front_door import Report, measured_by, quantize, quantize_graph
-from .instruments import DumpAfter, Instrument, Timing, Verify
+from .front_door import Report, measured_by, quantize, quantize_graph, watching_for
+from .instruments import DumpAfter, Instrument, Timing, Verify, WriteAfter
 from .manager import PassManager
 from .pipelines import default_quantization
-from .strict import ConfigError
 
 __all__ = [
     "Calibrate",
@@ -38,10 +40,14 @@ __all__ = [
     "Report",
     "Request",
     "Sample",
+    "Setting",
+    "Settings",
     "Statistics",
     "Timing",
     "Verify",
+    "WriteAfter",
     "default_quantization",
+    "effective_options",
     "explain",
     "find_layer",
     "find_quantized",
@@ -49,5 +55,6 @@ __all__ = [
     "plan_measurement",
     "quantize",
     "quantize_graph",
-    "read_config",
+    "read_settings",
+    "watching_for",
 ]

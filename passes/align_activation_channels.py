@@ -7,11 +7,12 @@ from typing import ClassVar
 import numpy as np
 
 from ..ir import DYNAMIC, Graph, Node, OutPort
-from ..ir.ops import WEIGHTS_PORT, bias_port, integers, weight_axes
+from ..ir.ops import WEIGHTS_PORT, bias_port, integers, is_depthwise, weight_axes
 from .base import Context, Fact
 from .biases import change_bias
-from .calibration.aligned import Aligned, Place, Shift, place_of
+from .calibration.aligned import Aligned, Place, Shift, ends_of_channels, place_of
 from .calibration.statistics import Reduction, Request, request
+from .range_estimators import ends
 from .ranges import Floats
 
 #: The quantiles taken for a channel's range, and how far its scale may be from the others'.
@@ -19,6 +20,8 @@ LEVEL, SMALLEST_SCALE, LARGEST_SCALE = 1e-4, 0.01, 100.0
 #: Of larger channels, the extremes are taken.
 LARGEST_EXTENT = 1 << 12
 _PRODUCERS = ("Convolution", "GroupConvolution")
+#: A positive factor in front of them is one behind them.
+_COMMUTE = ("ReLU", "PReLU")
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,20 @@ class Pair:
 
     Attributes:
         first: The convolution that gives the channels, of any groups, strides and padding.
-        tensor: What it gives, bias included.
+        tensors: What it gives, bias included, and what becomes of that up to the second convolution.
         second: The convolution that reads them, and nobody else does.
+        is_plain: Whether channels may be shifted, too: nothing but a bias lies between, and the second pads nothing.
     """
 
     first: Node
-    tensor: OutPort
+    tensors: tuple[OutPort, ...]
     second: Node
+    is_plain: bool
+
+    @property
+    def tensor(self) -> OutPort:
+        """What the second convolution reads."""
+        return self.tensors[-1]
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,14 @@ class AlignActivationChannels:
     The statistics of `a` follow from those that were measured, (v - m) / s, so that there is no second run. Where the
     extent of a channel is not known, or so large that looking for the quantiles would take longer than the model, its
     extremes stand for them. Layers that stay float are left alone.
+
+    Attributes:
+        across: Whether also to scale, not to shift, channels that pass ReLU or PReLU, or that a depthwise convolution
+            or one with padding, strides or dilations reads: positive factors commute with all of those (as in Nagel et
+            al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019).
     """
+
+    across: bool = False
 
     name: ClassVar[str] = "align-activation-channels"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED})
@@ -61,15 +78,17 @@ class AlignActivationChannels:
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """The ranges of the channels, and whatever later passes may ask of them once they are changed."""
-        return frozenset(each for pair in pairs(graph, context) for each in (*_ends(pair), *_all(pair)))
+        found = pairs(graph, context, across=self.across)
+        return frozenset(each for pair in found for each in (*_ends(pair), *_all(pair), *_quantiles(pair, context)))
 
     def run(self, graph: Graph, context: Context) -> int:
         """Aligns all pairs."""
         shifts: dict[Place, Shift] = {}
-        for pair in pairs(graph, context):
+        for pair in pairs(graph, context, across=self.across):
             low, high = (np.median(context.statistics[each], axis=0).astype(np.float64) for each in _ends(pair))
             if pair.second not in context.aligned and (high > low).any():
-                shifts[place_of(_ends(pair)[0])] = _align(pair, low, high)
+                shift = _align(pair, low, high)
+                shifts |= {place_of(request(tensor, Reduction.MIN)): shift for tensor in pair.tensors}
             context.aligned.add(pair.second)
         if shifts:
             measured = Aligned(context.statistics.measured, shifts)
@@ -77,29 +96,35 @@ class AlignActivationChannels:
         return len(shifts)
 
 
-def pairs(graph: Graph, context: Context) -> list[Pair]:
+def pairs(graph: Graph, context: Context, *, across: bool) -> list[Pair]:
     """The pairs of layers that the plan quantizes, in the model and in its bodies."""
     found: list[Pair] = []
     for each in graph.walk():
-        for second in each.nodes("Convolution"):
-            pair = _pair(second)
+        for second in each.nodes(*(_PRODUCERS if across else _PRODUCERS[:1])):
+            pair = _pair(second, across=across)
             decisions = [context.plan.decisions.get(node) for node in (pair.first, pair.second)] if pair else []
             if pair and all(decision and decision.int8 for decision in decisions):
                 found.append(pair)
     return found
 
 
-def _pair(second: Node) -> Pair | None:
-    tensor = second.source()
-    candidates = [port.source.node for port in tensor.node.inputs] if tensor.node.type == "Add" else [tensor.node]
+def _pair(second: Node, *, across: bool) -> Pair | None:
+    tensors = [second.source()]
+    while across and tensors[0].node.type in _COMMUTE:
+        tensors.insert(0, tensors[0].node.source())
+    given = tensors[0]
+    candidates = [port.source.node for port in given.node.inputs] if given.node.type == "Add" else [given.node]
     first = next((node for node in candidates if node.type in _PRODUCERS), None)
-    if first is None or len(tensor.consumers) != 1 or not _reads_plainly(second):
+    if first is None or any(len(tensor.consumers) != 1 for tensor in tensors):
         return None
-    if tensor.node != first and bias_port(first) not in tensor.node.inputs:
+    if given.node != first and bias_port(first) not in given.node.inputs:
+        return None
+    is_plain = len(tensors) == 1 and second.type == "Convolution" and _reads_plainly(second)
+    if not (is_plain or (across and (second.type == "Convolution" or is_depthwise(second)))):
         return None
     constants = [_own_constant(node, WEIGHTS_PORT) for node in (first, second)]
-    is_known = len(tensor.shape) > 1 and tensor.shape[1] != DYNAMIC
-    return Pair(first, tensor, second) if all(constants) and is_known else None
+    is_known = len(given.shape) > 1 and given.shape[1] != DYNAMIC
+    return Pair(first, tuple(tensors), second, is_plain) if all(constants) and is_known else None
 
 
 def _reads_plainly(node: Node) -> bool:
@@ -128,11 +153,18 @@ def _all(pair: Pair) -> list[Request]:
     return [request(pair.tensor, each, 1) for each in (Reduction.MIN, Reduction.MAX, Reduction.MEAN)]
 
 
+def _quantiles(pair: Pair, context: Context) -> list[Request]:
+    """The quantiles of the channels that stand for those of the whole tensor, if its range is estimated from such."""
+    estimated = [end for site in context.plan.sites if site.source == pair.tensor for end in ends(site, context.config)]
+    whole = [request(pair.tensor, end.reduction, None, end.level) for end in estimated if end.level is not None]
+    return [each for wanted in whole for each in ends_of_channels(wanted)]
+
+
 def _align(pair: Pair, low: Floats, high: Floats) -> Shift:
     """Edits the constants of a pair; gives what becomes of the tensor between."""
     first, second = (node.source(WEIGHTS_PORT).node for node in (pair.first, pair.second))
     shift = np.zeros_like(low)
-    if bias_port(pair.first) and bias_port(pair.second):
+    if pair.is_plain and bias_port(pair.first) and bias_port(pair.second):
         shift = (low + high) / 2
         taps = second.array.astype(np.float64).reshape(*second.array.shape[:2], -1).sum(axis=2)  # [O, I]
         change_bias(pair.second, taps @ shift)
@@ -142,7 +174,8 @@ def _align(pair: Pair, low: Floats, high: Floats) -> Shift:
         change_bias(pair.first, -shift, 1 / scale)
     outputs = weight_axes(pair.first).outputs
     given = scale.reshape([first.array.shape[axis] if axis in outputs else 1 for axis in range(first.array.ndim)])
-    read = scale.reshape(1, -1, *[1] * (second.array.ndim - 2))
+    axis = 1 if pair.second.type == "Convolution" else 0  # of a depthwise one, channels are groups
+    read = scale.reshape([-1 if each == axis else 1 for each in range(second.array.ndim)])
     first.set_array((first.array / given).astype(first.array.dtype))
     second.set_array((second.array * read).astype(second.array.dtype))
     return Shift(shift, scale)

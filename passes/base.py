@@ -11,9 +11,10 @@ from typing import ClassVar, Protocol
 
 from ..ir import Graph, Node, UserError
 from ..targets import Target
-from .calibration.samples import HeldOut
+from .calibration.samples import Fed, HeldOut
 from .calibration.statistics import Request, Statistics
-from .config import Config, Preset
+from .configuration.config import Config, Preset
+from .evidence import Correction
 from .execution import Check
 from .plan import Plan
 
@@ -52,15 +53,17 @@ class Context:
         samples: The calibration data: see `quantize`; iterated once. None: there are none.
         progress: Told about long work.
         expected: How many samples there are, if that is known.
-        fingerprint: Of the model as it came.
-        also_for: Other targets whose statistics are to be measured, too.
+        model_fingerprint: Of the model as it came.
+        data_fingerprint: Of the samples; by `calibrate`.
+        also_for: Other targets and options whose statistics are to be measured, too.
         wanted: The statistics that later passes read; by the manager.
         plan: Where each FakeQuantize goes; by `plan-placement`.
         statistics: The numbers measured; by `calibrate`.
         held_out: Samples that calibration did not see, with the float model's outputs; by `calibrate`.
+        kept: Samples that it saw, for passes that run the model again; by `calibrate`, if the configuration needs them.
         aligned: Layers whose input channels are alike; by `align-activation-channels`.
         warnings: What the user should know besides what the plan says.
-        bias_shifts: Layer -> largest change of its bias; by `correct-biases-fast`.
+        corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
         check: What running the result showed; by `verify-execution`.
     """
 
@@ -69,15 +72,17 @@ class Context:
     samples: Iterable[object] | None = ()
     progress: Progress = no_progress
     expected: int | None = None
-    fingerprint: str = ""
-    also_for: tuple[Target, ...] = ()
+    model_fingerprint: str = ""
+    data_fingerprint: str = ""
+    also_for: tuple[tuple[Target, Config], ...] = ()
     wanted: frozenset[Request] = frozenset()
     plan: Plan = field(default_factory=Plan)
     statistics: Statistics = field(default_factory=Statistics)
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
+    kept: list[Fed] = field(default_factory=list[Fed])
     aligned: set[Node] = field(default_factory=set[Node])
     warnings: list[str] = field(default_factory=list[str])
-    bias_shifts: dict[Node, float] = field(default_factory=dict[Node, float])
+    corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
     check: Check = field(default_factory=Check)
 
     @property

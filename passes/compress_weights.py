@@ -7,7 +7,7 @@ import numpy as np
 
 from ..ir import ElementType, Graph, Node, OutPort, element_type
 from .base import Context, Fact, NoRequests
-from .ranges import Range, code_scale, codes, zero_code
+from .ranges import Range, code_scale, codes, is_centred, zero_code
 
 _F32 = element_type("f32")
 
@@ -23,9 +23,9 @@ class CompressWeights(NoRequests):
         conv = Convolution(x, fq)                        fq = Multiply(float, scale)
                                                          conv = Convolution(x, fq)
 
-    1. Weights: symmetric ranges of 255 levels (value = code * scale).
-    2. Constants that Concat joins with activations: 256 levels as u8 (value = (code - zero point) * scale).
-    Others stay.
+    1. Weights with zero in the middle of their range: i8 (value = code * scale).
+    2. Other weights, and constants that Concat joins with activations: u8 (value = (code - zero point) * scale).
+    3. More than 256 levels stay as they are.
     """
 
     name: ClassVar[str] = "compress-weights"
@@ -35,11 +35,12 @@ class CompressWeights(NoRequests):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Compresses all constants of the plan."""
-        names = {site.name for site in context.plan.sites}
+        sites = {site.name: site for site in context.plan.sites}
         everywhere = (node for each in graph.walk() for node in each.nodes("FakeQuantize"))
-        found = [node for node in everywhere if node.name in names and _is_storable(node)]
+        found = [node for node in everywhere if node.name in sites and _is_storable(node)]
         for node in found:
-            _compress(node)
+            limits, levels = _limits(node), int(node.attributes["levels"])
+            _compress(node, signed=sites[node.name].is_weights and is_centred(limits, levels))
         return len(found)
 
 
@@ -48,24 +49,20 @@ def _limits(node: Node) -> Range:
 
 
 def _is_storable(node: Node) -> bool:
-    if node.source().node.type != "Const":
-        return False
-    levels, limits = int(node.attributes["levels"]), _limits(node)
-    return levels == 256 or (levels == 255 and bool((limits.low == -limits.high).all()))
+    return node.source().node.type == "Const" and int(node.attributes["levels"]) <= 256
 
 
-def _compress(node: Node) -> None:
+def _compress(node: Node, *, signed: bool) -> None:
     graph, name, values = node.graph, node.name, node.source()
     levels, limits, kind = int(node.attributes["levels"]), _limits(node), values.element_type
     near = node.output().consumers[0].node
     graph.rename(node, f"{name}/float")
     scale = code_scale(limits, levels)
-    zero = zero_code(limits, levels)
-    base = values.node.name
-    quantized = graph.add_constant(f"{base}/quantized", codes(values.node.array, limits, levels), near=near)
+    base, stored = values.node.name, codes(values.node.array, limits, levels, signed=signed)
+    quantized = graph.add_constant(f"{base}/quantized", stored, near=near)
     # In f32 also where the layer computes in f16, which would round the scale: the runtime folds the last Convert.
     tensor = _convert(f"{base}/to_f32", quantized.output(), _F32, near).output()
-    if zero.any():
+    if not signed and (zero := zero_code(limits, levels)).any():
         zero_point = graph.add_constant(f"{name}/zero_point", zero, near=near)
         tensor = _arithmetic("Subtract", f"{name}/centred", tensor, zero_point.output(), near)
     last_name = name if kind == _F32 else f"{name}/f32"

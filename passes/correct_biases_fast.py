@@ -17,6 +17,7 @@ from .base import Context, Fact
 from .biases import change_bias
 from .calibration.statistics import Reduction, Request, Statistics, request
 from .coverage import kernel_sizes, needs_sizes, output_sizes, sizes_follow, tap_coverage
+from .evidence import judged
 from .ranges import Floats, Range, fake_quantize
 
 
@@ -31,8 +32,9 @@ class CorrectBiasesFast:
                                                          y = Add(conv, bias_corrected)
 
     The shift is sum_{c,k} f_k * (W - W_q)[o, c, k] * E[x_c], with the coverage f_k of `coverage.py`; x is the layer's
-    float input. A layer without a bias gets one. Unlike the published form it needs no run of the layer, takes no
-    border effect for an error, and therefore needs no threshold.
+    float input. A layer without a bias gets one. Unlike the published form it needs no run of the layer and takes no
+    border effect for an error. Instead of comparing a shift with the bias, it asks whether it helps on samples that it
+    was not made from (see `evidence`).
     """
 
     name: ClassVar[str] = "correct-biases-fast"
@@ -54,17 +56,17 @@ class CorrectBiasesFast:
         changed = 0
         for node in [node for each in graph.walk() for node in each.nodes(*WEIGHTED_TYPES)]:
             weights = node.source(WEIGHTS_PORT).node
-            if not _are_rounded(weights) or node in context.bias_shifts or not _is_correctable(node):
+            if not are_rounded(weights) or node in context.corrections or not _is_correctable(node):
                 continue
-            shift = _shift(node, weights, context.statistics)
-            context.bias_shifts[node] = float(np.abs(shift).max(initial=0))
-            if context.bias_shifts[node] > 0:
-                change_bias(node, shift)
+            errors = _errors(node, weights, context.statistics)
+            context.corrections[node] = found = judged(errors)
+            if found.largest > 0 and found.is_accepted:
+                change_bias(node, errors.mean(axis=0))
                 changed += 1
         return changed
 
 
-def _are_rounded(weights: Node) -> bool:
+def are_rounded(weights: Node) -> bool:
     """Whether a FakeQuantize stands over constant weights; over the second operand of a product it may, too."""
     return weights.type == "FakeQuantize" and weights.source().node.type == "Const"
 
@@ -97,10 +99,10 @@ def _sized(node: Node) -> list[OutPort]:
     return [_data(node)] if sizes_follow(node) else [_data(node), node.output()]
 
 
-def _shift(node: Node, weights: Node, statistics: Statistics) -> Floats:
-    """The change of each output channel's bias."""
+def _errors(node: Node, weights: Node, statistics: Statistics) -> Floats:
+    """What rounding the weights takes from the mean output: [observations, output channels]."""
     data = _data(node)
-    means = statistics[request(data, Reduction.MEAN, data_channel_axis(node))].mean(axis=0, dtype=np.float64)
+    means = statistics[request(data, Reduction.MEAN, data_channel_axis(node))].astype(np.float64)
     return mean_output(node, _rounding_error(weights), means, _coverage(node, weights, statistics))
 
 
@@ -141,20 +143,21 @@ def mean_output(node: Node, weights: Floats, means: Floats, coverage: Floats) ->
     Args:
         node: The layer.
         weights: In the layer's own layout.
-        means: E[x_c], one an input channel.
+        means: E[x_c]: [observations, input channels].
         coverage: f_k, the kernel's spatial shape.
 
     Returns:
-        One number an output channel.
+        [observations, output channels].
     """
     axes = weight_axes(node)
     if node.type == "MatMul":
         # Weights of rank 3 and more are batched matrices: their channels' means go into one bias.
-        matrices: Floats = np.moveaxis(weights, axes.inputs, -1) @ means
-        mean: Floats = matrices.reshape(-1, matrices.shape[-1]).mean(axis=0)
-        return mean
+        matrices: Floats = np.moveaxis(weights, axes.inputs, -1)
+        mean: Floats = matrices.reshape(-1, *matrices.shape[-2:]).mean(axis=0)
+        return means @ mean.T
     taps: Floats = (weights * coverage).reshape(*weights.shape[: axes.spatial], -1).sum(axis=-1)
     rows = np.moveaxis(taps, axes.inputs, -1)  # [O, I] or [G, O, I]
     grouped = rows.reshape(-1, *rows.shape[-2:])
-    result: Floats = np.einsum("goi,gi->go", grouped, means.reshape(grouped.shape[0], -1))
-    return result.ravel()
+    by_group = means.reshape(len(means), grouped.shape[0], -1)
+    result: Floats = np.einsum("goi,ngi->ngo", grouped, by_group)
+    return result.reshape(len(means), -1)

@@ -9,7 +9,7 @@ from .base import Context
 from .calibration.measurement import Measurement
 from .calibration.spool import memory_of
 from .calibration.statistics import Request
-from .config import Config
+from .configuration.config import Config
 from .manager import PassManager
 from .pipelines import default_quantization
 
@@ -55,7 +55,7 @@ class MeasurementPlan:
 def plan_measurement(graph: Graph, target: Target, config: Config) -> MeasurementPlan:
     """What the default pipeline would measure. The graph stays as it is."""
     twin, context = graph.copy(), Context(target, config)
-    wanted = PassManager(default_quantization()).prepare(twin, context)
+    wanted = PassManager(default_quantization(config=config)).prepare(twin, context)
     measurement = Measurement.of(twin, wanted)
     blocks = measurement.blocks
     by_tensor: dict[tuple[object, ...], list[Request]] = {}

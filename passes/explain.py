@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from ..ir import Graph, IRError, Node
 from ..targets import Target
 from .base import Context
-from .config import Config
+from .configuration.config import Config
 from .manager import PassManager
 from .pipelines import default_quantization
 from .plan import Site
-from .set_ranges import chosen_mode
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class ExplainedPlan:
 def explain(graph: Graph, target: Target, config: Config) -> ExplainedPlan:
     """What would become of each layer that does arithmetic. The graph stays as it is."""
     twin, context = graph.copy(), Context(target, config)
-    PassManager(default_quantization()).prepare(twin, context)
+    PassManager(default_quantization(config=config)).prepare(twin, context)
     layers = [_explained(node, context) for node in context.plan.decisions]
     return ExplainedPlan(context.preset, tuple(layers), context.plan.warnings)
 
@@ -119,8 +118,8 @@ def _quantized(sites: list[Site], context: Context) -> Iterator[Quantized]:
             name=site.name,
             tensor=site.source.node.name,
             readers=tuple(port.node.name for port in site.consumers),
-            mode=str(chosen_mode(site.spec, context.preset)),
+            mode=str(site.mode),
             granularity=str(site.spec.granularity),
-            levels=site.spec.levels,
+            levels=site.levels,
             same_range=tuple(name for name in same if name != site.name),
         )

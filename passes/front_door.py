@@ -1,10 +1,10 @@
 """The front door: a model and data in, the INT8 model out."""
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 from ..ir import Graph, UserError, read_model, write_model
 from ..ir.writer import check_output, lay_out
@@ -15,14 +15,18 @@ from .calibration.calibrate import Calibrate
 from .calibration.fingerprint import model_fingerprint
 from .calibration.load_statistics import LoadStatistics
 from .calibration.samples import DataError
-from .config import Config, Preset
+from .configuration.config import Config, Preset
+from .configuration.published import Settings, read_settings
+from .configuration.quantization import RangeEstimator
+from .configuration.strict import ConfigError
 from .execution import Check
-from .instruments import Instrument
+from .instruments import Instrument, WriteAfter
 from .manager import PassManager
 from .pipelines import default_quantization
 from .plan import Decision
+from .provenance import record_provenance
 from .runtime import RuntimeModel, from_runtime, to_runtime
-from .strict import ConfigError
+from .set_ranges import SetRanges
 from .verify_execution import VerifyExecution
 
 
@@ -63,6 +67,8 @@ class Report:
         check: What running the result showed.
         device: What the target calls its device.
         preset: What decided whether activations are symmetric.
+        corrected: Layers whose biases were corrected.
+        uncorrected: Layers of which a correction would not have helped on other samples.
         warnings: What the user should know.
         outputs: What the model's outputs are called.
         bytes_before: Size of the float model's constants.
@@ -76,6 +82,8 @@ class Report:
     check: Check
     device: str
     preset: Preset
+    corrected: int
+    uncorrected: int
     warnings: tuple[str, ...]
     outputs: tuple[str, ...]
     bytes_before: int
@@ -88,10 +96,11 @@ def quantize(
     data: Iterable[object] | None = None,
     *,
     output: Path | str | None = None,
-    target: str | Target = "cpu",
+    target: str | Target | None = None,
     preset: str | None = None,
-    samples: int = 300,
+    samples: int | None = None,
     ignored: Sequence[str] = (),
+    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -104,10 +113,11 @@ def quantize(
     model: RuntimeModel,
     data: Iterable[object] | None = None,
     *,
-    target: str | Target = "cpu",
+    target: str | Target | None = None,
     preset: str | None = None,
-    samples: int = 300,
+    samples: int | None = None,
     ignored: Sequence[str] = (),
+    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -120,10 +130,11 @@ def quantize(
     data: Iterable[object] | None = None,
     *,
     output: Path | str | None = None,
-    target: str | Target = "cpu",
+    target: str | Target | None = None,
     preset: str | None = None,
-    samples: int = 300,
+    samples: int | None = None,
     ignored: Sequence[str] = (),
+    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -133,14 +144,20 @@ def quantize(
 
     Args:
         model: The path of an IR, or an `openvino.Model`, which stays as it is.
-        data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model.
-            Iterated once, in a thread of its own. May be left out if there are statistics; the outputs are not checked
+        data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model. Any
+            iterable, or a data set with a length and an index whose items are (data, annotation). Gone through once, in
+            a thread of its own. May be left out if there are statistics; the outputs are not checked
             then.
         output: Where the new IR goes, for a model given by path; default: `<model>_int8.xml` next to it.
-        target: The name of a target, the path of a target file, or a `Target`.
-        preset: "performance" (symmetric activations) or "mixed" (asymmetric); default: what suits the model.
-        samples: How many samples to use at most; a tenth of them is held out to check the result.
+        target: The name of a target, the path of a target file, or a `Target`; default: what the configuration says,
+            or "cpu".
+        preset: "performance" (symmetric activations), "mixed" (asymmetric ones) or "accuracy" (asymmetric weights, too,
+            where the device takes them); default: what suits the model.
+        samples: How many samples to use at most (default: 300, or what the configuration says); a tenth of them is held
+            out to check the result.
         ignored: Names of layers that stay float; globs, and regular expressions after "re:".
+        config: All other options: a `Config`; or a configuration in the published format, as the path of a file, or as
+            Python objects (the whole, or a list of algorithms). What is given beside it overrules it.
         statistics: A file of statistics to use instead of a run over the data. If there are data, too, they must be the
             same ones, and are used to check the result.
         save_statistics: Where to write the statistics (.npz): other presets and targets then need no run.
@@ -153,23 +170,36 @@ def quantize(
     Raises:
         UserError: model, data, target or options are wrong, or the output cannot be written; nothing was written then.
     """
-    config = Config.checked(preset=preset, samples=samples, ignored={"scope": list(ignored)})
-    device = target if isinstance(target, Target) else load_target(target)
+    settings = (
+        Settings(config=config) if isinstance(config, Config) else read_settings(config) if config else Settings()
+    )
+    options = settings.config.overruled(preset=preset, samples=samples, ignored=ignored)
+    device = target if isinstance(target, Target) else load_target(target or settings.target or "cpu")
     measuring = measured_by(statistics, save_statistics, cluster)
     if isinstance(model, (str, Path)):
         graph = read_model(model)
         path = Path(output or Path(model).with_name(f"{Path(model).stem}_int8.xml"))
         check_output(path, graph)
-        done = quantize_graph(graph, data, device, config, measuring=measuring)
+        watching = watching_for(path, options)
+        done = quantize_graph(
+            graph, data, device, options, measuring=measuring, instruments=watching, warnings=settings.warnings
+        )
         write_model(graph, path, compact=True)
         result: Path | RuntimeModel = path
     else:
         graph = from_runtime(model)
-        done = quantize_graph(graph, data, device, config, measuring=measuring)
+        done = quantize_graph(graph, data, device, options, measuring=measuring, warnings=settings.warnings)
         result = to_runtime(graph)
     if report:
         report(done)
     return result
+
+
+def watching_for(output: Path, config: Config) -> list[Instrument]:
+    """What writes the model before its biases are corrected beside the result, if that is wanted."""
+    if not config.keep_intermediate:
+        return []
+    return [WriteAfter(SetRanges.name, output.with_name(f"{output.stem}_before_bias_correction.xml"))]
 
 
 def measured_by(
@@ -198,6 +228,7 @@ def quantize_graph(
     passes: Sequence[Pass] | None = None,
     instruments: Sequence[Instrument] = (),
     progress: Progress = no_progress,
+    warnings: Sequence[str] = (),
 ) -> Report:
     """Quantizes a graph in place and checks the result on the runtime.
 
@@ -210,6 +241,7 @@ def quantize_graph(
         passes: Another pipeline.
         instruments: What watches it.
         progress: Told about long work.
+        warnings: What the user should know of the options; goes into the report.
 
     Raises:
         UserError: the model or the data are wrong.
@@ -221,17 +253,16 @@ def quantize_graph(
         raise DataError(message)
     bytes_before = _constant_bytes(graph)
     context = Context(target, config, data, progress, operator.length_hint(data or ()) or None)
-    saves = isinstance(measuring, Calibrate) and measuring.save_to is not None
-    if saves or isinstance(measuring, LoadStatistics):
-        context.fingerprint = model_fingerprint(graph)
-    if saves:
-        context.also_for = tuple(load_target(name) for name in target_names() if name != target.name)
-    results = PassManager(passes or default_quantization(measuring), instruments).run(graph, context)
+    context.model_fingerprint = model_fingerprint(graph)
+    if isinstance(measuring, Calibrate) and measuring.save_to is not None:
+        context.also_for = tuple(_alternatives(target, config))
+    results = PassManager(passes or default_quantization(measuring, config), instruments).run(graph, context)
     if not context.plan.sites:
         message = f"nothing to quantize: target '{target.name}' can run no layer of the model in int8"
         raise NothingToQuantizeError(message)
     progress("checking the result", 0, None)
     VerifyExecution().run(graph, context)
+    record_provenance(graph, context)
     return Report(
         results=results,
         layers=tuple(_layers(graph, context)),
@@ -240,11 +271,23 @@ def quantize_graph(
         check=context.check,
         device=target.device,
         preset=context.preset,
-        warnings=(*context.plan.warnings, *context.warnings),
+        corrected=sum(each.is_accepted for each in context.corrections.values()),
+        uncorrected=sum(not each.is_accepted for each in context.corrections.values()),
+        warnings=(*warnings, *context.plan.warnings, *context.warnings),
         outputs=tuple(_output_names(graph)),
         bytes_before=bytes_before,
         bytes_after=_constant_bytes(graph),
     )
+
+
+def _alternatives(target: Target, config: Config) -> Iterable[tuple[Target, Config]]:
+    """Other targets and options that statistics on file should do for, too."""
+    for name in target_names():
+        yield load_target(name) if name != target.name else target, config
+    for preset in ("performance", "mixed"):
+        for estimator in ("default", "quantile"):
+            ranges = RangeEstimator(preset=estimator)
+            yield target, config.model_copy(update={"preset": preset, "range_estimator": ranges})
 
 
 def _layers(graph: Graph, context: Context) -> Iterable[Layer]:

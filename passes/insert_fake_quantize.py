@@ -35,7 +35,7 @@ class InsertFakeQuantize(NoRequests):
                 site.name,
                 [site.source],
                 [(site.source.element_type, site.source.shape)],
-                attributes={"levels": str(site.spec.levels), "auto_broadcast": "numpy"},
+                attributes={"levels": str(site.levels), "auto_broadcast": "numpy"},
                 near=site.consumers[0].node,
             )
             site.source.redirect(fake_quantize.output(), only=site.consumers)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ..ir import Graph, IRError, to_text, verify
+from ..ir import Graph, IRError, to_text, verify, write_model
 from .base import Pass, PipelineError
 
 _log = logging.getLogger(__name__)
@@ -56,6 +56,21 @@ class DumpAfter:
             path.write_text(to_text(graph), encoding="utf-8")
             self.number += 1
             _log.debug("wrote %s", path)
+
+
+@dataclass(frozen=True)
+class WriteAfter:
+    """Writes the model to `path` after the pass of that name."""
+
+    pass_name: str
+    path: Path
+
+    @contextmanager
+    def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
+        """Writes after that pass."""
+        yield
+        if pass_.name == self.pass_name:
+            write_model(graph, self.path, compact=True)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..ir import Graph, UserError
 from .base import Context, Fact, Pass, PassResult, PipelineError, Results
-from .calibration.statistics import Request
+from .calibration.statistics import QUANTILES, Request
 from .instruments import Instrument
 
 _log = logging.getLogger(__name__)
@@ -59,11 +59,11 @@ class PassManager:
         return self._requests(index, graph, context)
 
     def _wanted(self, index: int, graph: Graph, context: Context) -> frozenset[Request]:
-        """The requests of all passes up to the next one that measures, also for other targets if that is wished."""
+        """The requests of all passes up to the next one that measures, for other options, too, if wanted."""
         wanted = self._requests(index, graph, context)
-        for target in context.also_for:
-            requests = self.prepare(graph.copy(), replace(context, target=target))
-            wanted |= {each for each in requests if graph.body_at(each.scope).has(each.node)}
+        for target, config in context.also_for:
+            requests = self.prepare(graph.copy(), replace(context, target=target, config=config))
+            wanted |= {each for each in requests if _is_measurable(each, graph)}
         return wanted
 
     def _requests(self, index: int, graph: Graph, context: Context) -> frozenset[Request]:
@@ -85,3 +85,8 @@ class PassManager:
             except Exception as error:
                 message = f"pass '{pass_.name}' failed after {', '.join(done) or 'no other pass'}: {error}"
                 raise PipelineError(message) from error
+
+
+def _is_measurable(wanted: Request, graph: Graph) -> bool:
+    """Whether the model, as it is now, has the tensor; and quantiles out of bodies may not be had at all."""
+    return graph.body_at(wanted.scope).has(wanted.node) and not (wanted.scope and wanted.reduction in QUANTILES)

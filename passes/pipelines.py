@@ -4,6 +4,8 @@ from .align_activation_channels import AlignActivationChannels
 from .base import Pass
 from .calibration.calibrate import Calibrate
 from .compress_weights import CompressWeights
+from .configuration.config import Config
+from .correct_biases import CorrectBiases
 from .correct_biases_fast import CorrectBiasesFast
 from .decompose_attention import DecomposeAttention
 from .fold_input_normalization import FoldInputNormalization
@@ -13,21 +15,28 @@ from .plan_placement import PlanPlacement
 from .set_ranges import SetRanges
 
 
-def default_quantization(measuring: Pass | None = None) -> list[Pass]:
+def default_quantization(measuring: Pass | None = None, config: Config | None = None) -> list[Pass]:
     """The published DefaultQuantization, with one run over the data instead of two.
 
     Args:
         measuring: Where statistics come from; default: `Calibrate()`.
+        config: Which of the algorithm's parts are wanted; default: alignment, ranges, fast bias correction.
     """
+    config = config or Config()
+    correct: dict[str, list[Pass]] = {
+        "fast": [CorrectBiasesFast()],
+        "sequential": [CorrectBiases(), CorrectBiasesFast()],  # the latter corrects what is in bodies
+        "no": [],
+    }
     return [
         Normalize(),
         FoldInputNormalization(),
         DecomposeAttention(),
         PlanPlacement(),
-        measuring or Calibrate(),  # the only pass that runs the model; measures what all below ask for
-        AlignActivationChannels(),  # rescales weights, and the statistics with them, hence before the ranges
+        measuring or Calibrate(),  # the only pass that runs the whole data; measures what all below ask for
+        *([AlignActivationChannels(across=config.align_across)] if config.align else []),  # changes weights: first
         InsertFakeQuantize(),
         SetRanges(),
-        CorrectBiasesFast(),  # needs the rounded weights, hence after the ranges
+        *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges
         CompressWeights(),  # last: the passes above look at the float weights
     ]

@@ -16,8 +16,8 @@ from ..ir import DYNAMIC, Graph, InPort, Node, OutPort, Scope
 from ..ir.ops import DATA_PORT, HIDDEN_PORT, LAYER_TYPES, LOOP_BODY, RECURRENT_TYPES, weight_axes, weight_ports
 from ..targets import Granularity, QuantSpec, Rule, Target
 from .attention import attention_blocks
+from .configuration.ignored import Ignored
 from .demands import Demand, meet, per_tensor
-from .ignored import Ignored
 from .plan import Decision, Plan, Site, edges_above
 from .signs import never_negative
 from .stays_float import stays_float
@@ -116,7 +116,9 @@ class _Analysis:
             return
         assert rule is not None, "or else that would have been the reason"
         specs = {index: spec for index, spec in rule.ports(node).items() if not self._is_initial_state(node, index)}
-        self.decisions[node] = Decision(int8=True, reason=" x ".join(dict.fromkeys(specs.values())))
+        beyond = "; ".join(dict.fromkeys(it for spec in specs.values() if (it := self.target.specs[spec].beyond)))
+        reason = f"rounded as you wish, but {beyond}" if beyond else " x ".join(dict.fromkeys(specs.values()))
+        self.decisions[node] = Decision(int8=not beyond, reason=reason)
         self.demands |= {node.input(index): Demand(self.target.specs[spec]) for index, spec in specs.items()}
 
     def _why_float(self, node: Node, rule: Rule | None) -> str:
@@ -274,7 +276,9 @@ class _Analysis:
         """Layers that share weights share the FakeQuantize if they read the same axes as output channels."""
         by_axes: dict[tuple[int, ...], list[InPort]] = {}
         for port in ports:
-            axes = tuple(axis % len(tensor.shape) for axis in weight_axes(port.node).outputs)
+            outputs = weight_axes(port.node).outputs
+            is_per_channel = self.demands[port].spec.granularity is Granularity.PER_CHANNEL
+            axes = tuple(axis % len(tensor.shape) for axis in outputs) if is_per_channel else ()
             by_axes.setdefault(axes, []).append(port)
         return [
             Site(

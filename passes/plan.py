@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..ir import InPort, Node, OutPort, Scope
-from ..targets import Granularity, QuantSpec
+from ..targets import Granularity, Mode, QuantSpec
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Site:
         is_weights: Whether the tensor is a constant with the weights of a layer.
         group: Sites with the same number share one range; None: its own range.
         twin: Number among the sites at this tensor.
+        mode: Which of the spec's modes was chosen.
     """
 
     name: str
@@ -30,6 +31,12 @@ class Site:
     is_weights: bool = False
     group: int | None = None
     twin: int = 0
+    mode: Mode = Mode.SYMMETRIC
+
+    @property
+    def levels(self) -> int:
+        """The `levels` of the FakeQuantize."""
+        return self.spec.levels(self.mode)
 
     @property
     def is_constant(self) -> bool:

@@ -4,9 +4,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..ir import Graph
+from ..targets import Mode, QuantSpec
 from .base import Context, Fact, NoRequests
+from .configuration.config import Preset
 from .placement import plan_placement
+from .plan import Plan, Site
 from .saturation import at_risk
+from .user_options import with_user_options
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,31 @@ class PlanPlacement(NoRequests):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Leaves the plan in the context."""
-        plan = plan_placement(graph, context.target, context.config.ignored)
-        context.plan = replace(plan, at_risk=at_risk(graph, context.target, context.config))
+        config = context.config
+        context.plan = plan_placement(graph, with_user_options(context.target, config), config.ignored)
+        context.plan = replace(
+            context.plan,
+            sites=tuple(_with_mode(site, context.preset) for site in context.plan.sites),
+            at_risk=at_risk(graph, context.target, config),
+            warnings=(*context.plan.warnings, *_beyond(context.plan)),
+        )
         return 0
+
+
+def chosen_mode(spec: QuantSpec, preset: Preset, *, is_weights: bool) -> Mode:
+    """What the preset picks from the modes that the device can run."""
+    wished = Mode.ASYMMETRIC if preset == "accuracy" or (preset == "mixed" and not is_weights) else Mode.SYMMETRIC
+    return wished if wished in spec.modes else spec.modes[0]
+
+
+def _with_mode(site: Site, preset: Preset) -> Site:
+    return replace(site, mode=chosen_mode(site.spec, preset, is_weights=site.is_weights))
+
+
+def _beyond(plan: Plan) -> list[str]:
+    """What the user's wishes cost: the layers that the device runs in float because of them."""
+    wishes = list(dict.fromkeys(site.spec.beyond for site in plan.sites if site.spec.beyond))
+    fallen = [each for each in plan.decisions.values() if not each.int8 and any(wish in each.reason for wish in wishes)]
+    if not fallen:
+        return []
+    return [f"{len(fallen)} of {len(plan.decisions)} layers are rounded as you wish and run in float: {wishes[0]}"]

@@ -39,20 +39,24 @@ def _lifted(bound: Floats) -> Floats:
     return np.maximum(bound, max(SMALLEST, SMALLEST_SHARE * float(bound.max())))
 
 
-def weight_range(largest: Floats) -> Range:
+def weight_range(largest: Floats, levels: int = 255) -> Range:
     """Symmetric range of weights: [-m, m] with m the largest magnitude of each channel, lifted to 1 % of the tensor's.
+
+    An even number of levels gets one more below zero, [-m * L / (L - 2), m], so that zero is a level. (The reference
+    implementation takes [-m, m] then, too, where zero falls between two levels.)
 
     Args:
         largest: Largest magnitude of each channel (or of the tensor), any shape.
+        levels: Levels L of the FakeQuantize.
     """
     high = _lifted(largest.astype(np.float32))
-    return Range(-high, high)
+    return Range(-high, high) if levels % 2 else _stored(-high.astype(np.float64) * levels / (levels - 2), high)
 
 
 def symmetric_range(low: Floats, magnitude: Floats, levels: int, *, signed: bool = False) -> Range:
     """Symmetric range of activations: [0, m] if nothing is negative, else [-m * L / (L - 2), m].
 
-    The step is then m / 127 for 256 levels, and zero is code 128 exactly.
+    The step is then m / 127 for 256 levels, and zero is code 128 exactly. An odd number of levels gets [-m, m].
 
     Args:
         low: Smallest value of each channel (or of the tensor).
@@ -63,7 +67,7 @@ def symmetric_range(low: Floats, magnitude: Floats, levels: int, *, signed: bool
     high = _lifted(magnitude.astype(np.float64))
     if (low >= 0).all() and not signed:
         return _stored(np.zeros_like(high), high)
-    return _stored(-high * levels / (levels - 2), high)
+    return _stored(-high if levels % 2 else -high * levels / (levels - 2), high)
 
 
 def asymmetric_range(low: Floats, high: Floats, levels: int) -> Range:
@@ -105,16 +109,23 @@ def fake_quantize(values: Floats, limits: Range, levels: int) -> Floats:
     return np.round((clipped - low) / (high - low) * steps) / steps * (high - low) + low
 
 
-def codes(values: Array, limits: Range, levels: int) -> Array:
-    """What is stored for quantized values: -127..127 (i8) for 255 levels, which are symmetric; 0..255 (u8) for 256."""
-    found = np.empty(values.shape, np.uint8 if levels == 256 else np.int8)
+def codes(values: Array, limits: Range, levels: int, *, signed: bool) -> Array:
+    """What is stored for quantized values: steps from the lowest level (u8), or from the one in the middle (i8).
+
+    Args:
+        values: The values.
+        limits: Their range.
+        levels: At most 256.
+        signed: Whether to count from the middle, which is the code of zero in symmetric ranges.
+    """
+    found = np.empty(values.shape, np.int8 if signed else np.uint8)
     low, high = (np.broadcast_to(each.astype(np.float32), values.shape) for each in (limits.low, limits.high))
     rows = max(1, _AT_ONCE // max(1, math.prod(values.shape[1:])))
     for start in range(0, len(values) if values.ndim else 1, rows):
         part = (slice(start, start + rows),) if values.ndim else ()
         clipped = np.clip(values[part].astype(np.float32), low[part], high[part])
         steps = np.round((clipped - low[part]) / (high[part] - low[part]) * np.float32(levels - 1))
-        found[part] = steps if levels == 256 else steps - levels // 2
+        found[part] = steps - levels // 2 if signed else steps
     return found
 
 
@@ -124,8 +135,11 @@ def code_scale(limits: Range, levels: int) -> Floats:
 
 
 def zero_code(limits: Range, levels: int) -> Floats:
-    """The code that stands for zero."""
-    if levels != 256:
-        return np.zeros((), np.float32)
+    """The number of steps from the lowest level to zero."""
     low: Floats = limits.low.astype(np.float32)
     return np.asarray(np.round(-low / code_scale(limits, levels)), np.float32)
+
+
+def is_centred(limits: Range, levels: int) -> bool:
+    """Whether zero is the level in the middle (of an even number, the upper one of the two)."""
+    return bool((zero_code(limits, levels) == levels // 2).all())

@@ -40,6 +40,11 @@ class RuntimeRejectedError(UserError):
     """The runtime cannot read or compile a model: one that needs an extension, say."""
 
 
+def runtime_version() -> str:
+    """The version of OpenVINO, with its build."""
+    return str(ov.get_version())
+
+
 def from_runtime(model: RuntimeModel) -> Graph:
     """The graph of an `openvino.Model`, which stays as it is."""
     with tempfile.TemporaryDirectory() as folder:

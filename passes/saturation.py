@@ -19,7 +19,7 @@ import numpy as np
 from ..ir import Graph, Node
 from ..ir.ops import WEIGHTED_TYPES, WEIGHTS_PORT, weight_axes
 from ..targets import Target
-from .config import Config
+from .configuration.config import Config
 from .ranges import Floats
 
 _ALL_CONVOLUTIONS = ("Convolution", "GroupConvolution")

@@ -1,17 +1,19 @@
 """FakeQuantizes get their ranges: those of weights from the constants, those of activations from statistics."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from ..ir import DYNAMIC, Graph, Node
-from ..targets import Mode, QuantSpec
+from ..targets import Mode
 from .base import Context, Fact
-from .calibration.statistics import Reduction, Request, Statistics, request
-from .config import Preset
+from .calibration.aggregators import aggregated
+from .calibration.statistics import Numbers, Reduction, Request, Statistics
 from .plan import Site
+from .range_estimators import End, ends
 from .ranges import Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
 from .saturation import largest_pair_sum
 from .signs import never_negative
@@ -19,7 +21,7 @@ from .signs import never_negative
 
 @dataclass(frozen=True)
 class SetRanges:
-    """Closes the ranges of open FakeQuantizes (the published MinMaxQuantization with its default estimators).
+    """Closes the ranges of open FakeQuantizes (the published MinMaxQuantization).
 
     Given::                                          Result::
 
@@ -27,11 +29,12 @@ class SetRanges:
                                                          fq/high: f32[] = Const() [1.0]
                                                          fq = FakeQuantize(x, fq/low, fq/high, fq/low, fq/high)
 
-    1. Weights: the largest magnitude of each output channel; more where products could overflow (see `saturation`).
-    2. Activations, per tensor: the mean over samples of the largest magnitude (symmetric), or of the smallest and the
-       largest value (asymmetric); a symmetric range begins at zero if no sample has a negative value.
-    3. Activations, per channel: the extremes over all samples.
-    4. Tensors that a unified operation joins share the union of their ranges, with zero put back on the grid.
+    1. Both ends are estimated as `range_estimators` says: unless the user wants it otherwise, weights get the largest
+       magnitude of each output channel, activations the mean over samples of their extremes, or, per channel, the
+       extremes over all samples. A symmetric range begins at zero if no sample has a negative value.
+    2. Where products could overflow, the range of weights is wider (see `saturation`).
+    3. Tensors that a unified operation joins share the union of their ranges. There, and where an end is clipped, zero
+       is put back on the grid.
     """
 
     name: ClassVar[str] = "set-ranges"
@@ -40,8 +43,13 @@ class SetRanges:
     drops: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED})
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
-        """The extremes of every tensor that the plan quantizes."""
-        return frozenset(each for site in context.plan.sites if not site.is_constant for each in _extremes(site))
+        """What the ends of all ranges are estimated from."""
+        wanted: set[Request] = set()
+        for site in context.plan.sites:
+            if not site.is_constant:
+                low, high = _ends(site, context)
+                wanted |= {end.request(site) for end in (low, high) if end}
+        return frozenset(wanted)
 
     def run(self, graph: Graph, context: Context) -> int:
         """Gives every open FakeQuantize its limits."""
@@ -56,34 +64,76 @@ class SetRanges:
         return len(sites)
 
 
-def _extremes(site: Site) -> list[Request]:
-    """Requests for the extremes of a tensor: lowest, then highest; the latter alone where nothing can be negative."""
-    axis = site.channel_axes[0] if site.channel_axes else None
-    wanted = (Reduction.MAX,) if never_negative(site.source.node) else (Reduction.MIN, Reduction.MAX)
-    return [request(site.source, reduction, axis) for reduction in wanted]
+def _ends(site: Site, context: Context) -> tuple[End | None, End]:
+    """How both ends are estimated; the lower one is zero where nothing can be negative."""
+    low, high = ends(site, context.config)
+    if site.is_constant or not never_negative(site.source.node):
+        return low, high
+    signed = {Reduction.ABS_MAX: Reduction.MAX, Reduction.ABS_QUANTILE: Reduction.QUANTILE}
+    return None, replace(high, reduction=signed.get(high.reduction, high.reduction))
 
 
 def _range(site: Site, context: Context) -> Range:
     shape = _limits_shape(site)
-    if site.is_weights:
-        pairs = [largest_pair_sum(port.node) for port in site.consumers if port.node in context.plan.at_risk]
-        return weight_range(np.maximum.reduce([_largest(site).reshape(shape), *pairs]))
-    low, high = _measured(site, context.statistics)
-    magnitude = np.maximum(-low, high)
-    if chosen_mode(site.spec, context.preset) is Mode.SYMMETRIC:
-        bound = _aggregated(magnitude, site)
-        return symmetric_range(low.min(axis=0), bound, site.spec.levels, signed=site.spec.signed).reshaped(shape)
-    lowest, highest = -_aggregated(-low, site), _aggregated(high, site)
-    return asymmetric_range(lowest, highest, site.spec.levels).reshaped(shape)
+    low_end, high_end = _ends(site, context)
+    high = _estimated(high_end, site, context.statistics, is_low=False)
+    low = _estimated(low_end, site, context.statistics, is_low=True) if low_end else np.zeros_like(high)
+    if site.mode is Mode.ASYMMETRIC:
+        found = asymmetric_range(low, high, site.levels)
+    elif site.is_weights:
+        found = weight_range(np.maximum(high, _pair_sums(site, context)), site.levels)
+    else:
+        found = symmetric_range(low, high, site.levels, signed=site.spec.signed)
+    return _clipped(found, low_end, high_end, site).reshaped(shape)
 
 
-def _aggregated(largest: Floats, site: Site) -> Floats:
-    """One bound from those of all samples: their maximum per channel, else their mean, unless that clips too much."""
-    widest: Floats = largest.max(axis=0)
-    if site.channel_axes or clips_too_much(largest, elements(site.source.shape), site.spec.levels):
-        return widest
-    mean: Floats = largest.mean(axis=0, dtype=np.float64)
-    return mean
+def _estimated(end: End, site: Site, statistics: Statistics, *, is_low: bool) -> Floats:
+    """One end of the range: one number, or one a channel."""
+    if site.is_constant:
+        values = site.source.node.array
+        others = tuple(axis for axis in range(values.ndim) if axis not in site.channel_axes)
+        found = end.sign * end.of(values, others).ravel()
+    else:
+        found = end.sign * _aggregated(end, statistics[end.request(site)], site)
+    if not site.channel_axes:
+        return np.asarray(found.min() if is_low else found.max()).reshape(1)
+    return np.broadcast_to(found, _limits_size(site))
+
+
+def _aggregated(end: End, numbers: Numbers, site: Site) -> Floats:
+    """What all samples say together: the mean only where it does not clip too much, unless the user asks for it."""
+    if end.is_default and end.aggregator == "mean" and end.level is None:
+        is_lower = end.reduction is Reduction.MIN
+        if clips_too_much(-numbers if is_lower else numbers, elements(site.source.shape), site.levels):
+            return aggregated(numbers, "min" if is_lower else "max")
+    return aggregated(numbers, end.aggregator)
+
+
+def _pair_sums(site: Site, context: Context) -> Floats:
+    """The smallest range of each output channel, or of all, that keeps products from overflowing."""
+    layers = [port.node for port in site.consumers if port.node in context.plan.at_risk]
+    sums = [largest_pair_sum(layer).ravel() for layer in layers]
+    if not sums:
+        return np.zeros(1, np.float32)
+    largest: Floats = np.maximum.reduce(sums)
+    return largest if site.channel_axes else largest.max(keepdims=True)
+
+
+def _clipped(limits: Range, low_end: End | None, high_end: End, site: Site) -> Range:
+    """The range cut to the values that the user names, with zero on the grid.
+
+    The reference implementation cuts the ends and leaves zero where it falls.
+    """
+    low, high, levels = limits.low.astype(np.float64), limits.high.astype(np.float64), site.levels
+    lowest = -np.inf if low_end is None or low_end.clipping is None else low_end.clipping
+    highest = np.inf if high_end.clipping is None else high_end.clipping
+    if (low >= lowest).all() and (high <= highest).all():
+        return limits
+    low, high = np.maximum(low, lowest), np.minimum(high, highest)
+    if Mode.ASYMMETRIC in site.spec.modes:
+        return with_zero_on_grid(low, high, levels)
+    bound = np.minimum(high, np.where(low < 0, -low, np.inf))
+    return weight_range(bound, levels) if site.is_weights else symmetric_range(low, bound, levels)
 
 
 def elements(shape: tuple[int, ...]) -> int:
@@ -116,29 +166,8 @@ def _limits_shape(site: Site) -> tuple[int, ...]:
     return tuple(size if axis in site.channel_axes else 1 for axis, size in enumerate(site.source.shape))
 
 
-def _largest(site: Site) -> Floats:
-    """The largest magnitude of each channel of a weights constant."""
-    weights = site.source.node.array
-    others = tuple(axis for axis in range(weights.ndim) if axis not in site.channel_axes)
-    low, high = weights.min(axis=others, initial=0), weights.max(axis=others, initial=0)
-    largest: Floats = np.maximum(-low.astype(np.float32), high.astype(np.float32))
-    return largest
-
-
-def _measured(site: Site, statistics: Statistics) -> tuple[Floats, Floats]:
-    """The smallest and the largest values, a sample a row; a constant is one sample."""
-    if site.is_constant:
-        values = site.source.node.array.astype(np.float32)
-        others = tuple(axis for axis in range(values.ndim) if axis not in site.channel_axes)
-        return values.min(axis=others).reshape(1, -1), values.max(axis=others).reshape(1, -1)
-    *lowest, high = (statistics[each] for each in _extremes(site))
-    return (lowest[0] if lowest else np.zeros_like(high)), high
-
-
-def chosen_mode(spec: QuantSpec, preset: Preset) -> Mode:
-    """What the preset picks from the modes that the device can run."""
-    wished = Mode.ASYMMETRIC if preset == "mixed" else Mode.SYMMETRIC
-    return wished if wished in spec.modes else spec.modes[0]
+def _limits_size(site: Site) -> tuple[int]:
+    return (math.prod(_limits_shape(site)),)
 
 
 def _distinct(limits: Range, twin: int) -> Range:
@@ -160,7 +189,7 @@ def _unified(sites: list[Site], ranges: Mapping[str, Range]) -> dict[str, Range]
     for members in groups.values():
         low = np.minimum.reduce([ranges[site.name].low for site in members])
         high = np.maximum.reduce([ranges[site.name].high for site in members])
-        levels = members[0].spec.levels
+        levels = members[0].levels
         if all(Mode.ASYMMETRIC in site.spec.modes for site in members):
             union = with_zero_on_grid(low.astype(np.float64), high.astype(np.float64), levels)
         else:

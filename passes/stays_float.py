@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..ir import Graph, Node
 from ..targets import FloatPattern, Step, Target
-from .ignored import Ignored
+from .configuration.ignored import Ignored
 
 
 def stays_float(graph: Graph, target: Target, ignored: Ignored) -> tuple[dict[Node, str], list[str]]:

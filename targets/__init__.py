@@ -1,6 +1,6 @@
 """Devices as data: what each can run in int8, with which ranges, fused how."""
 
-from .explain import explain
+from .explain import explain, explain_all
 from .load import TargetError, load_target, parse_target, target_names, target_text
 from .target import FloatPattern, Granularity, Mode, QuantSpec, Rule, Step, Target, Transparent
 
@@ -15,6 +15,7 @@ __all__ = [
     "TargetError",
     "Transparent",
     "explain",
+    "explain_all",
     "load_target",
     "parse_target",
     "target_names",

@@ -9,17 +9,29 @@ from pydantic_core import ErrorDetails
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first mistake, as `path: what was found; what was expected`, with a near miss where there is one."""
-    first = first_mistake(error)
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(model, first["loc"][:-1])
-        return f"unknown key '{path}'; {_near_miss(str(first['loc'][-1]), known)}known keys: {', '.join(known)}"
-    if first["type"] == "missing":
+    return _explained(first_mistake(error), model)
+
+
+def explain_all(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """All mistakes, the same way."""
+    return [_explained(each, model) for each in error.errors(include_url=False)]
+
+
+def _explained(mistake: ErrorDetails, model: type[BaseModel]) -> str:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in mistake["loc"]).lstrip(".")
+    if mistake["type"] == "extra_forbidden":
+        known = _known_keys(model, mistake["loc"][:-1])
+        return f"unknown key '{path}'; {_near_miss(str(mistake['loc'][-1]), known)}known keys: {', '.join(known)}"
+    if mistake["type"] == "missing":
         return f"'{path}' is missing"
-    if first["type"] == "literal_error":
-        known = [word.strip("'") for word in str(first.get("ctx", {})["expected"]).replace(" or ", ", ").split(", ")]
-        return f"{path} is '{first['input']}'; {_near_miss(str(first['input']), known)}there are: {', '.join(known)}"
-    return f"{path or 'the content'} is {first['input']!r}; {first['msg'].removeprefix('Input ')}"
+    if mistake["type"] == "literal_error":
+        known = [word.strip("'") for word in str(mistake.get("ctx", {})["expected"]).replace(" or ", ", ").split(", ")]
+        return (
+            f"{path} is '{mistake['input']}'; {_near_miss(str(mistake['input']), known)}there are: {', '.join(known)}"
+        )
+    if mistake["type"] == "value_error":  # the validators' own words
+        return f"{path or 'the content'}: {mistake['msg'].removeprefix('Value error, ')}"
+    return f"{path or 'the content'} is {mistake['input']!r}; {mistake['msg'].removeprefix('Input ')}"
 
 
 def first_mistake(error: ValidationError) -> ErrorDetails:

@@ -53,6 +53,9 @@ class QuantSpec(_Strict):
         signed: Keep levels below zero even if no value is negative.
         unsigned: The device stores unsigned numbers: values below zero take a zero point.
         zero_point: Whether the device takes one.
+        also_levels: Other numbers of levels with which the device runs the layer in int8.
+        level_count: A number of levels that does not follow from `bits`.
+        beyond: What of this the device does not run in int8; empty but for what a user asks for against the device.
     """
 
     bits: Annotated[int, Field(ge=2, le=16)]
@@ -62,11 +65,13 @@ class QuantSpec(_Strict):
     signed: bool = False
     unsigned: bool = False
     zero_point: bool = True
+    also_levels: tuple[int, ...] = ()
+    level_count: Annotated[int, Field(ge=2)] | None = None
+    beyond: str = ""
 
-    @property
-    def levels(self) -> int:
-        """The `levels` of the FakeQuantize."""
-        return int(2**self.bits) - self.narrow_range
+    def levels(self, mode: Mode) -> int:
+        """The `levels` of the FakeQuantize; a narrow range is for symmetric ones."""
+        return self.level_count or int(2**self.bits) - (self.narrow_range and mode is Mode.SYMMETRIC)
 
 
 #: What an operation is, or has.

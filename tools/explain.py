@@ -28,8 +28,8 @@ def explain_command(
     as_json: bool,
 ) -> None:
     """Shows which layers of MODEL would run in int8, and why the others would not. Needs no data."""
-    options, device = planned_by(config, target, preset, ignored)
-    plan = explain(read_model(model), device, options)
+    planned = planned_by(config, target, preset, ignored)
+    plan = explain(read_model(model), planned.target, planned.config)
     if node:
         plan = dataclasses.replace(plan, layers=(find_layer(plan.layers, node),))
     if as_json:

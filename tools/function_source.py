@@ -12,6 +12,7 @@ from typing import cast
 
 from irquant.ir import UserError
 from irquant.passes.calibration.samples import DataError, Sample
+from irquant.passes.calibration.subset import Indexed, items_of
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,10 @@ class FunctionSource:
         except Exception as error:
             message = f"{self.text}: raised {type(error).__name__}: {error}"
             raise DataError(message) from error
-        if not isinstance(items, Iterable):
+        if not isinstance(items, (Iterable, Indexed)):
             message = f"{self.text}: gave {type(items).__name__}, expected an iterable of samples"
             raise DataError(message)
-        return cast(Iterable[object], items)
+        return items_of(cast(object, items))
 
     def _function(self) -> Callable[[], object]:
         module_name, _, name = self.text.rpartition(":")

@@ -24,6 +24,7 @@ class ImageOptions:
         mean: Subtracted from each channel; one number or one a channel.
         scale: Each channel is divided by it afterwards.
         colour_order: "rgb" (the default) or "bgr".
+        central_fraction: The share of height and width, in the middle, to cut out first.
     """
 
     size: tuple[int, int] | None = None
@@ -31,6 +32,7 @@ class ImageOptions:
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     colour_order: str | None = None
+    central_fraction: float | None = None
 
 
 def image_options_from_metadata(metadata: Mapping[str, str], options: ImageOptions) -> ImageOptions:
@@ -100,9 +102,13 @@ class ImageSource:
 
     def __iter__(self) -> Iterator[Sample]:
         """Reads one picture after the other."""
-        for index, path in enumerate(self.paths):
-            label = f"sample {index} ({path})"
-            yield Sample(label, self._array(path, label))
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Sample:
+        """Reads one picture."""
+        path = self.paths[index]
+        label = f"sample {index} ({path})"
+        return Sample(label, self._array(path, label))
 
     def _layout(self) -> str:
         """The axes of the input."""
@@ -141,12 +147,21 @@ class ImageSource:
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
             message = f"{label}: cannot be read as a picture: {error}"
             raise DataError(message) from None
+        if share := self.options.central_fraction:
+            image = image.crop(_centre(image.size, share))
         height, width = self.options.size or (axes["H"], axes["W"])
         if DYNAMIC not in (height, width) and image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.BILINEAR)
         pixels = np.asarray(image)
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         return pixels[:, :, ::-1] if self.options.colour_order == "bgr" else pixels
+
+
+def _centre(size: tuple[int, int], share: float) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of what lies in the middle."""
+    width, height = (max(1, int(each * share)) for each in size)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    return left, top, left + width, top + height
 
 
 def _guessed(model: ModelInput) -> str:

@@ -1,12 +1,13 @@
 """What the commands that plan or quantize have in common: configuration, preset, target, what to leave alone."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from irquant.passes import Config, read_config
+from irquant.passes import Config, Settings, read_settings
 from irquant.targets import Target, load_target
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -16,11 +17,28 @@ _OPTIONS = (
     click.option("--target", help="A target's name, or a target file (.yaml).  [default: cpu]"),
     click.option(
         "--preset",
-        help="performance (symmetric activations) or mixed (asymmetric).  [default: mixed for transformers, else "
-        "performance]",
+        help="performance (symmetric activations), mixed (asymmetric ones) or accuracy (asymmetric weights, too, where "
+        "the target takes them).  [default: mixed for transformers, else performance]",
     ),
     click.option("--ignored", multiple=True, metavar="NAME", help="A layer to leave float; also a glob, or re:REGEX."),
 )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What options and configuration file say together.
+
+    Attributes:
+        config: The options of the run.
+        target: The device.
+        settings: What the file says.
+        flags: Option of the run -> the flag that gave it.
+    """
+
+    config: Config
+    target: Target
+    settings: Settings
+    flags: dict[str, str]
 
 
 def planning_options(command: _Command) -> _Command:
@@ -32,16 +50,14 @@ def planning_options(command: _Command) -> _Command:
 
 def planned_by(
     config: Path | None, target: str | None, preset: str | None, ignored: tuple[str, ...], **others: object
-) -> tuple[Config, Target]:
+) -> Planned:
     """What the options say over what the configuration file says.
 
     Raises:
         UserError: the file or an option is wrong.
     """
-    file = read_config(config) if config else None
-    options = file.config.model_dump() if file else {}
-    given = {name: value for name, value in {"preset": preset, **others}.items() if value is not None}
-    scope = options.get("ignored", {}).get("scope", ())
-    skipped = options.get("ignored", {}) | {"scope": (*scope, *ignored)}
-    device = load_target(target or (file.target if file else "cpu"))
-    return Config.checked(**options | given | {"ignored": skipped}), device
+    settings = read_settings(config) if config else Settings()
+    options = settings.config.overruled(preset=preset, ignored=ignored, **others)
+    given = {"preset": preset, "ignored": ignored or None, "target": target, **others}
+    flags = {name: f"--{name}" for name, value in given.items() if value is not None}
+    return Planned(options, load_target(target or settings.target or "cpu"), settings, flags)

@@ -1,13 +1,22 @@
 """`irquant quantize`: the step after model conversion."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from irquant.ir import read_model, write_model
 from irquant.ir.writer import check_output
-from irquant.passes import measured_by, plan_measurement, quantize_graph
+from irquant.passes import (
+    ConfigError,
+    Settings,
+    measured_by,
+    plan_measurement,
+    quantize_graph,
+    watching_for,
+)
 from irquant.passes.calibration.samples import model_inputs
+from irquant.passes.configuration.published import Engine as EngineSection
 from irquant.tools.console import print_measurement, print_report, progress_bar
 from irquant.tools.image_source import ImageOptions, image_options_from_metadata
 from irquant.tools.options import planned_by, planning_options
@@ -33,11 +42,11 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
 
 
 @click.command("quantize")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(path_type=Path), required=False)
 @click.option("--data", metavar="SOURCE", help="Calibration data: see below.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: MODEL_int8.xml]")
 @planning_options
-@click.option("--samples", type=int, help="Most samples to use.  [default: 300]")
+@click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
 @click.option(
     "--save-statistics", type=click.Path(path_type=Path), metavar="FILE", help="Keep what was measured (.npz)."
 )
@@ -54,7 +63,7 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option("--scale", callback=_numbers, metavar="S,..", help="Pictures: what to divide each channel by, then.")
 @click.option("--colour-order", "--color-order", type=click.Choice(["rgb", "bgr"]), help="Pictures: order of channels.")
 def quantize_command(
-    model: Path,
+    model: Path | None,
     data: str | None,
     output: Path | None,
     config: Path | None,
@@ -72,7 +81,7 @@ def quantize_command(
     scale: tuple[float, ...],
     colour_order: str | None,
 ) -> None:
-    """Quantizes MODEL (an OpenVINO .xml with its .bin) to INT8.
+    """Quantizes MODEL (an OpenVINO .xml with its .bin) to INT8. Model and data may also stand in the configuration.
 
     \b
     SOURCE is one of
@@ -86,21 +95,61 @@ def quantize_command(
       irquant quantize model.xml --data calibration.npz -o model_int8.xml --preset mixed
       irquant quantize model.xml --data photos/ --save-statistics model.npz
       irquant quantize model.xml --statistics model.npz --preset mixed
+      irquant quantize -c pot_config.json
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
-    options, device = planned_by(config, target, preset, ignored, samples=samples)
-    graph = read_model(model)
-    result = output or model.with_name(f"{model.stem}_int8.xml")
+    planned = planned_by(config, target, preset, ignored, samples=samples)
+    options, device, settings = planned.config, planned.target, planned.settings
+    path = _model_path(model, settings)
+    graph = read_model(path)
+    result = output or path.with_name(f"{settings.model.model_name or path.stem}_int8.xml")
     check_output(result, graph)
     measuring = measured_by(statistics, save_statistics, cluster)
     if dry_run:
         print_measurement(plan_measurement(graph, device, options))
         return
+    given = ImageOptions(size=size, layout=layout, mean=mean, scale=scale, colour_order=colour_order)
+    images, engine = given, settings.engine
+    if data is None and engine:
+        data, images = engine.data_source, _as_published(given, engine)
     source = None
     if data is not None:
-        images = ImageOptions(size=size, layout=layout, mean=mean, scale=scale, colour_order=colour_order)
         images = image_options_from_metadata(graph.metadata("model_info"), images)
         source = open_source(data, model_inputs(graph), images)
     with progress_bar() as progress:
-        report = quantize_graph(graph, source, device, options, measuring=measuring, progress=progress)
+        report = quantize_graph(
+            graph,
+            source,
+            device,
+            options,
+            measuring=measuring,
+            instruments=watching_for(result, options),
+            progress=progress,
+            warnings=settings.warnings,
+        )
     write_model(graph, result, compact=True)
     print_report(report, str(result))
+
+
+def _model_path(model: Path | None, settings: Settings) -> Path:
+    """The model that the command line names, or else the configuration."""
+    if model:
+        return model
+    if not settings.model.model:
+        message = "which model? Give the path of an .xml, or a configuration with model.model"
+        raise ConfigError(message)
+    path = Path(settings.model.model)
+    weights = settings.model.weights
+    if weights and Path(weights) != path.with_suffix(".bin"):
+        message = f"model.weights is {weights}, but weights are read from {path.with_suffix('.bin')}: rename them"
+        raise ConfigError(message)
+    return path
+
+
+def _as_published(given: ImageOptions, engine: EngineSection) -> ImageOptions:
+    """Pictures as the published tool's own loader gave them: blue first; what the command line says stands."""
+    return replace(
+        given,
+        layout=given.layout or engine.layout,
+        colour_order=given.colour_order or "bgr",
+        central_fraction=engine.central_fraction,
+    )

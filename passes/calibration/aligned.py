@@ -1,13 +1,13 @@
 """Statistics of tensors whose channels were shifted and scaled after they were measured."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 
 from ...ir import Scope
-from .statistics import Numbers, Reduction, Request, Store
+from .statistics import QUANTILES, Numbers, Reduction, Request, Store
 
 #: A tensor: body, node, output.
 Place: TypeAlias = tuple[Scope, int, int]
@@ -18,6 +18,18 @@ _FOLLOW = (Reduction.MIN, Reduction.MAX, Reduction.MEAN, Reduction.QUANTILE)
 def place_of(wanted: Request) -> Place:
     """The tensor that a request speaks of."""
     return wanted.scope, wanted.node, wanted.port
+
+
+def _lower(wanted: Request) -> float:
+    level = wanted.level or 0.0
+    return min(level, 1 - level)
+
+
+def ends_of_channels(wanted: Request) -> tuple[Request, Request]:
+    """The quantiles of each channel that answer for one of the whole tensor."""
+    low = _lower(wanted)
+    of_channels = replace(wanted, reduction=Reduction.QUANTILE, channel_axis=1)
+    return replace(of_channels, level=low), replace(of_channels, level=1 - low)
 
 
 @dataclass(frozen=True)
@@ -32,8 +44,9 @@ class Shift:
 class Aligned:
     """Measured numbers, those of shifted tensors as they would be measured now.
 
-    Min, max, mean and quantiles of a channel follow exactly; of the whole tensor, they follow from those. Nothing else
-    of these tensors is known any more.
+    Min, max, mean and quantiles of a channel follow exactly; min, max and mean of the whole tensor follow from those.
+    For a quantile of the whole tensor stands the outermost of its channels', whose ranges are alike by now: it leaves
+    out no more than the share that is asked for. Nothing else of these tensors is known any more.
     """
 
     measured: Store
@@ -43,18 +56,27 @@ class Aligned:
         """The numbers [observations, size]."""
         if wanted not in self:
             raise KeyError(wanted)
-        numbers, found = self.measured[wanted], self.shifts.get(place_of(wanted))
+        found = self.shifts.get(place_of(wanted))
         if found is None or wanted.reduction is Reduction.SHAPE:
-            return numbers
-        moved: Numbers = ((numbers - found.shift) / found.scale).astype(np.float32)
-        return moved
+            return self.measured[wanted]
+        if wanted.channel_axis == 1:
+            moved: Numbers = ((self.measured[wanted] - found.shift) / found.scale).astype(np.float32)
+            return moved
+        low, high = (self[each] for each in ends_of_channels(wanted))
+        if wanted.reduction is Reduction.ABS_QUANTILE:
+            return np.asarray(np.maximum(-low, high).max(axis=1, keepdims=True))
+        is_low = wanted.level == _lower(wanted)
+        return np.asarray(low.min(axis=1, keepdims=True) if is_low else high.max(axis=1, keepdims=True))
 
     def __contains__(self, wanted: object, /) -> bool:
         """Whether exactly this was measured, and is still known."""
-        if wanted not in self.measured or not isinstance(wanted, Request):
+        if not isinstance(wanted, Request):
             return False
-        follows = wanted.reduction is Reduction.SHAPE or (wanted.channel_axis == 1 and wanted.reduction in _FOLLOW)
-        return place_of(wanted) not in self.shifts or follows
+        if place_of(wanted) not in self.shifts or wanted.reduction is Reduction.SHAPE:
+            return wanted in self.measured
+        if wanted.channel_axis is None and wanted.reduction in QUANTILES:
+            return all(each in self.measured for each in ends_of_channels(wanted))
+        return wanted.channel_axis == 1 and wanted.reduction in _FOLLOW and wanted in self.measured
 
     def __iter__(self) -> Iterator[Request]:
         """What is known."""

@@ -9,7 +9,7 @@ from ..base import Context, Fact, NoRequests
 from ..runtime import THROUGHPUT, Engine
 from .cluster import run_on_cluster
 from .fingerprint import DataFingerprint
-from .measurement import Harvest, Job, Measurement, jobs, kept_of
+from .measurement import Harvest, Job, Measurement, jobs, keep, kept_of
 from .prefetch import prefetched
 from .statistics_file import save_statistics
 
@@ -39,11 +39,12 @@ class Calibrate(NoRequests):
         """Changes nothing."""
         measurement = Measurement.of(graph, context.wanted)
         instrumented = measurement.instrumented(context)
-        harvest, fingerprint = Harvest(measurement), DataFingerprint() if self.save_to else None
+        harvest, fingerprint = Harvest(measurement), DataFingerprint()
         most, expected = context.config.samples, context.expected
-        total = None if expected is None else min(most, expected)
+        total = min(most or expected, expected) if expected else None
 
         def take(job: Job, kept: list[Array]) -> None:
+            keep(job, harvest.seen, context)
             harvest.take(job, kept)
             context.progress("calibrating", harvest.seen, total)
 
@@ -56,11 +57,12 @@ class Calibrate(NoRequests):
                     ready, lambda job, outputs: take(job, kept_of(outputs, blocks, is_held_out=job.is_held_out))
                 )
         context.statistics, context.held_out = harvest.statistics(), harvest.held_out
+        context.data_fingerprint = str(fingerprint)
         context.plan = context.plan.without(context.statistics.unseen)
         if harvest.empty:
             (label, node), count = harvest.empty[0], len(harvest.empty)
             context.warnings.append(f"{count} samples say nothing of ranges: {label} leaves {node} empty, for one")
         if self.save_to:
-            data = str(fingerprint)
-            save_statistics(self.save_to, context.statistics, graph, model=context.fingerprint, data=data)
+            fingerprints = {"model": context.model_fingerprint, "data": context.data_fingerprint}
+            save_statistics(self.save_to, context.statistics, graph, **fingerprints)
         return 0

@@ -11,19 +11,19 @@ from .samples import Feed
 
 def model_fingerprint(graph: Graph) -> str:
     """Of everything that the model's files say."""
-    found = hashlib.blake2b(digest_size=16)
+    found = hashlib.sha256()
     layout = lay_out(graph, compact=False)
     found.update(to_xml(graph, layout).encode())
     for each in (graph.weights.data, *layout.new):
         found.update(each.data)
-    return found.hexdigest()
+    return found.hexdigest()[:32]
 
 
 class DataFingerprint:
     """Of the samples of a run, as the model gets them, in their order."""
 
     def __init__(self) -> None:
-        self._hash = hashlib.blake2b(digest_size=16)
+        self._hash = hashlib.sha256()
 
     def add(self, feed: Feed) -> None:
         """Takes in one more sample."""
@@ -33,4 +33,4 @@ class DataFingerprint:
 
     def __str__(self) -> str:
         """What the samples so far come to."""
-        return self._hash.hexdigest()
+        return self._hash.hexdigest()[:32]

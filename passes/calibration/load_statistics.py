@@ -10,7 +10,7 @@ from ..runtime import THROUGHPUT, Engine
 from .batch import batched_tensors
 from .derivations import Derivations
 from .fingerprint import DataFingerprint
-from .measurement import Job, jobs
+from .measurement import Job, jobs, keep
 from .samples import HeldOut
 from .statistics import Request, Statistics, find_recipes
 from .statistics_file import StatisticsFileError, open_statistics
@@ -37,7 +37,7 @@ class LoadStatistics(NoRequests):
             StatisticsFileError: the file is of another model or other data, or lacks a statistic.
         """
         file = open_statistics(self.path)
-        if file.header.model != context.fingerprint:
+        if file.header.model != context.model_fingerprint:
             message = f"{self.path}: measured on another model than this one; calibrate this one with data"
             raise StatisticsFileError(message)
         measured, unseen = file.of(graph), file.unseen(graph)
@@ -49,6 +49,7 @@ class LoadStatistics(NoRequests):
             raise StatisticsFileError(self._missing(missing, graph, context))
         context.statistics = Statistics(measured, recipes, file.header.samples, unseen)
         context.plan = context.plan.without(unseen)
+        context.data_fingerprint = file.header.data
         if context.samples is not None:
             self._run_held_out(graph, context, file.header.data)
         return 0
@@ -63,7 +64,10 @@ class LoadStatistics(NoRequests):
     def _run_held_out(self, graph: Graph, context: Context, expected: str) -> None:
         """The float model's outputs on the samples that the statistics do not hold."""
         found = DataFingerprint()
-        held_out = [job for job in jobs(graph, context, found) if job.is_held_out]
+        held_out: list[Job] = []
+        for index, job in enumerate(jobs(graph, context, found)):
+            keep(job, index, context)
+            held_out += [job] if job.is_held_out else []
         if str(found) != expected:
             message = f"{self.path}: measured on other data, or another number of samples; calibrate on these"
             raise StatisticsFileError(message)

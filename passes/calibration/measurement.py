@@ -13,12 +13,15 @@ from .batch import batched_tensors
 from .derivations import Derivations
 from .fingerprint import DataFingerprint
 from .measured import Measured
-from .samples import DataError, Feed, HeldOut, Sample, checked_feed, model_inputs, numbered
+from .samples import DataError, Fed, HeldOut, Sample, checked_feed, model_inputs
 from .spool import Spool
 from .statistics import OF_NOTHING, Derivation, Reduction, Request, Statistics, find_recipes, to_measure
+from .subset import chosen_samples
 
 #: The share of the samples that is kept out of the statistics, to check the result, and how many at most.
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
+#: The share that is kept in memory for a second run, where the configuration needs one, and how many at most.
+KEPT_SHARE, KEPT_MOST = 0.2, 64
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 _EXTREMES = (Reduction.MIN, Reduction.MAX)
@@ -34,33 +37,34 @@ def is_held_out(index: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Fed):
     """A sample to be run.
 
     Attributes:
-        sample: What messages call it.
-        feed: The arrays for the model.
         is_held_out: Whether the model's outputs are wanted, rather than statistics.
     """
 
-    sample: Sample
-    feed: Feed
     is_held_out: bool
 
 
-def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint | None = None) -> Iterator[Job]:
-    """The samples to run, checked, in their order; stops after as many as the configuration allows."""
+def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterator[Job]:
+    """The samples to run, checked, in their order; `fingerprint` takes them in."""
     inputs, held_out = model_inputs(graph), 0
-    for index, sample in enumerate(numbered(context.samples or ())):
-        if index == context.config.samples:
-            return
+    samples = () if context.samples is None else context.samples
+    for index, sample in enumerate(chosen_samples(samples, context.config)):
         # A copy: a source may fill one buffer again, and it is asked for samples before they are run.
         feed = {name: array.copy() for name, array in checked_feed(sample, inputs).items()}
-        if fingerprint:
-            fingerprint.add(feed)
+        fingerprint.add(feed)
         is_kept = is_held_out(index) and held_out < HELD_OUT_MOST
         held_out += is_kept
         yield Job(Sample(sample.label, None), feed, is_kept)
+
+
+def keep(job: Job, index: int, context: Context) -> None:
+    """Keeps a sample for passes that run the model again, if there are such: a fifth of those that are measured."""
+    is_one = index * _GOLDEN_RATIO % 1 < KEPT_SHARE and len(context.kept) < KEPT_MOST
+    if context.config.correct_biases == "sequential" and is_one and not job.is_held_out:
+        context.kept.append(Fed(job.sample, job.feed))
 
 
 @dataclass(frozen=True)

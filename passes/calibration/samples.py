@@ -5,7 +5,7 @@ what came and what was expected.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -48,11 +48,17 @@ class Runnable(Protocol):
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """A sample that calibration did not see, and what the float model says of it."""
+class Fed:
+    """A sample and the arrays for the model."""
 
     sample: Sample
     feed: Feed
+
+
+@dataclass(frozen=True)
+class HeldOut(Fed):
+    """A sample that calibration did not see, and what the float model says of it."""
+
     outputs: list[Array]
 
 
@@ -97,12 +103,6 @@ def _model_input(node: Node) -> ModelInput:
         shape=None if unknown_rank else node.output().shape,
         layout=layout,
     )
-
-
-def numbered(items: Iterable[object]) -> Iterator[Sample]:
-    """Samples out of any iterable."""
-    for index, item in enumerate(items):
-        yield item if isinstance(item, Sample) else Sample(f"sample {index}", item)
 
 
 def checked_feed(sample: Sample, inputs: Sequence[ModelInput]) -> Feed:

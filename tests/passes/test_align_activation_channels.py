@@ -94,7 +94,7 @@ def test_the_outputs_stay_and_the_channels_become_alike(case: str, *, dynamic: b
     before = run(graph)
     context = context_of(graph)
     Calibrate().run(graph, context)
-    (pair,) = pairs(graph, context)
+    (pair,) = pairs(graph, context, across=False)
     ends = [request(pair.tensor, each, 1) for each in (Reduction.MIN, Reduction.MAX)]
     old = spread(context, ends)
     assert AlignActivationChannels().run(graph, context) == 1
@@ -126,7 +126,7 @@ def test_statistics_are_those_of_a_run_of_the_aligned_model(case: str) -> None:
 @pytest.mark.parametrize("case", OTHERS)
 def test_what_is_no_pair_is_left_alone(case: str) -> None:
     graph = model(OTHERS[case])
-    assert not pairs(graph, context_of(graph))
+    assert not pairs(graph, context_of(graph), across=False)
 
 
 @pytest.mark.parametrize("ignored", [["re:Convolution.*"], ["first"], ["second"]])
@@ -135,7 +135,7 @@ def test_what_the_user_ignores_is_left_alone(ignored: list[str]) -> None:
     first, second = graph.nodes("Convolution")
     names = {"first": first.name, "second": second.name}
     context = context_of(graph, ignored={"scope": [names.get(each, each) for each in ignored]})
-    assert not pairs(graph, context)
+    assert not pairs(graph, context, across=False)
 
 
 def test_shared_weights_are_left_alone() -> None:
@@ -145,7 +145,7 @@ def test_shared_weights_are_left_alone() -> None:
         return op.add(conv(conv(x, shared), weights(6, 8, 1, 1)), conv(op.relu(conv(x, shared)), weights(6, 8, 1, 1)))
 
     graph = model(build)
-    assert not pairs(graph, context_of(graph))
+    assert not pairs(graph, context_of(graph), across=False)
 
 
 def test_a_dead_channel_keeps_its_scale() -> None:

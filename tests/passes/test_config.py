@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from irquant.passes import Config, ConfigError, read_config
+from irquant.passes import Config, ConfigError, read_settings
 
 FULL = """
 /* as the published tool reads it */
@@ -25,13 +25,13 @@ FULL = """
 def complaint(path: Path, text: str) -> str:
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        read_config(path)
+        read_settings(path)
     return str(caught.value).removeprefix(f"{path}: ")
 
 
 def test_json_with_comments_and_trailing_commas_is_read(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(FULL)
-    found = read_config(tmp_path / "c.json")
+    found = read_settings(tmp_path / "c.json")
     assert (found.target, found.config) == ("cpu", Config(preset="mixed", samples=100))
 
 
@@ -39,8 +39,8 @@ def test_yaml_is_read(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(
         "compression:\n  target_device: CPU\n  algorithms:\n    - name: DefaultQuantization\n"
     )
-    found = read_config(tmp_path / "c.yaml")
-    assert (found.target, found.config) == ("cpu", Config())
+    found = read_settings(tmp_path / "c.yaml")
+    assert (found.target, found.config) == ("cpu", Config(samples=None))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,8 @@ def test_yaml_is_read(tmp_path: Path) -> None:
         (
             '{"compression": {"algorithms": [{"name": "DefaultQuantisation"}]}}',
             "compression.algorithms[0].name is 'DefaultQuantisation'; did you mean 'DefaultQuantization'? "
-            "there are: DefaultQuantization",
+            "there are: DefaultQuantization, ActivationChannelAlignment, MinMaxQuantization, FastBiasCorrection, "
+            "BiasCorrection",
         ),
         (
             '{"compression": {"algorithms": [{"name": "DefaultQuantization", "params": {"stat_subset_size": 0}}]}}',
@@ -63,8 +64,8 @@ def test_yaml_is_read(tmp_path: Path) -> None:
             "compression.algorithms[0].params.stat_subset_size is '7'; should be a valid integer",
         ),
         (
-            '{"model": {}, "compression": {"algorithms": [{"name": "DefaultQuantization"}]}}',
-            "unknown key 'model'; known keys: compression",
+            '{"models": {}, "compression": {"algorithms": [{"name": "DefaultQuantization"}]}}',
+            "unknown key 'models'; did you mean 'model'? known keys: model, engine, compression",
         ),
     ],
 )
@@ -79,4 +80,4 @@ def test_text_that_is_no_json_or_yaml_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.json: cannot be read: .*No such file"):
-        read_config(tmp_path / "gone.json")
+        read_settings(tmp_path / "gone.json")

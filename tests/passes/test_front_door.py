@@ -136,7 +136,10 @@ def test_a_model_with_nothing_to_quantize_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"preset": "accurate"}, "preset is 'accurate'; there are: performance, mixed"),
+        (
+            {"preset": "accurate"},
+            "preset is 'accurate'; did you mean 'accuracy'? there are: performance, mixed, accuracy",
+        ),
         ({"samples": "many"}, "samples is 'many'; should be a valid integer"),
         (
             {"target": "gnaa"},

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from irquant.ir import from_text
-from irquant.passes import Config, ConfigError, read_config
-from irquant.passes.ignored import Ignored
+from irquant.passes import Config, ConfigError, read_settings
+from irquant.passes.configuration.ignored import Ignored
 from irquant.passes.placement import plan_placement
 from irquant.targets import load_target
 
@@ -110,7 +110,7 @@ def test_a_rule_that_hits_nothing_is_a_warning(ignored: dict[str, object], said:
     [
         ({"scope": "head"}, "ignored.scope is 'head'; "),
         ({"scope": [1]}, "ignored.scope[0] is 1; "),
-        ({"scope": ["re:("]}, "ignored.scope is ['re:(']; "),
+        ({"scope": ["re:("]}, "ignored.scope: 're:(' is no regular expression: "),
         ({"scopes": []}, "unknown key 'ignored.scopes'; did you mean 'scope'? "),
         ({"operations": [{"typ": "MatMul"}]}, "unknown key 'ignored.operations[0].typ'; did you mean 'type'? "),
         ({"operations": [{}]}, "'ignored.operations[0].type' is missing"),
@@ -129,6 +129,6 @@ def test_a_configuration_file_may_lead_into_bodies_by_lists(tmp_path: Path) -> N
         "compression:\n  model_type: None\n  algorithms:\n  - name: DefaultQuantization\n    params:\n"
         "      ignored: {scope: [a, [loop, b]], operations: [{type: Add}]}\n      saturation_fix: first_layer\n"
     )
-    config = read_config(path).config
+    config = read_settings(path).config
     assert config.ignored.scope == ("a", "loop|b")
     assert (config.model_type, config.saturation_fix) == (None, "first_layer")

@@ -185,6 +185,7 @@ def test_set_ranges_follows_the_preset(
         {
             Request(X, 0, Reduction.MIN): [[each] for each in low],
             Request(X, 0, Reduction.MAX): [[each] for each in high],
+            Request(X, 0, Reduction.ABS_MAX): [[max(-lower, upper)] for lower, upper in zip(low, high, strict=True)],
         },
         preset,
     )
@@ -198,7 +199,7 @@ def test_set_ranges_follows_the_preset(
 
 
 def test_set_ranges_gives_every_open_fake_quantize_its_limits() -> None:
-    context = cpu({Request(X, 0, Reduction.MIN): [[0.0]], Request(X, 0, Reduction.MAX): [[1.0]]})
+    context = cpu({Request(X, 0, Reduction.MIN): [[0.0]], Request(X, 0, Reduction.ABS_MAX): [[1.0]]})
     check_pass(
         SetRanges(),
         context=context,
@@ -315,7 +316,7 @@ def test_correct_biases_fast_leaves_float_layers_alone() -> None:
 
 
 def test_compress_weights_stores_codes_and_a_scale() -> None:
-    context = cpu({Request(X, 0, Reduction.MIN): [[0.0]], Request(X, 0, Reduction.MAX): [[1.0]]})
+    context = cpu({Request(X, 0, Reduction.MIN): [[0.0]], Request(X, 0, Reduction.ABS_MAX): [[1.0]]})
     check_pass(
         CompressWeights(),
         context=context,

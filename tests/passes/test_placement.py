@@ -304,7 +304,7 @@ def test_an_embedding_is_stored_in_8_bits_a_scale_a_row() -> None:
     found = plan_placement(from_text(EMBEDDING.format(axis=0, indices="table, ids")), load_target("cpu"))
     assert edges(found.sites) == {"table": ["rows"], "rows": ["y"], "kernel": ["y"]}
     (site,) = (site for site in found.sites if site.source.node.name == "table")
-    assert (site.is_weights, site.channel_axes, site.spec.levels) == (True, (0,), 255)
+    assert (site.is_weights, site.channel_axes, site.levels) == (True, (0,), 255)
 
 
 def test_a_lookup_of_known_rows_is_no_embedding() -> None:

@@ -106,7 +106,7 @@ def test_fake_quantize_follows_the_specification(values: list[float], bound: flo
 def test_codes_times_scale_are_the_fake_quantized_weights(values: list[float]) -> None:
     weights = np.array(values, np.float32)
     limits = weight_range(np.abs(weights).max(keepdims=True))
-    stored = codes(weights, limits, 255)
+    stored = codes(weights, limits, 255, signed=True)
     assert stored.dtype == np.int8
     assert np.abs(stored.astype(int)).max() <= 127
     restored = stored * code_scale(limits, 255)
@@ -119,7 +119,7 @@ def test_unsigned_codes_count_from_the_code_of_zero(*, values: list[float], symm
     found = np.array(values, np.float32)
     low, high = found.min(keepdims=True), found.max(keepdims=True)
     limits = symmetric_range(low, np.maximum(-low, high), 256) if symmetric else asymmetric_range(low, high, 256)
-    stored, zero = codes(found, limits, 256), zero_code(limits, 256)
+    stored, zero = codes(found, limits, 256, signed=False), zero_code(limits, 256)
     assert stored.dtype == np.uint8
     restored = (stored - zero) * code_scale(limits, 256)
     np.testing.assert_allclose(

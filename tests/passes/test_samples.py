@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from irquant.ir import from_text
-from irquant.passes.calibration.samples import DataError, ModelInput, Sample, checked_feed, model_inputs, numbered
+from irquant.passes import Config
+from irquant.passes.calibration.samples import DataError, ModelInput, Sample, checked_feed, model_inputs
+from irquant.passes.calibration.subset import chosen_samples
 
 IMAGE = ModelInput("image", frozenset({"image", "alias"}), "f32", (1, 3, 2, 2))
 IDS = ModelInput("ids", frozenset({"ids"}), "i32", (1, -1))
@@ -80,4 +82,8 @@ def test_inputs_are_those_of_the_graph_in_file_order() -> None:
 
 
 def test_items_without_a_label_are_numbered() -> None:
-    assert [sample.label for sample in numbered([1, Sample("mine", 2), 3])] == ["sample 0", "mine", "sample 2"]
+    assert [sample.label for sample in chosen_samples([1, Sample("mine", 2), 3], Config())] == [
+        "sample 0",
+        "mine",
+        "sample 2",
+    ]

@@ -67,7 +67,7 @@ weights = arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(2, 6)), el
 def test_no_pair_of_codes_can_overflow(values: Floats) -> None:
     sums = np.abs(values[:, 1:] + values[:, :-1]).max(axis=1, keepdims=True)
     limits = weight_range(np.maximum(np.abs(values).max(axis=1, keepdims=True), sums))
-    stored = codes(values, limits, 255).astype(int)
+    stored = codes(values, limits, 255, signed=True).astype(int)
     pairs = stored[:, 1:] + stored[:, :-1]
     assert np.abs(255 * pairs).max() < 2**15
 

@@ -34,8 +34,8 @@ def test_the_shipped_targets_load_and_are_called_as_their_files() -> None:
 
 def test_the_cpu_takes_symmetric_weights_of_255_levels_and_activations_of_256() -> None:
     cpu = load_target("cpu")
-    assert (cpu.specs["w8"].levels, cpu.specs["w8"].modes) == (255, (Mode.SYMMETRIC,))
-    assert (cpu.specs["a8"].levels, cpu.specs["a8"].modes) == (256, (Mode.SYMMETRIC, Mode.ASYMMETRIC))
+    assert (cpu.specs["w8"].levels(Mode.SYMMETRIC), cpu.specs["w8"].modes) == (255, (Mode.SYMMETRIC,))
+    assert (cpu.specs["a8"].levels(Mode.SYMMETRIC), cpu.specs["a8"].modes) == (256, (Mode.SYMMETRIC, Mode.ASYMMETRIC))
     assert cpu.specs["a8_channel"].granularity is Granularity.PER_CHANNEL
 
 
@@ -150,8 +150,8 @@ CHAIN = RULES + "stays_float:\n  - because: it is small\n    chain: [{}]\n"
     ("chain", "said"),
     [
         ("{op: Add}", "stays_float[0].chain is [{'op': 'Add'}]; "),
-        ("{op: Add}, {op: Add, optional: true}", "stays_float[0] is "),
-        ("{op: Add, optional: true}, {op: Add}", "stays_float[0] is "),
+        ("{op: Add}, {op: Add, optional: true}", "stays_float[0]: "),
+        ("{op: Add, optional: true}, {op: Add}", "stays_float[0]: "),
         ("{op: Add}, {op: Add, stays: true}", "unknown key 'stays_float[0].chain[1].stays'; "),
     ],
 )
@@ -209,7 +209,7 @@ def test_gna_takes_16_bits_and_8_bit_weights_of_products() -> None:
         (("MatMul",), {"all": "a16"}),
         (("MatMul",), {"data": "a16", "weights": "w8"}),
     ]
-    assert (gna.specs["a16"].levels, gna.specs["w16"].levels, gna.specs["w8"].levels) == (65536, 65535, 255)
+    assert tuple(gna.specs[name].levels(Mode.SYMMETRIC) for name in ("a16", "w16", "w8")) == (65536, 65535, 255)
 
 
 def test_cpus_without_vnni_differ_in_the_sums_of_pairs_only() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
+from irquant.passes.configuration.published import Parameters
 from irquant.tools.cli import run
 
 Complaint = Callable[..., str]
@@ -48,9 +49,10 @@ def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"{output}: ")
     assert lines[1] == "quantized: 2 of 2 layers (2 Convolution), preset performance"
-    assert lines[2] == "ran in int8: 2 of 2 executed layers (100%)"
-    assert lines[3] == "calibrated on 19 samples; output SQNR on 1 samples that calibration did not see:"
-    assert lines[4].startswith("  logits: ")
+    assert re.fullmatch(r"biases corrected: \d layers(; \d not, which would not help on other samples)?", lines[2])
+    assert lines[3] == "ran in int8: 2 of 2 executed layers (100%)"
+    assert lines[4] == "calibrated on 19 samples; output SQNR on 1 samples that calibration did not see:"
+    assert lines[5].startswith("  logits: ")
     image = np.random.default_rng(5).normal(size=(1, 3, 8, 8)).astype(np.float32)
     float_, int8 = (ov.Core().compile_model(path, "CPU")(image)[0] for path in (model, output))
     assert 0 < np.abs(float_ - int8).max() < 0.1 * np.abs(float_).max()
@@ -232,7 +234,7 @@ def test_a_sample_that_does_not_fit_is_named(complaint: Complaint, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--preset", "mixd"], "preset is 'mixd'; did you mean 'mixed'? there are: performance, mixed"),
+        (["--preset", "mixd"], "preset is 'mixd'; did you mean 'mixed'? there are: performance, mixed, accuracy"),
         (["--samples", "0"], "samples is 0; should be greater than or equal to 1"),
         (
             ["--target", "cpuu"],
@@ -255,17 +257,21 @@ def test_a_misspelt_option_gets_a_hint(complaint: Complaint) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({"compresion": {}}, "unknown key 'compresion'; did you mean 'compression'? known keys: compression"),
+        (
+            {"compresion": {}},
+            "unknown key 'compresion'; did you mean 'compression'? known keys: model, engine, compression",
+        ),
         (
             {"compression": {"algorithms": [{"name": "DefaultQuantization", "params": {"prset": "mixed"}}]}},
             "unknown key 'compression.algorithms[0].params.prset'; did you mean 'preset'? "
-            "known keys: preset, stat_subset_size, ignored, saturation_fix",
+            f"known keys: {', '.join(Parameters.model_fields)}",
         ),
         (
             {"compression": {"algorithms": []}},
             "compression.algorithms is []; List should have at least 1 item after validation, not 0",
         ),
-        ([], "the content is []; should be a valid dictionary or instance of ConfigFile"),
+        ([], "compression.algorithms is []; List should have at least 1 item after validation, not 0"),
+        (7, "the content is 7; should be a valid dictionary or instance of Document"),
     ],
 )
 def test_a_mistake_in_a_configuration_file_has_its_path(

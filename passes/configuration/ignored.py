@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from ..ir import Graph, Node
+from ...ir import Graph, Node
 from .strict import Strict
 
 _REGEX = "re:"

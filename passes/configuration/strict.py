@@ -1,15 +1,24 @@
 """The base of everything that users configure."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..ir import UserError
-from ..targets import explain
+from ...ir import UserError
+from ...targets import explain, explain_all
 
 
 class ConfigError(UserError):
-    """An option, or the configuration file, is wrong."""
+    """An option, or the configuration file, is wrong.
+
+    Attributes:
+        mistakes: All that is wrong, a line each; the message tells the first.
+    """
+
+    def __init__(self, message: str, mistakes: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.mistakes = tuple(mistakes) or (message,)
 
 
 class Strict(BaseModel):
@@ -28,4 +37,4 @@ class Strict(BaseModel):
             return cls.model_validate(content)
         except ValidationError as error:
             message = f"{where}{explain(error, cls)}"
-            raise ConfigError(message) from None
+            raise ConfigError(message, [f"{where}{each}" for each in explain_all(error, cls)]) from None

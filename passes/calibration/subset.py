@@ -1,0 +1,75 @@
+"""Which of the data are used: the first so many, or as many drawn at random.
+
+Data may be any iterable, or a data set that only has a length and an index (the published tool's `DataLoader`, torch's
+`Dataset`). Items of the latter are tuples: `(data, annotation)`, `(data, annotation, meta)` or, of old,
+`((id, annotation), data)`; annotations are not needed here.
+"""
+
+import itertools
+import random
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeGuard, cast, runtime_checkable
+
+from ..configuration.config import Config
+from .samples import DataError, Sample
+
+
+@runtime_checkable
+class Indexed(Protocol):
+    """Something with a length and an index."""
+
+    def __len__(self) -> int:
+        """How many items there are."""
+        ...
+
+    def __getitem__(self, index: int, /) -> object:
+        """One of them."""
+        ...
+
+
+def chosen_samples(data: object, config: Config) -> Iterator[Sample]:
+    """The samples to use, with their numbers in the data.
+
+    Drawn at random, they are those that the published tool draws with that seed: `random.sample` of the standard
+    library; in its order, if the data have an index, else in that of the data, which are then gone through twice.
+
+    Raises:
+        DataError: samples are to be drawn from data that can be gone through once only.
+    """
+    drawn = _drawn(data, config) if config.shuffle else enumerate(items_of(data))
+    for index, item in itertools.islice(drawn, config.samples):
+        yield item if isinstance(item, Sample) else Sample(f"sample {index}", item)
+
+
+def items_of(data: object) -> Iterable[object]:
+    """The items of the data, one after the other, without annotations."""
+    if _is_data_set(data):
+        return (_data_of(data[index]) for index in range(len(data)))
+    return cast(Iterable[object], data)
+
+
+def _drawn(data: object, config: Config) -> Iterator[tuple[int, object]]:
+    if not isinstance(data, Indexed) and data is iter(cast(Iterable[object], data)):
+        message = f"samples cannot be drawn at random (shuffle_data) from a {type(data).__name__}: give a list, say"
+        raise DataError(message)
+    total = len(data) if isinstance(data, Indexed) else sum(1 for _ in items_of(data))
+    count = total if config.samples is None else min(config.samples, total)
+    order = random.Random(config.seed).sample(range(total), count)
+    if isinstance(data, Indexed):
+        is_data_set = _is_data_set(data)
+        yield from ((index, _data_of(data[index]) if is_data_set else data[index]) for index in order)
+    else:
+        wanted = set(order)
+        yield from ((index, item) for index, item in enumerate(items_of(data)) if index in wanted)
+
+
+def _is_data_set(data: object) -> TypeGuard[Indexed]:
+    return isinstance(data, Indexed) and not isinstance(data, Iterable)
+
+
+def _data_of(item: object) -> object:
+    """The data of an item of a data set, without annotation and meta data."""
+    if not isinstance(item, tuple) or len(cast(tuple[object, ...], item)) not in (2, 3):
+        return item
+    first, second = cast(tuple[object, ...], item)[:2]
+    return second if isinstance(first, tuple) else first

@@ -1,0 +1,69 @@
+"""What the user wants of a run, apart from the model, the data and the target."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from .ignored import Ignored
+from .quantization import ActivationOptions, RangeEstimator, WeightOptions
+from .strict import Strict
+
+Preset = Literal["performance", "mixed", "accuracy"]
+SaturationFix = Literal["no", "first_layer", "all"]
+
+
+class Config(Strict):
+    """Options of a quantization.
+
+    Attributes:
+        preset: `performance`: symmetric weights and activations; `mixed`: asymmetric activations; `accuracy`:
+            asymmetric weights, too, where the device takes them. None: `mixed` for transformers, whose activations are
+            lopsided, else `performance`.
+        samples: How many samples to take from the data at most, those held out for the check included; None: all.
+        shuffle: Whether to draw them at random, instead of taking the first.
+        seed: Of that drawing.
+        ignored: What stays float.
+        model_type: `transformer`: take it for one even if it has no attention blocks.
+        saturation_fix: Which layers get wider weight ranges where products could overflow 16 bits: none, those that
+            read the model's inputs, or all. None: all on a target that adds in 16 bits, else none.
+        weights: How weights are quantized, if not as target and preset say.
+        activations: How activations are.
+        range_estimator: How ranges are estimated where `weights` or `activations` have no estimator of their own.
+        align: Whether channels between convolutions are brought to alike ranges.
+        align_across: Whether also across ReLU, PReLU and depthwise convolutions.
+        correct_biases: `fast`: for the rounding of weights, from statistics; `sequential`: for all that changes a
+            layer's mean output, in two short runs; `no`.
+        correct_float_layers: Whether `sequential` also corrects layers whose weights stay float.
+        keep_intermediate: Whether to write the model as it is before biases are corrected, too.
+    """
+
+    preset: Preset | None = None
+    samples: Annotated[int, Field(ge=1)] | None = 300
+    shuffle: bool = False
+    seed: int = 0
+    ignored: Ignored = Ignored()
+    model_type: Literal["transformer"] | None = None
+    saturation_fix: SaturationFix | None = None
+    weights: WeightOptions = WeightOptions()
+    activations: ActivationOptions = ActivationOptions()
+    range_estimator: RangeEstimator | None = None
+    align: bool = True
+    align_across: bool = False
+    correct_biases: Literal["fast", "sequential", "no"] = "fast"
+    correct_float_layers: bool = False
+    keep_intermediate: bool = False
+
+    @classmethod
+    def checked(cls, **options: object) -> Self:
+        """The options given as keywords."""
+        return cls.read(options, "")
+
+    def overruled(self, *, ignored: Sequence[str] = (), **options: object) -> Self:
+        """The same with options that are not None in place of its own, and more that is ignored."""
+        given = {name: value for name, value in options.items() if value is not None}
+        if ignored:
+            scope = [*self.ignored.scope, *ignored]
+            given["ignored"] = self.ignored.model_dump() | {"scope": scope}
+        own = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self).read(own | given, "")

@@ -1,0 +1,105 @@
+"""What configurations of the published tool may hold that has no meaning any more, and what to use instead."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from .strict import ConfigError
+
+_TUNING = "fine-tuning layers needs training; use_fast_bias: false is the nearest to it"
+_REQUESTS = "the runtime knows best how many samples to run at once"
+
+#: Parameters of algorithms -> why they are passed over.
+PARAMETERS: Mapping[str, str] = {
+    "threshold": "a correction is judged by samples that it was not made from, whatever its size",
+    "inplace_statistics": "statistics are always taken inside the model, and of each sample of a batch by itself",
+    "stat_batch_size": "statistics do not depend on how samples are batched",
+    "use_layerwise_tuning": _TUNING,
+    "num_samples_for_tuning": _TUNING,
+    "batch_size": _TUNING,
+    "optimizer": _TUNING,
+    "loss": _TUNING,
+    "tuning_iterations": _TUNING,
+    "random_seed": _TUNING,
+    "use_ranking_subset": _TUNING,
+    "calibration_indices_pool": _TUNING,
+    "calculate_grads_on_loss_increase_only": _TUNING,
+    "weight_decay": _TUNING,
+}
+#: Keys of the section `engine` -> why they are passed over.
+ENGINE: Mapping[str, str] = {
+    "device": "calibration runs on the CPU",
+    "stat_requests_number": _REQUESTS,
+    "eval_requests_number": _REQUESTS,
+}
+#: Types of engines that are gone -> what to do.
+ENGINES: Mapping[str, str] = {
+    "accuracy_checker": "AccuracyChecker is gone: name the data with --data, or in engine: type simplified, data_source",
+    "data_free": "made-up data are gone: name samples by --data, or in engine: type simplified, data_source",
+}
+#: Whole sections.
+SECTIONS: Mapping[str, str] = {"optimizer": "the search for parameters is gone: give those that you want"}
+_SAME_AS_EVER: Mapping[str, object] = {"inplace_statistics": True, "use_layerwise_tuning": False, "device": "CPU"}
+
+
+def without_obsolete(content: Any, where: str) -> tuple[Any, list[str]]:
+    """A document without what has no meaning any more, and one warning for each reason.
+
+    Raises:
+        ConfigError: a section can only be honoured by doing something else altogether.
+    """
+    if not isinstance(content, dict):
+        return content, []
+    document = dict(cast(dict[str, Any], content))
+    reasons: dict[str, list[str]] = {}
+    document = _without(document, SECTIONS, "", reasons)
+    if "cascade" in _section(document, "model"):
+        message = f"{where}model.cascade: models are quantized one by one: give each a configuration of its own"
+        raise ConfigError(message)
+    if engine := _section(document, "engine"):
+        document["engine"] = _engine(engine, where, reasons)
+    if compression := _section(document, "compression"):
+        compression = _without(compression, {"inplace_statistics": PARAMETERS["inplace_statistics"]}, "", reasons)
+        document["compression"] = compression | dict(_algorithms(compression, reasons))
+    return document, [f"{', '.join(dict.fromkeys(keys))}: {reason}" for reason, keys in reasons.items()]
+
+
+def _section(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = document.get(name)
+    return dict(cast(dict[str, Any], found)) if isinstance(found, dict) else {}
+
+
+def _engine(engine: dict[str, Any], where: str, reasons: dict[str, list[str]]) -> dict[str, Any] | None:
+    kind = engine.get("type") or ("simplified" if "data_source" in engine else "accuracy_checker")
+    if kind in ENGINES:
+        reasons.setdefault(ENGINES[kind], []).append(f"engine {kind}")
+        return None
+    if kind != "simplified":
+        known = ["simplified", *ENGINES]
+        close = difflib.get_close_matches(str(kind), known, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        message = f"{where}engine.type is '{kind}'; {hint}there are: {', '.join(known)}"
+        raise ConfigError(message)
+    return _without(engine, ENGINE, "engine.", reasons)
+
+
+def _algorithms(compression: dict[str, Any], reasons: dict[str, list[str]]) -> Iterator[tuple[str, Any]]:
+    algorithms = compression.get("algorithms")
+    if isinstance(algorithms, list):
+        yield "algorithms", [_algorithm(each, reasons) for each in algorithms]
+
+
+def _algorithm(algorithm: Any, reasons: dict[str, list[str]]) -> Any:
+    if not isinstance(algorithm, dict) or not isinstance(algorithm.get("params"), dict):
+        return algorithm
+    found = dict(cast(dict[str, Any], algorithm))
+    return found | {"params": _without(found["params"], PARAMETERS, "", reasons)}
+
+
+def _without(
+    section: dict[str, Any], obsolete: Mapping[str, str], prefix: str, reasons: dict[str, list[str]]
+) -> dict[str, Any]:
+    for name, value in section.items():
+        if name in obsolete and not (name in _SAME_AS_EVER and value == _SAME_AS_EVER[name]):
+            reasons.setdefault(obsolete[name], []).append(f"{prefix}{name}")
+    return {name: value for name, value in section.items() if name not in obsolete}

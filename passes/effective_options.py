@@ -1,0 +1,79 @@
+"""The effective configuration: every option, and where its value comes from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from ..targets import Granularity, Mode, QuantSpec, Target
+from .configuration.config import Config, Preset
+from .plan_placement import chosen_mode
+from .range_estimators import End, ends_of
+from .user_options import with_user_options
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An option.
+
+    Attributes:
+        path: Its name, with those of what it is part of.
+        value: Its value.
+        origin: Where the value comes from.
+    """
+
+    path: str
+    value: str
+    origin: str
+
+
+def effective_options(target: Target, config: Config, file: str, flags: Mapping[str, str]) -> Iterator[Setting]:
+    """The options of a run, and what comes of them for the inputs of each kind of layer.
+
+    Args:
+        target: The device.
+        config: The options.
+        file: What the configuration file is called.
+        flags: Option -> the flag that gave it.
+    """
+    yield Setting("target", target.name, flags.get("target") or file or "default")
+    for name in Config.model_fields:
+        origin = flags.get(name) or (file if name in config.model_fields_set else "default")
+        yield from _leaves(name, getattr(config, name), origin)
+    preset: Preset = config.preset or "performance"
+    for rule, wished in zip(target.rules, with_user_options(target, config).rules, strict=True):
+        ops = ", ".join(rule.op) + (f" ({', '.join(rule.when)})" if rule.when else "")
+        specs = with_user_options(target, config).specs
+        for role, name in wished.inputs.items():
+            spec, own = specs[name], target.specs[rule.inputs[role]]
+            changed = "" if spec == own else f", {file or 'options'} over it"
+            origin = f"target {target.name}, spec {rule.inputs[role]}; preset {preset}{changed}"
+            yield Setting(f"{ops}: {role}", _described(spec, preset, config, is_weights=role == "weights"), origin)
+
+
+def _leaves(path: str, value: Any, origin: str) -> Iterator[Setting]:
+    if not isinstance(value, BaseModel):
+        yield Setting(path, "not set" if value is None else str(value), origin)
+        return
+    for name in type(value).model_fields:
+        if name in value.model_fields_set:
+            yield from _leaves(f"{path}.{name}", getattr(value, name), origin)
+
+
+def _described(spec: QuantSpec, preset: Preset, config: Config, *, is_weights: bool) -> str:
+    mode = chosen_mode(spec, preset, is_weights=is_weights)
+    is_per_channel = spec.granularity is Granularity.PER_CHANNEL
+    low, high = ends_of(mode, config, is_per_channel=is_per_channel, is_weights=is_weights)
+    ends = [_estimated(high, "max", is_weights=is_weights)]
+    if not is_weights or mode is Mode.ASYMMETRIC:
+        ends.insert(0, _estimated(low, "min", is_weights=is_weights))
+    beyond = f"; {spec.beyond}" if spec.beyond else ""
+    return f"{spec.bits} bits, {spec.levels(mode)} levels, {mode}, {spec.granularity}, {', '.join(ends)}{beyond}"
+
+
+def _estimated(end: End, name: str, *, is_weights: bool) -> str:
+    level = "" if end.level is None else f" {end.level:g}"
+    over = "" if is_weights else f" ({end.aggregator} of samples)"
+    clipped = "" if end.clipping is None else f" clipped to {end.clipping:g}"
+    return f"{name}: {end.reduction}{level}{over}{clipped}"

@@ -1,0 +1,27 @@
+"""Where a quantized model comes from, written into it: no path, no time, so that a second run gives the same bytes."""
+
+import json
+from importlib.metadata import version
+
+from ..ir import Graph
+from .base import Context
+from .runtime import runtime_version
+
+SECTION = "irquant"
+
+
+def record_provenance(graph: Graph, context: Context) -> None:
+    """Writes versions, the effective configuration and the fingerprints of model and data into the model's rt_info."""
+    config = context.config.model_dump(mode="json", exclude_none=True) | {"preset": context.preset}
+    graph.set_metadata(
+        SECTION,
+        {
+            "version": version("irquant"),
+            "openvino": runtime_version(),
+            "target": context.target.name,
+            "config": json.dumps(config, sort_keys=True),
+            "model": context.model_fingerprint,
+            "data": context.data_fingerprint,
+            "samples": str(context.statistics.samples),
+        },
+    )
