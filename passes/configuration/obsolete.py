@@ -34,8 +34,8 @@ ENGINE: Mapping[str, str] = {
 }
 #: Types of engines that are gone -> what to do.
 ENGINES: Mapping[str, str] = {
-    "accuracy_checker": "AccuracyChecker is gone: name the data with --data, or in engine: type simplified, data_source",
-    "data_free": "made-up data are gone: name samples by --data, or in engine: type simplified, data_source",
+    "accuracy_checker": "AccuracyChecker is gone: give --data, or engine: type simplified, data_source",
+    "data_free": "made-up data are gone: give --data, or engine: type simplified, data_source",
 }
 #: Whole sections.
 SECTIONS: Mapping[str, str] = {"optimizer": "the search for parameters is gone: give those that you want"}

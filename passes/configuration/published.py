@@ -30,6 +30,10 @@ AlgorithmName = Literal[
 ]
 
 
+#: A JSON text that begins, comments aside, with a key.
+_BARE = re.compile(r'(\s|//[^\n]*|(?>/\*.*?\*/))*"', re.DOTALL)
+
+
 def _none(value: Any) -> Any:
     """The published tool takes the word for the thing."""
     return None if value == "None" else value
@@ -173,7 +177,7 @@ def _content(path: Path) -> Any:
         if path.suffix != ".json":
             return yaml.safe_load(text)
         # The published description prints an algorithm without the braces around it.
-        return json5.loads(f"{{{text}}}" if re.match(r'(\s|//[^\n]*|/\*.*?\*/)*"', text, re.DOTALL) else text)
+        return json5.loads(f"{{{text}}}" if _BARE.match(text) else text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         message = f"{path}: cannot be read: {' '.join(str(error).split())}"
         raise ConfigError(message) from None

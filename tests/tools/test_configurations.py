@@ -1,0 +1,169 @@
+"""Configurations in the styles of the published tool's documentation run as they stand, and the commands about them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import openvino as ov
+import pytest
+
+from irquant.tools.cli import run
+
+FILES = sorted((Path(__file__).parent / "configurations").iterdir())
+#: The configurations that name no data which can still be read.
+WITHOUT_DATA = ("04", "05", "30", "31", "32", "33")
+#: What the user is told, by the number of the file; nothing else is worth a warning.
+WARNINGS = {
+    "04": ["engine accuracy_checker: AccuracyChecker is gone: give --data, or engine: type simplified, data_source"],
+    "05": ["engine accuracy_checker: AccuracyChecker is gone: give --data, or engine: type simplified, data_source"],
+    "07": [
+        "engine.stat_requests_number, engine.eval_requests_number: the runtime knows best how many samples to run at once"
+    ],
+    "13": ["inplace_statistics: statistics are always taken inside the model, and of each sample of a batch by itself"],
+    "23": ["threshold: a correction is judged by samples that it was not made from, whatever its size"],
+    "24": [
+        "use_layerwise_tuning, num_samples_for_tuning, batch_size: fine-tuning layers needs training; use_fast_bias: false "
+        "is the nearest to it"
+    ],
+    "25": ["threshold: a correction is judged by samples that it was not made from, whatever its size"],
+    "30": ["engine data_free: made-up data are gone: give --data, or engine: type simplified, data_source"],
+    "32": ["stat_batch_size: statistics do not depend on how samples are batched"],
+}
+#: Of which the runtime executes something in float.
+IN_FLOAT = {"09": 1, "10": 1, "11": 1, "16": 2, "18": 2}
+
+
+@pytest.fixture
+def folder(model: Path, pictures: Path, arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder holds what the configurations speak of."""
+    for suffix in (".xml", ".bin"):
+        shutil.copy(model.with_suffix(suffix), tmp_path / f"model{suffix}")
+    shutil.copy(arrays, tmp_path / "samples.npz")
+    shutil.copytree(pictures, tmp_path / "images")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
+def test_a_published_configuration_runs(file: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    number = file.stem[:2]
+    more = ["model.xml", "--data", "samples.npz"] if number in WITHOUT_DATA else []
+    assert run(["quantize", *more, "-c", str(file), "-o", "out.xml"]) == 0
+    ov.Core().compile_model(folder / "out.xml", "CPU")
+    shown = capfd.readouterr().out.splitlines()
+    warned = [line.removeprefix("warning: ") for line in shown if line.startswith("warning: ")]
+    expected = WARNINGS.get(number, [])
+    assert [line for line in warned if not line.startswith(("ignored: ", "2 of 2 layers"))] == expected
+    if number != "27":  # a device that is not here
+        assert f"ran in int8: {2 - IN_FLOAT.get(number, 0)} of 2 executed layers" in "\n".join(shown)
+    assert run(["config", "check", str(file)]) == 0
+    checked = capfd.readouterr().out.splitlines()
+    assert checked == [*(f"warning: {each}" for each in expected), f"{file}: no mistakes"]
+
+
+def test_there_are_thirty_of_them_at_least() -> None:
+    assert len(FILES) >= 30
+
+
+def test_the_result_is_named_as_the_configuration_says(folder: Path) -> None:
+    assert run(["quantize", "-c", str(FILES[0])]) == 0
+    assert (folder / "small_int8.xml").is_file()
+
+
+def test_the_model_before_bias_correction_is_kept_if_wanted(folder: Path) -> None:
+    (file,) = (each for each in FILES if each.stem.startswith("29"))
+    assert run(["quantize", "-c", str(file), "-o", "out.xml"]) == 0
+    kept = ov.Core().read_model(folder / "out_before_bias_correction.xml")
+    assert sum(op.get_type_name() == "FakeQuantize" for op in kept.get_ops()) == 4
+
+
+def test_show_tells_where_each_value_comes_from(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = {"name": "DefaultQuantization", "params": {"weights": {"bits": 4}, "stat_subset_size": 7}}
+    (folder / "c.json").write_text(json.dumps(text))
+    assert run(["config", "show", "-c", "c.json", "--preset", "mixed"]) == 0
+    shown = capfd.readouterr().out
+    for line in (
+        "target = cpu  (c.json)",
+        "preset = mixed  (--preset)",
+        "samples = 7  (c.json)",
+        "weights.bits = 4  (c.json)",
+        "seed = 0  (default)",
+        "MatMul: data = 8 bits, 256 levels, asymmetric, per_tensor, min: min (mean of samples), max: max (mean of "
+        "samples)  (target cpu, spec a8; preset mixed)",
+        "MatMul: weights = 4 bits, 15 levels, symmetric, per_channel, max: abs_max  (target cpu, spec w8; preset mixed, "
+        "c.json over it)",
+    ):
+        assert f"{line}\n" in shown
+    assert run(["config", "show", "--json"]) == 0
+    assert {"path": "samples", "value": "300", "origin": "default"} in json.loads(capfd.readouterr().out)
+
+
+def test_check_tells_all_mistakes(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    params = {"presett": "mixed", "stat_subset_size": "many", "weights": {"bits": 99}}
+    (folder / "c.json").write_text(json.dumps({"name": "DefaultQuantization", "params": params}))
+    assert run(["config", "check", "c.json"]) == 2
+    said = capfd.readouterr().err.splitlines()
+    place = "c.json: {}compression.algorithms[0].params."
+    assert said == [
+        f"{place.format('')}stat_subset_size is 'many'; should be a valid integer",
+        f"{place.format('')}weights.bits is 99; should be less than or equal to 16",
+        f"error: {place.format(chr(39)).replace(chr(39), 'unknown key ' + chr(39))}presett'; did you mean 'preset'? "
+        f"{said[-1].partition('? ')[2]}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            {"model": {"cascade": []}},
+            "model.cascade: models are quantized one by one: give each a configuration of its own",
+        ),
+        (
+            {"engine": {"type": "simplifed"}},
+            "engine.type is 'simplifed'; did you mean 'simplified'? there are: simplified, accuracy_checker, data_free",
+        ),
+        ({"engine": {"type": "simplified"}}, "'engine.data_source' is missing"),
+        (
+            {"engine": {"data_source": "x", "layout": "NHCW"}},
+            "engine.layout is 'NHCW'; did you mean 'NHWC'? there are: NCHW, NHWC, CHW, HWC",
+        ),
+        (
+            {"engine": {"data_source": "x", "central_fraction": 2}},
+            "engine.central_fraction is 2; should be less than or equal to 1",
+        ),
+        (
+            {"engine": {"data_source": "x", "lay_out": "NCHW"}},
+            "unknown key 'engine.lay_out'; did you mean 'layout'? known "
+            "keys: type, data_source, layout, central_fraction",
+        ),
+        (
+            {"model": {"mode": "m.xml"}},
+            "unknown key 'model.mode'; did you mean 'model'? known keys: model_name, model, weights",
+        ),
+    ],
+)
+def test_a_mistake_outside_of_the_algorithms_has_its_path(
+    content: dict[str, object], said: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = {"compression": {"algorithms": [{"name": "DefaultQuantization"}]}, **content}
+    (folder / "c.json").write_text(json.dumps(whole))
+    assert run(["config", "check", "c.json"]) == 2
+    assert capfd.readouterr().err == f"error: c.json: {said}\n"
+
+
+def test_without_a_model_the_command_says_where_it_may_stand(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["quantize", "--data", "samples.npz"]) == 2
+    said = "error: which model? Give the path of an .xml, or a configuration with model.model\n"
+    assert capfd.readouterr().err == said
+
+
+def test_weights_of_another_name_are_refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    whole = {
+        "model": {"model": "model.xml", "weights": "other.bin"},
+        "compression": {"algorithms": [{"name": "DefaultQuantization"}]},
+    }
+    (folder / "c.json").write_text(json.dumps(whole))
+    assert run(["quantize", "-c", "c.json", "--data", "samples.npz"]) == 2
+    said = "error: model.weights is other.bin, but weights are read from model.bin: rename them\n"
+    assert capfd.readouterr().err == said
