@@ -24,7 +24,7 @@ def _explained(mistake: ErrorDetails, model: type[BaseModel]) -> str:
         return f"unknown key '{path}'; {_near_miss(str(mistake['loc'][-1]), known)}known keys: {', '.join(known)}"
     if mistake["type"] == "missing":
         return f"'{path}' is missing"
-    if mistake["type"] == "literal_error":
+    if mistake["type"] in ("literal_error", "enum"):
         known = [word.strip("'") for word in str(mistake.get("ctx", {})["expected"]).replace(" or ", ", ").split(", ")]
         return (
             f"{path} is '{mistake['input']}'; {_near_miss(str(mistake['input']), known)}there are: {', '.join(known)}"
