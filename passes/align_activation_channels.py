@@ -84,16 +84,18 @@ class AlignActivationChannels:
     def run(self, graph: Graph, context: Context) -> int:
         """Aligns all pairs."""
         shifts: dict[Place, Shift] = {}
+        changed = 0
         for pair in pairs(graph, context, across=self.across):
             low, high = (np.median(context.statistics[each], axis=0).astype(np.float64) for each in _ends(pair))
             if pair.second not in context.aligned and (high > low).any():
                 shift = _align(pair, low, high)
                 shifts |= {place_of(request(tensor, Reduction.MIN)): shift for tensor in pair.tensors}
+                changed += 1
             context.aligned.add(pair.second)
         if shifts:
             measured = Aligned(context.statistics.measured, shifts)
             context.statistics = replace(context.statistics, measured=measured)
-        return len(shifts)
+        return changed
 
 
 def pairs(graph: Graph, context: Context, *, across: bool) -> list[Pair]:

@@ -106,7 +106,8 @@ def test_the_outputs_stay_and_the_channels_become_alike(case: str, *, dynamic: b
 def spread(context: Context, ends: list[Any]) -> float:
     """How far the widest channel is from the narrowest."""
     low, high = (np.median(context.statistics[each], axis=0) for each in ends)
-    return float((high - low).max() / (high - low).min())
+    ranges = (high - low)[high > low]  # a channel may be dead behind a ReLU
+    return float(ranges.max() / ranges.min())
 
 
 @pytest.mark.parametrize("case", PAIRS)
@@ -204,3 +205,92 @@ def test_the_front_door_aligns() -> None:
     reports: list[Any] = []
     quantize(original, data, report=reports.append)
     assert reports[0].results["align-activation-channels"].changes == 1
+
+
+#: What only the named option takes: scales alone, across what commutes with them.
+ACROSS: dict[str, Any] = {
+    "ReLU": lambda x: conv(op.relu(op.add(conv(x, weights(8, 4, 1, 1)), bias(1, 8, 1, 1))), weights(6, 8, 3, 3), pad=1),
+    "PReLU": lambda x: conv(op.prelu(conv(x, weights(8, 4, 1, 1)), bias(8)), weights(6, 8, 1, 1)),
+    "ReLU and PReLU": lambda x: conv(op.prelu(op.relu(conv(x, weights(8, 4, 1, 1))), bias(1)), weights(6, 8, 1, 1), stride=2),
+    "a depthwise convolution behind": lambda x: depthwise(op.relu(conv(x, weights(8, 4, 1, 1))), weights(8, 1, 1, 3, 3)),
+    "a depthwise one with more channels": lambda x: depthwise(op.relu(conv(x, weights(8, 4, 1, 1))), weights(8, 3, 1, 3, 3)),
+    "padding": OTHERS["padding"],
+    "strides": OTHERS["strides"],
+    "dilation": OTHERS["dilation"],
+    "nothing": PAIRS["two biases"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ACROSS)
+def test_across_activations_the_outputs_stay_and_the_channels_become_alike(case: str) -> None:
+    graph = model(ACROSS[case])
+    before, context = run(graph), across(graph)
+    Calibrate().run(graph, context)
+    (pair,) = pairs(graph, context, across=True)
+    ends = [request(pair.tensor, each, 1) for each in (Reduction.MIN, Reduction.MAX)]
+    old = spread(context, ends)
+    assert AlignActivationChannels(across=True).run(graph, context) == 1
+    np.testing.assert_allclose(run(graph), before, rtol=2e-4, atol=2e-5)
+    assert spread(context, ends) < min(1.5, old)
+    again = Context(load_target("cpu"), Config(), context.samples, wanted=context.wanted, plan=context.plan)
+    Calibrate().run(graph, again)
+    for each in sorted(context.wanted, key=lambda it: it.place):
+        np.testing.assert_allclose(
+            context.statistics[each], again.statistics[each], rtol=1e-3, atol=1e-3, err_msg=str(each)
+        )
+
+
+def across(graph: Graph) -> Context:
+    data = [RNG.normal(size=(1, 4, SIDE, SIDE)).astype(np.float32) for _ in range(12)]
+    context = Context(load_target("cpu"), Config.checked(align_across=True), data)
+    context.wanted = PassManager(default_quantization(config=context.config)).prepare(graph, context)
+    return context
+
+
+#: What even that option leaves alone.
+NEITHER: dict[str, Any] = {
+    "a bound above": lambda x: conv(op.clamp(conv(x, weights(8, 4, 1, 1)), 0, 6), weights(6, 8, 1, 1)),
+    "a curve": lambda x: conv(op.sigmoid(conv(x, weights(8, 4, 1, 1))), weights(6, 8, 1, 1)),
+    "groups of several channels": lambda x: depthwise(op.relu(conv(x, weights(8, 4, 1, 1))), weights(2, 3, 4, 3, 3)),
+    "a second reader": OTHERS["a second reader"],
+    "a residual sum": OTHERS["a residual sum"],
+    "a second reader behind the activation": lambda x: (lambda t: op.concat([conv(t, weights(8, 8, 1, 1)), t], 1))(op.relu(conv(x, weights(8, 4, 1, 1)))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NEITHER)
+def test_what_does_not_commute_is_left_alone(case: str) -> None:
+    graph = model(NEITHER[case])
+    assert not pairs(graph, across(graph), across=True)
+
+
+@pytest.mark.parametrize("preset", ["performance", "mixed"])
+def test_quantiles_of_aligned_tensors_need_no_second_run(preset: str) -> None:
+    """For the whole tensor's stands the outermost of its channels': no narrower, and hardly wider."""
+    graph = model(PAIRS["two biases"])
+    data = [RNG.normal(size=(1, 4, SIDE, SIDE)).astype(np.float32) for _ in range(12)]
+    estimator = {"min": {"outlier_prob": 0.05}, "max": {"outlier_prob": 0.05}, "preset": "quantile"}
+    config = Config.checked(preset=preset, activations={"range_estimator": estimator})
+    context = Context(load_target("cpu"), config, data)
+    passes = [each for each in default_quantization() if each.name not in ("correct-biases-fast", "compress-weights")]
+    PassManager(passes).run(graph, context)
+    second = [*graph.nodes("Convolution")][1]
+    found = second.source().node
+    low, high = (float(found.source(index).node.array) for index in (1, 2))
+    aligned = graph.copy()
+    for node in [*aligned.nodes("FakeQuantize")]:
+        node.replace_with(node.source())
+    tensor = next(node for node in aligned.nodes("Add"))
+    probe = to_runtime(aligned)
+    behind = next(each for each in probe.get_ops() if each.get_friendly_name() == tensor.name)
+    compiled = ov.compile_model(
+        ov.Model([op.result(behind)], probe.get_parameters()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    values = [compiled(each)[0] for each in data]
+    if preset == "performance":
+        exact = np.mean([np.quantile(np.abs(each), 0.95) for each in values])
+        assert exact * 0.999 <= high < 1.4 * exact
+    else:
+        lower, upper = (np.mean([np.quantile(each, share) for each in values]) for share in (0.05, 0.95))
+        assert 1.4 * lower < low <= lower * 0.99
+        assert upper * 0.99 <= high < 1.4 * upper

@@ -108,8 +108,8 @@ def slow_aggregate(name: str, values: list[float]) -> float:
         values = [value for value in values if low <= value <= high]
     if name == "hl_estimator":
         return float(np.median([values[i] + values[j] for i in range(len(values)) for j in range(i)]) / 2)
-    function = {"mean": np.mean, "max": np.max, "min": np.min}.get(name.partition("_")[0], np.median)
-    return float(function(values))
+    functions: dict[str, Callable[..., Any]] = {"mean": np.mean, "max": np.max, "min": np.min}
+    return float(functions.get(name.partition("_")[0], np.median)(values))
 
 
 @pytest.mark.parametrize("aggregator", AGGREGATORS)
@@ -253,7 +253,7 @@ def test_what_is_asked_for_is_done_and_its_cost_is_told(wish: dict[str, Any], in
     assert report.warnings == (
         (f"{2 - int8} of 2 layers are rounded as you wish and run in float: target 'cpu' {said}",) if said else ()
     )
-    fake_quantizes = [node for node in graph.nodes("FakeQuantize")]
+    fake_quantizes = list(graph.nodes("FakeQuantize"))
     assert len(fake_quantizes) >= 2  # float or not, all is rounded
 
 
@@ -268,10 +268,16 @@ def path_of(wish: dict[str, Any]) -> str:
     [
         ({"weights": {"bits": 1}}, "weights.bits is 1; should be greater than or equal to 2"),
         ({"activations": {"bits": 17}}, "activations.bits is 17; should be less than or equal to 16"),
-        ({"weights": {"mode": "symetric"}}, "weights.mode is 'symetric'; did you mean 'symmetric'? there are: symmetric, asymmetric"),
+        (
+            {"weights": {"mode": "symetric"}},
+            "weights.mode is 'symetric'; did you mean 'symmetric'? there are: symmetric, asymmetric",
+        ),
         ({"weights": {"level_low": 0}}, "weights: level_low and level_high go together: give both or neither"),
         ({"weights": {"level_low": 3, "level_high": 9}}, "weights.level_low is 3; should be less than or equal to 0"),
-        ({"weights": {"bits": 4, "level_low": -8, "level_high": 8}}, "weights: levels -8 to 8 are 17, but 4 bits hold 16"),
+        (
+            {"weights": {"bits": 4, "level_low": -8, "level_high": 8}},
+            "weights: levels -8 to 8 are 17, but 4 bits hold 16",
+        ),
         (
             {"weights": {"range_estimator": {"max": {"aggregator": "mean"}}}},
             "unknown key 'weights.range_estimator.max.aggregator'; known keys: type, "
@@ -294,8 +300,14 @@ def path_of(wish: dict[str, Any]) -> str:
             {"range_estimator": {"max": {"clipping_value": -1.0}}},
             "range_estimator: max.clipping_value is -1.0: ranges hold zero, so it must be above",
         ),
-        ({"range_estimator": {"preset": "quantiles"}}, "range_estimator.preset is 'quantiles'; did you mean 'quantile'? there are: default, quantile"),
-        ({"weights": {"granularity": "per_channel"}}, "weights.granularity is 'per_channel'; did you mean 'perchannel'? there are: pertensor, perchannel"),
+        (
+            {"range_estimator": {"preset": "quantiles"}},
+            "range_estimator.preset is 'quantiles'; did you mean 'quantile'? there are: default, quantile",
+        ),
+        (
+            {"weights": {"granularity": "per_channel"}},
+            "weights.granularity is 'per_channel'; did you mean 'perchannel'? there are: pertensor, perchannel",
+        ),
     ],
 )
 def test_a_wrong_wish_is_refused_with_its_path(wish: dict[str, Any], said: str) -> None:

@@ -1,0 +1,149 @@
+"""Sequential bias correction: what it leaves of the mean errors, next to correcting layer after layer by hand."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import Graph
+from irquant.passes import Config, ConfigError, Context, PassManager, default_quantization, measured_by
+from irquant.passes.biases import change_bias
+from irquant.passes.calibration.samples import Fed, Sample
+from irquant.passes.correct_biases import CorrectBiases
+from irquant.passes.front_door import quantize_graph
+from irquant.passes.runtime import Engine, from_runtime, to_runtime
+from irquant.targets import load_target
+
+Array = np.ndarray[Any, np.dtype[Any]]
+RNG = np.random.default_rng(11)
+FLOAT = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}
+
+
+def coarse(*shape: int) -> Array:
+    """Weights of which rounding takes a good part: few are large, most small and positive."""
+    return (np.abs(RNG.normal(size=shape)) * np.where(RNG.random(shape) < 0.1, 3, 0.02)).astype(np.float32)
+
+
+def chain(batch: int = 1) -> Graph:
+    """Three convolutions, one depthwise, with ReLUs that clipping and rounding shift; one bias, of rank 3."""
+    x = op.parameter([batch, 4, 8, 8], np.float32, name="x")
+    first = op.relu(op.convolution(x, coarse(8, 4, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1], name="first"))
+    second = op.group_convolution(first, coarse(8, 1, 1, 3, 3), [1, 1], [0, 0], [0, 0], [1, 1], name="second")
+    second = op.relu(op.subtract(second, np.full((1, 8, 1, 1), 0.5, np.float32)))
+    third = op.convolution(second, coarse(5, 8, 1, 1), [2, 2], [0, 0], [0, 0], [1, 1], name="third")
+    third = op.add(third, np.ones((5, 1, 1), np.float32))
+    return from_runtime(ov.Model([op.result(op.relu(third))], [x]))
+
+
+def samples(batch: int = 1, count: int = 40) -> list[Array]:
+    return [(RNG.random((batch, 4, 8, 8)) ** 2).astype(np.float32) for _ in range(count)]
+
+
+def quantized(graph: Graph, data: list[Array], **options: Any) -> tuple[Graph, Context]:
+    copy = graph.copy()
+    config = Config.checked(preset="mixed", weights={"bits": 3}, **options)
+    context = Context(load_target("cpu"), config, data)
+    PassManager(default_quantization(config=config)).run(copy, context)
+    return copy, context
+
+
+def mean_errors(graph: Graph, other: Graph, data: list[Array]) -> Array:
+    """Of each channel of the output, as FakeQuantize in float computes it."""
+    both = [ov.Core().compile_model(to_runtime(each), "CPU", FLOAT) for each in (graph, other)]
+    differences = [both[1](sample)[0] - both[0](sample)[0] for sample in data]
+    return np.asarray(np.abs(np.mean([each.mean(axis=(0, 2, 3), dtype=np.float64) for each in differences], axis=0)))
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_it_leaves_less_of_the_mean_error_than_the_fast_correction(batch: int) -> None:
+    graph, data = chain(batch), samples(batch)
+    fresh = samples(batch)
+    found = {
+        kind: mean_errors(graph, quantized(graph, data, correct_biases=kind)[0], fresh).max()
+        for kind in ("no", "fast", "sequential")
+    }
+    assert found["sequential"] < 0.75 * found["fast"] < 0.75 * found["no"]
+
+
+def test_it_compiles_two_models_and_runs_a_fifth_of_the_samples_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[int] = []
+    real: Callable[..., None] = Engine.run
+
+    def run(self: Engine, items: Any, take: Any) -> None:
+        listed = list(items)
+        ran.append(len(listed))
+        real(self, listed, take)
+
+    monkeypatch.setattr(Engine, "run", run)
+    quantized(chain(), samples(count=50), correct_biases="sequential")
+    assert ran[0] == 50  # the calibration
+    assert len(ran) == 3
+    assert ran[1] == ran[2] <= 0.2 * 50 + 1
+
+
+def test_the_corrections_are_those_of_going_layer_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slow way: after each layer is corrected, the model is run again for the error of the next."""
+    monkeypatch.setattr("irquant.passes.evidence.MOST", 0.0)
+    graph, data = chain(), samples(count=24)
+    copy = graph.copy()
+    config = Config.checked(preset="mixed", weights={"bits": 3}, correct_biases="no")
+    context = Context(load_target("cpu"), config, data)
+    passes = [each for each in default_quantization(config=config) if each.name != "compress-weights"]
+    PassManager(passes).run(copy, context)
+    context.kept = [Fed(Sample(f"sample {k}", None), {"x": sample}) for k, sample in enumerate(data)]
+    ours = copy.copy()
+    assert CorrectBiases().run(ours, context) == 3
+
+    def output_means(each: Graph, layer: str) -> Array:
+        """The mean of each channel behind a layer and its bias."""
+        model = to_runtime(each)
+        node = next(found for found in model.get_ops() if found.get_friendly_name() == layer)
+        readers = [port.get_node() for port in node.output(0).get_target_inputs()]
+        behind = readers[0] if len(readers) == 1 and readers[0].get_type_name() == "Add" else node
+        probe = ov.Model([op.result(behind)], model.get_parameters())
+        compiled = ov.Core().compile_model(probe, "CPU", FLOAT)
+        means = [compiled(sample)[0].mean(axis=(0, 2, 3), dtype=np.float64) for sample in data]
+        return np.asarray(np.mean(means, axis=0))
+
+    for layer in ("first", "second", "third"):
+        change_bias(copy.node(layer), output_means(graph, layer) - output_means(copy, layer))
+    for layer in ("first", "second", "third"):
+        slow, fast = (output_means(each, layer) for each in (copy, ours))
+        spread = np.abs(output_means(graph, layer)).max()
+        np.testing.assert_allclose(fast, slow, atol=0.01 * spread)
+
+
+def test_layers_that_stay_float_are_corrected_only_if_wanted() -> None:
+    data = samples()
+    kept = {"ignored": {"scope": ["third"]}, "correct_biases": "sequential"}
+    _, context = quantized(chain(), data, **kept)
+    assert {node.name for node in context.corrections} == {"first", "second"}
+    _, context = quantized(chain(), data, **kept, correct_float_layers=True)
+    assert {node.name for node in context.corrections} == {"first", "second", "third"}
+
+
+def test_without_data_it_says_what_it_needs(tmp_path: Any) -> None:
+    graph, data = chain(), samples()
+    quantize_graph(
+        graph.copy(), data, load_target("cpu"), Config(), measuring=measured_by(None, tmp_path / "s.npz", None)
+    )
+    config = Config.checked(correct_biases="sequential")
+    loaded = measured_by(tmp_path / "s.npz", None, None)
+    with pytest.raises(
+        ConfigError, match=r"^sequential bias correction runs the model: give the calibration data, too$"
+    ):
+        quantize_graph(graph.copy(), None, load_target("cpu"), config, measuring=loaded)
+    report = quantize_graph(graph.copy(), data, load_target("cpu"), config, measuring=loaded)
+    assert report.corrected + report.uncorrected == 3
+
+
+def test_a_second_run_changes_nothing() -> None:
+    graph, data = chain(), samples()
+    config = Config.checked(correct_biases="sequential")
+    context = Context(load_target("cpu"), config, data)
+    passes = [each for each in default_quantization(config=config) if each.name != "compress-weights"]
+    PassManager(passes).run(graph, context)
+    assert CorrectBiases().run(graph, context) == 0
