@@ -69,7 +69,9 @@ def _is_data_set(data: object) -> TypeGuard[Indexed]:
 
 def _data_of(item: object) -> object:
     """The data of an item of a data set, without annotation and meta data."""
-    if not isinstance(item, tuple) or len(cast(tuple[object, ...], item)) not in (2, 3):
+    if not isinstance(item, tuple):
         return item
-    first, second = cast(tuple[object, ...], item)[:2]
-    return second if isinstance(first, tuple) else first
+    parts = cast(tuple[object, ...], item)
+    if len(parts) not in (2, 3):
+        return parts
+    return parts[1] if isinstance(parts[0], tuple) else parts[0]

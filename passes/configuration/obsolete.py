@@ -1,7 +1,7 @@
 """What configurations of the published tool may hold that has no meaning any more, and what to use instead."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from .strict import ConfigError
@@ -53,20 +53,20 @@ def without_obsolete(content: Any, where: str) -> tuple[Any, list[str]]:
     document = dict(cast(dict[str, Any], content))
     reasons: dict[str, list[str]] = {}
     document = _without(document, SECTIONS, "", reasons)
-    if "cascade" in _section(document, "model"):
+    if "cascade" in _mapping(document.get("model")):
         message = f"{where}model.cascade: models are quantized one by one: give each a configuration of its own"
         raise ConfigError(message)
-    if engine := _section(document, "engine"):
+    if engine := _mapping(document.get("engine")):
         document["engine"] = _engine(engine, where, reasons)
-    if compression := _section(document, "compression"):
+    if compression := _mapping(document.get("compression")):
         compression = _without(compression, {"inplace_statistics": PARAMETERS["inplace_statistics"]}, "", reasons)
         document["compression"] = compression | dict(_algorithms(compression, reasons))
     return document, [f"{', '.join(dict.fromkeys(keys))}: {reason}" for reason, keys in reasons.items()]
 
 
-def _section(document: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = document.get(name)
-    return dict(cast(dict[str, Any], found)) if isinstance(found, dict) else {}
+def _mapping(value: object) -> dict[str, Any]:
+    """A copy of a mapping; of anything else, which validation complains about, an empty one."""
+    return dict(cast(dict[str, Any], value)) if isinstance(value, dict) else {}
 
 
 def _engine(engine: dict[str, Any], where: str, reasons: dict[str, list[str]]) -> dict[str, Any] | None:
@@ -86,14 +86,13 @@ def _engine(engine: dict[str, Any], where: str, reasons: dict[str, list[str]]) -
 def _algorithms(compression: dict[str, Any], reasons: dict[str, list[str]]) -> Iterator[tuple[str, Any]]:
     algorithms = compression.get("algorithms")
     if isinstance(algorithms, list):
-        yield "algorithms", [_algorithm(each, reasons) for each in algorithms]
+        yield "algorithms", [_algorithm(each, reasons) for each in cast(Iterable[Any], algorithms)]
 
 
 def _algorithm(algorithm: Any, reasons: dict[str, list[str]]) -> Any:
-    if not isinstance(algorithm, dict) or not isinstance(algorithm.get("params"), dict):
-        return algorithm
-    found = dict(cast(dict[str, Any], algorithm))
-    return found | {"params": _without(found["params"], PARAMETERS, "", reasons)}
+    found = _mapping(algorithm)
+    params = _mapping(found.get("params"))
+    return found | {"params": _without(params, PARAMETERS, "", reasons)} if params else cast(object, algorithm)
 
 
 def _without(

@@ -187,7 +187,9 @@ def _whole(content: Any) -> Any:
     """The document around an algorithm, or around a list of them."""
     if isinstance(content, Mapping) and "name" in content:
         content = [cast(object, content)]
-    return {"compression": {"algorithms": content}} if isinstance(content, list) else cast(object, content)
+    return (
+        {"compression": {"algorithms": cast(object, content)}} if isinstance(content, list) else cast(object, content)
+    )
 
 
 def _joined(compression: Compression, where: str) -> Parameters:
