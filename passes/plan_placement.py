@@ -30,7 +30,7 @@ class PlanPlacement(NoRequests):
             context.plan,
             sites=tuple(_with_mode(site, context.preset) for site in context.plan.sites),
             at_risk=at_risk(graph, context.target, config),
-            warnings=(*context.plan.warnings, *_beyond(context.plan)),
+            warnings=(*context.plan.warnings, *_beyond(context.plan), *_symmetric(context)),
         )
         return 0
 
@@ -43,6 +43,17 @@ def chosen_mode(spec: QuantSpec, preset: Preset, *, is_weights: bool) -> Mode:
 
 def _with_mode(site: Site, preset: Preset) -> Site:
     return replace(site, mode=chosen_mode(site.spec, preset, is_weights=site.is_weights))
+
+
+def _symmetric(context: Context) -> list[str]:
+    """What the preset cannot have."""
+    refused = [site for site in context.plan.sites if site.is_weights and Mode.ASYMMETRIC not in site.spec.modes]
+    if context.preset != "accuracy" or not refused:
+        return []
+    return [
+        f"preset accuracy: weights stay symmetric, since target '{context.target.name}' runs asymmetric ones in float; "
+        "weights.mode: asymmetric would have them all the same"
+    ]
 
 
 def _beyond(plan: Plan) -> list[str]:

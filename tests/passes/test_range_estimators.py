@@ -231,7 +231,6 @@ WISHES = [
     ({"activations": {"bits": 4}}, 2, None),
     ({"activations": {"level_low": -127, "level_high": 127}}, 2, None),
     ({"activations": {"level_low": -128, "level_high": 127}}, 2, None),
-    ({"preset": "accuracy"}, 2, None),
     ({"weights": {"mode": "asymmetric"}}, 0, "runs no asymmetric weights"),
     ({"weights": {"bits": 16}}, 0, "runs no weights of 65536 levels"),
     ({"activations": {"bits": 7}}, 0, "runs no data of 128 levels"),
