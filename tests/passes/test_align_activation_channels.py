@@ -111,6 +111,7 @@ def spread(context: Context, ends: list[Any]) -> float:
 
 
 @pytest.mark.parametrize("case", PAIRS)
+@pytest.mark.better
 def test_statistics_are_those_of_a_run_of_the_aligned_model(case: str) -> None:
     graph = model(PAIRS[case])
     context = context_of(graph)
@@ -131,6 +132,7 @@ def test_what_is_no_pair_is_left_alone(case: str) -> None:
 
 
 @pytest.mark.parametrize("ignored", [["re:Convolution.*"], ["first"], ["second"]])
+@pytest.mark.better
 def test_what_the_user_ignores_is_left_alone(ignored: list[str]) -> None:
     graph = model(PAIRS["two biases"])
     first, second = graph.nodes("Convolution")

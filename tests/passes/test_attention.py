@@ -64,6 +64,7 @@ def test_a_softmax_behind_a_layer_with_weights_is_none() -> None:
         (Config(preset="mixed"), "mixed"),
     ],
 )
+@pytest.mark.better
 def test_transformers_are_asymmetric_unless_the_user_says_otherwise(config: Config, preset: str) -> None:
     context = Context(load_target("cpu"), config)
     PlanPlacement().run(from_text(HEAD + WRITTEN_OUT.format(between="Multiply(s, c)", product="p, v")), context)

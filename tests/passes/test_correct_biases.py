@@ -68,6 +68,7 @@ def test_it_leaves_less_of_the_mean_error_than_the_fast_correction(batch: int) -
     assert found["sequential"] < 0.75 * found["fast"] < 0.75 * found["no"]
 
 
+@pytest.mark.better
 def test_it_compiles_two_models_and_runs_a_fifth_of_the_samples_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[int] = []
     real: Callable[..., None] = Engine.run
@@ -84,6 +85,7 @@ def test_it_compiles_two_models_and_runs_a_fifth_of_the_samples_twice(monkeypatc
     assert ran[1] == ran[2] <= 0.2 * 50 + 1
 
 
+@pytest.mark.parity
 def test_the_corrections_are_those_of_going_layer_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The slow way: after each layer is corrected, the model is run again for the error of the next."""
     monkeypatch.setattr("irquant.passes.evidence.MOST", 0.0)

@@ -175,6 +175,7 @@ def test_the_model_is_the_reference_model() -> None:
     assert sum(float(sample.sum(dtype=np.float64)) for sample in samples()) == pytest.approx(2272.76025, rel=1e-7)
 
 
+@pytest.mark.parity
 def test_alignment_is_the_published_one(quantized: Callable[..., tuple[Graph, Context]]) -> None:
     measured = quantiles(weights())
     np.testing.assert_allclose(measured["dw"], [DW_MIN, DW_MAX], rtol=2e-6)
@@ -191,6 +192,7 @@ def test_alignment_is_the_published_one(quantized: Callable[..., tuple[Graph, Co
 
 
 @pytest.mark.parametrize("layer", WEIGHTS)
+@pytest.mark.parity
 def test_weight_ranges_are_the_published_ones(quantized: Callable[..., tuple[Graph, Context]], layer: str) -> None:
     graph, _ = quantized("performance")
     low, high = limits(graph.node(layer).source(1).node)
@@ -201,6 +203,7 @@ def test_weight_ranges_are_the_published_ones(quantized: Callable[..., tuple[Gra
 
 
 @pytest.mark.parametrize(("preset", "expected"), [("performance", PERFORMANCE), ("mixed", MIXED)])
+@pytest.mark.parity
 def test_activation_ranges_are_the_published_ones(
     quantized: Callable[..., tuple[Graph, Context]], preset: str, expected: Mapping[str, tuple[float, float]]
 ) -> None:
@@ -212,6 +215,7 @@ def test_activation_ranges_are_the_published_ones(
     assert len(context.plan.sites) == 7 + 8  # weights, and the eight activations that the reference quantizes
 
 
+@pytest.mark.better
 def test_the_one_tensor_with_another_range_is_small_and_better_off(
     quantized: Callable[..., tuple[Graph, Context]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +240,7 @@ def output_error(graph: Graph) -> float:
     return float(np.mean([(both[0](sample)[0] - both[1](sample)[0]) ** 2 for sample in fresh]))
 
 
+@pytest.mark.parity
 def test_one_fake_quantize_serves_the_depthwise_and_the_plain_convolution(
     quantized: Callable[..., tuple[Graph, Context]],
 ) -> None:
@@ -245,6 +250,7 @@ def test_one_fake_quantize_serves_the_depthwise_and_the_plain_convolution(
     assert limits(shared)[1].shape == ()
 
 
+@pytest.mark.better
 def test_joined_tensors_share_a_range_with_zero_on_its_grid(quantized: Callable[..., tuple[Graph, Context]]) -> None:
     """A deliberate difference: the reference takes the union as it is, which puts zero on code 93.02."""
     graph, _ = quantized("performance")
@@ -260,6 +266,7 @@ def test_joined_tensors_share_a_range_with_zero_on_its_grid(quantized: Callable[
 
 
 @pytest.mark.parametrize("layer", CODES)
+@pytest.mark.parity
 def test_int8_codes_are_the_published_ones(quantized: Callable[..., tuple[Graph, Context]], layer: str) -> None:
     """Layers whose weights the reference does not halve against saturation, which VNNI does not need."""
     graph, _ = quantized("performance", compress=True)
@@ -295,6 +302,7 @@ def range_of_louder_samples(monkeypatch: pytest.MonkeyPatch, **estimator: Any) -
         ("hl_estimator", -1.3156562, 2.4539206),
     ],
 )
+@pytest.mark.parity
 def test_aggregators_are_the_published_ones(
     monkeypatch: pytest.MonkeyPatch, aggregator: str, low: float, high: float
 ) -> None:
@@ -302,11 +310,13 @@ def test_aggregators_are_the_published_ones(
     assert found == pytest.approx([low, high], rel=1e-6)
 
 
+@pytest.mark.parity
 def test_quantiles_are_the_published_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     found = range_of_louder_samples(monkeypatch, type="quantile", outlier_prob=0.01)
     assert found == pytest.approx([-1.2748038, 2.4192300], rel=1e-6)
 
 
+@pytest.mark.parity
 def test_four_bits_are_the_published_ones(quantized: Callable[..., tuple[Graph, Context]]) -> None:
     graph, _ = quantized("performance", weights={"bits": 4}, activations={"bits": 4})
     data, kernel = data_fake_quantize(graph, "conv1"), graph.node("conv1").source(1).node
@@ -314,6 +324,7 @@ def test_four_bits_are_the_published_ones(quantized: Callable[..., tuple[Graph, 
     assert float(limits(data)[0]) == pytest.approx(-1.2966807 * 16 / 14, rel=1e-6)
 
 
+@pytest.mark.parity
 def test_asymmetric_weights_are_the_published_ones(quantized: Callable[..., tuple[Graph, Context]]) -> None:
     graph, _ = quantized("performance", weights={"mode": "asymmetric"})
     node = graph.node("conv1").source(1).node
@@ -321,6 +332,7 @@ def test_asymmetric_weights_are_the_published_ones(quantized: Callable[..., tupl
     assert [float(each.ravel()[0]) for each in limits(node)] == pytest.approx([-0.68908, 0.61251], rel=1e-5)
 
 
+@pytest.mark.better
 def test_weights_of_256_levels_have_a_code_for_zero(quantized: Callable[..., tuple[Graph, Context]]) -> None:
     """A deliberate difference: the reference spreads 256 levels over [-m, m], where zero becomes half a step."""
     graph, _ = quantized("performance", weights={"level_low": 0, "level_high": 255})
@@ -331,6 +343,7 @@ def test_weights_of_256_levels_have_a_code_for_zero(quantized: Callable[..., tup
     assert (np.abs(published) > 0.4 * (high - low) / 255).all()
 
 
+@pytest.mark.better
 def test_symmetric_quantiles_of_weights_keep_both_signs(quantized: Callable[..., tuple[Graph, Context]]) -> None:
     """A deliberate difference: the reference takes the upper quantile of signed weights, 0.31 where -2.45 is largest."""
     wish = {"range_estimator": {"max": {"type": "quantile", "outlier_prob": 1e-4}}}
@@ -344,6 +357,7 @@ def test_symmetric_quantiles_of_weights_keep_both_signs(quantized: Callable[...,
     assert clipped[0] < 0.001 * clipped[1]
 
 
+@pytest.mark.better
 def test_clipped_ranges_keep_zero_on_the_grid(quantized: Callable[..., tuple[Graph, Context]]) -> None:
     """A deliberate difference: the reference cuts [-1.3069, 1.2967] to [-1, 1.2967], where zero is code 111.03."""
     wish = {"range_estimator": {"min": {"clipping_value": -1.0}, "max": {"clipping_value": 2.0}}}
@@ -357,6 +371,7 @@ def test_clipped_ranges_keep_zero_on_the_grid(quantized: Callable[..., tuple[Gra
     assert relu == [0.0, 2.0]
 
 
+@pytest.mark.better
 def test_corrected_biases_make_the_outputs_better(quantized: Callable[..., tuple[Graph, Context]]) -> None:
     """The reference gets from 1.911e-4 to 1.885e-4."""
     errors = {}
@@ -366,6 +381,7 @@ def test_corrected_biases_make_the_outputs_better(quantized: Callable[..., tuple
     assert errors["fast"] < 0.9 * errors["no"]
 
 
+@pytest.mark.better
 def test_every_layer_with_evidence_is_corrected_whatever_its_bias(
     quantized: Callable[..., tuple[Graph, Context]],
 ) -> None:

@@ -49,6 +49,7 @@ def test_consumers_that_agree_share_one() -> None:
     assert edges(data_sites(conv("a", "relu"), conv("b", "relu"))) == {"relu": ["a", "b"]}
 
 
+@pytest.mark.better
 def test_a_model_output_keeps_the_float_tensor() -> None:
     (site,) = data_sites(conv("a", "relu"), "    out = Result(relu)\n")
     assert edges([site]) == {"relu": ["a"]}
@@ -146,11 +147,13 @@ def test_tensors_that_nothing_joins_have_their_own_ranges() -> None:
     assert [site.group for site in sites] == [None, None]
 
 
+@pytest.mark.parity
 def test_depthwise_convolutions_alone_get_a_range_a_channel() -> None:
     (site,) = data_sites(depthwise("a", "relu"), depthwise("b", "relu"))
     assert (site.spec.granularity, site.channel_axes) == (Granularity.PER_CHANNEL, (1,))
 
 
+@pytest.mark.parity
 def test_a_plain_convolution_beside_them_forces_one_range() -> None:
     (site,) = data_sites(depthwise("a", "relu"), conv("b", "relu"))
     assert (site.spec.granularity, site.channel_axes) == (Granularity.PER_TENSOR, ())
@@ -300,6 +303,7 @@ EMBEDDING = """
 """
 
 
+@pytest.mark.parity
 def test_an_embedding_is_stored_in_8_bits_a_scale_a_row() -> None:
     found = plan_placement(from_text(EMBEDDING.format(axis=0, indices="table, ids")), load_target("cpu"))
     assert edges(found.sites) == {"table": ["rows"], "rows": ["y"], "kernel": ["y"]}

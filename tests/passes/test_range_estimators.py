@@ -44,6 +44,7 @@ def end_of(low: End, high: End) -> tuple[str, str, str, str]:
         ("quantile", True, Mode.ASYMMETRIC, ("quantile", "min", "quantile", "max")),
     ],
 )
+@pytest.mark.parity
 def test_the_defaults_are_the_published_ones(
     preset: str, *, per_channel: bool, mode: Mode, expected: tuple[str, str, str, str]
 ) -> None:
@@ -57,6 +58,7 @@ def test_the_defaults_are_the_published_ones(
     )
 
 
+@pytest.mark.parity
 def test_an_estimator_of_its_own_replaces_the_global_one() -> None:
     """As published, they are not merged: activations fall back to the defaults, weights keep the global preset."""
     config = Config.checked(
@@ -68,6 +70,7 @@ def test_an_estimator_of_its_own_replaces_the_global_one() -> None:
 
 
 @pytest.mark.parametrize("kind", ["quantile", "abs_quantile"])
+@pytest.mark.better
 def test_a_symmetric_quantile_is_one_of_magnitudes(kind: str) -> None:
     config = Config.checked(activations={"range_estimator": {"max": {"type": kind, "outlier_prob": 0.01}}})
     _, high = ends_of(Mode.SYMMETRIC, config, is_per_channel=False, is_weights=False)

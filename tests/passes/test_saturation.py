@@ -82,6 +82,7 @@ np.save(out, compiled(np.load(data))[0])
 
 
 @pytest.mark.parametrize("kind", ["convolution", "transposed", "dense"])
+@pytest.mark.better
 def test_a_cpu_without_vnni_computes_the_same(kind: str, tmp_path: Path) -> None:
     """The worst case: all weights equal, all data at their maximum. The runtime's kernels can be limited to AVX2."""
     rng = np.random.default_rng(0)

@@ -39,6 +39,7 @@ def test_without_a_number_all_are_taken() -> None:
     assert len([*chosen_samples(range(1000), Config(samples=None))]) == 1000
 
 
+@pytest.mark.parity
 def test_drawn_samples_are_those_of_the_published_tool() -> None:
     """random.seed(5); random.sample(range(7), 3) gives 4, 2, 5."""
     assert feeds(list("abcdefg"), samples=3, shuffle=True, seed=5) == ["e", "c", "f"]
@@ -59,6 +60,7 @@ def test_a_drawing_of_all_is_a_permutation() -> None:
     assert {*feeds(list(range(9)), samples=99, shuffle=True)} == {*range(9)}
 
 
+@pytest.mark.better
 def test_drawing_leaves_the_process_wide_generator_alone() -> None:
     random.seed(3)
     state = random.getstate()
