@@ -14,6 +14,14 @@ import pytest
 
 from irquant.ir import from_text, to_text
 from irquant.passes import Context, default_quantization
+from irquant.passes.configuration import obsolete
+from irquant.passes.configuration.published import AlgorithmName, Engine, Model, Parameters
+from irquant.passes.configuration.quantization import (
+    ActivationEndOptions,
+    ActivationOptions,
+    RangeEstimator,
+    WeightOptions,
+)
 from irquant.targets import QuantSpec, Rule, Step, Target, load_target, parse_target
 from irquant.targets.target import Property
 from irquant.tools.cli import run
@@ -66,6 +74,45 @@ def test_the_benchmark_of_the_readme_runs(in_folder_with_model: Path) -> None:
         done = subprocess.run(process, capture_output=True, text=True, check=True)
         assert re.search(r"irquant: calibration .* 13 inferences, 2 compilations$", done.stdout, re.MULTILINE)
     assert len(commands) == 2
+
+
+def test_the_configuration_and_the_commands_about_it_run(in_folder_with_model: Path) -> None:
+    (config,) = blocks("docs/parameters.md", "json")
+    (in_folder_with_model / "config.json").write_text(config)
+    (commands,) = blocks("docs/parameters.md", "sh")
+    for command in commands.splitlines():
+        assert run(shlex.split(command)[1:]) == 0
+    assert (in_folder_with_model / "model_int8.xml").is_file()
+
+
+PARAMETERS = {
+    *Parameters.model_fields,
+    *Model.model_fields,
+    *Engine.model_fields,
+    *WeightOptions.model_fields,
+    *ActivationOptions.model_fields,
+    *RangeEstimator.model_fields,
+    *ActivationEndOptions.model_fields,
+    *get_args(AlgorithmName),
+    *obsolete.ENGINE,
+    *obsolete.SECTIONS,
+    "threshold",
+    "inplace_statistics",
+    "stat_batch_size",
+}
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_every_parameter_is_documented(name: str) -> None:
+    text = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
+    assert re.search(rf"`{name}\b", text)
+
+
+def test_every_test_that_the_documents_name_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")))
+    written = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert named
+    assert {name for name in named if f"def {name}(" not in written} == set()
 
 
 def test_the_configuration_of_the_readme_is_one(in_folder_with_model: Path) -> None:
