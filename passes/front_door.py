@@ -174,6 +174,9 @@ def quantize(
         Settings(config=config) if isinstance(config, Config) else read_settings(config) if config else Settings()
     )
     options = settings.config.overruled(preset=preset, samples=samples, ignored=ignored)
+    if data is None and statistics is None and settings.engine:
+        message = "engine.data_source is read by the command line; here, give the data"
+        raise ConfigError(message)
     device = target if isinstance(target, Target) else load_target(target or settings.target or "cpu")
     measuring = measured_by(statistics, save_statistics, cluster)
     if isinstance(model, (str, Path)):

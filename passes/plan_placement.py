@@ -62,4 +62,6 @@ def _beyond(plan: Plan) -> list[str]:
     fallen = [each for each in plan.decisions.values() if not each.int8 and any(wish in each.reason for wish in wishes)]
     if not fallen:
         return []
-    return [f"{len(fallen)} of {len(plan.decisions)} layers are rounded as you wish and run in float: {wishes[0]}"]
+    return [
+        f"{len(fallen)} of {len(plan.decisions)} layers are rounded as you wish and run in float: {'; '.join(wishes)}"
+    ]

@@ -102,7 +102,7 @@ def _estimated(end: End, site: Site, statistics: Statistics, *, is_low: bool) ->
 
 def _aggregated(end: End, numbers: Numbers, site: Site) -> Floats:
     """What all samples say together: the mean only where it does not clip too much, unless the user asks for it."""
-    if end.is_default and end.aggregator == "mean" and end.level is None:
+    if end.is_default and end.aggregator == "mean" and end.level is None and not end.per_channel:
         is_lower = end.reduction is Reduction.MIN
         if clips_too_much(-numbers if is_lower else numbers, elements(site.source.shape), site.levels):
             return aggregated(numbers, "min" if is_lower else "max")

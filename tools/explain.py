@@ -30,6 +30,7 @@ def explain_command(
     """Shows which layers of MODEL would run in int8, and why the others would not. Needs no data."""
     planned = planned_by(config, target, preset, ignored)
     plan = explain(read_model(model), planned.target, planned.config)
+    plan = dataclasses.replace(plan, warnings=(*planned.settings.warnings, *plan.warnings))
     if node:
         plan = dataclasses.replace(plan, layers=(find_layer(plan.layers, node),))
     if as_json:

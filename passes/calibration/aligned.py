@@ -25,6 +25,11 @@ def _lower(wanted: Request) -> float:
     return min(level, 1 - level)
 
 
+def _follows(wanted: Request) -> bool:
+    """Whether a statistic of a channel is shifted and scaled as the channel is."""
+    return wanted.channel_axis == 1 and wanted.reduction in _FOLLOW
+
+
 def ends_of_channels(wanted: Request) -> tuple[Request, Request]:
     """The quantiles of each channel that answer for one of the whole tensor."""
     low = _lower(wanted)
@@ -45,8 +50,9 @@ class Aligned:
     """Measured numbers, those of shifted tensors as they would be measured now.
 
     Min, max, mean and quantiles of a channel follow exactly; min, max and mean of the whole tensor follow from those.
-    For a quantile of the whole tensor stands the outermost of its channels', whose ranges are alike by now: it leaves
-    out no more than the share that is asked for. Nothing else of these tensors is known any more.
+    For a quantile of the whole tensor stands the outermost of its channels', whose ranges are alike by now, and for one
+    of magnitudes the outer one of both ends: they leave out no more than the share that is asked for. Nothing else of
+    these tensors is known any more.
     """
 
     measured: Store
@@ -59,14 +65,15 @@ class Aligned:
         found = self.shifts.get(place_of(wanted))
         if found is None or wanted.reduction is Reduction.SHAPE:
             return self.measured[wanted]
-        if wanted.channel_axis == 1:
+        if _follows(wanted):
             moved: Numbers = ((self.measured[wanted] - found.shift) / found.scale).astype(np.float32)
             return moved
         low, high = (self[each] for each in ends_of_channels(wanted))
-        if wanted.reduction is Reduction.ABS_QUANTILE:
-            return np.asarray(np.maximum(-low, high).max(axis=1, keepdims=True))
-        is_low = wanted.level == _lower(wanted)
-        return np.asarray(low.min(axis=1, keepdims=True) if is_low else high.max(axis=1, keepdims=True))
+        largest = np.maximum(-low, high) if wanted.reduction is Reduction.ABS_QUANTILE else high
+        if wanted.channel_axis == 1:
+            return largest
+        is_low = wanted.reduction is Reduction.QUANTILE and wanted.level == _lower(wanted)
+        return np.asarray(low.min(axis=1, keepdims=True) if is_low else largest.max(axis=1, keepdims=True))
 
     def __contains__(self, wanted: object, /) -> bool:
         """Whether exactly this was measured, and is still known."""
@@ -74,9 +81,9 @@ class Aligned:
             return False
         if place_of(wanted) not in self.shifts or wanted.reduction is Reduction.SHAPE:
             return wanted in self.measured
-        if wanted.channel_axis is None and wanted.reduction in QUANTILES:
+        if wanted.reduction in QUANTILES and wanted.channel_axis in (None, 1) and not _follows(wanted):
             return all(each in self.measured for each in ends_of_channels(wanted))
-        return wanted.channel_axis == 1 and wanted.reduction in _FOLLOW and wanted in self.measured
+        return _follows(wanted) and wanted in self.measured
 
     def __iter__(self) -> Iterator[Request]:
         """What is known."""

@@ -267,6 +267,18 @@ def test_what_does_not_commute_is_left_alone(case: str) -> None:
 
 
 @pytest.mark.parametrize("preset", ["performance", "mixed"])
+def test_quantiles_of_aligned_channels_need_no_second_run(preset: str) -> None:
+    graph = model(PAIRS["two biases"])
+    data = [RNG.normal(size=(1, 4, SIDE, SIDE)).astype(np.float32) for _ in range(12)]
+    end = {"outlier_prob": 0.05, "granularity": "perchannel", "aggregator": "median"}
+    config = Config.checked(
+        preset=preset, activations={"range_estimator": {"min": end, "max": end, "preset": "quantile"}}
+    )
+    PassManager(default_quantization()).run(graph, Context(load_target("cpu"), config, data))
+    assert sum(1 for _ in graph.nodes("FakeQuantize")) == 2
+
+
+@pytest.mark.parametrize("preset", ["performance", "mixed"])
 def test_quantiles_of_aligned_tensors_need_no_second_run(preset: str) -> None:
     """For the whole tensor's stands the outermost of its channels': no narrower, and hardly wider."""
     graph = model(PAIRS["two biases"])

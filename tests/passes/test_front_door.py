@@ -171,3 +171,72 @@ def test_a_model_that_the_runtime_rejects_is_the_users_to_mend(path: Path) -> No
     path.write_text(text)
     with pytest.raises(UserError, match=r"^the runtime cannot compile the model: "):
         quantize(path, DATA)
+
+
+ALGORITHM = {"name": "DefaultQuantization", "params": {"preset": "mixed", "stat_subset_size": 11}}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ALGORITHM,
+        [ALGORITHM],
+        {"compression": {"target_device": "CPU", "algorithms": [ALGORITHM]}},
+        Config.checked(preset="mixed", samples=11),
+    ],
+    ids=["an algorithm", "a list", "the whole", "typed"],
+)
+def test_a_configuration_may_be_python_objects_of_any_extent(path: Path, config: Any) -> None:
+    reports: list[Report] = []
+    quantize(path, DATA, config=config, report=reports.append)
+    (report,) = reports
+    assert (report.preset, report.samples + report.held_out) == ("mixed", 11)
+
+
+def test_a_configuration_may_be_a_file(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("name: DefaultQuantization\nparams: {preset: mixed, threshold: 3.0}\n")
+    reports: list[Report] = []
+    quantize(path, DATA, config=tmp_path / "c.yaml", report=reports.append)
+    said = "threshold: a correction is judged by samples that it was not made from, whatever its size"
+    assert (reports[0].preset, reports[0].warnings) == ("mixed", (said,))
+
+
+def test_what_is_given_beside_a_configuration_overrules_it(path: Path) -> None:
+    reports: list[Report] = []
+    quantize(path, DATA, config=ALGORITHM, preset="performance", samples=10, target="gpu", report=reports.append)
+    assert (reports[0].preset, reports[0].device) == ("performance", "GPU")
+    assert reports[0].samples + reports[0].held_out == 10
+
+
+def test_data_that_only_the_command_line_reads_are_told_of(path: Path) -> None:
+    config = {"engine": {"data_source": "photos"}, "compression": {"algorithms": [ALGORITHM]}}
+    with pytest.raises(UserError, match=r"^engine\.data_source is read by the command line; here, give the data$"):
+        quantize(path, config=config)
+    assert quantize(path, DATA, config=config).is_file()
+
+
+def test_contradicting_algorithms_are_refused(path: Path) -> None:
+    other = {"name": "FastBiasCorrection", "params": {"stat_subset_size": 12}}
+    said = (
+        r"^compression\.algorithms\[1\]\.params\.stat_subset_size is 12, but algorithms\[0\] has 11: make them equal$"
+    )
+    with pytest.raises(UserError, match=said):
+        quantize(path, DATA, config=[ALGORITHM, other])
+
+
+def test_algorithms_that_quantize_nothing_are_refused(path: Path) -> None:
+    said = r"^compression\.algorithms: FastBiasCorrection quantizes nothing; add MinMaxQuantization$"
+    with pytest.raises(UserError, match=said):
+        quantize(path, DATA, config={"name": "FastBiasCorrection"})
+
+
+def test_a_data_set_of_pairs_calibrates(path: Path) -> None:
+    class Pairs:
+        def __len__(self) -> int:
+            return len(DATA)
+
+        def __getitem__(self, index: int) -> tuple[Array, int]:
+            return DATA[index], 7
+
+    found = [quantize(path, data, output=path.with_name(f"{k}.xml")) for k, data in enumerate((DATA, Pairs()))]  # type: ignore[arg-type]
+    assert found[0].read_bytes() == found[1].read_bytes()
