@@ -17,6 +17,7 @@ from .configuration.config import Config, Preset
 from .evidence import Correction
 from .execution import Check
 from .plan import Plan
+from .quality.outputs import Outputs
 
 
 class Fact(StrEnum):
@@ -59,7 +60,8 @@ class Context:
         wanted: The statistics that later passes read; by the manager.
         plan: Where each FakeQuantize goes; by `plan-placement`.
         statistics: The numbers measured; by `calibrate`.
-        held_out: Samples that calibration did not see, with the float model's outputs; by `calibrate`.
+        outputs: What the model's outputs are; by `calibrate`.
+        held_out: Samples that calibration did not see, with what the float model gives (see `Outputs`); by `calibrate`.
         kept: Samples that it saw, for passes that run the model again; by `calibrate`, if the configuration needs them.
         aligned: Layers whose input channels are alike; by `align-activation-channels`.
         warnings: What the user should know besides what the plan says.
@@ -78,6 +80,7 @@ class Context:
     wanted: frozenset[Request] = frozenset()
     plan: Plan = field(default_factory=Plan)
     statistics: Statistics = field(default_factory=Statistics)
+    outputs: Outputs = field(default_factory=Outputs)
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
     kept: list[Fed] = field(default_factory=list[Fed])
     aligned: set[Node] = field(default_factory=set[Node])

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from .quality.agreement import Agreement
+
 
 @dataclass(frozen=True)
 class Fallen:
@@ -44,9 +46,13 @@ class Check:
 
     Attributes:
         execution: What the runtime executes; None for a device that this machine does not have.
-        sqnr: For each output, 10 log10(signal power / error power) in dB over the held-out samples; infinite if equal,
-            NaN if the sizes differ. None if there were no held-out samples.
+        outputs: How close each output is to the float model's on the held-out samples. None if there were none.
     """
 
     execution: Execution | None = None
-    sqnr: tuple[float, ...] | None = None
+    outputs: tuple[Agreement, ...] | None = None
+
+    @property
+    def margin(self) -> float:
+        """How far the worst output lies above its floor, in dB; infinite if nobody can tell."""
+        return min((each.margin for each in self.outputs or ()), default=float("inf"))

@@ -70,7 +70,6 @@ class Report:
         corrected: Layers whose biases were corrected.
         uncorrected: Layers of which a correction would not have helped on other samples.
         warnings: What the user should know.
-        outputs: What the model's outputs are called.
         bytes_before: Size of the float model's constants.
         bytes_after: Size of the quantized model's.
     """
@@ -85,7 +84,6 @@ class Report:
     corrected: int
     uncorrected: int
     warnings: tuple[str, ...]
-    outputs: tuple[str, ...]
     bytes_before: int
     bytes_after: int
 
@@ -277,7 +275,6 @@ def quantize_graph(
         corrected=sum(each.is_accepted for each in context.corrections.values()),
         uncorrected=sum(not each.is_accepted for each in context.corrections.values()),
         warnings=(*warnings, *context.plan.warnings, *context.warnings),
-        outputs=tuple(_output_names(graph)),
         bytes_before=bytes_before,
         bytes_after=_constant_bytes(graph),
     )
@@ -299,12 +296,6 @@ def _layers(graph: Graph, context: Context) -> Iterable[Layer]:
     for node, decision in context.plan.decisions.items():
         name = context.plan.names[node]
         yield Layer(name, node.type, decision, fallen.get(name, ""))
-
-
-def _output_names(graph: Graph) -> Iterable[str]:
-    for node in graph.in_file_order("Result"):
-        names = node.source().names
-        yield names[0] if names else node.source().node.name
 
 
 def _constant_bytes(graph: Graph) -> int:

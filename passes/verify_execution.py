@@ -1,17 +1,15 @@
 """Proof of the result: what the runtime really executes in int8, and how close the outputs are to the float model's."""
 
-import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
-
-import numpy as np
 
 from ..ir import Array, Graph, Node, Scope
 from ..ir.ops import LAYER_TYPES
 from .base import Context, Fact, NoRequests, PipelineError
 from .execution import Check, Execution, Fallen
 from .plan import Plan
+from .quality.agreement import Agreement, agreements
 from .runtime import EMULATION, INSPECTION, Engine, Executed, RuntimeRejectedError
 
 #: Layer types of the execution graph that do the arithmetic, and those that keep a state besides.
@@ -40,7 +38,7 @@ class VerifyExecution(NoRequests):
         graph.weights.release()  # most of the float weights were only read to compile the float model
         is_here = context.target.device == _HERE
         try:
-            engine = Engine(graph, INSPECTION if is_here else EMULATION)
+            engine = Engine(context.outputs.tapped(graph), INSPECTION if is_here else EMULATION)
         except RuntimeRejectedError as error:  # it took the float model: this is not the user's doing
             message = f"the quantized model does not compile: {error}"
             raise PipelineError(message) from error
@@ -48,7 +46,7 @@ class VerifyExecution(NoRequests):
         engine.run(context.held_out, lambda _, arrays: outputs.append([array.copy() for array in arrays]))
         context.check = Check(
             execution=_compared(graph, context, engine) if is_here else None,
-            sqnr=_worst(outputs, [each.outputs for each in context.held_out]) if context.held_out else None,
+            outputs=_agreements(outputs, context) if context.held_out else None,
         )
         return 0
 
@@ -116,21 +114,5 @@ def _why(layer: Executed) -> str:
     return f"the runtime chose {layer.primitive or 'no primitive that it names'}, reading {sources}"
 
 
-def _worst(outputs: list[list[Array]], references: list[list[Array]]) -> tuple[float, ...]:
-    return tuple(
-        sqnr([each[index] for each in references], [each[index] for each in outputs])
-        for index in range(len(references[0]))
-    )
-
-
-def sqnr(references: Sequence[Array], outputs: Sequence[Array]) -> float:
-    """Signal-to-quantization-noise ratio in dB over all samples together."""
-    if any(one.shape != other.shape for one, other in zip(references, outputs, strict=True)):
-        return math.nan
-    signal = sum(float(np.square(each, dtype=np.float64).sum()) for each in references)
-    noise = sum(
-        float(np.square(one.astype(np.float64) - other).sum()) for one, other in zip(references, outputs, strict=True)
-    )
-    if noise == 0:
-        return math.inf
-    return 10 * math.log10(signal / noise) if signal else -math.inf
+def _agreements(found: list[list[Array]], context: Context) -> tuple[Agreement, ...]:
+    return tuple(agreements(context.outputs, [each.outputs for each in context.held_out], found))

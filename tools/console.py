@@ -12,6 +12,8 @@ from irquant.ir import printable
 from irquant.passes import MeasurementPlan, Report
 from irquant.passes.base import Progress as ProgressCallback
 from irquant.passes.base import no_progress
+from irquant.passes.quality.agreement import Agreement, Verdict
+from irquant.passes.quality.outputs import OutputKind
 
 
 @contextmanager
@@ -100,12 +102,23 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
 
 def _sqnr_lines(report: Report) -> Iterable[str]:
     seen = f"calibrated on {report.samples} samples"
-    if report.check.sqnr is None:
+    if report.check.outputs is None:
         yield f"{seen}; none is at hand to check the outputs with (that takes 9 samples or more)"
         return
     yield f"{seen}; output SQNR on {report.held_out} samples that calibration did not see:"
-    for name, value in zip(report.outputs, report.check.sqnr, strict=True):
-        yield f"  {name}: {decibels(value)}"
+    for each in report.check.outputs:
+        yield f"  {each.name}: {agreement_line(each)}"
+
+
+def agreement_line(each: Agreement) -> str:
+    """How close an output is, and what that means."""
+    if each.verdict is Verdict.UNKNOWN:
+        return each.verdict.words
+    before = " before the boxes are selected" if each.kind is OutputKind.DETECTIONS else ""
+    decisions = "" if each.top1 is None else f", {each.top1:.1%} of the decisions the same"
+    kind = ", as an image needs more than others" if each.kind is OutputKind.IMAGE else ""
+    ratio = f"{decibels(each.sqnr)}{before}, cosine {each.cosine:.4f}{decisions}"
+    return f"{ratio}: {each.verdict}{kind} ({each.verdict.words})"
 
 
 def _by_type(types: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ...ir import Array, Graph
 from ..base import Context, Fact, NoRequests
+from ..quality.outputs import find_outputs
 from ..runtime import THROUGHPUT, Engine
 from .cluster import run_on_cluster
 from .fingerprint import DataFingerprint
@@ -38,6 +39,7 @@ class Calibrate(NoRequests):
     def run(self, graph: Graph, context: Context) -> int:
         """Changes nothing."""
         measurement = Measurement.of(graph, context.wanted)
+        context.outputs = find_outputs(graph)
         instrumented = measurement.instrumented(context)
         harvest, fingerprint = Harvest(measurement), DataFingerprint()
         most, expected = context.config.samples, context.expected

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ...ir import Array, Graph
 from ..base import Context, Fact, NoRequests
+from ..quality.outputs import find_outputs
 from ..runtime import THROUGHPUT, Engine
 from .batch import batched_tensors
 from .derivations import Derivations
@@ -49,6 +50,7 @@ class LoadStatistics(NoRequests):
             raise StatisticsFileError(self._missing(missing, graph, context))
         context.statistics = Statistics(measured, recipes, file.header.samples, unseen)
         context.plan = context.plan.without(unseen)
+        context.outputs = find_outputs(graph)
         context.data_fingerprint = file.header.data
         if context.samples is not None:
             self._run_held_out(graph, context, file.header.data)
@@ -75,4 +77,4 @@ class LoadStatistics(NoRequests):
         def take(job: Job, outputs: list[Array]) -> None:
             context.held_out.append(HeldOut(job.sample, job.feed, [output.copy() for output in outputs]))
 
-        Engine(graph, THROUGHPUT).run(held_out, take)
+        Engine(context.outputs.tapped(graph), THROUGHPUT).run(held_out, take)

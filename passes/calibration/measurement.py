@@ -93,9 +93,10 @@ class Measurement:
         return cls(graph, tuple(blocks(graph, watched, batched)), recipes)
 
     def instrumented(self, context: Context) -> Graph:
-        """A copy of the model that gives the numbers, before its own outputs."""
+        """A copy of the model that gives the numbers, before its own outputs and what else is compared."""
         copy = self.model.copy()
         AttachStatistics(self.blocks).run(copy, context)
+        context.outputs.attach(copy)
         return copy
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from irquant.passes import Report, quantize
 from irquant.passes.execution import Execution
-from irquant.passes.verify_execution import sqnr
+from irquant.passes.quality.agreement import sqnr
 
 Array = np.ndarray[Any, np.dtype[Any]]
 RNG = np.random.default_rng(0)

@@ -9,8 +9,8 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import Report, quantize
+from irquant.passes.quality.agreement import sqnr
 from irquant.passes.runtime import Executed
-from irquant.passes.verify_execution import sqnr
 from irquant.targets import parse_target
 from irquant.tools.console import report_lines
 
@@ -74,5 +74,5 @@ def test_a_device_that_is_not_here_is_not_claimed_to_run_int8() -> None:
     reports: list[Report] = []
     quantize(model, [np.ones((1, 8), np.float32)] * 10, target="npu", report=reports.append)
     assert reports[0].check.execution is None
-    assert reports[0].check.sqnr is not None
+    assert reports[0].check.outputs is not None
     assert any(line.startswith("not verified: this machine has no NPU; ") for line in report_lines(reports[0], "o"))

@@ -19,8 +19,9 @@ from rich.table import Table
 from irquant.ir import Array, read_model, write_model
 from irquant.passes import Config, Report, quantize_graph
 from irquant.passes.calibration.samples import HeldOut, Sample, checked_feed, model_inputs
+from irquant.passes.quality.agreement import sqnr
 from irquant.passes.runtime import INSPECTION, LATENCY, Engine
-from irquant.passes.verify_execution import executed_layers, sqnr
+from irquant.passes.verify_execution import executed_layers
 from irquant.targets import load_target
 from irquant.tools.console import decibels, megabytes, progress_bar
 
