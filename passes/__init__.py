@@ -1,6 +1,7 @@
 """Compiler passes over OpenVINO IR that quantize it, and what runs them."""
 
 from .already_quantized import find_quantized
+from .analyze import Analysis, analyze_graph
 from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
@@ -12,12 +13,14 @@ from .configuration.strict import ConfigError
 from .dry_run import MeasurementPlan, plan_measurement
 from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
-from .front_door import Report, measured_by, quantize, quantize_graph, watching_for
+from .front_door import measured_by, quantize, quantize_graph, watching_for
 from .instruments import DumpAfter, Instrument, Timing, Verify, WriteAfter
 from .manager import PassManager
 from .pipelines import default_quantization
+from .report import Report
 
 __all__ = [
+    "Analysis",
     "Calibrate",
     "Config",
     "ConfigError",
@@ -46,6 +49,7 @@ __all__ = [
     "Timing",
     "Verify",
     "WriteAfter",
+    "analyze_graph",
     "default_quantization",
     "effective_options",
     "explain",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from ..ir import Graph, Node, UserError
+from ..ir import Graph, Node, Scope, UserError
 from ..targets import Target
 from .calibration.samples import Fed, HeldOut
 from .calibration.statistics import Request, Statistics
@@ -60,6 +60,7 @@ class Context:
         wanted: The statistics that later passes read; by the manager.
         plan: Where each FakeQuantize goes; by `plan-placement`.
         statistics: The numbers measured; by `calibrate`.
+        returned: Operations that the guard returned to float, by body and id -> why.
         outputs: What the model's outputs are; by `calibrate`.
         held_out: Samples that calibration did not see, with what the float model gives (see `Outputs`); by `calibrate`.
         kept: Samples that it saw, for passes that run the model again; by `calibrate`, if the configuration needs them.
@@ -80,6 +81,7 @@ class Context:
     wanted: frozenset[Request] = frozenset()
     plan: Plan = field(default_factory=Plan)
     statistics: Statistics = field(default_factory=Statistics)
+    returned: Mapping[tuple[Scope, int], str] = field(default_factory=dict[tuple[Scope, int], str])
     outputs: Outputs = field(default_factory=Outputs)
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
     kept: list[Fed] = field(default_factory=list[Fed])

@@ -1,91 +1,25 @@
 """The front door: a model and data in, the INT8 model out."""
 
-import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-from ..ir import Graph, UserError, read_model, write_model
-from ..ir.writer import check_output, lay_out
-from ..targets import Target, load_target, target_names
-from .already_quantized import find_quantized
-from .base import Context, Pass, Progress, Results, no_progress
+from ..ir import Graph, read_model, write_model
+from ..ir.writer import check_output
+from ..targets import Target, load_target
+from .base import Pass, Progress, no_progress
 from .calibration.calibrate import Calibrate
-from .calibration.fingerprint import model_fingerprint
 from .calibration.load_statistics import LoadStatistics
-from .calibration.samples import DataError
-from .configuration.config import Config, Preset
+from .configuration.config import Config
 from .configuration.published import Settings, read_settings
-from .configuration.quantization import RangeEstimator
 from .configuration.strict import ConfigError
-from .execution import Check
 from .instruments import Instrument, WriteAfter
-from .manager import PassManager
-from .pipelines import default_quantization
-from .plan import Decision
 from .provenance import record_provenance
+from .quality.guard import Guarded, guard
+from .quantize_once import quantize_once
+from .report import Report, constant_bytes, report_of
 from .runtime import RuntimeModel, from_runtime, to_runtime
 from .set_ranges import SetRanges
-from .verify_execution import VerifyExecution
-
-
-class AlreadyQuantizedError(UserError):
-    """The model holds FakeQuantize operations or integer weights: quantizing it again would ruin it."""
-
-
-class NothingToQuantizeError(UserError):
-    """The target can run no layer of the model in int8."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """What became of a layer that does arithmetic.
-
-    Attributes:
-        name: Its friendly name.
-        type: Its op type.
-        decision: What was planned, and why.
-        fallen: Why the runtime executed it in float although it was planned for int8; empty if it did not.
-    """
-
-    name: str
-    type: str
-    decision: Decision
-    fallen: str = ""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a quantization did.
-
-    Attributes:
-        results: What each pass did.
-        layers: All layers that do arithmetic, in topological order.
-        samples: Samples that calibration saw.
-        held_out: Samples kept out for the check.
-        check: What running the result showed.
-        device: What the target calls its device.
-        preset: What decided whether activations are symmetric.
-        corrected: Layers whose biases were corrected.
-        uncorrected: Layers of which a correction would not have helped on other samples.
-        warnings: What the user should know.
-        bytes_before: Size of the float model's constants.
-        bytes_after: Size of the quantized model's.
-    """
-
-    results: Results
-    layers: tuple[Layer, ...]
-    samples: int
-    held_out: int
-    check: Check
-    device: str
-    preset: Preset
-    corrected: int
-    uncorrected: int
-    warnings: tuple[str, ...]
-    bytes_before: int
-    bytes_after: int
 
 
 @overload
@@ -182,14 +116,14 @@ def quantize(
         path = Path(output or Path(model).with_name(f"{Path(model).stem}_int8.xml"))
         check_output(path, graph)
         watching = watching_for(path, options)
-        done = quantize_graph(
+        graph, done = quantize_graph(
             graph, data, device, options, measuring=measuring, instruments=watching, warnings=settings.warnings
         )
         write_model(graph, path, compact=True)
         result: Path | RuntimeModel = path
     else:
         graph = from_runtime(model)
-        done = quantize_graph(graph, data, device, options, measuring=measuring, warnings=settings.warnings)
+        graph, done = quantize_graph(graph, data, device, options, measuring=measuring, warnings=settings.warnings)
         result = to_runtime(graph)
     if report:
         report(done)
@@ -230,11 +164,11 @@ def quantize_graph(
     instruments: Sequence[Instrument] = (),
     progress: Progress = no_progress,
     warnings: Sequence[str] = (),
-) -> Report:
-    """Quantizes a graph in place and checks the result on the runtime.
+) -> tuple[Graph, Report]:
+    """Quantizes a graph and checks the result on the runtime.
 
     Args:
-        graph: The float model.
+        graph: The float model; it is used up.
         data: See `quantize`.
         target: The device.
         config: What the user wants.
@@ -244,66 +178,16 @@ def quantize_graph(
         progress: Told about long work.
         warnings: What the user should know of the options; goes into the report.
 
+    Returns:
+        The quantized model, and what was done.
+
     Raises:
         UserError: the model or the data are wrong.
     """
-    _refuse_quantized(graph)
-    measuring = measuring or Calibrate()
-    if data is None and isinstance(measuring, Calibrate):
-        message = "give calibration data, or statistics that were measured before"
-        raise DataError(message)
-    bytes_before = _constant_bytes(graph)
-    context = Context(target, config, data, progress, operator.length_hint(data or ()) or None)
-    context.model_fingerprint = model_fingerprint(graph)
-    if isinstance(measuring, Calibrate) and measuring.save_to is not None:
-        context.also_for = tuple(_alternatives(target, config))
-    results = PassManager(passes or default_quantization(measuring, config), instruments).run(graph, context)
-    if not context.plan.sites:
-        message = f"nothing to quantize: target '{target.name}' can run no layer of the model in int8"
-        raise NothingToQuantizeError(message)
-    progress("checking the result", 0, None)
-    VerifyExecution().run(graph, context)
-    record_provenance(graph, context)
-    return Report(
-        results=results,
-        layers=tuple(_layers(graph, context)),
-        samples=context.statistics.samples,
-        held_out=len(context.held_out),
-        check=context.check,
-        device=target.device,
-        preset=context.preset,
-        corrected=sum(each.is_accepted for each in context.corrections.values()),
-        uncorrected=sum(not each.is_accepted for each in context.corrections.values()),
-        warnings=(*warnings, *context.plan.warnings, *context.warnings),
-        bytes_before=bytes_before,
-        bytes_after=_constant_bytes(graph),
+    bytes_before = constant_bytes(graph)
+    results, first, calibrated = quantize_once(
+        graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
     )
-
-
-def _alternatives(target: Target, config: Config) -> Iterable[tuple[Target, Config]]:
-    """Other targets and options that statistics on file should do for, too."""
-    for name in target_names():
-        yield load_target(name) if name != target.name else target, config
-    for preset in ("performance", "mixed"):
-        for estimator in ("default", "quantile"):
-            ranges = RangeEstimator(preset=estimator)
-            yield target, config.model_copy(update={"preset": preset, "range_estimator": ranges})
-
-
-def _layers(graph: Graph, context: Context) -> Iterable[Layer]:
-    execution = context.check.execution
-    fallen = {each.name: each.reason for each in execution.fallen} if execution else {}
-    for node, decision in context.plan.decisions.items():
-        name = context.plan.names[node]
-        yield Layer(name, node.type, decision, fallen.get(name, ""))
-
-
-def _constant_bytes(graph: Graph) -> int:
-    layout = lay_out(graph, compact=True)
-    return sum(stop - start for start, stop in layout.kept) + sum(array.nbytes for array in layout.new)
-
-
-def _refuse_quantized(graph: Graph) -> None:
-    if node := find_quantized(graph):
-        message = f"the model is quantized already: it holds {node}; give the float model it was made from"
-        raise AlreadyQuantizedError(message)
+    guarded = guard(first, calibrated) if config.guard else Guarded(first)
+    record_provenance(guarded.attempt.graph, guarded.attempt.context)
+    return guarded.attempt.graph, report_of(results, guarded, bytes_before, warnings)

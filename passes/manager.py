@@ -18,15 +18,21 @@ _log = logging.getLogger(__name__)
 class PassManager:
     """An explicit list of passes.
 
+    Attributes:
+        passes: They.
+        instruments: What watches them.
+        given: What holds of the graph before the first.
+
     Raises:
         PipelineError: when it is built, if a pass requires what no pass before it leaves true.
     """
 
     passes: Sequence[Pass]
     instruments: Sequence[Instrument] = ()
+    given: frozenset[Fact] = frozenset()
 
     def __post_init__(self) -> None:
-        holds: frozenset[Fact] = frozenset()
+        holds = self.given
         for pass_ in self.passes:
             if missing := pass_.requires - holds:
                 names = ", ".join(sorted(missing))

@@ -28,9 +28,22 @@ _KEEPS_SIGNS = ("Add", "Multiply", "AvgPool", "ReduceMean", "ReduceSum", "Maximu
 _SHAPE_READERS = ("ShapeOf",)
 
 
-def plan_placement(graph: Graph, target: Target, ignored: Ignored | None = None) -> Plan:
-    """Decides where each FakeQuantize goes, in the model and in its bodies. Looks only; the graph stays as it is."""
+def plan_placement(
+    graph: Graph,
+    target: Target,
+    ignored: Ignored | None = None,
+    returned: Mapping[tuple[Scope, int], str] | None = None,
+) -> Plan:
+    """Decides where each FakeQuantize goes, in the model and in its bodies. Looks only; the graph stays as it is.
+
+    Args:
+        graph: The model.
+        target: The device.
+        ignored: What the user leaves float.
+        returned: What goes back to float besides, by body and id -> why.
+    """
     kept, warnings = stays_float(graph, target, ignored or Ignored())
+    kept |= {Node(graph.body_at(scope), id_): reason for (scope, id_), reason in (returned or {}).items()}
     shut = _shut_bodies(graph, target, kept)
     sites: list[Site] = []
     decisions: dict[Node, Decision] = {}

@@ -25,7 +25,9 @@ class PlanPlacement(NoRequests):
     def run(self, graph: Graph, context: Context) -> int:
         """Leaves the plan in the context."""
         config = context.config
-        context.plan = plan_placement(graph, with_user_options(context.target, config), config.ignored)
+        context.plan = plan_placement(
+            graph, with_user_options(context.target, config), config.ignored, context.returned
+        )
         context.plan = replace(
             context.plan,
             sites=tuple(_with_mode(site, context.preset) for site in context.plan.sites),

@@ -13,6 +13,8 @@ SECTION = "irquant"
 def record_provenance(graph: Graph, context: Context) -> None:
     """Writes versions, the effective configuration and the fingerprints of model and data into the model's rt_info."""
     config = context.config.model_dump(mode="json", exclude_none=True) | {"preset": context.preset}
+    names = {(node.graph.scope, node.id): name for node, name in context.plan.names.items()}
+    returned = sorted(names.get(key, str(key)) for key in context.returned)
     graph.set_metadata(
         SECTION,
         {
@@ -23,5 +25,6 @@ def record_provenance(graph: Graph, context: Context) -> None:
             "model": context.model_fingerprint,
             "data": context.data_fingerprint,
             "samples": str(context.statistics.samples),
+            **({"returned_to_float": json.dumps(returned)} if returned else {}),
         },
     )

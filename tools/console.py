@@ -3,7 +3,7 @@
 import math
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 
 import click
@@ -13,6 +13,7 @@ from irquant.passes import MeasurementPlan, Report
 from irquant.passes.base import Progress as ProgressCallback
 from irquant.passes.base import no_progress
 from irquant.passes.quality.agreement import Agreement, Verdict
+from irquant.passes.quality.guard import Step
 from irquant.passes.quality.outputs import OutputKind
 
 
@@ -95,9 +96,18 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
         yield f"ran in int8: {ran.int8} of {ran.total} executed layers ({ran.int8_share:.0%})"
         if ran.unseen:
             yield f"not verified: {ran.unseen} layers in bodies of dynamic shapes, which the runtime does not show"
+    yield from _guard_lines(report.guard)
     yield from _sqnr_lines(report)
     passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
     yield f"time: {passes}"
+
+
+def _guard_lines(steps: Sequence[Step]) -> Iterable[str]:
+    if steps:
+        yield f"an output was poor ({decibels(steps[0].before)}); the guard tried"
+    for step in steps:
+        change, kept = f"{decibels(step.before)} -> {decibels(step.after)}", "kept" if step.is_kept else "dropped"
+        yield f"  {step.what}: {change}, {step.int8} of {step.layers} layers int8: {kept}"
 
 
 def _sqnr_lines(report: Report) -> Iterable[str]:

@@ -10,6 +10,8 @@ import click
 from irquant.passes import Config, Settings, read_settings
 from irquant.targets import Target, load_target
 
+#: Options whose flags are not called after them.
+_FLAGS = {"guard": "--no-guard"}
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OPTIONS = (
@@ -59,5 +61,5 @@ def planned_by(
     settings = read_settings(config) if config else Settings()
     options = settings.config.overruled(preset=preset, ignored=ignored, **others)
     given = {"preset": preset, "ignored": ignored or None, "target": target, **others}
-    flags = {name: f"--{name}" for name, value in given.items() if value is not None}
+    flags = {name: _FLAGS.get(name, f"--{name}") for name, value in given.items() if value is not None}
     return Planned(options, load_target(target or settings.target or "cpu"), settings, flags)

@@ -56,6 +56,7 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option(
     "--cluster", metavar="ADDRESS", help="Calibrate on a Dask cluster; 'local': in processes on this machine."
 )
+@click.option("--no-guard", is_flag=True, help="Take the result as it comes, however far it is from the float model.")
 @click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
 @click.option("--size", callback=_size, metavar="HxW", help="Pictures: height and width to scale to.")
 @click.option("--layout", help="Pictures: the model's layout, e.g. NCHW.")
@@ -74,6 +75,7 @@ def quantize_command(
     save_statistics: Path | None,
     statistics: Path | None,
     cluster: str | None,
+    no_guard: bool,
     dry_run: bool,
     size: tuple[int, int] | None,
     layout: str | None,
@@ -97,7 +99,7 @@ def quantize_command(
       irquant quantize model.xml --statistics model.npz --preset mixed
       irquant quantize -c pot_config.json
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
-    planned = planned_by(config, target, preset, ignored, samples=samples)
+    planned = planned_by(config, target, preset, ignored, samples=samples, guard=False if no_guard else None)
     options, device, settings = planned.config, planned.target, planned.settings
     path = _model_path(model, settings)
     graph = read_model(path)
@@ -116,7 +118,7 @@ def quantize_command(
         images = image_options_from_metadata(graph.metadata("model_info"), images)
         source = open_source(data, model_inputs(graph), images)
     with progress_bar() as progress:
-        report = quantize_graph(
+        graph, report = quantize_graph(
             graph,
             source,
             device,

@@ -36,6 +36,7 @@ class Config(Strict):
             layer's mean output, in two short runs; `no`.
         correct_float_layers: Whether `sequential` also corrects layers whose weights stay float.
         keep_intermediate: Whether to write the model as it is before biases are corrected, too.
+        guard: Whether to look for a gentler way to quantize if an output is poor.
     """
 
     preset: Preset | None = None
@@ -53,6 +54,7 @@ class Config(Strict):
     correct_biases: Literal["fast", "sequential", "no"] = "fast"
     correct_float_layers: bool = False
     keep_intermediate: bool = False
+    guard: bool = True
 
     @classmethod
     def checked(cls, **options: object) -> Self:

@@ -138,7 +138,7 @@ def test_without_data_it_says_what_it_needs(tmp_path: Any) -> None:
         ConfigError, match=r"^sequential bias correction runs the model: give the calibration data, too$"
     ):
         quantize_graph(graph.copy(), None, load_target("cpu"), config, measuring=loaded)
-    report = quantize_graph(graph.copy(), data, load_target("cpu"), config, measuring=loaded)
+    _, report = quantize_graph(graph.copy(), data, load_target("cpu"), config, measuring=loaded)
     assert report.corrected + report.uncorrected == 3
 
 

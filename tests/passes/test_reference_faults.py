@@ -9,8 +9,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes import Config, Context, PassManager, default_quantization
-from irquant.passes.front_door import Report, quantize_graph
+from irquant.passes import Config, Context, PassManager, Report, default_quantization, quantize_graph
 from irquant.passes.runtime import from_runtime
 from irquant.targets import load_target
 
@@ -26,7 +25,7 @@ def quantized(build: Callable[[Any], Any], *shape: int, target: str = "cpu", **o
     x = op.parameter(list(shape), np.float32, name="x")
     graph = from_runtime(ov.Model([op.result(build(x))], [x]))
     data = [normal(*shape) for _ in range(12)]
-    return graph, quantize_graph(graph, data, load_target(target), Config.checked(**options))
+    return quantize_graph(graph, data, load_target(target), Config.checked(**options))
 
 
 def all_int8(report: Report) -> bool:

@@ -59,7 +59,7 @@ def demo(output: Path | None) -> None:
         graph = read_model(float_path)
         with progress_bar() as progress:
             images = list(data["calibration_images"])
-            report = quantize_graph(graph, images, load_target("cpu"), Config(), progress=progress)
+            graph, report = quantize_graph(graph, images, load_target("cpu"), Config(), progress=progress)
         write_model(graph, int8_path, compact=True)
         pair = [_measure(path, data["test_images"], data["test_labels"]) for path in (float_path, int8_path)]
         latencies = _latencies([float_path, int8_path], data["test_images"][:1])

@@ -1,0 +1,65 @@
+"""Which layers rounding hurts most: one calibration, one quantization, and what each layer contributes to its error."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..ir import Graph
+from ..targets import Target
+from .base import Progress, no_progress
+from .calibration.calibrate import Calibrate
+from .calibration.load_statistics import LoadStatistics
+from .calibration.samples import DataError
+from .configuration.config import Config
+from .quality.attempts import HIDING
+from .quality.guard import RANKED_ON, Guarded
+from .quality.sensitivity import Effect, measure_effects
+from .quantize_once import quantize_once
+from .report import Report, constant_bytes, report_of
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What rounding does to a model.
+
+    Attributes:
+        report: Of the quantization as the options want it, without a guard.
+        effects: What rounding each operation costs, in topological order.
+    """
+
+    report: Report
+    effects: tuple[Effect, ...]
+
+
+def analyze_graph(
+    graph: Graph,
+    data: Iterable[object] | None,
+    target: Target,
+    config: Config,
+    *,
+    measuring: Calibrate | LoadStatistics | None = None,
+    progress: Progress = no_progress,
+    warnings: Sequence[str] = (),
+) -> Analysis:
+    """Finds out what each rounded operation costs at its own output and at those of the model.
+
+    Args:
+        graph: The float model; it is used up.
+        data: See `quantize`; nine samples or more, of which some are held out for the comparison.
+        target: The device.
+        config: What the user wants.
+        measuring: Where statistics come from.
+        progress: Told about long work.
+        warnings: What the user should know of the options; goes into the report.
+
+    Raises:
+        UserError: the model or the data are wrong.
+    """
+    bytes_before = constant_bytes(graph)
+    results, first, calibrated = quantize_once(graph, data, target, config, measuring=measuring, progress=progress)
+    held_out = first.context.held_out[:RANKED_ON]
+    if not held_out:
+        message = "an analysis compares samples that calibration did not see: give nine samples or more"
+        raise DataError(message)
+    rounded, context = calibrated.rounded(config, {}, without=HIDING)
+    effects = measure_effects(rounded, context, held_out)
+    return Analysis(report_of(results, Guarded(first), bytes_before, warnings), tuple(effects))

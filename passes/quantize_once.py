@@ -1,0 +1,85 @@
+"""One quantization, from a float model and data to a checked result that nobody has looked at yet."""
+
+import operator
+from collections.abc import Iterable, Sequence
+
+from ..ir import Graph, UserError
+from ..targets import Target, load_target, target_names
+from .already_quantized import find_quantized
+from .base import Context, Pass, Progress, Results, no_progress
+from .calibration.calibrate import Calibrate
+from .calibration.fingerprint import model_fingerprint
+from .calibration.load_statistics import LoadStatistics
+from .calibration.samples import DataError
+from .configuration.config import Config
+from .configuration.quantization import RangeEstimator
+from .instruments import Instrument
+from .manager import PassManager
+from .pipelines import default_quantization
+from .quality.attempts import Attempt, Calibrated
+from .verify_execution import VerifyExecution
+
+
+class AlreadyQuantizedError(UserError):
+    """The model holds FakeQuantize operations or integer weights: quantizing it again would ruin it."""
+
+
+class NothingToQuantizeError(UserError):
+    """The target can run no layer of the model in int8."""
+
+
+def quantize_once(
+    graph: Graph,
+    data: Iterable[object] | None,
+    target: Target,
+    config: Config,
+    *,
+    measuring: Calibrate | LoadStatistics | None = None,
+    passes: Sequence[Pass] | None = None,
+    instruments: Sequence[Instrument] = (),
+    progress: Progress = no_progress,
+) -> tuple[Results, Attempt, Calibrated]:
+    """Quantizes a graph in place, as the options say, and checks the result on the runtime.
+
+    Args: as those of `quantize_graph`.
+
+    Returns:
+        What each pass did, the quantized model, and from what others can be made.
+
+    Raises:
+        UserError: the model or the data are wrong.
+    """
+    _refuse_quantized(graph)
+    measuring = measuring or Calibrate()
+    if data is None and isinstance(measuring, Calibrate):
+        message = "give calibration data, or statistics that were measured before"
+        raise DataError(message)
+    context = Context(target, config, data, progress, operator.length_hint(data or ()) or None)
+    context.model_fingerprint = model_fingerprint(graph)
+    if isinstance(measuring, Calibrate) and measuring.save_to is not None:
+        context.also_for = tuple(_alternatives(target, config))
+    pipeline = passes or default_quantization(measuring, config)
+    calibrated = Calibrated(pipeline, context)
+    results = PassManager(pipeline, [*instruments, calibrated]).run(graph, context)
+    if not context.plan.sites:
+        message = f"nothing to quantize: target '{target.name}' can run no layer of the model in int8"
+        raise NothingToQuantizeError(message)
+    progress("checking the result", 0, None)
+    VerifyExecution().run(graph, context)
+    return results, Attempt(graph, context, config, {}), calibrated
+
+
+def _alternatives(target: Target, config: Config) -> Iterable[tuple[Target, Config]]:
+    """Other targets and options that statistics on file should do for, too."""
+    for name in target_names():
+        yield load_target(name) if name != target.name else target, config
+    for preset in ("performance", "mixed"):
+        for estimator in ("default", "quantile"):
+            ranges = RangeEstimator(preset=estimator)
+            yield target, config.model_copy(update={"preset": preset, "range_estimator": ranges})
+
+
+def _refuse_quantized(graph: Graph) -> None:
+    if node := find_quantized(graph):
+        message = f"the model is quantized already: it holds {node}; give the float model it was made from"
+        raise AlreadyQuantizedError(message)
