@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from ..ir import Graph, read_model, write_model
+from ..ir import Graph, write_model
 from ..ir.writer import check_output
 from ..targets import Target, load_target
 from .base import Pass, Progress, no_progress
@@ -14,6 +14,7 @@ from .configuration.config import Config
 from .configuration.published import Settings, read_settings
 from .configuration.strict import ConfigError
 from .instruments import Instrument, WriteAfter
+from .load_model import load_model, result_path
 from .provenance import record_provenance
 from .quality.guard import Guarded, guard
 from .quantize_once import quantize_once
@@ -75,7 +76,7 @@ def quantize(
     """Quantizes a model to int8 with the published DefaultQuantization.
 
     Args:
-        model: The path of an IR, or an `openvino.Model`, which stays as it is.
+        model: The path of an IR or of what `load_model` converts, or an `openvino.Model`, which stays as it is.
         data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model. Any
             iterable, or a data set with a length and an index whose items are (data, annotation). Gone through once, in
             a thread of its own. May be left out if there are statistics; the outputs are not checked
@@ -112,8 +113,8 @@ def quantize(
     device = target if isinstance(target, Target) else load_target(target or settings.target or "cpu")
     measuring = measured_by(statistics, save_statistics, cluster)
     if isinstance(model, (str, Path)):
-        graph = read_model(model)
-        path = Path(output or Path(model).with_name(f"{Path(model).stem}_int8.xml"))
+        graph = load_model(model)
+        path = Path(output) if output else result_path(Path(model))
         check_output(path, graph)
         watching = watching_for(path, options)
         graph, done = quantize_graph(

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
-from irquant.ir import read_model, write_model
+from irquant.ir import write_model
 from irquant.ir.writer import check_output
 from irquant.passes import (
     ConfigError,
     Settings,
+    load_model,
     measured_by,
     plan_measurement,
     quantize_graph,
@@ -17,6 +18,7 @@ from irquant.passes import (
 )
 from irquant.passes.calibration.samples import model_inputs
 from irquant.passes.configuration.published import Engine as EngineSection
+from irquant.passes.load_model import result_path
 from irquant.tools.console import print_measurement, print_report, progress_bar
 from irquant.tools.image_source import ImageOptions, image_options_from_metadata
 from irquant.tools.options import planned_by, planning_options
@@ -83,7 +85,10 @@ def quantize_command(
     scale: tuple[float, ...],
     colour_order: str | None,
 ) -> None:
-    """Quantizes MODEL (an OpenVINO .xml with its .bin) to INT8. Model and data may also stand in the configuration.
+    """Quantizes MODEL to INT8. Model and data may also stand in the configuration.
+
+    MODEL is an OpenVINO .xml with its .bin; or .onnx, .pb, .tflite, .pdmodel, or the folder of a SavedModel, which is
+    converted first.
 
     \b
     SOURCE is one of
@@ -94,6 +99,7 @@ def quantize_command(
     \b
     Examples:
       irquant quantize model.xml --data photos/ --mean 127 --scale 128
+      irquant quantize model.onnx --data calibration.npz
       irquant quantize model.xml --data calibration.npz -o model_int8.xml --preset mixed
       irquant quantize model.xml --data photos/ --save-statistics model.npz
       irquant quantize model.xml --statistics model.npz --preset mixed
@@ -102,8 +108,8 @@ def quantize_command(
     planned = planned_by(config, target, preset, ignored, samples=samples, guard=False if no_guard else None)
     options, device, settings = planned.config, planned.target, planned.settings
     path = _model_path(model, settings)
-    graph = read_model(path)
-    result = output or path.with_name(f"{settings.model.model_name or path.stem}_int8.xml")
+    graph = load_model(path)
+    result = output or result_path(path, settings.model.model_name)
     check_output(result, graph)
     measuring = measured_by(statistics, save_statistics, cluster)
     if dry_run:
