@@ -14,7 +14,7 @@ from .calibration.aggregators import aggregated
 from .calibration.statistics import Numbers, Reduction, Request, Statistics
 from .plan import Site
 from .range_estimators import End, ends
-from .ranges import Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
+from .ranges import SMALLEST, Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
 from .saturation import largest_pair_sum
 from .signs import never_negative
 
@@ -131,6 +131,7 @@ def _clipped(limits: Range, low_end: End | None, high_end: End, site: Site) -> R
     if (low >= lowest).all() and (high <= highest).all():
         return limits
     low, high = np.maximum(low, lowest), np.minimum(high, highest)
+    high = np.maximum(high, low + SMALLEST)  # nothing is left where all values lie below a lower end of zero
     if Mode.ASYMMETRIC in site.spec.modes:
         return with_zero_on_grid(low, high, levels)
     bound = np.minimum(high, np.where(low < 0, -low, np.inf))

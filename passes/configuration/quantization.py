@@ -8,6 +8,8 @@ from ...targets import Granularity, Mode
 from ..calibration.aggregators import Aggregator
 from .strict import Strict
 
+#: Zero and one on either side: with fewer there is no symmetric range.
+FEWEST_LEVELS = 3
 EndType = Literal["min", "max", "abs_max", "quantile", "abs_quantile"]
 #: The published spelling of a granularity.
 GranularityName = Literal["pertensor", "perchannel"]
@@ -109,6 +111,9 @@ class _TensorOptions(Strict):
     def _levels_fit(self) -> Self:
         if (self.level_low is None) != (self.level_high is None):
             message = "level_low and level_high go together: give both or neither"
+            raise ValueError(message)
+        if self.levels is not None and self.levels < FEWEST_LEVELS:
+            message = f"levels {self.level_low} to {self.level_high} are {self.levels}, but it takes {FEWEST_LEVELS}"
             raise ValueError(message)
         bits = self.bits or 8
         if self.levels is not None and self.levels > 2**bits:

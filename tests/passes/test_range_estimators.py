@@ -1,5 +1,6 @@
 """Range estimators: the published defaults, every option against plain numpy, and what the user asks for and gets."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -226,8 +227,31 @@ def test_stored_weights_are_the_rounded_ones(
     np.testing.assert_allclose(ran[0], ran[1], rtol=1e-5, atol=1e-5 * np.abs(ran[0]).max())
 
 
+@pytest.mark.parametrize("granularity", ["pertensor", "perchannel"])
+@pytest.mark.parametrize("preset", ["performance", "mixed"])
+def test_a_range_of_which_nothing_is_left_is_the_smallest(tmp_path: Path, preset: str, granularity: str) -> None:
+    """No value is above zero, and the user cuts off all below."""
+    estimator = {"min": {"clipping_value": 0.0}}
+    config = Config.checked(preset=preset, activations={"granularity": granularity, "range_estimator": estimator})
+    graph = conv_graph(tmp_path)
+    data = [-np.abs(each) - 1 for each in SAMPLES]
+    PassManager(default_quantization()).run(graph, Context(load_target("cpu"), config, data))
+    low, high = limits(graph.node("conv").source(0).node)
+    assert (low == 0).all()
+    assert (high == np.float32(8e-5)).all() if preset == "mixed" else (high > 1).all()
+
+
+@pytest.mark.parametrize("kind", ["weights", "activations"])
+@pytest.mark.parametrize("end", ["min", "max"])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_no_clipping_value(kind: str, end: str, number: float) -> None:
+    said = f"{kind}.range_estimator.{end}.clipping_value is {number}; should be a finite number"
+    assert path_of({kind: {"range_estimator": {end: {"clipping_value": number}}}}) == said
+
+
 WISHES = [
     ({"weights": {"bits": 4}}, 2, None),
+    ({"weights": {"level_low": -1, "level_high": 1}}, 2, None),
     ({"weights": {"bits": 8, "level_low": 0, "level_high": 255}}, 2, None),
     ({"weights": {"granularity": "pertensor"}}, 2, None),
     ({"activations": {"mode": "asymmetric"}}, 2, None),
@@ -280,6 +304,8 @@ def path_of(wish: dict[str, Any]) -> str:
             {"weights": {"bits": 4, "level_low": -8, "level_high": 8}},
             "weights: levels -8 to 8 are 17, but 4 bits hold 16",
         ),
+        ({"weights": {"level_low": 0, "level_high": 1}}, "weights: levels 0 to 1 are 2, but it takes 3"),
+        ({"activations": {"level_low": 0, "level_high": 1}}, "activations: levels 0 to 1 are 2, but it takes 3"),
         (
             {"weights": {"range_estimator": {"max": {"aggregator": "mean"}}}},
             "unknown key 'weights.range_estimator.max.aggregator'; known keys: type, "
