@@ -141,6 +141,24 @@ def test_what_the_user_ignores_is_left_alone(ignored: list[str]) -> None:
     assert not pairs(graph, context, across=False)
 
 
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"weights": {"mode": "asymmetric"}},
+        {"activations": {"bits": 7}},
+        {"activations": {"granularity": "perchannel"}},
+    ],
+    ids=str,
+)
+def test_layers_that_are_rounded_but_run_in_float_are_aligned(wish: dict[str, Any]) -> None:
+    graph = model(PAIRS["two biases"])
+    context = context_of(graph, **wish)
+    assert not any(each.int8 for each in context.plan.decisions.values())
+    assert len(pairs(graph, context, across=False)) == 1
+    Calibrate().run(graph, context)
+    assert AlignActivationChannels().run(graph, context) == 1
+
+
 def test_shared_weights_are_left_alone() -> None:
     shared = op.constant(weights(8, 4, 1, 1))
 
