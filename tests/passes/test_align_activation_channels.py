@@ -59,6 +59,11 @@ PAIRS: dict[str, Any] = {
     "depthwise in front": lambda x: conv(op.add(depthwise(x, weights(4, 2, 1, 3, 3)), bias(1, 8, 1, 1)), weights(6, 8, 1, 1)),
     "groups in front": lambda x: conv(depthwise(x, weights(2, 4, 2, 3, 3)), weights(6, 8, 1, 1)),
 }  # fmt: skip
+#: Those whose biases have a number for each place, which only go with static sizes.
+PLACES: dict[str, Any] = {
+    "a bias for each place": lambda x: conv(op.add(conv(x, weights(8, 4, 1, 1)), bias(1, 8, SIDE, SIDE)), weights(6, 8, 1, 1)),
+    "biases for each place": lambda x: op.add(conv(op.add(conv(x, weights(8, 4, 1, 1)), bias(8, SIDE, 1)), weights(6, 8, 1, 1)), bias(6, 1, SIDE)),
+}  # fmt: skip
 #: No pairs, and why.
 OTHERS: dict[str, Any] = {
     "an activation between": lambda x: conv(op.relu(conv(x, weights(8, 4, 1, 1))), weights(6, 8, 1, 1)),
@@ -68,7 +73,7 @@ OTHERS: dict[str, Any] = {
     "a second reader": lambda x: (lambda t: op.concat([conv(t, weights(8, 8, 1, 1)), t], 1))(conv(x, weights(8, 4, 1, 1))),
     "a residual sum": lambda x: (lambda t: conv(op.add(conv(t, weights(8, 4, 1, 1)), conv(t, weights(8, 4, 1, 1))), weights(6, 8, 1, 1)))(x),
     "groups behind": lambda x: depthwise(conv(x, weights(8, 4, 1, 1)), weights(8, 1, 1, 3, 3)),
-    "a bias for each place": lambda x: conv(op.add(conv(x, weights(8, 4, 1, 1)), bias(1, 8, SIDE, SIDE)), weights(6, 8, 1, 1)),
+    "a bias that widens the tensor": lambda x: conv(op.add(conv(x, weights(8, 4, SIDE, SIDE)), bias(1, 8, SIDE, SIDE)), weights(6, 8, 1, 1)),
 }  # fmt: skip
 
 
@@ -87,10 +92,11 @@ def run(graph: Graph) -> Array:
     return np.array(compiled(sample)[0])
 
 
-@pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize("case", PAIRS)
+@pytest.mark.parametrize(
+    ("case", "dynamic"), [*((case, False) for case in PAIRS | PLACES), *((case, True) for case in PAIRS)]
+)
 def test_the_outputs_stay_and_the_channels_become_alike(case: str, *, dynamic: bool) -> None:
-    graph = model(PAIRS[case], dynamic=dynamic)
+    graph = model((PAIRS | PLACES)[case], dynamic=dynamic)
     before = run(graph)
     context = context_of(graph)
     Calibrate().run(graph, context)
@@ -128,6 +134,11 @@ def test_statistics_are_those_of_a_run_of_the_aligned_model(case: str) -> None:
 @pytest.mark.parametrize("case", OTHERS)
 def test_what_is_no_pair_is_left_alone(case: str) -> None:
     graph = model(OTHERS[case])
+    assert not pairs(graph, context_of(graph), across=False)
+
+
+def test_biases_for_each_place_of_dynamic_sizes_are_left_alone() -> None:
+    graph = model(PLACES["a bias for each place"], dynamic=True)
     assert not pairs(graph, context_of(graph), across=False)
 
 
