@@ -62,7 +62,8 @@ class Context:
         statistics: The numbers measured; by `calibrate`.
         outputs: What the model's outputs are; by `calibrate`.
         held_out: Samples that calibration did not see, with what the float model gives (see `Outputs`); by `calibrate`.
-        kept: Samples that it saw, for passes that run the model again; by `calibrate`, if the configuration needs them.
+        kept: Number -> sample that it saw, for passes that run the model again; by `calibrate`, if the configuration
+            needs them.
         aligned: Layers whose input channels are alike; by `align-activation-channels`.
         warnings: What the user should know besides what the plan says.
         corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
@@ -82,7 +83,7 @@ class Context:
     statistics: Statistics = field(default_factory=Statistics)
     outputs: Outputs = field(default_factory=Outputs)
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
-    kept: list[Fed] = field(default_factory=list[Fed])
+    kept: dict[int, Fed] = field(default_factory=dict[int, Fed])
     aligned: set[Node] = field(default_factory=set[Node])
     warnings: list[str] = field(default_factory=list[str])
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
