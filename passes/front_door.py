@@ -98,7 +98,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
+    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -115,7 +115,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
+    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -132,7 +132,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
+    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -169,7 +169,7 @@ def quantize(
         UserError: model, data, target or options are wrong, or the output cannot be written; nothing was written then.
     """
     settings = (
-        Settings(config=config) if isinstance(config, Config) else read_settings(config) if config else Settings()
+        Settings(config=config) if isinstance(config, Config) else Settings() if config is None else read_settings(config)
     )
     options = settings.config.overruled(preset=preset, samples=samples, ignored=ignored)
     if data is None and statistics is None and settings.engine:

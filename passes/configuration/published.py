@@ -8,13 +8,15 @@ Source: the published description of DefaultQuantization, and the schema of its 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field
+import numpy as np
+from pydantic import BeforeValidator, Field, field_validator
 
+from ...targets import target_names
 from .config import Config, Preset, SaturationFix
 from .ignored import Ignored
 from .obsolete import without_obsolete
@@ -105,6 +107,14 @@ class Model(Strict):
     model: str | None = None
     weights: str | None = None
 
+    @field_validator("model_name")
+    @classmethod
+    def _names_a_file(cls, name: str | None) -> str | None:
+        if name is not None and (not name or {*name} & {*"/\\\0"}):
+            message = f"{name!r} is no file name; where the result goes is said by --output"
+            raise ValueError(message)
+        return name
+
 
 class Engine(Strict):
     """Where the data come from, and how a picture becomes an array: as it is read, blue first, 0 to 255."""
@@ -144,13 +154,22 @@ class Settings:
     where: str = ""
 
 
-def read_settings(given: "Path | str | Mapping[str, Any] | list[Any]") -> Settings:
-    """Reads a .json, .yaml or .yml configuration file, or the same as Python objects.
+def read_settings(given: object) -> Settings:
+    """Reads a configuration.
+
+    Args:
+        given: The path of a .json, .yaml or .yml file; or the same as Python objects: a mapping, a list or a tuple.
 
     Raises:
         ConfigError: it cannot be read, or holds mistakes; the message names the file and the path of the first.
     """
-    where, content = ("", given) if isinstance(given, (Mapping, list)) else (f"{given}: ", _content(Path(given)))
+    where, content = (f"{given}: ", _content(Path(given))) if isinstance(given, (str, Path)) else ("", _plain(given))
+    if not where and not isinstance(content, (dict, list)):
+        message = (
+            f"config is {given!r}; give a Config, the path of a .json or .yaml file, a mapping (the whole configuration, "
+            "or one algorithm), or a list of algorithms"
+        )
+        raise ConfigError(message)
     content, warnings = without_obsolete(_whole(content), where)
     document = Document.read(content, where)
     compression = document.compression
@@ -163,6 +182,17 @@ def read_settings(given: "Path | str | Mapping[str, Any] | list[Any]") -> Settin
         warnings=(*warnings, *_pointless(params)),
         where=where.removesuffix(": "),
     )
+
+
+def _plain(given: object) -> Any:
+    """Python objects as a file would give them: numbers of numpy are numbers, tuples lists, mappings dictionaries."""
+    if isinstance(given, np.generic):
+        return given.item()
+    if isinstance(given, Mapping):
+        return {key: _plain(value) for key, value in cast(Mapping[object, object], given).items()}
+    if isinstance(given, (list, tuple)):
+        return [_plain(each) for each in cast(Sequence[object], given)]
+    return given
 
 
 def _content(path: Path) -> Any:
@@ -228,8 +258,9 @@ def _config(compression: Compression, params: Parameters) -> Config:
 
 
 def _target(device: str) -> str:
-    """The name of the target; ANY means the CPU, and all GNA are one."""
-    return {"ANY": "cpu", "GNA3": "gna", "GNA3.5": "gna"}.get(device.upper(), device.lower())
+    """The name of the target; ANY means the CPU, and all GNA are one. What is no name is the path of a file."""
+    known = {"any": "cpu", "gna3": "gna", "gna3.5": "gna"} | {name: name for name in target_names()}
+    return known.get(device.lower(), device)
 
 
 def _pointless(params: Parameters) -> list[str]:

@@ -184,14 +184,30 @@ ALGORITHM = {"name": "DefaultQuantization", "params": {"preset": "mixed", "stat_
         [ALGORITHM],
         {"compression": {"target_device": "CPU", "algorithms": [ALGORITHM]}},
         Config.checked(preset="mixed", samples=11),
+        ({**ALGORITHM, "params": {"preset": "mixed", "stat_subset_size": np.int64(11)}},),
     ],
-    ids=["an algorithm", "a list", "the whole", "typed"],
+    ids=["an algorithm", "a list", "the whole", "typed", "a tuple, and numbers of numpy"],
 )
 def test_a_configuration_may_be_python_objects_of_any_extent(path: Path, config: Any) -> None:
     reports: list[Report] = []
     quantize(path, DATA, config=config, report=reports.append)
     (report,) = reports
     assert (report.preset, report.samples + report.held_out) == ("mixed", 11)
+
+
+@pytest.mark.parametrize("given", [5, True, b"c.json", {"DefaultQuantization"}, DATA[0].ravel()[:2]], ids=str)
+def test_what_is_no_configuration_is_refused_with_what_is(path: Path, given: Any) -> None:
+    with pytest.raises(UserError) as caught:
+        quantize(path, DATA, config=given)
+    assert str(caught.value) == (
+        f"config is {given!r}; give a Config, the path of a .json or .yaml file, a mapping (the whole configuration, or "
+        "one algorithm), or a list of algorithms"
+    )
+
+
+def test_an_empty_configuration_is_none(path: Path) -> None:
+    with pytest.raises(UserError, match=r"^'compression' is missing$"):
+        quantize(path, DATA, config={})
 
 
 def test_a_configuration_may_be_a_file(path: Path, tmp_path: Path) -> None:

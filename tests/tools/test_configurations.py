@@ -148,6 +148,14 @@ def test_check_tells_all_mistakes(folder: Path, capfd: pytest.CaptureFixture[str
             "keys: type, data_source, layout, central_fraction",
         ),
         (
+            {"model": {"model_name": "nets/onet"}},
+            "model.model_name: 'nets/onet' is no file name; where the result goes is said by --output",
+        ),
+        (
+            {"model": {"model_name": ""}},
+            "model.model_name: '' is no file name; where the result goes is said by --output",
+        ),
+        (
             {"model": {"mode": "m.xml"}},
             "unknown key 'model.mode'; did you mean 'model'? known keys: model_name, model, weights",
         ),
@@ -160,6 +168,18 @@ def test_a_mistake_outside_of_the_algorithms_has_its_path(
     (folder / "c.json").write_text(json.dumps(whole))
     assert run(["config", "check", "c.json"]) == 2
     assert capfd.readouterr().err == f"error: c.json: {said}\n"
+
+
+def test_the_path_of_a_target_file_stands_as_it_is(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "MyTarget.yaml").write_text("name: mine\ndescription: mine\nextends: cpu\n")
+    compression = {"target_device": "MyTarget.yaml", "algorithms": [{"name": "DefaultQuantization"}]}
+    (folder / "c.json").write_text(json.dumps({"compression": compression}))
+    assert run(["config", "show", "-c", "c.json"]) == 0
+    assert capfd.readouterr().out.startswith("target = mine  (c.json)\n")
+    compression["target_device"] = "Cpu_Avx2"
+    (folder / "c.json").write_text(json.dumps({"compression": compression}))
+    assert run(["config", "show", "-c", "c.json"]) == 0
+    assert capfd.readouterr().out.startswith("target = cpu_avx2  (c.json)\n")
 
 
 def test_without_a_model_the_command_says_where_it_may_stand(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
