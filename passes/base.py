@@ -92,8 +92,7 @@ class Context:
     @property
     def preset(self) -> Preset:
         """The preset that the user chose, or the one that suits the model."""
-        is_transformer = self.config.model_type == "transformer" or self.plan.attention > 0
-        return self.config.preset or ("mixed" if is_transformer else "performance")
+        return self.config.preset_for(attention=self.plan.attention)
 
 
 class Pass(Protocol):

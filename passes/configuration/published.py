@@ -47,6 +47,7 @@ _ModelType = Annotated[Literal["transformer"] | None, BeforeValidator(_none)]
 #: Parameters -> the options that they are.
 _OPTIONS: Mapping[str, str] = {
     "preset": "preset",
+    "stat_subset_size": "samples",
     "shuffle_data": "shuffle",
     "seed": "seed",
     "ignored": "ignored",
@@ -94,7 +95,7 @@ class Algorithm(Strict):
 class Compression(Strict):
     """What to do with the model."""
 
-    target_device: str = "ANY"
+    target_device: str | None = None
     model_type: _ModelType = None
     dump_intermediate_model: bool = False
     algorithms: Annotated[list[Algorithm], Field(min_length=1)]
@@ -140,6 +141,7 @@ class Settings:
     Attributes:
         config: The options of the run.
         target: The name of the target.
+        given: The options that it gives, `target` if it gives one; the others are left at their defaults.
         model: Which model it speaks of, and what that is called.
         engine: Where the data come from.
         warnings: What cannot apply any more, and what does instead.
@@ -148,6 +150,7 @@ class Settings:
 
     config: Config = field(default_factory=Config)
     target: str | None = None
+    given: frozenset[str] = frozenset()
     model: Model = field(default_factory=Model)
     engine: Engine | None = None
     warnings: tuple[str, ...] = ()
@@ -174,9 +177,12 @@ def read_settings(given: object) -> Settings:
     document = Document.read(content, where)
     compression = document.compression
     params = _joined(compression, where)
+    options, target = _options(compression, params, where), params.target_device or compression.target_device
     return Settings(
-        config=_config(compression, params),
-        target=_target(params.target_device or compression.target_device),
+        # All samples, if nothing is said.
+        config=Config(**{"samples": None, **options}),
+        target=_target(target) if target else None,
+        given=frozenset({*options, *(["target"] if target else [])}),
         model=document.model,
         engine=document.engine,
         warnings=(*warnings, *_pointless(params)),
@@ -236,16 +242,16 @@ def _joined(compression: Compression, where: str) -> Parameters:
     return Parameters.model_construct(None, **{name: value for name, (_, value) in found.items()})
 
 
-def _config(compression: Compression, params: Parameters) -> Config:
+def _options(compression: Compression, params: Parameters, where: str) -> dict[str, Any]:
+    """The options that are given, by their own names."""
     names = {algorithm.name for algorithm in compression.algorithms}
     if not names & {"DefaultQuantization", "MinMaxQuantization"}:
-        message = f"compression.algorithms: {', '.join(sorted(names))} quantizes nothing; add MinMaxQuantization"
+        message = f"{where}compression.algorithms: {', '.join(sorted(names))} quantizes nothing; add MinMaxQuantization"
         raise ConfigError(message)
     is_whole = "DefaultQuantization" in names
     is_sequential = "BiasCorrection" in names or (is_whole and not params.use_fast_bias)
     is_fast = is_whole or "FastBiasCorrection" in names
     options = {_OPTIONS[name]: getattr(params, name) for name in _OPTIONS if name in params.model_fields_set}
-    options["samples"] = params.stat_subset_size  # all of them, if nothing is said
     if not is_whole:
         options["align"] = "ActivationChannelAlignment" in names
     if is_sequential or not is_whole:
@@ -254,7 +260,7 @@ def _config(compression: Compression, params: Parameters) -> Config:
         options["model_type"] = compression.model_type
     if compression.dump_intermediate_model:
         options["keep_intermediate"] = True
-    return Config(**options)
+    return options
 
 
 def _target(device: str) -> str:

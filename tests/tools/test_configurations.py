@@ -93,7 +93,7 @@ def test_show_tells_where_each_value_comes_from(folder: Path, capfd: pytest.Capt
     assert run(["config", "show", "-c", "c.json", "--preset", "mixed"]) == 0
     shown = capfd.readouterr().out
     for line in (
-        "target = cpu  (c.json)",
+        "target = cpu  (default)",
         "preset = mixed  (--preset)",
         "samples = 7  (c.json)",
         "weights.bits = 4  (c.json)",
@@ -106,6 +106,31 @@ def test_show_tells_where_each_value_comes_from(folder: Path, capfd: pytest.Capt
         assert f"{line}\n" in shown
     assert run(["config", "show", "--json"]) == 0
     assert {"path": "samples", "value": "300", "origin": "default"} in json.loads(capfd.readouterr().out)
+
+
+def test_show_takes_nothing_for_the_files_that_the_file_does_not_say(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ignored = {"scope": ["first"], "operations": [{"type": "Add"}]}
+    (folder / "c.json").write_text(json.dumps({"name": "DefaultQuantization", "params": {"ignored": ignored}}))
+    assert run(["config", "show", "-c", "c.json", "--ignored", "second"]) == 0
+    shown = capfd.readouterr().out.splitlines()
+    assert "target = cpu  (default)" in shown
+    assert "samples = not set  (default)" in shown
+    assert [line for line in shown if line.startswith("ignored")] == [
+        "ignored.scope = ('first', 'second')  (c.json and --ignored)",
+        "ignored.operations = (IgnoredType(type='Add', attributes={}),)  (c.json)",
+    ]
+    assert run(["config", "show", "--ignored", "second"]) == 0
+    assert "ignored.scope = ('second',)  (--ignored)\n" in capfd.readouterr().out
+
+
+def test_show_takes_the_preset_that_a_run_would(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "c.json").write_text(json.dumps({"name": "DefaultQuantization", "params": {"model_type": "transformer"}}))
+    assert run(["config", "show", "-c", "c.json"]) == 0
+    shown = capfd.readouterr().out
+    assert "preset mixed" in shown
+    assert "preset performance" not in shown
 
 
 def test_check_tells_all_mistakes(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
