@@ -35,9 +35,9 @@ class CorrectBiases(NoRequests):
     corrects beyond its mean differs from sample to sample with mean zero, so that it changes the means behind it in
     the second order only.
 
-    Samples are a fifth of those that were calibrated on, as published, or 16 if that is more. Whether a correction helps
-    is judged by samples that it was not made from (see `evidence`); if there is but one, nothing is corrected. Layers in
-    bodies are left to `correct-biases-fast`.
+    Samples are a fifth of those that were calibrated on, as published, or 16 if that is more. Whether a correction
+    helps is judged by samples that it was not made from (see `evidence`); if there is but one, nothing is corrected.
+    Layers in bodies are left to `correct-biases-fast`.
     """
 
     name: ClassVar[str] = "correct-biases"

@@ -169,7 +169,7 @@ def quantize(
         UserError: model, data, target or options are wrong, or the output cannot be written; nothing was written then.
     """
     settings = (
-        Settings(config=config) if isinstance(config, Config) else Settings() if config is None else read_settings(config)
+        Settings(config=config or Config()) if config is None or isinstance(config, Config) else read_settings(config)
     )
     options = settings.config.overruled(preset=preset, samples=samples, ignored=ignored)
     if data is None and statistics is None and settings.engine:

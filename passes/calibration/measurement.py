@@ -64,7 +64,7 @@ def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterat
 def keep(job: Job, index: int, context: Context) -> None:
     """Keeps a sample for passes that run the model again, if there are such: a fifth of those that are measured.
 
-    All have ranks that spread evenly over them, whatever their number (see `is_held_out`); those of the lowest are kept.
+    Those of the lowest ranks are kept, which spread evenly over all, whatever their number (see `is_held_out`).
     """
     if context.config.correct_biases != "sequential" or job.is_held_out:
         return

@@ -7,17 +7,16 @@ apply any more gives one warning that names the replacement; what is misspelt is
 Source: the published description of DefaultQuantization, and the schema of its reference implementation (POT 2023.3).
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-import numpy as np
 from pydantic import BeforeValidator, Field, field_validator
 
 from ...targets import target_names
 from .config import Config, Preset, SaturationFix
+from .content import content_of, plain
 from .ignored import Ignored
 from .obsolete import without_obsolete
 from .quantization import ActivationOptions, RangeEstimator, WeightOptions
@@ -32,13 +31,14 @@ AlgorithmName = Literal[
 ]
 
 
-#: A JSON text that begins, comments aside, with a key.
-_BARE = re.compile(r'(\s|//[^\n]*|(?>/\*.*?\*/))*"', re.DOTALL)
-
-
 def _none(value: Any) -> Any:
     """The published tool takes the word for the thing."""
     return None if value == "None" else value
+
+
+def _word(value: Any) -> Any:
+    """YAML takes the word `no`, unless it is quoted, for false."""
+    return "no" if value is False else value
 
 
 _ModelType = Annotated[Literal["transformer"] | None, BeforeValidator(_none)]
@@ -76,7 +76,7 @@ class Parameters(Strict):
     weights: WeightOptions = WeightOptions()
     activations: ActivationOptions = ActivationOptions()
     range_estimator: RangeEstimator | None = None
-    saturation_fix: SaturationFix | None = None
+    saturation_fix: Annotated[SaturationFix | None, BeforeValidator(_word)] = None
     use_fast_bias: bool = True
     apply_for_all_nodes: bool = False
     align_across_activations: bool = False
@@ -166,11 +166,11 @@ def read_settings(given: object) -> Settings:
     Raises:
         ConfigError: it cannot be read, or holds mistakes; the message names the file and the path of the first.
     """
-    where, content = (f"{given}: ", _content(Path(given))) if isinstance(given, (str, Path)) else ("", _plain(given))
+    where, content = (f"{given}: ", content_of(Path(given))) if isinstance(given, (str, Path)) else ("", plain(given))
     if not where and not isinstance(content, (dict, list)):
         message = (
-            f"config is {given!r}; give a Config, the path of a .json or .yaml file, a mapping (the whole configuration, "
-            "or one algorithm), or a list of algorithms"
+            f"config is {given!r}; give a Config, the path of a .json or .yaml file, a mapping (the whole "
+            "configuration, or one algorithm), or a list of algorithms"
         )
         raise ConfigError(message)
     content, warnings = without_obsolete(_whole(content), where)
@@ -188,35 +188,6 @@ def read_settings(given: object) -> Settings:
         warnings=(*warnings, *_pointless(params)),
         where=where.removesuffix(": "),
     )
-
-
-def _plain(given: object) -> Any:
-    """Python objects as a file would give them: numbers of numpy are numbers, tuples lists, mappings dictionaries."""
-    if isinstance(given, np.generic):
-        return given.item()
-    if isinstance(given, Mapping):
-        return {key: _plain(value) for key, value in cast(Mapping[object, object], given).items()}
-    if isinstance(given, (list, tuple)):
-        return [_plain(each) for each in cast(Sequence[object], given)]
-    return given
-
-
-def _content(path: Path) -> Any:
-    import json5  # here: most runs read no configuration
-    import yaml
-
-    if path.suffix not in (".json", ".yaml", ".yml"):
-        message = f"{path}: a configuration ends in .json, .yaml or .yml"
-        raise ConfigError(message)
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix != ".json":
-            return yaml.safe_load(text)
-        # The published description prints an algorithm without the braces around it.
-        return json5.loads(f"{{{text}}}" if _BARE.match(text) else text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        message = f"{path}: cannot be read: {' '.join(str(error).split())}"
-        raise ConfigError(message) from None
 
 
 def _whole(content: Any) -> Any:

@@ -81,3 +81,45 @@ def test_text_that_is_no_json_or_yaml_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.json: cannot be read: .*No such file"):
         read_settings(tmp_path / "gone.json")
+
+
+TWICE = {
+    "c.json": """{"name": "DefaultQuantization", "params": {"preset": "mixed", "preset": "accuracy"}}""",
+    "bare.json": """"name": "DefaultQuantization", "params": {}, "params": {"preset": "mixed"}""",
+    "c.yaml": "name: DefaultQuantization\nparams:\n  preset: mixed\n  seed: 1\n  preset: mixed\n",
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_a_key_that_is_given_twice_is_refused(tmp_path: Path, name: str) -> None:
+    key = "params" if name == "bare.json" else "preset"
+    assert complaint(tmp_path / name, TWICE[name]) == f"cannot be read: key '{key}' is given twice: leave one out"
+
+
+def test_what_yaml_merges_may_be_overruled(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "- name: MinMaxQuantization\n  params: &both {seed: 1, preset: mixed}\n"
+        "- name: FastBiasCorrection\n  params: {<<: *both, seed: 1}\n"
+    )
+    assert read_settings(tmp_path / "c.yaml").config.preset == "mixed"
+
+
+@pytest.mark.parametrize("word", ["no", "'no'", "No", "off", "false"])
+def test_the_word_no_of_yaml_is_no(tmp_path: Path, word: str) -> None:
+    (tmp_path / "c.yaml").write_text(f"name: DefaultQuantization\nparams: {{saturation_fix: {word}}}\n")
+    assert read_settings(tmp_path / "c.yaml").config.saturation_fix == "no"
+
+
+@pytest.mark.parametrize("word", ["yes", "true"])
+def test_the_word_yes_of_yaml_is_nothing(tmp_path: Path, word: str) -> None:
+    text = f"name: DefaultQuantization\nparams: {{saturation_fix: {word}}}\n"
+    said = "compression.algorithms[0].params.saturation_fix is 'True'; there are: no, first_layer, all"
+    assert complaint(tmp_path / "c.yaml", text) == said
+
+
+def test_algorithms_that_quantize_nothing_are_refused_with_the_file(tmp_path: Path) -> None:
+    said = "compression.algorithms: FastBiasCorrection quantizes nothing; add MinMaxQuantization"
+    (tmp_path / "c.json").write_text('{"name": "FastBiasCorrection"}')
+    with pytest.raises(ConfigError) as caught:
+        read_settings(tmp_path / "c.json")
+    assert str(caught.value) == f"{tmp_path / 'c.json'}: {said}"

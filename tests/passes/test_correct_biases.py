@@ -94,7 +94,9 @@ def kept_of(count: int) -> list[int]:
     return list(context.kept)
 
 
-@pytest.mark.parametrize(("count", "kept"), [(1, 1), (3, 3), (8, 8), (12, 11), (30, 16), (60, 16), (200, 40), (900, 64)])
+@pytest.mark.parametrize(
+    ("count", "kept"), [(1, 1), (3, 3), (8, 8), (12, 11), (30, 16), (60, 16), (200, 40), (900, 64)]
+)
 def test_of_few_samples_more_than_a_fifth_are_kept(count: int, kept: int) -> None:
     assert len(kept_of(count)) == pytest.approx(kept, abs=1 if kept == 40 else 0)
     assert not any(is_held_out(index) for index in kept_of(count))
@@ -115,7 +117,7 @@ def test_corrections_made_from_few_samples_are_judged_by_all_of_them() -> None:
     graph, data = chain(), samples(count=5)
     _, context = quantized(graph, data, correct_biases="sequential")
     assert len(context.kept) == 5
-    assert all(0 < each.remaining for each in context.corrections.values())
+    assert all(each.remaining > 0 for each in context.corrections.values())
 
 
 @pytest.mark.parity
