@@ -41,6 +41,13 @@ def _word(value: Any) -> Any:
     return "no" if value is False else value
 
 
+def _target(device: Any) -> Any:
+    """The name of the target; ANY means the CPU, and all GNA are one. What is no name is the path of a file."""
+    known = {"any": "cpu", "gna3": "gna", "gna3.5": "gna"} | {name: name for name in target_names()}
+    return known.get(device.lower(), device) if isinstance(device, str) else device
+
+
+_TargetDevice = Annotated[str | None, BeforeValidator(_target)]
 _ModelType = Annotated[Literal["transformer"] | None, BeforeValidator(_none)]
 
 
@@ -80,7 +87,7 @@ class Parameters(Strict):
     use_fast_bias: bool = True
     apply_for_all_nodes: bool = False
     align_across_activations: bool = False
-    target_device: str | None = None
+    target_device: _TargetDevice = None
     model_type: _ModelType = None
     dump_intermediate_model: bool = False
 
@@ -95,7 +102,7 @@ class Algorithm(Strict):
 class Compression(Strict):
     """What to do with the model."""
 
-    target_device: str | None = None
+    target_device: _TargetDevice = None
     model_type: _ModelType = None
     dump_intermediate_model: bool = False
     algorithms: Annotated[list[Algorithm], Field(min_length=1)]
@@ -177,11 +184,11 @@ def read_settings(given: object) -> Settings:
     document = Document.read(content, where)
     compression = document.compression
     params = _joined(compression, where)
-    options, target = _options(compression, params, where), params.target_device or compression.target_device
+    options, target = _options(compression, params, where), params.target_device
     return Settings(
         # All samples, if nothing is said.
-        config=Config(**{"samples": None, **options}),
-        target=_target(target) if target else None,
+        config=Config.checked(**{"samples": None} | options),
+        target=target,
         given=frozenset({*options, *(["target"] if target else [])}),
         model=document.model,
         engine=document.engine,
@@ -200,15 +207,16 @@ def _whole(content: Any) -> Any:
 
 
 def _joined(compression: Compression, where: str) -> Parameters:
-    """The parameters of all algorithms together, which must not contradict one another."""
-    found: dict[str, tuple[int, Any]] = {}
+    """The parameters of all algorithms and of what is around them, which must not contradict one another."""
+    around = {name: getattr(compression, name) for name in compression.model_fields_set - {"algorithms"}}
+    found = {name: ("compression", value) for name, value in around.items()}
     for index, algorithm in enumerate(compression.algorithms):
         for name in sorted(algorithm.params.model_fields_set):
             value = getattr(algorithm.params, name)
-            first, other = found.setdefault(name, (index, value))
+            first, other = found.setdefault(name, (f"algorithms[{index}]", value))
             if other != value:
                 place = f"compression.algorithms[{index}].params.{name}"
-                message = f"{where}{place} is {value!r}, but algorithms[{first}] has {other!r}: make them equal"
+                message = f"{where}{place} is {value!r}, but {first} has {other!r}: make them equal"
                 raise ConfigError(message)
     return Parameters.model_construct(None, **{name: value for name, (_, value) in found.items()})
 
@@ -219,6 +227,10 @@ def _options(compression: Compression, params: Parameters, where: str) -> dict[s
     if not names & {"DefaultQuantization", "MinMaxQuantization"}:
         message = f"{where}compression.algorithms: {', '.join(sorted(names))} quantizes nothing; add MinMaxQuantization"
         raise ConfigError(message)
+    refused = "BiasCorrection" if params.use_fast_bias else "FastBiasCorrection"
+    if "use_fast_bias" in params.model_fields_set and refused in names:
+        message = f"{where}use_fast_bias is {params.use_fast_bias}, but {refused} is listed: leave one of them out"
+        raise ConfigError(message)
     is_whole = "DefaultQuantization" in names
     is_sequential = "BiasCorrection" in names or (is_whole and not params.use_fast_bias)
     is_fast = is_whole or "FastBiasCorrection" in names
@@ -227,17 +239,7 @@ def _options(compression: Compression, params: Parameters, where: str) -> dict[s
         options["align"] = "ActivationChannelAlignment" in names
     if is_sequential or not is_whole:
         options["correct_biases"] = "sequential" if is_sequential else "fast" if is_fast else "no"
-    if "model_type" not in options and compression.model_type:
-        options["model_type"] = compression.model_type
-    if compression.dump_intermediate_model:
-        options["keep_intermediate"] = True
     return options
-
-
-def _target(device: str) -> str:
-    """The name of the target; ANY means the CPU, and all GNA are one. What is no name is the path of a file."""
-    known = {"any": "cpu", "gna3": "gna", "gna3.5": "gna"} | {name: name for name in target_names()}
-    return known.get(device.lower(), device)
 
 
 def _pointless(params: Parameters) -> list[str]:

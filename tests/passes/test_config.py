@@ -117,6 +117,63 @@ def test_the_word_yes_of_yaml_is_nothing(tmp_path: Path, word: str) -> None:
     assert complaint(tmp_path / "c.yaml", text) == said
 
 
+CONTRADICTIONS = [
+    (
+        {"target_device": "CPU", "algorithms": [{"name": "DefaultQuantization", "params": {"target_device": "GPU"}}]},
+        "compression.algorithms[0].params.target_device is 'gpu', but compression has 'cpu': make them equal",
+    ),
+    (
+        {
+            "model_type": "transformer",
+            "algorithms": [{"name": "DefaultQuantization", "params": {"model_type": "None"}}],
+        },
+        "compression.algorithms[0].params.model_type is None, but compression has 'transformer': make them equal",
+    ),
+    (
+        {
+            "algorithms": [
+                {"name": "MinMaxQuantization", "params": {"seed": 1}},
+                {"name": "BiasCorrection", "params": {"seed": 2}},
+            ]
+        },
+        "compression.algorithms[1].params.seed is 2, but algorithms[0] has 1: make them equal",
+    ),
+    (
+        {
+            "algorithms": [
+                {"name": "DefaultQuantization", "params": {"use_fast_bias": True}},
+                {"name": "BiasCorrection"},
+            ]
+        },
+        "use_fast_bias is True, but BiasCorrection is listed: leave one of them out",
+    ),
+    (
+        {
+            "algorithms": [
+                {"name": "MinMaxQuantization", "params": {"use_fast_bias": False}},
+                {"name": "FastBiasCorrection"},
+            ]
+        },
+        "use_fast_bias is False, but FastBiasCorrection is listed: leave one of them out",
+    ),
+]
+
+
+@pytest.mark.parametrize(("compression", "said"), CONTRADICTIONS)
+def test_what_contradicts_itself_is_refused(compression: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_settings({"compression": compression})
+    assert str(caught.value) == said
+
+
+def test_the_same_said_twice_is_no_contradiction() -> None:
+    params = {"target_device": "cpu", "model_type": "transformer", "use_fast_bias": False}
+    algorithms = [{"name": "DefaultQuantization", "params": params}, {"name": "BiasCorrection"}]
+    compression = {"target_device": "ANY", "model_type": "transformer", "algorithms": algorithms}
+    found = read_settings({"compression": compression})
+    assert (found.target, found.config.model_type, found.config.correct_biases) == ("cpu", "transformer", "sequential")
+
+
 def test_algorithms_that_quantize_nothing_are_refused_with_the_file(tmp_path: Path) -> None:
     said = "compression.algorithms: FastBiasCorrection quantizes nothing; add MinMaxQuantization"
     (tmp_path / "c.json").write_text('{"name": "FastBiasCorrection"}')
