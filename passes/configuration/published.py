@@ -19,6 +19,7 @@ from .config import Config, Preset, SaturationFix
 from .content import content_of, plain
 from .ignored import Ignored
 from .obsolete import without_obsolete
+from .pointless import pointless
 from .quantization import ActivationOptions, RangeEstimator, WeightOptions
 from .strict import ConfigError, Strict
 
@@ -185,14 +186,14 @@ def read_settings(given: object) -> Settings:
     compression = document.compression
     params = _joined(compression, where)
     options, target = _options(compression, params, where), params.target_device
+    config = Config.checked(**{"samples": None} | options)  # all samples, if nothing is said
     return Settings(
-        # All samples, if nothing is said.
-        config=Config.checked(**{"samples": None} | options),
+        config=config,
         target=target,
         given=frozenset({*options, *(["target"] if target else [])}),
         model=document.model,
         engine=document.engine,
-        warnings=(*warnings, *_pointless(params)),
+        warnings=(*warnings, *_of_one_algorithm(compression), *pointless(config)),
         where=where.removesuffix(": "),
     )
 
@@ -242,11 +243,9 @@ def _options(compression: Compression, params: Parameters, where: str) -> dict[s
     return options
 
 
-def _pointless(params: Parameters) -> list[str]:
-    """Warnings about what is given but changes nothing."""
-    if params.apply_for_all_nodes and params.use_fast_bias:
-        return [
-            "apply_for_all_nodes changes nothing with fast bias correction: weights that stay float have no rounding "
-            "error; add use_fast_bias: false"
-        ]
-    return []
+def _of_one_algorithm(compression: Compression) -> list[str]:
+    """A warning that `ignored` is not one algorithm's own, as in the published tool."""
+    having = [each.name for each in compression.algorithms if each.params.ignored != Ignored()]
+    if not having or len(having) == len(compression.algorithms):
+        return []
+    return [f"ignored of {', '.join(having)} holds for all algorithms"]

@@ -166,6 +166,69 @@ def test_what_contradicts_itself_is_refused(compression: dict[str, object], said
     assert str(caught.value) == said
 
 
+FLOAT = (
+    "apply_for_all_nodes changes nothing without sequential bias correction (use_fast_bias: false): weights that stay "
+    "float have no rounding error"
+)
+LOWER = "weights.range_estimator.min changes nothing but clipping: weights are symmetric, and max makes both ends"
+
+
+def outliers(path: str) -> str:
+    return f"{path}.outlier_prob changes nothing: it is of quantiles; give type: quantile, too"
+
+
+@pytest.mark.parametrize(
+    ("params", "names", "said"),
+    [
+        ({"apply_for_all_nodes": True}, ["DefaultQuantization"], [FLOAT]),
+        ({"apply_for_all_nodes": True}, ["MinMaxQuantization"], [FLOAT]),
+        ({"apply_for_all_nodes": True}, ["MinMaxQuantization", "FastBiasCorrection"], [FLOAT]),
+        ({"apply_for_all_nodes": True}, ["MinMaxQuantization", "BiasCorrection"], []),
+        ({"apply_for_all_nodes": True, "use_fast_bias": False}, ["DefaultQuantization"], []),
+        (
+            {"range_estimator": {"max": {"outlier_prob": 0.1}}},
+            ["DefaultQuantization"],
+            [outliers("range_estimator.max")],
+        ),
+        (
+            {"activations": {"range_estimator": {"preset": "quantile", "min": {"type": "min", "outlier_prob": 0.1}}}},
+            ["DefaultQuantization"],
+            [outliers("activations.range_estimator.min")],
+        ),
+        (
+            {"weights": {"range_estimator": {"preset": "quantile", "max": {"outlier_prob": 0.1}}}},
+            ["DefaultQuantization"],
+            [],
+        ),
+        ({"range_estimator": {"max": {"type": "abs_quantile", "outlier_prob": 0.1}}}, ["DefaultQuantization"], []),
+        ({"weights": {"range_estimator": {"min": {"type": "quantile"}}}}, ["DefaultQuantization"], [LOWER]),
+        ({"weights": {"range_estimator": {"min": {"clipping_value": -1.0}}}}, ["DefaultQuantization"], []),
+        (
+            {"weights": {"mode": "asymmetric", "range_estimator": {"min": {"type": "quantile"}}}},
+            ["DefaultQuantization"],
+            [],
+        ),
+        (
+            {"preset": "accuracy", "weights": {"range_estimator": {"min": {"type": "quantile"}}}},
+            ["DefaultQuantization"],
+            [],
+        ),
+        (
+            {"ignored": {"scope": ["a"]}},
+            ["MinMaxQuantization", "FastBiasCorrection"],
+            ["ignored of MinMaxQuantization holds for all algorithms"],
+        ),
+        ({"ignored": {"scope": ["a"]}}, ["MinMaxQuantization"], []),
+        ({"ignored": {}}, ["MinMaxQuantization", "FastBiasCorrection"], []),
+    ],
+)
+def test_what_changes_nothing_or_more_than_it_seems_to_is_told(
+    params: dict[str, object], names: list[str], said: list[str]
+) -> None:
+    algorithms = [{"name": name, "params": {} if index else params} for index, name in enumerate(names)]
+    assert list(read_settings(algorithms).warnings) == said
+
+
 def test_the_same_said_twice_is_no_contradiction() -> None:
     params = {"target_device": "cpu", "model_type": "transformer", "use_fast_bias": False}
     algorithms = [{"name": "DefaultQuantization", "params": params}, {"name": "BiasCorrection"}]

@@ -28,6 +28,7 @@ WARNINGS = {
     "25": ["threshold: a correction is judged by samples that it was not made from, whatever its size"],
     "30": ["engine data_free: made-up data are gone: give --data, or engine: type simplified, data_source"],
     "32": ["stat_batch_size: statistics do not depend on how samples are batched"],
+    "33": ["weights.range_estimator.min changes nothing but clipping: weights are symmetric, and max makes both ends"],
 }
 #: What the user is told besides, by the run alone.
 MORE = {
