@@ -29,6 +29,8 @@ from .runtime import RuntimeModel, from_runtime, to_runtime
 from .set_ranges import SetRanges
 from .verify_execution import VerifyExecution
 
+_NO_PLACE = "dump_intermediate_model changes nothing: it writes beside the result, which is in memory; give a path"
+
 
 class AlreadyQuantizedError(UserError):
     """The model holds FakeQuantize operations or integer weights: quantizing it again would ruin it."""
@@ -186,18 +188,21 @@ def quantize(
             graph, data, device, options, measuring=measuring, instruments=watching, warnings=settings.warnings
         )
         write_model(graph, path, compact=True)
+        for each in watching:
+            each.write()
         result: Path | RuntimeModel = path
     else:
         graph = from_runtime(model)
-        done = quantize_graph(graph, data, device, options, measuring=measuring, warnings=settings.warnings)
+        warnings = [*settings.warnings, *([_NO_PLACE] if options.keep_intermediate else [])]
+        done = quantize_graph(graph, data, device, options, measuring=measuring, warnings=warnings)
         result = to_runtime(graph)
     if report:
         report(done)
     return result
 
 
-def watching_for(output: Path, config: Config) -> list[Instrument]:
-    """What writes the model before its biases are corrected beside the result, if that is wanted."""
+def watching_for(output: Path, config: Config) -> list[WriteAfter]:
+    """What keeps the model before its biases are corrected, to be written beside the result, if that is wanted."""
     if not config.keep_intermediate:
         return []
     return [WriteAfter(SetRanges.name, output.with_name(f"{output.stem}_before_bias_correction.xml"))]

@@ -17,7 +17,7 @@ _BARE = re.compile(r'(\s|//[^\n]*|(?>/\*.*?\*/))*"', re.DOTALL)
 def plain(given: object) -> Any:
     """Python objects as a file would give them: numbers of numpy are numbers, tuples lists, mappings dictionaries."""
     if isinstance(given, np.generic):
-        return given.item()
+        return cast(object, given.item())
     if isinstance(given, Mapping):
         return {key: plain(value) for key, value in cast(Mapping[object, object], given).items()}
     if isinstance(given, (list, tuple)):

@@ -174,13 +174,8 @@ def read_settings(given: object) -> Settings:
     Raises:
         ConfigError: it cannot be read, or holds mistakes; the message names the file and the path of the first.
     """
-    where, content = (f"{given}: ", content_of(Path(given))) if isinstance(given, (str, Path)) else ("", plain(given))
-    if not where and not isinstance(content, (dict, list)):
-        message = (
-            f"config is {given!r}; give a Config, the path of a .json or .yaml file, a mapping (the whole "
-            "configuration, or one algorithm), or a list of algorithms"
-        )
-        raise ConfigError(message)
+    where = f"{given}: " if isinstance(given, (str, Path)) else ""
+    content = content_of(Path(given)) if isinstance(given, (str, Path)) else _objects(given)
     content, warnings = without_obsolete(_whole(content), where)
     document = Document.read(content, where)
     compression = document.compression
@@ -196,6 +191,16 @@ def read_settings(given: object) -> Settings:
         warnings=(*warnings, *_of_one_algorithm(compression), *pointless(config)),
         where=where.removesuffix(": "),
     )
+
+
+def _objects(given: object) -> Any:
+    if isinstance(given, (Mapping, list, tuple)):
+        return plain(cast(object, given))
+    message = (
+        f"config is {given!r}; give a Config, the path of a .json or .yaml file, a mapping (the whole configuration, "
+        "or one algorithm), or a list of algorithms"
+    )
+    raise ConfigError(message)
 
 
 def _whole(content: Any) -> Any:

@@ -174,6 +174,33 @@ def test_a_model_that_the_runtime_rejects_is_the_users_to_mend(path: Path) -> No
         quantize(path, DATA)
 
 
+KEEPING = {"name": "DefaultQuantization", "params": {"dump_intermediate_model": True}}
+
+
+def test_the_model_before_bias_correction_appears_with_the_result(path: Path) -> None:
+    quantize(path, DATA, config=KEEPING)
+    names = {each.name for each in path.parent.iterdir()}
+    assert {"small_int8.xml", "small_int8_before_bias_correction.xml", "small_int8_before_bias_correction.bin"} <= names
+
+
+def test_a_run_that_fails_leaves_no_model_before_bias_correction(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("irquant.passes.correct_biases_fast.CorrectBiasesFast.run", broken)
+    before = files(path.parent)
+    with pytest.raises(UserError, match=r"^pass 'correct-biases-fast' failed"):
+        quantize(path, DATA, config=KEEPING)
+    assert files(path.parent) == before
+
+
+def test_a_model_in_memory_has_no_place_for_the_model_before_bias_correction() -> None:
+    reports: list[Report] = []
+    quantize(model(), DATA, config=KEEPING, report=reports.append)
+    said = "dump_intermediate_model changes nothing: it writes beside the result, which is in memory; give a path"
+    assert reports[0].warnings == (said,)
+
+
 ALGORITHM = {"name": "DefaultQuantization", "params": {"preset": "mixed", "stat_subset_size": 11}}
 
 
