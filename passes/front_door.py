@@ -264,7 +264,7 @@ def quantize_graph(
         context.also_for = tuple(_alternatives(target, config))
     results = PassManager(passes or default_quantization(measuring, config), instruments).run(graph, context)
     if not context.plan.sites:
-        message = f"nothing to quantize: target '{target.name}' can run no layer of the model in int8"
+        message = f"nothing to quantize: {context.plan.why_nothing(target.name)}"
         raise NothingToQuantizeError(message)
     progress("checking the result", 0, None)
     VerifyExecution().run(graph, context)

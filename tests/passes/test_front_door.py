@@ -135,6 +135,30 @@ def test_a_model_with_nothing_to_quantize_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("ignored", "said"),
+    [
+        ({"skip_model": True}, "you ignore all 4 layers of the model"),
+        ({"scope": ["*"]}, "you ignore all 4 layers of the model"),
+        (
+            {"operations": [{"type": "Convolution"}]},
+            "you ignore 3 of 4 layers, and target 'mine' runs the others in float",
+        ),
+        ({}, "target 'mine' can run no layer of the model in int8"),
+    ],
+)
+def test_a_model_of_which_nothing_is_left_to_quantize_is_refused(
+    path: Path, ignored: dict[str, Any], said: str
+) -> None:
+    target = load_target("cpu")
+    if not said.endswith("of the model"):
+        rules = [rule for rule in target.rules if ignored and "Convolution" in rule.op]
+        target = target.model_copy(update={"name": "mine", "rules": tuple(rules)})
+    with pytest.raises(UserError) as caught:
+        quantize(path, DATA, target=target, config=Config.checked(ignored=ignored))
+    assert str(caught.value) == f"nothing to quantize: {said}"
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         (

@@ -260,6 +260,7 @@ WISHES = [
     ({"activations": {"level_low": -128, "level_high": 127}}, 2, None),
     ({"weights": {"mode": "asymmetric"}}, 0, "runs no asymmetric weights"),
     ({"weights": {"bits": 16}}, 0, "runs no weights of 65536 levels"),
+    ({"weights": {"level_low": -300, "level_high": 300}}, 0, "runs no weights of 601 levels"),
     ({"activations": {"bits": 7}}, 0, "runs no data of 128 levels"),
     ({"activations": {"granularity": "perchannel"}}, 1, "runs no per-channel data there"),
 ]
@@ -277,10 +278,20 @@ def test_what_is_asked_for_is_done_and_its_cost_is_told(wish: dict[str, Any], in
     assert (report.check.execution.int8, report.check.execution.total) == (int8, 2)
     assert not report.check.execution.fallen
     assert report.warnings == (
-        (f"{2 - int8} of 2 layers are rounded as you wish and run in float: target 'cpu' {said}",) if said else ()
+        (f"{2 - int8} of 2 layers are rounded as you wish and may run in float: target 'cpu' {said}",) if said else ()
     )
     fake_quantizes = list(graph.nodes("FakeQuantize"))
     assert len(fake_quantizes) >= 2  # float or not, all is rounded
+
+
+def test_levels_without_bits_are_held_against_the_targets_own(tmp_path: Path) -> None:
+    graph, context = (
+        conv_graph(tmp_path),
+        Context(load_target("gna"), Config.checked(weights={"level_low": -32767, "level_high": 32767}), SAMPLES),
+    )
+    PassManager(default_quantization()).run(graph, context)
+    assert not context.plan.warnings
+    assert graph.node("conv").source(1).node.attributes["levels"] == "65535"
 
 
 def path_of(wish: dict[str, Any]) -> str:
@@ -303,6 +314,14 @@ def path_of(wish: dict[str, Any]) -> str:
         (
             {"weights": {"bits": 4, "level_low": -8, "level_high": 8}},
             "weights: levels -8 to 8 are 17, but 4 bits hold 16",
+        ),
+        (
+            {"weights": {"bits": 8, "level_low": -128, "level_high": 128}},
+            "weights: levels -128 to 128 are 257, but 8 bits hold 256",
+        ),
+        (
+            {"weights": {"level_low": -32768, "level_high": 32768}},
+            "weights: levels -32768 to 32768 are 65537, but 16 bits hold 65536",
         ),
         ({"weights": {"level_low": 0, "level_high": 1}}, "weights: levels 0 to 1 are 2, but it takes 3"),
         ({"activations": {"level_low": 0, "level_high": 1}}, "activations: levels 0 to 1 are 2, but it takes 3"),
