@@ -72,6 +72,16 @@ def test_a_published_configuration_runs(file: Path, folder: Path, capfd: pytest.
     assert checked == [*(f"warning: {each}" for each in expected), f"{file}: no mistakes"]
 
 
+def test_what_is_planned_in_float_is_not_said_to_stay_so(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The runtime may find that the layer suits it all the same."""
+    (file,) = (each for each in FILES if each.stem.startswith("18"))
+    assert run(["quantize", "-c", str(file), "-o", "out.xml"]) == 0
+    shown = capfd.readouterr().out.splitlines()
+    reason = "target 'cpu' runs no per-channel data there"
+    assert f"planned in float: 2 x Convolution: rounded as you wish, but {reason}" in shown
+    assert f"warning: 2 of 2 layers are rounded as you wish and may run in float: {reason}" in shown
+
+
 def test_there_are_thirty_of_them_at_least() -> None:
     assert len(FILES) >= 30
 
