@@ -22,6 +22,8 @@ from .report import Report, constant_bytes, report_of
 from .runtime import RuntimeModel, from_runtime, to_runtime
 from .set_ranges import SetRanges
 
+_NO_PLACE = "dump_intermediate_model changes nothing: it writes beside the result, which is in memory; give a path"
+
 
 @overload
 def quantize(
@@ -33,7 +35,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
+    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -50,7 +52,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
+    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -67,7 +69,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
+    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -104,7 +106,7 @@ def quantize(
         UserError: model, data, target or options are wrong, or the output cannot be written; nothing was written then.
     """
     settings = (
-        Settings(config=config) if isinstance(config, Config) else read_settings(config) if config else Settings()
+        Settings(config=config or Config()) if config is None or isinstance(config, Config) else read_settings(config)
     )
     options = settings.config.overruled(preset=preset, samples=samples, ignored=ignored)
     if data is None and statistics is None and settings.engine:
@@ -121,18 +123,21 @@ def quantize(
             graph, data, device, options, measuring=measuring, instruments=watching, warnings=settings.warnings
         )
         write_model(graph, path, compact=True)
+        for each in watching:
+            each.write()
         result: Path | RuntimeModel = path
     else:
         graph = from_runtime(model)
-        graph, done = quantize_graph(graph, data, device, options, measuring=measuring, warnings=settings.warnings)
+        warnings = [*settings.warnings, *([_NO_PLACE] if options.keep_intermediate else [])]
+        graph, done = quantize_graph(graph, data, device, options, measuring=measuring, warnings=warnings)
         result = to_runtime(graph)
     if report:
         report(done)
     return result
 
 
-def watching_for(output: Path, config: Config) -> list[Instrument]:
-    """What writes the model before its biases are corrected beside the result, if that is wanted."""
+def watching_for(output: Path, config: Config) -> list[WriteAfter]:
+    """What keeps the model before its biases are corrected, to be written beside the result, if that is wanted."""
     if not config.keep_intermediate:
         return []
     return [WriteAfter(SetRanges.name, output.with_name(f"{output.stem}_before_bias_correction.xml"))]

@@ -123,6 +123,7 @@ def quantize_command(
     if data is not None:
         images = image_options_from_metadata(graph.metadata("model_info"), images)
         source = open_source(data, model_inputs(graph), images)
+    watching = watching_for(result, options)
     with progress_bar() as progress:
         graph, report = quantize_graph(
             graph,
@@ -130,11 +131,13 @@ def quantize_command(
             device,
             options,
             measuring=measuring,
-            instruments=watching_for(result, options),
+            instruments=watching,
             progress=progress,
             warnings=settings.warnings,
         )
     write_model(graph, result, compact=True)
+    for each in watching:
+        each.write()
     print_report(report, str(result))
 
 

@@ -123,7 +123,11 @@ def test_wider_ranges_come_first_and_cost_no_layer() -> None:
     ],
 )
 def test_what_the_user_chose_stays_chosen(options: dict[str, object], expected: list[str]) -> None:
-    assert [what for what, _ in remedies(Config.checked(**options))] == expected
+    assert [what for what, _ in remedies(Config.checked(**options), "performance")] == expected
+
+
+def test_what_is_so_already_is_not_tried() -> None:
+    assert [what for what, _ in remedies(Config(), "mixed")] == [EXTREMES, ACROSS]
 
 
 # ---------------------------------------------------------------------------------------- the search, on made-up models
