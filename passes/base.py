@@ -61,7 +61,7 @@ class Context:
         statistics: The numbers measured; by `calibrate`.
         held_out: Samples that calibration did not see, with the float model's outputs; by `calibrate`.
         kept: Samples that it saw, for passes that run the model again; by `calibrate`, if the configuration needs them.
-        aligned: Layers whose input channels are alike; by `align-activation-channels`.
+        aligned: Layers whose input channels were brought to alike ranges, or need not be; by the passes that do so.
         warnings: What the user should know besides what the plan says.
         corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
         check: What running the result showed; by `verify-execution`.
@@ -86,10 +86,14 @@ class Context:
     check: Check = field(default_factory=Check)
 
     @property
+    def is_transformer(self) -> bool:
+        """Whether the model is one: it has attention blocks, or the user says so."""
+        return self.config.model_type == "transformer" or self.plan.attention > 0
+
+    @property
     def preset(self) -> Preset:
         """The preset that the user chose, or the one that suits the model."""
-        is_transformer = self.config.model_type == "transformer" or self.plan.attention > 0
-        return self.config.preset or ("mixed" if is_transformer else "performance")
+        return self.config.preset or ("mixed" if self.is_transformer else "performance")
 
 
 class Pass(Protocol):
