@@ -54,6 +54,7 @@ _OPTIONS: Mapping[str, str] = {
     "activations": "activations",
     "range_estimator": "range_estimator",
     "align_across_activations": "align_across",
+    "migrate_scales": "migrate_scales",
     "apply_for_all_nodes": "correct_float_layers",
     "dump_intermediate_model": "keep_intermediate",
 }
@@ -77,6 +78,7 @@ class Parameters(Strict):
     use_fast_bias: bool = True
     apply_for_all_nodes: bool = False
     align_across_activations: bool = False
+    migrate_scales: bool | None = None
     target_device: str | None = None
     model_type: _ModelType = None
     dump_intermediate_model: bool = False
@@ -218,6 +220,7 @@ def _config(compression: Compression, params: Parameters) -> Config:
     options["samples"] = params.stat_subset_size  # all of them, if nothing is said
     if not is_whole:
         options["align"] = "ActivationChannelAlignment" in names
+        options.setdefault("migrate_scales", False)
     if is_sequential or not is_whole:
         options["correct_biases"] = "sequential" if is_sequential else "fast" if is_fast else "no"
     if "model_type" not in options and compression.model_type:
