@@ -57,7 +57,8 @@ class MigrateScales:
     Source: Xiao et al., "SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models",
     2022. The strength is not given, as it is there, but chosen for each group of layers by the error to be expected
     (see `channel_scales`); a group that would gain little is left alone. Who else reads the tensor gets what it always
-    got. The runtime makes the Multiply a part of the FakeQuantize behind it or of what is in front of it.
+    got. The runtime runs the Multiply and the FakeQuantize behind it as one operation, or takes both into the layer in
+    front, so that it executes as many as before.
 
     The statistics of the new tensor follow from those of the old one, v / s, so that there is no second run. Left alone
     are groups with a layer that stays float, with transposed data, with weights that are batched or that others read,
