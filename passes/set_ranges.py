@@ -47,7 +47,7 @@ class SetRanges:
         wanted: set[Request] = set()
         for site in context.plan.sites:
             if not site.is_constant:
-                low, high = _ends(site, context)
+                low, high = ends_used(site, context)
                 wanted |= {end.request(site) for end in (low, high) if end}
         return frozenset(wanted)
 
@@ -64,7 +64,7 @@ class SetRanges:
         return len(sites)
 
 
-def _ends(site: Site, context: Context) -> tuple[End | None, End]:
+def ends_used(site: Site, context: Context) -> tuple[End | None, End]:
     """How both ends are estimated; the lower one is zero where nothing can be negative."""
     low, high = ends(site, context.config)
     if site.is_constant or not never_negative(site.source.node):
@@ -75,7 +75,7 @@ def _ends(site: Site, context: Context) -> tuple[End | None, End]:
 
 def _range(site: Site, context: Context) -> Range:
     shape = _limits_shape(site)
-    low_end, high_end = _ends(site, context)
+    low_end, high_end = ends_used(site, context)
     high = _estimated(high_end, site, context.statistics, is_low=False)
     low = _estimated(low_end, site, context.statistics, is_low=True) if low_end else np.zeros_like(high)
     if site.mode is Mode.ASYMMETRIC:

@@ -94,6 +94,17 @@ def worst_ratio(attempt: Attempt) -> float:
     return min((each.margin, each.sqnr) for each in attempt.context.check.outputs or ())[1]
 
 
+def effects_of(attempt: Attempt, calibrated: Calibrated) -> list[Effect]:
+    """What rounding each operation of a model costs, in topological order.
+
+    Args:
+        attempt: The model.
+        calibrated: What it was made from.
+    """
+    graph, context = calibrated.rounded(attempt.config, attempt.floats, without=HIDING)
+    return measure_effects(graph, context, context.held_out[:RANKED_ON])
+
+
 @dataclass
 class _Search:
     """The state of one search: the best model so far, and what was tried."""
@@ -115,8 +126,7 @@ class _Search:
 
     def return_layers(self) -> None:
         """The fewest of the costliest layers that, left float, lift all outputs over their floors."""
-        graph, context = self.calibrated.rounded(self.best.config, self.best.floats, without=HIDING)
-        self.effects = ranked(measure_effects(graph, context, context.held_out[:RANKED_ON]))
+        self.effects = ranked(effects_of(self.best, self.calibrated))
         before, most = self.best, len(self.effects)
         tried: dict[int, Attempt] = {0: before}
         enough, too_few, count = most + 1, 0, self._predicted()
