@@ -16,7 +16,9 @@ from irquant.tools.advice import advice, advice_line
 from irquant.tools.console import decibels, output_lines, progress_bar
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import model_path, open_data, picture_options
-from irquant.tools.options import planned_by, planning_options
+from irquant.tools.options import page_option, planned_by, planning_options
+from irquant.tools.report.page import check_page
+from irquant.tools.report.quantization import Subject, write_quantization_page
 
 
 @click.command("analyze")
@@ -28,6 +30,7 @@ from irquant.tools.options import planned_by, planning_options
     "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Statistics of these data, measured before."
 )
 @picture_options
+@page_option
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Layers to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all layers.")
 def analyze_command(
@@ -40,6 +43,7 @@ def analyze_command(
     samples: int | None,
     statistics: Path | None,
     pictures: ImageOptions,
+    page: Path | None,
     top: int,
     *,
     as_json: bool,
@@ -51,6 +55,8 @@ def analyze_command(
     planned = planned_by(config, target, preset, ignored, samples=samples)
     path = model_path(model, planned.settings)
     graph = read_model(path)
+    if page:
+        check_page(page)
     measuring = measured_by(statistics, None, None)
     source = open_data(data, graph, pictures, planned.settings)
     with progress_bar() as progress:
@@ -63,6 +69,8 @@ def analyze_command(
             progress=progress,
             warnings=planned.settings.warnings,
         ).report
+    if page:
+        write_quantization_page(page, report, Subject(path, None, planned, advice_line(report, path)))
     if as_json:
         click.echo(json.dumps(analysis_values(report, str(path)), indent=2, allow_nan=False))
         return

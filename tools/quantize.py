@@ -6,16 +6,13 @@ import click
 
 from irquant.ir import read_model, write_model
 from irquant.ir.writer import check_output
-from irquant.passes import (
-    measured_by,
-    plan_measurement,
-    quantize_graph,
-    watching_for,
-)
+from irquant.passes import measured_by, plan_measurement, quantize_graph, watching_for
 from irquant.tools.console import print_measurement, print_report, progress_bar
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import model_path, open_data, picture_options
-from irquant.tools.options import planned_by, planning_options
+from irquant.tools.options import page_option, planned_by, planning_options
+from irquant.tools.report.page import check_page
+from irquant.tools.report.quantization import Subject, write_quantization_page
 
 
 @click.command("quantize")
@@ -34,6 +31,7 @@ from irquant.tools.options import planned_by, planning_options
     "--cluster", metavar="ADDRESS", help="Calibrate on a Dask cluster; 'local': in processes on this machine."
 )
 @click.option("--no-guard", is_flag=True, help="Take the result as it comes, however far it is from the float model.")
+@page_option
 @click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
 @picture_options
 def quantize_command(
@@ -49,6 +47,7 @@ def quantize_command(
     statistics: Path | None,
     cluster: str | None,
     no_guard: bool,
+    page: Path | None,
     dry_run: bool,
     pictures: ImageOptions,
 ) -> None:
@@ -74,6 +73,8 @@ def quantize_command(
     graph = read_model(path)
     result = output or path.with_name(f"{settings.model.model_name or path.stem}_int8.xml")
     check_output(result, graph)
+    if page:
+        check_page(page)
     measuring = measured_by(statistics, save_statistics, cluster)
     if dry_run:
         print_measurement(plan_measurement(graph, device, options))
@@ -89,6 +90,9 @@ def quantize_command(
             instruments=watching_for(result, options),
             progress=progress,
             warnings=settings.warnings,
+            with_effects=page is not None,
         )
     write_model(graph, result, compact=True)
     print_report(report, str(result))
+    if page:
+        write_quantization_page(page, report, Subject(path, result, planned))

@@ -95,12 +95,14 @@ def worst_ratio(attempt: Attempt) -> float:
 
 
 def effects_of(attempt: Attempt, calibrated: Calibrated) -> list[Effect]:
-    """What rounding each operation of a model costs, in topological order.
+    """What rounding each operation of a model costs, in topological order; nothing without samples to see it on.
 
     Args:
         attempt: The model.
         calibrated: What it was made from.
     """
+    if not attempt.context.held_out:
+        return []
     graph, context = calibrated.rounded(attempt.config, attempt.floats, without=HIDING)
     return measure_effects(graph, context, context.held_out[:RANKED_ON])
 
