@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -14,8 +14,6 @@ from irquant.passes.calibration.samples import model_inputs
 from irquant.passes.configuration.published import Engine as EngineSection
 from irquant.tools.image_source import ImageOptions, image_options_from_metadata
 from irquant.tools.sources import open_source
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...]:
@@ -47,7 +45,7 @@ _PICTURES = (
 )
 
 
-def picture_options(command: _Command) -> Callable[..., Any]:
+def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options for pictures to a command, which gets them as `pictures`."""
 
     @functools.wraps(command)

@@ -6,7 +6,7 @@ import click
 
 from irquant.ir import read_model, write_model
 from irquant.ir.writer import check_output
-from irquant.passes import measured_by, plan_measurement, quantize_graph, watching_for
+from irquant.passes import ConfigError, measured_by, plan_measurement, quantize_graph, watching_for
 from irquant.tools.console import print_measurement, print_report, progress_bar
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import model_path, open_data, picture_options
@@ -75,6 +75,9 @@ def quantize_command(
     check_output(result, graph)
     if page:
         check_page(page)
+        if dry_run:
+            message = "a dry run has nothing to report: leave out --report or --dry-run"
+            raise ConfigError(message)
     measuring = measured_by(statistics, save_statistics, cluster)
     if dry_run:
         print_measurement(plan_measurement(graph, device, options))

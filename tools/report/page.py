@@ -110,9 +110,17 @@ def _visible(value: Any) -> Any:
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
+def _number(value: float) -> str:
+    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
 _FILTERS: Mapping[str, Callable[..., str]] = {
     "decibels": decibels,
     "megabytes": megabytes,
-    "number": lambda value: f"{value:.4g}".replace("-", "\N{MINUS SIGN}"),
-    "percent": lambda value: f"{value:.1%}",
+    "number": _number,
+    "percent": _percent,
 }
