@@ -30,9 +30,9 @@ def check_page(path: Path) -> None:
     Raises:
         PageError: the path is no place for a page, or nothing can be written there.
     """
-    message = _complaint(path)
-    if message:
-        raise PageError(f"{path}: {message}")  # noqa: EM102 - the rest is a literal of `_complaint`
+    if wrong := _complaint(path):
+        message = f"{path}: {wrong}"
+        raise PageError(message)
     try:
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
