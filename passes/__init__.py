@@ -15,6 +15,7 @@ from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
 from .front_door import measured_by, quantize, quantize_graph, watching_for
 from .instruments import DumpAfter, Instrument, Timing, Verify, WriteAfter
+from .load_model import load_model
 from .manager import PassManager
 from .pipelines import default_quantization
 from .report import Report
@@ -55,6 +56,7 @@ __all__ = [
     "explain",
     "find_layer",
     "find_quantized",
+    "load_model",
     "measured_by",
     "plan_measurement",
     "quantize",

@@ -15,6 +15,9 @@ from .quality.sensitivity import Effect, ranked
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
 
+#: Held-out samples that are compared, and inferences that may be spent on effects at the outputs.
+COMPARED, MOST_INFERENCES = 4, 800
+
 
 @dataclass(frozen=True)
 class Analysis:
@@ -58,6 +61,6 @@ def analyze_graph(
     if not first.context.held_out:
         message = "an analysis compares samples that calibration did not see: give nine samples or more"
         raise DataError(message)
-    effects = effects_of(first, calibrated)
+    effects = effects_of(first, calibrated, COMPARED, MOST_INFERENCES)
     guarded = Guarded(first, effects=tuple(ranked(effects)))
     return Analysis(report_of(results, guarded, bytes_before, warnings), tuple(effects))

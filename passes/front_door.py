@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
-from ..ir import Graph, read_model, write_model
+from ..ir import Graph, write_model
 from ..ir.writer import check_output
 from ..targets import Target, load_target
+from .analyze import COMPARED, MOST_INFERENCES
 from .base import Pass, Progress, no_progress
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
@@ -15,6 +16,7 @@ from .configuration.config import Config
 from .configuration.published import Settings, read_settings
 from .configuration.strict import ConfigError
 from .instruments import Instrument, WriteAfter
+from .load_model import load_model, result_path
 from .provenance import record_provenance
 from .quality.guard import Guarded, effects_of, guard
 from .quality.sensitivity import ranked
@@ -22,6 +24,8 @@ from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
 from .runtime import RuntimeModel, from_runtime, to_runtime
 from .set_ranges import SetRanges
+
+_NO_PLACE = "dump_intermediate_model changes nothing: it writes beside the result, which is in memory; give a path"
 
 
 @overload
@@ -34,7 +38,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
+    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -51,7 +55,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
+    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -68,7 +72,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
+    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -77,7 +81,7 @@ def quantize(
     """Quantizes a model to int8 with the published DefaultQuantization.
 
     Args:
-        model: The path of an IR, or an `openvino.Model`, which stays as it is.
+        model: The path of an IR or of what `load_model` converts, or an `openvino.Model`, which stays as it is.
         data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model. Any
             iterable, or a data set with a length and an index whose items are (data, annotation). Gone through once, in
             a thread of its own. May be left out if there are statistics; the outputs are not checked
@@ -105,7 +109,7 @@ def quantize(
         UserError: model, data, target or options are wrong, or the output cannot be written; nothing was written then.
     """
     settings = (
-        Settings(config=config) if isinstance(config, Config) else read_settings(config) if config else Settings()
+        Settings(config=config or Config()) if config is None or isinstance(config, Config) else read_settings(config)
     )
     options = settings.config.overruled(preset=preset, samples=samples, ignored=ignored)
     if data is None and statistics is None and settings.engine:
@@ -114,26 +118,29 @@ def quantize(
     device = target if isinstance(target, Target) else load_target(target or settings.target or "cpu")
     measuring = measured_by(statistics, save_statistics, cluster)
     if isinstance(model, (str, Path)):
-        graph = read_model(model)
-        path = Path(output or Path(model).with_name(f"{Path(model).stem}_int8.xml"))
+        graph = load_model(model)
+        path = Path(output) if output else result_path(Path(model))
         check_output(path, graph)
         watching = watching_for(path, options)
         graph, done = quantize_graph(
             graph, data, device, options, measuring=measuring, instruments=watching, warnings=settings.warnings
         )
         write_model(graph, path, compact=True)
+        for each in watching:
+            each.write()
         result: Path | RuntimeModel = path
     else:
         graph = from_runtime(model)
-        graph, done = quantize_graph(graph, data, device, options, measuring=measuring, warnings=settings.warnings)
+        warnings = [*settings.warnings, *([_NO_PLACE] if options.keep_intermediate else [])]
+        graph, done = quantize_graph(graph, data, device, options, measuring=measuring, warnings=warnings)
         result = to_runtime(graph)
     if report:
         report(done)
     return result
 
 
-def watching_for(output: Path, config: Config) -> list[Instrument]:
-    """What writes the model before its biases are corrected beside the result, if that is wanted."""
+def watching_for(output: Path, config: Config) -> list[WriteAfter]:
+    """What keeps the model before its biases are corrected, to be written beside the result, if that is wanted."""
     if not config.keep_intermediate:
         return []
     return [WriteAfter(SetRanges.name, output.with_name(f"{output.stem}_before_bias_correction.xml"))]
@@ -180,7 +187,8 @@ def quantize_graph(
         instruments: What watches it.
         progress: Told about long work.
         warnings: What the user should know of the options; goes into the report.
-        with_effects: Whether the report says what rounding each operation costs; takes up to 400 more inferences.
+        with_effects: Whether the report says what rounding each operation costs; takes as many inferences
+            as an analysis.
 
     Returns:
         The quantized model, and what was done.
@@ -194,6 +202,8 @@ def quantize_graph(
     )
     guarded = guard(first, calibrated) if config.guard else Guarded(first)
     if with_effects:
-        guarded = replace(guarded, effects=tuple(ranked(effects_of(guarded.attempt, calibrated))))
+        guarded = replace(
+            guarded, effects=tuple(ranked(effects_of(guarded.attempt, calibrated, COMPARED, MOST_INFERENCES)))
+        )
     record_provenance(guarded.attempt.graph, guarded.attempt.context)
     return guarded.attempt.graph, report_of(results, guarded, bytes_before, warnings)

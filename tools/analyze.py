@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from irquant.ir import printable, read_model
-from irquant.passes import Report, analyze_graph, measured_by
+from irquant.ir import printable
+from irquant.passes import Report, analyze_graph, load_model, measured_by
 from irquant.passes.quality.agreement import Agreement
 from irquant.passes.quality.sensitivity import Effect
 from irquant.tools.advice import advice, advice_line
@@ -54,7 +54,7 @@ def analyze_command(
     """
     planned = planned_by(config, target, preset, ignored, samples=samples)
     path = model_path(model, planned.settings)
-    graph = read_model(path)
+    graph = load_model(path)
     if page:
         check_page(page)
     measuring = measured_by(statistics, None, None)

@@ -10,15 +10,18 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..configuration.config import Config
+from ..configuration.config import Config, Preset
 from ..configuration.quantization import RangeEstimator
 from .attempts import HIDING, Attempt, Calibrated, Key
+from .faults import find_fault, intended_error, is_faulty
 from .sensitivity import Effect, measure_effects, ranked
 
 #: The most models that are tried, and how many seconds may pass before the last of them is begun.
-MOST_ATTEMPTS, MOST_SECONDS = 12, 120.0
-#: Held-out samples on which layers are ranked.
-RANKED_ON = 4
+MOST_ATTEMPTS, MOST_SECONDS = 16, 120.0
+#: The most layers that are returned to float because the device computes them wrongly.
+MOST_FAULTS = 8
+#: Held-out samples on which layers are ranked, and inferences that may be spent on it.
+RANKED_ON, MOST_INFERENCES = 2, 200
 #: What a remedy must bring in dB, to be kept.
 GAIN = 0.5
 #: The share of the allowed error that is aimed at: predictions are not exact.
@@ -73,20 +76,23 @@ def guard(first: Attempt, calibrated: Calibrated) -> Guarded:
     if first.margin >= 0:
         return Guarded(first)
     search = _Search(calibrated, first)
+    search.mend_faults()
     search.try_remedies()
     if search.best.margin < 0:
         search.return_layers()
     return Guarded(search.best, tuple(search.steps), tuple(search.effects), search.is_out_of_time)
 
 
-def remedies(config: Config) -> Iterator[tuple[str, dict[str, object]]]:
-    """Gentler options, none of which the user chose otherwise: what they are, and what they change."""
+def remedies(config: Config, preset: Preset) -> Iterator[tuple[str, dict[str, object]]]:
+    """Gentler options, none of which the user chose otherwise or has already: what they are, and what they change."""
     if config.range_estimator is None and config.activations.range_estimator is None:
         extremes = RangeEstimator.model_validate({"min": {"aggregator": "min"}, "max": {"aggregator": "max"}})
         activations = config.activations.model_copy(update={"range_estimator": extremes})
         yield "ranges of activations up to the extremes of all samples, not their mean", {"activations": activations}
-    if config.preset is None and config.activations.mode is None:
+    if config.preset is None and preset == "performance" and config.activations.mode is None:
         yield "asymmetric activations (preset mixed)", {"preset": "mixed"}
+    if config.align and not config.align_across:
+        yield "channels aligned across activations, too", {"align_across": True}
 
 
 def worst_ratio(attempt: Attempt) -> float:
@@ -94,17 +100,19 @@ def worst_ratio(attempt: Attempt) -> float:
     return min((each.margin, each.sqnr) for each in attempt.context.check.outputs or ())[1]
 
 
-def effects_of(attempt: Attempt, calibrated: Calibrated) -> list[Effect]:
+def effects_of(attempt: Attempt, calibrated: Calibrated, samples: int, inferences: int) -> list[Effect]:
     """What rounding each operation of a model costs, in topological order; nothing without samples to see it on.
 
     Args:
         attempt: The model.
         calibrated: What it was made from.
+        samples: On how many of the held-out samples it is looked at.
+        inferences: How many may be spent on effects at the outputs.
     """
     if not attempt.context.held_out:
         return []
     graph, context = calibrated.rounded(attempt.config, attempt.floats, without=HIDING)
-    return measure_effects(graph, context, context.held_out[:RANKED_ON])
+    return measure_effects(graph, context, context.held_out[:samples], inferences)
 
 
 @dataclass
@@ -118,9 +126,22 @@ class _Search:
     is_out_of_time: bool = False
     began: float = field(default_factory=time.perf_counter)
 
+    def mend_faults(self) -> None:
+        """Returns to float what the device computes wrongly, if anything."""
+        if (intended := intended_error(self.best)) is None:
+            return
+        for _ in range(MOST_FAULTS):
+            if self.best.margin >= 0 or not self._may_go_on() or not is_faulty(self.best, intended):
+                return
+            if (fault := find_fault(self.best, self.calibrated, intended)) is None:
+                return
+            because = "the device computes it otherwise than its FakeQuantizes say"
+            attempt = self.calibrated.attempt(self.best.config, dict(self.best.floats) | {fault.key: because})
+            self._note(f"float: {fault.type} '{fault.name}': {because}", attempt, is_kept=True)
+
     def try_remedies(self) -> None:
         """Options for the model as a whole, each on top of those that helped."""
-        for what, change in remedies(self.best.config):
+        for what, change in remedies(self.best.config, self.best.context.preset):
             if self.best.margin >= 0 or not self._may_go_on():
                 return
             attempt = self.calibrated.attempt(self.best.config.model_copy(update=change), self.best.floats)
@@ -128,7 +149,7 @@ class _Search:
 
     def return_layers(self) -> None:
         """The fewest of the costliest layers that, left float, lift all outputs over their floors."""
-        self.effects = ranked(effects_of(self.best, self.calibrated))
+        self.effects = ranked(effects_of(self.best, self.calibrated, RANKED_ON, MOST_INFERENCES))
         before, most = self.best, len(self.effects)
         tried: dict[int, Attempt] = {0: before}
         enough, too_few, count = most + 1, 0, self._predicted()
@@ -138,6 +159,9 @@ class _Search:
             self._note(_returned(self.effects[:count]), attempt, is_kept=False)
             enough, too_few = (count, too_few) if is_enough else (enough, count)
             count = (too_few + enough) // 2 if enough <= most else min(most, 2 * count) if count < most else most + 1
+        if enough > most and most not in tried:  # out of time: a float model is better than a spoilt one
+            tried[most] = self._returning(before, most)
+            self._note(_returned(self.effects), tried[most], is_kept=False)
         chosen = enough if enough in tried else max(tried, key=lambda each: (tried[each].margin, -each))
         self._settle(tried[chosen], _returned(self.effects[:chosen]))
 

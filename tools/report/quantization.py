@@ -165,7 +165,7 @@ def _settings(report: Report, planned: Planned) -> Iterable[object]:
     """The options; a preset that nobody chose is the one that suits the model."""
     config = planned.config.overruled(preset=report.preset)
     origin = {} if planned.config.preset else {"preset": "what suits the model"}
-    return effective_options(planned.target, config, planned.settings.where, origin | planned.flags)
+    return effective_options(planned.target, config, planned.settings, origin | planned.flags)
 
 
 def _versions() -> dict[str, str]:
