@@ -23,6 +23,8 @@ HOMES = {
     "click": {
         "tools/cli.py",
         "tools/quantize.py",
+        "tools/analyze.py",
+        "tools/inputs.py",
         "tools/inspect.py",
         "tools/config.py",
         "tools/explain.py",
@@ -31,6 +33,7 @@ HOMES = {
         "tools/options.py",
         "tools/targets.py",
     },
+    "jinja2": {"tools/report/page.py"},
     "rich": {"tools/console.py", "tools/demo/demo.py"},
 }
 
