@@ -11,7 +11,8 @@ from .calibration.load_statistics import LoadStatistics
 from .calibration.samples import DataError
 from .configuration.config import Config
 from .quality.attempts import HIDING
-from .quality.guard import RANKED_ON, Guarded
+from .quality.guard import Guarded
+from .quality.search import RANKED_ON
 from .quality.sensitivity import Effect, measure_effects
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of

@@ -7,22 +7,19 @@ device computes. Trials are counted, so that a second run does the same.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ..configuration.config import Config
 from ..configuration.quantization import RangeEstimator
-from .attempts import HIDING, Attempt, Calibrated, Key
-from .sensitivity import Effect, measure_effects, ranked
+from .attempts import Attempt, Calibrated
+from .search import costliest, fewest, named, predicted, returned_to
+from .sensitivity import Effect
 
 #: The most models that are tried, and how many seconds may pass before the last of them is begun.
 MOST_ATTEMPTS, MOST_SECONDS = 12, 120.0
-#: Held-out samples on which layers are ranked.
-RANKED_ON = 4
 #: What a remedy must bring in dB, to be kept.
 GAIN = 0.5
-#: The share of the allowed error that is aimed at: predictions are not exact.
-_AIM = 0.8
 
 
 @dataclass(frozen=True)
@@ -115,32 +112,22 @@ class _Search:
 
     def return_layers(self) -> None:
         """The fewest of the costliest layers that, left float, lift all outputs over their floors."""
-        graph, context = self.calibrated.rounded(self.best.config, self.best.floats, without=HIDING)
-        self.effects = ranked(measure_effects(graph, context, context.held_out[:RANKED_ON]))
-        before, most = self.best, len(self.effects)
+        before = self.best
+        self.effects = costliest(self.calibrated, before.config, before.floats)
         tried: dict[int, Attempt] = {0: before}
-        enough, too_few, count = most + 1, 0, self._predicted()
-        while too_few + 1 < enough and count <= most and self._may_go_on():
-            tried[count] = attempt = self._returning(before, count)
-            is_enough = attempt.margin >= 0
-            self._note(_returned(self.effects[:count]), attempt, is_kept=False)
-            enough, too_few = (count, too_few) if is_enough else (enough, count)
-            count = (too_few + enough) // 2 if enough <= most else min(most, 2 * count) if count < most else most + 1
-        chosen = enough if enough in tried else max(tried, key=lambda each: (tried[each].margin, -each))
-        self._settle(tried[chosen], _returned(self.effects[:chosen]))
 
-    def _predicted(self) -> int:
-        """How many layers it takes if errors add up: what the others leave must be less than the floor allows."""
-        remaining, present = 1.0, 10 ** (-self.best.margin / 10)
-        for count, each in enumerate(self.effects):
-            if count and remaining * present <= _AIM:
-                return count
-            remaining -= each.share
-        return len(self.effects)
+        def is_enough(count: int) -> bool | None:
+            if not self._may_go_on():
+                return None
+            floats = returned_to(before.floats, self.effects[:count])
+            tried[count] = self.calibrated.attempt(before.config, floats)
+            self._note(named(self.effects[:count]), tried[count], is_kept=False)
+            return tried[count].margin >= 0
 
-    def _returning(self, before: Attempt, count: int) -> Attempt:
-        floats = dict(before.floats) | {_key(each): _because(each) for each in self.effects[:count]}
-        return self.calibrated.attempt(before.config, floats)
+        first = predicted(self.effects, 10 ** (before.margin / 10))  # error power, in units of what the floor allows
+        enough = fewest(len(self.effects), first, is_enough)
+        chosen = max(tried, key=lambda each: (tried[each].margin, -each)) if enough is None else enough
+        self._settle(tried[chosen], named(self.effects[:chosen]))
 
     def _may_go_on(self) -> bool:
         self.is_out_of_time |= time.perf_counter() - self.began > MOST_SECONDS
@@ -159,17 +146,3 @@ class _Search:
         """Marks the step that the result comes from."""
         self.best = attempt
         self.steps = [replace(step, is_kept=step.is_kept or step.what == what) for step in self.steps]
-
-
-def _key(effect: Effect) -> Key:
-    return effect.scope, effect.node
-
-
-def _because(effect: Effect) -> str:
-    return f"rounding it makes {effect.share:.0%} of the outputs' error ({effect.own:.1f} dB of its own)"
-
-
-def _returned(effects: Sequence[Effect]) -> str:
-    names = ", ".join(f"'{each.name}'" for each in effects[:3])
-    more = f" and {len(effects) - 3} more" if len(effects) > 3 else ""
-    return f"float: {names}{more}" if effects else "nothing"
