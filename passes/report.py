@@ -9,6 +9,7 @@ from .base import Context, Results
 from .configuration.config import Preset
 from .execution import Check
 from .plan import Decision
+from .quality.accuracy import Controlled
 from .quality.guard import Guarded, Step
 from .quality.sensitivity import Effect
 
@@ -43,6 +44,7 @@ class Report:
         device: What the target calls its device.
         preset: What decided whether activations are symmetric.
         guard: What the guard tried; empty if no output is poor.
+        accuracy: What was found of the user's metrics; None if there are none.
         effects: What rounding each operation costs, the costliest first; empty if the guard did not need to know.
         corrected: Layers whose biases were corrected.
         uncorrected: Layers of which a correction would not have helped on other samples.
@@ -59,6 +61,7 @@ class Report:
     device: str
     preset: Preset
     guard: tuple[Step, ...]
+    accuracy: Controlled | None
     effects: tuple[Effect, ...]
     corrected: int
     uncorrected: int
@@ -67,16 +70,24 @@ class Report:
     bytes_after: int
 
 
-def report_of(results: Results, guarded: Guarded, bytes_before: int, warnings: Sequence[str]) -> Report:
+def report_of(
+    results: Results,
+    guarded: Guarded,
+    bytes_before: int,
+    warnings: Sequence[str],
+    accuracy: Controlled | None = None,
+) -> Report:
     """The report of a run.
 
     Args:
         results: What the passes did.
-        guarded: The model that came out.
+        guarded: The model that the guard settled for.
         bytes_before: Size of the float model's constants.
         warnings: What the user should know of the options.
+        accuracy: What keeps the user's metrics, if there are such.
     """
-    context = guarded.attempt.context
+    attempt = accuracy.attempt if accuracy else guarded.attempt
+    context, late = attempt.context, [*_late(guarded), *(accuracy.warnings if accuracy else ())]
     return Report(
         results=results,
         layers=tuple(_layers(context)),
@@ -86,12 +97,13 @@ def report_of(results: Results, guarded: Guarded, bytes_before: int, warnings: S
         device=context.target.device,
         preset=context.preset,
         guard=guarded.steps,
+        accuracy=accuracy,
         effects=guarded.effects,
         corrected=sum(each.is_accepted for each in context.corrections.values()),
         uncorrected=sum(not each.is_accepted for each in context.corrections.values()),
-        warnings=(*warnings, *context.plan.warnings, *context.warnings, *_late(guarded)),
+        warnings=(*warnings, *context.plan.warnings, *context.warnings, *late),
         bytes_before=bytes_before,
-        bytes_after=constant_bytes(guarded.attempt.graph),
+        bytes_after=constant_bytes(attempt.graph),
     )
 
 

@@ -30,6 +30,7 @@ HOMES = {
         "tools/console.py",
         "tools/options.py",
         "tools/targets.py",
+        "tools/trial_table.py",
     },
     "rich": {"tools/console.py", "tools/demo/demo.py"},
 }

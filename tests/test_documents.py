@@ -15,6 +15,7 @@ import pytest
 from irquant.ir import from_text, to_text
 from irquant.passes import Context, default_quantization
 from irquant.passes.configuration import obsolete
+from irquant.passes.configuration.accuracy_aware import AccuracyParameters, MetricEntry
 from irquant.passes.configuration.published import AlgorithmName, Engine, Model, Parameters
 from irquant.passes.configuration.quantization import (
     ActivationEndOptions,
@@ -94,6 +95,8 @@ PARAMETERS = {
     *RangeEstimator.model_fields,
     *ActivationEndOptions.model_fields,
     *get_args(AlgorithmName),
+    *AccuracyParameters.model_fields,
+    *MetricEntry.model_fields,
     *obsolete.ENGINE,
     *obsolete.SECTIONS,
     "threshold",

@@ -1,5 +1,6 @@
 """`irquant quantize`: the step after model conversion."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,18 +10,24 @@ from irquant.ir import read_model, write_model
 from irquant.ir.writer import check_output
 from irquant.passes import (
     ConfigError,
+    Sample,
     Settings,
+    Wanted,
     measured_by,
+    metrics_of,
     plan_measurement,
     quantize_graph,
     watching_for,
 )
 from irquant.passes.calibration.samples import model_inputs
+from irquant.passes.configuration.accuracy import AccuracyOptions
 from irquant.passes.configuration.published import Engine as EngineSection
 from irquant.tools.console import print_measurement, print_report, progress_bar
 from irquant.tools.image_source import ImageOptions, image_options_from_metadata
-from irquant.tools.options import planned_by, planning_options
+from irquant.tools.metric_function import MetricData, open_metrics
+from irquant.tools.options import metric_options, planned_by, planning_options
 from irquant.tools.sources import open_source
+from irquant.tools.trial_table import TrialTable
 
 
 def _numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...]:
@@ -57,6 +64,7 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
     "--cluster", metavar="ADDRESS", help="Calibrate on a Dask cluster; 'local': in processes on this machine."
 )
 @click.option("--no-guard", is_flag=True, help="Take the result as it comes, however far it is from the float model.")
+@metric_options
 @click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
 @click.option("--size", callback=_size, metavar="HxW", help="Pictures: height and width to scale to.")
 @click.option("--layout", help="Pictures: the model's layout, e.g. NCHW.")
@@ -76,13 +84,20 @@ def quantize_command(
     statistics: Path | None,
     cluster: str | None,
     no_guard: bool,
+    metric: tuple[str, ...],
+    max_drop: float | None,
+    drop_type: str | None,
+    metric_data: str | None,
+    metric_samples: int | None,
+    metric_seconds: float | None,
+    resume: Path | None,
     dry_run: bool,
     size: tuple[int, int] | None,
     layout: str | None,
     mean: tuple[float, ...],
     scale: tuple[float, ...],
     colour_order: str | None,
-) -> None:
+) -> int:
     """Quantizes MODEL (an OpenVINO .xml with its .bin) to INT8. Model and data may also stand in the configuration.
 
     \b
@@ -92,14 +107,26 @@ def quantize_command(
       module:function or file.py:function, giving an iterable of samples
 
     \b
+    With --metric, layers stay float until your own metric loses no more than --max-drop. The function is called for
+    each model that is tried. It gets `predict`, which runs one sample and gives the outputs by name, and returns one
+    number, of which higher is better:
+      def accuracy(predict):
+          return np.mean([predict(x)["logits"].argmax() == label for x, label in my_data()])
+    Exit code 1 if the metric loses more all the same; the best model that was found is written then.
+
+    \b
     Examples:
       irquant quantize model.xml --data photos/ --mean 127 --scale 128
       irquant quantize model.xml --data calibration.npz -o model_int8.xml --preset mixed
       irquant quantize model.xml --data photos/ --save-statistics model.npz
       irquant quantize model.xml --statistics model.npz --preset mixed
       irquant quantize -c pot_config.json
+      irquant quantize model.xml --data photos/ --metric metrics.py:accuracy --max-drop 0.01 --resume trials.jsonl
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
-    planned = planned_by(config, target, preset, ignored, samples=samples, guard=False if no_guard else None)
+    limits = {"max_drop": max_drop, "drop_type": drop_type, "seconds": metric_seconds}
+    _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})
+    guard = False if no_guard else None
+    planned = planned_by(config, target, preset, ignored, samples=samples, guard=guard, accuracy=limits)
     options, device, settings = planned.config, planned.target, planned.settings
     path = _model_path(model, settings)
     graph = read_model(path)
@@ -108,28 +135,42 @@ def quantize_command(
     measuring = measured_by(statistics, save_statistics, cluster)
     if dry_run:
         print_measurement(plan_measurement(graph, device, options))
-        return
+        return 0
     given = ImageOptions(size=size, layout=layout, mean=mean, scale=scale, colour_order=colour_order)
     images, engine = given, settings.engine
     if data is None and engine:
         data, images = engine.data_source, _as_published(given, engine)
-    source = None
-    if data is not None:
-        images = image_options_from_metadata(graph.metadata("model_info"), images)
-        source = open_source(data, model_inputs(graph), images)
+    images = image_options_from_metadata(graph.metadata("model_info"), images)
+
+    def opened(text: str) -> Iterable[Sample]:
+        return open_source(text, model_inputs(graph), images)
+
+    judged = MetricData(opened(metric_data), metric_samples) if metric_data else None
+    metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged, is_remembered=resume is not None)
     with progress_bar() as progress:
         graph, report = quantize_graph(
             graph,
-            source,
+            None if data is None else opened(data),
             device,
             options,
             measuring=measuring,
+            wanted=Wanted(metrics_of(metrics, options), resume, TrialTable().show),
             instruments=watching_for(result, options),
             progress=progress,
             warnings=settings.warnings,
         )
     write_model(graph, result, compact=True)
     print_report(report, str(result))
+    return int(report.accuracy is not None and not report.accuracy.is_reached)
+
+
+def _refuse_without_metric(metric: tuple[str, ...], others: Mapping[str, object]) -> None:
+    """Options about metrics need one."""
+    names = {"max_drop": "--max-drop", "drop_type": "--drop-type", "resume": "--resume"}
+    given = [names.get(name, f"--metric-{name}") for name, value in others.items() if value is not None]
+    if given and not metric:
+        message = f"{given[0]} is about a metric, and there is none: add --metric module:function"
+        raise ConfigError(message)
 
 
 def _model_path(model: Path | None, settings: Settings) -> Path:

@@ -5,16 +5,18 @@ may be the whole (sections `model`, `engine`, `compression`), the list of algori
 apply any more gives one warning that names the replacement; what is misspelt is an error with its path.
 
 Source: the published description of DefaultQuantization, and the schema of its reference implementation (POT 2023.3).
+AccuracyAwareQuantization, which takes the same parameters and more, is described in `accuracy_aware`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field
 
+from .accuracy_aware import AccuracyParameters, accuracy_options, passed_over
 from .config import Config, Preset, SaturationFix
 from .ignored import Ignored
 from .obsolete import without_obsolete
@@ -23,6 +25,7 @@ from .strict import ConfigError, Strict
 
 AlgorithmName = Literal[
     "DefaultQuantization",
+    "AccuracyAwareQuantization",
     "ActivationChannelAlignment",
     "MinMaxQuantization",
     "FastBiasCorrection",
@@ -30,6 +33,8 @@ AlgorithmName = Literal[
 ]
 
 
+#: What quantizes, aligns and corrects.
+_WHOLE = frozenset({"DefaultQuantization", "AccuracyAwareQuantization"})
 #: A JSON text that begins, comments aside, with a key.
 _BARE = re.compile(r'(\s|//[^\n]*|(?>/\*.*?\*/))*"', re.DOTALL)
 
@@ -95,7 +100,7 @@ class Compression(Strict):
     target_device: str = "ANY"
     model_type: _ModelType = None
     dump_intermediate_model: bool = False
-    algorithms: Annotated[list[Algorithm], Field(min_length=1)]
+    algorithms: Annotated[Sequence[Algorithm], Field(min_length=1)]
 
 
 class Model(Strict):
@@ -121,6 +126,28 @@ class Document(Strict):
     model: Model = Model()
     engine: Engine | None = None
     compression: Compression
+
+
+class AccuracyAwareParameters(Parameters, AccuracyParameters):
+    """Those of both."""
+
+
+class AccuracyAwareAlgorithm(Algorithm):
+    """An algorithm that may be AccuracyAwareQuantization."""
+
+    params: AccuracyAwareParameters = AccuracyAwareParameters()
+
+
+class AccuracyAwareCompression(Compression):
+    """What to do with the model, to keep a metric."""
+
+    algorithms: Annotated[Sequence[AccuracyAwareAlgorithm], Field(min_length=1)]
+
+
+class AccuracyAwareDocument(Document):
+    """A whole configuration with AccuracyAwareQuantization."""
+
+    compression: AccuracyAwareCompression
 
 
 @dataclass(frozen=True)
@@ -152,7 +179,7 @@ def read_settings(given: "Path | str | Mapping[str, Any] | list[Any]") -> Settin
     """
     where, content = ("", given) if isinstance(given, (Mapping, list)) else (f"{given}: ", _content(Path(given)))
     content, warnings = without_obsolete(_whole(content), where)
-    document = Document.read(content, where)
+    document = (AccuracyAwareDocument if _keeps_accuracy(content) else Document).read(content, where)
     compression = document.compression
     params = _joined(compression, where)
     return Settings(
@@ -192,6 +219,14 @@ def _whole(content: Any) -> Any:
     )
 
 
+def _keeps_accuracy(content: Any) -> bool:
+    """Whether a document, valid or not, names the algorithm that has parameters of its own, even if misspelt."""
+    compression: Any = content.get("compression") if isinstance(content, dict) else None
+    algorithms: Any = compression.get("algorithms") if isinstance(compression, dict) else None
+    listed: list[Any] = algorithms if isinstance(algorithms, list) else []
+    return any(isinstance(each, dict) and str(each.get("name")).startswith("AccuracyAware") for each in listed)
+
+
 def _joined(compression: Compression, where: str) -> Parameters:
     """The parameters of all algorithms together, which must not contradict one another."""
     found: dict[str, tuple[int, Any]] = {}
@@ -203,15 +238,16 @@ def _joined(compression: Compression, where: str) -> Parameters:
                 place = f"compression.algorithms[{index}].params.{name}"
                 message = f"{where}{place} is {value!r}, but algorithms[{first}] has {other!r}: make them equal"
                 raise ConfigError(message)
-    return Parameters.model_construct(None, **{name: value for name, (_, value) in found.items()})
+    kind = type(compression.algorithms[0].params)
+    return kind.model_construct(None, **{name: value for name, (_, value) in found.items()})
 
 
 def _config(compression: Compression, params: Parameters) -> Config:
     names = {algorithm.name for algorithm in compression.algorithms}
-    if not names & {"DefaultQuantization", "MinMaxQuantization"}:
+    if not names & {*_WHOLE, "MinMaxQuantization"}:
         message = f"compression.algorithms: {', '.join(sorted(names))} quantizes nothing; add MinMaxQuantization"
         raise ConfigError(message)
-    is_whole = "DefaultQuantization" in names
+    is_whole = bool(names & _WHOLE)
     is_sequential = "BiasCorrection" in names or (is_whole and not params.use_fast_bias)
     is_fast = is_whole or "FastBiasCorrection" in names
     options = {_OPTIONS[name]: getattr(params, name) for name in _OPTIONS if name in params.model_fields_set}
@@ -224,6 +260,8 @@ def _config(compression: Compression, params: Parameters) -> Config:
         options["model_type"] = compression.model_type
     if compression.dump_intermediate_model:
         options["keep_intermediate"] = True
+    if isinstance(params, AccuracyParameters):
+        options["accuracy"] = accuracy_options(params)
     return Config(**options)
 
 
@@ -234,9 +272,10 @@ def _target(device: str) -> str:
 
 def _pointless(params: Parameters) -> list[str]:
     """Warnings about what is given but changes nothing."""
+    found = list(passed_over(params)) if isinstance(params, AccuracyParameters) else []
     if params.apply_for_all_nodes and params.use_fast_bias:
-        return [
+        found.append(
             "apply_for_all_nodes changes nothing with fast bias correction: weights that stay float have no rounding "
             "error; add use_fast_bias: false"
-        ]
-    return []
+        )
+    return found
