@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -258,10 +258,8 @@ def quantize_graph(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
     )
     guarded = guard(first, calibrated) if config.guard else Guarded(first)
-    if judge is None:
-        attempt, controlled = guarded.attempt, None
-    else:
-        controlled = keep_accuracy(guarded.attempt, guarded.effects, calibrated, judge)
-        attempt = controlled.attempt
+    attempt, kept = guarded.attempt, None
+    if judge:
+        attempt, kept = keep_accuracy(attempt, guarded.effects, calibrated, judge)
     record_provenance(attempt.graph, attempt.context)
-    return attempt.graph, report_of(results, guarded, bytes_before, warnings, controlled)
+    return attempt.graph, report_of(results, replace(guarded, attempt=attempt), bytes_before, warnings, kept)

@@ -81,12 +81,12 @@ def report_of(
 
     Args:
         results: What the passes did.
-        guarded: The model that the guard settled for.
+        guarded: The model that came out.
         bytes_before: Size of the float model's constants.
         warnings: What the user should know of the options.
-        accuracy: What keeps the user's metrics, if there are such.
+        accuracy: What was found of the user's metrics.
     """
-    attempt = accuracy.attempt if accuracy else guarded.attempt
+    attempt = guarded.attempt
     context, late = attempt.context, [*_late(guarded), *(accuracy.warnings if accuracy else ())]
     return Report(
         results=results,

@@ -27,20 +27,18 @@ PUT_BACK = 6
 
 @dataclass(frozen=True)
 class Controlled:
-    """The model that the search settled for.
+    """What the search found, as plain values.
 
     Attributes:
-        attempt: It.
         metrics: What is measured.
         baselines: The float model's metrics.
-        best: Its trial.
-        trials: All of them, in order.
-        returned: The operations that it leaves to float, the costliest first.
+        best: The trial of the model that it settled for.
+        trials: All trials, in order.
+        returned: The operations that this model leaves to float, the costliest first.
         stopped: Why the search ended before it was through; empty if it was.
         warnings: What the user should know.
     """
 
-    attempt: Attempt
     metrics: tuple[Metric, ...]
     baselines: Mapping[str, float]
     best: Trial
@@ -55,7 +53,9 @@ class Controlled:
         return self.best.is_within
 
 
-def keep_accuracy(first: Attempt, known: Sequence[Effect], calibrated: Calibrated, judge: Judge) -> Controlled:
+def keep_accuracy(
+    first: Attempt, known: Sequence[Effect], calibrated: Calibrated, judge: Judge
+) -> tuple[Attempt, Controlled]:
     """The model with the most layers in int8 that loses no more than it may, or the best that was found.
 
     Args:
@@ -70,8 +70,7 @@ def keep_accuracy(first: Attempt, known: Sequence[Effect], calibrated: Calibrate
     best = trials.best
     attempt = best.attempt or calibrated.attempt(best.config, best.floats)
     returned = [each for each in (*known, *effects) if (each.scope, each.node) in best.floats]
-    return Controlled(
-        attempt,
+    return attempt, Controlled(
         judge.metrics,
         judge.baselines,
         trials.trial,

@@ -68,11 +68,12 @@ class Journal:
         if path is None:
             return journal
         try:
-            with path.open("a+b") as file:
-                file.seek(0)
-                lines = file.read().decode("utf-8", "replace").splitlines()
+            lines = path.read_bytes().decode("utf-8", "replace").splitlines() if path.exists() else []
         except OSError as error:
             raise _failed(path, error) from error
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            message = f"{path}: cannot be written: name a file in a folder that is there"
+            raise JournalError(message)
         if lines and not (lines[0].startswith(_BEGIN) or _BEGIN.startswith(lines[0])):
             message = f"{path}: holds something else than measurements; name a new file"
             raise JournalError(message)
