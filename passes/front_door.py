@@ -114,7 +114,8 @@ def quantize(
             same ones, and are used to check the result.
         save_statistics: Where to write the statistics (.npz): other presets and targets then need no run.
         cluster: The address of a Dask scheduler whose workers share the run; "local": processes on this machine.
-        metric: A function of `predict`, or several: see `passes/quality/metrics.py`. Layers are left float until none
+        metric: A function of `predict`, or several: see `passes/quality/metrics.py`; or a `Metric` object of the
+            published tool, which is measured on `data`. Layers are left float until none
             loses more than `max_drop`. A `Metric` has a limit of its own. If the limit cannot be kept, the result is
             the best model that was found, and an `AccuracyWarning` is given.
         max_drop: The most that a metric may lose (default: 0.01).
@@ -136,7 +137,7 @@ def quantize(
         message = "max_drop, drop_type and resume are about a metric, and there is none: give metric"
         raise ConfigError(message)
     options = settings.config.overruled(preset=preset, samples=samples, ignored=ignored, accuracy=accuracy)
-    wanted = Wanted(metrics_of(metric, options), Path(resume) if resume else None)
+    wanted = Wanted(metrics_of(metric, options, data), Path(resume) if resume else None)
     if data is None and statistics is None and settings.engine:
         message = "engine.data_source is read by the command line; here, give the data"
         raise ConfigError(message)

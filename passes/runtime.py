@@ -181,7 +181,7 @@ class Engine:
             self._request.reset_state()
         with _blaming(item.sample):
             self.infer(item.feed)
-        return [np.array(tensor.data) for tensor in cast(Any, self._request).output_tensors]
+        return [np.array(tensor.data) for tensor in self._request.output_tensors]
 
     def execution(self) -> list[Executed]:
         """The executed graph. For models with dynamic shapes it is final only after an inference."""

@@ -81,7 +81,9 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
     planned = [layer for layer in report.layers if layer.decision.int8]
     types = _by_type(layer.type for layer in planned)
     yield f"quantized: {len(planned)} of {len(report.layers)} layers ({types}), preset {report.preset}"
-    kept = Counter((layer.type, layer.decision.reason) for layer in report.layers if not layer.decision.int8)
+    listed = {each.name for each in report.accuracy.returned} if report.accuracy else set[str]()
+    floats = [layer for layer in report.layers if not layer.decision.int8 and layer.name not in listed]
+    kept = Counter((layer.type, layer.decision.reason) for layer in floats)
     for (type_, reason), count in kept.items():
         yield f"stays float: {count} x {type_}: {reason}"
     if report.corrected or report.uncorrected:

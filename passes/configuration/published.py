@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BeforeValidator, Field
 
@@ -87,20 +87,27 @@ class Parameters(Strict):
     dump_intermediate_model: bool = False
 
 
-class Algorithm(Strict):
+class AccuracyAwareParameters(Parameters, AccuracyParameters):
+    """The parameters of an algorithm that quantizes as far as a metric allows."""
+
+
+_Params = TypeVar("_Params", bound=Parameters)
+
+
+class Algorithm(Strict, Generic[_Params]):
     """An algorithm and its parameters."""
 
     name: AlgorithmName
-    params: Parameters = Parameters()
+    params: _Params = Field(default={}, validate_default=True)
 
 
-class Compression(Strict):
+class Compression(Strict, Generic[_Params]):
     """What to do with the model."""
 
     target_device: str = "ANY"
     model_type: _ModelType = None
     dump_intermediate_model: bool = False
-    algorithms: Annotated[Sequence[Algorithm], Field(min_length=1)]
+    algorithms: Annotated[Sequence[Algorithm[_Params]], Field(min_length=1)]
 
 
 class Model(Strict):
@@ -120,34 +127,12 @@ class Engine(Strict):
     central_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
-class Document(Strict):
+class Document(Strict, Generic[_Params]):
     """A whole configuration."""
 
     model: Model = Model()
     engine: Engine | None = None
-    compression: Compression
-
-
-class AccuracyAwareParameters(Parameters, AccuracyParameters):
-    """Those of both."""
-
-
-class AccuracyAwareAlgorithm(Algorithm):
-    """An algorithm that may be AccuracyAwareQuantization."""
-
-    params: AccuracyAwareParameters = AccuracyAwareParameters()
-
-
-class AccuracyAwareCompression(Compression):
-    """What to do with the model, to keep a metric."""
-
-    algorithms: Annotated[Sequence[AccuracyAwareAlgorithm], Field(min_length=1)]
-
-
-class AccuracyAwareDocument(Document):
-    """A whole configuration with AccuracyAwareQuantization."""
-
-    compression: AccuracyAwareCompression
+    compression: Compression[_Params]
 
 
 @dataclass(frozen=True)
@@ -179,7 +164,8 @@ def read_settings(given: "Path | str | Mapping[str, Any] | list[Any]") -> Settin
     """
     where, content = ("", given) if isinstance(given, (Mapping, list)) else (f"{given}: ", _content(Path(given)))
     content, warnings = without_obsolete(_whole(content), where)
-    document = (AccuracyAwareDocument if _keeps_accuracy(content) else Document).read(content, where)
+    kind: Any = Document[AccuracyAwareParameters] if _keeps_accuracy(content) else Document[Parameters]
+    document: Document[Any] = kind.read(content, where)
     compression = document.compression
     params = _joined(compression, where)
     return Settings(
@@ -221,13 +207,14 @@ def _whole(content: Any) -> Any:
 
 def _keeps_accuracy(content: Any) -> bool:
     """Whether a document, valid or not, names the algorithm that has parameters of its own, even if misspelt."""
-    compression: Any = content.get("compression") if isinstance(content, dict) else None
-    algorithms: Any = compression.get("algorithms") if isinstance(compression, dict) else None
-    listed: list[Any] = algorithms if isinstance(algorithms, list) else []
-    return any(isinstance(each, dict) and str(each.get("name")).startswith("AccuracyAware") for each in listed)
+    compression = cast(dict[str, Any], content).get("compression") if isinstance(content, dict) else None
+    algorithms = cast(dict[str, Any], compression).get("algorithms") if isinstance(compression, dict) else None
+    listed = cast(list[object], algorithms) if isinstance(algorithms, list) else []
+    names = [cast(dict[str, Any], each).get("name") for each in listed if isinstance(each, dict)]
+    return any(str(name).startswith("AccuracyAware") for name in names)
 
 
-def _joined(compression: Compression, where: str) -> Parameters:
+def _joined(compression: Compression[Any], where: str) -> Parameters:
     """The parameters of all algorithms together, which must not contradict one another."""
     found: dict[str, tuple[int, Any]] = {}
     for index, algorithm in enumerate(compression.algorithms):
@@ -238,11 +225,11 @@ def _joined(compression: Compression, where: str) -> Parameters:
                 place = f"compression.algorithms[{index}].params.{name}"
                 message = f"{where}{place} is {value!r}, but algorithms[{first}] has {other!r}: make them equal"
                 raise ConfigError(message)
-    kind = type(compression.algorithms[0].params)
-    return kind.model_construct(None, **{name: value for name, (_, value) in found.items()})
+    of_any: Parameters = compression.algorithms[0].params
+    return type(of_any).model_construct(None, **{name: value for name, (_, value) in found.items()})
 
 
-def _config(compression: Compression, params: Parameters) -> Config:
+def _config(compression: Compression[Any], params: Parameters) -> Config:
     names = {algorithm.name for algorithm in compression.algorithms}
     if not names & {*_WHOLE, "MinMaxQuantization"}:
         message = f"compression.algorithms: {', '.join(sorted(names))} quantizes nothing; add MinMaxQuantization"

@@ -13,7 +13,7 @@ layers they see nothing.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..configuration.config import Config
+from ..configuration.config import Config, Preset
 from .attempts import Attempt, Calibrated
 from .guard import remedies
 from .metrics import Metric
@@ -83,15 +83,15 @@ def keep_accuracy(
 
 def _try_remedies(trials: Trials) -> None:
     """Options for the model as a whole, each on top of those that helped."""
-    config = trials.best.config
-    for what, change in _gentler(config, try_mixed=trials.judge.options.try_mixed):
+    config, preset = trials.best.config, trials.calibrated.context.preset
+    for what, change in _gentler(config, preset, try_mixed=trials.judge.options.try_mixed):
         if trials.trial.is_within:
             return
         trials.add(what, Candidate(trials.best.config.model_copy(update=change), trials.best.floats))
 
 
-def _gentler(config: Config, *, try_mixed: bool) -> Iterator[tuple[str, dict[str, object]]]:
-    yield from remedies(config)
+def _gentler(config: Config, preset: Preset, *, try_mixed: bool) -> Iterator[tuple[str, dict[str, object]]]:
+    yield from remedies(config, preset)
     if try_mixed and config.preset == "performance":
         yield "asymmetric activations (preset mixed)", {"preset": "mixed"}
 

@@ -153,11 +153,11 @@ def _place(error: Exception) -> str:
     return f"{own[-1].filename}:{own[-1].lineno}" if own else "in the call itself"
 
 
-def _number(metric: Metric, value: object) -> float:
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value.item()
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        message = f"metric {metric.name}: gave {type(value).__name__}, expected one number, of which higher is better"
+def _number(metric: Metric, given: Any) -> float:
+    is_numpys = isinstance(given, (np.generic, np.ndarray)) and np.ndim(given) == 0
+    value: object = given.item() if is_numpys else given
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        message = f"metric {metric.name}: gave {type(given).__name__}, expected one number, of which higher is better"
         raise MetricError(message)
     if not math.isfinite(value):
         message = f"metric {metric.name}: gave {value}, expected a finite number: is there a division by zero?"

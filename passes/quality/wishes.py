@@ -2,29 +2,34 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from ..configuration.accuracy import AccuracyOptions
 from ..configuration.config import Config
 from ..configuration.strict import ConfigError
 from .metrics import Metric, MetricFunction, identity_of, name_of
+from .published_metric import OverDataSet, PublishedMetric, is_published
 
 #: A metric as it may be given.
-GivenMetric = Metric | MetricFunction
+GivenMetric: TypeAlias = Metric | MetricFunction | PublishedMetric
 
 
-def metrics_of(given: GivenMetric | Sequence[GivenMetric] | None, config: Config) -> tuple[Metric, ...]:
+def metrics_of(
+    given: GivenMetric | Sequence[GivenMetric] | None, config: Config, data: object = None
+) -> tuple[Metric, ...]:
     """The metrics of a run, with their limits.
 
     Args:
         given: Functions, which get the limit of the configuration, or metrics, which have their own.
         config: What the user wants.
+        data: What metric objects of the published tool are measured on.
 
     Raises:
         ConfigError: there are none although the configuration needs one, two have one name, or baselines fit none.
     """
-    listed = [] if given is None else list(given) if isinstance(given, Sequence) else [given]
+    listed: list[GivenMetric] = [] if given is None else [*given] if isinstance(given, Sequence) else [given]
     options = config.accuracy or AccuracyOptions()
-    metrics = [each if isinstance(each, Metric) else _metric(each, options) for each in listed]
+    metrics = [each if isinstance(each, Metric) else _metric(each, options, data) for each in listed]
     if not metrics and config.accuracy and config.accuracy.is_required:
         message = (
             "AccuracyAwareQuantization needs a metric: give --metric module:function (from Python: metric=function); "
@@ -38,11 +43,18 @@ def metrics_of(given: GivenMetric | Sequence[GivenMetric] | None, config: Config
     return tuple(_with_baselines(metrics, options.baselines))
 
 
-def _metric(function: MetricFunction, options: AccuracyOptions) -> Metric:
+def _metric(given: MetricFunction | PublishedMetric, options: AccuracyOptions, data: object) -> Metric:
+    function = OverDataSet(given, data) if is_published(given) else given
     if not callable(function):
         message = f"metric is {type(function).__name__}, expected a function of `predict` that gives a number"
         raise ConfigError(message)
-    return Metric(name_of(function), function, options.max_drop, options.drop_type, identity=identity_of(function))
+    return Metric(
+        name_of(function),
+        function,
+        options.max_drop,
+        options.drop_type,
+        identity=identity_of(type(given) if is_published(given) else function),
+    )
 
 
 def _with_baselines(metrics: Sequence[Metric], baselines: Mapping[str, float]) -> list[Metric]:

@@ -328,3 +328,86 @@ def test_another_model_or_other_data_are_measured_anew(tmp_path: Path) -> None:
         foreign = f"{tmp_path / 't'}: none of its measurements are of this model and these metrics"
         assert (foreign in reports[0].warnings) == (len(counts) == 2)
     assert counts == [2, 2, 1]  # of other data, the float model is the same
+
+
+# ------------------------------------------------------------------------------------ metrics of the published tool
+def data_loader(order: str = "data first") -> Any:
+    return DataLoader(order)
+
+
+class DataLoader:
+    """Items as the published tool's own loaders give them."""
+
+    def __init__(self, order: str) -> None:
+        self.order = order
+
+    def __len__(self) -> int:
+        return len(DATA)
+
+    def __getitem__(self, index: int) -> object:
+        if self.order == "annotation first":
+            return (index, index % 8), DATA[index]
+        return (DATA[index], index % 8, {}) if self.order == "with meta data" else (DATA[index], index % 8)
+
+
+class Strongest:
+    """How often the annotated channel is the strongest, in the style of the published examples."""
+
+    direction = "higher-better"
+
+    def __init__(self) -> None:
+        self.matches: list[float] = []
+
+    @property
+    def avg_value(self) -> dict[str, float]:
+        return {"strongest": float(np.ravel(self.matches).mean())}
+
+    def update(self, output: list[Array], target: list[int]) -> None:
+        if len(output) > 1:
+            raise ValueError("one output")
+        self.matches.append(float(np.abs(output[0]).mean(axis=(2, 3)).argmax(axis=1)[0] == target[0]))
+
+    def reset(self) -> None:
+        self.matches = []
+
+    def get_attributes(self) -> dict[str, dict[str, str]]:
+        return {"strongest": {"direction": self.direction, "type": "accuracy"}}
+
+
+@pytest.mark.parametrize("order", ["data first", "annotation first", "with meta data"])
+def test_a_metric_object_of_the_published_tool_is_measured_on_its_data(order: str) -> None:
+    metric, reports = Strongest(), list[Report]()
+    quantize(model("a", "b"), data_loader(order), metric=metric, max_drop=0.5, config=BARE, report=reports.append)
+    assert len(metric.matches) == len(DATA)
+    assert reports[0].accuracy is not None
+    assert reports[0].accuracy.baselines == {"Strongest": pytest.approx(5 / 40, abs=0.11)}
+
+
+def test_of_a_published_metric_lower_may_be_better() -> None:
+    class Error(Strongest):
+        direction = "lower-better"
+
+    reports: list[Report] = []
+    quantize(model("a"), data_loader(), metric=Error(), max_drop=1, config=BARE, report=reports.append)
+    assert reports[0].accuracy is not None
+    assert reports[0].accuracy.baselines["Error"] <= 0
+
+
+def test_a_published_metric_without_a_data_set_is_refused() -> None:
+    said = (
+        r"^metric Strongest needs data with a length and an index whose items are \(data, annotation\), not generator; "
+    )
+    with pytest.raises(ConfigError, match=said):
+        quantize(model("a"), (each for each in DATA), metric=Strongest())
+    with pytest.raises(MetricError, match=r"^metric Strongest: item 0 of the data is no \(data, annotation\)$"):
+        quantize(model("a"), DATA, metric=Strongest())
+
+
+def test_a_published_metric_of_several_values_is_refused() -> None:
+    class Two(Strongest):
+        @property
+        def avg_value(self) -> dict[str, float]:
+            return {"top1": 1.0, "top5": 1.0}
+
+    with pytest.raises(MetricError, match=r"^metric Two: gave 2 values \(top1, top5\), expected one$"):
+        quantize(model("a"), data_loader(), metric=Two())
