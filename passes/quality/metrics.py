@@ -16,8 +16,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from ...ir import Array, Graph, UserError
 from ..calibration.samples import Fed, ModelInput, Sample, checked_feed, model_inputs
 from ..configuration.accuracy import DropType
@@ -154,8 +152,7 @@ def _place(error: Exception) -> str:
 
 
 def _number(metric: Metric, given: Any) -> float:
-    is_numpys = isinstance(given, (np.generic, np.ndarray)) and np.ndim(given) == 0
-    value: object = given.item() if is_numpys else given
+    value: Any = given.item() if getattr(given, "shape", None) == () else given  # numpy's and others' scalars
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         message = f"metric {metric.name}: gave {type(given).__name__}, expected one number, of which higher is better"
         raise MetricError(message)

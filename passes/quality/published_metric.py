@@ -72,8 +72,9 @@ class OverDataSet:
             raise MetricError(message)
         name = next(iter(found))
         attributes: Any = getattr(self._metric, "get_attributes", dict[str, Any])()
+        mean: Any = np.mean(found[name])
         is_loss = attributes.get(name, {}).get("direction") == "lower-better"
-        return float(np.mean(found[name])) * (-1 if is_loss else 1)
+        return float(mean) * (-1 if is_loss else 1)
 
     def _items(self) -> Iterator[tuple[object, object]]:
         for index in range(len(self._data)):
