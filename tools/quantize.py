@@ -107,12 +107,12 @@ def quantize_command(
       module:function or file.py:function, giving an iterable of samples
 
     \b
-    With --metric, layers stay float until your own metric loses no more than --max-drop. The function is called for
-    each model that is tried. It gets `predict`, which runs one sample and gives the outputs by name, and returns one
-    number, of which higher is better:
+    With --metric, layers stay float until your own metric loses no more than --max-drop. The function
+    is called for each model that is tried. It gets `predict`, which runs one sample and gives the
+    outputs by name, and returns one number, of which higher is better:
       def accuracy(predict):
           return np.mean([predict(x)["logits"].argmax() == label for x, label in my_data()])
-    Exit code 1 if the metric loses more all the same; the best model that was found is written then.
+    If the metric loses more all the same, the best model is written, and the exit code is 1.
 
     \b
     Examples:
@@ -121,7 +121,7 @@ def quantize_command(
       irquant quantize model.xml --data photos/ --save-statistics model.npz
       irquant quantize model.xml --statistics model.npz --preset mixed
       irquant quantize -c pot_config.json
-      irquant quantize model.xml --data photos/ --metric metrics.py:accuracy --max-drop 0.01 --resume trials.jsonl
+      irquant quantize model.xml --data photos/ --metric metrics.py:accuracy --max-drop 0.01
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
     limits = {"max_drop": max_drop, "drop_type": drop_type, "seconds": metric_seconds}
     _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})

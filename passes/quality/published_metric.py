@@ -72,7 +72,7 @@ class OverDataSet:
             raise MetricError(message)
         name = next(iter(found))
         attributes: Any = getattr(self._metric, "get_attributes", dict[str, Any])()
-        mean: Any = np.mean(found[name])
+        mean = np.asarray(found[name], np.float64).mean()
         is_loss = attributes.get(name, {}).get("direction") == "lower-better"
         return float(mean) * (-1 if is_loss else 1)
 
