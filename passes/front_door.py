@@ -187,10 +187,11 @@ class Wanted:
     resume: Path | None = None
     watch: Watch = unwatched
 
-    def judge(self, graph: Graph, target: Target, config: Config) -> Judge:
+    def judge(self, graph: Graph, target: Target, config: Config, progress: Progress) -> Judge:
         """Measures the float model."""
         options, journal = config.accuracy or AccuracyOptions(), Journal.read(self.resume)
-        return Judge.of(graph, self.metrics, options, journal, is_here=target.device == "CPU", watch=self.watch)
+        is_here = target.device == "CPU"
+        return Judge.of(graph, self.metrics, options, journal, is_here=is_here, watch=self.watch, progress=progress)
 
 
 class AccuracyWarning(UserWarning):
@@ -254,7 +255,7 @@ def quantize_graph(
         UserError: the model or the data are wrong.
     """
     bytes_before = constant_bytes(graph)
-    judge = wanted.judge(graph, target, config) if wanted and wanted.metrics else None
+    judge = wanted.judge(graph, target, config, progress) if wanted and wanted.metrics else None
     results, first, calibrated = quantize_once(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
     )

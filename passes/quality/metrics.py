@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ...ir import Array, Graph, UserError
+from ..base import Progress, no_progress
 from ..calibration.samples import Fed, ModelInput, Sample, checked_feed, model_inputs
 from ..configuration.accuracy import DropType
 from ..runtime import Engine
@@ -98,17 +99,19 @@ class Runner:
         inputs: What they take.
         outputs: The names of what they give.
         config: How the runtime is to run them.
+        progress: Told about each sample.
     """
 
     inputs: tuple[ModelInput, ...]
     outputs: tuple[str, ...]
     config: dict[str, str]
+    progress: Progress = no_progress
 
     @classmethod
-    def of(cls, graph: Graph, config: dict[str, str]) -> "Runner":
+    def of(cls, graph: Graph, config: dict[str, str], progress: Progress = no_progress) -> "Runner":
         """For a float model, and what is made of it."""
         names = tuple(output.name for output in find_outputs(graph).each)
-        return cls(tuple(model_inputs(graph)), names, config)
+        return cls(tuple(model_inputs(graph)), names, config, progress)
 
     def measure(self, graph: Graph, metrics: Iterable[Metric]) -> dict[str, float]:
         """The metrics of a model.
@@ -131,6 +134,7 @@ class Runner:
             feed = checked_feed(labelled, self.inputs)
             arrays = engine.outputs(Fed(labelled, feed))
             done += 1
+            self.progress(f"measuring {metric.name}", done, None)
             return dict(zip(self.outputs, arrays, strict=True))
 
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from ...ir import Graph
-from ..base import Context
+from ..base import Context, Progress, no_progress
 from ..calibration.fingerprint import model_fingerprint
 from ..configuration.accuracy import AccuracyOptions
 from ..configuration.config import Config
@@ -99,6 +99,7 @@ class Judge:
         *,
         is_here: bool = True,
         watch: Watch = unwatched,
+        progress: Progress = no_progress,
     ) -> "Judge":
         """Measures the float model, before time is spent on anything else.
 
@@ -109,11 +110,12 @@ class Judge:
             journal: What was measured before.
             is_here: Whether the target is the CPU.
             watch: Told of each trial.
+            progress: Told about long work.
 
         Raises:
             MetricError: a metric fails, or may lose a share of nothing.
         """
-        runner, began = Runner.of(graph, LATENCY if is_here else EMULATION), time.perf_counter()
+        runner, began = Runner.of(graph, LATENCY if is_here else EMULATION, progress), time.perf_counter()
         found = {each.name: each.baseline for each in metrics if each.baseline is not None}
         if missing := [each for each in metrics if each.baseline is None]:
             key = fingerprint(model=model_fingerprint(graph), **_surroundings(missing))
