@@ -15,6 +15,7 @@ from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
 from .front_door import AccuracyWarning, Wanted, measured_by, quantize, quantize_graph, watching_for
 from .instruments import DumpAfter, Instrument, Timing, Verify, WriteAfter
+from .load_model import load_model
 from .manager import PassManager
 from .pipelines import default_quantization
 from .quality.metrics import Metric, MetricError
@@ -61,6 +62,7 @@ __all__ = [
     "explain",
     "find_layer",
     "find_quantized",
+    "load_model",
     "measured_by",
     "metrics_of",
     "plan_measurement",

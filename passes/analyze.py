@@ -12,10 +12,12 @@ from .calibration.samples import DataError
 from .configuration.config import Config
 from .quality.attempts import HIDING
 from .quality.guard import Guarded
-from .quality.search import RANKED_ON
 from .quality.sensitivity import Effect, measure_effects
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
+
+#: Held-out samples that are compared, and inferences that may be spent on effects at the outputs.
+COMPARED, MOST_INFERENCES = 4, 800
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,10 @@ def analyze_graph(
     """
     bytes_before = constant_bytes(graph)
     results, first, calibrated = quantize_once(graph, data, target, config, measuring=measuring, progress=progress)
-    held_out = first.context.held_out[:RANKED_ON]
+    held_out = first.context.held_out[:COMPARED]
     if not held_out:
         message = "an analysis compares samples that calibration did not see: give nine samples or more"
         raise DataError(message)
     rounded, context = calibrated.rounded(config, {}, without=HIDING)
-    effects = measure_effects(rounded, context, held_out)
+    effects = measure_effects(rounded, context, held_out, MOST_INFERENCES)
     return Analysis(report_of(results, Guarded(first), bytes_before, warnings), tuple(effects))

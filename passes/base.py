@@ -63,7 +63,8 @@ class Context:
         returned: Operations that the guard returned to float, by body and id -> why.
         outputs: What the model's outputs are; by `calibrate`.
         held_out: Samples that calibration did not see, with what the float model gives (see `Outputs`); by `calibrate`.
-        kept: Samples that it saw, for passes that run the model again; by `calibrate`, if the configuration needs them.
+        kept: Number -> sample that it saw, for passes that run the model again; by `calibrate`, if the configuration
+            needs them.
         aligned: Layers whose input channels are alike; by `align-activation-channels`.
         warnings: What the user should know besides what the plan says.
         corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
@@ -84,7 +85,7 @@ class Context:
     returned: Mapping[tuple[Scope, int], str] = field(default_factory=dict[tuple[Scope, int], str])
     outputs: Outputs = field(default_factory=Outputs)
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
-    kept: list[Fed] = field(default_factory=list[Fed])
+    kept: dict[int, Fed] = field(default_factory=dict[int, Fed])
     aligned: set[Node] = field(default_factory=set[Node])
     warnings: list[str] = field(default_factory=list[str])
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
@@ -93,8 +94,7 @@ class Context:
     @property
     def preset(self) -> Preset:
         """The preset that the user chose, or the one that suits the model."""
-        is_transformer = self.config.model_type == "transformer" or self.plan.attention > 0
-        return self.config.preset or ("mixed" if is_transformer else "performance")
+        return self.config.preset_for(attention=self.plan.attention)
 
 
 class Pass(Protocol):

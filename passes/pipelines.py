@@ -7,6 +7,7 @@ from .compress_weights import CompressWeights
 from .configuration.config import Config
 from .correct_biases import CorrectBiases
 from .correct_biases_fast import CorrectBiasesFast
+from .create_biases import CreateBiases
 from .decompose_attention import DecomposeAttention
 from .fold_input_normalization import FoldInputNormalization
 from .insert_fake_quantize import InsertFakeQuantize
@@ -38,5 +39,6 @@ def default_quantization(measuring: Pass | None = None, config: Config | None = 
         InsertFakeQuantize(),
         SetRanges(),
         *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges
+        CreateBiases(),  # behind the passes that may have given a layer one already
         CompressWeights(),  # last: the passes above look at the float weights
     ]

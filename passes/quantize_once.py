@@ -62,7 +62,7 @@ def quantize_once(
     calibrated = Calibrated(pipeline, context)
     results = PassManager(pipeline, [*instruments, calibrated]).run(graph, context)
     if not context.plan.sites:
-        message = f"nothing to quantize: target '{target.name}' can run no layer of the model in int8"
+        message = f"nothing to quantize: {context.plan.why_nothing(target.name)}"
         raise NothingToQuantizeError(message)
     progress("checking the result", 0, None)
     VerifyExecution().run(graph, context)

@@ -42,13 +42,14 @@ class VerifyExecution(NoRequests):
         except RuntimeRejectedError as error:  # it took the float model: this is not the user's doing
             message = f"the quantized model does not compile: {error}"
             raise PipelineError(message) from error
-        outputs: list[list[Array]] = []
-        engine.run(context.held_out, lambda _, arrays: outputs.append([array.copy() for array in arrays]))
-        context.check = Check(
-            execution=_compared(graph, context, engine) if is_here else None,
-            outputs=_agreements(outputs, context) if context.held_out else None,
-        )
+        outputs = _agreements(engine, context) if context.held_out else None
+        context.check = Check(_compared(graph, context, engine) if is_here else None, outputs)
         return 0
+
+
+def emulated_outputs(graph: Graph, context: Context) -> tuple[Agreement, ...]:
+    """How close the outputs are if FakeQuantizes are computed in float, as the operation specification says."""
+    return _agreements(Engine(context.outputs.tapped(graph), EMULATION), context)
 
 
 def executed_layers(nodes: Sequence[Executed]) -> list[Executed]:
@@ -114,5 +115,7 @@ def _why(layer: Executed) -> str:
     return f"the runtime chose {layer.primitive or 'no primitive that it names'}, reading {sources}"
 
 
-def _agreements(found: list[list[Array]], context: Context) -> tuple[Agreement, ...]:
+def _agreements(engine: Engine, context: Context) -> tuple[Agreement, ...]:
+    found: list[list[Array]] = []
+    engine.run(context.held_out, lambda _, arrays: found.append([array.copy() for array in arrays]))
     return tuple(agreements(context.outputs, [each.outputs for each in context.held_out], found))

@@ -152,6 +152,7 @@ class Rule(Condition):
             only if its output is.
         same_range: The inputs must share one range.
         adds_pairs: Without VNNI, the kernel adds the products of neighbouring input channels in 16 bits.
+        needs_bias: Where several operations read its result, the device computes it wrongly unless it has a bias.
         decomposes: The device runs the parts of the operation in int8, if they are written out.
         because: Why, for the reader of a report.
     """
@@ -160,6 +161,7 @@ class Rule(Condition):
     requantizes: bool = False
     same_range: bool = False
     adds_pairs: bool = False
+    needs_bias: bool = False
     decomposes: bool = False
     because: str = ""
 

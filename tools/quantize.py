@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from irquant.ir import read_model, write_model
+from irquant.ir import write_model
 from irquant.ir.writer import check_output
 from irquant.passes import (
     ConfigError,
     Sample,
     Settings,
     Wanted,
+    load_model,
     measured_by,
     metrics_of,
     plan_measurement,
@@ -22,6 +23,7 @@ from irquant.passes import (
 from irquant.passes.calibration.samples import model_inputs
 from irquant.passes.configuration.accuracy import AccuracyOptions
 from irquant.passes.configuration.published import Engine as EngineSection
+from irquant.passes.load_model import result_path
 from irquant.tools.console import print_measurement, print_report, progress_bar
 from irquant.tools.image_source import ImageOptions, image_options_from_metadata
 from irquant.tools.metric_function import MetricData, open_metrics
@@ -98,7 +100,10 @@ def quantize_command(
     scale: tuple[float, ...],
     colour_order: str | None,
 ) -> int:
-    """Quantizes MODEL (an OpenVINO .xml with its .bin) to INT8. Model and data may also stand in the configuration.
+    """Quantizes MODEL to INT8. Model and data may also stand in the configuration.
+
+    MODEL is an OpenVINO .xml with its .bin; or .onnx, .pb, .tflite, .pdmodel, or the folder of a SavedModel, which is
+    converted first.
 
     \b
     SOURCE is one of
@@ -117,6 +122,7 @@ def quantize_command(
     \b
     Examples:
       irquant quantize model.xml --data photos/ --mean 127 --scale 128
+      irquant quantize model.onnx --data calibration.npz
       irquant quantize model.xml --data calibration.npz -o model_int8.xml --preset mixed
       irquant quantize model.xml --data photos/ --save-statistics model.npz
       irquant quantize model.xml --statistics model.npz --preset mixed
@@ -129,8 +135,8 @@ def quantize_command(
     planned = planned_by(config, target, preset, ignored, samples=samples, guard=guard, accuracy=limits)
     options, device, settings = planned.config, planned.target, planned.settings
     path = _model_path(model, settings)
-    graph = read_model(path)
-    result = output or path.with_name(f"{settings.model.model_name or path.stem}_int8.xml")
+    graph = load_model(path)
+    result = output or result_path(path, settings.model.model_name)
     check_output(result, graph)
     measuring = measured_by(statistics, save_statistics, cluster)
     if dry_run:
@@ -147,6 +153,7 @@ def quantize_command(
 
     judged = MetricData(opened(metric_data), metric_samples) if metric_data else None
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged, is_remembered=resume is not None)
+    watching = watching_for(result, options)
     with progress_bar() as progress:
         graph, report = quantize_graph(
             graph,
@@ -155,11 +162,13 @@ def quantize_command(
             options,
             measuring=measuring,
             wanted=Wanted(metrics_of(metrics, options), resume, TrialTable().show),
-            instruments=watching_for(result, options),
+            instruments=watching,
             progress=progress,
             warnings=settings.warnings,
         )
     write_model(graph, result, compact=True)
+    for each in watching:
+        each.write()
     print_report(report, str(result))
     return int(report.accuracy is not None and not report.accuracy.is_reached)
 

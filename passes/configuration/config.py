@@ -64,6 +64,11 @@ class Config(Strict):
         """The options given as keywords."""
         return cls.read(options, "")
 
+    def preset_for(self, *, attention: int) -> Preset:
+        """The preset that the user chose, or the one that suits a model with so many attention blocks."""
+        is_transformer = self.model_type == "transformer" or attention > 0
+        return self.preset or ("mixed" if is_transformer else "performance")
+
     def overruled(
         self, *, ignored: Sequence[str] = (), accuracy: Mapping[str, object] | None = None, **options: object
     ) -> Self:
@@ -74,6 +79,6 @@ class Config(Strict):
             given["accuracy"] = own_accuracy | wanted
         if ignored:
             scope = [*self.ignored.scope, *ignored]
-            given["ignored"] = self.ignored.model_dump() | {"scope": scope}
+            given["ignored"] = self.ignored.model_dump(exclude_unset=True) | {"scope": scope}
         own = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self).read(own | given, "")

@@ -21,6 +21,8 @@ from .search import costliest, fewest, named, predicted, returned_to
 from .sensitivity import Effect
 from .trials import Candidate, Judge, Trial, Trials
 
+#: Held-out samples on which operations are ranked, and inferences that may be spent on it.
+RANKED_ON, MOST_INFERENCES = 4, 400
 #: How many of the returned operations are tried to be done without.
 PUT_BACK = 6
 
@@ -99,7 +101,7 @@ def _gentler(config: Config, preset: Preset, *, try_mixed: bool) -> Iterator[tup
 def _return_layers(trials: Trials) -> tuple[list[Effect], str]:
     """Returns the fewest of the costliest operations that are enough; gives what each costs, and why that failed."""
     before, limit = trials.best, trials.judge.options.max_layers
-    effects = costliest(trials.calibrated, before.config, before.floats)
+    effects = costliest(trials.calibrated, before.config, before.floats, RANKED_ON, MOST_INFERENCES)
     if not effects:
         return [], "no sample is at hand to rank layers with (that takes 9 samples of calibration or more)"
     most = len(effects) if limit is None else min(limit, len(effects))

@@ -4,11 +4,11 @@ from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from ...ir import Graph, Scope
+from ...ir import Array, Graph, Scope
 from ..base import Context, Fact, Pass
 from ..calibration.batch import batched_tensors
 from ..calibration.derivations import Derivations
-from ..calibration.measurement import Harvest, Job, Measurement
+from ..calibration.measurement import Harvest, Job, Measurement, kept_of
 from ..calibration.statistics import Numbers, Request, Statistics, Store, find_recipes
 from ..compress_weights import CompressWeights
 from ..configuration.config import Config
@@ -18,6 +18,7 @@ from ..manager import PassManager
 from ..plan_placement import PlanPlacement
 from ..runtime import THROUGHPUT, Engine
 from ..verify_execution import VerifyExecution
+from .outputs import Outputs
 
 #: An operation: the body that it is in, and its id.
 Key = tuple[Scope, int]
@@ -126,8 +127,12 @@ def _measured(wanted: frozenset[Request], graph: Graph, context: Context) -> Sto
     measurement = Measurement.of(graph, wanted)
     harvest = Harvest(measurement)
     jobs = (Job(each.sample, each.feed, is_held_out=False) for each in context.held_out)
-    instrumented = measurement.instrumented(replace(context, outputs=type(context.outputs)()))
-    Engine(instrumented, THROUGHPUT).run(jobs, harvest.take)
+    instrumented = measurement.instrumented(replace(context, outputs=Outputs()))
+
+    def take(job: Job, outputs: list[Array]) -> None:
+        harvest.take(job, kept_of(outputs, measurement.blocks, is_held_out=False))
+
+    Engine(instrumented, THROUGHPUT).run(jobs, take)
     return harvest.statistics().measured
 
 

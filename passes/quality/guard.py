@@ -13,11 +13,16 @@ from dataclasses import dataclass, field, replace
 from ..configuration.config import Config, Preset
 from ..configuration.quantization import RangeEstimator
 from .attempts import Attempt, Calibrated
+from .faults import find_fault, intended_error, is_faulty
 from .search import costliest, fewest, named, predicted, returned_to
 from .sensitivity import Effect
 
 #: The most models that are tried, and how many seconds may pass before the last of them is begun.
-MOST_ATTEMPTS, MOST_SECONDS = 12, 120.0
+MOST_ATTEMPTS, MOST_SECONDS = 16, 120.0
+#: The most layers that are returned to float because the device computes them wrongly.
+MOST_FAULTS = 8
+#: Held-out samples on which layers are ranked, and inferences that may be spent on it.
+RANKED_ON, MOST_INFERENCES = 2, 200
 #: What a remedy must bring in dB, to be kept.
 GAIN = 0.5
 
@@ -70,6 +75,7 @@ def guard(first: Attempt, calibrated: Calibrated) -> Guarded:
     if first.margin >= 0:
         return Guarded(first)
     search = _Search(calibrated, first)
+    search.mend_faults()
     search.try_remedies()
     if search.best.margin < 0:
         search.return_layers()
@@ -77,13 +83,15 @@ def guard(first: Attempt, calibrated: Calibrated) -> Guarded:
 
 
 def remedies(config: Config, preset: Preset) -> Iterator[tuple[str, dict[str, object]]]:
-    """Gentler options than these and that preset, unless the user chose them: what they are, and what they change."""
+    """Gentler options, none of which the user chose otherwise or has already: what they are, and what they change."""
     if config.range_estimator is None and config.activations.range_estimator is None:
         extremes = RangeEstimator.model_validate({"min": {"aggregator": "min"}, "max": {"aggregator": "max"}})
         activations = config.activations.model_copy(update={"range_estimator": extremes})
         yield "ranges of activations up to the extremes of all samples, not their mean", {"activations": activations}
     if config.preset is None and preset == "performance" and config.activations.mode is None:
         yield "asymmetric activations (preset mixed)", {"preset": "mixed"}
+    if config.align and not config.align_across:
+        yield "channels aligned across activations, too", {"align_across": True}
 
 
 def worst_ratio(attempt: Attempt) -> float:
@@ -102,6 +110,19 @@ class _Search:
     is_out_of_time: bool = False
     began: float = field(default_factory=time.perf_counter)
 
+    def mend_faults(self) -> None:
+        """Returns to float what the device computes wrongly, if anything."""
+        if (intended := intended_error(self.best)) is None:
+            return
+        for _ in range(MOST_FAULTS):
+            if self.best.margin >= 0 or not self._may_go_on() or not is_faulty(self.best, intended):
+                return
+            if (fault := find_fault(self.best, self.calibrated, intended)) is None:
+                return
+            because = "the device computes it otherwise than its FakeQuantizes say"
+            attempt = self.calibrated.attempt(self.best.config, dict(self.best.floats) | {fault.key: because})
+            self._note(f"float: {fault.type} '{fault.name}': {because}", attempt, is_kept=True)
+
     def try_remedies(self) -> None:
         """Options for the model as a whole, each on top of those that helped."""
         for what, change in remedies(self.best.config, self.best.context.preset):
@@ -113,19 +134,19 @@ class _Search:
     def return_layers(self) -> None:
         """The fewest of the costliest layers that, left float, lift all outputs over their floors."""
         before = self.best
-        self.effects = costliest(self.calibrated, before.config, before.floats)
-        tried: dict[int, Attempt] = {0: before}
+        self.effects = costliest(self.calibrated, before.config, before.floats, RANKED_ON, MOST_INFERENCES)
+        most, tried = len(self.effects), {0: before}
 
-        def is_enough(count: int) -> bool | None:
-            if not self._may_go_on():
-                return None
+        def returned(count: int) -> Attempt:
             floats = returned_to(before.floats, self.effects[:count])
             tried[count] = self.calibrated.attempt(before.config, floats)
             self._note(named(self.effects[:count]), tried[count], is_kept=False)
-            return tried[count].margin >= 0
+            return tried[count]
 
         first = predicted(self.effects, 10 ** (before.margin / 10))  # error power, in units of what the floor allows
-        enough = fewest(len(self.effects), first, is_enough)
+        enough = fewest(most, first, lambda count: returned(count).margin >= 0 if self._may_go_on() else None)
+        if enough is None and most not in tried:  # out of time: a float model is better than a spoilt one
+            returned(most)
         chosen = max(tried, key=lambda each: (tried[each].margin, -each)) if enough is None else enough
         self._settle(tried[chosen], named(self.effects[:chosen]))
 

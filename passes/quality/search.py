@@ -6,16 +6,24 @@ from ..configuration.config import Config
 from .attempts import HIDING, Calibrated, Key
 from .sensitivity import Effect, measure_effects, ranked
 
-#: Held-out samples on which layers are ranked.
-RANKED_ON = 4
 #: The share of the allowed error that is aimed at: predictions are not exact.
 _AIM = 0.8
 
 
-def costliest(calibrated: Calibrated, config: Config, floats: Mapping[Key, str]) -> list[Effect]:
-    """The operations that are still rounded, the costliest first; none if there are no held-out samples."""
+def costliest(
+    calibrated: Calibrated, config: Config, floats: Mapping[Key, str], samples: int, inferences: int
+) -> list[Effect]:
+    """The operations that are still rounded, the costliest first; none if there are no held-out samples.
+
+    Args:
+        calibrated: From what models are made.
+        config: The options.
+        floats: The operations that are float already.
+        samples: How many held-out samples to rank on.
+        inferences: How many inferences may be spent.
+    """
     graph, context = calibrated.rounded(config, floats, without=HIDING)
-    return ranked(measure_effects(graph, context, context.held_out[:RANKED_ON]))
+    return ranked(measure_effects(graph, context, context.held_out[:samples], inferences))
 
 
 def predicted(effects: Sequence[Effect], allowed: float) -> int:

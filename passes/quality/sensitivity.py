@@ -19,9 +19,6 @@ from ..runtime import EMULATION, Engine
 from .agreement import Agreement, agreements
 from .gates import GATES, AttachGates, rounded_operations
 
-#: The most inferences that are spent on effects at the outputs.
-MOST_INFERENCES = 400
-
 
 @dataclass(frozen=True)
 class Effect:
@@ -52,13 +49,14 @@ class Effect:
         return min(((each.margin, each.sqnr) for each in self.outputs), default=(math.inf, math.inf))[1]
 
 
-def measure_effects(graph: Graph, context: Context, samples: Sequence[HeldOut]) -> list[Effect]:
+def measure_effects(graph: Graph, context: Context, samples: Sequence[HeldOut], inferences: int) -> list[Effect]:
     """What rounding each operation does, in topological order.
 
     Args:
         graph: A model with FakeQuantizes that have their ranges; stays as it is.
         context: Its plan and outputs.
         samples: What to run it on.
+        inferences: How many may be spent on effects at the outputs; operations with large errors of their own go first.
     """
     operations = rounded_operations(graph, context.plan)
     if not operations or not samples:
@@ -69,7 +67,7 @@ def measure_effects(graph: Graph, context: Context, samples: Sequence[HeldOut]) 
     engine = Engine(twin, EMULATION)
     own, references = _float_run(engine, len(operations), samples)
     order = sorted(range(len(operations)), key=lambda index: (own[index], index))
-    chosen = order[: max(1, MOST_INFERENCES // len(samples))]
+    chosen = order[: max(1, inferences // len(samples))]
     found = _one_by_one(engine, chosen, len(operations), samples, references, context)
     shares = _shares(found)
     return [

@@ -1,0 +1,49 @@
+"""Layers that the device computes wrongly without a bias get one that adds nothing."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..ir import DYNAMIC, Graph, Node
+from ..ir.ops import WEIGHTED_TYPES, bias_port, output_channel_axis
+from .base import Context, Fact, NoRequests
+from .biases import change_bias
+
+
+@dataclass(frozen=True)
+class CreateBiases(NoRequests):
+    """Gives the layers a bias of which the target says that they need one (`needs_bias`).
+
+    Given::                                          Result::
+
+        y = Convolution(x_q, w_q)                        conv = Convolution(x_q, w_q)
+        a = ReduceMean(y)                                y = Add(conv, tiny)
+        b = Multiply(y, gate)                            a = ReduceMean(y)
+                                                         b = Multiply(y, gate)
+
+    The CPU plugin takes one of the Multiplys behind such a layer for its scale. The smallest normal number is lost in
+    any sum; a zero would be removed by the runtime, and the bias with it.
+    """
+
+    name: ClassVar[str] = "create-biases"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Gives each such layer its bias."""
+        found = [node for each in graph.walk() for node in each.nodes(*WEIGHTED_TYPES) if _needs_bias(node, context)]
+        for node in found:
+            output = node.output()
+            tiny = float(np.finfo(np.dtype(output.element_type.dtype)).tiny)
+            change_bias(node, np.full(output.shape[output_channel_axis(node)], tiny))
+        return len(found)
+
+
+def _needs_bias(node: Node, context: Context) -> bool:
+    decision, rule = context.plan.decisions.get(node), context.target.rule(node)
+    if not (decision and decision.int8 and rule and rule.needs_bias) or bias_port(node):
+        return False
+    output = node.output()
+    return len(output.consumers) > 1 and output.shape[output_channel_axis(node)] != DYNAMIC
