@@ -65,7 +65,7 @@ class Context:
         held_out: Samples that calibration did not see, with what the float model gives (see `Outputs`); by `calibrate`.
         kept: Number -> sample that it saw, for passes that run the model again; by `calibrate`, if the configuration
             needs them.
-        aligned: Layers whose input channels are alike; by `align-activation-channels`.
+        aligned: Layers whose input channels were brought to alike ranges, or need not be; by the passes that do so.
         warnings: What the user should know besides what the plan says.
         corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
         check: What running the result showed; by `verify-execution`.
@@ -90,6 +90,11 @@ class Context:
     warnings: list[str] = field(default_factory=list[str])
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
     check: Check = field(default_factory=Check)
+
+    @property
+    def is_transformer(self) -> bool:
+        """Whether the model is one: it has attention blocks, or the user says so."""
+        return self.config.is_transformer(attention=self.plan.attention)
 
     @property
     def preset(self) -> Preset:

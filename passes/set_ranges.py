@@ -45,24 +45,25 @@ class SetRanges:
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """What the ends of all ranges are estimated from."""
-        wanted: set[Request] = set()
-        for site in context.plan.sites:
-            if not site.is_constant:
-                low, high = _ends(site, context)
-                wanted |= {end.request(site) for end in (low, high) if end}
-        return frozenset(wanted)
+        sites = [site for site in context.plan.sites if not site.is_constant]
+        return frozenset(each for site in sites for each in requests_of(site, context))
 
     def run(self, graph: Graph, context: Context) -> int:
         """Gives every open FakeQuantize its limits."""
         everywhere = (node for each in graph.walk() for node in each.nodes("FakeQuantize"))
         open_ = {node.name: node for node in everywhere if len(node.inputs) == 1}
         sites = [site for site in context.plan.sites if site.name in open_]
-        ranges = {site.name: _range(site, context) for site in sites}
+        ranges = {site.name: estimated_range(site, context) for site in sites}
         ranges |= _unified(sites, ranges)
         ranges |= {site.name: _distinct(ranges[site.name], site.twin) for site in sites if site.twin}
         for site in sites:
             close(open_[site.name], ranges[site.name])
         return len(sites)
+
+
+def requests_of(site: Site, context: Context) -> frozenset[Request]:
+    """What the ends of the range of an activation are estimated from."""
+    return frozenset(end.request(site) for end in _ends(site, context) if end)
 
 
 def _ends(site: Site, context: Context) -> tuple[End | None, End]:
@@ -74,7 +75,8 @@ def _ends(site: Site, context: Context) -> tuple[End | None, End]:
     return None, replace(high, reduction=signed.get(high.reduction, high.reduction))
 
 
-def _range(site: Site, context: Context) -> Range:
+def estimated_range(site: Site, context: Context) -> Range:
+    """The range of a FakeQuantize by itself, whatever others have to share."""
     shape = _limits_shape(site)
     low_end, high_end = _ends(site, context)
     high = _estimated(high_end, site, context.statistics, is_low=False)

@@ -33,6 +33,8 @@ class Config(Strict):
         range_estimator: How ranges are estimated where `weights` or `activations` have no estimator of their own.
         align: Whether channels between convolutions are brought to alike ranges.
         align_across: Whether also across ReLU, PReLU and depthwise convolutions.
+        migrate_scales: Whether loud channels in front of matrix products are made quieter, and their weights louder.
+            None: in transformers, whose channels differ most.
         correct_biases: `fast`: for the rounding of weights, from statistics; `sequential`: for all that changes a
             layer's mean output, in two short runs; `no`.
         correct_float_layers: Whether `sequential` also corrects layers whose weights stay float.
@@ -53,6 +55,7 @@ class Config(Strict):
     range_estimator: RangeEstimator | None = None
     align: bool = True
     align_across: bool = False
+    migrate_scales: bool | None = None
     correct_biases: Literal["fast", "sequential", "no"] = "fast"
     correct_float_layers: bool = False
     keep_intermediate: bool = False
@@ -66,8 +69,11 @@ class Config(Strict):
 
     def preset_for(self, *, attention: int) -> Preset:
         """The preset that the user chose, or the one that suits a model with so many attention blocks."""
-        is_transformer = self.model_type == "transformer" or attention > 0
-        return self.preset or ("mixed" if is_transformer else "performance")
+        return self.preset or ("mixed" if self.is_transformer(attention=attention) else "performance")
+
+    def is_transformer(self, *, attention: int) -> bool:
+        """Whether a model with so many attention blocks is a transformer, or the user says so of any."""
+        return self.model_type == "transformer" or attention > 0
 
     def overruled(
         self, *, ignored: Sequence[str] = (), accuracy: Mapping[str, object] | None = None, **options: object

@@ -72,6 +72,7 @@ _OPTIONS: Mapping[str, str] = {
     "activations": "activations",
     "range_estimator": "range_estimator",
     "align_across_activations": "align_across",
+    "migrate_scales": "migrate_scales",
     "apply_for_all_nodes": "correct_float_layers",
     "dump_intermediate_model": "keep_intermediate",
 }
@@ -95,6 +96,7 @@ class Parameters(Strict):
     use_fast_bias: bool = True
     apply_for_all_nodes: bool = False
     align_across_activations: bool = False
+    migrate_scales: bool | None = None
     target_device: _TargetDevice = None
     model_type: _ModelType = None
     dump_intermediate_model: bool = False
@@ -268,6 +270,7 @@ def _options(compression: Compression[Any], params: Parameters, where: str) -> d
     options = {_OPTIONS[name]: getattr(params, name) for name in _OPTIONS if name in params.model_fields_set}
     if not is_whole:
         options["align"] = "ActivationChannelAlignment" in names
+        options.setdefault("migrate_scales", False)
     if is_sequential or not is_whole:
         options["correct_biases"] = "sequential" if is_sequential else "fast" if is_fast else "no"
     if isinstance(params, AccuracyParameters):

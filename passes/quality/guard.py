@@ -90,8 +90,6 @@ def remedies(config: Config, preset: Preset) -> Iterator[tuple[str, dict[str, ob
         yield "ranges of activations up to the extremes of all samples, not their mean", {"activations": activations}
     if config.preset is None and preset == "performance" and config.activations.mode is None:
         yield "asymmetric activations (preset mixed)", {"preset": "mixed"}
-    if config.align and not config.align_across:
-        yield "channels aligned across activations, too", {"align_across": True}
 
 
 def worst_ratio(attempt: Attempt) -> float:
