@@ -8,7 +8,7 @@ Source: the published description of DefaultQuantization, and the schema of its 
 AccuracyAwareQuantization, which takes the same parameters and more, is described in `accuracy_aware`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
@@ -122,7 +122,7 @@ class Compression(Strict, Generic[_Params]):
     target_device: _TargetDevice = None
     model_type: _ModelType = None
     dump_intermediate_model: bool = False
-    algorithms: Annotated[Sequence[Algorithm[_Params]], Field(min_length=1)]
+    algorithms: Annotated[list[Algorithm[_Params]], Field(min_length=1)]
 
 
 class Model(Strict):

@@ -121,10 +121,8 @@ def test_a_drop_that_cannot_be_kept_ends_with_one_and_the_best_model(
     arguments = ["quantize", "model.xml", "--data", "samples.npz", "-o", "out.xml", "--metric", "metric.py:worse"]
     assert run(arguments) == 1
     (line,) = [each for each in capfd.readouterr().out.splitlines() if each.startswith("NOT REACHED: ")]
-    assert line == (
-        "NOT REACHED: the metrics lose more than they may: with 2 operations left float the drop is still too large; this "
-        "is the best of 5 models"
-    )
+    said = "the metrics lose more than they may: with 2 operations left float the drop is still too large"
+    assert re.fullmatch(rf"NOT REACHED: {said}; this is the best of \d models", line)
     ov.Core().compile_model(folder / "out.xml", "CPU")
 
 
