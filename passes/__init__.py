@@ -13,14 +13,17 @@ from .configuration.strict import ConfigError
 from .dry_run import MeasurementPlan, plan_measurement
 from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
-from .front_door import measured_by, quantize, quantize_graph, watching_for
+from .front_door import AccuracyWarning, Wanted, measured_by, quantize, quantize_graph, watching_for
 from .instruments import DumpAfter, Instrument, Timing, Verify, WriteAfter
 from .load_model import load_model
 from .manager import PassManager
 from .pipelines import default_quantization
+from .quality.metrics import Metric, MetricError
+from .quality.wishes import metrics_of
 from .report import Report
 
 __all__ = [
+    "AccuracyWarning",
     "Analysis",
     "Calibrate",
     "Config",
@@ -34,6 +37,8 @@ __all__ = [
     "Instrument",
     "LoadStatistics",
     "MeasurementPlan",
+    "Metric",
+    "MetricError",
     "NoRequests",
     "Pass",
     "PassManager",
@@ -49,6 +54,7 @@ __all__ = [
     "Statistics",
     "Timing",
     "Verify",
+    "Wanted",
     "WriteAfter",
     "analyze_graph",
     "default_quantization",
@@ -58,6 +64,7 @@ __all__ = [
     "find_quantized",
     "load_model",
     "measured_by",
+    "metrics_of",
     "plan_measurement",
     "quantize",
     "quantize_graph",

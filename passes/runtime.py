@@ -185,6 +185,18 @@ class Engine:
         """One inference, for timing; the outputs stay in the runtime."""
         self._request.infer(dict(enumerate(feed.values())))
 
+    def outputs(self, item: Runnable) -> list[Array]:
+        """One inference, and what it gives.
+
+        Raises:
+            DataError: the model cannot run the sample.
+        """
+        if self._is_stateful:
+            self._request.reset_state()
+        with _blaming(item.sample):
+            self.infer(item.feed)
+        return [np.array(tensor.data) for tensor in self._request.output_tensors]
+
     def execution(self) -> list[Executed]:
         """The executed graph. For models with dynamic shapes it is final only after an inference."""
         return _executed(self.compiled)

@@ -32,6 +32,7 @@ HOMES = {
         "tools/console.py",
         "tools/options.py",
         "tools/targets.py",
+        "tools/trial_table.py",
     },
     "jinja2": {"tools/report/page.py"},
     "rich": {"tools/console.py", "tools/demo/demo.py"},

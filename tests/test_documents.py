@@ -15,6 +15,7 @@ import pytest
 from irquant.ir import from_text, to_text
 from irquant.passes import Context, default_quantization
 from irquant.passes.configuration import obsolete
+from irquant.passes.configuration.accuracy_aware import AccuracyParameters, MetricEntry
 from irquant.passes.configuration.published import AlgorithmName, Engine, Model, Parameters
 from irquant.passes.configuration.quantization import (
     ActivationEndOptions,
@@ -38,14 +39,24 @@ def blocks(document: str, language: str) -> list[str]:
     )
 
 
+#: What the metric of docs/accuracy.md is measured on.
+LABELLED = """
+
+def my_labelled_pictures():
+    return [(np.ones((1, 3, 8, 8), np.float32), 0)]
+"""
+
+
 @pytest.fixture
 def in_folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder holds model.xml and calibration.npz, as README's examples assume."""
     image = op.parameter([1, 3, 8, 8], np.float32, name="image")
     image.output(0).set_names({"image"})
     weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
-    conv = op.convolution(image, weights, [1, 1], [0, 0], [0, 0], [1, 1])
-    ov.serialize(ov.Model([op.result(op.relu(conv))], [image], "m"), tmp_path / "model.xml", tmp_path / "model.bin")
+    conv = op.relu(op.convolution(image, weights, [1, 1], [0, 0], [0, 0], [1, 1]))
+    conv.output(0).set_names({"logits"})
+    ov.serialize(ov.Model([op.result(conv)], [image], "m"), tmp_path / "model.xml", tmp_path / "model.bin")
+    (tmp_path / "metrics.py").write_text(f"{blocks('docs/accuracy.md', 'python')[0]}{LABELLED}")
     np.savez(tmp_path / "calibration.npz", image=np.random.default_rng(1).random((12, 3, 8, 8), np.float32))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -85,6 +96,13 @@ def test_the_configuration_and_the_commands_about_it_run(in_folder_with_model: P
     assert (in_folder_with_model / "model_int8.xml").is_file()
 
 
+def test_the_commands_about_metrics_run(in_folder_with_model: Path) -> None:
+    (commands,) = blocks("docs/accuracy.md", "sh")
+    for command in commands.splitlines():
+        assert run(shlex.split(command)[1:]) == 0
+    assert len((in_folder_with_model / "trials.jsonl").read_text().splitlines()) == 2
+
+
 PARAMETERS = {
     *Parameters.model_fields,
     *Model.model_fields,
@@ -106,6 +124,11 @@ PARAMETERS = {
 def test_every_parameter_is_documented(name: str) -> None:
     text = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
     assert re.search(rf"`{name}\b", text)
+
+
+@pytest.mark.parametrize("name", sorted({*AccuracyParameters.model_fields, *MetricEntry.model_fields}))
+def test_every_parameter_about_metrics_is_documented(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
 
 
 def test_every_test_that_the_documents_name_exists() -> None:
