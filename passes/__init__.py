@@ -2,7 +2,7 @@
 
 from .already_quantized import find_quantized
 from .analyze import Analysis, analyze_graph
-from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError
+from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError, RequirementError
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .calibration.samples import DataError, Sample
@@ -14,12 +14,16 @@ from .dry_run import MeasurementPlan, plan_measurement
 from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
 from .front_door import measured_by, quantize, quantize_graph, watching_for
-from .instruments import DumpAfter, Instrument, Timing, Verify, WriteAfter
+from .instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
 from .manager import PassManager
+from .pass_spec import PassSpec, PassSpecError, make_pass, options_of, read_specs, spec_text
+from .pipeline_file import read_pipeline
 from .pipelines import default_quantization
+from .registry import PASSES, pass_class
 from .report import Report
 
 __all__ = [
+    "PASSES",
     "Analysis",
     "Calibrate",
     "Config",
@@ -37,11 +41,15 @@ __all__ = [
     "Pass",
     "PassManager",
     "PassResult",
+    "PassSpec",
+    "PassSpecError",
     "PipelineError",
+    "PrintAfter",
     "Quantized",
     "Reduction",
     "Report",
     "Request",
+    "RequirementError",
     "Sample",
     "Setting",
     "Settings",
@@ -55,10 +63,16 @@ __all__ = [
     "explain",
     "find_layer",
     "find_quantized",
+    "make_pass",
     "measured_by",
+    "options_of",
+    "pass_class",
     "plan_measurement",
     "quantize",
     "quantize_graph",
+    "read_pipeline",
     "read_settings",
+    "read_specs",
+    "spec_text",
     "watching_for",
 ]

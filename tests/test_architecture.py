@@ -28,6 +28,8 @@ HOMES = {
         "tools/explain.py",
         "tools/diff.py",
         "tools/console.py",
+        "tools/inputs.py",
+        "tools/opt.py",
         "tools/options.py",
         "tools/targets.py",
     },

@@ -10,6 +10,7 @@ from irquant.tools.config import config_command
 from irquant.tools.diff import diff_command
 from irquant.tools.explain import explain_command
 from irquant.tools.inspect import inspect_command
+from irquant.tools.opt import opt_command
 from irquant.tools.quantize import quantize_command
 from irquant.tools.targets import targets_command
 
@@ -27,6 +28,7 @@ cli.add_command(explain_command)
 cli.add_command(config_command)
 cli.add_command(inspect_command)
 cli.add_command(diff_command)
+cli.add_command(opt_command)
 cli.add_command(targets_command)
 
 
