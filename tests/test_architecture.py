@@ -24,6 +24,7 @@ HOMES = {
         "tools/cli.py",
         "tools/quantize.py",
         "tools/inspect.py",
+        "tools/compare.py",
         "tools/config.py",
         "tools/explain.py",
         "tools/diff.py",

@@ -6,6 +6,7 @@ import click
 
 from irquant.ir import UserError, printable
 from irquant.passes import PipelineError
+from irquant.tools.compare import compare_command
 from irquant.tools.config import config_command
 from irquant.tools.diff import diff_command
 from irquant.tools.explain import explain_command
@@ -28,6 +29,7 @@ cli.add_command(explain_command)
 cli.add_command(config_command)
 cli.add_command(inspect_command)
 cli.add_command(diff_command)
+cli.add_command(compare_command)
 cli.add_command(opt_command)
 cli.add_command(targets_command)
 

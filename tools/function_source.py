@@ -1,13 +1,13 @@
 """Samples from the user's own code: `module:function` or `file.py:function`."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
 from irquant.ir import UserError
 from irquant.passes.calibration.samples import DataError, Sample
 from irquant.passes.calibration.subset import Indexed, items_of
-from irquant.tools.user_code import named_object
+from irquant.tools.user_code import load_function
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FunctionSource:
         return 0
 
     def _items(self) -> Iterable[object]:
-        function = self._function()
+        function = load_function(self.text)
         try:
             items = function()
         except Exception as error:
@@ -49,10 +49,3 @@ class FunctionSource:
             message = f"{self.text}: gave {type(items).__name__}, expected an iterable of samples"
             raise DataError(message)
         return items_of(cast(object, items))
-
-    def _function(self) -> Callable[[], object]:
-        function = named_object(self.text, DataError)
-        if not callable(function):
-            message = f"{self.text}: is {type(function).__name__}, expected a function"
-            raise DataError(message)
-        return cast(Callable[[], object], function)

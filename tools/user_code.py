@@ -4,10 +4,26 @@ import difflib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any, cast
 
 from irquant.ir import UserError
+from irquant.passes.calibration.samples import DataError
+
+
+def load_function(text: str) -> Callable[..., Any]:
+    """The function that `text` names.
+
+    Raises:
+        DataError: there is none, or its module cannot be imported.
+    """
+    function = named_object(text, DataError)
+    if not callable(function):
+        message = f"{text}: is {type(function).__name__}, expected a function"
+        raise DataError(message)
+    return cast(Callable[..., Any], function)
 
 
 def named_object(text: str, complaint: type[UserError]) -> object:
