@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .graph import InPort, Node, OutPort
+from .graph import InPort, Node
 
 
 @dataclass(frozen=True)
@@ -100,20 +100,22 @@ def output_channel_axis(node: Node) -> int:
 
 
 def bias_port(node: Node) -> InPort | None:
-    """The input port of an Add through which a layer gets its bias: its only consumer, with a constant operand."""
+    """The input port of an Add through which a layer gets its bias: its only consumer, with a constant operand.
+
+    The bias may have a number for each place; what widens the layer's output is none.
+    """
     consumers = node.output().consumers
     if len(consumers) != 1 or consumers[0].node.type != "Add":
         return None
     add = consumers[0].node
     other = add.input(1 - consumers[0].index)
-    return other if other.source.node.type == "Const" and _is_along_channels(other.source, node) else None
+    return other if other.source.node.type == "Const" and _fits_into(other.source.shape, node.output().shape) else None
 
 
-def _is_along_channels(bias: OutPort, node: Node) -> bool:
-    """Whether a constant has at most one value an output channel."""
-    rank, axis = len(node.output().shape), output_channel_axis(node) % len(node.output().shape)
-    shape = (1,) * (rank - len(bias.shape)) + bias.shape
-    return len(shape) == rank and all(size == 1 for k, size in enumerate(shape) if k != axis)
+def _fits_into(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Whether a constant of that shape broadcasts to another one, whatever its dynamic sizes turn out to be."""
+    last = whole[len(whole) - len(shape) :]
+    return len(shape) <= len(whole) and all(size in (1, other) for size, other in zip(shape, last, strict=True))
 
 
 def flag(node: Node, name: str, *, default: bool = False) -> bool:

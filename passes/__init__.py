@@ -15,6 +15,7 @@ from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
 from .front_door import measured_by, quantize, quantize_graph, watching_for
 from .instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
+from .load_model import load_model
 from .manager import PassManager
 from .pass_spec import PassSpec, PassSpecError, make_pass, options_of, read_specs, spec_text
 from .pipeline_file import read_pipeline
@@ -63,6 +64,7 @@ __all__ = [
     "explain",
     "find_layer",
     "find_quantized",
+    "load_model",
     "make_pass",
     "measured_by",
     "options_of",

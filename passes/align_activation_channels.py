@@ -99,13 +99,13 @@ class AlignActivationChannels:
 
 
 def pairs(graph: Graph, context: Context, *, across: bool) -> list[Pair]:
-    """The pairs of layers that the plan quantizes, in the model and in its bodies."""
+    """The pairs of layers that the plan rounds, whatever the device runs them in, in the model and in its bodies."""
+    rounded = {port.node for site in context.plan.sites if site.is_weights for port in site.consumers}
     found: list[Pair] = []
     for each in graph.walk():
         for second in each.nodes(*(_PRODUCERS if across else _PRODUCERS[:1])):
             pair = _pair(second, across=across)
-            decisions = [context.plan.decisions.get(node) for node in (pair.first, pair.second)] if pair else []
-            if pair and all(decision and decision.int8 for decision in decisions):
+            if pair and {pair.first, pair.second} <= rounded:
                 found.append(pair)
     return found
 

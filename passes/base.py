@@ -75,8 +75,9 @@ class Context:
         returned: Operations that the guard returned to float, by body and id -> why.
         outputs: What the model's outputs are; by `calibrate`.
         held_out: Samples that calibration did not see, with what the float model gives (see `Outputs`); by `calibrate`.
-        kept: Samples that it saw, for passes that run the model again; by `calibrate`, if the configuration needs them.
-        aligned: Layers whose input channels are alike; by `align-activation-channels`.
+        kept: Number -> sample that it saw, for passes that run the model again; by `calibrate`, if the configuration
+            needs them.
+        aligned: Layers whose input channels were brought to alike ranges, or need not be; by the passes that do so.
         warnings: What the user should know besides what the plan says.
         corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
         check: What running the result showed; by `verify-execution`.
@@ -96,17 +97,21 @@ class Context:
     returned: Mapping[tuple[Scope, int], str] = field(default_factory=dict[tuple[Scope, int], str])
     outputs: Outputs = field(default_factory=Outputs)
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
-    kept: list[Fed] = field(default_factory=list[Fed])
+    kept: dict[int, Fed] = field(default_factory=dict[int, Fed])
     aligned: set[Node] = field(default_factory=set[Node])
     warnings: list[str] = field(default_factory=list[str])
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
     check: Check = field(default_factory=Check)
 
     @property
+    def is_transformer(self) -> bool:
+        """Whether the model is one: it has attention blocks, or the user says so."""
+        return self.config.is_transformer(attention=self.plan.attention)
+
+    @property
     def preset(self) -> Preset:
         """The preset that the user chose, or the one that suits the model."""
-        is_transformer = self.config.model_type == "transformer" or self.plan.attention > 0
-        return self.config.preset or ("mixed" if is_transformer else "performance")
+        return self.config.preset_for(attention=self.plan.attention)
 
 
 class Pass(Protocol):

@@ -1,13 +1,14 @@
 """The effective configuration: every option, and where its value comes from."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
 
 from ..targets import Granularity, Mode, QuantSpec, Target
 from .configuration.config import Config, Preset
+from .configuration.published import Settings
 from .plan_placement import chosen_mode
 from .range_estimators import End, ends_of
 from .user_options import with_user_options
@@ -28,28 +29,44 @@ class Setting:
     origin: str
 
 
-def effective_options(target: Target, config: Config, file: str, flags: Mapping[str, str]) -> Iterator[Setting]:
+def effective_options(
+    target: Target, config: Config, settings: Settings, flags: Mapping[str, str]
+) -> Iterator[Setting]:
     """The options of a run, and what comes of them for the inputs of each kind of layer.
+
+    The preset is that of a model without attention, unless the options say otherwise.
 
     Args:
         target: The device.
         config: The options.
-        file: What the configuration file is called.
+        settings: What the configuration file says.
         flags: Option -> the flag that gave it.
     """
-    yield Setting("target", target.name, flags.get("target") or file or "default")
+    yield Setting("target", target.name, _origin("target", settings, flags))
     for name in Config.model_fields:
-        origin = flags.get(name) or (file if name in config.model_fields_set else "default")
-        yield from _leaves(name, getattr(config, name), origin)
-    preset: Preset = config.preset or "performance"
-    for rule, wished in zip(target.rules, with_user_options(target, config).rules, strict=True):
+        for each in _leaves(name, getattr(config, name), _origin(name, settings, flags)):
+            yield replace(each, origin=_origin_of_ignored(each, settings, flags)) if name == "ignored" else each
+    preset = config.preset_for(attention=0)
+    wishes = with_user_options(target, config)
+    for rule, wished in zip(target.rules, wishes.rules, strict=True):
         ops = ", ".join(rule.op) + (f" ({', '.join(rule.when)})" if rule.when else "")
-        specs = with_user_options(target, config).specs
         for role, name in wished.inputs.items():
-            spec, own = specs[name], target.specs[rule.inputs[role]]
-            changed = "" if spec == own else f", {file or 'options'} over it"
+            spec, own = wishes.specs[name], target.specs[rule.inputs[role]]
+            changed = "" if spec == own else f", {settings.where or 'options'} over it"
             origin = f"target {target.name}, spec {rule.inputs[role]}; preset {preset}{changed}"
             yield Setting(f"{ops}: {role}", _described(spec, preset, config, is_weights=role == "weights"), origin)
+
+
+def _origin(name: str, settings: Settings, flags: Mapping[str, str]) -> str:
+    return flags.get(name) or (settings.where if name in settings.given else "default")
+
+
+def _origin_of_ignored(part: Setting, settings: Settings, flags: Mapping[str, str]) -> str:
+    """The flag adds names to those of the file."""
+    name = part.path.rpartition(".")[2]
+    file = [settings.where] if name in settings.config.ignored.model_fields_set else []
+    flag = [flags["ignored"]] if name == "scope" and "ignored" in flags else []
+    return " and ".join([*file, *flag])
 
 
 def _leaves(path: str, value: Any, origin: str) -> Iterator[Setting]:

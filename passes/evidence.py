@@ -37,23 +37,24 @@ class Correction:
         return self.remaining < REST and self.improved >= MOST
 
 
-def judged(errors: Floats) -> Correction:
+def judged(errors: Floats, *, believes_one: bool = True) -> Correction:
     """The evidence for taking off the mean of some errors.
 
     Leaving out sample s, the correction is the mean of the others, so that of its error e_s remains
 
         e_s - (n * mean - e_s) / (n - 1) = (e_s - mean) * n / (n - 1)
 
-    with the mean over all n samples (leave-one-out cross-validation; Stone 1974). One sample is no evidence against its
-    own mean.
+    with the mean over all n samples (leave-one-out cross-validation; Stone 1974).
 
     Args:
         errors: [samples, channels].
+        believes_one: Whether the error of a single sample is taken for that of all, for want of evidence. That of
+            rounded weights is: it only depends on the mean of the data.
     """
     count, mean = len(errors), errors.mean(axis=0)
     largest = float(np.abs(mean).max(initial=0))
     if count == 1:
-        return Correction(largest, remaining=0.0, improved=1.0)
+        return Correction(largest, remaining=float(not believes_one), improved=float(believes_one))
     before = np.square(errors).sum(axis=1)
     after = np.square((errors - mean) * (count / (count - 1))).sum(axis=1)
     total = float(before.sum())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from ..ir import Graph, read_model, write_model
+from ..ir import Graph, write_model
 from ..ir.writer import check_output
 from ..targets import Target, load_target
 from .base import Pass, Progress, no_progress
@@ -14,12 +14,15 @@ from .configuration.config import Config
 from .configuration.published import Settings, read_settings
 from .configuration.strict import ConfigError
 from .instruments import Instrument, WriteAfter
+from .load_model import load_model, result_path
 from .provenance import record_provenance
 from .quality.guard import Guarded, guard
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
 from .runtime import RuntimeModel, from_runtime, to_runtime
 from .set_ranges import SetRanges
+
+_NO_PLACE = "dump_intermediate_model changes nothing: it writes beside the result, which is in memory; give a path"
 
 
 @overload
@@ -32,7 +35,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
+    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -49,7 +52,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
+    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -66,7 +69,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | list[Any] | None = None,
+    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -75,7 +78,7 @@ def quantize(
     """Quantizes a model to int8 with the published DefaultQuantization.
 
     Args:
-        model: The path of an IR, or an `openvino.Model`, which stays as it is.
+        model: The path of an IR or of what `load_model` converts, or an `openvino.Model`, which stays as it is.
         data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model. Any
             iterable, or a data set with a length and an index whose items are (data, annotation). Gone through once, in
             a thread of its own. May be left out if there are statistics; the outputs are not checked
@@ -103,7 +106,7 @@ def quantize(
         UserError: model, data, target or options are wrong, or the output cannot be written; nothing was written then.
     """
     settings = (
-        Settings(config=config) if isinstance(config, Config) else read_settings(config) if config else Settings()
+        Settings(config=config or Config()) if config is None or isinstance(config, Config) else read_settings(config)
     )
     options = settings.config.overruled(preset=preset, samples=samples, ignored=ignored)
     if data is None and statistics is None and settings.engine:
@@ -112,26 +115,29 @@ def quantize(
     device = target if isinstance(target, Target) else load_target(target or settings.target or "cpu")
     measuring = measured_by(statistics, save_statistics, cluster)
     if isinstance(model, (str, Path)):
-        graph = read_model(model)
-        path = Path(output or Path(model).with_name(f"{Path(model).stem}_int8.xml"))
+        graph = load_model(model)
+        path = Path(output) if output else result_path(Path(model))
         check_output(path, graph)
         watching = watching_for(path, options)
         graph, done = quantize_graph(
             graph, data, device, options, measuring=measuring, instruments=watching, warnings=settings.warnings
         )
         write_model(graph, path, compact=True)
+        for each in watching:
+            each.write()
         result: Path | RuntimeModel = path
     else:
         graph = from_runtime(model)
-        graph, done = quantize_graph(graph, data, device, options, measuring=measuring, warnings=settings.warnings)
+        warnings = [*settings.warnings, *([_NO_PLACE] if options.keep_intermediate else [])]
+        graph, done = quantize_graph(graph, data, device, options, measuring=measuring, warnings=warnings)
         result = to_runtime(graph)
     if report:
         report(done)
     return result
 
 
-def watching_for(output: Path, config: Config) -> list[Instrument]:
-    """What writes the model before its biases are corrected beside the result, if that is wanted."""
+def watching_for(output: Path, config: Config) -> list[WriteAfter]:
+    """What keeps the model before its biases are corrected, to be written beside the result, if that is wanted."""
     if not config.keep_intermediate:
         return []
     return [WriteAfter(SetRanges.name, output.with_name(f"{output.stem}_before_bias_correction.xml"))]

@@ -106,19 +106,31 @@ class PrintAfter:
                 self.show(f"---- after {pass_.name} ----\n{to_text(graph)}")
 
 
-@dataclass(frozen=True)
+@dataclass
 class WriteAfter:
-    """Writes the model to `path` after the pass of that name."""
+    """Keeps the model as it is after the pass of that name, to be written once all has gone well.
+
+    Attributes:
+        pass_name: The pass.
+        path: Where the .xml goes.
+        kept: The model, once the pass has run.
+    """
 
     pass_name: str
     path: Path
+    kept: Graph | None = None
 
     @contextmanager
     def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
-        """Writes after that pass."""
+        """Keeps a copy after that pass."""
         yield
         if pass_.name == self.pass_name:
-            write_model(graph, self.path, compact=True)
+            self.kept = graph.copy()
+
+    def write(self) -> None:
+        """Writes what was kept."""
+        if self.kept is not None:
+            write_model(self.kept, self.path, compact=True)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from .create_biases import CreateBiases
 from .decompose_attention import DecomposeAttention
 from .fold_input_normalization import FoldInputNormalization
 from .insert_fake_quantize import InsertFakeQuantize
+from .migrate_scales import MigrateScales
 from .normalize import Normalize
 from .plan_placement import PlanPlacement
 from .set_ranges import SetRanges
@@ -21,7 +22,7 @@ def default_quantization(measuring: Pass | None = None, config: Config | None = 
 
     Args:
         measuring: Where statistics come from; default: `Calibrate()`.
-        config: Which of the algorithm's parts are wanted; default: alignment, ranges, fast bias correction.
+        config: Which of the algorithm's parts are wanted; default: alignment, migration, ranges, fast bias correction.
     """
     config = config or Config()
     correct: dict[str, list[Pass]] = {
@@ -36,6 +37,7 @@ def default_quantization(measuring: Pass | None = None, config: Config | None = 
         PlanPlacement(),
         measuring or Calibrate(),  # the only pass that runs the whole data; measures what all below ask for
         *([AlignActivationChannels(across=config.align_across)] if config.align else []),  # changes weights: first
+        *([MigrateScales(everywhere=bool(config.migrate_scales))] if config.migrate_scales is not False else []),
         InsertFakeQuantize(),
         SetRanges(),
         *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges

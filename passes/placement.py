@@ -25,7 +25,7 @@ from .stays_float import stays_float
 #: Give no value below zero if all their inputs do.
 _KEEPS_SIGNS = ("Add", "Multiply", "AvgPool", "ReduceMean", "ReduceSum", "Maximum")
 #: Look at a tensor's shape, not at its values: they neither want int8 nor mind it.
-_SHAPE_READERS = ("ShapeOf",)
+SHAPE_READERS = ("ShapeOf",)
 
 
 def plan_placement(
@@ -230,7 +230,7 @@ class _Analysis:
         """The demand that every consumer of a tensor makes, if they agree."""
         if not _is_roundable(tensor):
             return None
-        readers = [port for port in tensor.consumers if port.node.type not in _SHAPE_READERS]
+        readers = [port for port in tensor.consumers if port.node.type not in SHAPE_READERS]
         return meet([self.demands.get(port) for port in readers], nonnegative=tensor.node in self.nonnegative)
 
     # -------------------------------------------------------------------- forwards: the highest tensor that may

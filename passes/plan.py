@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from ..ir import InPort, Node, OutPort, Scope
 from ..targets import Granularity, Mode, QuantSpec
+from .configuration.ignored import BY_USER
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,15 @@ class Plan:
                 for node, each in self.decisions.items()
             },
         )
+
+    def why_nothing(self, target: str) -> str:
+        """The reason for which there are no sites."""
+        of_user = sum(each.reason.startswith(BY_USER) for each in self.decisions.values())
+        if not of_user:
+            return f"target '{target}' can run no layer of the model in int8"
+        if of_user == len(self.decisions):
+            return f"you ignore all {of_user} layers of the model"
+        return f"you ignore {of_user} of {len(self.decisions)} layers, and target '{target}' runs the others in float"
 
     def feeding(self, *ports: InPort) -> list[Site]:
         """The sites whose quantized tensors reach some input ports, directly or through nodes that they moved past."""

@@ -59,11 +59,15 @@ def _symmetric(context: Context) -> list[str]:
 
 
 def _beyond(plan: Plan) -> list[str]:
-    """What the user's wishes cost: the layers that the device runs in float because of them."""
+    """What the user's wishes cost: the layers that the device may run in float because of them.
+
+    Not all do: where a tensor has no channels to tell apart, say, its FakeQuantize suits the device all the same.
+    """
     wishes = list(dict.fromkeys(site.spec.beyond for site in plan.sites if site.spec.beyond))
     fallen = [each for each in plan.decisions.values() if not each.int8 and any(wish in each.reason for wish in wishes)]
     if not fallen:
         return []
     return [
-        f"{len(fallen)} of {len(plan.decisions)} layers are rounded as you wish and run in float: {'; '.join(wishes)}"
+        f"{len(fallen)} of {len(plan.decisions)} layers are rounded as you wish and may run in float: "
+        + "; ".join(wishes)
     ]

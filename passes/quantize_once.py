@@ -50,19 +50,18 @@ def quantize_once(
         UserError: the model or the data are wrong.
     """
     _refuse_quantized(graph)
-    measuring = measuring or Calibrate()
-    if data is None and isinstance(measuring, Calibrate):
+    source = measuring or Calibrate()
+    if data is None and isinstance(source, Calibrate):
         message = "give calibration data, or statistics that were measured before"
         raise DataError(message)
     context = Context(target, config, data, progress, operator.length_hint(data or ()) or None)
     context.model_fingerprint = model_fingerprint(graph)
-    if isinstance(measuring, Calibrate) and measuring.save_to is not None:
+    if isinstance(source, Calibrate) and source.save_to is not None:
         context.also_for = tuple(_alternatives(target, config))
-    pipeline = passes or default_quantization(measuring, config)
-    calibrated = Calibrated(pipeline, context)
-    results = PassManager(pipeline, [*instruments, calibrated]).run(graph, context)
+    calibrated = Calibrated(lambda wanted: passes or default_quantization(source, wanted), context)
+    results = PassManager(calibrated.pipeline(config), [*instruments, calibrated]).run(graph, context)
     if not context.plan.sites:
-        message = f"nothing to quantize: target '{target.name}' can run no layer of the model in int8"
+        message = f"nothing to quantize: {context.plan.why_nothing(target.name)}"
         raise NothingToQuantizeError(message)
     progress("checking the result", 0, None)
     VerifyExecution().run(graph, context)

@@ -17,6 +17,7 @@ PASSES: Mapping[str, str] = {
     "calibrate": "calibration.calibrate:Calibrate",
     "load-statistics": "calibration.load_statistics:LoadStatistics",
     "align-activation-channels": "align_activation_channels:AlignActivationChannels",
+    "migrate-scales": "migrate_scales:MigrateScales",
     "insert-fake-quantize": "insert_fake_quantize:InsertFakeQuantize",
     "set-ranges": "set_ranges:SetRanges",
     "correct-biases": "correct_biases:CorrectBiases",

@@ -47,6 +47,20 @@ def runtime_version() -> str:
     return str(ov.get_version())
 
 
+def convert(path: Path) -> RuntimeModel:
+    """A model of another format, as `ovc` converts it.
+
+    Raises:
+        RuntimeRejectedError: it cannot be converted.
+    """
+    try:
+        model: RuntimeModel = ov.convert_model(path)
+    except Exception as error:  # the converter raises whatever its parts do
+        message = f"{path}: the runtime cannot convert it: {_first_line(error)}"
+        raise RuntimeRejectedError(message) from error
+    return model
+
+
 def from_runtime(model: RuntimeModel) -> Graph:
     """The graph of an `openvino.Model`, which stays as it is."""
     with tempfile.TemporaryDirectory() as folder:

@@ -6,10 +6,12 @@ channels in 16 bits (instruction vpmaddubsw), which saturates: data of 255 and t
 Rounding moves each code by up to a half, so that this holds if |w_c + w_c+1| <= 127 steps, that is, if the range of an
 output channel is at least
 
-    m_o = max over neighbours and taps of |W[o, c, k] + W[o, c + 1, k]|
+    m_o = max over neighbours and taps of |W[o, c, k] + W[o, c + 1, k]|, both of the same sign
 
-and at least max |W[o]|, as ever. The published fix halves all codes of a layer instead; this one changes only output
-channels that could overflow, and by no more than it takes.
+and at least max |W[o]|, as ever; codes of opposite signs add up to 128 at most in any range. If the user wants a
+narrower one, m_o stands: both neighbours are cut at the range itself, so that the bound cannot be had from weights cut
+at any other. The published fix halves all codes of a layer instead; this one changes only output channels that could
+overflow, and by no more than it takes.
 """
 
 from collections.abc import Iterator
@@ -63,5 +65,6 @@ def largest_pair_sum(node: Node) -> Floats:
     others = tuple(axis for axis in range(values.ndim) if axis not in kept)
     inputs = axes.inputs % values.ndim
     first, second = (np.take(values, range(start, values.shape[inputs] - 1 + start), inputs) for start in (0, 1))
-    sums: Floats = np.abs(first + second).max(axis=others, keepdims=True, initial=0)
-    return sums
+    sums = np.where(np.sign(first) == np.sign(second), np.abs(first + second), 0)
+    largest: Floats = sums.max(axis=others, keepdims=True, initial=0)
+    return largest

@@ -14,7 +14,7 @@ from .calibration.aggregators import aggregated
 from .calibration.statistics import Numbers, Reduction, Request, Statistics
 from .plan import Site
 from .range_estimators import End, ends
-from .ranges import Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
+from .ranges import SMALLEST, Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
 from .saturation import largest_pair_sum
 from .signs import never_negative
 
@@ -32,9 +32,10 @@ class SetRanges:
     1. Both ends are estimated as `range_estimators` says: unless the user wants it otherwise, weights get the largest
        magnitude of each output channel, activations the mean over samples of their extremes, or, per channel, the
        extremes over all samples. A symmetric range begins at zero if no sample has a negative value.
-    2. Where products could overflow, the range of weights is wider (see `saturation`).
-    3. Tensors that a unified operation joins share the union of their ranges. There, and where an end is clipped, zero
-       is put back on the grid.
+    2. Ends are cut to the values that the user names, and zero is put back on the grid.
+    3. Where products could overflow, the range of weights is as wide as it takes, whatever is wished (see
+       `saturation`).
+    4. Tensors that a unified operation joins share the union of their ranges, with zero on the grid.
     """
 
     name: ClassVar[str] = "set-ranges"
@@ -44,24 +45,25 @@ class SetRanges:
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """What the ends of all ranges are estimated from."""
-        wanted: set[Request] = set()
-        for site in context.plan.sites:
-            if not site.is_constant:
-                low, high = _ends(site, context)
-                wanted |= {end.request(site) for end in (low, high) if end}
-        return frozenset(wanted)
+        sites = [site for site in context.plan.sites if not site.is_constant]
+        return frozenset(each for site in sites for each in requests_of(site, context))
 
     def run(self, graph: Graph, context: Context) -> int:
         """Gives every open FakeQuantize its limits."""
         everywhere = (node for each in graph.walk() for node in each.nodes("FakeQuantize"))
         open_ = {node.name: node for node in everywhere if len(node.inputs) == 1}
         sites = [site for site in context.plan.sites if site.name in open_]
-        ranges = {site.name: _range(site, context) for site in sites}
+        ranges = {site.name: estimated_range(site, context) for site in sites}
         ranges |= _unified(sites, ranges)
         ranges |= {site.name: _distinct(ranges[site.name], site.twin) for site in sites if site.twin}
         for site in sites:
             close(open_[site.name], ranges[site.name])
         return len(sites)
+
+
+def requests_of(site: Site, context: Context) -> frozenset[Request]:
+    """What the ends of the range of an activation are estimated from."""
+    return frozenset(end.request(site) for end in _ends(site, context) if end)
 
 
 def _ends(site: Site, context: Context) -> tuple[End | None, End]:
@@ -73,7 +75,8 @@ def _ends(site: Site, context: Context) -> tuple[End | None, End]:
     return None, replace(high, reduction=signed.get(high.reduction, high.reduction))
 
 
-def _range(site: Site, context: Context) -> Range:
+def estimated_range(site: Site, context: Context) -> Range:
+    """The range of a FakeQuantize by itself, whatever others have to share."""
     shape = _limits_shape(site)
     low_end, high_end = _ends(site, context)
     high = _estimated(high_end, site, context.statistics, is_low=False)
@@ -81,10 +84,10 @@ def _range(site: Site, context: Context) -> Range:
     if site.mode is Mode.ASYMMETRIC:
         found = asymmetric_range(low, high, site.levels)
     elif site.is_weights:
-        found = weight_range(np.maximum(high, _pair_sums(site, context)), site.levels)
+        found = weight_range(high, site.levels)
     else:
         found = symmetric_range(low, high, site.levels, signed=site.spec.signed)
-    return _clipped(found, low_end, high_end, site).reshaped(shape)
+    return _without_overflow(_clipped(found, low_end, high_end, site), site, context).reshaped(shape)
 
 
 def _estimated(end: End, site: Site, statistics: Statistics, *, is_low: bool) -> Floats:
@@ -109,14 +112,14 @@ def _aggregated(end: End, numbers: Numbers, site: Site) -> Floats:
     return aggregated(numbers, end.aggregator)
 
 
-def _pair_sums(site: Site, context: Context) -> Floats:
-    """The smallest range of each output channel, or of all, that keeps products from overflowing."""
-    layers = [port.node for port in site.consumers if port.node in context.plan.at_risk]
-    sums = [largest_pair_sum(layer).ravel() for layer in layers]
-    if not sums:
-        return np.zeros(1, np.float32)
-    largest: Floats = np.maximum.reduce(sums)
-    return largest if site.channel_axes else largest.max(keepdims=True)
+def _without_overflow(limits: Range, site: Site, context: Context) -> Range:
+    """The range of weights wide enough, in each output channel, to keep products from overflowing."""
+    layers = [port.node for port in site.consumers if port.node in context.plan.at_risk and site.is_weights]
+    if not layers or site.mode is Mode.ASYMMETRIC:
+        return limits
+    largest: Floats = np.maximum.reduce([largest_pair_sum(layer).ravel() for layer in layers])
+    smallest = largest if site.channel_axes else largest.max(keepdims=True)
+    return weight_range(np.maximum(limits.high, smallest), site.levels)
 
 
 def _clipped(limits: Range, low_end: End | None, high_end: End, site: Site) -> Range:
@@ -130,6 +133,7 @@ def _clipped(limits: Range, low_end: End | None, high_end: End, site: Site) -> R
     if (low >= lowest).all() and (high <= highest).all():
         return limits
     low, high = np.maximum(low, lowest), np.minimum(high, highest)
+    high = np.maximum(high, low + SMALLEST)  # nothing is left where all values lie below a lower end of zero
     if Mode.ASYMMETRIC in site.spec.modes:
         return with_zero_on_grid(low, high, levels)
     bound = np.minimum(high, np.where(low < 0, -low, np.inf))

@@ -36,6 +36,7 @@ def _laid_over(spec: QuantSpec, wish: WeightOptions | ActivationOptions, target:
         changes["bits"] = wish.bits
     if wish.levels:
         changes["level_count"] = wish.levels
+        changes["bits"] = wish.bits or max(spec.bits, (wish.levels - 1).bit_length())
         changes["signed"] = spec.signed or bool(wish.level_low)
     if wish.mode:
         changes["modes"] = (wish.mode,)

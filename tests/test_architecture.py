@@ -18,7 +18,7 @@ HOMES = {
     "openvino": {"passes/runtime.py", "tools/demo/train.py"},
     "distributed": {"passes/calibration/cluster.py"},
     "mmap": {"ir/weights.py"},
-    "json5": {"passes/configuration/published.py"},
+    "json5": {"passes/configuration/content.py"},
     "PIL": {"tools/image_source.py"},
     "click": {
         "tools/cli.py",

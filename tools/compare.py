@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from irquant.ir import printable, read_model
-from irquant.passes import Settings
+from irquant.ir import printable
+from irquant.passes import Settings, load_model
 from irquant.passes.comparison.compare_models import Comparison, Side, compare_models
 from irquant.passes.comparison.latency import Latency
 from irquant.passes.comparison.layer_probes import LayerError
@@ -49,7 +49,7 @@ def compare_command(
     Exit code 0 if each output is good or fair, 1 if one is poor or cannot be compared, 2 if the models do not take the
     same inputs or give as many outputs.
     """
-    models = read_model(first), read_model(second)
+    models = load_model(first), load_model(second)
     source = open_data(data, models[0], pictures, Settings())
     assert source is not None, "the option is required"
     with progress_bar() as progress:

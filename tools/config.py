@@ -41,7 +41,7 @@ def show_command(
 ) -> None:
     """Shows every option with its value and where that comes from."""
     planned = planned_by(config, target, preset, ignored)
-    found = list(effective_options(planned.target, planned.config, planned.settings.where, planned.flags))
+    found = list(effective_options(planned.target, planned.config, planned.settings, planned.flags))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
         return

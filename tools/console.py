@@ -81,7 +81,7 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
     yield f"quantized: {len(planned)} of {len(report.layers)} layers ({types}), preset {report.preset}"
     kept = Counter((layer.type, layer.decision.reason) for layer in report.layers if not layer.decision.int8)
     for (type_, reason), count in kept.items():
-        yield f"stays float: {count} x {type_}: {reason}"
+        yield f"planned in float: {count} x {type_}: {reason}"
     if report.corrected or report.uncorrected:
         doubtful = f"; {report.uncorrected} not, which would not help on other samples" if report.uncorrected else ""
         yield f"biases corrected: {report.corrected} layers{doubtful}"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from irquant.ir import printable, read_model
-from irquant.passes import ExplainedPlan, Explanation, Quantized, explain, find_layer
+from irquant.ir import printable
+from irquant.passes import ExplainedPlan, Explanation, Quantized, explain, find_layer, load_model
 from irquant.tools.options import planned_by, planning_options
 
 
@@ -29,7 +29,7 @@ def explain_command(
 ) -> None:
     """Shows which layers of MODEL would run in int8, and why the others would not. Needs no data."""
     planned = planned_by(config, target, preset, ignored)
-    plan = explain(read_model(model), planned.target, planned.config)
+    plan = explain(load_model(model), planned.target, planned.config)
     plan = dataclasses.replace(plan, warnings=(*planned.settings.warnings, *plan.warnings))
     if node:
         plan = dataclasses.replace(plan, layers=(find_layer(plan.layers, node),))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from irquant.ir import Summary, printable, read_model, summarize
-from irquant.passes import find_quantized
+from irquant.ir import Summary, printable, summarize
+from irquant.passes import find_quantized, load_model
 from irquant.tools.console import megabytes
 
 
@@ -17,7 +17,7 @@ from irquant.tools.console import megabytes
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect_command(model: Path, *, as_json: bool) -> None:
     """Shows what is in MODEL: inputs and outputs, operations, constants by type, and where it came from."""
-    graph = read_model(model)
+    graph = load_model(model)
     summary, sign = summarize(graph), find_quantized(graph)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(summary) | {"quantized": sign is not None}, indent=2))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from irquant.ir import Graph, IRError, from_text, printable, read_model, to_text, write_model
+from irquant.ir import Graph, IRError, from_text, printable, to_text, write_model
 from irquant.ir.writer import check_output
 from irquant.passes import (
     PASSES,
@@ -21,6 +21,7 @@ from irquant.passes import (
     PrintAfter,
     Timing,
     Verify,
+    load_model,
     options_of,
     pass_class,
 )
@@ -167,7 +168,7 @@ def opt_command(
 
 def _read(path: Path) -> Graph:
     if path.suffix != ".txt":
-        return read_model(path)
+        return load_model(path)
     try:
         return from_text(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from irquant.ir import read_model, write_model
+from irquant.ir import write_model
 from irquant.ir.writer import check_output
-from irquant.passes import measured_by, plan_measurement, quantize_graph, watching_for
+from irquant.passes import load_model, measured_by, plan_measurement, quantize_graph, watching_for
+from irquant.passes.load_model import result_path
 from irquant.tools.console import print_measurement, print_report, progress_bar
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import model_path, open_data, picture_options
@@ -47,7 +48,10 @@ def quantize_command(
     dry_run: bool,
     pictures: ImageOptions,
 ) -> None:
-    """Quantizes MODEL (an OpenVINO .xml with its .bin) to INT8. Model and data may also stand in the configuration.
+    """Quantizes MODEL to INT8. Model and data may also stand in the configuration.
+
+    MODEL is an OpenVINO .xml with its .bin; or .onnx, .pb, .tflite, .pdmodel, or the folder of a SavedModel, which is
+    converted first.
 
     \b
     SOURCE is one of
@@ -58,6 +62,7 @@ def quantize_command(
     \b
     Examples:
       irquant quantize model.xml --data photos/ --mean 127 --scale 128
+      irquant quantize model.onnx --data calibration.npz
       irquant quantize model.xml --data calibration.npz -o model_int8.xml --preset mixed
       irquant quantize model.xml --data photos/ --save-statistics model.npz
       irquant quantize model.xml --statistics model.npz --preset mixed
@@ -66,14 +71,15 @@ def quantize_command(
     planned = planned_by(config, target, preset, ignored, samples=samples, guard=False if no_guard else None)
     options, device, settings = planned.config, planned.target, planned.settings
     path = model_path(model, settings)
-    graph = read_model(path)
-    result = output or path.with_name(f"{settings.model.model_name or path.stem}_int8.xml")
+    graph = load_model(path)
+    result = output or result_path(path, settings.model.model_name)
     check_output(result, graph)
     measuring = measured_by(statistics, save_statistics, cluster)
     if dry_run:
         print_measurement(plan_measurement(graph, device, options))
         return
     source = open_data(data, graph, pictures, settings)
+    watching = watching_for(result, options)
     with progress_bar() as progress:
         graph, report = quantize_graph(
             graph,
@@ -81,9 +87,11 @@ def quantize_command(
             device,
             options,
             measuring=measuring,
-            instruments=watching_for(result, options),
+            instruments=watching,
             progress=progress,
             warnings=settings.warnings,
         )
     write_model(graph, result, compact=True)
+    for each in watching:
+        each.write()
     print_report(report, str(result))

@@ -20,8 +20,9 @@ from .subset import chosen_samples
 
 #: The share of the samples that is kept out of the statistics, to check the result, and how many at most.
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
-#: The share that is kept in memory for a second run, where the configuration needs one, and how many at most.
-KEPT_SHARE, KEPT_MOST = 0.2, 64
+#: The share that is kept in memory for a second run, where the configuration needs one; of few samples more, up to the
+#: first number, of many less, up to the second.
+KEPT_SHARE, KEPT_LEAST, KEPT_MOST = 0.2, 16, 64
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 _EXTREMES = (Reduction.MIN, Reduction.MAX)
@@ -33,7 +34,7 @@ def is_held_out(index: int) -> bool:
     Multiples of the golden ratio spread evenly and hit every residue of every period alike (Weyl's theorem), so that
     data sorted in any regular way, e.g. one sample of each class in turn, lose a fair share of each kind.
     """
-    return index * _GOLDEN_RATIO % 1 >= 1 - HELD_OUT_SHARE
+    return _rank(index) >= 1 - HELD_OUT_SHARE
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,21 @@ def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterat
 
 
 def keep(job: Job, index: int, context: Context) -> None:
-    """Keeps a sample for passes that run the model again, if there are such: a fifth of those that are measured."""
-    is_one = index * _GOLDEN_RATIO % 1 < KEPT_SHARE and len(context.kept) < KEPT_MOST
-    if context.config.correct_biases == "sequential" and is_one and not job.is_held_out:
-        context.kept.append(Fed(job.sample, job.feed))
+    """Keeps a sample for passes that run the model again, if there are such: a fifth of those that are measured.
+
+    Those of the lowest ranks are kept, which spread evenly over all, whatever their number (see `is_held_out`).
+    """
+    if context.config.correct_biases != "sequential" or job.is_held_out:
+        return
+    context.kept[index] = Fed(job.sample, job.feed)
+    last = max(context.kept, key=_rank)
+    enough = KEPT_LEAST if _rank(last) >= KEPT_SHARE else KEPT_MOST
+    if len(context.kept) > enough:
+        del context.kept[last]
+
+
+def _rank(index: int) -> float:
+    return index * _GOLDEN_RATIO % 1
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ class Config(Strict):
         range_estimator: How ranges are estimated where `weights` or `activations` have no estimator of their own.
         align: Whether channels between convolutions are brought to alike ranges.
         align_across: Whether also across ReLU, PReLU and depthwise convolutions.
+        migrate_scales: Whether loud channels in front of matrix products are made quieter, and their weights louder.
+            None: in transformers, whose channels differ most.
         correct_biases: `fast`: for the rounding of weights, from statistics; `sequential`: for all that changes a
             layer's mean output, in two short runs; `no`.
         correct_float_layers: Whether `sequential` also corrects layers whose weights stay float.
@@ -51,6 +53,7 @@ class Config(Strict):
     range_estimator: RangeEstimator | None = None
     align: bool = True
     align_across: bool = False
+    migrate_scales: bool | None = None
     correct_biases: Literal["fast", "sequential", "no"] = "fast"
     correct_float_layers: bool = False
     keep_intermediate: bool = False
@@ -61,11 +64,19 @@ class Config(Strict):
         """The options given as keywords."""
         return cls.read(options, "")
 
+    def preset_for(self, *, attention: int) -> Preset:
+        """The preset that the user chose, or the one that suits a model with so many attention blocks."""
+        return self.preset or ("mixed" if self.is_transformer(attention=attention) else "performance")
+
+    def is_transformer(self, *, attention: int) -> bool:
+        """Whether a model with so many attention blocks is a transformer, or the user says so of any."""
+        return self.model_type == "transformer" or attention > 0
+
     def overruled(self, *, ignored: Sequence[str] = (), **options: object) -> Self:
         """The same with options that are not None in place of its own, and more that is ignored."""
         given = {name: value for name, value in options.items() if value is not None}
         if ignored:
             scope = [*self.ignored.scope, *ignored]
-            given["ignored"] = self.ignored.model_dump() | {"scope": scope}
+            given["ignored"] = self.ignored.model_dump(exclude_unset=True) | {"scope": scope}
         own = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self).read(own | given, "")

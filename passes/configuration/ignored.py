@@ -12,6 +12,8 @@ from ...ir import Graph, Node
 from .strict import Strict
 
 _REGEX = "re:"
+#: How the reasons begin for which something stays float because the user says so.
+BY_USER = "you ignore "
 
 
 def _joined(item: Any) -> Any:
@@ -93,15 +95,15 @@ class Ignored(Strict):
         warnings: list[str] = []
         for item in self.scope:
             hits = _named(item, names)
-            found |= dict.fromkeys(hits, f"you ignore '{item}'")
+            found |= dict.fromkeys(hits, f"{BY_USER}'{item}'")
             known = [] if item.startswith(_REGEX) else list(names.values())
             warnings += [] if hits else [_no_hit(f"'{item}'", item, known)]
         for operation in self.operations:
             hits = [node for node in names if operation.fits(node)]
-            found |= dict.fromkeys(hits, f"you ignore {operation}")
+            found |= dict.fromkeys(hits, f"{BY_USER}{operation}")
             warnings += [] if hits else [_no_hit(str(operation), operation.type, [node.type for node in names])]
         if self.skip_model:
-            found |= dict.fromkeys(names, "you ignore the whole model")
+            found |= dict.fromkeys(names, f"{BY_USER}the whole model")
         return found, warnings
 
 

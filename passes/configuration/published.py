@@ -7,17 +7,19 @@ apply any more gives one warning that names the replacement; what is misspelt is
 Source: the published description of DefaultQuantization, and the schema of its reference implementation (POT 2023.3).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
+from ...targets import target_names
 from .config import Config, Preset, SaturationFix
+from .content import content_of, plain
 from .ignored import Ignored
 from .obsolete import without_obsolete
+from .pointless import pointless
 from .quantization import ActivationOptions, RangeEstimator, WeightOptions
 from .strict import ConfigError, Strict
 
@@ -30,21 +32,30 @@ AlgorithmName = Literal[
 ]
 
 
-#: A JSON text that begins, comments aside, with a key.
-_BARE = re.compile(r'(\s|//[^\n]*|(?>/\*.*?\*/))*"', re.DOTALL)
-
-
 def _none(value: Any) -> Any:
     """The published tool takes the word for the thing."""
     return None if value == "None" else value
 
 
+def _word(value: Any) -> Any:
+    """YAML takes the word `no`, unless it is quoted, for false."""
+    return "no" if value is False else value
+
+
+def _target(device: Any) -> Any:
+    """The name of the target; ANY means the CPU, and all GNA are one. What is no name is the path of a file."""
+    known = {"any": "cpu", "gna3": "gna", "gna3.5": "gna"} | {name: name for name in target_names()}
+    return known.get(device.lower(), device) if isinstance(device, str) else device
+
+
+_TargetDevice = Annotated[str | None, BeforeValidator(_target)]
 _ModelType = Annotated[Literal["transformer"] | None, BeforeValidator(_none)]
 
 
 #: Parameters -> the options that they are.
 _OPTIONS: Mapping[str, str] = {
     "preset": "preset",
+    "stat_subset_size": "samples",
     "shuffle_data": "shuffle",
     "seed": "seed",
     "ignored": "ignored",
@@ -54,6 +65,7 @@ _OPTIONS: Mapping[str, str] = {
     "activations": "activations",
     "range_estimator": "range_estimator",
     "align_across_activations": "align_across",
+    "migrate_scales": "migrate_scales",
     "apply_for_all_nodes": "correct_float_layers",
     "dump_intermediate_model": "keep_intermediate",
 }
@@ -73,11 +85,12 @@ class Parameters(Strict):
     weights: WeightOptions = WeightOptions()
     activations: ActivationOptions = ActivationOptions()
     range_estimator: RangeEstimator | None = None
-    saturation_fix: SaturationFix | None = None
+    saturation_fix: Annotated[SaturationFix | None, BeforeValidator(_word)] = None
     use_fast_bias: bool = True
     apply_for_all_nodes: bool = False
     align_across_activations: bool = False
-    target_device: str | None = None
+    migrate_scales: bool | None = None
+    target_device: _TargetDevice = None
     model_type: _ModelType = None
     dump_intermediate_model: bool = False
 
@@ -92,7 +105,7 @@ class Algorithm(Strict):
 class Compression(Strict):
     """What to do with the model."""
 
-    target_device: str = "ANY"
+    target_device: _TargetDevice = None
     model_type: _ModelType = None
     dump_intermediate_model: bool = False
     algorithms: Annotated[list[Algorithm], Field(min_length=1)]
@@ -104,6 +117,14 @@ class Model(Strict):
     model_name: str | None = None
     model: str | None = None
     weights: str | None = None
+
+    @field_validator("model_name")
+    @classmethod
+    def _names_a_file(cls, name: str | None) -> str | None:
+        if name is not None and (not name or {*name} & {*"/\\\0"}):
+            message = f"{name!r} is no file name; where the result goes is said by --output"
+            raise ValueError(message)
+        return name
 
 
 class Engine(Strict):
@@ -130,6 +151,7 @@ class Settings:
     Attributes:
         config: The options of the run.
         target: The name of the target.
+        given: The options that it gives, `target` if it gives one; the others are left at their defaults.
         model: Which model it speaks of, and what that is called.
         engine: Where the data come from.
         warnings: What cannot apply any more, and what does instead.
@@ -138,49 +160,49 @@ class Settings:
 
     config: Config = field(default_factory=Config)
     target: str | None = None
+    given: frozenset[str] = frozenset()
     model: Model = field(default_factory=Model)
     engine: Engine | None = None
     warnings: tuple[str, ...] = ()
     where: str = ""
 
 
-def read_settings(given: "Path | str | Mapping[str, Any] | list[Any]") -> Settings:
-    """Reads a .json, .yaml or .yml configuration file, or the same as Python objects.
+def read_settings(given: object) -> Settings:
+    """Reads a configuration.
+
+    Args:
+        given: The path of a .json, .yaml or .yml file; or the same as Python objects: a mapping, a list or a tuple.
 
     Raises:
         ConfigError: it cannot be read, or holds mistakes; the message names the file and the path of the first.
     """
-    where, content = ("", given) if isinstance(given, (Mapping, list)) else (f"{given}: ", _content(Path(given)))
+    where = f"{given}: " if isinstance(given, (str, Path)) else ""
+    content = content_of(Path(given)) if isinstance(given, (str, Path)) else _objects(given)
     content, warnings = without_obsolete(_whole(content), where)
     document = Document.read(content, where)
     compression = document.compression
     params = _joined(compression, where)
+    options, target = _options(compression, params, where), params.target_device
+    config = Config.checked(**{"samples": None} | options)  # all samples, if nothing is said
     return Settings(
-        config=_config(compression, params),
-        target=_target(params.target_device or compression.target_device),
+        config=config,
+        target=target,
+        given=frozenset({*options, *(["target"] if target else [])}),
         model=document.model,
         engine=document.engine,
-        warnings=(*warnings, *_pointless(params)),
+        warnings=(*warnings, *_of_one_algorithm(compression), *pointless(config)),
         where=where.removesuffix(": "),
     )
 
 
-def _content(path: Path) -> Any:
-    import json5  # here: most runs read no configuration
-    import yaml
-
-    if path.suffix not in (".json", ".yaml", ".yml"):
-        message = f"{path}: a configuration ends in .json, .yaml or .yml"
-        raise ConfigError(message)
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix != ".json":
-            return yaml.safe_load(text)
-        # The published description prints an algorithm without the braces around it.
-        return json5.loads(f"{{{text}}}" if _BARE.match(text) else text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        message = f"{path}: cannot be read: {' '.join(str(error).split())}"
-        raise ConfigError(message) from None
+def _objects(given: object) -> Any:
+    if isinstance(given, (Mapping, list, tuple)):
+        return plain(cast(object, given))
+    message = (
+        f"config is {given!r}; give a Config, the path of a .json or .yaml file, a mapping (the whole configuration, "
+        "or one algorithm), or a list of algorithms"
+    )
+    raise ConfigError(message)
 
 
 def _whole(content: Any) -> Any:
@@ -193,50 +215,45 @@ def _whole(content: Any) -> Any:
 
 
 def _joined(compression: Compression, where: str) -> Parameters:
-    """The parameters of all algorithms together, which must not contradict one another."""
-    found: dict[str, tuple[int, Any]] = {}
+    """The parameters of all algorithms and of what is around them, which must not contradict one another."""
+    around = {name: getattr(compression, name) for name in compression.model_fields_set - {"algorithms"}}
+    found = {name: ("compression", value) for name, value in around.items()}
     for index, algorithm in enumerate(compression.algorithms):
         for name in sorted(algorithm.params.model_fields_set):
             value = getattr(algorithm.params, name)
-            first, other = found.setdefault(name, (index, value))
+            first, other = found.setdefault(name, (f"algorithms[{index}]", value))
             if other != value:
                 place = f"compression.algorithms[{index}].params.{name}"
-                message = f"{where}{place} is {value!r}, but algorithms[{first}] has {other!r}: make them equal"
+                message = f"{where}{place} is {value!r}, but {first} has {other!r}: make them equal"
                 raise ConfigError(message)
     return Parameters.model_construct(None, **{name: value for name, (_, value) in found.items()})
 
 
-def _config(compression: Compression, params: Parameters) -> Config:
+def _options(compression: Compression, params: Parameters, where: str) -> dict[str, Any]:
+    """The options that are given, by their own names."""
     names = {algorithm.name for algorithm in compression.algorithms}
     if not names & {"DefaultQuantization", "MinMaxQuantization"}:
-        message = f"compression.algorithms: {', '.join(sorted(names))} quantizes nothing; add MinMaxQuantization"
+        message = f"{where}compression.algorithms: {', '.join(sorted(names))} quantizes nothing; add MinMaxQuantization"
+        raise ConfigError(message)
+    refused = "BiasCorrection" if params.use_fast_bias else "FastBiasCorrection"
+    if "use_fast_bias" in params.model_fields_set and refused in names:
+        message = f"{where}use_fast_bias is {params.use_fast_bias}, but {refused} is listed: leave one of them out"
         raise ConfigError(message)
     is_whole = "DefaultQuantization" in names
     is_sequential = "BiasCorrection" in names or (is_whole and not params.use_fast_bias)
     is_fast = is_whole or "FastBiasCorrection" in names
     options = {_OPTIONS[name]: getattr(params, name) for name in _OPTIONS if name in params.model_fields_set}
-    options["samples"] = params.stat_subset_size  # all of them, if nothing is said
     if not is_whole:
         options["align"] = "ActivationChannelAlignment" in names
+        options.setdefault("migrate_scales", False)
     if is_sequential or not is_whole:
         options["correct_biases"] = "sequential" if is_sequential else "fast" if is_fast else "no"
-    if "model_type" not in options and compression.model_type:
-        options["model_type"] = compression.model_type
-    if compression.dump_intermediate_model:
-        options["keep_intermediate"] = True
-    return Config(**options)
+    return options
 
 
-def _target(device: str) -> str:
-    """The name of the target; ANY means the CPU, and all GNA are one."""
-    return {"ANY": "cpu", "GNA3": "gna", "GNA3.5": "gna"}.get(device.upper(), device.lower())
-
-
-def _pointless(params: Parameters) -> list[str]:
-    """Warnings about what is given but changes nothing."""
-    if params.apply_for_all_nodes and params.use_fast_bias:
-        return [
-            "apply_for_all_nodes changes nothing with fast bias correction: weights that stay float have no rounding "
-            "error; add use_fast_bias: false"
-        ]
-    return []
+def _of_one_algorithm(compression: Compression) -> list[str]:
+    """A warning that `ignored` is not one algorithm's own, as in the published tool."""
+    having = [each.name for each in compression.algorithms if each.params.ignored != Ignored()]
+    if not having or len(having) == len(compression.algorithms):
+        return []
+    return [f"ignored of {', '.join(having)} holds for all algorithms"]

@@ -8,6 +8,9 @@ from ...targets import Granularity, Mode
 from ..calibration.aggregators import Aggregator
 from .strict import Strict
 
+#: Zero and one on either side: with fewer there is no symmetric range.
+FEWEST_LEVELS = 3
+MOST_BITS = 16
 EndType = Literal["min", "max", "abs_max", "quantile", "abs_quantile"]
 #: The published spelling of a granularity.
 GranularityName = Literal["pertensor", "perchannel"]
@@ -99,7 +102,7 @@ class _TensorOptions(Strict):
         granularity: Whether channels have ranges of their own.
     """
 
-    bits: Annotated[int, Field(ge=2, le=16)] | None = None
+    bits: Annotated[int, Field(ge=2, le=MOST_BITS)] | None = None
     mode: Annotated[Mode | None, Field(strict=False)] = None
     level_low: Annotated[int, Field(le=0)] | None = None
     level_high: Annotated[int, Field(ge=1)] | None = None
@@ -110,7 +113,10 @@ class _TensorOptions(Strict):
         if (self.level_low is None) != (self.level_high is None):
             message = "level_low and level_high go together: give both or neither"
             raise ValueError(message)
-        bits = self.bits or 8
+        if self.levels is not None and self.levels < FEWEST_LEVELS:
+            message = f"levels {self.level_low} to {self.level_high} are {self.levels}, but it takes {FEWEST_LEVELS}"
+            raise ValueError(message)
+        bits = self.bits or MOST_BITS
         if self.levels is not None and self.levels > 2**bits:
             message = f"levels {self.level_low} to {self.level_high} are {self.levels}, but {bits} bits hold {2**bits}"
             raise ValueError(message)

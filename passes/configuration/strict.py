@@ -24,7 +24,7 @@ class ConfigError(UserError):
 class Strict(BaseModel):
     """A frozen value that knows all its keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @classmethod
     def read(cls, content: Any, where: str) -> Self:

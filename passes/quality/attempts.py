@@ -1,6 +1,6 @@
 """Quantizing again from one calibration: with other options, or with some layers returned to float."""
 
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -52,12 +52,12 @@ class Calibrated:
     """A float model with its statistics, kept as an instrument while the first quantized model is made of it.
 
     Attributes:
-        passes: The pipeline.
+        pipeline: The passes that options ask for.
         context: The run's.
         graph: The model as the calibration left it.
     """
 
-    passes: Sequence[Pass]
+    pipeline: Callable[[Config], Sequence[Pass]]
     context: Context
     graph: Graph | None = None
 
@@ -78,7 +78,7 @@ class Calibrated:
     def rounded(self, config: Config, floats: Mapping[Key, str], *, without: Collection[str]) -> tuple[Graph, Context]:
         """The model after all passes but some, and what they left in the context."""
         assert self.graph is not None, "a pipeline that quantizes has a pass that measures"
-        graph, tail = self.graph.copy(), [pass_ for pass_ in self._tail() if pass_.name not in without]
+        graph, tail = self.graph.copy(), [pass_ for pass_ in self._tail(config) if pass_.name not in without]
         context = replace(
             self.context,
             config=config,
@@ -94,9 +94,9 @@ class Calibrated:
         PassManager(tail, given=_HOLDS | {Fact.PLANNED}).run(graph, context)
         return graph, context
 
-    def _tail(self) -> Iterator[Pass]:
+    def _tail(self, config: Config) -> Iterator[Pass]:
         """The passes behind the one that measures."""
-        passes = iter(self.passes)
+        passes = iter(self.pipeline(config))
         for pass_ in passes:
             if Fact.MEASURED in pass_.establishes:
                 break

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..configuration.config import Config
+from ..configuration.config import Config, Preset
 from ..configuration.quantization import RangeEstimator
 from .attempts import HIDING, Attempt, Calibrated, Key
 from .faults import find_fault, intended_error, is_faulty
@@ -83,16 +83,14 @@ def guard(first: Attempt, calibrated: Calibrated) -> Guarded:
     return Guarded(search.best, tuple(search.steps), tuple(search.effects), search.is_out_of_time)
 
 
-def remedies(config: Config) -> Iterator[tuple[str, dict[str, object]]]:
-    """Gentler options, none of which the user chose otherwise: what they are, and what they change."""
+def remedies(config: Config, preset: Preset) -> Iterator[tuple[str, dict[str, object]]]:
+    """Gentler options, none of which the user chose otherwise or has already: what they are, and what they change."""
     if config.range_estimator is None and config.activations.range_estimator is None:
         extremes = RangeEstimator.model_validate({"min": {"aggregator": "min"}, "max": {"aggregator": "max"}})
         activations = config.activations.model_copy(update={"range_estimator": extremes})
         yield "ranges of activations up to the extremes of all samples, not their mean", {"activations": activations}
-    if config.preset is None and config.activations.mode is None:
+    if config.preset is None and preset == "performance" and config.activations.mode is None:
         yield "asymmetric activations (preset mixed)", {"preset": "mixed"}
-    if config.align and not config.align_across:
-        yield "channels aligned across activations, too", {"align_across": True}
 
 
 def worst_ratio(attempt: Attempt) -> float:
@@ -126,7 +124,7 @@ class _Search:
 
     def try_remedies(self) -> None:
         """Options for the model as a whole, each on top of those that helped."""
-        for what, change in remedies(self.best.config):
+        for what, change in remedies(self.best.config, self.best.context.preset):
             if self.best.margin >= 0 or not self._may_go_on():
                 return
             attempt = self.calibrated.attempt(self.best.config.model_copy(update=change), self.best.floats)

@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from irquant.ir import Graph, IRError, OutPort, element_type, from_text, read_model, to_text, verify, write_model
@@ -247,7 +247,6 @@ def test_any_graph_reads_back_from_its_text(graph: Graph) -> None:
 
 
 @given(graphs())
-@settings(deadline=None)
 def test_any_graph_reads_back_from_its_files(tmp_path_factory: pytest.TempPathFactory, graph: Graph) -> None:
     folder = tmp_path_factory.mktemp("files")
     write_model(graph, folder / "one.xml")

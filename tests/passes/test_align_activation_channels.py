@@ -59,6 +59,11 @@ PAIRS: dict[str, Any] = {
     "depthwise in front": lambda x: conv(op.add(depthwise(x, weights(4, 2, 1, 3, 3)), bias(1, 8, 1, 1)), weights(6, 8, 1, 1)),
     "groups in front": lambda x: conv(depthwise(x, weights(2, 4, 2, 3, 3)), weights(6, 8, 1, 1)),
 }  # fmt: skip
+#: Those whose biases have a number for each place, which only go with static sizes.
+PLACES: dict[str, Any] = {
+    "a bias for each place": lambda x: conv(op.add(conv(x, weights(8, 4, 1, 1)), bias(1, 8, SIDE, SIDE)), weights(6, 8, 1, 1)),
+    "biases for each place": lambda x: op.add(conv(op.add(conv(x, weights(8, 4, 1, 1)), bias(8, SIDE, 1)), weights(6, 8, 1, 1)), bias(6, 1, SIDE)),
+}  # fmt: skip
 #: No pairs, and why.
 OTHERS: dict[str, Any] = {
     "an activation between": lambda x: conv(op.relu(conv(x, weights(8, 4, 1, 1))), weights(6, 8, 1, 1)),
@@ -68,7 +73,7 @@ OTHERS: dict[str, Any] = {
     "a second reader": lambda x: (lambda t: op.concat([conv(t, weights(8, 8, 1, 1)), t], 1))(conv(x, weights(8, 4, 1, 1))),
     "a residual sum": lambda x: (lambda t: conv(op.add(conv(t, weights(8, 4, 1, 1)), conv(t, weights(8, 4, 1, 1))), weights(6, 8, 1, 1)))(x),
     "groups behind": lambda x: depthwise(conv(x, weights(8, 4, 1, 1)), weights(8, 1, 1, 3, 3)),
-    "a bias for each place": lambda x: conv(op.add(conv(x, weights(8, 4, 1, 1)), bias(1, 8, SIDE, SIDE)), weights(6, 8, 1, 1)),
+    "a bias that widens the tensor": lambda x: conv(op.add(conv(x, weights(8, 4, SIDE, SIDE)), bias(1, 8, SIDE, SIDE)), weights(6, 8, 1, 1)),
 }  # fmt: skip
 
 
@@ -87,10 +92,11 @@ def run(graph: Graph) -> Array:
     return np.array(compiled(sample)[0])
 
 
-@pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize("case", PAIRS)
+@pytest.mark.parametrize(
+    ("case", "dynamic"), [*((case, False) for case in PAIRS | PLACES), *((case, True) for case in PAIRS)]
+)
 def test_the_outputs_stay_and_the_channels_become_alike(case: str, *, dynamic: bool) -> None:
-    graph = model(PAIRS[case], dynamic=dynamic)
+    graph = model((PAIRS | PLACES)[case], dynamic=dynamic)
     before = run(graph)
     context = context_of(graph)
     Calibrate().run(graph, context)
@@ -131,6 +137,11 @@ def test_what_is_no_pair_is_left_alone(case: str) -> None:
     assert not pairs(graph, context_of(graph), across=False)
 
 
+def test_biases_for_each_place_of_dynamic_sizes_are_left_alone() -> None:
+    graph = model(PLACES["a bias for each place"], dynamic=True)
+    assert not pairs(graph, context_of(graph), across=False)
+
+
 @pytest.mark.parametrize("ignored", [["re:Convolution.*"], ["first"], ["second"]])
 @pytest.mark.better
 def test_what_the_user_ignores_is_left_alone(ignored: list[str]) -> None:
@@ -139,6 +150,24 @@ def test_what_the_user_ignores_is_left_alone(ignored: list[str]) -> None:
     names = {"first": first.name, "second": second.name}
     context = context_of(graph, ignored={"scope": [names.get(each, each) for each in ignored]})
     assert not pairs(graph, context, across=False)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"weights": {"mode": "asymmetric"}},
+        {"activations": {"bits": 7}},
+        {"activations": {"granularity": "perchannel"}},
+    ],
+    ids=str,
+)
+def test_layers_that_are_rounded_but_run_in_float_are_aligned(wish: dict[str, Any]) -> None:
+    graph = model(PAIRS["two biases"])
+    context = context_of(graph, **wish)
+    assert not any(each.int8 for each in context.plan.decisions.values())
+    assert len(pairs(graph, context, across=False)) == 1
+    Calibrate().run(graph, context)
+    assert AlignActivationChannels().run(graph, context) == 1
 
 
 def test_shared_weights_are_left_alone() -> None:

@@ -81,3 +81,165 @@ def test_text_that_is_no_json_or_yaml_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.json: cannot be read: .*No such file"):
         read_settings(tmp_path / "gone.json")
+
+
+TWICE = {
+    "c.json": """{"name": "DefaultQuantization", "params": {"preset": "mixed", "preset": "accuracy"}}""",
+    "bare.json": """"name": "DefaultQuantization", "params": {}, "params": {"preset": "mixed"}""",
+    "c.yaml": "name: DefaultQuantization\nparams:\n  preset: mixed\n  seed: 1\n  preset: mixed\n",
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_a_key_that_is_given_twice_is_refused(tmp_path: Path, name: str) -> None:
+    key = "params" if name == "bare.json" else "preset"
+    assert complaint(tmp_path / name, TWICE[name]) == f"cannot be read: key '{key}' is given twice: leave one out"
+
+
+def test_what_yaml_merges_may_be_overruled(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "- name: MinMaxQuantization\n  params: &both {seed: 1, preset: mixed}\n"
+        "- name: FastBiasCorrection\n  params: {<<: *both, seed: 1}\n"
+    )
+    assert read_settings(tmp_path / "c.yaml").config.preset == "mixed"
+
+
+@pytest.mark.parametrize("word", ["no", "'no'", "No", "off", "false"])
+def test_the_word_no_of_yaml_is_no(tmp_path: Path, word: str) -> None:
+    (tmp_path / "c.yaml").write_text(f"name: DefaultQuantization\nparams: {{saturation_fix: {word}}}\n")
+    assert read_settings(tmp_path / "c.yaml").config.saturation_fix == "no"
+
+
+@pytest.mark.parametrize("word", ["yes", "true"])
+def test_the_word_yes_of_yaml_is_nothing(tmp_path: Path, word: str) -> None:
+    text = f"name: DefaultQuantization\nparams: {{saturation_fix: {word}}}\n"
+    said = "compression.algorithms[0].params.saturation_fix is 'True'; there are: no, first_layer, all"
+    assert complaint(tmp_path / "c.yaml", text) == said
+
+
+CONTRADICTIONS = [
+    (
+        {"target_device": "CPU", "algorithms": [{"name": "DefaultQuantization", "params": {"target_device": "GPU"}}]},
+        "compression.algorithms[0].params.target_device is 'gpu', but compression has 'cpu': make them equal",
+    ),
+    (
+        {
+            "model_type": "transformer",
+            "algorithms": [{"name": "DefaultQuantization", "params": {"model_type": "None"}}],
+        },
+        "compression.algorithms[0].params.model_type is None, but compression has 'transformer': make them equal",
+    ),
+    (
+        {
+            "algorithms": [
+                {"name": "MinMaxQuantization", "params": {"seed": 1}},
+                {"name": "BiasCorrection", "params": {"seed": 2}},
+            ]
+        },
+        "compression.algorithms[1].params.seed is 2, but algorithms[0] has 1: make them equal",
+    ),
+    (
+        {
+            "algorithms": [
+                {"name": "DefaultQuantization", "params": {"use_fast_bias": True}},
+                {"name": "BiasCorrection"},
+            ]
+        },
+        "use_fast_bias is True, but BiasCorrection is listed: leave one of them out",
+    ),
+    (
+        {
+            "algorithms": [
+                {"name": "MinMaxQuantization", "params": {"use_fast_bias": False}},
+                {"name": "FastBiasCorrection"},
+            ]
+        },
+        "use_fast_bias is False, but FastBiasCorrection is listed: leave one of them out",
+    ),
+]
+
+
+@pytest.mark.parametrize(("compression", "said"), CONTRADICTIONS)
+def test_what_contradicts_itself_is_refused(compression: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_settings({"compression": compression})
+    assert str(caught.value) == said
+
+
+FLOAT = (
+    "apply_for_all_nodes changes nothing without sequential bias correction (use_fast_bias: false): weights that stay "
+    "float have no rounding error"
+)
+LOWER = "weights.range_estimator.min changes nothing but clipping: weights are symmetric, and max makes both ends"
+
+
+def outliers(path: str) -> str:
+    return f"{path}.outlier_prob changes nothing: it is of quantiles; give type: quantile, too"
+
+
+@pytest.mark.parametrize(
+    ("params", "names", "said"),
+    [
+        ({"apply_for_all_nodes": True}, ["DefaultQuantization"], [FLOAT]),
+        ({"apply_for_all_nodes": True}, ["MinMaxQuantization"], [FLOAT]),
+        ({"apply_for_all_nodes": True}, ["MinMaxQuantization", "FastBiasCorrection"], [FLOAT]),
+        ({"apply_for_all_nodes": True}, ["MinMaxQuantization", "BiasCorrection"], []),
+        ({"apply_for_all_nodes": True, "use_fast_bias": False}, ["DefaultQuantization"], []),
+        (
+            {"range_estimator": {"max": {"outlier_prob": 0.1}}},
+            ["DefaultQuantization"],
+            [outliers("range_estimator.max")],
+        ),
+        (
+            {"activations": {"range_estimator": {"preset": "quantile", "min": {"type": "min", "outlier_prob": 0.1}}}},
+            ["DefaultQuantization"],
+            [outliers("activations.range_estimator.min")],
+        ),
+        (
+            {"weights": {"range_estimator": {"preset": "quantile", "max": {"outlier_prob": 0.1}}}},
+            ["DefaultQuantization"],
+            [],
+        ),
+        ({"range_estimator": {"max": {"type": "abs_quantile", "outlier_prob": 0.1}}}, ["DefaultQuantization"], []),
+        ({"weights": {"range_estimator": {"min": {"type": "quantile"}}}}, ["DefaultQuantization"], [LOWER]),
+        ({"weights": {"range_estimator": {"min": {"clipping_value": -1.0}}}}, ["DefaultQuantization"], []),
+        (
+            {"weights": {"mode": "asymmetric", "range_estimator": {"min": {"type": "quantile"}}}},
+            ["DefaultQuantization"],
+            [],
+        ),
+        (
+            {"preset": "accuracy", "weights": {"range_estimator": {"min": {"type": "quantile"}}}},
+            ["DefaultQuantization"],
+            [],
+        ),
+        (
+            {"ignored": {"scope": ["a"]}},
+            ["MinMaxQuantization", "FastBiasCorrection"],
+            ["ignored of MinMaxQuantization holds for all algorithms"],
+        ),
+        ({"ignored": {"scope": ["a"]}}, ["MinMaxQuantization"], []),
+        ({"ignored": {}}, ["MinMaxQuantization", "FastBiasCorrection"], []),
+    ],
+)
+def test_what_changes_nothing_or_more_than_it_seems_to_is_told(
+    params: dict[str, object], names: list[str], said: list[str]
+) -> None:
+    algorithms = [{"name": name, "params": {} if index else params} for index, name in enumerate(names)]
+    assert list(read_settings(algorithms).warnings) == said
+
+
+def test_the_same_said_twice_is_no_contradiction() -> None:
+    params = {"target_device": "cpu", "model_type": "transformer", "use_fast_bias": False}
+    algorithms = [{"name": "DefaultQuantization", "params": params}, {"name": "BiasCorrection"}]
+    compression = {"target_device": "ANY", "model_type": "transformer", "algorithms": algorithms}
+    found = read_settings({"compression": compression})
+    assert (found.target, found.config.model_type, found.config.correct_biases) == ("cpu", "transformer", "sequential")
+
+
+def test_algorithms_that_quantize_nothing_are_refused_with_the_file(tmp_path: Path) -> None:
+    said = "compression.algorithms: FastBiasCorrection quantizes nothing; add MinMaxQuantization"
+    (tmp_path / "c.json").write_text('{"name": "FastBiasCorrection"}')
+    with pytest.raises(ConfigError) as caught:
+        read_settings(tmp_path / "c.json")
+    assert str(caught.value) == f"{tmp_path / 'c.json'}: {said}"

@@ -11,6 +11,7 @@ import pytest
 from irquant.ir import Graph
 from irquant.passes import Config, ConfigError, Context, PassManager, default_quantization, measured_by
 from irquant.passes.biases import change_bias
+from irquant.passes.calibration.measurement import Job, is_held_out, keep
 from irquant.passes.calibration.samples import Fed, Sample
 from irquant.passes.correct_biases import CorrectBiases
 from irquant.passes.front_door import quantize_graph
@@ -79,10 +80,44 @@ def test_it_compiles_two_models_and_runs_a_fifth_of_the_samples_twice(monkeypatc
         real(self, listed, take)
 
     monkeypatch.setattr(Engine, "run", run)
-    quantized(chain(), samples(count=50), correct_biases="sequential")
-    assert ran[0] == 50  # the calibration
+    quantized(chain(), samples(count=120), correct_biases="sequential")
+    assert ran[0] == 120  # the calibration
     assert len(ran) == 3
-    assert ran[1] == ran[2] <= 0.2 * 50 + 1
+    assert ran[1] == ran[2] <= 0.2 * 120 + 1
+
+
+def kept_of(count: int) -> list[int]:
+    """The numbers of the samples that are kept of so many."""
+    context = Context(load_target("cpu"), Config.checked(correct_biases="sequential"))
+    for index in range(count):
+        keep(Job(Sample("", None), {}, is_held_out(index)), index, context)
+    return list(context.kept)
+
+
+@pytest.mark.parametrize(
+    ("count", "kept"), [(1, 1), (3, 3), (8, 8), (12, 11), (30, 16), (60, 16), (200, 40), (900, 64)]
+)
+def test_of_few_samples_more_than_a_fifth_are_kept(count: int, kept: int) -> None:
+    assert len(kept_of(count)) == pytest.approx(kept, abs=1 if kept == 40 else 0)
+    assert not any(is_held_out(index) for index in kept_of(count))
+
+
+@pytest.mark.parametrize("count", [60, 200, 900])
+def test_samples_are_kept_from_all_parts_of_the_data(count: int) -> None:
+    found = np.array([0, *kept_of(count), count])
+    assert np.diff(found).max() <= 2.7 * np.diff(found).mean()
+
+
+def test_one_sample_corrects_nothing() -> None:
+    _, context = quantized(chain(), samples(count=1), correct_biases="sequential")
+    assert [each.is_accepted for each in context.corrections.values()] == [False] * 3
+
+
+def test_corrections_made_from_few_samples_are_judged_by_all_of_them() -> None:
+    graph, data = chain(), samples(count=5)
+    _, context = quantized(graph, data, correct_biases="sequential")
+    assert len(context.kept) == 5
+    assert all(each.remaining > 0 for each in context.corrections.values())
 
 
 @pytest.mark.parity
@@ -95,7 +130,7 @@ def test_the_corrections_are_those_of_going_layer_by_layer(monkeypatch: pytest.M
     context = Context(load_target("cpu"), config, data)
     passes = [each for each in default_quantization(config=config) if each.name != "compress-weights"]
     PassManager(passes).run(copy, context)
-    context.kept = [Fed(Sample(f"sample {k}", None), {"x": sample}) for k, sample in enumerate(data)]
+    context.kept = {k: Fed(Sample(f"sample {k}", None), {"x": sample}) for k, sample in enumerate(data)}
     ours = copy.copy()
     assert CorrectBiases().run(ours, context) == 3
 

@@ -46,5 +46,6 @@ def test_no_error_needs_no_correction() -> None:
     assert not judged(np.zeros((4, 2))).is_accepted
 
 
-def test_a_single_sample_is_believed() -> None:
+def test_a_single_sample_is_believed_only_where_there_is_no_other_cause_than_rounding() -> None:
     assert judged(np.array([[0.5, 0.0]])).is_accepted
+    assert not judged(np.array([[0.5, 0.0]]), believes_one=False).is_accepted

@@ -135,6 +135,30 @@ def test_a_model_with_nothing_to_quantize_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("ignored", "said"),
+    [
+        ({"skip_model": True}, "you ignore all 4 layers of the model"),
+        ({"scope": ["*"]}, "you ignore all 4 layers of the model"),
+        (
+            {"operations": [{"type": "Convolution"}]},
+            "you ignore 3 of 4 layers, and target 'mine' runs the others in float",
+        ),
+        ({}, "target 'mine' can run no layer of the model in int8"),
+    ],
+)
+def test_a_model_of_which_nothing_is_left_to_quantize_is_refused(
+    path: Path, ignored: dict[str, Any], said: str
+) -> None:
+    target = load_target("cpu")
+    if not said.endswith("of the model"):
+        rules = [rule for rule in target.rules if ignored and "Convolution" in rule.op]
+        target = target.model_copy(update={"name": "mine", "rules": tuple(rules)})
+    with pytest.raises(UserError) as caught:
+        quantize(path, DATA, target=target, config=Config.checked(ignored=ignored))
+    assert str(caught.value) == f"nothing to quantize: {said}"
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         (
@@ -174,6 +198,33 @@ def test_a_model_that_the_runtime_rejects_is_the_users_to_mend(path: Path) -> No
         quantize(path, DATA)
 
 
+KEEPING = {"name": "DefaultQuantization", "params": {"dump_intermediate_model": True}}
+
+
+def test_the_model_before_bias_correction_appears_with_the_result(path: Path) -> None:
+    quantize(path, DATA, config=KEEPING)
+    names = {each.name for each in path.parent.iterdir()}
+    assert {"small_int8.xml", "small_int8_before_bias_correction.xml", "small_int8_before_bias_correction.bin"} <= names
+
+
+def test_a_run_that_fails_leaves_no_model_before_bias_correction(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("irquant.passes.correct_biases_fast.CorrectBiasesFast.run", broken)
+    before = files(path.parent)
+    with pytest.raises(UserError, match=r"^pass 'correct-biases-fast' failed"):
+        quantize(path, DATA, config=KEEPING)
+    assert files(path.parent) == before
+
+
+def test_a_model_in_memory_has_no_place_for_the_model_before_bias_correction() -> None:
+    reports: list[Report] = []
+    quantize(model(), DATA, config=KEEPING, report=reports.append)
+    said = "dump_intermediate_model changes nothing: it writes beside the result, which is in memory; give a path"
+    assert reports[0].warnings == (said,)
+
+
 ALGORITHM = {"name": "DefaultQuantization", "params": {"preset": "mixed", "stat_subset_size": 11}}
 
 
@@ -184,14 +235,30 @@ ALGORITHM = {"name": "DefaultQuantization", "params": {"preset": "mixed", "stat_
         [ALGORITHM],
         {"compression": {"target_device": "CPU", "algorithms": [ALGORITHM]}},
         Config.checked(preset="mixed", samples=11),
+        ({**ALGORITHM, "params": {"preset": "mixed", "stat_subset_size": np.int64(11)}},),
     ],
-    ids=["an algorithm", "a list", "the whole", "typed"],
+    ids=["an algorithm", "a list", "the whole", "typed", "a tuple, and numbers of numpy"],
 )
 def test_a_configuration_may_be_python_objects_of_any_extent(path: Path, config: Any) -> None:
     reports: list[Report] = []
     quantize(path, DATA, config=config, report=reports.append)
     (report,) = reports
     assert (report.preset, report.samples + report.held_out) == ("mixed", 11)
+
+
+@pytest.mark.parametrize("given", [5, True, b"c.json", {"DefaultQuantization"}, DATA[0].ravel()[:2]], ids=str)
+def test_what_is_no_configuration_is_refused_with_what_is(path: Path, given: Any) -> None:
+    with pytest.raises(UserError) as caught:
+        quantize(path, DATA, config=given)
+    assert str(caught.value) == (
+        f"config is {given!r}; give a Config, the path of a .json or .yaml file, a mapping (the whole configuration, or "
+        "one algorithm), or a list of algorithms"
+    )
+
+
+def test_an_empty_configuration_is_none(path: Path) -> None:
+    with pytest.raises(UserError, match=r"^'compression' is missing$"):
+        quantize(path, DATA, config={})
 
 
 def test_a_configuration_may_be_a_file(path: Path, tmp_path: Path) -> None:

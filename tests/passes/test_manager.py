@@ -53,7 +53,7 @@ class Breaks(NoRequests):
 
 
 def test_the_default_pipeline_can_work() -> None:
-    assert len(PassManager(default_quantization()).passes) == 11
+    assert len(PassManager(default_quantization()).passes) == 12
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Range estimators: the published defaults, every option against plain numpy, and what the user asks for and gets."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -226,8 +227,31 @@ def test_stored_weights_are_the_rounded_ones(
     np.testing.assert_allclose(ran[0], ran[1], rtol=1e-5, atol=1e-5 * np.abs(ran[0]).max())
 
 
+@pytest.mark.parametrize("granularity", ["pertensor", "perchannel"])
+@pytest.mark.parametrize("preset", ["performance", "mixed"])
+def test_a_range_of_which_nothing_is_left_is_the_smallest(tmp_path: Path, preset: str, granularity: str) -> None:
+    """No value is above zero, and the user cuts off all below."""
+    estimator = {"min": {"clipping_value": 0.0}}
+    config = Config.checked(preset=preset, activations={"granularity": granularity, "range_estimator": estimator})
+    graph = conv_graph(tmp_path)
+    data = [-np.abs(each) - 1 for each in SAMPLES]
+    PassManager(default_quantization()).run(graph, Context(load_target("cpu"), config, data))
+    low, high = limits(graph.node("conv").source(0).node)
+    assert (low == 0).all()
+    assert (high == np.float32(8e-5)).all() if preset == "mixed" else (high > 1).all()
+
+
+@pytest.mark.parametrize("kind", ["weights", "activations"])
+@pytest.mark.parametrize("end", ["min", "max"])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_no_clipping_value(kind: str, end: str, number: float) -> None:
+    said = f"{kind}.range_estimator.{end}.clipping_value is {number}; should be a finite number"
+    assert path_of({kind: {"range_estimator": {end: {"clipping_value": number}}}}) == said
+
+
 WISHES = [
     ({"weights": {"bits": 4}}, 2, None),
+    ({"weights": {"level_low": -1, "level_high": 1}}, 2, None),
     ({"weights": {"bits": 8, "level_low": 0, "level_high": 255}}, 2, None),
     ({"weights": {"granularity": "pertensor"}}, 2, None),
     ({"activations": {"mode": "asymmetric"}}, 2, None),
@@ -236,6 +260,7 @@ WISHES = [
     ({"activations": {"level_low": -128, "level_high": 127}}, 2, None),
     ({"weights": {"mode": "asymmetric"}}, 0, "runs no asymmetric weights"),
     ({"weights": {"bits": 16}}, 0, "runs no weights of 65536 levels"),
+    ({"weights": {"level_low": -300, "level_high": 300}}, 0, "runs no weights of 601 levels"),
     ({"activations": {"bits": 7}}, 0, "runs no data of 128 levels"),
     ({"activations": {"granularity": "perchannel"}}, 1, "runs no per-channel data there"),
 ]
@@ -253,10 +278,20 @@ def test_what_is_asked_for_is_done_and_its_cost_is_told(wish: dict[str, Any], in
     assert (report.check.execution.int8, report.check.execution.total) == (int8, 2)
     assert not report.check.execution.fallen
     assert report.warnings == (
-        (f"{2 - int8} of 2 layers are rounded as you wish and run in float: target 'cpu' {said}",) if said else ()
+        (f"{2 - int8} of 2 layers are rounded as you wish and may run in float: target 'cpu' {said}",) if said else ()
     )
     fake_quantizes = list(graph.nodes("FakeQuantize"))
     assert len(fake_quantizes) >= 2  # float or not, all is rounded
+
+
+def test_levels_without_bits_are_held_against_the_targets_own(tmp_path: Path) -> None:
+    graph, context = (
+        conv_graph(tmp_path),
+        Context(load_target("gna"), Config.checked(weights={"level_low": -32767, "level_high": 32767}), SAMPLES),
+    )
+    PassManager(default_quantization()).run(graph, context)
+    assert not context.plan.warnings
+    assert graph.node("conv").source(1).node.attributes["levels"] == "65535"
 
 
 def path_of(wish: dict[str, Any]) -> str:
@@ -280,6 +315,16 @@ def path_of(wish: dict[str, Any]) -> str:
             {"weights": {"bits": 4, "level_low": -8, "level_high": 8}},
             "weights: levels -8 to 8 are 17, but 4 bits hold 16",
         ),
+        (
+            {"weights": {"bits": 8, "level_low": -128, "level_high": 128}},
+            "weights: levels -128 to 128 are 257, but 8 bits hold 256",
+        ),
+        (
+            {"weights": {"level_low": -32768, "level_high": 32768}},
+            "weights: levels -32768 to 32768 are 65537, but 16 bits hold 65536",
+        ),
+        ({"weights": {"level_low": 0, "level_high": 1}}, "weights: levels 0 to 1 are 2, but it takes 3"),
+        ({"activations": {"level_low": 0, "level_high": 1}}, "activations: levels 0 to 1 are 2, but it takes 3"),
         (
             {"weights": {"range_estimator": {"max": {"aggregator": "mean"}}}},
             "unknown key 'weights.range_estimator.max.aggregator'; known keys: type, "

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -13,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from irquant.ir import from_text
-from irquant.passes import Config, quantize
+from irquant.ir import Graph, from_text
+from irquant.passes import Config, Context, PassManager, default_quantization, quantize
 from irquant.passes.ranges import Floats, codes, weight_range
+from irquant.passes.runtime import from_runtime
 from irquant.passes.saturation import at_risk, largest_pair_sum
 from irquant.targets import load_target
 
@@ -56,7 +58,7 @@ def test_who_is_at_risk(target: str, fix: str | None, names: list[str]) -> None:
 
 def test_the_bound_is_the_largest_sum_of_neighbours() -> None:
     graph = from_text(MODEL)
-    assert largest_pair_sum(graph.node("first")).tolist() == [[[[1.5]]], [[[0.5]]]]
+    assert largest_pair_sum(graph.node("first")).tolist() == [[[[1.5]]], [[[0.0]]]]  # of opposite signs, none
     assert largest_pair_sum(graph.node("dense")).tolist() == [[7 + 10, 8 + 11, 9 + 12]]
 
 
@@ -70,6 +72,48 @@ def test_no_pair_of_codes_can_overflow(values: Floats) -> None:
     stored = codes(values, limits, 255, signed=True).astype(int)
     pairs = stored[:, 1:] + stored[:, :-1]
     assert np.abs(255 * pairs).max() < 2**15
+
+
+WISHES: list[dict[str, Any]] = [
+    {},
+    {"max": {"clipping_value": 0.2}},
+    {"min": {"clipping_value": -0.1}},
+    {"max": {"type": "quantile", "outlier_prob": 0.2}},
+    {"preset": "quantile"},
+]
+
+
+@pytest.mark.parametrize("granularity", ["perchannel", "pertensor"])
+@pytest.mark.parametrize("wish", WISHES, ids=str)
+def test_whatever_is_wished_of_weights_no_pair_of_codes_can_overflow(wish: dict[str, Any], granularity: str) -> None:
+    graph = convolution(np.random.default_rng(3).standard_t(3, size=(8, 6, 3, 3)).astype(np.float32))
+    weights = quantized_weights(graph, weights={"granularity": granularity, "range_estimator": wish})
+    pairs = weights[:, 1:].astype(int) + weights[:, :-1]
+    assert np.abs(255 * pairs).max() < 2**15
+
+
+@pytest.mark.parametrize("wish", [{"clipping_value": 2.0}, {"type": "quantile", "outlier_prob": 0.1}], ids=str)
+def test_weights_are_cut_where_their_neighbours_allow_it(wish: dict[str, Any]) -> None:
+    """The large one has a neighbour of the opposite sign only: no sum of theirs can overflow."""
+    row = [0.1, -0.2] * 8 + [9.0, -0.5, 0.2, -0.3]
+    graph = convolution(np.array([row, row], np.float32).reshape(2, 20, 1, 1))
+    weights = quantized_weights(graph, weights={"range_estimator": {"max": wish}})
+    assert weights[:, 16].ravel().tolist() == [127, 127]
+    assert np.abs(weights[:, 17]).min() > 127 * 0.5 / 2.1
+
+
+def convolution(values: Floats) -> Graph:
+    x = op.parameter([1, values.shape[1], 6, 6], np.float32)
+    return from_runtime(ov.Model([op.result(op.convolution(x, values, [1, 1], [0, 0], [0, 0], [1, 1]))], [x]))
+
+
+def quantized_weights(graph: Graph, **options: Any) -> np.ndarray:
+    """The codes of the weights on a CPU that adds in 16 bits."""
+    shape = next(graph.nodes("Parameter")).output().shape
+    context = Context(load_target("cpu_avx2"), Config.checked(**options), [np.ones(shape, np.float32)])
+    PassManager(default_quantization()).run(graph, context)
+    (stored,) = [node.array for node in graph.nodes("Const") if node.array.dtype == np.int8]
+    return stored
 
 
 EMULATED = """

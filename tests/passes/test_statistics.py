@@ -190,7 +190,7 @@ def slow(column: list[float], aggregator: Aggregator) -> float:
 
 
 @pytest.mark.parametrize("aggregator", AGGREGATORS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     arrays.arrays(
         np.float32,
@@ -206,7 +206,7 @@ def test_aggregators_follow_their_formulas(aggregator: Aggregator, numbers: Any)
 # --------------------------------------------------------------------------------------------------------------- spool
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 7), st.lists(st.integers(0, 90), max_size=5), st.data())
 def test_a_spool_gives_back_its_columns(width: int, counts: list[int], data: st.DataObject) -> None:
     table, rng = Spool(width), np.random.default_rng(0)

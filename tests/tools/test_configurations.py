@@ -28,6 +28,7 @@ WARNINGS = {
     "25": ["threshold: a correction is judged by samples that it was not made from, whatever its size"],
     "30": ["engine data_free: made-up data are gone: give --data, or engine: type simplified, data_source"],
     "32": ["stat_batch_size: statistics do not depend on how samples are batched"],
+    "33": ["weights.range_estimator.min changes nothing but clipping: weights are symmetric, and max makes both ends"],
 }
 #: What the user is told besides, by the run alone.
 MORE = {
@@ -71,6 +72,16 @@ def test_a_published_configuration_runs(file: Path, folder: Path, capfd: pytest.
     assert checked == [*(f"warning: {each}" for each in expected), f"{file}: no mistakes"]
 
 
+def test_what_is_planned_in_float_is_not_said_to_stay_so(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The runtime may find that the layer suits it all the same."""
+    (file,) = (each for each in FILES if each.stem.startswith("18"))
+    assert run(["quantize", "-c", str(file), "-o", "out.xml"]) == 0
+    shown = capfd.readouterr().out.splitlines()
+    reason = "target 'cpu' runs no per-channel data there"
+    assert f"planned in float: 2 x Convolution: rounded as you wish, but {reason}" in shown
+    assert f"warning: 2 of 2 layers are rounded as you wish and may run in float: {reason}" in shown
+
+
 def test_there_are_thirty_of_them_at_least() -> None:
     assert len(FILES) >= 30
 
@@ -93,7 +104,7 @@ def test_show_tells_where_each_value_comes_from(folder: Path, capfd: pytest.Capt
     assert run(["config", "show", "-c", "c.json", "--preset", "mixed"]) == 0
     shown = capfd.readouterr().out
     for line in (
-        "target = cpu  (c.json)",
+        "target = cpu  (default)",
         "preset = mixed  (--preset)",
         "samples = 7  (c.json)",
         "weights.bits = 4  (c.json)",
@@ -106,6 +117,31 @@ def test_show_tells_where_each_value_comes_from(folder: Path, capfd: pytest.Capt
         assert f"{line}\n" in shown
     assert run(["config", "show", "--json"]) == 0
     assert {"path": "samples", "value": "300", "origin": "default"} in json.loads(capfd.readouterr().out)
+
+
+def test_show_takes_nothing_for_the_files_that_the_file_does_not_say(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ignored = {"scope": ["first"], "operations": [{"type": "Add"}]}
+    (folder / "c.json").write_text(json.dumps({"name": "DefaultQuantization", "params": {"ignored": ignored}}))
+    assert run(["config", "show", "-c", "c.json", "--ignored", "second"]) == 0
+    shown = capfd.readouterr().out.splitlines()
+    assert "target = cpu  (default)" in shown
+    assert "samples = not set  (default)" in shown
+    assert [line for line in shown if line.startswith("ignored")] == [
+        "ignored.scope = ('first', 'second')  (c.json and --ignored)",
+        "ignored.operations = (IgnoredType(type='Add', attributes={}),)  (c.json)",
+    ]
+    assert run(["config", "show", "--ignored", "second"]) == 0
+    assert "ignored.scope = ('second',)  (--ignored)\n" in capfd.readouterr().out
+
+
+def test_show_takes_the_preset_that_a_run_would(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "c.json").write_text(json.dumps({"name": "DefaultQuantization", "params": {"model_type": "transformer"}}))
+    assert run(["config", "show", "-c", "c.json"]) == 0
+    shown = capfd.readouterr().out
+    assert "preset mixed" in shown
+    assert "preset performance" not in shown
 
 
 def test_check_tells_all_mistakes(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -148,6 +184,14 @@ def test_check_tells_all_mistakes(folder: Path, capfd: pytest.CaptureFixture[str
             "keys: type, data_source, layout, central_fraction",
         ),
         (
+            {"model": {"model_name": "nets/onet"}},
+            "model.model_name: 'nets/onet' is no file name; where the result goes is said by --output",
+        ),
+        (
+            {"model": {"model_name": ""}},
+            "model.model_name: '' is no file name; where the result goes is said by --output",
+        ),
+        (
             {"model": {"mode": "m.xml"}},
             "unknown key 'model.mode'; did you mean 'model'? known keys: model_name, model, weights",
         ),
@@ -160,6 +204,18 @@ def test_a_mistake_outside_of_the_algorithms_has_its_path(
     (folder / "c.json").write_text(json.dumps(whole))
     assert run(["config", "check", "c.json"]) == 2
     assert capfd.readouterr().err == f"error: c.json: {said}\n"
+
+
+def test_the_path_of_a_target_file_stands_as_it_is(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "MyTarget.yaml").write_text("name: mine\ndescription: mine\nextends: cpu\n")
+    compression = {"target_device": "MyTarget.yaml", "algorithms": [{"name": "DefaultQuantization"}]}
+    (folder / "c.json").write_text(json.dumps({"compression": compression}))
+    assert run(["config", "show", "-c", "c.json"]) == 0
+    assert capfd.readouterr().out.startswith("target = mine  (c.json)\n")
+    compression["target_device"] = "Cpu_Avx2"
+    (folder / "c.json").write_text(json.dumps({"compression": compression}))
+    assert run(["config", "show", "-c", "c.json"]) == 0
+    assert capfd.readouterr().out.startswith("target = cpu_avx2  (c.json)\n")
 
 
 def test_without_a_model_the_command_says_where_it_may_stand(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

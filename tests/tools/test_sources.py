@@ -174,7 +174,7 @@ def test_pictures_that_cannot_fit_are_refused_before_any_is_read(
 # -------------------------------------------------------------------------------------------------------------- arrays
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(count=st.integers(2, 6), batch=st.booleans())
 def test_stacked_arrays_give_a_sample_a_row(
     tmp_path_factory: pytest.TempPathFactory, count: int, *, batch: bool
@@ -439,7 +439,7 @@ def test_numbers_in_names_count_as_numbers(tmp_path: Path) -> None:
 
 
 @given(names=st.lists(st.text("0123456789ab", min_size=1, max_size=6), min_size=1, max_size=8, unique=True))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_order_does_not_depend_on_how_the_files_came(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]
 ) -> None:

@@ -1,0 +1,39 @@
+"""Warnings about options that change nothing beside the others."""
+
+from collections.abc import Iterator
+
+from ...targets import Mode
+from .config import Config
+from .quantization import EndOptions, RangeEstimator, WeightRangeEstimator
+
+
+def pointless(config: Config) -> Iterator[str]:
+    """The options that are given in vain, a warning each, with the names that a configuration file gives them."""
+    if config.correct_float_layers and config.correct_biases != "sequential":
+        yield (
+            "apply_for_all_nodes changes nothing without sequential bias correction (use_fast_bias: false): weights "
+            "that stay float have no rounding error"
+        )
+    yield from _outliers("range_estimator", config.range_estimator)
+    yield from _outliers("weights.range_estimator", config.weights.range_estimator)
+    yield from _outliers("activations.range_estimator", config.activations.range_estimator)
+    yield from _lower_end_of_weights(config)
+
+
+def _outliers(path: str, estimator: WeightRangeEstimator | RangeEstimator | None) -> Iterator[str]:
+    if estimator is None:
+        return
+    ends: dict[str, EndOptions | None] = {"min": estimator.min, "max": estimator.max}
+    for name, end in ends.items():
+        kind = (end and end.type) or estimator.preset
+        if end and end.outlier_prob is not None and "quantile" not in kind:
+            yield f"{path}.{name}.outlier_prob changes nothing: it is of quantiles; give type: quantile, too"
+
+
+def _lower_end_of_weights(config: Config) -> Iterator[str]:
+    """Of symmetric weights, which they are unless somebody says otherwise; a clipping value cuts both ends."""
+    estimator = config.weights.range_estimator
+    low = estimator.min if estimator else None
+    mode = config.weights.mode or (Mode.ASYMMETRIC if config.preset == "accuracy" else Mode.SYMMETRIC)
+    if low and mode is Mode.SYMMETRIC and (low.type or low.outlier_prob is not None or low.granularity):
+        yield "weights.range_estimator.min changes nothing but clipping: weights are symmetric, and max makes both ends"
