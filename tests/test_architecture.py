@@ -32,6 +32,8 @@ HOMES = {
         "tools/inputs.py",
         "tools/opt.py",
         "tools/options.py",
+        "tools/pot_options.py",
+        "tools/verbosity.py",
         "tools/targets.py",
     },
     "rich": {"tools/console.py", "tools/demo/demo.py"},

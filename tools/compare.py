@@ -13,10 +13,10 @@ from irquant.passes import Settings, load_model
 from irquant.passes.comparison.compare_models import Comparison, Side, compare_models
 from irquant.passes.comparison.latency import Latency
 from irquant.passes.comparison.layer_probes import LayerError
-from irquant.passes.quality.agreement import Agreement
 from irquant.tools.console import agreement_line, decibels, megabytes, progress_bar
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_data, picture_options
+from irquant.tools.values import finite, output_values
 
 
 @click.command("compare")
@@ -81,7 +81,7 @@ def comparison_lines(found: Comparison, first: str, second: str) -> Iterable[str
     if times := found.latencies:
         medians = _milliseconds(times.first.median, times.second.median)
         fastest = _milliseconds(times.first.p10, times.second.p10)
-        yield f"latency: {medians} (median; p10: {fastest}): {times.ratio:.2f}x as fast"
+        yield f"latency: {medians} (median), {fastest} (p10): {times.ratio:.2f}x as fast"
         yield f"  one inference at a time on {times.threads} threads, in turn, {times.rounds} of each; floats are f32"
 
 
@@ -118,10 +118,10 @@ def comparison_values(found: Comparison, first: str, second: str) -> dict[str, A
     """All of it for scripts: keys that stay, ratios in dB, null where there is no finite number."""
     times, matching = found.latencies, found.matching
     return {
-        "first": _side_values(first, found.first, times and times.first),
-        "second": _side_values(second, found.second, times and times.second),
+        "first": _side_values(first, found.first, times.first if times else None),
+        "second": _side_values(second, found.second, times.second if times else None),
         "samples": found.samples,
-        "outputs": [_output_values(each) for each in found.outputs],
+        "outputs": [output_values(each) for each in found.outputs],
         "matched_layers": len(matching.pairs),
         "only_first": list(matching.only_first),
         "only_second": list(matching.only_second),
@@ -145,28 +145,12 @@ def _side_values(path: str, side: Side, latency: Latency | None) -> dict[str, An
     }
 
 
-def _output_values(each: Agreement) -> dict[str, Any]:
-    return {
-        "name": each.name,
-        "kind": each.kind,
-        "verdict": each.verdict,
-        "equal": each.sqnr == math.inf,
-        "sqnr": _finite(each.sqnr, 2),
-        "cosine": _finite(each.cosine, 6),
-        "top1": None if each.top1 is None else _finite(each.top1, 4),
-    }
-
-
 def _layer_values(each: LayerError) -> dict[str, Any]:
     return {
         "name": each.name,
         "type": each.type,
         "equal": each.sqnr == math.inf,
-        "sqnr": _finite(each.sqnr, 2),
-        "sqnr_but_for_scale": _finite(each.but_for_scale, 2),
+        "sqnr": finite(each.sqnr, 2),
+        "sqnr_but_for_scale": finite(each.but_for_scale, 2),
         "rescaled": each.is_rescaled,
     }
-
-
-def _finite(value: float, digits: int) -> float | None:
-    return round(value, digits) if math.isfinite(value) else None

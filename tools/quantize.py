@@ -1,22 +1,24 @@
 """`irquant quantize`: the step after model conversion."""
 
+import json
 from pathlib import Path
 
 import click
 
 from irquant.ir import write_model
-from irquant.ir.writer import check_output
-from irquant.passes import load_model, measured_by, plan_measurement, quantize_graph, watching_for
-from irquant.passes.load_model import result_path
-from irquant.tools.console import print_measurement, print_report, progress_bar
+from irquant.passes import measured_by, plan_measurement, quantize_graph, watching_for
+from irquant.tools.console import print_measurement, print_report
 from irquant.tools.image_source import ImageOptions
-from irquant.tools.inputs import model_path, open_data, picture_options
+from irquant.tools.inputs import open_data, picture_options
 from irquant.tools.options import planned_by, planning_options
+from irquant.tools.pot_options import Place, load_given, pot_options
+from irquant.tools.values import report_values
+from irquant.tools.verbosity import progress_shown, verbosity_options
 
 
 @click.command("quantize")
 @click.argument("model", type=click.Path(path_type=Path), required=False)
-@click.option("--data", metavar="SOURCE", help="Calibration data: see below.")
+@click.option("--data", "--data-source", "data", metavar="SOURCE", help="Calibration data: see below.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: MODEL_int8.xml]")
 @planning_options
 @click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
@@ -32,10 +34,14 @@ from irquant.tools.options import planned_by, planning_options
 @click.option("--no-guard", is_flag=True, help="Take the result as it comes, however far it is from the float model.")
 @click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
 @picture_options
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@verbosity_options
+@pot_options
 def quantize_command(
     model: Path | None,
+    weights: Path | None,
+    place: Place,
     data: str | None,
-    output: Path | None,
     config: Path | None,
     target: str | None,
     preset: str | None,
@@ -47,6 +53,9 @@ def quantize_command(
     no_guard: bool,
     dry_run: bool,
     pictures: ImageOptions,
+    *,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Quantizes MODEL to INT8. Model and data may also stand in the configuration.
 
@@ -70,17 +79,15 @@ def quantize_command(
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
     planned = planned_by(config, target, preset, ignored, samples=samples, guard=False if no_guard else None)
     options, device, settings = planned.config, planned.target, planned.settings
-    path = model_path(model, settings)
-    graph = load_model(path)
-    result = output or result_path(path, settings.model.model_name)
-    check_output(result, graph)
+    path, graph = load_given(model, weights, settings)
+    result = place.of(path, settings.model.model_name)
     measuring = measured_by(statistics, save_statistics, cluster)
     if dry_run:
-        print_measurement(plan_measurement(graph, device, options))
+        print_measurement(plan_measurement(graph, device, options), as_json=as_json)
         return
     source = open_data(data, graph, pictures, settings)
     watching = watching_for(result, options)
-    with progress_bar() as progress:
+    with place.prepared(result, path, graph), progress_shown(quiet=quiet) as progress:
         graph, report = quantize_graph(
             graph,
             source,
@@ -91,7 +98,10 @@ def quantize_command(
             progress=progress,
             warnings=settings.warnings,
         )
-    write_model(graph, result, compact=True)
-    for each in watching:
-        each.write()
-    print_report(report, str(result))
+        write_model(graph, result, compact=True)
+        for each in watching:
+            each.write()
+    if as_json:
+        click.echo(json.dumps(report_values(report, str(path), str(result)), indent=2, allow_nan=False))
+    elif not quiet:
+        print_report(report, str(result))
