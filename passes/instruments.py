@@ -68,11 +68,19 @@ class DumpAfter:
         finally:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / f"{self.number:02d}_{pass_.name}.txt"
-            path.write_text(to_text(graph), encoding="utf-8")
+            path.write_text(_text(graph), encoding="utf-8")
             if self.with_models and _is_model(graph):
                 write_model(graph, path.with_suffix(".xml"), compact=True)
             self.number += 1
             _log.debug("wrote %s", path)
+
+
+def _text(graph: Graph) -> str:
+    """The text form, also of what a pass broke: the error to be told is the pass's."""
+    try:
+        return to_text(graph)
+    except IRError as error:
+        return f"the graph is broken: {error}\n"
 
 
 def _is_model(graph: Graph) -> bool:
@@ -103,7 +111,7 @@ class PrintAfter:
             yield
         finally:
             if self.names is None or pass_.name in self.names:
-                self.show(f"---- after {pass_.name} ----\n{to_text(graph)}")
+                self.show(f"---- after {pass_.name} ----\n{_text(graph)}")
 
 
 @dataclass

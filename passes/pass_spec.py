@@ -209,4 +209,4 @@ def _takes_one(hint: Any) -> str:
         return "|".join(map(str, get_args(hint)))
     if isinstance(hint, type) and issubclass(hint, Enum):
         return "|".join(str(each.value) for each in hint)
-    return _WORDS.get(hint, "VALUE")
+    return _WORDS.get(cast(object, hint), "VALUE")

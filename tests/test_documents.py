@@ -4,13 +4,16 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import json5
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 import pytest
+import yaml
 
 from irquant.ir import from_text, to_text
 from irquant.passes import Context, default_quantization
@@ -76,13 +79,58 @@ def test_the_benchmark_of_the_readme_runs(in_folder_with_model: Path) -> None:
     assert len(commands) == 2
 
 
-def test_the_configuration_and_the_commands_about_it_run(in_folder_with_model: Path) -> None:
-    (config,) = blocks("docs/parameters.md", "json")
-    (in_folder_with_model / "config.json").write_text(config)
-    (commands,) = blocks("docs/parameters.md", "sh")
-    for command in commands.splitlines():
-        assert run(shlex.split(command)[1:]) == 0
-    assert (in_folder_with_model / "model_int8.xml").is_file()
+#: A fence with its language; the first line of what it holds may name a file, in a comment.
+_FENCE = re.compile(r"^```(\w*)\n((?:(?:#|//) (\S+\.\w+)\n)?.*?)^```", re.DOTALL | re.MULTILINE)
+DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    file: str
+
+    def run(self, names: dict[str, object]) -> None:
+        """Does with a block what a reader would, in the current folder, which holds the files that blocks name."""
+        match self.language:
+            case "sh":
+                for line in self.text.splitlines():
+                    _run_line(line)
+            case "python":
+                exec(compile(self.text, self.file or "block", "exec"), names if not self.file else {})
+            case "json":
+                json5.loads(self.text)
+            case "yaml":
+                yaml.safe_load(self.text)
+            case other:
+                pytest.fail(f"a block of '{other}', which nobody here can run:\n{self.text}")
+
+
+def _run_line(line: str) -> None:
+    program, *arguments = shlex.split(line, comments=True) or [""]
+    if program == "irquant":
+        assert run(arguments) == (1 if arguments[0] == "diff" else 0), line
+    elif program == "python":
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    else:
+        assert not program, f"only irquant and python can be run here: {line}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.stem for path in DOCUMENTS])
+def test_what_the_documents_show_runs(
+    document: Path, in_folder_with_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(in_folder_with_model)
+    text = document.read_text(encoding="utf-8")
+    found = [Block(*groups) for groups in _FENCE.findall(text)]
+    assert text.count("```") == 2 * len(found), "each fence is closed"
+    for block in found:
+        if block.file:
+            (in_folder_with_model / block.file).write_text(block.text)
+    names: dict[str, object] = {}
+    for block in found:
+        block.run(names)
 
 
 PARAMETERS = {

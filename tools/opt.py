@@ -92,9 +92,23 @@ def _described(class_: type[Pass]) -> Iterator[str]:
             yield f"    {what}: {', '.join(sorted(facts))}"
 
 
+def _completed(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What the shell offers behind -p: the names of passes, after a comma too."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in PASSES if name.startswith(last)]
+
+
 @click.command("opt")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("-p", "--pass", "passes", multiple=True, metavar="PASS,..", help="Passes to run; may be repeated.")
+@click.option(
+    "-p",
+    "--pass",
+    "passes",
+    multiple=True,
+    metavar="PASS,..",
+    shell_complete=_completed,
+    help="Passes to run; may be repeated.",
+)
 @click.option("--pipeline", multiple=True, metavar="FILE", help="A .yaml list of passes to run first.")
 @click.option("--data", metavar="SOURCE", help="Samples for `calibrate`: see `irquant quantize --help`.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: print the text form]")
