@@ -1,13 +1,13 @@
 """Two models side by side: outputs, layers, int8 share, latency, size."""
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from ...ir import Graph
 from ..base import Progress, no_progress
-from ..calibration.samples import DataError, Fed, Feed, Sample, checked_feed, model_inputs
+from ..calibration.samples import DataError, Fed, Feed, ModelInput, Sample, checked_feed, model_inputs
 from ..execution import Execution
 from ..quality.agreement import Agreement, Verdict, agreements_of
 from ..verify_execution import execution_of
@@ -88,11 +88,11 @@ def compare_models(
         ComparisonError: the models take or give different things.
         DataError: the samples do not fit, or there are none.
     """
-    matching, pair = match_layers(first, second), OutputProbe.of(first, second)
+    order, matching, pair = match_inputs(first, second), match_layers(first, second), OutputProbe.of(first, second)
     layers = LayerProbes(matching.pairs if per_layer else (), pair)
     seen, timed = 0, list[tuple[Feed, Feed]]()
     total = min(most, operator.length_hint(samples) or most)
-    for items in _items(first, second, islice(samples, most)):
+    for items in _items(islice(samples, most), model_inputs(first), model_inputs(second), order):
         layers.add(items, *pair.add(items))
         timed += [(items[0].feed, items[1].feed)] if len(timed) < _TIMED else []
         seen += 1
@@ -113,9 +113,10 @@ def compare_models(
     )
 
 
-def _items(first: Graph, second: Graph, samples: Iterable[Sample]) -> Iterator[tuple[Fed, Fed]]:
+def _items(
+    samples: Iterable[Sample], ours: Sequence[ModelInput], theirs: Sequence[ModelInput], order: Sequence[int]
+) -> Iterator[tuple[Fed, Fed]]:
     """Each sample as either model takes it."""
-    order, ours, theirs = match_inputs(first, second), model_inputs(first), model_inputs(second)
     for sample in samples:
         feed = checked_feed(sample, ours)
         twin = {each.name: feed[ours[index].name] for index, each in zip(order, theirs, strict=True)}
