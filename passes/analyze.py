@@ -10,9 +10,8 @@ from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .calibration.samples import DataError
 from .configuration.config import Config
-from .quality.attempts import HIDING
-from .quality.guard import Guarded
-from .quality.sensitivity import Effect, measure_effects
+from .quality.guard import Guarded, effects_of
+from .quality.sensitivity import Effect, ranked
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
 
@@ -59,10 +58,9 @@ def analyze_graph(
     """
     bytes_before = constant_bytes(graph)
     results, first, calibrated = quantize_once(graph, data, target, config, measuring=measuring, progress=progress)
-    held_out = first.context.held_out[:COMPARED]
-    if not held_out:
+    if not first.context.held_out:
         message = "an analysis compares samples that calibration did not see: give nine samples or more"
         raise DataError(message)
-    rounded, context = calibrated.rounded(config, {}, without=HIDING)
-    effects = measure_effects(rounded, context, held_out, MOST_INFERENCES)
-    return Analysis(report_of(results, Guarded(first), bytes_before, warnings), tuple(effects))
+    effects = effects_of(first, calibrated, COMPARED, MOST_INFERENCES)
+    guarded = Guarded(first, effects=tuple(ranked(effects)))
+    return Analysis(report_of(results, guarded, bytes_before, warnings), tuple(effects))

@@ -1,12 +1,14 @@
 """The front door: a model and data in, the INT8 model out."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
 from ..ir import Graph, write_model
 from ..ir.writer import check_output
 from ..targets import Target, load_target
+from .analyze import COMPARED, MOST_INFERENCES
 from .base import Pass, Progress, no_progress
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
@@ -16,7 +18,8 @@ from .configuration.strict import ConfigError
 from .instruments import Instrument, WriteAfter
 from .load_model import load_model, result_path
 from .provenance import record_provenance
-from .quality.guard import Guarded, guard
+from .quality.guard import Guarded, effects_of, guard
+from .quality.sensitivity import ranked
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
 from .runtime import RuntimeModel, from_runtime, to_runtime
@@ -170,6 +173,7 @@ def quantize_graph(
     instruments: Sequence[Instrument] = (),
     progress: Progress = no_progress,
     warnings: Sequence[str] = (),
+    with_effects: bool = False,
 ) -> tuple[Graph, Report]:
     """Quantizes a graph and checks the result on the runtime.
 
@@ -183,6 +187,8 @@ def quantize_graph(
         instruments: What watches it.
         progress: Told about long work.
         warnings: What the user should know of the options; goes into the report.
+        with_effects: Whether the report says what rounding each operation costs; takes as many inferences
+            as an analysis.
 
     Returns:
         The quantized model, and what was done.
@@ -195,5 +201,9 @@ def quantize_graph(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
     )
     guarded = guard(first, calibrated) if config.guard else Guarded(first)
+    if with_effects:
+        guarded = replace(
+            guarded, effects=tuple(ranked(effects_of(guarded.attempt, calibrated, COMPARED, MOST_INFERENCES)))
+        )
     record_provenance(guarded.attempt.graph, guarded.attempt.context)
     return guarded.attempt.graph, report_of(results, guarded, bytes_before, warnings)

@@ -7,9 +7,11 @@ from ..ir import Graph
 from ..ir.writer import lay_out
 from .base import Context, Results
 from .configuration.config import Preset
+from .evidence import Correction
 from .execution import Check
 from .plan import Decision
 from .quality.guard import Guarded, Step
+from .quality.observed import ObservedRange, observed_ranges
 from .quality.sensitivity import Effect
 
 
@@ -29,6 +31,16 @@ class Layer:
     decision: Decision
     fallen: str = ""
 
+    @property
+    def is_int8(self) -> bool:
+        """Whether it runs in int8, as far as anybody could see."""
+        return self.decision.int8 and not self.fallen
+
+    @property
+    def reason(self) -> str:
+        """Why it runs as it does."""
+        return self.fallen or self.decision.reason
+
 
 @dataclass(frozen=True)
 class Report:
@@ -43,9 +55,10 @@ class Report:
         device: What the target calls its device.
         preset: What decided whether activations are symmetric.
         guard: What the guard tried; empty if no output is poor.
-        effects: What rounding each operation costs, the costliest first; empty if the guard did not need to know.
-        corrected: Layers whose biases were corrected.
-        uncorrected: Layers of which a correction would not have helped on other samples.
+        effects: What rounding each operation costs, the costliest first: of the result if that was asked for, else as
+            far as the guard needed to know.
+        ranges: The ranges of activations against what was observed.
+        corrections: Layers, and what was found out about a correction of their biases.
         warnings: What the user should know.
         bytes_before: Size of the float model's constants.
         bytes_after: Size of the quantized model's.
@@ -60,11 +73,21 @@ class Report:
     preset: Preset
     guard: tuple[Step, ...]
     effects: tuple[Effect, ...]
-    corrected: int
-    uncorrected: int
+    ranges: tuple[ObservedRange, ...]
+    corrections: tuple[tuple[str, Correction], ...]
     warnings: tuple[str, ...]
     bytes_before: int
     bytes_after: int
+
+    @property
+    def corrected(self) -> int:
+        """How many layers had their biases corrected."""
+        return sum(each.is_accepted for _, each in self.corrections)
+
+    @property
+    def uncorrected(self) -> int:
+        """Of how many layers a correction would not have helped on other samples."""
+        return len(self.corrections) - self.corrected
 
 
 def report_of(results: Results, guarded: Guarded, bytes_before: int, warnings: Sequence[str]) -> Report:
@@ -77,6 +100,7 @@ def report_of(results: Results, guarded: Guarded, bytes_before: int, warnings: S
         warnings: What the user should know of the options.
     """
     context = guarded.attempt.context
+    names = context.plan.names
     return Report(
         results=results,
         layers=tuple(_layers(context)),
@@ -87,8 +111,8 @@ def report_of(results: Results, guarded: Guarded, bytes_before: int, warnings: S
         preset=context.preset,
         guard=guarded.steps,
         effects=guarded.effects,
-        corrected=sum(each.is_accepted for each in context.corrections.values()),
-        uncorrected=sum(not each.is_accepted for each in context.corrections.values()),
+        ranges=tuple(observed_ranges(guarded.attempt.graph, context)),
+        corrections=tuple((names.get(node, node.name), each) for node, each in context.corrections.items()),
         warnings=(*warnings, *context.plan.warnings, *context.warnings, *_late(guarded)),
         bytes_before=bytes_before,
         bytes_after=constant_bytes(guarded.attempt.graph),

@@ -54,7 +54,7 @@ def convert(path: Path) -> RuntimeModel:
         RuntimeRejectedError: it cannot be converted.
     """
     try:
-        model: RuntimeModel = ov.convert_model(path)
+        model: RuntimeModel = cast(Any, ov).convert_model(path)
     except Exception as error:  # the converter raises whatever its parts do
         message = f"{path}: the runtime cannot convert it: {_first_line(error)}"
         raise RuntimeRejectedError(message) from error

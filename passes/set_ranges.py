@@ -63,10 +63,10 @@ class SetRanges:
 
 def requests_of(site: Site, context: Context) -> frozenset[Request]:
     """What the ends of the range of an activation are estimated from."""
-    return frozenset(end.request(site) for end in _ends(site, context) if end)
+    return frozenset(end.request(site) for end in ends_used(site, context) if end)
 
 
-def _ends(site: Site, context: Context) -> tuple[End | None, End]:
+def ends_used(site: Site, context: Context) -> tuple[End | None, End]:
     """How both ends are estimated; the lower one is zero where nothing can be negative."""
     low, high = ends(site, context.config)
     if site.is_constant or not never_negative(site.source.node):
@@ -78,7 +78,7 @@ def _ends(site: Site, context: Context) -> tuple[End | None, End]:
 def estimated_range(site: Site, context: Context) -> Range:
     """The range of a FakeQuantize by itself, whatever others have to share."""
     shape = _limits_shape(site)
-    low_end, high_end = _ends(site, context)
+    low_end, high_end = ends_used(site, context)
     high = _estimated(high_end, site, context.statistics, is_low=False)
     low = _estimated(low_end, site, context.statistics, is_low=True) if low_end else np.zeros_like(high)
     if site.mode is Mode.ASYMMETRIC:

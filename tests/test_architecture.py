@@ -23,6 +23,8 @@ HOMES = {
     "click": {
         "tools/cli.py",
         "tools/quantize.py",
+        "tools/analyze.py",
+        "tools/inputs.py",
         "tools/inspect.py",
         "tools/compare.py",
         "tools/config.py",
@@ -36,6 +38,7 @@ HOMES = {
         "tools/verbosity.py",
         "tools/targets.py",
     },
+    "jinja2": {"tools/report/page.py"},
     "rich": {"tools/console.py", "tools/demo/demo.py"},
 }
 

@@ -6,6 +6,7 @@ import click
 
 from irquant.ir import UserError, printable
 from irquant.passes import PipelineError
+from irquant.tools.analyze import analyze_command
 from irquant.tools.compare import compare_command
 from irquant.tools.config import config_command
 from irquant.tools.diff import diff_command
@@ -25,6 +26,7 @@ def cli() -> None:
 
 
 cli.add_command(quantize_command)
+cli.add_command(analyze_command)
 cli.add_command(explain_command)
 cli.add_command(config_command)
 cli.add_command(inspect_command)

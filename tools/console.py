@@ -102,7 +102,7 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
         if ran.unseen:
             yield f"not verified: {ran.unseen} layers in bodies of dynamic shapes, which the runtime does not show"
     yield from _guard_lines(report.guard)
-    yield from _sqnr_lines(report)
+    yield from output_lines(report)
     passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
     yield f"time: {passes}"
 
@@ -115,7 +115,8 @@ def _guard_lines(steps: Sequence[Step]) -> Iterable[str]:
         yield f"  {step.what}: {change}, {step.int8} of {step.layers} layers int8: {kept}"
 
 
-def _sqnr_lines(report: Report) -> Iterable[str]:
+def output_lines(report: Report) -> Iterable[str]:
+    """How close the outputs are, on which samples."""
     seen = f"calibrated on {report.samples} samples"
     if report.check.outputs is None:
         yield f"{seen}; none is at hand to check the outputs with (that takes 9 samples or more)"

@@ -26,6 +26,16 @@ _OPTIONS = (
 )
 
 
+#: For commands whose result makes a page.
+page_option = click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a report, too: one .html file with all figures and charts. Takes some more runs of the model.",
+)
+
+
 @dataclass(frozen=True)
 class Planned:
     """What options and configuration file say together.

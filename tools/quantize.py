@@ -6,12 +6,14 @@ from pathlib import Path
 import click
 
 from irquant.ir import write_model
-from irquant.passes import measured_by, plan_measurement, quantize_graph, watching_for
+from irquant.passes import ConfigError, measured_by, plan_measurement, quantize_graph, watching_for
 from irquant.tools.console import print_measurement, print_report
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_data, picture_options
-from irquant.tools.options import planned_by, planning_options
+from irquant.tools.options import page_option, planned_by, planning_options
 from irquant.tools.pot_options import Place, load_given, pot_options
+from irquant.tools.report.page import check_page
+from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.values import report_values
 from irquant.tools.verbosity import progress_shown, verbosity_options
 
@@ -32,6 +34,7 @@ from irquant.tools.verbosity import progress_shown, verbosity_options
     "--cluster", metavar="ADDRESS", help="Calibrate on a Dask cluster; 'local': in processes on this machine."
 )
 @click.option("--no-guard", is_flag=True, help="Take the result as it comes, however far it is from the float model.")
+@page_option
 @click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
 @picture_options
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
@@ -51,6 +54,7 @@ def quantize_command(
     statistics: Path | None,
     cluster: str | None,
     no_guard: bool,
+    page: Path | None,
     dry_run: bool,
     pictures: ImageOptions,
     *,
@@ -81,6 +85,11 @@ def quantize_command(
     options, device, settings = planned.config, planned.target, planned.settings
     path, graph = load_given(model, weights, settings)
     result = place.of(path, settings.model.model_name)
+    if page:
+        check_page(page)
+        if dry_run:
+            message = "a dry run has nothing to report: leave out --report or --dry-run"
+            raise ConfigError(message)
     measuring = measured_by(statistics, save_statistics, cluster)
     if dry_run:
         print_measurement(plan_measurement(graph, device, options), as_json=as_json)
@@ -97,6 +106,7 @@ def quantize_command(
             instruments=watching,
             progress=progress,
             warnings=settings.warnings,
+            with_effects=page is not None,
         )
         write_model(graph, result, compact=True)
         for each in watching:
@@ -105,3 +115,5 @@ def quantize_command(
         click.echo(json.dumps(report_values(report, str(path), str(result)), indent=2, allow_nan=False))
     elif not quiet:
         print_report(report, str(result))
+    if page:
+        write_quantization_page(page, report, Subject(path, result, planned))

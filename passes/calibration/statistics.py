@@ -138,6 +138,10 @@ class Statistics:
     samples: int = 0
     unseen: frozenset[Scope] = frozenset()
 
+    def __contains__(self, wanted: Request) -> bool:
+        """Whether some pass asked for it before the calibration."""
+        return wanted in self.measured or wanted in self.recipes
+
     def __getitem__(self, wanted: Request) -> Numbers:
         """The numbers [observations, size] for a request that some pass made before the calibration."""
         if wanted in self.measured:

@@ -98,6 +98,21 @@ def worst_ratio(attempt: Attempt) -> float:
     return min((each.margin, each.sqnr) for each in attempt.context.check.outputs or ())[1]
 
 
+def effects_of(attempt: Attempt, calibrated: Calibrated, samples: int, inferences: int) -> list[Effect]:
+    """What rounding each operation of a model costs, in topological order; nothing without samples to see it on.
+
+    Args:
+        attempt: The model.
+        calibrated: What it was made from.
+        samples: On how many of the held-out samples it is looked at.
+        inferences: How many may be spent on effects at the outputs.
+    """
+    if not attempt.context.held_out:
+        return []
+    graph, context = calibrated.rounded(attempt.config, attempt.floats, without=HIDING)
+    return measure_effects(graph, context, context.held_out[:samples], inferences)
+
+
 @dataclass
 class _Search:
     """The state of one search: the best model so far, and what was tried."""
@@ -132,8 +147,7 @@ class _Search:
 
     def return_layers(self) -> None:
         """The fewest of the costliest layers that, left float, lift all outputs over their floors."""
-        graph, context = self.calibrated.rounded(self.best.config, self.best.floats, without=HIDING)
-        self.effects = ranked(measure_effects(graph, context, context.held_out[:RANKED_ON], MOST_INFERENCES))
+        self.effects = ranked(effects_of(self.best, self.calibrated, RANKED_ON, MOST_INFERENCES))
         before, most = self.best, len(self.effects)
         tried: dict[int, Attempt] = {0: before}
         enough, too_few, count = most + 1, 0, self._predicted()

@@ -145,7 +145,9 @@ def test_a_missing_model_is_named(complaint: Complaint, tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_model(complaint: Complaint, tmp_path: Path) -> None:
-    assert complaint(given=tmp_path) == f"{tmp_path}: cannot be read: Is a directory"
+    assert complaint(given=tmp_path) == (
+        f"{tmp_path}: a folder without saved_model.pb or saved_model.pbtxt: no TensorFlow SavedModel"
+    )
 
 
 def test_a_file_that_is_no_ir_is_refused(complaint: Complaint, tmp_path: Path) -> None:

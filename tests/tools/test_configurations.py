@@ -56,7 +56,8 @@ def folder(model: Path, pictures: Path, arrays: Path, tmp_path: Path, monkeypatc
 def test_a_published_configuration_runs(file: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     number = file.stem[:2]
     more = ["model.xml", "--data", "samples.npz"] if number in WITHOUT_DATA else []
-    assert run(["quantize", *more, "-c", str(file), "-o", "out.xml"]) == 0
+    # What is asked for is to be seen at work, also where a guard would not leave it so.
+    assert run(["quantize", *more, "--no-guard", "-c", str(file), "-o", "out.xml"]) == 0
     ov.Core().compile_model(folder / "out.xml", "CPU")
     shown = capfd.readouterr().out.splitlines()
     warned = [line.removeprefix("warning: ") for line in shown if line.startswith("warning: ")]

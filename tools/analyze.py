@@ -1,0 +1,145 @@
+"""`irquant analyze`: which layers rounding hurts most, and what to do about them."""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from irquant.ir import printable
+from irquant.passes import Report, analyze_graph, load_model, measured_by
+from irquant.passes.quality.agreement import Agreement
+from irquant.passes.quality.sensitivity import Effect
+from irquant.tools.advice import advice, advice_line
+from irquant.tools.console import decibels, output_lines, progress_bar
+from irquant.tools.image_source import ImageOptions
+from irquant.tools.inputs import model_path, open_data, picture_options
+from irquant.tools.options import page_option, planned_by, planning_options
+from irquant.tools.report.page import check_page
+from irquant.tools.report.quantization import Subject, write_quantization_page
+
+
+@click.command("analyze")
+@click.argument("model", type=click.Path(path_type=Path), required=False)
+@click.option("--data", metavar="SOURCE", help="Samples, nine or more: see `irquant quantize --help`.")
+@planning_options
+@click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
+@click.option(
+    "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Statistics of these data, measured before."
+)
+@picture_options
+@page_option
+@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Layers to list.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all layers.")
+def analyze_command(
+    model: Path | None,
+    data: str | None,
+    config: Path | None,
+    target: str | None,
+    preset: str | None,
+    ignored: tuple[str, ...],
+    samples: int | None,
+    statistics: Path | None,
+    pictures: ImageOptions,
+    page: Path | None,
+    top: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Shows which layers of MODEL rounding to INT8 hurts most, the costliest first. Writes no model.
+
+    A layer's share is that of the error at the outputs which rounding it, and nothing else, makes.
+    """
+    planned = planned_by(config, target, preset, ignored, samples=samples)
+    path = model_path(model, planned.settings)
+    graph = load_model(path)
+    if page:
+        check_page(page)
+    measuring = measured_by(statistics, None, None)
+    source = open_data(data, graph, pictures, planned.settings)
+    with progress_bar() as progress:
+        report = analyze_graph(
+            graph,
+            source,
+            planned.target,
+            planned.config,
+            measuring=measuring,
+            progress=progress,
+            warnings=planned.settings.warnings,
+        ).report
+    if page:
+        write_quantization_page(page, report, Subject(path, None, planned, advice_line(report, path)))
+    if as_json:
+        click.echo(json.dumps(analysis_values(report, str(path)), indent=2, allow_nan=False))
+        return
+    for line in _lines(report, path, top):
+        click.echo(printable(line))
+
+
+def _lines(report: Report, path: Path, top: int) -> Iterable[str]:
+    yield from output_lines(report)
+    yield from (f"warning: {warning}" for warning in report.warnings)
+    precisions = _precisions(report)
+    yield "rank   share  output alone         own  runs   layer"
+    for rank, each in enumerate(report.effects[:top], 1):
+        share, output = (f"{each.share:.1%}", decibels(each.worst)) if each.outputs else ("-", "-")
+        runs = precisions.get(each.name, "-")
+        yield f"{rank:4}  {share:>6}  {output:>12}  {decibels(each.own):>10}  {runs:5}  {each.type} '{each.name}'"
+    if len(report.effects) > top:
+        yield f"and {len(report.effects) - top} more (--top)"
+    yield advice_line(report, path)
+
+
+def analysis_values(report: Report, model: str) -> dict[str, Any]:
+    """All of it for scripts: keys that stay, ratios in dB, null where there is no finite number."""
+    given, precisions = advice(report), _precisions(report)
+    return {
+        "model": model,
+        "device": report.device,
+        "preset": report.preset,
+        "samples": report.samples,
+        "held_out": report.held_out,
+        "bytes_before": report.bytes_before,
+        "bytes_after": report.bytes_after,
+        "outputs": [_output_values(each) for each in report.check.outputs or ()],
+        "layers": [_layer_values(rank, each, precisions.get(each.name)) for rank, each in enumerate(report.effects, 1)],
+        "float": [
+            {"name": each.name, "type": each.type, "reason": each.reason} for each in report.layers if not each.is_int8
+        ],
+        "advice": {"ignored": [each.name for each in given.layers], "predicted_sqnr": _finite(given.predicted, 2)},
+        "warnings": list(report.warnings),
+    }
+
+
+def _output_values(each: Agreement) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "kind": each.kind,
+        "verdict": each.verdict,
+        "sqnr": _finite(each.sqnr, 2),
+        "cosine": _finite(each.cosine, 6),
+        "top1": None if each.top1 is None else _finite(each.top1, 4),
+    }
+
+
+def _layer_values(rank: int, each: Effect, runs: str | None) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "name": each.name,
+        "type": each.type,
+        "share": _finite(each.share, 6),
+        "output_sqnr": _finite(each.worst, 2),
+        "own_sqnr": _finite(each.own, 2),
+        "runs": runs,
+    }
+
+
+def _precisions(report: Report) -> dict[str, str]:
+    """What each layer that does arithmetic runs in; operations between layers have no entry."""
+    return {layer.name: "int8" if layer.is_int8 else "float" for layer in report.layers}
+
+
+def _finite(value: float, digits: int) -> float | None:
+    return round(value, digits) if math.isfinite(value) else None

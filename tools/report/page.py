@@ -1,0 +1,126 @@
+"""A page: a template and values become one HTML file that asks nobody for anything.
+
+Style and script are part of it, and its own policy forbids everything else: no request leaves it, and no script
+runs but the one whose hash it names. What templates print is escaped, with control characters made visible.
+"""
+
+import base64
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from irquant.ir import UserError, printable
+from irquant.ir.pair import write_whole
+from irquant.tools.console import decibels, megabytes
+
+_SUFFIXES = (".html", ".htm")
+
+
+class PageError(UserError):
+    """A page cannot be written."""
+
+
+def check_page(path: Path) -> None:
+    """Refuses a place for a page before any work is done for it.
+
+    Raises:
+        PageError: the path is no place for a page, or nothing can be written there.
+    """
+    if wrong := _complaint(path):
+        message = f"{path}: {wrong}"
+        raise PageError(message)
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        message = f"{path}: cannot be written: {os.strerror(error.errno or 0)}"
+        raise PageError(message) from None
+
+
+def _complaint(path: Path) -> str:
+    if path.suffix.lower() not in _SUFFIXES:
+        return "the report must end in .html"
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    if path.is_symlink():
+        return "is a symbolic link; give the real path of a file to write"
+    return "is a folder; give the path of a file to write" if path.is_dir() else ""
+
+
+def write_page(path: Path, text: str) -> None:
+    """Writes a page; it appears whole or not at all.
+
+    Raises:
+        PageError: it cannot be written.
+    """
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode("utf-8"))
+
+    try:
+        write_whole(path, write)
+    except OSError as error:
+        message = f"{path}: cannot be written: {error.strerror}"
+        raise PageError(message) from None
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """The page that a template makes of some values.
+
+    Args:
+        template: One of the files in `templates/`.
+        values: What it speaks of.
+    """
+    # Here: most runs write no page.
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FunctionLoader(_file),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= _FILTERS
+    style, script = _file("style.css"), _file("page.js")
+    return environment.get_template(template).render(
+        values,
+        style=Markup(style),
+        script=Markup(script),
+        script_hash=_hash(script),
+    )
+
+
+def _file(name: str) -> str:
+    return (resources.files("irquant.tools.report") / "templates" / name).read_text(encoding="utf-8").strip()
+
+
+def _hash(script: str) -> str:
+    """As a content security policy names a script that may run."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+
+
+def _visible(value: Any) -> Any:
+    """Names may hold line breaks, or marks that turn the direction of text around; what is HTML already, may, too."""
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
+_FILTERS: Mapping[str, Callable[..., str]] = {
+    "decibels": decibels,
+    "megabytes": megabytes,
+    "number": _number,
+    "percent": _percent,
+}

@@ -1,0 +1,178 @@
+"""The page about a quantization, or about an analysis of one."""
+
+import math
+import os
+import platform
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from irquant.passes import Report, effective_options
+from irquant.passes.quality.agreement import Agreement
+from irquant.passes.quality.observed import ObservedRange, Spread
+from irquant.passes.quality.sensitivity import Effect
+from irquant.passes.report import Layer
+from irquant.passes.runtime import runtime_version
+from irquant.tools.options import Planned
+from irquant.tools.report.page import render, write_page
+from irquant.tools.report.scale import Scale
+
+#: Beyond these, in dB, it makes no difference how far.
+_LEAST_DECIBELS, _MOST_DECIBELS = -10.0, 100.0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a page is about.
+
+    Attributes:
+        model: The path of the float model.
+        result: The path of the quantized one; None: an analysis, which writes none.
+        planned: The options.
+        advice: What to do next.
+    """
+
+    model: Path
+    result: Path | None
+    planned: Planned
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A layer in the strip.
+
+    Attributes:
+        layer: It.
+        effect: What rounding it costs; None if that is not known.
+        height: Its share of the error over the largest, from 0 to 1.
+    """
+
+    layer: Layer
+    effect: Effect | None
+    height: float
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """An operation in the chart of costs.
+
+    Attributes:
+        effect: What rounding it costs.
+        place: Its place in the model.
+        rank: Its place by cost.
+        runs: "int8", "float", or nothing for what does no arithmetic.
+        own: Where its own ratio lies on the scale; None: nowhere, since there is no error.
+        output: Where that of the outputs lies; None: nowhere, or nobody knows.
+        length: Its share of the error over the largest, from 0 to 1.
+    """
+
+    effect: Effect
+    place: int
+    rank: int
+    runs: str
+    own: float | None
+    output: float | None
+    length: float
+
+
+@dataclass(frozen=True)
+class RangeRow:
+    """A range with the scale that it is drawn on."""
+
+    range: ObservedRange
+    place: int
+    scale: Scale
+
+
+def write_quantization_page(path: Path, report: Report, subject: Subject) -> None:
+    """Writes the page.
+
+    Raises:
+        PageError: it cannot be written.
+    """
+    write_page(path, quantization_page(report, subject))
+
+
+def quantization_page(report: Report, subject: Subject) -> str:
+    """The page as text."""
+    scale = _decibel_scale(report.effects)
+    values = {
+        "report": report,
+        "subject": subject,
+        "worst": _worst(report),
+        "tiles": list(_tiles(report)),
+        "scale": scale,
+        "costs": list(_cost_rows(report, scale)),
+        "ranges": [RangeRow(each, place, _range_scale(each)) for place, each in enumerate(report.ranges)],
+        "floats": _by_reason(report.layers),
+        "seconds": max((each.seconds for each in report.results.values()), default=0.0) or 1.0,
+        "settings": list(_settings(report, subject.planned)),
+        "versions": _versions(),
+        "now": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    }
+    return render("quantization.html.j2", values)
+
+
+def _worst(report: Report) -> Agreement | None:
+    """The output that is farthest from good, one that cannot be compared before all."""
+    outputs = report.check.outputs or ()
+    return min(outputs, key=lambda each: (not math.isnan(each.sqnr), each.sqnr - each.levels.good), default=None)
+
+
+def _tiles(report: Report) -> Iterator[Tile]:
+    effects = {each.name: each for each in report.effects}
+    largest = max((each.share for each in report.effects), default=0.0) or 1.0
+    for layer in report.layers:
+        effect = effects.get(layer.name) if layer.decision.int8 else None
+        yield Tile(layer, effect, effect.share / largest if effect else 0.0)
+
+
+def _cost_rows(report: Report, scale: Scale) -> Iterator[CostRow]:
+    """In the model's order."""
+    runs = {layer.name: "int8" if layer.is_int8 else "float" for layer in report.layers}
+    largest = max((each.share for each in report.effects), default=0.0) or 1.0
+    numbered = sorted(enumerate(report.effects, 1), key=lambda pair: pair[1].node)
+    for place, (rank, each) in enumerate(numbered):
+        own, output = scale.place(each.own), scale.place(each.worst)
+        yield CostRow(each, place, rank, runs.get(each.name, ""), own, output, each.share / largest)
+
+
+def _decibel_scale(effects: Iterable[Effect]) -> Scale:
+    ratios = [ratio for each in effects for ratio in (each.own, each.worst) if math.isfinite(ratio)]
+    low = min((max(each, _LEAST_DECIBELS) for each in ratios), default=0.0)
+    high = max((min(each, _MOST_DECIBELS) for each in ratios), default=60.0)
+    return Scale(10.0 * math.floor(low / 10), 10.0 * (math.floor(high / 10) + 1))
+
+
+def _range_scale(each: ObservedRange) -> Scale:
+    spreads: list[Spread] = [spread for spread in (each.lows, each.highs) if spread]
+    ends = [0.0, each.low, each.high, *(end for spread in spreads for end in (spread.least, spread.most))]
+    return Scale(min(ends), max(ends))
+
+
+def _by_reason(layers: Iterable[Layer]) -> dict[str, list[Layer]]:
+    found: dict[str, list[Layer]] = {}
+    for layer in layers:
+        if not layer.is_int8:
+            found.setdefault(layer.reason, []).append(layer)
+    return found
+
+
+def _settings(report: Report, planned: Planned) -> Iterable[object]:
+    """The options; a preset that nobody chose is the one that suits the model."""
+    config = planned.config.overruled(preset=report.preset)
+    origin = {} if planned.config.preset else {"preset": "what suits the model"}
+    return effective_options(planned.target, config, planned.settings, origin | planned.flags)
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "irquant": version("irquant"),
+        "OpenVINO": runtime_version(),
+        "numpy": version("numpy"),
+        "Python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+    }

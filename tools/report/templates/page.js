@@ -1,0 +1,61 @@
+"use strict";
+// Tables: on a phone each row is a card, whose cells say what column they are; and a table stays a table to readers.
+for (const table of document.querySelectorAll("table.stack")) {
+  const labels = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+  table.setAttribute("role", "table");
+  for (const part of [table.tHead, ...table.tBodies]) part.setAttribute("role", "rowgroup");
+  for (const row of table.rows) {
+    row.setAttribute("role", "row");
+    [...row.cells].forEach((cell, index) => {
+      const role = cell.tagName === "TD" ? "cell" : cell.scope === "col" ? "columnheader" : "rowheader";
+      cell.setAttribute("role", role);
+      if (role === "cell" && !cell.matches(".plot")) cell.dataset.label = labels[index];
+    });
+  }
+}
+
+// Sorting: a group of buttons, each the name of a number that rows carry as data.
+for (const group of document.querySelectorAll(".sorting")) {
+  group.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const body = document.getElementById(group.dataset.table).tBodies[0];
+    const number = (row) => Number(row.dataset[button.dataset.key]);
+    body.append(...[...body.rows].sort((one, other) => number(one) - number(other)));
+    for (const each of group.children) each.setAttribute("aria-pressed", String(each === button));
+    body.closest(".scroll").scrollTop = 0;
+  });
+}
+
+// Strips: what is under the pointer, or has the focus, is told in the panel; arrow keys move the focus.
+for (const strip of document.querySelectorAll(".strip")) {
+  const panel = document.getElementById(strip.dataset.panel);
+  const tiles = [...strip.children];
+  const line = (text, name) => Object.assign(document.createElement("p"), { textContent: text, className: name });
+  const tell = ({ title, runs, reason, cost }) => {
+    const lines = [line(title, "title"), line(`${runs}: ${reason}`, "reason")];
+    panel.replaceChildren(...lines, ...(cost ? [line(cost, "muted")] : []));
+  };
+  const select = (tile) => {
+    for (const each of strip.querySelectorAll("[aria-selected=true]")) {
+      each.setAttribute("aria-selected", "false");
+      each.tabIndex = -1;
+    }
+    tiles[0].tabIndex = -1;
+    tile.setAttribute("aria-selected", "true");
+    tile.tabIndex = 0;
+    tell(tile.dataset);
+  };
+  const tileOf = (event) => event.target.closest(".tile");
+  strip.addEventListener("pointerover", (event) => tileOf(event) && tell(tileOf(event).dataset));
+  strip.addEventListener("focusin", (event) => tileOf(event) && select(tileOf(event)));
+  strip.addEventListener("keydown", (event) => {
+    const here = tiles.indexOf(tileOf(event));
+    const perRow = Math.max(1, tiles.filter((each) => each.offsetTop === tiles[0].offsetTop).length);
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -perRow, ArrowDown: perRow };
+    const wanted = { Home: 0, End: tiles.length - 1 }[event.key] ?? here + steps[event.key];
+    if (!tiles[wanted]) return;
+    event.preventDefault();
+    tiles[wanted].focus();
+  });
+}
