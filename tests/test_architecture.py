@@ -31,7 +31,6 @@ HOMES = {
         "tools/explain.py",
         "tools/diff.py",
         "tools/console.py",
-        "tools/inputs.py",
         "tools/opt.py",
         "tools/options.py",
         "tools/pot_options.py",

@@ -10,10 +10,12 @@ from typing import get_args
 
 import json5
 import numpy as np
+import onnx
 import openvino as ov
 import openvino.opset13 as op
 import pytest
 import yaml
+from onnx import TensorProto, helper, numpy_helper
 
 from irquant.ir import from_text, to_text
 from irquant.passes import Context, default_quantization
@@ -41,14 +43,34 @@ def blocks(document: str, language: str) -> list[str]:
     )
 
 
+POT = """{
+    "model": {"model_name": "model", "model": "model.xml", "weights": "model.bin"},
+    "engine": {"type": "simplified", "data_source": "calibration.npz"},
+    "compression": {
+        "target_device": "ANY",
+        "algorithms": [{"name": "DefaultQuantization", "params": {"preset": "mixed", "stat_subset_size": 300}}]
+    }
+}"""
+
+
 @pytest.fixture
 def in_folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder holds model.xml and calibration.npz, as README's examples assume."""
+    """The current folder holds what the examples assume: a model in two formats, data, a configuration."""
     image = op.parameter([1, 3, 8, 8], np.float32, name="image")
     image.output(0).set_names({"image"})
     weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
     conv = op.convolution(image, weights, [1, 1], [0, 0], [0, 0], [1, 1])
     ov.serialize(ov.Model([op.result(op.relu(conv))], [image], "m"), tmp_path / "model.xml", tmp_path / "model.bin")
+    nodes = [helper.make_node("Conv", ["image", "w"], ["c"]), helper.make_node("Relu", ["c"], ["y"])]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("image", [1, 3, 8, 8]), ("y", [1, 4, 6, 6]))
+    ]
+    graph = helper.make_graph(nodes, "m", ends[:1], ends[1:], [numpy_helper.from_array(weights, "w")])
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "model.onnx"
+    )
+    (tmp_path / "pot.json").write_text(POT)
     np.savez(tmp_path / "calibration.npz", image=np.random.default_rng(1).random((12, 3, 8, 8), np.float32))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -80,7 +102,7 @@ def test_the_benchmark_of_the_readme_runs(in_folder_with_model: Path) -> None:
 
 
 #: A fence with its language; the first line of what it holds may name a file, in a comment.
-_FENCE = re.compile(r"^```(\w*)\n((?:(?:#|//) (\S+\.\w+)\n)?.*?)^```", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"^```(\w*)\n((?:(?:#|//) (\w+\.\w+)(?::.*?)?\n)?.*?)^```", re.DOTALL | re.MULTILINE)
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
 
 

@@ -16,6 +16,8 @@ from irquant.passes.comparison.layer_probes import LayerError
 from irquant.tools.console import agreement_line, decibels, megabytes, progress_bar
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_data, picture_options
+from irquant.tools.report.comparison import write_comparison_page
+from irquant.tools.report.page import check_page
 from irquant.tools.values import finite, output_values
 
 
@@ -27,6 +29,9 @@ from irquant.tools.values import finite, output_values
 @picture_options
 @click.option("--per-layer", is_flag=True, help="Show how far each layer is off, too.")
 @click.option("--no-latency", is_flag=True, help="Do not measure how long an inference takes.")
+@click.option(
+    "--report", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write a page, too: one .html file."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def compare_command(
@@ -36,6 +41,7 @@ def compare_command(
     data: str,
     samples: int,
     pictures: ImageOptions,
+    page: Path | None,
     *,
     per_layer: bool,
     no_latency: bool,
@@ -49,6 +55,8 @@ def compare_command(
     Exit code 0 if each output is good or fair, 1 if one is poor or cannot be compared, 2 if the models do not take the
     same inputs or give as many outputs.
     """
+    if page:
+        check_page(page)
     models = load_model(first), load_model(second)
     source = open_data(data, models[0], pictures, Settings())
     assert source is not None, "the option is required"
@@ -61,6 +69,8 @@ def compare_command(
     else:
         for line in comparison_lines(found, str(first), str(second)):
             click.echo(printable(line))
+    if page:
+        write_comparison_page(page, found, str(first), str(second))
     context.exit(found.is_poor)
 
 

@@ -7,7 +7,7 @@ The original writes results to `<folder>/<model name>_DefaultQuantization/<time 
 import functools
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ import click
 
 from irquant.ir import Graph, UserError
 from irquant.ir.writer import check_output
-from irquant.passes import ConfigError, Settings, load_model
+from irquant.passes import ConfigError
 from irquant.passes.load_model import result_path
-from irquant.tools.inputs import model_path
 
 _ALGORITHM, _FOLDER = "DefaultQuantization", Path("results")
 
@@ -42,6 +41,9 @@ class Place:
     is_direct: bool = False
 
     def __post_init__(self) -> None:
+        if self.name is not None and (not self.name or {*self.name} & {*"/\\\0"}):
+            message = f"--name: {self.name!r} is no file name; where the result goes is said by --output-dir"
+            raise ConfigError(message)
         others = {"--output-dir": self.folder, "--pot-layout": self.layout, "--direct-dump": self.is_direct}
         if self.output and (beside := [flag for flag, given in others.items() if given]):
             message = f"-o says where the result goes: leave it out, or {' and '.join(beside)}"
@@ -161,16 +163,3 @@ def _refuse_elsewhere(algorithm: str | None, *, evaluate: bool) -> None:
             "or keep a metric of your own with --metric module:function"
         )
         raise ConfigError(message)
-
-
-def load_given(model: Path | None, weights: Path | None, settings: Settings) -> tuple[Path, Graph]:
-    """The model that the command line names, or else the configuration, with weights from where either says.
-
-    Raises:
-        UserError: neither names one, or it cannot be read.
-    """
-    if model is None and weights is None and settings.model.weights:
-        weights = Path(settings.model.weights)
-    elsewhere = replace(settings, model=settings.model.model_copy(update={"weights": None}))
-    path = model_path(model, elsewhere)
-    return path, load_model(path, weights)

@@ -9,9 +9,9 @@ from irquant.ir import write_model
 from irquant.passes import ConfigError, measured_by, plan_measurement, quantize_graph, watching_for
 from irquant.tools.console import print_measurement, print_report
 from irquant.tools.image_source import ImageOptions
-from irquant.tools.inputs import open_data, picture_options
+from irquant.tools.inputs import open_data, open_model, picture_options
 from irquant.tools.options import page_option, planned_by, planning_options
-from irquant.tools.pot_options import Place, load_given, pot_options
+from irquant.tools.pot_options import Place, pot_options
 from irquant.tools.report.page import check_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.values import report_values
@@ -83,7 +83,7 @@ def quantize_command(
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
     planned = planned_by(config, target, preset, ignored, samples=samples, guard=False if no_guard else None)
     options, device, settings = planned.config, planned.target, planned.settings
-    path, graph = load_given(model, weights, settings)
+    path, graph = open_model(model, settings, weights)
     result = place.of(path, settings.model.model_name)
     if page:
         check_page(page)

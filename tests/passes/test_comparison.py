@@ -1,7 +1,7 @@
 """Two models side by side: what corresponds, how far it is off, and what cannot be compared."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from irquant.passes.comparison import layer_probes
 from irquant.passes.comparison.channel_sums import ChannelSums
 from irquant.passes.comparison.compare_models import Comparison, compare_models
 from irquant.passes.comparison.layer_probes import LayerProbe
-from irquant.passes.comparison.matching import ComparisonError, match_inputs, match_layers, match_outputs
+from irquant.passes.comparison.matching import ComparisonError, LayerPair, match_inputs, match_layers, match_outputs
 from irquant.passes.quality.agreement import Tally, Verdict, sqnr
 from irquant.passes.runtime import LATENCY, Engine
 from irquant.targets import load_target
@@ -35,8 +35,8 @@ def images(count: int = 12) -> list[Sample]:
     return [Sample(f"sample {k}", rng.normal(size=(1, 2, 4, 4)).astype(np.float32)) for k in range(count)]
 
 
-def compared(one: str, other: str, **options: bool) -> Comparison:
-    return compare_models(from_text(one), from_text(other), images(), latency=False, **options)
+def compared(one: str, other: str, *, per_layer: bool = False) -> Comparison:
+    return compare_models(from_text(one), from_text(other), images(), latency=False, per_layer=per_layer)
 
 
 # ------------------------------------------------------------------------------------------------------------ matching
@@ -46,7 +46,7 @@ def test_layers_are_matched_by_name_with_their_bias() -> None:
     other = FLOAT.replace("[0.1, -0.2, 0.3]", "[0.1, -0.2, 0.4]")
     (pair,) = match_layers(from_text(FLOAT), from_text(other)).pairs
     assert [tensor.node.name for tensor in pair.tensors] == ["biased", "biased"]
-    (error,) = compared(FLOAT, other, per_layer=True).layers or ()
+    (error,) = list(compared(FLOAT, other, per_layer=True).layers or ())
     assert (error.name, error.type) == ("conv", "Convolution")
     assert error.sqnr == pytest.approx(compared(FLOAT, other).outputs[0].sqnr, abs=1e-3)
 
@@ -238,7 +238,7 @@ def quantized() -> Graph:
 def test_a_quantized_model_is_close_in_outputs_and_layers(quantized: Graph) -> None:
     found = compare_models(from_text(FLOAT), quantized, images(40), most=10, per_layer=True)
     (output,) = found.outputs
-    (layer,) = found.layers or ()
+    (layer,) = list(found.layers or ())
     assert found.samples == 10
     assert output.verdict is Verdict.GOOD
     assert not found.is_poor
@@ -265,7 +265,7 @@ def test_an_output_that_is_something_else_is_poor() -> None:
     assert compared(FLOAT, other).layers is None
 
 
-def test_layers_are_looked_at_in_groups_that_fit_into_memory(quantized: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_are_looked_at_in_groups_that_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     text = FLOAT.replace(
         "r = Result(biased)",
         f"v: f32[1,3,1,1] = Const() [1.0, 2.0, 3.0]\n"
@@ -274,7 +274,12 @@ def test_layers_are_looked_at_in_groups_that_fit_into_memory(quantized: Graph, m
     whole = compared(text, text.replace("0.25", "0.3"), per_layer=True).layers
     made: list[int] = []
     of = LayerProbe.of
-    monkeypatch.setattr(LayerProbe, "of", lambda group, models: made.append(len(group)) or of(group, models))
+
+    def counted(group: Sequence[LayerPair], models: tuple[Graph, Graph]) -> LayerProbe:
+        made.append(len(group))
+        return of(group, models)
+
+    monkeypatch.setattr(LayerProbe, "of", counted)
     monkeypatch.setattr(layer_probes, "_MOST_BYTES", 4 * 48)
     assert compared(text, text.replace("0.25", "0.3"), per_layer=True).layers == whole
     assert made == [1, 1]

@@ -13,6 +13,7 @@ from irquant.passes import (
     DumpAfter,
     Fact,
     NoRequests,
+    Pass,
     PassManager,
     PassResult,
     PipelineError,
@@ -158,7 +159,7 @@ def test_dumps_never_meet_files_of_others(tmp_path: Path) -> None:
 
 def test_the_graph_is_shown_after_the_passes_that_were_named_also_when_one_raised() -> None:
     shown: list[str] = []
-    passes = [Normalize(), PlanPlacement(), Raises(ValueError())]
+    passes: list[Pass] = [Normalize(), PlanPlacement(), Raises(ValueError())]
     with pytest.raises(PipelineError):
         PassManager(passes, [PrintAfter(shown.append, ["normalize", "raises"])]).run(graph(), context())
     assert [text.splitlines()[0] for text in shown] == ["---- after normalize ----", "---- after raises ----"]

@@ -65,6 +65,34 @@ def test_scripts_get_one_object(model: Path, quantized: Path, arrays: Path, capf
     assert found["speedup"] is None
 
 
+def test_a_page_says_the_same(model: Path, quantized: Path, arrays: Path, tmp_path: Path) -> None:
+    page = tmp_path / "c.html"
+    options = ["--no-latency", "--per-layer", "--report", str(page)]
+    assert run(["compare", str(model), str(quantized), "--data", str(arrays), *options]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "<h1>int8.xml against model.xml</h1>" in text
+    assert "2 of 2 layers of model.xml are in int8.xml" in text
+    assert len(re.findall(r"<circle class=\"own\" cx", text)) == 3, "two layers and the legend"
+    assert "http" not in text.replace("http-equiv", "")
+    assert 'id="latency"' not in text
+
+
+def test_a_page_without_layers_says_how_to_get_them(model: Path, quantized: Path, arrays: Path, tmp_path: Path) -> None:
+    page = tmp_path / "c.html"
+    assert run(["compare", str(model), str(quantized), "--data", str(arrays), "--report", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "What they give was not looked at (--per-layer)." in text
+    assert 'id="latency"' in text
+
+
+def test_a_page_that_cannot_be_is_refused_before_the_work(
+    model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "c.txt"
+    assert run(["compare", str(model), str(model), "--data", str(arrays), "--report", str(page)]) == 2
+    assert capfd.readouterr() == ("", f"error: {page}: the report must end in .html\n")
+
+
 def test_a_model_is_equal_to_itself(model: Path, arrays: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", str(model), str(model), "--data", str(arrays), "--no-latency"]) == 0
     assert "  logits: equal, cosine 1.0000: good" in capfd.readouterr().out

@@ -89,6 +89,7 @@ def test_weights_of_a_configuration_may_be_elsewhere(quantize: Quantize, model: 
             ["-o", "o.xml", "--output-dir", "out", "--pot-layout"],
             "-o says where the result goes: leave it out, or --output-dir and --pot-layout",
         ),
+        (["-n", "a/b"], "--name: 'a/b' is no file name; where the result goes is said by --output-dir"),
         (["-w", "gone.bin"], "gone.bin: no such file"),
         (["--output-dir", "file/out"], "file/out: cannot be made: Not a directory"),
         (["-v", "--quiet"], "--quiet says nothing and --verbose more: leave one of them out"),
@@ -143,7 +144,7 @@ def test_a_model_reads_the_weights_that_it_is_given(model: Path, tmp_path: Path)
 
 
 def test_verbose_says_what_each_pass_did(model: Path, arrays: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from irquant.tools.start import main; main()", "quantize", model, "-v"]
+    command = [sys.executable, "-c", "from irquant.tools.start import main; main()", "quantize", str(model), "-v"]
     done = subprocess.run(
         [*command, "--data", arrays, "-o", tmp_path / "o.xml"], capture_output=True, text=True, check=False
     )
