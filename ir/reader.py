@@ -18,18 +18,25 @@ from .xml import XmlStyle, layer_texts, parse_xml
 _MOST_BYTES = 1 << 30  # of an .xml; the largest models have some tens of megabytes
 
 
-def read_model(path: Path | str) -> Graph:
-    """Reads `path` (.xml) and the weights next to it (.bin).
+def read_model(path: Path | str, weights: Path | str | None = None) -> Graph:
+    """Reads `path` (.xml) and its weights.
+
+    Args:
+        path: The .xml.
+        weights: The .bin; default: the one next to it.
 
     Raises:
         IRError: no such file, not an IR of version 10 or 11, or an IR that breaks a rule of the format.
     """
     with without_collector():
-        return _read(Path(path))
+        return _read(Path(path), Path(path).with_suffix(".bin") if weights is None else Path(weights), weights is None)
 
 
-def _read(path: Path) -> Graph:
-    data, weights = _open_pair(path)
+def _read(path: Path, binary: Path, is_beside: bool) -> Graph:
+    if not is_beside and not binary.is_file():
+        message = f"{binary}: no such file"
+        raise IRError(message)
+    data, weights = _open_pair(path, binary)
     root, style = _parse(data, path)
     if weights is None and any(layer.get("type") == "Const" for layer in root.iter("layer")):
         message = f"{path}: its weights are missing: there is no {path.with_suffix('.bin').name} next to it"
@@ -37,9 +44,9 @@ def _read(path: Path) -> Graph:
     return read_graph(root, style, weights or EMPTY, str(path), layer_texts(data))
 
 
-def _open_pair(path: Path) -> tuple[bytes, Weights | None]:
+def _open_pair(path: Path, binary: Path) -> tuple[bytes, Weights | None]:
     """The text of the .xml, and the .bin if there is one, of the same model even while somebody replaces it."""
-    opened, binary = path, path.with_suffix(".bin")
+    opened = path
     try:
         finish_interrupted_write(path)
         with undisturbed(path):

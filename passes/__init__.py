@@ -2,7 +2,7 @@
 
 from .already_quantized import find_quantized
 from .analyze import Analysis, analyze_graph
-from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError
+from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError, RequirementError
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .calibration.samples import DataError, Sample
@@ -14,15 +14,19 @@ from .dry_run import MeasurementPlan, plan_measurement
 from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
 from .front_door import AccuracyWarning, Wanted, measured_by, quantize, quantize_graph, watching_for
-from .instruments import DumpAfter, Instrument, Timing, Verify, WriteAfter
+from .instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
 from .load_model import load_model
 from .manager import PassManager
+from .pass_spec import PassSpec, PassSpecError, make_pass, options_of, read_specs, spec_text
+from .pipeline_file import read_pipeline
 from .pipelines import default_quantization
 from .quality.metrics import Metric, MetricError
 from .quality.wishes import metrics_of
+from .registry import PASSES, pass_class
 from .report import Report
 
 __all__ = [
+    "PASSES",
     "AccuracyWarning",
     "Analysis",
     "Calibrate",
@@ -43,11 +47,15 @@ __all__ = [
     "Pass",
     "PassManager",
     "PassResult",
+    "PassSpec",
+    "PassSpecError",
     "PipelineError",
+    "PrintAfter",
     "Quantized",
     "Reduction",
     "Report",
     "Request",
+    "RequirementError",
     "Sample",
     "Setting",
     "Settings",
@@ -63,11 +71,17 @@ __all__ = [
     "find_layer",
     "find_quantized",
     "load_model",
+    "make_pass",
     "measured_by",
     "metrics_of",
+    "options_of",
+    "pass_class",
     "plan_measurement",
     "quantize",
     "quantize_graph",
+    "read_pipeline",
     "read_settings",
+    "read_specs",
+    "spec_text",
     "watching_for",
 ]

@@ -36,6 +36,18 @@ class PipelineError(UserError):
     """Passes cannot follow one another as listed, or a pass failed (its cause is chained)."""
 
 
+class RequirementError(PipelineError):
+    """A pass requires what no pass before it leaves true.
+
+    Attributes:
+        missing: What.
+    """
+
+    def __init__(self, message: str, missing: frozenset[Fact]) -> None:
+        super().__init__(message)
+        self.missing = missing
+
+
 #: Called with what is going on, how many steps are done, and how many there are (None: unknown).
 Progress = Callable[[str, int, int | None], None]
 
@@ -138,6 +150,10 @@ class PassResult:
 
     changes: int
     seconds: float
+
+    def __add__(self, other: "PassResult") -> "PassResult":
+        """Of two runs of one pass."""
+        return PassResult(self.changes + other.changes, self.seconds + other.seconds)
 
 
 Results = Mapping[str, PassResult]

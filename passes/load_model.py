@@ -25,18 +25,22 @@ class UnknownFormatError(UserError):
     """The file holds no model that can be read."""
 
 
-def load_model(path: Path | str) -> Graph:
+def load_model(path: Path | str, weights: Path | str | None = None) -> Graph:
     """Reads an IR, or converts a model of another format.
 
     Args:
         path: An .xml with its .bin; .onnx, .pb, .pbtxt, .meta, .tflite or .pdmodel; or the folder of a SavedModel.
+        weights: Of an .xml: its .bin; default: the one next to it.
 
     Raises:
         UserError: it cannot be read or converted.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS and not path.is_dir():
-        return read_model(path)
+        return read_model(path, weights)
+    if weights is not None:
+        message = f"{path}: only an .xml has its weights in another file, but {weights} is given, too"
+        raise UnknownFormatError(message)
     if path.is_dir() and not any((path / name).is_file() for name in _SAVED_MODEL):
         message = f"{path}: a folder without {' or '.join(_SAVED_MODEL)}: no TensorFlow SavedModel"
         raise UnknownFormatError(message)

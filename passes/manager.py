@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from ..ir import Graph, UserError
-from .base import Context, Fact, Pass, PassResult, PipelineError, Results
+from .base import Context, Fact, Pass, PassResult, PipelineError, RequirementError, Results
 from .calibration.statistics import QUANTILES, Request
 from .instruments import Instrument
 
@@ -24,7 +24,7 @@ class PassManager:
         given: What holds of the graph before the first.
 
     Raises:
-        PipelineError: when it is built, if a pass requires what no pass before it leaves true.
+        RequirementError: when it is built, if a pass requires what no pass before it leaves true.
     """
 
     passes: Sequence[Pass]
@@ -37,11 +37,11 @@ class PassManager:
             if missing := pass_.requires - holds:
                 names = ", ".join(sorted(missing))
                 message = f"'{pass_.name}' requires {names}: no pass before it leaves that so"
-                raise PipelineError(message)
+                raise RequirementError(message, missing)
             holds = (holds - pass_.drops) | pass_.establishes
 
     def run(self, graph: Graph, context: Context) -> Results:
-        """Runs the passes in order on `graph`, in place. Returns what each did, by name, in order.
+        """Runs the passes in order on `graph`, in place. Returns what each did, by name, in order; repeats add up.
 
         Raises:
             UserError: as a pass raised it.
@@ -53,8 +53,9 @@ class PassManager:
                 context.wanted = self._wanted(index, graph, context)
             start = time.perf_counter()
             changes = self._run_one(pass_, graph, context, list(results))
-            results[pass_.name] = PassResult(changes, time.perf_counter() - start)
-            _log.info("%s: %d changes, %.3f s", pass_.name, changes, results[pass_.name].seconds)
+            done = PassResult(changes, time.perf_counter() - start)
+            results[pass_.name] = done + results.get(pass_.name, PassResult(0, 0.0))
+            _log.info("%s: %d changes, %.3f s", pass_.name, done.changes, done.seconds)
         return results
 
     def prepare(self, graph: Graph, context: Context) -> frozenset[Request]:

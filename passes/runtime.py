@@ -25,6 +25,8 @@ from .calibration.samples import DataError, Feed, Runnable, Sample
 _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
 LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
+#: One inference at a time, on all threads there are.
+ONE_STREAM = {**LATENCY, "NUM_STREAMS": "1"}
 #: Shows every layer: the plugin likes to merge chains of matrix products into one node that tells nothing of itself.
 INSPECTION = {**LATENCY, "SNIPPETS_MODE": "DISABLE"}
 #: Computes FakeQuantizes in float, as other devices understand them, instead of what this plugin makes of them.
@@ -196,6 +198,11 @@ class Engine:
         with _blaming(item.sample):
             self.infer(item.feed)
         return [np.array(tensor.data) for tensor in self._request.output_tensors]
+
+    @property
+    def threads(self) -> int:
+        """How many threads an inference may use."""
+        return int(self.compiled.get_property("INFERENCE_NUM_THREADS"))
 
     def execution(self) -> list[Executed]:
         """The executed graph. For models with dynamic shapes it is final only after an inference."""

@@ -57,14 +57,35 @@ def executed_layers(nodes: Sequence[Executed]) -> list[Executed]:
     return [node for node in nodes if node.type in _COMPUTE]
 
 
+def execution_of(graph: Graph, engine: Engine) -> Execution:
+    """How many layers run in int8, of a model that nobody here planned."""
+    return _execution(graph, Plan(), engine, [each for each in _bodies(graph) if each.in_file_order(*LAYER_TYPES)])
+
+
+def int8_layers(graph: Graph, engine: Engine) -> set[str]:
+    """The names of the layers of a model, not of its bodies, that run in int8."""
+    known = {node.name for node in graph.nodes(*LAYER_TYPES)}
+    return {name for layer in engine.execution() if layer.is_int8 for name in _originals(layer, known)}
+
+
 def _compared(graph: Graph, context: Context, engine: Engine) -> Execution:
-    found = [_compared_graph(graph, context.plan, engine.execution())]
-    for body in [*graph.walk()][1:]:
-        if not any(_is_planned(node, context.plan) for node in body.in_file_order(*LAYER_TYPES)):
-            continue
+    plan = context.plan
+    planned = [
+        body for body in _bodies(graph) if any(_is_planned(node, plan) for node in body.in_file_order(*LAYER_TYPES))
+    ]
+    return _execution(graph, plan, engine, planned)
+
+
+def _bodies(graph: Graph) -> list[Graph]:
+    return [*graph.walk()][1:]
+
+
+def _execution(graph: Graph, plan: Plan, engine: Engine, bodies: Sequence[Graph]) -> Execution:
+    found = [_compared_graph(graph, plan, engine.execution())]
+    for body in bodies:
         nodes = engine.execution_of_body(_path(graph, body.scope))
         unseen = len(body.in_file_order(*LAYER_TYPES))
-        found.append(Execution(0, 0, unseen=unseen) if nodes is None else _compared_graph(body, context.plan, nodes))
+        found.append(Execution(0, 0, unseen=unseen) if nodes is None else _compared_graph(body, plan, nodes))
     return Execution(
         int8=sum(each.int8 for each in found),
         total=sum(each.total for each in found),

@@ -4,13 +4,18 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import json5
 import numpy as np
+import onnx
 import openvino as ov
 import openvino.opset13 as op
 import pytest
+import yaml
+from onnx import TensorProto, helper, numpy_helper
 
 from irquant.ir import from_text, to_text
 from irquant.passes import Context, default_quantization
@@ -45,11 +50,19 @@ LABELLED = """
 def my_labelled_pictures():
     return [(np.ones((1, 3, 8, 8), np.float32), 0)]
 """
+POT = """{
+    "model": {"model_name": "model", "model": "model.xml", "weights": "model.bin"},
+    "engine": {"type": "simplified", "data_source": "calibration.npz"},
+    "compression": {
+        "target_device": "ANY",
+        "algorithms": [{"name": "DefaultQuantization", "params": {"preset": "mixed", "stat_subset_size": 300}}]
+    }
+}"""
 
 
 @pytest.fixture
 def in_folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder holds model.xml and calibration.npz, as README's examples assume."""
+    """The current folder holds what the examples assume: a model in two formats, data, a configuration."""
     image = op.parameter([1, 3, 8, 8], np.float32, name="image")
     image.output(0).set_names({"image"})
     weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
@@ -57,6 +70,16 @@ def in_folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     conv.output(0).set_names({"logits"})
     ov.serialize(ov.Model([op.result(conv)], [image], "m"), tmp_path / "model.xml", tmp_path / "model.bin")
     (tmp_path / "metrics.py").write_text(f"{blocks('docs/accuracy.md', 'python')[0]}{LABELLED}")
+    nodes = [helper.make_node("Conv", ["image", "w"], ["c"]), helper.make_node("Relu", ["c"], ["y"])]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("image", [1, 3, 8, 8]), ("y", [1, 4, 6, 6]))
+    ]
+    graph = helper.make_graph(nodes, "m", ends[:1], ends[1:], [numpy_helper.from_array(weights, "w")])
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "model.onnx"
+    )
+    (tmp_path / "pot.json").write_text(POT)
     np.savez(tmp_path / "calibration.npz", image=np.random.default_rng(1).random((12, 3, 8, 8), np.float32))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -87,13 +110,58 @@ def test_the_benchmark_of_the_readme_runs(in_folder_with_model: Path) -> None:
     assert len(commands) == 2
 
 
-def test_the_configuration_and_the_commands_about_it_run(in_folder_with_model: Path) -> None:
-    (config,) = blocks("docs/parameters.md", "json")
-    (in_folder_with_model / "config.json").write_text(config)
-    (commands,) = blocks("docs/parameters.md", "sh")
-    for command in commands.splitlines():
-        assert run(shlex.split(command)[1:]) == 0
-    assert (in_folder_with_model / "model_int8.xml").is_file()
+#: A fence with its language; the first line of what it holds may name a file, in a comment.
+_FENCE = re.compile(r"^```(\w*)\n((?:(?:#|//) (\w+\.\w+)(?::.*?)?\n)?.*?)^```", re.DOTALL | re.MULTILINE)
+DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    file: str
+
+    def run(self, names: dict[str, object]) -> None:
+        """Does with a block what a reader would, in the current folder, which holds the files that blocks name."""
+        match self.language:
+            case "sh":
+                for line in self.text.splitlines():
+                    _run_line(line)
+            case "python":
+                exec(compile(self.text, self.file or "block", "exec"), names if not self.file else {})
+            case "json":
+                json5.loads(self.text)
+            case "yaml":
+                yaml.safe_load(self.text)
+            case other:
+                pytest.fail(f"a block of '{other}', which nobody here can run:\n{self.text}")
+
+
+def _run_line(line: str) -> None:
+    program, *arguments = shlex.split(line, comments=True) or [""]
+    if program == "irquant":
+        assert run(arguments) == (1 if arguments[0] == "diff" else 0), line
+    elif program == "python":
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    else:
+        assert not program, f"only irquant and python can be run here: {line}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.stem for path in DOCUMENTS])
+def test_what_the_documents_show_runs(
+    document: Path, in_folder_with_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(in_folder_with_model)
+    text = document.read_text(encoding="utf-8")
+    found = [Block(*groups) for groups in _FENCE.findall(text)]
+    assert text.count("```") == 2 * len(found), "each fence is closed"
+    for block in found:
+        if block.file:
+            (in_folder_with_model / block.file).write_text(block.text)
+    names: dict[str, object] = {}
+    for block in found:
+        block.run(names)
 
 
 def test_the_commands_about_metrics_run(in_folder_with_model: Path) -> None:

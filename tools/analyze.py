@@ -1,7 +1,6 @@
 """`irquant analyze`: which layers rounding hurts most, and what to do about them."""
 
 import json
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,16 @@ from typing import Any
 import click
 
 from irquant.ir import printable
-from irquant.passes import Report, analyze_graph, load_model, measured_by
-from irquant.passes.quality.agreement import Agreement
+from irquant.passes import Report, analyze_graph, measured_by
 from irquant.passes.quality.sensitivity import Effect
 from irquant.tools.advice import advice, advice_line
 from irquant.tools.console import decibels, output_lines, progress_bar
 from irquant.tools.image_source import ImageOptions
-from irquant.tools.inputs import model_path, open_data, picture_options
+from irquant.tools.inputs import open_data, open_model, picture_options
 from irquant.tools.options import page_option, planned_by, planning_options
 from irquant.tools.report.page import check_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
+from irquant.tools.values import finite, output_values
 
 
 @click.command("analyze")
@@ -53,8 +52,7 @@ def analyze_command(
     A layer's share is that of the error at the outputs which rounding it, and nothing else, makes.
     """
     planned = planned_by(config, target, preset, ignored, samples=samples)
-    path = model_path(model, planned.settings)
-    graph = load_model(path)
+    path, graph = open_model(model, planned.settings)
     if page:
         check_page(page)
     measuring = measured_by(statistics, None, None)
@@ -103,24 +101,13 @@ def analysis_values(report: Report, model: str) -> dict[str, Any]:
         "held_out": report.held_out,
         "bytes_before": report.bytes_before,
         "bytes_after": report.bytes_after,
-        "outputs": [_output_values(each) for each in report.check.outputs or ()],
+        "outputs": [output_values(each) for each in report.check.outputs or ()],
         "layers": [_layer_values(rank, each, precisions.get(each.name)) for rank, each in enumerate(report.effects, 1)],
         "float": [
             {"name": each.name, "type": each.type, "reason": each.reason} for each in report.layers if not each.is_int8
         ],
-        "advice": {"ignored": [each.name for each in given.layers], "predicted_sqnr": _finite(given.predicted, 2)},
+        "advice": {"ignored": [each.name for each in given.layers], "predicted_sqnr": finite(given.predicted, 2)},
         "warnings": list(report.warnings),
-    }
-
-
-def _output_values(each: Agreement) -> dict[str, Any]:
-    return {
-        "name": each.name,
-        "kind": each.kind,
-        "verdict": each.verdict,
-        "sqnr": _finite(each.sqnr, 2),
-        "cosine": _finite(each.cosine, 6),
-        "top1": None if each.top1 is None else _finite(each.top1, 4),
     }
 
 
@@ -129,9 +116,9 @@ def _layer_values(rank: int, each: Effect, runs: str | None) -> dict[str, Any]:
         "rank": rank,
         "name": each.name,
         "type": each.type,
-        "share": _finite(each.share, 6),
-        "output_sqnr": _finite(each.worst, 2),
-        "own_sqnr": _finite(each.own, 2),
+        "share": finite(each.share, 6),
+        "output_sqnr": finite(each.worst, 2),
+        "own_sqnr": finite(each.own, 2),
         "runs": runs,
     }
 
@@ -139,7 +126,3 @@ def _layer_values(rank: int, each: Effect, runs: str | None) -> dict[str, Any]:
 def _precisions(report: Report) -> dict[str, str]:
     """What each layer that does arithmetic runs in; operations between layers have no entry."""
     return {layer.name: "int8" if layer.is_int8 else "float" for layer in report.layers}
-
-
-def _finite(value: float, digits: int) -> float | None:
-    return round(value, digits) if math.isfinite(value) else None

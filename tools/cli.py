@@ -7,10 +7,12 @@ import click
 from irquant.ir import UserError, printable
 from irquant.passes import PipelineError
 from irquant.tools.analyze import analyze_command
+from irquant.tools.compare import compare_command
 from irquant.tools.config import config_command
 from irquant.tools.diff import diff_command
 from irquant.tools.explain import explain_command
 from irquant.tools.inspect import inspect_command
+from irquant.tools.opt import opt_command
 from irquant.tools.quantize import quantize_command
 from irquant.tools.targets import targets_command
 
@@ -29,6 +31,8 @@ cli.add_command(explain_command)
 cli.add_command(config_command)
 cli.add_command(inspect_command)
 cli.add_command(diff_command)
+cli.add_command(compare_command)
+cli.add_command(opt_command)
 cli.add_command(targets_command)
 
 
@@ -44,7 +48,7 @@ def demo_command(output: Path | None) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Runs the command line; gives the exit code: 0 done, 1 models differ, 2 the user's mistake, 130 interrupted."""
+    """Runs the command line; gives the exit code: 0, 1 (a result that is worse than wanted), 2 (a mistake), 130."""
     try:
         return int(cli.main(arguments, prog_name="irquant", standalone_mode=False) or 0)
     except click.ClickException as error:

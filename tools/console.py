@@ -1,5 +1,7 @@
 """What the commands show: progress on standard error, results on standard output."""
 
+import dataclasses
+import json
 import math
 import sys
 from collections import Counter
@@ -62,8 +64,11 @@ def print_report(report: Report, where: str) -> None:
         click.echo(printable(line))
 
 
-def print_measurement(plan: MeasurementPlan) -> None:
+def print_measurement(plan: MeasurementPlan, *, as_json: bool) -> None:
     """What a calibration run would measure, and what it would take."""
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(plan), indent=2))
+        return
     for tensor in plan.tensors:
         click.echo(printable(f"{tensor.name}  [{tensor.shape}]  {', '.join(tensor.reductions)}"))
     click.echo(f"{plan.requests} statistics wanted; measured: {plan.measured} at {len(plan.tensors)} tensors")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from irquant.ir import Graph
-from irquant.passes import ConfigError, Sample, Settings
+from irquant.passes import ConfigError, Sample, Settings, load_model
 from irquant.passes.calibration.samples import model_inputs
 from irquant.passes.configuration.published import Engine as EngineSection
 from irquant.tools.image_source import ImageOptions, image_options_from_metadata
@@ -66,23 +66,24 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_pictures
 
 
-def model_path(model: Path | None, settings: Settings) -> Path:
-    """The model that the command line names, or else the configuration.
+def open_model(model: Path | None, settings: Settings, weights: Path | None = None) -> tuple[Path, Graph]:
+    """The model that the command line names, or else the configuration, and its path.
+
+    Args:
+        model: What the command line says.
+        settings: The configuration.
+        weights: What the command line says of its .bin; default: beside it, or where the configuration says.
 
     Raises:
-        ConfigError: neither does, or the configuration wants its weights from elsewhere.
+        UserError: neither names a model, or it cannot be read.
     """
     if model:
-        return model
+        return model, load_model(model, weights)
     if not settings.model.model:
         message = "which model? Give the path of an .xml, or a configuration with model.model"
         raise ConfigError(message)
     path = Path(settings.model.model)
-    weights = settings.model.weights
-    if weights and Path(weights) != path.with_suffix(".bin"):
-        message = f"model.weights is {weights}, but weights are read from {path.with_suffix('.bin')}: rename them"
-        raise ConfigError(message)
-    return path
+    return path, load_model(path, weights or settings.model.weights)
 
 
 def open_data(data: str | None, graph: Graph, pictures: ImageOptions, settings: Settings) -> Iterable[Sample] | None:

@@ -1,16 +1,15 @@
 """`irquant quantize`: the step after model conversion."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from irquant.ir import write_model
-from irquant.ir.writer import check_output
 from irquant.passes import (
     ConfigError,
     Wanted,
-    load_model,
     measured_by,
     metrics_of,
     plan_measurement,
@@ -18,20 +17,22 @@ from irquant.passes import (
     watching_for,
 )
 from irquant.passes.configuration.accuracy import AccuracyOptions
-from irquant.passes.load_model import result_path
-from irquant.tools.console import print_measurement, print_report, progress_bar
+from irquant.tools.console import print_measurement, print_report
 from irquant.tools.image_source import ImageOptions
-from irquant.tools.inputs import model_path, open_as, open_data, picture_options
+from irquant.tools.inputs import open_as, open_data, open_model, picture_options
 from irquant.tools.metric_function import MetricData, open_metrics
 from irquant.tools.options import metric_options, page_option, planned_by, planning_options
+from irquant.tools.pot_options import Place, pot_options
 from irquant.tools.report.page import check_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
-from irquant.tools.trial_table import TrialTable
+from irquant.tools.trial_table import TrialTable, no_rows
+from irquant.tools.values import report_values
+from irquant.tools.verbosity import progress_shown, verbosity_options
 
 
 @click.command("quantize")
 @click.argument("model", type=click.Path(path_type=Path), required=False)
-@click.option("--data", metavar="SOURCE", help="Calibration data: see below.")
+@click.option("--data", "--data-source", "data", metavar="SOURCE", help="Calibration data: see below.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: MODEL_int8.xml]")
 @planning_options
 @click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
@@ -49,10 +50,14 @@ from irquant.tools.trial_table import TrialTable
 @metric_options
 @click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
 @picture_options
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@verbosity_options
+@pot_options
 def quantize_command(
     model: Path | None,
+    weights: Path | None,
+    place: Place,
     data: str | None,
-    output: Path | None,
     config: Path | None,
     target: str | None,
     preset: str | None,
@@ -72,6 +77,9 @@ def quantize_command(
     page: Path | None,
     dry_run: bool,
     pictures: ImageOptions,
+    *,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Quantizes MODEL to INT8. Model and data may also stand in the configuration.
 
@@ -107,10 +115,8 @@ def quantize_command(
     guard = False if no_guard else None
     planned = planned_by(config, target, preset, ignored, samples=samples, guard=guard, accuracy=limits)
     options, device, settings = planned.config, planned.target, planned.settings
-    path = model_path(model, settings)
-    graph = load_model(path)
-    result = output or result_path(path, settings.model.model_name)
-    check_output(result, graph)
+    path, graph = open_model(model, settings, weights)
+    result = place.of(path, settings.model.model_name)
     if page:
         check_page(page)
         if dry_run:
@@ -118,29 +124,32 @@ def quantize_command(
             raise ConfigError(message)
     measuring = measured_by(statistics, save_statistics, cluster)
     if dry_run:
-        print_measurement(plan_measurement(graph, device, options))
+        print_measurement(plan_measurement(graph, device, options), as_json=as_json)
         return 0
     source = open_data(data, graph, pictures, settings)
     judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged, is_remembered=resume is not None)
     watching = watching_for(result, options)
-    with progress_bar() as progress:
+    with place.prepared(result, path, graph), progress_shown(quiet=quiet) as progress:
         graph, report = quantize_graph(
             graph,
             source,
             device,
             options,
             measuring=measuring,
-            wanted=Wanted(metrics_of(metrics, options), resume, TrialTable().show),
+            wanted=Wanted(metrics_of(metrics, options), resume, no_rows if quiet else TrialTable().show),
             instruments=watching,
             progress=progress,
             warnings=settings.warnings,
             with_effects=page is not None,
         )
-    write_model(graph, result, compact=True)
-    for each in watching:
-        each.write()
-    print_report(report, str(result))
+        write_model(graph, result, compact=True)
+        for each in watching:
+            each.write()
+    if as_json:
+        click.echo(json.dumps(report_values(report, str(path), str(result)), indent=2, allow_nan=False))
+    elif not quiet:
+        print_report(report, str(result))
     if page:
         write_quantization_page(page, report, Subject(path, result, planned))
     return int(report.accuracy is not None and not report.accuracy.is_reached)

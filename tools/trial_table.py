@@ -45,6 +45,10 @@ class TrialTable:
         return [cell for name, drop in drops.items() for cell in (f"{values[name]:.4f}", drop)]
 
 
+def no_rows(trial: Trial) -> None:
+    """Shows nothing."""
+
+
 def _row(number: str, metrics: list[str], int8: str, seconds: str, what: str) -> str:
     cells = [f"{number:<5}", *(f"{cell:>10}" for cell in metrics), f"{int8:>9}", f"{seconds:>8}", f" {what}"]
     return " ".join(cells).rstrip()

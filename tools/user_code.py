@@ -1,4 +1,4 @@
-"""The user's own functions: `module:function` or `file.py:function`."""
+"""What a user wrote in Python: `module:name` or `file.py:name`."""
 
 import difflib
 import importlib
@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+from irquant.ir import UserError
 from irquant.passes.calibration.samples import DataError
 
 
@@ -18,22 +19,38 @@ def load_function(text: str) -> Callable[..., Any]:
     Raises:
         DataError: there is none, or its module cannot be imported.
     """
-    module_name, _, name = text.rpartition(":")
-    module = _module(module_name)
-    function: object = getattr(module, name, None)
-    if function is None:
-        close = difflib.get_close_matches(name, dir(module), n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        message = f"{text}: '{module_name}' has no '{name}'{hint}"
-        raise DataError(message)
+    function = named_object(text, DataError)
     if not callable(function):
         message = f"{text}: is {type(function).__name__}, expected a function"
         raise DataError(message)
     return cast(Callable[..., Any], function)
 
 
-def _module(name: str) -> ModuleType:
+def named_object(text: str, complaint: type[UserError]) -> object:
+    """What a text names.
+
+    Args:
+        text: `module:name`, the module in the current folder or installed; or `file.py:name`.
+        complaint: What to raise.
+
+    Raises:
+        UserError: of the kind of `complaint`: there is no such thing, or importing it failed.
+    """
+    module_name, _, name = text.rpartition(":")
+    module = _module(module_name, complaint)
+    if not hasattr(module, name):
+        close = difflib.get_close_matches(name, dir(module), n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        message = f"{text}: '{module_name}' has no '{name}'{hint}"
+        raise complaint(message)
+    return getattr(module, name)
+
+
+def _module(name: str, complaint: type[UserError]) -> ModuleType:
     """Imports a module, from the current folder too, or a .py file."""
+    if name.endswith(".py") and not Path(name).is_file():
+        message = f"{name}: no such file"
+        raise complaint(message)
     try:
         if name.endswith(".py"):
             return _from_file(Path(name))
@@ -42,21 +59,17 @@ def _module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         message = f"no module '{error.name}', which '{name}' needs" if error.name != name else f"no module '{name}'"
-        raise DataError(message) from error
-    except DataError:
-        raise
+        raise complaint(message) from error
     except Exception as error:
         message = f"importing '{name}' raised {type(error).__name__}: {error}"
-        raise DataError(message) from error
+        raise complaint(message) from error
 
 
 def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        message = f"{path}: no such file"
-        raise DataError(message)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(str(path), path)
     assert spec is not None, "a .py file has a spec"
     assert spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there for what annotations mean
     spec.loader.exec_module(module)
     return module

@@ -92,6 +92,67 @@ class Agreement:
         return Verdict.FAIR if self.sqnr >= self.levels.floor else Verdict.POOR
 
 
+@dataclass
+class Tally:
+    """Sums over the samples of two tensors, from which all ratios follow: no tensor is kept.
+
+    Attributes:
+        signal: Power of the reference.
+        found: Power of the other.
+        noise: Power of their difference.
+        product: Of the two as vectors.
+        same: Decisions that are the same: rows along the last axis whose largest element is at the same place.
+        decisions: All of them.
+        is_comparable: Whether they always had one shape.
+    """
+
+    signal: float = 0.0
+    found: float = 0.0
+    noise: float = 0.0
+    product: float = 0.0
+    same: int = 0
+    decisions: int = 0
+    is_comparable: bool = True
+
+    def add(self, reference: Array, output: Array) -> None:
+        """Takes in a sample."""
+        if reference.shape != output.shape:
+            self.is_comparable = False
+            return
+        one, other = reference.astype(np.float64), output.astype(np.float64)
+        self.signal += float(np.square(one).sum())
+        self.found += float(np.square(other).sum())
+        self.noise += float(np.square(one - other).sum())
+        self.product += float((one * other).sum())
+        if one.ndim and one.shape[-1]:
+            is_same = one.argmax(axis=-1) == other.argmax(axis=-1)
+            self.same += int(is_same.sum())
+            self.decisions += is_same.size
+
+    @property
+    def sqnr(self) -> float:
+        """Signal-to-quantization-noise ratio in dB over all samples together; NaN if their sizes differ."""
+        if not self.is_comparable:
+            return math.nan
+        if self.noise == 0:
+            return math.inf
+        return 10 * math.log10(self.signal / self.noise) if self.signal else -math.inf
+
+    @property
+    def cosine(self) -> float:
+        """The cosine of the angle between all samples together; NaN if their sizes differ."""
+        if not self.is_comparable:
+            return math.nan
+        if not (self.signal and self.found):
+            return 1.0 if self.signal == self.found else 0.0
+        return self.product / math.sqrt(self.signal * self.found)
+
+    @property
+    def top1(self) -> float:
+        """The share of decisions that stay the same; NaN if there are none, or the sizes differ."""
+        return self.same / self.decisions if self.decisions and self.is_comparable else math.nan
+
+
 def agreements(
     outputs: Outputs, references: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]]
 ) -> list[Agreement]:
@@ -102,48 +163,41 @@ def agreements(
         references: For each sample, the tensors that the float model gives: outputs, then taps.
         found: The same of the quantized model.
     """
-    return [_agreement(output, references, found) for output in outputs.each]
+    tensors = sorted({number for output in outputs.each for number in output.tensors})
+    tallies = {k: _tally([each[k] for each in references], [each[k] for each in found]) for k in tensors}
+    return agreements_of(outputs, tallies)
 
 
-def _agreement(output: Output, references: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]]) -> Agreement:
-    pairs = [([each[k] for each in references], [each[k] for each in found]) for k in output.tensors]
-    ratios, cosines = [sqnr(*pair) for pair in pairs], [cosine(*pair) for pair in pairs]
+def agreements_of(outputs: Outputs, tallies: Mapping[int, Tally]) -> list[Agreement]:
+    """How close the outputs are by the sums over the tensors that are compared, by their numbers."""
+    return [_agreement(output, [tallies[number] for number in output.tensors]) for output in outputs.each]
+
+
+def _agreement(output: Output, tallies: Sequence[Tally]) -> Agreement:
+    ratios, cosines = [each.sqnr for each in tallies], [each.cosine for each in tallies]
     is_compared = not any(map(math.isnan, ratios))
-    top1 = same_decisions(*pairs[0]) if output.kind is OutputKind.CLASSES and is_compared else None
+    top1 = tallies[0].top1 if output.kind is OutputKind.CLASSES and is_compared else None
     worst = min(ratios) if is_compared else math.nan
     return Agreement(output.name, output.kind, worst, min(cosines) if is_compared else math.nan, top1)
 
 
 def sqnr(references: Sequence[Array], outputs: Sequence[Array]) -> float:
     """Signal-to-quantization-noise ratio in dB over all samples together; NaN if their sizes differ."""
-    if _differ(references, outputs):
-        return math.nan
-    signal = sum(float(np.square(each, dtype=np.float64).sum()) for each in references)
-    noise = sum(
-        float(np.square(one.astype(np.float64) - other).sum()) for one, other in zip(references, outputs, strict=True)
-    )
-    if noise == 0:
-        return math.inf
-    return 10 * math.log10(signal / noise) if signal else -math.inf
+    return _tally(references, outputs).sqnr
 
 
 def cosine(references: Sequence[Array], outputs: Sequence[Array]) -> float:
     """The cosine of the angle between the outputs of all samples together; NaN if their sizes differ."""
-    if _differ(references, outputs):
-        return math.nan
-    pairs = [(one.astype(np.float64), other.astype(np.float64)) for one, other in zip(references, outputs, strict=True)]
-    product = sum(float((one * other).sum()) for one, other in pairs)
-    lengths = [sum(float(np.square(pair[k]).sum()) for pair in pairs) for k in range(2)]
-    if not all(lengths):
-        return 1.0 if lengths[0] == lengths[1] else 0.0
-    return product / math.sqrt(lengths[0] * lengths[1])
+    return _tally(references, outputs).cosine
 
 
 def same_decisions(references: Sequence[Array], outputs: Sequence[Array]) -> float:
     """The share of rows along the last axis whose largest element is at the same place."""
-    same = [one.argmax(axis=-1) == other.argmax(axis=-1) for one, other in zip(references, outputs, strict=True)]
-    return float(np.concatenate([each.ravel() for each in same]).mean())
+    return _tally(references, outputs).top1
 
 
-def _differ(references: Sequence[Array], outputs: Sequence[Array]) -> bool:
-    return any(one.shape != other.shape for one, other in zip(references, outputs, strict=True))
+def _tally(references: Sequence[Array], outputs: Sequence[Array]) -> Tally:
+    tally = Tally()
+    for one, other in zip(references, outputs, strict=True):
+        tally.add(one, other)
+    return tally

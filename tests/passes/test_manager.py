@@ -6,8 +6,21 @@ from typing import ClassVar
 
 import pytest
 
-from irquant.ir import Graph, from_text
-from irquant.passes import Context, DataError, DumpAfter, Fact, NoRequests, PassManager, PipelineError, Timing, Verify
+from irquant.ir import Graph, UserError, from_text
+from irquant.passes import (
+    Context,
+    DataError,
+    DumpAfter,
+    Fact,
+    NoRequests,
+    Pass,
+    PassManager,
+    PassResult,
+    PipelineError,
+    PrintAfter,
+    Timing,
+    Verify,
+)
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.compress_weights import CompressWeights
 from irquant.passes.insert_fake_quantize import InsertFakeQuantize
@@ -110,6 +123,47 @@ def test_a_dump_is_written_after_each_pass_and_also_when_it_raised(tmp_path: Pat
         PassManager([Normalize(), Raises(ValueError())], [DumpAfter(tmp_path / "d")]).run(graph(), context())
     assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["00_normalize.txt", "01_raises.txt"]
     assert "y: f32[1] = ReLU(x)" in (tmp_path / "d" / "01_raises.txt").read_text()
+
+
+def test_a_pass_that_is_run_again_adds_up() -> None:
+    timing = Timing()
+    results = PassManager([Normalize(), Normalize()], [timing]).run(graph(), context())
+    assert list(results) == list(timing.seconds) == ["normalize"]
+    assert PassResult(2, 1.0) + PassResult(3, 0.5) == PassResult(5, 1.5)
+
+
+def test_models_are_dumped_as_far_as_they_are_models(tmp_path: Path) -> None:
+    dump = DumpAfter(tmp_path / "d", with_models=True)
+    with pytest.raises(PipelineError):
+        PassManager([Normalize(), Breaks()], [dump, Verify()]).run(graph(), context())
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == [
+        "00_normalize.bin",
+        "00_normalize.txt",
+        "00_normalize.xml",
+        "01_breaks.txt",
+    ]
+    text = (tmp_path / "d" / "01_breaks.txt").read_text()
+    assert text == "the graph is broken: input 0 of ReLU 'y' (id 1) has no source\n"
+
+
+def test_dumps_never_meet_files_of_others(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("dear")
+    for folder in (tmp_path, tmp_path / "mine.txt"):
+        with pytest.raises(UserError) as caught:
+            DumpAfter(folder)
+        assert str(caught.value) == f"{folder}: is there and not an empty folder; give a new one for the dumps"
+    assert (tmp_path / "mine.txt").read_text() == "dear"
+    (tmp_path / "empty").mkdir()
+    DumpAfter(tmp_path / "empty")
+
+
+def test_the_graph_is_shown_after_the_passes_that_were_named_also_when_one_raised() -> None:
+    shown: list[str] = []
+    passes: list[Pass] = [Normalize(), PlanPlacement(), Raises(ValueError())]
+    with pytest.raises(PipelineError):
+        PassManager(passes, [PrintAfter(shown.append, ["normalize", "raises"])]).run(graph(), context())
+    assert [text.splitlines()[0] for text in shown] == ["---- after normalize ----", "---- after raises ----"]
+    assert all("y: f32[1] = ReLU(x)" in text for text in shown)
 
 
 def test_verify_names_the_pass_that_broke_the_graph() -> None:

@@ -98,11 +98,11 @@ def write_quantization_page(path: Path, report: Report, subject: Subject) -> Non
 
 def quantization_page(report: Report, subject: Subject) -> str:
     """The page as text."""
-    scale = _decibel_scale(report.effects)
+    scale = decibel_scale(ratio for each in report.effects for ratio in (each.own, each.worst))
     values = {
         "report": report,
         "subject": subject,
-        "worst": _worst(report),
+        "worst": worst(report.check.outputs or ()),
         "tiles": list(_tiles(report)),
         "scale": scale,
         "costs": list(_cost_rows(report, scale)),
@@ -110,15 +110,14 @@ def quantization_page(report: Report, subject: Subject) -> str:
         "floats": _by_reason(report.layers),
         "seconds": max((each.seconds for each in report.results.values()), default=0.0) or 1.0,
         "settings": list(_settings(report, subject.planned)),
-        "versions": _versions(),
+        "versions": versions(),
         "now": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     }
     return render("quantization.html.j2", values)
 
 
-def _worst(report: Report) -> Agreement | None:
+def worst(outputs: Iterable[Agreement]) -> Agreement | None:
     """The output that is farthest from good, one that cannot be compared before all."""
-    outputs = report.check.outputs or ()
     return min(outputs, key=lambda each: (not math.isnan(each.sqnr), each.sqnr - each.levels.good), default=None)
 
 
@@ -140,8 +139,9 @@ def _cost_rows(report: Report, scale: Scale) -> Iterator[CostRow]:
         yield CostRow(each, place, rank, runs.get(each.name, ""), own, output, each.share / largest)
 
 
-def _decibel_scale(effects: Iterable[Effect]) -> Scale:
-    ratios = [ratio for each in effects for ratio in (each.own, each.worst) if math.isfinite(ratio)]
+def decibel_scale(found: Iterable[float]) -> Scale:
+    """A scale for ratios, to whole tens."""
+    ratios = [ratio for ratio in found if math.isfinite(ratio)]
     low = min((max(each, _LEAST_DECIBELS) for each in ratios), default=0.0)
     high = max((min(each, _MOST_DECIBELS) for each in ratios), default=60.0)
     return Scale(10.0 * math.floor(low / 10), 10.0 * (math.floor(high / 10) + 1))
@@ -168,7 +168,8 @@ def _settings(report: Report, planned: Planned) -> Iterable[object]:
     return effective_options(planned.target, config, planned.settings, origin | planned.flags)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """What made the numbers of a page."""
     return {
         "irquant": version("irquant"),
         "OpenVINO": runtime_version(),

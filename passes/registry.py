@@ -1,0 +1,43 @@
+"""The passes that come with irquant, by the names that they have on the command line."""
+
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from typing import cast
+
+from .base import Pass
+from .pass_spec import PassSpecError
+
+#: Name -> module in this package, and class.
+PASSES: Mapping[str, str] = {
+    "normalize": "normalize:Normalize",
+    "fold-input-normalization": "fold_input_normalization:FoldInputNormalization",
+    "decompose-attention": "decompose_attention:DecomposeAttention",
+    "plan-placement": "plan_placement:PlanPlacement",
+    "calibrate": "calibration.calibrate:Calibrate",
+    "load-statistics": "calibration.load_statistics:LoadStatistics",
+    "align-activation-channels": "align_activation_channels:AlignActivationChannels",
+    "migrate-scales": "migrate_scales:MigrateScales",
+    "insert-fake-quantize": "insert_fake_quantize:InsertFakeQuantize",
+    "set-ranges": "set_ranges:SetRanges",
+    "correct-biases": "correct_biases:CorrectBiases",
+    "correct-biases-fast": "correct_biases_fast:CorrectBiasesFast",
+    "create-biases": "create_biases:CreateBiases",
+    "compress-weights": "compress_weights:CompressWeights",
+    "verify-execution": "verify_execution:VerifyExecution",
+}
+
+
+def pass_class(name: str) -> type[Pass]:
+    """The class of the pass of that name.
+
+    Raises:
+        PassSpecError: there is none.
+    """
+    if name not in PASSES:
+        close = difflib.get_close_matches(name, PASSES, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        message = f"no pass '{name}'; {hint}there are: {', '.join(PASSES)}; or give module:Class"
+        raise PassSpecError(message)
+    module, _, class_name = PASSES[name].partition(":")
+    return cast(type[Pass], getattr(import_module(f".{module}", __package__), class_name))

@@ -1,0 +1,158 @@
+"""`irquant compare`: what a user sees of two models."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from irquant.ir import read_model, write_model
+from irquant.tools.cli import run
+
+
+@pytest.fixture(scope="module")
+def quantized(model: Path, arrays: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("int8") / "int8.xml"
+    assert run(["quantize", str(model), "--data", str(arrays), "-o", str(path), "--quiet"]) == 0
+    return path
+
+
+def test_two_models_are_compared_by_one_command(model: Path, quantized: Path, arrays: Path) -> None:
+    command = [sys.executable, "-c", "from irquant.tools.start import main; main()", "compare"]
+    done = subprocess.run(
+        [*command, model, quantized, "--data", arrays, "--per-layer"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{quantized} against {model}, on 20 samples:"
+    assert re.fullmatch(
+        r"  logits: \d+\.\d dB, cosine [\d.]+: good \(no loss of accuracy was seen at this level\)", lines[1]
+    )
+    assert lines[2] == "layers: 2 of 2 of the first are in the second"
+    assert lines[3] == "      SQNR  layer"
+    assert [re.sub(r"^ +-?\d+\.\d dB", "x dB", line.partition(";")[0]) for line in lines[4:6]] == [
+        "x dB  Convolution 'first'",
+        "x dB  Convolution 'second'",
+    ]
+    assert lines[6] == "ran in int8: 0 of 2 -> 2 of 2 executed layers"
+    assert re.fullmatch(r"weights: 0\.00 MB -> 0\.00 MB \(\d\.\dx smaller\)", lines[7])
+    assert re.fullmatch(
+        r"latency: [\d.]+ ms -> [\d.]+ ms \(median\), [\d.]+ ms -> [\d.]+ ms \(p10\): [\d.]+x as fast", lines[8]
+    )
+    assert re.fullmatch(r"  one inference at a time on \d+ threads, in turn, \d+ of each; floats are f32", lines[9])
+
+
+def test_scripts_get_one_object(model: Path, quantized: Path, arrays: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = ["--json", "--no-latency", "--samples", "5", "--per-layer"]
+    assert run(["compare", str(model), str(quantized), "--data", str(arrays), *options]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["samples"] == 5
+    assert found["first"] == {
+        "model": str(model),
+        "int8_layers": 0,
+        "executed_layers": 2,
+        "unseen_layers": 0,
+        "weights_bytes": model.with_suffix(".bin").stat().st_size,
+        "median_ms": None,
+        "p10_ms": None,
+    }
+    assert (found["second"]["int8_layers"], found["matched_layers"]) == (2, 2)
+    assert [(each["name"], each["verdict"], each["equal"]) for each in found["outputs"]] == [("logits", "good", False)]
+    assert [each["name"] for each in found["layers"]] == ["first", "second"]
+    assert found["speedup"] is None
+
+
+def test_a_page_says_the_same(model: Path, quantized: Path, arrays: Path, tmp_path: Path) -> None:
+    page = tmp_path / "c.html"
+    options = ["--no-latency", "--per-layer", "--report", str(page)]
+    assert run(["compare", str(model), str(quantized), "--data", str(arrays), *options]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "<h1>int8.xml against model.xml</h1>" in text
+    assert "2 of 2 layers of model.xml are in int8.xml" in text
+    assert len(re.findall(r"<circle class=\"own\" cx", text)) == 3, "two layers and the legend"
+    assert "http" not in text.replace("http-equiv", "")
+    assert 'id="latency"' not in text
+
+
+def test_a_page_without_layers_says_how_to_get_them(model: Path, quantized: Path, arrays: Path, tmp_path: Path) -> None:
+    page = tmp_path / "c.html"
+    assert run(["compare", str(model), str(quantized), "--data", str(arrays), "--report", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "What they give was not looked at (--per-layer)." in text
+    assert 'id="latency"' in text
+
+
+def test_a_page_that_cannot_be_is_refused_before_the_work(
+    model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "c.txt"
+    assert run(["compare", str(model), str(model), "--data", str(arrays), "--report", str(page)]) == 2
+    assert capfd.readouterr() == ("", f"error: {page}: the report must end in .html\n")
+
+
+def test_a_model_is_equal_to_itself(model: Path, arrays: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", str(model), str(model), "--data", str(arrays), "--no-latency"]) == 0
+    assert "  logits: equal, cosine 1.0000: good" in capfd.readouterr().out
+
+
+def test_a_poor_output_is_exit_code_1(
+    model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph = read_model(model)
+    weights = graph.node("second").source(1).node
+    weights.set_array(-weights.array)
+    write_model(graph, tmp_path / "worse.xml")
+    assert run(["compare", str(model), str(tmp_path / "worse.xml"), "--data", str(arrays), "--no-latency"]) == 1
+    assert ": poor (a loss of accuracy is likely)" in capfd.readouterr().out
+
+
+def test_a_renamed_layer_is_not_compared(
+    model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph = read_model(model)
+    graph.rename(graph.node("first"), "other")
+    write_model(graph, tmp_path / "renamed.xml")
+    assert run(["compare", str(model), str(tmp_path / "renamed.xml"), "--data", str(arrays), "--no-latency"]) == 0
+    assert (
+        "layers: 1 of 2 of the first are in the second, which has 1 more\n"
+        "  only in the first: 'first'\n"
+        "  only in the second: 'other'\n"
+    ) in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Missing option '--data'."),
+        (["--data", "gone.npz"], "gone.npz: no such file or folder (nor module:function)"),
+        (["--data", "{arrays}", "--samples", "0"], "Invalid value for '--samples': 0 is not in the range x>=1."),
+    ],
+)
+def test_a_wrong_option_is_explained(
+    model: Path, arrays: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert run(["compare", str(model), str(model), *(each.format(arrays=arrays) for each in arguments)]) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"error: {said}\n"
+
+
+def test_models_of_different_inputs_are_refused_in_one_line(
+    model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = model.read_text().replace("<dim>8</dim>\n\t\t\t\t\t<dim>8</dim>", "<dim>9</dim>\n\t\t\t\t\t<dim>9</dim>")
+    (tmp_path / "m.xml").write_text(text.replace('shape="1,3,8,8"', 'shape="1,3,9,9"'))
+    (tmp_path / "m.bin").write_bytes(model.with_suffix(".bin").read_bytes())
+    assert run(["compare", str(model), str(tmp_path / "m.xml"), "--data", str(arrays)]) == 2
+    assert capfd.readouterr().err == (
+        "error: the models take different inputs: the first 'image' f32[1,3,8,8]; the second 'image' f32[1,3,9,9]\n"
+    )
+
+
+def test_a_sample_that_does_not_fit_is_named(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "s.npz", image=np.zeros((2, 3, 9, 8), np.float32))
+    assert run(["compare", str(model), str(model), "--data", str(tmp_path / "s.npz")]) == 2
+    assert "input 'image' f32[1,3,8,8]: float32[" in capfd.readouterr().err

@@ -1,0 +1,73 @@
+"""The page about two models side by side."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from irquant.passes.comparison.compare_models import Comparison
+from irquant.passes.comparison.layer_probes import LayerError
+from irquant.tools.report.page import render, write_page
+from irquant.tools.report.quantization import decibel_scale, versions, worst
+from irquant.tools.report.scale import Scale
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer in the chart.
+
+    Attributes:
+        error: How far it is off.
+        place: Its place in the model.
+        rank: Its place by error, the largest first.
+        own: Where its ratio lies on the scale; None: nowhere, since there is no error.
+        rest: Where the ratio lies that is left but for scales, if that says more.
+    """
+
+    error: LayerError
+    place: int
+    rank: int
+    own: float | None
+    rest: float | None
+
+
+def write_comparison_page(path: Path, found: Comparison, first: str, second: str) -> None:
+    """Writes the page.
+
+    Raises:
+        PageError: it cannot be written.
+    """
+    write_page(path, comparison_page(found, first, second))
+
+
+def comparison_page(found: Comparison, first: str, second: str) -> str:
+    """The page as text."""
+    layers = found.layers or ()
+    scale = decibel_scale(ratio for each in layers for ratio in (each.sqnr, each.but_for_scale))
+    values = {
+        "found": found,
+        "first": Path(first),
+        "second": Path(second),
+        "worst": worst(found.outputs),
+        "scale": scale,
+        "rows": list(_rows(layers, scale)),
+        "versions": versions(),
+        "now": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    }
+    return render("comparison.html.j2", values)
+
+
+def _rows(layers: Sequence[LayerError], scale: Scale) -> Iterator[LayerRow]:
+    """In the model's order."""
+    order = sorted(range(len(layers)), key=lambda index: _rest(layers[index]))
+    ranks = {index: rank for rank, index in enumerate(order, 1)}
+    for index, each in enumerate(layers):
+        rest = scale.place(each.but_for_scale) if each.is_rescaled else None
+        yield LayerRow(each, index, ranks[index], scale.place(each.sqnr), rest)
+
+
+def _rest(each: LayerError) -> float:
+    """The ratio that counts; one that nobody knows is last."""
+    ratio = each.but_for_scale if each.is_rescaled else each.sqnr
+    return math.inf if math.isnan(ratio) else ratio

@@ -1,0 +1,94 @@
+"""Results as plain values for scripts: keys that stay, ratios in dB, null where there is no finite number."""
+
+import math
+from typing import Any
+
+from irquant.passes import Report
+from irquant.passes.quality.accuracy import Controlled
+from irquant.passes.quality.agreement import Agreement
+from irquant.passes.quality.guard import Step
+from irquant.passes.report import Layer
+
+
+def finite(value: float, digits: int) -> float | None:
+    """A number that JSON has."""
+    return round(value, digits) if math.isfinite(value) else None
+
+
+def output_values(each: Agreement) -> dict[str, Any]:
+    """How close an output is; if it is equal, there is no finite ratio."""
+    return {
+        "name": each.name,
+        "kind": each.kind,
+        "verdict": each.verdict,
+        "equal": each.sqnr == math.inf,
+        "sqnr": finite(each.sqnr, 2),
+        "cosine": finite(each.cosine, 6),
+        "top1": None if each.top1 is None else finite(each.top1, 4),
+    }
+
+
+def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
+    """What a quantization did and found."""
+    execution = report.check.execution
+    return {
+        "model": model,
+        "result": result,
+        "device": report.device,
+        "preset": report.preset,
+        "samples": report.samples,
+        "held_out": report.held_out,
+        "bytes_before": report.bytes_before,
+        "bytes_after": report.bytes_after,
+        "int8_layers": execution and execution.int8,
+        "executed_layers": execution and execution.total,
+        "unseen_layers": execution and execution.unseen,
+        "outputs": None if report.check.outputs is None else [output_values(each) for each in report.check.outputs],
+        "layers": [_layer_values(each) for each in report.layers],
+        "biases_corrected": report.corrected,
+        "biases_not_corrected": report.uncorrected,
+        "metrics": report.accuracy and _metric_values(report.accuracy),
+        "guard": [_step_values(each) for each in report.guard],
+        "passes": {
+            name: {"changes": done.changes, "seconds": round(done.seconds, 4)} for name, done in report.results.items()
+        },
+        "warnings": list(report.warnings),
+    }
+
+
+def _metric_values(accuracy: Controlled) -> dict[str, Any]:
+    return {
+        "reached": accuracy.is_reached,
+        "returned_to_float": [each.name for each in accuracy.returned],
+        "each": [
+            {
+                "name": each.name,
+                "fp32": accuracy.baselines[each.name],
+                "int8": accuracy.best.values[each.name],
+                "max_drop": each.max_drop,
+                "drop_type": each.drop_type,
+            }
+            for each in accuracy.metrics
+        ],
+    }
+
+
+def _layer_values(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "type": layer.type,
+        "planned": "int8" if layer.decision.int8 else "float",
+        "reason": layer.decision.reason,
+        "ran_in_float": layer.fallen or None,
+    }
+
+
+def _step_values(step: Step) -> dict[str, Any]:
+    return {
+        "what": step.what,
+        "sqnr_before": finite(step.before, 2),
+        "sqnr_after": finite(step.after, 2),
+        "int8": step.int8,
+        "layers": step.layers,
+        "kept": step.is_kept,
+    }
