@@ -1,7 +1,7 @@
 PYTHON ?= python
 PACKAGES := ir passes targets tools
 
-.PHONY: help ns dev lint types test check wheel
+.PHONY: help ns dev lint types test check dist wheel
 
 help:              ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -26,9 +26,11 @@ test:              ## the suite against the tree
 
 check: lint types test
 
-wheel:             ## the suite against the built wheel, away from the source
+dist:              ## the wheel, and the tests away from the source
 	rm -rf build/lib build/wheel
 	$(PYTHON) -m build --outdir build/wheel .
-	$(PYTHON) -m pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
 	mkdir build/wheel/run && cp -r tests pyproject.toml build/wheel/run/
+
+wheel: dist        ## the suite against the built wheel, away from the source
+	$(PYTHON) -m pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
 	cd build/wheel/run && PYTHONPATH=../site $(PYTHON) -m pytest -p no:cacheprovider

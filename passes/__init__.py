@@ -13,18 +13,21 @@ from .configuration.strict import ConfigError
 from .dry_run import MeasurementPlan, plan_measurement
 from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
-from .front_door import measured_by, quantize, quantize_graph, watching_for
+from .front_door import AccuracyWarning, Wanted, measured_by, quantize, quantize_graph, watching_for
 from .instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
 from .load_model import load_model
 from .manager import PassManager
 from .pass_spec import PassSpec, PassSpecError, make_pass, options_of, read_specs, spec_text
 from .pipeline_file import read_pipeline
 from .pipelines import default_quantization
+from .quality.metrics import Metric, MetricError
+from .quality.wishes import metrics_of
 from .registry import PASSES, pass_class
 from .report import Report
 
 __all__ = [
     "PASSES",
+    "AccuracyWarning",
     "Analysis",
     "Calibrate",
     "Config",
@@ -38,6 +41,8 @@ __all__ = [
     "Instrument",
     "LoadStatistics",
     "MeasurementPlan",
+    "Metric",
+    "MetricError",
     "NoRequests",
     "Pass",
     "PassManager",
@@ -57,6 +62,7 @@ __all__ = [
     "Statistics",
     "Timing",
     "Verify",
+    "Wanted",
     "WriteAfter",
     "analyze_graph",
     "default_quantization",
@@ -67,6 +73,7 @@ __all__ = [
     "load_model",
     "make_pass",
     "measured_by",
+    "metrics_of",
     "options_of",
     "pass_class",
     "plan_measurement",

@@ -10,7 +10,8 @@ from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .calibration.samples import DataError
 from .configuration.config import Config
-from .quality.guard import Guarded, effects_of
+from .quality.guard import Guarded
+from .quality.search import effects_of
 from .quality.sensitivity import Effect, ranked
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
@@ -61,6 +62,6 @@ def analyze_graph(
     if not first.context.held_out:
         message = "an analysis compares samples that calibration did not see: give nine samples or more"
         raise DataError(message)
-    effects = effects_of(first, calibrated, COMPARED, MOST_INFERENCES)
+    effects = effects_of(calibrated, config, {}, COMPARED, MOST_INFERENCES)
     guarded = Guarded(first, effects=tuple(ranked(effects)))
     return Analysis(report_of(results, guarded, bytes_before, warnings), tuple(effects))

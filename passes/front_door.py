@@ -1,7 +1,8 @@
 """The front door: a model and data in, the INT8 model out."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -12,14 +13,20 @@ from .analyze import COMPARED, MOST_INFERENCES
 from .base import Pass, Progress, no_progress
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
+from .configuration.accuracy import AccuracyOptions, DropType
 from .configuration.config import Config
 from .configuration.published import Settings, read_settings
 from .configuration.strict import ConfigError
 from .instruments import Instrument, WriteAfter
 from .load_model import load_model, result_path
 from .provenance import record_provenance
-from .quality.guard import Guarded, effects_of, guard
-from .quality.sensitivity import ranked
+from .quality.accuracy import keep_accuracy
+from .quality.guard import Guarded, guard
+from .quality.journal import Journal
+from .quality.metrics import Metric
+from .quality.search import costliest
+from .quality.trials import Judge, Watch, unwatched
+from .quality.wishes import GivenMetric, metrics_of
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
 from .runtime import RuntimeModel, from_runtime, to_runtime
@@ -42,6 +49,10 @@ def quantize(
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
+    metric: GivenMetric | Sequence[GivenMetric] | None = None,
+    max_drop: float | None = None,
+    drop_type: DropType | None = None,
+    resume: Path | str | None = None,
     report: Callable[[Report], None] | None = None,
 ) -> Path: ...
 
@@ -59,6 +70,10 @@ def quantize(
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
+    metric: GivenMetric | Sequence[GivenMetric] | None = None,
+    max_drop: float | None = None,
+    drop_type: DropType | None = None,
+    resume: Path | str | None = None,
     report: Callable[[Report], None] | None = None,
 ) -> RuntimeModel: ...
 
@@ -76,6 +91,10 @@ def quantize(
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
+    metric: GivenMetric | Sequence[GivenMetric] | None = None,
+    max_drop: float | None = None,
+    drop_type: DropType | None = None,
+    resume: Path | str | None = None,
     report: Callable[[Report], None] | None = None,
 ) -> Path | RuntimeModel:
     """Quantizes a model to int8 with the published DefaultQuantization.
@@ -100,6 +119,13 @@ def quantize(
             same ones, and are used to check the result.
         save_statistics: Where to write the statistics (.npz): other presets and targets then need no run.
         cluster: The address of a Dask scheduler whose workers share the run; "local": processes on this machine.
+        metric: A function of `predict`, or several: see `passes/quality/metrics.py`; or a `Metric` object of the
+            published tool, which is measured on `data`. Layers are left float until none
+            loses more than `max_drop`. A `Metric` has a limit of its own. If the limit cannot be kept, the result is
+            the best model that was found, and an `AccuracyWarning` is given.
+        max_drop: The most that a metric may lose (default: 0.01).
+        drop_type: "absolute" (default), or "relative" to the float model's value.
+        resume: A file that keeps what was measured: a run that was stopped goes on where it was.
         report: Called with what was done and found.
 
     Returns:
@@ -111,7 +137,12 @@ def quantize(
     settings = (
         Settings(config=config or Config()) if config is None or isinstance(config, Config) else read_settings(config)
     )
-    options = settings.config.overruled(preset=preset, samples=samples, ignored=ignored)
+    accuracy = {"max_drop": max_drop, "drop_type": drop_type}
+    if metric is None and any(each is not None for each in (max_drop, drop_type, resume)):
+        message = "max_drop, drop_type and resume are about a metric, and there is none: give metric"
+        raise ConfigError(message)
+    options = settings.config.overruled(preset=preset, samples=samples, ignored=ignored, accuracy=accuracy)
+    wanted = Wanted(metrics_of(metric, options, data), Path(resume) if resume else None)
     if data is None and statistics is None and settings.engine:
         message = "engine.data_source is read by the command line; here, give the data"
         raise ConfigError(message)
@@ -123,7 +154,14 @@ def quantize(
         check_output(path, graph)
         watching = watching_for(path, options)
         graph, done = quantize_graph(
-            graph, data, device, options, measuring=measuring, instruments=watching, warnings=settings.warnings
+            graph,
+            data,
+            device,
+            options,
+            measuring=measuring,
+            wanted=wanted,
+            instruments=watching,
+            warnings=settings.warnings,
         )
         write_model(graph, path, compact=True)
         for each in watching:
@@ -131,12 +169,39 @@ def quantize(
         result: Path | RuntimeModel = path
     else:
         graph = from_runtime(model)
-        warnings = [*settings.warnings, *([_NO_PLACE] if options.keep_intermediate else [])]
-        graph, done = quantize_graph(graph, data, device, options, measuring=measuring, warnings=warnings)
+        told = [*settings.warnings, *([_NO_PLACE] if options.keep_intermediate else [])]
+        graph, done = quantize_graph(graph, data, device, options, measuring=measuring, wanted=wanted, warnings=told)
         result = to_runtime(graph)
     if report:
         report(done)
+    if done.accuracy and not done.accuracy.is_reached:
+        warnings.warn(f"the metrics lose more than they may: {done.accuracy.stopped}", AccuracyWarning, stacklevel=2)
     return result
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The metrics that a run is to keep.
+
+    Attributes:
+        metrics: They; none: nothing is measured.
+        resume: The file that keeps what was measured.
+        watch: Told of each model that was measured.
+    """
+
+    metrics: tuple[Metric, ...] = ()
+    resume: Path | None = None
+    watch: Watch = unwatched
+
+    def judge(self, graph: Graph, target: Target, config: Config, progress: Progress) -> Judge:
+        """Measures the float model."""
+        options, journal = config.accuracy or AccuracyOptions(), Journal.read(self.resume)
+        is_here = target.device == "CPU"
+        return Judge.of(graph, self.metrics, options, journal, is_here=is_here, watch=self.watch, progress=progress)
+
+
+class AccuracyWarning(UserWarning):
+    """A metric loses more than it may."""
 
 
 def watching_for(output: Path, config: Config) -> list[WriteAfter]:
@@ -169,6 +234,7 @@ def quantize_graph(
     config: Config,
     *,
     measuring: Calibrate | LoadStatistics | None = None,
+    wanted: Wanted | None = None,
     passes: Sequence[Pass] | None = None,
     instruments: Sequence[Instrument] = (),
     progress: Progress = no_progress,
@@ -183,6 +249,7 @@ def quantize_graph(
         target: The device.
         config: What the user wants.
         measuring: Where the default pipeline gets its statistics.
+        wanted: The metrics to keep.
         passes: Another pipeline.
         instruments: What watches it.
         progress: Told about long work.
@@ -197,13 +264,17 @@ def quantize_graph(
         UserError: the model or the data are wrong.
     """
     bytes_before = constant_bytes(graph)
+    judge = wanted.judge(graph, target, config, progress) if wanted and wanted.metrics else None
     results, first, calibrated = quantize_once(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
     )
     guarded = guard(first, calibrated) if config.guard else Guarded(first)
+    attempt, kept = guarded.attempt, None
+    if judge:
+        attempt, kept = keep_accuracy(attempt, guarded.effects, calibrated, judge)
+    guarded = replace(guarded, attempt=attempt)
     if with_effects:
-        guarded = replace(
-            guarded, effects=tuple(ranked(effects_of(guarded.attempt, calibrated, COMPARED, MOST_INFERENCES)))
-        )
-    record_provenance(guarded.attempt.graph, guarded.attempt.context)
-    return guarded.attempt.graph, report_of(results, guarded, bytes_before, warnings)
+        effects = costliest(calibrated, attempt.config, attempt.floats, COMPARED, MOST_INFERENCES)
+        guarded = replace(guarded, effects=tuple(effects))
+    record_provenance(attempt.graph, attempt.context)
+    return attempt.graph, report_of(results, guarded, bytes_before, warnings, kept)

@@ -10,6 +10,7 @@ from .configuration.config import Preset
 from .evidence import Correction
 from .execution import Check
 from .plan import Decision
+from .quality.accuracy import Controlled
 from .quality.guard import Guarded, Step
 from .quality.observed import ObservedRange, observed_ranges
 from .quality.sensitivity import Effect
@@ -55,6 +56,7 @@ class Report:
         device: What the target calls its device.
         preset: What decided whether activations are symmetric.
         guard: What the guard tried; empty if no output is poor.
+        accuracy: What was found of the user's metrics; None if there are none.
         effects: What rounding each operation costs, the costliest first: of the result if that was asked for, else as
             far as the guard needed to know.
         ranges: The ranges of activations against what was observed.
@@ -72,6 +74,7 @@ class Report:
     device: str
     preset: Preset
     guard: tuple[Step, ...]
+    accuracy: Controlled | None
     effects: tuple[Effect, ...]
     ranges: tuple[ObservedRange, ...]
     corrections: tuple[tuple[str, Correction], ...]
@@ -90,7 +93,13 @@ class Report:
         return len(self.corrections) - self.corrected
 
 
-def report_of(results: Results, guarded: Guarded, bytes_before: int, warnings: Sequence[str]) -> Report:
+def report_of(
+    results: Results,
+    guarded: Guarded,
+    bytes_before: int,
+    warnings: Sequence[str],
+    accuracy: Controlled | None = None,
+) -> Report:
     """The report of a run.
 
     Args:
@@ -98,8 +107,10 @@ def report_of(results: Results, guarded: Guarded, bytes_before: int, warnings: S
         guarded: The model that came out.
         bytes_before: Size of the float model's constants.
         warnings: What the user should know of the options.
+        accuracy: What was found of the user's metrics.
     """
-    context = guarded.attempt.context
+    attempt = guarded.attempt
+    context, late = attempt.context, [*_late(guarded), *(accuracy.warnings if accuracy else ())]
     names = context.plan.names
     return Report(
         results=results,
@@ -110,12 +121,13 @@ def report_of(results: Results, guarded: Guarded, bytes_before: int, warnings: S
         device=context.target.device,
         preset=context.preset,
         guard=guarded.steps,
+        accuracy=accuracy,
         effects=guarded.effects,
-        ranges=tuple(observed_ranges(guarded.attempt.graph, context)),
+        ranges=tuple(observed_ranges(attempt.graph, context)),
         corrections=tuple((names.get(node, node.name), each) for node, each in context.corrections.items()),
-        warnings=(*warnings, *context.plan.warnings, *context.warnings, *_late(guarded)),
+        warnings=(*warnings, *context.plan.warnings, *context.warnings, *late),
         bytes_before=bytes_before,
-        bytes_after=constant_bytes(guarded.attempt.graph),
+        bytes_after=constant_bytes(attempt.graph),
     )
 
 

@@ -36,6 +36,7 @@ HOMES = {
         "tools/pot_options.py",
         "tools/verbosity.py",
         "tools/targets.py",
+        "tools/trial_table.py",
     },
     "jinja2": {"tools/report/page.py"},
     "rich": {"tools/console.py", "tools/demo/demo.py"},

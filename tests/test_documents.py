@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from irquant.ir import from_text, to_text
 from irquant.passes import Context, default_quantization
 from irquant.passes.configuration import obsolete
+from irquant.passes.configuration.accuracy_aware import AccuracyParameters, MetricEntry
 from irquant.passes.configuration.published import AlgorithmName, Engine, Model, Parameters
 from irquant.passes.configuration.quantization import (
     ActivationEndOptions,
@@ -52,6 +53,13 @@ POT = """{
     }
 }"""
 
+#: What the metric of docs/accuracy.md is measured on.
+LABELLED = """
+
+def my_labelled_pictures():
+    return [(np.ones((1, 3, 8, 8), np.float32), 0)]
+"""
+
 
 @pytest.fixture
 def in_folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -59,8 +67,10 @@ def in_folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     image = op.parameter([1, 3, 8, 8], np.float32, name="image")
     image.output(0).set_names({"image"})
     weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
-    conv = op.convolution(image, weights, [1, 1], [0, 0], [0, 0], [1, 1])
-    ov.serialize(ov.Model([op.result(op.relu(conv))], [image], "m"), tmp_path / "model.xml", tmp_path / "model.bin")
+    conv = op.relu(op.convolution(image, weights, [1, 1], [0, 0], [0, 0], [1, 1]))
+    conv.output(0).set_names({"logits"})
+    ov.serialize(ov.Model([op.result(conv)], [image], "m"), tmp_path / "model.xml", tmp_path / "model.bin")
+    (tmp_path / "metrics.py").write_text(f"{blocks('docs/accuracy.md', 'python')[0]}{LABELLED}")
     nodes = [helper.make_node("Conv", ["image", "w"], ["c"]), helper.make_node("Relu", ["c"], ["y"])]
     ends = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
@@ -124,6 +134,8 @@ class Block:
                 json5.loads(self.text)
             case "yaml":
                 yaml.safe_load(self.text)
+            case "":
+                pass  # what comes back
             case other:
                 pytest.fail(f"a block of '{other}', which nobody here can run:\n{self.text}")
 
@@ -155,6 +167,13 @@ def test_what_the_documents_show_runs(
         block.run(names)
 
 
+def test_the_commands_about_metrics_run(in_folder_with_model: Path) -> None:
+    (commands,) = blocks("docs/accuracy.md", "sh")
+    for command in commands.splitlines():
+        assert run(shlex.split(command)[1:]) == 0
+    assert len((in_folder_with_model / "trials.jsonl").read_text().splitlines()) == 2
+
+
 PARAMETERS = {
     *Parameters.model_fields,
     *Model.model_fields,
@@ -176,6 +195,11 @@ PARAMETERS = {
 def test_every_parameter_is_documented(name: str) -> None:
     text = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
     assert re.search(rf"`{name}\b", text)
+
+
+@pytest.mark.parametrize("name", sorted({*AccuracyParameters.model_fields, *MetricEntry.model_fields}))
+def test_every_parameter_about_metrics_is_documented(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
 
 
 def test_every_test_that_the_documents_name_exists() -> None:

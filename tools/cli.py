@@ -48,7 +48,7 @@ def demo_command(output: Path | None) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Runs the command line; gives the exit code: 0 done, 1 models differ (too much), 2 the user's mistake, 130 interrupted."""
+    """Runs the command line; gives the exit code: 0 done, 1 not as wished, 2 the user's mistake, 130 interrupted."""
     try:
         return int(cli.main(arguments, prog_name="irquant", standalone_mode=False) or 0)
     except click.ClickException as error:

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 import click
 
 from irquant.ir import printable
-from irquant.passes import MeasurementPlan, Report
+from irquant.passes import MeasurementPlan, Metric, Report
 from irquant.passes.base import Progress as ProgressCallback
 from irquant.passes.base import no_progress
+from irquant.passes.quality.accuracy import Controlled
 from irquant.passes.quality.agreement import Agreement, Verdict
 from irquant.passes.quality.guard import Step
 from irquant.passes.quality.outputs import OutputKind
+from irquant.passes.quality.sensitivity import Effect
 
 
 @contextmanager
@@ -84,7 +86,9 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
     planned = [layer for layer in report.layers if layer.decision.int8]
     types = _by_type(layer.type for layer in planned)
     yield f"quantized: {len(planned)} of {len(report.layers)} layers ({types}), preset {report.preset}"
-    kept = Counter((layer.type, layer.decision.reason) for layer in report.layers if not layer.decision.int8)
+    listed = {each.name for each in report.accuracy.returned} if report.accuracy else set[str]()
+    floats = [layer for layer in report.layers if not layer.decision.int8 and layer.name not in listed]
+    kept = Counter((layer.type, layer.decision.reason) for layer in floats)
     for (type_, reason), count in kept.items():
         yield f"planned in float: {count} x {type_}: {reason}"
     if report.corrected or report.uncorrected:
@@ -102,6 +106,8 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
         if ran.unseen:
             yield f"not verified: {ran.unseen} layers in bodies of dynamic shapes, which the runtime does not show"
     yield from _guard_lines(report.guard)
+    if report.accuracy:
+        yield from _accuracy_lines(report.accuracy)
     yield from output_lines(report)
     passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
     yield f"time: {passes}"
@@ -113,6 +119,32 @@ def _guard_lines(steps: Sequence[Step]) -> Iterable[str]:
     for step in steps:
         change, kept = f"{decibels(step.before)} -> {decibels(step.after)}", "kept" if step.is_kept else "dropped"
         yield f"  {step.what}: {change}, {step.int8} of {step.layers} layers int8: {kept}"
+
+
+def _accuracy_lines(accuracy: Controlled) -> Iterable[str]:
+    for metric in accuracy.metrics:
+        name = metric.name
+        yield f"metric {name}: {_drop(metric, accuracy.baselines[name], accuracy.best.values[name])}"
+    for each in accuracy.returned:
+        yield f"returned to float: {each.type} '{each.name}': {effect_line(each)}"
+    if not accuracy.is_reached:
+        tried = f"this is the best of {len(accuracy.trials)} models"
+        yield f"NOT REACHED: the metrics lose more than they may: {accuracy.stopped}; {tried}"
+    elif accuracy.stopped:
+        yield f"the search for fewer float layers ended early: {accuracy.stopped}"
+
+
+def _drop(metric: Metric, baseline: float, value: float) -> str:
+    drop = baseline - value
+    share = f" ({drop / abs(baseline):.2%})" if baseline else ""
+    limit = f"{metric.max_drop:g}" if metric.drop_type == "absolute" else f"{metric.max_drop:.2%} of FP32"
+    verdict = "within" if metric.excess(baseline, value) <= 0 else "more than"
+    return f"FP32 {baseline:.5g}, INT8 {value:.5g}, drop {drop:.5g}{share}: {verdict} {limit}"
+
+
+def effect_line(effect: Effect) -> str:
+    """What rounding an operation costs."""
+    return f"rounding it makes {effect.share:.0%} of the outputs' error ({decibels(effect.own)} of its own)"
 
 
 def output_lines(report: Report) -> Iterable[str]:

@@ -100,8 +100,15 @@ def open_data(data: str | None, graph: Graph, pictures: ImageOptions, settings: 
     """
     if data is None and settings.engine:
         data, pictures = settings.engine.data_source, _as_published(pictures, settings.engine)
-    if data is None:
-        return None
+    return None if data is None else open_as(data, graph, pictures)
+
+
+def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]:
+    """The samples of a source; the model's metadata may say how it wants its pictures.
+
+    Raises:
+        DataError: there are no such data.
+    """
     return open_source(data, model_inputs(graph), image_options_from_metadata(graph.metadata("model_info"), pictures))
 
 

@@ -1,6 +1,6 @@
 """What the commands that plan or quantize have in common: configuration, preset, target, what to leave alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,33 @@ _OPTIONS = (
         "the target takes them).  [default: mixed for transformers, else performance]",
     ),
     click.option("--ignored", multiple=True, metavar="NAME", help="A layer to leave float; also a glob, or re:REGEX."),
+)
+
+_METRIC_OPTIONS = (
+    click.option(
+        "--metric",
+        multiple=True,
+        metavar="FUNCTION",
+        help="Your own metric to keep: module:function or file.py:function; see below. May be repeated, each with a "
+        "drop of its own as in module:function=0.02.",
+    ),
+    click.option("--max-drop", type=float, metavar="D", help="The most that a metric may lose.  [default: 0.01]"),
+    click.option(
+        "--drop-type",
+        type=click.Choice(["absolute", "relative"]),
+        help="In the metric's unit, or as a share of the float model's value.  [default: absolute]",
+    ),
+    click.option(
+        "--metric-data", metavar="SOURCE", help="Samples that the functions get as second argument, behind predict."
+    ),
+    click.option("--metric-samples", type=click.IntRange(1), metavar="N", help="Most of them to use.  [default: all]"),
+    click.option("--metric-seconds", type=float, metavar="S", help="Try no further model after so much time."),
+    click.option(
+        "--resume",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Keep what was measured (.jsonl), and do not measure it again: a run that was stopped goes on.",
+    ),
 )
 
 
@@ -60,8 +87,21 @@ def planning_options(command: _Command) -> _Command:
     return command
 
 
+def metric_options(command: _Command) -> _Command:
+    """Adds the options about metrics to a command."""
+    for option in reversed(_METRIC_OPTIONS):
+        command = option(command)
+    return command
+
+
 def planned_by(
-    config: Path | None, target: str | None, preset: str | None, ignored: tuple[str, ...], **others: object
+    config: Path | None,
+    target: str | None,
+    preset: str | None,
+    ignored: tuple[str, ...],
+    *,
+    accuracy: Mapping[str, object] | None = None,
+    **others: object,
 ) -> Planned:
     """What the options say over what the configuration file says.
 
@@ -69,7 +109,7 @@ def planned_by(
         UserError: the file or an option is wrong.
     """
     settings = read_settings(config) if config else Settings()
-    options = settings.config.overruled(preset=preset, ignored=ignored, **others)
+    options = settings.config.overruled(preset=preset, ignored=ignored, accuracy=accuracy, **others)
     given = {"preset": preset, "ignored": ignored or None, "target": target, **others}
     flags = {name: _FLAGS.get(name, f"--{name}") for name, value in given.items() if value is not None}
     return Planned(options, load_target(target or settings.target or "cpu"), settings, flags)

@@ -1,19 +1,32 @@
 """`irquant quantize`: the step after model conversion."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from irquant.ir import write_model
-from irquant.passes import ConfigError, measured_by, plan_measurement, quantize_graph, watching_for
+from irquant.passes import (
+    ConfigError,
+    Wanted,
+    measured_by,
+    metrics_of,
+    plan_measurement,
+    quantize_graph,
+    watching_for,
+)
+from irquant.passes.configuration.accuracy import AccuracyOptions
+from irquant.passes.quality.trials import unwatched
 from irquant.tools.console import print_measurement, print_report
 from irquant.tools.image_source import ImageOptions
-from irquant.tools.inputs import open_data, open_model, picture_options
-from irquant.tools.options import page_option, planned_by, planning_options
+from irquant.tools.inputs import open_as, open_data, open_model, picture_options
+from irquant.tools.metric_function import MetricData, open_metrics
+from irquant.tools.options import metric_options, page_option, planned_by, planning_options
 from irquant.tools.pot_options import Place, pot_options
 from irquant.tools.report.page import check_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
+from irquant.tools.trial_table import TrialTable
 from irquant.tools.values import report_values
 from irquant.tools.verbosity import progress_shown, verbosity_options
 
@@ -35,6 +48,7 @@ from irquant.tools.verbosity import progress_shown, verbosity_options
 )
 @click.option("--no-guard", is_flag=True, help="Take the result as it comes, however far it is from the float model.")
 @page_option
+@metric_options
 @click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
 @picture_options
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
@@ -54,13 +68,20 @@ def quantize_command(
     statistics: Path | None,
     cluster: str | None,
     no_guard: bool,
+    metric: tuple[str, ...],
+    max_drop: float | None,
+    drop_type: str | None,
+    metric_data: str | None,
+    metric_samples: int | None,
+    metric_seconds: float | None,
+    resume: Path | None,
     page: Path | None,
     dry_run: bool,
     pictures: ImageOptions,
     *,
     as_json: bool,
     quiet: bool,
-) -> None:
+) -> int:
     """Quantizes MODEL to INT8. Model and data may also stand in the configuration.
 
     MODEL is an OpenVINO .xml with its .bin; or .onnx, .pb, .tflite, .pdmodel, or the folder of a SavedModel, which is
@@ -73,6 +94,14 @@ def quantize_command(
       module:function or file.py:function, giving an iterable of samples
 
     \b
+    With --metric, layers stay float until your own metric loses no more than --max-drop. The function
+    is called for each model that is tried. It gets `predict`, which runs one sample and gives the
+    outputs by name, and returns one number, of which higher is better:
+      def accuracy(predict):
+          return np.mean([predict(x)["logits"].argmax() == label for x, label in my_data()])
+    If the metric loses more all the same, the best model is written, and the exit code is 1.
+
+    \b
     Examples:
       irquant quantize model.xml --data photos/ --mean 127 --scale 128
       irquant quantize model.onnx --data calibration.npz
@@ -80,8 +109,12 @@ def quantize_command(
       irquant quantize model.xml --data photos/ --save-statistics model.npz
       irquant quantize model.xml --statistics model.npz --preset mixed
       irquant quantize -c pot_config.json
+      irquant quantize model.xml --data photos/ --metric metrics.py:accuracy --max-drop 0.01
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
-    planned = planned_by(config, target, preset, ignored, samples=samples, guard=False if no_guard else None)
+    limits = {"max_drop": max_drop, "drop_type": drop_type, "seconds": metric_seconds}
+    _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})
+    guard = False if no_guard else None
+    planned = planned_by(config, target, preset, ignored, samples=samples, guard=guard, accuracy=limits)
     options, device, settings = planned.config, planned.target, planned.settings
     path, graph = open_model(model, settings, weights)
     result = place.of(path, settings.model.model_name)
@@ -93,8 +126,10 @@ def quantize_command(
     measuring = measured_by(statistics, save_statistics, cluster)
     if dry_run:
         print_measurement(plan_measurement(graph, device, options), as_json=as_json)
-        return
+        return 0
     source = open_data(data, graph, pictures, settings)
+    judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
+    metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged, is_remembered=resume is not None)
     watching = watching_for(result, options)
     with place.prepared(result, path, graph), progress_shown(quiet=quiet) as progress:
         graph, report = quantize_graph(
@@ -103,6 +138,7 @@ def quantize_command(
             device,
             options,
             measuring=measuring,
+            wanted=Wanted(metrics_of(metrics, options), resume, unwatched if quiet else TrialTable().show),
             instruments=watching,
             progress=progress,
             warnings=settings.warnings,
@@ -117,3 +153,13 @@ def quantize_command(
         print_report(report, str(result))
     if page:
         write_quantization_page(page, report, Subject(path, result, planned))
+    return int(report.accuracy is not None and not report.accuracy.is_reached)
+
+
+def _refuse_without_metric(metric: tuple[str, ...], others: Mapping[str, object]) -> None:
+    """Options about metrics need one."""
+    names = {"max_drop": "--max-drop", "drop_type": "--drop-type", "resume": "--resume"}
+    given = [names.get(name, f"--metric-{name}") for name, value in others.items() if value is not None]
+    if given and not metric:
+        message = f"{given[0]} is about a metric, and there is none: add --metric module:function"
+        raise ConfigError(message)

@@ -1,10 +1,11 @@
 """What the user wants of a run, apart from the model, the data and the target."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
+from .accuracy import AccuracyOptions
 from .ignored import Ignored
 from .quantization import ActivationOptions, RangeEstimator, WeightOptions
 from .strict import Strict
@@ -39,6 +40,7 @@ class Config(Strict):
         correct_float_layers: Whether `sequential` also corrects layers whose weights stay float.
         keep_intermediate: Whether to write the model as it is before biases are corrected, too.
         guard: Whether to look for a gentler way to quantize if an output is poor.
+        accuracy: How much of the user's metrics may be lost; None: as by default, if there are metrics.
     """
 
     preset: Preset | None = None
@@ -58,6 +60,7 @@ class Config(Strict):
     correct_float_layers: bool = False
     keep_intermediate: bool = False
     guard: bool = True
+    accuracy: AccuracyOptions | None = None
 
     @classmethod
     def checked(cls, **options: object) -> Self:
@@ -72,9 +75,14 @@ class Config(Strict):
         """Whether a model with so many attention blocks is a transformer, or the user says so of any."""
         return self.model_type == "transformer" or attention > 0
 
-    def overruled(self, *, ignored: Sequence[str] = (), **options: object) -> Self:
+    def overruled(
+        self, *, ignored: Sequence[str] = (), accuracy: Mapping[str, object] | None = None, **options: object
+    ) -> Self:
         """The same with options that are not None in place of its own, and more that is ignored."""
         given = {name: value for name, value in options.items() if value is not None}
+        if wanted := {name: value for name, value in (accuracy or {}).items() if value is not None}:
+            own_accuracy = self.accuracy.model_dump(exclude_unset=True) if self.accuracy else {}
+            given["accuracy"] = own_accuracy | wanted
         if ignored:
             scope = [*self.ignored.scope, *ignored]
             given["ignored"] = self.ignored.model_dump(exclude_unset=True) | {"scope": scope}

@@ -5,16 +5,18 @@ may be the whole (sections `model`, `engine`, `compression`), the list of algori
 apply any more gives one warning that names the replacement; what is misspelt is an error with its path.
 
 Source: the published description of DefaultQuantization, and the schema of its reference implementation (POT 2023.3).
+AccuracyAwareQuantization, which takes the same parameters and more, is described in `accuracy_aware`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from ...targets import target_names
+from .accuracy_aware import AccuracyParameters, accuracy_options, passed_over
 from .config import Config, Preset, SaturationFix
 from .content import content_of, plain
 from .ignored import Ignored
@@ -25,11 +27,16 @@ from .strict import ConfigError, Strict
 
 AlgorithmName = Literal[
     "DefaultQuantization",
+    "AccuracyAwareQuantization",
     "ActivationChannelAlignment",
     "MinMaxQuantization",
     "FastBiasCorrection",
     "BiasCorrection",
 ]
+
+
+#: What quantizes, aligns and corrects.
+_WHOLE = frozenset({"DefaultQuantization", "AccuracyAwareQuantization"})
 
 
 def _none(value: Any) -> Any:
@@ -95,20 +102,27 @@ class Parameters(Strict):
     dump_intermediate_model: bool = False
 
 
-class Algorithm(Strict):
+class AccuracyAwareParameters(Parameters, AccuracyParameters):
+    """The parameters of an algorithm that quantizes as far as a metric allows."""
+
+
+_Params = TypeVar("_Params", bound=Parameters)
+
+
+class Algorithm(Strict, Generic[_Params]):
     """An algorithm and its parameters."""
 
     name: AlgorithmName
-    params: Parameters = Parameters()
+    params: _Params = Field(default={}, validate_default=True)
 
 
-class Compression(Strict):
+class Compression(Strict, Generic[_Params]):
     """What to do with the model."""
 
     target_device: _TargetDevice = None
     model_type: _ModelType = None
     dump_intermediate_model: bool = False
-    algorithms: Annotated[list[Algorithm], Field(min_length=1)]
+    algorithms: Annotated[list[Algorithm[_Params]], Field(min_length=1)]
 
 
 class Model(Strict):
@@ -136,12 +150,12 @@ class Engine(Strict):
     central_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
-class Document(Strict):
+class Document(Strict, Generic[_Params]):
     """A whole configuration."""
 
     model: Model = Model()
     engine: Engine | None = None
-    compression: Compression
+    compression: Compression[_Params]
 
 
 @dataclass(frozen=True)
@@ -179,7 +193,8 @@ def read_settings(given: object) -> Settings:
     where = f"{given}: " if isinstance(given, (str, Path)) else ""
     content = content_of(Path(given)) if isinstance(given, (str, Path)) else _objects(given)
     content, warnings = without_obsolete(_whole(content), where)
-    document = Document.read(content, where)
+    kind: Any = Document[AccuracyAwareParameters] if _keeps_accuracy(content) else Document[Parameters]
+    document: Document[Any] = kind.read(content, where)
     compression = document.compression
     params = _joined(compression, where)
     options, target = _options(compression, params, where), params.target_device
@@ -190,7 +205,7 @@ def read_settings(given: object) -> Settings:
         given=frozenset({*options, *(["target"] if target else [])}),
         model=document.model,
         engine=document.engine,
-        warnings=(*warnings, *_of_one_algorithm(compression), *pointless(config)),
+        warnings=(*warnings, *_of_accuracy(params), *_of_one_algorithm(compression), *pointless(config)),
         where=where.removesuffix(": "),
     )
 
@@ -214,7 +229,16 @@ def _whole(content: Any) -> Any:
     )
 
 
-def _joined(compression: Compression, where: str) -> Parameters:
+def _keeps_accuracy(content: Any) -> bool:
+    """Whether a document, valid or not, names the algorithm that has parameters of its own, even if misspelt."""
+    compression = cast(dict[str, Any], content).get("compression") if isinstance(content, dict) else None
+    algorithms = cast(dict[str, Any], compression).get("algorithms") if isinstance(compression, dict) else None
+    listed = cast(list[object], algorithms) if isinstance(algorithms, list) else []
+    names = [cast(dict[str, Any], each).get("name") for each in listed if isinstance(each, dict)]
+    return any(str(name).startswith("AccuracyAware") for name in names)
+
+
+def _joined(compression: Compression[Any], where: str) -> Parameters:
     """The parameters of all algorithms and of what is around them, which must not contradict one another."""
     around = {name: getattr(compression, name) for name in compression.model_fields_set - {"algorithms"}}
     found = {name: ("compression", value) for name, value in around.items()}
@@ -226,20 +250,21 @@ def _joined(compression: Compression, where: str) -> Parameters:
                 place = f"compression.algorithms[{index}].params.{name}"
                 message = f"{where}{place} is {value!r}, but {first} has {other!r}: make them equal"
                 raise ConfigError(message)
-    return Parameters.model_construct(None, **{name: value for name, (_, value) in found.items()})
+    of_any: Parameters = compression.algorithms[0].params
+    return type(of_any).model_construct(None, **{name: value for name, (_, value) in found.items()})
 
 
-def _options(compression: Compression, params: Parameters, where: str) -> dict[str, Any]:
+def _options(compression: Compression[Any], params: Parameters, where: str) -> dict[str, Any]:
     """The options that are given, by their own names."""
     names = {algorithm.name for algorithm in compression.algorithms}
-    if not names & {"DefaultQuantization", "MinMaxQuantization"}:
+    if not names & {*_WHOLE, "MinMaxQuantization"}:
         message = f"{where}compression.algorithms: {', '.join(sorted(names))} quantizes nothing; add MinMaxQuantization"
         raise ConfigError(message)
     refused = "BiasCorrection" if params.use_fast_bias else "FastBiasCorrection"
     if "use_fast_bias" in params.model_fields_set and refused in names:
         message = f"{where}use_fast_bias is {params.use_fast_bias}, but {refused} is listed: leave one of them out"
         raise ConfigError(message)
-    is_whole = "DefaultQuantization" in names
+    is_whole = bool(names & _WHOLE)
     is_sequential = "BiasCorrection" in names or (is_whole and not params.use_fast_bias)
     is_fast = is_whole or "FastBiasCorrection" in names
     options = {_OPTIONS[name]: getattr(params, name) for name in _OPTIONS if name in params.model_fields_set}
@@ -248,10 +273,16 @@ def _options(compression: Compression, params: Parameters, where: str) -> dict[s
         options.setdefault("migrate_scales", False)
     if is_sequential or not is_whole:
         options["correct_biases"] = "sequential" if is_sequential else "fast" if is_fast else "no"
+    if isinstance(params, AccuracyParameters):
+        options["accuracy"] = accuracy_options(params)
     return options
 
 
-def _of_one_algorithm(compression: Compression) -> list[str]:
+def _of_accuracy(params: Parameters) -> list[str]:
+    return list(passed_over(params)) if isinstance(params, AccuracyParameters) else []
+
+
+def _of_one_algorithm(compression: Compression[Any]) -> list[str]:
     """A warning that `ignored` is not one algorithm's own, as in the published tool."""
     having = [each.name for each in compression.algorithms if each.params.ignored != Ignored()]
     if not having or len(having) == len(compression.algorithms):

@@ -27,6 +27,11 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @classmethod
+    def model_parametrized_name(cls, params: Any) -> str:
+        """What messages call a class that is generic: nobody outside knows over what."""
+        return cls.__name__
+
+    @classmethod
     def read(cls, content: Any, where: str) -> Self:
         """Validates; the error begins with `where` and names the path of the first mistake.
 

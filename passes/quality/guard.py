@@ -7,14 +7,15 @@ device computes. Trials are counted, so that a second run does the same.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ..configuration.config import Config, Preset
 from ..configuration.quantization import RangeEstimator
-from .attempts import HIDING, Attempt, Calibrated, Key
+from .attempts import Attempt, Calibrated
 from .faults import find_fault, intended_error, is_faulty
-from .sensitivity import Effect, measure_effects, ranked
+from .search import costliest, fewest, named, predicted, returned_to
+from .sensitivity import Effect
 
 #: The most models that are tried, and how many seconds may pass before the last of them is begun.
 MOST_ATTEMPTS, MOST_SECONDS = 16, 120.0
@@ -24,8 +25,6 @@ MOST_FAULTS = 8
 RANKED_ON, MOST_INFERENCES = 2, 200
 #: What a remedy must bring in dB, to be kept.
 GAIN = 0.5
-#: The share of the allowed error that is aimed at: predictions are not exact.
-_AIM = 0.8
 
 
 @dataclass(frozen=True)
@@ -98,21 +97,6 @@ def worst_ratio(attempt: Attempt) -> float:
     return min((each.margin, each.sqnr) for each in attempt.context.check.outputs or ())[1]
 
 
-def effects_of(attempt: Attempt, calibrated: Calibrated, samples: int, inferences: int) -> list[Effect]:
-    """What rounding each operation of a model costs, in topological order; nothing without samples to see it on.
-
-    Args:
-        attempt: The model.
-        calibrated: What it was made from.
-        samples: On how many of the held-out samples it is looked at.
-        inferences: How many may be spent on effects at the outputs.
-    """
-    if not attempt.context.held_out:
-        return []
-    graph, context = calibrated.rounded(attempt.config, attempt.floats, without=HIDING)
-    return measure_effects(graph, context, context.held_out[:samples], inferences)
-
-
 @dataclass
 class _Search:
     """The state of one search: the best model so far, and what was tried."""
@@ -147,34 +131,22 @@ class _Search:
 
     def return_layers(self) -> None:
         """The fewest of the costliest layers that, left float, lift all outputs over their floors."""
-        self.effects = ranked(effects_of(self.best, self.calibrated, RANKED_ON, MOST_INFERENCES))
-        before, most = self.best, len(self.effects)
-        tried: dict[int, Attempt] = {0: before}
-        enough, too_few, count = most + 1, 0, self._predicted()
-        while too_few + 1 < enough and count <= most and self._may_go_on():
-            tried[count] = attempt = self._returning(before, count)
-            is_enough = attempt.margin >= 0
-            self._note(_returned(self.effects[:count]), attempt, is_kept=False)
-            enough, too_few = (count, too_few) if is_enough else (enough, count)
-            count = (too_few + enough) // 2 if enough <= most else min(most, 2 * count) if count < most else most + 1
-        if enough > most and most not in tried:  # out of time: a float model is better than a spoilt one
-            tried[most] = self._returning(before, most)
-            self._note(_returned(self.effects), tried[most], is_kept=False)
-        chosen = enough if enough in tried else max(tried, key=lambda each: (tried[each].margin, -each))
-        self._settle(tried[chosen], _returned(self.effects[:chosen]))
+        before = self.best
+        self.effects = costliest(self.calibrated, before.config, before.floats, RANKED_ON, MOST_INFERENCES)
+        most, tried = len(self.effects), {0: before}
 
-    def _predicted(self) -> int:
-        """How many layers it takes if errors add up: what the others leave must be less than the floor allows."""
-        remaining, present = 1.0, 10 ** (-self.best.margin / 10)
-        for count, each in enumerate(self.effects):
-            if count and remaining * present <= _AIM:
-                return count
-            remaining -= each.share
-        return len(self.effects)
+        def returned(count: int) -> Attempt:
+            floats = returned_to(before.floats, self.effects[:count])
+            tried[count] = self.calibrated.attempt(before.config, floats)
+            self._note(named(self.effects[:count]), tried[count], is_kept=False)
+            return tried[count]
 
-    def _returning(self, before: Attempt, count: int) -> Attempt:
-        floats = dict(before.floats) | {_key(each): _because(each) for each in self.effects[:count]}
-        return self.calibrated.attempt(before.config, floats)
+        first = predicted(self.effects, 10 ** (before.margin / 10))  # error power, in units of what the floor allows
+        enough = fewest(most, first, lambda count: returned(count).margin >= 0 if self._may_go_on() else None)
+        if enough is None and most not in tried:  # out of time: a float model is better than a spoilt one
+            returned(most)
+        chosen = max(tried, key=lambda each: (tried[each].margin, -each)) if enough is None else enough
+        self._settle(tried[chosen], named(self.effects[:chosen]))
 
     def _may_go_on(self) -> bool:
         self.is_out_of_time |= time.perf_counter() - self.began > MOST_SECONDS
@@ -193,17 +165,3 @@ class _Search:
         """Marks the step that the result comes from."""
         self.best = attempt
         self.steps = [replace(step, is_kept=step.is_kept or step.what == what) for step in self.steps]
-
-
-def _key(effect: Effect) -> Key:
-    return effect.scope, effect.node
-
-
-def _because(effect: Effect) -> str:
-    return f"rounding it makes {effect.share:.0%} of the outputs' error ({effect.own:.1f} dB of its own)"
-
-
-def _returned(effects: Sequence[Effect]) -> str:
-    names = ", ".join(f"'{each.name}'" for each in effects[:3])
-    more = f" and {len(effects) - 3} more" if len(effects) > 3 else ""
-    return f"float: {names}{more}" if effects else "nothing"

@@ -52,8 +52,8 @@ def test_yaml_is_read(tmp_path: Path) -> None:
         (
             '{"compression": {"algorithms": [{"name": "DefaultQuantisation"}]}}',
             "compression.algorithms[0].name is 'DefaultQuantisation'; did you mean 'DefaultQuantization'? "
-            "there are: DefaultQuantization, ActivationChannelAlignment, MinMaxQuantization, FastBiasCorrection, "
-            "BiasCorrection",
+            "there are: DefaultQuantization, AccuracyAwareQuantization, ActivationChannelAlignment, MinMaxQuantization, "
+            "FastBiasCorrection, BiasCorrection",
         ),
         (
             '{"compression": {"algorithms": [{"name": "DefaultQuantization", "params": {"stat_subset_size": 0}}]}}',

@@ -11,7 +11,9 @@ from irquant.tools.cli import run
 
 FILES = sorted((Path(__file__).parent / "configurations").iterdir())
 #: The configurations that name no data which can still be read.
-WITHOUT_DATA = ("04", "05", "30", "31", "32", "33")
+WITHOUT_DATA = ("04", "05", "30", "31", "32", "33", "36", "37")
+#: Those that keep a metric, which the command line names.
+WITH_METRIC = ("34", "35", "36")
 #: What the user is told, by the number of the file; nothing else is worth a warning.
 WARNINGS = {
     "04": ["engine accuracy_checker: AccuracyChecker is gone: give --data, or engine: type simplified, data_source"],
@@ -29,6 +31,16 @@ WARNINGS = {
     "30": ["engine data_free: made-up data are gone: give --data, or engine: type simplified, data_source"],
     "32": ["stat_batch_size: statistics do not depend on how samples are batched"],
     "33": ["weights.range_estimator.min changes nothing but clipping: weights are symmetric, and max makes both ends"],
+    "35": [
+        "metric_subset_ratio, ranking_subset_size: layers are ranked by what they do to the outputs, and the metric is taken "
+        "on all its data",
+        "tune_hyperparams: wider ranges and asymmetric activations are always tried before layers return to float",
+        "use_prev_if_drop_increase: the best model that was measured is the result, always",
+    ],
+    "36": [
+        "ranking_subset_size: layers are ranked by what they do to the outputs, and the metric is taken on all its data"
+    ],
+    "37": ["annotation_free: without labels there is no metric; the guard keeps outputs close to the float model's"],
 }
 #: What the user is told besides, by the run alone.
 MORE = {
@@ -38,7 +50,17 @@ MORE = {
     ]
 }
 #: Of which the runtime executes something in float.
-IN_FLOAT = {"09": 1, "10": 1, "11": 1, "16": 2, "18": 2}
+IN_FLOAT = {"09": 1, "10": 1, "11": 1, "16": 2, "18": 2, "35": 1}
+#: The share of the float model's decisions that stay.
+METRIC = """
+import numpy as np
+data = np.load("samples.npz")["image"]
+wanted = []
+def accuracy(predict):
+    found = [predict(each)["logits"].argmax() for each in data[:, None]]
+    wanted[:] = wanted or found
+    return np.mean(np.equal(found, wanted))
+"""
 
 
 @pytest.fixture
@@ -48,6 +70,7 @@ def folder(model: Path, pictures: Path, arrays: Path, tmp_path: Path, monkeypatc
         shutil.copy(model.with_suffix(suffix), tmp_path / f"model{suffix}")
     shutil.copy(arrays, tmp_path / "samples.npz")
     shutil.copytree(pictures, tmp_path / "images")
+    (tmp_path / "metric.py").write_text(METRIC)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -56,6 +79,7 @@ def folder(model: Path, pictures: Path, arrays: Path, tmp_path: Path, monkeypatc
 def test_a_published_configuration_runs(file: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     number = file.stem[:2]
     more = ["model.xml", "--data", "samples.npz"] if number in WITHOUT_DATA else []
+    more += ["--metric", "metric.py:accuracy", "--max-drop", "1"] if number in WITH_METRIC else []
     # What is asked for is to be seen at work, also where a guard would not leave it so.
     assert run(["quantize", *more, "--no-guard", "-c", str(file), "-o", "out.xml"]) == 0
     ov.Core().compile_model(folder / "out.xml", "CPU")
@@ -97,6 +121,95 @@ def test_the_model_before_bias_correction_is_kept_if_wanted(folder: Path) -> Non
     assert run(["quantize", "-c", str(file), "-o", "out.xml"]) == 0
     kept = ov.Core().read_model(folder / "out_before_bias_correction.xml")
     assert sum(op.get_type_name() == "FakeQuantize" for op in kept.get_ops()) == 4
+
+
+def accuracy_aware(folder: Path, **params: object) -> str:
+    (folder / "c.json").write_text(json.dumps({"name": "AccuracyAwareQuantization", "params": params}))
+    return "c.json"
+
+
+def test_what_accuracy_aware_quantization_says_is_shown(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    metrics = [{"name": "accuracy", "baseline_value": 0.75}, {"name": "top5"}]
+    accuracy_aware(folder, maximal_drop=0.02, drop_type="relative", max_iter_num=7, metrics=metrics, preset="mixed")
+    assert run(["config", "show", "-c", "c.json"]) == 0
+    shown = capfd.readouterr().out
+    for line in (
+        "preset = mixed  (c.json)",
+        "accuracy.max_drop = 0.02  (c.json)",
+        "accuracy.drop_type = relative  (c.json)",
+        "accuracy.max_layers = 7  (c.json)",
+        "accuracy.baselines = {'accuracy': 0.75}  (c.json)",
+    ):
+        assert f"{line}\n" in shown
+    assert run(["config", "show"]) == 0
+    assert "accuracy = not set  (default)\n" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"maximal_drop": -1}, "{}maximal_drop is -1; should be greater than or equal to 0"),
+        ({"maximal_drop": "1%"}, "{}maximal_drop is '1%'; should be a valid number"),
+        ({"drop_type": "relativ"}, "{}drop_type is 'relativ'; did you mean 'relative'? there are: absolute, relative"),
+        (
+            {"metrics": [{"name": "a", "nam": 1}]},
+            "unknown key '{}metrics[0].nam'; did you mean 'name'? known keys: name, baseline_value",
+        ),
+        (
+            {"metrics": [{"name": "a", "baseline_value": "x"}]},
+            "{}metrics[0].baseline_value is 'x'; should be a valid number",
+        ),
+        ({"base_algorithm": "Other"}, "{}base_algorithm is 'Other'; there are: DefaultQuantization"),
+        ({"annotation_conf_threshold": 2}, "{}annotation_conf_threshold is 2; should be less than or equal to 1"),
+        ({"tune_hyperparams": "yes"}, "{}tune_hyperparams is 'yes'; should be a valid boolean"),
+        ({"max_iter_num": 0.5}, "{}max_iter_num is 0.5; should be a valid integer"),
+    ],
+)
+def test_a_mistake_in_accuracy_aware_quantization_has_its_path(
+    params: dict[str, object], said: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["config", "check", accuracy_aware(folder, **params)]) == 2
+    assert capfd.readouterr().err == f"error: c.json: {said.format('compression.algorithms[0].params.')}\n"
+
+
+def test_a_misspelt_parameter_of_accuracy_aware_quantization_is_guessed(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["config", "check", accuracy_aware(folder, maximal_dropp=1)]) == 2
+    assert "params.maximal_dropp'; did you mean 'maximal_drop'? known keys: " in capfd.readouterr().err
+
+
+def test_default_quantization_knows_nothing_of_drops(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = {"name": "DefaultQuantization", "params": {"maximal_drop": 0.01}}
+    (folder / "c.json").write_text(json.dumps(text))
+    assert run(["config", "check", "c.json"]) == 2
+    assert "unknown key 'compression.algorithms[0].params.maximal_drop'; known keys: preset" in capfd.readouterr().err
+
+
+def test_accuracy_aware_quantization_without_a_metric_function_is_refused(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["quantize", "model.xml", "--data", "samples.npz", "-c", accuracy_aware(folder)]) == 2
+    assert capfd.readouterr().err == (
+        "error: AccuracyAwareQuantization needs a metric: give --metric module:function (from Python: metric=function); "
+        "without one take DefaultQuantization, whose guard needs no labels\n"
+    )
+
+
+def test_a_known_baseline_is_not_measured_again(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "metric.py").write_text("calls = []\ndef top1(predict):\n    calls.append(1)\n    return len(calls)\n")
+    accuracy_aware(folder, metrics=[{"name": "accuracy@top1", "baseline_value": 1.0}])
+    arguments = ["quantize", "model.xml", "--data", "samples.npz", "-c", "c.json", "-o", "out.xml"]
+    assert run([*arguments, "--metric", "metric.py:top1"]) == 0
+    assert "metric top1: FP32 1, INT8 1, drop 0 (0.00%): within 0.01\n" in capfd.readouterr().out
+
+
+def test_a_baseline_of_an_unknown_metric_is_refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "metric.py").write_text("def a(predict):\n    return 1\ndef b(predict):\n    return 1\n")
+    accuracy_aware(folder, metrics=[{"name": "c", "baseline_value": 1.0}])
+    arguments = ["quantize", "model.xml", "--data", "samples.npz", "-c", "c.json", "-o", "out.xml"]
+    assert run([*arguments, "--metric", "metric.py:a", "--metric", "metric.py:b"]) == 2
+    assert capfd.readouterr().err == "error: a baseline is given for metric 'c', but the metrics are: a, b\n"
 
 
 def test_show_tells_where_each_value_comes_from(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,121 @@
+"""What was measured, kept in a file as soon as it is known, so that a run that was stopped goes on where it was.
+
+The file is JSON Lines: each line is a model by its fingerprint, what its metrics are, and for people what it was. It
+may serve several models, data and options: only lines of the same fingerprint are read. A line that was half written
+when the process died is passed over.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...ir import UserError
+
+_BEGIN = '{"irquant"'
+_VERSION = 1
+
+
+class JournalError(UserError):
+    """The file is none of ours, or cannot be read or written."""
+
+
+def fingerprint(**facts: object) -> str:
+    """What tells one measurement from all others."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of a model.
+
+    Attributes:
+        values: Its metrics.
+        int8: Layers that the plan runs in int8.
+        layers: All layers.
+    """
+
+    values: Mapping[str, float]
+    int8: int = 0
+    layers: int = 0
+
+
+@dataclass
+class Journal:
+    """Measurements by fingerprint.
+
+    Attributes:
+        path: The file; None: nothing is kept.
+        known: What was measured before.
+        warnings: What the user should know of the file.
+    """
+
+    path: Path | None = None
+    known: dict[str, Measured] = field(default_factory=dict[str, Measured])
+    warnings: list[str] = field(default_factory=list[str])
+
+    @classmethod
+    def read(cls, path: Path | None) -> "Journal":
+        """Opens a file, which need not be there yet.
+
+        Raises:
+            JournalError: it holds something else, or cannot be written.
+        """
+        journal = cls(path)
+        if path is None:
+            return journal
+        try:
+            lines = path.read_bytes().decode("utf-8", "replace").splitlines() if path.exists() else []
+        except OSError as error:
+            raise _failed(path, error) from error
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            message = f"{path}: cannot be written: name a file in a folder that is there"
+            raise JournalError(message)
+        if lines and not (lines[0].startswith(_BEGIN) or _BEGIN.startswith(lines[0])):
+            message = f"{path}: holds something else than measurements; name a new file"
+            raise JournalError(message)
+        damaged = [number for number, line in enumerate(lines, 1) if not journal._take(line)]
+        if damaged:
+            numbers = ", ".join(map(str, damaged))
+            journal.warnings.append(
+                f"{path}: line {numbers} is damaged and was passed over: that model is measured again"
+            )
+        return journal
+
+    def add(self, key: str, measured: Measured, **about: object) -> None:
+        """Keeps a measurement, on the disk before anything else happens.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        self.known[key] = measured
+        if self.path is None:
+            return
+        line = json.dumps({"irquant": _VERSION, "key": key, **asdict(measured), **about})
+        try:
+            with self.path.open("a+b") as file:
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(0, end - 1))
+                is_whole = file.read(1) in (b"", b"\n")
+                file.write((line if is_whole else f"\n{line}").encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _failed(self.path, error) from error
+
+    def _take(self, line: str) -> bool:
+        """Reads a line; whether it is whole."""
+        try:
+            content: Any = json.loads(line)
+            values = {str(name): float(value) for name, value in content["values"].items()}
+            self.known[str(content["key"])] = Measured(values, int(content["int8"]), int(content["layers"]))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return False
+        return True
+
+
+def _failed(path: Path, error: OSError) -> JournalError:
+    return JournalError(f"{path}: {error.strerror or error}: name a file that can be written")
