@@ -49,6 +49,7 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "biases_not_corrected": report.uncorrected,
         "metrics": report.accuracy and _metric_values(report.accuracy),
         "guard": [_step_values(each) for each in report.guard],
+        "accuracy": None if report.accuracy is None else _accuracy_values(report.accuracy),
         "passes": {
             name: {"changes": done.changes, "seconds": round(done.seconds, 4)} for name, done in report.results.items()
         },
@@ -80,6 +81,18 @@ def _layer_values(layer: Layer) -> dict[str, Any]:
         "planned": "int8" if layer.decision.int8 else "float",
         "reason": layer.decision.reason,
         "ran_in_float": layer.fallen or None,
+    }
+
+
+def _accuracy_values(found: Controlled) -> dict[str, Any]:
+    """What became of the user's metrics."""
+    return {
+        "reached": found.is_reached,
+        "stopped": found.stopped or None,
+        "baselines": {name: finite(value, 6) for name, value in found.baselines.items()},
+        "values": {name: finite(value, 6) for name, value in found.best.values.items()},
+        "returned": [each.name for each in found.returned],
+        "trials": len(found.trials),
     }
 
 

@@ -180,6 +180,23 @@ def test_scripts_get_the_report_as_one_object(
     assert found["passes"]["normalize"]["changes"] == 0
 
 
+def test_scripts_and_quiet_runs_get_metrics_without_rows(
+    quantize: Quantize, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text("def constant(predict):\n    return 0.5\n")
+    assert quantize(model, "-o", "o.xml", "--json", "--quiet", "--metric", "mine.py:constant") == 0
+    captured = capfd.readouterr()
+    assert captured.err == ""
+    assert json.loads(captured.out)["accuracy"] == {
+        "reached": True,
+        "stopped": None,
+        "baselines": {"constant": 0.5},
+        "values": {"constant": 0.5},
+        "returned": [],
+        "trials": 1,
+    }
+
+
 def test_scripts_get_a_dry_run_as_one_object(
     quantize: Quantize, model: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
