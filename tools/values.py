@@ -47,30 +47,12 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "layers": [_layer_values(each) for each in report.layers],
         "biases_corrected": report.corrected,
         "biases_not_corrected": report.uncorrected,
-        "metrics": report.accuracy and _metric_values(report.accuracy),
         "guard": [_step_values(each) for each in report.guard],
         "accuracy": None if report.accuracy is None else _accuracy_values(report.accuracy),
         "passes": {
             name: {"changes": done.changes, "seconds": round(done.seconds, 4)} for name, done in report.results.items()
         },
         "warnings": list(report.warnings),
-    }
-
-
-def _metric_values(accuracy: Controlled) -> dict[str, Any]:
-    return {
-        "reached": accuracy.is_reached,
-        "returned_to_float": [each.name for each in accuracy.returned],
-        "each": [
-            {
-                "name": each.name,
-                "fp32": accuracy.baselines[each.name],
-                "int8": accuracy.best.values[each.name],
-                "max_drop": each.max_drop,
-                "drop_type": each.drop_type,
-            }
-            for each in accuracy.metrics
-        ],
     }
 
 
