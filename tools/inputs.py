@@ -1,0 +1,114 @@
+"""What the commands that run a model have in common: which model, which data, and how pictures become arrays."""
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from irquant.ir import Graph
+from irquant.passes import ConfigError, Sample, Settings
+from irquant.passes.calibration.samples import model_inputs
+from irquant.passes.configuration.published import Engine as EngineSection
+from irquant.tools.image_source import ImageOptions, image_options_from_metadata
+from irquant.tools.sources import open_source
+
+
+def _numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        message = f"'{text}' is no comma-separated list of numbers"
+        raise click.BadParameter(message, context, parameter) from None
+
+
+def _size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        message = f"'{text}' is no size; write HEIGHTxWIDTH, e.g. 224x224"
+        raise click.BadParameter(message, context, parameter)
+    return int(height), int(width)
+
+
+_PICTURES = (
+    click.option("--size", callback=_size, metavar="HxW", help="Pictures: height and width to scale to."),
+    click.option("--layout", help="Pictures: the model's layout, e.g. NCHW."),
+    click.option("--mean", callback=_numbers, metavar="M,..", help="Pictures: what to subtract from each channel."),
+    click.option("--scale", callback=_numbers, metavar="S,..", help="Pictures: what to divide each channel by, then."),
+    click.option(
+        "--colour-order", "--color-order", type=click.Choice(["rgb", "bgr"]), help="Pictures: order of channels."
+    ),
+)
+
+
+def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options for pictures to a command, which gets them as `pictures`."""
+
+    @functools.wraps(command)
+    def with_pictures(
+        *,
+        size: tuple[int, int] | None,
+        layout: str | None,
+        mean: tuple[float, ...],
+        scale: tuple[float, ...],
+        colour_order: str | None,
+        **others: object,
+    ) -> Any:
+        pictures = ImageOptions(size=size, layout=layout, mean=mean, scale=scale, colour_order=colour_order)
+        return command(pictures=pictures, **others)
+
+    for option in reversed(_PICTURES):
+        with_pictures = option(with_pictures)
+    return with_pictures
+
+
+def model_path(model: Path | None, settings: Settings) -> Path:
+    """The model that the command line names, or else the configuration.
+
+    Raises:
+        ConfigError: neither does, or the configuration wants its weights from elsewhere.
+    """
+    if model:
+        return model
+    if not settings.model.model:
+        message = "which model? Give the path of an .xml, or a configuration with model.model"
+        raise ConfigError(message)
+    path = Path(settings.model.model)
+    weights = settings.model.weights
+    if weights and Path(weights) != path.with_suffix(".bin"):
+        message = f"model.weights is {weights}, but weights are read from {path.with_suffix('.bin')}: rename them"
+        raise ConfigError(message)
+    return path
+
+
+def open_data(data: str | None, graph: Graph, pictures: ImageOptions, settings: Settings) -> Iterable[Sample] | None:
+    """The samples that the command line names, or else the configuration; None if neither does.
+
+    Args:
+        data: What the command line says.
+        graph: The model, whose metadata may say how it wants its pictures.
+        pictures: What the command line says of them.
+        settings: The configuration.
+
+    Raises:
+        DataError: there are no such data.
+    """
+    if data is None and settings.engine:
+        data, pictures = settings.engine.data_source, _as_published(pictures, settings.engine)
+    if data is None:
+        return None
+    return open_source(data, model_inputs(graph), image_options_from_metadata(graph.metadata("model_info"), pictures))
+
+
+def _as_published(given: ImageOptions, engine: EngineSection) -> ImageOptions:
+    """Pictures as the published tool's own loader gave them: blue first; what the command line says stands."""
+    return replace(
+        given,
+        layout=given.layout or engine.layout,
+        colour_order=given.colour_order or "bgr",
+        central_fraction=engine.central_fraction,
+    )
