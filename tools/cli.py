@@ -12,6 +12,7 @@ from irquant.tools.explain import explain_command
 from irquant.tools.inspect import inspect_command
 from irquant.tools.quantize import quantize_command
 from irquant.tools.targets import targets_command
+from irquant.tools.zoo.command import zoo_command
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -28,6 +29,7 @@ cli.add_command(config_command)
 cli.add_command(inspect_command)
 cli.add_command(diff_command)
 cli.add_command(targets_command)
+cli.add_command(zoo_command)
 
 
 @cli.command("demo")

@@ -68,6 +68,12 @@ def names_function(text: str) -> bool:
     return bool(colon) and len(before) > 1 and after.isidentifier() and not _mode(Path(text))
 
 
+def seen_from(folder: Path, text: str) -> str:
+    """A source that is written relative to a folder, for use from anywhere; modules stay, whoever looks for them."""
+    placed = str(folder / text)
+    return text if names_function(placed) and not text.rpartition(":")[0].endswith(".py") else placed
+
+
 def _paths(text: str) -> list[Path]:
     path = Path(text)
     mode = _mode(path) if text else 0  # Path("") is the current folder
