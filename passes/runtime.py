@@ -200,6 +200,9 @@ class Engine:
 def _core() -> Any:
     core: Any = ov.Core()
     if threads := os.environ.get(THREADS):
+        if not threads.isdecimal() or not int(threads):
+            message = f"{THREADS} is '{threads}' in the environment, expected a number of threads"
+            raise RuntimeRejectedError(message)
         core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads})
     return core
 

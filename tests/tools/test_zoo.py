@@ -183,7 +183,7 @@ def test_whatever_happens_to_a_model_the_others_are_done(zoo: Zoo) -> None:
         "def endless():\n    time.sleep(600)\n"
         "def large():\n    held = [np.ones(5_000_000) for _ in range(40) if not time.sleep(0.1)]\n    return held\n"
     )
-    broken = [
+    broken: list[dict[str, Any]] = [
         {"name": "wrong", "model": "a.xml", "data": "mine.py:wrong"},
         {"name": "dead", "model": "a.xml", "data": "mine.py:dead"},
         {"name": "gone", "model": "a.xml", "data": "mine.py:gone", "retries": 0},
@@ -219,6 +219,16 @@ def test_a_worker_that_is_killed_is_started_again(zoo: Zoo, undisturbed: Undistu
     row = zoo.rows()["a"]
     assert (row["state"], row["attempts"], row["message"]) == ("done", 2, "")
     assert zoo.models() == undisturbed(batch)
+
+
+def test_a_process_that_cannot_be_started_is_a_failure_like_others(zoo: Zoo) -> None:
+    batch = zoo.batch({"model": "a.xml", "retries": 0})
+    code = f"import sys; from irquant.tools.cli import run; sys.executable = '/none'; sys.exit(run(['zoo', {str(batch)!r}]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, **_paths())
+    assert done.returncode == 1, done.stderr
+    row = zoo.rows()["a"]
+    assert row["state"] == "crashed"
+    assert row["message"] == "no process can be run: [Errno 2] No such file or directory: '/none'"
 
 
 def test_a_fault_of_ours_is_kept_for_the_report(zoo: Zoo) -> None:
@@ -262,7 +272,7 @@ def test_a_file_that_grows_too_large_stops_no_other(zoo: Zoo, small_and_large: P
 
 def test_a_full_disk_stops_no_other(zoo: Zoo, small_and_large: Path) -> None:
     zoo.results.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", zoo.results]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(zoo.results)]
     if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("nobody may mount a small disk here")
     try:
@@ -310,7 +320,7 @@ def test_a_change_redoes_what_it_concerns(zoo: Zoo) -> None:
     config = zoo.folder / "config.yaml"
     config.write_text("name: DefaultQuantization\n")
     zoo.code("def samples():\n    return np.ones((12, 1, 3, 8, 8))\n")
-    models = [
+    models: list[dict[str, Any]] = [
         {"model": "a.xml", "timeout_seconds": 500},
         {"model": "b.xml", "config": "config.yaml"},
         {"model": "c.xml", "data": "mine.py:samples"},

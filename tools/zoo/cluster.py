@@ -7,7 +7,7 @@ import importlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from irquant.passes.calibration.cluster import ClusterError, cluster_client
@@ -20,23 +20,19 @@ from irquant.tools.zoo.supervise import Outcome, supervise
 _PATIENCE = 60.0
 
 
-def run_on_cluster(address: str, jobs: Sequence[Job], started: Callable[[Job], None]) -> Iterator[tuple[Job, Outcome]]:
+def run_on_cluster(address: str, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
     """Runs all models, and gives how it went as they come.
 
     Args:
         address: Of a scheduler; "local": workers are started here.
         jobs: What to do.
-        started: Called for each as it is handed over.
 
     Raises:
         ClusterError: there is no such cluster, or it has lost all workers.
     """
     with cluster_client(address) as client:
         shares = _tasks_by_host(client)
-        running: dict[Any, Job] = {}
-        for job in jobs:
-            started(job)
-            running[client.submit(_run, job, shares, pure=False)] = job
+        running: dict[Any, Job] = {client.submit(_run, job, shares, pure=False): job for job in jobs}
         seen = time.monotonic()
         while running:
             for future in _finished(running):

@@ -40,7 +40,8 @@ class Display:
         """It ended."""
         with self._lock:
             self._done += 1
-            self._bar.remove_task(self._running.pop(row.name))
+            if row.name in self._running:  # a cluster does not tell what it is at
+                self._bar.remove_task(self._running.pop(row.name))
             self._bar.update(self._all, completed=self._done)
         line = Text(f"[{self._done}/{self._total}] {row.name}: ")
         line.append(row.state, _COLOURS.get(row.state, "red"))

@@ -12,7 +12,7 @@ _READERS = 4
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedJob:
     """A model, and whether there is anything to do.
 
     Attributes:
@@ -26,20 +26,20 @@ class Planned:
     record: Record | None = None
 
 
-def plan_jobs(jobs: Sequence[Job]) -> list[Planned]:
+def plan_jobs(jobs: Sequence[Job]) -> list[PlannedJob]:
     """What there is to do."""
     with ThreadPoolExecutor(_READERS) as readers:
         return list(readers.map(_planned, jobs))
 
 
-def _planned(job: Job) -> Planned:
+def _planned(job: Job) -> PlannedJob:
     record = read_record(job.record)
     if record is None:
-        return Planned(job, "new")
+        return PlannedJob(job, "new")
     if changed := [name for name in {**job.origin, **record.origin} if job.origin.get(name) != record.origin.get(name)]:
-        return Planned(job, f"changed: {', '.join(changed)}")
+        return PlannedJob(job, f"changed: {', '.join(changed)}")
     if record.state is not State.DONE:
-        return Planned(job, f"{record.state} the last time")
+        return PlannedJob(job, f"{record.state} the last time")
     if not record.fits(job.output.parent):
-        return Planned(job, "the result was changed or deleted")
-    return Planned(job, "", record)
+        return PlannedJob(job, "the result was changed or deleted")
+    return PlannedJob(job, "", record)

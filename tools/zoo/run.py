@@ -12,7 +12,7 @@ from irquant.tools.zoo.cluster import run_on_cluster
 from irquant.tools.zoo.here import run_here
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.origin import origins_of
-from irquant.tools.zoo.plan import Planned, plan_jobs
+from irquant.tools.zoo.plan import PlannedJob, plan_jobs
 from irquant.tools.zoo.reading import read_batch
 from irquant.tools.zoo.record import Record, State, read_record
 from irquant.tools.zoo.rows import Row, row_of, write_rows
@@ -52,7 +52,7 @@ class Run:
         folder: Of the results.
     """
 
-    planned: Sequence[Planned]
+    planned: Sequence[PlannedJob]
     folder: Path
     _records: dict[str, Record] = field(default_factory=dict[str, Record])
 
@@ -90,7 +90,7 @@ class Run:
         """
         with _alone_in(self.folder):
             jobs = sorted(self.waiting, key=_size, reverse=True)  # a large one begun last would be waited for alone
-            going = run_on_cluster(cluster, jobs, show.started) if cluster else run_here(jobs, at_a_time, show.started)
+            going = run_on_cluster(cluster, jobs) if cluster else run_here(jobs, at_a_time, show.started)
             for job, outcome in going if jobs else ():
                 self._records[job.name] = record = _settled(job, outcome)
                 show.finished(row_of(job, record))

@@ -60,6 +60,13 @@ def supervise(job: Job, threads: int, stop: threading.Event) -> Outcome:
 
 
 def _attempt(job: Job, threads: int, stop: threading.Event) -> Outcome:
+    try:
+        return _run(job, threads, stop)
+    except OSError as error:  # no memory for a process, or no room for what it says
+        return Outcome(Record(state=State.CRASHED, message=f"no process can be run: {error}", origin=dict(job.origin)))
+
+
+def _run(job: Job, threads: int, stop: threading.Event) -> Outcome:
     task = Task(entry=job.entry, output=str(job.output))
     with TemporaryFile() as answers, TemporaryFile() as log:
         process = subprocess.Popen(
@@ -81,11 +88,10 @@ def _attempt(job: Job, threads: int, stop: threading.Event) -> Outcome:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """This process's own, with paths that hold from any folder, and the number of threads."""
-    found = {name: str(threads) for name in _OTHER_THREADS} | dict(os.environ) | {THREADS: str(threads)}
-    if paths := found.get("PYTHONPATH"):
-        found["PYTHONPATH"] = os.pathsep.join(str(Path(each).absolute()) for each in paths.split(os.pathsep) if each)
-    return found
+    """This process's own, with its paths, which hold from any folder, and the number of threads."""
+    paths = os.pathsep.join(each for each in sys.path if Path(each).is_absolute())
+    others = {name: str(threads) for name in _OTHER_THREADS}
+    return others | dict(os.environ) | {THREADS: str(threads), "PYTHONPATH": paths}
 
 
 class _Watched:
@@ -142,7 +148,7 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 def _outcome(job: Job, watched: _Watched, stopped_for: State | None, answers: bytes, log: bytes) -> Outcome:
     seen: dict[str, Any] = {"seconds": round(watched.seconds, 2), "peak_mb": round(watched.peak_mb, 1)}
     seen["origin"] = dict(job.origin)
-    if stopped_for is None and answers:
+    if stopped_for is None and watched.process.returncode == 0 and answers:
         answer = Answer.model_validate_json(answers)
         state = State.FAILED if answer.message else State.DONE
         return Outcome(Record(state=state, message=answer.message, figures=answer.figures, files=answer.files, **seen))
