@@ -146,6 +146,15 @@ def test_a_file_that_is_not_there_is_told_of(folder: Path, capfd: pytest.Capture
     assert capfd.readouterr().err.startswith(f"{folder / 'none.yaml'}:1: cannot be read: [Errno 2] No such file")
 
 
+def test_a_target_that_a_configuration_names_must_be_there(complaints: Complaints, folder: Path) -> None:
+    algorithms = "algorithms: [{name: DefaultQuantization}]"
+    (folder / "c.yaml").write_text(f"compression: {{target_device: TPU, {algorithms}}}\n")
+    overruled = "- {name: x, model: m.xml, config: c.yaml, target: cpu}"
+    found = complaints(f"defaults: {{data: s.npz}}\nmodels:\n- {{model: m.xml, config: c.yaml}}\n{overruled}\n")
+    start = f"3: models[0].config: {folder / 'c.yaml'}: no target 'tpu'; "
+    assert [each.startswith(start) for each in found] == [True]
+
+
 def test_data_may_stand_in_the_configuration(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "c.yaml").write_text(
         "engine: {data_source: s.npz}\ncompression: {algorithms: [{name: DefaultQuantization}]}\n"

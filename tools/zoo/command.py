@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # what is slow to import is imported where it is needed: here
     from irquant.tools.zoo.run import Run
 
 _FAILED, _INTERRUPTED = 1, 130
+#: Models at a time: much of a quantization runs on one core, but each takes memory.
+_AT_A_TIME = 4
 
 
 class _Group(click.Group):
@@ -41,7 +43,7 @@ def zoo_command() -> None:
     type=click.Path(path_type=Path),
     help="The folder of the results.  [default: zoo_results beside the batch file]",
 )
-@click.option("--jobs", type=click.IntRange(1), help="Models at a time.  [default: one for two cores]")
+@click.option("--jobs", type=click.IntRange(1), help="Models at a time.  [default: 4; with fewer cores, one a core]")
 @click.option("--cluster", metavar="ADDRESS", help="Run the models on a Dask cluster; 'local': in workers made here.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and why, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
@@ -63,7 +65,7 @@ def run_command(
     is_interrupted = False
     with display(len(run.waiting)) as shown:
         try:
-            run.work(jobs or max(1, cores() // 2), cluster, shown)
+            run.work(jobs or min(_AT_A_TIME, cores()), cluster, shown)
         except KeyboardInterrupt:
             is_interrupted = True
     rows = run.rows()

@@ -1,7 +1,7 @@
 """What is wrong with a model of a batch file, as far as that can be told without reading the model."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from irquant.ir import UserError
@@ -31,16 +31,8 @@ def check_entry(name: str, entry: Entry, folder: Path, outputs: Path) -> Iterato
     if entry.model:
         yield from _check_model(name, Path(entry.model), outputs)
     yield from _check_target(entry)
-    settings: Settings | None = Settings()
-    if entry.config:
-        settings = None
-        try:
-            settings = read_settings(entry.config)
-            planned_by(Path(entry.config), None, None, ())
-        except ConfigError as error:
-            yield from (("config", mistake) for mistake in error.mistakes)
-        except UserError as error:
-            yield "config", f"{entry.config}: {error}"
+    settings, mistakes = _read_config(entry)
+    yield from (("config", mistake) for mistake in mistakes)
     yield from _check_ignored(entry)
     if settings or entry.data:
         yield from _check_data(data_of(entry, settings or Settings(), folder), folder)
@@ -51,6 +43,21 @@ def data_of(entry: Entry, settings: Settings, folder: Path) -> str | None:
     if entry.data is None and settings.engine:
         return seen_from(folder, settings.engine.data_source)
     return entry.data
+
+
+def _read_config(entry: Entry) -> tuple[Settings | None, Sequence[str]]:
+    """What the configuration says, if it is right, and what is wrong with it."""
+    if entry.config is None:
+        return Settings(), ()
+    try:
+        settings = read_settings(entry.config)
+    except ConfigError as error:
+        return None, error.mistakes
+    try:
+        load_target(entry.target or settings.target or "cpu")
+    except TargetError as error:
+        return settings, () if entry.target else (f"{entry.config}: {error}",)
+    return settings, ()
 
 
 def _check_model(name: str, model: Path, outputs: Path) -> Iterator[Complaint]:
