@@ -1,5 +1,7 @@
 """Batch files: all mistakes at once, each with its line, before any work; and how a folder of models becomes one."""
 
+import contextlib
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import pytest
 import yaml
 
 from irquant.tools.cli import run
+from irquant.tools.zoo.mistakes import BatchError
+from irquant.tools.zoo.reading import read_batch
 
 Complaints = Callable[..., list[str]]
 
@@ -82,6 +86,12 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(complaints: Comp
         ("\nmodels: 3", "2: models is 3; should be a valid list"),
         ("defaults: {}", "1: 'models' is missing"),
         ("models:\n- 7", "2: models[0] is 7; should be a valid dictionary or instance of Entry"),
+        ("models: &m [*m]", "1: cannot be read: maximum recursion depth exceeded"),
+        ("models: 2020-13-45", "1: cannot be read: month must be in 1..12"),
+        (
+            "models: !!python/object:os.system x",
+            "1: not YAML: could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'",
+        ),
         ("models: [", "1: not YAML: expected the node content, but found '<stream end>'"),
         ("models:\n- {model: m.xml,\n   data: s.npz, data: s.npz}", "3: key 'data' stands twice"),
         (
@@ -121,6 +131,49 @@ def test_a_wrong_option_is_named_with_its_line(complaints: Complaints, folder: P
     data = "" if option.startswith("data") else "\n  data: s.npz"
     found = complaints(f"models:\n- model: m.xml\n  {option}{data}\n")
     assert found == [f"3: models[0].{said.format(folder=folder)}"]
+
+
+def test_a_key_that_is_no_text_is_unknown_like_others(complaints: Complaints) -> None:
+    (said,) = complaints("models:\n- model: m.xml\n  data: s.npz\n  null: 3\n")
+    assert said.startswith("2: unknown key 'models[0].None'; known keys: data, config, ")
+
+
+VALUES = (
+    "null",
+    "7",
+    "[1, 2]",
+    "{a: 1}",
+    "[]",
+    "{}",
+    "'x'",
+    "*a",
+    "&a 3",
+    "2020-01-01",
+    ".nan",
+    "!!binary aGk=",
+    "-",
+    "1e999",
+)
+KEYS = ("1", "null", "true", "model", "name", "data", "defaults", "models", "[1, 2]", "expect", "ignored", "size")  # fmt: skip
+
+
+def test_whatever_a_file_says_it_is_read_or_refused(folder: Path) -> None:
+    sound = (
+        "defaults:\n  data: s.npz\n  expect: {sqnr: 3}\n  mean: [1, 2]\nmodels:\n  - model: m.xml\n    name: x\n"
+        "    ignored: [a, b]\n  - {model: m.xml, target: cpu, size: 3x4}"
+    ).splitlines()
+    chance, path = random.Random(), folder / "b.yaml"
+    for _ in range(300):
+        lines = list(sound)
+        for _ in range(chance.randint(1, 3)):
+            place = chance.randrange(len(lines))
+            if chance.random() < 0.5:
+                lines[place] = f"{lines[place].partition(':')[0]}: {chance.choice(VALUES)}"
+            else:
+                lines.insert(place, f"{' ' * chance.choice((0, 2, 4))}{chance.choice(KEYS)}: {chance.choice(VALUES)}")
+        path.write_text("\n".join(lines))
+        with contextlib.suppress(BatchError):
+            read_batch(path, folder)
 
 
 def test_a_wrong_default_is_told_once(complaints: Complaints, folder: Path) -> None:

@@ -48,13 +48,13 @@ class _Reader:
         self.path, self.outputs = path, outputs
         try:
             text = path.read_text(encoding="utf-8")
-            self.lines, content = Lines(text), yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise BatchError(path, [Mistake(1, f"cannot be read: {error}")]) from None
+            self.lines, content = Lines(text), _with_text_keys(yaml.safe_load(text))
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             message = f"not YAML: {getattr(error, 'problem', None) or ' '.join(str(error).split())}"
             raise BatchError(path, [Mistake(mark.line + 1 if mark else 1, message)]) from None
+        except (OSError, ValueError, RecursionError) as error:  # a date that is none; an anchor that holds itself
+            raise BatchError(path, [Mistake(1, f"cannot be read: {error}")]) from None
         self.mistakes = [Mistake(line, f"key '{key}' stands twice") for line, key in self.lines.repeated()]
         self.content = self._well_formed(content)
 
@@ -105,19 +105,21 @@ class _Reader:
     def _place(self, index: int, key: str) -> Location:
         """Where the file says something of a model."""
         own = _mapping(_list(self.content.get("models"))[index])
-        return (
-            ("defaults", key)
-            if key not in own and key in _mapping(self.content.get("defaults"))
-            else (
-                "models",
-                index,
-                key,
-            )
-        )
+        is_default = key not in own and key in _mapping(self.content.get("defaults"))
+        return ("defaults", key) if is_default else ("models", index, key)
 
     def _complain(self, place: Location, message: str) -> None:
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
         self.mistakes.append(Mistake(self.lines.of(place), f"{path}: {message}"))
+
+
+def _with_text_keys(content: Any) -> Any:
+    """The content as JSON could hold it: YAML has keys of any type."""
+    if isinstance(content, dict):
+        return {str(key): _with_text_keys(value) for key, value in cast(dict[object, Any], content).items()}
+    if isinstance(content, list):
+        return [_with_text_keys(value) for value in _list(content)]
+    return content
 
 
 def _remove(content: Any, location: Location) -> None:
