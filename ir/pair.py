@@ -67,6 +67,19 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
         part.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a single file that is in memory; see `write_whole`.
+
+    Raises:
+        OSError: it could not be written; what was there before is there still.
+    """
+
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+
+    write_whole(path, write)
+
+
 def finish_interrupted_write(path: Path) -> None:
     """Completes a write of `path` that was interrupted after both files were whole.
 

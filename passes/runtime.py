@@ -5,6 +5,7 @@ statistics and comparisons.
 """
 
 import hashlib
+import os
 import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -32,6 +33,9 @@ INSPECTION = {**LATENCY, "SNIPPETS_MODE": "DISABLE"}
 #: Computes FakeQuantizes in float, as other devices understand them, instead of what this plugin makes of them.
 EMULATION = {**LATENCY, "LP_TRANSFORMS_MODE": "NO"}
 
+
+#: The environment's word for how many threads the runtime may use; without it, as many as there are cores.
+THREADS = "IRQUANT_THREADS"
 
 _Item = TypeVar("_Item", bound=Runnable)
 #: What the runtime itself calls a model.
@@ -142,7 +146,7 @@ class Engine:
     """
 
     def __init__(self, graph: "Graph | Portable | Path", config: dict[str, str]) -> None:
-        core: Any = ov.Core()
+        core = _core()
         try:
             if isinstance(graph, Path):
                 model, self._lent = core.read_model(graph), list[object]()
@@ -223,7 +227,17 @@ class Engine:
             body = holder.get_function() if tag == LOOP_BODY else holder.get_function(int(tag == "else_body"))
         if body.is_dynamic():
             return None
-        return _executed(cast(Any, ov.Core()).compile_model(body, "CPU", self._config))
+        return _executed(_core().compile_model(body, "CPU", self._config))
+
+
+def _core() -> Any:
+    core: Any = ov.Core()
+    if threads := os.environ.get(THREADS):
+        if not threads.isdecimal() or not int(threads):
+            message = f"{THREADS} is '{threads}' in the environment, expected a number of threads"
+            raise RuntimeRejectedError(message)
+        core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads})
+    return core
 
 
 def _has_bodies(op: Any) -> bool:

@@ -1,12 +1,14 @@
 """Devices as data: what each can run in int8, with which ranges, fused how."""
 
 from .explain import explain, explain_all
+from .lines import Lines
 from .load import TargetError, load_target, parse_target, target_names, target_text
 from .target import FloatPattern, Granularity, Mode, QuantSpec, Rule, Step, Target, Transparent
 
 __all__ = [
     "FloatPattern",
     "Granularity",
+    "Lines",
     "Mode",
     "QuantSpec",
     "Rule",

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ..ir import UserError
 from .explain import explain, first_mistake
+from .lines import Lines
 from .target import Target
 
 _FILES = resources.files("irquant.targets")
@@ -75,7 +76,7 @@ class _Document:
     def __init__(self, text: str, where: str, heirs: tuple[str, ...] = ()) -> None:
         self.where, self.heirs = where, (*heirs, where)
         try:
-            self.root: Any = yaml.compose(text, yaml.SafeLoader)
+            self._lines = Lines(text)
             content: Any = yaml.safe_load(text)
         except yaml.YAMLError as error:
             message = f"{where}: not YAML: {' '.join(str(error).split())}"
@@ -129,16 +130,4 @@ class _Document:
 
     def _at(self, location: Sequence[int | str]) -> str:
         """`file, line 7` for the deepest part of a location that the file has."""
-        node = self.root
-        line: int = node.start_mark.line
-        for part in location:
-            if isinstance(node, yaml.MappingNode):
-                found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                found = (node.value[part], node.value[part])
-            else:
-                found = None
-            if found is None:
-                break
-            line, node = found[0].start_mark.line, found[1]
-        return f"{self.where}, line {line + 1}"
+        return f"{self.where}, line {self._lines.of(location)}"

@@ -16,7 +16,7 @@ MODULES = [(name, path) for name, folder in FOLDERS.items() for path in sorted(f
 HOMES = {
     "networkx": {"ir/graph.py"},
     "openvino": {"passes/runtime.py", "tools/demo/train.py"},
-    "distributed": {"passes/calibration/cluster.py"},
+    "distributed": {"passes/calibration/cluster.py", "tools/zoo/cluster.py"},
     "mmap": {"ir/weights.py"},
     "json5": {"passes/configuration/content.py"},
     "PIL": {"tools/image_source.py"},
@@ -37,9 +37,11 @@ HOMES = {
         "tools/verbosity.py",
         "tools/targets.py",
         "tools/trial_table.py",
+        "tools/zoo/command.py",
     },
     "jinja2": {"tools/report/page.py"},
-    "rich": {"tools/console.py", "tools/demo/demo.py"},
+    "rich": {"tools/console.py", "tools/demo/demo.py", "tools/zoo/display.py"},
+    "psutil": {"tools/zoo/supervise.py"},
 }
 
 

@@ -31,6 +31,8 @@ from irquant.passes.configuration.quantization import (
 from irquant.targets import QuantSpec, Rule, Step, Target, load_target, parse_target
 from irquant.targets.target import Property
 from irquant.tools.cli import run
+from irquant.tools.zoo.batch_file import Entry, Expected
+from irquant.tools.zoo.record import State
 
 ROOT = Path(__file__).parents[1]
 if not (ROOT / "README.md").is_file():
@@ -171,6 +173,19 @@ def test_the_commands_about_metrics_run(in_folder_with_model: Path) -> None:
     for command in commands.splitlines():
         assert run(shlex.split(command)[1:]) == 0
     assert len((in_folder_with_model / "trials.jsonl").read_text().splitlines()) == 2
+
+
+def test_the_batch_file_and_the_commands_about_it_run(in_folder_with_model: Path) -> None:
+    (batch,), (commands,) = (blocks("docs/zoo.md", language) for language in ("yaml", "sh"))
+    (in_folder_with_model / "batch.yaml").write_text(batch)
+    for command in commands.splitlines()[1:]:
+        assert run(shlex.split(command)[1:]) == 0
+    assert (in_folder_with_model / "zoo_results" / "model_mixed.xml").is_file()
+
+
+@pytest.mark.parametrize("key", sorted({*Entry.model_fields, *Expected.model_fields, *State}))
+def test_every_key_and_state_of_a_batch_is_documented(key: str) -> None:
+    assert f"`{key}`" in (ROOT / "docs" / "zoo.md").read_text(encoding="utf-8")
 
 
 PARAMETERS = {

@@ -15,6 +15,7 @@ from irquant.tools.inspect import inspect_command
 from irquant.tools.opt import opt_command
 from irquant.tools.quantize import quantize_command
 from irquant.tools.targets import targets_command
+from irquant.tools.zoo.command import zoo_command
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -34,6 +35,7 @@ cli.add_command(diff_command)
 cli.add_command(compare_command)
 cli.add_command(opt_command)
 cli.add_command(targets_command)
+cli.add_command(zoo_command)
 
 
 @cli.command("demo")

@@ -25,12 +25,22 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str | Non
 
 
 def _size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
+    try:
+        return size_of(text) if text is not None else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """Height and width.
+
+    Raises:
+        ValueError: it says something else.
+    """
     height, _, width = text.lower().partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         message = f"'{text}' is no size; write HEIGHTxWIDTH, e.g. 224x224"
-        raise click.BadParameter(message, context, parameter)
+        raise ValueError(message)
     return int(height), int(width)
 
 

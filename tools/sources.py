@@ -33,29 +33,45 @@ def open_source(text: str, inputs: Sequence[ModelInput], options: ImageOptions) 
     Raises:
         DataError: there is no such thing, or it holds nothing that can be read.
     """
-    if _names_function(text):
+    if names_function(text):
         return FunctionSource(text)
+    paths = source_files(text)
+    if paths[0].suffix.lower() in ARRAY_SUFFIXES:
+        return ArraySource(paths, tuple(inputs))
+    return ImageSource(paths, tuple(inputs), options)
+
+
+def source_files(text: str) -> tuple[Path, ...]:
+    """The files that `text`, which names no function, stands for: all of them arrays, or all of them pictures.
+
+    Raises:
+        DataError: there is no such thing, or it holds nothing that can be read.
+    """
     paths = _paths(text)
-    arrays = [path for path in paths if path.suffix.lower() in ARRAY_SUFFIXES]
-    images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
+    arrays = tuple(path for path in paths if path.suffix.lower() in ARRAY_SUFFIXES)
+    images = tuple(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES)
     if arrays and images:
         message = (
             f"{text}: holds both pictures and arrays; say which with a glob: "
             f"'{_like(images[0])}' or '{_like(arrays[0])}'"
         )
         raise DataError(message)
-    if arrays:
-        return ArraySource(tuple(arrays), tuple(inputs))
-    if images:
-        return ImageSource(tuple(images), tuple(inputs), options)
-    message = f"{text}: no samples: expected {', '.join(_SUFFIXES)} files"
-    raise DataError(message)
+    if not arrays and not images:
+        message = f"{text}: no samples: expected {', '.join(_SUFFIXES)} files"
+        raise DataError(message)
+    return arrays or images
 
 
-def _names_function(text: str) -> bool:
+def names_function(text: str) -> bool:
     """Whether `text` is module:function; a drive letter is no module."""
     before, colon, after = text.rpartition(":")
     return bool(colon) and len(before) > 1 and after.isidentifier() and not _mode(Path(text))
+
+
+def seen_from(folder: Path, text: str) -> str:
+    """A source that is written relative to a folder, for use from anywhere; modules stay, whoever looks for them."""
+    placed = str(folder / text)
+    return text if names_function(placed) and not text.rpartition(":")[0].endswith(".py") else placed
 
 
 def _paths(text: str) -> list[Path]:

@@ -49,10 +49,7 @@ def run_on_cluster(
         ClusterError: there is no such cluster, or a shard failed again and again.
         DataError: the model cannot run a sample.
     """
-    with _client(address) as client:
-        if not client.nthreads():
-            message = f"{address}: the Dask scheduler has no workers; start some with 'dask worker {address}'"
-            raise ClusterError(message)
+    with cluster_client(address) as client:
         model = _Model(client, Portable.of(instrumented))
         running: deque[tuple[tuple[Job, ...], Any]] = deque()
         source = iter(items)
@@ -108,7 +105,12 @@ class _Model:
 
 
 @contextmanager
-def _client(address: str) -> Generator[Any]:
+def cluster_client(address: str) -> Generator[Any]:
+    """A client of a scheduler that has workers; "local": of one that is started here.
+
+    Raises:
+        ClusterError: there is no such cluster.
+    """
     try:
         distributed: Any = importlib.import_module("distributed")  # here: an extra, and slow
     except ImportError:
@@ -125,6 +127,9 @@ def _client(address: str) -> Generator[Any]:
         message = f"{address}: no Dask scheduler answers: {error}"
         raise ClusterError(message) from None
     with client:
+        if not client.nthreads():
+            message = f"{address}: the Dask scheduler has no workers; start some with 'dask worker {address}'"
+            raise ClusterError(message)
         yield client
 
 

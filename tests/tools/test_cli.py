@@ -251,6 +251,12 @@ def test_a_wrong_option_is_explained(complaint: Complaint, options: list[str], s
     assert complaint(*options) == said
 
 
+@pytest.mark.parametrize("threads", ["many", "0", "-1"])
+def test_a_wrong_number_of_threads_is_told(complaint: Complaint, monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
+    monkeypatch.setenv("IRQUANT_THREADS", threads)
+    assert complaint() == f"IRQUANT_THREADS is '{threads}' in the environment, expected a number of threads"
+
+
 def test_a_misspelt_option_gets_a_hint(complaint: Complaint) -> None:
     said = complaint("--presett", "mixed")  # click's words differ from version to version
     assert re.fullmatch(r"No such option:? '?--presett'?\.? \(?Did you mean (one of: )?'?--preset'?.*\?\)?", said)

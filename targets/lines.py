@@ -1,0 +1,51 @@
+"""Where in a YAML file something stands."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+
+
+class Lines:
+    """The lines of one YAML text.
+
+    Raises:
+        yaml.YAMLError: it is none.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._root: Any = yaml.compose(text, yaml.SafeLoader)
+
+    def of(self, location: Sequence[int | str]) -> int:
+        """The line, from 1 on, of the deepest part of a location that the text has."""
+        node = self._root
+        line: int = node.start_mark.line if node else 0
+        for part in location:
+            if isinstance(node, yaml.MappingNode):
+                found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                found = (node.value[part], node.value[part])
+            else:
+                found = None
+            if found is None:
+                break
+            line, node = found[0].start_mark.line, found[1]
+        return line + 1
+
+    def repeated(self) -> Iterator[tuple[int, str]]:
+        """Keys that stand more than once in one mapping, of which YAML takes the last: the later line, and the key."""
+        waiting, seen = [self._root], set[int]()
+        while waiting:
+            node = waiting.pop()
+            if node is None or id(node) in seen:  # an alias leads to what was seen
+                continue
+            seen.add(id(node))
+            if isinstance(node, yaml.MappingNode):
+                known = set[str]()
+                for key, value in node.value:
+                    if key.value in known:
+                        yield key.start_mark.line + 1, str(key.value)
+                    known.add(str(key.value))
+                    waiting.append(value)
+            elif isinstance(node, yaml.SequenceNode):
+                waiting += node.value

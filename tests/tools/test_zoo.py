@@ -1,0 +1,454 @@
+"""Batches of models, each in a process of its own: what comes out, what happens to those that fail, how runs go on."""
+
+import contextlib
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+
+from irquant.tools import demo
+
+Undisturbed = Callable[[Path], dict[str, bytes]]
+
+COMMAND = [sys.executable, "-c", "from irquant.tools.start import main; main()", "zoo"]
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """A folder with the models a, b and c (all the same) and samples.npz.
+
+    Attributes:
+        folder: It.
+    """
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "zoo_results"
+
+    def batch(self, *models: dict[str, Any], defaults: dict[str, Any] | None = None, name: str = "batch.yaml") -> Path:
+        """A batch file; without models, one over all of them."""
+        listed = models or tuple({"model": f"{each}.xml"} for each in "abc")
+        content = {"defaults": {"data": "samples.npz"} | (defaults or {}), "models": list(listed)}
+        path = self.folder / name
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        return path
+
+    def code(self, text: str, name: str = "mine.py") -> None:
+        """A module of the user's."""
+        (self.folder / name).write_text(f"import numpy as np, os, signal, sys, time\nfrom pathlib import Path\n{text}")
+
+    def run(self, *arguments: object, expected: int = 0, **more: Any) -> "subprocess.CompletedProcess[str]":
+        """Runs `irquant zoo` from elsewhere."""
+        command = [*COMMAND, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **_paths(), **more)
+        assert done.returncode == expected, done.stdout + done.stderr
+        return done
+
+    def start(self, *arguments: object) -> "subprocess.Popen[str]":
+        """Begins to."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([*COMMAND, *map(str, arguments)], text=True, cwd="/", **pipes, **_paths())  # type: ignore[call-overload, no-any-return]
+
+    def rows(self, folder: Path | None = None) -> dict[str, dict[str, Any]]:
+        """What stands in results.jsonl, by name."""
+        lines = ((folder or self.results) / "results.jsonl").read_text().splitlines()
+        return {row["name"]: row for row in map(json.loads, lines)}
+
+    def models(self, folder: Path | None = None) -> dict[str, bytes]:
+        """The files of the results."""
+        found = sorted((folder or self.results).iterdir())
+        return {path.name: path.read_bytes() for path in found if path.suffix in (".xml", ".bin")}
+
+    def plan(self, *arguments: object) -> dict[str, str]:
+        """What a dry run says of each model."""
+        listed = json.loads(self.run(*arguments, "--dry-run", "--json").stdout)
+        return {each["name"]: each["why"] for each in listed}
+
+
+def _paths() -> dict[str, Any]:
+    """The environment with paths that hold from anywhere."""
+    given = os.environ.get("PYTHONPATH", "")
+    paths = os.pathsep.join(str(Path(each).absolute()) for each in given.split(os.pathsep) if each)
+    return {"env": os.environ | {"PYTHONPATH": paths}}
+
+
+@pytest.fixture
+def zoo(tmp_path: Path, model: Path, arrays: Path) -> Zoo:
+    for name in "abc":
+        for suffix in (".xml", ".bin"):
+            (tmp_path / f"{name}{suffix}").write_bytes(model.with_suffix(suffix).read_bytes())
+    (tmp_path / "samples.npz").write_bytes(arrays.read_bytes())
+    return Zoo(tmp_path)
+
+
+@pytest.fixture
+def undisturbed(zoo: Zoo) -> Undisturbed:
+    """The files that a batch gives if nobody disturbs it."""
+
+    def run(batch: Path) -> dict[str, bytes]:
+        zoo.run(batch, "-o", zoo.folder / "undisturbed", "--jobs", 2)
+        return zoo.models(zoo.folder / "undisturbed")
+
+    return run
+
+
+# -------------------------------------------------------------------------------------------------------- what comes out
+
+
+def test_all_models_of_a_batch_are_quantized_as_one_by_one(zoo: Zoo) -> None:
+    batch = zoo.batch({"model": "a.xml"}, {"name": "two", "model": "b.xml", "preset": "mixed", "samples": 12})
+    done = zoo.run(batch)
+    for name, more in (("a", []), ("two", ["--preset", "mixed", "--samples", "12"])):
+        single = [*COMMAND[:-1], "quantize", "a.xml", "--data", "samples.npz", "-o", f"{name}.one.xml", *more]
+        subprocess.run(single, check=True, capture_output=True, cwd=zoo.folder, **_paths())
+        one = [(zoo.folder / f"{name}.one.{suffix}").read_bytes() for suffix in ("xml", "bin")]
+        assert one == [zoo.models()[f"{name}.{suffix}"] for suffix in ("xml", "bin")]
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == [
+        "model",
+        "state",
+        "int8",
+        "worst",
+        "output",
+        "smaller",
+        "seconds",
+        "peak",
+        "MB",
+        "message",
+    ]
+    assert re.match(r"a +done +100%  \d\d\.\d dB \(good\) +\d\.\dx +\d+\.\d +\d+\.\d *$", lines[1])
+    assert re.search(
+        r"^\[2/2\] \w+: done in \d+\.\d s: 100% int8, worst output \d\d\.\d dB \(good\)$", done.stderr, re.M
+    )
+    row = zoo.rows()["two"]
+    assert (row["state"], row["verdict"], row["output"], row["attempts"]) == ("done", "good", "logits", 1)
+    assert row["peak_mb"] > 50
+
+
+def test_the_result_does_not_depend_on_how_many_run_at_a_time(zoo: Zoo) -> None:
+    for jobs in (1, 3):
+        zoo.run(zoo.batch(), "--jobs", jobs, "-o", zoo.folder / str(jobs))
+    assert zoo.models(zoo.folder / "1") == zoo.models(zoo.folder / "3")
+
+
+def test_scripts_get_json(zoo: Zoo) -> None:
+    done = zoo.run(zoo.batch({"model": "a.xml"}), "--json")
+    assert json.loads(done.stdout) == list(zoo.rows().values())
+
+
+def test_functions_are_found_beside_the_batch_file_and_may_print(zoo: Zoo) -> None:
+    zoo.code("def samples():\n    print('noise')\n    return np.random.default_rng(0).normal(size=(12, 1, 3, 8, 8))\n")
+    batch = zoo.batch({"model": "a.xml", "data": "mine:samples"}, {"model": "b.xml", "data": "mine.py:samples"})
+    assert "noise" not in zoo.run(batch).stdout
+    assert zoo.models()["a.xml"] == zoo.models()["b.xml"]
+
+
+def test_less_than_is_expected_counts_as_missed(zoo: Zoo) -> None:
+    demanding = {"model": "a.xml", "expect": {"sqnr": 90, "int8_share": 0.5}}
+    modest = {"model": "b.xml", "expect": {"sqnr": 10, "int8_share": 1, "size_ratio": 1}}
+    zoo.run(zoo.batch(demanding, modest), expected=1)
+    rows = zoo.rows()
+    assert (rows["a"]["state"], rows["b"]["state"]) == ("missed", "done")
+    assert re.fullmatch(r"sqnr is \d\d\.\d+, expected 90 or more", rows["a"]["message"])
+    batch = zoo.batch(demanding | {"expect": {"sqnr": 5}}, modest)
+    assert zoo.plan(batch) == {"a": "up to date", "b": "up to date"}, "expectations change no result"
+    zoo.run(batch)
+
+
+# ----------------------------------------------------------------------------------------------------- those that fail
+
+
+def test_whatever_happens_to_a_model_the_others_are_done(zoo: Zoo) -> None:
+    zoo.code(
+        "def wrong():\n    return [np.zeros((1, 3, 9, 9))]\n"
+        "def dead():\n    print('last words', file=sys.stderr, flush=True)\n    os.kill(os.getpid(), signal.SIGSEGV)\n"
+        "def gone():\n    os._exit(3)\n"
+        "def endless():\n    time.sleep(600)\n"
+        "def large():\n    held = [np.ones(5_000_000) for _ in range(40) if not time.sleep(0.1)]\n    return held\n"
+    )
+    broken: list[dict[str, Any]] = [
+        {"name": "wrong", "model": "a.xml", "data": "mine.py:wrong"},
+        {"name": "dead", "model": "a.xml", "data": "mine.py:dead"},
+        {"name": "gone", "model": "a.xml", "data": "mine.py:gone", "retries": 0},
+        {"name": "endless", "model": "a.xml", "data": "mine.py:endless", "timeout_seconds": 5, "retries": 0},
+        {"name": "large", "model": "a.xml", "data": "mine.py:large", "memory_mb": 400},
+    ]
+    done = zoo.run(zoo.batch(*broken, {"model": "b.xml"}), "--jobs", 3, expected=1)
+    said = {name: (row["state"], row["message"], row["attempts"]) for name, row in zoo.rows().items()}
+    sample = f"sample 0 of {zoo.folder}/mine.py:wrong"
+    assert said == {
+        "wrong": ("failed", f"{sample}: input 'image' f32[1,3,8,8]: float64[1, 3, 9, 9] came", 1),
+        "dead": ("crashed", "its process was killed by SIGSEGV", 2),
+        "gone": ("crashed", "its process ended with code 3: without a word", 1),
+        "endless": ("timeout", "took longer than timeout_seconds: 5", 1),
+        "large": ("memory", "took more than memory_mb: 400; allow it more, or give it fewer samples", 1),
+        "b": ("done", "", 1),
+    }
+    assert 400 < zoo.rows()["large"]["peak_mb"] < 600
+    assert "its process was killed by SIGSEGV (2 attempts)" in done.stdout
+    assert (zoo.results / "dead.log").read_text() == "last words\n"
+    assert sorted(zoo.models()) == ["b.bin", "b.xml"]
+
+
+def test_a_worker_that_is_killed_is_started_again(zoo: Zoo, undisturbed: Undisturbed) -> None:
+    zoo.code(
+        "data = Path(__file__).with_name('samples.npz')\n"
+        "def samples():\n    marker = data.with_name('marker')\n"
+        "    if not marker.exists():\n        marker.touch()\n        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return np.load(data)['image'][:, None]\n"
+    )
+    batch = zoo.batch({"model": "a.xml", "data": "mine.py:samples"})
+    zoo.run(batch)
+    row = zoo.rows()["a"]
+    assert (row["state"], row["attempts"], row["message"]) == ("done", 2, "")
+    assert zoo.models() == undisturbed(batch)
+
+
+def test_a_process_that_cannot_be_started_is_a_failure_like_others(zoo: Zoo) -> None:
+    batch = zoo.batch({"model": "a.xml", "retries": 0})
+    code = f"import sys; from irquant.tools.cli import run; sys.executable = '/none'; sys.exit(run(['zoo', {str(batch)!r}]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, **_paths())
+    assert done.returncode == 1, done.stderr
+    row = zoo.rows()["a"]
+    assert row["state"] == "crashed"
+    assert row["message"] == "no process can be run: [Errno 2] No such file or directory: '/none'"
+
+
+def test_a_fault_of_ours_is_kept_for_the_report(zoo: Zoo) -> None:
+    zoo.code(
+        "import irquant.passes.set_ranges as ours\ndef broken(*_):\n    return 1 // 0\nours.SetRanges.run = broken\n"
+    )
+    zoo.code("import mine\ndef samples():\n    return np.ones((12, 1, 3, 8, 8))\n", "bad.py")
+    zoo.run(zoo.batch({"model": "a.xml", "data": "bad:samples"}), expected=1)
+    row = zoo.rows()["a"]
+    assert row["state"] == "crashed"
+    assert row["message"].startswith("its process ended with code 1: ")
+    assert "ZeroDivisionError" in (zoo.results / "a.log").read_text()
+
+
+def test_a_result_that_cannot_be_written_stops_no_other(zoo: Zoo) -> None:
+    (zoo.results / "a.xml").mkdir(parents=True)
+    zoo.run(zoo.batch(), expected=1)
+    rows = zoo.rows()
+    assert [rows[name]["state"] for name in "abc"] == ["failed", "done", "done"]
+    assert rows["a"]["message"] == f"{zoo.results / 'a.xml'}: is a folder; give the path of a file to write"
+
+
+@pytest.fixture
+def small_and_large(zoo: Zoo) -> Path:
+    """A batch of a small model and a larger one, which comes first."""
+    np.savez(zoo.folder / "digits.npz", image=np.random.default_rng(0).random((12, 1, 1, 8, 8), np.float32))
+    digits = Path(str(demo.__file__)).with_name("digits_cnn.xml")
+    return zoo.batch({"model": "a.xml"}, {"model": str(digits), "data": "digits.npz"})
+
+
+def test_a_file_that_grows_too_large_stops_no_other(zoo: Zoo, small_and_large: Path) -> None:
+    batch, limit = small_and_large, 40_000
+    zoo.run(batch, expected=1, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    rows = zoo.rows()
+    assert (rows["a"]["state"], rows["digits_cnn"]["state"]) == ("done", "failed")
+    output = zoo.results / "digits_cnn.xml"
+    assert rows["digits_cnn"]["message"] == f"{output}: cannot be written: File too large"
+    zoo.run(batch)
+    assert zoo.rows()["digits_cnn"]["state"] == "done"
+
+
+def test_a_full_disk_stops_no_other(zoo: Zoo, small_and_large: Path) -> None:
+    zoo.results.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(zoo.results)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("nobody may mount a small disk here")
+    try:
+        zoo.run(small_and_large, "--jobs", 1, expected=1)
+        rows = zoo.rows()
+    finally:
+        subprocess.run(["umount", zoo.results], check=True)
+    assert (rows["a"]["state"], rows["digits_cnn"]["state"]) == ("done", "failed")
+    output = zoo.results / "digits_cnn.xml"
+    assert rows["digits_cnn"]["message"] == f"{output}: cannot be written: No space left on device"
+
+
+def test_a_folder_that_cannot_be_is_told_of_at_once(zoo: Zoo) -> None:
+    folder = zoo.folder / "a.xml" / "results"
+    done = zoo.run(zoo.batch(), "-o", folder, expected=2)
+    assert done.stderr == (
+        f"error: {folder}: results cannot be written there: Not a directory; give another --output-dir\n"
+    )
+
+
+def test_a_model_that_fails_now_leaves_no_outdated_result(zoo: Zoo) -> None:
+    zoo.run(zoo.batch({"model": "a.xml"}))
+    np.savez(zoo.folder / "samples.npz", image=np.full((1, 3, 8, 8), np.nan, np.float32))
+    (zoo.results / "b.xml").write_text("not ours")
+    zoo.run(zoo.batch({"model": "a.xml"}, {"model": "b.xml"}), expected=1)
+    assert zoo.models() == {"b.xml": b"not ours"}
+
+
+# --------------------------------------------------------------------------------------------------- how runs go on
+
+
+def test_what_is_up_to_date_is_not_done_again(zoo: Zoo) -> None:
+    batch = zoo.batch()
+    assert zoo.plan(batch) == {"a": "new", "b": "new", "c": "new"}
+    assert not zoo.results.exists()
+    zoo.run(batch)
+    before = seen(zoo)
+    for name in ("a.xml", "samples.npz"):
+        os.utime(zoo.folder / name)  # times tell nothing
+    assert zoo.run(batch).stderr == ""
+    assert seen(zoo) == before
+
+
+def test_a_change_redoes_what_it_concerns(zoo: Zoo) -> None:
+    config = zoo.folder / "config.yaml"
+    config.write_text("name: DefaultQuantization\n")
+    zoo.code("def samples():\n    return np.ones((12, 1, 3, 8, 8))\n")
+    models: list[dict[str, Any]] = [
+        {"model": "a.xml", "timeout_seconds": 500},
+        {"model": "b.xml", "config": "config.yaml"},
+        {"model": "c.xml", "data": "mine.py:samples"},
+    ]
+    batch = zoo.batch(*models)
+    zoo.run(batch)
+    before = seen(zoo)
+    config.write_text("# a remark\nname: DefaultQuantization\n")
+    zoo.batch({"model": "a.xml", "memory_mb": 5000}, *models[1:])
+    assert set(zoo.plan(batch).values()) == {"up to date"}, "neither changes a result"
+    zoo.batch(models[0] | {"preset": "mixed", "samples": 15}, *models[1:])
+    assert zoo.plan(batch) == {"a": "changed: preset, samples", "b": "up to date", "c": "up to date"}
+    zoo.run(batch)
+    after = seen(zoo)
+    assert {name for name in before if before[name] != after[name]} == {"a.xml", "a.bin", "a.json"}
+    config.write_text("name: DefaultQuantization\nparams: {preset: mixed}\n")
+    zoo.code("def samples():\n    return np.zeros((12, 1, 3, 8, 8))\n")
+    (zoo.folder / "a.bin").write_bytes((zoo.folder / "a.bin").read_bytes() + b"more")
+    assert zoo.plan(batch) == {"a": "changed: model", "b": "changed: preset", "c": "changed: data"}
+
+
+def test_a_result_that_was_changed_or_deleted_is_made_again(zoo: Zoo, undisturbed: Undisturbed) -> None:
+    batch = zoo.batch()
+    zoo.run(batch)
+    (zoo.results / "a.bin").write_bytes(b"spoilt")
+    (zoo.results / "b.xml").unlink()
+    (zoo.results / "c.json").write_text("{")
+    changed = "the result was changed or deleted"
+    assert zoo.plan(batch) == {"a": changed, "b": changed, "c": "new"}
+    zoo.run(batch)
+    assert zoo.models() == undisturbed(batch)
+
+
+def test_what_failed_is_tried_again(zoo: Zoo) -> None:
+    zoo.code("def samples():\n    return []\n")
+    batch = zoo.batch({"model": "a.xml", "data": "mine.py:samples"})
+    zoo.run(batch, expected=1)
+    assert zoo.plan(batch) == {"a": "failed the last time"}
+
+
+def test_a_run_that_is_killed_anytime_goes_on_where_it_was(zoo: Zoo, undisturbed: Undisturbed) -> None:
+    batch = zoo.batch(*({"name": f"m{index}", "model": f"{'abc'[index % 3]}.xml"} for index in range(6)))
+    chance, done = random.Random(), dict[str, Any]()
+    for _ in range(4):
+        process = zoo.start(batch, "--jobs", 2)
+        time.sleep(chance.uniform(0.5, 4))
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        process.communicate()
+        assert psutil.wait_procs(workers, timeout=20)[1] == [], "workers end with who supervises them"
+        now = seen(zoo) if zoo.results.exists() else {}
+        assert {name: now[name] for name in done} == done, "nothing is done twice"
+        records = [path.stem for path in zoo.results.glob("m*.json")]
+        done = {name: now[name] for name in now if name.split(".")[0] in records and name[0] == "m"}
+    zoo.run(batch)
+    assert {name: seen(zoo)[name] for name in done} == done
+    assert zoo.models() == undisturbed(batch)
+    assert sorted(path.name for path in zoo.results.glob(".*")) == [".zoo.lock"], "nothing is left behind"
+
+
+def test_an_interrupted_run_says_how_to_go_on(zoo: Zoo) -> None:
+    zoo.code("def samples():\n    Path(__file__).with_name('begun').touch()\n    time.sleep(600)\n")
+    batch = zoo.batch({"model": "a.xml", "data": "mine.py:samples"})
+    process = zoo.start(batch)
+    wait_for(zoo.folder / "begun")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said == "interrupted; 0 of 1 models are done, and the same command goes on\n"
+    assert zoo.plan(batch) == {"a": "new"}
+
+
+def test_two_runs_do_not_share_a_folder(zoo: Zoo) -> None:
+    zoo.code("def samples():\n    Path(__file__).with_name('begun').touch()\n    time.sleep(600)\n")
+    batch = zoo.batch({"model": "a.xml", "data": "mine.py:samples"})
+    process = zoo.start(batch)
+    wait_for(zoo.folder / "begun")
+    said = zoo.run(batch, expected=2).stderr
+    assert said == f"error: {zoo.results}: another run is at work there; wait for it, or give another --output-dir\n"
+    process.kill()
+    process.communicate()
+
+
+# ---------------------------------------------------------------------------------------------------------- on a cluster
+
+
+@pytest.mark.filterwarnings("default")  # Dask leaves sockets and loops to the collector when a worker is killed
+def test_on_a_cluster_what_a_dead_worker_had_another_does(zoo: Zoo, undisturbed: Undisturbed) -> None:
+    distributed = pytest.importorskip("distributed")
+    zoo.code(
+        "data = Path(__file__).with_name('samples.npz')\n"
+        "def samples():\n    data.with_name('begun').touch()\n    time.sleep(2)\n"
+        "    return np.load(data)['image'][:, None]\n"
+    )
+    slow = {"model": "a.xml", "data": "mine.py:samples"}
+    batch = zoo.batch(slow, {"model": "b.xml"}, {"name": "d", **slow}, {"model": "c.xml"})
+    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+        process = zoo.start(batch, "--cluster", cluster.scheduler_address)
+        wait_for(zoo.folder / "begun")
+        pids = [worker.pid for worker in cluster.workers.values()]
+        victim = next(pid for pid in pids if psutil.Process(pid).children())
+        os.kill(victim, signal.SIGKILL)
+        said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    assert {row["state"] for row in zoo.rows().values()} == {"done"}
+    assert zoo.models() == undisturbed(batch)
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_cluster_that_is_not_there_is_told_of(zoo: Zoo) -> None:
+    pytest.importorskip("distributed")
+    said = zoo.run(zoo.batch(), "--cluster", "nonsense://", expected=2).stderr
+    assert said.startswith("error: nonsense://: no Dask scheduler answers: ")
+
+
+def seen(zoo: Zoo) -> dict[str, tuple[int, int]]:
+    """Which files there are: written anew they have other numbers or times."""
+    found = dict[str, tuple[int, int]]()
+    for path in zoo.results.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[path.name] = (path.stat().st_ino, path.stat().st_mtime_ns)
+    return {name: each for name, each in found.items() if name not in ("results.jsonl", ".zoo.lock")}
+
+
+def wait_for(path: Path) -> None:
+    """Until there is such a file."""
+    for _ in range(600):
+        if path.exists():
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{path} does not come")

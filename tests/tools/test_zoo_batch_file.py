@@ -1,0 +1,285 @@
+"""Batch files: all mistakes at once, each with its line, before any work; and how a folder of models becomes one."""
+
+import contextlib
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from irquant.tools.cli import run
+from irquant.tools.zoo.mistakes import BatchError
+from irquant.tools.zoo.reading import read_batch
+
+Complaints = Callable[..., list[str]]
+
+
+@pytest.fixture
+def folder(model: Path, arrays: Path, tmp_path: Path) -> Path:
+    """Holds a model and samples."""
+    for suffix in (".xml", ".bin"):
+        (tmp_path / f"m{suffix}").write_bytes(model.with_suffix(suffix).read_bytes())
+    (tmp_path / "s.npz").write_bytes(arrays.read_bytes())
+    return tmp_path
+
+
+@pytest.fixture
+def complaints(folder: Path, capfd: pytest.CaptureFixture[str]) -> Complaints:
+    """What is said of a batch file: all lines, without its path."""
+
+    def said(text: str, *arguments: str) -> list[str]:
+        path = folder / "b.yaml"
+        path.write_text(text)
+        assert run(["zoo", str(path), *arguments]) == 2
+        captured = capfd.readouterr()
+        assert captured.out == ""
+        assert not (folder / "zoo_results").exists(), "nothing was begun"
+        *lines, last = captured.err.splitlines()
+        count = "a mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
+        assert last == f"error: {path}: {count}, see above; nothing was done"
+        return [line.removeprefix(f"{path}:") for line in lines]
+
+    return said
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(complaints: Complaints, folder: Path) -> None:
+    (folder / "c.json").write_text(
+        '{"name": "DefaultQuantization", "params": {"prset": "mixed", "stat_subset_size": 0}}'
+    )
+    found = complaints(
+        "defaults:\n  presett: mixed\n  target: cpuu\n"
+        "models:\n"
+        "  - model: gone.xml\n    data: s.npz\n"
+        "  - name: first\n    model: m.xml\n"
+        "  - name: First\n    model: m.xml\n    data: none/*.png\n    size: 224\n    config: c.json\n"
+        "    ignored: 're:('\n    expect: {sqr: 3}\n"
+        "  - data: none.npz\n"
+    )
+    config = f"13: models[2].config: {folder / 'c.json'}: "
+    assert [line for line in found if not line.startswith(("2: ", "15: ", config))] == [
+        "3: defaults.target: no target 'cpuu'; did you mean 'cpu'? there are: cpu, cpu_avx2, cpu_spr, gna, gpu, npu; "
+        "or give the path of a .yaml file",
+        f"5: models[0].model: {folder / 'gone.xml'}: no such file",
+        "7: models[1].data: no data: say where samples come from, here, in 'defaults', or in 'config'",
+        "9: models[2].name: the name 'First' is that of models[1] in line 7, too; give it another",
+        f"11: models[2].data: {folder / 'none/*.png'}: no file matches",
+        "12: models[2].size: '224' is no size; write HEIGHTxWIDTH, e.g. 224x224",
+        "14: models[2].ignored: ignored.scope: 're:(' is no regular expression: missing ), unterminated subpattern at "
+        "position 0",
+        "16: 'models[3].model' is missing",
+        f"16: models[3].data: {folder / 'none.npz'}: no such file or folder (nor module:function)",
+    ]
+    assert found[0].startswith("2: unknown key 'defaults.presett'; did you mean 'preset'? known keys: data, config, ")
+    assert sum(line.startswith(config) for line in found) == 2, "each mistake of the configuration"
+    assert (
+        "15: unknown key 'models[2].expect.sqr'; did you mean 'sqnr'? known keys: sqnr, int8_share, size_ratio" in found
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "1: the content is None; should be a valid dictionary or instance of Batch"),
+        ("- 7", "1: the content is [7]; should be a valid dictionary or instance of Batch"),
+        ("models: []", "1: models is []; List should have at least 1 item after validation, not 0"),
+        ("\nmodels: 3", "2: models is 3; should be a valid list"),
+        ("defaults: {}", "1: 'models' is missing"),
+        ("models:\n- 7", "2: models[0] is 7; should be a valid dictionary or instance of Entry"),
+        ("models: &m [*m]", "1: cannot be read: maximum recursion depth exceeded"),
+        ("models: 2020-13-45", "1: cannot be read: month must be in 1..12"),
+        (
+            "models: !!python/object:os.system x",
+            "1: not YAML: could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'",
+        ),
+        ("models: [", "1: not YAML: expected the node content, but found '<stream end>'"),
+        ("models:\n- {model: m.xml,\n   data: s.npz, data: s.npz}", "3: key 'data' stands twice"),
+        (
+            "modles: 1\nmodels: [{model: m.xml, data: s.npz}]",
+            "1: unknown key 'modles'; did you mean 'models'? known keys: defaults, models",
+        ),
+    ],
+)
+def test_what_is_no_batch_file_is_told_why(complaints: Complaints, text: str, said: str) -> None:
+    assert complaints(text) == [said]
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("preset: mixd", "preset is 'mixd'; did you mean 'mixed'? there are: performance, mixed, accuracy"),
+        ("samples: 0", "samples is 0; should be greater than or equal to 1"),
+        ("samples: many", "samples is 'many'; should be a valid integer"),
+        ("timeout_seconds: -1", "timeout_seconds is -1; should be greater than 0"),
+        ("memory_mb: 0", "memory_mb is 0; should be greater than 0"),
+        ("retries: -1", "retries is -1; should be greater than or equal to 0"),
+        ("layout: nchw", "layout is 'nchw'; there are: NCHW, NHWC, CHW, HWC"),
+        ("mean: [1, x]", "mean[1] is 'x'; should be a valid number"),
+        ("expect: {int8_share: 90}", "expect.int8_share is 90; should be less than or equal to 1"),
+        ("name: a/b", "name: 'a/b' names the files of the result: letters, digits, '_', '-' and '.', a letter or digit first"),
+        ("name: .hidden", "name: '.hidden' names the files of the result: letters, digits, '_', '-' and '.', a letter or digit first"),
+        ("config: c.ini", "config: {folder}/c.ini: a configuration ends in .json, .yaml or .yml"),
+        ("config: c.yaml", "config: {folder}/c.yaml: cannot be read: [Errno 2] No such file or directory: '{folder}/c.yaml'"),
+        ("target: t.yaml", "target: {folder}/t.yaml: cannot be read: [Errno 2] No such file or directory: '{folder}/t.yaml'"),
+        ("data: f.py:samples", "data: {folder}/f.py: no such file"),
+        ("data: nowhere:samples", "data: no module 'nowhere'"),
+        ("data: json.nowhere:samples", "data: no module 'json.nowhere'"),
+        ("data: m.xml", "data: {folder}/m.xml: no samples: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff, .gif, .ppm, .pgm files"),
+    ],
+)  # fmt: skip
+def test_a_wrong_option_is_named_with_its_line(complaints: Complaints, folder: Path, option: str, said: str) -> None:
+    data = "" if option.startswith("data") else "\n  data: s.npz"
+    found = complaints(f"models:\n- model: m.xml\n  {option}{data}\n")
+    assert found == [f"3: models[0].{said.format(folder=folder)}"]
+
+
+def test_a_key_that_is_no_text_is_unknown_like_others(complaints: Complaints) -> None:
+    (said,) = complaints("models:\n- model: m.xml\n  data: s.npz\n  null: 3\n")
+    assert said.startswith("2: unknown key 'models[0].None'; known keys: data, config, ")
+
+
+VALUES = (
+    "null",
+    "7",
+    "[1, 2]",
+    "{a: 1}",
+    "[]",
+    "{}",
+    "'x'",
+    "*a",
+    "&a 3",
+    "2020-01-01",
+    ".nan",
+    "!!binary aGk=",
+    "-",
+    "1e999",
+)
+KEYS = ("1", "null", "true", "model", "name", "data", "defaults", "models", "[1, 2]", "expect", "ignored", "size")  # fmt: skip
+
+
+def test_whatever_a_file_says_it_is_read_or_refused(folder: Path) -> None:
+    sound = (
+        "defaults:\n  data: s.npz\n  expect: {sqnr: 3}\n  mean: [1, 2]\nmodels:\n  - model: m.xml\n    name: x\n"
+        "    ignored: [a, b]\n  - {model: m.xml, target: cpu, size: 3x4}"
+    ).splitlines()
+    chance, path = random.Random(), folder / "b.yaml"
+    for _ in range(300):
+        lines = list(sound)
+        for _ in range(chance.randint(1, 3)):
+            place = chance.randrange(len(lines))
+            if chance.random() < 0.5:
+                lines[place] = f"{lines[place].partition(':')[0]}: {chance.choice(VALUES)}"
+            else:
+                lines.insert(place, f"{' ' * chance.choice((0, 2, 4))}{chance.choice(KEYS)}: {chance.choice(VALUES)}")
+        path.write_text("\n".join(lines))
+        with contextlib.suppress(BatchError):
+            read_batch(path, folder)
+
+
+def test_a_wrong_default_is_told_once(complaints: Complaints, folder: Path) -> None:
+    models = "\n".join(f"- {{name: m{index}, model: m.xml}}" for index in range(3))
+    found = complaints(f"defaults: {{data: none.npz}}\nmodels:\n{models}\n")
+    assert found == [f"1: defaults.data: {folder / 'none.npz'}: no such file or folder (nor module:function)"]
+
+
+def test_a_model_needs_its_weights_and_is_never_replaced(complaints: Complaints, folder: Path) -> None:
+    (folder / "w.xml").write_text("<net/>")
+    (folder / "w.onnx").touch()
+    text = "defaults: {data: s.npz}\nmodels:\n- model: w.xml\n- {name: x, model: w.onnx}\n- model: m.xml\n"
+    assert complaints(text, "-o", str(folder)) == [
+        f"3: models[0].model: {folder / 'w.xml'}: its weights are missing: there is no w.bin next to it",
+        f"4: models[1].model: {folder / 'w.onnx'}: a model is an OpenVINO .xml",
+        f"5: models[2].model: {folder / 'm.xml'}: the result would replace it; give another name, or another folder "
+        "for the results",
+    ]
+
+
+def test_a_file_that_is_not_there_is_told_of(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["zoo", str(folder / "none.yaml")]) == 2
+    assert capfd.readouterr().err.startswith(f"{folder / 'none.yaml'}:1: cannot be read: [Errno 2] No such file")
+
+
+def test_a_target_that_a_configuration_names_must_be_there(complaints: Complaints, folder: Path) -> None:
+    algorithms = "algorithms: [{name: DefaultQuantization}]"
+    (folder / "c.yaml").write_text(f"compression: {{target_device: TPU, {algorithms}}}\n")
+    overruled = "- {name: x, model: m.xml, config: c.yaml, target: cpu}"
+    found = complaints(f"defaults: {{data: s.npz}}\nmodels:\n- {{model: m.xml, config: c.yaml}}\n{overruled}\n")
+    start = f"3: models[0].config: {folder / 'c.yaml'}: no target 'tpu'; "
+    assert [each.startswith(start) for each in found] == [True]
+
+
+def test_data_may_stand_in_the_configuration(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "c.yaml").write_text(
+        "engine: {data_source: s.npz}\ncompression: {algorithms: [{name: DefaultQuantization}]}\n"
+    )
+    (folder / "b.yaml").write_text("models: [{model: m.xml, config: c.yaml}]\n")
+    assert run(["zoo", str(folder / "b.yaml"), "--dry-run"]) == 0
+    assert capfd.readouterr().out == "m: new\n1 of 1 models to do\n"
+
+
+# --------------------------------------------------------------------------------------------- from a folder of models
+
+
+@pytest.fixture
+def tree(folder: Path) -> Path:
+    """A folder as Open Model Zoo lays it out, with what does not belong there, too."""
+    for place in ("public/one/FP32", "public/one/FP16", "public/two/two-p/FP16", "intel/three/FP16-INT8", "other"):
+        target = folder / "tree" / place
+        target.mkdir(parents=True)
+        name = {"FP32": "one", "FP16": target.parent.name, "FP16-INT8": "three", "other": "one"}[target.name]
+        for suffix in (".xml", ".bin"):
+            (target / f"{name}{suffix}").write_bytes((folder / f"m{suffix}").read_bytes())
+    three = folder / "tree/intel/three/FP16-INT8/three.xml"
+    assert run(["quantize", str(folder / "m.xml"), "--data", str(folder / "s.npz"), "-o", str(three)]) == 0
+    (folder / "tree/public/one/calib.npz").write_bytes((folder / "s.npz").read_bytes())
+    (folder / "tree/annotations.xml").write_text("<x/>")
+    (folder / "tree/public/broken.xml").write_text("<x/>")
+    (folder / "tree/public/broken.bin").touch()
+    return folder / "tree"
+
+
+def test_a_tree_of_models_becomes_a_batch_file(tree: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    capfd.readouterr()
+    assert run(["zoo", "init", str(tree), "-o", str(folder / "b.yaml")]) == 0
+    assert capfd.readouterr().out == f"{folder / 'b.yaml'}: 3 models, 2 left out; 2 of them lack data\n"
+    text = (folder / "b.yaml").read_text()
+    assert yaml.safe_load(text)["models"] == [
+        {"name": "other-one", "model": "tree/other/one.xml"},
+        {"name": "public-one-FP32-one", "model": "tree/public/one/FP32/one.xml", "data": "tree/public/one/calib.npz"},
+        {"name": "two-p", "model": "tree/public/two/two-p/FP16/two-p.xml"},
+    ]
+    assert "\n# left out: tree/public/broken.xml: not an OpenVINO IR: the root element is <x>, expected <net>\n" in text
+    assert "\n# left out: tree/intel/three/FP16-INT8/three.xml: quantized already: it holds FakeQuantize '" in text
+
+
+def test_a_pattern_tells_where_data_are(tree: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "data/two-p").mkdir(parents=True)
+    (folder / "data/two-p/s.npz").write_bytes((folder / "s.npz").read_bytes())
+    batch = folder / "b.yaml"
+    assert run(["zoo", "init", str(tree / "public"), "-o", str(batch), "--data", f"{folder}/data/{{name}}/*.npz"]) == 0
+    models = {each["name"]: each.get("data") for each in yaml.safe_load(batch.read_text())["models"]}
+    assert models == {"one": None, "two-p": "data/two-p/*.npz"}
+    capfd.readouterr()
+    assert run(["zoo", str(batch), "--dry-run"]) == 2
+    said = capfd.readouterr().err.splitlines()
+    assert (
+        said[0]
+        == f"{batch}:5: models[0].data: no data: say where samples come from, here, in 'defaults', or in 'config'"
+    )
+
+
+def test_nothing_to_quantize_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "empty").mkdir()
+    assert run(["zoo", "init", str(folder / "none")]) == 2
+    assert run(["zoo", "init", str(folder / "empty")]) == 2
+    assert capfd.readouterr().err == (
+        f"error: {folder / 'none'}: no such folder\n"
+        f"error: {folder / 'empty'}: holds no model to quantize: no .xml with its .bin that is an OpenVINO IR in float\n"
+    )
+
+
+def test_a_batch_file_is_never_replaced(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "b.yaml").write_text("mine")
+    assert run(["zoo", "init", str(folder), "-o", str(folder / "b.yaml")]) == 2
+    assert capfd.readouterr().err == f"error: {folder / 'b.yaml'}: cannot be written: File exists; give another -o\n"
+    assert (folder / "b.yaml").read_text() == "mine"

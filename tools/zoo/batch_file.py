@@ -1,0 +1,114 @@
+"""What may stand in a batch file; docs/zoo.md describes it."""
+
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BeforeValidator, Field
+
+from irquant.passes.configuration.config import Preset
+from irquant.passes.configuration.strict import Strict
+from irquant.tools.image_source import ImageOptions
+from irquant.tools.inputs import size_of
+
+
+def _listed(value: Any) -> Any:
+    """One thing is a list of one."""
+    return cast(object, value) if isinstance(value, list) else [value]
+
+
+def _size(value: Any) -> Any:
+    text = str(value)
+    size_of(text)
+    return text
+
+
+_Names = Annotated[list[str], BeforeValidator(_listed)]
+_Numbers = Annotated[list[float], BeforeValidator(_listed)]
+
+
+class Expected(Strict):
+    """What a result must reach; with less the model counts as one that missed.
+
+    Attributes:
+        sqnr: The ratio in dB of the worst output.
+        int8_share: The share of the executed layers that run in int8.
+        size_ratio: How many times smaller the constants are.
+    """
+
+    sqnr: float | None = None
+    int8_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    size_ratio: Annotated[float, Field(ge=0)] | None = None
+
+
+class Options(Strict):
+    """What can be said of one model, and in `defaults` of all. Most is as in `irquant quantize`.
+
+    Attributes:
+        data: Where samples come from.
+        config: A configuration in the published format.
+        preset: Whether activations are symmetric.
+        target: The device.
+        samples: Most samples to use.
+        ignored: What stays float.
+        guard: Whether to look for a gentler way to quantize if an output is poor.
+        size: Of pictures, HEIGHTxWIDTH.
+        layout: Of pictures, as arrays.
+        mean: Subtracted from each channel.
+        scale: Each channel is divided by it.
+        colour_order: Of pictures.
+        expect: What the result must reach.
+        timeout_seconds: How long a model may take.
+        memory_mb: How much memory its process may have resident.
+        retries: How often a model is tried again after a crash, a kill or a timeout.
+    """
+
+    data: str | None = None
+    config: str | None = None
+    preset: Preset | None = None
+    target: str | None = None
+    samples: Annotated[int, Field(ge=1)] | None = None
+    ignored: _Names = Field(default_factory=list[str])
+    guard: bool | None = None
+    size: Annotated[str, BeforeValidator(_size)] | None = None
+    layout: Literal["NCHW", "NHWC", "CHW", "HWC"] | None = None
+    mean: _Numbers = Field(default_factory=list[float])
+    scale: _Numbers = Field(default_factory=list[float])
+    colour_order: Literal["rgb", "bgr"] | None = None
+    expect: Expected = Expected()
+    timeout_seconds: Annotated[float, Field(gt=0)] | None = None
+    memory_mb: Annotated[float, Field(gt=0)] | None = None
+    retries: Annotated[int, Field(ge=0)] = 1
+
+    @property
+    def pictures(self) -> ImageOptions:
+        """How pictures become arrays."""
+        return ImageOptions(
+            size=size_of(self.size) if self.size else None,
+            layout=self.layout,
+            mean=tuple(self.mean),
+            scale=tuple(self.scale),
+            colour_order=self.colour_order,
+        )
+
+
+class Entry(Options):
+    """One model.
+
+    Attributes:
+        model: Its .xml.
+        name: What the result is called; None: as the model's file.
+    """
+
+    model: str
+    name: str | None = None
+
+
+class Batch(Strict):
+    """A whole batch file.
+
+    Attributes:
+        defaults: What holds for each model that says nothing else.
+        models: What to quantize.
+    """
+
+    defaults: Options = Options()
+    models: Annotated[list[Entry], Field(min_length=1)]

@@ -1,0 +1,98 @@
+"""What is wrong with a model of a batch file, as far as that can be told without reading the model."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from irquant.ir import UserError
+from irquant.passes import ConfigError, Settings, read_settings
+from irquant.targets import TargetError, load_target
+from irquant.tools.options import planned_by
+from irquant.tools.sources import names_function, seen_from, source_files
+from irquant.tools.zoo.batch_file import Entry
+from irquant.tools.zoo.user_module import module_file
+
+_NAME = re.compile(r"[^\W_.-][\w.-]*")
+Complaint = tuple[str, str]
+
+
+def check_entry(name: str, entry: Entry, folder: Path, outputs: Path) -> Iterator[Complaint]:
+    """All that is wrong: the option, and what is the matter with it.
+
+    Args:
+        name: What the result is called.
+        entry: What the batch file says, with absolute paths.
+        folder: Of the batch file.
+        outputs: Of the results.
+    """
+    if not _NAME.fullmatch(name):
+        message = f"'{name}' names the files of the result: letters, digits, '_', '-' and '.', a letter or digit first"
+        yield "name", message
+    if entry.model:
+        yield from _check_model(name, Path(entry.model), outputs)
+    yield from _check_target(entry)
+    settings, mistakes = _read_config(entry)
+    yield from (("config", mistake) for mistake in mistakes)
+    yield from _check_ignored(entry)
+    if settings or entry.data:
+        yield from _check_data(data_of(entry, settings or Settings(), folder), folder)
+
+
+def data_of(entry: Entry, settings: Settings, folder: Path) -> str | None:
+    """Where the samples come from: the batch file says so, or else the configuration."""
+    if entry.data is None and settings.engine:
+        return seen_from(folder, settings.engine.data_source)
+    return entry.data
+
+
+def _read_config(entry: Entry) -> tuple[Settings | None, Sequence[str]]:
+    """What the configuration says, if it is right, and what is wrong with it."""
+    if entry.config is None:
+        return Settings(), ()
+    try:
+        settings = read_settings(entry.config)
+    except ConfigError as error:
+        return None, error.mistakes
+    try:
+        load_target(entry.target or settings.target or "cpu")
+    except TargetError as error:
+        return settings, () if entry.target else (f"{entry.config}: {error}",)
+    return settings, ()
+
+
+def _check_model(name: str, model: Path, outputs: Path) -> Iterator[Complaint]:
+    if model.suffix != ".xml":
+        yield "model", f"{model}: a model is an OpenVINO .xml"
+    elif not model.is_file():
+        yield "model", f"{model}: no such file"
+    elif not model.with_suffix(".bin").is_file():
+        yield "model", f"{model}: its weights are missing: there is no {model.stem}.bin next to it"
+    elif model.resolve() == (outputs / f"{name}.xml").resolve():
+        yield "model", f"{model}: the result would replace it; give another name, or another folder for the results"
+
+
+def _check_target(entry: Entry) -> Iterator[Complaint]:
+    try:
+        load_target(entry.target or "cpu")
+    except TargetError as error:
+        yield "target", str(error)
+
+
+def _check_ignored(entry: Entry) -> Iterator[Complaint]:
+    try:
+        planned_by(None, None, None, tuple(entry.ignored))
+    except ConfigError as error:
+        yield "ignored", str(error)
+
+
+def _check_data(data: str | None, folder: Path) -> Iterator[Complaint]:
+    if data is None:
+        yield "data", "no data: say where samples come from, here, in 'defaults', or in 'config'"
+        return
+    try:
+        if names_function(data):
+            module_file(data.rpartition(":")[0], folder)
+        else:
+            source_files(data)
+    except UserError as error:
+        yield "data", str(error)

@@ -1,0 +1,38 @@
+"""Runs the models of a batch on this machine, some at a time."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from irquant.tools.zoo.job import Job
+from irquant.tools.zoo.supervise import Outcome, supervise
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_here(jobs: Sequence[Job], at_a_time: int, started: Callable[[Job], None]) -> Iterator[tuple[Job, Outcome]]:
+    """Runs all models, and gives how it went as they come; they share the cores.
+
+    Args:
+        jobs: What to do.
+        at_a_time: How many of them at the same time.
+        started: Called in some thread when one begins.
+    """
+    stop, threads = threading.Event(), max(1, cores() // at_a_time)
+
+    def run(job: Job) -> Outcome:
+        started(job)
+        return supervise(job, threads, stop)
+
+    with ThreadPoolExecutor(at_a_time) as pool:
+        running = {pool.submit(run, job): job for job in jobs}
+        try:
+            for future in as_completed(running):
+                yield running[future], future.result()
+        finally:  # also where nobody wants to know any more
+            stop.set()
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,34 @@
+"""What is wrong with a batch file, all of it at once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from irquant.ir import UserError
+
+
+@dataclass(frozen=True, order=True)
+class Mistake:
+    """Something to mend.
+
+    Attributes:
+        line: Where it stands.
+        message: What is wrong, with its path in the file.
+    """
+
+    line: int
+    message: str
+
+
+class BatchError(UserError):
+    """A batch file is wrong.
+
+    Attributes:
+        lines: All mistakes as `file:line: what is wrong`, in the order of the file.
+    """
+
+    def __init__(self, path: Path, mistakes: Iterable[Mistake]) -> None:
+        found = sorted(set(mistakes))
+        self.lines = tuple(f"{path}:{each.line}: {each.message}" for each in found)
+        count = f"{len(found)} mistakes" if len(found) > 1 else "a mistake"
+        super().__init__(f"{path}: {count}, see above; nothing was done")

@@ -1,0 +1,103 @@
+"""What a result is made of, by content: where that is the same, the result need not be made again.
+
+A function of the user counts by the source of its module; what that reads or imports in turn is not seen.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from irquant.ir import UserError
+from irquant.tools.options import Planned, planned_by
+from irquant.tools.sources import names_function, source_files
+from irquant.tools.zoo.batch_file import Entry
+from irquant.tools.zoo.entry_check import data_of
+from irquant.tools.zoo.user_module import module_file
+
+#: Files that are read at the same time.
+_READERS = 4
+
+
+def origins_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, str]]:
+    """What the result of each model is made of.
+
+    Args:
+        entries: What the batch file says of them.
+        folder: Of the batch file.
+    """
+
+    @cache
+    def data(text: str) -> str:
+        return _fingerprint_of_data(text, folder)
+
+    def origin(entry: Entry) -> Mapping[str, str]:
+        planned = planned_of(entry)
+        source = data_of(entry, planned.settings, folder)
+        model = Path(entry.model)
+        return {
+            "model": fingerprint(model) + fingerprint(model.with_suffix(".bin")),
+            "data": data(source) if source else "",
+            **_options(entry, planned),
+            "irquant": version("irquant"),
+            "openvino": version("openvino"),
+        }
+
+    with ThreadPoolExecutor(_READERS) as readers:
+        return list(readers.map(origin, entries))
+
+
+def planned_of(entry: Entry) -> Planned:
+    """What a model's options and configuration say together."""
+    config = Path(entry.config) if entry.config else None
+    ignored = tuple(entry.ignored)
+    return planned_by(config, entry.target, entry.preset, ignored, samples=entry.samples, guard=entry.guard)
+
+
+def fingerprint(path: Path) -> str:
+    """Of a file's content.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}"
+        raise UserError(message) from None
+
+
+def _fingerprint_of_data(text: str, folder: Path) -> str:
+    found = hashlib.sha256()
+    if names_function(text):
+        module, _, function = text.rpartition(":")
+        file = module_file(module, folder)
+        found.update(f"{function} {fingerprint(file) if file else module}".encode())
+    else:
+        for path in source_files(text):
+            found.update(f"{path.name} {fingerprint(path)};".encode())
+    return found.hexdigest()[:32]
+
+
+def _options(entry: Entry, planned: Planned) -> dict[str, str]:
+    """All options, those at their defaults included: what decides is what they are, not who says so."""
+    target: Any = planned.target.model_dump(mode="json")
+    engine = (
+        planned.settings.engine.model_dump(mode="json", exclude={"data_source"}) if planned.settings.engine else None
+    )
+    return {
+        **_spelt(planned.config.model_dump(mode="json")),
+        "target": f"{planned.target.name} {hashlib.sha256(json.dumps(target).encode()).hexdigest()[:16]}",
+        **_spelt({f"pictures.{name}": value for name, value in dataclasses.asdict(entry.pictures).items()}),
+        **({"engine": json.dumps(engine, sort_keys=True)} if engine and entry.data is None else {}),
+    }
+
+
+def _spelt(options: Mapping[str, Any]) -> dict[str, str]:
+    return {name: json.dumps(value, sort_keys=True) for name, value in options.items()}

@@ -1,0 +1,167 @@
+"""A batch from its file to its results."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from irquant.ir import UserError
+from irquant.ir.pair import write_bytes
+from irquant.tools.zoo.cluster import run_on_cluster
+from irquant.tools.zoo.here import run_here
+from irquant.tools.zoo.job import Job
+from irquant.tools.zoo.origin import origins_of
+from irquant.tools.zoo.plan import PlannedJob, plan_jobs
+from irquant.tools.zoo.reading import read_batch
+from irquant.tools.zoo.record import Record, State, read_record
+from irquant.tools.zoo.rows import Row, row_of, write_rows
+from irquant.tools.zoo.supervise import Outcome
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+#: What stands in the folder of the results beside them: a line for each model; who is at work there.
+RESULTS, LOCK = "results.jsonl", ".zoo.lock"
+
+
+class ZooError(UserError):
+    """The folder of the results cannot be used."""
+
+
+class Show(Protocol):
+    """Who is told of the progress."""
+
+    def started(self, job: Job) -> None:
+        """A model is begun, in some thread."""
+        ...
+
+    def finished(self, row: Row) -> None:
+        """It ended."""
+        ...
+
+
+@dataclass
+class Run:
+    """One run over a batch.
+
+    Attributes:
+        planned: Its models, and what there is to do.
+        folder: Of the results.
+    """
+
+    planned: Sequence[PlannedJob]
+    folder: Path
+    _records: dict[str, Record] = field(default_factory=dict[str, Record])
+
+    @classmethod
+    def of(cls, path: Path, folder: Path) -> "Run":
+        """Of a batch file.
+
+        Raises:
+            BatchError: it is wrong.
+        """
+        named = read_batch(path, folder)
+        origins = origins_of([each.entry for each in named], path.absolute().parent)
+        jobs = [
+            Job(each.name, each.entry, path.absolute().parent, folder / f"{each.name}.xml", origin)
+            for each, origin in zip(named, origins, strict=True)
+        ]
+        return cls(plan_jobs(jobs), folder)
+
+    @property
+    def waiting(self) -> list[Job]:
+        """What there is to do."""
+        return [each.job for each in self.planned if each.reason]
+
+    def rows(self) -> list[Row]:
+        """How it went with each model, in the order of the batch file, as far as it went."""
+        known = {each.job.name: each.record for each in self.planned} | self._records
+        return [row_of(each.job, known[each.job.name]) for each in self.planned]
+
+    def work(self, at_a_time: int, cluster: str | None, show: Show) -> None:
+        """Does what there is to do. What happens to one model stops no other.
+
+        Raises:
+            ZooError: the folder of the results cannot be used.
+            ClusterError: there is no such cluster, or it has lost all workers.
+        """
+        with _alone_in(self.folder):
+            jobs = sorted(self.waiting, key=_size, reverse=True)  # a large one begun last would be waited for alone
+            going = run_on_cluster(cluster, jobs) if cluster else run_here(jobs, at_a_time, show.started)
+            for job, outcome in going if jobs else ():
+                self._records[job.name] = record = _settled(job, outcome)
+                show.finished(row_of(job, record))
+
+    def write_rows(self) -> None:
+        """Writes the rows beside the results.
+
+        Raises:
+            ZooError: that cannot be.
+        """
+        try:
+            write_rows(self.rows(), self.folder / RESULTS)
+        except OSError as error:
+            message = f"{self.folder / RESULTS}: cannot be written: {error.strerror}"
+            raise ZooError(message) from None
+
+
+def _size(job: Job) -> int:
+    return Path(job.entry.model).with_suffix(".bin").stat().st_size
+
+
+def _settled(job: Job, outcome: Outcome) -> Record:
+    """What is known of a model from now on; written down."""
+    record = outcome.record
+    if record.state is State.NOT_DONE:
+        return record
+    if record.state is State.DONE and not record.fits(job.output.parent):
+        message = f"{job.output}: is not here as it was written: do workers and this machine share the folder?"
+        record = record.model_copy(update={"state": State.FAILED, "message": message, "files": {}})
+    try:
+        if record.state is State.DONE:
+            job.log.unlink(missing_ok=True)
+        else:
+            _remove_outdated(job)
+            _keep_log(job, outcome.log)
+        record.write(job.record)
+    except OSError as error:
+        message = f"{job.record}: cannot be written: {error.strerror}"
+        return record.model_copy(update={"state": State.FAILED, "message": record.message or message, "figures": None})
+    return record
+
+
+def _remove_outdated(job: Job) -> None:
+    """Of what a model used to be nothing may be mistaken for what it is; files that are not ours stay."""
+    old = read_record(job.record)
+    if old is not None and old.fits(job.output.parent):
+        for path in (job.record, job.output, job.output.with_suffix(".bin")):
+            path.unlink(missing_ok=True)
+
+
+def _keep_log(job: Job, log: bytes) -> None:
+    job.log.unlink(missing_ok=True)
+    if log:
+        with suppress(OSError):  # the record is more important
+            write_bytes(job.log, log)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Generator[None]:
+    """Makes the folder, and keeps other runs out of it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("w")
+    except OSError as error:
+        message = f"{folder}: results cannot be written there: {error.strerror}; give another --output-dir"
+        raise ZooError(message) from None
+    with file:
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            message = f"{folder}: another run is at work there; wait for it, or give another --output-dir"
+            raise ZooError(message) from None
+        yield

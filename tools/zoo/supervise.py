@@ -1,0 +1,179 @@
+"""Runs one model in a process of its own, within its time and memory, and once more after a crash.
+
+Memory is watched from outside: what is resident, as `top` shows it, is what brings a machine down. A limit on addresses
+would count weights that are only mapped, and memory that the runtime and its threads reserve and never touch.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import psutil
+
+from irquant.passes.runtime import THREADS
+from irquant.tools.zoo.job import Job
+from irquant.tools.zoo.record import PASSING, Record, State
+from irquant.tools.zoo.worker import Answer, Task
+
+#: Seconds between two looks at a process.
+_EVERY = 0.05
+_WORKER = "irquant.tools.zoo.worker"
+#: Who else starts threads: the libraries behind numpy.
+_OTHER_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it went with a model.
+
+    Attributes:
+        record: That.
+        log: What its process wrote on standard error, if it gave no answer.
+    """
+
+    record: Record
+    log: bytes = b""
+
+
+def supervise(job: Job, threads: int, stop: threading.Event) -> Outcome:
+    """Quantizes a model, whatever happens to it.
+
+    Args:
+        job: It.
+        threads: How many it may use.
+        stop: Ends it early.
+    """
+    attempts = 1
+    outcome = _attempt(job, threads, stop)
+    while outcome.record.state in PASSING and attempts <= job.entry.retries and not stop.is_set():
+        attempts += 1
+        outcome = _attempt(job, threads, stop)
+    return replace(outcome, record=outcome.record.model_copy(update={"attempts": attempts}))
+
+
+def _attempt(job: Job, threads: int, stop: threading.Event) -> Outcome:
+    try:
+        return _run(job, threads, stop)
+    except OSError as error:  # no memory for a process, or no room for what it says
+        return Outcome(Record(state=State.CRASHED, message=f"no process can be run: {error}", origin=dict(job.origin)))
+
+
+def _run(job: Job, threads: int, stop: threading.Event) -> Outcome:
+    task = Task(entry=job.entry, output=str(job.output))
+    with TemporaryFile() as answers, TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", _WORKER],
+            stdin=subprocess.PIPE,
+            stdout=answers,
+            stderr=log,
+            cwd=job.folder,
+            env=_environment(threads),
+            start_new_session=True,  # an interrupt from the terminal is the supervisor's
+        )
+        try:
+            watched = _Watched(process, job)
+            watched.tell(task.model_dump_json().encode() + b"\n")
+            stopped_for = watched.wait(stop)
+        finally:
+            _kill(process)
+        return _outcome(job, watched, stopped_for, _content(answers), _content(log))
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """This process's own, with its paths, which hold from any folder, and the number of threads."""
+    paths = os.pathsep.join(each for each in sys.path if Path(each).is_absolute())
+    others = {name: str(threads) for name in _OTHER_THREADS}
+    return others | dict(os.environ) | {THREADS: str(threads), "PYTHONPATH": paths}
+
+
+class _Watched:
+    """A running process and what was seen of it."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", job: Job) -> None:
+        self.process, self.job = process, job
+        self.began, self.seconds, self.peak_mb = time.perf_counter(), 0.0, 0.0
+        self._memory: Any = psutil.Process(process.pid)
+
+    def tell(self, line: bytes) -> None:
+        """Hands over the task; standard input stays open, and its end means that this process is dead."""
+        assert self.process.stdin is not None
+        with suppress(OSError):  # it died at once, which will be seen
+            self.process.stdin.write(line)
+            self.process.stdin.flush()
+
+    def wait(self, stop: threading.Event) -> State | None:
+        """Waits for its end; gives why it was not waited for any longer."""
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_EVERY)
+            self._look()
+            if self.process.returncode is not None:
+                return None
+            if self.job.entry.memory_mb and self.peak_mb > self.job.entry.memory_mb:
+                return State.MEMORY
+            if self.job.entry.timeout_seconds and self.seconds > self.job.entry.timeout_seconds:
+                return State.TIMEOUT
+            if stop.is_set():
+                return State.NOT_DONE
+
+    def _look(self) -> None:
+        self.seconds = time.perf_counter() - self.began
+        with suppress(psutil.Error):
+            self.peak_mb = max(self.peak_mb, self._memory.memory_info().rss / 1e6)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Ends a process and what it started."""
+    try:
+        parent: Any = psutil.Process(process.pid)
+        family = [*parent.children(recursive=True), parent]
+    except psutil.Error:
+        family = []
+    for each in family:
+        with suppress(psutil.Error):
+            each.kill()
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _outcome(job: Job, watched: _Watched, stopped_for: State | None, answers: bytes, log: bytes) -> Outcome:
+    seen: dict[str, Any] = {"seconds": round(watched.seconds, 2), "peak_mb": round(watched.peak_mb, 1)}
+    seen["origin"] = dict(job.origin)
+    if stopped_for is None and watched.process.returncode == 0 and answers:
+        answer = Answer.model_validate_json(answers)
+        state = State.FAILED if answer.message else State.DONE
+        return Outcome(Record(state=state, message=answer.message, figures=answer.figures, files=answer.files, **seen))
+    message = _limit(job, stopped_for) if stopped_for else _death(watched.process.returncode, log)
+    return Outcome(Record(state=stopped_for or State.CRASHED, message=message, **seen), log)
+
+
+def _limit(job: Job, state: State) -> str:
+    if state is State.MEMORY:
+        return f"took more than memory_mb: {job.entry.memory_mb:g}; allow it more, or give it fewer samples"
+    if state is State.TIMEOUT:
+        return f"took longer than timeout_seconds: {job.entry.timeout_seconds:g}"
+    return "interrupted"
+
+
+def _death(code: int, log: bytes) -> str:
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = "; was the machine out of memory?" if -code == signal.SIGKILL else ""
+        return f"its process was killed by {name}{hint}"
+    lines = log.decode(errors="replace").split("\n")
+    last = next((line for line in reversed(lines) if line.strip()), "without a word")
+    return f"its process ended with code {code}: {last.strip()}"
+
+
+def _content(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()

@@ -1,0 +1,103 @@
+"""The process that one model of a batch gets: `python -m irquant.tools.zoo.worker`, for the supervisor only.
+
+It reads its task, a line of JSON, from standard input, and ends as soon as that ends: its supervisor is dead then.
+It answers with a line of JSON on standard output; whatever the user's code prints goes to standard error.
+"""
+
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import Field
+
+from irquant.ir import UserError, write_model
+from irquant.ir.writer import check_output
+from irquant.passes import PipelineError, load_model, quantize_graph, watching_for
+from irquant.passes.configuration.strict import Strict
+from irquant.tools.inputs import open_data
+from irquant.tools.zoo.batch_file import Entry
+from irquant.tools.zoo.origin import fingerprint, planned_of
+from irquant.tools.zoo.record import Figures
+
+
+class Task(Strict):
+    """What to do.
+
+    Attributes:
+        entry: What the batch file says of the model.
+        output: The .xml to write.
+    """
+
+    entry: Entry
+    output: str
+
+
+class Answer(Strict):
+    """What came of it.
+
+    Attributes:
+        message: What the user did wrong; empty if nothing.
+        figures: What came out.
+        files: The result: name -> fingerprint.
+    """
+
+    message: str = ""
+    figures: Figures | None = None
+    files: dict[str, str] = Field(default_factory=dict[str, str])
+
+
+def main() -> None:
+    """Does the task."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    task = Task.model_validate_json(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    try:
+        answer = _quantized(task)
+    except UserError as error:
+        if isinstance(error, PipelineError) and error.__cause__ is not None:  # a pass failed: not the user's doing
+            raise
+        answer = Answer(message=" ".join(str(error).split()))
+    answers.write(answer.model_dump_json().encode())
+    answers.close()
+
+
+def _end_with(stream: BinaryIO) -> None:
+    stream.read()
+    os._exit(1)
+
+
+def _quantized(task: Task) -> Answer:
+    planned = planned_of(task.entry)
+    output = Path(task.output)
+    graph = load_model(task.entry.model)
+    check_output(output, graph)
+    data = open_data(task.entry.data, graph, task.entry.pictures, planned.settings)
+    watching = watching_for(output, planned.config)
+    graph, report = quantize_graph(
+        graph,
+        data,
+        planned.target,
+        planned.config,
+        instruments=watching,
+        warnings=planned.settings.warnings,
+    )
+    write_model(graph, output, compact=True)
+    for each in watching:
+        each.write()
+    files = [output, output.with_suffix(".bin")]
+    return Answer(figures=Figures.of(report), files={path.name: fingerprint(path) for path in files})
+
+
+if __name__ == "__main__":
+    code = 1
+    try:
+        main()
+        code = 0
+    except BaseException:  # the user's code may also exit
+        traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(code)  # taking the interpreter apart takes a while, and fails while a thread reads standard input
