@@ -204,7 +204,7 @@ def test_a_target_that_a_configuration_names_must_be_there(complaints: Complaint
     (folder / "c.yaml").write_text(f"compression: {{target_device: TPU, {algorithms}}}\n")
     overruled = "- {name: x, model: m.xml, config: c.yaml, target: cpu}"
     found = complaints(f"defaults: {{data: s.npz}}\nmodels:\n- {{model: m.xml, config: c.yaml}}\n{overruled}\n")
-    start = f"3: models[0].config: {folder / 'c.yaml'}: no target 'tpu'; "
+    start = f"3: models[0].config: {folder / 'c.yaml'}: no target 'TPU'; "
     assert [each.startswith(start) for each in found] == [True]
 
 
