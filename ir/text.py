@@ -410,7 +410,7 @@ def _read_sources(tokens: _Tokens, known: dict[str, Node]) -> list[OutPort]:
 def _read_value(tokens: _Tokens, outputs: list[_Output]) -> Array:
     kind, shape = outputs[0].kind, outputs[0].shape
     if tokens.take("..."):
-        message = "a constant is abbreviated: write the text with values=True to read it back"
+        message = "a constant is abbreviated: write the text with values=True (irquant opt: --values) to read it back"
         raise IRError(message)
     if tokens.text.startswith("base64"):
         blob = tokens.line[tokens.line.rindex("base64:") + len("base64:") :].strip()

@@ -21,6 +21,7 @@ from .instruments import Instrument, WriteAfter
 from .load_model import load_model, result_path
 from .provenance import record_provenance
 from .quality.accuracy import keep_accuracy
+from .quality.attempts import HIDING
 from .quality.guard import Guarded, guard
 from .quality.journal import Journal
 from .quality.metrics import Metric
@@ -273,6 +274,8 @@ def quantize_graph(
     if judge:
         attempt, kept = keep_accuracy(attempt, guarded.effects, calibrated, judge)
     guarded = replace(guarded, attempt=attempt)
+    if attempt is not first:  # what watches the passes is to see those that the result comes from
+        calibrated.rounded(attempt.config, attempt.floats, without=HIDING, instruments=instruments)
     if with_effects:
         effects = costliest(calibrated, attempt.config, attempt.floats, COMPARED, MOST_INFERENCES)
         guarded = replace(guarded, effects=tuple(effects))

@@ -18,6 +18,8 @@ FORMATS = {
     ".tflite": "TensorFlow Lite",
     ".pdmodel": "PaddlePaddle",
 }
+#: Formats whose models are code and weights.
+_ELSEWHERE = (".pt", ".pth", ".h5", ".keras", ".safetensors")
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 
 
@@ -36,6 +38,9 @@ def load_model(path: Path | str, weights: Path | str | None = None) -> Graph:
         UserError: it cannot be read or converted.
     """
     path = Path(path)
+    if path.suffix.lower() in _ELSEWHERE:
+        message = f"{path}: convert it to .onnx, or with openvino.convert_model, first: that needs its code"
+        raise UnknownFormatError(message)
     if path.suffix.lower() not in FORMATS and not path.is_dir():
         return read_model(path, weights)
     if weights is not None:

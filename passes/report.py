@@ -133,7 +133,13 @@ def report_of(
 
 def _late(guarded: Guarded) -> Iterable[str]:
     if guarded.is_out_of_time:
-        yield "the guard gave up for lack of time; a smaller --samples, or layers that you leave float, help it"
+        yield "the guard gave up for lack of time: a faster machine may find more; layers that you leave float help it"
+    if guarded.steps and guarded.attempt.margin < 0:
+        bodies = any(node.graph.scope for node in guarded.attempt.context.plan.decisions)
+        more = ": layers in bodies of control flow are not returned to float" if bodies else ""
+        yield f"the guard found nothing that makes all outputs fair{more}"
+    if guarded.steps and not any(each.int8 for each in guarded.attempt.context.plan.decisions.values()):
+        yield "no layer is left in int8: with any, an output is poor; the result is a float model"
 
 
 def _layers(context: Context) -> Iterable[Layer]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from irquant.ir import compare, printable, read_model
+from irquant.ir import compare, printable
+from irquant.passes import load_model
 
 
 @click.command("diff")
@@ -19,7 +20,7 @@ def diff_command(context: click.Context, before: Path, after: Path, *, as_json: 
 
     Layers are matched by name. Exit code 0 if nothing differs, 1 if something does.
     """
-    changes = compare(read_model(before), read_model(after))
+    changes = compare(load_model(before), load_model(after))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(change) for change in changes], indent=2))
     else:

@@ -115,6 +115,7 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
 @planning_options
 @click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
 @picture_options
+@click.option("--values", is_flag=True, help="Print constants whole, so that the text can be read again.")
 @click.option("--print-after", multiple=True, metavar="PASS", help="Print the graph after that pass; all: after each.")
 @click.option("--dump-dir", type=click.Path(path_type=Path), help="Write text and IR after each pass to a new folder.")
 @click.option("--time-passes", is_flag=True, help="Say how long each pass took and how many places it changed.")
@@ -135,6 +136,7 @@ def opt_command(
     print_after: tuple[str, ...],
     dump_dir: Path | None,
     *,
+    values: bool,
     time_passes: bool,
     verify_each: bool,
 ) -> None:
@@ -175,7 +177,7 @@ def opt_command(
     if output:
         write_model(graph, output, compact=True)
     else:
-        click.echo(to_text(graph), nl=False)
+        click.echo(to_text(graph, values=values), nl=False)
     for line in (*_warnings(context, planned.settings.warnings), *(_times(timing, results) if time_passes else ())):
         click.echo(printable(line), err=True)
 

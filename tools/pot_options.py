@@ -7,7 +7,7 @@ The original writes results to `<folder>/<model name>_DefaultQuantization/<time 
 import functools
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from irquant.ir import Graph, UserError
 from irquant.ir.writer import check_output
 from irquant.passes import ConfigError
 from irquant.passes.load_model import result_path
+from irquant.tools.image_source import ImageOptions
 
 _ALGORITHM, _FOLDER = "DefaultQuantization", Path("results")
 
@@ -105,6 +106,11 @@ _OPTIONS = (
         "-m", "--model", "--input_model", "--input-model", "named", type=click.Path(path_type=Path), help="MODEL."
     ),
     click.option("-w", "--weights", type=click.Path(path_type=Path), help="Its .bin.  [default: the one beside it]"),
+    click.option(
+        "--data-source",
+        metavar="SOURCE",
+        help="As --data, with pictures as pot gave them: blue first.",
+    ),
     click.option("-n", "--name", "--model_name", "--model-name", help="What the result is called after."),
     click.option(
         "-q",
@@ -139,14 +145,22 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
         evaluate: bool,
         pot_layout: bool,
         direct_dump: bool,
+        data: str | None,
+        data_source: str | None,
+        pictures: ImageOptions,
         **others: object,
     ) -> Any:
         _refuse_elsewhere(algorithm, evaluate=evaluate)
         if model and named and model != named:
             message = f"two models are given: {model}, and {named} by --model"
             raise ConfigError(message)
+        if data and data_source:
+            message = "two sources are given: --data and --data-source; they are the same but for the order of colours"
+            raise ConfigError(message)
+        if data_source:
+            pictures = replace(pictures, colour_order=pictures.colour_order or "bgr")
         place = Place(output, folder, name, pot_layout, direct_dump)
-        return command(model=model or named, place=place, **others)
+        return command(model=model or named, place=place, data=data or data_source, pictures=pictures, **others)
 
     for option in reversed(_OPTIONS):
         with_pot = option(with_pot)

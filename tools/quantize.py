@@ -32,7 +32,7 @@ from irquant.tools.verbosity import progress_shown, verbosity_options
 
 @click.command("quantize")
 @click.argument("model", type=click.Path(path_type=Path), required=False)
-@click.option("--data", "--data-source", "data", metavar="SOURCE", help="Calibration data: see below.")
+@click.option("--data", metavar="SOURCE", help="Calibration data: see below.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: MODEL_int8.xml]")
 @planning_options
 @click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")

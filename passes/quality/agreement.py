@@ -8,6 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from ...ir import Array
+from ..ranges import Floats
 from .outputs import Output, OutputKind, Outputs
 
 
@@ -104,6 +105,7 @@ class Tally:
         same: Decisions that are the same: rows along the last axis whose largest element is at the same place.
         decisions: All of them.
         is_comparable: Whether they always had one shape.
+        is_finite: Whether neither held NaN, or an infinity where the other had another value.
     """
 
     signal: float = 0.0
@@ -113,13 +115,17 @@ class Tally:
     same: int = 0
     decisions: int = 0
     is_comparable: bool = True
+    is_finite: bool = True
 
     def add(self, reference: Array, output: Array) -> None:
         """Takes in a sample."""
         if reference.shape != output.shape:
             self.is_comparable = False
             return
-        one, other = reference.astype(np.float64), output.astype(np.float64)
+        one, other = _without_common_infinities(reference.astype(np.float64), output.astype(np.float64))
+        if not (np.isfinite(one).all() and np.isfinite(other).all()):
+            self.is_finite = False
+            return
         self.signal += float(np.square(one).sum())
         self.found += float(np.square(other).sum())
         self.noise += float(np.square(one - other).sum())
@@ -131,18 +137,26 @@ class Tally:
 
     @property
     def sqnr(self) -> float:
-        """Signal-to-quantization-noise ratio in dB over all samples together; NaN if their sizes differ."""
+        """Signal-to-quantization-noise ratio in dB over all samples together.
+
+        NaN if their sizes differ; minus infinity if one holds NaN or an infinity that the other does not.
+        """
         if not self.is_comparable:
             return math.nan
+        if not self.is_finite:
+            return -math.inf
         if self.noise == 0:
             return math.inf
-        return 10 * math.log10(self.signal / self.noise) if self.signal else -math.inf
+        ratio = self.signal / self.noise
+        return 10 * math.log10(ratio) if ratio > 0 else -math.inf
 
     @property
     def cosine(self) -> float:
         """The cosine of the angle between all samples together; NaN if their sizes differ."""
         if not self.is_comparable:
             return math.nan
+        if not self.is_finite:
+            return 0.0
         if not (self.signal and self.found):
             return 1.0 if self.signal == self.found else 0.0
         return self.product / math.sqrt(self.signal * self.found)
@@ -164,7 +178,7 @@ def agreements(
         found: The same of the quantized model.
     """
     tensors = sorted({number for output in outputs.each for number in output.tensors})
-    tallies = {k: _tally([each[k] for each in references], [each[k] for each in found]) for k in tensors}
+    tallies = {k: tally([each[k] for each in references], [each[k] for each in found]) for k in tensors}
     return agreements_of(outputs, tallies)
 
 
@@ -183,21 +197,18 @@ def _agreement(output: Output, tallies: Sequence[Tally]) -> Agreement:
 
 def sqnr(references: Sequence[Array], outputs: Sequence[Array]) -> float:
     """Signal-to-quantization-noise ratio in dB over all samples together; NaN if their sizes differ."""
-    return _tally(references, outputs).sqnr
+    return tally(references, outputs).sqnr
 
 
-def cosine(references: Sequence[Array], outputs: Sequence[Array]) -> float:
-    """The cosine of the angle between the outputs of all samples together; NaN if their sizes differ."""
-    return _tally(references, outputs).cosine
-
-
-def same_decisions(references: Sequence[Array], outputs: Sequence[Array]) -> float:
-    """The share of rows along the last axis whose largest element is at the same place."""
-    return _tally(references, outputs).top1
-
-
-def _tally(references: Sequence[Array], outputs: Sequence[Array]) -> Tally:
-    tally = Tally()
+def tally(references: Sequence[Array], outputs: Sequence[Array]) -> Tally:
+    """The sums over some samples."""
+    sums = Tally()
     for one, other in zip(references, outputs, strict=True):
-        tally.add(one, other)
-    return tally
+        sums.add(one, other)
+    return sums
+
+
+def _without_common_infinities(one: Floats, other: Floats) -> tuple[Floats, Floats]:
+    """Zero where both hold the same infinity, as logarithms of zero do: there they are equal."""
+    same = np.isinf(one) & (one == other)
+    return (np.where(same, 0, one), np.where(same, 0, other)) if same.any() else (one, other)

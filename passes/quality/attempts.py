@@ -14,6 +14,7 @@ from ..compress_weights import CompressWeights
 from ..configuration.config import Config
 from ..correct_biases import CorrectBiases
 from ..correct_biases_fast import CorrectBiasesFast
+from ..instruments import Instrument
 from ..manager import PassManager
 from ..plan_placement import PlanPlacement
 from ..runtime import THROUGHPUT, Engine
@@ -75,8 +76,15 @@ class Calibrated:
         VerifyExecution().run(graph, context)
         return Attempt(graph, context, config, floats)
 
-    def rounded(self, config: Config, floats: Mapping[Key, str], *, without: Collection[str]) -> tuple[Graph, Context]:
-        """The model after all passes but some, and what they left in the context."""
+    def rounded(
+        self,
+        config: Config,
+        floats: Mapping[Key, str],
+        *,
+        without: Collection[str],
+        instruments: Sequence[Instrument] = (),
+    ) -> tuple[Graph, Context]:
+        """The model after all passes but some, watched by instruments, and what the passes left in the context."""
         assert self.graph is not None, "a pipeline that quantizes has a pass that measures"
         graph, tail = self.graph.copy(), [pass_ for pass_ in self._tail(config) if pass_.name not in without]
         context = replace(
@@ -91,7 +99,7 @@ class Calibrated:
         context.plan = context.plan.without(context.statistics.unseen)
         wanted = frozenset(each for pass_ in tail for each in pass_.requests(graph, context))
         context.statistics = _answering(context.statistics, wanted, graph, context)
-        PassManager(tail, given=_HOLDS | {Fact.PLANNED}).run(graph, context)
+        PassManager(tail, instruments, _HOLDS | {Fact.PLANNED}).run(graph, context)
         return graph, context
 
     def _tail(self, config: Config) -> Iterator[Pass]:

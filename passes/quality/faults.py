@@ -14,7 +14,8 @@ from ..verify_execution import emulated_outputs
 from .attempts import Attempt, Calibrated, Key
 from .gates import rounded_operations
 
-#: By what share of the error that the floors allow the two runs may differ: kernels round a little otherwise.
+#: How much of the error that the floors allow, or of a larger one that is meant, the two runs may be apart: kernels
+#: round a little otherwise.
 TOLERANCE = 0.1
 
 
@@ -50,7 +51,7 @@ def _error(margin: float) -> float:
 
 def is_faulty(attempt: Attempt, intended: float) -> bool:
     """Whether the device makes a larger error than intended."""
-    return _error(attempt.margin) - intended > TOLERANCE
+    return _error(attempt.margin) - intended > TOLERANCE * max(1.0, intended)
 
 
 def find_fault(attempt: Attempt, calibrated: Calibrated, intended: float) -> Fault | None:

@@ -17,8 +17,9 @@ from .faults import find_fault, intended_error, is_faulty
 from .search import costliest, fewest, named, predicted, returned_to
 from .sensitivity import Effect
 
-#: The most models that are tried, and how many seconds may pass before the last of them is begun.
-MOST_ATTEMPTS, MOST_SECONDS = 16, 120.0
+#: The most models that are tried: a number, not a time, so that a busy machine comes to the same result. The time is a
+#: last resort, which the report tells of.
+MOST_ATTEMPTS, MOST_SECONDS = 16, 1800.0
 #: The most layers that are returned to float because the device computes them wrongly.
 MOST_FAULTS = 8
 #: Held-out samples on which layers are ranked, and inferences that may be spent on it.
@@ -143,7 +144,7 @@ class _Search:
 
         first = predicted(self.effects, 10 ** (before.margin / 10))  # error power, in units of what the floor allows
         enough = fewest(most, first, lambda count: returned(count).margin >= 0 if self._may_go_on() else None)
-        if enough is None and most not in tried:  # out of time: a float model is better than a spoilt one
+        if enough is None and most not in tried:  # tried enough: a float model is better than a spoilt one
             returned(most)
         chosen = max(tried, key=lambda each: (tried[each].margin, -each)) if enough is None else enough
         self._settle(tried[chosen], named(self.effects[:chosen]))

@@ -9,8 +9,8 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.ir import Graph
-from irquant.passes import Config, Report, quantize_graph
+from irquant.ir import Graph, read_model, write_model
+from irquant.passes import Config, Report, quantize, quantize_graph
 from irquant.passes.quality import guard as guard_module
 from irquant.passes.quality.attempts import Attempt, Calibrated
 from irquant.passes.quality.guard import guard, remedies
@@ -72,7 +72,6 @@ def test_all_that_was_tried_is_told(faulty: Faulty) -> None:
 
 
 def test_a_second_run_gives_the_same_bytes(faulty: Faulty, tmp_path: Any) -> None:
-    from irquant.ir import write_model
 
     model, _, samples = faulty("saturating activation", 2)
     for name in ("one", "other"):
@@ -276,3 +275,38 @@ def test_statistics_at_new_tensors_are_measured_on_the_held_out_samples() -> Non
 def test_parsed_targets_know_needs_bias() -> None:
     text = "name: t\nextends: cpu\nrules:\n  - {op: Convolution, inputs: {data: a8, weights: w8}, needs_bias: true}\n"
     assert parse_target(text, "t.yaml").rules[0].needs_bias
+
+
+def test_the_intermediate_model_is_that_of_the_result(faulty: Faulty, tmp_path: Any) -> None:
+    model, guilty, samples = faulty("outlier channel", 0)
+    ov.serialize(model, tmp_path / "m.xml", tmp_path / "m.bin")
+    result = quantize(tmp_path / "m.xml", samples, config=Config.checked(keep_intermediate=True))
+    before = read_model(result.with_name("m_int8_before_bias_correction.xml"))
+    quantizers = {node.name for node in before.nodes("FakeQuantize")}
+    assert not any(name.startswith(f"{guilty}/fq_weights") for name in quantizers)
+    assert any(name.startswith("conv0/fq_weights") for name in quantizers)
+
+
+def test_a_model_of_which_nothing_stays_int8_is_told_of(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard_module, "MOST_ATTEMPTS", 0)
+    model, _, samples = faulty("outlier channel", 0)
+    _, report = quantized(model, samples)
+    assert not any(layer.decision.int8 for layer in report.layers)
+    said = "no layer is left in int8: with any, an output is poor; the result is a float model"
+    assert report.warnings[-1] == said
+
+
+def test_an_output_that_int8_makes_infinite_is_mended() -> None:
+    """A logarithm of what int8 rounds to zero."""
+    rng = np.random.default_rng(0)
+    x = op.parameter([1, 3, 8, 8], np.float32, name="x")
+    first = op.convolution(x, rng.normal(size=(4, 3, 3, 3)).astype(np.float32), *[[1, 1]] * 4, name="first")
+    second = op.convolution(
+        op.exp(first), rng.uniform(0.1, 1, (4, 4, 3, 3)).astype(np.float32), *[[1, 1]] * 4, name="second"
+    )
+    model = ov.Model([op.result(op.log(second))], [x], "m")
+    samples = [rng.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(20)]
+    _, unguarded = quantized(model, samples, guard=False)
+    assert unguarded.check.margin < 0
+    _, report = quantized(model, samples)
+    assert report.check.margin >= 0

@@ -9,7 +9,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes.quality.agreement import Agreement, Verdict, agreements, cosine, same_decisions
+from irquant.passes.quality.agreement import Agreement, Verdict, agreements, tally
 from irquant.passes.quality.outputs import Output, OutputKind, Outputs, find_outputs
 
 GraphOf = Callable[[ov.Model], Graph]
@@ -142,16 +142,16 @@ def test_what_cannot_be_compared_is_no_reason_to_act() -> None:
 
 def test_the_cosine_is_that_of_all_samples_as_one_vector() -> None:
     one, other = [np.array([3.0, 0.0]), np.array([4.0])], [np.array([3.0, 4.0]), np.array([0.0])]
-    assert cosine(one, other) == pytest.approx(9 / 25)
-    assert cosine([np.zeros(2)], [np.zeros(2)]) == 1.0
-    assert cosine([np.zeros(2)], [np.ones(2)]) == 0.0
-    assert math.isnan(cosine([np.zeros(2)], [np.ones(3)]))
+    assert tally(one, other).cosine == pytest.approx(9 / 25)
+    assert tally([np.zeros(2)], [np.zeros(2)]).cosine == 1.0
+    assert tally([np.zeros(2)], [np.ones(2)]).cosine == 0.0
+    assert math.isnan(tally([np.zeros(2)], [np.ones(3)]).cosine)
 
 
 def test_decisions_are_those_of_each_row() -> None:
     one = [np.array([[1.0, 2.0], [4.0, 3.0]]), np.array([[0.0, 1.0]])]
     other = [np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[0.0, 5.0]])]
-    assert same_decisions(one, other) == pytest.approx(2 / 3)
+    assert tally(one, other).top1 == pytest.approx(2 / 3)
 
 
 def test_of_several_tensors_the_worst_counts() -> None:
@@ -167,3 +167,18 @@ def test_sizes_that_differ_are_unknown_not_wrong() -> None:
     outputs = Outputs((Output("y", OutputKind.CLASSES, (0,)),))
     (each,) = agreements(outputs, [[np.ones(3)]], [[np.ones(4)]])
     assert (each.verdict, each.top1) == (Verdict.UNKNOWN, None)
+
+
+def test_what_is_infinite_in_both_is_equal() -> None:
+    """Logarithms of zero, say."""
+    one = np.array([-np.inf, 3.0, 4.0])
+    found = tally([one], [np.array([-np.inf, 3.0, 4.5])])
+    assert found.sqnr == pytest.approx(10 * math.log10(25 / 0.25))
+    assert tally([one], [one]).sqnr == math.inf
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_what_becomes_infinite_or_nan_is_lost(wrong: float) -> None:
+    outputs = Outputs((Output("y", OutputKind.VALUES, (0,)),))
+    (each,) = agreements(outputs, [[np.ones(3)]], [[np.array([1.0, wrong, 1.0])]])
+    assert (each.sqnr, each.cosine, each.verdict, each.margin) == (-math.inf, 0.0, Verdict.POOR, -math.inf)

@@ -15,12 +15,14 @@ from pydantic import Field
 
 from irquant.ir import UserError, write_model
 from irquant.ir.writer import check_output
-from irquant.passes import PipelineError, load_model, quantize_graph, watching_for
+from irquant.passes import PipelineError, load_model, quantize_graph
 from irquant.passes.configuration.strict import Strict
 from irquant.tools.inputs import open_data
 from irquant.tools.zoo.batch_file import Entry
 from irquant.tools.zoo.origin import fingerprint, planned_of
 from irquant.tools.zoo.record import Figures
+
+_NO_INTERMEDIATE = "dump_intermediate_model changes nothing in a zoo; quantize the model by itself for that"
 
 
 class Task(Strict):
@@ -76,18 +78,14 @@ def _quantized(task: Task) -> Answer:
     graph = load_model(task.entry.model)
     check_output(output, graph)
     data = open_data(task.entry.data, graph, task.entry.pictures, planned.settings)
-    watching = watching_for(output, planned.config)
     graph, report = quantize_graph(
         graph,
         data,
         planned.target,
         planned.config,
-        instruments=watching,
-        warnings=planned.settings.warnings,
+        warnings=[*planned.settings.warnings, *([_NO_INTERMEDIATE] if planned.config.keep_intermediate else [])],
     )
     write_model(graph, output, compact=True)
-    for each in watching:
-        each.write()
     files = [output, output.with_suffix(".bin")]
     return Answer(figures=Figures.of(report), files={path.name: fingerprint(path) for path in files})
 
