@@ -172,6 +172,74 @@ def test_less_than_is_expected_counts_as_missed(zoo: Zoo) -> None:
     zoo.run(batch)
 
 
+@pytest.fixture
+def metrics(zoo: Zoo) -> None:
+    """Two functions, which of which every model after the first loses."""
+    zoo.code(
+        "turn = []\ndef worse(predict):\n    print('noise')\n    turn.append(1)\n"
+        "    assert predict(np.ones((1, 3, 8, 8), np.float32))['logits'].shape == (1, 4, 8, 8)\n"
+        "    return 0.75 if len(turn) > 1 else 1.0\n",
+        "metric.py",
+    )
+
+
+@pytest.mark.usefixtures("metrics")
+def test_a_metric_that_is_kept_stands_in_the_row(zoo: Zoo) -> None:
+    batch = zoo.batch({"model": "a.xml", "metric": "metric.py:worse", "max_drop": 0.3}, {"model": "b.xml"})
+    done = zoo.run(batch, "--jobs", 2)
+    assert "noise" not in done.stdout
+    assert done.stdout.splitlines()[0].endswith("peak MB  metric     message")
+    assert re.search(r"a +done +100% .* 1 -> 0\.75 *$", done.stdout, re.M)
+    assert re.search(r"a: done in .*, worst output .*, worse 1 -> 0\.75$", done.stderr, re.M)
+    found = {"name": "worse", "fp32": 1.0, "int8": 0.75, "max_drop": 0.3, "drop_type": "absolute", "kept": True}
+    assert {name: row["metric"] for name, row in zoo.rows().items()} == {"a": found | {"stopped": ""}, "b": None}
+    assert json.loads((zoo.results / "a.json").read_text())["figures"]["metric"]["int8"] == 0.75
+    assert zoo.models()["a.bin"] == zoo.models()["b.bin"], "nothing had to stay float"
+
+
+@pytest.mark.usefixtures("metrics")
+def test_a_metric_that_loses_more_counts_as_missed_and_the_result_is_kept(zoo: Zoo) -> None:
+    limits = {"max_drop": 0.1, "drop_type": "relative"}
+    batch = zoo.batch({"model": "a.xml", "metric": "metric:worse", **limits}, {"model": "b.xml"})
+    zoo.run(batch, expected=1)
+    row = zoo.rows()["a"]
+    stopped = "with 2 operations left float the drop is still too large"
+    assert (row["state"], row["metric"]["kept"]) == ("missed", False)
+    assert row["message"] == f"metric worse: FP32 1, INT8 0.75, which is more than 10.00% of FP32 lost: {stopped}"
+    assert sorted(zoo.models()) == ["a.bin", "a.xml", "b.bin", "b.xml"]
+    assert zoo.plan(batch) == {"a": "up to date", "b": "up to date"}
+    zoo.run(batch, expected=1)
+
+
+@pytest.mark.usefixtures("metrics")
+def test_a_metric_that_fails_is_told_of(zoo: Zoo) -> None:
+    zoo.code("def broken(predict):\n    raise ValueError('no labels')\n", "bad.py")
+    zoo.run(zoo.batch({"model": "a.xml", "metric": "bad.py:broken"}), expected=1)
+    row = zoo.rows()["a"]
+    where = f"{zoo.folder / 'bad.py'}:4"
+    message = f"metric broken: raised ValueError: no labels ({where}), after 0 predictions"
+    assert (row["state"], row["message"], row["metric"]) == ("failed", message, None)
+
+
+@pytest.mark.usefixtures("metrics")
+def test_a_change_of_the_metric_redoes_its_models_only(zoo: Zoo) -> None:
+    own = {"model": "a.xml", "metric": "metric.py:worse", "max_drop": 0.3}
+    batch = zoo.batch(own, {"model": "b.xml"})
+    zoo.run(batch)
+
+    def reasons(*, more: dict[str, Any], **defaults: Any) -> list[str]:
+        zoo.batch(own | more, {"model": "b.xml"}, defaults=defaults)
+        return list(zoo.plan(batch).values())
+
+    assert reasons(more={}, drop_type="absolute") == ["up to date", "up to date"], "it is the default"
+    assert reasons(more={"max_drop": 0.5}) == ["changed: accuracy", "up to date"]
+    assert reasons(more={}, drop_type="relative") == ["changed: accuracy", "up to date"]
+    assert reasons(more={"metric": "metric:worse"}) == ["up to date", "up to date"], "the same function"
+    assert reasons(more={"metric": None, "max_drop": None}) == ["changed: accuracy, metric", "up to date"]
+    (zoo.folder / "metric.py").write_text((zoo.folder / "metric.py").read_text() + "# a remark\n")
+    assert reasons(more={}) == ["changed: metric", "up to date"]
+
+
 # ----------------------------------------------------------------------------------------------------- those that fail
 
 
