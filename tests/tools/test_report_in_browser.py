@@ -17,7 +17,10 @@ from irquant.ir import read_model
 from irquant.passes import Config, Report, quantize_graph
 from irquant.targets import load_target
 from irquant.tools.options import planned_by
+from irquant.tools.report.batch import BatchSubject, write_batch_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
+from irquant.tools.zoo.record import State
+from irquant.tools.zoo.rows import Row
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -220,6 +223,29 @@ def test_a_thousand_layers_stay_in_bounds(opened: Open) -> None:
     assert len(page.page_source) < 4_000_000
     page.find_elements(By.CSS_SELECTOR, "[data-table=cost-table] button")[1].click()
     assert len(ranks(page)) == 1000
+    assert complaints(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_about_a_batch_can_be_sorted_and_read_on_a_phone(opened: Open, tmp_path: Path, scheme: str) -> None:
+    page, message = opened(360, scheme), "x" * 300
+    rows = [Row(name=f"model-{'long' * 20}-{index}", state=State.DONE, seconds=index, attempts=1) for index in range(9)]
+    rows.append(Row(name="broken", state=State.FAILED, message=message, seconds=3, attempts=1))
+    write_batch_page(tmp_path / "b.html", rows, BatchSubject(Path("batch.yaml"), tmp_path, []))
+    page.get((tmp_path / "b.html").as_uri())
+    assert page.execute_script("return document.documentElement.scrollWidth") == 360
+    assert page.execute_script(
+        "return [...document.querySelectorAll('.scroll')].map((it) => it.scrollWidth - it.clientWidth)"
+    ) == [0]
+    script = (
+        "return [...document.querySelectorAll('#model-table tbody th')].map((it) => it.textContent.at(-1)).join('')"
+    )
+    assert page.execute_script(script) == "012345678n"
+    for key, names in (("state", "n012345678"), ("seconds", "876543n210"), ("place", "012345678n")):
+        page.find_element(By.CSS_SELECTOR, f"[data-key={key}]").click()
+        assert page.execute_script(script) == names
+    assert page.execute_script(_CONTRASTS) == []
+    assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert complaints(page) == []
 
 

@@ -1,6 +1,7 @@
 """Batches of models, each in a process of its own: what comes out, what happens to those that fail, how runs go on."""
 
 import contextlib
+import html
 import json
 import os
 import random
@@ -170,6 +171,135 @@ def test_less_than_is_expected_counts_as_missed(zoo: Zoo) -> None:
     batch = zoo.batch(demanding | {"expect": {"sqnr": 5}}, modest)
     assert zoo.plan(batch) == {"a": "up to date", "b": "up to date"}, "expectations change no result"
     zoo.run(batch)
+
+
+@pytest.fixture
+def metrics(zoo: Zoo) -> None:
+    """The module metric, with a function by which every model after the first loses."""
+    zoo.code(
+        "turn = []\ndef worse(predict):\n    print('noise')\n    turn.append(1)\n"
+        "    assert predict(np.ones((1, 3, 8, 8), np.float32))['logits'].shape == (1, 4, 8, 8)\n"
+        "    return 0.75 if len(turn) > 1 else 1.0\n",
+        "metric.py",
+    )
+
+
+@pytest.mark.usefixtures("metrics")
+def test_a_metric_that_is_kept_stands_in_the_row(zoo: Zoo) -> None:
+    batch = zoo.batch({"model": "a.xml", "metric": "metric.py:worse", "max_drop": 0.3}, {"model": "b.xml"})
+    done = zoo.run(batch, "--jobs", 2)
+    assert "noise" not in done.stdout
+    assert done.stdout.splitlines()[0].endswith("peak MB  metric     message")
+    assert re.search(r"a +done +100% .* 1 -> 0\.75 *$", done.stdout, re.M)
+    assert re.search(r"a: done in .*, worst output .*, worse 1 -> 0\.75$", done.stderr, re.M)
+    found = {"name": "worse", "fp32": 1.0, "int8": 0.75, "max_drop": 0.3, "drop_type": "absolute", "kept": True}
+    assert {name: row["metric"] for name, row in zoo.rows().items()} == {"a": found | {"stopped": ""}, "b": None}
+    assert json.loads((zoo.results / "a.json").read_text())["figures"]["metric"]["int8"] == 0.75
+    assert zoo.models()["a.bin"] == zoo.models()["b.bin"], "nothing had to stay float"
+
+
+@pytest.mark.usefixtures("metrics")
+def test_a_metric_that_loses_more_counts_as_missed_and_the_result_is_kept(zoo: Zoo) -> None:
+    limits = {"max_drop": 0.1, "drop_type": "relative"}
+    batch = zoo.batch({"model": "a.xml", "metric": "metric:worse", **limits}, {"model": "b.xml"})
+    zoo.run(batch, expected=1)
+    row = zoo.rows()["a"]
+    stopped = "with 2 operations left float the drop is still too large"
+    assert (row["state"], row["metric"]["kept"]) == ("missed", False)
+    assert row["message"] == f"metric worse: FP32 1, INT8 0.75, which is more than 10.00% of FP32 lost: {stopped}"
+    assert sorted(zoo.models()) == ["a.bin", "a.xml", "b.bin", "b.xml"]
+    assert zoo.plan(batch) == {"a": "up to date", "b": "up to date"}
+    zoo.run(batch, expected=1)
+
+
+@pytest.mark.usefixtures("metrics")
+def test_a_metric_that_fails_is_told_of(zoo: Zoo) -> None:
+    zoo.code("def broken(predict):\n    raise ValueError('no labels')\n", "bad.py")
+    zoo.run(zoo.batch({"model": "a.xml", "metric": "bad.py:broken"}), expected=1)
+    row = zoo.rows()["a"]
+    where = f"{zoo.folder / 'bad.py'}:4"
+    message = f"metric broken: raised ValueError: no labels ({where}), after 0 predictions"
+    assert (row["state"], row["message"], row["metric"]) == ("failed", message, None)
+
+
+@pytest.mark.usefixtures("metrics")
+def test_a_change_of_the_metric_redoes_its_models_only(zoo: Zoo) -> None:
+    own = {"model": "a.xml", "metric": "metric.py:worse", "max_drop": 0.3}
+    batch = zoo.batch(own, {"model": "b.xml"})
+    zoo.run(batch)
+
+    def reasons(*, more: dict[str, Any], **defaults: Any) -> list[str]:
+        zoo.batch(own | more, {"model": "b.xml"}, defaults=defaults)
+        return list(zoo.plan(batch).values())
+
+    assert reasons(more={}, drop_type="absolute") == ["up to date", "up to date"], "it is the default"
+    assert reasons(more={"max_drop": 0.5}) == ["changed: accuracy", "up to date"]
+    assert reasons(more={}, drop_type="relative") == ["changed: accuracy", "up to date"]
+    assert reasons(more={"metric": "metric:worse"}) == ["up to date", "up to date"], "the same function"
+    assert reasons(more={"metric": None, "max_drop": None}) == ["changed: accuracy, metric", "up to date"]
+    (zoo.folder / "metric.py").write_text((zoo.folder / "metric.py").read_text() + "# a remark\n")
+    assert reasons(more={}) == ["changed: metric", "up to date"]
+
+
+# ------------------------------------------------------------------------------------------------------- the page
+
+
+def table(page: Path) -> list[list[str]]:
+    """The texts of the page's table, cell by cell."""
+    (body,) = re.findall(r'id="model-table".*?<tbody>(.*?)</tbody>', page.read_text(encoding="utf-8"), re.S)
+    rows = [re.findall(r"<t[hd].*?</t[hd]>", row) for row in re.findall(r"<tr.*?</tr>", body, re.S)]
+    return [[" ".join(html.unescape(re.sub(r"<[^>]*>", " ", cell)).split()) for cell in row] for row in rows]
+
+
+@pytest.mark.usefixtures("metrics")
+def test_a_page_has_the_rows_of_the_results(zoo: Zoo) -> None:
+    own = {"name": "own", "model": "a.xml", "metric": "metric.py:worse"}
+    wrong = {"name": "wrong", "model": "b.xml", "data": "metric.py:worse"}
+    batch = zoo.batch({"model": "c.xml"}, own, wrong)
+    zoo.run(batch, expected=1)
+    first, second, third = zoo.rows().values()
+    rows = table(zoo.results / "report.html")
+    for found, row in zip(rows, (first, second), strict=False):
+        sizes = " → ".join(f"{row[f'bytes_{when}'] / 1e6:.2f} MB" for when in ("before", "after"))
+        assert found[1].split()[1] == row["state"]
+        assert found[2:5] == [f"✓ good {row['sqnr']:.1f} dB", "100.0%", sizes]
+        assert found[5:7] == [f"{row['seconds']:.1f}", f"{row['peak_mb']:.0f} MB"]
+    assert [row[0] for row in rows] == ["c", "own", "wrong"]
+    assert rows[1][7:] == ["worse 1 → 0.75: lost more than 0.01", second["message"]]
+    assert (rows[2][1], rows[2][8]) == ("✕ failed", third["message"])
+    zoo.batch({"model": "c.xml"})
+    zoo.run(batch)
+    assert table(zoo.results / "report.html") == [[*rows[0][:7], rows[0][8]]], "it is what the records say now"
+    assert "1 up to date before this run" in (zoo.results / "report.html").read_text()
+
+
+def test_the_page_may_go_elsewhere(zoo: Zoo) -> None:
+    zoo.run(zoo.batch({"model": "a.xml"}), "--report", zoo.folder / "page.html")
+    assert [row[0] for row in table(zoo.folder / "page.html")] == ["a"]
+    assert not (zoo.results / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("page", "more", "said"),
+    [
+        ("page.txt", (), "{page}: the report must end in .html"),
+        ("none/page.html", (), "{page}: there is no folder {page.parent}"),
+        ("page.html", ("--dry-run",), "a dry run has nothing to report: leave out --report or --dry-run"),
+    ],
+)
+def test_a_wrong_place_for_the_page_is_told_of_before_any_work(
+    zoo: Zoo, page: str, more: tuple[str, ...], said: str
+) -> None:
+    place = zoo.folder / page
+    done = zoo.run(zoo.batch(), "--report", place, *more, expected=2)
+    assert done.stderr == f"error: {said.format(page=place)}\n"
+    assert not zoo.results.exists()
+
+
+def test_a_page_that_nobody_asked_for_is_no_reason_to_fail(zoo: Zoo) -> None:
+    (zoo.results / "report.html").mkdir(parents=True)
+    done = zoo.run(zoo.batch({"model": "a.xml"}))
+    assert done.stderr.endswith(f"warning: {zoo.results / 'report.html'}: cannot be written: Is a directory\n")
 
 
 # ----------------------------------------------------------------------------------------------------- those that fail
@@ -390,6 +520,7 @@ def test_an_interrupted_run_says_how_to_go_on(zoo: Zoo) -> None:
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130
     assert said == "interrupted; 0 of 1 models are done, and the same command goes on\n"
+    assert [row[1] for row in table(zoo.results / "report.html")] == ["… not done"]
     assert zoo.plan(batch) == {"a": "new"}
 
 
@@ -442,7 +573,7 @@ def seen(zoo: Zoo) -> dict[str, tuple[int, int]]:
     for path in zoo.results.iterdir():
         with contextlib.suppress(FileNotFoundError):
             found[path.name] = (path.stat().st_ino, path.stat().st_mtime_ns)
-    return {name: each for name, each in found.items() if name not in ("results.jsonl", ".zoo.lock")}
+    return {name: each for name, each in found.items() if name not in ("results.jsonl", "report.html", ".zoo.lock")}
 
 
 def wait_for(path: Path) -> None:

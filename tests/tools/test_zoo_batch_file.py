@@ -124,13 +124,64 @@ def test_what_is_no_batch_file_is_told_why(complaints: Complaints, text: str, sa
         ("data: f.py:samples", "data: {folder}/f.py: no such file"),
         ("data: nowhere:samples", "data: no module 'nowhere'"),
         ("data: json.nowhere:samples", "data: no module 'json.nowhere'"),
+        ("data: json:samples", "data: json:samples: 'json' has no 'samples'"),
+        ("metric: accuracy", "metric: {folder}/accuracy: no such function; write module:function or file.py:function"),
+        ("metric: 7", "metric is 7; should be a valid string"),
+        ("metric: f.py:accuracy", "metric: {folder}/f.py: no such file"),
+        ("metric: nowhere:accuracy", "metric: no module 'nowhere'"),
+        ("metric: own:acuracy", "metric: own:acuracy: 'own' has no 'acuracy'; did you mean 'accuracy'?"),
+        ("metric: own.py:inner", "metric: {folder}/own.py:inner: '{folder}/own.py' has no 'inner'"),
+        ("metric: wrong:accuracy", "metric: {folder}/wrong.py: line 2: '(' was never closed"),
+        ("max_drop: 0.1", "max_drop: is about a metric, and there is none: add 'metric: module:function'"),
+        ("drop_type: relative", "drop_type: is about a metric, and there is none: add 'metric: module:function'"),
+        ("max_drop: -1", "max_drop is -1; should be greater than or equal to 0"),
+        ("drop_type: relativ", "drop_type is 'relativ'; did you mean 'relative'? there are: absolute, relative"),
         ("data: m.xml", "data: {folder}/m.xml: no samples: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff, .gif, .ppm, .pgm files"),
     ],
 )  # fmt: skip
 def test_a_wrong_option_is_named_with_its_line(complaints: Complaints, folder: Path, option: str, said: str) -> None:
+    (folder / "own.py").write_text("def accuracy(predict):\n    def inner(): ...\n    return 1.0\n")
+    (folder / "wrong.py").write_text("\naccuracy = (\n")
     data = "" if option.startswith("data") else "\n  data: s.npz"
     found = complaints(f"models:\n- model: m.xml\n  {option}{data}\n")
     assert found == [f"3: models[0].{said.format(folder=folder)}"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "accuracy = max",
+        "from numpy import mean as accuracy",
+        "if True:\n    def accuracy(predict): ...",
+        "from numpy import *",
+        "globals()['accuracy'] = max",
+        "def __getattr__(name): ...",
+        "def f():\n    global accuracy\n    accuracy = max\nf()",
+    ],
+)
+def test_a_function_may_get_into_its_module_in_many_ways(folder: Path, code: str) -> None:
+    (folder / "own.py").write_text(code)
+    (folder / "b.yaml").write_text("models: [{model: m.xml, data: s.npz, metric: own:accuracy}]\n")
+    (named,) = read_batch(folder / "b.yaml", folder / "results")
+    assert named.entry.metric == "own:accuracy"
+
+
+def test_a_drop_among_the_defaults_is_for_the_models_with_a_metric(complaints: Complaints, folder: Path) -> None:
+    (folder / "own.py").write_text("def accuracy(predict): ...\n")
+    text = "defaults:\n  data: s.npz\n  max_drop: 0.1\nmodels:\n- model: m.xml\n- {name: n, model: m.xml"
+    assert complaints(f"{text}}}\n") == [
+        "3: defaults.max_drop: is about a metric, and there is none: add 'metric: module:function'"
+    ]
+    (folder / "b.yaml").write_text(f"{text}, metric: own.py:accuracy}}\n")
+    assert [each.entry.max_drop for each in read_batch(folder / "b.yaml", folder / "results")] == [0.1, 0.1]
+
+
+def test_a_configuration_that_needs_a_metric_is_told_of(complaints: Complaints, folder: Path) -> None:
+    (folder / "c.yaml").write_text("name: AccuracyAwareQuantization\n")
+    assert complaints("models:\n- model: m.xml\n  data: s.npz\n  config: c.yaml\n") == [
+        f"4: models[0].config: {folder / 'c.yaml'}: AccuracyAwareQuantization needs a metric: add 'metric: "
+        "module:function'; without one take DefaultQuantization, whose guard needs no labels"
+    ]
 
 
 def test_a_key_that_is_no_text_is_unknown_like_others(complaints: Complaints) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field
 
+from irquant.passes.configuration.accuracy import DropType
 from irquant.passes.configuration.config import Preset
 from irquant.passes.configuration.strict import Strict
 from irquant.tools.image_source import ImageOptions
@@ -50,6 +51,9 @@ class Options(Strict):
         samples: Most samples to use.
         ignored: What stays float.
         guard: Whether to look for a gentler way to quantize if an output is poor.
+        metric: The user's own, to be kept.
+        max_drop: The most that it may lose.
+        drop_type: `absolute`, or `relative` to the float model's value.
         size: Of pictures, HEIGHTxWIDTH.
         layout: Of pictures, as arrays.
         mean: Subtracted from each channel.
@@ -68,6 +72,9 @@ class Options(Strict):
     samples: Annotated[int, Field(ge=1)] | None = None
     ignored: _Names = Field(default_factory=list[str])
     guard: bool | None = None
+    metric: str | None = None
+    max_drop: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    drop_type: DropType | None = None
     size: Annotated[str, BeforeValidator(_size)] | None = None
     layout: Literal["NCHW", "NHWC", "CHW", "HWC"] | None = None
     mean: _Numbers = Field(default_factory=list[float])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # what is slow to import is imported where it is needed: here
 _FAILED, _INTERRUPTED = 1, 130
 #: Models at a time: much of a quantization runs on one core, but each takes memory.
 _AT_A_TIME = 4
+_PAGE = "report.html"
 
 
 class _Group(click.Group):
@@ -45,10 +46,24 @@ def zoo_command() -> None:
 )
 @click.option("--jobs", type=click.IntRange(1), help="Models at a time.  [default: 4; with fewer cores, one a core]")
 @click.option("--cluster", metavar="ADDRESS", help="Run the models on a Dask cluster; 'local': in workers made here.")
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where the page about all models goes.  [default: report.html in the folder of the results]",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be done and why, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def run_command(
-    batch: Path, output_dir: Path | None, jobs: int | None, cluster: str | None, *, dry_run: bool, as_json: bool
+    batch: Path,
+    output_dir: Path | None,
+    jobs: int | None,
+    cluster: str | None,
+    page: Path | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
 ) -> int:
     """Quantizes what the batch file names (the command that is meant where none is given).
 
@@ -58,6 +73,8 @@ def run_command(
     from irquant.tools.zoo.here import cores
     from irquant.tools.zoo.record import State
 
+    if page:
+        _check_page(page, dry_run=dry_run)
     run = _opened(batch, (output_dir or batch.parent / "zoo_results").absolute())
     if dry_run:
         _print_plan(run, as_json=as_json)
@@ -74,6 +91,7 @@ def run_command(
     else:
         print_rows(rows)
     run.write_rows()
+    _write_page(run, batch, page)
     if is_interrupted:
         done = sum(row.state is not State.NOT_DONE for row in rows)
         click.echo(f"interrupted; {done} of {len(rows)} models are done, and the same command goes on", err=True)
@@ -115,6 +133,30 @@ def _opened(batch: Path, folder: Path) -> "Run":
         for line in error.lines:
             click.echo(printable(line), err=True)
         raise
+
+
+def _check_page(page: Path, *, dry_run: bool) -> None:
+    """A place that the user chose must be right before any work is done."""
+    from irquant.tools.report.page import check_page
+
+    check_page(page)
+    if dry_run:
+        message = "a dry run has nothing to report: leave out --report or --dry-run"
+        raise UserError(message)
+
+
+def _write_page(run: "Run", batch: Path, page: Path | None) -> None:
+    """Writes the page about what the rows say; one that nobody asked for is no reason to fail."""
+    from irquant.tools.report.batch import BatchSubject, write_batch_page
+    from irquant.tools.report.page import PageError
+
+    up_to_date = [each.job.name for each in run.planned if not each.reason]
+    try:
+        write_batch_page(page or run.folder / _PAGE, run.rows(), BatchSubject(batch, run.folder, up_to_date))
+    except PageError as error:
+        if page:
+            raise
+        click.echo(printable(f"warning: {error}"), err=True)
 
 
 def _print_plan(run: "Run", *, as_json: bool) -> None:

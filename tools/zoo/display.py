@@ -61,14 +61,15 @@ def display(total: int) -> Generator[Display]:
 def print_rows(rows: Sequence[Row]) -> None:
     """The table of all models, on standard output."""
     table = Table(box=None, pad_edge=False)
-    for title in ("model", "state", *_RIGHT, "message"):
+    metric = ("metric",) if any(row.metric for row in rows) else ()
+    for title in ("model", "state", *_RIGHT, *metric, "message"):
         table.add_column(title, justify="right" if title in _RIGHT else "left", overflow="fold")
     for row in rows:
         state = Text(row.state, _COLOURS.get(row.state, "red"))
         seconds, peak = (f"{value:.1f}" if value else "" for value in (row.seconds, row.peak_mb))
         smaller = f"{row.size_ratio:.1f}x" if row.size_ratio else ""
         share = "" if row.int8_share is None else f"{row.int8_share:.0%}"
-        cells = (share, _ratio(row), smaller, seconds, peak, _message(row))
+        cells = (share, _ratio(row), smaller, seconds, peak, *(_metric(row) for _ in metric), _message(row))
         table.add_row(Text(printable(row.name)), state, *(Text(printable(cell)) for cell in cells))
     _console(sys.stdout).print(table)
 
@@ -78,7 +79,13 @@ def _said(row: Row) -> str:
     if row.message:
         return _message(row)
     share = "int8 not verified" if row.int8_share is None else f"{row.int8_share:.0%} int8"
-    return f"{share}, worst output {_ratio(row) or 'not known'}"
+    metric = f", {row.metric.name} {_metric(row)}" if row.metric else ""
+    return f"{share}, worst output {_ratio(row) or 'not known'}{metric}"
+
+
+def _metric(row: Row) -> str:
+    """From the float model's to the result's."""
+    return f"{row.metric.fp32:.5g} -> {row.metric.int8:.5g}" if row.metric else ""
 
 
 def _message(row: Row) -> str:

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from irquant.ir import UserError
-from irquant.passes import ConfigError, Settings, read_settings
+from irquant.passes import ConfigError, DataError, Settings, read_settings
 from irquant.targets import TargetError, load_target
 from irquant.tools.options import planned_by
 from irquant.tools.sources import names_function, seen_from, source_files
 from irquant.tools.zoo.batch_file import Entry
-from irquant.tools.zoo.user_module import module_file
+from irquant.tools.zoo.user_module import check_function
 
 _NAME = re.compile(r"[^\W_.-][\w.-]*")
 Complaint = tuple[str, str]
@@ -34,6 +34,7 @@ def check_entry(name: str, entry: Entry, folder: Path, outputs: Path) -> Iterato
     settings, mistakes = _read_config(entry)
     yield from (("config", mistake) for mistake in mistakes)
     yield from _check_ignored(entry)
+    yield from _check_metric(entry, settings, folder)
     if settings or entry.data:
         yield from _check_data(data_of(entry, settings or Settings(), folder), folder)
 
@@ -85,13 +86,29 @@ def _check_ignored(entry: Entry) -> Iterator[Complaint]:
         yield "ignored", str(error)
 
 
+def _check_metric(entry: Entry, settings: Settings | None, folder: Path) -> Iterator[Complaint]:
+    accuracy = settings.config.accuracy if settings else None
+    if entry.metric is None:
+        if accuracy and accuracy.is_required:
+            message = f"{entry.config}: AccuracyAwareQuantization needs a metric: add 'metric: module:function'"
+            yield "config", f"{message}; without one take DefaultQuantization, whose guard needs no labels"
+        return
+    if not names_function(entry.metric):
+        yield "metric", f"{entry.metric}: no such function; write module:function or file.py:function"
+        return
+    try:
+        check_function(entry.metric, folder)
+    except DataError as error:
+        yield "metric", str(error)
+
+
 def _check_data(data: str | None, folder: Path) -> Iterator[Complaint]:
     if data is None:
         yield "data", "no data: say where samples come from, here, in 'defaults', or in 'config'"
         return
     try:
         if names_function(data):
-            module_file(data.rpartition(":")[0], folder)
+            check_function(data, folder)
         else:
             source_files(data)
     except UserError as error:

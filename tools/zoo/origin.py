@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from irquant.ir import UserError
+from irquant.passes.configuration.accuracy import AccuracyOptions
 from irquant.tools.options import Planned, planned_by
 from irquant.tools.sources import names_function, source_files
 from irquant.tools.zoo.batch_file import Entry
@@ -33,8 +34,8 @@ def origins_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, str]
     """
 
     @cache
-    def data(text: str) -> str:
-        return _fingerprint_of_data(text, folder)
+    def content(text: str) -> str:
+        return _fingerprint_of_named(text, folder)
 
     def origin(entry: Entry) -> Mapping[str, str]:
         planned = planned_of(entry)
@@ -42,7 +43,8 @@ def origins_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, str]
         model = Path(entry.model)
         return {
             "model": fingerprint(model) + fingerprint(model.with_suffix(".bin")),
-            "data": data(source) if source else "",
+            "data": content(source) if source else "",
+            **({"metric": content(entry.metric)} if entry.metric else {}),
             **_options(entry, planned),
             "irquant": version("irquant"),
             "openvino": version("openvino"),
@@ -55,8 +57,16 @@ def origins_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, str]
 def planned_of(entry: Entry) -> Planned:
     """What a model's options and configuration say together."""
     config = Path(entry.config) if entry.config else None
-    ignored = tuple(entry.ignored)
-    return planned_by(config, entry.target, entry.preset, ignored, samples=entry.samples, guard=entry.guard)
+    accuracy = {"max_drop": entry.max_drop, "drop_type": entry.drop_type} if entry.metric else None
+    return planned_by(
+        config,
+        entry.target,
+        entry.preset,
+        tuple(entry.ignored),
+        samples=entry.samples,
+        guard=entry.guard,
+        accuracy=accuracy,
+    )
 
 
 def fingerprint(path: Path) -> str:
@@ -73,7 +83,8 @@ def fingerprint(path: Path) -> str:
         raise UserError(message) from None
 
 
-def _fingerprint_of_data(text: str, folder: Path) -> str:
+def _fingerprint_of_named(text: str, folder: Path) -> str:
+    """Of data or of a function."""
     found = hashlib.sha256()
     if names_function(text):
         module, _, function = text.rpartition(":")
@@ -91,8 +102,9 @@ def _options(entry: Entry, planned: Planned) -> dict[str, str]:
     engine = (
         planned.settings.engine.model_dump(mode="json", exclude={"data_source"}) if planned.settings.engine else None
     )
+    accuracy = {"accuracy": (planned.config.accuracy or AccuracyOptions()).model_dump(mode="json")}
     return {
-        **_spelt(planned.config.model_dump(mode="json")),
+        **_spelt(planned.config.model_dump(mode="json") | (accuracy if entry.metric else {})),
         "target": f"{planned.target.name} {hashlib.sha256(json.dumps(target).encode()).hexdigest()[:16]}",
         **_spelt({f"pictures.{name}": value for name, value in dataclasses.asdict(entry.pictures).items()}),
         **({"engine": json.dumps(engine, sort_keys=True)} if engine and entry.data is None else {}),

@@ -68,6 +68,7 @@ class _Reader:
             for key, message in check_entry(named.name, named.entry, self.path.absolute().parent, self.outputs):
                 self._complain(self._place(place, key), message)
         self._check_names(list(entries), found)
+        self._check_drops(list(entries), found)
         if self.mistakes:
             raise BatchError(self.path, self.mistakes)
         return found
@@ -101,6 +102,16 @@ class _Reader:
                 line = self.lines.of(("models", other))
                 message = f"the name '{named.name}' is that of models[{other}] in line {line}, too; give it another"
                 self._complain(self._place(place, "name"), message)
+
+    def _check_drops(self, places: Sequence[int], found: Sequence[Named]) -> None:
+        """What is said of drops is about a metric; in the defaults it may hold for some models only."""
+        has_metrics = any(each.entry.metric for each in found)
+        for place, named in zip(places, found, strict=True):
+            said = [key for key in ("max_drop", "drop_type") if getattr(named.entry, key) is not None]
+            for key in said if not named.entry.metric else ():
+                where = self._place(place, key)
+                if where[0] == "models" or not has_metrics:
+                    self._complain(where, "is about a metric, and there is none: add 'metric: module:function'")
 
     def _place(self, index: int, key: str) -> Location:
         """Where the file says something of a model."""
@@ -154,4 +165,6 @@ def _absolute(entry: Entry, folder: Path) -> Entry:
         found["target"] = str(folder / entry.target)
     if entry.data:
         found["data"] = seen_from(folder, entry.data)
+    if entry.metric:
+        found["metric"] = seen_from(folder, entry.metric)
     return entry.model_copy(update=found)

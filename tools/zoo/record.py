@@ -13,7 +13,9 @@ from pydantic import Field, ValidationError
 from irquant.ir import UserError
 from irquant.ir.pair import write_bytes
 from irquant.passes import Report
+from irquant.passes.configuration.accuracy import DropType
 from irquant.passes.configuration.strict import Strict
+from irquant.passes.quality.accuracy import Controlled
 from irquant.tools.zoo.origin import fingerprint
 
 
@@ -37,6 +39,47 @@ class State(StrEnum):
 PASSING = (State.TIMEOUT, State.CRASHED)
 
 
+class Measured(Strict):
+    """What became of the user's own metric.
+
+    Attributes:
+        name: Of its function.
+        fp32: What the float model reaches.
+        int8: What the result reaches.
+        max_drop: The most that it may lose.
+        drop_type: `absolute`, or `relative` to the float model's value.
+        kept: Whether it loses no more.
+        stopped: Why the search for a better model ended; empty if it was through.
+    """
+
+    name: str
+    fp32: float
+    int8: float
+    max_drop: float
+    drop_type: DropType
+    kept: bool
+    stopped: str
+
+    @classmethod
+    def of(cls, found: Controlled) -> Self:
+        """The one of a run."""
+        (metric,) = found.metrics
+        return cls(
+            name=metric.name,
+            fp32=found.baselines[metric.name],
+            int8=found.best.values[metric.name],
+            max_drop=metric.max_drop,
+            drop_type=metric.drop_type,
+            kept=found.is_reached,
+            stopped=found.stopped,
+        )
+
+    @property
+    def limit(self) -> str:
+        """The most that it may lose, for people."""
+        return f"{self.max_drop:g}" if self.drop_type == "absolute" else f"{self.max_drop:.2%} of FP32"
+
+
 class Figures(Strict):
     """What a quantization came to.
 
@@ -50,6 +93,7 @@ class Figures(Strict):
         bytes_after: Of the quantized one's.
         samples: Samples that calibration saw.
         warnings: What the user should know.
+        metric: What became of the user's own; None if there is none.
     """
 
     int8: int | None = None
@@ -61,6 +105,7 @@ class Figures(Strict):
     bytes_after: int
     samples: int
     warnings: list[str]
+    metric: Measured | None = None
 
     @classmethod
     def of(cls, report: Report) -> Self:
@@ -77,6 +122,7 @@ class Figures(Strict):
             bytes_after=report.bytes_after,
             samples=report.samples,
             warnings=list(report.warnings),
+            metric=Measured.of(report.accuracy) if report.accuracy else None,
         )
 
     @property

@@ -10,7 +10,10 @@ from irquant.ir.pair import write_bytes
 from irquant.passes.configuration.strict import Strict
 from irquant.tools.zoo.batch_file import Expected
 from irquant.tools.zoo.job import Job
-from irquant.tools.zoo.record import Figures, Record, State
+from irquant.tools.zoo.record import Figures, Measured, Record, State
+
+#: Fields that rows and records have both.
+_SHARED = {"output", "sqnr", "verdict", "bytes_before", "bytes_after", "metric", "warnings"}
 
 
 class Row(Strict):
@@ -24,6 +27,9 @@ class Row(Strict):
         sqnr: Its ratio in dB; None also if it is equal to the float model's.
         verdict: What that means.
         size_ratio: How many times smaller the constants are.
+        bytes_before: Their size in the float model.
+        bytes_after: Their size in the result.
+        metric: What became of the user's own metric.
         seconds: How long the last attempt took.
         peak_mb: The most memory it had resident.
         attempts: How many there were.
@@ -38,6 +44,9 @@ class Row(Strict):
     sqnr: float | None = None
     verdict: str | None = None
     size_ratio: float | None = None
+    bytes_before: int | None = None
+    bytes_after: int | None = None
+    metric: Measured | None = None
     seconds: float = 0.0
     peak_mb: float = 0.0
     attempts: int = 0
@@ -61,7 +70,7 @@ def row_of(job: Job, record: Record | None) -> Row:
     return Row.model_validate(
         {
             **seen,
-            **figures.model_dump(include={"output", "sqnr", "verdict", "warnings"}),
+            **figures.model_dump(include=_SHARED),
             "int8_share": figures.int8_share,
             "size_ratio": round(figures.size_ratio, 3),
             "state": State.MISSED if missed and record.state is State.DONE else record.state,
@@ -90,3 +99,7 @@ def _missed(figures: Figures, expected: Expected) -> Iterator[str]:
         wanted: float | None = getattr(expected, name)
         if wanted is not None and (value is None or value < wanted):
             yield f"{name} is {'not known' if value is None else f'{value:.4g}'}, expected {wanted:g} or more"
+    if (metric := figures.metric) and not metric.kept:
+        why = f": {metric.stopped}" if metric.stopped else ""
+        lost = f"FP32 {metric.fp32:.5g}, INT8 {metric.int8:.5g}, which is more than {metric.limit} lost"
+        yield f"metric {metric.name}: {lost}{why}"

@@ -1,11 +1,16 @@
-"""The files of modules that users name, found without running them."""
+"""The modules and functions that users name, found without running them."""
 
+import difflib
 import importlib.util
+import symtable
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from irquant.passes import DataError
+
+#: How a module gets names that its own statements do not show.
+_OTHER_WAYS = ("import *", "globals()", "setattr(", "global ")
 
 
 def module_file(name: str, folder: Path) -> Path | None:
@@ -25,6 +30,43 @@ def module_file(name: str, folder: Path) -> Path | None:
         return Path(name)
     spec = _spec(name, [str(folder), *sys.path])
     return Path(spec.origin) if spec.origin and spec.has_location else None
+
+
+def check_function(text: str, folder: Path) -> None:
+    """Looks for a function in the source of its module; what gets there otherwise than by name is not looked for.
+
+    Args:
+        text: `module:function` or `file.py:function`.
+        folder: Where to look for modules first.
+
+    Raises:
+        DataError: there is no such module, it is no Python, or has no such function.
+    """
+    module, _, function = text.rpartition(":")
+    file = module_file(module, folder)
+    names = _names_in(file) if file and file.suffix == ".py" else None
+    if names is None or function in names:
+        return
+    close = difflib.get_close_matches(function, names, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    message = f"{text}: '{module}' has no '{function}'{hint}"
+    raise DataError(message)
+
+
+def _names_in(file: Path) -> list[str] | None:
+    """What a module's source gives a name; None where it may give others, too."""
+    try:
+        text = importlib.util.decode_source(file.read_bytes())
+        table = symtable.symtable(text, str(file), "exec")
+    except SyntaxError as error:
+        message = f"{file}: line {error.lineno}: {error.msg}"
+        raise DataError(message) from None
+    except (OSError, ValueError, RecursionError) as error:
+        message = f"{file}: cannot be read: {error}"
+        raise DataError(message) from None
+    names = [each.get_name() for each in table.get_symbols() if each.is_assigned() or each.is_imported()]
+    is_open = "__getattr__" in names or any(way in text for way in _OTHER_WAYS)
+    return None if is_open else names
 
 
 def _spec(name: str, places: list[str]) -> ModuleSpec:

@@ -15,9 +15,11 @@ from pydantic import Field
 
 from irquant.ir import UserError, write_model
 from irquant.ir.writer import check_output
-from irquant.passes import PipelineError, load_model, quantize_graph
+from irquant.passes import PipelineError, Wanted, load_model, metrics_of, quantize_graph
+from irquant.passes.configuration.accuracy import AccuracyOptions
 from irquant.passes.configuration.strict import Strict
 from irquant.tools.inputs import open_data
+from irquant.tools.metric_function import open_metrics
 from irquant.tools.zoo.batch_file import Entry
 from irquant.tools.zoo.origin import fingerprint, planned_of
 from irquant.tools.zoo.record import Figures
@@ -78,11 +80,14 @@ def _quantized(task: Task) -> Answer:
     graph = load_model(task.entry.model)
     check_output(output, graph)
     data = open_data(task.entry.data, graph, task.entry.pictures, planned.settings)
+    named = [task.entry.metric] if task.entry.metric else []
+    metrics = open_metrics(named, planned.config.accuracy or AccuracyOptions(), None, is_remembered=False)
     graph, report = quantize_graph(
         graph,
         data,
         planned.target,
         planned.config,
+        wanted=Wanted(metrics_of(metrics, planned.config)),
         warnings=[*planned.settings.warnings, *([_NO_INTERMEDIATE] if planned.config.keep_intermediate else [])],
     )
     write_model(graph, output, compact=True)
