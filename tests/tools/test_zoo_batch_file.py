@@ -155,6 +155,7 @@ def test_a_wrong_option_is_named_with_its_line(complaints: Complaints, folder: P
         "if True:\n    def accuracy(predict): ...",
         "from numpy import *",
         "globals()['accuracy'] = max",
+        "import sys\nsys.modules[__name__] = max",
         "def __getattr__(name): ...",
         "def f():\n    global accuracy\n    accuracy = max\nf()",
     ],
@@ -205,7 +206,7 @@ VALUES = (
     "-",
     "1e999",
 )
-KEYS = ("1", "null", "true", "model", "name", "data", "defaults", "models", "[1, 2]", "expect", "ignored", "size")  # fmt: skip
+KEYS = ("1", "null", "true", "model", "name", "data", "defaults", "models", "[1, 2]", "expect", "ignored", "size", "metric", "max_drop")  # fmt: skip
 
 
 def test_whatever_a_file_says_it_is_read_or_refused(folder: Path) -> None:

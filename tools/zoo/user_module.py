@@ -10,7 +10,7 @@ from pathlib import Path
 from irquant.passes import DataError
 
 #: How a module gets names that its own statements do not show.
-_OTHER_WAYS = ("import *", "globals()", "setattr(", "global ")
+_OTHER_WAYS = ("import *", "globals(", "locals(", "vars(", "__dict__", "setattr(", "exec(", "global ", "sys.modules")
 
 
 def module_file(name: str, folder: Path) -> Path | None:
