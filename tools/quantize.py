@@ -128,7 +128,7 @@ def quantize_command(
         return 0
     source = open_data(data, graph, pictures, settings)
     judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
-    metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged, is_remembered=resume is not None)
+    metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
     watching = watching_for(result, options)
     with place.prepared(result, path, graph), progress_shown(quiet=quiet) as progress:
         graph, report = quantize_graph(

@@ -6,21 +6,20 @@ its own data and labels, so that metrics over a whole set (mean reciprocal rank,
 are run in steps, on their own states, need nothing special.
 """
 
-import hashlib
-import inspect
 import math
 import traceback
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from ...ir import Array, Graph, UserError
 from ..base import Progress, no_progress
 from ..calibration.samples import Fed, ModelInput, Sample, checked_feed, model_inputs
 from ..configuration.accuracy import DropType
+from ..configuration.strict import ConfigError
 from ..runtime import Engine
+from .identity import UnknownIdentityError, identity_of
 from .outputs import find_outputs
 
 #: Runs the model on one sample and gives its outputs by name.
@@ -44,7 +43,8 @@ class Metric:
         max_drop: The most that may be lost.
         drop_type: `absolute`, or `relative` to the float model's value.
         baseline: What the float model reaches, if that is known; it is not measured then.
-        identity: What tells it from another metric of the same name: of its code and data.
+        identity: What tells it from another metric of the same name; empty: found out from function and arguments,
+            where measurements are kept.
         arguments: What the function gets behind `predict`.
     """
 
@@ -78,12 +78,27 @@ class Metric:
         return 0.0 if 0 < beyond <= _ROUNDING * size else beyond / size
 
 
-def identity_of(function: MetricFunction) -> str:
-    """A hash of the file that holds the function; without such a file, its name."""
+def identified(metrics: Sequence[Metric]) -> list[Metric]:
+    """The metrics, each told from all others by its code and data.
+
+    Raises:
+        ConfigError: there is one of which that cannot be known.
+    """
+    return [each if each.identity else replace(each, identity=_identity(each)) for each in metrics]
+
+
+def _identity(metric: Metric) -> str:
     try:
-        return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(function))).read_bytes()).hexdigest()[:32]
-    except (OSError, TypeError):
-        return name_of(function)
+        return identity_of(metric.function, *metric.arguments)
+    except UserError:
+        raise
+    except Exception as error:
+        what = error if isinstance(error, UnknownIdentityError) else f"{type(error).__name__}: {error}"
+        message = (
+            f"metric {metric.name}: resume cannot tell it from another one: {what}; leave out resume, or from Python "
+            "give Metric(..., identity=...), a text that changes with its code and data"
+        )
+        raise ConfigError(message) from error
 
 
 def name_of(function: MetricFunction) -> str:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from ..configuration.accuracy import AccuracyOptions
 from ..configuration.config import Config
 from ..configuration.strict import ConfigError
-from .metrics import Metric, MetricFunction, identity_of, name_of
+from .metrics import Metric, MetricFunction, name_of
 from .published_metric import OverDataSet, PublishedMetric, is_published
 
 #: A metric as it may be given.
@@ -48,13 +48,7 @@ def _metric(given: MetricFunction | PublishedMetric, options: AccuracyOptions, d
     if not callable(function):
         message = f"metric is {type(function).__name__}, expected a function of `predict` that gives a number"
         raise ConfigError(message)
-    return Metric(
-        name_of(function),
-        function,
-        options.max_drop,
-        options.drop_type,
-        identity=identity_of(type(given) if is_published(given) else function),
-    )
+    return Metric(name_of(function), function, options.max_drop, options.drop_type)
 
 
 def _with_baselines(metrics: Sequence[Metric], baselines: Mapping[str, float]) -> list[Metric]:

@@ -1,6 +1,7 @@
 """The user's own metrics: what is returned to float for them, and what is not."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -309,12 +310,11 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
 
 
 def test_another_drop_uses_what_is_known(tmp_path: Path) -> None:
-    closeness = Closeness()
+    first, second = Closeness(), Closeness()
     given = model("a", "bad", "c")
-    controlled(given, closeness, max_drop=0.01, resume=tmp_path / "t")
-    known = len(closeness.values)
-    controlled(given, closeness, max_drop=0.02, resume=tmp_path / "t")
-    assert len(closeness.values) == known
+    controlled(given, first, max_drop=0.01, resume=tmp_path / "t")
+    controlled(given, second, max_drop=0.02, resume=tmp_path / "t")
+    assert (len(first.values) > 2, second.values) == (True, [])
 
 
 def test_another_model_or_other_data_are_measured_anew(tmp_path: Path) -> None:
@@ -328,6 +328,88 @@ def test_another_model_or_other_data_are_measured_anew(tmp_path: Path) -> None:
         foreign = f"{tmp_path / 't'}: none of its measurements are of this model and these metrics"
         assert (foreign in reports[0].warnings) == (len(counts) == 2)
     assert counts == [2, 2, 1]  # of other data, the float model is the same
+
+
+def made_with(number: float) -> Callable[[Predict], float]:
+    def metric(predict: Predict) -> float:
+        return number
+
+    return metric
+
+
+def constant(number: float, predict: Predict) -> float:
+    return number
+
+
+class Constant:
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def __call__(self, predict: Predict) -> float:
+        return self.number
+
+    def method(self, predict: Predict) -> float:
+        return self.number
+
+
+def one_or_two(number: float) -> Callable[[Predict], float]:
+    return (lambda predict: 1.0) if number == 1 else (lambda predict: 2.0)
+
+
+def with_default(number: float) -> Callable[[Predict], float]:
+    return lambda predict, value=number: value
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        made_with,
+        with_default,
+        Constant,
+        lambda number: Constant(number).method,
+        lambda number: partial(constant, number),
+        lambda number: Metric("m", made_with(number)),
+        lambda number: Metric("m", partial(constant, number)),
+        lambda number: Metric("m", lambda predict, array: float(array[0]), arguments=(np.array([number]),)),
+        one_or_two,
+    ],
+)
+def test_what_was_measured_by_another_metric_of_the_same_name_does_not_count(made: Any, tmp_path: Path) -> None:
+    given, found = model("a"), list[float]()
+    for number in (1.0, 2.0, 1.0):
+        run = controlled(given, made(number), resume=tmp_path / "t")
+        found += [*run.baselines.values(), *run.best.values.values()]
+    assert found == [1.0, 1.0, 2.0, 2.0, 1.0, 1.0]
+    assert len((tmp_path / "t").read_text().splitlines()) == 4
+
+
+def without_source() -> Any:
+    found: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile("def typed_in(predict):\n    return 1.0\n", "<input>", "exec"), found)
+    return found["typed_in"]
+
+
+def reading(lines: Any) -> Callable[[Predict], float]:
+    return lambda predict: float(next(lines, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("function", "because"),
+    [
+        (without_source(), "there is no file with the source of __main__:typed_in"),
+        (reading(each for each in [1.0]), "nothing is known of what a generator holds"),
+    ],
+)
+def test_a_metric_that_cannot_be_told_from_others_is_not_resumed(function: Any, because: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        controlled(model("a"), Metric("m", function), resume=tmp_path / "t")
+    assert str(caught.value) == (
+        f"metric m: resume cannot tell it from another one: {because}; leave out resume, or from Python give "
+        "Metric(..., identity=...), a text that changes with its code and data"
+    )
+    assert not (tmp_path / "t").exists()
+    assert controlled(model("a"), Metric("m", function)).is_reached
+    assert controlled(model("a"), Metric("m", function, identity="1"), resume=tmp_path / "t").is_reached
 
 
 # ------------------------------------------------------------------------------------ metrics of the published tool
@@ -381,6 +463,19 @@ def test_a_metric_object_of_the_published_tool_is_measured_on_its_data(order: st
     assert len(metric.matches) == len(DATA)
     assert reports[0].accuracy is not None
     assert reports[0].accuracy.baselines == {"Strongest": pytest.approx(5 / 40, abs=0.11)}
+
+
+def test_a_published_metric_on_another_data_set_is_measured_anew(tmp_path: Path) -> None:
+    class Relabelled(DataLoader):
+        def __getitem__(self, index: int) -> object:
+            return DATA[index], np.array(3)
+
+    metric, given, lines = Strongest(), model("a"), list[int]()
+    data_sets: list[Any] = [data_loader(), data_loader(), Relabelled("data first")]
+    for data in data_sets:
+        quantize(given, data, metric=metric, max_drop=1, config=BARE, resume=tmp_path / "t")
+        lines.append(len((tmp_path / "t").read_text().splitlines()))
+    assert lines == [2, 2, 4]
 
 
 def test_of_a_published_metric_lower_may_be_better() -> None:

@@ -1,6 +1,7 @@
 """Metrics on the command line: what is shown, what is kept for the next run, what is refused."""
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -195,6 +196,25 @@ def test_a_changed_function_and_other_data_are_measured_anew(folder: Path) -> No
         assert run([*of_data, "--metric-data", "samples.npz", "--metric-samples", count, "--resume", "d.jsonl"]) == 0
         lines.append(len((folder / "d.jsonl").read_text().splitlines()))
     assert lines == [2, 2, 4]
+
+
+def test_labels_in_the_names_of_metric_data_count(folder: Path) -> None:
+    from PIL import Image
+
+    (folder / "pictures").mkdir()
+    for number in range(4):
+        pixels = np.random.default_rng(number).integers(0, 255, (8, 8, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "pictures" / f"{number}_cat.png")
+    (folder / "named.py").write_text(
+        "def cats(predict, samples):\n    return sum('cat' in each.label for each in samples)\n"
+    )
+    arguments = ["quantize", "model.xml", "--data", "samples.npz", "-o", "out.xml", "--metric", "named.py:cats"]
+    arguments += ["--metric-data", "pictures", "--resume", "t.jsonl"]
+    assert run(arguments) == 0
+    (folder / "pictures" / "3_cat.png").rename(folder / "pictures" / "3_dog.png")
+    assert run(arguments) == 0
+    lines = (folder / "t.jsonl").read_text().splitlines()
+    assert [json.loads(line)["values"]["cats"] for line in lines] == [4, 4, 3, 3]
 
 
 # ----------------------------------------------------------------------------------------------------- what is refused
