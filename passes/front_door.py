@@ -121,7 +121,7 @@ def quantize(
         cluster: The address of a Dask scheduler whose workers share the run; "local": processes on this machine.
         metric: A function of `predict`, or several: see `passes/quality/metrics.py`; or a `Metric` object of the
             published tool, which is measured on `data`. Layers are left float until none
-            loses more than `max_drop`. A `Metric` has a limit of its own. If the limit cannot be kept, the result is
+            loses more than `max_drop`; how close the outputs are does not matter then. A `Metric` has a limit of its own. If the limit cannot be kept, the result is
             the best model that was found, and an `AccuracyWarning` is given.
         max_drop: The most that a metric may lose (default: 0.01).
         drop_type: "absolute" (default), or "relative" to the float model's value.
@@ -268,11 +268,13 @@ def quantize_graph(
     results, first, calibrated = quantize_once(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
     )
-    guarded = guard(first, calibrated) if config.guard else Guarded(first)
-    attempt, kept = guarded.attempt, None
-    if judge:
-        attempt, kept = keep_accuracy(attempt, guarded.effects, calibrated, judge)
-    guarded = replace(guarded, attempt=attempt)
+    guarded, kept = Guarded(first), None
+    if judge:  # instead of the guard, who knows no labels
+        attempt, kept = keep_accuracy(first, calibrated, judge)
+        guarded = Guarded(attempt)
+    elif config.guard:
+        guarded = guard(first, calibrated)
+    attempt = guarded.attempt
     if with_effects:
         effects = costliest(calibrated, attempt.config, attempt.floats, COMPARED, MOST_INFERENCES)
         guarded = replace(guarded, effects=tuple(effects))

@@ -45,7 +45,11 @@ from irquant.tools.verbosity import progress_shown, verbosity_options
 @click.option(
     "--cluster", metavar="ADDRESS", help="Calibrate on a Dask cluster; 'local': in processes on this machine."
 )
-@click.option("--no-guard", is_flag=True, help="Take the result as it comes, however far it is from the float model.")
+@click.option(
+    "--no-guard",
+    is_flag=True,
+    help="Take the result as it comes, however far it is from the float model; so does --metric, which judges itself.",
+)
 @page_option
 @metric_options
 @click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
@@ -93,8 +97,8 @@ def quantize_command(
       module:function or file.py:function, giving an iterable of samples
 
     \b
-    With --metric, layers stay float until your own metric loses no more than --max-drop. The function
-    is called for each model that is tried. It gets `predict`, which runs one sample and gives the
+    With --metric, layers stay float until your own metric loses no more than --max-drop, and for no
+    other reason. The function is called for each model that is tried. It gets `predict`, which runs one sample and gives the
     outputs by name, and returns one number, of which higher is better:
       def accuracy(predict):
           return np.mean([predict(x)["logits"].argmax() == label for x, label in my_data()])
