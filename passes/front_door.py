@@ -22,7 +22,7 @@ from .load_model import load_model, result_path
 from .provenance import record_provenance
 from .quality.accuracy import keep_accuracy
 from .quality.guard import Guarded, guard
-from .quality.journal import Journal
+from .quality.journal import Journal, refuse_place
 from .quality.metrics import Metric
 from .quality.search import costliest
 from .quality.trials import Judge, Watch, unwatched
@@ -153,6 +153,7 @@ def quantize(
         path = Path(output) if output else result_path(Path(model))
         check_output(path, graph)
         watching = watching_for(path, options)
+        refuse_place(wanted.resume, path, path.with_suffix(".bin"), Path(save_statistics) if save_statistics else None)
         graph, done = quantize_graph(
             graph,
             data,

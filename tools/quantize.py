@@ -17,6 +17,7 @@ from irquant.passes import (
     watching_for,
 )
 from irquant.passes.configuration.accuracy import AccuracyOptions
+from irquant.passes.quality.journal import refuse_place
 from irquant.tools.console import print_measurement, print_report
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_as, open_data, open_model, picture_options
@@ -121,6 +122,7 @@ def quantize_command(
     options, device, settings = planned.config, planned.target, planned.settings
     path, graph = open_model(model, settings, weights)
     result = place.of(path, settings.model.model_name)
+    refuse_place(resume, result, result.with_suffix(".bin"), page, save_statistics)
     if page:
         check_page(page)
         if dry_run:
@@ -165,4 +167,7 @@ def _refuse_without_metric(metric: tuple[str, ...], others: Mapping[str, object]
     given = [names.get(name, f"--metric-{name}") for name, value in others.items() if value is not None]
     if given and not metric:
         message = f"{given[0]} is about a metric, and there is none: add --metric module:function"
+        raise ConfigError(message)
+    if given and others["samples"] is not None and others["data"] is None:
+        message = "--metric-samples is about --metric-data, and there is none: add --metric-data SOURCE"
         raise ConfigError(message)

@@ -10,6 +10,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
+from irquant.ir import UserError
 from irquant.passes import AccuracyWarning, Config, ConfigError, Metric, MetricError, Report, quantize
 from irquant.passes.configuration.accuracy import AccuracyOptions
 from irquant.passes.quality.accuracy import Controlled
@@ -415,6 +416,53 @@ def test_a_metric_that_cannot_be_told_from_others_is_not_resumed(function: Any, 
 # ------------------------------------------------------------------------------------ metrics of the published tool
 def data_loader(order: str = "data first") -> Any:
     return DataLoader(order)
+
+
+@pytest.mark.parametrize("place", ["out.xml", "out.bin", "folder/../out.xml", "statistics.npz"])
+def test_what_was_measured_is_not_kept_in_a_result(place: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    ov.save_model(model("a"), tmp_path / "m.xml", compress_to_fp16=False)
+    files = sorted(tmp_path.iterdir())
+    with pytest.raises(UserError) as caught:
+        quantize(
+            tmp_path / "m.xml",
+            DATA,
+            output=tmp_path / "out.xml",
+            save_statistics=tmp_path / "statistics.npz",
+            metric=len,
+            resume=tmp_path / place,
+        )
+    assert str(caught.value) == (
+        f"{tmp_path / place}: would be written as a result, too; name another file for what was measured"
+    )
+    assert sorted(tmp_path.iterdir()) == files
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: line.replace('"int8": 0', '"int8": 1e999'),
+        lambda line: line.replace('"layers": 0', '"layers": NaN'),
+        lambda line: line.replace("1.0", "NaN"),
+        lambda line: line.replace("1.0", "-Infinity"),
+        lambda line: line.replace("1.0", "1" + "0" * 400),
+        lambda line: line.replace("1.0", "[" * 100000),
+        lambda line: line.replace('"values"', '"value"'),
+        lambda line: "[" * 100000,
+    ],
+)
+def test_a_line_that_is_no_measurement_is_measured_again(damage: Callable[[str], str], tmp_path: Path) -> None:
+    given, reports = model("a"), list[Report]()
+    controlled(given, made_with(1.0), resume=tmp_path / "t")
+    float_model, int8_model = (tmp_path / "t").read_text().splitlines()
+    assert damage(float_model) != float_model
+    (tmp_path / "t").write_text(f"{int8_model}\n{damage(float_model)}\n")
+    quantize(given, DATA, metric=made_with(1.0), config=BARE, resume=tmp_path / "t", report=reports.append)
+    said = f"{tmp_path / 't'}: line 2 is damaged and was passed over: that model is measured again"
+    assert said in reports[0].warnings
+    assert reports[0].accuracy is not None
+    assert reports[0].accuracy.baselines == {"metric": 1.0}
+    assert (tmp_path / "t").read_text().splitlines()[-1] == float_model
 
 
 class DataLoader:

@@ -254,8 +254,20 @@ def test_labels_in_the_names_of_metric_data_count(folder: Path) -> None:
             "accuracy.seconds is 0.0; should be greater than 0",
         ),
         (
-            ["--metric", "metric.py:closeness", "--metric", "metric.py:closeness"],
-            "two metrics are called 'closeness': give their functions different names",
+            ["--metric", "metric.py:closeness", "--metric-samples", "5"],
+            "--metric-samples is about --metric-data, and there is none: add --metric-data SOURCE",
+        ),
+        (
+            ["--metric", "metric.py:closeness", "--resume", "out.xml"],
+            "out.xml: would be written as a result, too; name another file for what was measured",
+        ),
+        (
+            ["--metric", "metric.py:closeness", "--resume", "./out.bin"],
+            "out.bin: would be written as a result, too; name another file for what was measured",
+        ),
+        (
+            ["--metric", "metric.py:closeness", "--resume", "r.html", "--report", "r.html"],
+            "r.html: would be written as a result, too; name another file for what was measured",
         ),
         (
             ["--metric", "metric.py:nothing"],
