@@ -7,8 +7,10 @@ are run in steps, on their own states, need nothing special.
 """
 
 import math
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, TypeAlias
@@ -153,17 +155,18 @@ class Runner:
             return dict(zip(self.outputs, arrays, strict=True))
 
         try:
-            value = metric.function(predict, *metric.arguments)
+            with redirect_stdout(sys.stderr):  # what is printed belongs to no report
+                value = metric.function(predict, *metric.arguments)
         except UserError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             message = f"metric {metric.name}: raised {what} ({_place(error)}), after {done} predictions"
             raise MetricError(message) from error
         return _number(metric, value)
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """The line of the user's own file that failed: the last of the file that was called first."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     own = [frame for frame in frames if frame.filename == frames[0].filename]

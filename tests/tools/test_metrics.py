@@ -130,7 +130,18 @@ def test_a_drop_that_cannot_be_kept_ends_with_one_and_the_best_model(
 def test_samples_may_come_from_a_source(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = ["quantize", "model.xml", "--data", "samples.npz", "-o", "out.xml", "--metric", "metric.py:of_data"]
     assert run([*arguments, "--metric-data", "samples.npz", "--metric-samples", "7"]) == 0
-    assert capfd.readouterr().out.splitlines()[:2] == ["7 sample 0 (samples.npz, row 0)"] * 2
+    shown = capfd.readouterr()
+    assert shown.err.splitlines().count("7 sample 0 (samples.npz, row 0)") == 2
+    assert "row 0" not in shown.out
+
+
+def test_what_a_metric_prints_is_not_part_of_the_report(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "prints.py").write_text("def prints(predict):\n    print('hello')\n    return 1.0\n")
+    arguments = ["quantize", "model.xml", "--data", "samples.npz", "-o", "out.xml", "--metric", "prints.py:prints"]
+    assert run([*arguments, "--json"]) == 0
+    shown = capfd.readouterr()
+    assert json.loads(shown.out)["accuracy"]["values"] == {"prints": 1.0}
+    assert shown.err.splitlines().count("hello") == 2
 
 
 def test_each_metric_may_have_a_drop_of_its_own(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
