@@ -121,8 +121,9 @@ def quantize(
         cluster: The address of a Dask scheduler whose workers share the run; "local": processes on this machine.
         metric: A function of `predict`, or several: see `passes/quality/metrics.py`; or a `Metric` object of the
             published tool, which is measured on `data`. Layers are left float until none
-            loses more than `max_drop`; how close the outputs are does not matter then. A `Metric` has a limit of its own. If the limit cannot be kept, the result is
-            the best model that was found, and an `AccuracyWarning` is given.
+            loses more than `max_drop`; how close the outputs are does not matter then. A `Metric` has a limit of its
+            own. If the limit cannot be kept, the result is the best model that was found, and an `AccuracyWarning` is
+            given.
         max_drop: The most that a metric may lose (default: 0.01).
         drop_type: "absolute" (default), or "relative" to the float model's value.
         resume: A file that keeps what was measured: a run that was stopped goes on where it was.
@@ -152,8 +153,8 @@ def quantize(
         graph = load_model(model)
         path = Path(output) if output else result_path(Path(model))
         check_output(path, graph)
-        watching = watching_for(path, options)
         refuse_place(wanted.resume, path, path.with_suffix(".bin"), Path(save_statistics) if save_statistics else None)
+        watching = watching_for(path, options)
         graph, done = quantize_graph(
             graph,
             data,

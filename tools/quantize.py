@@ -99,8 +99,8 @@ def quantize_command(
 
     \b
     With --metric, layers stay float until your own metric loses no more than --max-drop, and for no
-    other reason. The function is called for each model that is tried. It gets `predict`, which runs one sample and gives the
-    outputs by name, and returns one number, of which higher is better:
+    other reason. The function is called for each model that is tried. It gets `predict`, which runs
+    one sample and gives the outputs by name, and returns one number, of which higher is better:
       def accuracy(predict):
           return np.mean([predict(x)["logits"].argmax() == label for x, label in my_data()])
     If the metric loses more all the same, the best model is written, and the exit code is 1.

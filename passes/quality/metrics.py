@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from ...ir import Array, Graph, UserError
 from ..base import Progress, no_progress
@@ -57,6 +57,15 @@ class Metric:
     baseline: float | None = None
     identity: str = ""
     arguments: tuple[object, ...] = ()
+
+    def __post_init__(self) -> None:
+        drop: Any = self.max_drop
+        if isinstance(drop, bool) or not isinstance(drop, (int, float)) or not 0 <= drop < math.inf:
+            message = f"metric {self.name}: max_drop is {drop!r}, expected a number from 0 on"
+            raise MetricError(message)
+        if self.drop_type not in (known := get_args(DropType)):
+            message = f"metric {self.name}: drop_type is {self.drop_type!r}, expected one of: {', '.join(known)}"
+            raise MetricError(message)
 
     def allowed(self, baseline: float) -> float:
         """The most that may be lost, in the metric's own unit.

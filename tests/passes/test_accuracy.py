@@ -285,7 +285,6 @@ def test_a_failing_metric_costs_no_calibration() -> None:
             {"metric": len, "drop_type": "relativ"},
             "accuracy.drop_type is 'relativ'; did you mean 'relative'? there are: absolute, relative",
         ),
-        ({"metric": [len, len]}, "two metrics are called 'len': give their functions different names"),
         ({"metric": 3}, "metric is int, expected a function of `predict` that gives a number"),
     ],
 )
@@ -293,6 +292,38 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], said: s
     with pytest.raises(ConfigError) as caught:
         quantize(model("a"), DATA, **options)
     assert str(caught.value) == said
+
+
+def test_metrics_that_are_called_alike_are_numbered() -> None:
+    metrics: list[Any] = [lambda _: 1, Metric("<lambda> 2", lambda _: 2), lambda _: 3, lambda _: 4]
+    found = controlled(model("a"), metrics)
+    assert found.baselines == {"<lambda>": 1, "<lambda> 2": 2, "<lambda> 3": 3, "<lambda> 4": 4}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_drop": float("nan")}, "metric m: max_drop is nan, expected a number from 0 on"),
+        ({"max_drop": float("inf")}, "metric m: max_drop is inf, expected a number from 0 on"),
+        ({"max_drop": -5}, "metric m: max_drop is -5, expected a number from 0 on"),
+        ({"max_drop": "0.1"}, "metric m: max_drop is '0.1', expected a number from 0 on"),
+        ({"drop_type": "relativ"}, "metric m: drop_type is 'relativ', expected one of: absolute, relative"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(MetricError) as caught:
+        Metric("m", lambda _: 1, **options)
+    assert str(caught.value) == said
+
+
+def test_a_metric_that_ends_the_program_has_failed() -> None:
+    def leaving(predict: Predict) -> float:
+        raise SystemExit(0)
+
+    line = leaving.__code__.co_firstlineno + 1
+    with pytest.raises(MetricError) as caught:
+        controlled(model("a"), leaving)
+    assert str(caught.value) == f"metric leaving: raised SystemExit: 0 ({__file__}:{line}), after 0 predictions"
 
 
 # -------------------------------------------------------------------------------------------------------- resumption
@@ -358,7 +389,10 @@ def one_or_two(number: float) -> Callable[[Predict], float]:
 
 
 def with_default(number: float) -> Callable[[Predict], float]:
-    return lambda predict, value=number: value
+    def metric(predict: Predict, value: float = number) -> float:
+        return value
+
+    return metric
 
 
 @pytest.mark.parametrize(
@@ -382,40 +416,6 @@ def test_what_was_measured_by_another_metric_of_the_same_name_does_not_count(mad
         found += [*run.baselines.values(), *run.best.values.values()]
     assert found == [1.0, 1.0, 2.0, 2.0, 1.0, 1.0]
     assert len((tmp_path / "t").read_text().splitlines()) == 4
-
-
-def without_source() -> Any:
-    found: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile("def typed_in(predict):\n    return 1.0\n", "<input>", "exec"), found)
-    return found["typed_in"]
-
-
-def reading(lines: Any) -> Callable[[Predict], float]:
-    return lambda predict: float(next(lines, 1.0))
-
-
-@pytest.mark.parametrize(
-    ("function", "because"),
-    [
-        (without_source(), "there is no file with the source of __main__:typed_in"),
-        (reading(each for each in [1.0]), "nothing is known of what a generator holds"),
-    ],
-)
-def test_a_metric_that_cannot_be_told_from_others_is_not_resumed(function: Any, because: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        controlled(model("a"), Metric("m", function), resume=tmp_path / "t")
-    assert str(caught.value) == (
-        f"metric m: resume cannot tell it from another one: {because}; leave out resume, or from Python give "
-        "Metric(..., identity=...), a text that changes with its code and data"
-    )
-    assert not (tmp_path / "t").exists()
-    assert controlled(model("a"), Metric("m", function)).is_reached
-    assert controlled(model("a"), Metric("m", function, identity="1"), resume=tmp_path / "t").is_reached
-
-
-# ------------------------------------------------------------------------------------ metrics of the published tool
-def data_loader(order: str = "data first") -> Any:
-    return DataLoader(order)
 
 
 @pytest.mark.parametrize("place", ["out.xml", "out.bin", "folder/../out.xml", "statistics.npz"])
@@ -463,6 +463,40 @@ def test_a_line_that_is_no_measurement_is_measured_again(damage: Callable[[str],
     assert reports[0].accuracy is not None
     assert reports[0].accuracy.baselines == {"metric": 1.0}
     assert (tmp_path / "t").read_text().splitlines()[-1] == float_model
+
+
+def without_source() -> Any:
+    found: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile("def typed_in(predict):\n    return 1.0\n", "<input>", "exec"), found)
+    return found["typed_in"]
+
+
+def reading(lines: Any) -> Callable[[Predict], float]:
+    return lambda predict: float(next(lines, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("function", "because"),
+    [
+        (without_source(), "there is no file with the source of __main__:typed_in"),
+        (reading(each for each in [1.0]), "nothing is known of what a generator holds"),
+    ],
+)
+def test_a_metric_that_cannot_be_told_from_others_is_not_resumed(function: Any, because: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        controlled(model("a"), Metric("m", function), resume=tmp_path / "t")
+    assert str(caught.value) == (
+        f"metric m: resume cannot tell it from another one: {because}; leave out resume, or from Python give "
+        "Metric(..., identity=...), a text that changes with its code and data"
+    )
+    assert not (tmp_path / "t").exists()
+    assert controlled(model("a"), Metric("m", function)).is_reached
+    assert controlled(model("a"), Metric("m", function, identity="1"), resume=tmp_path / "t").is_reached
+
+
+# ------------------------------------------------------------------------------------ metrics of the published tool
+def data_loader(order: str = "data first") -> Any:
+    return DataLoader(order)
 
 
 class DataLoader:
