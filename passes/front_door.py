@@ -23,7 +23,7 @@ from .provenance import record_provenance
 from .quality.accuracy import keep_accuracy
 from .quality.attempts import HIDING
 from .quality.guard import Guarded, guard
-from .quality.journal import Journal
+from .quality.journal import Journal, refuse_place
 from .quality.metrics import Metric
 from .quality.search import costliest
 from .quality.trials import Judge, Watch, unwatched
@@ -122,8 +122,9 @@ def quantize(
         cluster: The address of a Dask scheduler whose workers share the run; "local": processes on this machine.
         metric: A function of `predict`, or several: see `passes/quality/metrics.py`; or a `Metric` object of the
             published tool, which is measured on `data`. Layers are left float until none
-            loses more than `max_drop`. A `Metric` has a limit of its own. If the limit cannot be kept, the result is
-            the best model that was found, and an `AccuracyWarning` is given.
+            loses more than `max_drop`; how close the outputs are does not matter then. A `Metric` has a limit of its
+            own. If the limit cannot be kept, the result is the best model that was found, and an `AccuracyWarning` is
+            given.
         max_drop: The most that a metric may lose (default: 0.01).
         drop_type: "absolute" (default), or "relative" to the float model's value.
         resume: A file that keeps what was measured: a run that was stopped goes on where it was.
@@ -153,6 +154,7 @@ def quantize(
         graph = load_model(model)
         path = Path(output) if output else result_path(Path(model))
         check_output(path, graph)
+        refuse_place(wanted.resume, path, path.with_suffix(".bin"), Path(save_statistics) if save_statistics else None)
         watching = watching_for(path, options)
         graph, done = quantize_graph(
             graph,
@@ -269,11 +271,13 @@ def quantize_graph(
     results, first, calibrated = quantize_once(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
     )
-    guarded = guard(first, calibrated) if config.guard else Guarded(first)
-    attempt, kept = guarded.attempt, None
-    if judge:
-        attempt, kept = keep_accuracy(attempt, guarded.effects, calibrated, judge)
-    guarded = replace(guarded, attempt=attempt)
+    guarded, kept = Guarded(first), None
+    if judge:  # instead of the guard, who knows no labels
+        attempt, kept = keep_accuracy(first, calibrated, judge)
+        guarded = Guarded(attempt)
+    elif config.guard:
+        guarded = guard(first, calibrated)
+    attempt = guarded.attempt
     if attempt is not first:  # what watches the passes is to see those that the result comes from
         calibrated.rounded(attempt.config, attempt.floats, without=HIDING, instruments=instruments)
     if with_effects:

@@ -1,17 +1,12 @@
 """Metrics on the command line: `module:function`, with a limit of its own if one is written behind a `=`."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, cast
-
-import numpy as np
 
 from irquant.passes import ConfigError, Metric, Sample
-from irquant.passes.calibration.fingerprint import DataFingerprint
 from irquant.passes.configuration.accuracy import AccuracyOptions
-from irquant.passes.quality.metrics import identity_of
 from irquant.tools.user_code import load_function
 
 _LIMITED = re.compile(r"(?P<place>.+:\w+)=(?P<limit>.*)")
@@ -33,34 +28,29 @@ class MetricData:
         """From the first one on."""
         return islice(iter(self.source), self.most)
 
-    def fingerprint(self) -> str:
-        """Of what the samples hold."""
-        found = DataFingerprint()
+    def identifying(self) -> Iterator[object]:
+        """What the samples hold, and what they are called, which may say how they are labelled."""
         for sample in self:
-            found.add(dict(_arrays(sample.feed)))
-        return str(found)
+            yield sample.label
+            yield sample.feed
 
 
-def open_metrics(
-    texts: Sequence[str], options: AccuracyOptions, data: MetricData | None, *, is_remembered: bool
-) -> list[Metric]:
+def open_metrics(texts: Sequence[str], options: AccuracyOptions, data: MetricData | None) -> list[Metric]:
     """The metrics that the command line names.
 
     Args:
         texts: Where the functions are.
         options: The limit, where a metric has none of its own.
         data: What the functions get as their second argument; None: they have but one.
-        is_remembered: Whether measurements are kept, so that other data must be told apart.
 
     Raises:
         ConfigError: a limit is no number, or is negative.
         DataError: there is no such function, or its module cannot be imported.
     """
-    of_data = data.fingerprint() if data is not None and is_remembered else ""
-    return [_metric(text, options, data, of_data) for text in texts]
+    return [_metric(text, options, data) for text in texts]
 
 
-def _metric(text: str, options: AccuracyOptions, data: MetricData | None, of_data: str) -> Metric:
+def _metric(text: str, options: AccuracyOptions, data: MetricData | None) -> Metric:
     match = _LIMITED.fullmatch(text)
     place, limit = (match["place"], _limit(text, match["limit"])) if match else (text, options.max_drop)
     if ":" not in place:
@@ -68,7 +58,7 @@ def _metric(text: str, options: AccuracyOptions, data: MetricData | None, of_dat
         raise ConfigError(message)
     function, name = load_function(place), place.rpartition(":")[2]
     arguments = () if data is None else (data,)
-    return Metric(name, function, limit, options.drop_type, None, f"{identity_of(function)} {of_data}", arguments)
+    return Metric(name, function, limit, options.drop_type, arguments=arguments)
 
 
 def _limit(text: str, written: str) -> float:
@@ -80,12 +70,3 @@ def _limit(text: str, written: str) -> float:
         message = f"--metric {text}: '{written}' is no drop; write a number from 0 on, as in module:function=0.01"
         raise ConfigError(message)
     return limit
-
-
-def _arrays(feed: object) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    """What a sample holds, by name or number."""
-    if isinstance(feed, Mapping):
-        named: Iterable[tuple[object, object]] = cast(Mapping[object, object], feed).items()
-    else:
-        named = enumerate(cast(Sequence[object], feed) if isinstance(feed, (list, tuple)) else [feed])
-    return ((str(name), np.ascontiguousarray(value)) for name, value in named)

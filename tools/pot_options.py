@@ -45,7 +45,12 @@ class Place:
         if self.name is not None and (not self.name or {*self.name} & {*"/\\\0"}):
             message = f"--name: {self.name!r} is no file name; where the result goes is said by --output-dir"
             raise ConfigError(message)
-        others = {"--output-dir": self.folder, "--pot-layout": self.layout, "--direct-dump": self.is_direct}
+        others = {
+            "--name": self.name,
+            "--output-dir": self.folder,
+            "--pot-layout": self.layout,
+            "--direct-dump": self.is_direct,
+        }
         if self.output and (beside := [flag for flag, given in others.items() if given]):
             message = f"-o says where the result goes: leave it out, or {' and '.join(beside)}"
             raise ConfigError(message)

@@ -17,6 +17,7 @@ from irquant.passes import (
     watching_for,
 )
 from irquant.passes.configuration.accuracy import AccuracyOptions
+from irquant.passes.quality.journal import refuse_place
 from irquant.tools.console import print_measurement, print_report
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_as, open_data, open_model, picture_options
@@ -45,7 +46,11 @@ from irquant.tools.verbosity import progress_shown, verbosity_options
 @click.option(
     "--cluster", metavar="ADDRESS", help="Calibrate on a Dask cluster; 'local': in processes on this machine."
 )
-@click.option("--no-guard", is_flag=True, help="Take the result as it comes, however far it is from the float model.")
+@click.option(
+    "--no-guard",
+    is_flag=True,
+    help="Take the result as it comes, however far it is from the float model; so does --metric, which judges itself.",
+)
 @page_option
 @metric_options
 @click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
@@ -93,9 +98,9 @@ def quantize_command(
       module:function or file.py:function, giving an iterable of samples
 
     \b
-    With --metric, layers stay float until your own metric loses no more than --max-drop. The function
-    is called for each model that is tried. It gets `predict`, which runs one sample and gives the
-    outputs by name, and returns one number, of which higher is better:
+    With --metric, layers stay float until your own metric loses no more than --max-drop, and for no
+    other reason. The function is called for each model that is tried. It gets `predict`, which runs
+    one sample and gives the outputs by name, and returns one number, of which higher is better:
       def accuracy(predict):
           return np.mean([predict(x)["logits"].argmax() == label for x, label in my_data()])
     If the metric loses more all the same, the best model is written, and the exit code is 1.
@@ -117,6 +122,7 @@ def quantize_command(
     options, device, settings = planned.config, planned.target, planned.settings
     path, graph = open_model(model, settings, weights)
     result = place.of(path, settings.model.model_name)
+    refuse_place(resume, result, result.with_suffix(".bin"), page, save_statistics)
     if page:
         check_page(page)
         if dry_run:
@@ -128,7 +134,7 @@ def quantize_command(
         return 0
     source = open_data(data, graph, pictures, settings)
     judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
-    metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged, is_remembered=resume is not None)
+    metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
     watching = watching_for(result, options)
     with place.prepared(result, path, graph), progress_shown(quiet=quiet) as progress:
         graph, report = quantize_graph(
@@ -161,4 +167,7 @@ def _refuse_without_metric(metric: tuple[str, ...], others: Mapping[str, object]
     given = [names.get(name, f"--metric-{name}") for name, value in others.items() if value is not None]
     if given and not metric:
         message = f"{given[0]} is about a metric, and there is none: add --metric module:function"
+        raise ConfigError(message)
+    if given and others["samples"] is not None and others["data"] is None:
+        message = "--metric-samples is about --metric-data, and there is none: add --metric-data SOURCE"
         raise ConfigError(message)

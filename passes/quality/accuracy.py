@@ -55,14 +55,11 @@ class Controlled:
         return self.best.is_within
 
 
-def keep_accuracy(
-    first: Attempt, known: Sequence[Effect], calibrated: Calibrated, judge: Judge
-) -> tuple[Attempt, Controlled]:
+def keep_accuracy(first: Attempt, calibrated: Calibrated, judge: Judge) -> tuple[Attempt, Controlled]:
     """The model with the most layers in int8 that loses no more than it may, or the best that was found.
 
     Args:
-        first: The model as the options, and the guard, want it.
-        known: What the guard found out of the operations that it returned.
+        first: The model as the options want it.
         calibrated: From what others can be made.
         judge: What is to be kept.
     """
@@ -71,7 +68,7 @@ def keep_accuracy(
     effects, stopped = ([], "") if trials.trial.is_within or trials.stopped else _return_layers(trials)
     best = trials.best
     attempt = best.attempt or calibrated.attempt(best.config, best.floats)
-    returned = [each for each in (*known, *effects) if (each.scope, each.node) in best.floats]
+    returned = [each for each in effects if (each.scope, each.node) in best.floats]
     return attempt, Controlled(
         judge.metrics,
         judge.baselines,
@@ -103,6 +100,8 @@ def _return_layers(trials: Trials) -> tuple[list[Effect], str]:
     before, limit = trials.best, trials.judge.options.max_layers
     effects = costliest(trials.calibrated, before.config, before.floats, RANKED_ON, MOST_INFERENCES)
     if not effects:
+        if trials.calibrated.context.held_out:
+            return [], "the layers that are rounded are in bodies of control flow, which are not returned one by one"
         return [], "no sample is at hand to rank layers with (that takes 9 samples of calibration or more)"
     most = len(effects) if limit is None else min(limit, len(effects))
 

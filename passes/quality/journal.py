@@ -7,6 +7,7 @@ when the process died is passed over.
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -111,10 +112,35 @@ class Journal:
         try:
             content: Any = json.loads(line)
             values = {str(name): float(value) for name, value in content["values"].items()}
-            self.known[str(content["key"])] = Measured(values, int(content["int8"]), int(content["layers"]))
-        except (ValueError, TypeError, KeyError, AttributeError):
+            found = Measured(values, int(content["int8"]), int(content["layers"]))
+            key = str(content["key"])
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return False
+        if not all(map(math.isfinite, values.values())):
+            return False
+        self.known[key] = found
         return True
+
+
+def refuse_place(path: Path | None, *others: Path | None) -> None:
+    """Measurements are not kept in a file that is written as something else.
+
+    Args:
+        path: The file for them, if they are kept.
+        others: What else is written.
+
+    Raises:
+        JournalError: it is one of the others.
+    """
+    if path is None:
+        return
+    if any(_is_same(path, each) for each in others if each is not None):
+        message = f"{path}: would be written as a result, too; name another file for what was measured"
+        raise JournalError(message)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
 
 
 def _failed(path: Path, error: OSError) -> JournalError:

@@ -6,21 +6,22 @@ its own data and labels, so that metrics over a whole set (mean reciprocal rank,
 are run in steps, on their own states, need nothing special.
 """
 
-import hashlib
-import inspect
 import math
+import sys
 import traceback
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from ...ir import Array, Graph, UserError
 from ..base import Progress, no_progress
 from ..calibration.samples import Fed, ModelInput, Sample, checked_feed, model_inputs
 from ..configuration.accuracy import DropType
+from ..configuration.strict import ConfigError
 from ..runtime import Engine
+from .identity import UnknownIdentityError, identity_of
 from .outputs import find_outputs
 
 #: Runs the model on one sample and gives its outputs by name.
@@ -44,7 +45,8 @@ class Metric:
         max_drop: The most that may be lost.
         drop_type: `absolute`, or `relative` to the float model's value.
         baseline: What the float model reaches, if that is known; it is not measured then.
-        identity: What tells it from another metric of the same name: of its code and data.
+        identity: What tells it from another metric of the same name; empty: found out from function and arguments,
+            where measurements are kept.
         arguments: What the function gets behind `predict`.
     """
 
@@ -55,6 +57,15 @@ class Metric:
     baseline: float | None = None
     identity: str = ""
     arguments: tuple[object, ...] = ()
+
+    def __post_init__(self) -> None:
+        drop: Any = self.max_drop
+        if isinstance(drop, bool) or not isinstance(drop, (int, float)) or not 0 <= drop < math.inf:
+            message = f"metric {self.name}: max_drop is {drop!r}, expected a number from 0 on"
+            raise MetricError(message)
+        if self.drop_type not in (known := get_args(DropType)):
+            message = f"metric {self.name}: drop_type is {self.drop_type!r}, expected one of: {', '.join(known)}"
+            raise MetricError(message)
 
     def allowed(self, baseline: float) -> float:
         """The most that may be lost, in the metric's own unit.
@@ -78,12 +89,27 @@ class Metric:
         return 0.0 if 0 < beyond <= _ROUNDING * size else beyond / size
 
 
-def identity_of(function: MetricFunction) -> str:
-    """A hash of the file that holds the function; without such a file, its name."""
+def identified(metrics: Sequence[Metric]) -> list[Metric]:
+    """The metrics, each told from all others by its code and data.
+
+    Raises:
+        ConfigError: there is one of which that cannot be known.
+    """
+    return [each if each.identity else replace(each, identity=_identity(each)) for each in metrics]
+
+
+def _identity(metric: Metric) -> str:
     try:
-        return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(function))).read_bytes()).hexdigest()[:32]
-    except (OSError, TypeError):
-        return name_of(function)
+        return identity_of(metric.function, *metric.arguments)
+    except UserError:
+        raise
+    except Exception as error:
+        what = error if isinstance(error, UnknownIdentityError) else f"{type(error).__name__}: {error}"
+        message = (
+            f"metric {metric.name}: resume cannot tell it from another one: {what}; leave out resume, or from Python "
+            "give Metric(..., identity=...), a text that changes with its code and data"
+        )
+        raise ConfigError(message) from error
 
 
 def name_of(function: MetricFunction) -> str:
@@ -138,17 +164,18 @@ class Runner:
             return dict(zip(self.outputs, arrays, strict=True))
 
         try:
-            value = metric.function(predict, *metric.arguments)
+            with redirect_stdout(sys.stderr):  # what is printed belongs to no report
+                value = metric.function(predict, *metric.arguments)
         except UserError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             message = f"metric {metric.name}: raised {what} ({_place(error)}), after {done} predictions"
             raise MetricError(message) from error
         return _number(metric, value)
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """The line of the user's own file that failed: the last of the file that was called first."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     own = [frame for frame in frames if frame.filename == frames[0].filename]

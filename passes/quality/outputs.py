@@ -1,6 +1,7 @@
 """What kind of outputs a model has, and which tensors tell whether they are good."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -72,10 +73,20 @@ class Outputs:
         self.attach(copy)
         return copy
 
-    def attach(self, graph: Graph) -> None:
-        """Makes the taps the last outputs of a graph."""
-        for tap in self.taps:
-            graph.add("Result", _NAME, [InPort(Node(graph, tap.node.id), tap.index).source], [])
+    @contextmanager
+    def lent_to(self, graph: Graph) -> Generator[Graph]:
+        """The model itself with the taps behind its outputs, for as long as the context lasts."""
+        results = self.attach(graph)
+        try:
+            yield graph
+        finally:
+            for result in results:
+                graph.remove(result)
+
+    def attach(self, graph: Graph) -> list[Node]:
+        """Makes the taps the last outputs of a graph; gives these."""
+        ports = [InPort(Node(graph, tap.node.id), tap.index) for tap in self.taps]
+        return [graph.add("Result", _NAME, [port.source], []) for port in ports]
 
 
 def find_outputs(graph: Graph) -> Outputs:

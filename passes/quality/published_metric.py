@@ -76,6 +76,13 @@ class OverDataSet:
         is_loss = attributes.get(name, {}).get("direction") == "lower-better"
         return float(mean) * (-1 if is_loss else 1)
 
+    def identifying(self) -> Iterator[object]:
+        """The object as it is before anything came, and the whole data set."""
+        self._metric.reset()
+        yield self._metric
+        for index in range(len(self._data)):
+            yield self._data[index]
+
     def _items(self) -> Iterator[tuple[object, object]]:
         for index in range(len(self._data)):
             item = self._data[index]

@@ -13,7 +13,7 @@ from ..configuration.config import Config
 from ..runtime import EMULATION, LATENCY, runtime_version
 from .attempts import Attempt, Calibrated, Key
 from .journal import Journal, Measured, fingerprint
-from .metrics import Metric, Runner
+from .metrics import Metric, Runner, identified
 
 #: Options that change no model.
 _OF_NO_EFFECT = {"accuracy", "guard", "keep_intermediate"}
@@ -114,7 +114,9 @@ class Judge:
 
         Raises:
             MetricError: a metric fails, or may lose a share of nothing.
+            ConfigError: measurements are kept, but a metric cannot be told from others.
         """
+        metrics = identified(metrics) if journal.path else metrics
         runner, began = Runner.of(graph, LATENCY if is_here else EMULATION, progress), time.perf_counter()
         found = {each.name: each.baseline for each in metrics if each.baseline is not None}
         if missing := [each for each in metrics if each.baseline is None]:

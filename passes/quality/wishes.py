@@ -1,13 +1,14 @@
 """From what the user gives to metrics that can be measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import TypeAlias
 
 from ..configuration.accuracy import AccuracyOptions
 from ..configuration.config import Config
 from ..configuration.strict import ConfigError
-from .metrics import Metric, MetricFunction, identity_of, name_of
+from .metrics import Metric, MetricFunction, name_of
 from .published_metric import OverDataSet, PublishedMetric, is_published
 
 #: A metric as it may be given.
@@ -25,7 +26,7 @@ def metrics_of(
         data: What metric objects of the published tool are measured on.
 
     Raises:
-        ConfigError: there are none although the configuration needs one, two have one name, or baselines fit none.
+        ConfigError: there are none although the configuration needs one, or baselines fit none.
     """
     listed: list[GivenMetric] = [] if given is None else [*given] if isinstance(given, Sequence) else [given]
     options = config.accuracy or AccuracyOptions()
@@ -36,11 +37,20 @@ def metrics_of(
             "without one take DefaultQuantization, whose guard needs no labels"
         )
         raise ConfigError(message)
-    names = [each.name for each in metrics]
-    if twice := [name for name in names if names.count(name) > 1]:
-        message = f"two metrics are called '{twice[0]}': give their functions different names"
-        raise ConfigError(message)
-    return tuple(_with_baselines(metrics, options.baselines))
+    return tuple(_with_baselines(list(_numbered(metrics)), options.baselines))
+
+
+def _numbered(metrics: Sequence[Metric]) -> Iterator[Metric]:
+    """The metrics by names of their own: of those that are called alike, the second has a 2 behind it."""
+    taken = {each.name for each in metrics}
+    seen: set[str] = set()
+    for each in metrics:
+        name = each.name
+        if name in seen:
+            name = next(new for number in count(2) if (new := f"{name} {number}") not in taken)
+        seen.add(name)
+        taken.add(name)
+        yield replace(each, name=name)
 
 
 def _metric(given: MetricFunction | PublishedMetric, options: AccuracyOptions, data: object) -> Metric:
@@ -48,13 +58,7 @@ def _metric(given: MetricFunction | PublishedMetric, options: AccuracyOptions, d
     if not callable(function):
         message = f"metric is {type(function).__name__}, expected a function of `predict` that gives a number"
         raise ConfigError(message)
-    return Metric(
-        name_of(function),
-        function,
-        options.max_drop,
-        options.drop_type,
-        identity=identity_of(type(given) if is_published(given) else function),
-    )
+    return Metric(name_of(function), function, options.max_drop, options.drop_type)
 
 
 def _with_baselines(metrics: Sequence[Metric], baselines: Mapping[str, float]) -> list[Metric]:

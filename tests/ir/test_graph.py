@@ -276,7 +276,7 @@ def test_a_copy_is_equal(graph: Graph) -> None:
         ("c: f32[2] = Const() [1.0]", "line 1: 1 values for the shape [2]"),
         (
             "c: f32[99] = Const() ...",
-            "line 1: a constant is abbreviated: write the text with values=True to read it back",
+            "line 1: a constant is abbreviated: write the text with values=True (irquant opt: --values) to read it back",
         ),
         ("x: f32[1] = Parameter() !", "line 1: cannot read '!'"),
         ("x: f32[1] = Parameter()\ny: f32[1] = ReLU(x#1)", "line 2: Parameter 'x' (id 0) has 1 outputs: no output 1"),

@@ -1,6 +1,7 @@
 """The user's own metrics: what is returned to float for them, and what is not."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
+from irquant.ir import UserError
 from irquant.passes import AccuracyWarning, Config, ConfigError, Metric, MetricError, Report, quantize
 from irquant.passes.configuration.accuracy import AccuracyOptions
 from irquant.passes.quality.accuracy import Controlled
@@ -283,7 +285,6 @@ def test_a_failing_metric_costs_no_calibration() -> None:
             {"metric": len, "drop_type": "relativ"},
             "accuracy.drop_type is 'relativ'; did you mean 'relative'? there are: absolute, relative",
         ),
-        ({"metric": [len, len]}, "two metrics are called 'len': give their functions different names"),
         ({"metric": 3}, "metric is int, expected a function of `predict` that gives a number"),
     ],
 )
@@ -291,6 +292,38 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], said: s
     with pytest.raises(ConfigError) as caught:
         quantize(model("a"), DATA, **options)
     assert str(caught.value) == said
+
+
+def test_metrics_that_are_called_alike_are_numbered() -> None:
+    metrics: list[Any] = [lambda _: 1, Metric("<lambda> 2", lambda _: 2), lambda _: 3, lambda _: 4]
+    found = controlled(model("a"), metrics)
+    assert found.baselines == {"<lambda>": 1, "<lambda> 2": 2, "<lambda> 3": 3, "<lambda> 4": 4}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_drop": float("nan")}, "metric m: max_drop is nan, expected a number from 0 on"),
+        ({"max_drop": float("inf")}, "metric m: max_drop is inf, expected a number from 0 on"),
+        ({"max_drop": -5}, "metric m: max_drop is -5, expected a number from 0 on"),
+        ({"max_drop": "0.1"}, "metric m: max_drop is '0.1', expected a number from 0 on"),
+        ({"drop_type": "relativ"}, "metric m: drop_type is 'relativ', expected one of: absolute, relative"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(MetricError) as caught:
+        Metric("m", lambda _: 1, **options)
+    assert str(caught.value) == said
+
+
+def test_a_metric_that_ends_the_program_has_failed() -> None:
+    def leaving(predict: Predict) -> float:
+        raise SystemExit(0)
+
+    line = leaving.__code__.co_firstlineno + 1
+    with pytest.raises(MetricError) as caught:
+        controlled(model("a"), leaving)
+    assert str(caught.value) == f"metric leaving: raised SystemExit: 0 ({__file__}:{line}), after 0 predictions"
 
 
 # -------------------------------------------------------------------------------------------------------- resumption
@@ -309,12 +342,11 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
 
 
 def test_another_drop_uses_what_is_known(tmp_path: Path) -> None:
-    closeness = Closeness()
+    first, second = Closeness(), Closeness()
     given = model("a", "bad", "c")
-    controlled(given, closeness, max_drop=0.01, resume=tmp_path / "t")
-    known = len(closeness.values)
-    controlled(given, closeness, max_drop=0.02, resume=tmp_path / "t")
-    assert len(closeness.values) == known
+    controlled(given, first, max_drop=0.01, resume=tmp_path / "t")
+    controlled(given, second, max_drop=0.02, resume=tmp_path / "t")
+    assert (len(first.values) > 2, second.values) == (True, [])
 
 
 def test_another_model_or_other_data_are_measured_anew(tmp_path: Path) -> None:
@@ -328,6 +360,138 @@ def test_another_model_or_other_data_are_measured_anew(tmp_path: Path) -> None:
         foreign = f"{tmp_path / 't'}: none of its measurements are of this model and these metrics"
         assert (foreign in reports[0].warnings) == (len(counts) == 2)
     assert counts == [2, 2, 1]  # of other data, the float model is the same
+
+
+def made_with(number: float) -> Callable[[Predict], float]:
+    def metric(predict: Predict) -> float:
+        return number
+
+    return metric
+
+
+def constant(number: float, predict: Predict) -> float:
+    return number
+
+
+class Constant:
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def __call__(self, predict: Predict) -> float:
+        return self.number
+
+    def method(self, predict: Predict) -> float:
+        return self.number
+
+
+def one_or_two(number: float) -> Callable[[Predict], float]:
+    return (lambda predict: 1.0) if number == 1 else (lambda predict: 2.0)
+
+
+def with_default(number: float) -> Callable[[Predict], float]:
+    def metric(predict: Predict, value: float = number) -> float:
+        return value
+
+    return metric
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        made_with,
+        with_default,
+        Constant,
+        lambda number: Constant(number).method,
+        lambda number: partial(constant, number),
+        lambda number: Metric("m", made_with(number)),
+        lambda number: Metric("m", partial(constant, number)),
+        lambda number: Metric("m", lambda predict, array: float(array[0]), arguments=(np.array([number]),)),
+        one_or_two,
+    ],
+)
+def test_what_was_measured_by_another_metric_of_the_same_name_does_not_count(made: Any, tmp_path: Path) -> None:
+    given, found = model("a"), list[float]()
+    for number in (1.0, 2.0, 1.0):
+        run = controlled(given, made(number), resume=tmp_path / "t")
+        found += [*run.baselines.values(), *run.best.values.values()]
+    assert found == [1.0, 1.0, 2.0, 2.0, 1.0, 1.0]
+    assert len((tmp_path / "t").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("place", ["out.xml", "out.bin", "folder/../out.xml", "statistics.npz"])
+def test_what_was_measured_is_not_kept_in_a_result(place: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    ov.save_model(model("a"), tmp_path / "m.xml", compress_to_fp16=False)
+    files = sorted(tmp_path.iterdir())
+    with pytest.raises(UserError) as caught:
+        quantize(
+            tmp_path / "m.xml",
+            DATA,
+            output=tmp_path / "out.xml",
+            save_statistics=tmp_path / "statistics.npz",
+            metric=len,
+            resume=tmp_path / place,
+        )
+    assert str(caught.value) == (
+        f"{tmp_path / place}: would be written as a result, too; name another file for what was measured"
+    )
+    assert sorted(tmp_path.iterdir()) == files
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: line.replace('"int8": 0', '"int8": 1e999'),
+        lambda line: line.replace('"layers": 0', '"layers": NaN'),
+        lambda line: line.replace("1.0", "NaN"),
+        lambda line: line.replace("1.0", "-Infinity"),
+        lambda line: line.replace("1.0", "1" + "0" * 400),
+        lambda line: line.replace("1.0", "[" * 100000),
+        lambda line: line.replace('"values"', '"value"'),
+        lambda line: "[" * 100000,
+    ],
+)
+def test_a_line_that_is_no_measurement_is_measured_again(damage: Callable[[str], str], tmp_path: Path) -> None:
+    given, reports = model("a"), list[Report]()
+    controlled(given, made_with(1.0), resume=tmp_path / "t")
+    float_model, int8_model = (tmp_path / "t").read_text().splitlines()
+    assert damage(float_model) != float_model
+    (tmp_path / "t").write_text(f"{int8_model}\n{damage(float_model)}\n")
+    quantize(given, DATA, metric=made_with(1.0), config=BARE, resume=tmp_path / "t", report=reports.append)
+    said = f"{tmp_path / 't'}: line 2 is damaged and was passed over: that model is measured again"
+    assert said in reports[0].warnings
+    assert reports[0].accuracy is not None
+    assert reports[0].accuracy.baselines == {"metric": 1.0}
+    assert (tmp_path / "t").read_text().splitlines()[-1] == float_model
+
+
+def without_source() -> Any:
+    found: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile("def typed_in(predict):\n    return 1.0\n", "<input>", "exec"), found)
+    return found["typed_in"]
+
+
+def reading(lines: Any) -> Callable[[Predict], float]:
+    return lambda predict: float(next(lines, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("function", "because"),
+    [
+        (without_source(), "there is no file with the source of __main__:typed_in"),
+        (reading(each for each in [1.0]), "nothing is known of what a generator holds"),
+    ],
+)
+def test_a_metric_that_cannot_be_told_from_others_is_not_resumed(function: Any, because: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        controlled(model("a"), Metric("m", function), resume=tmp_path / "t")
+    assert str(caught.value) == (
+        f"metric m: resume cannot tell it from another one: {because}; leave out resume, or from Python give "
+        "Metric(..., identity=...), a text that changes with its code and data"
+    )
+    assert not (tmp_path / "t").exists()
+    assert controlled(model("a"), Metric("m", function)).is_reached
+    assert controlled(model("a"), Metric("m", function, identity="1"), resume=tmp_path / "t").is_reached
 
 
 # ------------------------------------------------------------------------------------ metrics of the published tool
@@ -381,6 +545,19 @@ def test_a_metric_object_of_the_published_tool_is_measured_on_its_data(order: st
     assert len(metric.matches) == len(DATA)
     assert reports[0].accuracy is not None
     assert reports[0].accuracy.baselines == {"Strongest": pytest.approx(5 / 40, abs=0.11)}
+
+
+def test_a_published_metric_on_another_data_set_is_measured_anew(tmp_path: Path) -> None:
+    class Relabelled(DataLoader):
+        def __getitem__(self, index: int) -> object:
+            return DATA[index], np.array(3)
+
+    metric, given, lines = Strongest(), model("a"), list[int]()
+    data_sets: list[Any] = [data_loader(), data_loader(), Relabelled("data first")]
+    for data in data_sets:
+        quantize(given, data, metric=metric, max_drop=1, config=BARE, resume=tmp_path / "t")
+        lines.append(len((tmp_path / "t").read_text().splitlines()))
+    assert lines == [2, 2, 4]
 
 
 def test_of_a_published_metric_lower_may_be_better() -> None:

@@ -10,7 +10,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph, read_model, write_model
-from irquant.passes import Config, Report, quantize, quantize_graph
+from irquant.passes import Config, Metric, Report, Wanted, quantize, quantize_graph
 from irquant.passes.quality import guard as guard_module
 from irquant.passes.quality.attempts import Attempt, Calibrated
 from irquant.passes.quality.guard import guard, remedies
@@ -58,6 +58,16 @@ def test_the_layer_that_spoils_the_outputs_goes_back_to_float(faulty: Faulty, se
     reason = next(layer.decision.reason for layer in report.layers if layer.name == guilty)
     assert reason.startswith("rounding it makes ")
     assert report.guard[-1].is_kept or any(step.is_kept for step in report.guard)
+
+
+def test_a_metric_that_loses_nothing_costs_no_layer_however_poor_the_outputs_are(faulty: Faulty) -> None:
+    model, _, samples = faulty("outlier channel", 0)
+    wanted = Wanted((Metric("constant", lambda predict: 1.0, 0.0),))
+    _, report = quantize_graph(from_runtime(model), samples, load_target("cpu"), Config(), wanted=wanted)
+    assert report.check.margin < 0
+    assert (report.guard, report.effects, float_layers(report)) == ((), (), [])
+    assert report.accuracy is not None
+    assert [each.what for each in report.accuracy.trials] == ["as the options say"]
 
 
 def test_all_that_was_tried_is_told(faulty: Faulty) -> None:

@@ -1,6 +1,7 @@
 """Metrics on the command line: what is shown, what is kept for the next run, what is refused."""
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -129,7 +130,18 @@ def test_a_drop_that_cannot_be_kept_ends_with_one_and_the_best_model(
 def test_samples_may_come_from_a_source(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = ["quantize", "model.xml", "--data", "samples.npz", "-o", "out.xml", "--metric", "metric.py:of_data"]
     assert run([*arguments, "--metric-data", "samples.npz", "--metric-samples", "7"]) == 0
-    assert capfd.readouterr().out.splitlines()[:2] == ["7 sample 0 (samples.npz, row 0)"] * 2
+    shown = capfd.readouterr()
+    assert shown.err.splitlines().count("7 sample 0 (samples.npz, row 0)") == 2
+    assert "row 0" not in shown.out
+
+
+def test_what_a_metric_prints_is_not_part_of_the_report(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "prints.py").write_text("def prints(predict):\n    print('hello')\n    return 1.0\n")
+    arguments = ["quantize", "model.xml", "--data", "samples.npz", "-o", "out.xml", "--metric", "prints.py:prints"]
+    assert run([*arguments, "--json"]) == 0
+    shown = capfd.readouterr()
+    assert json.loads(shown.out)["accuracy"]["values"] == {"prints": 1.0}
+    assert shown.err.splitlines().count("hello") == 2
 
 
 def test_each_metric_may_have_a_drop_of_its_own(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -197,6 +209,25 @@ def test_a_changed_function_and_other_data_are_measured_anew(folder: Path) -> No
     assert lines == [2, 2, 4]
 
 
+def test_labels_in_the_names_of_metric_data_count(folder: Path) -> None:
+    from PIL import Image
+
+    (folder / "pictures").mkdir()
+    for number in range(4):
+        pixels = np.random.default_rng(number).integers(0, 255, (8, 8, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "pictures" / f"{number}_cat.png")
+    (folder / "named.py").write_text(
+        "def cats(predict, samples):\n    return sum('cat' in each.label for each in samples)\n"
+    )
+    arguments = ["quantize", "model.xml", "--data", "samples.npz", "-o", "out.xml", "--metric", "named.py:cats"]
+    arguments += ["--metric-data", "pictures", "--resume", "t.jsonl"]
+    assert run(arguments) == 0
+    (folder / "pictures" / "3_cat.png").rename(folder / "pictures" / "3_dog.png")
+    assert run(arguments) == 0
+    lines = (folder / "t.jsonl").read_text().splitlines()
+    assert [json.loads(line)["values"]["cats"] for line in lines] == [4, 4, 3, 3]
+
+
 # ----------------------------------------------------------------------------------------------------- what is refused
 @pytest.mark.parametrize(
     ("options", "said"),
@@ -234,8 +265,20 @@ def test_a_changed_function_and_other_data_are_measured_anew(folder: Path) -> No
             "accuracy.seconds is 0.0; should be greater than 0",
         ),
         (
-            ["--metric", "metric.py:closeness", "--metric", "metric.py:closeness"],
-            "two metrics are called 'closeness': give their functions different names",
+            ["--metric", "metric.py:closeness", "--metric-samples", "5"],
+            "--metric-samples is about --metric-data, and there is none: add --metric-data SOURCE",
+        ),
+        (
+            ["--metric", "metric.py:closeness", "--resume", "out.xml"],
+            "out.xml: would be written as a result, too; name another file for what was measured",
+        ),
+        (
+            ["--metric", "metric.py:closeness", "--resume", "./out.bin"],
+            "out.bin: would be written as a result, too; name another file for what was measured",
+        ),
+        (
+            ["--metric", "metric.py:closeness", "--resume", "r.html", "--report", "r.html"],
+            "r.html: would be written as a result, too; name another file for what was measured",
         ),
         (
             ["--metric", "metric.py:nothing"],

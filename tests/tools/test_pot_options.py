@@ -89,6 +89,7 @@ def test_weights_of_a_configuration_may_be_elsewhere(quantize: Quantize, model: 
             ["-o", "o.xml", "--output-dir", "out", "--pot-layout"],
             "-o says where the result goes: leave it out, or --output-dir and --pot-layout",
         ),
+        (["-o", "o.xml", "-n", "mine"], "-o says where the result goes: leave it out, or --name"),
         (["-n", "a/b"], "--name: 'a/b' is no file name; where the result goes is said by --output-dir"),
         (["-w", "gone.bin"], "gone.bin: no such file"),
         (["--output-dir", "file/out"], "file/out: cannot be made: Not a directory"),

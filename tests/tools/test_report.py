@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from irquant.ir import read_model
-from irquant.passes import Config, Report, quantize_graph
+from irquant.passes import Config, Metric, Report, Wanted, quantize_graph
 from irquant.passes.evidence import Correction
 from irquant.passes.execution import Check
 from irquant.passes.quality.guard import Step
@@ -100,6 +100,12 @@ def test_it_has_the_facts_of_the_run(report: Report) -> None:
         "OpenVINO",
     ):
         assert any(fact in text for text in texts), fact
+
+
+def test_it_says_that_a_metric_judges_instead_of_the_guard(model: Path) -> None:
+    wanted = Wanted((Metric("constant", lambda predict: 1.0),))
+    _, judged = quantize_graph(read_model(model), SAMPLES, load_target("cpu"), Config(), wanted=wanted)
+    assert "Nothing: your own metric was kept instead." in Outline(page_of(judged)).texts
 
 
 def test_each_layer_of_the_strip_says_what_it_is_and_why(report: Report) -> None:

@@ -81,7 +81,7 @@ def _quantized(task: Task) -> Answer:
     check_output(output, graph)
     data = open_data(task.entry.data, graph, task.entry.pictures, planned.settings)
     named = [task.entry.metric] if task.entry.metric else []
-    metrics = open_metrics(named, planned.config.accuracy or AccuracyOptions(), None, is_remembered=False)
+    metrics = open_metrics(named, planned.config.accuracy or AccuracyOptions(), None)
     graph, report = quantize_graph(
         graph,
         data,
