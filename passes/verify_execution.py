@@ -38,8 +38,7 @@ class VerifyExecution(NoRequests):
         graph.weights.release()  # most of the float weights were only read to compile the float model
         is_here = context.target.device == _HERE
         try:
-            with context.outputs.lent_to(graph) as tapped:
-                engine = Engine(tapped, INSPECTION if is_here else EMULATION)
+            engine = Engine(context.outputs.tapped(graph), INSPECTION if is_here else EMULATION)
         except RuntimeRejectedError as error:  # it took the float model: this is not the user's doing
             message = f"the quantized model does not compile: {error}"
             raise PipelineError(message) from error
@@ -50,8 +49,7 @@ class VerifyExecution(NoRequests):
 
 def emulated_outputs(graph: Graph, context: Context) -> tuple[Agreement, ...]:
     """How close the outputs are if FakeQuantizes are computed in float, as the operation specification says."""
-    with context.outputs.lent_to(graph) as tapped:
-        return _agreements(Engine(tapped, EMULATION), context)
+    return _agreements(Engine(context.outputs.tapped(graph), EMULATION), context)
 
 
 def executed_layers(nodes: Sequence[Executed]) -> list[Executed]:

@@ -39,7 +39,8 @@ class Calibrate(NoRequests):
     def run(self, graph: Graph, context: Context) -> int:
         """Changes nothing."""
         measurement = Measurement.of(graph, context.wanted)
-        context.outputs = find_outputs(graph)
+        planned = [node for node, each in context.plan.decisions.items() if each.int8]
+        context.outputs = find_outputs(graph).narrowed(graph, planned)
         instrumented = measurement.instrumented(context)
         harvest, fingerprint = Harvest(measurement), DataFingerprint()
         most, expected = context.config.samples, context.expected

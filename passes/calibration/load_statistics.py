@@ -50,7 +50,8 @@ class LoadStatistics(NoRequests):
             raise StatisticsFileError(self._missing(missing, graph, context))
         context.statistics = Statistics(measured, recipes, file.header.samples, unseen)
         context.plan = context.plan.without(unseen)
-        context.outputs = find_outputs(graph)
+        planned = [node for node, each in context.plan.decisions.items() if each.int8]
+        context.outputs = find_outputs(graph).narrowed(graph, planned)
         context.data_fingerprint = file.header.data
         if context.samples is not None:
             self._run_held_out(graph, context, file.header.data)

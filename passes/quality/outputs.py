@@ -1,8 +1,7 @@
 """What kind of outputs a model has, and which tensors tell whether they are good."""
 
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ...ir import DYNAMIC, Graph, InPort, Node, OutPort
@@ -60,10 +59,33 @@ class Outputs:
     Attributes:
         each: One an output, in the model's order.
         taps: Inputs of selections, whose tensors are compared instead of what was selected by them.
+        left_out: Results, by id, that need not be computed (see `narrowed`).
     """
 
     each: tuple[Output, ...] = ()
     taps: tuple[InPort, ...] = ()
+    left_out: tuple[int, ...] = ()
+
+    def narrowed(self, graph: Graph, planned: Collection[Node]) -> "Outputs":
+        """The same without computing what is selected, which nobody compares: loops of selections compile slowly.
+
+        Args:
+            graph: The model.
+            planned: Its layers that are to run in int8. They must all be in front of what is compared.
+        """
+        results = graph.in_file_order("Result")
+        numbers = [index for index, each in enumerate(self.each) if each.kind is OutputKind.DETECTIONS]
+        kept = [result for index, result in enumerate(results) if index not in numbers]
+        needed = {node for result in kept for node in _above(result)}
+        needed |= {node for tap in self.taps for node in (tap.source.node, *_above(tap.source.node))}
+        layers = {Node(graph, node.graph.scope[0][0]) if node.graph.scope else node for node in planned}
+        if not numbers or not layers <= needed:
+            return self
+        position = {
+            number: number - sum(left < number for left in numbers) for each in self.each for number in each.tensors
+        }
+        each = tuple(replace(it, tensors=tuple(position[number] for number in it.tensors)) for it in self.each)
+        return replace(self, each=each, left_out=tuple(results[index].id for index in numbers))
 
     def tapped(self, graph: Graph) -> Graph:
         """A copy of the model, or of what became of it, that gives the taps behind its outputs; itself without any."""
@@ -73,20 +95,14 @@ class Outputs:
         self.attach(copy)
         return copy
 
-    @contextmanager
-    def lent_to(self, graph: Graph) -> Generator[Graph]:
-        """The model itself with the taps behind its outputs, for as long as the context lasts."""
-        results = self.attach(graph)
-        try:
-            yield graph
-        finally:
-            for result in results:
-                graph.remove(result)
-
-    def attach(self, graph: Graph) -> list[Node]:
-        """Makes the taps the last outputs of a graph; gives these."""
-        ports = [InPort(Node(graph, tap.node.id), tap.index) for tap in self.taps]
-        return [graph.add("Result", _NAME, [port.source], []) for port in ports]
+    def attach(self, graph: Graph) -> None:
+        """Makes the taps the last outputs of a graph, and takes out of it what is left out."""
+        for tap in self.taps:
+            graph.add("Result", _NAME, [InPort(Node(graph, tap.node.id), tap.index).source], [])
+        for result in [Node(graph, id_) for id_ in self.left_out]:
+            source = result.source().node
+            graph.remove(result)
+            graph.prune(source)
 
 
 def find_outputs(graph: Graph) -> Outputs:
