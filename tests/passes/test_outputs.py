@@ -100,6 +100,28 @@ def test_taps_are_the_last_outputs_of_a_copy(graph_of: GraphOf) -> None:
     assert Outputs().tapped(graph) is graph
 
 
+def test_what_is_selected_is_not_computed_where_nobody_compares_it(graph_of: GraphOf) -> None:
+    graph = graph_of(detector())
+    layers = list(graph.nodes("Convolution"))
+    outputs = find_outputs(graph).narrowed(graph, layers)
+    assert [each.tensors for each in outputs.each] == [(1, 2), (0,)]
+    copy = outputs.tapped(graph)
+    assert [node.type for node in copy.nodes("NonMaxSuppression", "Convolution")] == ["Convolution"]
+    assert len(copy.in_file_order("Result")) == 3
+    assert len(list(graph.nodes("NonMaxSuppression"))) == 1, "the model itself stays"
+
+
+def test_a_layer_behind_a_selection_keeps_all_of_it(graph_of: GraphOf) -> None:
+    x = image()
+    maps = op.reshape(convolved(x, 6), np.array([1, -1]), False)
+    best = op.topk(maps, np.array(10), 1, "max", "value").output(0)
+    graph = graph_of(ov.Model([op.result(op.matmul(best, np.ones((4, 10), np.float32), False, True))], [x], "m"))
+    layers = list(graph.nodes("Convolution", "MatMul"))
+    found = find_outputs(graph)
+    assert found.narrowed(graph, layers) == found
+    assert found.narrowed(graph, layers[:1]).left_out
+
+
 def test_a_selection_of_inputs_is_not_compared(graph_of: GraphOf) -> None:
     """Nothing that int8 changes goes into it."""
     x = image()
