@@ -13,6 +13,7 @@ from .analyze import COMPARED, MOST_INFERENCES
 from .base import Pass, Progress, no_progress
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
+from .comparison.latency import Latencies, measure_latencies
 from .configuration.accuracy import AccuracyOptions, DropType
 from .configuration.config import Config
 from .configuration.published import Settings, read_settings
@@ -21,7 +22,7 @@ from .instruments import Instrument, WriteAfter
 from .load_model import load_model, result_path
 from .provenance import record_provenance
 from .quality.accuracy import keep_accuracy
-from .quality.attempts import HIDING
+from .quality.attempts import HIDING, Attempt, Calibrated
 from .quality.guard import Guarded, guard
 from .quality.journal import Journal, refuse_place
 from .quality.metrics import Metric
@@ -33,6 +34,8 @@ from .report import Report, constant_bytes, report_of
 from .runtime import RuntimeModel, from_runtime, to_runtime
 from .set_ranges import SetRanges
 
+#: On how many of the held-out samples latency is measured, if a report wants it.
+TIMED = 8
 _NO_PLACE = "dump_intermediate_model changes nothing: it writes beside the result, which is in memory; give a path"
 
 
@@ -278,10 +281,21 @@ def quantize_graph(
     elif config.guard:
         guarded = guard(first, calibrated)
     attempt = guarded.attempt
-    if attempt is not first:  # what watches the passes is to see those that the result comes from
+    if instruments and attempt is not first:  # what watches the passes is to see those that the result comes from
         calibrated.rounded(attempt.config, attempt.floats, without=HIDING, instruments=instruments)
+    latencies = None
     if with_effects:
         effects = costliest(calibrated, attempt.config, attempt.floats, COMPARED, MOST_INFERENCES)
         guarded = replace(guarded, effects=tuple(effects))
+        latencies = _latencies(attempt, calibrated)
     record_provenance(attempt.graph, attempt.context)
-    return attempt.graph, report_of(results, guarded, bytes_before, warnings, kept)
+    report = report_of(results, guarded, bytes_before, warnings, kept)
+    return attempt.graph, replace(report, latencies=latencies)
+
+
+def _latencies(attempt: Attempt, calibrated: Calibrated) -> Latencies | None:
+    """How long an inference of the float model takes, and of the quantized one; None without the device or samples."""
+    feeds = [(each.feed, each.feed) for each in attempt.context.held_out[:TIMED]]
+    if not feeds or attempt.context.check.execution is None or calibrated.graph is None:
+        return None
+    return measure_latencies(calibrated.graph, attempt.graph, feeds)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ..ir import Graph
 from ..ir.writer import lay_out
 from .base import Context, Results
+from .comparison.latency import Latencies
 from .configuration.config import Preset
 from .evidence import Correction
 from .execution import Check
@@ -64,6 +65,7 @@ class Report:
         warnings: What the user should know.
         bytes_before: Size of the float model's constants.
         bytes_after: Size of the quantized model's.
+        latencies: Of the float model and of the quantized one; None unless it was asked for.
     """
 
     results: Results
@@ -81,6 +83,7 @@ class Report:
     warnings: tuple[str, ...]
     bytes_before: int
     bytes_after: int
+    latencies: Latencies | None = None
 
     @property
     def corrected(self) -> int:

@@ -310,3 +310,12 @@ def test_a_data_set_of_pairs_calibrates(path: Path) -> None:
     alone = quantize(path, DATA, output=path.with_name("alone.xml"))
     pairs = quantize(path, cast(Any, Pairs()), output=path.with_name("pairs.xml"))
     assert alone.read_bytes() == pairs.read_bytes()
+
+
+def test_latencies_are_measured_only_if_a_report_wants_them(path: Path) -> None:
+    for with_effects in (False, True):
+        _, report = quantize_graph(read_model(path), DATA, load_target("cpu"), Config(), with_effects=with_effects)
+        assert (report.latencies is not None) is with_effects
+        assert bool(report.effects) is with_effects
+    assert report.latencies is not None
+    assert report.latencies.first.median >= report.latencies.first.p10 > 0
