@@ -17,7 +17,7 @@ from irquant.tools.inputs import open_data, open_model, picture_options
 from irquant.tools.options import page_option, planned_by, planning_options
 from irquant.tools.report.page import check_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
-from irquant.tools.values import finite, output_values
+from irquant.tools.values import finite, output_values, run_values
 
 
 @click.command("analyze")
@@ -95,12 +95,7 @@ def analysis_values(report: Report, model: str) -> dict[str, Any]:
     given, precisions = advice(report), _precisions(report)
     return {
         "model": model,
-        "device": report.device,
-        "preset": report.preset,
-        "samples": report.samples,
-        "held_out": report.held_out,
-        "bytes_before": report.bytes_before,
-        "bytes_after": report.bytes_after,
+        **run_values(report),
         "outputs": [output_values(each) for each in report.check.outputs or ()],
         "layers": [_layer_values(rank, each, precisions.get(each.name)) for rank, each in enumerate(report.effects, 1)],
         "float": [

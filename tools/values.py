@@ -28,18 +28,25 @@ def output_values(each: Agreement) -> dict[str, Any]:
     }
 
 
-def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
-    """What a quantization did and found."""
-    execution = report.check.execution
+def run_values(report: Report) -> dict[str, Any]:
+    """What was run on what, and the sizes of both models."""
     return {
-        "model": model,
-        "result": result,
         "device": report.device,
         "preset": report.preset,
         "samples": report.samples,
         "held_out": report.held_out,
         "bytes_before": report.bytes_before,
         "bytes_after": report.bytes_after,
+    }
+
+
+def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
+    """What a quantization did and found."""
+    execution = report.check.execution
+    return {
+        "model": model,
+        "result": result,
+        **run_values(report),
         "int8_layers": execution and execution.int8,
         "executed_layers": execution and execution.total,
         "unseen_layers": execution and execution.unseen,

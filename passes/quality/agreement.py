@@ -84,6 +84,11 @@ class Agreement:
         return math.inf if math.isnan(self.sqnr) else self.sqnr - self.levels.floor
 
     @property
+    def error(self) -> float:
+        """The error power as a share of what the floor allows; 0 if nobody can tell."""
+        return error_at(self.margin)
+
+    @property
     def verdict(self) -> Verdict:
         """What that means."""
         if math.isnan(self.sqnr):
@@ -91,6 +96,11 @@ class Agreement:
         if self.sqnr >= self.levels.good:
             return Verdict.GOOD
         return Verdict.FAIR if self.sqnr >= self.levels.floor else Verdict.POOR
+
+
+def error_at(margin: float) -> float:
+    """The error power so many dB above the floor, as a share of what the floor allows; of a lost signal, huge."""
+    return float(10 ** (-max(margin, -300.0) / 10))
 
 
 @dataclass

@@ -6,11 +6,11 @@ the first number of them at which the two runs part names the layer. That is exa
 since they are float then.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..verify_execution import emulated_outputs
+from .agreement import error_at
 from .attempts import Attempt, Calibrated, Key
 from .gates import rounded_operations
 
@@ -42,16 +42,12 @@ def intended_error(attempt: Attempt) -> float | None:
     if attempt.context.check.execution is None:
         return None
     emulated = emulated_outputs(attempt.graph, attempt.context)
-    return _error(min((each.margin for each in emulated), default=math.inf))
-
-
-def _error(margin: float) -> float:
-    return float(10 ** (-max(margin, -300.0) / 10))
+    return max((each.error for each in emulated), default=0.0)
 
 
 def is_faulty(attempt: Attempt, intended: float) -> bool:
     """Whether the device makes a larger error than intended."""
-    return _error(attempt.margin) - intended > TOLERANCE * max(1.0, intended)
+    return error_at(attempt.margin) - intended > TOLERANCE * max(1.0, intended)
 
 
 def find_fault(attempt: Attempt, calibrated: Calibrated, intended: float) -> Fault | None:

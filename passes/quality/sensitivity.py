@@ -61,8 +61,8 @@ def measure_effects(graph: Graph, context: Context, samples: Sequence[HeldOut], 
     operations = rounded_operations(graph, context.plan)
     if not operations or not samples:
         return []
-    twin = context.outputs.tapped(graph)
-    twin = graph.copy() if twin is graph else twin
+    twin = graph.copy()
+    context.outputs.attach(twin)
     AttachGates.of(operations, context.plan).run(twin, context)
     engine = Engine(twin, EMULATION)
     own, references = _float_run(engine, len(operations), samples)
@@ -152,11 +152,6 @@ def _one_by_one(
 
 def _shares(found: dict[int, tuple[Agreement, ...]]) -> dict[int, float]:
     """The shares of the error, each output's weighed by its floor."""
-    powers = {index: sum(_power(each) for each in outputs) for index, outputs in found.items()}
+    powers = {index: sum(each.error for each in outputs) for index, outputs in found.items()}
     total = sum(powers.values())
     return {index: power / total if total else 0.0 for index, power in powers.items()}
-
-
-def _power(each: Agreement) -> float:
-    """Error power in units of what the floor allows; a silent signal that gets noise counts as lost."""
-    return 0.0 if math.isinf(each.margin) and each.margin > 0 else 10 ** (-max(each.margin, -300.0) / 10)
