@@ -53,7 +53,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "sigmoid": lambda _, x: op.sigmoid(x),
     "hsigmoid": lambda _, x: op.hsigmoid(x),
     "hard sigmoid": lambda net, x: op.hard_sigmoid(x, net.constant(0.2), net.constant(0.5)),
-    "swish": lambda _, x: op.swish(x),
+    "swish": lambda net, x: op4.swish(x, net.constant(1.0)),
     "swish with beta": lambda net, x: op4.swish(x, net.constant(1.5)),
     "swish written out": lambda _, x: op.multiply(x, op.sigmoid(x)),
     "hswish": lambda _, x: op4.hswish(x),

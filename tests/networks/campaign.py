@@ -35,14 +35,14 @@ class Found:
         kinds: How many networks ended how.
         failures: Signature -> seeds and details.
         unsound: Why networks were no networks.
-        margins: Ratio in dB of each quantized network, as its FakeQuantizes say.
+        margins: Ratio in dB of each quantized network, as its FakeQuantizes say, and its seed.
         seconds: All networks together.
     """
 
     kinds: Counter[str] = field(default_factory=Counter[str])
     failures: dict[str, list[tuple[int, str]]] = field(default_factory=dict[str, list[tuple[int, str]]])
     unsound: Counter[str] = field(default_factory=Counter[str])
-    margins: list[float] = field(default_factory=list[float])
+    margins: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
     seconds: float = 0.0
 
     def add(self, result: dict[str, Any]) -> None:
@@ -54,7 +54,7 @@ class Found:
         if result["kind"] == "unsound":
             self.unsound[result["detail"]] += 1
         if result["kind"] == "quantized":
-            self.margins.append(result["margin"])
+            self.margins.append((result["margin"], result["seed"]))
 
 
 def one(seed: int) -> dict[str, Any]:
@@ -122,7 +122,8 @@ def report(found: Found, save: Path | None, *, shrink: bool) -> None:
     print(f"{dict(found.kinds)}, {found.seconds / max(1, count):.2f} s a network")
     margins = sorted(found.margins)
     if margins:
-        print("ratio in dB, least, at 5 %, at half:", *(f"{margins[int(share * len(margins))]:.1f}" for share in (0, 0.05, 0.5)))
+        print("ratio in dB, least, at 5 %, at half:", *(f"{margins[int(share * len(margins))][0]:.1f}" for share in (0, 0.05, 0.5)))
+        print("the least:", ", ".join(f"{ratio:.1f} (seed {seed})" for ratio, seed in margins[:8]))
     for reason, times in found.unsound.most_common():
         print(f"no network: {times} x {reason}")
     for number, (signature, cases) in enumerate(sorted(found.failures.items(), key=lambda each: -len(each[1]))):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import openvino.opset13 as op
 
-from .activations import activated
+from .activations import ACTIVATIONS, activated, output
 from .block import block
 from .net import Net, NoTensorError, Tensor, integers, rank, shape
 
@@ -197,8 +197,8 @@ def excited(net: Net, x: Tensor) -> Tensor:
         gate = op.sigmoid(op.matmul(inner, net.weights(few, channels, fan_in=few, channels=1), False, False))
         return op.multiply(x, op.unsqueeze(gate, integers(2, 3))).output(0)
     squeezed = op.reduce_mean(x, integers(2, 3), keep_dims=True).output(0)
-    inner = op.swish(finished(net, convolved(net, squeezed, few, 1)))
-    gate = finished(net, convolved(net, inner.output(0), channels, 1))
+    inner = ACTIVATIONS["swish"](net, finished(net, convolved(net, squeezed, few, 1)))
+    gate = finished(net, convolved(net, output(inner), channels, 1))
     return op.multiply(x, net.chance.one([op.sigmoid, op.hsigmoid])(gate)).output(0)
 
 

@@ -77,7 +77,7 @@ def perceptron(net: Net) -> Tensor:
     size = shape(x)[-1]
     inner = normalized(net, x) if net.chance.maybe(0.7) else x
     if net.chance.maybe(0.4):
-        gate = output(op.swish(linear(net, inner, 24)))
+        gate = output(op.multiply(wide := linear(net, inner, 24), op.sigmoid(wide)))
         inner = output(op.multiply(gate, linear(net, inner, 24)))
     else:
         inner = activated(net, linear(net, inner, 24))
@@ -235,7 +235,7 @@ def gated_halves(net: Net) -> Tensor:
     if shape(wide)[axis] % 2:
         raise NoTensorError
     one, other = op.split(wide, op.constant(axis), 2).outputs()
-    return op.multiply(one, net.chance.one([op.sigmoid, op.tanh, op.swish, op.relu])(other)).output(0)
+    return op.multiply(one, net.chance.one([op.sigmoid, op.tanh, op.relu])(other)).output(0)
 
 
 @block(1.5)
