@@ -271,10 +271,19 @@ class _Analysis:
 
     def _site(self, tensor: OutPort, consumers: list[InPort], spec: QuantSpec, twin: int = 0) -> Site:
         axes = (1,) if spec.granularity is Granularity.PER_CHANNEL else ()
-        if axes and (len(tensor.shape) < 2 or tensor.shape[1] == DYNAMIC):
+        if axes and (len(tensor.shape) < 2 or tensor.shape[1] == DYNAMIC or self._has_other_channels(tensor)):
             spec, axes = per_tensor(spec), ()
         first = next(port for port in consumers if port in self.demands)
         return Site(self._name(first, "input"), tensor, tuple(consumers), spec, axes, twin=twin)
+
+    def _has_other_channels(self, tensor: OutPort) -> bool:
+        """Whether a matrix product gives the tensor: devices fuse what follows by the last axis, its channels."""
+        while tensor.node.type not in LAYER_TYPES:
+            data = [port.source for port in tensor.node.inputs if not self._is_constant(port.source)]
+            if len(data) != 1 or data[0].shape != tensor.shape:
+                return False
+            tensor = data[0]
+        return tensor.node.type == "MatMul" and len(tensor.shape) > 2
 
     def _name(self, port: InPort, role: str) -> str:
         base = f"{port.node.name}/fq_{role}_{port.index}"

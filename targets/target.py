@@ -115,7 +115,9 @@ def _pads_with_zero(node: Node) -> bool:
 
 
 def _takes_two_activations(node: Node) -> bool:
-    return all(port.source.node.type != "Const" for port in node.inputs)
+    """Whether no input is a constant, rounded or not."""
+    sources = [port.source.node for port in node.inputs]
+    return all((each.source(0).node if each.type == "FakeQuantize" else each).type != "Const" for each in sources)
 
 
 def _has_channels_by_4_and_16(node: Node) -> bool:
@@ -153,6 +155,8 @@ class Rule(Condition):
         same_range: The inputs must share one range.
         adds_pairs: Without VNNI, the kernel adds the products of neighbouring input channels in 16 bits.
         needs_bias: Where several operations read its result, the device computes it wrongly unless it has a bias.
+        needs_bias_before: Where one of these operations reads its result, moved about or not, the device cannot compile
+            it, or computes it wrongly, unless it has a bias.
         decomposes: The device runs the parts of the operation in int8, if they are written out.
         because: Why, for the reader of a report.
     """
@@ -162,6 +166,7 @@ class Rule(Condition):
     same_range: bool = False
     adds_pairs: bool = False
     needs_bias: bool = False
+    needs_bias_before: Names = ()
     decomposes: bool = False
     because: str = ""
 

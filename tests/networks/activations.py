@@ -18,7 +18,9 @@ def _prelu(net: Net, x: Tensor) -> Tensor:
 
 
 def _gelu_written_out(net: Net, x: Tensor) -> Tensor:
-    inner = op.erf(op.divide(x, net.constant(2**0.5)) if net.chance.maybe(0.5) else op.multiply(x, net.constant(0.5**0.5)))
+    inner = op.erf(
+        op.divide(x, net.constant(2**0.5)) if net.chance.maybe(0.5) else op.multiply(x, net.constant(0.5**0.5))
+    )
     return op.multiply(op.multiply(x, op.add(inner, net.constant(1.0))), net.constant(0.5))
 
 
@@ -30,7 +32,11 @@ def _gelu_by_tanh(net: Net, x: Tensor) -> Tensor:
 
 def _hswish_written_out(net: Net, x: Tensor) -> Tensor:
     gate = op.clamp(op.add(x, net.constant(3.0)), 0.0, 6.0)
-    return op.multiply(op.multiply(x, gate), net.constant(1 / 6)) if net.chance.maybe(0.5) else op.divide(op.multiply(x, gate), net.constant(6.0))
+    return (
+        op.multiply(op.multiply(x, gate), net.constant(1 / 6))
+        if net.chance.maybe(0.5)
+        else op.divide(op.multiply(x, gate), net.constant(6.0))
+    )
 
 
 def _leaky_written_out(net: Net, x: Tensor) -> Tensor:
@@ -75,7 +81,9 @@ ACTIVATIONS: dict[str, Activation] = {
     "root": lambda net, x: op.sqrt(op.relu(x)),
     "threshold": lambda net, x: op.select(op.greater(x, net.constant(0.1)), x, net.constant(0.0)),
     "exponential": lambda net, x: op.exp(op.negative(op.abs(x))),
-    "star relu": lambda net, x: op.add(op.multiply(op.power(op.relu(x), net.constant(2.0)), net.constant(0.89)), net.constant(-0.45)),
+    "star relu": lambda net, x: op.add(
+        op.multiply(op.power(op.relu(x), net.constant(2.0)), net.constant(0.89)), net.constant(-0.45)
+    ),
 }
 #: Those that most networks have.
 _COMMON = ("relu", "relu", "relu6", "swish", "prelu", "gelu", "hswish", "leaky")

@@ -62,12 +62,20 @@ def _masked(net: Net, scores: Tensor) -> Tensor:
         seen = op.less_equal(op.unsqueeze(places, integers(0)), op.unsqueeze(lines, integers(1)))
         return op.select(seen, scores, net.constant(low)).output(0)
     if how == "flags":
-        found = [it.node.output(0) for it in net.inputs if it.axes == ("batch", "time") and it.node.get_element_type().get_type_name() != "f32"]
+        found = [
+            it.node.output(0)
+            for it in net.inputs
+            if it.axes == ("batch", "time") and it.node.get_element_type().get_type_name() != "f32"
+        ]
         counts = [each for each in found if shape(each)[0] == shape(scores)[0] and shape(each)[1] == columns]
         if counts:
             ones = op.convert(op.not_equal(op.convert(counts[0], "i32"), op.constant(np.int32(0))), "f32")
-            drawn = op.multiply(op.subtract(op.constant(np.float32(1)), ones), op.constant(np.float32(max(low, LOWEST))))
-            return op.add(scores, op.convert(op.unsqueeze(drawn, integers(1, 2)), ov.Type(np.dtype(net.dtype)))).output(0)
+            drawn = op.multiply(
+                op.subtract(op.constant(np.float32(1)), ones), op.constant(np.float32(max(low, LOWEST)))
+            )
+            return op.add(scores, op.convert(op.unsqueeze(drawn, integers(1, 2)), ov.Type(np.dtype(net.dtype)))).output(
+                0
+            )
     return scores
 
 
@@ -82,11 +90,15 @@ def attended(net: Net, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         sees = np.tril(np.ones((rows, columns), bool), max(0, columns - rows))[None, None]
         if how == "mask":
             low = net.chance.one([-np.inf, LOWEST, -1e4]) if net.dtype == np.float32 else -1e4
-            return op.scaled_dot_product_attention(q, k, v, net.constant(np.where(sees, 0, low)), causal=False).output(0)
+            return op.scaled_dot_product_attention(q, k, v, net.constant(np.where(sees, 0, low)), causal=False).output(
+                0
+            )
         if how == "boolean":
             return op.scaled_dot_product_attention(q, k, v, op.constant(sees), causal=False).output(0)
         if how == "scale":
-            return op.scaled_dot_product_attention(q, k, v, net.constant(0.0), net.constant(0.3), causal=False).output(0)
+            return op.scaled_dot_product_attention(q, k, v, net.constant(0.0), net.constant(0.3), causal=False).output(
+                0
+            )
         return op.scaled_dot_product_attention(q, k, v, causal=False).output(0)
     where = net.chance.one(["q", "scores", "both", "divided"])
     turned = net.chance.maybe(0.5)
@@ -154,7 +166,9 @@ def learned_queries(net: Net) -> Tensor:
     x = net.tokens()
     queries = net.saved(net.chance.numbers.normal(size=(1, 4, 12)))
     if net.chance.maybe(0.7):
-        many = op.broadcast(queries, op.concat([op.gather(op.shape_of(x), integers(0), scalar(0)), integers(4, 12)], 0)).output(0)
+        many = op.broadcast(
+            queries, op.concat([op.gather(op.shape_of(x), integers(0), scalar(0)), integers(4, 12)], 0)
+        ).output(0)
     elif shape(x)[0] == 1:
         many = queries
     else:
@@ -212,8 +226,13 @@ def window_attention(net: Net) -> Tensor:
     q, k, v = (_heads(net, linear(net, x, HEADS * SIZE)) for _ in range(3))
     table = net.saved(net.chance.numbers.normal(scale=0.3, size=(2 * length, HEADS)))
     places = (np.arange(length)[:, None] - np.arange(length)[None] + length).reshape(-1)
-    shift = op.transpose(op.reshape(op.gather(table, integers(*map(int, places)), scalar(0)), integers(length, length, HEADS), False), integers(2, 0, 1))
-    scores = op.add(op.multiply(op.matmul(q, k, False, True), net.constant(SIZE**-0.5)), op.unsqueeze(shift, integers(0)))
+    shift = op.transpose(
+        op.reshape(op.gather(table, integers(*map(int, places)), scalar(0)), integers(length, length, HEADS), False),
+        integers(2, 0, 1),
+    )
+    scores = op.add(
+        op.multiply(op.matmul(q, k, False, True), net.constant(SIZE**-0.5)), op.unsqueeze(shift, integers(0))
+    )
     return _finish(net, x, op.matmul(op.softmax(scores, -1), v, False, False).output(0))
 
 

@@ -62,11 +62,20 @@ def one(seed: int) -> dict[str, Any]:
     began = time.perf_counter()
     try:
         outcome = check(draw_recipe(seed))
-        found: dict[str, Any] = {"kind": outcome.kind, "margin": outcome.margin, "detail": outcome.detail, "excess": outcome.excess}
+        found: dict[str, Any] = {
+            "kind": outcome.kind,
+            "margin": outcome.margin,
+            "detail": outcome.detail,
+            "excess": outcome.excess,
+        }
     except Failure as failure:
         found = {"kind": "failed", "signature": failure.signature, "detail": failure.detail}
     except Exception as error:
-        found = {"kind": "failed", "signature": f"in the generator: {signature_of(error)}", "detail": traceback.format_exc()[-2000:]}
+        found = {
+            "kind": "failed",
+            "signature": f"in the generator: {signature_of(error)}",
+            "detail": traceback.format_exc()[-2000:],
+        }
     return {"seed": seed, **found, "seconds": time.perf_counter() - began}
 
 
@@ -98,9 +107,12 @@ def _results(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
     """The results of a process, and of the ones after it if the runtime ends it."""
     left = list(seeds)
     while left:
-        command = [sys.executable, str(PROGRAM), "--work", *map(str, left[:500])]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "IRQUANT_THREADS": "1"}) as process:
-            assert process.stdout is not None
+        command, environment = [sys.executable, str(PROGRAM), "--work"], {**os.environ, "IRQUANT_THREADS": "1"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen(command, text=True, env=environment, **pipes) as process:
+            assert process.stdin and process.stdout
+            process.stdin.write(" ".join(map(str, left[:500])))
+            process.stdin.close()
             began = None
             for line in process.stdout:
                 result = json.loads(line) if line.startswith("{") else {}
@@ -111,7 +123,12 @@ def _results(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
                     began = None
         if began is not None:
             left.remove(began)
-            yield {"kind": "failed", "seed": began, "signature": f"the process ended with {process.returncode}", "detail": ""}
+            yield {
+                "kind": "failed",
+                "seed": began,
+                "signature": f"the process ended with {process.returncode}",
+                "detail": "",
+            }
         elif process.returncode:
             raise RuntimeError(f"a worker ended with {process.returncode}")
 
@@ -122,7 +139,10 @@ def report(found: Found, save: Path | None, *, shrink: bool) -> None:
     print(f"{dict(found.kinds)}, {found.seconds / max(1, count):.2f} s a network")
     margins = sorted(found.margins)
     if margins:
-        print("ratio in dB, least, at 5 %, at half:", *(f"{margins[int(share * len(margins))][0]:.1f}" for share in (0, 0.05, 0.5)))
+        print(
+            "ratio in dB, least, at 5 %, at half:",
+            *(f"{margins[int(share * len(margins))][0]:.1f}" for share in (0, 0.05, 0.5)),
+        )
         print("the least:", ", ".join(f"{ratio:.1f} (seed {seed})" for ratio, seed in margins[:8]))
     for reason, times in found.unsound.most_common():
         print(f"no network: {times} x {reason}")
@@ -148,10 +168,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--save", type=Path)
     parser.add_argument("--no-shrink", action="store_true")
-    parser.add_argument("--work", type=int, nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
-        work(given.work)
+        work([*map(int, sys.stdin.read().split())])
         return 0
     print(f"seed {given.seed}, {given.count} networks", flush=True)
     found = run(range(given.seed, given.seed + given.count), given.jobs)

@@ -169,7 +169,10 @@ def _some_layer(model: ov.Model) -> list[str]:
 
 def _same_interface(before: ov.Model, after: ov.Model) -> None:
     for what, one, other in (("inputs", before.inputs, after.inputs), ("outputs", before.outputs, after.outputs)):
-        found = [[(sorted(port.names), str(port.element_type), str(port.partial_shape)) for port in ports] for ports in (one, other)]
+        found = [
+            [(sorted(port.names), str(port.element_type), str(port.partial_shape)) for port in ports]
+            for ports in (one, other)
+        ]
         if found[0] != found[1]:
             raise Failure(f"the {what} changed", f"{found[0]} -> {found[1]}")
 
@@ -183,9 +186,13 @@ def _same_again(one: ov.Model, other: ov.Model, path: Path) -> None:
         raise Failure("a second run gives other bytes")
 
 
-def _compared(drawn: Drawn, floats: list[list[Array]], quantized: ov.Model, report: Report, chosen: dict[str, Any]) -> Outcome:
+def _compared(
+    drawn: Drawn, floats: list[list[Array]], quantized: ov.Model, report: Report, chosen: dict[str, Any]
+) -> Outcome:
     is_here = chosen["target"].startswith("cpu")
-    emulated, executed = (_run_quantized(quantized, drawn, config) for config in (EMULATED, F32 if is_here else EMULATED))
+    emulated, executed = (
+        _run_quantized(quantized, drawn, config) for config in (EMULATED, F32 if is_here else EMULATED)
+    )
     int8 = sum(each.decision.int8 for each in report.layers)
     execution = report.check.execution
     if execution and execution.fallen and chosen["target"] == "cpu":
@@ -194,7 +201,10 @@ def _compared(drawn: Drawn, floats: list[list[Array]], quantized: ov.Model, repo
         raise Failure(f"fallen to float: {kind} in {_primitive(fallen.reason)}", f"{fallen.name}: {fallen.reason}")
     margin, excess = math.inf, -math.inf
     for number, tensors in enumerate(zip(*floats, strict=True)):
-        meant, made = (np.concatenate([np.ravel(each[number]).astype(np.float64) for each in found]) for found in (emulated, executed))
+        meant, made = (
+            np.concatenate([np.ravel(each[number]).astype(np.float64) for each in found])
+            for found in (emulated, executed)
+        )
         wanted = np.concatenate([np.ravel(each).astype(np.float64) for each in tensors])
         if meant.shape != wanted.shape or made.shape != wanted.shape:
             raise Failure("an output has another size", f"output {number}")
@@ -208,7 +218,10 @@ def _compared(drawn: Drawn, floats: list[list[Array]], quantized: ov.Model, repo
         apart = 10 * math.log10(max(made_error, UNHEARD) / max(meant_error, UNHEARD))
         excess = max(excess, apart)
         if made_error > MORE * meant_error + UNHEARD:
-            raise Failure("the device computes otherwise", f"output {number}: meant {-10 * math.log10(meant_error + TINY):.1f} dB, made {-10 * math.log10(made_error + TINY):.1f} dB")
+            raise Failure(
+                "the device computes otherwise",
+                f"output {number}: meant {-10 * math.log10(meant_error + TINY):.1f} dB, made {-10 * math.log10(made_error + TINY):.1f} dB",
+            )
     return Outcome("quantized", int8, margin, excess)
 
 

@@ -34,7 +34,9 @@ def branch(net: Net) -> Tensor:
         inner = op.parameter(list(shape(x)), ov.Type(np.dtype(net.dtype)))
         net.tied.clear()
         found = _layer(net, inner.output(0))
-        bodies.append(ov.Model([op.result(_layer(net, found) if deep else op.multiply(inner, net.constant(0.5)))], [inner]))
+        bodies.append(
+            ov.Model([op.result(_layer(net, found) if deep else op.multiply(inner, net.constant(0.5)))], [inner])
+        )
         net.tied.clear()
     node = op.if_op(flag)
     node.set_then_body(bodies[0])

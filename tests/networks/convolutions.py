@@ -52,7 +52,9 @@ def _shaped(net: Net, dims: tuple[int, ...], fan_in: int) -> Tensor:
 def finished(net: Net, x: Tensor) -> Tensor:
     """What stands behind a convolution: nothing, a bias, or batch normalization in one of its forms."""
     channels, ones = shape(x)[1], [1] * (rank(x) - 2)
-    how = net.chance.one(["none", "bias", "bias", "bias", "without batch axis", "normalized", "written out", "subtracted"])
+    how = net.chance.one(
+        ["none", "bias", "bias", "bias", "without batch axis", "normalized", "written out", "subtracted"]
+    )
     if how == "none":
         return x
     if how == "bias":
@@ -63,7 +65,12 @@ def finished(net: Net, x: Tensor) -> Tensor:
         return op.subtract(x, net.small_numbers(1, channels, *ones)).output(0)
     if how == "normalized":
         variance = np.exp(net.chance.numbers.normal(scale=0.5, size=channels))
-        numbers = [net.about_one(channels), net.small_numbers(channels), net.small_numbers(channels), net.saved(variance)]
+        numbers = [
+            net.about_one(channels),
+            net.small_numbers(channels),
+            net.small_numbers(channels),
+            net.saved(variance),
+        ]
         return op.batch_norm_inference(x, *numbers, 1e-3).output(0)
     scaled = op.multiply(x, net.about_one(1, channels, *ones))
     return op.add(scaled, net.small_numbers(1, channels, *ones)).output(0)
@@ -193,7 +200,11 @@ def excited(net: Net, x: Tensor) -> Tensor:
     channels, few = shape(x)[1], 4
     if net.chance.maybe(0.4):  # by matrix products
         squeezed = op.reduce_mean(x, integers(2, 3), keep_dims=False)
-        inner = op.relu(op.add(op.matmul(squeezed, net.weights(few, channels, fan_in=channels), False, True), net.small_numbers(1, few)))
+        inner = op.relu(
+            op.add(
+                op.matmul(squeezed, net.weights(few, channels, fan_in=channels), False, True), net.small_numbers(1, few)
+            )
+        )
         gate = op.sigmoid(op.matmul(inner, net.weights(few, channels, fan_in=few, channels=1), False, False))
         return op.multiply(x, op.unsqueeze(gate, integers(2, 3))).output(0)
     squeezed = op.reduce_mean(x, integers(2, 3), keep_dims=True).output(0)
@@ -223,7 +234,11 @@ def crossing_stages(net: Net) -> Tensor:
     """Half of the channels pass, half are worked on, both are joined (CSP, ELAN)."""
     x = net.pick(lambda each: rank(each) == 4 and shape(each)[1] % 2 == 0)
     half = shape(x)[1] // 2
-    passing, worked = op.split(x, op.constant(1), 2).outputs() if net.chance.maybe(0.5) else op.variadic_split(x, op.constant(1), integers(half, half)).outputs()
+    passing, worked = (
+        op.split(x, op.constant(1), 2).outputs()
+        if net.chance.maybe(0.5)
+        else op.variadic_split(x, op.constant(1), integers(half, half)).outputs()
+    )
     inner = activated(net, finished(net, convolved(net, worked, half, 3)))
     parts: Sequence[Tensor] = [passing, worked, inner, op.add(worked, inner).output(0)]
     joined = op.concat(parts, 1).output(0)
@@ -245,7 +260,9 @@ def computed_filter(net: Net) -> Tensor:
     """A convolution whose filter is another tensor, as trackers have it."""
     x = net.pick(lambda each: rank(each) == 4 and shape(each)[0] == 1 and min(shape(each)[2:]) >= 4)
     kernel = op.reduce_mean(x, integers(0), keep_dims=True)
-    kernel = op.strided_slice(kernel, integers(0, 0, 0, 0), integers(0, 0, 3, 3), integers(1, 1, 1, 1), [1, 1, 0, 0], [1, 1, 0, 0])
+    kernel = op.strided_slice(
+        kernel, integers(0, 0, 0, 0), integers(0, 0, 3, 3), integers(1, 1, 1, 1), [1, 1, 0, 0], [1, 1, 0, 0]
+    )
     kernel = op.multiply(kernel, net.constant(1 / np.sqrt(9 * shape(x)[1])))
     return op.convolution(x, kernel, [1, 1], [1, 1], [1, 1], [1, 1]).output(0)
 
@@ -266,12 +283,17 @@ def pixel_shuffle(net: Net) -> Tensor:
 @block()
 def pixel_unshuffle(net: Net) -> Tensor:
     """Pixels into channels: the focus of detectors."""
-    x = net.pick(lambda each: rank(each) == 4 and all(side % 2 == 0 for side in shape(each)[2:]) and shape(each)[1] <= 12)
+    x = net.pick(
+        lambda each: rank(each) == 4 and all(side % 2 == 0 for side in shape(each)[2:]) and shape(each)[1] <= 12
+    )
     if net.chance.maybe(0.5):
         out = op.space_to_depth(x, net.chance.one(["blocks_first", "depth_first"]), 2).output(0)
     else:
         one, none = integers(1, 1), integers(2**31, 2**31)
-        parts = [op.slice(x, integers(*start), none, op.multiply(one, integers(2, 2)), integers(2, 3)) for start in ((0, 0), (1, 0), (0, 1), (1, 1))]
+        parts = [
+            op.slice(x, integers(*start), none, op.multiply(one, integers(2, 2)), integers(2, 3))
+            for start in ((0, 0), (1, 0), (0, 1), (1, 1))
+        ]
         out = op.concat(parts, 1).output(0)
     return activated(net, finished(net, convolved(net, out, 8, 3)))
 

@@ -151,7 +151,9 @@ def _sized(model: ov.Model, net: Net, chance: Chance, samples: int, is_plain: bo
 def _with_dynamic(model: ov.Model, net: Net, dynamic: Sequence[str]) -> ov.Model | None:
     grown = model.clone()
     shapes = {
-        port: ov.PartialShape([-1 if axis in dynamic else int(size) for axis, size in zip(it.axes, port.get_shape(), strict=True)])
+        port: ov.PartialShape(
+            [-1 if axis in dynamic else int(size) for axis, size in zip(it.axes, port.get_shape(), strict=True)]
+        )
         for it, port in zip(net.inputs, grown.inputs, strict=True)
     }
     try:
@@ -173,7 +175,9 @@ def _takes(model: ov.Model, sample: dict[str, Array]) -> bool:
 
 def _runs(model: ov.Model, samples: Sequence[dict[str, Array]]) -> bool:
     try:
-        compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1"})
+        compiled = ov.Core().compile_model(
+            model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1"}
+        )
         for each in samples:
             compiled(each)
     except RuntimeError:
@@ -184,7 +188,9 @@ def _runs(model: ov.Model, samples: Sequence[dict[str, Array]]) -> bool:
 def _sample(net: Net, chance: Chance, other: Mapping[str, int]) -> dict[str, Array]:
     sizes = {**net.sizes, **other}
     return {
-        it.node.output(0).get_any_name(): it.values(chance, tuple(sizes[each] if isinstance(each, str) else each for each in it.axes))
+        it.node.output(0).get_any_name(): it.values(
+            chance, tuple(sizes[each] if isinstance(each, str) else each for each in it.axes)
+        )
         for it in net.inputs
     }
 

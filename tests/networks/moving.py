@@ -73,7 +73,9 @@ def pad_in_front_of_pool(net: Net) -> Tensor:
     ends = net.chance.one([(0, 1), (1, 1), (1, 0)])
     begin, end = (integers(0, 0, each, each) for each in ends)
     padded = op.pad(x, begin, end, "constant", net.constant(value))
-    return op1.max_pool(padded, [2, 2], [0, 0], [0, 0], [3, 3] if min(shape(padded.output(0))[2:]) > 2 else [2, 2], "floor").output(0)
+    return op1.max_pool(
+        padded, [2, 2], [0, 0], [0, 0], [3, 3] if min(shape(padded.output(0))[2:]) > 2 else [2, 2], "floor"
+    ).output(0)
 
 
 @block(2)
@@ -98,7 +100,9 @@ def resize(net: Net) -> Tensor:
     modes = ["nearest", "nearest", "linear_onnx", "linear", "cubic"] if rank(x) == 4 else ["nearest", "linear_onnx"]
     mode = net.chance.one(modes)
     axes = [*range(2, rank(x))]
-    coordinates = net.chance.one(["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "tf_half_pixel_for_nn"])
+    coordinates = net.chance.one(
+        ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "tf_half_pixel_for_nn"]
+    )
     options = {
         "mode": mode,
         "coordinate_transformation_mode": coordinates,
@@ -119,7 +123,14 @@ def resize_of_old(net: Net) -> Tensor:
     """Interpolate as Model Optimizer wrote it, with the attributes of operation set 1."""
     x = net.pick(lambda each: rank(each) == 4 and int(np.prod(shape(each))) <= 1500)
     sizes = integers(*(each * 2 for each in shape(x)[2:]))
-    attributes = {"axes": np.array([2, 3]), "mode": net.chance.one(["nearest", "linear"]), "align_corners": False, "antialias": False, "pads_begin": np.array([0]), "pads_end": np.array([0])}
+    attributes = {
+        "axes": np.array([2, 3]),
+        "mode": net.chance.one(["nearest", "linear"]),
+        "align_corners": False,
+        "antialias": False,
+        "pads_begin": np.array([0]),
+        "pads_end": np.array([0]),
+    }
     return op1.interpolate(x, sizes, attributes).output(0)
 
 
@@ -129,7 +140,14 @@ def concat(net: Net) -> Tensor:
     x = net.floats(1, 2, 3, 4, 4, 5)
     axis = net.chance.one([0, 1, -1]) % rank(x)
     rest = [each for k, each in enumerate(shape(x)) if k != axis]
-    y = net.pick(lambda each: each.get_element_type() == x.get_element_type() and rank(each) == rank(x) and [s for k, s in enumerate(shape(each)) if k != axis] == rest and small(each))
+    y = net.pick(
+        lambda each: (
+            each.get_element_type() == x.get_element_type()
+            and rank(each) == rank(x)
+            and [s for k, s in enumerate(shape(each)) if k != axis] == rest
+            and small(each)
+        )
+    )
     parts = [x, y]
     if net.chance.maybe(0.2):
         parts.append(net.small_numbers(*(1 if k == axis else each for k, each in enumerate(shape(x)))))
@@ -159,7 +177,9 @@ def channel_shuffle(net: Net) -> Tensor:
         return op.shuffle_channels(x, 1, 2).output(0)
     count, channels, height, width = shape(x)
     parts = op.reshape(x, integers(count, 2, channels // 2, height, width), False)
-    return op.reshape(op.transpose(parts, integers(0, 2, 1, 3, 4)), integers(count, channels, height, width), False).output(0)
+    return op.reshape(
+        op.transpose(parts, integers(0, 2, 1, 3, 4)), integers(count, channels, height, width), False
+    ).output(0)
 
 
 @block(2)
@@ -285,7 +305,12 @@ def layer_of_constants(net: Net) -> Tensor:
     channels = shape(x)[-1]
     table = net.saved(net.chance.numbers.normal(size=(1, 4, 6)))
     made = op.matmul(table, net.weights(channels, 6, fan_in=6), False, True)
-    return op.add(x, op.reduce_mean(made, integers(1), keep_dims=True) if rank(x) == 3 else op.unsqueeze(op.reduce_mean(made, integers(1), keep_dims=True), integers(0))).output(0)
+    return op.add(
+        x,
+        op.reduce_mean(made, integers(1), keep_dims=True)
+        if rank(x) == 3
+        else op.unsqueeze(op.reduce_mean(made, integers(1), keep_dims=True), integers(0)),
+    ).output(0)
 
 
 @block()
@@ -315,7 +340,9 @@ def reduction(net: Net) -> Tensor:
     kind = net.chance.one([op.reduce_mean, op.reduce_max, op.reduce_min, op.reduce_l1, op.reduce_l2])
     if net.chance.maybe(0.1):
         return op.reduce_mean(x, integers(*range(rank(x))), keep_dims=False).output(0)
-    return op.multiply(kind(x, integers(net.chance.integer(1, rank(x) - 1)), keep_dims=net.chance.maybe(0.5)), net.constant(0.5)).output(0)
+    return op.multiply(
+        kind(x, integers(net.chance.integer(1, rank(x) - 1)), keep_dims=net.chance.maybe(0.5)), net.constant(0.5)
+    ).output(0)
 
 
 @block()
@@ -350,8 +377,20 @@ def scattered(net: Net) -> Tensor:
 def sampled(net: Net) -> Tensor:
     """GridSample at places that are computed."""
     x = net.image()
-    places = op.tanh(op.transpose(op.slice(op.concat([x, x], 1), integers(0), integers(2), integers(1), integers(1)), integers(0, 2, 3, 1)))
-    return op.grid_sample(x, places, {"align_corners": True, "mode": net.chance.one(["bilinear", "nearest"]), "padding_mode": net.chance.one(["zeros", "border"])}).output(0)
+    places = op.tanh(
+        op.transpose(
+            op.slice(op.concat([x, x], 1), integers(0), integers(2), integers(1), integers(1)), integers(0, 2, 3, 1)
+        )
+    )
+    return op.grid_sample(
+        x,
+        places,
+        {
+            "align_corners": True,
+            "mode": net.chance.one(["bilinear", "nearest"]),
+            "padding_mode": net.chance.one(["zeros", "border"]),
+        },
+    ).output(0)
 
 
 @block(0.5)

@@ -6,7 +6,24 @@ import openvino as ov
 
 from .net import Chance
 
-ODD = ("größe", "層", "with space", "a,b", "x/y/z", "w[0]", "f(x)", "a:0", "b;c", "d'e", 'f"g', "<h>", "&i", "tab\there", "*", "?")
+ODD = (
+    "größe",
+    "層",
+    "with space",
+    "a,b",
+    "x/y/z",
+    "w[0]",
+    "f(x)",
+    "a:0",
+    "b;c",
+    "d'e",
+    'f"g',
+    "<h>",
+    "&i",
+    "tab\there",
+    "*",
+    "?",
+)
 
 
 def rename(model: ov.Model, chance: Chance, *, is_plain: bool) -> None:

@@ -28,8 +28,15 @@ def draw_options(chance: Chance) -> dict[str, Any]:
         config["saturation_fix"] = chance.one(["first_layer", "all"])
     if chance.maybe(0.05):
         config["activations"] = {"mode": "asymmetric"}
-    options: dict[str, Any] = {"target": chance.one(TARGETS), "preset": chance.one([None, "performance", "mixed", "accuracy"])}
-    return options | {"config": config, "ignored": chance.maybe(0.15), "by": chance.one(["model", "model", "xml", "f16 xml"])}
+    options: dict[str, Any] = {
+        "target": chance.one(TARGETS),
+        "preset": chance.one([None, "performance", "mixed", "accuracy"]),
+    }
+    return options | {
+        "config": config,
+        "ignored": chance.maybe(0.15),
+        "by": chance.one(["model", "model", "xml", "f16 xml"]),
+    }
 
 
 def is_default(options: Mapping[str, Any]) -> bool:
@@ -37,4 +44,10 @@ def is_default(options: Mapping[str, Any]) -> bool:
     return options == DEFAULTS
 
 
-DEFAULTS: Mapping[str, Any] = {"target": "cpu", "preset": None, "config": {"guard": False}, "ignored": False, "by": "model"}
+DEFAULTS: Mapping[str, Any] = {
+    "target": "cpu",
+    "preset": None,
+    "config": {"guard": False},
+    "ignored": False,
+    "by": "model",
+}

@@ -66,7 +66,12 @@ def head(net: Net) -> Tensor:
         flat = op.reshape(x, integers(0, int(np.prod(shape(x)[1:]))), True)
     logits = linear(net, flat.output(0), net.chance.one([2, 5, 10]))
     how = net.chance.one(["logits", "softmax", "log", "sigmoid"])
-    ends = {"logits": lambda: logits, "softmax": lambda: op.softmax(logits, -1), "log": lambda: op.log_softmax(logits, -1), "sigmoid": lambda: op.sigmoid(logits)}
+    ends = {
+        "logits": lambda: logits,
+        "softmax": lambda: op.softmax(logits, -1),
+        "log": lambda: op.log_softmax(logits, -1),
+        "sigmoid": lambda: op.sigmoid(logits),
+    }
     return output(ends[how]())
 
 
@@ -143,7 +148,9 @@ def product_of_activations(net: Net) -> Tensor:
     elif how == "unsqueezed" and rank(x) < 5:
         y = op.unsqueeze(y, integers(0)).output(0)
     elif how == "other":
-        y = net.pick(lambda each: rank(each) >= 2 and shape(each)[-1] == dims[-1] and _broadcast(shape(each)[:-2], dims[:-2]))
+        y = net.pick(
+            lambda each: rank(each) >= 2 and shape(each)[-1] == dims[-1] and _broadcast(shape(each)[:-2], dims[:-2])
+        )
     if net.chance.maybe(0.5):
         return op.matmul(op.multiply(x, scale), y, False, True).output(0)
     return op.multiply(op.matmul(x, y, False, True), scale).output(0)
@@ -222,7 +229,11 @@ def sum_of_two(net: Net) -> Tensor:
 def gate(net: Net) -> Tensor:
     """A tensor that scales another, element by element or channel by channel."""
     x = net.floats(3, 4)
-    y = linear(net, x, shape(x)[-1]) if net.chance.maybe(0.5) else op.reduce_mean(x, integers(-1), keep_dims=True).output(0)
+    y = (
+        linear(net, x, shape(x)[-1])
+        if net.chance.maybe(0.5)
+        else op.reduce_mean(x, integers(-1), keep_dims=True).output(0)
+    )
     return op.multiply(op.sigmoid(y), x).output(0)
 
 

@@ -23,7 +23,9 @@ def _zeros(net: Net, x: Tensor, *dims: int) -> Tensor:
     """An initial state: a constant, or as many zeros as there are samples."""
     if net.chance.maybe(0.6):
         return net.constant(np.zeros((shape(x)[0], *dims)))
-    return op.broadcast(net.constant(0.0), op.concat([op.gather(op.shape_of(x), integers(0), scalar(0)), integers(*dims)], 0)).output(0)
+    return op.broadcast(
+        net.constant(0.0), op.concat([op.gather(op.shape_of(x), integers(0), scalar(0)), integers(*dims)], 0)
+    ).output(0)
 
 
 @block(2)
@@ -35,7 +37,9 @@ def recurrent_layer(net: Net) -> Tensor:
     resets = kind == "GRU" and net.chance.maybe(0.5)
     weights = _weights(net, kind, shape(x)[-1], (count,), resets=resets)
     state = _zeros(net, x, count, SIZE)
-    lengths = op.broadcast(op.gather(op.shape_of(x), scalar(1), scalar(0)), op.gather(op.shape_of(x), integers(0), scalar(0)))
+    lengths = op.broadcast(
+        op.gather(op.shape_of(x), scalar(1), scalar(0)), op.gather(op.shape_of(x), integers(0), scalar(0))
+    )
     if net.chance.maybe(0.5):
         lengths = op.constant(np.full(shape(x)[0], shape(x)[1], np.int64))
     if kind == "LSTM":
@@ -61,7 +65,10 @@ def cell(net: Net) -> list[Tensor]:
     if is_kept:
         names = [f"state{len(net.sinks)}_{k}" for k in range(len(states))]
         kind_ = ov.Type(np.dtype(net.dtype))
-        states = [op6.read_value(each, name, kind_, ov.PartialShape([shape(x)[0], SIZE])).output(0) for each, name in zip(states, names, strict=True)]
+        states = [
+            op6.read_value(each, name, kind_, ov.PartialShape([shape(x)[0], SIZE])).output(0)
+            for each, name in zip(states, names, strict=True)
+        ]
     if kind == "LSTM":
         layer = op.lstm_cell(x, *states, *weights, SIZE)
     elif kind == "GRU":
@@ -85,7 +92,9 @@ def gru_by_hand(net: Net) -> Tensor:
         both = op.add(op.add(op.matmul(each, w, False, True), op.matmul(state, r, False, True)), b)
         update, new = op.split(both, op.constant(1), 2).outputs()
         keep = op.sigmoid(update)
-        state = op.add(op.multiply(keep, state), op.multiply(op.subtract(net.constant(1.0), keep), op.tanh(new))).output(0)
+        state = op.add(
+            op.multiply(keep, state), op.multiply(op.subtract(net.constant(1.0), keep), op.tanh(new))
+        ).output(0)
     return state
 
 

@@ -57,7 +57,13 @@ def _smaller(recipe: Recipe, options: dict[str, Any]) -> Iterator[Case]:
     for name in options["config"]:
         if options["config"][name] != DEFAULTS["config"].get(name):
             config = {key: value for key, value in options["config"].items() if key != name}
-            yield recipe, {**options, "config": {**config, **({name: DEFAULTS["config"][name]} if name in DEFAULTS["config"] else {})}}
+            yield (
+                recipe,
+                {
+                    **options,
+                    "config": {**config, **({name: DEFAULTS["config"][name]} if name in DEFAULTS["config"] else {})},
+                },
+            )
 
 
 def described(case: Case) -> str:

@@ -61,9 +61,16 @@ def picture_of_bytes(net: Net) -> Tensor:
     levels = lambda chance, dims: np.clip(smooth(chance, dims) * 50 + 120, 0, 255).round()  # noqa: E731
     raw = op.convert(added(net, axes, levels, np.uint8), ov.Type(np.dtype(net.dtype)))
     dims = (1, 1, 1, 3) if channels_last else (1, 3, 1, 1)
-    mean, scale = net.constant(np.array([123.7, 116.3, 103.5]).reshape(dims)), np.array([58.4, 57.1, 57.4]).reshape(dims)
+    mean, scale = (
+        net.constant(np.array([123.7, 116.3, 103.5]).reshape(dims)),
+        np.array([58.4, 57.1, 57.4]).reshape(dims),
+    )
     centred = op.subtract(raw, mean)
-    scaled = op.divide(centred, net.constant(scale)) if net.chance.maybe(0.5) else op.multiply(centred, net.constant(1 / scale))
+    scaled = (
+        op.divide(centred, net.constant(scale))
+        if net.chance.maybe(0.5)
+        else op.multiply(centred, net.constant(1 / scale))
+    )
     return (op.transpose(scaled, integers(0, 3, 1, 2)) if channels_last else scaled).output(0)
 
 

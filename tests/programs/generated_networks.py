@@ -1,6 +1,6 @@
 """Draws networks, quantizes them, and checks what must hold of each; see tests/networks.
 
-    python tests/programs/generated_networks.py --count 5000 --seed 1 --jobs 2 --save failures
+python tests/programs/generated_networks.py --count 5000 --seed 1 --jobs 2 --save failures
 """
 
 import sys
