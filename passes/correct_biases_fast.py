@@ -38,7 +38,7 @@ class CorrectBiasesFast:
     """
 
     name: ClassVar[str] = "correct-biases-fast"
-    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET, Fact.MEASURED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.BIASES_CORRECTED})
     drops: ClassVar[frozenset[Fact]] = frozenset()
 
@@ -58,6 +58,9 @@ class CorrectBiasesFast:
             weights = node.source(WEIGHTS_PORT).node
             if not are_rounded(weights) or node in context.corrections or not _is_correctable(node):
                 continue
+            if not all(each in context.statistics for each in _requests(node)):
+                context.warnings.append(f"the bias of {node} is not corrected: its input was not measured")
+                continue
             errors = _errors(node, weights, context.statistics)
             context.corrections[node] = found = judged(errors)
             if found.largest > 0 and found.is_accepted:
@@ -71,19 +74,13 @@ def are_rounded(weights: Node) -> bool:
     return weights.type == "FakeQuantize" and weights.source().node.type == "Const"
 
 
-def _data(node: Node) -> OutPort:
-    """The float input of a layer, whether or not a FakeQuantize stands in front of it."""
-    source = node.source(DATA_PORT)
-    return source.node.source() if source.node.type == "FakeQuantize" else source
-
-
 def _is_correctable(node: Node) -> bool:
     """Whether a layer has a bias, and its number of input channels is known, so that each can have its mean."""
-    return node.type in WEIGHTED_TYPES and _data(node).shape[data_channel_axis(node)] != DYNAMIC
+    return node.type in WEIGHTED_TYPES and node.source(DATA_PORT).shape[data_channel_axis(node)] != DYNAMIC
 
 
 def _requests(node: Node) -> set[Request]:
-    data = _data(node)
+    data = node.source(DATA_PORT)
     wanted = {request(data, Reduction.MEAN, data_channel_axis(node))}
     if _sizes_are_measured(node):
         wanted |= {request(tensor, Reduction.SHAPE) for tensor in _sized(node)}
@@ -91,17 +88,17 @@ def _requests(node: Node) -> set[Request]:
 
 
 def _sizes_are_measured(node: Node) -> bool:
-    return needs_sizes(node) and DYNAMIC in (*_data(node).shape[2:], *node.output().shape[2:])
+    return needs_sizes(node) and DYNAMIC in (*node.source(DATA_PORT).shape[2:], *node.output().shape[2:])
 
 
 def _sized(node: Node) -> list[OutPort]:
     """The tensors whose sizes decide the coverage."""
-    return [_data(node)] if sizes_follow(node) else [_data(node), node.output()]
+    return [node.source(DATA_PORT)] if sizes_follow(node) else [node.source(DATA_PORT), node.output()]
 
 
 def _errors(node: Node, weights: Node, statistics: Statistics) -> Floats:
     """What rounding the weights takes from the mean output: [observations, output channels]."""
-    data = _data(node)
+    data = node.source(DATA_PORT)
     means = statistics[request(data, Reduction.MEAN, data_channel_axis(node))].astype(np.float64)
     return mean_output(node, _rounding_error(weights), means, _coverage(node, weights, statistics))
 
