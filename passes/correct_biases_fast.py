@@ -11,6 +11,7 @@ from ..ir.ops import (
     WEIGHTED_TYPES,
     WEIGHTS_PORT,
     data_channel_axis,
+    multiplies_batches,
     weight_axes,
 )
 from .base import Context, Fact
@@ -63,7 +64,22 @@ class CorrectBiasesFast:
             if found.largest > 0 and found.is_accepted:
                 change_bias(node, errors.mean(axis=0))
                 changed += 1
+        _tell_of_batches(graph, context)
         return changed
+
+
+def _tell_of_batches(graph: Graph, context: Context) -> None:
+    found = [
+        node
+        for each in graph.walk()
+        for node in each.nodes("MatMul")
+        if are_rounded(node.source(WEIGHTS_PORT).node) and multiplies_batches(node) and node not in context.corrections
+    ]
+    if found:
+        context.warnings.append(
+            f"the biases of {len(found)} layers with several matrices of weights are not corrected, "
+            f"'{found[0].name}' for one"
+        )
 
 
 def are_rounded(weights: Node) -> bool:
@@ -78,8 +94,13 @@ def _data(node: Node) -> OutPort:
 
 
 def _is_correctable(node: Node) -> bool:
-    """Whether a layer has a bias, and its number of input channels is known, so that each can have its mean."""
-    return node.type in WEIGHTED_TYPES and _data(node).shape[data_channel_axis(node)] != DYNAMIC
+    """Whether a layer has a bias, and its number of input channels is known, so that each can have its mean.
+
+    Several matrices take means of their own of data that have one mean a channel.
+    """
+    if node.type not in WEIGHTED_TYPES or multiplies_batches(node):
+        return False
+    return _data(node).shape[data_channel_axis(node)] != DYNAMIC
 
 
 def _requests(node: Node) -> set[Request]:
@@ -151,10 +172,8 @@ def mean_output(node: Node, weights: Floats, means: Floats, coverage: Floats) ->
     """
     axes = weight_axes(node)
     if node.type == "MatMul":
-        # Weights of rank 3 and more are batched matrices: their channels' means go into one bias.
-        matrices: Floats = np.moveaxis(weights, axes.inputs, -1)
-        mean: Floats = matrices.reshape(-1, *matrices.shape[-2:]).mean(axis=0)
-        return means @ mean.T
+        matrix: Floats = np.moveaxis(weights, axes.inputs, -1)
+        return means @ matrix.reshape(matrix.shape[-2:]).T
     taps: Floats = (weights * coverage).reshape(*weights.shape[: axes.spatial], -1).sum(axis=-1)
     rows = np.moveaxis(taps, axes.inputs, -1)  # [O, I] or [G, O, I]
     grouped = rows.reshape(-1, *rows.shape[-2:])
