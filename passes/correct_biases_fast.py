@@ -1,5 +1,6 @@
 """Biases make up for the mean error that rounding the weights causes, without any inference."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from ..ir.ops import (
     WEIGHTED_TYPES,
     WEIGHTS_PORT,
     data_channel_axis,
+    multiplies_batches,
     weight_axes,
 )
 from .base import Context, Fact
@@ -47,26 +49,39 @@ class CorrectBiasesFast:
         wanted: set[Request] = set()
         for site in context.plan.sites:
             for port in site.consumers if site.is_weights else ():
-                if _is_correctable(port.node):
+                if port.node.type in WEIGHTED_TYPES and not _why_unknown(port.node):
                     wanted |= _requests(port.node)
         return frozenset(wanted)
 
     def run(self, graph: Graph, context: Context) -> int:
         """Corrects every layer once; layers corrected before are left alone."""
         changed = 0
+        skipped: dict[str, list[str]] = {}
         for node in [node for each in graph.walk() for node in each.nodes(*WEIGHTED_TYPES)]:
             weights = node.source(WEIGHTS_PORT).node
-            if not are_rounded(weights) or node in context.corrections or not _is_correctable(node):
+            if not are_rounded(weights) or node in context.corrections:
                 continue
-            if not all(each in context.statistics for each in _requests(node)):
-                context.warnings.append(f"the bias of {node} is not corrected: its input was not measured")
+            if reason := _why_unknown(node) or _why_unmeasured(node, context.statistics):
+                skipped.setdefault(reason, []).append(context.plan.names.get(node, node.name))
                 continue
             errors = _errors(node, weights, context.statistics)
             context.corrections[node] = found = judged(errors)
             if found.largest > 0 and found.is_accepted:
                 change_bias(node, errors.mean(axis=0))
                 changed += 1
+        context.warnings += [_told(reason, names) for reason, names in skipped.items()]
         return changed
+
+
+def _told(reason: str, names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"the bias of '{names[0]}' is not corrected: {reason}"
+    return f"the biases of {len(names)} layers are not corrected, of '{names[0]}' for one: {reason}"
+
+
+def _why_unmeasured(node: Node, statistics: Statistics) -> str:
+    is_known = all(each in statistics for each in _requests(node))
+    return "" if is_known else "the mean of its input was not measured"
 
 
 def are_rounded(weights: Node) -> bool:
@@ -74,9 +89,13 @@ def are_rounded(weights: Node) -> bool:
     return weights.type == "FakeQuantize" and weights.source().node.type == "Const"
 
 
-def _is_correctable(node: Node) -> bool:
-    """Whether a layer has a bias, and its number of input channels is known, so that each can have its mean."""
-    return node.type in WEIGHTED_TYPES and node.source(DATA_PORT).shape[data_channel_axis(node)] != DYNAMIC
+def _why_unknown(node: Node) -> str:
+    """Why nobody can know what rounding takes from the mean output of a layer; empty if that can be known."""
+    if multiplies_batches(node):
+        return "each of its matrices of weights would take means of its own"
+    if node.source(DATA_PORT).shape[data_channel_axis(node)] == DYNAMIC:
+        return "the number of its input channels is not known"
+    return ""
 
 
 def _requests(node: Node) -> set[Request]:
@@ -148,10 +167,8 @@ def mean_output(node: Node, weights: Floats, means: Floats, coverage: Floats) ->
     """
     axes = weight_axes(node)
     if node.type == "MatMul":
-        # Weights of rank 3 and more are batched matrices: their channels' means go into one bias.
-        matrices: Floats = np.moveaxis(weights, axes.inputs, -1)
-        mean: Floats = matrices.reshape(-1, *matrices.shape[-2:]).mean(axis=0)
-        return means @ mean.T
+        matrix: Floats = np.moveaxis(weights, axes.inputs, -1)
+        return means @ matrix.reshape(matrix.shape[-2:]).T
     taps: Floats = (weights * coverage).reshape(*weights.shape[: axes.spatial], -1).sum(axis=-1)
     rows = np.moveaxis(taps, axes.inputs, -1)  # [O, I] or [G, O, I]
     grouped = rows.reshape(-1, *rows.shape[-2:])

@@ -13,7 +13,7 @@ from .base import Context, Fact
 from .calibration.derivations import Derivations
 from .calibration.statistics import Derivation, Numbers, Reduction, Request, Statistics, find_recipes, request
 from .channel_scales import Channels, Matrix, best_scale
-from .placement import SHAPE_READERS
+from .constants import SHAPE_READERS
 from .plan import Site
 from .ranges import Floats, code_scale
 from .set_ranges import estimated_range, requests_of
