@@ -17,7 +17,7 @@ from .instruments import Instrument
 from .manager import PassManager
 from .pipelines import default_quantization
 from .quality.attempts import Attempt, Calibrated
-from .verify_execution import VerifyExecution
+from .quality.faults import checked
 
 
 class AlreadyQuantizedError(UserError):
@@ -64,8 +64,7 @@ def quantize_once(
         message = f"nothing to quantize: {context.plan.why_nothing(target.name)}"
         raise NothingToQuantizeError(message)
     progress("checking the result", 0, None)
-    VerifyExecution().run(graph, context)
-    return results, Attempt(graph, context, config, {}), calibrated
+    return results, checked(Attempt(graph, context, config, {}), calibrated), calibrated
 
 
 def _alternatives(target: Target, config: Config) -> Iterable[tuple[Target, Config]]:
