@@ -92,13 +92,19 @@ def _product(node: Node, constants: Collection[Node]) -> _Product | None:
     """The matrix product that an Einsum is, if it is one."""
     operands, result = _labels(node)
     shapes = [port.source.shape for port in node.inputs]
-    is_plain = all(each.isalpha() and len(set(each)) == len(each) for each in operands) and len(set(result)) == len(result)
+    is_plain = all(each.isalpha() and len(set(each)) == len(each) for each in operands) and len(set(result)) == len(
+        result
+    )
     if len(operands) != 2 or not is_plain or list(map(len, operands)) != list(map(len, shapes)):
         return None
     swaps = node.source(0).node in constants and node.source(1).node not in constants
     ports = (1, 0) if swaps else (0, 1)
     first, second = (operands[port] for port in ports)
-    sizes = {each: size for labels, shape in zip(operands, shapes, strict=True) for each, size in zip(labels, shape, strict=True)}
+    sizes = {
+        each: size
+        for labels, shape in zip(operands, shapes, strict=True)
+        for each, size in zip(labels, shape, strict=True)
+    }
     batch = tuple(each for each in result if each in first and each in second)
     own = ["".join(each for each in result if each not in other) for other in (second, first)]
     summed = "".join(each for each in second if each in first and each not in result)
@@ -143,9 +149,7 @@ def _transposed(tensor: OutPort, labels: str, wanted: str, near: Node, name: str
     return near.graph.add("Transpose", name, [tensor, axes], outputs, near=near).output()
 
 
-def _reshaped(
-    tensor: OutPort, axes: tuple[list[str], list[str]], product: _Product, near: Node, name: str
-) -> OutPort:
+def _reshaped(tensor: OutPort, axes: tuple[list[str], list[str]], product: _Product, near: Node, name: str) -> OutPort:
     before, after = axes
     if before == after:
         return tensor
