@@ -244,6 +244,7 @@ class Rule(Condition):
         needs_bias: Where several operations read its result, the device computes it wrongly unless it has a bias.
         needs_bias_before: Where one of these operations reads its result, moved about or not, the device cannot compile
             it, or computes it wrongly, unless it has a bias.
+        misreads_rows: Behind it, the device takes an operand that has a number a column along the wrong axis.
         decomposes: The device runs the parts of the operation in int8, if they are written out.
         because: Why, for the reader of a report.
     """
@@ -254,6 +255,7 @@ class Rule(Condition):
     adds_pairs: bool = False
     needs_bias: bool = False
     needs_bias_before: Names = ()
+    misreads_rows: bool = False
     decomposes: bool = False
     because: str = ""
 
