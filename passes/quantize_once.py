@@ -56,7 +56,7 @@ def quantize_once(
     if data is None and isinstance(source, Calibrate):
         message = "give calibration data, or statistics that were measured before"
         raise DataError(message)
-    context = Context(target, config, data, progress, operator.length_hint(data or ()) or None)
+    context = Context(target, config, data, progress, None if data is None else operator.length_hint(data) or None)
     context.model_fingerprint = model_fingerprint(graph)
     if isinstance(source, Calibrate) and source.save_to is not None:
         context.also_for = tuple(_alternatives(target, config))

@@ -140,6 +140,7 @@ class Harvest:
         held_out: The samples kept for the check.
         first: The first samples, if they were not.
         empty: Samples for which a tensor has no elements, and that tensor's layer: they say nothing of ranges.
+        empty_inputs: The inputs that are empty in the first of them.
         seen: How many samples came, all these included.
     """
 
@@ -148,6 +149,7 @@ class Harvest:
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
     first: list[HeldOut] = field(default_factory=list[HeldOut])
     empty: list[tuple[str, Node]] = field(default_factory=list[tuple[str, Node]])
+    empty_inputs: list[str] = field(default_factory=list[str])
     seen: int = 0
 
     def __post_init__(self) -> None:
@@ -171,15 +173,17 @@ class Harvest:
                 node = self._node(block, is_finite)
                 message = f"{job.sample.label}: the float model gives NaN or Inf at {node}; leave the sample out"
                 raise DataError(message)
-            if (is_nothing := np.abs(rows) == OF_NOTHING).any():
+            is_nothing = np.abs(rows) == OF_NOTHING
+            if is_nothing.any() or not (len(rows) or block.scope):  # a batch of none; a body that did not run
                 self.empty.append((job.sample.label, self._node(block, ~is_nothing)))
+                self.empty_inputs += [name for name, each in job.feed.items() if not each.size and len(self.empty) == 1]
                 return
         for table, rows in zip(self.tables, kept, strict=True):
             table.append(rows)
 
     def _node(self, block: Block, is_good: BoolArray) -> Node:
         """The layer that gives the first tensor of which a number is not good."""
-        column = int(is_good.all(axis=0).argmin())
+        column = int(is_good.all(axis=0).argmin())  # of no rows, all are good: the first
         request = block.requests[int(np.searchsorted(np.cumsum(block.sizes), column, side="right"))]
         return request.tensor(self.measurement.model).node
 
@@ -194,7 +198,9 @@ class Harvest:
             raise DataError(message)
         samples = self.seen - len(self.held_out) - len(self.empty)
         if self.empty and not samples:
-            message = f"{self.empty[0][0]}: the model leaves {self.empty[0][1]} empty, as it does for all samples"
+            label, node = self.empty[0]
+            given = f"input {', '.join(map(repr, self.empty_inputs))} is empty, and " if self.empty_inputs else ""
+            message = f"{label}: {given}the model leaves {node} empty, as it does for all samples"
             raise DataError(message)
         both = zip(self.measurement.blocks, self.tables, strict=True)
         unseen = frozenset(block.scope for block, table in both if block.scope and not len(table))
