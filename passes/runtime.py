@@ -6,6 +6,7 @@ statistics and comparisons.
 
 import hashlib
 import os
+import re
 import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -39,6 +40,12 @@ EMULATION = {
 }
 
 
+#: Lines of the runtime's messages that name places in its source, its parts and its own exceptions.
+_PLACES = re.compile(
+    r"Exception from|Check '|.*Exception from \S+:\d+:$"
+    r"|FrontEnd API failed|Loading input model|Model wasn't fully converted|Summary:"
+)
+_NODE = re.compile(r"While validating node '.*' with friendly_name (?P<name>'.*'):$")
 #: The environment's word for how many threads the runtime may use; without it, as many as there are cores.
 THREADS = "IRQUANT_THREADS"
 
@@ -303,9 +310,11 @@ def _info(node: Any, key: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
+    """The first line that says what is wrong; those before it say where in the runtime's source somebody noticed."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
-    return (telling or lines or ["no reason given"])[0]
+    telling = [line for line in lines if not _PLACES.match(line)] or lines or ["no reason given"]
+    node = _NODE.match(telling[0])
+    return f"{node['name']}: {telling[-1]}" if node else telling[0].removeprefix("-- ")
 
 
 def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:
