@@ -33,7 +33,12 @@ ONE_STREAM = {**LATENCY, "NUM_STREAMS": "1"}
 #: Shows every layer: the plugin likes to merge chains of matrix products into one node that tells nothing of itself.
 INSPECTION = {**LATENCY, "SNIPPETS_MODE": "DISABLE"}
 #: Computes FakeQuantizes in float, as other devices understand them, instead of what this plugin makes of them.
-EMULATION = {**LATENCY, "LP_TRANSFORMS_MODE": "NO", "SNIPPETS_MODE": "DISABLE"}
+EMULATION = {
+    **LATENCY,
+    "LP_TRANSFORMS_MODE": "NO",
+    "SNIPPETS_MODE": "DISABLE",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",  # else layers of 64 inputs or more round their data once more, to 40 dB
+}
 
 
 #: Lines of the runtime's messages that name places in its source, its parts and its own exceptions.
