@@ -12,11 +12,13 @@ import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 
-from . import attention, control_flow, convolutions, moving, products, recurrent, sources  # noqa: F401 - fill the table
+from . import attention, control_flow, convolutions, moving, products, recurrent, sources
 from .block import BLOCKS, SHARES, SOURCE_SHARES, SOURCES
 from .names import rename
 from .net import Array, Chance, Net, NoTensorError, Tensor, outputs
 
+#: Importing them filled the table.
+FILLED = (attention, control_flow, convolutions, moving, products, recurrent, sources)
 #: Sizes that networks are built with, and others that dynamic ones must run with, too.
 SIZES: Sequence[Mapping[str, int]] = (
     {"batch": 1, "height": 8, "width": 8, "time": 6},
