@@ -2,6 +2,15 @@
 
 A recipe is a list of steps, each the name of a block and the seed of its draws: leaving a step out gives a smaller
 network, most of which is as it was. That is how failures shrink.
+
+What the runtime itself (2026.4) gets wrong of float models is not drawn, or is told apart before anything is quantized:
+
+- the feed-forward part of a transformer on tensors of rank 2: the plugin ends the process while it compiles some;
+- a channel-wise PReLU or scale behind a matrix product, which some shapes make it refuse ("data size .. OC"), and an
+  attention of unusual layout ("Layout rank can't be larger than tensor rank"): such networks count as unsound;
+- inputs of sizes that a dynamic model cannot have, e.g. another length in front of a matrix product along it: the plugin
+  computes something; so a static twin of the model must take each sample's shape;
+- Swish without its optional second input in f16, which the Python opsets build with an f32 one.
 """
 
 from collections.abc import Mapping, Sequence
