@@ -255,6 +255,14 @@ class Node:
         return self._layer.element.get("name", "")
 
     @property
+    def fused_names(self) -> tuple[str, ...]:
+        """The names of all operations of the source framework that went into this one, where rt_info keeps them."""
+        for attribute in self._layer.element.iterfind("rt_info/attribute"):
+            if attribute.get("name") == "fused_names":
+                return tuple(name.strip() for name in split_names(attribute.get("value", "")))
+        return ()
+
+    @property
     def opset(self) -> str:
         """The `version` attribute, e.g. "opset1"."""
         return self._layer.element.attrib["version"]
