@@ -2,7 +2,7 @@
 
 from .already_quantized import find_quantized
 from .analyze import Analysis, analyze_graph
-from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError, RequirementError
+from .base import Context, Fact, InternalError, NoRequests, Pass, PassResult, PipelineError, RequirementError
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .calibration.samples import DataError, Sample
@@ -13,6 +13,7 @@ from .configuration.strict import ConfigError
 from .dry_run import MeasurementPlan, plan_measurement
 from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
+from .faults import write_fault
 from .front_door import AccuracyWarning, Wanted, measured_by, quantize, quantize_graph, watching_for
 from .instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
 from .load_model import load_model
@@ -39,6 +40,7 @@ __all__ = [
     "Explanation",
     "Fact",
     "Instrument",
+    "InternalError",
     "LoadStatistics",
     "MeasurementPlan",
     "Metric",
@@ -84,4 +86,5 @@ __all__ = [
     "read_specs",
     "spec_text",
     "watching_for",
+    "write_fault",
 ]

@@ -230,6 +230,15 @@ class Engine:
         return _executed(_core().compile_model(body, "CPU", self._config))
 
 
+def is_accepted(graph: Graph) -> bool:
+    """Whether the runtime can compile a model."""
+    try:
+        Engine(graph, LATENCY)
+    except RuntimeRejectedError:
+        return False
+    return True
+
+
 def _core() -> Any:
     core: Any = ov.Core()
     if threads := os.environ.get(THREADS):

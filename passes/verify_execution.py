@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ..ir import Array, Graph, Node, Scope
 from ..ir.ops import LAYER_TYPES
-from .base import Context, Fact, NoRequests, PipelineError
+from .base import Context, Fact, InternalError, NoRequests
 from .execution import Check, Execution, Fallen
 from .plan import Plan
 from .quality.agreement import Agreement, agreements
@@ -41,7 +41,7 @@ class VerifyExecution(NoRequests):
             engine = Engine(context.outputs.tapped(graph), INSPECTION if is_here else EMULATION)
         except RuntimeRejectedError as error:  # it took the float model: this is not the user's doing
             message = f"the quantized model does not compile: {error}"
-            raise PipelineError(message) from error
+            raise InternalError(message, self.name) from error
         outputs = _agreements(engine, context) if context.held_out else None
         context.check = Check(_compared(graph, context, engine) if is_here else None, outputs)
         return 0

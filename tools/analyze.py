@@ -11,13 +11,15 @@ from irquant.ir import printable
 from irquant.passes import Report, analyze_graph, measured_by
 from irquant.passes.quality.sensitivity import Effect
 from irquant.tools.advice import advice, advice_line
-from irquant.tools.console import decibels, output_lines, progress_bar
+from irquant.tools.console import decibels, output_lines
+from irquant.tools.faults import fault_option
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_data, open_model, picture_options
 from irquant.tools.options import page_option, planned_by, planning_options
 from irquant.tools.report.page import check_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.values import finite, output_values, run_values
+from irquant.tools.verbosity import progress_shown, verbose_option
 
 
 @click.command("analyze")
@@ -32,6 +34,8 @@ from irquant.tools.values import finite, output_values, run_values
 @page_option
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Layers to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all layers.")
+@verbose_option
+@fault_option()
 def analyze_command(
     model: Path | None,
     data: str | None,
@@ -57,7 +61,7 @@ def analyze_command(
         check_page(page)
     measuring = measured_by(statistics, None, None)
     source = open_data(data, graph, pictures, planned.settings)
-    with progress_bar() as progress:
+    with progress_shown() as progress:
         report = analyze_graph(
             graph,
             source,

@@ -13,12 +13,14 @@ from irquant.passes import Settings, load_model
 from irquant.passes.comparison.compare_models import Comparison, Side, compare_models
 from irquant.passes.comparison.latency import Latency
 from irquant.passes.comparison.layer_probes import LayerError
-from irquant.tools.console import agreement_line, decibels, megabytes, progress_bar
+from irquant.tools.console import agreement_line, decibels, megabytes
+from irquant.tools.faults import fault_option
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_data, picture_options
 from irquant.tools.report.comparison import write_comparison_page
 from irquant.tools.report.page import check_page
 from irquant.tools.values import finite, output_values
+from irquant.tools.verbosity import progress_shown, verbose_option
 
 
 @click.command("compare")
@@ -33,6 +35,8 @@ from irquant.tools.values import finite, output_values
     "--report", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write a page, too: one .html file."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@verbose_option
+@fault_option()
 @click.pass_context
 def compare_command(
     context: click.Context,
@@ -60,7 +64,7 @@ def compare_command(
     models = load_model(first), load_model(second)
     source = open_data(data, models[0], pictures, Settings())
     assert source is not None, "the option is required"
-    with progress_bar() as progress:
+    with progress_shown() as progress:
         found = compare_models(
             *models, source, most=samples, per_layer=per_layer, latency=not no_latency, progress=progress
         )

@@ -9,7 +9,9 @@ import click
 
 from irquant.ir import printable
 from irquant.passes import ExplainedPlan, Explanation, Quantized, explain, find_layer, load_model
+from irquant.tools.faults import fault_option
 from irquant.tools.options import planned_by, planning_options
+from irquant.tools.verbosity import verbose_option
 
 
 @click.command("explain")
@@ -17,6 +19,8 @@ from irquant.tools.options import planned_by, planning_options
 @planning_options
 @click.option("--node", metavar="NAME", help="The whole story of one layer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@verbose_option
+@fault_option()
 def explain_command(
     model: Path,
     config: Path | None,

@@ -27,11 +27,12 @@ from irquant.passes import (
 )
 from irquant.passes.base import Results
 from irquant.passes.calibration.fingerprint import model_fingerprint
-from irquant.tools.console import progress_bar
+from irquant.tools.faults import fault_option
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_data, picture_options
 from irquant.tools.options import planned_by, planning_options
 from irquant.tools.pass_source import managed, passes_from
+from irquant.tools.verbosity import progress_shown, verbose_option
 
 _ALL = "all"
 
@@ -120,6 +121,11 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
 @click.option("--dump-dir", type=click.Path(path_type=Path), help="Write text and IR after each pass to a new folder.")
 @click.option("--time-passes", is_flag=True, help="Say how long each pass took and how many places it changed.")
 @click.option("--verify-each", is_flag=True, help="Check the graph after each pass.")
+@click.option(
+    "--fill", is_flag=True, help="Give constants that a .txt abbreviates made-up values, the same ones each time."
+)
+@verbose_option
+@fault_option()
 @click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List all passes.")
 def opt_command(
     model: Path,
@@ -139,6 +145,7 @@ def opt_command(
     values: bool,
     time_passes: bool,
     verify_each: bool,
+    fill: bool,
 ) -> None:
     """Runs passes on MODEL (an .xml, or a .txt in the text form) in the order given, and prints what comes out.
 
@@ -163,14 +170,14 @@ def opt_command(
     timing = Timing()
     watching = Watching(print_after, dump_dir, verify_each)
     manager = managed(wanted, [*watching.instruments(wanted), timing])
-    graph = _read(model)
+    graph = _read(model, fill=fill)
     if output:
         check_output(output, graph)
     source = open_data(data, graph, pictures, planned.settings)
     if source is None and any(isinstance(each, Calibrate) for each in wanted):
         message = "pass 'calibrate' runs the model on samples: give --data"
         raise ConfigError(message)
-    with progress_bar() as progress:
+    with progress_shown() as progress:
         context = Context(planned.target, planned.config, source, progress)
         context.model_fingerprint = model_fingerprint(graph)
         results = manager.run(graph, context)
@@ -182,11 +189,11 @@ def opt_command(
         click.echo(printable(line), err=True)
 
 
-def _read(path: Path) -> Graph:
+def _read(path: Path, *, fill: bool) -> Graph:
     if path.suffix != ".txt":
         return load_model(path)
     try:
-        return from_text(path.read_text(encoding="utf-8"))
+        return from_text(path.read_text(encoding="utf-8"), fill=fill)
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
         raise IRError(message) from None

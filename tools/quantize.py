@@ -19,6 +19,7 @@ from irquant.passes import (
 from irquant.passes.configuration.accuracy import AccuracyOptions
 from irquant.passes.quality.journal import refuse_place
 from irquant.tools.console import print_measurement, print_report
+from irquant.tools.faults import fault_option
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_as, open_data, open_model, picture_options
 from irquant.tools.metric_function import MetricData, open_metrics
@@ -57,6 +58,7 @@ from irquant.tools.verbosity import progress_shown, verbosity_options
 @picture_options
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @verbosity_options
+@fault_option()
 @pot_options
 def quantize_command(
     model: Path | None,

@@ -57,8 +57,13 @@ class Run:
     _records: dict[str, Record] = field(default_factory=dict[str, Record])
 
     @classmethod
-    def of(cls, path: Path, folder: Path) -> "Run":
+    def of(cls, path: Path, folder: Path, faults: Path | None = None) -> "Run":
         """Of a batch file.
+
+        Args:
+            path: The file.
+            folder: Of the results.
+            faults: The folder for reproductions of what irquant itself fails at.
 
         Raises:
             BatchError: it is wrong.
@@ -66,7 +71,7 @@ class Run:
         named = read_batch(path, folder)
         origins = origins_of([each.entry for each in named], path.absolute().parent)
         jobs = [
-            Job(each.name, each.entry, path.absolute().parent, folder / f"{each.name}.xml", origin)
+            Job(each.name, each.entry, path.absolute().parent, folder / f"{each.name}.xml", origin, faults)
             for each, origin in zip(named, origins, strict=True)
         ]
         return cls(plan_jobs(jobs), folder)
