@@ -176,13 +176,29 @@ class OutPort:
         ]
         return sorted(found, key=lambda port: (port.node._layer.position, port.index))
 
-    def redirect(self, to: "OutPort", only: Iterable[InPort] | None = None) -> None:
+    @property
+    def origin(self) -> tuple[int, int]:
+        """The id and output of the node that gave this tensor when `Graph.track_origins` was called.
+
+        A tensor that took the place of another one since has that one's origin; any other is its own.
+        """
+        place = self.node.id, self.index
+        return self.node.graph.origins.get(place, place)
+
+    def redirect(self, to: "OutPort", only: Iterable[InPort] | None = None, *, is_same: bool = True) -> None:
         """Makes `to` feed this port's consumers (or `only` some of them) instead.
 
         A model output keeps its names: if a Result moves, the tensor names move with it, and in v10, where the
         producer's friendly name counts, the two nodes swap theirs (the old one becomes `name/original`).
+
+        Args:
+            to: What takes the place of this tensor.
+            only: Whom it feeds; default: all consumers.
+            is_same: Whether it is this tensor but for rounding and small corrections, so that it has its `origin`.
         """
         moved = [port for port in (self.consumers if only is None else only) if port.node != to.node]
+        if is_same:
+            self.node.graph.note_origin(self, to)
         for port in moved:
             port.connect(to)
         if any(port.node.type == "Result" for port in moved):
@@ -400,8 +416,10 @@ class Graph:
         weights: The bytes behind constants that were read from a file.
         version: 10 or 11; bodies have their model's.
         levels: How deep the `layers` element lies, for the white space of new elements.
+        origins: New tensors (id and output of their node) -> the tensors whose place they took (see `track_origins`).
         scope: Where it stands in the model.
         is_edited: Whether anything was changed since the graph was read.
+        extensions: What the runtime needs besides itself to run the model; it knows what that is.
     """
 
     def __init__(
@@ -420,12 +438,15 @@ class Graph:
         self.levels = levels
         self.scope = scope
         self.is_edited = False
+        self.extensions: tuple[object, ...] = ()
         self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._layers: dict[int, _Layer] = {}
         self._names: Counter[str] = Counter()
         self._order: list[int] | None = None  # topological, until an edge or a node changes
         self._next_id = 0
         self._serial = 0
+        self._first_new: int | None = None  # nodes from this id on came after `track_origins`
+        self.origins: dict[tuple[int, int], tuple[int, int]] = {}
 
     # ------------------------------------------------------------------------------------------------- looking
 
@@ -529,6 +550,20 @@ class Graph:
 
     # ------------------------------------------------------------------------------------------------- editing
 
+    def track_origins(self) -> None:
+        """From now on, the graph and its bodies know of each new tensor whose place it took (`OutPort.origin`).
+
+        What was found out about the tensors that there are now is then still known of those that stand for them later.
+        """
+        for each in self.walk():
+            each._first_new = each._next_id
+            each.origins = {}
+
+    def note_origin(self, old: OutPort, new: OutPort) -> None:
+        """Notes that a new tensor takes the place of another one; one that was there before stays what it is."""
+        if self._first_new is not None and new.node.id >= self._first_new:
+            self.origins[new.node.id, new.index] = old.origin
+
     def unique_name(self, name: str) -> str:
         """`name`, or the first of `name_1`, `name_2`, ... that no node has."""
         candidate, number = name, 0
@@ -629,8 +664,9 @@ class Graph:
         twin = Graph(
             _clone(self.root, clones), version=self.version, weights=self.weights, levels=self.levels, scope=self.scope
         )
-        twin.style, twin.is_edited = self.style, self.is_edited
+        twin.style, twin.is_edited, twin.extensions = self.style, self.is_edited, self.extensions
         twin._next_id, twin._serial, twin._names = self._next_id, self._serial, self._names.copy()
+        twin._first_new, twin.origins = self._first_new, self.origins.copy()
         for id_, layer in self._layers.items():
             clone = decode_layer(clones[layer.element], layer.position)
             clone.array, clone.text = layer.array, layer.text

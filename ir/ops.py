@@ -49,7 +49,7 @@ RECURRENT_TYPES: Mapping[str, tuple[int, int]] = {
     "RNNCell": (2, 3),
 }
 #: The layers of which a plan says what becomes of them.
-LAYER_TYPES = (*WEIGHTED_TYPES, *RECURRENT_TYPES, "ScaledDotProductAttention")
+LAYER_TYPES = (*WEIGHTED_TYPES, *RECURRENT_TYPES, "ScaledDotProductAttention", "Einsum")
 #: The tag of the body of a loop; an If has others.
 LOOP_BODY = "body"
 #: Arithmetic with a constant, as biases and scales are written; what may stand between it and its layer.
@@ -77,11 +77,20 @@ def weight_axes(node: Node) -> WeightAxes:
         return WeightAxes(outputs=(-2,), inputs=-1)
     if node.type == "Gather":  # [rows, columns]
         return WeightAxes(outputs=(0,), inputs=1)
-    if node.type == "MatMul":
-        return (
-            WeightAxes(outputs=(-2,), inputs=-1) if flag(node, "transpose_b") else WeightAxes(outputs=(-1,), inputs=-2)
-        )
+    if node.type == "MatMul":  # [K, N] or, with transpose_b, [N, K]; in front, the axes that number the matrices
+        outputs, inputs = (-2, -1) if flag(node, "transpose_b") else (-1, -2)
+        return WeightAxes(outputs=(*range(len(node.source(WEIGHTS_PORT).shape) - 2), outputs), inputs=inputs)
     return _CONVOLUTIONS[node.type]
+
+
+def multiplies_batches(node: Node) -> bool:
+    """Whether a MatMul has several matrices of weights, one for each head or expert, say."""
+    return node.type == "MatMul" and any(size != 1 for size in node.source(WEIGHTS_PORT).shape[:-2])
+
+
+def kernel_shape(node: Node) -> tuple[int, ...]:
+    """The spatial sizes of a convolution's weights."""
+    return node.source(WEIGHTS_PORT).shape[weight_axes(node).spatial :]
 
 
 def is_depthwise(node: Node) -> bool:

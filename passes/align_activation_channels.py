@@ -72,7 +72,7 @@ class AlignActivationChannels:
     across: bool = False
 
     name: ClassVar[str] = "align-activation-channels"
-    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED})
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED, Fact.AS_MEASURED})
     establishes: ClassVar[frozenset[Fact]] = frozenset()
     drops: ClassVar[frozenset[Fact]] = frozenset()
 

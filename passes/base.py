@@ -25,7 +25,8 @@ class Fact(StrEnum):
 
     NORMALIZED = "normalized"  # weights and biases are plain constants
     PLANNED = "planned"  # the context's plan says where each FakeQuantize goes
-    MEASURED = "measured"  # the context's statistics speak of this graph
+    MEASURED = "measured"  # there are statistics of the model's tensors as they were when they were measured
+    AS_MEASURED = "as-measured"  # the graph still computes those tensors, or the statistics know what became of them
     FAKE_QUANTIZED = "fake-quantized"  # a FakeQuantize stands wherever the plan wants one
     RANGES_SET = "ranges-set"  # each of them has its ranges
     BIASES_CORRECTED = "biases-corrected"  # biases make up for the rounding of the weights

@@ -1,5 +1,6 @@
 """Biases make up for the mean error that rounding the weights causes, without any inference."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from ..ir.ops import (
     WEIGHTED_TYPES,
     WEIGHTS_PORT,
     data_channel_axis,
+    multiplies_batches,
     weight_axes,
 )
 from .base import Context, Fact
@@ -38,7 +40,7 @@ class CorrectBiasesFast:
     """
 
     name: ClassVar[str] = "correct-biases-fast"
-    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET, Fact.MEASURED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.BIASES_CORRECTED})
     drops: ClassVar[frozenset[Fact]] = frozenset()
 
@@ -47,23 +49,39 @@ class CorrectBiasesFast:
         wanted: set[Request] = set()
         for site in context.plan.sites:
             for port in site.consumers if site.is_weights else ():
-                if _is_correctable(port.node):
+                if port.node.type in WEIGHTED_TYPES and not _why_unknown(port.node):
                     wanted |= _requests(port.node)
         return frozenset(wanted)
 
     def run(self, graph: Graph, context: Context) -> int:
         """Corrects every layer once; layers corrected before are left alone."""
         changed = 0
+        skipped: dict[str, list[str]] = {}
         for node in [node for each in graph.walk() for node in each.nodes(*WEIGHTED_TYPES)]:
             weights = node.source(WEIGHTS_PORT).node
-            if not are_rounded(weights) or node in context.corrections or not _is_correctable(node):
+            if not are_rounded(weights) or node in context.corrections:
+                continue
+            if reason := _why_unknown(node) or _why_unmeasured(node, context.statistics):
+                skipped.setdefault(reason, []).append(context.plan.names.get(node, node.name))
                 continue
             errors = _errors(node, weights, context.statistics)
             context.corrections[node] = found = judged(errors)
             if found.largest > 0 and found.is_accepted:
                 change_bias(node, errors.mean(axis=0))
                 changed += 1
+        context.warnings += [_told(reason, names) for reason, names in skipped.items()]
         return changed
+
+
+def _told(reason: str, names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"the bias of '{names[0]}' is not corrected: {reason}"
+    return f"the biases of {len(names)} layers are not corrected, of '{names[0]}' for one: {reason}"
+
+
+def _why_unmeasured(node: Node, statistics: Statistics) -> str:
+    is_known = all(each in statistics for each in _requests(node))
+    return "" if is_known else "the mean of its input was not measured"
 
 
 def are_rounded(weights: Node) -> bool:
@@ -71,19 +89,17 @@ def are_rounded(weights: Node) -> bool:
     return weights.type == "FakeQuantize" and weights.source().node.type == "Const"
 
 
-def _data(node: Node) -> OutPort:
-    """The float input of a layer, whether or not a FakeQuantize stands in front of it."""
-    source = node.source(DATA_PORT)
-    return source.node.source() if source.node.type == "FakeQuantize" else source
-
-
-def _is_correctable(node: Node) -> bool:
-    """Whether a layer has a bias, and its number of input channels is known, so that each can have its mean."""
-    return node.type in WEIGHTED_TYPES and _data(node).shape[data_channel_axis(node)] != DYNAMIC
+def _why_unknown(node: Node) -> str:
+    """Why nobody can know what rounding takes from the mean output of a layer; empty if that can be known."""
+    if multiplies_batches(node):
+        return "each of its matrices of weights would take means of its own"
+    if node.source(DATA_PORT).shape[data_channel_axis(node)] == DYNAMIC:
+        return "the number of its input channels is not known"
+    return ""
 
 
 def _requests(node: Node) -> set[Request]:
-    data = _data(node)
+    data = node.source(DATA_PORT)
     wanted = {request(data, Reduction.MEAN, data_channel_axis(node))}
     if _sizes_are_measured(node):
         wanted |= {request(tensor, Reduction.SHAPE) for tensor in _sized(node)}
@@ -91,17 +107,17 @@ def _requests(node: Node) -> set[Request]:
 
 
 def _sizes_are_measured(node: Node) -> bool:
-    return needs_sizes(node) and DYNAMIC in (*_data(node).shape[2:], *node.output().shape[2:])
+    return needs_sizes(node) and DYNAMIC in (*node.source(DATA_PORT).shape[2:], *node.output().shape[2:])
 
 
 def _sized(node: Node) -> list[OutPort]:
     """The tensors whose sizes decide the coverage."""
-    return [_data(node)] if sizes_follow(node) else [_data(node), node.output()]
+    return [node.source(DATA_PORT)] if sizes_follow(node) else [node.source(DATA_PORT), node.output()]
 
 
 def _errors(node: Node, weights: Node, statistics: Statistics) -> Floats:
     """What rounding the weights takes from the mean output: [observations, output channels]."""
-    data = _data(node)
+    data = node.source(DATA_PORT)
     means = statistics[request(data, Reduction.MEAN, data_channel_axis(node))].astype(np.float64)
     return mean_output(node, _rounding_error(weights), means, _coverage(node, weights, statistics))
 
@@ -151,10 +167,8 @@ def mean_output(node: Node, weights: Floats, means: Floats, coverage: Floats) ->
     """
     axes = weight_axes(node)
     if node.type == "MatMul":
-        # Weights of rank 3 and more are batched matrices: their channels' means go into one bias.
-        matrices: Floats = np.moveaxis(weights, axes.inputs, -1)
-        mean: Floats = matrices.reshape(-1, *matrices.shape[-2:]).mean(axis=0)
-        return means @ mean.T
+        matrix: Floats = np.moveaxis(weights, axes.inputs, -1)
+        return means @ matrix.reshape(matrix.shape[-2:]).T
     taps: Floats = (weights * coverage).reshape(*weights.shape[: axes.spatial], -1).sum(axis=-1)
     rows = np.moveaxis(taps, axes.inputs, -1)  # [O, I] or [G, O, I]
     grouped = rows.reshape(-1, *rows.shape[-2:])

@@ -1,5 +1,6 @@
 """Layers that the device computes wrongly without a bias get one that adds nothing."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from ..ir import DYNAMIC, Graph, Node
 from ..ir.ops import WEIGHTED_TYPES, bias_port, output_channel_axis
+from ..targets import Target
 from .base import Context, Fact, NoRequests
 from .biases import change_bias
 
@@ -22,8 +24,9 @@ class CreateBiases(NoRequests):
         b = Multiply(y, gate)                            a = ReduceMean(y)
                                                          b = Multiply(y, gate)
 
-    The CPU plugin takes one of the Multiplys behind such a layer for its scale. The smallest normal number is lost in
-    any sum; a zero would be removed by the runtime, and the bias with it.
+    The CPU plugin takes one of the Multiplys behind such a layer for its scale, and moves a scale that has a number for
+    each channel behind a pool over the channels. The smallest normal number is lost in any sum; a zero would be removed
+    by the runtime, and the bias with it.
     """
 
     name: ClassVar[str] = "create-biases"
@@ -36,14 +39,24 @@ class CreateBiases(NoRequests):
         found = [node for each in graph.walk() for node in each.nodes(*WEIGHTED_TYPES) if _needs_bias(node, context)]
         for node in found:
             output = node.output()
+            channels = output.shape[output_channel_axis(node)]
             tiny = float(np.finfo(np.dtype(output.element_type.dtype)).tiny)
-            change_bias(node, np.full(output.shape[output_channel_axis(node)], tiny))
+            change_bias(node, np.full(1 if channels == DYNAMIC else channels, tiny))
         return len(found)
 
 
 def _needs_bias(node: Node, context: Context) -> bool:
     decision, rule = context.plan.decisions.get(node), context.target.rule(node)
-    if not (decision and decision.int8 and rule and rule.needs_bias) or bias_port(node):
+    if not (decision and decision.int8 and rule) or bias_port(node):
         return False
-    output = node.output()
-    return len(output.consumers) > 1 and output.shape[output_channel_axis(node)] != DYNAMIC
+    several = rule.needs_bias and len(node.output().consumers) > 1
+    return several or any(reader.type in rule.needs_bias_before for reader in _readers(node, context.target))
+
+
+def _readers(node: Node, target: Target) -> Iterator[Node]:
+    """What reads the result of a node, moved about or not."""
+    for output in node.outputs:
+        for port in output.consumers:
+            yield port.node
+            if target.transparency(port.node):
+                yield from _readers(port.node, target)

@@ -14,10 +14,16 @@ class Demand:
         spec: How to quantize.
         insists: Whether the demand is met even where other consumers want floats. One that does not is only met where
             the whole tensor becomes int8 anyway: a second copy of the tensor would cost more than it saves.
+        is_shared: Whether the range is shared with a tensor that may have values below zero.
     """
 
     spec: QuantSpec
     insists: bool = True
+    is_shared: bool = False
+
+    def may_bring_zero_point(self, *, nonnegative: bool) -> bool:
+        """Whether the range of a tensor may get a zero point."""
+        return self.spec.may_have_zero_point and (self.is_shared or not nonnegative)
 
 
 def per_tensor(spec: QuantSpec) -> QuantSpec:
@@ -33,11 +39,15 @@ def meet(demands: Iterable[Demand | None], *, nonnegative: bool) -> Demand | Non
             return None
         if result is None:
             result = demand
-        elif spec := _both(result.spec, demand.spec, nonnegative=nonnegative):
-            result = Demand(spec, result.insists or demand.insists)
+        elif spec := _both(result.spec, demand.spec, nonnegative=nonnegative and not _is_shared(result, demand)):
+            result = Demand(spec, result.insists or demand.insists, _is_shared(result, demand))
         else:
             return None
     return result
+
+
+def _is_shared(one: Demand, other: Demand) -> bool:
+    return one.is_shared or other.is_shared
 
 
 def _both(one: QuantSpec, other: QuantSpec, *, nonnegative: bool) -> QuantSpec | None:

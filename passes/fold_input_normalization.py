@@ -33,7 +33,7 @@ class FoldInputNormalization(NoRequests):
     name: ClassVar[str] = "fold-input-normalization"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
     establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.AS_MEASURED})
 
     def run(self, graph: Graph, context: Context) -> int:
         """Folds every step that may go."""

@@ -4,10 +4,12 @@ The converter cleans up on its way: constants and batch normalization are folded
 other way, the same file loses more accuracy in 8 bits.
 """
 
+import glob
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..ir import Graph, UserError, read_model
-from .runtime import convert, from_runtime
+from .runtime import Extension, convert, from_runtime
 
 #: What the converter takes besides a folder with a TensorFlow SavedModel, and what that is called.
 FORMATS = {
@@ -27,12 +29,13 @@ class UnknownFormatError(UserError):
     """The file holds no model that can be read."""
 
 
-def load_model(path: Path | str, weights: Path | str | None = None) -> Graph:
+def load_model(path: Path | str, weights: Path | str | None = None, extensions: Sequence[Extension] = ()) -> Graph:
     """Reads an IR, or converts a model of another format.
 
     Args:
         path: An .xml with its .bin; .onnx, .pb, .pbtxt, .meta, .tflite or .pdmodel; or the folder of a SavedModel.
         weights: Of an .xml: its .bin; default: the one next to it.
+        extensions: What the runtime needs to know the model's operations.
 
     Raises:
         UserError: it cannot be read or converted.
@@ -42,7 +45,9 @@ def load_model(path: Path | str, weights: Path | str | None = None) -> Graph:
         message = f"{path}: convert it to .onnx, or with openvino.convert_model, first: that needs its code"
         raise UnknownFormatError(message)
     if path.suffix.lower() not in FORMATS and not path.is_dir():
-        return read_model(path, weights)
+        graph = read_model(path, weights)
+        graph.extensions = tuple(extensions)
+        return graph
     if weights is not None:
         message = f"{path}: only an .xml has its weights in another file, but {weights} is given, too"
         raise UnknownFormatError(message)
@@ -52,7 +57,33 @@ def load_model(path: Path | str, weights: Path | str | None = None) -> Graph:
     if not path.exists():
         message = f"{path}: no such file"
         raise UnknownFormatError(message)
-    return from_runtime(convert(path))
+    return from_runtime(convert(path, extensions), extensions)
+
+
+def model_files(path: Path, weights: Path | None = None) -> Iterator[tuple[str, Path]]:
+    """The files that `load_model` reads, and what messages call them."""
+    if path.is_dir():
+        yield from (("the model", each) for each in path.rglob("*"))
+        return
+    yield "the model", path
+    if path.suffix.lower() == ".onnx":
+        yield from (("the model's weights", each) for each in _external_tensors(path))
+    elif path.suffix.lower() == ".pdmodel":
+        yield "the model's weights", path.with_suffix(".pdiparams")
+    elif path.suffix.lower() == ".meta":
+        yield from (("the model's weights", each) for each in path.parent.glob(f"{glob.escape(path.stem)}.*"))
+    elif path.suffix.lower() not in FORMATS:
+        yield "the model's weights", weights or path.with_suffix(".bin")
+
+
+def _external_tensors(path: Path) -> Iterator[Path]:
+    """The files beside an .onnx whose names it holds: it names the files with its tensors."""
+    try:
+        content = path.read_bytes()
+        beside = [each for each in path.parent.rglob("*") if each != path and each.is_file()]
+    except OSError:
+        return
+    yield from (each for each in beside if each.relative_to(path.parent).as_posix().encode() in content)
 
 
 def result_path(path: Path, name: str | None = None) -> Path:

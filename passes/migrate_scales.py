@@ -13,7 +13,7 @@ from .base import Context, Fact
 from .calibration.derivations import Derivations
 from .calibration.statistics import Derivation, Numbers, Reduction, Request, Statistics, find_recipes, request
 from .channel_scales import Channels, Matrix, best_scale
-from .placement import SHAPE_READERS
+from .constants import SHAPE_READERS
 from .plan import Site
 from .ranges import Floats, code_scale
 from .set_ranges import estimated_range, requests_of
@@ -71,7 +71,7 @@ class MigrateScales:
     everywhere: bool = False
 
     name: ClassVar[str] = "migrate-scales"
-    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED})
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED, Fact.AS_MEASURED})
     establishes: ClassVar[frozenset[Fact]] = frozenset()
     drops: ClassVar[frozenset[Fact]] = frozenset()
 
@@ -133,7 +133,7 @@ def _is_product(port: InPort, context: Context) -> bool:
 def _recipes(site: Site, graph: Graph, context: Context) -> dict[Request, Derivation] | None:
     """How what a range is estimated from follows from the channels; None if it does not."""
     channels = {request(site.source, each, -1) for each in _EXTREMES}
-    return find_recipes(requests_of(site, context), channels, Derivations(graph, frozenset()))
+    return find_recipes(requests_of(site, context), channels, Derivations(graph, {}))
 
 
 def _best_scale(group: Group, graph: Graph, context: Context) -> Floats | None:
@@ -176,7 +176,7 @@ def _scaled(group: Group, scale: Floats) -> OutPort:
     sources = [tensor, graph.add_constant(f"{first.name}/scale", value, near=first).output()]
     outputs, attributes = [(kind, tensor.shape)], {"auto_broadcast": "numpy"}
     scaled = graph.add("Multiply", f"{first.name}/scaled", sources, outputs, attributes=attributes, near=first).output()
-    tensor.redirect(scaled, only=group.site.consumers)
+    tensor.redirect(scaled, only=group.site.consumers, is_same=False)
     return scaled
 
 

@@ -9,6 +9,7 @@ from .correct_biases import CorrectBiases
 from .correct_biases_fast import CorrectBiasesFast
 from .create_biases import CreateBiases
 from .decompose_attention import DecomposeAttention
+from .decompose_einsum import DecomposeEinsum
 from .fold_input_normalization import FoldInputNormalization
 from .insert_fake_quantize import InsertFakeQuantize
 from .migrate_scales import MigrateScales
@@ -31,6 +32,7 @@ def default_quantization(measuring: Pass | None = None, config: Config | None = 
         "no": [],
     }
     return [
+        DecomposeEinsum(),  # leaves constants to be folded
         Normalize(),
         FoldInputNormalization(),
         DecomposeAttention(),

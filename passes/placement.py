@@ -9,7 +9,7 @@ cycle. It never quantizes a model output, and yields for every layer a reason th
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..ir import DYNAMIC, Graph, InPort, Node, OutPort, Scope
@@ -17,6 +17,7 @@ from ..ir.ops import DATA_PORT, HIDDEN_PORT, LAYER_TYPES, LOOP_BODY, RECURRENT_T
 from ..targets import Granularity, QuantSpec, Rule, Target
 from .attention import attention_blocks
 from .configuration.ignored import Ignored
+from .constants import SHAPE_READERS, constant_nodes
 from .demands import Demand, meet, per_tensor
 from .plan import Decision, Plan, Site, edges_above
 from .signs import never_negative
@@ -24,8 +25,6 @@ from .stays_float import stays_float
 
 #: Give no value below zero if all their inputs do.
 _KEEPS_SIGNS = ("Add", "Multiply", "AvgPool", "ReduceMean", "ReduceSum", "Maximum")
-#: Look at a tensor's shape, not at its values: they neither want int8 nor mind it.
-SHAPE_READERS = ("ShapeOf",)
 
 
 def plan_placement(
@@ -92,7 +91,7 @@ class _Analysis:
 
     Attributes:
         kept: The nodes that stay float whatever the rules say, with the reasons.
-        constants: The nodes that give constants, moved about or not.
+        constants: The nodes that give the same values whatever the data.
         nonnegative: The nodes that give no value below zero.
         demands: What each input port wants of its tensor; a port that is not here wants floats.
         moved: Nodes in front of which the demand behind them is met, and the inputs on which it is.
@@ -104,7 +103,7 @@ class _Analysis:
     def __init__(self, graph: Graph, target: Target, kept: Mapping[Node, str], names: set[str]) -> None:
         self.graph, self.target, self.kept = graph, target, kept
         self.order = list(graph.nodes())
-        self.constants = self._constants()
+        self.constants = constant_nodes(graph)
         self.nonnegative = self._nonnegative()
         self.demands: dict[InPort, Demand] = {}
         self.names = names
@@ -153,7 +152,7 @@ class _Analysis:
         for index in sorted(rule.ports(node), key=lambda it: it not in weights):
             tensor, is_weights = node.source(index), index in weights
             if is_weights and tensor.node.type != "Const":
-                return "its weights are not constant"
+                return f"its weights are {'computed' if self._is_constant(tensor) else 'not constant'}"
             if is_weights and len(tensor.shape) < 2:
                 return "its weights have a rank below 2"
             if not is_weights and self._is_constant(tensor) and not self._is_initial_state(node, index):
@@ -164,17 +163,22 @@ class _Analysis:
                 return f"it computes in {tensor.element_type.name}"
         return ""
 
+    def _has_constant(self, node: Node, ports: Iterable[int]) -> bool:
+        return any(self._is_constant(node.source(index)) for index in ports if index not in weight_ports(node))
+
     def _is_initial_state(self, node: Node, index: int) -> bool:
         """Whether an input is a recurrent layer's constant first state, which is left alone."""
         return node.type in RECURRENT_TYPES and index == HIDDEN_PORT and self._is_constant(node.source(index))
 
     def _demand_of_operation(self, node: Node, rule: Rule) -> dict[InPort, Demand]:
-        if rule.requantizes and self._wanted_behind(node) is None:
+        ports = rule.ports(node)
+        if rule.requantizes and (self._wanted_behind(node) is None or self._has_constant(node, ports)):
             return {}
-        ports = ((node.input(index), self.target.specs[name]) for index, name in rule.ports(node).items())
+        is_shared = rule.same_range and not self._are_nonnegative([node.input(index) for index in ports])
+        wanting = ((node.input(index), self.target.specs[name]) for index, name in ports.items())
         return {
-            port: Demand(spec, insists=not rule.requantizes)
-            for port, spec in ports
+            port: Demand(spec, insists=not rule.requantizes, is_shared=is_shared)
+            for port, spec in wanting
             if _is_roundable(port.source) and (_is_weights(port) or not self._is_constant(port.source))
         }
 
@@ -189,6 +193,10 @@ class _Analysis:
         ports = tuple(node.inputs) if unified else (node.input(DATA_PORT),)
         if all(self._is_constant(port.source) for port in ports) or not all(map(self._may_join, ports)):
             return {}
+        if entry and not entry.zero_point and demand.may_bring_zero_point(nonnegative=node in self.nonnegative):
+            return {}
+        if unified and not self._are_nonnegative(ports):
+            demand = replace(demand, is_shared=True)
         return dict.fromkeys(ports, demand)
 
     def _note(self, node: Node, rule: Rule | None, demands: Mapping[InPort, Demand]) -> None:
@@ -198,6 +206,9 @@ class _Analysis:
         if rule.same_range if rule else node.type in self.target.unified:
             self.tied.add(node)
 
+    def _are_nonnegative(self, ports: Sequence[InPort]) -> bool:
+        return all(port.source.node in self.nonnegative for port in ports)
+
     def _may_join(self, port: InPort) -> bool:
         """Whether a FakeQuantize may stand in front of an input: in front of a constant only if it can be stored."""
         tensor = port.source
@@ -206,19 +217,8 @@ class _Analysis:
         return _is_roundable(tensor) and not self._is_constant(tensor)
 
     def _is_constant(self, tensor: OutPort) -> bool:
-        """Whether a tensor is a constant, moved about or not."""
+        """Whether a tensor is a constant, or computed from constants alone."""
         return tensor.node in self.constants
-
-    def _constants(self) -> set[Node]:
-        found: set[Node] = set()
-        for node in self.order:
-            if node.type == "Const":
-                found.add(node)
-            elif node.type in self.target.unified:
-                found |= {node} if all(port.source.node in found for port in node.inputs) else set()
-            elif node.inputs and all(port.source.node in found for port in node.inputs):
-                found |= {node} if self.target.transparency(node) else set()
-        return found
 
     def _nonnegative(self) -> set[Node]:
         found: set[Node] = set()
@@ -283,10 +283,19 @@ class _Analysis:
 
     def _site(self, tensor: OutPort, consumers: list[InPort], spec: QuantSpec, twin: int = 0) -> Site:
         axes = (1,) if spec.granularity is Granularity.PER_CHANNEL else ()
-        if axes and (len(tensor.shape) < 2 or tensor.shape[1] == DYNAMIC):
+        if axes and (len(tensor.shape) < 2 or tensor.shape[1] == DYNAMIC or self._has_other_channels(tensor)):
             spec, axes = per_tensor(spec), ()
         first = next(port for port in consumers if port in self.demands)
         return Site(self._name(first, "input"), tensor, tuple(consumers), spec, axes, twin=twin)
+
+    def _has_other_channels(self, tensor: OutPort) -> bool:
+        """Whether a matrix product gives the tensor: devices fuse what follows by the last axis, its channels."""
+        while tensor.node.type not in LAYER_TYPES:
+            data = [port.source for port in tensor.node.inputs if not self._is_constant(port.source)]
+            if len(data) != 1 or data[0].shape != tensor.shape:
+                return False
+            tensor = data[0]
+        return tensor.node.type == "MatMul" and len(tensor.shape) > 2
 
     def _name(self, port: InPort, role: str) -> str:
         base = f"{port.node.name}/fq_{role}_{port.index}"

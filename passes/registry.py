@@ -10,6 +10,7 @@ from .pass_spec import PassSpecError
 
 #: Name -> module in this package, and class.
 PASSES: Mapping[str, str] = {
+    "decompose-einsum": "decompose_einsum:DecomposeEinsum",
     "normalize": "normalize:Normalize",
     "fold-input-normalization": "fold_input_normalization:FoldInputNormalization",
     "decompose-attention": "decompose_attention:DecomposeAttention",

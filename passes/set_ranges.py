@@ -41,7 +41,7 @@ class SetRanges:
     name: ClassVar[str] = "set-ranges"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.FAKE_QUANTIZED, Fact.MEASURED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
-    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED})
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.AS_MEASURED})
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """What the ends of all ranges are estimated from."""

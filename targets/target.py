@@ -12,7 +12,17 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..ir import DYNAMIC, Node
-from ..ir.ops import is_depthwise, looks_up_rows, weight_ports
+from ..ir.ops import (
+    DATA_PORT,
+    WEIGHTS_PORT,
+    flag,
+    integers,
+    is_depthwise,
+    kernel_shape,
+    looks_up_rows,
+    multiplies_batches,
+    weight_ports,
+)
 
 
 class Mode(StrEnum):
@@ -73,10 +83,29 @@ class QuantSpec(_Strict):
         """The `levels` of the FakeQuantize; a narrow range is for symmetric ones."""
         return self.level_count or int(2**self.bits) - (self.narrow_range and mode is Mode.SYMMETRIC)
 
+    @property
+    def may_have_zero_point(self) -> bool:
+        """Whether values below zero may bring a zero point with them: that of an asymmetric range, or of its storage."""
+        return self.zero_point and (self.unsigned or Mode.ASYMMETRIC in self.modes)
+
 
 #: What an operation is, or has.
 Property = Literal[
-    "depthwise", "zero_padding", "constant_parameters", "two_activations", "embedding", "channels_by_4_and_16"
+    "averages_padding",
+    "batched_weights",
+    "channels_by_4_and_16",
+    "constant_first",
+    "constant_parameters",
+    "depthwise",
+    "embedding",
+    "kernel_covers_stride",
+    "last_stride_up_to_3",
+    "narrow_groups",
+    "no_padding",
+    "pads_a_convolution",
+    "two_activations",
+    "undilated",
+    "zero_padding",
 ]
 
 
@@ -88,12 +117,14 @@ class Condition(_Strict):
         where: Attributes that must have one of these values.
         unless: Attributes that must not have one of these values.
         when: Properties that cannot be read off one attribute; all must hold.
+        ranks: Numbers of dimensions that its data may have; any, if none is given.
     """
 
     op: Names
     where: Mapping[str, Names] = Field(default_factory=dict)
     unless: Mapping[str, Names] = Field(default_factory=dict)
     when: Annotated[tuple[Property, ...], BeforeValidator(_listed)] = ()
+    ranks: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
     def fits(self, node: Node) -> bool:
         """Whether the entry speaks of this node."""
@@ -104,18 +135,67 @@ class Condition(_Strict):
             return False
         if any(attributes.get(name, "").lower() in values for name, values in self.unless.items()):
             return False
+        if self.ranks and len(node.source(DATA_PORT).shape) not in self.ranks:
+            return False
         return all(_PROPERTIES[name](node) for name in self.when)
 
 
 def _pads_with_zero(node: Node) -> bool:
-    if node.attributes.get("pad_mode", "constant") != "constant" or len(node.inputs) < 4:
-        return True
-    value = node.source(3).node
-    return value.type == "Const" and not np.any(value.array)
+    if node.attributes.get("pad_mode", "constant").lower() != "constant":
+        return False
+    value = node.source(3).node if len(node.inputs) > 3 else None
+    return value is None or (value.type == "Const" and not np.any(value.array))
+
+
+def _pads_a_convolution(node: Node) -> bool:
+    """Whether a Pad adds zeros at spatial axes in front of one convolution, so that the runtime makes them its padding."""
+    readers = [port.node.type for port in node.output().consumers]
+    sizes = [node.source(index).node for index in (1, 2)]
+    if readers not in (["Convolution"], ["GroupConvolution"]) or not _pads_with_zero(node):
+        return False
+    return all(each.type == "Const" and not each.array[:2].any() and (each.array >= 0).all() for each in sizes)
+
+
+def _adds_no_padding(node: Node) -> bool:
+    """Whether an operation puts nothing around its data, by attributes or (SpaceToBatch) by inputs."""
+    attributes = any(any(integers(node, name)) for name in ("pads_begin", "pads_end"))
+    if attributes or node.attributes.get("auto_pad", "").lower().startswith("same"):
+        return False
+    inputs = [node.source(index).node for index in (2, 3)] if node.type == "SpaceToBatch" else []
+    return all(each.type == "Const" and not each.array.any() for each in inputs)
+
+
+def _averages_padding(node: Node) -> bool:
+    return not flag(node, "exclude-pad") and not _adds_no_padding(node)
+
+
+def _is_undilated(node: Node) -> bool:
+    return all(size == 1 for size in integers(node, "dilations"))
+
+
+def _kernel_covers_stride(node: Node) -> bool:
+    """Whether a transposed convolution leaves no gaps between the images of its kernel."""
+    return all(stride <= size for stride, size in zip(integers(node, "strides"), kernel_shape(node), strict=False))
+
+
+def _last_stride_is_short(node: Node) -> bool:
+    return all(stride <= 3 for stride in integers(node, "strides")[-1:])
+
+
+def _has_constant_first(node: Node) -> bool:
+    return node.source(DATA_PORT).node.type == "Const"
+
+
+def _has_narrow_groups(node: Node) -> bool:
+    """Whether a GroupConvolution has fewer than 3 input or output channels a group, and is not plain depthwise."""
+    counts = node.source(WEIGHTS_PORT).shape[1:3]  # [G, O, I, k...]
+    return DYNAMIC not in counts and min(counts, default=DYNAMIC) < 3 and counts != (1, 1)
 
 
 def _takes_two_activations(node: Node) -> bool:
-    return all(port.source.node.type != "Const" for port in node.inputs)
+    """Whether no input is a constant, rounded or not."""
+    sources = [port.source.node for port in node.inputs]
+    return all((each.source(0).node if each.type == "FakeQuantize" else each).type != "Const" for each in sources)
 
 
 def _has_channels_by_4_and_16(node: Node) -> bool:
@@ -129,12 +209,21 @@ def _has_constant_parameters(node: Node) -> bool:
 
 
 _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
-    "depthwise": is_depthwise,
-    "zero_padding": _pads_with_zero,
-    "constant_parameters": _has_constant_parameters,
-    "embedding": looks_up_rows,
-    "two_activations": _takes_two_activations,
+    "averages_padding": _averages_padding,
+    "batched_weights": multiplies_batches,
     "channels_by_4_and_16": _has_channels_by_4_and_16,
+    "constant_first": _has_constant_first,
+    "constant_parameters": _has_constant_parameters,
+    "depthwise": is_depthwise,
+    "embedding": looks_up_rows,
+    "kernel_covers_stride": _kernel_covers_stride,
+    "last_stride_up_to_3": _last_stride_is_short,
+    "narrow_groups": _has_narrow_groups,
+    "no_padding": _adds_no_padding,
+    "pads_a_convolution": _pads_a_convolution,
+    "two_activations": _takes_two_activations,
+    "undilated": _is_undilated,
+    "zero_padding": _pads_with_zero,
 }
 
 
@@ -153,6 +242,8 @@ class Rule(Condition):
         same_range: The inputs must share one range.
         adds_pairs: Without VNNI, the kernel adds the products of neighbouring input channels in 16 bits.
         needs_bias: Where several operations read its result, the device computes it wrongly unless it has a bias.
+        needs_bias_before: Where one of these operations reads its result, moved about or not, the device cannot compile
+            it, or computes it wrongly, unless it has a bias.
         decomposes: The device runs the parts of the operation in int8, if they are written out.
         because: Why, for the reader of a report.
     """
@@ -162,6 +253,7 @@ class Rule(Condition):
     same_range: bool = False
     adds_pairs: bool = False
     needs_bias: bool = False
+    needs_bias_before: Names = ()
     decomposes: bool = False
     because: str = ""
 
@@ -185,9 +277,11 @@ class Transparent(Condition):
 
     Attributes:
         keeps_channels: Whether axis 1 comes out as it went in, so that this holds per channel, too.
+        zero_point: Whether the device carries a zero point through them; if not, they move only what needs none.
     """
 
     keeps_channels: bool = False
+    zero_point: bool = True
 
 
 class Step(Condition):

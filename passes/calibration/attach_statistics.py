@@ -9,12 +9,15 @@ import numpy as np
 from ...ir import Array, Graph, Node, OutPort, Scope, UserError, element_type
 from ...ir.bodies import lead_out
 from ..base import Context, Fact, NoRequests
+from .batch import Batches
+from .masks import mask_limits
 from .quantiles import TopQuantile, quantiles
 from .statistics import QUANTILES, Numbers, Reduction, Request
 
 _REDUCE = {Reduction.MIN: "ReduceMin", Reduction.MAX: "ReduceMax", Reduction.MEAN: "ReduceMean"}
 _F32 = element_type("f32")
 _I64 = element_type("i64")
+_BOOLEAN = element_type("boolean")
 _NAME = "irquant/statistics"
 #: Larger batches are one observation: axis 0 of such inputs is rather time, or points in space.
 LARGEST_BATCH = 256
@@ -70,20 +73,27 @@ def _together(wanted: Request, numbers: Numbers) -> Numbers:
     return found
 
 
-def blocks(model: Graph, wanted: Iterable[Request], batched: frozenset[OutPort]) -> list[Block]:
-    """The outputs that answer some requests, in their order."""
-    groups: dict[tuple[Scope, bool, OutPort | None], list[Request]] = {}
+def blocks(model: Graph, wanted: Iterable[Request], batched: Batches) -> list[Block]:
+    """The outputs that answer some requests, in their order: one for each batch, whose rows have a number of their own."""
+    groups: dict[tuple[Scope, frozenset[Node] | None, OutPort | None], list[Request]] = {}
     for each in wanted:
         tensor = each.tensor(model)
         has_batch = tensor in batched and each.reduction is not Reduction.SHAPE and each.channel_axis != 0
+        batch = batched[tensor] if has_batch else None
         is_raw = each.reduction in QUANTILES and TopQuantile.of(each, tensor, batched=has_batch) is None
         if is_raw and each.scope:
             message = f"{tensor.node} is in a body: its {each.reduction} {each.level} needs a tensor of known shape"
             raise UserError(message)
-        groups.setdefault((each.scope, has_batch, tensor if is_raw else None), []).append(each)
+        groups.setdefault((each.scope, batch, tensor if is_raw else None), []).append(each)
     return [
-        Block(tuple(members), tuple(statistic_size(model, each) for each in members), scope, has_batch, raw is not None)
-        for (scope, has_batch, raw), members in groups.items()
+        Block(
+            tuple(members),
+            tuple(statistic_size(model, each) for each in members),
+            scope,
+            batched=batch is not None,
+            raw=raw is not None,
+        )
+        for (scope, batch, raw), members in groups.items()
     ]
 
 
@@ -162,11 +172,13 @@ class _Rows:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._constants: dict[tuple[int, ...], OutPort] = {}
+        self._limits = mask_limits(graph)
+        self._unmasked: dict[OutPort, OutPort] = {}
 
     def of(self, block: Block) -> OutPort:
         """[observations, width], behind the column that tells that the body ran; or the tensor itself."""
         if block.raw:
-            return _as_f32(self._tensor(block.requests[0]), _NAME)
+            return self._unmask(self._tensor(block.requests[0]))
         parts = [self._reduced(each, batched=block.batched) for each in block.requests]
         if block.batched:
             shape = (parts[0].shape[0], block.width)
@@ -188,7 +200,7 @@ class _Rows:
             outputs, attributes = [(_I64, (len(tensor.shape),))], {"output_type": "i64"}
             sizes = self.graph.add("ShapeOf", name, [tensor], outputs, attributes=attributes, opset="opset3")
             return _as_f32(sizes.output(), name)
-        tensor = _as_f32(tensor, name)
+        tensor = self._unmask(tensor)
         if wanted.reduction in QUANTILES:
             top = TopQuantile.of(wanted, tensor, batched=batched)
             assert top, "else its block is a raw one"
@@ -198,6 +210,27 @@ class _Rows:
         size = 1 if wanted.channel_axis is None else tensor.shape[wanted.channel_axis]
         rank, shape = (2, (-1, size)) if batched else (1, (size,))
         return result if len(result.shape) == rank else self._shaped(result, shape)
+
+    def _unmask(self, tensor: OutPort) -> OutPort:
+        """The tensor in f32, with zeros in place of masks (see `masks`); NaN and what else is wrong stay."""
+        if tensor not in self._unmasked:
+            name = f"{_NAME}/{tensor.node.id}.{tensor.index}"
+            found = _as_f32(tensor, name)
+            if (limit := self._limits.get(tensor)) is not None:
+                found = self._without_masks(found, limit, name)
+            self._unmasked[tensor] = found
+        return self._unmasked[tensor]
+
+    def _without_masks(self, tensor: OutPort, limit: float, name: str) -> OutPort:
+        numpy = {"auto_broadcast": "numpy"}
+        ends = [self.graph.add_constant(f"{name}/limit", np.array(each, np.float32)) for each in (limit, 0)]
+        size = self.graph.add("Abs", f"{name}/size", [tensor], [(_F32, tensor.shape)])
+        sources = [size.output(), ends[0].output()]
+        is_mask = self.graph.add(
+            "GreaterEqual", f"{name}/is_mask", sources, [(_BOOLEAN, tensor.shape)], attributes=numpy
+        )
+        sources = [is_mask.output(), ends[1].output(), tensor]
+        return self.graph.add("Select", f"{name}/data", sources, [(_F32, tensor.shape)], attributes=numpy).output()
 
     def _over_axes(self, tensor: OutPort, wanted: Request, name: str, *, batched: bool) -> OutPort:
         """The tensor reduced over all axes but those of the observations and the channels."""

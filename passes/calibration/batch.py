@@ -3,13 +3,19 @@
 A statistic has one observation a row of such a tensor (up to a certain number of rows), so that it does not matter
 whether samples come one by one or several at a time. Of other tensors (attention over all tokens of all sentences,
 boxes, shapes) an inference is one observation. The batch is followed from the model's inputs through operations that
-are known to keep axis 0.
+are known to keep axis 0. Inputs may have batches of different sizes: tensors have the same only if they come from the
+same inputs.
 """
 
 import math
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
 from ...ir.ops import DATA_PORT, WEIGHTED_TYPES, flag, integers
+
+#: Tensors that hold a batch -> the model inputs that it comes from.
+Batches: TypeAlias = Mapping[OutPort, frozenset[Node]]
 
 # fmt: off
 #: Keep axis 0 of their first input, whatever their attributes.
@@ -34,13 +40,16 @@ _ALONG_INPUT = frozenset({
 # fmt: on
 
 
-def batched_tensors(model: Graph) -> frozenset[OutPort]:
+def batched_tensors(model: Graph) -> Batches:
     """The tensors of a model (not of its bodies) that hold a batch; none if all inputs take one sample at a time."""
-    found: set[OutPort] = set()
+    found: dict[OutPort, frozenset[Node]] = {}
     for node in model.nodes():
-        if _starts(node) or (node.inputs and _keeps(node, found)):
-            found.update(output for output in node.outputs if output.shape)
-    return frozenset(found)
+        if _starts(node):
+            found |= dict.fromkeys(node.outputs, frozenset({node}))
+        elif node.inputs and _keeps(node, found):
+            inputs = frozenset[Node]().union(*(found.get(port.source, ()) for port in node.inputs))
+            found |= {output: inputs for output in node.outputs if output.shape}
+    return found
 
 
 def _starts(node: Node) -> bool:
@@ -50,7 +59,7 @@ def _starts(node: Node) -> bool:
     return shape[0] != 1 and (node.output().layout or "N").startswith("N")
 
 
-def _keeps(node: Node, found: set[OutPort]) -> bool:
+def _keeps(node: Node, found: Batches) -> bool:
     first = node.source(DATA_PORT)
     if node.type in _ELEMENTWISE or node.type == "Concat":
         return _axis(node) != 0 and all(_fits(port.source, node, found) for port in node.inputs)
@@ -72,7 +81,7 @@ def _keeps(node: Node, found: set[OutPort]) -> bool:
     return node.type == "Reshape" and _keeps_first(node)
 
 
-def _fits(tensor: OutPort, node: Node, found: set[OutPort]) -> bool:
+def _fits(tensor: OutPort, node: Node, found: Batches) -> bool:
     """Whether an operand has the batch along axis 0, or is the same for all samples; at least one has the batch."""
     has = any(port.source in found for port in node.inputs)
     rank = len(node.output().shape)
@@ -95,7 +104,7 @@ def _axes(node: Node) -> set[int]:
     return {int(axis) % rank for axis in node.source(1).node.array.ravel()} if rank else {0}
 
 
-def _keeps_product(node: Node, found: set[OutPort]) -> bool:
+def _keeps_product(node: Node, found: Batches) -> bool:
     """A product of [B, ..., n, k] with a matrix, or with another batch."""
     first, second = node.source(0), node.source(1)
     if len(first.shape) == 2 and flag(node, "transpose_a"):

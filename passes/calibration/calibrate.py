@@ -33,11 +33,12 @@ class Calibrate(NoRequests):
 
     name: ClassVar[str] = "calibrate"
     requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED})
+    establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED, Fact.AS_MEASURED})
     drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Changes nothing."""
+        graph.track_origins()
         measurement = Measurement.of(graph, context.wanted)
         planned = [node for node, each in context.plan.decisions.items() if each.int8]
         context.outputs = find_outputs(graph).narrowed(graph, planned)

@@ -18,6 +18,7 @@ import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
 from ...ir.ops import DATA_PORT, integers
+from .batch import Batches
 from .statistics import Derivation, Numbers, Reduction, Request
 
 _MOVES = ("Reshape", "Squeeze", "Unsqueeze", "Transpose")
@@ -67,7 +68,7 @@ class Derivations:
         batched: Its tensors of which each row along axis 0 is an observation.
     """
 
-    def __init__(self, model: Graph, batched: frozenset[OutPort]) -> None:
+    def __init__(self, model: Graph, batched: Batches) -> None:
         self.model, self.batched = model, batched
 
     def __call__(self, wanted: Request) -> Iterator[Derivation]:

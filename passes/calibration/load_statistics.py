@@ -28,7 +28,7 @@ class LoadStatistics(NoRequests):
 
     name: ClassVar[str] = "load-statistics"
     requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED})
+    establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED, Fact.AS_MEASURED})
     drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
@@ -37,6 +37,7 @@ class LoadStatistics(NoRequests):
         Raises:
             StatisticsFileError: the file is of another model or other data, or lacks a statistic.
         """
+        graph.track_origins()
         file = open_statistics(self.path)
         if file.header.model != context.model_fingerprint:
             message = f"{self.path}: measured on another model than this one; calibrate this one with data"

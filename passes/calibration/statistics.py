@@ -38,10 +38,10 @@ QUANTILES = (Reduction.QUANTILE, Reduction.ABS_QUANTILE)
 
 @dataclass(frozen=True)
 class Request:
-    """One number, or one a channel, for every observation, at one tensor.
+    """One number, or one a channel, for every observation, at one tensor of the graph that is measured.
 
     Attributes:
-        node: The id of the node that produces the tensor.
+        node: The id of the node that produces the tensor there.
         port: Which output of it.
         reduction: What is taken.
         channel_axis: The axis that is kept (not negative), or None for one number a tensor. The shape has one number
@@ -77,6 +77,9 @@ def request(
 ) -> Request:
     """A request for a statistic of `tensor`; a negative axis counts from the end.
 
+    Once the graph was measured, it is a request for the statistic of the measured tensor that this one stands for
+    (`OutPort.origin`): passes in between may have rounded or corrected it.
+
     Raises:
         ValueError: a quantile without a level, or another reduction with one.
     """
@@ -84,7 +87,8 @@ def request(
         message = f"{reduction} with level {level}: quantiles have a level from 0 to 1, other reductions none"
         raise ValueError(message)
     axis = None if channel_axis is None else channel_axis % len(tensor.shape)
-    return Request(tensor.node.id, tensor.index, reduction, axis, level, tensor.node.graph.scope)
+    node, port = tensor.origin
+    return Request(node, port, reduction, axis, level, tensor.node.graph.scope)
 
 
 class Store(Protocol):

@@ -23,7 +23,7 @@ from .outputs import Outputs
 
 #: An operation: the body that it is in, and its id.
 Key = tuple[Scope, int]
-_HOLDS = frozenset({Fact.NORMALIZED, Fact.MEASURED})
+_HOLDS = frozenset({Fact.NORMALIZED, Fact.MEASURED, Fact.AS_MEASURED})
 
 
 @dataclass(frozen=True)

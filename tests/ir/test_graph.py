@@ -287,3 +287,33 @@ def test_mistakes_in_a_text_have_their_line(text: str, said: str) -> None:
     with pytest.raises(IRError) as caught:
         from_text(text)
     assert str(caught.value).startswith(said)
+
+
+def test_a_tensor_knows_whose_place_it_took(graph: Graph) -> None:
+    a, y = graph.node("a").output(), graph.node("y").output()
+    graph.track_origins()
+    kind = (a.element_type, a.shape)
+    rounded = graph.add("FakeQuantize", "q", [a], [kind]).output()
+    a.redirect(rounded)
+    again = graph.add("Abs", "again", [rounded], [kind]).output()
+    rounded.redirect(again)
+    other = graph.add("Multiply", "scaled", [y, y], [kind]).output()
+    y.redirect(other, only=[graph.node("r").input()], is_same=False)
+    assert again.origin == rounded.origin == a.origin == (a.node.id, 0)
+    assert other.origin == (other.node.id, 0)
+    assert graph.copy().node("again").output().origin == a.origin
+
+
+def test_a_tensor_that_was_there_before_stays_what_it_is(graph: Graph) -> None:
+    graph.track_origins()
+    graph.node("a").replace_with(graph.node("b").output())
+    assert graph.node("b").output().origin == (graph.node("b").id, 0)
+
+
+def test_tracking_begins_anew(graph: Graph) -> None:
+    graph.track_origins()
+    a = graph.node("a").output()
+    twin = graph.add("ReLU", "twin", [graph.node("x").output()], [(a.element_type, a.shape)]).output()
+    a.redirect(twin)
+    graph.track_origins()
+    assert twin.origin == (twin.node.id, 0)

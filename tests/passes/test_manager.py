@@ -21,9 +21,12 @@ from irquant.passes import (
     Timing,
     Verify,
 )
+from irquant.passes.align_activation_channels import AlignActivationChannels
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.compress_weights import CompressWeights
+from irquant.passes.fold_input_normalization import FoldInputNormalization
 from irquant.passes.insert_fake_quantize import InsertFakeQuantize
+from irquant.passes.migrate_scales import MigrateScales
 from irquant.passes.normalize import Normalize
 from irquant.passes.pipelines import default_quantization
 from irquant.passes.plan_placement import PlanPlacement
@@ -82,8 +85,12 @@ def test_the_default_pipeline_can_work() -> None:
             "'set-ranges' requires fake-quantized, measured: no pass before it leaves that so",
         ),
         (
-            [Normalize(), PlanPlacement(), Calibrate(), InsertFakeQuantize(), SetRanges(), SetRanges()],
-            "'set-ranges' requires measured: no pass before it leaves that so",
+            [Normalize(), PlanPlacement(), Calibrate(), InsertFakeQuantize(), SetRanges(), AlignActivationChannels()],
+            "'align-activation-channels' requires as-measured: no pass before it leaves that so",
+        ),
+        (
+            [Normalize(), PlanPlacement(), Calibrate(), FoldInputNormalization(), MigrateScales()],
+            "'migrate-scales' requires as-measured: no pass before it leaves that so",
         ),
         ([CompressWeights()], "'compress-weights' requires ranges-set: no pass before it leaves that so"),
     ],

@@ -1,0 +1,179 @@
+"""Many networks, in processes of their own: a crash of the runtime is found like any other failure.
+
+Prints one line for each kind of failure, with how often it was found, the first seeds, and a small network that fails
+alike.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any
+
+from .checking import Failure, check, signature_of
+from .drawing import draw_recipe
+from .net import Chance
+from .options import draw_options
+from .shrinking import described, shrunk
+
+PROGRAM = Path(__file__).parents[1] / "programs" / "generated_networks.py"
+
+
+@dataclass
+class Found:
+    """What a campaign found.
+
+    Attributes:
+        kinds: How many networks ended how.
+        failures: Signature -> seeds and details.
+        unsound: Why networks were no networks.
+        margins: Ratio in dB of each quantized network, as its FakeQuantizes say, and its seed.
+        seconds: All networks together.
+    """
+
+    kinds: Counter[str] = field(default_factory=Counter[str])
+    failures: dict[str, list[tuple[int, str]]] = field(default_factory=dict[str, list[tuple[int, str]]])
+    unsound: Counter[str] = field(default_factory=Counter[str])
+    margins: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
+    seconds: float = 0.0
+
+    def add(self, result: dict[str, Any]) -> None:
+        """Takes in the result of a network."""
+        self.kinds[result["kind"]] += 1
+        self.seconds += result.get("seconds", 0.0)
+        if result["kind"] == "failed":
+            self.failures.setdefault(result["signature"], []).append((result["seed"], result["detail"]))
+        if result["kind"] == "unsound":
+            self.unsound[result["detail"]] += 1
+        if result["kind"] == "quantized":
+            self.margins.append((result["margin"], result["seed"]))
+
+
+def one(seed: int) -> dict[str, Any]:
+    """Draws and checks a network."""
+    began = time.perf_counter()
+    try:
+        outcome = check(draw_recipe(seed))
+        found: dict[str, Any] = {
+            "kind": outcome.kind,
+            "margin": outcome.margin,
+            "detail": outcome.detail,
+            "excess": outcome.excess,
+        }
+    except Failure as failure:
+        found = {"kind": "failed", "signature": failure.signature, "detail": failure.detail}
+    except Exception as error:
+        found = {
+            "kind": "failed",
+            "signature": f"in the generator: {signature_of(error)}",
+            "detail": traceback.format_exc()[-2000:],
+        }
+    return {"seed": seed, **found, "seconds": time.perf_counter() - began}
+
+
+def work(seeds: Sequence[int]) -> None:
+    """What a process of its own does: a line before each network, and one behind."""
+    for seed in seeds:
+        print(json.dumps({"began": seed}), flush=True)
+        print(json.dumps(one(seed)), flush=True)
+
+
+def run(seeds: Sequence[int], jobs: int) -> Found:
+    """Checks networks in as many processes as wanted."""
+    found, lock = Found(), Lock()
+
+    def share(mine: Sequence[int]) -> None:
+        for result in _results(mine):
+            with lock:
+                found.add(result)
+
+    threads = [Thread(target=share, args=(seeds[k::jobs],)) for k in range(jobs)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    return found
+
+
+def _results(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """The results of a process, and of the ones after it if the runtime ends it."""
+    left = list(seeds)
+    while left:
+        command, environment = [sys.executable, str(PROGRAM), "--work"], {**os.environ, "IRQUANT_THREADS": "1"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen(command, text=True, env=environment, **pipes) as process:
+            assert process.stdin and process.stdout
+            process.stdin.write(" ".join(map(str, left[:500])))
+            process.stdin.close()
+            began = None
+            for line in process.stdout:
+                result = json.loads(line) if line.startswith("{") else {}
+                began = result.get("began", began)
+                if "kind" in result:
+                    left.remove(result["seed"])
+                    yield result
+                    began = None
+        if began is not None:
+            left.remove(began)
+            yield {
+                "kind": "failed",
+                "seed": began,
+                "signature": f"the process ended with {process.returncode}",
+                "detail": "",
+            }
+        elif process.returncode:
+            raise RuntimeError(f"a worker ended with {process.returncode}")
+
+
+def report(found: Found, save: Path | None, *, shrink: bool) -> None:
+    """Prints what was found."""
+    count = sum(found.kinds.values())
+    print(f"{dict(found.kinds)}, {found.seconds / max(1, count):.2f} s a network")
+    margins = sorted(found.margins)
+    if margins:
+        print(
+            "ratio in dB, least, at 5 %, at half:",
+            *(f"{margins[int(share * len(margins))][0]:.1f}" for share in (0, 0.05, 0.5)),
+        )
+        print("the least:", ", ".join(f"{ratio:.1f} (seed {seed})" for ratio, seed in margins[:8]))
+    for reason, times in found.unsound.most_common():
+        print(f"no network: {times} x {reason}")
+    for number, (signature, cases) in enumerate(sorted(found.failures.items(), key=lambda each: -len(each[1]))):
+        seeds = [seed for seed, _ in cases]
+        print(f"FAILED {len(cases)} x {signature}; seeds {seeds[:6]}", flush=True)
+        text = f"{signature}\n{len(cases)} times, seeds {seeds[:20]}\n{cases[0][1]}\n"
+        if shrink and not signature.startswith("the process"):
+            recipe = draw_recipe(seeds[0])
+            small = shrunk(recipe, draw_options(Chance(seeds[0], 2)), signature)
+            text += described(small)
+            print(f"  {small[0]}\n  {small[1]}", flush=True)
+        if save:
+            save.mkdir(parents=True, exist_ok=True)
+            (save / f"{number:03}.txt").write_text(text)
+
+
+def main() -> int:
+    """The program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "little"))
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--save", type=Path)
+    parser.add_argument("--no-shrink", action="store_true")
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.work:
+        work([*map(int, sys.stdin.read().split())])
+        return 0
+    print(f"seed {given.seed}, {given.count} networks", flush=True)
+    found = run(range(given.seed, given.seed + given.count), given.jobs)
+    report(found, given.save, shrink=not given.no_shrink)
+    return 1 if found.failures else 0

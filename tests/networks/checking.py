@@ -1,0 +1,273 @@
+"""What must hold of every network that is quantized.
+
+The reference is the quantized model itself with its FakeQuantizes computed in float (`LP_TRANSFORMS_MODE=NO`): what it
+loses against the float model is the price of 8 bits and depends on the network; what the device loses beyond it is a
+fault. So no bound has to be loose for the sake of networks that are hard to quantize.
+"""
+
+import math
+import re
+import tempfile
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from irquant.ir import UserError
+from irquant.passes import Config, PipelineError, Report, quantize
+from irquant.passes.quantize_once import NothingToQuantizeError
+from irquant.passes.runtime import from_runtime
+
+from .drawing import Drawn, Recipe, draw
+from .net import Array, Chance
+from .options import draw_options
+
+F32 = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1", "NUM_STREAMS": "1"}
+EMULATED = F32 | {"LP_TRANSFORMS_MODE": "NO"}
+#: How much more error power than the FakeQuantizes stand for the device may make: it rounds ties otherwise, and a number
+#: that falls to the other side of a step is a step off from there on.
+MORE = 10 ** (3 / 10)
+#: Share of the signal's power that does not count: 60 dB.
+UNHEARD = 1e-6
+#: One network in so many is quantized twice.
+TWICE = 8
+#: Below this, floats themselves are all that the two runs differ by.
+TINY = 1e-10
+
+
+@dataclass(frozen=True)
+class Failure(Exception):
+    """Something that must hold of every network and does not of this one.
+
+    Attributes:
+        signature: What is alike in all failures of the kind.
+        detail: What is not.
+    """
+
+    signature: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.signature}: {self.detail}"
+
+
+class UnsoundError(Exception):
+    """The float model itself is no network: it gives NaN or nothing but zeros, or the runtime does not run it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a network.
+
+    Attributes:
+        kind: "quantized", "nothing to quantize", "unsound".
+        int8: Layers planned in int8.
+        margin: The least ratio in dB of the emulated outputs to the float ones.
+        excess: The most error power beyond what is emulated, in dB.
+    """
+
+    kind: str
+    int8: int = 0
+    margin: float = math.inf
+    excess: float = -math.inf
+    detail: str = ""
+
+
+def run(model: Any, samples: Sequence[dict[str, Array]], config: dict[str, str]) -> list[list[Array]]:
+    """The outputs for each sample, from a fresh state."""
+    request = ov.Core().compile_model(model, "CPU", config).create_infer_request()
+    found: list[list[Array]] = []
+    for each in samples:
+        request.reset_state()
+        request.infer(list(each.values()))
+        found.append([np.array(tensor.data) for tensor in request.output_tensors])
+    return found
+
+
+def check(recipe: Recipe, options: dict[str, Any] | None = None) -> Outcome:
+    """Draws, quantizes and compares.
+
+    Raises:
+        Failure: something does not hold.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return _checked(recipe, options or draw_options(Chance(recipe.seed, 2)), Path(folder) / "model.xml")
+
+
+def _checked(recipe: Recipe, chosen: dict[str, Any], path: Path) -> Outcome:
+    try:
+        drawn, floats = _sound(recipe, chosen["by"], path)
+    except UnsoundError as error:
+        return Outcome("unsound", detail=str(error))
+    reports: list[Report] = []
+    try:
+        quantized = _quantized(drawn, chosen, reports, path if path.exists() else None)
+    except NothingToQuantizeError:
+        return Outcome("nothing to quantize")
+    except PipelineError as error:  # a UserError by its class, but nobody's but ours
+        raise Failure(signature_of(error), _trace(error)) from error
+    except UserError as error:
+        raise Failure(f"{type(error).__name__}: {shape_of(str(error))}", str(error)) from error
+    except Exception as error:
+        raise Failure(signature_of(error), _trace(error)) from error
+    _same_interface(drawn.model, quantized)
+    if recipe.seed % TWICE == 0:
+        _same_again(quantized, _quantized(drawn, chosen, [], path if path.exists() else None), path)
+    return _compared(drawn, floats, quantized, reports[0], chosen)
+
+
+def _sound(recipe: Recipe, by: str, path: Path) -> tuple[Drawn, list[list[Array]]]:
+    try:
+        drawn = draw(recipe)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise UnsoundError(f"build: {type(error).__name__}: {_last_line(error)}") from error
+    if drawn is None:
+        raise UnsoundError("empty")
+    try:
+        if by != "model":  # f16 constants are other constants: the file is the float model
+            ov.save_model(drawn.model, path, compress_to_fp16=by == "f16 xml")
+            drawn = Drawn(read(path), drawn.samples)
+        floats = run(drawn.model, drawn.samples, F32)
+    except RuntimeError as error:
+        raise UnsoundError(f"float: {_last_line(error)}") from error
+    if not all(np.isfinite(each.astype(np.float64)).all() for arrays in floats for each in arrays):
+        raise UnsoundError("not finite")
+    return drawn, floats
+
+
+def read(path: Path) -> ov.Model:
+    """A model that does not need its file any more."""
+    core: Any = ov.Core()
+    core.set_property({"ENABLE_MMAP": False})
+    found: ov.Model = core.read_model(path)
+    return found
+
+
+def _quantized(drawn: Drawn, chosen: dict[str, Any], reports: list[Report], path: Path | None) -> ov.Model:
+    arguments: dict[str, Any] = {
+        "target": chosen["target"],
+        "preset": chosen["preset"],
+        "config": Config.read(chosen["config"], ""),
+        "report": reports.append,
+        "ignored": _some_layer(drawn.model) if chosen["ignored"] else [],
+    }
+    if path is None:
+        return quantize(drawn.model, drawn.samples, **arguments)
+    return read(quantize(path, drawn.samples, **arguments))
+
+
+def _some_layer(model: ov.Model) -> list[str]:
+    """The name of a layer, as a pattern that hits it alone."""
+    layers = ("Convolution", "GroupConvolution", "MatMul")
+    names = [each.get_friendly_name() for each in model.get_ordered_ops() if each.get_type_name() in layers]
+    return [f"re:{re.escape(names[len(names) // 2])}"] if names else []
+
+
+def _same_interface(before: ov.Model, after: ov.Model) -> None:
+    for what, one, other in (("inputs", before.inputs, after.inputs), ("outputs", before.outputs, after.outputs)):
+        found = [
+            [(sorted(port.names), str(port.element_type), str(port.partial_shape)) for port in ports]
+            for ports in (one, other)
+        ]
+        if found[0] != found[1]:
+            raise Failure(f"the {what} changed", f"{found[0]} -> {found[1]}")
+
+
+def _same_again(one: ov.Model, other: ov.Model, path: Path) -> None:
+    found: list[bytes] = []
+    for each in (one, other):
+        ov.serialize(each, path, path.with_suffix(".bin"))
+        found.append(path.read_bytes() + path.with_suffix(".bin").read_bytes())
+    if found[0] != found[1]:
+        raise Failure("a second run gives other bytes")
+
+
+def _compared(
+    drawn: Drawn, floats: list[list[Array]], quantized: ov.Model, report: Report, chosen: dict[str, Any]
+) -> Outcome:
+    is_here = chosen["target"].startswith("cpu")
+    emulated, executed = (
+        _run_quantized(quantized, drawn, config) for config in (EMULATED, F32 if is_here else EMULATED)
+    )
+    int8 = sum(each.decision.int8 for each in report.layers)
+    execution = report.check.execution
+    if execution and execution.fallen and chosen["target"] == "cpu":
+        fallen = execution.fallen[0]
+        kind = next(each.type for each in report.layers if each.name == fallen.name)
+        raise Failure(f"fallen to float: {kind} in {_primitive(fallen.reason)}", f"{fallen.name}: {fallen.reason}")
+    margin, excess = math.inf, -math.inf
+    for number, tensors in enumerate(zip(*floats, strict=True)):
+        meant, made = (
+            np.concatenate([np.ravel(each[number]).astype(np.float64) for each in found])
+            for found in (emulated, executed)
+        )
+        wanted = np.concatenate([np.ravel(each).astype(np.float64) for each in tensors])
+        if meant.shape != wanted.shape or made.shape != wanted.shape:
+            raise Failure("an output has another size", f"output {number}")
+        if not (np.isfinite(meant).all() and np.isfinite(made).all()):
+            raise Failure("an output is not finite", f"output {number}")
+        power = float(np.square(wanted).mean())
+        if not power or wanted.dtype.kind not in "f":
+            continue
+        meant_error, made_error = (float(np.square(each - wanted).mean()) / power for each in (meant, made))
+        margin = min(margin, -10 * math.log10(max(meant_error, TINY)))
+        apart = 10 * math.log10(max(made_error, UNHEARD) / max(meant_error, UNHEARD))
+        excess = max(excess, apart)
+        if made_error > MORE * meant_error + UNHEARD:
+            raise Failure(
+                "the device computes otherwise",
+                f"output {number}: meant {-10 * math.log10(meant_error + TINY):.1f} dB, made {-10 * math.log10(made_error + TINY):.1f} dB",
+            )
+    return Outcome("quantized", int8, margin, excess)
+
+
+def _run_quantized(quantized: ov.Model, drawn: Drawn, config: dict[str, str]) -> list[list[Array]]:
+    try:
+        return run(quantized, drawn.samples, config)
+    except RuntimeError as error:
+        how = "emulated" if config == EMULATED else "executed"
+        raise Failure(f"the result cannot be {how}: {shape_of(str(error))}", str(error)) from error
+
+
+def _primitive(reason: str) -> str:
+    found = re.search(r"chose ([a-z_0-9]+)", reason)
+    return re.sub(r"avx\d+", "avx", found[1]) if found else "?"
+
+
+# ------------------------------------------------------------------------------------------------------- signatures
+
+
+def signature_of(error: BaseException) -> str:
+    """Type, innermost frame of irquant's, and the message without its numbers and names."""
+    root = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    frames = [each for each in traceback.extract_tb(root.__traceback__) if "/irquant/" in each.filename]
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].name}" if frames else "?"
+    return f"{type(root).__name__} in {where}: {shape_of(str(root))}"
+
+
+def shape_of(message: str) -> str:
+    """A message without what differs from network to network."""
+    lines = [each.strip() for each in message.splitlines() if each.strip()]
+    telling = [each for each in lines if not each.startswith(("Exception from", "Check '", "While validating"))]
+    line = (telling or lines or [""])[-1 if "Exception from" in message else 0]
+    line = re.sub(r"'[^']*'", "'..'", line)
+    line = re.sub(r"\"[^\"]*\"", '".."', line)
+    return re.sub(r"-?\d+(\.\d+)?(e-?\d+)?", "#", line)[:160]
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-3000:]
+
+
+def _last_line(error: Exception) -> str:
+    lines = [each.strip() for each in str(error).splitlines() if each.strip()]
+    return " | ".join(shape_of(each) for each in lines[-2:])
+
+
+__all__ = ["Failure", "Outcome", "check", "from_runtime"]

@@ -1,0 +1,73 @@
+"""Layers in a row of which the first has no bias: it gets one, and the layer behind still finds its statistics."""
+
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.passes import Config, Context, PassManager, default_quantization, quantize
+from irquant.passes.correct_biases_fast import CorrectBiasesFast
+from irquant.passes.runtime import from_runtime
+from irquant.targets import load_target
+
+RNG = np.random.default_rng(5)
+
+
+def weights(*shape: int) -> Any:
+    """Of which rounding takes a good part: few are large, most small and positive."""
+    values = np.abs(RNG.normal(size=shape)) * np.where(RNG.random(shape) < 0.1, 3, 0.02)
+    return op.constant((values / np.sqrt(np.prod(shape[1:]))).astype(np.float32))
+
+
+def separable() -> ov.Model:
+    x = op.parameter([1, 8, 8, 8], np.float32, name="x")
+    y = op.group_convolution(x, weights(8, 1, 1, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
+    return ov.Model([op.convolution(y, weights(8, 8, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])], [x])
+
+
+def factorised() -> ov.Model:
+    x = op.parameter([1, 8, 8, 8], np.float32, name="x")
+    y = op.convolution(x, weights(8, 8, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
+    return ov.Model([op.convolution(y, weights(8, 8, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])], [x])
+
+
+def low_rank() -> ov.Model:
+    x = op.parameter([1, 4, 16], np.float32, name="x")
+    return ov.Model([op.matmul(op.matmul(x, weights(8, 16), False, True), weights(16, 8), False, True)], [x])
+
+
+def behind_a_max_pool() -> ov.Model:
+    x = op.parameter([1, 8, 8, 8], np.float32, name="x")
+    y = op.convolution(x, weights(8, 8, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
+    y = op.max_pool(y, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2], "floor", "explicit", "i64", 0).output(0)
+    return ov.Model([op.convolution(y, weights(8, 8, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])], [x])
+
+
+def samples(model: ov.Model, count: int = 12) -> list[np.ndarray[Any, Any]]:
+    return [RNG.random(list(model.input().shape)).astype(np.float32) for _ in range(count)]
+
+
+@pytest.mark.parametrize("build", [separable, factorised, low_rank, behind_a_max_pool])
+def test_both_run_in_int8_and_both_are_corrected(build: Any) -> None:
+    model, reports = build(), list[Any]()
+    data = samples(model)
+    found = quantize(model, data, config=Config(weights={"bits": 4}, guard=False), report=reports.append)  # type: ignore[arg-type]
+    assert reports[0].check.execution.int8 == 2
+    assert reports[0].corrected == 2
+    one, other = (ov.compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) for each in (model, found))
+    means = [np.mean([run(sample)[0] for sample in data]) for run in (one, other)]
+    assert abs(means[1] - means[0]) < 0.02 * abs(means[0])
+
+
+def test_a_layer_whose_input_was_not_measured_is_left_alone_and_told() -> None:
+    graph = from_runtime(factorised())
+    context = Context(load_target("cpu"), samples=samples(factorised()))
+    passes = [each for each in default_quantization() if not isinstance(each, CorrectBiasesFast)]
+    PassManager(passes[:-2]).run(graph, context)
+    first, second = graph.nodes("Convolution")
+    CorrectBiasesFast().run(graph, context)
+    assert list(context.corrections) == [second]
+    said = f"the bias of '{first.name}' is not corrected: the mean of its input was not measured"
+    assert context.warnings[-1] == said
