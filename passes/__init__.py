@@ -14,7 +14,7 @@ from .dry_run import MeasurementPlan, plan_measurement
 from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
 from .faults import write_fault
-from .front_door import AccuracyWarning, Wanted, measured_by, quantize, quantize_graph, watching_for
+from .front_door import AccuracyWarning, QuantizationWarning, Wanted, measured_by, quantize, quantize_graph
 from .instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
 from .load_model import load_model
 from .manager import PassManager
@@ -25,6 +25,7 @@ from .quality.metrics import Metric, MetricError
 from .quality.wishes import metrics_of
 from .registry import PASSES, pass_class
 from .report import Report
+from .run_files import watching_for
 
 __all__ = [
     "PASSES",
@@ -53,6 +54,7 @@ __all__ = [
     "PassSpecError",
     "PipelineError",
     "PrintAfter",
+    "QuantizationWarning",
     "Quantized",
     "Reduction",
     "Report",

@@ -5,10 +5,12 @@ other way, the same file loses more accuracy in 8 bits.
 """
 
 import glob
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..ir import Graph, UserError, read_model
+from ..ir.weights import open_weights
 from .runtime import Extension, convert, from_runtime
 
 #: What the converter takes besides a folder with a TensorFlow SavedModel, and what that is called.
@@ -22,6 +24,8 @@ FORMATS = {
 }
 #: Formats whose models are code and weights.
 _ELSEWHERE = (".pt", ".pth", ".h5", ".keras", ".safetensors")
+#: How a StringStringEntryProto with that key begins, up to the length of its value.
+_LOCATION = re.compile(rb"\n\x08location\x12([\x00-\x7f])")
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 
 
@@ -77,13 +81,13 @@ def model_files(path: Path, weights: Path | None = None) -> Iterator[tuple[str, 
 
 
 def _external_tensors(path: Path) -> Iterator[Path]:
-    """The files beside an .onnx whose names it holds: it names the files with its tensors."""
+    """The files in which an .onnx says that tensors are: the `location` of its TensorProto.external_data."""
     try:
-        content = path.read_bytes()
-        beside = [each for each in path.parent.rglob("*") if each != path and each.is_file()]
-    except OSError:
+        content = open_weights(path).data
+    except OSError:  # whoever reads the model will say what is wrong
         return
-    yield from (each for each in beside if each.relative_to(path.parent).as_posix().encode() in content)
+    found = {content[each.end() : each.end() + each[1][0]].tobytes() for each in _LOCATION.finditer(content.data)}
+    yield from (path.parent / each.decode(errors="replace") for each in sorted(found))
 
 
 def result_path(path: Path, name: str | None = None) -> Path:

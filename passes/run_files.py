@@ -4,7 +4,8 @@ All of them are looked at before anything is done, by what they are and not by h
 that file.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..ir import UserError
@@ -31,17 +32,43 @@ def refuse_overlaps(reads: Iterable[RunFile], writes: Iterable[RunFile]) -> None
     Raises:
         RunFilesError: one of those written is, or lies in, another.
     """
-    written = list(writes)
-    for index, (what, path) in enumerate(written):
-        for other, place in written[:index]:
-            if _is_within(path, place) or _is_within(place, path):
-                message = f"{path}: {other} and {what} would both be written there; give one of them another path"
-                raise RunFilesError(message)
-    there = {identity: file for file in written if (identity := _identity(file[1])) is not None}
+    written = [_Written(what, path, path.resolve(), _identity(path)) for what, path in writes]
+    _refuse_shared(written)
+    there = {each.identity: each for each in written if each.identity}
     for what, path in reads if there else ():
-        if (identity := _identity(path)) in there:
-            result, place = there[identity]
-            message = f"{place}: is {what} that is being read; give another path for {result}"
+        if result := there.get(_identity(path)):
+            message = f"{result.path}: is {what} that is being read; give another path for {result.what}"
+            raise RunFilesError(message)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A file or folder that is written.
+
+    Attributes:
+        what: What messages call it.
+        path: As it is given.
+        real: Where that leads.
+        identity: What is there already.
+    """
+
+    what: str
+    path: Path
+    real: Path
+    identity: _Identity | None
+
+
+def _refuse_shared(written: Sequence[_Written]) -> None:
+    """Refuses two things in one place, or one in a folder that is another."""
+    places = {each.real: each for each in reversed(written)}
+    there = {each.identity: each for each in reversed(written) if each.identity}
+    for each in written:
+        around = (place for parent in each.real.parents if (place := places.get(parent)))
+        other = next(
+            (it for it in (places[each.real], there.get(each.identity, each), *around) if it is not each), None
+        )
+        if other:
+            message = f"{each.path}: {other.what} and {each.what} would both be written there; give one another path"
             raise RunFilesError(message)
 
 
@@ -64,13 +91,6 @@ def watching_for(output: Path, config: Config) -> list[WriteAfter]:
 def named(**paths: Path | None) -> Iterator[RunFile]:
     """The files that are given, by what messages call them: `_` stands for a space."""
     yield from ((f"the {name.replace('_', ' ')}", path) for name, path in paths.items() if path is not None)
-
-
-def _is_within(path: Path, other: Path) -> bool:
-    """Whether a path is another one, or lies in it."""
-    real, place = path.resolve(), other.resolve()
-    identity = _identity(path)
-    return real.is_relative_to(place) or (identity is not None and identity == _identity(other))
 
 
 def _identity(path: Path) -> _Identity | None:

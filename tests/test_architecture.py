@@ -29,6 +29,7 @@ HOMES = {
         "tools/compare.py",
         "tools/config.py",
         "tools/explain.py",
+        "tools/extensions.py",
         "tools/faults.py",
         "tools/diff.py",
         "tools/console.py",

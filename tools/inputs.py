@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from irquant.ir import Graph
-from irquant.passes import ConfigError, Sample, Settings, load_model
+from irquant.passes import ConfigError, Sample, Settings
 from irquant.passes.calibration.samples import model_inputs
 from irquant.passes.configuration.published import Engine as EngineSection
 from irquant.tools.image_source import ImageOptions, image_options_from_metadata
@@ -76,8 +76,8 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_pictures
 
 
-def open_model(model: Path | None, settings: Settings, weights: Path | None = None) -> tuple[Path, Graph]:
-    """The model that the command line names, or else the configuration, and its path.
+def model_paths(model: Path | None, settings: Settings, weights: Path | None = None) -> tuple[Path, Path | None]:
+    """The model that the command line names, or else the configuration, and its weights, if they are named.
 
     Args:
         model: What the command line says.
@@ -85,15 +85,15 @@ def open_model(model: Path | None, settings: Settings, weights: Path | None = No
         weights: What the command line says of its .bin; default: beside it, or where the configuration says.
 
     Raises:
-        UserError: neither names a model, or it cannot be read.
+        ConfigError: neither names a model.
     """
     if model:
-        return model, load_model(model, weights)
+        return model, weights
     if not settings.model.model:
         message = "which model? Give the path of an .xml, or a configuration with model.model"
         raise ConfigError(message)
-    path = Path(settings.model.model)
-    return path, load_model(path, weights or settings.model.weights)
+    named = settings.model.weights
+    return Path(settings.model.model), weights or (Path(named) if named else None)
 
 
 def open_data(data: str | None, graph: Graph, pictures: ImageOptions, settings: Settings) -> Iterable[Sample] | None:

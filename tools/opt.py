@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from irquant.ir.writer import check_output
 from irquant.passes import (
     PASSES,
     Calibrate,
+    Config,
     ConfigError,
     Context,
     DumpAfter,
@@ -24,14 +26,20 @@ from irquant.passes import (
     load_model,
     options_of,
     pass_class,
+    read_specs,
 )
 from irquant.passes.base import Results
 from irquant.passes.calibration.fingerprint import model_fingerprint
+from irquant.passes.load_model import model_files
+from irquant.passes.run_files import named, refuse_overlaps, result_files
+from irquant.passes.runtime import Extension
+from irquant.tools.extensions import extension_option, open_extensions
 from irquant.tools.faults import fault_option
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_data, picture_options
 from irquant.tools.options import planned_by, planning_options
 from irquant.tools.pass_source import managed, passes_from
+from irquant.tools.run_files import code_files, data_files, target_files
 from irquant.tools.verbosity import progress_shown, verbose_option
 
 _ALL = "all"
@@ -116,6 +124,7 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
 @planning_options
 @click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
 @picture_options
+@extension_option
 @click.option("--values", is_flag=True, help="Print constants whole, so that the text can be read again.")
 @click.option("--print-after", multiple=True, metavar="PASS", help="Print the graph after that pass; all: after each.")
 @click.option("--dump-dir", type=click.Path(path_type=Path), help="Write text and IR after each pass to a new folder.")
@@ -139,6 +148,7 @@ def opt_command(
     ignored: tuple[str, ...],
     samples: int | None,
     pictures: ImageOptions,
+    extension: tuple[str, ...],
     print_after: tuple[str, ...],
     dump_dir: Path | None,
     *,
@@ -167,10 +177,23 @@ def opt_command(
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
     planned = planned_by(config, target, preset, ignored, samples=samples)
     wanted = passes_from(pipeline, passes, planned.config)
+    named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
+    refuse_overlaps(
+        chain(
+            model_files(model),
+            data_files(named_source),
+            code_files((each for each in pipeline if each.endswith((".yaml", ".yml"))), "the pipeline"),
+            code_files((spec.name for text in passes for spec in read_specs(text) if ":" in spec.name), "the pass"),
+            code_files(extension, "the extension"),
+            target_files(target or planned.settings.target),
+            named(configuration=config),
+        ),
+        [*(result_files(output, Config()) if output else ()), *named(dumps=dump_dir)],
+    )
     timing = Timing()
     watching = Watching(print_after, dump_dir, verify_each)
     manager = managed(wanted, [*watching.instruments(wanted), timing])
-    graph = _read(model, fill=fill)
+    graph = _read(model, open_extensions(extension), fill=fill)
     if output:
         check_output(output, graph)
     source = open_data(data, graph, pictures, planned.settings)
@@ -189,17 +212,19 @@ def opt_command(
         click.echo(printable(line), err=True)
 
 
-def _read(path: Path, *, fill: bool) -> Graph:
+def _read(path: Path, extensions: Sequence[Extension], *, fill: bool) -> Graph:
     if path.suffix != ".txt":
-        return load_model(path)
+        return load_model(path, extensions=extensions)
     try:
-        return from_text(path.read_text(encoding="utf-8"), fill=fill)
+        graph = from_text(path.read_text(encoding="utf-8"), fill=fill)
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
         raise IRError(message) from None
     except IRError as error:
         message = f"{path}: {error}"
         raise IRError(message) from None
+    graph.extensions = tuple(extensions)
+    return graph
 
 
 def _warnings(context: Context, others: Iterable[str]) -> Iterator[str]:

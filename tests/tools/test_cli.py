@@ -292,7 +292,7 @@ def test_a_mistake_in_a_configuration_file_has_its_path(
 
 def test_the_model_itself_is_never_the_output(complaint: Complaint, model: Path) -> None:
     before = [model.with_suffix(suffix).read_bytes() for suffix in (".xml", ".bin")]
-    assert complaint(out=model) == f"{model}: is the model that is being read; give another output path"
+    assert complaint(out=model) == f"{model}: is the model that is being read; give another path for the result"
     assert [model.with_suffix(suffix).read_bytes() for suffix in (".xml", ".bin")] == before
 
 

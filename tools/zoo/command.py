@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # what is slow to import is imported where it is needed: here
 _FAILED, _INTERRUPTED = 1, 130
 #: Models at a time: much of a quantization runs on one core, but each takes memory.
 _AT_A_TIME = 4
-_PAGE = "report.html"
 
 
 class _Group(click.Group):
@@ -80,7 +79,7 @@ def run_command(
     if page:
         _check_page(page, dry_run=dry_run)
     run = _opened(
-        batch, (output_dir or batch.parent / "zoo_results").absolute(), report_fault and report_fault.absolute()
+        batch, (output_dir or batch.parent / "zoo_results").absolute(), report_fault and report_fault.absolute(), page
     )
     if dry_run:
         _print_plan(run, as_json=as_json)
@@ -131,11 +130,11 @@ def init_command(folder: Path, output: Path, data: str | None) -> None:
     click.echo(printable(f"{output}: {len(found)} models, {len(skipped)} left out{hint}"))
 
 
-def _opened(batch: Path, folder: Path, faults: Path | None) -> "Run":
+def _opened(batch: Path, folder: Path, faults: Path | None, page: Path | None) -> "Run":
     from irquant.tools.zoo.run import Run
 
     try:
-        return Run.of(batch, folder, faults)
+        return Run.of(batch, folder, faults, page)
     except BatchError as error:
         for line in error.lines:
             click.echo(printable(line), err=True)
@@ -156,10 +155,11 @@ def _write_page(run: "Run", batch: Path, page: Path | None) -> None:
     """Writes the page about what the rows say; one that nobody asked for is no reason to fail."""
     from irquant.tools.report.batch import BatchSubject, write_batch_page
     from irquant.tools.report.page import PageError
+    from irquant.tools.zoo.run import PAGE
 
     up_to_date = [each.job.name for each in run.planned if not each.reason]
     try:
-        write_batch_page(page or run.folder / _PAGE, run.rows(), BatchSubject(batch, run.folder, up_to_date))
+        write_batch_page(page or run.folder / PAGE, run.rows(), BatchSubject(batch, run.folder, up_to_date))
     except PageError as error:
         if page:
             raise

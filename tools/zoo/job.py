@@ -33,6 +33,11 @@ class Job:
         return self.output.with_suffix(".json")
 
     @property
+    def results(self) -> tuple[Path, ...]:
+        """All files that are written for it."""
+        return self.output, self.output.with_suffix(".bin"), self.record, self.log
+
+    @property
     def log(self) -> Path:
         """The file with what its process wrote, if it failed."""
         return self.output.with_suffix(".log")

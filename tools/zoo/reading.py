@@ -165,6 +165,7 @@ def _absolute(entry: Entry, folder: Path) -> Entry:
         found["target"] = str(folder / entry.target)
     if entry.data:
         found["data"] = seen_from(folder, entry.data)
+    found["extension"] = [seen_from(folder, each) for each in entry.extension]
     if entry.metric:
         found["metric"] = seen_from(folder, entry.metric)
     return entry.model_copy(update=found)

@@ -19,6 +19,7 @@ from irquant.passes import Wanted, load_model, metrics_of, quantize_graph
 from irquant.passes.configuration.accuracy import AccuracyOptions
 from irquant.passes.configuration.strict import Strict
 from irquant.passes.faults import FaultFolderError, complaint, described, is_internal, write_fault
+from irquant.tools.extensions import open_extensions
 from irquant.tools.inputs import open_data
 from irquant.tools.metric_function import open_metrics
 from irquant.tools.zoo.batch_file import Entry
@@ -91,7 +92,7 @@ def _end_with(stream: BinaryIO) -> None:
 def _quantized(task: Task) -> Answer:
     planned = planned_of(task.entry)
     output = Path(task.output)
-    graph = load_model(task.entry.model)
+    graph = load_model(task.entry.model, extensions=open_extensions(task.entry.extension))
     check_output(output, graph)
     data = open_data(task.entry.data, graph, task.entry.pictures, planned.settings)
     named = [task.entry.metric] if task.entry.metric else []
