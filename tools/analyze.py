@@ -79,7 +79,7 @@ def analyze_command(
     if page:
         check_page(page)
     measuring = measured_by(statistics, None, None)
-    source = open_data(data, graph, pictures, planned.settings)
+    source = open_data(data, graph, pictures, planned.settings, is_needed=statistics is None)
     with progress_shown() as progress:
         report = analyze_graph(
             graph,

@@ -196,8 +196,9 @@ def opt_command(
     graph = _read(model, open_extensions(extension), fill=fill)
     if output:
         check_output(output, graph)
-    source = open_data(data, graph, pictures, planned.settings)
-    if source is None and any(isinstance(each, Calibrate) for each in wanted):
+    is_needed = any(isinstance(each, Calibrate) for each in wanted)
+    source = open_data(data, graph, pictures, planned.settings, is_needed=is_needed)
+    if source is None and is_needed:
         message = "pass 'calibrate' runs the model on samples: give --data"
         raise ConfigError(message)
     with progress_shown() as progress:

@@ -153,7 +153,7 @@ def quantize_command(
     if dry_run:
         print_measurement(plan_measurement(graph, device, options), as_json=as_json)
         return 0
-    source = open_data(data, graph, pictures, settings)
+    source = open_data(data, graph, pictures, settings, is_needed=statistics is None)
     judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
     watching = watching_for(result, options)

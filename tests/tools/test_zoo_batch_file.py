@@ -95,6 +95,10 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(complaints: Comp
         ("models: [", "1: not YAML: expected the node content, but found '<stream end>'"),
         ("models:\n- {model: m.xml,\n   data: s.npz, data: s.npz}", "3: key 'data' stands twice"),
         (
+            'models:\n- {model: m.xml,\n   data: "C:\\new.npz"}',
+            '3: "C:\\new.npz": a backslash between double quotes is an escape; put single quotes around paths',
+        ),
+        (
             "modles: 1\nmodels: [{model: m.xml, data: s.npz}]",
             "1: unknown key 'modles'; did you mean 'models'? known keys: defaults, models",
         ),

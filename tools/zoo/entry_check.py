@@ -36,7 +36,9 @@ def check_entry(name: str, entry: Entry, folder: Path, outputs: Path) -> Iterato
     yield from _check_ignored(entry)
     yield from _check_metric(entry, settings, folder)
     yield from _check_extensions(entry, folder)
-    if settings or entry.data:
+    if settings and settings.lacking and entry.data is None:
+        yield "config", settings.lacking
+    elif settings or entry.data:
         yield from _check_data(data_of(entry, settings or Settings(), folder), folder)
 
 

@@ -56,6 +56,7 @@ class _Reader:
         except (OSError, ValueError, RecursionError) as error:  # a date that is none; an anchor that holds itself
             raise BatchError(path, [Mistake(1, f"cannot be read: {error}")]) from None
         self.mistakes = [Mistake(line, f"key '{key}' stands twice") for line, key in self.lines.repeated()]
+        self.mistakes += [Mistake(line, message) for line, message in self.lines.lost()]
         self.content = self._well_formed(content)
 
     def models(self) -> list[Named]:
