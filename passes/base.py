@@ -33,6 +33,10 @@ class Fact(StrEnum):
     WEIGHTS_COMPRESSED = "weights-compressed"  # quantized weights are stored as int8
 
 
+#: How many samples tell whether the device computes a model right: its kernels do, or do not, for nearly all data.
+PROBES = 2
+
+
 class PipelineError(UserError):
     """Passes cannot follow one another as listed, or a pass failed (its cause is chained).
 
@@ -94,6 +98,7 @@ class Context:
         returned: Operations that the guard returned to float, by body and id -> why.
         outputs: What the model's outputs are; by `calibrate`.
         held_out: Samples that calibration did not see, with what the float model gives (see `Outputs`); by `calibrate`.
+        first: The first samples, in the same form, if calibration saw all there are; by `calibrate`.
         kept: Number -> sample that it saw, for passes that run the model again; by `calibrate`, if the configuration
             needs them.
         aligned: Layers whose input channels were brought to alike ranges, or need not be; by the passes that do so.
@@ -116,11 +121,17 @@ class Context:
     returned: Mapping[tuple[Scope, int], str] = field(default_factory=dict[tuple[Scope, int], str])
     outputs: Outputs = field(default_factory=Outputs)
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
+    first: list[HeldOut] = field(default_factory=list[HeldOut])
     kept: dict[int, Fed] = field(default_factory=dict[int, Fed])
     aligned: set[Node] = field(default_factory=set[Node])
     warnings: list[str] = field(default_factory=list[str])
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
     check: Check = field(default_factory=Check)
+
+    @property
+    def probes(self) -> list[HeldOut]:
+        """The samples on which the device is asked whether it computes a model right."""
+        return (self.held_out or self.first)[:PROBES]
 
     @property
     def is_transformer(self) -> bool:

@@ -124,15 +124,13 @@ def _errors(node: Node, weights: Node, statistics: Statistics) -> Floats:
 
 def _rounding_error(fake_quantize: Node) -> Floats:
     """W - W_q."""
-    values = fake_quantize.source().node.array.astype(np.float32)
-    low, high = (fake_quantize.source(index).node.array.astype(np.float32) for index in (1, 2))
-    rounded = fake_quantize_weights(values, Range(low, high), fake_quantize)
-    return values.astype(np.float64) - rounded
+    return fake_quantize.source().node.array.astype(np.float32).astype(np.float64) - rounded_weights(fake_quantize)
 
 
-def fake_quantize_weights(values: Floats, limits: Range, node: Node) -> Floats:
-    """The weights as the layer sees them."""
-    return fake_quantize(values, limits, int(node.attributes["levels"]))
+def rounded_weights(node: Node) -> Floats:
+    """The weights behind a FakeQuantize, as the layer sees them."""
+    values, low, high = (node.source(index).node.array.astype(np.float32) for index in range(3))
+    return fake_quantize(values, Range(low, high), int(node.attributes["levels"]))
 
 
 def _coverage(node: Node, weights: Node, statistics: Statistics) -> Floats:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import ClassVar
 
 import numpy as np
@@ -56,7 +57,8 @@ def _decompose(node: Node) -> None:
     graph, name, query = node.graph, node.name, node.source(_QUERY)
     graph.rename(node, f"{name}/whole")
     kind = query.element_type
-    scores_shape = (*query.shape[:-1], node.source(_KEY).shape[-2])
+    key = node.source(_KEY)
+    scores_shape = (*_broadcast(query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
 
     def add(op: str, part: str, one: OutPort, *others: OutPort, **attributes: str) -> OutPort:
         shape = scores_shape if part else node.output().shape
@@ -65,7 +67,7 @@ def _decompose(node: Node) -> None:
         sources, outputs = [one, *others], [(kind, shape)]
         return graph.add(op, full_name, sources, outputs, attributes=attributes, opset=opset, near=node).output()
 
-    scores = add("MatMul", "scores", query, node.source(_KEY), transpose_a="false", transpose_b="true")
+    scores = add("MatMul", "scores", query, key, transpose_a="false", transpose_b="true")
     if len(node.inputs) > _SCALE:
         scale = node.source(_SCALE)
     else:
@@ -73,9 +75,16 @@ def _decompose(node: Node) -> None:
         scale = graph.add_constant(f"{name}/scale", value, near=node).output()
     scores = add("Multiply", "scaled", scores, scale, auto_broadcast="numpy")
     if len(node.inputs) > _MASK and not _is_zero(node.source(_MASK)):
+        scores_shape = _broadcast(scores_shape, node.source(_MASK).shape)
         scores = add("Add", "masked", scores, node.source(_MASK), auto_broadcast="numpy")
     weights = add("SoftMax", "weights", scores, axis=str(len(scores_shape) - 1))
     node.replace_with(add("MatMul", "", weights, node.source(_VALUE), transpose_a="false", transpose_b="false"))
+
+
+def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a sum of two tensors: queries that are learned have a batch of 1 beside any number of keys."""
+    sizes = zip_longest(reversed(one), reversed(other), fillvalue=1)
+    return tuple(b if a == 1 or (a == DYNAMIC and b > 1) else a for a, b in sizes)[::-1]
 
 
 def _is_zero(tensor: OutPort) -> bool:

@@ -1,5 +1,6 @@
 """What running a quantized model showed, as plain values."""
 
+import math
 from dataclasses import dataclass
 
 from .quality.agreement import Agreement
@@ -47,12 +48,16 @@ class Check:
     Attributes:
         execution: What the runtime executes; None for a device that this machine does not have.
         outputs: How close each output is to the float model's on the held-out samples. None if there were none.
+        failure: Why the runtime does not compile the model; empty if it does.
     """
 
     execution: Execution | None = None
     outputs: tuple[Agreement, ...] | None = None
+    failure: str = ""
 
     @property
     def margin(self) -> float:
         """How far the worst output lies above its floor, in dB; infinite if nobody can tell."""
-        return min((each.margin for each in self.outputs or ()), default=float("inf"))
+        if self.failure:
+            return -math.inf
+        return min((each.margin for each in self.outputs or ()), default=math.inf)

@@ -24,6 +24,7 @@ from .load_model import load_model, model_files, result_path
 from .provenance import record_provenance
 from .quality.accuracy import keep_accuracy
 from .quality.attempts import HIDING, Attempt, Calibrated
+from .quality.faults import checked
 from .quality.guard import Guarded, guard
 from .quality.journal import Journal
 from .quality.metrics import Metric
@@ -295,6 +296,9 @@ def quantize_graph(
     elif config.guard:
         guarded = guard(first, calibrated)
     attempt = guarded.attempt
+    if attempt is not first:
+        attempt = checked(attempt, calibrated)
+        guarded = replace(guarded, attempt=attempt)
     if instruments and attempt is not first:  # what watches the passes is to see those that the result comes from
         calibrated.rounded(attempt.config, attempt.floats, without=HIDING, instruments=instruments)
     latencies = None

@@ -16,6 +16,7 @@ from .migrate_scales import MigrateScales
 from .normalize import Normalize
 from .plan_placement import PlanPlacement
 from .set_ranges import SetRanges
+from .widen_masks import WidenMasks
 
 
 def default_quantization(measuring: Pass | None = None, config: Config | None = None) -> list[Pass]:
@@ -44,5 +45,6 @@ def default_quantization(measuring: Pass | None = None, config: Config | None = 
         SetRanges(),
         *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges
         CreateBiases(),  # behind the passes that may have given a layer one already
+        WidenMasks(),
         CompressWeights(),  # last: the passes above look at the float weights
     ]

@@ -1,12 +1,14 @@
 """One quantization, from a float model and data to a checked result that nobody has looked at yet."""
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from ..ir import Graph, UserError
 from ..targets import Target, load_target, target_names
 from .already_quantized import find_quantized
-from .base import Context, Pass, Progress, Results, no_progress
+from .base import Context, Fact, Pass, Progress, Results, no_progress
 from .calibration.calibrate import Calibrate
 from .calibration.fingerprint import model_fingerprint
 from .calibration.load_statistics import LoadStatistics
@@ -17,7 +19,7 @@ from .instruments import Instrument
 from .manager import PassManager
 from .pipelines import default_quantization
 from .quality.attempts import Attempt, Calibrated
-from .verify_execution import VerifyExecution
+from .quality.faults import checked
 
 
 class AlreadyQuantizedError(UserError):
@@ -54,18 +56,36 @@ def quantize_once(
     if data is None and isinstance(source, Calibrate):
         message = "give calibration data, or statistics that were measured before"
         raise DataError(message)
-    context = Context(target, config, data, progress, operator.length_hint(data or ()) or None)
+    context = Context(target, config, data, progress, None if data is None else operator.length_hint(data) or None)
     context.model_fingerprint = model_fingerprint(graph)
     if isinstance(source, Calibrate) and source.save_to is not None:
         context.also_for = tuple(_alternatives(target, config))
     calibrated = Calibrated(lambda wanted: passes or default_quantization(source, wanted), context)
-    results = PassManager(calibrated.pipeline(config), [*instruments, calibrated]).run(graph, context)
-    if not context.plan.sites:
-        message = f"nothing to quantize: {context.plan.why_nothing(target.name)}"
-        raise NothingToQuantizeError(message)
+    watching = [*instruments, calibrated, _RefuseNothing(context)]
+    results = PassManager(calibrated.pipeline(config), watching).run(graph, context)
+    if not context.plan.sites:  # the data reached none of them
+        raise _nothing(context)
     progress("checking the result", 0, None)
-    VerifyExecution().run(graph, context)
-    return results, Attempt(graph, context, config, {}), calibrated
+    return results, checked(Attempt(graph, context, config, {}), calibrated), calibrated
+
+
+@dataclass(frozen=True)
+class _RefuseNothing:
+    """Ends a run once its plan is empty, before any data are read."""
+
+    context: Context
+
+    @contextmanager
+    def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
+        """Looks at the plan once there is one."""
+        yield
+        if Fact.PLANNED in pass_.establishes and not self.context.plan.sites:
+            raise _nothing(self.context)
+
+
+def _nothing(context: Context) -> NothingToQuantizeError:
+    message = f"nothing to quantize: {context.plan.why_nothing(context.target.name)}"
+    return NothingToQuantizeError(message)
 
 
 def _alternatives(target: Target, config: Config) -> Iterable[tuple[Target, Config]]:

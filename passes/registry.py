@@ -24,6 +24,7 @@ PASSES: Mapping[str, str] = {
     "correct-biases": "correct_biases:CorrectBiases",
     "correct-biases-fast": "correct_biases_fast:CorrectBiasesFast",
     "create-biases": "create_biases:CreateBiases",
+    "widen-masks": "widen_masks:WidenMasks",
     "compress-weights": "compress_weights:CompressWeights",
     "verify-execution": "verify_execution:VerifyExecution",
 }

@@ -32,9 +32,20 @@ ONE_STREAM = {**LATENCY, "NUM_STREAMS": "1"}
 #: Shows every layer: the plugin likes to merge chains of matrix products into one node that tells nothing of itself.
 INSPECTION = {**LATENCY, "SNIPPETS_MODE": "DISABLE"}
 #: Computes FakeQuantizes in float, as other devices understand them, instead of what this plugin makes of them.
-EMULATION = {**LATENCY, "LP_TRANSFORMS_MODE": "NO", "SNIPPETS_MODE": "DISABLE"}
+EMULATION = {
+    **LATENCY,
+    "LP_TRANSFORMS_MODE": "NO",
+    "SNIPPETS_MODE": "DISABLE",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",  # else layers of 64 inputs or more round their data once more, to 40 dB
+}
 
 
+#: Lines of the runtime's messages that name places in its source, its parts and its own exceptions.
+_PLACES = re.compile(
+    r"Exception from|Check '|.*Exception from \S+:\d+:$"
+    r"|FrontEnd API failed|Loading input model|Model wasn't fully converted|Summary:"
+)
+_NODE = re.compile(r"While validating node '.*' with friendly_name (?P<name>'.*'):$")
 #: The environment's word for how many threads the runtime may use; without it, as many as there are cores.
 THREADS = "IRQUANT_THREADS"
 
@@ -355,9 +366,11 @@ def _info(node: Any, key: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
+    """The first line that says what is wrong; those before it say where in the runtime's source somebody noticed."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
-    return (telling or lines or ["no reason given"])[0]
+    telling = [line for line in lines if not _PLACES.match(line)] or lines or ["no reason given"]
+    node = _NODE.match(telling[0])
+    return f"{node['name']}: {telling[-1]}" if node else telling[0].removeprefix("-- ")
 
 
 def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:

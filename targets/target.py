@@ -98,9 +98,10 @@ Property = Literal[
     "constant_parameters",
     "depthwise",
     "embedding",
+    "groups_not_by_4",
     "kernel_covers_stride",
     "last_stride_up_to_3",
-    "narrow_groups",
+    "multiplies_channels",
     "no_padding",
     "pads_a_convolution",
     "two_activations",
@@ -141,17 +142,18 @@ class Condition(_Strict):
 
 
 def _pads_with_zero(node: Node) -> bool:
-    if node.attributes.get("pad_mode", "constant").lower() != "constant":
-        return False
-    value = node.source(3).node if len(node.inputs) > 3 else None
-    return value is None or (value.type == "Const" and not np.any(value.array))
+    if node.attributes.get("pad_mode", "constant").lower() != "constant" or len(node.inputs) < 4:
+        return True
+    value = node.source(3).node
+    return value.type == "Const" and not np.any(value.array)
 
 
 def _pads_a_convolution(node: Node) -> bool:
     """Whether a Pad adds zeros at spatial axes in front of one convolution, so that the runtime makes them its padding."""
     readers = [port.node.type for port in node.output().consumers]
     sizes = [node.source(index).node for index in (1, 2)]
-    if readers not in (["Convolution"], ["GroupConvolution"]) or not _pads_with_zero(node):
+    is_zero = node.attributes.get("pad_mode", "constant").lower() == "constant" and _pads_with_zero(node)
+    if readers not in (["Convolution"], ["GroupConvolution"]) or not is_zero:
         return False
     return all(each.type == "Const" and not each.array[:2].any() and (each.array >= 0).all() for each in sizes)
 
@@ -183,13 +185,23 @@ def _last_stride_is_short(node: Node) -> bool:
 
 
 def _has_constant_first(node: Node) -> bool:
-    return node.source(DATA_PORT).node.type == "Const"
+    return [port.source.node.type == "Const" for port in node.inputs[:2]] == [True, False]
 
 
-def _has_narrow_groups(node: Node) -> bool:
-    """Whether a GroupConvolution has fewer than 3 input or output channels a group, and is not plain depthwise."""
-    counts = node.source(WEIGHTS_PORT).shape[1:3]  # [G, O, I, k...]
-    return DYNAMIC not in counts and min(counts, default=DYNAMIC) < 3 and counts != (1, 1)
+def _channels_of_groups(node: Node) -> tuple[int, ...]:
+    """Output and input channels a group of a GroupConvolution, whose weights are [G, O, I, k...]."""
+    return node.source(WEIGHTS_PORT).shape[1:3]
+
+
+def _multiplies_channels(node: Node) -> bool:
+    """Whether a GroupConvolution makes several channels of each."""
+    return is_depthwise(node) and _channels_of_groups(node)[0] > 1
+
+
+def _has_groups_not_by_4(node: Node) -> bool:
+    """Whether channels a group are no multiples of 4, and more than one."""
+    counts = _channels_of_groups(node)
+    return counts != (1, 1) and any(each % 4 for each in counts)
 
 
 def _takes_two_activations(node: Node) -> bool:
@@ -216,9 +228,10 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "constant_parameters": _has_constant_parameters,
     "depthwise": is_depthwise,
     "embedding": looks_up_rows,
+    "groups_not_by_4": _has_groups_not_by_4,
     "kernel_covers_stride": _kernel_covers_stride,
     "last_stride_up_to_3": _last_stride_is_short,
-    "narrow_groups": _has_narrow_groups,
+    "multiplies_channels": _multiplies_channels,
     "no_padding": _adds_no_padding,
     "pads_a_convolution": _pads_a_convolution,
     "two_activations": _takes_two_activations,
@@ -244,6 +257,7 @@ class Rule(Condition):
         needs_bias: Where several operations read its result, the device computes it wrongly unless it has a bias.
         needs_bias_before: Where one of these operations reads its result, moved about or not, the device cannot compile
             it, or computes it wrongly, unless it has a bias.
+        misreads_rows: Behind it, the device takes an operand that has a number a column along the wrong axis.
         decomposes: The device runs the parts of the operation in int8, if they are written out.
         because: Why, for the reader of a report.
     """
@@ -254,6 +268,7 @@ class Rule(Condition):
     adds_pairs: bool = False
     needs_bias: bool = False
     needs_bias_before: Names = ()
+    misreads_rows: bool = False
     decomposes: bool = False
     because: str = ""
 

@@ -1,16 +1,22 @@
 """Samples from pictures: one picture a sample, scaled, ordered and normalised as the model wants it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from irquant.ir import DYNAMIC, Array, element_type
 from irquant.passes.calibration.samples import DataError, ModelInput, Sample
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+_TRUE = ("yes", "true", "1")
+#: The largest value of pictures of 16 bits, which are read as if it were 255; those of floats have 1.
+_LARGEST = {"I;16": 65535, "I;16L": 65535, "I;16B": 65535, "I;16N": 65535, "I": 65535, "F": 1}
 _LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")
 
 
@@ -35,23 +41,34 @@ class ImageOptions:
     central_fraction: float | None = None
 
 
-def image_options_from_metadata(metadata: Mapping[str, str], options: ImageOptions) -> ImageOptions:
+def image_options_from_metadata(
+    metadata: Mapping[str, str], options: ImageOptions, inputs: Sequence[ModelInput]
+) -> ImageOptions:
     """Fills what the user left open from the model's `model_info`, as OpenVINO Model API writes it.
 
-    Model API reads pictures as BGR and reverses the channels when `reverse_input_channels` says so.
+    Model API reads pictures as BGR and reverses the channels when `reverse_input_channels` says so. What it says of
+    models with `embedded_processing` was done inside of them already: they take pictures as they were read, as do all
+    whose inputs are integers.
 
     Raises:
         DataError: an entry cannot be read.
     """
     filled = options
+    if metadata.get("embedded_processing", "").lower() in _TRUE or _takes_integers(inputs):
+        is_reversed = options.colour_order is None and "reverse_input_channels" in metadata
+        return replace(options, colour_order="bgr") if is_reversed else options
     if not options.mean and "mean_values" in metadata:
         filled = replace(filled, mean=_numbers("mean_values", metadata["mean_values"]))
     if not options.scale and "scale_values" in metadata:
         filled = replace(filled, scale=_numbers("scale_values", metadata["scale_values"]))
     if options.colour_order is None and "reverse_input_channels" in metadata:
-        reverse = metadata["reverse_input_channels"].lower() in ("yes", "true", "1")
+        reverse = metadata["reverse_input_channels"].lower() in _TRUE
         filled = replace(filled, colour_order="rgb" if reverse else "bgr")
     return filled
+
+
+def _takes_integers(inputs: Sequence[ModelInput]) -> bool:
+    return not any(element_type(each.element_type).is_float for each in inputs)
 
 
 def _numbers(name: str, text: str) -> tuple[float, ...]:
@@ -87,6 +104,9 @@ class ImageSource:
             message = (
                 f"input {self.inputs[0]}: {channels} channels, but pictures have 1 or 3; give .npz or module:function"
             )
+            raise DataError(message)
+        if _takes_integers(self.inputs) and (self.options.mean or self.options.scale):
+            message = f"input {self.inputs[0]} takes pixels as they are: leave out mean and scale"
             raise DataError(message)
         for name, values in (("mean", self.options.mean), ("scale", self.options.scale)):
             if len(values) not in (0, 1, channels):
@@ -131,8 +151,8 @@ class ImageSource:
         pixels = self._pixels(path, label, axes)
         if self.options.mean or self.options.scale:
             pixels = (pixels - np.array(self.options.mean or 0.0)) / np.array(self.options.scale or 1.0)
-        dtype = element_type(self.inputs[0].element_type).dtype
-        pixels = pixels.astype(dtype)
+        kind = element_type(self.inputs[0].element_type)
+        pixels = (pixels if kind.is_float else np.rint(pixels)).astype(kind.dtype)
         if layout.endswith("CHW"):
             pixels = pixels.transpose(2, 0, 1)
         return pixels[np.newaxis] if "N" in layout else pixels
@@ -143,9 +163,13 @@ class ImageSource:
 
         try:
             with Image.open(path) as file:
-                image = file.convert("RGB" if axes["C"] == 3 else "L")
+                mode = file.mode
+                image = _in_bytes(file, label) if mode in _LARGEST else file.convert("RGB" if axes["C"] == 3 else "L")
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
             message = f"{label}: cannot be read as a picture: {error}"
+            raise DataError(message) from None
+        except ValueError as error:
+            message = f"{label}: its mode is {mode}, which cannot be converted ({error}): save it as RGB or grey"
             raise DataError(message) from None
         if share := self.options.central_fraction:
             image = image.crop(_centre(image.size, share))
@@ -154,7 +178,27 @@ class ImageSource:
             image = image.resize((width, height), Image.Resampling.BILINEAR)
         pixels = np.asarray(image)
         pixels = pixels.reshape(*pixels.shape[:2], -1)
+        if pixels.shape[2] < axes["C"]:
+            pixels = np.repeat(pixels, axes["C"], axis=2)
         return pixels[:, :, ::-1] if self.options.colour_order == "bgr" else pixels
+
+
+def _in_bytes(file: "Image.Image", label: str) -> "Image.Image":
+    """A grey picture of 16 bits or of floats, as floats from 0 to 255; Pillow itself would cut the values off.
+
+    Raises:
+        DataError: values lie outside of 0 to 65,535, or of floats, outside of 0 to 1.
+    """
+    from PIL import Image  # here: most runs read no picture
+
+    values, largest = np.asarray(file, np.float64), _LARGEST[file.mode]
+    if not (values.min(initial=0) >= 0 and values.max(initial=0) <= largest):  # so is NaN
+        message = (
+            f"{label}: its mode is {file.mode} with values from {values.min():g} to {values.max():g}, expected 0 to "
+            f"{largest}: scale it, or give arrays (.npz)"
+        )
+        raise DataError(message)
+    return Image.fromarray((values * (255 / largest)).astype(np.float32))
 
 
 def _centre(size: tuple[int, int], share: float) -> tuple[int, int, int, int]:

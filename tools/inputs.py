@@ -48,7 +48,12 @@ _PICTURES = (
     click.option("--size", callback=_size, metavar="HxW", help="Pictures: height and width to scale to."),
     click.option("--layout", help="Pictures: the model's layout, e.g. NCHW."),
     click.option("--mean", callback=_numbers, metavar="M,..", help="Pictures: what to subtract from each channel."),
-    click.option("--scale", callback=_numbers, metavar="S,..", help="Pictures: what to divide each channel by, then."),
+    click.option(
+        "--scale",
+        callback=_numbers,
+        metavar="S,..",
+        help="Pictures: what to divide each channel by, then. Pixels are 0..255, also those of 16 bits and of floats from 0 to 1.",
+    ),
     click.option(
         "--colour-order", "--color-order", type=click.Choice(["rgb", "bgr"]), help="Pictures: order of channels."
     ),
@@ -124,7 +129,8 @@ def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]
     Raises:
         DataError: there are no such data.
     """
-    return open_source(data, model_inputs(graph), image_options_from_metadata(graph.metadata("model_info"), pictures))
+    inputs = model_inputs(graph)
+    return open_source(data, inputs, image_options_from_metadata(graph.metadata("model_info"), pictures, inputs))
 
 
 def _as_published(given: ImageOptions, engine: Engine) -> ImageOptions:

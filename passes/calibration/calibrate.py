@@ -58,9 +58,9 @@ class Calibrate(NoRequests):
             else:
                 blocks = measurement.blocks
                 Engine(instrumented, THROUGHPUT).run(
-                    ready, lambda job, outputs: take(job, kept_of(outputs, blocks, is_held_out=job.is_held_out))
+                    ready, lambda job, outputs: take(job, kept_of(outputs, blocks, job))
                 )
-        context.statistics, context.held_out = harvest.statistics(), harvest.held_out
+        context.statistics, context.held_out, context.first = harvest.statistics(), harvest.held_out, harvest.first
         context.data_fingerprint = str(fingerprint)
         context.plan = context.plan.without(context.statistics.unseen)
         if harvest.empty:

@@ -149,7 +149,5 @@ def _run_shard(model: Portable, shard: tuple[Job, ...], blocks: tuple[Block, ...
         if model.key not in _engines:
             _engines.clear()
             _engines[model.key] = Engine(model, THROUGHPUT)
-        _engines[model.key].run(
-            shard, lambda job, outputs: kept.append(kept_of(outputs, blocks, is_held_out=job.is_held_out))
-        )
+        _engines[model.key].run(shard, lambda job, outputs: kept.append(kept_of(outputs, blocks, job)))
     return kept

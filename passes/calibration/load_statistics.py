@@ -67,16 +67,17 @@ class LoadStatistics(NoRequests):
 
     def _run_held_out(self, graph: Graph, context: Context, expected: str) -> None:
         """The float model's outputs on the samples that the statistics do not hold."""
-        found = DataFingerprint()
+        fingerprint = DataFingerprint()
         held_out: list[Job] = []
-        for index, job in enumerate(jobs(graph, context, found)):
+        for index, job in enumerate(jobs(graph, context, fingerprint)):
             keep(job, index, context)
-            held_out += [job] if job.is_held_out else []
-        if str(found) != expected:
+            held_out += [job] if job.is_held_out or job.is_first else []
+        if str(fingerprint) != expected:
             message = f"{self.path}: measured on other data, or another number of samples; calibrate on these"
             raise StatisticsFileError(message)
 
         def take(job: Job, outputs: list[Array]) -> None:
-            context.held_out.append(HeldOut(job.sample, job.feed, [output.copy() for output in outputs]))
+            found = context.held_out if job.is_held_out else context.first
+            found.append(HeldOut(job.sample, job.feed, [output.copy() for output in outputs]))
 
         Engine(context.outputs.tapped(graph), THROUGHPUT).run(held_out, take)

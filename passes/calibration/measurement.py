@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...ir import Array, Graph, Node
-from ..base import Context
+from ..base import PROBES, Context
 from .attach_statistics import AttachStatistics, Block, blocks
 from .batch import batched_tensors
 from .derivations import Derivations
@@ -43,9 +43,11 @@ class Job(Fed):
 
     Attributes:
         is_held_out: Whether the model's outputs are wanted, rather than statistics.
+        is_first: Whether both are.
     """
 
     is_held_out: bool
+    is_first: bool = False
 
 
 def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterator[Job]:
@@ -58,7 +60,7 @@ def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterat
         fingerprint.add(feed)
         is_kept = is_held_out(index) and held_out < HELD_OUT_MOST
         held_out += is_kept
-        yield Job(Sample(sample.label, None), feed, is_kept)
+        yield Job(Sample(sample.label, None), feed, is_kept, is_first=not is_kept and index < PROBES)
 
 
 def keep(job: Job, index: int, context: Context) -> None:
@@ -119,11 +121,13 @@ def _watches(measured: Iterable[Request]) -> set[Request]:
     return extremes - means
 
 
-def kept_of(outputs: Sequence[Array], measured: Sequence[Block], *, is_held_out: bool) -> list[Array]:
-    """What of an inference is kept: the model's outputs on held-out samples, else the rows of each block."""
-    if is_held_out:
-        return [output.copy() for output in outputs[len(measured) :]]
-    return [block.rows(output).copy() for block, output in zip(measured, outputs, strict=False)]
+def kept_of(outputs: Sequence[Array], measured: Sequence[Block], job: Job) -> list[Array]:
+    """What of an inference is kept: the rows of each block, but of held-out samples; and the model's outputs of those
+    and of the first.
+    """
+    rows = [] if job.is_held_out else [each.rows(output) for each, output in zip(measured, outputs, strict=False)]
+    own = outputs[len(measured) :] if job.is_held_out or job.is_first else []
+    return [each.copy() for each in (*rows, *own)]
 
 
 @dataclass
@@ -134,14 +138,18 @@ class Harvest:
         measurement: What is measured.
         tables: The rows of each block.
         held_out: The samples kept for the check.
+        first: The first samples, if they were not.
         empty: Samples for which a tensor has no elements, and that tensor's layer: they say nothing of ranges.
+        empty_inputs: The inputs that are empty in the first of them.
         seen: How many samples came, all these included.
     """
 
     measurement: Measurement
     tables: list[Spool] = field(default_factory=list[Spool])
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
+    first: list[HeldOut] = field(default_factory=list[HeldOut])
     empty: list[tuple[str, Node]] = field(default_factory=list[tuple[str, Node]])
+    empty_inputs: list[str] = field(default_factory=list[str])
     seen: int = 0
 
     def __post_init__(self) -> None:
@@ -157,20 +165,25 @@ class Harvest:
         if job.is_held_out:
             self.held_out.append(HeldOut(job.sample, job.feed, kept))
             return
+        kept, outputs = kept[: len(self.tables)], kept[len(self.tables) :]
+        if job.is_first:
+            self.first.append(HeldOut(job.sample, job.feed, outputs))
         for block, rows in zip(self.measurement.blocks, kept, strict=True):
             if not (is_finite := np.isfinite(rows)).all():
                 node = self._node(block, is_finite)
                 message = f"{job.sample.label}: the float model gives NaN or Inf at {node}; leave the sample out"
                 raise DataError(message)
-            if (is_nothing := np.abs(rows) == OF_NOTHING).any():
+            is_nothing = np.abs(rows) == OF_NOTHING
+            if is_nothing.any() or not (len(rows) or block.scope):  # a batch of none; a body that did not run
                 self.empty.append((job.sample.label, self._node(block, ~is_nothing)))
+                self.empty_inputs += [name for name, each in job.feed.items() if not each.size and len(self.empty) == 1]
                 return
         for table, rows in zip(self.tables, kept, strict=True):
             table.append(rows)
 
     def _node(self, block: Block, is_good: BoolArray) -> Node:
         """The layer that gives the first tensor of which a number is not good."""
-        column = int(is_good.all(axis=0).argmin())
+        column = int(is_good.all(axis=0).argmin())  # of no rows, all are good: the first
         request = block.requests[int(np.searchsorted(np.cumsum(block.sizes), column, side="right"))]
         return request.tensor(self.measurement.model).node
 
@@ -185,7 +198,9 @@ class Harvest:
             raise DataError(message)
         samples = self.seen - len(self.held_out) - len(self.empty)
         if self.empty and not samples:
-            message = f"{self.empty[0][0]}: the model leaves {self.empty[0][1]} empty, as it does for all samples"
+            label, node = self.empty[0]
+            given = f"input {', '.join(map(repr, self.empty_inputs))} is empty, and " if self.empty_inputs else ""
+            message = f"{label}: {given}the model leaves {node} empty, as it does for all samples"
             raise DataError(message)
         both = zip(self.measurement.blocks, self.tables, strict=True)
         unseen = frozenset(block.scope for block, table in both if block.scope and not len(table))

@@ -150,7 +150,7 @@ def _by_given_names(sample: Sample, feed: Mapping[object, object], inputs: Seque
 
 def _checked_array(sample: Sample, expected: ModelInput, value: object) -> Array:
     kind = element_type(expected.element_type)
-    array: np.ndarray[Any, Any] = np.asarray(value)
+    array = _as_array(sample, expected, value)
     came = f"{array.dtype}{list(array.shape)}"
     if array.dtype == object or array.dtype.kind not in "biufc":
         message = f"{sample.label}: input {expected}: expected numbers but {type(value).__name__} came"
@@ -161,16 +161,46 @@ def _checked_array(sample: Sample, expected: ModelInput, value: object) -> Array
     if not _fits(array.shape, expected.shape) and _fits((1, *array.shape), expected.shape):
         array = array[np.newaxis]
     if not _fits(array.shape, expected.shape):
-        message = f"{sample.label}: input {expected}: {came} came"
+        message = f"{sample.label}: input {expected}: {came} came{_batch_hint(array.shape, expected)}"
         raise DataError(message)
     if array.dtype.kind not in ("biuf" if kind.is_float else "biu"):
         message = f"{sample.label}: input {expected}: {came} came; convert it to {kind.name} first"
         raise DataError(message)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        what = "NaN" if np.isnan(array).any() else "Inf"
-        message = f"{sample.label}: input {expected}: the array holds {what}"
+    if (
+        array.dtype.kind == "f" and np.isnan(array).any()
+    ):  # infinities may be masks: what the model makes of them counts
+        message = f"{sample.label}: input {expected}: the array holds NaN"
         raise DataError(message)
     return np.asarray(_cast(sample, expected, array, kind.dtype), order="C")
+
+
+def _as_array(sample: Sample, expected: ModelInput, value: object) -> Array:
+    """What came as an array; tensors that know their gradient, or are elsewhere, are brought here first."""
+    given: Any = value
+    try:
+        for step in ("detach", "cpu"):
+            given = getattr(given, step)() if callable(getattr(given, step, None)) else given
+        array: Array = np.asarray(given)
+        # Types that numpy only knows through others (bfloat16) have no kind of their own.
+        return array.astype(np.float32) if array.dtype.kind == "V" and array.dtype.names is None else array
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        message = (
+            f"{sample.label}: input {expected}: {type(value).__name__} cannot be made an array of numbers: {reason}"
+        )
+        raise DataError(message) from error
+
+
+def _batch_hint(shape: tuple[int, ...], expected: ModelInput) -> str:
+    """What to do if the model only takes several samples at once, and one came."""
+    wanted = expected.shape or ()
+    if not wanted or wanted[0] < 2 or not any(_fits(each, (1, *wanted[1:])) for each in (shape, (1, *shape))):
+        return ""
+    sizes = ",".join("?" if size == DYNAMIC else str(size) for size in wanted[1:])
+    return (
+        f": the model takes {wanted[0]} at a time; give stacks of {wanted[0]}, or convert it for one: "
+        f"ovc MODEL --input '{expected.name}[1,{sizes}]' (in Python: model.reshape)"
+    )
 
 
 def _cast(sample: Sample, expected: ModelInput, array: Array, dtype: np.dtype[Any]) -> Array:

@@ -6,8 +6,9 @@ Data may be any iterable, or a data set that only has a length and an index (the
 """
 
 import itertools
+import os
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeGuard, cast, runtime_checkable
 
 from ..configuration.config import Config
@@ -34,11 +35,28 @@ def chosen_samples(data: object, config: Config) -> Iterator[Sample]:
     library; in its order, if the data have an index, else in that of the data, which are then gone through twice.
 
     Raises:
-        DataError: samples are to be drawn from data that can be gone through once only.
+        DataError: samples are to be drawn from data that can be gone through once only, or these are no samples at all.
     """
+    _refuse_one_thing(data)
     drawn = _drawn(data, config) if config.shuffle else enumerate(items_of(data))
     for index, item in itertools.islice(drawn, config.samples):
         yield item if isinstance(item, Sample) else Sample(f"sample {index}", item)
+
+
+def _refuse_one_thing(data: object) -> None:
+    """Refuses what can be iterated, but not sample by sample."""
+    if isinstance(data, Mapping):
+        names = ", ".join(map(repr, cast(Mapping[object, object], data)))
+        message = f"the data are one dict ({names}): give a list of dicts, one for each sample"
+    elif isinstance(data, (str, bytes, os.PathLike)):
+        message = (
+            f"the data are {type(data).__name__} {data!r}: give the samples themselves; the command line reads files"
+        )
+    elif not isinstance(data, (Iterable, Indexed)) or getattr(data, "ndim", 1) == 0:
+        message = f"the data are {type(data).__name__}: give a list of samples, an array of them, or a data set"
+    else:
+        return
+    raise DataError(message)
 
 
 def items_of(data: object) -> Iterable[object]:

@@ -138,7 +138,7 @@ def _measured(wanted: frozenset[Request], graph: Graph, context: Context) -> Sto
     instrumented = measurement.instrumented(replace(context, outputs=Outputs()))
 
     def take(job: Job, outputs: list[Array]) -> None:
-        harvest.take(job, kept_of(outputs, measurement.blocks, is_held_out=False))
+        harvest.take(job, kept_of(outputs, measurement.blocks, job))
 
     Engine(instrumented, THROUGHPUT).run(jobs, take)
     return harvest.statistics().measured

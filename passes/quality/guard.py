@@ -6,6 +6,7 @@ statistics of the one calibration, compiled, and run on the held-out samples, so
 device computes. Trials are counted, so that a second run does the same.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -13,15 +14,12 @@ from dataclasses import dataclass, field, replace
 from ..configuration.config import Config, Preset
 from ..configuration.quantization import RangeEstimator
 from .attempts import Attempt, Calibrated
-from .faults import find_fault, intended_error, is_faulty
 from .search import costliest, fewest, named, predicted, returned_to
 from .sensitivity import Effect
 
 #: The most models that are tried: a number, not a time, so that a busy machine comes to the same result. The time is a
 #: last resort, which the report tells of.
 MOST_ATTEMPTS, MOST_SECONDS = 16, 1800.0
-#: The most layers that are returned to float because the device computes them wrongly.
-MOST_FAULTS = 8
 #: Held-out samples on which layers are ranked, and inferences that may be spent on it.
 RANKED_ON, MOST_INFERENCES = 2, 200
 #: What a remedy must bring in dB, to be kept.
@@ -76,7 +74,6 @@ def guard(first: Attempt, calibrated: Calibrated) -> Guarded:
     if first.margin >= 0:
         return Guarded(first)
     search = _Search(calibrated, first)
-    search.mend_faults()
     search.try_remedies()
     if search.best.margin < 0:
         search.return_layers()
@@ -94,8 +91,9 @@ def remedies(config: Config, preset: Preset) -> Iterator[tuple[str, dict[str, ob
 
 
 def worst_ratio(attempt: Attempt) -> float:
-    """The ratio in dB at the output that lies farthest below its floor."""
-    return min((each.margin, each.sqnr) for each in attempt.context.check.outputs or ())[1]
+    """The ratio in dB at the output that lies farthest below its floor; minus infinity if the model does not compile."""
+    ratios = ((each.margin, each.sqnr) for each in attempt.context.check.outputs or ())
+    return min(ratios, default=(-math.inf, -math.inf))[1]
 
 
 @dataclass
@@ -108,19 +106,6 @@ class _Search:
     effects: list[Effect] = field(default_factory=list[Effect])
     is_out_of_time: bool = False
     began: float = field(default_factory=time.perf_counter)
-
-    def mend_faults(self) -> None:
-        """Returns to float what the device computes wrongly, if anything."""
-        if (intended := intended_error(self.best)) is None:
-            return
-        for _ in range(MOST_FAULTS):
-            if self.best.margin >= 0 or not self._may_go_on() or not is_faulty(self.best, intended):
-                return
-            if (fault := find_fault(self.best, self.calibrated, intended)) is None:
-                return
-            because = "the device computes it otherwise than its FakeQuantizes say"
-            attempt = self.calibrated.attempt(self.best.config, dict(self.best.floats) | {fault.key: because})
-            self._note(f"float: {fault.type} '{fault.name}': {because}", attempt, is_kept=True)
 
     def try_remedies(self) -> None:
         """Options for the model as a whole, each on top of those that helped."""

@@ -27,7 +27,7 @@ from .net import Array, Chance
 from .options import draw_options
 
 F32 = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1", "NUM_STREAMS": "1"}
-EMULATED = F32 | {"LP_TRANSFORMS_MODE": "NO"}
+EMULATED = F32 | {"LP_TRANSFORMS_MODE": "NO", "SNIPPETS_MODE": "DISABLE", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
 #: How much more error power than the FakeQuantizes stand for the device may make: it rounds ties otherwise, and a number
 #: that falls to the other side of a step is a step off from there on.
 MORE = 10 ** (3 / 10)

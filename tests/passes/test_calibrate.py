@@ -232,6 +232,19 @@ def test_a_sample_that_the_model_cannot_run_is_named(tmp_path: Path) -> None:
         calibrated(read_model(tmp_path / "m.xml"), set(), [np.ones((2, 3)), np.ones((5, 3))])
 
 
+def test_what_the_runtime_says_of_a_sample_is_told_without_the_places_in_its_source(tmp_path: Path) -> None:
+    x, sizes = op.parameter([1, 1, 2, 4], np.float32, name="x"), op.parameter([4], np.int64, name="sizes")
+    resized = op.interpolate(x, sizes, "linear_onnx", "sizes")
+    resized.set_friendly_name("resized")
+    ov.serialize(ov.Model([op.result(resized)], [x, sizes]), tmp_path / "m.xml", tmp_path / "m.bin")
+    with pytest.raises(DataError) as caught:
+        calibrated(read_model(tmp_path / "m.xml"), set(), [(np.ones((1, 1, 2, 4)), np.array([2, 2, 4, 8]))])
+    said = (
+        "[CPU] Interpolate node with name 'resized' only supports resize on spatial dimensions(depth, height and width)"
+    )
+    assert str(caught.value) == f"sample 0: the model cannot run it: {said}"
+
+
 def test_the_state_of_a_stateful_model_is_reset_for_every_sample(tmp_path: Path) -> None:
     x = op.parameter([1, 2], np.float32, name="x")
     read = op.read_value(op.constant(np.zeros((1, 2), np.float32)), "v", np.float32, [1, 2])

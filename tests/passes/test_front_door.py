@@ -1,5 +1,6 @@
 """The front door: what comes in, what comes out, and what stays as it was."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -132,6 +133,15 @@ def test_a_model_with_nothing_to_quantize_is_refused(tmp_path: Path) -> None:
         quantize(tmp_path / "m.xml", [np.zeros((1, 4), np.float32)])
     assert str(caught.value) == "nothing to quantize: target 'cpu' can run no layer of the model in int8"
     assert files(tmp_path) == before
+
+
+def test_no_data_are_read_for_a_model_with_nothing_to_quantize(path: Path) -> None:
+    def unread() -> Iterator[Array]:
+        pytest.fail("a sample was asked for")
+        yield DATA[0]
+
+    with pytest.raises(UserError, match=r"^nothing to quantize: you ignore all 4 layers of the model$"):
+        quantize(path, unread(), ignored=["*"])
 
 
 @pytest.mark.parametrize(

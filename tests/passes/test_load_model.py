@@ -81,6 +81,17 @@ def test_what_the_converter_does_not_know_is_one_line(tmp_path: Path, suffix: st
     assert "\n" not in str(error.value)
 
 
+def test_the_operations_that_the_converter_does_not_know_are_named(tmp_path: Path) -> None:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("NoSuchOperation", ["x"], ["y"])], "net", [x], [y])
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, ir_version=8), path)
+    with pytest.raises(UserError) as error:
+        load_model(path)
+    said = "No conversion rule found for operations: NoSuchOperation"
+    assert str(error.value).startswith(f"{path}: the runtime cannot convert it: {said}")
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.onnx: no such file$"):
         load_model(tmp_path / "none.onnx")

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from irquant.ir import from_text
 from irquant.passes import Config
@@ -52,7 +55,6 @@ def test_bytes_may_feed_a_float_input() -> None:
         ({}, "nothing came for input 'image' f32[1,3,2,2]"),
         ([GOOD, GOOD], "2 arrays came, but the model has 1 inputs: 'image' f32[1,3,2,2]"),
         (np.full((1, 3, 2, 2), np.nan), "input 'image' f32[1,3,2,2]: the array holds NaN"),
-        (np.full((1, 3, 2, 2), -np.inf), "input 'image' f32[1,3,2,2]: the array holds Inf"),
         (None, "input 'image' f32[1,3,2,2]: expected numbers but NoneType came"),
         (np.array(["a"]), "input 'image' f32[1,3,2,2]: expected numbers but ndarray came"),
         (GOOD.astype(complex), "input 'image' f32[1,3,2,2]: complex128[1, 3, 2, 2] came; convert it to f32 first"),
@@ -60,6 +62,99 @@ def test_bytes_may_feed_a_float_input() -> None:
 )
 def test_a_sample_that_does_not_fit_is_named(feed: object, said: str) -> None:
     assert complaint(feed) == f"sample 7: {said}"
+
+
+class Broken:
+    """Something that numpy asks for an array in vain."""
+
+    def __array__(self, *_: object, **__: object) -> Any:
+        message = "Can't call numpy() on Tensor that requires grad."
+        raise RuntimeError(message)
+
+
+class Elsewhere(Broken):
+    """A tensor that knows its gradient, on another device."""
+
+    def detach(self) -> "Elsewhere":
+        return self
+
+    def cpu(self) -> Any:
+        return GOOD
+
+
+@pytest.mark.parametrize(
+    ("feed", "said"),
+    [
+        (Broken(), "Broken cannot be made an array of numbers: Can't call numpy() on Tensor that requires grad."),
+        ({"image": [[1, 2, 3], [4, 5]]}, "list cannot be made an array of numbers: setting an array element"),
+    ],
+)
+def test_what_numpy_cannot_read_is_told(feed: object, said: str) -> None:
+    assert complaint(feed).startswith(f"sample 7: input 'image' f32[1,3,2,2]: {said}")
+
+
+def test_tensors_are_brought_here() -> None:
+    assert checked_feed(Sample("s", Elsewhere()), [IMAGE])["image"].shape == (1, 3, 2, 2)
+
+
+def test_masks_of_infinities_are_data() -> None:
+    assert np.isinf(checked_feed(Sample("s", np.full((1, 3, 2, 2), -np.inf)), [IMAGE])["image"]).all()
+
+
+def test_bfloat16_is_taken_for_floats() -> None:
+    array = checked_feed(Sample("s", GOOD.astype(ml_dtypes.bfloat16)), [IMAGE])["image"]
+    assert array.dtype == np.float32
+
+
+def test_a_model_of_several_samples_at_a_time_says_how_to_feed_it() -> None:
+    baked = ModelInput("x", frozenset({"x"}), "f32", (10, 3, -1, 2))
+    assert complaint(GOOD, baked) == (
+        "sample 7: input 'x' f32[10,3,?,2]: float32[1, 3, 2, 2] came: the model takes 10 at a time; give stacks of 10, or "
+        "convert it for one: ovc MODEL --input 'x[1,3,?,2]' (in Python: model.reshape)"
+    )
+
+
+_LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.complex_numbers(), st.text(), st.binary(), st.datetimes(),
+    st.just(Broken()), st.just(object()), st.just(GOOD), st.just(GOOD.astype(">f4")), st.just(GOOD[..., ::-1]),
+    st.just(np.ma.masked_array(GOOD, GOOD == 0)), st.just(np.zeros((1, 0, 2, 2))), st.just(np.datetime64("2020-01-01")),
+    st.just(np.zeros(1, [("a", "f4")])), st.just(x for x in range(3)),
+)  # fmt: skip
+_ANYTHING = st.recursive(
+    _LEAVES, lambda inner: st.one_of(st.lists(inner), st.tuples(inner), st.dictionaries(st.just("image"), inner))
+)
+
+
+@given(_ANYTHING)
+def test_anything_is_fed_or_refused_in_one_line(feed: object) -> None:
+    try:
+        array = checked_feed(Sample("s", feed), [IMAGE])["image"]
+    except DataError as error:
+        assert str(error).startswith("s: ")
+        assert "\n" not in str(error)
+    else:
+        assert (array.dtype, array.shape) == (np.dtype(np.float32), (1, 3, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"image": GOOD}, "the data are one dict ('image'): give a list of dicts, one for each sample"),
+        ("photos/", "the data are str 'photos/': give the samples themselves; the command line reads files"),
+        (np.float32(1), "the data are float32: give a list of samples, an array of them, or a data set"),
+        (7, "the data are int: give a list of samples, an array of them, or a data set"),
+    ],
+)
+def test_data_that_are_no_samples_are_told(data: object, said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        list(chosen_samples(data, Config()))
+    assert str(caught.value) == said
+
+
+def test_an_array_is_a_set_of_samples() -> None:
+    array = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
+    found = [checked_feed(sample, [IMAGE])["image"] for sample in chosen_samples(array, Config())]
+    np.testing.assert_array_equal(np.concatenate(found), array)
 
 
 @pytest.mark.parametrize(

@@ -116,16 +116,64 @@ def test_the_option_decides_before_the_model_where_the_channels_are(pictures: Pa
 
 def test_metadata_fills_only_what_the_user_left_open() -> None:
     metadata = {"mean_values": "[1 2 3]", "scale_values": "4, 5, 6", "reverse_input_channels": "NO"}
-    assert image_options_from_metadata(metadata, ImageOptions()) == ImageOptions(
+    assert image_options_from_metadata(metadata, ImageOptions(), [IMAGE]) == ImageOptions(
         mean=(1, 2, 3), scale=(4, 5, 6), colour_order="bgr"
     )
     own = ImageOptions(mean=(9,), scale=(8,), colour_order="rgb")
-    assert image_options_from_metadata(metadata, own) == own
+    assert image_options_from_metadata(metadata, own, [IMAGE]) == own
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_what_is_done_inside_of_the_model_is_not_done_twice(embedded: bool) -> None:
+    given = {"mean_values": "1 2 3", "scale_values": "4 5 6", "embedded_processing": str(embedded)}
+    integers = ModelInput("image", frozenset({"image"}), "u8", (1, 8, 8, 3))
+    assert image_options_from_metadata(given, ImageOptions(), [integers]) == ImageOptions()
+    filled = ImageOptions() if embedded else ImageOptions(mean=(1, 2, 3), scale=(4, 5, 6))
+    assert image_options_from_metadata(given, ImageOptions(), [IMAGE]) == filled
+
+
+def test_pixels_for_integers_are_not_normalized(pictures: Path) -> None:
+    integers = ModelInput("image", frozenset({"image"}), "u8", (1, 8, 8, 3))
+    said = "input 'image' u8[1,8,8,3] takes pixels as they are: leave out mean and scale"
+    assert complaint(pictures, [integers], ImageOptions(mean=(127.5,))) == said
+
+
+RAMP = np.linspace(0, 1, 64).reshape(8, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("u16.png", (RAMP * 65535).astype(np.uint16)), ("u16.tif", (RAMP * 65535).astype(np.uint16)),
+     ("f32.tif", RAMP.astype(np.float32)), ("u8.png", np.rint(RAMP * 255).astype(np.uint8))],
+)  # fmt: skip
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_of_16_bits_and_of_floats_keep_their_values(
+    tmp_path: Path, name: str, values: np.ndarray[Any, Any], channels: int
+) -> None:
+    Image.fromarray(values).save(tmp_path / name)
+    (feed,) = read(tmp_path / name, [ModelInput("image", frozenset({"image"}), "f32", (1, channels, 8, 8))])
+    np.testing.assert_allclose(feed["image"], np.broadcast_to(RAMP * 255, (1, channels, 8, 8)), atol=0.51)
+
+
+def test_floats_beyond_one_are_refused(tmp_path: Path) -> None:
+    Image.fromarray((RAMP * 3 - 1).astype(np.float32)).save(tmp_path / "f.tif")
+    assert complaint(tmp_path / "f.tif") == (
+        f"sample 0 ({tmp_path / 'f.tif'}): its mode is F with values from -1 to 2, expected 0 to 1: scale it, or give "
+        "arrays (.npz)"
+    )
+
+
+def test_modes_that_cannot_be_converted_are_named(tmp_path: Path) -> None:
+    grey = Image.fromarray(np.rint(RAMP * 255).astype(np.uint8))
+    Image.merge("LAB", [grey] * 3).save(tmp_path / "lab.tif")
+    found = complaint(tmp_path / "lab.tif", [ModelInput("image", frozenset({"image"}), "f32", (1, 1, 8, 8))])
+    assert found.startswith(f"sample 0 ({tmp_path / 'lab.tif'}): its mode is LAB, which cannot be converted (")
+    assert found.endswith("): save it as RGB or grey")
 
 
 def test_unreadable_metadata_name_the_entry() -> None:
     with pytest.raises(DataError) as caught:
-        image_options_from_metadata({"mean_values": "a b c"}, ImageOptions())
+        image_options_from_metadata({"mean_values": "a b c"}, ImageOptions(), [IMAGE])
     assert str(caught.value) == (
         "the model's metadata entry 'mean_values' is 'a b c', expected numbers; give --mean and --scale instead"
     )
