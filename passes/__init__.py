@@ -13,9 +13,9 @@ from .configuration.strict import ConfigError
 from .dry_run import MeasurementPlan, plan_measurement
 from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
-from .faults import write_fault
 from .front_door import AccuracyWarning, QuantizationWarning, Wanted, measured_by, quantize, quantize_graph
 from .instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
+from .internal_errors import write_fault
 from .load_model import load_model
 from .manager import PassManager
 from .pass_spec import PassSpec, PassSpecError, make_pass, options_of, read_specs, spec_text

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..ir import Graph, IRError, UserError, to_text, verify, write_model
 from .base import Pass
-from .faults import left_broken
+from .internal_errors import left_broken
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from ..ir import Graph, IRError, UserError
 from .base import Context, Fact, Pass, PassResult, RequirementError, Results
 from .calibration.statistics import QUANTILES, Request
-from .faults import pass_failure
 from .instruments import Instrument
+from .internal_errors import pass_failure
 from .runtime import RuntimeRejectedError, is_accepted
 
 _log = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ HOMES = {
         "tools/config.py",
         "tools/explain.py",
         "tools/extensions.py",
-        "tools/faults.py",
+        "tools/internal_errors.py",
         "tools/diff.py",
         "tools/console.py",
         "tools/opt.py",

@@ -16,9 +16,9 @@ from irquant.passes.run_files import named, refuse_overlaps
 from irquant.tools.advice import advice, advice_line
 from irquant.tools.console import decibels, output_lines
 from irquant.tools.extensions import extension_option, open_extensions
-from irquant.tools.faults import fault_option
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import model_paths, open_data, picture_options
+from irquant.tools.internal_errors import fault_option
 from irquant.tools.options import page_option, planned_by, planning_options
 from irquant.tools.report.page import check_page
 from irquant.tools.report.quantization import Subject, write_quantization_page

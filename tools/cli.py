@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 
 from irquant.ir import printable
-from irquant.passes.faults import complaint, is_internal
+from irquant.passes.internal_errors import complaint, is_internal
 from irquant.tools.analyze import analyze_command
 from irquant.tools.compare import compare_command
 from irquant.tools.config import config_command
 from irquant.tools.diff import diff_command
 from irquant.tools.explain import explain_command
-from irquant.tools.faults import Asked, tell_fault
 from irquant.tools.inspect import inspect_command
+from irquant.tools.internal_errors import Asked, tell_fault
 from irquant.tools.opt import opt_command
 from irquant.tools.quantize import quantize_command
 from irquant.tools.targets import targets_command

@@ -18,9 +18,9 @@ from irquant.passes.load_model import load_model, model_files
 from irquant.passes.run_files import named, refuse_overlaps
 from irquant.tools.console import agreement_line, decibels, megabytes
 from irquant.tools.extensions import extension_option, open_extensions
-from irquant.tools.faults import fault_option
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_data, picture_options
+from irquant.tools.internal_errors import fault_option
 from irquant.tools.report.comparison import write_comparison_page
 from irquant.tools.report.page import check_page
 from irquant.tools.run_files import code_files, data_files

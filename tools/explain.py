@@ -10,7 +10,7 @@ import click
 from irquant.ir import printable
 from irquant.passes import ExplainedPlan, Explanation, Quantized, explain, find_layer, load_model
 from irquant.tools.extensions import extension_option, open_extensions
-from irquant.tools.faults import fault_option
+from irquant.tools.internal_errors import fault_option
 from irquant.tools.options import planned_by, planning_options
 from irquant.tools.verbosity import verbose_option
 

@@ -34,9 +34,9 @@ from irquant.passes.load_model import model_files
 from irquant.passes.run_files import named, refuse_overlaps, result_files
 from irquant.passes.runtime import Extension
 from irquant.tools.extensions import extension_option, open_extensions
-from irquant.tools.faults import fault_option
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_data, picture_options
+from irquant.tools.internal_errors import fault_option
 from irquant.tools.options import planned_by, planning_options
 from irquant.tools.pass_source import managed, passes_from
 from irquant.tools.run_files import code_files, data_files, target_files

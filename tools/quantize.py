@@ -22,9 +22,9 @@ from irquant.passes.load_model import load_model, model_files
 from irquant.passes.run_files import named, refuse_overlaps, result_files
 from irquant.tools.console import print_measurement, print_report
 from irquant.tools.extensions import extension_option, open_extensions
-from irquant.tools.faults import fault_option
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import model_paths, open_as, open_data, picture_options
+from irquant.tools.internal_errors import fault_option
 from irquant.tools.metric_function import MetricData, open_metrics
 from irquant.tools.options import metric_options, page_option, planned_by, planning_options
 from irquant.tools.pot_options import Place, pot_options

@@ -11,7 +11,7 @@ import click
 from irquant.passes import ConfigError
 from irquant.passes.base import Progress, no_progress
 from irquant.tools.console import progress_bar
-from irquant.tools.faults import Asked
+from irquant.tools.internal_errors import Asked
 
 
 def _be_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:

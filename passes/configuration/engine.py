@@ -23,7 +23,8 @@ class EngineSection(Strict):
     central_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
-class Engine(Strict):
+@dataclass(frozen=True)
+class Engine:
     """Where the data come from, and how a picture becomes an array.
 
     Attributes:
@@ -42,7 +43,7 @@ class Engine(Strict):
     size: tuple[int, int] | None = None
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
-    colour_order: Literal["rgb", "bgr"] = "bgr"
+    colour_order: str = "bgr"
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,13 @@ def engine_of(section: Mapping[str, Any], valid: EngineSection | None, where: st
 
 
 def _engine(found: CheckerData) -> Engine:
-    return Engine.model_validate(
-        {
-            "data_source": found.source,
-            "central_fraction": found.central_fraction,
-            "size": found.size,
-            "mean": found.mean,
-            "scale": found.scale,
-            "colour_order": found.colour_order,
-        }
+    return Engine(
+        found.source,
+        central_fraction=found.central_fraction,
+        size=found.size,
+        mean=found.mean,
+        scale=found.scale,
+        colour_order=found.colour_order,
     )
 
 

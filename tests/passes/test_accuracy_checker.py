@@ -8,6 +8,7 @@ import yaml
 
 from irquant.passes import Settings, read_settings
 from irquant.passes.configuration.accuracy_checker import CheckerData, UnreadError, read_checker
+from irquant.passes.configuration.engine import Engine
 from irquant.tools.cli import run
 
 CHECKER = """
@@ -39,16 +40,15 @@ def settings(tmp_path: Path, text: str = CHECKER, name: str = "checker.yaml") ->
 
 def test_a_file_gives_source_sizes_and_normalization(tmp_path: Path) -> None:
     found = settings(tmp_path)
-    assert found.engine is not None
     assert found.lacking == ""
-    assert found.engine.model_dump(exclude_none=True) == {
-        "data_source": "photos",
-        "central_fraction": 0.875,
-        "size": (224, 224),
-        "mean": (123.675, 116.28, 103.53),
-        "scale": (58.395, 57.12, 57.375),
-        "colour_order": "bgr",
-    }
+    assert found.engine == Engine(
+        "photos",
+        central_fraction=0.875,
+        size=(224, 224),
+        mean=(123.675, 116.28, 103.53),
+        scale=(58.395, 57.12, 57.375),
+        colour_order="bgr",
+    )
     assert found.warnings == (
         "engine.config: AccuracyChecker is gone; taken from it: --data photos --size 224x224 --mean 123.675,116.28,103.53 "
         "--scale 58.395,57.12,57.375 --colour-order bgr, of which the middle 87.5% are taken",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from irquant.ir import UserError, printable
-from irquant.tools.faults import INTERNAL_ERROR, fault_option
+from irquant.tools.internal_errors import INTERNAL_ERROR, fault_option
 from irquant.tools.zoo.mistakes import BatchError
 
 if TYPE_CHECKING:  # what is slow to import is imported where it is needed: here are the other commands, too

@@ -104,9 +104,8 @@ def _fingerprint_of_named(text: str, folder: Path) -> str:
 def _options(entry: Entry, planned: Planned) -> dict[str, str]:
     """All options, those at their defaults included: what decides is what they are, not who says so."""
     target: Any = planned.target.model_dump(mode="json")
-    engine = (
-        planned.settings.engine.model_dump(mode="json", exclude={"data_source"}) if planned.settings.engine else None
-    )
+    engine = dataclasses.asdict(planned.settings.engine) if planned.settings.engine else {}
+    engine.pop("data_source", None)
     accuracy = {"accuracy": (planned.config.accuracy or AccuracyOptions()).model_dump(mode="json")}
     return {
         **_spelt(planned.config.model_dump(mode="json") | (accuracy if entry.metric else {})),

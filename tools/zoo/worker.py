@@ -18,7 +18,7 @@ from irquant.ir.writer import check_output
 from irquant.passes import Wanted, load_model, metrics_of, quantize_graph
 from irquant.passes.configuration.accuracy import AccuracyOptions
 from irquant.passes.configuration.strict import Strict
-from irquant.passes.faults import FaultFolderError, complaint, described, is_internal, write_fault
+from irquant.passes.internal_errors import FaultFolderError, complaint, described, is_internal, write_fault
 from irquant.tools.extensions import open_extensions
 from irquant.tools.inputs import open_data
 from irquant.tools.metric_function import open_metrics

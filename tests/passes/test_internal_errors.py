@@ -9,7 +9,7 @@ import pytest
 
 from irquant.ir import Graph, IRError, Node, from_text, to_text, verify
 from irquant.passes import Context, Fact, InternalError, NoRequests, PassManager, PipelineError
-from irquant.passes.faults import (
+from irquant.passes.internal_errors import (
     FaultFolderError,
     blamed_node,
     complaint,

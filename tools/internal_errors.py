@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from irquant.ir import printable
-from irquant.passes.faults import FaultFolderError, check_fault_folder, described, write_fault
+from irquant.passes.internal_errors import FaultFolderError, check_fault_folder, described, write_fault
 
 #: EX_SOFTWARE of sysexits.h: an internal error.
 INTERNAL_ERROR = 70
