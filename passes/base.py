@@ -38,7 +38,25 @@ PROBES = 2
 
 
 class PipelineError(UserError):
-    """Passes cannot follow one another as listed, or a pass failed (its cause is chained)."""
+    """Passes cannot follow one another as listed, or a pass failed (its cause is chained).
+
+    Attributes:
+        pass_name: The pass that failed; empty if none did.
+        node: At which node, as far as is known.
+    """
+
+    def __init__(self, message: str, pass_name: str = "", node: Node | None = None) -> None:
+        super().__init__(message)
+        self.pass_name, self.node = pass_name, node
+
+    @property
+    def layer(self) -> str:
+        """The name of the node; empty if it is not known."""
+        return self.node.name if self.node else ""
+
+
+class InternalError(PipelineError):
+    """A pass failed that is irquant's own: no mistake of the user."""
 
 
 class RequirementError(PipelineError):
