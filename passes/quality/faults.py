@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir import Array, Graph
-from ..base import Context, PipelineError
+from ..base import Context, InternalError
 from ..calibration.samples import DataError
 from ..runtime import EMULATION, LATENCY, Engine, RuntimeRejectedError
 from ..verify_execution import VerifyExecution
@@ -57,7 +57,7 @@ def checked(attempt: Attempt, calibrated: Calibrated) -> Attempt:
     Each of them is told of in the warnings. For devices that are not here, nobody can tell.
 
     Raises:
-        PipelineError: the model does not compile, whatever is left float.
+        InternalError: the model does not compile, whatever is left float.
     """
     device_is_here = attempt.context.target.device == "CPU"
     for _ in range(MOST_FAULTS if device_is_here else 0):
@@ -70,7 +70,7 @@ def checked(attempt: Attempt, calibrated: Calibrated) -> Attempt:
     VerifyExecution().run(attempt.graph, attempt.context)
     if failure := attempt.context.check.failure:
         message = f"the quantized model does not compile: {failure}"
-        raise PipelineError(message)
+        raise InternalError(message, VerifyExecution.name)
     return attempt
 
 
