@@ -121,7 +121,7 @@ def _operands(graph: Graph) -> list[InPort]:
 
 
 def _looks_up_decompressed(node: Node) -> bool:
-    """Whether a Gather takes rows of a table that is decompressed in front of it: an embedding (see `looks_up_rows`)."""
+    """Whether a Gather takes rows of a table that is decompressed in front of it (see `looks_up_rows`)."""
     table, indices, axis = (node.source(index).node for index in range(3))
     is_table = table.type == "Convert" and len(table.output().shape) == 2 and table.source().node.type == "Const"
     return is_table and indices.type != "Const" and axis.type == "Const" and not axis.array.any()

@@ -85,7 +85,7 @@ class QuantSpec(_Strict):
 
     @property
     def may_have_zero_point(self) -> bool:
-        """Whether values below zero may bring a zero point with them: that of an asymmetric range, or of its storage."""
+        """Whether values below zero may bring a zero point: that of an asymmetric range, or of its storage."""
         return self.zero_point and (self.unsigned or Mode.ASYMMETRIC in self.modes)
 
 
@@ -151,7 +151,7 @@ def _pads_with_zero(node: Node) -> bool:
 
 
 def _pads_a_convolution(node: Node) -> bool:
-    """Whether a Pad adds zeros at spatial axes in front of one convolution, so that the runtime makes them its padding."""
+    """Whether a Pad adds zeros at spatial axes in front of one convolution, whose padding the runtime makes of them."""
     readers = [port.node.type for port in node.output().consumers]
     sizes = [node.source(index).node for index in (1, 2)]
     is_zero = node.attributes.get("pad_mode", "constant").lower() == "constant" and _pads_with_zero(node)

@@ -23,8 +23,8 @@ from .gates import rounded_operations
 #: What a layer is left float for.
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
 #: The error of the device may be so many times the one that is meant: kernels round ties otherwise, and a number that
-#: falls to the other side of a step is a step off from there on. (On generated networks of 3 to 40 operations it is less
-#: than twice as large; wrong kernels make it a hundred times as large, and more.)
+#: falls to the other side of a step is a step off from there on. (On generated networks of 3 to 40 operations it is
+#: less than twice as large; wrong kernels make it a hundred times as large, and more.)
 MORE = 4.0
 #: Errors of few numbers scatter: of so many numbers, twice as much is allowed, of one a hundred times as much.
 FEW = 100

@@ -352,7 +352,7 @@ def test_attach_statistics_adds_one_output_for_all_numbers() -> None:
     """
     graph, context = from_text(before), cpu()
     wanted = (Request(1, 0, Reduction.MAX), Request(1, 0, Reduction.MEAN, 1), Request(0, 0, Reduction.SHAPE))
-    found = tuple(blocks(graph, wanted, frozenset()))
+    found = tuple(blocks(graph, wanted, {}))
     assert AttachStatistics(found).run(graph, context) == 1
     assert AttachStatistics(found).run(graph, context) == 0
     results = graph.in_file_order("Result")
@@ -372,15 +372,15 @@ class Broken:
     """A pass that does one thing wrong."""
 
     name: ClassVar[str] = "broken"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
+    requires: ClassVar[frozenset[Fact]] = {}
+    establishes: ClassVar[frozenset[Fact]] = {}
+    drops: ClassVar[frozenset[Fact]] = {}
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
-        return frozenset()
+        return {}
 
     def run(self, graph: Graph, context: Context) -> int:
         node = graph.node("y")
