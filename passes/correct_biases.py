@@ -12,7 +12,7 @@ from .base import Context, Fact, NoRequests
 from .biases import change_bias
 from .calibration.samples import Fed
 from .configuration.strict import ConfigError
-from .correct_biases_fast import are_rounded, rounded_weights
+from .correct_biases_fast import are_rounded
 from .evidence import judged
 from .ranges import Floats
 from .runtime import EMULATION, THROUGHPUT, Engine
@@ -97,7 +97,6 @@ def _float_means(graph: Graph, layers: Sequence[Node], context: Context) -> list
 def _errors(graph: Graph, layers: Sequence[Node], means: Sequence[list[Array]], context: Context) -> list[Floats]:
     """What is missing to the float means behind each layer of the model that corrects itself: [samples, channels]."""
     copy = graph.copy()
-    _round_stacks(copy)
     first = copy.in_file_order("Result")[0]
     wanted = [f"{_NAME}/wanted/{index}" for index in range(len(layers))]
     for name, layer, result in zip(wanted, layers, _results(copy, layers), strict=True):
@@ -109,15 +108,6 @@ def _errors(graph: Graph, layers: Sequence[Node], means: Sequence[list[Array]], 
     ]
     found = _run(Engine(copy, EMULATION), fed, len(layers), context)
     return [np.array([each[index].ravel() for each in found], np.float64) for index in range(len(layers))]
-
-
-def _round_stacks(graph: Graph) -> None:
-    """Rounds matrices in more than two axes here: as constants, the plugin refuses scales along their last axis alone."""
-    found = [node for node in graph.nodes("FakeQuantize") if are_rounded(node) and len(node.output().shape) > 2]
-    for node in [node for node in found if node.output().consumers[0].node.type == "MatMul"]:
-        kind = node.output().element_type.dtype
-        rounded = graph.add_constant(f"{node.name}/rounded", rounded_weights(node).astype(kind), near=node)
-        node.replace_with(rounded.output())
 
 
 def _correct_itself(result: OutPort, axis: int, wanted: str) -> OutPort:
