@@ -15,7 +15,7 @@ import openvino.opset13 as op
 from . import attention, control_flow, convolutions, moving, products, recurrent, sources  # noqa: F401 - fill the table
 from .block import BLOCKS, SHARES, SOURCE_SHARES, SOURCES
 from .names import rename
-from .net import Array, Chance, Net, NoTensorError, Tensor, is_float, outputs, rank, shape, small
+from .net import Array, Chance, Net, NoTensorError, Tensor, outputs
 
 #: Sizes that networks are built with, and others that dynamic ones must run with, too.
 SIZES: Sequence[Mapping[str, int]] = (
@@ -195,13 +195,10 @@ def _sample(net: Net, chance: Chance, other: Mapping[str, int]) -> dict[str, Arr
     }
 
 
-def without(recipe: Recipe, *, sources: Sequence[int] = (), steps: Sequence[int] = ()) -> Recipe:
+def without(recipe: Recipe, *, inputs: Sequence[int] = (), steps: Sequence[int] = ()) -> Recipe:
     """The recipe without some of its parts."""
     return replace(
         recipe,
-        sources=tuple(each for k, each in enumerate(recipe.sources) if k not in sources),
+        sources=tuple(each for k, each in enumerate(recipe.sources) if k not in inputs),
         steps=tuple(each for k, each in enumerate(recipe.steps) if k not in steps),
     )
-
-
-__all__ = ["Drawn", "Recipe", "Step", "draw", "draw_recipe", "is_float", "rank", "shape", "small", "without"]

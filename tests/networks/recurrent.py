@@ -6,7 +6,7 @@ import openvino.opset6 as op6
 import openvino.opset13 as op
 
 from .block import block
-from .net import Net, NoTensorError, Tensor, integers, rank, scalar, shape
+from .net import Net, NoTensorError, Tensor, integers, outputs, rank, scalar, shape
 
 SIZE = 6
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -77,7 +77,7 @@ def cell(net: Net) -> list[Tensor]:
         layer = op.rnn_cell(x, *states, *weights, SIZE, ["tanh"], [], [])
     if is_kept:
         net.sinks += [op6.assign(each, name) for each, name in zip(layer.outputs(), names, strict=True)]
-    return layer.outputs()
+    return outputs(layer)
 
 
 @block()

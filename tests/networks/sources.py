@@ -134,5 +134,8 @@ def words(net: Net) -> Tensor:
 def flags(net: Net) -> Tensor:
     """Which tokens count: 1 or 0, or true or false."""
     kind = net.chance.one([np.int64, np.int32, np.bool_, np.float32])
-    draw: Values = lambda chance, dims: np.maximum(chance.numbers.random(dims) > 0.3, np.arange(dims[1]) == 0)  # noqa: E731
+
+    def draw(chance: Chance, dims: tuple[int, ...]) -> Array:
+        return np.maximum(chance.numbers.random(dims) > 0.3, np.arange(dims[1]) == 0)
+
     return added(net, ("batch", "time"), draw, kind)

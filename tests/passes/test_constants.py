@@ -1,10 +1,16 @@
 """What gives the same values whatever the data is a constant, however it is computed."""
 
 import numpy as np
+import openvino as ov
+import openvino.opset13 as op
 import pytest
 
-from irquant.ir import from_text
+from irquant.ir import from_text, verify
+from irquant.passes import Context
 from irquant.passes.constants import constant_nodes, values_of
+from irquant.passes.normalize import Normalize
+from irquant.passes.runtime import from_runtime
+from irquant.targets import load_target
 
 HEAD = """
     x: f32[2,3] = Parameter()
@@ -69,3 +75,15 @@ def test_the_runtime_tells_their_values() -> None:
     np.testing.assert_array_equal(one, expected)
     np.testing.assert_array_equal(other, np.tile(expected, (2, 1)))
     assert len(graph) == before
+
+
+def test_weights_of_a_layer_whose_shape_alone_is_read_are_computed() -> None:
+    """Once the shape is known, nobody reads the layer, and what it reads goes with it."""
+    x = op.parameter([2, 3, 4, 4], np.float32, name="x")
+    kernel = op.multiply(op.constant(np.ones((5, 3, 1, 1), np.float32)), np.full((5, 1, 1, 1), 2, np.float32))
+    layer = op.convolution(x, op.exp(kernel), [1, 1], [0, 0], [0, 0], [1, 1], name="layer")
+    model = ov.Model([op.result(op.broadcast(np.ones((1, 5, 4, 4), np.float32), op.shape_of(layer)))], [x], "m")
+    graph = from_runtime(model)
+    Normalize().run(graph, Context(load_target("cpu")))
+    verify(graph)
+    np.testing.assert_allclose(graph.node("layer").source(1).node.array, np.full((5, 3, 1, 1), np.exp(2)), rtol=1e-6)
