@@ -1,12 +1,11 @@
 """Quantized constants are stored in 8 bits: a quarter of the size, and no change of any result."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from ..ir import Array, ElementType, Graph, Node, OutPort, element_type
+from ..ir import ElementType, Graph, Node, OutPort, element_type
 from .base import Context, Fact, NoRequests
 from .ranges import Range, code_scale, codes, is_centred, zero_code
 
@@ -43,23 +42,6 @@ class CompressWeights(NoRequests):
             limits, levels = _limits(node), int(node.attributes["levels"])
             _compress(node, signed=sites[node.name].is_weights and is_centred(limits, levels))
         return len(found)
-
-
-def unpack(graph: Graph, names: Collection[str]) -> None:
-    """Makes floats again of the constants that were stored in place of the FakeQuantizes of these names."""
-    for each in graph.walk():
-        for node in [node for node in each.nodes("Multiply", "Convert") if node.name in names]:
-            constant = each.add_constant(f"{node.name}/unpacked", _value(node), near=node)
-            node.replace_with(constant.output())
-
-
-def _value(node: Node) -> Array:
-    if node.type == "Const":
-        return node.array
-    first, *others = (_value(port.source.node) for port in node.inputs)
-    if node.type == "Convert":
-        return first.astype(node.output().element_type.dtype)
-    return np.asarray(first - others[0] if node.type == "Subtract" else first * others[0])
 
 
 def _limits(node: Node) -> Range:

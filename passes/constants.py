@@ -41,10 +41,11 @@ def values_of(tensors: Sequence[OutPort]) -> list[Array]:
     """The values of constant tensors of one graph, computed by the runtime."""
     graph = tensors[0].node.graph.copy()
     wanted = [Node(graph, tensor.node.id).output(tensor.index) for tensor in tensors]
+    # first: what only a shape reader reads besides would be gone with it
+    results = {graph.add("Result", "irquant/folded", [tensor], []) for tensor in wanted}
     for node in [node for node in graph.nodes(*SHAPE_READERS) if _gives_known_shape(node)]:
         sizes = np.asarray(node.source().shape, node.output().element_type.dtype)
         node.replace_with(graph.add_constant(f"{node.name}/known", sizes, near=node).output())
-    results = {graph.add("Result", "irquant/folded", [tensor], []) for tensor in wanted}
     for node in reversed(list(graph.nodes())):
         if node not in results and not any(output.consumers for output in node.outputs):
             graph.remove(node)

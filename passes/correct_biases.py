@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..ir import DYNAMIC, Array, Graph, Node, OutPort
-from ..ir.ops import WEIGHTED_TYPES, WEIGHTS_PORT, bias_port, output_channel_axis
+from ..ir.ops import RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, bias_port, output_channel_axis
 from .base import Context, Fact, NoRequests
 from .biases import change_bias
 from .calibration.samples import Fed
@@ -97,7 +97,7 @@ def _float_means(graph: Graph, layers: Sequence[Node], context: Context) -> list
 def _errors(graph: Graph, layers: Sequence[Node], means: Sequence[list[Array]], context: Context) -> list[Floats]:
     """What is missing to the float means behind each layer of the model that corrects itself: [samples, channels]."""
     copy = graph.copy()
-    _round_stacks(copy)
+    _round_here(copy)
     first = copy.in_file_order("Result")[0]
     wanted = [f"{_NAME}/wanted/{index}" for index in range(len(layers))]
     for name, layer, result in zip(wanted, layers, _results(copy, layers), strict=True):
@@ -111,13 +111,20 @@ def _errors(graph: Graph, layers: Sequence[Node], means: Sequence[list[Array]], 
     return [np.array([each[index].ravel() for each in found], np.float64) for index in range(len(layers))]
 
 
-def _round_stacks(graph: Graph) -> None:
-    """Rounds matrices in more than two axes here: as constants, the plugin refuses scales along their last axis alone."""
-    found = [node for node in graph.nodes("FakeQuantize") if are_rounded(node) and len(node.output().shape) > 2]
-    for node in [node for node in found if node.output().consumers[0].node.type == "MatMul"]:
+def _round_here(graph: Graph) -> None:
+    """Rounds constants here over which the plugin takes no FakeQuantize.
+
+    These are matrices in more than two axes, with scales along their last axis alone, and those of recurrent layers.
+    """
+    for node in [node for node in graph.nodes("FakeQuantize") if are_rounded(node) and _is_refused(node.output())]:
         kind = node.output().element_type.dtype
         rounded = graph.add_constant(f"{node.name}/rounded", rounded_weights(node).astype(kind), near=node)
         node.replace_with(rounded.output())
+
+
+def _is_refused(tensor: OutPort) -> bool:
+    reader = tensor.consumers[0].node.type
+    return reader in RECURRENT_TYPES or (reader == "MatMul" and len(tensor.shape) > 2)
 
 
 def _correct_itself(result: OutPort, axis: int, wanted: str) -> OutPort:

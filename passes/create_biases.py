@@ -25,8 +25,9 @@ class CreateBiases(NoRequests):
                                                          b = Multiply(y, gate)
 
     The CPU plugin takes one of the Multiplys behind such a layer for its scale, and moves a scale that has a number for
-    each channel behind a pool over the channels. The smallest normal number is lost in any sum; a zero would be removed
-    by the runtime, and the bias with it.
+    each channel behind a pool over the channels; of two small products in a row it makes zeros. The smallest normal
+    number is lost in any sum; a zero would be removed by the runtime, and the bias with it. Channels differ, since a
+    bias that all share would go into the range behind it.
     """
 
     name: ClassVar[str] = "create-biases"
@@ -41,7 +42,7 @@ class CreateBiases(NoRequests):
             output = node.output()
             channels = output.shape[output_channel_axis(node)]
             tiny = float(np.finfo(np.dtype(output.element_type.dtype)).tiny)
-            change_bias(node, np.full(1 if channels == DYNAMIC else channels, tiny))
+            change_bias(node, tiny * (1 + np.arange(1 if channels == DYNAMIC else channels) % 2))
         return len(found)
 
 

@@ -9,6 +9,7 @@ from .base import Context, Fact, NoRequests
 from .configuration.config import Preset
 from .placement import plan_placement
 from .plan import Plan, Site
+from .range_estimators import ends_of, needs_extremes
 from .saturation import at_risk
 from .user_options import with_user_options
 
@@ -32,7 +33,7 @@ class PlanPlacement(NoRequests):
             context.plan,
             sites=tuple(_with_mode(site, context.preset) for site in context.plan.sites),
             at_risk=at_risk(graph, context.target, config),
-            warnings=(*context.plan.warnings, *_beyond(context.plan), *_symmetric(context)),
+            warnings=(*context.plan.warnings, *_beyond(context.plan), *_symmetric(context), *_extremes(context)),
         )
         return 0
 
@@ -55,6 +56,21 @@ def _symmetric(context: Context) -> list[str]:
     return [
         f"preset accuracy: weights stay symmetric, since target '{context.target.name}' runs asymmetric ones in float; "
         "weights.mode: asymmetric would have them all the same"
+    ]
+
+
+def _extremes(context: Context) -> list[str]:
+    """Where quantiles cannot be had."""
+    kinds = {
+        site.name: ends_of(site.mode, context.config, is_per_channel=site.is_per_channel, is_weights=site.is_weights)
+        for site in context.plan.sites
+    }
+    found = [site for site in context.plan.sites if any(needs_extremes(site, end) for end in kinds[site.name])]
+    if not found:
+        return []
+    return [
+        f"range_estimator: {len(found)} tensors in bodies of control flow, of {found[0].source.node} for one, have sizes "
+        "that are not known, or quantiles far from their ends: their extremes are taken instead"
     ]
 
 

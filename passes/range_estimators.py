@@ -24,12 +24,20 @@ import numpy as np
 from ..ir import DYNAMIC, Array
 from ..targets import Mode
 from .calibration.aggregators import Aggregator
+from .calibration.quantiles import TopQuantile
 from .calibration.statistics import Reduction, Request, request
 from .configuration.config import Config
 from .configuration.quantization import ActivationEndOptions, EndOptions
 from .plan import Site
 from .ranges import Floats
 
+#: What stands for a statistic of a lower (true) or upper end that cannot be had.
+_EXTREMES = {
+    **{(each, is_low): each for each in (Reduction.MIN, Reduction.MAX, Reduction.ABS_MAX) for is_low in (True, False)},
+    **dict.fromkeys([(Reduction.ABS_QUANTILE, True), (Reduction.ABS_QUANTILE, False)], Reduction.ABS_MAX),
+    (Reduction.QUANTILE, True): Reduction.MIN,
+    (Reduction.QUANTILE, False): Reduction.MAX,
+}
 #: The share of the values that quantiles leave beyond an end, if the user names none.
 OUTLIER_PROBABILITY = 1e-4
 
@@ -75,9 +83,20 @@ class End:
 def ends(site: Site, config: Config) -> tuple[End, End]:
     """How the lower and the upper end of a site's range are estimated."""
     low, high = ends_of(site.mode, config, is_per_channel=site.is_per_channel, is_weights=site.is_weights)
-    if len(site.source.shape) > 1 and site.source.shape[1] != DYNAMIC:
-        return low, high
-    return replace(low, per_channel=False), replace(high, per_channel=False)
+    if len(site.source.shape) < 2 or site.source.shape[1] == DYNAMIC:
+        low, high = replace(low, per_channel=False), replace(high, per_channel=False)
+    if needs_extremes(site, low) or needs_extremes(site, high):
+        return replace(low, reduction=_EXTREMES[low.reduction, True], level=None), replace(
+            high, reduction=_EXTREMES[high.reduction, False], level=None
+        )
+    return low, high
+
+
+def needs_extremes(site: Site, end: End) -> bool:
+    """Whether a quantile cannot be had: out of a body, only numbers come, and the graph must find them there."""
+    if end.level is None or site.is_constant or not site.source.node.graph.scope:
+        return False
+    return TopQuantile.of(end.request(site), site.source, batched=False) is None
 
 
 def ends_of(mode: Mode, config: Config, *, is_per_channel: bool, is_weights: bool) -> tuple[End, End]:

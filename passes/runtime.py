@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import openvino as ov
+from openvino.passes import ConstantFolding, Manager
 
 from ..ir import Array, Graph, UserError, read_model, write_model
 from ..ir.ops import LOOP_BODY
@@ -188,6 +189,8 @@ class Engine:
                 model, self._lent = core.read_model(graph.xml, weights), [graph, weights]
             else:
                 model, self._lent = _lend(core, graph)
+            if config == EMULATION:
+                _fold_constants(model)
             self._model, self._config = model, config
             self.compiled = core.compile_model(model, "CPU", config)
         except RuntimeError as error:
@@ -277,6 +280,17 @@ def evaluate(graph: Graph) -> list[Array]:
     """What a model without inputs gives."""
     compiled = Engine(graph, LATENCY).compiled
     return [np.array(output) for output in compiled({}).values()]
+
+
+def _fold_constants(model: ov.Model) -> None:
+    """Makes plain floats of stored weights.
+
+    In float the plugin has ways of its own with weights of int8, and computes some of them wrongly: of convolutions of
+    1x1 behind a Transpose or Reshape, say, which it takes for matrix products.
+    """
+    manager = Manager()
+    manager.register_pass(ConstantFolding())
+    manager.run_passes(model)
 
 
 def _core(extensions: Sequence[object]) -> Any:

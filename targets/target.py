@@ -91,6 +91,7 @@ class QuantSpec(_Strict):
 
 #: What an operation is, or has.
 Property = Literal[
+    "after_scaled_product_up_to_256",
     "averages_padding",
     "batched_weights",
     "channels_by_4_and_16",
@@ -98,6 +99,7 @@ Property = Literal[
     "constant_parameters",
     "depthwise",
     "embedding",
+    "first_output_only",
     "groups_not_by_4",
     "kernel_covers_stride",
     "last_stride_up_to_3",
@@ -204,6 +206,32 @@ def _has_groups_not_by_4(node: Node) -> bool:
     return counts != (1, 1) and any(each % 4 for each in counts)
 
 
+def _has_first_output_only(node: Node) -> bool:
+    return not any(output.consumers for output in node.outputs[1:])
+
+
+def _is_after_small_scaled_product(node: Node) -> bool:
+    """Whether a MatMul reads another one, and both have constant matrices of 256 columns and rows at most.
+
+    Between them a constant scales the result, or shifts it anywhere but right behind the product, where it is a bias.
+    Steps that bend it (a sigmoid, say) end the search; ReLU and Clamp do not.
+    """
+    scales, above = False, node.source(DATA_PORT).node
+    while above.type in ("Add", "BatchNormInference", "Clamp", "Multiply", "ReLU", "Subtract"):
+        sources = [port.source.node for port in above.inputs if port.source.node.type != "Const"]
+        if len(sources) != 1:
+            return False
+        is_bias = above.type in ("Add", "Subtract") and sources[0].type == "MatMul"
+        scales |= above.type not in ("Clamp", "ReLU") and not is_bias
+        above = sources[0]
+    return scales and above.type == "MatMul" and _is_up_to_256(node) and _is_up_to_256(above)
+
+
+def _is_up_to_256(product: Node) -> bool:
+    weights = product.source(WEIGHTS_PORT)
+    return weights.node.type == "Const" and max(weights.shape) <= 256
+
+
 def _takes_two_activations(node: Node) -> bool:
     """Whether no input is a constant, rounded or not."""
     sources = [port.source.node for port in node.inputs]
@@ -221,6 +249,7 @@ def _has_constant_parameters(node: Node) -> bool:
 
 
 _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
+    "after_scaled_product_up_to_256": _is_after_small_scaled_product,
     "averages_padding": _averages_padding,
     "batched_weights": multiplies_batches,
     "channels_by_4_and_16": _has_channels_by_4_and_16,
@@ -228,6 +257,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "constant_parameters": _has_constant_parameters,
     "depthwise": is_depthwise,
     "embedding": looks_up_rows,
+    "first_output_only": _has_first_output_only,
     "groups_not_by_4": _has_groups_not_by_4,
     "kernel_covers_stride": _kernel_covers_stride,
     "last_stride_up_to_3": _last_stride_is_short,

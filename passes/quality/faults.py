@@ -15,7 +15,6 @@ import numpy as np
 from ...ir import Array, Graph
 from ..base import Context, InternalError
 from ..calibration.samples import DataError
-from ..compress_weights import unpack
 from ..runtime import EMULATION, LATENCY, Engine, RuntimeRejectedError
 from ..verify_execution import VerifyExecution
 from .attempts import Attempt, Calibrated, Key
@@ -83,7 +82,7 @@ def why_wrong(graph: Graph, context: Context) -> str:
     except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
         return f"with it in int8, the runtime fails: {error}"
     try:
-        emulated = Engine(_unpacked(context.outputs.tapped(graph), context), EMULATION)
+        emulated = Engine(context.outputs.tapped(graph), EMULATION)
         meant = [emulated.outputs(each) for each in context.probes]
     except (RuntimeRejectedError, DataError):
         return ""  # there is nothing to compare with
@@ -93,13 +92,6 @@ def why_wrong(graph: Graph, context: Context) -> str:
         _is_otherwise(*([each[k] for each in found] for found in (references, meant, made))) for k in numbers
     )
     return OTHERWISE if is_wrong else ""
-
-
-def _unpacked(graph: Graph, context: Context) -> Graph:
-    """The graph with its stored weights as floats: the plugin computes some of them wrongly if they stay as they are."""
-    copy = graph.copy()
-    unpack(copy, {site.name for site in context.plan.sites})
-    return copy
 
 
 def _is_otherwise(references: Sequence[Array], meant: Sequence[Array], made: Sequence[Array]) -> bool:

@@ -27,7 +27,7 @@ from tests.corpora.outcome import AS_IT_IS, BETWEEN_LAYERS, WITH_CONSTANTS, Kind
 #: How the runtime is asked: in f32 as it is, with as many samples at once as it likes, with FakeQuantizes in float.
 _F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 _BUSY = {**_F32, "PERFORMANCE_HINT": "THROUGHPUT"}
-_EMULATED = {**_F32, "LP_TRANSFORMS_MODE": "NO"}
+_EMULATED = {**_F32, "LP_TRANSFORMS_MODE": "NO", "SNIPPETS_MODE": "DISABLE"}
 #: The device may differ from what its FakeQuantizes mean by this share of the signal's power (40 dB), or as much as
 #: rounding costs: sums of products are rounded at other places.
 _SLACK = 1e-4

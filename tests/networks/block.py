@@ -1,7 +1,6 @@
 """The table of blocks: each is a function that adds some operations to a network and gives the tensors they make."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from .net import Net, Tensor
 
@@ -16,19 +15,18 @@ SOURCE_SHARES: dict[str, float] = {}
 
 def block(share: float = 1.0) -> Callable[[Block], Block]:
     """Puts a function into the table."""
-
-    def put(function: Any) -> Block:
-        BLOCKS[function.__name__], SHARES[function.__name__] = function, share
-        return function
-
-    return put
+    return _putting(BLOCKS, SHARES, share)
 
 
 def source(share: float = 1.0) -> Callable[[Block], Block]:
     """Puts a function into the table of inputs."""
+    return _putting(SOURCES, SOURCE_SHARES, share)
 
-    def put(function: Any) -> Block:
-        SOURCES[function.__name__], SOURCE_SHARES[function.__name__] = function, share
+
+def _putting(blocks: dict[str, Block], shares: dict[str, float], share: float) -> Callable[[Block], Block]:
+    def put(function: Block) -> Block:
+        name = getattr(function, "__name__", "")
+        blocks[name], shares[name] = function, share
         return function
 
     return put

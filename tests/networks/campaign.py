@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
-from .checking import Failure, check, signature_of
+from .checking import FoundError, check, signature_of
 from .drawing import draw_recipe
 from .net import Chance
 from .options import draw_options
@@ -68,7 +68,7 @@ def one(seed: int) -> dict[str, Any]:
             "detail": outcome.detail,
             "excess": outcome.excess,
         }
-    except Failure as failure:
+    except FoundError as failure:
         found = {"kind": "failed", "signature": failure.signature, "detail": failure.detail}
     except Exception as error:
         found = {
@@ -108,9 +108,10 @@ def _results(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
     left = list(seeds)
     while left:
         command, environment = [sys.executable, str(PROGRAM), "--work"], {**os.environ, "IRQUANT_THREADS": "1"}
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        with subprocess.Popen(command, text=True, env=environment, **pipes) as process:
-            assert process.stdin and process.stdout
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, text=True, env=environment, stdin=pipe, stdout=pipe) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
             process.stdin.write(" ".join(map(str, left[:500])))
             process.stdin.close()
             began = None

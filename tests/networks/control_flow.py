@@ -9,7 +9,7 @@ import openvino.opset13 as op
 from .activations import activated
 from .block import block
 from .convolutions import convolved, finished
-from .net import Net, Tensor, integers, rank, scalar, shape
+from .net import Net, Tensor, integers, rank, shape
 from .products import linear
 from .sources import added
 
@@ -81,6 +81,3 @@ def loop(net: Net) -> Tensor:
     node.set_special_body_ports([-1, 1])
     node.set_merged_input(state, x, grown.output(0))
     return node.get_iter_value(grown.output(0), -1)
-
-
-__all__ = ["branch", "iterator", "loop", "scalar"]

@@ -154,7 +154,7 @@ def transposed_convolution(net: Net) -> Tensor:
 
 @block()
 def dilated_by_batches(net: Net) -> Tensor:
-    """A dilated convolution as TensorFlow writes it: SpaceToBatch, convolution, BatchToSpace, with paddings and crops."""
+    """A dilated convolution as TensorFlow writes it: between SpaceToBatch and BatchToSpace, with paddings and crops."""
     x = net.pick(lambda each: rank(each) == 4 and min(shape(each)[2:]) >= 4)
     rate = 2
     ends = [rate + (-each) % rate for each in shape(x)[2:]]
@@ -175,7 +175,7 @@ def dilated_by_batches(net: Net) -> Tensor:
 
 @block(3)
 def residual(net: Net) -> Tensor:
-    """x + f(x), with an activation behind or none."""
+    """A sum x + f(x), with an activation behind or none."""
     x = net.floats(3, 4, 4)
     inner = activated(net, finished(net, convolved(net, x, net.chance.one(WIDTHS), net.chance.one([1, 3]))))
     inner = finished(net, convolved(net, inner, shape(x)[1], net.chance.one([1, 3])))
@@ -221,7 +221,7 @@ def squeeze_excite(net: Net) -> Tensor:
 
 @block()
 def dense(net: Net) -> Tensor:
-    """x next to f(x), twice."""
+    """The tensor x next to f(x), twice."""
     x = net.image()
     for _ in range(2):
         inner = activated(net, finished(net, convolved(net, x, 4, 3)))

@@ -7,7 +7,7 @@ import openvino.opset13 as op
 import openvino.opset14 as op14
 
 from .block import block
-from .net import Net, NoTensorError, Tensor, integers, rank, scalar, shape, small
+from .net import Net, NoTensorError, Tensor, integers, outputs, rank, scalar, shape, small
 
 #: The least finite number of f32, which exporters write instead of an infinity.
 LOWEST = float(np.finfo(np.float32).min)
@@ -65,7 +65,7 @@ def pool_of_whole_picture(net: Net) -> Tensor:
 
 @block(2)
 def pad_in_front_of_pool(net: Net) -> Tensor:
-    """With zero, with minus infinity or with the least number there is, as converters of TensorFlow and Caffe write it."""
+    """With zero, with minus infinity or with the least number there is, as converters write it."""
     x = net.floats(4)
     if min(shape(x)[2:]) < 2:
         raise NoTensorError
@@ -163,9 +163,9 @@ def split(net: Net) -> list[Tensor]:
     if size < 4:
         raise NoTensorError
     if size % 2 == 0 and net.chance.maybe(0.5):
-        return op.split(x, op.constant(axis), 2).outputs()
+        return outputs(op.split(x, op.constant(axis), 2))
     lengths = integers(1, 2, -1 if net.chance.maybe(0.3) else size - 3)
-    parts = op.variadic_split(x, op.constant(axis), lengths).outputs()
+    parts = outputs(op.variadic_split(x, op.constant(axis), lengths))
     return parts[1:] if net.chance.maybe(0.5) else parts
 
 
@@ -278,9 +278,9 @@ def repeated(net: Net) -> Tensor:
 
 @block(1.5)
 def learned_data(net: Net) -> Tensor:
-    """Constants that take the part of data, and that only the runtime folds: class tokens, learned queries, positions."""
+    """Constants in the place of data, which only the runtime folds: class tokens, learned queries, positions."""
     x = net.tokens()
-    count, length, size = shape(x)
+    size = shape(x)[2]
     learned = net.saved(net.chance.numbers.normal(size=(1, 3, size)))
     how = net.chance.one(["tiled", "broadcast", "added", "class token"])
     if how == "added":

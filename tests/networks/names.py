@@ -27,7 +27,7 @@ ODD = (
 
 
 def rename(model: ov.Model, chance: Chance, *, is_plain: bool) -> None:
-    """Gives all operations the names of some exporter, or odd ones, some of them twice; and inputs and outputs theirs."""
+    """Gives all operations the names of some exporter, or odd ones, some of them twice; inputs and outputs theirs."""
     style = "runtime" if is_plain else chance.one(["runtime", "onnx", "tensorflow", "odd", "twice"])
     for index, each in enumerate(model.get_ordered_ops()):
         kind = each.get_type_name()

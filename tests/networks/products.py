@@ -77,8 +77,8 @@ def head(net: Net) -> Tensor:
 
 @block(2)
 def perceptron(net: Net) -> Tensor:
-    """The feed-forward part of a transformer, gated or not, with its residual."""
-    x = net.floats(2, 3, 3)
+    """The feed-forward part of a transformer, gated or not, with its residual; of rank 3: see `drawing`."""
+    x = net.floats(3)
     size = shape(x)[-1]
     inner = normalized(net, x) if net.chance.maybe(0.7) else x
     if net.chance.maybe(0.4):
@@ -116,8 +116,7 @@ def batched_constants(net: Net) -> Tensor:
     channels = -2 if turned else -1
     all_dims = (*leading, *inner)
     weights = net.weights(*all_dims, fan_in=dims[-1], channels=len(all_dims) + channels)
-    out = op.matmul(x, weights, False, turned).output(0)
-    return out
+    return op.matmul(x, weights, False, turned).output(0)
 
 
 @block()
@@ -172,7 +171,7 @@ def outer_product(net: Net) -> Tensor:
 def einsum(net: Net) -> Tensor:
     """The equations of real networks."""
     x = net.tokens()
-    count, _, size = shape(x)
+    size = shape(x)[2]
     how = net.chance.one(["btd,de->bte", "btd,dhe->bthe", "btd,bsd->bts", "btd,hde->bhte", "btd->bdt", "btd,d->bt"])
     scale = net.constant(1 / np.sqrt(size))
     if how == "btd,de->bte":

@@ -6,7 +6,7 @@ import openvino.opset6 as op6
 import openvino.opset13 as op
 
 from .block import block
-from .net import Net, NoTensorError, Tensor, integers, rank, scalar, shape
+from .net import Net, NoTensorError, Tensor, integers, outputs, rank, scalar, shape
 
 SIZE = 6
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -61,9 +61,8 @@ def cell(net: Net) -> list[Tensor]:
     kind = net.chance.one(["LSTM", "GRU", "RNN"])
     weights = _weights(net, kind, shape(x)[-1], ())
     states = [_zeros(net, x, SIZE) for _ in range(2 if kind == "LSTM" else 1)]
-    is_kept = net.chance.maybe(0.4)
+    is_kept, names = net.chance.maybe(0.4), [f"state{len(net.sinks)}_{k}" for k in range(len(states))]
     if is_kept:
-        names = [f"state{len(net.sinks)}_{k}" for k in range(len(states))]
         kind_ = ov.Type(np.dtype(net.dtype))
         states = [
             op6.read_value(each, name, kind_, ov.PartialShape([shape(x)[0], SIZE])).output(0)
@@ -77,7 +76,7 @@ def cell(net: Net) -> list[Tensor]:
         layer = op.rnn_cell(x, *states, *weights, SIZE, ["tanh"], [], [])
     if is_kept:
         net.sinks += [op6.assign(each, name) for each, name in zip(layer.outputs(), names, strict=True)]
-    return layer.outputs()
+    return outputs(layer)
 
 
 @block()

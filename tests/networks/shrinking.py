@@ -7,7 +7,7 @@ from typing import Any
 from irquant.ir import to_text
 from irquant.passes.runtime import from_runtime
 
-from .checking import Failure, check
+from .checking import FoundError, check
 from .drawing import Recipe, draw, without
 from .options import DEFAULTS
 
@@ -31,7 +31,7 @@ def fails_alike(case: Case, signature: str) -> bool:
     """Whether a case fails with that signature."""
     try:
         check(*case)
-    except Failure as failure:
+    except FoundError as failure:
         return failure.signature == signature
     except Exception:  # whatever it is, it is not the same
         return False
@@ -48,7 +48,7 @@ def _smaller(recipe: Recipe, options: dict[str, Any]) -> Iterator[Case]:
         yield without(recipe, steps=[index]), options
     if len(recipe.sources) > 1:
         for index in range(len(recipe.sources)):
-            yield without(recipe, sources=[index]), options
+            yield without(recipe, inputs=[index]), options
     if not recipe.is_plain:
         yield replace(recipe, is_plain=True), options
     for name, value in DEFAULTS.items():
@@ -71,4 +71,5 @@ def described(case: Case) -> str:
     drawn = draw(case[0])
     assert drawn is not None
     shapes = [{name: f"{each.dtype}{list(each.shape)}" for name, each in sample.items()} for sample in drawn.samples]
-    return f"recipe {case[0]}\noptions {case[1]}\n{len(shapes)} samples, the first {shapes[0]}\n{to_text(from_runtime(drawn.model))}"
+    head = f"recipe {case[0]}\noptions {case[1]}\n{len(shapes)} samples, the first {shapes[0]}\n"
+    return head + to_text(from_runtime(drawn.model))

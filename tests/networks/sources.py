@@ -134,5 +134,9 @@ def words(net: Net) -> Tensor:
 def flags(net: Net) -> Tensor:
     """Which tokens count: 1 or 0, or true or false."""
     kind = net.chance.one([np.int64, np.int32, np.bool_, np.float32])
-    draw: Values = lambda chance, dims: np.maximum(chance.numbers.random(dims) > 0.3, np.arange(dims[1]) == 0)  # noqa: E731
+
+    def draw(chance: Chance, dims: tuple[int, ...]) -> Array:
+        found: Array = np.maximum(chance.numbers.random(dims) > 0.3, np.arange(dims[1]) == 0)
+        return found
+
     return added(net, ("batch", "time"), draw, kind)

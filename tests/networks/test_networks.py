@@ -1,7 +1,7 @@
-"""Networks that nobody wrote: `IRQUANT_NETWORKS` says how many, `IRQUANT_NETWORKS_SEED` the first; another seed each run.
+"""Networks that nobody wrote: `IRQUANT_NETWORKS` says how many, `IRQUANT_NETWORKS_SEED` the first; else it is drawn.
 
-A failure prints its seed; `python tests/programs/generated_networks.py --seed SEED --count 1` gives a small network that
-fails alike.
+A failure prints the seed of its network, and a smaller network that fails alike. So does
+`python tests/programs/generated_networks.py --seed SEED --count 1`.
 """
 
 import os
@@ -13,7 +13,6 @@ import pytest
 
 PROGRAM = Path(__file__).parents[1] / "programs" / "generated_networks.py"
 COUNT = int(os.environ.get("IRQUANT_NETWORKS", "300"))
-#: Of a day, so that workers that run a part each agree on it without talking to one another.
 SEED = int(os.environ.get("IRQUANT_NETWORKS_SEED") or int.from_bytes(os.urandom(3), "little"))
 PARTS = 6
 
@@ -23,5 +22,5 @@ def test_each_is_quantized_right_or_not_at_all(part: int) -> None:
     first, last = (COUNT * each // PARTS for each in (part, part + 1))
     command = [sys.executable, str(PROGRAM), "--seed", str(SEED + first), "--count", str(last - first)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    print(done.stdout)  # noqa: T201 - seed and counts, where CI shows them
+    print(done.stdout)  # seed and counts, where CI shows them
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"

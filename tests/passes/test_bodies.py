@@ -208,3 +208,14 @@ def test_quantized_bodies_survive_the_file(tmp_path: Any) -> None:
     body = read_model(path).node("branch").bodies["then_body"]
     kinds = [node.output().element_type.name for node in body.nodes("Const") if "quantized" in node.name]
     assert kinds == ["i8", "i8"]
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_quantiles_that_cannot_be_had_out_of_a_body_are_extremes(dynamic: bool) -> None:
+    sizes = (1, 8, 12, 12)
+    data = [{"x": RNG.normal(size=sizes).astype(np.float32), "flag": np.array(number % 2 == 0)} for number in range(4)]
+    reports: list[Report] = []
+    config = Config.checked(range_estimator={"preset": "quantile"}, guard=False)
+    quantize(if_model(dynamic=dynamic), data, config=config, report=reports.append)
+    told = [each for each in reports[0].warnings if each.startswith("range_estimator: ")]
+    assert bool(told) == dynamic

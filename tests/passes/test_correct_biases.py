@@ -23,6 +23,12 @@ RNG = np.random.default_rng(11)
 FLOAT = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}
 
 
+@pytest.fixture(autouse=True)
+def afresh() -> None:
+    """Each test draws the same numbers, whatever ran before it."""
+    RNG.bit_generator.state = np.random.default_rng(12).bit_generator.state
+
+
 def coarse(*shape: int) -> Array:
     """Weights of which rounding takes a good part: few are large, most small and positive."""
     return (np.abs(RNG.normal(size=shape)) * np.where(RNG.random(shape) < 0.1, 3, 0.02)).astype(np.float32)
@@ -184,3 +190,17 @@ def test_a_second_run_changes_nothing() -> None:
     passes = [each for each in default_quantization(config=config) if each.name != "compress-weights"]
     PassManager(passes).run(graph, context)
     assert CorrectBiases().run(graph, context) == 0
+
+
+@pytest.mark.parametrize("target", ["cpu", "npu"])
+def test_recurrent_layers_behind_linear_ones_do_not_end_it(target: str) -> None:
+    x = op.parameter([1, 6, 8], np.float32, name="x")
+    y = op.matmul(x, coarse(8, 8), False, True)
+    zero, length = np.zeros((1, 1, 4), np.float32), np.array([6])
+    y = op.gru_sequence(y, zero, length, coarse(1, 12, 8), coarse(1, 12, 4), coarse(1, 12), 4, "forward").output(0)
+    graph = from_runtime(ov.Model([op.matmul(y, coarse(4, 4), False, True)], [x]))
+    data = [RNG.normal(size=(1, 6, 8)).astype(np.float32) for _ in range(4)]
+    config = Config.checked(correct_biases="sequential", guard=False)
+    context = Context(load_target(target), config, data)
+    PassManager(default_quantization(config=config)).run(graph, context)
+    assert {node.type for node in context.corrections} == {"MatMul"}

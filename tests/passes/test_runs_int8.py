@@ -12,9 +12,11 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.passes import Report, quantize
+from irquant.passes import Config, Report, quantize
 from irquant.passes.execution import Execution
+from irquant.passes.quality import faults
 from irquant.passes.runtime import EMULATION, LATENCY
+from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
 #: A net, and how many of its layers run int8 of how many.
@@ -429,6 +431,13 @@ def concat_that_is_an_output() -> Row:
 
 
 @row
+def pool_whose_indices_are_read() -> Row:
+    x = image()
+    pooled = ov.opset8.max_pool(op.relu(conv(x)), [2, 2], ONES, NONE, NONE, [2, 2], "floor", "explicit", "i64")
+    return model(x, conv(pooled.output(0)), pooled.output(1)), 2, 2
+
+
+@row
 def u_net() -> Row:
     x = image()
     fine = op.relu(conv(x))
@@ -549,6 +558,77 @@ def _executed_as_meant(net: ov.Model) -> float:
         for one, other in zip(found(sample).values(), meant(sample).values(), strict=True)
     ]
     return min(10 * np.log10((b**2).sum() / max(((a - b) ** 2).sum(), 1e-30)) for a, b in pairs)
+
+
+def _bias(y: Any) -> Any:
+    return op.add(y, weights(1, 32))
+
+
+def _half(y: Any) -> Any:
+    return op.multiply(y, np.float32(0.5))
+
+
+def _batch_norm(y: Any) -> Any:
+    return op.batch_norm_inference(y, *(op.constant(np.abs(weights(32)) + 0.5) for _ in range(4)), 1e-5)
+
+
+#: What stands between two small products, and how many of them run int8.
+BETWEEN: dict[str, tuple[list[Callable[[Any], Any]], int]] = {
+    "nothing": ([], 2),
+    "relu": ([op.relu], 2),
+    "clamp": ([lambda y: op.clamp(y, -1, 1)], 2),
+    "bias and relu": ([_bias, op.relu], 2),
+    "bias and gelu": ([_bias, lambda y: op.gelu(y, "erf")], 2),
+    "half and sigmoid": ([_half, op.sigmoid], 2),
+    "half": ([_half], 1),
+    "half and relu": ([_half, op.relu], 1),
+    "bias and half": ([_bias, _half], 1),
+    "relu and bias": ([op.relu, _bias], 1),
+    "batch norm and relu": ([_bias, _batch_norm, op.relu], 1),
+}
+
+
+def two_products(steps: Sequence[Callable[[Any], Any]], rows: int) -> ov.Model:
+    """Two products that the plugin merges if it has one thread, or rows for each."""
+    x = op.parameter([rows, 16], np.float32)
+    y: Any = op.matmul(x, weights(32, 16), False, True)
+    for step in steps:
+        y = step(y)
+    return model(x, op.matmul(y, weights(8, 32), False, True))
+
+
+def _on_one_thread(net: ov.Model) -> float:
+    one = {"INFERENCE_NUM_THREADS": "1"}
+    samples = _samples(net)
+    pairs = [
+        [compiled(sample)[0].astype(np.float64) for sample in samples]
+        for compiled in (ov.compile_model(net, "CPU", {**LATENCY, **one}), ov.compile_model(net, "CPU", EMULATION))
+    ]
+    found, meant = map(np.array, pairs)
+    return float(10 * np.log10((meant**2).sum() / ((found - meant) ** 2).sum()))
+
+
+@pytest.mark.parametrize("rows", [1, 8])
+@pytest.mark.parametrize("name", BETWEEN)
+def test_small_products_in_a_row_are_right_on_one_thread_too(name: str, rows: int) -> None:
+    steps, int8 = BETWEEN[name]
+    net = two_products(steps, rows)
+    reports: list[Report] = []
+    result = quantize(net, _samples(net), report=reports.append)
+    assert reports[0].check.execution == Execution(int8=int8, total=2)
+    assert not reports[0].warnings, "known from the target, not found by comparing"
+    assert _on_one_thread(result) > 30
+
+
+def test_without_a_bias_small_products_in_a_row_give_zeros_on_one_thread() -> None:
+    """If this fails, the runtime has mended it, and both rules for MatMuls of rank 2 can go from cpu.yaml."""
+    rules = tuple(rule for rule in load_target("cpu").rules if rule.op != ("MatMul",) or rule.ranks != (2,))
+    net = two_products([op.relu], 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faults, "MOST_FAULTS", 0)
+        target = load_target("cpu").model_copy(update={"rules": rules})
+        result = quantize(net, _samples(net), target=target, config=Config(guard=False, correct_biases="no"))
+    assert _on_one_thread(result) < 1
 
 
 @pytest.mark.parametrize("preset", ["performance", "mixed"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.networks.campaign import main  # noqa: E402 - found by the line above, however this is called
+from tests.networks.campaign import main
 
 if __name__ == "__main__":
     sys.exit(main())
