@@ -78,7 +78,7 @@ def _first_data_set(content: Any) -> Mapping[str, Any]:
     for key in ("models", "datasets"):
         if isinstance(content, Mapping) and key in content:
             listed = cast(Mapping[str, Any], content)[key]
-            content = listed[0] if isinstance(listed, list) and listed else None
+            content = cast(list[Any], listed)[0] if isinstance(listed, list) and listed else None
     if not isinstance(content, Mapping) or not ("data_source" in content or "annotation_conversion" in content):
         message = "it names no data set with a data_source"
         raise UnreadError(message)
@@ -92,8 +92,8 @@ def _taken(data_set: Mapping[str, Any], folder: Path) -> CheckerData:
     if not isinstance(source, str):
         message = "its data set has no data_source"
         raise UnreadError(message)
-    reader = data_set.get("reader", "opencv_imread")
-    kind = reader.get("type") if isinstance(reader, Mapping) else reader
+    reader: Any = data_set.get("reader", "opencv_imread")
+    kind = str(cast(Mapping[str, Any], reader).get("type") if isinstance(reader, Mapping) else reader)
     if kind not in _READERS:
         message = f"its reader '{kind}' is none of {', '.join(_READERS)}"
         raise UnreadError(message)
