@@ -106,7 +106,7 @@ def _is_otherwise(references: Sequence[Array], meant: Sequence[Array], made: Seq
     is_known = np.isfinite(wanted) & np.isfinite(intended)
     if not np.isfinite(found[is_known]).all():
         return True
-    allowed, error = (float(np.square((each - wanted)[is_known]).sum()) for each in (intended, found))
+    allowed, error = (float(np.square(each[is_known] - wanted[is_known]).sum()) for each in (intended, found))
     power = float(np.square(wanted[is_known]).sum())
     return error > MORE * (1 + FEW / max(1, wanted.size)) * allowed + UNHEARD * power
 
