@@ -66,7 +66,7 @@ def with_past_inputs(form: str, *, joins: bool = True) -> ov.Model:
     pasts = [op.parameter([1, HEADS, 8, SIZE], np.float32, name=name) for name in ("past_key", "past_value")]
     query, key, value = (in_heads(linear(x, seed)) for seed in (1, 2, 3))
     wholes = [op.concat([past, new], 2) for past, new in zip(pasts, (key, value), strict=True)] if joins else pasts
-    mixed = attention(query, *wholes, form)
+    mixed = attention(query, wholes[0], wholes[1], form)
     y = linear(op.reshape(op.transpose(mixed, op.constant([0, 2, 1, 3])), op.constant([1, -1, WIDTH]), False), 4)
     presents = [op.result(each) for each in wholes] if joins else []
     return ov.Model([op.result(y), *presents], [x, *pasts], "decoder")
@@ -95,9 +95,8 @@ def test_keys_and_values_that_no_token_is_added_to_are_no_cache(form: str) -> No
 def test_a_layer_behind_a_cache_ends_it() -> None:
     x, past = op.parameter([1, 1, WIDTH], np.float32), op.parameter([1, 8, WIDTH], np.float32)
     whole = op.concat([past, op.relu(x)], 1)
-    mixed = attention(
-        *(in_heads(linear(each, seed)) for seed, each in enumerate((x, whole, whole))), form="written out"
-    )
+    query, key, value = (in_heads(linear(each, seed)) for seed, each in enumerate((x, whole, whole)))
+    mixed = attention(query, key, value, form="written out")
     assert attention_over_caches(from_runtime(ov.Model([op.result(mixed)], [x, past], "m"))) == []
 
 

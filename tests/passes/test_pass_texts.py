@@ -457,15 +457,15 @@ class Broken:
     """A pass that does one thing wrong."""
 
     name: ClassVar[str] = "broken"
-    requires: ClassVar[frozenset[Fact]] = {}
-    establishes: ClassVar[frozenset[Fact]] = {}
-    drops: ClassVar[frozenset[Fact]] = {}
+    requires: ClassVar[frozenset[Fact]] = frozenset()
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
-        return {}
+        return frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         node = graph.node("y")

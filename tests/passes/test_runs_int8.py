@@ -657,7 +657,7 @@ def _executed_as_meant(net: ov.Model) -> float:
         for sample in samples
         for one, other in zip(found(sample).values(), meant(sample).values(), strict=True)
     ]
-    return min(10 * np.log10((b**2).sum() / max(((a - b) ** 2).sum(), 1e-30)) for a, b in pairs)
+    return min(float(10 * np.log10((b**2).sum() / max(((a - b) ** 2).sum(), 1e-30))) for a, b in pairs)
 
 
 def _bias(y: Any) -> Any:
