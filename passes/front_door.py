@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
@@ -18,22 +19,22 @@ from .configuration.accuracy import AccuracyOptions, DropType
 from .configuration.config import Config
 from .configuration.published import Settings, read_settings
 from .configuration.strict import ConfigError
-from .instruments import Instrument, WriteAfter
-from .load_model import load_model, result_path
+from .instruments import Instrument
+from .load_model import load_model, model_files, result_path
 from .provenance import record_provenance
 from .quality.accuracy import keep_accuracy
 from .quality.attempts import HIDING, Attempt, Calibrated
 from .quality.faults import checked
 from .quality.guard import Guarded, guard
-from .quality.journal import Journal, refuse_place
+from .quality.journal import Journal
 from .quality.metrics import Metric
 from .quality.search import costliest
 from .quality.trials import Judge, Watch, unwatched
 from .quality.wishes import GivenMetric, metrics_of
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
-from .runtime import RuntimeModel, from_runtime, to_runtime
-from .set_ranges import SetRanges
+from .run_files import named, refuse_overlaps, result_files, watching_for
+from .runtime import Extension, RuntimeModel, check_extensions, from_runtime, to_runtime
 
 #: On how many of the held-out samples latency is measured, if a report wants it.
 TIMED = 8
@@ -58,6 +59,7 @@ def quantize(
     max_drop: float | None = None,
     drop_type: DropType | None = None,
     resume: Path | str | None = None,
+    extensions: Sequence[Extension] = (),
     report: Callable[[Report], None] | None = None,
 ) -> Path: ...
 
@@ -79,6 +81,7 @@ def quantize(
     max_drop: float | None = None,
     drop_type: DropType | None = None,
     resume: Path | str | None = None,
+    extensions: Sequence[Extension] = (),
     report: Callable[[Report], None] | None = None,
 ) -> RuntimeModel: ...
 
@@ -100,6 +103,7 @@ def quantize(
     max_drop: float | None = None,
     drop_type: DropType | None = None,
     resume: Path | str | None = None,
+    extensions: Sequence[Extension] = (),
     report: Callable[[Report], None] | None = None,
 ) -> Path | RuntimeModel:
     """Quantizes a model to int8 with the published DefaultQuantization.
@@ -132,7 +136,9 @@ def quantize(
         max_drop: The most that a metric may lose (default: 0.01).
         drop_type: "absolute" (default), or "relative" to the float model's value.
         resume: A file that keeps what was measured: a run that was stopped goes on where it was.
-        report: Called with what was done and found.
+        extensions: What the runtime needs to know the model's operations: paths of libraries, `openvino.Extension`
+            objects, or classes of operations. Those that the `Core` of an `openvino.Model` has cannot be asked for.
+        report: Called with what was done and found; without it, each of its warnings is a `QuantizationWarning`.
 
     Returns:
         The same kind as `model`: the path of the new IR, or a new `openvino.Model`.
@@ -153,12 +159,15 @@ def quantize(
         message = "engine.data_source is read by the command line; here, give the data"
         raise ConfigError(message)
     device = target if isinstance(target, Target) else load_target(target or settings.target or "cpu")
+    check_extensions(extensions)
     measuring = measured_by(statistics, save_statistics, cluster)
+    given = named(configuration=_path(config), target=_path(target), statistics=_path(statistics))
+    written = list(named(statistics=_path(save_statistics), measurements=wanted.resume))
     if isinstance(model, (str, Path)):
-        graph = load_model(model)
         path = Path(output) if output else result_path(Path(model))
+        refuse_overlaps(chain(model_files(Path(model)), given), [*result_files(path, options), *written])
+        graph = load_model(model, extensions=extensions)
         check_output(path, graph)
-        refuse_place(wanted.resume, path, path.with_suffix(".bin"), Path(save_statistics) if save_statistics else None)
         watching = watching_for(path, options)
         graph, done = quantize_graph(
             graph,
@@ -175,12 +184,15 @@ def quantize(
             each.write()
         result: Path | RuntimeModel = path
     else:
-        graph = from_runtime(model)
+        refuse_overlaps(given, written)
+        graph = from_runtime(model, extensions)
         told = [*settings.warnings, *([_NO_PLACE] if options.keep_intermediate else [])]
         graph, done = quantize_graph(graph, data, device, options, measuring=measuring, wanted=wanted, warnings=told)
         result = to_runtime(graph)
     if report:
         report(done)
+    for warning in () if report else done.warnings:
+        warnings.warn(warning, QuantizationWarning, stacklevel=2)
     if done.accuracy and not done.accuracy.is_reached:
         warnings.warn(f"the metrics lose more than they may: {done.accuracy.stopped}", AccuracyWarning, stacklevel=2)
     return result
@@ -211,11 +223,13 @@ class AccuracyWarning(UserWarning):
     """A metric loses more than it may."""
 
 
-def watching_for(output: Path, config: Config) -> list[WriteAfter]:
-    """What keeps the model before its biases are corrected, to be written beside the result, if that is wanted."""
-    if not config.keep_intermediate:
-        return []
-    return [WriteAfter(SetRanges.name, output.with_name(f"{output.stem}_before_bias_correction.xml"))]
+class QuantizationWarning(UserWarning):
+    """Something that the user should know of a quantization."""
+
+
+def _path(given: object) -> Path | None:
+    """The path of a file, where something may be given by its path."""
+    return Path(given) if isinstance(given, (str, Path)) else None
 
 
 def measured_by(

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..ir import Array, Graph, InPort, Node, OutPort
+from ..ir import Array, Graph, InPort, Node, OutPort, Scope
 from ..ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches
-from .already_quantized import is_quantized
+from .already_quantized import may_be_quantized
 from .base import Context, Fact, NoRequests
 from .constants import constant_nodes, values_of
 
@@ -27,7 +27,7 @@ class Normalize(NoRequests):
 
     1. Convert (an FP16 model's decompression), Reshape, Squeeze, Unsqueeze and Transpose of a constant are folded; so
        is, by the runtime, whatever else gives the same values whatever the data (see `constants`).
-    2. That includes the constant operand of an Add behind a weighted layer: its bias.
+    2. That includes the constant operand of an Add behind a weighted layer: its bias; and the table of an embedding.
     3. A stack of one matrix, [1, K, N], becomes the matrix.
     No value changes. Converters fold such chains themselves; models read straight from ONNX have them, and models that
     were reshaped after the conversion.
@@ -40,19 +40,32 @@ class Normalize(NoRequests):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Folds every chain that is found."""
-        return sum(_fold(each) + _unstack(each) for each in graph.walk())
+        return sum(_fold(each, context.halves) + _unstack(each, context.halves) for each in graph.walk())
 
 
-def _fold(graph: Graph) -> int:
+def _fold(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
     found = {port: value for port in _operands(graph) if (value := folded(port.source)) is not None}
     computed = _computed(graph, [port for port in _operands(graph) if port not in found])
+    constants: dict[OutPort, OutPort] = {}  # what several read stays one
     for port, value in (found | computed).items():
-        role = "weights" if port.node.type in WEIGHTED_TYPES else "bias"
-        old = port.source.node
-        constant = graph.add_constant(f"{port.node.name}/{role}", np.asarray(value, order="C"), near=port.node)
-        port.connect(constant.output())
-        graph.prune(old)
+        old = port.source
+        if old not in constants:
+            role = "bias" if port.node.type == "Add" else "weights"
+            constant = graph.add_constant(f"{port.node.name}/{role}", np.asarray(value, order="C"), near=port.node)
+            constants[old] = constant.output()
+            halves |= {(graph.scope, constant.id)} if _is_half(old) else set()
+        port.connect(constants[old])
+    for old in constants:
+        graph.prune(old.node)
     return len(found) + len(computed)
+
+
+def _is_half(tensor: OutPort) -> bool:
+    """Whether a tensor is a constant of 16 bits, decompressed."""
+    node = tensor.node
+    while node.type in (*_MOVES, "Convert", "Transpose"):
+        node = node.source(0).node
+    return node.output().element_type.name in ("f16", "bf16") and tensor.element_type.name == "f32"
 
 
 def _computed(graph: Graph, ports: Sequence[InPort]) -> dict[InPort, Array]:
@@ -72,13 +85,13 @@ def _is_float_throughout(tensor: OutPort) -> bool:
         if node in seen:
             continue
         seen.add(node)
-        if is_quantized(node):
+        if may_be_quantized(node):
             return False
         waiting += [port.source.node for port in node.inputs]
     return True
 
 
-def _unstack(graph: Graph) -> int:
+def _unstack(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
     """Takes the leading ones off weights; where the result has their axes, the data get them.
 
     A scale a channel is then one along an axis of a matrix, which every device and the plugin's own FakeQuantize know.
@@ -90,6 +103,7 @@ def _unstack(graph: Graph) -> int:
         if old not in matrices:
             matrix = old.array.reshape(old.array.shape[-2:])
             matrices[old] = graph.add_constant(f"{node.name}/matrix", matrix, near=node)
+            halves |= {(graph.scope, matrices[old].id)} if (graph.scope, old.id) in halves else set()
         if (missing := len(node.source(WEIGHTS_PORT).shape) - len(data.shape)) > 0:
             node.input(DATA_PORT).connect(_unsqueezed(data, missing, node))
         node.input(WEIGHTS_PORT).connect(matrices[old].output())
@@ -120,7 +134,15 @@ def _operands(graph: Graph) -> list[InPort]:
         found.append(node.input(WEIGHTS_PORT))
         adds = [port.node for port in node.output().consumers if port.node.type == "Add"]
         found += [port for add in adds for port in add.inputs if port.source.node != node]
+    found += [node.input(DATA_PORT) for node in graph.nodes("Gather") if _looks_up_decompressed(node)]
     return [port for port in found if port.source.node.type != "Const"]
+
+
+def _looks_up_decompressed(node: Node) -> bool:
+    """Whether a Gather takes rows of a table that is decompressed in front of it (see `looks_up_rows`)."""
+    table, indices, axis = (node.source(index).node for index in range(3))
+    is_table = table.type == "Convert" and len(table.output().shape) == 2 and table.source().node.type == "Const"
+    return is_table and indices.type != "Const" and axis.type == "Const" and not axis.array.any()
 
 
 def folded(tensor: OutPort) -> Array | None:

@@ -437,7 +437,7 @@ def test_attach_statistics_adds_one_output_for_all_numbers() -> None:
     """
     graph, context = from_text(before), cpu()
     wanted = (Request(1, 0, Reduction.MAX), Request(1, 0, Reduction.MEAN, 1), Request(0, 0, Reduction.SHAPE))
-    found = tuple(blocks(graph, wanted, frozenset()))
+    found = tuple(blocks(graph, wanted, {}))
     assert AttachStatistics(found).run(graph, context) == 1
     assert AttachStatistics(found).run(graph, context) == 0
     results = graph.in_file_order("Result")
