@@ -1,5 +1,7 @@
 """Einsums that are matrix products are written out as that; all others are left alone, with the reason."""
 
+from typing import Any
+
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
@@ -33,8 +35,8 @@ CPU = load_target("cpu")
 
 def einsum(equation: str, first: list[int], second: list[int], constant: int | None, *, dynamic: bool) -> ov.Model:
     rng = np.random.default_rng(0)
-    inputs: list[op.Parameter] = []
-    operands: list[ov.Node] = []
+    inputs: list[Any] = []
+    operands: list[Any] = []
     for index, shape in enumerate((first, second)):
         if index == constant:
             operands.append(op.constant(rng.normal(size=shape).astype(np.float32)))

@@ -263,9 +263,9 @@ def test_what_stays_float_has_a_reason(layer: str, reason: str) -> None:
 
 
 UPSAMPLING = (
-    "the plugin runs a transposed convolution in int8 only without dilation, with a last stride of 3 at most, and"
+    "the plugin runs a transposed convolution in int8 only without dilation, with a last stride of 3 at most, and with a "
+    "kernel that no stride exceeds"
 )
-UPSAMPLING += " with a kernel that no stride exceeds"
 
 
 @pytest.mark.parametrize(

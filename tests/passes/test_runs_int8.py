@@ -129,13 +129,15 @@ def upsampling(rank: int, kernel: int, stride: int, dilation: int = 1) -> Any:
     return model(x, op.convolution(op.relu(up), weights(8, 8, *one), one, zero, zero, one))
 
 
-ROWS |= {
-    "transposed_convolution_of_one_dimension": lambda: (upsampling(1, 4, 2), 2, 2),
-    "transposed_convolution_of_three_dimensions": lambda: (upsampling(3, 3, 3), 2, 2),
-    "transposed_convolution_of_a_vocoder_stays_float": lambda: (upsampling(1, 16, 8), 1, 2),
-    "transposed_convolution_with_gaps_stays_float": lambda: (upsampling(2, 1, 2), 1, 2),
-    "transposed_convolution_with_dilation_stays_float": lambda: (upsampling(2, 3, 2, 2), 1, 2),
-}
+ROWS.update(
+    {
+        "transposed_convolution_of_one_dimension": lambda: (upsampling(1, 4, 2), 2, 2),
+        "transposed_convolution_of_three_dimensions": lambda: (upsampling(3, 3, 3), 2, 2),
+        "transposed_convolution_of_a_vocoder_stays_float": lambda: (upsampling(1, 16, 8), 1, 2),
+        "transposed_convolution_with_gaps_stays_float": lambda: (upsampling(2, 1, 2), 1, 2),
+        "transposed_convolution_with_dilation_stays_float": lambda: (upsampling(2, 3, 2, 2), 1, 2),
+    }
+)
 
 
 @row
@@ -177,16 +179,18 @@ def stacked(data: Sequence[int], *shape: int, transposed: bool = False) -> Row:
     return model(x, op.relu(op.matmul(x, weights(*shape) * sizes, False, transposed))), 1, 1
 
 
-ROWS |= {
-    "a_matrix_for_each_head": lambda: stacked([2, 3, 12, 8], 3, 8, 5),
-    "a_matrix_for_each_head_transposed": lambda: stacked([2, 3, 12, 8], 3, 5, 8, transposed=True),
-    "a_matrix_for_each_sample_and_head": lambda: stacked([2, 3, 12, 8], 2, 3, 8, 5),
-    "a_matrix_for_each_head_of_one_batch": lambda: stacked([1, 12, 8], 3, 8, 5),
-    "a_matrix_for_each_sample_for_all_heads": lambda: stacked([2, 3, 12, 8], 2, 1, 8, 5),
-    "a_stack_of_one_matrix": lambda: stacked([3, 12, 8], 1, 8, 5),
-    "a_stack_of_one_matrix_and_less_data": lambda: stacked([12, 8], 1, 1, 5, 8, transposed=True),
-    "a_stack_of_one_matrix_and_a_vector": lambda: stacked([8], 1, 8, 5),
-}
+ROWS.update(
+    {
+        "a_matrix_for_each_head": lambda: stacked([2, 3, 12, 8], 3, 8, 5),
+        "a_matrix_for_each_head_transposed": lambda: stacked([2, 3, 12, 8], 3, 5, 8, transposed=True),
+        "a_matrix_for_each_sample_and_head": lambda: stacked([2, 3, 12, 8], 2, 3, 8, 5),
+        "a_matrix_for_each_head_of_one_batch": lambda: stacked([1, 12, 8], 3, 8, 5),
+        "a_matrix_for_each_sample_for_all_heads": lambda: stacked([2, 3, 12, 8], 2, 1, 8, 5),
+        "a_stack_of_one_matrix": lambda: stacked([3, 12, 8], 1, 8, 5),
+        "a_stack_of_one_matrix_and_less_data": lambda: stacked([12, 8], 1, 1, 5, 8, transposed=True),
+        "a_stack_of_one_matrix_and_a_vector": lambda: stacked([8], 1, 8, 5),
+    }
+)
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 5), (8, 5)])
