@@ -191,8 +191,8 @@ def quantize(
         result = to_runtime(graph)
     if report:
         report(done)
-    for each in () if report else done.warnings:
-        warnings.warn(each, QuantizationWarning, stacklevel=2)
+    for warning in () if report else done.warnings:
+        warnings.warn(warning, QuantizationWarning, stacklevel=2)
     if done.accuracy and not done.accuracy.is_reached:
         warnings.warn(f"the metrics lose more than they may: {done.accuracy.stopped}", AccuracyWarning, stacklevel=2)
     return result

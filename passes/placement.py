@@ -213,7 +213,7 @@ class _Analysis:
         """Whether a FakeQuantize may stand in front of an input: in front of a constant only if it can be stored."""
         tensor = port.source
         if tensor.node.type == "Const":
-            return _is_roundable(tensor) and tensor.node.elements > 0
+            return _is_roundable(tensor)
         return _is_roundable(tensor) and not self._is_constant(tensor)
 
     def _is_constant(self, tensor: OutPort) -> bool:
@@ -348,8 +348,8 @@ class _Analysis:
 
 
 def _is_roundable(tensor: OutPort) -> bool:
-    """Whether a FakeQuantize may stand behind a tensor: f64 does not compile, scalars gain nothing."""
-    return tensor.element_type.name in ("f16", "bf16", "f32") and bool(tensor.shape)
+    """Whether a FakeQuantize may stand behind a tensor: f64 does not compile, scalars and empty ones gain nothing."""
+    return tensor.element_type.name in ("f16", "bf16", "f32") and bool(tensor.shape) and 0 not in tensor.shape
 
 
 def _is_weights(port: InPort) -> bool:

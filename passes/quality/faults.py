@@ -23,8 +23,8 @@ from .gates import rounded_operations
 #: What a layer is left float for.
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
 #: The error of the device may be so many times the one that is meant: kernels round ties otherwise, and a number that
-#: falls to the other side of a step is a step off from there on. (On generated networks of 3 to 40 operations it is less
-#: than twice as large; wrong kernels make it a hundred times as large, and more.)
+#: falls to the other side of a step is a step off from there on. (On generated networks of 3 to 40 operations it is
+#: less than twice as large; wrong kernels make it a hundred times as large, and more.)
 MORE = 4.0
 #: Errors of few numbers scatter: of so many numbers, twice as much is allowed, of one a hundred times as much.
 FEW = 100
@@ -108,7 +108,7 @@ def _is_otherwise(references: Sequence[Array], meant: Sequence[Array], made: Seq
     is_known = np.isfinite(wanted) & np.isfinite(intended)
     if not np.isfinite(found[is_known]).all():
         return True
-    allowed, error = (float(np.square((each - wanted)[is_known]).sum()) for each in (intended, found))
+    allowed, error = (float(np.square(each[is_known] - wanted[is_known]).sum()) for each in (intended, found))
     power = float(np.square(wanted[is_known]).sum())
     return error > MORE * (1 + FEW / max(1, wanted.size)) * allowed + UNHEARD * power
 
