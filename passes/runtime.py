@@ -191,7 +191,7 @@ class Engine:
                 model, self._lent = core.read_model(graph.xml, weights), [graph, weights]
             else:
                 model, self._lent = _lend(core, graph)
-            if config == EMULATION:
+            if EMULATION.items() <= config.items():
                 _fold_constants(model)
             self._model, self._config = model, config
             self.compiled = core.compile_model(model, "CPU", config)

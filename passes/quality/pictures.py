@@ -94,4 +94,5 @@ def _blocks(planes: Floats, count: int) -> Floats:
         widths = np.diff(starts, append=size)
         shape = [count if k == axis else 1 for k in range(4)]
         planes = np.add.reduceat(planes, starts, axis=axis) / widths.reshape(shape)
-    return planes - planes.mean(axis=(2, 3), keepdims=True)
+    centred: Floats = planes - planes.mean(axis=(2, 3), keepdims=True)
+    return centred
