@@ -23,8 +23,8 @@ class CompressWeights(NoRequests):
         conv = Convolution(x, fq)                        fq = Multiply(float, scale)
                                                          conv = Convolution(x, fq)
 
-    1. Weights with zero in the middle of their range: i8 (value = code * scale). So are constants that Concat joins with
-       activations of that range, unless the device stores those unsigned: of different types, they are joined as floats.
+    1. Weights with zero in the middle of their range: i8 (value = code * scale). So are constants that Concat joins
+       with activations of that range, unless the device stores those unsigned: it joins unlike types as floats.
     2. All others: u8 (value = (code - zero point) * scale).
     3. More than 256 levels stay as they are.
     """

@@ -1,5 +1,6 @@
 """The front door: a model and data in, the INT8 model out."""
 
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from .analyze import COMPARED, MOST_INFERENCES
 from .base import Pass, Progress, no_progress
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
-from .comparison.latency import Latencies, measure_latencies
+from .comparison.latency import Latencies, measure_gain
 from .configuration.accuracy import AccuracyOptions, DropType
 from .configuration.config import Config
 from .configuration.published import Settings, read_settings
@@ -36,8 +37,10 @@ from .report import Report, constant_bytes, report_of
 from .run_files import named, refuse_overlaps, result_files, watching_for
 from .runtime import Extension, RuntimeModel, check_extensions, from_runtime, to_runtime
 
-#: On how many of the held-out samples latency is measured, if a report wants it.
-TIMED = 8
+#: On how many of the held-out samples latency is measured, and for how many seconds if a report wants it.
+TIMED, TIMED_FOR = 8, 5.0
+#: For what share of the run, if it was not asked for, but the result may be no faster than the float model.
+_GLANCE = 0.03
 _NO_PLACE = "dump_intermediate_model changes nothing: it writes beside the result, which is in memory; give a path"
 
 
@@ -191,8 +194,8 @@ def quantize(
         result = to_runtime(graph)
     if report:
         report(done)
-    for each in () if report else done.warnings:
-        warnings.warn(each, QuantizationWarning, stacklevel=2)
+    for warning in () if report else done.warnings:
+        warnings.warn(warning, QuantizationWarning, stacklevel=2)
     if done.accuracy and not done.accuracy.is_reached:
         warnings.warn(f"the metrics lose more than they may: {done.accuracy.stopped}", AccuracyWarning, stacklevel=2)
     return result
@@ -284,7 +287,7 @@ def quantize_graph(
     Raises:
         UserError: the model or the data are wrong.
     """
-    bytes_before = constant_bytes(graph)
+    bytes_before, began = constant_bytes(graph), time.perf_counter()
     judge = wanted.judge(graph, target, config, progress) if wanted and wanted.metrics else None
     results, first, calibrated = quantize_once(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
@@ -305,15 +308,29 @@ def quantize_graph(
     if with_effects:
         effects = costliest(calibrated, attempt.config, attempt.floats, COMPARED, MOST_INFERENCES)
         guarded = replace(guarded, effects=tuple(effects))
-        latencies = _latencies(attempt, calibrated)
+    asked = attempt.context.check.asked
+    if with_effects or (asked and asked.looks_slow):
+        progress("measuring latency", 0, None)
+        seconds = None if with_effects else _GLANCE * (time.perf_counter() - began)
+        latencies = _latencies(attempt, calibrated, seconds)
     record_provenance(attempt.graph, attempt.context)
-    report = report_of(results, guarded, bytes_before, warnings, kept)
-    return attempt.graph, replace(report, latencies=latencies)
+    return attempt.graph, report_of(results, guarded, bytes_before, warnings, kept, latencies)
 
 
-def _latencies(attempt: Attempt, calibrated: Calibrated) -> Latencies | None:
-    """How long an inference of the float model takes, and of the quantized one; None without the device or samples."""
-    feeds = [(each.feed, each.feed) for each in attempt.context.held_out[:TIMED]]
-    if not feeds or attempt.context.check.execution is None or calibrated.graph is None:
+def _latencies(attempt: Attempt, calibrated: Calibrated, glance: float | None) -> Latencies | None:
+    """How long an inference of the float model takes, and of the quantized one; None without the device or samples.
+
+    Args:
+        attempt: The quantized model.
+        calibrated: Holds the float one.
+        glance: For how many seconds, if that was not asked for: then without the selections at their ends, which take
+            long to compile and are alike in both.
+    """
+    context = attempt.context
+    feeds = [(each.feed, each.feed) for each in (context.held_out or context.first)[:TIMED]]
+    if not feeds or context.check.execution is None or calibrated.graph is None:
         return None
-    return measure_latencies(calibrated.graph, attempt.graph, feeds)
+    if glance is None:
+        return measure_gain(calibrated.graph, attempt.graph, feeds, seconds=TIMED_FOR)
+    models = [context.outputs.tapped(graph) for graph in (calibrated.graph, attempt.graph)]
+    return measure_gain(models[0], models[1], feeds, seconds=glance)

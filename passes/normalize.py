@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..ir import Array, Graph, InPort, Node, OutPort, Scope
-from ..ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, multiplies_batches
+from ..ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches
 from .already_quantized import may_be_quantized
 from .base import Context, Fact, NoRequests
 from .constants import constant_nodes, values_of
@@ -30,7 +30,7 @@ class Normalize(NoRequests):
        is, by the runtime, whatever else gives the same values whatever the data (see `constants`).
     2. That includes the constant operand of an Add behind a weighted layer: its bias; and the table of an embedding.
        What is computed from constants and joined with activations by Concat is folded, too.
-    3. A stack of one matrix, [1, K, N], becomes the matrix where the data have no fewer axes.
+    3. A stack of one matrix, [1, K, N], becomes the matrix.
     No value changes. Converters fold such chains themselves; models read straight from ONNX have them, and models that
     were reshaped after the conversion.
     """
@@ -95,13 +95,22 @@ def _is_float_throughout(tensor: OutPort) -> bool:
 
 
 def _unstack(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
-    """Takes the leading ones off weights: their scales are then those of a matrix, which every device knows."""
+    """Takes the leading ones off weights; where the result has their axes, the data get them.
+
+    A scale a channel is then one along an axis of a matrix, which every device and the plugin's own FakeQuantize know.
+    """
     found = [node for node in graph.nodes("MatMul") if _is_stack_of_one(node)]
+    matrices: dict[Node, Node] = {}  # layers may share their weights
     for node in found:
-        old = node.source(WEIGHTS_PORT).node
-        constant = graph.add_constant(f"{node.name}/matrix", old.array.reshape(old.array.shape[-2:]), near=node)
-        halves |= {(graph.scope, constant.id)} if (graph.scope, old.id) in halves else set()
-        node.input(WEIGHTS_PORT).connect(constant.output())
+        data, old = node.source(DATA_PORT), node.source(WEIGHTS_PORT).node
+        if old not in matrices:
+            matrix = old.array.reshape(old.array.shape[-2:])
+            matrices[old] = graph.add_constant(f"{node.name}/matrix", matrix, near=node)
+            halves |= {(graph.scope, matrices[old].id)} if (graph.scope, old.id) in halves else set()
+        if (missing := len(node.source(WEIGHTS_PORT).shape) - len(data.shape)) > 0:
+            node.input(DATA_PORT).connect(_unsqueezed(data, missing, node))
+        node.input(WEIGHTS_PORT).connect(matrices[old].output())
+    for old in matrices:
         graph.prune(old)
     return len(found)
 
@@ -109,7 +118,16 @@ def _unstack(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
 def _is_stack_of_one(node: Node) -> bool:
     data, weights = (node.source(index) for index in (DATA_PORT, WEIGHTS_PORT))
     is_float = weights.node.type == "Const" and weights.element_type.is_float
-    return is_float and 2 < len(weights.shape) <= len(data.shape) and not multiplies_batches(node)
+    is_matrix = len(data.shape) > 1 or (bool(data.shape) and not flag(node, "transpose_a"))  # no sizes: rank unknown
+    return is_float and is_matrix and len(weights.shape) > 2 and not multiplies_batches(node)
+
+
+def _unsqueezed(data: OutPort, count: int, near: Node) -> OutPort:
+    """Data with so many axes of size 1 in front."""
+    graph, name = near.graph, f"{near.name}/unsqueezed"
+    axes = graph.add_constant(f"{name}/axes", np.arange(count, dtype=np.int64), near=near).output()
+    outputs = [(data.element_type, (*[1] * count, *data.shape))]
+    return graph.add("Unsqueeze", name, [data, axes], outputs, near=near).output()
 
 
 def _operands(graph: Graph) -> list[InPort]:
@@ -124,14 +142,14 @@ def _operands(graph: Graph) -> list[InPort]:
 
 
 def _looks_up_decompressed(node: Node) -> bool:
-    """Whether a Gather takes rows of a table that is decompressed in front of it: an embedding (see `looks_up_rows`)."""
+    """Whether a Gather takes rows of a table that is decompressed in front of it (see `looks_up_rows`)."""
     table, indices, axis = (node.source(index).node for index in range(3))
     is_table = table.type == "Convert" and len(table.output().shape) == 2 and table.source().node.type == "Const"
     return is_table and indices.type != "Const" and axis.type == "Const" and not axis.array.any()
 
 
 def _joined(graph: Graph) -> list[InPort]:
-    """The inputs of Concat that are computed: a constant among activations is stored in 8 bits, or all stay float."""
+    """The inputs of Concat that are computed: a constant among activations is stored in 8 bits, or all are floats."""
     return [port for node in graph.nodes("Concat") for port in node.inputs if port.source.node.inputs]
 
 

@@ -34,7 +34,7 @@ def refuse_overlaps(reads: Iterable[RunFile], writes: Iterable[RunFile]) -> None
     """
     written = [_Written(what, path, path.resolve(), _identity(path)) for what, path in writes]
     _refuse_shared(written)
-    there = {each.identity: each for each in written if each.identity}
+    there: dict[_Identity | None, _Written] = {each.identity: each for each in written if each.identity}
     for what, path in reads if there else ():
         if result := there.get(_identity(path)):
             message = f"{result.path}: is {what} that is being read; give another path for {result.what}"
@@ -61,7 +61,7 @@ class _Written:
 def _refuse_shared(written: Sequence[_Written]) -> None:
     """Refuses two things in one place, or one in a folder that is another."""
     places = {each.real: each for each in reversed(written)}
-    there = {each.identity: each for each in reversed(written) if each.identity}
+    there: dict[_Identity | None, _Written] = {each.identity: each for each in reversed(written) if each.identity}
     for each in written:
         around = (place for parent in each.real.parents if (place := places.get(parent)))
         other = next(

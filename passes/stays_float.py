@@ -1,9 +1,10 @@
-"""What stays float although a rule of the target fits: its patterns, and what the user ignores."""
+"""What stays float although a rule of the target fits: its patterns, caches, and what the user ignores."""
 
 from collections.abc import Iterator
 
 from ..ir import Graph, Node
 from ..targets import FloatPattern, Step, Target
+from .caches import GROWS, attention_over_caches, joins_of_caches
 from .configuration.ignored import Hits
 
 
@@ -15,6 +16,8 @@ def stays_float(graph: Graph, target: Target, ignored: Hits) -> dict[Node, str]:
             for chain in _chains(pattern, 0, start):
                 kept = (node for node, step in chain if step.stays_float)
                 reasons |= dict.fromkeys(kept, pattern.because)
+    for each in graph.walk():
+        reasons |= dict.fromkeys([*attention_over_caches(each), *joins_of_caches(each)], GROWS)
     return {**reasons, **ignored.reasons}
 
 

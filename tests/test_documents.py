@@ -21,7 +21,8 @@ from irquant.ir import from_text, to_text
 from irquant.passes import Context, default_quantization
 from irquant.passes.configuration import obsolete
 from irquant.passes.configuration.accuracy_aware import AccuracyParameters, MetricEntry
-from irquant.passes.configuration.published import AlgorithmName, EngineSection, Model, Parameters
+from irquant.passes.configuration.engine import EngineSection
+from irquant.passes.configuration.published import AlgorithmName, Model, Parameters
 from irquant.passes.configuration.quantization import (
     ActivationEndOptions,
     ActivationOptions,

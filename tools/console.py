@@ -14,11 +14,18 @@ from irquant.ir import printable
 from irquant.passes import MeasurementPlan, Metric, Report
 from irquant.passes.base import Progress as ProgressCallback
 from irquant.passes.base import no_progress
+from irquant.passes.execution import Asked
 from irquant.passes.quality.accuracy import Controlled
 from irquant.passes.quality.agreement import Agreement, Verdict
 from irquant.passes.quality.guard import Step
 from irquant.passes.quality.outputs import OutputKind
 from irquant.passes.quality.sensitivity import Effect
+
+#: Where outputs of some kinds are compared.
+_BEFORE = {
+    OutputKind.DETECTIONS: " before the boxes are selected",
+    OutputKind.DECISIONS: " before it is made whole numbers",
+}
 
 
 @contextmanager
@@ -105,12 +112,22 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
         yield f"ran in int8: {ran.int8} of {ran.total} executed layers ({ran.int8_share:.0%})"
         if ran.unseen:
             yield f"not verified: {ran.unseen} layers in bodies of dynamic shapes, which the runtime does not show"
+        yield _asked_line(report.check.asked)
     yield from _guard_lines(report.guard)
     if report.accuracy:
         yield from _accuracy_lines(report.accuracy)
     yield from output_lines(report)
     passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
     yield f"time: {passes}"
+
+
+def _asked_line(asked: Asked | None) -> str:
+    """Whether the device computes what the FakeQuantizes mean."""
+    if asked is None or not asked.output:
+        return "not verified: whether the device computes what the FakeQuantizes mean; that takes samples and outputs"
+    does = "does not compute" if asked.wrong else "computes"
+    ratios = f"SQNR {decibels(asked.made)} as it runs, {decibels(asked.meant)} as meant, at '{asked.output}'"
+    return f"the device {does} what the FakeQuantizes mean ({ratios}; {asked.samples} samples)"
 
 
 def _guard_lines(steps: Sequence[Step]) -> Iterable[str]:
@@ -162,10 +179,11 @@ def agreement_line(each: Agreement) -> str:
     """How close an output is, and what that means."""
     if each.verdict is Verdict.UNKNOWN:
         return each.verdict.words
-    before = " before the boxes are selected" if each.kind is OutputKind.DETECTIONS else ""
+    before = _BEFORE.get(each.kind, "")
     decisions = "" if each.top1 is None else f", {each.top1:.1%} of the decisions the same"
     kind = ", as an image needs more than others" if each.kind is OutputKind.IMAGE else ""
-    ratio = f"{decibels(each.sqnr)}{before}, cosine {each.cosine:.4f}{decisions}"
+    resized = f", of other sizes on {each.resized} samples: at most that" if each.resized else ""
+    ratio = f"{decibels(each.sqnr)}{before}, cosine {each.cosine:.4f}{decisions}{resized}"
     return f"{ratio}: {each.verdict}{kind} ({each.verdict.words})"
 
 

@@ -52,7 +52,7 @@ _PICTURES = (
         "--scale",
         callback=_numbers,
         metavar="S,..",
-        help="Pictures: what to divide each channel by, then. Pixels are 0..255, also those of 16 bits and of floats from 0 to 1.",
+        help="Pictures: what to divide each channel by, then. Pixels are 0..255, of 16 bits and of floats, too.",
     ),
     click.option(
         "--colour-order", "--color-order", type=click.Choice(["rgb", "bgr"]), help="Pictures: order of channels."

@@ -92,8 +92,8 @@ def _taken(data_set: Mapping[str, Any], folder: Path) -> CheckerData:
     if not isinstance(source, str):
         message = "its data set has no data_source"
         raise UnreadError(message)
-    reader = data_set.get("reader", "opencv_imread")
-    kind = reader.get("type") if isinstance(reader, Mapping) else reader
+    reader: Any = data_set.get("reader", "opencv_imread")
+    kind = str(cast(Mapping[str, Any], reader).get("type") if isinstance(reader, Mapping) else reader)
     if kind not in _READERS:
         message = f"its reader '{kind}' is none of {', '.join(_READERS)}"
         raise UnreadError(message)

@@ -88,7 +88,8 @@ def test_integer_weights_are_told_by_all_who_look(build: Any) -> None:
 def onnx_model(kind: str) -> onnx.ModelProto:
     weights = numpy_helper.from_array(RNG.integers(-99, 99, (4, 3, 3, 3)).astype(np.int8), "w")
     matrix = numpy_helper.from_array(RNG.integers(-99, 99, (8, 4)).astype(np.int8), "w")
-    scale, zero = (numpy_helper.from_array(each, name) for name, each in (("s", np.float32(0.1)), ("z", np.int8(0))))
+    scale = numpy_helper.from_array(np.array(0.1, np.float32), "s")
+    zero = numpy_helper.from_array(np.array(0, np.int8), "z")
     if kind == "ConvInteger":
         nodes = [helper.make_node("ConvInteger", ["x", "w"], ["i"]), helper.make_node("Cast", ["i"], ["y"], to=1)]
         given, constants = ("x", TensorProto.INT8, [1, 3, 8, 8]), [weights]

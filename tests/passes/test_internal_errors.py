@@ -51,7 +51,7 @@ class Fails(NoRequests):
     def work(self, node: Node) -> float:
         if self.error:
             raise self.error
-        return sum({}[each] for each in node.outputs)
+        return sum(dict[object, float]()[each] for each in node.outputs)
 
 
 class Ours(Fails):

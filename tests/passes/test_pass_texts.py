@@ -76,9 +76,94 @@ def test_normalize_folds_reshapes_and_transposes_of_weights() -> None:
     )
 
 
+def test_normalize_has_the_runtime_compute_what_does_not_depend_on_the_data() -> None:
+    check_pass(
+        Normalize(),
+        before="""
+            x: f32[2,3] = Parameter()
+            v: f32[2,3] = Const() [1, 2, 3, 4, 5, 6]
+            g: f32[2,1] = Const() [1, 2]
+            w: f32[2,3] = Multiply(v, g) auto_broadcast="numpy"
+            y: f32[2,2] = MatMul(x, w) transpose_a="false" transpose_b="true"
+            s: i64[2] = ShapeOf.opset3(x) output_type="i64"
+            one: f32[] = Const() [0.5]
+            wide: f32[2,3] = Broadcast.opset3(one, s) mode="numpy"
+            begin: i64[2] = Const() [0, 0]
+            end: i64[2] = Const() [2, 2]
+            step: i64[2] = Const() [1, 1]
+            b: f32[2,2] = Slice.opset8(wide, begin, end, step)
+            z: f32[2,2] = Add(y, b) auto_broadcast="numpy"
+            r = Result(z)
+        """,
+        after="""
+            x: f32[2,3] = Parameter()
+            y/weights: f32[2,3] = Const() [1.0, 2.0, 3.0, 8.0, 10.0, 12.0]
+            y: f32[2,2] = MatMul(x, y/weights) transpose_a="false" transpose_b="true"
+            z/bias: f32[2,2] = Const() [0.5, 0.5, 0.5, 0.5]
+            z: f32[2,2] = Add(y, z/bias) auto_broadcast="numpy"
+            r = Result(z)
+        """,
+    )
+
+
+def test_normalize_takes_one_matrix_out_of_its_stack() -> None:
+    check_pass(
+        Normalize(),
+        before="""
+            x: f32[2,4,2] = Parameter()
+            w: f32[1,2,1] = Const() [1.0, 2.0]
+            y: f32[2,4,1] = MatMul(x, w) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
+        after="""
+            x: f32[2,4,2] = Parameter()
+            y/matrix: f32[2,1] = Const() [1.0, 2.0]
+            y: f32[2,4,1] = MatMul(x, y/matrix) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
+    )
+
+
+def test_normalize_gives_the_axes_of_the_stack_to_the_data() -> None:
+    check_pass(
+        Normalize(),
+        before="""
+            x: f32[4,2] = Parameter()
+            w: f32[1,1,1,2] = Const() [1.0, 2.0]
+            y: f32[1,1,4,1] = MatMul(x, w) transpose_a="false" transpose_b="true"
+            r = Result(y)
+        """,
+        after="""
+            x: f32[4,2] = Parameter()
+            y/unsqueezed/axes: i64[2] = Const() [0, 1]
+            y/unsqueezed: f32[1,1,4,2] = Unsqueeze(x, y/unsqueezed/axes)
+            y/matrix: f32[1,2] = Const() [1.0, 2.0]
+            y: f32[1,1,4,1] = MatMul(y/unsqueezed, y/matrix) transpose_a="false" transpose_b="true"
+            r = Result(y)
+        """,
+    )
+
+
 @pytest.mark.parametrize(
     "graph",
     [
+        # a stack of more than one matrix
+        """
+            x: f32[4,2] = Parameter()
+            w: f32[2,2,1] = Const() [1.0, 2.0, 3.0, 4.0]
+            y: f32[2,4,1] = MatMul(x, w) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
+        # weights that are compressed
+        """
+            x: f32[4,2] = Parameter()
+            codes: i8[2,1] = Const() [1, 2]
+            float: f32[2,1] = Convert(codes) destination_type="f32"
+            scale: f32[] = Const() [0.5]
+            w: f32[2,1] = Multiply(float, scale) auto_broadcast="numpy"
+            y: f32[4,1] = MatMul(x, w) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
         # weights that are plain already
         f"""
             x: f32[1,1,4,4] = Parameter()
@@ -352,7 +437,7 @@ def test_attach_statistics_adds_one_output_for_all_numbers() -> None:
     """
     graph, context = from_text(before), cpu()
     wanted = (Request(1, 0, Reduction.MAX), Request(1, 0, Reduction.MEAN, 1), Request(0, 0, Reduction.SHAPE))
-    found = tuple(blocks(graph, wanted, frozenset()))
+    found = tuple(blocks(graph, wanted, {}))
     assert AttachStatistics(found).run(graph, context) == 1
     assert AttachStatistics(found).run(graph, context) == 0
     results = graph.in_file_order("Result")

@@ -142,4 +142,4 @@ def test_what_is_read_is_only_looked_at_if_something_is_written_over(tmp_path: P
     def fails() -> object:
         raise AssertionError
 
-    refuse_overlaps((fails() for _ in range(1)), [("the report", tmp_path / "new.html")])  # type: ignore[arg-type, misc]
+    refuse_overlaps((fails() for _ in range(1)), [("the report", tmp_path / "new.html")])  # type: ignore[misc]
