@@ -10,7 +10,7 @@ from ..ir import Array, Graph, InPort, Node, OutPort, Scope
 from ..ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches
 from .already_quantized import may_be_quantized
 from .base import Context, Fact, NoRequests
-from .constants import constant_nodes, values_of
+from .constants import SHAPE_READERS, constant_nodes, values_of
 
 _ROLES = {"Add": "bias", "Concat": "joined"}
 _MOVES = ("Reshape", "Squeeze", "Unsqueeze")
@@ -31,6 +31,7 @@ class Normalize(NoRequests):
     2. That includes the constant operand of an Add behind a weighted layer: its bias; and the table of an embedding.
        What is computed from constants and joined with activations by Concat is folded, too.
     3. A stack of one matrix, [1, K, N], becomes the matrix.
+    4. The ShapeOf of a constant becomes a constant: no table has to be kept for its size alone.
     No value changes. Converters fold such chains themselves; models read straight from ONNX have them, and models that
     were reshaped after the conversion.
     """
@@ -42,7 +43,9 @@ class Normalize(NoRequests):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Folds every chain that is found."""
-        return sum(_fold(each, context.halves) + _unstack(each, context.halves) for each in graph.walk())
+        return sum(
+            _fold(each, context.halves) + _unstack(each, context.halves) + _fold_sizes(each) for each in graph.walk()
+        )
 
 
 def _fold(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
@@ -92,6 +95,14 @@ def _is_float_throughout(tensor: OutPort) -> bool:
             return False
         waiting += [port.source.node for port in node.inputs]
     return True
+
+
+def _fold_sizes(graph: Graph) -> int:
+    found = [node for node in graph.nodes(*SHAPE_READERS) if node.source().node.type == "Const"]
+    for node in found:
+        sizes = np.asarray(node.source().shape, node.output().element_type.dtype)
+        node.replace_with(graph.add_constant(f"{node.name}/known", sizes, near=node).output())
+    return len(found)
 
 
 def _unstack(graph: Graph, halves: set[tuple[Scope, int]]) -> int:

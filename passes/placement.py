@@ -260,7 +260,7 @@ class _Analysis:
         """Where all agree, one for all; else one for those that agree on int8, the others keep the floats."""
         weights = [port for port in tensor.consumers if _is_weights(port) and port in self.demands]
         if tensor.node.type == "Const" and weights:
-            return self._weight_sites(tensor, weights)
+            return [] if self._would_be_stored_twice(tensor, weights) else self._weight_sites(tensor, weights)
         if (demand := self.anticipated(tensor)) is not None:
             return [self._site(tensor, tensor.consumers, demand.spec)]
         wanting = [port for port in tensor.consumers if port in self.demands and self.demands[port].insists]
@@ -268,6 +268,11 @@ class _Analysis:
             self._site(tensor, ports, demand.spec, twin)
             for twin, (ports, demand) in enumerate(self._agreeing(tensor, wanting))
         ]
+
+    def _would_be_stored_twice(self, tensor: OutPort, weights: Sequence[InPort]) -> bool:
+        """Whether a table that is only looked up in int8, to make it smaller, has to be there in float as well."""
+        floats = [port for port in tensor.consumers if port not in weights and port.node.type not in SHAPE_READERS]
+        return bool(floats) and all(port.node.type not in LAYER_TYPES for port in weights)
 
     def _agreeing(self, tensor: OutPort, ports: list[InPort]) -> list[tuple[list[InPort], Demand]]:
         """Groups of ports whose demands agree: a tensor that a device wants in two ways is quantized twice."""

@@ -16,7 +16,7 @@ from irquant.passes.comparison.latency import Latency
 from irquant.passes.comparison.layer_probes import LayerError
 from irquant.passes.load_model import load_model, model_files
 from irquant.passes.run_files import named, refuse_overlaps
-from irquant.tools.console import agreement_line, decibels, megabytes
+from irquant.tools.console import agreement_line, change_of_size, decibels
 from irquant.tools.extensions import extension_option, open_extensions
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_data, picture_options
@@ -101,7 +101,7 @@ def comparison_lines(found: Comparison, first: str, second: str) -> Iterable[str
     sides = found.first, found.second
     yield f"ran in int8: {' -> '.join(_share(each) for each in sides)} executed layers"
     before, after = (each.weights_bytes for each in sides)
-    yield f"weights: {megabytes(before)} -> {megabytes(after)} ({before / max(after, 1):.1f}x smaller)"
+    yield f"weights: {change_of_size(before, after)}"
     if times := found.latencies:
         medians = _milliseconds(times.first.median, times.second.median)
         fastest = _milliseconds(times.first.p10, times.second.p10)

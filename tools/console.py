@@ -88,8 +88,7 @@ def print_measurement(plan: MeasurementPlan, *, as_json: bool) -> None:
 
 def report_lines(report: Report, where: str) -> Iterable[str]:
     """The report as text."""
-    smaller = report.bytes_before / max(report.bytes_after, 1)
-    yield f"{where}: {megabytes(report.bytes_before)} -> {megabytes(report.bytes_after)} ({smaller:.1f}x smaller)"
+    yield f"{where}: {change_of_size(report.bytes_before, report.bytes_after)}"
     planned = [layer for layer in report.layers if layer.decision.int8]
     types = _by_type(layer.type for layer in planned)
     yield f"quantized: {len(planned)} of {len(report.layers)} layers ({types}), preset {report.preset}"
@@ -196,6 +195,18 @@ def decibels(value: float) -> str:
     if math.isnan(value):
         return "cannot be compared: the sizes differ"
     return "equal" if value == math.inf else f"{value:.1f} dB"
+
+
+def change_of_size(before: int, after: int) -> str:
+    """Two sizes and what lies between them, for people."""
+    return f"{megabytes(before)} -> {megabytes(after)} ({times_smaller(before, after)})"
+
+
+def times_smaller(before: int, after: int) -> str:
+    """How many times smaller something became, or larger."""
+    if after > before:
+        return f"{after / max(before, 1):.1f}x larger"
+    return f"{before / max(after, 1):.1f}x smaller"
 
 
 def megabytes(count: int) -> str:
