@@ -50,7 +50,7 @@ def test_what_stays_float_takes_no_more_than_it_did(tmp_path: Path) -> None:
     assert kinds["head/weights/half"] == "f16"
     assert size(path) < size(tmp_path / "m.xml")
     float_model, int8_model = (ov.compile_model(each, "CPU") for each in (tmp_path / "m.xml", path))
-    assert np.allclose(float_model(SAMPLES[0])[0], int8_model(SAMPLES[0])[0], atol=0.1)
+    assert np.allclose(float_model(SAMPLES[0])[0], int8_model(SAMPLES[0])[0], atol=0.2)
 
 
 def test_only_what_came_in_16_bits_and_is_as_it_was_is_stored_so() -> None:
