@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from ..ir import Graph, InPort, Node, UserError
-from ..ir.ops import RECURRENT_TYPES, WEIGHTED_TYPES, weight_ports
+from ..ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, weight_ports
 from .constants import constant_nodes
 
 _NARROW_TYPES = ("i8", "u8", "i4", "u4", "u1", "u2", "u3", "u6", "nf4", "f4e2m1", "f8e4m3", "f8e5m2")
@@ -49,7 +49,15 @@ def _feeds_integers(node: Node) -> bool:
     if node.attributes.get("element_type") != _ACCUMULATOR:
         return False
     ports = [port for output in node.outputs for port in output.consumers if port.node.type in WEIGHTED_TYPES]
-    return any(port.index in weight_ports(port.node) for port in ports)
+    return any(port.index in weight_ports(port.node) and _has_narrow_data(port.node) for port in ports)
+
+
+def _has_narrow_data(layer: Node) -> bool:
+    """Whether the data of a layer of integers come from 8 bits, less a zero point; hashes and masks of bits do not."""
+    tensor = layer.source(DATA_PORT)
+    while tensor.node.type in ("Add", "Convert", "Subtract") and tensor.element_type.name not in _NARROW_TYPES:
+        tensor = tensor.node.source(DATA_PORT)
+    return tensor.element_type.name in _NARROW_TYPES
 
 
 def _is_narrow(constant: Node) -> bool:
@@ -74,4 +82,6 @@ def _takes_weights(port: InPort, constants: Collection[Node]) -> bool:
         return False
     if port.node.type == "Gather":
         return port.index == 0 and port.node not in constants
+    if port.node.type == "MatMul":  # the matrix may be the first operand
+        return port.node not in constants
     return port.node.type in (*WEIGHTED_TYPES, *RECURRENT_TYPES) and port.index in weight_ports(port.node)

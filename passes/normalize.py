@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..ir import Array, Graph, InPort, Node, OutPort, Scope
-from ..ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches
+from ..ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches, weight_ports
 from .already_quantized import may_be_quantized
 from .base import Context, Fact, NoRequests
 from .constants import SHAPE_READERS, constant_nodes, values_of
@@ -52,15 +52,15 @@ def _fold(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
     found = {port: value for port in _operands(graph) if (value := folded(port.source)) is not None}
     unknown = [port for port in (*_operands(graph), *_joined(graph)) if folded(port.source) is None]
     computed = _computed(graph, unknown)
-    constants: dict[OutPort, OutPort] = {}  # what several read stays one
+    constants: dict[OutPort, Node] = {}  # what several read stays one
     for port, value in (found | computed).items():
-        old = port.source
-        if old not in constants:
+        if port.source not in constants:
             role = _ROLES.get(port.node.type, "weights")
             constant = graph.add_constant(f"{port.node.name}/{role}", np.asarray(value, order="C"), near=port.node)
-            constants[old] = constant.output()
-            halves |= {(graph.scope, constant.id)} if _is_half(old) else set()
-        port.connect(constants[old])
+            constants[port.source] = constant
+            halves |= {(graph.scope, constant.id)} if _is_half(port.source) else set()
+    for old, constant in constants.items():
+        old.redirect(constant.output())  # whatever reads it: no second copy is kept
     for old in constants:
         graph.prune(old.node)
     return len(found) + len(computed)
@@ -143,7 +143,7 @@ def _unsqueezed(data: OutPort, count: int, near: Node) -> OutPort:
 
 def _operands(graph: Graph) -> list[InPort]:
     """The input ports that take weights, or a bias, from something that is no plain constant."""
-    found: list[InPort] = []
+    found = [node.input(index) for node in graph.nodes(*RECURRENT_TYPES) for index in weight_ports(node)]
     for node in graph.nodes(*WEIGHTED_TYPES):
         found.append(node.input(WEIGHTS_PORT))
         adds = [port.node for port in node.output().consumers if port.node.type == "Add"]

@@ -55,6 +55,10 @@ def turned_weights(x: Any) -> Any:
     return layer(x, turned)
 
 
+def weights_first(x: Any) -> Any:
+    return op.matmul(op.multiply(narrow(4, 8, kind=np.int8), op.constant(np.float32(0.1))), x, False, False)
+
+
 def embedding(x: Any) -> Any:
     table = op.multiply(narrow(10, 8, kind=np.int8), op.constant(np.full((10, 1), 0.1, np.float32)))
     return op.gather(table, op.convert(x, "i32"), op.constant(0))
@@ -73,7 +77,7 @@ def test_pictures_and_masks_of_bytes_are_no_weights(build: Any) -> None:
     assert all(each.is_int8 for each in report.layers)
 
 
-@pytest.mark.parametrize("build", [scaled_weights, plain_weights, turned_weights, embedding])
+@pytest.mark.parametrize("build", [scaled_weights, plain_weights, turned_weights, weights_first, embedding])
 def test_integer_weights_are_told_by_all_who_look(build: Any) -> None:
     said = "the model is quantized already: it holds Const '"
     for look in (
@@ -112,3 +116,10 @@ def onnx_model(kind: str) -> onnx.ModelProto:
 def test_integer_operations_of_onnx_are_quantized_already(tmp_path: Path, kind: str) -> None:
     onnx.save(onnx_model(kind), tmp_path / "m.onnx")
     assert find_quantized(load_model(tmp_path / "m.onnx")) is not None
+
+
+def test_integers_that_were_never_narrow_are_no_sign() -> None:
+    def hashed(x: Any) -> Any:
+        return op.matmul(op.convert(x, "i32"), op.constant(np.ones((8, 4), np.int32)), False, False)
+
+    assert find_quantized(graph(hashed)) is None

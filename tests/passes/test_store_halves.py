@@ -75,3 +75,31 @@ def test_what_a_pass_changed_stays_in_32_bits(tmp_path: Path) -> None:
     constant.set_array(constant.array * np.float32(1 / 3))
     assert StoreHalves().run(graph, context) == 2
     assert graph.node("head/weights").output().element_type.name == "f32"
+
+
+def test_a_table_that_is_read_in_float_as_well_is_stored_once(tmp_path: Path) -> None:
+    ids = op.parameter([1, 6], np.int64, name="ids")
+    table = op.constant(RNG.normal(size=(WORDS, WIDTH)).astype(np.float32))
+    weights = op.constant(RNG.normal(size=(WIDTH, WIDTH)).astype(np.float32))
+    y = op.relu(op.matmul(op.gather(table, ids, op.constant(0)), weights, False, True))
+    model = ov.Model([op.add(y, op.reduce_sum(table, op.constant([0]), False))], [ids])
+    ov.save_model(model, tmp_path / "m.xml")
+    result = read_model(quantize(tmp_path / "m.xml", SAMPLES, config=Config(guard=False)))
+    tables = [node for node in result.in_file_order("Const") if node.elements == WORDS * WIDTH]
+    assert [node.output().element_type.name for node in tables] == ["f16"]
+
+
+def test_the_matrices_of_a_recurrent_layer_are_unpacked_too(tmp_path: Path) -> None:
+    x = op.parameter([1, 6, WIDTH], np.float32)
+    state, lengths = op.constant(np.zeros((1, 1, WIDTH), np.float32)), op.constant(np.array([6], np.int32))
+    matrices = [op.constant(RNG.normal(size=(1, 3 * WIDTH, WIDTH)).astype(np.float32)) for _ in range(2)]
+    bias = op.constant(np.zeros((1, 3 * WIDTH), np.float32))
+    y = op.gru_sequence(x, state, lengths, *matrices, bias, WIDTH, "forward")
+    ov.save_model(ov.Model([y.output(0)], [x]), tmp_path / "m.xml")
+    graph, context = read_model(tmp_path / "m.xml"), Context(load_target("cpu"))
+    Normalize().run(graph, context)
+    (layer,) = graph.nodes("GRUSequence")
+    assert {(layer.source(index).node.type, layer.source(index).element_type.name) for index in (3, 4)} == {
+        ("Const", "f32")
+    }
+    assert StoreHalves().run(graph, context) == 2
