@@ -12,6 +12,7 @@ from .already_quantized import may_be_quantized
 from .base import Context, Fact, NoRequests
 from .constants import constant_nodes, values_of
 
+_ROLES = {"Add": "bias", "Concat": "joined"}
 _MOVES = ("Reshape", "Squeeze", "Unsqueeze")
 
 
@@ -28,6 +29,7 @@ class Normalize(NoRequests):
     1. Convert (an FP16 model's decompression), Reshape, Squeeze, Unsqueeze and Transpose of a constant are folded; so
        is, by the runtime, whatever else gives the same values whatever the data (see `constants`).
     2. That includes the constant operand of an Add behind a weighted layer: its bias; and the table of an embedding.
+       What is computed from constants and joined with activations by Concat is folded, too.
     3. A stack of one matrix, [1, K, N], becomes the matrix.
     No value changes. Converters fold such chains themselves; models read straight from ONNX have them, and models that
     were reshaped after the conversion.
@@ -45,12 +47,13 @@ class Normalize(NoRequests):
 
 def _fold(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
     found = {port: value for port in _operands(graph) if (value := folded(port.source)) is not None}
-    computed = _computed(graph, [port for port in _operands(graph) if port not in found])
+    unknown = [port for port in (*_operands(graph), *_joined(graph)) if folded(port.source) is None]
+    computed = _computed(graph, unknown)
     constants: dict[OutPort, OutPort] = {}  # what several read stays one
     for port, value in (found | computed).items():
         old = port.source
         if old not in constants:
-            role = "bias" if port.node.type == "Add" else "weights"
+            role = _ROLES.get(port.node.type, "weights")
             constant = graph.add_constant(f"{port.node.name}/{role}", np.asarray(value, order="C"), near=port.node)
             constants[old] = constant.output()
             halves |= {(graph.scope, constant.id)} if _is_half(old) else set()
@@ -69,7 +72,7 @@ def _is_half(tensor: OutPort) -> bool:
 
 
 def _computed(graph: Graph, ports: Sequence[InPort]) -> dict[InPort, Array]:
-    """The values of operands that only the runtime can tell, which sees no body alone."""
+    """The values of inputs that only the runtime can tell, which sees no body alone."""
     constants = constant_nodes(graph) if ports and not graph.scope else frozenset[Node]()
     known = [port for port in ports if port.source.node in constants and _is_float_throughout(port.source)]
     return dict(zip(known, values_of([port.source for port in known]), strict=True)) if known else {}
@@ -143,6 +146,11 @@ def _looks_up_decompressed(node: Node) -> bool:
     table, indices, axis = (node.source(index).node for index in range(3))
     is_table = table.type == "Convert" and len(table.output().shape) == 2 and table.source().node.type == "Const"
     return is_table and indices.type != "Const" and axis.type == "Const" and not axis.array.any()
+
+
+def _joined(graph: Graph) -> list[InPort]:
+    """The inputs of Concat that are computed: a constant among activations is stored in 8 bits, or all are floats."""
+    return [port for node in graph.nodes("Concat") for port in node.inputs if port.source.node.inputs]
 
 
 def folded(tensor: OutPort) -> Array | None:

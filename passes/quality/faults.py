@@ -31,7 +31,7 @@ _Tensors = Sequence[Array]
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
 #: The error of the device may be so many times the one that is meant: kernels round ties otherwise, and a number that
 #: falls to the other side of a step is a step off from there on. (On generated networks of 3 to 40 operations it is
-#: less than twice as large, on 17 pretrained ones 0.8 to 1.2 times; wrong kernels make it a hundred times as large, and
+#: less than twice as large, on 16 pretrained ones 0.7 to 1.2 times; wrong kernels make it a hundred times as large, and
 #: more.)
 MORE = 4.0
 #: Errors of few numbers scatter: of so many numbers, twice as much is allowed, of one a hundred times as much.

@@ -82,12 +82,12 @@ def _quantized(
         return Outcome(name, variant, *_told(Kind.REFUSED, error))
     except Exception as error:
         return Outcome(name, variant, Kind.FAULT, _told_of_fault(error))
-    execution, warned = reports[0].check.execution, "; ".join(reports[0].warnings)
+    execution = reports[0].check.execution
     assert execution is not None
-    fallen = ", ".join(f"fallen: {each.reason}" for each in execution.fallen)
-    fault = _fault(model, result, samples, floats) or fallen
-    told = Kind.FAULT if fault else Kind.QUANTIZED
-    return Outcome(name, variant, told, fault or warned, (execution.int8, execution.total))
+    told = "; ".join([*reports[0].warnings, *(f"in float: {each.reason}" for each in execution.fallen)])
+    fault = _fault(model, result, samples, floats)
+    kind = Kind.FAULT if fault else Kind.QUANTIZED
+    return Outcome(name, variant, kind, fault or told, (execution.int8, execution.total))
 
 
 def _has_unusable_numbers(model: ov.Model, samples: Sequence[Sequence[Array]]) -> bool:

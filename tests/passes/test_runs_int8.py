@@ -331,6 +331,7 @@ for _name, _function in {
     ),
     "reduce_mean": lambda x: op.reduce_mean(x, const(2, 3), True),
     "reduce_max": lambda x: op.reduce_max(x, const(2, 3), True),
+    "reduce_min": lambda x: op.reduce_min(x, const(2, 3), True),
     "reduce_sum": lambda x: op.reduce_sum(x, const(2, 3), True),
     "pad_with_zero": lambda x: op.pad(x, const(0, 0, 1, 1), const(0, 0, 1, 1), "constant"),
     "pad_with_one": lambda x: op.pad(x, const(0, 0, 1, 1), const(0, 0, 1, 1), "constant", op.constant(np.float32(1))),
@@ -373,6 +374,9 @@ for _name, _function in {
     "scatter_update": lambda x: op.scatter_update(x, const(0), op.constant(np.ones((1, 1, 12, 12), np.float32)), const(1)),
     "nearest_interpolation": lambda x: op.interpolate(
         x, op.constant(np.array([2, 2], np.float32)), "nearest", "scales", NONE, NONE, axes=const(2, 3)
+    ),
+    "nearest_interpolation_of_corners": lambda x: op.interpolate(
+        x, const(24, 24), "nearest", "sizes", NONE, NONE, "align_corners", axes=const(2, 3)
     ),
     "nearest_interpolation_with_padding": lambda x: op.interpolate(
         x, op.constant(np.array([2, 2], np.float32)), "nearest", "scales", [0, 0, 1, 1], [0, 0, 1, 1], axes=const(2, 3)
@@ -486,6 +490,30 @@ def concat_with_a_constant() -> Row:
 def concat_with_a_constant_that_is_never_negative() -> Row:
     x = image()
     return model(x, conv(op.concat([op.relu(conv(x)), op.constant(np.abs(weights(1, 4, 12, 12)))], 1))), 2, 2
+
+
+@row
+def concat_with_a_constant_for_a_product() -> Row:
+    x = op.parameter([1, 6, 16], np.float32)
+    return model(x, op.matmul(op.concat([x, op.constant(weights(1, 2, 16))], 1), weights(8, 16), False, True)), 1, 1
+
+
+@row
+def concat_with_what_is_computed_from_constants() -> Row:
+    """A state of zeros in front of a sequence, as large as the sequence says, of its type."""
+    x = op.parameter([1, 6, 16], np.float32)
+    y = op.relu(op.matmul(x, weights(16, 16), False, True))
+    shape = op.concat([op.gather(op.shape_of(y), const(0), const(0)), const(2, 16)], 0)
+    zeros = op.convert_like(op.broadcast(op.constant(np.float32(0)), shape), y)
+    return model(x, op.matmul(op.concat([zeros, y], 1), weights(8, 16), False, True)), 2, 2
+
+
+@row
+def concat_with_nothing() -> Row:
+    x = image()
+    y = op.relu(conv(x))
+    left, right = op.variadic_split(y, op.constant(np.int64(1)), const(16, 0)).outputs()
+    return model(x, conv(op.concat([op.relu(left), right], 1))), 2, 2
 
 
 @row
