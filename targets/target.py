@@ -103,6 +103,7 @@ Property = Literal[
     "last_stride_up_to_3",
     "multiplies_channels",
     "no_padding",
+    "output_padding_within_pads",
     "pads_a_convolution",
     "two_activations",
     "undilated",
@@ -178,6 +179,13 @@ def _is_undilated(node: Node) -> bool:
 def _kernel_covers_stride(node: Node) -> bool:
     """Whether a transposed convolution leaves no gaps between the images of its kernel."""
     return all(stride <= size for stride, size in zip(integers(node, "strides"), kernel_shape(node), strict=False))
+
+
+def _pads_no_output(node: Node) -> bool:
+    """Whether a transposed convolution puts nothing behind its result, but only cuts off less of it."""
+    wider, cut = integers(node, "output_padding"), integers(node, "pads_end")
+    is_explicit = node.attributes.get("auto_pad", "explicit").lower() == "explicit"
+    return not any(wider) or (is_explicit and all(one <= other for one, other in zip(wider, cut, strict=False)))
 
 
 def _last_stride_is_short(node: Node) -> bool:
@@ -260,6 +268,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "last_stride_up_to_3": _last_stride_is_short,
     "multiplies_channels": _multiplies_channels,
     "no_padding": _adds_no_padding,
+    "output_padding_within_pads": _pads_no_output,
     "pads_a_convolution": _pads_a_convolution,
     "two_activations": _takes_two_activations,
     "undilated": _is_undilated,

@@ -149,6 +149,8 @@ LAYERS = """
     up: f32[1,2,12,12] = ConvolutionBackpropData(x, up_w) strides="2, 2"
     up_gaps: f32[1,2,17,12] = ConvolutionBackpropData(x, up_w) strides="3, 2"
     up_far: f32[1,2,7,22] = ConvolutionBackpropData(x, up_w) strides="1, 4"
+    up_within: f32[1,2,12,12] = ConvolutionBackpropData(x, up_w) strides="2, 2" pads_end="1, 1" output_padding="1, 0"
+    up_beyond: f32[1,2,12,13] = ConvolutionBackpropData(x, up_w) strides="2, 2" pads_end="1, 0" output_padding="0, 1"
     holes: f32[1,8,4,4] = MaxPool.opset8(x) kernel="2, 2" dilations="2, 2"
     average: f32[1,8,6,6] = AvgPool(x) exclude-pad="false" pads_begin="1, 1" pads_end="0, 0"
     same: f32[1,8,6,6] = AvgPool(x) exclude-pad="false" pads_begin="0, 0" pads_end="0, 0" auto_pad="same_upper"
@@ -166,9 +168,11 @@ LAYERS = """
         ("grouped", {"groups_not_by_4"}),
         ("behind", {"constant_first"}),
         ("in_front", set[str]()),
-        ("up", {"kernel_covers_stride", "last_stride_up_to_3"}),
-        ("up_gaps", {"last_stride_up_to_3"}),
-        ("up_far", set[str]()),
+        ("up", {"kernel_covers_stride", "last_stride_up_to_3", "output_padding_within_pads"}),
+        ("up_gaps", {"last_stride_up_to_3", "output_padding_within_pads"}),
+        ("up_far", {"output_padding_within_pads"}),
+        ("up_within", {"kernel_covers_stride", "last_stride_up_to_3", "output_padding_within_pads"}),
+        ("up_beyond", {"kernel_covers_stride", "last_stride_up_to_3"}),
         ("holes", set[str]()),
         ("average", {"averages_padding"}),
         ("same", {"averages_padding"}),
@@ -184,7 +188,7 @@ def test_properties_are_read_off_operations(name: str, properties: set[str]) -> 
     asked = {
         "GroupConvolution": ["depthwise", "multiplies_channels", "groups_not_by_4"],
         "MatMul": ["constant_first"],
-        "ConvolutionBackpropData": ["kernel_covers_stride", "last_stride_up_to_3"],
+        "ConvolutionBackpropData": ["kernel_covers_stride", "last_stride_up_to_3", "output_padding_within_pads"],
         "MaxPool": ["undilated"],
         "AvgPool": ["averages_padding", "no_padding"],
     }.get(node.type, ["no_padding"])
