@@ -5,6 +5,7 @@ statistics and comparisons.
 """
 
 import hashlib
+import importlib
 import os
 import re
 import tempfile
@@ -17,7 +18,6 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import openvino as ov
-from openvino.passes import ConstantFolding, Manager
 
 from ..ir import Array, Graph, UserError, read_model, write_model
 from ..ir.ops import LOOP_BODY
@@ -295,8 +295,9 @@ def _fold_constants(model: ov.Model) -> None:
     In float the plugin has ways of its own with weights of int8, and computes some of them wrongly: of convolutions of
     1x1 behind a Transpose or Reshape, say, which it takes for matrix products.
     """
-    manager = Manager()
-    manager.register_pass(ConstantFolding())
+    passes: Any = importlib.import_module("openvino.passes")
+    manager = passes.Manager()
+    manager.register_pass(passes.ConstantFolding())
     manager.run_passes(model)
 
 

@@ -54,11 +54,11 @@ class VerifyExecution(NoRequests):
 
 
 def shows_all(graph: Graph, plan: Plan, engine: Engine) -> bool:
-    """Whether an executed graph shows all layers that are planned for int8; nodes that join several hide some."""
-    planned = {node.name for node in graph.nodes(*LAYER_TYPES) if _is_planned(node, plan)}
+    """Whether an executed graph shows all layers; nodes that join several hide some."""
+    known = {node.name for node in graph.nodes(*LAYER_TYPES)}
     layers = (layer for layer in engine.execution() if layer.type in (*_COMPUTE, *_RECURRENT))
-    shown = {name for layer in layers for name in originals(layer, planned)}
-    return shown == planned and not any(node.graph.scope for node, each in plan.decisions.items() if each.int8)
+    shown = {name for layer in layers for name in originals(layer, known)}
+    return shown == known and not any(node.graph.scope for node, each in plan.decisions.items() if each.int8)
 
 
 def executed_layers(nodes: Sequence[Executed]) -> list[Executed]:

@@ -161,6 +161,7 @@ class ImageSource:
         """Height x width x channels, 0..255."""
         from PIL import Image, UnidentifiedImageError  # here: most runs read no picture
 
+        mode = ""
         try:
             with Image.open(path) as file:
                 mode = file.mode

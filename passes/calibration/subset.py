@@ -9,7 +9,7 @@ import itertools
 import os
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol, TypeGuard, cast, runtime_checkable
+from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 
 from ..configuration.config import Config
 from .samples import DataError, Sample
@@ -45,15 +45,14 @@ def chosen_samples(data: object, config: Config) -> Iterator[Sample]:
 
 def _refuse_one_thing(data: object) -> None:
     """Refuses what can be iterated, but not sample by sample."""
+    kind, given = type(data).__name__, cast(Any, data)
     if isinstance(data, Mapping):
         names = ", ".join(map(repr, cast(Mapping[object, object], data)))
         message = f"the data are one dict ({names}): give a list of dicts, one for each sample"
     elif isinstance(data, (str, bytes, os.PathLike)):
-        message = (
-            f"the data are {type(data).__name__} {data!r}: give the samples themselves; the command line reads files"
-        )
-    elif not isinstance(data, (Iterable, Indexed)) or getattr(data, "ndim", 1) == 0:
-        message = f"the data are {type(data).__name__}: give a list of samples, an array of them, or a data set"
+        message = f"the data are {kind} {given!r}: give the samples themselves; the command line reads files"
+    elif not isinstance(data, (Iterable, Indexed)) or getattr(given, "ndim", 1) == 0:
+        message = f"the data are {kind}: give a list of samples, an array of them, or a data set"
     else:
         return
     raise DataError(message)

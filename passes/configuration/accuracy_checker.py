@@ -78,7 +78,8 @@ def _first_data_set(content: Any) -> Mapping[str, Any]:
     for key in ("models", "datasets"):
         if isinstance(content, Mapping) and key in content:
             listed = cast(Mapping[str, Any], content)[key]
-            content = listed[0] if isinstance(listed, list) and listed else None
+            several: list[Any] = [*cast(Any, listed)] if isinstance(listed, list) else []
+            content = several[0] if several else None
     if not isinstance(content, Mapping) or not ("data_source" in content or "annotation_conversion" in content):
         message = "it names no data set with a data_source"
         raise UnreadError(message)

@@ -226,7 +226,10 @@ def test_empty_data_are_refused(complaint: Complaint, tmp_path: Path) -> None:
             "input 'image' f32[1,3,8,8]: complex128[1, 3, 8, 8] came; convert it to f32 first",
         ),
         ("np.full((1, 3, 8, 8), np.nan)", "input 'image' f32[1,3,8,8]: the array holds NaN"),
-        ("np.full((1, 3, 8, 8), np.inf)", "input 'image' f32[1,3,8,8]: the array holds Inf"),
+        (
+            "np.full((1, 3, 8, 8), np.inf)",
+            "the float model gives NaN or Inf at Parameter 'image' (id 0); leave the sample out",
+        ),
     ],
 )
 def test_a_sample_that_does_not_fit_is_named(complaint: Complaint, tmp_path: Path, made: str, said: str) -> None:
