@@ -158,6 +158,5 @@ def _relative(path: Path, folder: Path) -> str:
 
 def _scalar(text: str) -> str:
     """A text as YAML writes it."""
-    return (
-        cast(Any, yaml).safe_dump(text, width=float("inf"), allow_unicode=True).removesuffix("\n").removesuffix("\n...")
-    )
+    dumped: str = cast(Any, yaml).safe_dump(text, width=float("inf"), allow_unicode=True)
+    return dumped.removesuffix("\n").removesuffix("\n...")
