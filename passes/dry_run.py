@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..ir import DYNAMIC, Graph
 from ..targets import Target
+from .already_quantized import refuse_quantized
 from .base import Context
 from .calibration.measurement import Measurement
 from .calibration.spool import memory_of
@@ -12,6 +13,7 @@ from .calibration.statistics import Request
 from .configuration.config import Config
 from .manager import PassManager
 from .pipelines import default_quantization
+from .quantize_once import nothing_to_quantize
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,16 @@ class MeasurementPlan:
 
 
 def plan_measurement(graph: Graph, target: Target, config: Config) -> MeasurementPlan:
-    """What the default pipeline would measure. The graph stays as it is."""
+    """What the default pipeline would measure. The graph stays as it is.
+
+    Raises:
+        UserError: the model is quantized already, or has nothing to quantize.
+    """
+    refuse_quantized(graph)
     twin, context = graph.copy(), Context(target, config)
     wanted = PassManager(default_quantization(config=config)).prepare(twin, context)
+    if not context.plan.sites:
+        raise nothing_to_quantize(context)
     measurement = Measurement.of(twin, wanted)
     blocks = measurement.blocks
     by_tensor: dict[tuple[object, ...], list[Request]] = {}

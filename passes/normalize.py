@@ -8,7 +8,7 @@ import numpy as np
 
 from ..ir import Array, Graph, InPort, Node, OutPort
 from ..ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, multiplies_batches
-from .already_quantized import is_quantized
+from .already_quantized import may_hold_codes
 from .base import Context, Fact, NoRequests
 from .constants import constant_nodes, values_of
 
@@ -72,7 +72,7 @@ def _is_float_throughout(tensor: OutPort) -> bool:
         if node in seen:
             continue
         seen.add(node)
-        if is_quantized(node):
+        if may_hold_codes(node):
             return False
         waiting += [port.source.node for port in node.inputs]
     return True

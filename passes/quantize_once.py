@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..ir import Graph, UserError
 from ..targets import Target, load_target, target_names
-from .already_quantized import find_quantized
+from .already_quantized import refuse_quantized
 from .base import Context, Fact, Pass, Progress, Results, no_progress
 from .calibration.calibrate import Calibrate
 from .calibration.fingerprint import model_fingerprint
@@ -20,10 +20,6 @@ from .manager import PassManager
 from .pipelines import default_quantization
 from .quality.attempts import Attempt, Calibrated
 from .quality.faults import checked
-
-
-class AlreadyQuantizedError(UserError):
-    """The model holds FakeQuantize operations or integer weights: quantizing it again would ruin it."""
 
 
 class NothingToQuantizeError(UserError):
@@ -51,7 +47,7 @@ def quantize_once(
     Raises:
         UserError: the model or the data are wrong.
     """
-    _refuse_quantized(graph)
+    refuse_quantized(graph)
     source = measuring or Calibrate()
     if data is None and isinstance(source, Calibrate):
         message = "give calibration data, or statistics that were measured before"
@@ -64,7 +60,7 @@ def quantize_once(
     watching = [*instruments, calibrated, _RefuseNothing(context)]
     results = PassManager(calibrated.pipeline(config), watching).run(graph, context)
     if not context.plan.sites:  # the data reached none of them
-        raise _nothing(context)
+        raise nothing_to_quantize(context)
     progress("checking the result", 0, None)
     return results, checked(Attempt(graph, context, config, {}), calibrated), calibrated
 
@@ -80,10 +76,11 @@ class _RefuseNothing:
         """Looks at the plan once there is one."""
         yield
         if Fact.PLANNED in pass_.establishes and not self.context.plan.sites:
-            raise _nothing(self.context)
+            raise nothing_to_quantize(self.context)
 
 
-def _nothing(context: Context) -> NothingToQuantizeError:
+def nothing_to_quantize(context: Context) -> NothingToQuantizeError:
+    """The error that says why the plan is empty."""
     message = f"nothing to quantize: {context.plan.why_nothing(context.target.name)}"
     return NothingToQuantizeError(message)
 
@@ -96,9 +93,3 @@ def _alternatives(target: Target, config: Config) -> Iterable[tuple[Target, Conf
         for estimator in ("default", "quantile"):
             ranges = RangeEstimator(preset=estimator)
             yield target, config.model_copy(update={"preset": preset, "range_estimator": ranges})
-
-
-def _refuse_quantized(graph: Graph) -> None:
-    if node := find_quantized(graph):
-        message = f"the model is quantized already: it holds {node}; give the float model it was made from"
-        raise AlreadyQuantizedError(message)

@@ -20,7 +20,7 @@ def inspect_command(model: Path, *, as_json: bool) -> None:
     graph = load_model(model)
     summary, sign = summarize(graph), find_quantized(graph)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(summary) | {"quantized": sign is not None}, indent=2))
+        click.echo(json.dumps(dataclasses.asdict(summary) | {"quantized": bool(sign)}, indent=2))
         return
     for line in summary_lines(summary, f"yes: it holds {sign}" if sign else "no"):
         click.echo(printable(line))

@@ -121,10 +121,10 @@ def _rank(path: Path) -> int:
 def _unfit(path: Path) -> str:
     """Why a model cannot be quantized; empty if it can."""
     try:
-        node = find_quantized(read_model(path))
+        sign = find_quantized(read_model(path))
     except UserError as error:
         return " ".join(str(error).removeprefix(f"{path}: ").split())
-    return f"quantized already: it holds {node}" if node else ""
+    return f"quantized already: it holds {sign}" if sign else ""
 
 
 def _names(root: Path, paths: Sequence[Path]) -> list[str]:
