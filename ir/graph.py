@@ -292,6 +292,17 @@ class Node:
             layer.element.insert(0, layer.data)
         layer.data.set(name, value)
 
+    def mark(self, name: str) -> None:
+        """Adds an attribute of the runtime (rt_info) that tells by its name alone, e.g. `decompression`."""
+        layer = self._layer
+        layer.text = None
+        self.graph.is_edited = True
+        info = ET.Element("rt_info")
+        ET.SubElement(info, "attribute", name=name, version="0")
+        ET.indent(info, "\t", self.graph.levels + 2)
+        info.tail = layer.element.text
+        layer.element.insert(0 if layer.data is None else 1, info)
+
     @property
     def inputs(self) -> list[InPort]:
         """All input ports, by argument index."""

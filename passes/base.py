@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from ..ir import Graph, Node, Scope, UserError
+from ..ir import ElementType, Graph, Node, Scope, UserError
 from ..targets import Target
 from .calibration.samples import Fed, HeldOut
 from .calibration.statistics import Request, Statistics
@@ -84,6 +84,7 @@ class Context:
         kept: Number -> sample that it saw, for passes that run the model again; by `calibrate`, if the configuration
             needs them.
         aligned: Layers whose input channels were brought to alike ranges, or need not be; by the passes that do so.
+        halves: Constants of f32, by body and id -> the narrower type that the model stores them in; by `normalize`.
         warnings: What the user should know besides what the plan says.
         corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
         check: What running the result showed; by `verify-execution`.
@@ -106,6 +107,7 @@ class Context:
     first: list[HeldOut] = field(default_factory=list[HeldOut])
     kept: dict[int, Fed] = field(default_factory=dict[int, Fed])
     aligned: set[Node] = field(default_factory=set[Node])
+    halves: dict[tuple[Scope, int], ElementType] = field(default_factory=dict[tuple[Scope, int], ElementType])
     warnings: list[str] = field(default_factory=list[str])
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
     check: Check = field(default_factory=Check)

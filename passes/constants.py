@@ -37,6 +37,19 @@ def _is_pure(node: Node) -> bool:
     return node.type not in _NOT_FOLDED and not any(each.type in _NOT_FOLDED[:-1] for each in inside)
 
 
+def shapes_of_constants(graph: Graph) -> list[Node]:
+    """The ShapeOf of constants. A constant that somebody else wants in 8 bits would stay in floats for their sake."""
+    readers = [node for node in graph.nodes(*SHAPE_READERS) if _gives_known_shape(node)]
+    constants = constant_nodes(graph) if readers else frozenset[Node]()
+    return [node for node in readers if node.source().node in constants]
+
+
+def write_known_shape(node: Node) -> None:
+    """Puts a constant in the place of a ShapeOf."""
+    sizes = np.asarray(node.source().shape, node.output().element_type.dtype)
+    node.replace_with(node.graph.add_constant(f"{node.name}/known", sizes, near=node).output())
+
+
 def values_of(tensors: Sequence[OutPort]) -> list[Array]:
     """The values of constant tensors of one graph, computed by the runtime."""
     graph = tensors[0].node.graph.copy()
@@ -44,8 +57,7 @@ def values_of(tensors: Sequence[OutPort]) -> list[Array]:
     # first: what only a shape reader reads besides would be gone with it
     results = {graph.add("Result", "irquant/folded", [tensor], []) for tensor in wanted}
     for node in [node for node in graph.nodes(*SHAPE_READERS) if _gives_known_shape(node)]:
-        sizes = np.asarray(node.source().shape, node.output().element_type.dtype)
-        node.replace_with(graph.add_constant(f"{node.name}/known", sizes, near=node).output())
+        write_known_shape(node)
     for node in reversed(list(graph.nodes())):
         if node not in results and not any(output.consumers for output in node.outputs):
             graph.remove(node)

@@ -19,6 +19,7 @@ from .attention import attention_blocks
 from .configuration.ignored import Ignored
 from .constants import SHAPE_READERS, constant_nodes
 from .demands import Demand, meet, per_tensor
+from .float_twins import parts_wanted
 from .plan import Decision, Plan, Site, edges_above
 from .signs import never_negative
 from .stays_float import stays_float
@@ -248,7 +249,10 @@ class _Analysis:
         """Where all agree, one for all; else one for those that agree on int8, the others keep the floats."""
         weights = [port for port in tensor.consumers if _is_weights(port) and port in self.demands]
         if tensor.node.type == "Const" and weights:
-            return self._weight_sites(tensor, weights)
+            # Where floats stay for others, codes for an embedding would be stored besides, and nothing gets faster.
+            tables = [port for port in weights if port.node.type not in LAYER_TYPES]
+            without = tables if tables and parts_wanted(tensor, weights) is None else []
+            return self._weight_sites(tensor, [port for port in weights if port not in without])
         if (demand := self.anticipated(tensor)) is not None:
             return [self._site(tensor, tensor.consumers, demand.spec)]
         wanting = [port for port in tensor.consumers if port in self.demands and self.demands[port].insists]
