@@ -1,16 +1,15 @@
 """Whether a model is quantized already, and by which operation one can tell."""
 
-from collections.abc import Iterator
+from collections.abc import Collection
 
-from ..ir import Graph, InPort, Node, OutPort, UserError
-from ..ir.ops import DATA_PORT, LAYER_TYPES, WEIGHTED_TYPES, weight_ports
+from ..ir import Graph, InPort, Node, UserError
+from ..ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, weight_ports
+from .constants import constant_nodes
 
 _NARROW_TYPES = ("i8", "u8", "i4", "u4", "u1", "u2", "u3", "u6", "nf4", "f4e2m1", "f8e4m3", "f8e5m2")
 _ROUNDING = ("FakeQuantize", "FakeConvert")
-#: Make floats of integers, whatever the scale.
-_SCALING = ("Add", "Divide", "Multiply", "Subtract")
-#: What stands between stored integers and the layer that uses them.
-_BETWEEN = (*_SCALING, "Broadcast", "Concat", "Convert", "Pad", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+#: What layers of integers compute in: converters widen the weights of ONNX's ConvInteger and MatMulInteger to it.
+_ACCUMULATOR = "i32"
 
 
 class AlreadyQuantizedError(UserError):
@@ -18,77 +17,71 @@ class AlreadyQuantizedError(UserError):
 
 
 def refuse_quantized(graph: Graph) -> None:
-    """Raises AlreadyQuantizedError if a model is quantized."""
-    if sign := find_quantized(graph):
-        message = f"the model is quantized already: it holds {sign}; give the float model it was made from"
+    """Refuses a model that is quantized already.
+
+    Raises:
+        AlreadyQuantizedError: it is.
+    """
+    if node := find_quantized(graph):
+        message = f"the model is quantized already: it holds {node}; give the float model it was made from"
         raise AlreadyQuantizedError(message)
 
 
-def find_quantized(graph: Graph) -> str:
-    """What shows that a model, or a body of it, is quantized; empty if nothing does.
-
-    That is, first in file order: an operation that rounds; integers that are scaled to weights of a layer or to a table
-    of rows; a layer that multiplies 8-bit integers, as the converter writes ONNX's ConvInteger and MatMulInteger. Other
-    narrow constants (a picture, a mask) are data of a float model.
-    """
+def find_quantized(graph: Graph) -> Node | None:
+    """The first FakeQuantize, FakeConvert, or constant of integer weights in a model or a body of it."""
     for each in graph.walk():
-        signs = {node: str(node) for node in each.in_file_order(*_ROUNDING)}
-        signs |= {node: f"{node}, which multiplies integers" for node in _integer_layers(each)}
-        signs |= {node: str(node) for port in _takes_weights(each) if (node := stored_integers(port.source))}
-        for node in each.in_file_order() if signs else ():
-            if node in signs:
-                return signs[node]
-    return ""
+        narrow = [node for node in each.in_file_order("Const") if _is_narrow(node)]
+        constants = constant_nodes(each) if narrow else frozenset[Node]()
+        for node in each.in_file_order(*_ROUNDING, "Const"):
+            is_weights = (_is_narrow(node) and _reaches_weights(node, constants)) or _feeds_integers(node)
+            if node.type != "Const" or is_weights:
+                return node
+    return None
 
 
-def may_hold_codes(node: Node) -> bool:
-    """Whether an operation rounds, or is a constant of narrow numbers, which may be codes."""
+def may_be_quantized(node: Node) -> bool:
+    """Whether an operation rounds, or is a constant that could be integer weights."""
     return node.type in _ROUNDING or (node.type == "Const" and _is_narrow(node))
 
 
-def stored_integers(tensor: OutPort) -> Node | None:
-    """The constant of integers that a tensor is decompressed from; None if the tensor is anything else."""
-    narrow: list[Node] = []
-    is_scaled = False
-    for node in _above(tensor):
-        if node.type not in _BETWEEN and node.type != "Const":
-            return None
-        is_scaled |= node.type in _SCALING
-        narrow += [node] if node.type == "Const" and _is_narrow(node) else []
-    return narrow[0] if narrow and is_scaled else None
+def _feeds_integers(node: Node) -> bool:
+    """Whether a constant holds the weights of a layer that computes in integers."""
+    if node.attributes.get("element_type") != _ACCUMULATOR:
+        return False
+    ports = [port for output in node.outputs for port in output.consumers if port.node.type in WEIGHTED_TYPES]
+    return any(port.index in weight_ports(port.node) and _has_narrow_data(port.node) for port in ports)
 
 
-def _takes_weights(graph: Graph) -> Iterator[InPort]:
-    """Where weights enter, and tables of which a Gather takes rows."""
-    for node in graph.nodes(*LAYER_TYPES):
-        yield from (node.input(index) for index in weight_ports(node))
-    for node in graph.nodes("Gather"):
-        indices, axis = (node.source(index).node for index in (1, 2))
-        is_first = axis.type == "Const" and not axis.array.any()
-        if is_first and indices.type != "Const" and len(node.source(DATA_PORT).shape) == 2:
-            yield node.input(DATA_PORT)
+def _has_narrow_data(layer: Node) -> bool:
+    """Whether the data of a layer of integers come from 8 bits, less a zero point; hashes and masks of bits do not."""
+    tensor = layer.source(DATA_PORT)
+    while tensor.node.type in ("Add", "Convert", "Subtract") and tensor.element_type.name not in _NARROW_TYPES:
+        tensor = tensor.node.source(DATA_PORT)
+    return tensor.element_type.name in _NARROW_TYPES
 
 
-def _integer_layers(graph: Graph) -> Iterator[Node]:
-    for node in graph.nodes(*WEIGHTED_TYPES):
-        if not node.output().element_type.is_float and any(map(_is_narrow, _above(node.source(DATA_PORT)))):
-            yield node
+def _is_narrow(constant: Node) -> bool:
+    return constant.attributes.get("element_type") in _NARROW_TYPES
 
 
-def _above(tensor: OutPort) -> Iterator[Node]:
-    """The node that gives a tensor and those above it, up to the first that do more than convert, scale and move."""
-    waiting, seen = [tensor.node], set[Node]()
+def _reaches_weights(constant: Node, constants: Collection[Node]) -> bool:
+    """Whether a layer reads a constant as its weights, converted and scaled or not; pictures and masks meet data."""
+    waiting, seen = [constant], set[Node]()
     while waiting:
-        node = waiting.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        yield node
-        if node.type in (*_SCALING, "Concat"):
-            waiting += [port.source.node for port in reversed(node.inputs)]
-        elif node.type in _BETWEEN:  # other inputs say where values go
-            waiting.append(node.source(DATA_PORT).node)
+        ports = [port for output in waiting.pop().outputs for port in output.consumers]
+        if any(_takes_weights(port, constants) for port in ports):
+            return True
+        ahead = {port.node for port in ports if port.node in constants} - seen
+        seen |= ahead
+        waiting += ahead
+    return False
 
 
-def _is_narrow(node: Node) -> bool:
-    return bool(node.outputs) and node.output().element_type.name in _NARROW_TYPES
+def _takes_weights(port: InPort, constants: Collection[Node]) -> bool:
+    if not port.source.element_type.is_float and port.node.type not in WEIGHTED_TYPES:
+        return False
+    if port.node.type == "Gather":
+        return port.index == 0 and port.node not in constants
+    if port.node.type == "MatMul":  # the matrix may be the first operand
+        return port.node not in constants
+    return port.node.type in (*WEIGHTED_TYPES, *RECURRENT_TYPES) and port.index in weight_ports(port.node)

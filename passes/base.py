@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from ..ir import ElementType, Graph, Node, Scope, UserError
+from ..ir import Graph, Node, Scope, UserError
 from ..targets import Target
 from .calibration.samples import Fed, HeldOut
 from .calibration.statistics import Request, Statistics
@@ -38,7 +38,25 @@ PROBES = 2
 
 
 class PipelineError(UserError):
-    """Passes cannot follow one another as listed, or a pass failed (its cause is chained)."""
+    """Passes cannot follow one another as listed, or a pass failed (its cause is chained).
+
+    Attributes:
+        pass_name: The pass that failed; empty if none did.
+        node: At which node, as far as is known.
+    """
+
+    def __init__(self, message: str, pass_name: str = "", node: Node | None = None) -> None:
+        super().__init__(message)
+        self.pass_name, self.node = pass_name, node
+
+    @property
+    def layer(self) -> str:
+        """The name of the node; empty if it is not known."""
+        return self.node.name if self.node else ""
+
+
+class InternalError(PipelineError):
+    """A pass failed that is irquant's own: no mistake of the user."""
 
 
 class RequirementError(PipelineError):
@@ -83,8 +101,8 @@ class Context:
         first: The first samples, in the same form, if calibration saw all there are; by `calibrate`.
         kept: Number -> sample that it saw, for passes that run the model again; by `calibrate`, if the configuration
             needs them.
+        halves: Constants, by body and id, that had 16 bits before `normalize` made floats of 32 of them.
         aligned: Layers whose input channels were brought to alike ranges, or need not be; by the passes that do so.
-        halves: Constants of f32, by body and id -> the narrower type that the model stores them in; by `normalize`.
         warnings: What the user should know besides what the plan says.
         corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
         check: What running the result showed; by `verify-execution`.
@@ -106,8 +124,8 @@ class Context:
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
     first: list[HeldOut] = field(default_factory=list[HeldOut])
     kept: dict[int, Fed] = field(default_factory=dict[int, Fed])
+    halves: set[tuple[Scope, int]] = field(default_factory=set[tuple[Scope, int]])
     aligned: set[Node] = field(default_factory=set[Node])
-    halves: dict[tuple[Scope, int], ElementType] = field(default_factory=dict[tuple[Scope, int], ElementType])
     warnings: list[str] = field(default_factory=list[str])
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
     check: Check = field(default_factory=Check)

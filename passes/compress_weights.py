@@ -7,7 +7,6 @@ import numpy as np
 
 from ..ir import ElementType, Graph, Node, OutPort, element_type
 from .base import Context, Fact, NoRequests
-from .float_twins import parts_wanted, store_parts
 from .ranges import Range, code_scale, codes, is_centred, zero_code
 
 _F32 = element_type("f32")
@@ -24,10 +23,10 @@ class CompressWeights(NoRequests):
         conv = Convolution(x, fq)                        fq = Multiply(float, scale)
                                                          conv = Convolution(x, fq)
 
-    1. Weights with zero in the middle of their range: i8 (value = code * scale).
-    2. Other weights, and constants that Concat joins with activations: u8 (value = (code - zero point) * scale).
+    1. Weights with zero in the middle of their range: i8 (value = code * scale). So are constants that Concat joins
+       with activations of that range, unless the device stores those unsigned: it joins unlike types as floats.
+    2. All others: u8 (value = (code - zero point) * scale).
     3. More than 256 levels stay as they are.
-    4. What others read of the floats stays: a part of them, if others read no more, else all, with a warning.
     """
 
     name: ClassVar[str] = "compress-weights"
@@ -40,27 +39,11 @@ class CompressWeights(NoRequests):
         sites = {site.name: site for site in context.plan.sites}
         everywhere = (node for each in graph.walk() for node in each.nodes("FakeQuantize"))
         found = [node for node in everywhere if node.name in sites and _is_storable(node)]
-        values = dict.fromkeys(node.source() for node in found)
         for node in found:
-            limits, levels = _limits(node), int(node.attributes["levels"])
-            _compress(node, signed=sites[node.name].is_weights and is_centred(limits, levels))
-        for tensor in values:
-            if tensor.node.graph.has(tensor.node.id):
-                _keep_floats(tensor, context)
+            limits, levels, site = _limits(node), int(node.attributes["levels"]), sites[node.name]
+            may_be_signed = site.is_weights or not site.spec.unsigned
+            _compress(node, signed=may_be_signed and is_centred(limits, levels))
         return len(found)
-
-
-def _keep_floats(values: OutPort, context: Context) -> None:
-    """Stores what others read of a constant in floats, without the rest."""
-    scope, kind = values.node.graph.scope, context.halves.get((values.node.graph.scope, values.node.id))
-    parts = parts_wanted(values)
-    if parts is None:
-        readers = ", ".join(dict.fromkeys(str(port.node) for port in values.consumers))
-        context.warnings.append(f"{values.node} is stored twice: in 8 bits, and in floats for {readers}")
-        return
-    for part in store_parts(parts):
-        if kind and part.element_type == values.element_type:
-            context.halves[scope, part.node.id] = kind
 
 
 def _limits(node: Node) -> Range:

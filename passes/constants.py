@@ -13,6 +13,8 @@ from .runtime import evaluate
 
 #: Look at a tensor's shape, not at its values: they neither want int8 nor mind it.
 SHAPE_READERS = ("ShapeOf",)
+#: Of their second input, they look at the element type.
+TYPE_READERS = ("ConvertLike",)
 #: Give other values from run to run, from the same inputs.
 _NOT_FOLDED = ("Assign", "Multinomial", "RandomUniform", "ReadValue", "Result")
 
@@ -21,7 +23,8 @@ def constant_nodes(graph: Graph) -> set[Node]:
     """The nodes of a graph, not of its bodies, that give constants: Const, and whatever is computed from them alone."""
     found: set[Node] = set()
     for node in graph.nodes():
-        is_computed = bool(node.inputs) and all(port.source.node in found for port in node.inputs)
+        read = node.inputs[:1] if node.type in TYPE_READERS else node.inputs
+        is_computed = bool(read) and all(port.source.node in found for port in read)
         if node.type == "Const" or _gives_known_shape(node) or (is_computed and _is_pure(node)):
             found.add(node)
     return found
@@ -37,19 +40,6 @@ def _is_pure(node: Node) -> bool:
     return node.type not in _NOT_FOLDED and not any(each.type in _NOT_FOLDED[:-1] for each in inside)
 
 
-def shapes_of_constants(graph: Graph) -> list[Node]:
-    """The ShapeOf of constants. A constant that somebody else wants in 8 bits would stay in floats for their sake."""
-    readers = [node for node in graph.nodes(*SHAPE_READERS) if _gives_known_shape(node)]
-    constants = constant_nodes(graph) if readers else frozenset[Node]()
-    return [node for node in readers if node.source().node in constants]
-
-
-def write_known_shape(node: Node) -> None:
-    """Puts a constant in the place of a ShapeOf."""
-    sizes = np.asarray(node.source().shape, node.output().element_type.dtype)
-    node.replace_with(node.graph.add_constant(f"{node.name}/known", sizes, near=node).output())
-
-
 def values_of(tensors: Sequence[OutPort]) -> list[Array]:
     """The values of constant tensors of one graph, computed by the runtime."""
     graph = tensors[0].node.graph.copy()
@@ -57,7 +47,13 @@ def values_of(tensors: Sequence[OutPort]) -> list[Array]:
     # first: what only a shape reader reads besides would be gone with it
     results = {graph.add("Result", "irquant/folded", [tensor], []) for tensor in wanted}
     for node in [node for node in graph.nodes(*SHAPE_READERS) if _gives_known_shape(node)]:
-        write_known_shape(node)
+        sizes = np.asarray(node.source().shape, node.output().element_type.dtype)
+        node.replace_with(graph.add_constant(f"{node.name}/known", sizes, near=node).output())
+    for node in graph.nodes(*TYPE_READERS):
+        kind, shape = node.output().element_type, node.output().shape
+        attributes = {"destination_type": kind.name}
+        typed = graph.add("Convert", f"{node.name}/typed", [node.source()], [(kind, shape)], attributes=attributes)
+        node.replace_with(typed.output())
     for node in reversed(list(graph.nodes())):
         if node not in results and not any(output.consumers for output in node.outputs):
             graph.remove(node)

@@ -13,7 +13,6 @@ from .calibration.statistics import Request
 from .configuration.config import Config
 from .manager import PassManager
 from .pipelines import default_quantization
-from .quantize_once import nothing_to_quantize
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,11 @@ def plan_measurement(graph: Graph, target: Target, config: Config) -> Measuremen
     """What the default pipeline would measure. The graph stays as it is.
 
     Raises:
-        UserError: the model is quantized already, or has nothing to quantize.
+        AlreadyQuantizedError: there is nothing to measure.
     """
     refuse_quantized(graph)
     twin, context = graph.copy(), Context(target, config)
     wanted = PassManager(default_quantization(config=config)).prepare(twin, context)
-    if not context.plan.sites:
-        raise nothing_to_quantize(context)
     measurement = Measurement.of(twin, wanted)
     blocks = measurement.blocks
     by_tensor: dict[tuple[object, ...], list[Request]] = {}

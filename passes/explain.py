@@ -77,7 +77,7 @@ def explain(graph: Graph, target: Target, config: Config) -> ExplainedPlan:
     """What would become of each layer that does arithmetic. The graph stays as it is.
 
     Raises:
-        AlreadyQuantizedError: the model is quantized.
+        AlreadyQuantizedError: it became something already.
     """
     refuse_quantized(graph)
     twin, context = graph.copy(), Context(target, config)

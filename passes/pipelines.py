@@ -15,8 +15,8 @@ from .insert_fake_quantize import InsertFakeQuantize
 from .migrate_scales import MigrateScales
 from .normalize import Normalize
 from .plan_placement import PlanPlacement
-from .restore_halves import RestoreHalves
 from .set_ranges import SetRanges
+from .store_halves import StoreHalves
 from .widen_masks import WidenMasks
 
 
@@ -48,5 +48,5 @@ def default_quantization(measuring: Pass | None = None, config: Config | None = 
         CreateBiases(),  # behind the passes that may have given a layer one already
         WidenMasks(),
         CompressWeights(),  # the passes above look at the float weights
-        RestoreHalves(),  # of what is left of them
+        StoreHalves(),  # last: so do they
     ]

@@ -60,7 +60,7 @@ def quantize_once(
     watching = [*instruments, calibrated, _RefuseNothing(context)]
     results = PassManager(calibrated.pipeline(config), watching).run(graph, context)
     if not context.plan.sites:  # the data reached none of them
-        raise nothing_to_quantize(context)
+        raise _nothing(context)
     progress("checking the result", 0, None)
     return results, checked(Attempt(graph, context, config, {}), calibrated), calibrated
 
@@ -76,11 +76,10 @@ class _RefuseNothing:
         """Looks at the plan once there is one."""
         yield
         if Fact.PLANNED in pass_.establishes and not self.context.plan.sites:
-            raise nothing_to_quantize(self.context)
+            raise _nothing(self.context)
 
 
-def nothing_to_quantize(context: Context) -> NothingToQuantizeError:
-    """The error that says why the plan is empty."""
+def _nothing(context: Context) -> NothingToQuantizeError:
     message = f"nothing to quantize: {context.plan.why_nothing(context.target.name)}"
     return NothingToQuantizeError(message)
 

@@ -26,7 +26,7 @@ PASSES: Mapping[str, str] = {
     "create-biases": "create_biases:CreateBiases",
     "widen-masks": "widen_masks:WidenMasks",
     "compress-weights": "compress_weights:CompressWeights",
-    "restore-halves": "restore_halves:RestoreHalves",
+    "store-halves": "store_halves:StoreHalves",
     "verify-execution": "verify_execution:VerifyExecution",
 }
 

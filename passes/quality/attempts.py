@@ -17,7 +17,6 @@ from ..correct_biases_fast import CorrectBiasesFast
 from ..instruments import Instrument
 from ..manager import PassManager
 from ..plan_placement import PlanPlacement
-from ..restore_halves import RestoreHalves
 from ..runtime import THROUGHPUT, Engine
 from ..verify_execution import VerifyExecution
 from .outputs import Outputs
@@ -113,7 +112,7 @@ class Calibrated:
 
 
 #: The passes that make up for rounding or store it: without them, each operation's own error can be seen.
-HIDING = (CorrectBiases.name, CorrectBiasesFast.name, CompressWeights.name, RestoreHalves.name)
+HIDING = (CorrectBiases.name, CorrectBiasesFast.name, CompressWeights.name)
 
 
 def _answering(statistics: Statistics, wanted: Iterable[Request], graph: Graph, context: Context) -> Statistics:

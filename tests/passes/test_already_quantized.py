@@ -1,4 +1,4 @@
-"""What shows that a model is quantized already, and which narrow constants are data of a float model."""
+"""What makes a model one that is quantized already, and what does not."""
 
 from pathlib import Path
 from typing import Any
@@ -10,156 +10,116 @@ import openvino.opset13 as op
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from irquant.ir import Graph, UserError
-from irquant.passes import Config, explain, find_quantized, load_model, plan_measurement, quantize_graph
+from irquant.ir import Graph
+from irquant.passes import Config, explain, load_model
+from irquant.passes.already_quantized import AlreadyQuantizedError, find_quantized
+from irquant.passes.dry_run import plan_measurement
+from irquant.passes.front_door import quantize_graph
 from irquant.passes.runtime import from_runtime
 from irquant.targets import load_target
 
-Array = np.ndarray[Any, np.dtype[Any]]
 RNG = np.random.default_rng(0)
-PICTURE = RNG.integers(0, 255, (1, 3, 8, 8)).astype(np.uint8)
-KERNEL = RNG.integers(-127, 127, (4, 3, 3, 3)).astype(np.int8)
-MATRIX = RNG.integers(-127, 127, (16, 8)).astype(np.int8)
 
 
-def floats(array: Array) -> Any:
-    return op.convert(op.constant(array), "f32")
+def layer(x: Any, weights: Any) -> Any:
+    return op.convolution(x, weights, [1, 1], [1, 1], [1, 1], [1, 1])
 
 
-def scaled(array: Array) -> Any:
-    return op.multiply(floats(array), np.float32(0.01))
+def floats(*shape: int) -> Any:
+    return op.constant(RNG.normal(size=shape).astype(np.float32))
 
 
-def layer(data: Any, weights: Any) -> Any:
-    return op.convolution(data, weights, *[[1, 1]] * 4, name="conv")
+def narrow(*shape: int, kind: Any = np.uint8) -> Any:
+    return op.convert(op.constant(RNG.integers(0, 100, shape).astype(kind)), "f32")
 
 
-def network(case: str) -> ov.Model:
+def background(x: Any) -> Any:
+    return layer(op.divide(op.subtract(x, narrow(1, 3, 8, 8)), op.constant(np.float32(58))), floats(4, 3, 3, 3))
+
+
+def mask(x: Any) -> Any:
+    return layer(op.multiply(layer(x, floats(4, 3, 3, 3)), narrow(1, 1, 8, 8)), floats(4, 4, 3, 3))
+
+
+def scaled_weights(x: Any) -> Any:
+    scale = op.constant(np.full((4, 1, 1, 1), 0.1, np.float32))
+    return layer(x, op.multiply(narrow(4, 3, 3, 3, kind=np.int8), scale))
+
+
+def plain_weights(x: Any) -> Any:
+    return layer(x, narrow(4, 3, 3, 3, kind=np.int8))
+
+
+def turned_weights(x: Any) -> Any:
+    turned = op.transpose(op.multiply(narrow(3, 3, 3, 4), op.constant(np.float32(0.1))), op.constant([3, 2, 0, 1]))
+    return layer(x, turned)
+
+
+def weights_first(x: Any) -> Any:
+    return op.matmul(op.multiply(narrow(4, 8, kind=np.int8), op.constant(np.float32(0.1))), x, False, False)
+
+
+def embedding(x: Any) -> Any:
+    table = op.multiply(narrow(10, 8, kind=np.int8), op.constant(np.full((10, 1), 0.1, np.float32)))
+    return op.gather(table, op.convert(x, "i32"), op.constant(0))
+
+
+def graph(build: Any) -> Graph:
     x = op.parameter([1, 3, 8, 8], np.float32, name="x")
-    plain = RNG.normal(size=(4, 3, 3, 3)).astype(np.float32)
-    made = {
-        "mean picture": lambda: layer(op.divide(op.subtract(x, floats(PICTURE)), np.float32(58)), plain),
-        "mask": lambda: op.multiply(layer(x, plain), floats(PICTURE[:, :1])),
-        "scaled picture joined": lambda: layer(op.concat([x, scaled(PICTURE)], 1), plain.repeat(2, 1)),
-        "kernel of integers": lambda: layer(x, floats(KERNEL)),
-        "graph of a node": lambda: op.matmul(
-            scaled(PICTURE[0, 0]), op.reshape(layer(x, plain), np.array([8, 32]), False), False, False
-        ),
-        "bias": lambda: op.add(layer(x, plain), scaled(KERNEL[:, :1, 0, 0].reshape(1, 4, 1, 1))),
-        "palette": lambda: op.gather(scaled(PICTURE[0, 0]), op.convert(layer(x, plain), "i32"), np.int64(1)),
-        "weights": lambda: layer(x, scaled(KERNEL)),
-        "moved weights": lambda: layer(x, op.transpose(scaled(KERNEL.transpose(1, 0, 2, 3)), [1, 0, 2, 3])),
-        "centred weights": lambda: layer(x, op.subtract(floats(KERNEL), np.float32(3))),
-        "table": lambda: op.gather(scaled(MATRIX), op.convert(layer(x, plain), "i32"), np.int64(0)),
-    }[case]()
-    return ov.Model([op.result(made)], [x], case)
+    return from_runtime(ov.Model([build(x)], [x]))
 
 
-@pytest.mark.parametrize(
-    ("case", "sign"),
-    [
-        ("mean picture", ""),
-        ("mask", ""),
-        ("scaled picture joined", ""),
-        ("kernel of integers", ""),
-        ("graph of a node", ""),
-        ("bias", ""),
-        ("palette", ""),
-        ("weights", "Const"),
-        ("moved weights", "Const"),
-        ("centred weights", "Const"),
-        ("table", "Const"),
-    ],
-)
-def test_integers_are_a_sign_where_a_layer_takes_them_as_weights(case: str, sign: str) -> None:
-    assert find_quantized(from_runtime(network(case))).partition(" ")[0] == sign
+@pytest.mark.parametrize("build", [background, mask])
+def test_pictures_and_masks_of_bytes_are_no_weights(build: Any) -> None:
+    assert find_quantized(graph(build)) is None
+    samples = [RNG.random((1, 3, 8, 8)).astype(np.float32) for _ in range(3)]
+    _, report = quantize_graph(graph(build), samples, load_target("cpu"), Config(guard=False))
+    assert all(each.is_int8 for each in report.layers)
 
 
-@pytest.mark.parametrize("case", ["mean picture", "mask", "kernel of integers"])
-def test_a_float_model_with_such_constants_is_quantized(case: str) -> None:
-    data = [RNG.integers(0, 255, (1, 3, 8, 8)).astype(np.float32) for _ in range(4)]
-    _, report = quantize_graph(from_runtime(network(case)), data, load_target("cpu"), Config())
-    assert [layer.is_int8 for layer in report.layers] == [True]
-
-
-# ---------------------------------------------------------------------------- what the converter makes of ONNX's integers
-
-SCALES = {"s": np.float32(0.1), "z": np.uint8(3), "ws": np.float32(0.01), "wz": np.int8(0)}
-ROUND, SCALE = ("DynamicQuantizeLinear", "x", "q s z"), ("Mul", "f s", "y")
-FLOAT = ("Cast", "i", "f")
-NODES = {
-    "ConvInteger": [ROUND, ("ConvInteger", "q w z", "i"), FLOAT, SCALE],
-    "MatMulInteger": [ROUND, ("MatMulInteger", "q w z", "i"), FLOAT, SCALE],
-    "MatMulInteger, zero point": [ROUND, ("MatMulInteger", "q w z wz", "i"), FLOAT, SCALE],
-    "QLinearConv": [
-        ("QuantizeLinear", "x s z", "q"),
-        ("QLinearConv", "q s z w ws wz s z", "r"),
-        ("DequantizeLinear", "r s z", "y"),
-    ],
-    "QLinearMatMul": [
-        ("QuantizeLinear", "x s z", "q"),
-        ("QLinearMatMul", "q s z w ws wz s z", "r"),
-        ("DequantizeLinear", "r s z", "y"),
-    ],
-    "QDQ": [
-        ("QuantizeLinear", "x s z", "q"),
-        ("DequantizeLinear", "q s z", "d"),
-        ("DequantizeLinear", "w ws wz", "e"),
-        ("Conv", "d e", "y"),
-    ],
-    "only weights": [("DequantizeLinear", "w ws wz", "e"), ("Conv", "x e", "y")],
-}
-
-
-def onnx_file(case: str, folder: Path) -> Path:
-    weights = MATRIX if "MatMul" in case else KERNEL
-    shape = [2, 16] if "MatMul" in case else [1, 3, 8, 8]
-    nodes = [
-        helper.make_node(kind, reads.split(), gives.split(), **({"to": TensorProto.FLOAT} if kind == "Cast" else {}))
-        for kind, reads, gives in NODES[case]
-    ]
-    given = {name for node in nodes for name in node.output}
-    constants = [
-        numpy_helper.from_array(np.asarray(value), name)
-        for name, value in {"w": weights, **SCALES}.items()
-        if name not in given
-    ]
-    tensor = helper.make_tensor_value_info
-    inputs, outputs = tensor("x", TensorProto.FLOAT, shape), tensor("y", TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "net", [inputs], [outputs], constants)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "net.onnx")
-    return folder / "net.onnx"
-
-
-@pytest.mark.parametrize("case", NODES)
-def test_models_of_integers_are_refused_by_all_commands_alike(case: str, tmp_path: Path) -> None:
-    graph, target = load_model(onnx_file(case, tmp_path)), load_target("cpu")
-    data = [np.zeros(graph.in_file_order("Parameter")[0].output().shape, np.float32)]
-    said: set[str] = set()
-    for command in (
-        lambda: quantize_graph(graph, data, target, Config()),
-        lambda: plan_measurement(graph, target, Config()),
-        lambda: explain(graph, target, Config()),
+@pytest.mark.parametrize("build", [scaled_weights, plain_weights, turned_weights, weights_first, embedding])
+def test_integer_weights_are_told_by_all_who_look(build: Any) -> None:
+    said = "the model is quantized already: it holds Const '"
+    for look in (
+        lambda: quantize_graph(graph(build), [], load_target("cpu"), Config()),
+        lambda: plan_measurement(graph(build), load_target("cpu"), Config()),
+        lambda: explain(graph(build), load_target("cpu"), Config()),
     ):
-        with pytest.raises(UserError, match=r"^the model is quantized already: it holds ") as caught:
-            command()
-        said.add(str(caught.value))
-    (message,) = said
-    if "Integer" in case:
-        assert f"it holds {'MatMul' if 'MatMul' in case else 'Convolution'} 'i' (id " in message
-        assert message.endswith("), which multiplies integers; give the float model it was made from")
+        with pytest.raises(AlreadyQuantizedError, match=said):
+            look()
 
 
-def test_a_product_of_indices_is_no_sign() -> None:
-    ids = op.parameter([2, 3], np.int64, name="ids")
-    product = op.matmul(ids, op.constant(np.ones((3, 2), np.int64)), False, False)
-    graph: Graph = from_runtime(ov.Model([op.result(product)], [ids], "m"))
-    assert find_quantized(graph) == ""
+def onnx_model(kind: str) -> onnx.ModelProto:
+    weights = numpy_helper.from_array(RNG.integers(-99, 99, (4, 3, 3, 3)).astype(np.int8), "w")
+    matrix = numpy_helper.from_array(RNG.integers(-99, 99, (8, 4)).astype(np.int8), "w")
+    scale = numpy_helper.from_array(np.array(0.1, np.float32), "s")
+    zero = numpy_helper.from_array(np.array(0, np.int8), "z")
+    if kind == "ConvInteger":
+        nodes = [helper.make_node("ConvInteger", ["x", "w"], ["i"]), helper.make_node("Cast", ["i"], ["y"], to=1)]
+        given, constants = ("x", TensorProto.INT8, [1, 3, 8, 8]), [weights]
+    elif kind == "MatMulInteger":
+        nodes = [helper.make_node("MatMulInteger", ["x", "w"], ["i"]), helper.make_node("Cast", ["i"], ["y"], to=1)]
+        given, constants = ("x", TensorProto.INT8, [2, 8]), [matrix]
+    else:
+        nodes = [
+            helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+            helper.make_node("QLinearConv", ["q", "s", "z", "w", "s", "z", "s", "z"], ["p"]),
+            helper.make_node("DequantizeLinear", ["p", "s", "z"], ["y"]),
+        ]
+        given, constants = ("x", TensorProto.FLOAT, [1, 3, 8, 8]), [weights, scale, zero]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    made = helper.make_graph(nodes, "g", [helper.make_tensor_value_info(*given)], [output], constants)
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
-def test_a_dry_run_says_that_there_is_nothing_to_quantize() -> None:
-    x = op.parameter([1, 4], np.float32, name="x")
-    graph = from_runtime(ov.Model([op.result(op.relu(x))], [x], "m"))
-    with pytest.raises(UserError) as caught:
-        plan_measurement(graph, load_target("cpu"), Config())
-    assert str(caught.value) == "nothing to quantize: target 'cpu' can run no layer of the model in int8"
+@pytest.mark.parametrize("kind", ["ConvInteger", "MatMulInteger", "QLinearConv"])
+def test_integer_operations_of_onnx_are_quantized_already(tmp_path: Path, kind: str) -> None:
+    onnx.save(onnx_model(kind), tmp_path / "m.onnx")
+    assert find_quantized(load_model(tmp_path / "m.onnx")) is not None
+
+
+def test_integers_that_were_never_narrow_are_no_sign() -> None:
+    def hashed(x: Any) -> Any:
+        return op.matmul(op.convert(x, "i32"), op.constant(np.ones((8, 4), np.int32)), False, False)
+
+    assert find_quantized(graph(hashed)) is None

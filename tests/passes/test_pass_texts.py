@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from irquant.ir import Graph, Node, element_type, from_text
+from irquant.ir import Graph, Node, from_text
 from irquant.passes import Config, Context, Fact, Reduction, Request, Statistics
 from irquant.passes.calibration.attach_statistics import AttachStatistics, blocks
 from irquant.passes.calibration.calibrate import Calibrate
@@ -14,7 +14,6 @@ from irquant.passes.correct_biases_fast import CorrectBiasesFast
 from irquant.passes.insert_fake_quantize import InsertFakeQuantize
 from irquant.passes.normalize import Normalize
 from irquant.passes.plan_placement import PlanPlacement
-from irquant.passes.restore_halves import RestoreHalves
 from irquant.passes.set_ranges import SetRanges
 from irquant.passes.testing import check_pass
 from irquant.targets import load_target
@@ -46,100 +45,11 @@ def test_normalize_decompresses_weights_and_biases() -> None:
         """,
         after=f"""
             x: f32[1,2,4,4] = Parameter()
-            w: f32[1,2,1,1] = Const() [0.5, -1.0]
-            conv: f32[1,1,4,4] = Convolution(x, w) {CONV}
-            b: f32[1,1,1,1] = Const() [0.25]
-            y: f32[1,1,4,4] = Add(conv, b) auto_broadcast="numpy"
+            conv/weights: f32[1,2,1,1] = Const() [0.5, -1.0]
+            conv: f32[1,1,4,4] = Convolution(x, conv/weights) {CONV}
+            y/bias: f32[1,1,1,1] = Const() [0.25]
+            y: f32[1,1,4,4] = Add(conv, y/bias) auto_broadcast="numpy"
             r = Result(y)
-        """,
-    )
-
-
-@pytest.mark.parametrize("half", ["f16", "bf16"])
-def test_normalize_widens_what_several_read_once(half: str) -> None:
-    check_pass(
-        Normalize(),
-        before=f"""
-            x: f32[2,2] = Parameter()
-            half: {half}[2,2] = Const() [0.5, -1.0, 2.0, 0.0]
-            one: f32[2,2] = Convert(half) destination_type="f32"
-            other: f32[2,2] = Convert(half) destination_type="f32"
-            y: f32[2,2] = MatMul(x, one) transpose_a="false" transpose_b="false"
-            z: f32[2,2] = Multiply(y, other) auto_broadcast="numpy"
-            r = Result(z)
-        """,
-        after="""
-            x: f32[2,2] = Parameter()
-            one: f32[2,2] = Const() [0.5, -1.0, 2.0, 0.0]
-            y: f32[2,2] = MatMul(x, one) transpose_a="false" transpose_b="false"
-            z: f32[2,2] = Multiply(y, one) auto_broadcast="numpy"
-            r = Result(z)
-        """,
-    )
-
-
-def test_normalize_folds_what_several_layers_read_once() -> None:
-    check_pass(
-        Normalize(),
-        before="""
-            x: f32[1,2] = Parameter()
-            flat: f32[4] = Const() [1, 2, 3, 4]
-            shape: i64[2] = Const() [0, -1]
-            w: f32[2,2] = Reshape(flat, shape) special_zero="true"
-            y: f32[1,2] = MatMul(x, w) transpose_a="false" transpose_b="false"
-            z: f32[1,2] = MatMul(y, w) transpose_a="false" transpose_b="true"
-            r = Result(z)
-        """,
-        after="""
-            x: f32[1,2] = Parameter()
-            y/weights: f32[2,2] = Const() [1.0, 2.0, 3.0, 4.0]
-            y: f32[1,2] = MatMul(x, y/weights) transpose_a="false" transpose_b="false"
-            z: f32[1,2] = MatMul(y, y/weights) transpose_a="false" transpose_b="true"
-            r = Result(z)
-        """,
-    )
-
-
-TIED = """
-    ids: i64[1,3] = Parameter()
-    table: f32[4,2] = Const() [1, 2, 3, 4, 5, 6, 7, 8]
-    axis: i64[] = Const() [0]
-    rows: f32[1,3,2] = Gather.opset8(table, ids, axis) batch_dims="0"
-"""
-
-
-def test_normalize_has_products_transpose_a_matrix_that_others_read_as_it_is() -> None:
-    check_pass(
-        Normalize(),
-        before=TIED
-        + """
-            order: i64[2] = Const() [1, 0]
-            turned: f32[2,4] = Transpose(table, order)
-            y: f32[1,3,4] = MatMul(rows, turned) transpose_a="false" transpose_b="false"
-            r = Result(y)
-        """,
-        after=TIED
-        + """
-            y: f32[1,3,4] = MatMul(rows, table) transpose_a="false" transpose_b="true"
-            r = Result(y)
-        """,
-    )
-
-
-def test_normalize_writes_the_shape_of_a_constant() -> None:
-    check_pass(
-        Normalize(),
-        before=TIED
-        + """
-            shape: i64[2] = ShapeOf.opset3(table) output_type="i64"
-            s = Result(shape)
-            r = Result(rows)
-        """,
-        after=TIED
-        + """
-            shape/known: i64[2] = Const() [4, 2]
-            s = Result(shape/known)
-            r = Result(rows)
         """,
     )
 
@@ -166,9 +76,94 @@ def test_normalize_folds_reshapes_and_transposes_of_weights() -> None:
     )
 
 
+def test_normalize_has_the_runtime_compute_what_does_not_depend_on_the_data() -> None:
+    check_pass(
+        Normalize(),
+        before="""
+            x: f32[2,3] = Parameter()
+            v: f32[2,3] = Const() [1, 2, 3, 4, 5, 6]
+            g: f32[2,1] = Const() [1, 2]
+            w: f32[2,3] = Multiply(v, g) auto_broadcast="numpy"
+            y: f32[2,2] = MatMul(x, w) transpose_a="false" transpose_b="true"
+            s: i64[2] = ShapeOf.opset3(x) output_type="i64"
+            one: f32[] = Const() [0.5]
+            wide: f32[2,3] = Broadcast.opset3(one, s) mode="numpy"
+            begin: i64[2] = Const() [0, 0]
+            end: i64[2] = Const() [2, 2]
+            step: i64[2] = Const() [1, 1]
+            b: f32[2,2] = Slice.opset8(wide, begin, end, step)
+            z: f32[2,2] = Add(y, b) auto_broadcast="numpy"
+            r = Result(z)
+        """,
+        after="""
+            x: f32[2,3] = Parameter()
+            y/weights: f32[2,3] = Const() [1.0, 2.0, 3.0, 8.0, 10.0, 12.0]
+            y: f32[2,2] = MatMul(x, y/weights) transpose_a="false" transpose_b="true"
+            z/bias: f32[2,2] = Const() [0.5, 0.5, 0.5, 0.5]
+            z: f32[2,2] = Add(y, z/bias) auto_broadcast="numpy"
+            r = Result(z)
+        """,
+    )
+
+
+def test_normalize_takes_one_matrix_out_of_its_stack() -> None:
+    check_pass(
+        Normalize(),
+        before="""
+            x: f32[2,4,2] = Parameter()
+            w: f32[1,2,1] = Const() [1.0, 2.0]
+            y: f32[2,4,1] = MatMul(x, w) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
+        after="""
+            x: f32[2,4,2] = Parameter()
+            y/matrix: f32[2,1] = Const() [1.0, 2.0]
+            y: f32[2,4,1] = MatMul(x, y/matrix) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
+    )
+
+
+def test_normalize_gives_the_axes_of_the_stack_to_the_data() -> None:
+    check_pass(
+        Normalize(),
+        before="""
+            x: f32[4,2] = Parameter()
+            w: f32[1,1,1,2] = Const() [1.0, 2.0]
+            y: f32[1,1,4,1] = MatMul(x, w) transpose_a="false" transpose_b="true"
+            r = Result(y)
+        """,
+        after="""
+            x: f32[4,2] = Parameter()
+            y/unsqueezed/axes: i64[2] = Const() [0, 1]
+            y/unsqueezed: f32[1,1,4,2] = Unsqueeze(x, y/unsqueezed/axes)
+            y/matrix: f32[1,2] = Const() [1.0, 2.0]
+            y: f32[1,1,4,1] = MatMul(y/unsqueezed, y/matrix) transpose_a="false" transpose_b="true"
+            r = Result(y)
+        """,
+    )
+
+
 @pytest.mark.parametrize(
     "graph",
     [
+        # a stack of more than one matrix
+        """
+            x: f32[4,2] = Parameter()
+            w: f32[2,2,1] = Const() [1.0, 2.0, 3.0, 4.0]
+            y: f32[2,4,1] = MatMul(x, w) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
+        # weights that are compressed
+        """
+            x: f32[4,2] = Parameter()
+            codes: i8[2,1] = Const() [1, 2]
+            float: f32[2,1] = Convert(codes) destination_type="f32"
+            scale: f32[] = Const() [0.5]
+            w: f32[2,1] = Multiply(float, scale) auto_broadcast="numpy"
+            y: f32[4,1] = MatMul(x, w) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
         # weights that are plain already
         f"""
             x: f32[1,1,4,4] = Parameter()
@@ -183,76 +178,18 @@ def test_normalize_folds_reshapes_and_transposes_of_weights() -> None:
             y: f32[2,2] = MatMul(x, t) transpose_a="false" transpose_b="false"
             r = Result(y)
         """,
-        # a reshaped constant that nobody uses as weights
+        # a constant that nobody uses as weights
         """
             x: f32[2] = Parameter()
-            row: f32[1,2] = Const() [0.5, 1.0]
-            shape: i64[1] = Const() [2]
-            c: f32[2] = Reshape(row, shape) special_zero="false"
+            half: f16[2] = Const() [0.5, 1.0]
+            c: f32[2] = Convert(half) destination_type="f32"
             y: f32[2] = Multiply(x, c) auto_broadcast="numpy"
             r = Result(y)
-        """,
-        # weights whose shape depends on the data
-        """
-            x: f32[?,3] = Parameter()
-            flat: f32[6] = Const() [1, 2, 3, 4, 5, 6]
-            sizes: i64[2] = ShapeOf(x) output_type="i64"
-            w: f32[?,3] = Reshape(flat, sizes) special_zero="false"
-            y: f32[?,?] = MatMul(x, w) transpose_a="false" transpose_b="true"
-            r = Result(y)
-        """,
-        # weights in an order that depends on the data
-        """
-            x: f32[1,3] = Parameter()
-            order: i64[2] = Parameter()
-            matrix: f32[2,3] = Const() [1, 2, 3, 4, 5, 6]
-            w: f32[3,2] = Transpose(matrix, order)
-            y: f32[1,2] = MatMul(x, w) transpose_a="false" transpose_b="false"
-            r = Result(y)
-        """,
-        # an output of the model
-        """
-            half: f16[2] = Const() [0.5, 1.0]
-            c: f32[2]<"c"> = Convert(half) destination_type="f32"
-            r = Result(c)
         """,
     ],
 )
 def test_normalize_leaves_the_rest_alone(graph: str) -> None:
     check_pass(Normalize(), before=graph, after=graph)
-
-
-# ------------------------------------------------------------------------------------------------------ restore-halves
-
-HALVES = """
-    x: f32[2,2] = Parameter()
-    {constant}
-    y: f32[2,2] = MatMul(x, w) transpose_a="false" transpose_b="false"
-    r = Result(y)
-"""
-
-
-@pytest.mark.parametrize("half", ["f16", "bf16"])
-def test_restore_halves_undoes_what_normalize_did(half: str) -> None:
-    given = HALVES.format(
-        constant=f"""
-            w_compressed: {half}[2,2] = Const() [0.5, -1.0, 2.0, 0.0]
-            w: f32[2,2] = Convert(w_compressed) destination_type="f32" """
-    )
-    check_pass(RestoreHalves(), prepare=[Normalize()], before=given, after=given)
-
-
-@pytest.mark.parametrize("value", ["0.1", "100000.0"])
-def test_restore_halves_leaves_what_would_change(value: str) -> None:
-    context = cpu()
-    graph = HALVES.format(constant=f"w: f32[2,2] = Const() [0.5, -1.0, 2.0, {value}]")
-    context.halves[(), 1] = element_type("f16")
-    check_pass(RestoreHalves(), before=graph, after=graph, context=context)
-
-
-def test_restore_halves_leaves_what_came_in_32_bits() -> None:
-    graph = HALVES.format(constant="w: f32[2,2] = Const() [0.5, -1.0, 2.0, 0.0]")
-    check_pass(RestoreHalves(), prepare=[Normalize()], before=graph, after=graph)
 
 
 # ---------------------------------------------------------------------------------- plan-placement, insert, calibrate
@@ -500,7 +437,7 @@ def test_attach_statistics_adds_one_output_for_all_numbers() -> None:
     """
     graph, context = from_text(before), cpu()
     wanted = (Request(1, 0, Reduction.MAX), Request(1, 0, Reduction.MEAN, 1), Request(0, 0, Reduction.SHAPE))
-    found = tuple(blocks(graph, wanted, frozenset()))
+    found = tuple(blocks(graph, wanted, {}))
     assert AttachStatistics(found).run(graph, context) == 1
     assert AttachStatistics(found).run(graph, context) == 0
     results = graph.in_file_order("Result")

@@ -129,7 +129,7 @@ def test_the_model_is_never_the_output_although_its_weights_are_elsewhere(
     shutil.copy(model, tmp_path / "m.xml")
     shutil.copy(model.with_suffix(".bin"), tmp_path / "w" / "m.bin")
     assert quantize("m.xml", "-w", "w/m.bin", "-o", "m.xml") == 2
-    assert capfd.readouterr().err == "error: m.xml: is the model that is being read; give another output path\n"
+    assert capfd.readouterr().err == "error: m.xml: is the model that is being read; give another path for the result\n"
     assert (tmp_path / "m.xml").read_bytes() == model.read_bytes()
 
 

@@ -121,10 +121,10 @@ def _rank(path: Path) -> int:
 def _unfit(path: Path) -> str:
     """Why a model cannot be quantized; empty if it can."""
     try:
-        sign = find_quantized(read_model(path))
+        node = find_quantized(read_model(path))
     except UserError as error:
         return " ".join(str(error).removeprefix(f"{path}: ").split())
-    return f"quantized already: it holds {sign}" if sign else ""
+    return f"quantized already: it holds {node}" if node else ""
 
 
 def _names(root: Path, paths: Sequence[Path]) -> list[str]:
