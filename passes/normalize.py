@@ -1,12 +1,13 @@
 """Weights and biases become plain constants, whatever way the converter stored them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from ..ir import Array, Graph, InPort, Node, OutPort, Scope
+from ..ir import DYNAMIC, Array, Graph, InPort, Node, OutPort, Scope
 from ..ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches, weight_ports
 from .already_quantized import may_be_quantized
 from .base import Context, Fact, NoRequests
@@ -30,6 +31,7 @@ class Normalize(NoRequests):
        is, by the runtime, whatever else gives the same values whatever the data (see `constants`).
     2. That includes the constant operand of an Add behind a weighted layer: its bias; and the table of an embedding.
        What is computed from constants and joined with activations by Concat is folded, too.
+       A matrix that others read untransposed is transposed by its product instead, and stays one constant.
     3. A stack of one matrix, [1, K, N], becomes the matrix.
     4. The ShapeOf of a constant becomes a constant: no table has to be kept for its size alone.
     No value changes. Converters fold such chains themselves; models read straight from ONNX have them, and models that
@@ -44,8 +46,30 @@ class Normalize(NoRequests):
     def run(self, graph: Graph, context: Context) -> int:
         """Folds every chain that is found."""
         return sum(
-            _fold(each, context.halves) + _unstack(each, context.halves) + _fold_sizes(each) for each in graph.walk()
+            _untranspose(each) + _fold(each, context.halves) + _unstack(each, context.halves) + _fold_sizes(each)
+            for each in graph.walk()
         )
+
+
+def _untranspose(graph: Graph) -> int:
+    """Has products transpose the matrices that others read as they are."""
+    found = [node for node in graph.nodes("MatMul") if _reads_shared_transposed(node)]
+    for node in found:
+        transpose = node.source(WEIGHTS_PORT).node
+        node.set_attribute("transpose_b", "false" if flag(node, "transpose_b") else "true")
+        node.input(WEIGHTS_PORT).connect(transpose.source())
+        graph.prune(transpose)
+    return len(found)
+
+
+def _reads_shared_transposed(product: Node) -> bool:
+    transpose = product.source(WEIGHTS_PORT).node
+    if transpose.type != "Transpose" or transpose.source(1).node.type != "Const":
+        return False
+    matrix, order = transpose.source(), transpose.source(1).node.array.tolist()
+    root = matrix.node.source().node if matrix.node.type == "Convert" else matrix.node
+    is_shared = any(port.node.type != "Transpose" for port in matrix.consumers)
+    return root.type == "Const" and is_shared and len(matrix.shape) == 2 and order in ([], [1, 0])
 
 
 def _fold(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
@@ -173,18 +197,19 @@ def folded(tensor: OutPort) -> Array | None:
         node = node.source(0).node
     if node.type != "Const" or node.output().element_type.dtype is None:  # packed: such weights are compressed already
         return None
-    value = node.array
+    value: Array | None = node.array
     for step in reversed(chain):
-        value = _applied(step, value)
+        value = None if value is None else _applied(step, value)
     return value
 
 
-def _applied(step: Node, value: Array) -> Array:
+def _applied(step: Node, value: Array) -> Array | None:
+    """The value behind a step; None if it depends on more than constants, or has a form that numpy does not know."""
     if step.type == "Convert":
         dtype = step.output().element_type.dtype
-        assert dtype is not None, "converters only decompress to types that numpy has"
-        return value.astype(dtype)
+        return None if dtype is None else value.astype(dtype)
     if step.type == "Transpose":
-        order = [int(axis) for axis in step.source(1).node.array]
-        return value.transpose(order or None)
-    return value.reshape(step.output().shape)
+        order = step.source(1).node
+        return value.transpose(order.array.tolist() or None) if order.type == "Const" else None
+    shape = step.output().shape  # of a Reshape: with 0 and -1 worked out, unless its sizes come from the data
+    return None if DYNAMIC in shape or math.prod(shape) != value.size else value.reshape(shape)

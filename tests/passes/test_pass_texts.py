@@ -54,6 +54,26 @@ def test_normalize_decompresses_weights_and_biases() -> None:
     )
 
 
+TIED = """
+    ids: i64[1,3] = Parameter()
+    table: f32[4,2] = Const() [1, 2, 3, 4, 5, 6, 7, 8]
+    axis: i64[] = Const() [0]
+    rows: f32[1,3,2] = Gather.opset8(table, ids, axis) batch_dims="0"
+    {product}
+    r = Result(y)
+"""
+
+
+def test_normalize_has_products_transpose_a_matrix_that_others_read_as_it_is() -> None:
+    transposed = """
+    order: i64[2] = Const() [1, 0]
+    turned: f32[2,4] = Transpose(table, order)
+    y: f32[1,3,4] = MatMul(rows, turned) transpose_a="false" transpose_b="false"
+    """
+    direct = 'y: f32[1,3,4] = MatMul(rows, table) transpose_a="false" transpose_b="true"'
+    check_pass(Normalize(), before=TIED.format(product=transposed), after=TIED.format(product=direct))
+
+
 def test_normalize_folds_reshapes_and_transposes_of_weights() -> None:
     check_pass(
         Normalize(),
@@ -184,6 +204,24 @@ def test_normalize_gives_the_axes_of_the_stack_to_the_data() -> None:
             half: f16[2] = Const() [0.5, 1.0]
             c: f32[2] = Convert(half) destination_type="f32"
             y: f32[2] = Multiply(x, c) auto_broadcast="numpy"
+            r = Result(y)
+        """,
+        # weights whose shape depends on the data
+        """
+            x: f32[?,?] = Parameter()
+            flat: f32[6] = Const() [1, 2, 3, 4, 5, 6]
+            sizes: i64[2] = ShapeOf(x) output_type="i64"
+            w: f32[?,?] = Reshape(flat, sizes) special_zero="false"
+            y: f32[?,?] = MatMul(x, w) transpose_a="false" transpose_b="true"
+            r = Result(y)
+        """,
+        # weights in an order that depends on the data
+        """
+            x: f32[1,3] = Parameter()
+            order: i64[2] = Parameter()
+            matrix: f32[2,3] = Const() [1, 2, 3, 4, 5, 6]
+            w: f32[3,2] = Transpose(matrix, order)
+            y: f32[1,2] = MatMul(x, w) transpose_a="false" transpose_b="false"
             r = Result(y)
         """,
     ],

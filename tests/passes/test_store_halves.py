@@ -66,6 +66,18 @@ def test_only_what_came_in_16_bits_and_is_as_it_was_is_stored_so() -> None:
     assert StoreHalves().run(graph, context) == 0
 
 
+@pytest.mark.parametrize(("value", "kind"), [(0.5, "f16"), (2.0**-100, "bf16"), (0.1, "f32")])
+def test_values_go_into_the_type_of_16_bits_that_holds_them(value: float, kind: str) -> None:
+    graph = from_text("x: f32[16,16] = Parameter()\nr = Result(x)")
+    constant = graph.add_constant("w", np.full((16, 16), value, np.float32))
+    result = graph.add("Result", "q", [constant.output()], [])
+    context = Context(load_target("cpu"))
+    context.halves.add(((), constant.id))
+    assert StoreHalves().run(graph, context) == (kind != "f32")
+    source = result.source().node
+    assert (source if kind == "f32" else source.source().node).output().element_type.name == kind
+
+
 def test_what_a_pass_changed_stays_in_32_bits(tmp_path: Path) -> None:
     ov.save_model(language_model(), tmp_path / "m.xml")
     graph, context = read_model(tmp_path / "m.xml"), Context(load_target("cpu"))
