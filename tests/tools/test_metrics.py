@@ -286,7 +286,7 @@ def test_labels_in_the_names_of_metric_data_count(folder: Path) -> None:
         ),
         (
             ["--metric", "metric.py:closeness", "--resume", "samples.npz"],
-            "samples.npz: holds something else than measurements; name a new file",
+            "samples.npz: is the data that is being read; give another path for the measurements",
         ),
         (
             ["--metric", "metric.py:of_data"],
