@@ -4,6 +4,7 @@ from .difference import Change, compare
 from .element_types import ElementType, element_type, element_type_of_dtype
 from .errors import IRError, UserError, printable
 from .graph import DYNAMIC, Array, Graph, InPort, Node, OutPort, Scope
+from .neighbourhood import neighbourhood
 from .reader import read_model
 from .summary import Summary, summarize
 from .text import from_text, to_text
@@ -27,6 +28,7 @@ __all__ = [
     "element_type",
     "element_type_of_dtype",
     "from_text",
+    "neighbourhood",
     "printable",
     "read_model",
     "summarize",

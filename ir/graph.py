@@ -271,6 +271,14 @@ class Node:
         return self._layer.element.get("name", "")
 
     @property
+    def fused_names(self) -> tuple[str, ...]:
+        """The names of all operations of the source framework that went into this one, where rt_info keeps them."""
+        for attribute in self._layer.element.iterfind("rt_info/attribute"):
+            if attribute.get("name") == "fused_names":
+                return tuple(name.strip() for name in split_names(attribute.get("value", "")))
+        return ()
+
+    @property
     def opset(self) -> str:
         """The `version` attribute, e.g. "opset1"."""
         return self._layer.element.attrib["version"]
@@ -411,6 +419,7 @@ class Graph:
         origins: New tensors (id and output of their node) -> the tensors whose place they took (see `track_origins`).
         scope: Where it stands in the model.
         is_edited: Whether anything was changed since the graph was read.
+        extensions: What the runtime needs besides itself to run the model; it knows what that is.
     """
 
     def __init__(
@@ -429,6 +438,7 @@ class Graph:
         self.levels = levels
         self.scope = scope
         self.is_edited = False
+        self.extensions: tuple[object, ...] = ()
         self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._layers: dict[int, _Layer] = {}
         self._names: Counter[str] = Counter()
@@ -654,7 +664,7 @@ class Graph:
         twin = Graph(
             _clone(self.root, clones), version=self.version, weights=self.weights, levels=self.levels, scope=self.scope
         )
-        twin.style, twin.is_edited = self.style, self.is_edited
+        twin.style, twin.is_edited, twin.extensions = self.style, self.is_edited, self.extensions
         twin._next_id, twin._serial, twin._names = self._next_id, self._serial, self._names.copy()
         twin._first_new, twin.origins = self._first_new, self.origins.copy()
         for id_, layer in self._layers.items():

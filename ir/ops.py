@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .graph import InPort, Node
+from .graph import InPort, Node, OutPort
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ RECURRENT_TYPES: Mapping[str, tuple[int, int]] = {
 LAYER_TYPES = (*WEIGHTED_TYPES, *RECURRENT_TYPES, "ScaledDotProductAttention", "Einsum")
 #: The tag of the body of a loop; an If has others.
 LOOP_BODY = "body"
+#: Arithmetic with a constant, as biases and scales are written; what may stand between it and its layer.
+_TAIL, _MOVES = ("Add", "Subtract", "Multiply", "Divide"), ("Reshape", "Squeeze", "Unsqueeze")
 TRANSPOSED_CONVOLUTIONS = ("ConvolutionBackpropData", "GroupConvolutionBackpropData")
 
 
@@ -125,6 +127,37 @@ def _fits_into(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
     """Whether a constant of that shape broadcasts to another one, whatever its dynamic sizes turn out to be."""
     last = whole[len(whole) - len(shape) :]
     return len(shape) <= len(whole) and all(size in (1, other) for size, other in zip(shape, last, strict=True))
+
+
+def layer_of_tail(node: Node) -> Node | None:
+    """The layer of whose bias or scale an operation is a part: frameworks know them as one layer, by one name.
+
+    That is arithmetic with a constant which fits into its data, and nobody else reads what is between the two.
+    """
+    if node.type not in _TAIL:
+        return None
+    while (data := _data_of_tail(node)) is not None and len(data.consumers) == 1:
+        node = data.node
+        if node.type in WEIGHTED_TYPES:
+            return node if is_constant(node.source(WEIGHTS_PORT)) else None
+    return None
+
+
+def _data_of_tail(node: Node) -> OutPort | None:
+    """What a tail's operation is applied to."""
+    if node.type in _MOVES:
+        return node.source(DATA_PORT)
+    if node.type not in _TAIL:
+        return None
+    data, *others = sorted((port.source for port in node.inputs), key=is_constant)
+    return data if all(is_constant(other) and _fits_into(other.shape, data.shape) for other in others) else None
+
+
+def is_constant(tensor: OutPort) -> bool:
+    """Whether a tensor is a constant, converted or moved about or not."""
+    while tensor.node.type in (*_MOVES, "Convert", "Transpose"):
+        tensor = tensor.node.source(DATA_PORT)
+    return tensor.node.type == "Const"
 
 
 def flag(node: Node, name: str, *, default: bool = False) -> bool:

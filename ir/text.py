@@ -45,27 +45,33 @@ _SPELT_OUT = 16
 # ----------------------------------------------------------------------------------------------------------- writing
 
 
-def to_text(graph: Graph, *, values: bool = False) -> str:
-    """The text of a graph. `values=True` writes everything, so that `from_text` can read the text back."""
+def to_text(graph: Graph, *, values: bool = False, weights: bool = True) -> str:
+    """The text of a graph.
+
+    Args:
+        graph: It.
+        values: Writes everything, so that `from_text` can read the text back.
+        weights: Whether constants of up to 16 floats are spelt out, too.
+    """
     head = [f"graph {graph.version}"]
     if values:
         head += [f"{_word(name)}={json.dumps(value)}" for name, value in graph.root.attrib.items() if name != "version"]
         head += _opaque(graph.root, ("layers", "edges"))
-    return "\n".join([" ".join(head), *_lines(graph, "", values)]) + "\n"
+    return "\n".join([" ".join(head), *_lines(graph, "", values, weights)]) + "\n"
 
 
-def _lines(graph: Graph, indent: str, values: bool) -> list[str]:
+def _lines(graph: Graph, indent: str, values: bool, weights: bool) -> list[str]:
     last = [node for node in graph.in_file_order("Result") if not any(port.consumers for port in node.outputs)]
     ids = {node.id for node in last}
     nodes = [node for node in graph.nodes() if node.id not in ids] + last
     shared = {name for name, count in Counter(node.name for node in nodes).items() if count > 1}
     lines: list[str] = []
     for node in nodes:
-        lines.append(indent + _line(node, shared, values))
+        lines.append(indent + _line(node, shared, values, weights))
         for tag, body in node.bodies.items():
             opaque = "".join(f" {xml}" for xml in _opaque(body.root, ("layers", "edges"))) if values else ""
             lines.append(f"{indent}{tag} of {_label(node, shared)}{opaque} {{")
-            lines += _lines(body, indent + "    ", values)
+            lines += _lines(body, indent + "    ", values, weights)
             lines.append(f"{indent}}}")
     return lines
 
@@ -81,7 +87,7 @@ def _opaque(element: ET.Element, known: Sequence[str]) -> list[str]:
     return parts
 
 
-def _line(node: Node, shared: set[str], values: bool) -> str:
+def _line(node: Node, shared: set[str], values: bool, weights: bool) -> str:
     types = [_type(output, values) for output in node.outputs]
     declared = f": {types[0]}" if len(types) == 1 else f": ({', '.join(types)})" if types else ""
     type_ = _word(node.type)
@@ -97,7 +103,7 @@ def _line(node: Node, shared: set[str], values: bool) -> str:
     if values:
         parts += _opaque(node._layer.element, ("data", "input", "output", *BODY_TAGS))
     if node.type == "Const":
-        parts.append(_value(node, values))
+        parts.append(_value(node, values, weights))
     return " ".join(parts)
 
 
@@ -139,8 +145,10 @@ def _reference(source: OutPort, shared: set[str]) -> str:
     return _label(source.node, shared) + (f"#{source.index}" if source.index else "")
 
 
-def _value(node: Node, values: bool) -> str:
-    if element_type(node.attributes["element_type"]).dtype and math.prod(node.output().shape) <= _SPELT_OUT:
+def _value(node: Node, values: bool, weights: bool) -> str:
+    kind = element_type(node.attributes["element_type"])
+    is_told = values or weights or not kind.is_float
+    if kind.dtype and math.prod(node.output().shape) <= _SPELT_OUT and is_told:
         return f"[{', '.join(str(item).lower() for item in node.array.ravel())}]"
     return f"base64:{base64.b64encode(zlib.compress(node.raw.tobytes())).decode()}" if values else "..."
 
@@ -155,13 +163,17 @@ _TOKEN = re.compile(
 )
 
 
-def from_text(text: str) -> Graph:
+def from_text(text: str, *, fill: bool = False) -> Graph:
     """The graph that a text describes.
+
+    Args:
+        text: It.
+        fill: Gives constants that the text abbreviates values that are made up, the same ones each time.
 
     Raises:
         IRError: the text breaks the grammar; the message names the line.
     """
-    stack = [_Block(Graph(), {})]
+    stack = [_Block(Graph(), {}, fill)]
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         try:
@@ -179,10 +191,11 @@ def from_text(text: str) -> Graph:
 
 @dataclass(frozen=True)
 class _Block:
-    """A graph that is being read, and its nodes by label."""
+    """A graph that is being read, its nodes by label, and whether values that lack are made up."""
 
     graph: Graph
     known: dict[str, Node]
+    fill: bool
 
 
 def _read_any(stack: list[_Block], line: str) -> None:
@@ -199,14 +212,14 @@ def _read_any(stack: list[_Block], line: str) -> None:
         _read_opaque(tokens, block.graph.root)
         tokens.finish()
     elif match := re.fullmatch(rf"\s*({'|'.join(BODY_TAGS)}) of (.*)", line):
-        stack.append(_Block(_open_body(block, match[1], _Tokens(match[2])), {}))
+        stack.append(_Block(_open_body(block, match[1], _Tokens(match[2])), {}, block.fill))
     elif line.strip() == "}":
         if len(stack) == 1:
             message = "no body is open"
             raise IRError(message)
         stack.pop()
     else:
-        _read_line(block.graph, block.known, line)
+        _read_line(block, line)
 
 
 def _open_body(block: _Block, tag: str, tokens: "_Tokens") -> Graph:
@@ -291,7 +304,8 @@ def _string(text: str) -> str:
         raise IRError(message) from None
 
 
-def _read_line(graph: Graph, known: dict[str, Node], line: str) -> None:
+def _read_line(block: _Block, line: str) -> None:
+    graph, known = block.graph, block.known
     # A word may contain ':' but a label never ends in one: split "x: f32" before the tokenizer glues "x:".
     tokens = _Tokens(re.sub(r"^(\s*(?:\"(?:[^\"\\]|\\.)*\"|[\w./:-]*?)(?:@\d+)?):(?=\s)", r"\1 :", line, count=1))
     name = tokens.name()
@@ -313,7 +327,7 @@ def _read_line(graph: Graph, known: dict[str, Node], line: str) -> None:
         where[attribute] = tokens.name()
     opaque = ET.Element("opaque")
     _read_opaque(tokens, opaque)
-    value = _read_value(tokens, outputs) if type_ == "Const" else None
+    value = _read_value(tokens, outputs, fill=block.fill) if type_ == "Const" else None
     tokens.finish()
     if key in known:
         message = f"a second node is named '{name}'; write name@id in both places"
@@ -407,9 +421,11 @@ def _read_sources(tokens: _Tokens, known: dict[str, Node]) -> list[OutPort]:
     return sources
 
 
-def _read_value(tokens: _Tokens, outputs: list[_Output]) -> Array:
+def _read_value(tokens: _Tokens, outputs: list[_Output], *, fill: bool) -> Array:
     kind, shape = outputs[0].kind, outputs[0].shape
     if tokens.take("..."):
+        if fill and kind.dtype:
+            return np.random.default_rng(0).normal(size=shape).astype(kind.dtype)
         message = "a constant is abbreviated: write the text with values=True (irquant opt: --values) to read it back"
         raise IRError(message)
     if tokens.text.startswith("base64"):

@@ -2,7 +2,7 @@
 
 from .already_quantized import find_quantized
 from .analyze import Analysis, analyze_graph
-from .base import Context, Fact, NoRequests, Pass, PassResult, PipelineError, RequirementError
+from .base import Context, Fact, InternalError, NoRequests, Pass, PassResult, PipelineError, RequirementError
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .calibration.samples import DataError, Sample
@@ -13,8 +13,9 @@ from .configuration.strict import ConfigError
 from .dry_run import MeasurementPlan, plan_measurement
 from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
-from .front_door import AccuracyWarning, Wanted, measured_by, quantize, quantize_graph, watching_for
+from .front_door import AccuracyWarning, QuantizationWarning, Wanted, measured_by, quantize, quantize_graph
 from .instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
+from .internal_errors import write_fault
 from .load_model import load_model
 from .manager import PassManager
 from .pass_spec import PassSpec, PassSpecError, make_pass, options_of, read_specs, spec_text
@@ -24,6 +25,7 @@ from .quality.metrics import Metric, MetricError
 from .quality.wishes import metrics_of
 from .registry import PASSES, pass_class
 from .report import Report
+from .run_files import watching_for
 
 __all__ = [
     "PASSES",
@@ -39,6 +41,7 @@ __all__ = [
     "Explanation",
     "Fact",
     "Instrument",
+    "InternalError",
     "LoadStatistics",
     "MeasurementPlan",
     "Metric",
@@ -51,6 +54,7 @@ __all__ = [
     "PassSpecError",
     "PipelineError",
     "PrintAfter",
+    "QuantizationWarning",
     "Quantized",
     "Reduction",
     "Report",
@@ -84,4 +88,5 @@ __all__ = [
     "read_specs",
     "spec_text",
     "watching_for",
+    "write_fault",
 ]

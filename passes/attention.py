@@ -17,6 +17,7 @@ _BETWEEN = (
     "Subtract",
     "Dropout",
     "Convert",
+    "Select",
 )
 #: Longer ways from the scores to their softmax are something else.
 _LONGEST = 8
@@ -24,15 +25,18 @@ _LONGEST = 8
 
 def attention_blocks(graph: Graph) -> list[Node]:
     """The softmaxes over a product of two activations whose result is multiplied with a third."""
-    return [node for node in graph.nodes("SoftMax") if _is_product_above(node) and _is_product_below(node)]
+    return [node for node in graph.nodes("SoftMax") if products_around(node)]
+
+
+def products_around(softmax: Node) -> tuple[Node, Node] | None:
+    """The products of an attention block: queries and keys above its softmax, weights and values below it."""
+    scores = next((node for node in _above(softmax.source(DATA_PORT).node, _LONGEST) if _is_product(node)), None)
+    mixed = _product_below(softmax)
+    return (scores, mixed) if scores and mixed else None
 
 
 def _is_product(node: Node) -> bool:
     return node.type == "MatMul" and all(port.source.node.type != "Const" for port in node.inputs)
-
-
-def _is_product_above(softmax: Node) -> bool:
-    return any(_is_product(node) for node in _above(softmax.source(DATA_PORT).node, _LONGEST))
 
 
 def _above(node: Node, steps: int) -> Iterator[Node]:
@@ -42,12 +46,12 @@ def _above(node: Node, steps: int) -> Iterator[Node]:
             yield from _above(port.source.node, steps - 1)
 
 
-def _is_product_below(softmax: Node) -> bool:
+def _product_below(softmax: Node) -> Node | None:
     waiting = [softmax]
     while waiting:
         for port in waiting.pop().output().consumers:
             if _is_product(port.node):
-                return True
+                return port.node
             if port.node.type in ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Convert"):
                 waiting.append(port.node)
-    return False
+    return None

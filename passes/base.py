@@ -38,7 +38,25 @@ PROBES = 2
 
 
 class PipelineError(UserError):
-    """Passes cannot follow one another as listed, or a pass failed (its cause is chained)."""
+    """Passes cannot follow one another as listed, or a pass failed (its cause is chained).
+
+    Attributes:
+        pass_name: The pass that failed; empty if none did.
+        node: At which node, as far as is known.
+    """
+
+    def __init__(self, message: str, pass_name: str = "", node: Node | None = None) -> None:
+        super().__init__(message)
+        self.pass_name, self.node = pass_name, node
+
+    @property
+    def layer(self) -> str:
+        """The name of the node; empty if it is not known."""
+        return self.node.name if self.node else ""
+
+
+class InternalError(PipelineError):
+    """A pass failed that is irquant's own: no mistake of the user."""
 
 
 class RequirementError(PipelineError):
@@ -83,6 +101,7 @@ class Context:
         first: The first samples, in the same form, if calibration saw all there are; by `calibrate`.
         kept: Number -> sample that it saw, for passes that run the model again; by `calibrate`, if the configuration
             needs them.
+        halves: Constants, by body and id, that had 16 bits before `normalize` made floats of 32 of them.
         aligned: Layers whose input channels were brought to alike ranges, or need not be; by the passes that do so.
         warnings: What the user should know besides what the plan says.
         corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
@@ -105,6 +124,7 @@ class Context:
     held_out: list[HeldOut] = field(default_factory=list[HeldOut])
     first: list[HeldOut] = field(default_factory=list[HeldOut])
     kept: dict[int, Fed] = field(default_factory=dict[int, Fed])
+    halves: set[tuple[Scope, int]] = field(default_factory=set[tuple[Scope, int]])
     aligned: set[Node] = field(default_factory=set[Node])
     warnings: list[str] = field(default_factory=list[str])
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])

@@ -23,8 +23,9 @@ class CompressWeights(NoRequests):
         conv = Convolution(x, fq)                        fq = Multiply(float, scale)
                                                          conv = Convolution(x, fq)
 
-    1. Weights with zero in the middle of their range: i8 (value = code * scale).
-    2. Other weights, and constants that Concat joins with activations: u8 (value = (code - zero point) * scale).
+    1. Weights with zero in the middle of their range: i8 (value = code * scale). So are constants that Concat joins
+       with activations of that range, unless the device stores those unsigned: it joins unlike types as floats.
+    2. All others: u8 (value = (code - zero point) * scale).
     3. More than 256 levels stay as they are.
     """
 
@@ -39,8 +40,9 @@ class CompressWeights(NoRequests):
         everywhere = (node for each in graph.walk() for node in each.nodes("FakeQuantize"))
         found = [node for node in everywhere if node.name in sites and _is_storable(node)]
         for node in found:
-            limits, levels = _limits(node), int(node.attributes["levels"])
-            _compress(node, signed=sites[node.name].is_weights and is_centred(limits, levels))
+            limits, levels, site = _limits(node), int(node.attributes["levels"]), sites[node.name]
+            may_be_signed = site.is_weights or not site.spec.unsigned
+            _compress(node, signed=may_be_signed and is_centred(limits, levels))
         return len(found)
 
 

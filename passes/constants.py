@@ -13,6 +13,8 @@ from .runtime import evaluate
 
 #: Look at a tensor's shape, not at its values: they neither want int8 nor mind it.
 SHAPE_READERS = ("ShapeOf",)
+#: Of their second input, they look at the element type.
+TYPE_READERS = ("ConvertLike",)
 #: Give other values from run to run, from the same inputs.
 _NOT_FOLDED = ("Assign", "Multinomial", "RandomUniform", "ReadValue", "Result")
 
@@ -21,7 +23,8 @@ def constant_nodes(graph: Graph) -> set[Node]:
     """The nodes of a graph, not of its bodies, that give constants: Const, and whatever is computed from them alone."""
     found: set[Node] = set()
     for node in graph.nodes():
-        is_computed = bool(node.inputs) and all(port.source.node in found for port in node.inputs)
+        read = node.inputs[:1] if node.type in TYPE_READERS else node.inputs
+        is_computed = bool(read) and all(port.source.node in found for port in read)
         if node.type == "Const" or _gives_known_shape(node) or (is_computed and _is_pure(node)):
             found.add(node)
     return found
@@ -46,6 +49,11 @@ def values_of(tensors: Sequence[OutPort]) -> list[Array]:
     for node in [node for node in graph.nodes(*SHAPE_READERS) if _gives_known_shape(node)]:
         sizes = np.asarray(node.source().shape, node.output().element_type.dtype)
         node.replace_with(graph.add_constant(f"{node.name}/known", sizes, near=node).output())
+    for node in graph.nodes(*TYPE_READERS):
+        kind, shape = node.output().element_type, node.output().shape
+        attributes = {"destination_type": kind.name}
+        typed = graph.add("Convert", f"{node.name}/typed", [node.source()], [(kind, shape)], attributes=attributes)
+        node.replace_with(typed.output())
     for node in reversed(list(graph.nodes())):
         if node not in results and not any(output.consumers for output in node.outputs):
             graph.remove(node)

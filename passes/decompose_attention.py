@@ -10,6 +10,7 @@ import numpy as np
 from ..ir import DYNAMIC, Graph, Node, OutPort
 from ..ir.ops import flag
 from .base import Context, Fact, NoRequests
+from .caches import attention_over_caches
 
 _QUERY, _KEY, _VALUE, _MASK, _SCALE = range(5)
 
@@ -26,7 +27,8 @@ class DecomposeAttention(NoRequests):
                                                          a = MatMul(a/weights, v)
 
     Source: OpenVINO operation specification, ScaledDotProductAttention-13. The scale stands behind the product, so that
-    Q goes into it as its layer gave it. Left alone: causal and boolean masks, more inputs than these, unknown ranks.
+    Q goes into it as its layer gave it. Left alone: causal and boolean masks, more inputs than these, unknown ranks,
+    and what reads a cache (see `caches`).
     """
 
     name: ClassVar[str] = "decompose-attention"
@@ -38,7 +40,8 @@ class DecomposeAttention(NoRequests):
         """Decomposes what the target wants decomposed."""
         everywhere = (node for each in graph.walk() for node in each.nodes())
         found = [node for node in everywhere if (rule := context.target.rule(node)) and rule.decomposes]
-        found = [node for node in found if _is_plain(node)]
+        cached = {node for each in graph.walk() for node in attention_over_caches(each)}
+        found = [node for node in found if node not in cached and _is_plain(node)]
         for node in found:
             _decompose(node)
         return len(found)

@@ -117,7 +117,7 @@ def _product(node: Node, constants: Collection[Node]) -> _Product | None:
 
 def _labels(node: Node) -> tuple[list[str], str]:
     """The labels of the operands and of the result; without an arrow, that has those that occur once, in order."""
-    inputs, arrow, result = node.attributes["equation"].replace(" ", "").partition("->")
+    inputs, arrow, result = node.attributes["equation"].partition("->")
     alone = sorted(each for each in set(inputs) - {","} if inputs.count(each) == 1)
     return inputs.split(","), result if arrow else "".join(alone)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..ir import DYNAMIC, Graph
 from ..targets import Target
+from .already_quantized import refuse_quantized
 from .base import Context
 from .calibration.measurement import Measurement
 from .calibration.spool import memory_of
@@ -53,7 +54,12 @@ class MeasurementPlan:
 
 
 def plan_measurement(graph: Graph, target: Target, config: Config) -> MeasurementPlan:
-    """What the default pipeline would measure. The graph stays as it is."""
+    """What the default pipeline would measure. The graph stays as it is.
+
+    Raises:
+        AlreadyQuantizedError: there is nothing to measure.
+    """
+    refuse_quantized(graph)
     twin, context = graph.copy(), Context(target, config)
     wanted = PassManager(default_quantization(config=config)).prepare(twin, context)
     measurement = Measurement.of(twin, wanted)

@@ -42,6 +42,27 @@ class Execution:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What came of asking the device whether it computes what the FakeQuantizes mean (see `quality/faults.py`).
+
+    Attributes:
+        output: The output at which the two are farthest apart.
+        made: Its signal-to-noise ratio to the float model's in dB, as the device computes it.
+        meant: The same with FakeQuantizes computed in float.
+        samples: On how many samples.
+        wrong: In what way the device computes something else; empty if it does not.
+        looks_slow: Whether one inference leaves doubt that int8 is faster (see `layer_times`).
+    """
+
+    output: str = ""
+    made: float = math.inf
+    meant: float = math.inf
+    samples: int = 0
+    wrong: str = ""
+    looks_slow: bool = False
+
+
+@dataclass(frozen=True)
 class Check:
     """What running the quantized model showed.
 
@@ -49,11 +70,14 @@ class Check:
         execution: What the runtime executes; None for a device that this machine does not have.
         outputs: How close each output is to the float model's on the held-out samples. None if there were none.
         failure: Why the runtime does not compile the model; empty if it does.
+        asked: Whether the device computes what the FakeQuantizes mean. None if nobody asked, or could: the device is
+            not here, or there are no samples.
     """
 
     execution: Execution | None = None
     outputs: tuple[Agreement, ...] | None = None
     failure: str = ""
+    asked: Asked | None = None
 
     @property
     def margin(self) -> float:

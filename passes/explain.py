@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..ir import Graph, IRError, Node
 from ..targets import Target
+from .already_quantized import refuse_quantized
 from .base import Context
 from .configuration.config import Config
 from .manager import PassManager
@@ -73,7 +74,12 @@ class ExplainedPlan:
 
 
 def explain(graph: Graph, target: Target, config: Config) -> ExplainedPlan:
-    """What would become of each layer that does arithmetic. The graph stays as it is."""
+    """What would become of each layer that does arithmetic. The graph stays as it is.
+
+    Raises:
+        AlreadyQuantizedError: it became something already.
+    """
+    refuse_quantized(graph)
     twin, context = graph.copy(), Context(target, config)
     PassManager(default_quantization(config=config)).prepare(twin, context)
     layers = [_explained(node, context) for node in context.plan.decisions]

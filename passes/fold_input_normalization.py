@@ -5,11 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..ir import DYNAMIC, Graph, Node
+from ..ir import DYNAMIC, Graph, Node, OutPort
 from ..ir.ops import DATA_PORT, WEIGHTS_PORT
 from .base import Context, Fact, NoRequests
 from .biases import change_bias
 from .coverage import needs_sizes
+from .normalize import folded
 from .ranges import Floats
 
 _CHANNELS = 1
@@ -26,6 +27,7 @@ class FoldInputNormalization(NoRequests):
 
     1. conv(a x, W) = conv(x, W a) for a factor a channel, padded or not, since zero stays zero.
     2. conv(x + b, W) = conv(x, W) + sum_{c,k} W[o, c, k] b_c for a summand a channel, only without padding.
+    3. Transposes and Converts among the steps stay where they are: the channels are followed through them.
     Steps are folded from the convolution upwards, as far as it goes. Pictures then come in as they are: 8-bit pixels
     are exact on a grid of 256 levels, and normalized ones are not.
     """
@@ -39,52 +41,89 @@ class FoldInputNormalization(NoRequests):
         """Folds every step that may go."""
         changed = 0
         for conv in list(graph.nodes("Convolution")):
-            if conv.source(WEIGHTS_PORT).node.type != "Const" or not _normalizes_an_input(conv.source(DATA_PORT).node):
+            if conv.source(WEIGHTS_PORT).node.type != "Const":
                 continue
-            while (step := conv.source(DATA_PORT).node).type != "Parameter" and _fold(step, conv):
+            for step in _steps(conv):
+                if not _fold(step, conv):
+                    break
                 changed += 1
         return changed
 
 
-def _normalizes_an_input(node: Node) -> bool:
-    """Whether a chain of steps with one reader each leads up to an input."""
-    while _constant(node) is not None and len(node.output().consumers) == 1:
-        node = node.source(0).node
-    return node.type == "Parameter"
+@dataclass(frozen=True)
+class _Step:
+    """A step of a normalization.
+
+    Attributes:
+        node: The operation.
+        data: What it changes.
+        values: The other operand, one number a channel.
+    """
+
+    node: Node
+    data: OutPort
+    values: Floats
 
 
-def _constant(node: Node) -> Floats | None:
-    """The second operand of a step, one number a channel; None if the node is no such step."""
-    if node.type not in ("Add", "Subtract", "Multiply", "Divide") or node.source(1).node.type != "Const":
+def _steps(conv: Node) -> list[_Step]:
+    """The steps in front of a convolution, its nearest first; none unless each has one reader, up to an input."""
+    found: list[_Step] = []
+    tensor, axis = conv.source(DATA_PORT), _CHANNELS
+    while (node := tensor.node).type != "Parameter":
+        if len(tensor.consumers) != 1:
+            return []
+        if node.type == "Transpose" and node.source(1).node.type == "Const":
+            order = [int(each) for each in node.source(1).node.array] or list(range(len(tensor.shape)))[::-1]
+            tensor, axis = node.source(), order[axis]
+        elif node.type == "Convert":
+            tensor = node.source()
+        elif step := _step(node, axis):
+            found.append(step)
+            tensor = step.data
+        else:
+            return []
+    return found
+
+
+def _step(node: Node, axis: int) -> _Step | None:
+    """The step that an operation is, with channels along some axis; None if it is none."""
+    if node.type not in ("Add", "Subtract", "Multiply", "Divide"):
         return None
-    shape, operand = node.output().shape, node.source(1)
-    if len(shape) < 3 or shape[_CHANNELS] == DYNAMIC or operand.element_type.name not in ("f16", "f32"):
+    ports = [(0, 1), (1, 0)] if node.type in ("Add", "Multiply") else [(0, 1)]
+    for data, operand in ports:
+        values = _values(node.source(operand), node.output().shape, axis)
+        if values is not None and node.source(data).shape == node.output().shape:
+            return _Step(node, node.source(data), values)
+    return None
+
+
+def _values(operand: OutPort, shape: tuple[int, ...], axis: int) -> Floats | None:
+    """A constant as one number a channel; None if it is anything else."""
+    if len(shape) < 3 or shape[axis] == DYNAMIC or operand.element_type.name not in ("f16", "f32"):
         return None
     aligned = (1,) * (len(shape) - len(operand.shape)) + operand.shape
-    if any(size != 1 for axis, size in enumerate(aligned) if axis != _CHANNELS):
+    if any(size != 1 for each, size in enumerate(aligned) if each != axis) or (found := folded(operand)) is None:
         return None
-    values: Floats = operand.node.array.astype(np.float64).reshape(-1)
-    return np.broadcast_to(values, shape[_CHANNELS])
+    values: Floats = found.astype(np.float64).reshape(-1)
+    return np.broadcast_to(values, shape[axis])
 
 
-def _fold(step: Node, conv: Node) -> bool:
+def _fold(step: _Step, conv: Node) -> bool:
     """Folds one step into the convolution behind it, if that changes nothing."""
-    constant, port = _constant(step), conv.input(WEIGHTS_PORT)
+    port, values = conv.input(WEIGHTS_PORT), step.values
     old = port.source.node
-    if constant is None or old.array.shape[_CHANNELS] != len(constant):
+    if old.array.shape[_CHANNELS] != len(values):
         return False
     weights: Floats = old.array.astype(np.float64)
-    if step.type in ("Add", "Subtract"):
+    if step.node.type in ("Add", "Subtract"):
         if needs_sizes(conv):  # it pads, with zeros that the sum must not reach
             return False
-        sums = weights.sum(axis=tuple(range(2, weights.ndim))) @ constant
-        change_bias(conv, sums if step.type == "Add" else -sums)
+        sums = weights.sum(axis=tuple(range(2, weights.ndim))) @ values
+        change_bias(conv, sums if step.node.type == "Add" else -sums)
     else:
-        factor = constant if step.type == "Multiply" else 1 / constant
-        scaled = weights * factor.reshape(-1, *[1] * (weights.ndim - 2))
-        folded = np.asarray(scaled, old.array.dtype)
-        port.connect(conv.graph.add_constant(f"{conv.name}/weights", folded, near=conv).output())
+        factor = values if step.node.type == "Multiply" else 1 / values
+        scaled = np.asarray(weights * factor.reshape(-1, *[1] * (weights.ndim - 2)), old.array.dtype)
+        port.connect(conv.graph.add_constant(f"{conv.name}/weights", scaled, near=conv).output())
         conv.graph.prune(old)
-    conv.input(DATA_PORT).connect(step.source(0))
-    conv.graph.prune(step)
+    step.node.replace_with(step.data)
     return True

@@ -1,8 +1,10 @@
 """The front door: a model and data in, the INT8 model out."""
 
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
@@ -13,30 +15,32 @@ from .analyze import COMPARED, MOST_INFERENCES
 from .base import Pass, Progress, no_progress
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
-from .comparison.latency import Latencies, measure_latencies
+from .comparison.latency import Latencies, measure_gain
 from .configuration.accuracy import AccuracyOptions, DropType
 from .configuration.config import Config
 from .configuration.published import Settings, read_settings
 from .configuration.strict import ConfigError
-from .instruments import Instrument, WriteAfter
-from .load_model import load_model, result_path
+from .instruments import Instrument
+from .load_model import load_model, model_files, result_path
 from .provenance import record_provenance
 from .quality.accuracy import keep_accuracy
 from .quality.attempts import HIDING, Attempt, Calibrated
 from .quality.faults import checked
 from .quality.guard import Guarded, guard
-from .quality.journal import Journal, refuse_place
+from .quality.journal import Journal
 from .quality.metrics import Metric
 from .quality.search import costliest
 from .quality.trials import Judge, Watch, unwatched
 from .quality.wishes import GivenMetric, metrics_of
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
-from .runtime import RuntimeModel, from_runtime, to_runtime
-from .set_ranges import SetRanges
+from .run_files import named, refuse_overlaps, result_files, watching_for
+from .runtime import Extension, RuntimeModel, check_extensions, from_runtime, to_runtime
 
-#: On how many of the held-out samples latency is measured, if a report wants it.
-TIMED = 8
+#: On how many of the held-out samples latency is measured, and for how many seconds if a report wants it.
+TIMED, TIMED_FOR = 8, 5.0
+#: For what share of the run, if it was not asked for, but the result may be no faster than the float model.
+_GLANCE = 0.03
 _NO_PLACE = "dump_intermediate_model changes nothing: it writes beside the result, which is in memory; give a path"
 
 
@@ -58,6 +62,7 @@ def quantize(
     max_drop: float | None = None,
     drop_type: DropType | None = None,
     resume: Path | str | None = None,
+    extensions: Sequence[Extension] = (),
     report: Callable[[Report], None] | None = None,
 ) -> Path: ...
 
@@ -79,6 +84,7 @@ def quantize(
     max_drop: float | None = None,
     drop_type: DropType | None = None,
     resume: Path | str | None = None,
+    extensions: Sequence[Extension] = (),
     report: Callable[[Report], None] | None = None,
 ) -> RuntimeModel: ...
 
@@ -100,6 +106,7 @@ def quantize(
     max_drop: float | None = None,
     drop_type: DropType | None = None,
     resume: Path | str | None = None,
+    extensions: Sequence[Extension] = (),
     report: Callable[[Report], None] | None = None,
 ) -> Path | RuntimeModel:
     """Quantizes a model to int8 with the published DefaultQuantization.
@@ -132,7 +139,9 @@ def quantize(
         max_drop: The most that a metric may lose (default: 0.01).
         drop_type: "absolute" (default), or "relative" to the float model's value.
         resume: A file that keeps what was measured: a run that was stopped goes on where it was.
-        report: Called with what was done and found.
+        extensions: What the runtime needs to know the model's operations: paths of libraries, `openvino.Extension`
+            objects, or classes of operations. Those that the `Core` of an `openvino.Model` has cannot be asked for.
+        report: Called with what was done and found; without it, each of its warnings is a `QuantizationWarning`.
 
     Returns:
         The same kind as `model`: the path of the new IR, or a new `openvino.Model`.
@@ -153,12 +162,15 @@ def quantize(
         message = "engine.data_source is read by the command line; here, give the data"
         raise ConfigError(message)
     device = target if isinstance(target, Target) else load_target(target or settings.target or "cpu")
+    check_extensions(extensions)
     measuring = measured_by(statistics, save_statistics, cluster)
+    given = named(configuration=_path(config), target=_path(target), statistics=_path(statistics))
+    written = list(named(statistics=_path(save_statistics), measurements=wanted.resume))
     if isinstance(model, (str, Path)):
-        graph = load_model(model)
         path = Path(output) if output else result_path(Path(model))
+        refuse_overlaps(chain(model_files(Path(model)), given), [*result_files(path, options), *written])
+        graph = load_model(model, extensions=extensions)
         check_output(path, graph)
-        refuse_place(wanted.resume, path, path.with_suffix(".bin"), Path(save_statistics) if save_statistics else None)
         watching = watching_for(path, options)
         graph, done = quantize_graph(
             graph,
@@ -175,12 +187,15 @@ def quantize(
             each.write()
         result: Path | RuntimeModel = path
     else:
-        graph = from_runtime(model)
+        refuse_overlaps(given, written)
+        graph = from_runtime(model, extensions)
         told = [*settings.warnings, *([_NO_PLACE] if options.keep_intermediate else [])]
         graph, done = quantize_graph(graph, data, device, options, measuring=measuring, wanted=wanted, warnings=told)
         result = to_runtime(graph)
     if report:
         report(done)
+    for warning in () if report else done.warnings:
+        warnings.warn(warning, QuantizationWarning, stacklevel=2)
     if done.accuracy and not done.accuracy.is_reached:
         warnings.warn(f"the metrics lose more than they may: {done.accuracy.stopped}", AccuracyWarning, stacklevel=2)
     return result
@@ -211,11 +226,13 @@ class AccuracyWarning(UserWarning):
     """A metric loses more than it may."""
 
 
-def watching_for(output: Path, config: Config) -> list[WriteAfter]:
-    """What keeps the model before its biases are corrected, to be written beside the result, if that is wanted."""
-    if not config.keep_intermediate:
-        return []
-    return [WriteAfter(SetRanges.name, output.with_name(f"{output.stem}_before_bias_correction.xml"))]
+class QuantizationWarning(UserWarning):
+    """Something that the user should know of a quantization."""
+
+
+def _path(given: object) -> Path | None:
+    """The path of a file, where something may be given by its path."""
+    return Path(given) if isinstance(given, (str, Path)) else None
 
 
 def measured_by(
@@ -270,7 +287,7 @@ def quantize_graph(
     Raises:
         UserError: the model or the data are wrong.
     """
-    bytes_before = constant_bytes(graph)
+    bytes_before, began = constant_bytes(graph), time.perf_counter()
     judge = wanted.judge(graph, target, config, progress) if wanted and wanted.metrics else None
     results, first, calibrated = quantize_once(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
@@ -291,15 +308,29 @@ def quantize_graph(
     if with_effects:
         effects = costliest(calibrated, attempt.config, attempt.floats, COMPARED, MOST_INFERENCES)
         guarded = replace(guarded, effects=tuple(effects))
-        latencies = _latencies(attempt, calibrated)
+    asked = attempt.context.check.asked
+    if with_effects or (asked and asked.looks_slow):
+        progress("measuring latency", 0, None)
+        seconds = None if with_effects else _GLANCE * (time.perf_counter() - began)
+        latencies = _latencies(attempt, calibrated, seconds)
     record_provenance(attempt.graph, attempt.context)
-    report = report_of(results, guarded, bytes_before, warnings, kept)
-    return attempt.graph, replace(report, latencies=latencies)
+    return attempt.graph, report_of(results, guarded, bytes_before, warnings, kept, latencies)
 
 
-def _latencies(attempt: Attempt, calibrated: Calibrated) -> Latencies | None:
-    """How long an inference of the float model takes, and of the quantized one; None without the device or samples."""
-    feeds = [(each.feed, each.feed) for each in attempt.context.held_out[:TIMED]]
-    if not feeds or attempt.context.check.execution is None or calibrated.graph is None:
+def _latencies(attempt: Attempt, calibrated: Calibrated, glance: float | None) -> Latencies | None:
+    """How long an inference of the float model takes, and of the quantized one; None without the device or samples.
+
+    Args:
+        attempt: The quantized model.
+        calibrated: Holds the float one.
+        glance: For how many seconds, if that was not asked for: then without the selections at their ends, which take
+            long to compile and are alike in both.
+    """
+    context = attempt.context
+    feeds = [(each.feed, each.feed) for each in (context.held_out or context.first)[:TIMED]]
+    if not feeds or context.check.execution is None or calibrated.graph is None:
         return None
-    return measure_latencies(calibrated.graph, attempt.graph, feeds)
+    if glance is None:
+        return measure_gain(calibrated.graph, attempt.graph, feeds, seconds=TIMED_FOR)
+    models = [context.outputs.tapped(graph) for graph in (calibrated.graph, attempt.graph)]
+    return measure_gain(models[0], models[1], feeds, seconds=glance)

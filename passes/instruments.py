@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ..ir import Graph, IRError, UserError, to_text, verify, write_model
-from .base import Pass, PipelineError
+from .base import Pass
+from .internal_errors import left_broken
 
 _log = logging.getLogger(__name__)
 
@@ -156,5 +157,4 @@ class Verify:
         try:
             verify(graph)
         except IRError as error:
-            message = f"pass '{pass_.name}' left a broken graph: {error}"
-            raise PipelineError(message) from error
+            raise left_broken(pass_, error) from error

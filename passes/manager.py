@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from ..ir import Graph, UserError
-from .base import Context, Fact, Pass, PassResult, PipelineError, RequirementError, Results
+from ..ir import Graph, IRError, UserError
+from .base import Context, Fact, Pass, PassResult, RequirementError, Results
 from .calibration.statistics import QUANTILES, Request
 from .instruments import Instrument
+from .internal_errors import pass_failure
+from .runtime import RuntimeRejectedError, is_accepted
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ class PassManager:
 
         Raises:
             UserError: as a pass raised it.
-            PipelineError: a pass failed in another way; the cause is chained.
+            PipelineError: a pass failed in another way; the cause is chained. An `InternalError` if it is irquant's.
         """
         results: dict[str, PassResult] = {}
         for index, pass_ in enumerate(self.passes):
@@ -87,11 +89,21 @@ class PassManager:
                 stack.enter_context(instrument.around(pass_, graph))
             try:
                 return pass_.run(graph, context)
-            except UserError:
-                raise
             except Exception as error:
-                message = f"pass '{pass_.name}' failed after {', '.join(done) or 'no other pass'}: {error}"
-                raise PipelineError(message) from error
+                if not self._has_failed(error, graph, done):
+                    raise
+                raise pass_failure(pass_, error) from error
+
+    def _has_failed(self, error: Exception, graph: Graph, done: Sequence[str]) -> bool:
+        """Whether an error tells of the pass, and not of what the user gave.
+
+        Whatever the model is, the reader has checked it: what the graph refuses from then on is a wrong edit. And a
+        runtime that has run the model, or could, refuses what was made of it.
+        """
+        if isinstance(error, RuntimeRejectedError):
+            measured = any(Fact.MEASURED in pass_.establishes for pass_ in self.passes if pass_.name in done)
+            return measured or is_accepted(graph)
+        return type(error) is IRError or not isinstance(error, (UserError, MemoryError))
 
 
 def _is_measurable(wanted: Request, graph: Graph) -> bool:

@@ -16,6 +16,7 @@ from .migrate_scales import MigrateScales
 from .normalize import Normalize
 from .plan_placement import PlanPlacement
 from .set_ranges import SetRanges
+from .store_halves import StoreHalves
 from .widen_masks import WidenMasks
 
 
@@ -46,5 +47,6 @@ def default_quantization(measuring: Pass | None = None, config: Config | None = 
         *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges
         CreateBiases(),  # behind the passes that may have given a layer one already
         WidenMasks(),
-        CompressWeights(),  # last: the passes above look at the float weights
+        CompressWeights(),  # the passes above look at the float weights
+        StoreHalves(),  # last: so do they
     ]

@@ -41,13 +41,15 @@ def plan_placement(
         ignored: What the user leaves float.
         returned: What goes back to float besides, by body and id -> why.
     """
-    kept, warnings = stays_float(graph, target, ignored or Ignored())
+    hits = (ignored or Ignored()).hits(graph)
+    kept = stays_float(graph, target, hits)
     kept |= {Node(graph.body_at(scope), id_): reason for (scope, id_), reason in (returned or {}).items()}
     shut = _shut_bodies(graph, target, kept)
     sites: list[Site] = []
     decisions: dict[Node, Decision] = {}
     names: dict[Node, str] = {}
     moved: dict[Node, tuple[InPort, ...]] = {}
+    spared: set[Node] = set()
     for prefix, each in graph.walk_named():
         layers = list(each.nodes(*LAYER_TYPES))
         names |= {node: f"{prefix}{node.name}" for node in layers}
@@ -59,8 +61,10 @@ def plan_placement(
         sites += analysis.sites(len(sites))
         decisions |= {node: analysis.decisions[node] for node in layers}
         moved |= analysis.moved
+        spared |= analysis.spared
     attention = sum(len(attention_blocks(each)) for each in graph.walk())
-    return Plan(tuple(sites), decisions, names, moved, attention=attention, warnings=tuple(warnings))
+    warnings = tuple(hits.warnings({*decisions, *spared}))
+    return Plan(tuple(sites), decisions, names, moved, attention=attention, warnings=warnings)
 
 
 def _shut_bodies(graph: Graph, target: Target, kept: Mapping[Node, str]) -> dict[Scope, str]:
@@ -92,6 +96,7 @@ class _Analysis:
         demands: What each input port wants of its tensor; a port that is not here wants floats.
         moved: Nodes in front of which the demand behind them is met, and the inputs on which it is.
         tied: Nodes whose inputs must share one range.
+        spared: Nodes that would be quantized, or moved past, if they were not kept float.
         names: The names of FakeQuantizes that are given away: in all bodies together, they are distinct.
     """
 
@@ -104,6 +109,7 @@ class _Analysis:
         self.names = names
         self.moved: dict[Node, tuple[InPort, ...]] = {}
         self.tied: set[Node] = set()
+        self.spared: set[Node] = set()
         self.decisions: dict[Node, Decision] = {}
 
     # ------------------------------------------------------------------------------ backwards: who wants what
@@ -114,12 +120,13 @@ class _Analysis:
             rule = self.target.rule(node)
             if node.type in LAYER_TYPES:
                 self._demand_of_layer(node, rule)
-            elif node in self.kept:
-                continue
-            elif rule:
-                self._demand_of_operation(node, rule)
             else:
-                self._pass_on(node)
+                found = self._demand_of_operation(node, rule) if rule else self._passed_on(node)
+                if found and node in self.kept:
+                    self.spared.add(node)
+                elif found:
+                    self.demands |= found
+                    self._note(node, rule, found)
 
     def _demand_of_layer(self, node: Node, rule: Rule | None) -> None:
         """All inputs that the rule names, or none."""
@@ -163,36 +170,41 @@ class _Analysis:
         """Whether an input is a recurrent layer's constant first state, which is left alone."""
         return node.type in RECURRENT_TYPES and index == HIDDEN_PORT and self._is_constant(node.source(index))
 
-    def _demand_of_operation(self, node: Node, rule: Rule) -> None:
+    def _demand_of_operation(self, node: Node, rule: Rule) -> dict[InPort, Demand]:
         ports = rule.ports(node)
         if rule.requantizes and (self._wanted_behind(node) is None or self._has_constant(node, ports)):
-            return
+            return {}
         is_shared = rule.same_range and not self._are_nonnegative([node.input(index) for index in ports])
-        self.tied |= {node} if rule.same_range else set()
-        for index, name in ports.items():
-            port = node.input(index)
-            if _is_roundable(port.source) and (_is_weights(port) or not self._is_constant(port.source)):
-                self.demands[port] = Demand(self.target.specs[name], insists=not rule.requantizes, is_shared=is_shared)
+        wanting = ((node.input(index), self.target.specs[name]) for index, name in ports.items())
+        return {
+            port: Demand(spec, insists=not rule.requantizes, is_shared=is_shared)
+            for port, spec in wanting
+            if _is_roundable(port.source) and (_is_weights(port) or not self._is_constant(port.source))
+        }
 
-    def _pass_on(self, node: Node) -> None:
-        """Moves the demand behind a transparent node to the front of it."""
+    def _passed_on(self, node: Node) -> dict[InPort, Demand]:
+        """The demand behind a transparent node, in front of it."""
         unified = node.type in self.target.unified
         entry = self.target.transparency(node)
         if not (unified or entry) or (wanted := self._wanted_behind(node)) is None:
-            return
+            return {}
         keeps = node.attributes.get("axis") == "1" if unified else bool(entry and entry.keeps_channels)
         demand = wanted if keeps else replace(wanted, spec=per_tensor(wanted.spec))
         ports = tuple(node.inputs) if unified else (node.input(DATA_PORT),)
         if all(self._is_constant(port.source) for port in ports) or not all(map(self._may_join, ports)):
-            return
+            return {}
         if entry and not entry.zero_point and demand.may_bring_zero_point(nonnegative=node in self.nonnegative):
-            return
+            return {}
         if unified and not self._are_nonnegative(ports):
             demand = replace(demand, is_shared=True)
-        for port in ports:
-            self.demands[port] = demand
-        self.moved[node] = ports
-        self.tied |= {node} if unified else set()
+        return dict.fromkeys(ports, demand)
+
+    def _note(self, node: Node, rule: Rule | None, demands: Mapping[InPort, Demand]) -> None:
+        """Keeps what the demands of an operation mean for the ranges on its inputs."""
+        if rule is None:
+            self.moved[node] = tuple(demands)
+        if rule.same_range if rule else node.type in self.target.unified:
+            self.tied.add(node)
 
     def _are_nonnegative(self, ports: Sequence[InPort]) -> bool:
         return all(port.source.node in self.nonnegative for port in ports)
@@ -201,7 +213,7 @@ class _Analysis:
         """Whether a FakeQuantize may stand in front of an input: in front of a constant only if it can be stored."""
         tensor = port.source
         if tensor.node.type == "Const":
-            return _is_roundable(tensor) and tensor.node.elements > 0
+            return _is_roundable(tensor)
         return _is_roundable(tensor) and not self._is_constant(tensor)
 
     def _is_constant(self, tensor: OutPort) -> bool:
@@ -248,7 +260,7 @@ class _Analysis:
         """Where all agree, one for all; else one for those that agree on int8, the others keep the floats."""
         weights = [port for port in tensor.consumers if _is_weights(port) and port in self.demands]
         if tensor.node.type == "Const" and weights:
-            return self._weight_sites(tensor, weights)
+            return [] if self._would_be_stored_twice(tensor, weights) else self._weight_sites(tensor, weights)
         if (demand := self.anticipated(tensor)) is not None:
             return [self._site(tensor, tensor.consumers, demand.spec)]
         wanting = [port for port in tensor.consumers if port in self.demands and self.demands[port].insists]
@@ -256,6 +268,11 @@ class _Analysis:
             self._site(tensor, ports, demand.spec, twin)
             for twin, (ports, demand) in enumerate(self._agreeing(tensor, wanting))
         ]
+
+    def _would_be_stored_twice(self, tensor: OutPort, weights: Sequence[InPort]) -> bool:
+        """Whether a table that is only looked up in int8, to make it smaller, has to be there in float as well."""
+        floats = [port for port in tensor.consumers if port not in weights and port.node.type not in SHAPE_READERS]
+        return bool(floats) and all(port.node.type not in LAYER_TYPES for port in weights)
 
     def _agreeing(self, tensor: OutPort, ports: list[InPort]) -> list[tuple[list[InPort], Demand]]:
         """Groups of ports whose demands agree: a tensor that a device wants in two ways is quantized twice."""
@@ -336,8 +353,8 @@ class _Analysis:
 
 
 def _is_roundable(tensor: OutPort) -> bool:
-    """Whether a FakeQuantize may stand behind a tensor: f64 does not compile, scalars gain nothing."""
-    return tensor.element_type.name in ("f16", "bf16", "f32") and bool(tensor.shape)
+    """Whether a FakeQuantize may stand behind a tensor: f64 does not compile, scalars and empty ones gain nothing."""
+    return tensor.element_type.name in ("f16", "bf16", "f32") and bool(tensor.shape) and 0 not in tensor.shape
 
 
 def _is_weights(port: InPort) -> bool:

@@ -69,8 +69,8 @@ def _extremes(context: Context) -> list[str]:
     if not found:
         return []
     return [
-        f"range_estimator: {len(found)} tensors in bodies of control flow, of {found[0].source.node} for one, have sizes "
-        "that are not known, or quantiles far from their ends: their extremes are taken instead"
+        f"range_estimator: {len(found)} tensors in bodies of control flow, of {found[0].source.node} for one, have "
+        "sizes that are not known, or quantiles far from their ends: their extremes are taken instead"
     ]
 
 

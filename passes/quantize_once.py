@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..ir import Graph, UserError
 from ..targets import Target, load_target, target_names
-from .already_quantized import find_quantized
+from .already_quantized import refuse_quantized
 from .base import Context, Fact, Pass, Progress, Results, no_progress
 from .calibration.calibrate import Calibrate
 from .calibration.fingerprint import model_fingerprint
@@ -20,10 +20,6 @@ from .manager import PassManager
 from .pipelines import default_quantization
 from .quality.attempts import Attempt, Calibrated
 from .quality.faults import checked
-
-
-class AlreadyQuantizedError(UserError):
-    """The model holds FakeQuantize operations or integer weights: quantizing it again would ruin it."""
 
 
 class NothingToQuantizeError(UserError):
@@ -51,7 +47,7 @@ def quantize_once(
     Raises:
         UserError: the model or the data are wrong.
     """
-    _refuse_quantized(graph)
+    refuse_quantized(graph)
     source = measuring or Calibrate()
     if data is None and isinstance(source, Calibrate):
         message = "give calibration data, or statistics that were measured before"
@@ -96,9 +92,3 @@ def _alternatives(target: Target, config: Config) -> Iterable[tuple[Target, Conf
         for estimator in ("default", "quantile"):
             ranges = RangeEstimator(preset=estimator)
             yield target, config.model_copy(update={"preset": preset, "range_estimator": ranges})
-
-
-def _refuse_quantized(graph: Graph) -> None:
-    if node := find_quantized(graph):
-        message = f"the model is quantized already: it holds {node}; give the float model it was made from"
-        raise AlreadyQuantizedError(message)

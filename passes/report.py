@@ -16,6 +16,9 @@ from .quality.guard import Guarded, Step
 from .quality.observed import ObservedRange, observed_ranges
 from .quality.sensitivity import Effect
 
+#: How many layers a warning names.
+_NAMED = 3
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -65,7 +68,7 @@ class Report:
         warnings: What the user should know.
         bytes_before: Size of the float model's constants.
         bytes_after: Size of the quantized model's.
-        latencies: Of the float model and of the quantized one; None unless it was asked for.
+        latencies: Of the float model and of the quantized one; None unless it was asked for, or int8 may be no faster.
     """
 
     results: Results
@@ -102,6 +105,7 @@ def report_of(
     bytes_before: int,
     warnings: Sequence[str],
     accuracy: Controlled | None = None,
+    latencies: Latencies | None = None,
 ) -> Report:
     """The report of a run.
 
@@ -111,9 +115,11 @@ def report_of(
         bytes_before: Size of the float model's constants.
         warnings: What the user should know of the options.
         accuracy: What was found of the user's metrics.
+        latencies: Of the float model and of the quantized one, if they were measured.
     """
     attempt = guarded.attempt
-    context, late = attempt.context, [*_late(guarded), *(accuracy.warnings if accuracy else ())]
+    context = attempt.context
+    late = [*_late(guarded), *(_slow(latencies) if latencies else ()), *(accuracy.warnings if accuracy else ())]
     names = context.plan.names
     return Report(
         results=results,
@@ -131,10 +137,23 @@ def report_of(
         warnings=(*warnings, *context.plan.warnings, *context.warnings, *late),
         bytes_before=bytes_before,
         bytes_after=constant_bytes(attempt.graph),
+        latencies=latencies,
     )
 
 
 def _late(guarded: Guarded) -> Iterable[str]:
+    check, count = guarded.attempt.context.check, len(guarded.attempt.context.held_out)
+    if check.asked and check.asked.wrong:
+        yield (
+            f"output '{check.asked.output}' is wrong, and no layer was found to blame ({check.asked.wrong}): "
+            "compare the result with the float model before you use it"
+        )
+    for each in check.outputs or ():
+        if each.resized:
+            yield (
+                f"output '{each.name}' has other sizes than the float model's on {each.resized} of {count} samples: "
+                "what decides them does not stand rounding"
+            )
     if guarded.is_out_of_time:
         yield "the guard gave up for lack of time: a faster machine may find more; layers that you leave float help it"
     if guarded.steps and guarded.attempt.margin < 0:
@@ -143,6 +162,21 @@ def _late(guarded: Guarded) -> Iterable[str]:
         yield f"the guard found nothing that makes all outputs fair{more}"
     if guarded.steps and not any(each.int8 for each in guarded.attempt.context.plan.decisions.values()):
         yield "no layer is left in int8: with any, an output is poor; the result is a float model"
+
+
+def _slow(latencies: Latencies) -> Iterable[str]:
+    """What int8 does not make faster."""
+    before, after = (each.median * 1e3 for each in (latencies.first, latencies.second))
+    if latencies.is_no_faster:
+        yield (
+            f"the INT8 model is not faster here: {after:.2f} ms an inference, the float model {before:.2f} ms "
+            f"(medians of {latencies.rounds} in turn, {latencies.threads} threads)"
+        )
+    if latencies.slower:
+        count, most = len(latencies.slower), latencies.slower[:_NAMED]
+        named = ", ".join(f"'{each.name}' {each.before * 1e3:.2f} -> {each.after * 1e3:.2f} ms" for each in most)
+        more = f" and {count - _NAMED} more" if count > _NAMED else ""
+        yield f"{count} layers run slower in int8 than in float here: {named}{more}; 'ignored' leaves layers in float"
 
 
 def _layers(context: Context) -> Iterable[Layer]:

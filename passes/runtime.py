@@ -5,6 +5,7 @@ statistics and comparisons.
 """
 
 import hashlib
+import importlib
 import os
 import re
 import tempfile
@@ -17,7 +18,6 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import openvino as ov
-from openvino.passes import ConstantFolding, Manager
 
 from ..ir import Array, Graph, UserError, read_model, write_model
 from ..ir.ops import LOOP_BODY
@@ -30,6 +30,8 @@ THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
 LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
 #: One inference at a time, on all threads there are.
 ONE_STREAM = {**LATENCY, "NUM_STREAMS": "1"}
+#: Lets an inference tell how long each operation took (see `Engine.profile`).
+PROFILING = {"PERF_COUNT": "YES"}
 #: Shows every layer: the plugin likes to merge chains of matrix products into one node that tells nothing of itself.
 INSPECTION = {**LATENCY, "SNIPPETS_MODE": "DISABLE"}
 #: Computes FakeQuantizes in float, as other devices understand them, instead of what this plugin makes of them.
@@ -50,13 +52,21 @@ _NODE = re.compile(r"While validating node '.*' with friendly_name (?P<name>'.*'
 #: The environment's word for how many threads the runtime may use; without it, as many as there are cores.
 THREADS = "IRQUANT_THREADS"
 
+#: The operations of the runtime itself.
+_OPSET = re.compile(r"opset\d+$")
 _Item = TypeVar("_Item", bound=Runnable)
 #: What the runtime itself calls a model.
 RuntimeModel: TypeAlias = ov.Model
+#: What teaches the runtime operations: the path of a library, an extension, or the class of an operation.
+Extension: TypeAlias = str | Path | ov.Extension | type[ov.Op]
 
 
 class RuntimeRejectedError(UserError):
     """The runtime cannot read or compile a model: one that needs an extension, say."""
+
+
+class ExtensionError(UserError):
+    """An extension cannot be loaded."""
 
 
 def runtime_version() -> str:
@@ -64,22 +74,31 @@ def runtime_version() -> str:
     return str(ov.get_version())
 
 
-def convert(path: Path) -> RuntimeModel:
+def check_extensions(extensions: Sequence[Extension]) -> None:
+    """Refuses extensions that cannot be loaded before any work is done.
+
+    Raises:
+        ExtensionError: one cannot.
+    """
+    _core(extensions)
+
+
+def convert(path: Path, extensions: Sequence[Extension] = ()) -> RuntimeModel:
     """A model of another format, as `ovc` converts it.
 
     Raises:
         RuntimeRejectedError: it cannot be converted.
     """
     try:
-        model: RuntimeModel = cast(Any, ov).convert_model(path)
+        model: RuntimeModel = cast(Any, ov).convert_model(path, extension=[*extensions] or None)
     except Exception as error:  # the converter raises whatever its parts do
         message = f"{path}: the runtime cannot convert it: {_first_line(error)}"
         raise RuntimeRejectedError(message) from error
     return model
 
 
-def from_runtime(model: RuntimeModel) -> Graph:
-    """The graph of an `openvino.Model`, which stays as it is."""
+def from_runtime(model: RuntimeModel, extensions: Sequence[Extension] = ()) -> Graph:
+    """The graph of an `openvino.Model`, which stays as it is; nobody can ask it for the extensions of its core."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         ov.serialize(model, path, path.with_suffix(".bin"))
@@ -87,6 +106,7 @@ def from_runtime(model: RuntimeModel) -> Graph:
     weights = Weights(None, graph.weights.data)  # they stay mapped although the file is gone
     for each in graph.walk():
         each.weights = weights
+    graph.extensions = tuple(extensions)
     return graph
 
 
@@ -95,7 +115,7 @@ def to_runtime(graph: Graph) -> RuntimeModel:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         write_model(graph, path, compact=True)
-        core: Any = ov.Core()
+        core = _core(graph.extensions)
         core.set_property({"ENABLE_MMAP": False})
         model: RuntimeModel = core.read_model(path)
         return model
@@ -133,11 +153,13 @@ class Portable:
         xml: The one.
         weights: The other.
         key: What tells it from other models.
+        extensions: What the runtime needs to run it.
     """
 
     xml: bytes
     weights: Array
     key: str
+    extensions: tuple[object, ...] = ()
 
     @classmethod
     def of(cls, graph: Graph) -> "Portable":
@@ -146,7 +168,8 @@ class Portable:
         kept = [graph.weights.view(start, stop - start) for start, stop in layout.kept]
         weights = np.concatenate([*kept, *(each.view(np.uint8) for each in layout.new), np.empty(0, np.uint8)])
         xml = to_xml(graph, layout).encode()
-        return cls(xml, weights, hashlib.blake2b(xml + weights.data, digest_size=16).hexdigest())
+        key = hashlib.blake2b(xml + weights.data, digest_size=16).hexdigest()
+        return cls(xml, weights, key, graph.extensions)
 
 
 class Engine:
@@ -159,7 +182,7 @@ class Engine:
     """
 
     def __init__(self, graph: "Graph | Portable | Path", config: dict[str, str]) -> None:
-        core = _core()
+        self._core = core = _core(() if isinstance(graph, Path) else graph.extensions)
         try:
             if isinstance(graph, Path):
                 model, self._lent = core.read_model(graph), list[object]()
@@ -168,12 +191,13 @@ class Engine:
                 model, self._lent = core.read_model(graph.xml, weights), [graph, weights]
             else:
                 model, self._lent = _lend(core, graph)
-            if config == EMULATION:
+            if EMULATION.items() <= config.items():
                 _fold_constants(model)
             self._model, self._config = model, config
             self.compiled = core.compile_model(model, "CPU", config)
         except RuntimeError as error:
-            message = f"the runtime cannot compile the model: {_first_line(error)}"
+            hint = _missing_extension(graph) if isinstance(graph, Graph) else ""
+            message = f"the runtime cannot compile the model: {_first_line(error)}{hint}"
             raise RuntimeRejectedError(message) from error
         self._is_stateful = bool(model.get_sinks())
         self._request = self.compiled.create_infer_request()
@@ -216,7 +240,12 @@ class Engine:
             self._request.reset_state()
         with _blaming(item.sample):
             self.infer(item.feed)
-        return [np.array(tensor.data) for tensor in self._request.output_tensors]
+        return [np.array(_array(tensor)) for tensor in self._request.output_tensors]
+
+    def profile(self) -> list[tuple[Executed, float]]:
+        """What the last inference of `infer` or `outputs` executed, and in how many seconds; needs `PROFILING`."""
+        told = {each.node_name: each.real_time.total_seconds() for each in self._request.get_profiling_info()}
+        return [(each, told.get(each.name, 0.0)) for each in self.execution()]
 
     @property
     def threads(self) -> int:
@@ -242,7 +271,16 @@ class Engine:
             body = holder.get_function() if tag == LOOP_BODY else holder.get_function(int(tag == "else_body"))
         if body.is_dynamic():
             return None
-        return _executed(_core().compile_model(body, "CPU", self._config))
+        return _executed(self._core.compile_model(body, "CPU", self._config))
+
+
+def is_accepted(graph: Graph) -> bool:
+    """Whether the runtime can compile a model."""
+    try:
+        Engine(graph, LATENCY)
+    except RuntimeRejectedError:
+        return False
+    return True
 
 
 def evaluate(graph: Graph) -> list[Array]:
@@ -257,19 +295,45 @@ def _fold_constants(model: ov.Model) -> None:
     In float the plugin has ways of its own with weights of int8, and computes some of them wrongly: of convolutions of
     1x1 behind a Transpose or Reshape, say, which it takes for matrix products.
     """
-    manager = Manager()
-    manager.register_pass(ConstantFolding())
+    passes: Any = importlib.import_module("openvino.passes")
+    manager = passes.Manager()
+    manager.register_pass(passes.ConstantFolding())
     manager.run_passes(model)
 
 
-def _core() -> Any:
+def _core(extensions: Sequence[object]) -> Any:
+    """The runtime, with what it needs to know operations that are not its own."""
     core: Any = ov.Core()
     if threads := os.environ.get(THREADS):
         if not threads.isdecimal() or not int(threads):
             message = f"{THREADS} is '{threads}' in the environment, expected a number of threads"
             raise RuntimeRejectedError(message)
         core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads})
+    for extension in extensions:
+        _extend(core, extension)
     return core
+
+
+def _extend(core: Any, extension: object) -> None:
+    if isinstance(extension, (str, Path)) and not Path(extension).is_file():
+        message = f"{extension}: no such file: expected the library of an extension of OpenVINO"
+        raise ExtensionError(message)
+    try:
+        core.add_extension(str(extension) if isinstance(extension, Path) else extension)
+    except (RuntimeError, TypeError) as error:
+        reason = _first_line(error).rpartition("This error happened: ")[2]
+        message = f"{extension}: cannot be loaded as an extension of OpenVINO: {reason}"
+        raise ExtensionError(message) from error
+
+
+def _missing_extension(graph: Graph) -> str:
+    """What to do about operations that no opset of the runtime has."""
+    foreign = {node.type for each in graph.walk() for node in each.in_file_order() if not _OPSET.match(node.opset)}
+    if not foreign or graph.extensions:
+        return ""
+    return (
+        f"; {', '.join(sorted(foreign))} may be of an extension: name its library (--extension FILE, extensions=[...])"
+    )
 
 
 def _has_bodies(op: Any) -> bool:
@@ -297,8 +361,14 @@ def _finish(
     with _blaming(item.sample):
         request.wait()
     tensors = cast(Any, request).output_tensors
-    take(item, [tensor.data for tensor in tensors])
+    take(item, [_array(tensor) for tensor in tensors])
     return request
+
+
+def _array(tensor: Any) -> Array:
+    """What a tensor holds, without a copy where that can be."""
+    array: Array = tensor.bytes_data if tensor.element_type == ov.Type.string else tensor.data
+    return array
 
 
 @contextmanager

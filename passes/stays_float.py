@@ -1,22 +1,24 @@
-"""What stays float although a rule of the target fits: its patterns, and what the user ignores."""
+"""What stays float although a rule of the target fits: its patterns, caches, and what the user ignores."""
 
 from collections.abc import Iterator
 
 from ..ir import Graph, Node
 from ..targets import FloatPattern, Step, Target
-from .configuration.ignored import Ignored
+from .caches import GROWS, attention_over_caches, joins_of_caches
+from .configuration.ignored import Hits
 
 
-def stays_float(graph: Graph, target: Target, ignored: Ignored) -> tuple[dict[Node, str], list[str]]:
-    """The nodes that stay float, each with its reason; and warnings about rules of the user that hit nothing."""
+def stays_float(graph: Graph, target: Target, ignored: Hits) -> dict[Node, str]:
+    """The nodes that stay float, each with its reason."""
     reasons: dict[Node, str] = {}
     for pattern in target.stays_float:
         for start in (node for each in graph.walk() for node in each.nodes(*pattern.chain[0].op)):
             for chain in _chains(pattern, 0, start):
                 kept = (node for node, step in chain if step.stays_float)
                 reasons |= dict.fromkeys(kept, pattern.because)
-    users, warnings = ignored.reasons(graph)
-    return reasons | users, warnings
+    for each in graph.walk():
+        reasons |= dict.fromkeys([*attention_over_caches(each), *joins_of_caches(each)], GROWS)
+    return {**reasons, **ignored.reasons}
 
 
 def _chains(pattern: FloatPattern, index: int, node: Node) -> Iterator[list[tuple[Node, Step]]]:

@@ -1,6 +1,6 @@
 """Proof of the result: what the runtime really executes in int8, and how close the outputs are to the float model's."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,14 +8,13 @@ from ..ir import Array, Graph, Node, Scope
 from ..ir.ops import LAYER_TYPES
 from .base import Context, Fact, NoRequests
 from .execution import Check, Execution, Fallen
+from .layer_times import originals
 from .plan import Plan
 from .quality.agreement import Agreement, agreements
 from .runtime import EMULATION, INSPECTION, Engine, Executed, RuntimeRejectedError
 
 #: Layer types of the execution graph that do the arithmetic, and those that keep a state besides.
 _COMPUTE, _RECURRENT = ("Convolution", "Deconvolution", "FullyConnected", "MatMul"), ("RNNSeq", "RNNCell")
-#: What the plugin appends to a layer's name when it rewrites it.
-_SUFFIXES = ("_original", "/DequantizationMultiply")
 #: The device that this machine has.
 _HERE = "CPU"
 
@@ -42,11 +41,24 @@ class VerifyExecution(NoRequests):
         except RuntimeRejectedError as error:
             context.check = Check(failure=str(error))
             return 0
+        return self.verify(graph, context, engine)
+
+    def verify(self, graph: Graph, context: Context, engine: Engine) -> int:
+        """The same with a model that is compiled already, and hides no layer (see `shows_all`)."""
+        is_here = context.target.device == _HERE
         outputs = _agreements(engine, context) if context.held_out else None
         if outputs is None and context.probes:
             engine.outputs(context.probes[0])  # the executed graph of a dynamic model is final only then
         context.check = Check(_compared(graph, context, engine) if is_here else None, outputs)
         return 0
+
+
+def shows_all(graph: Graph, plan: Plan, engine: Engine) -> bool:
+    """Whether an executed graph shows all layers; nodes that join several hide some."""
+    known = {node.name for node in graph.nodes(*LAYER_TYPES)}
+    layers = (layer for layer in engine.execution() if layer.type in (*_COMPUTE, *_RECURRENT))
+    shown = {name for layer in layers for name in originals(layer, known)}
+    return shown == known and not any(node.graph.scope for node, each in plan.decisions.items() if each.int8)
 
 
 def executed_layers(nodes: Sequence[Executed]) -> list[Executed]:
@@ -62,7 +74,7 @@ def execution_of(graph: Graph, engine: Engine) -> Execution:
 def int8_layers(graph: Graph, engine: Engine) -> set[str]:
     """The names of the layers of a model, not of its bodies, that run in int8."""
     known = {node.name for node in graph.nodes(*LAYER_TYPES)}
-    return {name for layer in engine.execution() if layer.is_int8 for name in _originals(layer, known)}
+    return {name for layer in engine.execution() if layer.is_int8 for name in originals(layer, known)}
 
 
 def _compared(graph: Graph, context: Context, engine: Engine) -> Execution:
@@ -108,24 +120,13 @@ def _compared_graph(graph: Graph, plan: Plan, nodes: Sequence[Executed]) -> Exec
         (known[name], layer)
         for layer in nodes
         if layer.type in (*_COMPUTE, *_RECURRENT) and not layer.is_int8
-        for name in dict.fromkeys(_originals(layer, known))
+        for name in dict.fromkeys(originals(layer, known))
     ]
     return Execution(
         int8=sum(layer.is_int8 for layer in layers),
         total=len(layers),
         fallen=tuple(Fallen(plan.names[node], _why(layer)) for node, layer in floats if _is_planned(node, plan)),
     )
-
-
-def _originals(layer: Executed, known: Collection[str]) -> Iterator[str]:
-    """The layers of the model that went into an executed one; names may hold the commas that separate them."""
-    joined = f",{layer.fused},"
-    parts = [layer.name, *layer.fused.split(","), *(name for name in known if "," in name and f",{name}," in joined)]
-    for part in parts:
-        for suffix in _SUFFIXES:
-            part = part.removesuffix(suffix)
-        if part in known:
-            yield part
 
 
 def _why(layer: Executed) -> str:

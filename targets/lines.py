@@ -34,18 +34,31 @@ class Lines:
 
     def repeated(self) -> Iterator[tuple[int, str]]:
         """Keys that stand more than once in one mapping, of which YAML takes the last: the later line, and the key."""
+        for node in self._nodes():
+            known = set[str]()
+            for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+                if key.value in known:
+                    yield key.start_mark.line + 1, str(key.value)
+                known.add(str(key.value))
+
+    def lost(self) -> Iterator[tuple[int, str]]:
+        r"""Backslashes between double quotes that made what no name holds, as in "C:\new": line, mistake."""
+        for node in self._nodes():
+            if isinstance(node, yaml.ScalarNode) and node.style == '"' and not node.value.isprintable():
+                written = node.value.encode("unicode_escape").decode()
+                message = f'"{written}": a backslash between double quotes is an escape; put single quotes around paths'
+                yield node.start_mark.line + 1, message
+
+    def _nodes(self) -> Iterator[Any]:
+        """All values, each once."""
         waiting, seen = [self._root], set[int]()
         while waiting:
             node = waiting.pop()
             if node is None or id(node) in seen:  # an alias leads to what was seen
                 continue
             seen.add(id(node))
+            yield node
             if isinstance(node, yaml.MappingNode):
-                known = set[str]()
-                for key, value in node.value:
-                    if key.value in known:
-                        yield key.start_mark.line + 1, str(key.value)
-                    known.add(str(key.value))
-                    waiting.append(value)
+                waiting += [value for _, value in node.value]
             elif isinstance(node, yaml.SequenceNode):
                 waiting += node.value

@@ -20,7 +20,6 @@ from ..ir.ops import (
     is_depthwise,
     kernel_shape,
     looks_up_rows,
-    multiplies_batches,
     weight_ports,
 )
 
@@ -85,7 +84,7 @@ class QuantSpec(_Strict):
 
     @property
     def may_have_zero_point(self) -> bool:
-        """Whether values below zero may bring a zero point with them: that of an asymmetric range, or of its storage."""
+        """Whether values below zero may bring a zero point: that of an asymmetric range, or of its storage."""
         return self.zero_point and (self.unsigned or Mode.ASYMMETRIC in self.modes)
 
 
@@ -93,7 +92,6 @@ class QuantSpec(_Strict):
 Property = Literal[
     "after_scaled_product_up_to_256",
     "averages_padding",
-    "batched_weights",
     "channels_by_4_and_16",
     "constant_first",
     "constant_parameters",
@@ -105,6 +103,7 @@ Property = Literal[
     "last_stride_up_to_3",
     "multiplies_channels",
     "no_padding",
+    "output_padding_within_pads",
     "pads_a_convolution",
     "two_activations",
     "undilated",
@@ -151,7 +150,7 @@ def _pads_with_zero(node: Node) -> bool:
 
 
 def _pads_a_convolution(node: Node) -> bool:
-    """Whether a Pad adds zeros at spatial axes in front of one convolution, so that the runtime makes them its padding."""
+    """Whether a Pad puts zeros around spatial axes in front of one convolution, so that the runtime joins the two."""
     readers = [port.node.type for port in node.output().consumers]
     sizes = [node.source(index).node for index in (1, 2)]
     is_zero = node.attributes.get("pad_mode", "constant").lower() == "constant" and _pads_with_zero(node)
@@ -180,6 +179,13 @@ def _is_undilated(node: Node) -> bool:
 def _kernel_covers_stride(node: Node) -> bool:
     """Whether a transposed convolution leaves no gaps between the images of its kernel."""
     return all(stride <= size for stride, size in zip(integers(node, "strides"), kernel_shape(node), strict=False))
+
+
+def _pads_no_output(node: Node) -> bool:
+    """Whether a transposed convolution puts nothing behind its result, but only cuts off less of it."""
+    wider, cut = integers(node, "output_padding"), integers(node, "pads_end")
+    is_explicit = node.attributes.get("auto_pad", "explicit").lower() == "explicit"
+    return not any(wider) or (is_explicit and all(one <= other for one, other in zip(wider, cut, strict=False)))
 
 
 def _last_stride_is_short(node: Node) -> bool:
@@ -251,7 +257,6 @@ def _has_constant_parameters(node: Node) -> bool:
 _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "after_scaled_product_up_to_256": _is_after_small_scaled_product,
     "averages_padding": _averages_padding,
-    "batched_weights": multiplies_batches,
     "channels_by_4_and_16": _has_channels_by_4_and_16,
     "constant_first": _has_constant_first,
     "constant_parameters": _has_constant_parameters,
@@ -263,6 +268,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "last_stride_up_to_3": _last_stride_is_short,
     "multiplies_channels": _multiplies_channels,
     "no_padding": _adds_no_padding,
+    "output_padding_within_pads": _pads_no_output,
     "pads_a_convolution": _pads_a_convolution,
     "two_activations": _takes_two_activations,
     "undilated": _is_undilated,

@@ -29,6 +29,8 @@ HOMES = {
         "tools/compare.py",
         "tools/config.py",
         "tools/explain.py",
+        "tools/extensions.py",
+        "tools/internal_errors.py",
         "tools/diff.py",
         "tools/console.py",
         "tools/opt.py",

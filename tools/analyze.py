@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,21 @@ import click
 
 from irquant.ir import printable
 from irquant.passes import Report, analyze_graph, measured_by
+from irquant.passes.load_model import load_model, model_files
 from irquant.passes.quality.sensitivity import Effect
+from irquant.passes.run_files import named, refuse_overlaps
 from irquant.tools.advice import advice, advice_line
-from irquant.tools.console import decibels, output_lines, progress_bar
+from irquant.tools.console import decibels, output_lines
+from irquant.tools.extensions import extension_option, open_extensions
 from irquant.tools.image_source import ImageOptions
-from irquant.tools.inputs import open_data, open_model, picture_options
+from irquant.tools.inputs import model_paths, open_data, picture_options
+from irquant.tools.internal_errors import fault_option
 from irquant.tools.options import page_option, planned_by, planning_options
 from irquant.tools.report.page import check_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
+from irquant.tools.run_files import code_files, data_files, target_files
 from irquant.tools.values import finite, output_values, run_values
+from irquant.tools.verbosity import progress_shown, verbose_option
 
 
 @click.command("analyze")
@@ -29,9 +36,12 @@ from irquant.tools.values import finite, output_values, run_values
     "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Statistics of these data, measured before."
 )
 @picture_options
+@extension_option
 @page_option
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Layers to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all layers.")
+@verbose_option
+@fault_option()
 def analyze_command(
     model: Path | None,
     data: str | None,
@@ -42,6 +52,7 @@ def analyze_command(
     samples: int | None,
     statistics: Path | None,
     pictures: ImageOptions,
+    extension: tuple[str, ...],
     page: Path | None,
     top: int,
     *,
@@ -52,12 +63,24 @@ def analyze_command(
     A layer's share is that of the error at the outputs which rounding it, and nothing else, makes.
     """
     planned = planned_by(config, target, preset, ignored, samples=samples)
-    path, graph = open_model(model, planned.settings)
+    path, weights = model_paths(model, planned.settings)
+    named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
+    refuse_overlaps(
+        chain(
+            model_files(path, weights),
+            data_files(named_source),
+            code_files(extension, "the extension"),
+            target_files(target or planned.settings.target),
+            named(configuration=config, statistics=statistics),
+        ),
+        named(report=page),
+    )
+    graph = load_model(path, weights, open_extensions(extension))
     if page:
         check_page(page)
     measuring = measured_by(statistics, None, None)
-    source = open_data(data, graph, pictures, planned.settings)
-    with progress_bar() as progress:
+    source = open_data(data, graph, pictures, planned.settings, is_needed=statistics is None)
+    with progress_shown() as progress:
         report = analyze_graph(
             graph,
             source,

@@ -1,17 +1,18 @@
-"""The command `irquant`. User errors are one line and exit code 2; anything else is ours, with a traceback."""
+"""The command `irquant`. User errors are one line and exit code 2; anything else is ours: two lines, exit code 70."""
 
 from pathlib import Path
 
 import click
 
-from irquant.ir import UserError, printable
-from irquant.passes import PipelineError
+from irquant.ir import printable
+from irquant.passes.internal_errors import complaint, is_internal
 from irquant.tools.analyze import analyze_command
 from irquant.tools.compare import compare_command
 from irquant.tools.config import config_command
 from irquant.tools.diff import diff_command
 from irquant.tools.explain import explain_command
 from irquant.tools.inspect import inspect_command
+from irquant.tools.internal_errors import Asked, tell_fault
 from irquant.tools.opt import opt_command
 from irquant.tools.quantize import quantize_command
 from irquant.tools.targets import targets_command
@@ -23,7 +24,11 @@ USER_ERROR, INTERRUPTED = 2, 130
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="irquant", prog_name="irquant", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Quantizes OpenVINO models to INT8: nearly as accurate, much faster, in minutes, without retraining."""
+    """Quantizes OpenVINO models to INT8: nearly as accurate, much faster, in minutes, without retraining.
+
+    Exit codes: 0: all is well; 1: a result is worse than wanted, or models differ; 2: what you gave is wrong;
+    70: irquant itself failed (see --report-fault of the commands); 130: interrupted.
+    """
 
 
 cli.add_command(quantize_command)
@@ -50,20 +55,17 @@ def demo_command(output: Path | None) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Runs the command line; gives the exit code: 0, 1 (a result that is worse than wanted), 2 (a mistake), 130."""
+    """Runs the command line; gives the exit code: 0, 1 (a result that is worse than wanted), 2 (a mistake), 70, 130."""
+    asked = Asked()
     try:
-        return int(cli.main(arguments, prog_name="irquant", standalone_mode=False) or 0)
+        return int(cli.main(arguments, prog_name="irquant", standalone_mode=False, obj=asked) or 0)
     except click.ClickException as error:
         return _complain(error.format_message())
-    except PipelineError as error:
-        if error.__cause__ is not None:  # a pass failed: not the user's doing
-            raise
-        return _complain(str(error))
-    except UserError as error:
-        return _complain(str(error))
     except (click.Abort, KeyboardInterrupt):
         _complain("interrupted; nothing was written")
         return INTERRUPTED
+    except Exception as error:
+        return tell_fault(error, asked, arguments) if is_internal(error) else _complain(complaint(error))
 
 
 def _complain(message: str) -> int:

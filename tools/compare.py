@@ -3,22 +3,29 @@
 import json
 import math
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import click
 
 from irquant.ir import printable
-from irquant.passes import Settings, load_model
+from irquant.passes import Settings
 from irquant.passes.comparison.compare_models import Comparison, Side, compare_models
 from irquant.passes.comparison.latency import Latency
 from irquant.passes.comparison.layer_probes import LayerError
-from irquant.tools.console import agreement_line, decibels, megabytes, progress_bar
+from irquant.passes.load_model import load_model, model_files
+from irquant.passes.run_files import named, refuse_overlaps
+from irquant.tools.console import agreement_line, change_of_size, decibels
+from irquant.tools.extensions import extension_option, open_extensions
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_data, picture_options
+from irquant.tools.internal_errors import fault_option
 from irquant.tools.report.comparison import write_comparison_page
 from irquant.tools.report.page import check_page
+from irquant.tools.run_files import code_files, data_files
 from irquant.tools.values import finite, output_values
+from irquant.tools.verbosity import progress_shown, verbose_option
 
 
 @click.command("compare")
@@ -27,12 +34,15 @@ from irquant.tools.values import finite, output_values
 @click.option("--data", metavar="SOURCE", required=True, help="Samples: see `irquant quantize --help`.")
 @click.option("--samples", type=click.IntRange(min=1), default=32, show_default=True, help="Most samples to use.")
 @picture_options
+@extension_option
 @click.option("--per-layer", is_flag=True, help="Show how far each layer is off, too.")
 @click.option("--no-latency", is_flag=True, help="Do not measure how long an inference takes.")
 @click.option(
     "--report", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write a page, too: one .html file."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@verbose_option
+@fault_option()
 @click.pass_context
 def compare_command(
     context: click.Context,
@@ -41,6 +51,7 @@ def compare_command(
     data: str,
     samples: int,
     pictures: ImageOptions,
+    extension: tuple[str, ...],
     page: Path | None,
     *,
     per_layer: bool,
@@ -55,12 +66,15 @@ def compare_command(
     Exit code 0 if each output is good or fair, 1 if one is poor or cannot be compared, 2 if the models do not take the
     same inputs or give as many outputs.
     """
+    read = chain(model_files(first), model_files(second), data_files(data), code_files(extension, "the extension"))
+    refuse_overlaps(read, named(report=page))
     if page:
         check_page(page)
-    models = load_model(first), load_model(second)
+    extensions = open_extensions(extension)
+    models = load_model(first, extensions=extensions), load_model(second, extensions=extensions)
     source = open_data(data, models[0], pictures, Settings())
     assert source is not None, "the option is required"
-    with progress_bar() as progress:
+    with progress_shown() as progress:
         found = compare_models(
             *models, source, most=samples, per_layer=per_layer, latency=not no_latency, progress=progress
         )
@@ -87,7 +101,7 @@ def comparison_lines(found: Comparison, first: str, second: str) -> Iterable[str
     sides = found.first, found.second
     yield f"ran in int8: {' -> '.join(_share(each) for each in sides)} executed layers"
     before, after = (each.weights_bytes for each in sides)
-    yield f"weights: {megabytes(before)} -> {megabytes(after)} ({before / max(after, 1):.1f}x smaller)"
+    yield f"weights: {change_of_size(before, after)}"
     if times := found.latencies:
         medians = _milliseconds(times.first.median, times.second.median)
         fastest = _milliseconds(times.first.p10, times.second.p10)

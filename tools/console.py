@@ -14,11 +14,18 @@ from irquant.ir import printable
 from irquant.passes import MeasurementPlan, Metric, Report
 from irquant.passes.base import Progress as ProgressCallback
 from irquant.passes.base import no_progress
+from irquant.passes.execution import Asked
 from irquant.passes.quality.accuracy import Controlled
 from irquant.passes.quality.agreement import Agreement, Verdict
 from irquant.passes.quality.guard import Step
 from irquant.passes.quality.outputs import OutputKind
 from irquant.passes.quality.sensitivity import Effect
+
+#: Where outputs of some kinds are compared.
+_BEFORE = {
+    OutputKind.DETECTIONS: " before the boxes are selected",
+    OutputKind.DECISIONS: " before it is made whole numbers",
+}
 
 
 @contextmanager
@@ -81,8 +88,7 @@ def print_measurement(plan: MeasurementPlan, *, as_json: bool) -> None:
 
 def report_lines(report: Report, where: str) -> Iterable[str]:
     """The report as text."""
-    smaller = report.bytes_before / max(report.bytes_after, 1)
-    yield f"{where}: {megabytes(report.bytes_before)} -> {megabytes(report.bytes_after)} ({smaller:.1f}x smaller)"
+    yield f"{where}: {change_of_size(report.bytes_before, report.bytes_after)}"
     planned = [layer for layer in report.layers if layer.decision.int8]
     types = _by_type(layer.type for layer in planned)
     yield f"quantized: {len(planned)} of {len(report.layers)} layers ({types}), preset {report.preset}"
@@ -105,12 +111,22 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
         yield f"ran in int8: {ran.int8} of {ran.total} executed layers ({ran.int8_share:.0%})"
         if ran.unseen:
             yield f"not verified: {ran.unseen} layers in bodies of dynamic shapes, which the runtime does not show"
+        yield _asked_line(report.check.asked)
     yield from _guard_lines(report.guard)
     if report.accuracy:
         yield from _accuracy_lines(report.accuracy)
     yield from output_lines(report)
     passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
     yield f"time: {passes}"
+
+
+def _asked_line(asked: Asked | None) -> str:
+    """Whether the device computes what the FakeQuantizes mean."""
+    if asked is None or not asked.output:
+        return "not verified: whether the device computes what the FakeQuantizes mean; that takes samples and outputs"
+    does = "does not compute" if asked.wrong else "computes"
+    ratios = f"SQNR {decibels(asked.made)} as it runs, {decibels(asked.meant)} as meant, at '{asked.output}'"
+    return f"the device {does} what the FakeQuantizes mean ({ratios}; {asked.samples} samples)"
 
 
 def _guard_lines(steps: Sequence[Step]) -> Iterable[str]:
@@ -162,10 +178,11 @@ def agreement_line(each: Agreement) -> str:
     """How close an output is, and what that means."""
     if each.verdict is Verdict.UNKNOWN:
         return each.verdict.words
-    before = " before the boxes are selected" if each.kind is OutputKind.DETECTIONS else ""
+    before = _BEFORE.get(each.kind, "")
     decisions = "" if each.top1 is None else f", {each.top1:.1%} of the decisions the same"
     kind = ", as an image needs more than others" if each.kind is OutputKind.IMAGE else ""
-    ratio = f"{decibels(each.sqnr)}{before}, cosine {each.cosine:.4f}{decisions}"
+    resized = f", of other sizes on {each.resized} samples: at most that" if each.resized else ""
+    ratio = f"{decibels(each.sqnr)}{before}, cosine {each.cosine:.4f}{decisions}{resized}"
     return f"{ratio}: {each.verdict}{kind} ({each.verdict.words})"
 
 
@@ -178,6 +195,18 @@ def decibels(value: float) -> str:
     if math.isnan(value):
         return "cannot be compared: the sizes differ"
     return "equal" if value == math.inf else f"{value:.1f} dB"
+
+
+def change_of_size(before: int, after: int) -> str:
+    """Two sizes and what lies between them, for people."""
+    return f"{megabytes(before)} -> {megabytes(after)} ({times_smaller(before, after)})"
+
+
+def times_smaller(before: int, after: int) -> str:
+    """How many times smaller something became, or larger."""
+    if after > before:
+        return f"{after / max(before, 1):.1f}x larger"
+    return f"{before / max(after, 1):.1f}x smaller"
 
 
 def megabytes(count: int) -> str:

@@ -9,27 +9,34 @@ import click
 
 from irquant.ir import printable
 from irquant.passes import ExplainedPlan, Explanation, Quantized, explain, find_layer, load_model
+from irquant.tools.extensions import extension_option, open_extensions
+from irquant.tools.internal_errors import fault_option
 from irquant.tools.options import planned_by, planning_options
+from irquant.tools.verbosity import verbose_option
 
 
 @click.command("explain")
 @click.argument("model", type=click.Path(path_type=Path))
 @planning_options
+@extension_option
 @click.option("--node", metavar="NAME", help="The whole story of one layer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@verbose_option
+@fault_option()
 def explain_command(
     model: Path,
     config: Path | None,
     target: str | None,
     preset: str | None,
     ignored: tuple[str, ...],
+    extension: tuple[str, ...],
     node: str | None,
     *,
     as_json: bool,
 ) -> None:
     """Shows which layers of MODEL would run in int8, and why the others would not. Needs no data."""
     planned = planned_by(config, target, preset, ignored)
-    plan = explain(load_model(model), planned.target, planned.config)
+    plan = explain(load_model(model, extensions=open_extensions(extension)), planned.target, planned.config)
     plan = dataclasses.replace(plan, warnings=(*planned.settings.warnings, *plan.warnings))
     if node:
         plan = dataclasses.replace(plan, layers=(find_layer(plan.layers, node),))

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from irquant.ir import Graph
-from irquant.passes import ConfigError, Sample, Settings, load_model
-from irquant.passes.calibration.samples import model_inputs
-from irquant.passes.configuration.published import Engine as EngineSection
+from irquant.passes import ConfigError, Sample, Settings
+from irquant.passes.calibration.samples import DataError, model_inputs
+from irquant.passes.configuration.engine import Engine
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.model_info import filled_from_model_info
 from irquant.tools.sources import open_source
@@ -77,8 +77,8 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_pictures
 
 
-def open_model(model: Path | None, settings: Settings, weights: Path | None = None) -> tuple[Path, Graph]:
-    """The model that the command line names, or else the configuration, and its path.
+def model_paths(model: Path | None, settings: Settings, weights: Path | None = None) -> tuple[Path, Path | None]:
+    """The model that the command line names, or else the configuration, and its weights, if they are named.
 
     Args:
         model: What the command line says.
@@ -86,18 +86,20 @@ def open_model(model: Path | None, settings: Settings, weights: Path | None = No
         weights: What the command line says of its .bin; default: beside it, or where the configuration says.
 
     Raises:
-        UserError: neither names a model, or it cannot be read.
+        ConfigError: neither names a model.
     """
     if model:
-        return model, load_model(model, weights)
+        return model, weights
     if not settings.model.model:
         message = "which model? Give the path of an .xml, or a configuration with model.model"
         raise ConfigError(message)
-    path = Path(settings.model.model)
-    return path, load_model(path, weights or settings.model.weights)
+    named = settings.model.weights
+    return Path(settings.model.model), weights or (Path(named) if named else None)
 
 
-def open_data(data: str | None, graph: Graph, pictures: ImageOptions, settings: Settings) -> Iterable[Sample] | None:
+def open_data(
+    data: str | None, graph: Graph, pictures: ImageOptions, settings: Settings, *, is_needed: bool = True
+) -> Iterable[Sample] | None:
     """The samples that the command line names, or else the configuration; None if neither does.
 
     Args:
@@ -105,10 +107,13 @@ def open_data(data: str | None, graph: Graph, pictures: ImageOptions, settings: 
         graph: The model, whose metadata may say how it wants its pictures.
         pictures: What the command line says of them.
         settings: The configuration.
+        is_needed: Whether nothing else stands for data.
 
     Raises:
-        DataError: there are no such data.
+        DataError: there are no such data, or the configuration says where they are in a way that cannot be read.
     """
+    if data is None and settings.lacking and is_needed:
+        raise DataError(f"{settings.where}: {settings.lacking}".removeprefix(": "))
     if data is None and settings.engine:
         data, pictures = settings.engine.data_source, _as_published(pictures, settings.engine)
     return None if data is None else open_as(data, graph, pictures)
@@ -123,11 +128,14 @@ def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]
     return open_source(data, model_inputs(graph), filled_from_model_info(pictures, graph))
 
 
-def _as_published(given: ImageOptions, engine: EngineSection) -> ImageOptions:
-    """Pictures as the published tool's own loader gave them: blue first; what the command line says stands."""
+def _as_published(given: ImageOptions, engine: Engine) -> ImageOptions:
+    """Pictures as the published tool's own loaders gave them; what the command line says stands."""
     return replace(
         given,
+        size=given.size or engine.size,
         layout=given.layout or engine.layout,
-        colour_order=given.colour_order or "bgr",
+        mean=given.mean or engine.mean,
+        scale=given.scale or engine.scale,
+        colour_order=given.colour_order or engine.colour_order,
         central_fraction=engine.central_fraction,
     )

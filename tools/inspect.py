@@ -10,14 +10,16 @@ import click
 from irquant.ir import Summary, printable, summarize
 from irquant.passes import find_quantized, load_model
 from irquant.tools.console import megabytes
+from irquant.tools.extensions import extension_option, open_extensions
 
 
 @click.command("inspect")
 @click.argument("model", type=click.Path(path_type=Path))
+@extension_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def inspect_command(model: Path, *, as_json: bool) -> None:
+def inspect_command(model: Path, extension: tuple[str, ...], *, as_json: bool) -> None:
     """Shows what is in MODEL: inputs and outputs, operations, constants by type, and where it came from."""
-    graph = load_model(model)
+    graph = load_model(model, extensions=open_extensions(extension))
     summary, sign = summarize(graph), find_quantized(graph)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(summary) | {"quantized": sign is not None}, indent=2))

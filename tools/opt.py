@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from irquant.ir.writer import check_output
 from irquant.passes import (
     PASSES,
     Calibrate,
+    Config,
     ConfigError,
     Context,
     DumpAfter,
@@ -24,14 +26,21 @@ from irquant.passes import (
     load_model,
     options_of,
     pass_class,
+    read_specs,
 )
 from irquant.passes.base import Results
 from irquant.passes.calibration.fingerprint import model_fingerprint
-from irquant.tools.console import progress_bar
+from irquant.passes.load_model import model_files
+from irquant.passes.run_files import named, refuse_overlaps, result_files
+from irquant.passes.runtime import Extension
+from irquant.tools.extensions import extension_option, open_extensions
 from irquant.tools.image_source import ImageOptions
 from irquant.tools.inputs import open_data, picture_options
+from irquant.tools.internal_errors import fault_option
 from irquant.tools.options import planned_by, planning_options
 from irquant.tools.pass_source import managed, passes_from
+from irquant.tools.run_files import code_files, data_files, target_files
+from irquant.tools.verbosity import progress_shown, verbose_option
 
 _ALL = "all"
 
@@ -115,11 +124,17 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
 @planning_options
 @click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
 @picture_options
+@extension_option
 @click.option("--values", is_flag=True, help="Print constants whole, so that the text can be read again.")
 @click.option("--print-after", multiple=True, metavar="PASS", help="Print the graph after that pass; all: after each.")
 @click.option("--dump-dir", type=click.Path(path_type=Path), help="Write text and IR after each pass to a new folder.")
 @click.option("--time-passes", is_flag=True, help="Say how long each pass took and how many places it changed.")
 @click.option("--verify-each", is_flag=True, help="Check the graph after each pass.")
+@click.option(
+    "--fill", is_flag=True, help="Give constants that a .txt abbreviates made-up values, the same ones each time."
+)
+@verbose_option
+@fault_option()
 @click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List all passes.")
 def opt_command(
     model: Path,
@@ -133,12 +148,14 @@ def opt_command(
     ignored: tuple[str, ...],
     samples: int | None,
     pictures: ImageOptions,
+    extension: tuple[str, ...],
     print_after: tuple[str, ...],
     dump_dir: Path | None,
     *,
     values: bool,
     time_passes: bool,
     verify_each: bool,
+    fill: bool,
 ) -> None:
     """Runs passes on MODEL (an .xml, or a .txt in the text form) in the order given, and prints what comes out.
 
@@ -160,17 +177,31 @@ def opt_command(
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
     planned = planned_by(config, target, preset, ignored, samples=samples)
     wanted = passes_from(pipeline, passes, planned.config)
+    named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
+    refuse_overlaps(
+        chain(
+            model_files(model),
+            data_files(named_source),
+            code_files((each for each in pipeline if each.endswith((".yaml", ".yml"))), "the pipeline"),
+            code_files((spec.name for text in passes for spec in read_specs(text) if ":" in spec.name), "the pass"),
+            code_files(extension, "the extension"),
+            target_files(target or planned.settings.target),
+            named(configuration=config),
+        ),
+        [*(result_files(output, Config()) if output else ()), *named(dumps=dump_dir)],
+    )
     timing = Timing()
     watching = Watching(print_after, dump_dir, verify_each)
     manager = managed(wanted, [*watching.instruments(wanted), timing])
-    graph = _read(model)
+    graph = _read(model, open_extensions(extension), fill=fill)
     if output:
         check_output(output, graph)
-    source = open_data(data, graph, pictures, planned.settings)
-    if source is None and any(isinstance(each, Calibrate) for each in wanted):
+    is_needed = any(isinstance(each, Calibrate) for each in wanted)
+    source = open_data(data, graph, pictures, planned.settings, is_needed=is_needed)
+    if source is None and is_needed:
         message = "pass 'calibrate' runs the model on samples: give --data"
         raise ConfigError(message)
-    with progress_bar() as progress:
+    with progress_shown() as progress:
         context = Context(planned.target, planned.config, source, progress)
         context.model_fingerprint = model_fingerprint(graph)
         results = manager.run(graph, context)
@@ -182,17 +213,19 @@ def opt_command(
         click.echo(printable(line), err=True)
 
 
-def _read(path: Path) -> Graph:
+def _read(path: Path, extensions: Sequence[Extension], *, fill: bool) -> Graph:
     if path.suffix != ".txt":
-        return load_model(path)
+        return load_model(path, extensions=extensions)
     try:
-        return from_text(path.read_text(encoding="utf-8"))
+        graph = from_text(path.read_text(encoding="utf-8"), fill=fill)
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
         raise IRError(message) from None
     except IRError as error:
         message = f"{path}: {error}"
         raise IRError(message) from None
+    graph.extensions = tuple(extensions)
+    return graph
 
 
 def _warnings(context: Context, others: Iterable[str]) -> Iterator[str]:

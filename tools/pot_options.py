@@ -75,13 +75,12 @@ class Place:
         return folder / f"{file.stem}_{_ALGORITHM}" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}" / file
 
     @contextmanager
-    def prepared(self, result: Path, model: Path, graph: Graph) -> Generator[None]:
+    def prepared(self, result: Path, graph: Graph) -> Generator[None]:
         """Makes the folder of a result and refuses what is no place for one; takes back what it made if all fails."""
         missing = [each for each in result.parents if not each.exists()] if self.output is None else []
         try:
             for each in reversed(missing):
                 _make(each)
-            _refuse_model(result, model)
             check_output(result, graph)
             yield
         except BaseException:
@@ -97,13 +96,6 @@ def _make(folder: Path) -> None:
     except OSError as error:
         message = f"{folder}: cannot be made: {error.strerror}"
         raise UserError(message) from None
-
-
-def _refuse_model(result: Path, model: Path) -> None:
-    """The .xml that was read, whose weights may be elsewhere."""
-    if result.exists() and model.exists() and result.samefile(model):
-        message = f"{result}: is the model that is being read; give another output path"
-        raise UserError(message)
 
 
 _OPTIONS = (

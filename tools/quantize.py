@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -17,15 +18,19 @@ from irquant.passes import (
     watching_for,
 )
 from irquant.passes.configuration.accuracy import AccuracyOptions
-from irquant.passes.quality.journal import refuse_place
+from irquant.passes.load_model import load_model, model_files
+from irquant.passes.run_files import named, refuse_overlaps, result_files
 from irquant.tools.console import print_measurement, print_report
+from irquant.tools.extensions import extension_option, open_extensions
 from irquant.tools.image_source import ImageOptions
-from irquant.tools.inputs import open_as, open_data, open_model, picture_options
+from irquant.tools.inputs import model_paths, open_as, open_data, picture_options
+from irquant.tools.internal_errors import fault_option
 from irquant.tools.metric_function import MetricData, open_metrics
 from irquant.tools.options import metric_options, page_option, planned_by, planning_options
 from irquant.tools.pot_options import Place, pot_options
 from irquant.tools.report.page import check_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
+from irquant.tools.run_files import code_files, data_files, target_files
 from irquant.tools.trial_table import TrialTable, no_rows
 from irquant.tools.values import report_values
 from irquant.tools.verbosity import progress_shown, verbosity_options
@@ -46,6 +51,7 @@ from irquant.tools.verbosity import progress_shown, verbosity_options
 @click.option(
     "--cluster", metavar="ADDRESS", help="Calibrate on a Dask cluster; 'local': in processes on this machine."
 )
+@extension_option
 @click.option(
     "--no-guard",
     is_flag=True,
@@ -57,6 +63,7 @@ from irquant.tools.verbosity import progress_shown, verbosity_options
 @picture_options
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @verbosity_options
+@fault_option()
 @pot_options
 def quantize_command(
     model: Path | None,
@@ -71,6 +78,7 @@ def quantize_command(
     save_statistics: Path | None,
     statistics: Path | None,
     cluster: str | None,
+    extension: tuple[str, ...],
     no_guard: bool,
     metric: tuple[str, ...],
     max_drop: float | None,
@@ -123,9 +131,22 @@ def quantize_command(
     guard = False if no_guard else None
     planned = planned_by(config, target, preset, ignored, samples=samples, guard=guard, accuracy=limits)
     options, device, settings = planned.config, planned.target, planned.settings
-    path, graph = open_model(model, settings, weights)
+    path, weights = model_paths(model, settings, weights)
     result = place.of(path, settings.model.model_name)
-    refuse_place(resume, result, result.with_suffix(".bin"), page, save_statistics)
+    named_source = data or (settings.engine.data_source if settings.engine else None)
+    refuse_overlaps(
+        chain(
+            model_files(path, weights),
+            data_files(named_source),
+            data_files(metric_data, "the metric's data"),
+            code_files((each.partition("=")[0] for each in metric), "the metric"),
+            code_files(extension, "the extension"),
+            target_files(target or settings.target),
+            named(configuration=config, statistics=statistics),
+        ),
+        [*result_files(result, options), *named(report=page, statistics=save_statistics, measurements=resume)],
+    )
+    graph = load_model(path, weights, open_extensions(extension))
     if page:
         check_page(page)
         if dry_run:
@@ -135,11 +156,11 @@ def quantize_command(
     if dry_run:
         print_measurement(plan_measurement(graph, device, options), as_json=as_json)
         return 0
-    source = open_data(data, graph, pictures, settings)
+    source = open_data(data, graph, pictures, settings, is_needed=statistics is None)
     judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
     watching = watching_for(result, options)
-    with place.prepared(result, path, graph), progress_shown(quiet=quiet) as progress:
+    with place.prepared(result, graph), progress_shown(quiet=quiet) as progress:
         graph, report = quantize_graph(
             graph,
             source,

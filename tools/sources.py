@@ -62,6 +62,14 @@ def source_files(text: str) -> tuple[Path, ...]:
     return arrays or images
 
 
+def source_members(text: str) -> list[Path]:
+    """All files that `text`, which names no function, stands for, a list of them included; none if it is wrong."""
+    try:
+        return [Path(text), *_paths(text)]
+    except DataError:
+        return [Path(text)]
+
+
 def names_function(text: str) -> bool:
     """Whether `text` is module:function; a drive letter is no module."""
     before, colon, after = text.rpartition(":")

@@ -4,6 +4,8 @@ import math
 from typing import Any
 
 from irquant.passes import Report
+from irquant.passes.comparison.latency import Latencies
+from irquant.passes.execution import Asked
 from irquant.passes.quality.accuracy import Controlled
 from irquant.passes.quality.agreement import Agreement
 from irquant.passes.quality.guard import Step
@@ -25,6 +27,7 @@ def output_values(each: Agreement) -> dict[str, Any]:
         "sqnr": finite(each.sqnr, 2),
         "cosine": finite(each.cosine, 6),
         "top1": None if each.top1 is None else finite(each.top1, 4),
+        "resized": each.resized,
     }
 
 
@@ -54,11 +57,13 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "layers": [_layer_values(each) for each in report.layers],
         "biases_corrected": report.corrected,
         "biases_not_corrected": report.uncorrected,
+        "device_asked": None if report.check.asked is None else _asked_values(report.check.asked),
         "guard": [_step_values(each) for each in report.guard],
         "accuracy": None if report.accuracy is None else _accuracy_values(report.accuracy),
         "passes": {
             name: {"changes": done.changes, "seconds": round(done.seconds, 4)} for name, done in report.results.items()
         },
+        "latency": None if report.latencies is None else _latency_values(report.latencies),
         "warnings": list(report.warnings),
     }
 
@@ -70,6 +75,38 @@ def _layer_values(layer: Layer) -> dict[str, Any]:
         "planned": "int8" if layer.decision.int8 else "float",
         "reason": layer.decision.reason,
         "ran_in_float": layer.fallen or None,
+    }
+
+
+def _asked_values(asked: Asked) -> dict[str, Any]:
+    """Whether the device computes what the FakeQuantizes mean."""
+    return {
+        "as_meant": not asked.wrong,
+        "wrong": asked.wrong or None,
+        "samples": asked.samples,
+        "output": asked.output,
+        "sqnr_made": finite(asked.made, 2),
+        "sqnr_meant": finite(asked.meant, 2),
+    }
+
+
+def _latency_values(found: Latencies) -> dict[str, Any]:
+    """How long an inference takes before and after."""
+    return {
+        "before_ms": finite(found.first.median * 1e3, 4),
+        "after_ms": finite(found.second.median * 1e3, 4),
+        "faster": not found.is_no_faster,
+        "rounds": found.rounds,
+        "threads": found.threads,
+        "slower_layers": [
+            {
+                "name": each.name,
+                "type": each.type,
+                "before_ms": finite(each.before * 1e3, 4),
+                "after_ms": finite(each.after * 1e3, 4),
+            }
+            for each in found.slower
+        ],
     }
 
 

@@ -74,7 +74,7 @@ def _together(wanted: Request, numbers: Numbers) -> Numbers:
 
 
 def blocks(model: Graph, wanted: Iterable[Request], batched: Batches) -> list[Block]:
-    """The outputs that answer some requests, in their order: one for each batch, whose rows have a number of their own."""
+    """The outputs that answer some requests, in their order: one for each batch, which has a size of its own."""
     groups: dict[tuple[Scope, frozenset[Node] | None, OutPort | None], list[Request]] = {}
     for each in wanted:
         tensor = each.tensor(model)

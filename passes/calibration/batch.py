@@ -83,10 +83,11 @@ def _keeps(node: Node, found: Batches) -> bool:
 
 def _fits(tensor: OutPort, node: Node, found: Batches) -> bool:
     """Whether an operand has the batch along axis 0, or is the same for all samples; at least one has the batch."""
-    has = any(port.source in found for port in node.inputs)
     rank = len(node.output().shape)
-    same = len(tensor.shape) < rank or tensor.shape[:1] == (1,)
-    return has and ((tensor in found and len(tensor.shape) == rank) or (node.type != "Concat" and same))
+    if tensor in found:
+        return len(tensor.shape) == rank
+    has, same = any(port.source in found for port in node.inputs), len(tensor.shape) < rank or tensor.shape[:1] == (1,)
+    return has and node.type != "Concat" and same
 
 
 def _axis(node: Node) -> int | None:
@@ -111,7 +112,9 @@ def _keeps_product(node: Node, found: Batches) -> bool:
         return False
     if second in found:
         return len(first.shape) == len(second.shape) > 2
-    return len(second.shape) <= 2 or second.shape[0] == 1
+    if len(second.shape) > len(first.shape):  # it puts axes in front of the batch
+        return False
+    return len(second.shape) <= 2 or len(second.shape) < len(first.shape) or second.shape[0] == 1
 
 
 def _keeps_first(node: Node) -> bool:

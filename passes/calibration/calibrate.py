@@ -61,6 +61,7 @@ class Calibrate(NoRequests):
                     ready, lambda job, outputs: take(job, kept_of(outputs, blocks, job))
                 )
         context.statistics, context.held_out, context.first = harvest.statistics(), harvest.held_out, harvest.first
+        context.outputs = context.outputs.seen(context.held_out or context.first)
         context.data_fingerprint = str(fingerprint)
         context.plan = context.plan.without(context.statistics.unseen)
         if harvest.empty:

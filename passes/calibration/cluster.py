@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from ...ir import Array, Graph, UserError
@@ -46,9 +47,13 @@ def run_on_cluster(
         take: Called here, in the order of `items`.
 
     Raises:
-        ClusterError: there is no such cluster, or a shard failed again and again.
+        ClusterError: there is no such cluster, it cannot be sent what the model needs, or a shard failed again and
+            again.
         DataError: the model cannot run a sample.
     """
+    if made := [each for each in instrumented.extensions if not isinstance(each, (str, Path))]:
+        message = f"{made[0]}: an extension that is no file cannot be sent to a cluster; give the path of a library"
+        raise ClusterError(message)
     with cluster_client(address) as client:
         model = _Model(client, Portable.of(instrumented))
         running: deque[tuple[tuple[Job, ...], Any]] = deque()

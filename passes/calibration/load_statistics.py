@@ -56,6 +56,7 @@ class LoadStatistics(NoRequests):
         context.data_fingerprint = file.header.data
         if context.samples is not None:
             self._run_held_out(graph, context, file.header.data)
+        context.outputs = context.outputs.seen(context.held_out or context.first)
         return 0
 
     def _missing(self, wanted: Request, graph: Graph, context: Context) -> str:

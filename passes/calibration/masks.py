@@ -1,7 +1,7 @@
 """Values that stand for "nothing here": padding and masks of -inf, or of the lowest number of a type.
 
-A max pool pads with them, attention adds them to scores that must not count, a sequence is filled up with them. They are
-no data, and no range has to hold them. They come from constants; this module finds the tensors that they may reach.
+A max pool pads with them, attention adds them to scores that must not count, a sequence is filled up with them. They
+are no data, and no range has to hold them. They come from constants; this module finds the tensors that they may reach.
 """
 
 from collections.abc import Mapping

@@ -122,12 +122,13 @@ def _watches(measured: Iterable[Request]) -> set[Request]:
 
 
 def kept_of(outputs: Sequence[Array], measured: Sequence[Block], job: Job) -> list[Array]:
-    """What of an inference is kept: the rows of each block, but of held-out samples; and the model's outputs of those
-    and of the first.
+    """What of an inference is kept.
+
+    These are the rows of each block, but of held-out samples; and the model's outputs, of those and of the first.
     """
     rows = [] if job.is_held_out else [each.rows(output) for each, output in zip(measured, outputs, strict=False)]
-    own = outputs[len(measured) :] if job.is_held_out or job.is_first else []
-    return [each.copy() for each in (*rows, *own)]
+    own: Sequence[Array] = outputs[len(measured) :] if job.is_held_out or job.is_first else ()
+    return [*(each.copy() for each in rows), *(each.copy() for each in own)]
 
 
 @dataclass

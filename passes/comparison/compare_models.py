@@ -59,8 +59,8 @@ class Comparison:
 
     @property
     def is_poor(self) -> bool:
-        """Whether an output is poor, or cannot be compared."""
-        return any(each.verdict in (Verdict.POOR, Verdict.UNKNOWN) for each in self.outputs)
+        """Whether an output is poor, of other sizes, or cannot be compared."""
+        return any(each.resized or each.verdict in (Verdict.POOR, Verdict.UNKNOWN) for each in self.outputs)
 
 
 def compare_models(

@@ -174,10 +174,13 @@ def match_taps(outputs: Outputs, second: Graph) -> tuple[InPort, ...] | None:
     return tuple(InPort(twin, tap.index) for twin, tap in zip(twins, outputs.taps, strict=True) if twin is not None)
 
 
+_DECIDED = (OutputKind.DETECTIONS, OutputKind.DECISIONS)
+
+
 def untapped(outputs: Outputs) -> Outputs:
     """The outputs as they come out, selected or not."""
     plain = (
-        Output(each.name, OutputKind.VALUES if each.kind is OutputKind.DETECTIONS else each.kind, (index,))
+        Output(each.name, OutputKind.VALUES if each.kind in _DECIDED else each.kind, (index,))
         for index, each in enumerate(outputs.each)
     )
     return replace(outputs, each=tuple(plain), taps=())

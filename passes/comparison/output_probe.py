@@ -42,7 +42,7 @@ class OutputProbe:
         taps, warnings = match_taps(outputs, second), tuple[str, ...]()
         if taps is None:
             lost = outputs.taps[0].node.type
-            warnings = (f"the second model does not have the first's {lost}: detections are compared as they come",)
+            warnings = (f"the second model does not have the first's {lost}: what it decides is compared as it comes",)
             outputs, taps = untapped(outputs), ()
         models = outputs.tapped(first), replace(outputs, taps=taps).tapped(second)
         order += range(len(order), len(order) + len(taps))

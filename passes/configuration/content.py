@@ -8,10 +8,15 @@ from typing import Any, cast
 import numpy as np
 import yaml
 
+from ...targets import Lines
 from .strict import ConfigError
 
 #: A JSON text that begins, comments aside, with a key.
 _BARE = re.compile(r'(\s|//[^\n]*|(?>/\*.*?\*/))*"', re.DOTALL)
+_ONE, _TWO = "\\", "\\\\"
+#: Comments and strings of JSON5; what stands between them has no backslash.
+_TOKEN = re.compile(r"""//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
 
 
 def plain(given: object) -> Any:
@@ -36,7 +41,7 @@ def content_of(path: Path) -> Any:
         raise ConfigError(message)
     try:
         text = path.read_text(encoding="utf-8")
-        return _json(text) if path.suffix == ".json" else yaml.load(text, _Loader)
+        return _json(text) if path.suffix == ".json" else _yaml(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         message = f"{path}: cannot be read: {' '.join(str(error).split())}"
         raise ConfigError(message) from None
@@ -45,9 +50,40 @@ def content_of(path: Path) -> Any:
 def _json(text: str) -> Any:
     import json5  # here: most runs read no configuration
 
+    _refuse_escapes(text)
     # The published description prints an algorithm without the braces around it.
     whole = f"{{{text}}}" if _BARE.match(text) else text
     return json5.loads(whole, object_pairs_hook=_unique)
+
+
+def _yaml(text: str) -> Any:
+    for line, mistake in Lines(text).lost():
+        message = f"line {line}: {mistake}"
+        raise ValueError(message)
+    return yaml.load(text, _Loader)
+
+
+def _refuse_escapes(text: str) -> None:
+    r"""Refuses single backslashes, as in paths of Windows and in regular expressions.
+
+    JSON5 passes over the backslash of an escape that it does not know ("\d" is "d"), and takes others for characters
+    that no configuration holds ("\new" begins with a line break).
+    """
+    for token in _TOKEN.finditer(text):
+        if token[0][0] in "\"'" and any(_is_lost(escape[1]) for escape in _ESCAPE.finditer(token[0])):
+            line = text.count("\n", 0, token.start()) + 1
+            written = token[0].replace("\\\\", "\\").replace("\\", "\\\\")
+            hint = "" if "re:" in token[0] else f", or {token[0].replace(_TWO, '/').replace(_ONE, '/')} if it is a path"
+            message = f"line {line}: {token[0]}: a backslash is written twice in JSON: {written}{hint}"
+            raise ValueError(message)
+
+
+def _is_lost(escape: str) -> bool:
+    """Whether what stands behind a backslash is not what it seems: none of JSON5's escapes, or one for no letter."""
+    if escape[0] in "ux":
+        code = escape[1:]
+        return not (len(code) == {"u": 4, "x": 2}[escape[0]] and chr(int(code, 16)).isprintable())
+    return escape not in ("\\", "/", '"', "'", "\n")
 
 
 def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

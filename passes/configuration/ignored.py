@@ -2,16 +2,22 @@
 
 import difflib
 import fnmatch
+import glob
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from ...ir import Graph, Node
+from ...ir.ops import LAYER_TYPES, layer_of_tail
 from .strict import Strict
 
 _REGEX = "re:"
+#: What the ONNX converter puts behind the name of a layer if the Add of its bias takes that.
+_SPLIT = "/WithoutBiases"
 #: How the reasons begin for which something stays float because the user says so.
 BY_USER = "you ignore "
 
@@ -61,8 +67,9 @@ class Ignored(Strict):
     """What stays float because the user says so.
 
     Attributes:
-        scope: Names of operations, in a body behind those of what is around it ("if|conv"); with `*`, `?` or `[` a
-            glob; after `re:` a regular expression for the whole name.
+        scope: Names of operations, or what the source framework called them, in a body behind those of what is around
+            it ("if|conv"); with `*`, `?` or `[` a glob; after `re:` a regular expression for the whole name. The name
+            of a layer's bias means the layer.
         operations: Types of operations.
         skip_model: Everything.
     """
@@ -83,43 +90,155 @@ class Ignored(Strict):
                     raise ValueError(message) from None
         return scope
 
-    def reasons(self, graph: Graph) -> tuple[dict[Node, str], list[str]]:
-        """The nodes that are ignored, each with the rule that hit it; and a warning for each rule that hit nothing."""
+    def hits(self, graph: Graph) -> "Hits":
+        """What each rule hits in a model and its bodies."""
         names = {
             node: f"{prefix}{node.name}"
             for prefix, each in graph.walk_named()
             for node in each.in_file_order()
             if node.type != "Const"
         }
-        found: dict[Node, str] = {}
-        warnings: list[str] = []
+        reasons: dict[Node, str] = {}
+        by_rule: dict[str, tuple[Node, ...]] = {}
+        missed: list[str] = []
         for item in self.scope:
-            hits = _named(item, names)
-            found |= dict.fromkeys(hits, f"{BY_USER}'{item}'")
-            known = [] if item.startswith(_REGEX) else list(names.values())
-            warnings += [] if hits else [_no_hit(f"'{item}'", item, known)]
+            found = _with_layers(_named(item, names))
+            reasons |= dict.fromkeys(found, f"{BY_USER}'{item}'")
+            by_rule |= {f"'{item}'": found} if found else {}
+            missed += [] if found else [_no_hit(f"'{item}'", _meant_by(item, names))]
         for operation in self.operations:
-            hits = [node for node in names if operation.fits(node)]
-            found |= dict.fromkeys(hits, f"{BY_USER}{operation}")
-            warnings += [] if hits else [_no_hit(str(operation), operation.type, [node.type for node in names])]
+            found = tuple(node for node in names if operation.fits(node))
+            reasons |= dict.fromkeys(found, f"{BY_USER}{operation}")
+            by_rule |= {str(operation): found} if found else {}
+            missed += [] if found else [_no_hit(str(operation), _close_to(operation.type, (it.type for it in names)))]
         if self.skip_model:
-            found |= dict.fromkeys(names, f"{BY_USER}the whole model")
-        return found, warnings
+            reasons |= dict.fromkeys(names, f"{BY_USER}the whole model")
+        return Hits(reasons, by_rule, tuple(missed), names)
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What the rules of a user hit.
+
+    Attributes:
+        reasons: The nodes that are ignored, each with the rule that hit it.
+        by_rule: A rule, as messages call it -> the nodes that it hits.
+        missed: A warning for each rule that hits nothing.
+        names: What messages call the nodes of the model.
+    """
+
+    reasons: Mapping[Node, str]
+    by_rule: Mapping[str, tuple[Node, ...]]
+    missed: tuple[str, ...]
+    names: Mapping[Node, str]
+
+    def warnings(self, concerned: Collection[Node]) -> list[str]:
+        """What the user should know.
+
+        Args:
+            concerned: The nodes that would be quantized if no rule hit them, and all layers.
+        """
+        idle = [
+            (rule, nodes)
+            for rule, nodes in self.by_rule.items()
+            if not any(each in concerned for node in nodes for each in _with_bodies(node))
+        ]
+        return [*self.missed, *(self._idle(rule, nodes) for rule, nodes in idle)]
+
+    def _idle(self, rule: str, nodes: Sequence[Node]) -> str:
+        first = f"{nodes[0].type} '{self.names[nodes[0]]}'"
+        what = f"only {first}, which is" if len(nodes) == 1 else f"{len(nodes)} operations, {first} for one, which are"
+        near = [
+            f"'{self.names[layer]}' {where} it"
+            for layer, where in ((_nearest(nodes[0], _sources), "before"), (_nearest(nodes[0], _readers), "behind"))
+            if layer is not None
+        ]
+        are = "layers are" if len(near) > 1 else "layer is"
+        hint = f"; the nearest {are} {' and '.join(near)}" if near else ""
+        return f"ignored: {rule} hits {what} not quantized anyway{hint}"
 
 
 def _named(item: str, names: Mapping[Node, str]) -> list[Node]:
-    """The nodes that an item of a scope means: exactly that name before all, since names may look like globs."""
+    """The nodes that an item of a scope means.
+
+    Exactly that name counts before all, since names may look like globs; then what the source framework called it.
+    """
     if item.startswith(_REGEX):
-        pattern = re.compile(item.removeprefix(_REGEX))
-        return [node for node, name in names.items() if pattern.fullmatch(name)]
+        return _matching(re.compile(item.removeprefix(_REGEX)).fullmatch, names)
     exact = [node for node, name in names.items() if name == item]
+    exact = exact or [node for node in names if item in _other_names(node)]
     if exact or not any(mark in item for mark in "*?["):
         return exact
-    pattern = re.compile(fnmatch.translate(item))
-    return [node for node, name in names.items() if pattern.match(name)]
+    return _matching(re.compile(fnmatch.translate(item)).match, names)
 
 
-def _no_hit(rule: str, wanted: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(wanted, dict.fromkeys(known), n=1)
-    hint = f"; did you mean '{close[0]}'?" if close and close[0] != wanted else ""
+def _matching(matches: Callable[[str], object], names: Mapping[Node, str]) -> list[Node]:
+    return [node for node, name in names.items() if any(matches(each) for each in (name, *_other_names(node)))]
+
+
+def _other_names(node: Node) -> tuple[str, ...]:
+    """What the source framework called a node, as far as the model tells."""
+    split = node.name.removesuffix(_SPLIT)
+    return (split, *node.fused_names) if split != node.name else node.fused_names
+
+
+def _with_layers(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes, and the layers of which they are a part: frameworks know a layer and its bias by one name."""
+    layers = (layer for node in nodes if (layer := layer_of_tail(node)) is not None)
+    return tuple(dict.fromkeys([*nodes, *layers]))
+
+
+def _with_bodies(node: Node) -> Iterable[Node]:
+    """A node, and all that is in its bodies: they are left float with it."""
+    yield node
+    yield from (each for body in node.bodies.values() for graph in body.walk() for each in graph.in_file_order())
+
+
+def _nearest(start: Node, neighbours: Callable[[Node], Iterable[Node]]) -> Node | None:
+    """The nearest layer in one direction."""
+    waiting, seen = deque(neighbours(start)), {start}
+    while waiting:
+        node = waiting.popleft()
+        if node.type in LAYER_TYPES:
+            return node
+        if node not in seen:
+            seen.add(node)
+            waiting.extend(neighbours(node))
+    return None
+
+
+def _sources(node: Node) -> Iterable[Node]:
+    return (port.source.node for port in node.inputs)
+
+
+def _readers(node: Node) -> Iterable[Node]:
+    return (port.node for output in node.outputs for port in output.consumers)
+
+
+def _no_hit(rule: str, close: str) -> str:
+    hint = f"; did you mean '{close}'?" if close else ""
     return f"ignored: {rule} hits no operation of the model{hint}"
+
+
+def _close_to(wanted: str, known: Iterable[str]) -> str:
+    """What is spelt most like a word; empty if nothing is, or the word itself is known."""
+    close = next(iter(difflib.get_close_matches(wanted, dict.fromkeys(known), n=1)), "")
+    return "" if close == wanted else close
+
+
+def _meant_by(wanted: str, names: Mapping[Node, str]) -> str:
+    """What may be meant by a name that no operation has.
+
+    Converters lengthen names ("layer1.0" becomes "__module.layer1.0/aten::linear/MatMul"), and drop those of what they
+    fold: its neighbours in the source framework are behind the same path then.
+    """
+    if wanted.startswith(_REGEX):
+        return ""
+    called = {name: (name, *_other_names(node)) for node, name in names.items()}
+    longer = [name for name, all_ in called.items() if len(wanted) > 2 and any(wanted in each for each in all_)]
+    if len(longer) > 1:
+        return f"*{glob.escape(wanted)}*"
+    known = [each for all_ in called.values() for each in all_]
+    path, slash, _ = wanted.rpartition("/")
+    beside = (name for name in known if path and name.startswith(path + slash))
+    return next(iter(longer), "") or _close_to(wanted, known) or next(beside, "")

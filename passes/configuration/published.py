@@ -19,6 +19,7 @@ from ...targets import target_names
 from .accuracy_aware import AccuracyParameters, accuracy_options, passed_over
 from .config import Config, Preset, SaturationFix
 from .content import content_of, plain
+from .engine import Engine, EngineSection, engine_of
 from .ignored import Ignored
 from .obsolete import without_obsolete
 from .pointless import pointless
@@ -141,20 +142,11 @@ class Model(Strict):
         return name
 
 
-class Engine(Strict):
-    """Where the data come from, and how a picture becomes an array: as it is read, blue first, 0 to 255."""
-
-    type: Literal["simplified"] = "simplified"
-    data_source: str
-    layout: Literal["NCHW", "NHWC", "CHW", "HWC"] | None = None
-    central_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
-
-
 class Document(Strict, Generic[_Params]):
     """A whole configuration."""
 
     model: Model = Model()
-    engine: Engine | None = None
+    engine: EngineSection | None = None
     compression: Compression[_Params]
 
 
@@ -168,6 +160,7 @@ class Settings:
         given: The options that it gives, `target` if it gives one; the others are left at their defaults.
         model: Which model it speaks of, and what that is called.
         engine: Where the data come from.
+        lacking: Why it does not say so, though it has a section about that, and what to do.
         warnings: What cannot apply any more, and what does instead.
         where: What messages call the configuration.
     """
@@ -177,6 +170,7 @@ class Settings:
     given: frozenset[str] = frozenset()
     model: Model = field(default_factory=Model)
     engine: Engine | None = None
+    lacking: str = ""
     warnings: tuple[str, ...] = ()
     where: str = ""
 
@@ -192,20 +186,30 @@ def read_settings(given: object) -> Settings:
     """
     where = f"{given}: " if isinstance(given, (str, Path)) else ""
     content = content_of(Path(given)) if isinstance(given, (str, Path)) else _objects(given)
-    content, warnings = without_obsolete(_whole(content), where)
+    whole = _whole(content)
+    content, warnings = without_obsolete(whole, where)
     kind: Any = Document[AccuracyAwareParameters] if _keeps_accuracy(content) else Document[Parameters]
     document: Document[Any] = kind.read(content, where)
     compression = document.compression
     params = _joined(compression, where)
     options, target = _options(compression, params, where), params.target_device
+    section: Any = whole.get("engine") or {}
+    found = engine_of(section, document.engine, where.removesuffix(": "))
     config = Config.checked(**{"samples": None} | options)  # all samples, if nothing is said
     return Settings(
         config=config,
         target=target,
         given=frozenset({*options, *(["target"] if target else [])}),
         model=document.model,
-        engine=document.engine,
-        warnings=(*warnings, *_of_accuracy(params), *_of_one_algorithm(compression), *pointless(config)),
+        engine=found.engine,
+        lacking=found.lacking,
+        warnings=(
+            *([found.lacking] if found.lacking else found.warnings),
+            *warnings,
+            *_of_accuracy(params),
+            *_of_one_algorithm(compression),
+            *pointless(config),
+        ),
         where=where.removesuffix(": "),
     )
 

@@ -30,7 +30,7 @@ _WORDS = {
     Verdict.GOOD: "no loss of accuracy was seen at this level",
     Verdict.FAIR: "a small loss of accuracy is possible; measure it with your own data",
     Verdict.POOR: "a loss of accuracy is likely",
-    Verdict.UNKNOWN: "the outputs cannot be compared: their sizes differ",
+    Verdict.UNKNOWN: "the outputs cannot be compared: their numbers of axes differ",
 }
 
 
@@ -53,6 +53,11 @@ _IMAGE_LEVELS = Levels(floor=38.0, good=43.0)
 _LEVELS_OF: Mapping[OutputKind, Levels] = {OutputKind.IMAGE: _IMAGE_LEVELS}
 
 
+def levels_of(kind: OutputKind) -> Levels:
+    """What the ratio means for outputs of a kind."""
+    return _LEVELS_OF.get(kind, _LEVELS)
+
+
 @dataclass(frozen=True)
 class Agreement:
     """How close an output is to the float model's, over all held-out samples together.
@@ -60,11 +65,12 @@ class Agreement:
     Attributes:
         name: What messages call the output.
         kind: What it holds.
-        sqnr: 10 log10(signal power / error power) in dB; infinite if equal, NaN if the sizes differ. Of detections, the
-            worst of the tensors that they are selected by.
+        sqnr: 10 log10(signal power / error power) in dB; infinite if equal, NaN if they do not even have as many axes.
+            The worst of the tensors that are compared: of detections, those that they are selected by.
         cosine: Of the angle between the two outputs as vectors (the worst, too).
         top1: The share of decisions that stay the same: of the largest score along the last axis. None if the output
             holds no classes.
+        resized: Of how many samples the sizes differ; the ratio is an upper bound then (see `Tally`).
     """
 
     name: str
@@ -72,75 +78,86 @@ class Agreement:
     sqnr: float
     cosine: float
     top1: float | None = None
+    resized: int = 0
 
     @property
     def levels(self) -> Levels:
         """What the ratio means for outputs of this kind."""
-        return _LEVELS_OF.get(self.kind, _LEVELS)
+        return levels_of(self.kind)
 
     @property
     def margin(self) -> float:
-        """How far the ratio lies above the floor, in dB; negative below it; infinite if nobody can tell."""
-        return math.inf if math.isnan(self.sqnr) else self.sqnr - self.levels.floor
+        """How far the ratio lies above the floor, in dB; negative below it; 0 if nobody can tell."""
+        return 0.0 if math.isnan(self.sqnr) else self.sqnr - self.levels.floor
 
     @property
     def error(self) -> float:
-        """The error power as a share of what the floor allows; 0 if nobody can tell."""
-        return error_at(self.margin)
+        """The error power as a share of what the floor allows; of a lost signal, huge."""
+        return float(10 ** (-max(self.margin, -300.0) / 10))
 
     @property
     def verdict(self) -> Verdict:
-        """What that means."""
+        """What that means; an upper bound cannot be good."""
         if math.isnan(self.sqnr):
             return Verdict.UNKNOWN
-        if self.sqnr >= self.levels.good:
+        if self.sqnr >= self.levels.good and not self.resized:
             return Verdict.GOOD
         return Verdict.FAIR if self.sqnr >= self.levels.floor else Verdict.POOR
-
-
-def error_at(margin: float) -> float:
-    """The error power so many dB above the floor, as a share of what the floor allows; of a lost signal, huge."""
-    return float(10 ** (-max(margin, -300.0) / 10))
 
 
 @dataclass
 class Tally:
     """Sums over the samples of two tensors, from which all ratios follow: no tensor is kept.
 
+    Where the sizes differ (a sentence that is spoken faster, boxes that are not padded), no element belongs to another
+    one. Then the values are compared in ascending order, which no other order brings closer: their squared distance is
+    that of the two distributions (the Wasserstein-2 distance in one dimension; Villani 2003, theorem 2.18). What one
+    tensor holds more than the other counts as lost.
+
     Attributes:
         signal: Power of the reference.
         found: Power of the other.
         noise: Power of their difference.
         product: Of the two as vectors.
+        count: How many numbers were compared.
         same: Decisions that are the same: rows along the last axis whose largest element is at the same place.
         decisions: All of them.
-        is_comparable: Whether they always had one shape.
-        is_finite: Whether neither held NaN, or an infinity where the other had another value.
+        resized: Samples whose sizes differ.
+        is_comparable: Whether they always had as many axes.
+        is_finite: Whether neither held NaN or an infinity where the other had another value.
     """
 
     signal: float = 0.0
     found: float = 0.0
     noise: float = 0.0
     product: float = 0.0
+    count: int = 0
     same: int = 0
     decisions: int = 0
+    resized: int = 0
     is_comparable: bool = True
     is_finite: bool = True
 
     def add(self, reference: Array, output: Array) -> None:
         """Takes in a sample."""
-        if reference.shape != output.shape:
+        if reference.ndim != output.ndim:
             self.is_comparable = False
             return
-        one, other = _without_common_infinities(reference.astype(np.float64), output.astype(np.float64))
+        (one, other), lost = _numbers(reference, output), 0.0
+        if is_resized := reference.shape != output.shape:
+            one, other, lost = _in_order(one, other)
+            self.resized += 1
+        one, other = _without_common(one, other)
         if not (np.isfinite(one).all() and np.isfinite(other).all()):
             self.is_finite = False
             return
-        self.signal += float(np.square(one).sum())
+        signal = float(np.square(one).sum())
+        self.signal += signal
         self.found += float(np.square(other).sum())
-        self.noise += float(np.square(one - other).sum())
+        self.noise += float(np.square(one - other).sum()) + lost * signal
         self.product += float((one * other).sum())
-        if one.ndim and one.shape[-1]:
+        self.count += one.size
+        if one.ndim and one.shape[-1] and not is_resized:
             is_same = one.argmax(axis=-1) == other.argmax(axis=-1)
             self.same += int(is_same.sum())
             self.decisions += is_same.size
@@ -149,7 +166,7 @@ class Tally:
     def sqnr(self) -> float:
         """Signal-to-quantization-noise ratio in dB over all samples together.
 
-        NaN if their sizes differ; minus infinity if one holds NaN or an infinity that the other does not.
+        NaN if their axes differ; minus infinity if one holds NaN or an infinity that the other does not.
         """
         if not self.is_comparable:
             return math.nan
@@ -162,7 +179,7 @@ class Tally:
 
     @property
     def cosine(self) -> float:
-        """The cosine of the angle between all samples together; NaN if their sizes differ."""
+        """The cosine of the angle between all samples together; NaN if their axes differ."""
         if not self.is_comparable:
             return math.nan
         if not self.is_finite:
@@ -173,7 +190,7 @@ class Tally:
 
     @property
     def top1(self) -> float:
-        """The share of decisions that stay the same; NaN if there are none, or the sizes differ."""
+        """The share of decisions that stay the same; NaN if there are none, or the axes differ."""
         return self.same / self.decisions if self.decisions and self.is_comparable else math.nan
 
 
@@ -202,11 +219,12 @@ def _agreement(output: Output, tallies: Sequence[Tally]) -> Agreement:
     is_compared = not any(map(math.isnan, ratios))
     top1 = tallies[0].top1 if output.kind is OutputKind.CLASSES and is_compared else None
     worst = min(ratios) if is_compared else math.nan
-    return Agreement(output.name, output.kind, worst, min(cosines) if is_compared else math.nan, top1)
+    cosine = min(cosines) if is_compared else math.nan
+    return Agreement(output.name, output.kind, worst, cosine, top1, max(each.resized for each in tallies))
 
 
 def sqnr(references: Sequence[Array], outputs: Sequence[Array]) -> float:
-    """Signal-to-quantization-noise ratio in dB over all samples together; NaN if their sizes differ."""
+    """Signal-to-quantization-noise ratio in dB over all samples together; NaN if their axes differ."""
     return tally(references, outputs).sqnr
 
 
@@ -218,7 +236,27 @@ def tally(references: Sequence[Array], outputs: Sequence[Array]) -> Tally:
     return sums
 
 
-def _without_common_infinities(one: Floats, other: Floats) -> tuple[Floats, Floats]:
-    """Zero where both hold the same infinity, as logarithms of zero do: there they are equal."""
-    same = np.isinf(one) & (one == other)
+def _numbers(reference: Array, output: Array) -> tuple[Floats, Floats]:
+    """Two tensors as floats; of texts, whether they are the same."""
+    if reference.dtype.kind not in "SU":
+        return reference.astype(np.float64), output.astype(np.float64)
+    is_same = reference == output if reference.shape == output.shape else np.zeros(output.shape)
+    return np.ones(reference.shape), np.asarray(is_same, np.float64)
+
+
+def _in_order(one: Floats, other: Floats) -> tuple[Floats, Floats, float]:
+    """The values of two tensors in ascending order, as many of the second as of the first; and the share that is lost.
+
+    An empty tensor has nothing that the other could be like.
+    """
+    if not (one.size and other.size):
+        return (one, np.zeros_like(one), 0.0) if one.size else (np.zeros_like(other), other, 0.0)
+    places = (np.arange(one.size) + 0.5) / one.size * other.size - 0.5
+    resized = np.interp(places, np.arange(other.size), np.sort(other, axis=None))
+    return np.sort(one, axis=None), resized, 1 - min(one.size, other.size) / max(one.size, other.size)
+
+
+def _without_common(one: Floats, other: Floats) -> tuple[Floats, Floats]:
+    """Zero where both hold the same infinity, as logarithms of zero do, or NaN: there they are equal."""
+    same = (np.isinf(one) & (one == other)) | (np.isnan(one) & np.isnan(other))
     return (np.where(same, 0, one), np.where(same, 0, other)) if same.any() else (one, other)

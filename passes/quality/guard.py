@@ -91,7 +91,7 @@ def remedies(config: Config, preset: Preset) -> Iterator[tuple[str, dict[str, ob
 
 
 def worst_ratio(attempt: Attempt) -> float:
-    """The ratio in dB at the output that lies farthest below its floor; minus infinity if the model does not compile."""
+    """The ratio in dB at the output farthest below its floor; minus infinity if the model does not compile."""
     ratios = ((each.margin, each.sqnr) for each in attempt.context.check.outputs or ())
     return min(ratios, default=(-math.inf, -math.inf))[1]
 

@@ -122,26 +122,5 @@ class Journal:
         return True
 
 
-def refuse_place(path: Path | None, *others: Path | None) -> None:
-    """Measurements are not kept in a file that is written as something else.
-
-    Args:
-        path: The file for them, if they are kept.
-        others: What else is written.
-
-    Raises:
-        JournalError: it is one of the others.
-    """
-    if path is None:
-        return
-    if any(_is_same(path, each) for each in others if each is not None):
-        message = f"{path}: would be written as a result, too; name another file for what was measured"
-        raise JournalError(message)
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
-
-
 def _failed(path: Path, error: OSError) -> JournalError:
     return JournalError(f"{path}: {error.strerror or error}: name a file that can be written")

@@ -76,8 +76,7 @@ def _quantized(
     except (PipelineError, RuntimeRejectedError) as error:  # the runtime took the float model
         return Outcome(name, variant, Kind.FAULT, _told_of_fault(error))
     except DataError as error:
-        arrays = [array for each in (*samples, *floats[0]) for array in each if is_float(array)]
-        is_true = any(not array.size or not np.isfinite(array).all() for array in arrays)
+        is_true = _has_unusable_numbers(model, samples)
         return Outcome(name, variant, *_told(Kind.REFUSED if is_true else Kind.FAULT, error))
     except UserError as error:
         return Outcome(name, variant, *_told(Kind.REFUSED, error))
@@ -85,9 +84,24 @@ def _quantized(
         return Outcome(name, variant, Kind.FAULT, _told_of_fault(error))
     execution = reports[0].check.execution
     assert execution is not None
-    int8 = execution.int8, execution.total
-    fault = _fault(model, result, samples, floats) or ", ".join(f"fallen: {each.reason}" for each in execution.fallen)
-    return Outcome(name, variant, Kind.FAULT if fault else Kind.QUANTIZED, fault, int8)
+    told = "; ".join([*reports[0].warnings, *(f"in float: {each.reason}" for each in execution.fallen)])
+    fault = _fault(model, result, samples, floats)
+    kind = Kind.FAULT if fault else Kind.QUANTIZED
+    return Outcome(name, variant, kind, fault or told, (execution.int8, execution.total))
+
+
+def _has_unusable_numbers(model: ov.Model, samples: Sequence[Sequence[Array]]) -> bool:
+    """Whether an input is empty or infinite, or a tensor of the model becomes NaN."""
+    arrays = [array for each in samples for array in each if is_float(array)]
+    if any(not array.size or not np.isfinite(array).all() for array in arrays):
+        return True
+    seen: ov.Model = model.clone()
+    seen.add_outputs([output for node in seen.get_ordered_ops() for output in node.outputs() if _is_computed(output)])
+    return any(np.isnan(array).any() for run in _run(seen, samples, _EMULATED) for array in run if is_float(array))
+
+
+def _is_computed(output: Any) -> bool:
+    return output.get_element_type().is_real() and output.get_node().get_type_name() not in ("Constant", "Result")
 
 
 def _told(kind: Kind, error: UserError) -> tuple[Kind, str]:

@@ -64,7 +64,7 @@ def model_cases() -> Iterator[Case]:
     """The small models that come with the package."""
     for kind in MODEL_KINDS:
         for each in load_model_tests(kind=kind):
-            folder = Path(each.model_dir)
+            folder = Path(str(each.model_dir))
             model = onnx.load(folder / "model.onnx")
             parts = sorted(folder.glob("test_data_set_0/input_*.pb"), key=lambda part: int(part.stem.split("_")[1]))
             values = [_value(value.type, part.read_bytes()) for value, part in zip(_inputs(model), parts, strict=False)]

@@ -27,7 +27,7 @@ class Outcome:
         case: Its name.
         variant: How it was bent.
         kind: What became of it.
-        detail: The reason, or the fault.
+        detail: The reason, the fault, or what the quantizer warned of.
         int8: Executed layers in int8, and all.
     """
 

@@ -94,6 +94,7 @@ def run(seeds: Sequence[int], jobs: int) -> Found:
         for result in _results(mine):
             with lock:
                 found.add(result)
+                _tell(found, result)
 
     threads = [Thread(target=share, args=(seeds[k::jobs],)) for k in range(jobs)]
     for each in threads:
@@ -101,6 +102,14 @@ def run(seeds: Sequence[int], jobs: int) -> Found:
     for each in threads:
         each.join()
     return found
+
+
+def _tell(found: Found, result: dict[str, Any]) -> None:
+    """Each kind of failure when it is first seen, and how far the campaign is."""
+    if result["kind"] == "failed" and len(found.failures[result["signature"]]) == 1:
+        print(f"seed {result['seed']}: {result['signature']}", flush=True)
+    if (count := found.kinds.total()) % 500 == 0:
+        print(f"{count} networks: {dict(found.kinds)}", flush=True)
 
 
 def _results(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ import openvino.opset13 as op
 import openvino.opset14 as op14
 
 from .block import block
-from .net import Net, NoTensorError, Tensor, integers, outputs, rank, scalar, shape, small
+from .net import Net, NoTensorError, Tensor, integers, is_float, outputs, rank, scalar, shape, small
 
 #: The least finite number of f32, which exporters write instead of an infinity.
 LOWEST = float(np.finfo(np.float32).min)
@@ -366,7 +366,7 @@ def looked_up(net: Net) -> Tensor:
 @block(0.7)
 def scattered(net: Net) -> Tensor:
     """One tensor written into another."""
-    x = net.tokens()
+    x = net.pick(lambda each: is_float(each) and rank(each) == 3 and shape(each)[1] > 1)
     new = op.multiply(op.gather(x, integers(0), scalar(1)), net.constant(0.5))
     if net.chance.maybe(0.5):
         return op.scatter_update(x, integers(1), new, scalar(1)).output(0)

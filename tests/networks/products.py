@@ -77,8 +77,8 @@ def head(net: Net) -> Tensor:
 
 @block(2)
 def perceptron(net: Net) -> Tensor:
-    """The feed-forward part of a transformer, gated or not, with its residual."""
-    x = net.floats(2, 3, 3)
+    """The feed-forward part of a transformer, gated or not, with its residual; of rank 3: see `drawing`."""
+    x = net.floats(3)
     size = shape(x)[-1]
     inner = normalized(net, x) if net.chance.maybe(0.7) else x
     if net.chance.maybe(0.4):

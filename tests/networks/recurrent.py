@@ -61,9 +61,8 @@ def cell(net: Net) -> list[Tensor]:
     kind = net.chance.one(["LSTM", "GRU", "RNN"])
     weights = _weights(net, kind, shape(x)[-1], ())
     states = [_zeros(net, x, SIZE) for _ in range(2 if kind == "LSTM" else 1)]
-    is_kept = net.chance.maybe(0.4)
+    is_kept, names = net.chance.maybe(0.4), [f"state{len(net.sinks)}_{k}" for k in range(len(states))]
     if is_kept:
-        names = [f"state{len(net.sinks)}_{k}" for k in range(len(states))]
         kind_ = ov.Type(np.dtype(net.dtype))
         states = [
             op6.read_value(each, name, kind_, ov.PartialShape([shape(x)[0], SIZE])).output(0)

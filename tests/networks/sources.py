@@ -136,6 +136,7 @@ def flags(net: Net) -> Tensor:
     kind = net.chance.one([np.int64, np.int32, np.bool_, np.float32])
 
     def draw(chance: Chance, dims: tuple[int, ...]) -> Array:
-        return np.maximum(chance.numbers.random(dims) > 0.3, np.arange(dims[1]) == 0)
+        found: Array = np.maximum(chance.numbers.random(dims) > 0.3, np.arange(dims[1]) == 0)
+        return found
 
     return added(net, ("batch", "time"), draw, kind)

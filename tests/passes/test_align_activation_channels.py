@@ -56,7 +56,7 @@ PAIRS: dict[str, Any] = {
     "a scalar bias": lambda x: op.add(conv(op.add(conv(x, weights(8, 4, 1, 1)), bias(1)), weights(6, 8, 1, 1)), bias(1, 1, 1, 1)),
     "biases of rank 3": lambda x: op.add(conv(op.add(conv(x, weights(8, 4, 1, 1)), bias(8, 1, 1)), weights(6, 8, 1, 1)), bias(6, 1, 1)),
     "the bias comes first": lambda x: conv(op.add(bias(1, 8, 1, 1), conv(x, weights(8, 4, 1, 1))), weights(6, 8, 2, 2)),
-    "depthwise in front": lambda x: conv(op.add(depthwise(x, weights(4, 2, 1, 3, 3)), bias(1, 8, 1, 1)), weights(6, 8, 1, 1)),
+    "depthwise in front": lambda x: conv(op.add(depthwise(x, weights(4, 1, 1, 3, 3)), bias(1, 4, 1, 1)), weights(6, 4, 1, 1)),
     "groups in front": lambda x: conv(depthwise(x, weights(2, 4, 2, 3, 3)), weights(6, 8, 1, 1)),
 }  # fmt: skip
 #: Those whose biases have a number for each place, which only go with static sizes.
@@ -244,7 +244,6 @@ ACROSS: dict[str, Any] = {
     "PReLU": lambda x: conv(op.prelu(conv(x, weights(8, 4, 1, 1)), bias(8)), weights(6, 8, 1, 1)),
     "ReLU and PReLU": lambda x: conv(op.prelu(op.relu(conv(x, weights(8, 4, 1, 1))), bias(1)), weights(6, 8, 1, 1), stride=2),
     "a depthwise convolution behind": lambda x: depthwise(op.relu(conv(x, weights(8, 4, 1, 1))), weights(8, 1, 1, 3, 3)),
-    "a depthwise one with more channels": lambda x: depthwise(op.relu(conv(x, weights(8, 4, 1, 1))), weights(8, 3, 1, 3, 3)),
     "padding": OTHERS["padding"],
     "strides": OTHERS["strides"],
     "dilation": OTHERS["dilation"],

@@ -212,7 +212,8 @@ def test_data_of_nothing_are_refused() -> None:
     graph = from_text(EMPTY)
     with pytest.raises(DataError) as caught:
         calibrated(graph, {Request(0, 0, Reduction.MAX)}, [np.zeros((1, 4, 0), np.float32)] * 3)
-    expected = "sample 0: the model leaves Parameter 'x' (id 0) empty, as it does for all samples"
+    left = "the model leaves Parameter 'x' (id 0) empty, as it does for all samples"
+    expected = f"sample 0: input 'x' is empty, and {left}"
     assert str(caught.value) == expected
 
 

@@ -221,7 +221,7 @@ def test_tallies_of_several_samples_are_one_ratio() -> None:
     one, other = (np.concatenate([each[k].ravel() for each in found]) for k in range(2))
     assert tally.sqnr == pytest.approx(10 * math.log10((one**2).sum() / ((one - other) ** 2).sum()))
     assert tally.cosine == pytest.approx(one @ other / math.sqrt((one @ one) * (other @ other)))
-    tally.add(np.ones(2), np.ones(3))
+    tally.add(np.ones(2), np.ones((2, 1)))
     assert math.isnan(tally.sqnr)
     assert math.isnan(tally.top1)
 
@@ -318,7 +318,9 @@ def test_what_is_selected_is_compared_before_the_selection() -> None:
 
 def test_a_selection_that_the_other_model_lacks_is_told() -> None:
     found = compared(SELECTING, SELECTING.replace("top", "other"))
-    assert found.warnings == ("the second model does not have the first's TopK: detections are compared as they come",)
+    assert found.warnings == (
+        "the second model does not have the first's TopK: what it decides is compared as it comes",
+    )
     assert [(each.kind, each.sqnr) for each in found.outputs] == [("values", math.inf)]
 
 

@@ -243,3 +243,42 @@ def test_algorithms_that_quantize_nothing_are_refused_with_the_file(tmp_path: Pa
     with pytest.raises(ConfigError) as caught:
         read_settings(tmp_path / "c.json")
     assert str(caught.value) == f"{tmp_path / 'c.json'}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (r'"C:\data\new"', r'"C:\data\new": a backslash is written twice in JSON: "C:\\data\\new", or "C:/data/new" if it is a path'),
+        (r'"\\share\x"', r'"\\share\x": a backslash is written twice in JSON: "\\share\\x", or "/share/x" if it is a path'),
+        (r'"C:\new"', r'"C:\new": a backslash is written twice in JSON: "C:\\new", or "C:/new" if it is a path'),
+        (r'"C:\users"', r'"C:\users": a backslash is written twice in JSON: "C:\\users", or "C:/users" if it is a path'),
+        (r"'C:\x86'", r"'C:\x86': a backslash is written twice in JSON: 'C:\\x86', or 'C:/x86' if it is a path"),
+        (r'"re:conv\d+"', r'"re:conv\d+": a backslash is written twice in JSON: "re:conv\\d+"'),
+    ],
+)  # fmt: skip
+def test_single_backslashes_of_json_are_not_lost(tmp_path: Path, written: str, said: str) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(f'// one\n{{"engine": {{"data_source": {written}}}}}')
+    with pytest.raises(ConfigError) as caught:
+        read_settings(path)
+    assert str(caught.value) == f"{path}: cannot be read: line 2: {said}"
+
+
+def test_escapes_that_say_what_they_mean_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(
+        r"""{"engine": {"data_source": "C:\\data\/new\u0041\x42"}, // C:\data, and an apostrophe: don't
+        /* "C:\data" */ "compression": {"algorithms": [{"name": "DefaultQuantization"}]}}"""
+    )
+    engine = read_settings(path).engine
+    assert engine is not None
+    assert engine.data_source == r"C:\data/newAB"
+
+
+def test_backslashes_between_double_quotes_of_yaml_are_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text('engine:\n  data_source: "C:\\new"\n')
+    with pytest.raises(ConfigError) as caught:
+        read_settings(path)
+    said = r'line 2: "C:\new": a backslash between double quotes is an escape; put single quotes around paths'
+    assert str(caught.value) == f"{path}: cannot be read: {said}"

@@ -159,6 +159,18 @@ def test_the_corrections_are_those_of_going_layer_by_layer(monkeypatch: pytest.M
         np.testing.assert_allclose(fast, slow, atol=0.01 * spread)
 
 
+@pytest.mark.parametrize("shape", [(3, 8, 5), (1, 8, 5)])
+def test_several_matrices_of_weights_are_corrected_together(shape: tuple[int, ...]) -> None:
+    x = op.parameter([12, 8], np.float32)
+    graph = from_runtime(ov.Model([op.result(op.relu(op.matmul(x, coarse(*shape), False, False)))], [x]))
+    data = [RNG.random((12, 8)).astype(np.float32) for _ in range(20)]
+    graphs = [graph, *(quantized(graph, data, correct_biases=kind)[0] for kind in ("no", "sequential"))]
+    models = [ov.Core().compile_model(to_runtime(each), "CPU", FLOAT) for each in graphs]
+    wanted, plain, corrected = (np.mean([each(sample)[0] for sample in data], axis=(0, 1, 2)) for each in models)
+    assert wanted.shape == (5,)
+    assert np.abs(corrected - wanted).max() < 0.5 * np.abs(plain - wanted).max()
+
+
 def test_layers_that_stay_float_are_corrected_only_if_wanted() -> None:
     data = samples()
     kept = {"ignored": {"scope": ["third"]}, "correct_biases": "sequential"}

@@ -10,6 +10,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import Config, Report, quantize
+from irquant.passes.quantize_once import NothingToQuantizeError
 
 RNG = np.random.default_rng(0)
 STATIC, DYNAMIC = [2, 6, 8], [-1, 6, 8]
@@ -32,7 +33,7 @@ def ratios(outputs: Callable[[Tensor], list[Tensor]], shape: list[int]) -> tuple
     """The ratio of each output in dB, as executed, on samples that calibration did not see."""
     x = parameter(shape)
     model = ov.Model([op.result(each) for each in outputs(x)], [x], "m")
-    samples = [RNG.normal(size=(2, *shape[1:])).astype(np.float32) for _ in range(12)]
+    samples = [RNG.normal(size=(abs(shape[0]), *shape[1:])).astype(np.float32) for _ in range(12)]
     reports: list[Report] = []
     quantized = quantize(model, samples, config=Config(guard=False), report=reports.append)
     compiled = [
@@ -66,6 +67,26 @@ def test_a_transposed_convolution_that_several_operations_read_is_right() -> Non
     found, report = ratios(grown, [-1, 2, 6, 8])
     assert min(found) > 25
     assert [each.decision.int8 for each in report.layers] == [True]
+
+
+def widened(shape: list[int], pad: int) -> Callable[[Tensor], list[Tensor]]:
+    """A transposed convolution with one place of `output_padding` along each axis."""
+    axes = len(shape) - 2
+    kernel = op.constant((RNG.normal(size=(shape[1], 4, *[3] * axes)) / 3).astype(np.float32))
+    pads = {"pads_begin": [pad] * axes, "pads_end": [pad] * axes, "output_padding": [1] * axes}
+    return lambda x: [op.convolution_backprop_data(x, kernel, [3] * axes, **pads)]
+
+
+@pytest.mark.parametrize("shape", [[1, 16, 5, 6], [1, 3, 4, 5, 6]], ids=["2D", "3D"])
+def test_a_transposed_convolution_that_cuts_off_less_is_right(shape: list[int]) -> None:
+    found, report = ratios(widened(shape, 1), shape)
+    assert min(found) > 25
+    assert [each.decision.int8 for each in report.layers] == [True]
+
+
+def test_one_that_puts_something_behind_its_result_stays_float() -> None:
+    with pytest.raises(NothingToQuantizeError):
+        ratios(widened([1, 16, 5, 6], 0), [1, 16, 5, 6])
 
 
 ONE, NONE = [1, 1], [0, 0]

@@ -73,3 +73,38 @@ def test_an_input_that_others_read_normalized_stays() -> None:
     conv = op.convolution(y, weights, ONES, [0, 0], [0, 0], ONES)
     graph = from_runtime(ov.Model([op.result(conv), op.result(y)], [x], "m"))
     assert FoldInputNormalization().run(graph, Context(load_target("cpu"))) == 0
+
+
+def last(values: np.ndarray[Any, Any]) -> Any:
+    return np.asarray(values.reshape(3), np.float32)
+
+
+LAST_FIRST = [0, 3, 1, 2]
+CHAINS: dict[str, tuple[Any, int]] = {
+    "in front of a transpose": (
+        lambda x: op.transpose(op.divide(op.subtract(x, last(MEAN)), last(SCALE)), op.constant(LAST_FIRST)), 2,
+    ),
+    "behind a transpose": (lambda x: op.divide(op.subtract(op.transpose(x, op.constant(LAST_FIRST)), MEAN), SCALE), 2),
+    "on both sides": (lambda x: op.divide(op.transpose(op.subtract(x, last(MEAN)), op.constant(LAST_FIRST)), SCALE), 2),
+    "a constant first": (lambda x: op.transpose(op.multiply(op.constant(last(SCALE)), x), op.constant(LAST_FIRST)), 1),
+    "of another axis": (
+        lambda x: op.multiply(op.transpose(x, op.constant(LAST_FIRST)), np.ones((1, 1, 8, 1), np.float32) * 2), 0,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize("kind", [np.float32, np.uint8])
+def test_channels_are_followed_through_transposes_and_conversions(chain: str, kind: Any) -> None:
+    make, folded = CHAINS[chain]
+    x = op.parameter([1, 8, 8, 3], kind, name="x")
+    weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    y = op.convolution(make(x if kind is np.float32 else op.convert(x, "f32")), weights, ONES, [0, 0], [0, 0], ONES)
+    before = ov.Model([op.result(op.relu(y))], [x], "m")
+    graph, context = from_runtime(before), Context(load_target("cpu"))
+    Normalize().run(graph, context)
+    assert FoldInputNormalization().run(graph, context) == folded
+    sample = (np.random.default_rng(1).random((1, 8, 8, 3)) * 9).astype(kind)
+    f32 = {"INFERENCE_PRECISION_HINT": "f32"}
+    one, other = (ov.compile_model(each, "CPU", f32)(sample)[0] for each in (before, to_runtime(graph)))
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

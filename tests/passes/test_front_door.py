@@ -105,7 +105,7 @@ def test_the_report_tells_what_was_done(path: Path) -> None:
     assert report.check.outputs is not None
     assert [each.name for each in report.check.outputs] == ["logits"]
     assert report.check.margin > 10
-    assert next(iter(report.results)) == "normalize"
+    assert next(iter(report.results)) == "decompose-einsum"
     assert report.bytes_after < report.bytes_before
 
 

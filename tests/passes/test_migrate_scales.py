@@ -123,7 +123,7 @@ def convolved(x: Any) -> Any:
 #: No groups.
 OTHERS: dict[str, Any] = {
     "weights that are no constants": lambda x: op.matmul(norm(x), op.tanh(op.reduce_mean(x, [1], True)), False, True),
-    "batched weights": lambda x: op.matmul(norm(x), weights(8 * WIDTH, 1).reshape(1, WIDTH, 8), False, False),
+    "batched weights": lambda x: op.matmul(norm(x), weights(16 * WIDTH, 1).reshape(2, WIDTH, 8), False, False),
     "transposed data": lambda x: op.matmul(norm(x), weights(8, LENGTH), True, True),
     "weights of another group": tied,
     "weights that are a table, too": gathered,
@@ -345,7 +345,7 @@ def test_layers_in_bodies_are_migrated() -> None:
     before, config = graph.copy(), Config(migrate_scales=True)
     data = [[sample, np.array(index % 2 == 0)] for index, sample in enumerate(samples(20))]
     context = Context(load_target("cpu"), config, data)
-    PassManager(default_quantization(config=config)[:7]).run(graph, context)
+    PassManager(default_quantization(config=config)[:8]).run(graph, context)
     compiled = [
         ov.compile_model(to_runtime(each), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) for each in (before, graph)
     ]

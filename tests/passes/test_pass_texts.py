@@ -54,6 +54,26 @@ def test_normalize_decompresses_weights_and_biases() -> None:
     )
 
 
+TIED = """
+    ids: i64[1,3] = Parameter()
+    table: f32[4,2] = Const() [1, 2, 3, 4, 5, 6, 7, 8]
+    axis: i64[] = Const() [0]
+    rows: f32[1,3,2] = Gather.opset8(table, ids, axis) batch_dims="0"
+    {product}
+    r = Result(y)
+"""
+
+
+def test_normalize_has_products_transpose_a_matrix_that_others_read_as_it_is() -> None:
+    transposed = """
+    order: i64[2] = Const() [1, 0]
+    turned: f32[2,4] = Transpose(table, order)
+    y: f32[1,3,4] = MatMul(rows, turned) transpose_a="false" transpose_b="false"
+    """
+    direct = 'y: f32[1,3,4] = MatMul(rows, table) transpose_a="false" transpose_b="true"'
+    check_pass(Normalize(), before=TIED.format(product=transposed), after=TIED.format(product=direct))
+
+
 def test_normalize_folds_reshapes_and_transposes_of_weights() -> None:
     check_pass(
         Normalize(),
@@ -76,9 +96,94 @@ def test_normalize_folds_reshapes_and_transposes_of_weights() -> None:
     )
 
 
+def test_normalize_has_the_runtime_compute_what_does_not_depend_on_the_data() -> None:
+    check_pass(
+        Normalize(),
+        before="""
+            x: f32[2,3] = Parameter()
+            v: f32[2,3] = Const() [1, 2, 3, 4, 5, 6]
+            g: f32[2,1] = Const() [1, 2]
+            w: f32[2,3] = Multiply(v, g) auto_broadcast="numpy"
+            y: f32[2,2] = MatMul(x, w) transpose_a="false" transpose_b="true"
+            s: i64[2] = ShapeOf.opset3(x) output_type="i64"
+            one: f32[] = Const() [0.5]
+            wide: f32[2,3] = Broadcast.opset3(one, s) mode="numpy"
+            begin: i64[2] = Const() [0, 0]
+            end: i64[2] = Const() [2, 2]
+            step: i64[2] = Const() [1, 1]
+            b: f32[2,2] = Slice.opset8(wide, begin, end, step)
+            z: f32[2,2] = Add(y, b) auto_broadcast="numpy"
+            r = Result(z)
+        """,
+        after="""
+            x: f32[2,3] = Parameter()
+            y/weights: f32[2,3] = Const() [1.0, 2.0, 3.0, 8.0, 10.0, 12.0]
+            y: f32[2,2] = MatMul(x, y/weights) transpose_a="false" transpose_b="true"
+            z/bias: f32[2,2] = Const() [0.5, 0.5, 0.5, 0.5]
+            z: f32[2,2] = Add(y, z/bias) auto_broadcast="numpy"
+            r = Result(z)
+        """,
+    )
+
+
+def test_normalize_takes_one_matrix_out_of_its_stack() -> None:
+    check_pass(
+        Normalize(),
+        before="""
+            x: f32[2,4,2] = Parameter()
+            w: f32[1,2,1] = Const() [1.0, 2.0]
+            y: f32[2,4,1] = MatMul(x, w) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
+        after="""
+            x: f32[2,4,2] = Parameter()
+            y/matrix: f32[2,1] = Const() [1.0, 2.0]
+            y: f32[2,4,1] = MatMul(x, y/matrix) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
+    )
+
+
+def test_normalize_gives_the_axes_of_the_stack_to_the_data() -> None:
+    check_pass(
+        Normalize(),
+        before="""
+            x: f32[4,2] = Parameter()
+            w: f32[1,1,1,2] = Const() [1.0, 2.0]
+            y: f32[1,1,4,1] = MatMul(x, w) transpose_a="false" transpose_b="true"
+            r = Result(y)
+        """,
+        after="""
+            x: f32[4,2] = Parameter()
+            y/unsqueezed/axes: i64[2] = Const() [0, 1]
+            y/unsqueezed: f32[1,1,4,2] = Unsqueeze(x, y/unsqueezed/axes)
+            y/matrix: f32[1,2] = Const() [1.0, 2.0]
+            y: f32[1,1,4,1] = MatMul(y/unsqueezed, y/matrix) transpose_a="false" transpose_b="true"
+            r = Result(y)
+        """,
+    )
+
+
 @pytest.mark.parametrize(
     "graph",
     [
+        # a stack of more than one matrix
+        """
+            x: f32[4,2] = Parameter()
+            w: f32[2,2,1] = Const() [1.0, 2.0, 3.0, 4.0]
+            y: f32[2,4,1] = MatMul(x, w) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
+        # weights that are compressed
+        """
+            x: f32[4,2] = Parameter()
+            codes: i8[2,1] = Const() [1, 2]
+            float: f32[2,1] = Convert(codes) destination_type="f32"
+            scale: f32[] = Const() [0.5]
+            w: f32[2,1] = Multiply(float, scale) auto_broadcast="numpy"
+            y: f32[4,1] = MatMul(x, w) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
         # weights that are plain already
         f"""
             x: f32[1,1,4,4] = Parameter()
@@ -99,6 +204,24 @@ def test_normalize_folds_reshapes_and_transposes_of_weights() -> None:
             half: f16[2] = Const() [0.5, 1.0]
             c: f32[2] = Convert(half) destination_type="f32"
             y: f32[2] = Multiply(x, c) auto_broadcast="numpy"
+            r = Result(y)
+        """,
+        # weights whose shape depends on the data
+        """
+            x: f32[?,?] = Parameter()
+            flat: f32[6] = Const() [1, 2, 3, 4, 5, 6]
+            sizes: i64[2] = ShapeOf(x) output_type="i64"
+            w: f32[?,?] = Reshape(flat, sizes) special_zero="false"
+            y: f32[?,?] = MatMul(x, w) transpose_a="false" transpose_b="true"
+            r = Result(y)
+        """,
+        # weights in an order that depends on the data
+        """
+            x: f32[1,3] = Parameter()
+            order: i64[2] = Parameter()
+            matrix: f32[2,3] = Const() [1, 2, 3, 4, 5, 6]
+            w: f32[3,2] = Transpose(matrix, order)
+            y: f32[1,2] = MatMul(x, w) transpose_a="false" transpose_b="false"
             r = Result(y)
         """,
     ],
@@ -352,7 +475,7 @@ def test_attach_statistics_adds_one_output_for_all_numbers() -> None:
     """
     graph, context = from_text(before), cpu()
     wanted = (Request(1, 0, Reduction.MAX), Request(1, 0, Reduction.MEAN, 1), Request(0, 0, Reduction.SHAPE))
-    found = tuple(blocks(graph, wanted, frozenset()))
+    found = tuple(blocks(graph, wanted, {}))
     assert AttachStatistics(found).run(graph, context) == 1
     assert AttachStatistics(found).run(graph, context) == 0
     results = graph.in_file_order("Result")

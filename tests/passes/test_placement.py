@@ -14,6 +14,7 @@ from irquant.targets import Granularity, Mode, Target, load_target
 
 CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'
 ONES = base64.b64encode(zlib.compress(np.ones(64, np.float32).tobytes())).decode()
+THIRTY_SIX = base64.b64encode(zlib.compress(np.ones(36, np.float32).tobytes())).decode()
 FEW = base64.b64encode(zlib.compress(np.ones(32, np.float32).tobytes())).decode()
 #: A Parameter `x`, a ReLU behind it, weights `w` of a plain and `dw` of a depthwise convolution.
 HEAD = f"""
@@ -237,7 +238,10 @@ def test_layers_that_read_shared_weights_by_other_axes_do_not() -> None:
 @pytest.mark.parametrize(
     ("layer", "reason"),
     [
-        ('y: f32[8,8] = MatMul(c, m) transpose_a="false" transpose_b="false"', "its weights are not constant"),
+        (
+            'y: f32[8,8] = MatMul(c, m) transpose_a="false" transpose_b="false"',
+            "its constant is the first operand, for which the plugin has no int8 kernel",
+        ),
         ('y: f32[8,8] = MatMul(c, c) transpose_a="false" transpose_b="false"', "its data are constant"),
         (f"y: f32[1,8,4,4] = Convolution(m, m) {CONV}", "its weights are not constant"),
         (
@@ -256,6 +260,111 @@ def test_what_stays_float_has_a_reason(layer: str, reason: str) -> None:
     found = plan_placement(from_text(graph), load_target("cpu"))
     assert found.sites == ()
     assert [decision.reason for decision in found.decisions.values()] == [reason]
+
+
+UPSAMPLING = (
+    "the plugin runs a transposed convolution in int8 only without dilation, with a last stride of 3 at most, with a "
+    "kernel that no stride exceeds, and rightly only with no more output_padding than pads_end"
+)
+
+
+@pytest.mark.parametrize(
+    ("strides", "dilation", "reason"),
+    [
+        ("2, 3", 1, "a8_symmetric x w8"),
+        ("1, 4", 1, UPSAMPLING),
+        ("4, 1", 1, UPSAMPLING),  # kernels of 3
+        ("1, 1", 2, UPSAMPLING),
+    ],
+)
+def test_a_transposed_convolution_runs_int8_by_its_strides(strides: str, dilation: int, reason: str) -> None:
+    graph = f"""
+        x: f32[1,2,4,4] = Parameter()
+        w: f32[2,2,3,3] = Const() base64:{THIRTY_SIX}
+        y: f32[1,2,?,?] = ConvolutionBackpropData(x, w) strides="{strides}" dilations="{dilation}, {dilation}"
+        out = Result(y)
+    """
+    (decision,) = plan_placement(from_text(graph), load_target("cpu")).decisions.values()
+    assert decision.reason == reason
+
+
+def test_each_of_several_matrices_of_weights_has_its_scales() -> None:
+    graph = f"""
+        x: f32[2,4,3] = Parameter()
+        w: f32[2,3,6] = Const() base64:{THIRTY_SIX}
+        v: f32[2,6,3] = Const() base64:{THIRTY_SIX}
+        a: f32[2,4,6] = MatMul(x, w) transpose_a="false" transpose_b="false"
+        b: f32[2,4,6] = MatMul(x, v) transpose_a="false" transpose_b="true"
+        c = Result(a)
+        d = Result(b)
+    """
+    weights = [site for site in plan_placement(from_text(graph), load_target("cpu")).sites if site.is_weights]
+    assert {site.source.node.name: site.channel_axes for site in weights} == {"w": (0, 2), "v": (0, 1)}
+
+
+PADDED = """
+    begin: i64[4] = Const() [0, 0, 1, 1]
+    pad: f32[1,8,6,6] = Pad({data}, begin, begin) pad_mode="constant"
+"""
+POOLED = '    pool: f32[1,8,4,4] = MaxPool(pad) kernel="3, 3" strides="1, 1"\n'
+
+
+@pytest.mark.parametrize(
+    ("parts", "place"),
+    [
+        ((PADDED.format(data="relu"), POOLED, conv("a", "pool")), "relu"),  # zero is code 0
+        ((PADDED.format(data="x"), POOLED, conv("a", "pool")), "pad"),
+        ((PADDED.format(data="x"), conv("a", "pad")), "x"),  # the convolution will pad, with the zero point
+        ((PADDED.format(data="x"), conv("a", "pad"), conv("b", "pad")), "pad"),
+        ((PADDED.format(data="x").replace("constant", "reflect"), POOLED, conv("a", "pool")), "x"),
+    ],
+)
+def test_padding_of_zeros_is_passed_where_there_is_no_zero_point(parts: tuple[str, ...], place: str) -> None:
+    assert [site.source.node.name for site in data_sites(*parts)] == [place]
+
+
+def test_a_reader_without_zero_point_lets_padding_be_passed() -> None:
+    parts = (
+        PADDED.format(data="x"),
+        f"    k: f32[8,8,1,1] = Const() base64:{ONES}\n",
+        '    up: f32[1,8,6,6] = ConvolutionBackpropData(pad, k) strides="1, 1" dilations="1, 1"\n',
+        "    out = Result(up)\n",
+    )
+    assert [site.source.node.name for site in data_sites(*parts)] == ["x"]
+
+
+@pytest.mark.parametrize(("other", "places"), [("relu", ["relu", "relu"]), ("x", ["pad", "x"])])
+def test_padding_is_not_passed_where_a_range_is_shared_with_negative_values(other: str, places: list[str]) -> None:
+    parts = (
+        PADDED.format(data="relu"),
+        f'    whole: f32[1,8,6,6] = Pad({other}, begin, begin) pad_mode="reflect"\n',
+        '    cat: f32[1,16,6,6] = Concat(pad, whole) axis="1"\n',
+        f"    cw: f32[4,16,1,1] = Const() base64:{ONES}\n",
+        f"    a: f32[1,4,6,6] = Convolution(cat, cw) {CONV}\n    out = Result(a)\n",
+    )
+    found = data_sites(*parts)
+    assert sorted(port for site in found for port in [site.source.node.name] * len(site.consumers)) == places
+
+
+def test_data_that_the_runtime_folds_are_constant() -> None:
+    graph = f"""
+        x: f32[1,8,4,4] = Parameter()
+        c: f32[1,8,1,1] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+        w: f32[8,8,1,1] = Const() base64:{ONES}
+        s: i64[4] = ShapeOf.opset3(x) output_type="i64"
+        b: f32[1,8,4,4] = Broadcast.opset3(c, s) mode="numpy"
+        a: f32[1,8,4,4] = Convolution(b, w) {CONV}
+        sum: f32[1,8,4,4] = Add(x, b) auto_broadcast="numpy"
+        y: f32[1,8,4,4] = Convolution(sum, w) {CONV}
+        first = Result(a)
+        second = Result(y)
+    """
+    found = plan_placement(from_text(graph), load_target("cpu"))
+    assert {node.name: decision.reason for node, decision in found.decisions.items()} == {
+        "a": "its data are constant",
+        "y": "a8_conv x w8",
+    }
+    assert [site.source.node.name for site in found.sites if not site.is_weights] == ["sum"]
 
 
 def test_layers_of_one_name_get_fake_quantizes_of_different_names() -> None:

@@ -45,7 +45,7 @@ def _channels(x: Any) -> int:
 
 
 def conv(x: Any, out: int = 16, kernel: int = 3, **options: Any) -> Any:
-    pads = [kernel // 2] * 2
+    pads = options.get("pads", [kernel // 2] * 2)
     channels = _channels(x)
     layer = op.convolution(x, weights(out, channels, kernel, kernel), options.get("strides", ONES), pads, pads, ONES)
     return op.add(layer, weights(1, out, 1, 1))
@@ -119,6 +119,39 @@ def transposed_convolution() -> Row:
     return model(x, op.convolution_backprop_data(x, op.constant(weights(16, 16, 2, 2)), [2, 2])), 1, 1
 
 
+def upsampling(rank: int, kernel: int, stride: int, dilation: int = 1) -> Any:
+    """A convolution behind it, for what stays float."""
+    x = op.parameter([1, 8] + [10] * rank, np.float32)
+    up = op.convolution_backprop_data(
+        x, op.constant(weights(8, 8, *[kernel] * rank)), [stride] * rank, dilations=[dilation] * rank
+    )
+    zero, one = [0] * rank, [1] * rank
+    return model(x, op.convolution(op.relu(up), weights(8, 8, *one), one, zero, zero, one))
+
+
+ROWS.update(
+    {
+        "transposed_convolution_of_one_dimension": lambda: (upsampling(1, 4, 2), 2, 2),
+        "transposed_convolution_of_three_dimensions": lambda: (upsampling(3, 3, 3), 2, 2),
+        "transposed_convolution_of_a_vocoder_stays_float": lambda: (upsampling(1, 16, 8), 1, 2),
+        "transposed_convolution_with_gaps_stays_float": lambda: (upsampling(2, 1, 2), 1, 2),
+        "transposed_convolution_with_dilation_stays_float": lambda: (upsampling(2, 3, 2, 2), 1, 2),
+    }
+)
+
+
+@row
+def depthwise_convolution_of_three_dimensions() -> Row:
+    x = op.parameter([1, 8, 6, 6, 6], np.float32)
+    return model(x, op.group_convolution(x, weights(8, 1, 1, 3, 3, 3), *[[1] * 3] * 4)), 1, 1
+
+
+@row
+def several_channels_of_each_stay_float() -> Row:
+    x = image()
+    return model(x, conv(op.relu(op.group_convolution(x, weights(16, 2, 1, 3, 3), ONES, ONES, ONES, ONES)))), 1, 2
+
+
 @row
 def transposed_convolution_with_groups_stays_float() -> Row:
     x = image()
@@ -137,6 +170,47 @@ def fully_connected() -> Row:
 def fully_connected_over_three_dimensions() -> Row:
     x = op.parameter([2, 10, 32], np.float32)
     return model(x, op.matmul(x, weights(24, 32), False, True)), 1, 1
+
+
+def stacked(data: Sequence[int], *shape: int, transposed: bool = False) -> Row:
+    """A matrix of weights for each head, expert, ...: each has scales of its own."""
+    x = op.parameter(list(data), np.float32)
+    sizes = np.exp(RNG.normal(size=(*shape[:-2], 1, 1))).astype(np.float32)
+    return model(x, op.relu(op.matmul(x, weights(*shape) * sizes, False, transposed))), 1, 1
+
+
+ROWS.update(
+    {
+        "a_matrix_for_each_head": lambda: stacked([2, 3, 12, 8], 3, 8, 5),
+        "a_matrix_for_each_head_transposed": lambda: stacked([2, 3, 12, 8], 3, 5, 8, transposed=True),
+        "a_matrix_for_each_sample_and_head": lambda: stacked([2, 3, 12, 8], 2, 3, 8, 5),
+        "a_matrix_for_each_head_of_one_batch": lambda: stacked([1, 12, 8], 3, 8, 5),
+        "a_matrix_for_each_sample_for_all_heads": lambda: stacked([2, 3, 12, 8], 2, 1, 8, 5),
+        "a_stack_of_one_matrix": lambda: stacked([3, 12, 8], 1, 8, 5),
+        "a_stack_of_one_matrix_and_less_data": lambda: stacked([12, 8], 1, 1, 5, 8, transposed=True),
+        "a_stack_of_one_matrix_and_a_vector": lambda: stacked([8], 1, 8, 5),
+    }
+)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 5), (8, 5)])
+def test_a_vector_times_weights_stays_float(shape: tuple[int, ...]) -> None:
+    x = op.parameter([8], np.float32)
+    y = op.reshape(op.matmul(x, weights(*shape), False, False), const(-1, 5), False)
+    reports: list[Report] = []
+    quantize(model(x, op.matmul(y, weights(4, 5), False, True)), [weights(8)] * 10, report=reports.append)
+    assert [each.decision.reason for each in reports[0].layers] == [
+        "in int8 the plugin multiplies a single vector with weights wrongly",
+        "a8 x w8",
+    ]
+
+
+@row
+def products_written_as_einsum() -> Row:
+    x = op.parameter([2, 6, 16], np.float32)
+    y = op.einsum([x, op.constant(weights(16, 2, 8))], "bsd,dhe->bshe")
+    scores = op.einsum([y, op.tanh(y)], "bqhe,bkhe->bhqk")
+    return model(x, op.einsum([scores, op.constant(weights(5, 6))], "bhqk,nk->bhqn")), 3, 3
 
 
 @row
@@ -257,6 +331,7 @@ for _name, _function in {
     ),
     "reduce_mean": lambda x: op.reduce_mean(x, const(2, 3), True),
     "reduce_max": lambda x: op.reduce_max(x, const(2, 3), True),
+    "reduce_min": lambda x: op.reduce_min(x, const(2, 3), True),
     "reduce_sum": lambda x: op.reduce_sum(x, const(2, 3), True),
     "pad_with_zero": lambda x: op.pad(x, const(0, 0, 1, 1), const(0, 0, 1, 1), "constant"),
     "pad_with_one": lambda x: op.pad(x, const(0, 0, 1, 1), const(0, 0, 1, 1), "constant", op.constant(np.float32(1))),
@@ -299,6 +374,9 @@ for _name, _function in {
     "scatter_update": lambda x: op.scatter_update(x, const(0), op.constant(np.ones((1, 1, 12, 12), np.float32)), const(1)),
     "nearest_interpolation": lambda x: op.interpolate(
         x, op.constant(np.array([2, 2], np.float32)), "nearest", "scales", NONE, NONE, axes=const(2, 3)
+    ),
+    "nearest_interpolation_of_corners": lambda x: op.interpolate(
+        x, const(24, 24), "nearest", "sizes", NONE, NONE, "align_corners", axes=const(2, 3)
     ),
     "nearest_interpolation_with_padding": lambda x: op.interpolate(
         x, op.constant(np.array([2, 2], np.float32)), "nearest", "scales", [0, 0, 1, 1], [0, 0, 1, 1], axes=const(2, 3)
@@ -415,6 +493,30 @@ def concat_with_a_constant_that_is_never_negative() -> Row:
 
 
 @row
+def concat_with_a_constant_for_a_product() -> Row:
+    x = op.parameter([1, 6, 16], np.float32)
+    return model(x, op.matmul(op.concat([x, op.constant(weights(1, 2, 16))], 1), weights(8, 16), False, True)), 1, 1
+
+
+@row
+def concat_with_what_is_computed_from_constants() -> Row:
+    """A state of zeros in front of a sequence, as large as the sequence says, of its type."""
+    x = op.parameter([1, 6, 16], np.float32)
+    y = op.relu(op.matmul(x, weights(16, 16), False, True))
+    shape = op.concat([op.gather(op.shape_of(y), const(0), const(0)), const(2, 16)], 0)
+    zeros = op.convert_like(op.broadcast(op.constant(np.float32(0)), shape), y)
+    return model(x, op.matmul(op.concat([zeros, y], 1), weights(8, 16), False, True)), 2, 2
+
+
+@row
+def concat_with_nothing() -> Row:
+    x = image()
+    y = op.relu(conv(x))
+    left, right = op.variadic_split(y, op.constant(np.int64(1)), const(16, 0)).outputs()
+    return model(x, conv(op.concat([op.relu(left), right], 1))), 2, 2
+
+
+@row
 def concat_of_concats() -> Row:
     x = image()
     y = op.relu(conv(x))
@@ -428,6 +530,14 @@ def concat_that_is_an_output() -> Row:
     x = image()
     joined = op.concat([op.relu(conv(x)), conv(x)], 1)
     return model(x, joined, conv(joined)), 3, 3
+
+
+@row
+def concat_of_padded_and_of_negative_values() -> Row:
+    x = image()
+    padded = op.pad(op.relu(conv(x)), const(0, 0, 1, 1), const(0, 0, 1, 1), "constant")
+    joined = op.concat([padded, op.swish(conv(x, kernel=1, pads=[1, 1]))], 1)
+    return model(x, conv(joined)), 3, 3
 
 
 @row
@@ -477,6 +587,28 @@ def shared_weights() -> Row:
     x, kernel = image(), op.constant(weights(16, 16, 3, 3))
     y = op.relu(op.convolution(x, kernel, ONES, ONES, ONES, ONES))
     return model(x, op.convolution(y, kernel, ONES, ONES, ONES, ONES)), 2, 2
+
+
+def learned(y: Any) -> Any:
+    """A constant that the runtime computes from the shape of an input, as reshaped models keep it."""
+    batch = op.gather(op.shape_of(y), const(0), op.constant(np.int64(0)))
+    return op.tile(op.constant(weights(1, 10, 16)), op.concat([batch, const(1, 1)], 0))
+
+
+@row
+def queries_that_the_runtime_folds() -> Row:
+    x = op.parameter([1, 10, 16], np.float32)
+    queries = op.matmul(learned(x), weights(16, 16), False, True)
+    scores = op.softmax(op.matmul(queries, op.matmul(x, weights(16, 16), False, True), False, True), 2)
+    return model(x, op.matmul(scores, x, False, False)), 2, 3
+
+
+@row
+def weights_that_the_runtime_folds() -> Row:
+    x = op.parameter([1, 10, 16], np.float32)
+    normalized = op.multiply(op.constant(weights(16, 16)), op.exp(op.constant(weights(16, 1))))
+    y = op.relu(op.matmul(x, normalized, False, True))
+    return model(x, op.matmul(y, op.reshape(learned(x), const(10, 16), False), False, True)), 2, 2
 
 
 @row
@@ -557,7 +689,7 @@ def _executed_as_meant(net: ov.Model) -> float:
         for sample in samples
         for one, other in zip(found(sample).values(), meant(sample).values(), strict=True)
     ]
-    return min(10 * np.log10((b**2).sum() / max(((a - b) ** 2).sum(), 1e-30)) for a, b in pairs)
+    return min(float(10 * np.log10((b**2).sum() / max(((a - b) ** 2).sum(), 1e-30))) for a, b in pairs)
 
 
 def _bias(y: Any) -> Any:

@@ -62,6 +62,17 @@ def test_the_bound_is_the_largest_sum_of_neighbours() -> None:
     assert largest_pair_sum(graph.node("dense")).tolist() == [[7 + 10, 8 + 11, 9 + 12]]
 
 
+@pytest.mark.parametrize(("transposed", "sums"), [(False, [[[4, 6]], [[0, 0]]]), (True, [[[3], [7]], [[0], [0]]])])
+def test_each_of_several_matrices_has_bounds_of_its_own(sums: list[list[list[float]]], *, transposed: bool) -> None:
+    graph = from_text(f"""
+        x: f32[2,2,2] = Parameter()
+        w: f32[2,2,2] = Const() [1.0, 2.0, 3.0, 4.0, -5.0, 6.0, 7.0, -8.0]
+        y: f32[2,2,2] = MatMul(x, w) transpose_a="false" transpose_b="{str(transposed).lower()}"
+        r = Result(y)
+    """)
+    assert largest_pair_sum(graph.node("y")).tolist() == sums
+
+
 weights = arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(2, 6)), elements=st.floats(-4, 4, width=32))
 
 
@@ -125,7 +136,7 @@ np.save(out, compiled(np.load(data))[0])
 """
 
 
-@pytest.mark.parametrize("kind", ["convolution", "transposed", "dense"])
+@pytest.mark.parametrize("kind", ["convolution", "transposed", "dense", "stacked"])
 @pytest.mark.better
 def test_a_cpu_without_vnni_computes_the_same(kind: str, tmp_path: Path) -> None:
     """The worst case: all weights equal, all data at their maximum. The runtime's kernels can be limited to AVX2."""
@@ -138,12 +149,13 @@ def test_a_cpu_without_vnni_computes_the_same(kind: str, tmp_path: Path) -> None
         "convolution": lambda: op.convolution(x, kernel, ones, none, none, ones),
         "transposed": lambda: op.convolution_backprop_data(x, op.constant(kernel), ones),
         "dense": lambda: op.matmul(x, np.full((8, 8), 0.5, np.float32), False, True),
+        "stacked": lambda: op.matmul(x, np.full((32, 8, 8), 0.5, np.float32), False, False),
     }[kind]()
     ov.save_model(ov.Model([op.result(layer)], [x], "m"), tmp_path / "m.xml", compress_to_fp16=False)
     np.save(tmp_path / "data.npy", data)
     errors = {}
     for target in ("cpu", "cpu_avx2"):
-        result = quantize(tmp_path / "m.xml", [data] * 9, target=target, output=tmp_path / f"{target}.xml")
+        result = quantize(tmp_path / "m.xml", [data] * 9, target=target, output=tmp_path / f"{target}.xml", report=str)
         outputs = []
         for limit in ({}, {"ONEDNN_MAX_CPU_ISA": "AVX2"}):
             command = [sys.executable, "-c", EMULATED, *map(str, (result, tmp_path / "data.npy", tmp_path / "out.npy"))]

@@ -138,6 +138,8 @@ def test_answers_are_those_of_a_measurement() -> None:
         ("y: f32[?,4,8] = Concat(x, x) axis=\"0\"", False),
         ("y: f32[?,4,2] = MatMul(x, w)", True),
         ("y: f32[?,4,4] = MatMul(x, x) transpose_b=\"true\"", True),
+        ("y: f32[1,?,4,2] = MatMul(x, deep)", False),  # one more axis in front of the batch
+        ("y: f32[1,?,4,8] = Multiply(x, ones)", False),
         ("y: f32[?,4,8] = Unknown(x)", False),
     ],
 )  # fmt: skip
@@ -147,6 +149,8 @@ def test_the_batch_is_followed_where_axis_0_stays(line: str, *, is_batched: bool
         c: f32[4,8] = Const() [{", ".join(["0.5"] * 32)}]
         whole: f32[2,1,1] = Const() [1.0, 2.0]
         w: f32[8,2] = Const() [{", ".join(["0.5"] * 16)}]
+        deep: f32[1,1,8,2] = Const() [{", ".join(["0.5"] * 16)}]
+        ones: f32[1,1,1,1] = Const() [1.0]
         flat: i64[2] = Const() [-1, 32]
         other: i64[2] = Const() [-1, 8]
         zero: i64[2] = Const() [0, -1]

@@ -8,7 +8,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.passes import Report, quantize
+from irquant.passes import Config, Report, quantize
 from irquant.passes.quality.agreement import sqnr
 from irquant.passes.runtime import Executed
 from irquant.targets import parse_target
@@ -26,8 +26,8 @@ def test_equal_outputs_have_no_noise_and_silent_ones_no_signal() -> None:
     assert sqnr([np.zeros(2)], [np.ones(2)]) == -math.inf
 
 
-def test_outputs_of_other_sizes_cannot_be_compared() -> None:
-    assert math.isnan(sqnr([np.ones(2)], [np.ones(3)]))
+def test_outputs_of_other_axes_cannot_be_compared() -> None:
+    assert math.isnan(sqnr([np.ones(2)], [np.ones((2, 1))]))
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,56 @@ def test_a_device_that_is_not_here_is_not_claimed_to_run_int8() -> None:
     assert reports[0].check.execution is None
     assert reports[0].check.outputs is not None
     assert any(line.startswith("not verified: this machine has no NPU; ") for line in report_lines(reports[0], "o"))
+
+
+# ---------------------------------------------------------------- outputs whose length, or whose whole content, is decided
+
+
+def reported(model: ov.Model, *shape: int, **options: object) -> Report:
+    reports: list[Report] = []
+    data = [np.random.default_rng(k).normal(size=shape).astype(np.float32) for k in range(12)]
+    quantize(model, data, config=Config.checked(**options), report=reports.append)
+    return reports[0]
+
+
+def layer(x: ov.Node, outputs: int, seed: int = 0) -> ov.Node:
+    matrix = np.random.default_rng(seed).normal(size=(outputs, 8)).astype(np.float32)
+    return op.matmul(x, matrix / 3, False, True)
+
+
+def test_a_sound_of_another_length_is_compared_and_told_of() -> None:
+    """Durations of 12 to 20 steps each: rounding moves a few of them over the next whole number."""
+    x = op.parameter([1, 40, 8], np.float32, name="x")
+    states = op.relu(layer(x, 8))
+    durations = op.ceiling(op.add(op.multiply(layer(states, 1, 1), np.float32(4)), np.float32(16)))
+    length = op.convert(op.reduce_sum(op.relu(durations), np.array([0, 1, 2]), False), "i64")
+    steps = op.convert(op.range(np.array(0, np.int64), length, np.array(1, np.int64), "i64"), "f32")
+    sound = op.multiply(op.sin(steps), op.reduce_max(states, np.array([0, 1, 2]), False))
+    sound.output(0).set_names({"sound"})
+    report = reported(ov.Model([op.result(sound)], [x], "m"), 1, 40, 8)
+    assert report.check.outputs is not None
+    (found,) = report.check.outputs
+    assert (found.resized, found.verdict.value) == (1, "fair")
+    assert 10 < found.sqnr < 60
+    assert report.guard == ()
+    assert report.warnings == (
+        "output 'sound' has other sizes than the float model's on 1 of 1 samples: what decides them does not stand rounding",
+    )
+    assert report.check.asked is not None
+    assert report.check.asked.wrong == ""
+
+
+@pytest.mark.parametrize("kind", ["argmax", "mask", "whole numbers"])
+def test_outputs_of_decisions_alone_are_judged_by_what_decides(kind: str) -> None:
+    x = op.parameter([1, 4, 8], np.float32, name="x")
+    scores = layer(op.relu(layer(x, 8)), 6, 1)
+    decided = {
+        "argmax": lambda: op.topk(scores, np.array(1), 2, "max", "none").output(1),
+        "mask": lambda: op.greater(scores, np.float32(0)),
+        "whole numbers": lambda: op.convert(op.round(scores, "half_to_even"), "i32"),
+    }[kind]()
+    report = reported(ov.Model([op.result(decided)], [x], "m"), 1, 4, 8)
+    assert report.check.outputs is not None
+    assert 20 < report.check.outputs[0].sqnr < 60
+    assert report.check.asked is not None
+    assert 20 < report.check.asked.meant < 60

@@ -46,7 +46,7 @@ def groups(found: Sequence[Outcome], kind: Kind) -> list[str]:
     """Each distinct signature of a kind, the most frequent first, with some of its cases."""
     alike: dict[str, list[Outcome]] = defaultdict(list)
     for each in found:
-        if each.kind is kind:
+        if each.kind is kind and each.detail:
             alike[each.signature].append(each)
     lines: list[str] = []
     for signature, members in sorted(alike.items(), key=lambda item: -len(item[1])):
@@ -73,8 +73,8 @@ def main() -> int:
             with options.json.open("a") as file:
                 file.writelines(json.dumps(asdict(each)) + "\n" for each in outcomes)
     print("\n".join(["", *table(found), ""]))
-    for kind in (Kind.REFUSED, Kind.FAULT):
-        print("\n".join([f"{kind}:", *groups(found, kind), ""]))
+    for kind, title in {Kind.QUANTIZED: "warnings", Kind.REFUSED: "refused", Kind.FAULT: "faults"}.items():
+        print("\n".join([f"{title}:", *groups(found, kind), ""]))
     print(f"{time.monotonic() - started:.0f} s")
     return int(any(each.kind is Kind.FAULT for each in found))
 

@@ -16,6 +16,7 @@ from irquant.targets import (
     parse_target,
     target_names,
 )
+from irquant.targets.target import Condition
 
 SPECS = "name: t\nspecs:\n  a: {bits: 8, granularity: per_tensor}\n"
 RULES = SPECS + "rules:\n  - {op: MatMul, inputs: {data: a, weights: a}}\n"
@@ -133,6 +134,75 @@ def test_what_a_fake_quantize_may_pass_depends_on_attributes_and_values(name: st
     assert (load_target("cpu").transparency(from_text(GRAPH).node(name)) is not None) is passes
 
 
+LAYERS = """
+    x: f32[1,8,6,6] = Parameter()
+    w: f32[8,2,1,3,3] = Const() [{}]
+    pairs: f32[4,4,2,1,1] = Const() [{}]
+    matrix: f32[6,6] = Const() [{}]
+    up_w: f32[8,2,2,2] = Const() [{}]
+    none: i64[4] = Const() [0, 0, 0, 0]
+    some: i64[4] = Const() [0, 0, 1, 1]
+    more: f32[1,16,4,4] = GroupConvolution(x, w)
+    grouped: f32[1,16,6,6] = GroupConvolution(x, pairs)
+    behind: f32[1,8,6,6] = MatMul(matrix, x)
+    in_front: f32[1,8,6,6] = MatMul(x, matrix)
+    up: f32[1,2,12,12] = ConvolutionBackpropData(x, up_w) strides="2, 2"
+    up_gaps: f32[1,2,17,12] = ConvolutionBackpropData(x, up_w) strides="3, 2"
+    up_far: f32[1,2,7,22] = ConvolutionBackpropData(x, up_w) strides="1, 4"
+    up_within: f32[1,2,12,12] = ConvolutionBackpropData(x, up_w) strides="2, 2" pads_end="1, 1" output_padding="1, 0"
+    up_beyond: f32[1,2,12,13] = ConvolutionBackpropData(x, up_w) strides="2, 2" pads_end="1, 0" output_padding="0, 1"
+    holes: f32[1,8,4,4] = MaxPool.opset8(x) kernel="2, 2" dilations="2, 2"
+    average: f32[1,8,6,6] = AvgPool(x) exclude-pad="false" pads_begin="1, 1" pads_end="0, 0"
+    same: f32[1,8,6,6] = AvgPool(x) exclude-pad="false" pads_begin="0, 0" pads_end="0, 0" auto_pad="same_upper"
+    bare: f32[1,8,5,5] = AvgPool(x) exclude-pad="false" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"
+    apart: f32[4,8,3,3] = SpaceToBatch(x, none, none, none)
+    apart_wide: f32[4,8,4,4] = SpaceToBatch(x, none, some, none)
+    framed: f32[1,8,8,8] = Interpolate.opset4(x) pads_begin="0, 0, 1, 1" pads_end="0, 0, 0, 0"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "properties"),
+    [
+        ("more", {"depthwise", "multiplies_channels", "groups_not_by_4"}),
+        ("grouped", {"groups_not_by_4"}),
+        ("behind", {"constant_first"}),
+        ("in_front", set[str]()),
+        ("up", {"kernel_covers_stride", "last_stride_up_to_3", "output_padding_within_pads"}),
+        ("up_gaps", {"last_stride_up_to_3", "output_padding_within_pads"}),
+        ("up_far", {"output_padding_within_pads"}),
+        ("up_within", {"kernel_covers_stride", "last_stride_up_to_3", "output_padding_within_pads"}),
+        ("up_beyond", {"kernel_covers_stride", "last_stride_up_to_3"}),
+        ("holes", set[str]()),
+        ("average", {"averages_padding"}),
+        ("same", {"averages_padding"}),
+        ("bare", {"no_padding"}),
+        ("apart", {"no_padding"}),
+        ("apart_wide", set[str]()),
+        ("framed", set[str]()),
+    ],
+)
+def test_properties_are_read_off_operations(name: str, properties: set[str]) -> None:
+    filled = [", ".join(["1.0"] * count) for count in (144, 32, 36, 64)]
+    node = from_text(LAYERS.format(*filled)).node(name)
+    asked = {
+        "GroupConvolution": ["depthwise", "multiplies_channels", "groups_not_by_4"],
+        "MatMul": ["constant_first"],
+        "ConvolutionBackpropData": ["kernel_covers_stride", "last_stride_up_to_3", "output_padding_within_pads"],
+        "MaxPool": ["undilated"],
+        "AvgPool": ["averages_padding", "no_padding"],
+    }.get(node.type, ["no_padding"])
+    assert {
+        each for each in asked if Condition.model_validate({"op": node.type, "when": each}).fits(node)
+    } == properties
+
+
+@pytest.mark.parametrize(("ranks", "fits"), [([], True), ([4], True), ([3, 5], False)])
+def test_an_entry_may_ask_for_ranks(ranks: list[int], *, fits: bool) -> None:
+    entry = Condition.model_validate({"op": "Interpolate", "ranks": ranks})
+    assert entry.fits(from_text(GRAPH).node("nearest")) is fits
+
+
 def test_a_mistake_is_found_by_its_line() -> None:
     text = (
         SPECS
@@ -212,10 +282,11 @@ def test_gna_takes_16_bits_and_8_bit_weights_of_products() -> None:
     assert tuple(gna.specs[name].levels(Mode.SYMMETRIC) for name in ("a16", "w16", "w8")) == (65536, 65535, 255)
 
 
-def test_cpus_without_vnni_differ_in_the_sums_of_pairs_only() -> None:
+def test_cpus_without_vnni_differ_in_the_sums_of_pairs_and_in_one_kernel() -> None:
     avx2, cpu = load_target("cpu_avx2"), load_target("cpu")
     assert (cpu.pair_sum_bits, avx2.pair_sum_bits) == (32, 16)
-    assert (avx2.rules, avx2.specs, avx2.transparent) == (cpu.rules, cpu.specs, cpu.transparent)
+    assert (avx2.specs, avx2.transparent) == (cpu.specs, cpu.transparent)
+    assert [rule.when for rule in avx2.rules if rule not in cpu.rules] == [("groups_not_by_4",)]
 
 
 def test_gpus_keep_attention_and_transposed_convolutions_of_odd_channels() -> None:

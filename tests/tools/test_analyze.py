@@ -73,7 +73,7 @@ def test_it_says_the_same_to_scripts(model: Path, arrays: Path, capfd: pytest.Ca
     assert (found["model"], found["device"], found["preset"]) == (str(model), "CPU", "performance")
     assert (found["samples"], found["held_out"]) == (19, 1)
     (output,) = found["outputs"]
-    assert list(output) == ["name", "kind", "verdict", "equal", "sqnr", "cosine", "top1"]
+    assert list(output) == ["name", "kind", "verdict", "equal", "sqnr", "cosine", "top1", "resized"]
     assert (output["name"], output["kind"], output["verdict"]) == ("logits", "values", "good")
     assert output["sqnr"] == round(output["sqnr"], 2)
     (layer,) = found["layers"]

@@ -270,15 +270,15 @@ def test_labels_in_the_names_of_metric_data_count(folder: Path) -> None:
         ),
         (
             ["--metric", "metric.py:closeness", "--resume", "out.xml"],
-            "out.xml: would be written as a result, too; name another file for what was measured",
+            "out.xml: the result and the measurements would both be written there; give one another path",
         ),
         (
             ["--metric", "metric.py:closeness", "--resume", "./out.bin"],
-            "out.bin: would be written as a result, too; name another file for what was measured",
+            "out.bin: the weights of the result and the measurements would both be written there; give one another path",
         ),
         (
             ["--metric", "metric.py:closeness", "--resume", "r.html", "--report", "r.html"],
-            "r.html: would be written as a result, too; name another file for what was measured",
+            "r.html: the report and the measurements would both be written there; give one another path",
         ),
         (
             ["--metric", "metric.py:nothing"],

@@ -129,7 +129,7 @@ def test_the_model_is_never_the_output_although_its_weights_are_elsewhere(
     shutil.copy(model, tmp_path / "m.xml")
     shutil.copy(model.with_suffix(".bin"), tmp_path / "w" / "m.bin")
     assert quantize("m.xml", "-w", "w/m.bin", "-o", "m.xml") == 2
-    assert capfd.readouterr().err == "error: m.xml: is the model that is being read; give another output path\n"
+    assert capfd.readouterr().err == "error: m.xml: is the model that is being read; give another path for the result\n"
     assert (tmp_path / "m.xml").read_bytes() == model.read_bytes()
 
 
@@ -151,8 +151,8 @@ def test_verbose_says_what_each_pass_did(model: Path, arrays: Path, tmp_path: Pa
     )
     assert done.returncode == 0
     lines = done.stderr.splitlines()
-    assert re.fullmatch(r"normalize: 0 changes, 0\.\d{3} s", lines[0])
-    assert [line.partition(":")[0] for line in lines][-1] == "compress-weights"
+    assert re.fullmatch(r"decompose-einsum: 0 changes, 0\.\d{3} s", lines[0])
+    assert [line.partition(":")[0] for line in lines][-1] == "store-halves"
     assert done.stdout.startswith(f"{tmp_path / 'o.xml'}: ")
 
 

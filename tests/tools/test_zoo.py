@@ -361,16 +361,20 @@ def test_a_process_that_cannot_be_started_is_a_failure_like_others(zoo: Zoo) -> 
     assert row["message"] == "no process can be run: [Errno 2] No such file or directory: '/none'"
 
 
-def test_a_fault_of_ours_is_kept_for_the_report(zoo: Zoo) -> None:
+def test_a_fault_of_ours_is_told_as_such_and_kept_for_the_report(zoo: Zoo) -> None:
     zoo.code(
         "import irquant.passes.set_ranges as ours\ndef broken(*_):\n    return 1 // 0\nours.SetRanges.run = broken\n"
     )
     zoo.code("import mine\ndef samples():\n    return np.ones((12, 1, 3, 8, 8))\n", "bad.py")
-    zoo.run(zoo.batch({"model": "a.xml", "data": "bad:samples"}), expected=1)
+    batch = zoo.batch({"model": "a.xml", "data": "bad:samples"}, {"model": "b.xml"})
+    zoo.run(batch, "--report-fault", zoo.folder / "faults", expected=70)
     row = zoo.rows()["a"]
-    assert row["state"] == "crashed"
-    assert row["message"].startswith("its process ended with code 1: ")
+    message = "pass 'set-ranges' failed: ZeroDivisionError: integer division or modulo by zero"
+    assert (row["state"], row["message"], row["attempts"]) == ("internal error", message, 1)
+    assert zoo.rows()["b"]["state"] == "done"
     assert "ZeroDivisionError" in (zoo.results / "a.log").read_text()
+    assert [each.name for each in (zoo.folder / "faults").iterdir()] == ["a"]
+    assert message in (zoo.folder / "faults" / "a" / "fault.txt").read_text()
 
 
 def test_a_result_that_cannot_be_written_stops_no_other(zoo: Zoo) -> None:

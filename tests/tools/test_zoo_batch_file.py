@@ -104,6 +104,11 @@ def test_what_is_no_batch_file_is_told_why(complaints: Complaints, text: str, sa
     assert complaints(text) == [said]
 
 
+def test_backslashes_between_double_quotes_are_not_lost(complaints: Complaints) -> None:
+    said = complaints('models:\n- {model: m.xml,\n   data: "C:\\new.npz"}')
+    assert said[0] == '3: "C:\\new.npz": a backslash between double quotes is an escape; put single quotes around paths'
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [

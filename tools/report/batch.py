@@ -14,9 +14,18 @@ from irquant.tools.zoo.record import State
 from irquant.tools.zoo.rows import Row
 
 #: From what needs most attention to what needs least.
-_STATES = (State.CRASHED, State.MEMORY, State.TIMEOUT, State.FAILED, State.MISSED, State.NOT_DONE, State.DONE)
+_STATES = (
+    State.INTERNAL,
+    State.CRASHED,
+    State.MEMORY,
+    State.TIMEOUT,
+    State.FAILED,
+    State.MISSED,
+    State.NOT_DONE,
+    State.DONE,
+)
 _VERDICTS = (Verdict.UNKNOWN, Verdict.POOR, Verdict.FAIR, Verdict.GOOD)
-_WITHOUT_RESULT = _STATES[:4]
+_WITHOUT_RESULT = _STATES[:5]
 #: The look of a state: that of a verdict.
 _LOOKS = {State.DONE: Verdict.GOOD, State.MISSED: Verdict.FAIR, State.NOT_DONE: Verdict.UNKNOWN}
 

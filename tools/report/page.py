@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from irquant.ir import UserError, printable
 from irquant.ir.pair import write_whole
-from irquant.tools.console import decibels, megabytes
+from irquant.tools.console import decibels, megabytes, times_smaller
 
 _SUFFIXES = (".html", ".htm")
 
@@ -121,6 +121,7 @@ def _percent(value: float) -> str:
 _FILTERS: Mapping[str, Callable[..., str]] = {
     "decibels": decibels,
     "megabytes": megabytes,
+    "times_smaller": times_smaller,
     "number": _number,
     "percent": _percent,
 }

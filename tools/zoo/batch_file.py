@@ -59,6 +59,7 @@ class Options(Strict):
         mean: Subtracted from each channel.
         scale: Each channel is divided by it.
         colour_order: Of pictures.
+        extension: Libraries of extensions, for operations that OpenVINO has not.
         expect: What the result must reach.
         timeout_seconds: How long a model may take.
         memory_mb: How much memory its process may have resident.
@@ -80,6 +81,7 @@ class Options(Strict):
     mean: _Numbers = Field(default_factory=list[float])
     scale: _Numbers = Field(default_factory=list[float])
     colour_order: Literal["rgb", "bgr"] | None = None
+    extension: _Names = Field(default_factory=list[str])
     expect: Expected = Expected()
     timeout_seconds: Annotated[float, Field(gt=0)] | None = None
     memory_mb: Annotated[float, Field(gt=0)] | None = None

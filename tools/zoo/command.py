@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from irquant.ir import UserError, printable
+from irquant.tools.internal_errors import INTERNAL_ERROR, fault_option
 from irquant.tools.zoo.mistakes import BatchError
 
 if TYPE_CHECKING:  # what is slow to import is imported where it is needed: here are the other commands, too
@@ -15,7 +16,6 @@ if TYPE_CHECKING:  # what is slow to import is imported where it is needed: here
 _FAILED, _INTERRUPTED = 1, 130
 #: Models at a time: much of a quantization runs on one core, but each takes memory.
 _AT_A_TIME = 4
-_PAGE = "report.html"
 
 
 class _Group(click.Group):
@@ -53,6 +53,7 @@ def zoo_command() -> None:
     metavar="FILE",
     help="Where the page about all models goes.  [default: report.html in the folder of the results]",
 )
+@fault_option(expose=True)
 @click.option("--dry-run", is_flag=True, help="Show what would be done and why, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def run_command(
@@ -61,13 +62,15 @@ def run_command(
     jobs: int | None,
     cluster: str | None,
     page: Path | None,
+    report_fault: Path | None,
     *,
     dry_run: bool,
     as_json: bool,
 ) -> int:
     """Quantizes what the batch file names (the command that is meant where none is given).
 
-    Exit code 0: all is well; 1: a model failed, or misses what is expected of it; 2: the batch file is wrong.
+    Exit code 0: all is well; 1: a model failed, or misses what is expected of it; 2: the batch file is wrong; 70:
+    irquant itself failed at a model.
     """
     from irquant.tools.zoo.display import display, print_rows
     from irquant.tools.zoo.here import cores
@@ -75,7 +78,9 @@ def run_command(
 
     if page:
         _check_page(page, dry_run=dry_run)
-    run = _opened(batch, (output_dir or batch.parent / "zoo_results").absolute())
+    run = _opened(
+        batch, (output_dir or batch.parent / "zoo_results").absolute(), report_fault and report_fault.absolute(), page
+    )
     if dry_run:
         _print_plan(run, as_json=as_json)
         return 0
@@ -96,7 +101,8 @@ def run_command(
         done = sum(row.state is not State.NOT_DONE for row in rows)
         click.echo(f"interrupted; {done} of {len(rows)} models are done, and the same command goes on", err=True)
         return _INTERRUPTED
-    return 0 if all(row.state is State.DONE for row in rows) else _FAILED
+    states = {row.state for row in rows}
+    return INTERNAL_ERROR if State.INTERNAL in states else 0 if states <= {State.DONE} else _FAILED
 
 
 @zoo_command.command("init")
@@ -124,11 +130,11 @@ def init_command(folder: Path, output: Path, data: str | None) -> None:
     click.echo(printable(f"{output}: {len(found)} models, {len(skipped)} left out{hint}"))
 
 
-def _opened(batch: Path, folder: Path) -> "Run":
+def _opened(batch: Path, folder: Path, faults: Path | None, page: Path | None) -> "Run":
     from irquant.tools.zoo.run import Run
 
     try:
-        return Run.of(batch, folder)
+        return Run.of(batch, folder, faults, page)
     except BatchError as error:
         for line in error.lines:
             click.echo(printable(line), err=True)
@@ -149,10 +155,11 @@ def _write_page(run: "Run", batch: Path, page: Path | None) -> None:
     """Writes the page about what the rows say; one that nobody asked for is no reason to fail."""
     from irquant.tools.report.batch import BatchSubject, write_batch_page
     from irquant.tools.report.page import PageError
+    from irquant.tools.zoo.run import PAGE
 
     up_to_date = [each.job.name for each in run.planned if not each.reason]
     try:
-        write_batch_page(page or run.folder / _PAGE, run.rows(), BatchSubject(batch, run.folder, up_to_date))
+        write_batch_page(page or run.folder / PAGE, run.rows(), BatchSubject(batch, run.folder, up_to_date))
     except PageError as error:
         if page:
             raise

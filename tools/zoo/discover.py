@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import yaml
 
@@ -157,4 +158,5 @@ def _relative(path: Path, folder: Path) -> str:
 
 def _scalar(text: str) -> str:
     """A text as YAML writes it."""
-    return yaml.safe_dump(text, width=float("inf"), allow_unicode=True).removesuffix("\n").removesuffix("\n...")
+    dumped: str = cast(Any, yaml).safe_dump(text, width=float("inf"), allow_unicode=True)
+    return dumped.removesuffix("\n").removesuffix("\n...")

@@ -9,8 +9,8 @@ from irquant.passes import ConfigError, DataError, Settings, read_settings
 from irquant.targets import TargetError, load_target
 from irquant.tools.options import planned_by
 from irquant.tools.sources import names_function, seen_from, source_files
+from irquant.tools.user_module import check_function
 from irquant.tools.zoo.batch_file import Entry
-from irquant.tools.zoo.user_module import check_function
 
 _NAME = re.compile(r"[^\W_.-][\w.-]*")
 Complaint = tuple[str, str]
@@ -35,7 +35,10 @@ def check_entry(name: str, entry: Entry, folder: Path, outputs: Path) -> Iterato
     yield from (("config", mistake) for mistake in mistakes)
     yield from _check_ignored(entry)
     yield from _check_metric(entry, settings, folder)
-    if settings or entry.data:
+    yield from _check_extensions(entry, folder)
+    if settings and settings.lacking and entry.data is None:
+        yield "config", settings.lacking
+    elif settings or entry.data:
         yield from _check_data(data_of(entry, settings or Settings(), folder), folder)
 
 
@@ -84,6 +87,18 @@ def _check_ignored(entry: Entry) -> Iterator[Complaint]:
         planned_by(None, None, None, tuple(entry.ignored))
     except ConfigError as error:
         yield "ignored", str(error)
+
+
+def _check_extensions(entry: Entry, folder: Path) -> Iterator[Complaint]:
+    """Whether they can be loaded shows where the model is run."""
+    for text in entry.extension:
+        try:
+            if names_function(text):
+                check_function(text, folder)
+            elif not Path(text).is_file():
+                yield "extension", f"{text}: no such file"
+        except DataError as error:
+            yield "extension", str(error)
 
 
 def _check_metric(entry: Entry, settings: Settings | None, folder: Path) -> Iterator[Complaint]:

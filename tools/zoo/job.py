@@ -17,6 +17,7 @@ class Job:
         folder: Of the batch file: there the user's own modules are looked for.
         output: The .xml to write.
         origin: What the result is made of -> its fingerprint or value; equal ones give equal results.
+        faults: The folder for reproductions of what irquant itself fails at; None: none are wanted.
     """
 
     name: str
@@ -24,11 +25,17 @@ class Job:
     folder: Path
     output: Path
     origin: Mapping[str, str]
+    faults: Path | None = None
 
     @property
     def record(self) -> Path:
         """The file that says what is known of the result."""
         return self.output.with_suffix(".json")
+
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """All files that are written for it."""
+        return self.output, self.output.with_suffix(".bin"), self.record, self.log
 
     @property
     def log(self) -> Path:

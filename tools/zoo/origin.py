@@ -17,12 +17,14 @@ from irquant.ir import UserError
 from irquant.passes.configuration.accuracy import AccuracyOptions
 from irquant.tools.options import Planned, planned_by
 from irquant.tools.sources import names_function, source_files
+from irquant.tools.user_module import module_file
 from irquant.tools.zoo.batch_file import Entry
 from irquant.tools.zoo.entry_check import data_of
-from irquant.tools.zoo.user_module import module_file
 
 #: Files that are read at the same time.
 _READERS = 4
+#: What libraries end in.
+_LIBRARIES = (".so", ".dll", ".dylib")
 
 
 def origins_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, str]]:
@@ -45,6 +47,7 @@ def origins_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, str]
             "model": fingerprint(model) + fingerprint(model.with_suffix(".bin")),
             "data": content(source) if source else "",
             **({"metric": content(entry.metric)} if entry.metric else {}),
+            **({"extension": " ".join(map(content, entry.extension))} if entry.extension else {}),
             **_options(entry, planned),
             "irquant": version("irquant"),
             "openvino": version("openvino"),
@@ -84,12 +87,14 @@ def fingerprint(path: Path) -> str:
 
 
 def _fingerprint_of_named(text: str, folder: Path) -> str:
-    """Of data or of a function."""
+    """Of data, of a function, or of a library."""
     found = hashlib.sha256()
     if names_function(text):
         module, _, function = text.rpartition(":")
         file = module_file(module, folder)
         found.update(f"{function} {fingerprint(file) if file else module}".encode())
+    elif Path(text).suffix in _LIBRARIES:
+        return fingerprint(Path(text))
     else:
         for path in source_files(text):
             found.update(f"{path.name} {fingerprint(path)};".encode())
@@ -99,9 +104,8 @@ def _fingerprint_of_named(text: str, folder: Path) -> str:
 def _options(entry: Entry, planned: Planned) -> dict[str, str]:
     """All options, those at their defaults included: what decides is what they are, not who says so."""
     target: Any = planned.target.model_dump(mode="json")
-    engine = (
-        planned.settings.engine.model_dump(mode="json", exclude={"data_source"}) if planned.settings.engine else None
-    )
+    engine = dataclasses.asdict(planned.settings.engine) if planned.settings.engine else {}
+    engine.pop("data_source", None)
     accuracy = {"accuracy": (planned.config.accuracy or AccuracyOptions()).model_dump(mode="json")}
     return {
         **_spelt(planned.config.model_dump(mode="json") | (accuracy if entry.metric else {})),

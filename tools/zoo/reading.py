@@ -56,6 +56,7 @@ class _Reader:
         except (OSError, ValueError, RecursionError) as error:  # a date that is none; an anchor that holds itself
             raise BatchError(path, [Mistake(1, f"cannot be read: {error}")]) from None
         self.mistakes = [Mistake(line, f"key '{key}' stands twice") for line, key in self.lines.repeated()]
+        self.mistakes += [Mistake(line, message) for line, message in self.lines.lost()]
         self.content = self._well_formed(content)
 
     def models(self) -> list[Named]:
@@ -165,6 +166,7 @@ def _absolute(entry: Entry, folder: Path) -> Entry:
         found["target"] = str(folder / entry.target)
     if entry.data:
         found["data"] = seen_from(folder, entry.data)
+    found["extension"] = [seen_from(folder, each) for each in entry.extension]
     if entry.metric:
         found["metric"] = seen_from(folder, entry.metric)
     return entry.model_copy(update=found)

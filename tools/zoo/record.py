@@ -32,6 +32,8 @@ class State(StrEnum):
     """It took more memory than it may."""
     CRASHED = "crashed"
     """Its process ended without an answer, or was killed."""
+    INTERNAL = "internal error"
+    """irquant itself failed."""
     NOT_DONE = "not done"
 
 

@@ -1,6 +1,6 @@
 """A batch from its file to its results."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +8,12 @@ from typing import Protocol
 
 from irquant.ir import UserError
 from irquant.ir.pair import write_bytes
+from irquant.passes import Settings, read_settings
+from irquant.passes.load_model import model_files
+from irquant.passes.run_files import RunFile, named, refuse_overlaps
+from irquant.tools.run_files import code_files, data_files, target_files
 from irquant.tools.zoo.cluster import run_on_cluster
+from irquant.tools.zoo.entry_check import data_of
 from irquant.tools.zoo.here import run_here
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.origin import origins_of
@@ -23,8 +28,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-#: What stands in the folder of the results beside them: a line for each model; who is at work there.
-RESULTS, LOCK = "results.jsonl", ".zoo.lock"
+#: What stands in the folder of the results beside them: a line for each model; who is at work there; the page.
+RESULTS, LOCK, PAGE = "results.jsonl", ".zoo.lock", "report.html"
 
 
 class ZooError(UserError):
@@ -57,18 +62,28 @@ class Run:
     _records: dict[str, Record] = field(default_factory=dict[str, Record])
 
     @classmethod
-    def of(cls, path: Path, folder: Path) -> "Run":
+    def of(cls, path: Path, folder: Path, faults: Path | None = None, page: Path | None = None) -> "Run":
         """Of a batch file.
+
+        Args:
+            path: The file.
+            folder: Of the results.
+            faults: The folder for reproductions of what irquant itself fails at.
+            page: Where the page about all models goes, if it is wanted elsewhere.
 
         Raises:
             BatchError: it is wrong.
+            RunFilesError: a result would be written over what is read.
         """
-        named = read_batch(path, folder)
-        origins = origins_of([each.entry for each in named], path.absolute().parent)
+        models = read_batch(path, folder)
+        origins = origins_of([each.entry for each in models], path.absolute().parent)
         jobs = [
-            Job(each.name, each.entry, path.absolute().parent, folder / f"{each.name}.xml", origin)
-            for each, origin in zip(named, origins, strict=True)
+            Job(each.name, each.entry, path.absolute().parent, folder / f"{each.name}.xml", origin, faults)
+            for each, origin in zip(models, origins, strict=True)
         ]
+        beside = [("the results", folder / RESULTS), ("the lock of the results", folder / LOCK)]
+        written = [(f"the result '{job.name}'", each) for job in jobs for each in job.results]
+        refuse_overlaps(_read_by(path, jobs), [*written, *beside, *named(report=page or folder / PAGE)])
         return cls(plan_jobs(jobs), folder)
 
     @property
@@ -106,6 +121,23 @@ class Run:
         except OSError as error:
             message = f"{self.folder / RESULTS}: cannot be written: {error.strerror}"
             raise ZooError(message) from None
+
+
+def _read_by(batch: Path, jobs: Sequence[Job]) -> Iterator[RunFile]:
+    """The files that a run reads."""
+    yield "the batch file", batch
+    sources: dict[str, None] = {}
+    for job in jobs:
+        entry = job.entry
+        yield from model_files(Path(entry.model))
+        yield from named(configuration=Path(entry.config) if entry.config else None)
+        yield from target_files(entry.target)
+        yield from code_files([entry.metric] if entry.metric else [], "the metric", job.folder)
+        yield from code_files(entry.extension, "the extension", job.folder)
+        if data := data_of(entry, read_settings(entry.config) if entry.config else Settings(), job.folder):
+            sources[data] = None
+    for each in sources:  # models often share their data
+        yield from data_files(each, folder=batch.absolute().parent)
 
 
 def _size(job: Job) -> int:

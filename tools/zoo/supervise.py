@@ -36,7 +36,7 @@ class Outcome:
 
     Attributes:
         record: That.
-        log: What its process wrote on standard error, if it gave no answer.
+        log: What its process wrote on standard error, if it gave no answer, or one that blames irquant.
     """
 
     record: Record
@@ -67,7 +67,8 @@ def _attempt(job: Job, threads: int, stop: threading.Event) -> Outcome:
 
 
 def _run(job: Job, threads: int, stop: threading.Event) -> Outcome:
-    task = Task(entry=job.entry, output=str(job.output))
+    faults = str(job.faults / job.name) if job.faults else None
+    task = Task(entry=job.entry, output=str(job.output), faults=faults)
     with TemporaryFile() as answers, TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", _WORKER],
@@ -150,8 +151,10 @@ def _outcome(job: Job, watched: _Watched, stopped_for: State | None, answers: by
     seen["origin"] = dict(job.origin)
     if stopped_for is None and watched.process.returncode == 0 and answers:
         answer = Answer.model_validate_json(answers)
-        state = State.FAILED if answer.message else State.DONE
-        return Outcome(Record(state=state, message=answer.message, figures=answer.figures, files=answer.files, **seen))
+        failed = State.INTERNAL if answer.is_internal else State.FAILED
+        state = failed if answer.message else State.DONE
+        record = Record(state=state, message=answer.message, figures=answer.figures, files=answer.files, **seen)
+        return Outcome(record, log if answer.is_internal else b"")
     message = _limit(job, stopped_for) if stopped_for else _death(watched.process.returncode, log)
     return Outcome(Record(state=stopped_for or State.CRASHED, message=message, **seen), log)
 

@@ -13,11 +13,13 @@ from typing import BinaryIO
 
 from pydantic import Field
 
-from irquant.ir import UserError, write_model
+from irquant.ir import write_model
 from irquant.ir.writer import check_output
-from irquant.passes import PipelineError, Wanted, load_model, metrics_of, quantize_graph
+from irquant.passes import Wanted, load_model, metrics_of, quantize_graph
 from irquant.passes.configuration.accuracy import AccuracyOptions
 from irquant.passes.configuration.strict import Strict
+from irquant.passes.internal_errors import FaultFolderError, complaint, described, is_internal, write_fault
+from irquant.tools.extensions import open_extensions
 from irquant.tools.inputs import open_data
 from irquant.tools.metric_function import open_metrics
 from irquant.tools.zoo.batch_file import Entry
@@ -33,22 +35,26 @@ class Task(Strict):
     Attributes:
         entry: What the batch file says of the model.
         output: The .xml to write.
+        faults: The folder for a reproduction if irquant itself fails; None: none is written.
     """
 
     entry: Entry
     output: str
+    faults: str | None = None
 
 
 class Answer(Strict):
     """What came of it.
 
     Attributes:
-        message: What the user did wrong; empty if nothing.
+        message: What the user did wrong, or how irquant failed; empty if nothing.
+        is_internal: Whether it is irquant that failed.
         figures: What came out.
         files: The result: name -> fingerprint.
     """
 
     message: str = ""
+    is_internal: bool = False
     figures: Figures | None = None
     files: dict[str, str] = Field(default_factory=dict[str, str])
 
@@ -61,12 +67,21 @@ def main() -> None:
     threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     try:
         answer = _quantized(task)
-    except UserError as error:
-        if isinstance(error, PipelineError) and error.__cause__ is not None:  # a pass failed: not the user's doing
-            raise
-        answer = Answer(message=" ".join(str(error).split()))
+    except Exception as error:
+        answer = _internal(error, task) if is_internal(error) else Answer(message=" ".join(complaint(error).split()))
     answers.write(answer.model_dump_json().encode())
     answers.close()
+
+
+def _internal(error: Exception, task: Task) -> Answer:
+    traceback.print_exc()
+    message = " ".join(described(error).split())
+    if task.faults:
+        try:
+            write_fault(error, Path(task.faults), {"entry": task.entry.model_dump_json(exclude_defaults=True)})
+        except FaultFolderError as failure:
+            message = f"{message}; {failure}"
+    return Answer(message=message, is_internal=True)
 
 
 def _end_with(stream: BinaryIO) -> None:
@@ -77,7 +92,7 @@ def _end_with(stream: BinaryIO) -> None:
 def _quantized(task: Task) -> Answer:
     planned = planned_of(task.entry)
     output = Path(task.output)
-    graph = load_model(task.entry.model)
+    graph = load_model(task.entry.model, extensions=open_extensions(task.entry.extension))
     check_output(output, graph)
     data = open_data(task.entry.data, graph, task.entry.pictures, planned.settings)
     named = [task.entry.metric] if task.entry.metric else []

@@ -32,6 +32,14 @@ def module_file(name: str, folder: Path) -> Path | None:
     return Path(spec.origin) if spec.origin and spec.has_location else None
 
 
+def source_of(module: str, folder: Path) -> Path | None:
+    """The file of a module; None where there is none, whatever the reason: whoever imports it will say."""
+    try:
+        return module_file(module, folder)
+    except (DataError, ImportError):
+        return None
+
+
 def check_function(text: str, folder: Path) -> None:
     """Looks for a function in the source of its module; what gets there otherwise than by name is not looked for.
 

@@ -1,0 +1,58 @@
+"""A small model around a node, to be shown to somebody who may not have the whole."""
+
+from collections.abc import Iterable
+
+from .graph import Graph, Node, OutPort
+
+
+def neighbourhood(node: Node, steps: int) -> Graph:
+    """The nodes within some steps of a node, in a graph of their own.
+
+    What they read of others becomes a Parameter, what others read of them an output. If the node lies in the body of
+    another, only that body is looked at.
+    """
+    kept = _within(node, steps)
+    graph = node.graph.copy()
+    graph.scope = ()
+    inside = [Node(graph, each.id) for each in node.graph.nodes() if each in kept]
+    outer: dict[OutPort, OutPort] = {}
+    for each in inside:
+        for port in each.inputs:
+            source = port.source
+            if Node(node.graph, source.node.id) not in kept:
+                if source not in outer:
+                    outer[source] = _parameter(source, each)
+                port.connect(outer[source])
+    added = {port.node for port in outer.values()}
+    for each in reversed(list(graph.nodes())):
+        if each not in added and Node(node.graph, each.id) not in kept:
+            graph.remove(each)
+    for each in inside:
+        for output in each.outputs if each.type != "Result" else ():
+            if not output.consumers and each.type != "Assign":
+                graph.add("Result", f"{each.name}/result", [output], [])
+    return graph
+
+
+def _within(start: Node, steps: int) -> set[Node]:
+    found, edge = {start}, [start]
+    for _ in range(steps):
+        edge = [each for node in edge for each in _around(node) if each not in found]
+        found |= {*edge}
+    constants = [port.source.node for node in found for port in node.inputs if port.source.node.type == "Const"]
+    return found | {*constants}
+
+
+def _around(node: Node) -> Iterable[Node]:
+    yield from (port.source.node for port in node.inputs)
+    if node.type != "Const":  # many may read a constant
+        yield from (port.node for output in node.outputs for port in output.consumers)
+
+
+def _parameter(source: OutPort, near: Node) -> OutPort:
+    dims = ",".join("?" if size < 0 else str(size) for size in source.shape)
+    attributes = {"element_type": source.element_type.name, "shape": dims}
+    name = f"{source.node.name}/{source.index}"
+    return source.node.graph.add(
+        "Parameter", name, [], [(source.element_type, source.shape)], attributes=attributes, near=near
+    ).output()

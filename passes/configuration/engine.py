@@ -1,0 +1,112 @@
+"""Where a configuration says that the data are: the section `engine`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from .accuracy_checker import CheckerData, UnreadError, read_checker
+from .obsolete import engine_kind
+from .strict import Strict
+
+Layout = Literal["NCHW", "NHWC", "CHW", "HWC"]
+
+
+class EngineSection(Strict):
+    """The section as a file may have it: pictures as they are read, blue first, 0 to 255."""
+
+    type: Literal["simplified"] = "simplified"
+    data_source: str
+    layout: Layout | None = None
+    central_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where the data come from, and how a picture becomes an array.
+
+    Attributes:
+        data_source: Where the samples are.
+        layout: The model's.
+        central_fraction: The share of height and width, in the middle, to cut out first.
+        size: Height and width to scale to.
+        mean: Subtracted from each channel.
+        scale: Each channel is divided by it afterwards.
+        colour_order: Of the channels.
+    """
+
+    data_source: str
+    layout: Layout | None = None
+    central_fraction: float | None = None
+    size: tuple[int, int] | None = None
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    colour_order: str = "bgr"
+
+
+@dataclass(frozen=True)
+class EngineFound:
+    """What the section comes to.
+
+    Attributes:
+        engine: Where the data are; None if it does not say so.
+        lacking: Why it does not, and what to do; empty if it does, or if there is no section.
+        warnings: What of it is not done.
+    """
+
+    engine: Engine | None = None
+    lacking: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def engine_of(section: Mapping[str, Any], valid: EngineSection | None, where: str) -> EngineFound:
+    """What the section of a configuration comes to.
+
+    Args:
+        section: As it stands; empty if there is none.
+        valid: The same, if it is one of today's.
+        where: What messages call the configuration: its path, if it has one.
+    """
+    if valid is not None:
+        return EngineFound(Engine(**valid.model_dump(exclude={"type"})))
+    if not section:
+        return EngineFound()
+    command = f"irquant quantize -c {where or 'FILE'}"
+    if engine_kind(section) == "data_free":
+        why = "engine data_free: made-up data are gone"
+        return EngineFound(lacking=f"{why}; give some of the model's: {command} --data SOURCE")
+    place = "engine.config" if "config" in section else "engine.datasets"
+    try:
+        found = read_checker(section, Path(where).parent)
+    except UnreadError as error:
+        form = "--data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr"
+        return EngineFound(lacking=f"{place}: {error}; give the data: {command} {form}")
+    return EngineFound(_engine(found), warnings=(_told(found, place),))
+
+
+def _engine(found: CheckerData) -> Engine:
+    return Engine(
+        found.source,
+        central_fraction=found.central_fraction,
+        size=found.size,
+        mean=found.mean,
+        scale=found.scale,
+        colour_order=found.colour_order,
+    )
+
+
+def _told(found: CheckerData, place: str) -> str:
+    """What was taken, in the words of the command line, and what was not."""
+    flags = [f"--data {found.source}"]
+    flags += [f"--size {found.size[0]}x{found.size[1]}"] if found.size else []
+    flags += [f"{flag} {','.join(f'{each:g}' for each in values)}" for flag, values in _normalized(found) if values]
+    flags.append(f"--colour-order {found.colour_order}")
+    cut = f", of which the middle {found.central_fraction:.1%} are taken" if found.central_fraction else ""
+    missed = f"; not done: {'; '.join(found.passed_over)}" if found.passed_over else ""
+    return f"{place}: AccuracyChecker is gone; taken from it: {' '.join(flags)}{cut}{missed}"
+
+
+def _normalized(found: CheckerData) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    return ("--mean", found.mean), ("--scale", found.scale)

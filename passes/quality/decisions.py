@@ -1,0 +1,141 @@
+"""Where a model decides: what it selects, makes whole numbers or flags of, and what sets the length of tensors.
+
+Behind a decision a small error is none at all, or a large one: whole rows are swapped, a class is another one, a
+sentence is a sound longer. How close a quantized model is to the float one shows in front of it, in the floats that
+decide.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ...ir import Graph, InPort, Node, OutPort
+from ...ir.ops import LAYER_TYPES
+
+#: Operations that pick boxes, rows or indices by comparing scores: a small error before them swaps whole rows behind.
+_SELECTIONS = (
+    "ArgMax",
+    "DetectionOutput",
+    "ExperimentalDetectronDetectionOutput",
+    "ExperimentalDetectronGenerateProposalsSingleImage",
+    "ExperimentalDetectronTopKROIs",
+    "GenerateProposals",
+    "MatrixNms",
+    "MulticlassNms",
+    "NMSRotated",
+    "NonMaxSuppression",
+    "Proposal",
+    "TopK",
+)
+#: Inputs whose values, not whose sizes, set the sizes of what comes out.
+_LENGTHS = {
+    "Broadcast": (1,),
+    "Interpolate": (1, 2),
+    "NonZero": (0,),
+    "OneHot": (1,),
+    "Pad": (1, 2),
+    "Range": (0, 1, 2),
+    "Reshape": (1,),
+    "Slice": (1, 2, 3),
+    "StridedSlice": (1, 2, 3),
+    "Tile": (1,),
+    "Unique": (0,),
+    "VariadicSplit": (2,),
+}
+#: Give whole numbers that are floats still.
+_ROUNDINGS = ("Ceiling", "Floor", "Round")
+
+
+def selects(node: Node) -> bool:
+    """Whether an operation, or one in its body, picks by comparing scores."""
+    inside = (each for body in node.bodies.values() for graph in body.walk() for each in graph.in_file_order())
+    return node.type in _SELECTIONS or any(each.type in _SELECTIONS for each in inside)
+
+
+class Decisions:
+    """What a model decides by values that layers computed.
+
+    Attributes:
+        computed: The operations whose results int8 may change.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        layers = list(graph.nodes(*LAYER_TYPES))
+        self.computed = behind(layers) | set(layers)
+        self._turns = [node for node in graph.nodes() if node in self.computed and self._turns_floats(node)]
+        self._decided = behind(self._turns, through=_has_values) | set(self._turns)
+
+    def floats_read(self, node: Node) -> Iterator[InPort]:
+        """The inputs of a selection that hold floats which layers computed."""
+        return (port for port in node.inputs if port.source.shape and self._is_computed(port))
+
+    def of(self, tensor: OutPort) -> list[InPort]:
+        """The inputs that hold the floats by which a tensor of whole numbers or flags was decided, in file order."""
+        if tensor.element_type.is_float or tensor.node not in self._decided:
+            return []
+        between = {tensor.node} | above(tensor.node)
+        turns = [node for node in self._turns if node in between]
+        later = behind(turns)
+        return [
+            self._before_rounding(port)
+            for node in turns
+            if node not in later
+            for port in node.inputs
+            if self._is_computed(port)
+        ]
+
+    def of_lengths(self, result: Node) -> list[InPort]:
+        """Those by which the length of a result was decided, or of something in front of it."""
+        needed = above(result) if self._turns else set[Node]()
+        deciding = [
+            port
+            for node in needed
+            for index in _LENGTHS.get(node.type, ())
+            if index < len(node.inputs)
+            for port in self.of(node.source(index))
+        ]
+        return sorted(dict.fromkeys(deciding), key=lambda port: (port.node.id, port.index))
+
+    def _turns_floats(self, node: Node) -> bool:
+        """Whether an operation makes no floats of the floats that layers computed."""
+        return (
+            _has_values(node)
+            and bool(node.outputs)
+            and not any(output.element_type.is_float for output in node.outputs)
+            and any(self._is_computed(port) for port in node.inputs)
+        )
+
+    def _is_computed(self, port: InPort) -> bool:
+        return port.source.element_type.is_float and port.source.node in self.computed
+
+    def _before_rounding(self, port: InPort) -> InPort:
+        while port.source.node.type in _ROUNDINGS and self._is_computed(port.source.node.inputs[0]):
+            port = port.source.node.inputs[0]
+        return port
+
+
+def behind(nodes: Iterable[Node], through: Callable[[Node], bool] = lambda _: True) -> set[Node]:
+    """All nodes that read, directly or not, what some nodes give, through those of a kind."""
+    found: set[Node] = set()
+    waiting = list(nodes)
+    while waiting:
+        readers = {
+            port.node for output in waiting.pop().outputs for port in output.consumers if through(port.node)
+        } - found
+        found |= readers
+        waiting += readers
+    return found
+
+
+def above(node: Node) -> set[Node]:
+    """All nodes that a node reads, directly or not."""
+    found: set[Node] = set()
+    waiting = [node]
+    while waiting:
+        sources = {port.source.node for port in waiting.pop().inputs} - found
+        found |= sources
+        waiting += sources
+    return found
+
+
+def _has_values(node: Node) -> bool:
+    """Whether what an operation gives depends on values, not only on sizes."""
+    return node.type != "ShapeOf"

@@ -1,0 +1,102 @@
+"""The files of a run: nothing that is written may be something that is read, or something else that is written.
+
+All of them are looked at before anything is done, by what they are and not by how they are spelt: a link to a file is
+that file.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..ir import UserError
+from .configuration.config import Config
+from .instruments import WriteAfter
+from .set_ranges import SetRanges
+
+#: What messages call a file or folder, and where it is.
+RunFile = tuple[str, Path]
+_Identity = tuple[int, int]
+
+
+class RunFilesError(UserError):
+    """A file would be written over another one of the same run."""
+
+
+def refuse_overlaps(reads: Iterable[RunFile], writes: Iterable[RunFile]) -> None:
+    """Refuses a run that would destroy what it reads, or write two things to one place.
+
+    Args:
+        reads: What is read, if it is there; only looked at if something is written over.
+        writes: What is written, folders included.
+
+    Raises:
+        RunFilesError: one of those written is, or lies in, another.
+    """
+    written = [_Written(what, path, path.resolve(), _identity(path)) for what, path in writes]
+    _refuse_shared(written)
+    there: dict[_Identity | None, _Written] = {each.identity: each for each in written if each.identity}
+    for what, path in reads if there else ():
+        if result := there.get(_identity(path)):
+            message = f"{result.path}: is {what} that is being read; give another path for {result.what}"
+            raise RunFilesError(message)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A file or folder that is written.
+
+    Attributes:
+        what: What messages call it.
+        path: As it is given.
+        real: Where that leads.
+        identity: What is there already.
+    """
+
+    what: str
+    path: Path
+    real: Path
+    identity: _Identity | None
+
+
+def _refuse_shared(written: Sequence[_Written]) -> None:
+    """Refuses two things in one place, or one in a folder that is another."""
+    places = {each.real: each for each in reversed(written)}
+    there: dict[_Identity | None, _Written] = {each.identity: each for each in reversed(written) if each.identity}
+    for each in written:
+        around = (place for parent in each.real.parents if (place := places.get(parent)))
+        other = next(
+            (it for it in (places[each.real], there.get(each.identity, each), *around) if it is not each), None
+        )
+        if other:
+            message = f"{each.path}: {other.what} and {each.what} would both be written there; give one another path"
+            raise RunFilesError(message)
+
+
+def result_files(result: Path, config: Config) -> Iterator[RunFile]:
+    """What a quantization writes to the place of a model."""
+    yield "the result", result
+    yield "the weights of the result", result.with_suffix(".bin")
+    for each in watching_for(result, config):
+        yield "the intermediate model", each.path
+        yield "the weights of the intermediate model", each.path.with_suffix(".bin")
+
+
+def watching_for(output: Path, config: Config) -> list[WriteAfter]:
+    """What keeps the model before its biases are corrected, to be written beside the result, if that is wanted."""
+    if not config.keep_intermediate:
+        return []
+    return [WriteAfter(SetRanges.name, output.with_name(f"{output.stem}_before_bias_correction.xml"))]
+
+
+def named(**paths: Path | None) -> Iterator[RunFile]:
+    """The files that are given, by what messages call them: `_` stands for a space."""
+    yield from ((f"the {name.replace('_', ' ')}", path) for name, path in paths.items() if path is not None)
+
+
+def _identity(path: Path) -> _Identity | None:
+    """What tells a file from all others, whatever it is called; None if there is none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
