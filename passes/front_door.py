@@ -114,9 +114,9 @@ def quantize(
     Args:
         model: The path of an IR or of what `load_model` converts, or an `openvino.Model`, which stays as it is.
         data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model. Any
-            iterable, or a data set with a length and an index whose items are (data, annotation). Gone through once, in
-            a thread of its own. May be left out if there are statistics; the outputs are not checked
-            then.
+            iterable, an array whose rows they are, or a data set with a length and an index whose items are (data,
+            annotation). Gone through once, in a thread of its own. May be left out if there are statistics; the outputs
+            are not checked then.
         output: Where the new IR goes, for a model given by path; default: `<model>_int8.xml` next to it.
         target: The name of a target, the path of a target file, or a `Target`; default: what the configuration says,
             or "cpu".

@@ -8,7 +8,6 @@
 """
 
 import difflib
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import cast
 import numpy as np
 
 from irquant.ir import DYNAMIC, Array
-from irquant.passes.calibration.samples import DataError, ModelInput, Sample
+from irquant.passes.calibration.samples import DataError, ModelInput, Sample, reason_of
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 _Arrays = Mapping[str, Array]
@@ -120,26 +119,24 @@ def _is_numbered(key: str) -> bool:
 
 def _opened(path: Path, inputs: tuple[ModelInput, ...]) -> AbstractContextManager[_Arrays]:
     """The arrays of a file by key; members of an .npz are read when they are asked for, an .npy is mapped."""
+    if path.suffix.lower() != ".npz" and len(inputs) != 1:
+        message = f"{path}: an .npy file can feed one input only; give .npz files with {', '.join(map(str, inputs))}"
+        raise DataError(message)
     try:
         if path.suffix.lower() == ".npz":
             return cast(AbstractContextManager[_Arrays], np.load(path, allow_pickle=False))
-        if len(inputs) != 1:
-            message = (
-                f"{path}: an .npy file can feed one input only; give .npz files with {', '.join(map(str, inputs))}"
-            )
-            raise DataError(message)
         return nullcontext({inputs[0].name: np.load(path, mmap_mode="r", allow_pickle=False)})
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _unreadable(path, error) from None
+    except Exception as error:  # damaged files make readers raise anything
+        raise _unreadable(path, error) from error
 
 
 def _read(path: Path, arrays: _Arrays, key: str) -> Array:
     try:
         return arrays[key]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _unreadable(path, error) from None
+    except Exception as error:
+        raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    message = f"{path}: cannot be read as an array file: {' '.join(str(error).split())}"
+    message = f"{path}: cannot be read as an array file: {reason_of(error)}"
     return DataError(message)

@@ -1,12 +1,11 @@
 """Samples from the user's own code: `module:function` or `file.py:function`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
 from irquant.ir import UserError
 from irquant.passes.calibration.samples import DataError, Sample
-from irquant.passes.calibration.subset import Indexed, items_of
+from irquant.passes.calibration.subset import items_of, what_is_wrong
 from irquant.tools.user_code import load_function
 
 
@@ -18,7 +17,7 @@ class FunctionSource:
 
     def __iter__(self) -> Iterator[Sample]:
         """Calls the function, and numbers what comes."""
-        items = iter(self._items())
+        items = self._items()
         index = 0
         while True:
             label = f"sample {index} of {self.text}"
@@ -38,14 +37,14 @@ class FunctionSource:
         """Unknown until the function is called."""
         return 0
 
-    def _items(self) -> Iterable[object]:
+    def _items(self) -> Iterator[object]:
         function = load_function(self.text)
         try:
             items = function()
+            if not (wrong := what_is_wrong(items)):
+                return iter(items_of(items))
         except Exception as error:
             message = f"{self.text}: raised {type(error).__name__}: {error}"
             raise DataError(message) from error
-        if not isinstance(items, (Iterable, Indexed)):
-            message = f"{self.text}: gave {type(items).__name__}, expected an iterable of samples"
-            raise DataError(message)
-        return items_of(cast(object, items))
+        message = f"{self.text}: gave {wrong}"
+        raise DataError(message)

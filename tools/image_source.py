@@ -1,23 +1,29 @@
-"""Samples from pictures: one picture a sample, scaled, ordered and normalised as the model wants it."""
+"""Samples from pictures: one picture a sample, scaled, ordered and normalised as the model wants it.
+
+Pixels are 0 to 255 before mean and scale, whatever the file holds: those of 16 bits are multiplied by 255/65535, those
+of floats, which must lie in 0 to 1, by 255. Palettes, CMYK, YCbCr and LAB become RGB; transparency is left out. An
+input of u16 takes grey pictures of 16 bits as they are.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from irquant.ir import DYNAMIC, Array, element_type
-from irquant.passes.calibration.samples import DataError, ModelInput, Sample
+from irquant.ir import DYNAMIC, Array, ElementType, element_type
+from irquant.passes.calibration.samples import DataError, ModelInput, Sample, reason_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
-_TRUE = ("yes", "true", "1")
-#: The largest value of pictures of 16 bits, which are read as if it were 255; those of floats have 1.
-_LARGEST = {"I;16": 65535, "I;16L": 65535, "I;16B": 65535, "I;16N": 65535, "I": 65535, "F": 1}
-_LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")
+LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")
+#: White in 8 bits and in 16.
+_WHITE, _DEEP = 255, 65535
+#: Pillow's modes that it would cut off at 255, and what white is in them; some of its readers give 16 bits as I.
+_LARGEST = {**dict.fromkeys(("I;16", "I;16L", "I;16B", "I;16N", "I"), _DEEP), "F": 1}
 
 
 @dataclass(frozen=True)
@@ -41,43 +47,9 @@ class ImageOptions:
     central_fraction: float | None = None
 
 
-def image_options_from_metadata(
-    metadata: Mapping[str, str], options: ImageOptions, inputs: Sequence[ModelInput]
-) -> ImageOptions:
-    """Fills what the user left open from the model's `model_info`, as OpenVINO Model API writes it.
-
-    Model API reads pictures as BGR and reverses the channels when `reverse_input_channels` says so. What it says of
-    models with `embedded_processing` was done inside of them already: they take pictures as they were read, as do all
-    whose inputs are integers.
-
-    Raises:
-        DataError: an entry cannot be read.
-    """
-    filled = options
-    if metadata.get("embedded_processing", "").lower() in _TRUE or _takes_integers(inputs):
-        is_reversed = options.colour_order is None and "reverse_input_channels" in metadata
-        return replace(options, colour_order="bgr") if is_reversed else options
-    if not options.mean and "mean_values" in metadata:
-        filled = replace(filled, mean=_numbers("mean_values", metadata["mean_values"]))
-    if not options.scale and "scale_values" in metadata:
-        filled = replace(filled, scale=_numbers("scale_values", metadata["scale_values"]))
-    if options.colour_order is None and "reverse_input_channels" in metadata:
-        reverse = metadata["reverse_input_channels"].lower() in _TRUE
-        filled = replace(filled, colour_order="rgb" if reverse else "bgr")
-    return filled
-
-
-def _takes_integers(inputs: Sequence[ModelInput]) -> bool:
+def takes_integers(inputs: Sequence[ModelInput]) -> bool:
+    """Whether no input takes floats: pixels then go in as they are."""
     return not any(element_type(each.element_type).is_float for each in inputs)
-
-
-def _numbers(name: str, text: str) -> tuple[float, ...]:
-    parts = text.replace(",", " ").strip().strip("[]()").split()
-    try:
-        return tuple(float(part) for part in parts)
-    except ValueError:
-        message = f"the model's metadata entry '{name}' is '{text}', expected numbers; give --mean and --scale instead"
-        raise DataError(message) from None
 
 
 @dataclass(frozen=True)
@@ -100,12 +72,10 @@ class ImageSource:
             )
             raise DataError(message)
         channels = self._axes()["C"]
-        if channels not in (1, 3):
-            message = (
-                f"input {self.inputs[0]}: {channels} channels, but pictures have 1 or 3; give .npz or module:function"
-            )
+        if unfit := self._why_no_pixels(channels):
+            message = f"input {self.inputs[0]}: {unfit}; give .npz or module:function"
             raise DataError(message)
-        if _takes_integers(self.inputs) and (self.options.mean or self.options.scale):
+        if takes_integers(self.inputs) and (self.options.mean or self.options.scale):
             message = f"input {self.inputs[0]} takes pixels as they are: leave out mean and scale"
             raise DataError(message)
         for name, values in (("mean", self.options.mean), ("scale", self.options.scale)):
@@ -115,6 +85,16 @@ class ImageSource:
         if 0 in self.options.scale:
             message = f"scale is {', '.join(map(str, self.options.scale))}: cannot divide by zero"
             raise DataError(message)
+
+    def _why_no_pixels(self, channels: int) -> str:
+        """Why no picture fits the input; empty if one may."""
+        if channels not in (1, 3):
+            return f"{channels} channels, but pictures have 1 or 3"
+        if self._is_deep:
+            return "pictures of 3 channels are read in 8 bits" if channels == 3 else ""
+        if not self._kind.is_float and not _holds_pixels(self._kind):
+            return f"{self._kind.name} does not hold 0 to 255"
+        return ""
 
     def __len__(self) -> int:
         """How many pictures there are."""
@@ -134,8 +114,8 @@ class ImageSource:
         """The axes of the input."""
         given, model = self.options.layout, self.inputs[0]
         layout = (given or model.layout or _guessed(model)).upper()
-        if layout not in _LAYOUTS:
-            message = f"layout '{layout}' is unknown; there are: {', '.join(_LAYOUTS)}"
+        if layout not in LAYOUTS:
+            message = f"layout '{layout}' is unknown; there are: {', '.join(LAYOUTS)}"
             raise DataError(message)
         if model.shape is None or len(model.shape) != len(layout):
             message = f"layout {layout} does not fit input {model}"
@@ -146,32 +126,30 @@ class ImageSource:
         shape = self.inputs[0].shape or ()
         return dict(zip(self._layout(), shape, strict=True))
 
+    @property
+    def _kind(self) -> ElementType:
+        return element_type(self.inputs[0].element_type)
+
+    @property
+    def _is_deep(self) -> bool:
+        """Whether the input takes pictures of 16 bits as they are."""
+        return self._kind.name == "u16"
+
     def _array(self, path: Path, label: str) -> Array:
         axes, layout = self._axes(), self._layout()
         pixels = self._pixels(path, label, axes)
         if self.options.mean or self.options.scale:
             pixels = (pixels - np.array(self.options.mean or 0.0)) / np.array(self.options.scale or 1.0)
-        kind = element_type(self.inputs[0].element_type)
-        pixels = (pixels if kind.is_float else np.rint(pixels)).astype(kind.dtype)
+        pixels = pixels.astype(np.float32) if self._kind.is_float else np.rint(pixels).astype(self._kind.dtype)
         if layout.endswith("CHW"):
             pixels = pixels.transpose(2, 0, 1)
         return pixels[np.newaxis] if "N" in layout else pixels
 
     def _pixels(self, path: Path, label: str, axes: Mapping[str, int]) -> np.ndarray[Any, np.dtype[Any]]:
-        """Height x width x channels, 0..255."""
-        from PIL import Image, UnidentifiedImageError  # here: most runs read no picture
+        """Height x width x channels, 0..255; 0..65535 for an input that takes that."""
+        from PIL import Image  # here: most runs read no picture
 
-        mode = ""
-        try:
-            with Image.open(path) as file:
-                mode = file.mode
-                image = _in_bytes(file, label) if mode in _LARGEST else file.convert("RGB" if axes["C"] == 3 else "L")
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
-            message = f"{label}: cannot be read as a picture: {error}"
-            raise DataError(message) from None
-        except ValueError as error:
-            message = f"{label}: its mode is {mode}, which cannot be converted ({error}): save it as RGB or grey"
-            raise DataError(message) from None
+        image = _picture(path, label, axes["C"], is_deep=self._is_deep)
         if share := self.options.central_fraction:
             image = image.crop(_centre(image.size, share))
         height, width = self.options.size or (axes["H"], axes["W"])
@@ -184,22 +162,66 @@ class ImageSource:
         return pixels[:, :, ::-1] if self.options.colour_order == "bgr" else pixels
 
 
-def _in_bytes(file: "Image.Image", label: str) -> "Image.Image":
-    """A grey picture of 16 bits or of floats, as floats from 0 to 255; Pillow itself would cut the values off.
+def _holds_pixels(kind: ElementType) -> bool:
+    return kind.dtype is not None and kind.dtype.kind in "iu" and np.iinfo(kind.dtype).max >= _WHITE
+
+
+def _picture(path: Path, label: str, channels: int, *, is_deep: bool) -> "Image.Image":
+    """A picture from a file: RGB, grey, or, of more than 8 bits, grey as floats.
 
     Raises:
-        DataError: values lie outside of 0 to 65,535, or of floats, outside of 0 to 1.
+        DataError: it cannot be read, or not without loss.
     """
     from PIL import Image  # here: most runs read no picture
 
-    values, largest = np.asarray(file, np.float64), _LARGEST[file.mode]
+    try:
+        with Image.open(path) as file:
+            file.load()
+            image = file if is_deep or file.mode in _LARGEST else _in_bytes(file, channels)
+    except Exception as error:  # damaged files make decoders raise anything
+        message = f"{label}: cannot be read as a picture: {reason_of(error)}"
+        raise DataError(message) from error
+    return _in_floats(image, label, is_deep=is_deep) if is_deep or image.mode in _LARGEST else image
+
+
+def _in_bytes(file: "Image.Image", channels: int) -> "Image.Image":
+    """RGB or grey; grey by way of RGB, which all modes can be converted to."""
+    file.info.pop("transparency", None)  # it is left out, and Pillow warns of some kinds of it
+    colours = file.convert("RGB")
+    return colours if channels == 3 else colours.convert("L")
+
+
+def _in_floats(file: "Image.Image", label: str, *, is_deep: bool) -> "Image.Image":
+    """A grey picture of 16 bits or of floats, as floats from 0 to 255; Pillow itself would cut the values off.
+
+    Args:
+        file: The picture.
+        label: What messages call it.
+        is_deep: Whether values of 16 bits are wanted as they are.
+
+    Raises:
+        DataError: the picture has values out of range, or fewer bits than wanted.
+    """
+    from PIL import Image  # here: most runs read no picture
+
+    largest = _LARGEST.get(file.mode, _WHITE)
+    if is_deep and largest != _DEEP:
+        message = f"{label}: its mode is {file.mode}, but the input takes grey pictures of 16 bits; give .npz"
+        raise DataError(message)
+    if (file.format, file.mode) == ("TIFF", "I"):
+        message = (
+            f"{label}: whole numbers of 32 bits, whose white is unknown: save it in 16 bits, or give arrays (.npz)"
+        )
+        raise DataError(message)
+    with np.errstate(invalid="ignore"):  # of NaN, which is refused below
+        values = np.asarray(file).astype(np.float64)
     if not (values.min(initial=0) >= 0 and values.max(initial=0) <= largest):  # so is NaN
         message = (
             f"{label}: its mode is {file.mode} with values from {values.min():g} to {values.max():g}, expected 0 to "
             f"{largest}: scale it, or give arrays (.npz)"
         )
         raise DataError(message)
-    return Image.fromarray((values * (255 / largest)).astype(np.float32))
+    return Image.fromarray((values if is_deep else values * (_WHITE / largest)).astype(np.float32))
 
 
 def _centre(size: tuple[int, int], share: float) -> tuple[int, int, int, int]:

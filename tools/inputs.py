@@ -12,7 +12,8 @@ from irquant.ir import Graph
 from irquant.passes import ConfigError, Sample, Settings
 from irquant.passes.calibration.samples import DataError, model_inputs
 from irquant.passes.configuration.engine import Engine
-from irquant.tools.image_source import ImageOptions, image_options_from_metadata
+from irquant.tools.image_source import ImageOptions
+from irquant.tools.model_info import filled_from_model_info
 from irquant.tools.sources import open_source
 
 
@@ -48,12 +49,7 @@ _PICTURES = (
     click.option("--size", callback=_size, metavar="HxW", help="Pictures: height and width to scale to."),
     click.option("--layout", help="Pictures: the model's layout, e.g. NCHW."),
     click.option("--mean", callback=_numbers, metavar="M,..", help="Pictures: what to subtract from each channel."),
-    click.option(
-        "--scale",
-        callback=_numbers,
-        metavar="S,..",
-        help="Pictures: what to divide each channel by, then. Pixels are 0..255, of 16 bits and of floats, too.",
-    ),
+    click.option("--scale", callback=_numbers, metavar="S,..", help="Pictures: what to divide each channel by, then."),
     click.option(
         "--colour-order", "--color-order", type=click.Choice(["rgb", "bgr"]), help="Pictures: order of channels."
     ),
@@ -129,8 +125,7 @@ def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]
     Raises:
         DataError: there are no such data.
     """
-    inputs = model_inputs(graph)
-    return open_source(data, inputs, image_options_from_metadata(graph.metadata("model_info"), pictures, inputs))
+    return open_source(data, model_inputs(graph), filled_from_model_info(pictures, graph))
 
 
 def _as_published(given: ImageOptions, engine: Engine) -> ImageOptions:

@@ -105,6 +105,9 @@ def quantize_command(
       .npz or .npy files: one sample a file, or stacked; several inputs by name
       module:function or file.py:function, giving an iterable of samples
 
+    Pixels are 0 to 255 before mean and scale: those of 16 bits are multiplied by 255/65535, those of floats, which must
+    lie in 0 to 1, by 255. Models with an integer input, or with their preprocessing inside, get pixels as they are.
+
     \b
     With --metric, layers stay float until your own metric loses no more than --max-drop, and for no
     other reason. The function is called for each model that is tried. It gets `predict`, which runs

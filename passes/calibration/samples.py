@@ -14,6 +14,8 @@ import numpy as np
 from ...ir import DYNAMIC, Array, Graph, Node, UserError, element_type
 
 Feed = dict[str, Array]
+#: The most characters of a foreign message that are passed on.
+_MOST_QUOTED = 240
 
 
 class DataError(UserError):
@@ -114,92 +116,127 @@ def checked_feed(sample: Sample, inputs: Sequence[ModelInput]) -> Feed:
         DataError: names, shapes, types or values do not fit.
     """
     arrays = _by_name(sample, inputs)
-    return {each.name: _checked_array(sample, each, arrays[each.name]) for each in inputs}
+    return {each.name: _checked_array(sample, each, arrays[each.name], inputs) for each in inputs}
 
 
 def _by_name(sample: Sample, inputs: Sequence[ModelInput]) -> dict[str, object]:
     feed = sample.feed
     if isinstance(feed, Mapping):
-        return _by_given_names(sample, cast(Mapping[object, object], feed), inputs)
-    values: list[object] = list(cast(Sequence[object], feed)) if isinstance(feed, (tuple, list)) else [feed]
+        return _by_given_names(sample, _items(sample, cast(Mapping[object, object], feed)), inputs)
+    is_sequence = isinstance(feed, (tuple, list))
+    values: list[object] = list(cast(Sequence[object], feed)) if is_sequence else [feed]
     if len(values) != len(inputs):
+        came = f"{len(values)} array{'s' * (len(values) != 1)} came"
+        if is_sequence:
+            came = f"a {type(feed).__name__} of {len(values)} came, which holds an array for each input"
         message = (
-            f"{sample.label}: {len(values)} arrays came, but the model has {len(inputs)} inputs: "
+            f"{sample.label}: {came}, but the model has {len(inputs)} input{'s' * (len(inputs) != 1)}: "
             f"{', '.join(map(str, inputs))}"
         )
         raise DataError(message)
     return {each.name: value for each, value in zip(inputs, values, strict=True)}
 
 
-def _by_given_names(sample: Sample, feed: Mapping[object, object], inputs: Sequence[ModelInput]) -> dict[str, object]:
+def _items(sample: Sample, feed: Mapping[object, object]) -> list[tuple[object, object]]:
+    """What a mapping holds, which may be read or computed only now."""
+    try:
+        return list(feed.items())
+    except Exception as error:
+        message = f"{sample.label}: {type(feed).__name__} cannot be read: {reason_of(error)}"
+        raise DataError(message) from error
+
+
+def _by_given_names(
+    sample: Sample, items: Sequence[tuple[object, object]], inputs: Sequence[ModelInput]
+) -> dict[str, object]:
     found: dict[str, object] = {}
-    for given, value in feed.items():
-        match = next((each.name for each in inputs if given in each.names), None)
+    names: dict[str, object] = {}
+    for given, value in items:
+        match = next((each.name for each in inputs if isinstance(given, str) and given in each.names), None)
         if match is None:
             known = [name for each in inputs for name in sorted(each.names)]
             close = difflib.get_close_matches(str(given), known, n=1)
             hint = f"did you mean '{close[0]}'? " if close else ""
-            message = f"{sample.label}: the model has no input '{given}'; {hint}it takes {', '.join(map(str, inputs))}"
+            message = f"{sample.label}: the model has no input {given!r}; {hint}it takes {', '.join(map(str, inputs))}"
             raise DataError(message)
-        found[match] = value
+        if match in found:
+            message = f"{sample.label}: {names[match]!r} and {given!r} are names of one input; give one of them"
+            raise DataError(message)
+        found[match], names[match] = value, given
     if missing := [str(each) for each in inputs if each.name not in found]:
         message = f"{sample.label}: nothing came for input {', '.join(missing)}"
         raise DataError(message)
     return found
 
 
-def _checked_array(sample: Sample, expected: ModelInput, value: object) -> Array:
+def _checked_array(sample: Sample, expected: ModelInput, value: object, inputs: Sequence[ModelInput]) -> Array:
     kind = element_type(expected.element_type)
-    array = _as_array(sample, expected, value)
-    came = f"{array.dtype}{list(array.shape)}"
-    if array.dtype == object or array.dtype.kind not in "biufc":
-        message = f"{sample.label}: input {expected}: expected numbers but {type(value).__name__} came"
-        raise DataError(message)
     if kind.dtype is None:
         message = f"input {expected}: numpy has no {kind.name} arrays, so the model cannot be calibrated"
+        raise DataError(message)
+    array = _as_array(sample, expected, value)
+    came = f"{array.dtype}{list(array.shape)}"
+    if array.dtype.kind not in "biufc":
+        what = came if isinstance(value, np.ndarray) else type(value).__name__
+        message = f"{sample.label}: input {expected}: expected numbers but {what} came"
         raise DataError(message)
     if not _fits(array.shape, expected.shape) and _fits((1, *array.shape), expected.shape):
         array = array[np.newaxis]
     if not _fits(array.shape, expected.shape):
-        message = f"{sample.label}: input {expected}: {came} came{_batch_hint(array.shape, expected)}"
+        message = f"{sample.label}: input {expected}: {came} came{_batch_hint(array.shape, expected, inputs)}"
         raise DataError(message)
     if array.dtype.kind not in ("biuf" if kind.is_float else "biu"):
         message = f"{sample.label}: input {expected}: {came} came; convert it to {kind.name} first"
         raise DataError(message)
-    if (
-        array.dtype.kind == "f" and np.isnan(array).any()
-    ):  # infinities may be masks: what the model makes of them counts
+    # Infinities may be masks: what the model makes of them is looked at, where it shows.
+    if array.dtype.kind == "f" and np.isnan(array).any():
         message = f"{sample.label}: input {expected}: the array holds NaN"
         raise DataError(message)
     return np.asarray(_cast(sample, expected, array, kind.dtype), order="C")
 
 
 def _as_array(sample: Sample, expected: ModelInput, value: object) -> Array:
-    """What came as an array; tensors that know their gradient, or are elsewhere, are brought here first."""
-    given: Any = value
+    """What came as an array."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        message = f"{sample.label}: input {expected}: values are masked; say what they are: array.filled(VALUE)"
+        raise DataError(message)
     try:
-        for step in ("detach", "cpu"):
-            given = getattr(given, step)() if callable(getattr(given, step, None)) else given
-        array: Array = np.asarray(given)
+        array: Array = np.asarray(_brought_here(value))
         # Types that numpy only knows through others (bfloat16) have no kind of their own.
         return array.astype(np.float32) if array.dtype.kind == "V" and array.dtype.names is None else array
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
         message = (
-            f"{sample.label}: input {expected}: {type(value).__name__} cannot be made an array of numbers: {reason}"
+            f"{sample.label}: input {expected}: {type(value).__name__} cannot be made an array of numbers: "
+            f"{reason_of(error)}"
         )
         raise DataError(message) from error
 
 
-def _batch_hint(shape: tuple[int, ...], expected: ModelInput) -> str:
-    """What to do if the model only takes several samples at once, and one came."""
+def _brought_here(value: object) -> object:
+    """A tensor without its gradient, in the memory of this process, and of the runtime's own tensor the array."""
+    given: Any = value
+    for step in ("detach", "cpu"):
+        given = getattr(given, step)() if callable(getattr(given, step, None)) else given
+    held = None if isinstance(given, np.ndarray) else getattr(given, "data", None)
+    return held if isinstance(held, np.ndarray) else given
+
+
+def reason_of(error: Exception) -> str:
+    """What foreign code says went wrong, in one line that can be read; it may quote whole files."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
+
+
+def _batch_hint(shape: tuple[int, ...], expected: ModelInput, inputs: Sequence[ModelInput]) -> str:
+    """What to do if the model takes a fixed number of samples at once, and another number came."""
     wanted = expected.shape or ()
-    if not wanted or wanted[0] < 2 or not any(_fits(each, (1, *wanted[1:])) for each in (shape, (1, *shape))):
+    if not wanted or wanted[0] < 2 or not any(_fits(each, wanted[1:]) for each in (shape, shape[1:])):
         return ""
-    sizes = ",".join("?" if size == DYNAMIC else str(size) for size in wanted[1:])
+    batched = [each for each in inputs if each.shape and each.shape[0] == wanted[0]]
+    shapes = {each.name: [1, *(each.shape or ())[1:]] for each in batched}
     return (
-        f": the model takes {wanted[0]} at a time; give stacks of {wanted[0]}, or convert it for one: "
-        f"ovc MODEL --input '{expected.name}[1,{sizes}]' (in Python: model.reshape)"
+        f"; the model takes {wanted[0]} samples at a time: give stacks of {wanted[0]}, or reshape it in Python: "
+        f"model = openvino.Core().read_model(FILE); model.reshape({shapes})"
     )
 
 
@@ -211,7 +248,16 @@ def _cast(sample: Sample, expected: ModelInput, array: Array, dtype: np.dtype[An
         if low < limits.min or high > limits.max:
             message = f"{sample.label}: input {expected}: values {low}..{high} came, which {dtype} cannot hold"
             raise DataError(message)
-    return array.astype(dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # told below
+        cast_array = array.astype(dtype)
+    if (
+        dtype.kind in "fV"
+        and not (held := np.isfinite(cast_array)).all()
+        and (lost := np.isfinite(array) & ~held).any()
+    ):
+        message = f"{sample.label}: input {expected}: {array[lost][0]:g} came, which {dtype} cannot hold"
+        raise DataError(message)
+    return cast_array
 
 
 def _fits(shape: tuple[int, ...], expected: tuple[int, ...] | None) -> bool:

@@ -14,6 +14,9 @@ from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 from ..configuration.config import Config
 from .samples import DataError, Sample
 
+#: How many names of a dict a message lists.
+_NAMED = 3
+
 
 @runtime_checkable
 class Indexed(Protocol):
@@ -37,25 +40,37 @@ def chosen_samples(data: object, config: Config) -> Iterator[Sample]:
     Raises:
         DataError: samples are to be drawn from data that can be gone through once only, or these are no samples at all.
     """
-    _refuse_one_thing(data)
+    if wrong := what_is_wrong(data):
+        message = f"the data are {wrong}"
+        raise DataError(message)
     drawn = _drawn(data, config) if config.shuffle else enumerate(items_of(data))
     for index, item in itertools.islice(drawn, config.samples):
-        yield item if isinstance(item, Sample) else Sample(f"sample {index}", item)
+        yield item if isinstance(item, Sample) else Sample(_label(data, index), item)
 
 
-def _refuse_one_thing(data: object) -> None:
-    """Refuses what can be iterated, but not sample by sample."""
-    kind, given = type(data).__name__, cast(Any, data)
+def what_is_wrong(data: object) -> str:
+    """Why these are no samples, though they can be iterated, perhaps; empty if they may be."""
     if isinstance(data, Mapping):
-        names = ", ".join(map(repr, cast(Mapping[object, object], data)))
-        message = f"the data are one dict ({names}): give a list of dicts, one for each sample"
-    elif isinstance(data, (str, bytes, os.PathLike)):
-        message = f"the data are {kind} {given!r}: give the samples themselves; the command line reads files"
-    elif not isinstance(data, (Iterable, Indexed)) or getattr(given, "ndim", 1) == 0:
-        message = f"the data are {kind}: give a list of samples, an array of them, or a data set"
-    else:
-        return
-    raise DataError(message)
+        keys = list(itertools.islice(cast(Mapping[object, object], data), _NAMED + 1))
+        names = ", ".join([*map(repr, keys[:_NAMED]), *(["..."] if len(keys) > _NAMED else [])])
+        return (
+            f"one {type(cast(object, data)).__name__} ({names}), expected a list of dicts, one for each sample; of "
+            "arrays with a sample a row: [dict(zip(d, rows)) for rows in zip(*d.values())]"
+        )
+    if isinstance(data, (str, os.PathLike)):
+        return f"{type(cast(object, data)).__name__} '{data}', expected the samples themselves, not where they are"
+    if isinstance(data, (bytes, bytearray)) or not isinstance(data, (Iterable, Indexed)) or _rank(data) == 0:
+        return f"{type(data).__name__}, expected an iterable of samples"
+    return ""
+
+
+def _rank(data: object) -> object:
+    """Of an array: its axes; None of anything else."""
+    return getattr(data, "ndim", None)
+
+
+def _label(data: object, index: int) -> str:
+    return f"sample {index}" if _rank(data) is None else f"row {index} of the array {list(cast(Any, data).shape)}"
 
 
 def items_of(data: object) -> Iterable[object]:

@@ -10,7 +10,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import UserError, read_model, to_text
-from irquant.passes import Config, Report, quantize, quantize_graph
+from irquant.passes import Config, DataError, Report, quantize, quantize_graph
 from irquant.passes.execution import Execution
 from irquant.targets import load_target
 
@@ -55,6 +55,21 @@ def test_a_path_gives_a_path(path: Path) -> None:
     after = files(path.parent)
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {"small_int8.xml", "small_int8.bin"}
+
+
+def test_an_array_is_as_good_as_the_list_of_its_rows(path: Path) -> None:
+    expected = files(quantize(path, DATA, output=path.with_name("a.xml")).parent)["a.bin"]
+    for data in (np.concatenate(DATA), np.stack(DATA)):
+        assert quantize(path, data, output=path.with_name("b.xml")).with_suffix(".bin").read_bytes() == expected
+
+
+def test_one_dict_of_arrays_is_not_taken_for_samples(path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        quantize(path, {"image": np.concatenate(DATA)})
+    assert str(caught.value) == (
+        "the data are one dict ('image'), expected a list of dicts, one for each sample; of arrays with a sample a row: "
+        "[dict(zip(d, rows)) for rows in zip(*d.values())]"
+    )
 
 
 def test_the_output_may_be_anywhere(path: Path, tmp_path: Path) -> None:

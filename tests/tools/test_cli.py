@@ -39,6 +39,21 @@ def complaint(model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFi
     return quantize
 
 
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        ("{'image': [[1, 2, 3], [4, 5]]}", "list cannot be made an array of numbers: setting an array element with a "),
+        ("{'image': np.full((1, 3, 8, 8), 1e300)}", "1e+300 came, which float32 cannot hold"),
+        ("'photos/1.png'", "expected numbers but str came"),
+    ],
+)
+def test_samples_that_are_no_arrays_are_told(complaint: Complaint, tmp_path: Path, sample: str, said: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(f"import numpy as np\ndef samples(): return [{sample}] * 9\n")
+    found = complaint(data=f"{path}:samples")
+    assert found.startswith(f"sample 0 of {path}:samples: input 'image' f32[1,3,8,8]: {said}")
+
+
 def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path: Path) -> None:
     output = tmp_path / "int8.xml"
     command = [sys.executable, "-c", "from irquant.tools.start import main; main()"]
@@ -219,7 +234,10 @@ def test_empty_data_are_refused(complaint: Complaint, tmp_path: Path) -> None:
             "the model has no input 'imag'; did you mean 'image'? it takes 'image' f32[1,3,8,8]",
         ),
         ("{}", "nothing came for input 'image' f32[1,3,8,8]"),
-        ("[np.zeros(3), np.zeros(3)]", "2 arrays came, but the model has 1 inputs: 'image' f32[1,3,8,8]"),
+        (
+            "[np.zeros(3), np.zeros(3)]",
+            "a list of 2 came, which holds an array for each input, but the model has 1 input: 'image' f32[1,3,8,8]",
+        ),
         ("'text'", "input 'image' f32[1,3,8,8]: expected numbers but str came"),
         (
             "np.zeros((1, 3, 8, 8), complex)",

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from irquant.passes import DataError, Sample
 from irquant.passes.calibration.samples import ModelInput, checked_feed
-from irquant.tools.image_source import ImageOptions, ImageSource, image_options_from_metadata
+from irquant.tools.image_source import ImageOptions, ImageSource
 from irquant.tools.sources import open_source
 
 IMAGE = ModelInput("image", frozenset({"image"}), "f32", (1, 3, 8, 8))
@@ -114,24 +114,6 @@ def test_the_option_decides_before_the_model_where_the_channels_are(pictures: Pa
     assert not np.array_equal(last, first)
 
 
-def test_metadata_fills_only_what_the_user_left_open() -> None:
-    metadata = {"mean_values": "[1 2 3]", "scale_values": "4, 5, 6", "reverse_input_channels": "NO"}
-    assert image_options_from_metadata(metadata, ImageOptions(), [IMAGE]) == ImageOptions(
-        mean=(1, 2, 3), scale=(4, 5, 6), colour_order="bgr"
-    )
-    own = ImageOptions(mean=(9,), scale=(8,), colour_order="rgb")
-    assert image_options_from_metadata(metadata, own, [IMAGE]) == own
-
-
-@pytest.mark.parametrize("embedded", [True, False])
-def test_what_is_done_inside_of_the_model_is_not_done_twice(embedded: bool) -> None:
-    given = {"mean_values": "1 2 3", "scale_values": "4 5 6", "embedded_processing": str(embedded)}
-    integers = ModelInput("image", frozenset({"image"}), "u8", (1, 8, 8, 3))
-    assert image_options_from_metadata(given, ImageOptions(), [integers]) == ImageOptions()
-    filled = ImageOptions() if embedded else ImageOptions(mean=(1, 2, 3), scale=(4, 5, 6))
-    assert image_options_from_metadata(given, ImageOptions(), [IMAGE]) == filled
-
-
 def test_pixels_for_integers_are_not_normalized(pictures: Path) -> None:
     integers = ModelInput("image", frozenset({"image"}), "u8", (1, 8, 8, 3))
     said = "input 'image' u8[1,8,8,3] takes pixels as they are: leave out mean and scale"
@@ -163,20 +145,94 @@ def test_floats_beyond_one_are_refused(tmp_path: Path) -> None:
     )
 
 
-def test_modes_that_cannot_be_converted_are_named(tmp_path: Path) -> None:
-    grey = Image.fromarray(np.rint(RAMP * 255).astype(np.uint8))
-    Image.merge("LAB", [grey] * 3).save(tmp_path / "lab.tif")
-    found = complaint(tmp_path / "lab.tif", [ModelInput("image", frozenset({"image"}), "f32", (1, 1, 8, 8))])
-    assert found.startswith(f"sample 0 ({tmp_path / 'lab.tif'}): its mode is LAB, which cannot be converted (")
-    assert found.endswith("): save it as RGB or grey")
-
-
-def test_unreadable_metadata_name_the_entry() -> None:
-    with pytest.raises(DataError) as caught:
-        image_options_from_metadata({"mean_values": "a b c"}, ImageOptions(), [IMAGE])
-    assert str(caught.value) == (
-        "the model's metadata entry 'mean_values' is 'a b c', expected numbers; give --mean and --scale instead"
+def test_floats_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(tmp_path / "f.tif")
+    assert complaint(tmp_path / "f.tif") == (
+        f"sample 0 ({tmp_path / 'f.tif'}): its mode is F with values from nan to nan, expected 0 to 1: scale it, or give "
+        "arrays (.npz)"
     )
+
+
+def test_whole_numbers_of_32_bits_have_no_known_white(tmp_path: Path) -> None:
+    Image.fromarray((RAMP * 255).astype(np.int32)).save(tmp_path / "i.tif")
+    assert complaint(tmp_path / "i.tif") == (
+        f"sample 0 ({tmp_path / 'i.tif'}): whole numbers of 32 bits, whose white is unknown: save it in 16 bits, or give "
+        "arrays (.npz)"
+    )
+
+
+def test_pnm_of_16_bits_keeps_its_values(tmp_path: Path) -> None:
+    pixels = np.rint(RAMP * 4095).astype(">u2")
+    (tmp_path / "p.pgm").write_bytes(b"P5 8 8 4095\n" + pixels.tobytes())
+    np.testing.assert_allclose(read(tmp_path / "p.pgm")[0]["image"][0, 0], RAMP * 255, atol=0.05)
+
+
+def as_(mode: str, colour: tuple[int, int, int]) -> Image.Image:
+    """A picture of one colour in some mode."""
+    picture = Image.new("RGB", (8, 8), colour)
+    if mode == "LAB":
+        profiles = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
+        return cast(Image.Image, ImageCms.profileToProfile(picture, *profiles, outputMode="LAB"))
+    return picture.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [("LAB", "a.tif"), ("CMYK", "a.tif"), ("YCbCr", "a.jpg"), ("P", "a.png"), ("P", "a.gif"), ("RGBA", "a.png"),
+     ("RGBA", "a.webp"), ("RGB", "a.bmp")],
+)  # fmt: skip
+@pytest.mark.parametrize("channels", [1, 3])
+def test_colours_of_any_mode_become_rgb_or_grey(tmp_path: Path, mode: str, name: str, channels: int) -> None:
+    colour = (204, 51, 102)  # one of the web palette
+    as_(mode, colour).save(tmp_path / name)
+    came = read(tmp_path / name, [ModelInput("image", frozenset({"image"}), "f32", (1, channels, 8, 8))])[0]["image"]
+    grey = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]  # ITU-R BT.601
+    np.testing.assert_allclose(came[0, :, 0, 0], colour if channels == 3 else [grey], atol=3)
+
+
+@pytest.mark.parametrize(("mode", "transparent"), [("P", bytes(256)), ("P", 0), ("L", 7), ("RGB", (1, 2, 3))])
+@pytest.mark.filterwarnings("error")
+def test_transparency_is_left_out_without_a_warning(tmp_path: Path, mode: str, transparent: Any) -> None:
+    as_(mode, (204, 51, 102)).save(tmp_path / "a.png", transparency=transparent)
+    expected = np.asarray(as_(mode, (204, 51, 102)).convert("RGB"))[0, 0]
+    np.testing.assert_array_equal(read(tmp_path / "a.png")[0]["image"][0, :, 0, 0], expected)
+
+
+def test_black_and_white_is_0_and_255(tmp_path: Path) -> None:
+    Image.fromarray(RAMP > 0.5).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read(tmp_path / "a.png")[0]["image"][0, 0], (RAMP > 0.5) * 255.0)
+
+
+def test_an_input_of_16_bits_takes_pictures_of_16_bits_as_they_are(tmp_path: Path) -> None:
+    deep = ModelInput("image", frozenset({"image"}), "u16", (1, 8, 8, 1))
+    pixels = np.rint(RAMP * 65535).astype(np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    came = read(tmp_path / "a.png", [deep])[0]["image"]
+    assert came.dtype == np.uint16
+    np.testing.assert_array_equal(came[0, :, :, 0], pixels)
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.png")
+    assert complaint(tmp_path / "a.png", [deep]) == (
+        f"sample 0 ({tmp_path / 'a.png'}): its mode is L, but the input takes grey pictures of 16 bits; give .npz"
+    )
+
+
+@pytest.mark.parametrize("name", ["u8", "i16", "i32", "i64", "u32"])
+def test_pictures_of_16_bits_are_rounded_for_integers(tmp_path: Path, name: str) -> None:
+    Image.fromarray(np.rint(RAMP * 65535).astype(np.uint16)).save(tmp_path / "a.png")
+    came = read(tmp_path / "a.png", [ModelInput("image", frozenset({"image"}), name, (1, 8, 8, 1))])[0]["image"]
+    np.testing.assert_array_equal(came[0, :, :, 0], np.rint(RAMP * 255))
+
+
+def test_pixels_scaled_beyond_a_half_are_refused(pictures: Path) -> None:
+    half = ModelInput("image", frozenset({"image"}), "f16", (1, 3, 8, 8))
+    assert "which float16 cannot hold" in complaint(pictures, [half], ImageOptions(scale=(1e-6,)))
+
+
+def test_a_file_that_is_no_picture_at_all_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + b"\xff" * 400)
+    found = complaint(tmp_path / "a.tif")
+    assert found.startswith(f"sample 0 ({tmp_path / 'a.tif'}): cannot be read as a picture: ")
+    assert "\n" not in found
 
 
 def test_pictures_cannot_feed_two_inputs(pictures: Path) -> None:
@@ -219,7 +275,56 @@ def test_pictures_that_cannot_fit_are_refused_before_any_is_read(
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("i8", "input 'x' i8[1,3,8,8]: i8 does not hold 0 to 255; give .npz or module:function"),
+        ("boolean", "input 'x' boolean[1,3,8,8]: boolean does not hold 0 to 255; give .npz or module:function"),
+        ("u4", "input 'x' u4[1,3,8,8]: u4 does not hold 0 to 255; give .npz or module:function"),
+        ("string", "input 'x' string[1,3,8,8]: string does not hold 0 to 255; give .npz or module:function"),
+        ("u16", "input 'x' u16[1,3,8,8]: pictures of 3 channels are read in 8 bits; give .npz or module:function"),
+    ],
+)
+def test_inputs_that_cannot_hold_pixels_get_none(pictures: Path, name: str, message: str) -> None:
+    assert complaint(pictures, [ModelInput("x", frozenset({"x"}), name, (1, 3, 8, 8))]) == message
+
+
 # -------------------------------------------------------------------------------------------------------------- arrays
+
+
+@settings(max_examples=60)
+@given(places=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=4), kind=st.data())
+def test_damaged_files_are_read_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, whole: dict[str, bytes], places: list[tuple[int, int]], kind: Any
+) -> None:
+    name = kind.draw(st.sampled_from(sorted(whole)))
+    content = bytearray(whole[name])
+    for place, byte in places:
+        content[place % len(content)] = byte
+    path = tmp_path_factory.mktemp("damaged") / name
+    path.write_bytes(content)
+    try:
+        read(path)
+    except DataError as error:
+        said = str(error)
+        assert "\n" not in said
+        assert len(said) < 1000
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Small files of all kinds."""
+    folder = tmp_path_factory.mktemp("whole")
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 6, 3), np.uint8)
+    for name in ("a.png", "a.jpg", "a.bmp", "a.webp", "a.tif", "a.gif", "a.ppm"):
+        Image.fromarray(pixels).save(folder / name)
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(folder / "deep.png")
+    Image.fromarray(pixels[..., 0].astype(np.float32) / 255).save(folder / "float.tif")
+    stack = np.zeros((2, 3, 8, 8), np.float32)
+    np.save(folder / "a.npy", stack)
+    np.savez(folder / "a.npz", image=stack)
+    np.savez_compressed(folder / "small.npz", image=stack)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @settings(max_examples=20)
@@ -347,6 +452,16 @@ def test_a_module_that_does_not_exist_is_named() -> None:
     ("code", "name", "message"),
     [
         ("def samples(): return 3", "samples", "{}:samples: gave int, expected an iterable of samples"),
+        (
+            "def samples(): return 'photos'",
+            "samples",
+            "{}:samples: gave str 'photos', expected the samples themselves, not where they are",
+        ),
+        (
+            "class D:\n    def __iter__(self): raise OSError('gone')\nsamples = D",
+            "samples",
+            "{}:samples: raised OSError: gone",
+        ),
         ("samples = 3", "samples", "{}:samples: is int, expected a function"),
         ("def samples(): pass", "sample", "{}:sample: '{}' has no 'sample'; did you mean 'samples'?"),
         ("def samples(): raise KeyError('a')", "samples", "{}:samples: raised KeyError: 'a'"),
