@@ -121,6 +121,7 @@ def checked_feed(sample: Sample, inputs: Sequence[ModelInput]) -> Feed:
 
 def _by_name(sample: Sample, inputs: Sequence[ModelInput]) -> dict[str, object]:
     feed = sample.feed
+    kind = type(feed).__name__
     if isinstance(feed, Mapping):
         return _by_given_names(sample, _items(sample, cast(Mapping[object, object], feed)), inputs)
     is_sequence = isinstance(feed, (tuple, list))
@@ -128,7 +129,7 @@ def _by_name(sample: Sample, inputs: Sequence[ModelInput]) -> dict[str, object]:
     if len(values) != len(inputs):
         came = f"{len(values)} array{'s' * (len(values) != 1)} came"
         if is_sequence:
-            came = f"a {type(feed).__name__} of {len(values)} came, which holds an array for each input"
+            came = f"a {kind} of {len(values)} came, which holds an array for each input"
         message = (
             f"{sample.label}: {came}, but the model has {len(inputs)} input{'s' * (len(inputs) != 1)}: "
             f"{', '.join(map(str, inputs))}"
@@ -197,17 +198,18 @@ def _checked_array(sample: Sample, expected: ModelInput, value: object, inputs: 
 
 def _as_array(sample: Sample, expected: ModelInput, value: object) -> Array:
     """What came as an array."""
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+    given = cast(Any, value)
+    if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(cast(Any, given)):
         message = f"{sample.label}: input {expected}: values are masked; say what they are: array.filled(VALUE)"
         raise DataError(message)
     try:
-        array: Array = np.asarray(_brought_here(value))
+        array: Array = np.asarray(_brought_here(cast(object, given)))
         # Types that numpy only knows through others (bfloat16) have no kind of their own.
         return array.astype(np.float32) if array.dtype.kind == "V" and array.dtype.names is None else array
     except Exception as error:
         message = (
-            f"{sample.label}: input {expected}: {type(value).__name__} cannot be made an array of numbers: "
-            f"{reason_of(error)}"
+            f"{sample.label}: input {expected}: {type(cast(object, given)).__name__} cannot be made an array of "
+            f"numbers: {reason_of(error)}"
         )
         raise DataError(message) from error
 
@@ -217,8 +219,8 @@ def _brought_here(value: object) -> object:
     given: Any = value
     for step in ("detach", "cpu"):
         given = getattr(given, step)() if callable(getattr(given, step, None)) else given
-    held = None if isinstance(given, np.ndarray) else getattr(given, "data", None)
-    return held if isinstance(held, np.ndarray) else given
+    held: Any = None if isinstance(given, np.ndarray) else getattr(given, "data", None)
+    return cast(object, held if isinstance(held, np.ndarray) else given)
 
 
 def reason_of(error: Exception) -> str:

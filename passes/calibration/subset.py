@@ -50,6 +50,7 @@ def chosen_samples(data: object, config: Config) -> Iterator[Sample]:
 
 def what_is_wrong(data: object) -> str:
     """Why these are no samples, though they can be iterated, perhaps; empty if they may be."""
+    kind, rank = type(data).__name__, _rank(data)
     if isinstance(data, Mapping):
         keys = list(itertools.islice(cast(Mapping[object, object], data), _NAMED + 1))
         names = ", ".join([*map(repr, keys[:_NAMED]), *(["..."] if len(keys) > _NAMED else [])])
@@ -59,8 +60,9 @@ def what_is_wrong(data: object) -> str:
         )
     if isinstance(data, (str, os.PathLike)):
         return f"{type(cast(object, data)).__name__} '{data}', expected the samples themselves, not where they are"
-    if isinstance(data, (bytes, bytearray)) or not isinstance(data, (Iterable, Indexed)) or _rank(data) == 0:
-        return f"{type(data).__name__}, expected an iterable of samples"
+    is_iterable = isinstance(data, (Iterable, Indexed)) and not isinstance(data, (bytes, bytearray))
+    if not is_iterable or rank == 0:
+        return f"{kind}, expected an iterable of samples"
     return ""
 
 
