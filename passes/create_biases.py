@@ -55,9 +55,11 @@ def _needs_bias(node: Node, context: Context) -> bool:
 
 
 def _readers(node: Node, target: Target) -> Iterator[Node]:
-    """What reads the result of a node, moved about or not."""
-    for output in node.outputs:
-        for port in output.consumers:
-            yield port.node
-            if target.transparency(port.node):
-                yield from _readers(port.node, target)
+    """What reads the result of a node, moved about or not; each reader once, however many ways lead to it."""
+    waiting, seen = [node], set[Node]()
+    while waiting:
+        for port in [port for output in waiting.pop().outputs for port in output.consumers]:
+            if port.node not in seen:
+                seen.add(port.node)
+                yield port.node
+                waiting += [port.node] if target.transparency(port.node) else []
