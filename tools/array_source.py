@@ -9,7 +9,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -117,17 +117,23 @@ def _is_numbered(key: str) -> bool:
     return bool(bar) and number.isdecimal()
 
 
-def _opened(path: Path, inputs: tuple[ModelInput, ...]) -> AbstractContextManager[_Arrays]:
+@contextmanager
+def _opened(path: Path, inputs: tuple[ModelInput, ...]) -> Iterator[_Arrays]:
     """The arrays of a file by key; members of an .npz are read when they are asked for, an .npy is mapped."""
     if path.suffix.lower() != ".npz" and len(inputs) != 1:
         message = f"{path}: an .npy file can feed one input only; give .npz files with {', '.join(map(str, inputs))}"
         raise DataError(message)
-    try:
-        if path.suffix.lower() == ".npz":
-            return cast(AbstractContextManager[_Arrays], np.load(path, allow_pickle=False))
-        return nullcontext({inputs[0].name: np.load(path, mmap_mode="r", allow_pickle=False)})
-    except Exception as error:  # damaged files make readers raise anything
-        raise _unreadable(path, error) from error
+    with ExitStack() as stack:
+        try:
+            if path.suffix.lower() == ".npz":
+                # A file of our own: NumPy leaves a damaged archive open that it opened itself.
+                file = stack.enter_context(path.open("rb"))
+                arrays = cast(_Arrays, stack.enter_context(np.load(file, allow_pickle=False)))
+            else:
+                arrays = {inputs[0].name: np.load(path, mmap_mode="r", allow_pickle=False)}
+        except Exception as error:  # damaged files make readers raise anything
+            raise _unreadable(path, error) from error
+        yield arrays
 
 
 def _read(path: Path, arrays: _Arrays, key: str) -> Array:
