@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from ..ir import Scope
 from .quality.agreement import Agreement
 
 
@@ -13,10 +14,14 @@ class Fallen:
     Attributes:
         name: Its friendly name.
         reason: What the executed graph says of it.
+        type: Its op type.
+        key: The body that it is in, and its id.
     """
 
     name: str
     reason: str
+    type: str
+    key: tuple[Scope, int]
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,11 @@ def _compared_graph(graph: Graph, plan: Plan, nodes: Sequence[Executed]) -> Exec
     return Execution(
         int8=sum(layer.is_int8 for layer in layers),
         total=len(layers),
-        fallen=tuple(Fallen(plan.names[node], _why(layer)) for node, layer in floats if _is_planned(node, plan)),
+        fallen=tuple(
+            Fallen(plan.names[node], _why(layer), node.type, (node.graph.scope, node.id))
+            for node, layer in floats
+            if _is_planned(node, plan)
+        ),
     )
 
 

@@ -1,10 +1,13 @@
-"""Layers that the device computes otherwise than their FakeQuantizes say, or that keep the model from being compiled.
+"""Layers that the device computes otherwise than their FakeQuantizes say, runs in float, or cannot compile.
 
 The device is asked, not believed: the model is run twice on a sample or two, as its users will run it and with its
 FakeQuantizes computed in float, as the operation specification says. What it loses against the float model in the
 second run is the price of 8 bits; what it loses beyond that in the first is a fault. Which layer it is, is found by
 bisection: only the first so many rounded operations stay rounded, and the first number of them with which the model is
 wrong names the layer. That is exact whatever the operations behind it do, since they are float then.
+
+Layers that were planned for int8 and that the device runs in float all the same only lose accuracy and time by their
+rounding: they are left float, too.
 """
 
 import math
@@ -29,6 +32,7 @@ from .outputs import Outputs
 _Tensors = Sequence[Array]
 #: What a layer is left float for.
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
+FLOAT = "the device runs it in float whatever its ranges are: "
 #: The error of the device may be so many times the one that is meant: kernels round ties otherwise, and a number that
 #: falls to the other side of a step is a step off from there on. (On generated networks of 3 to 40 operations it is
 #: less than twice as large, on 16 pretrained ones 0.7 to 1.2 times; wrong kernels make it a hundred times as large, and
@@ -42,11 +46,13 @@ UNHEARD = 1e-4
 LOST = 3.0
 #: The most layers that are left float for it.
 MOST_FAULTS = 16
+#: A layer may fall to float because another one was left float.
+MOST_ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A layer that makes the model wrong.
+    """A layer that makes the model wrong, or gains nothing.
 
     Attributes:
         key: The layer.
@@ -62,22 +68,30 @@ class Fault:
 
 
 def checked(attempt: Attempt, calibrated: Calibrated) -> Attempt:
-    """The model without the layers that make it wrong on the device, and with what running it showed.
+    """The model without the layers that make it wrong on the device or fall to float, and with what running it showed.
 
     Each of them is told of in the warnings. For devices that are not here, nobody can tell.
 
     Raises:
         InternalError: the model does not compile, whatever is left float.
     """
+    attempt = _right(attempt, calibrated)
+    for _ in range(MOST_ROUNDS):
+        fallen = _without_gain(attempt.context)
+        if not fallen:
+            break
+        attempt = _right(_left_float(attempt, calibrated, fallen), calibrated)
+    return attempt
+
+
+def _right(attempt: Attempt, calibrated: Calibrated) -> Attempt:
+    """The model without the layers that make it wrong on the device."""
     asked, engine = (None, None) if attempt.context.target.device != "CPU" else ask(attempt.graph, attempt.context)
     for _ in range(MOST_FAULTS):
         if not asked or not asked.wrong or (fault := find_fault(attempt, calibrated)) is None:
             break
-        calibrated.context.warnings.append(f"{fault.type} '{fault.name}' is left float: {fault.reason}")
-        floats = {**attempt.floats, fault.key: fault.reason}
-        graph, context = calibrated.rounded(attempt.config, floats, without=())
-        attempt = Attempt(graph, context, attempt.config, floats)
-        asked, engine = ask(graph, context)
+        attempt = _left_float(attempt, calibrated, [fault])
+        asked, engine = ask(attempt.graph, attempt.context)
     if engine and shows_all(attempt.graph, attempt.context.plan, engine):  # else another compilation shows more
         VerifyExecution().verify(attempt.graph, attempt.context, engine)
     else:
@@ -87,6 +101,22 @@ def checked(attempt: Attempt, calibrated: Calibrated) -> Attempt:
         raise InternalError(message, VerifyExecution.name)
     attempt.context.check = replace(attempt.context.check, asked=asked)
     return attempt
+
+
+def _without_gain(context: Context) -> list[Fault]:
+    """The layers that fell to float; none if most did: then this machine is not what the target file describes."""
+    execution = context.check.execution
+    if not execution or 2 * len(execution.fallen) > sum(each.int8 for each in context.plan.decisions.values()):
+        return []
+    return [Fault(each.key, each.name, each.type, FLOAT + each.reason) for each in execution.fallen]
+
+
+def _left_float(attempt: Attempt, calibrated: Calibrated, faults: Sequence[Fault]) -> Attempt:
+    told = (f"{each.type} '{each.name}' is left float: {each.reason}" for each in faults)
+    calibrated.context.warnings.extend(told)
+    floats = {**attempt.floats, **{each.key: each.reason for each in faults}}
+    graph, context = calibrated.rounded(attempt.config, floats, without=())
+    return Attempt(graph, context, attempt.config, floats)
 
 
 def ask(graph: Graph, context: Context) -> tuple[Asked | None, Engine | None]:

@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 import openvino as ov
 import openvino.opset13 as op
-from openvino.passes import ConstantFolding, Manager
 
 from irquant.ir import UserError
 from irquant.passes import Config, Report, quantize
@@ -23,11 +22,11 @@ from irquant.passes.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime import RuntimeRejectedError
 from tests.corpora.onnx_models import Array, Case, baked, is_float, samples_of
 from tests.corpora.outcome import AS_IT_IS, BETWEEN_LAYERS, WITH_CONSTANTS, Kind, Outcome
+from tests.emulation import EMULATED, unpacked
 
-#: How the runtime is asked: in f32 as it is, with as many samples at once as it likes, with FakeQuantizes in float.
+#: How the runtime is asked: in f32 as it is, with as many samples at once as it likes.
 _F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 _BUSY = {**_F32, "PERFORMANCE_HINT": "THROUGHPUT"}
-_EMULATED = {**_F32, "LP_TRANSFORMS_MODE": "NO", "SNIPPETS_MODE": "DISABLE"}
 #: The device may differ from what its FakeQuantizes mean by this share of the signal's power (40 dB), or as much as
 #: rounding costs: sums of products are rounded at other places.
 _SLACK = 1e-4
@@ -97,7 +96,7 @@ def _has_unusable_numbers(model: ov.Model, samples: Sequence[Sequence[Array]]) -
         return True
     seen: ov.Model = model.clone()
     seen.add_outputs([output for node in seen.get_ordered_ops() for output in node.outputs() if _is_computed(output)])
-    return any(np.isnan(array).any() for run in _run(seen, samples, _EMULATED) for array in run if is_float(array))
+    return any(np.isnan(array).any() for run in _run(seen, samples, EMULATED) for array in run if is_float(array))
 
 
 def _is_computed(output: Any) -> bool:
@@ -116,7 +115,7 @@ def _fault(
     if (now := _ports(result)) != (before := _ports(model)):
         return f"other ports: {now}, were {before}"
     try:
-        executed, meant = _run(result, samples, _F32), _run(_unpacked(result), samples, _EMULATED)
+        executed, meant = _run(result, samples, _F32), _run(unpacked(result), samples, EMULATED)
     except RuntimeError as error:
         return f"the result does not run: {_one_line(error)}"
     jumps = any(each.get_type_name() in _JUMPS for each in model.get_ordered_ops())
@@ -204,15 +203,6 @@ def _layer(value: Any, shape: Sequence[int]) -> Any:
 def _by_port(model: ov.Model, feed: dict[str, Array]) -> list[Array]:
     names = [port.get_names() | {port.get_node().get_friendly_name()} for port in model.inputs]
     return [next(value for name, value in feed.items() if name in each) for each in names]
-
-
-def _unpacked(model: ov.Model) -> ov.Model:
-    """The model with weights of floats: the plugin's own ways with weights of int8 are what is judged."""
-    copy: ov.Model = model.clone()
-    manager = Manager()
-    manager.register_pass(ConstantFolding())
-    manager.run_passes(copy)
-    return copy
 
 
 def _run(model: ov.Model, samples: Sequence[Sequence[Array]], config: dict[str, str]) -> list[list[Array]]:

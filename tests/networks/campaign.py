@@ -35,6 +35,7 @@ class Found:
         kinds: How many networks ended how.
         failures: Signature -> seeds and details.
         unsound: Why networks were no networks.
+        left_float: Layers that were left float because of what the device does with them, and their networks.
         margins: Ratio in dB of each quantized network, as its FakeQuantizes say, and its seed.
         seconds: All networks together.
     """
@@ -42,6 +43,7 @@ class Found:
     kinds: Counter[str] = field(default_factory=Counter[str])
     failures: dict[str, list[tuple[int, str]]] = field(default_factory=dict[str, list[tuple[int, str]]])
     unsound: Counter[str] = field(default_factory=Counter[str])
+    left_float: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     margins: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
     seconds: float = 0.0
 
@@ -55,6 +57,8 @@ class Found:
             self.unsound[result["detail"]] += 1
         if result["kind"] == "quantized":
             self.margins.append((result["margin"], result["seed"]))
+            for each in result["left_float"]:
+                self.left_float.setdefault(each, []).append(result["seed"])
 
 
 def one(seed: int) -> dict[str, Any]:
@@ -67,6 +71,7 @@ def one(seed: int) -> dict[str, Any]:
             "margin": outcome.margin,
             "detail": outcome.detail,
             "excess": outcome.excess,
+            "left_float": outcome.left_float,
         }
     except FoundError as failure:
         found = {"kind": "failed", "signature": failure.signature, "detail": failure.detail}
@@ -156,6 +161,8 @@ def report(found: Found, save: Path | None, *, shrink: bool) -> None:
         print("the least:", ", ".join(f"{ratio:.1f} (seed {seed})" for ratio, seed in margins[:8]))
     for reason, times in found.unsound.most_common():
         print(f"no network: {times} x {reason}")
+    for what, seeds in sorted(found.left_float.items(), key=lambda each: -len(each[1])):
+        print(f"left float: {len(seeds)} x {what}; seeds {seeds[:6]}")
     for number, (signature, cases) in enumerate(sorted(found.failures.items(), key=lambda each: -len(each[1]))):
         seeds = [seed for seed, _ in cases]
         print(f"FAILED {len(cases)} x {signature}; seeds {seeds[:6]}", flush=True)

@@ -22,21 +22,28 @@ from irquant.passes import Config, PipelineError, Report, quantize
 from irquant.passes.load_model import result_path
 from irquant.passes.quantize_once import NothingToQuantizeError
 
+from tests.emulation import EMULATED, unpacked
+
 from .drawing import Drawn, Recipe, draw
 from .net import Array, Chance
 from .options import draw_options
 
-F32 = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1", "NUM_STREAMS": "1"}
-EMULATED = F32 | {"LP_TRANSFORMS_MODE": "NO", "SNIPPETS_MODE": "DISABLE", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
+#: As users run it, in the precision that the device likes best: bf16, where it has it.
+PLAIN = {"INFERENCE_NUM_THREADS": "1", "NUM_STREAMS": "1"}
+F32 = PLAIN | {"INFERENCE_PRECISION_HINT": "f32"}
+MEANT = PLAIN | EMULATED
 #: How much more error power than the FakeQuantizes stand for the device may make: it rounds ties otherwise, and a
-#: number that falls to the other side of a step is a step off from there on.
-MORE = 10 ** (3 / 10)
-#: Share of the signal's power that does not count: 60 dB.
-UNHEARD = 1e-6
+#: number that falls to the other side of a step is a step off from there on. (6 dB, as what is quantized is checked for.)
+MORE = 4.0
+#: Share of the signal's power that does not count: 50 dB.
+UNHEARD = 1e-5
+#: In dB: a float model whose own precision of the device leaves less of an output than this says nothing there.
+CHAOTIC = 15.0
 #: One network of so many that are given as files is quantized twice.
 TWICE = 3
 #: Below this, floats themselves are all that the two runs differ by.
 TINY = 1e-10
+_LEFT_FLOAT = re.compile(r"(\w+) '.*' is left float: (the device runs it in float|[^:]*).*", re.DOTALL)
 
 
 @dataclass
@@ -68,6 +75,7 @@ class Outcome:
         int8: Layers planned in int8.
         margin: The least ratio in dB of the emulated outputs to the float ones.
         excess: The most error power beyond what is emulated, in dB.
+        left_float: Types of the layers that were left float because of what the device does with them.
     """
 
     kind: str
@@ -75,6 +83,7 @@ class Outcome:
     margin: float = math.inf
     excess: float = -math.inf
     detail: str = ""
+    left_float: tuple[str, ...] = ()
 
 
 def run(model: Any, samples: Sequence[dict[str, Array]], config: dict[str, str]) -> list[list[Array]]:
@@ -189,15 +198,15 @@ def _compared(
     drawn: Drawn, floats: list[list[Array]], quantized: ov.Model, report: Report, chosen: dict[str, Any]
 ) -> Outcome:
     is_here = chosen["target"].startswith("cpu")
-    emulated, executed = (
-        _run_quantized(quantized, drawn, config) for config in (EMULATED, F32 if is_here else EMULATED)
-    )
+    emulated = _run_quantized(unpacked(quantized), drawn, MEANT)
+    executed = _run_quantized(quantized, drawn, F32) if is_here else emulated
     int8 = sum(each.decision.int8 for each in report.layers)
     execution = report.check.execution
     if execution and execution.fallen and chosen["target"] == "cpu":
         fallen = execution.fallen[0]
-        kind = next(each.type for each in report.layers if each.name == fallen.name)
-        raise FoundError(f"fallen to float: {kind} in {_primitive(fallen.reason)}", f"{fallen.name}: {fallen.reason}")
+        raise FoundError(
+            f"fallen to float: {fallen.type} in {_primitive(fallen.reason)}", f"{fallen.name}: {fallen.reason}"
+        )
     margin, excess = math.inf, -math.inf
     for number, tensors in enumerate(zip(*floats, strict=True)):
         meant, made = (
@@ -221,7 +230,34 @@ def _compared(
                 "the device computes otherwise",
                 f"output {number}: meant {decibels(meant_error):.1f} dB, made {decibels(made_error):.1f} dB",
             )
-    return Outcome("quantized", int8, margin, excess)
+    if is_here:
+        _right_in_the_precision_of_the_device(drawn, floats, quantized, emulated)
+    left = tuple(_LEFT_FLOAT.sub(r"\1: \2", each) for each in report.warnings if _LEFT_FLOAT.match(each))
+    return Outcome("quantized", int8, margin, excess, left_float=left)
+
+
+def _right_in_the_precision_of_the_device(
+    drawn: Drawn, floats: list[list[Array]], quantized: ov.Model, emulated: list[list[Array]]
+) -> None:
+    """What users get who ask for nothing: the errors of int8 and of that precision may add up, and no more."""
+    plain, rounded = run(drawn.model, drawn.samples, PLAIN), _run_quantized(quantized, drawn, PLAIN)
+    for number, output in enumerate(floats[0]):
+        if output.dtype.kind != "f":
+            continue
+        wanted, *others = (
+            np.concatenate([np.ravel(each[number]).astype(np.float64) for each in found])
+            for found in (floats, plain, emulated, rounded)
+        )
+        power = float(np.square(wanted).mean())
+        if not power or not np.isfinite(others[0]).all():
+            continue
+        precision, meant, made = (float(np.square(each - wanted).mean()) / power for each in others)
+        if decibels(precision) > CHAOTIC and not made <= 2 * MORE * (precision + meant) + UNHEARD:
+            raise FoundError(
+                "the device computes otherwise in its own precision",
+                f"output {number}: meant {decibels(meant):.1f} dB, made {decibels(made):.1f} dB, "
+                f"the float model {decibels(precision):.1f} dB",
+            )
 
 
 def decibels(error: float) -> float:
@@ -233,7 +269,7 @@ def _run_quantized(quantized: ov.Model, drawn: Drawn, config: dict[str, str]) ->
     try:
         return run(quantized, drawn.samples, config)
     except RuntimeError as error:
-        how = "emulated" if config == EMULATED else "executed"
+        how = "emulated" if config == MEANT else "executed"
         raise FoundError(f"the result cannot be {how}: {shape_of(str(error))}", str(error)) from error
 
 

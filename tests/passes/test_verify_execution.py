@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -45,27 +46,53 @@ def test_only_the_end_of_the_primitives_name_tells(primitive: str, *, int8: bool
     assert Executed("layer", "FullyConnected", primitive).is_int8 is int8
 
 
-def test_what_ran_float_against_the_plan_is_told_with_the_executed_graph() -> None:
-    """A target that promises too much: this plugin does not carry a scale through Tile."""
-    text = "name: liar\nextends: cpu\ntransparent:\n  - {op: Tile}\n"
+def behind_tiles(count: int) -> tuple[ov.Model, list[np.ndarray[Any, Any]]]:
+    """Convolutions behind a Tile, each with one in front of it."""
     x = op.parameter([1, 8, 6, 6], np.float32)
     kernel = np.random.default_rng(0).normal(size=(8, 8, 3, 3)).astype(np.float32)
     ones = [1, 1]
-    first = op.relu(op.convolution(x, kernel, ones, ones, ones, ones))
-    second = op.convolution(op.tile(first, op.constant([1, 1, 2, 1])), kernel, ones, ones, ones, ones)
-    second.set_friendly_name("behind, the tile")  # the runtime joins names by commas
-    reports: list[Report] = []
+    found = []
+    for number in range(count):
+        first = op.relu(op.convolution(x, kernel * (number + 1), ones, ones, ones, ones))
+        tiled = op.tile(first, op.constant([1, 1, 2, 1])) if number else first
+        second = op.convolution(tiled, kernel, ones, ones, ones, ones)
+        second.set_friendly_name(f"behind, {number}")  # the runtime joins names by commas
+        found.append(op.result(op.relu(second)))
     data = [np.random.default_rng(1).normal(size=(1, 8, 6, 6)).astype(np.float32)] * 10
-    model = ov.Model([op.result(op.relu(second))], [x], "m")
-    quantize(model, data, target=parse_target(text, "liar.yaml"), report=reports.append)
+    return ov.Model(found, [x], "m"), data
+
+
+#: A target that promises too much: this plugin does not carry a scale through Tile.
+LIAR = parse_target("name: liar\nextends: cpu\ntransparent:\n  - {op: Tile}\n", "liar.yaml")
+
+
+def test_what_falls_to_float_against_the_plan_is_left_float_and_told() -> None:
+    model, data = behind_tiles(2)
+    reports: list[Report] = []
+    quantize(model, data, target=LIAR, report=reports.append)
     execution = reports[0].check.execution
     assert execution is not None
-    assert (execution.int8, execution.total) == (1, 2)
-    (fallen,) = execution.fallen
-    assert fallen.name == "behind, the tile"
-    assert re.match(r"the runtime chose \w+_f32, reading f32 from \w+ '", fallen.reason)
+    assert (execution.int8, execution.total, execution.fallen) == (3, 4, ())
+    decisions = {each.name: each.decision for each in reports[0].layers}
+    assert decisions["behind, 0"].int8
+    assert not decisions["behind, 1"].int8
+    (told,) = reports[0].warnings
+    start = "Convolution 'behind, 1' is left float: the device runs it in float whatever its ranges are: "
+    assert re.match(re.escape(start) + r"the runtime chose \w+_f32, reading f32 from \w+ '", told)
+
+
+def test_where_most_falls_to_float_the_plan_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then this machine is not what the target file describes."""
+    model, data = behind_tiles(2)
+    monkeypatch.setattr(Executed, "is_int8", property(lambda self: False))
+    reports: list[Report] = []
+    quantize(model, data, report=reports.append)
+    execution = reports[0].check.execution
+    assert execution is not None
+    assert (execution.int8, len(execution.fallen)) == (0, 4)
+    assert not reports[0].warnings
     said = list(report_lines(reports[0], "out.xml"))
-    assert any(line.startswith("planned for int8, but ran in float: Convolution 'behind, the tile': ") for line in said)
+    assert any(line.startswith("planned for int8, but ran in float: Convolution 'behind, 0': ") for line in said)
 
 
 def test_a_device_that_is_not_here_is_not_claimed_to_run_int8() -> None:
