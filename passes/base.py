@@ -35,6 +35,8 @@ class Fact(StrEnum):
 
 #: How many samples tell whether the device computes a model right: its kernels do, or do not, for nearly all data.
 PROBES = 2
+#: And at most, where an output has few numbers.
+MOST_PROBES = 8
 
 
 class PipelineError(UserError):
@@ -132,8 +134,8 @@ class Context:
 
     @property
     def probes(self) -> list[HeldOut]:
-        """The samples on which the device is asked whether it computes a model right."""
-        return (self.held_out or self.first)[:PROBES]
+        """The samples on which the device may be asked whether it computes a model right."""
+        return [*self.held_out, *self.first][:MOST_PROBES]
 
     @property
     def is_transformer(self) -> bool:

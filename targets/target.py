@@ -90,6 +90,7 @@ class QuantSpec(_Strict):
 
 #: What an operation is, or has.
 Property = Literal[
+    "after_bent_extreme",
     "after_scaled_product_up_to_256",
     "averages_padding",
     "channels_by_4_and_16",
@@ -233,6 +234,18 @@ def _is_after_small_scaled_product(node: Node) -> bool:
     return scales and above.type == "MatMul" and _is_up_to_256(node) and _is_up_to_256(above)
 
 
+def _is_after_bent_extreme(node: Node) -> bool:
+    """Whether data come from a ReduceMax or ReduceMin through element-wise steps, behind which they are rounded."""
+    is_bent, above = False, node.source(DATA_PORT).node
+    while above.type in (*_ELEMENT_WISE, *_MOVING):
+        sources = [port.source.node for port in above.inputs if port.source.node.type != "Const"]
+        if len(sources) != 1:
+            return False
+        is_bent |= above.type in _ELEMENT_WISE
+        above = sources[0]
+    return is_bent and above.type in ("ReduceMax", "ReduceMin")
+
+
 def _is_up_to_256(product: Node) -> bool:
     weights = product.source(WEIGHTS_PORT)
     return weights.node.type == "Const" and max(weights.shape) <= 256
@@ -254,7 +267,14 @@ def _has_constant_parameters(node: Node) -> bool:
     return all(port.source.node.type == "Const" for port in node.inputs[1:])
 
 
+#: What the CPU plugin fuses into what is in front of it, and what it moves out of the way.
+_ELEMENT_WISE = (
+    *("Abs", "Add", "BatchNormInference", "Clamp", "Divide", "Elu", "Exp", "Gelu", "HSigmoid", "HSwish", "HardSigmoid"),
+    *("Mish", "Multiply", "PReLU", "Power", "ReLU", "Sigmoid", "SoftPlus", "Sqrt", "Subtract", "Swish", "Tanh"),
+)
+_MOVING = ("Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
+    "after_bent_extreme": _is_after_bent_extreme,
     "after_scaled_product_up_to_256": _is_after_small_scaled_product,
     "averages_padding": _averages_padding,
     "channels_by_4_and_16": _has_channels_by_4_and_16,

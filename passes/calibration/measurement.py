@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...ir import Array, Graph, Node
-from ..base import PROBES, Context
+from ..base import MOST_PROBES, PROBES, Context
 from .attach_statistics import AttachStatistics, Block, blocks
 from .batch import batched_tensors
 from .derivations import Derivations
@@ -24,6 +24,8 @@ HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
 #: first number, of many less, up to the second.
 KEPT_SHARE, KEPT_LEAST, KEPT_MOST = 0.2, 16, 64
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
+#: Bytes of a sample of which more than a few may be kept besides.
+_SMALL = 1 << 18
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 _EXTREMES = (Reduction.MIN, Reduction.MAX)
 
@@ -60,7 +62,8 @@ def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterat
         fingerprint.add(feed)
         is_kept = is_held_out(index) and held_out < HELD_OUT_MOST
         held_out += is_kept
-        yield Job(Sample(sample.label, None), feed, is_kept, is_first=not is_kept and index < PROBES)
+        most = MOST_PROBES if sum(array.nbytes for array in feed.values()) <= _SMALL else PROBES
+        yield Job(Sample(sample.label, None), feed, is_kept, is_first=not is_kept and index < most)
 
 
 def keep(job: Job, index: int, context: Context) -> None:

@@ -27,8 +27,8 @@ _WHITE = 255.0
 
 
 def may_be_picture(output: Sequence[int], given: Sequence[int]) -> bool:
-    """Whether both shapes are pictures of the same channels, and the output has no fewer pixels; unknown sizes fit."""
-    if len(output) != 4 or len(given) != 4:
+    """Whether both shapes are as many pictures of the same channels, no smaller in the output; unknown sizes fit."""
+    if len(output) != 4 or len(given) != 4 or (output[0] != given[0] and DYNAMIC not in (output[0], given[0])):
         return False
     (channels, sizes), (channels_in, sizes_in) = _as_picture(output), _as_picture(given)
     is_larger = all(DYNAMIC in (out, size) or out >= size for out, size in zip(sizes, sizes_in, strict=True))

@@ -108,6 +108,21 @@ def convolution_with_groups() -> Row:
 
 
 @row
+def convolution_with_groups_of_odd_sizes() -> Row:
+    """In front of a PReLU a channel, data with a zero point gave 17 dB."""
+    x = image(8)
+    y = op.group_convolution(x, weights(4, 3, 2, 1, 1), ONES, NONE, NONE, ONES)
+    return model(x, op.prelu(op.add(y, weights(1, 12, 1, 1)), op.constant(np.linspace(0, 0.3, 12, dtype=np.float32)))), 1, 1
+
+
+@row
+def what_reads_a_scaled_minimum_stays_float() -> Row:
+    x = image()
+    y = op.multiply(op.reduce_min(x, const(2, 3), False), np.float32(0.5))
+    return model(x, op.matmul(y, weights(8, 16), False, True), conv(x)), 1, 2
+
+
+@row
 def depthwise_convolution() -> Row:
     x = image()
     return model(x, depthwise(x)), 1, 1

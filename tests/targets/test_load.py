@@ -111,7 +111,7 @@ def test_the_first_rule_that_fits_decides() -> None:
     depthwise, grouped = (cpu.rule(graph.node(name)) for name in ("depthwise", "grouped"))
     assert depthwise is not None
     assert grouped is not None
-    assert (depthwise.inputs["data"], grouped.inputs["data"]) == ("a8_channel", "a8_conv")
+    assert (depthwise.inputs["data"], grouped.inputs["data"]) == ("a8_channel", "a8_symmetric")
     assert cpu.rule(graph.node("sum")) is not None
     assert cpu.rule(graph.node("bias")) is None
     assert cpu.rule(graph.node("tile")) is None
@@ -151,6 +151,16 @@ LAYERS = """
     up_far: f32[1,2,7,22] = ConvolutionBackpropData(x, up_w) strides="1, 4"
     up_within: f32[1,2,12,12] = ConvolutionBackpropData(x, up_w) strides="2, 2" pads_end="1, 1" output_padding="1, 0"
     up_beyond: f32[1,2,12,13] = ConvolutionBackpropData(x, up_w) strides="2, 2" pads_end="1, 0" output_padding="0, 1"
+    axis: i64[1] = Const() [3]
+    half: f32[] = Const() [0.5]
+    order: i64[3] = Const() [0, 2, 1]
+    most: f32[1,8,6] = ReduceMax(x, axis)
+    swapped: f32[1,6,8] = Transpose(most, order)
+    halved: f32[1,8,6] = Multiply(most, half)
+    bent: f32[1,6,8] = Transpose(halved, order)
+    eights: f32[8,8] = Const() [{}]
+    behind_most: f32[1,6,8] = MatMul(swapped, eights)
+    behind_half: f32[1,6,8] = MatMul(bent, eights)
     holes: f32[1,8,4,4] = MaxPool.opset8(x) kernel="2, 2" dilations="2, 2"
     average: f32[1,8,6,6] = AvgPool(x) exclude-pad="false" pads_begin="1, 1" pads_end="0, 0"
     same: f32[1,8,6,6] = AvgPool(x) exclude-pad="false" pads_begin="0, 0" pads_end="0, 0" auto_pad="same_upper"
@@ -168,6 +178,8 @@ LAYERS = """
         ("grouped", {"groups_not_by_4"}),
         ("behind", {"constant_first"}),
         ("in_front", set[str]()),
+        ("behind_most", set[str]()),
+        ("behind_half", {"after_bent_extreme"}),
         ("up", {"kernel_covers_stride", "last_stride_up_to_3", "output_padding_within_pads"}),
         ("up_gaps", {"last_stride_up_to_3", "output_padding_within_pads"}),
         ("up_far", {"output_padding_within_pads"}),
@@ -183,11 +195,11 @@ LAYERS = """
     ],
 )
 def test_properties_are_read_off_operations(name: str, properties: set[str]) -> None:
-    filled = [", ".join(["1.0"] * count) for count in (144, 32, 36, 64)]
+    filled = [", ".join(["1.0"] * count) for count in (144, 32, 36, 64, 64)]
     node = from_text(LAYERS.format(*filled)).node(name)
     asked = {
         "GroupConvolution": ["depthwise", "multiplies_channels", "groups_not_by_4"],
-        "MatMul": ["constant_first"],
+        "MatMul": ["constant_first", "after_bent_extreme"],
         "ConvolutionBackpropData": ["kernel_covers_stride", "last_stride_up_to_3", "output_padding_within_pads"],
         "MaxPool": ["undilated"],
         "AvgPool": ["averages_padding", "no_padding"],
