@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
+import ml_dtypes
 import numpy as np
 import openvino as ov
 
@@ -52,6 +53,7 @@ _NODE = re.compile(r"While validating node '.*' with friendly_name (?P<name>'.*'
 #: The environment's word for how many threads the runtime may use; without it, as many as there are cores.
 THREADS = "IRQUANT_THREADS"
 
+_BF16 = np.dtype(ml_dtypes.bfloat16)
 #: The operations of the runtime itself.
 _OPSET = re.compile(r"opset\d+$")
 _Item = TypeVar("_Item", bound=Runnable)
@@ -221,14 +223,14 @@ class Engine:
             if self._is_stateful:
                 request.reset_state()
             with _blaming(item.sample):
-                request.start_async(dict(enumerate(item.feed.values())))
+                request.start_async(_given(item.feed))
             running.append((item, request))
         while running:
             _finish(running, take)
 
     def infer(self, feed: Feed) -> None:
         """One inference, for timing; the outputs stay in the runtime."""
-        self._request.infer(dict(enumerate(feed.values())))
+        self._request.infer(_given(feed))
 
     def outputs(self, item: Runnable) -> list[Array]:
         """One inference, and what it gives.
@@ -284,9 +286,10 @@ def is_accepted(graph: Graph) -> bool:
 
 
 def evaluate(graph: Graph) -> list[Array]:
-    """What a model without inputs gives."""
-    compiled = Engine(graph, LATENCY).compiled
-    return [np.array(output) for output in compiled({}).values()]
+    """What a model without inputs gives; of bf16, as f32."""
+    request = Engine(graph, LATENCY).compiled.create_infer_request()
+    request.infer()
+    return [np.array(_array(tensor)) for tensor in request.output_tensors]
 
 
 def _fold_constants(model: ov.Model) -> None:
@@ -365,8 +368,16 @@ def _finish(
     return request
 
 
+def _given(feed: Feed) -> dict[int, Array]:
+    """What the runtime is given. Its arrays of bf16 are such whose dtype says float16; it would convert others."""
+    arrays = enumerate(feed.values())
+    return {index: array.view(np.float16) if array.dtype == _BF16 else array for index, array in arrays}
+
+
 def _array(tensor: Any) -> Array:
-    """What a tensor holds, without a copy where that can be."""
+    """What a tensor holds, without a copy where that can be; of bf16, as f32."""
+    if tensor.element_type == ov.Type.bf16:
+        return np.asarray(tensor.data.view(_BF16).astype(np.float32))
     array: Array = tensor.bytes_data if tensor.element_type == ov.Type.string else tensor.data
     return array
 

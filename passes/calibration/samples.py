@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+import ml_dtypes
 import numpy as np
 
 from ...ir import DYNAMIC, Array, Graph, Node, UserError, element_type
@@ -220,6 +221,8 @@ def _brought_here(value: object) -> object:
     for step in ("detach", "cpu"):
         given = getattr(given, step)() if callable(getattr(given, step, None)) else given
     held: Any = None if isinstance(given, np.ndarray) else getattr(given, "data", None)
+    if isinstance(held, np.ndarray) and str(getattr(given, "element_type", "")) == "<Type: 'bfloat16'>":
+        held = held.view(ml_dtypes.bfloat16)  # the dtype says float16
     return cast(object, held if isinstance(held, np.ndarray) else given)
 
 

@@ -119,7 +119,7 @@ def _answering(statistics: Statistics, wanted: Iterable[Request], graph: Graph, 
     """The statistics with answers to other requests than those that they were measured for.
 
     Where FakeQuantizes come to stand at other tensors, not all may follow from what was measured. The rest is measured
-    on the samples that were held out: they are at hand.
+    on the samples that were held out, or else on the first ones: they are at hand.
     """
     wanted = frozenset(each for each in wanted if each.scope not in statistics.unseen)
     derive = Derivations(graph, batched_tensors(graph))
@@ -134,7 +134,7 @@ def _answering(statistics: Statistics, wanted: Iterable[Request], graph: Graph, 
 def _measured(wanted: frozenset[Request], graph: Graph, context: Context) -> Store:
     measurement = Measurement.of(graph, wanted)
     harvest = Harvest(measurement)
-    jobs = (Job(each.sample, each.feed, is_held_out=False) for each in context.held_out)
+    jobs = (Job(each.sample, each.feed, is_held_out=False) for each in context.held_out or context.first)
     instrumented = measurement.instrumented(replace(context, outputs=Outputs()))
 
     def take(job: Job, outputs: list[Array]) -> None:
