@@ -32,7 +32,14 @@ def products_around(softmax: Node) -> tuple[Node, Node] | None:
     """The products of an attention block: queries and keys above its softmax, weights and values below it."""
     scores = next((node for node in _above(softmax.source(DATA_PORT).node, _LONGEST) if _is_product(node)), None)
     mixed = _product_below(softmax)
-    return (scores, mixed) if scores and mixed else None
+    return (scores, mixed) if scores and mixed and _is_product(mixed) else None
+
+
+def matrix_products_around(softmax: Node) -> tuple[Node, Node] | None:
+    """The same, where operands may be constants: learned queries, say."""
+    above = [node for node in _above(softmax.source(DATA_PORT).node, _LONGEST) if node.type == "MatMul"]
+    mixed = _product_below(softmax)
+    return (max(above, key=_is_product), mixed) if above and mixed else None
 
 
 def _is_product(node: Node) -> bool:
@@ -50,7 +57,7 @@ def _product_below(softmax: Node) -> Node | None:
     waiting = [softmax]
     while waiting:
         for port in waiting.pop().output().consumers:
-            if _is_product(port.node):
+            if port.node.type == "MatMul":
                 return port.node
             if port.node.type in ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Convert"):
                 waiting.append(port.node)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from ..ir import DYNAMIC, Graph, InPort, Node, OutPort, Scope
 from ..ir.ops import DATA_PORT, HIDDEN_PORT, LAYER_TYPES, LOOP_BODY, RECURRENT_TYPES, weight_axes, weight_ports
 from ..targets import Granularity, QuantSpec, Rule, Target
-from .attention import attention_blocks
+from .attention import attention_blocks, matrix_products_around
 from .configuration.ignored import Ignored
 from .constants import SHAPE_READERS, constant_nodes
 from .demands import Demand, meet, per_tensor
@@ -58,6 +58,10 @@ def plan_placement(
             continue
         analysis = _Analysis(each, target, kept, {site.name for site in sites})
         analysis.sweep()
+        while mixed := analysis.mixed_up():
+            kept |= mixed
+            analysis = _Analysis(each, target, kept, {site.name for site in sites})
+            analysis.sweep()
         sites += analysis.sites(len(sites))
         decisions |= {node: analysis.decisions[node] for node in layers}
         moved |= analysis.moved
@@ -65,6 +69,12 @@ def plan_placement(
     attention = sum(len(attention_blocks(each)) for each in graph.walk())
     warnings = tuple(hits.warnings({*decisions, *spared}))
     return Plan(tuple(sites), decisions, names, moved, attention=attention, warnings=warnings)
+
+
+def _may_have_one_size(scores: Node, mixed: Node) -> bool:
+    """Whether [M, D] x [D, T] and [M, T] x [T, D] may be alike: as many tokens T as numbers D a head."""
+    sizes = scores.output().shape[-1:], mixed.output().shape[-1:]
+    return DYNAMIC in (*sizes[0], *sizes[1]) or sizes[0] == sizes[1]
 
 
 def _shut_bodies(graph: Graph, target: Target, kept: Mapping[Node, str]) -> dict[Scope, str]:
@@ -127,6 +137,19 @@ class _Analysis:
                 elif found:
                     self.demands |= found
                     self._note(node, rule, found)
+
+    def mixed_up(self) -> dict[Node, str]:
+        """The products in int8 whose counterpart is not, where the target must not have that, and why they stay float."""
+        found: dict[Node, str] = {}
+        for pair in filter(None, map(matrix_products_around, self.graph.nodes("SoftMax"))):
+            int8 = [node for node in pair if self.decisions[node].int8]
+            if len(int8) == 1 and _may_have_one_size(*pair) and any(map(self._mixes_up, pair)):
+                found[int8[0]] = "beside the product before or behind the softmax, which runs in float, it would be wrong"
+        return found
+
+    def _mixes_up(self, node: Node) -> bool:
+        rule = self.target.rule(node)
+        return rule is not None and rule.mixes_up_products
 
     def _demand_of_layer(self, node: Node, rule: Rule | None) -> None:
         """All inputs that the rule names, or none."""

@@ -222,14 +222,14 @@ def _is_lost(sums: Tally) -> bool:
 def find_fault(attempt: Attempt, calibrated: Calibrated) -> Fault | None:
     """The first layer with which a wrong model goes wrong.
 
-    None if it has no rounded operations outside of bodies, or is wrong without them: if its outputs are random, say.
+    None if it is wrong without rounded operations, too: if its outputs are random, say. Those in bodies come last.
 
     Args:
         attempt: The model.
         calibrated: From what others can be made.
     """
     graph, context = calibrated.rounded(attempt.config, attempt.floats, without=())
-    operations = rounded_operations(graph, context.plan)
+    operations = [node for each in graph.walk() for node in rounded_operations(each, context.plan)]
     keys: Sequence[Key] = [(node.graph.scope, node.id) for node in operations]
 
     def why(count: int) -> str:

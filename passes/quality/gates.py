@@ -16,7 +16,7 @@ _BROADCAST = {"auto_broadcast": "numpy"}
 
 
 def rounded_operations(graph: Graph, plan: Plan) -> list[Node]:
-    """The operations of the model itself, not of its bodies, that read quantized tensors, in topological order."""
+    """The operations of a graph, not of its bodies, that read quantized tensors, in topological order."""
     found: set[Node] = set()
     waiting = [port.node for site in plan.sites if site.source.node.graph is graph for port in site.consumers]
     while waiting:
