@@ -139,12 +139,14 @@ class _Analysis:
                     self._note(node, rule, found)
 
     def mixed_up(self) -> dict[Node, str]:
-        """The products in int8 whose counterpart is not, where the target must not have that, and why they stay float."""
+        """Products in int8 whose counterpart is not, where the target must not have that, and why they stay float."""
         found: dict[Node, str] = {}
         for pair in filter(None, map(matrix_products_around, self.graph.nodes("SoftMax"))):
             int8 = [node for node in pair if self.decisions[node].int8]
             if len(int8) == 1 and _may_have_one_size(*pair) and any(map(self._mixes_up, pair)):
-                found[int8[0]] = "beside the product before or behind the softmax, which runs in float, it would be wrong"
+                found[int8[0]] = (
+                    "beside the product before or behind the softmax, which runs in float, it would be wrong"
+                )
         return found
 
     def _mixes_up(self, node: Node) -> bool:

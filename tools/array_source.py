@@ -8,7 +8,7 @@
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +118,7 @@ def _is_numbered(key: str) -> bool:
 
 
 @contextmanager
-def _opened(path: Path, inputs: tuple[ModelInput, ...]) -> Iterator[_Arrays]:
+def _opened(path: Path, inputs: tuple[ModelInput, ...]) -> Generator[_Arrays]:
     """The arrays of a file by key; members of an .npz are read when they are asked for, an .npy is mapped."""
     if path.suffix.lower() != ".npz" and len(inputs) != 1:
         message = f"{path}: an .npy file can feed one input only; give .npz files with {', '.join(map(str, inputs))}"

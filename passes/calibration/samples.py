@@ -220,10 +220,13 @@ def _brought_here(value: object) -> object:
     given: Any = value
     for step in ("detach", "cpu"):
         given = getattr(given, step)() if callable(getattr(given, step, None)) else given
-    held: Any = None if isinstance(given, np.ndarray) else getattr(given, "data", None)
-    if isinstance(held, np.ndarray) and str(getattr(given, "element_type", "")) == "<Type: 'bfloat16'>":
-        held = held.view(ml_dtypes.bfloat16)  # the dtype says float16
-    return cast(object, held if isinstance(held, np.ndarray) else given)
+    if isinstance(given, np.ndarray):
+        return cast(object, given)
+    held: Any = getattr(given, "data", None)
+    is_bf16 = str(getattr(given, "element_type", "")) == "<Type: 'bfloat16'>"
+    if isinstance(held, np.ndarray):
+        return cast(Any, held).view(ml_dtypes.bfloat16) if is_bf16 else held  # the dtype of such says float16
+    return cast(object, given)
 
 
 def reason_of(error: Exception) -> str:

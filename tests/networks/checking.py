@@ -21,7 +21,6 @@ from irquant.ir import UserError
 from irquant.passes import Config, PipelineError, Report, quantize
 from irquant.passes.load_model import result_path
 from irquant.passes.quantize_once import NothingToQuantizeError
-
 from tests.emulation import EMULATED, unpacked
 
 from .drawing import Drawn, Recipe, draw
@@ -257,7 +256,10 @@ def _right_in_the_precision_of_the_device(
         if not power or not np.isfinite(others[0]).all():
             continue
         precision, meant, made = (float(np.square(each - wanted).mean()) / power for each in others)
-        if decibels(precision) > CHAOTIC and not made <= 2 * MORE * (1 + FEW / wanted.size) * (precision + meant) + UNHEARD:
+        if (
+            decibels(precision) > CHAOTIC
+            and not made <= 2 * MORE * (1 + FEW / wanted.size) * (precision + meant) + UNHEARD
+        ):
             raise FoundError(
                 "the device computes otherwise in its own precision",
                 f"output {number}: meant {decibels(meant):.1f} dB, made {decibels(made):.1f} dB, "

@@ -112,7 +112,11 @@ def convolution_with_groups_of_odd_sizes() -> Row:
     """In front of a PReLU a channel, data with a zero point gave 17 dB."""
     x = image(8)
     y = op.group_convolution(x, weights(4, 3, 2, 1, 1), ONES, NONE, NONE, ONES)
-    return model(x, op.prelu(op.add(y, weights(1, 12, 1, 1)), op.constant(np.linspace(0, 0.3, 12, dtype=np.float32)))), 1, 1
+    return (
+        model(x, op.prelu(op.add(y, weights(1, 12, 1, 1)), op.constant(np.linspace(0, 0.3, 12, dtype=np.float32)))),
+        1,
+        1,
+    )
 
 
 @row

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, cast
 
+import ml_dtypes
 import numpy as np
 import openvino as ov
 import openvino.opset6 as op6
@@ -236,3 +237,24 @@ def test_a_source_may_fill_one_buffer_again_and_again() -> None:
     quantize(model, data, report=reports.append)
     quantize(model, refilled(), report=reports.append)
     assert reports[0].check == reports[1].check
+
+
+def test_inputs_and_outputs_may_be_bfloat16() -> None:
+    """The runtime's arrays of it say that they are float16."""
+    x = op.parameter([1, 8, 6, 6], ov.Type.bf16, name="x")
+    y = op.relu(conv(op.convert(x, "f32"), weights(8, 8, 3, 3)))
+    model = ov.Model([op.result(op.convert(y, "bf16"))], [x], "m")
+    arrays = [np.random.default_rng(k).normal(size=(1, 8, 6, 6)).astype(ml_dtypes.bfloat16) for k in range(12)]
+    tensors = [ov.Tensor(ov.Type.bf16, each.shape) for each in arrays]
+    for tensor, array in zip(tensors, arrays, strict=True):
+        tensor.data[...] = array.view(np.float16)
+    reports: list[Report] = []
+    results = [quantize(model, data, report=reports.append) for data in (arrays, tensors)]
+    assert all(report.check.execution and report.check.execution.int8 == 1 for report in reports)
+    sample = tensors[0]
+    wanted, *found = (
+        ov.compile_model(each, "CPU")(sample)[0].view(ml_dtypes.bfloat16).astype(np.float32)
+        for each in (model, *results)
+    )
+    assert all(sqnr([wanted], [each]) > 30 for each in found)
+    assert np.array_equal(*found)
