@@ -224,9 +224,10 @@ def _brought_here(value: object) -> object:
         return cast(object, given)
     held: Any = getattr(given, "data", None)
     is_bf16 = str(getattr(given, "element_type", "")) == "<Type: 'bfloat16'>"
-    if isinstance(held, np.ndarray):
-        return cast(Any, held).view(ml_dtypes.bfloat16) if is_bf16 else held  # the dtype of such says float16
-    return cast(object, given)
+    if not isinstance(held, np.ndarray):
+        return cast(object, given)
+    array = cast(Array, held)
+    return array.view(ml_dtypes.bfloat16) if is_bf16 else array  # the dtype of such says float16
 
 
 def reason_of(error: Exception) -> str:
