@@ -378,8 +378,8 @@ class _Analysis:
 
 
 def _is_roundable(tensor: OutPort) -> bool:
-    """Whether a FakeQuantize may stand behind a tensor: f64 does not compile, scalars and empty ones gain nothing."""
-    return tensor.element_type.name in ("f16", "bf16", "f32") and bool(tensor.shape) and 0 not in tensor.shape
+    """Whether a FakeQuantize may stand behind a tensor: f64 and bf16 do not compile, scalars and empty ones gain none."""
+    return tensor.element_type.name in ("f16", "f32") and bool(tensor.shape) and 0 not in tensor.shape
 
 
 def _is_weights(port: InPort) -> bool:

@@ -214,9 +214,11 @@ def test_an_input_may_be_a_scalar() -> None:
     assert quantize(model, samples).inputs[1].get_partial_shape() == ov.PartialShape([])
 
 
-def test_double_precision_stays_float() -> None:
-    x = image(1, 4, 8, 8, dtype=np.float64)
-    model = ov.Model([conv(op.relu(x), weights(4, 4, 3, 3, dtype=np.float64))], [x])
+@pytest.mark.parametrize("kind", [ov.Type.f64, ov.Type.bf16])
+def test_what_computes_in_a_type_that_the_runtime_does_not_round_stays_float(kind: ov.Type) -> None:
+    x = image(1, 4, 8, 8, dtype=kind)
+    kernel = np.random.default_rng(1).normal(size=(4, 4, 3, 3))
+    model = ov.Model([conv(op.relu(x), op.constant(kernel, kind))], [x])
     with pytest.raises(Exception, match="nothing to quantize") as caught:
         quantize(model, [np.zeros((1, 4, 8, 8))])
     assert type(caught.value).__name__ == "NothingToQuantizeError"

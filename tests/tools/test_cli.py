@@ -68,7 +68,7 @@ def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path
     assert lines[3] == "ran in int8: 2 of 2 executed layers (100%)"
     assert re.fullmatch(
         r"the device computes what the FakeQuantizes mean "
-        r"\(SQNR \S+ dB as it runs, \S+ dB as meant, at 'logits'; 1 samples\)",
+        r"\(SQNR \S+ dB as it runs, \S+ dB as meant, at 'logits'; 2 samples\)",
         lines[4],
     )
     assert lines[5] == "calibrated on 19 samples; output SQNR on 1 samples that calibration did not see:"
