@@ -378,7 +378,7 @@ class _Analysis:
 
 
 def _is_roundable(tensor: OutPort) -> bool:
-    """Whether a FakeQuantize may stand behind a tensor: f64 and bf16 do not compile, scalars and empty ones gain none."""
+    """Whether a FakeQuantize may stand behind a tensor: not of f64 or bf16; scalars and empty ones gain nothing."""
     return tensor.element_type.name in ("f16", "f32") and bool(tensor.shape) and 0 not in tensor.shape
 
 
