@@ -8,20 +8,20 @@ from .quality.agreement import Agreement
 
 
 @dataclass(frozen=True)
-class Fallen:
-    """A layer that was planned for int8 and that the runtime executed in float.
+class Fault:
+    """A layer that was planned for int8, and that the device runs in float, computes wrongly or cannot run.
 
     Attributes:
-        name: Its friendly name.
-        reason: What the executed graph says of it.
-        type: Its op type.
         key: The body that it is in, and its id.
+        name: Its friendly name.
+        type: Its op type.
+        reason: In what way; of one that runs in float, what the executed graph says of it.
     """
 
-    name: str
-    reason: str
-    type: str
     key: tuple[Scope, int]
+    name: str
+    type: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Execution:
 
     int8: int
     total: int
-    fallen: tuple[Fallen, ...] = ()
+    fallen: tuple[Fault, ...] = ()
     unseen: int = 0
 
     @property

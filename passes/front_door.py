@@ -35,7 +35,7 @@ from .quality.wishes import GivenMetric, metrics_of
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
 from .run_files import named, refuse_overlaps, result_files, watching_for
-from .runtime import Extension, RuntimeModel, check_extensions, from_runtime, to_runtime
+from .runtime import HERE, Extension, RuntimeModel, check_extensions, from_runtime, to_runtime
 
 #: On how many of the held-out samples latency is measured, and for how many seconds if a report wants it.
 TIMED, TIMED_FOR = 8, 5.0
@@ -218,7 +218,7 @@ class Wanted:
     def judge(self, graph: Graph, target: Target, config: Config, progress: Progress) -> Judge:
         """Measures the float model."""
         options, journal = config.accuracy or AccuracyOptions(), Journal.read(self.resume)
-        is_here = target.device == "CPU"
+        is_here = target.device == HERE
         return Judge.of(graph, self.metrics, options, journal, is_here=is_here, watch=self.watch, progress=progress)
 
 

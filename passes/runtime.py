@@ -26,6 +26,8 @@ from ..ir.weights import Weights
 from ..ir.writer import lay_out, to_xml
 from .calibration.samples import DataError, Feed, Runnable, Sample
 
+#: The device that this machine has.
+HERE = "CPU"
 _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
 LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
@@ -242,6 +244,10 @@ class Engine:
             self._request.reset_state()
         with _blaming(item.sample):
             self.infer(item.feed)
+        return self.results()
+
+    def results(self) -> list[Array]:
+        """What the last inference of `infer` or `outputs` gave."""
         return [np.array(_array(tensor)) for tensor in self._request.output_tensors]
 
     def profile(self) -> list[tuple[Executed, float]]:
@@ -287,9 +293,9 @@ def is_accepted(graph: Graph) -> bool:
 
 def evaluate(graph: Graph) -> list[Array]:
     """What a model without inputs gives; of bf16, as f32."""
-    request = Engine(graph, LATENCY).compiled.create_infer_request()
-    request.infer()
-    return [np.array(_array(tensor)) for tensor in request.output_tensors]
+    engine = Engine(graph, LATENCY)
+    engine.infer({})
+    return engine.results()
 
 
 def _fold_constants(model: ov.Model) -> None:

@@ -7,16 +7,14 @@ from typing import ClassVar
 from ..ir import Array, Graph, Node, Scope
 from ..ir.ops import LAYER_TYPES
 from .base import Context, Fact, NoRequests
-from .execution import Check, Execution, Fallen
+from .execution import Check, Execution, Fault
 from .layer_times import originals
 from .plan import Plan
 from .quality.agreement import Agreement, agreements
-from .runtime import EMULATION, INSPECTION, Engine, Executed, RuntimeRejectedError
+from .runtime import EMULATION, HERE, INSPECTION, Engine, Executed, RuntimeRejectedError
 
 #: Layer types of the execution graph that do the arithmetic, and those that keep a state besides.
 _COMPUTE, _RECURRENT = ("Convolution", "Deconvolution", "FullyConnected", "MatMul"), ("RNNSeq", "RNNCell")
-#: The device that this machine has.
-_HERE = "CPU"
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class VerifyExecution(NoRequests):
     def run(self, graph: Graph, context: Context) -> int:
         """Changes nothing."""
         graph.weights.release()  # most of the float weights were only read to compile the float model
-        is_here = context.target.device == _HERE
+        is_here = context.target.device == HERE
         try:
             engine = Engine(context.outputs.tapped(graph), INSPECTION if is_here else EMULATION)
         except RuntimeRejectedError as error:
@@ -45,7 +43,7 @@ class VerifyExecution(NoRequests):
 
     def verify(self, graph: Graph, context: Context, engine: Engine) -> int:
         """The same with a model that is compiled already, and hides no layer (see `shows_all`)."""
-        is_here = context.target.device == _HERE
+        is_here = context.target.device == HERE
         outputs = _agreements(engine, context) if context.held_out else None
         if outputs is None and context.probes:
             engine.outputs(context.probes[0])  # the executed graph of a dynamic model is final only then
@@ -126,7 +124,7 @@ def _compared_graph(graph: Graph, plan: Plan, nodes: Sequence[Executed]) -> Exec
         int8=sum(layer.is_int8 for layer in layers),
         total=len(layers),
         fallen=tuple(
-            Fallen(plan.names[node], _why(layer), node.type, (node.graph.scope, node.id))
+            Fault((node.graph.scope, node.id), plan.names[node], node.type, _why(layer))
             for node, layer in floats
             if _is_planned(node, plan)
         ),

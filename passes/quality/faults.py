@@ -1,6 +1,6 @@
 """Layers that the device computes otherwise than their FakeQuantizes say, runs in float, or cannot compile.
 
-The device is asked, not believed: the model is run twice on a sample or two, as its users will run it and with its
+The device is asked, not believed: the model is run twice on a few samples, as its users will run it and with its
 FakeQuantizes computed in float, as the operation specification says. What it loses against the float model in the
 second run is the price of 8 bits; what it loses beyond that in the first is a fault. Which layer it is, is found by
 bisection: only the first so many rounded operations stay rounded, and the first number of them with which the model is
@@ -13,16 +13,16 @@ rounding: they are left float, too.
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ...ir import Array, Graph
 from ..base import PROBES, Context, InternalError
 from ..calibration.samples import DataError, HeldOut
-from ..execution import Asked, Check
+from ..execution import Asked, Check, Fault
 from ..layer_times import Profile, looks_slow
-from ..runtime import EMULATION, LATENCY, PROFILING, Engine, RuntimeRejectedError
+from ..runtime import EMULATION, HERE, LATENCY, PROFILING, Engine, RuntimeRejectedError
 from ..verify_execution import VerifyExecution, shows_all
 from .agreement import Tally, tally
 from .attempts import Attempt, Calibrated, Key
@@ -51,23 +51,6 @@ MOST_FAULTS = 16
 MOST_ROUNDS = 3
 
 
-@dataclass(frozen=True)
-class Fault:
-    """A layer that makes the model wrong, or gains nothing.
-
-    Attributes:
-        key: The layer.
-        name: Its friendly name.
-        type: Its op type.
-        reason: In what way.
-    """
-
-    key: Key
-    name: str
-    type: str
-    reason: str
-
-
 def checked(attempt: Attempt, calibrated: Calibrated) -> Attempt:
     """The model without the layers that make it wrong on the device or fall to float, and with what running it showed.
 
@@ -87,9 +70,9 @@ def checked(attempt: Attempt, calibrated: Calibrated) -> Attempt:
 
 def _right(attempt: Attempt, calibrated: Calibrated) -> Attempt:
     """The model without the layers that make it wrong on the device."""
-    asked, engine = (None, None) if attempt.context.target.device != "CPU" else ask(attempt.graph, attempt.context)
+    asked, engine = (None, None) if attempt.context.target.device != HERE else ask(attempt.graph, attempt.context)
     for _ in range(MOST_FAULTS):
-        if not asked or not asked.wrong or (fault := find_fault(attempt, calibrated)) is None:
+        if not asked or not asked.wrong or (fault := find_fault(attempt, calibrated, asked.wrong)) is None:
             break
         attempt = _left_float(attempt, calibrated, [fault])
         asked, engine = ask(attempt.graph, attempt.context)
@@ -108,7 +91,7 @@ def _verify(attempt: Attempt, engine: Engine | None) -> None:
         VerifyExecution().verify(graph, context, engine)
     if not (failure := context.check.failure):
         return
-    if context.target.device == "CPU":
+    if context.target.device == HERE:
         message = f"the quantized model does not compile: {failure}"
         raise InternalError(message, VerifyExecution.name)
     context.warnings.append(f"the result was not compared with the float model: computed in float here, {failure}")
@@ -120,7 +103,7 @@ def _without_gain(context: Context) -> list[Fault]:
     execution = context.check.execution
     if not execution or 2 * len(execution.fallen) > sum(each.int8 for each in context.plan.decisions.values()):
         return []
-    return [Fault(each.key, each.name, each.type, FLOAT + each.reason) for each in execution.fallen]
+    return [replace(each, reason=FLOAT + each.reason) for each in execution.fallen]
 
 
 def _left_float(attempt: Attempt, calibrated: Calibrated, faults: Sequence[Fault]) -> Attempt:
@@ -219,7 +202,7 @@ def _is_lost(sums: Tally) -> bool:
     return not sums.is_comparable or sums.sqnr < LOST
 
 
-def find_fault(attempt: Attempt, calibrated: Calibrated) -> Fault | None:
+def find_fault(attempt: Attempt, calibrated: Calibrated, reason: str) -> Fault | None:
     """The first layer with which a wrong model goes wrong.
 
     None if it is wrong without rounded operations, too: if its outputs are random, say. Those in bodies come last.
@@ -227,9 +210,10 @@ def find_fault(attempt: Attempt, calibrated: Calibrated) -> Fault | None:
     Args:
         attempt: The model.
         calibrated: From what others can be made.
+        reason: In what way it is wrong.
     """
-    graph, context = calibrated.rounded(attempt.config, attempt.floats, without=())
-    operations = [node for each in graph.walk() for node in rounded_operations(each, context.plan)]
+    plan = attempt.context.plan
+    operations = [node for each in attempt.graph.walk() for node in rounded_operations(each, plan)]
     keys: Sequence[Key] = [(node.graph.scope, node.id) for node in operations]
 
     def why(count: int) -> str:
@@ -237,12 +221,12 @@ def find_fault(attempt: Attempt, calibrated: Calibrated) -> Fault | None:
         asked, _ = ask(*calibrated.rounded(attempt.config, only_first, without=()))
         return asked.wrong if asked else ""
 
-    right, wrong, reason = 0, len(keys), why(len(keys))
-    if not reason or not keys or why(0):
+    right, wrong = 0, len(keys)
+    if not keys or why(0):
         return None
     while wrong - right > 1:
         middle = (right + wrong) // 2
         found = why(middle)
         right, wrong, reason = (right, middle, found) if found else (middle, wrong, reason)
     guilty = operations[wrong - 1]
-    return Fault(keys[wrong - 1], context.plan.names.get(guilty, guilty.name), guilty.type, reason)
+    return Fault(keys[wrong - 1], plan.names.get(guilty, guilty.name), guilty.type, reason)
