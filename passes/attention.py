@@ -1,6 +1,6 @@
 """Transformers are recognised by their attention blocks; nobody has to say what kind of model it is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..ir import Graph, Node
 from ..ir.ops import DATA_PORT
@@ -30,16 +30,18 @@ def attention_blocks(graph: Graph) -> list[Node]:
 
 def products_around(softmax: Node) -> tuple[Node, Node] | None:
     """The products of an attention block: queries and keys above its softmax, weights and values below it."""
-    scores = next((node for node in _above(softmax.source(DATA_PORT).node, _LONGEST) if _is_product(node)), None)
-    mixed = _product_below(softmax)
-    return (scores, mixed) if scores and mixed and _is_product(mixed) else None
+    return _around(softmax, _is_product)
 
 
 def matrix_products_around(softmax: Node) -> tuple[Node, Node] | None:
-    """The same, where operands may be constants: learned queries, say."""
-    above = [node for node in _above(softmax.source(DATA_PORT).node, _LONGEST) if node.type == "MatMul"]
-    mixed = _product_below(softmax)
-    return (max(above, key=_is_product), mixed) if above and mixed else None
+    """The same, or else products whose operands may be constants: learned queries, say."""
+    return products_around(softmax) or _around(softmax, lambda node: node.type == "MatMul")
+
+
+def _around(softmax: Node, is_wanted: Callable[[Node], bool]) -> tuple[Node, Node] | None:
+    scores = next(filter(is_wanted, _above(softmax.source(DATA_PORT).node, _LONGEST)), None)
+    mixed = _product_below(softmax, is_wanted)
+    return (scores, mixed) if scores and mixed else None
 
 
 def _is_product(node: Node) -> bool:
@@ -53,11 +55,11 @@ def _above(node: Node, steps: int) -> Iterator[Node]:
             yield from _above(port.source.node, steps - 1)
 
 
-def _product_below(softmax: Node) -> Node | None:
+def _product_below(softmax: Node, is_wanted: Callable[[Node], bool]) -> Node | None:
     waiting = [softmax]
     while waiting:
         for port in waiting.pop().output().consumers:
-            if port.node.type == "MatMul":
+            if is_wanted(port.node):
                 return port.node
             if port.node.type in ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Convert"):
                 waiting.append(port.node)

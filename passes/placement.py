@@ -56,12 +56,12 @@ def plan_placement(
         if reason := shut.get(each.scope):
             decisions |= dict.fromkeys(layers, Decision(int8=False, reason=reason))
             continue
-        analysis = _Analysis(each, target, kept, {site.name for site in sites})
-        analysis.sweep()
-        while mixed := analysis.mixed_up():
-            kept |= mixed
+        while True:
             analysis = _Analysis(each, target, kept, {site.name for site in sites})
             analysis.sweep()
+            if not (mixed := analysis.mixed_up()):
+                break
+            kept |= mixed
         sites += analysis.sites(len(sites))
         decisions |= {node: analysis.decisions[node] for node in layers}
         moved |= analysis.moved
@@ -73,8 +73,8 @@ def plan_placement(
 
 def _may_have_one_size(scores: Node, mixed: Node) -> bool:
     """Whether [M, D] x [D, T] and [M, T] x [T, D] may be alike: as many tokens T as numbers D a head."""
-    sizes = scores.output().shape[-1:], mixed.output().shape[-1:]
-    return DYNAMIC in (*sizes[0], *sizes[1]) or sizes[0] == sizes[1]
+    sizes = {*scores.output().shape[-1:], *mixed.output().shape[-1:]}
+    return DYNAMIC in sizes or len(sizes) < 2
 
 
 def _shut_bodies(graph: Graph, target: Target, kept: Mapping[Node, str]) -> dict[Scope, str]:
@@ -145,7 +145,7 @@ class _Analysis:
             int8 = [node for node in pair if self.decisions[node].int8]
             if len(int8) == 1 and _may_have_one_size(*pair) and any(map(self._mixes_up, pair)):
                 found[int8[0]] = (
-                    "beside the product before or behind the softmax, which runs in float, it would be wrong"
+                    "the product at the other side of the softmax runs in float, and the plugin mixes them up"
                 )
         return found
 
