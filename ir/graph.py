@@ -338,6 +338,10 @@ class Node:
         """The graphs inside a TensorIterator, Loop ("body") or If ("then_body", "else_body")."""
         return self._layer.bodies
 
+    def inside(self) -> Iterator["Node"]:
+        """All nodes in its bodies, and in theirs."""
+        return (each for body in self.bodies.values() for graph in body.walk() for each in graph.in_file_order())
+
     @property
     def array(self) -> Array:
         """The value of a Const: a read-only view of the weights file, or the array it was made from.

@@ -35,9 +35,14 @@ def _gives_known_shape(node: Node) -> bool:
     return node.type in SHAPE_READERS and bool(node.source().shape) and DYNAMIC not in node.source().shape
 
 
+def fold_shape(node: Node) -> None:
+    """Makes a constant of the ShapeOf of a known shape."""
+    sizes = np.asarray(node.source().shape, node.output().element_type.dtype)
+    node.replace_with(node.graph.add_constant(f"{node.name}/known", sizes, near=node).output())
+
+
 def _is_pure(node: Node) -> bool:
-    inside = (each for body in node.bodies.values() for graph in body.walk() for each in graph.in_file_order())
-    return node.type not in _NOT_FOLDED and not any(each.type in _NOT_FOLDED[:-1] for each in inside)
+    return node.type not in _NOT_FOLDED and not any(each.type in _NOT_FOLDED[:-1] for each in node.inside())
 
 
 def values_of(tensors: Sequence[OutPort]) -> list[Array]:
@@ -47,8 +52,7 @@ def values_of(tensors: Sequence[OutPort]) -> list[Array]:
     # first: what only a shape reader reads besides would be gone with it
     results = {graph.add("Result", "irquant/folded", [tensor], []) for tensor in wanted}
     for node in [node for node in graph.nodes(*SHAPE_READERS) if _gives_known_shape(node)]:
-        sizes = np.asarray(node.source().shape, node.output().element_type.dtype)
-        node.replace_with(graph.add_constant(f"{node.name}/known", sizes, near=node).output())
+        fold_shape(node)
     for node in graph.nodes(*TYPE_READERS):
         kind, shape = node.output().element_type, node.output().shape
         attributes = {"destination_type": kind.name}

@@ -11,7 +11,7 @@ from ..ir import DYNAMIC, Array, Graph, InPort, Node, OutPort, Scope
 from ..ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches, weight_ports
 from .already_quantized import may_be_quantized
 from .base import Context, Fact, NoRequests
-from .constants import SHAPE_READERS, constant_nodes, values_of
+from .constants import SHAPE_READERS, constant_nodes, fold_shape, values_of
 
 _ROLES = {"Add": "bias", "Concat": "joined"}
 _MOVES = ("Reshape", "Squeeze", "Unsqueeze")
@@ -124,8 +124,7 @@ def _is_float_throughout(tensor: OutPort) -> bool:
 def _fold_sizes(graph: Graph) -> int:
     found = [node for node in graph.nodes(*SHAPE_READERS) if node.source().node.type == "Const"]
     for node in found:
-        sizes = np.asarray(node.source().shape, node.output().element_type.dtype)
-        node.replace_with(graph.add_constant(f"{node.name}/known", sizes, near=node).output())
+        fold_shape(node)
     return len(found)
 
 

@@ -225,12 +225,11 @@ def _is_after_small_scaled_product(node: Node) -> bool:
     """
     scales, above = False, node.source(DATA_PORT).node
     while above.type in ("Add", "BatchNormInference", "Clamp", "Multiply", "ReLU", "Subtract"):
-        sources = [port.source.node for port in above.inputs if port.source.node.type != "Const"]
-        if len(sources) != 1:
+        if (source := _only_source(above)) is None:
             return False
-        is_bias = above.type in ("Add", "Subtract") and sources[0].type == "MatMul"
+        is_bias = above.type in ("Add", "Subtract") and source.type == "MatMul"
         scales |= above.type not in ("Clamp", "ReLU") and not is_bias
-        above = sources[0]
+        above = source
     return scales and above.type == "MatMul" and _is_up_to_256(node) and _is_up_to_256(above)
 
 
@@ -238,12 +237,17 @@ def _is_after_bent_extreme(node: Node) -> bool:
     """Whether data come from a ReduceMax or ReduceMin through element-wise steps, behind which they are rounded."""
     is_bent, above = False, node.source(DATA_PORT).node
     while above.type in (*_ELEMENT_WISE, *_MOVING):
-        sources = [port.source.node for port in above.inputs if port.source.node.type != "Const"]
-        if len(sources) != 1:
+        if (source := _only_source(above)) is None:
             return False
         is_bent |= above.type in _ELEMENT_WISE
-        above = sources[0]
+        above = source
     return is_bent and above.type in ("ReduceMax", "ReduceMin")
+
+
+def _only_source(node: Node) -> Node | None:
+    """What a node reads besides constants; None if that is more than one thing, or nothing."""
+    sources = [port.source.node for port in node.inputs if port.source.node.type != "Const"]
+    return sources[0] if len(sources) == 1 else None
 
 
 def _is_up_to_256(product: Node) -> bool:

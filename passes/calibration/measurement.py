@@ -24,7 +24,7 @@ HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
 #: first number, of many less, up to the second.
 KEPT_SHARE, KEPT_LEAST, KEPT_MOST = 0.2, 16, 64
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
-#: Bytes of a sample of which more than a few may be kept besides.
+#: Samples of at most so many bytes are kept besides up to `MOST_PROBES`, others up to `PROBES`.
 _SMALL = 1 << 18
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 _EXTREMES = (Reduction.MIN, Reduction.MAX)

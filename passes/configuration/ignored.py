@@ -141,7 +141,7 @@ class Hits:
         idle = [
             (rule, nodes)
             for rule, nodes in self.by_rule.items()
-            if not any(each in concerned for node in nodes for each in _with_bodies(node))
+            if not any(each in concerned for node in nodes for each in (node, *node.inside()))  # left float with it
         ]
         return [*self.missed, *(self._idle(rule, nodes) for rule, nodes in idle)]
 
@@ -186,12 +186,6 @@ def _with_layers(nodes: Sequence[Node]) -> tuple[Node, ...]:
     """The nodes, and the layers of which they are a part: frameworks know a layer and its bias by one name."""
     layers = (layer for node in nodes if (layer := layer_of_tail(node)) is not None)
     return tuple(dict.fromkeys([*nodes, *layers]))
-
-
-def _with_bodies(node: Node) -> Iterable[Node]:
-    """A node, and all that is in its bodies: they are left float with it."""
-    yield node
-    yield from (each for body in node.bodies.values() for graph in body.walk() for each in graph.in_file_order())
 
 
 def _nearest(start: Node, neighbours: Callable[[Node], Iterable[Node]]) -> Node | None:

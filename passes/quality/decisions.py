@@ -46,8 +46,7 @@ _ROUNDINGS = ("Ceiling", "Floor", "Round")
 
 def selects(node: Node) -> bool:
     """Whether an operation, or one in its body, picks by comparing scores."""
-    inside = (each for body in node.bodies.values() for graph in body.walk() for each in graph.in_file_order())
-    return node.type in _SELECTIONS or any(each.type in _SELECTIONS for each in inside)
+    return any(each.type in _SELECTIONS for each in (node, *node.inside()))
 
 
 class Decisions:

@@ -212,18 +212,14 @@ def _compared(
             f"fallen to float: {fallen.type} in {_primitive(fallen.reason)}", f"{fallen.name}: {fallen.reason}"
         )
     margin, excess = math.inf, -math.inf
-    for number, tensors in enumerate(zip(*floats, strict=True)):
-        meant, made = (
-            np.concatenate([np.ravel(each[number]).astype(np.float64) for each in found])
-            for found in (emulated, executed)
-        )
-        wanted = np.concatenate([np.ravel(each).astype(np.float64) for each in tensors])
+    for number in range(len(floats[0])):
+        wanted, meant, made = (_joined(found, number) for found in (floats, emulated, executed))
         if meant.shape != wanted.shape or made.shape != wanted.shape:
             raise FoundError("an output has another size", f"output {number}")
         if not (np.isfinite(meant).all() and np.isfinite(made).all()):
             raise FoundError("an output is not finite", f"output {number}")
         power = float(np.square(wanted).mean())
-        if not power or wanted.dtype.kind not in "f":
+        if not power:
             continue
         meant_error, made_error = (float(np.square(each - wanted).mean()) / power for each in (meant, made))
         margin = min(margin, -10 * math.log10(max(meant_error, TINY)))
@@ -248,10 +244,7 @@ def _right_in_the_precision_of_the_device(
     for number, output in enumerate(floats[0]):
         if output.dtype.kind != "f":
             continue
-        wanted, *others = (
-            np.concatenate([np.ravel(each[number]).astype(np.float64) for each in found])
-            for found in (floats, plain, emulated, rounded)
-        )
+        wanted, *others = (_joined(found, number) for found in (floats, plain, emulated, rounded))
         power = float(np.square(wanted).mean())
         if not power or not np.isfinite(others[0]).all():
             continue
@@ -265,6 +258,11 @@ def _right_in_the_precision_of_the_device(
                 f"output {number}: meant {decibels(meant):.1f} dB, made {decibels(made):.1f} dB, "
                 f"the float model {decibels(precision):.1f} dB",
             )
+
+
+def _joined(found: list[list[Array]], number: int) -> Array:
+    """An output of all samples, as one row of floats."""
+    return np.concatenate([np.ravel(each[number]).astype(np.float64) for each in found])
 
 
 def decibels(error: float) -> float:
