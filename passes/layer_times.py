@@ -20,7 +20,7 @@ _QUANTIZER = "/fq_"
 #: An int8 model is clearly faster if it takes less than this share of the float one's time, and no layers that are
 #: slower in int8 cost more than this one. Else its latency is measured.
 _CLEARLY, _COSTLY = 0.8, 0.1
-#: Models that take less than so many seconds are not looked at: a call of the runtime takes as long as they do.
+#: Models that take less than so many seconds are not judged: a call of the runtime takes as long as their layers do.
 _SHORT = 1e-3
 #: A layer is slower if it takes so many times as long in int8, and costs that share of the float model's time by it.
 _SLOWER, _NOTABLE = 1.2, 0.02
@@ -83,8 +83,10 @@ def slower_layers(
         graph: The float model, or the quantized one.
         before: What the layers of the float model take (see `layer_seconds`).
         after: Those of the quantized one.
-        total: What an inference of the float model takes.
+        total: What an inference of the float model takes; none is named if that is short.
     """
+    if total < _SHORT:
+        return []
     types = {node.name: node.type for node in graph.nodes(*LAYER_TYPES)}
     found = [
         SlowLayer(name, types[name], seconds, after[name])

@@ -1,9 +1,10 @@
 """The OpenVINO runtime: the only module that imports it.
 
-Everything runs in f32 (`INFERENCE_PRECISION_HINT`): the CPU plugin's own default may be bf16, which would blur
-statistics and comparisons.
+Everything runs in f32 (`INFERENCE_PRECISION_HINT`) that does not ask for `OWN_PRECISION`: the CPU plugin's own default
+may be bf16, which would blur statistics and comparisons.
 """
 
+import functools
 import hashlib
 import importlib
 import os
@@ -31,6 +32,8 @@ HERE = "CPU"
 _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
 LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
+#: As users run it who set no options: in the precision that the device likes best (see `own_precision`).
+OWN_PRECISION = {"PERFORMANCE_HINT": "LATENCY"}
 #: One inference at a time, on all threads there are.
 ONE_STREAM = {**LATENCY, "NUM_STREAMS": "1"}
 #: Lets an inference tell how long each operation took (see `Engine.profile`).
@@ -76,6 +79,12 @@ class ExtensionError(UserError):
 def runtime_version() -> str:
     """The version of OpenVINO, with its build."""
     return str(ov.get_version())
+
+
+@functools.cache
+def own_precision() -> str:
+    """What the device computes floats in if nobody asks for another precision: "f32", or "bf16" where it is faster."""
+    return str(ov.Core().get_property(HERE, "INFERENCE_PRECISION_HINT").to_string())
 
 
 def check_extensions(extensions: Sequence[Extension]) -> None:

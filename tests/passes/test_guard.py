@@ -11,7 +11,7 @@ import pytest
 
 from irquant.ir import Graph, read_model, write_model
 from irquant.passes import Config, Metric, Report, Wanted, quantize, quantize_graph
-from irquant.passes.quality import faults
+from irquant.passes.quality import device, faults
 from irquant.passes.quality import guard as guard_module
 from irquant.passes.quality.attempts import Attempt, Calibrated
 from irquant.passes.quality.guard import guard, remedies
@@ -260,7 +260,7 @@ def test_a_layer_that_the_device_computes_wrongly_is_found_and_left_float(
     model, samples = without_bias()
     config = Config.checked(**NO_BIASES, **options)
     _, report = quantize_graph(from_runtime(model), samples[:count], careless(), config)
-    assert report.warnings[-1] == f"Convolution '{guilty}' is left float: {faults.OTHERWISE}"
+    assert report.warnings[-1] == f"Convolution '{guilty}' is left float: {device.OTHERWISE}"
     assert float_layers(report) == [guilty]
     assert report.guard == ()
 

@@ -13,7 +13,7 @@ from irquant.passes import Config, Context, Report, front_door, quantize_graph
 from irquant.passes.comparison.latency import Latencies, Latency, measure_gain
 from irquant.passes.execution import Asked
 from irquant.passes.layer_times import SlowLayer, layer_seconds, looks_slow, originals, run_as_one, slower_layers
-from irquant.passes.quality import faults
+from irquant.passes.quality import device
 from irquant.passes.runtime import Engine, Executed, from_runtime
 from irquant.targets import load_target
 from irquant.tools.values import report_values
@@ -93,13 +93,13 @@ def test_the_layers_of_two_models_are_timed_by_their_names() -> None:
 
 def reported(monkeypatch: pytest.MonkeyPatch, latencies: Latencies, *, slow: bool) -> Report:
     """A run that finds what is given."""
-    ask = faults.ask
+    ask = device.ask
 
-    def asked(graph: Graph, context: Context) -> tuple[Asked, Engine | None]:
-        found, engine = ask(graph, context)
+    def asked(graph: Graph, context: Context, original: Graph) -> tuple[Asked, Engine | None]:
+        found, engine = ask(graph, context, original)
         return replace(found or Asked(), looks_slow=slow), engine
 
-    monkeypatch.setattr(faults, "ask", asked)
+    monkeypatch.setattr(device, "ask", asked)
     monkeypatch.setattr(front_door, "measure_gain", lambda *_, **__: latencies)
     graph, samples = net()
     return quantize_graph(graph, samples, load_target("cpu"), Config())[1]
