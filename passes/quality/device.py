@@ -1,0 +1,188 @@
+"""Whether the device computes what the FakeQuantizes of a model mean.
+
+The device is asked, not believed: the model is run twice on a few samples, as the device runs it in f32 and with its
+FakeQuantizes computed in float, as the operation specification says. What it loses against the float model in the
+second run is the price of 8 bits; what it loses beyond that in the first is a fault.
+
+Users who set no options get the precision that the device likes best, which is bf16 on CPUs that multiply such
+matrices. The kernels are others then. So the model is run a third time there. What looks wrong in it may be the price
+of that precision; to tell, the float model is run in it, too.
+"""
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from ...ir import Array, Graph
+from ..base import PROBES, Context
+from ..calibration.samples import DataError, HeldOut
+from ..execution import Asked
+from ..layer_times import Profile, looks_slow
+from ..runtime import EMULATION, LATENCY, OWN_PRECISION, PROFILING, Engine, RuntimeRejectedError, own_precision
+from .agreement import Tally, tally
+from .outputs import Outputs
+
+_Tensors = Sequence[Array]
+#: What is told of a layer that makes a model wrong, and of one that does in the device's own precision.
+OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
+OTHERWISE_IN = OTHERWISE + " in {}, its own precision"
+#: The error of the device may be so many times the one that is meant: kernels round ties otherwise, and a number that
+#: falls to the other side of a step is a step off from there on. (On generated networks of 3 to 40 operations it is
+#: less than twice as large, on 16 pretrained ones 0.7 to 1.2 times; wrong kernels make it a hundred times as large, and
+#: more.)
+MORE = 4.0
+#: Errors of few numbers scatter: of so many numbers, twice as much is allowed, of one ten times as much. Samples are
+#: run until each output has given `ENOUGH`.
+FEW, ENOUGH = 10, 64
+#: Share of the signal's power that is not worth a layer: 50 dB.
+UNHEARD = 1e-5
+#: From this ratio in dB downwards, nothing is left of an output.
+LOST = 3.0
+#: Where its own precision leaves less than this of an output of the float model, in dB, it is no measure for int8.
+CHAOTIC = 15.0
+
+
+def ask(graph: Graph, context: Context, original: Graph) -> tuple[Asked | None, Engine | None]:
+    """Whether the device computes a quantized model right, and the model as it runs in f32.
+
+    None if there are no samples, or nothing to compare with; and if it does not run.
+
+    Args:
+        graph: The model.
+        context: What its passes left.
+        original: The float model.
+    """
+    tapped, samples = context.outputs.tapped(graph), _enough(context.probes)
+    with ThreadPoolExecutor(max_workers=1) as pool:  # to compile a model keeps one core busy
+        emulating = pool.submit(Engine, tapped, EMULATION | PROFILING) if samples else None
+        try:
+            executed = Engine(tapped, LATENCY | PROFILING)
+            made = [executed.outputs(each) for each in samples]
+        except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
+            return Asked(wrong=f"with it in int8, the runtime fails: {error}"), None
+    if emulating is None:
+        return None, executed
+    try:
+        emulated = emulating.result()
+        meant = [emulated.outputs(each) for each in samples]
+    except (RuntimeRejectedError, DataError):
+        return None, executed
+    found = _compared(context.outputs, samples, meant, made)
+    is_slow = looks_slow(_profile(emulated, samples), _profile(executed, samples), graph)
+    if not found.wrong and (precision := own_precision()) != "f32":
+        wrong = _wrong_in(precision, tapped, context.outputs.tapped(original), context.outputs, samples, meant)
+        found = replace(found, wrong=wrong)
+    return replace(found, looks_slow=is_slow), executed
+
+
+def _wrong_in(
+    precision: str,
+    tapped: Graph,
+    original: Graph,
+    outputs: Outputs,
+    samples: Sequence[HeldOut],
+    meant: Sequence[_Tensors],
+) -> str:
+    """In what way a model is wrong in the device's own precision; empty if it is not."""
+    made, failure = _run(tapped, samples)
+    if made and not _compared(outputs, samples, meant, made).wrong:
+        return ""
+    blurred, fails_too = _run(original, samples)
+    if fails_too:
+        return ""
+    if failure:
+        return f"with it in int8, the runtime fails in {precision}, its own precision: {failure}"
+    return OTHERWISE_IN.format(precision) if _compared(outputs, samples, meant, made, blurred).wrong else ""
+
+
+def _run(graph: Graph, samples: Sequence[HeldOut]) -> tuple[Sequence[_Tensors], str]:
+    """What a model gives in the device's own precision, and why it does not run in it."""
+    try:
+        engine = Engine(graph, OWN_PRECISION)
+        return [engine.outputs(each) for each in samples], ""
+    except (RuntimeRejectedError, DataError) as error:
+        return [], str(error)
+
+
+def _enough(samples: Sequence[HeldOut]) -> Sequence[HeldOut]:
+    """The first few, or more of them if some outputs have few numbers."""
+    given = np.zeros(len(samples[0].outputs) if samples else 0)
+    for count, sample in enumerate(samples, 1):
+        given += [each.size for each in sample.outputs]
+        if count >= PROBES and (given >= ENOUGH).all():
+            return samples[:count]
+    return samples
+
+
+def _profile(engine: Engine, samples: Sequence[HeldOut]) -> Profile:
+    """Of the faster of two inferences like the last one, for which nothing has to be prepared any more."""
+    found: list[Profile] = []
+    for _ in range(2):
+        engine.infer(samples[-1].feed)
+        found.append(engine.profile())
+    return min(found, key=lambda profile: sum(seconds for _, seconds in profile))
+
+
+def _compared(
+    outputs: Outputs,
+    samples: Sequence[HeldOut],
+    meant: Sequence[_Tensors],
+    made: Sequence[_Tensors],
+    blurred: Sequence[_Tensors] = (),
+) -> Asked:
+    """The output at which the device is farthest from what is meant.
+
+    Args:
+        outputs: The model's.
+        samples: With the float model's outputs.
+        meant: Those with the FakeQuantizes computed in float.
+        made: The device's.
+        blurred: The float model's in the precision of `made`, if that is not f32: its errors are allowed besides.
+    """
+    worst, farthest = Asked(samples=len(samples)), -math.inf
+    for output, k in ((each, number) for each in outputs.each for number in each.tensors):
+        references, *others = (
+            [each[k] for each in found] for found in ([each.outputs for each in samples], meant, made, blurred)
+        )
+        wrong = OTHERWISE if _is_otherwise(references, *others) else ""
+        ratios = [tally(references, other).sqnr for other in others[:2]]
+        apart = math.inf if wrong else 0.0 if ratios[0] == ratios[1] else ratios[0] - ratios[1]
+        if apart > farthest or not worst.output:
+            worst, farthest = replace(worst, output=output.name, meant=ratios[0], made=ratios[1], wrong=wrong), apart
+    return worst
+
+
+def _is_otherwise(
+    references: Sequence[Array], meant: Sequence[Array], made: Sequence[Array], blurred: Sequence[Array]
+) -> bool:
+    """Whether an output is farther from the float model's than it is meant to be, over all samples together."""
+    if any(each.dtype.kind != "f" for each in references):
+        return False  # a decision: small errors change it, and what decides is compared besides
+    if not _of_one_size(references, meant, made, blurred or references):
+        known = [meant, blurred] if blurred else [meant]
+        return _is_lost(tally(references, made)) and not any(_is_lost(tally(references, each)) for each in known)
+    if blurred and not tally(references, blurred).sqnr > CHAOTIC:
+        return False
+    wanted, *others = (_joined(arrays) for arrays in (references, meant, made, blurred) if arrays)
+    is_known = np.isfinite(wanted) & np.isfinite(others[0])
+    if not np.isfinite(others[1][is_known]).all():
+        return True
+    intended, error, *allowed = (float(np.square(each[is_known] - wanted[is_known]).sum()) for each in others)
+    power = float(np.square(wanted[is_known]).sum())
+    return error > MORE * (1 + FEW / max(1, wanted.size)) * (intended + sum(allowed)) + UNHEARD * power
+
+
+def _joined(arrays: Sequence[Array]) -> Array:
+    return np.concatenate([each.astype(np.float64).ravel() for each in arrays])
+
+
+def _of_one_size(*found: Sequence[Array]) -> bool:
+    return all(len({each.shape for each in sample}) == 1 for sample in zip(*found, strict=True))
+
+
+def _is_lost(sums: Tally) -> bool:
+    """Whether nothing is left of an output whose size data decide, which a small error changes."""
+    return not sums.is_comparable or sums.sqnr < LOST
