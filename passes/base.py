@@ -104,6 +104,7 @@ class Context:
         kept: Number -> sample that it saw, for passes that run the model again; by `calibrate`, if the configuration
             needs them.
         halves: Constants, by body and id, that had 16 bits before `normalize` made floats of 32 of them.
+        decomposed: The products, by body and id, that attention ends in which `decompose-attention` wrote out.
         aligned: Layers whose input channels were brought to alike ranges, or need not be; by the passes that do so.
         warnings: What the user should know besides what the plan says.
         corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
@@ -127,6 +128,7 @@ class Context:
     first: list[HeldOut] = field(default_factory=list[HeldOut])
     kept: dict[int, Fed] = field(default_factory=dict[int, Fed])
     halves: set[tuple[Scope, int]] = field(default_factory=set[tuple[Scope, int]])
+    decomposed: set[tuple[Scope, int]] = field(default_factory=set[tuple[Scope, int]])
     aligned: set[Node] = field(default_factory=set[Node])
     warnings: list[str] = field(default_factory=list[str])
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])

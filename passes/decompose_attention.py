@@ -43,7 +43,7 @@ class DecomposeAttention(NoRequests):
         cached = {node for each in graph.walk() for node in attention_over_caches(each)}
         found = [node for node in found if node not in cached and _is_plain(node)]
         for node in found:
-            _decompose(node)
+            context.decomposed.add((node.graph.scope, _decompose(node).id))
         return len(found)
 
 
@@ -56,7 +56,8 @@ def _is_plain(node: Node) -> bool:
     return len(query) == len(key) == len(value) >= 2 and not mask_is_boolean and scale_is_known
 
 
-def _decompose(node: Node) -> None:
+def _decompose(node: Node) -> Node:
+    """The product that the others end in."""
     graph, name, query = node.graph, node.name, node.source(_QUERY)
     graph.rename(node, f"{name}/whole")
     kind = query.element_type
@@ -81,7 +82,9 @@ def _decompose(node: Node) -> None:
         scores_shape = _broadcast(scores_shape, node.source(_MASK).shape)
         scores = add("Add", "masked", scores, node.source(_MASK), auto_broadcast="numpy")
     weights = add("SoftMax", "weights", scores, axis=str(len(scores_shape) - 1))
-    node.replace_with(add("MatMul", "", weights, node.source(_VALUE), transpose_a="false", transpose_b="false"))
+    product = add("MatMul", "", weights, node.source(_VALUE), transpose_a="false", transpose_b="false")
+    node.replace_with(product)
+    return product.node
 
 
 def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:

@@ -331,6 +331,6 @@ def _latencies(attempt: Attempt, calibrated: Calibrated, glance: float | None) -
     if not feeds or context.check.execution is None or calibrated.graph is None:
         return None
     if glance is None:
-        return measure_gain(calibrated.graph, attempt.graph, feeds, seconds=TIMED_FOR)
-    models = [context.outputs.tapped(graph) for graph in (calibrated.graph, attempt.graph)]
+        return measure_gain(calibrated.float_model(), attempt.graph, feeds, seconds=TIMED_FOR)
+    models = [context.outputs.tapped(graph) for graph in (calibrated.float_model(), attempt.graph)]
     return measure_gain(models[0], models[1], feeds, seconds=glance)

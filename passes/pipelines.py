@@ -15,6 +15,7 @@ from .insert_fake_quantize import InsertFakeQuantize
 from .migrate_scales import MigrateScales
 from .normalize import Normalize
 from .plan_placement import PlanPlacement
+from .restore_attention import RestoreAttention
 from .set_ranges import SetRanges
 from .store_halves import StoreHalves
 from .widen_masks import WidenMasks
@@ -48,5 +49,6 @@ def default_quantization(measuring: Pass | None = None, config: Config | None = 
         CreateBiases(),  # behind the passes that may have given a layer one already
         WidenMasks(),
         CompressWeights(),  # the passes above look at the float weights
+        RestoreAttention(),  # the passes above know the products by the plan
         StoreHalves(),  # last: so do they
     ]

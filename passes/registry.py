@@ -26,6 +26,7 @@ PASSES: Mapping[str, str] = {
     "create-biases": "create_biases:CreateBiases",
     "widen-masks": "widen_masks:WidenMasks",
     "compress-weights": "compress_weights:CompressWeights",
+    "restore-attention": "restore_attention:RestoreAttention",
     "store-halves": "store_halves:StoreHalves",
     "verify-execution": "verify_execution:VerifyExecution",
 }

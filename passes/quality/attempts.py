@@ -16,7 +16,9 @@ from ..correct_biases import CorrectBiases
 from ..correct_biases_fast import CorrectBiasesFast
 from ..instruments import Instrument
 from ..manager import PassManager
+from ..plan import Plan
 from ..plan_placement import PlanPlacement
+from ..restore_attention import RestoreAttention
 from ..runtime import THROUGHPUT, Engine
 from ..verify_execution import VerifyExecution
 from .outputs import Outputs
@@ -69,6 +71,13 @@ class Calibrated:
         if Fact.MEASURED in pass_.establishes:
             self.graph = graph.copy()
             self.context = replace(self.context, warnings=list(self.context.warnings))
+
+    def float_model(self) -> Graph:
+        """The model that would be returned if nothing were rounded."""
+        assert self.graph is not None, "a pipeline that quantizes has a pass that measures"
+        graph = self.graph.copy()
+        RestoreAttention().run(graph, replace(self.context, plan=Plan()))
+        return graph
 
     def attempt(self, config: Config, floats: Mapping[Key, str]) -> Attempt:
         """Quantizes the model with these options, and checks the result on the runtime."""

@@ -10,7 +10,7 @@ of that precision; to tell, the float model is run in it, too.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ LOST = 3.0
 CHAOTIC = 15.0
 
 
-def ask(graph: Graph, context: Context, original: Graph) -> tuple[Asked | None, Engine | None]:
+def ask(graph: Graph, context: Context, original: Callable[[], Graph]) -> tuple[Asked | None, Engine | None]:
     """Whether the device computes a quantized model right, and the model as it runs in f32.
 
     None if there are no samples, or nothing to compare with; and if it does not run.
@@ -53,7 +53,7 @@ def ask(graph: Graph, context: Context, original: Graph) -> tuple[Asked | None, 
     Args:
         graph: The model.
         context: What its passes left.
-        original: The float model.
+        original: Makes the float model, if it is needed.
     """
     tapped, samples = context.outputs.tapped(graph), _enough(context.probes)
     with ThreadPoolExecutor(max_workers=1) as pool:  # to compile a model keeps one core busy
@@ -73,7 +73,7 @@ def ask(graph: Graph, context: Context, original: Graph) -> tuple[Asked | None, 
     found = _compared(context.outputs, samples, meant, made)
     is_slow = looks_slow(_profile(emulated, samples), _profile(executed, samples), graph)
     if not found.wrong and (precision := own_precision()) != "f32":
-        wrong = _wrong_in(precision, tapped, context.outputs.tapped(original), context.outputs, samples, meant)
+        wrong = _wrong_in(precision, tapped, original, context.outputs, samples, meant)
         found = replace(found, wrong=wrong)
     return replace(found, looks_slow=is_slow), executed
 
@@ -81,7 +81,7 @@ def ask(graph: Graph, context: Context, original: Graph) -> tuple[Asked | None, 
 def _wrong_in(
     precision: str,
     tapped: Graph,
-    original: Graph,
+    original: Callable[[], Graph],
     outputs: Outputs,
     samples: Sequence[HeldOut],
     meant: Sequence[_Tensors],
@@ -90,7 +90,7 @@ def _wrong_in(
     made, failure = _run(tapped, samples)
     if made and not _compared(outputs, samples, meant, made).wrong:
         return ""
-    blurred, fails_too = _run(original, samples)
+    blurred, fails_too = _run(outputs.tapped(original()), samples)
     if fails_too:
         return ""
     if failure:

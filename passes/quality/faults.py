@@ -11,9 +11,8 @@ rounding: they are left float, too.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ...ir import Graph
 from ..base import Context, InternalError
-from ..execution import Asked, Check, Fault
+from ..execution import Check, Fault
 from ..runtime import HERE, Engine
 from ..verify_execution import VerifyExecution, shows_all
 from . import device
@@ -49,20 +48,15 @@ def _right(attempt: Attempt, calibrated: Calibrated) -> Attempt:
     """The model without the layers that make it wrong on the device."""
     asked, engine = None, None
     if attempt.context.target.device == HERE:
-        asked, engine = _ask(attempt.graph, attempt.context, calibrated)
+        asked, engine = device.ask(attempt.graph, attempt.context, calibrated.float_model)
     for _ in range(MOST_FAULTS):
         if not asked or not asked.wrong or (fault := find_fault(attempt, calibrated, asked.wrong)) is None:
             break
         attempt = _left_float(attempt, calibrated, [fault])
-        asked, engine = _ask(attempt.graph, attempt.context, calibrated)
+        asked, engine = device.ask(attempt.graph, attempt.context, calibrated.float_model)
     _verify(attempt, engine)
     attempt.context.check = replace(attempt.context.check, asked=asked)
     return attempt
-
-
-def _ask(graph: Graph, context: Context, calibrated: Calibrated) -> tuple[Asked | None, Engine | None]:
-    assert calibrated.graph is not None, "what is quantized was calibrated"
-    return device.ask(graph, context, calibrated.graph)
 
 
 def _verify(attempt: Attempt, engine: Engine | None) -> None:
@@ -114,7 +108,7 @@ def find_fault(attempt: Attempt, calibrated: Calibrated, reason: str) -> Fault |
 
     def why(count: int) -> str:
         only_first = dict(attempt.floats) | dict.fromkeys(keys[count:], "put aside")
-        asked, _ = _ask(*calibrated.rounded(attempt.config, only_first, without=()), calibrated)
+        asked, _ = device.ask(*calibrated.rounded(attempt.config, only_first, without=()), calibrated.float_model)
         return asked.wrong if asked else ""
 
     right, wrong = 0, len(keys)

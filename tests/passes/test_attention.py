@@ -1,17 +1,21 @@
 """Transformers are recognised by their attention; attention that is one operation is written out."""
 
+from collections.abc import Callable
+
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.ir import from_text
+from irquant.ir import Graph, from_text, to_text
 from irquant.passes import Config, Context, quantize
 from irquant.passes.attention import attention_blocks
+from irquant.passes.configuration.ignored import Ignored
 from irquant.passes.decompose_attention import DecomposeAttention
 from irquant.passes.placement import plan_placement
 from irquant.passes.plan_placement import PlanPlacement
 from irquant.passes.quality.agreement import sqnr
+from irquant.passes.restore_attention import RestoreAttention
 from irquant.passes.runtime import from_runtime, to_runtime
 from irquant.passes.testing import check_pass
 from irquant.targets import load_target
@@ -21,6 +25,7 @@ HEAD = """
     k: f32[1,2,5,8] = Parameter()
     v: f32[1,2,5,8] = Parameter()
 """
+FLOAT = Config(ignored=Ignored(scope=("re:.*",)))
 WRITTEN_OUT = """
     s: f32[1,2,4,5] = MatMul(q, k) transpose_a="false" transpose_b="true"
     c: f32[] = Const() [0.5]
@@ -108,12 +113,47 @@ def test_written_out_it_computes_the_same(extra: str) -> None:
         extra
     ]
     model = ov.Model([op.result(op.scaled_dot_product_attention(*inputs, *more))], inputs, "m")
-    graph = from_runtime(model)
-    assert DecomposeAttention().run(graph, Context(load_target("cpu"))) == 1
+    graph, context = from_runtime(model), Context(load_target("cpu"), FLOAT)
+    assert DecomposeAttention().run(graph, context) == 1
+    written_out = to_runtime(graph)
+    PlanPlacement().run(graph, context)
+    assert RestoreAttention().run(graph, context) == 1
+    assert [node.type for node in context.plan.decisions] == ["ScaledDotProductAttention"]
     feed = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
     config = {"INFERENCE_PRECISION_HINT": "f32"}
-    one, other = (ov.Core().compile_model(each, "CPU", config)(feed)[0] for each in (model, to_runtime(graph)))
-    np.testing.assert_allclose(other, one, atol=1e-5)
+    one, *others = (
+        ov.Core().compile_model(each, "CPU", config)(feed)[0] for each in (model, written_out, to_runtime(graph))
+    )
+    for other in others:
+        np.testing.assert_allclose(other, one, atol=1e-5)
+
+
+WHOLE = HEAD + '    a: f32[1,2,4,8] = ScaledDotProductAttention.opset13(q, k, v) causal="false"\n    out = Result(a)\n'
+
+
+def restored(config: Config, change: Callable[[Graph], None] = lambda _: None) -> Graph:
+    """Attention after it was written out, changed and restored."""
+    graph, context = from_text(WHOLE), Context(load_target("cpu"), config)
+    assert DecomposeAttention().run(graph, context) == 1
+    change(graph)
+    PlanPlacement().run(graph, context)
+    RestoreAttention().run(graph, context)
+    return graph
+
+
+def test_what_stays_float_is_one_operation_again() -> None:
+    assert to_text(restored(FLOAT)) == to_text(from_text(WHOLE))
+
+
+def test_what_runs_int8_stays_written_out() -> None:
+    assert not restored(Config()).in_file_order("ScaledDotProductAttention")
+
+
+def test_what_another_pass_changed_stays_written_out() -> None:
+    def read_the_weights(graph: Graph) -> None:
+        graph.add("Result", "seen", [graph.node("a/weights").output()], [])
+
+    assert not restored(FLOAT, read_the_weights).in_file_order("ScaledDotProductAttention")
 
 
 @pytest.mark.parametrize(
@@ -134,10 +174,7 @@ def test_what_cannot_be_written_out_stays(attention: str) -> None:
 
 
 def test_a_device_with_a_kernel_of_its_own_keeps_it() -> None:
-    text = (
-        HEAD + '    a: f32[1,2,4,8] = ScaledDotProductAttention.opset13(q, k, v) causal="false"\n    out = Result(a)\n'
-    )
-    assert DecomposeAttention().run(from_text(text), Context(load_target("gpu"))) == 0
+    assert DecomposeAttention().run(from_text(WHOLE), Context(load_target("gpu"))) == 0
 
 
 @pytest.mark.parametrize(

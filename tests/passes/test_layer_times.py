@@ -1,5 +1,6 @@
 """Layers that int8 makes slower: whose time is whose, when latency is measured, and what is said of it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -95,7 +96,7 @@ def reported(monkeypatch: pytest.MonkeyPatch, latencies: Latencies, *, slow: boo
     """A run that finds what is given."""
     ask = device.ask
 
-    def asked(graph: Graph, context: Context, original: Graph) -> tuple[Asked, Engine | None]:
+    def asked(graph: Graph, context: Context, original: Callable[[], Graph]) -> tuple[Asked, Engine | None]:
         found, engine = ask(graph, context, original)
         return replace(found or Asked(), looks_slow=slow), engine
 
