@@ -94,6 +94,17 @@ class Plan:
             },
         )
 
+    def joined(self, old: Node, new: Node, left_out: Node) -> "Plan":
+        """The plan after `new` took the place of `old`, and of another layer that nothing was planned for."""
+        sites = (replace(it, source=new.output()) if it.source.node == old else it for it in self.sites)
+        place = {node: new if node == old else node for node in self.decisions if node != left_out}
+        return replace(
+            self,
+            sites=tuple(sites),
+            decisions={place[node]: self.decisions[node] for node in place},
+            names={place[node]: self.names[node] for node in place},
+        )
+
     def why_nothing(self, target: str) -> str:
         """The reason for which there are no sites."""
         of_user = sum(each.reason.startswith(BY_USER) for each in self.decisions.values())

@@ -1,7 +1,7 @@
 """Attention that was written out for int8 and stays float becomes one operation again."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -40,7 +40,7 @@ class RestoreAttention(NoRequests):
 def _restore(product: Node, context: Context) -> bool:
     """Whether attention that ends with a product was restored."""
     written_out = _written_out(product)
-    decisions, names = context.plan.decisions, context.plan.names
+    decisions = context.plan.decisions
     if not written_out or any(node in decisions and decisions[node].int8 for node in (product, written_out.scores)):
         return False
     graph, name, scores = product.graph, product.name, written_out.scores
@@ -54,11 +54,7 @@ def _restore(product: Node, context: Context) -> bool:
         opset="opset13",
         near=product,
     )
-    context.plan = replace(
-        context.plan,
-        decisions={whole if node == product else node: each for node, each in decisions.items() if node != scores},
-        names={whole if node == product else node: each for node, each in names.items() if node != scores},
-    )
+    context.plan = context.plan.joined(product, whole, left_out=scores)
     product.replace_with(whole.output())
     return True
 

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 import ml_dtypes
 import numpy as np
 import openvino as ov
+import openvino.opset13
 
 from ..ir import Array, Graph, UserError, read_model, write_model
 from ..ir.ops import LOOP_BODY
@@ -58,6 +59,7 @@ _NODE = re.compile(r"While validating node '.*' with friendly_name (?P<name>'.*'
 #: The environment's word for how many threads the runtime may use; without it, as many as there are cores.
 THREADS = "IRQUANT_THREADS"
 
+_op: Any = openvino.opset13
 _BF16 = np.dtype(ml_dtypes.bfloat16)
 #: The operations of the runtime itself.
 _OPSET = re.compile(r"opset\d+$")
@@ -207,7 +209,7 @@ class Engine:
             if EMULATION.items() <= config.items():
                 _fold_constants(model)
             self._model, self._config = model, config
-            self.compiled = core.compile_model(model, "CPU", config)
+            self.compiled = _compile(core, model, config)
         except RuntimeError as error:
             hint = _missing_extension(graph) if isinstance(graph, Graph) else ""
             message = f"the runtime cannot compile the model: {_first_line(error)}{hint}"
@@ -305,6 +307,33 @@ def evaluate(graph: Graph) -> list[Array]:
     engine = Engine(graph, LATENCY)
     engine.infer({})
     return engine.results()
+
+
+def _compile(core: Any, model: ov.Model, config: dict[str, str]) -> Any:
+    """Compiles a model; to emulate it, without FakeQuantizes by channel if need be.
+
+    The plugin moves Transposes past FakeQuantizes, and then takes no ranges along other axes than that of the channels.
+    """
+    try:
+        return core.compile_model(model, "CPU", config)
+    except RuntimeError:
+        if not EMULATION.items() <= config.items() or not _quantize_by_tensor(model):
+            raise
+        return core.compile_model(model, "CPU", config)
+
+
+def _quantize_by_tensor(model: ov.Model) -> int:
+    """Scales data to [0, 1] and back around each FakeQuantize that has ranges by channel; returns how many have."""
+    found = [each for each in model.get_ordered_ops() if each.get_type_name() == "FakeQuantize"]
+    found = [each for each in found if any(value.get_shape() for value in each.input_values()[1:])]
+    for each in found:
+        data, low, high, bottom, top = each.input_values()
+        scaled = _op.divide(_op.subtract(data, low), _op.subtract(high, low))
+        unit = [np.float32(0), np.float32(1)]
+        rounded = _op.fake_quantize(scaled, *unit, *unit, each.get_attributes()["levels"])
+        spread = _op.add(_op.multiply(rounded, _op.subtract(top, bottom)), bottom)
+        each.output(0).replace(spread.output(0))
+    return len(found)
 
 
 def _fold_constants(model: ov.Model) -> None:

@@ -199,8 +199,11 @@ def _same_again(drawn: Drawn, chosen: dict[str, Any], path: Path) -> None:
     written = [result_path(path).with_suffix(suffix) for suffix in (".xml", ".bin")]
     first = [each.read_bytes() for each in written]
     _quantized(drawn, chosen, [], path)
-    if first != [each.read_bytes() for each in written]:
-        raise FoundError("a second run gives other bytes")
+    second = [each.read_bytes() for each in written]
+    if first != second:
+        texts = [each[0].decode().splitlines() for each in (first, second)]
+        apart = [f"{one.strip()} -> {other.strip()}" for one, other in zip(*texts, strict=False) if one != other]
+        raise FoundError("a second run gives other bytes", "\n".join(apart[:5]) or "weights")
 
 
 def _compared(
