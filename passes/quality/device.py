@@ -70,7 +70,7 @@ def ask(graph: Graph, context: Context, original: Callable[[], Graph]) -> tuple[
         meant = [emulated.outputs(each) for each in samples]
     except (RuntimeRejectedError, DataError):
         return None, executed
-    found = _compared(context.outputs, samples, meant, made)
+    found = compared(context.outputs, samples, meant, made)
     is_slow = looks_slow(_profile(emulated, samples), _profile(executed, samples), graph)
     if not found.wrong and (precision := own_precision()) != "f32":
         wrong = _wrong_in(precision, tapped, original, context.outputs, samples, meant)
@@ -88,14 +88,14 @@ def _wrong_in(
 ) -> str:
     """In what way a model is wrong in the device's own precision; empty if it is not."""
     made, failure = _run(tapped, samples)
-    if made and not _compared(outputs, samples, meant, made).wrong:
+    if made and not compared(outputs, samples, meant, made).wrong:
         return ""
     blurred, fails_too = _run(outputs.tapped(original()), samples)
     if fails_too:
         return ""
     if failure:
         return f"with it in int8, the runtime fails in {precision}, its own precision: {failure}"
-    return OTHERWISE_IN.format(precision) if _compared(outputs, samples, meant, made, blurred).wrong else ""
+    return OTHERWISE_IN.format(precision) if compared(outputs, samples, meant, made, blurred).wrong else ""
 
 
 def _run(graph: Graph, samples: Sequence[HeldOut]) -> tuple[Sequence[_Tensors], str]:
@@ -126,7 +126,7 @@ def _profile(engine: Engine, samples: Sequence[HeldOut]) -> Profile:
     return min(found, key=lambda profile: sum(seconds for _, seconds in profile))
 
 
-def _compared(
+def compared(
     outputs: Outputs,
     samples: Sequence[HeldOut],
     meant: Sequence[_Tensors],
@@ -142,14 +142,15 @@ def _compared(
         made: The device's.
         blurred: The float model's in the precision of `made`, if that is not f32: its errors are allowed besides.
     """
-    worst, farthest = Asked(samples=len(samples)), -math.inf
+    worst, farthest = Asked(samples=len(samples)), (False, -math.inf)
     for output, k in ((each, number) for each in outputs.each for number in each.tensors):
         references, *others = (
             [each[k] for each in found] for found in ([each.outputs for each in samples], meant, made, blurred)
         )
         wrong = OTHERWISE if _is_otherwise(references, *others) else ""
         ratios = [tally(references, other).sqnr for other in others[:2]]
-        apart = math.inf if wrong else 0.0 if ratios[0] == ratios[1] else ratios[0] - ratios[1]
+        # An output that nothing rounded goes into may be exact, and infinitely far from one that is a float off.
+        apart = bool(wrong), 0.0 if ratios[0] == ratios[1] else ratios[0] - ratios[1]
         if apart > farthest or not worst.output:
             worst, farthest = replace(worst, output=output.name, meant=ratios[0], made=ratios[1], wrong=wrong), apart
     return worst

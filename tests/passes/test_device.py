@@ -1,0 +1,56 @@
+"""The device is asked whether it computes what the FakeQuantizes mean, in f32 and in its own precision."""
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import Array
+from irquant.passes import Config
+from irquant.passes.calibration.samples import HeldOut, Sample
+from irquant.passes.front_door import quantize_graph
+from irquant.passes.quality import device
+from irquant.passes.quality.outputs import Output, OutputKind, Outputs
+from irquant.passes.runtime import from_runtime, own_precision
+from irquant.targets import Target, load_target
+
+RNG = np.random.default_rng(0)
+
+
+def learned_queries() -> tuple[ov.Model, list[Array]]:
+    """One product around the softmax has constants, and as many tokens as numbers a head: 8."""
+    x = op.parameter([1, 2, 8, 8], np.float32)
+    queries = op.constant(RNG.normal(size=(1, 2, 4, 8)).astype(np.float32))
+    mixed = op.matmul(op.softmax(op.matmul(queries, x, False, True), -1), op.relu(x), False, False)
+    return ov.Model([op.result(mixed)], [x], "m"), [RNG.normal(size=(1, 2, 8, 8)).astype(np.float32) for _ in range(12)]
+
+
+def careless() -> Target:
+    """The CPU as if it could run one of the products around a softmax in int8 and the other in bf16."""
+    rules = tuple(rule.model_copy(update={"mixes_up_products": False}) for rule in load_target("cpu").rules)
+    return load_target("cpu").model_copy(update={"rules": rules})
+
+
+@pytest.mark.skipif(own_precision() == "f32", reason="this device computes in f32 if nobody asks for another precision")
+def test_what_is_wrong_in_bf16_alone_is_left_float() -> None:
+    model, samples = learned_queries()
+    graph, report = quantize_graph(from_runtime(model), samples, careless(), Config(guard=False))
+    assert [each.rpartition(": ")[2] for each in report.warnings] == [device.OTHERWISE_IN.format(own_precision())]
+    assert not graph.in_file_order("FakeQuantize")
+
+
+def test_nobody_asks_twice_where_that_precision_is_f32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "own_precision", lambda: "f32")
+    model, samples = learned_queries()
+    _, report = quantize_graph(from_runtime(model), samples, careless(), Config(guard=False))
+    assert report.warnings == ()
+
+
+def test_an_exact_output_does_not_hide_a_wrong_one() -> None:
+    """One that nothing rounded goes into is exact as meant, and a float off as executed: infinitely far apart."""
+    exact, other = RNG.normal(size=(2, 1, 64)).astype(np.float32)
+    outputs = Outputs(tuple(Output(name, OutputKind.VALUES, (k,)) for k, name in enumerate(("exact", "other"))))
+    samples = [HeldOut(Sample("sample 0", {}), {}, [exact, other])]
+    meant, made = [[exact, other + np.float32(0.01)]], [[np.nextafter(exact, np.float32(9)), -other]]
+    found = device.compared(outputs, samples, meant, made)
+    assert (found.output, found.wrong) == ("other", device.OTHERWISE)
