@@ -11,6 +11,7 @@ from ..ir.ops import WEIGHTS_PORT, bias_port, integers, is_depthwise, weight_axe
 from .base import Context, Fact
 from .biases import change_bias
 from .calibration.aligned import Aligned, Place, Shift, ends_of_channels, place_of
+from .calibration.quantiles import is_measurable
 from .calibration.statistics import Reduction, Request, request
 from .range_estimators import ends
 from .ranges import Floats
@@ -146,9 +147,11 @@ def _own_constant(node: Node, index: int) -> bool:
 def _ends(pair: Pair) -> list[Request]:
     """Requests for the lower and the upper end of each channel."""
     extent = pair.tensor.shape[2:]
-    if DYNAMIC in extent or math.prod(extent) > LARGEST_EXTENT:
-        return [request(pair.tensor, each, 1) for each in (Reduction.MIN, Reduction.MAX)]
-    return [request(pair.tensor, Reduction.QUANTILE, 1, level) for level in (LEVEL, 1 - LEVEL)]
+    wanted = [request(pair.tensor, Reduction.QUANTILE, 1, level) for level in (LEVEL, 1 - LEVEL)]
+    is_quick = DYNAMIC not in extent and math.prod(extent) <= LARGEST_EXTENT
+    if is_quick and all(is_measurable(each, pair.tensor) for each in wanted):
+        return wanted
+    return [request(pair.tensor, each, 1) for each in (Reduction.MIN, Reduction.MAX)]
 
 
 def _all(pair: Pair) -> list[Request]:

@@ -24,7 +24,7 @@ import numpy as np
 from ..ir import DYNAMIC, Array
 from ..targets import Mode
 from .calibration.aggregators import Aggregator
-from .calibration.quantiles import TopQuantile
+from .calibration.quantiles import is_measurable
 from .calibration.statistics import Reduction, Request, request
 from .configuration.config import Config
 from .configuration.quantization import ActivationEndOptions, EndOptions
@@ -93,10 +93,8 @@ def ends(site: Site, config: Config) -> tuple[End, End]:
 
 
 def needs_extremes(site: Site, end: End) -> bool:
-    """Whether a quantile cannot be had: out of a body, only numbers come, and the graph must find them there."""
-    if end.level is None or site.is_constant or not site.source.node.graph.scope:
-        return False
-    return TopQuantile.of(end.request(site), site.source, batched=False) is None
+    """Whether a quantile of an activation cannot be had."""
+    return end.level is not None and not site.is_constant and not is_measurable(end.request(site), site.source)
 
 
 def ends_of(mode: Mode, config: Config, *, is_per_channel: bool, is_weights: bool) -> tuple[End, End]:

@@ -29,6 +29,11 @@ def quantiles(tensor: Array, wanted: Request, *, batched: bool) -> Numbers:
     return found
 
 
+def is_measurable(wanted: Request, tensor: OutPort) -> bool:
+    """Whether a quantile can be had: out of a body, only numbers come, and the graph must find them there."""
+    return not wanted.scope or TopQuantile.of(wanted, tensor, batched=False) is not None
+
+
 def _order(rank: int, channel_axis: int | None, *, batched: bool) -> list[int]:
     """The axes, with those first that are kept."""
     kept = [0] * batched + ([] if channel_axis is None else [channel_axis])

@@ -12,6 +12,7 @@ from irquant.passes import Config, Context, Report, quantize
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.statistics import Reduction, request
 from irquant.passes.explain import explain
+from irquant.passes.quality import device
 from irquant.passes.runtime import from_runtime
 from irquant.targets import load_target
 
@@ -27,9 +28,9 @@ def layers(x: Any, count: int = 2, name: str = "conv") -> Any:
     return x
 
 
-def if_model(*, dynamic: bool = False) -> ov.Model:
+def if_model(*, dynamic: bool = False, batch: int = 1) -> ov.Model:
     """Two convolutions where the condition holds, one where it does not."""
-    shape = [1, 8, -1, -1] if dynamic else [1, 8, 12, 12]
+    shape = [batch, 8, -1, -1] if dynamic else [batch, 8, 12, 12]
     x, flag = op.parameter(shape, np.float32, name="x"), op.parameter([], np.bool_, name="flag")
     x.output(0).set_names({"x"})
     flag.output(0).set_names({"flag"})
@@ -170,7 +171,8 @@ def test_a_branch_that_no_sample_reaches_stays_float() -> None:
         assert outputs[0].shape == outputs[1].shape
 
 
-def test_bodies_of_dynamic_shapes_cannot_be_looked_into() -> None:
+def test_bodies_of_dynamic_shapes_cannot_be_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "own_precision", lambda: "f32")  # in bf16, the plugin computes them wrongly
     data = [[picture, np.array(k % 3 > 0)] for k, picture in enumerate(pictures(20))]
     _, report = quantized(if_model(dynamic=True), data)
     assert report.check.execution is not None
@@ -219,3 +221,12 @@ def test_quantiles_that_cannot_be_had_out_of_a_body_are_extremes(dynamic: bool) 
     quantize(if_model(dynamic=dynamic), data, config=config, report=reports.append)
     told = [each for each in reports[0].warnings if each.startswith("range_estimator: ")]
     assert bool(told) == dynamic
+
+
+def test_channels_of_which_no_quantiles_can_be_had_are_aligned_by_their_extremes() -> None:
+    """In a body that takes any batch, with an extent for which quantiles are taken elsewhere."""
+    data = [{"x": RNG.normal(size=(1, 8, 12, 12)).astype(np.float32), "flag": np.array(True)} for _ in range(4)]
+    reports: list[Report] = []
+    config = Config.checked(align_across=True, guard=False)
+    quantize(if_model(batch=-1), data, config=config, report=reports.append)
+    assert reports[0].results["align-activation-channels"].changes == 1
