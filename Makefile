@@ -1,7 +1,7 @@
 PYTHON ?= python
 PACKAGES := ir passes targets tools
 
-.PHONY: help ns dev lint types test check dist wheel
+.PHONY: help ns dev lint types test slow check dist wheel
 
 help:              ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -21,10 +21,13 @@ types: ns          ## mypy --strict and pyright strict
 	$(PYTHON) -m mypy
 	$(PYTHON) -m pyright --pythonpath "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 
-test:              ## the suite against the tree
+test:              ## the suite against the tree, but for what takes minutes
 	$(PYTHON) -m pytest
 
-check: lint types test
+slow:              ## what takes minutes: generated networks, corpora, killed processes
+	$(PYTHON) -m pytest -m slow
+
+check: lint types test slow
 
 dist:              ## the wheel, and the tests away from the source
 	rm -rf build/lib build/wheel

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
 #: How many cases; each is tried in up to three ways.
 CASES = os.environ.get("IRQUANT_ONNX_CASES", "36")
 

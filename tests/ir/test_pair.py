@@ -76,6 +76,7 @@ def test_a_kill_at_any_point_leaves_one_of_the_two(path: Path, kill_at: list[int
     assert sorted(each.name for each in path.parent.iterdir()) == ["mo[d]el.bin", "mo[d]el.xml"]
 
 
+@pytest.mark.slow
 def test_two_hundred_killed_writers_leave_no_torn_pair(tmp_path: Path) -> None:
     program = Path(__file__).parents[1] / "programs" / "killed_writers.py"
     command = [sys.executable, str(program), str(tmp_path), "200", "20261123"]

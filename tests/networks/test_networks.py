@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 PROGRAM = Path(__file__).parents[1] / "programs" / "generated_networks.py"
-COUNT = int(os.environ.get("IRQUANT_NETWORKS", "60"))
+COUNT = int(os.environ.get("IRQUANT_NETWORKS", "300"))
 _FIRST = os.environ.get("IRQUANT_NETWORKS_SEED", "20000")
 SEED = int.from_bytes(os.urandom(3), "little") if _FIRST == "any" else int(_FIRST)
 PARTS = 6

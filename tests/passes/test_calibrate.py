@@ -72,6 +72,7 @@ def test_a_very_large_batch_is_one_observation() -> None:
 LEVELS = [0.0, 0.001, 0.1, 0.5, 0.77, 0.99, 1.0]
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.data())
 def test_statistics_are_those_of_the_raw_tensor(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:

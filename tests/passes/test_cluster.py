@@ -20,7 +20,7 @@ from irquant.passes.calibration.cluster import ClusterError  # noqa: E402
 RNG = np.random.default_rng(5)
 SAMPLES = [RNG.normal(size=(1, 3, 16, 16)).astype(np.float32) for _ in range(60)]
 # Dask leaves sockets and loops to the collector when a worker is killed.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,7 @@ class Breaks(NoRequests):
 
 
 def test_the_default_pipeline_can_work() -> None:
-    assert len(PassManager(default_quantization()).passes) == 15
+    assert len(PassManager(default_quantization()).passes) == 16
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from irquant.passes.testing import check_pass
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
+pytestmark = pytest.mark.slow
 RNG = np.random.default_rng(6)
 WIDTH, LENGTH = 16, 12
 #: Two channels are far louder than the others, as they are in transformers.

@@ -21,6 +21,7 @@ from irquant.passes.runtime import EMULATION, Engine, from_runtime
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
+pytestmark = pytest.mark.slow
 RNG = np.random.default_rng(0)
 SAMPLES = [RNG.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(20)]
 

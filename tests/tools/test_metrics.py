@@ -155,6 +155,7 @@ def test_each_metric_may_have_a_drop_of_its_own(folder: Path, capfd: pytest.Capt
     assert re.search("^metric other: .*: within 0.3$", shown, re.M)
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------------------------------------------- resumption
 @pytest.mark.parametrize("death", [1, 5])
 def test_a_killed_run_goes_on_where_it_was(folder: Path, death: int) -> None:

@@ -26,6 +26,7 @@ from irquant.tools import demo
 
 Undisturbed = Callable[[Path], dict[str, bytes]]
 
+pytestmark = pytest.mark.slow
 COMMAND = [sys.executable, "-c", "from irquant.tools.start import main; main()", "zoo"]
 
 

@@ -214,6 +214,7 @@ VALUES = (
 KEYS = ("1", "null", "true", "model", "name", "data", "defaults", "models", "[1, 2]", "expect", "ignored", "size", "metric", "max_drop")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_whatever_a_file_says_it_is_read_or_refused(folder: Path) -> None:
     sound = (
         "defaults:\n  data: s.npz\n  expect: {sqnr: 3}\n  mean: [1, 2]\nmodels:\n  - model: m.xml\n    name: x\n"
