@@ -317,12 +317,12 @@ def _compile(core: Any, model: ov.Model, config: dict[str, str]) -> Any:
     try:
         return core.compile_model(model, "CPU", config)
     except RuntimeError:
-        if not EMULATION.items() <= config.items() or not _quantize_by_tensor(model):
+        if not EMULATION.items() <= config.items() or not quantize_by_tensor(model):
             raise
         return core.compile_model(model, "CPU", config)
 
 
-def _quantize_by_tensor(model: ov.Model) -> int:
+def quantize_by_tensor(model: ov.Model) -> int:
     """Scales data to [0, 1] and back around each FakeQuantize that has ranges by channel; returns how many have."""
     found = [each for each in model.get_ordered_ops() if each.get_type_name() == "FakeQuantize"]
     found = [each for each in found if any(value.get_shape() for value in each.input_values()[1:])]
