@@ -14,7 +14,16 @@ from .calibration.aggregators import aggregated
 from .calibration.statistics import Numbers, Reduction, Request, Statistics
 from .plan import Site
 from .range_estimators import End, ends
-from .ranges import SMALLEST, Floats, Range, asymmetric_range, symmetric_range, weight_range, with_zero_on_grid
+from .ranges import (
+    SMALLEST,
+    Floats,
+    Range,
+    asymmetric_range,
+    is_centred,
+    symmetric_range,
+    weight_range,
+    with_zero_on_grid,
+)
 from .saturation import largest_pair_sum
 from .signs import never_negative
 
@@ -35,7 +44,8 @@ class SetRanges:
     2. Ends are cut to the values that the user names, and zero is put back on the grid.
     3. Where products could overflow, the range of weights is as wide as it takes, whatever is wished (see
        `saturation`).
-    4. Tensors that a unified operation joins share the union of their ranges, with zero on the grid.
+    4. Tensors that a unified operation joins share the union of their ranges, with zero on the grid; with a constant
+       among them that is stored unsigned, zero is not the middle level.
     """
 
     name: ClassVar[str] = "set-ranges"
@@ -198,8 +208,21 @@ def _unified(sites: list[Site], ranges: Mapping[str, Range]) -> dict[str, Range]
             union = with_zero_on_grid(low.astype(np.float64), high.astype(np.float64), levels)
         else:
             union = symmetric_range(low, np.maximum(high, -low * (levels - 2) / levels), levels)
+        if any(site.is_constant and site.spec.unsigned for site in members) and is_centred(union, levels):
+            union = _off_centre(union, levels)
         result |= {site.name: union for site in members}
     return result
+
+
+def _off_centre(limits: Range, levels: int) -> Range:
+    """The range so much wider that zero is the lower of the two levels in the middle.
+
+    Zero at the upper one may mean signed numbers or unsigned ones. A constant is stored as one or the other, and some
+    devices take what is joined with it for the other, depending on their instructions, and then join both as floats.
+    """
+    below = levels // 2 - 1
+    step = -limits.low / below
+    return Range(limits.low, np.asarray(step * (levels - 1 - below), limits.high.dtype))
 
 
 def close(fake_quantize: Node, limits: Range) -> None:

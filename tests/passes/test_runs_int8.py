@@ -545,6 +545,18 @@ def concat_of_concats() -> Row:
 
 
 @row
+def concat_with_a_map_of_coordinates() -> Row:
+    x = image()
+    return model(x, conv(op.concat([conv(x), op.constant(weights(1, 2, 12, 12))], 1))), 2, 2
+
+
+@row
+def concat_of_an_input_with_a_map_of_coordinates() -> Row:
+    x = image()
+    return model(x, conv(op.concat([x, op.constant(weights(1, 2, 12, 12))], 1))), 1, 1
+
+
+@row
 def concat_that_is_an_output() -> Row:
     x = image()
     joined = op.concat([op.relu(conv(x)), conv(x)], 1)
