@@ -1,6 +1,7 @@
 """What holds of all tests."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,22 @@ from irquant.passes.quality import device
 # How long an example takes says more of the machine than of the code: nothing here is judged by a clock.
 settings.register_profile("no clock", deadline=None)
 settings.load_profile("no clock")
+
+
+_FRESH = pytest.StashKey[dict[str, dict[str, Any]]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Remembers the generators of random numbers as the modules of tests made them."""
+    modules: set[Any] = {each.module for each in items if isinstance(each, pytest.Function)}
+    config.stash[_FRESH] = {each.__name__: each.RNG.bit_generator.state for each in modules if hasattr(each, "RNG")}
+
+
+@pytest.fixture(autouse=True)
+def _as_alone(request: pytest.FixtureRequest) -> None:
+    """Whichever tests ran before on this worker, each draws the same numbers."""
+    if state := request.config.stash[_FRESH].get(request.module.__name__):
+        request.module.RNG.bit_generator.state = state
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -794,7 +794,7 @@ def test_without_a_bias_small_products_in_a_row_give_zeros_on_one_thread() -> No
     assert _on_one_thread(result) < 1
 
 
-@pytest.mark.parametrize("preset", ["performance", "mixed"])
+@pytest.mark.parametrize("preset", ["performance", pytest.param("mixed", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ROWS)
 def test_what_is_planned_is_executed(name: str, preset: str) -> None:
     net, int8, total = ROWS[name]()
