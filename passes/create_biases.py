@@ -25,7 +25,7 @@ class CreateBiases(NoRequests):
                                                          b = Multiply(y, gate)
 
     The CPU plugin takes one of the Multiplys behind such a layer for its scale, and moves a scale that has a number for
-    each channel behind a pool over the channels; of two small products in a row it makes zeros. The smallest normal
+    each channel behind a pool over the channels; of two small products in a row it makes zeros. The smallest
     number is lost in any sum; a zero would be removed by the runtime, and the bias with it. Channels differ, since a
     bias that all share would go into the range behind it.
     """
@@ -41,7 +41,9 @@ class CreateBiases(NoRequests):
         for node in found:
             output = node.output()
             channels = output.shape[output_channel_axis(node)]
-            tiny = float(np.finfo(np.dtype(output.element_type.dtype)).tiny)
+            limits = np.finfo(np.dtype(output.element_type.dtype))
+            # The smallest normal number of f16 is one that counts; runtimes compute in f32 what is no normal one there.
+            tiny = float(limits.smallest_subnormal if limits.bits == 16 else limits.tiny)
             change_bias(node, tiny * (1 + np.arange(1 if channels == DYNAMIC else channels) % 2))
         return len(found)
 

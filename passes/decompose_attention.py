@@ -78,7 +78,7 @@ def _decompose(node: Node) -> Node:
         value = np.asarray(1 / math.sqrt(query.shape[-1]), kind.dtype)
         scale = graph.add_constant(f"{name}/scale", value, near=node).output()
     scores = add("Multiply", "scaled", scores, scale, auto_broadcast="numpy")
-    if len(node.inputs) > _MASK and not _is_zero(node.source(_MASK)):
+    if len(node.inputs) > _MASK and not _adds_nothing(node.source(_MASK), scores_shape):
         scores_shape = _broadcast(scores_shape, node.source(_MASK).shape)
         scores = add("Add", "masked", scores, node.source(_MASK), auto_broadcast="numpy")
     weights = add("SoftMax", "weights", scores, axis=str(len(scores_shape) - 1))
@@ -93,5 +93,7 @@ def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(b if a == 1 or (a == DYNAMIC and b > 1) else a for a, b in sizes)[::-1]
 
 
-def _is_zero(tensor: OutPort) -> bool:
-    return tensor.node.type == "Const" and not np.any(tensor.node.array)
+def _adds_nothing(mask: OutPort, scores: tuple[int, ...]) -> bool:
+    """Whether a mask is zero, and makes no more scores of them by its shape."""
+    is_zero = mask.node.type == "Const" and not np.any(mask.node.array)
+    return is_zero and _broadcast(scores, mask.shape) == scores

@@ -100,11 +100,8 @@ def _product(node: Node, constants: Collection[Node]) -> _Product | None:
     swaps = node.source(0).node in constants and node.source(1).node not in constants
     ports = (1, 0) if swaps else (0, 1)
     first, second = (operands[port] for port in ports)
-    sizes = {
-        each: size
-        for labels, shape in zip(operands, shapes, strict=True)
-        for each, size in zip(labels, shape, strict=True)
-    }
+    if (sizes := _sizes(operands, shapes)) is None:
+        return None
     batch = tuple(each for each in result if each in first and each in second)
     own = ["".join(each for each in result if each not in other) for other in (second, first)]
     summed = "".join(each for each in second if each in first and each not in result)
@@ -113,6 +110,18 @@ def _product(node: Node, constants: Collection[Node]) -> _Product | None:
     sums_alone = (set(first) ^ set(second)) - set(result)
     is_known = all(found.pattern(*each).count(DYNAMIC) < 2 for each in found.reshapes)
     return found if summed and not sums_alone and is_known else None
+
+
+def _sizes(operands: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> Mapping[str, int] | None:
+    """The size of each label; None if one of 1 is, or may be, broadcast: no Reshape does that."""
+    found: dict[str, set[int]] = {}
+    for labels, shape in zip(operands, shapes, strict=True):
+        for each, size in zip(labels, shape, strict=True):
+            found.setdefault(each, set()).add(size)
+    known = {each: sizes - {DYNAMIC} for each, sizes in found.items()}
+    if any(len(known[each]) > 1 or (len(sizes) > 1 and 1 in sizes) for each, sizes in found.items()):
+        return None
+    return {each: next(iter(known[each]), DYNAMIC) for each in found}
 
 
 def _labels(node: Node) -> tuple[list[str], str]:

@@ -75,7 +75,7 @@ def _steps(conv: Node) -> list[_Step]:
         if node.type == "Transpose" and node.source(1).node.type == "Const":
             order = [int(each) for each in node.source(1).node.array] or list(range(len(tensor.shape)))[::-1]
             tensor, axis = node.source(), order[axis]
-        elif node.type == "Convert":
+        elif node.type == "Convert" and _is_exact(node):
             tensor = node.source()
         elif step := _step(node, axis):
             found.append(step)
@@ -83,6 +83,13 @@ def _steps(conv: Node) -> list[_Step]:
         else:
             return []
     return found
+
+
+def _is_exact(convert: Node) -> bool:
+    """Whether a Convert rounds nothing: what rounds or saturates does not commute with arithmetic."""
+    given, taken = convert.source().element_type, convert.output().element_type
+    is_wide = given.dtype is not None and taken.dtype is not None and given.dtype.itemsize <= taken.dtype.itemsize
+    return taken.is_float and is_wide
 
 
 def _step(node: Node, axis: int) -> _Step | None:

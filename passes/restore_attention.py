@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..ir import Graph, Node, OutPort
+from ..ir import DYNAMIC, Graph, Node, OutPort
 from .base import Context, Fact, NoRequests
 
 
@@ -84,7 +84,8 @@ def _others(written_out: _WrittenOut, name: str) -> list[OutPort]:
     """The mask and the scale, as far as they are not what the operation takes anyway."""
     scores, scale, mask = written_out.scores, written_out.scale, written_out.mask
     size = scores.source().shape[-1]
-    if scale.node.type == "Const" and scale.node.array == np.asarray(1 / math.sqrt(abs(size)), scale.node.array.dtype):
+    is_known = size != DYNAMIC and scale.node.type == "Const"
+    if is_known and scale.node.array == np.asarray(1 / math.sqrt(size), scale.node.array.dtype):
         return [mask] if mask else []
     nothing = np.asarray(0, scale.element_type.dtype)
     return [mask or scores.graph.add_constant(f"{name}/no_mask", nothing, near=scores).output(), scale]

@@ -316,10 +316,13 @@ def _compile(core: Any, model: ov.Model, config: dict[str, str]) -> Any:
     """
     try:
         return core.compile_model(model, "CPU", config)
-    except RuntimeError:
+    except RuntimeError as error:
         if not EMULATION.items() <= config.items() or not quantize_by_tensor(model):
             raise
-        return core.compile_model(model, "CPU", config)
+        try:
+            return core.compile_model(model, "CPU", config)
+        except RuntimeError:
+            raise error from None
 
 
 def quantize_by_tensor(model: ov.Model) -> int:
@@ -329,7 +332,7 @@ def quantize_by_tensor(model: ov.Model) -> int:
     for each in found:
         data, low, high, bottom, top = each.input_values()
         scaled = _op.divide(_op.subtract(data, low), _op.subtract(high, low))
-        unit = [np.float32(0), np.float32(1)]
+        unit = np.arange(2).astype(data.get_element_type().to_dtype())
         rounded = _op.fake_quantize(scaled, *unit, *unit, each.get_attributes()["levels"])
         spread = _op.add(_op.multiply(rounded, _op.subtract(top, bottom)), bottom)
         each.output(0).replace(spread.output(0))

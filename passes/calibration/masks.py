@@ -12,7 +12,7 @@ from ...ir import Graph, Node, OutPort
 
 #: Constants from this magnitude on stand for nothing. No model computes with such numbers: their squares overflow.
 SMALLEST_MASK = 1e19
-#: So does the lowest number of f16, which stays what it is when the model is converted to f32.
+#: So does the lowest number of f16 (this is its magnitude), which stays what it is when the model is converted to f32.
 _LOWEST_F16 = float(np.finfo(np.float16).max)
 #: Take a mask in, and give none: weights of zero, the largest of several values, whether something is so.
 _END = frozenset({
@@ -20,6 +20,8 @@ _END = frozenset({
     "Less", "LessEqual", "LogSoftmax", "MatMul", "MaxPool", "NotEqual", "ReduceMax", "ScaledDotProductAttention",
     "ShapeOf", "Sigmoid", "Sign", "SoftMax", "Tanh",
 })  # fmt: skip
+#: A constant that one of these reads is a bound for data.
+_BOUND = frozenset({"Maximum", "Minimum"})
 
 
 def mask_limits(graph: Graph) -> Mapping[OutPort, float]:
@@ -45,7 +47,7 @@ def _limit_of(constant: Node) -> float:
 
 def _may_mask(constant: Node) -> bool:
     """Weights are not looked at: they are large, and hold none."""
-    return any(port.node.type not in _END for port in constant.output().consumers)
+    return any(port.node.type not in _END | _BOUND for port in constant.output().consumers)
 
 
 def _limit_behind(node: Node, found: Mapping[OutPort, float]) -> float:

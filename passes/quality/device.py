@@ -41,7 +41,8 @@ FEW, ENOUGH = 10, 64
 UNHEARD = 1e-5
 #: From this ratio in dB downwards, nothing is left of an output.
 LOST = 3.0
-#: Where its own precision leaves less than this of an output of the float model, in dB, it is no measure for int8.
+#: Where its own precision leaves less than this of an output of the float model, in dB, it is no measure for int8, as
+#: long as something is left.
 CHAOTIC = 15.0
 
 
@@ -165,19 +166,19 @@ def _is_otherwise(
     if not _of_one_size(references, meant, made, blurred or references):
         known = [meant, blurred] if blurred else [meant]
         return _is_lost(tally(references, made)) and not any(_is_lost(tally(references, each)) for each in known)
+    intended = error = allowed = power = 0.0
+    for wanted, *others in zip(references, meant, made, blurred or references, strict=True):
+        is_known = np.isfinite(wanted) & np.isfinite(others[0]) & np.isfinite(others[2])
+        if not np.isfinite(others[1][is_known]).all():
+            return True
+        floats = wanted[is_known].astype(np.float64)
+        errors = [float(np.square(each[is_known] - floats).sum()) for each in others]
+        intended, error, allowed = intended + errors[0], error + errors[1], allowed + errors[2]
+        power += float(np.square(floats).sum())
     if blurred and not tally(references, blurred).sqnr > CHAOTIC:
-        return False
-    wanted, *others = (_joined(arrays) for arrays in (references, meant, made, blurred) if arrays)
-    is_known = np.isfinite(wanted) & np.isfinite(others[0])
-    if not np.isfinite(others[1][is_known]).all():
-        return True
-    intended, error, *allowed = (float(np.square(each[is_known] - wanted[is_known]).sum()) for each in others)
-    power = float(np.square(wanted[is_known]).sum())
-    return error > MORE * (1 + FEW / max(1, wanted.size)) * (intended + sum(allowed)) + UNHEARD * power
-
-
-def _joined(arrays: Sequence[Array]) -> Array:
-    return np.concatenate([each.astype(np.float64).ravel() for each in arrays])
+        return error > power and not allowed > power
+    numbers = sum(each.size for each in references)
+    return error > MORE * (1 + FEW / max(1, numbers)) * (intended + allowed) + UNHEARD * power
 
 
 def _of_one_size(*found: Sequence[Array]) -> bool:

@@ -1,6 +1,7 @@
 """Transformers are recognised by their attention; attention that is one operation is written out."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -20,6 +21,7 @@ from irquant.passes.runtime import from_runtime, to_runtime
 from irquant.passes.testing import check_pass
 from irquant.targets import load_target
 
+Array = np.ndarray[Any, np.dtype[Any]] | np.float32
 HEAD = """
     q: f32[1,2,4,8] = Parameter()
     k: f32[1,2,5,8] = Parameter()
@@ -103,15 +105,26 @@ def test_attention_is_written_out() -> None:
     )
 
 
-@pytest.mark.parametrize("extra", ["none", "mask", "mask_and_scale", "zero_mask"])
-def test_written_out_it_computes_the_same(extra: str) -> None:
+EXTRAS: dict[str, list[Array]] = {
+    "none": [],
+    "mask": [np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32)],
+    "mask and scale": [np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32), np.float32(0.7)],
+    "zero mask": [np.float32(0)],
+    "zero mask of a larger batch": [np.zeros((3, 1, 4, 5), np.float32)],
+    "scale": [np.float32(0), np.float32(0.7)],
+    "scale of one": [np.float32(0), np.float32(1)],
+}
+
+
+@pytest.mark.parametrize(
+    ("extra", "size"),
+    [*((each, 8) for each in EXTRAS), *((each, -1) for each in EXTRAS if "scale" in each)],  # else it follows from that
+)
+def test_written_out_it_computes_the_same(extra: str, size: int) -> None:
     rng = np.random.default_rng(0)
     shapes = ([1, 2, 4, 8], [1, 2, 5, 8], [1, 2, 5, 8])
-    inputs = [op.parameter(shape, np.float32) for shape in shapes]
-    mask = op.constant(np.zeros((), np.float32) if extra == "zero_mask" else rng.normal(size=(4, 5)).astype(np.float32))
-    more = {"none": [], "mask": [mask], "zero_mask": [mask], "mask_and_scale": [mask, op.constant(np.float32(0.7))]}[
-        extra
-    ]
+    inputs = [op.parameter([*shape[:3], size], np.float32) for shape in shapes]
+    more = [op.constant(each) for each in EXTRAS[extra]]
     model = ov.Model([op.result(op.scaled_dot_product_attention(*inputs, *more))], inputs, "m")
     graph, context = from_runtime(model), Context(load_target("cpu"), FLOAT)
     assert DecomposeAttention().run(graph, context) == 1

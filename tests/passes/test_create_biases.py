@@ -9,8 +9,12 @@ import openvino.opset1 as op1
 import openvino.opset13 as op
 import pytest
 
-from irquant.passes import Config, Report, quantize
+from irquant.ir import from_text
+from irquant.passes import Config, Context, Report, quantize
+from irquant.passes.create_biases import CreateBiases
+from irquant.passes.plan_placement import PlanPlacement
 from irquant.passes.quantize_once import NothingToQuantizeError
+from irquant.targets import load_target
 
 RNG = np.random.default_rng(0)
 STATIC, DYNAMIC = [2, 6, 8], [-1, 6, 8]
@@ -116,3 +120,21 @@ def test_a_depthwise_convolution_behind_a_matrix_product_has_one_range_for_all_c
     found, report = ratios(filtered, STATIC)
     assert min(found) > 20
     assert [each.decision.int8 for each in report.layers] == [True, True]
+
+
+def test_the_bias_of_a_layer_that_computes_in_f16_adds_nothing_either() -> None:
+    """Its smallest normal number is a number like others: 6e-5."""
+    graph = from_text("""
+        x: f16[1,4,8,8] = Parameter()
+        w: f16[2,4,1,1] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+        y: f16[1,2,8,8] = Convolution(x, w) strides="1,1" dilations="1,1" pads_begin="0,0" pads_end="0,0"
+        a: f16[1,2,8,8] = ReLU(y)
+        b: f16[1,2,8,8] = Sigmoid(y)
+        r = Result(a)
+        s = Result(b)
+    """)
+    context = Context(load_target("cpu"))
+    PlanPlacement().run(graph, context)
+    assert CreateBiases().run(graph, context) == 1
+    (bias,) = (port.source.node.array for port in graph.node("y").output().consumers[0].node.inputs[1:])
+    assert 0 < float(bias.min()) < float(bias.max()) < 1e-6

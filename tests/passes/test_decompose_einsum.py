@@ -117,6 +117,17 @@ def test_a_reshape_with_two_sizes_that_only_the_data_tell_is_not_written() -> No
     check_pass(DecomposeEinsum(), before=graph, after=graph)
 
 
+@pytest.mark.parametrize(
+    ("equation", "first", "second", "constant"),
+    [("bqhd,hde->bqe", [2, 3, 4, 5], [1, 5, 6], 1), ("bhi,bhj->bij", [4, 1, 3], [4, 6, 3], None)],
+)
+def test_sizes_of_one_that_are_broadcast_are_left_to_it(
+    equation: str, first: list[int], second: list[int], constant: int | None
+) -> None:
+    graph = from_runtime(einsum(equation, first, second, constant, dynamic=False))
+    assert DecomposeEinsum().run(graph, Context(CPU)) == 0
+
+
 def test_a_target_without_a_rule_keeps_it() -> None:
     graph = """
         x: f32[2,3] = Parameter()

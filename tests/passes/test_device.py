@@ -11,7 +11,7 @@ from irquant.passes.calibration.samples import HeldOut, Sample
 from irquant.passes.front_door import quantize_graph
 from irquant.passes.quality import device
 from irquant.passes.quality.outputs import Output, OutputKind, Outputs
-from irquant.passes.runtime import from_runtime, own_precision
+from irquant.passes.runtime import from_runtime, own_precision, quantize_by_tensor
 from irquant.targets import Target, load_target
 
 RNG = np.random.default_rng(0)
@@ -54,3 +54,29 @@ def test_an_exact_output_does_not_hide_a_wrong_one() -> None:
     meant, made = [[exact, other + np.float32(0.01)]], [[np.nextafter(exact, np.float32(9)), -other]]
     found = device.compared(outputs, samples, meant, made)
     assert (found.output, found.wrong) == ("other", device.OTHERWISE)
+
+
+@pytest.mark.parametrize(
+    ("made", "wrong"), [(np.nan, True), (-5.0, True), (0.8, False)], ids=["NaN", "nothing is left", "something is left"]
+)
+def test_where_that_precision_leaves_little_something_must_be_left(*, made: float, wrong: bool) -> None:
+    """The float model has 14 dB in it."""
+    wanted = RNG.normal(size=64).astype(np.float32)
+    outputs = Outputs((Output("y", OutputKind.VALUES, (0,)),))
+    samples = [HeldOut(Sample("sample 0", {}), {}, [wanted])]
+    found = device.compared(outputs, samples, [[wanted]], [[wanted * np.float32(made)]], [[wanted * np.float32(0.8)]])
+    assert bool(found.wrong) is wrong
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+def test_ranges_by_channel_are_emulated_by_tensor(kind: type[np.floating]) -> None:
+    x = op.parameter([1, 3, 4, 5], kind)
+    ends = [RNG.uniform(0.5, 2, size=(1, 3, 1, 1)).astype(kind) for _ in range(2)]
+    before = ov.Model([op.result(op.fake_quantize(x, -ends[0], ends[1], -ends[0], ends[1], 256))], [x], "m")
+    after = before.clone()
+    assert quantize_by_tensor(after) == 1
+    data = RNG.normal(size=(1, 3, 4, 5)).astype(kind)
+    one, other = (
+        ov.compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(data)[0] for each in (before, after)
+    )
+    np.testing.assert_allclose(other, one, atol=0.02)

@@ -108,3 +108,20 @@ def test_channels_are_followed_through_transposes_and_conversions(chain: str, ki
     f32 = {"INFERENCE_PRECISION_HINT": "f32"}
     one, other = (ov.compile_model(each, "CPU", f32)(sample)[0] for each in (before, to_runtime(graph)))
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["u8", "i32", "f16"])
+def test_what_rounds_is_not_passed(kind: str) -> None:
+    """A Multiply behind a Convert that cuts off is another one than in front of it."""
+    x = op.parameter([1, 3, 8, 8], np.float32)
+    rounded = op.convert(op.convert(op.multiply(x, np.float32(255)), kind), "f32")
+    weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    conv = op.convolution(op.multiply(rounded, SCALE), weights, ONES, [0, 0], [0, 0], ONES)
+    before = ov.Model([op.result(conv)], [x], "m")
+    graph, context = from_runtime(before), Context(load_target("cpu"))
+    Normalize().run(graph, context)
+    FoldInputNormalization().run(graph, context)
+    data = np.random.default_rng(1).uniform(size=(1, 3, 8, 8)).astype(np.float32)
+    config = {"INFERENCE_PRECISION_HINT": "f32"}
+    one, other = (ov.compile_model(each, "CPU", config)(data)[0] for each in (before, to_runtime(graph)))
+    np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-3)

@@ -53,6 +53,19 @@ def test_masks_are_no_data(build: Any, value: float) -> None:
     assert noise < signal / 10**1.8
 
 
+def test_a_bound_for_data_is_no_mask() -> None:
+    """As models keep hidden states in what f16 holds."""
+    graph = from_text("""
+        x: f32[1,4] = Parameter()
+        low: f32[] = Const() [-65504.0]
+        high: f32[] = Const() [65504.0]
+        a: f32[1,4] = Maximum(x, low)
+        b: f32[1,4] = Minimum(a, high)
+        r = Result(b)
+    """)
+    assert not mask_limits(graph)
+
+
 ATTENTION = """
     x: f32[1,4,4] = Parameter()
     m: f32[1,1,4] = Parameter()
