@@ -50,6 +50,7 @@ def _log_softmax_free(net: Net, x: Tensor) -> Tensor:
 ACTIVATIONS: dict[str, Activation] = {
     "relu": lambda _, x: op.relu(x),
     "relu6": lambda _, x: op.clamp(x, 0.0, 6.0),
+    "bounded": lambda net, x: op.minimum(op.maximum(x, net.constant(-65504.0)), net.constant(65504.0)),
     "clamp": lambda _, x: op.clamp(x, -1.0, 2.0),
     "prelu": _prelu,
     "leaky": lambda net, x: op.prelu(x, net.constant([0.1])),

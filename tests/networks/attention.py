@@ -96,9 +96,8 @@ def attended(net: Net, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         if how == "boolean":
             return op.scaled_dot_product_attention(q, k, v, op.constant(sees), causal=False).output(0)
         if how == "scale":
-            return op.scaled_dot_product_attention(q, k, v, net.constant(0.0), net.constant(0.3), causal=False).output(
-                0
-            )
+            given = net.constant(net.chance.one([0.3, 1.0]))
+            return op.scaled_dot_product_attention(q, k, v, net.constant(0.0), given, causal=False).output(0)
         return op.scaled_dot_product_attention(q, k, v, causal=False).output(0)
     where = net.chance.one(["q", "scores", "both", "divided"])
     turned = net.chance.maybe(0.5)

@@ -172,7 +172,9 @@ def einsum(net: Net) -> Tensor:
     """The equations of real networks."""
     x = net.tokens()
     size = shape(x)[2]
-    how = net.chance.one(["btd,de->bte", "btd,dhe->bthe", "btd,bsd->bts", "btd,hde->bhte", "btd->bdt", "btd,d->bt"])
+    how = net.chance.one(
+        ["btd,de->bte", "btd,dhe->bthe", "btd,bsd->bts", "btd,hde->bhte", "btd->bdt", "btd,d->bt", "bthd,hde->bte"]
+    )
     scale = net.constant(1 / np.sqrt(size))
     if how == "btd,de->bte":
         return op.einsum([x, net.weights(size, 8, fan_in=size, channels=1)], how).output(0)
@@ -182,6 +184,9 @@ def einsum(net: Net) -> Tensor:
         return op.einsum([x, net.weights(2, size, 6, fan_in=size, channels=2)], how).output(0)
     if how == "btd,bsd->bts":
         return op.einsum([op.multiply(x, scale), linear(net, x, size)], how).output(0)
+    if how == "bthd,hde->bte":  # one matrix for both heads
+        heads = op.reshape(linear(net, x, 12), integers(0, 0, 2, 6), True)
+        return op.einsum([heads, net.weights(1, 6, 8, fan_in=12, channels=2)], how).output(0)
     if how == "btd,d->bt":
         return op.einsum([x, net.weights(size, fan_in=size)], how).output(0)
     return op.einsum([x], how).output(0)

@@ -74,6 +74,19 @@ def picture_of_bytes(net: Net) -> Tensor:
     return (op.transpose(scaled, integers(0, 3, 1, 2)) if channels_last else scaled).output(0)
 
 
+@source(0.5)
+def picture_made_whole(net: Net) -> Tensor:
+    """A picture of [0, 1] that the model itself makes one of bytes, and normalizes."""
+    raw = added(
+        net, ("batch", 3, "height", "width"), lambda chance, dims: np.clip(smooth(chance, dims) / 4 + 0.5, 0, 1)
+    )
+    whole = op.convert(op.multiply(raw, net.constant(255.0)), net.chance.one(["u8", "i32"]))
+    mean, scale = (
+        net.constant(np.array(each).reshape(1, 3, 1, 1)) for each in ([123.7, 116.3, 103.5], [58.4, 57.1, 57.4])
+    )
+    return op.divide(op.subtract(op.convert(whole, ov.Type(np.dtype(net.dtype))), mean), scale).output(0)
+
+
 @source(2)
 def sound(net: Net) -> Tensor:
     """[N, C, T]."""
