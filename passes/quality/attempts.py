@@ -21,6 +21,7 @@ from ..plan_placement import PlanPlacement
 from ..restore_attention import RestoreAttention
 from ..runtime import THROUGHPUT, Engine
 from ..verify_execution import VerifyExecution
+from .device import Run, enough, run_in_own_precision
 from .outputs import Outputs
 
 #: An operation: the body that it is in, and its id.
@@ -63,6 +64,7 @@ class Calibrated:
     pipeline: Callable[[Config], Sequence[Pass]]
     context: Context
     graph: Graph | None = None
+    _own: Run | None = None
 
     @contextmanager
     def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
@@ -78,6 +80,13 @@ class Calibrated:
         graph = self.graph.copy()
         RestoreAttention().run(graph, replace(self.context, plan=Plan()))
         return graph
+
+    def floats_in_own_precision(self) -> Run:
+        """What that gives in the device's own precision on the samples that the device is asked with; runs once."""
+        if self._own is None:
+            tapped = self.context.outputs.tapped(self.float_model())
+            self._own = run_in_own_precision(tapped, enough(self.context.probes))
+        return self._own
 
     def attempt(self, config: Config, floats: Mapping[Key, str]) -> Attempt:
         """Quantizes the model with these options, and checks the result on the runtime."""

@@ -26,6 +26,8 @@ from .agreement import Tally, tally
 from .outputs import Outputs
 
 _Tensors = Sequence[Array]
+#: What a model gives for each sample, and why it does not run.
+Run = tuple[Sequence[_Tensors], str]
 #: What is told of a layer that makes a model wrong, and of one that does in the device's own precision.
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
 OTHERWISE_IN = OTHERWISE + " in {}, its own precision"
@@ -46,7 +48,7 @@ LOST = 3.0
 CHAOTIC = 15.0
 
 
-def ask(graph: Graph, context: Context, original: Callable[[], Graph]) -> tuple[Asked | None, Engine | None]:
+def ask(graph: Graph, context: Context, floats: Callable[[], Run]) -> tuple[Asked | None, Engine | None]:
     """Whether the device computes a quantized model right, and the model as it runs in f32.
 
     None if there are no samples, or nothing to compare with; and if it does not run.
@@ -54,9 +56,9 @@ def ask(graph: Graph, context: Context, original: Callable[[], Graph]) -> tuple[
     Args:
         graph: The model.
         context: What its passes left.
-        original: Makes the float model, if it is needed.
+        floats: Runs the float model in the device's own precision on the same samples, if that is needed.
     """
-    tapped, samples = context.outputs.tapped(graph), _enough(context.probes)
+    tapped, samples = context.outputs.tapped(graph), enough(context.probes)
     with ThreadPoolExecutor(max_workers=1) as pool:  # to compile a model keeps one core busy
         emulating = pool.submit(Engine, tapped, EMULATION | PROFILING) if samples else None
         try:
@@ -74,7 +76,7 @@ def ask(graph: Graph, context: Context, original: Callable[[], Graph]) -> tuple[
     found = compared(context.outputs, samples, meant, made)
     is_slow = looks_slow(_profile(emulated, samples), _profile(executed, samples), graph)
     if not found.wrong and (precision := own_precision()) != "f32":
-        wrong = _wrong_in(precision, tapped, original, context.outputs, samples, meant)
+        wrong = _wrong_in(precision, tapped, floats, context.outputs, samples, meant)
         found = replace(found, wrong=wrong)
     return replace(found, looks_slow=is_slow), executed
 
@@ -82,16 +84,16 @@ def ask(graph: Graph, context: Context, original: Callable[[], Graph]) -> tuple[
 def _wrong_in(
     precision: str,
     tapped: Graph,
-    original: Callable[[], Graph],
+    floats: Callable[[], Run],
     outputs: Outputs,
     samples: Sequence[HeldOut],
     meant: Sequence[_Tensors],
 ) -> str:
     """In what way a model is wrong in the device's own precision; empty if it is not."""
-    made, failure = _run(tapped, samples)
+    made, failure = run_in_own_precision(tapped, samples)
     if made and not compared(outputs, samples, meant, made).wrong:
         return ""
-    blurred, fails_too = _run(outputs.tapped(original()), samples)
+    blurred, fails_too = floats()
     if fails_too:
         return ""
     if failure:
@@ -99,7 +101,7 @@ def _wrong_in(
     return OTHERWISE_IN.format(precision) if compared(outputs, samples, meant, made, blurred).wrong else ""
 
 
-def _run(graph: Graph, samples: Sequence[HeldOut]) -> tuple[Sequence[_Tensors], str]:
+def run_in_own_precision(graph: Graph, samples: Sequence[HeldOut]) -> Run:
     """What a model gives in the device's own precision, and why it does not run in it."""
     try:
         engine = Engine(graph, OWN_PRECISION)
@@ -108,7 +110,7 @@ def _run(graph: Graph, samples: Sequence[HeldOut]) -> tuple[Sequence[_Tensors], 
         return [], str(error)
 
 
-def _enough(samples: Sequence[HeldOut]) -> Sequence[HeldOut]:
+def enough(samples: Sequence[HeldOut]) -> Sequence[HeldOut]:
     """The first few, or more of them if some outputs have few numbers."""
     given = np.zeros(len(samples[0].outputs) if samples else 0)
     for count, sample in enumerate(samples, 1):

@@ -48,12 +48,12 @@ def _right(attempt: Attempt, calibrated: Calibrated) -> Attempt:
     """The model without the layers that make it wrong on the device."""
     asked, engine = None, None
     if attempt.context.target.device == HERE:
-        asked, engine = device.ask(attempt.graph, attempt.context, calibrated.float_model)
+        asked, engine = device.ask(attempt.graph, attempt.context, calibrated.floats_in_own_precision)
     for _ in range(MOST_FAULTS):
         if not asked or not asked.wrong or (fault := find_fault(attempt, calibrated, asked.wrong)) is None:
             break
         attempt = _left_float(attempt, calibrated, [fault])
-        asked, engine = device.ask(attempt.graph, attempt.context, calibrated.float_model)
+        asked, engine = device.ask(attempt.graph, attempt.context, calibrated.floats_in_own_precision)
     _verify(attempt, engine)
     attempt.context.check = replace(attempt.context.check, asked=asked)
     return attempt
@@ -108,7 +108,9 @@ def find_fault(attempt: Attempt, calibrated: Calibrated, reason: str) -> Fault |
 
     def why(count: int) -> str:
         only_first = dict(attempt.floats) | dict.fromkeys(keys[count:], "put aside")
-        asked, _ = device.ask(*calibrated.rounded(attempt.config, only_first, without=()), calibrated.float_model)
+        asked, _ = device.ask(
+            *calibrated.rounded(attempt.config, only_first, without=()), calibrated.floats_in_own_precision
+        )
         return asked.wrong if asked else ""
 
     right, wrong = 0, len(keys)

@@ -96,8 +96,8 @@ def reported(monkeypatch: pytest.MonkeyPatch, latencies: Latencies, *, slow: boo
     """A run that finds what is given."""
     ask = device.ask
 
-    def asked(graph: Graph, context: Context, original: Callable[[], Graph]) -> tuple[Asked, Engine | None]:
-        found, engine = ask(graph, context, original)
+    def asked(graph: Graph, context: Context, floats: Callable[[], device.Run]) -> tuple[Asked, Engine | None]:
+        found, engine = ask(graph, context, floats)
         return replace(found or Asked(), looks_slow=slow), engine
 
     monkeypatch.setattr(device, "ask", asked)
