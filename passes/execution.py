@@ -56,6 +56,7 @@ class Asked:
         meant: The same with FakeQuantizes computed in float.
         samples: On how many samples.
         wrong: In what way the device computes something else; empty if it does not.
+        is_own: Whether it does so in its own precision only, and not in f32.
         looks_slow: Whether one inference leaves doubt that int8 is faster (see `layer_times`).
     """
 
@@ -64,6 +65,7 @@ class Asked:
     meant: float = math.inf
     samples: int = 0
     wrong: str = ""
+    is_own: bool = False
     looks_slow: bool = False
 
 

@@ -48,7 +48,7 @@ LOST = 3.0
 CHAOTIC = 15.0
 
 
-def ask(graph: Graph, context: Context, floats: Callable[[], Run]) -> tuple[Asked | None, Engine | None]:
+def ask(graph: Graph, context: Context, floats: Callable[[], Run] | None) -> tuple[Asked | None, Engine | None]:
     """Whether the device computes a quantized model right, and the model as it runs in f32.
 
     None if there are no samples, or nothing to compare with; and if it does not run.
@@ -56,7 +56,8 @@ def ask(graph: Graph, context: Context, floats: Callable[[], Run]) -> tuple[Aske
     Args:
         graph: The model.
         context: What its passes left.
-        floats: Runs the float model in the device's own precision on the same samples, if that is needed.
+        floats: Runs the float model in the device's own precision on the same samples, if that is needed; None if only
+            f32 is asked for.
     """
     tapped, samples = context.outputs.tapped(graph), enough(context.probes)
     with ThreadPoolExecutor(max_workers=1) as pool:  # to compile a model keeps one core busy
@@ -75,9 +76,9 @@ def ask(graph: Graph, context: Context, floats: Callable[[], Run]) -> tuple[Aske
         return None, executed
     found = compared(context.outputs, samples, meant, made)
     is_slow = looks_slow(_profile(emulated, samples), _profile(executed, samples), graph)
-    if not found.wrong and (precision := own_precision()) != "f32":
+    if floats and not found.wrong and (precision := own_precision()) != "f32":
         wrong = _wrong_in(precision, tapped, floats, context.outputs, samples, meant)
-        found = replace(found, wrong=wrong)
+        found = replace(found, wrong=wrong, is_own=bool(wrong))
     return replace(found, looks_slow=is_slow), executed
 
 

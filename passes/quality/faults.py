@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..base import Context, InternalError
-from ..execution import Check, Fault
+from ..execution import Asked, Check, Fault
 from ..runtime import HERE, Engine
 from ..verify_execution import VerifyExecution, shows_all
 from . import device
@@ -50,7 +50,7 @@ def _right(attempt: Attempt, calibrated: Calibrated) -> Attempt:
     if attempt.context.target.device == HERE:
         asked, engine = device.ask(attempt.graph, attempt.context, calibrated.floats_in_own_precision)
     for _ in range(MOST_FAULTS):
-        if not asked or not asked.wrong or (fault := find_fault(attempt, calibrated, asked.wrong)) is None:
+        if not asked or not asked.wrong or (fault := find_fault(attempt, calibrated, asked)) is None:
             break
         attempt = _left_float(attempt, calibrated, [fault])
         asked, engine = device.ask(attempt.graph, attempt.context, calibrated.floats_in_own_precision)
@@ -92,7 +92,7 @@ def _left_float(attempt: Attempt, calibrated: Calibrated, faults: Sequence[Fault
     return Attempt(graph, context, attempt.config, floats)
 
 
-def find_fault(attempt: Attempt, calibrated: Calibrated, reason: str) -> Fault | None:
+def find_fault(attempt: Attempt, calibrated: Calibrated, asked: Asked) -> Fault | None:
     """The first layer with which a wrong model goes wrong.
 
     None if it is wrong without rounded operations, too: if its outputs are random, say. Those in bodies come last.
@@ -100,7 +100,8 @@ def find_fault(attempt: Attempt, calibrated: Calibrated, reason: str) -> Fault |
     Args:
         attempt: The model.
         calibrated: From what others can be made.
-        reason: In what way it is wrong.
+        asked: In what way it is wrong. The others are asked in that precision: what one layer makes wrong in f32 may be
+            wrong in the device's own precision without any.
     """
     plan = attempt.context.plan
     operations = [node for each in attempt.graph.walk() for node in rounded_operations(each, plan)]
@@ -108,12 +109,11 @@ def find_fault(attempt: Attempt, calibrated: Calibrated, reason: str) -> Fault |
 
     def why(count: int) -> str:
         only_first = dict(attempt.floats) | dict.fromkeys(keys[count:], "put aside")
-        asked, _ = device.ask(
-            *calibrated.rounded(attempt.config, only_first, without=()), calibrated.floats_in_own_precision
-        )
-        return asked.wrong if asked else ""
+        graph, context = calibrated.rounded(attempt.config, only_first, without=())
+        found, _ = device.ask(graph, context, calibrated.floats_in_own_precision if asked.is_own else None)
+        return found.wrong if found else ""
 
-    right, wrong = 0, len(keys)
+    right, wrong, reason = 0, len(keys), asked.wrong
     if not keys or why(0):
         return None
     while wrong - right > 1:

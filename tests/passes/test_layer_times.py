@@ -96,7 +96,7 @@ def reported(monkeypatch: pytest.MonkeyPatch, latencies: Latencies, *, slow: boo
     """A run that finds what is given."""
     ask = device.ask
 
-    def asked(graph: Graph, context: Context, floats: Callable[[], device.Run]) -> tuple[Asked, Engine | None]:
+    def asked(graph: Graph, context: Context, floats: Callable[[], device.Run] | None) -> tuple[Asked, Engine | None]:
         found, engine = ask(graph, context, floats)
         return replace(found or Asked(), looks_slow=slow), engine
 
