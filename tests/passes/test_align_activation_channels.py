@@ -16,7 +16,7 @@ from irquant.passes.calibration.statistics import Reduction, request
 from irquant.passes.runtime import from_runtime, to_runtime
 from irquant.targets import load_target
 
-RNG = np.random.default_rng(4)
+RNG = np.random.default_rng(5)
 Array = np.ndarray[Any, np.dtype[Any]]
 SIDE, SPREAD = 10, np.exp(RNG.normal(size=8)).astype(np.float32)
 
@@ -331,7 +331,7 @@ def test_quantiles_of_aligned_tensors_need_no_second_run(preset: str) -> None:
     values = [compiled(each)[0] for each in data]
     if preset == "performance":
         exact = np.mean([np.quantile(np.abs(each), 0.95) for each in values])
-        assert exact * 0.99 <= high < 1.4 * exact
+        assert exact * 0.999 <= high < 1.4 * exact
     else:
         lower, upper = (np.mean([np.quantile(each, share) for each in values]) for share in (0.05, 0.95))
         assert 1.4 * lower < low <= lower * 0.99

@@ -16,7 +16,7 @@ from irquant.passes.plan_placement import PlanPlacement
 from irquant.passes.quantize_once import NothingToQuantizeError
 from irquant.targets import load_target
 
-RNG = np.random.default_rng(0)
+RNG = np.random.default_rng(1)
 STATIC, DYNAMIC = [2, 6, 8], [-1, 6, 8]
 Tensor = Any
 
@@ -106,7 +106,7 @@ POOLS: dict[str, Callable[[Tensor], Tensor]] = {
 @pytest.mark.parametrize("kind", POOLS)
 def test_a_fully_connected_layer_in_front_of_a_pool_over_its_channels_compiles_and_is_right(kind: str) -> None:
     found, report = ratios(lambda x: [POOLS[kind](dense(x))], [2, 3, 6, 8])
-    assert min(found) > 22
+    assert min(found) > 25
     assert [each.decision.int8 for each in report.layers] == [True]
 
 
