@@ -26,8 +26,8 @@ class CreateBiases(NoRequests):
 
     The CPU plugin takes one of the Multiplys behind such a layer for its scale, and moves a scale that has a number for
     each channel behind a pool over the channels; of two small products in a row it makes zeros. The smallest
-    number is lost in any sum; a zero would be removed by the runtime, and the bias with it. Channels differ, since a
-    bias that all share would go into the range behind it.
+    number that no runtime takes for zero is lost in any sum; a zero would be removed, and the bias with it. Channels
+    differ, since a bias that all share would go into the range behind it.
     """
 
     name: ClassVar[str] = "create-biases"

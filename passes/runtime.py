@@ -290,7 +290,7 @@ class Engine:
             body = holder.get_function() if tag == LOOP_BODY else holder.get_function(int(tag == "else_body"))
         if body.is_dynamic():
             return None
-        return _executed(self._core.compile_model(body, "CPU", self._config))
+        return _executed(self._core.compile_model(body, HERE, self._config))
 
 
 def is_accepted(graph: Graph) -> bool:
@@ -315,12 +315,12 @@ def _compile(core: Any, model: ov.Model, config: dict[str, str]) -> Any:
     The plugin moves Transposes past FakeQuantizes, and then takes no ranges along other axes than that of the channels.
     """
     try:
-        return core.compile_model(model, "CPU", config)
+        return core.compile_model(model, HERE, config)
     except RuntimeError as error:
         if not EMULATION.items() <= config.items() or not quantize_by_tensor(model):
             raise
         try:
-            return core.compile_model(model, "CPU", config)
+            return core.compile_model(model, HERE, config)
         except RuntimeError:
             raise error from None
 
@@ -358,7 +358,7 @@ def _core(extensions: Sequence[object]) -> Any:
         if not threads.isdecimal() or not int(threads):
             message = f"{THREADS} is '{threads}' in the environment, expected a number of threads"
             raise RuntimeRejectedError(message)
-        core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads})
+        core.set_property(HERE, {"INFERENCE_NUM_THREADS": threads})
     for extension in extensions:
         _extend(core, extension)
     return core
