@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,35 +187,56 @@ class Portable:
         return cls(xml, weights, key, graph.extensions)
 
 
+@dataclass(frozen=True)
+class Mark:
+    """How far an engine has come.
+
+    Attributes:
+        inferences: How many there were.
+        seconds: What each executed node took in all of them together.
+    """
+
+    inferences: int
+    seconds: Mapping[str, float]
+
+
+class Loaded:
+    """A model that the runtime has read, to be compiled more than once.
+
+    Args:
+        source: A graph to hand over in memory (its constants are lent, not copied), a portable one, or the path of an
+            .xml.
+    """
+
+    def __init__(self, source: "Graph | Portable | Path") -> None:
+        self.source, self.core = source, _core(() if isinstance(source, Path) else source.extensions)
+        with _rejecting(source):
+            if isinstance(source, Path):
+                self.model, self.lent = self.core.read_model(source), list[object]()
+            elif isinstance(source, Portable):
+                weights = _tensor(source.weights)
+                self.model, self.lent = self.core.read_model(source.xml, weights), [source, weights]
+            else:
+                self.model, self.lent = _lend(self.core, source)
+
+
 class Engine:
     """A compiled model.
 
     Args:
-        graph: A graph to hand over in memory (its constants are lent, not copied), a portable one, or the path of an
-            .xml.
+        model: See `Loaded`.
         config: Properties of the CPU plugin.
     """
 
-    def __init__(self, graph: "Graph | Portable | Path", config: dict[str, str]) -> None:
-        self._core = core = _core(() if isinstance(graph, Path) else graph.extensions)
-        try:
-            if isinstance(graph, Path):
-                model, self._lent = core.read_model(graph), list[object]()
-            elif isinstance(graph, Portable):
-                weights = _tensor(graph.weights)
-                model, self._lent = core.read_model(graph.xml, weights), [graph, weights]
-            else:
-                model, self._lent = _lend(core, graph)
+    def __init__(self, model: Graph | Portable | Path | Loaded, config: dict[str, str]) -> None:
+        self._loaded = model if isinstance(model, Loaded) else Loaded(model)
+        self._model, self._config = self._loaded.model.clone() if self._loaded is model else self._loaded.model, config
+        with _rejecting(self._loaded.source):
             if EMULATION.items() <= config.items():
-                _fold_constants(model)
-            self._model, self._config = model, config
-            self.compiled = _compile(core, model, config)
-        except RuntimeError as error:
-            hint = _missing_extension(graph) if isinstance(graph, Graph) else ""
-            message = f"the runtime cannot compile the model: {_first_line(error)}{hint}"
-            raise RuntimeRejectedError(message) from error
-        self._is_stateful = bool(model.get_sinks())
-        self._request = self.compiled.create_infer_request()
+                _fold_constants(self._model)
+            self.compiled = _compile(self._loaded.core, self._model, config)
+        self._is_stateful = bool(self._model.get_sinks())
+        self._request, self._inferences = self.compiled.create_infer_request(), 0
 
     def run(self, items: Iterable[_Item], take: Callable[[_Item, list[Array]], None]) -> None:
         """Runs all samples, several at a time, and calls `take(item, outputs)` for each, in order.
@@ -244,6 +265,7 @@ class Engine:
     def infer(self, feed: Feed) -> None:
         """One inference, for timing; the outputs stay in the runtime."""
         self._request.infer(_given(feed))
+        self._inferences += 1
 
     def outputs(self, item: Runnable) -> list[Array]:
         """One inference, and what it gives.
@@ -261,10 +283,19 @@ class Engine:
         """What the last inference of `infer` or `outputs` gave."""
         return [np.array(_array(tensor)) for tensor in self._request.output_tensors]
 
-    def profile(self) -> list[tuple[Executed, float]]:
-        """What the last inference of `infer` or `outputs` executed, and in how many seconds; needs `PROFILING`."""
+    def mark(self) -> Mark:
+        """What the inferences of `infer` and `outputs` took so far; needs `PROFILING`."""
+        # The plugin tells of each node what it took on average over all inferences.
         told = {each.node_name: each.real_time.total_seconds() for each in self._request.get_profiling_info()}
-        return [(each, told.get(each.name, 0.0)) for each in self.execution()]
+        return Mark(self._inferences, {name: self._inferences * mean for name, mean in told.items()})
+
+    def profile(self, since: Mark) -> list[tuple[Executed, float]]:
+        """What was executed, and how many seconds each took in an inference since then, on average."""
+        now = self.mark()
+        count, took = now.inferences - since.inferences, now.seconds
+        return [
+            (each, (took.get(each.name, 0.0) - since.seconds.get(each.name, 0.0)) / count) for each in self.execution()
+        ]
 
     @property
     def threads(self) -> int:
@@ -290,7 +321,7 @@ class Engine:
             body = holder.get_function() if tag == LOOP_BODY else holder.get_function(int(tag == "else_body"))
         if body.is_dynamic():
             return None
-        return _executed(self._core.compile_model(body, HERE, self._config))
+        return _executed(self._loaded.core.compile_model(body, HERE, self._config))
 
 
 def is_accepted(graph: Graph) -> bool:
@@ -374,6 +405,17 @@ def _extend(core: Any, extension: object) -> None:
         reason = _first_line(error).rpartition("This error happened: ")[2]
         message = f"{extension}: cannot be loaded as an extension of OpenVINO: {reason}"
         raise ExtensionError(message) from error
+
+
+@contextmanager
+def _rejecting(source: Graph | Portable | Path) -> Generator[None]:
+    """Turns the runtime's complaint into one about the model."""
+    try:
+        yield
+    except RuntimeError as error:
+        hint = _missing_extension(source) if isinstance(source, Graph) else ""
+        message = f"the runtime cannot compile the model: {_first_line(error)}{hint}"
+        raise RuntimeRejectedError(message) from error
 
 
 def _missing_extension(graph: Graph) -> str:

@@ -109,7 +109,8 @@ def test_the_benchmark_of_the_readme_runs(in_folder_with_model: Path) -> None:
         few = ["--samples", "12", "--rounds", "1", "--nncf", ""]
         process = [sys.executable, str(ROOT / script), *arguments, *few]
         done = subprocess.run(process, capture_output=True, text=True, check=True)
-        assert re.search(r"irquant: calibration .* \d+ inferences, [2-5] compilations$", done.stdout, re.MULTILINE)
+        # Two more where int8 looks no faster on this machine, and two where its own precision looks suspicious.
+        assert re.search(r"irquant: calibration .* \d+ inferences, [2-8] compilations$", done.stdout, re.MULTILINE)
     assert len(commands) == 2
 
 

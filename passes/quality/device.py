@@ -12,7 +12,7 @@ of that precision; to tell, the float model is run in it, too.
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +21,18 @@ from ..base import PROBES, Context
 from ..calibration.samples import DataError, HeldOut
 from ..execution import Asked
 from ..layer_times import Profile, looks_slow
-from ..runtime import EMULATION, LATENCY, OWN_PRECISION, PROFILING, Engine, RuntimeRejectedError, own_precision
+from ..runtime import (
+    EMULATION,
+    INSPECTION,
+    LATENCY,
+    OWN_PRECISION,
+    PROFILING,
+    Engine,
+    Loaded,
+    RuntimeRejectedError,
+    own_precision,
+)
+from ..verify_execution import shows_all
 from .agreement import Tally, tally
 from .outputs import Outputs
 
@@ -46,53 +57,72 @@ LOST = 3.0
 #: Where its own precision leaves less than this of an output of the float model, in dB, it is no measure for int8, as
 #: long as something is left.
 CHAOTIC = 15.0
+#: Inferences of each model whose times are looked at.
+LOOKS = 3
 
 
-def ask(graph: Graph, context: Context, floats: Callable[[], Run] | None) -> tuple[Asked | None, Engine | None]:
-    """Whether the device computes a quantized model right, and the model as it runs in f32.
+@dataclass(frozen=True)
+class Answer:
+    """What came of asking, and the model that was asked.
 
-    None if there are no samples, or nothing to compare with; and if it does not run.
+    Attributes:
+        asked: None if nothing tells: there are no samples, and it compiles; or FakeQuantizes cannot be computed in
+            float.
+        executed: The model as the device runs it in f32, which shows all layers if that was wanted; None if it does
+            not compile or run.
+    """
+
+    asked: Asked | None
+    executed: Engine | None = None
+
+
+def ask(graph: Graph, context: Context, floats: Callable[[], Run] | None, *, shown: bool = False) -> Answer:
+    """Whether the device computes a quantized model right.
 
     Args:
         graph: The model.
         context: What its passes left.
         floats: Runs the float model in the device's own precision on the same samples, if that is needed; None if only
             f32 is asked for.
+        shown: Whether the model is to show all its layers.
     """
-    tapped, samples = context.outputs.tapped(graph), enough(context.probes)
+    samples, precision = enough(context.probes), own_precision()
     with ThreadPoolExecutor(max_workers=1) as pool:  # to compile a model keeps one core busy
-        emulating = pool.submit(Engine, tapped, EMULATION | PROFILING) if samples else None
         try:
-            executed = Engine(tapped, LATENCY | PROFILING)
+            loaded = Loaded(context.outputs.tapped(graph))
+            emulating = pool.submit(Engine, loaded, EMULATION | PROFILING) if samples else None
+            running = pool.submit(run_in_own_precision, loaded, samples) if floats and precision != "f32" else None
+            executed = Engine(loaded, LATENCY | PROFILING)
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
-            return Asked(wrong=f"with it in int8, the runtime fails: {error}"), None
-    if emulating is None:
-        return None, executed
-    try:
-        emulated = emulating.result()
-        meant = [emulated.outputs(each) for each in samples]
-    except (RuntimeRejectedError, DataError):
-        return None, executed
+            return Answer(Asked(wrong=f"with it in int8, the runtime fails: {error}"))
+        told = executed if not shown or shows_all(graph, context.plan, executed) else _showing(loaded, executed)
+        try:
+            emulated = emulating.result() if emulating else None
+            meant = [emulated.outputs(each) for each in samples] if emulated else []
+        except (RuntimeRejectedError, DataError):
+            return Answer(None, told)
     found = compared(context.outputs, samples, meant, made)
-    is_slow = looks_slow(_profile(emulated, samples), _profile(executed, samples), graph)
-    if floats and not found.wrong and (precision := own_precision()) != "f32":
-        wrong = _wrong_in(precision, tapped, floats, context.outputs, samples, meant)
+    if floats and running and not found.wrong:
+        wrong = _wrong_in(precision, running.result(), floats, context.outputs, samples, meant)
         found = replace(found, wrong=wrong, is_own=bool(wrong))
-    return replace(found, looks_slow=is_slow), executed
+    if emulated is None:
+        return Answer(found if found.wrong else None, told)
+    is_slow = looks_slow(_profile(emulated, samples), _profile(executed, samples), graph)
+    return Answer(replace(found, looks_slow=is_slow), told)
 
 
 def _wrong_in(
     precision: str,
-    tapped: Graph,
+    run: Run,
     floats: Callable[[], Run],
     outputs: Outputs,
     samples: Sequence[HeldOut],
     meant: Sequence[_Tensors],
 ) -> str:
-    """In what way a model is wrong in the device's own precision; empty if it is not."""
-    made, failure = run_in_own_precision(tapped, samples)
-    if made and not compared(outputs, samples, meant, made).wrong:
+    """In what way a model that ran in the device's own precision is wrong; empty if it is not."""
+    made, failure = run
+    if not failure and not compared(outputs, samples, meant, made).wrong:
         return ""
     blurred, fails_too = floats()
     if fails_too:
@@ -102,10 +132,10 @@ def _wrong_in(
     return OTHERWISE_IN.format(precision) if compared(outputs, samples, meant, made, blurred).wrong else ""
 
 
-def run_in_own_precision(graph: Graph, samples: Sequence[HeldOut]) -> Run:
+def run_in_own_precision(model: Graph | Loaded, samples: Sequence[HeldOut]) -> Run:
     """What a model gives in the device's own precision, and why it does not run in it."""
     try:
-        engine = Engine(graph, OWN_PRECISION)
+        engine = Engine(model, OWN_PRECISION)
         return [engine.outputs(each) for each in samples], ""
     except (RuntimeRejectedError, DataError) as error:
         return [], str(error)
@@ -121,13 +151,20 @@ def enough(samples: Sequence[HeldOut]) -> Sequence[HeldOut]:
     return samples
 
 
+def _showing(model: Loaded, executed: Engine) -> Engine:
+    """The model with all layers shown, if it compiles so."""
+    try:
+        return Engine(model, INSPECTION)
+    except RuntimeRejectedError:
+        return executed
+
+
 def _profile(engine: Engine, samples: Sequence[HeldOut]) -> Profile:
-    """Of the faster of two inferences like the last one, for which nothing has to be prepared any more."""
-    found: list[Profile] = []
-    for _ in range(2):
+    """Of a few inferences like the last one, for which nothing has to be prepared any more."""
+    mark = engine.mark()
+    for _ in range(LOOKS):
         engine.infer(samples[-1].feed)
-        found.append(engine.profile())
-    return min(found, key=lambda profile: sum(seconds for _, seconds in profile))
+    return engine.profile(mark)
 
 
 def compared(

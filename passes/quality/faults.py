@@ -14,7 +14,7 @@ from dataclasses import replace
 from ..base import Context, InternalError
 from ..execution import Asked, Check, Fault
 from ..runtime import HERE, Engine
-from ..verify_execution import VerifyExecution, shows_all
+from ..verify_execution import VerifyExecution
 from . import device
 from .attempts import Attempt, Calibrated, Key
 from .gates import rounded_operations
@@ -46,27 +46,31 @@ def checked(attempt: Attempt, calibrated: Calibrated) -> Attempt:
 
 def _right(attempt: Attempt, calibrated: Calibrated) -> Attempt:
     """The model without the layers that make it wrong on the device."""
-    asked, engine = None, None
-    if attempt.context.target.device == HERE:
-        asked, engine = device.ask(attempt.graph, attempt.context, calibrated.floats_in_own_precision)
+    answer = _asked(attempt, calibrated)
     for _ in range(MOST_FAULTS):
+        asked = answer.asked
         if not asked or not asked.wrong or (fault := find_fault(attempt, calibrated, asked)) is None:
             break
         attempt = _left_float(attempt, calibrated, [fault])
-        asked, engine = device.ask(attempt.graph, attempt.context, calibrated.floats_in_own_precision)
-    _verify(attempt, engine)
-    attempt.context.check = replace(attempt.context.check, asked=asked)
+        answer = _asked(attempt, calibrated)
+    _verify(attempt, answer.executed)
+    attempt.context.check = replace(attempt.context.check, asked=answer.asked)
     return attempt
 
 
+def _asked(attempt: Attempt, calibrated: Calibrated) -> device.Answer:
+    if attempt.context.target.device != HERE:
+        return device.Answer(None)
+    return device.ask(attempt.graph, attempt.context, calibrated.floats_in_own_precision, shown=True)
+
+
 def _verify(attempt: Attempt, engine: Engine | None) -> None:
-    """Compares the model with the plan, as compiled already if that shows all layers, or if nothing else compiles."""
+    """Compares the model with the plan, as it is compiled already, or as it is with FakeQuantizes computed in float."""
     graph, context = attempt.graph, attempt.context
-    is_shown = engine is not None and shows_all(graph, context.plan, engine)
-    if not is_shown:
-        VerifyExecution().run(graph, context)
-    if engine and (is_shown or context.check.failure):
+    if engine:
         VerifyExecution().verify(graph, context, engine)
+    else:
+        VerifyExecution().run(graph, context)
     if not (failure := context.check.failure):
         return
     if context.target.device == HERE:
@@ -110,7 +114,7 @@ def find_fault(attempt: Attempt, calibrated: Calibrated, asked: Asked) -> Fault 
     def why(count: int) -> str:
         only_first = dict(attempt.floats) | dict.fromkeys(keys[count:], "put aside")
         graph, context = calibrated.rounded(attempt.config, only_first, without=())
-        found, _ = device.ask(graph, context, calibrated.floats_in_own_precision if asked.is_own else None)
+        found = device.ask(graph, context, calibrated.floats_in_own_precision if asked.is_own else None).asked
         return found.wrong if found else ""
 
     right, wrong, reason = 0, len(keys), asked.wrong

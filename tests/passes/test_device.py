@@ -5,13 +5,23 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.ir import Array
+from irquant.ir import Array, Graph
 from irquant.passes import Config
 from irquant.passes.calibration.samples import HeldOut, Sample
 from irquant.passes.front_door import quantize_graph
 from irquant.passes.quality import device
 from irquant.passes.quality.outputs import Output, OutputKind, Outputs
-from irquant.passes.runtime import from_runtime, own_precision, quantize_by_tensor
+from irquant.passes.runtime import (
+    EMULATION,
+    LATENCY,
+    OWN_PRECISION,
+    PROFILING,
+    THROUGHPUT,
+    Engine,
+    from_runtime,
+    own_precision,
+    quantize_by_tensor,
+)
 from irquant.targets import Target, load_target
 
 RNG = np.random.default_rng(0)
@@ -44,6 +54,26 @@ def test_nobody_asks_twice_where_that_precision_is_f32(monkeypatch: pytest.Monke
     model, samples = learned_queries()
     _, report = quantize_graph(from_runtime(model), samples, careless(), Config(guard=False))
     assert report.warnings == ()
+
+
+def test_a_right_model_is_compiled_once_for_each_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To measure ranges, as it runs in f32, with FakeQuantizes in float, and in the device's own precision."""
+    compiled: list[dict[str, str]] = []
+    make = Engine.__init__
+
+    def counted(self: Engine, model: Graph, config: dict[str, str]) -> None:
+        compiled.append(config)
+        make(self, model, config)
+
+    monkeypatch.setattr(Engine, "__init__", counted)
+    weights = RNG.normal(size=(4, 3, 3, 3)).astype(np.float32)
+    x = op.parameter([1, 3, 8, 8], np.float32)
+    convolution = op.convolution(x, op.constant(weights), [1, 1], [0, 0], [0, 0], [1, 1])
+    samples = [RNG.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(12)]
+    quantize_graph(from_runtime(ov.Model([convolution], [x], "m")), samples, load_target("cpu"), Config())
+    wanted = [THROUGHPUT, EMULATION | PROFILING, LATENCY | PROFILING]
+    wanted += [OWN_PRECISION] if own_precision() != "f32" else []
+    assert sorted(map(str, compiled)) == sorted(map(str, wanted))
 
 
 def test_an_exact_output_does_not_hide_a_wrong_one() -> None:

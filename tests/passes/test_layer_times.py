@@ -1,7 +1,9 @@
 """Layers that int8 makes slower: whose time is whose, when latency is measured, and what is said of it."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from irquant.passes.comparison.latency import Latencies, Latency, measure_gain
 from irquant.passes.execution import Asked
 from irquant.passes.layer_times import SlowLayer, layer_seconds, looks_slow, originals, run_as_one, slower_layers
 from irquant.passes.quality import device
-from irquant.passes.runtime import Engine, Executed, from_runtime
+from irquant.passes.runtime import LATENCY, Engine, Executed, from_runtime
 from irquant.targets import load_target
 from irquant.tools.values import report_values
 
@@ -92,13 +94,39 @@ def test_the_layers_of_two_models_are_timed_by_their_names() -> None:
     assert (found.rounds, found.first.median > 0) == (5, True)
 
 
+@dataclass
+class Request:
+    """Takes as long for an inference as its input says, and tells means of all of them, as the plugin does."""
+
+    took: list[float] = field(default_factory=list[float])
+
+    def infer(self, feed: Mapping[int, Array]) -> None:
+        self.took.append(float(feed[0]))
+
+    def get_profiling_info(self) -> list[SimpleNamespace]:
+        mean = timedelta(seconds=sum(self.took) / len(self.took))
+        return [SimpleNamespace(node_name="relu", real_time=mean)]
+
+
+def test_a_profile_is_of_the_inferences_since_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first inference prepares much that the next ones find."""
+    x = op.parameter([1], np.float32, name="x")
+    engine = Engine(from_runtime(ov.Model([op.relu(x, name="relu")], [x], "m")), LATENCY)
+    monkeypatch.setattr(engine, "_request", Request())
+    engine.infer({"x": np.array(9.0)})
+    mark = engine.mark()
+    for seconds in (1.0, 2.0):
+        engine.infer({"x": np.array(seconds)})
+    assert {node.name: seconds for node, seconds in engine.profile(mark)}["relu"] == pytest.approx(1.5)
+
+
 def reported(monkeypatch: pytest.MonkeyPatch, latencies: Latencies, *, slow: bool) -> Report:
     """A run that finds what is given."""
     ask = device.ask
 
-    def asked(graph: Graph, context: Context, floats: Callable[[], device.Run] | None) -> tuple[Asked, Engine | None]:
-        found, engine = ask(graph, context, floats)
-        return replace(found or Asked(), looks_slow=slow), engine
+    def asked(graph: Graph, context: Context, floats: Callable[[], device.Run], *, shown: bool) -> device.Answer:
+        answer = ask(graph, context, floats, shown=shown)
+        return replace(answer, asked=replace(answer.asked or Asked(), looks_slow=slow))
 
     monkeypatch.setattr(device, "ask", asked)
     monkeypatch.setattr(front_door, "measure_gain", lambda *_, **__: latencies)
