@@ -1,31 +1,31 @@
 """Compiler passes over OpenVINO IR that quantize it, and what runs them."""
 
-from .already_quantized import find_quantized
+from .accuracy.metrics import Metric, MetricError
+from .accuracy.wishes import metrics_of
+from .analysis.already_quantized import find_quantized
 from .analyze import Analysis, analyze_graph
-from .base import Context, Fact, InternalError, NoRequests, Pass, PassResult, PipelineError, RequirementError
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
-from .calibration.samples import DataError, Sample
-from .calibration.statistics import Reduction, Request, Statistics
-from .configuration.config import Config
-from .configuration.published import Settings, read_settings
-from .configuration.strict import ConfigError
 from .dry_run import MeasurementPlan, plan_measurement
 from .effective_options import Setting, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
 from .front_door import AccuracyWarning, QuantizationWarning, Wanted, measured_by, quantize, quantize_graph
-from .instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
-from .internal_errors import write_fault
-from .load_model import load_model
-from .manager import PassManager
-from .pass_spec import PassSpec, PassSpecError, make_pass, options_of, read_specs, spec_text
-from .pipeline_file import read_pipeline
+from .infra.base import Context, Fact, InternalError, NoRequests, Pass, PassResult, PipelineError, RequirementError
+from .infra.instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
+from .infra.internal_errors import write_fault
+from .infra.manager import PassManager
+from .infra.pass_spec import PassSpec, PassSpecError, make_pass, options_of, read_specs, spec_text
+from .infra.pipeline_file import read_pipeline
+from .infra.registry import PASSES, pass_class
+from .options.config import Config
+from .options.published import Settings, read_settings
+from .options.strict import ConfigError
 from .pipelines import default_quantization
-from .quality.metrics import Metric, MetricError
-from .quality.wishes import metrics_of
-from .registry import PASSES, pass_class
 from .report import Report
 from .run_files import watching_for
+from .runtime.load_model import load_model
+from .runtime.samples import DataError, Sample
+from .statistics.request import Reduction, Request, Statistics
 
 __all__ = [
     "PASSES",

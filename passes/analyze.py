@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from ..ir import Graph
 from ..targets import Target
-from .base import Progress, no_progress
+from .accuracy.guard import Guarded
+from .accuracy.search import effects_of
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
-from .calibration.samples import DataError
-from .configuration.config import Config
-from .quality.guard import Guarded
-from .quality.search import effects_of
-from .quality.sensitivity import Effect, ranked
+from .evaluation.sensitivity import Effect, ranked
+from .infra.base import Progress, no_progress
+from .options.config import Config
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
+from .runtime.samples import DataError
 
 #: Held-out samples that are compared, and inferences that may be spent on effects at the outputs.
 COMPARED, MOST_INFERENCES = 4, 800

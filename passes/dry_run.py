@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from ..ir import DYNAMIC, Graph
 from ..targets import Target
-from .already_quantized import refuse_quantized
-from .base import Context
+from .analysis.already_quantized import refuse_quantized
 from .calibration.measurement import Measurement
-from .calibration.spool import memory_of
-from .calibration.statistics import Request
-from .configuration.config import Config
-from .manager import PassManager
+from .infra.base import Context
+from .infra.manager import PassManager
+from .options.config import Config
 from .pipelines import default_quantization
+from .statistics.request import Request
+from .statistics.spool import memory_of
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..targets import Granularity, Mode, QuantSpec, Target
-from .configuration.config import Config, Preset
-from .configuration.published import Settings
-from .plan_placement import chosen_mode
-from .range_estimators import End, ends_of
-from .user_options import with_user_options
+from .options.config import Config, Preset
+from .options.published import Settings
+from .placement.range_estimators import End, ends_of
+from .placement.user_options import with_user_options
+from .transforms.plan_placement import chosen_mode
 
 
 @dataclass(frozen=True)

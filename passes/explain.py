@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from ..ir import Graph, IRError, Node
 from ..targets import Target
-from .already_quantized import refuse_quantized
-from .base import Context
-from .configuration.config import Config
-from .manager import PassManager
+from .analysis.already_quantized import refuse_quantized
+from .infra.base import Context
+from .infra.manager import PassManager
+from .options.config import Config
 from .pipelines import default_quantization
-from .plan import Site
+from .placement.plan import Site
 
 
 @dataclass(frozen=True)

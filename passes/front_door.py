@@ -11,31 +11,31 @@ from typing import Any, overload
 from ..ir import Graph, write_model
 from ..ir.writer import check_output
 from ..targets import Target, load_target
+from .accuracy.attempts import HIDING, Attempt, Calibrated
+from .accuracy.control import keep_accuracy
+from .accuracy.faults import checked
+from .accuracy.guard import Guarded, guard
+from .accuracy.journal import Journal
+from .accuracy.metrics import Metric
+from .accuracy.search import costliest
+from .accuracy.trials import Judge, Watch, unwatched
+from .accuracy.wishes import GivenMetric, metrics_of
 from .analyze import COMPARED, MOST_INFERENCES
-from .base import Pass, Progress, no_progress
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
-from .comparison.latency import Latencies, measure_gain
-from .configuration.accuracy import AccuracyOptions, DropType
-from .configuration.config import Config
-from .configuration.published import Settings, read_settings
-from .configuration.strict import ConfigError
-from .instruments import Instrument
-from .load_model import load_model, model_files, result_path
+from .evaluation.latency import Latencies, measure_gain
+from .infra.base import Pass, Progress, no_progress
+from .infra.instruments import Instrument
+from .options.accuracy import AccuracyOptions, DropType
+from .options.config import Config
+from .options.published import Settings, read_settings
+from .options.strict import ConfigError
 from .provenance import record_provenance
-from .quality.accuracy import keep_accuracy
-from .quality.attempts import HIDING, Attempt, Calibrated
-from .quality.faults import checked
-from .quality.guard import Guarded, guard
-from .quality.journal import Journal
-from .quality.metrics import Metric
-from .quality.search import costliest
-from .quality.trials import Judge, Watch, unwatched
-from .quality.wishes import GivenMetric, metrics_of
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
 from .run_files import named, refuse_overlaps, result_files, watching_for
-from .runtime import HERE, Extension, RuntimeModel, check_extensions, from_runtime, to_runtime
+from .runtime.engine import HERE, Extension, RuntimeModel, check_extensions, from_runtime, to_runtime
+from .runtime.load_model import load_model, model_files, result_path
 
 #: On how many of the held-out samples latency is measured, and for how many seconds if a report wants it.
 TIMED, TIMED_FOR = 8, 5.0

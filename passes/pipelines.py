@@ -1,24 +1,24 @@
 """The named pipelines: plain lists, to be printed, cut, reordered and extended."""
 
-from .align_activation_channels import AlignActivationChannels
-from .base import Pass
 from .calibration.calibrate import Calibrate
-from .compress_weights import CompressWeights
-from .configuration.config import Config
-from .correct_biases import CorrectBiases
-from .correct_biases_fast import CorrectBiasesFast
-from .create_biases import CreateBiases
-from .decompose_attention import DecomposeAttention
-from .decompose_einsum import DecomposeEinsum
-from .fold_input_normalization import FoldInputNormalization
-from .insert_fake_quantize import InsertFakeQuantize
-from .migrate_scales import MigrateScales
-from .normalize import Normalize
-from .plan_placement import PlanPlacement
-from .restore_attention import RestoreAttention
-from .set_ranges import SetRanges
-from .store_halves import StoreHalves
-from .widen_masks import WidenMasks
+from .infra.base import Pass
+from .options.config import Config
+from .transforms.align_activation_channels import AlignActivationChannels
+from .transforms.compress_weights import CompressWeights
+from .transforms.correct_biases import CorrectBiases
+from .transforms.correct_biases_fast import CorrectBiasesFast
+from .transforms.create_biases import CreateBiases
+from .transforms.decompose_attention import DecomposeAttention
+from .transforms.decompose_einsum import DecomposeEinsum
+from .transforms.fold_input_normalization import FoldInputNormalization
+from .transforms.insert_fake_quantize import InsertFakeQuantize
+from .transforms.migrate_scales import MigrateScales
+from .transforms.normalize import Normalize
+from .transforms.plan_placement import PlanPlacement
+from .transforms.restore_attention import RestoreAttention
+from .transforms.set_ranges import SetRanges
+from .transforms.store_halves import StoreHalves
+from .transforms.widen_masks import WidenMasks
 
 
 def default_quantization(measuring: Pass | None = None, config: Config | None = None) -> list[Pass]:

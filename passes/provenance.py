@@ -4,8 +4,8 @@ import json
 from importlib.metadata import version
 
 from ..ir import Graph
-from .base import Context
-from .runtime import runtime_version
+from .infra.base import Context
+from .runtime.engine import runtime_version
 
 SECTION = "irquant"
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from ..ir import Graph, UserError
 from ..targets import Target, load_target, target_names
-from .already_quantized import refuse_quantized
-from .base import Context, Fact, Pass, Progress, Results, no_progress
+from .accuracy.attempts import Attempt, Calibrated
+from .accuracy.faults import checked
+from .analysis.already_quantized import refuse_quantized
 from .calibration.calibrate import Calibrate
 from .calibration.fingerprint import model_fingerprint
 from .calibration.load_statistics import LoadStatistics
-from .calibration.samples import DataError
-from .configuration.config import Config
-from .configuration.quantization import RangeEstimator
-from .instruments import Instrument
-from .manager import PassManager
+from .infra.base import Context, Fact, Pass, Progress, Results, no_progress
+from .infra.instruments import Instrument
+from .infra.manager import PassManager
+from .options.config import Config
+from .options.quantization import RangeEstimator
 from .pipelines import default_quantization
-from .quality.attempts import Attempt, Calibrated
-from .quality.faults import checked
+from .runtime.samples import DataError
 
 
 class NothingToQuantizeError(UserError):

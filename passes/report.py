@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from ..ir import Graph
 from ..ir.writer import lay_out
-from .base import Context, Results
-from .comparison.latency import Latencies
-from .configuration.config import Preset
-from .evidence import Correction
-from .execution import Check
-from .plan import Decision
-from .quality.accuracy import Controlled
-from .quality.guard import Guarded, Step
-from .quality.observed import ObservedRange, observed_ranges
-from .quality.sensitivity import Effect
+from .accuracy.control import Controlled
+from .accuracy.guard import Guarded, Step
+from .analysis.evidence import Correction
+from .evaluation.latency import Latencies
+from .evaluation.observed import ObservedRange, observed_ranges
+from .evaluation.sensitivity import Effect
+from .infra.base import Context, Results
+from .infra.execution import Check
+from .options.config import Preset
+from .placement.plan import Decision
 
 #: How many layers a warning names.
 _NAMED = 3

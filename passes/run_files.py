@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..ir import UserError
-from .configuration.config import Config
-from .instruments import WriteAfter
-from .set_ranges import SetRanges
+from .infra.instruments import WriteAfter
+from .options.config import Config
+from .transforms.set_ranges import SetRanges
 
 #: What messages call a file or folder, and where it is.
 RunFile = tuple[str, Path]

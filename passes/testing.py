@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ..ir import Graph, from_text, to_text, verify
 from ..targets import load_target
-from .base import Context, Pass
+from .infra.base import Context, Pass
 
 
 def check_pass(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from irquant.passes.quality import device
+from irquant.passes.accuracy import device
 
 # How long an example takes says more of the machine than of the code: nothing here is judged by a clock.
 settings.register_profile("no clock", deadline=None)

@@ -19,16 +19,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from irquant.ir import from_text, to_text
 from irquant.passes import Context, default_quantization
-from irquant.passes.configuration import obsolete
-from irquant.passes.configuration.accuracy_aware import AccuracyParameters, MetricEntry
-from irquant.passes.configuration.engine import EngineSection
-from irquant.passes.configuration.published import AlgorithmName, Model, Parameters
-from irquant.passes.configuration.quantization import (
-    ActivationEndOptions,
-    ActivationOptions,
-    RangeEstimator,
-    WeightOptions,
-)
+from irquant.passes.options import obsolete
+from irquant.passes.options.accuracy_aware import AccuracyParameters, MetricEntry
+from irquant.passes.options.engine import EngineSection
+from irquant.passes.options.published import AlgorithmName, Model, Parameters
+from irquant.passes.options.quantization import ActivationEndOptions, ActivationOptions, RangeEstimator, WeightOptions
 from irquant.targets import QuantSpec, Rule, Step, Target, load_target, parse_target
 from irquant.targets.target import Property
 from irquant.tools.cli import run

@@ -5,18 +5,18 @@ from pathlib import Path
 import click
 
 from irquant.ir import printable
-from irquant.passes.internal_errors import complaint, is_internal
-from irquant.tools.analyze import analyze_command
-from irquant.tools.compare import compare_command
-from irquant.tools.config import config_command
-from irquant.tools.diff import diff_command
-from irquant.tools.explain import explain_command
-from irquant.tools.inspect import inspect_command
-from irquant.tools.internal_errors import Asked, tell_fault
-from irquant.tools.opt import opt_command
-from irquant.tools.quantize import quantize_command
-from irquant.tools.targets import targets_command
-from irquant.tools.zoo.command import zoo_command
+from irquant.passes.infra.internal_errors import complaint, is_internal
+from irquant.tools.commands.analyze import analyze_command
+from irquant.tools.commands.compare import compare_command
+from irquant.tools.commands.config import config_command
+from irquant.tools.commands.diff import diff_command
+from irquant.tools.commands.explain import explain_command
+from irquant.tools.commands.inspect import inspect_command
+from irquant.tools.commands.opt import opt_command
+from irquant.tools.commands.quantize import quantize_command
+from irquant.tools.commands.targets import targets_command
+from irquant.tools.commands.zoo import zoo_command
+from irquant.tools.terminal.internal_errors import Asked, tell_fault
 
 USER_ERROR, INTERRUPTED = 2, 130
 

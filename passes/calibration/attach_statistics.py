@@ -8,11 +8,11 @@ import numpy as np
 
 from ...ir import Array, Graph, Node, OutPort, Scope, UserError, element_type
 from ...ir.bodies import lead_out
-from ..base import Context, Fact, NoRequests
-from .batch import Batches
-from .masks import mask_limits
-from .quantiles import TopQuantile, quantiles
-from .statistics import QUANTILES, Numbers, Reduction, Request
+from ..infra.base import Context, Fact, NoRequests
+from ..statistics.batch import Batches
+from ..statistics.masks import mask_limits
+from ..statistics.quantiles import TopQuantile, quantiles
+from ..statistics.request import QUANTILES, Numbers, Reduction, Request
 
 _REDUCE = {Reduction.MIN: "ReduceMin", Reduction.MAX: "ReduceMax", Reduction.MEAN: "ReduceMean"}
 _F32 = element_type("f32")

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from ...ir import Array, Graph
-from ..base import Context, Fact, NoRequests
-from ..quality.outputs import find_outputs
-from ..runtime import THROUGHPUT, Engine
+from ..analysis.outputs import find_outputs
+from ..infra.base import Context, Fact, NoRequests
+from ..runtime.engine import THROUGHPUT, Engine
+from ..statistics.file import save_statistics
 from .cluster import run_on_cluster
 from .fingerprint import DataFingerprint
 from .measurement import Harvest, Job, Measurement, jobs, keep, kept_of
 from .prefetch import prefetched
-from .statistics_file import save_statistics
 
 
 @dataclass(frozen=True)

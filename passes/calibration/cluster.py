@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...ir import Array, Graph, UserError
-from ..runtime import THROUGHPUT, Engine, Portable
+from ..runtime.engine import THROUGHPUT, Engine, Portable
 from .attach_statistics import Block
 from .measurement import Job, kept_of
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...ir import Graph
 from ...ir.writer import lay_out, to_xml
-from .samples import Feed
+from ..runtime.samples import Feed
 
 
 def model_fingerprint(graph: Graph) -> str:

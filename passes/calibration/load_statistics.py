@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import ClassVar
 
 from ...ir import Array, Graph
-from ..base import Context, Fact, NoRequests
-from ..quality.outputs import find_outputs
-from ..runtime import THROUGHPUT, Engine
-from .batch import batched_tensors
-from .derivations import Derivations
+from ..analysis.outputs import find_outputs
+from ..infra.base import Context, Fact, NoRequests
+from ..runtime.engine import THROUGHPUT, Engine
+from ..runtime.samples import HeldOut
+from ..statistics.batch import batched_tensors
+from ..statistics.derivations import Derivations
+from ..statistics.file import StatisticsFileError, open_statistics
+from ..statistics.request import Request, Statistics, find_recipes
 from .fingerprint import DataFingerprint
 from .measurement import Job, jobs, keep
-from .samples import HeldOut
-from .statistics import Request, Statistics, find_recipes
-from .statistics_file import StatisticsFileError, open_statistics
 
 
 @dataclass(frozen=True)

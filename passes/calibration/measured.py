@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+from ..statistics.request import Numbers, Request
+from ..statistics.spool import Spool
 from .attach_statistics import Block
-from .spool import Spool
-from .statistics import Numbers, Request
 
 
 class Measured:

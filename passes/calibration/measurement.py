@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from ...ir import Array, Graph, Node
-from ..base import MOST_PROBES, PROBES, Context
+from ..infra.base import MOST_PROBES, PROBES, Context
+from ..runtime.samples import DataError, Fed, HeldOut, Sample, checked_feed, model_inputs
+from ..statistics.batch import batched_tensors
+from ..statistics.derivations import Derivations
+from ..statistics.request import OF_NOTHING, Derivation, Reduction, Request, Statistics, find_recipes, to_measure
+from ..statistics.spool import Spool
 from .attach_statistics import AttachStatistics, Block, blocks
-from .batch import batched_tensors
-from .derivations import Derivations
 from .fingerprint import DataFingerprint
 from .measured import Measured
-from .samples import DataError, Fed, HeldOut, Sample, checked_feed, model_inputs
-from .spool import Spool
-from .statistics import OF_NOTHING, Derivation, Reduction, Request, Statistics, find_recipes, to_measure
 from .subset import chosen_samples
 
 #: The share of the samples that is kept out of the statistics, to check the result, and how many at most.

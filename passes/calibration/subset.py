@@ -11,8 +11,8 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 
-from ..configuration.config import Config
-from .samples import DataError, Sample
+from ..options.config import Config
+from ..runtime.samples import DataError, Sample
 
 #: How many names of a dict a message lists.
 _NAMED = 3

@@ -67,9 +67,9 @@ def _compare(options: Any, folder: Path) -> None:
 def _write_samples(options: Any, folder: Path) -> None:
     """One .npz file a sample."""
     from irquant.ir import read_model
-    from irquant.passes.calibration.samples import checked_feed, model_inputs
-    from irquant.tools.image_source import ImageOptions
-    from irquant.tools.sources import open_source
+    from irquant.passes.runtime.samples import checked_feed, model_inputs
+    from irquant.tools.sources.data import open_source
+    from irquant.tools.sources.image_source import ImageOptions
 
     folder.mkdir()
     inputs = model_inputs(read_model(options.model))

@@ -94,9 +94,9 @@ def _memory(model: Path, data: str, folder: Path) -> None:
 def _repeated(model: Path, data: str, samples: int, folder: Path) -> Path:
     """Files of one sample each, so that memory does not depend on how the data are stored; links for repetitions."""
     from irquant.ir import read_model
-    from irquant.passes.calibration.samples import checked_feed, model_inputs
-    from irquant.tools.image_source import ImageOptions
-    from irquant.tools.sources import open_source
+    from irquant.passes.runtime.samples import checked_feed, model_inputs
+    from irquant.tools.sources.data import open_source
+    from irquant.tools.sources.image_source import ImageOptions
 
     inputs = model_inputs(read_model(model))
     target = folder / f"{samples}"

@@ -14,8 +14,8 @@ import openvino as ov
 import openvino.opset13 as op
 
 from irquant.passes import Context
-from irquant.passes.plan_placement import PlanPlacement
-from irquant.passes.runtime import from_runtime
+from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.targets import load_target
 
 _ONES, _NONE = [1, 1], [0, 0]

@@ -16,10 +16,10 @@ import openvino.opset13 as op
 
 from irquant.ir import UserError
 from irquant.passes import Config, Report, quantize
-from irquant.passes.base import PipelineError
-from irquant.passes.calibration.samples import DataError
+from irquant.passes.infra.base import PipelineError
 from irquant.passes.quantize_once import NothingToQuantizeError
-from irquant.passes.runtime import RuntimeRejectedError
+from irquant.passes.runtime.engine import RuntimeRejectedError
+from irquant.passes.runtime.samples import DataError
 from tests.corpora.onnx_models import Array, Case, baked, is_float, samples_of
 from tests.corpora.outcome import AS_IT_IS, BETWEEN_LAYERS, WITH_CONSTANTS, Kind, Outcome
 from tests.emulation import EMULATED, unpacked

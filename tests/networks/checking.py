@@ -20,11 +20,11 @@ import openvino as ov
 
 from irquant.ir import UserError
 from irquant.passes import Config, Context, PipelineError, Report, quantize
-from irquant.passes.load_model import result_path
 from irquant.passes.pipelines import default_quantization
-from irquant.passes.plan_placement import PlanPlacement
 from irquant.passes.quantize_once import NothingToQuantizeError
-from irquant.passes.runtime import from_runtime, quantize_by_tensor, to_runtime
+from irquant.passes.runtime.engine import from_runtime, quantize_by_tensor, to_runtime
+from irquant.passes.runtime.load_model import result_path
+from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.targets import load_target
 from tests.emulation import EMULATED, unpacked
 

@@ -9,11 +9,11 @@ import pytest
 
 from irquant.ir import read_model
 from irquant.passes import Config, Context, Report, quantize
+from irquant.passes.accuracy import device
 from irquant.passes.calibration.calibrate import Calibrate
-from irquant.passes.calibration.statistics import Reduction, request
 from irquant.passes.explain import explain
-from irquant.passes.quality import device
-from irquant.passes.runtime import from_runtime
+from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.statistics.request import Reduction, request
 from irquant.targets import load_target
 
 RNG = np.random.default_rng(2)

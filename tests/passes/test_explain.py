@@ -6,7 +6,7 @@ import pytest
 
 from irquant.ir import IRError, from_text, to_text
 from irquant.passes import Config, Explanation, explain, find_layer
-from irquant.passes.placement import plan_placement
+from irquant.passes.placement.placement import plan_placement
 from irquant.targets import load_target
 
 CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'

@@ -11,7 +11,7 @@ import pytest
 
 from irquant.ir import UserError, read_model, to_text
 from irquant.passes import Config, DataError, Report, quantize, quantize_graph
-from irquant.passes.execution import Execution
+from irquant.passes.infra.execution import Execution
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -236,7 +236,7 @@ def test_a_run_that_fails_leaves_no_model_before_bias_correction(path: Path, mon
     def broken(*_: object) -> int:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("irquant.passes.correct_biases_fast.CorrectBiasesFast.run", broken)
+    monkeypatch.setattr("irquant.passes.transforms.correct_biases_fast.CorrectBiasesFast.run", broken)
     before = files(path.parent)
     with pytest.raises(UserError, match=r"^pass 'correct-biases-fast' failed"):
         quantize(path, DATA, config=KEEPING)

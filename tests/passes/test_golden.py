@@ -14,9 +14,9 @@ import pytest
 
 from irquant.ir import Graph, Node, read_model
 from irquant.passes import Config, Context, PassManager, default_quantization
-from irquant.passes.calibration.statistics import Reduction, request
-from irquant.passes.runtime import from_runtime, to_runtime
-from irquant.passes.set_ranges import SetRanges
+from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.statistics.request import Reduction, request
+from irquant.passes.transforms.set_ranges import SetRanges
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -225,7 +225,7 @@ def test_the_one_tensor_with_another_range_is_small_and_better_off(
     maxima = context.statistics[request(node.source(), Reduction.MAX)]
     assert float(maxima.mean()) == pytest.approx(FLAT, rel=1e-6)
     assert float(limits(node)[1]) == pytest.approx(float(maxima.max()), rel=1e-6)
-    monkeypatch.setattr("irquant.passes.set_ranges.clips_too_much", lambda *_: False)
+    monkeypatch.setattr("irquant.passes.transforms.set_ranges.clips_too_much", lambda *_: False)
     published, _ = quantized("performance")
     assert float(limits(data_fake_quantize(published, "flat"))[1]) == pytest.approx(FLAT, rel=1e-6)
     assert output_error(graph) < output_error(published)

@@ -8,9 +8,9 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import Config, Context, PassManager, default_quantization, quantize
-from irquant.passes.correct_biases_fast import CorrectBiasesFast
-from irquant.passes.create_biases import CreateBiases
-from irquant.passes.runtime import from_runtime
+from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.transforms.correct_biases_fast import CorrectBiasesFast
+from irquant.passes.transforms.create_biases import CreateBiases
 from irquant.targets import load_target
 
 RNG = np.random.default_rng(5)

@@ -10,7 +10,7 @@ import pytest
 
 from irquant.ir import Graph
 from irquant.passes import Config, Context, PassManager, Report, default_quantization, quantize_graph
-from irquant.passes.runtime import from_runtime
+from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]

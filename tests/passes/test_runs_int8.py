@@ -13,9 +13,9 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import Config, Report, quantize
-from irquant.passes.execution import Execution
-from irquant.passes.quality import faults
-from irquant.passes.runtime import EMULATION, LATENCY
+from irquant.passes.accuracy import faults
+from irquant.passes.infra.execution import Execution
+from irquant.passes.runtime.engine import EMULATION, LATENCY
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]

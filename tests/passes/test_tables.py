@@ -8,7 +8,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import Config, quantize
-from irquant.tools.console import times_smaller
+from irquant.tools.terminal.console import times_smaller
 
 RNG = np.random.default_rng(0)
 ROWS, COLUMNS = 100, 16

@@ -11,8 +11,8 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import Report, quantize
-from irquant.passes.execution import Execution
-from irquant.passes.quality.agreement import sqnr
+from irquant.passes.analysis.agreement import sqnr
+from irquant.passes.infra.execution import Execution
 
 Array = np.ndarray[Any, np.dtype[Any]]
 RNG = np.random.default_rng(0)

@@ -8,14 +8,7 @@ from pathlib import Path
 import pytest
 
 from irquant.ir import from_text
-from irquant.targets import (
-    Granularity,
-    Mode,
-    TargetError,
-    load_target,
-    parse_target,
-    target_names,
-)
+from irquant.targets import Granularity, Mode, TargetError, load_target, parse_target, target_names
 from irquant.targets.target import Condition
 
 SPECS = "name: t\nspecs:\n  a: {bits: 8, granularity: per_tensor}\n"

@@ -18,12 +18,12 @@ from rich.table import Table
 
 from irquant.ir import Array, read_model, write_model
 from irquant.passes import Config, Report, quantize_graph
-from irquant.passes.calibration.samples import HeldOut, Sample, checked_feed, model_inputs
-from irquant.passes.quality.agreement import sqnr
-from irquant.passes.runtime import INSPECTION, LATENCY, Engine
-from irquant.passes.verify_execution import executed_layers
+from irquant.passes.analysis.agreement import sqnr
+from irquant.passes.evaluation.verify_execution import executed_layers
+from irquant.passes.runtime.engine import INSPECTION, LATENCY, Engine
+from irquant.passes.runtime.samples import HeldOut, Sample, checked_feed, model_inputs
 from irquant.targets import load_target
-from irquant.tools.console import decibels, megabytes, progress_bar
+from irquant.tools.terminal.console import decibels, megabytes, progress_bar
 
 _LATENCY_SECONDS = 2.0
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from irquant.passes.comparison.compare_models import Comparison
-from irquant.passes.comparison.layer_probes import LayerError
+from irquant.passes.evaluation.compare_models import Comparison
+from irquant.passes.evaluation.layer_probes import LayerError
 from irquant.tools.report.page import render, write_page
 from irquant.tools.report.quantization import decibel_scale, versions, worst
 from irquant.tools.report.scale import Scale

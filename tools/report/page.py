@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from irquant.ir import UserError, printable
 from irquant.ir.pair import write_whole
-from irquant.tools.console import decibels, megabytes, times_smaller
+from irquant.tools.terminal.console import decibels, megabytes, times_smaller
 
 _SUFFIXES = (".html", ".htm")
 

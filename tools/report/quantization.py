@@ -10,12 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from irquant.passes import Report, effective_options
-from irquant.passes.quality.agreement import Agreement
-from irquant.passes.quality.observed import ObservedRange, Spread
-from irquant.passes.quality.sensitivity import Effect
+from irquant.passes.analysis.agreement import Agreement
+from irquant.passes.evaluation.observed import ObservedRange, Spread
+from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.report import Layer
-from irquant.passes.runtime import runtime_version
-from irquant.tools.options import Planned
+from irquant.passes.runtime.engine import runtime_version
+from irquant.tools.options.options import Planned
 from irquant.tools.report.page import render, write_page
 from irquant.tools.report.scale import Scale
 

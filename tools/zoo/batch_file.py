@@ -4,11 +4,11 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field
 
-from irquant.passes.configuration.accuracy import DropType
-from irquant.passes.configuration.config import Preset
-from irquant.passes.configuration.strict import Strict
-from irquant.tools.image_source import ImageOptions
-from irquant.tools.inputs import size_of
+from irquant.passes.options.accuracy import DropType
+from irquant.passes.options.config import Preset
+from irquant.passes.options.strict import Strict
+from irquant.tools.options.inputs import size_of
+from irquant.tools.sources.image_source import ImageOptions
 
 
 def _listed(value: Any) -> Any:

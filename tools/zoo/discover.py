@@ -16,7 +16,7 @@ import yaml
 
 from irquant.ir import UserError, read_model
 from irquant.passes import find_quantized
-from irquant.tools.sources import names_function, source_files
+from irquant.tools.sources.data import names_function, source_files
 
 #: Folders that tell the precision, the best first.
 _PRECISIONS = ("FP32", "FP16", "FP16-INT8", "FP32-INT8", "INT8", "FP16-INT1", "FP32-INT1")

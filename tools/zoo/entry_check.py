@@ -7,9 +7,9 @@ from pathlib import Path
 from irquant.ir import UserError
 from irquant.passes import ConfigError, DataError, Settings, read_settings
 from irquant.targets import TargetError, load_target
-from irquant.tools.options import planned_by
-from irquant.tools.sources import names_function, seen_from, source_files
-from irquant.tools.user_module import check_function
+from irquant.tools.options.options import planned_by
+from irquant.tools.sources.data import names_function, seen_from, source_files
+from irquant.tools.sources.user_module import check_function
 from irquant.tools.zoo.batch_file import Entry
 
 _NAME = re.compile(r"[^\W_.-][\w.-]*")

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from irquant.ir import UserError
-from irquant.passes.configuration.accuracy import AccuracyOptions
-from irquant.tools.options import Planned, planned_by
-from irquant.tools.sources import names_function, source_files
-from irquant.tools.user_module import module_file
+from irquant.passes.options.accuracy import AccuracyOptions
+from irquant.tools.options.options import Planned, planned_by
+from irquant.tools.sources.data import names_function, source_files
+from irquant.tools.sources.user_module import module_file
 from irquant.tools.zoo.batch_file import Entry
 from irquant.tools.zoo.entry_check import data_of
 

@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from irquant.targets import Lines, explain_all
-from irquant.tools.sources import seen_from
+from irquant.tools.sources.data import seen_from
 from irquant.tools.zoo.batch_file import Batch, Entry
 from irquant.tools.zoo.entry_check import check_entry
 from irquant.tools.zoo.mistakes import BatchError, Mistake

@@ -13,9 +13,9 @@ from pydantic import Field, ValidationError
 from irquant.ir import UserError
 from irquant.ir.pair import write_bytes
 from irquant.passes import Report
-from irquant.passes.configuration.accuracy import DropType
-from irquant.passes.configuration.strict import Strict
-from irquant.passes.quality.accuracy import Controlled
+from irquant.passes.accuracy.control import Controlled
+from irquant.passes.options.accuracy import DropType
+from irquant.passes.options.strict import Strict
 from irquant.tools.zoo.origin import fingerprint
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from irquant.ir.pair import write_bytes
-from irquant.passes.configuration.strict import Strict
+from irquant.passes.options.strict import Strict
 from irquant.tools.zoo.batch_file import Expected
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import Figures, Measured, Record, State

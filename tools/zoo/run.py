@@ -9,9 +9,9 @@ from typing import Protocol
 from irquant.ir import UserError
 from irquant.ir.pair import write_bytes
 from irquant.passes import Settings, read_settings
-from irquant.passes.load_model import model_files
 from irquant.passes.run_files import RunFile, named, refuse_overlaps
-from irquant.tools.run_files import code_files, data_files, target_files
+from irquant.passes.runtime.load_model import model_files
+from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.zoo.cluster import run_on_cluster
 from irquant.tools.zoo.entry_check import data_of
 from irquant.tools.zoo.here import run_here

@@ -16,12 +16,12 @@ from pydantic import Field
 from irquant.ir import write_model
 from irquant.ir.writer import check_output
 from irquant.passes import Wanted, load_model, metrics_of, quantize_graph
-from irquant.passes.configuration.accuracy import AccuracyOptions
-from irquant.passes.configuration.strict import Strict
-from irquant.passes.internal_errors import FaultFolderError, complaint, described, is_internal, write_fault
-from irquant.tools.extensions import open_extensions
-from irquant.tools.inputs import open_data
-from irquant.tools.metric_function import open_metrics
+from irquant.passes.infra.internal_errors import FaultFolderError, complaint, described, is_internal, write_fault
+from irquant.passes.options.accuracy import AccuracyOptions
+from irquant.passes.options.strict import Strict
+from irquant.tools.options.extensions import open_extensions
+from irquant.tools.options.inputs import open_data
+from irquant.tools.sources.metric_function import open_metrics
 from irquant.tools.zoo.batch_file import Entry
 from irquant.tools.zoo.origin import fingerprint, planned_of
 from irquant.tools.zoo.record import Figures

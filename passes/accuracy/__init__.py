@@ -1,0 +1,1 @@
+"""What is done where a quantized model is not good enough."""

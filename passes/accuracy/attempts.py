@@ -1,0 +1,166 @@
+"""Quantizing again from one calibration: with other options, or with some layers returned to float."""
+
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from ...ir import Array, Graph, Scope
+from ..analysis.outputs import Outputs
+from ..calibration.measurement import Harvest, Job, Measurement, kept_of
+from ..evaluation.verify_execution import VerifyExecution
+from ..infra.base import Context, Fact, Pass
+from ..infra.instruments import Instrument
+from ..infra.manager import PassManager
+from ..options.config import Config
+from ..placement.plan import Plan
+from ..runtime.engine import THROUGHPUT, Engine
+from ..statistics.batch import batched_tensors
+from ..statistics.derivations import Derivations
+from ..statistics.request import Numbers, Request, Statistics, Store, find_recipes
+from ..transforms.compress_weights import CompressWeights
+from ..transforms.correct_biases import CorrectBiases
+from ..transforms.correct_biases_fast import CorrectBiasesFast
+from ..transforms.plan_placement import PlanPlacement
+from ..transforms.restore_attention import RestoreAttention
+from .device import Run, enough, run_in_own_precision
+
+#: An operation: the body that it is in, and its id.
+Key = tuple[Scope, int]
+_HOLDS = frozenset({Fact.NORMALIZED, Fact.MEASURED, Fact.AS_MEASURED})
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A quantized model.
+
+    Attributes:
+        graph: It.
+        context: What its passes left, its check included.
+        config: Its options.
+        floats: The operations that were returned to float -> why.
+    """
+
+    graph: Graph
+    context: Context
+    config: Config
+    floats: Mapping[Key, str]
+
+    @property
+    def margin(self) -> float:
+        """How far its worst output lies above its floor, in dB."""
+        return self.context.check.margin
+
+
+@dataclass
+class Calibrated:
+    """A float model with its statistics, kept as an instrument while the first quantized model is made of it.
+
+    Attributes:
+        pipeline: The passes that options ask for.
+        context: The run's.
+        graph: The model as the calibration left it.
+    """
+
+    pipeline: Callable[[Config], Sequence[Pass]]
+    context: Context
+    graph: Graph | None = None
+    _own: Run | None = None
+
+    @contextmanager
+    def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
+        """Keeps a copy once the statistics are measured."""
+        yield
+        if Fact.MEASURED in pass_.establishes:
+            self.graph = graph.copy()
+            self.context = replace(self.context, warnings=list(self.context.warnings))
+
+    def float_model(self) -> Graph:
+        """The model that would be returned if nothing were rounded."""
+        assert self.graph is not None, "a pipeline that quantizes has a pass that measures"
+        graph = self.graph.copy()
+        RestoreAttention().run(graph, replace(self.context, plan=Plan()))
+        return graph
+
+    def floats_in_own_precision(self) -> Run:
+        """What that gives in the device's own precision on the samples that the device is asked with; runs once."""
+        if self._own is None:
+            tapped = self.context.outputs.tapped(self.float_model())
+            self._own = run_in_own_precision(tapped, enough(self.context.probes))
+        return self._own
+
+    def attempt(self, config: Config, floats: Mapping[Key, str]) -> Attempt:
+        """Quantizes the model with these options, and checks the result on the runtime."""
+        graph, context = self.rounded(config, floats, without=())
+        VerifyExecution().run(graph, context)
+        return Attempt(graph, context, config, floats)
+
+    def rounded(
+        self,
+        config: Config,
+        floats: Mapping[Key, str],
+        *,
+        without: Collection[str],
+        instruments: Sequence[Instrument] = (),
+    ) -> tuple[Graph, Context]:
+        """The model after all passes but some, watched by instruments, and what the passes left in the context."""
+        assert self.graph is not None, "a pipeline that quantizes has a pass that measures"
+        graph, tail = self.graph.copy(), [pass_ for pass_ in self._tail(config) if pass_.name not in without]
+        context = replace(
+            self.context,
+            config=config,
+            returned=floats,
+            aligned=set(),
+            corrections={},
+            warnings=list(self.context.warnings),
+        )
+        PlanPlacement().run(graph, context)
+        context.plan = context.plan.without(context.statistics.unseen)
+        wanted = frozenset(each for pass_ in tail for each in pass_.requests(graph, context))
+        context.statistics = _answering(context.statistics, wanted, graph, context)
+        PassManager(tail, instruments, _HOLDS | {Fact.PLANNED}).run(graph, context)
+        return graph, context
+
+    def _tail(self, config: Config) -> Iterator[Pass]:
+        """The passes behind the one that measures."""
+        passes = iter(self.pipeline(config))
+        for pass_ in passes:
+            if Fact.MEASURED in pass_.establishes:
+                break
+        return passes
+
+
+#: The passes that make up for rounding or store it: without them, each operation's own error can be seen.
+HIDING = (CorrectBiases.name, CorrectBiasesFast.name, CompressWeights.name)
+
+
+def _answering(statistics: Statistics, wanted: Iterable[Request], graph: Graph, context: Context) -> Statistics:
+    """The statistics with answers to other requests than those that they were measured for.
+
+    Where FakeQuantizes come to stand at other tensors, not all may follow from what was measured. The rest is measured
+    on the samples that were held out, or else on the first ones: they are at hand.
+    """
+    wanted = frozenset(each for each in wanted if each.scope not in statistics.unseen)
+    derive = Derivations(graph, batched_tensors(graph))
+    known = set(statistics.measured)
+    missing = frozenset(each for each in wanted if find_recipes([each], known, derive) is None)
+    store = _joined(statistics.measured, _measured(missing, graph, context)) if missing else statistics.measured
+    recipes = find_recipes(wanted, set(store), derive)
+    assert recipes is not None, "the rest was measured"
+    return replace(statistics, measured=store, recipes=recipes)
+
+
+def _measured(wanted: frozenset[Request], graph: Graph, context: Context) -> Store:
+    measurement = Measurement.of(graph, wanted)
+    harvest = Harvest(measurement)
+    jobs = (Job(each.sample, each.feed, is_held_out=False) for each in context.held_out or context.first)
+    instrumented = measurement.instrumented(replace(context, outputs=Outputs()))
+
+    def take(job: Job, outputs: list[Array]) -> None:
+        harvest.take(job, kept_of(outputs, measurement.blocks, job))
+
+    Engine(instrumented, THROUGHPUT).run(jobs, take)
+    return harvest.statistics().measured
+
+
+def _joined(*stores: Store) -> dict[Request, Numbers]:
+    return {each: store[each] for store in stores for each in store}

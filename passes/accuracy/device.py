@@ -1,0 +1,230 @@
+"""Whether the device computes what the FakeQuantizes of a model mean.
+
+The device is asked, not believed: the model is run twice on a few samples, as the device runs it in f32 and with its
+FakeQuantizes computed in float, as the operation specification says. What it loses against the float model in the
+second run is the price of 8 bits; what it loses beyond that in the first is a fault.
+
+Users who set no options get the precision that the device likes best, which is bf16 on CPUs that multiply such
+matrices. The kernels are others then. So the model is run a third time there. What looks wrong in it may be the price
+of that precision; to tell, the float model is run in it, too.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...ir import Array, Graph
+from ..analysis.agreement import Tally, tally
+from ..analysis.layer_times import Profile, looks_slow
+from ..analysis.outputs import Outputs
+from ..evaluation.verify_execution import shows_all
+from ..infra.base import PROBES, Context
+from ..infra.execution import Asked
+from ..runtime.engine import (
+    EMULATION,
+    INSPECTION,
+    LATENCY,
+    OWN_PRECISION,
+    PROFILING,
+    Engine,
+    Loaded,
+    RuntimeRejectedError,
+    own_precision,
+)
+from ..runtime.samples import DataError, HeldOut
+
+_Tensors = Sequence[Array]
+#: What a model gives for each sample, and why it does not run.
+Run = tuple[Sequence[_Tensors], str]
+#: What is told of a layer that makes a model wrong, and of one that does in the device's own precision.
+OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
+OTHERWISE_IN = OTHERWISE + " in {}, its own precision"
+#: The error of the device may be so many times the one that is meant: kernels round ties otherwise, and a number that
+#: falls to the other side of a step is a step off from there on. (On generated networks of 3 to 40 operations it is
+#: less than twice as large, on 16 pretrained ones 0.7 to 1.2 times; wrong kernels make it a hundred times as large, and
+#: more.)
+MORE = 4.0
+#: Errors of few numbers scatter: of so many numbers, twice as much is allowed, of one ten times as much. Samples are
+#: run until each output has given `ENOUGH`.
+FEW, ENOUGH = 10, 64
+#: Share of the signal's power that is not worth a layer: 50 dB.
+UNHEARD = 1e-5
+#: From this ratio in dB downwards, nothing is left of an output.
+LOST = 3.0
+#: Where its own precision leaves less than this of an output of the float model, in dB, it is no measure for int8, as
+#: long as something is left.
+CHAOTIC = 15.0
+#: Inferences of each model whose times are looked at.
+LOOKS = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of asking, and the model that was asked.
+
+    Attributes:
+        asked: None if nothing tells: there are no samples, and it compiles; or FakeQuantizes cannot be computed in
+            float.
+        executed: The model as the device runs it in f32, which shows all layers if that was wanted; None if it does
+            not compile or run.
+    """
+
+    asked: Asked | None
+    executed: Engine | None = None
+
+
+def ask(graph: Graph, context: Context, floats: Callable[[], Run] | None, *, shown: bool = False) -> Answer:
+    """Whether the device computes a quantized model right.
+
+    Args:
+        graph: The model.
+        context: What its passes left.
+        floats: Runs the float model in the device's own precision on the same samples, if that is needed; None if only
+            f32 is asked for.
+        shown: Whether the model is to show all its layers.
+    """
+    samples, precision = enough(context.probes), own_precision()
+    with ThreadPoolExecutor(max_workers=1) as pool:  # to compile a model keeps one core busy
+        try:
+            loaded = Loaded(context.outputs.tapped(graph))
+            emulating = pool.submit(Engine, loaded, EMULATION | PROFILING) if samples else None
+            running = pool.submit(run_in_own_precision, loaded, samples) if floats and precision != "f32" else None
+            executed = Engine(loaded, LATENCY | PROFILING)
+            made = [executed.outputs(each) for each in samples]
+        except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
+            return Answer(Asked(wrong=f"with it in int8, the runtime fails: {error}"))
+        told = executed if not shown or shows_all(graph, context.plan, executed) else _showing(loaded, executed)
+        try:
+            emulated = emulating.result() if emulating else None
+            meant = [emulated.outputs(each) for each in samples] if emulated else []
+        except (RuntimeRejectedError, DataError):
+            return Answer(None, told)
+    found = compared(context.outputs, samples, meant, made)
+    if floats and running and not found.wrong:
+        wrong = _wrong_in(precision, running.result(), floats, context.outputs, samples, meant)
+        found = replace(found, wrong=wrong, is_own=bool(wrong))
+    if emulated is None:
+        return Answer(found if found.wrong else None, told)
+    is_slow = looks_slow(_profile(emulated, samples), _profile(executed, samples), graph)
+    return Answer(replace(found, looks_slow=is_slow), told)
+
+
+def _wrong_in(
+    precision: str,
+    run: Run,
+    floats: Callable[[], Run],
+    outputs: Outputs,
+    samples: Sequence[HeldOut],
+    meant: Sequence[_Tensors],
+) -> str:
+    """In what way a model that ran in the device's own precision is wrong; empty if it is not."""
+    made, failure = run
+    if not failure and not compared(outputs, samples, meant, made).wrong:
+        return ""
+    blurred, fails_too = floats()
+    if fails_too:
+        return ""
+    if failure:
+        return f"with it in int8, the runtime fails in {precision}, its own precision: {failure}"
+    return OTHERWISE_IN.format(precision) if compared(outputs, samples, meant, made, blurred).wrong else ""
+
+
+def run_in_own_precision(model: Graph | Loaded, samples: Sequence[HeldOut]) -> Run:
+    """What a model gives in the device's own precision, and why it does not run in it."""
+    try:
+        engine = Engine(model, OWN_PRECISION)
+        return [engine.outputs(each) for each in samples], ""
+    except (RuntimeRejectedError, DataError) as error:
+        return [], str(error)
+
+
+def enough(samples: Sequence[HeldOut]) -> Sequence[HeldOut]:
+    """The first few, or more of them if some outputs have few numbers."""
+    given = np.zeros(len(samples[0].outputs) if samples else 0)
+    for count, sample in enumerate(samples, 1):
+        given += [each.size for each in sample.outputs]
+        if count >= PROBES and (given >= ENOUGH).all():
+            return samples[:count]
+    return samples
+
+
+def _showing(model: Loaded, executed: Engine) -> Engine:
+    """The model with all layers shown, if it compiles so."""
+    try:
+        return Engine(model, INSPECTION)
+    except RuntimeRejectedError:
+        return executed
+
+
+def _profile(engine: Engine, samples: Sequence[HeldOut]) -> Profile:
+    """Of a few inferences like the last one, for which nothing has to be prepared any more."""
+    mark = engine.mark()
+    for _ in range(LOOKS):
+        engine.infer(samples[-1].feed)
+    return engine.profile(mark)
+
+
+def compared(
+    outputs: Outputs,
+    samples: Sequence[HeldOut],
+    meant: Sequence[_Tensors],
+    made: Sequence[_Tensors],
+    blurred: Sequence[_Tensors] = (),
+) -> Asked:
+    """The output at which the device is farthest from what is meant.
+
+    Args:
+        outputs: The model's.
+        samples: With the float model's outputs.
+        meant: Those with the FakeQuantizes computed in float.
+        made: The device's.
+        blurred: The float model's in the precision of `made`, if that is not f32: its errors are allowed besides.
+    """
+    worst, farthest = Asked(samples=len(samples)), (False, -math.inf)
+    for output, k in ((each, number) for each in outputs.each for number in each.tensors):
+        references, *others = (
+            [each[k] for each in found] for found in ([each.outputs for each in samples], meant, made, blurred)
+        )
+        wrong = OTHERWISE if _is_otherwise(references, *others) else ""
+        ratios = [tally(references, other).sqnr for other in others[:2]]
+        # An output that nothing rounded goes into may be exact, and infinitely far from one that is a float off.
+        apart = bool(wrong), 0.0 if ratios[0] == ratios[1] else ratios[0] - ratios[1]
+        if apart > farthest or not worst.output:
+            worst, farthest = replace(worst, output=output.name, meant=ratios[0], made=ratios[1], wrong=wrong), apart
+    return worst
+
+
+def _is_otherwise(
+    references: Sequence[Array], meant: Sequence[Array], made: Sequence[Array], blurred: Sequence[Array]
+) -> bool:
+    """Whether an output is farther from the float model's than it is meant to be, over all samples together."""
+    if any(each.dtype.kind != "f" for each in references):
+        return False  # a decision: small errors change it, and what decides is compared besides
+    if not _of_one_size(references, meant, made, blurred or references):
+        known = [meant, blurred] if blurred else [meant]
+        return _is_lost(tally(references, made)) and not any(_is_lost(tally(references, each)) for each in known)
+    intended = error = allowed = power = 0.0
+    for wanted, *others in zip(references, meant, made, blurred or references, strict=True):
+        is_known = np.isfinite(wanted) & np.isfinite(others[0]) & np.isfinite(others[2])
+        if not np.isfinite(others[1][is_known]).all():
+            return True
+        floats = wanted[is_known].astype(np.float64)
+        errors = [float(np.square(each[is_known] - floats).sum()) for each in others]
+        intended, error, allowed = intended + errors[0], error + errors[1], allowed + errors[2]
+        power += float(np.square(floats).sum())
+    if blurred and not tally(references, blurred).sqnr > CHAOTIC:
+        return error > power and not allowed > power
+    numbers = sum(each.size for each in references)
+    return error > MORE * (1 + FEW / max(1, numbers)) * (intended + allowed) + UNHEARD * power
+
+
+def _of_one_size(*found: Sequence[Array]) -> bool:
+    return all(len({each.shape for each in sample}) == 1 for sample in zip(*found, strict=True))
+
+
+def _is_lost(sums: Tally) -> bool:
+    """Whether nothing is left of an output whose size data decide, which a small error changes."""
+    return not sums.is_comparable or sums.sqnr < LOST

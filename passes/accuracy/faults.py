@@ -1,0 +1,128 @@
+"""Layers that the device computes otherwise than their FakeQuantizes say, runs in float, or cannot compile.
+
+What is wrong is told by the device (see `device`). Which layer it is, is found by bisection: only the first so many
+rounded operations stay rounded, and the first number of them with which the model is wrong names the layer. That is
+exact whatever the operations behind it do, since they are float then.
+
+Layers that were planned for int8 and that the device runs in float all the same only lose accuracy and time by their
+rounding: they are left float, too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..evaluation.gates import rounded_operations
+from ..evaluation.verify_execution import VerifyExecution
+from ..infra.base import Context, InternalError
+from ..infra.execution import Asked, Check, Fault
+from ..runtime.engine import HERE, Engine
+from . import device
+from .attempts import Attempt, Calibrated, Key
+
+#: What a layer is left float for that falls to float anyway.
+FLOAT = "the device runs it in float whatever its ranges are: "
+#: The most layers that are left float for it.
+MOST_FAULTS = 16
+#: A layer may fall to float because another one was left float.
+MOST_ROUNDS = 3
+
+
+def checked(attempt: Attempt, calibrated: Calibrated) -> Attempt:
+    """The model without the layers that make it wrong on the device or fall to float, and with what running it showed.
+
+    Each of them is told of in the warnings. For devices that are not here, nobody can tell.
+
+    Raises:
+        InternalError: the model does not compile, whatever is left float.
+    """
+    attempt = _right(attempt, calibrated)
+    for _ in range(MOST_ROUNDS):
+        fallen = _without_gain(attempt.context)
+        if not fallen:
+            break
+        attempt = _right(_left_float(attempt, calibrated, fallen), calibrated)
+    return attempt
+
+
+def _right(attempt: Attempt, calibrated: Calibrated) -> Attempt:
+    """The model without the layers that make it wrong on the device."""
+    answer = _asked(attempt, calibrated)
+    for _ in range(MOST_FAULTS):
+        asked = answer.asked
+        if not asked or not asked.wrong or (fault := find_fault(attempt, calibrated, asked)) is None:
+            break
+        attempt = _left_float(attempt, calibrated, [fault])
+        answer = _asked(attempt, calibrated)
+    _verify(attempt, answer.executed)
+    attempt.context.check = replace(attempt.context.check, asked=answer.asked)
+    return attempt
+
+
+def _asked(attempt: Attempt, calibrated: Calibrated) -> device.Answer:
+    if attempt.context.target.device != HERE:
+        return device.Answer(None)
+    return device.ask(attempt.graph, attempt.context, calibrated.floats_in_own_precision, shown=True)
+
+
+def _verify(attempt: Attempt, engine: Engine | None) -> None:
+    """Compares the model with the plan, as it is compiled already, or as it is with FakeQuantizes computed in float."""
+    graph, context = attempt.graph, attempt.context
+    if engine:
+        VerifyExecution().verify(graph, context, engine)
+    else:
+        VerifyExecution().run(graph, context)
+    if not (failure := context.check.failure):
+        return
+    if context.target.device == HERE:
+        message = f"the quantized model does not compile: {failure}"
+        raise InternalError(message, VerifyExecution.name)
+    context.warnings.append(f"the result was not compared with the float model: computed in float here, {failure}")
+    context.check = Check()
+
+
+def _without_gain(context: Context) -> list[Fault]:
+    """The layers that fell to float; none if most did: then this machine is not what the target file describes."""
+    execution = context.check.execution
+    if not execution or 2 * len(execution.fallen) > sum(each.int8 for each in context.plan.decisions.values()):
+        return []
+    return [replace(each, reason=FLOAT + each.reason) for each in execution.fallen]
+
+
+def _left_float(attempt: Attempt, calibrated: Calibrated, faults: Sequence[Fault]) -> Attempt:
+    told = (f"{each.type} '{each.name}' is left float: {each.reason}" for each in faults)
+    calibrated.context.warnings.extend(told)
+    floats = {**attempt.floats, **{each.key: each.reason for each in faults}}
+    graph, context = calibrated.rounded(attempt.config, floats, without=())
+    return Attempt(graph, context, attempt.config, floats)
+
+
+def find_fault(attempt: Attempt, calibrated: Calibrated, asked: Asked) -> Fault | None:
+    """The first layer with which a wrong model goes wrong.
+
+    None if it is wrong without rounded operations, too: if its outputs are random, say. Those in bodies come last.
+
+    Args:
+        attempt: The model.
+        calibrated: From what others can be made.
+        asked: In what way it is wrong. The others are asked in that precision: what one layer makes wrong in f32 may be
+            wrong in the device's own precision without any.
+    """
+    plan = attempt.context.plan
+    operations = [node for each in attempt.graph.walk() for node in rounded_operations(each, plan)]
+    keys: Sequence[Key] = [(node.graph.scope, node.id) for node in operations]
+
+    def why(count: int) -> str:
+        only_first = dict(attempt.floats) | dict.fromkeys(keys[count:], "put aside")
+        graph, context = calibrated.rounded(attempt.config, only_first, without=())
+        found = device.ask(graph, context, calibrated.floats_in_own_precision if asked.is_own else None).asked
+        return found.wrong if found else ""
+
+    right, wrong, reason = 0, len(keys), asked.wrong
+    if not keys or why(0):
+        return None
+    while wrong - right > 1:
+        middle = (right + wrong) // 2
+        found = why(middle)
+        right, wrong, reason = (right, middle, found) if found else (middle, wrong, reason)
+    guilty = operations[wrong - 1]
+    return Fault(keys[wrong - 1], plan.names.get(guilty, guilty.name), guilty.type, reason)

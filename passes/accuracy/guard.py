@@ -1,0 +1,153 @@
+"""No model collapses: while an output lies below its floor, gentler ways to quantize are tried, without labels.
+
+First what costs nothing at run time (wider ranges, asymmetric activations), for the model as a whole; then the layers
+whose rounding costs the outputs most go back to float, no more of them than it takes. Each trial is quantized from the
+statistics of the one calibration, compiled, and run on the held-out samples, so that what is reported is what the
+device computes. Trials are counted, so that a second run does the same.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from ..evaluation.sensitivity import Effect
+from ..options.config import Config, Preset
+from ..options.quantization import RangeEstimator
+from .attempts import Attempt, Calibrated
+from .search import costliest, fewest, named, predicted, returned_to
+
+#: The most models that are tried: a number, not a time, so that a busy machine comes to the same result. The time is a
+#: last resort, which the report tells of.
+MOST_ATTEMPTS, MOST_SECONDS = 16, 1800.0
+#: Held-out samples on which layers are ranked, and inferences that may be spent on it.
+RANKED_ON, MOST_INFERENCES = 2, 200
+#: What a remedy must bring in dB, to be kept.
+GAIN = 0.5
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that the guard tried.
+
+    Attributes:
+        what: In words.
+        is_kept: Whether it is part of the result.
+        before: The worst output's ratio in dB before it.
+        after: And with it.
+        int8: Layers that the plan then runs in int8.
+        layers: All layers.
+    """
+
+    what: str
+    is_kept: bool
+    before: float
+    after: float
+    int8: int
+    layers: int
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """The model that the guard settled for.
+
+    Attributes:
+        attempt: It.
+        steps: What was tried, in order.
+        effects: What rounding each operation costs, the costliest first; empty if it was not needed to know.
+        is_out_of_time: Whether trials were left out because they took too long.
+    """
+
+    attempt: Attempt
+    steps: tuple[Step, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    is_out_of_time: bool = False
+
+
+def guard(first: Attempt, calibrated: Calibrated) -> Guarded:
+    """The first model that has no output below its floor, or the best that was found.
+
+    Args:
+        first: The model as the options want it.
+        calibrated: From what others can be made.
+    """
+    if first.margin >= 0:
+        return Guarded(first)
+    search = _Search(calibrated, first)
+    search.try_remedies()
+    if search.best.margin < 0:
+        search.return_layers()
+    return Guarded(search.best, tuple(search.steps), tuple(search.effects), search.is_out_of_time)
+
+
+def remedies(config: Config, preset: Preset) -> Iterator[tuple[str, dict[str, object]]]:
+    """Gentler options, none of which the user chose otherwise or has already: what they are, and what they change."""
+    if config.range_estimator is None and config.activations.range_estimator is None:
+        extremes = RangeEstimator.model_validate({"min": {"aggregator": "min"}, "max": {"aggregator": "max"}})
+        activations = config.activations.model_copy(update={"range_estimator": extremes})
+        yield "ranges of activations up to the extremes of all samples, not their mean", {"activations": activations}
+    if config.preset is None and preset == "performance" and config.activations.mode is None:
+        yield "asymmetric activations (preset mixed)", {"preset": "mixed"}
+
+
+def worst_ratio(attempt: Attempt) -> float:
+    """The ratio in dB at the output farthest below its floor; minus infinity if the model does not compile."""
+    ratios = ((each.margin, each.sqnr) for each in attempt.context.check.outputs or ())
+    return min(ratios, default=(-math.inf, -math.inf))[1]
+
+
+@dataclass
+class _Search:
+    """The state of one search: the best model so far, and what was tried."""
+
+    calibrated: Calibrated
+    best: Attempt
+    steps: list[Step] = field(default_factory=list[Step])
+    effects: list[Effect] = field(default_factory=list[Effect])
+    is_out_of_time: bool = False
+    began: float = field(default_factory=time.perf_counter)
+
+    def try_remedies(self) -> None:
+        """Options for the model as a whole, each on top of those that helped."""
+        for what, change in remedies(self.best.config, self.best.context.preset):
+            if self.best.margin >= 0 or not self._may_go_on():
+                return
+            attempt = self.calibrated.attempt(self.best.config.model_copy(update=change), self.best.floats)
+            self._note(what, attempt, is_kept=attempt.margin >= self.best.margin + GAIN)
+
+    def return_layers(self) -> None:
+        """The fewest of the costliest layers that, left float, lift all outputs over their floors."""
+        before = self.best
+        self.effects = costliest(self.calibrated, before.config, before.floats, RANKED_ON, MOST_INFERENCES)
+        most, tried = len(self.effects), {0: before}
+
+        def returned(count: int) -> Attempt:
+            floats = returned_to(before.floats, self.effects[:count])
+            tried[count] = self.calibrated.attempt(before.config, floats)
+            self._note(named(self.effects[:count]), tried[count], is_kept=False)
+            return tried[count]
+
+        first = predicted(self.effects, 10 ** (before.margin / 10))  # error power, in units of what the floor allows
+        enough = fewest(most, first, lambda count: returned(count).margin >= 0 if self._may_go_on() else None)
+        if enough is None and most not in tried:  # tried enough: a float model is better than a spoilt one
+            returned(most)
+        chosen = max(tried, key=lambda each: (tried[each].margin, -each)) if enough is None else enough
+        self._settle(tried[chosen], named(self.effects[:chosen]))
+
+    def _may_go_on(self) -> bool:
+        self.is_out_of_time |= time.perf_counter() - self.began > MOST_SECONDS
+        return not self.is_out_of_time and len(self.steps) < MOST_ATTEMPTS
+
+    def _note(self, what: str, attempt: Attempt, *, is_kept: bool) -> None:
+        decisions = attempt.context.plan.decisions.values()
+        before, after, int8 = worst_ratio(self.best), worst_ratio(attempt), sum(each.int8 for each in decisions)
+        self.steps.append(Step(what, is_kept, before, after, int8, len(decisions)))
+        context = self.calibrated.context
+        context.progress("looking for a better model", len(self.steps), None)
+        if is_kept:
+            self.best = attempt
+
+    def _settle(self, attempt: Attempt, what: str) -> None:
+        """Marks the step that the result comes from."""
+        self.best = attempt
+        self.steps = [replace(step, is_kept=step.is_kept or step.what == what) for step in self.steps]

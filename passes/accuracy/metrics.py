@@ -1,0 +1,193 @@
+"""The user's own metrics: a function that runs the model and gives a number, and how much of it may be lost.
+
+A metric is a function of one argument, `predict`, which runs the model on one sample (a dict by input name, a sequence
+in input order, or an array) and gives its outputs by name. It returns one number; higher is better. The function has
+its own data and labels, so that metrics over a whole set (mean reciprocal rank, area under a curve) and models that
+are run in steps, on their own states, need nothing special.
+"""
+
+import math
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, TypeAlias, get_args
+
+from ...ir import Array, Graph, UserError
+from ..analysis.outputs import find_outputs
+from ..infra.base import Progress, no_progress
+from ..options.accuracy import DropType
+from ..options.strict import ConfigError
+from ..runtime.engine import Engine
+from ..runtime.samples import Fed, ModelInput, Sample, checked_feed, model_inputs
+from .identity import UnknownIdentityError, identity_of
+
+#: Runs the model on one sample and gives its outputs by name.
+Predict: TypeAlias = Callable[[object], dict[str, Array]]
+MetricFunction: TypeAlias = Callable[..., Any]
+#: Differences of this share of a metric's value are rounding of the subtraction, not a drop.
+_ROUNDING = 1e-9
+
+
+class MetricError(UserError):
+    """A metric function failed, or gave no number."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric, and how much of it may be lost.
+
+    Attributes:
+        name: What messages call it.
+        function: It: takes `predict`, gives a number; higher is better.
+        max_drop: The most that may be lost.
+        drop_type: `absolute`, or `relative` to the float model's value.
+        baseline: What the float model reaches, if that is known; it is not measured then.
+        identity: What tells it from another metric of the same name; empty: found out from function and arguments,
+            where measurements are kept.
+        arguments: What the function gets behind `predict`.
+    """
+
+    name: str
+    function: MetricFunction
+    max_drop: float = 0.01
+    drop_type: DropType = "absolute"
+    baseline: float | None = None
+    identity: str = ""
+    arguments: tuple[object, ...] = ()
+
+    def __post_init__(self) -> None:
+        drop: Any = self.max_drop
+        if isinstance(drop, bool) or not isinstance(drop, (int, float)) or not 0 <= drop < math.inf:
+            message = f"metric {self.name}: max_drop is {drop!r}, expected a number from 0 on"
+            raise MetricError(message)
+        if self.drop_type not in (known := get_args(DropType)):
+            message = f"metric {self.name}: drop_type is {self.drop_type!r}, expected one of: {', '.join(known)}"
+            raise MetricError(message)
+
+    def allowed(self, baseline: float) -> float:
+        """The most that may be lost, in the metric's own unit.
+
+        Raises:
+            MetricError: a relative drop from zero is allowed.
+        """
+        if self.drop_type == "absolute":
+            return self.max_drop
+        if baseline == 0:
+            message = (
+                f"metric {self.name}: is 0 for the float model, of which no share can be lost: take an absolute drop"
+            )
+            raise MetricError(message)
+        return self.max_drop * abs(baseline)
+
+    def excess(self, baseline: float, value: float) -> float:
+        """How much more is lost than allowed, as a share of the float model's value; up to zero all is well."""
+        beyond = (baseline - value) - self.allowed(baseline)
+        size = abs(baseline) or 1.0
+        return 0.0 if 0 < beyond <= _ROUNDING * size else beyond / size
+
+
+def identified(metrics: Sequence[Metric]) -> list[Metric]:
+    """The metrics, each told from all others by its code and data.
+
+    Raises:
+        ConfigError: there is one of which that cannot be known.
+    """
+    return [each if each.identity else replace(each, identity=_identity(each)) for each in metrics]
+
+
+def _identity(metric: Metric) -> str:
+    try:
+        return identity_of(metric.function, *metric.arguments)
+    except UserError:
+        raise
+    except Exception as error:
+        what = error if isinstance(error, UnknownIdentityError) else f"{type(error).__name__}: {error}"
+        message = (
+            f"metric {metric.name}: resume cannot tell it from another one: {what}; leave out resume, or from Python "
+            "give Metric(..., identity=...), a text that changes with its code and data"
+        )
+        raise ConfigError(message) from error
+
+
+def name_of(function: MetricFunction) -> str:
+    """What to call it."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs models of the same inputs and outputs on what metric functions hand over.
+
+    Attributes:
+        inputs: What they take.
+        outputs: The names of what they give.
+        config: How the runtime is to run them.
+        progress: Told about each sample.
+    """
+
+    inputs: tuple[ModelInput, ...]
+    outputs: tuple[str, ...]
+    config: dict[str, str]
+    progress: Progress = no_progress
+
+    @classmethod
+    def of(cls, graph: Graph, config: dict[str, str], progress: Progress = no_progress) -> "Runner":
+        """For a float model, and what is made of it."""
+        names = tuple(output.name for output in find_outputs(graph).each)
+        return cls(tuple(model_inputs(graph)), names, config, progress)
+
+    def measure(self, graph: Graph, metrics: Iterable[Metric]) -> dict[str, float]:
+        """The metrics of a model.
+
+        Raises:
+            MetricError: a function failed, or gave no number.
+            UserError: it handed over what the model cannot run.
+        """
+        engine = Engine(graph, self.config)
+        return {metric.name: self._value(metric, engine) for metric in metrics}
+
+    def _value(self, metric: Metric, engine: Engine) -> float:
+        numbers = count()
+        done = 0
+
+        def predict(sample: object) -> dict[str, Array]:
+            nonlocal done
+            given = sample if isinstance(sample, Sample) else Sample(f"sample {next(numbers)}", sample)
+            labelled = Sample(f"metric {metric.name}: {given.label}", given.feed)
+            feed = checked_feed(labelled, self.inputs)
+            arrays = engine.outputs(Fed(labelled, feed))
+            done += 1
+            self.progress(f"measuring {metric.name}", done, None)
+            return dict(zip(self.outputs, arrays, strict=True))
+
+        try:
+            with redirect_stdout(sys.stderr):  # what is printed belongs to no report
+                value = metric.function(predict, *metric.arguments)
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            message = f"metric {metric.name}: raised {what} ({_place(error)}), after {done} predictions"
+            raise MetricError(message) from error
+        return _number(metric, value)
+
+
+def _place(error: BaseException) -> str:
+    """The line of the user's own file that failed: the last of the file that was called first."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else "in the call itself"
+
+
+def _number(metric: Metric, given: Any) -> float:
+    value: Any = given.item() if getattr(given, "shape", None) == () else given  # numpy's and others' scalars
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        message = f"metric {metric.name}: gave {type(given).__name__}, expected one number, of which higher is better"
+        raise MetricError(message)
+    if not math.isfinite(value):
+        message = f"metric {metric.name}: gave {value}, expected a finite number: is there a division by zero?"
+        raise MetricError(message)
+    return float(value)

@@ -1,0 +1,72 @@
+"""From what the user gives to metrics that can be measured."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from typing import TypeAlias
+
+from ..options.accuracy import AccuracyOptions
+from ..options.config import Config
+from ..options.strict import ConfigError
+from .metrics import Metric, MetricFunction, name_of
+from .published_metric import OverDataSet, PublishedMetric, is_published
+
+#: A metric as it may be given.
+GivenMetric: TypeAlias = Metric | MetricFunction | PublishedMetric
+
+
+def metrics_of(
+    given: GivenMetric | Sequence[GivenMetric] | None, config: Config, data: object = None
+) -> tuple[Metric, ...]:
+    """The metrics of a run, with their limits.
+
+    Args:
+        given: Functions, which get the limit of the configuration, or metrics, which have their own.
+        config: What the user wants.
+        data: What metric objects of the published tool are measured on.
+
+    Raises:
+        ConfigError: there are none although the configuration needs one, or baselines fit none.
+    """
+    listed: list[GivenMetric] = [] if given is None else [*given] if isinstance(given, Sequence) else [given]
+    options = config.accuracy or AccuracyOptions()
+    metrics = [each if isinstance(each, Metric) else _metric(each, options, data) for each in listed]
+    if not metrics and config.accuracy and config.accuracy.is_required:
+        message = (
+            "AccuracyAwareQuantization needs a metric: give --metric module:function (from Python: metric=function); "
+            "without one take DefaultQuantization, whose guard needs no labels"
+        )
+        raise ConfigError(message)
+    return tuple(_with_baselines(list(_numbered(metrics)), options.baselines))
+
+
+def _numbered(metrics: Sequence[Metric]) -> Iterator[Metric]:
+    """The metrics by names of their own: of those that are called alike, the second has a 2 behind it."""
+    taken = {each.name for each in metrics}
+    seen: set[str] = set()
+    for each in metrics:
+        name = each.name
+        if name in seen:
+            name = next(new for number in count(2) if (new := f"{name} {number}") not in taken)
+        seen.add(name)
+        taken.add(name)
+        yield replace(each, name=name)
+
+
+def _metric(given: MetricFunction | PublishedMetric, options: AccuracyOptions, data: object) -> Metric:
+    function = OverDataSet(given, data) if is_published(given) else given
+    if not callable(function):
+        message = f"metric is {type(function).__name__}, expected a function of `predict` that gives a number"
+        raise ConfigError(message)
+    return Metric(name_of(function), function, options.max_drop, options.drop_type)
+
+
+def _with_baselines(metrics: Sequence[Metric], baselines: Mapping[str, float]) -> list[Metric]:
+    """Metrics with what the float model reaches, by name; of one metric the name does not matter."""
+    if len(metrics) == len(baselines) == 1:
+        return [replace(metrics[0], baseline=value) for value in baselines.values()]
+    names = [each.name for each in metrics]
+    if metrics and (unknown := [name for name in baselines if name not in names]):
+        message = f"a baseline is given for metric '{unknown[0]}', but the metrics are: {', '.join(names)}"
+        raise ConfigError(message)
+    return [replace(each, baseline=baselines.get(each.name, each.baseline)) for each in metrics]

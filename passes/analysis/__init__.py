@@ -1,0 +1,1 @@
+"""Mathematics and facts of graphs; nothing here changes one."""

@@ -1,0 +1,47 @@
+"""Changing the bias of a layer, which may not have one yet."""
+
+import numpy as np
+
+from ...ir import Array, Node
+from ...ir.ops import bias_port, output_channel_axis
+from .ranges import Floats
+
+
+def change_bias(node: Node, shift: Floats, scale: Floats | None = None) -> None:
+    """Adds one number an output channel to what a layer gives; a layer without a bias gets one.
+
+    Args:
+        node: The layer.
+        shift: Added.
+        scale: What bias and shift are multiplied with, then, one number an output channel, too.
+    """
+    output = node.output()
+    shape = [1] * len(output.shape)
+    shape[output_channel_axis(node)] = -1
+    dtype = output.element_type.dtype
+    assert dtype is not None, "a layer computes in a type that numpy has"
+    factor = np.ones(()) if scale is None else scale.reshape(shape)
+    port = bias_port(node)
+    if port is None:
+        _create_bias(node, (shift.reshape(shape) * factor).astype(dtype))
+        return
+    old = port.source.node
+    corrected = ((old.array.astype(np.float64) + shift.reshape(shape)) * factor).astype(dtype)
+    constant = node.graph.add_constant(f"{old.name}/corrected", corrected, near=port.node)
+    port.connect(constant.output())
+    node.graph.prune(old)
+
+
+def _create_bias(node: Node, bias: Array) -> None:
+    graph, output = node.graph, node.output()
+    readers = output.consumers
+    constant = graph.add_constant(f"{node.name}/bias", bias, near=readers[0].node)
+    add = graph.add(
+        "Add",
+        f"{node.name}/add_bias",
+        [output, constant.output()],
+        [(output.element_type, output.shape)],
+        attributes={"auto_broadcast": "numpy"},
+        near=readers[0].node,
+    )
+    output.redirect(add.output(), only=readers)

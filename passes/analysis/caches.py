@@ -1,0 +1,82 @@
+"""Attention over a cache: keys and values of earlier tokens, kept in a state of the model or handed in by the caller.
+
+A decoder computes one token at a time, and its cache grows with each. Rounded in front of the products, all of it would
+be rounded again for every token: for one query that is as much work as the products themselves. What is more, runtimes
+have kernels that append to a cache in place, and know them by their float form.
+"""
+
+from collections.abc import Iterator
+
+from ...ir import Graph, Node, OutPort
+from ...ir.ops import DATA_PORT, LAYER_TYPES
+from .attention import attention_blocks, products_around
+
+GROWS = (
+    "its keys and values are a cache that grows with every token: "
+    "rounding it again for each token costs more than int8 saves"
+)
+_KEY, _VALUE = 1, 2
+#: What only moves the values of a past input, on its way to where the new ones join it.
+_MOVES = (
+    "Convert",
+    "Gather",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "StridedSlice",
+    "Transpose",
+    "Unsqueeze",
+    "VariadicSplit",
+)
+
+
+def attention_over_caches(graph: Graph) -> list[Node]:
+    """Attention, fused or the products that it is written out as, whose keys or values come from a cache."""
+    fused = [node for node in graph.nodes("ScaledDotProductAttention") if _reads_cache(node, (_KEY, _VALUE))]
+    blocks = [block for softmax in attention_blocks(graph) if (block := products_around(softmax))]
+    found = [node for block in blocks if any(_reads_cache(each, (0, 1)) for each in block) for node in block]
+    return [*fused, *found]
+
+
+def joins_of_caches(graph: Graph) -> list[Node]:
+    """The operations above attention that put new keys and values behind those of a cache."""
+    above = (it for node in attention_over_caches(graph) for port in node.inputs for it in _above(port.source))
+    return [node for node in dict.fromkeys(above) if node.type == "Concat" and _joins_a_cache(node)]
+
+
+def _reads_cache(node: Node, ports: tuple[int, ...]) -> bool:
+    above = (each for port in ports for each in _above(node.source(port)))
+    return any(each.type == "ReadValue" or _appends_to_input(each) for each in above)
+
+
+def _joins_a_cache(concat: Node) -> bool:
+    return _appends_to_input(concat) or any(each.type == "ReadValue" for each in _above(concat.output()))
+
+
+def _above(tensor: OutPort) -> Iterator[Node]:
+    """What a tensor is made of, up to the layers that computed it and the states that it was kept in."""
+    waiting, seen = [tensor], set[Node]()
+    while waiting:
+        tensor = waiting.pop()
+        node = tensor.node
+        if node in seen or not tensor.element_type.is_float or node.type in (*LAYER_TYPES, "SoftMax"):
+            continue
+        seen.add(node)
+        yield node
+        if node.type != "ReadValue":
+            waiting += [port.source for port in node.inputs]
+
+
+def _appends_to_input(node: Node) -> bool:
+    """Whether an operation puts what the model computes behind what its caller hands in."""
+    if node.type != "Concat":
+        return False
+    origins = [_origin(port.source.node).type for port in node.inputs]
+    return "Parameter" in origins and any(each not in ("Parameter", "Const") for each in origins)
+
+
+def _origin(node: Node) -> Node:
+    while node.type in _MOVES:
+        node = node.source(DATA_PORT).node
+    return node

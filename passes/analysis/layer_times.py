@@ -1,0 +1,129 @@
+"""How long the device takes for each layer, and which it runs slower in int8 than in float.
+
+Profiles tell of executed nodes. What belongs to a layer is told by their names: it, and the FakeQuantizes on its
+inputs, which are its price if the device rounds or decompresses anew at every inference.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ...ir import Graph
+from ...ir.ops import LAYER_TYPES
+from ..runtime.engine import Executed
+
+#: A profile: executed nodes, and the seconds that each took.
+Profile = Sequence[tuple[Executed, float]]
+#: What the plugin appends to a layer's name when it rewrites it.
+_SUFFIXES = ("_original", "/DequantizationMultiply")
+#: What irquant appends to it for a FakeQuantize on one of its inputs.
+_QUANTIZER = "/fq_"
+#: An int8 model is clearly faster if it takes less than this share of the float one's time, and no layers that are
+#: slower in int8 cost more than this one. Else its latency is measured.
+_CLEARLY, _COSTLY = 0.8, 0.1
+#: Models that take less than so many seconds are not judged: a call of the runtime takes as long as their layers do.
+_SHORT = 1e-3
+#: A layer is slower if it takes so many times as long in int8, and costs that share of the float model's time by it.
+_SLOWER, _NOTABLE = 1.2, 0.02
+
+
+@dataclass(frozen=True)
+class SlowLayer:
+    """A layer that the device runs slower in int8 than in float.
+
+    Attributes:
+        name: Its friendly name.
+        type: Its op type.
+        before: Seconds in the float model.
+        after: Seconds in the quantized one.
+    """
+
+    name: str
+    type: str
+    before: float
+    after: float
+
+
+def originals(layer: Executed, known: Collection[str]) -> Iterator[str]:
+    """The layers of the model that went into an executed one; names may hold the commas that separate them."""
+    joined = f",{layer.fused},"
+    parts = [layer.name, *layer.fused.split(","), *(name for name in known if "," in name and f",{name}," in joined)]
+    for part in parts:
+        for suffix in _SUFFIXES:
+            part = part.removesuffix(suffix)
+        if part in known:
+            yield part
+
+
+def run_as_one(layers: Iterable[str], *profiles: Profile) -> Mapping[str, str]:
+    """Layer -> the first of those that one of the models executes as one node: only together do they compare."""
+    found = {name: name for name in layers}
+    for node, _ in (each for profile in profiles for each in profile):
+        joined = {found[name] for name in originals(node, found)}
+        if len(joined) > 1:
+            first = next(name for name in found if found[name] in joined)
+            found = {name: found[first] if other in joined else other for name, other in found.items()}
+    return found
+
+
+def layer_seconds(profile: Profile, groups: Mapping[str, str]) -> Mapping[str, float]:
+    """What each layer took, or those that run as one."""
+    found: dict[str, float] = {}
+    for node, seconds in profile:
+        if owner := next(iter(_owners(node, groups)), None):
+            found[groups[owner]] = found.get(groups[owner], 0.0) + seconds
+    return found
+
+
+def slower_layers(
+    graph: Graph, before: Mapping[str, float], after: Mapping[str, float], total: float
+) -> list[SlowLayer]:
+    """The layers that are slower in int8 by a notable share of the float model's time, the costliest first.
+
+    Args:
+        graph: The float model, or the quantized one.
+        before: What the layers of the float model take (see `layer_seconds`).
+        after: Those of the quantized one.
+        total: What an inference of the float model takes; none is named if that is short.
+    """
+    if total < _SHORT:
+        return []
+    types = {node.name: node.type for node in graph.nodes(*LAYER_TYPES)}
+    found = [
+        SlowLayer(name, types[name], seconds, after[name])
+        for name, seconds in before.items()
+        if after.get(name, 0.0) > max(_SLOWER * seconds, seconds + _NOTABLE * total)
+    ]
+    return sorted(found, key=lambda each: each.before - each.after)
+
+
+def looks_slow(emulated: Profile, executed: Profile, graph: Graph) -> bool:
+    """Whether int8 may be no faster than float, or is not for layers that matter.
+
+    A first look without compiling the float model: its time is that of the emulation without the FakeQuantizes.
+
+    Args:
+        emulated: A profile of the quantized model with its FakeQuantizes computed in float.
+        executed: One of the quantized model as it runs.
+        graph: The quantized model.
+    """
+    layers = [node.name for node in graph.nodes(*LAYER_TYPES)]
+    float_ = [(node, seconds) for node, seconds in emulated if not _is_quantizer(node, layers)]
+    total = sum(seconds for _, seconds in float_)
+    if total < _SHORT:
+        return False
+    groups = run_as_one(layers, emulated, executed)
+    slower = slower_layers(graph, layer_seconds(float_, groups), layer_seconds(executed, groups), total)
+    lost = sum(each.after - each.before for each in slower)
+    return sum(seconds for _, seconds in executed) > _CLEARLY * total or lost > _COSTLY * total
+
+
+def _is_quantizer(node: Executed, layers: Collection[str]) -> bool:
+    return node.type == "FakeQuantize" or (_QUANTIZER in node.fused and not any(originals(node, layers)))
+
+
+def _owners(node: Executed, layers: Collection[str]) -> Iterable[str]:
+    """The layers that an executed node belongs to, itself first."""
+    yield from originals(node, layers)
+    for part in (node.name, *node.fused.split(",")):
+        if (owner := part.partition(_QUANTIZER)[0]) in layers:
+            yield owner

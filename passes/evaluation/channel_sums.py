@@ -1,0 +1,71 @@
+"""How far one tensor is from another, also if its channels may be scaled: by sums, so that no tensor is kept."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...ir import Array
+from ..analysis.ranges import Floats
+
+
+@dataclass
+class ChannelSums:
+    """Sums over a layer's values in two models, a and b, for each channel.
+
+    Attributes:
+        axis: The channels'; None: there are none, or as many as a sample happens to have.
+        sums: Count, and the sums of a, b, a^2, b^2 and ab: one row each. None: no sample yet.
+        is_comparable: Whether they always had one shape.
+    """
+
+    axis: int | None
+    sums: Floats | None = None
+    is_comparable: bool = True
+
+    def add(self, one: Array, other: Array) -> None:
+        """Takes in a sample."""
+        if one.shape != other.shape:
+            self.is_comparable = False
+            return
+        a, b = (self._rows(each) for each in (one, other))
+        count = np.full(len(a), a.shape[1], np.float64)
+        products = [np.einsum("ij,ij->i", *pair) for pair in ((a, a), (b, b), (a, b))]
+        sums = np.stack([count, a.sum(axis=1), b.sum(axis=1), *products])
+        self.sums = sums if self.sums is None else self.sums + sums
+
+    def _rows(self, values: Array) -> Floats:
+        """A row for each channel."""
+        values = values.astype(np.float64)
+        if self.axis is None:
+            return values.reshape(1, -1)
+        return np.moveaxis(values, self.axis, 0).reshape(values.shape[self.axis], -1)
+
+    @property
+    def sqnr(self) -> float:
+        """10 log10(sum a^2 / sum (a - b)^2)."""
+        if self.sums is None or not self.is_comparable:
+            return math.nan
+        _, _, _, aa, bb, ab = self.sums
+        return _ratio(float(aa.sum()), float((aa - 2 * ab + bb).sum()))
+
+    @property
+    def sqnr_but_for_scale(self) -> float:
+        """The same with the error that is left if each channel of b is scaled and shifted to be closest to a.
+
+        Linear regression of a on b: the error is n (var a - cov(a, b)^2 / var b), channel by channel.
+        """
+        if self.sums is None or not self.is_comparable:
+            return math.nan
+        n, a, b, aa, bb, ab = self.sums
+        n = np.maximum(n, 1.0)
+        spread_a, spread_b, together = aa - a * a / n, bb - b * b / n, ab - a * b / n
+        explained = np.divide(together**2, spread_b, out=np.zeros_like(a), where=spread_b > 0)
+        return _ratio(float(aa.sum()), float(np.maximum(spread_a - explained, 0.0).sum()))
+
+
+def _ratio(signal: float, noise: float) -> float:
+    """In dB; what lies below the precision of the sums counts as equal."""
+    if noise <= signal * 1e-14:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal else -math.inf

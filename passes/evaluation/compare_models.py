@@ -1,0 +1,123 @@
+"""Two models side by side: outputs, layers, int8 share, latency, size."""
+
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from ...ir import Graph
+from ..analysis.agreement import Agreement, Verdict, agreements_of
+from ..infra.base import Progress, no_progress
+from ..infra.execution import Execution
+from ..runtime.samples import DataError, Fed, Feed, ModelInput, Sample, checked_feed, model_inputs
+from .latency import Latencies, measure_latencies
+from .layer_probes import LayerError, LayerProbes
+from .matching import Matching, match_inputs, match_layers
+from .output_probe import OutputProbe
+from .verify_execution import execution_of
+
+#: How many different samples latency is measured on.
+_TIMED = 8
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two models.
+
+    Attributes:
+        execution: What the runtime executes.
+        weights_bytes: Size of its weights file.
+    """
+
+    execution: Execution
+    weights_bytes: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was found out about two models.
+
+    Attributes:
+        first: The model that is taken for right.
+        second: The other.
+        samples: How many samples both ran on.
+        outputs: How close the second's outputs are to the first's.
+        matching: Which layers correspond.
+        layers: How far each of those is off, in the first's order; None: nobody wanted to know.
+        latencies: Of both; None: nobody wanted to know.
+        warnings: What to know besides.
+    """
+
+    first: Side
+    second: Side
+    samples: int
+    outputs: tuple[Agreement, ...]
+    matching: Matching
+    layers: tuple[LayerError, ...] | None
+    latencies: Latencies | None
+    warnings: tuple[str, ...]
+
+    @property
+    def is_poor(self) -> bool:
+        """Whether an output is poor, of other sizes, or cannot be compared."""
+        return any(each.resized or each.verdict in (Verdict.POOR, Verdict.UNKNOWN) for each in self.outputs)
+
+
+def compare_models(
+    first: Graph,
+    second: Graph,
+    samples: Iterable[Sample],
+    *,
+    most: int = 32,
+    per_layer: bool = False,
+    latency: bool = True,
+    progress: Progress = no_progress,
+) -> Comparison:
+    """Runs two models on the same samples.
+
+    Args:
+        first: The model that is taken for right.
+        second: The other: of the same inputs and outputs.
+        samples: Read once, lazily; one at a time is in memory.
+        most: Most samples to use.
+        per_layer: Whether to look at layers, too.
+        latency: Whether to measure how long an inference takes.
+        progress: Told about the work.
+
+    Raises:
+        ComparisonError: the models take or give different things.
+        DataError: the samples do not fit, or there are none.
+    """
+    order, matching, pair = match_inputs(first, second), match_layers(first, second), OutputProbe.of(first, second)
+    layers = LayerProbes(matching.pairs if per_layer else (), pair)
+    seen, timed = 0, list[tuple[Feed, Feed]]()
+    total = min(most, operator.length_hint(samples) or most)
+    for items in _items(islice(samples, most), model_inputs(first), model_inputs(second), order):
+        layers.add(items, *pair.add(items))
+        timed += [(items[0].feed, items[1].feed)] if len(timed) < _TIMED else []
+        seen += 1
+        progress("comparing", seen, total)
+    if not seen:
+        message = "the data are empty: at least one sample is needed"
+        raise DataError(message)
+    executions = [execution_of(*each) for each in zip(pair.models, pair.engines, strict=True)]
+    return Comparison(
+        first=Side(executions[0], first.weights.size),
+        second=Side(executions[1], second.weights.size),
+        samples=seen,
+        outputs=tuple(agreements_of(pair.outputs, pair.tallies)),
+        matching=matching,
+        layers=tuple(layers.errors()) if per_layer else None,
+        warnings=(*pair.warnings, *layers.warnings()),
+        latencies=measure_latencies(first, second, timed) if latency else None,
+    )
+
+
+def _items(
+    samples: Iterable[Sample], ours: Sequence[ModelInput], theirs: Sequence[ModelInput], order: Sequence[int]
+) -> Iterator[tuple[Fed, Fed]]:
+    """Each sample as either model takes it."""
+    for sample in samples:
+        feed = checked_feed(sample, ours)
+        twin = {each.name: feed[ours[index].name] for index, each in zip(order, theirs, strict=True)}
+        yield Fed(sample, feed), Fed(sample, twin)

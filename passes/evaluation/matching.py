@@ -1,0 +1,186 @@
+"""Which inputs, outputs and layers of two models correspond.
+
+Quantizers keep the friendly names of layers. They put FakeQuantizes in front, exchange constants, and may give a layer
+a bias that it did not have; where an output of an IR v10 is concerned, the layer passes its name on to that bias. So a
+layer is known by its name and type, and what is compared is what it gives with its bias, if it has one.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ...ir import DYNAMIC, Graph, InPort, Node, OutPort, UserError
+from ...ir.ops import LAYER_TYPES, output_channel_axis
+from ..analysis.outputs import Output, OutputKind, Outputs
+from ..runtime.samples import ModelInput, model_inputs
+
+#: What a layer's name gets in an IR v10 when its bias takes the name over.
+_RENAMED = "/original"
+#: What may stand between a constant and the layer that reads it.
+_BETWEEN = ("Convert", "FakeQuantize", "Reshape", "Unsqueeze")
+#: A layer of a model: name, type, and the how-manieth of that name and type.
+_Key = tuple[str, str, int]
+
+
+class ComparisonError(UserError):
+    """The models cannot be compared."""
+
+
+@dataclass(frozen=True)
+class LayerPair:
+    """A layer that both models have.
+
+    Attributes:
+        node: In the first model.
+        twin: In the second.
+    """
+
+    node: Node
+    twin: Node
+
+    @property
+    def tensors(self) -> tuple[OutPort, OutPort]:
+        """What the layer gives, with its bias, in either model."""
+        return _with_bias(self.node), _with_bias(self.twin)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The layers of two models, without those in bodies.
+
+    Attributes:
+        pairs: Those that both have.
+        only_first: Names of those that only the first has, or has with another shape.
+        only_second: Likewise.
+        in_bodies: How many layers of the first are in bodies, where nobody looks.
+    """
+
+    pairs: tuple[LayerPair, ...]
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
+    in_bodies: int
+
+
+def match_layers(first: Graph, second: Graph) -> Matching:
+    """The layers that both models have: of one name, one type, and shapes that fit."""
+    ours, theirs = (dict(_keyed(list(graph.nodes(*LAYER_TYPES)))) for graph in (first, second))
+    pairs = [LayerPair(node, theirs[key]) for key, node in ours.items() if key in theirs]
+    fitting = tuple(pair for pair in pairs if _fit(*(each.shape for each in pair.tensors)))
+    nodes, twins = {pair.node for pair in fitting}, {pair.twin for pair in fitting}
+    return Matching(
+        fitting,
+        tuple(node.name for node in ours.values() if node not in nodes),
+        tuple(node.name for node in theirs.values() if node not in twins),
+        sum(len(body.in_file_order(*LAYER_TYPES)) for body in [*first.walk()][1:]),
+    )
+
+
+def _keyed(nodes: Sequence[Node]) -> Iterator[tuple[_Key, Node]]:
+    seen: Counter[tuple[str, str]] = Counter()
+    for node in nodes:
+        key = node.name.removesuffix(_RENAMED), node.type
+        seen[key] += 1
+        yield (*key, seen[key]), node
+
+
+def _fit(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether shapes can be the same; no dimensions may also mean that nobody knows the rank."""
+    if not (one and other):
+        return True
+    return len(one) == len(other) and all(a == b or DYNAMIC in (a, b) for a, b in zip(one, other, strict=True))
+
+
+def _with_bias(node: Node) -> OutPort:
+    tensor = node.output()
+    consumers = tensor.consumers
+    if len(consumers) != 1 or consumers[0].node.type != "Add":
+        return tensor
+    add = consumers[0].node
+    other = add.source(1 - consumers[0].index)
+    return add.output() if _is_constant(other) and _is_along_channels(other.shape, node) else tensor
+
+
+def _is_constant(tensor: OutPort) -> bool:
+    while tensor.node.type in _BETWEEN:
+        tensor = tensor.node.source()
+    return tensor.node.type == "Const"
+
+
+def _is_along_channels(shape: Sequence[int], node: Node) -> bool:
+    """Whether a constant has at most one value an output channel."""
+    rank = len(node.output().shape)
+    axis = output_channel_axis(node) % rank if rank else 0
+    padded = (1,) * (rank - len(shape)) + tuple(shape)
+    return len(padded) == rank and all(size == 1 for k, size in enumerate(padded) if k != axis)
+
+
+def match_inputs(first: Graph, second: Graph) -> list[int]:
+    """For each input of the second model, which of the first it is.
+
+    Raises:
+        ComparisonError: they do not take the same.
+    """
+    ours, theirs = model_inputs(first), model_inputs(second)
+    order = _matched([each.names for each in theirs], [each.names for each in ours])
+    if order is None and len(ours) == len(theirs) == 1:
+        order = [0]
+    if order is None or not all(_is_same(ours[k], each) for k, each in zip(order, theirs, strict=True)):
+        lists = [", ".join(map(str, each)) or "nothing" for each in (ours, theirs)]
+        message = f"the models take different inputs: the first {lists[0]}; the second {lists[1]}"
+        raise ComparisonError(message)
+    return order
+
+
+def _is_same(one: ModelInput, other: ModelInput) -> bool:
+    return one.element_type == other.element_type and _fit(one.shape or (), other.shape or ())
+
+
+def match_outputs(first: Graph, second: Graph) -> list[int]:
+    """For each output of the first model, which of the second it is: by names, or else by its place.
+
+    Raises:
+        ComparisonError: they do not give as many.
+    """
+    ours, theirs = ([_names(each) for each in graph.in_file_order("Result")] for graph in (first, second))
+    if len(ours) != len(theirs):
+        lists = [", ".join(sorted(min(names) for names in each)) for each in (ours, theirs)]
+        message = f"the models have different outputs: the first {lists[0]}; the second {lists[1]}"
+        raise ComparisonError(message)
+    return _matched(ours, theirs) or list(range(len(ours)))
+
+
+def _names(result: Node) -> frozenset[str]:
+    return frozenset((*result.source().names, result.name, result.source().node.name))
+
+
+def _matched(wanted: Sequence[Collection[str]], known: Sequence[Collection[str]]) -> list[int] | None:
+    """For each set of names, which of the known ones shares a name with it; None if there is not one for each."""
+    found: list[int] = []
+    for names in wanted:
+        fitting = (k for k, each in enumerate(known) if k not in found and set(names) & set(each))
+        if (index := next(fitting, None)) is None:
+            return None
+        found.append(index)
+    return found if len(found) == len(known) else None
+
+
+def match_taps(outputs: Outputs, second: Graph) -> tuple[InPort, ...] | None:
+    """The taps of a model in another one; None if that lacks one of them."""
+    known = dict(_keyed(list(second.nodes())))
+    keys = {node: key for key, node in _keyed(list(outputs.taps[0].node.graph.nodes()))} if outputs.taps else {}
+    twins = [known.get(keys[tap.node]) for tap in outputs.taps]
+    if any(twin is None or len(twin.inputs) <= tap.index for twin, tap in zip(twins, outputs.taps, strict=True)):
+        return None
+    return tuple(InPort(twin, tap.index) for twin, tap in zip(twins, outputs.taps, strict=True) if twin is not None)
+
+
+_DECIDED = (OutputKind.DETECTIONS, OutputKind.DECISIONS)
+
+
+def untapped(outputs: Outputs) -> Outputs:
+    """The outputs as they come out, selected or not."""
+    plain = (
+        Output(each.name, OutputKind.VALUES if each.kind in _DECIDED else each.kind, (index,))
+        for index, each in enumerate(outputs.each)
+    )
+    return replace(outputs, each=tuple(plain), taps=())

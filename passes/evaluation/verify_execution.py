@@ -1,0 +1,142 @@
+"""Proof of the result: what the runtime really executes in int8, and how close the outputs are to the float model's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...ir import Array, Graph, Node, Scope
+from ...ir.ops import LAYER_TYPES
+from ..analysis.agreement import Agreement, agreements
+from ..analysis.layer_times import originals
+from ..infra.base import Context, Fact, NoRequests
+from ..infra.execution import Check, Execution, Fault
+from ..placement.plan import Plan
+from ..runtime.engine import EMULATION, HERE, INSPECTION, Engine, Executed, RuntimeRejectedError
+
+#: Layer types of the execution graph that do the arithmetic, and those that keep a state besides.
+_COMPUTE, _RECURRENT = ("Convolution", "Deconvolution", "FullyConnected", "MatMul"), ("RNNSeq", "RNNCell")
+
+
+@dataclass(frozen=True)
+class VerifyExecution(NoRequests):
+    """Compiles the quantized graph, runs it on samples that calibration did not see, and compares it with the plan.
+
+    Changes nothing; what it finds goes to `Context.check`. For a target that is no CPU the FakeQuantizes are computed
+    in float, which tells how close the outputs are but not what the device would execute.
+    """
+
+    name: ClassVar[str] = "verify-execution"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Changes nothing."""
+        graph.weights.release()  # most of the float weights were only read to compile the float model
+        is_here = context.target.device == HERE
+        try:
+            engine = Engine(context.outputs.tapped(graph), INSPECTION if is_here else EMULATION)
+        except RuntimeRejectedError as error:
+            context.check = Check(failure=str(error))
+            return 0
+        return self.verify(graph, context, engine)
+
+    def verify(self, graph: Graph, context: Context, engine: Engine) -> int:
+        """The same with a model that is compiled already, and hides no layer (see `shows_all`)."""
+        is_here = context.target.device == HERE
+        outputs = _agreements(engine, context) if context.held_out else None
+        if outputs is None and context.probes:
+            engine.outputs(context.probes[0])  # the executed graph of a dynamic model is final only then
+        context.check = Check(_compared(graph, context, engine) if is_here else None, outputs)
+        return 0
+
+
+def shows_all(graph: Graph, plan: Plan, engine: Engine) -> bool:
+    """Whether an executed graph shows all layers; nodes that join several hide some."""
+    known = {node.name for node in graph.nodes(*LAYER_TYPES)}
+    layers = (layer for layer in engine.execution() if layer.type in (*_COMPUTE, *_RECURRENT))
+    shown = {name for layer in layers for name in originals(layer, known)}
+    return shown == known and not any(node.graph.scope for node, each in plan.decisions.items() if each.int8)
+
+
+def executed_layers(nodes: Sequence[Executed]) -> list[Executed]:
+    """The convolutions and matrix products of an executed graph; for dynamic models, as of the last inference."""
+    return [node for node in nodes if node.type in _COMPUTE]
+
+
+def execution_of(graph: Graph, engine: Engine) -> Execution:
+    """How many layers run in int8, of a model that nobody here planned."""
+    return _execution(graph, Plan(), engine, [each for each in _bodies(graph) if each.in_file_order(*LAYER_TYPES)])
+
+
+def int8_layers(graph: Graph, engine: Engine) -> set[str]:
+    """The names of the layers of a model, not of its bodies, that run in int8."""
+    known = {node.name for node in graph.nodes(*LAYER_TYPES)}
+    return {name for layer in engine.execution() if layer.is_int8 for name in originals(layer, known)}
+
+
+def _compared(graph: Graph, context: Context, engine: Engine) -> Execution:
+    plan = context.plan
+    planned = [
+        body for body in _bodies(graph) if any(_is_planned(node, plan) for node in body.in_file_order(*LAYER_TYPES))
+    ]
+    return _execution(graph, plan, engine, planned)
+
+
+def _bodies(graph: Graph) -> list[Graph]:
+    return [*graph.walk()][1:]
+
+
+def _execution(graph: Graph, plan: Plan, engine: Engine, bodies: Sequence[Graph]) -> Execution:
+    found = [_compared_graph(graph, plan, engine.execution())]
+    for body in bodies:
+        nodes = engine.execution_of_body(_path(graph, body.scope))
+        unseen = len(body.in_file_order(*LAYER_TYPES))
+        found.append(Execution(0, 0, unseen=unseen) if nodes is None else _compared_graph(body, plan, nodes))
+    return Execution(
+        int8=sum(each.int8 for each in found),
+        total=sum(each.total for each in found),
+        fallen=tuple(fallen for each in found for fallen in each.fallen),
+        unseen=sum(each.unseen for each in found),
+    )
+
+
+def _is_planned(node: Node, plan: Plan) -> bool:
+    decision = plan.decisions.get(node)
+    return decision is not None and decision.int8
+
+
+def _path(graph: Graph, scope: Scope) -> list[tuple[str, str]]:
+    """Names instead of ids."""
+    return [(Node(graph.body_at(scope[:depth]), id_).name, tag) for depth, (id_, tag) in enumerate(scope)]
+
+
+def _compared_graph(graph: Graph, plan: Plan, nodes: Sequence[Executed]) -> Execution:
+    layers = executed_layers(nodes)
+    known = {node.name: node for node in graph.nodes(*LAYER_TYPES)}
+    floats = [
+        (known[name], layer)
+        for layer in nodes
+        if layer.type in (*_COMPUTE, *_RECURRENT) and not layer.is_int8
+        for name in dict.fromkeys(originals(layer, known))
+    ]
+    return Execution(
+        int8=sum(layer.is_int8 for layer in layers),
+        total=len(layers),
+        fallen=tuple(
+            Fault((node.graph.scope, node.id), plan.names[node], node.type, _why(layer))
+            for node, layer in floats
+            if _is_planned(node, plan)
+        ),
+    )
+
+
+def _why(layer: Executed) -> str:
+    sources = ", ".join(layer.reads) or "nothing that the runtime tells of"
+    return f"the runtime chose {layer.primitive or 'no primitive that it names'}, reading {sources}"
+
+
+def _agreements(engine: Engine, context: Context) -> tuple[Agreement, ...]:
+    found: list[list[Array]] = []
+    engine.run(context.held_out, lambda _, arrays: found.append([array.copy() for array in arrays]))
+    return tuple(agreements(context.outputs, [each.outputs for each in context.held_out], found))

@@ -1,0 +1,1 @@
+"""The contract of passes: what they are, how they run, how they are named."""

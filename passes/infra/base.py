@@ -1,0 +1,195 @@
+"""What a pass is: a rewrite of the whole graph that says what it needs, what it leaves true, and what it measured.
+
+A pass is a small frozen dataclass. Its fields are its options; its class says what it requires, establishes and drops.
+`run` returns how many places it changed, and a second run must change none.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+from ...ir import Graph, Node, Scope, UserError
+from ...targets import Target
+from ..analysis.evidence import Correction
+from ..analysis.outputs import Outputs
+from ..options.config import Config, Preset
+from ..placement.plan import Plan
+from ..runtime.samples import Fed, HeldOut
+from ..statistics.request import Request, Statistics
+from .execution import Check
+
+
+class Fact(StrEnum):
+    """What can hold of a graph between two passes."""
+
+    NORMALIZED = "normalized"  # weights and biases are plain constants
+    PLANNED = "planned"  # the context's plan says where each FakeQuantize goes
+    MEASURED = "measured"  # there are statistics of the model's tensors as they were when they were measured
+    AS_MEASURED = "as-measured"  # the graph still computes those tensors, or the statistics know what became of them
+    FAKE_QUANTIZED = "fake-quantized"  # a FakeQuantize stands wherever the plan wants one
+    RANGES_SET = "ranges-set"  # each of them has its ranges
+    BIASES_CORRECTED = "biases-corrected"  # biases make up for the rounding of the weights
+    WEIGHTS_COMPRESSED = "weights-compressed"  # quantized weights are stored as int8
+
+
+#: How many samples tell whether the device computes a model right: its kernels do, or do not, for nearly all data.
+PROBES = 2
+#: And at most, where an output has few numbers.
+MOST_PROBES = 8
+
+
+class PipelineError(UserError):
+    """Passes cannot follow one another as listed, or a pass failed (its cause is chained).
+
+    Attributes:
+        pass_name: The pass that failed; empty if none did.
+        node: At which node, as far as is known.
+    """
+
+    def __init__(self, message: str, pass_name: str = "", node: Node | None = None) -> None:
+        super().__init__(message)
+        self.pass_name, self.node = pass_name, node
+
+    @property
+    def layer(self) -> str:
+        """The name of the node; empty if it is not known."""
+        return self.node.name if self.node else ""
+
+
+class InternalError(PipelineError):
+    """A pass failed that is irquant's own: no mistake of the user."""
+
+
+class RequirementError(PipelineError):
+    """A pass requires what no pass before it leaves true.
+
+    Attributes:
+        missing: What.
+    """
+
+    def __init__(self, message: str, missing: frozenset[Fact]) -> None:
+        super().__init__(message)
+        self.missing = missing
+
+
+#: Called with what is going on, how many steps are done, and how many there are (None: unknown).
+Progress = Callable[[str, int, int | None], None]
+
+
+def no_progress(task: str, done: int, total: int | None) -> None:
+    """Shows nothing."""
+
+
+@dataclass
+class Context:
+    """What the passes of one run share besides the graph.
+
+    Attributes:
+        target: The device.
+        config: What the user wants.
+        samples: The calibration data: see `quantize`; iterated once. None: there are none.
+        progress: Told about long work.
+        expected: How many samples there are, if that is known.
+        model_fingerprint: Of the model as it came.
+        data_fingerprint: Of the samples; by `calibrate`.
+        also_for: Other targets and options whose statistics are to be measured, too.
+        wanted: The statistics that later passes read; by the manager.
+        plan: Where each FakeQuantize goes; by `plan-placement`.
+        statistics: The numbers measured; by `calibrate`.
+        returned: Operations that the guard returned to float, by body and id -> why.
+        outputs: What the model's outputs are; by `calibrate`.
+        held_out: Samples that calibration did not see, with what the float model gives (see `Outputs`); by `calibrate`.
+        first: The first samples, in the same form, if calibration saw all there are; by `calibrate`.
+        kept: Number -> sample that it saw, for passes that run the model again; by `calibrate`, if the configuration
+            needs them.
+        halves: Constants, by body and id, that had 16 bits before `normalize` made floats of 32 of them.
+        decomposed: The products, by body and id, that attention ends in which `decompose-attention` wrote out.
+        aligned: Layers whose input channels were brought to alike ranges, or need not be; by the passes that do so.
+        warnings: What the user should know besides what the plan says.
+        corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
+        check: What running the result showed; by `verify-execution`.
+    """
+
+    target: Target
+    config: Config = field(default_factory=Config)
+    samples: Iterable[object] | None = ()
+    progress: Progress = no_progress
+    expected: int | None = None
+    model_fingerprint: str = ""
+    data_fingerprint: str = ""
+    also_for: tuple[tuple[Target, Config], ...] = ()
+    wanted: frozenset[Request] = frozenset()
+    plan: Plan = field(default_factory=Plan)
+    statistics: Statistics = field(default_factory=Statistics)
+    returned: Mapping[tuple[Scope, int], str] = field(default_factory=dict[tuple[Scope, int], str])
+    outputs: Outputs = field(default_factory=Outputs)
+    held_out: list[HeldOut] = field(default_factory=list[HeldOut])
+    first: list[HeldOut] = field(default_factory=list[HeldOut])
+    kept: dict[int, Fed] = field(default_factory=dict[int, Fed])
+    halves: set[tuple[Scope, int]] = field(default_factory=set[tuple[Scope, int]])
+    decomposed: set[tuple[Scope, int]] = field(default_factory=set[tuple[Scope, int]])
+    aligned: set[Node] = field(default_factory=set[Node])
+    warnings: list[str] = field(default_factory=list[str])
+    corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
+    check: Check = field(default_factory=Check)
+
+    @property
+    def probes(self) -> list[HeldOut]:
+        """The samples on which the device may be asked whether it computes a model right."""
+        return [*self.held_out, *self.first][:MOST_PROBES]
+
+    @property
+    def is_transformer(self) -> bool:
+        """Whether the model is one: it has attention blocks, or the user says so."""
+        return self.config.is_transformer(attention=self.plan.attention)
+
+    @property
+    def preset(self) -> Preset:
+        """The preset that the user chose, or the one that suits the model."""
+        return self.config.preset_for(attention=self.plan.attention)
+
+
+class Pass(Protocol):
+    """A rewrite of a whole graph."""
+
+    name: ClassVar[str]
+    requires: ClassVar[frozenset[Fact]]
+    establishes: ClassVar[frozenset[Fact]]
+    drops: ClassVar[frozenset[Fact]]
+
+    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """The statistics of this graph that the pass will read, for the `calibrate` before it to measure."""
+        ...
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Rewrites the graph in place and returns how many places were changed."""
+        ...
+
+
+class NoRequests:
+    """For passes that read no statistics."""
+
+    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """None."""
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What a pass did.
+
+    Attributes:
+        changes: Places changed.
+        seconds: Wall time.
+    """
+
+    changes: int
+    seconds: float
+
+    def __add__(self, other: "PassResult") -> "PassResult":
+        """Of two runs of one pass."""
+        return PassResult(self.changes + other.changes, self.seconds + other.seconds)
+
+
+Results = Mapping[str, PassResult]

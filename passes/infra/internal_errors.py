@@ -1,0 +1,144 @@
+"""Errors of irquant's own: which pass and which layer they are about, and a small reproduction to report them with."""
+
+import platform
+import traceback
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+from ...ir import InPort, IRError, Node, OutPort, UserError, neighbourhood, printable, to_text
+from ..placement.plan import Site
+from ..runtime.engine import runtime_version
+from .base import InternalError, Pass, PipelineError
+
+#: How far around a layer the reproduction goes.
+STEPS = 3
+_ABOUT, _TEXT = "fault.txt", "neighbourhood.txt"
+
+
+class FaultFolderError(UserError):
+    """The folder for a reproduction cannot be used."""
+
+
+def pass_failure(pass_: Pass, error: Exception) -> PipelineError:
+    """What to raise when a pass failed, from the error that it raised."""
+    node = blamed_node(error)
+    at = f" at {node}" if node else ""
+    return _blaming(pass_)(f"pass '{pass_.name}' failed{at}: {type(error).__name__}: {error}", pass_.name, node)
+
+
+def left_broken(pass_: Pass, error: IRError) -> PipelineError:
+    """What to raise when the graph does not hold together behind a pass."""
+    return _blaming(pass_)(f"pass '{pass_.name}' left a broken graph: {error}", pass_.name)
+
+
+def _blaming(pass_: Pass) -> type[PipelineError]:
+    """Users run passes of their own, too."""
+    is_ours = type(pass_).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return InternalError if is_ours else PipelineError
+
+
+def is_internal(error: Exception) -> bool:
+    """Whether an error is irquant's own: neither a mistake of the user nor the limit of the machine."""
+    return isinstance(error, InternalError) or not isinstance(error, (UserError, MemoryError))
+
+
+def complaint(error: Exception) -> str:
+    """What to tell the user of an error that is not irquant's own."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error or 'nothing is left'}; give fewer or smaller samples, or more memory"
+    return str(error)
+
+
+def blamed_node(error: BaseException) -> Node | None:
+    """The node that was being worked on when an error was raised, read off the variables of the functions under way.
+
+    The innermost function that holds a node decides, by its `node` or else by what it got first.
+    """
+    for frame in _frames(error):
+        held = frame.f_locals
+        for value in (held.get("node"), *held.values()):
+            node = _node_of(value)
+            if node is not None and node.graph.has(node.id):
+                return node
+    return None
+
+
+def _frames(error: BaseException) -> Iterator[FrameType]:
+    """The functions under way, the innermost first; those of the cause before those that passed the error on."""
+    if error.__cause__ is not None:
+        yield from _frames(error.__cause__)
+    yield from reversed([frame for frame, _ in traceback.walk_tb(error.__traceback__)])
+
+
+def _node_of(value: object) -> Node | None:
+    if isinstance(value, (InPort, OutPort)):
+        return value.node
+    if isinstance(value, Site):
+        return value.source.node
+    return value if isinstance(value, Node) else None
+
+
+def described(error: BaseException) -> str:
+    """What failed, in a line."""
+    if isinstance(error, PipelineError):
+        return printable(str(error))
+    node = blamed_node(error)
+    at = f" at {node}" if node else ""
+    return printable(f"irquant failed{at}: {type(error).__name__}: {error}")
+
+
+def check_fault_folder(folder: Path) -> None:
+    """Refuses a folder for a reproduction before any work is done.
+
+    Raises:
+        FaultFolderError: there is something in it, or it is none.
+    """
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        message = f"{folder}: is there and not an empty folder; give a new one for the reproduction"
+        raise FaultFolderError(message)
+
+
+def write_fault(error: BaseException, folder: Path, options: Mapping[str, str] | None = None) -> None:
+    """Writes what is needed to look for an error: versions, options, the traceback, and the layers around the place.
+
+    The layers are told in the text form, without weights: constants by type and shape. `from_text(..., fill=True)`
+    makes a model of it.
+
+    Args:
+        error: What was raised.
+        folder: A new or empty one.
+        options: What the user wanted.
+
+    Raises:
+        FaultFolderError: it cannot be written there.
+    """
+    check_fault_folder(folder)
+    node = (error.node if isinstance(error, PipelineError) else None) or blamed_node(error)
+    facts = {
+        "irquant": version("irquant"),
+        "OpenVINO": runtime_version(),
+        "numpy": version("numpy"),
+        "Python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "pass": error.pass_name if isinstance(error, PipelineError) else "",
+        "layer": repr(node) if node else "",
+        **(options or {}),
+    }
+    lines = [described(error), "", *(f"{name}: {value}" for name, value in facts.items() if value), ""]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _ABOUT).write_text("\n".join([*lines, *traceback.format_exception(error)]), encoding="utf-8")
+        if node is not None:
+            (folder / _TEXT).write_text(_around(node), encoding="utf-8")
+    except OSError as failure:
+        message = f"{folder}: the reproduction cannot be written: {failure.strerror}"
+        raise FaultFolderError(message) from None
+
+
+def _around(node: Node) -> str:
+    try:
+        return to_text(neighbourhood(node, STEPS), weights=False)
+    except IRError as error:  # it may be just this that failed
+        return f"the graph around {node} is broken: {error}\n"

@@ -1,0 +1,111 @@
+"""Runs a list of passes, after refusing one that cannot work."""
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from ...ir import Graph, IRError, UserError
+from ..runtime.engine import RuntimeRejectedError, is_accepted
+from ..statistics.request import QUANTILES, Request
+from .base import Context, Fact, Pass, PassResult, RequirementError, Results
+from .instruments import Instrument
+from .internal_errors import pass_failure
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PassManager:
+    """An explicit list of passes.
+
+    Attributes:
+        passes: They.
+        instruments: What watches them.
+        given: What holds of the graph before the first.
+
+    Raises:
+        RequirementError: when it is built, if a pass requires what no pass before it leaves true.
+    """
+
+    passes: Sequence[Pass]
+    instruments: Sequence[Instrument] = ()
+    given: frozenset[Fact] = frozenset()
+
+    def __post_init__(self) -> None:
+        holds = self.given
+        for pass_ in self.passes:
+            if missing := pass_.requires - holds:
+                names = ", ".join(sorted(missing))
+                message = f"'{pass_.name}' requires {names}: no pass before it leaves that so"
+                raise RequirementError(message, missing)
+            holds = (holds - pass_.drops) | pass_.establishes
+
+    def run(self, graph: Graph, context: Context) -> Results:
+        """Runs the passes in order on `graph`, in place. Returns what each did, by name, in order; repeats add up.
+
+        Raises:
+            UserError: as a pass raised it.
+            PipelineError: a pass failed in another way; the cause is chained. An `InternalError` if it is irquant's.
+        """
+        results: dict[str, PassResult] = {}
+        for index, pass_ in enumerate(self.passes):
+            if Fact.MEASURED in pass_.establishes:
+                context.wanted = self._wanted(index, graph, context)
+            start = time.perf_counter()
+            changes = self._run_one(pass_, graph, context, list(results))
+            done = PassResult(changes, time.perf_counter() - start)
+            results[pass_.name] = done + results.get(pass_.name, PassResult(0, 0.0))
+            _log.info("%s: %d changes, %.3f s", pass_.name, done.changes, done.seconds)
+        return results
+
+    def prepare(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """Runs the passes before the first that measures, in place; gives what it would be asked for."""
+        index = next(index for index, pass_ in enumerate(self.passes) if Fact.MEASURED in pass_.establishes)
+        for pass_ in self.passes[:index]:
+            pass_.run(graph, context)
+        return self._requests(index, graph, context)
+
+    def _wanted(self, index: int, graph: Graph, context: Context) -> frozenset[Request]:
+        """The requests of all passes up to the next one that measures, for other options, too, if wanted."""
+        wanted = self._requests(index, graph, context)
+        for target, config in context.also_for:
+            requests = self.prepare(graph.copy(), replace(context, target=target, config=config))
+            wanted |= {each for each in requests if _is_measurable(each, graph)}
+        return wanted
+
+    def _requests(self, index: int, graph: Graph, context: Context) -> frozenset[Request]:
+        wanted: frozenset[Request] = frozenset()
+        for pass_ in self.passes[index + 1 :]:
+            if Fact.MEASURED in pass_.establishes:
+                break
+            wanted |= pass_.requests(graph, context)
+        return wanted
+
+    def _run_one(self, pass_: Pass, graph: Graph, context: Context, done: list[str]) -> int:
+        with ExitStack() as stack:
+            for instrument in self.instruments:
+                stack.enter_context(instrument.around(pass_, graph))
+            try:
+                return pass_.run(graph, context)
+            except Exception as error:
+                if not self._has_failed(error, graph, done):
+                    raise
+                raise pass_failure(pass_, error) from error
+
+    def _has_failed(self, error: Exception, graph: Graph, done: Sequence[str]) -> bool:
+        """Whether an error tells of the pass, and not of what the user gave.
+
+        Whatever the model is, the reader has checked it: what the graph refuses from then on is a wrong edit. And a
+        runtime that has run the model, or could, refuses what was made of it.
+        """
+        if isinstance(error, RuntimeRejectedError):
+            measured = any(Fact.MEASURED in pass_.establishes for pass_ in self.passes if pass_.name in done)
+            return measured or is_accepted(graph)
+        return type(error) is IRError or not isinstance(error, (UserError, MemoryError))
+
+
+def _is_measurable(wanted: Request, graph: Graph) -> bool:
+    """Whether the model, as it is now, has the tensor; and quantiles out of bodies may not be had at all."""
+    return graph.body_at(wanted.scope).has(wanted.node) and not (wanted.scope and wanted.reduction in QUANTILES)

@@ -1,0 +1,47 @@
+"""The passes that come with irquant, by the names that they have on the command line."""
+
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from typing import cast
+
+from .base import Pass
+from .pass_spec import PassSpecError
+
+#: Name -> module in `irquant.passes`, and class.
+PASSES: Mapping[str, str] = {
+    "decompose-einsum": "transforms.decompose_einsum:DecomposeEinsum",
+    "normalize": "transforms.normalize:Normalize",
+    "fold-input-normalization": "transforms.fold_input_normalization:FoldInputNormalization",
+    "decompose-attention": "transforms.decompose_attention:DecomposeAttention",
+    "plan-placement": "transforms.plan_placement:PlanPlacement",
+    "calibrate": "calibration.calibrate:Calibrate",
+    "load-statistics": "calibration.load_statistics:LoadStatistics",
+    "align-activation-channels": "transforms.align_activation_channels:AlignActivationChannels",
+    "migrate-scales": "transforms.migrate_scales:MigrateScales",
+    "insert-fake-quantize": "transforms.insert_fake_quantize:InsertFakeQuantize",
+    "set-ranges": "transforms.set_ranges:SetRanges",
+    "correct-biases": "transforms.correct_biases:CorrectBiases",
+    "correct-biases-fast": "transforms.correct_biases_fast:CorrectBiasesFast",
+    "create-biases": "transforms.create_biases:CreateBiases",
+    "widen-masks": "transforms.widen_masks:WidenMasks",
+    "compress-weights": "transforms.compress_weights:CompressWeights",
+    "restore-attention": "transforms.restore_attention:RestoreAttention",
+    "store-halves": "transforms.store_halves:StoreHalves",
+    "verify-execution": "evaluation.verify_execution:VerifyExecution",
+}
+
+
+def pass_class(name: str) -> type[Pass]:
+    """The class of the pass of that name.
+
+    Raises:
+        PassSpecError: there is none.
+    """
+    if name not in PASSES:
+        close = difflib.get_close_matches(name, PASSES, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        message = f"no pass '{name}'; {hint}there are: {', '.join(PASSES)}; or give module:Class"
+        raise PassSpecError(message)
+    module, _, class_name = PASSES[name].partition(":")
+    return cast(type[Pass], getattr(import_module(f"irquant.passes.{module}"), class_name))

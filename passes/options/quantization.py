@@ -1,0 +1,155 @@
+"""How weights and activations are quantized, as far as the user wants it otherwise than the target and the preset."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ...targets import Granularity, Mode
+from ..statistics.aggregators import Aggregator
+from .strict import Strict
+
+#: Zero and one on either side: with fewer there is no symmetric range.
+FEWEST_LEVELS = 3
+MOST_BITS = 16
+EndType = Literal["min", "max", "abs_max", "quantile", "abs_quantile"]
+#: The published spelling of a granularity.
+GranularityName = Literal["pertensor", "perchannel"]
+_GRANULARITIES = {"pertensor": Granularity.PER_TENSOR, "perchannel": Granularity.PER_CHANNEL}
+
+
+class EndOptions(Strict):
+    """How one end of a range is estimated; what is None is the published default (see `range_estimators`).
+
+    Attributes:
+        type: What is taken of each sample.
+        outlier_prob: The share of the values that a quantile leaves beyond the end.
+        clipping_value: The end lies no farther from zero than this.
+        granularity: Whether that is taken of the whole tensor or of each channel.
+    """
+
+    type: EndType | None = None
+    outlier_prob: Annotated[float, Field(ge=0, lt=0.5)] | None = None
+    clipping_value: float | None = None
+    granularity: GranularityName | None = None
+
+
+class ActivationEndOptions(EndOptions):
+    """The same for activations, of which there are many samples.
+
+    Attributes:
+        aggregator: What is made of the numbers of all samples.
+    """
+
+    aggregator: Aggregator | None = None
+
+
+def _check_clipping(low: EndOptions | None, high: EndOptions | None) -> None:
+    if low and low.clipping_value is not None and low.clipping_value > 0:
+        message = f"min.clipping_value is {low.clipping_value}: ranges hold zero, so it cannot be above"
+        raise ValueError(message)
+    if high and high.clipping_value is not None and high.clipping_value <= 0:
+        message = f"max.clipping_value is {high.clipping_value}: ranges hold zero, so it must be above"
+        raise ValueError(message)
+
+
+class WeightRangeEstimator(Strict):
+    """How the ranges of weights are estimated.
+
+    Attributes:
+        preset: Where the options not given come from; `quantile` leaves 1e-4 of the values beyond each end.
+        min: The lower end; of asymmetric ranges only.
+        max: The upper end.
+    """
+
+    preset: Literal["default", "quantile"] = "default"
+    min: EndOptions | None = None
+    max: EndOptions | None = None
+
+    @model_validator(mode="after")
+    def _holds_zero(self) -> Self:
+        _check_clipping(self.min, self.max)
+        return self
+
+
+class RangeEstimator(Strict):
+    """How the ranges of activations are estimated, or those of all tensors.
+
+    Attributes:
+        preset: As for weights.
+        min: The lower end. Of symmetric ranges it only tells whether there are negative values.
+        max: The upper end.
+    """
+
+    preset: Literal["default", "quantile"] = "default"
+    min: ActivationEndOptions | None = None
+    max: ActivationEndOptions | None = None
+
+    @model_validator(mode="after")
+    def _holds_zero(self) -> Self:
+        _check_clipping(self.min, self.max)
+        return self
+
+
+class _TensorOptions(Strict):
+    """What weights and activations have in common.
+
+    Attributes:
+        bits: Width of a value.
+        mode: How a range lies around zero.
+        level_low: The lowest and
+        level_high: the highest integer: their number becomes the levels; an activation with levels below zero has them
+            even if no value is negative.
+        granularity: Whether channels have ranges of their own.
+    """
+
+    bits: Annotated[int, Field(ge=2, le=MOST_BITS)] | None = None
+    mode: Annotated[Mode | None, Field(strict=False)] = None
+    level_low: Annotated[int, Field(le=0)] | None = None
+    level_high: Annotated[int, Field(ge=1)] | None = None
+    granularity: GranularityName | None = None
+
+    @model_validator(mode="after")
+    def _levels_fit(self) -> Self:
+        if (self.level_low is None) != (self.level_high is None):
+            message = "level_low and level_high go together: give both or neither"
+            raise ValueError(message)
+        if self.levels is not None and self.levels < FEWEST_LEVELS:
+            message = f"levels {self.level_low} to {self.level_high} are {self.levels}, but it takes {FEWEST_LEVELS}"
+            raise ValueError(message)
+        bits = self.bits or MOST_BITS
+        if self.levels is not None and self.levels > 2**bits:
+            message = f"levels {self.level_low} to {self.level_high} are {self.levels}, but {bits} bits hold {2**bits}"
+            raise ValueError(message)
+        return self
+
+    @property
+    def levels(self) -> int | None:
+        """How many levels there are, if that is given: |low| + |high| + 1."""
+        if self.level_low is None or self.level_high is None:
+            return None
+        return -self.level_low + self.level_high + 1
+
+    @property
+    def range_granularity(self) -> Granularity | None:
+        """The granularity, as the rest of the program spells it."""
+        return _GRANULARITIES[self.granularity] if self.granularity else None
+
+
+class WeightOptions(_TensorOptions):
+    """How weights are quantized; what is None is as the target and the preset say.
+
+    Attributes:
+        range_estimator: How ranges are estimated.
+    """
+
+    range_estimator: WeightRangeEstimator | None = None
+
+
+class ActivationOptions(_TensorOptions):
+    """How activations are quantized; what is None is as the target and the preset say.
+
+    Attributes:
+        range_estimator: How ranges are estimated.
+    """
+
+    range_estimator: RangeEstimator | None = None

@@ -1,0 +1,1 @@
+"""Where FakeQuantizes go, with which ranges, and why."""

@@ -1,0 +1,71 @@
+"""What readers of a tensor want of it, and whether one FakeQuantize can serve several of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...targets import Granularity, QuantSpec
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What an input port wants of its tensor.
+
+    Attributes:
+        spec: How to quantize.
+        insists: Whether the demand is met even where other consumers want floats. One that does not is only met where
+            the whole tensor becomes int8 anyway: a second copy of the tensor would cost more than it saves.
+        is_shared: Whether the range is shared with a tensor that may have values below zero.
+    """
+
+    spec: QuantSpec
+    insists: bool = True
+    is_shared: bool = False
+
+    def may_bring_zero_point(self, *, nonnegative: bool) -> bool:
+        """Whether the range of a tensor may get a zero point."""
+        return self.spec.may_have_zero_point and (self.is_shared or not nonnegative)
+
+
+def per_tensor(spec: QuantSpec) -> QuantSpec:
+    """The same with one range for the whole tensor."""
+    return spec.model_copy(update={"granularity": Granularity.PER_TENSOR})
+
+
+def meet(demands: Iterable[Demand | None], *, nonnegative: bool) -> Demand | None:
+    """What satisfies all demands on a tensor, or None if one of them is no demand, nothing does, or there is none."""
+    result: Demand | None = None
+    for demand in demands:
+        if demand is None:
+            return None
+        if result is None:
+            result = demand
+        elif spec := _both(result.spec, demand.spec, nonnegative=nonnegative and not _is_shared(result, demand)):
+            result = Demand(spec, result.insists or demand.insists, _is_shared(result, demand))
+        else:
+            return None
+    return result
+
+
+def _is_shared(one: Demand, other: Demand) -> bool:
+    return one.is_shared or other.is_shared
+
+
+def _both(one: QuantSpec, other: QuantSpec, *, nonnegative: bool) -> QuantSpec | None:
+    modes = tuple(mode for mode in one.modes if mode in other.modes)
+    if one.bits != other.bits or one.narrow_range != other.narrow_range or not modes:
+        return None
+    unsigned, zero_point = one.unsigned or other.unsigned, one.zero_point and other.zero_point
+    if unsigned and not zero_point and not nonnegative:
+        return None
+    either = Granularity.PER_TENSOR in (one.granularity, other.granularity)
+    granularity = Granularity.PER_TENSOR if either else one.granularity
+    signed = one.signed or other.signed
+    return one.model_copy(
+        update={
+            "modes": modes,
+            "granularity": granularity,
+            "signed": signed,
+            "unsigned": unsigned,
+            "zero_point": zero_point,
+        }
+    )

@@ -1,0 +1,386 @@
+"""Where a FakeQuantize goes, and why: anticipation analysis over the rules of a target.
+
+A rule puts a *demand* on an input port. A demand is *anticipated* at a tensor when every consumer of that tensor makes
+it, directly or through transparent operations; a Result, a float consumer or an incompatible demand ends it. Each
+FakeQuantize goes to the highest tensor at which its demand is anticipated and whose producer is not transparent;
+consumers that agree share one; a demand that is not anticipated stays on its own edges. This is lazy code motion
+(Knoop, Ruething, Steffen 1992: down-safety, then earliest placement), with one backward sweep since the graph has no
+cycle. It never quantizes a model output, and yields for every layer a reason that can be shown.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from ...ir import DYNAMIC, Graph, InPort, Node, OutPort, Scope
+from ...ir.ops import DATA_PORT, HIDDEN_PORT, LAYER_TYPES, LOOP_BODY, RECURRENT_TYPES, weight_axes, weight_ports
+from ...targets import Granularity, QuantSpec, Rule, Target
+from ..analysis.attention import attention_blocks, matrix_products_around
+from ..analysis.constants import SHAPE_READERS, constant_nodes
+from ..analysis.signs import never_negative
+from ..options.ignored import Ignored
+from .demands import Demand, meet, per_tensor
+from .plan import Decision, Plan, Site, edges_above
+from .stays_float import stays_float
+
+#: Give no value below zero if all their inputs do.
+_KEEPS_SIGNS = ("Add", "Multiply", "AvgPool", "ReduceMean", "ReduceSum", "Maximum")
+
+
+def plan_placement(
+    graph: Graph,
+    target: Target,
+    ignored: Ignored | None = None,
+    returned: Mapping[tuple[Scope, int], str] | None = None,
+) -> Plan:
+    """Decides where each FakeQuantize goes, in the model and in its bodies. Looks only; the graph stays as it is.
+
+    Args:
+        graph: The model.
+        target: The device.
+        ignored: What the user leaves float.
+        returned: What goes back to float besides, by body and id -> why.
+    """
+    hits = (ignored or Ignored()).hits(graph)
+    kept = stays_float(graph, target, hits)
+    kept |= {Node(graph.body_at(scope), id_): reason for (scope, id_), reason in (returned or {}).items()}
+    shut = _shut_bodies(graph, target, kept)
+    sites: list[Site] = []
+    decisions: dict[Node, Decision] = {}
+    names: dict[Node, str] = {}
+    moved: dict[Node, tuple[InPort, ...]] = {}
+    spared: set[Node] = set()
+    for prefix, each in graph.walk_named():
+        layers = list(each.nodes(*LAYER_TYPES))
+        names |= {node: f"{prefix}{node.name}" for node in layers}
+        if reason := shut.get(each.scope):
+            decisions |= dict.fromkeys(layers, Decision(int8=False, reason=reason))
+            continue
+        while True:
+            analysis = _Analysis(each, target, kept, {site.name for site in sites})
+            analysis.sweep()
+            if not (mixed := analysis.mixed_up()):
+                break
+            kept |= mixed
+        sites += analysis.sites(len(sites))
+        decisions |= {node: analysis.decisions[node] for node in layers}
+        moved |= analysis.moved
+        spared |= analysis.spared
+    attention = sum(len(attention_blocks(each)) for each in graph.walk())
+    warnings = tuple(hits.warnings({*decisions, *spared}))
+    return Plan(tuple(sites), decisions, names, moved, attention=attention, warnings=warnings)
+
+
+def _may_have_one_size(scores: Node, mixed: Node) -> bool:
+    """Whether [M, D] x [D, T] and [M, T] x [T, D] may be alike: as many tokens T as numbers D a head."""
+    sizes = {*scores.output().shape[-1:], *mixed.output().shape[-1:]}
+    return DYNAMIC in sizes or len(sizes) < 2
+
+
+def _shut_bodies(graph: Graph, target: Target, kept: Mapping[Node, str]) -> dict[Scope, str]:
+    """The bodies in which nothing is quantized, each with the reason."""
+    found: dict[Scope, str] = {}
+    for each in graph.walk():
+        for node in each.in_file_order():
+            around = found.get(each.scope) or kept.get(node) or _why_shut(node, target) if node.bodies else ""
+            found |= {body.scope: around for body in node.bodies.values() if around}
+    return found
+
+
+def _why_shut(node: Node, target: Target) -> str:
+    here = f"it is in a body of {node.type} '{node.name}'"
+    if node.type not in target.bodies:
+        return f"{here}, and target '{target.name}' leaves those as they are"
+    if LOOP_BODY in node.bodies and any(tag == LOOP_BODY for _, tag in node.graph.scope):
+        return f"{here}, a loop within a loop, out of which no statistics can be led"
+    return ""
+
+
+class _Analysis:
+    """One run of the analysis.
+
+    Attributes:
+        kept: The nodes that stay float whatever the rules say, with the reasons.
+        constants: The nodes that give the same values whatever the data.
+        nonnegative: The nodes that give no value below zero.
+        demands: What each input port wants of its tensor; a port that is not here wants floats.
+        moved: Nodes in front of which the demand behind them is met, and the inputs on which it is.
+        tied: Nodes whose inputs must share one range.
+        spared: Nodes that would be quantized, or moved past, if they were not kept float.
+        names: The names of FakeQuantizes that are given away: in all bodies together, they are distinct.
+    """
+
+    def __init__(self, graph: Graph, target: Target, kept: Mapping[Node, str], names: set[str]) -> None:
+        self.graph, self.target, self.kept = graph, target, kept
+        self.order = list(graph.nodes())
+        self.constants = constant_nodes(graph)
+        self.nonnegative = self._nonnegative()
+        self.demands: dict[InPort, Demand] = {}
+        self.names = names
+        self.moved: dict[Node, tuple[InPort, ...]] = {}
+        self.tied: set[Node] = set()
+        self.spared: set[Node] = set()
+        self.decisions: dict[Node, Decision] = {}
+
+    # ------------------------------------------------------------------------------ backwards: who wants what
+
+    def sweep(self) -> None:
+        """Visits consumers before producers and notes the demand of every input port."""
+        for node in reversed(self.order):
+            rule = self.target.rule(node)
+            if node.type in LAYER_TYPES:
+                self._demand_of_layer(node, rule)
+            else:
+                found = self._demand_of_operation(node, rule) if rule else self._passed_on(node)
+                if found and node in self.kept:
+                    self.spared.add(node)
+                elif found:
+                    self.demands |= found
+                    self._note(node, rule, found)
+
+    def mixed_up(self) -> dict[Node, str]:
+        """Products in int8 whose counterpart is not, where the target must not have that, and why they stay float."""
+        found: dict[Node, str] = {}
+        for pair in filter(None, map(matrix_products_around, self.graph.nodes("SoftMax"))):
+            int8 = [node for node in pair if self.decisions[node].int8]
+            if len(int8) == 1 and _may_have_one_size(*pair) and any(map(self._mixes_up, pair)):
+                found[int8[0]] = (
+                    "the product at the other side of the softmax runs in float, and the plugin mixes them up"
+                )
+        return found
+
+    def _mixes_up(self, node: Node) -> bool:
+        rule = self.target.rule(node)
+        return rule is not None and rule.mixes_up_products
+
+    def _demand_of_layer(self, node: Node, rule: Rule | None) -> None:
+        """All inputs that the rule names, or none."""
+        if reason := self._why_float(node, rule):
+            self.decisions[node] = Decision(int8=False, reason=reason)
+            return
+        assert rule is not None, "or else that would have been the reason"
+        specs = {index: spec for index, spec in rule.ports(node).items() if not self._is_initial_state(node, index)}
+        beyond = "; ".join(dict.fromkeys(it for spec in specs.values() if (it := self.target.specs[spec].beyond)))
+        reason = f"rounded as you wish, but {beyond}" if beyond else " x ".join(dict.fromkeys(specs.values()))
+        self.decisions[node] = Decision(int8=not beyond, reason=reason)
+        self.demands |= {node.input(index): Demand(self.target.specs[spec]) for index, spec in specs.items()}
+
+    def _why_float(self, node: Node, rule: Rule | None) -> str:
+        """The reason for which a layer cannot run in int8; empty if it can."""
+        if node in self.kept:
+            return self.kept[node]
+        if rule is None:
+            return f"target '{self.target.name}' has no rule for {node.type}"
+        if not rule.inputs:
+            return rule.because or f"target '{self.target.name}' keeps {node.type} float"
+        weights = weight_ports(node) if "weights" in rule.inputs else ()
+        for index in sorted(rule.ports(node), key=lambda it: it not in weights):
+            tensor, is_weights = node.source(index), index in weights
+            if is_weights and tensor.node.type != "Const":
+                return f"its weights are {'computed' if self._is_constant(tensor) else 'not constant'}"
+            if is_weights and len(tensor.shape) < 2:
+                return "its weights have a rank below 2"
+            if not is_weights and self._is_constant(tensor) and not self._is_initial_state(node, index):
+                return "its data are constant"
+            if not tensor.shape:
+                return "the rank of its data is unknown"
+            if not _is_roundable(tensor):
+                return f"it computes in {tensor.element_type.name}"
+        return ""
+
+    def _has_constant(self, node: Node, ports: Iterable[int]) -> bool:
+        return any(self._is_constant(node.source(index)) for index in ports if index not in weight_ports(node))
+
+    def _is_initial_state(self, node: Node, index: int) -> bool:
+        """Whether an input is a recurrent layer's constant first state, which is left alone."""
+        return node.type in RECURRENT_TYPES and index == HIDDEN_PORT and self._is_constant(node.source(index))
+
+    def _demand_of_operation(self, node: Node, rule: Rule) -> dict[InPort, Demand]:
+        ports = rule.ports(node)
+        if rule.requantizes and (self._wanted_behind(node) is None or self._has_constant(node, ports)):
+            return {}
+        is_shared = rule.same_range and not self._are_nonnegative([node.input(index) for index in ports])
+        wanting = ((node.input(index), self.target.specs[name]) for index, name in ports.items())
+        return {
+            port: Demand(spec, insists=not rule.requantizes, is_shared=is_shared)
+            for port, spec in wanting
+            if _is_roundable(port.source) and (_is_weights(port) or not self._is_constant(port.source))
+        }
+
+    def _passed_on(self, node: Node) -> dict[InPort, Demand]:
+        """The demand behind a transparent node, in front of it."""
+        unified = node.type in self.target.unified
+        entry = self.target.transparency(node)
+        if not (unified or entry) or (wanted := self._wanted_behind(node)) is None:
+            return {}
+        keeps = node.attributes.get("axis") == "1" if unified else bool(entry and entry.keeps_channels)
+        demand = wanted if keeps else replace(wanted, spec=per_tensor(wanted.spec))
+        ports = tuple(node.inputs) if unified else (node.input(DATA_PORT),)
+        if all(self._is_constant(port.source) for port in ports) or not all(map(self._may_join, ports)):
+            return {}
+        if entry and not entry.zero_point and demand.may_bring_zero_point(nonnegative=node in self.nonnegative):
+            return {}
+        if unified and not self._are_nonnegative(ports):
+            demand = replace(demand, is_shared=True)
+        return dict.fromkeys(ports, demand)
+
+    def _note(self, node: Node, rule: Rule | None, demands: Mapping[InPort, Demand]) -> None:
+        """Keeps what the demands of an operation mean for the ranges on its inputs."""
+        if rule is None:
+            self.moved[node] = tuple(demands)
+        if rule.same_range if rule else node.type in self.target.unified:
+            self.tied.add(node)
+
+    def _are_nonnegative(self, ports: Sequence[InPort]) -> bool:
+        return all(port.source.node in self.nonnegative for port in ports)
+
+    def _may_join(self, port: InPort) -> bool:
+        """Whether a FakeQuantize may stand in front of an input: in front of a constant only if it can be stored."""
+        tensor = port.source
+        if tensor.node.type == "Const":
+            return _is_roundable(tensor)
+        return _is_roundable(tensor) and not self._is_constant(tensor)
+
+    def _is_constant(self, tensor: OutPort) -> bool:
+        """Whether a tensor is a constant, or computed from constants alone."""
+        return tensor.node in self.constants
+
+    def _nonnegative(self) -> set[Node]:
+        found: set[Node] = set()
+        for node in self.order:
+            sources = {port.source.node for port in node.inputs}
+            if node.type in self.target.unified:
+                rules_out = sources <= found
+            elif self.target.transparency(node):
+                rules_out = node.source(DATA_PORT).node in found
+            else:
+                rules_out = never_negative(node) or (node.type in _KEEPS_SIGNS and sources <= found)
+            found |= {node} if rules_out else set()
+        return found
+
+    def _wanted_behind(self, node: Node) -> Demand | None:
+        """The demand that all outputs of a node agree on."""
+        used = [output for output in node.outputs if output.consumers]
+        return meet([self.anticipated(output) for output in used], nonnegative=node in self.nonnegative)
+
+    def anticipated(self, tensor: OutPort) -> Demand | None:
+        """The demand that every consumer of a tensor makes, if they agree."""
+        if not _is_roundable(tensor):
+            return None
+        readers = [port for port in tensor.consumers if port.node.type not in SHAPE_READERS]
+        return meet([self.demands.get(port) for port in readers], nonnegative=tensor.node in self.nonnegative)
+
+    # -------------------------------------------------------------------- forwards: the highest tensor that may
+
+    def sites(self, first: int) -> list[Site]:
+        """The FakeQuantizes that meet all demands, in topological order of their tensors; groups count from `first`."""
+        found: list[Site] = []
+        for node in self.order:
+            for tensor in node.outputs:
+                if node not in self.moved or self.anticipated(tensor) is None:
+                    found += self._sites_at(tensor)
+        return self._grouped(found, first)
+
+    def _sites_at(self, tensor: OutPort) -> list[Site]:
+        """Where all agree, one for all; else one for those that agree on int8, the others keep the floats."""
+        weights = [port for port in tensor.consumers if _is_weights(port) and port in self.demands]
+        if tensor.node.type == "Const" and weights:
+            return [] if self._would_be_stored_twice(tensor, weights) else self._weight_sites(tensor, weights)
+        if (demand := self.anticipated(tensor)) is not None:
+            return [self._site(tensor, tensor.consumers, demand.spec)]
+        wanting = [port for port in tensor.consumers if port in self.demands and self.demands[port].insists]
+        return [
+            self._site(tensor, ports, demand.spec, twin)
+            for twin, (ports, demand) in enumerate(self._agreeing(tensor, wanting))
+        ]
+
+    def _would_be_stored_twice(self, tensor: OutPort, weights: Sequence[InPort]) -> bool:
+        """Whether a table that is only looked up in int8, to make it smaller, has to be there in float as well."""
+        floats = [port for port in tensor.consumers if port not in weights and port.node.type not in SHAPE_READERS]
+        return bool(floats) and all(port.node.type not in LAYER_TYPES for port in weights)
+
+    def _agreeing(self, tensor: OutPort, ports: list[InPort]) -> list[tuple[list[InPort], Demand]]:
+        """Groups of ports whose demands agree: a tensor that a device wants in two ways is quantized twice."""
+        groups: list[tuple[list[InPort], Demand]] = []
+        for port in ports:
+            for index, (members, demand) in enumerate(groups):
+                if both := meet([demand, self.demands[port]], nonnegative=tensor.node in self.nonnegative):
+                    groups[index] = ([*members, port], both)
+                    break
+            else:
+                groups.append(([port], self.demands[port]))
+        return groups
+
+    def _site(self, tensor: OutPort, consumers: list[InPort], spec: QuantSpec, twin: int = 0) -> Site:
+        axes = (1,) if spec.granularity is Granularity.PER_CHANNEL else ()
+        if axes and (len(tensor.shape) < 2 or tensor.shape[1] == DYNAMIC or self._has_other_channels(tensor)):
+            spec, axes = per_tensor(spec), ()
+        first = next(port for port in consumers if port in self.demands)
+        return Site(self._name(first, "input"), tensor, tuple(consumers), spec, axes, twin=twin)
+
+    def _has_other_channels(self, tensor: OutPort) -> bool:
+        """Whether a matrix product gives the tensor: devices fuse what follows by the last axis, its channels."""
+        while tensor.node.type not in LAYER_TYPES:
+            data = [port.source for port in tensor.node.inputs if not self._is_constant(port.source)]
+            if len(data) != 1 or data[0].shape != tensor.shape:
+                return False
+            tensor = data[0]
+        return tensor.node.type == "MatMul" and len(tensor.shape) > 2
+
+    def _name(self, port: InPort, role: str) -> str:
+        base = f"{port.node.name}/fq_{role}_{port.index}"
+        name, number = self.graph.unique_name(base), 0
+        while name in self.names:  # layers may share a friendly name
+            number += 1
+            name = self.graph.unique_name(f"{base}_{number}")
+        self.names.add(name)
+        return name
+
+    def _weight_sites(self, tensor: OutPort, ports: list[InPort]) -> list[Site]:
+        """Layers that share weights share the FakeQuantize if they read the same axes as output channels."""
+        by_axes: dict[tuple[int, ...], list[InPort]] = {}
+        for port in ports:
+            outputs = weight_axes(port.node).outputs
+            is_per_channel = self.demands[port].spec.granularity is Granularity.PER_CHANNEL
+            axes = tuple(axis % len(tensor.shape) for axis in outputs) if is_per_channel else ()
+            by_axes.setdefault(axes, []).append(port)
+        return [
+            Site(
+                self._name(group[0], "weights"),
+                tensor,
+                tuple(group),
+                self.demands[group[0]].spec,
+                axes,
+                is_weights=True,
+            )
+            for axes, group in by_axes.items()
+        ]
+
+    def _grouped(self, sites: list[Site], first: int) -> list[Site]:
+        """Numbers the groups of sites that share a range."""
+        parent = list(range(len(sites)))
+
+        def root(index: int) -> int:
+            while parent[index] != index:
+                index = parent[index]
+            return index
+
+        by_edge = {port: index for index, site in enumerate(sites) for port in site.consumers}
+        for node in self.order:
+            if node in self.tied:
+                above = sorted({by_edge[port] for port in edges_above(node.inputs, by_edge.keys(), self.moved)})
+                members = [root(index) for index in above if not sites[index].is_per_channel]
+                for index in members[1:]:
+                    parent[root(index)] = root(members[0])
+        tied = [root(index) for index in range(len(sites))]
+        sizes = Counter(tied)
+        return [replace(site, group=first + tied[i]) if sizes[tied[i]] > 1 else site for i, site in enumerate(sites)]
+
+
+def _is_roundable(tensor: OutPort) -> bool:
+    """Whether a FakeQuantize may stand behind a tensor: not of f64 or bf16; scalars and empty ones gain nothing."""
+    return tensor.element_type.name in ("f16", "f32") and bool(tensor.shape) and 0 not in tensor.shape
+
+
+def _is_weights(port: InPort) -> bool:
+    return port.index in weight_ports(port.node)

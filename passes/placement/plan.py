@@ -1,0 +1,139 @@
+"""Where each FakeQuantize goes, and why: plain values, made by `placement` and read by the passes after it."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from ...ir import InPort, Node, OutPort, Scope
+from ...targets import Granularity, Mode, QuantSpec
+from ..options.ignored import BY_USER
+
+
+@dataclass(frozen=True)
+class Site:
+    """A FakeQuantize to be inserted.
+
+    Attributes:
+        name: The friendly name it gets.
+        source: The tensor to quantize.
+        consumers: The input ports that read the quantized tensor; all others keep the float one.
+        spec: How to quantize.
+        channel_axes: The axes that number the channels, if the granularity is per channel.
+        is_weights: Whether the tensor is a constant with the weights of a layer.
+        group: Sites with the same number share one range; None: its own range.
+        twin: Number among the sites at this tensor.
+        mode: Which of the spec's modes was chosen.
+    """
+
+    name: str
+    source: OutPort
+    consumers: tuple[InPort, ...]
+    spec: QuantSpec
+    channel_axes: tuple[int, ...] = ()
+    is_weights: bool = False
+    group: int | None = None
+    twin: int = 0
+    mode: Mode = Mode.SYMMETRIC
+
+    @property
+    def levels(self) -> int:
+        """The `levels` of the FakeQuantize."""
+        return self.spec.levels(self.mode)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the tensor's values are known without data."""
+        return self.source.node.type == "Const"
+
+    @property
+    def is_per_channel(self) -> bool:
+        """Whether each channel has its own range."""
+        return self.spec.granularity is Granularity.PER_CHANNEL
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a layer that does arithmetic."""
+
+    int8: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where each FakeQuantize goes, and why.
+
+    Attributes:
+        sites: In topological order.
+        decisions: What was decided of each layer; those in bodies come last.
+        names: What messages call those layers: in a body, behind the names of what is around them, e.g. "if|conv".
+        moved: The nodes in front of which the demand behind them is met -> the inputs on which it is met.
+        at_risk: The layers whose products could overflow (see `saturation`).
+        attention: How many attention blocks the model has.
+        warnings: What the user should know: rules of `ignored` that hit nothing.
+    """
+
+    sites: tuple[Site, ...] = ()
+    decisions: Mapping[Node, Decision] = field(default_factory=dict[Node, Decision])
+    names: Mapping[Node, str] = field(default_factory=dict[Node, str])
+    moved: Mapping[Node, tuple[InPort, ...]] = field(default_factory=dict[Node, tuple[InPort, ...]])
+    at_risk: frozenset[Node] = frozenset()
+    attention: int = 0
+    warnings: tuple[str, ...] = ()
+
+    def without(self, unseen: Collection[Scope]) -> "Plan":
+        """The plan without the bodies that never ran: nobody knows what ranges their tensors have."""
+        if not unseen:
+            return self
+        reason = "no sample of the calibration data reached it"
+        return replace(
+            self,
+            sites=tuple(site for site in self.sites if site.source.node.graph.scope not in unseen),
+            decisions={
+                node: Decision(int8=False, reason=reason) if each.int8 and node.graph.scope in unseen else each
+                for node, each in self.decisions.items()
+            },
+        )
+
+    def joined(self, old: Node, new: Node, left_out: Node) -> "Plan":
+        """The plan after `new` took the place of `old`, and of another layer that nothing was planned for."""
+        sites = (replace(it, source=new.output()) if it.source.node == old else it for it in self.sites)
+        place = {node: new if node == old else node for node in self.decisions if node != left_out}
+        return replace(
+            self,
+            sites=tuple(sites),
+            decisions={place[node]: self.decisions[node] for node in place},
+            names={place[node]: self.names[node] for node in place},
+        )
+
+    def why_nothing(self, target: str) -> str:
+        """The reason for which there are no sites."""
+        of_user = sum(each.reason.startswith(BY_USER) for each in self.decisions.values())
+        if not of_user:
+            return f"target '{target}' can run no layer of the model in int8"
+        if of_user == len(self.decisions):
+            return f"you ignore all {of_user} layers of the model"
+        return f"you ignore {of_user} of {len(self.decisions)} layers, and target '{target}' runs the others in float"
+
+    def feeding(self, *ports: InPort) -> list[Site]:
+        """The sites whose quantized tensors reach some input ports, directly or through nodes that they moved past."""
+        by_edge = {port: site for site in self.sites for port in site.consumers}
+        found = [by_edge[port] for port in edges_above(ports, by_edge.keys(), self.moved)]
+        return [site for index, site in enumerate(found) if site not in found[:index]]
+
+
+def edges_above(
+    ports: Iterable[InPort], quantized: Collection[InPort], moved: Mapping[Node, tuple[InPort, ...]]
+) -> list[InPort]:
+    """The first quantized edges above some ports, past nodes that the demand moved past; in order of discovery."""
+    found: dict[InPort, None] = {}
+    waiting, seen = list(ports)[::-1], set[InPort]()
+    while waiting:
+        port = waiting.pop()
+        if port in seen:
+            continue
+        seen.add(port)
+        if port in quantized:
+            found[port] = None
+        else:
+            waiting += moved.get(port.source.node, ())[::-1]
+    return list(found)

@@ -1,0 +1,37 @@
+"""What stays float although a rule of the target fits: its patterns, caches, and what the user ignores."""
+
+from collections.abc import Iterator
+
+from ...ir import Graph, Node
+from ...targets import FloatPattern, Step, Target
+from ..analysis.caches import GROWS, attention_over_caches, joins_of_caches
+from ..options.ignored import Hits
+
+
+def stays_float(graph: Graph, target: Target, ignored: Hits) -> dict[Node, str]:
+    """The nodes that stay float, each with its reason."""
+    reasons: dict[Node, str] = {}
+    for pattern in target.stays_float:
+        for start in (node for each in graph.walk() for node in each.nodes(*pattern.chain[0].op)):
+            for chain in _chains(pattern, 0, start):
+                kept = (node for node, step in chain if step.stays_float)
+                reasons |= dict.fromkeys(kept, pattern.because)
+    for each in graph.walk():
+        reasons |= dict.fromkeys([*attention_over_caches(each), *joins_of_caches(each)], GROWS)
+    return {**reasons, **ignored.reasons}
+
+
+def _chains(pattern: FloatPattern, index: int, node: Node) -> Iterator[list[tuple[Node, Step]]]:
+    """The chains that begin with a node as the link of that number."""
+    step = pattern.chain[index]
+    if step.optional:
+        yield from _chains(pattern, index + 1, node)
+    if not step.fits(node):
+        return
+    if index + 1 == len(pattern.chain):
+        yield [(node, step)]
+        return
+    for output in node.outputs:
+        for port in output.consumers:
+            for rest in _chains(pattern, index + 1, port.node):
+                yield [(node, step), *rest]

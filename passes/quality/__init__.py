@@ -1,1 +1,0 @@
-"""Whether a quantized model is good: its outputs, the layers that spoil them, and what is done about those."""

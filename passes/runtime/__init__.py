@@ -1,0 +1,1 @@
+"""The only code that touches the OpenVINO runtime: engines, samples, models."""

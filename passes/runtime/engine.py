@@ -1,0 +1,534 @@
+"""The OpenVINO runtime: the only module that imports it.
+
+Everything runs in f32 (`INFERENCE_PRECISION_HINT`) that does not ask for `OWN_PRECISION`: the CPU plugin's own default
+may be bf16, which would blur statistics and comparisons.
+"""
+
+import functools
+import hashlib
+import importlib
+import os
+import re
+import tempfile
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar, cast
+
+import ml_dtypes
+import numpy as np
+import openvino as ov
+import openvino.opset13
+
+from ...ir import Array, Graph, UserError, read_model, write_model
+from ...ir.ops import LOOP_BODY
+from ...ir.weights import Weights
+from ...ir.writer import lay_out, to_xml
+from .samples import DataError, Feed, Runnable, Sample
+
+#: The device that this machine has.
+HERE = "CPU"
+_PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
+THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
+LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
+#: As users run it who set no options: in the precision that the device likes best (see `own_precision`).
+OWN_PRECISION = {"PERFORMANCE_HINT": "LATENCY"}
+#: One inference at a time, on all threads there are.
+ONE_STREAM = {**LATENCY, "NUM_STREAMS": "1"}
+#: Lets an inference tell how long each operation took (see `Engine.profile`).
+PROFILING = {"PERF_COUNT": "YES"}
+#: Shows every layer: the plugin likes to merge chains of matrix products into one node that tells nothing of itself.
+INSPECTION = {**LATENCY, "SNIPPETS_MODE": "DISABLE"}
+#: Computes FakeQuantizes in float, as other devices understand them, instead of what this plugin makes of them.
+EMULATION = {
+    **LATENCY,
+    "LP_TRANSFORMS_MODE": "NO",
+    "SNIPPETS_MODE": "DISABLE",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",  # else layers of 64 inputs or more round their data once more, to 40 dB
+}
+
+
+#: Lines of the runtime's messages that name places in its source, its parts and its own exceptions.
+_PLACES = re.compile(
+    r"Exception from|Check '|.*Exception from \S+:\d+:$"
+    r"|FrontEnd API failed|Loading input model|Model wasn't fully converted|Summary:"
+)
+_NODE = re.compile(r"While validating node '.*' with friendly_name (?P<name>'.*'):$")
+#: The environment's word for how many threads the runtime may use; without it, as many as there are cores.
+THREADS = "IRQUANT_THREADS"
+
+_op: Any = openvino.opset13
+_BF16 = np.dtype(ml_dtypes.bfloat16)
+#: The operations of the runtime itself.
+_OPSET = re.compile(r"opset\d+$")
+_Item = TypeVar("_Item", bound=Runnable)
+#: What the runtime itself calls a model.
+RuntimeModel: TypeAlias = ov.Model
+#: What teaches the runtime operations: the path of a library, an extension, or the class of an operation.
+Extension: TypeAlias = str | Path | ov.Extension | type[ov.Op]
+
+
+class RuntimeRejectedError(UserError):
+    """The runtime cannot read or compile a model: one that needs an extension, say."""
+
+
+class ExtensionError(UserError):
+    """An extension cannot be loaded."""
+
+
+def runtime_version() -> str:
+    """The version of OpenVINO, with its build."""
+    return str(ov.get_version())
+
+
+@functools.cache
+def own_precision() -> str:
+    """What the device computes floats in if nobody asks for another precision: "f32", or "bf16" where it is faster."""
+    return str(ov.Core().get_property(HERE, "INFERENCE_PRECISION_HINT").to_string())
+
+
+def check_extensions(extensions: Sequence[Extension]) -> None:
+    """Refuses extensions that cannot be loaded before any work is done.
+
+    Raises:
+        ExtensionError: one cannot.
+    """
+    _core(extensions)
+
+
+def convert(path: Path, extensions: Sequence[Extension] = ()) -> RuntimeModel:
+    """A model of another format, as `ovc` converts it.
+
+    Raises:
+        RuntimeRejectedError: it cannot be converted.
+    """
+    try:
+        model: RuntimeModel = cast(Any, ov).convert_model(path, extension=[*extensions] or None)
+    except Exception as error:  # the converter raises whatever its parts do
+        message = f"{path}: the runtime cannot convert it: {_first_line(error)}"
+        raise RuntimeRejectedError(message) from error
+    return model
+
+
+def from_runtime(model: RuntimeModel, extensions: Sequence[Extension] = ()) -> Graph:
+    """The graph of an `openvino.Model`, which stays as it is; nobody can ask it for the extensions of its core."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        ov.serialize(model, path, path.with_suffix(".bin"))
+        graph = read_model(path)
+    weights = Weights(None, graph.weights.data)  # they stay mapped although the file is gone
+    for each in graph.walk():
+        each.weights = weights
+    graph.extensions = tuple(extensions)
+    return graph
+
+
+def to_runtime(graph: Graph) -> RuntimeModel:
+    """A new `openvino.Model` with memory of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        write_model(graph, path, compact=True)
+        core = _core(graph.extensions)
+        core.set_property({"ENABLE_MMAP": False})
+        model: RuntimeModel = core.read_model(path)
+        return model
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A node of the executed graph.
+
+    Attributes:
+        name: Its name, often that of the layer it was made from.
+        type: E.g. "Convolution", "FullyConnected".
+        primitive: The implementation, e.g. "brgconv_avx512_I8".
+        fused: The names of all layers that went into it, joined by commas.
+        reads: What feeds it, e.g. "f32 from Eltwise 'sum'".
+    """
+
+    name: str
+    type: str
+    primitive: str
+    fused: str = ""
+    reads: tuple[str, ...] = ()
+
+    @property
+    def is_int8(self) -> bool:
+        """Only the end of the primitive's name tells: `_I8` has unsigned data, `_i8` signed."""
+        return self.primitive.endswith(("_I8", "_i8"))
+
+
+@dataclass(frozen=True)
+class Portable:
+    """A model that can be sent to another process: both files, in memory.
+
+    Attributes:
+        xml: The one.
+        weights: The other.
+        key: What tells it from other models.
+        extensions: What the runtime needs to run it.
+    """
+
+    xml: bytes
+    weights: Array
+    key: str
+    extensions: tuple[object, ...] = ()
+
+    @classmethod
+    def of(cls, graph: Graph) -> "Portable":
+        """A copy of the graph."""
+        layout = lay_out(graph, compact=True)
+        kept = [graph.weights.view(start, stop - start) for start, stop in layout.kept]
+        weights = np.concatenate([*kept, *(each.view(np.uint8) for each in layout.new), np.empty(0, np.uint8)])
+        xml = to_xml(graph, layout).encode()
+        key = hashlib.blake2b(xml + weights.data, digest_size=16).hexdigest()
+        return cls(xml, weights, key, graph.extensions)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far an engine has come.
+
+    Attributes:
+        inferences: How many there were.
+        seconds: What each executed node took in all of them together.
+    """
+
+    inferences: int
+    seconds: Mapping[str, float]
+
+
+class Loaded:
+    """A model that the runtime has read, to be compiled more than once.
+
+    Args:
+        source: A graph to hand over in memory (its constants are lent, not copied), a portable one, or the path of an
+            .xml.
+    """
+
+    def __init__(self, source: "Graph | Portable | Path") -> None:
+        self.source, self.core = source, _core(() if isinstance(source, Path) else source.extensions)
+        with _rejecting(source):
+            if isinstance(source, Path):
+                self.model, self.lent = self.core.read_model(source), list[object]()
+            elif isinstance(source, Portable):
+                weights = _tensor(source.weights)
+                self.model, self.lent = self.core.read_model(source.xml, weights), [source, weights]
+            else:
+                self.model, self.lent = _lend(self.core, source)
+
+
+class Engine:
+    """A compiled model.
+
+    Args:
+        model: See `Loaded`.
+        config: Properties of the CPU plugin.
+    """
+
+    def __init__(self, model: Graph | Portable | Path | Loaded, config: dict[str, str]) -> None:
+        self._loaded = model if isinstance(model, Loaded) else Loaded(model)
+        self._model, self._config = self._loaded.model.clone() if self._loaded is model else self._loaded.model, config
+        with _rejecting(self._loaded.source):
+            if EMULATION.items() <= config.items():
+                _fold_constants(self._model)
+            self.compiled = _compile(self._loaded.core, self._model, config)
+        self._is_stateful = bool(self._model.get_sinks())
+        self._request, self._inferences = self.compiled.create_infer_request(), 0
+
+    def run(self, items: Iterable[_Item], take: Callable[[_Item, list[Array]], None]) -> None:
+        """Runs all samples, several at a time, and calls `take(item, outputs)` for each, in order.
+
+        The arrays that `take` gets are views that live only during the call.
+
+        Raises:
+            DataError: the model cannot run a sample.
+        """
+        # One more request than the plugin runs at once, so that it always finds work while Python handles a result.
+        most = self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
+        idle = [self.compiled.create_infer_request() for _ in range(most)]
+        running: deque[tuple[_Item, ov.InferRequest]] = deque()
+        for item in items:
+            if not idle:
+                idle.append(_finish(running, take))
+            request = idle.pop()
+            if self._is_stateful:
+                request.reset_state()
+            with _blaming(item.sample):
+                request.start_async(_given(item.feed))
+            running.append((item, request))
+        while running:
+            _finish(running, take)
+
+    def infer(self, feed: Feed) -> None:
+        """One inference, for timing; the outputs stay in the runtime."""
+        self._request.infer(_given(feed))
+        self._inferences += 1
+
+    def outputs(self, item: Runnable) -> list[Array]:
+        """One inference, and what it gives.
+
+        Raises:
+            DataError: the model cannot run the sample.
+        """
+        if self._is_stateful:
+            self._request.reset_state()
+        with _blaming(item.sample):
+            self.infer(item.feed)
+        return self.results()
+
+    def results(self) -> list[Array]:
+        """What the last inference of `infer` or `outputs` gave."""
+        return [np.array(_array(tensor)) for tensor in self._request.output_tensors]
+
+    def mark(self) -> Mark:
+        """What the inferences of `infer` and `outputs` took so far; needs `PROFILING`."""
+        # The plugin tells of each node what it took on average over all inferences.
+        told = {each.node_name: each.real_time.total_seconds() for each in self._request.get_profiling_info()}
+        return Mark(self._inferences, {name: self._inferences * mean for name, mean in told.items()})
+
+    def profile(self, since: Mark) -> list[tuple[Executed, float]]:
+        """What was executed, and how many seconds each took in an inference since then, on average."""
+        now = self.mark()
+        count, took = now.inferences - since.inferences, now.seconds
+        return [
+            (each, (took.get(each.name, 0.0) - since.seconds.get(each.name, 0.0)) / count) for each in self.execution()
+        ]
+
+    @property
+    def threads(self) -> int:
+        """How many threads an inference may use."""
+        return int(self.compiled.get_property("INFERENCE_NUM_THREADS"))
+
+    def execution(self) -> list[Executed]:
+        """The executed graph. For models with dynamic shapes it is final only after an inference."""
+        return _executed(self.compiled)
+
+    def execution_of_body(self, path: Sequence[tuple[str, str]]) -> list[Executed] | None:
+        """The executed graph of a body, which the runtime shows only if the body is compiled alone.
+
+        Args:
+            path: Name of the operation of control flow, and tag of its body, from outside in.
+
+        Returns:
+            None for a body of dynamic shapes, which would have to be run first.
+        """
+        body: Any = self._model
+        for name, tag in path:
+            holder = next(each for each in body.get_ops() if each.get_friendly_name() == name and _has_bodies(each))
+            body = holder.get_function() if tag == LOOP_BODY else holder.get_function(int(tag == "else_body"))
+        if body.is_dynamic():
+            return None
+        return _executed(self._loaded.core.compile_model(body, HERE, self._config))
+
+
+def is_accepted(graph: Graph) -> bool:
+    """Whether the runtime can compile a model."""
+    try:
+        Engine(graph, LATENCY)
+    except RuntimeRejectedError:
+        return False
+    return True
+
+
+def evaluate(graph: Graph) -> list[Array]:
+    """What a model without inputs gives; of bf16, as f32."""
+    engine = Engine(graph, LATENCY)
+    engine.infer({})
+    return engine.results()
+
+
+def _compile(core: Any, model: ov.Model, config: dict[str, str]) -> Any:
+    """Compiles a model; to emulate it, without FakeQuantizes by channel if need be.
+
+    The plugin moves Transposes past FakeQuantizes, and then takes no ranges along other axes than that of the channels.
+    """
+    try:
+        return core.compile_model(model, HERE, config)
+    except RuntimeError as error:
+        if not EMULATION.items() <= config.items() or not quantize_by_tensor(model):
+            raise
+        try:
+            return core.compile_model(model, HERE, config)
+        except RuntimeError:
+            raise error from None
+
+
+def quantize_by_tensor(model: ov.Model) -> int:
+    """Scales data to [0, 1] and back around each FakeQuantize that has ranges by channel; returns how many have."""
+    found = [each for each in model.get_ordered_ops() if each.get_type_name() == "FakeQuantize"]
+    found = [each for each in found if any(value.get_shape() for value in each.input_values()[1:])]
+    for each in found:
+        data, low, high, bottom, top = each.input_values()
+        scaled = _op.divide(_op.subtract(data, low), _op.subtract(high, low))
+        unit = np.arange(2).astype(data.get_element_type().to_dtype())
+        rounded = _op.fake_quantize(scaled, *unit, *unit, each.get_attributes()["levels"])
+        spread = _op.add(_op.multiply(rounded, _op.subtract(top, bottom)), bottom)
+        each.output(0).replace(spread.output(0))
+    return len(found)
+
+
+def _fold_constants(model: ov.Model) -> None:
+    """Makes plain floats of stored weights.
+
+    In float the plugin has ways of its own with weights of int8, and computes some of them wrongly: of convolutions of
+    1x1 behind a Transpose or Reshape, say, which it takes for matrix products.
+    """
+    passes: Any = importlib.import_module("openvino.passes")
+    manager = passes.Manager()
+    manager.register_pass(passes.ConstantFolding())
+    manager.run_passes(model)
+
+
+def _core(extensions: Sequence[object]) -> Any:
+    """The runtime, with what it needs to know operations that are not its own."""
+    core: Any = ov.Core()
+    if threads := os.environ.get(THREADS):
+        if not threads.isdecimal() or not int(threads):
+            message = f"{THREADS} is '{threads}' in the environment, expected a number of threads"
+            raise RuntimeRejectedError(message)
+        core.set_property(HERE, {"INFERENCE_NUM_THREADS": threads})
+    for extension in extensions:
+        _extend(core, extension)
+    return core
+
+
+def _extend(core: Any, extension: object) -> None:
+    if isinstance(extension, (str, Path)) and not Path(extension).is_file():
+        message = f"{extension}: no such file: expected the library of an extension of OpenVINO"
+        raise ExtensionError(message)
+    try:
+        core.add_extension(str(extension) if isinstance(extension, Path) else extension)
+    except (RuntimeError, TypeError) as error:
+        reason = _first_line(error).rpartition("This error happened: ")[2]
+        message = f"{extension}: cannot be loaded as an extension of OpenVINO: {reason}"
+        raise ExtensionError(message) from error
+
+
+@contextmanager
+def _rejecting(source: Graph | Portable | Path) -> Generator[None]:
+    """Turns the runtime's complaint into one about the model."""
+    try:
+        yield
+    except RuntimeError as error:
+        hint = _missing_extension(source) if isinstance(source, Graph) else ""
+        message = f"the runtime cannot compile the model: {_first_line(error)}{hint}"
+        raise RuntimeRejectedError(message) from error
+
+
+def _missing_extension(graph: Graph) -> str:
+    """What to do about operations that no opset of the runtime has."""
+    foreign = {node.type for each in graph.walk() for node in each.in_file_order() if not _OPSET.match(node.opset)}
+    if not foreign or graph.extensions:
+        return ""
+    return (
+        f"; {', '.join(sorted(foreign))} may be of an extension: name its library (--extension FILE, extensions=[...])"
+    )
+
+
+def _has_bodies(op: Any) -> bool:
+    return hasattr(op, "get_function")
+
+
+def _executed(compiled: Any) -> list[Executed]:
+    return [
+        Executed(
+            op.get_friendly_name(),
+            _info(op, "layerType"),
+            _info(op, "primitiveType"),
+            _info(op, "originalLayersNames"),
+            tuple(_source(value) for value in op.input_values()),
+        )
+        for op in compiled.get_runtime_model().get_ordered_ops()
+    ]
+
+
+def _finish(
+    running: deque[tuple[_Item, ov.InferRequest]], take: Callable[[_Item, list[Array]], None]
+) -> ov.InferRequest:
+    """Waits for the oldest request, hands its outputs over, and gives it back."""
+    item, request = running.popleft()
+    with _blaming(item.sample):
+        request.wait()
+    tensors = cast(Any, request).output_tensors
+    take(item, [_array(tensor) for tensor in tensors])
+    return request
+
+
+def _given(feed: Feed) -> dict[int, Array]:
+    """What the runtime is given. Its arrays of bf16 are such whose dtype says float16; it would convert others."""
+    arrays = enumerate(feed.values())
+    return {index: array.view(np.float16) if array.dtype == _BF16 else array for index, array in arrays}
+
+
+def _array(tensor: Any) -> Array:
+    """What a tensor holds, without a copy where that can be; of bf16, as f32."""
+    if tensor.element_type == ov.Type.bf16:
+        return np.asarray(tensor.data.view(_BF16).astype(np.float32))
+    array: Array = tensor.bytes_data if tensor.element_type == ov.Type.string else tensor.data
+    return array
+
+
+@contextmanager
+def _blaming(sample: Sample) -> Generator[None]:
+    """Turns the runtime's complaint into one about the sample."""
+    try:
+        yield
+    except RuntimeError as error:
+        message = f"{sample.label}: the model cannot run it: {_first_line(error)}"
+        raise DataError(message) from error
+
+
+def _source(value: Any) -> str:
+    node, index = value.get_node(), int(value.get_index())
+    kinds = _info(node, "outputPrecisions").split(",")
+    kind = kinds[min(index, len(kinds) - 1)]
+    return f"{kind} from {_info(node, 'layerType')} '{node.get_friendly_name()}'"
+
+
+def _info(node: Any, key: str) -> str:
+    info = node.get_rt_info()
+    return str(info[key].astype(str)) if key in info else ""
+
+
+def _first_line(error: Exception) -> str:
+    """The first line that says what is wrong; those before it say where in the runtime's source somebody noticed."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not _PLACES.match(line)] or lines or ["no reason given"]
+    node = _NODE.match(telling[0])
+    return f"{node['name']}: {telling[-1]}" if node else telling[0].removeprefix("-- ")
+
+
+def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:
+    """Hands a graph over without copying a constant: those of the file by the map itself, new ones by their arrays.
+
+    The runtime reads constants from one block of memory only, so that new ones are written as Parameters first and
+    then exchanged for constants over their own arrays. Both must outlive the model: they are returned with it. A body
+    takes no more Parameters than its port map says: if there are new constants in bodies, the block is copied.
+    """
+    lent = {node: f"irquant/lent/{node.id}" for node in graph.in_file_order("Const") if not node.is_stored}
+    arrays = {name: _writeable(node.array) for node, name in lent.items()}
+    layout = lay_out(graph, compact=False)
+    in_bodies = any(not node.is_stored for each in [*graph.walk()][1:] for node in each.in_file_order("Const"))
+    block = np.concatenate([graph.weights.data, *(each.view(np.uint8) for each in layout.new)]) if in_bodies else None
+    weights = _tensor(graph.weights.data if block is None else block)
+    model = core.read_model(to_xml(graph, layout, lent).encode(), weights)
+    for parameter in list(model.get_parameters()):
+        if (name := parameter.get_friendly_name()) in arrays:
+            constant = ov.op.Constant(ov.Tensor(arrays[name], shared_memory=True))
+            parameter.output(0).replace(constant.output(0))
+            model.remove_parameter(parameter)
+    model.validate_nodes_and_infer_types()
+    return model, [weights, arrays, graph.weights, block]
+
+
+def _tensor(data: Array) -> ov.Tensor:
+    return ov.Tensor(data, shared_memory=True) if data.size else ov.Tensor(ov.Type.u8, [0])
+
+
+def _writeable(array: Array) -> Array:
+    """The runtime takes no memory that it could not write to, though it does not."""
+    contiguous = np.asarray(array, order="C")
+    return contiguous if contiguous.flags.writeable else contiguous.copy()

@@ -1,0 +1,95 @@
+"""A model from a file: an IR as it stands, other formats through the runtime's own converter.
+
+The converter cleans up on its way: constants and batch normalization are folded, biases are recognisable. Read in any
+other way, the same file loses more accuracy in 8 bits.
+"""
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ...ir import Graph, UserError, read_model
+from ...ir.weights import open_weights
+from .engine import Extension, convert, from_runtime
+
+#: What the converter takes besides a folder with a TensorFlow SavedModel, and what that is called.
+FORMATS = {
+    ".onnx": "ONNX",
+    ".pb": "a frozen TensorFlow graph",
+    ".pbtxt": "a frozen TensorFlow graph as text",
+    ".meta": "a TensorFlow checkpoint",
+    ".tflite": "TensorFlow Lite",
+    ".pdmodel": "PaddlePaddle",
+}
+#: Formats whose models are code and weights.
+_ELSEWHERE = (".pt", ".pth", ".h5", ".keras", ".safetensors")
+#: How a StringStringEntryProto with that key begins, up to the length of its value.
+_LOCATION = re.compile(rb"\n\x08location\x12([\x00-\x7f])")
+_SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
+
+
+class UnknownFormatError(UserError):
+    """The file holds no model that can be read."""
+
+
+def load_model(path: Path | str, weights: Path | str | None = None, extensions: Sequence[Extension] = ()) -> Graph:
+    """Reads an IR, or converts a model of another format.
+
+    Args:
+        path: An .xml with its .bin; .onnx, .pb, .pbtxt, .meta, .tflite or .pdmodel; or the folder of a SavedModel.
+        weights: Of an .xml: its .bin; default: the one next to it.
+        extensions: What the runtime needs to know the model's operations.
+
+    Raises:
+        UserError: it cannot be read or converted.
+    """
+    path = Path(path)
+    if path.suffix.lower() in _ELSEWHERE:
+        message = f"{path}: convert it to .onnx, or with openvino.convert_model, first: that needs its code"
+        raise UnknownFormatError(message)
+    if path.suffix.lower() not in FORMATS and not path.is_dir():
+        graph = read_model(path, weights)
+        graph.extensions = tuple(extensions)
+        return graph
+    if weights is not None:
+        message = f"{path}: only an .xml has its weights in another file, but {weights} is given, too"
+        raise UnknownFormatError(message)
+    if path.is_dir() and not any((path / name).is_file() for name in _SAVED_MODEL):
+        message = f"{path}: a folder without {' or '.join(_SAVED_MODEL)}: no TensorFlow SavedModel"
+        raise UnknownFormatError(message)
+    if not path.exists():
+        message = f"{path}: no such file"
+        raise UnknownFormatError(message)
+    return from_runtime(convert(path, extensions), extensions)
+
+
+def model_files(path: Path, weights: Path | None = None) -> Iterator[tuple[str, Path]]:
+    """The files that `load_model` reads, and what messages call them."""
+    if path.is_dir():
+        yield from (("the model", each) for each in path.rglob("*"))
+        return
+    yield "the model", path
+    if path.suffix.lower() == ".onnx":
+        yield from (("the model's weights", each) for each in _external_tensors(path))
+    elif path.suffix.lower() == ".pdmodel":
+        yield "the model's weights", path.with_suffix(".pdiparams")
+    elif path.suffix.lower() == ".meta":
+        yield from (("the model's weights", each) for each in path.parent.glob(f"{glob.escape(path.stem)}.*"))
+    elif path.suffix.lower() not in FORMATS:
+        yield "the model's weights", weights or path.with_suffix(".bin")
+
+
+def _external_tensors(path: Path) -> Iterator[Path]:
+    """The files in which an .onnx says that tensors are: the `location` of its TensorProto.external_data."""
+    try:
+        content = open_weights(path).data
+    except OSError:  # whoever reads the model will say what is wrong
+        return
+    found = {content[each.end() : each.end() + each[1][0]].tobytes() for each in _LOCATION.finditer(content.data)}
+    yield from (path.parent / each.decode(errors="replace") for each in sorted(found))
+
+
+def result_path(path: Path, name: str | None = None) -> Path:
+    """Where the quantized form of a model goes if nobody says: beside it."""
+    return path.with_name(f"{name or path.stem}_int8.xml")

@@ -1,0 +1,1 @@
+"""What can be measured of a tensor, and how the numbers are kept."""

@@ -1,0 +1,90 @@
+"""Statistics of tensors whose channels were shifted and scaled after they were measured."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from ...ir import Scope
+from .request import QUANTILES, Numbers, Reduction, Request, Store
+
+#: A tensor: body, node, output.
+Place: TypeAlias = tuple[Scope, int, int]
+#: What commutes with shifting and with scaling by a positive number.
+_FOLLOW = (Reduction.MIN, Reduction.MAX, Reduction.MEAN, Reduction.QUANTILE)
+
+
+def place_of(wanted: Request) -> Place:
+    """The tensor that a request speaks of."""
+    return wanted.scope, wanted.node, wanted.port
+
+
+def _lower(wanted: Request) -> float:
+    level = wanted.level or 0.0
+    return min(level, 1 - level)
+
+
+def _follows(wanted: Request) -> bool:
+    """Whether a statistic of a channel is shifted and scaled as the channel is."""
+    return wanted.channel_axis == 1 and wanted.reduction in _FOLLOW
+
+
+def ends_of_channels(wanted: Request) -> tuple[Request, Request]:
+    """The quantiles of each channel that answer for one of the whole tensor."""
+    low = _lower(wanted)
+    of_channels = replace(wanted, reduction=Reduction.QUANTILE, channel_axis=1)
+    return replace(of_channels, level=low), replace(of_channels, level=1 - low)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What became of a tensor: (v - shift) / scale, a number a channel each (axis 1); scales are positive."""
+
+    shift: np.ndarray
+    scale: np.ndarray
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Measured numbers, those of shifted tensors as they would be measured now.
+
+    Min, max, mean and quantiles of a channel follow exactly; min, max and mean of the whole tensor follow from those.
+    For a quantile of the whole tensor stands the outermost of its channels', whose ranges are alike by now, and for one
+    of magnitudes the outer one of both ends: they leave out no more than the share that is asked for. Nothing else of
+    these tensors is known any more.
+    """
+
+    measured: Store
+    shifts: Mapping[Place, Shift]
+
+    def __getitem__(self, wanted: Request, /) -> Numbers:
+        """The numbers [observations, size]."""
+        if wanted not in self:
+            raise KeyError(wanted)
+        found = self.shifts.get(place_of(wanted))
+        if found is None or wanted.reduction is Reduction.SHAPE:
+            return self.measured[wanted]
+        if _follows(wanted):
+            moved: Numbers = ((self.measured[wanted] - found.shift) / found.scale).astype(np.float32)
+            return moved
+        low, high = (self[each] for each in ends_of_channels(wanted))
+        largest = np.maximum(-low, high) if wanted.reduction is Reduction.ABS_QUANTILE else high
+        if wanted.channel_axis == 1:
+            return largest
+        is_low = wanted.reduction is Reduction.QUANTILE and wanted.level == _lower(wanted)
+        return np.asarray(low.min(axis=1, keepdims=True) if is_low else largest.max(axis=1, keepdims=True))
+
+    def __contains__(self, wanted: object, /) -> bool:
+        """Whether exactly this was measured, and is still known."""
+        if not isinstance(wanted, Request):
+            return False
+        if place_of(wanted) not in self.shifts or wanted.reduction is Reduction.SHAPE:
+            return wanted in self.measured
+        if wanted.reduction in QUANTILES and wanted.channel_axis in (None, 1) and not _follows(wanted):
+            return all(each in self.measured for each in ends_of_channels(wanted))
+        return _follows(wanted) and wanted in self.measured
+
+    def __iter__(self) -> Iterator[Request]:
+        """What is known."""
+        return (each for each in self.measured if each in self)

@@ -1,0 +1,132 @@
+"""Which statistics follow from which, so that each tensor is read as rarely as possible.
+
+1. Operations that only move values (Reshape, Squeeze, Unsqueeze, Transpose) change no statistic of the whole tensor.
+2. max |x| = max(max x, -min x).
+3. Of the whole tensor, the extremes are those of its channels' extremes, the means the mean of its channels' means.
+4. ReLU and Clamp never decrease: the extremes behind them are those in front, clipped.
+5. The maximum of a MaxPool whose windows leave nothing out is that of its input.
+
+1 and 2 are always worth it; the others only where what is in front is measured anyway, since tapping a tensor that the
+runtime would fuse away costs more than it saves. None of them changes a bit, but for rounding in the means of 3.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from ...ir import DYNAMIC, Graph, Node, OutPort
+from ...ir.ops import DATA_PORT, integers
+from .batch import Batches
+from .request import Derivation, Numbers, Reduction, Request
+
+_MOVES = ("Reshape", "Squeeze", "Unsqueeze", "Transpose")
+_EXTREMES = (Reduction.MIN, Reduction.MAX)
+
+
+def _same(numbers: Sequence[Numbers]) -> Numbers:
+    return numbers[0]
+
+
+def _larger_magnitude(numbers: Sequence[Numbers]) -> Numbers:
+    return np.maximum(-numbers[0], numbers[1])
+
+
+def _clipped(numbers: Sequence[Numbers], low: float, high: float) -> Numbers:
+    return np.clip(numbers[0], np.float32(low), np.float32(high))
+
+
+def _lowest(numbers: Sequence[Numbers]) -> Numbers:
+    found: Numbers = numbers[0].min(axis=1, keepdims=True)
+    return found
+
+
+def _highest(numbers: Sequence[Numbers]) -> Numbers:
+    found: Numbers = numbers[0].max(axis=1, keepdims=True)
+    return found
+
+
+def _mean(numbers: Sequence[Numbers]) -> Numbers:
+    found: Numbers = numbers[0].mean(axis=1, keepdims=True)
+    return found
+
+
+_OVER_CHANNELS: Mapping[Reduction, Callable[[Sequence[Numbers]], Numbers]] = {
+    Reduction.MIN: _lowest,
+    Reduction.MAX: _highest,
+    Reduction.MEAN: _mean,
+    Reduction.MEAN_SQUARE: _mean,
+}
+
+
+class Derivations:
+    """The ways in which statistics of a model follow from others.
+
+    Args:
+        model: The model.
+        batched: Its tensors of which each row along axis 0 is an observation.
+    """
+
+    def __init__(self, model: Graph, batched: Batches) -> None:
+        self.model, self.batched = model, batched
+
+    def __call__(self, wanted: Request) -> Iterator[Derivation]:
+        """The ways to answer a request, best first."""
+        if wanted.reduction is Reduction.SHAPE:
+            return
+        if wanted.reduction is Reduction.ABS_MAX:
+            both = (wanted.of(Reduction.MIN), wanted.of(Reduction.MAX))
+            yield Derivation(both, _larger_magnitude, cheaper=True)
+        tensor = wanted.tensor(self.model)
+        yield from self._in_front(wanted, tensor)
+        if wanted.channel_axis is None and (over := _OVER_CHANNELS.get(wanted.reduction)):
+            for axis in range(1 if tensor in self.batched else 0, len(tensor.shape)):
+                yield Derivation((replace(wanted, channel_axis=axis),), over)
+
+    def _in_front(self, wanted: Request, tensor: OutPort) -> Iterator[Derivation]:
+        """From the tensor in front of the operation that gives this one."""
+        node = tensor.node
+        if not node.inputs or (node.source(DATA_PORT) in self.batched) != (tensor in self.batched):
+            return
+        source = node.source(DATA_PORT)
+        if source.node.type == "Const" or source.element_type != tensor.element_type:
+            return
+        there = replace(wanted, node=source.node.id, port=source.index)
+        if node.type in _MOVES and source.shape and (moved := _moved(there, node)):
+            yield Derivation((moved,), _same, cheaper=True)
+        elif wanted.reduction in _EXTREMES and node.type in ("ReLU", "Clamp"):
+            low, high = float(node.attributes.get("min", 0)), float(node.attributes.get("max", "inf"))
+            yield Derivation((there,), partial(_clipped, low=low, high=high))
+        elif wanted.reduction is Reduction.MAX and wanted.channel_axis in (None, 1) and _covers_its_input(node):
+            yield Derivation((there,), _same)
+
+
+def _moved(there: Request, node: Node) -> Request | None:
+    """The request in front of an operation that moves values; None if its channels are lost on the way."""
+    if there.channel_axis is None:
+        return there
+    if node.type != "Transpose" or node.source(1).node.type != "Const":
+        return None
+    order = [int(axis) for axis in node.source(1).node.array] or list(range(len(node.source(0).shape)))[::-1]
+    return replace(there, channel_axis=order[there.channel_axis])
+
+
+def _covers_its_input(node: Node) -> bool:
+    """Whether a MaxPool looks at every value."""
+    if node.type != "MaxPool":
+        return False
+    kernel, strides = integers(node, "kernel"), integers(node, "strides")
+    if any(dilation > 1 for dilation in integers(node, "dilations")):
+        return False
+    if any(stride > taps for taps, stride in zip(kernel, strides, strict=True)):
+        return False
+    mode = node.attributes.get("auto_pad", "explicit").lower()
+    if mode.startswith("same") or node.attributes.get("rounding_type", "floor").startswith("ceil"):
+        return True
+    begins = integers(node, "pads_begin") if mode == "explicit" else (0,) * len(kernel)
+    sizes, outputs = node.source().shape[2:], node.output().shape[2:]
+    return DYNAMIC not in (*sizes, *outputs) and all(
+        (out - 1) * stride + taps - begin >= size
+        for out, stride, taps, begin, size in zip(outputs, strides, kernel, begins, sizes, strict=True)
+    )

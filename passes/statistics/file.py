@@ -1,0 +1,201 @@
+"""Statistics in a file: measured once, used for any preset, estimator or target.
+
+An `.npz` (numpy's zip of arrays; nothing in it is ever executed) with
+
+- `header`: a text in JSON: `format` ("irquant statistics"), `version` (1), the fingerprints of `model` and `data`, how
+  many `samples` were seen, `unseen` (the bodies that none of them reached, as names of their operation and tags), and
+  `statistics`, a list of `tensor` (the name of the layer that gives it, behind those of the operations whose bodies it
+  is in; `@` and its id where several share the name), `port`, `reduction`, `channel_axis`, `level`;
+- `0`, `1`, ...: the numbers of each of them, f32[observations, size].
+"""
+
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ...ir import Array, Graph, Node, Scope, UserError
+from ...ir.pair import write_whole
+from .request import Numbers, Reduction, Request, Statistics
+
+
+class StatisticsFileError(UserError):
+    """A file of statistics cannot be read, or speaks of something else."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _Entry(_Strict):
+    tensor: str
+    port: int
+    reduction: Reduction
+    channel_axis: int | None
+    level: float | None
+
+
+class _Header(_Strict):
+    format: Literal["irquant statistics"]
+    version: Literal[1]
+    model: str
+    data: str
+    samples: int
+    unseen: list[list[list[str]]]
+    statistics: list[_Entry]
+
+
+def save_statistics(path: Path, statistics: Statistics, graph: Graph, *, model: str, data: str) -> None:
+    """Writes what was measured; the file appears whole or not at all.
+
+    Args:
+        path: An .npz.
+        statistics: The statistics.
+        graph: The graph that they speak of.
+        model: The fingerprint of the model.
+        data: That of the data.
+
+    Raises:
+        StatisticsFileError: it cannot be written.
+    """
+    names = {place: name for name, place in _places(graph).items()}
+    requests = list(statistics.measured)
+    entries = [
+        _Entry(
+            tensor=names[each.scope, each.node],
+            port=each.port,
+            reduction=each.reduction,
+            channel_axis=each.channel_axis,
+            level=each.level,
+        )
+        for each in requests
+    ]
+    unseen = sorted(_path(graph, scope) for scope in statistics.unseen)
+    header = _Header(
+        format="irquant statistics",
+        version=1,
+        model=model,
+        data=data,
+        samples=statistics.samples,
+        unseen=unseen,
+        statistics=entries,
+    )
+
+    def write(file: Any) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            _put(archive, "header", np.array(header.model_dump_json()))
+            for number, each in enumerate(requests):
+                _put(archive, str(number), statistics[each])
+
+    try:
+        write_whole(path, write)
+    except OSError as error:
+        message = f"{path}: cannot be written: {error.strerror}"
+        raise StatisticsFileError(message) from None
+
+
+def _put(archive: zipfile.ZipFile, name: str, array: Array) -> None:
+    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:  # ZipInfo: no time stamp
+        np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
+
+
+def _path(graph: Graph, scope: Scope) -> list[list[str]]:
+    """Names instead of ids."""
+    return [[Node(graph.body_at(scope[:depth]), id_).name, tag] for depth, (id_, tag) in enumerate(scope)]
+
+
+def _places(graph: Graph) -> dict[str, tuple[Scope, int]]:
+    """The name of each layer, made unique, and where it is."""
+    found = [
+        (f"{prefix}{node.name}", (each.scope, node.id)) for prefix, each in graph.walk_named() for node in each.nodes()
+    ]
+    counts = Counter(name for name, _ in found)
+    return {name if counts[name] == 1 else f"{name}@{place[1]}": place for name, place in found}
+
+
+@dataclass(frozen=True)
+class StatisticsFile:
+    """A file of statistics; numbers are read when they are asked for.
+
+    Attributes:
+        path: The file.
+        header: What it says of itself.
+    """
+
+    path: Path
+    header: _Header
+
+    def of(self, graph: Graph) -> "SavedStatistics":
+        """The statistics as requests to this graph; those of tensors that it does not have are left out."""
+        places = _places(graph)
+        numbers: dict[Request, int] = {}
+        for number, each in enumerate(self.header.statistics):
+            if each.tensor in places:
+                scope, node = places[each.tensor]
+                request = Request(node, each.port, each.reduction, each.channel_axis, each.level, scope)
+                numbers[request] = number
+        return SavedStatistics(self.path, numbers)
+
+    def unseen(self, graph: Graph) -> frozenset[Scope]:
+        """The bodies of this graph that no sample reached."""
+        paths = [[tuple(step) for step in path] for path in self.header.unseen]
+        found = (each.scope for each in graph.walk() if each.scope)
+        return frozenset(scope for scope in found if [tuple(step) for step in _path(graph, scope)] in paths)
+
+
+@dataclass(frozen=True)
+class SavedStatistics:
+    """The numbers in a file, by request."""
+
+    path: Path
+    numbers: Mapping[Request, int]
+
+    def __getitem__(self, wanted: Request, /) -> Numbers:
+        """The numbers [observations, size]."""
+        found = _array(self.path, str(self.numbers[wanted]))
+        if found.dtype != np.float32 or found.ndim != 2:
+            message = f"{self.path}: array {self.numbers[wanted]} is {found.dtype}{list(found.shape)}, not f32 rows"
+            raise StatisticsFileError(message)
+        return found
+
+    def __contains__(self, wanted: object, /) -> bool:
+        """Whether exactly this was measured."""
+        return wanted in self.numbers
+
+    def __iter__(self) -> Iterator[Request]:
+        """What was measured."""
+        return iter(self.numbers)
+
+
+def open_statistics(path: Path) -> StatisticsFile:
+    """Opens a file of statistics.
+
+    Raises:
+        StatisticsFileError: it is none.
+    """
+    text = _array(path, "header")
+    try:
+        return StatisticsFile(path, _Header.model_validate_json(str(text)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        message = f"{path}: no statistics that this version reads: {where}: {first['msg']}"
+        raise StatisticsFileError(message) from None
+
+
+def _array(path: Path, name: str) -> Array:
+    try:
+        # Not np.load, which leaves files that are damaged open.
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive, archive.open(f"{name}.npy") as member:
+            found: Array = np.lib.format.read_array(member, allow_pickle=False)
+            return found
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror or error}"
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        message = f"{path}: no file of statistics, or a damaged one"
+    raise StatisticsFileError(message)

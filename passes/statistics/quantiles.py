@@ -1,0 +1,141 @@
+"""Quantiles, exactly: extreme ones in the graph, others on the host, one tensor of one sample at a time."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...ir import DYNAMIC, Array, OutPort, element_type
+from .request import OF_NOTHING, Numbers, Reduction, Request
+
+#: How many of the largest (or smallest) values the graph looks for: beyond, handing the tensor over is cheaper.
+_MOST = 32
+#: Up to so many, the runtime is quick only across channels.
+_FEW = 4
+_F32, _I32 = element_type("f32"), element_type("i32")
+
+
+def quantiles(tensor: Array, wanted: Request, *, batched: bool) -> Numbers:
+    """`np.quantile` of a tensor: [observations, size]. Exact; memory for one copy of the tensor."""
+    values = np.abs(tensor) if wanted.reduction is Reduction.ABS_QUANTILE else tensor
+    assert wanted.level is not None, "checked when the request was made"
+    shape = (len(tensor) if batched else 1, 1 if wanted.channel_axis is None else tensor.shape[wanted.channel_axis])
+    ordered = np.transpose(values, _order(tensor.ndim, wanted.channel_axis, batched=batched)).reshape(
+        *shape, tensor.size // max(1, math.prod(shape))
+    )
+    if not ordered.shape[2]:
+        return np.full(shape, OF_NOTHING, np.float32)
+    found: Numbers = np.quantile(ordered, wanted.level, axis=2).astype(np.float32)
+    return found
+
+
+def is_measurable(wanted: Request, tensor: OutPort) -> bool:
+    """Whether a quantile can be had: out of a body, only numbers come, and the graph must find them there."""
+    return not wanted.scope or TopQuantile.of(wanted, tensor, batched=False) is not None
+
+
+def _order(rank: int, channel_axis: int | None, *, batched: bool) -> list[int]:
+    """The axes, with those first that are kept."""
+    kept = [0] * batched + ([] if channel_axis is None else [channel_axis])
+    return [*kept, *(axis for axis in range(rank) if axis not in kept)]
+
+
+@dataclass(frozen=True)
+class TopQuantile:
+    """A quantile so close to an end that a few of the largest (or smallest) values tell it.
+
+    With n values in ascending order, v_0 .. v_n-1, numpy's quantile of level q is (1 - g) v_j + g v_j+1, where
+    j + g = (n - 1) * q and 0 <= g < 1.
+
+    Attributes:
+        wanted: The request.
+        channels: How many channels there are; 1 if the whole tensor is meant.
+        values: n, of each channel.
+        batched: Whether each row along axis 0 is an observation.
+    """
+
+    wanted: Request
+    channels: int
+    values: int
+    batched: bool
+
+    @classmethod
+    def of(cls, wanted: Request, tensor: OutPort, *, batched: bool) -> "TopQuantile | None":
+        """None if the number of values is unknown, or the level too far from both ends."""
+        kept = [0] * batched + ([] if wanted.channel_axis is None else [wanted.channel_axis])
+        others = [size for axis, size in enumerate(tensor.shape) if axis not in kept]
+        channels = 1 if wanted.channel_axis is None else tensor.shape[wanted.channel_axis]
+        if DYNAMIC in (*others, channels):
+            return None
+        found = cls(wanted, channels, math.prod(others), batched)
+        return found if found.values and found._count <= _MOST else None
+
+    @property
+    def _position(self) -> float:
+        """J + g."""
+        assert self.wanted.level is not None, "checked when the request was made"
+        return (self.values - 1) * self.wanted.level
+
+    @property
+    def _is_high(self) -> bool:
+        return 2 * self._position > self.values - 1
+
+    @property
+    def _count(self) -> int:
+        """How many values must be known, from the end."""
+        below = math.floor(self._position)
+        return self.values - below if self._is_high else min(below + 2, self.values)
+
+    def attached(self, tensor: OutPort, name: str) -> OutPort:
+        """An f32 tensor [observations, channels] with the quantile."""
+        if self.wanted.reduction is Reduction.ABS_QUANTILE:
+            tensor = _added(tensor, "Abs", f"{name}/abs", [], tensor.shape)
+        # For very few values the runtime is quick only across channels, for more only along memory and from 8 on.
+        across = self.channels > 1 and self._count <= _FEW
+        count = self._count if across else min(max(self._count, 2 * _FEW), self.values)
+        rows = self._rows(tensor, name, across=across)
+        shape = (rows.shape[0], count, self.channels) if across else (*rows.shape[:2], count)
+        axis = 1 if across else 2
+        attributes = {"axis": str(axis), "sort": "value", "index_element_type": "i32"}
+        attributes["mode"] = "max" if self._is_high else "min"
+        graph = tensor.node.graph
+        sources = [rows, graph.add_constant(f"{name}/k", np.array(count, np.int64)).output()]
+        outputs = [(_F32, shape), (_I32, shape)]
+        top = graph.add("TopK", f"{name}/top", sources, outputs, attributes=attributes, opset="opset3").output()
+        parts = self._shares(count).reshape(1, count, 1) if across else self._shares(count).reshape(1, 1, count)
+        weighed = _added(top, "Multiply", f"{name}/shares", [parts], shape, auto_broadcast="numpy")
+        kept = (rows.shape[0], self.channels)
+        return _added(weighed, "ReduceSum", f"{name}/value", [np.array([axis], np.int64)], kept, keep_dims="false")
+
+    def _rows(self, tensor: OutPort, name: str, *, across: bool) -> OutPort:
+        """[observations, values, channels] for a search across channels, else [observations, channels, values]."""
+        channel = [] if self.wanted.channel_axis is None else [self.wanted.channel_axis]
+        batch = [0] * self.batched
+        rest = [axis for axis in range(len(tensor.shape)) if axis not in (*batch, *channel)]
+        order = [*batch, *rest, *channel] if across else [*batch, *channel, *rest]
+        if order != sorted(order):
+            turned = tuple(tensor.shape[axis] for axis in order)
+            tensor = _added(tensor, "Transpose", f"{name}/turned", [np.array(order, np.int64)], turned)
+        sizes = (self.values, self.channels) if across else (self.channels, self.values)
+        shape = (-1 if self.batched else 1, *sizes)
+        return _added(tensor, "Reshape", f"{name}/rows", [np.array(shape, np.int64)], shape, special_zero="false")
+
+    def _shares(self, count: int) -> Array:
+        """1 - g and g at the places of v_j and v_j+1 among the values found, which begin at an end; else 0."""
+        below = math.floor(self._position)
+        share = self._position - below
+        first = self.values - 1 - below if self._is_high else below
+        found = np.zeros(count, np.float32)
+        found[first] = 1 - share
+        if share:
+            found[first - 1 if self._is_high else first + 1] = share
+        return found
+
+
+def _added(
+    tensor: OutPort, op: str, name: str, constants: list[Array], shape: tuple[int, ...], **attributes: str
+) -> OutPort:
+    """A node that reads a tensor and some constants."""
+    graph = tensor.node.graph
+    sources = [graph.add_constant(f"{name}/{index}", value).output() for index, value in enumerate(constants)]
+    return graph.add(op, name, [tensor, *sources], [(_F32, shape)], attributes=attributes).output()

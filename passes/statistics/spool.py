@@ -1,0 +1,57 @@
+"""Numbers of any number of observations in constant memory: written row by row, read column by column."""
+
+import tempfile
+import weakref
+
+import numpy as np
+
+from .request import Numbers
+
+#: Rows that are turned at once, and how much stays in memory before the rest goes to a temporary file.
+_ROWS, _IN_MEMORY = 64, 8 << 20
+
+
+class Spool:
+    """A table [observations, width] of f32 numbers.
+
+    Blocks of rows are turned before they are put away, so that a column lies in few pieces.
+
+    Args:
+        width: How many numbers an observation has.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._rows = np.empty((_ROWS, width), np.float32)
+        self._count = 0
+        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - lives as long as the table
+        weakref.finalize(self, self._file.close)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, rows: Numbers) -> None:
+        """Adds observations: [any number, width]."""
+        for row in rows:
+            at = self._count % _ROWS
+            self._rows[at] = row
+            self._count += 1
+            if at == _ROWS - 1:
+                self._file.seek(0, 2)
+                self._file.write(np.ascontiguousarray(self._rows.T).tobytes())
+
+    def columns(self, start: int, stop: int) -> Numbers:
+        """Columns [start, stop) of all rows: [observations, stop - start]."""
+        size = self.width * _ROWS * 4
+        parts: list[Numbers] = []
+        for block in range(self._count // _ROWS):
+            self._file.seek(block * size + start * _ROWS * 4)
+            raw = self._file.read((stop - start) * _ROWS * 4)
+            parts.append(np.frombuffer(raw, np.float32).reshape(stop - start, _ROWS).T)
+        parts.append(self._rows[: self._count % _ROWS, start:stop])
+        return np.concatenate(parts)
+
+
+def memory_of(width: int) -> int:
+    """Most bytes that a table of this width takes."""
+    return _ROWS * width * 4 + _IN_MEMORY

@@ -1,0 +1,1 @@
+"""The passes that change a graph, one a file."""

@@ -1,0 +1,186 @@
+"""Channels of one tensor get alike ranges before it is quantized: scales move from one convolution into the next."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir import DYNAMIC, Graph, Node, OutPort
+from ...ir.ops import WEIGHTS_PORT, bias_port, integers, is_depthwise, weight_axes
+from ..analysis.biases import change_bias
+from ..analysis.ranges import Floats
+from ..infra.base import Context, Fact
+from ..placement.range_estimators import ends
+from ..statistics.aligned import Aligned, Place, Shift, ends_of_channels, place_of
+from ..statistics.quantiles import is_measurable
+from ..statistics.request import Reduction, Request, request
+
+#: The quantiles taken for a channel's range, and how far its scale may be from the others'.
+LEVEL, SMALLEST_SCALE, LARGEST_SCALE = 1e-4, 0.01, 100.0
+#: Of larger channels, the extremes are taken.
+LARGEST_EXTENT = 1 << 12
+_PRODUCERS = ("Convolution", "GroupConvolution")
+#: A positive factor in front of them is one behind them.
+_COMMUTE = ("ReLU", "PReLU")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two convolutions with nothing but a bias between them.
+
+    Attributes:
+        first: The convolution that gives the channels, of any groups, strides and padding.
+        tensors: What it gives, bias included, and what becomes of that up to the second convolution.
+        second: The convolution that reads them, and nobody else does.
+        is_plain: Whether channels may be shifted, too: nothing but a bias lies between, and the second pads nothing.
+    """
+
+    first: Node
+    tensors: tuple[OutPort, ...]
+    second: Node
+    is_plain: bool
+
+    @property
+    def tensor(self) -> OutPort:
+        """What the second convolution reads."""
+        return self.tensors[-1]
+
+
+@dataclass(frozen=True)
+class AlignActivationChannels:
+    """Shifts and scales the channels between two convolutions (the published ActivationChannelAlignment).
+
+    Given::                                          Result::
+
+        a = Add(Convolution(x, w1), b1)                  a = Add(Convolution(x, w1 / s), (b1 - m) / s)
+        y = Add(Convolution(a, w2), b2)                  y = Add(Convolution(a, w2 * s), b2 + sum w2 * m)
+
+    With the median over the samples of each channel's quantiles 1e-4 and 1 - 1e-4, l and h: m = (l + h) / 2 where both
+    layers have a bias, else 0; s = (h - l) / median(h - l), within 0.01 .. 100; 1 where h <= l. The second layer pads
+    nothing, so that y stays what it is. Pairs do not disturb one another: no tensor changes but `a` of each.
+
+    The statistics of `a` follow from those that were measured, (v - m) / s, so that there is no second run. Where the
+    extent of a channel is not known, or so large that looking for the quantiles would take longer than the model, its
+    extremes stand for them. Layers that stay float are left alone.
+
+    Attributes:
+        across: Whether also to scale, not to shift, channels that pass ReLU or PReLU, or that a depthwise convolution
+            or one with padding, strides or dilations reads: positive factors commute with all of those (as in Nagel et
+            al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019).
+    """
+
+    across: bool = False
+
+    name: ClassVar[str] = "align-activation-channels"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED, Fact.AS_MEASURED})
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """The ranges of the channels, and whatever later passes may ask of them once they are changed."""
+        found = pairs(graph, context, across=self.across)
+        return frozenset(each for pair in found for each in (*_ends(pair), *_all(pair), *_quantiles(pair, context)))
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Aligns all pairs."""
+        shifts: dict[Place, Shift] = {}
+        changed = 0
+        for pair in pairs(graph, context, across=self.across):
+            low, high = (np.median(context.statistics[each], axis=0).astype(np.float64) for each in _ends(pair))
+            if pair.second not in context.aligned and (high > low).any():
+                shift = _align(pair, low, high)
+                shifts |= {place_of(request(tensor, Reduction.MIN)): shift for tensor in pair.tensors}
+                changed += 1
+            context.aligned.add(pair.second)
+        if shifts:
+            measured = Aligned(context.statistics.measured, shifts)
+            context.statistics = replace(context.statistics, measured=measured)
+        return changed
+
+
+def pairs(graph: Graph, context: Context, *, across: bool) -> list[Pair]:
+    """The pairs of layers that the plan rounds, whatever the device runs them in, in the model and in its bodies."""
+    rounded = {port.node for site in context.plan.sites if site.is_weights for port in site.consumers}
+    found: list[Pair] = []
+    for each in graph.walk():
+        for second in each.nodes(*(_PRODUCERS if across else _PRODUCERS[:1])):
+            pair = _pair(second, across=across)
+            if pair and {pair.first, pair.second} <= rounded:
+                found.append(pair)
+    return found
+
+
+def _pair(second: Node, *, across: bool) -> Pair | None:
+    tensors = [second.source()]
+    while across and tensors[0].node.type in _COMMUTE:
+        tensors.insert(0, tensors[0].node.source())
+    given = tensors[0]
+    candidates = [port.source.node for port in given.node.inputs] if given.node.type == "Add" else [given.node]
+    first = next((node for node in candidates if node.type in _PRODUCERS), None)
+    if first is None or any(len(tensor.consumers) != 1 for tensor in tensors):
+        return None
+    if given.node != first and bias_port(first) not in given.node.inputs:
+        return None
+    is_plain = len(tensors) == 1 and second.type == "Convolution" and _reads_plainly(second)
+    if not (is_plain or (across and (second.type == "Convolution" or is_depthwise(second)))):
+        return None
+    constants = [_own_constant(node, WEIGHTS_PORT) for node in (first, second)]
+    is_known = len(given.shape) > 1 and given.shape[1] != DYNAMIC
+    return Pair(first, tuple(tensors), second, is_plain) if all(constants) and is_known else None
+
+
+def _reads_plainly(node: Node) -> bool:
+    """No padding, strides or dilations: each output is a sum over the same channels."""
+    pads = (*integers(node, "pads_begin"), *integers(node, "pads_end"))
+    mode = node.attributes.get("auto_pad", "explicit").lower()
+    is_unpadded = mode == "valid" or (mode == "explicit" and not any(pads))
+    return is_unpadded and {*integers(node, "strides"), *integers(node, "dilations")} <= {1}
+
+
+def _own_constant(node: Node, index: int) -> bool:
+    """Whether an input is a constant that nobody else reads."""
+    source = node.source(index)
+    return source.node.type == "Const" and len(source.consumers) == 1
+
+
+def _ends(pair: Pair) -> list[Request]:
+    """Requests for the lower and the upper end of each channel."""
+    extent = pair.tensor.shape[2:]
+    wanted = [request(pair.tensor, Reduction.QUANTILE, 1, level) for level in (LEVEL, 1 - LEVEL)]
+    is_quick = DYNAMIC not in extent and math.prod(extent) <= LARGEST_EXTENT
+    if is_quick and all(is_measurable(each, pair.tensor) for each in wanted):
+        return wanted
+    return [request(pair.tensor, each, 1) for each in (Reduction.MIN, Reduction.MAX)]
+
+
+def _all(pair: Pair) -> list[Request]:
+    return [request(pair.tensor, each, 1) for each in (Reduction.MIN, Reduction.MAX, Reduction.MEAN)]
+
+
+def _quantiles(pair: Pair, context: Context) -> list[Request]:
+    """The quantiles of the channels that stand for those of the whole tensor, if its range is estimated from such."""
+    estimated = [end for site in context.plan.sites if site.source == pair.tensor for end in ends(site, context.config)]
+    whole = [request(pair.tensor, end.reduction, None, end.level) for end in estimated if end.level is not None]
+    return [each for wanted in whole for each in ends_of_channels(wanted)]
+
+
+def _align(pair: Pair, low: Floats, high: Floats) -> Shift:
+    """Edits the constants of a pair; gives what becomes of the tensor between."""
+    first, second = (node.source(WEIGHTS_PORT).node for node in (pair.first, pair.second))
+    shift = np.zeros_like(low)
+    if pair.is_plain and bias_port(pair.first) and bias_port(pair.second):
+        shift = (low + high) / 2
+        taps = second.array.astype(np.float64).reshape(*second.array.shape[:2], -1).sum(axis=2)  # [O, I]
+        change_bias(pair.second, taps @ shift)
+    ranges = high - low
+    scale = np.clip(np.where(ranges > 0, ranges / np.median(ranges[ranges > 0]), 1.0), SMALLEST_SCALE, LARGEST_SCALE)
+    if bias_port(pair.first):
+        change_bias(pair.first, -shift, 1 / scale)
+    outputs = weight_axes(pair.first).outputs
+    given = scale.reshape([first.array.shape[axis] if axis in outputs else 1 for axis in range(first.array.ndim)])
+    axis = 1 if pair.second.type == "Convolution" else 0  # of a depthwise one, channels are groups
+    read = scale.reshape([-1 if each == axis else 1 for each in range(second.array.ndim)])
+    first.set_array((first.array / given).astype(first.array.dtype))
+    second.set_array((second.array * read).astype(second.array.dtype))
+    return Shift(shift, scale)

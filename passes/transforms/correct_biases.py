@@ -1,0 +1,163 @@
+"""Biases make up for whatever changes the mean output of a layer, one layer after the other, in two short runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir import DYNAMIC, Array, Graph, Node, OutPort
+from ...ir.ops import RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, bias_port, output_channel_axis
+from ..analysis.biases import change_bias
+from ..analysis.evidence import judged
+from ..analysis.ranges import Floats
+from ..infra.base import Context, Fact, NoRequests
+from ..options.strict import ConfigError
+from ..runtime.engine import EMULATION, THROUGHPUT, Engine
+from ..runtime.samples import Fed
+from .correct_biases_fast import are_rounded, rounded_weights
+
+_NAME = "irquant/bias"
+
+
+@dataclass(frozen=True)
+class CorrectBiases(NoRequests):
+    """Adds E[float output] - E[quantized output] to the bias of each layer (the published BiasCorrection).
+
+    The quantized output is that of the layer behind corrected ones, so that no error is counted twice. The published
+    form cuts the model at every layer and compiles each part. Here the model corrects itself while it runs: behind each
+    layer it takes off the mean of its own output and adds that of the float model's for the same sample,
+
+        y = q + c_s,  c_s = mean(float output of sample s) - mean(q),
+
+    and the layers behind see y. The correction of the bias is the mean of c_s over the samples: one run of the float
+    model for the means, one of the quantized model, one compilation each, whatever the number of layers. What c_s
+    corrects beyond its mean differs from sample to sample with mean zero, so that it changes the means behind it in
+    the second order only.
+
+    Samples are a fifth of those that were calibrated on, as published, or 16 if that is more. Whether a correction
+    helps is judged by samples that it was not made from (see `evidence`); if there is but one, nothing is corrected.
+    Layers in bodies are left to `correct-biases-fast`.
+    """
+
+    name: ClassVar[str] = "correct-biases"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.BIASES_CORRECTED})
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Corrects every layer once.
+
+        Raises:
+            ConfigError: there are no samples to run the model on.
+        """
+        layers = [node for node in graph.nodes(*WEIGHTED_TYPES) if _is_correctable(node, context)]
+        if not layers:
+            return 0
+        if not context.kept:
+            message = "sequential bias correction runs the model: give the calibration data, too"
+            raise ConfigError(message)
+        means = _float_means(graph, layers, context)
+        errors = _errors(graph, layers, means, context)
+        changed = 0
+        for node, found in zip(layers, errors, strict=True):
+            context.corrections[node] = correction = judged(found, believes_one=False)
+            if correction.is_accepted:
+                change_bias(node, found.mean(axis=0))
+                changed += 1
+        return changed
+
+
+def _is_correctable(node: Node, context: Context) -> bool:
+    weights = node.source(WEIGHTS_PORT).node
+    is_chosen = are_rounded(weights) or (context.config.correct_float_layers and weights.type == "Const")
+    shape = node.output().shape
+    return is_chosen and bool(shape) and shape[output_channel_axis(node)] != DYNAMIC and node not in context.corrections
+
+
+def _results(graph: Graph, layers: Sequence[Node]) -> list[OutPort]:
+    """What the layers give, with their biases, in a copy of their graph."""
+    twins = [Node(graph, layer.id) for layer in layers]
+    return [port.node.output() if (port := bias_port(node)) else node.output() for node in twins]
+
+
+def _float_means(graph: Graph, layers: Sequence[Node], context: Context) -> list[list[Array]]:
+    """For each sample, the mean of each output channel of each layer of the float model."""
+    copy = graph.copy()
+    ours = {site.name for site in context.plan.sites}
+    for each in copy.walk():
+        for node in [node for node in each.nodes("FakeQuantize") if node.name in ours]:
+            node.replace_with(node.source())
+    first = copy.in_file_order("Result")[0]
+    for layer, result in zip(layers, _results(copy, layers), strict=True):
+        copy.add("Result", _NAME, [_mean(result, output_channel_axis(layer))], [], near=first)
+    return _run(Engine(copy, THROUGHPUT), [*context.kept.values()], len(layers), context)
+
+
+def _errors(graph: Graph, layers: Sequence[Node], means: Sequence[list[Array]], context: Context) -> list[Floats]:
+    """What is missing to the float means behind each layer of the model that corrects itself: [samples, channels]."""
+    copy = graph.copy()
+    _round_here(copy)
+    first = copy.in_file_order("Result")[0]
+    wanted = [f"{_NAME}/wanted/{index}" for index in range(len(layers))]
+    for name, layer, result in zip(wanted, layers, _results(copy, layers), strict=True):
+        error = _correct_itself(result, output_channel_axis(layer), name)
+        copy.add("Result", _NAME, [error], [], near=first)
+    fed = [
+        Fed(each.sample, each.feed | dict(zip(wanted, mean, strict=True)))
+        for each, mean in zip(context.kept.values(), means, strict=True)
+    ]
+    found = _run(Engine(copy, EMULATION), fed, len(layers), context)
+    return [np.array([each[index].ravel() for each in found], np.float64) for index in range(len(layers))]
+
+
+def _round_here(graph: Graph) -> None:
+    """Rounds constants here over which the plugin takes no FakeQuantize.
+
+    These are matrices in more than two axes, with scales along their last axis alone, and those of recurrent layers.
+    """
+    for node in [node for node in graph.nodes("FakeQuantize") if are_rounded(node) and _is_refused(node.output())]:
+        kind = node.output().element_type.dtype
+        rounded = graph.add_constant(f"{node.name}/rounded", rounded_weights(node).astype(kind), near=node)
+        node.replace_with(rounded.output())
+
+
+def _is_refused(tensor: OutPort) -> bool:
+    reader = tensor.consumers[0].node.type
+    return reader in RECURRENT_TYPES or (reader == "MatMul" and len(tensor.shape) > 2)
+
+
+def _correct_itself(result: OutPort, axis: int, wanted: str) -> OutPort:
+    """Adds what is missing to the mean that is given to the model; returns that."""
+    graph, readers = result.node.graph, result.consumers
+    mean = _mean(result, axis)
+    kind, broadcast = (mean.element_type, mean.shape), {"auto_broadcast": "numpy"}
+    attributes = {"element_type": mean.element_type.name, "shape": ",".join(map(str, mean.shape))}
+    given = graph.add("Parameter", wanted, [], [kind], attributes=attributes).output()
+    error = graph.add("Subtract", f"{_NAME}/error", [given, mean], [kind], attributes=broadcast).output()
+    outputs = [(result.element_type, result.shape)]
+    corrected = graph.add("Add", f"{_NAME}/corrected", [result, error], outputs, attributes=broadcast).output()
+    result.redirect(corrected, only=readers)
+    return error
+
+
+def _mean(tensor: OutPort, axis: int) -> OutPort:
+    """The mean of each channel, over all other axes, which stay with size 1."""
+    graph, rank = tensor.node.graph, len(tensor.shape)
+    others = [each for each in range(rank) if each != axis % rank]
+    axes = graph.add_constant(f"{_NAME}/axes", np.array(others, np.int64))
+    shape = tuple(size if each == axis % rank else 1 for each, size in enumerate(tensor.shape))
+    outputs, attributes = [(tensor.element_type, shape)], {"keep_dims": "true"}
+    return graph.add("ReduceMean", f"{_NAME}/mean", [tensor, axes.output()], outputs, attributes=attributes).output()
+
+
+def _run(engine: Engine, samples: Sequence[Fed], count: int, context: Context) -> list[list[Array]]:
+    """The first so many outputs for each sample."""
+    found: list[list[Array]] = []
+
+    def take(_: Fed, outputs: list[Array]) -> None:
+        found.append([output.copy() for output in outputs[:count]])
+        context.progress("correcting biases", len(found), len(samples))
+
+    engine.run(samples, take)
+    return found

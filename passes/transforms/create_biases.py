@@ -1,0 +1,67 @@
+"""Layers that the device computes wrongly without a bias get one that adds nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir import DYNAMIC, Graph, Node
+from ...ir.ops import WEIGHTED_TYPES, bias_port, output_channel_axis
+from ...targets import Target
+from ..analysis.biases import change_bias
+from ..infra.base import Context, Fact, NoRequests
+
+
+@dataclass(frozen=True)
+class CreateBiases(NoRequests):
+    """Gives the layers a bias of which the target says that they need one (`needs_bias`).
+
+    Given::                                          Result::
+
+        y = Convolution(x_q, w_q)                        conv = Convolution(x_q, w_q)
+        a = ReduceMean(y)                                y = Add(conv, tiny)
+        b = Multiply(y, gate)                            a = ReduceMean(y)
+                                                         b = Multiply(y, gate)
+
+    The CPU plugin takes one of the Multiplys behind such a layer for its scale, and moves a scale that has a number for
+    each channel behind a pool over the channels; of two small products in a row it makes zeros. The smallest
+    number that no runtime takes for zero is lost in any sum; a zero would be removed, and the bias with it. Channels
+    differ, since a bias that all share would go into the range behind it.
+    """
+
+    name: ClassVar[str] = "create-biases"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Gives each such layer its bias."""
+        found = [node for each in graph.walk() for node in each.nodes(*WEIGHTED_TYPES) if _needs_bias(node, context)]
+        for node in found:
+            output = node.output()
+            channels = output.shape[output_channel_axis(node)]
+            limits = np.finfo(np.dtype(output.element_type.dtype))
+            # The smallest normal number of f16 is one that counts; runtimes compute in f32 what is no normal one there.
+            tiny = float(limits.smallest_subnormal if limits.bits == 16 else limits.tiny)
+            change_bias(node, tiny * (1 + np.arange(1 if channels == DYNAMIC else channels) % 2))
+        return len(found)
+
+
+def _needs_bias(node: Node, context: Context) -> bool:
+    decision, rule = context.plan.decisions.get(node), context.target.rule(node)
+    if not (decision and decision.int8 and rule) or bias_port(node):
+        return False
+    several = rule.needs_bias and len(node.output().consumers) > 1
+    return several or any(reader.type in rule.needs_bias_before for reader in _readers(node, context.target))
+
+
+def _readers(node: Node, target: Target) -> Iterator[Node]:
+    """What reads the result of a node, moved about or not; each reader once, however many ways lead to it."""
+    waiting, seen = [node], set[Node]()
+    while waiting:
+        for port in [port for output in waiting.pop().outputs for port in output.consumers]:
+            if port.node not in seen:
+                seen.add(port.node)
+                yield port.node
+                waiting += [port.node] if target.transparency(port.node) else []

@@ -1,0 +1,136 @@
+"""Mean and scale of the model's inputs go into the first convolution, where that changes nothing."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir import DYNAMIC, Graph, Node, OutPort
+from ...ir.ops import DATA_PORT, WEIGHTS_PORT
+from ..analysis.biases import change_bias
+from ..analysis.coverage import needs_sizes
+from ..analysis.ranges import Floats
+from ..infra.base import Context, Fact, NoRequests
+from .normalize import folded
+
+_CHANNELS = 1
+
+
+@dataclass(frozen=True)
+class FoldInputNormalization(NoRequests):
+    """Folds arithmetic with constants between an input and its only reader, a convolution.
+
+    Given::                                          Result::
+
+        y = Multiply(x, [2, 4])                          conv = Convolution(x, w * [2, 4])
+        conv = Convolution(y, w)
+
+    1. conv(a x, W) = conv(x, W a) for a factor a channel, padded or not, since zero stays zero.
+    2. conv(x + b, W) = conv(x, W) + sum_{c,k} W[o, c, k] b_c for a summand a channel, only without padding.
+    3. Transposes and Converts among the steps stay where they are: the channels are followed through them.
+    Steps are folded from the convolution upwards, as far as it goes. Pictures then come in as they are: 8-bit pixels
+    are exact on a grid of 256 levels, and normalized ones are not.
+    """
+
+    name: ClassVar[str] = "fold-input-normalization"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.AS_MEASURED})
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Folds every step that may go."""
+        changed = 0
+        for conv in list(graph.nodes("Convolution")):
+            if conv.source(WEIGHTS_PORT).node.type != "Const":
+                continue
+            for step in _steps(conv):
+                if not _fold(step, conv):
+                    break
+                changed += 1
+        return changed
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step of a normalization.
+
+    Attributes:
+        node: The operation.
+        data: What it changes.
+        values: The other operand, one number a channel.
+    """
+
+    node: Node
+    data: OutPort
+    values: Floats
+
+
+def _steps(conv: Node) -> list[_Step]:
+    """The steps in front of a convolution, its nearest first; none unless each has one reader, up to an input."""
+    found: list[_Step] = []
+    tensor, axis = conv.source(DATA_PORT), _CHANNELS
+    while (node := tensor.node).type != "Parameter":
+        if len(tensor.consumers) != 1:
+            return []
+        if node.type == "Transpose" and node.source(1).node.type == "Const":
+            order = [int(each) for each in node.source(1).node.array] or list(range(len(tensor.shape)))[::-1]
+            tensor, axis = node.source(), order[axis]
+        elif node.type == "Convert" and _is_exact(node):
+            tensor = node.source()
+        elif step := _step(node, axis):
+            found.append(step)
+            tensor = step.data
+        else:
+            return []
+    return found
+
+
+def _is_exact(convert: Node) -> bool:
+    """Whether a Convert rounds nothing: what rounds or saturates does not commute with arithmetic."""
+    given, taken = convert.source().element_type, convert.output().element_type
+    is_wide = given.dtype is not None and taken.dtype is not None and given.dtype.itemsize <= taken.dtype.itemsize
+    return taken.is_float and is_wide
+
+
+def _step(node: Node, axis: int) -> _Step | None:
+    """The step that an operation is, with channels along some axis; None if it is none."""
+    if node.type not in ("Add", "Subtract", "Multiply", "Divide"):
+        return None
+    ports = [(0, 1), (1, 0)] if node.type in ("Add", "Multiply") else [(0, 1)]
+    for data, operand in ports:
+        values = _values(node.source(operand), node.output().shape, axis)
+        if values is not None and node.source(data).shape == node.output().shape:
+            return _Step(node, node.source(data), values)
+    return None
+
+
+def _values(operand: OutPort, shape: tuple[int, ...], axis: int) -> Floats | None:
+    """A constant as one number a channel; None if it is anything else."""
+    if len(shape) < 3 or shape[axis] == DYNAMIC or operand.element_type.name not in ("f16", "f32"):
+        return None
+    aligned = (1,) * (len(shape) - len(operand.shape)) + operand.shape
+    if any(size != 1 for each, size in enumerate(aligned) if each != axis) or (found := folded(operand)) is None:
+        return None
+    values: Floats = found.astype(np.float64).reshape(-1)
+    return np.broadcast_to(values, shape[axis])
+
+
+def _fold(step: _Step, conv: Node) -> bool:
+    """Folds one step into the convolution behind it, if that changes nothing."""
+    port, values = conv.input(WEIGHTS_PORT), step.values
+    old = port.source.node
+    if old.array.shape[_CHANNELS] != len(values):
+        return False
+    weights: Floats = old.array.astype(np.float64)
+    if step.node.type in ("Add", "Subtract"):
+        if needs_sizes(conv):  # it pads, with zeros that the sum must not reach
+            return False
+        sums = weights.sum(axis=tuple(range(2, weights.ndim))) @ values
+        change_bias(conv, sums if step.node.type == "Add" else -sums)
+    else:
+        factor = values if step.node.type == "Multiply" else 1 / values
+        scaled = np.asarray(weights * factor.reshape(-1, *[1] * (weights.ndim - 2)), old.array.dtype)
+        port.connect(conv.graph.add_constant(f"{conv.name}/weights", scaled, near=conv).output())
+        conv.graph.prune(old)
+    step.node.replace_with(step.data)
+    return True

@@ -1,0 +1,42 @@
+"""Where the plan quantizes a tensor, a FakeQuantize stands for it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...ir import Graph
+from ..infra.base import Context, Fact, NoRequests
+
+
+@dataclass(frozen=True)
+class InsertFakeQuantize(NoRequests):
+    """Inserts the FakeQuantizes of the plan.
+
+    Given::                              Result::
+
+        conv = Convolution(x, w)             conv/fq_input_0 = FakeQuantize(x) levels=256
+                                             conv/fq_weights_1 = FakeQuantize(w) levels=255
+                                             conv = Convolution(conv/fq_input_0, conv/fq_weights_1)
+
+    They have no ranges yet, hence no inputs but the data; `set-ranges` adds those.
+    """
+
+    name: ClassVar[str] = "insert-fake-quantize"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED})
+    establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.FAKE_QUANTIZED})
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Inserts what is not there yet."""
+        present = {node.name for each in graph.walk() for node in each.in_file_order("FakeQuantize")}
+        sites = [site for site in context.plan.sites if site.name not in present]
+        for site in sites:
+            fake_quantize = site.source.node.graph.add(
+                "FakeQuantize",
+                site.name,
+                [site.source],
+                [(site.source.element_type, site.source.shape)],
+                attributes={"levels": str(site.levels), "auto_broadcast": "numpy"},
+                near=site.consumers[0].node,
+            )
+            site.source.redirect(fake_quantize.output(), only=site.consumers)
+        return len(sites)

@@ -1,0 +1,194 @@
+"""Loud channels in front of matrix products become quieter, and the weights that read them louder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir import DYNAMIC, Graph, InPort, Node, OutPort
+from ...ir.ops import DATA_PORT, WEIGHTS_PORT, flag, weight_axes
+from ..analysis.channel_scales import Channels, Matrix, best_scale
+from ..analysis.constants import SHAPE_READERS
+from ..analysis.ranges import Floats, code_scale
+from ..infra.base import Context, Fact
+from ..placement.plan import Site
+from ..statistics.derivations import Derivations
+from ..statistics.request import Derivation, Numbers, Reduction, Request, Statistics, find_recipes, request
+from .set_ranges import estimated_range, requests_of
+
+#: What is taken of each channel; it is divided as the channel is.
+_EXTREMES = (Reduction.MIN, Reduction.MAX)
+_OF_CHANNELS = (*_EXTREMES, Reduction.MEAN)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Layers that read one tensor through one FakeQuantize.
+
+    Attributes:
+        site: Where that goes.
+        layers: All who read it: matrix products with constant weights, which nobody else reads.
+        weights: Where the FakeQuantizes of those go; each has a constant of its own.
+    """
+
+    site: Site
+    layers: tuple[Node, ...]
+    weights: tuple[Site, ...]
+
+    @property
+    def tensor(self) -> OutPort:
+        """What the layers read, with the channels along the last axis."""
+        return self.site.source
+
+
+@dataclass(frozen=True)
+class MigrateScales:
+    """Divides channels in front of matrix products by what their weights are multiplied with (SmoothQuant).
+
+    Given::                                          Result::
+
+        q = MatMul(x, wq)                                x/s = Multiply(x, 1 / s)
+        k = MatMul(x, wk)                                q = MatMul(x/s, wq * s)
+        y = Add(x, z)                                    k = MatMul(x/s, wk * s)
+                                                         y = Add(x, z)
+
+    Source: Xiao et al., "SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models",
+    2022. The strength is not given, as it is there, but chosen for each group of layers by the error to be expected
+    (see `channel_scales`); a group that would gain little is left alone. Who else reads the tensor gets what it always
+    got. The runtime runs the Multiply and the FakeQuantize behind it as one operation, or takes both into the layer in
+    front, so that it executes as many as before.
+
+    The statistics of the new tensor follow from those of the old one, v / s, so that there is no second run. Left alone
+    are groups with a layer that stays float, with transposed data, with weights that are batched or that others read,
+    too, and tensors whose range is estimated from quantiles, or shared with others.
+
+    Attributes:
+        everywhere: Whether also in models that are no transformers.
+    """
+
+    everywhere: bool = False
+
+    name: ClassVar[str] = "migrate-scales"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED, Fact.AS_MEASURED})
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """The extremes and means of the channels; whatever later passes may ask of the new tensors follows."""
+        found = self._groups(graph, context)
+        return frozenset(request(group.tensor, each, -1) for group in found for each in _OF_CHANNELS)
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Scales the channels of each group that gains by it."""
+        changed = 0
+        for group in self._groups(graph, context):
+            scale = None if context.aligned & set(group.layers) else _best_scale(group, graph, context)
+            context.aligned |= set(group.layers)
+            if scale is not None:
+                _scale_weights(group, scale)
+                _follow(group, _scaled(group, scale), scale, graph, context)
+                changed += 1
+        return changed
+
+    def _groups(self, graph: Graph, context: Context) -> list[Group]:
+        return groups(graph, context) if self.everywhere or context.is_transformer else []
+
+
+def groups(graph: Graph, context: Context) -> list[Group]:
+    """The groups of layers that the plan quantizes, in the model and in its bodies."""
+    found = (_group(site, graph, context) for site in context.plan.sites)
+    return [group for group in found if group]
+
+
+def _group(site: Site, graph: Graph, context: Context) -> Group | None:
+    readers = [port for port in site.consumers if port.node.type not in SHAPE_READERS]
+    if not _is_scalable(site, graph, context) or not all(_is_product(port, context) for port in readers):
+        return None
+    ports = {port.node.input(WEIGHTS_PORT) for port in readers}
+    weights = tuple(each for each in context.plan.sites if each.is_weights and ports & set(each.consumers))
+    constants = {each.source for each in weights}
+    are_own = len(constants) == len(weights) and {port for each in constants for port in each.consumers} == ports
+    return Group(site, tuple(port.node for port in readers), weights) if are_own else None
+
+
+def _is_scalable(site: Site, graph: Graph, context: Context) -> bool:
+    """Whether a tensor has its own range, one for all channels, which follows from theirs."""
+    shape = site.source.shape
+    is_known = not site.is_constant and len(shape) > 1 and shape[-1] != DYNAMIC
+    is_alone = site.group is None and not site.is_per_channel
+    return is_known and is_alone and _recipes(site, graph, context) is not None
+
+
+def _is_product(port: InPort, context: Context) -> bool:
+    """Whether a port is that of a layer in int8 which multiplies the last axis of its data with a constant matrix."""
+    node, decision = port.node, context.plan.decisions.get(port.node)
+    if node.type != "MatMul" or port.index != DATA_PORT or not (decision and decision.int8):
+        return False
+    weights = node.source(WEIGHTS_PORT)
+    return weights.node.type == "Const" and len(weights.shape) == 2 and not flag(node, "transpose_a")
+
+
+def _recipes(site: Site, graph: Graph, context: Context) -> dict[Request, Derivation] | None:
+    """How what a range is estimated from follows from the channels; None if it does not."""
+    channels = {request(site.source, each, -1) for each in _EXTREMES}
+    return find_recipes(requests_of(site, context), channels, Derivations(graph, {}))
+
+
+def _best_scale(group: Group, graph: Graph, context: Context) -> Floats | None:
+    """What the channels are best divided by, if by anything."""
+    low, high, mean = (context.statistics[request(group.tensor, each, -1)] for each in _OF_CHANNELS)
+    extremes = {request(group.tensor, each, -1): found for each, found in zip(_EXTREMES, (low, high), strict=True)}
+    recipes = _recipes(group.site, graph, context)
+    assert recipes is not None, "else it were no group"
+
+    def step(scale: Floats) -> float:
+        measured = {each: _divided([found], scale) for each, found in extremes.items()}
+        scaled = replace(context, statistics=Statistics(measured, recipes))
+        return float(code_scale(estimated_range(group.site, scaled), group.site.levels).item())
+
+    return best_scale(Channels(low, high, mean), [_matrix(layer, group.weights) for layer in group.layers], step)
+
+
+def _divided(numbers: Sequence[Numbers], scale: Floats) -> Numbers:
+    return np.asarray(numbers[0] / scale.astype(np.float32), np.float32)
+
+
+def _matrix(layer: Node, weights: Sequence[Site]) -> Matrix:
+    site = next(site for site in weights if layer.input(WEIGHTS_PORT) in site.consumers)
+    rows = np.moveaxis(site.source.node.array, weight_axes(layer).inputs, -1)
+    return Matrix(np.abs(rows.astype(np.float32)), site.levels, is_per_channel=site.is_per_channel)
+
+
+def _scale_weights(group: Group, scale: Floats) -> None:
+    for site in group.weights:
+        constant, layer = site.source.node, site.consumers[0].node
+        factor = scale if weight_axes(layer).inputs == -1 else scale[:, None]
+        constant.set_array((constant.array * factor).astype(constant.array.dtype))
+
+
+def _scaled(group: Group, scale: Floats) -> OutPort:
+    """The tensor divided by the scales, which the group reads instead."""
+    tensor, first = group.tensor, group.layers[0]
+    graph, kind = tensor.node.graph, tensor.element_type
+    value = (1 / scale).astype(kind.dtype).reshape(*[1] * (len(tensor.shape) - 1), -1)
+    sources = [tensor, graph.add_constant(f"{first.name}/scale", value, near=first).output()]
+    outputs, attributes = [(kind, tensor.shape)], {"auto_broadcast": "numpy"}
+    scaled = graph.add("Multiply", f"{first.name}/scaled", sources, outputs, attributes=attributes, near=first).output()
+    tensor.redirect(scaled, only=group.site.consumers, is_same=False)
+    return scaled
+
+
+def _follow(group: Group, scaled: OutPort, scale: Floats, graph: Graph, context: Context) -> None:
+    """Has the plan speak of the new tensor, and statistics of it follow from those of the old one."""
+    site = replace(group.site, source=scaled)
+    sites = tuple(site if each == group.site else each for each in context.plan.sites)
+    context.plan = replace(context.plan, sites=sites)
+    divided = partial(_divided, scale=scale)
+    recipes = {
+        request(scaled, each, -1): Derivation((request(group.tensor, each, -1),), divided) for each in _OF_CHANNELS
+    }
+    others = _recipes(site, graph, context)
+    assert others is not None, "what followed from the channels still does"
+    context.statistics = replace(context.statistics, recipes={**context.statistics.recipes, **recipes, **others})

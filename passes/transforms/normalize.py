@@ -1,0 +1,214 @@
+"""Weights and biases become plain constants, whatever way the converter stored them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir import DYNAMIC, Array, Graph, InPort, Node, OutPort, Scope
+from ...ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches, weight_ports
+from ..analysis.already_quantized import may_be_quantized
+from ..analysis.constants import SHAPE_READERS, constant_nodes, fold_shape, values_of
+from ..infra.base import Context, Fact, NoRequests
+
+_ROLES = {"Add": "bias", "Concat": "joined"}
+_MOVES = ("Reshape", "Squeeze", "Unsqueeze")
+
+
+@dataclass(frozen=True)
+class Normalize(NoRequests):
+    """Folds what stands between a constant and the layer that uses it as weights or bias.
+
+    Given::                                          Result::
+
+        half: f16[8,3,3,3] = Const()                     conv/weights: f32[8,3,3,3] = Const()
+        w: f32[8,3,3,3] = Convert(half)                  conv = Convolution(x, conv/weights)
+        conv = Convolution(x, w)
+
+    1. Convert (an FP16 model's decompression), Reshape, Squeeze, Unsqueeze and Transpose of a constant are folded; so
+       is, by the runtime, whatever else gives the same values whatever the data (see `constants`).
+    2. That includes the constant operand of an Add behind a weighted layer: its bias; and the table of an embedding.
+       What is computed from constants and joined with activations by Concat is folded, too.
+       A matrix that others read untransposed is transposed by its product instead, and stays one constant.
+    3. A stack of one matrix, [1, K, N], becomes the matrix.
+    4. The ShapeOf of a constant becomes a constant: no table has to be kept for its size alone.
+    No value changes. Converters fold such chains themselves; models read straight from ONNX have them, and models that
+    were reshaped after the conversion.
+    """
+
+    name: ClassVar[str] = "normalize"
+    requires: ClassVar[frozenset[Fact]] = frozenset()
+    establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Folds every chain that is found."""
+        return sum(
+            _untranspose(each) + _fold(each, context.halves) + _unstack(each, context.halves) + _fold_sizes(each)
+            for each in graph.walk()
+        )
+
+
+def _untranspose(graph: Graph) -> int:
+    """Has products transpose the matrices that others read as they are."""
+    found = [node for node in graph.nodes("MatMul") if _reads_shared_transposed(node)]
+    for node in found:
+        transpose = node.source(WEIGHTS_PORT).node
+        node.set_attribute("transpose_b", "false" if flag(node, "transpose_b") else "true")
+        node.input(WEIGHTS_PORT).connect(transpose.source())
+        graph.prune(transpose)
+    return len(found)
+
+
+def _reads_shared_transposed(product: Node) -> bool:
+    transpose = product.source(WEIGHTS_PORT).node
+    if transpose.type != "Transpose" or transpose.source(1).node.type != "Const":
+        return False
+    matrix, order = transpose.source(), transpose.source(1).node.array.tolist()
+    root = matrix.node.source().node if matrix.node.type == "Convert" else matrix.node
+    is_shared = any(port.node.type != "Transpose" for port in matrix.consumers)
+    return root.type == "Const" and is_shared and len(matrix.shape) == 2 and order in ([], [1, 0])
+
+
+def _fold(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
+    found = {port: value for port in _operands(graph) if (value := folded(port.source)) is not None}
+    unknown = [port for port in (*_operands(graph), *_joined(graph)) if folded(port.source) is None]
+    computed = _computed(graph, unknown)
+    constants: dict[OutPort, Node] = {}  # what several read stays one
+    for port, value in (found | computed).items():
+        if port.source not in constants:
+            role = _ROLES.get(port.node.type, "weights")
+            constant = graph.add_constant(f"{port.node.name}/{role}", np.asarray(value, order="C"), near=port.node)
+            constants[port.source] = constant
+            halves |= {(graph.scope, constant.id)} if _is_half(port.source) else set()
+    for old, constant in constants.items():
+        old.redirect(constant.output())  # whatever reads it: no second copy is kept
+    for old in constants:
+        graph.prune(old.node)
+    return len(found) + len(computed)
+
+
+def _is_half(tensor: OutPort) -> bool:
+    """Whether a tensor is a constant of 16 bits, decompressed."""
+    node = tensor.node
+    while node.type in (*_MOVES, "Convert", "Transpose"):
+        node = node.source(0).node
+    return node.output().element_type.name in ("f16", "bf16") and tensor.element_type.name == "f32"
+
+
+def _computed(graph: Graph, ports: Sequence[InPort]) -> dict[InPort, Array]:
+    """The values of inputs that only the runtime can tell, which sees no body alone."""
+    constants = constant_nodes(graph) if ports and not graph.scope else frozenset[Node]()
+    known = [port for port in ports if port.source.node in constants and _is_float_throughout(port.source)]
+    return dict(zip(known, values_of([port.source for port in known]), strict=True)) if known else {}
+
+
+def _is_float_throughout(tensor: OutPort) -> bool:
+    """Whether nothing above a tensor is quantized, so that it can be computed once and for all."""
+    if tensor.element_type.name not in ("f16", "f32"):
+        return False
+    waiting, seen = [tensor.node], set[Node]()
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if may_be_quantized(node):
+            return False
+        waiting += [port.source.node for port in node.inputs]
+    return True
+
+
+def _fold_sizes(graph: Graph) -> int:
+    found = [node for node in graph.nodes(*SHAPE_READERS) if node.source().node.type == "Const"]
+    for node in found:
+        fold_shape(node)
+    return len(found)
+
+
+def _unstack(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
+    """Takes the leading ones off weights; where the result has their axes, the data get them.
+
+    A scale a channel is then one along an axis of a matrix, which every device and the plugin's own FakeQuantize know.
+    """
+    found = [node for node in graph.nodes("MatMul") if _is_stack_of_one(node)]
+    matrices: dict[Node, Node] = {}  # layers may share their weights
+    for node in found:
+        data, old = node.source(DATA_PORT), node.source(WEIGHTS_PORT).node
+        if old not in matrices:
+            matrix = old.array.reshape(old.array.shape[-2:])
+            matrices[old] = graph.add_constant(f"{node.name}/matrix", matrix, near=node)
+            halves |= {(graph.scope, matrices[old].id)} if (graph.scope, old.id) in halves else set()
+        if (missing := len(node.source(WEIGHTS_PORT).shape) - len(data.shape)) > 0:
+            node.input(DATA_PORT).connect(_unsqueezed(data, missing, node))
+        node.input(WEIGHTS_PORT).connect(matrices[old].output())
+    for old in matrices:
+        graph.prune(old)
+    return len(found)
+
+
+def _is_stack_of_one(node: Node) -> bool:
+    data, weights = (node.source(index) for index in (DATA_PORT, WEIGHTS_PORT))
+    is_float = weights.node.type == "Const" and weights.element_type.is_float
+    is_matrix = len(data.shape) > 1 or (bool(data.shape) and not flag(node, "transpose_a"))  # no sizes: rank unknown
+    return is_float and is_matrix and len(weights.shape) > 2 and not multiplies_batches(node)
+
+
+def _unsqueezed(data: OutPort, count: int, near: Node) -> OutPort:
+    """Data with so many axes of size 1 in front."""
+    graph, name = near.graph, f"{near.name}/unsqueezed"
+    axes = graph.add_constant(f"{name}/axes", np.arange(count, dtype=np.int64), near=near).output()
+    outputs = [(data.element_type, (*[1] * count, *data.shape))]
+    return graph.add("Unsqueeze", name, [data, axes], outputs, near=near).output()
+
+
+def _operands(graph: Graph) -> list[InPort]:
+    """The input ports that take weights, or a bias, from something that is no plain constant."""
+    found = [node.input(index) for node in graph.nodes(*RECURRENT_TYPES) for index in weight_ports(node)]
+    for node in graph.nodes(*WEIGHTED_TYPES):
+        found.append(node.input(WEIGHTS_PORT))
+        adds = [port.node for port in node.output().consumers if port.node.type == "Add"]
+        found += [port for add in adds for port in add.inputs if port.source.node != node]
+    found += [node.input(DATA_PORT) for node in graph.nodes("Gather") if _looks_up_decompressed(node)]
+    return [port for port in found if port.source.node.type != "Const"]
+
+
+def _looks_up_decompressed(node: Node) -> bool:
+    """Whether a Gather takes rows of a table that is decompressed in front of it (see `looks_up_rows`)."""
+    table, indices, axis = (node.source(index).node for index in range(3))
+    is_table = table.type == "Convert" and len(table.output().shape) == 2 and table.source().node.type == "Const"
+    return is_table and indices.type != "Const" and axis.type == "Const" and not axis.array.any()
+
+
+def _joined(graph: Graph) -> list[InPort]:
+    """The inputs of Concat that are computed: a constant among activations is stored in 8 bits, or all are floats."""
+    return [port for node in graph.nodes("Concat") for port in node.inputs if port.source.node.inputs]
+
+
+def folded(tensor: OutPort) -> Array | None:
+    """The value of a chain of moves and conversions over a constant; None if it is anything else."""
+    chain: list[Node] = []
+    node = tensor.node
+    while node.type in (*_MOVES, "Convert", "Transpose"):
+        chain.append(node)
+        node = node.source(0).node
+    if node.type != "Const" or node.output().element_type.dtype is None:  # packed: such weights are compressed already
+        return None
+    value: Array | None = node.array
+    for step in reversed(chain):
+        value = None if value is None else _applied(step, value)
+    return value
+
+
+def _applied(step: Node, value: Array) -> Array | None:
+    """The value behind a step; None if it depends on more than constants, or has a form that numpy does not know."""
+    if step.type == "Convert":
+        dtype = step.output().element_type.dtype
+        return None if dtype is None else value.astype(dtype)
+    if step.type == "Transpose":
+        order = step.source(1).node
+        return value.transpose(order.array.tolist() or None) if order.type == "Const" else None
+    shape = step.output().shape  # of a Reshape: with 0 and -1 worked out, unless its sizes come from the data
+    return None if DYNAMIC in shape or math.prod(shape) != value.size else value.reshape(shape)

@@ -1,0 +1,247 @@
+"""FakeQuantizes get their ranges: those of weights from the constants, those of activations from statistics."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir import DYNAMIC, Graph, Node
+from ...targets import Mode
+from ..analysis.ranges import (
+    SMALLEST,
+    Floats,
+    Range,
+    asymmetric_range,
+    is_centred,
+    symmetric_range,
+    weight_range,
+    with_zero_on_grid,
+)
+from ..analysis.signs import never_negative
+from ..infra.base import Context, Fact
+from ..placement.plan import Site
+from ..placement.range_estimators import End, ends
+from ..placement.saturation import largest_pair_sum
+from ..statistics.aggregators import aggregated
+from ..statistics.request import Numbers, Reduction, Request, Statistics
+
+
+@dataclass(frozen=True)
+class SetRanges:
+    """Closes the ranges of open FakeQuantizes (the published MinMaxQuantization).
+
+    Given::                                          Result::
+
+        fq = FakeQuantize(x) levels=256                  fq/low: f32[] = Const() [-1.0079]
+                                                         fq/high: f32[] = Const() [1.0]
+                                                         fq = FakeQuantize(x, fq/low, fq/high, fq/low, fq/high)
+
+    1. Both ends are estimated as `range_estimators` says: unless the user wants it otherwise, weights get the largest
+       magnitude of each output channel, activations the mean over samples of their extremes, or, per channel, the
+       extremes over all samples. A symmetric range begins at zero if no sample has a negative value.
+    2. Ends are cut to the values that the user names, and zero is put back on the grid.
+    3. Where products could overflow, the range of weights is as wide as it takes, whatever is wished (see
+       `saturation`).
+    4. Tensors that a unified operation joins share the union of their ranges, with zero on the grid; with a constant
+       among them that is stored unsigned, zero is not the middle level.
+    """
+
+    name: ClassVar[str] = "set-ranges"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.FAKE_QUANTIZED, Fact.MEASURED})
+    establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.AS_MEASURED})
+
+    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """What the ends of all ranges are estimated from."""
+        sites = [site for site in context.plan.sites if not site.is_constant]
+        return frozenset(each for site in sites for each in requests_of(site, context))
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Gives every open FakeQuantize its limits."""
+        everywhere = (node for each in graph.walk() for node in each.nodes("FakeQuantize"))
+        open_ = {node.name: node for node in everywhere if len(node.inputs) == 1}
+        sites = [site for site in context.plan.sites if site.name in open_]
+        ranges = {site.name: estimated_range(site, context) for site in sites}
+        ranges |= _unified(sites, ranges)
+        ranges |= {site.name: _distinct(ranges[site.name], site.twin) for site in sites if site.twin}
+        for site in sites:
+            close(open_[site.name], ranges[site.name])
+        return len(sites)
+
+
+def requests_of(site: Site, context: Context) -> frozenset[Request]:
+    """What the ends of the range of an activation are estimated from."""
+    return frozenset(end.request(site) for end in ends_used(site, context) if end)
+
+
+def ends_used(site: Site, context: Context) -> tuple[End | None, End]:
+    """How both ends are estimated; the lower one is zero where nothing can be negative."""
+    low, high = ends(site, context.config)
+    if site.is_constant or not never_negative(site.source.node):
+        return low, high
+    signed = {Reduction.ABS_MAX: Reduction.MAX, Reduction.ABS_QUANTILE: Reduction.QUANTILE}
+    return None, replace(high, reduction=signed.get(high.reduction, high.reduction))
+
+
+def estimated_range(site: Site, context: Context) -> Range:
+    """The range of a FakeQuantize by itself, whatever others have to share."""
+    shape = _limits_shape(site)
+    low_end, high_end = ends_used(site, context)
+    high = _estimated(high_end, site, context.statistics, is_low=False)
+    low = _estimated(low_end, site, context.statistics, is_low=True) if low_end else np.zeros_like(high)
+    if site.mode is Mode.ASYMMETRIC:
+        found = asymmetric_range(low, high, site.levels)
+    elif site.is_weights:
+        found = weight_range(high, site.levels)
+    else:
+        found = symmetric_range(low, high, site.levels, signed=site.spec.signed)
+    return _without_overflow(_clipped(found, low_end, high_end, site), site, context).reshaped(shape)
+
+
+def _estimated(end: End, site: Site, statistics: Statistics, *, is_low: bool) -> Floats:
+    """One end of the range: one number, or one a channel."""
+    if site.is_constant:
+        values = site.source.node.array
+        others = tuple(axis for axis in range(values.ndim) if axis not in site.channel_axes)
+        found = end.sign * end.of(values, others).ravel()
+    else:
+        found = end.sign * _aggregated(end, statistics[end.request(site)], site)
+    if not site.channel_axes:
+        return np.asarray(found.min() if is_low else found.max()).reshape(1)
+    return np.broadcast_to(found, _limits_size(site))
+
+
+def _aggregated(end: End, numbers: Numbers, site: Site) -> Floats:
+    """What all samples say together: the mean only where it does not clip too much, unless the user asks for it."""
+    if end.is_default and end.aggregator == "mean" and end.level is None and not end.per_channel:
+        is_lower = end.reduction is Reduction.MIN
+        if clips_too_much(-numbers if is_lower else numbers, elements(site.source.shape), site.levels):
+            return aggregated(numbers, "min" if is_lower else "max")
+    return aggregated(numbers, end.aggregator)
+
+
+def _without_overflow(limits: Range, site: Site, context: Context) -> Range:
+    """The range of weights wide enough, in each output channel, to keep products from overflowing."""
+    layers = [port.node for port in site.consumers if port.node in context.plan.at_risk and site.is_weights]
+    if not layers or site.mode is Mode.ASYMMETRIC:
+        return limits
+    largest: Floats = np.maximum.reduce([largest_pair_sum(layer).ravel() for layer in layers])
+    smallest = largest if site.channel_axes else largest.max(keepdims=True)
+    return weight_range(np.maximum(limits.high, smallest), site.levels)
+
+
+def _clipped(limits: Range, low_end: End | None, high_end: End, site: Site) -> Range:
+    """The range cut to the values that the user names, with zero on the grid.
+
+    The reference implementation cuts the ends and leaves zero where it falls.
+    """
+    low, high, levels = limits.low.astype(np.float64), limits.high.astype(np.float64), site.levels
+    lowest = -np.inf if low_end is None or low_end.clipping is None else low_end.clipping
+    highest = np.inf if high_end.clipping is None else high_end.clipping
+    if (low >= lowest).all() and (high <= highest).all():
+        return limits
+    low, high = np.maximum(low, lowest), np.minimum(high, highest)
+    high = np.maximum(high, low + SMALLEST)  # nothing is left where all values lie below a lower end of zero
+    if Mode.ASYMMETRIC in site.spec.modes:
+        return with_zero_on_grid(low, high, levels)
+    bound = np.minimum(high, np.where(low < 0, -low, np.inf))
+    return weight_range(bound, levels) if site.is_weights else symmetric_range(low, bound, levels)
+
+
+def elements(shape: tuple[int, ...]) -> int:
+    """Elements of a tensor in one sample; 0 if a dimension other than the batch is dynamic."""
+    return max(0, int(np.prod([size for size in shape[1:] if size != DYNAMIC]))) if DYNAMIC not in shape[1:] else 0
+
+
+def clips_too_much(largest: Floats, count: int, levels: int) -> bool:
+    """Whether the mean of the samples' maxima is too narrow a range.
+
+    Cut to the mean r, a sample with maximum M > r has a squared error of (M - r)^2 or more. In the range up to the
+    largest M, rounding costs count * step^2 / 12. If the first, on average over the samples, exceeds the second
+    tenfold, clipping cannot be worth its while. That is so for small tensors, whose maxima are no outliers: the
+    features in front of a classifier, say.
+
+    Args:
+        largest: One maximum a sample.
+        count: Elements of the tensor, 0 if unknown.
+        levels: Levels of the FakeQuantize.
+    """
+    clipped = np.square(np.maximum(largest - largest.mean(), 0), dtype=np.float64).mean()
+    step = 2 * float(largest.max()) / (levels - 2)
+    return count > 0 and bool(clipped > 10 * count * step**2 / 12)
+
+
+def _limits_shape(site: Site) -> tuple[int, ...]:
+    """Scalar limits per tensor; per channel, ones but for the channel axes."""
+    if not site.channel_axes:
+        return ()
+    return tuple(size if axis in site.channel_axes else 1 for axis, size in enumerate(site.source.shape))
+
+
+def _limits_size(site: Site) -> tuple[int]:
+    return (math.prod(_limits_shape(site)),)
+
+
+def _distinct(limits: Range, twin: int) -> Range:
+    """The range a trifle wider: the runtime would make one of two equal FakeQuantizes, which suits one reader only."""
+    wider = 1 + twin * 2.0**-16
+    return Range(np.asarray(limits.low * wider, np.float32), np.asarray(limits.high * wider, np.float32))
+
+
+def _unified(sites: list[Site], ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The common range of each group.
+
+    The reference implementation takes the union as it is, which leaves zero off the grid; here zero is put back on it.
+    """
+    groups: dict[int, list[Site]] = {}
+    for site in sites:
+        if site.group is not None:
+            groups.setdefault(site.group, []).append(site)
+    result: dict[str, Range] = {}
+    for members in groups.values():
+        low = np.minimum.reduce([ranges[site.name].low for site in members])
+        high = np.maximum.reduce([ranges[site.name].high for site in members])
+        levels = members[0].levels
+        if all(Mode.ASYMMETRIC in site.spec.modes for site in members):
+            union = with_zero_on_grid(low.astype(np.float64), high.astype(np.float64), levels)
+        else:
+            union = symmetric_range(low, np.maximum(high, -low * (levels - 2) / levels), levels)
+        if any(site.is_constant and site.spec.unsigned for site in members) and is_centred(union, levels):
+            union = _off_centre(union, levels)
+        result |= {site.name: union for site in members}
+    return result
+
+
+def _off_centre(limits: Range, levels: int) -> Range:
+    """The range so much wider that zero is the lower of the two levels in the middle.
+
+    Zero at the upper one may mean signed numbers or unsigned ones. A constant is stored as one or the other, and some
+    devices take what is joined with it for the other, depending on their instructions, and then join both as floats.
+    """
+    below = levels // 2 - 1
+    step = -limits.low / below
+    return Range(limits.low, np.asarray(step * (levels - 1 - below), limits.high.dtype))
+
+
+def close(fake_quantize: Node, limits: Range) -> None:
+    """Replaces an open FakeQuantize by one with limits, which take the tensor's own element type."""
+    graph, name, source = fake_quantize.graph, fake_quantize.name, fake_quantize.source()
+    dtype = source.element_type.dtype
+    consumers = fake_quantize.output().consumers
+    near = consumers[0].node
+    graph.rename(fake_quantize, f"{name}/open")
+    low, high = (
+        graph.add_constant(f"{name}/{side}", np.asarray(value, dtype), near=near).output()
+        for side, value in (("low", limits.low), ("high", limits.high))
+    )
+    closed = graph.add(
+        "FakeQuantize",
+        name,
+        [source, low, high, low, high],
+        [(source.element_type, source.shape)],
+        attributes=fake_quantize.attributes,
+        near=near,
+    )
+    fake_quantize.replace_with(closed.output())

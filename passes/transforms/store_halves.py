@@ -1,0 +1,63 @@
+"""Constants that came in 16 bits and stay float are stored in 16 bits again."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import ml_dtypes
+import numpy as np
+
+from ...ir import Array, Graph, Node
+from ..infra.base import Context, Fact, NoRequests
+
+#: Smaller constants take less than what says how to convert them.
+SMALLEST = 256
+_KINDS = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
+
+
+@dataclass(frozen=True)
+class StoreHalves(NoRequests):
+    """Writes what `normalize` decompressed, and nobody quantized or changed, as it came.
+
+    Given::                                          Result::
+
+        w: f32[8,3,3,3] = Const()                        half: f16[8,3,3,3] = Const()
+        conv = Convolution(x, w)                         w: f32[8,3,3,3] = Convert(half)
+                                                         conv = Convolution(x, w)
+
+    No value changes: constants that neither f16 nor bf16 holds exactly stay as they are. The runtime folds the Convert.
+    """
+
+    name: ClassVar[str] = "store-halves"
+    requires: ClassVar[frozenset[Fact]] = frozenset()
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Stores each of them."""
+        found = [
+            (node, half)
+            for each in graph.walk()
+            for node in each.in_file_order("Const")
+            if (each.scope, node.id) in context.halves and (half := _halved(node)) is not None
+        ]
+        for node, half in found:
+            _store(node, half)
+        return len(found)
+
+
+def _halved(node: Node) -> Array | None:
+    """The values in a type of 16 bits that holds all of them, if there is one and the constant is worth it."""
+    values = node.array
+    if node.output().element_type.name != "f32" or values.size < SMALLEST:
+        return None
+    with np.errstate(over="ignore"):
+        narrowed = (values.astype(kind) for kind in _KINDS)
+        return next((half for half in narrowed if np.array_equal(half.astype(np.float32), values)), None)
+
+
+def _store(node: Node, values: Array) -> None:
+    graph, near = node.graph, node.output().consumers[0].node
+    half = graph.add_constant(f"{node.name}/half", values, near=near).output()
+    outputs, attributes = [(node.output().element_type, node.output().shape)], {"destination_type": "f32"}
+    whole = graph.add("Convert", f"{node.name}/decompressed", [half], outputs, attributes=attributes, near=near)
+    node.replace_with(whole.output())

@@ -1,0 +1,84 @@
+"""Masks of attention that the device would take along the wrong axis become wider."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir import DYNAMIC, Graph, InPort, Node, OutPort
+from ..infra.base import Context, Fact, NoRequests
+
+#: What a device may fuse into the product in front.
+_FUSED = ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum")
+
+
+@dataclass(frozen=True)
+class WidenMasks(NoRequests):
+    """Repeats for each head what has a number a column only, behind int8 products of activations.
+
+    Only where the target says that it must be so (`misreads_rows`).
+
+    Given::                                          Result::
+
+        scores = MatMul(q_i8, k_i8)                      scores = MatMul(q_i8, k_i8)
+        masked = Add(scores, mask [1,1,1,T])             wide = Add(mask, zeros [1,H,1,1])
+                                                         masked = Add(scores, wide [1,H,1,T])
+    """
+
+    name: ClassVar[str] = "widen-masks"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Widens each of them."""
+        products = [node for each in graph.walk() for node in each.nodes("MatMul") if _is_misread(node, context)]
+        rows = {port: None for node in products for port in _rows_behind(node.output())}
+        for port in rows:
+            _widen(port)
+        return len(rows)
+
+
+def _is_misread(node: Node, context: Context) -> bool:
+    decision, rule = context.plan.decisions.get(node), context.target.rule(node)
+    return bool(decision and decision.int8 and rule and rule.misreads_rows)
+
+
+def _rows_behind(tensor: OutPort) -> Iterator[InPort]:
+    """The other operands of what may be fused behind a tensor, as far as they are rows."""
+    for port in tensor.consumers:
+        if port.node.type in _FUSED and port.node.output().shape == tensor.shape:
+            other = port.node.input(1 - port.index)
+            if _is_row(other.source.shape) and _widened_axis(tensor.shape) is not None:
+                yield other
+            yield from _rows_behind(port.node.output())
+
+
+def _is_row(shape: tuple[int, ...]) -> bool:
+    return bool(shape) and shape[-1] != 1 and all(size == 1 for size in shape[:-1])
+
+
+def _widened_axis(whole: tuple[int, ...]) -> int | None:
+    """The axis of heads, or else another that is known to have more than one place, counted from the end."""
+    axes = sorted(range(-len(whole), -1), key=lambda axis: (axis != -3, -axis))
+    return next((axis for axis in axes if whole[axis] not in (1, DYNAMIC)), None)
+
+
+def _widen(port: InPort) -> None:
+    graph, row, whole = port.node.graph, port.source, port.node.output().shape
+    axis = _widened_axis(whole)
+    assert axis is not None, "or else it is not among the rows"
+    ones = [1] * (len(whole) - 1)
+    ones[axis + 1] = whole[axis]
+    dtype = row.element_type.dtype
+    zeros = graph.add_constant(f"{port.node.name}/zeros", np.zeros([*ones, 1], dtype), near=port.node)
+    wide = graph.add(
+        "Add",
+        f"{port.node.name}/wide",
+        [row, zeros.output()],
+        [(row.element_type, (*ones, row.shape[-1]))],
+        attributes={"auto_broadcast": "numpy"},
+        near=port.node,
+    )
+    port.connect(wide.output())

@@ -1,0 +1,112 @@
+"""The device is asked whether it computes what the FakeQuantizes mean, in f32 and in its own precision."""
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import Array, Graph
+from irquant.passes import Config
+from irquant.passes.accuracy import device
+from irquant.passes.analysis.outputs import Output, OutputKind, Outputs
+from irquant.passes.front_door import quantize_graph
+from irquant.passes.runtime.engine import (
+    EMULATION,
+    LATENCY,
+    OWN_PRECISION,
+    PROFILING,
+    THROUGHPUT,
+    Engine,
+    from_runtime,
+    own_precision,
+    quantize_by_tensor,
+)
+from irquant.passes.runtime.samples import HeldOut, Sample
+from irquant.targets import Target, load_target
+
+RNG = np.random.default_rng(0)
+
+
+def learned_queries() -> tuple[ov.Model, list[Array]]:
+    """One product around the softmax has constants, and as many tokens as numbers a head: 8."""
+    x = op.parameter([1, 2, 8, 8], np.float32)
+    queries = op.constant(RNG.normal(size=(1, 2, 4, 8)).astype(np.float32))
+    mixed = op.matmul(op.softmax(op.matmul(queries, x, False, True), -1), op.relu(x), False, False)
+    return ov.Model([op.result(mixed)], [x], "m"), [RNG.normal(size=(1, 2, 8, 8)).astype(np.float32) for _ in range(12)]
+
+
+def careless() -> Target:
+    """The CPU as if it could run one of the products around a softmax in int8 and the other in bf16."""
+    rules = tuple(rule.model_copy(update={"mixes_up_products": False}) for rule in load_target("cpu").rules)
+    return load_target("cpu").model_copy(update={"rules": rules})
+
+
+@pytest.mark.skipif(own_precision() == "f32", reason="this device computes in f32 if nobody asks for another precision")
+def test_what_is_wrong_in_bf16_alone_is_left_float() -> None:
+    model, samples = learned_queries()
+    graph, report = quantize_graph(from_runtime(model), samples, careless(), Config(guard=False))
+    assert [each.rpartition(": ")[2] for each in report.warnings] == [device.OTHERWISE_IN.format(own_precision())]
+    assert not graph.in_file_order("FakeQuantize")
+
+
+def test_nobody_asks_twice_where_that_precision_is_f32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "own_precision", lambda: "f32")
+    model, samples = learned_queries()
+    _, report = quantize_graph(from_runtime(model), samples, careless(), Config(guard=False))
+    assert report.warnings == ()
+
+
+def test_a_right_model_is_compiled_once_for_each_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To measure ranges, as it runs in f32, with FakeQuantizes in float, and in the device's own precision."""
+    compiled: list[dict[str, str]] = []
+    make = Engine.__init__
+
+    def counted(self: Engine, model: Graph, config: dict[str, str]) -> None:
+        compiled.append(config)
+        make(self, model, config)
+
+    monkeypatch.setattr(Engine, "__init__", counted)
+    weights = RNG.normal(size=(4, 3, 3, 3)).astype(np.float32)
+    x = op.parameter([1, 3, 8, 8], np.float32)
+    convolution = op.convolution(x, op.constant(weights), [1, 1], [0, 0], [0, 0], [1, 1])
+    samples = [RNG.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(12)]
+    quantize_graph(from_runtime(ov.Model([convolution], [x], "m")), samples, load_target("cpu"), Config())
+    wanted = [THROUGHPUT, EMULATION | PROFILING, LATENCY | PROFILING]
+    wanted += [OWN_PRECISION] if own_precision() != "f32" else []
+    assert sorted(map(str, compiled)) == sorted(map(str, wanted))
+
+
+def test_an_exact_output_does_not_hide_a_wrong_one() -> None:
+    """One that nothing rounded goes into is exact as meant, and a float off as executed: infinitely far apart."""
+    exact, other = RNG.normal(size=(2, 1, 64)).astype(np.float32)
+    outputs = Outputs(tuple(Output(name, OutputKind.VALUES, (k,)) for k, name in enumerate(("exact", "other"))))
+    samples = [HeldOut(Sample("sample 0", {}), {}, [exact, other])]
+    meant, made = [[exact, other + np.float32(0.01)]], [[np.nextafter(exact, np.float32(9)), -other]]
+    found = device.compared(outputs, samples, meant, made)
+    assert (found.output, found.wrong) == ("other", device.OTHERWISE)
+
+
+@pytest.mark.parametrize(
+    ("made", "wrong"), [(np.nan, True), (-5.0, True), (0.8, False)], ids=["NaN", "nothing is left", "something is left"]
+)
+def test_where_that_precision_leaves_little_something_must_be_left(*, made: float, wrong: bool) -> None:
+    """The float model has 14 dB in it."""
+    wanted = RNG.normal(size=64).astype(np.float32)
+    outputs = Outputs((Output("y", OutputKind.VALUES, (0,)),))
+    samples = [HeldOut(Sample("sample 0", {}), {}, [wanted])]
+    found = device.compared(outputs, samples, [[wanted]], [[wanted * np.float32(made)]], [[wanted * np.float32(0.8)]])
+    assert bool(found.wrong) is wrong
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+def test_ranges_by_channel_are_emulated_by_tensor(kind: type[np.floating]) -> None:
+    x = op.parameter([1, 3, 4, 5], kind)
+    ends = [RNG.uniform(0.5, 2, size=(1, 3, 1, 1)).astype(kind) for _ in range(2)]
+    before = ov.Model([op.result(op.fake_quantize(x, -ends[0], ends[1], -ends[0], ends[1], 256))], [x], "m")
+    after = before.clone()
+    assert quantize_by_tensor(after) == 1
+    data = RNG.normal(size=(1, 3, 4, 5)).astype(kind)
+    one, other = (
+        ov.compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(data)[0] for each in (before, after)
+    )
+    np.testing.assert_allclose(other, one, atol=0.02)

@@ -1,0 +1,224 @@
+"""Transformers are recognised by their attention; attention that is one operation is written out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import Graph, from_text, to_text
+from irquant.passes import Config, Context, quantize
+from irquant.passes.analysis.agreement import sqnr
+from irquant.passes.analysis.attention import attention_blocks
+from irquant.passes.options.ignored import Ignored
+from irquant.passes.placement.placement import plan_placement
+from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.testing import check_pass
+from irquant.passes.transforms.decompose_attention import DecomposeAttention
+from irquant.passes.transforms.plan_placement import PlanPlacement
+from irquant.passes.transforms.restore_attention import RestoreAttention
+from irquant.targets import load_target
+
+Array = np.ndarray[Any, np.dtype[Any]] | np.float32
+HEAD = """
+    q: f32[1,2,4,8] = Parameter()
+    k: f32[1,2,5,8] = Parameter()
+    v: f32[1,2,5,8] = Parameter()
+"""
+FLOAT = Config(ignored=Ignored(scope=("re:.*",)))
+WRITTEN_OUT = """
+    s: f32[1,2,4,5] = MatMul(q, k) transpose_a="false" transpose_b="true"
+    c: f32[] = Const() [0.5]
+    d: f32[1,2,4,5] = {between} auto_broadcast="numpy"
+    p: f32[1,2,4,5] = SoftMax(d) axis="3"
+    y: f32[1,2,4,8] = MatMul({product}) transpose_a="false" transpose_b="false"
+    out = Result(y)
+"""
+
+
+@pytest.mark.parametrize(
+    ("between", "product", "count"),
+    [
+        ("Multiply(s, c)", "p, v", 1),
+        ("Add(s, c)", "p, v", 1),
+        ("Power(s, c)", "p, v", 0),  # some other use of a softmax
+        ("Multiply(s, c)", "s, v", 0),  # the softmax leads nowhere
+    ],
+)
+def test_an_attention_block_is_a_softmax_between_two_products(between: str, product: str, count: int) -> None:
+    assert len(attention_blocks(from_text(HEAD + WRITTEN_OUT.format(between=between, product=product)))) == count
+
+
+def test_a_softmax_behind_a_layer_with_weights_is_none() -> None:
+    text = (
+        HEAD
+        + """
+        w: f32[2,8] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+        s: f32[1,2,4,2] = MatMul(q, w) transpose_a="false" transpose_b="true"
+        p: f32[1,2,4,2] = SoftMax(s) axis="3"
+        y: f32[1,2,2,8] = MatMul(p, q) transpose_a="true" transpose_b="false"
+        out = Result(y)
+    """
+    )
+    assert attention_blocks(from_text(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "preset"),
+    [
+        (Config(), "mixed"),
+        (Config(preset="performance"), "performance"),
+        (Config(preset="mixed"), "mixed"),
+    ],
+)
+@pytest.mark.better
+def test_transformers_are_asymmetric_unless_the_user_says_otherwise(config: Config, preset: str) -> None:
+    context = Context(load_target("cpu"), config)
+    PlanPlacement().run(from_text(HEAD + WRITTEN_OUT.format(between="Multiply(s, c)", product="p, v")), context)
+    assert (context.plan.attention, context.preset) == (1, preset)
+
+
+def test_the_user_may_call_anything_a_transformer() -> None:
+    assert Context(load_target("cpu"), Config(model_type="transformer")).preset == "mixed"
+    assert Context(load_target("cpu")).preset == "performance"
+
+
+def test_attention_is_written_out() -> None:
+    check_pass(
+        DecomposeAttention(),
+        before=HEAD
+        + """
+            a: f32[1,2,4,8]<y> = ScaledDotProductAttention.opset13(q, k, v) causal="false"
+            out = Result(a)
+        """,
+        after=HEAD
+        + """
+            a/scores: f32[1,2,4,5] = MatMul(q, k) transpose_a="false" transpose_b="true"
+            a/scale: f32[] = Const() [0.35355338]
+            a/scaled: f32[1,2,4,5] = Multiply(a/scores, a/scale) auto_broadcast="numpy"
+            a/weights: f32[1,2,4,5] = SoftMax.opset8(a/scaled) axis="3"
+            a: f32[1,2,4,8]<y> = MatMul(a/weights, v) transpose_a="false" transpose_b="false"
+            out = Result(a)
+        """,
+    )
+
+
+EXTRAS: dict[str, list[Array]] = {
+    "none": [],
+    "mask": [np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32)],
+    "mask and scale": [np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32), np.float32(0.7)],
+    "zero mask": [np.float32(0)],
+    "zero mask of a larger batch": [np.zeros((3, 1, 4, 5), np.float32)],
+    "scale": [np.float32(0), np.float32(0.7)],
+    "scale of one": [np.float32(0), np.float32(1)],
+}
+
+
+@pytest.mark.parametrize(
+    ("extra", "size"),
+    [*((each, 8) for each in EXTRAS), *((each, -1) for each in EXTRAS if "scale" in each)],  # else it follows from that
+)
+def test_written_out_it_computes_the_same(extra: str, size: int) -> None:
+    rng = np.random.default_rng(0)
+    shapes = ([1, 2, 4, 8], [1, 2, 5, 8], [1, 2, 5, 8])
+    inputs = [op.parameter([*shape[:3], size], np.float32) for shape in shapes]
+    more = [op.constant(each) for each in EXTRAS[extra]]
+    model = ov.Model([op.result(op.scaled_dot_product_attention(*inputs, *more))], inputs, "m")
+    graph, context = from_runtime(model), Context(load_target("cpu"), FLOAT)
+    assert DecomposeAttention().run(graph, context) == 1
+    written_out = to_runtime(graph)
+    PlanPlacement().run(graph, context)
+    assert RestoreAttention().run(graph, context) == 1
+    assert [node.type for node in context.plan.decisions] == ["ScaledDotProductAttention"]
+    feed = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    config = {"INFERENCE_PRECISION_HINT": "f32"}
+    one, *others = (
+        ov.Core().compile_model(each, "CPU", config)(feed)[0] for each in (model, written_out, to_runtime(graph))
+    )
+    for other in others:
+        np.testing.assert_allclose(other, one, atol=1e-5)
+
+
+WHOLE = HEAD + '    a: f32[1,2,4,8] = ScaledDotProductAttention.opset13(q, k, v) causal="false"\n    out = Result(a)\n'
+
+
+def restored(config: Config, change: Callable[[Graph], None] = lambda _: None) -> Graph:
+    """Attention after it was written out, changed and restored."""
+    graph, context = from_text(WHOLE), Context(load_target("cpu"), config)
+    assert DecomposeAttention().run(graph, context) == 1
+    change(graph)
+    PlanPlacement().run(graph, context)
+    RestoreAttention().run(graph, context)
+    return graph
+
+
+def test_what_stays_float_is_one_operation_again() -> None:
+    assert to_text(restored(FLOAT)) == to_text(from_text(WHOLE))
+
+
+def test_what_runs_int8_stays_written_out() -> None:
+    assert not restored(Config()).in_file_order("ScaledDotProductAttention")
+
+
+def test_what_another_pass_changed_stays_written_out() -> None:
+    def read_the_weights(graph: Graph) -> None:
+        graph.add("Result", "seen", [graph.node("a/weights").output()], [])
+
+    assert not restored(FLOAT, read_the_weights).in_file_order("ScaledDotProductAttention")
+
+
+@pytest.mark.parametrize(
+    "attention",
+    [
+        'ScaledDotProductAttention.opset13(q, k, v) causal="true"',
+        'ScaledDotProductAttention.opset13(q, k, v, b) causal="false"',
+    ],
+)
+def test_what_cannot_be_written_out_stays(attention: str) -> None:
+    text = HEAD + f"    b: boolean[4,5] = Parameter()\n    a: f32[1,2,4,8] = {attention}\n    out = Result(a)\n"
+    context = Context(load_target("cpu"))
+    assert DecomposeAttention().run(from_text(text), context) == 0
+    graph = from_text(text)
+    PlanPlacement().run(graph, context)
+    decision = context.plan.decisions[graph.node("a")]
+    assert (decision.int8, decision.reason) == (False, "only written out do both of its matrix products run int8")
+
+
+def test_a_device_with_a_kernel_of_its_own_keeps_it() -> None:
+    assert DecomposeAttention().run(from_text(WHOLE), Context(load_target("gpu"))) == 0
+
+
+@pytest.mark.parametrize(
+    ("tokens", "target", "int8"),
+    [(8, "cpu", 0), (5, "cpu", 1), (-1, "cpu", 0)],  # -1: any number, 8 among them
+)
+def test_of_the_products_around_a_softmax_both_run_int8_or_neither(tokens: int, target: str, int8: int) -> None:
+    """Alone in int8, one of them gave -8 dB in bf16 where there were as many tokens as numbers a head."""
+    x = op.parameter([1, 2, tokens, 8], np.float32)
+    queries = op.constant(np.random.default_rng(0).normal(size=(1, 2, 4, 8)).astype(np.float32))
+    scores = op.matmul(queries, x, False, True)  # a constant comes first: float
+    mixed = op.matmul(op.softmax(scores, -1), op.relu(x), False, False)
+    graph = from_runtime(ov.Model([op.result(mixed)], [x], "m"))
+    plan = plan_placement(graph, load_target(target))
+    assert sum(each.int8 for each in plan.decisions.values()) == int8
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_attention_is_right_in_the_precision_that_the_device_likes_best(*, learned: bool) -> None:
+    """As many tokens as numbers a head: 6."""
+    x = op.parameter([1, 6, 12], np.float32, name="x")
+    rng = np.random.default_rng(0)
+
+    def head(source: object) -> object:
+        y = op.matmul(source, rng.normal(size=(12, 12)).astype(np.float32) / 3, False, True)
+        return op.transpose(op.reshape(y, op.constant([0, 0, 2, 6]), True), op.constant([0, 2, 1, 3]))
+
+    source = op.constant(rng.normal(size=(1, 6, 12)).astype(np.float32)) if learned else x
+    y = op.scaled_dot_product_attention(head(source), head(x), head(x))
+    model = ov.Model([op.result(y)], [x], "m")
+    data = [rng.normal(size=(1, 6, 12)).astype(np.float32) for _ in range(12)]
+    quantized = quantize(model, data)
+    wanted, found = (ov.compile_model(each, "CPU")(data[0])[0] for each in (model, quantized))
+    assert sqnr([wanted], [found]) > 20

@@ -1,0 +1,89 @@
+"""What gives the same values whatever the data is a constant, however it is computed."""
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import from_text, verify
+from irquant.passes import Context
+from irquant.passes.analysis.constants import constant_nodes, values_of
+from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.transforms.normalize import Normalize
+from irquant.targets import load_target
+
+HEAD = """
+    x: f32[2,3] = Parameter()
+    d: f32[?,3] = Parameter()
+    c: f32[2,3] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    n: i64[2] = Const() [2, 1]
+    zero: f32[] = Const() [0.0]
+    one: f32[] = Const() [1.0]
+"""
+TAIL = """
+    rx = Result(x)
+    rd = Result(d)
+    r = Result(y)
+"""
+
+
+def is_constant(*lines: str) -> bool:
+    graph = from_text(HEAD + "\n".join(lines) + TAIL)
+    return graph.node("y") in constant_nodes(graph)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["y: f32[4,3] = Tile(c, n)"],
+        ['y: f32[2,3] = Add(c, c) auto_broadcast="numpy"'],
+        ['y: f32[4,3] = Concat(c, c) axis="0"'],
+        ["y: f32[2,3] = Sigmoid(c)"],
+        ['y: i64[2] = ShapeOf.opset3(x) output_type="i64"'],
+        ['s: i64[2] = ShapeOf.opset3(x) output_type="i64"', 'y: f32[2,3] = Broadcast.opset3(one, s) mode="numpy"'],
+    ],
+)
+def test_what_is_computed_from_constants_alone_is_one(lines: list[str]) -> None:
+    assert is_constant(*lines)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['y: f32[2,3] = Add(c, x) auto_broadcast="numpy"'],
+        ['y: i64[2] = ShapeOf.opset3(d) output_type="i64"'],
+        ['y: f32[?,?] = RandomUniform.opset8(n, zero, one) output_type="f32" global_seed="0" op_seed="0"'],
+        ['y: f32[2,3] = ReadValue.opset6(c) variable_id="v" variable_type="f32" variable_shape="2,3"'],
+    ],
+)
+def test_what_depends_on_data_state_or_chance_is_none(lines: list[str]) -> None:
+    assert not is_constant(*lines)
+
+
+def test_the_runtime_tells_their_values() -> None:
+    text = """
+        s: i64[2] = ShapeOf.opset3(x) output_type="i64"
+        b: f32[2,3] = Broadcast.opset3(one, s) mode="numpy"
+        y: f32[2,3] = Add(b, c) auto_broadcast="numpy"
+        z: f32[4,3] = Tile(y, n)
+        rz = Result(z)
+    """
+    graph = from_text(HEAD + text + TAIL)
+    before = len(graph)
+    one, other = values_of([graph.node("y").output(), graph.node("z").output()])
+    expected = np.arange(2, 8, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(one, expected)
+    np.testing.assert_array_equal(other, np.tile(expected, (2, 1)))
+    assert len(graph) == before
+
+
+def test_weights_of_a_layer_whose_shape_alone_is_read_are_computed() -> None:
+    """Once the shape is known, nobody reads the layer, and what it reads goes with it."""
+    x = op.parameter([2, 3, 4, 4], np.float32, name="x")
+    kernel = op.multiply(op.constant(np.ones((5, 3, 1, 1), np.float32)), np.full((5, 1, 1, 1), 2, np.float32))
+    layer = op.convolution(x, op.exp(kernel), [1, 1], [0, 0], [0, 0], [1, 1], name="layer")
+    model = ov.Model([op.result(op.broadcast(np.ones((1, 5, 4, 4), np.float32), op.shape_of(layer)))], [x], "m")
+    graph = from_runtime(model)
+    Normalize().run(graph, Context(load_target("cpu")))
+    verify(graph)
+    np.testing.assert_allclose(graph.node("layer").source(1).node.array, np.full((5, 3, 1, 1), np.exp(2)), rtol=1e-6)

@@ -1,0 +1,173 @@
+"""Layers that int8 makes slower: whose time is whose, when latency is measured, and what is said of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import Graph
+from irquant.passes import Config, Context, Report, front_door, quantize_graph
+from irquant.passes.accuracy import device
+from irquant.passes.analysis.layer_times import (
+    SlowLayer,
+    layer_seconds,
+    looks_slow,
+    originals,
+    run_as_one,
+    slower_layers,
+)
+from irquant.passes.evaluation.latency import Latencies, Latency, measure_gain
+from irquant.passes.infra.execution import Asked
+from irquant.passes.runtime.engine import LATENCY, Engine, Executed, from_runtime
+from irquant.targets import load_target
+from irquant.tools.report.values import report_values
+
+Array = np.ndarray[Any, np.dtype[Any]]
+LAYERS = ["conv", "up"]
+
+
+def node(name: str, fused: str = "", kind: str = "Convolution") -> Executed:
+    return Executed(name, kind, "", fused or name)
+
+
+def net() -> tuple[Graph, list[Array]]:
+    rng = np.random.default_rng(0)
+    x = op.parameter([1, 4, 8, 8], np.float32, name="x")
+    kernel = rng.normal(size=(4, 4, 3, 3)).astype(np.float32)
+    first = op.relu(op.convolution(x, kernel, *[[1, 1]] * 4, name="conv"))
+    second = op.convolution(first, kernel, *[[1, 1]] * 4, name="up")
+    samples = [rng.normal(size=(1, 4, 8, 8)).astype(np.float32) for _ in range(10)]
+    return from_runtime(ov.Model([op.result(second)], [x], "m")), samples
+
+
+def test_a_layer_pays_for_the_quantizers_on_its_inputs() -> None:
+    profile = [
+        (node("conv/DequantizationMultiply", "conv,relu"), 1.0),
+        (node("any", "up/fq_weights_1/decompress", "Eltwise"), 4.0),
+        (node("up_original"), 2.0),
+        (node("up/fq_input_0", kind="FakeQuantize"), 0.5),
+        (node("else", kind="Reorder"), 9.0),
+    ]
+    assert layer_seconds(profile, run_as_one(LAYERS, profile)) == {"conv": 1.0, "up": 6.5}
+
+
+def test_layers_that_one_of_the_models_runs_as_one_are_compared_together() -> None:
+    joined, apart = [(node("conv", "conv,up"), 5.0)], [(node("conv"), 1.0), (node("up"), 2.0)]
+    groups = run_as_one(LAYERS, joined, apart)
+    assert [layer_seconds(each, groups) for each in (joined, apart)] == [{"conv": 5.0}, {"conv": 3.0}]
+
+
+def test_names_may_hold_the_commas_that_join_them() -> None:
+    assert list(originals(node("x", "a, b,relu"), {"a, b"})) == ["a, b"]
+
+
+def test_a_slower_layer_takes_longer_by_a_share_and_by_what_is_notable() -> None:
+    graph, _ = net()
+    slow = slower_layers(graph, {"conv": 1.0, "up": 0.2}, {"conv": 3.0, "up": 0.9}, 10.0)
+    assert slow == [SlowLayer("conv", "Convolution", 1.0, 3.0), SlowLayer("up", "Convolution", 0.2, 0.9)]
+    assert slower_layers(graph, {"conv": 1.0}, {"conv": 1.19}, 1.0) == []
+    assert slower_layers(graph, {"conv": 0.01}, {"conv": 0.1}, 10.0) == []
+    assert slower_layers(graph, {"conv": 1.0}, {}, 1.0) == [], "it was fused into another"
+
+
+@pytest.mark.parametrize(
+    ("executed", "expected"),
+    [({"conv": 3e-3, "up": 1e-3}, False), ({"conv": 9e-3, "up": 0.5e-3}, True), ({"conv": 1e-3, "up": 5e-3}, True)],
+    ids=["clearly faster", "hardly faster", "one layer slower"],
+)
+def test_the_first_look_takes_the_emulation_without_its_quantizers_for_the_float_model(
+    executed: dict[str, float], *, expected: bool
+) -> None:
+    graph, _ = net()
+    emulated = [(node("conv"), 8e-3), (node("up"), 2e-3), (node("up/fq_input_0", kind="FakeQuantize"), 50e-3)]
+    assert looks_slow(emulated, [(node(name), seconds) for name, seconds in executed.items()], graph) is expected
+
+
+def test_models_as_short_as_a_call_are_not_looked_at() -> None:
+    graph, _ = net()
+    assert not looks_slow([(node("conv"), 0.9e-3)], [(node("conv"), 5e-3)], graph)
+
+
+def test_the_layers_of_two_models_are_timed_by_their_names() -> None:
+    graph, samples = net()
+    feed = {"x": samples[0]}
+    found = measure_gain(graph, graph, [(feed, feed)], seconds=0.0)
+    assert (found.rounds, found.first.median > 0) == (5, True)
+
+
+@dataclass
+class Request:
+    """Takes as long for an inference as its input says, and tells means of all of them, as the plugin does."""
+
+    took: list[float] = field(default_factory=list[float])
+
+    def infer(self, feed: Mapping[int, Array]) -> None:
+        self.took.append(float(feed[0]))
+
+    def get_profiling_info(self) -> list[SimpleNamespace]:
+        mean = timedelta(seconds=sum(self.took) / len(self.took))
+        return [SimpleNamespace(node_name="relu", real_time=mean)]
+
+
+def test_a_profile_is_of_the_inferences_since_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first inference prepares much that the next ones find."""
+    x = op.parameter([1], np.float32, name="x")
+    engine = Engine(from_runtime(ov.Model([op.relu(x, name="relu")], [x], "m")), LATENCY)
+    monkeypatch.setattr(engine, "_request", Request())
+    engine.infer({"x": np.array(9.0)})
+    mark = engine.mark()
+    for seconds in (1.0, 2.0):
+        engine.infer({"x": np.array(seconds)})
+    assert {node.name: seconds for node, seconds in engine.profile(mark)}["relu"] == pytest.approx(1.5)
+
+
+def reported(monkeypatch: pytest.MonkeyPatch, latencies: Latencies, *, slow: bool) -> Report:
+    """A run that finds what is given."""
+    ask = device.ask
+
+    def asked(graph: Graph, context: Context, floats: Callable[[], device.Run], *, shown: bool) -> device.Answer:
+        answer = ask(graph, context, floats, shown=shown)
+        return replace(answer, asked=replace(answer.asked or Asked(), looks_slow=slow))
+
+    monkeypatch.setattr(device, "ask", asked)
+    monkeypatch.setattr(front_door, "measure_gain", lambda *_, **__: latencies)
+    graph, samples = net()
+    return quantize_graph(graph, samples, load_target("cpu"), Config())[1]
+
+
+SLOW = SlowLayer("up", "Convolution", 1e-3, 4e-3)
+
+
+def test_what_is_not_faster_is_told_with_the_layers_to_blame(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = reported(monkeypatch, Latencies(Latency(5e-3, 4e-3), Latency(6e-3, 5e-3), 9, 2, (SLOW,)), slow=True)
+    assert report.warnings[-2:] == (
+        "the INT8 model is not faster here: 6.00 ms an inference, the float model 5.00 ms (medians of 9 in turn, 2 threads)",
+        "1 layers run slower in int8 than in float here: 'up' 1.00 -> 4.00 ms; 'ignored' leaves layers in float",
+    )
+    values = report_values(report, "m.xml", "m_int8.xml")["latency"]
+    assert values == {
+        "before_ms": 5.0,
+        "after_ms": 6.0,
+        "faster": False,
+        "rounds": 9,
+        "threads": 2,
+        "slower_layers": [{"name": "up", "type": "Convolution", "before_ms": 1.0, "after_ms": 4.0}],
+    }
+
+
+@pytest.mark.parametrize("after", [Latency(3e-3, 2e-3), Latency(6e-3, 3e-3), Latency(4e-3, 5e-3)])
+def test_one_unlucky_number_is_no_reason_to_warn(monkeypatch: pytest.MonkeyPatch, after: Latency) -> None:
+    report = reported(monkeypatch, Latencies(Latency(5e-3, 4e-3), after, 9, 2), slow=True)
+    assert (report.warnings, report.latencies is not None) == ((), True)
+
+
+def test_what_is_clearly_faster_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = reported(monkeypatch, Latencies(Latency(1, 1), Latency(9, 9), 9, 2), slow=False)
+    assert (report.warnings, report.latencies) == ((), None)
+    assert report_values(report, "m.xml", "m_int8.xml")["latency"] is None

@@ -1,0 +1,393 @@
+"""What a model's outputs are taken for, and what is compared."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import Graph
+from irquant.passes.analysis.agreement import Agreement, Verdict, agreements, tally
+from irquant.passes.analysis.outputs import Output, OutputKind, Outputs, find_outputs
+from irquant.passes.runtime.samples import HeldOut, Sample
+
+Array = np.ndarray[Any, np.dtype[Any]]
+GraphOf = Callable[[ov.Model], Graph]
+KERNEL = np.ones((3, 3, 3, 3), np.float32)
+
+
+def image(channels: int = 3, side: int = 8) -> ov.Node:
+    return op.parameter([1, channels, side, side], np.float32, name="image")
+
+
+def convolved(x: ov.Node, channels: int = 3, stride: int = 1) -> ov.Node:
+    kernel = np.ones((channels, x.shape[1], 3, 3), np.float32)
+    return op.convolution(x, kernel, [stride, stride], [1, 1], [1, 1], [1, 1])
+
+
+def kinds(graph: Graph) -> list[OutputKind]:
+    return [each.kind for each in find_outputs(graph).each]
+
+
+def logits(x: ov.Node, count: int = 10) -> ov.Node:
+    pooled = op.reduce_mean(convolved(x), np.array([2, 3]), False)
+    return op.matmul(pooled, np.ones((count, 3), np.float32), False, True)
+
+
+def test_as_many_channels_and_pixels_as_the_input_are_an_image(graph_of: GraphOf) -> None:
+    x = image()
+    assert kinds(graph_of(ov.Model([op.result(convolved(x))], [x], "m"))) == [OutputKind.IMAGE]
+
+
+@pytest.mark.parametrize("case", ["fewer pixels", "other channels", "probabilities", "an input of another rank"])
+def test_other_maps_are_values(graph_of: GraphOf, case: str) -> None:
+    x = image()
+    tensor = {
+        "fewer pixels": lambda: convolved(x, stride=2),
+        "other channels": lambda: convolved(x, channels=1),
+        "probabilities": lambda: op.sigmoid(convolved(x)),
+        "an input of another rank": lambda: op.unsqueeze(convolved(x), np.array(0)),
+    }[case]()
+    assert kinds(graph_of(ov.Model([op.result(tensor)], [x], "m"))) == [OutputKind.VALUES]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_softmax_gives_classes(graph_of: GraphOf, *, moved: bool) -> None:
+    x = image()
+    found = op.softmax(logits(x), 1)
+    found = op.reshape(found, np.array([1, 10]), False) if moved else found
+    assert kinds(graph_of(ov.Model([op.result(found)], [x], "m"))) == [OutputKind.CLASSES]
+
+
+def test_logits_are_classes_where_they_are_the_only_output(graph_of: GraphOf) -> None:
+    x = image()
+    biased = op.add(logits(x), np.ones((1, 10), np.float32))
+    assert kinds(graph_of(ov.Model([op.result(biased)], [x], "m"))) == [OutputKind.CLASSES]
+
+
+def test_several_linear_outputs_or_two_columns_are_values(graph_of: GraphOf) -> None:
+    x = image()
+    both = ov.Model([op.result(logits(x)), op.result(logits(x, 4))], [x], "m")
+    assert kinds(graph_of(both)) == [OutputKind.VALUES] * 2
+    y = image()
+    assert kinds(graph_of(ov.Model([op.result(logits(y, 2))], [y], "m"))) == [OutputKind.VALUES]
+
+
+def detector() -> ov.Model:
+    x = image()
+    maps = op.reshape(convolved(x, 6), np.array([1, -1, 6]), False)
+    boxes = op.slice(maps, np.array([0]), np.array([4]), np.array([1]), np.array([2]))
+    scores = op.transpose(
+        op.slice(maps, np.array([4]), np.array([6]), np.array([1]), np.array([2])), np.array([0, 2, 1])
+    )
+    picked = op.non_max_suppression(boxes, scores, np.array(5, np.int64), np.float32(0.5), np.float32(0.1))
+    return ov.Model([op.result(picked.output(0)), op.result(op.relu(maps))], [x], "m")
+
+
+def test_what_selects_boxes_is_compared_before_it_selects(graph_of: GraphOf) -> None:
+    outputs = find_outputs(graph_of(detector()))
+    first, second = outputs.each
+    assert (first.kind, first.tensors) == (OutputKind.DETECTIONS, (2, 3))
+    assert [tap.index for tap in outputs.taps] == [0, 1]
+    assert (second.kind, second.tensors) == (OutputKind.VALUES, (1,))
+
+
+def test_taps_are_the_last_outputs_of_a_copy(graph_of: GraphOf) -> None:
+    graph = graph_of(detector())
+    outputs = find_outputs(graph)
+    copy = outputs.tapped(graph)
+    assert [len(each.in_file_order("Result")) for each in (graph, copy)] == [2, 4]
+    assert Outputs().tapped(graph) is graph
+
+
+def test_what_is_selected_is_not_computed_where_nobody_compares_it(graph_of: GraphOf) -> None:
+    graph = graph_of(detector())
+    layers = list(graph.nodes("Convolution"))
+    outputs = find_outputs(graph).narrowed(graph, layers)
+    assert [each.tensors for each in outputs.each] == [(1, 2), (0,)]
+    copy = outputs.tapped(graph)
+    assert [node.type for node in copy.nodes("NonMaxSuppression", "Convolution")] == ["Convolution"]
+    assert len(copy.in_file_order("Result")) == 3
+    assert len(list(graph.nodes("NonMaxSuppression"))) == 1, "the model itself stays"
+
+
+def test_a_layer_behind_a_selection_keeps_all_of_it(graph_of: GraphOf) -> None:
+    x = image()
+    maps = op.reshape(convolved(x, 6), np.array([1, -1]), False)
+    best = op.topk(maps, np.array(10), 1, "max", "value").output(0)
+    graph = graph_of(ov.Model([op.result(op.matmul(best, np.ones((4, 10), np.float32), False, True))], [x], "m"))
+    layers = list(graph.nodes("Convolution", "MatMul"))
+    found = find_outputs(graph)
+    assert found.narrowed(graph, layers) == found
+    assert found.narrowed(graph, layers[:1]).left_out
+
+
+def test_a_selection_of_inputs_is_not_compared(graph_of: GraphOf) -> None:
+    """Nothing that int8 changes goes into it."""
+    x = image()
+    best = op.topk(op.reshape(x, np.array([1, -1]), False), np.array(3), 1, "max", "value")
+    assert kinds(graph_of(ov.Model([op.result(best.output(0)), op.result(convolved(x))], [x], "m"))) == [
+        OutputKind.VALUES,
+        OutputKind.IMAGE,
+    ]
+
+
+# --------------------------------------------------------------------------------------------------- the numbers
+
+
+def agreement(kind: OutputKind, sqnr: float) -> Agreement:
+    return Agreement("y", kind, sqnr, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ratio", "verdict"),
+    [
+        (OutputKind.VALUES, 9.9, Verdict.POOR),
+        (OutputKind.VALUES, 10.0, Verdict.FAIR),
+        (OutputKind.CLASSES, 19.9, Verdict.FAIR),
+        (OutputKind.DETECTIONS, 20.0, Verdict.GOOD),
+        (OutputKind.IMAGE, 37.9, Verdict.POOR),
+        (OutputKind.IMAGE, 38.0, Verdict.FAIR),
+        (OutputKind.IMAGE, 43.0, Verdict.GOOD),
+        (OutputKind.VALUES, math.inf, Verdict.GOOD),
+        (OutputKind.VALUES, -math.inf, Verdict.POOR),
+        (OutputKind.VALUES, math.nan, Verdict.UNKNOWN),
+    ],
+)
+def test_the_verdict_depends_on_what_the_output_is(kind: OutputKind, ratio: float, verdict: Verdict) -> None:
+    assert agreement(kind, ratio).verdict is verdict
+
+
+def test_what_cannot_be_compared_is_no_reason_to_act_and_no_praise() -> None:
+    assert agreement(OutputKind.VALUES, math.nan).margin == 0
+
+
+def test_an_upper_bound_is_never_good() -> None:
+    """Sizes that differ leave no element to compare with."""
+    found = replace(agreement(OutputKind.VALUES, 35.0), resized=1)
+    assert (found.verdict, found.margin) == (Verdict.FAIR, 25.0)
+    assert replace(found, sqnr=9.0).verdict is Verdict.POOR
+
+
+def test_the_cosine_is_that_of_all_samples_as_one_vector() -> None:
+    one, other = [np.array([3.0, 0.0]), np.array([4.0])], [np.array([3.0, 4.0]), np.array([0.0])]
+    assert tally(one, other).cosine == pytest.approx(9 / 25)
+    assert tally([np.zeros(2)], [np.zeros(2)]).cosine == 1.0
+    assert tally([np.zeros(2)], [np.ones(2)]).cosine == 0.0
+    assert math.isnan(tally([np.zeros(2)], [np.ones((2, 1))]).cosine)
+
+
+def test_decisions_are_those_of_each_row() -> None:
+    one = [np.array([[1.0, 2.0], [4.0, 3.0]]), np.array([[0.0, 1.0]])]
+    other = [np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[0.0, 5.0]])]
+    assert tally(one, other).top1 == pytest.approx(2 / 3)
+
+
+def test_of_several_tensors_the_worst_counts() -> None:
+    outputs = Outputs((Output("boxes", OutputKind.DETECTIONS, (1, 2)),))
+    reference = [[np.zeros(1), np.ones(4), np.ones(4)]]
+    found = [[np.ones(1), np.ones(4) * 1.1, np.ones(4) * 1.5]]
+    (each,) = agreements(outputs, reference, found)
+    assert each.sqnr == pytest.approx(10 * math.log10(1 / 0.25))
+    assert each.top1 is None
+
+
+def test_axes_that_differ_are_unknown_not_wrong() -> None:
+    outputs = Outputs((Output("y", OutputKind.CLASSES, (0,)),))
+    (each,) = agreements(outputs, [[np.ones(3)]], [[np.ones((4, 1))]])
+    assert (each.verdict, each.top1, each.resized) == (Verdict.UNKNOWN, None, 0)
+
+
+# --------------------------------------------------------------------------------------- tensors of other sizes and types
+
+
+def test_of_tensors_of_other_lengths_the_values_are_compared_and_what_is_missing_is_lost() -> None:
+    """Half of the signal's elements are gone, whose power counts as error; the other half is there, in another order."""
+    one, other = np.array([3.0, 1.0, 2.0, 2.0]), np.array([2.0, 2.0])
+    found = tally([one], [other])
+    power, spread = 18.0, 1.0 + 1.0  # in ascending order 1 2 2 3 against 2 2 2 2
+    assert found.sqnr == pytest.approx(10 * math.log10(power / (spread + power / 2)))
+    assert (found.resized, found.decisions) == (1, 0)
+
+
+def test_a_sentence_a_little_longer_is_fair_and_noise_instead_of_it_is_poor() -> None:
+    rng = np.random.default_rng(0)
+    sound = np.sin(np.linspace(0, 90, 4000))[None]
+    outputs = Outputs((Output("sound", OutputKind.VALUES, (0,)),))
+    longer = np.interp(np.linspace(0, 1, 4120), np.linspace(0, 1, 4000), sound[0])[None]
+    (fair,) = agreements(outputs, [[sound]], [[longer]])
+    (poor,) = agreements(outputs, [[sound]], [[3 * rng.normal(size=(1, 4120))]])
+    assert (fair.verdict, fair.resized, poor.verdict) == (Verdict.FAIR, 1, Verdict.POOR)
+    assert poor.margin < 0 <= fair.margin
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "ratio"),
+    [
+        (np.zeros((0, 7)), np.zeros((0, 7)), math.inf),
+        (np.ones((3, 7)), np.zeros((0, 7)), 0.0),
+        (np.zeros((0, 7)), np.ones((3, 7)), -math.inf),
+        (np.array([True, False]), np.array([True, False]), math.inf),
+        (np.array([True, True]), np.array([True, False]), 10 * math.log10(2)),
+        (np.array([2, 4], np.int64), np.array([2, 3], np.int64), 10 * math.log10(20)),
+        (np.array(5.0), np.array(4.0), 10 * math.log10(25)),
+        (np.array([math.nan, 2.0]), np.array([math.nan, 2.0]), math.inf),
+        (np.array([math.nan, 2.0]), np.array([1.0, 2.0]), -math.inf),
+        (np.array([b"cat", b"dog"]), np.array([b"cat", b"dog"]), math.inf),
+        (np.array([b"cat", b"dog"]), np.array([b"cat", b"doge"]), 10 * math.log10(2)),
+        (np.array([b"cat"]), np.array([b"cat", b"cat"]), -10 * math.log10(1.5)),
+    ],
+)
+def test_tensors_of_every_kind_have_a_ratio(one: Array, other: Array, ratio: float) -> None:
+    assert tally([one], [other]).sqnr == pytest.approx(ratio)
+
+
+# ---------------------------------------------------------------------------------------------------- images that are none
+
+
+def seen(output: Array, given: Array) -> OutputKind:
+    outputs = Outputs((Output("y", OutputKind.IMAGE, (0,)),))
+    samples = [HeldOut(Sample("", None), {"x": given}, [output])]
+    return outputs.seen(samples).each[0].kind
+
+
+def picture(side: int = 32, channels: int = 3) -> Array:
+    """Patches of colour."""
+    patches = np.random.default_rng(1).random((1, channels, side // 4, side // 4))
+    return patches.repeat(4, 2).repeat(4, 3)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x: x,
+        lambda x: x.repeat(2, 2).repeat(2, 3),
+        lambda x: x + 0.1 * np.random.default_rng(0).normal(size=x.shape),
+        lambda x: 255 * x,
+        lambda x: 0.7 * x + 0.2,
+    ],
+    ids=["the same", "larger", "noisy", "0 to 255", "paler"],
+)
+def test_what_looks_like_the_picture_is_an_image(made: Callable[[Array], Array]) -> None:
+    x = picture()
+    assert seen(made(x), x) is OutputKind.IMAGE
+    channels_last = x.transpose(0, 2, 3, 1)
+    assert seen(made(channels_last.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1), channels_last) is OutputKind.IMAGE
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x: 16 * (x > 0.5) - 8.0,
+        lambda x: 12 * (x - 0.5),
+        lambda x: 1 - x,
+        lambda x: x[:, ::-1],
+        lambda x: np.random.default_rng(2).random(x.shape),
+        lambda x: np.full(x.shape, 0.5),
+        lambda x: x * np.nan,
+    ],
+    ids=["logits of a mask", "logits of brightness", "negative", "other channels", "noise", "grey", "nan"],
+)
+def test_what_does_not_is_values(made: Callable[[Array], Array]) -> None:
+    assert seen(made(picture()), picture()) is OutputKind.VALUES
+
+
+def test_without_samples_nothing_is_known_to_be_an_image() -> None:
+    outputs = Outputs((Output("y", OutputKind.IMAGE, (0,)), Output("z", OutputKind.CLASSES, (1,))))
+    assert [each.kind for each in outputs.seen([]).each] == [OutputKind.VALUES, OutputKind.CLASSES]
+
+
+def test_only_the_input_that_is_a_picture_is_looked_at() -> None:
+    outputs = Outputs((Output("y", OutputKind.IMAGE, (0,)),))
+    feed = {"noise": np.zeros((1, 5)), "x": picture()}
+    assert outputs.seen([HeldOut(Sample("", None), feed, [picture()])]) == outputs
+
+
+# ------------------------------------------------------------------------------------------------------------- decisions
+
+
+def test_whole_numbers_and_flags_are_compared_before_they_are_made(graph_of: GraphOf) -> None:
+    x = image()
+    maps = convolved(x, 2)
+    outputs = [
+        op.greater(maps, np.float32(0)),
+        op.convert(op.round(maps, "half_to_even"), "i32"),
+        op.convert(op.greater(op.relu(maps), np.float32(1)), "f32"),
+        op.shape_of(maps),
+    ]
+    found = find_outputs(graph_of(ov.Model([op.result(each) for each in outputs], [x], "m")))
+    assert [(each.kind.value, each.tensors) for each in found.each] == [
+        ("decisions", (4,)),
+        ("decisions", (5,)),
+        ("values", (2,)),
+        ("values", (3,)),
+    ]
+    assert [(tap.node.type, tap.source.node.type) for tap in found.taps] == [
+        ("Greater", "Convolution"),
+        ("Round", "Convolution"),
+    ]
+
+
+def test_whole_numbers_of_inputs_are_compared_as_they_are(graph_of: GraphOf) -> None:
+    x = image()
+    model = ov.Model([op.result(op.greater(x, np.float32(0))), op.result(convolved(x))], [x], "m")
+    found = find_outputs(graph_of(model))
+    assert ([each.tensors for each in found.each], found.taps) == ([(0,), (1,)], ())
+
+
+def test_a_picture_of_bytes_is_an_image(graph_of: GraphOf) -> None:
+    x = image()
+    clipped = op.convert(op.clamp(convolved(x), 0.0, 255.0), "u8")
+    assert kinds(graph_of(ov.Model([op.result(clipped)], [x], "m"))) == [OutputKind.IMAGE]
+
+
+def spoken() -> ov.Model:
+    """A sound of a length that durations decide, as text-to-speech networks make it."""
+    x = op.parameter([1, 6, 8], np.float32, name="x")
+    states = op.relu(op.matmul(x, np.eye(8, dtype=np.float32), False, True))
+    durations = op.ceiling(op.exp(op.matmul(states, np.full((1, 8), 0.1, np.float32), False, True)))
+    length = op.convert(op.reduce_sum(durations, np.array([0, 1, 2]), False), "i64")
+    steps = op.convert(op.range(np.array(0, np.int64), length, np.array(1, np.int64), "i64"), "f32")
+    level = op.reduce_mean(states, np.array([0, 1, 2]), False)
+    return ov.Model([op.result(op.multiply(op.sin(steps), level)), op.result(states)], [x], "m")
+
+
+def test_what_decides_a_length_is_compared_besides(graph_of: GraphOf) -> None:
+    found = find_outputs(graph_of(spoken()))
+    assert [(each.kind, each.tensors) for each in found.each] == [
+        (OutputKind.VALUES, (0, 2)),
+        (OutputKind.VALUES, (1,)),
+    ]
+    (tap,) = found.taps
+    assert (tap.node.type, tap.source.node.type) == ("Convert", "ReduceSum")
+
+
+def test_a_shape_computed_from_sizes_decides_nothing(graph_of: GraphOf) -> None:
+    x = op.parameter(ov.PartialShape([1, 3, -1, 8]), np.float32, name="x")
+    y = convolved_dynamic(x)
+    shaped = op.reshape(y, op.concat([op.gather(op.shape_of(y), np.array([0]), np.array(0)), np.array([-1])], 0), False)
+    found = find_outputs(graph_of(ov.Model([op.result(shaped)], [x], "m")))
+    assert (found.each[0].tensors, found.taps) == ((0,), ())
+
+
+def convolved_dynamic(x: ov.Node) -> ov.Node:
+    return op.convolution(x, KERNEL, [1, 1], [1, 1], [1, 1], [1, 1])
+
+
+def test_what_is_infinite_in_both_is_equal() -> None:
+    """Logarithms of zero, say."""
+    one = np.array([-np.inf, 3.0, 4.0])
+    found = tally([one], [np.array([-np.inf, 3.0, 4.5])])
+    assert found.sqnr == pytest.approx(10 * math.log10(25 / 0.25))
+    assert tally([one], [one]).sqnr == math.inf
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_what_becomes_infinite_or_nan_is_lost(wrong: float) -> None:
+    outputs = Outputs((Output("y", OutputKind.VALUES, (0,)),))
+    (each,) = agreements(outputs, [[np.ones(3)]], [[np.array([1.0, wrong, 1.0])]])
+    assert (each.sqnr, each.cosine, each.verdict, each.margin) == (-math.inf, 0.0, Verdict.POOR, -math.inf)

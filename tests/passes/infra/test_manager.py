@@ -1,0 +1,180 @@
+"""The manager refuses what cannot work, and says which pass is to blame for the rest."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from irquant.ir import Graph, UserError, from_text
+from irquant.passes import (
+    Context,
+    DataError,
+    DumpAfter,
+    Fact,
+    NoRequests,
+    Pass,
+    PassManager,
+    PassResult,
+    PipelineError,
+    PrintAfter,
+    Timing,
+    Verify,
+)
+from irquant.passes.calibration.calibrate import Calibrate
+from irquant.passes.pipelines import default_quantization
+from irquant.passes.transforms.align_activation_channels import AlignActivationChannels
+from irquant.passes.transforms.compress_weights import CompressWeights
+from irquant.passes.transforms.fold_input_normalization import FoldInputNormalization
+from irquant.passes.transforms.insert_fake_quantize import InsertFakeQuantize
+from irquant.passes.transforms.migrate_scales import MigrateScales
+from irquant.passes.transforms.normalize import Normalize
+from irquant.passes.transforms.plan_placement import PlanPlacement
+from irquant.passes.transforms.set_ranges import SetRanges
+from irquant.targets import load_target
+
+
+def graph() -> Graph:
+    return from_text("x: f32[1] = Parameter()\ny: f32[1] = ReLU(x)\nr = Result(y)\n")
+
+
+def context() -> Context:
+    return Context(load_target("cpu"))
+
+
+@dataclass(frozen=True)
+class Raises(NoRequests):
+    error: Exception
+
+    name: ClassVar[str] = "raises"
+    requires: ClassVar[frozenset[Fact]] = frozenset()
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        raise self.error
+
+
+@dataclass(frozen=True)
+class Breaks(NoRequests):
+    name: ClassVar[str] = "breaks"
+    requires: ClassVar[frozenset[Fact]] = frozenset()
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        node = graph.node("y")
+        graph._nx.remove_edge(0, node.id, 0)
+        return 1
+
+
+def test_the_default_pipeline_can_work() -> None:
+    assert len(PassManager(default_quantization()).passes) == 16
+
+
+@pytest.mark.parametrize(
+    ("passes", "said"),
+    [
+        ([PlanPlacement()], "'plan-placement' requires normalized: no pass before it leaves that so"),
+        (
+            [Normalize(), InsertFakeQuantize()],
+            "'insert-fake-quantize' requires planned: no pass before it leaves that so",
+        ),
+        (
+            [Normalize(), PlanPlacement(), SetRanges()],
+            "'set-ranges' requires fake-quantized, measured: no pass before it leaves that so",
+        ),
+        (
+            [Normalize(), PlanPlacement(), Calibrate(), InsertFakeQuantize(), SetRanges(), AlignActivationChannels()],
+            "'align-activation-channels' requires as-measured: no pass before it leaves that so",
+        ),
+        (
+            [Normalize(), PlanPlacement(), Calibrate(), FoldInputNormalization(), MigrateScales()],
+            "'migrate-scales' requires as-measured: no pass before it leaves that so",
+        ),
+        ([CompressWeights()], "'compress-weights' requires ranges-set: no pass before it leaves that so"),
+    ],
+)
+def test_a_list_that_cannot_work_is_refused_when_it_is_built(passes: list[NoRequests], said: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        PassManager(passes)  # type: ignore[arg-type]
+    assert str(caught.value) == said
+
+
+def test_a_pass_that_fails_is_named() -> None:
+    with pytest.raises(PipelineError) as caught:
+        PassManager([Normalize(), Raises(KeyError("k"))]).run(graph(), context())
+    assert str(caught.value) == "pass 'raises' failed: KeyError: 'k'"
+    assert (caught.value.pass_name, caught.value.layer) == ("raises", "")
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_the_users_mistake_comes_through_as_it_is() -> None:
+    with pytest.raises(DataError, match=r"^empty$"):
+        PassManager([Raises(DataError("empty"))]).run(graph(), context())
+
+
+def test_results_are_listed_in_order() -> None:
+    results = PassManager([Normalize(), PlanPlacement()]).run(graph(), context())
+    assert [(name, result.changes) for name, result in results.items()] == [("normalize", 0), ("plan-placement", 0)]
+
+
+def test_timing_counts_a_pass_that_raised() -> None:
+    timing = Timing()
+    with pytest.raises(PipelineError):
+        PassManager([Normalize(), Raises(ValueError())], [timing]).run(graph(), context())
+    assert list(timing.seconds) == ["normalize", "raises"]
+
+
+def test_a_dump_is_written_after_each_pass_and_also_when_it_raised(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError):
+        PassManager([Normalize(), Raises(ValueError())], [DumpAfter(tmp_path / "d")]).run(graph(), context())
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["00_normalize.txt", "01_raises.txt"]
+    assert "y: f32[1] = ReLU(x)" in (tmp_path / "d" / "01_raises.txt").read_text()
+
+
+def test_a_pass_that_is_run_again_adds_up() -> None:
+    timing = Timing()
+    results = PassManager([Normalize(), Normalize()], [timing]).run(graph(), context())
+    assert list(results) == list(timing.seconds) == ["normalize"]
+    assert PassResult(2, 1.0) + PassResult(3, 0.5) == PassResult(5, 1.5)
+
+
+def test_models_are_dumped_as_far_as_they_are_models(tmp_path: Path) -> None:
+    dump = DumpAfter(tmp_path / "d", with_models=True)
+    with pytest.raises(PipelineError):
+        PassManager([Normalize(), Breaks()], [dump, Verify()]).run(graph(), context())
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == [
+        "00_normalize.bin",
+        "00_normalize.txt",
+        "00_normalize.xml",
+        "01_breaks.txt",
+    ]
+    text = (tmp_path / "d" / "01_breaks.txt").read_text()
+    assert text == "the graph is broken: input 0 of ReLU 'y' (id 1) has no source\n"
+
+
+def test_dumps_never_meet_files_of_others(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("dear")
+    for folder in (tmp_path, tmp_path / "mine.txt"):
+        with pytest.raises(UserError) as caught:
+            DumpAfter(folder)
+        assert str(caught.value) == f"{folder}: is there and not an empty folder; give a new one for the dumps"
+    assert (tmp_path / "mine.txt").read_text() == "dear"
+    (tmp_path / "empty").mkdir()
+    DumpAfter(tmp_path / "empty")
+
+
+def test_the_graph_is_shown_after_the_passes_that_were_named_also_when_one_raised() -> None:
+    shown: list[str] = []
+    passes: list[Pass] = [Normalize(), PlanPlacement(), Raises(ValueError())]
+    with pytest.raises(PipelineError):
+        PassManager(passes, [PrintAfter(shown.append, ["normalize", "raises"])]).run(graph(), context())
+    assert [text.splitlines()[0] for text in shown] == ["---- after normalize ----", "---- after raises ----"]
+    assert all("y: f32[1] = ReLU(x)" in text for text in shown)
+
+
+def test_verify_names_the_pass_that_broke_the_graph() -> None:
+    with pytest.raises(PipelineError) as caught:
+        PassManager([Normalize(), Breaks()], [Verify()]).run(graph(), context())
+    assert str(caught.value) == "pass 'breaks' left a broken graph: input 0 of ReLU 'y' (id 1) has no source"

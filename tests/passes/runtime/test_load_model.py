@@ -1,0 +1,109 @@
+"""Models of other formats, through the runtime's converter."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import openvino as ov
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from irquant.ir import UserError, read_model
+from irquant.passes import Report, load_model, quantize
+from irquant.passes.runtime.load_model import result_path
+from irquant.tools.cli import run
+
+Array = np.ndarray[Any, np.dtype[Any]]
+RNG = np.random.default_rng(0)
+DATA = [RNG.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(12)]
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    """A convolution with batch normalization that is not folded yet."""
+    arrays = {
+        "w": RNG.normal(size=(4, 3, 3, 3)),
+        "scale": RNG.uniform(0.5, 2, 4),
+        "shift": RNG.normal(size=4),
+        "mean": RNG.normal(size=4),
+        "variance": RNG.uniform(0.5, 2, 4),
+    }
+    constants = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in arrays.items()]
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("BatchNormalization", ["c", "scale", "shift", "mean", "variance"], ["n"]),
+        helper.make_node("Relu", ["n"], ["y"]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 8, 8])
+    graph = helper.make_graph(nodes, "net", [x], [y], constants)
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+def test_an_onnx_file_is_converted_and_cleaned_up(net: Path) -> None:
+    graph = load_model(net)
+    types = [node.type for node in graph.nodes() if node.type != "Const"]
+    assert types == ["Parameter", "Convolution", "Add", "ReLU", "Result"], "batch normalization is folded"
+    assert graph.in_file_order("Parameter")[0].output().names == ("x",)
+
+
+def test_an_onnx_file_is_quantized_in_one_step(net: Path) -> None:
+    reports: list[Report] = []
+    result = quantize(net, DATA, report=reports.append)
+    assert result == net.with_name("net_int8.xml")
+    assert reports[0].check.execution is not None
+    assert reports[0].check.execution.int8_share == 1
+    assert read_model(result).metadata("irquant")
+
+
+def test_a_converted_model_is_quantized_in_one_line(net: Path) -> None:
+    assert quantize(ov.convert_model(net), DATA).get_friendly_name()
+
+
+def test_the_command_line_takes_it_too(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(net.with_name("data.npz"), x=np.concatenate(DATA))
+    code = run(["quantize", str(net), "--data", str(net.with_name("data.npz"))])
+    assert (code, net.with_name("net_int8.xml").is_file()) == (0, True)
+    assert "quantized: 1 of 1 layers" in capsys.readouterr().out
+    assert run(["explain", str(net)]) == run(["inspect", str(net)]) == 0
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite", ".pb"])
+def test_what_the_converter_does_not_know_is_one_line(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"broken{suffix}"
+    path.write_bytes(bytes(range(1, 200)))
+    with pytest.raises(UserError) as error:
+        load_model(path)
+    assert str(error.value).startswith(f"{path}: the runtime cannot convert it: ")
+    assert "\n" not in str(error.value)
+
+
+def test_the_operations_that_the_converter_does_not_know_are_named(tmp_path: Path) -> None:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("NoSuchOperation", ["x"], ["y"])], "net", [x], [y])
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, ir_version=8), path)
+    with pytest.raises(UserError) as error:
+        load_model(path)
+    said = "No conversion rule found for operations: NoSuchOperation"
+    assert str(error.value).startswith(f"{path}: the runtime cannot convert it: {said}")
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.onnx: no such file$"):
+        load_model(tmp_path / "none.onnx")
+
+
+def test_a_folder_must_be_a_saved_model(tmp_path: Path) -> None:
+    said = r": a folder without saved_model\.pb or saved_model\.pbtxt: no TensorFlow SavedModel$"
+    with pytest.raises(UserError, match=said):
+        load_model(tmp_path)
+
+
+def test_results_lie_beside_their_models() -> None:
+    assert result_path(Path("a/net.onnx")) == Path("a/net_int8.xml")
+    assert result_path(Path("a/saved")) == Path("a/saved_int8.xml")
+    assert result_path(Path("a/net.xml"), "other") == Path("a/other_int8.xml")

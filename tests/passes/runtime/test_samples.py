@@ -1,0 +1,305 @@
+"""What a sample may be, and what is said of one that does not fit."""
+
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_dtypes, arrays, scalar_dtypes
+
+from irquant.ir import from_text, read_model
+from irquant.passes import Config
+from irquant.passes.calibration.subset import chosen_samples
+from irquant.passes.runtime.samples import DataError, ModelInput, Sample, checked_feed, model_inputs
+
+IMAGE = ModelInput("image", frozenset({"image", "alias"}), "f32", (1, 3, 2, 2))
+IDS = ModelInput("ids", frozenset({"ids"}), "i32", (1, -1))
+GOOD = np.zeros((1, 3, 2, 2), np.float32)
+#: What a message says of a dict that is given as data.
+RECIPE = (
+    "expected a list of dicts, one for each sample; of arrays with a sample a row: "
+    "[dict(zip(d, rows)) for rows in zip(*d.values())]"
+)
+
+
+def complaint(feed: object, *inputs: ModelInput) -> str:
+    with pytest.raises(DataError) as caught:
+        checked_feed(Sample("sample 7", feed), inputs or (IMAGE,))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("feed", [GOOD, [GOOD], (GOOD,), {"image": GOOD}, {"alias": GOOD}, GOOD[0], GOOD.tolist()[0]])
+def test_a_sample_comes_in_many_forms(feed: object) -> None:
+    if isinstance(feed, list) and not isinstance(feed[0], np.ndarray):
+        feed = {"image": feed}
+    (array,) = checked_feed(Sample("s", feed), [IMAGE]).values()
+    assert array.shape == (1, 3, 2, 2)
+    assert array.dtype == np.dtype(np.float32)
+
+
+def test_two_inputs_are_fed_by_name_or_by_order() -> None:
+    by_order = checked_feed(Sample("s", [GOOD, np.arange(3)]), [IMAGE, IDS])
+    by_name = checked_feed(Sample("s", {"ids": np.arange(3), "image": GOOD}), [IMAGE, IDS])
+    assert list(by_order) == list(by_name) == ["image", "ids"]
+    assert by_name["ids"].dtype == np.int32
+    assert by_name["ids"].shape == (1, 3)
+
+
+def test_bytes_may_feed_a_float_input() -> None:
+    array = checked_feed(Sample("s", np.full((1, 3, 2, 2), 255, np.uint8)), [IMAGE])["image"]
+    assert array.max() == 255.0
+
+
+@pytest.mark.parametrize(
+    ("feed", "said"),
+    [
+        (np.zeros((1, 3, 2, 3)), "input 'image' f32[1,3,2,2]: float64[1, 3, 2, 3] came"),
+        (np.zeros(3), "input 'image' f32[1,3,2,2]: float64[3] came"),
+        ({"imge": GOOD}, "the model has no input 'imge'; did you mean 'image'? it takes 'image' f32[1,3,2,2]"),
+        ({}, "nothing came for input 'image' f32[1,3,2,2]"),
+        ({1: GOOD}, "the model has no input 1; it takes 'image' f32[1,3,2,2]"),
+        ({"a\nb": GOOD}, r"the model has no input 'a\nb'; it takes 'image' f32[1,3,2,2]"),
+        ({"image": GOOD, "alias": GOOD}, "'image' and 'alias' are names of one input; give one of them"),
+        (
+            [GOOD, GOOD],
+            "a list of 2 came, which holds an array for each input, but the model has 1 input: 'image' f32[1,3,2,2]",
+        ),
+        (np.full((1, 3, 2, 2), np.nan), "input 'image' f32[1,3,2,2]: the array holds NaN"),
+        (None, "input 'image' f32[1,3,2,2]: expected numbers but NoneType came"),
+        (np.array(["a"]), "input 'image' f32[1,3,2,2]: expected numbers but <U1[1] came"),
+        ("photos/1.png", "input 'image' f32[1,3,2,2]: expected numbers but str came"),
+        ((x for x in range(3)), "input 'image' f32[1,3,2,2]: expected numbers but generator came"),
+        (np.full((1, 3, 2, 2), 1e300), "input 'image' f32[1,3,2,2]: 1e+300 came, which float32 cannot hold"),
+        (
+            np.ma.masked_array(GOOD, GOOD == 0),
+            "input 'image' f32[1,3,2,2]: values are masked; say what they are: array.filled(VALUE)",
+        ),
+        (GOOD.astype(complex), "input 'image' f32[1,3,2,2]: complex128[1, 3, 2, 2] came; convert it to f32 first"),
+    ],
+)
+def test_a_sample_that_does_not_fit_is_named(feed: object, said: str) -> None:
+    assert complaint(feed) == f"sample 7: {said}"
+
+
+def test_one_array_for_two_inputs_is_told() -> None:
+    said = "sample 7: 1 array came, but the model has 2 inputs: 'image' f32[1,3,2,2], 'ids' i32[1,?]"
+    assert complaint(GOOD, IMAGE, IDS) == said
+
+
+class Broken:
+    """Something that numpy asks for an array in vain."""
+
+    def __array__(self, *_: object, **__: object) -> Any:
+        message = "Can't call numpy() on Tensor that requires grad."
+        raise RuntimeError(message)
+
+
+class Elsewhere(Broken):
+    """A tensor that knows its gradient, on another device."""
+
+    def __init__(self, here: object) -> None:
+        self.here = here
+
+    def detach(self) -> "Elsewhere":
+        return self
+
+    def cpu(self) -> object:
+        return self.here
+
+
+class Lazy(dict[str, Any]):
+    """A dict that cannot compute what it holds."""
+
+    def items(self) -> Any:
+        raise KeyError("x" * 500)
+
+
+@pytest.mark.parametrize(
+    ("feed", "said"),
+    [
+        (Broken(), "Broken cannot be made an array of numbers: Can't call numpy() on Tensor that requires grad."),
+        (
+            Elsewhere(Broken()),
+            "Elsewhere cannot be made an array of numbers: Can't call numpy() on Tensor that requires",
+        ),
+        ({"image": [[1, 2, 3], [4, 5]]}, "list cannot be made an array of numbers: setting an array element"),
+    ],
+)
+def test_what_numpy_cannot_read_is_told(feed: object, said: str) -> None:
+    assert complaint(feed).startswith(f"sample 7: input 'image' f32[1,3,2,2]: {said}")
+
+
+def test_what_is_computed_in_vain_is_told_without_quoting_all_of_it() -> None:
+    assert complaint(Lazy(image=0)) == f"sample 7: Lazy cannot be read: '{'x' * 239}..."
+
+
+@pytest.mark.parametrize("tensor", [Elsewhere(GOOD + 1), ov.Tensor(GOOD + 1), np.ma.masked_array(GOOD + 1, GOOD > 0)])
+def test_tensors_are_brought_here(tensor: object) -> None:
+    np.testing.assert_array_equal(checked_feed(Sample("s", tensor), [IMAGE])["image"], GOOD + 1)
+
+
+@pytest.mark.parametrize(
+    "array", [np.arange(12).astype(">f4"), np.arange(12).astype(np.longdouble), np.arange(24.0)[::2] / 2]
+)
+def test_the_order_of_bytes_and_elements_does_not_matter(array: Any) -> None:
+    came = checked_feed(Sample("s", array.reshape(1, 3, 2, 2)), [IMAGE])["image"]
+    np.testing.assert_array_equal(came.ravel(), np.arange(12, dtype=np.float32))
+    assert came.flags.c_contiguous
+
+
+def test_masks_of_infinities_are_data() -> None:
+    assert np.isinf(checked_feed(Sample("s", np.full((1, 3, 2, 2), -np.inf)), [IMAGE])["image"]).all()
+
+
+def test_bfloat16_is_taken_for_floats() -> None:
+    array = checked_feed(Sample("s", GOOD.astype(ml_dtypes.bfloat16)), [IMAGE])["image"]
+    assert array.dtype == np.float32
+
+
+@pytest.mark.parametrize(("name", "dtype", "limit"), [("f16", "float16", 65504.0), ("bf16", "bfloat16", 3e38)])
+def test_numbers_beyond_a_half_are_not_made_infinite(name: str, dtype: str, limit: float) -> None:
+    half = ModelInput("x", frozenset({"x"}), name, (2,))
+    assert np.isfinite(checked_feed(Sample("s", np.array([limit, -limit])), [half])["x"]).all()
+    assert (
+        complaint(np.array([0.0, 1e39]), half)
+        == f"sample 7: input 'x' {name}[2]: 1e+39 came, which {dtype} cannot hold"
+    )
+
+
+@pytest.mark.parametrize("feed", [GOOD, GOOD[0], np.zeros((20, 3, 2, 2))])
+def test_a_model_of_several_samples_at_a_time_says_how_to_feed_it(feed: np.ndarray[Any, Any]) -> None:
+    baked = ModelInput("x", frozenset({"x"}), "f32", (10, 3, -1, 2))
+    mask = ModelInput("mask", frozenset({"mask"}), "f32", (10, 4))
+    size = ModelInput("size", frozenset({"size"}), "f32", (2,))
+    assert complaint([feed, GOOD, GOOD], baked, mask, size) == (
+        f"sample 7: input 'x' f32[10,3,?,2]: {feed.dtype}{list(feed.shape)} came; the model takes 10 samples at a time: "
+        "give stacks of 10, or reshape it in Python: model = openvino.Core().read_model(FILE); "
+        "model.reshape({'x': [1, 3, -1, 2], 'mask': [1, 4]})"
+    )
+
+
+def test_the_reshape_that_a_message_names_works(tmp_path: Path) -> None:
+    x = op.parameter([10, 3, 8, 8], np.float32, name="x")
+    x.output(0).set_names({"x"})
+    ov.save_model(ov.Model([op.relu(x)], [x]), tmp_path / "m.xml")
+    said = complaint(np.zeros((1, 3, 8, 8)), *model_inputs(read_model(tmp_path / "m.xml")))
+    steps = said.partition("in Python: ")[2].replace("FILE", repr(str(tmp_path / "m.xml")))
+    here: dict[str, Any] = {"openvino": ov}
+    exec(steps, here)
+    assert list(here["model"].input().shape) == [1, 3, 8, 8]
+
+
+class Hostile:
+    """Something that answers no question."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+_LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.complex_numbers(), st.text(), st.binary(), st.datetimes(),
+    st.builds(Broken), st.builds(object), st.builds(Hostile), st.builds(Lazy), st.builds(Elsewhere, st.none()),
+    st.just(np.ma.masked_array(GOOD, GOOD == 0)), st.just(np.zeros((1, 0, 2, 2))), st.just(np.datetime64("2020-01-01")),
+    st.just(np.zeros(1, [("a", "f4")])), st.builds(lambda: (x for x in range(3))), st.just(np.ma.masked), st.just(Broken),
+    st.just(GOOD.astype(">f4")), st.just(GOOD[..., ::-1]), arrays(array_dtypes() | scalar_dtypes(), (1, 3, 2, 2)),
+)  # fmt: skip
+_NAMES = st.sampled_from(["image", "alias", "a\nb"]) | st.text(max_size=3) | st.integers() | st.none() | st.binary()
+_ANYTHING = st.recursive(
+    _LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.tuples(inner),
+        st.sets(st.integers()),
+        st.dictionaries(_NAMES, inner, max_size=3),
+    ),
+    max_leaves=8,
+)
+
+
+@given(_ANYTHING)
+def test_anything_is_fed_or_refused_in_one_line(feed: object) -> None:
+    array, said = fed_or_told(feed)
+    if array is None:
+        assert said.startswith("s: ")
+        assert "\n" not in said
+    else:
+        assert (array.dtype, array.shape) == (np.dtype(np.float32), (1, 3, 2, 2))
+        assert not np.isnan(array).any()
+
+
+def fed_or_told(feed: object) -> tuple[np.ndarray[Any, Any] | None, str]:
+    try:
+        return checked_feed(Sample("s", feed), [IMAGE])["image"], ""
+    except DataError as error:
+        return None, str(error)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"image": GOOD}, f"one dict ('image'), {RECIPE}"),
+        (Lazy(a=1, b=2, c=3, d=4), f"one Lazy ('a', 'b', 'c', ...), {RECIPE}"),
+        ("photos/", "str 'photos/', expected the samples themselves, not where they are"),
+        (Path("photos"), f"{type(Path()).__name__} 'photos', expected the samples themselves, not where they are"),
+        (b"photos", "bytes, expected an iterable of samples"),
+        (np.float32(1), "float32, expected an iterable of samples"),
+        (7, "int, expected an iterable of samples"),
+    ],
+)
+def test_data_that_are_no_samples_are_told(data: object, said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        list(chosen_samples(data, Config()))
+    assert str(caught.value) == f"the data are {said}"
+
+
+def test_the_list_that_a_message_makes_of_a_dict_of_arrays_is_right() -> None:
+    d = {"image": np.arange(24.0).reshape(2, 3, 2, 2), "ids": np.arange(8).reshape(2, 4)}
+    rows = eval(RECIPE.rpartition(": ")[2], {"d": d})
+    feeds = [checked_feed(sample, [IMAGE, IDS]) for sample in chosen_samples(rows, Config())]
+    np.testing.assert_array_equal(np.concatenate([feed["image"] for feed in feeds]), d["image"])
+    np.testing.assert_array_equal(np.concatenate([feed["ids"] for feed in feeds]), d["ids"])
+
+
+def test_an_array_is_a_set_of_samples() -> None:
+    array = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
+    found = [checked_feed(sample, [IMAGE])["image"] for sample in chosen_samples(array, Config())]
+    np.testing.assert_array_equal(np.concatenate(found), array)
+
+
+def test_a_row_of_an_array_that_does_not_fit_is_called_a_row() -> None:
+    (first, *_) = chosen_samples(GOOD[0], Config())
+    with pytest.raises(DataError) as caught:
+        checked_feed(first, [IMAGE])
+    assert str(caught.value) == "row 0 of the array [3, 2, 2]: input 'image' f32[1,3,2,2]: float32[2, 2] came"
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        (np.zeros((1, 4)), "input 'ids' i32[1,?]: float64[1, 4] came; convert it to i32 first"),
+        (np.array([2**40]), "input 'ids' i32[1,?]: values 1099511627776..1099511627776 came, which int32 cannot hold"),
+    ],
+)
+def test_integers_are_not_made_up_from_other_numbers(ids: Any, said: str) -> None:
+    assert complaint([ids], IDS) == f"sample 7: {said}"
+
+
+def test_inputs_are_those_of_the_graph_in_file_order() -> None:
+    graph = from_text('b: f32[1,?]<"beta,b2"> = Parameter()\na: i64[2] = Parameter()\nr = Result(a)\nq = Result(b)\n')
+    first, second = model_inputs(graph)
+    assert (first.name, sorted(first.names), first.shape) == ("beta", ["b", "b2", "beta"], (1, -1))
+    assert (second.name, second.element_type) == ("a", "i64")
+    assert [str(first), str(second)] == ["'beta' f32[1,?]", "'a' i64[2]"]
+
+
+def test_items_without_a_label_are_numbered() -> None:
+    assert [sample.label for sample in chosen_samples([1, Sample("mine", 2), 3], Config())] == [
+        "sample 0",
+        "mine",
+        "sample 2",
+    ]

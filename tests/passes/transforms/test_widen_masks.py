@@ -1,0 +1,82 @@
+"""Masks with a number a column are repeated for each head where the device would take them along the wrong axis."""
+
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import from_text, verify
+from irquant.passes import Config, Context, Report, quantize
+from irquant.passes.analysis.agreement import sqnr
+from irquant.passes.placement.plan import Decision, Plan
+from irquant.passes.transforms.widen_masks import WidenMasks
+from irquant.targets import load_target
+
+RNG = np.random.default_rng(0)
+HEADS, LENGTH, SIZE = 2, 6, 8
+
+
+def attention(mask: str, shape: list[int]) -> tuple[ov.Model, list[list[Any]]]:
+    """Attention with a mask of some kind, and samples."""
+    inputs = [op.parameter(shape, np.float32, name=name) for name in "qkv"]
+    q, k, v = (op.multiply(each, np.float32(0.9)) for each in inputs)
+    hidden = np.where(np.arange(LENGTH) < LENGTH - 1, 0.0, -1e4).astype(np.float32)
+    drawn: Any = op.constant(hidden if mask == "of rank 1" else hidden[None, None, None])
+    flags: list[Any] = []
+    if mask == "computed":
+        inputs.append(op.parameter([shape[0], LENGTH], np.float32, name="flags"))
+        seen = op.subtract(op.constant(np.float32(1)), op.unsqueeze(inputs[-1], op.constant([1, 2])))
+        drawn, flags = op.multiply(seen, op.constant(np.float32(-1e4))), [(hidden == 0).astype(np.float32)[None]]
+    scores = op.add(op.multiply(op.matmul(q, k, False, True), np.float32(0.3)), drawn)
+    model = ov.Model([op.result(op.matmul(op.softmax(scores, -1), v, False, False))], inputs, "m")
+    samples = [[*RNG.normal(size=(3, 1, HEADS, LENGTH, SIZE)).astype(np.float32), *flags] for _ in range(12)]
+    return model, samples
+
+
+@pytest.mark.parametrize("mask", ["of rank 1", "of rank 4", "computed"])
+@pytest.mark.parametrize("batch", [1, -1], ids=["static", "dynamic"])
+def test_masked_attention_is_right_as_users_compile_it(mask: str, batch: int) -> None:
+    model, samples = attention(mask, [batch, HEADS, LENGTH, SIZE])
+    reports: list[Report] = []
+    quantized = quantize(model, samples, config=Config(guard=False), report=reports.append)
+    assert [each.decision.int8 for each in reports[0].layers] == [True, True]
+    config = {"INFERENCE_PRECISION_HINT": "f32"}
+    found = [ov.Core().compile_model(each, "CPU", config)(samples[0])[0] for each in (model, quantized)]
+    assert sqnr([found[0]], [found[1]]) > 25
+
+
+def widened(mask: str, whole: str, *, int8: bool = True) -> list[int]:
+    """How many masks are widened in a first and in a second run, and the shape of what is added then."""
+    graph = from_text(f"""
+        q: f32[{whole[:-1]}8] = Parameter()
+        k: f32[{whole[:-1]}8] = Parameter()
+        mask: f32[{mask}] = Parameter()
+        scores: f32[{whole}] = MatMul(q, k) transpose_a="false" transpose_b="true"
+        scaled: f32[{whole}] = Multiply(scores, scores) auto_broadcast="numpy"
+        masked: f32[{whole}] = Add(mask, scaled) auto_broadcast="numpy"
+        r = Result(masked)
+    """)
+    context = Context(load_target("cpu"))
+    context.plan = Plan(decisions={graph.node("scores"): Decision(int8=int8, reason="")})
+    changes = [WidenMasks().run(graph, context) for _ in range(2)]
+    verify(graph)
+    return [*changes, *graph.node("masked").source(0).shape]
+
+
+def test_masks_are_repeated_for_each_head_or_else_for_each_row() -> None:
+    assert widened("1,1,1,5", "1,2,5,5") == [1, 0, 1, 2, 1, 5]
+    assert widened("5", "1,2,5,5") == [1, 0, 1, 2, 1, 5]
+    assert widened("1,1,1,5", "1,1,5,5") == [1, 0, 1, 1, 5, 5]
+    assert widened("1,1,1,5", "3,1,?,5") == [1, 0, 3, 1, 1, 5]
+
+
+@pytest.mark.parametrize("mask", ["1,1,5,5", "1,2,1,5", "?,1,1,5", "1,1,5,1", "1", ""])
+def test_other_masks_are_left_alone(mask: str) -> None:
+    assert widened(mask, "1,2,5,5")[:2] == [0, 0]
+
+
+def test_masks_are_left_alone_behind_products_in_float_and_where_nothing_is_known_to_repeat_them_for() -> None:
+    assert widened("1,1,1,5", "1,2,5,5", int8=False)[:2] == [0, 0]
+    assert widened("1,1,1,5", "?,1,?,5")[:2] == [0, 0]

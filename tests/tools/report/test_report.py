@@ -1,0 +1,300 @@
+"""The HTML report: what it says, what it must not become, and where it may be written."""
+
+import dataclasses
+import html
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from irquant.ir import read_model
+from irquant.passes import Config, Metric, Report, Wanted, quantize_graph
+from irquant.passes.accuracy.guard import Step
+from irquant.passes.analysis.evidence import Correction
+from irquant.passes.infra.execution import Check
+from irquant.targets import load_target
+from irquant.tools.cli import run
+from irquant.tools.options.options import planned_by
+from irquant.tools.report.page import PageError, check_page, render, write_page
+from irquant.tools.report.quantization import Subject, quantization_page
+from irquant.tools.report.scale import Scale
+
+SAMPLES = list(np.random.default_rng(2).normal(size=(20, 1, 3, 8, 8)).astype(np.float32))
+
+
+class Outline(HTMLParser):
+    """The elements of a page, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.elements[-1:] and self.elements[-1][0] not in ("style", "script") and data.strip():
+            self.texts.append(" ".join(data.split()))
+
+    def tags(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+
+@pytest.fixture(scope="module")
+def report(model: Path) -> Report:
+    config = Config.checked(ignored={"scope": ["second"]})
+    return quantize_graph(read_model(model), SAMPLES, load_target("cpu"), config, with_effects=True)[1]
+
+
+def page_of(report: Report, *, result: Path | None = Path("model_int8.xml"), advice: str = "") -> str:
+    return quantization_page(report, Subject(Path("model.xml"), result, planned_by(None, None, None, ()), advice))
+
+
+# ------------------------------------------------------------------------------------------------------- what it says
+
+
+def test_quantize_writes_a_report_beside_the_model(
+    model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ["quantize", str(model), "--data", str(arrays), "-o", str(tmp_path / "o.xml")]
+    assert run(command) == 0
+    plain, before = capfd.readouterr().out, [(tmp_path / f"o{suffix}").read_bytes() for suffix in (".xml", ".bin")]
+    assert run([*command, "--report", str(tmp_path / "r.html")]) == 0
+    said = capfd.readouterr().out
+    assert [(tmp_path / f"o{suffix}").read_bytes() for suffix in (".xml", ".bin")] == before
+    assert re.sub(r"\d+\.\d\d s", "", said) == re.sub(r"\d+\.\d\d s", "", plain)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.bin", "o.xml", "r.html"]
+    assert (tmp_path / "r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_analyze_writes_a_report_and_no_model(model: Path, arrays: Path, tmp_path: Path) -> None:
+    assert run(["analyze", str(model), "--data", str(arrays), "--report", str(tmp_path / "r.html")]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
+    texts = Outline((tmp_path / "r.html").read_text(encoding="utf-8")).texts
+    assert "irquant analysis report" in texts
+    assert "next: nothing needs doing (no loss of accuracy was seen at this level)" in texts
+    assert "What the guard did" not in texts, "there was none"
+
+
+def test_it_has_the_facts_of_the_run(report: Report) -> None:
+    texts = Outline(page_of(report)).texts
+    assert report.check.outputs is not None
+    (output,) = report.check.outputs
+    for fact in (
+        "model.xml",
+        "good",
+        "No loss of accuracy was seen at this level.",
+        f"{output.sqnr:.1f} dB",
+        f"{output.cosine:.4f}",
+        "1 of 2",
+        "and 1 held out to check",
+        "1 of 2 executed ones ran in int8",
+        "Nothing: no output is poor.",
+        "layer: you ignore 'second'",
+        "set-ranges",
+        "; preset performance",
+        "OpenVINO",
+    ):
+        assert any(fact in text for text in texts), fact
+
+
+def test_it_says_that_a_metric_judges_instead_of_the_guard(model: Path) -> None:
+    wanted = Wanted((Metric("constant", lambda predict: 1.0),))
+    _, judged = quantize_graph(read_model(model), SAMPLES, load_target("cpu"), Config(), wanted=wanted)
+    assert "Nothing: your own metric was kept instead." in Outline(page_of(judged)).texts
+
+
+def test_each_layer_of_the_strip_says_what_it_is_and_why(report: Report) -> None:
+    first, second = (each for each in Outline(page_of(report)).tags("li") if each.get("role") == "option")
+    assert first["aria-label"] == f"1: Convolution first, int8: {report.layers[0].decision.reason}"
+    assert second["aria-label"] == "2: Convolution second, float: you ignore 'second'"
+    assert [each["tabindex"] for each in (first, second)] == ["0", "-1"]
+    assert first["data-cost"] == f"own SQNR {report.effects[0].own:.1f} dB, 100.0% of the error"
+
+
+def test_what_the_guard_tried_is_told(report: Report) -> None:
+    steps = (Step("wider ranges", True, 5.0, 12.5, 2, 2), Step("float: 'first'", False, 12.5, 12.25, 1, 2))
+    texts = Outline(page_of(dataclasses.replace(report, guard=steps))).texts
+    assert "An output was poor (5.0 dB). What was tried, in this order" in texts
+    assert texts[texts.index("wider ranges") :][:5] == ["wider ranges", "5.0 dB", "12.5 dB", "2 of 2", "✓ kept"]
+    assert texts[texts.index("float: 'first'") :][4] == "dropped"
+
+
+def test_corrections_and_warnings_are_told(report: Report) -> None:
+    corrections = (("first", Correction(0.25, 0.125, 1.0)), ("second", Correction(0.5, 0.95, 0.5)))
+    changed = dataclasses.replace(report, corrections=corrections, warnings=("mind the gap",))
+    texts = Outline(page_of(changed)).texts
+    assert "mind the gap" in texts
+    row = texts[texts.index("0.25") - 1 :]
+    assert row[:10] == [
+        "first", "0.25", "12.5%", "100.0%", "✓ made",
+        "second", "0.5", "95.0%", "50.0%", "left out",
+    ]  # fmt: skip
+
+
+def test_ranges_stand_against_what_was_observed(report: Report) -> None:
+    texts = Outline(page_of(report)).texts
+    (found,) = report.ranges
+    row = texts[texts.index(found.name) :]
+    assert row[1].replace("\N{MINUS SIGN}", "-") == f"{found.low:.4g} … {found.high:.4g}"
+    assert row[3] == f"{found.clipped:.1%}"
+
+
+def test_without_held_out_samples_it_says_so(model: Path) -> None:
+    _, report = quantize_graph(read_model(model), SAMPLES[:4], load_target("cpu"), Config(), with_effects=True)
+    texts = Outline(page_of(report)).texts
+    assert any(text.startswith("The outputs were not compared: no samples were held out") for text in texts)
+    assert "Not measured: that takes samples that calibration did not see." in texts
+
+
+# ---------------------------------------------------------------------------------------------- what it must not become
+
+
+def test_it_names_no_other_place(report: Report) -> None:
+    page = page_of(report)
+    links = [
+        value
+        for _, attributes in Outline(page).elements
+        for name, value in attributes.items()
+        if name in ("src", "href", "action")
+    ]
+    assert {link for link in links if not (link or "").startswith("#")} == {"data:,"}
+    assert not re.search(r"https?:|@import|url\(", page)
+
+
+def test_its_policy_allows_its_own_script_only(report: Report) -> None:
+    page = page_of(report)
+    (policy,) = [each["content"] or "" for each in Outline(page).tags("meta") if each.get("http-equiv")]
+    assert policy.startswith("default-src 'none'; ")
+    assert re.search(r"script-src 'sha256-[A-Za-z0-9+/]{43}='", policy)
+
+
+def test_a_name_does_not_become_markup(hostile_model: Path, arrays: Path, tmp_path: Path) -> None:
+    path = tmp_path / "r.html"
+    assert run(["analyze", str(hostile_model), "--data", str(arrays), "--report", str(path)]) == 0
+    page = path.read_text(encoding="utf-8")
+    outline = Outline(page)
+    assert len(outline.tags("script")) == 1
+    assert not outline.tags("img")
+    assert not outline.tags("b")
+    assert "<b>logits" in outline.texts
+    assert not any(name.startswith("on") for _, attributes in outline.elements for name in attributes)
+    assert "{{ 7 * 7 }}" in html.unescape(page)
+    assert "\u202e" not in page
+    assert r"\u202e{{ 7" in page, "told, not obeyed"
+
+
+def test_every_heading_and_table_has_a_name(report: Report) -> None:
+    outline = Outline(page_of(report))
+    assert len(outline.tags("h1")) == 1
+    assert len(outline.tags("table")) == len(outline.tags("caption"))
+    ids = {attributes["id"] for _, attributes in outline.elements if "id" in attributes}
+    named = {attributes["aria-labelledby"] for _, attributes in outline.elements if "aria-labelledby" in attributes}
+    assert named <= ids
+    assert all("aria-hidden" in each for each in outline.tags("svg") if each.get("x") is None)
+
+
+def test_what_a_template_does_not_get_is_an_error() -> None:
+    with pytest.raises(Exception, match="'report' is undefined"):
+        render(
+            "quantization.html.j2",
+            {"tiles": [], "subject": Subject(Path("m.xml"), None, planned_by(None, None, None, ()))},
+        )
+
+
+def test_outputs_that_cannot_be_compared_have_no_figures(report: Report) -> None:
+    assert report.check.outputs is not None
+    unknown = tuple(dataclasses.replace(each, sqnr=float("nan"), cosine=float("nan")) for each in report.check.outputs)
+    texts = Outline(page_of(dataclasses.replace(report, check=Check(None, unknown), effects=()))).texts
+    assert "unknown" in texts
+    assert "output SQNR" not in texts
+    assert "as planned" in texts, "this machine has no such device"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "value", "place"),
+    [
+        (0, 50, 10, 20.0),
+        (0, 50, -10, 0.0),
+        (0, 50, 60, 100.0),
+        (0, 50, float("-inf"), 0.0),
+        (0, 50, float("inf"), None),
+        (0, 50, float("nan"), None),
+        (0, 0, 0, 50.0),
+    ],
+)
+def test_what_lies_beyond_a_scale_is_put_at_its_end(low: float, high: float, value: float, place: float | None) -> None:
+    assert Scale(low, high).place(value) == place
+
+
+# ----------------------------------------------------------------------------------------------- where it may be written
+
+
+@pytest.fixture
+def untouched(tmp_path: Path) -> str:
+    """Data that nobody may have read when a report cannot be written."""
+    (tmp_path / "mine.py").write_text("def samples():\n    raise AssertionError('work was done')\n")
+    return f"{tmp_path / 'mine.py'}:samples"
+
+
+@pytest.mark.parametrize("command", ["quantize", "analyze"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("r.txt", "the report must end in .html"),
+        ("m.xml", "the report must end in .html"),
+        ("no/r.html", "there is no folder {folder}/no"),
+        ("folder.html", "is a folder; give the path of a file to write"),
+        ("link.html", "is a symbolic link; give the real path of a file to write"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_before_the_work(
+    model: Path, tmp_path: Path, untouched: str, command: str, name: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder.html").mkdir()
+    (tmp_path / "link.html").symlink_to(tmp_path / "elsewhere.html")
+    path, before = tmp_path / name, sorted(tmp_path.rglob("*"))
+    assert run([command, str(model), "--data", untouched, "--report", str(path)]) == 2
+    assert capfd.readouterr() == ("", f"error: {path}: {said.format(folder=tmp_path)}\n")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, in which nobody can make a file")
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work() -> None:
+    with pytest.raises(PageError, match=r"^/proc/r\.html: cannot be written: \w"):
+        check_page(Path("/proc/r.html"))
+
+
+def test_no_report_is_written_of_a_run_that_fails(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text("import numpy as np\ndef samples():\n    yield np.ones((1, 3, 9, 9))\n")
+    command = ["quantize", str(model), "--data", f"{tmp_path / 'mine.py'}:samples", "-o", str(tmp_path / "o.xml")]
+    assert run([*command, "--report", str(tmp_path / "r.html")]) == 2
+    assert "float64[1, 3, 9, 9] came" in capfd.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py" and path.is_file()] == []
+
+
+def test_a_dry_run_has_no_report(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["quantize", str(model), "-o", str(tmp_path / "o.xml"), "--report", str(tmp_path / "r.html"), "--dry-run"]
+    assert run(command) == 2
+    assert capfd.readouterr().err == "error: a dry run has nothing to report: leave out --report or --dry-run\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_replaces_the_one_before_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "r.html"
+    write_page(path, "before")
+    monkeypatch.setattr("os.fsync", _full)
+    with pytest.raises(PageError, match=r"r\.html: cannot be written: Disk quota$"):
+        write_page(path, "after")
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def _full(_: int) -> None:
+    raise OSError(122, "Disk quota")

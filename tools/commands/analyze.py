@@ -1,0 +1,146 @@
+"""`irquant analyze`: which layers rounding hurts most, and what to do about them."""
+
+import json
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import click
+
+from irquant.ir import printable
+from irquant.passes import Report, analyze_graph, measured_by
+from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.run_files import named, refuse_overlaps
+from irquant.passes.runtime.load_model import load_model, model_files
+from irquant.tools.options.extensions import extension_option, open_extensions
+from irquant.tools.options.inputs import model_paths, open_data, picture_options
+from irquant.tools.options.options import page_option, planned_by, planning_options
+from irquant.tools.options.run_files import code_files, data_files, target_files
+from irquant.tools.report.page import check_page
+from irquant.tools.report.quantization import Subject, write_quantization_page
+from irquant.tools.report.values import finite, output_values, run_values
+from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.terminal.advice import advice, advice_line
+from irquant.tools.terminal.console import decibels, output_lines
+from irquant.tools.terminal.internal_errors import fault_option
+from irquant.tools.terminal.verbosity import progress_shown, verbose_option
+
+
+@click.command("analyze")
+@click.argument("model", type=click.Path(path_type=Path), required=False)
+@click.option("--data", metavar="SOURCE", help="Samples, nine or more: see `irquant quantize --help`.")
+@planning_options
+@click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
+@click.option(
+    "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Statistics of these data, measured before."
+)
+@picture_options
+@extension_option
+@page_option
+@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Layers to list.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all layers.")
+@verbose_option
+@fault_option()
+def analyze_command(
+    model: Path | None,
+    data: str | None,
+    config: Path | None,
+    target: str | None,
+    preset: str | None,
+    ignored: tuple[str, ...],
+    samples: int | None,
+    statistics: Path | None,
+    pictures: ImageOptions,
+    extension: tuple[str, ...],
+    page: Path | None,
+    top: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Shows which layers of MODEL rounding to INT8 hurts most, the costliest first. Writes no model.
+
+    A layer's share is that of the error at the outputs which rounding it, and nothing else, makes.
+    """
+    planned = planned_by(config, target, preset, ignored, samples=samples)
+    path, weights = model_paths(model, planned.settings)
+    named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
+    refuse_overlaps(
+        chain(
+            model_files(path, weights),
+            data_files(named_source),
+            code_files(extension, "the extension"),
+            target_files(target or planned.settings.target),
+            named(configuration=config, statistics=statistics),
+        ),
+        named(report=page),
+    )
+    graph = load_model(path, weights, open_extensions(extension))
+    if page:
+        check_page(page)
+    measuring = measured_by(statistics, None, None)
+    source = open_data(data, graph, pictures, planned.settings, is_needed=statistics is None)
+    with progress_shown() as progress:
+        report = analyze_graph(
+            graph,
+            source,
+            planned.target,
+            planned.config,
+            measuring=measuring,
+            progress=progress,
+            warnings=planned.settings.warnings,
+        ).report
+    if page:
+        write_quantization_page(page, report, Subject(path, None, planned, advice_line(report, path)))
+    if as_json:
+        click.echo(json.dumps(analysis_values(report, str(path)), indent=2, allow_nan=False))
+        return
+    for line in _lines(report, path, top):
+        click.echo(printable(line))
+
+
+def _lines(report: Report, path: Path, top: int) -> Iterable[str]:
+    yield from output_lines(report)
+    yield from (f"warning: {warning}" for warning in report.warnings)
+    precisions = _precisions(report)
+    yield "rank   share  output alone         own  runs   layer"
+    for rank, each in enumerate(report.effects[:top], 1):
+        share, output = (f"{each.share:.1%}", decibels(each.worst)) if each.outputs else ("-", "-")
+        runs = precisions.get(each.name, "-")
+        yield f"{rank:4}  {share:>6}  {output:>12}  {decibels(each.own):>10}  {runs:5}  {each.type} '{each.name}'"
+    if len(report.effects) > top:
+        yield f"and {len(report.effects) - top} more (--top)"
+    yield advice_line(report, path)
+
+
+def analysis_values(report: Report, model: str) -> dict[str, Any]:
+    """All of it for scripts: keys that stay, ratios in dB, null where there is no finite number."""
+    given, precisions = advice(report), _precisions(report)
+    return {
+        "model": model,
+        **run_values(report),
+        "outputs": [output_values(each) for each in report.check.outputs or ()],
+        "layers": [_layer_values(rank, each, precisions.get(each.name)) for rank, each in enumerate(report.effects, 1)],
+        "float": [
+            {"name": each.name, "type": each.type, "reason": each.reason} for each in report.layers if not each.is_int8
+        ],
+        "advice": {"ignored": [each.name for each in given.layers], "predicted_sqnr": finite(given.predicted, 2)},
+        "warnings": list(report.warnings),
+    }
+
+
+def _layer_values(rank: int, each: Effect, runs: str | None) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "name": each.name,
+        "type": each.type,
+        "share": finite(each.share, 6),
+        "output_sqnr": finite(each.worst, 2),
+        "own_sqnr": finite(each.own, 2),
+        "runs": runs,
+    }
+
+
+def _precisions(report: Report) -> dict[str, str]:
+    """What each layer that does arithmetic runs in; operations between layers have no entry."""
+    return {layer.name: "int8" if layer.is_int8 else "float" for layer in report.layers}

@@ -1,0 +1,180 @@
+"""`irquant compare`: how close one model's outputs and layers are to another's, and how much faster it is."""
+
+import json
+import math
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import click
+
+from irquant.ir import printable
+from irquant.passes import Settings
+from irquant.passes.evaluation.compare_models import Comparison, Side, compare_models
+from irquant.passes.evaluation.latency import Latency
+from irquant.passes.evaluation.layer_probes import LayerError
+from irquant.passes.run_files import named, refuse_overlaps
+from irquant.passes.runtime.load_model import load_model, model_files
+from irquant.tools.options.extensions import extension_option, open_extensions
+from irquant.tools.options.inputs import open_data, picture_options
+from irquant.tools.options.run_files import code_files, data_files
+from irquant.tools.report.comparison import write_comparison_page
+from irquant.tools.report.page import check_page
+from irquant.tools.report.values import finite, output_values
+from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.terminal.console import agreement_line, change_of_size, decibels
+from irquant.tools.terminal.internal_errors import fault_option
+from irquant.tools.terminal.verbosity import progress_shown, verbose_option
+
+
+@click.command("compare")
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@click.option("--data", metavar="SOURCE", required=True, help="Samples: see `irquant quantize --help`.")
+@click.option("--samples", type=click.IntRange(min=1), default=32, show_default=True, help="Most samples to use.")
+@picture_options
+@extension_option
+@click.option("--per-layer", is_flag=True, help="Show how far each layer is off, too.")
+@click.option("--no-latency", is_flag=True, help="Do not measure how long an inference takes.")
+@click.option(
+    "--report", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write a page, too: one .html file."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@verbose_option
+@fault_option()
+@click.pass_context
+def compare_command(
+    context: click.Context,
+    first: Path,
+    second: Path,
+    data: str,
+    samples: int,
+    pictures: ImageOptions,
+    extension: tuple[str, ...],
+    page: Path | None,
+    *,
+    per_layer: bool,
+    no_latency: bool,
+    as_json: bool,
+) -> None:
+    """Runs two models on the same samples: FIRST, which is taken for right, and SECOND, whoever quantized it.
+
+    Shows how close the outputs are and what that means, how many layers ran in int8, how long an inference takes, and
+    how large the weights are. Layers are matched by name, type and shape.
+
+    Exit code 0 if each output is good or fair, 1 if one is poor or cannot be compared, 2 if the models do not take the
+    same inputs or give as many outputs.
+    """
+    read = chain(model_files(first), model_files(second), data_files(data), code_files(extension, "the extension"))
+    refuse_overlaps(read, named(report=page))
+    if page:
+        check_page(page)
+    extensions = open_extensions(extension)
+    models = load_model(first, extensions=extensions), load_model(second, extensions=extensions)
+    source = open_data(data, models[0], pictures, Settings())
+    assert source is not None, "the option is required"
+    with progress_shown() as progress:
+        found = compare_models(
+            *models, source, most=samples, per_layer=per_layer, latency=not no_latency, progress=progress
+        )
+    if as_json:
+        click.echo(json.dumps(comparison_values(found, str(first), str(second)), indent=2, allow_nan=False))
+    else:
+        for line in comparison_lines(found, str(first), str(second)):
+            click.echo(printable(line))
+    if page:
+        write_comparison_page(page, found, str(first), str(second))
+    context.exit(found.is_poor)
+
+
+def comparison_lines(found: Comparison, first: str, second: str) -> Iterable[str]:
+    """The comparison as text."""
+    yield f"{second} against {first}, on {found.samples} samples:"
+    for each in found.outputs:
+        yield f"  {each.name}: {agreement_line(each)}"
+    for warning in found.warnings:
+        yield f"warning: {warning}"
+    yield from _matching_lines(found)
+    if found.layers is not None:
+        yield from _layer_lines(found.layers)
+    sides = found.first, found.second
+    yield f"ran in int8: {' -> '.join(_share(each) for each in sides)} executed layers"
+    before, after = (each.weights_bytes for each in sides)
+    yield f"weights: {change_of_size(before, after)}"
+    if times := found.latencies:
+        medians = _milliseconds(times.first.median, times.second.median)
+        fastest = _milliseconds(times.first.p10, times.second.p10)
+        yield f"latency: {medians} (median), {fastest} (p10): {times.ratio:.2f}x as fast"
+        yield f"  one inference at a time on {times.threads} threads, in turn, {times.rounds} of each; floats are f32"
+
+
+def _matching_lines(found: Comparison) -> Iterable[str]:
+    matching = found.matching
+    total = len(matching.pairs) + len(matching.only_first)
+    beyond = f", which has {len(matching.only_second)} more" if matching.only_second else ""
+    yield f"layers: {len(matching.pairs)} of {total} of the first are in the second{beyond}"
+    for whose, names in (("first", matching.only_first), ("second", matching.only_second)):
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            yield f"  only in the {whose}: {', '.join(repr(name) for name in names[:3])}{more}"
+    if matching.in_bodies:
+        yield f"  {matching.in_bodies} layers in bodies of control flow are not looked at"
+
+
+def _layer_lines(layers: Iterable[LayerError]) -> Iterable[str]:
+    yield "      SQNR  layer"
+    for each in layers:
+        scaled = f"; {decibels(each.but_for_scale)} but for the scale of its channels" if each.is_rescaled else ""
+        yield f"{decibels(each.sqnr):>10}  {each.type} '{each.name}'{scaled}"
+
+
+def _share(side: Side) -> str:
+    unseen = f" (and {side.execution.unseen} that the runtime does not show)" if side.execution.unseen else ""
+    return f"{side.execution.int8} of {side.execution.total}{unseen}"
+
+
+def _milliseconds(before: float, after: float) -> str:
+    return f"{before * 1e3:.2f} ms -> {after * 1e3:.2f} ms"
+
+
+def comparison_values(found: Comparison, first: str, second: str) -> dict[str, Any]:
+    """All of it for scripts: keys that stay, ratios in dB, null where there is no finite number."""
+    times, matching = found.latencies, found.matching
+    return {
+        "first": _side_values(first, found.first, times.first if times else None),
+        "second": _side_values(second, found.second, times.second if times else None),
+        "samples": found.samples,
+        "outputs": [output_values(each) for each in found.outputs],
+        "matched_layers": len(matching.pairs),
+        "only_first": list(matching.only_first),
+        "only_second": list(matching.only_second),
+        "layers": None if found.layers is None else [_layer_values(each) for each in found.layers],
+        "speedup": times and round(times.ratio, 3),
+        "threads": times and times.threads,
+        "rounds": times and times.rounds,
+        "warnings": list(found.warnings),
+    }
+
+
+def _side_values(path: str, side: Side, latency: Latency | None) -> dict[str, Any]:
+    return {
+        "model": path,
+        "int8_layers": side.execution.int8,
+        "executed_layers": side.execution.total,
+        "unseen_layers": side.execution.unseen,
+        "weights_bytes": side.weights_bytes,
+        "median_ms": latency and round(latency.median * 1e3, 4),
+        "p10_ms": latency and round(latency.p10 * 1e3, 4),
+    }
+
+
+def _layer_values(each: LayerError) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "type": each.type,
+        "equal": each.sqnr == math.inf,
+        "sqnr": finite(each.sqnr, 2),
+        "sqnr_but_for_scale": finite(each.but_for_scale, 2),
+        "rescaled": each.is_rescaled,
+    }

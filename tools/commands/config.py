@@ -1,0 +1,51 @@
+"""`irquant config`: what a configuration says, and whether it is right."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from irquant.ir import printable
+from irquant.passes import ConfigError, effective_options, read_settings
+from irquant.targets import load_target
+from irquant.tools.options.options import planned_by, planning_options
+
+
+@click.group("config")
+def config_command() -> None:
+    """Checks and shows configurations."""
+
+
+@config_command.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+def check_command(file: Path) -> None:
+    """Tells all mistakes in FILE, and what of it cannot apply any more."""
+    try:
+        settings = read_settings(file)
+    except ConfigError as error:
+        for mistake in error.mistakes[:-1]:
+            click.echo(printable(mistake), err=True)
+        raise ConfigError(error.mistakes[-1]) from None
+    load_target(settings.target or "cpu")
+    for warning in settings.warnings:
+        click.echo(printable(f"warning: {warning}"))
+    click.echo(printable(f"{file}: no mistakes"))
+
+
+@config_command.command("show")
+@planning_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def show_command(
+    config: Path | None, target: str | None, preset: str | None, ignored: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Shows every option with its value and where that comes from."""
+    planned = planned_by(config, target, preset, ignored)
+    found = list(effective_options(planned.target, planned.config, planned.settings, planned.flags))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
+        return
+    for each in found:
+        click.echo(printable(f"{each.path} = {each.value}  ({each.origin})"))
+    for warning in planned.settings.warnings:
+        click.echo(printable(f"warning: {warning}"))

@@ -1,0 +1,84 @@
+"""`irquant explain`: what would become of each layer, and why."""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from irquant.ir import printable
+from irquant.passes import ExplainedPlan, Explanation, Quantized, explain, find_layer, load_model
+from irquant.tools.options.extensions import extension_option, open_extensions
+from irquant.tools.options.options import planned_by, planning_options
+from irquant.tools.terminal.internal_errors import fault_option
+from irquant.tools.terminal.verbosity import verbose_option
+
+
+@click.command("explain")
+@click.argument("model", type=click.Path(path_type=Path))
+@planning_options
+@extension_option
+@click.option("--node", metavar="NAME", help="The whole story of one layer.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@verbose_option
+@fault_option()
+def explain_command(
+    model: Path,
+    config: Path | None,
+    target: str | None,
+    preset: str | None,
+    ignored: tuple[str, ...],
+    extension: tuple[str, ...],
+    node: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Shows which layers of MODEL would run in int8, and why the others would not. Needs no data."""
+    planned = planned_by(config, target, preset, ignored)
+    plan = explain(load_model(model, extensions=open_extensions(extension)), planned.target, planned.config)
+    plan = dataclasses.replace(plan, warnings=(*planned.settings.warnings, *plan.warnings))
+    if node:
+        plan = dataclasses.replace(plan, layers=(find_layer(plan.layers, node),))
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(plan), indent=2))
+        return
+    for line in _story(plan.layers[0]) if node else _table(plan):
+        click.echo(printable(line))
+
+
+def _table(plan: ExplainedPlan) -> Iterable[str]:
+    for layer in plan.layers:
+        if not layer.int8:
+            yield f"float {layer.type} '{layer.name}': {layer.reason}"
+            continue
+        data = ", ".join(f"{_kind(each)} at '{each.tensor}'" for each in layer.data)
+        weights = "".join(f"; weights {mode}" for mode in dict.fromkeys(_kind(each) for each in layer.weights))
+        yield f"int8  {layer.type} '{layer.name}': data {data}{weights}"
+    yield from (f"warning: {warning}" for warning in plan.warnings)
+    yield f"preset: {plan.preset}"
+    yield f"{sum(layer.int8 for layer in plan.layers)} of {len(plan.layers)} layers would run in int8"
+
+
+def _story(layer: Explanation) -> Iterable[str]:
+    yield f"{layer.type} '{layer.name}'"
+    yield f"would run in {'int8' if layer.int8 else 'float'}: {layer.reason}"
+    for what, found in (("data", layer.data), ("weights", layer.weights)):
+        for each in found:
+            yield f"{what}: {_described(each)}"
+
+
+def _kind(each: Quantized) -> str:
+    return f"{each.mode} {each.granularity}"
+
+
+def _described(each: Quantized) -> str:
+    tied = f", with the range of {_names(each.same_range)}" if each.same_range else ""
+    return (
+        f"'{each.tensor}' is quantized by '{each.name}', {_kind(each)}, {each.levels} levels{tied}, "
+        f"for {_names(each.readers)}"
+    )
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

@@ -1,0 +1,51 @@
+"""`irquant inspect`: what is in a model."""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from irquant.ir import Summary, printable, summarize
+from irquant.passes import find_quantized, load_model
+from irquant.tools.options.extensions import extension_option, open_extensions
+from irquant.tools.terminal.console import megabytes
+
+
+@click.command("inspect")
+@click.argument("model", type=click.Path(path_type=Path))
+@extension_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def inspect_command(model: Path, extension: tuple[str, ...], *, as_json: bool) -> None:
+    """Shows what is in MODEL: inputs and outputs, operations, constants by type, and where it came from."""
+    graph = load_model(model, extensions=open_extensions(extension))
+    summary, sign = summarize(graph), find_quantized(graph)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(summary) | {"quantized": sign is not None}, indent=2))
+        return
+    for line in summary_lines(summary, f"yes: it holds {sign}" if sign else "no"):
+        click.echo(printable(line))
+
+
+def summary_lines(summary: Summary, quantized: str) -> Iterable[str]:
+    """The summary as text."""
+    layers = sum(operation.count for operation in summary.operations)
+    yield f"model: '{summary.name}', IR version {summary.version}, {layers} layers"
+    for side, tensors in (("input", summary.inputs), ("output", summary.outputs)):
+        for tensor in tensors:
+            yield f"{side}: {', '.join(tensor.names)} {tensor.element_type}[{tensor.shape}]"
+    yield f"precision: {summary.precision}"
+    yield f"quantized: {quantized}"
+    for kind, constants in summary.constants.items():
+        yield f"constants: {constants.count} of {kind}: {constants.values} values, {megabytes(constants.bytes)}"
+    yield f"weights file: {megabytes(summary.weights_bytes)}, of which no layer uses {summary.unused_bytes} bytes"
+    for line in summary.control_flow:
+        yield f"control flow: {line}"
+    for state in summary.states:
+        yield f"state: {state}"
+    for name, value in summary.origin.items():
+        yield f"origin: {name} = {value}"
+    for each in summary.operations:
+        parameters = f": {each.parameters} parameters, {megabytes(each.bytes)}" if each.parameters else ""
+        yield f"operation: {each.count} x {each.type} ({each.opset}){parameters}"

@@ -1,0 +1,239 @@
+"""`irquant opt`: any passes in any order on a model."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import click
+
+from irquant.ir import Graph, IRError, from_text, printable, to_text, write_model
+from irquant.ir.writer import check_output
+from irquant.passes import (
+    PASSES,
+    Calibrate,
+    Config,
+    ConfigError,
+    Context,
+    DumpAfter,
+    Instrument,
+    Pass,
+    PassSpecError,
+    PrintAfter,
+    Timing,
+    Verify,
+    load_model,
+    options_of,
+    pass_class,
+    read_specs,
+)
+from irquant.passes.calibration.fingerprint import model_fingerprint
+from irquant.passes.infra.base import Results
+from irquant.passes.run_files import named, refuse_overlaps, result_files
+from irquant.passes.runtime.engine import Extension
+from irquant.passes.runtime.load_model import model_files
+from irquant.tools.options.extensions import extension_option, open_extensions
+from irquant.tools.options.inputs import open_data, picture_options
+from irquant.tools.options.options import planned_by, planning_options
+from irquant.tools.options.run_files import code_files, data_files, target_files
+from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.pass_source import managed, passes_from
+from irquant.tools.terminal.internal_errors import fault_option
+from irquant.tools.terminal.verbosity import progress_shown, verbose_option
+
+_ALL = "all"
+
+
+@dataclass(frozen=True)
+class Watching:
+    """What the command line wants to see of a run.
+
+    Attributes:
+        print_after: Names of passes, or "all".
+        dump_dir: Where to write the graph after each pass.
+        verify_each: Whether to check it after each.
+    """
+
+    print_after: tuple[str, ...]
+    dump_dir: Path | None
+    verify_each: bool
+
+    def instruments(self, passes: Sequence[Pass]) -> Iterator[Instrument]:
+        """The instruments for that, outermost first."""
+        if self.dump_dir:
+            yield DumpAfter(self.dump_dir, with_models=True)
+        if self.print_after:
+            yield PrintAfter(_show, None if _ALL in self.print_after else _known(self.print_after, passes))
+        if self.verify_each:
+            yield Verify()
+
+
+def _show(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _known(names: Sequence[str], passes: Sequence[Pass]) -> Sequence[str]:
+    known = [pass_.name for pass_ in passes]
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            message = f"--print-after: no pass '{name}' is run; {hint}there are: {', '.join([*known, _ALL])}"
+            raise PassSpecError(message)
+    return names
+
+
+def _list(context: click.Context, _: click.Parameter, value: object) -> None:
+    if value:
+        for name in PASSES:
+            for line in _described(pass_class(name)):
+                click.echo(line)
+        context.exit()
+
+
+def _described(class_: type[Pass]) -> Iterator[str]:
+    options = " ".join(map(str, options_of(class_)))
+    yield f"{class_.name}{{{options}}}" if options else class_.name
+    yield f"    {(class_.__doc__ or '').strip().splitlines()[0]}"
+    for what in ("requires", "establishes", "drops"):
+        if facts := getattr(class_, what):
+            yield f"    {what}: {', '.join(sorted(facts))}"
+
+
+def _completed(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What the shell offers behind -p: the names of passes, after a comma too."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in PASSES if name.startswith(last)]
+
+
+@click.command("opt")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "-p",
+    "--pass",
+    "passes",
+    multiple=True,
+    metavar="PASS,..",
+    shell_complete=_completed,
+    help="Passes to run; may be repeated.",
+)
+@click.option("--pipeline", multiple=True, metavar="FILE", help="A .yaml list of passes to run first.")
+@click.option("--data", metavar="SOURCE", help="Samples for `calibrate`: see `irquant quantize --help`.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: print the text form]")
+@planning_options
+@click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
+@picture_options
+@extension_option
+@click.option("--values", is_flag=True, help="Print constants whole, so that the text can be read again.")
+@click.option("--print-after", multiple=True, metavar="PASS", help="Print the graph after that pass; all: after each.")
+@click.option("--dump-dir", type=click.Path(path_type=Path), help="Write text and IR after each pass to a new folder.")
+@click.option("--time-passes", is_flag=True, help="Say how long each pass took and how many places it changed.")
+@click.option("--verify-each", is_flag=True, help="Check the graph after each pass.")
+@click.option(
+    "--fill", is_flag=True, help="Give constants that a .txt abbreviates made-up values, the same ones each time."
+)
+@verbose_option
+@fault_option()
+@click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List all passes.")
+def opt_command(
+    model: Path,
+    passes: tuple[str, ...],
+    pipeline: tuple[str, ...],
+    data: str | None,
+    output: Path | None,
+    config: Path | None,
+    target: str | None,
+    preset: str | None,
+    ignored: tuple[str, ...],
+    samples: int | None,
+    pictures: ImageOptions,
+    extension: tuple[str, ...],
+    print_after: tuple[str, ...],
+    dump_dir: Path | None,
+    *,
+    values: bool,
+    time_passes: bool,
+    verify_each: bool,
+    fill: bool,
+) -> None:
+    """Runs passes on MODEL (an .xml, or a .txt in the text form) in the order given, and prints what comes out.
+
+    \b
+    PASS is one of
+      a name, see --list
+      name{option=value option=value}
+      module:Class or file.py:Class, a pass of your own; options likewise
+
+    Passes that need statistics need `calibrate` before them, and --data. Passes of --pipeline come first;
+    `--pipeline default-quantization` is what `irquant quantize` runs.
+
+    \b
+    Examples:
+      irquant opt model.xml
+      irquant opt model.xml -p normalize,plan-placement --verify-each -o normal.xml
+      irquant opt model.xml -p normalize -p mine.py:RemoveDropout --print-after all
+      irquant opt model.xml --pipeline mine.yaml --data photos/ --dump-dir dump
+    """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
+    planned = planned_by(config, target, preset, ignored, samples=samples)
+    wanted = passes_from(pipeline, passes, planned.config)
+    named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
+    refuse_overlaps(
+        chain(
+            model_files(model),
+            data_files(named_source),
+            code_files((each for each in pipeline if each.endswith((".yaml", ".yml"))), "the pipeline"),
+            code_files((spec.name for text in passes for spec in read_specs(text) if ":" in spec.name), "the pass"),
+            code_files(extension, "the extension"),
+            target_files(target or planned.settings.target),
+            named(configuration=config),
+        ),
+        [*(result_files(output, Config()) if output else ()), *named(dumps=dump_dir)],
+    )
+    timing = Timing()
+    watching = Watching(print_after, dump_dir, verify_each)
+    manager = managed(wanted, [*watching.instruments(wanted), timing])
+    graph = _read(model, open_extensions(extension), fill=fill)
+    if output:
+        check_output(output, graph)
+    is_needed = any(isinstance(each, Calibrate) for each in wanted)
+    source = open_data(data, graph, pictures, planned.settings, is_needed=is_needed)
+    if source is None and is_needed:
+        message = "pass 'calibrate' runs the model on samples: give --data"
+        raise ConfigError(message)
+    with progress_shown() as progress:
+        context = Context(planned.target, planned.config, source, progress)
+        context.model_fingerprint = model_fingerprint(graph)
+        results = manager.run(graph, context)
+    if output:
+        write_model(graph, output, compact=True)
+    else:
+        click.echo(to_text(graph, values=values), nl=False)
+    for line in (*_warnings(context, planned.settings.warnings), *(_times(timing, results) if time_passes else ())):
+        click.echo(printable(line), err=True)
+
+
+def _read(path: Path, extensions: Sequence[Extension], *, fill: bool) -> Graph:
+    if path.suffix != ".txt":
+        return load_model(path, extensions=extensions)
+    try:
+        graph = from_text(path.read_text(encoding="utf-8"), fill=fill)
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise IRError(message) from None
+    except IRError as error:
+        message = f"{path}: {error}"
+        raise IRError(message) from None
+    graph.extensions = tuple(extensions)
+    return graph
+
+
+def _warnings(context: Context, others: Iterable[str]) -> Iterator[str]:
+    for warning in (*others, *context.plan.warnings, *context.warnings):
+        yield f"warning: {warning}"
+
+
+def _times(timing: Timing, results: Results) -> Iterator[str]:
+    total = sum(timing.seconds.values()) or 1.0
+    for name, seconds in timing.seconds.items():
+        yield f"{seconds:9.3f} s {seconds / total:6.1%}  {name}: {results[name].changes} changes"

@@ -1,0 +1,189 @@
+"""`irquant quantize`: the step after model conversion."""
+
+import json
+from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
+
+import click
+
+from irquant.ir import write_model
+from irquant.passes import ConfigError, Wanted, measured_by, metrics_of, plan_measurement, quantize_graph, watching_for
+from irquant.passes.options.accuracy import AccuracyOptions
+from irquant.passes.run_files import named, refuse_overlaps, result_files
+from irquant.passes.runtime.load_model import load_model, model_files
+from irquant.tools.options.extensions import extension_option, open_extensions
+from irquant.tools.options.inputs import model_paths, open_as, open_data, picture_options
+from irquant.tools.options.options import metric_options, page_option, planned_by, planning_options
+from irquant.tools.options.pot_options import Place, pot_options
+from irquant.tools.options.run_files import code_files, data_files, target_files
+from irquant.tools.report.page import check_page
+from irquant.tools.report.quantization import Subject, write_quantization_page
+from irquant.tools.report.values import report_values
+from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.metric_function import MetricData, open_metrics
+from irquant.tools.terminal.console import print_measurement, print_report
+from irquant.tools.terminal.internal_errors import fault_option
+from irquant.tools.terminal.trial_table import TrialTable, no_rows
+from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
+
+
+@click.command("quantize")
+@click.argument("model", type=click.Path(path_type=Path), required=False)
+@click.option("--data", metavar="SOURCE", help="Calibration data: see below.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: MODEL_int8.xml]")
+@planning_options
+@click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
+@click.option(
+    "--save-statistics", type=click.Path(path_type=Path), metavar="FILE", help="Keep what was measured (.npz)."
+)
+@click.option(
+    "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Use it again: --data may be left out."
+)
+@click.option(
+    "--cluster", metavar="ADDRESS", help="Calibrate on a Dask cluster; 'local': in processes on this machine."
+)
+@extension_option
+@click.option(
+    "--no-guard",
+    is_flag=True,
+    help="Take the result as it comes, however far it is from the float model; so does --metric, which judges itself.",
+)
+@page_option
+@metric_options
+@click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
+@picture_options
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@verbosity_options
+@fault_option()
+@pot_options
+def quantize_command(
+    model: Path | None,
+    weights: Path | None,
+    place: Place,
+    data: str | None,
+    config: Path | None,
+    target: str | None,
+    preset: str | None,
+    ignored: tuple[str, ...],
+    samples: int | None,
+    save_statistics: Path | None,
+    statistics: Path | None,
+    cluster: str | None,
+    extension: tuple[str, ...],
+    no_guard: bool,
+    metric: tuple[str, ...],
+    max_drop: float | None,
+    drop_type: str | None,
+    metric_data: str | None,
+    metric_samples: int | None,
+    metric_seconds: float | None,
+    resume: Path | None,
+    page: Path | None,
+    dry_run: bool,
+    pictures: ImageOptions,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Quantizes MODEL to INT8. Model and data may also stand in the configuration.
+
+    MODEL is an OpenVINO .xml with its .bin; or .onnx, .pb, .tflite, .pdmodel, or the folder of a SavedModel, which is
+    converted first.
+
+    \b
+    SOURCE is one of
+      a folder, a glob, an image, or a .txt list of images
+      .npz or .npy files: one sample a file, or stacked; several inputs by name
+      module:function or file.py:function, giving an iterable of samples
+
+    Pixels are 0 to 255 before mean and scale: those of 16 bits are multiplied by 255/65535, those of floats, which must
+    lie in 0 to 1, by 255. Models with an integer input, or with their preprocessing inside, get pixels as they are.
+
+    \b
+    With --metric, layers stay float until your own metric loses no more than --max-drop, and for no
+    other reason. The function is called for each model that is tried. It gets `predict`, which runs
+    one sample and gives the outputs by name, and returns one number, of which higher is better:
+      def accuracy(predict):
+          return np.mean([predict(x)["logits"].argmax() == label for x, label in my_data()])
+    If the metric loses more all the same, the best model is written, and the exit code is 1.
+
+    \b
+    Examples:
+      irquant quantize model.xml --data photos/ --mean 127 --scale 128
+      irquant quantize model.onnx --data calibration.npz
+      irquant quantize model.xml --data calibration.npz -o model_int8.xml --preset mixed
+      irquant quantize model.xml --data photos/ --save-statistics model.npz
+      irquant quantize model.xml --statistics model.npz --preset mixed
+      irquant quantize -c pot_config.json
+      irquant quantize model.xml --data photos/ --metric metrics.py:accuracy --max-drop 0.01
+    """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
+    limits = {"max_drop": max_drop, "drop_type": drop_type, "seconds": metric_seconds}
+    _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})
+    guard = False if no_guard else None
+    planned = planned_by(config, target, preset, ignored, samples=samples, guard=guard, accuracy=limits)
+    options, device, settings = planned.config, planned.target, planned.settings
+    path, weights = model_paths(model, settings, weights)
+    result = place.of(path, settings.model.model_name)
+    named_source = data or (settings.engine.data_source if settings.engine else None)
+    refuse_overlaps(
+        chain(
+            model_files(path, weights),
+            data_files(named_source),
+            data_files(metric_data, "the metric's data"),
+            code_files((each.partition("=")[0] for each in metric), "the metric"),
+            code_files(extension, "the extension"),
+            target_files(target or settings.target),
+            named(configuration=config, statistics=statistics),
+        ),
+        [*result_files(result, options), *named(report=page, statistics=save_statistics, measurements=resume)],
+    )
+    graph = load_model(path, weights, open_extensions(extension))
+    if page:
+        check_page(page)
+        if dry_run:
+            message = "a dry run has nothing to report: leave out --report or --dry-run"
+            raise ConfigError(message)
+    measuring = measured_by(statistics, save_statistics, cluster)
+    if dry_run:
+        print_measurement(plan_measurement(graph, device, options), as_json=as_json)
+        return 0
+    source = open_data(data, graph, pictures, settings, is_needed=statistics is None)
+    judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
+    metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
+    watching = watching_for(result, options)
+    with place.prepared(result, graph), progress_shown(quiet=quiet) as progress:
+        graph, report = quantize_graph(
+            graph,
+            source,
+            device,
+            options,
+            measuring=measuring,
+            wanted=Wanted(metrics_of(metrics, options), resume, no_rows if quiet else TrialTable().show),
+            instruments=watching,
+            progress=progress,
+            warnings=settings.warnings,
+            with_effects=page is not None,
+        )
+        write_model(graph, result, compact=True)
+        for each in watching:
+            each.write()
+    if as_json:
+        click.echo(json.dumps(report_values(report, str(path), str(result)), indent=2, allow_nan=False))
+    elif not quiet:
+        print_report(report, str(result))
+    if page:
+        write_quantization_page(page, report, Subject(path, result, planned))
+    return int(report.accuracy is not None and not report.accuracy.is_reached)
+
+
+def _refuse_without_metric(metric: tuple[str, ...], others: Mapping[str, object]) -> None:
+    """Options about metrics need one."""
+    names = {"max_drop": "--max-drop", "drop_type": "--drop-type", "resume": "--resume"}
+    given = [names.get(name, f"--metric-{name}") for name, value in others.items() if value is not None]
+    if given and not metric:
+        message = f"{given[0]} is about a metric, and there is none: add --metric module:function"
+        raise ConfigError(message)
+    if given and others["samples"] is not None and others["data"] is None:
+        message = "--metric-samples is about --metric-data, and there is none: add --metric-data SOURCE"
+        raise ConfigError(message)

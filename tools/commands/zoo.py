@@ -1,0 +1,177 @@
+"""`irquant zoo`: many models from one batch file."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from irquant.ir import UserError, printable
+from irquant.tools.terminal.internal_errors import INTERNAL_ERROR, fault_option
+from irquant.tools.zoo.mistakes import BatchError
+
+if TYPE_CHECKING:  # what is slow to import is imported where it is needed: here are the other commands, too
+    from irquant.tools.zoo.run import Run
+
+_FAILED, _INTERRUPTED = 1, 130
+#: Models at a time: much of a quantization runs on one core, but each takes memory.
+_AT_A_TIME = 4
+
+
+class _Group(click.Group):
+    """A group whose first argument may be a batch file, and is then run."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        is_command = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if is_command or not args else ["run", *args])
+
+
+@click.group("zoo", cls=_Group)
+def zoo_command() -> None:
+    """Quantizes many models: `irquant zoo BATCH.yaml`; `irquant zoo init DIR` makes such a file of a folder of models.
+
+    docs/zoo.md says what can stand in it. A run may be stopped at any time, and the same command goes on with what is
+    missing or has changed since.
+    """
+
+
+@zoo_command.command("run")
+@click.argument("batch", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "-o",
+    "--output-dir",
+    "--output_dir",
+    type=click.Path(path_type=Path),
+    help="The folder of the results.  [default: zoo_results beside the batch file]",
+)
+@click.option("--jobs", type=click.IntRange(1), help="Models at a time.  [default: 4; with fewer cores, one a core]")
+@click.option("--cluster", metavar="ADDRESS", help="Run the models on a Dask cluster; 'local': in workers made here.")
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where the page about all models goes.  [default: report.html in the folder of the results]",
+)
+@fault_option(expose=True)
+@click.option("--dry-run", is_flag=True, help="Show what would be done and why, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def run_command(
+    batch: Path,
+    output_dir: Path | None,
+    jobs: int | None,
+    cluster: str | None,
+    page: Path | None,
+    report_fault: Path | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Quantizes what the batch file names (the command that is meant where none is given).
+
+    Exit code 0: all is well; 1: a model failed, or misses what is expected of it; 2: the batch file is wrong; 70:
+    irquant itself failed at a model.
+    """
+    from irquant.tools.zoo.display import display, print_rows
+    from irquant.tools.zoo.here import cores
+    from irquant.tools.zoo.record import State
+
+    if page:
+        _check_page(page, dry_run=dry_run)
+    run = _opened(
+        batch, (output_dir or batch.parent / "zoo_results").absolute(), report_fault and report_fault.absolute(), page
+    )
+    if dry_run:
+        _print_plan(run, as_json=as_json)
+        return 0
+    is_interrupted = False
+    with display(len(run.waiting)) as shown:
+        try:
+            run.work(jobs or min(_AT_A_TIME, cores()), cluster, shown)
+        except KeyboardInterrupt:
+            is_interrupted = True
+    rows = run.rows()
+    if as_json:
+        click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
+    else:
+        print_rows(rows)
+    run.write_rows()
+    _write_page(run, batch, page)
+    if is_interrupted:
+        done = sum(row.state is not State.NOT_DONE for row in rows)
+        click.echo(f"interrupted; {done} of {len(rows)} models are done, and the same command goes on", err=True)
+        return _INTERRUPTED
+    states = {row.state for row in rows}
+    return INTERNAL_ERROR if State.INTERNAL in states else 0 if states <= {State.DONE} else _FAILED
+
+
+@zoo_command.command("init")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), default="batch.yaml", help="[default: batch.yaml]")
+@click.option(
+    "--data",
+    metavar="PATTERN",
+    help="Where samples are, with {name} for the model's name.  [default: calib.npz nearby]",
+)
+def init_command(folder: Path, output: Path, data: str | None) -> None:
+    """Makes a batch file of the models in FOLDER, e.g. of Open Model Zoo's public/NAME/FP32/NAME.xml."""
+    from irquant.tools.zoo.discover import batch_text, discover
+
+    found, skipped = discover(folder, data)
+    text = batch_text(found, skipped, output.parent)
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        message = f"{output}: cannot be written: {error.strerror}; give another -o"
+        raise UserError(message) from None
+    lacking = sum(each.data is None for each in found)
+    hint = f"; {lacking} of them lack data" if lacking else ""
+    click.echo(printable(f"{output}: {len(found)} models, {len(skipped)} left out{hint}"))
+
+
+def _opened(batch: Path, folder: Path, faults: Path | None, page: Path | None) -> "Run":
+    from irquant.tools.zoo.run import Run
+
+    try:
+        return Run.of(batch, folder, faults, page)
+    except BatchError as error:
+        for line in error.lines:
+            click.echo(printable(line), err=True)
+        raise
+
+
+def _check_page(page: Path, *, dry_run: bool) -> None:
+    """A place that the user chose must be right before any work is done."""
+    from irquant.tools.report.page import check_page
+
+    check_page(page)
+    if dry_run:
+        message = "a dry run has nothing to report: leave out --report or --dry-run"
+        raise UserError(message)
+
+
+def _write_page(run: "Run", batch: Path, page: Path | None) -> None:
+    """Writes the page about what the rows say; one that nobody asked for is no reason to fail."""
+    from irquant.tools.report.page import PageError
+    from irquant.tools.zoo.page import BatchSubject, write_batch_page
+    from irquant.tools.zoo.run import PAGE
+
+    up_to_date = [each.job.name for each in run.planned if not each.reason]
+    try:
+        write_batch_page(page or run.folder / PAGE, run.rows(), BatchSubject(batch, run.folder, up_to_date))
+    except PageError as error:
+        if page:
+            raise
+        click.echo(printable(f"warning: {error}"), err=True)
+
+
+def _print_plan(run: "Run", *, as_json: bool) -> None:
+    found = {each.job.name: each.reason or "up to date" for each in run.planned}
+    if as_json:
+        listed = [{"name": each.job.name, "do": bool(each.reason), "why": found[each.job.name]} for each in run.planned]
+        click.echo(json.dumps(listed, indent=2))
+        return
+    for name, reason in found.items():
+        click.echo(printable(f"{name}: {reason}"))
+    click.echo(f"{len(run.waiting)} of {len(run.planned)} models to do")

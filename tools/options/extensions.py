@@ -1,0 +1,38 @@
+"""Extensions of the runtime, which know operations that it has not: `--extension`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from irquant.passes.runtime.engine import Extension, ExtensionError, check_extensions
+from irquant.tools.sources.data import names_function
+from irquant.tools.sources.user_code import named_object
+
+
+def open_extensions(texts: Sequence[str]) -> tuple[Extension, ...]:
+    """The extensions that are named: libraries, and operations that are written in Python.
+
+    Args:
+        texts: Paths of libraries; `module:Class` or `file.py:Class`.
+
+    Raises:
+        ExtensionError: there is none, or it cannot be loaded.
+    """
+    found = tuple(
+        cast(Extension, named_object(text, ExtensionError)) if names_function(text) else Path(text) for text in texts
+    )
+    check_extensions(found)
+    return found
+
+
+def extension_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the option to a command, which gets `extension`, the texts."""
+    option = click.option(
+        "--extension",
+        multiple=True,
+        metavar="FILE",
+        help="The library of an extension, for operations that OpenVINO has not; or file.py:Class. May be repeated.",
+    )
+    return option(command)

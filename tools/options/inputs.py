@@ -1,0 +1,141 @@
+"""What the commands that run a model have in common: which model, which data, and how pictures become arrays."""
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from irquant.ir import Graph
+from irquant.passes import ConfigError, Sample, Settings
+from irquant.passes.options.engine import Engine
+from irquant.passes.runtime.samples import DataError, model_inputs
+from irquant.tools.sources.data import open_source
+from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.model_info import filled_from_model_info
+
+
+def _numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        message = f"'{text}' is no comma-separated list of numbers"
+        raise click.BadParameter(message, context, parameter) from None
+
+
+def _size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    try:
+        return size_of(text) if text is not None else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """Height and width.
+
+    Raises:
+        ValueError: it says something else.
+    """
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        message = f"'{text}' is no size; write HEIGHTxWIDTH, e.g. 224x224"
+        raise ValueError(message)
+    return int(height), int(width)
+
+
+_PICTURES = (
+    click.option("--size", callback=_size, metavar="HxW", help="Pictures: height and width to scale to."),
+    click.option("--layout", help="Pictures: the model's layout, e.g. NCHW."),
+    click.option("--mean", callback=_numbers, metavar="M,..", help="Pictures: what to subtract from each channel."),
+    click.option("--scale", callback=_numbers, metavar="S,..", help="Pictures: what to divide each channel by, then."),
+    click.option(
+        "--colour-order", "--color-order", type=click.Choice(["rgb", "bgr"]), help="Pictures: order of channels."
+    ),
+)
+
+
+def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options for pictures to a command, which gets them as `pictures`."""
+
+    @functools.wraps(command)
+    def with_pictures(
+        *,
+        size: tuple[int, int] | None,
+        layout: str | None,
+        mean: tuple[float, ...],
+        scale: tuple[float, ...],
+        colour_order: str | None,
+        **others: object,
+    ) -> Any:
+        pictures = ImageOptions(size=size, layout=layout, mean=mean, scale=scale, colour_order=colour_order)
+        return command(pictures=pictures, **others)
+
+    for option in reversed(_PICTURES):
+        with_pictures = option(with_pictures)
+    return with_pictures
+
+
+def model_paths(model: Path | None, settings: Settings, weights: Path | None = None) -> tuple[Path, Path | None]:
+    """The model that the command line names, or else the configuration, and its weights, if they are named.
+
+    Args:
+        model: What the command line says.
+        settings: The configuration.
+        weights: What the command line says of its .bin; default: beside it, or where the configuration says.
+
+    Raises:
+        ConfigError: neither names a model.
+    """
+    if model:
+        return model, weights
+    if not settings.model.model:
+        message = "which model? Give the path of an .xml, or a configuration with model.model"
+        raise ConfigError(message)
+    named = settings.model.weights
+    return Path(settings.model.model), weights or (Path(named) if named else None)
+
+
+def open_data(
+    data: str | None, graph: Graph, pictures: ImageOptions, settings: Settings, *, is_needed: bool = True
+) -> Iterable[Sample] | None:
+    """The samples that the command line names, or else the configuration; None if neither does.
+
+    Args:
+        data: What the command line says.
+        graph: The model, whose metadata may say how it wants its pictures.
+        pictures: What the command line says of them.
+        settings: The configuration.
+        is_needed: Whether nothing else stands for data.
+
+    Raises:
+        DataError: there are no such data, or the configuration says where they are in a way that cannot be read.
+    """
+    if data is None and settings.lacking and is_needed:
+        raise DataError(f"{settings.where}: {settings.lacking}".removeprefix(": "))
+    if data is None and settings.engine:
+        data, pictures = settings.engine.data_source, _as_published(pictures, settings.engine)
+    return None if data is None else open_as(data, graph, pictures)
+
+
+def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]:
+    """The samples of a source; the model's metadata may say how it wants its pictures.
+
+    Raises:
+        DataError: there are no such data.
+    """
+    return open_source(data, model_inputs(graph), filled_from_model_info(pictures, graph))
+
+
+def _as_published(given: ImageOptions, engine: Engine) -> ImageOptions:
+    """Pictures as the published tool's own loaders gave them; what the command line says stands."""
+    return replace(
+        given,
+        size=given.size or engine.size,
+        layout=given.layout or engine.layout,
+        mean=given.mean or engine.mean,
+        scale=given.scale or engine.scale,
+        colour_order=given.colour_order or engine.colour_order,
+        central_fraction=engine.central_fraction,
+    )

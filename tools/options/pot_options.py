@@ -1,0 +1,176 @@
+"""Options of `irquant quantize` that are called as in the original tool (pot) and its model converter (mo).
+
+The original writes results to `<folder>/<model name>_DefaultQuantization/<time stamp>/optimized/<model name>.xml`, with
+`--direct-dump` to `<folder>/optimized/<model name>.xml`.
+"""
+
+import functools
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from irquant.ir import Graph, UserError
+from irquant.ir.writer import check_output
+from irquant.passes import ConfigError
+from irquant.passes.runtime.load_model import result_path
+from irquant.tools.sources.image_source import ImageOptions
+
+_ALGORITHM, _FOLDER = "DefaultQuantization", Path("results")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a result goes.
+
+    Attributes:
+        output: The .xml that the user names.
+        folder: The folder that the user names.
+        name: What the user calls the model.
+        layout: Whether the original's layout is wanted.
+        is_direct: Whether it is wanted without time stamp.
+    """
+
+    output: Path | None = None
+    folder: Path | None = None
+    name: str | None = None
+    layout: bool = False
+    is_direct: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name is not None and (not self.name or {*self.name} & {*"/\\\0"}):
+            message = f"--name: {self.name!r} is no file name; where the result goes is said by --output-dir"
+            raise ConfigError(message)
+        others = {
+            "--name": self.name,
+            "--output-dir": self.folder,
+            "--pot-layout": self.layout,
+            "--direct-dump": self.is_direct,
+        }
+        if self.output and (beside := [flag for flag, given in others.items() if given]):
+            message = f"-o says where the result goes: leave it out, or {' and '.join(beside)}"
+            raise ConfigError(message)
+
+    def of(self, model: Path, name: str | None) -> Path:
+        """The .xml for the result.
+
+        Args:
+            model: The model.
+            name: What its configuration calls it.
+        """
+        called = self.name or name
+        if self.output:
+            return self.output
+        if not (self.layout or self.is_direct):
+            beside = result_path(model, called)
+            return self.folder / beside.name if self.folder else beside
+        file = Path("optimized") / f"{called or model.stem}.xml"
+        folder = self.folder or _FOLDER
+        if self.is_direct:
+            return folder / file
+        return folder / f"{file.stem}_{_ALGORITHM}" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}" / file
+
+    @contextmanager
+    def prepared(self, result: Path, graph: Graph) -> Generator[None]:
+        """Makes the folder of a result and refuses what is no place for one; takes back what it made if all fails."""
+        missing = [each for each in result.parents if not each.exists()] if self.output is None else []
+        try:
+            for each in reversed(missing):
+                _make(each)
+            check_output(result, graph)
+            yield
+        except BaseException:
+            with suppress(OSError):  # somebody else put something there, or it was never made
+                for each in missing:
+                    each.rmdir()
+            raise
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        message = f"{folder}: cannot be made: {error.strerror}"
+        raise UserError(message) from None
+
+
+_OPTIONS = (
+    click.option(
+        "-m", "--model", "--input_model", "--input-model", "named", type=click.Path(path_type=Path), help="MODEL."
+    ),
+    click.option("-w", "--weights", type=click.Path(path_type=Path), help="Its .bin.  [default: the one beside it]"),
+    click.option(
+        "--data-source",
+        metavar="SOURCE",
+        help="As --data, with pictures as pot gave them: blue first.",
+    ),
+    click.option("-n", "--name", "--model_name", "--model-name", help="What the result is called after."),
+    click.option(
+        "-q",
+        "--quantize",
+        "algorithm",
+        type=click.Choice(["default", "accuracy_aware"]),
+        help="The algorithm: default. For accuracy_aware see --metric.",
+    ),
+    click.option("-e", "--evaluate", is_flag=True, help="Refused: says what to do instead."),
+    click.option(
+        "--output_dir", "--output-dir", "folder", type=click.Path(path_type=Path), help="The folder of the result."
+    ),
+    click.option(
+        "--pot-layout", is_flag=True, help=f"Write NAME_{_ALGORITHM}/TIME/optimized/NAME.xml there.  [default: results]"
+    ),
+    click.option("-d", "--direct-dump", is_flag=True, help="Write optimized/NAME.xml there."),
+)
+
+
+def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options to a command, which gets `model`, `weights` and `place`."""
+
+    @functools.wraps(command)
+    def with_pot(
+        *,
+        model: Path | None,
+        named: Path | None,
+        output: Path | None,
+        folder: Path | None,
+        name: str | None,
+        algorithm: str | None,
+        evaluate: bool,
+        pot_layout: bool,
+        direct_dump: bool,
+        data: str | None,
+        data_source: str | None,
+        pictures: ImageOptions,
+        **others: object,
+    ) -> Any:
+        _refuse_elsewhere(algorithm, evaluate=evaluate)
+        if model and named and model != named:
+            message = f"two models are given: {model}, and {named} by --model"
+            raise ConfigError(message)
+        if data and data_source:
+            message = "two sources are given: --data and --data-source; they are the same but for the order of colours"
+            raise ConfigError(message)
+        if data_source:
+            pictures = replace(pictures, colour_order=pictures.colour_order or "bgr")
+        place = Place(output, folder, name, pot_layout, direct_dump)
+        return command(model=model or named, place=place, data=data or data_source, pictures=pictures, **others)
+
+    for option in reversed(_OPTIONS):
+        with_pot = option(with_pot)
+    return with_pot
+
+
+def _refuse_elsewhere(algorithm: str | None, *, evaluate: bool) -> None:
+    if algorithm == "accuracy_aware":
+        message = "accuracy_aware needs a metric: give a function of your own, --metric module:function"
+        raise ConfigError(message)
+    if evaluate:
+        message = (
+            "--evaluate: irquant has no metrics of data sets; see how close the result is with `irquant compare`, "
+            "or keep a metric of your own with --metric module:function"
+        )
+        raise ConfigError(message)

@@ -1,0 +1,133 @@
+"""Results as plain values for scripts: keys that stay, ratios in dB, null where there is no finite number."""
+
+import math
+from typing import Any
+
+from irquant.passes import Report
+from irquant.passes.accuracy.control import Controlled
+from irquant.passes.accuracy.guard import Step
+from irquant.passes.analysis.agreement import Agreement
+from irquant.passes.evaluation.latency import Latencies
+from irquant.passes.infra.execution import Asked
+from irquant.passes.report import Layer
+
+
+def finite(value: float, digits: int) -> float | None:
+    """A number that JSON has."""
+    return round(value, digits) if math.isfinite(value) else None
+
+
+def output_values(each: Agreement) -> dict[str, Any]:
+    """How close an output is; if it is equal, there is no finite ratio."""
+    return {
+        "name": each.name,
+        "kind": each.kind,
+        "verdict": each.verdict,
+        "equal": each.sqnr == math.inf,
+        "sqnr": finite(each.sqnr, 2),
+        "cosine": finite(each.cosine, 6),
+        "top1": None if each.top1 is None else finite(each.top1, 4),
+        "resized": each.resized,
+    }
+
+
+def run_values(report: Report) -> dict[str, Any]:
+    """What was run on what, and the sizes of both models."""
+    return {
+        "device": report.device,
+        "preset": report.preset,
+        "samples": report.samples,
+        "held_out": report.held_out,
+        "bytes_before": report.bytes_before,
+        "bytes_after": report.bytes_after,
+    }
+
+
+def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
+    """What a quantization did and found."""
+    execution = report.check.execution
+    return {
+        "model": model,
+        "result": result,
+        **run_values(report),
+        "int8_layers": execution and execution.int8,
+        "executed_layers": execution and execution.total,
+        "unseen_layers": execution and execution.unseen,
+        "outputs": None if report.check.outputs is None else [output_values(each) for each in report.check.outputs],
+        "layers": [_layer_values(each) for each in report.layers],
+        "biases_corrected": report.corrected,
+        "biases_not_corrected": report.uncorrected,
+        "device_asked": None if report.check.asked is None else _asked_values(report.check.asked),
+        "guard": [_step_values(each) for each in report.guard],
+        "accuracy": None if report.accuracy is None else _accuracy_values(report.accuracy),
+        "passes": {
+            name: {"changes": done.changes, "seconds": round(done.seconds, 4)} for name, done in report.results.items()
+        },
+        "latency": None if report.latencies is None else _latency_values(report.latencies),
+        "warnings": list(report.warnings),
+    }
+
+
+def _layer_values(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "type": layer.type,
+        "planned": "int8" if layer.decision.int8 else "float",
+        "reason": layer.decision.reason,
+        "ran_in_float": layer.fallen or None,
+    }
+
+
+def _asked_values(asked: Asked) -> dict[str, Any]:
+    """Whether the device computes what the FakeQuantizes mean."""
+    return {
+        "as_meant": not asked.wrong,
+        "wrong": asked.wrong or None,
+        "samples": asked.samples,
+        "output": asked.output,
+        "sqnr_made": finite(asked.made, 2),
+        "sqnr_meant": finite(asked.meant, 2),
+    }
+
+
+def _latency_values(found: Latencies) -> dict[str, Any]:
+    """How long an inference takes before and after."""
+    return {
+        "before_ms": finite(found.first.median * 1e3, 4),
+        "after_ms": finite(found.second.median * 1e3, 4),
+        "faster": not found.is_no_faster,
+        "rounds": found.rounds,
+        "threads": found.threads,
+        "slower_layers": [
+            {
+                "name": each.name,
+                "type": each.type,
+                "before_ms": finite(each.before * 1e3, 4),
+                "after_ms": finite(each.after * 1e3, 4),
+            }
+            for each in found.slower
+        ],
+    }
+
+
+def _accuracy_values(found: Controlled) -> dict[str, Any]:
+    """What became of the user's metrics."""
+    return {
+        "reached": found.is_reached,
+        "stopped": found.stopped or None,
+        "baselines": {name: finite(value, 6) for name, value in found.baselines.items()},
+        "values": {name: finite(value, 6) for name, value in found.best.values.items()},
+        "returned": [each.name for each in found.returned],
+        "trials": len(found.trials),
+    }
+
+
+def _step_values(step: Step) -> dict[str, Any]:
+    return {
+        "what": step.what,
+        "sqnr_before": finite(step.before, 2),
+        "sqnr_after": finite(step.after, 2),
+        "int8": step.int8,
+        "layers": step.layers,
+        "kept": step.is_kept,
+    }

@@ -1,0 +1,1 @@
+"""Where data come from: pictures, arrays, functions, user code."""

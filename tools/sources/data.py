@@ -1,0 +1,144 @@
+"""Where calibration samples come from on the command line.
+
+A source is iterated lazily, afresh each time: nothing is decoded before it is asked for, so that data larger than
+memory calibrate in constant memory. Whether a sample fits the model is checked when it is run, not here.
+
+Files come in natural order (`2.png` before `10.png`), those of a list in the order of its lines. A folder or a glob may
+hold other files, which are passed over; a list may not, since somebody wrote each of its lines.
+"""
+
+import glob
+import re
+import stat
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from irquant.passes.runtime.samples import DataError, ModelInput, Sample
+from irquant.tools.sources.array_source import ARRAY_SUFFIXES, ArraySource
+from irquant.tools.sources.function_source import FunctionSource
+from irquant.tools.sources.image_source import IMAGE_SUFFIXES, ImageOptions, ImageSource
+
+_SUFFIXES = (*ARRAY_SUFFIXES, *IMAGE_SUFFIXES)
+_RUNS = re.compile(r"(\D*)(\d*)")
+
+
+def open_source(text: str, inputs: Sequence[ModelInput], options: ImageOptions) -> Iterable[Sample]:
+    """The samples that `text` names; `len()` or `operator.length_hint` tells how many where that is known.
+
+    Args:
+        text: A folder, a glob, a file, a .txt list of files, or `module:function`.
+        inputs: What the model takes.
+        options: How pictures become arrays.
+
+    Raises:
+        DataError: there is no such thing, or it holds nothing that can be read.
+    """
+    if names_function(text):
+        return FunctionSource(text)
+    paths = source_files(text)
+    if paths[0].suffix.lower() in ARRAY_SUFFIXES:
+        return ArraySource(paths, tuple(inputs))
+    return ImageSource(paths, tuple(inputs), options)
+
+
+def source_files(text: str) -> tuple[Path, ...]:
+    """The files that `text`, which names no function, stands for: all of them arrays, or all of them pictures.
+
+    Raises:
+        DataError: there is no such thing, or it holds nothing that can be read.
+    """
+    paths = _paths(text)
+    arrays = tuple(path for path in paths if path.suffix.lower() in ARRAY_SUFFIXES)
+    images = tuple(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES)
+    if arrays and images:
+        message = (
+            f"{text}: holds both pictures and arrays; say which with a glob: "
+            f"'{_like(images[0])}' or '{_like(arrays[0])}'"
+        )
+        raise DataError(message)
+    if not arrays and not images:
+        message = f"{text}: no samples: expected {', '.join(_SUFFIXES)} files"
+        raise DataError(message)
+    return arrays or images
+
+
+def source_members(text: str) -> list[Path]:
+    """All files that `text`, which names no function, stands for, a list of them included; none if it is wrong."""
+    try:
+        return [Path(text), *_paths(text)]
+    except DataError:
+        return [Path(text)]
+
+
+def names_function(text: str) -> bool:
+    """Whether `text` is module:function; a drive letter is no module."""
+    before, colon, after = text.rpartition(":")
+    return bool(colon) and len(before) > 1 and after.isidentifier() and not _mode(Path(text))
+
+
+def seen_from(folder: Path, text: str) -> str:
+    """A source that is written relative to a folder, for use from anywhere; modules stay, whoever looks for them."""
+    placed = str(folder / text)
+    return text if names_function(placed) and not text.rpartition(":")[0].endswith(".py") else placed
+
+
+def _paths(text: str) -> list[Path]:
+    path = Path(text)
+    mode = _mode(path) if text else 0  # Path("") is the current folder
+    if stat.S_ISDIR(mode):
+        return sorted((each for each in path.rglob("*") if stat.S_ISREG(_mode(each))), key=_natural)
+    if stat.S_ISREG(mode):
+        return _listed(path) if path.suffix.lower() == ".txt" else [path]
+    if glob.has_magic(text):
+        return sorted(_matching(text), key=_natural)
+    message = f"{text or 'an empty text'}: no such file or folder (nor module:function)"
+    raise DataError(message)
+
+
+def _matching(pattern: str) -> list[Path]:
+    # Not Path.glob, which takes relative patterns only.
+    found = [Path(each) for each in glob.glob(pattern, recursive=True)]  # noqa: PTH207
+    if files := [each for each in found if stat.S_ISREG(_mode(each))]:
+        return files
+    message = f"{pattern}: no file matches"
+    raise DataError(message)
+
+
+def _listed(path: Path) -> list[Path]:
+    """The files that a list names, one a line, relative to the list."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows editors put a mark in front
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path}: cannot be read: {error}"
+        raise DataError(message) from None
+    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    return [_listed_file(path, number, line) for number, line in numbered if line and not line.startswith("#")]
+
+
+def _listed_file(path: Path, number: int, line: str) -> Path:
+    found = path.parent / line
+    if not stat.S_ISREG(_mode(found)):
+        message = f"{path}: line {number}: there is no file {found}"
+        raise DataError(message)
+    if found.suffix.lower() not in _SUFFIXES:
+        message = f"{path}: line {number}: {found} is no sample: expected {', '.join(_SUFFIXES)} files"
+        raise DataError(message)
+    return found
+
+
+def _mode(path: Path) -> int:
+    """What kind of thing is there, 0 for nothing; unlike `Path.is_file`, this takes names that are too long."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return 0
+
+
+def _natural(path: Path) -> tuple[list[list[tuple[str, int]]], str]:
+    """A sort key under which runs of digits count as numbers; equal numbers, e.g. 01 and 1, go by spelling."""
+    return [[(text, int(digits or 0)) for text, digits in _RUNS.findall(part)] for part in path.parts], str(path)
+
+
+def _like(path: Path) -> str:
+    """A glob for the files beside `path` that are like it."""
+    return str(Path(glob.escape(str(path.parent))) / f"*{path.suffix}")

@@ -1,0 +1,50 @@
+"""Samples from the user's own code: `module:function` or `file.py:function`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from irquant.ir import UserError
+from irquant.passes.calibration.subset import items_of, what_is_wrong
+from irquant.passes.runtime.samples import DataError, Sample
+from irquant.tools.sources.user_code import load_function
+
+
+@dataclass(frozen=True)
+class FunctionSource:
+    """What a function without arguments gives: any iterable of samples."""
+
+    text: str
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Calls the function, and numbers what comes."""
+        items = self._items()
+        index = 0
+        while True:
+            label = f"sample {index} of {self.text}"
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            except UserError:
+                raise
+            except Exception as error:
+                message = f"{label}: {type(error).__name__}: {error}"
+                raise DataError(message) from error
+            yield Sample(label, item)
+            index += 1
+
+    def __length_hint__(self) -> int:
+        """Unknown until the function is called."""
+        return 0
+
+    def _items(self) -> Iterator[object]:
+        function = load_function(self.text)
+        try:
+            items = function()
+            if not (wrong := what_is_wrong(items)):
+                return iter(items_of(items))
+        except Exception as error:
+            message = f"{self.text}: raised {type(error).__name__}: {error}"
+            raise DataError(message) from error
+        message = f"{self.text}: gave {wrong}"
+        raise DataError(message)

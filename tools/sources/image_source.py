@@ -1,0 +1,243 @@
+"""Samples from pictures: one picture a sample, scaled, ordered and normalised as the model wants it.
+
+Pixels are 0 to 255 before mean and scale, whatever the file holds: those of 16 bits are multiplied by 255/65535, those
+of floats, which must lie in 0 to 1, by 255. Palettes, CMYK, YCbCr and LAB become RGB; transparency is left out. An
+input of u16 takes grey pictures of 16 bits as they are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from irquant.ir import DYNAMIC, Array, ElementType, element_type
+from irquant.passes.runtime.samples import DataError, ModelInput, Sample, reason_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")
+#: White in 8 bits and in 16.
+_WHITE, _DEEP = 255, 65535
+#: Pillow's modes that it would cut off at 255, and what white is in them; some of its readers give 16 bits as I.
+_LARGEST = {**dict.fromkeys(("I;16", "I;16L", "I;16B", "I;16N", "I"), _DEEP), "F": 1}
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """How a picture becomes an array: (picture - mean) / scale, channel by channel.
+
+    Attributes:
+        size: Height and width; None: the model's, or the picture's own where the model leaves it open.
+        layout: NCHW, NHWC, CHW or HWC; None: from the model.
+        mean: Subtracted from each channel; one number or one a channel.
+        scale: Each channel is divided by it afterwards.
+        colour_order: "rgb" (the default) or "bgr".
+        central_fraction: The share of height and width, in the middle, to cut out first.
+    """
+
+    size: tuple[int, int] | None = None
+    layout: str | None = None
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    colour_order: str | None = None
+    central_fraction: float | None = None
+
+
+def takes_integers(inputs: Sequence[ModelInput]) -> bool:
+    """Whether no input takes floats: pixels then go in as they are."""
+    return not any(element_type(each.element_type).is_float for each in inputs)
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Pictures from files.
+
+    Raises:
+        DataError: the model does not take one picture, or it is unclear how.
+    """
+
+    paths: tuple[Path, ...]
+    inputs: tuple[ModelInput, ...]
+    options: ImageOptions
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != 1:
+            message = (
+                f"pictures can feed one input only, but the model has {len(self.inputs)}: "
+                f"{', '.join(map(str, self.inputs))}; give .npz files or module:function"
+            )
+            raise DataError(message)
+        channels = self._axes()["C"]
+        if unfit := self._why_no_pixels(channels):
+            message = f"input {self.inputs[0]}: {unfit}; give .npz or module:function"
+            raise DataError(message)
+        if takes_integers(self.inputs) and (self.options.mean or self.options.scale):
+            message = f"input {self.inputs[0]} takes pixels as they are: leave out mean and scale"
+            raise DataError(message)
+        for name, values in (("mean", self.options.mean), ("scale", self.options.scale)):
+            if len(values) not in (0, 1, channels):
+                message = f"{name} has {len(values)} numbers, but input {self.inputs[0]} has {channels} channels"
+                raise DataError(message)
+        if 0 in self.options.scale:
+            message = f"scale is {', '.join(map(str, self.options.scale))}: cannot divide by zero"
+            raise DataError(message)
+
+    def _why_no_pixels(self, channels: int) -> str:
+        """Why no picture fits the input; empty if one may."""
+        if channels not in (1, 3):
+            return f"{channels} channels, but pictures have 1 or 3"
+        if self._is_deep:
+            return "pictures of 3 channels are read in 8 bits" if channels == 3 else ""
+        if not self._kind.is_float and not _holds_pixels(self._kind):
+            return f"{self._kind.name} does not hold 0 to 255"
+        return ""
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        return len(self.paths)
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Reads one picture after the other."""
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Sample:
+        """Reads one picture."""
+        path = self.paths[index]
+        label = f"sample {index} ({path})"
+        return Sample(label, self._array(path, label))
+
+    def _layout(self) -> str:
+        """The axes of the input."""
+        given, model = self.options.layout, self.inputs[0]
+        layout = (given or model.layout or _guessed(model)).upper()
+        if layout not in LAYOUTS:
+            message = f"layout '{layout}' is unknown; there are: {', '.join(LAYOUTS)}"
+            raise DataError(message)
+        if model.shape is None or len(model.shape) != len(layout):
+            message = f"layout {layout} does not fit input {model}"
+            raise DataError(message)
+        return layout
+
+    def _axes(self) -> dict[str, int]:
+        shape = self.inputs[0].shape or ()
+        return dict(zip(self._layout(), shape, strict=True))
+
+    @property
+    def _kind(self) -> ElementType:
+        return element_type(self.inputs[0].element_type)
+
+    @property
+    def _is_deep(self) -> bool:
+        """Whether the input takes pictures of 16 bits as they are."""
+        return self._kind.name == "u16"
+
+    def _array(self, path: Path, label: str) -> Array:
+        axes, layout = self._axes(), self._layout()
+        pixels = self._pixels(path, label, axes)
+        if self.options.mean or self.options.scale:
+            pixels = (pixels - np.array(self.options.mean or 0.0)) / np.array(self.options.scale or 1.0)
+        pixels = pixels.astype(np.float32) if self._kind.is_float else np.rint(pixels).astype(self._kind.dtype)
+        if layout.endswith("CHW"):
+            pixels = pixels.transpose(2, 0, 1)
+        return pixels[np.newaxis] if "N" in layout else pixels
+
+    def _pixels(self, path: Path, label: str, axes: Mapping[str, int]) -> np.ndarray[Any, np.dtype[Any]]:
+        """Height x width x channels, 0..255; 0..65535 for an input that takes that."""
+        from PIL import Image  # here: most runs read no picture
+
+        image = _picture(path, label, axes["C"], is_deep=self._is_deep)
+        if share := self.options.central_fraction:
+            image = image.crop(_centre(image.size, share))
+        height, width = self.options.size or (axes["H"], axes["W"])
+        if DYNAMIC not in (height, width) and image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        pixels = np.asarray(image)
+        pixels = pixels.reshape(*pixels.shape[:2], -1)
+        if pixels.shape[2] < axes["C"]:
+            pixels = np.repeat(pixels, axes["C"], axis=2)
+        return pixels[:, :, ::-1] if self.options.colour_order == "bgr" else pixels
+
+
+def _holds_pixels(kind: ElementType) -> bool:
+    return kind.dtype is not None and kind.dtype.kind in "iu" and np.iinfo(kind.dtype).max >= _WHITE
+
+
+def _picture(path: Path, label: str, channels: int, *, is_deep: bool) -> "Image.Image":
+    """A picture from a file: RGB, grey, or, of more than 8 bits, grey as floats.
+
+    Raises:
+        DataError: it cannot be read, or not without loss.
+    """
+    from PIL import Image  # here: most runs read no picture
+
+    try:
+        with Image.open(path) as file:
+            file.load()
+            image = file if is_deep or file.mode in _LARGEST else _in_bytes(file, channels)
+    except Exception as error:  # damaged files make decoders raise anything
+        message = f"{label}: cannot be read as a picture: {reason_of(error)}"
+        raise DataError(message) from error
+    return _in_floats(image, label, is_deep=is_deep) if is_deep or image.mode in _LARGEST else image
+
+
+def _in_bytes(file: "Image.Image", channels: int) -> "Image.Image":
+    """RGB or grey; grey by way of RGB, which all modes can be converted to."""
+    file.info.pop("transparency", None)  # it is left out, and Pillow warns of some kinds of it
+    colours = file.convert("RGB")
+    return colours if channels == 3 else colours.convert("L")
+
+
+def _in_floats(file: "Image.Image", label: str, *, is_deep: bool) -> "Image.Image":
+    """A grey picture of 16 bits or of floats, as floats from 0 to 255; Pillow itself would cut the values off.
+
+    Args:
+        file: The picture.
+        label: What messages call it.
+        is_deep: Whether values of 16 bits are wanted as they are.
+
+    Raises:
+        DataError: the picture has values out of range, or fewer bits than wanted.
+    """
+    from PIL import Image  # here: most runs read no picture
+
+    largest = _LARGEST.get(file.mode, _WHITE)
+    if is_deep and largest != _DEEP:
+        message = f"{label}: its mode is {file.mode}, but the input takes grey pictures of 16 bits; give .npz"
+        raise DataError(message)
+    if (file.format, file.mode) == ("TIFF", "I"):
+        message = (
+            f"{label}: whole numbers of 32 bits, whose white is unknown: save it in 16 bits, or give arrays (.npz)"
+        )
+        raise DataError(message)
+    with np.errstate(invalid="ignore"):  # of NaN, which is refused below
+        values = np.asarray(file).astype(np.float64)
+    if not (values.min(initial=0) >= 0 and values.max(initial=0) <= largest):  # so is NaN
+        message = (
+            f"{label}: its mode is {file.mode} with values from {values.min():g} to {values.max():g}, expected 0 to "
+            f"{largest}: scale it, or give arrays (.npz)"
+        )
+        raise DataError(message)
+    return Image.fromarray((values if is_deep else values * (_WHITE / largest)).astype(np.float32))
+
+
+def _centre(size: tuple[int, int], share: float) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of what lies in the middle."""
+    width, height = (max(1, int(each * share)) for each in size)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    return left, top, left + width, top + height
+
+
+def _guessed(model: ModelInput) -> str:
+    """NCHW or NHWC, by which axis has 1 or 3 channels."""
+    shape = model.shape or ()
+    batch = "N" if len(shape) == 4 else ""
+    first, last = (shape[1:] if batch else shape)[:1], shape[-1:]
+    candidates = [layout for layout, size in (("CHW", first), ("HWC", last)) if size in ((1,), (3,))]
+    if len(shape) not in (3, 4) or len(candidates) != 1:
+        message = f"input {model}: cannot tell which axis holds the channels; give --layout, e.g. NCHW"
+        raise DataError(message)
+    return batch + candidates[0]

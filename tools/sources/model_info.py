@@ -1,0 +1,87 @@
+"""What a model's `model_info` says of its pictures, and which of that is done inside of the model.
+
+OpenVINO Model API (ImageModel), OTX and Geti write it. Model API reads pictures as BGR, reverses the channels if
+`reverse_input_channels` says so, subtracts `mean_values` and divides by `scale_values`. A model that it saves has these
+steps inside; `embedded_processing` says so, and the values stay in `model_info`. Models with an integer input take
+pixels, whatever stands there. Others say nothing, but begin with these very values
+(`openvino.preprocess.PrePostProcessor`, `--mean_values` of Model Optimizer).
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from irquant.ir import Array, Graph
+from irquant.passes.runtime.samples import DataError, model_inputs
+from irquant.passes.transforms.normalize import folded
+from irquant.tools.sources.image_source import LAYOUTS, ImageOptions, takes_integers
+
+#: Arithmetic with a constant -> whether that is a mean or a scale, and how to get it.
+_STEPS: dict[str, tuple[str, np.ufunc]] = {
+    "Add": ("mean", np.negative),
+    "Subtract": ("mean", np.positive),
+    "Divide": ("scale", np.positive),
+    "Multiply": ("scale", np.reciprocal),
+}
+_TRUE = ("yes", "true", "1")
+#: What may stand between an input and its normalization, or between its steps.
+_BETWEEN = ("Convert", "Gather", "Interpolate", "Pad", "Reshape", "Transpose", "Unsqueeze")
+
+
+def filled_from_model_info(options: ImageOptions, graph: Graph) -> ImageOptions:
+    """Fills what the user left open.
+
+    Raises:
+        DataError: an entry cannot be read.
+    """
+    info, inputs = graph.metadata("model_info"), model_inputs(graph)
+    is_embedded = info.get("embedded_processing", "").lower() in _TRUE
+    if options.colour_order is None and "reverse_input_channels" in info:
+        is_reversed = info["reverse_input_channels"].lower() in _TRUE and not is_embedded
+        options = replace(options, colour_order="rgb" if is_reversed else "bgr")
+    layout = info.get("layout", "").rpartition(":")[2].upper()
+    if options.layout is None and layout in LAYOUTS and not is_embedded and all(each.layout is None for each in inputs):
+        options = replace(options, layout=layout)
+    if is_embedded or takes_integers(inputs):
+        return options
+    mean = options.mean or _numbers("mean_values", info.get("mean_values", ""))
+    scale = options.scale or _numbers("scale_values", info.get("scale_values", ""))
+    wanted = {"mean": mean, "scale": scale}
+    if any(_equals(wanted[what], each) for what, each in _first_steps(graph)):
+        return options
+    return replace(options, mean=mean, scale=scale)
+
+
+def _numbers(name: str, text: str) -> tuple[float, ...]:
+    parts = text.replace(",", " ").strip().strip("[]()").split()
+    try:
+        return tuple(float(part) for part in parts)
+    except ValueError:
+        message = f"the model's metadata entry '{name}' is '{text}', expected numbers; give --mean and --scale instead"
+        raise DataError(message) from None
+
+
+def _first_steps(graph: Graph) -> Iterator[tuple[str, Array]]:
+    """The means and scales of arithmetic with constants between an input and what else is done with it."""
+    for parameter in graph.in_file_order("Parameter"):
+        output = parameter.output()
+        while len(output.consumers) == 1 and (node := output.consumers[0].node).source(0) == output:
+            constant = folded(node.source(1)) if node.type in _STEPS else None
+            if constant is not None:
+                what, of = _STEPS[node.type]
+                with np.errstate(divide="ignore"):
+                    yield what, of(constant.astype(np.float64).ravel())
+            elif node.type not in _BETWEEN:
+                break
+            output = node.output()
+
+
+def _equals(values: tuple[float, ...], found: Array) -> bool:
+    """Whether a constant has these values, for channels in either order, within the rounding of an f16."""
+    is_step = {*values} not in (set(), {0.0}, {1.0})
+    return (
+        is_step
+        and found.size in (1, len(values))
+        and any(np.allclose(found, order, rtol=1e-3) for order in (values, values[::-1]))
+    )

@@ -1,0 +1,84 @@
+"""Passes from what the command line says: names, classes of the user's own, files of pipelines."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import cast
+
+from irquant.passes import (
+    PASSES,
+    Config,
+    Fact,
+    Pass,
+    PassManager,
+    PassSpec,
+    PassSpecError,
+    RequirementError,
+    default_quantization,
+    make_pass,
+    pass_class,
+    read_pipeline,
+    read_specs,
+)
+from irquant.passes.infra.instruments import Instrument
+from irquant.tools.sources.user_code import named_object
+
+_DEFAULT = "default-quantization"
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def passes_from(pipelines: Iterable[str], texts: Iterable[str], config: Config) -> list[Pass]:
+    """The passes of some pipelines (files, or the named one as options make it), then those that some texts list.
+
+    Raises:
+        PassSpecError: there are no such passes, or not with such options.
+    """
+    found = [pass_ for each in pipelines for pass_ in _pipeline(each, config)]
+    return found + [_pass(spec) for text in texts for spec in read_specs(text)]
+
+
+def _pipeline(text: str, config: Config) -> Sequence[Pass]:
+    if text == _DEFAULT:
+        return default_quantization(config=config)
+    if Path(text).suffix not in (".yaml", ".yml"):
+        message = f"no pipeline '{text}'; there is {_DEFAULT}; or give the path of a .yaml file"
+        raise PassSpecError(message)
+    return [_pass(spec) for spec in read_pipeline(Path(text))]
+
+
+def _pass(spec: PassSpec) -> Pass:
+    return make_pass(_users_class(spec.name) if ":" in spec.name else pass_class(spec.name), spec.options)
+
+
+def _users_class(text: str) -> type[Pass]:
+    found = named_object(text, PassSpecError)
+    if not isinstance(found, type):
+        message = f"{text}: is {type(found).__name__}, expected a class"
+        raise PassSpecError(message)
+    owed = ("name", "requires", "establishes", "drops", "requests", "run")
+    if missing := [each for each in owed if not hasattr(found, each)]:
+        hint = "; derive it from irquant.passes.NoRequests" if missing == ["requests"] else ""
+        message = f"{text}: is no pass: it has no {', '.join(missing)}{hint}"
+        raise PassSpecError(message)
+    class_ = cast(type[Pass], found)
+    if not _NAME.fullmatch(class_.name):
+        message = f"{text}: its name is '{class_.name}', expected lower-case words joined by hyphens"
+        raise PassSpecError(message)
+    return class_
+
+
+def managed(passes: Sequence[Pass], instruments: Sequence[Instrument]) -> PassManager:
+    """The passes, ready to run.
+
+    Raises:
+        RequirementError: they cannot follow one another; the message says what could stand before.
+    """
+    try:
+        return PassManager(passes, instruments)
+    except RequirementError as error:
+        message = f"{error}; put {', '.join(_establishing(each) for each in sorted(error.missing))} before it"
+        raise RequirementError(message, error.missing) from None
+
+
+def _establishing(fact: Fact) -> str:
+    return " or ".join(f"'{name}'" for name in PASSES if fact in pass_class(name).establishes) or "a pass for it"

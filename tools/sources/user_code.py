@@ -1,0 +1,75 @@
+"""What a user wrote in Python: `module:name` or `file.py:name`."""
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+from irquant.ir import UserError
+from irquant.passes.runtime.samples import DataError
+
+
+def load_function(text: str) -> Callable[..., Any]:
+    """The function that `text` names.
+
+    Raises:
+        DataError: there is none, or its module cannot be imported.
+    """
+    function = named_object(text, DataError)
+    if not callable(function):
+        message = f"{text}: is {type(function).__name__}, expected a function"
+        raise DataError(message)
+    return cast(Callable[..., Any], function)
+
+
+def named_object(text: str, complaint: type[UserError]) -> object:
+    """What a text names.
+
+    Args:
+        text: `module:name`, the module in the current folder or installed; or `file.py:name`.
+        complaint: What to raise.
+
+    Raises:
+        UserError: of the kind of `complaint`: there is no such thing, or importing it failed.
+    """
+    module_name, _, name = text.rpartition(":")
+    module = _module(module_name, complaint)
+    if not hasattr(module, name):
+        close = difflib.get_close_matches(name, dir(module), n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        message = f"{text}: '{module_name}' has no '{name}'{hint}"
+        raise complaint(message)
+    return getattr(module, name)
+
+
+def _module(name: str, complaint: type[UserError]) -> ModuleType:
+    """Imports a module, from the current folder too, or a .py file."""
+    if name.endswith(".py") and not Path(name).is_file():
+        message = f"{name}: no such file"
+        raise complaint(message)
+    try:
+        if name.endswith(".py"):
+            return _from_file(Path(name))
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        message = f"no module '{error.name}', which '{name}' needs" if error.name != name else f"no module '{name}'"
+        raise complaint(message) from error
+    except Exception as error:
+        message = f"importing '{name}' raised {type(error).__name__}: {error}"
+        raise complaint(message) from error
+
+
+def _from_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(str(path), path)
+    assert spec is not None, "a .py file has a spec"
+    assert spec.loader is not None, "a .py file has a loader"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there for what annotations mean
+    spec.loader.exec_module(module)
+    return module

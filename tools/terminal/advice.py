@@ -1,0 +1,63 @@
+"""What to do about the layers that rounding hurts: which of them to leave float, and what that would bring."""
+
+import math
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from irquant.passes import Report
+from irquant.passes.analysis.agreement import Agreement, Verdict
+from irquant.passes.evaluation.sensitivity import Effect
+from irquant.tools.terminal.console import decibels
+
+#: The most layers that are named: a longer list is for the guard of `quantize` to find.
+_MOST = 3
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Layers to leave float.
+
+    Attributes:
+        worst: The output that is farthest from good; None if no output can be compared.
+        layers: The layers, the costliest first; empty if nothing needs doing, or nothing helps.
+        predicted: The ratio in dB that the worst output would have then, if errors of layers add up.
+    """
+
+    worst: Agreement | None
+    layers: tuple[Effect, ...]
+    predicted: float
+
+
+def advice(report: Report) -> Advice:
+    """The fewest of the costliest layers that should make the worst output good, and no more than three."""
+    compared = [each for each in report.check.outputs or () if each.verdict is not Verdict.UNKNOWN]
+    worst = min(compared, key=lambda each: each.sqnr - each.levels.good, default=None)
+    if worst is None:
+        return Advice(None, (), math.nan)
+    left, chosen = 1.0, list[Effect]()
+    for each in report.effects[:_MOST]:
+        if each.share <= 0 or _predicted(worst, left) >= worst.levels.good:
+            break
+        chosen.append(each)
+        left -= each.share
+    return Advice(worst, tuple(chosen), _predicted(worst, left))
+
+
+def advice_line(report: Report, path: Path) -> str:
+    """What to do next, in a line."""
+    given = advice(report)
+    if given.worst is None:
+        return "next: nothing can be advised, since no output can be compared"
+    if given.worst.verdict is Verdict.GOOD:
+        return f"next: nothing needs doing ({given.worst.verdict.words})"
+    if not given.layers:
+        return "next: no layer of the model itself is to blame; try another --preset"
+    options = " ".join(f"--ignored {shlex.quote(each.name)}" for each in given.layers)
+    change = f"about {decibels(given.predicted)} instead of {decibels(given.worst.sqnr)}"
+    return f"next: irquant quantize {shlex.quote(str(path))} ... {options}  ({change})"
+
+
+def _predicted(worst: Agreement, left: float) -> float:
+    """The ratio in dB with that share of the error left."""
+    return worst.sqnr - 10 * math.log10(left) if left > 1e-9 else math.inf

@@ -1,0 +1,214 @@
+"""What the commands show: progress on standard error, results on standard output."""
+
+import dataclasses
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+
+import click
+
+from irquant.ir import printable
+from irquant.passes import MeasurementPlan, Metric, Report
+from irquant.passes.accuracy.control import Controlled
+from irquant.passes.accuracy.guard import Step
+from irquant.passes.analysis.agreement import Agreement, Verdict
+from irquant.passes.analysis.outputs import OutputKind
+from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.infra.base import Progress as ProgressCallback
+from irquant.passes.infra.base import no_progress
+from irquant.passes.infra.execution import Asked
+
+#: Where outputs of some kinds are compared.
+_BEFORE = {
+    OutputKind.DETECTIONS: " before the boxes are selected",
+    OutputKind.DECISIONS: " before it is made whole numbers",
+}
+
+
+@contextmanager
+def progress_bar() -> Generator[ProgressCallback]:
+    """A bar with the time left, one line a task; nothing where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        yield no_progress
+        return
+    # Here: nobody else needs it, and most scripts have no terminal.
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(task: str, done: int, total: int | None) -> None:
+            if task not in tasks:
+                tasks[task] = bar.add_task(task, total=total)
+            bar.update(tasks[task], completed=done, total=total)
+
+        yield show
+
+
+def print_report(report: Report, where: str) -> None:
+    """What was quantized, what was not and why, and what the check found."""
+    for line in report_lines(report, where):
+        click.echo(printable(line))
+
+
+def print_measurement(plan: MeasurementPlan, *, as_json: bool) -> None:
+    """What a calibration run would measure, and what it would take."""
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(plan), indent=2))
+        return
+    for tensor in plan.tensors:
+        click.echo(printable(f"{tensor.name}  [{tensor.shape}]  {', '.join(tensor.reductions)}"))
+    click.echo(f"{plan.requests} statistics wanted; measured: {plan.measured} at {len(plan.tensors)} tensors")
+    click.echo(f"one run over the data, one compiled model; {plan.numbers:,} numbers a sample")
+    for reason in plan.expensive:
+        click.echo(printable(f"expensive: {reason}"))
+    table, weights = megabytes(plan.table_bytes), megabytes(plan.weights_bytes)
+    click.echo(f"memory beside the runtime's own: {table} for numbers, {weights} for the weights, mapped from the file")
+
+
+def report_lines(report: Report, where: str) -> Iterable[str]:
+    """The report as text."""
+    yield f"{where}: {change_of_size(report.bytes_before, report.bytes_after)}"
+    planned = [layer for layer in report.layers if layer.decision.int8]
+    types = _by_type(layer.type for layer in planned)
+    yield f"quantized: {len(planned)} of {len(report.layers)} layers ({types}), preset {report.preset}"
+    listed = {each.name for each in report.accuracy.returned} if report.accuracy else set[str]()
+    floats = [layer for layer in report.layers if not layer.decision.int8 and layer.name not in listed]
+    kept = Counter((layer.type, layer.decision.reason) for layer in floats)
+    for (type_, reason), count in kept.items():
+        yield f"planned in float: {count} x {type_}: {reason}"
+    if report.corrected or report.uncorrected:
+        doubtful = f"; {report.uncorrected} not, which would not help on other samples" if report.uncorrected else ""
+        yield f"biases corrected: {report.corrected} layers{doubtful}"
+    for warning in report.warnings:
+        yield f"warning: {warning}"
+    for layer in planned:
+        if layer.fallen:
+            yield f"planned for int8, but ran in float: {layer.type} '{layer.name}': {layer.fallen}"
+    if (ran := report.check.execution) is None:
+        yield f"not verified: this machine has no {report.device}; for the outputs it computed FakeQuantizes in float"
+    else:
+        yield f"ran in int8: {ran.int8} of {ran.total} executed layers ({ran.int8_share:.0%})"
+        if ran.unseen:
+            yield f"not verified: {ran.unseen} layers in bodies of dynamic shapes, which the runtime does not show"
+        yield _asked_line(report.check.asked)
+    yield from _guard_lines(report.guard)
+    if report.accuracy:
+        yield from _accuracy_lines(report.accuracy)
+    yield from output_lines(report)
+    passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
+    yield f"time: {passes}"
+
+
+def _asked_line(asked: Asked | None) -> str:
+    """Whether the device computes what the FakeQuantizes mean."""
+    if asked is None or not asked.output:
+        return "not verified: whether the device computes what the FakeQuantizes mean; that takes samples and outputs"
+    does = "does not compute" if asked.wrong else "computes"
+    ratios = f"SQNR {decibels(asked.made)} as it runs, {decibels(asked.meant)} as meant, at '{asked.output}'"
+    return f"the device {does} what the FakeQuantizes mean ({ratios}; {asked.samples} samples)"
+
+
+def _guard_lines(steps: Sequence[Step]) -> Iterable[str]:
+    if steps:
+        yield f"an output was poor ({decibels(steps[0].before)}); the guard tried"
+    for step in steps:
+        change, kept = f"{decibels(step.before)} -> {decibels(step.after)}", "kept" if step.is_kept else "dropped"
+        yield f"  {step.what}: {change}, {step.int8} of {step.layers} layers int8: {kept}"
+
+
+def _accuracy_lines(accuracy: Controlled) -> Iterable[str]:
+    for metric in accuracy.metrics:
+        name = metric.name
+        yield f"metric {name}: {_drop(metric, accuracy.baselines[name], accuracy.best.values[name])}"
+    for each in accuracy.returned:
+        yield f"returned to float: {each.type} '{each.name}': {effect_line(each)}"
+    if not accuracy.is_reached:
+        tried = f"this is the best of {len(accuracy.trials)} models"
+        yield f"NOT REACHED: the metrics lose more than they may: {accuracy.stopped}; {tried}"
+    elif accuracy.stopped:
+        yield f"the search for fewer float layers ended early: {accuracy.stopped}"
+
+
+def _drop(metric: Metric, baseline: float, value: float) -> str:
+    drop = baseline - value
+    share = f" ({drop / abs(baseline):.2%})" if baseline else ""
+    limit = f"{metric.max_drop:g}" if metric.drop_type == "absolute" else f"{metric.max_drop:.2%} of FP32"
+    verdict = "within" if metric.excess(baseline, value) <= 0 else "more than"
+    return f"FP32 {baseline:.5g}, INT8 {value:.5g}, drop {drop:.5g}{share}: {verdict} {limit}"
+
+
+def effect_line(effect: Effect) -> str:
+    """What rounding an operation costs."""
+    return f"rounding it makes {effect.share:.0%} of the outputs' error ({decibels(effect.own)} of its own)"
+
+
+def output_lines(report: Report) -> Iterable[str]:
+    """How close the outputs are, on which samples."""
+    seen = f"calibrated on {report.samples} samples"
+    if report.check.outputs is None:
+        yield f"{seen}; none is at hand to check the outputs with (that takes 9 samples or more)"
+        return
+    yield f"{seen}; output SQNR on {report.held_out} samples that calibration did not see:"
+    for each in report.check.outputs:
+        yield f"  {each.name}: {agreement_line(each)}"
+
+
+def agreement_line(each: Agreement) -> str:
+    """How close an output is, and what that means."""
+    if each.verdict is Verdict.UNKNOWN:
+        return each.verdict.words
+    before = _BEFORE.get(each.kind, "")
+    decisions = "" if each.top1 is None else f", {each.top1:.1%} of the decisions the same"
+    kind = ", as an image needs more than others" if each.kind is OutputKind.IMAGE else ""
+    resized = f", of other sizes on {each.resized} samples: at most that" if each.resized else ""
+    ratio = f"{decibels(each.sqnr)}{before}, cosine {each.cosine:.4f}{decisions}{resized}"
+    return f"{ratio}: {each.verdict}{kind} ({each.verdict.words})"
+
+
+def _by_type(types: Iterable[str]) -> str:
+    return ", ".join(f"{count} {type_}" for type_, count in Counter(types).most_common()) or "none"
+
+
+def decibels(value: float) -> str:
+    """A ratio in dB for people."""
+    if math.isnan(value):
+        return "cannot be compared: the sizes differ"
+    return "equal" if value == math.inf else f"{value:.1f} dB"
+
+
+def change_of_size(before: int, after: int) -> str:
+    """Two sizes and what lies between them, for people."""
+    return f"{megabytes(before)} -> {megabytes(after)} ({times_smaller(before, after)})"
+
+
+def times_smaller(before: int, after: int) -> str:
+    """How many times smaller something became, or larger."""
+    if after > before:
+        return f"{after / max(before, 1):.1f}x larger"
+    return f"{before / max(after, 1):.1f}x smaller"
+
+
+def megabytes(count: int) -> str:
+    """A size in megabytes for people."""
+    return f"{count / 1e6:.2f} MB"

@@ -1,0 +1,76 @@
+"""What the command line does when irquant itself fails: two lines, an exit code, a reproduction on request."""
+
+import shlex
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from irquant.ir import printable
+from irquant.passes.infra.internal_errors import FaultFolderError, check_fault_folder, described, write_fault
+
+#: EX_SOFTWARE of sysexits.h: an internal error.
+INTERNAL_ERROR = 70
+
+
+@dataclass
+class Asked:
+    """What the user wants to know of an internal error.
+
+    Attributes:
+        folder: Where a reproduction goes.
+        verbose: Whether to print the traceback.
+    """
+
+    folder: Path | None = None
+    verbose: bool = False
+
+
+def _take_folder(context: click.Context, _: click.Parameter, folder: Path | None) -> Path | None:
+    if folder is not None:
+        check_fault_folder(folder)
+        context.ensure_object(Asked).folder = folder
+    return folder
+
+
+def fault_option(*, expose: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """For commands that run passes.
+
+    Args:
+        expose: Whether the command gets the folder, as `report_fault`.
+    """
+    return click.option(
+        "--report-fault",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        callback=_take_folder,
+        expose_value=expose,
+        help="If irquant itself fails (exit code 70), write a small reproduction to this new folder, without weights.",
+    )
+
+
+def tell_fault(error: Exception, asked: Asked, arguments: Sequence[str]) -> int:
+    """Tells of an internal error in two lines; gives the exit code."""
+    if asked.verbose:
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    click.echo(f"{click.style('internal error:', fg='red', bold=True)} {' '.join(described(error).split())}", err=True)
+    click.echo(_what_to_do(error, asked, arguments), err=True)
+    return INTERNAL_ERROR
+
+
+def _what_to_do(error: Exception, asked: Asked, arguments: Sequence[str]) -> str:
+    if asked.folder is None:
+        return (
+            "this is a fault of irquant, not of yours: please report it with what --report-fault DIR writes (layers "
+            "around the place without weights, versions, options); -v shows the traceback"
+        )
+    try:
+        write_fault(error, asked.folder, {"command": shlex.join(["irquant", *arguments])})
+    except FaultFolderError as failure:
+        return printable(f"this is a fault of irquant, not of yours; {failure}")
+    return printable(
+        f"this is a fault of irquant, not of yours: please look through {asked.folder}, and report it with that"
+    )

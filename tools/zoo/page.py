@@ -1,0 +1,122 @@
+"""The page about a batch of models."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from irquant.passes.analysis.agreement import Verdict
+from irquant.tools.report.page import render, write_page
+from irquant.tools.report.quantization import versions
+from irquant.tools.zoo.record import State
+from irquant.tools.zoo.rows import Row
+
+#: From what needs most attention to what needs least.
+_STATES = (
+    State.INTERNAL,
+    State.CRASHED,
+    State.MEMORY,
+    State.TIMEOUT,
+    State.FAILED,
+    State.MISSED,
+    State.NOT_DONE,
+    State.DONE,
+)
+_VERDICTS = (Verdict.UNKNOWN, Verdict.POOR, Verdict.FAIR, Verdict.GOOD)
+_WITHOUT_RESULT = _STATES[:5]
+#: The look of a state: that of a verdict.
+_LOOKS = {State.DONE: Verdict.GOOD, State.MISSED: Verdict.FAIR, State.NOT_DONE: Verdict.UNKNOWN}
+
+
+@dataclass(frozen=True)
+class BatchSubject:
+    """What a page is about.
+
+    Attributes:
+        batch: The path of the batch file.
+        folder: Of the results.
+        up_to_date: The names of the models whose results are from earlier runs.
+    """
+
+    batch: Path
+    folder: Path
+    up_to_date: Collection[str]
+
+
+@dataclass(frozen=True)
+class BatchRow:
+    """A model in the table.
+
+    Attributes:
+        row: How it went with it.
+        look: The look of its state.
+        ranks: Order of the rows -> its place in that.
+    """
+
+    row: Row
+    look: str
+    ranks: dict[str, int]
+
+
+def write_batch_page(path: Path, rows: Sequence[Row], subject: BatchSubject) -> None:
+    """Writes the page.
+
+    Raises:
+        PageError: it cannot be written.
+    """
+    write_page(path, batch_page(rows, subject))
+
+
+def batch_page(rows: Sequence[Row], subject: BatchSubject) -> str:
+    """The page as text."""
+    verdicts = Counter(row.verdict for row in rows if row.verdict)
+    judged = [row for row in rows if row.verdict]
+    values = {
+        "subject": subject,
+        "rows": _ranked(rows),
+        "states": Counter(row.state.value for row in rows),
+        "failed": [row for row in rows if row.state in _WITHOUT_RESULT],
+        "missed": [row for row in rows if row.state is State.MISSED],
+        "verdicts": {each.value: verdicts[each] for each in _VERDICTS if verdicts[each]},
+        "worst": min(judged, key=_quality, default=None),
+        "told": [row for row in rows if row.warnings],
+        "before": sum(row.bytes_before or 0 for row in rows),
+        "after": sum(row.bytes_after or 0 for row in rows),
+        "versions": versions(),
+        "now": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    }
+    return render("batch.html.j2", values)
+
+
+def _ranked(rows: Sequence[Row]) -> list[BatchRow]:
+    """The rows, each with its place in all orders."""
+    places = {name: _places(rows, key) for name, key in _ORDERS.items()}
+    return [
+        BatchRow(row, _LOOKS.get(row.state, Verdict.POOR), {name: each[index] for name, each in places.items()})
+        for index, row in enumerate(rows)
+    ]
+
+
+def _places(rows: Sequence[Row], key: Callable[[Row], tuple[float, ...]]) -> list[int]:
+    order = sorted(range(len(rows)), key=lambda index: key(rows[index]))
+    found = dict(zip(order, range(len(rows)), strict=True))
+    return [found[index] for index in range(len(rows))]
+
+
+def _quality(row: Row) -> tuple[float, ...]:
+    """From the worst output to the best, then models whose outputs nobody knows."""
+    place = _VERDICTS.index(Verdict(row.verdict)) if row.verdict else len(_VERDICTS)
+    return (place, math.inf if row.sqnr is None else row.sqnr)
+
+
+_ORDERS: dict[str, Callable[[Row], tuple[float, ...]]] = {
+    "place": lambda _: (),
+    "state": lambda row: (_STATES.index(row.state),),
+    "quality": _quality,
+    "share": lambda row: (math.inf if row.int8_share is None else row.int8_share,),
+    "size": lambda row: (-(row.bytes_before or 0),),
+    "seconds": lambda row: (-row.seconds,),
+    "memory": lambda row: (-row.peak_mb,),
+}
