@@ -131,7 +131,7 @@ def quantize(
             same ones, and are used to check the result.
         save_statistics: Where to write the statistics (.npz): other presets and targets then need no run.
         cluster: The address of a Dask scheduler whose workers share the run; "local": processes on this machine.
-        metric: A function of `predict`, or several: see `passes/quality/metrics.py`; or a `Metric` object of the
+        metric: A function of `predict`, or several: see `passes/accuracy/metrics.py`; or a `Metric` object of the
             published tool, which is measured on `data`. Layers are left float until none
             loses more than `max_drop`; how close the outputs are does not matter then. A `Metric` has a limit of its
             own. If the limit cannot be kept, the result is the best model that was found, and an `AccuracyWarning` is

@@ -48,7 +48,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Asked:
-    """What came of asking the device whether it computes what the FakeQuantizes mean (see `quality/device.py`).
+    """What came of asking the device whether it computes what the FakeQuantizes mean (see `accuracy/device.py`).
 
     Attributes:
         output: The output at which the two are farthest apart.
