@@ -8,7 +8,7 @@ from .graph import DYNAMIC, Node, OutPort, decode_layer
 _MAPS = {"body": "port_map", "then_body": "then_port_map", "else_body": "else_port_map"}
 
 
-def lead_out(node: Node, sources: Mapping[str, OutPort], name: str) -> OutPort:
+def add_body_output(node: Node, sources: Mapping[str, OutPort], name: str) -> OutPort:
     """Gives a node of control flow one more output.
 
     Args:

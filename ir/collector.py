@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_collector() -> Generator[None]:
+def gc_paused() -> Generator[None]:
     """Keeps the cyclic collector off, which would look at all of them again and again and take most of the time."""
     was_enabled = gc.isenabled()
     gc.disable()

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
-from .collector import without_collector
+from .collector import gc_paused
 from .element_types import element_type
 from .errors import IRError, printable
 from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, Scope, decode_layer, natural, shape_of
@@ -28,7 +28,7 @@ def read_model(path: Path | str, weights: Path | str | None = None) -> Graph:
     Raises:
         IRError: no such file, not an IR of version 10 or 11, or an IR that breaks a rule of the format.
     """
-    with without_collector():
+    with gc_paused():
         return _read(Path(path), Path(path).with_suffix(".bin") if weights is None else Path(weights), weights is None)
 
 

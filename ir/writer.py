@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from .collector import without_collector
+from .collector import gc_paused
 from .errors import IRError
 from .graph import EDGE_ATTRIBUTES, Array, Graph, InPort, Node, OutPort
 from .pair import write_pair
@@ -53,7 +53,7 @@ def write_model(graph: Graph, path: Path | str, *, compact: bool = False) -> Non
     """
     path = Path(path)
     check_output(path, graph)
-    with without_collector():
+    with gc_paused():
         layout = lay_out(graph, compact=compact)
         text = to_xml(graph, layout)
     try:

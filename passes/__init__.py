@@ -7,9 +7,9 @@ from .analyze import Analysis, analyze_graph
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .dry_run import MeasurementPlan, plan_measurement
-from .effective_options import Setting, effective_options
+from .effective_options import EffectiveOption, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
-from .front_door import AccuracyWarning, QuantizationWarning, Wanted, measured_by, quantize, quantize_graph
+from .front_door import AccuracyWarning, MetricGoals, QuantizationWarning, measured_by, quantize, quantize_graph
 from .infra.base import Context, Fact, InternalError, NoRequests, Pass, PassResult, PipelineError, RequirementError
 from .infra.instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
 from .infra.internal_errors import write_fault
@@ -17,8 +17,8 @@ from .infra.manager import PassManager
 from .infra.pass_spec import PassSpec, PassSpecError, make_pass, options_of, read_specs, spec_text
 from .infra.pipeline_file import read_pipeline
 from .infra.registry import PASSES, pass_class
-from .options.config import Config
-from .options.published import Settings, read_settings
+from .options.config import QuantizationConfig
+from .options.published import ConfigFile, read_config_file
 from .options.strict import ConfigError
 from .pipelines import default_quantization
 from .report import Report
@@ -32,11 +32,12 @@ __all__ = [
     "AccuracyWarning",
     "Analysis",
     "Calibrate",
-    "Config",
     "ConfigError",
+    "ConfigFile",
     "Context",
     "DataError",
     "DumpAfter",
+    "EffectiveOption",
     "ExplainedPlan",
     "Explanation",
     "Fact",
@@ -46,6 +47,7 @@ __all__ = [
     "MeasurementPlan",
     "Metric",
     "MetricError",
+    "MetricGoals",
     "NoRequests",
     "Pass",
     "PassManager",
@@ -54,6 +56,7 @@ __all__ = [
     "PassSpecError",
     "PipelineError",
     "PrintAfter",
+    "QuantizationConfig",
     "QuantizationWarning",
     "Quantized",
     "Reduction",
@@ -61,12 +64,9 @@ __all__ = [
     "Request",
     "RequirementError",
     "Sample",
-    "Setting",
-    "Settings",
     "Statistics",
     "Timing",
     "Verify",
-    "Wanted",
     "WriteAfter",
     "analyze_graph",
     "default_quantization",
@@ -83,8 +83,8 @@ __all__ = [
     "plan_measurement",
     "quantize",
     "quantize_graph",
+    "read_config_file",
     "read_pipeline",
-    "read_settings",
     "read_specs",
     "spec_text",
     "watching_for",

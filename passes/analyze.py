@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from ..ir import Graph
 from ..targets import Target
-from .accuracy.guard import Guarded
+from .accuracy.guard import GuardResult
 from .accuracy.search import effects_of
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .evaluation.sensitivity import Effect, ranked
 from .infra.base import Progress, no_progress
-from .options.config import Config
+from .options.config import QuantizationConfig
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
 from .runtime.samples import DataError
@@ -37,7 +37,7 @@ def analyze_graph(
     graph: Graph,
     data: Iterable[object] | None,
     target: Target,
-    config: Config,
+    config: QuantizationConfig,
     *,
     measuring: Calibrate | LoadStatistics | None = None,
     progress: Progress = no_progress,
@@ -63,5 +63,5 @@ def analyze_graph(
         message = "an analysis compares samples that calibration did not see: give nine samples or more"
         raise DataError(message)
     effects = effects_of(calibrated, config, {}, COMPARED, MOST_INFERENCES)
-    guarded = Guarded(first, effects=tuple(ranked(effects)))
+    guarded = GuardResult(first, effects=tuple(ranked(effects)))
     return Analysis(report_of(results, guarded, bytes_before, warnings), tuple(effects))

@@ -9,7 +9,7 @@ from .analysis.already_quantized import refuse_quantized
 from .calibration.measurement import Measurement
 from .infra.base import Context
 from .infra.manager import PassManager
-from .options.config import Config
+from .options.config import QuantizationConfig
 from .pipelines import default_quantization
 from .statistics.request import Request
 from .statistics.spool import memory_of
@@ -53,7 +53,7 @@ class MeasurementPlan:
     weights_bytes: int
 
 
-def plan_measurement(graph: Graph, target: Target, config: Config) -> MeasurementPlan:
+def plan_measurement(graph: Graph, target: Target, config: QuantizationConfig) -> MeasurementPlan:
     """What the default pipeline would measure. The graph stays as it is.
 
     Raises:

@@ -7,15 +7,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..targets import Granularity, Mode, QuantSpec, Target
-from .options.config import Config, Preset
-from .options.published import Settings
+from .options.config import Preset, QuantizationConfig
+from .options.published import ConfigFile
 from .placement.range_estimators import End, ends_of
 from .placement.user_options import with_user_options
 from .transforms.plan_placement import chosen_mode
 
 
 @dataclass(frozen=True)
-class Setting:
+class EffectiveOption:
     """An option.
 
     Attributes:
@@ -30,8 +30,8 @@ class Setting:
 
 
 def effective_options(
-    target: Target, config: Config, settings: Settings, flags: Mapping[str, str]
-) -> Iterator[Setting]:
+    target: Target, config: QuantizationConfig, settings: ConfigFile, flags: Mapping[str, str]
+) -> Iterator[EffectiveOption]:
     """The options of a run, and what comes of them for the inputs of each kind of layer.
 
     The preset is that of a model without attention, unless the options say otherwise.
@@ -42,8 +42,8 @@ def effective_options(
         settings: What the configuration file says.
         flags: Option -> the flag that gave it.
     """
-    yield Setting("target", target.name, _origin("target", settings, flags))
-    for name in Config.model_fields:
+    yield EffectiveOption("target", target.name, _origin("target", settings, flags))
+    for name in QuantizationConfig.model_fields:
         for each in _leaves(name, getattr(config, name), _origin(name, settings, flags)):
             yield replace(each, origin=_origin_of_ignored(each, settings, flags)) if name == "ignored" else each
     preset = config.preset_for(attention=0)
@@ -54,14 +54,16 @@ def effective_options(
             spec, own = wishes.specs[name], target.specs[rule.inputs[role]]
             changed = "" if spec == own else f", {settings.where or 'options'} over it"
             origin = f"target {target.name}, spec {rule.inputs[role]}; preset {preset}{changed}"
-            yield Setting(f"{ops}: {role}", _described(spec, preset, config, is_weights=role == "weights"), origin)
+            yield EffectiveOption(
+                f"{ops}: {role}", _described(spec, preset, config, is_weights=role == "weights"), origin
+            )
 
 
-def _origin(name: str, settings: Settings, flags: Mapping[str, str]) -> str:
+def _origin(name: str, settings: ConfigFile, flags: Mapping[str, str]) -> str:
     return flags.get(name) or (settings.where if name in settings.given else "default")
 
 
-def _origin_of_ignored(part: Setting, settings: Settings, flags: Mapping[str, str]) -> str:
+def _origin_of_ignored(part: EffectiveOption, settings: ConfigFile, flags: Mapping[str, str]) -> str:
     """The flag adds names to those of the file."""
     name = part.path.rpartition(".")[2]
     file = [settings.where] if name in settings.config.ignored.model_fields_set else []
@@ -69,16 +71,16 @@ def _origin_of_ignored(part: Setting, settings: Settings, flags: Mapping[str, st
     return " and ".join([*file, *flag])
 
 
-def _leaves(path: str, value: Any, origin: str) -> Iterator[Setting]:
+def _leaves(path: str, value: Any, origin: str) -> Iterator[EffectiveOption]:
     if not isinstance(value, BaseModel):
-        yield Setting(path, "not set" if value is None else str(value), origin)
+        yield EffectiveOption(path, "not set" if value is None else str(value), origin)
         return
     for name in type(value).model_fields:
         if name in value.model_fields_set:
             yield from _leaves(f"{path}.{name}", getattr(value, name), origin)
 
 
-def _described(spec: QuantSpec, preset: Preset, config: Config, *, is_weights: bool) -> str:
+def _described(spec: QuantSpec, preset: Preset, config: QuantizationConfig, *, is_weights: bool) -> str:
     mode = chosen_mode(spec, preset, is_weights=is_weights)
     is_per_channel = spec.granularity is Granularity.PER_CHANNEL
     low, high = ends_of(mode, config, is_per_channel=is_per_channel, is_weights=is_weights)

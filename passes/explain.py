@@ -9,7 +9,7 @@ from ..targets import Target
 from .analysis.already_quantized import refuse_quantized
 from .infra.base import Context
 from .infra.manager import PassManager
-from .options.config import Config
+from .options.config import QuantizationConfig
 from .pipelines import default_quantization
 from .placement.plan import Site
 
@@ -73,7 +73,7 @@ class ExplainedPlan:
     warnings: tuple[str, ...]
 
 
-def explain(graph: Graph, target: Target, config: Config) -> ExplainedPlan:
+def explain(graph: Graph, target: Target, config: QuantizationConfig) -> ExplainedPlan:
     """What would become of each layer that does arithmetic. The graph stays as it is.
 
     Raises:

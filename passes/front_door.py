@@ -11,10 +11,10 @@ from typing import Any, overload
 from ..ir import Graph, write_model
 from ..ir.writer import check_output
 from ..targets import Target, load_target
-from .accuracy.attempts import HIDING, Attempt, Calibrated
+from .accuracy.attempts import HIDING, Attempt, CalibratedModel
 from .accuracy.control import keep_accuracy
 from .accuracy.faults import checked
-from .accuracy.guard import Guarded, guard
+from .accuracy.guard import GuardResult, guard
 from .accuracy.journal import Journal
 from .accuracy.metrics import Metric
 from .accuracy.search import costliest
@@ -27,8 +27,8 @@ from .evaluation.latency import Latencies, measure_gain
 from .infra.base import Pass, Progress, no_progress
 from .infra.instruments import Instrument
 from .options.accuracy import AccuracyOptions, DropType
-from .options.config import Config
-from .options.published import Settings, read_settings
+from .options.config import QuantizationConfig
+from .options.published import ConfigFile, read_config_file
 from .options.strict import ConfigError
 from .provenance import record_provenance
 from .quantize_once import quantize_once
@@ -54,7 +54,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
+    config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -76,7 +76,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
+    config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -98,7 +98,7 @@ def quantize(
     preset: str | None = None,
     samples: int | None = None,
     ignored: Sequence[str] = (),
-    config: Config | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
+    config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
     statistics: Path | str | None = None,
     save_statistics: Path | str | None = None,
     cluster: str | None = None,
@@ -125,8 +125,8 @@ def quantize(
         samples: How many samples to use at most (default: 300, or what the configuration says); a tenth of them is held
             out to check the result.
         ignored: Names of layers that stay float; globs, and regular expressions after "re:".
-        config: All other options: a `Config`; or a configuration in the published format, as the path of a file, or as
-            Python objects (the whole, or a list of algorithms). What is given beside it overrules it.
+        config: All other options: a `QuantizationConfig`; or a configuration in the published format, as the path of a
+            file, or as Python objects (the whole, or a list of algorithms). What is given beside it overrules it.
         statistics: A file of statistics to use instead of a run over the data. If there are data, too, they must be the
             same ones, and are used to check the result.
         save_statistics: Where to write the statistics (.npz): other presets and targets then need no run.
@@ -150,14 +150,16 @@ def quantize(
         UserError: model, data, target or options are wrong, or the output cannot be written; nothing was written then.
     """
     settings = (
-        Settings(config=config or Config()) if config is None or isinstance(config, Config) else read_settings(config)
+        ConfigFile(config=config or QuantizationConfig())
+        if config is None or isinstance(config, QuantizationConfig)
+        else read_config_file(config)
     )
     accuracy = {"max_drop": max_drop, "drop_type": drop_type}
     if metric is None and any(each is not None for each in (max_drop, drop_type, resume)):
         message = "max_drop, drop_type and resume are about a metric, and there is none: give metric"
         raise ConfigError(message)
     options = settings.config.overruled(preset=preset, samples=samples, ignored=ignored, accuracy=accuracy)
-    wanted = Wanted(metrics_of(metric, options, data), Path(resume) if resume else None)
+    wanted = MetricGoals(metrics_of(metric, options, data), Path(resume) if resume else None)
     if data is None and statistics is None and settings.engine:
         message = "engine.data_source is read by the command line; here, give the data"
         raise ConfigError(message)
@@ -202,7 +204,7 @@ def quantize(
 
 
 @dataclass(frozen=True)
-class Wanted:
+class MetricGoals:
     """The metrics that a run is to keep.
 
     Attributes:
@@ -215,7 +217,7 @@ class Wanted:
     resume: Path | None = None
     watch: Watch = unwatched
 
-    def judge(self, graph: Graph, target: Target, config: Config, progress: Progress) -> Judge:
+    def judge(self, graph: Graph, target: Target, config: QuantizationConfig, progress: Progress) -> Judge:
         """Measures the float model."""
         options, journal = config.accuracy or AccuracyOptions(), Journal.read(self.resume)
         is_here = target.device == HERE
@@ -255,10 +257,10 @@ def quantize_graph(
     graph: Graph,
     data: Iterable[object] | None,
     target: Target,
-    config: Config,
+    config: QuantizationConfig,
     *,
     measuring: Calibrate | LoadStatistics | None = None,
-    wanted: Wanted | None = None,
+    wanted: MetricGoals | None = None,
     passes: Sequence[Pass] | None = None,
     instruments: Sequence[Instrument] = (),
     progress: Progress = no_progress,
@@ -292,10 +294,10 @@ def quantize_graph(
     results, first, calibrated = quantize_once(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
     )
-    guarded, kept = Guarded(first), None
+    guarded, kept = GuardResult(first), None
     if judge:  # instead of the guard, who knows no labels
         attempt, kept = keep_accuracy(first, calibrated, judge)
-        guarded = Guarded(attempt)
+        guarded = GuardResult(attempt)
     elif config.guard:
         guarded = guard(first, calibrated)
     attempt = guarded.attempt
@@ -317,7 +319,7 @@ def quantize_graph(
     return attempt.graph, report_of(results, guarded, bytes_before, warnings, kept, latencies)
 
 
-def _latencies(attempt: Attempt, calibrated: Calibrated, glance: float | None) -> Latencies | None:
+def _latencies(attempt: Attempt, calibrated: CalibratedModel, glance: float | None) -> Latencies | None:
     """How long an inference of the float model takes, and of the quantized one; None without the device or samples.
 
     Args:

@@ -2,7 +2,7 @@
 
 from .calibration.calibrate import Calibrate
 from .infra.base import Pass
-from .options.config import Config
+from .options.config import QuantizationConfig
 from .transforms.align_activation_channels import AlignActivationChannels
 from .transforms.compress_weights import CompressWeights
 from .transforms.correct_biases import CorrectBiases
@@ -12,7 +12,7 @@ from .transforms.decompose_attention import DecomposeAttention
 from .transforms.decompose_einsum import DecomposeEinsum
 from .transforms.fold_input_normalization import FoldInputNormalization
 from .transforms.insert_fake_quantize import InsertFakeQuantize
-from .transforms.migrate_scales import MigrateScales
+from .transforms.migrate_scales import SmoothQuant
 from .transforms.normalize import Normalize
 from .transforms.plan_placement import PlanPlacement
 from .transforms.restore_attention import RestoreAttention
@@ -21,14 +21,14 @@ from .transforms.store_halves import StoreHalves
 from .transforms.widen_masks import WidenMasks
 
 
-def default_quantization(measuring: Pass | None = None, config: Config | None = None) -> list[Pass]:
+def default_quantization(measuring: Pass | None = None, config: QuantizationConfig | None = None) -> list[Pass]:
     """The published DefaultQuantization, with one run over the data instead of two.
 
     Args:
         measuring: Where statistics come from; default: `Calibrate()`.
         config: Which of the algorithm's parts are wanted; default: alignment, migration, ranges, fast bias correction.
     """
-    config = config or Config()
+    config = config or QuantizationConfig()
     correct: dict[str, list[Pass]] = {
         "fast": [CorrectBiasesFast()],
         "sequential": [CorrectBiases(), CorrectBiasesFast()],  # the latter corrects what is in bodies
@@ -42,7 +42,7 @@ def default_quantization(measuring: Pass | None = None, config: Config | None = 
         PlanPlacement(),
         measuring or Calibrate(),  # the only pass that runs the whole data; measures what all below ask for
         *([AlignActivationChannels(across=config.align_across)] if config.align else []),  # changes weights: first
-        *([MigrateScales(everywhere=bool(config.migrate_scales))] if config.migrate_scales is not False else []),
+        *([SmoothQuant(everywhere=bool(config.migrate_scales))] if config.migrate_scales is not False else []),
         InsertFakeQuantize(),
         SetRanges(),
         *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges

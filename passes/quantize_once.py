@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..ir import Graph, UserError
 from ..targets import Target, load_target, target_names
-from .accuracy.attempts import Attempt, Calibrated
+from .accuracy.attempts import Attempt, CalibratedModel
 from .accuracy.faults import checked
 from .analysis.already_quantized import refuse_quantized
 from .calibration.calibrate import Calibrate
@@ -16,7 +16,7 @@ from .calibration.load_statistics import LoadStatistics
 from .infra.base import Context, Fact, Pass, Progress, Results, no_progress
 from .infra.instruments import Instrument
 from .infra.manager import PassManager
-from .options.config import Config
+from .options.config import QuantizationConfig
 from .options.quantization import RangeEstimator
 from .pipelines import default_quantization
 from .runtime.samples import DataError
@@ -30,13 +30,13 @@ def quantize_once(
     graph: Graph,
     data: Iterable[object] | None,
     target: Target,
-    config: Config,
+    config: QuantizationConfig,
     *,
     measuring: Calibrate | LoadStatistics | None = None,
     passes: Sequence[Pass] | None = None,
     instruments: Sequence[Instrument] = (),
     progress: Progress = no_progress,
-) -> tuple[Results, Attempt, Calibrated]:
+) -> tuple[Results, Attempt, CalibratedModel]:
     """Quantizes a graph in place, as the options say, and checks the result on the runtime.
 
     Args: as those of `quantize_graph`.
@@ -56,7 +56,7 @@ def quantize_once(
     context.model_fingerprint = model_fingerprint(graph)
     if isinstance(source, Calibrate) and source.save_to is not None:
         context.also_for = tuple(_alternatives(target, config))
-    calibrated = Calibrated(lambda wanted: passes or default_quantization(source, wanted), context)
+    calibrated = CalibratedModel(lambda wanted: passes or default_quantization(source, wanted), context)
     watching = [*instruments, calibrated, _RefuseNothing(context)]
     results = PassManager(calibrated.pipeline(config), watching).run(graph, context)
     if not context.plan.sites:  # the data reached none of them
@@ -84,7 +84,7 @@ def _nothing(context: Context) -> NothingToQuantizeError:
     return NothingToQuantizeError(message)
 
 
-def _alternatives(target: Target, config: Config) -> Iterable[tuple[Target, Config]]:
+def _alternatives(target: Target, config: QuantizationConfig) -> Iterable[tuple[Target, QuantizationConfig]]:
     """Other targets and options that statistics on file should do for, too."""
     for name in target_names():
         yield load_target(name) if name != target.name else target, config

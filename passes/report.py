@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from ..ir import Graph
 from ..ir.writer import lay_out
-from .accuracy.control import Controlled
-from .accuracy.guard import Guarded, Step
+from .accuracy.control import AccuracyResult
+from .accuracy.guard import GuardResult, GuardStep
 from .analysis.evidence import Correction
 from .evaluation.latency import Latencies
 from .evaluation.observed import ObservedRange, observed_ranges
@@ -78,8 +78,8 @@ class Report:
     check: Check
     device: str
     preset: Preset
-    guard: tuple[Step, ...]
-    accuracy: Controlled | None
+    guard: tuple[GuardStep, ...]
+    accuracy: AccuracyResult | None
     effects: tuple[Effect, ...]
     ranges: tuple[ObservedRange, ...]
     corrections: tuple[tuple[str, Correction], ...]
@@ -101,10 +101,10 @@ class Report:
 
 def report_of(
     results: Results,
-    guarded: Guarded,
+    guarded: GuardResult,
     bytes_before: int,
     warnings: Sequence[str],
-    accuracy: Controlled | None = None,
+    accuracy: AccuracyResult | None = None,
     latencies: Latencies | None = None,
 ) -> Report:
     """The report of a run.
@@ -141,7 +141,7 @@ def report_of(
     )
 
 
-def _late(guarded: Guarded) -> Iterable[str]:
+def _late(guarded: GuardResult) -> Iterable[str]:
     check, count = guarded.attempt.context.check, len(guarded.attempt.context.held_out)
     if check.asked and check.asked.wrong:
         yield (

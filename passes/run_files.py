@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..ir import UserError
 from .infra.instruments import WriteAfter
-from .options.config import Config
+from .options.config import QuantizationConfig
 from .transforms.set_ranges import SetRanges
 
 #: What messages call a file or folder, and where it is.
@@ -72,7 +72,7 @@ def _refuse_shared(written: Sequence[_Written]) -> None:
             raise RunFilesError(message)
 
 
-def result_files(result: Path, config: Config) -> Iterator[RunFile]:
+def result_files(result: Path, config: QuantizationConfig) -> Iterator[RunFile]:
     """What a quantization writes to the place of a model."""
     yield "the result", result
     yield "the weights of the result", result.with_suffix(".bin")
@@ -81,7 +81,7 @@ def result_files(result: Path, config: Config) -> Iterator[RunFile]:
         yield "the weights of the intermediate model", each.path.with_suffix(".bin")
 
 
-def watching_for(output: Path, config: Config) -> list[WriteAfter]:
+def watching_for(output: Path, config: QuantizationConfig) -> list[WriteAfter]:
     """What keeps the model before its biases are corrected, to be written beside the result, if that is wanted."""
     if not config.keep_intermediate:
         return []

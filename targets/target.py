@@ -313,7 +313,7 @@ class Rule(Condition):
         requantizes: The operation takes int8 only where its result is wanted in int8 again: its inputs are quantized
             only if its output is.
         same_range: The inputs must share one range.
-        adds_pairs: Without VNNI, the kernel adds the products of neighbouring input channels in 16 bits.
+        saturates: Without VNNI, the kernel adds the products of neighbouring input channels in 16 bits.
         needs_bias: Where several operations read its result, the device computes it wrongly unless it has a bias.
         needs_bias_before: Where one of these operations reads its result, moved about or not, the device cannot compile
             it, or computes it wrongly, unless it has a bias.
@@ -327,7 +327,7 @@ class Rule(Condition):
     inputs: Mapping[Role, str] = Field(default_factory=dict[Role, str])
     requantizes: bool = False
     same_range: bool = False
-    adds_pairs: bool = False
+    saturates: bool = False
     needs_bias: bool = False
     needs_bias_before: Names = ()
     misreads_rows: bool = False
@@ -401,7 +401,7 @@ class Target(_Strict):
         description: One line for people.
         extends: The target that this one adds to: specs of the same name replace, lists go in front of its lists.
         device: What the runtime calls the device.
-        pair_sum_bits: Bits of the register in which rules with `adds_pairs` add two products; 16 can overflow.
+        accumulator_bits: Bits of the register in which rules with `saturates` add two products; 16 can overflow.
         specs: Named ways to quantize.
         rules: The first that fits an operation decides; an operation that none fits stays float.
         stays_float: Patterns that overrule the rules.
@@ -414,7 +414,7 @@ class Target(_Strict):
     description: str = ""
     extends: str | None = None
     device: str = "CPU"
-    pair_sum_bits: Literal[16, 32] = 32
+    accumulator_bits: Literal[16, 32] = 32
     specs: Mapping[str, QuantSpec]
     rules: tuple[Rule, ...]
     stays_float: tuple[FloatPattern, ...] = ()

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from ...ir import Array, Graph, Scope
 from ..analysis.outputs import Outputs
-from ..calibration.measurement import Harvest, Job, Measurement, kept_of
+from ..calibration.measurement import CalibrationSample, Measurement, StatisticsCollector, kept_of
 from ..evaluation.verify_execution import VerifyExecution
 from ..infra.base import Context, Fact, Pass
 from ..infra.instruments import Instrument
 from ..infra.manager import PassManager
-from ..options.config import Config
+from ..options.config import QuantizationConfig
 from ..placement.plan import Plan
 from ..runtime.engine import THROUGHPUT, Engine
 from ..statistics.batch import batched_tensors
@@ -42,7 +42,7 @@ class Attempt:
 
     graph: Graph
     context: Context
-    config: Config
+    config: QuantizationConfig
     floats: Mapping[Key, str]
 
     @property
@@ -52,7 +52,7 @@ class Attempt:
 
 
 @dataclass
-class Calibrated:
+class CalibratedModel:
     """A float model with its statistics, kept as an instrument while the first quantized model is made of it.
 
     Attributes:
@@ -61,7 +61,7 @@ class Calibrated:
         graph: The model as the calibration left it.
     """
 
-    pipeline: Callable[[Config], Sequence[Pass]]
+    pipeline: Callable[[QuantizationConfig], Sequence[Pass]]
     context: Context
     graph: Graph | None = None
     _own: Run | None = None
@@ -88,7 +88,7 @@ class Calibrated:
             self._own = run_in_own_precision(tapped, enough(self.context.probes))
         return self._own
 
-    def attempt(self, config: Config, floats: Mapping[Key, str]) -> Attempt:
+    def attempt(self, config: QuantizationConfig, floats: Mapping[Key, str]) -> Attempt:
         """Quantizes the model with these options, and checks the result on the runtime."""
         graph, context = self.rounded(config, floats, without=())
         VerifyExecution().run(graph, context)
@@ -96,7 +96,7 @@ class Calibrated:
 
     def rounded(
         self,
-        config: Config,
+        config: QuantizationConfig,
         floats: Mapping[Key, str],
         *,
         without: Collection[str],
@@ -120,7 +120,7 @@ class Calibrated:
         PassManager(tail, instruments, _HOLDS | {Fact.PLANNED}).run(graph, context)
         return graph, context
 
-    def _tail(self, config: Config) -> Iterator[Pass]:
+    def _tail(self, config: QuantizationConfig) -> Iterator[Pass]:
         """The passes behind the one that measures."""
         passes = iter(self.pipeline(config))
         for pass_ in passes:
@@ -151,11 +151,11 @@ def _answering(statistics: Statistics, wanted: Iterable[Request], graph: Graph, 
 
 def _measured(wanted: frozenset[Request], graph: Graph, context: Context) -> Store:
     measurement = Measurement.of(graph, wanted)
-    harvest = Harvest(measurement)
-    jobs = (Job(each.sample, each.feed, is_held_out=False) for each in context.held_out or context.first)
+    harvest = StatisticsCollector(measurement)
+    jobs = (CalibrationSample(each.sample, each.feed, is_held_out=False) for each in context.held_out or context.first)
     instrumented = measurement.instrumented(replace(context, outputs=Outputs()))
 
-    def take(job: Job, outputs: list[Array]) -> None:
+    def take(job: CalibrationSample, outputs: list[Array]) -> None:
         harvest.take(job, kept_of(outputs, measurement.blocks, job))
 
     Engine(instrumented, THROUGHPUT).run(jobs, take)

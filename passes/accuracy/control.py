@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..evaluation.sensitivity import Effect
-from ..options.config import Config, Preset
-from .attempts import Attempt, Calibrated
+from ..options.config import Preset, QuantizationConfig
+from .attempts import Attempt, CalibratedModel
 from .guard import remedies
 from .metrics import Metric
 from .search import costliest, fewest, named, predicted, returned_to
@@ -28,7 +28,7 @@ PUT_BACK = 6
 
 
 @dataclass(frozen=True)
-class Controlled:
+class AccuracyResult:
     """What the search found, as plain values.
 
     Attributes:
@@ -55,7 +55,7 @@ class Controlled:
         return self.best.is_within
 
 
-def keep_accuracy(first: Attempt, calibrated: Calibrated, judge: Judge) -> tuple[Attempt, Controlled]:
+def keep_accuracy(first: Attempt, calibrated: CalibratedModel, judge: Judge) -> tuple[Attempt, AccuracyResult]:
     """The model with the most layers in int8 that loses no more than it may, or the best that was found.
 
     Args:
@@ -69,7 +69,7 @@ def keep_accuracy(first: Attempt, calibrated: Calibrated, judge: Judge) -> tuple
     best = trials.best
     attempt = best.attempt or calibrated.attempt(best.config, best.floats)
     returned = [each for each in effects if (each.scope, each.node) in best.floats]
-    return attempt, Controlled(
+    return attempt, AccuracyResult(
         judge.metrics,
         judge.baselines,
         trials.trial,
@@ -89,7 +89,7 @@ def _try_remedies(trials: Trials) -> None:
         trials.add(what, Candidate(trials.best.config.model_copy(update=change), trials.best.floats))
 
 
-def _gentler(config: Config, preset: Preset, *, try_mixed: bool) -> Iterator[tuple[str, dict[str, object]]]:
+def _gentler(config: QuantizationConfig, preset: Preset, *, try_mixed: bool) -> Iterator[tuple[str, dict[str, object]]]:
     yield from remedies(config, preset)
     if try_mixed and config.preset == "performance":
         yield "asymmetric activations (preset mixed)", {"preset": "mixed"}

@@ -34,7 +34,7 @@ from ..runtime.engine import (
     RuntimeRejectedError,
     own_precision,
 )
-from ..runtime.samples import DataError, HeldOut
+from ..runtime.samples import DataError, ValidationSample
 
 _Tensors = Sequence[Array]
 #: What a model gives for each sample, and why it does not run.
@@ -117,7 +117,7 @@ def _wrong_in(
     run: Run,
     floats: Callable[[], Run],
     outputs: Outputs,
-    samples: Sequence[HeldOut],
+    samples: Sequence[ValidationSample],
     meant: Sequence[_Tensors],
 ) -> str:
     """In what way a model that ran in the device's own precision is wrong; empty if it is not."""
@@ -132,7 +132,7 @@ def _wrong_in(
     return OTHERWISE_IN.format(precision) if compared(outputs, samples, meant, made, blurred).wrong else ""
 
 
-def run_in_own_precision(model: Graph | Loaded, samples: Sequence[HeldOut]) -> Run:
+def run_in_own_precision(model: Graph | Loaded, samples: Sequence[ValidationSample]) -> Run:
     """What a model gives in the device's own precision, and why it does not run in it."""
     try:
         engine = Engine(model, OWN_PRECISION)
@@ -141,7 +141,7 @@ def run_in_own_precision(model: Graph | Loaded, samples: Sequence[HeldOut]) -> R
         return [], str(error)
 
 
-def enough(samples: Sequence[HeldOut]) -> Sequence[HeldOut]:
+def enough(samples: Sequence[ValidationSample]) -> Sequence[ValidationSample]:
     """The first few, or more of them if some outputs have few numbers."""
     given = np.zeros(len(samples[0].outputs) if samples else 0)
     for count, sample in enumerate(samples, 1):
@@ -159,7 +159,7 @@ def _showing(model: Loaded, executed: Engine) -> Engine:
         return executed
 
 
-def _profile(engine: Engine, samples: Sequence[HeldOut]) -> Profile:
+def _profile(engine: Engine, samples: Sequence[ValidationSample]) -> Profile:
     """Of a few inferences like the last one, for which nothing has to be prepared any more."""
     mark = engine.mark()
     for _ in range(LOOKS):
@@ -169,7 +169,7 @@ def _profile(engine: Engine, samples: Sequence[HeldOut]) -> Profile:
 
 def compared(
     outputs: Outputs,
-    samples: Sequence[HeldOut],
+    samples: Sequence[ValidationSample],
     meant: Sequence[_Tensors],
     made: Sequence[_Tensors],
     blurred: Sequence[_Tensors] = (),

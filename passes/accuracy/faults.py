@@ -17,7 +17,7 @@ from ..infra.base import Context, InternalError
 from ..infra.execution import Asked, Check, Fault
 from ..runtime.engine import HERE, Engine
 from . import device
-from .attempts import Attempt, Calibrated, Key
+from .attempts import Attempt, CalibratedModel, Key
 
 #: What a layer is left float for that falls to float anyway.
 FLOAT = "the device runs it in float whatever its ranges are: "
@@ -27,7 +27,7 @@ MOST_FAULTS = 16
 MOST_ROUNDS = 3
 
 
-def checked(attempt: Attempt, calibrated: Calibrated) -> Attempt:
+def checked(attempt: Attempt, calibrated: CalibratedModel) -> Attempt:
     """The model without the layers that make it wrong on the device or fall to float, and with what running it showed.
 
     Each of them is told of in the warnings. For devices that are not here, nobody can tell.
@@ -44,7 +44,7 @@ def checked(attempt: Attempt, calibrated: Calibrated) -> Attempt:
     return attempt
 
 
-def _right(attempt: Attempt, calibrated: Calibrated) -> Attempt:
+def _right(attempt: Attempt, calibrated: CalibratedModel) -> Attempt:
     """The model without the layers that make it wrong on the device."""
     answer = _asked(attempt, calibrated)
     for _ in range(MOST_FAULTS):
@@ -58,7 +58,7 @@ def _right(attempt: Attempt, calibrated: Calibrated) -> Attempt:
     return attempt
 
 
-def _asked(attempt: Attempt, calibrated: Calibrated) -> device.Answer:
+def _asked(attempt: Attempt, calibrated: CalibratedModel) -> device.Answer:
     if attempt.context.target.device != HERE:
         return device.Answer(None)
     return device.ask(attempt.graph, attempt.context, calibrated.floats_in_own_precision, shown=True)
@@ -88,7 +88,7 @@ def _without_gain(context: Context) -> list[Fault]:
     return [replace(each, reason=FLOAT + each.reason) for each in execution.fallen]
 
 
-def _left_float(attempt: Attempt, calibrated: Calibrated, faults: Sequence[Fault]) -> Attempt:
+def _left_float(attempt: Attempt, calibrated: CalibratedModel, faults: Sequence[Fault]) -> Attempt:
     told = (f"{each.type} '{each.name}' is left float: {each.reason}" for each in faults)
     calibrated.context.warnings.extend(told)
     floats = {**attempt.floats, **{each.key: each.reason for each in faults}}
@@ -96,7 +96,7 @@ def _left_float(attempt: Attempt, calibrated: Calibrated, faults: Sequence[Fault
     return Attempt(graph, context, attempt.config, floats)
 
 
-def find_fault(attempt: Attempt, calibrated: Calibrated, asked: Asked) -> Fault | None:
+def find_fault(attempt: Attempt, calibrated: CalibratedModel, asked: Asked) -> Fault | None:
     """The first layer with which a wrong model goes wrong.
 
     None if it is wrong without rounded operations, too: if its outputs are random, say. Those in bodies come last.

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ..evaluation.sensitivity import Effect
-from ..options.config import Config, Preset
+from ..options.config import Preset, QuantizationConfig
 from ..options.quantization import RangeEstimator
-from .attempts import Attempt, Calibrated
+from .attempts import Attempt, CalibratedModel
 from .search import costliest, fewest, named, predicted, returned_to
 
 #: The most models that are tried: a number, not a time, so that a busy machine comes to the same result. The time is a
@@ -27,7 +27,7 @@ GAIN = 0.5
 
 
 @dataclass(frozen=True)
-class Step:
+class GuardStep:
     """Something that the guard tried.
 
     Attributes:
@@ -48,7 +48,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Guarded:
+class GuardResult:
     """The model that the guard settled for.
 
     Attributes:
@@ -59,12 +59,12 @@ class Guarded:
     """
 
     attempt: Attempt
-    steps: tuple[Step, ...] = ()
+    steps: tuple[GuardStep, ...] = ()
     effects: tuple[Effect, ...] = ()
     is_out_of_time: bool = False
 
 
-def guard(first: Attempt, calibrated: Calibrated) -> Guarded:
+def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     """The first model that has no output below its floor, or the best that was found.
 
     Args:
@@ -72,15 +72,15 @@ def guard(first: Attempt, calibrated: Calibrated) -> Guarded:
         calibrated: From what others can be made.
     """
     if first.margin >= 0:
-        return Guarded(first)
+        return GuardResult(first)
     search = _Search(calibrated, first)
     search.try_remedies()
     if search.best.margin < 0:
         search.return_layers()
-    return Guarded(search.best, tuple(search.steps), tuple(search.effects), search.is_out_of_time)
+    return GuardResult(search.best, tuple(search.steps), tuple(search.effects), search.is_out_of_time)
 
 
-def remedies(config: Config, preset: Preset) -> Iterator[tuple[str, dict[str, object]]]:
+def remedies(config: QuantizationConfig, preset: Preset) -> Iterator[tuple[str, dict[str, object]]]:
     """Gentler options, none of which the user chose otherwise or has already: what they are, and what they change."""
     if config.range_estimator is None and config.activations.range_estimator is None:
         extremes = RangeEstimator.model_validate({"min": {"aggregator": "min"}, "max": {"aggregator": "max"}})
@@ -100,9 +100,9 @@ def worst_ratio(attempt: Attempt) -> float:
 class _Search:
     """The state of one search: the best model so far, and what was tried."""
 
-    calibrated: Calibrated
+    calibrated: CalibratedModel
     best: Attempt
-    steps: list[Step] = field(default_factory=list[Step])
+    steps: list[GuardStep] = field(default_factory=list[GuardStep])
     effects: list[Effect] = field(default_factory=list[Effect])
     is_out_of_time: bool = False
     began: float = field(default_factory=time.perf_counter)
@@ -141,7 +141,7 @@ class _Search:
     def _note(self, what: str, attempt: Attempt, *, is_kept: bool) -> None:
         decisions = attempt.context.plan.decisions.values()
         before, after, int8 = worst_ratio(self.best), worst_ratio(attempt), sum(each.int8 for each in decisions)
-        self.steps.append(Step(what, is_kept, before, after, int8, len(decisions)))
+        self.steps.append(GuardStep(what, is_kept, before, after, int8, len(decisions)))
         context = self.calibrated.context
         context.progress("looking for a better model", len(self.steps), None)
         if is_kept:

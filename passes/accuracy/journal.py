@@ -30,7 +30,7 @@ def fingerprint(**facts: object) -> str:
 
 
 @dataclass(frozen=True)
-class Measured:
+class JournalEntry:
     """What is known of a model.
 
     Attributes:
@@ -55,7 +55,7 @@ class Journal:
     """
 
     path: Path | None = None
-    known: dict[str, Measured] = field(default_factory=dict[str, Measured])
+    known: dict[str, JournalEntry] = field(default_factory=dict[str, JournalEntry])
     warnings: list[str] = field(default_factory=list[str])
 
     @classmethod
@@ -86,7 +86,7 @@ class Journal:
             )
         return journal
 
-    def add(self, key: str, measured: Measured, **about: object) -> None:
+    def add(self, key: str, measured: JournalEntry, **about: object) -> None:
         """Keeps a measurement, on the disk before anything else happens.
 
         Raises:
@@ -112,7 +112,7 @@ class Journal:
         try:
             content: Any = json.loads(line)
             values = {str(name): float(value) for name, value in content["values"].items()}
-            found = Measured(values, int(content["int8"]), int(content["layers"]))
+            found = JournalEntry(values, int(content["int8"]), int(content["layers"]))
             key = str(content["key"])
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return False

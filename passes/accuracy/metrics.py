@@ -21,7 +21,7 @@ from ..infra.base import Progress, no_progress
 from ..options.accuracy import DropType
 from ..options.strict import ConfigError
 from ..runtime.engine import Engine
-from ..runtime.samples import Fed, ModelInput, Sample, checked_feed, model_inputs
+from ..runtime.samples import ModelInput, PreparedSample, Sample, checked_feed, model_inputs
 from .identity import UnknownIdentityError, identity_of
 
 #: Runs the model on one sample and gives its outputs by name.
@@ -158,7 +158,7 @@ class Runner:
             given = sample if isinstance(sample, Sample) else Sample(f"sample {next(numbers)}", sample)
             labelled = Sample(f"metric {metric.name}: {given.label}", given.feed)
             feed = checked_feed(labelled, self.inputs)
-            arrays = engine.outputs(Fed(labelled, feed))
+            arrays = engine.outputs(PreparedSample(labelled, feed))
             done += 1
             self.progress(f"measuring {metric.name}", done, None)
             return dict(zip(self.outputs, arrays, strict=True))

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from ..evaluation.sensitivity import Effect, measure_effects, ranked
-from ..options.config import Config
-from .attempts import HIDING, Calibrated, Key
+from ..options.config import QuantizationConfig
+from .attempts import HIDING, CalibratedModel, Key
 
 #: The share of the allowed error that is aimed at: predictions are not exact.
 _AIM = 0.8
 
 
 def effects_of(
-    calibrated: Calibrated, config: Config, floats: Mapping[Key, str], samples: int, inferences: int
+    calibrated: CalibratedModel, config: QuantizationConfig, floats: Mapping[Key, str], samples: int, inferences: int
 ) -> list[Effect]:
     """What rounding each operation costs that is still rounded, in topological order; none without held-out samples.
 
@@ -29,7 +29,7 @@ def effects_of(
 
 
 def costliest(
-    calibrated: Calibrated, config: Config, floats: Mapping[Key, str], samples: int, inferences: int
+    calibrated: CalibratedModel, config: QuantizationConfig, floats: Mapping[Key, str], samples: int, inferences: int
 ) -> list[Effect]:
     """`effects_of`, the costliest first."""
     return ranked(effects_of(calibrated, config, floats, samples, inferences))

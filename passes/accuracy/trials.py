@@ -9,10 +9,10 @@ from ...ir import Graph
 from ..calibration.fingerprint import model_fingerprint
 from ..infra.base import Context, Progress, no_progress
 from ..options.accuracy import AccuracyOptions
-from ..options.config import Config
+from ..options.config import QuantizationConfig
 from ..runtime.engine import EMULATION, LATENCY, runtime_version
-from .attempts import Attempt, Calibrated, Key
-from .journal import Journal, Measured, fingerprint
+from .attempts import Attempt, CalibratedModel, Key
+from .journal import Journal, JournalEntry, fingerprint
 from .metrics import Metric, Runner, identified
 
 #: Options that change no model.
@@ -64,7 +64,7 @@ class Candidate:
         attempt: It, if it was made already.
     """
 
-    config: Config
+    config: QuantizationConfig
     floats: Mapping[Key, str]
     attempt: Attempt | None = None
 
@@ -124,7 +124,7 @@ class Judge:
             if journal.known and key not in journal.known:
                 journal.warnings.append(f"{journal.path}: none of its measurements are of this model and these metrics")
             if key not in journal.known:
-                journal.add(key, Measured(runner.measure(graph, missing)), what="the float model")
+                journal.add(key, JournalEntry(runner.measure(graph, missing)), what="the float model")
             found |= journal.known[key].values
         judge = cls(tuple(metrics), options, journal, runner, found, watch)
         watch(Trial("the float model", found, judge.excess(found), seconds=time.perf_counter() - began, is_kept=True))
@@ -143,7 +143,7 @@ class Judge:
             shares += [each.allowed(baseline) / drop] if drop > 0 else []
         return min(shares)
 
-    def measured(self, candidate: Candidate, calibrated: Calibrated, what: str) -> Measured:
+    def measured(self, candidate: Candidate, calibrated: CalibratedModel, what: str) -> JournalEntry:
         """The metrics of a model, from the journal if they are there."""
         key = fingerprint(**_made_of(candidate, calibrated.context), **_surroundings(self.metrics))
         if key not in self.journal.known:
@@ -155,7 +155,7 @@ class Judge:
             )
             decisions = context.plan.decisions.values()
             values = self.runner.measure(graph, self.metrics)
-            found = Measured(values, sum(each.int8 for each in decisions), len(decisions))
+            found = JournalEntry(values, sum(each.int8 for each in decisions), len(decisions))
             self.journal.add(key, found, what=what)
         return self.journal.known[key]
 
@@ -194,7 +194,7 @@ class Trials:
     """
 
     judge: Judge
-    calibrated: Calibrated
+    calibrated: CalibratedModel
     best: Candidate
     trial: Trial
     done: list[Trial] = field(default_factory=list[Trial])
@@ -202,7 +202,7 @@ class Trials:
     began: float = field(default_factory=time.perf_counter)
 
     @classmethod
-    def of(cls, judge: Judge, calibrated: Calibrated, first: Candidate, what: str) -> "Trials":
+    def of(cls, judge: Judge, calibrated: CalibratedModel, first: Candidate, what: str) -> "Trials":
         """Measures the first model, whatever the budget says."""
         began = time.perf_counter()
         trials = cls(judge, calibrated, first, _measure(judge, calibrated, first, what), began=began)
@@ -231,7 +231,7 @@ class Trials:
         self.judge.watch(trial)
 
 
-def _measure(judge: Judge, calibrated: Calibrated, candidate: Candidate, what: str) -> Trial:
+def _measure(judge: Judge, calibrated: CalibratedModel, candidate: Candidate, what: str) -> Trial:
     began = time.perf_counter()
     found = judge.measured(candidate, calibrated, what)
     excess = judge.excess(found.values)

@@ -6,7 +6,7 @@ from itertools import count
 from typing import TypeAlias
 
 from ..options.accuracy import AccuracyOptions
-from ..options.config import Config
+from ..options.config import QuantizationConfig
 from ..options.strict import ConfigError
 from .metrics import Metric, MetricFunction, name_of
 from .published_metric import OverDataSet, PublishedMetric, is_published
@@ -16,7 +16,7 @@ GivenMetric: TypeAlias = Metric | MetricFunction | PublishedMetric
 
 
 def metrics_of(
-    given: GivenMetric | Sequence[GivenMetric] | None, config: Config, data: object = None
+    given: GivenMetric | Sequence[GivenMetric] | None, config: QuantizationConfig, data: object = None
 ) -> tuple[Metric, ...]:
     """The metrics of a run, with their limits.
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from ...ir import Graph, InPort, Node, OutPort
 from ...ir.ops import WEIGHTED_TYPES
-from ..runtime.samples import HeldOut
+from ..runtime.samples import ValidationSample
 from .decisions import Decisions, above, behind, selects
 from .pictures import is_picture_of, may_be_picture
 
@@ -76,7 +76,7 @@ class Outputs:
         each = tuple(replace(it, tensors=tuple(position[number] for number in it.tensors)) for it in self.each)
         return replace(self, each=each, left_out=tuple(results[index].id for index in numbers))
 
-    def seen(self, samples: Sequence[HeldOut]) -> "Outputs":
+    def seen(self, samples: Sequence[ValidationSample]) -> "Outputs":
         """The same, of which only those are still images that look like one on these samples; without any, none."""
         names = list(samples[0].feed) if samples else []
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import Array, Graph, Node, OutPort, Scope, UserError, element_type
-from ...ir.bodies import lead_out
+from ...ir.bodies import add_body_output
 from ..infra.base import Context, Fact, NoRequests
 from ..statistics.batch import Batches
 from ..statistics.masks import mask_limits
@@ -157,7 +157,7 @@ def _attached(graph: Graph, wanted: Sequence[Block]) -> dict[Block, OutPort]:
                 tag: ends[tag][block] if block in ends[tag] else _absent(body, block)
                 for tag, body in node.bodies.items()
             }
-            found[block] = lead_out(node, sources, _NAME)
+            found[block] = add_body_output(node, sources, _NAME)
     return found
 
 

@@ -11,7 +11,7 @@ from ..runtime.engine import THROUGHPUT, Engine
 from ..statistics.file import save_statistics
 from .cluster import run_on_cluster
 from .fingerprint import DataFingerprint
-from .measurement import Harvest, Job, Measurement, jobs, keep, kept_of
+from .measurement import CalibrationSample, Measurement, StatisticsCollector, jobs, keep, kept_of
 from .prefetch import prefetched
 
 
@@ -43,11 +43,11 @@ class Calibrate(NoRequests):
         planned = [node for node, each in context.plan.decisions.items() if each.int8]
         context.outputs = find_outputs(graph).narrowed(graph, planned)
         instrumented = measurement.instrumented(context)
-        harvest, fingerprint = Harvest(measurement), DataFingerprint()
+        harvest, fingerprint = StatisticsCollector(measurement), DataFingerprint()
         most, expected = context.config.samples, context.expected
         total = min(most or expected, expected) if expected else None
 
-        def take(job: Job, kept: list[Array]) -> None:
+        def take(job: CalibrationSample, kept: list[Array]) -> None:
             keep(job, harvest.seen, context)
             harvest.take(job, kept)
             context.progress("calibrating", harvest.seen, total)

@@ -16,7 +16,7 @@ from typing import Any
 from ...ir import Array, Graph, UserError
 from ..runtime.engine import THROUGHPUT, Engine, Portable
 from .attach_statistics import Block
-from .measurement import Job, kept_of
+from .measurement import CalibrationSample, kept_of
 
 #: Samples sent at a time, and how many such shards wait at each worker.
 _SHARD, _AHEAD = 8, 2
@@ -34,8 +34,8 @@ def run_on_cluster(
     address: str,
     instrumented: Graph,
     blocks: Sequence[Block],
-    items: Iterable[Job],
-    take: Callable[[Job, list[Array]], None],
+    items: Iterable[CalibrationSample],
+    take: Callable[[CalibrationSample, list[Array]], None],
 ) -> None:
     """Runs all samples on a cluster, and calls `take(job, what is kept of its outputs)` for each, in order.
 
@@ -56,7 +56,7 @@ def run_on_cluster(
         raise ClusterError(message)
     with cluster_client(address) as client:
         model = _Model(client, Portable.of(instrumented))
-        running: deque[tuple[tuple[Job, ...], Any]] = deque()
+        running: deque[tuple[tuple[CalibrationSample, ...], Any]] = deque()
         source = iter(items)
         while shard := tuple(islice(source, _SHARD)):
             if len(running) >= _AHEAD * max(1, len(client.nthreads())):
@@ -67,10 +67,10 @@ def run_on_cluster(
 
 
 def _take_first(
-    running: deque[tuple[tuple[Job, ...], Any]],
+    running: deque[tuple[tuple[CalibrationSample, ...], Any]],
     model: "_Model",
     blocks: Sequence[Block],
-    take: Callable[[Job, list[Array]], None],
+    take: Callable[[CalibrationSample, list[Array]], None],
 ) -> None:
     shard, future = running.popleft()
     for job, kept in zip(shard, model.result(shard, blocks, future), strict=True):
@@ -84,12 +84,12 @@ class _Model:
         self.client, self.portable = client, portable
         self.sent = client.scatter(portable, broadcast=True)
 
-    def submit(self, shard: tuple[Job, ...], blocks: Sequence[Block]) -> Any:
+    def submit(self, shard: tuple[CalibrationSample, ...], blocks: Sequence[Block]) -> Any:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sending large graph")  # samples are what is to be sent
             return self.client.submit(_run_shard, self.sent, shard, tuple(blocks), pure=False)
 
-    def result(self, shard: tuple[Job, ...], blocks: Sequence[Block], future: Any) -> list[list[Array]]:
+    def result(self, shard: tuple[CalibrationSample, ...], blocks: Sequence[Block], future: Any) -> list[list[Array]]:
         """What the workers kept of a shard; if the worker died with the model's last copy, both are sent again."""
         from distributed import CancelledError, KilledWorker  # here: an extra
 
@@ -142,7 +142,7 @@ _lock = threading.Lock()
 _engines: dict[str, Engine] = {}
 
 
-def _run_shard(model: Portable, shard: tuple[Job, ...], blocks: tuple[Block, ...]) -> list[list[Array]]:
+def _run_shard(model: Portable, shard: tuple[CalibrationSample, ...], blocks: tuple[Block, ...]) -> list[list[Array]]:
     """On a worker: what is kept of each sample. One model at a time stays compiled in a process."""
     kept: list[list[Array]] = []
     with _lock:

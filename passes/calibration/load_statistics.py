@@ -8,13 +8,13 @@ from ...ir import Array, Graph
 from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Fact, NoRequests
 from ..runtime.engine import THROUGHPUT, Engine
-from ..runtime.samples import HeldOut
+from ..runtime.samples import ValidationSample
 from ..statistics.batch import batched_tensors
 from ..statistics.derivations import Derivations
 from ..statistics.file import StatisticsFileError, open_statistics
 from ..statistics.request import Request, Statistics, find_recipes
 from .fingerprint import DataFingerprint
-from .measurement import Job, jobs, keep
+from .measurement import CalibrationSample, jobs, keep
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class LoadStatistics(NoRequests):
     def _run_held_out(self, graph: Graph, context: Context, expected: str) -> None:
         """The float model's outputs on the samples that the statistics do not hold."""
         fingerprint = DataFingerprint()
-        held_out: list[Job] = []
+        held_out: list[CalibrationSample] = []
         for index, job in enumerate(jobs(graph, context, fingerprint)):
             keep(job, index, context)
             held_out += [job] if job.is_held_out or job.is_first else []
@@ -77,8 +77,8 @@ class LoadStatistics(NoRequests):
             message = f"{self.path}: measured on other data, or another number of samples; calibrate on these"
             raise StatisticsFileError(message)
 
-        def take(job: Job, outputs: list[Array]) -> None:
+        def take(job: CalibrationSample, outputs: list[Array]) -> None:
             found = context.held_out if job.is_held_out else context.first
-            found.append(HeldOut(job.sample, job.feed, [output.copy() for output in outputs]))
+            found.append(ValidationSample(job.sample, job.feed, [output.copy() for output in outputs]))
 
         Engine(context.outputs.tapped(graph), THROUGHPUT).run(held_out, take)

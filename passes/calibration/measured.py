@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from ..statistics.request import Numbers, Request
-from ..statistics.spool import Spool
+from ..statistics.spool import ColumnStore
 from .attach_statistics import Block
 
 
-class Measured:
+class MeasuredColumns:
     """What a run measured: columns of tables that need not fit into memory.
 
     Args:
@@ -15,8 +15,8 @@ class Measured:
         tables: Their rows.
     """
 
-    def __init__(self, blocks: Sequence[Block], tables: Sequence[Spool]) -> None:
-        self._places: dict[Request, tuple[Spool, int, int]] = {}
+    def __init__(self, blocks: Sequence[Block], tables: Sequence[ColumnStore]) -> None:
+        self._places: dict[Request, tuple[ColumnStore, int, int]] = {}
         for block, table in zip(blocks, tables, strict=True):
             start = 0
             for request, size in zip(block.requests, block.sizes, strict=True):

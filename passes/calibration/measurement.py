@@ -8,14 +8,14 @@ import numpy as np
 
 from ...ir import Array, Graph, Node
 from ..infra.base import MOST_PROBES, PROBES, Context
-from ..runtime.samples import DataError, Fed, HeldOut, Sample, checked_feed, model_inputs
+from ..runtime.samples import DataError, PreparedSample, Sample, ValidationSample, checked_feed, model_inputs
 from ..statistics.batch import batched_tensors
 from ..statistics.derivations import Derivations
 from ..statistics.request import OF_NOTHING, Derivation, Reduction, Request, Statistics, find_recipes, to_measure
-from ..statistics.spool import Spool
+from ..statistics.spool import ColumnStore
 from .attach_statistics import AttachStatistics, Block, blocks
 from .fingerprint import DataFingerprint
-from .measured import Measured
+from .measured import MeasuredColumns
 from .subset import chosen_samples
 
 #: The share of the samples that is kept out of the statistics, to check the result, and how many at most.
@@ -40,7 +40,7 @@ def is_held_out(index: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Job(Fed):
+class CalibrationSample(PreparedSample):
     """A sample to be run.
 
     Attributes:
@@ -52,7 +52,7 @@ class Job(Fed):
     is_first: bool = False
 
 
-def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterator[Job]:
+def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterator[CalibrationSample]:
     """The samples to run, checked, in their order; `fingerprint` takes them in."""
     inputs, held_out = model_inputs(graph), 0
     samples = () if context.samples is None else context.samples
@@ -63,17 +63,17 @@ def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterat
         is_kept = is_held_out(index) and held_out < HELD_OUT_MOST
         held_out += is_kept
         most = MOST_PROBES if sum(array.nbytes for array in feed.values()) <= _SMALL else PROBES
-        yield Job(Sample(sample.label, None), feed, is_kept, is_first=not is_kept and index < most)
+        yield CalibrationSample(Sample(sample.label, None), feed, is_kept, is_first=not is_kept and index < most)
 
 
-def keep(job: Job, index: int, context: Context) -> None:
+def keep(job: CalibrationSample, index: int, context: Context) -> None:
     """Keeps a sample for passes that run the model again, if there are such: a fifth of those that are measured.
 
     Those of the lowest ranks are kept, which spread evenly over all, whatever their number (see `is_held_out`).
     """
     if context.config.correct_biases != "sequential" or job.is_held_out:
         return
-    context.kept[index] = Fed(job.sample, job.feed)
+    context.kept[index] = PreparedSample(job.sample, job.feed)
     last = max(context.kept, key=_rank)
     enough = KEPT_LEAST if _rank(last) >= KEPT_SHARE else KEPT_MOST
     if len(context.kept) > enough:
@@ -124,7 +124,7 @@ def _watches(measured: Iterable[Request]) -> set[Request]:
     return extremes - means
 
 
-def kept_of(outputs: Sequence[Array], measured: Sequence[Block], job: Job) -> list[Array]:
+def kept_of(outputs: Sequence[Array], measured: Sequence[Block], job: CalibrationSample) -> list[Array]:
     """What of an inference is kept.
 
     These are the rows of each block, but of held-out samples; and the model's outputs, of those and of the first.
@@ -135,7 +135,7 @@ def kept_of(outputs: Sequence[Array], measured: Sequence[Block], job: Job) -> li
 
 
 @dataclass
-class Harvest:
+class StatisticsCollector:
     """The numbers of one run over the data, as they come in.
 
     Attributes:
@@ -149,17 +149,17 @@ class Harvest:
     """
 
     measurement: Measurement
-    tables: list[Spool] = field(default_factory=list[Spool])
-    held_out: list[HeldOut] = field(default_factory=list[HeldOut])
-    first: list[HeldOut] = field(default_factory=list[HeldOut])
+    tables: list[ColumnStore] = field(default_factory=list[ColumnStore])
+    held_out: list[ValidationSample] = field(default_factory=list[ValidationSample])
+    first: list[ValidationSample] = field(default_factory=list[ValidationSample])
     empty: list[tuple[str, Node]] = field(default_factory=list[tuple[str, Node]])
     empty_inputs: list[str] = field(default_factory=list[str])
     seen: int = 0
 
     def __post_init__(self) -> None:
-        self.tables = [Spool(block.width) for block in self.measurement.blocks]
+        self.tables = [ColumnStore(block.width) for block in self.measurement.blocks]
 
-    def take(self, job: Job, kept: list[Array]) -> None:
+    def take(self, job: CalibrationSample, kept: list[Array]) -> None:
         """Keeps what an inference gave (see `kept_of`).
 
         Raises:
@@ -167,11 +167,11 @@ class Harvest:
         """
         self.seen += 1
         if job.is_held_out:
-            self.held_out.append(HeldOut(job.sample, job.feed, kept))
+            self.held_out.append(ValidationSample(job.sample, job.feed, kept))
             return
         kept, outputs = kept[: len(self.tables)], kept[len(self.tables) :]
         if job.is_first:
-            self.first.append(HeldOut(job.sample, job.feed, outputs))
+            self.first.append(ValidationSample(job.sample, job.feed, outputs))
         for block, rows in zip(self.measurement.blocks, kept, strict=True):
             if not (is_finite := np.isfinite(rows)).all():
                 node = self._node(block, is_finite)
@@ -208,5 +208,5 @@ class Harvest:
             raise DataError(message)
         both = zip(self.measurement.blocks, self.tables, strict=True)
         unseen = frozenset(block.scope for block, table in both if block.scope and not len(table))
-        measured = Measured(self.measurement.blocks, self.tables)
+        measured = MeasuredColumns(self.measurement.blocks, self.tables)
         return Statistics(measured, self.measurement.recipes, samples, unseen)

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 
-from ..options.config import Config
+from ..options.config import QuantizationConfig
 from ..runtime.samples import DataError, Sample
 
 #: How many names of a dict a message lists.
@@ -31,7 +31,7 @@ class Indexed(Protocol):
         ...
 
 
-def chosen_samples(data: object, config: Config) -> Iterator[Sample]:
+def chosen_samples(data: object, config: QuantizationConfig) -> Iterator[Sample]:
     """The samples to use, with their numbers in the data.
 
     Drawn at random, they are those that the published tool draws with that seed: `random.sample` of the standard
@@ -82,7 +82,7 @@ def items_of(data: object) -> Iterable[object]:
     return cast(Iterable[object], data)
 
 
-def _drawn(data: object, config: Config) -> Iterator[tuple[int, object]]:
+def _drawn(data: object, config: QuantizationConfig) -> Iterator[tuple[int, object]]:
     if not isinstance(data, Indexed) and data is iter(cast(Iterable[object], data)):
         message = f"samples cannot be drawn at random (shuffle_data) from a {type(data).__name__}: give a list, say"
         raise DataError(message)

@@ -9,7 +9,7 @@ from ...ir import Graph
 from ..analysis.agreement import Agreement, Verdict, agreements_of
 from ..infra.base import Progress, no_progress
 from ..infra.execution import Execution
-from ..runtime.samples import DataError, Fed, Feed, ModelInput, Sample, checked_feed, model_inputs
+from ..runtime.samples import DataError, Feed, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
 from .latency import Latencies, measure_latencies
 from .layer_probes import LayerError, LayerProbes
 from .matching import Matching, match_inputs, match_layers
@@ -115,9 +115,9 @@ def compare_models(
 
 def _items(
     samples: Iterable[Sample], ours: Sequence[ModelInput], theirs: Sequence[ModelInput], order: Sequence[int]
-) -> Iterator[tuple[Fed, Fed]]:
+) -> Iterator[tuple[PreparedSample, PreparedSample]]:
     """Each sample as either model takes it."""
     for sample in samples:
         feed = checked_feed(sample, ours)
         twin = {each.name: feed[ours[index].name] for index, each in zip(order, theirs, strict=True)}
-        yield Fed(sample, feed), Fed(sample, twin)
+        yield PreparedSample(sample, feed), PreparedSample(sample, twin)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from ...ir import DYNAMIC, Array, Graph, Node
 from ...ir.ops import output_channel_axis
 from ..runtime.engine import EMULATION, INSPECTION, Engine
-from ..runtime.samples import Fed
+from ..runtime.samples import PreparedSample
 from .channel_sums import ChannelSums
 from .matching import LayerPair
 from .output_probe import OutputProbe
@@ -69,14 +69,14 @@ class LayerProbe:
         engines = Engine(tapped[0], INSPECTION), Engine(tapped[1], INSPECTION)
         return cls(pairs, tapped, engines, tuple(ChannelSums(_channel_axis(pair.node)) for pair in pairs))
 
-    def add(self, items: tuple[Fed, Fed]) -> None:
+    def add(self, items: tuple[PreparedSample, PreparedSample]) -> None:
         """Runs both models on a sample."""
         first, second = (engine.outputs(item) for engine, item in zip(self.engines, items, strict=True))
         count = len(self.pairs)
         for sums, one, other in zip(self.sums, first[-count:], second[-count:], strict=True):
             sums.add(one, other)
 
-    def second(self, items: tuple[Fed, Fed]) -> list[Array]:
+    def second(self, items: tuple[PreparedSample, PreparedSample]) -> list[Array]:
         """What the second model's own outputs become by looking at its layers."""
         return self.engines[1].outputs(items[1])[: -len(self.pairs)]
 
@@ -105,7 +105,9 @@ class LayerProbes:
     probes: list[LayerProbe] = field(default_factory=list[LayerProbe])
     is_emulated: bool = False
 
-    def add(self, items: tuple[Fed, Fed], first: Sequence[Array], second: Sequence[Array]) -> None:
+    def add(
+        self, items: tuple[PreparedSample, PreparedSample], first: Sequence[Array], second: Sequence[Array]
+    ) -> None:
         """Takes in a sample.
 
         Args:
@@ -118,7 +120,9 @@ class LayerProbes:
         for probe in self.probes:
             probe.add(items)
 
-    def _prepare(self, items: tuple[Fed, Fed], first: Sequence[Array], second: Sequence[Array]) -> None:
+    def _prepare(
+        self, items: tuple[PreparedSample, PreparedSample], first: Sequence[Array], second: Sequence[Array]
+    ) -> None:
         self.probes = [LayerProbe.of(group, self.outputs.models) for group in _groups(self.pairs)]
         allowed = min(self.outputs.ratio(first, second), _ENOUGH) - _LOSS
         if any(self.outputs.ratio(first, probe.second(items)) < allowed for probe in self.probes):

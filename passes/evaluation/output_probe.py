@@ -7,7 +7,7 @@ from ...ir import Array, Graph
 from ..analysis.agreement import Tally, agreements_of
 from ..analysis.outputs import Outputs, find_outputs
 from ..runtime.engine import INSPECTION, Engine
-from ..runtime.samples import Fed
+from ..runtime.samples import PreparedSample
 from .matching import match_outputs, match_taps, untapped
 
 
@@ -48,7 +48,7 @@ class OutputProbe:
         order += range(len(order), len(order) + len(taps))
         return cls(models, (Engine(models[0], INSPECTION), Engine(models[1], INSPECTION)), outputs, order, warnings)
 
-    def add(self, items: tuple[Fed, Fed]) -> tuple[list[Array], list[Array]]:
+    def add(self, items: tuple[PreparedSample, PreparedSample]) -> tuple[list[Array], list[Array]]:
         """Runs both on a sample; gives what they gave."""
         first, second = (engine.outputs(item) for engine, item in zip(self.engines, items, strict=True))
         self._add(first, second, self.tallies)

@@ -16,7 +16,7 @@ from ...ir import Array, Graph, Scope
 from ..analysis.agreement import Agreement, agreements
 from ..infra.base import Context
 from ..runtime.engine import EMULATION, Engine
-from ..runtime.samples import Fed, HeldOut
+from ..runtime.samples import PreparedSample, ValidationSample
 from .gates import GATES, AttachGates, rounded_operations
 
 
@@ -49,7 +49,9 @@ class Effect:
         return min(((each.margin, each.sqnr) for each in self.outputs), default=(math.inf, math.inf))[1]
 
 
-def measure_effects(graph: Graph, context: Context, samples: Sequence[HeldOut], inferences: int) -> list[Effect]:
+def measure_effects(
+    graph: Graph, context: Context, samples: Sequence[ValidationSample], inferences: int
+) -> list[Effect]:
     """What rounding each operation does, in topological order.
 
     Args:
@@ -90,20 +92,22 @@ def ranked(effects: Sequence[Effect]) -> list[Effect]:
 
 
 @dataclass(frozen=True)
-class _Switched(Fed):
+class _Switched(PreparedSample):
     """A sample with the gates that are open."""
 
     opened: int | None = None
 
 
-def _switched(sample: HeldOut, count: int, opened: int | None) -> _Switched:
+def _switched(sample: ValidationSample, count: int, opened: int | None) -> _Switched:
     gates = np.zeros(count, np.float32)
     if opened is not None:
         gates[opened] = 1
     return _Switched(sample.sample, sample.feed | {GATES: gates}, opened)
 
 
-def _float_run(engine: Engine, count: int, samples: Sequence[HeldOut]) -> tuple[list[float], list[list[Array]]]:
+def _float_run(
+    engine: Engine, count: int, samples: Sequence[ValidationSample]
+) -> tuple[list[float], list[list[Array]]]:
     """The operations' own ratios in dB, and the float model's outputs."""
     powers = np.zeros(2 * count, np.float64)
     references: list[list[Array]] = []
@@ -126,7 +130,7 @@ def _one_by_one(
     engine: Engine,
     chosen: Sequence[int],
     count: int,
-    samples: Sequence[HeldOut],
+    samples: Sequence[ValidationSample],
     references: Sequence[Sequence[Array]],
     context: Context,
 ) -> dict[int, tuple[Agreement, ...]]:

@@ -13,9 +13,9 @@ from ...ir import Graph, Node, Scope, UserError
 from ...targets import Target
 from ..analysis.evidence import Correction
 from ..analysis.outputs import Outputs
-from ..options.config import Config, Preset
+from ..options.config import Preset, QuantizationConfig
 from ..placement.plan import Plan
-from ..runtime.samples import Fed, HeldOut
+from ..runtime.samples import PreparedSample, ValidationSample
 from ..statistics.request import Request, Statistics
 from .execution import Check
 
@@ -112,21 +112,21 @@ class Context:
     """
 
     target: Target
-    config: Config = field(default_factory=Config)
+    config: QuantizationConfig = field(default_factory=QuantizationConfig)
     samples: Iterable[object] | None = ()
     progress: Progress = no_progress
     expected: int | None = None
     model_fingerprint: str = ""
     data_fingerprint: str = ""
-    also_for: tuple[tuple[Target, Config], ...] = ()
+    also_for: tuple[tuple[Target, QuantizationConfig], ...] = ()
     wanted: frozenset[Request] = frozenset()
     plan: Plan = field(default_factory=Plan)
     statistics: Statistics = field(default_factory=Statistics)
     returned: Mapping[tuple[Scope, int], str] = field(default_factory=dict[tuple[Scope, int], str])
     outputs: Outputs = field(default_factory=Outputs)
-    held_out: list[HeldOut] = field(default_factory=list[HeldOut])
-    first: list[HeldOut] = field(default_factory=list[HeldOut])
-    kept: dict[int, Fed] = field(default_factory=dict[int, Fed])
+    held_out: list[ValidationSample] = field(default_factory=list[ValidationSample])
+    first: list[ValidationSample] = field(default_factory=list[ValidationSample])
+    kept: dict[int, PreparedSample] = field(default_factory=dict[int, PreparedSample])
     halves: set[tuple[Scope, int]] = field(default_factory=set[tuple[Scope, int]])
     decomposed: set[tuple[Scope, int]] = field(default_factory=set[tuple[Scope, int]])
     aligned: set[Node] = field(default_factory=set[Node])
@@ -135,7 +135,7 @@ class Context:
     check: Check = field(default_factory=Check)
 
     @property
-    def probes(self) -> list[HeldOut]:
+    def probes(self) -> list[ValidationSample]:
         """The samples on which the device may be asked whether it computes a model right."""
         return [*self.held_out, *self.first][:MOST_PROBES]
 

@@ -18,7 +18,7 @@ PASSES: Mapping[str, str] = {
     "calibrate": "calibration.calibrate:Calibrate",
     "load-statistics": "calibration.load_statistics:LoadStatistics",
     "align-activation-channels": "transforms.align_activation_channels:AlignActivationChannels",
-    "migrate-scales": "transforms.migrate_scales:MigrateScales",
+    "migrate-scales": "transforms.migrate_scales:SmoothQuant",
     "insert-fake-quantize": "transforms.insert_fake_quantize:InsertFakeQuantize",
     "set-ranges": "transforms.set_ranges:SetRanges",
     "correct-biases": "transforms.correct_biases:CorrectBiases",

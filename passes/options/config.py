@@ -14,7 +14,7 @@ Preset = Literal["performance", "mixed", "accuracy"]
 SaturationFix = Literal["no", "first_layer", "all"]
 
 
-class Config(Strict):
+class QuantizationConfig(Strict):
     """Options of a quantization.
 
     Attributes:

@@ -24,7 +24,7 @@ class EngineSection(Strict):
 
 
 @dataclass(frozen=True)
-class Engine:
+class EngineOptions:
     """Where the data come from, and how a picture becomes an array.
 
     Attributes:
@@ -56,7 +56,7 @@ class EngineFound:
         warnings: What of it is not done.
     """
 
-    engine: Engine | None = None
+    engine: EngineOptions | None = None
     lacking: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -70,7 +70,7 @@ def engine_of(section: Mapping[str, Any], valid: EngineSection | None, where: st
         where: What messages call the configuration: its path, if it has one.
     """
     if valid is not None:
-        return EngineFound(Engine(**valid.model_dump(exclude={"type"})))
+        return EngineFound(EngineOptions(**valid.model_dump(exclude={"type"})))
     if not section:
         return EngineFound()
     command = f"irquant quantize -c {where or 'FILE'}"
@@ -86,8 +86,8 @@ def engine_of(section: Mapping[str, Any], valid: EngineSection | None, where: st
     return EngineFound(_engine(found), warnings=(_told(found, place),))
 
 
-def _engine(found: CheckerData) -> Engine:
-    return Engine(
+def _engine(found: CheckerData) -> EngineOptions:
+    return EngineOptions(
         found.source,
         central_fraction=found.central_fraction,
         size=found.size,

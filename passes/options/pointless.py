@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from ...targets import Mode
-from .config import Config
+from .config import QuantizationConfig
 from .quantization import EndOptions, RangeEstimator, WeightRangeEstimator
 
 
-def pointless(config: Config) -> Iterator[str]:
+def pointless(config: QuantizationConfig) -> Iterator[str]:
     """The options that are given in vain, a warning each, with the names that a configuration file gives them."""
     if config.correct_float_layers and config.correct_biases != "sequential":
         yield (
@@ -30,7 +30,7 @@ def _outliers(path: str, estimator: WeightRangeEstimator | RangeEstimator | None
             yield f"{path}.{name}.outlier_prob changes nothing: it is of quantiles; give type: quantile, too"
 
 
-def _lower_end_of_weights(config: Config) -> Iterator[str]:
+def _lower_end_of_weights(config: QuantizationConfig) -> Iterator[str]:
     """Of symmetric weights, which they are unless somebody says otherwise; a clipping value cuts both ends."""
     estimator = config.weights.range_estimator
     low = estimator.min if estimator else None

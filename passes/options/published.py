@@ -17,9 +17,9 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from ...targets import target_names
 from .accuracy_aware import AccuracyParameters, accuracy_options, passed_over
-from .config import Config, Preset, SaturationFix
+from .config import Preset, QuantizationConfig, SaturationFix
 from .content import content_of, plain
-from .engine import Engine, EngineSection, engine_of
+from .engine import EngineOptions, EngineSection, engine_of
 from .ignored import Ignored
 from .obsolete import without_obsolete
 from .pointless import pointless
@@ -80,7 +80,7 @@ _OPTIONS: Mapping[str, str] = {
 
 
 class Parameters(Strict):
-    """The parameters of an algorithm, as the published description calls them; see `Config` for what they mean.
+    """The parameters of an algorithm, as the published description calls them; `QuantizationConfig` says what they mean.
 
     In a file the last four stand beside `algorithms`; as Python objects they stand here.
     """
@@ -151,7 +151,7 @@ class Document(Strict, Generic[_Params]):
 
 
 @dataclass(frozen=True)
-class Settings:
+class ConfigFile:
     """What a configuration says.
 
     Attributes:
@@ -165,17 +165,17 @@ class Settings:
         where: What messages call the configuration.
     """
 
-    config: Config = field(default_factory=Config)
+    config: QuantizationConfig = field(default_factory=QuantizationConfig)
     target: str | None = None
     given: frozenset[str] = frozenset()
     model: Model = field(default_factory=Model)
-    engine: Engine | None = None
+    engine: EngineOptions | None = None
     lacking: str = ""
     warnings: tuple[str, ...] = ()
     where: str = ""
 
 
-def read_settings(given: object) -> Settings:
+def read_config_file(given: object) -> ConfigFile:
     """Reads a configuration.
 
     Args:
@@ -195,8 +195,8 @@ def read_settings(given: object) -> Settings:
     options, target = _options(compression, params, where), params.target_device
     section: Any = whole.get("engine") or {}
     found = engine_of(section, document.engine, where.removesuffix(": "))
-    config = Config.checked(**{"samples": None} | options)  # all samples, if nothing is said
-    return Settings(
+    config = QuantizationConfig.checked(**{"samples": None} | options)  # all samples, if nothing is said
+    return ConfigFile(
         config=config,
         target=target,
         given=frozenset({*options, *(["target"] if target else [])}),

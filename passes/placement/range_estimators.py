@@ -24,7 +24,7 @@ import numpy as np
 from ...ir import DYNAMIC, Array
 from ...targets import Mode
 from ..analysis.ranges import Floats
-from ..options.config import Config
+from ..options.config import QuantizationConfig
 from ..options.quantization import ActivationEndOptions, EndOptions
 from ..statistics.aggregators import Aggregator
 from ..statistics.quantiles import is_measurable
@@ -80,7 +80,7 @@ class End:
         return low if self.reduction is Reduction.MIN else high
 
 
-def ends(site: Site, config: Config) -> tuple[End, End]:
+def ends(site: Site, config: QuantizationConfig) -> tuple[End, End]:
     """How the lower and the upper end of a site's range are estimated."""
     low, high = ends_of(site.mode, config, is_per_channel=site.is_per_channel, is_weights=site.is_weights)
     if len(site.source.shape) < 2 or site.source.shape[1] == DYNAMIC:
@@ -97,7 +97,7 @@ def needs_extremes(site: Site, end: End) -> bool:
     return end.level is not None and not site.is_constant and not is_measurable(end.request(site), site.source)
 
 
-def ends_of(mode: Mode, config: Config, *, is_per_channel: bool, is_weights: bool) -> tuple[End, End]:
+def ends_of(mode: Mode, config: QuantizationConfig, *, is_per_channel: bool, is_weights: bool) -> tuple[End, End]:
     """How the ends of ranges of a kind are estimated."""
     wish = (config.weights if is_weights else config.activations).range_estimator or config.range_estimator
     by_quantile, is_symmetric = wish is not None and wish.preset == "quantile", mode is Mode.SYMMETRIC

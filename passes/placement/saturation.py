@@ -22,19 +22,19 @@ from ...ir import Graph, Node
 from ...ir.ops import WEIGHTED_TYPES, WEIGHTS_PORT, weight_axes
 from ...targets import Target
 from ..analysis.ranges import Floats
-from ..options.config import Config
+from ..options.config import QuantizationConfig
 
 _ALL_CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
-def at_risk(graph: Graph, target: Target, config: Config) -> frozenset[Node]:
+def at_risk(graph: Graph, target: Target, config: QuantizationConfig) -> frozenset[Node]:
     """The layers whose weights need the wider range."""
-    wish = config.saturation_fix or ("all" if target.pair_sum_bits == 16 else "no")
+    wish = config.saturation_fix or ("all" if target.accumulator_bits == 16 else "no")
     if wish == "no":
         return frozenset()
     everywhere = (node for each in graph.walk() for node in each.in_file_order(*WEIGHTED_TYPES))
     candidates = _first_convolutions(graph) if wish == "first_layer" else everywhere
-    return frozenset(node for node in candidates if (rule := target.rule(node)) and rule.adds_pairs)
+    return frozenset(node for node in candidates if (rule := target.rule(node)) and rule.saturates)
 
 
 def _first_convolutions(graph: Graph) -> Iterator[Node]:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...targets import Granularity, Mode, QuantSpec, Rule, Target
-from ..options.config import Config
+from ..options.config import QuantizationConfig
 from ..options.quantization import ActivationOptions, WeightOptions
 
 
-def with_user_options(target: Target, config: Config) -> Target:
+def with_user_options(target: Target, config: QuantizationConfig) -> Target:
     """The target with the wishes laid over its specs, separately for weights and for activations."""
     if config.weights == WeightOptions() and config.activations == ActivationOptions():
         return target

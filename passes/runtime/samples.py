@@ -51,7 +51,7 @@ class Runnable(Protocol):
 
 
 @dataclass(frozen=True)
-class Fed:
+class PreparedSample:
     """A sample and the arrays for the model."""
 
     sample: Sample
@@ -59,7 +59,7 @@ class Fed:
 
 
 @dataclass(frozen=True)
-class HeldOut(Fed):
+class ValidationSample(PreparedSample):
     """A sample that calibration did not see, and what the float model says of it."""
 
     outputs: list[Array]

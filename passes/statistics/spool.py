@@ -11,7 +11,7 @@ from .request import Numbers
 _ROWS, _IN_MEMORY = 64, 8 << 20
 
 
-class Spool:
+class ColumnStore:
     """A table [observations, width] of f32 numbers.
 
     Blocks of rows are turned before they are put away, so that a column lies in few pieces.

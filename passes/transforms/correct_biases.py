@@ -14,7 +14,7 @@ from ..analysis.ranges import Floats
 from ..infra.base import Context, Fact, NoRequests
 from ..options.strict import ConfigError
 from ..runtime.engine import EMULATION, THROUGHPUT, Engine
-from ..runtime.samples import Fed
+from ..runtime.samples import PreparedSample
 from .correct_biases_fast import are_rounded, rounded_weights
 
 _NAME = "irquant/bias"
@@ -104,7 +104,7 @@ def _errors(graph: Graph, layers: Sequence[Node], means: Sequence[list[Array]], 
         error = _correct_itself(result, output_channel_axis(layer), name)
         copy.add("Result", _NAME, [error], [], near=first)
     fed = [
-        Fed(each.sample, each.feed | dict(zip(wanted, mean, strict=True)))
+        PreparedSample(each.sample, each.feed | dict(zip(wanted, mean, strict=True)))
         for each, mean in zip(context.kept.values(), means, strict=True)
     ]
     found = _run(Engine(copy, EMULATION), fed, len(layers), context)
@@ -151,11 +151,11 @@ def _mean(tensor: OutPort, axis: int) -> OutPort:
     return graph.add("ReduceMean", f"{_NAME}/mean", [tensor, axes.output()], outputs, attributes=attributes).output()
 
 
-def _run(engine: Engine, samples: Sequence[Fed], count: int, context: Context) -> list[list[Array]]:
+def _run(engine: Engine, samples: Sequence[PreparedSample], count: int, context: Context) -> list[list[Array]]:
     """The first so many outputs for each sample."""
     found: list[list[Array]] = []
 
-    def take(_: Fed, outputs: list[Array]) -> None:
+    def take(_: PreparedSample, outputs: list[Array]) -> None:
         found.append([output.copy() for output in outputs[:count]])
         context.progress("correcting biases", len(found), len(samples))
 

@@ -44,7 +44,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class MigrateScales:
+class SmoothQuant:
     """Divides channels in front of matrix products by what their weights are multiplied with (SmoothQuant).
 
     Given::                                          Result::

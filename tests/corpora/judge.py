@@ -15,7 +15,7 @@ import openvino as ov
 import openvino.opset13 as op
 
 from irquant.ir import UserError
-from irquant.passes import Config, Report, quantize
+from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.infra.base import PipelineError
 from irquant.passes.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime.engine import RuntimeRejectedError
@@ -68,7 +68,7 @@ def _quantized(
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             result = quantize(
-                model, [list(each) for each in samples], config=Config(guard=False), report=reports.append
+                model, [list(each) for each in samples], config=QuantizationConfig(guard=False), report=reports.append
             )
     except NothingToQuantizeError as error:
         return Outcome(name, variant, *_told(Kind.NOTHING, error))

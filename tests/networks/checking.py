@@ -19,7 +19,7 @@ import numpy as np
 import openvino as ov
 
 from irquant.ir import UserError
-from irquant.passes import Config, Context, PipelineError, Report, quantize
+from irquant.passes import Context, PipelineError, QuantizationConfig, Report, quantize
 from irquant.passes.pipelines import default_quantization
 from irquant.passes.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime.engine import from_runtime, quantize_by_tensor, to_runtime
@@ -208,7 +208,7 @@ def _quantized(drawn: Drawn, chosen: dict[str, Any], reports: list[Report], path
     arguments: dict[str, Any] = {
         "target": chosen["target"],
         "preset": chosen["preset"],
-        "config": Config.read(chosen["config"], ""),
+        "config": QuantizationConfig.read(chosen["config"], ""),
         "report": reports.append,
         "ignored": _some_layer(drawn.model) if chosen["ignored"] else [],
     }

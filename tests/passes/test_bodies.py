@@ -8,7 +8,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import read_model
-from irquant.passes import Config, Context, Report, quantize
+from irquant.passes import Context, QuantizationConfig, Report, quantize
 from irquant.passes.accuracy import device
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.explain import explain
@@ -142,7 +142,7 @@ def test_statistics_come_out_of_bodies_as_they_are() -> None:
     tensor = next(node for node in body.nodes("Parameter")).output()
     wanted = {each: request(tensor, each, axis) for each, axis in ((Reduction.MAX, None), (Reduction.MEAN, 1))}
     data = [[picture, np.array(k % 3 == 0)] for k, picture in enumerate(pictures(8))]
-    context = Context(load_target("cpu"), Config(), data, wanted=frozenset(wanted.values()))
+    context = Context(load_target("cpu"), QuantizationConfig(), data, wanted=frozenset(wanted.values()))
     Calibrate().run(graph, context)
     seen = [picture for picture, flag in data if flag]
     assert context.statistics[wanted[Reduction.MAX]].tolist() == [[each.max()] for each in seen]
@@ -155,7 +155,7 @@ def test_the_iterations_of_a_loop_are_one_observation() -> None:
     tensor = next(node for node in graph.node("each").bodies["body"].nodes("Parameter")).output()
     low, mean = request(tensor, Reduction.MIN), request(tensor, Reduction.MEAN)
     data = pictures(3, 5, 8, 12, 12)
-    context = Context(load_target("cpu"), Config(), data, wanted=frozenset({low, mean}))
+    context = Context(load_target("cpu"), QuantizationConfig(), data, wanted=frozenset({low, mean}))
     Calibrate().run(graph, context)
     assert context.statistics[low].tolist() == [[each.min()] for each in data]
     np.testing.assert_allclose(context.statistics[mean], [[each.mean()] for each in data], rtol=1e-3, atol=1e-6)
@@ -182,7 +182,7 @@ def test_bodies_of_dynamic_shapes_cannot_be_looked_into(monkeypatch: pytest.Monk
 
 def test_a_loop_in_a_loop_stays_float_with_the_reason() -> None:
     graph = from_runtime(nested_model(loop_outside=True))
-    (first, _) = explain(graph, load_target("cpu"), Config()).layers
+    (first, _) = explain(graph, load_target("cpu"), QuantizationConfig()).layers
     assert (first.name, first.int8) == ("outer|inner|conv_0", False)
     reason = "it is in a body of TensorIterator 'inner', a loop within a loop, out of which no statistics can be led"
     assert first.reason == reason
@@ -197,7 +197,7 @@ def test_a_loop_in_a_loop_stays_float_with_the_reason() -> None:
     ],
 )
 def test_bodies_are_left_alone_where_target_or_user_say_so(target: str, ignored: tuple[str, ...], reason: str) -> None:
-    config = Config.checked(ignored={"scope": list(ignored)})
+    config = QuantizationConfig.checked(ignored={"scope": list(ignored)})
     plan = explain(from_runtime(if_model()), load_target(target), config)
     assert not plan.warnings
     assert {layer.reason for layer in plan.layers if layer.name.startswith("branch|then")} == {reason}
@@ -217,7 +217,7 @@ def test_quantiles_that_cannot_be_had_out_of_a_body_are_extremes(dynamic: bool) 
     sizes = (1, 8, 12, 12)
     data = [{"x": RNG.normal(size=sizes).astype(np.float32), "flag": np.array(number % 2 == 0)} for number in range(4)]
     reports: list[Report] = []
-    config = Config.checked(range_estimator={"preset": "quantile"}, guard=False)
+    config = QuantizationConfig.checked(range_estimator={"preset": "quantile"}, guard=False)
     quantize(if_model(dynamic=dynamic), data, config=config, report=reports.append)
     told = [each for each in reports[0].warnings if each.startswith("range_estimator: ")]
     assert bool(told) == dynamic
@@ -227,6 +227,6 @@ def test_channels_of_which_no_quantiles_can_be_had_are_aligned_by_their_extremes
     """In a body that takes any batch, with an extent for which quantiles are taken elsewhere."""
     data = [{"x": RNG.normal(size=(1, 8, 12, 12)).astype(np.float32), "flag": np.array(True)} for _ in range(4)]
     reports: list[Report] = []
-    config = Config.checked(align_across=True, guard=False)
+    config = QuantizationConfig.checked(align_across=True, guard=False)
     quantize(if_model(batch=-1), data, config=config, report=reports.append)
     assert reports[0].results["align-activation-channels"].changes == 1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from irquant.ir import IRError, from_text, to_text
-from irquant.passes import Config, Explanation, explain, find_layer
+from irquant.passes import Explanation, QuantizationConfig, explain, find_layer
 from irquant.passes.placement.placement import plan_placement
 from irquant.targets import load_target
 
@@ -25,7 +25,7 @@ r = Result(square)
 
 
 def explained(preset: str = "performance") -> Sequence[Explanation]:
-    return explain(from_text(MODEL), load_target("cpu"), Config.checked(preset=preset)).layers
+    return explain(from_text(MODEL), load_target("cpu"), QuantizationConfig.checked(preset=preset)).layers
 
 
 def test_each_layer_is_explained_in_order() -> None:
@@ -71,7 +71,7 @@ def test_a_product_of_activations_is_symmetric_whatever_the_preset() -> None:
 def test_the_graph_stays_as_it_is() -> None:
     graph = from_text(MODEL)
     before = to_text(graph, values=True)
-    explain(graph, load_target("cpu"), Config())
+    explain(graph, load_target("cpu"), QuantizationConfig())
     assert to_text(graph, values=True) == before
 
 

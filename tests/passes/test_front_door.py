@@ -10,7 +10,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import UserError, read_model, to_text
-from irquant.passes import Config, DataError, Report, quantize, quantize_graph
+from irquant.passes import DataError, QuantizationConfig, Report, quantize, quantize_graph
 from irquant.passes.infra.execution import Execution
 from irquant.targets import load_target
 
@@ -135,7 +135,7 @@ def test_a_quantized_model_is_refused(path: Path, kind: str) -> None:
         node.replace_with(node.source())
     before = to_text(int8)
     with pytest.raises(UserError, match=r"^the model is quantized already: it holds (FakeQuantize|Const) '") as caught:
-        quantize_graph(int8, DATA, load_target("cpu"), Config())
+        quantize_graph(int8, DATA, load_target("cpu"), QuantizationConfig())
     assert caught.value.args[0].endswith("; give the float model it was made from")
     assert to_text(int8) == before
 
@@ -179,7 +179,7 @@ def test_a_model_of_which_nothing_is_left_to_quantize_is_refused(
         rules = [rule for rule in target.rules if ignored and "Convolution" in rule.op]
         target = target.model_copy(update={"name": "mine", "rules": tuple(rules)})
     with pytest.raises(UserError) as caught:
-        quantize(path, DATA, target=target, config=Config.checked(ignored=ignored))
+        quantize(path, DATA, target=target, config=QuantizationConfig.checked(ignored=ignored))
     assert str(caught.value) == f"nothing to quantize: {said}"
 
 
@@ -259,7 +259,7 @@ ALGORITHM = {"name": "DefaultQuantization", "params": {"preset": "mixed", "stat_
         ALGORITHM,
         [ALGORITHM],
         {"compression": {"target_device": "CPU", "algorithms": [ALGORITHM]}},
-        Config.checked(preset="mixed", samples=11),
+        QuantizationConfig.checked(preset="mixed", samples=11),
         ({**ALGORITHM, "params": {"preset": "mixed", "stat_subset_size": np.int64(11)}},),
     ],
     ids=["an algorithm", "a list", "the whole", "typed", "a tuple, and numbers of numpy"],
@@ -339,7 +339,9 @@ def test_a_data_set_of_pairs_calibrates(path: Path) -> None:
 
 def test_latencies_are_measured_only_if_a_report_wants_them(path: Path) -> None:
     for with_effects in (False, True):
-        _, report = quantize_graph(read_model(path), DATA, load_target("cpu"), Config(), with_effects=with_effects)
+        _, report = quantize_graph(
+            read_model(path), DATA, load_target("cpu"), QuantizationConfig(), with_effects=with_effects
+        )
         assert (report.latencies is not None) is with_effects
         assert bool(report.effects) is with_effects
     assert report.latencies is not None

@@ -13,7 +13,7 @@ import openvino.opset8 as op
 import pytest
 
 from irquant.ir import Graph, Node, read_model
-from irquant.passes import Config, Context, PassManager, default_quantization
+from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.runtime.engine import from_runtime, to_runtime
 from irquant.passes.statistics.request import Reduction, request
 from irquant.passes.transforms.set_ranges import SetRanges
@@ -149,7 +149,7 @@ def quantized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
     def quantize(preset: str, *, compress: bool = False, **options: Any) -> tuple[Graph, Context]:
         graph = read_model(tmp_path / "m1.xml")
-        config = Config.checked(preset=preset, **options)
+        config = QuantizationConfig.checked(preset=preset, **options)
         context = Context(load_target("cpu"), config, samples=samples())
         passes = default_quantization(config=config)
         until = next(index for index, each in enumerate(passes) if isinstance(each, SetRanges))
@@ -285,7 +285,9 @@ def range_of_louder_samples(monkeypatch: pytest.MonkeyPatch, **estimator: Any) -
     x = op.parameter([1, 3, 8, 8], np.float32)
     conv = op.convolution(x, np.ones((4, 3, 1, 1), np.float32), [1, 1], [0, 0], [0, 0], [1, 1], name="conv1")
     graph = from_runtime(ov.Model([op.result(op.relu(conv))], [x]))
-    config = Config.checked(preset="mixed", activations={"range_estimator": {"min": estimator, "max": estimator}})
+    config = QuantizationConfig.checked(
+        preset="mixed", activations={"range_estimator": {"min": estimator, "max": estimator}}
+    )
     PassManager(default_quantization(config=config)).run(graph, Context(load_target("cpu"), config, data))
     return [float(each) for each in limits(data_fake_quantize(graph, "conv1"))]
 

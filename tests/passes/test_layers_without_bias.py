@@ -7,7 +7,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.passes import Config, Context, PassManager, default_quantization, quantize
+from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization, quantize
 from irquant.passes.runtime.engine import from_runtime
 from irquant.passes.transforms.correct_biases_fast import CorrectBiasesFast
 from irquant.passes.transforms.create_biases import CreateBiases
@@ -54,7 +54,7 @@ def samples(model: ov.Model, count: int = 12) -> list[np.ndarray[Any, Any]]:
 def test_both_run_in_int8_and_both_are_corrected(build: Any) -> None:
     model, reports = build(), list[Any]()
     data = samples(model)
-    found = quantize(model, data, config=Config(weights={"bits": 4}, guard=False), report=reports.append)  # type: ignore[arg-type]
+    found = quantize(model, data, config=QuantizationConfig(weights={"bits": 4}, guard=False), report=reports.append)  # type: ignore[arg-type]
     assert reports[0].check.execution.int8 == 2
     assert reports[0].corrected == 2
     one, other = (ov.compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) for each in (model, found))

@@ -9,7 +9,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes import Config, Context, PassManager, Report, default_quantization, quantize_graph
+from irquant.passes import Context, PassManager, QuantizationConfig, Report, default_quantization, quantize_graph
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
 
@@ -25,7 +25,7 @@ def quantized(build: Callable[[Any], Any], *shape: int, target: str = "cpu", **o
     x = op.parameter(list(shape), np.float32, name="x")
     graph = from_runtime(ov.Model([op.result(build(x))], [x]))
     data = [normal(*shape) for _ in range(12)]
-    return quantize_graph(graph, data, load_target(target), Config.checked(**options))
+    return quantize_graph(graph, data, load_target(target), QuantizationConfig.checked(**options))
 
 
 def all_int8(report: Report) -> bool:
@@ -107,7 +107,7 @@ def test_grouped_convolutions_are_ignored_by_either_name(kind: str) -> None:
 
     x = op.parameter([1, 4, 6, 6], np.float32)
     graph = from_runtime(ov.Model([op.result(build(x))], [x]))
-    config = Config.checked(ignored={"operations": [{"type": kind, "attributes": {"group": 2}}]})
+    config = QuantizationConfig.checked(ignored={"operations": [{"type": kind, "attributes": {"group": 2}}]})
     context = Context(load_target("cpu"), config)
     PassManager(default_quantization()).prepare(graph, context)
     assert [each.int8 for each in context.plan.decisions.values()] == [False, True]

@@ -12,7 +12,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.passes import Config, Report, quantize
+from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.accuracy import faults
 from irquant.passes.infra.execution import Execution
 from irquant.passes.runtime.engine import EMULATION, LATENCY
@@ -790,7 +790,9 @@ def test_without_a_bias_small_products_in_a_row_give_zeros_on_one_thread() -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(faults, "MOST_FAULTS", 0)
         target = load_target("cpu").model_copy(update={"rules": rules})
-        result = quantize(net, _samples(net), target=target, config=Config(guard=False, correct_biases="no"))
+        result = quantize(
+            net, _samples(net), target=target, config=QuantizationConfig(guard=False, correct_biases="no")
+        )
     assert _on_one_thread(result) < 1
 
 

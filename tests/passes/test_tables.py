@@ -7,7 +7,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.passes import Config, quantize
+from irquant.passes import QuantizationConfig, quantize
 from irquant.tools.terminal.console import times_smaller
 
 RNG = np.random.default_rng(0)
@@ -34,7 +34,7 @@ def model(reader: str) -> ov.Model:
 def test_no_table_is_stored_twice(reader: str, is_quantized: bool) -> None:
     reports: list[Any] = []
     samples = [RNG.integers(0, ROWS, (1, 4)) for _ in range(4)]
-    found = quantize(model(reader), samples, config=Config(guard=False), report=reports.append)
+    found = quantize(model(reader), samples, config=QuantizationConfig(guard=False), report=reports.append)
     tables = [each for each in found.get_ordered_ops() if list(each.output(0).shape) == [ROWS, COLUMNS]]
     kinds = {str(each.get_element_type()) for each in tables if each.get_type_name() == "Constant"}
     assert kinds == ({"<Type: 'int8_t'>"} if is_quantized else {"<Type: 'float32'>"})

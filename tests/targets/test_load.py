@@ -289,7 +289,7 @@ def test_gna_takes_16_bits_and_8_bit_weights_of_products() -> None:
 
 def test_cpus_without_vnni_differ_in_the_sums_of_pairs_and_in_one_kernel() -> None:
     avx2, cpu = load_target("cpu_avx2"), load_target("cpu")
-    assert (cpu.pair_sum_bits, avx2.pair_sum_bits) == (32, 16)
+    assert (cpu.accumulator_bits, avx2.accumulator_bits) == (32, 16)
     assert (avx2.specs, avx2.transparent) == (cpu.specs, cpu.transparent)
     assert [rule.when for rule in avx2.rules if rule not in cpu.rules] == [("groups_not_by_4",)]
 

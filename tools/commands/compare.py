@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from irquant.ir import printable
-from irquant.passes import Settings
+from irquant.passes import ConfigFile
 from irquant.passes.evaluation.compare_models import Comparison, Side, compare_models
 from irquant.passes.evaluation.latency import Latency
 from irquant.passes.evaluation.layer_probes import LayerError
@@ -72,7 +72,7 @@ def compare_command(
         check_page(page)
     extensions = open_extensions(extension)
     models = load_model(first, extensions=extensions), load_model(second, extensions=extensions)
-    source = open_data(data, models[0], pictures, Settings())
+    source = open_data(data, models[0], pictures, ConfigFile())
     assert source is not None, "the option is required"
     with progress_shown() as progress:
         found = compare_models(

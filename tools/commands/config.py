@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from irquant.ir import printable
-from irquant.passes import ConfigError, effective_options, read_settings
+from irquant.passes import ConfigError, effective_options, read_config_file
 from irquant.targets import load_target
 from irquant.tools.options.options import planned_by, planning_options
 
@@ -22,7 +22,7 @@ def config_command() -> None:
 def check_command(file: Path) -> None:
     """Tells all mistakes in FILE, and what of it cannot apply any more."""
     try:
-        settings = read_settings(file)
+        settings = read_config_file(file)
     except ConfigError as error:
         for mistake in error.mistakes[:-1]:
             click.echo(printable(mistake), err=True)

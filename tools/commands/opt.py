@@ -13,7 +13,6 @@ from irquant.ir.writer import check_output
 from irquant.passes import (
     PASSES,
     Calibrate,
-    Config,
     ConfigError,
     Context,
     DumpAfter,
@@ -21,6 +20,7 @@ from irquant.passes import (
     Pass,
     PassSpecError,
     PrintAfter,
+    QuantizationConfig,
     Timing,
     Verify,
     load_model,
@@ -188,7 +188,7 @@ def opt_command(
             target_files(target or planned.settings.target),
             named(configuration=config),
         ),
-        [*(result_files(output, Config()) if output else ()), *named(dumps=dump_dir)],
+        [*(result_files(output, QuantizationConfig()) if output else ()), *named(dumps=dump_dir)],
     )
     timing = Timing()
     watching = Watching(print_after, dump_dir, verify_each)

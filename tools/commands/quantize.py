@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from irquant.ir import write_model
-from irquant.passes import ConfigError, Wanted, measured_by, metrics_of, plan_measurement, quantize_graph, watching_for
+from irquant.passes import (
+    ConfigError,
+    MetricGoals,
+    measured_by,
+    metrics_of,
+    plan_measurement,
+    quantize_graph,
+    watching_for,
+)
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.run_files import named, refuse_overlaps, result_files
 from irquant.passes.runtime.load_model import load_model, model_files
@@ -159,7 +167,7 @@ def quantize_command(
             device,
             options,
             measuring=measuring,
-            wanted=Wanted(metrics_of(metrics, options), resume, no_rows if quiet else TrialTable().show),
+            wanted=MetricGoals(metrics_of(metrics, options), resume, no_rows if quiet else TrialTable().show),
             instruments=watching,
             progress=progress,
             warnings=settings.warnings,

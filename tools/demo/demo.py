@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from irquant.ir import Array, read_model, write_model
-from irquant.passes import Config, Report, quantize_graph
+from irquant.passes import QuantizationConfig, Report, quantize_graph
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.evaluation.verify_execution import executed_layers
 from irquant.passes.runtime.engine import INSPECTION, LATENCY, Engine
-from irquant.passes.runtime.samples import HeldOut, Sample, checked_feed, model_inputs
+from irquant.passes.runtime.samples import Sample, ValidationSample, checked_feed, model_inputs
 from irquant.targets import load_target
 from irquant.tools.terminal.console import decibels, megabytes, progress_bar
 
@@ -29,7 +29,7 @@ _LATENCY_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Measured:
+class ModelFigures:
     """What one of the two models shows.
 
     Attributes:
@@ -59,7 +59,7 @@ def demo(output: Path | None) -> None:
         graph = read_model(float_path)
         with progress_bar() as progress:
             images = list(data["calibration_images"])
-            graph, report = quantize_graph(graph, images, load_target("cpu"), Config(), progress=progress)
+            graph, report = quantize_graph(graph, images, load_target("cpu"), QuantizationConfig(), progress=progress)
         write_model(graph, int8_path, compact=True)
         pair = [_measure(path, data["test_images"], data["test_labels"]) for path in (float_path, int8_path)]
         latencies = _latencies([float_path, int8_path], data["test_images"][:1])
@@ -79,15 +79,15 @@ def _unpack(path: Path) -> dict[str, Array]:
         return dict(arrays)
 
 
-def _measure(path: Path, images: Array, labels: Array) -> Measured:
+def _measure(path: Path, images: Array, labels: Array) -> ModelFigures:
     inputs = model_inputs(read_model(path))
     samples = [Sample(f"test picture {index}", image) for index, image in enumerate(images)]
     outputs: list[Array] = []
     engine = Engine(path, INSPECTION)
-    feeds = (HeldOut(sample, checked_feed(sample, inputs), []) for sample in samples)
+    feeds = (ValidationSample(sample, checked_feed(sample, inputs), []) for sample in samples)
     engine.run(feeds, lambda _, arrays: outputs.append(arrays[0].copy()))
     layers = executed_layers(engine.execution())
-    return Measured(
+    return ModelFigures(
         weights=path.with_suffix(".bin").stat().st_size,
         size=sum(path.with_suffix(suffix).stat().st_size for suffix in (".xml", ".bin")),
         outputs=outputs,
@@ -111,7 +111,7 @@ def _latencies(paths: Sequence[Path], image: Array) -> list[float]:
     return [float(np.median(taken)) for taken in times]
 
 
-def _table(float_: Measured, int8: Measured, latencies: Sequence[float]) -> Table:
+def _table(float_: ModelFigures, int8: ModelFigures, latencies: Sequence[float]) -> Table:
     table = Table("", "FP32", "INT8", "", title="handwritten digits, on this machine")
     for column in table.columns[1:]:
         column.justify = "right"

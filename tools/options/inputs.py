@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from irquant.ir import Graph
-from irquant.passes import ConfigError, Sample, Settings
-from irquant.passes.options.engine import Engine
+from irquant.passes import ConfigError, ConfigFile, Sample
+from irquant.passes.options.engine import EngineOptions
 from irquant.passes.runtime.samples import DataError, model_inputs
 from irquant.tools.sources.data import open_source
 from irquant.tools.sources.image_source import ImageOptions
@@ -77,7 +77,7 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_pictures
 
 
-def model_paths(model: Path | None, settings: Settings, weights: Path | None = None) -> tuple[Path, Path | None]:
+def model_paths(model: Path | None, settings: ConfigFile, weights: Path | None = None) -> tuple[Path, Path | None]:
     """The model that the command line names, or else the configuration, and its weights, if they are named.
 
     Args:
@@ -98,7 +98,7 @@ def model_paths(model: Path | None, settings: Settings, weights: Path | None = N
 
 
 def open_data(
-    data: str | None, graph: Graph, pictures: ImageOptions, settings: Settings, *, is_needed: bool = True
+    data: str | None, graph: Graph, pictures: ImageOptions, settings: ConfigFile, *, is_needed: bool = True
 ) -> Iterable[Sample] | None:
     """The samples that the command line names, or else the configuration; None if neither does.
 
@@ -128,7 +128,7 @@ def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]
     return open_source(data, model_inputs(graph), filled_from_model_info(pictures, graph))
 
 
-def _as_published(given: ImageOptions, engine: Engine) -> ImageOptions:
+def _as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
     """Pictures as the published tool's own loaders gave them; what the command line says stands."""
     return replace(
         given,

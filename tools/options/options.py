@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from irquant.passes import Config, Settings, read_settings
+from irquant.passes import ConfigFile, QuantizationConfig, read_config_file
 from irquant.targets import Target, load_target
 
 #: Options whose flags are not called after them.
@@ -64,7 +64,7 @@ page_option = click.option(
 
 
 @dataclass(frozen=True)
-class Planned:
+class ResolvedOptions:
     """What options and configuration file say together.
 
     Attributes:
@@ -74,9 +74,9 @@ class Planned:
         flags: Option of the run -> the flag that gave it.
     """
 
-    config: Config
+    config: QuantizationConfig
     target: Target
-    settings: Settings
+    settings: ConfigFile
     flags: dict[str, str]
 
 
@@ -102,14 +102,14 @@ def planned_by(
     *,
     accuracy: Mapping[str, object] | None = None,
     **others: object,
-) -> Planned:
+) -> ResolvedOptions:
     """What the options say over what the configuration file says.
 
     Raises:
         UserError: the file or an option is wrong.
     """
-    settings = read_settings(config) if config else Settings()
+    settings = read_config_file(config) if config else ConfigFile()
     options = settings.config.overruled(preset=preset, ignored=ignored, accuracy=accuracy, **others)
     given = {"preset": preset, "ignored": ignored or None, "target": target, **others}
     flags = {name: _FLAGS.get(name, f"--{name}") for name, value in given.items() if value is not None}
-    return Planned(options, load_target(target or settings.target or "cpu"), settings, flags)
+    return ResolvedOptions(options, load_target(target or settings.target or "cpu"), settings, flags)

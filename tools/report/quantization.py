@@ -15,7 +15,7 @@ from irquant.passes.evaluation.observed import ObservedRange, Spread
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.report import Layer
 from irquant.passes.runtime.engine import runtime_version
-from irquant.tools.options.options import Planned
+from irquant.tools.options.options import ResolvedOptions
 from irquant.tools.report.page import render, write_page
 from irquant.tools.report.scale import Scale
 
@@ -36,7 +36,7 @@ class Subject:
 
     model: Path
     result: Path | None
-    planned: Planned
+    planned: ResolvedOptions
     advice: str = ""
 
 
@@ -161,7 +161,7 @@ def _by_reason(layers: Iterable[Layer]) -> dict[str, list[Layer]]:
     return found
 
 
-def _settings(report: Report, planned: Planned) -> Iterable[object]:
+def _settings(report: Report, planned: ResolvedOptions) -> Iterable[object]:
     """The options; a preset that nobody chose is the one that suits the model."""
     config = planned.config.overruled(preset=report.preset)
     origin = {} if planned.config.preset else {"preset": "what suits the model"}

@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from irquant.passes import Report
-from irquant.passes.accuracy.control import Controlled
-from irquant.passes.accuracy.guard import Step
+from irquant.passes.accuracy.control import AccuracyResult
+from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.analysis.agreement import Agreement
 from irquant.passes.evaluation.latency import Latencies
 from irquant.passes.infra.execution import Asked
@@ -110,7 +110,7 @@ def _latency_values(found: Latencies) -> dict[str, Any]:
     }
 
 
-def _accuracy_values(found: Controlled) -> dict[str, Any]:
+def _accuracy_values(found: AccuracyResult) -> dict[str, Any]:
     """What became of the user's metrics."""
     return {
         "reached": found.is_reached,
@@ -122,7 +122,7 @@ def _accuracy_values(found: Controlled) -> dict[str, Any]:
     }
 
 
-def _step_values(step: Step) -> dict[str, Any]:
+def _step_values(step: GuardStep) -> dict[str, Any]:
     return {
         "what": step.what,
         "sqnr_before": finite(step.before, 2),

@@ -7,12 +7,12 @@ from typing import cast
 
 from irquant.passes import (
     PASSES,
-    Config,
     Fact,
     Pass,
     PassManager,
     PassSpec,
     PassSpecError,
+    QuantizationConfig,
     RequirementError,
     default_quantization,
     make_pass,
@@ -27,7 +27,7 @@ _DEFAULT = "default-quantization"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-def passes_from(pipelines: Iterable[str], texts: Iterable[str], config: Config) -> list[Pass]:
+def passes_from(pipelines: Iterable[str], texts: Iterable[str], config: QuantizationConfig) -> list[Pass]:
     """The passes of some pipelines (files, or the named one as options make it), then those that some texts list.
 
     Raises:
@@ -37,7 +37,7 @@ def passes_from(pipelines: Iterable[str], texts: Iterable[str], config: Config) 
     return found + [_pass(spec) for text in texts for spec in read_specs(text)]
 
 
-def _pipeline(text: str, config: Config) -> Sequence[Pass]:
+def _pipeline(text: str, config: QuantizationConfig) -> Sequence[Pass]:
     if text == _DEFAULT:
         return default_quantization(config=config)
     if Path(text).suffix not in (".yaml", ".yml"):

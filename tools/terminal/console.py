@@ -12,8 +12,8 @@ import click
 
 from irquant.ir import printable
 from irquant.passes import MeasurementPlan, Metric, Report
-from irquant.passes.accuracy.control import Controlled
-from irquant.passes.accuracy.guard import Step
+from irquant.passes.accuracy.control import AccuracyResult
+from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.analysis.agreement import Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.evaluation.sensitivity import Effect
@@ -129,7 +129,7 @@ def _asked_line(asked: Asked | None) -> str:
     return f"the device {does} what the FakeQuantizes mean ({ratios}; {asked.samples} samples)"
 
 
-def _guard_lines(steps: Sequence[Step]) -> Iterable[str]:
+def _guard_lines(steps: Sequence[GuardStep]) -> Iterable[str]:
     if steps:
         yield f"an output was poor ({decibels(steps[0].before)}); the guard tried"
     for step in steps:
@@ -137,7 +137,7 @@ def _guard_lines(steps: Sequence[Step]) -> Iterable[str]:
         yield f"  {step.what}: {change}, {step.int8} of {step.layers} layers int8: {kept}"
 
 
-def _accuracy_lines(accuracy: Controlled) -> Iterable[str]:
+def _accuracy_lines(accuracy: AccuracyResult) -> Iterable[str]:
     for metric in accuracy.metrics:
         name = metric.name
         yield f"metric {name}: {_drop(metric, accuracy.baselines[name], accuracy.best.values[name])}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from irquant.ir import UserError
-from irquant.passes import ConfigError, DataError, Settings, read_settings
+from irquant.passes import ConfigError, ConfigFile, DataError, read_config_file
 from irquant.targets import TargetError, load_target
 from irquant.tools.options.options import planned_by
 from irquant.tools.sources.data import names_function, seen_from, source_files
@@ -39,22 +39,22 @@ def check_entry(name: str, entry: Entry, folder: Path, outputs: Path) -> Iterato
     if settings and settings.lacking and entry.data is None:
         yield "config", settings.lacking
     elif settings or entry.data:
-        yield from _check_data(data_of(entry, settings or Settings(), folder), folder)
+        yield from _check_data(data_of(entry, settings or ConfigFile(), folder), folder)
 
 
-def data_of(entry: Entry, settings: Settings, folder: Path) -> str | None:
+def data_of(entry: Entry, settings: ConfigFile, folder: Path) -> str | None:
     """Where the samples come from: the batch file says so, or else the configuration."""
     if entry.data is None and settings.engine:
         return seen_from(folder, settings.engine.data_source)
     return entry.data
 
 
-def _read_config(entry: Entry) -> tuple[Settings | None, Sequence[str]]:
+def _read_config(entry: Entry) -> tuple[ConfigFile | None, Sequence[str]]:
     """What the configuration says, if it is right, and what is wrong with it."""
     if entry.config is None:
-        return Settings(), ()
+        return ConfigFile(), ()
     try:
-        settings = read_settings(entry.config)
+        settings = read_config_file(entry.config)
     except ConfigError as error:
         return None, error.mistakes
     try:
@@ -101,7 +101,7 @@ def _check_extensions(entry: Entry, folder: Path) -> Iterator[Complaint]:
             yield "extension", str(error)
 
 
-def _check_metric(entry: Entry, settings: Settings | None, folder: Path) -> Iterator[Complaint]:
+def _check_metric(entry: Entry, settings: ConfigFile | None, folder: Path) -> Iterator[Complaint]:
     accuracy = settings.config.accuracy if settings else None
     if entry.metric is None:
         if accuracy and accuracy.is_required:

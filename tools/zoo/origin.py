@@ -15,7 +15,7 @@ from typing import Any
 
 from irquant.ir import UserError
 from irquant.passes.options.accuracy import AccuracyOptions
-from irquant.tools.options.options import Planned, planned_by
+from irquant.tools.options.options import ResolvedOptions, planned_by
 from irquant.tools.sources.data import names_function, source_files
 from irquant.tools.sources.user_module import module_file
 from irquant.tools.zoo.batch_file import Entry
@@ -57,7 +57,7 @@ def origins_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, str]
         return list(readers.map(origin, entries))
 
 
-def planned_of(entry: Entry) -> Planned:
+def planned_of(entry: Entry) -> ResolvedOptions:
     """What a model's options and configuration say together."""
     config = Path(entry.config) if entry.config else None
     accuracy = {"max_drop": entry.max_drop, "drop_type": entry.drop_type} if entry.metric else None
@@ -101,7 +101,7 @@ def _fingerprint_of_named(text: str, folder: Path) -> str:
     return found.hexdigest()[:32]
 
 
-def _options(entry: Entry, planned: Planned) -> dict[str, str]:
+def _options(entry: Entry, planned: ResolvedOptions) -> dict[str, str]:
     """All options, those at their defaults included: what decides is what they are, not who says so."""
     target: Any = planned.target.model_dump(mode="json")
     engine = dataclasses.asdict(planned.settings.engine) if planned.settings.engine else {}

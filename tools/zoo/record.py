@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from irquant.ir import UserError
 from irquant.ir.pair import write_bytes
 from irquant.passes import Report
-from irquant.passes.accuracy.control import Controlled
+from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.options.accuracy import DropType
 from irquant.passes.options.strict import Strict
 from irquant.tools.zoo.origin import fingerprint
@@ -41,7 +41,7 @@ class State(StrEnum):
 PASSING = (State.TIMEOUT, State.CRASHED)
 
 
-class Measured(Strict):
+class ModelFigures(Strict):
     """What became of the user's own metric.
 
     Attributes:
@@ -63,7 +63,7 @@ class Measured(Strict):
     stopped: str
 
     @classmethod
-    def of(cls, found: Controlled) -> Self:
+    def of(cls, found: AccuracyResult) -> Self:
         """The one of a run."""
         (metric,) = found.metrics
         return cls(
@@ -107,7 +107,7 @@ class Figures(Strict):
     bytes_after: int
     samples: int
     warnings: list[str]
-    metric: Measured | None = None
+    metric: ModelFigures | None = None
 
     @classmethod
     def of(cls, report: Report) -> Self:
@@ -124,7 +124,7 @@ class Figures(Strict):
             bytes_after=report.bytes_after,
             samples=report.samples,
             warnings=list(report.warnings),
-            metric=Measured.of(report.accuracy) if report.accuracy else None,
+            metric=ModelFigures.of(report.accuracy) if report.accuracy else None,
         )
 
     @property

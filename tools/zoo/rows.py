@@ -10,7 +10,7 @@ from irquant.ir.pair import write_bytes
 from irquant.passes.options.strict import Strict
 from irquant.tools.zoo.batch_file import Expected
 from irquant.tools.zoo.job import Job
-from irquant.tools.zoo.record import Figures, Measured, Record, State
+from irquant.tools.zoo.record import Figures, ModelFigures, Record, State
 
 #: Fields that rows and records have both.
 _SHARED = {"output", "sqnr", "verdict", "bytes_before", "bytes_after", "metric", "warnings"}
@@ -46,7 +46,7 @@ class Row(Strict):
     size_ratio: float | None = None
     bytes_before: int | None = None
     bytes_after: int | None = None
-    metric: Measured | None = None
+    metric: ModelFigures | None = None
     seconds: float = 0.0
     peak_mb: float = 0.0
     attempts: int = 0

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from irquant.ir import UserError
 from irquant.ir.pair import write_bytes
-from irquant.passes import Settings, read_settings
+from irquant.passes import ConfigFile, read_config_file
 from irquant.passes.run_files import RunFile, named, refuse_overlaps
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.run_files import code_files, data_files, target_files
@@ -134,7 +134,7 @@ def _read_by(batch: Path, jobs: Sequence[Job]) -> Iterator[RunFile]:
         yield from target_files(entry.target)
         yield from code_files([entry.metric] if entry.metric else [], "the metric", job.folder)
         yield from code_files(entry.extension, "the extension", job.folder)
-        if data := data_of(entry, read_settings(entry.config) if entry.config else Settings(), job.folder):
+        if data := data_of(entry, read_config_file(entry.config) if entry.config else ConfigFile(), job.folder):
             sources[data] = None
     for each in sources:  # models often share their data
         yield from data_files(each, folder=batch.absolute().parent)

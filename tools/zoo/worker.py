@@ -15,7 +15,7 @@ from pydantic import Field
 
 from irquant.ir import write_model
 from irquant.ir.writer import check_output
-from irquant.passes import Wanted, load_model, metrics_of, quantize_graph
+from irquant.passes import MetricGoals, load_model, metrics_of, quantize_graph
 from irquant.passes.infra.internal_errors import FaultFolderError, complaint, described, is_internal, write_fault
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import Strict
@@ -102,7 +102,7 @@ def _quantized(task: Task) -> Answer:
         data,
         planned.target,
         planned.config,
-        wanted=Wanted(metrics_of(metrics, planned.config)),
+        wanted=MetricGoals(metrics_of(metrics, planned.config)),
         warnings=[*planned.settings.warnings, *([_NO_INTERMEDIATE] if planned.config.keep_intermediate else [])],
     )
     write_model(graph, output, compact=True)

@@ -11,15 +11,15 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import UserError
-from irquant.passes import AccuracyWarning, Config, ConfigError, Metric, MetricError, Report, quantize
-from irquant.passes.accuracy.control import Controlled
+from irquant.passes import AccuracyWarning, ConfigError, Metric, MetricError, QuantizationConfig, Report, quantize
+from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.options.accuracy import AccuracyOptions
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Predict = Callable[[Any], dict[str, Array]]
 RNG = np.random.default_rng(0)
 DATA = [RNG.normal(size=(1, 8, 12, 12)).astype(np.float32) for _ in range(40)]
-BARE = Config(guard=False, align=False)
+BARE = QuantizationConfig(guard=False, align=False)
 
 
 def model(*names: str) -> ov.Model:
@@ -53,14 +53,14 @@ class Closeness:
         return self.values[-1]
 
 
-def controlled(given: ov.Model, metric: Any, config: Config = BARE, **options: Any) -> Controlled:
+def controlled(given: ov.Model, metric: Any, config: QuantizationConfig = BARE, **options: Any) -> AccuracyResult:
     reports: list[Report] = []
     quantize(given, DATA, metric=metric, config=config, report=reports.append, **options)
     assert reports[0].accuracy is not None
     return reports[0].accuracy
 
 
-def names(found: Controlled) -> list[str]:
+def names(found: AccuracyResult) -> list[str]:
     return [each.name for each in found.returned]
 
 
@@ -186,7 +186,7 @@ def test_mixed_is_tried_against_the_preset_only_if_that_is_wanted() -> None:
     tried: list[bool] = []
     for try_mixed in (False, True):
         options = AccuracyOptions(max_drop=0.01, try_mixed=try_mixed)
-        config = Config(guard=False, align=False, preset="performance", accuracy=options)
+        config = QuantizationConfig(guard=False, align=False, preset="performance", accuracy=options)
         found = controlled(model("a", "bad", "c"), Closeness(), config)
         tried.append(any("mixed" in each.what for each in found.trials))
     assert tried == [False, True]
@@ -328,7 +328,7 @@ def test_a_metric_that_ends_the_program_has_failed() -> None:
 
 # -------------------------------------------------------------------------------------------------------- resumption
 def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
-    runs: list[Controlled] = []
+    runs: list[AccuracyResult] = []
     counts: list[int] = []
     given = model("a", "bad", "c")
     for _ in range(2):

@@ -6,7 +6,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Array, Graph
-from irquant.passes import Config
+from irquant.passes import QuantizationConfig
 from irquant.passes.accuracy import device
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs
 from irquant.passes.front_door import quantize_graph
@@ -21,7 +21,7 @@ from irquant.passes.runtime.engine import (
     own_precision,
     quantize_by_tensor,
 )
-from irquant.passes.runtime.samples import HeldOut, Sample
+from irquant.passes.runtime.samples import Sample, ValidationSample
 from irquant.targets import Target, load_target
 
 RNG = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def careless() -> Target:
 @pytest.mark.skipif(own_precision() == "f32", reason="this device computes in f32 if nobody asks for another precision")
 def test_what_is_wrong_in_bf16_alone_is_left_float() -> None:
     model, samples = learned_queries()
-    graph, report = quantize_graph(from_runtime(model), samples, careless(), Config(guard=False))
+    graph, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
     assert [each.rpartition(": ")[2] for each in report.warnings] == [device.OTHERWISE_IN.format(own_precision())]
     assert not graph.in_file_order("FakeQuantize")
 
@@ -52,7 +52,7 @@ def test_what_is_wrong_in_bf16_alone_is_left_float() -> None:
 def test_nobody_asks_twice_where_that_precision_is_f32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "own_precision", lambda: "f32")
     model, samples = learned_queries()
-    _, report = quantize_graph(from_runtime(model), samples, careless(), Config(guard=False))
+    _, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
     assert report.warnings == ()
 
 
@@ -70,7 +70,7 @@ def test_a_right_model_is_compiled_once_for_each_question(monkeypatch: pytest.Mo
     x = op.parameter([1, 3, 8, 8], np.float32)
     convolution = op.convolution(x, op.constant(weights), [1, 1], [0, 0], [0, 0], [1, 1])
     samples = [RNG.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(12)]
-    quantize_graph(from_runtime(ov.Model([convolution], [x], "m")), samples, load_target("cpu"), Config())
+    quantize_graph(from_runtime(ov.Model([convolution], [x], "m")), samples, load_target("cpu"), QuantizationConfig())
     wanted = [THROUGHPUT, EMULATION | PROFILING, LATENCY | PROFILING]
     wanted += [OWN_PRECISION] if own_precision() != "f32" else []
     assert sorted(map(str, compiled)) == sorted(map(str, wanted))
@@ -80,7 +80,7 @@ def test_an_exact_output_does_not_hide_a_wrong_one() -> None:
     """One that nothing rounded goes into is exact as meant, and a float off as executed: infinitely far apart."""
     exact, other = RNG.normal(size=(2, 1, 64)).astype(np.float32)
     outputs = Outputs(tuple(Output(name, OutputKind.VALUES, (k,)) for k, name in enumerate(("exact", "other"))))
-    samples = [HeldOut(Sample("sample 0", {}), {}, [exact, other])]
+    samples = [ValidationSample(Sample("sample 0", {}), {}, [exact, other])]
     meant, made = [[exact, other + np.float32(0.01)]], [[np.nextafter(exact, np.float32(9)), -other]]
     found = device.compared(outputs, samples, meant, made)
     assert (found.output, found.wrong) == ("other", device.OTHERWISE)
@@ -93,7 +93,7 @@ def test_where_that_precision_leaves_little_something_must_be_left(*, made: floa
     """The float model has 14 dB in it."""
     wanted = RNG.normal(size=64).astype(np.float32)
     outputs = Outputs((Output("y", OutputKind.VALUES, (0,)),))
-    samples = [HeldOut(Sample("sample 0", {}), {}, [wanted])]
+    samples = [ValidationSample(Sample("sample 0", {}), {}, [wanted])]
     found = device.compared(outputs, samples, [[wanted]], [[wanted * np.float32(made)]], [[wanted * np.float32(0.8)]])
     assert bool(found.wrong) is wrong
 

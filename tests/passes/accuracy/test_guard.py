@@ -10,10 +10,10 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph, read_model, write_model
-from irquant.passes import Config, Metric, Report, Wanted, quantize, quantize_graph
+from irquant.passes import Metric, MetricGoals, QuantizationConfig, Report, quantize, quantize_graph
 from irquant.passes.accuracy import device, faults
 from irquant.passes.accuracy import guard as guard_module
-from irquant.passes.accuracy.attempts import Attempt, Calibrated
+from irquant.passes.accuracy.attempts import Attempt, CalibratedModel
 from irquant.passes.accuracy.guard import guard, remedies
 from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import from_runtime
@@ -28,7 +28,7 @@ MIXED = "asymmetric activations (preset mixed)"
 
 
 def quantized(model: ov.Model, samples: list[Array], **options: object) -> tuple[Graph, Report]:
-    return quantize_graph(from_runtime(model), samples, load_target("cpu"), Config.checked(**options))
+    return quantize_graph(from_runtime(model), samples, load_target("cpu"), QuantizationConfig.checked(**options))
 
 
 def float_layers(report: Report) -> list[str]:
@@ -63,8 +63,8 @@ def test_the_layer_that_spoils_the_outputs_goes_back_to_float(faulty: Faulty, se
 
 def test_a_metric_that_loses_nothing_costs_no_layer_however_poor_the_outputs_are(faulty: Faulty) -> None:
     model, _, samples = faulty("outlier channel", 0)
-    wanted = Wanted((Metric("constant", lambda predict: 1.0, 0.0),))
-    _, report = quantize_graph(from_runtime(model), samples, load_target("cpu"), Config(), wanted=wanted)
+    wanted = MetricGoals((Metric("constant", lambda predict: 1.0, 0.0),))
+    _, report = quantize_graph(from_runtime(model), samples, load_target("cpu"), QuantizationConfig(), wanted=wanted)
     assert report.check.margin < 0
     assert (report.guard, report.effects, float_layers(report)) == ((), (), [])
     assert report.accuracy is not None
@@ -132,24 +132,24 @@ def test_wider_ranges_come_first_and_cost_no_layer() -> None:
     ],
 )
 def test_what_the_user_chose_stays_chosen(options: dict[str, object], expected: list[str]) -> None:
-    assert [what for what, _ in remedies(Config.checked(**options), "performance")] == expected
+    assert [what for what, _ in remedies(QuantizationConfig.checked(**options), "performance")] == expected
 
 
 def test_what_is_so_already_is_not_tried() -> None:
-    assert [what for what, _ in remedies(Config(), "mixed")] == [EXTREMES]
+    assert [what for what, _ in remedies(QuantizationConfig(), "mixed")] == [EXTREMES]
 
 
 # ---------------------------------------------------------------------------------------- the search, on made-up models
 
 
-class Made(Calibrated):
+class Made(CalibratedModel):
     """Models whose outputs are as good as a function of their float layers says."""
 
-    def __init__(self, calibrated: Calibrated, good: Callable[[int], float]) -> None:
+    def __init__(self, calibrated: CalibratedModel, good: Callable[[int], float]) -> None:
         super().__init__(calibrated.pipeline, calibrated.context, calibrated.graph)
         self.good, self.tried = good, list[int]()
 
-    def attempt(self, config: Config, floats: Any) -> Attempt:
+    def attempt(self, config: QuantizationConfig, floats: Any) -> Attempt:
         self.tried.append(len(floats))
         return with_ratio(super().attempt(config, floats), self.good(len(floats)))
 
@@ -165,7 +165,7 @@ def searched(
     model: ov.Model, samples: list[Array], good: Callable[[int], float], **options: object
 ) -> tuple[Made, Any]:
     """The guard on a model that is as good as `good` of its number of float layers says."""
-    config = Config.checked(
+    config = QuantizationConfig.checked(
         preset="performance", range_estimator={"preset": "default"}, align=False, migrate_scales=False, **options
     )
     _, first, calibrated = quantize_once(from_runtime(model), samples, load_target("npu"), config)
@@ -240,7 +240,9 @@ def test_the_device_computes_a_convolution_without_a_bias_wrongly(monkeypatch: p
     """If this fails, the runtime has mended it, and `needs_bias` can go from the target files."""
     monkeypatch.setattr(faults, "MOST_FAULTS", 0)
     model, samples = without_bias()
-    _, report = quantize_graph(from_runtime(model), samples, careless(), Config.checked(guard=False, **NO_BIASES))
+    _, report = quantize_graph(
+        from_runtime(model), samples, careless(), QuantizationConfig.checked(guard=False, **NO_BIASES)
+    )
     assert report.check.margin < 0
 
 
@@ -258,7 +260,7 @@ def test_a_layer_that_the_device_computes_wrongly_is_found_and_left_float(
 ) -> None:
     """Each of the two makes it right."""
     model, samples = without_bias()
-    config = Config.checked(**NO_BIASES, **options)
+    config = QuantizationConfig.checked(**NO_BIASES, **options)
     _, report = quantize_graph(from_runtime(model), samples[:count], careless(), config)
     assert report.warnings[-1] == f"Convolution '{guilty}' is left float: {device.OTHERWISE}"
     assert float_layers(report) == [guilty]
@@ -267,8 +269,10 @@ def test_a_layer_that_the_device_computes_wrongly_is_found_and_left_float(
 
 def test_so_it_is_where_a_metric_judges() -> None:
     model, samples = without_bias()
-    wanted = Wanted((Metric("constant", lambda _: 1.0),))
-    _, report = quantize_graph(from_runtime(model), samples, careless(), Config.checked(**NO_BIASES), wanted=wanted)
+    wanted = MetricGoals((Metric("constant", lambda _: 1.0),))
+    _, report = quantize_graph(
+        from_runtime(model), samples, careless(), QuantizationConfig.checked(**NO_BIASES), wanted=wanted
+    )
     assert float_layers(report) == ["last"]
 
 
@@ -282,7 +286,10 @@ def test_a_layer_that_keeps_the_model_from_being_compiled_is_left_float() -> Non
     rules = tuple(rule.model_copy(update={"needs_bias_before": ()}) for rule in load_target("cpu").rules)
     target = load_target("cpu").model_copy(update={"rules": rules})
     _, report = quantize_graph(
-        from_runtime(ov.Model([op.result(y)], [x], "m")), samples, target, Config.checked(guard=False, **NO_BIASES)
+        from_runtime(ov.Model([op.result(y)], [x], "m")),
+        samples,
+        target,
+        QuantizationConfig.checked(guard=False, **NO_BIASES),
     )
     assert report.warnings[-1].startswith("MatMul 'product' is left float: with it in int8, the runtime fails: ")
 
@@ -299,7 +306,7 @@ def test_random_outputs_are_no_fault_of_the_device() -> None:
 
 def test_a_device_that_is_not_here_has_no_faults(faulty: Faulty) -> None:
     model, guilty, samples = faulty("outlier channel", 0)
-    _, report = quantize_graph(from_runtime(model), samples, load_target("npu"), Config())
+    _, report = quantize_graph(from_runtime(model), samples, load_target("npu"), QuantizationConfig())
     assert not any("is left float" in each for each in report.warnings)
     assert guilty in float_layers(report)
 
@@ -313,9 +320,9 @@ def test_statistics_at_new_tensors_are_measured_on_the_held_out_samples() -> Non
     model = ov.Model([op.result(each) for each in layers], [x], "m")
     samples = [RNG.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(12)]
     graph = from_runtime(model)
-    _, first, calibrated = quantize_once(graph, samples, load_target("cpu"), Config())
+    _, first, calibrated = quantize_once(graph, samples, load_target("cpu"), QuantizationConfig())
     key = next((node.graph.scope, node.id) for node in first.context.plan.decisions if node.name == "conv0")
-    attempt = calibrated.attempt(Config(), {key: "put aside"})
+    attempt = calibrated.attempt(QuantizationConfig(), {key: "put aside"})
     int8 = {node.name: decision.int8 for node, decision in attempt.context.plan.decisions.items()}
     assert int8 == {"conv0": False, "conv1": True}
     assert attempt.margin > 10
@@ -329,7 +336,7 @@ def test_parsed_targets_know_needs_bias() -> None:
 def test_the_intermediate_model_is_that_of_the_result(faulty: Faulty, tmp_path: Any) -> None:
     model, guilty, samples = faulty("outlier channel", 0)
     ov.serialize(model, tmp_path / "m.xml", tmp_path / "m.bin")
-    result = quantize(tmp_path / "m.xml", samples, config=Config.checked(keep_intermediate=True))
+    result = quantize(tmp_path / "m.xml", samples, config=QuantizationConfig.checked(keep_intermediate=True))
     before = read_model(result.with_name("m_int8_before_bias_correction.xml"))
     quantizers = {node.name for node in before.nodes("FakeQuantize")}
     assert not any(name.startswith(f"{guilty}/fq_weights") for name in quantizers)

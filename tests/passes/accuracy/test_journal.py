@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from irquant.passes.accuracy.journal import Journal, JournalError, Measured, fingerprint
+from irquant.passes.accuracy.journal import Journal, JournalEntry, JournalError, fingerprint
 
-ONE, TWO = Measured({"top1": 0.75}, 3, 4), Measured({"top1": 0.5, "mrr": 0.1 + 0.2}, 4, 4)
+ONE, TWO = JournalEntry({"top1": 0.75}, 3, 4), JournalEntry({"top1": 0.5, "mrr": 0.1 + 0.2}, 4, 4)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from irquant.ir import Graph
-from irquant.passes import Config, explain, load_model
+from irquant.passes import QuantizationConfig, explain, load_model
 from irquant.passes.analysis.already_quantized import AlreadyQuantizedError, find_quantized
 from irquant.passes.dry_run import plan_measurement
 from irquant.passes.front_door import quantize_graph
@@ -73,7 +73,7 @@ def graph(build: Any) -> Graph:
 def test_pictures_and_masks_of_bytes_are_no_weights(build: Any) -> None:
     assert find_quantized(graph(build)) is None
     samples = [RNG.random((1, 3, 8, 8)).astype(np.float32) for _ in range(3)]
-    _, report = quantize_graph(graph(build), samples, load_target("cpu"), Config(guard=False))
+    _, report = quantize_graph(graph(build), samples, load_target("cpu"), QuantizationConfig(guard=False))
     assert all(each.is_int8 for each in report.layers)
 
 
@@ -81,9 +81,9 @@ def test_pictures_and_masks_of_bytes_are_no_weights(build: Any) -> None:
 def test_integer_weights_are_told_by_all_who_look(build: Any) -> None:
     said = "the model is quantized already: it holds Const '"
     for look in (
-        lambda: quantize_graph(graph(build), [], load_target("cpu"), Config()),
-        lambda: plan_measurement(graph(build), load_target("cpu"), Config()),
-        lambda: explain(graph(build), load_target("cpu"), Config()),
+        lambda: quantize_graph(graph(build), [], load_target("cpu"), QuantizationConfig()),
+        lambda: plan_measurement(graph(build), load_target("cpu"), QuantizationConfig()),
+        lambda: explain(graph(build), load_target("cpu"), QuantizationConfig()),
     ):
         with pytest.raises(AlreadyQuantizedError, match=said):
             look()

@@ -9,7 +9,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph, from_text, to_text
-from irquant.passes import Config, Context, quantize
+from irquant.passes import Context, QuantizationConfig, quantize
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.analysis.attention import attention_blocks
 from irquant.passes.options.ignored import Ignored
@@ -27,7 +27,7 @@ HEAD = """
     k: f32[1,2,5,8] = Parameter()
     v: f32[1,2,5,8] = Parameter()
 """
-FLOAT = Config(ignored=Ignored(scope=("re:.*",)))
+FLOAT = QuantizationConfig(ignored=Ignored(scope=("re:.*",)))
 WRITTEN_OUT = """
     s: f32[1,2,4,5] = MatMul(q, k) transpose_a="false" transpose_b="true"
     c: f32[] = Const() [0.5]
@@ -68,20 +68,20 @@ def test_a_softmax_behind_a_layer_with_weights_is_none() -> None:
 @pytest.mark.parametrize(
     ("config", "preset"),
     [
-        (Config(), "mixed"),
-        (Config(preset="performance"), "performance"),
-        (Config(preset="mixed"), "mixed"),
+        (QuantizationConfig(), "mixed"),
+        (QuantizationConfig(preset="performance"), "performance"),
+        (QuantizationConfig(preset="mixed"), "mixed"),
     ],
 )
 @pytest.mark.better
-def test_transformers_are_asymmetric_unless_the_user_says_otherwise(config: Config, preset: str) -> None:
+def test_transformers_are_asymmetric_unless_the_user_says_otherwise(config: QuantizationConfig, preset: str) -> None:
     context = Context(load_target("cpu"), config)
     PlanPlacement().run(from_text(HEAD + WRITTEN_OUT.format(between="Multiply(s, c)", product="p, v")), context)
     assert (context.plan.attention, context.preset) == (1, preset)
 
 
 def test_the_user_may_call_anything_a_transformer() -> None:
-    assert Context(load_target("cpu"), Config(model_type="transformer")).preset == "mixed"
+    assert Context(load_target("cpu"), QuantizationConfig(model_type="transformer")).preset == "mixed"
     assert Context(load_target("cpu")).preset == "performance"
 
 
@@ -144,7 +144,7 @@ def test_written_out_it_computes_the_same(extra: str, size: int) -> None:
 WHOLE = HEAD + '    a: f32[1,2,4,8] = ScaledDotProductAttention.opset13(q, k, v) causal="false"\n    out = Result(a)\n'
 
 
-def restored(config: Config, change: Callable[[Graph], None] = lambda _: None) -> Graph:
+def restored(config: QuantizationConfig, change: Callable[[Graph], None] = lambda _: None) -> Graph:
     """Attention after it was written out, changed and restored."""
     graph, context = from_text(WHOLE), Context(load_target("cpu"), config)
     assert DecomposeAttention().run(graph, context) == 1
@@ -159,7 +159,7 @@ def test_what_stays_float_is_one_operation_again() -> None:
 
 
 def test_what_runs_int8_stays_written_out() -> None:
-    assert not restored(Config()).in_file_order("ScaledDotProductAttention")
+    assert not restored(QuantizationConfig()).in_file_order("ScaledDotProductAttention")
 
 
 def test_what_another_pass_changed_stays_written_out() -> None:

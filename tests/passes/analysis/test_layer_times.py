@@ -12,7 +12,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes import Config, Context, Report, front_door, quantize_graph
+from irquant.passes import Context, QuantizationConfig, Report, front_door, quantize_graph
 from irquant.passes.accuracy import device
 from irquant.passes.analysis.layer_times import (
     SlowLayer,
@@ -138,7 +138,7 @@ def reported(monkeypatch: pytest.MonkeyPatch, latencies: Latencies, *, slow: boo
     monkeypatch.setattr(device, "ask", asked)
     monkeypatch.setattr(front_door, "measure_gain", lambda *_, **__: latencies)
     graph, samples = net()
-    return quantize_graph(graph, samples, load_target("cpu"), Config())[1]
+    return quantize_graph(graph, samples, load_target("cpu"), QuantizationConfig())[1]
 
 
 SLOW = SlowLayer("up", "Convolution", 1e-3, 4e-3)

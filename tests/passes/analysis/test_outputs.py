@@ -13,7 +13,7 @@ import pytest
 from irquant.ir import Graph
 from irquant.passes.analysis.agreement import Agreement, Verdict, agreements, tally
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs, find_outputs
-from irquant.passes.runtime.samples import HeldOut, Sample
+from irquant.passes.runtime.samples import Sample, ValidationSample
 
 Array = np.ndarray[Any, np.dtype[Any]]
 GraphOf = Callable[[ov.Model], Graph]
@@ -251,7 +251,7 @@ def test_tensors_of_every_kind_have_a_ratio(one: Array, other: Array, ratio: flo
 
 def seen(output: Array, given: Array) -> OutputKind:
     outputs = Outputs((Output("y", OutputKind.IMAGE, (0,)),))
-    samples = [HeldOut(Sample("", None), {"x": given}, [output])]
+    samples = [ValidationSample(Sample("", None), {"x": given}, [output])]
     return outputs.seen(samples).each[0].kind
 
 
@@ -304,7 +304,7 @@ def test_without_samples_nothing_is_known_to_be_an_image() -> None:
 def test_only_the_input_that_is_a_picture_is_looked_at() -> None:
     outputs = Outputs((Output("y", OutputKind.IMAGE, (0,)),))
     feed = {"noise": np.zeros((1, 5)), "x": picture()}
-    assert outputs.seen([HeldOut(Sample("", None), feed, [picture()])]) == outputs
+    assert outputs.seen([ValidationSample(Sample("", None), feed, [picture()])]) == outputs
 
 
 # ------------------------------------------------------------------------------------------------------------- decisions

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irquant.ir import Graph, from_text, read_model
-from irquant.passes import Config, Context, DataError
+from irquant.passes import Context, DataError, QuantizationConfig
 from irquant.passes.calibration.attach_statistics import blocks
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.measurement import HELD_OUT_MOST, is_held_out
@@ -24,7 +24,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def calibrated(graph: Graph, wanted: set[Request], data: object, samples: int = 300) -> Context:
-    context = Context(load_target("cpu"), Config(samples=samples), samples=data, wanted=frozenset(wanted))  # type: ignore[arg-type]
+    context = Context(load_target("cpu"), QuantizationConfig(samples=samples), samples=data, wanted=frozenset(wanted))  # type: ignore[arg-type]
     assert Calibrate().run(graph, context) == 0
     return context
 

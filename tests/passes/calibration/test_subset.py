@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from irquant.passes import Config, DataError
+from irquant.passes import DataError, QuantizationConfig
 from irquant.passes.calibration.subset import chosen_samples
 
 
@@ -26,7 +26,7 @@ class DataSet:
 
 
 def feeds(data: object, **options: Any) -> list[object]:
-    return [sample.feed for sample in chosen_samples(data, Config.checked(**options))]
+    return [sample.feed for sample in chosen_samples(data, QuantizationConfig.checked(**options))]
 
 
 def test_the_first_samples_are_taken() -> None:
@@ -35,8 +35,8 @@ def test_the_first_samples_are_taken() -> None:
 
 
 def test_without_a_number_all_are_taken() -> None:
-    assert Config().samples == 300
-    assert len([*chosen_samples(range(1000), Config(samples=None))]) == 1000
+    assert QuantizationConfig().samples == 300
+    assert len([*chosen_samples(range(1000), QuantizationConfig(samples=None))]) == 1000
 
 
 @pytest.mark.parity

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from irquant.ir import Array, Graph, from_text
-from irquant.passes import Config, DataError, quantize_graph
+from irquant.passes import DataError, QuantizationConfig, quantize_graph
 from irquant.passes.analysis.agreement import Tally, Verdict, sqnr
 from irquant.passes.evaluation import layer_probes
 from irquant.passes.evaluation.channel_sums import ChannelSums
@@ -231,7 +231,7 @@ def test_tallies_of_several_samples_are_one_ratio() -> None:
 
 @pytest.fixture(scope="module")
 def quantized() -> Graph:
-    graph, _ = quantize_graph(from_text(FLOAT), images(40), load_target("cpu"), Config())
+    graph, _ = quantize_graph(from_text(FLOAT), images(40), load_target("cpu"), QuantizationConfig())
     return graph
 
 

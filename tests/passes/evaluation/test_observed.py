@@ -7,7 +7,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.passes import Config, Report, quantize_graph
+from irquant.passes import QuantizationConfig, Report, quantize_graph
 from irquant.passes.evaluation.observed import ObservedRange
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
@@ -23,7 +23,7 @@ def reported(*, activate: bool = False, **options: Any) -> Report:
     data = op.relu(x, name="relu") if activate else x
     conv = op.convolution(data, RNG.normal(size=(4, 4, 3, 3)).astype(np.float32), [1, 1], [1, 1], [1, 1], [1, 1])
     graph = from_runtime(ov.Model([op.result(op.relu(conv))], [x]))
-    return quantize_graph(graph, SAMPLES, load_target("cpu"), Config.checked(**options))[1]
+    return quantize_graph(graph, SAMPLES, load_target("cpu"), QuantizationConfig.checked(**options))[1]
 
 
 def only(report: Report) -> ObservedRange:
@@ -84,5 +84,5 @@ def test_effects_are_measured_only_if_wanted_and_if_samples_are_held_out(
     x = op.parameter([1, 4, 8, 8], np.float32, name="x")
     conv = op.convolution(x, np.ones((4, 4, 3, 3), np.float32), [1, 1], [1, 1], [1, 1], [1, 1])
     graph = from_runtime(ov.Model([op.result(op.relu(conv))], [x]))
-    _, report = quantize_graph(graph, SAMPLES * copies, load_target("cpu"), Config(), with_effects=wanted)
+    _, report = quantize_graph(graph, SAMPLES * copies, load_target("cpu"), QuantizationConfig(), with_effects=wanted)
     assert len(report.effects) == count

@@ -10,14 +10,14 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph, Node, verify
-from irquant.passes import Analysis, Config, Context, DataError, analyze_graph
-from irquant.passes.accuracy.attempts import HIDING, Calibrated
+from irquant.passes import Analysis, Context, DataError, QuantizationConfig, analyze_graph
+from irquant.passes.accuracy.attempts import HIDING, CalibratedModel
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.evaluation.gates import GATES, AttachGates, rounded_operations
 from irquant.passes.evaluation.sensitivity import Effect, measure_effects, ranked
 from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import EMULATION, Engine, from_runtime
-from irquant.passes.runtime.samples import Fed
+from irquant.passes.runtime.samples import PreparedSample
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -44,17 +44,17 @@ def net() -> ov.Model:
     return ov.Model([op.result(logits)], [x], "net")
 
 
-def prepared() -> tuple[Graph, Context, Calibrated]:
+def prepared() -> tuple[Graph, Context, CalibratedModel]:
     graph = from_runtime(net())
-    _, _, calibrated = quantize_once(graph, SAMPLES, load_target("cpu"), Config())
-    rounded, context = calibrated.rounded(Config(), {}, without=HIDING)
+    _, _, calibrated = quantize_once(graph, SAMPLES, load_target("cpu"), QuantizationConfig())
+    rounded, context = calibrated.rounded(QuantizationConfig(), {}, without=HIDING)
     return rounded, context, calibrated
 
 
 def run(graph: Graph, context: Context, gates: Array | None = None) -> list[list[Array]]:
     more = {} if gates is None else {GATES: gates}
     found: list[list[Array]] = []
-    feeds = [Fed(each.sample, each.feed | more) for each in context.held_out]
+    feeds = [PreparedSample(each.sample, each.feed | more) for each in context.held_out]
     Engine(graph, EMULATION).run(feeds, lambda _, outputs: found.append([each.copy() for each in outputs]))
     return found
 
@@ -99,7 +99,7 @@ def test_an_effect_is_that_of_a_model_in_which_nothing_else_is_rounded() -> None
     references = [each.outputs[0] for each in context.held_out]
     for effect in layers:
         others = {(each.scope, each.node): "put aside" for each in found if each.node != effect.node}
-        alone, left = calibrated.rounded(Config(), others, without=HIDING)
+        alone, left = calibrated.rounded(QuantizationConfig(), others, without=HIDING)
         assert sum(decision.int8 for decision in left.plan.decisions.values()) == 1
         assert effect.worst == pytest.approx(sqnr(references, [each[0] for each in run(alone, context)]), abs=0.5)
 
@@ -148,7 +148,7 @@ def test_what_was_not_measured_comes_last_by_its_own_error() -> None:
 
 
 def analyzed(model: ov.Model, samples: list[Array]) -> Analysis:
-    return analyze_graph(from_runtime(model), samples, load_target("cpu"), Config())
+    return analyze_graph(from_runtime(model), samples, load_target("cpu"), QuantizationConfig())
 
 
 def test_an_analysis_needs_samples_that_calibration_did_not_see() -> None:

@@ -9,7 +9,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.passes import Config, Report, quantize
+from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.runtime.engine import Executed
 from irquant.targets import parse_target
@@ -111,7 +111,7 @@ def test_a_device_that_is_not_here_is_not_claimed_to_run_int8() -> None:
 def reported(model: ov.Model, *shape: int, **options: object) -> Report:
     reports: list[Report] = []
     data = [np.random.default_rng(k).normal(size=shape).astype(np.float32) for k in range(12)]
-    quantize(model, data, config=Config.checked(**options), report=reports.append)
+    quantize(model, data, config=QuantizationConfig.checked(**options), report=reports.append)
     return reports[0]
 
 

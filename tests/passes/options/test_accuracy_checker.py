@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from irquant.passes import Settings, read_settings
+from irquant.passes import ConfigFile, read_config_file
 from irquant.passes.options.accuracy_checker import CheckerData, UnreadError, read_checker
-from irquant.passes.options.engine import Engine
+from irquant.passes.options.engine import EngineOptions
 from irquant.tools.cli import run
 
 CHECKER = """
@@ -30,18 +30,18 @@ def taken(steps: list[Any], **more: Any) -> CheckerData:
     return read_checker({"datasets": [{"data_source": "photos", "preprocessing": steps, **more}]}, Path())
 
 
-def settings(tmp_path: Path, text: str = CHECKER, name: str = "checker.yaml") -> Settings:
+def settings(tmp_path: Path, text: str = CHECKER, name: str = "checker.yaml") -> ConfigFile:
     (tmp_path / name).write_text(text)
     (tmp_path / "pot.yaml").write_text(
         f"engine: {{config: {name}}}\ncompression: {{algorithms: [{{name: DefaultQuantization}}]}}\n"
     )
-    return read_settings(tmp_path / "pot.yaml")
+    return read_config_file(tmp_path / "pot.yaml")
 
 
 def test_a_file_gives_source_sizes_and_normalization(tmp_path: Path) -> None:
     found = settings(tmp_path)
     assert found.lacking == ""
-    assert found.engine == Engine(
+    assert found.engine == EngineOptions(
         "photos",
         central_fraction=0.875,
         size=(224, 224),
@@ -142,6 +142,6 @@ def test_a_run_without_data_ends_with_that_line(tmp_path: Path, capfd: pytest.Ca
 
 def test_python_objects_are_read_alike() -> None:
     document = {"engine": yaml.safe_load(CHECKER), "compression": {"algorithms": [{"name": "DefaultQuantization"}]}}
-    engine = read_settings(document).engine
+    engine = read_config_file(document).engine
     assert engine is not None
     assert engine.size == (224, 224)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from irquant.passes import Config, ConfigError, read_settings
+from irquant.passes import ConfigError, QuantizationConfig, read_config_file
 
 FULL = """
 /* as the published tool reads it */
@@ -25,22 +25,22 @@ FULL = """
 def complaint(path: Path, text: str) -> str:
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        read_settings(path)
+        read_config_file(path)
     return str(caught.value).removeprefix(f"{path}: ")
 
 
 def test_json_with_comments_and_trailing_commas_is_read(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(FULL)
-    found = read_settings(tmp_path / "c.json")
-    assert (found.target, found.config) == ("cpu", Config(preset="mixed", samples=100))
+    found = read_config_file(tmp_path / "c.json")
+    assert (found.target, found.config) == ("cpu", QuantizationConfig(preset="mixed", samples=100))
 
 
 def test_yaml_is_read(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(
         "compression:\n  target_device: CPU\n  algorithms:\n    - name: DefaultQuantization\n"
     )
-    found = read_settings(tmp_path / "c.yaml")
-    assert (found.target, found.config) == ("cpu", Config(samples=None))
+    found = read_config_file(tmp_path / "c.yaml")
+    assert (found.target, found.config) == ("cpu", QuantizationConfig(samples=None))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_text_that_is_no_json_or_yaml_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.json: cannot be read: .*No such file"):
-        read_settings(tmp_path / "gone.json")
+        read_config_file(tmp_path / "gone.json")
 
 
 TWICE = {
@@ -101,13 +101,13 @@ def test_what_yaml_merges_may_be_overruled(tmp_path: Path) -> None:
         "- name: MinMaxQuantization\n  params: &both {seed: 1, preset: mixed}\n"
         "- name: FastBiasCorrection\n  params: {<<: *both, seed: 1}\n"
     )
-    assert read_settings(tmp_path / "c.yaml").config.preset == "mixed"
+    assert read_config_file(tmp_path / "c.yaml").config.preset == "mixed"
 
 
 @pytest.mark.parametrize("word", ["no", "'no'", "No", "off", "false"])
 def test_the_word_no_of_yaml_is_no(tmp_path: Path, word: str) -> None:
     (tmp_path / "c.yaml").write_text(f"name: DefaultQuantization\nparams: {{saturation_fix: {word}}}\n")
-    assert read_settings(tmp_path / "c.yaml").config.saturation_fix == "no"
+    assert read_config_file(tmp_path / "c.yaml").config.saturation_fix == "no"
 
 
 @pytest.mark.parametrize("word", ["yes", "true"])
@@ -162,7 +162,7 @@ CONTRADICTIONS = [
 @pytest.mark.parametrize(("compression", "said"), CONTRADICTIONS)
 def test_what_contradicts_itself_is_refused(compression: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        read_settings({"compression": compression})
+        read_config_file({"compression": compression})
     assert str(caught.value) == said
 
 
@@ -226,14 +226,14 @@ def test_what_changes_nothing_or_more_than_it_seems_to_is_told(
     params: dict[str, object], names: list[str], said: list[str]
 ) -> None:
     algorithms = [{"name": name, "params": {} if index else params} for index, name in enumerate(names)]
-    assert list(read_settings(algorithms).warnings) == said
+    assert list(read_config_file(algorithms).warnings) == said
 
 
 def test_the_same_said_twice_is_no_contradiction() -> None:
     params = {"target_device": "cpu", "model_type": "transformer", "use_fast_bias": False}
     algorithms = [{"name": "DefaultQuantization", "params": params}, {"name": "BiasCorrection"}]
     compression = {"target_device": "ANY", "model_type": "transformer", "algorithms": algorithms}
-    found = read_settings({"compression": compression})
+    found = read_config_file({"compression": compression})
     assert (found.target, found.config.model_type, found.config.correct_biases) == ("cpu", "transformer", "sequential")
 
 
@@ -241,7 +241,7 @@ def test_algorithms_that_quantize_nothing_are_refused_with_the_file(tmp_path: Pa
     said = "compression.algorithms: FastBiasCorrection quantizes nothing; add MinMaxQuantization"
     (tmp_path / "c.json").write_text('{"name": "FastBiasCorrection"}')
     with pytest.raises(ConfigError) as caught:
-        read_settings(tmp_path / "c.json")
+        read_config_file(tmp_path / "c.json")
     assert str(caught.value) == f"{tmp_path / 'c.json'}: {said}"
 
 
@@ -260,7 +260,7 @@ def test_single_backslashes_of_json_are_not_lost(tmp_path: Path, written: str, s
     path = tmp_path / "c.json"
     path.write_text(f'// one\n{{"engine": {{"data_source": {written}}}}}')
     with pytest.raises(ConfigError) as caught:
-        read_settings(path)
+        read_config_file(path)
     assert str(caught.value) == f"{path}: cannot be read: line 2: {said}"
 
 
@@ -270,7 +270,7 @@ def test_escapes_that_say_what_they_mean_are_taken(tmp_path: Path) -> None:
         r"""{"engine": {"data_source": "C:\\data\/new\u0041\x42"}, // C:\data, and an apostrophe: don't
         /* "C:\data" */ "compression": {"algorithms": [{"name": "DefaultQuantization"}]}}"""
     )
-    engine = read_settings(path).engine
+    engine = read_config_file(path).engine
     assert engine is not None
     assert engine.data_source == r"C:\data/newAB"
 
@@ -279,6 +279,6 @@ def test_backslashes_between_double_quotes_of_yaml_are_not_lost(tmp_path: Path) 
     path = tmp_path / "c.yaml"
     path.write_text('engine:\n  data_source: "C:\\new"\n')
     with pytest.raises(ConfigError) as caught:
-        read_settings(path)
+        read_config_file(path)
     said = r'line 2: "C:\new": a backslash between double quotes is an escape; put single quotes around paths'
     assert str(caught.value) == f"{path}: cannot be read: {said}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from irquant.ir import from_text
-from irquant.passes import Config, ConfigError, read_settings
+from irquant.passes import ConfigError, QuantizationConfig, read_config_file
 from irquant.passes.options.ignored import Ignored
 from irquant.passes.placement.placement import plan_placement
 from irquant.targets import load_target
@@ -122,7 +122,7 @@ def test_a_rule_that_hits_nothing_is_a_warning(ignored: dict[str, object], said:
 )
 def test_mistakes_have_their_path(ignored: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        Config.checked(ignored=ignored)
+        QuantizationConfig.checked(ignored=ignored)
     assert str(caught.value).startswith(said)
 
 
@@ -132,7 +132,7 @@ def test_a_configuration_file_may_lead_into_bodies_by_lists(tmp_path: Path) -> N
         "compression:\n  model_type: None\n  algorithms:\n  - name: DefaultQuantization\n    params:\n"
         "      ignored: {scope: [a, [loop, b]], operations: [{type: Add}]}\n      saturation_fix: first_layer\n"
     )
-    config = read_settings(path).config
+    config = read_config_file(path).config
     assert config.ignored.scope == ("a", "loop|b")
     assert (config.model_type, config.saturation_fix) == (None, "first_layer")
 

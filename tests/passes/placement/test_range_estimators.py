@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irquant.ir import Graph, Node, read_model
-from irquant.passes import Config, ConfigError, Context, PassManager, default_quantization
+from irquant.passes import ConfigError, Context, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.analysis.ranges import asymmetric_range, symmetric_range, weight_range
 from irquant.passes.front_door import quantize_graph
 from irquant.passes.placement.range_estimators import End, ends_of
@@ -49,7 +49,7 @@ def end_of(low: End, high: End) -> tuple[str, str, str, str]:
 def test_the_defaults_are_the_published_ones(
     preset: str, *, per_channel: bool, mode: Mode, expected: tuple[str, str, str, str]
 ) -> None:
-    config = Config.checked(range_estimator={"preset": preset})
+    config = QuantizationConfig.checked(range_estimator={"preset": preset})
     low, high = ends_of(mode, config, is_per_channel=per_channel, is_weights=False)
     assert end_of(low, high) == expected
     assert [end.level for end in (low, high) if end.level is not None] in (
@@ -62,7 +62,7 @@ def test_the_defaults_are_the_published_ones(
 @pytest.mark.parity
 def test_an_estimator_of_its_own_replaces_the_global_one() -> None:
     """As published, they are not merged: activations fall back to the defaults, weights keep the global preset."""
-    config = Config.checked(
+    config = QuantizationConfig.checked(
         range_estimator={"preset": "quantile"}, activations={"range_estimator": {"max": {"aggregator": "max"}}}
     )
     of = {kind: ends_of(Mode.SYMMETRIC, config, is_per_channel=False, is_weights=kind) for kind in (True, False)}
@@ -73,7 +73,7 @@ def test_an_estimator_of_its_own_replaces_the_global_one() -> None:
 @pytest.mark.parametrize("kind", ["quantile", "abs_quantile"])
 @pytest.mark.better
 def test_a_symmetric_quantile_is_one_of_magnitudes(kind: str) -> None:
-    config = Config.checked(activations={"range_estimator": {"max": {"type": kind, "outlier_prob": 0.01}}})
+    config = QuantizationConfig.checked(activations={"range_estimator": {"max": {"type": kind, "outlier_prob": 0.01}}})
     _, high = ends_of(Mode.SYMMETRIC, config, is_per_channel=False, is_weights=False)
     assert (high.reduction, high.level) == (Reduction.ABS_QUANTILE, 0.99)
 
@@ -94,7 +94,7 @@ def quantized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     def quantize(*, compress: bool = False, **options: Any) -> tuple[Graph, Context]:
         folder = tmp_path / str(compress)
         folder.mkdir(exist_ok=True)
-        graph, context = conv_graph(folder), Context(load_target("cpu"), Config.checked(**options), SAMPLES)
+        graph, context = conv_graph(folder), Context(load_target("cpu"), QuantizationConfig.checked(**options), SAMPLES)
         passes = [each for each in default_quantization() if compress or each.name != "compress-weights"]
         PassManager(passes).run(graph, context)
         return graph, context
@@ -199,7 +199,7 @@ def test_whatever_is_asked_for_zero_lies_on_every_grid(
     tmp_path_factory: pytest.TempPathFactory, weights: dict[str, Any], activations: dict[str, Any], preset: str
 ) -> None:
     graph = conv_graph(tmp_path_factory.mktemp("any"))
-    config = Config.checked(preset=preset, weights=weights, activations=activations)
+    config = QuantizationConfig.checked(preset=preset, weights=weights, activations=activations)
     PassManager([each for each in default_quantization() if each.name != "compress-weights"]).run(
         graph, Context(load_target("cpu"), config, SAMPLES)
     )
@@ -232,7 +232,9 @@ def test_stored_weights_are_the_rounded_ones(
 def test_a_range_of_which_nothing_is_left_is_the_smallest(tmp_path: Path, preset: str, granularity: str) -> None:
     """No value is above zero, and the user cuts off all below."""
     estimator = {"min": {"clipping_value": 0.0}}
-    config = Config.checked(preset=preset, activations={"granularity": granularity, "range_estimator": estimator})
+    config = QuantizationConfig.checked(
+        preset=preset, activations={"granularity": granularity, "range_estimator": estimator}
+    )
     graph = conv_graph(tmp_path)
     data = [-np.abs(each) - 1 for each in SAMPLES]
     PassManager(default_quantization()).run(graph, Context(load_target("cpu"), config, data))
@@ -273,7 +275,7 @@ def test_what_is_asked_for_is_done_and_its_cost_is_told(wish: dict[str, Any], in
     depthwise = op.group_convolution(x, WEIGHTS[:4, :1].reshape(4, 1, 1, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
     dense = op.convolution(op.relu(depthwise), WEIGHTS, [1, 1], [1, 1], [1, 1], [1, 1])
     graph = from_runtime(ov.Model([op.result(op.relu(dense))], [x]))
-    _, report = quantize_graph(graph, SAMPLES, load_target("cpu"), Config.checked(guard=False, **wish))
+    _, report = quantize_graph(graph, SAMPLES, load_target("cpu"), QuantizationConfig.checked(guard=False, **wish))
     assert report.check.execution is not None
     assert (report.check.execution.int8, report.check.execution.total) == (int8, 2)
     assert not report.check.execution.fallen
@@ -287,7 +289,9 @@ def test_what_is_asked_for_is_done_and_its_cost_is_told(wish: dict[str, Any], in
 def test_levels_without_bits_are_held_against_the_targets_own(tmp_path: Path) -> None:
     graph, context = (
         conv_graph(tmp_path),
-        Context(load_target("gna"), Config.checked(weights={"level_low": -32767, "level_high": 32767}), SAMPLES),
+        Context(
+            load_target("gna"), QuantizationConfig.checked(weights={"level_low": -32767, "level_high": 32767}), SAMPLES
+        ),
     )
     PassManager(default_quantization()).run(graph, context)
     assert not context.plan.warnings
@@ -296,7 +300,7 @@ def test_levels_without_bits_are_held_against_the_targets_own(tmp_path: Path) ->
 
 def path_of(wish: dict[str, Any]) -> str:
     with pytest.raises(ConfigError) as caught:
-        Config.checked(**wish)
+        QuantizationConfig.checked(**wish)
     return str(caught.value)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from irquant.ir import Graph, from_text
-from irquant.passes import Config, Context, PassManager, default_quantization, quantize
+from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization, quantize
 from irquant.passes.analysis.ranges import Floats, codes, weight_range
 from irquant.passes.placement.saturation import at_risk, largest_pair_sum
 from irquant.passes.runtime.engine import from_runtime
@@ -52,7 +52,7 @@ MODEL = f"""
 )
 def test_who_is_at_risk(target: str, fix: str | None, names: list[str]) -> None:
     graph = from_text(MODEL)
-    found = at_risk(graph, load_target(target), Config.checked(saturation_fix=fix))
+    found = at_risk(graph, load_target(target), QuantizationConfig.checked(saturation_fix=fix))
     assert sorted(node.name for node in found) == sorted(names)
 
 
@@ -121,7 +121,7 @@ def convolution(values: Floats) -> Graph:
 def quantized_weights(graph: Graph, **options: Any) -> np.ndarray:
     """The codes of the weights on a CPU that adds in 16 bits."""
     shape = next(graph.nodes("Parameter")).output().shape
-    context = Context(load_target("cpu_avx2"), Config.checked(**options), [np.ones(shape, np.float32)])
+    context = Context(load_target("cpu_avx2"), QuantizationConfig.checked(**options), [np.ones(shape, np.float32)])
     PassManager(default_quantization()).run(graph, context)
     (stored,) = [node.array for node in graph.nodes("Const") if node.array.dtype == np.int8]
     return stored

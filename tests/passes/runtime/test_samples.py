@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_dtypes, arrays, scalar_dtypes
 
 from irquant.ir import from_text, read_model
-from irquant.passes import Config
+from irquant.passes import QuantizationConfig
 from irquant.passes.calibration.subset import chosen_samples
 from irquant.passes.runtime.samples import DataError, ModelInput, Sample, checked_feed, model_inputs
 
@@ -253,26 +253,26 @@ def fed_or_told(feed: object) -> tuple[np.ndarray[Any, Any] | None, str]:
 )
 def test_data_that_are_no_samples_are_told(data: object, said: str) -> None:
     with pytest.raises(DataError) as caught:
-        list(chosen_samples(data, Config()))
+        list(chosen_samples(data, QuantizationConfig()))
     assert str(caught.value) == f"the data are {said}"
 
 
 def test_the_list_that_a_message_makes_of_a_dict_of_arrays_is_right() -> None:
     d = {"image": np.arange(24.0).reshape(2, 3, 2, 2), "ids": np.arange(8).reshape(2, 4)}
     rows = eval(RECIPE.rpartition(": ")[2], {"d": d})
-    feeds = [checked_feed(sample, [IMAGE, IDS]) for sample in chosen_samples(rows, Config())]
+    feeds = [checked_feed(sample, [IMAGE, IDS]) for sample in chosen_samples(rows, QuantizationConfig())]
     np.testing.assert_array_equal(np.concatenate([feed["image"] for feed in feeds]), d["image"])
     np.testing.assert_array_equal(np.concatenate([feed["ids"] for feed in feeds]), d["ids"])
 
 
 def test_an_array_is_a_set_of_samples() -> None:
     array = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
-    found = [checked_feed(sample, [IMAGE])["image"] for sample in chosen_samples(array, Config())]
+    found = [checked_feed(sample, [IMAGE])["image"] for sample in chosen_samples(array, QuantizationConfig())]
     np.testing.assert_array_equal(np.concatenate(found), array)
 
 
 def test_a_row_of_an_array_that_does_not_fit_is_called_a_row() -> None:
-    (first, *_) = chosen_samples(GOOD[0], Config())
+    (first, *_) = chosen_samples(GOOD[0], QuantizationConfig())
     with pytest.raises(DataError) as caught:
         checked_feed(first, [IMAGE])
     assert str(caught.value) == "row 0 of the array [3, 2, 2]: input 'image' f32[1,3,2,2]: float32[2, 2] came"
@@ -298,7 +298,7 @@ def test_inputs_are_those_of_the_graph_in_file_order() -> None:
 
 
 def test_items_without_a_label_are_numbered() -> None:
-    assert [sample.label for sample in chosen_samples([1, Sample("mine", 2), 3], Config())] == [
+    assert [sample.label for sample in chosen_samples([1, Sample("mine", 2), 3], QuantizationConfig())] == [
         "sample 0",
         "mine",
         "sample 2",

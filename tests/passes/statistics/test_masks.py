@@ -8,7 +8,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import from_text
-from irquant.passes import Config, Context, DataError, quantize
+from irquant.passes import Context, DataError, QuantizationConfig, quantize
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.statistics.masks import mask_limits
 from irquant.passes.statistics.request import Reduction, request
@@ -45,7 +45,7 @@ def pooled_over_time(value: float) -> ov.Model:
 def test_masks_are_no_data(build: Any, value: float) -> None:
     model, reports = build(value), list[Any]()
     data = [RNG.normal(size=list(model.input().shape)).astype(np.float32) for _ in range(12)]
-    found = quantize(model, data, config=Config(guard=False), report=reports.append)
+    found = quantize(model, data, config=QuantizationConfig(guard=False), report=reports.append)
     assert reports[0].check.execution.int8 == reports[0].check.execution.total == 2
     one, other = (ov.compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) for each in (model, found))
     signal = sum(float(np.square(one(sample)[0]).sum()) for sample in data)

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from irquant.ir import Graph, from_text
-from irquant.passes import Config, Context
+from irquant.passes import Context, QuantizationConfig
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.statistics.aggregators import AGGREGATORS, Aggregator, aggregated
 from irquant.passes.statistics.batch import batched_tensors
 from irquant.passes.statistics.derivations import Derivations
 from irquant.passes.statistics.request import Reduction, Request, request, to_measure
-from irquant.passes.statistics.spool import Spool
+from irquant.passes.statistics.spool import ColumnStore
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -106,7 +106,7 @@ def test_answers_are_those_of_a_measurement() -> None:
     data = [rng.normal(size=(1, 4, 8, 8)).astype(np.float32) for _ in range(5)]
 
     def run(wanted: set[Request]) -> Any:
-        context = Context(load_target("cpu"), Config(), data, wanted=frozenset(wanted))
+        context = Context(load_target("cpu"), QuantizationConfig(), data, wanted=frozenset(wanted))
         Calibrate().run(graph, context)
         return context.statistics
 
@@ -213,7 +213,7 @@ def test_aggregators_follow_their_formulas(aggregator: Aggregator, numbers: Any)
 @settings(max_examples=30)
 @given(st.integers(1, 7), st.lists(st.integers(0, 90), max_size=5), st.data())
 def test_a_spool_gives_back_its_columns(width: int, counts: list[int], data: st.DataObject) -> None:
-    table, rng = Spool(width), np.random.default_rng(0)
+    table, rng = ColumnStore(width), np.random.default_rng(0)
     parts = [rng.normal(size=(count, width)).astype(np.float32) for count in counts]
     for part in parts:
         table.append(part)
@@ -231,7 +231,7 @@ def test_a_spool_needs_no_memory_for_its_rows() -> None:
         return (np.full((1, 20_000), k, np.float32) for k in range(2_000))  # 160 MB
 
     tracemalloc.start()
-    table = Spool(20_000)
+    table = ColumnStore(20_000)
     for row in rows():
         table.append(row)
     _, peak = tracemalloc.get_traced_memory()

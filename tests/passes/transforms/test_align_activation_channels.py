@@ -8,7 +8,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes import Config, Context, PassManager, default_quantization, quantize
+from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization, quantize
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.measurement import Measurement
 from irquant.passes.runtime.engine import from_runtime, to_runtime
@@ -79,7 +79,7 @@ OTHERS: dict[str, Any] = {
 
 def context_of(graph: Graph, **options: Any) -> Context:
     data = [RNG.normal(size=(1, 4, SIDE, SIDE)).astype(np.float32) for _ in range(12)]
-    context = Context(load_target("cpu"), Config.checked(**options), data)
+    context = Context(load_target("cpu"), QuantizationConfig.checked(**options), data)
     passes = default_quantization()
     manager = PassManager(passes)
     context.wanted = manager.prepare(graph, context)
@@ -123,7 +123,7 @@ def test_statistics_are_those_of_a_run_of_the_aligned_model(case: str) -> None:
     context = context_of(graph)
     Calibrate().run(graph, context)
     AlignActivationChannels().run(graph, context)
-    again = Context(load_target("cpu"), Config(), context.samples, wanted=context.wanted, plan=context.plan)
+    again = Context(load_target("cpu"), QuantizationConfig(), context.samples, wanted=context.wanted, plan=context.plan)
     Calibrate().run(graph, again)
     for each in sorted(context.wanted, key=lambda it: it.place):
         np.testing.assert_allclose(
@@ -223,7 +223,7 @@ def test_it_makes_the_result_better() -> None:
         [p for p in default_quantization() if p.name != "align-activation-channels"],
     ):
         graph = from_runtime(original)
-        PassManager(passes).run(graph, Context(load_target("cpu"), Config(), data))
+        PassManager(passes).run(graph, Context(load_target("cpu"), QuantizationConfig(), data))
         compiled = [ov.compile_model(each, "CPU") for each in (original, to_runtime(graph))]
         errors.append(sum(float(((compiled[0](each)[0] - compiled[1](each)[0]) ** 2).mean()) for each in data))
     assert errors[0] < 0.7 * errors[1]
@@ -262,7 +262,7 @@ def test_across_activations_the_outputs_stay_and_the_channels_become_alike(case:
     assert AlignActivationChannels(across=True).run(graph, context) == 1
     np.testing.assert_allclose(run(graph), before, rtol=2e-4, atol=2e-5)
     assert spread(context, ends) < min(1.5, old)
-    again = Context(load_target("cpu"), Config(), context.samples, wanted=context.wanted, plan=context.plan)
+    again = Context(load_target("cpu"), QuantizationConfig(), context.samples, wanted=context.wanted, plan=context.plan)
     Calibrate().run(graph, again)
     for each in sorted(context.wanted, key=lambda it: it.place):
         np.testing.assert_allclose(
@@ -272,7 +272,7 @@ def test_across_activations_the_outputs_stay_and_the_channels_become_alike(case:
 
 def across(graph: Graph) -> Context:
     data = [RNG.normal(size=(1, 4, SIDE, SIDE)).astype(np.float32) for _ in range(12)]
-    context = Context(load_target("cpu"), Config.checked(align_across=True), data)
+    context = Context(load_target("cpu"), QuantizationConfig.checked(align_across=True), data)
     context.wanted = PassManager(default_quantization(config=context.config)).prepare(graph, context)
     return context
 
@@ -299,7 +299,7 @@ def test_quantiles_of_aligned_channels_need_no_second_run(preset: str) -> None:
     graph = model(PAIRS["two biases"])
     data = [RNG.normal(size=(1, 4, SIDE, SIDE)).astype(np.float32) for _ in range(12)]
     end = {"outlier_prob": 0.05, "granularity": "perchannel", "aggregator": "median"}
-    config = Config.checked(
+    config = QuantizationConfig.checked(
         preset=preset, activations={"range_estimator": {"min": end, "max": end, "preset": "quantile"}}
     )
     PassManager(default_quantization()).run(graph, Context(load_target("cpu"), config, data))
@@ -312,7 +312,7 @@ def test_quantiles_of_aligned_tensors_need_no_second_run(preset: str) -> None:
     graph = model(PAIRS["two biases"])
     data = [RNG.normal(size=(1, 4, SIDE, SIDE)).astype(np.float32) for _ in range(12)]
     estimator = {"min": {"outlier_prob": 0.05}, "max": {"outlier_prob": 0.05}, "preset": "quantile"}
-    config = Config.checked(preset=preset, activations={"range_estimator": estimator})
+    config = QuantizationConfig.checked(preset=preset, activations={"range_estimator": estimator})
     context = Context(load_target("cpu"), config, data)
     passes = [each for each in default_quantization() if each.name not in ("correct-biases-fast", "compress-weights")]
     PassManager(passes).run(graph, context)

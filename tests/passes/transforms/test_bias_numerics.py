@@ -15,7 +15,7 @@ import pytest
 
 from irquant.ir import Graph, read_model, write_model
 from irquant.ir.ops import WEIGHTED_TYPES
-from irquant.passes import Config, Context, PassManager, default_quantization
+from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.analysis.coverage import kernel_sizes, needs_sizes, output_sizes, tap_coverage
 from irquant.passes.transforms.correct_biases_fast import CorrectBiasesFast, mean_output
 from irquant.targets import load_target
@@ -116,7 +116,7 @@ def quantize_layer(
 ) -> Path:
     graph = layer_graph(make, weights, folder, shape)
     passes = [each for each in default_quantization() if correct or not isinstance(each, CorrectBiasesFast)]
-    context = Context(load_target("cpu"), Config(), samples=data)
+    context = Context(load_target("cpu"), QuantizationConfig(), samples=data)
     PassManager(passes).run(graph, context)
     path = folder / ("corrected.xml" if correct else "plain.xml")
     write_model(graph, path, compact=True)

@@ -10,7 +10,7 @@ import pytest
 from openvino._offline_transformations import compress_quantize_weights_transformation
 
 from irquant.ir import read_model, write_model
-from irquant.passes import Config, Context, PassManager, default_quantization
+from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.evaluation.verify_execution import executed_layers
 from irquant.passes.runtime.engine import LATENCY, Engine
 from irquant.passes.transforms.compress_weights import CompressWeights
@@ -68,7 +68,7 @@ def test_both_forms_give_the_same_bits_on_the_runtime(layer: str, dtype: Any, tm
     for compressed in (False, True):
         graph = read_model(tmp_path / "float.xml")
         passes = [each for each in default_quantization() if compressed or not isinstance(each, CompressWeights)]
-        PassManager(passes).run(graph, Context(load_target("cpu"), Config(), samples=data))
+        PassManager(passes).run(graph, Context(load_target("cpu"), QuantizationConfig(), samples=data))
         path = tmp_path / f"int8_{compressed}.xml"
         write_model(graph, path, compact=True)
         assert [node.is_int8 for node in executed_layers(Engine(path, LATENCY).execution())] == [True]
@@ -88,7 +88,7 @@ def test_the_codes_are_those_of_the_runtimes_own_compression(layer: str, tmp_pat
     for ours in (True, False):
         graph = read_model(tmp_path / "float.xml")
         passes = [each for each in default_quantization() if ours or not isinstance(each, CompressWeights)]
-        PassManager(passes).run(graph, Context(load_target("cpu"), Config(), samples=data))
+        PassManager(passes).run(graph, Context(load_target("cpu"), QuantizationConfig(), samples=data))
         path = tmp_path / f"{ours}.xml"
         write_model(graph, path)
         model = ov.Core().read_model(path)

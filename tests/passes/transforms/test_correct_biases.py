@@ -9,12 +9,12 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes import Config, ConfigError, Context, PassManager, default_quantization, measured_by
+from irquant.passes import ConfigError, Context, PassManager, QuantizationConfig, default_quantization, measured_by
 from irquant.passes.analysis.biases import change_bias
-from irquant.passes.calibration.measurement import Job, is_held_out, keep
+from irquant.passes.calibration.measurement import CalibrationSample, is_held_out, keep
 from irquant.passes.front_door import quantize_graph
 from irquant.passes.runtime.engine import Engine, from_runtime, to_runtime
-from irquant.passes.runtime.samples import Fed, Sample
+from irquant.passes.runtime.samples import PreparedSample, Sample
 from irquant.passes.transforms.correct_biases import CorrectBiases
 from irquant.targets import load_target
 
@@ -51,7 +51,7 @@ def samples(batch: int = 1, count: int = 40) -> list[Array]:
 
 def quantized(graph: Graph, data: list[Array], **options: Any) -> tuple[Graph, Context]:
     copy = graph.copy()
-    config = Config.checked(preset="mixed", weights={"bits": 3}, **options)
+    config = QuantizationConfig.checked(preset="mixed", weights={"bits": 3}, **options)
     context = Context(load_target("cpu"), config, data)
     PassManager(default_quantization(config=config)).run(copy, context)
     return copy, context
@@ -94,9 +94,9 @@ def test_it_compiles_two_models_and_runs_a_fifth_of_the_samples_twice(monkeypatc
 
 def kept_of(count: int) -> list[int]:
     """The numbers of the samples that are kept of so many."""
-    context = Context(load_target("cpu"), Config.checked(correct_biases="sequential"))
+    context = Context(load_target("cpu"), QuantizationConfig.checked(correct_biases="sequential"))
     for index in range(count):
-        keep(Job(Sample("", None), {}, is_held_out(index)), index, context)
+        keep(CalibrationSample(Sample("", None), {}, is_held_out(index)), index, context)
     return list(context.kept)
 
 
@@ -132,11 +132,11 @@ def test_the_corrections_are_those_of_going_layer_by_layer(monkeypatch: pytest.M
     monkeypatch.setattr("irquant.passes.analysis.evidence.MOST", 0.0)
     graph, data = chain(), samples(count=24)
     copy = graph.copy()
-    config = Config.checked(preset="mixed", weights={"bits": 3}, correct_biases="no")
+    config = QuantizationConfig.checked(preset="mixed", weights={"bits": 3}, correct_biases="no")
     context = Context(load_target("cpu"), config, data)
     passes = [each for each in default_quantization(config=config) if each.name != "compress-weights"]
     PassManager(passes).run(copy, context)
-    context.kept = {k: Fed(Sample(f"sample {k}", None), {"x": sample}) for k, sample in enumerate(data)}
+    context.kept = {k: PreparedSample(Sample(f"sample {k}", None), {"x": sample}) for k, sample in enumerate(data)}
     ours = copy.copy()
     assert CorrectBiases().run(ours, context) == 3
 
@@ -183,9 +183,13 @@ def test_layers_that_stay_float_are_corrected_only_if_wanted() -> None:
 def test_without_data_it_says_what_it_needs(tmp_path: Any) -> None:
     graph, data = chain(), samples()
     quantize_graph(
-        graph.copy(), data, load_target("cpu"), Config(), measuring=measured_by(None, tmp_path / "s.npz", None)
+        graph.copy(),
+        data,
+        load_target("cpu"),
+        QuantizationConfig(),
+        measuring=measured_by(None, tmp_path / "s.npz", None),
     )
-    config = Config.checked(correct_biases="sequential")
+    config = QuantizationConfig.checked(correct_biases="sequential")
     loaded = measured_by(tmp_path / "s.npz", None, None)
     with pytest.raises(
         ConfigError, match=r"^sequential bias correction runs the model: give the calibration data, too$"
@@ -197,7 +201,7 @@ def test_without_data_it_says_what_it_needs(tmp_path: Any) -> None:
 
 def test_a_second_run_changes_nothing() -> None:
     graph, data = chain(), samples()
-    config = Config.checked(correct_biases="sequential")
+    config = QuantizationConfig.checked(correct_biases="sequential")
     context = Context(load_target("cpu"), config, data)
     passes = [each for each in default_quantization(config=config) if each.name != "compress-weights"]
     PassManager(passes).run(graph, context)
@@ -212,7 +216,7 @@ def test_recurrent_layers_behind_linear_ones_do_not_end_it(target: str) -> None:
     y = op.gru_sequence(y, zero, length, coarse(1, 12, 8), coarse(1, 12, 4), coarse(1, 12), 4, "forward").output(0)
     graph = from_runtime(ov.Model([op.matmul(y, coarse(4, 4), False, True)], [x]))
     data = [RNG.normal(size=(1, 6, 8)).astype(np.float32) for _ in range(4)]
-    config = Config.checked(correct_biases="sequential", guard=False)
+    config = QuantizationConfig.checked(correct_biases="sequential", guard=False)
     context = Context(load_target(target), config, data)
     PassManager(default_quantization(config=config)).run(graph, context)
     assert {node.type for node in context.corrections} == {"MatMul"}

@@ -10,7 +10,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import from_text
-from irquant.passes import Config, Context, Report, quantize
+from irquant.passes import Context, QuantizationConfig, Report, quantize
 from irquant.passes.quantize_once import NothingToQuantizeError
 from irquant.passes.transforms.create_biases import CreateBiases
 from irquant.passes.transforms.plan_placement import PlanPlacement
@@ -39,7 +39,7 @@ def ratios(outputs: Callable[[Tensor], list[Tensor]], shape: list[int]) -> tuple
     model = ov.Model([op.result(each) for each in outputs(x)], [x], "m")
     samples = [RNG.normal(size=(abs(shape[0]), *shape[1:])).astype(np.float32) for _ in range(12)]
     reports: list[Report] = []
-    quantized = quantize(model, samples, config=Config(guard=False), report=reports.append)
+    quantized = quantize(model, samples, config=QuantizationConfig(guard=False), report=reports.append)
     compiled = [
         ov.Core().compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) for each in (model, quantized)
     ]

@@ -9,7 +9,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph, to_text
-from irquant.passes import Config, Context, PassManager, Reduction, Report, Request, Statistics, quantize
+from irquant.passes import Context, PassManager, QuantizationConfig, Reduction, Report, Request, Statistics, quantize
 from irquant.passes.analysis.channel_scales import Channels, Matrix, best_scale, expected_error, scales
 from irquant.passes.analysis.ranges import Range, fake_quantize
 from irquant.passes.calibration.calibrate import Calibrate
@@ -17,7 +17,7 @@ from irquant.passes.pipelines import default_quantization
 from irquant.passes.runtime.engine import from_runtime, to_runtime
 from irquant.passes.testing import check_pass
 from irquant.passes.transforms.correct_biases_fast import CorrectBiasesFast
-from irquant.passes.transforms.migrate_scales import MigrateScales, groups
+from irquant.passes.transforms.migrate_scales import SmoothQuant, groups
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.passes.transforms.set_ranges import SetRanges
 from irquant.targets import load_target
@@ -28,7 +28,7 @@ RNG = np.random.default_rng(6)
 WIDTH, LENGTH = 16, 12
 #: Two channels are far louder than the others, as they are in transformers.
 LOUD = np.array([60, 40, *[1] * (WIDTH - 2)], np.float32)
-EVERYWHERE = MigrateScales(everywhere=True)
+EVERYWHERE = SmoothQuant(everywhere=True)
 
 
 def weights(rows: int, columns: int = WIDTH) -> Array:
@@ -147,7 +147,7 @@ def samples(count: int = 12) -> list[Array]:
 
 
 def context_of(graph: Graph, **options: Any) -> Context:
-    config = Config.checked(**{"migrate_scales": True} | options)
+    config = QuantizationConfig.checked(**{"migrate_scales": True} | options)
     context = Context(load_target("cpu"), config, samples())
     context.wanted = PassManager(default_quantization(config=config)).prepare(graph, context)
     return context
@@ -245,12 +245,15 @@ def test_only_transformers_are_changed_unless_it_is_asked_for(*, transformer: bo
     graph = from_runtime(model(three if transformer else residual))
     context = context_of(graph, migrate_scales=None)
     Calibrate().run(graph, context)
-    assert bool(MigrateScales().requests(graph, context)) == transformer
-    assert MigrateScales().run(graph, context) == transformer
+    assert bool(SmoothQuant().requests(graph, context)) == transformer
+    assert SmoothQuant().run(graph, context) == transformer
 
 
 def test_it_can_be_switched_off() -> None:
-    names = [[each.name for each in default_quantization(config=Config(migrate_scales=it))] for it in (None, False)]
+    names = [
+        [each.name for each in default_quantization(config=QuantizationConfig(migrate_scales=it))]
+        for it in (None, False)
+    ]
     assert ["migrate-scales" in each for each in names] == [True, False]
 
 
@@ -260,7 +263,9 @@ def test_the_multiplication_is_for_the_group_only() -> None:
     matmul = 'transpose_a="false" transpose_b="true"'
     numbers = {Reduction.MIN: [[-16.0, -1.0]], Reduction.MAX: [[16.0, 1.0]], Reduction.MEAN: [[0.0, 0.0]]}
     measured = {Request(0, 0, each, 1): np.array(value, np.float32) for each, value in numbers.items()}
-    context = Context(load_target("cpu"), Config.checked(preset="performance"), statistics=Statistics(measured))
+    context = Context(
+        load_target("cpu"), QuantizationConfig.checked(preset="performance"), statistics=Statistics(measured)
+    )
     before = f"""
         x: f32[?,2] = Parameter()
         wq: f32[1,2] = Const() [1.0, 1.0]
@@ -292,7 +297,7 @@ def test_the_multiplication_is_for_the_group_only() -> None:
 def error(original: ov.Model, **options: Any) -> tuple[float, Report]:
     """The squared error of the quantized model's output as a share of its power, on new samples."""
     reports: list[Report] = []
-    quantized = quantize(original, samples(40), config=Config.checked(**options), report=reports.append)
+    quantized = quantize(original, samples(40), config=QuantizationConfig.checked(**options), report=reports.append)
     fresh = samples(20)
     both = [[outputs(each, sample)[0] for sample in fresh] for each in (original, quantized)]
     noise = sum(float(((one - other) ** 2).sum()) for one, other in zip(*both, strict=True))
@@ -343,7 +348,7 @@ def test_layers_in_bodies_are_migrated() -> None:
     branch.set_input(x.output(0), *(body.get_parameters()[0] for body in bodies))
     out = branch.set_output(*(body.get_results()[0] for body in bodies))
     graph = from_runtime(ov.Model([op.result(out)], [x, flag]))
-    before, config = graph.copy(), Config(migrate_scales=True)
+    before, config = graph.copy(), QuantizationConfig(migrate_scales=True)
     data = [[sample, np.array(index % 2 == 0)] for index, sample in enumerate(samples(20))]
     context = Context(load_target("cpu"), config, data)
     PassManager(default_quantization(config=config)[:8]).run(graph, context)

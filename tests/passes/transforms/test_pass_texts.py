@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from irquant.ir import Graph, Node, from_text
-from irquant.passes import Config, Context, Fact, Reduction, Request, Statistics
+from irquant.passes import Context, Fact, QuantizationConfig, Reduction, Request, Statistics
 from irquant.passes.calibration.attach_statistics import AttachStatistics, blocks
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.testing import check_pass
@@ -24,7 +24,9 @@ CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_p
 def cpu(statistics: dict[Request, list[list[float]]] | None = None, preset: str = "performance") -> Context:
     values = {wanted: np.array(rows, np.float32) for wanted, rows in (statistics or {}).items()}
     samples = max((len(rows) for rows in values.values()), default=0)
-    return Context(load_target("cpu"), Config.checked(preset=preset), statistics=Statistics(values, samples=samples))
+    return Context(
+        load_target("cpu"), QuantizationConfig.checked(preset=preset), statistics=Statistics(values, samples=samples)
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------- normalize

@@ -9,7 +9,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import from_text, read_model
-from irquant.passes import Config, Context, quantize
+from irquant.passes import Context, QuantizationConfig, quantize
 from irquant.passes.transforms.normalize import Normalize
 from irquant.passes.transforms.store_halves import StoreHalves
 from irquant.targets import load_target
@@ -39,13 +39,13 @@ def test_the_result_is_as_small_as_that_of_floats_of_32_bits(tmp_path: Path, is_
     model, found = language_model(is_tied=is_tied), list[int]()
     for is_half in (False, True):
         ov.save_model(model, tmp_path / "m.xml", compress_to_fp16=is_half)
-        found.append(size(quantize(tmp_path / "m.xml", SAMPLES, config=Config(guard=False))))
+        found.append(size(quantize(tmp_path / "m.xml", SAMPLES, config=QuantizationConfig(guard=False))))
     assert found[1] <= found[0]
 
 
 def test_what_stays_float_takes_no_more_than_it_did(tmp_path: Path) -> None:
     ov.save_model(language_model(), tmp_path / "m.xml")
-    path = quantize(tmp_path / "m.xml", SAMPLES, ignored=["head"], config=Config(guard=False))
+    path = quantize(tmp_path / "m.xml", SAMPLES, ignored=["head"], config=QuantizationConfig(guard=False))
     kinds = {node.name: node.output().element_type.name for node in read_model(path).in_file_order("Const")}
     assert kinds["head/weights/half"] == "f16"
     assert size(path) < size(tmp_path / "m.xml")
@@ -96,7 +96,7 @@ def test_a_table_that_is_read_in_float_as_well_is_stored_once(tmp_path: Path) ->
     y = op.relu(op.matmul(op.gather(table, ids, op.constant(0)), weights, False, True))
     model = ov.Model([op.add(y, op.reduce_sum(table, op.constant([0]), False))], [ids])
     ov.save_model(model, tmp_path / "m.xml")
-    result = read_model(quantize(tmp_path / "m.xml", SAMPLES, config=Config(guard=False)))
+    result = read_model(quantize(tmp_path / "m.xml", SAMPLES, config=QuantizationConfig(guard=False)))
     tables = [node for node in result.in_file_order("Const") if node.elements == WORDS * WIDTH]
     assert [node.output().element_type.name for node in tables] == ["f16"]
 

@@ -8,7 +8,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import from_text, verify
-from irquant.passes import Config, Context, Report, quantize
+from irquant.passes import Context, QuantizationConfig, Report, quantize
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.placement.plan import Decision, Plan
 from irquant.passes.transforms.widen_masks import WidenMasks
@@ -40,7 +40,7 @@ def attention(mask: str, shape: list[int]) -> tuple[ov.Model, list[list[Any]]]:
 def test_masked_attention_is_right_as_users_compile_it(mask: str, batch: int) -> None:
     model, samples = attention(mask, [batch, HEADS, LENGTH, SIZE])
     reports: list[Report] = []
-    quantized = quantize(model, samples, config=Config(guard=False), report=reports.append)
+    quantized = quantize(model, samples, config=QuantizationConfig(guard=False), report=reports.append)
     assert [each.decision.int8 for each in reports[0].layers] == [True, True]
     config = {"INFERENCE_PRECISION_HINT": "f32"}
     found = [ov.Core().compile_model(each, "CPU", config)(samples[0])[0] for each in (model, quantized)]

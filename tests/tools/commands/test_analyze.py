@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from irquant.ir import read_model
-from irquant.passes import Config, Report, analyze_graph
+from irquant.passes import QuantizationConfig, Report, analyze_graph
 from irquant.passes.analysis.agreement import Agreement
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.evaluation.sensitivity import Effect
@@ -26,7 +26,7 @@ from irquant.tools.terminal.advice import advice, advice_line
 @pytest.fixture(scope="module")
 def report(model: Path) -> Report:
     samples = list(np.random.default_rng(2).normal(size=(20, 1, 3, 8, 8)).astype(np.float32))
-    return analyze_graph(read_model(model), samples, load_target("cpu"), Config()).report
+    return analyze_graph(read_model(model), samples, load_target("cpu"), QuantizationConfig()).report
 
 
 def judged(report: Report, *ratios: float, kind: OutputKind = OutputKind.VALUES, shares: tuple[float, ...]) -> Report:

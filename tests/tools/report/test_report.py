@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from irquant.ir import read_model
-from irquant.passes import Config, Metric, Report, Wanted, quantize_graph
-from irquant.passes.accuracy.guard import Step
+from irquant.passes import Metric, MetricGoals, QuantizationConfig, Report, quantize_graph
+from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.analysis.evidence import Correction
 from irquant.passes.infra.execution import Check
 from irquant.targets import load_target
@@ -46,7 +46,7 @@ class Outline(HTMLParser):
 
 @pytest.fixture(scope="module")
 def report(model: Path) -> Report:
-    config = Config.checked(ignored={"scope": ["second"]})
+    config = QuantizationConfig.checked(ignored={"scope": ["second"]})
     return quantize_graph(read_model(model), SAMPLES, load_target("cpu"), config, with_effects=True)[1]
 
 
@@ -103,8 +103,8 @@ def test_it_has_the_facts_of_the_run(report: Report) -> None:
 
 
 def test_it_says_that_a_metric_judges_instead_of_the_guard(model: Path) -> None:
-    wanted = Wanted((Metric("constant", lambda predict: 1.0),))
-    _, judged = quantize_graph(read_model(model), SAMPLES, load_target("cpu"), Config(), wanted=wanted)
+    wanted = MetricGoals((Metric("constant", lambda predict: 1.0),))
+    _, judged = quantize_graph(read_model(model), SAMPLES, load_target("cpu"), QuantizationConfig(), wanted=wanted)
     assert "Nothing: your own metric was kept instead." in Outline(page_of(judged)).texts
 
 
@@ -117,7 +117,7 @@ def test_each_layer_of_the_strip_says_what_it_is_and_why(report: Report) -> None
 
 
 def test_what_the_guard_tried_is_told(report: Report) -> None:
-    steps = (Step("wider ranges", True, 5.0, 12.5, 2, 2), Step("float: 'first'", False, 12.5, 12.25, 1, 2))
+    steps = (GuardStep("wider ranges", True, 5.0, 12.5, 2, 2), GuardStep("float: 'first'", False, 12.5, 12.25, 1, 2))
     texts = Outline(page_of(dataclasses.replace(report, guard=steps))).texts
     assert "An output was poor (5.0 dB). What was tried, in this order" in texts
     assert texts[texts.index("wider ranges") :][:5] == ["wider ranges", "5.0 dB", "12.5 dB", "2 of 2", "✓ kept"]
@@ -145,7 +145,9 @@ def test_ranges_stand_against_what_was_observed(report: Report) -> None:
 
 
 def test_without_held_out_samples_it_says_so(model: Path) -> None:
-    _, report = quantize_graph(read_model(model), SAMPLES[:4], load_target("cpu"), Config(), with_effects=True)
+    _, report = quantize_graph(
+        read_model(model), SAMPLES[:4], load_target("cpu"), QuantizationConfig(), with_effects=True
+    )
     texts = Outline(page_of(report)).texts
     assert any(text.startswith("The outputs were not compared: no samples were held out") for text in texts)
     assert "Not measured: that takes samples that calibration did not see." in texts

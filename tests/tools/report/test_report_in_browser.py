@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from irquant.ir import read_model
-from irquant.passes import Config, Report, quantize_graph
+from irquant.passes import QuantizationConfig, Report, quantize_graph
 from irquant.targets import load_target
 from irquant.tools.options.options import planned_by
 from irquant.tools.report.quantization import Subject, write_quantization_page
@@ -56,7 +56,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 @pytest.fixture(scope="module")
 def report(hostile_model: Path) -> Report:
     samples = list(np.random.default_rng(2).normal(size=(20, 1, 3, 8, 8)).astype(np.float32))
-    return quantize_graph(read_model(hostile_model), samples, load_target("cpu"), Config(), with_effects=True)[1]
+    return quantize_graph(
+        read_model(hostile_model), samples, load_target("cpu"), QuantizationConfig(), with_effects=True
+    )[1]
 
 
 def thousandfold(report: Report) -> Report:

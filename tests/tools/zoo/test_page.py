@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from irquant.tools.zoo.page import BatchSubject, batch_page
-from irquant.tools.zoo.record import Measured, State
+from irquant.tools.zoo.record import ModelFigures, State
 from irquant.tools.zoo.rows import Row
 
 HOSTILE = "\"'</script><script>hacked = 1</script><img src=x onerror=hacked=1>\u202e{{ 7 * 7 }}"
@@ -126,7 +126,7 @@ def test_each_order_is_there(key: str, names: str) -> None:
 
 
 def test_metrics_have_a_column_where_there_are_some() -> None:
-    kept = Measured(name="f1", fp32=0.9, int8=0.89, max_drop=0.02, drop_type="absolute", kept=True, stopped="")
+    kept = ModelFigures(name="f1", fp32=0.9, int8=0.89, max_drop=0.02, drop_type="absolute", kept=True, stopped="")
     lost = kept.model_copy(update={"int8": 0.5, "drop_type": "relative", "kept": False})
     page = Page(batch_page([done("a", metric=kept), done("b", metric=lost), done("c")], SUBJECT))
     assert [row[7] for row in page.rows] == [
@@ -135,7 +135,7 @@ def test_metrics_have_a_column_where_there_are_some() -> None:
 
 
 def test_hostile_texts_stay_texts() -> None:
-    lost = Measured(name=HOSTILE, fp32=1, int8=0, max_drop=0.0, drop_type="absolute", kept=False, stopped=HOSTILE)
+    lost = ModelFigures(name=HOSTILE, fp32=1, int8=0, max_drop=0.0, drop_type="absolute", kept=False, stopped=HOSTILE)
     bad = {"message": HOSTILE, "warnings": [HOSTILE], "output": HOSTILE, "metric": lost}
     rows = [done(HOSTILE, **bad), done(HOSTILE, state=State.FAILED, **bad), done(HOSTILE, state=State.MISSED, **bad)]
     text = batch_page(rows, BatchSubject(Path(HOSTILE), Path(HOSTILE), [HOSTILE]))
