@@ -6,11 +6,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
-from .collector import gc_paused
+from .atomic_write import finish_interrupted_write, undisturbed
 from .element_types import element_type
 from .errors import IRError, printable
+from .gc_paused import gc_paused
 from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, Scope, decode_layer, natural, shape_of
-from .pair import finish_interrupted_write, undisturbed
 from .verify import verify
 from .weights import EMPTY, Weights, open_weights
 from .xml import XmlStyle, layer_texts, parse_xml

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from .collector import gc_paused
+from .atomic_write import write_pair
 from .errors import IRError
+from .gc_paused import gc_paused
 from .graph import EDGE_ATTRIBUTES, Array, Graph, InPort, Node, OutPort
-from .pair import write_pair
 from .verify import verify
 from .weights import Weights
 from .xml import write_xml

@@ -1,7 +1,7 @@
 """Compiler passes over OpenVINO IR that quantize it, and what runs them."""
 
 from .accuracy.metrics import Metric, MetricError
-from .accuracy.wishes import metrics_of
+from .accuracy.parse_metrics import metrics_of
 from .analysis.already_quantized import find_quantized
 from .analyze import Analysis, analyze_graph
 from .calibration.calibrate import Calibrate
@@ -9,7 +9,6 @@ from .calibration.load_statistics import LoadStatistics
 from .dry_run import MeasurementPlan, plan_measurement
 from .effective_options import EffectiveOption, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
-from .front_door import AccuracyWarning, MetricGoals, QuantizationWarning, measured_by, quantize, quantize_graph
 from .infra.base import Context, Fact, InternalError, NoRequests, Pass, PassResult, PipelineError, RequirementError
 from .infra.instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
 from .infra.internal_errors import write_fault
@@ -18,9 +17,10 @@ from .infra.pass_spec import PassSpec, PassSpecError, make_pass, options_of, rea
 from .infra.pipeline_file import read_pipeline
 from .infra.registry import PASSES, pass_class
 from .options.config import QuantizationConfig
-from .options.published import ConfigFile, read_config_file
+from .options.pot_config import ConfigFile, read_config_file
 from .options.strict import ConfigError
 from .pipelines import default_quantization
+from .quantize import AccuracyWarning, MetricGoals, QuantizationWarning, measured_by, quantize, quantize_graph
 from .report import Report
 from .run_files import watching_for
 from .runtime.load_model import load_model

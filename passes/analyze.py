@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from ..ir import Graph
 from ..targets import Target
+from .accuracy.bisect import effects_of
 from .accuracy.guard import GuardResult
-from .accuracy.search import effects_of
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .evaluation.sensitivity import Effect, ranked

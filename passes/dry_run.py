@@ -11,8 +11,8 @@ from .infra.base import Context
 from .infra.manager import PassManager
 from .options.config import QuantizationConfig
 from .pipelines import default_quantization
+from .statistics.column_store import memory_of
 from .statistics.request import Request
-from .statistics.spool import memory_of
 
 
 @dataclass(frozen=True)

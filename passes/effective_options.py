@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from ..targets import Granularity, Mode, QuantSpec, Target
 from .options.config import Preset, QuantizationConfig
-from .options.published import ConfigFile
+from .options.pot_config import ConfigFile
 from .placement.range_estimators import End, ends_of
 from .placement.user_options import with_user_options
 from .transforms.plan_placement import chosen_mode
@@ -87,7 +87,7 @@ def _described(spec: QuantSpec, preset: Preset, config: QuantizationConfig, *, i
     ends = [_estimated(high, "max", is_weights=is_weights)]
     if not is_weights or mode is Mode.ASYMMETRIC:
         ends.insert(0, _estimated(low, "min", is_weights=is_weights))
-    beyond = f"; {spec.beyond}" if spec.beyond else ""
+    beyond = f"; {spec.unsupported_reason}" if spec.unsupported_reason else ""
     return f"{spec.bits} bits, {spec.levels(mode)} levels, {mode}, {spec.granularity}, {', '.join(ends)}{beyond}"
 
 

@@ -12,11 +12,11 @@ from .transforms.decompose_attention import DecomposeAttention
 from .transforms.decompose_einsum import DecomposeEinsum
 from .transforms.fold_input_normalization import FoldInputNormalization
 from .transforms.insert_fake_quantize import InsertFakeQuantize
-from .transforms.migrate_scales import SmoothQuant
 from .transforms.normalize import Normalize
 from .transforms.plan_placement import PlanPlacement
 from .transforms.restore_attention import RestoreAttention
 from .transforms.set_ranges import SetRanges
+from .transforms.smooth_quant import SmoothQuant
 from .transforms.store_halves import StoreHalves
 from .transforms.widen_masks import WidenMasks
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..ir import Graph, UserError
 from ..targets import Target, load_target, target_names
-from .accuracy.attempts import Attempt, CalibratedModel
-from .accuracy.faults import checked
+from .accuracy.kernel_mismatch import checked
+from .accuracy.requantize import Attempt, CalibratedModel
 from .analysis.already_quantized import refuse_quantized
 from .calibration.calibrate import Calibrate
 from .calibration.fingerprint import model_fingerprint

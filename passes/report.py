@@ -7,7 +7,7 @@ from ..ir import Graph
 from ..ir.writer import lay_out
 from .accuracy.control import AccuracyResult
 from .accuracy.guard import GuardResult, GuardStep
-from .analysis.evidence import Correction
+from .analysis.bias_cross_validation import Correction
 from .evaluation.latency import Latencies
 from .evaluation.observed import ObservedRange, observed_ranges
 from .evaluation.sensitivity import Effect

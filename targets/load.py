@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import ValidationError
@@ -60,6 +60,20 @@ def parse_target(text: str, where: str) -> Target:
     return _Document(text, where).target()
 
 
+#: Keys that target files had before -> the ones of today.
+_FORMER = {"pair_sum_bits": "accumulator_bits", "adds_pairs": "saturates", "beyond": "unsupported_reason"}
+
+
+def _renamed(content: Any) -> Any:
+    """The content with today's keys."""
+    if isinstance(content, list):
+        return [_renamed(each) for each in cast(list[object], content)]
+    if isinstance(content, dict):
+        entries = cast(dict[object, object], content)
+        return {_FORMER.get(str(key), key): _renamed(value) for key, value in entries.items()}
+    return content
+
+
 def _is_path(name: str) -> bool:
     return name.endswith((".yaml", ".yml"))
 
@@ -84,7 +98,7 @@ class _Document:
         if not isinstance(content, dict):
             message = f"{where}: expected a mapping with the keys {', '.join(Target.model_fields)}"
             raise TargetError(message)
-        self.content: dict[Any, Any] = content
+        self.content: dict[Any, Any] = _renamed(content)
 
     def target(self) -> Target:
         """The target, with what it takes over from the one that it extends."""

@@ -12,16 +12,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..ir import DYNAMIC, Node
-from ..ir.ops import (
-    DATA_PORT,
-    WEIGHTS_PORT,
-    flag,
-    integers,
-    is_depthwise,
-    kernel_shape,
-    looks_up_rows,
-    weight_ports,
-)
+from ..ir.ops import DATA_PORT, WEIGHTS_PORT, flag, integers, is_depthwise, kernel_shape, looks_up_rows, weight_ports
 
 
 class Mode(StrEnum):
@@ -64,7 +55,7 @@ class QuantSpec(_Strict):
         zero_point: Whether the device takes one.
         also_levels: Other numbers of levels with which the device runs the layer in int8.
         level_count: A number of levels that does not follow from `bits`.
-        beyond: What of this the device does not run in int8; empty but for what a user asks for against the device.
+        unsupported_reason: Why the device does not run this in int8; empty but for what a user asks for against it.
     """
 
     bits: Annotated[int, Field(ge=2, le=16)]
@@ -76,7 +67,7 @@ class QuantSpec(_Strict):
     zero_point: bool = True
     also_levels: tuple[int, ...] = ()
     level_count: Annotated[int, Field(ge=2)] | None = None
-    beyond: str = ""
+    unsupported_reason: str = ""
 
     def levels(self, mode: Mode) -> int:
         """The `levels` of the FakeQuantize; a narrow range is for symmetric ones."""

@@ -19,10 +19,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from irquant.ir import from_text, to_text
 from irquant.passes import Context, default_quantization
-from irquant.passes.options import obsolete
+from irquant.passes.options import deprecated_options
 from irquant.passes.options.accuracy_aware import AccuracyParameters, MetricEntry
 from irquant.passes.options.engine import EngineSection
-from irquant.passes.options.published import AlgorithmName, Model, Parameters
+from irquant.passes.options.pot_config import AlgorithmName, Model, Parameters
 from irquant.passes.options.quantization import ActivationEndOptions, ActivationOptions, RangeEstimator, WeightOptions
 from irquant.targets import QuantSpec, Rule, Step, Target, load_target, parse_target
 from irquant.targets.target import Property
@@ -194,8 +194,8 @@ PARAMETERS = {
     *RangeEstimator.model_fields,
     *ActivationEndOptions.model_fields,
     *get_args(AlgorithmName),
-    *obsolete.ENGINE,
-    *obsolete.SECTIONS,
+    *deprecated_options.ENGINE,
+    *deprecated_options.SECTIONS,
     "threshold",
     "inplace_statistics",
     "stat_batch_size",

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from ..evaluation.sensitivity import Effect
 from ..options.config import Preset, QuantizationConfig
-from .attempts import Attempt, CalibratedModel
+from .bisect import costliest, fewest, named, predicted, returned_to
+from .evaluations import Candidate, Judge, Trial, Trials
 from .guard import remedies
 from .metrics import Metric
-from .search import costliest, fewest, named, predicted, returned_to
-from .trials import Candidate, Judge, Trial, Trials
+from .requantize import Attempt, CalibratedModel
 
 #: Held-out samples on which operations are ranked, and inferences that may be spent on it.
 RANKED_ON, MOST_INFERENCES = 4, 400

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from ..evaluation.sensitivity import Effect
 from ..options.config import Preset, QuantizationConfig
 from ..options.quantization import RangeEstimator
-from .attempts import Attempt, CalibratedModel
-from .search import costliest, fewest, named, predicted, returned_to
+from .bisect import costliest, fewest, named, predicted, returned_to
+from .requantize import Attempt, CalibratedModel
 
 #: The most models that are tried: a number, not a time, so that a busy machine comes to the same result. The time is a
 #: last resort, which the report tells of.

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from ..statistics.column_store import ColumnStore
 from ..statistics.request import Numbers, Request
-from ..statistics.spool import ColumnStore
 from .attach_statistics import Block
 
 

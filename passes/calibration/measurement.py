@@ -10,9 +10,9 @@ from ...ir import Array, Graph, Node
 from ..infra.base import MOST_PROBES, PROBES, Context
 from ..runtime.samples import DataError, PreparedSample, Sample, ValidationSample, checked_feed, model_inputs
 from ..statistics.batch import batched_tensors
+from ..statistics.column_store import ColumnStore
 from ..statistics.derivations import Derivations
 from ..statistics.request import OF_NOTHING, Derivation, Reduction, Request, Statistics, find_recipes, to_measure
-from ..statistics.spool import ColumnStore
 from .attach_statistics import AttachStatistics, Block, blocks
 from .fingerprint import DataFingerprint
 from .measured import MeasuredColumns

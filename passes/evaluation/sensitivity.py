@@ -17,7 +17,7 @@ from ..analysis.agreement import Agreement, agreements
 from ..infra.base import Context
 from ..runtime.engine import EMULATION, Engine
 from ..runtime.samples import PreparedSample, ValidationSample
-from .gates import GATES, AttachGates, rounded_operations
+from .fake_quant_switch import GATES, AttachGates, rounded_operations
 
 
 @dataclass(frozen=True)

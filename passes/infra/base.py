@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 
 from ...ir import Graph, Node, Scope, UserError
 from ...targets import Target
-from ..analysis.evidence import Correction
+from ..analysis.bias_cross_validation import Correction
 from ..analysis.outputs import Outputs
 from ..options.config import Preset, QuantizationConfig
 from ..placement.plan import Plan

@@ -18,7 +18,7 @@ PASSES: Mapping[str, str] = {
     "calibrate": "calibration.calibrate:Calibrate",
     "load-statistics": "calibration.load_statistics:LoadStatistics",
     "align-activation-channels": "transforms.align_activation_channels:AlignActivationChannels",
-    "migrate-scales": "transforms.migrate_scales:SmoothQuant",
+    "smooth-quant": "transforms.smooth_quant:SmoothQuant",
     "insert-fake-quantize": "transforms.insert_fake_quantize:InsertFakeQuantize",
     "set-ranges": "transforms.set_ranges:SetRanges",
     "correct-biases": "transforms.correct_biases:CorrectBiases",
@@ -30,6 +30,8 @@ PASSES: Mapping[str, str] = {
     "store-halves": "transforms.store_halves:StoreHalves",
     "verify-execution": "evaluation.verify_execution:VerifyExecution",
 }
+#: Names that passes had before.
+ALIASES: Mapping[str, str] = {"migrate-scales": "smooth-quant"}
 
 
 def pass_class(name: str) -> type[Pass]:
@@ -38,6 +40,7 @@ def pass_class(name: str) -> type[Pass]:
     Raises:
         PassSpecError: there is none.
     """
+    name = ALIASES.get(name, name)
     if name not in PASSES:
         close = difflib.get_close_matches(name, PASSES, n=1)
         hint = f"did you mean '{close[0]}'? " if close else ""

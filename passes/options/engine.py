@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from .accuracy_checker import CheckerData, UnreadError, read_checker
-from .obsolete import engine_kind
+from .deprecated_options import engine_kind
 from .strict import Strict
 
 Layout = Literal["NCHW", "NHWC", "CHW", "HWC"]

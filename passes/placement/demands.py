@@ -12,13 +12,13 @@ class Demand:
 
     Attributes:
         spec: How to quantize.
-        insists: Whether the demand is met even where other consumers want floats. One that does not is only met where
+        mandatory: Whether the demand is met even where other consumers want floats. One that does not is only met where
             the whole tensor becomes int8 anyway: a second copy of the tensor would cost more than it saves.
         is_shared: Whether the range is shared with a tensor that may have values below zero.
     """
 
     spec: QuantSpec
-    insists: bool = True
+    mandatory: bool = True
     is_shared: bool = False
 
     def may_bring_zero_point(self, *, nonnegative: bool) -> bool:
@@ -40,7 +40,7 @@ def meet(demands: Iterable[Demand | None], *, nonnegative: bool) -> Demand | Non
         if result is None:
             result = demand
         elif spec := _both(result.spec, demand.spec, nonnegative=nonnegative and not _is_shared(result, demand)):
-            result = Demand(spec, result.insists or demand.insists, _is_shared(result, demand))
+            result = Demand(spec, result.mandatory or demand.mandatory, _is_shared(result, demand))
         else:
             return None
     return result

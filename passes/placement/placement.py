@@ -160,9 +160,10 @@ class _Analysis:
             return
         assert rule is not None, "or else that would have been the reason"
         specs = {index: spec for index, spec in rule.ports(node).items() if not self._is_initial_state(node, index)}
-        beyond = "; ".join(dict.fromkeys(it for spec in specs.values() if (it := self.target.specs[spec].beyond)))
-        reason = f"rounded as you wish, but {beyond}" if beyond else " x ".join(dict.fromkeys(specs.values()))
-        self.decisions[node] = Decision(int8=not beyond, reason=reason)
+        reasons = (self.target.specs[spec].unsupported_reason for spec in specs.values())
+        unsupported = "; ".join(dict.fromkeys(each for each in reasons if each))
+        reason = f"rounded as you wish, but {unsupported}" if unsupported else " x ".join(dict.fromkeys(specs.values()))
+        self.decisions[node] = Decision(int8=not unsupported, reason=reason)
         self.demands |= {node.input(index): Demand(self.target.specs[spec]) for index, spec in specs.items()}
 
     def _why_float(self, node: Node, rule: Rule | None) -> str:
@@ -202,7 +203,7 @@ class _Analysis:
         is_shared = rule.same_range and not self._are_nonnegative([node.input(index) for index in ports])
         wanting = ((node.input(index), self.target.specs[name]) for index, name in ports.items())
         return {
-            port: Demand(spec, insists=not rule.requantizes, is_shared=is_shared)
+            port: Demand(spec, mandatory=not rule.requantizes, is_shared=is_shared)
             for port, spec in wanting
             if _is_roundable(port.source) and (_is_weights(port) or not self._is_constant(port.source))
         }
@@ -288,7 +289,7 @@ class _Analysis:
             return [] if self._would_be_stored_twice(tensor, weights) else self._weight_sites(tensor, weights)
         if (demand := self.anticipated(tensor)) is not None:
             return [self._site(tensor, tensor.consumers, demand.spec)]
-        wanting = [port for port in tensor.consumers if port in self.demands and self.demands[port].insists]
+        wanting = [port for port in tensor.consumers if port in self.demands and self.demands[port].mandatory]
         return [
             self._site(tensor, ports, demand.spec, twin)
             for twin, (ports, demand) in enumerate(self._agreeing(tensor, wanting))

@@ -1,7 +1,7 @@
 """What the user wants of weights and activations, laid over what the target says.
 
 A wish that the target can meet narrows its specs; one that it cannot meet replaces them, and the spec says so
-(`beyond`): the layer is rounded as the user wishes, and the device computes it in float.
+(`unsupported_reason`): the layer is rounded as the user wishes, and the device computes it in float.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def with_user_options(target: Target, config: QuantizationConfig) -> Target:
 
 def _laid_over(spec: QuantSpec, wish: WeightOptions | ActivationOptions, target: str, what: str) -> QuantSpec:
     """A spec as the user wishes it."""
-    changes: dict[str, Any] = {"beyond": "; ".join(_beyond(spec, wish, target, what))}
+    changes: dict[str, Any] = {"unsupported_reason": "; ".join(_unsupported(spec, wish, target, what))}
     if wish.bits:
         changes["bits"] = wish.bits
     if wish.levels:
@@ -46,7 +46,7 @@ def _laid_over(spec: QuantSpec, wish: WeightOptions | ActivationOptions, target:
     return spec.model_copy(update=changes)
 
 
-def _beyond(spec: QuantSpec, wish: WeightOptions | ActivationOptions, target: str, what: str) -> Iterator[str]:
+def _unsupported(spec: QuantSpec, wish: WeightOptions | ActivationOptions, target: str, what: str) -> Iterator[str]:
     """What the device does not run in int8. Weights of fewer levels are stored as int8 all the same."""
     mode = wish.mode or spec.modes[0]
     wished, most = wish.levels or 2 ** (wish.bits or spec.bits), 2**spec.bits

@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...ir import Array, Graph, Node, Scope, UserError
-from ...ir.pair import write_whole
+from ...ir.atomic_write import write_whole
 from .request import Numbers, Reduction, Request, Statistics
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...ir import DYNAMIC, Array, Graph, Node, OutPort
 from ...ir.ops import RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, bias_port, output_channel_axis
+from ..analysis.bias_cross_validation import judged
 from ..analysis.biases import change_bias
-from ..analysis.evidence import judged
 from ..analysis.ranges import Floats
 from ..infra.base import Context, Fact, NoRequests
 from ..options.strict import ConfigError

@@ -8,9 +8,9 @@ import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
 from ...ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, data_channel_axis, multiplies_batches, weight_axes
+from ..analysis.bias_cross_validation import judged
 from ..analysis.biases import change_bias
 from ..analysis.coverage import kernel_sizes, needs_sizes, output_sizes, sizes_follow, tap_coverage
-from ..analysis.evidence import judged
 from ..analysis.ranges import Floats, Range, fake_quantize
 from ..infra.base import Context, Fact
 from ..statistics.request import Reduction, Request, Statistics, request

@@ -7,10 +7,10 @@ from ...ir import Graph
 from ...targets import Mode, QuantSpec
 from ..infra.base import Context, Fact, NoRequests
 from ..options.config import Preset
+from ..placement.overflow_fix import at_risk
 from ..placement.placement import plan_placement
 from ..placement.plan import Plan, Site
 from ..placement.range_estimators import ends_of, needs_extremes
-from ..placement.saturation import at_risk
 from ..placement.user_options import with_user_options
 
 
@@ -33,7 +33,7 @@ class PlanPlacement(NoRequests):
             context.plan,
             sites=tuple(_with_mode(site, context.preset) for site in context.plan.sites),
             at_risk=at_risk(graph, context.target, config),
-            warnings=(*context.plan.warnings, *_beyond(context.plan), *_symmetric(context), *_extremes(context)),
+            warnings=(*context.plan.warnings, *_unsupported(context.plan), *_symmetric(context), *_extremes(context)),
         )
         return 0
 
@@ -74,12 +74,12 @@ def _extremes(context: Context) -> list[str]:
     ]
 
 
-def _beyond(plan: Plan) -> list[str]:
+def _unsupported(plan: Plan) -> list[str]:
     """What the user's wishes cost: the layers that the device may run in float because of them.
 
     Not all do: where a tensor has no channels to tell apart, say, its FakeQuantize suits the device all the same.
     """
-    wishes = list(dict.fromkeys(site.spec.beyond for site in plan.sites if site.spec.beyond))
+    wishes = list(dict.fromkeys(site.spec.unsupported_reason for site in plan.sites if site.spec.unsupported_reason))
     fallen = [each for each in plan.decisions.values() if not each.int8 and any(wish in each.reason for wish in wishes)]
     if not fallen:
         return []

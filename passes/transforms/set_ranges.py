@@ -21,9 +21,9 @@ from ..analysis.ranges import (
 )
 from ..analysis.signs import never_negative
 from ..infra.base import Context, Fact
+from ..placement.overflow_fix import largest_pair_sum
 from ..placement.plan import Site
 from ..placement.range_estimators import End, ends
-from ..placement.saturation import largest_pair_sum
 from ..statistics.aggregators import aggregated
 from ..statistics.request import Numbers, Reduction, Request, Statistics
 

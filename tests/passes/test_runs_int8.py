@@ -13,7 +13,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import QuantizationConfig, Report, quantize
-from irquant.passes.accuracy import faults
+from irquant.passes.accuracy import kernel_mismatch
 from irquant.passes.infra.execution import Execution
 from irquant.passes.runtime.engine import EMULATION, LATENCY
 from irquant.targets import load_target
@@ -788,7 +788,7 @@ def test_without_a_bias_small_products_in_a_row_give_zeros_on_one_thread() -> No
     rules = tuple(rule for rule in load_target("cpu").rules if rule.op != ("MatMul",) or rule.ranks != (2,))
     net = two_products([op.relu], 1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(faults, "MOST_FAULTS", 0)
+        patch.setattr(kernel_mismatch, "MOST_FAULTS", 0)
         target = load_target("cpu").model_copy(update={"rules": rules})
         result = quantize(
             net, _samples(net), target=target, config=QuantizationConfig(guard=False, correct_biases="no")

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from irquant.ir import Graph, element_type, read_model, write_model
-from irquant.ir.pair import finish_interrupted_write
+from irquant.ir.atomic_write import finish_interrupted_write
 
 _F32 = element_type("f32")
 

@@ -277,6 +277,13 @@ def test_what_cannot_be_extended_is_named(tmp_path: Path, parent: str, said: str
     assert str(caught.value).startswith(f"{tmp_path}/" + said.format(*[tmp_path] * 2))
 
 
+def test_keys_that_files_had_before_mean_what_they_meant() -> None:
+    old = "pair_sum_bits: 16\n" + RULES.replace("{op: MatMul,", "{op: MatMul, adds_pairs: true,")
+    new = old.replace("pair_sum_bits", "accumulator_bits").replace("adds_pairs", "saturates")
+    assert parse_target(old, "t.yaml") == parse_target(new, "t.yaml")
+    assert parse_target(new, "t.yaml").rules[0].saturates
+
+
 def test_gna_takes_16_bits_and_8_bit_weights_of_products() -> None:
     gna = load_target("gna")
     assert [(rule.op, dict(rule.inputs)) for rule in gna.rules[:3]] == [

@@ -14,7 +14,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from irquant.passes.options.published import Parameters
+from irquant.passes.options.pot_config import Parameters
 from irquant.tools.cli import run
 
 Complaint = Callable[..., str]

@@ -8,7 +8,7 @@ import click
 
 from irquant.ir import UserError, printable
 from irquant.tools.terminal.internal_errors import INTERNAL_ERROR, fault_option
-from irquant.tools.zoo.mistakes import BatchError
+from irquant.tools.zoo.batch_errors import BatchError
 
 if TYPE_CHECKING:  # what is slow to import is imported where it is needed: here are the other commands, too
     from irquant.tools.zoo.run import Run
@@ -73,7 +73,7 @@ def run_command(
     irquant itself failed at a model.
     """
     from irquant.tools.zoo.display import display, print_rows
-    from irquant.tools.zoo.here import cores
+    from irquant.tools.zoo.local_executor import cores
     from irquant.tools.zoo.record import State
 
     if page:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from irquant.ir import UserError, printable
-from irquant.ir.pair import write_whole
+from irquant.ir.atomic_write import write_whole
 from irquant.tools.terminal.console import decibels, megabytes, times_smaller
 
 _SUFFIXES = (".html", ".htm")

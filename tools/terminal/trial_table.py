@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import click
 
 from irquant.ir import printable
-from irquant.passes.accuracy.trials import Trial
+from irquant.passes.accuracy.evaluations import Trial
 
 
 @dataclass

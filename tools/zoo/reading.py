@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from irquant.targets import Lines, explain_all
 from irquant.tools.sources.data import seen_from
+from irquant.tools.zoo.batch_errors import BatchError, Mistake
 from irquant.tools.zoo.batch_file import Batch, Entry
 from irquant.tools.zoo.entry_check import check_entry
-from irquant.tools.zoo.mistakes import BatchError, Mistake
 
 Location = tuple[int | str, ...]
 

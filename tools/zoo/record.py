@@ -11,12 +11,12 @@ from typing import Self
 from pydantic import Field, ValidationError
 
 from irquant.ir import UserError
-from irquant.ir.pair import write_bytes
+from irquant.ir.atomic_write import write_bytes
 from irquant.passes import Report
 from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.options.accuracy import DropType
 from irquant.passes.options.strict import Strict
-from irquant.tools.zoo.origin import fingerprint
+from irquant.tools.zoo.cache_key import fingerprint
 
 
 class State(StrEnum):

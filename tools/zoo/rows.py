@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from irquant.ir.pair import write_bytes
+from irquant.ir.atomic_write import write_bytes
 from irquant.passes.options.strict import Strict
 from irquant.tools.zoo.batch_file import Expected
 from irquant.tools.zoo.job import Job

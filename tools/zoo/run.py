@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Protocol
 
 from irquant.ir import UserError
-from irquant.ir.pair import write_bytes
+from irquant.ir.atomic_write import write_bytes
 from irquant.passes import ConfigFile, read_config_file
 from irquant.passes.run_files import RunFile, named, refuse_overlaps
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.run_files import code_files, data_files, target_files
+from irquant.tools.zoo.cache_key import origins_of
 from irquant.tools.zoo.cluster import run_on_cluster
 from irquant.tools.zoo.entry_check import data_of
-from irquant.tools.zoo.here import run_here
 from irquant.tools.zoo.job import Job
-from irquant.tools.zoo.origin import origins_of
+from irquant.tools.zoo.local_executor import run_here
 from irquant.tools.zoo.plan import PlannedJob, plan_jobs
 from irquant.tools.zoo.reading import read_batch
 from irquant.tools.zoo.record import Record, State, read_record

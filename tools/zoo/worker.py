@@ -23,7 +23,7 @@ from irquant.tools.options.extensions import open_extensions
 from irquant.tools.options.inputs import open_data
 from irquant.tools.sources.metric_function import open_metrics
 from irquant.tools.zoo.batch_file import Entry
-from irquant.tools.zoo.origin import fingerprint, planned_of
+from irquant.tools.zoo.cache_key import fingerprint, planned_of
 from irquant.tools.zoo.record import Figures
 
 _NO_INTERMEDIATE = "dump_intermediate_model changes nothing in a zoo; quantize the model by itself for that"

@@ -9,7 +9,7 @@ from irquant.ir import Array, Graph
 from irquant.passes import QuantizationConfig
 from irquant.passes.accuracy import device
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs
-from irquant.passes.front_door import quantize_graph
+from irquant.passes.quantize import quantize_graph
 from irquant.passes.runtime.engine import (
     EMULATION,
     LATENCY,

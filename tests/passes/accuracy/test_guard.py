@@ -11,10 +11,11 @@ import pytest
 
 from irquant.ir import Graph, read_model, write_model
 from irquant.passes import Metric, MetricGoals, QuantizationConfig, Report, quantize, quantize_graph
-from irquant.passes.accuracy import device, faults
+from irquant.passes.accuracy import device
 from irquant.passes.accuracy import guard as guard_module
-from irquant.passes.accuracy.attempts import Attempt, CalibratedModel
+from irquant.passes.accuracy import kernel_mismatch as faults
 from irquant.passes.accuracy.guard import guard, remedies
+from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
 from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import Target, load_target, parse_target

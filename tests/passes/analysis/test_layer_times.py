@@ -1,5 +1,6 @@
 """Layers that int8 makes slower: whose time is whose, when latency is measured, and what is said of it."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -12,7 +13,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes import Context, QuantizationConfig, Report, front_door, quantize_graph
+from irquant.passes import Context, QuantizationConfig, Report, quantize_graph
 from irquant.passes.accuracy import device
 from irquant.passes.analysis.layer_times import (
     SlowLayer,
@@ -136,7 +137,7 @@ def reported(monkeypatch: pytest.MonkeyPatch, latencies: Latencies, *, slow: boo
         return replace(answer, asked=replace(answer.asked or Asked(), looks_slow=slow))
 
     monkeypatch.setattr(device, "ask", asked)
-    monkeypatch.setattr(front_door, "measure_gain", lambda *_, **__: latencies)
+    monkeypatch.setattr(sys.modules["irquant.passes.quantize"], "measure_gain", lambda *_, **__: latencies)
     graph, samples = net()
     return quantize_graph(graph, samples, load_target("cpu"), QuantizationConfig())[1]
 

@@ -11,9 +11,9 @@ import pytest
 
 from irquant.ir import Graph, Node, verify
 from irquant.passes import Analysis, Context, DataError, QuantizationConfig, analyze_graph
-from irquant.passes.accuracy.attempts import HIDING, CalibratedModel
+from irquant.passes.accuracy.requantize import HIDING, CalibratedModel
 from irquant.passes.analysis.agreement import sqnr
-from irquant.passes.evaluation.gates import GATES, AttachGates, rounded_operations
+from irquant.passes.evaluation.fake_quant_switch import GATES, AttachGates, rounded_operations
 from irquant.passes.evaluation.sensitivity import Effect, measure_effects, ranked
 from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import EMULATION, Engine, from_runtime

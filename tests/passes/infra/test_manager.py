@@ -27,10 +27,10 @@ from irquant.passes.transforms.align_activation_channels import AlignActivationC
 from irquant.passes.transforms.compress_weights import CompressWeights
 from irquant.passes.transforms.fold_input_normalization import FoldInputNormalization
 from irquant.passes.transforms.insert_fake_quantize import InsertFakeQuantize
-from irquant.passes.transforms.migrate_scales import SmoothQuant
 from irquant.passes.transforms.normalize import Normalize
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.passes.transforms.set_ranges import SetRanges
+from irquant.passes.transforms.smooth_quant import SmoothQuant
 from irquant.targets import load_target
 
 
@@ -90,7 +90,7 @@ def test_the_default_pipeline_can_work() -> None:
         ),
         (
             [Normalize(), PlanPlacement(), Calibrate(), FoldInputNormalization(), SmoothQuant()],
-            "'migrate-scales' requires as-measured: no pass before it leaves that so",
+            "'smooth-quant' requires as-measured: no pass before it leaves that so",
         ),
         ([CompressWeights()], "'compress-weights' requires ranges-set: no pass before it leaves that so"),
     ],

@@ -142,6 +142,10 @@ def test_an_option_of_a_pass_without_any_is_refused() -> None:
         make_pass(pass_class("normalize"), {"deep": "1"})
 
 
+def test_a_pass_answers_to_the_name_that_it_had_before() -> None:
+    assert pass_class("migrate-scales").name == "smooth-quant"
+
+
 @pytest.mark.parametrize("name", PASSES)
 def test_every_pass_is_known_by_its_own_name(name: str) -> None:
     assert pass_class(name).name == name

@@ -187,7 +187,7 @@ def test_a_residual_sum_for_a_float_reader_is_not() -> None:
     assert data_sites(ADD, "    out = Result(sum)\n") == []
 
 
-def test_a_sum_insists_on_nothing() -> None:
+def test_a_sum_makes_nothing_mandatory() -> None:
     """`relu` also has a float reader, so that an int8 copy of it would be made for the sum alone."""
     assert edges(data_sites(ADD, conv("a", "sum"), "    out = Result(relu)\n")) == {"sig": ["sum"], "sum": ["a"]}
 

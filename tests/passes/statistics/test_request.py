@@ -14,9 +14,9 @@ from irquant.passes import Context, QuantizationConfig
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.statistics.aggregators import AGGREGATORS, Aggregator, aggregated
 from irquant.passes.statistics.batch import batched_tensors
+from irquant.passes.statistics.column_store import ColumnStore
 from irquant.passes.statistics.derivations import Derivations
 from irquant.passes.statistics.request import Reduction, Request, request, to_measure
-from irquant.passes.statistics.spool import ColumnStore
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -229,7 +229,7 @@ def test_it_makes_the_result_better() -> None:
     assert errors[0] < 0.7 * errors[1]
 
 
-def test_the_front_door_aligns() -> None:
+def test_quantize_aligns() -> None:
     x = op.parameter([1, 4, SIDE, SIDE], np.float32)
     original = ov.Model([op.result(PAIRS["two biases"](x))], [x])
     data = [RNG.normal(size=(1, 4, SIDE, SIDE)).astype(np.float32) for _ in range(20)]

@@ -12,7 +12,7 @@ from irquant.ir import Graph
 from irquant.passes import ConfigError, Context, PassManager, QuantizationConfig, default_quantization, measured_by
 from irquant.passes.analysis.biases import change_bias
 from irquant.passes.calibration.measurement import CalibrationSample, is_held_out, keep
-from irquant.passes.front_door import quantize_graph
+from irquant.passes.quantize import quantize_graph
 from irquant.passes.runtime.engine import Engine, from_runtime, to_runtime
 from irquant.passes.runtime.samples import PreparedSample, Sample
 from irquant.passes.transforms.correct_biases import CorrectBiases
@@ -129,7 +129,7 @@ def test_corrections_made_from_few_samples_are_judged_by_all_of_them() -> None:
 @pytest.mark.parity
 def test_the_corrections_are_those_of_going_layer_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The slow way: after each layer is corrected, the model is run again for the error of the next."""
-    monkeypatch.setattr("irquant.passes.analysis.evidence.MOST", 0.0)
+    monkeypatch.setattr("irquant.passes.analysis.bias_cross_validation.MOST", 0.0)
     graph, data = chain(), samples(count=24)
     copy = graph.copy()
     config = QuantizationConfig.checked(preset="mixed", weights={"bits": 3}, correct_biases="no")

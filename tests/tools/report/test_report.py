@@ -12,7 +12,7 @@ import pytest
 from irquant.ir import read_model
 from irquant.passes import Metric, MetricGoals, QuantizationConfig, Report, quantize_graph
 from irquant.passes.accuracy.guard import GuardStep
-from irquant.passes.analysis.evidence import Correction
+from irquant.passes.analysis.bias_cross_validation import Correction
 from irquant.passes.infra.execution import Check
 from irquant.targets import load_target
 from irquant.tools.cli import run

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from irquant.tools.cli import run
-from irquant.tools.zoo.mistakes import BatchError
+from irquant.tools.zoo.batch_errors import BatchError
 from irquant.tools.zoo.reading import read_batch
 
 Complaints = Callable[..., list[str]]

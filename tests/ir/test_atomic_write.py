@@ -10,7 +10,7 @@ from typing import BinaryIO
 import pytest
 
 from irquant.ir import IRError, read_model, write_model
-from irquant.ir.pair import finish_interrupted_write, write_pair
+from irquant.ir.atomic_write import finish_interrupted_write, write_pair
 from irquant.ir.weights import Weights, open_weights
 
 OLD, NEW = (b"old xml", b"old bin"), (b"new xml", b"new bin")

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from irquant.passes.accuracy.bisect import fewest, predicted
 from irquant.passes.accuracy.control import PUT_BACK, without_needless
-from irquant.passes.accuracy.search import fewest, predicted
 from irquant.passes.evaluation.sensitivity import Effect
 
 

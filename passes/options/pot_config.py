@@ -19,10 +19,10 @@ from ...targets import target_names
 from .accuracy_aware import AccuracyParameters, accuracy_options, passed_over
 from .config import Preset, QuantizationConfig, SaturationFix
 from .content import content_of, plain
+from .deprecated_options import without_obsolete
 from .engine import EngineOptions, EngineSection, engine_of
 from .ignored import Ignored
-from .obsolete import without_obsolete
-from .pointless import pointless
+from .ineffective_options import pointless
 from .quantization import ActivationOptions, RangeEstimator, WeightOptions
 from .strict import ConfigError, Strict
 
@@ -80,7 +80,7 @@ _OPTIONS: Mapping[str, str] = {
 
 
 class Parameters(Strict):
-    """The parameters of an algorithm, as the published description calls them; `QuantizationConfig` says what they mean.
+    """The parameters of an algorithm, as the published description calls them; see `QuantizationConfig`.
 
     In a file the last four stand beside `algorithms`; as Python objects they stand here.
     """

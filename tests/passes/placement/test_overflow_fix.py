@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from irquant.ir import Graph, from_text
 from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization, quantize
 from irquant.passes.analysis.ranges import Floats, codes, weight_range
-from irquant.passes.placement.saturation import at_risk, largest_pair_sum
+from irquant.passes.placement.overflow_fix import at_risk, largest_pair_sum
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from irquant.passes.analysis.evidence import judged
+from irquant.passes.analysis.bias_cross_validation import judged
 
 errors = arrays(np.float64, st.tuples(st.integers(2, 8), st.integers(1, 3)), elements=st.floats(-8, 8, width=32))
 

@@ -11,15 +11,15 @@ from typing import Any, overload
 from ..ir import Graph, write_model
 from ..ir.writer import check_output
 from ..targets import Target, load_target
-from .accuracy.attempts import HIDING, Attempt, CalibratedModel
+from .accuracy.bisect import costliest
 from .accuracy.control import keep_accuracy
-from .accuracy.faults import checked
+from .accuracy.evaluations import Judge, Watch, unwatched
 from .accuracy.guard import GuardResult, guard
 from .accuracy.journal import Journal
+from .accuracy.kernel_mismatch import checked
 from .accuracy.metrics import Metric
-from .accuracy.search import costliest
-from .accuracy.trials import Judge, Watch, unwatched
-from .accuracy.wishes import GivenMetric, metrics_of
+from .accuracy.parse_metrics import GivenMetric, metrics_of
+from .accuracy.requantize import HIDING, Attempt, CalibratedModel
 from .analyze import COMPARED, MOST_INFERENCES
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
@@ -28,7 +28,7 @@ from .infra.base import Pass, Progress, no_progress
 from .infra.instruments import Instrument
 from .options.accuracy import AccuracyOptions, DropType
 from .options.config import QuantizationConfig
-from .options.published import ConfigFile, read_config_file
+from .options.pot_config import ConfigFile, read_config_file
 from .options.strict import ConfigError
 from .provenance import record_provenance
 from .quantize_once import quantize_once

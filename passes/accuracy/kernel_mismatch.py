@@ -11,13 +11,13 @@ rounding: they are left float, too.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..evaluation.gates import rounded_operations
+from ..evaluation.fake_quant_switch import rounded_operations
 from ..evaluation.verify_execution import VerifyExecution
 from ..infra.base import Context, InternalError
 from ..infra.execution import Asked, Check, Fault
 from ..runtime.engine import HERE, Engine
 from . import device
-from .attempts import Attempt, CalibratedModel, Key
+from .requantize import Attempt, CalibratedModel, Key
 
 #: What a layer is left float for that falls to float anyway.
 FLOAT = "the device runs it in float whatever its ranges are: "

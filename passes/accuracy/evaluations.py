@@ -11,9 +11,9 @@ from ..infra.base import Context, Progress, no_progress
 from ..options.accuracy import AccuracyOptions
 from ..options.config import QuantizationConfig
 from ..runtime.engine import EMULATION, LATENCY, runtime_version
-from .attempts import Attempt, CalibratedModel, Key
 from .journal import Journal, JournalEntry, fingerprint
 from .metrics import Metric, Runner, identified
+from .requantize import Attempt, CalibratedModel, Key
 
 #: Options that change no model.
 _OF_NO_EFFECT = {"accuracy", "guard", "keep_intermediate"}

@@ -17,9 +17,9 @@ from irquant.passes.pipelines import default_quantization
 from irquant.passes.runtime.engine import from_runtime, to_runtime
 from irquant.passes.testing import check_pass
 from irquant.passes.transforms.correct_biases_fast import CorrectBiasesFast
-from irquant.passes.transforms.migrate_scales import SmoothQuant, groups
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.passes.transforms.set_ranges import SetRanges
+from irquant.passes.transforms.smooth_quant import SmoothQuant, groups
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -254,7 +254,7 @@ def test_it_can_be_switched_off() -> None:
         [each.name for each in default_quantization(config=QuantizationConfig(migrate_scales=it))]
         for it in (None, False)
     ]
-    assert ["migrate-scales" in each for each in names] == [True, False]
+    assert ["smooth-quant" in each for each in names] == [True, False]
 
 
 def test_the_multiplication_is_for_the_group_only() -> None:
@@ -318,7 +318,7 @@ def test_it_makes_the_result_better(preset: str, correct_biases: str) -> None:
         on: error(original, preset=preset, correct_biases=correct_biases, migrate_scales=on) for on in (False, True)
     }
     assert found[True][0] < 0.4 * found[False][0]
-    assert found[True][1].results["migrate-scales"].changes == 1
+    assert found[True][1].results["smooth-quant"].changes == 1
     assert (execution := found[True][1].check.execution)
     assert not execution.fallen
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..evaluation.sensitivity import Effect, measure_effects, ranked
 from ..options.config import QuantizationConfig
-from .attempts import HIDING, CalibratedModel, Key
+from .requantize import HIDING, CalibratedModel, Key
 
 #: The share of the allowed error that is aimed at: predictions are not exact.
 _AIM = 0.8

@@ -70,7 +70,7 @@ class SmoothQuant:
 
     everywhere: bool = False
 
-    name: ClassVar[str] = "migrate-scales"
+    name: ClassVar[str] = "smooth-quant"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED, Fact.AS_MEASURED})
     establishes: ClassVar[frozenset[Fact]] = frozenset()
     drops: ClassVar[frozenset[Fact]] = frozenset()
