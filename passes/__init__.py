@@ -9,7 +9,7 @@ from .calibration.load_statistics import LoadStatistics
 from .dry_run import MeasurementPlan, plan_measurement
 from .effective_options import EffectiveOption, effective_options
 from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
-from .infra.base import Context, Fact, InternalError, NoRequests, Pass, PassResult, PipelineError, RequirementError
+from .infra.base import Context, Fact, InternalError, Pass, PassResult, PipelineError, RequirementError
 from .infra.instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
 from .infra.internal_errors import write_fault
 from .infra.manager import PassManager
@@ -48,7 +48,6 @@ __all__ = [
     "Metric",
     "MetricError",
     "MetricGoals",
-    "NoRequests",
     "Pass",
     "PassManager",
     "PassResult",

@@ -19,7 +19,7 @@ from .accuracy.journal import Journal
 from .accuracy.kernel_mismatch import checked
 from .accuracy.metrics import Metric
 from .accuracy.parse_metrics import GivenMetric, metrics_of
-from .accuracy.requantize import HIDING, Attempt, CalibratedModel
+from .accuracy.requantize import Attempt, CalibratedModel
 from .analyze import COMPARED, MOST_INFERENCES
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
@@ -305,7 +305,7 @@ def quantize_graph(
         attempt = checked(attempt, calibrated)
         guarded = replace(guarded, attempt=attempt)
     if instruments and attempt is not first:  # what watches the passes is to see those that the result comes from
-        calibrated.rounded(attempt.config, attempt.floats, without=HIDING, instruments=instruments)
+        calibrated.rounded(attempt.config, attempt.floats, hiding=False, instruments=instruments)
     latencies = None
     if with_effects:
         effects = costliest(calibrated, attempt.config, attempt.floats, COMPARED, MOST_INFERENCES)

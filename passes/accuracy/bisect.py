@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..evaluation.sensitivity import Effect, measure_effects, ranked
 from ..options.config import QuantizationConfig
-from .requantize import HIDING, CalibratedModel, Key
+from .requantize import CalibratedModel, Key
 
 #: The share of the allowed error that is aimed at: predictions are not exact.
 _AIM = 0.8
@@ -24,7 +24,7 @@ def effects_of(
     """
     if not calibrated.context.held_out:
         return []
-    graph, context = calibrated.rounded(config, floats, without=HIDING)
+    graph, context = calibrated.rounded(config, floats, hiding=False)
     return measure_effects(graph, context, context.held_out[:samples], inferences)
 
 

@@ -149,9 +149,7 @@ class Judge:
         if key not in self.journal.known:
             made = candidate.attempt
             graph, context = (
-                (made.graph, made.context)
-                if made
-                else calibrated.rounded(candidate.config, candidate.floats, without=())
+                (made.graph, made.context) if made else calibrated.rounded(candidate.config, candidate.floats)
             )
             decisions = context.plan.decisions.values()
             values = self.runner.measure(graph, self.metrics)

@@ -92,7 +92,7 @@ def _left_float(attempt: Attempt, calibrated: CalibratedModel, faults: Sequence[
     told = (f"{each.type} '{each.name}' is left float: {each.reason}" for each in faults)
     calibrated.context.warnings.extend(told)
     floats = {**attempt.floats, **{each.key: each.reason for each in faults}}
-    graph, context = calibrated.rounded(attempt.config, floats, without=())
+    graph, context = calibrated.rounded(attempt.config, floats)
     return Attempt(graph, context, attempt.config, floats)
 
 
@@ -113,7 +113,7 @@ def find_fault(attempt: Attempt, calibrated: CalibratedModel, asked: Asked) -> F
 
     def why(count: int) -> str:
         only_first = dict(attempt.floats) | dict.fromkeys(keys[count:], "put aside")
-        graph, context = calibrated.rounded(attempt.config, only_first, without=())
+        graph, context = calibrated.rounded(attempt.config, only_first)
         found = device.ask(graph, context, calibrated.floats_in_own_precision if asked.is_own else None).asked
         return found.wrong if found else ""
 

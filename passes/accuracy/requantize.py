@@ -1,6 +1,6 @@
 """Quantizing again from one calibration: with other options, or with some layers returned to float."""
 
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -17,9 +17,6 @@ from ..runtime.engine import THROUGHPUT, Engine
 from ..statistics.batch import batched_tensors
 from ..statistics.derivations import Derivations
 from ..statistics.request import Numbers, Request, Statistics, Store, find_recipes
-from ..transforms.compress_weights import CompressWeights
-from ..transforms.correct_biases import CorrectBiases
-from ..transforms.correct_biases_fast import CorrectBiasesFast
 from ..transforms.plan_placement import PlanPlacement
 from ..transforms.restore_attention import RestoreAttention
 from .device import Run, enough, run_in_own_precision
@@ -90,7 +87,7 @@ class CalibratedModel:
 
     def attempt(self, config: QuantizationConfig, floats: Mapping[Key, str]) -> Attempt:
         """Quantizes the model with these options, and checks the result on the runtime."""
-        graph, context = self.rounded(config, floats, without=())
+        graph, context = self.rounded(config, floats)
         VerifyExecution().run(graph, context)
         return Attempt(graph, context, config, floats)
 
@@ -99,12 +96,19 @@ class CalibratedModel:
         config: QuantizationConfig,
         floats: Mapping[Key, str],
         *,
-        without: Collection[str],
+        hiding: bool = True,
         instruments: Sequence[Instrument] = (),
     ) -> tuple[Graph, Context]:
-        """The model after all passes but some, watched by instruments, and what the passes left in the context."""
+        """The model after all passes, watched by instruments, and what the passes left in the context.
+
+        Args:
+            config: The options.
+            floats: The operations that are returned to float -> why.
+            hiding: Whether passes that hide the rounding of operations run, too.
+            instruments: What watches the passes.
+        """
         assert self.graph is not None, "a pipeline that quantizes has a pass that measures"
-        graph, tail = self.graph.copy(), [pass_ for pass_ in self._tail(config) if pass_.name not in without]
+        graph, tail = self.graph.copy(), [pass_ for pass_ in self._tail(config) if hiding or not pass_.hides_rounding]
         context = replace(
             self.context,
             config=config,
@@ -127,10 +131,6 @@ class CalibratedModel:
             if Fact.MEASURED in pass_.establishes:
                 break
         return passes
-
-
-#: The passes that make up for rounding or store it: without them, each operation's own error can be seen.
-HIDING = (CorrectBiases.name, CorrectBiasesFast.name, CompressWeights.name)
 
 
 def _answering(statistics: Statistics, wanted: Iterable[Request], graph: Graph, context: Context) -> Statistics:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...ir import Array, Graph, Node, OutPort, Scope, UserError, element_type
 from ...ir.bodies import add_body_output
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Pass
 from ..statistics.batch import Batches
 from ..statistics.masks import mask_limits
 from ..statistics.quantiles import TopQuantile, quantiles
@@ -106,7 +106,7 @@ def statistic_size(model: Graph, wanted: Request) -> int:
 
 
 @dataclass(frozen=True)
-class AttachStatistics(NoRequests):
+class AttachStatistics(Pass):
     """Adds outputs to the model: all requested statistics of an inference in a row.
 
     Given::                            Result::
@@ -126,9 +126,6 @@ class AttachStatistics(NoRequests):
     wanted: tuple[Block, ...]
 
     name: ClassVar[str] = "attach-statistics"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Adds one Result a block, in their order, in front of all others."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...ir import Array, Graph
 from ..analysis.outputs import find_outputs
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 from ..runtime.engine import THROUGHPUT, Engine
 from ..statistics.file import save_statistics
 from .cluster import run_on_cluster
@@ -16,7 +16,7 @@ from .prefetch import prefetched
 
 
 @dataclass(frozen=True)
-class Calibrate(NoRequests):
+class Calibrate(Pass):
     """Measures what the passes up to the next calibration requested: one compilation, one run over the data.
 
     The graph stays as it is; the numbers go to `Context.statistics`, those of the float model on held-out samples to
@@ -32,9 +32,7 @@ class Calibrate(NoRequests):
     cluster: str | None = None
 
     name: ClassVar[str] = "calibrate"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED, Fact.AS_MEASURED})
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Changes nothing."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...ir import Array, Graph
 from ..analysis.outputs import find_outputs
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 from ..runtime.engine import THROUGHPUT, Engine
 from ..runtime.samples import ValidationSample
 from ..statistics.batch import batched_tensors
@@ -18,7 +18,7 @@ from .measurement import CalibrationSample, jobs, keep
 
 
 @dataclass(frozen=True)
-class LoadStatistics(NoRequests):
+class LoadStatistics(Pass):
     """Takes what the passes up to the next calibration requested from a file: no inference.
 
     If there are data, they must be those that were measured, and the held-out ones of them are run for the check.
@@ -27,9 +27,7 @@ class LoadStatistics(NoRequests):
     path: Path
 
     name: ClassVar[str] = "load-statistics"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED, Fact.AS_MEASURED})
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Changes nothing.

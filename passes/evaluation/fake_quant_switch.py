@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import ElementType, Graph, Node, OutPort, element_type
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 from ..placement.plan import Plan
 
 GATES = "irquant/gates"
@@ -29,7 +29,7 @@ def rounded_operations(graph: Graph, plan: Plan) -> list[Node]:
 
 
 @dataclass(frozen=True)
-class AttachGates(NoRequests):
+class AttachGates(Pass):
     """Puts a gate behind each rounded operation.
 
     Given::                                  Result::
@@ -53,8 +53,6 @@ class AttachGates(NoRequests):
 
     name: ClassVar[str] = "attach-gates"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     @classmethod
     def of(cls, operations: Sequence[Node], plan: Plan) -> "AttachGates":

@@ -8,7 +8,7 @@ from ...ir import Array, Graph, Node, Scope
 from ...ir.ops import LAYER_TYPES
 from ..analysis.agreement import Agreement, agreements
 from ..analysis.layer_times import originals
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 from ..infra.execution import Check, Execution, Fault
 from ..placement.plan import Plan
 from ..runtime.engine import EMULATION, HERE, INSPECTION, Engine, Executed, RuntimeRejectedError
@@ -18,7 +18,7 @@ _COMPUTE, _RECURRENT = ("Convolution", "Deconvolution", "FullyConnected", "MatMu
 
 
 @dataclass(frozen=True)
-class VerifyExecution(NoRequests):
+class VerifyExecution(Pass):
     """Compiles the quantized graph, runs it on samples that calibration did not see, and compares it with the plan.
 
     Changes nothing; what it finds goes to `Context.check`. For a target that is no CPU the FakeQuantizes are computed
@@ -27,8 +27,6 @@ class VerifyExecution(NoRequests):
 
     name: ClassVar[str] = "verify-execution"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Changes nothing."""

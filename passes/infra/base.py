@@ -4,10 +4,11 @@ A pass is a small frozen dataclass. Its fields are its options; its class says w
 `run` returns how many places it changed, and a second run must change none.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from ...ir import Graph, Node, Scope, UserError
 from ...targets import Target
@@ -150,29 +151,31 @@ class Context:
         return self.config.preset_for(attention=self.plan.attention)
 
 
-class Pass(Protocol):
-    """A rewrite of a whole graph."""
+class Pass(ABC):
+    """A rewrite of a whole graph: a subclass needs a name and `run`, and says of the rest what is not as it is here.
+
+    Attributes:
+        name: A verb phrase of lower-case words joined by hyphens.
+        requires: What must hold before it.
+        establishes: What holds behind it.
+        drops: What holds no more behind it.
+        hides_rounding: Whether it makes up for rounding, or stores its results: without such passes, the error of each
+            operation can be seen.
+    """
 
     name: ClassVar[str]
-    requires: ClassVar[frozenset[Fact]]
-    establishes: ClassVar[frozenset[Fact]]
-    drops: ClassVar[frozenset[Fact]]
+    requires: ClassVar[frozenset[Fact]] = frozenset()
+    establishes: ClassVar[frozenset[Fact]] = frozenset()
+    drops: ClassVar[frozenset[Fact]] = frozenset()
+    hides_rounding: ClassVar[bool] = False
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
-        """The statistics of this graph that the pass will read, for the `calibrate` before it to measure."""
-        ...
+        """The statistics of this graph that the pass will read, for the `calibrate` before it to measure: none."""
+        return frozenset()
 
+    @abstractmethod
     def run(self, graph: Graph, context: Context) -> int:
         """Rewrites the graph in place and returns how many places were changed."""
-        ...
-
-
-class NoRequests:
-    """For passes that read no statistics."""
-
-    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
-        """None."""
-        return frozenset()
 
 
 @dataclass(frozen=True)

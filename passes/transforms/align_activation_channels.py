@@ -10,7 +10,7 @@ from ...ir import DYNAMIC, Graph, Node, OutPort
 from ...ir.ops import WEIGHTS_PORT, bias_port, integers, is_depthwise, weight_axes
 from ..analysis.biases import change_bias
 from ..analysis.ranges import Floats
-from ..infra.base import Context, Fact
+from ..infra.base import Context, Fact, Pass
 from ..placement.range_estimators import ends
 from ..statistics.aligned import Aligned, Place, Shift, ends_of_channels, place_of
 from ..statistics.quantiles import is_measurable
@@ -48,7 +48,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class AlignActivationChannels:
+class AlignActivationChannels(Pass):
     """Shifts and scales the channels between two convolutions (the published ActivationChannelAlignment).
 
     Given::                                          Result::
@@ -74,8 +74,6 @@ class AlignActivationChannels:
 
     name: ClassVar[str] = "align-activation-channels"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED, Fact.AS_MEASURED})
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """The ranges of the channels, and whatever later passes may ask of them once they are changed."""

@@ -7,13 +7,13 @@ import numpy as np
 
 from ...ir import ElementType, Graph, Node, OutPort, element_type
 from ..analysis.ranges import Range, code_scale, codes, is_centred, zero_code
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 
 _F32 = element_type("f32")
 
 
 @dataclass(frozen=True)
-class CompressWeights(NoRequests):
+class CompressWeights(Pass):
     """Replaces a FakeQuantize over a constant by the 8-bit values and their scale.
 
     Given::                                          Result::
@@ -30,9 +30,9 @@ class CompressWeights(NoRequests):
     """
 
     name: ClassVar[str] = "compress-weights"
+    hides_rounding: ClassVar[bool] = True
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.WEIGHTS_COMPRESSED})
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Compresses all constants of the plan."""

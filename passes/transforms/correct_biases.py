@@ -11,7 +11,7 @@ from ...ir.ops import RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, bias_port, 
 from ..analysis.bias_cross_validation import judged
 from ..analysis.biases import change_bias
 from ..analysis.ranges import Floats
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 from ..options.strict import ConfigError
 from ..runtime.engine import EMULATION, THROUGHPUT, Engine
 from ..runtime.samples import PreparedSample
@@ -21,7 +21,7 @@ _NAME = "irquant/bias"
 
 
 @dataclass(frozen=True)
-class CorrectBiases(NoRequests):
+class CorrectBiases(Pass):
     """Adds E[float output] - E[quantized output] to the bias of each layer (the published BiasCorrection).
 
     The quantized output is that of the layer behind corrected ones, so that no error is counted twice. The published
@@ -41,9 +41,9 @@ class CorrectBiases(NoRequests):
     """
 
     name: ClassVar[str] = "correct-biases"
+    hides_rounding: ClassVar[bool] = True
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.BIASES_CORRECTED})
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Corrects every layer once.

@@ -12,12 +12,12 @@ from ..analysis.bias_cross_validation import judged
 from ..analysis.biases import change_bias
 from ..analysis.coverage import kernel_sizes, needs_sizes, output_sizes, sizes_follow, tap_coverage
 from ..analysis.ranges import Floats, Range, fake_quantize
-from ..infra.base import Context, Fact
+from ..infra.base import Context, Fact, Pass
 from ..statistics.request import Reduction, Request, Statistics, request
 
 
 @dataclass(frozen=True)
-class CorrectBiasesFast:
+class CorrectBiasesFast(Pass):
     """Adds E[conv(x, W)] - E[conv(x, W_q)] to the bias of each layer with quantized weights (FastBiasCorrection).
 
     Given::                                          Result::
@@ -33,9 +33,9 @@ class CorrectBiasesFast:
     """
 
     name: ClassVar[str] = "correct-biases-fast"
+    hides_rounding: ClassVar[bool] = True
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET, Fact.MEASURED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.BIASES_CORRECTED})
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """The mean of each channel of the layers' inputs, and its sizes where padding makes them matter."""

@@ -10,11 +10,11 @@ from ...ir import DYNAMIC, Graph, Node
 from ...ir.ops import WEIGHTED_TYPES, bias_port, output_channel_axis
 from ...targets import Target
 from ..analysis.biases import change_bias
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 
 
 @dataclass(frozen=True)
-class CreateBiases(NoRequests):
+class CreateBiases(Pass):
     """Gives the layers a bias of which the target says that they need one (`needs_bias`).
 
     Given::                                          Result::
@@ -32,8 +32,6 @@ class CreateBiases(NoRequests):
 
     name: ClassVar[str] = "create-biases"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Gives each such layer its bias."""

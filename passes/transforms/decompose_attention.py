@@ -10,13 +10,13 @@ import numpy as np
 from ...ir import DYNAMIC, Graph, Node, OutPort
 from ...ir.ops import flag
 from ..analysis.caches import attention_over_caches
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Pass
 
 _QUERY, _KEY, _VALUE, _MASK, _SCALE = range(5)
 
 
 @dataclass(frozen=True)
-class DecomposeAttention(NoRequests):
+class DecomposeAttention(Pass):
     """Writes ScaledDotProductAttention out by its definition: SoftMax(Q K^T * scale + mask) V.
 
     Given::                                          Result::
@@ -32,9 +32,6 @@ class DecomposeAttention(NoRequests):
     """
 
     name: ClassVar[str] = "decompose-attention"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Decomposes what the target wants decomposed."""

@@ -9,11 +9,11 @@ import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
 from ..analysis.constants import constant_nodes
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 
 
 @dataclass(frozen=True)
-class DecomposeEinsum(NoRequests):
+class DecomposeEinsum(Pass):
     """Writes an Einsum of two operands out as MatMul, with the Transposes and Reshapes that takes.
 
     Given::                                              Result::
@@ -29,8 +29,6 @@ class DecomposeEinsum(NoRequests):
     """
 
     name: ClassVar[str] = "decompose-einsum"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
     drops: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
 
     def run(self, graph: Graph, context: Context) -> int:

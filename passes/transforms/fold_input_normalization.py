@@ -10,14 +10,14 @@ from ...ir.ops import DATA_PORT, WEIGHTS_PORT
 from ..analysis.biases import change_bias
 from ..analysis.coverage import needs_sizes
 from ..analysis.ranges import Floats
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 from .normalize import folded
 
 _CHANNELS = 1
 
 
 @dataclass(frozen=True)
-class FoldInputNormalization(NoRequests):
+class FoldInputNormalization(Pass):
     """Folds arithmetic with constants between an input and its only reader, a convolution.
 
     Given::                                          Result::
@@ -34,7 +34,6 @@ class FoldInputNormalization(NoRequests):
 
     name: ClassVar[str] = "fold-input-normalization"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
     drops: ClassVar[frozenset[Fact]] = frozenset({Fact.AS_MEASURED})
 
     def run(self, graph: Graph, context: Context) -> int:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...ir import Graph
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 
 
 @dataclass(frozen=True)
-class InsertFakeQuantize(NoRequests):
+class InsertFakeQuantize(Pass):
     """Inserts the FakeQuantizes of the plan.
 
     Given::                              Result::
@@ -23,7 +23,6 @@ class InsertFakeQuantize(NoRequests):
     name: ClassVar[str] = "insert-fake-quantize"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.FAKE_QUANTIZED})
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Inserts what is not there yet."""

@@ -11,14 +11,14 @@ from ...ir import DYNAMIC, Array, Graph, InPort, Node, OutPort, Scope
 from ...ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches, weight_ports
 from ..analysis.already_quantized import may_be_quantized
 from ..analysis.constants import SHAPE_READERS, constant_nodes, fold_shape, values_of
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 
 _ROLES = {"Add": "bias", "Concat": "joined"}
 _MOVES = ("Reshape", "Squeeze", "Unsqueeze")
 
 
 @dataclass(frozen=True)
-class Normalize(NoRequests):
+class Normalize(Pass):
     """Folds what stands between a constant and the layer that uses it as weights or bias.
 
     Given::                                          Result::
@@ -39,9 +39,7 @@ class Normalize(NoRequests):
     """
 
     name: ClassVar[str] = "normalize"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Folds every chain that is found."""

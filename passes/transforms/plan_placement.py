@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ...ir import Graph
 from ...targets import Mode, QuantSpec
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 from ..options.config import Preset
 from ..placement.overflow_fix import at_risk
 from ..placement.placement import plan_placement
@@ -15,13 +15,12 @@ from ..placement.user_options import with_user_options
 
 
 @dataclass(frozen=True)
-class PlanPlacement(NoRequests):
+class PlanPlacement(Pass):
     """Finds out where FakeQuantizes go and what stays float (see `placement`). Changes nothing."""
 
     name: ClassVar[str] = "plan-placement"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED})
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Leaves the plan in the context."""

@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Pass
 
 
 @dataclass(frozen=True)
-class RestoreAttention(NoRequests):
+class RestoreAttention(Pass):
     """Undoes `decompose-attention` where neither of the products runs in int8.
 
     Given::                                          Result::
@@ -26,9 +26,6 @@ class RestoreAttention(NoRequests):
     """
 
     name: ClassVar[str] = "restore-attention"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Restores each of them, in the plan, too."""

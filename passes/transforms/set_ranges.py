@@ -20,7 +20,7 @@ from ..analysis.ranges import (
     with_zero_on_grid,
 )
 from ..analysis.signs import never_negative
-from ..infra.base import Context, Fact
+from ..infra.base import Context, Fact, Pass
 from ..placement.overflow_fix import largest_pair_sum
 from ..placement.plan import Site
 from ..placement.range_estimators import End, ends
@@ -29,7 +29,7 @@ from ..statistics.request import Numbers, Reduction, Request, Statistics
 
 
 @dataclass(frozen=True)
-class SetRanges:
+class SetRanges(Pass):
     """Closes the ranges of open FakeQuantizes (the published MinMaxQuantization).
 
     Given::                                          Result::

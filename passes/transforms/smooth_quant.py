@@ -12,7 +12,7 @@ from ...ir.ops import DATA_PORT, WEIGHTS_PORT, flag, weight_axes
 from ..analysis.channel_scales import Channels, Matrix, best_scale
 from ..analysis.constants import SHAPE_READERS
 from ..analysis.ranges import Floats, code_scale
-from ..infra.base import Context, Fact
+from ..infra.base import Context, Fact, Pass
 from ..placement.plan import Site
 from ..statistics.derivations import Derivations
 from ..statistics.request import Derivation, Numbers, Reduction, Request, Statistics, find_recipes, request
@@ -44,7 +44,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class SmoothQuant:
+class SmoothQuant(Pass):
     """Divides channels in front of matrix products by what their weights are multiplied with (SmoothQuant).
 
     Given::                                          Result::
@@ -72,8 +72,6 @@ class SmoothQuant:
 
     name: ClassVar[str] = "smooth-quant"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED, Fact.AS_MEASURED})
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """The extremes and means of the channels; whatever later passes may ask of the new tensors follows."""

@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 
 from ...ir import Array, Graph, Node
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 
 #: Smaller constants take less than what says how to convert them.
 SMALLEST = 256
@@ -15,7 +15,7 @@ _KINDS = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 
 
 @dataclass(frozen=True)
-class StoreHalves(NoRequests):
+class StoreHalves(Pass):
     """Writes what `normalize` decompressed, and nobody quantized or changed, as it came.
 
     Given::                                          Result::
@@ -28,8 +28,6 @@ class StoreHalves(NoRequests):
     """
 
     name: ClassVar[str] = "store-halves"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
     drops: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
 
     def run(self, graph: Graph, context: Context) -> int:

@@ -7,14 +7,14 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Graph, InPort, Node, OutPort
-from ..infra.base import Context, Fact, NoRequests
+from ..infra.base import Context, Fact, Pass
 
 #: What a device may fuse into the product in front.
 _FUSED = ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum")
 
 
 @dataclass(frozen=True)
-class WidenMasks(NoRequests):
+class WidenMasks(Pass):
     """Repeats for each head what has a number a column only, behind int8 products of activations.
 
     Only where the target says that it must be so (`misreads_rows`).
@@ -28,8 +28,6 @@ class WidenMasks(NoRequests):
 
     name: ClassVar[str] = "widen-masks"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         """Widens each of them."""

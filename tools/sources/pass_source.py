@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from irquant.passes import (
     PASSES,
@@ -55,16 +55,21 @@ def _users_class(text: str) -> type[Pass]:
     if not isinstance(found, type):
         message = f"{text}: is {type(found).__name__}, expected a class"
         raise PassSpecError(message)
-    owed = ("name", "requires", "establishes", "drops", "requests", "run")
-    if missing := [each for each in owed if not hasattr(found, each)]:
-        hint = "; derive it from irquant.passes.NoRequests" if missing == ["requests"] else ""
-        message = f"{text}: is no pass: it has no {', '.join(missing)}{hint}"
+    if missing := [each for each in ("name", "run") if not hasattr(found, each)]:
+        message = f"{text}: is no pass: it has no {', '.join(missing)}; see irquant.passes.Pass"
         raise PassSpecError(message)
-    class_ = cast(type[Pass], found)
+    class_ = _with_defaults(found)
     if not _NAME.fullmatch(class_.name):
         message = f"{text}: its name is '{class_.name}', expected lower-case words joined by hyphens"
         raise PassSpecError(message)
     return class_
+
+
+def _with_defaults(class_: Any) -> type[Pass]:
+    """A user's class with the defaults of `Pass`, which it may be derived from, or not."""
+    if issubclass(class_, Pass):
+        return class_
+    return cast(type[Pass], type(class_.__name__, (class_, Pass), {"__doc__": class_.__doc__}))
 
 
 def managed(passes: Sequence[Pass], instruments: Sequence[Instrument]) -> PassManager:

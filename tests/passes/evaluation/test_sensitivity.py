@@ -11,7 +11,7 @@ import pytest
 
 from irquant.ir import Graph, Node, verify
 from irquant.passes import Analysis, Context, DataError, QuantizationConfig, analyze_graph
-from irquant.passes.accuracy.requantize import HIDING, CalibratedModel
+from irquant.passes.accuracy.requantize import CalibratedModel
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.evaluation.fake_quant_switch import GATES, AttachGates, rounded_operations
 from irquant.passes.evaluation.sensitivity import Effect, measure_effects, ranked
@@ -47,7 +47,7 @@ def net() -> ov.Model:
 def prepared() -> tuple[Graph, Context, CalibratedModel]:
     graph = from_runtime(net())
     _, _, calibrated = quantize_once(graph, SAMPLES, load_target("cpu"), QuantizationConfig())
-    rounded, context = calibrated.rounded(QuantizationConfig(), {}, without=HIDING)
+    rounded, context = calibrated.rounded(QuantizationConfig(), {}, hiding=False)
     return rounded, context, calibrated
 
 
@@ -99,7 +99,7 @@ def test_an_effect_is_that_of_a_model_in_which_nothing_else_is_rounded() -> None
     references = [each.outputs[0] for each in context.held_out]
     for effect in layers:
         others = {(each.scope, each.node): "put aside" for each in found if each.node != effect.node}
-        alone, left = calibrated.rounded(QuantizationConfig(), others, without=HIDING)
+        alone, left = calibrated.rounded(QuantizationConfig(), others, hiding=False)
         assert sum(decision.int8 for decision in left.plan.decisions.values()) == 1
         assert effect.worst == pytest.approx(sqnr(references, [each[0] for each in run(alone, context)]), abs=0.5)
 

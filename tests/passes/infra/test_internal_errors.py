@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from irquant.ir import Graph, IRError, Node, from_text, to_text, verify
-from irquant.passes import Context, Fact, InternalError, NoRequests, PassManager, PipelineError
+from irquant.passes import Context, InternalError, Pass, PassManager, PipelineError
 from irquant.passes.infra.internal_errors import (
     FaultFolderError,
     blamed_node,
@@ -31,16 +31,13 @@ MODEL = f"c0: f32[1,2,4,4] = Parameter()\n{CHAIN}\nout = Result(c9)\n"
 
 
 @dataclass(frozen=True)
-class Fails(NoRequests):
+class Fails(Pass):
     """Does something to the layer of a name."""
 
     where: str
     error: Exception | None = None
 
     name: ClassVar[str] = "fails"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         for node in graph.nodes("Convolution"):
@@ -103,11 +100,8 @@ def test_a_model_that_the_runtime_does_not_take_is_the_users() -> None:
 
 
 @dataclass(frozen=True)
-class Refused(NoRequests):
+class Refused(Pass):
     name: ClassVar[str] = "refused"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         message = "refused"

@@ -11,8 +11,6 @@ from irquant.passes import (
     Context,
     DataError,
     DumpAfter,
-    Fact,
-    NoRequests,
     Pass,
     PassManager,
     PassResult,
@@ -43,24 +41,18 @@ def context() -> Context:
 
 
 @dataclass(frozen=True)
-class Raises(NoRequests):
+class Raises(Pass):
     error: Exception
 
     name: ClassVar[str] = "raises"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         raise self.error
 
 
 @dataclass(frozen=True)
-class Breaks(NoRequests):
+class Breaks(Pass):
     name: ClassVar[str] = "breaks"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         node = graph.node("y")
@@ -95,9 +87,9 @@ def test_the_default_pipeline_can_work() -> None:
         ([CompressWeights()], "'compress-weights' requires ranges-set: no pass before it leaves that so"),
     ],
 )
-def test_a_list_that_cannot_work_is_refused_when_it_is_built(passes: list[NoRequests], said: str) -> None:
+def test_a_list_that_cannot_work_is_refused_when_it_is_built(passes: list[Pass], said: str) -> None:
     with pytest.raises(PipelineError) as caught:
-        PassManager(passes)  # type: ignore[arg-type]
+        PassManager(passes)
     assert str(caught.value) == said
 
 

@@ -12,8 +12,6 @@ from irquant.ir import Graph
 from irquant.passes import (
     PASSES,
     Context,
-    Fact,
-    NoRequests,
     Pass,
     PassSpec,
     PassSpecError,
@@ -32,7 +30,7 @@ class Colour(StrEnum):
 
 
 @dataclass(frozen=True)
-class Rich(NoRequests):
+class Rich(Pass):
     """Takes options of all kinds."""
 
     count: int
@@ -45,9 +43,6 @@ class Rich(NoRequests):
     colour: Colour = Colour.RED
 
     name: ClassVar[str] = "rich"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def __post_init__(self) -> None:
         if self.count < 0:
@@ -159,7 +154,7 @@ def test_every_pass_that_anybody_may_run_is_listed() -> None:
         pass_class(name)
     known = {
         cast(Any, class_).name
-        for class_ in NoRequests.__subclasses__()
+        for class_ in Pass.__subclasses__()
         if class_.__module__.startswith(irquant.passes.__name__)
     }
     assert known - inner <= set(PASSES)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from irquant.ir import Graph, Node, from_text
-from irquant.passes import Context, Fact, QuantizationConfig, Reduction, Request, Statistics
+from irquant.passes import Context, Pass, QuantizationConfig, Reduction, Request, Statistics
 from irquant.passes.calibration.attach_statistics import AttachStatistics, blocks
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.testing import check_pass
@@ -493,19 +493,13 @@ def test_attach_statistics_adds_nothing_if_nothing_is_wanted() -> None:
 # ---------------------------------------------------------------------------------------------------- the check itself
 
 
-class Broken:
+class Broken(Pass):
     """A pass that does one thing wrong."""
 
     name: ClassVar[str] = "broken"
-    requires: ClassVar[frozenset[Fact]] = frozenset()
-    establishes: ClassVar[frozenset[Fact]] = frozenset()
-    drops: ClassVar[frozenset[Fact]] = frozenset()
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
-
-    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
-        return frozenset()
 
     def run(self, graph: Graph, context: Context) -> int:
         node = graph.node("y")

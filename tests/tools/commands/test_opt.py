@@ -18,10 +18,10 @@ Complaint = Callable[..., str]
 MINE = '''
 from dataclasses import dataclass
 from typing import ClassVar
-from irquant.passes import NoRequests
+from irquant.passes import Pass
 
 @dataclass(frozen=True)
-class Rename(NoRequests):
+class Rename(Pass):
     """Renames the ReLU."""
     to: str = "new"
     name: ClassVar[str] = "rename"
@@ -40,6 +40,9 @@ class Loud(Rename):
 
 class Half:
     name = "half"
+
+class Bare:
+    name = "bare"
     def run(self, graph, context):
         return 0
 
@@ -105,6 +108,11 @@ def test_a_pass_of_ones_own_runs_with_its_options(
     captured = capfd.readouterr()
     assert "brand-new: f32[1,8,8,8] = ReLU(" in captured.out
     assert "  rename: 1 changes\n" in captured.err, "a second run changes nothing"
+
+
+def test_a_class_with_a_name_and_run_is_a_pass(model: Path, mine: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["opt", str(model), "-p", f"{mine}:Bare", "--time-passes"]) == 0
+    assert "bare" in capfd.readouterr().err
 
 
 def test_passes_of_a_file_come_before_the_others(model: Path, mine: Path, tmp_path: Path) -> None:
@@ -195,7 +203,7 @@ def test_a_list_that_cannot_work_is_refused_before_any_work(complaint: Complaint
         ("{}:Renam", "{}:Renam: '{}' has no 'Renam'; did you mean 'Rename'?"),
         ("{}:function", "{}:function: is function, expected a class"),
         ("{}:Loud", "{}:Loud: its name is 'Loud One', expected lower-case words joined by hyphens"),
-        ("{}:Half", "{}:Half: is no pass: it has no requires, establishes, drops, requests"),
+        ("{}:Half", "{}:Half: is no pass: it has no run; see irquant.passes.Pass"),
         ("gone.py:Mine", "gone.py: no such file"),
         ("no_such_module_anywhere:Mine", "no module 'no_such_module_anywhere'"),
         ("{}:Rename{{to=a too=b}}", "pass 'rename' has no option 'too'; did you mean 'to'? it has: to=TEXT"),

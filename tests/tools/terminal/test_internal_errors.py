@@ -114,8 +114,8 @@ def test_a_pass_of_the_users_own_that_fails_is_one_line(
     model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mine.py").write_text(
-        "from irquant.passes import NoRequests\n"
-        "class Mine(NoRequests):\n"
+        "from irquant.passes import Pass\n"
+        "class Mine(Pass):\n"
         "    name, requires, establishes, drops = 'mine', frozenset(), frozenset(), frozenset()\n"
         "    def run(self, graph, context):\n        return [][graph.nodes]\n"
     )
