@@ -67,9 +67,8 @@ def _users_class(text: str) -> type[Pass]:
 
 def _with_defaults(class_: Any) -> type[Pass]:
     """A user's class with the defaults of `Pass`, which it may be derived from, or not."""
-    if issubclass(class_, Pass):
-        return class_
-    return cast(type[Pass], type(class_.__name__, (class_, Pass), {"__doc__": class_.__doc__}))
+    derived = issubclass(class_, Pass)
+    return cast(type[Pass], class_ if derived else type(class_.__name__, (class_, Pass), {"__doc__": class_.__doc__}))
 
 
 def managed(passes: Sequence[Pass], instruments: Sequence[Instrument]) -> PassManager:
