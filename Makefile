@@ -9,6 +9,7 @@ help:              ## this list
 ns:                ## what the type checkers read: a link to each folder under one name
 	@mkdir -p build/ns/irquant
 	@for p in $(PACKAGES); do ln -sfn ../../../$$p build/ns/irquant/$$p; done
+	@for p in tools/package/*.py tools/package/py.typed; do ln -sfn ../../../$$p build/ns/irquant/$${p##*/}; done
 
 dev: ns            ## an editable install with everything that the checks need
 	$(PYTHON) -m pip install --quiet -e '.[dev]'

@@ -1,5 +1,7 @@
 """Compiler passes over OpenVINO IR that quantize it, and what runs them."""
 
+from typing import TYPE_CHECKING
+
 from .accuracy.metrics import Metric, MetricError
 from .accuracy.parse_metrics import metrics_of
 from .analysis.already_quantized import find_quantized
@@ -20,7 +22,17 @@ from .options.config import QuantizationConfig
 from .options.pot_config import ConfigFile, read_config_file
 from .options.strict import ConfigError
 from .pipelines import default_quantization
-from .quantize import AccuracyWarning, MetricGoals, QuantizationWarning, measured_by, quantize, quantize_graph
+from .quantize import (
+    AccuracyWarning,
+    MetricGoals,
+    QuantizationResult,
+    QuantizationWarning,
+    QuantizeOptions,
+    measured_by,
+    quantize,
+    quantize_graph,
+    quantize_model,
+)
 from .report import Report
 from .run_files import watching_for
 from .runtime.load_model import load_model
@@ -56,7 +68,9 @@ __all__ = [
     "PipelineError",
     "PrintAfter",
     "QuantizationConfig",
+    "QuantizationResult",
     "QuantizationWarning",
+    "QuantizeOptions",
     "Quantized",
     "Reduction",
     "Report",
@@ -82,6 +96,7 @@ __all__ = [
     "plan_measurement",
     "quantize",
     "quantize_graph",
+    "quantize_model",
     "read_config_file",
     "read_pipeline",
     "read_specs",
@@ -89,3 +104,23 @@ __all__ = [
     "watching_for",
     "write_fault",
 ]
+
+#: What had another name before.
+_FORMER = {
+    "Config": "QuantizationConfig",
+    "NoRequests": "Pass",
+    "Setting": "EffectiveOption",
+    "Settings": "ConfigFile",
+    "Wanted": "MetricGoals",
+    "read_settings": "read_config_file",
+}
+
+
+if not TYPE_CHECKING:  # who has names for them, and complains of others
+
+    def __getattr__(name: str) -> object:
+        """What is called otherwise now, for code that was written before."""
+        if name not in _FORMER:
+            message = f"module '{__name__}' has no attribute '{name}'"
+            raise AttributeError(message)
+        return globals()[_FORMER[name]]

@@ -7,10 +7,8 @@ from ..ir import Graph
 from ..targets import Target
 from .accuracy.bisect import effects_of
 from .accuracy.guard import GuardResult
-from .calibration.calibrate import Calibrate
-from .calibration.load_statistics import LoadStatistics
 from .evaluation.sensitivity import Effect, ranked
-from .infra.base import Progress, no_progress
+from .infra.base import Pass, Progress, no_progress
 from .options.config import QuantizationConfig
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
@@ -39,7 +37,7 @@ def analyze_graph(
     target: Target,
     config: QuantizationConfig,
     *,
-    measuring: Calibrate | LoadStatistics | None = None,
+    measuring: Pass | None = None,
     progress: Progress = no_progress,
     warnings: Sequence[str] = (),
 ) -> Analysis:

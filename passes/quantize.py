@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
 
 from ..ir import Graph, write_model
 from ..ir.writer import check_output
@@ -24,7 +24,7 @@ from .analyze import COMPARED, MOST_INFERENCES
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .evaluation.latency import Latencies, measure_gain
-from .infra.base import Pass, Progress, no_progress
+from .infra.base import Fact, Pass, Progress, no_progress
 from .infra.instruments import Instrument
 from .options.accuracy import AccuracyOptions, DropType
 from .options.config import QuantizationConfig
@@ -44,71 +44,57 @@ _GLANCE = 0.03
 _NO_PLACE = "dump_intermediate_model changes nothing: it writes beside the result, which is in memory; give a path"
 
 
-@overload
-def quantize(
-    model: Path | str,
-    data: Iterable[object] | None = None,
-    *,
-    output: Path | str | None = None,
-    target: str | Target | None = None,
-    preset: str | None = None,
-    samples: int | None = None,
-    ignored: Sequence[str] = (),
-    config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
-    statistics: Path | str | None = None,
-    save_statistics: Path | str | None = None,
-    cluster: str | None = None,
-    metric: GivenMetric | Sequence[GivenMetric] | None = None,
-    max_drop: float | None = None,
-    drop_type: DropType | None = None,
-    resume: Path | str | None = None,
-    extensions: Sequence[Extension] = (),
-    report: Callable[[Report], None] | None = None,
-) -> Path: ...
+class QuantizeOptions(TypedDict, total=False):
+    """What `quantize` and `quantize_model` take besides model and data."""
+
+    output: Path | str | None
+    target: str | Target | None
+    preset: str | None
+    samples: int | None
+    ignored: Sequence[str]
+    config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None
+    passes: Sequence[Pass] | None
+    statistics: Path | str | None
+    save_statistics: Path | str | None
+    cluster: str | None
+    metric: GivenMetric | Sequence[GivenMetric] | None
+    max_drop: float | None
+    drop_type: DropType | None
+    resume: Path | str | None
+    extensions: Sequence[Extension]
+
+
+_Model = TypeVar("_Model", Path, RuntimeModel)
+
+
+@dataclass(frozen=True)
+class QuantizationResult(Generic[_Model]):
+    """What came of a quantization.
+
+    Attributes:
+        model: The path of the new IR, or a new `openvino.Model`: as the float model was given.
+        report: What was done and found.
+    """
+
+    model: _Model
+    report: Report
 
 
 @overload
-def quantize(
-    model: RuntimeModel,
-    data: Iterable[object] | None = None,
-    *,
-    target: str | Target | None = None,
-    preset: str | None = None,
-    samples: int | None = None,
-    ignored: Sequence[str] = (),
-    config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
-    statistics: Path | str | None = None,
-    save_statistics: Path | str | None = None,
-    cluster: str | None = None,
-    metric: GivenMetric | Sequence[GivenMetric] | None = None,
-    max_drop: float | None = None,
-    drop_type: DropType | None = None,
-    resume: Path | str | None = None,
-    extensions: Sequence[Extension] = (),
-    report: Callable[[Report], None] | None = None,
-) -> RuntimeModel: ...
+def quantize_model(
+    model: Path | str, data: Iterable[object] | None = None, **options: Unpack[QuantizeOptions]
+) -> QuantizationResult[Path]: ...
 
 
-def quantize(
-    model: Path | str | RuntimeModel,
-    data: Iterable[object] | None = None,
-    *,
-    output: Path | str | None = None,
-    target: str | Target | None = None,
-    preset: str | None = None,
-    samples: int | None = None,
-    ignored: Sequence[str] = (),
-    config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
-    statistics: Path | str | None = None,
-    save_statistics: Path | str | None = None,
-    cluster: str | None = None,
-    metric: GivenMetric | Sequence[GivenMetric] | None = None,
-    max_drop: float | None = None,
-    drop_type: DropType | None = None,
-    resume: Path | str | None = None,
-    extensions: Sequence[Extension] = (),
-    report: Callable[[Report], None] | None = None,
-) -> Path | RuntimeModel:
+@overload
+def quantize_model(
+    model: RuntimeModel, data: Iterable[object] | None = None, **options: Unpack[QuantizeOptions]
+) -> QuantizationResult[RuntimeModel]: ...
+
+
+def quantize_model(
+    model: Path | str | RuntimeModel, data: Iterable[object] | None = None, **options: Unpack[QuantizeOptions]
+) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
     """Quantizes a model to int8 with the published DefaultQuantization.
 
     Args:
@@ -117,38 +103,115 @@ def quantize(
             iterable, an array whose rows they are, or a data set with a length and an index whose items are (data,
             annotation). Gone through once, in a thread of its own. May be left out if there are statistics; the outputs
             are not checked then.
-        output: Where the new IR goes, for a model given by path; default: `<model>_int8.xml` next to it.
-        target: The name of a target, the path of a target file, or a `Target`; default: what the configuration says,
-            or "cpu".
-        preset: "performance" (symmetric activations), "mixed" (asymmetric ones) or "accuracy" (asymmetric weights, too,
-            where the device takes them); default: what suits the model.
-        samples: How many samples to use at most (default: 300, or what the configuration says); a tenth of them is held
-            out to check the result.
-        ignored: Names of layers that stay float; globs, and regular expressions after "re:".
-        config: All other options: a `QuantizationConfig`; or a configuration in the published format, as the path of a
-            file, or as Python objects (the whole, or a list of algorithms). What is given beside it overrules it.
-        statistics: A file of statistics to use instead of a run over the data. If there are data, too, they must be the
-            same ones, and are used to check the result.
-        save_statistics: Where to write the statistics (.npz): other presets and targets then need no run.
-        cluster: The address of a Dask scheduler whose workers share the run; "local": processes on this machine.
-        metric: A function of `predict`, or several: see `passes/accuracy/metrics.py`; or a `Metric` object of the
-            published tool, which is measured on `data`. Layers are left float until none
-            loses more than `max_drop`; how close the outputs are does not matter then. A `Metric` has a limit of its
-            own. If the limit cannot be kept, the result is the best model that was found, and an `AccuracyWarning` is
-            given.
-        max_drop: The most that a metric may lose (default: 0.01).
-        drop_type: "absolute" (default), or "relative" to the float model's value.
-        resume: A file that keeps what was measured: a run that was stopped goes on where it was.
-        extensions: What the runtime needs to know the model's operations: paths of libraries, `openvino.Extension`
-            objects, or classes of operations. Those that the `Core` of an `openvino.Model` has cannot be asked for.
+        options: Keywords:
+
+            output: Where the new IR goes, for a model given by path; default: `<model>_int8.xml` next to it.
+            target: The name of a target, the path of a target file, or a `Target`; default: what the configuration
+                says, or "cpu".
+            preset: "performance" (symmetric activations), "mixed" (asymmetric ones) or "accuracy" (asymmetric weights,
+                too, where the device takes them); default: what suits the model.
+            samples: How many samples to use at most (default: 300, or what the configuration says); a tenth of them is
+                held out to check the result.
+            ignored: Names of layers that stay float; globs, and regular expressions after "re:".
+            config: All other options: a `QuantizationConfig`; or a configuration in the published format, as the path
+                of a file, or as Python objects (the whole, or a list of algorithms). What is given beside it overrules
+                it.
+            passes: Another pipeline than the default one (see `default_quantization`). One of them must measure.
+            statistics: A file of statistics to use instead of a run over the data. If there are data, too, they must be
+                the same ones, and are used to check the result.
+            save_statistics: Where to write the statistics (.npz): other presets and targets then need no run.
+            cluster: The address of a Dask scheduler whose workers share the run; "local": processes on this machine.
+            metric: A function of `predict`, or several: see `passes/accuracy/metrics.py`; or a `Metric` object of the
+                published tool, which is measured on `data`. Layers are left float until none loses more than
+                `max_drop`; how close the outputs are does not matter then. A `Metric` has a limit of its own. If the
+                limit cannot be kept, the result is the best model that was found.
+            max_drop: The most that a metric may lose (default: 0.01).
+            drop_type: "absolute" (default), or "relative" to the float model's value.
+            resume: A file that keeps what was measured: a run that was stopped goes on where it was.
+            extensions: What the runtime needs to know the model's operations: paths of libraries, `openvino.Extension`
+                objects, or classes of operations. Those that the `Core` of an `openvino.Model` has cannot be asked for.
+
+    Returns:
+        The new model, of the same kind as `model`, and what was done and found.
+
+    Raises:
+        UserError: model, data, target or options are wrong, or the output cannot be written; nothing was written then.
+    """
+    return _quantized(model, data, **options)
+
+
+@overload
+def quantize(
+    model: Path | str,
+    data: Iterable[object] | None = None,
+    *,
+    report: Callable[[Report], None] | None = None,
+    **options: Unpack[QuantizeOptions],
+) -> Path: ...
+
+
+@overload
+def quantize(
+    model: RuntimeModel,
+    data: Iterable[object] | None = None,
+    *,
+    report: Callable[[Report], None] | None = None,
+    **options: Unpack[QuantizeOptions],
+) -> RuntimeModel: ...
+
+
+def quantize(
+    model: Path | str | RuntimeModel,
+    data: Iterable[object] | None = None,
+    *,
+    report: Callable[[Report], None] | None = None,
+    **options: Unpack[QuantizeOptions],
+) -> Path | RuntimeModel:
+    """`quantize_model` for those who want the model only; what the user should know is warned of.
+
+    Args:
+        model: As there.
+        data: As there.
         report: Called with what was done and found; without it, each of its warnings is a `QuantizationWarning`.
+        options: As there. If metrics lose more than they may, an `AccuracyWarning` is given.
 
     Returns:
         The same kind as `model`: the path of the new IR, or a new `openvino.Model`.
 
     Raises:
-        UserError: model, data, target or options are wrong, or the output cannot be written; nothing was written then.
+        UserError: as there.
     """
+    result = _quantized(model, data, **options)
+    done = result.report
+    if report:
+        report(done)
+    for warning in () if report else done.warnings:
+        warnings.warn(warning, QuantizationWarning, stacklevel=2)
+    if done.accuracy and not done.accuracy.is_reached:
+        warnings.warn(f"the metrics lose more than they may: {done.accuracy.stopped}", AccuracyWarning, stacklevel=2)
+    return result.model
+
+
+def _quantized(
+    model: Path | str | RuntimeModel,
+    data: Iterable[object] | None,
+    *,
+    output: Path | str | None = None,
+    target: str | Target | None = None,
+    preset: str | None = None,
+    samples: int | None = None,
+    ignored: Sequence[str] = (),
+    config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None = None,
+    passes: Sequence[Pass] | None = None,
+    statistics: Path | str | None = None,
+    save_statistics: Path | str | None = None,
+    cluster: str | None = None,
+    metric: GivenMetric | Sequence[GivenMetric] | None = None,
+    max_drop: float | None = None,
+    drop_type: DropType | None = None,
+    resume: Path | str | None = None,
+    extensions: Sequence[Extension] = (),
+) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
     settings = (
         ConfigFile(config=config or QuantizationConfig())
         if config is None or isinstance(config, QuantizationConfig)
@@ -165,42 +228,43 @@ def quantize(
         raise ConfigError(message)
     device = target if isinstance(target, Target) else load_target(target or settings.target or "cpu")
     check_extensions(extensions)
-    measuring = measured_by(statistics, save_statistics, cluster)
+    measuring = measured_by(statistics, save_statistics, cluster, passes)
     given = named(configuration=_path(config), target=_path(target), statistics=_path(statistics))
     written = list(named(statistics=_path(save_statistics), measurements=wanted.resume))
-    if isinstance(model, (str, Path)):
-        path = Path(output) if output else result_path(Path(model))
-        refuse_overlaps(chain(model_files(Path(model)), given), [*result_files(path, options), *written])
-        graph = load_model(model, extensions=extensions)
-        check_output(path, graph)
-        watching = watching_for(path, options)
+    if not isinstance(model, (str, Path)):
+        refuse_overlaps(given, written)
+        told = [*settings.warnings, *([_NO_PLACE] if options.keep_intermediate else [])]
         graph, done = quantize_graph(
-            graph,
+            from_runtime(model, extensions),
             data,
             device,
             options,
             measuring=measuring,
             wanted=wanted,
-            instruments=watching,
-            warnings=settings.warnings,
+            passes=passes,
+            warnings=told,
         )
-        write_model(graph, path, compact=True)
-        for each in watching:
-            each.write()
-        result: Path | RuntimeModel = path
-    else:
-        refuse_overlaps(given, written)
-        graph = from_runtime(model, extensions)
-        told = [*settings.warnings, *([_NO_PLACE] if options.keep_intermediate else [])]
-        graph, done = quantize_graph(graph, data, device, options, measuring=measuring, wanted=wanted, warnings=told)
-        result = to_runtime(graph)
-    if report:
-        report(done)
-    for warning in () if report else done.warnings:
-        warnings.warn(warning, QuantizationWarning, stacklevel=2)
-    if done.accuracy and not done.accuracy.is_reached:
-        warnings.warn(f"the metrics lose more than they may: {done.accuracy.stopped}", AccuracyWarning, stacklevel=2)
-    return result
+        return QuantizationResult(to_runtime(graph), done)
+    path = Path(output) if output else result_path(Path(model))
+    refuse_overlaps(chain(model_files(Path(model)), given), [*result_files(path, options), *written])
+    graph = load_model(model, extensions=extensions)
+    check_output(path, graph)
+    watching = watching_for(path, options)
+    graph, done = quantize_graph(
+        graph,
+        data,
+        device,
+        options,
+        measuring=measuring,
+        wanted=wanted,
+        passes=passes,
+        instruments=watching,
+        warnings=settings.warnings,
+    )
+    write_model(graph, path, compact=True)
+    for each in watching:
+        each.write()
+    return QuantizationResult(path, done)
 
 
 @dataclass(frozen=True)
@@ -238,13 +302,27 @@ def _path(given: object) -> Path | None:
 
 
 def measured_by(
-    statistics: Path | str | None, save_statistics: Path | str | None, cluster: str | None
-) -> Calibrate | LoadStatistics:
-    """Where statistics come from.
+    statistics: Path | str | None,
+    save_statistics: Path | str | None,
+    cluster: str | None,
+    passes: Sequence[Pass] | None = None,
+) -> Pass:
+    """The pass that the statistics come from.
+
+    Args:
+        statistics: A file of them.
+        save_statistics: Where to write them.
+        cluster: Who measures them.
+        passes: A pipeline that has a pass for it.
 
     Raises:
-        ConfigError: the options contradict one another.
+        ConfigError: the options contradict one another, or the pipeline has none.
     """
+    if passes is not None:
+        if statistics or save_statistics or cluster:
+            message = "a pipeline says where statistics come from: leave out statistics, save_statistics and cluster"
+            raise ConfigError(message)
+        return _measuring(passes)
     if statistics is None:
         return Calibrate(Path(save_statistics) if save_statistics else None, cluster)
     if save_statistics or cluster:
@@ -253,13 +331,22 @@ def measured_by(
     return LoadStatistics(Path(statistics))
 
 
+def _measuring(passes: Sequence[Pass]) -> Pass:
+    established = frozenset[Fact]().union(*(each.establishes for each in passes))
+    for fact, names in ((Fact.MEASURED, "'calibrate' or 'load-statistics'"), (Fact.RANGES_SET, "'set-ranges'")):
+        if fact not in established:
+            message = f"the pipeline quantizes nothing: none of its passes establishes {fact}; {names} does"
+            raise ConfigError(message)
+    return next(each for each in passes if Fact.MEASURED in each.establishes)
+
+
 def quantize_graph(
     graph: Graph,
     data: Iterable[object] | None,
     target: Target,
     config: QuantizationConfig,
     *,
-    measuring: Calibrate | LoadStatistics | None = None,
+    measuring: Pass | None = None,
     wanted: MetricGoals | None = None,
     passes: Sequence[Pass] | None = None,
     instruments: Sequence[Instrument] = (),
@@ -274,7 +361,7 @@ def quantize_graph(
         data: See `quantize`.
         target: The device.
         config: What the user wants.
-        measuring: Where the default pipeline gets its statistics.
+        measuring: The pass that the default pipeline gets its statistics from, or the one in `passes`.
         wanted: The metrics to keep.
         passes: Another pipeline.
         instruments: What watches it.

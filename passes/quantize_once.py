@@ -12,7 +12,6 @@ from .accuracy.requantize import Attempt, CalibratedModel
 from .analysis.already_quantized import refuse_quantized
 from .calibration.calibrate import Calibrate
 from .calibration.fingerprint import model_fingerprint
-from .calibration.load_statistics import LoadStatistics
 from .infra.base import Context, Fact, Pass, Progress, Results, no_progress
 from .infra.instruments import Instrument
 from .infra.manager import PassManager
@@ -32,7 +31,7 @@ def quantize_once(
     target: Target,
     config: QuantizationConfig,
     *,
-    measuring: Calibrate | LoadStatistics | None = None,
+    measuring: Pass | None = None,
     passes: Sequence[Pass] | None = None,
     instruments: Sequence[Instrument] = (),
     progress: Progress = no_progress,

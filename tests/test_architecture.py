@@ -115,7 +115,7 @@ def test_the_wheel_lists_every_package_and_nothing_else() -> None:
         for name, path in MODULES
         if path.name == "__init__.py"
     }
-    assert set(packages) == there
+    assert set(packages) == (there - {"irquant.tools.package"}) | {"irquant"}
 
 
 def test_every_package_says_that_it_is_typed() -> None:

@@ -1,17 +1,32 @@
 """The front door: what comes in, what comes out, and what stays as it was."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.ir import UserError, read_model, to_text
-from irquant.passes import DataError, QuantizationConfig, Report, quantize, quantize_graph
+from irquant.ir import Graph, UserError, read_model, to_text
+from irquant.passes import (
+    Calibrate,
+    Context,
+    DataError,
+    Pass,
+    QuantizationConfig,
+    Report,
+    default_quantization,
+    quantize,
+    quantize_graph,
+    quantize_model,
+)
 from irquant.passes.infra.execution import Execution
+from irquant.passes.transforms.normalize import Normalize
+from irquant.passes.transforms.plan_placement import PlanPlacement
+from irquant.passes.transforms.set_ranges import SetRanges
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -55,6 +70,74 @@ def test_a_path_gives_a_path(path: Path) -> None:
     after = files(path.parent)
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {"small_int8.xml", "small_int8.bin"}
+
+
+def test_model_and_report_come_together(path: Path) -> None:
+    seen: list[Report] = []
+    result = quantize_model(path, DATA)
+    assert result.model == path.with_name("small_int8.xml")
+    quantize(path, DATA, output=path.with_name("again.xml"), report=seen.append)
+    assert seen[0].check == result.report.check
+    assert path.with_name("again.bin").read_bytes() == path.with_name("small_int8.bin").read_bytes()
+    assert isinstance(quantize_model(model(), DATA).model, ov.Model)
+
+
+def test_an_option_that_does_not_exist_is_refused(path: Path) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'presets'"):
+        quantize(path, DATA, presets="mixed")  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class Look(Pass):
+    """Only says that it was there."""
+
+    seen: list[str]
+
+    name: ClassVar[str] = "look"
+
+    def run(self, graph: Graph, context: Context) -> int:
+        self.seen.append(graph.name)
+        return 0
+
+
+def test_a_pipeline_of_ones_own_keeps_guard_and_check(path: Path) -> None:
+    seen: list[str] = []
+    default = quantize_model(path, DATA)
+    own = quantize_model(path, DATA, passes=[Look(seen), *default_quantization()], output=path.with_name("own.xml"))
+    assert seen == [read_model(path).name]
+    assert own.model.with_suffix(".bin").read_bytes() == default.model.with_suffix(".bin").read_bytes()
+    assert own.report.check.asked == default.report.check.asked
+    assert own.report.check.outputs == default.report.check.outputs
+
+
+@pytest.mark.parametrize(
+    ("passes", "options", "said"),
+    [
+        (
+            [Normalize()],
+            {},
+            "the pipeline quantizes nothing: none of its passes establishes measured; 'calibrate' or "
+            "'load-statistics' does",
+        ),
+        (
+            [Normalize(), PlanPlacement(), Calibrate()],
+            {},
+            "the pipeline quantizes nothing: none of its passes establishes ranges-set; 'set-ranges' does",
+        ),
+        (
+            default_quantization(),
+            {"cluster": "local"},
+            "a pipeline says where statistics come from: leave out statistics, save_statistics and cluster",
+        ),
+        ([SetRanges()], {}, None),
+    ],
+)
+def test_a_pipeline_that_cannot_quantize_is_refused(
+    path: Path, passes: list[Pass], options: dict[str, Any], said: str | None
+) -> None:
+    with pytest.raises(UserError) as caught:
+        quantize_model(path, DATA, passes=passes, **options)
+    assert said is None or str(caught.value) == said
 
 
 def test_an_array_is_as_good_as_the_list_of_its_rows(path: Path) -> None:

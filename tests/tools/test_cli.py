@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
 import pytest
 
+from irquant.passes import default_quantization
 from irquant.passes.options.pot_config import Parameters
-from irquant.tools.cli import run
+from irquant.tools.cli import COMMANDS, run
 
 Complaint = Callable[..., str]
 
@@ -76,6 +78,36 @@ def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path
     image = np.random.default_rng(5).normal(size=(1, 3, 8, 8)).astype(np.float32)
     float_, int8 = (ov.Core().compile_model(path, "CPU")(image)[0] for path in (model, output))
     assert 0 < np.abs(float_ - int8).max() < 0.1 * np.abs(float_).max()
+
+
+def test_a_pipeline_from_a_file_takes_the_place_of_the_default_one(model: Path, arrays: Path, tmp_path: Path) -> None:
+    names = [each.name for each in default_quantization()]
+    (tmp_path / "p.yaml").write_text("".join(f"- {name}\n" for name in names))
+    data = ["--data", str(arrays), "-o"]
+    assert run(["quantize", str(model), *data, str(tmp_path / "a.xml")]) == 0
+    assert run(["quantize", str(model), "--pipeline", str(tmp_path / "p.yaml"), *data, str(tmp_path / "b.xml")]) == 0
+    assert (tmp_path / "a.bin").read_bytes() == (tmp_path / "b.bin").read_bytes()
+
+
+def test_a_pipeline_goes_with_no_dry_run(complaint: Complaint, tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("- normalize\n")
+    assert complaint("--pipeline", str(path)).startswith("the pipeline quantizes nothing: ")
+    path.write_text("".join(f"- {each.name}\n" for each in default_quantization()))
+    assert complaint("--pipeline", str(path), "--dry-run") == (
+        "a dry run is about the default passes: leave out --pipeline or --dry-run"
+    )
+
+
+def test_the_list_of_commands_is_complete_and_needs_none_of_them() -> None:
+    folder = Path(str(import_module("irquant.tools.commands").__file__)).parent
+    assert sorted(COMMANDS) == sorted(path.stem for path in folder.glob("[!_]*.py"))
+    script = (
+        "import sys; from irquant.tools.cli import run; run(['--help']); print(sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+    assert not {"'numpy'", "'openvino'", "'networkx'"} & {*done.stderr.strip("[]\n").split(", ")}
 
 
 def test_without_an_output_path_the_result_goes_next_to_the_model(model: Path, arrays: Path, tmp_path: Path) -> None:

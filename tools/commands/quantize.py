@@ -10,6 +10,7 @@ import click
 from irquant.ir import write_model
 from irquant.passes import (
     ConfigError,
+    LoadStatistics,
     MetricGoals,
     measured_by,
     metrics_of,
@@ -30,6 +31,7 @@ from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.report.values import report_values
 from irquant.tools.sources.image_source import ImageOptions
 from irquant.tools.sources.metric_function import MetricData, open_metrics
+from irquant.tools.sources.pass_source import passes_from
 from irquant.tools.terminal.console import print_measurement, print_report
 from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.trial_table import TrialTable, no_rows
@@ -52,6 +54,11 @@ from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
     "--cluster", metavar="ADDRESS", help="Calibrate on a Dask cluster; 'local': in processes on this machine."
 )
 @extension_option
+@click.option(
+    "--pipeline",
+    metavar="FILE",
+    help="Run the passes of this .yaml file instead of the default ones; see `irquant opt`. Guard and check stay.",
+)
 @click.option(
     "--no-guard",
     is_flag=True,
@@ -79,6 +86,7 @@ def quantize_command(
     statistics: Path | None,
     cluster: str | None,
     extension: tuple[str, ...],
+    pipeline: str | None,
     no_guard: bool,
     metric: tuple[str, ...],
     max_drop: float | None,
@@ -142,7 +150,7 @@ def quantize_command(
             code_files((each.partition("=")[0] for each in metric), "the metric"),
             code_files(extension, "the extension"),
             target_files(target or settings.target),
-            named(configuration=config, statistics=statistics),
+            named(configuration=config, statistics=statistics, pipeline=Path(pipeline) if pipeline else None),
         ),
         [*result_files(result, options), *named(report=page, statistics=save_statistics, measurements=resume)],
     )
@@ -152,11 +160,15 @@ def quantize_command(
         if dry_run:
             message = "a dry run has nothing to report: leave out --report or --dry-run"
             raise ConfigError(message)
-    measuring = measured_by(statistics, save_statistics, cluster)
+    passes = passes_from([pipeline], [], options) if pipeline else None
+    measuring = measured_by(statistics, save_statistics, cluster, passes)
+    if dry_run and passes:
+        message = "a dry run is about the default passes: leave out --pipeline or --dry-run"
+        raise ConfigError(message)
     if dry_run:
         print_measurement(plan_measurement(graph, device, options), as_json=as_json)
         return 0
-    source = open_data(data, graph, pictures, settings, is_needed=statistics is None)
+    source = open_data(data, graph, pictures, settings, is_needed=not isinstance(measuring, LoadStatistics))
     judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
     watching = watching_for(result, options)
@@ -168,6 +180,7 @@ def quantize_command(
             options,
             measuring=measuring,
             wanted=MetricGoals(metrics_of(metrics, options), resume, no_rows if quiet else TrialTable().show),
+            passes=passes,
             instruments=watching,
             progress=progress,
             warnings=settings.warnings,

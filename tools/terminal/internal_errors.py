@@ -3,7 +3,6 @@
 import shlex
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +10,16 @@ import click
 
 from irquant.ir import printable
 from irquant.passes.infra.internal_errors import FaultFolderError, check_fault_folder, described, write_fault
+from irquant.tools.terminal.fault_request import FaultRequest
 
 #: EX_SOFTWARE of sysexits.h: an internal error.
 INTERNAL_ERROR = 70
 
 
-@dataclass
-class Asked:
-    """What the user wants to know of an internal error.
-
-    Attributes:
-        folder: Where a reproduction goes.
-        verbose: Whether to print the traceback.
-    """
-
-    folder: Path | None = None
-    verbose: bool = False
-
-
 def _take_folder(context: click.Context, _: click.Parameter, folder: Path | None) -> Path | None:
     if folder is not None:
         check_fault_folder(folder)
-        context.ensure_object(Asked).folder = folder
+        context.ensure_object(FaultRequest).folder = folder
     return folder
 
 
@@ -52,25 +39,25 @@ def fault_option(*, expose: bool = False) -> Callable[[Callable[..., Any]], Call
     )
 
 
-def tell_fault(error: Exception, asked: Asked, arguments: Sequence[str]) -> int:
+def tell_fault(error: Exception, wanted: FaultRequest, arguments: Sequence[str]) -> int:
     """Tells of an internal error in two lines; gives the exit code."""
-    if asked.verbose:
+    if wanted.verbose:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     click.echo(f"{click.style('internal error:', fg='red', bold=True)} {' '.join(described(error).split())}", err=True)
-    click.echo(_what_to_do(error, asked, arguments), err=True)
+    click.echo(_what_to_do(error, wanted, arguments), err=True)
     return INTERNAL_ERROR
 
 
-def _what_to_do(error: Exception, asked: Asked, arguments: Sequence[str]) -> str:
-    if asked.folder is None:
+def _what_to_do(error: Exception, wanted: FaultRequest, arguments: Sequence[str]) -> str:
+    if wanted.folder is None:
         return (
             "this is a fault of irquant, not of yours: please report it with what --report-fault DIR writes (layers "
             "around the place without weights, versions, options); -v shows the traceback"
         )
     try:
-        write_fault(error, asked.folder, {"command": shlex.join(["irquant", *arguments])})
+        write_fault(error, wanted.folder, {"command": shlex.join(["irquant", *arguments])})
     except FaultFolderError as failure:
         return printable(f"this is a fault of irquant, not of yours; {failure}")
     return printable(
-        f"this is a fault of irquant, not of yours: please look through {asked.folder}, and report it with that"
+        f"this is a fault of irquant, not of yours: please look through {wanted.folder}, and report it with that"
     )

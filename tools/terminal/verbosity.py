@@ -11,17 +11,17 @@ import click
 from irquant.passes import ConfigError
 from irquant.passes.infra.base import Progress, no_progress
 from irquant.tools.terminal.console import progress_bar
-from irquant.tools.terminal.internal_errors import Asked
+from irquant.tools.terminal.fault_request import FaultRequest
 
 
 def _be_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        context.ensure_object(Asked).verbose = True
+        context.ensure_object(FaultRequest).verbose = True
         context.with_resource(_logged(logging.INFO))
 
 
 def _check_quiet(context: click.Context, _: click.Parameter, value: bool) -> bool:
-    if value and context.ensure_object(Asked).verbose:
+    if value and context.ensure_object(FaultRequest).verbose:
         message = "--quiet says nothing and --verbose more: leave one of them out"
         raise ConfigError(message)
     return value

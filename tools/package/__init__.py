@@ -1,0 +1,41 @@
+"""Post-training INT8 quantization of OpenVINO IR: a trained model and some data in, an INT8 model out.
+
+`quantize` and `quantize_model` do it. The rest of the interface is in `irquant.passes` (passes, and what runs them),
+`irquant.ir` (models as graphs) and `irquant.targets` (devices). Nothing is imported before it is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from irquant.ir import UserError
+    from irquant.passes import QuantizationConfig, QuantizationResult, load_model, quantize, quantize_model
+
+    __version__: str
+
+__all__ = [
+    "QuantizationConfig",
+    "QuantizationResult",
+    "UserError",
+    "__version__",
+    "load_model",
+    "quantize",
+    "quantize_model",
+]
+
+
+if not TYPE_CHECKING:  # who has names for them, and complains of others
+
+    def __getattr__(name: str) -> Any:
+        """A public name, from where it lives."""
+        if name == "__version__":
+            return import_module("importlib.metadata").version("irquant")
+        if name not in __all__:
+            message = f"module 'irquant' has no attribute '{name}'"
+            raise AttributeError(message)
+        return getattr(import_module("irquant.ir" if name == "UserError" else "irquant.passes"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__
