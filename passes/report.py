@@ -8,6 +8,7 @@ from ..ir.writer import lay_out
 from .accuracy.control import AccuracyResult
 from .accuracy.guard import GuardResult, GuardStep
 from .analysis.bias_cross_validation import Correction
+from .analysis.layer_times import SHORT
 from .evaluation.latency import Latencies
 from .evaluation.observed import ObservedRange, observed_ranges
 from .evaluation.sensitivity import Effect
@@ -167,7 +168,7 @@ def _late(guarded: GuardResult) -> Iterable[str]:
 def _slow(latencies: Latencies) -> Iterable[str]:
     """What int8 does not make faster."""
     before, after = (each.median * 1e3 for each in (latencies.first, latencies.second))
-    if latencies.is_no_faster:
+    if latencies.is_no_faster and latencies.first.median >= SHORT:
         yield (
             f"the INT8 model is not faster here: {after:.2f} ms an inference, the float model {before:.2f} ms "
             f"(medians of {latencies.rounds} in turn, {latencies.threads} threads)"
