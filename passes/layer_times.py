@@ -21,7 +21,7 @@ _QUANTIZER = "/fq_"
 #: slower in int8 cost more than this one. Else its latency is measured.
 _CLEARLY, _COSTLY = 0.8, 0.1
 #: Models that take less than so many seconds are not judged: a call of the runtime takes as long as their layers do.
-_SHORT = 1e-3
+SHORT = 1e-3
 #: A layer is slower if it takes so many times as long in int8, and costs that share of the float model's time by it.
 _SLOWER, _NOTABLE = 1.2, 0.02
 
@@ -85,7 +85,7 @@ def slower_layers(
         after: Those of the quantized one.
         total: What an inference of the float model takes; none is named if that is short.
     """
-    if total < _SHORT:
+    if total < SHORT:
         return []
     types = {node.name: node.type for node in graph.nodes(*LAYER_TYPES)}
     found = [
@@ -109,7 +109,7 @@ def looks_slow(emulated: Profile, executed: Profile, graph: Graph) -> bool:
     layers = [node.name for node in graph.nodes(*LAYER_TYPES)]
     float_ = [(node, seconds) for node, seconds in emulated if not _is_quantizer(node, layers)]
     total = sum(seconds for _, seconds in float_)
-    if total < _SHORT:
+    if total < SHORT:
         return False
     groups = run_as_one(layers, emulated, executed)
     slower = slower_layers(graph, layer_seconds(float_, groups), layer_seconds(executed, groups), total)

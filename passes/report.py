@@ -10,6 +10,7 @@ from .comparison.latency import Latencies
 from .configuration.config import Preset
 from .evidence import Correction
 from .execution import Check
+from .layer_times import SHORT
 from .plan import Decision
 from .quality.accuracy import Controlled
 from .quality.guard import Guarded, Step
@@ -167,7 +168,7 @@ def _late(guarded: Guarded) -> Iterable[str]:
 def _slow(latencies: Latencies) -> Iterable[str]:
     """What int8 does not make faster."""
     before, after = (each.median * 1e3 for each in (latencies.first, latencies.second))
-    if latencies.is_no_faster:
+    if latencies.is_no_faster and latencies.first.median >= SHORT:
         yield (
             f"the INT8 model is not faster here: {after:.2f} ms an inference, the float model {before:.2f} ms "
             f"(medians of {latencies.rounds} in turn, {latencies.threads} threads)"

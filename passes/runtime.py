@@ -517,7 +517,7 @@ def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:
     model = core.read_model(to_xml(graph, layout, lent).encode(), weights)
     for parameter in list(model.get_parameters()):
         if (name := parameter.get_friendly_name()) in arrays:
-            constant = ov.op.Constant(ov.Tensor(arrays[name], shared_memory=True))
+            constant = ov.op.Constant(_shared(arrays[name]))
             parameter.output(0).replace(constant.output(0))
             model.remove_parameter(parameter)
     model.validate_nodes_and_infer_types()
@@ -526,6 +526,13 @@ def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:
 
 def _tensor(data: Array) -> ov.Tensor:
     return ov.Tensor(data, shared_memory=True) if data.size else ov.Tensor(ov.Type.u8, [0])
+
+
+def _shared(array: Array) -> ov.Tensor:
+    """A tensor over an array; the runtime knows no arrays of bf16, but bytes of it."""
+    if array.dtype == _BF16:
+        return ov.Tensor(array.reshape(-1).view(np.uint8), ov.Shape(array.shape), ov.Type.bf16)
+    return ov.Tensor(array, shared_memory=True)
 
 
 def _writeable(array: Array) -> Array:

@@ -154,6 +154,10 @@ def test_what_is_not_faster_is_told_with_the_layers_to_blame(monkeypatch: pytest
     }
 
 
+def test_a_call_that_takes_next_to_nothing_is_no_reason_to_warn(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not reported(monkeypatch, Latencies(Latency(5e-5, 4e-5), Latency(6e-5, 5e-5), 9, 2), slow=True).warnings
+
+
 @pytest.mark.parametrize("after", [Latency(3e-3, 2e-3), Latency(6e-3, 3e-3), Latency(4e-3, 5e-3)])
 def test_one_unlucky_number_is_no_reason_to_warn(monkeypatch: pytest.MonkeyPatch, after: Latency) -> None:
     report = reported(monkeypatch, Latencies(Latency(5e-3, 4e-3), after, 9, 2), slow=True)

@@ -9,7 +9,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import from_text, read_model
-from irquant.passes import Config, Context, quantize
+from irquant.passes import Config, Context, Report, quantize
 from irquant.passes.normalize import Normalize
 from irquant.passes.store_halves import StoreHalves
 from irquant.targets import load_target
@@ -51,6 +51,23 @@ def test_what_stays_float_takes_no_more_than_it_did(tmp_path: Path) -> None:
     assert size(path) < size(tmp_path / "m.xml")
     float_model, int8_model = (ov.compile_model(each, "CPU") for each in (tmp_path / "m.xml", path))
     assert np.allclose(float_model(SAMPLES[0])[0], int8_model(SAMPLES[0])[0], atol=0.2)
+
+
+def test_the_device_is_asked_with_weights_of_bf16(tmp_path: Path) -> None:
+    """They are new arrays, of a type that numpy does not know; one of them is too small for f16."""
+    x = op.parameter([1, 16], np.float32, name="x")
+    weights = RNG.normal(size=(2, 16, 16)).astype(np.float32)
+    weights[:, 0, 0] = 2.0**-100
+    first, second = (op.convert(op.constant(each, ov.Type.bf16), "f32") for each in weights)
+    head = op.matmul(op.relu(op.matmul(x, first, False, True)), second, False, True)
+    head.set_friendly_name("head")
+    ov.serialize(ov.Model([head], [x]), tmp_path / "m.xml")
+    reports: list[Report] = []
+    samples = [RNG.normal(size=(1, 16)).astype(np.float32) for _ in range(12)]
+    path = quantize(tmp_path / "m.xml", samples, ignored=["head"], report=reports.append)
+    kinds = {node.name: node.output().element_type.name for node in read_model(path).in_file_order("Const")}
+    assert kinds["head/weights/half"] == "bf16"
+    assert (reports[0].warnings, reports[0].check.asked and reports[0].check.asked.wrong) == ((), "")
 
 
 def test_only_what_came_in_16_bits_and_is_as_it_was_is_stored_so() -> None:
