@@ -2,7 +2,7 @@
 
 from .explain import explain, explain_all
 from .lines import Lines
-from .load import TargetError, load_target, parse_target, target_names, target_text
+from .load import TargetError, check_target, load_target, parse_target, target_names, target_text
 from .target import FloatPattern, Granularity, Mode, QuantSpec, Rule, Step, Target, Transparent
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Target",
     "TargetError",
     "Transparent",
+    "check_target",
     "explain",
     "explain_all",
     "load_target",

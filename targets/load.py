@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ..ir import UserError
 from .explain import explain, first_mistake
 from .lines import Lines
+from .operations import unknown_words
 from .target import Target
 
 _FILES = resources.files("irquant.targets")
@@ -53,6 +54,19 @@ def load_target(name: str) -> Target:
         TargetError: there is none, or its file is wrong.
     """
     return parse_target(target_text(name), name)
+
+
+def check_target(name: str) -> Target:
+    """`load_target`, if all operations and attributes that the file names are OpenVINO's.
+
+    Raises:
+        TargetError: there is no such target, its file is wrong, or names what OpenVINO does not have.
+    """
+    document = _Document(target_text(name), name)
+    target = document.target()
+    for location, said in unknown_words(target):
+        raise TargetError(document.complaint(location, said))
+    return target
 
 
 def parse_target(text: str, where: str) -> Target:
@@ -141,6 +155,11 @@ class _Document:
             elif isinstance(value, list) and isinstance(old, list):
                 result[key] = value + old
         return result
+
+    def complaint(self, location: Sequence[int | str], said: str) -> str:
+        """What is wrong at a location, with file, line and path."""
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+        return f"{self._at(location)}: {path}: {said}"
 
     def _at(self, location: Sequence[int | str]) -> str:
         """`file, line 7` for the deepest part of a location that the file has."""

@@ -1,15 +1,21 @@
 """Target files: what they say, and every mistake with its path."""
 
 import base64
+import importlib.util
+import json
 import re
 import zlib
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from irquant.ir import from_text
-from irquant.targets import Granularity, Mode, TargetError, load_target, parse_target, target_names
+from irquant.targets import Granularity, Mode, TargetError, check_target, load_target, parse_target, target_names
+from irquant.targets.operations import operation_table
 from irquant.targets.target import Condition
+
+FILES = resources.files("irquant.targets")
 
 SPECS = "name: t\nspecs:\n  a: {bits: 8, granularity: per_tensor}\n"
 RULES = SPECS + "rules:\n  - {op: MatMul, inputs: {data: a, weights: a}}\n"
@@ -275,6 +281,52 @@ def test_what_cannot_be_extended_is_named(tmp_path: Path, parent: str, said: str
     with pytest.raises(TargetError) as caught:
         load_target(str(tmp_path / "mine.yaml"))
     assert str(caught.value).startswith(f"{tmp_path}/" + said.format(*[tmp_path] * 2))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rules:\n  - {op: LeakyRelu}\n", "line 5: rules[0].op: no operation 'LeakyRelu'; did you mean 'ReLU'?"),
+        ("rules:\n  - {op: Qq}\n", "line 5: rules[0].op: no operation 'Qq'; spell it as the .xml does"),
+        (
+            "rules:\n  - op: MaxPool\n    where: {pads_begim: '0'}\n",
+            "line 6: rules[0].where.pads_begim: no attribute 'pads_begim' of MaxPool; did you mean 'pads_begin'? there "
+            "are: auto_pad, axis, dilations, index_element_type, kernel, pads_begin, pads_end, rounding_type, strides",
+        ),
+        (
+            "rules: []\nstays_float:\n  - chain: [{op: Sigmoid}, {op: Multiplies}]\n    because: it\n",
+            "line 6: stays_float[0].chain[1].op: no operation 'Multiplies'; did you mean 'Multiply'?",
+        ),
+        ("rules: []\nunified: [Concatt]\n", "line 5: unified: no operation 'Concatt'; did you mean 'Concat'?"),
+    ],
+)
+def test_operations_and_attributes_that_do_not_exist_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text(SPECS + text)
+    load_target(str(path))  # an extension of the runtime may have it
+    with pytest.raises(TargetError) as caught:
+        check_target(str(path))
+    assert str(caught.value) == f"{path}, {said}"
+
+
+@pytest.mark.parametrize("name", target_names())
+def test_the_shipped_targets_speak_of_what_there_is(name: str) -> None:
+    assert check_target(name).name == name
+
+
+def test_the_table_of_operations_is_that_of_the_runtime() -> None:
+    program = Path(__file__).parents[1] / "programs" / "operation_table.py"
+    spec = importlib.util.spec_from_file_location("operation_table", program)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    written = json.loads((FILES / "operations.json").read_text(encoding="utf-8"))
+    if written["openvino"] == module.version():
+        assert {module.SPELT.get(name, name) for name in module.types()} == {*written["operations"]}
+        some = ("Convolution", "Gather", "MaxPool", "Result")
+        assert {name: written["operations"][name] for name in some} == {name: module.attributes(name) for name in some}
+    assert operation_table()["Convolution"] == ["auto_pad", "dilations", "pads_begin", "pads_end", "strides"]
 
 
 def test_keys_that_files_had_before_mean_what_they_meant() -> None:

@@ -2,7 +2,7 @@
 
 import click
 
-from irquant.targets import load_target, target_names, target_text
+from irquant.targets import check_target, load_target, target_names, target_text
 
 
 @click.group("targets", invoke_without_command=True)
@@ -25,5 +25,5 @@ def show_command(name: str) -> None:
 @click.argument("file")
 def check_command(file: str) -> None:
     """Checks a target FILE (.yaml) of your own."""
-    target = load_target(file)
+    target = check_target(file)
     click.echo(f"{file}: target '{target.name}' is fine: {len(target.specs)} specs, {len(target.rules)} rules")
