@@ -11,7 +11,7 @@ from .element_types import element_type
 from .errors import IRError, printable
 from .gc_paused import gc_paused
 from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, Scope, decode_layer, natural, shape_of
-from .verify import verify
+from .verify import verify_structure
 from .weights import EMPTY, Weights, open_weights
 from .xml import XmlStyle, layer_texts, parse_xml
 
@@ -105,7 +105,7 @@ def read_graph(root: ET.Element, style: XmlStyle, weights: Weights, where: str, 
         graph = _read_net(root, _version(root), weights, levels=1)
         graph.style = style
         _keep_texts(graph, texts)
-        verify(graph)
+        verify_structure(graph)
     except IRError as error:
         message = f"{where}: {printable(str(error))}"
         raise IRError(message) from None

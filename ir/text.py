@@ -37,7 +37,7 @@ import numpy as np
 from .element_types import ElementType, element_type
 from .errors import IRError
 from .graph import BODY_TAGS, DYNAMIC, Array, Graph, Node, OutPort, natural
-from .verify import verify
+from .verify import verify_structure
 
 _SPELT_OUT = 16
 
@@ -185,7 +185,7 @@ def from_text(text: str, *, fill: bool = False) -> Graph:
     if len(stack) > 1:
         message = f"line {len(lines)}: the text ends inside a body"
         raise IRError(message)
-    verify(stack[0].graph)
+    verify_structure(stack[0].graph)
     return stack[0].graph
 
 

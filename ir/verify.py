@@ -6,16 +6,29 @@
 4. Every output port has a known precision.
 5. A Const has a value: bytes inside the weights file or an array.
 6. The port map of a control-flow node speaks of ports that it has, and of Parameters and Results that its body has.
-The same holds of the body of every control-flow node.
+7. The shape and the element type of a result follow from what is read (see `shape_rules`).
+The same holds of the body of every control-flow node. Files are read and written if the first six hold; the runtime
+infers shapes itself.
 """
 
 from .element_types import element_type_of_precision
 from .errors import IRError
 from .graph import Graph, Node
+from .shape_rules import wrong_result
 
 
 def verify(graph: Graph) -> None:
     """Raises IRError for the first rule that the graph, or a body in it, breaks."""
+    verify_structure(graph)
+    for each in graph.walk():
+        for node in each.in_file_order():
+            if wrong := wrong_result(node):
+                message = f"{node}: {wrong}"
+                raise IRError(message)
+
+
+def verify_structure(graph: Graph) -> None:
+    """`verify` without shapes and types of results."""
     for each in graph.walk():
         if cycle := each.cycle():
             message = f"the graph has a cycle: {' -> '.join(str(node) for node in cycle)}"

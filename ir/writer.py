@@ -17,7 +17,7 @@ from .atomic_write import write_pair
 from .errors import IRError
 from .gc_paused import gc_paused
 from .graph import EDGE_ATTRIBUTES, Array, Graph, InPort, Node, OutPort
-from .verify import verify
+from .verify import verify_structure
 from .weights import Weights
 from .xml import write_xml
 
@@ -142,7 +142,7 @@ def to_xml(graph: Graph, layout: BinLayout, lent: Mapping[Node, str] | None = No
         lent: Constants to be written as Parameters of these names, for a runtime that gets their values otherwise.
     """
     if any(each.is_edited for each in graph.walk()):
-        verify(graph)
+        verify_structure(graph)
     texts: dict[ET.Element, str] = {}
     for each in graph.walk():
         for node in each.in_file_order("FakeQuantize"):
