@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...ir import Graph, IRError, UserError, to_text, verify, write_model
+from ..runtime.engine import LATENCY, Engine, RuntimeRejectedError
 from .base import Pass
 from .internal_errors import left_broken
 
@@ -144,7 +145,13 @@ class WriteAfter:
 
 @dataclass(frozen=True)
 class Verify:
-    """Checks the graph's invariants after each pass."""
+    """Checks the graph's invariants after each pass.
+
+    Attributes:
+        runtime: Whether the runtime is to compile the graph, too, where all FakeQuantizes have their ranges.
+    """
+
+    runtime: bool = False
 
     @contextmanager
     def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
@@ -156,5 +163,7 @@ class Verify:
         yield
         try:
             verify(graph)
-        except IRError as error:
+            if self.runtime and _is_model(graph):
+                Engine(graph, LATENCY)
+        except (IRError, RuntimeRejectedError) as error:
             raise left_broken(pass_, error) from error

@@ -28,7 +28,7 @@ def pass_failure(pass_: Pass, error: Exception) -> PipelineError:
     return _blaming(pass_)(f"pass '{pass_.name}' failed{at}: {type(error).__name__}: {error}", pass_.name, node)
 
 
-def left_broken(pass_: Pass, error: IRError) -> PipelineError:
+def left_broken(pass_: Pass, error: UserError) -> PipelineError:
     """What to raise when the graph does not hold together behind a pass."""
     return _blaming(pass_)(f"pass '{pass_.name}' left a broken graph: {error}", pass_.name)
 

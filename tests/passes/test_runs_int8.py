@@ -5,7 +5,7 @@ planned float, it must be clean: no FakeQuantize in front of it.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import openvino as ov
@@ -804,7 +804,9 @@ def test_what_is_planned_is_executed(name: str, preset: str) -> None:
     result = quantize(net, _samples(net), preset=preset, report=reports.append)
     assert reports[0].check.execution == Execution(int8=int8, total=total)
     assert _executed_as_meant(result) > 30
-    assert [each.get_partial_shape() for each in result.outputs] == [each.get_partial_shape() for each in net.outputs]
+    assert [each.get_partial_shape() for each in cast(ov.Model, result).outputs] == [
+        each.get_partial_shape() for each in net.outputs
+    ]
     _assert_clean(result)
 
 

@@ -52,12 +52,12 @@ class Watching:
     Attributes:
         print_after: Names of passes, or "all".
         dump_dir: Where to write the graph after each pass.
-        verify_each: Whether to check it after each.
+        verify_each: What is to check it after each: "graph", or "runtime" besides.
     """
 
     print_after: tuple[str, ...]
     dump_dir: Path | None
-    verify_each: bool
+    verify_each: str | None
 
     def instruments(self, passes: Sequence[Pass]) -> Iterator[Instrument]:
         """The instruments for that, outermost first."""
@@ -66,7 +66,7 @@ class Watching:
         if self.print_after:
             yield PrintAfter(_show, None if _ALL in self.print_after else _known(self.print_after, passes))
         if self.verify_each:
-            yield Verify()
+            yield Verify(runtime=self.verify_each == "runtime")
 
 
 def _show(text: str) -> None:
@@ -129,7 +129,13 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
 @click.option("--print-after", multiple=True, metavar="PASS", help="Print the graph after that pass; all: after each.")
 @click.option("--dump-dir", type=click.Path(path_type=Path), help="Write text and IR after each pass to a new folder.")
 @click.option("--time-passes", is_flag=True, help="Say how long each pass took and how many places it changed.")
-@click.option("--verify-each", is_flag=True, help="Check the graph after each pass.")
+@click.option(
+    "--verify-each",
+    is_flag=False,
+    flag_value="graph",
+    type=click.Choice(["graph", "runtime"]),
+    help="Check the graph after each pass; with =runtime, the runtime must compile it, too.",
+)
 @click.option(
     "--fill", is_flag=True, help="Give constants that a .txt abbreviates made-up values, the same ones each time."
 )
@@ -154,7 +160,7 @@ def opt_command(
     *,
     values: bool,
     time_passes: bool,
-    verify_each: bool,
+    verify_each: str | None,
     fill: bool,
 ) -> None:
     """Runs passes on MODEL (an .xml, or a .txt in the text form) in the order given, and prints what comes out.

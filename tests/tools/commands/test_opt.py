@@ -115,6 +115,19 @@ def test_a_class_with_a_name_and_run_is_a_pass(model: Path, mine: Path, capfd: p
     assert "bare" in capfd.readouterr().err
 
 
+def test_the_runtime_refuses_what_no_rule_knows(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The pass gives an operation an attribute that it cannot have."""
+    path = tmp_path / "spoil.py"
+    path.write_text(
+        "class Spoil:\n    name = 'spoil'\n    def run(self, graph, context):\n"
+        "        next(graph.nodes('Convolution')).set_attribute('auto_pad', 'sideways')\n        return 1\n"
+    )
+    command = ["opt", str(model), "-p", f"normalize,{path}:Spoil", "-o", str(tmp_path / "o.xml")]
+    assert run([*command, "--verify-each"]) == 0
+    assert run([*command, "--verify-each=runtime"]) == 2
+    assert "pass 'spoil' left a broken graph: the runtime cannot compile the model: " in capfd.readouterr().err
+
+
 def test_passes_of_a_file_come_before_the_others(model: Path, mine: Path, tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(f"- normalize\n- {mine}:Rename: {{to: first}}\n")
     arguments = ["-p", f"{mine}:Rename{{to=last}}", "--pipeline", str(tmp_path / "p.yaml"), "-o"]

@@ -1,0 +1,154 @@
+"""Shapes and types that results are said to have: what the runtime infers holds, anything else is refused."""
+
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from irquant.ir import IRError, from_text, verify
+from irquant.ir.shape_rules import ShapeError, broadcast
+from irquant.passes.runtime.engine import from_runtime
+
+CONV = 'strides="{s}" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="{a}"'
+
+
+def graph(line: str, **shapes: str) -> str:
+    kinds = {name: shape if "[" in shape and shape[0].isalpha() else f"f32{shape}" for name, shape in shapes.items()}
+    head = "".join(f"{name}: {kind} = Parameter()\n" for name, kind in kinds.items())
+    return f"{head}{line}\nr = Result(y)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            graph("y: f32[1,4,8,8] = Multiply(x, s)", x="[1,3,8,8]", s="[1,4,1,1]"),
+            "it reads [1,3,8,8] and [1,4,1,1], which do not broadcast",
+        ),
+        (
+            graph("y: f32[1,3,8,8] = Add(x, s)", x="[2,3,8,8]", s="[3,1,1]"),
+            "its result is said to be [1,3,8,8], expected [2,3,8,8]",
+        ),
+        (graph("y: f32[2] = Add(x, s)", x="[2]", s="f16[2]"), "it reads f32 and f16, expected one element type"),
+        (graph("y: f32[2] = Less(x, s)", x="[2]", s="[2]"), "its result is said to be f32, expected boolean"),
+        (graph("y: f16[2] = ReLU(x)", x="[2]"), "its result is said to be f16, expected f32"),
+        (
+            graph(
+                f"y: f32[1,4,6,6] = Convolution(x, w) {CONV.format(s='1, 1', a='explicit')}",
+                x="[1,3,8,8]",
+                w="[4,2,3,3]",
+            ),
+            "its data have 3 channels, its weights [4,2,3,3] take 2",
+        ),
+        (
+            graph(
+                f"y: f32[1,4,8,8] = Convolution(x, w) {CONV.format(s='2, 2', a='same_upper')}",
+                x="[1,3,8,8]",
+                w="[4,3,3,3]",
+            ),
+            "its result is said to be [1,4,8,8], expected [1,4,4,4]",
+        ),
+        (
+            graph("y: f32[1,4,5] = MatMul(x, w)", x="[1,4,6]", w="[7,5]"),
+            "its operands are [1,4,6] and [7,5]: 6 columns for 7 rows",
+        ),
+        (graph('y: f32[2,5] = Concat(x, s) axis="1"', x="[2,3]", s="[3,2]"), "it joins [2,3] and [3,2] along axis 1"),
+        (
+            "x: f32[2,3] = Parameter()\nt: i64[2] = Const() [4, -1]\n"
+            'y: f32[4,2] = Reshape(x, t) special_zero="false"\nr = Result(y)\n',
+            "it makes [4, -1] of [2,3], which has 6 numbers",
+        ),
+        (
+            "x: f32[2,3] = Parameter()\nt: i64[2] = Const() [1, 1]\ny: f32[3,2] = Transpose(x, t)\nr = Result(y)\n",
+            "its order [1, 1] does not fit its data [2,3]",
+        ),
+        (
+            "x: f32[2,3] = Parameter()\nt: i64[1] = Const() [2]\n"
+            'y: f32[2] = ReduceMean(x, t) keep_dims="false"\nr = Result(y)\n',
+            "its axes [2] do not fit its data [2,3]",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(text: str, said: str) -> None:
+    with pytest.raises(IRError) as caught:
+        verify(from_text(text))
+    assert str(caught.value).partition(": ")[2] == said
+
+
+def test_sizes_and_ranks_that_are_not_known_fit_everything() -> None:
+    verify(from_text(graph("y: f32[?,4] = Add(x, s)", x="[?,4]", s="[3,?]")))
+    verify(from_text("x: f32[] = Parameter()\ns: f32[3] = Parameter()\ny: f32[2,3] = Add(x, s)\nr = Result(y)\n"))
+
+
+SIZES = st.integers(1, 5)
+
+
+@st.composite
+def operations(draw: st.DrawFn) -> Any:
+    """One operation over a Parameter, as the runtime builds it."""
+
+    def const(*shape: int) -> Any:
+        return op.constant(np.ones(shape, np.float32))
+
+    kind = draw(st.sampled_from(["add", "convolution", "group", "matmul", "concat", "reshape", "transpose", "reduce"]))
+    n, c, h, w = (draw(SIZES) for _ in range(4))
+    x = op.parameter([draw(st.sampled_from([-1, n, n])), c, h + 4, w + 4], np.float32)
+    axes = draw(st.lists(st.integers(-4, 3), unique_by=lambda axis: axis % 4, max_size=4))
+    if kind == "add":
+        return x, op.add(
+            x, const(*draw(st.sampled_from([(1,), (c, 1, 1), (1, c, h + 4, 1), (3, c, 1, w + 4)][: 3 + (n == 3)])))
+        )
+    if kind in ("convolution", "group"):
+        pair = st.tuples(st.integers(1, 2), st.integers(1, 2))
+        pads, auto = (
+            st.tuples(st.integers(0, 2), st.integers(0, 2)),
+            draw(st.sampled_from(["explicit", "valid", "same_upper"])),
+        )
+        rest = [list(draw(each)) for each in (pair, pads, pads, pair)]
+        made, shape = (
+            (op.convolution, (draw(SIZES), c, 2, 3))
+            if kind == "convolution"
+            else (op.group_convolution, (c, 2, 1, 3, 2))
+        )
+        return x, made(x, const(*shape), *rest, auto)
+    if kind == "matmul":
+        first, second = draw(st.booleans()), draw(st.booleans())
+        inner, other = (h + 4 if first else w + 4), draw(SIZES)
+        batch = draw(st.sampled_from([(), (1,), (c,), (3, 1)]))
+        return x, op.matmul(x, const(*batch, *((other, inner) if second else (inner, other))), first, second)
+    if kind == "concat":
+        return x, op.concat([x, op.relu(x)], draw(st.integers(-4, 3)))
+    if kind == "reshape":
+        return x, op.reshape(x, np.array(draw(st.sampled_from([[0, -1], [0, 0, -1], [-1]]))), True)
+    if kind == "transpose":
+        return x, op.transpose(x, np.array(draw(st.permutations(range(4)))))
+    return x, op.reduce_mean(x, np.array(axes, np.int64), draw(st.booleans()))
+
+
+@given(operations(), st.data())
+def test_the_runtime_says_the_same(built: Any, data: st.DataObject) -> None:
+    parameter, result = built
+    found = from_runtime(ov.Model([op.result(result)], [parameter], "m"))
+    verify(found)
+    port = next(node for node in found.in_file_order() if node.name == result.get_friendly_name()).output()._port
+    known = [index for index, size in enumerate(port.shape) if size != -1]
+    if known and -1 not in port.shape:
+        index = data.draw(st.sampled_from(known))
+        port.shape = tuple(size + (place == index) for place, size in enumerate(port.shape))
+        with pytest.raises(IRError, match="its result is said to be"):
+            verify(found)
+
+
+@given(st.lists(st.lists(st.sampled_from([1, 2, 3]), max_size=4), min_size=1, max_size=3))
+def test_shapes_broadcast_as_those_of_numpy(shapes: list[list[int]]) -> None:
+    try:
+        expected = np.broadcast_shapes(*map(tuple, shapes))
+    except ValueError:
+        with pytest.raises(ShapeError):
+            broadcast(map(tuple, shapes))
+    else:
+        assert broadcast(map(tuple, shapes)) == expected
