@@ -141,7 +141,8 @@ def _unstack(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
             matrix = old.array.reshape(old.array.shape[-2:])
             matrices[old] = graph.add_constant(f"{node.name}/matrix", matrix, near=node)
             halves |= {(graph.scope, matrices[old].id)} if (graph.scope, old.id) in halves else set()
-        if (missing := len(node.source(WEIGHTS_PORT).shape) - len(data.shape)) > 0:
+        is_vector = len(data.shape) == 1  # the axis that a product gives it is not in the result
+        if (missing := len(node.source(WEIGHTS_PORT).shape) - len(data.shape) - is_vector) > 0:
             node.input(DATA_PORT).connect(_unsqueezed(data, missing, node))
         node.input(WEIGHTS_PORT).connect(matrices[old].output())
     for old in matrices:

@@ -144,6 +144,26 @@ def test_normalize_takes_one_matrix_out_of_its_stack() -> None:
     )
 
 
+def test_a_vector_gets_one_axis_less_since_its_own_is_not_in_the_result() -> None:
+    check_pass(
+        Normalize(),
+        before="""
+            x: f32[2] = Parameter()
+            w: f32[1,2,3] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+            y: f32[1,3] = MatMul(x, w) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
+        after="""
+            x: f32[2] = Parameter()
+            y/unsqueezed/axes: i64[1] = Const() [0]
+            y/unsqueezed: f32[1,2] = Unsqueeze(x, y/unsqueezed/axes)
+            y/matrix: f32[2,3] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+            y: f32[1,3] = MatMul(y/unsqueezed, y/matrix) transpose_a="false" transpose_b="false"
+            r = Result(y)
+        """,
+    )
+
+
 def test_normalize_gives_the_axes_of_the_stack_to_the_data() -> None:
     check_pass(
         Normalize(),

@@ -802,6 +802,7 @@ def test_what_is_planned_is_executed(name: str, preset: str) -> None:
     result = quantize(net, _samples(net), preset=preset, report=reports.append)
     assert reports[0].check.execution == Execution(int8=int8, total=total)
     assert _executed_as_meant(result) > 30
+    assert [each.get_partial_shape() for each in result.outputs] == [each.get_partial_shape() for each in net.outputs]
     _assert_clean(result)
 
 
