@@ -49,7 +49,7 @@ def to_text(graph: Graph, *, values: bool = False, weights: bool = True) -> str:
     """The text of a graph.
 
     Args:
-        graph: It.
+        graph: The graph.
         values: Writes everything, so that `from_text` can read the text back.
         weights: Whether constants of up to 16 floats are spelt out, too.
     """
@@ -167,7 +167,7 @@ def from_text(text: str, *, fill: bool = False) -> Graph:
     """The graph that a text describes.
 
     Args:
-        text: It.
+        text: The text form.
         fill: Gives constants that the text abbreviates values that are made up, the same ones each time.
 
     Raises:

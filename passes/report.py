@@ -96,7 +96,7 @@ class Report:
 
     @property
     def uncorrected(self) -> int:
-        """Of how many layers a correction would not have helped on other samples."""
+        """How many layers a correction would not have helped on other samples."""
         return len(self.corrections) - self.corrected
 
 

@@ -160,7 +160,7 @@ def _showing(model: Loaded, executed: Engine) -> Engine:
 
 
 def _profile(engine: Engine, samples: Sequence[ValidationSample]) -> Profile:
-    """Of a few inferences like the last one, for which nothing has to be prepared any more."""
+    """The profile of a few inferences like the last one, for which nothing has to be prepared any more."""
     mark = engine.mark()
     for _ in range(LOOKS):
         engine.infer(samples[-1].feed)

@@ -52,7 +52,7 @@ class GuardResult:
     """The model that the guard settled for.
 
     Attributes:
-        attempt: It.
+        attempt: The model, and what checking it showed.
         steps: What was tried, in order.
         effects: What rounding each operation costs, the costliest first; empty if it was not needed to know.
         is_out_of_time: Whether trials were left out because they took too long.

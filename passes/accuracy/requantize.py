@@ -31,7 +31,7 @@ class Attempt:
     """A quantized model.
 
     Attributes:
-        graph: It.
+        graph: The model.
         context: What its passes left, its check included.
         config: Its options.
         floats: The operations that were returned to float -> why.

@@ -37,7 +37,7 @@ _DEVIATIONS = 4.0
 
 @dataclass(frozen=True)
 class Channels:
-    """Of the channels that the layers read, the extremes and the means, maybe of other samples: [samples, channels]."""
+    """Extremes and means of the channels that layers read, maybe of other samples: [samples, channels]."""
 
     low: Floats
     high: Floats

@@ -11,7 +11,7 @@ from ..runtime.samples import Feed
 
 
 def model_fingerprint(graph: Graph) -> str:
-    """Of everything that the model's files say."""
+    """A fingerprint of everything that the model's files say."""
     found = hashlib.sha256()
     layout = lay_out(graph, compact=False)
     found.update(to_xml(graph, layout).encode())
@@ -21,9 +21,9 @@ def model_fingerprint(graph: Graph) -> str:
 
 
 class DataFingerprint:
-    """Of the samples of a run, as the model gets them, in their order.
+    """A fingerprint of the samples of a run, as the model gets them, in their order.
 
-    Of each array the checksum is taken, which costs a quarter of a hash: it is there to find mistakes, not forgers.
+    It takes the checksum of each array, which costs a quarter of a hash: it is there to find mistakes, not forgers.
     """
 
     def __init__(self) -> None:

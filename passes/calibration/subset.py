@@ -67,7 +67,7 @@ def what_is_wrong(data: object) -> str:
 
 
 def _rank(data: object) -> object:
-    """Of an array: its axes; None of anything else."""
+    """The number of axes of an array; None for anything else."""
     return getattr(data, "ndim", None)
 
 

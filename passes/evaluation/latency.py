@@ -18,7 +18,7 @@ _SECONDS, _FEWEST, _MOST, _WARM_UP = 5.0, 5, 1000, 2
 
 @dataclass(frozen=True)
 class Latency:
-    """Of one model, in seconds.
+    """How long an inference of one model takes, in seconds.
 
     Attributes:
         median: Half of the inferences took less.
@@ -31,7 +31,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Latencies:
-    """Of two models.
+    """How long inferences of two models take.
 
     Attributes:
         first: The one.

@@ -33,7 +33,7 @@ class OutputProbe:
 
     @classmethod
     def of(cls, first: Graph, second: Graph) -> "OutputProbe":
-        """Of two models.
+        """The probe of the outputs of two models.
 
         Raises:
             ComparisonError: they do not give as many outputs.

@@ -191,7 +191,7 @@ class PassResult:
     seconds: float
 
     def __add__(self, other: "PassResult") -> "PassResult":
-        """Of two runs of one pass."""
+        """What two runs of one pass did."""
         return PassResult(self.changes + other.changes, self.seconds + other.seconds)
 
 

@@ -21,7 +21,7 @@ class PassManager:
     """An explicit list of passes.
 
     Attributes:
-        passes: They.
+        passes: In the order in which they run.
         instruments: What watches them.
         given: What holds of the graph before the first.
 

@@ -31,7 +31,7 @@ def _outliers(path: str, estimator: WeightRangeEstimator | RangeEstimator | None
 
 
 def _lower_end_of_weights(config: QuantizationConfig) -> Iterator[str]:
-    """Of symmetric weights, which they are unless somebody says otherwise; a clipping value cuts both ends."""
+    """Options for the lower end of symmetric weights; both ends follow from the upper one, but for clipping values."""
     estimator = config.weights.range_estimator
     low = estimator.min if estimator else None
     mode = config.weights.mode or (Mode.ASYMMETRIC if config.preset == "accuracy" else Mode.SYMMETRIC)

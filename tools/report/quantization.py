@@ -45,7 +45,7 @@ class Tile:
     """A layer in the strip.
 
     Attributes:
-        layer: It.
+        layer: The layer.
         effect: What rounding it costs; None if that is not known.
         height: Its share of the error over the largest, from 0 to 1.
     """

@@ -73,7 +73,7 @@ def planned_of(entry: Entry) -> ResolvedOptions:
 
 
 def fingerprint(path: Path) -> str:
-    """Of a file's content.
+    """A fingerprint of a file's content.
 
     Raises:
         UserError: it cannot be read.
@@ -87,7 +87,7 @@ def fingerprint(path: Path) -> str:
 
 
 def _fingerprint_of_named(text: str, folder: Path) -> str:
-    """Of data, of a function, or of a library."""
+    """A fingerprint of data, of a function, or of a library."""
     found = hashlib.sha256()
     if names_function(text):
         module, _, function = text.rpartition(":")

@@ -16,7 +16,7 @@ class PlannedJob:
     """A model, and whether there is anything to do.
 
     Attributes:
-        job: It.
+        job: The model to quantize.
         reason: Why it is to be done; empty if its result is up to date.
         record: Of the last time, if that counts.
     """

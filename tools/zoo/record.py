@@ -29,9 +29,9 @@ class State(StrEnum):
     """What the user gave is wrong, or the result cannot be written."""
     TIMEOUT = "timeout"
     MEMORY = "memory"
-    """It took more memory than it may."""
+    """The process took more memory than it may."""
     CRASHED = "crashed"
-    """Its process ended without an answer, or was killed."""
+    """The process ended without an answer, or was killed."""
     INTERNAL = "internal error"
     """irquant itself failed."""
     NOT_DONE = "not done"
@@ -142,7 +142,7 @@ class Record(Strict):
     """How it went with a model the last time.
 
     Attributes:
-        state: That.
+        state: What became of it.
         message: What there is to say of it.
         figures: What came out.
         seconds: How long the last attempt took.

@@ -58,7 +58,7 @@ def row_of(job: Job, record: Record | None) -> Row:
     """The row of one model.
 
     Args:
-        job: It.
+        job: The model to quantize.
         record: How it went with it; None if it was not done.
     """
     if record is None:

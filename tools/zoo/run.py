@@ -63,7 +63,7 @@ class Run:
 
     @classmethod
     def of(cls, path: Path, folder: Path, faults: Path | None = None, page: Path | None = None) -> "Run":
-        """Of a batch file.
+        """The run of a batch file.
 
         Args:
             path: The file.
@@ -166,7 +166,7 @@ def _settled(job: Job, outcome: Outcome) -> Record:
 
 
 def _remove_outdated(job: Job) -> None:
-    """Of what a model used to be nothing may be mistaken for what it is; files that are not ours stay."""
+    """Removes the former result of a model, which could be mistaken for the new one; files that are not ours stay."""
     old = read_record(job.record)
     if old is not None and old.fits(job.output.parent):
         for path in (job.record, job.output, job.output.with_suffix(".bin")):

@@ -35,7 +35,7 @@ class Outcome:
     """How it went with a model.
 
     Attributes:
-        record: That.
+        record: What is known of it.
         log: What its process wrote on standard error, if it gave no answer, or one that blames irquant.
     """
 
@@ -47,7 +47,7 @@ def supervise(job: Job, threads: int, stop: threading.Event) -> Outcome:
     """Quantizes a model, whatever happens to it.
 
     Args:
-        job: It.
+        job: The model to quantize.
         threads: How many it may use.
         stop: Ends it early.
     """
