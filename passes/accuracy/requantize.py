@@ -109,14 +109,7 @@ class CalibratedModel:
         """
         assert self.graph is not None, "a pipeline that quantizes has a pass that measures"
         graph, tail = self.graph.copy(), [pass_ for pass_ in self._tail(config) if hiding or not pass_.hides_rounding]
-        context = replace(
-            self.context,
-            config=config,
-            returned=floats,
-            aligned=set(),
-            corrections={},
-            warnings=list(self.context.warnings),
-        )
+        context = self.context.again(config, floats)
         PlanPlacement().run(graph, context)
         context.plan = context.plan.without(context.statistics.unseen)
         wanted = frozenset(each for pass_ in tail for each in pass_.requests(graph, context))

@@ -6,7 +6,7 @@ A pass is a small frozen dataclass. Its fields are its options; its class says w
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import ClassVar
 
@@ -134,6 +134,24 @@ class Context:
     warnings: list[str] = field(default_factory=list[str])
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
     check: Check = field(default_factory=Check)
+
+    def again(self, config: QuantizationConfig, returned: Mapping[tuple[Scope, int], str]) -> "Context":
+        """A context for the same model and data with other options: what passes left of the former ones is not in it.
+
+        Args:
+            config: The options.
+            returned: Operations that stay float, by body and id -> why.
+        """
+        return replace(
+            self,
+            config=config,
+            returned=returned,
+            plan=Plan(),
+            aligned=set(),
+            warnings=list(self.warnings),
+            corrections={},
+            check=Check(),
+        )
 
     @property
     def probes(self) -> list[ValidationSample]:
