@@ -1,10 +1,11 @@
 """What the shape and the element type of an operation's result must be, for operations that most models are made of.
 
 Rules are those of the operation specifications of OpenVINO. What is dynamic fits everything, and an operation without a
-rule is taken for right: the runtime knows all of them (`opt --verify-each=runtime`).
+rule is taken for right: the runtime knows all of them (`opt --verify-runtime`).
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
 
@@ -12,6 +13,8 @@ from .graph import DYNAMIC, Node
 from .ops import flag, integers
 
 Shape = tuple[int, ...]
+#: The operations of the runtime itself: those of extensions may have the same names.
+_OPSET = re.compile(r"opset\d+$")
 _ARITHMETIC = (
     *("Add", "Divide", "FloorMod", "Maximum", "Minimum", "Mod", "Multiply", "Power", "SquaredDifference", "Subtract"),
     "PReLU",
@@ -32,7 +35,8 @@ class ShapeError(ValueError):
 
 def wrong_result(node: Node) -> str | None:
     """In what way the first result of a node, or what it reads, contradicts its operation; None if it does not."""
-    if (rule := _RULES.get(node.type)) is None or not node.outputs or not _are_ranks_known(node):
+    rule = _RULES.get(node.type) if _OPSET.match(node.opset) else None
+    if rule is None or not node.outputs or not _are_ranks_known(node):
         return None
     try:
         shape = rule(node)
@@ -149,6 +153,8 @@ def _reshape(node: Node) -> Shape | None:
     if DYNAMIC in data:
         return tuple(target)
     count, known = math.prod(data), math.prod(size for size in target if size != -1)
+    if not count and not known:  # nothing can be said of what is left of nothing
+        return tuple(target)
     if -1 in target:
         if not known or count % known:
             message = f"it makes {target} of {_text(data)}, which has {count} numbers"
@@ -189,10 +195,10 @@ def _type_of(node: Node) -> str | None:
     kinds = [port.source.element_type.name for port in node.inputs]
     if node.type == "Convert":
         return node.attributes.get("destination_type")
-    if node.type not in (*_ARITHMETIC, *_COMPARING, *_TYPED, *_UNARY):
+    if node.type not in (*_ARITHMETIC, *_COMPARING, *_TYPED) or node.type == "PReLU":
         return kinds[0]
     compared = kinds[:2] if node.type in _TYPED else kinds
-    if node.type not in _UNARY and node.type != "Concat" and len(set(compared)) > 1:
+    if node.type != "Concat" and len(set(compared)) > 1:
         message = f"it reads {' and '.join(compared)}, expected one element type"
         raise ShapeError(message)
     return "boolean" if node.type in _COMPARING else kinds[0]

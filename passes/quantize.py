@@ -33,7 +33,7 @@ from .options.strict import ConfigError
 from .provenance import record_provenance
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
-from .run_files import named, refuse_overlaps, result_files, watching_for
+from .run_files import files_of_passes, named, refuse_overlaps, result_files, watching_for
 from .runtime.engine import HERE, Extension, RuntimeModel, check_extensions, from_runtime, to_runtime
 from .runtime.load_model import load_model, model_files, result_path
 
@@ -228,9 +228,11 @@ def _quantized(
         raise ConfigError(message)
     device = target if isinstance(target, Target) else load_target(target or settings.target or "cpu")
     check_extensions(extensions)
+    passes = None if passes is None else _checked_passes(passes)
     measuring = measured_by(statistics, save_statistics, cluster, passes)
-    given = named(configuration=_path(config), target=_path(target), statistics=_path(statistics))
-    written = list(named(statistics=_path(save_statistics), measurements=wanted.resume))
+    reads, writes = files_of_passes(passes or ())
+    given = [*named(configuration=_path(config), target=_path(target), statistics=_path(statistics)), *reads]
+    written = [*named(statistics=_path(save_statistics), measurements=wanted.resume), *writes]
     if not isinstance(model, (str, Path)):
         refuse_overlaps(given, written)
         told = [*settings.warnings, *([_NO_PLACE] if options.keep_intermediate else [])]
@@ -329,6 +331,16 @@ def measured_by(
         message = "statistics from a file are not measured: leave out save_statistics and cluster"
         raise ConfigError(message)
     return LoadStatistics(Path(statistics))
+
+
+def _checked_passes(passes: Iterable[object]) -> Sequence[Pass]:
+    found: list[Pass] = []
+    for each in passes:
+        if not isinstance(each, Pass):
+            message = f"passes holds {each!r}, expected objects of classes that are derived from irquant.passes.Pass"
+            raise ConfigError(message)
+        found.append(each)
+    return found
 
 
 def _measuring(passes: Sequence[Pass]) -> Pass:

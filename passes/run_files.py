@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..ir import UserError
+from .calibration.calibrate import Calibrate
+from .infra.base import Pass
 from .infra.instruments import WriteAfter
 from .options.config import QuantizationConfig
 from .transforms.set_ranges import SetRanges
@@ -86,6 +88,18 @@ def watching_for(output: Path, config: QuantizationConfig) -> list[WriteAfter]:
     if not config.keep_intermediate:
         return []
     return [WriteAfter(SetRanges.name, output.with_name(f"{output.stem}_before_bias_correction.xml"))]
+
+
+def files_of_passes(passes: Iterable[Pass]) -> tuple[list[RunFile], list[RunFile]]:
+    """The files that passes read, and those that they write, by their options."""
+    read: list[RunFile] = []
+    written: list[RunFile] = []
+    for each in passes:
+        for name, value in vars(each).items():
+            if isinstance(value, Path):
+                is_written = isinstance(each, Calibrate) and name == "save_to"
+                (written if is_written else read).append((f"the {name} of the pass {each.name}", value))
+    return read, written
 
 
 def named(**paths: Path | None) -> Iterator[RunFile]:

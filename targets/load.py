@@ -1,7 +1,7 @@
 """From YAML to `Target`. Every mistake is reported with its file, its line and its path in the file."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast
@@ -74,18 +74,27 @@ def parse_target(text: str, where: str) -> Target:
     return _Document(text, where).target()
 
 
-#: Keys that target files had before -> the ones of today.
-_FORMER = {"pair_sum_bits": "accumulator_bits", "adds_pairs": "saturates", "beyond": "unsupported_reason"}
+#: Keys that target files had before -> the ones of today: of the file, of a spec, of a rule.
+_OF_FILE, _OF_SPEC = {"pair_sum_bits": "accumulator_bits"}, {"beyond": "unsupported_reason"}
+_OF_RULE = {"adds_pairs": "saturates"}
 
 
-def _renamed(content: Any) -> Any:
+def _renamed(content: Any) -> dict[Any, Any]:
     """The content with today's keys."""
-    if isinstance(content, list):
-        return [_renamed(each) for each in cast(list[object], content)]
-    if isinstance(content, dict):
-        entries = cast(dict[object, object], content)
-        return {_FORMER.get(str(key), key): _renamed(value) for key, value in entries.items()}
-    return content
+    found: dict[Any, Any] = _with_keys(content, _OF_FILE)
+    if isinstance(specs := found.get("specs"), dict):
+        found["specs"] = {name: _with_keys(each, _OF_SPEC) for name, each in cast(dict[object, object], specs).items()}
+    if isinstance(rules := found.get("rules"), list):
+        found["rules"] = [_with_keys(each, _OF_RULE) for each in cast(list[object], rules)]
+    return found
+
+
+def _with_keys(entry: Any, former: Mapping[str, str]) -> Any:
+    """An entry with other keys; one that has both, old and new, stays as it is, and is refused for the old one."""
+    if not isinstance(entry, dict):
+        return entry
+    keys = cast(dict[object, object], entry)
+    return {key if (new := former.get(str(key), key)) in keys else new: value for key, value in keys.items()}
 
 
 def _is_path(name: str) -> bool:
@@ -112,7 +121,7 @@ class _Document:
         if not isinstance(content, dict):
             message = f"{where}: expected a mapping with the keys {', '.join(Target.model_fields)}"
             raise TargetError(message)
-        self.content: dict[Any, Any] = _renamed(content)
+        self.content: dict[Any, Any] = _renamed(cast(object, content))
 
     def target(self) -> Target:
         """The target, with what it takes over from the one that it extends."""
@@ -163,4 +172,6 @@ class _Document:
 
     def _at(self, location: Sequence[int | str]) -> str:
         """`file, line 7` for the deepest part of a location that the file has."""
-        return f"{self.where}, line {self._lines.of(location)}"
+        former = {new: old for each in (_OF_FILE, _OF_SPEC, _OF_RULE) for old, new in each.items()}
+        places = (location, [former.get(str(part), part) for part in location])
+        return f"{self.where}, line {max(self._lines.of(place) for place in places)}"

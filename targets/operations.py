@@ -42,9 +42,9 @@ def _in_condition(condition: Any, place: _Location) -> Iterator[tuple[_Location,
     known = {name for each in condition.op for name in operation_table().get(each, ())}
     for key in ("where", "unless"):
         for name in getattr(condition, key):
-            if known and name not in known:
+            if name not in known and all(each in operation_table() for each in condition.op):
                 message = f"no attribute '{name}' of {', '.join(condition.op)}; {_near(name, known)}"
-                yield (*place, key, name), f"{message}there are: {', '.join(sorted(known))}"
+                yield (*place, key, name), f"{message}there are: {', '.join(sorted(known)) or 'none'}"
 
 
 def _in_types(types: Sequence[str], place: _Location) -> Iterator[tuple[_Location, str]]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...ir import Array, Graph
 from ..analysis.outputs import find_outputs
-from ..infra.base import Context, Fact, Pass
+from ..infra.base import Context, Fact, Pass, PipelineError
 from ..runtime.engine import THROUGHPUT, Engine
 from ..statistics.file import save_statistics
 from .cluster import run_on_cluster
@@ -36,6 +36,7 @@ class Calibrate(Pass):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Changes nothing."""
+        _refuse_without_ranges(graph)
         graph.track_origins()
         measurement = Measurement.of(graph, context.wanted)
         planned = [node for node, each in context.plan.decisions.items() if each.int8]
@@ -69,3 +70,14 @@ class Calibrate(Pass):
             fingerprints = {"model": context.model_fingerprint, "data": context.data_fingerprint}
             save_statistics(self.save_to, context.statistics, graph, **fingerprints)
         return 0
+
+
+def _refuse_without_ranges(graph: Graph) -> None:
+    """Refuses what no runtime runs."""
+    for each in graph.walk():
+        for node in each.in_file_order("FakeQuantize"):
+            if len(node.inputs) < 5:
+                message = (
+                    f"'calibrate' runs the model, but {node} has no ranges yet: put it before 'insert-fake-quantize'"
+                )
+                raise PipelineError(message, Calibrate.name, node)

@@ -67,7 +67,7 @@ class Plan:
         decisions: What was decided of each layer; those in bodies come last.
         names: What messages call those layers: in a body, behind the names of what is around them, e.g. "if|conv".
         moved: The nodes in front of which the demand behind them is met -> the inputs on which it is met.
-        at_risk: The layers whose products could overflow (see `saturation`).
+        at_risk: The layers whose products could overflow (see `overflow_fix`).
         attention: How many attention blocks the model has.
         warnings: What the user should know: rules of `ignored` that hit nothing.
     """

@@ -36,8 +36,8 @@ class CorrectBiases(Pass):
     the second order only.
 
     Samples are a fifth of those that were calibrated on, as published, or 16 if that is more. Whether a correction
-    helps is judged by samples that it was not made from (see `evidence`); if there is but one, nothing is corrected.
-    Layers in bodies are left to `correct-biases-fast`.
+    helps is judged by samples that it was not made from (see `bias_cross_validation`); if there is but one, nothing is
+    corrected. Layers in bodies are left to `correct-biases-fast`.
     """
 
     name: ClassVar[str] = "correct-biases"

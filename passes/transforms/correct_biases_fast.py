@@ -29,7 +29,7 @@ class CorrectBiasesFast(Pass):
     The shift is sum_{c,k} f_k * (W - W_q)[o, c, k] * E[x_c], with the coverage f_k of `coverage.py`; x is the layer's
     float input. A layer without a bias gets one. Unlike the published form it needs no run of the layer and takes no
     border effect for an error. Instead of comparing a shift with the bias, it asks whether it helps on samples that it
-    was not made from (see `evidence`).
+    was not made from (see `bias_cross_validation`).
     """
 
     name: ClassVar[str] = "correct-biases-fast"

@@ -21,6 +21,7 @@ class PlanPlacement(Pass):
     name: ClassVar[str] = "plan-placement"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED})
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED})  # what was measured for another plan, or for none
 
     def run(self, graph: Graph, context: Context) -> int:
         """Leaves the plan in the context."""

@@ -43,7 +43,7 @@ class SetRanges(Pass):
        extremes over all samples. A symmetric range begins at zero if no sample has a negative value.
     2. Ends are cut to the values that the user names, and zero is put back on the grid.
     3. Where products could overflow, the range of weights is as wide as it takes, whatever is wished (see
-       `saturation`).
+       `overflow_fix`).
     4. Tensors that a unified operation joins share the union of their ranges, with zero on the grid; with a constant
        among them that is stored unsigned, zero is not the middle level.
     """

@@ -90,7 +90,7 @@ def test_two_hundred_killed_writers_leave_no_torn_pair(tmp_path: Path) -> None:
 
 def test_writers_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from irquant.ir.pair import write_pair\n"
+        "import sys; from pathlib import Path; from irquant.ir.atomic_write import write_pair\n"
         "for _ in range(30): write_pair(Path(sys.argv[1]), lambda f: f.write(sys.argv[2].encode()), sys.argv[2].encode())"
     )
     commands = [[sys.executable, "-c", script, str(tmp_path / "m.xml"), text] for text in ("one" * 9000, "two" * 9000)]

@@ -79,6 +79,19 @@ def test_what_cannot_be_is_refused(text: str, said: str) -> None:
     assert str(caught.value).partition(": ")[2] == said
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        graph("y: f32[1,3,8] = PReLU(x, s)", x="[1,3,8]", s="f16[3]"),
+        'x: f32[0,3] = Parameter()\nt: i64[2] = Const() [0, -1]\ny: f32[0,3] = Reshape(x, t) special_zero="true"\nr = Result(y)\n',
+        "x: f32[2] = Parameter()\ny: f32[7] = Round.my_extension(x)\nr = Result(y)\n",
+    ],
+    ids=["a slope of another type", "empty", "of an extension"],
+)
+def test_what_the_runtime_takes_is_not_refused(text: str) -> None:
+    verify(from_text(text))
+
+
 def test_sizes_and_ranks_that_are_not_known_fit_everything() -> None:
     verify(from_text(graph("y: f32[?,4] = Add(x, s)", x="[?,4]", s="[3,?]")))
     verify(from_text("x: f32[] = Parameter()\ns: f32[3] = Parameter()\ny: f32[2,3] = Add(x, s)\nr = Result(y)\n"))
@@ -118,7 +131,7 @@ def operations(draw: st.DrawFn) -> Any:
     if kind == "matmul":
         first, second = draw(st.booleans()), draw(st.booleans())
         inner, other = (h + 4 if first else w + 4), draw(SIZES)
-        batch = draw(st.sampled_from([(), (1,), (c,), (3, 1)]))
+        batch = draw(st.sampled_from([(), (1,), (c,), (1, c), (1, 1)]))
         return x, op.matmul(x, const(*batch, *((other, inner) if second else (inner, other))), first, second)
     if kind == "concat":
         return x, op.concat([x, op.relu(x)], draw(st.integers(-4, 3)))

@@ -140,6 +140,17 @@ def test_a_pipeline_that_cannot_quantize_is_refused(
     assert said is None or str(caught.value) == said
 
 
+def test_what_is_no_pass_is_refused_before_any_work(path: Path) -> None:
+    class Bare:
+        name = "bare"
+
+    with pytest.raises(
+        UserError, match=r"^passes holds <.*Bare object .*>, expected objects of classes that are derived "
+    ):
+        quantize_model(path, DATA, passes=[*default_quantization(), Bare()])  # type: ignore[list-item]
+    assert isinstance(quantize_model(path, DATA, passes=tuple(default_quantization())).model, Path)
+
+
 def test_an_array_is_as_good_as_the_list_of_its_rows(path: Path) -> None:
     expected = files(quantize(path, DATA, output=path.with_name("a.xml")).parent)["a.bin"]
     for data in (np.concatenate(DATA), np.stack(DATA)):

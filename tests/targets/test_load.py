@@ -336,6 +336,26 @@ def test_keys_that_files_had_before_mean_what_they_meant() -> None:
     assert parse_target(new, "t.yaml").rules[0].saturates
 
 
+def test_names_that_the_user_chose_are_no_keys() -> None:
+    text = RULES.replace("  a: {bits", "  beyond: {bits").replace(
+        "data: a, weights: a", "data: beyond, weights: beyond"
+    )
+    assert set(parse_target(text, "t.yaml").specs) == {"beyond"}
+    assert complaint("accumulator_bits: 16\npair_sum_bits: 32\n" + RULES).startswith("unknown key 'pair_sum_bits'")
+
+
+def test_a_mistake_in_a_former_key_has_its_line() -> None:
+    with pytest.raises(TargetError, match=r"^t\.yaml, line 2: accumulator_bits is 'abc'"):
+        parse_target("name: t\npair_sum_bits: abc\n" + RULES.removeprefix("name: t\n"), "t.yaml")
+
+
+def test_an_operation_without_attributes_has_no_other_either(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text(SPECS + "rules:\n  - op: ReLU\n    where: {nonsense: '1'}\n")
+    with pytest.raises(TargetError, match=r"no attribute 'nonsense' of ReLU; there are: none$"):
+        check_target(str(path))
+
+
 def test_gna_takes_16_bits_and_8_bit_weights_of_products() -> None:
     gna = load_target("gna")
     assert [(rule.op, dict(rule.inputs)) for rule in gna.rules[:3]] == [

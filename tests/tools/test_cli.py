@@ -89,6 +89,39 @@ def test_a_pipeline_from_a_file_takes_the_place_of_the_default_one(model: Path, 
     assert (tmp_path / "a.bin").read_bytes() == (tmp_path / "b.bin").read_bytes()
 
 
+def test_a_pipeline_writes_over_nothing_that_is_read(complaint: Complaint, model: Path, tmp_path: Path) -> None:
+    before = model.read_bytes()
+    path = tmp_path / "p.yaml"
+    names = [each.name for each in default_quantization()]
+    path.write_text(
+        "".join(f"- calibrate: {{save-to: {model}}}\n" if name == "calibrate" else f"- {name}\n" for name in names)
+    )
+    said = complaint("--pipeline", str(path))
+    assert said.startswith(f"{model}: is the model that is being read; give another path for the save_to of the pass ")
+    assert model.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (
+            ("normalize", "calibrate", "plan-placement", "insert-fake-quantize", "set-ranges"),
+            "'set-ranges' requires measured: no pass before it leaves that so",
+        ),
+        (
+            ("normalize", "plan-placement", "insert-fake-quantize", "calibrate", "set-ranges"),
+            "'calibrate' runs the model, but FakeQuantize ",
+        ),
+    ],
+)
+def test_a_pipeline_in_another_order_is_the_users_mistake(
+    complaint: Complaint, tmp_path: Path, names: tuple[str, ...], said: str
+) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("".join(f"- {name}\n" for name in names))
+    assert complaint("--pipeline", str(path)).startswith(said)
+
+
 def test_a_pipeline_goes_with_no_dry_run(complaint: Complaint, tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text("- normalize\n")

@@ -26,11 +26,11 @@ from irquant.passes import (
     load_model,
     options_of,
     pass_class,
-    read_specs,
 )
 from irquant.passes.calibration.fingerprint import model_fingerprint
 from irquant.passes.infra.base import Results
-from irquant.passes.run_files import named, refuse_overlaps, result_files
+from irquant.passes.infra.registry import ALIASES
+from irquant.passes.run_files import files_of_passes, named, refuse_overlaps, result_files
 from irquant.passes.runtime.engine import Extension
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.extensions import extension_option, open_extensions
@@ -38,7 +38,7 @@ from irquant.tools.options.inputs import open_data, picture_options
 from irquant.tools.options.options import planned_by, planning_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.sources.image_source import ImageOptions
-from irquant.tools.sources.pass_source import managed, passes_from
+from irquant.tools.sources.pass_source import managed, named_classes, passes_from
 from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.verbosity import progress_shown, verbose_option
 
@@ -52,12 +52,14 @@ class Watching:
     Attributes:
         print_after: Names of passes, or "all".
         dump_dir: Where to write the graph after each pass.
-        verify_each: What is to check it after each: "graph", or "runtime" besides.
+        verify_each: Whether to check it after each.
+        verify_runtime: Whether the runtime is to compile it besides.
     """
 
     print_after: tuple[str, ...]
     dump_dir: Path | None
-    verify_each: str | None
+    verify_each: bool
+    verify_runtime: bool
 
     def instruments(self, passes: Sequence[Pass]) -> Iterator[Instrument]:
         """The instruments for that, outermost first."""
@@ -65,8 +67,8 @@ class Watching:
             yield DumpAfter(self.dump_dir, with_models=True)
         if self.print_after:
             yield PrintAfter(_show, None if _ALL in self.print_after else _known(self.print_after, passes))
-        if self.verify_each:
-            yield Verify(runtime=self.verify_each == "runtime")
+        if self.verify_each or self.verify_runtime:
+            yield Verify(runtime=self.verify_runtime)
 
 
 def _show(text: str) -> None:
@@ -75,6 +77,7 @@ def _show(text: str) -> None:
 
 def _known(names: Sequence[str], passes: Sequence[Pass]) -> Sequence[str]:
     known = [pass_.name for pass_ in passes]
+    names = [ALIASES.get(name, name) for name in names]
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
@@ -129,13 +132,8 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
 @click.option("--print-after", multiple=True, metavar="PASS", help="Print the graph after that pass; all: after each.")
 @click.option("--dump-dir", type=click.Path(path_type=Path), help="Write text and IR after each pass to a new folder.")
 @click.option("--time-passes", is_flag=True, help="Say how long each pass took and how many places it changed.")
-@click.option(
-    "--verify-each",
-    is_flag=False,
-    flag_value="graph",
-    type=click.Choice(["graph", "runtime"]),
-    help="Check the graph after each pass; with =runtime, the runtime must compile it, too.",
-)
+@click.option("--verify-each", is_flag=True, help="Check the graph after each pass.")
+@click.option("--verify-runtime", is_flag=True, help="The same, and the runtime must compile it, too.")
 @click.option(
     "--fill", is_flag=True, help="Give constants that a .txt abbreviates made-up values, the same ones each time."
 )
@@ -160,7 +158,8 @@ def opt_command(
     *,
     values: bool,
     time_passes: bool,
-    verify_each: str | None,
+    verify_each: bool,
+    verify_runtime: bool,
     fill: bool,
 ) -> None:
     """Runs passes on MODEL (an .xml, or a .txt in the text form) in the order given, and prints what comes out.
@@ -183,21 +182,23 @@ def opt_command(
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
     planned = planned_by(config, target, preset, ignored, samples=samples)
     wanted = passes_from(pipeline, passes, planned.config)
+    reads, writes = files_of_passes(wanted)
     named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
     refuse_overlaps(
         chain(
             model_files(model),
             data_files(named_source),
             code_files((each for each in pipeline if each.endswith((".yaml", ".yml"))), "the pipeline"),
-            code_files((spec.name for text in passes for spec in read_specs(text) if ":" in spec.name), "the pass"),
+            code_files(named_classes(pipeline, passes), "the pass"),
+            reads,
             code_files(extension, "the extension"),
             target_files(target or planned.settings.target),
             named(configuration=config),
         ),
-        [*(result_files(output, QuantizationConfig()) if output else ()), *named(dumps=dump_dir)],
+        [*(result_files(output, QuantizationConfig()) if output else ()), *named(dumps=dump_dir), *writes],
     )
     timing = Timing()
-    watching = Watching(print_after, dump_dir, verify_each)
+    watching = Watching(print_after, dump_dir, verify_each, verify_runtime)
     manager = managed(wanted, [*watching.instruments(wanted), timing])
     graph = _read(model, open_extensions(extension), fill=fill)
     if output:

@@ -19,7 +19,7 @@ from irquant.passes import (
     watching_for,
 )
 from irquant.passes.options.accuracy import AccuracyOptions
-from irquant.passes.run_files import named, refuse_overlaps, result_files
+from irquant.passes.run_files import files_of_passes, named, refuse_overlaps, result_files
 from irquant.passes.runtime.load_model import load_model, model_files
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import model_paths, open_as, open_data, picture_options
@@ -31,7 +31,7 @@ from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.report.values import report_values
 from irquant.tools.sources.image_source import ImageOptions
 from irquant.tools.sources.metric_function import MetricData, open_metrics
-from irquant.tools.sources.pass_source import passes_from
+from irquant.tools.sources.pass_source import named_classes, passes_from
 from irquant.tools.terminal.console import print_measurement, print_report
 from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.trial_table import TrialTable, no_rows
@@ -142,8 +142,12 @@ def quantize_command(
     path, weights = model_paths(model, settings, weights)
     result = place.of(path, settings.model.model_name)
     named_source = data or (settings.engine.data_source if settings.engine else None)
+    passes = passes_from([pipeline], [], options) if pipeline else None
+    reads, writes = files_of_passes(passes or ())
     refuse_overlaps(
         chain(
+            reads,
+            code_files(named_classes([pipeline] if pipeline else [], []), "the pass"),
             model_files(path, weights),
             data_files(named_source),
             data_files(metric_data, "the metric's data"),
@@ -152,7 +156,7 @@ def quantize_command(
             target_files(target or settings.target),
             named(configuration=config, statistics=statistics, pipeline=Path(pipeline) if pipeline else None),
         ),
-        [*result_files(result, options), *named(report=page, statistics=save_statistics, measurements=resume)],
+        [*result_files(result, options), *named(report=page, statistics=save_statistics, measurements=resume), *writes],
     )
     graph = load_model(path, weights, open_extensions(extension))
     if page:
@@ -160,7 +164,6 @@ def quantize_command(
         if dry_run:
             message = "a dry run has nothing to report: leave out --report or --dry-run"
             raise ConfigError(message)
-    passes = passes_from([pipeline], [], options) if pipeline else None
     measuring = measured_by(statistics, save_statistics, cluster, passes)
     if dry_run and passes:
         message = "a dry run is about the default passes: leave out --pipeline or --dry-run"

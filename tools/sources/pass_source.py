@@ -1,7 +1,8 @@
 """Passes from what the command line says: names, classes of the user's own, files of pipelines."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +38,14 @@ def passes_from(pipelines: Iterable[str], texts: Iterable[str], config: Quantiza
     return found + [_pass(spec) for text in texts for spec in read_specs(text)]
 
 
+def named_classes(pipelines: Iterable[str], texts: Iterable[str]) -> Iterator[str]:
+    """The classes of the user's own, `module:Class`, that pipelines and texts name."""
+    files = (read_pipeline(Path(each)) for each in pipelines if each != _DEFAULT)
+    for spec in chain.from_iterable((*files, *map(read_specs, texts))):
+        if ":" in spec.name:
+            yield spec.name
+
+
 def _pipeline(text: str, config: QuantizationConfig) -> Sequence[Pass]:
     if text == _DEFAULT:
         return default_quantization(config=config)
@@ -59,7 +68,7 @@ def _users_class(text: str) -> type[Pass]:
         message = f"{text}: is no pass: it has no {', '.join(missing)}; see irquant.passes.Pass"
         raise PassSpecError(message)
     class_ = _with_defaults(found)
-    if not _NAME.fullmatch(class_.name):
+    if not isinstance(cast(object, class_.name), str) or not _NAME.fullmatch(class_.name):
         message = f"{text}: its name is '{class_.name}', expected lower-case words joined by hyphens"
         raise PassSpecError(message)
     return class_
@@ -68,7 +77,8 @@ def _users_class(text: str) -> type[Pass]:
 def _with_defaults(class_: Any) -> type[Pass]:
     """A user's class with the defaults of `Pass`, which it may be derived from, or not."""
     derived = issubclass(class_, Pass)
-    return cast(type[Pass], class_ if derived else type(class_.__name__, (class_, Pass), {"__doc__": class_.__doc__}))
+    same = {"__module__": class_.__module__, "__qualname__": class_.__qualname__, "__doc__": class_.__doc__}
+    return cast(type[Pass], class_ if derived else type(class_.__name__, (class_, Pass), same))
 
 
 def managed(passes: Sequence[Pass], instruments: Sequence[Instrument]) -> PassManager:

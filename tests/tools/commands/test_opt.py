@@ -1,6 +1,7 @@
 """`irquant opt`: any passes in any order, and what it says of lists that cannot work."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -115,6 +116,21 @@ def test_a_class_with_a_name_and_run_is_a_pass(model: Path, mine: Path, capfd: p
     assert "bare" in capfd.readouterr().err
 
 
+def test_what_the_model_itself_states_wrongly_is_no_fault_of_a_pass(model: Path, tmp_path: Path) -> None:
+    text = model.read_text()
+    at = text.index("<output>", text.index('type="ReLU"'))
+    wrong = tmp_path / "wrong.xml"
+    wrong.write_text(text[:at] + text[at:].replace('precision="FP32"', 'precision="FP16"', 1))
+    shutil.copy(model.with_suffix(".bin"), wrong.with_suffix(".bin"))
+    assert run(["opt", str(wrong), "-p", "normalize", "--verify-each", "-o", str(tmp_path / "o.xml")]) == 0
+
+
+def test_a_pass_that_was_renamed_is_printed_by_either_name(model: Path, arrays: Path, tmp_path: Path) -> None:
+    passes = "normalize,plan-placement,calibrate,migrate-scales"
+    command = ["opt", str(model), "-p", passes, "--data", str(arrays), "-o", str(tmp_path / "o.txt")]
+    assert run([*command[:-2], "--print-after", "migrate-scales"]) == 0
+
+
 def test_the_runtime_refuses_what_no_rule_knows(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The pass gives an operation an attribute that it cannot have."""
     path = tmp_path / "spoil.py"
@@ -124,7 +140,7 @@ def test_the_runtime_refuses_what_no_rule_knows(model: Path, tmp_path: Path, cap
     )
     command = ["opt", str(model), "-p", f"normalize,{path}:Spoil", "-o", str(tmp_path / "o.xml")]
     assert run([*command, "--verify-each"]) == 0
-    assert run([*command, "--verify-each=runtime"]) == 2
+    assert run([*command, "--verify-runtime"]) == 2
     assert "pass 'spoil' left a broken graph: the runtime cannot compile the model: " in capfd.readouterr().err
 
 

@@ -364,7 +364,7 @@ def test_a_process_that_cannot_be_started_is_a_failure_like_others(zoo: Zoo) -> 
 
 def test_a_fault_of_ours_is_told_as_such_and_kept_for_the_report(zoo: Zoo) -> None:
     zoo.code(
-        "import irquant.passes.set_ranges as ours\ndef broken(*_):\n    return 1 // 0\nours.SetRanges.run = broken\n"
+        "import irquant.passes.transforms.set_ranges as ours\ndef broken(*_):\n    return 1 // 0\nours.SetRanges.run = broken\n"
     )
     zoo.code("import mine\ndef samples():\n    return np.ones((12, 1, 3, 8, 8))\n", "bad.py")
     batch = zoo.batch({"model": "a.xml", "data": "bad:samples"}, {"model": "b.xml"})
