@@ -1,5 +1,6 @@
 """What must be known of an op type: where its weights are, which axes they have, how its attributes read."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -52,9 +53,15 @@ RECURRENT_TYPES: Mapping[str, tuple[int, int]] = {
 LAYER_TYPES = (*WEIGHTED_TYPES, *RECURRENT_TYPES, "ScaledDotProductAttention", "Einsum")
 #: The tag of the body of a loop; an If has others.
 LOOP_BODY = "body"
+_OPSET = re.compile(r"opset\d+$")
 #: Arithmetic with a constant, as biases and scales are written; what may stand between it and its layer.
 _TAIL, _MOVES = ("Add", "Subtract", "Multiply", "Divide"), ("Reshape", "Squeeze", "Unsqueeze")
 TRANSPOSED_CONVOLUTIONS = ("ConvolutionBackpropData", "GroupConvolutionBackpropData")
+
+
+def is_standard(node: Node) -> bool:
+    """Whether an operation is of one of the runtime's opsets; those of extensions may have the same names."""
+    return _OPSET.match(node.opset) is not None
 
 
 def weight_ports(node: Node) -> tuple[int, ...]:

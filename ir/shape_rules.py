@@ -5,16 +5,13 @@ rule is taken for right: the runtime knows all of them (`opt --verify-runtime`).
 """
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from .graph import DYNAMIC, Node
-from .ops import flag, integers
+from .ops import flag, integers, is_standard
 
 Shape = tuple[int, ...]
-#: The operations of the runtime itself: those of extensions may have the same names.
-_OPSET = re.compile(r"opset\d+$")
 _ARITHMETIC = (
     *("Add", "Divide", "FloorMod", "Maximum", "Minimum", "Mod", "Multiply", "Power", "SquaredDifference", "Subtract"),
     "PReLU",
@@ -35,7 +32,7 @@ class ShapeError(ValueError):
 
 def wrong_result(node: Node) -> str | None:
     """In what way the first result of a node, or what it reads, contradicts its operation; None if it does not."""
-    rule = _RULES.get(node.type) if _OPSET.match(node.opset) else None
+    rule = _RULES.get(node.type) if is_standard(node) else None
     if rule is None or not node.outputs or not _are_ranks_known(node):
         return None
     try:
@@ -155,15 +152,11 @@ def _reshape(node: Node) -> Shape | None:
     count, known = math.prod(data), math.prod(size for size in target if size != -1)
     if not count and not known:  # nothing can be said of what is left of nothing
         return tuple(target)
-    if -1 in target:
-        if not known or count % known:
-            message = f"it makes {target} of {_text(data)}, which has {count} numbers"
-            raise ShapeError(message)
-        return tuple(count // known if size == -1 else size for size in target)
-    if known != count:
+    has_rest = -1 in target
+    if (not known or count % known) if has_rest else known != count:
         message = f"it makes {target} of {_text(data)}, which has {count} numbers"
         raise ShapeError(message)
-    return tuple(target)
+    return tuple(count // known if size == -1 else size for size in target)
 
 
 def _transpose(node: Node) -> Shape | None:

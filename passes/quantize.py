@@ -25,7 +25,7 @@ from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .evaluation.latency import Latencies, measure_gain
 from .infra.base import Fact, Pass, Progress, no_progress
-from .infra.instruments import Instrument
+from .infra.instruments import Instrument, WriteAfter
 from .options.accuracy import AccuracyOptions, DropType
 from .options.config import QuantizationConfig
 from .options.pot_config import ConfigFile, read_config_file
@@ -233,25 +233,17 @@ def _quantized(
     reads, writes = files_of_passes(passes or ())
     given = [*named(configuration=_path(config), target=_path(target), statistics=_path(statistics)), *reads]
     written = [*named(statistics=_path(save_statistics), measurements=wanted.resume), *writes]
-    if not isinstance(model, (str, Path)):
+    path, told, watching = None, settings.warnings, list[WriteAfter]()
+    if isinstance(model, (str, Path)):
+        path = Path(output) if output else result_path(Path(model))
+        refuse_overlaps(chain(model_files(Path(model)), given), [*result_files(path, options), *written])
+        graph = load_model(model, extensions=extensions)
+        check_output(path, graph)
+        watching = watching_for(path, options)
+    else:
         refuse_overlaps(given, written)
-        told = [*settings.warnings, *([_NO_PLACE] if options.keep_intermediate else [])]
-        graph, done = quantize_graph(
-            from_runtime(model, extensions),
-            data,
-            device,
-            options,
-            measuring=measuring,
-            wanted=wanted,
-            passes=passes,
-            warnings=told,
-        )
-        return QuantizationResult(to_runtime(graph), done)
-    path = Path(output) if output else result_path(Path(model))
-    refuse_overlaps(chain(model_files(Path(model)), given), [*result_files(path, options), *written])
-    graph = load_model(model, extensions=extensions)
-    check_output(path, graph)
-    watching = watching_for(path, options)
+        graph = from_runtime(model, extensions)
+        told = (*told, *([_NO_PLACE] if options.keep_intermediate else []))
     graph, done = quantize_graph(
         graph,
         data,
@@ -261,8 +253,10 @@ def _quantized(
         wanted=wanted,
         passes=passes,
         instruments=watching,
-        warnings=settings.warnings,
+        warnings=told,
     )
+    if path is None:
+        return QuantizationResult(to_runtime(graph), done)
     write_model(graph, path, compact=True)
     for each in watching:
         each.write()

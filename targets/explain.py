@@ -1,6 +1,7 @@
 """One line out of what pydantic found wrong: the path in the file, what stands there, and what could."""
 
 import difflib
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -17,8 +18,13 @@ def explain_all(error: ValidationError, model: type[BaseModel]) -> list[str]:
     return [_explained(each, model) for each in error.errors(include_url=False)]
 
 
+def path_text(location: Sequence[int | str]) -> str:
+    """A location in a file as people write it: `rules[0].where`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+
+
 def _explained(mistake: ErrorDetails, model: type[BaseModel]) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in mistake["loc"]).lstrip(".")
+    path = path_text(mistake["loc"])
     if mistake["type"] == "extra_forbidden":
         known = _known_keys(model, mistake["loc"][:-1])
         return f"unknown key '{path}'; {_near_miss(str(mistake['loc'][-1]), known)}known keys: {', '.join(known)}"

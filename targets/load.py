@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from ..ir import UserError
-from .explain import explain, first_mistake
+from .explain import explain, first_mistake, path_text
 from .lines import Lines
 from .operations import unknown_words
 from .target import Target
@@ -135,11 +135,8 @@ class _Document:
             for role, spec in rule.inputs.items():
                 if spec not in target.specs:
                     known = ", ".join(target.specs)
-                    location = ("rules", index, "inputs", role)
-                    message = (
-                        f"{self._at(location)}: rules[{index}].inputs.{role}: no spec '{spec}'; there are: {known}"
-                    )
-                    raise TargetError(message)
+                    said = f"no spec '{spec}'; there are: {known}"
+                    raise TargetError(self.complaint(("rules", index, "inputs", role), said))
         return target
 
     def merged(self) -> dict[Any, Any]:
@@ -167,8 +164,7 @@ class _Document:
 
     def complaint(self, location: Sequence[int | str], said: str) -> str:
         """What is wrong at a location, with file, line and path."""
-        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-        return f"{self._at(location)}: {path}: {said}"
+        return f"{self._at(location)}: {path_text(location)}: {said}"
 
     def _at(self, location: Sequence[int | str]) -> str:
         """`file, line 7` for the deepest part of a location that the file has."""

@@ -88,11 +88,8 @@ def _text(graph: Graph) -> str:
 
 def _is_model(graph: Graph) -> bool:
     """Whether the graph can be written: it is whole, and has all its ranges."""
-    try:
-        verify_structure(graph)
-    except IRError:
-        return False
-    return all(len(node.inputs) == 5 for each in graph.walk() for node in each.in_file_order("FakeQuantize"))
+    whole = (len(node.inputs) == 5 for each in graph.walk() for node in each.in_file_order("FakeQuantize"))
+    return _holds(verify_structure, graph) and all(whole)
 
 
 @dataclass(frozen=True)
@@ -161,7 +158,7 @@ class Verify:
         Raises:
             PipelineError: the pass left a broken graph.
         """
-        is_model_right = _complaint(graph) is None
+        is_model_right = _holds(verify, graph)
         yield
         try:
             # Shapes that the model itself states wrongly, which the runtime infers anew, are no fault of the pass.
@@ -172,9 +169,10 @@ class Verify:
             raise left_broken(pass_, error) from error
 
 
-def _complaint(graph: Graph) -> IRError | None:
+def _holds(check: Callable[[Graph], None], graph: Graph) -> bool:
+    """Whether a check of a graph finds nothing."""
     try:
-        verify(graph)
-    except IRError as error:
-        return error
-    return None
+        check(graph)
+    except IRError:
+        return False
+    return True

@@ -23,7 +23,7 @@ import openvino as ov
 import openvino.opset13
 
 from ...ir import Array, Graph, UserError, read_model, write_model
-from ...ir.ops import LOOP_BODY
+from ...ir.ops import LOOP_BODY, is_standard
 from ...ir.weights import Weights
 from ...ir.writer import lay_out, to_xml
 from .samples import DataError, Feed, Runnable, Sample
@@ -61,8 +61,6 @@ THREADS = "IRQUANT_THREADS"
 
 _op: Any = openvino.opset13
 _BF16 = np.dtype(ml_dtypes.bfloat16)
-#: The operations of the runtime itself.
-_OPSET = re.compile(r"opset\d+$")
 _Item = TypeVar("_Item", bound=Runnable)
 #: What the runtime itself calls a model.
 RuntimeModel: TypeAlias = ov.Model
@@ -420,7 +418,7 @@ def _rejecting(source: Graph | Portable | Path) -> Generator[None]:
 
 def _missing_extension(graph: Graph) -> str:
     """What to do about operations that no opset of the runtime has."""
-    foreign = {node.type for each in graph.walk() for node in each.in_file_order() if not _OPSET.match(node.opset)}
+    foreign = {node.type for each in graph.walk() for node in each.in_file_order() if not is_standard(node)}
     if not foreign or graph.extensions:
         return ""
     return (
