@@ -1,5 +1,6 @@
 """OpenVINO IR in memory and on disk. Knows nothing of quantization."""
 
+from .builder import Builder
 from .difference import Change, compare
 from .element_types import ElementType, element_type, element_type_of_dtype
 from .errors import IRError, UserError, printable
@@ -14,6 +15,7 @@ from .writer import write_model
 __all__ = [
     "DYNAMIC",
     "Array",
+    "Builder",
     "Change",
     "ElementType",
     "Graph",

@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
+from .builder import Builder
 from .graph import DYNAMIC, Node, OutPort, decode_layer
 
 _MAPS = {"body": "port_map", "then_body": "then_port_map", "else_body": "else_port_map"}
@@ -32,7 +33,7 @@ def add_body_output(node: Node, sources: Mapping[str, OutPort], name: str) -> Ou
     for size in (DYNAMIC, *first.shape[1:]):
         ET.SubElement(port, "dim").text = str(size)
     for tag, source in sources.items():
-        result = source.node.graph.add("Result", name, [source], [])
+        result = Builder(source.node.graph).result(source, name=name)
         entry = {"external_port_id": str(id_), "internal_layer_id": str(result.id)}
         if tag == "body":
             entry |= {"axis": "0", "start": "0", "end": "-1", "stride": "1", "part_size": "1"}

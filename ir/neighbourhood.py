@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from .builder import Builder
 from .graph import Graph, Node, OutPort
 
 
@@ -21,7 +22,8 @@ def neighbourhood(node: Node, steps: int) -> Graph:
             source = port.source
             if Node(node.graph, source.node.id) not in kept:
                 if source not in outer:
-                    outer[source] = _parameter(source, each)
+                    name = f"{source.node.name}/{source.index}"
+                    outer[source] = Builder(graph, each).parameter(source.element_type, source.shape, name=name)
                 port.connect(outer[source])
     added = {port.node for port in outer.values()}
     for each in reversed(list(graph.nodes())):
@@ -30,7 +32,7 @@ def neighbourhood(node: Node, steps: int) -> Graph:
     for each in inside:
         for output in each.outputs if each.type != "Result" else ():
             if not output.consumers and each.type != "Assign":
-                graph.add("Result", f"{each.name}/result", [output], [])
+                Builder(graph).result(output, name=f"{each.name}/result")
     return graph
 
 
@@ -47,12 +49,3 @@ def _around(node: Node) -> Iterable[Node]:
     yield from (port.source.node for port in node.inputs)
     if node.type != "Const":  # many may read a constant
         yield from (port.node for output in node.outputs for port in output.consumers)
-
-
-def _parameter(source: OutPort, near: Node) -> OutPort:
-    dims = ",".join("?" if size < 0 else str(size) for size in source.shape)
-    attributes = {"element_type": source.element_type.name, "shape": dims}
-    name = f"{source.node.name}/{source.index}"
-    return source.node.graph.add(
-        "Parameter", name, [], [(source.element_type, source.shape)], attributes=attributes, near=near
-    ).output()

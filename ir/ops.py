@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from .graph import InPort, Node, OutPort
 
@@ -167,11 +168,20 @@ def is_constant(tensor: OutPort) -> bool:
     return tensor.node.type == "Const"
 
 
-def flag(node: Node, name: str, *, default: bool = False) -> bool:
+class HasAttributes(Protocol):
+    """A node, or what else is described by an op's attributes."""
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """As the file spells them."""
+        ...
+
+
+def flag(node: HasAttributes, name: str, *, default: bool = False) -> bool:
     """A boolean attribute; the format spells it true/false, True/False or 1/0."""
     return node.attributes.get(name, str(default)).lower() in ("true", "1")
 
 
-def integers(node: Node, name: str) -> tuple[int, ...]:
+def integers(node: HasAttributes, name: str) -> tuple[int, ...]:
     """An attribute that is a list of integers; empty if the node does not have it."""
     return tuple(int(part) for part in node.attributes.get(name, "").split(",") if part.strip())

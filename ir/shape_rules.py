@@ -1,14 +1,16 @@
 """What the shape and the element type of an operation's result must be, for operations that most models are made of.
 
-Rules are those of the operation specifications of OpenVINO. What is dynamic fits everything, and an operation without a
-rule is taken for right: the runtime knows all of them (`opt --verify-runtime`).
+Rules are those of the operation specifications of OpenVINO. `verify` holds nodes to them, and `Builder` makes nodes by
+them. What is dynamic fits everything. `verify` takes an operation without a rule for right: the runtime knows all of
+them (`opt --verify-runtime`).
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
-from .graph import DYNAMIC, Node
+from .graph import DYNAMIC, Node, OutPort
 from .ops import flag, integers, is_standard
 
 Shape = tuple[int, ...]
@@ -19,7 +21,7 @@ _ARITHMETIC = (
 _COMPARING = ("Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "NotEqual")
 _UNARY = (
     *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceiling", "Clamp", "Convert", "Cos", "Cosh", "Elu"),
-    *("Erf", "Exp", "FakeQuantize", "Floor", "Gelu", "HSigmoid", "HSwish", "Log", "LogSoftmax", "MVN", "Mish"),
+    *("Erf", "Exp", "Floor", "Gelu", "HSigmoid", "HSwish", "Log", "LogSoftmax", "MVN", "Mish"),
     *("Negative", "ReLU", "Round", "Sigmoid", "Sign", "Sin", "Sinh", "SoftMax", "SoftPlus", "SoftSign", "Sqrt"),
     *("Swish", "Tan", "Tanh"),
 )
@@ -30,14 +32,54 @@ class ShapeError(ValueError):
     """Inputs do not fit one another: sizes, or types."""
 
 
+@dataclass(frozen=True)
+class Operation:
+    """What a node computes, be it in a graph or about to be added to one.
+
+    Attributes:
+        type: The op type, as the .xml spells it.
+        sources: What drives each input.
+        attributes: As the file spells them.
+    """
+
+    type: str
+    sources: tuple[OutPort, ...]
+    attributes: Mapping[str, str]
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shape of each input."""
+        return tuple(source.shape for source in self.sources)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The name of the element type of each input."""
+        return [source.element_type.name for source in self.sources]
+
+    def integers(self, index: int) -> list[int] | None:
+        """The values of an input, if it is a constant."""
+        source = self.sources[index].node
+        return [int(each) for each in source.array.reshape(-1)] if source.type == "Const" else None
+
+
+def infer(operation: Operation) -> tuple[Shape | None, str | None]:
+    """The shape and the element type of the first result; None for what does not follow from shapes and constants.
+
+    Raises:
+        ShapeError: the inputs do not fit one another.
+        KeyError: there is no rule for such operations.
+    """
+    rule = _RULES[operation.type]
+    is_known = operation.type in _OF_ANY_RANK or all(map(_is_rank_known, operation.sources))
+    return rule(operation) if is_known else None, _type_of(operation)
+
+
 def wrong_result(node: Node) -> str | None:
     """In what way the first result of a node, or what it reads, contradicts its operation; None if it does not."""
-    rule = _RULES.get(node.type) if is_standard(node) else None
-    if rule is None or not node.outputs or not _are_ranks_known(node):
+    if node.type not in _RULES or not is_standard(node) or not node.outputs:
         return None
     try:
-        shape = rule(node)
-        kind = _type_of(node)
+        shape, kind = infer(Operation(node.type, tuple(port.source for port in node.inputs), node.attributes))
     except ShapeError as error:
         return str(error)
     output = node.output()
@@ -65,25 +107,28 @@ def broadcast(shapes: Iterable[Shape]) -> Shape:
     return tuple(reversed(found))
 
 
-def _shapes(node: Node) -> list[Shape]:
-    return [port.source.shape for port in node.inputs]
+def _element_wise(operation: Operation) -> Shape | None:
+    mode = operation.attributes.get("auto_broadcast", "numpy")
+    if operation.type == "PReLU" or mode == "pdpd":
+        return None if mode == "pdpd" else operation.shapes[0]
+    return broadcast(operation.shapes)
 
 
-def _element_wise(node: Node) -> Shape | None:
-    mode = node.attributes.get("auto_broadcast", "numpy")
-    if node.type == "PReLU" or mode == "pdpd":
-        return None if mode == "pdpd" else _shapes(node)[0]
-    return broadcast(_shapes(node))
+def _like_data(operation: Operation) -> Shape:
+    return operation.shapes[0]
 
 
-def _like_data(node: Node) -> Shape:
-    return _shapes(node)[0]
+def _fake_quantize(operation: Operation) -> Shape:
+    """FakeQuantize-1: limits broadcast to the data; the result is like the data, also where they are wider."""
+    if operation.attributes.get("auto_broadcast", "numpy") == "numpy":
+        broadcast(operation.shapes)
+    return operation.shapes[0]
 
 
-def _convolution(node: Node) -> Shape:
+def _convolution(operation: Operation) -> Shape:
     """[N, C, ...] and [O, I, k...] or [G, O, I, k...] -> [N, G * O, ...]; Convolution-1, GroupConvolution-1."""
-    data, weights = _shapes(node)[:2]
-    groups, kernel = ((1,), weights) if node.type == "Convolution" else (weights[:1], weights[1:])
+    data, weights = operation.shapes[:2]
+    groups, kernel = ((1,), weights) if operation.type == "Convolution" else (weights[:1], weights[1:])
     if len(data) != len(kernel):
         message = f"it reads data {_text(data)} and weights {_text(weights)}, whose ranks do not fit"
         raise ShapeError(message)
@@ -91,14 +136,14 @@ def _convolution(node: Node) -> Shape:
     if not _agree((channels,), data[1:2]):
         message = f"its data have {data[1]} channels, its weights {_text(weights)} take {channels}"
         raise ShapeError(message)
-    return (data[0], _times(groups[0], kernel[0]), *_windows(node, data[2:], kernel[2:]))
+    return (data[0], _times(groups[0], kernel[0]), *_windows(operation, data[2:], kernel[2:]))
 
 
-def _windows(node: Node, sizes: Shape, kernel: Shape) -> Shape:
+def _windows(operation: Operation, sizes: Shape, kernel: Shape) -> Shape:
     """How many places a kernel has along each axis."""
     names = ("strides", "dilations", "pads_begin", "pads_end")
-    strides, dilations, begin, end = (integers(node, name) or (0,) * len(sizes) for name in names)
-    auto = node.attributes.get("auto_pad", "explicit").lower()
+    strides, dilations, begin, end = (integers(operation, name) or (0,) * len(sizes) for name in names)
+    auto = operation.attributes.get("auto_pad", "explicit").lower()
     if DYNAMIC in (*sizes, *kernel) or not all(strides) or len(strides) != len(sizes):
         return (DYNAMIC,) * len(sizes)
     if auto.startswith("same"):
@@ -109,21 +154,36 @@ def _windows(node: Node, sizes: Shape, kernel: Shape) -> Shape:
     return tuple((size + pad - span) // stride + 1 for size, pad, span, stride in whole)
 
 
-def _matrix_product(node: Node) -> Shape | None:
-    """[..., M, K] x [..., K, N] -> [..., M, N]; MatMul-1."""
-    first, second = _shapes(node)[:2]
-    if len(first) < 2 or len(second) < 2:
+def _matrix_product(operation: Operation) -> Shape | None:
+    """[..., M, K] x [..., K, N] -> [..., M, N]; a vector [K] gives the result no axis; MatMul-1."""
+    one, other = operation.shapes[:2]
+    if not one or not other:
         return None
-    first = (*first[:-2], *(reversed(first[-2:]) if flag(node, "transpose_a") else first[-2:]))
-    second = (*second[:-2], *(reversed(second[-2:]) if flag(node, "transpose_b") else second[-2:]))
+    first = (*one[:-2], *(reversed(one[-2:]) if flag(operation, "transpose_a") else one[-2:]))
+    second = (*other[:-2], *(reversed(other[-2:]) if flag(operation, "transpose_b") else other[-2:]))
+    first, second = (1, *first) if len(one) == 1 else first, (*second, 1) if len(other) == 1 else second
     if not _agree(first[-1:], second[-2:-1]):
         message = f"its operands are {_text(first)} and {_text(second)}: {first[-1]} columns for {second[-2]} rows"
         raise ShapeError(message)
-    return (*broadcast((first[:-2], second[:-2])), first[-2], second[-1])
+    rows, columns = first[-2:-1] if len(one) > 1 else (), second[-1:] if len(other) > 1 else ()
+    return (*broadcast((first[:-2], second[:-2])), *rows, *columns)
 
 
-def _concat(node: Node) -> Shape:
-    shapes, axis = _shapes(node), int(node.attributes.get("axis", "0"))
+def _attention(operation: Operation) -> Shape | None:
+    """[..., L, E], [..., S, E] and [..., S, V] -> [..., L, V], as wide as the mask; ScaledDotProductAttention-13."""
+    query, key, value = operation.shapes[:3]
+    if min(len(query), len(key), len(value)) < 2:
+        return None
+    if not _agree(query[-1:], key[-1:]) or not _agree(key[-2:-1], value[-2:-1]):
+        message = f"its query {_text(query)}, key {_text(key)} and value {_text(value)} do not fit"
+        raise ShapeError(message)
+    masks = () if flag(operation, "causal") else operation.shapes[_MASK : _MASK + 1]
+    scores = (*broadcast((query[:-2], key[:-2], value[:-2])), query[-2], key[-2])
+    return (*broadcast((scores, *masks))[:-1], value[-1])
+
+
+def _concat(operation: Operation) -> Shape:
+    shapes, axis = operation.shapes, int(operation.attributes.get("axis", "0"))
     if len({len(shape) for shape in shapes}) > 1 or not -len(shapes[0]) <= axis < len(shapes[0]):
         message = f"it joins {' and '.join(_text(shape) for shape in shapes)} along axis {axis}"
         raise ShapeError(message)
@@ -140,14 +200,16 @@ def _concat(node: Node) -> Shape:
     return tuple(whole)
 
 
-def _reshape(node: Node) -> Shape | None:
+def _reshape(operation: Operation) -> Shape | None:
     """Reshape-1: 0 keeps a size if `special_zero`, -1 is what is left."""
-    data, target = _shapes(node)[0], _constant(node, 1)
+    data, target = operation.shapes[0], operation.integers(1)
     if target is None:
         return None
-    if flag(node, "special_zero"):
-        target = [data[index] if size == 0 and index < len(data) else size for index, size in enumerate(target)]
-    if DYNAMIC in data:
+    is_known = _is_rank_known(operation.sources[0])
+    if flag(operation, "special_zero"):
+        kept = data if is_known else (DYNAMIC,) * len(target)
+        target = [kept[index] if size == 0 and index < len(kept) else size for index, size in enumerate(target)]
+    if DYNAMIC in data or not is_known:
         return tuple(target)
     count, known = math.prod(data), math.prod(size for size in target if size != -1)
     if not count and not known:  # nothing can be said of what is left of nothing
@@ -159,8 +221,8 @@ def _reshape(node: Node) -> Shape | None:
     return tuple(count // known if size == -1 else size for size in target)
 
 
-def _transpose(node: Node) -> Shape | None:
-    data, order = _shapes(node)[0], _constant(node, 1)
+def _transpose(operation: Operation) -> Shape | None:
+    data, order = operation.shapes[0], operation.integers(1)
     if order is None:
         return None
     order = order or [*reversed(range(len(data)))]
@@ -170,41 +232,93 @@ def _transpose(node: Node) -> Shape | None:
     return tuple(data[axis] for axis in order)
 
 
-def _reduction(node: Node) -> Shape | None:
-    data, axes = _shapes(node)[0], _constant(node, 1)
+def _reduction(operation: Operation) -> Shape | None:
+    data, axes = operation.shapes[0], operation.integers(1)
     if axes is None:
         return None
     if any(not -len(data) <= axis < max(1, len(data)) for axis in axes):
         message = f"its axes {axes} do not fit its data {_text(data)}"
         raise ShapeError(message)
     gone = {axis % len(data) for axis in axes} if data else set[int]()
-    if flag(node, "keep_dims"):
+    if flag(operation, "keep_dims"):
         return tuple(1 if index in gone else size for index, size in enumerate(data))
     return tuple(size for index, size in enumerate(data) if index not in gone)
 
 
-def _type_of(node: Node) -> str | None:
+def _unsqueeze(operation: Operation) -> Shape | None:
+    """Unsqueeze-1: the axes, which the result has, get size 1."""
+    data, axes = operation.shapes[0], operation.integers(1)
+    if axes is None or len(set(axes)) < len(axes):
+        return None
+    rank = len(data) + len(axes)
+    if any(not -rank <= axis < rank for axis in axes):
+        message = f"its axes {axes} do not fit its data {_text(data)}"
+        raise ShapeError(message)
+    sizes, new = iter(data), {axis % rank for axis in axes}
+    return tuple(1 if axis in new else next(sizes) for axis in range(rank)) if len(new) == len(axes) else None
+
+
+def _split(operation: Operation) -> Shape | None:
+    """Split-1: all parts have one size."""
+    data, axes, count = operation.shapes[0], operation.integers(1), int(operation.attributes["num_splits"])
+    if axes is None:
+        return None
+    axis = axes[0]
+    if not -len(data) <= axis < len(data) or (data[axis] != DYNAMIC and data[axis] % count):
+        message = f"it splits {_text(data)} in {count} along axis {axis}"
+        raise ShapeError(message)
+    return _with_size(data, axis, DYNAMIC if data[axis] == DYNAMIC else data[axis] // count)
+
+
+def _top_k(operation: Operation) -> Shape:
+    """TopK-3: the axis gets the size that the second input says."""
+    data, count, axis = operation.shapes[0], operation.integers(1), int(operation.attributes["axis"])
+    if not -len(data) <= axis < len(data):
+        message = f"its axis {axis} does not fit its data {_text(data)}"
+        raise ShapeError(message)
+    return _with_size(data, axis, count[0] if count else DYNAMIC)
+
+
+def _shape_of(operation: Operation) -> Shape:
+    return (len(operation.shapes[0]) if _is_rank_known(operation.sources[0]) else DYNAMIC,)
+
+
+def _type_of(operation: Operation) -> str | None:
     """The element type of the result, where it follows from what is read."""
-    kinds = [port.source.element_type.name for port in node.inputs]
-    if node.type == "Convert":
-        return node.attributes.get("destination_type")
-    if node.type not in (*_ARITHMETIC, *_COMPARING, *_TYPED) or node.type == "PReLU":
-        return kinds[0]
-    compared = kinds[:2] if node.type in _TYPED else kinds
-    if node.type != "Concat" and len(set(compared)) > 1:
+    if operation.type == "Convert":
+        return operation.attributes.get("destination_type")
+    if operation.type == "ShapeOf":
+        return operation.attributes.get("output_type", "i64")
+    kinds = operation.kinds
+    compared = _compared(operation.type, kinds)
+    if len(set(compared)) > 1:
         message = f"it reads {' and '.join(compared)}, expected one element type"
         raise ShapeError(message)
-    return "boolean" if node.type in _COMPARING else kinds[0]
+    if operation.type == "Select":
+        return kinds[1]
+    return "boolean" if operation.type in _COMPARING else kinds[0]
 
 
-def _are_ranks_known(node: Node) -> bool:
-    """Whether no input may have any rank: such tensors look like scalars, unless they are constants."""
-    return all(port.source.shape or port.source.node.type == "Const" for port in node.inputs)
+def _compared(type_: str, kinds: Sequence[str]) -> Sequence[str]:
+    """The element types of those inputs that must have one."""
+    if type_ == "Select":
+        return kinds[1:]
+    if type_ == "ScaledDotProductAttention":  # a boolean mask says what is seen
+        return [kind for index, kind in enumerate(kinds) if index != _MASK or kind != "boolean"]
+    if type_ in _TYPED:
+        return kinds[:2]
+    return kinds if type_ in (*_ARITHMETIC, *_COMPARING, "Concat") and type_ != "PReLU" else ()
 
 
-def _constant(node: Node, index: int) -> list[int] | None:
-    source = node.source(index).node
-    return [int(each) for each in source.array.reshape(-1)] if source.type == "Const" else None
+def _is_rank_known(tensor: OutPort) -> bool:
+    """Whether the shape tells the rank: without sizes it may be a scalar's or unknown, unless it is a constant's."""
+    return bool(tensor.shape) or tensor.node.type == "Const"
+
+
+def _with_size(shape: Shape, axis: int, size: int) -> Shape:
+    found = [*shape]
+    found[axis] = size
+    return tuple(found)
 
 
 def _times(one: int, other: int) -> int:
@@ -221,14 +335,25 @@ def _text(shape: Shape) -> str:
 
 
 #: Operations whose first two inputs have one type.
-_TYPED = ("Convolution", "GroupConvolution", "MatMul", "Concat")
-_RULES: Mapping[str, Callable[[Node], Shape | None]] = {
+_TYPED = ("Convolution", "GroupConvolution", "MatMul")
+#: The input of attention that is its mask.
+_MASK = 3
+#: Operations of whose result something is known, whatever the rank of what they read.
+_OF_ANY_RANK = ("Reshape", "ScaledDotProductAttention", "ShapeOf")
+_RULES: Mapping[str, Callable[[Operation], Shape | None]] = {
     **dict.fromkeys((*_ARITHMETIC, *_COMPARING), _element_wise),
     **dict.fromkeys(_UNARY, _like_data),
     **dict.fromkeys(("Convolution", "GroupConvolution"), _convolution),
     **dict.fromkeys(_REDUCING, _reduction),
     "Concat": _concat,
+    "FakeQuantize": _fake_quantize,
     "MatMul": _matrix_product,
     "Reshape": _reshape,
+    "ScaledDotProductAttention": _attention,
+    "Select": _element_wise,
+    "ShapeOf": _shape_of,
+    "Split": _split,
+    "TopK": _top_k,
     "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
 }

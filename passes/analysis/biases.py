@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...ir import Array, Node
+from ...ir import Array, Builder, Node
 from ...ir.ops import bias_port, output_channel_axis
 from .ranges import Floats
 
@@ -33,15 +33,8 @@ def change_bias(node: Node, shift: Floats, scale: Floats | None = None) -> None:
 
 
 def _create_bias(node: Node, bias: Array) -> None:
-    graph, output = node.graph, node.output()
+    output = node.output()
     readers = output.consumers
-    constant = graph.add_constant(f"{node.name}/bias", bias, near=readers[0].node)
-    add = graph.add(
-        "Add",
-        f"{node.name}/add_bias",
-        [output, constant.output()],
-        [(output.element_type, output.shape)],
-        attributes={"auto_broadcast": "numpy"},
-        near=readers[0].node,
-    )
-    output.redirect(add.output(), only=readers)
+    build = Builder(node.graph, readers[0].node)
+    constant = build.constant(bias, name=f"{node.name}/bias")
+    output.redirect(build.add(output, constant, name=f"{node.name}/add_bias"), only=readers)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...ir import DYNAMIC, Array, Graph, Node, OutPort
+from ...ir import DYNAMIC, Array, Builder, Graph, Node, OutPort
 from ..runtime.engine import evaluate
 
 #: Look at a tensor's shape, not at its values: they neither want int8 nor mind it.
@@ -50,14 +50,12 @@ def values_of(tensors: Sequence[OutPort]) -> list[Array]:
     graph = tensors[0].node.graph.copy()
     wanted = [Node(graph, tensor.node.id).output(tensor.index) for tensor in tensors]
     # first: what only a shape reader reads besides would be gone with it
-    results = {graph.add("Result", "irquant/folded", [tensor], []) for tensor in wanted}
+    build = Builder(graph)
+    results = {build.result(tensor, name="irquant/folded") for tensor in wanted}
     for node in [node for node in graph.nodes(*SHAPE_READERS) if _gives_known_shape(node)]:
         fold_shape(node)
     for node in graph.nodes(*TYPE_READERS):
-        kind, shape = node.output().element_type, node.output().shape
-        attributes = {"destination_type": kind.name}
-        typed = graph.add("Convert", f"{node.name}/typed", [node.source()], [(kind, shape)], attributes=attributes)
-        node.replace_with(typed.output())
+        node.replace_with(build.convert(node.source(), node.output().element_type, name=f"{node.name}/typed"))
     for node in reversed(list(graph.nodes())):
         if node not in results and not any(output.consumers for output in node.outputs):
             graph.remove(node)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ...ir import Graph, InPort, Node, OutPort
+from ...ir import Builder, Graph, InPort, Node, OutPort
 from ...ir.ops import WEIGHTED_TYPES
 from ..runtime.samples import ValidationSample
 from .decisions import Decisions, above, behind, selects
@@ -100,7 +100,7 @@ class Outputs:
     def attach(self, graph: Graph) -> None:
         """Makes the taps the last outputs of a graph, and takes out of it what is left out."""
         for tap in self.taps:
-            graph.add("Result", _NAME, [InPort(Node(graph, tap.node.id), tap.index).source], [])
+            Builder(graph).result(InPort(Node(graph, tap.node.id), tap.index).source, name=_NAME)
         for result in [Node(graph, id_) for id_ in self.left_out]:
             source = result.source().node
             graph.remove(result)

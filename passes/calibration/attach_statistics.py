@@ -1,23 +1,22 @@
 """Reductions are nodes of the graph, so that activations never leave the runtime."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from ...ir import Array, Graph, Node, OutPort, Scope, UserError, element_type
+from ...ir import Array, Builder, Graph, Node, OutPort, Scope, UserError, element_type
 from ...ir.bodies import add_body_output
+from ...ir.builder import ReduceType
 from ..infra.base import Context, Pass
 from ..statistics.batch import Batches
 from ..statistics.masks import mask_limits
 from ..statistics.quantiles import TopQuantile, quantiles
 from ..statistics.request import QUANTILES, Numbers, Reduction, Request
 
-_REDUCE = {Reduction.MIN: "ReduceMin", Reduction.MAX: "ReduceMax", Reduction.MEAN: "ReduceMean"}
+_REDUCE: Mapping[Reduction, ReduceType] = {Reduction.MIN: "ReduceMin", Reduction.MAX: "ReduceMax"}
 _F32 = element_type("f32")
-_I64 = element_type("i64")
-_BOOLEAN = element_type("boolean")
 _NAME = "irquant/statistics"
 #: Larger batches are one observation: axis 0 of such inputs is rather time, or points in space.
 LARGEST_BATCH = 256
@@ -134,7 +133,7 @@ class AttachStatistics(Pass):
             return 0
         outputs = _attached(graph, self.wanted)
         for block in self.wanted:
-            graph.add("Result", _NAME, [outputs[block]], [], near=results[0])
+            Builder(graph, results[0]).result(outputs[block], name=_NAME)
         return len(self.wanted)
 
 
@@ -168,6 +167,7 @@ class _Rows:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.build = Builder(graph)
         self._constants: dict[tuple[int, ...], OutPort] = {}
         self._limits = mask_limits(graph)
         self._unmasked: dict[OutPort, OutPort] = {}
@@ -178,13 +178,11 @@ class _Rows:
             return self._unmask(self._tensor(block.requests[0]))
         parts = [self._reduced(each, batched=block.batched) for each in block.requests]
         if block.batched:
-            shape = (parts[0].shape[0], block.width)
-            return self.graph.add("Concat", f"{_NAME}/rows", parts, [(_F32, shape)], attributes={"axis": "1"}).output()
+            return self.build.concat(parts, axis=1, name=f"{_NAME}/rows")
         if block.scope:
-            parts.insert(0, self.graph.add_constant(f"{_NAME}/ran", np.ones(1, np.float32)).output())
-        width = sum(part.shape[0] for part in parts)
-        row = self.graph.add("Concat", f"{_NAME}/row", parts, [(_F32, (width,))], attributes={"axis": "0"})
-        return self._shaped(row.output(), (1, width))
+            parts.insert(0, self.build.constant(np.ones(1, np.float32), name=f"{_NAME}/ran"))
+        row = self.build.concat(parts, axis=0, name=f"{_NAME}/row")
+        return self._shaped(row, (1, bool(block.scope) + block.width))
 
     def _tensor(self, wanted: Request) -> OutPort:
         return Node(self.graph, wanted.node).output(wanted.port)
@@ -194,9 +192,7 @@ class _Rows:
         tensor = self._tensor(wanted)
         name = f"irquant/{wanted.node}.{wanted.port}/{wanted.reduction}"
         if wanted.reduction is Reduction.SHAPE:
-            outputs, attributes = [(_I64, (len(tensor.shape),))], {"output_type": "i64"}
-            sizes = self.graph.add("ShapeOf", name, [tensor], outputs, attributes=attributes, opset="opset3")
-            return _as_f32(sizes.output(), name)
+            return self._as_f32(self.build.shape_of(tensor, name=name), name)
         tensor = self._unmask(tensor)
         if wanted.reduction in QUANTILES:
             top = TopQuantile.of(wanted, tensor, batched=batched)
@@ -212,53 +208,38 @@ class _Rows:
         """The tensor in f32, with zeros in place of masks (see `masks`); NaN and what else is wrong stay."""
         if tensor not in self._unmasked:
             name = f"{_NAME}/{tensor.node.id}.{tensor.index}"
-            found = _as_f32(tensor, name)
+            found = self._as_f32(tensor, name)
             if (limit := self._limits.get(tensor)) is not None:
                 found = self._without_masks(found, limit, name)
             self._unmasked[tensor] = found
         return self._unmasked[tensor]
 
     def _without_masks(self, tensor: OutPort, limit: float, name: str) -> OutPort:
-        numpy = {"auto_broadcast": "numpy"}
-        ends = [self.graph.add_constant(f"{name}/limit", np.array(each, np.float32)) for each in (limit, 0)]
-        size = self.graph.add("Abs", f"{name}/size", [tensor], [(_F32, tensor.shape)])
-        sources = [size.output(), ends[0].output()]
-        is_mask = self.graph.add(
-            "GreaterEqual", f"{name}/is_mask", sources, [(_BOOLEAN, tensor.shape)], attributes=numpy
-        )
-        sources = [is_mask.output(), ends[1].output(), tensor]
-        return self.graph.add("Select", f"{name}/data", sources, [(_F32, tensor.shape)], attributes=numpy).output()
+        most, zero = (self.build.constant(np.array(each, np.float32), name=f"{name}/limit") for each in (limit, 0))
+        is_mask = self.build.greater_equal(self.build.abs(tensor, name=f"{name}/size"), most, name=f"{name}/is_mask")
+        return self.build.select(is_mask, zero, tensor, name=f"{name}/data")
 
     def _over_axes(self, tensor: OutPort, wanted: Request, name: str, *, batched: bool) -> OutPort:
         """The tensor reduced over all axes but those of the observations and the channels."""
         if wanted.reduction is Reduction.MEAN_SQUARE:
-            outputs, attributes = [(_F32, tensor.shape)], {"auto_broadcast": "numpy"}
-            square = self.graph.add("Multiply", f"{name}/square", [tensor, tensor], outputs, attributes=attributes)
-            tensor = square.output()
+            tensor = self.build.multiply(tensor, tensor, name=f"{name}/square")
         kept = [0] * batched + ([] if wanted.channel_axis is None else [wanted.channel_axis])
         if not kept and tensor.shape[:1] == (1,):
             kept = [0]  # gives one number, and takes no Reshape to make a row of it
         axes = tuple(axis for axis in range(len(tensor.shape)) if axis not in kept)
         if not axes:
             return tensor
-        outputs = [(_F32, tuple(tensor.shape[axis] for axis in kept))]
-        op, sources = _REDUCE.get(wanted.reduction, "ReduceMean"), [tensor, self._constant(axes)]
-        return self.graph.add(op, name, sources, outputs, attributes={"keep_dims": "false"}).output()
+        type_ = _REDUCE.get(wanted.reduction, "ReduceMean")
+        return self.build.reduce(type_, tensor, self._constant(axes), keep_dims=False, name=name)
 
     def _shaped(self, tensor: OutPort, shape: tuple[int, ...]) -> OutPort:
-        sources, attributes = [tensor, self._constant(shape)], {"special_zero": "false"}
-        return self.graph.add("Reshape", f"{_NAME}/shaped", sources, [(_F32, shape)], attributes=attributes).output()
+        return self.build.reshape(tensor, self._constant(shape), name=f"{_NAME}/shaped")
+
+    def _as_f32(self, tensor: OutPort, name: str) -> OutPort:
+        return tensor if tensor.element_type == _F32 else self.build.convert(tensor, _F32, name=f"{name}/f32")
 
     def _constant(self, values: tuple[int, ...]) -> OutPort:
         """Equal ones are one: each takes its time to compile."""
         if values not in self._constants:
-            constant = self.graph.add_constant(f"{_NAME}/constant", np.array(values, np.int64))
-            self._constants[values] = constant.output()
+            self._constants[values] = self.build.constant(np.array(values, np.int64), name=f"{_NAME}/constant")
         return self._constants[values]
-
-
-def _as_f32(tensor: OutPort, name: str) -> OutPort:
-    if tensor.element_type == _F32:
-        return tensor
-    outputs, attributes = [(_F32, tensor.shape)], {"destination_type": "f32"}
-    return tensor.node.graph.add("Convert", f"{name}/f32", [tensor], outputs, attributes=attributes).output()

@@ -1,18 +1,15 @@
 """A model in which each rounded operation can be switched between its rounded and its float form while it runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-
-from ...ir import ElementType, Graph, Node, OutPort, element_type
+from ...ir import Builder, ElementType, Graph, Node, OutPort, element_type
 from ..infra.base import Context, Fact, Pass
 from ..placement.plan import Plan
 
 GATES = "irquant/gates"
 _F32 = element_type("f32")
-_BROADCAST = {"auto_broadcast": "numpy"}
 
 
 def rounded_operations(graph: Graph, plan: Plan) -> list[Node]:
@@ -66,26 +63,21 @@ class AttachGates(Pass):
         if not self.operations or any(node.name == GATES for node in parameters):
             return 0
         first, twins = graph.in_file_order("Result")[0], _Twins(self)
-        gates = list(self._gates(graph))
+        gates = self._gates(Builder(graph))
         powers = [
             power
             for id_, gate in zip(self.operations, gates, strict=True)
             for power in _attach(Node(graph, id_), gate, twins)
         ]
         rows = [*powers[0::2], *powers[1::2]]
-        joined = graph.add("Concat", f"{GATES}/powers", rows, [(_F32, (len(rows),))], attributes={"axis": "0"})
-        graph.add("Result", f"{GATES}/powers", [joined.output()], [], near=first)
+        joined = Builder(graph).concat(rows, axis=0, name=f"{GATES}/powers")
+        Builder(graph, first).result(joined, name=f"{GATES}/powers")
         return len(self.operations)
 
-    def _gates(self, graph: Graph) -> Iterator[OutPort]:
+    def _gates(self, build: Builder) -> list[OutPort]:
         """One number for each operation."""
         count = len(self.operations)
-        attributes = {"element_type": "f32", "shape": str(count)}
-        given = graph.add("Parameter", GATES, [], [(_F32, (count,))], attributes=attributes).output()
-        axis = graph.add_constant(f"{GATES}/axis", np.array(0, np.int64)).output()
-        attributes = {"num_splits": str(count)}
-        split = graph.add("Split", f"{GATES}/each", [given, axis], [(_F32, (1,))] * count, attributes=attributes)
-        yield from split.outputs
+        return build.split(build.parameter(_F32, (count,), name=GATES), count, axis=0, name=f"{GATES}/each")
 
 
 @dataclass
@@ -121,33 +113,22 @@ class _Twins:
 
 def _attach(node: Node, gate: OutPort, twins: _Twins) -> list[OutPort]:
     """Puts a gate behind an operation; gives the powers of the difference and of the float output."""
-    graph, rounded = node.graph, node.output()
+    build, rounded = Builder(node.graph), node.output()
     readers = rounded.consumers
     exact = twins.clone(node).output()
-    kind = (rounded.element_type, rounded.shape)
-    difference = graph.add("Subtract", f"{GATES}/difference", [rounded, exact], [kind], attributes=_BROADCAST).output()
-    if kind[0] != _F32:
-        gate = _converted(gate, kind[0].name, [(kind[0], (1,))])
-    scaled = graph.add("Multiply", f"{GATES}/scaled", [difference, gate], [kind], attributes=_BROADCAST).output()
-    result = graph.add("Add", f"{GATES}/gated", [exact, scaled], [kind], attributes=_BROADCAST).output()
-    rounded.redirect(result, only=readers)
-    return [_power(difference), _power(exact)]
+    difference = build.subtract(rounded, exact, name=f"{GATES}/difference")
+    scaled = build.multiply(difference, _converted(build, gate, rounded.element_type), name=f"{GATES}/scaled")
+    rounded.redirect(build.add(exact, scaled, name=f"{GATES}/gated"), only=readers)
+    return [_power(build, difference), _power(build, exact)]
 
 
-def _converted(tensor: OutPort, kind: str, outputs: list[tuple[ElementType, tuple[int, ...]]]) -> OutPort:
-    attributes = {"destination_type": kind}
-    return tensor.node.graph.add("Convert", f"{GATES}/convert", [tensor], outputs, attributes=attributes).output()
+def _converted(build: Builder, tensor: OutPort, kind: ElementType) -> OutPort:
+    return tensor if tensor.element_type == kind else build.convert(tensor, kind, name=f"{GATES}/convert")
 
 
-def _power(tensor: OutPort) -> OutPort:
+def _power(build: Builder, tensor: OutPort) -> OutPort:
     """The sum of the squares, f32[1]."""
-    graph, shape = tensor.node.graph, tensor.shape
-    if tensor.element_type != _F32:
-        tensor = _converted(tensor, "f32", [(_F32, shape)])
-    square = graph.add("Multiply", f"{GATES}/square", [tensor, tensor], [(_F32, shape)], attributes=_BROADCAST)
-    axes = graph.add_constant(f"{GATES}/axes", np.arange(len(shape))).output()
-    sources, attributes = [square.output(), axes], {"keep_dims": "false"}
-    total = graph.add("ReduceSum", f"{GATES}/power", sources, [(_F32, ())], attributes=attributes).output()
-    one = graph.add_constant(f"{GATES}/one", np.array([1], np.int64)).output()
-    shaped = {"special_zero": "false"}
-    return graph.add("Reshape", f"{GATES}/row", [total, one], [(_F32, (1,))], attributes=shaped).output()
+    tensor = _converted(build, tensor, _F32)
+    square = build.multiply(tensor, tensor, name=f"{GATES}/square")
+    total = build.reduce("ReduceSum", square, range(len(tensor.shape)), keep_dims=False, name=f"{GATES}/power")
+    return build.reshape(total, [1], name=f"{GATES}/row")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...ir import DYNAMIC, Array, Graph, Node
+from ...ir import DYNAMIC, Array, Builder, Graph, Node
 from ...ir.ops import output_channel_axis
 from ..runtime.engine import EMULATION, INSPECTION, Engine
 from ..runtime.samples import PreparedSample
@@ -163,7 +163,7 @@ def _tapped(model: Graph, pairs: Sequence[LayerPair], side: int) -> Graph:
     graph = model.copy()
     for pair in pairs:
         tensor = pair.tensors[side]
-        graph.add("Result", _NAME, [Node(graph, tensor.node.id).output(tensor.index)], [])
+        Builder(graph).result(Node(graph, tensor.node.id).output(tensor.index), name=_NAME)
     return graph
 
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...ir import DYNAMIC, Array, OutPort, element_type
+from ...ir import DYNAMIC, Array, Builder, OutPort
 from .request import OF_NOTHING, Numbers, Reduction, Request
 
 #: How many of the largest (or smallest) values the graph looks for: beyond, handing the tensor over is cheaper.
 _MOST = 32
 #: Up to so many, the runtime is quick only across channels.
 _FEW = 4
-_F32, _I32 = element_type("f32"), element_type("i32")
 
 
 def quantiles(tensor: Array, wanted: Request, *, batched: bool) -> Numbers:
@@ -88,37 +87,29 @@ class TopQuantile:
 
     def attached(self, tensor: OutPort, name: str) -> OutPort:
         """An f32 tensor [observations, channels] with the quantile."""
+        build = Builder(tensor.node.graph)
         if self.wanted.reduction is Reduction.ABS_QUANTILE:
-            tensor = _added(tensor, "Abs", f"{name}/abs", [], tensor.shape)
+            tensor = build.abs(tensor, name=f"{name}/abs")
         # For very few values the runtime is quick only across channels, for more only along memory and from 8 on.
         across = self.channels > 1 and self._count <= _FEW
         count = self._count if across else min(max(self._count, 2 * _FEW), self.values)
-        rows = self._rows(tensor, name, across=across)
-        shape = (rows.shape[0], count, self.channels) if across else (*rows.shape[:2], count)
+        rows = self._rows(build, tensor, name, across=across)
         axis = 1 if across else 2
-        attributes = {"axis": str(axis), "sort": "value", "index_element_type": "i32"}
-        attributes["mode"] = "max" if self._is_high else "min"
-        graph = tensor.node.graph
-        sources = [rows, graph.add_constant(f"{name}/k", np.array(count, np.int64)).output()]
-        outputs = [(_F32, shape), (_I32, shape)]
-        top = graph.add("TopK", f"{name}/top", sources, outputs, attributes=attributes, opset="opset3").output()
+        top = build.top_k(rows, count, axis=axis, mode="max" if self._is_high else "min", name=f"{name}/top")
         parts = self._shares(count).reshape(1, count, 1) if across else self._shares(count).reshape(1, 1, count)
-        weighed = _added(top, "Multiply", f"{name}/shares", [parts], shape, auto_broadcast="numpy")
-        kept = (rows.shape[0], self.channels)
-        return _added(weighed, "ReduceSum", f"{name}/value", [np.array([axis], np.int64)], kept, keep_dims="false")
+        weighed = build.multiply(top, build.constant(parts, name=f"{name}/parts"), name=f"{name}/shares")
+        return build.reduce("ReduceSum", weighed, [axis], keep_dims=False, name=f"{name}/value")
 
-    def _rows(self, tensor: OutPort, name: str, *, across: bool) -> OutPort:
+    def _rows(self, build: Builder, tensor: OutPort, name: str, *, across: bool) -> OutPort:
         """[observations, values, channels] for a search across channels, else [observations, channels, values]."""
         channel = [] if self.wanted.channel_axis is None else [self.wanted.channel_axis]
         batch = [0] * self.batched
         rest = [axis for axis in range(len(tensor.shape)) if axis not in (*batch, *channel)]
         order = [*batch, *rest, *channel] if across else [*batch, *channel, *rest]
         if order != sorted(order):
-            turned = tuple(tensor.shape[axis] for axis in order)
-            tensor = _added(tensor, "Transpose", f"{name}/turned", [np.array(order, np.int64)], turned)
+            tensor = build.transpose(tensor, order, name=f"{name}/turned")
         sizes = (self.values, self.channels) if across else (self.channels, self.values)
-        shape = (-1 if self.batched else 1, *sizes)
-        return _added(tensor, "Reshape", f"{name}/rows", [np.array(shape, np.int64)], shape, special_zero="false")
+        return build.reshape(tensor, (-1 if self.batched else 1, *sizes), name=f"{name}/rows")
 
     def _shares(self, count: int) -> Array:
         """1 - g and g at the places of v_j and v_j+1 among the values found, which begin at an end; else 0."""
@@ -130,12 +121,3 @@ class TopQuantile:
         if share:
             found[first - 1 if self._is_high else first + 1] = share
         return found
-
-
-def _added(
-    tensor: OutPort, op: str, name: str, constants: list[Array], shape: tuple[int, ...], **attributes: str
-) -> OutPort:
-    """A node that reads a tensor and some constants."""
-    graph = tensor.node.graph
-    sources = [graph.add_constant(f"{name}/{index}", value).output() for index, value in enumerate(constants)]
-    return graph.add(op, name, [tensor, *sources], [(_F32, shape)], attributes=attributes).output()

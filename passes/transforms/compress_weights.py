@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import ElementType, Graph, Node, OutPort, element_type
+from ...ir import Builder, Graph, Node, element_type
 from ..analysis.ranges import Range, code_scale, codes, is_centred, zero_code
 from ..infra.base import Context, Fact, Pass
 
@@ -55,33 +55,21 @@ def _is_storable(node: Node) -> bool:
 
 
 def _compress(node: Node, *, signed: bool) -> None:
-    graph, name, values = node.graph, node.name, node.source()
+    name, values = node.name, node.source()
     levels, limits, kind = int(node.attributes["levels"]), _limits(node), values.element_type
-    near = node.output().consumers[0].node
-    graph.rename(node, f"{name}/float")
+    build = Builder(node.graph, node.output().consumers[0].node)
+    node.graph.rename(node, f"{name}/float")
     scale = code_scale(limits, levels)
     base, stored = values.node.name, codes(values.node.array, limits, levels, signed=signed)
-    quantized = graph.add_constant(f"{base}/quantized", stored, near=near)
+    quantized = build.constant(stored, name=f"{base}/quantized")
     # In f32 also where the layer computes in f16, which would round the scale: the runtime folds the last Convert.
-    tensor = _convert(f"{base}/to_f32", quantized.output(), _F32, near).output()
+    tensor = build.convert(quantized, _F32, name=f"{base}/to_f32")
     if not signed and (zero := zero_code(limits, levels)).any():
-        zero_point = graph.add_constant(f"{name}/zero_point", zero, near=near)
-        tensor = _arithmetic("Subtract", f"{name}/centred", tensor, zero_point.output(), near)
+        zero_point = build.constant(zero, name=f"{name}/zero_point")
+        tensor = build.subtract(tensor, zero_point, name=f"{name}/centred")
     last_name = name if kind == _F32 else f"{name}/f32"
-    factor = graph.add_constant(f"{name}/scale", scale.astype(np.float32), near=near)
-    last = _arithmetic("Multiply", last_name, tensor, factor.output(), near)
+    factor = build.constant(scale.astype(np.float32), name=f"{name}/scale")
+    last = build.multiply(tensor, factor, name=last_name)
     if kind != _F32:
-        last = _convert(name, last, kind, near).output()
+        last = build.convert(last, kind, name=name)
     node.replace_with(last)
-
-
-def _arithmetic(op: str, name: str, tensor: OutPort, operand: OutPort, near: Node) -> OutPort:
-    attributes = {"auto_broadcast": "numpy"}
-    node = near.graph.add(op, name, [tensor, operand], [(_F32, tensor.shape)], attributes=attributes, near=near)
-    return node.output()
-
-
-def _convert(name: str, source: OutPort, kind: ElementType, near: Node) -> Node:
-    return near.graph.add(
-        "Convert", name, [source], [(kind, source.shape)], attributes={"destination_type": kind.name}, near=near
-    )

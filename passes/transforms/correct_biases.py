@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import DYNAMIC, Array, Graph, Node, OutPort
+from ...ir import DYNAMIC, Array, Builder, Graph, Node, OutPort
 from ...ir.ops import RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, bias_port, output_channel_axis
 from ..analysis.bias_cross_validation import judged
 from ..analysis.biases import change_bias
@@ -88,9 +88,9 @@ def _float_means(graph: Graph, layers: Sequence[Node], context: Context) -> list
     for each in copy.walk():
         for node in [node for node in each.nodes("FakeQuantize") if node.name in ours]:
             node.replace_with(node.source())
-    first = copy.in_file_order("Result")[0]
+    build = Builder(copy, copy.in_file_order("Result")[0])
     for layer, result in zip(layers, _results(copy, layers), strict=True):
-        copy.add("Result", _NAME, [_mean(result, output_channel_axis(layer))], [], near=first)
+        build.result(_mean(result, output_channel_axis(layer)), name=_NAME)
     return _run(Engine(copy, THROUGHPUT), [*context.kept.values()], len(layers), context)
 
 
@@ -98,11 +98,10 @@ def _errors(graph: Graph, layers: Sequence[Node], means: Sequence[list[Array]], 
     """What is missing to the float means behind each layer of the model that corrects itself: [samples, channels]."""
     copy = graph.copy()
     _round_here(copy)
-    first = copy.in_file_order("Result")[0]
+    build = Builder(copy, copy.in_file_order("Result")[0])
     wanted = [f"{_NAME}/wanted/{index}" for index in range(len(layers))]
     for name, layer, result in zip(wanted, layers, _results(copy, layers), strict=True):
-        error = _correct_itself(result, output_channel_axis(layer), name)
-        copy.add("Result", _NAME, [error], [], near=first)
+        build.result(_correct_itself(result, output_channel_axis(layer), name), name=_NAME)
     fed = [
         PreparedSample(each.sample, each.feed | dict(zip(wanted, mean, strict=True)))
         for each, mean in zip(context.kept.values(), means, strict=True)
@@ -129,26 +128,19 @@ def _is_refused(tensor: OutPort) -> bool:
 
 def _correct_itself(result: OutPort, axis: int, wanted: str) -> OutPort:
     """Adds what is missing to the mean that is given to the model; returns that."""
-    graph, readers = result.node.graph, result.consumers
+    build, readers = Builder(result.node.graph), result.consumers
     mean = _mean(result, axis)
-    kind, broadcast = (mean.element_type, mean.shape), {"auto_broadcast": "numpy"}
-    attributes = {"element_type": mean.element_type.name, "shape": ",".join(map(str, mean.shape))}
-    given = graph.add("Parameter", wanted, [], [kind], attributes=attributes).output()
-    error = graph.add("Subtract", f"{_NAME}/error", [given, mean], [kind], attributes=broadcast).output()
-    outputs = [(result.element_type, result.shape)]
-    corrected = graph.add("Add", f"{_NAME}/corrected", [result, error], outputs, attributes=broadcast).output()
-    result.redirect(corrected, only=readers)
+    given = build.parameter(mean.element_type, mean.shape, name=wanted)
+    error = build.subtract(given, mean, name=f"{_NAME}/error")
+    result.redirect(build.add(result, error, name=f"{_NAME}/corrected"), only=readers)
     return error
 
 
 def _mean(tensor: OutPort, axis: int) -> OutPort:
     """The mean of each channel, over all other axes, which stay with size 1."""
-    graph, rank = tensor.node.graph, len(tensor.shape)
+    rank = len(tensor.shape)
     others = [each for each in range(rank) if each != axis % rank]
-    axes = graph.add_constant(f"{_NAME}/axes", np.array(others, np.int64))
-    shape = tuple(size if each == axis % rank else 1 for each, size in enumerate(tensor.shape))
-    outputs, attributes = [(tensor.element_type, shape)], {"keep_dims": "true"}
-    return graph.add("ReduceMean", f"{_NAME}/mean", [tensor, axes.output()], outputs, attributes=attributes).output()
+    return Builder(tensor.node.graph).reduce("ReduceMean", tensor, others, keep_dims=True, name=f"{_NAME}/mean")
 
 
 def _run(engine: Engine, samples: Sequence[PreparedSample], count: int, context: Context) -> list[list[Array]]:

@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import ClassVar
 
 import numpy as np
 
-from ...ir import DYNAMIC, Graph, Node, OutPort
+from ...ir import DYNAMIC, Builder, Graph, Node, OutPort
 from ...ir.ops import flag
+from ...ir.shape_rules import broadcast
 from ..analysis.caches import attention_over_caches
 from ..infra.base import Context, Pass
 
@@ -55,42 +55,26 @@ def _is_plain(node: Node) -> bool:
 
 def _decompose(node: Node) -> Node:
     """The product that the others end in."""
-    graph, name, query = node.graph, node.name, node.source(_QUERY)
-    graph.rename(node, f"{name}/whole")
-    kind = query.element_type
-    key = node.source(_KEY)
-    scores_shape = (*_broadcast(query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
-
-    def add(op: str, part: str, one: OutPort, *others: OutPort, **attributes: str) -> OutPort:
-        shape = scores_shape if part else node.output().shape
-        opset = "opset8" if op == "SoftMax" else "opset1"
-        full_name = f"{name}/{part}" if part else name
-        sources, outputs = [one, *others], [(kind, shape)]
-        return graph.add(op, full_name, sources, outputs, attributes=attributes, opset=opset, near=node).output()
-
-    scores = add("MatMul", "scores", query, key, transpose_a="false", transpose_b="true")
-    if len(node.inputs) > _SCALE:
-        scale = node.source(_SCALE)
-    else:
-        value = np.asarray(1 / math.sqrt(query.shape[-1]), kind.dtype)
-        scale = graph.add_constant(f"{name}/scale", value, near=node).output()
-    scores = add("Multiply", "scaled", scores, scale, auto_broadcast="numpy")
-    if len(node.inputs) > _MASK and not _adds_nothing(node.source(_MASK), scores_shape):
-        scores_shape = _broadcast(scores_shape, node.source(_MASK).shape)
-        scores = add("Add", "masked", scores, node.source(_MASK), auto_broadcast="numpy")
-    weights = add("SoftMax", "weights", scores, axis=str(len(scores_shape) - 1))
-    product = add("MatMul", "", weights, node.source(_VALUE), transpose_a="false", transpose_b="false")
+    name, build = node.name, Builder(node.graph, node)
+    node.graph.rename(node, f"{name}/whole")
+    scores = build.matmul(node.source(_QUERY), node.source(_KEY), transpose_b=True, name=f"{name}/scores")
+    scale = node.source(_SCALE) if len(node.inputs) > _SCALE else _usual_scale(build, node, f"{name}/scale")
+    scores = build.multiply(scores, scale, name=f"{name}/scaled", otherwise=scores.shape)
+    if len(node.inputs) > _MASK and not _adds_nothing(node.source(_MASK), scores.shape):
+        scores = build.add(scores, node.source(_MASK), name=f"{name}/masked", otherwise=scores.shape)
+    weights = build.softmax(scores, axis=len(scores.shape) - 1, name=f"{name}/weights")
+    product = build.matmul(weights, node.source(_VALUE), name=name)
     node.replace_with(product)
     return product.node
 
 
-def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of a sum of two tensors: queries that are learned have a batch of 1 beside any number of keys."""
-    sizes = zip_longest(reversed(one), reversed(other), fillvalue=1)
-    return tuple(b if a == 1 or (a == DYNAMIC and b > 1) else a for a, b in sizes)[::-1]
+def _usual_scale(build: Builder, node: Node, name: str) -> OutPort:
+    """1 / sqrt(E), a scalar."""
+    query = node.source(_QUERY)
+    return build.constant(np.asarray(1 / math.sqrt(query.shape[-1]), query.element_type.dtype), name=name)
 
 
 def _adds_nothing(mask: OutPort, scores: tuple[int, ...]) -> bool:
     """Whether a mask is zero, and makes no more scores of them by its shape."""
     is_zero = mask.node.type == "Const" and not np.any(mask.node.array)
-    return is_zero and _broadcast(scores, mask.shape) == scores
+    return is_zero and broadcast((scores, mask.shape)) == scores

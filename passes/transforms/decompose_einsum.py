@@ -5,9 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from ...ir import DYNAMIC, Graph, Node, OutPort
+from ...ir import DYNAMIC, Builder, Graph, Node, OutPort
 from ..analysis.constants import constant_nodes
 from ..infra.base import Context, Fact, Pass
 
@@ -130,37 +128,32 @@ def _labels(node: Node) -> tuple[list[str], str]:
 
 
 def _decompose(node: Node, product: _Product) -> None:
-    graph, name, kind = node.graph, node.name, node.output().element_type
+    graph, name, build = node.graph, node.name, Builder(node.graph, node)
     operands: list[OutPort] = []
     reshapes = product.reshapes
     for port, labels, (before, after), role in zip(
         product.ports, product.operands, reshapes, ("first", "second"), strict=False
     ):
-        moved = _transposed(node.source(port), labels, "".join(before), node, f"{name}/{role}")
-        operands.append(_reshaped(moved, (before, after), product, node, f"{name}/{role}_joined"))
-    shape = tuple(map(product.size, reshapes[-1][0]))
-    attributes = {"transpose_a": "false", "transpose_b": "true"}
-    matmul = graph.add("MatMul", f"{name}/product", operands, [(kind, shape)], attributes=attributes, near=node)
-    split = _reshaped(matmul.output(), reshapes[-1], product, node, f"{name}/split")
-    node.replace_with(_transposed(split, "".join(reshapes[-1][1]), product.result, node, f"{name}/result"))
+        moved = _transposed(build, node.source(port), labels, "".join(before), f"{name}/{role}")
+        operands.append(_reshaped(build, moved, (before, after), product, f"{name}/{role}_joined"))
+    first, second = operands
+    matmul = build.matmul(first, second, transpose_b=True, name=f"{name}/product")
+    split = _reshaped(build, matmul, reshapes[-1], product, f"{name}/split")
+    node.replace_with(_transposed(build, split, "".join(reshapes[-1][1]), product.result, f"{name}/result"))
     if graph.unique_name(name) == name:  # else the last operation has it, as an output of a file of version 10
-        graph.rename(matmul, name)
+        graph.rename(matmul.node, name)
 
 
-def _transposed(tensor: OutPort, labels: str, wanted: str, near: Node, name: str) -> OutPort:
+def _transposed(build: Builder, tensor: OutPort, labels: str, wanted: str, name: str) -> OutPort:
     if labels == wanted:
         return tensor
-    order = [labels.index(each) for each in wanted]
-    axes = near.graph.add_constant(f"{name}/order", np.array(order, np.int64), near=near).output()
-    outputs = [(tensor.element_type, tuple(tensor.shape[each] for each in order))]
-    return near.graph.add("Transpose", name, [tensor, axes], outputs, near=near).output()
+    return build.transpose(tensor, [labels.index(each) for each in wanted], name=name)
 
 
-def _reshaped(tensor: OutPort, axes: tuple[list[str], list[str]], product: _Product, near: Node, name: str) -> OutPort:
+def _reshaped(
+    build: Builder, tensor: OutPort, axes: tuple[list[str], list[str]], product: _Product, name: str
+) -> OutPort:
     before, after = axes
     if before == after:
         return tensor
-    pattern = np.array(product.pattern(before, after), np.int64)
-    sizes = near.graph.add_constant(f"{name}/sizes", pattern, near=near).output()
-    outputs, attributes = [(tensor.element_type, tuple(map(product.size, after)))], {"special_zero": "true"}
-    return near.graph.add("Reshape", name, [tensor, sizes], outputs, attributes=attributes, near=near).output()
+    return build.reshape(tensor, product.pattern(before, after), special_zero=True, name=name)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...ir import Graph
+from ...ir import Builder, Graph
 from ..infra.base import Context, Fact, Pass
 
 
@@ -29,13 +29,7 @@ class InsertFakeQuantize(Pass):
         present = {node.name for each in graph.walk() for node in each.in_file_order("FakeQuantize")}
         sites = [site for site in context.plan.sites if site.name not in present]
         for site in sites:
-            fake_quantize = site.source.node.graph.add(
-                "FakeQuantize",
-                site.name,
-                [site.source],
-                [(site.source.element_type, site.source.shape)],
-                attributes={"levels": str(site.levels), "auto_broadcast": "numpy"},
-                near=site.consumers[0].node,
-            )
-            site.source.redirect(fake_quantize.output(), only=site.consumers)
+            build = Builder(site.source.node.graph, site.consumers[0].node)
+            fake_quantize = build.fake_quantize(site.source, levels=site.levels, name=site.name)
+            site.source.redirect(fake_quantize, only=site.consumers)
         return len(sites)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import DYNAMIC, Array, Graph, InPort, Node, OutPort, Scope
+from ...ir import DYNAMIC, Array, Builder, Graph, InPort, Node, OutPort, Scope
 from ...ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches, weight_ports
 from ..analysis.already_quantized import may_be_quantized
 from ..analysis.constants import SHAPE_READERS, constant_nodes, fold_shape, values_of
@@ -157,10 +157,7 @@ def _is_stack_of_one(node: Node) -> bool:
 
 def _unsqueezed(data: OutPort, count: int, near: Node) -> OutPort:
     """Data with so many axes of size 1 in front."""
-    graph, name = near.graph, f"{near.name}/unsqueezed"
-    axes = graph.add_constant(f"{name}/axes", np.arange(count, dtype=np.int64), near=near).output()
-    outputs = [(data.element_type, (*[1] * count, *data.shape))]
-    return graph.add("Unsqueeze", name, [data, axes], outputs, near=near).output()
+    return Builder(near.graph, near).unsqueeze(data, range(count), name=f"{near.name}/unsqueezed")
 
 
 def _operands(graph: Graph) -> list[InPort]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import DYNAMIC, Graph, Node, OutPort
+from ...ir import DYNAMIC, Builder, Graph, Node, OutPort
 from ..infra.base import Context, Pass
 
 
@@ -42,17 +42,11 @@ def _restore(product: Node, context: Context) -> bool:
         return False
     graph, name, scores = product.graph, product.name, written_out.scores
     graph.rename(product, f"{name}/mixed")
-    whole = graph.add(
-        "ScaledDotProductAttention",
-        name,
-        [*(port.source for port in scores.inputs), product.source(1), *_others(written_out, name)],
-        [(product.output().element_type, product.output().shape)],
-        attributes={"causal": "false"},
-        opset="opset13",
-        near=product,
-    )
-    context.plan = context.plan.joined(product, whole, left_out=scores)
-    product.replace_with(whole.output())
+    query, key = (port.source for port in scores.inputs)
+    others = _others(written_out, name)
+    whole = Builder(graph, product).attention(query, key, product.source(1), *others, name=name)
+    context.plan = context.plan.joined(product, whole.node, left_out=scores)
+    product.replace_with(whole)
     return True
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import DYNAMIC, Graph, Node
+from ...ir import DYNAMIC, Builder, Graph, Node
 from ...targets import Mode
 from ..analysis.ranges import (
     SMALLEST,
@@ -229,19 +229,11 @@ def close(fake_quantize: Node, limits: Range) -> None:
     """Replaces an open FakeQuantize by one with limits, which take the tensor's own element type."""
     graph, name, source = fake_quantize.graph, fake_quantize.name, fake_quantize.source()
     dtype = source.element_type.dtype
-    consumers = fake_quantize.output().consumers
-    near = consumers[0].node
+    build = Builder(graph, fake_quantize.output().consumers[0].node)
     graph.rename(fake_quantize, f"{name}/open")
     low, high = (
-        graph.add_constant(f"{name}/{side}", np.asarray(value, dtype), near=near).output()
+        build.constant(np.asarray(value, dtype), name=f"{name}/{side}")
         for side, value in (("low", limits.low), ("high", limits.high))
     )
-    closed = graph.add(
-        "FakeQuantize",
-        name,
-        [source, low, high, low, high],
-        [(source.element_type, source.shape)],
-        attributes=fake_quantize.attributes,
-        near=near,
-    )
-    fake_quantize.replace_with(closed.output())
+    levels = int(fake_quantize.attributes["levels"])
+    fake_quantize.replace_with(build.fake_quantize(source, low, high, low, high, levels=levels, name=name))

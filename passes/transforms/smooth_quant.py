@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import DYNAMIC, Graph, InPort, Node, OutPort
+from ...ir import DYNAMIC, Builder, Graph, InPort, Node, OutPort
 from ...ir.ops import DATA_PORT, WEIGHTS_PORT, flag, weight_axes
 from ..analysis.channel_scales import Channels, Matrix, best_scale
 from ..analysis.constants import SHAPE_READERS
@@ -169,11 +169,10 @@ def _scale_weights(group: Group, scale: Floats) -> None:
 def _scaled(group: Group, scale: Floats) -> OutPort:
     """The tensor divided by the scales, which the group reads instead."""
     tensor, first = group.tensor, group.layers[0]
-    graph, kind = tensor.node.graph, tensor.element_type
-    value = (1 / scale).astype(kind.dtype).reshape(*[1] * (len(tensor.shape) - 1), -1)
-    sources = [tensor, graph.add_constant(f"{first.name}/scale", value, near=first).output()]
-    outputs, attributes = [(kind, tensor.shape)], {"auto_broadcast": "numpy"}
-    scaled = graph.add("Multiply", f"{first.name}/scaled", sources, outputs, attributes=attributes, near=first).output()
+    value = (1 / scale).astype(tensor.element_type.dtype).reshape(*[1] * (len(tensor.shape) - 1), -1)
+    build = Builder(tensor.node.graph, first)
+    factor = build.constant(value, name=f"{first.name}/scale")
+    scaled = build.multiply(tensor, factor, name=f"{first.name}/scaled")
     tensor.redirect(scaled, only=group.site.consumers, is_same=False)
     return scaled
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import ml_dtypes
 import numpy as np
 
-from ...ir import Array, Graph, Node
+from ...ir import Array, Builder, Graph, Node
 from ..infra.base import Context, Fact, Pass
 
 #: Smaller constants take less than what says how to convert them.
@@ -54,8 +54,6 @@ def _halved(node: Node) -> Array | None:
 
 
 def _store(node: Node, values: Array) -> None:
-    graph, near = node.graph, node.output().consumers[0].node
-    half = graph.add_constant(f"{node.name}/half", values, near=near).output()
-    outputs, attributes = [(node.output().element_type, node.output().shape)], {"destination_type": "f32"}
-    whole = graph.add("Convert", f"{node.name}/decompressed", [half], outputs, attributes=attributes, near=near)
-    node.replace_with(whole.output())
+    build = Builder(node.graph, node.output().consumers[0].node)
+    half = build.constant(values, name=f"{node.name}/half")
+    node.replace_with(build.convert(half, node.output().element_type, name=f"{node.name}/decompressed"))

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import DYNAMIC, Graph, InPort, Node, OutPort
+from ...ir import DYNAMIC, Builder, Graph, InPort, Node, OutPort
 from ..infra.base import Context, Fact, Pass
 
 #: What a device may fuse into the product in front.
@@ -64,19 +64,11 @@ def _widened_axis(whole: tuple[int, ...]) -> int | None:
 
 
 def _widen(port: InPort) -> None:
-    graph, row, whole = port.node.graph, port.source, port.node.output().shape
+    row, whole = port.source, port.node.output().shape
     axis = _widened_axis(whole)
     assert axis is not None, "or else it is not among the rows"
     ones = [1] * (len(whole) - 1)
     ones[axis + 1] = whole[axis]
-    dtype = row.element_type.dtype
-    zeros = graph.add_constant(f"{port.node.name}/zeros", np.zeros([*ones, 1], dtype), near=port.node)
-    wide = graph.add(
-        "Add",
-        f"{port.node.name}/wide",
-        [row, zeros.output()],
-        [(row.element_type, (*ones, row.shape[-1]))],
-        attributes={"auto_broadcast": "numpy"},
-        near=port.node,
-    )
-    port.connect(wide.output())
+    build = Builder(port.node.graph, port.node)
+    zeros = build.constant(np.zeros([*ones, 1], row.element_type.dtype), name=f"{port.node.name}/zeros")
+    port.connect(build.add(row, zeros, name=f"{port.node.name}/wide"))
