@@ -294,9 +294,10 @@ def _type_of(operation: Operation) -> str | None:
     if len(set(compared)) > 1:
         message = f"it reads {' and '.join(compared)}, expected one element type"
         raise ShapeError(message)
-    if operation.type == "Select":
-        return kinds[1]
-    return "boolean" if operation.type in _COMPARING else kinds[0]
+    if operation.type == "Select" and kinds[0] != "boolean":
+        message = f"its condition is {kinds[0]}, expected boolean"
+        raise ShapeError(message)
+    return "boolean" if operation.type in _COMPARING else kinds[operation.type == "Select"]
 
 
 def _compared(type_: str, kinds: Sequence[str]) -> Sequence[str]:

@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -17,7 +18,7 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from irquant.ir import from_text, to_text
+from irquant.ir import OutPort, from_text, to_text
 from irquant.passes import Context, default_quantization
 from irquant.passes.options import deprecated_options
 from irquant.passes.options.accuracy_aware import AccuracyParameters, MetricEntry
@@ -234,7 +235,7 @@ def test_the_python_of_the_readme_runs(in_folder_with_model: Path) -> None:
 
 
 def test_the_pass_of_contributing_does_what_it_draws() -> None:
-    (code,) = blocks("CONTRIBUTING.md", "python")
+    code, _ = blocks("CONTRIBUTING.md", "python")
     names: dict[str, type] = {}
     exec(code, names)
     graph = from_text("x: f32[1] = Parameter()\ny: f32[1] = Identity(x)\nz: f32[1] = ReLU(y)\nr = Result(z)\n")
@@ -242,6 +243,15 @@ def test_the_pass_of_contributing_does_what_it_draws() -> None:
     context = Context(load_target("cpu"))
     assert (example.run(graph, context), example.run(graph, context)) == (1, 0)
     assert "z: f32[1] = ReLU(x)" in to_text(graph)
+
+
+def test_what_contributing_builds_is_a_product() -> None:
+    _, code = blocks("CONTRIBUTING.md", "python")
+    names: dict[str, Callable[..., OutPort]] = {}
+    exec(code, names)
+    graph = from_text("x: f32[2,3] = Parameter()\ny: f32[2,3] = ReLU(x)\nr = Result(y)\n")
+    names["scaled"](graph.node("x").output(), np.ones(3, np.float32), graph.node("y"))
+    assert "y/scaled: f32[2,3] = Multiply(x, y/scale)" in to_text(graph)
 
 
 def test_the_options_that_the_readme_lists_exist(capfd: pytest.CaptureFixture[str]) -> None:

@@ -85,8 +85,16 @@ def test_what_cannot_be_is_refused(text: str, said: str) -> None:
         graph("y: f32[1,3,8] = PReLU(x, s)", x="[1,3,8]", s="f16[3]"),
         'x: f32[0,3] = Parameter()\nt: i64[2] = Const() [0, -1]\ny: f32[0,3] = Reshape(x, t) special_zero="true"\nr = Result(y)\n',
         "x: f32[2] = Parameter()\ny: f32[7] = Round.my_extension(x)\nr = Result(y)\n",
+        graph('y: f32[1,3] = FakeQuantize(x, s, s, s, s) levels="256"', x="[1,3]", s="[2,3]"),
+        graph("y: f32[1,3,4] = Unsqueeze(x, s)", x="[3,4]", s="i64[2]"),
+        "x: f32[3,4] = Parameter()\nt: i64[2] = Const() [0, 0]\ny: f32[1,3,4] = Unsqueeze(x, t)\nr = Result(y)\n",
+        graph('y: f32[1,5,8] = ScaledDotProductAttention(x, x, x, s) causal="false"', x="[1,5,8]", s="boolean[5,5]"),
+        graph('y: f32[1,5,8] = ScaledDotProductAttention(x, x, x, s) causal="true"', x="[1,5,8]", s="[9,9,9,9]"),
     ],
-    ids=["a slope of another type", "empty", "of an extension"],
+    ids=[
+        *("a slope of another type", "empty", "of an extension", "limits that are wider than the data"),
+        *("axes that are not known", "one axis twice", "a mask that says what is seen", "a mask that is not looked at"),
+    ],
 )
 def test_what_the_runtime_takes_is_not_refused(text: str) -> None:
     verify(from_text(text))
