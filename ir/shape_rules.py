@@ -248,14 +248,16 @@ def _reduction(operation: Operation) -> Shape | None:
 def _unsqueeze(operation: Operation) -> Shape | None:
     """Unsqueeze-1: the axes, which the result has, get size 1."""
     data, axes = operation.shapes[0], operation.integers(1)
-    if axes is None or len(set(axes)) < len(axes):
+    if axes is None:
         return None
     rank = len(data) + len(axes)
     if any(not -rank <= axis < rank for axis in axes):
         message = f"its axes {axes} do not fit its data {_text(data)}"
         raise ShapeError(message)
     sizes, new = iter(data), {axis % rank for axis in axes}
-    return tuple(1 if axis in new else next(sizes) for axis in range(rank)) if len(new) == len(axes) else None
+    if len(new) < len(axes):  # the runtime takes one axis twice for once
+        return None
+    return tuple(1 if axis in new else next(sizes) for axis in range(rank))
 
 
 def _split(operation: Operation) -> Shape | None:
@@ -297,7 +299,9 @@ def _type_of(operation: Operation) -> str | None:
     if operation.type == "Select" and kinds[0] != "boolean":
         message = f"its condition is {kinds[0]}, expected boolean"
         raise ShapeError(message)
-    return "boolean" if operation.type in _COMPARING else kinds[operation.type == "Select"]
+    if operation.type in _COMPARING:
+        return "boolean"
+    return kinds[1 if operation.type == "Select" else 0]
 
 
 def _compared(type_: str, kinds: Sequence[str]) -> Sequence[str]:
