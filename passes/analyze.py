@@ -8,7 +8,8 @@ from ..targets import Target
 from .accuracy.bisect import effects_of
 from .accuracy.guard import GuardResult
 from .evaluation.sensitivity import Effect, ranked
-from .infra.base import Pass, Progress, no_progress
+from .infra.base import Pass
+from .infra.run_inputs import Progress, no_progress
 from .options.config import QuantizationConfig
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of

@@ -23,7 +23,7 @@ def record_provenance(graph: Graph, context: Context) -> None:
             "target": context.target.name,
             "config": json.dumps(config, sort_keys=True),
             "model": context.model_fingerprint,
-            "data": context.data_fingerprint,
+            "data": context.calibration.data_fingerprint,
             "samples": str(context.statistics.samples),
             **({"returned_to_float": json.dumps(returned)} if returned else {}),
         },

@@ -24,8 +24,9 @@ from .analyze import COMPARED, MOST_INFERENCES
 from .calibration.calibrate import Calibrate
 from .calibration.load_statistics import LoadStatistics
 from .evaluation.latency import Latencies, measure_gain
-from .infra.base import Fact, Pass, Progress, no_progress
+from .infra.base import Fact, Pass
 from .infra.instruments import Instrument, WriteAfter
+from .infra.run_inputs import Progress, no_progress
 from .options.accuracy import AccuracyOptions, DropType
 from .options.config import QuantizationConfig
 from .options.pot_config import ConfigFile, read_config_file
@@ -422,7 +423,7 @@ def _latencies(attempt: Attempt, calibrated: CalibratedModel, glance: float | No
             long to compile and are alike in both.
     """
     context = attempt.context
-    feeds = [(each.feed, each.feed) for each in (context.held_out or context.first)[:TIMED]]
+    feeds = [(each.feed, each.feed) for each in context.calibration.compared[:TIMED]]
     if not feeds or context.check.execution is None or calibrated.graph is None:
         return None
     if glance is None:

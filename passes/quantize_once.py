@@ -12,9 +12,10 @@ from .accuracy.requantize import Attempt, CalibratedModel
 from .analysis.already_quantized import refuse_quantized
 from .calibration.calibrate import Calibrate
 from .calibration.fingerprint import model_fingerprint
-from .infra.base import Context, Fact, Pass, Progress, Results, no_progress
+from .infra.base import Context, Fact, Pass, Results
 from .infra.instruments import Instrument
 from .infra.manager import PassManager
+from .infra.run_inputs import Progress, no_progress
 from .options.config import QuantizationConfig
 from .options.quantization import RangeEstimator
 from .pipelines import default_quantization
@@ -51,10 +52,10 @@ def quantize_once(
     if data is None and isinstance(source, Calibrate):
         message = "give calibration data, or statistics that were measured before"
         raise DataError(message)
-    context = Context(target, config, data, progress, None if data is None else operator.length_hint(data) or None)
-    context.model_fingerprint = model_fingerprint(graph)
-    if isinstance(source, Calibrate) and source.save_to is not None:
-        context.also_for = tuple(_alternatives(target, config))
+    expected = None if data is None else operator.length_hint(data) or None
+    is_saved = isinstance(source, Calibrate) and source.save_to is not None
+    also_for = tuple(_alternatives(target, config)) if is_saved else ()
+    context = Context(target, config, data, progress, expected, model_fingerprint(graph), also_for)
     calibrated = CalibratedModel(lambda wanted: passes or default_quantization(source, wanted), context)
     watching = [*instruments, calibrated, _RefuseNothing(context)]
     results = PassManager(calibrated.pipeline(config), watching).run(graph, context)

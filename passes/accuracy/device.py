@@ -21,7 +21,8 @@ from ..analysis.agreement import Tally, tally
 from ..analysis.layer_times import Profile, looks_slow
 from ..analysis.outputs import Outputs
 from ..evaluation.verify_execution import shows_all
-from ..infra.base import PROBES, Context
+from ..infra.base import Context
+from ..infra.calibration import PROBES
 from ..infra.execution import Asked
 from ..runtime.engine import (
     EMULATION,
@@ -86,7 +87,7 @@ def ask(graph: Graph, context: Context, floats: Callable[[], Run] | None, *, sho
             f32 is asked for.
         shown: Whether the model is to show all its layers.
     """
-    samples, precision = enough(context.probes), own_precision()
+    samples, precision = enough(context.calibration.probes), own_precision()
     with ThreadPoolExecutor(max_workers=1) as pool:  # to compile a model keeps one core busy
         try:
             loaded = Loaded(context.outputs.tapped(graph))

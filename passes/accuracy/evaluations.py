@@ -7,7 +7,8 @@ from importlib.metadata import version
 
 from ...ir import Graph
 from ..calibration.fingerprint import model_fingerprint
-from ..infra.base import Context, Progress, no_progress
+from ..infra.base import Context
+from ..infra.run_inputs import Progress, no_progress
 from ..options.accuracy import AccuracyOptions
 from ..options.config import QuantizationConfig
 from ..runtime.engine import EMULATION, LATENCY, runtime_version
@@ -162,7 +163,7 @@ def _made_of(candidate: Candidate, context: Context) -> dict[str, object]:
     """What a quantized model depends on."""
     return {
         "model": context.model_fingerprint,
-        "data": context.data_fingerprint,
+        "data": context.calibration.data_fingerprint,
         "target": context.target.model_dump(mode="json"),
         "config": candidate.config.model_dump(mode="json", exclude=_OF_NO_EFFECT),
         "floats": sorted(map(str, candidate.floats)),

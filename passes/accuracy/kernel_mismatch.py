@@ -89,8 +89,7 @@ def _without_gain(context: Context) -> list[Fault]:
 
 
 def _left_float(attempt: Attempt, calibrated: CalibratedModel, faults: Sequence[Fault]) -> Attempt:
-    told = (f"{each.type} '{each.name}' is left float: {each.reason}" for each in faults)
-    calibrated.context.warnings.extend(told)
+    calibrated.told.extend(f"{each.type} '{each.name}' is left float: {each.reason}" for each in faults)
     floats = {**attempt.floats, **{each.key: each.reason for each in faults}}
     graph, context = calibrated.rounded(attempt.config, floats)
     return Attempt(graph, context, attempt.config, floats)

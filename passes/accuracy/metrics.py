@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, get_args
 
 from ...ir import Array, Graph, UserError
 from ..analysis.outputs import find_outputs
-from ..infra.base import Progress, no_progress
+from ..infra.run_inputs import Progress, no_progress
 from ..options.accuracy import DropType
 from ..options.strict import ConfigError
 from ..runtime.engine import Engine

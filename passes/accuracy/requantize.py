@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ...ir import Array, Graph, Scope
 from ..analysis.outputs import Outputs
@@ -12,7 +12,6 @@ from ..infra.base import Context, Fact, Pass
 from ..infra.instruments import Instrument
 from ..infra.manager import PassManager
 from ..options.config import QuantizationConfig
-from ..placement.plan import Plan
 from ..runtime.engine import THROUGHPUT, Engine
 from ..statistics.batch import batched_tensors
 from ..statistics.derivations import Derivations
@@ -56,11 +55,14 @@ class CalibratedModel:
         pipeline: The passes that options ask for.
         context: The run's.
         graph: The model as the calibration left it.
+        told: What the user should know of every model that is made of it: warnings up to the calibration, and of layers
+            that are left float.
     """
 
     pipeline: Callable[[QuantizationConfig], Sequence[Pass]]
     context: Context
     graph: Graph | None = None
+    told: list[str] = field(default_factory=list[str])
     _own: Run | None = None
 
     @contextmanager
@@ -68,21 +70,20 @@ class CalibratedModel:
         """Keeps a copy once the statistics are measured."""
         yield
         if Fact.MEASURED in pass_.establishes:
-            self.graph = graph.copy()
-            self.context = replace(self.context, warnings=list(self.context.warnings))
+            self.graph, self.told = graph.copy(), list(self.context.warnings)
 
     def float_model(self) -> Graph:
         """The model that would be returned if nothing were rounded."""
         assert self.graph is not None, "a pipeline that quantizes has a pass that measures"
         graph = self.graph.copy()
-        RestoreAttention().run(graph, replace(self.context, plan=Plan()))
+        RestoreAttention().run(graph, self.context.again(self.context.config, {}))
         return graph
 
     def floats_in_own_precision(self) -> Run:
         """What that gives in the device's own precision on the samples that the device is asked with; runs once."""
         if self._own is None:
             tapped = self.context.outputs.tapped(self.float_model())
-            self._own = run_in_own_precision(tapped, enough(self.context.probes))
+            self._own = run_in_own_precision(tapped, enough(self.context.calibration.probes))
         return self._own
 
     def attempt(self, config: QuantizationConfig, floats: Mapping[Key, str]) -> Attempt:
@@ -110,6 +111,7 @@ class CalibratedModel:
         assert self.graph is not None, "a pipeline that quantizes has a pass that measures"
         graph, tail = self.graph.copy(), [pass_ for pass_ in self._tail(config) if hiding or not pass_.hides_rounding]
         context = self.context.again(config, floats)
+        context.warnings += self.told
         PlanPlacement().run(graph, context)
         context.plan = context.plan.without(context.statistics.unseen)
         wanted = frozenset(each for pass_ in tail for each in pass_.requests(graph, context))
@@ -145,8 +147,8 @@ def _answering(statistics: Statistics, wanted: Iterable[Request], graph: Graph, 
 def _measured(wanted: frozenset[Request], graph: Graph, context: Context) -> Store:
     measurement = Measurement.of(graph, wanted)
     harvest = StatisticsCollector(measurement)
-    jobs = (CalibrationSample(each.sample, each.feed, is_held_out=False) for each in context.held_out or context.first)
-    instrumented = measurement.instrumented(replace(context, outputs=Outputs()))
+    jobs = (CalibrationSample(each.sample, each.feed, is_held_out=False) for each in context.calibration.compared)
+    instrumented = measurement.instrumented(context, Outputs())
 
     def take(job: CalibrationSample, outputs: list[Array]) -> None:
         harvest.take(job, kept_of(outputs, measurement.blocks, job))

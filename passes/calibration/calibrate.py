@@ -7,11 +7,12 @@ from typing import ClassVar
 from ...ir import Array, Graph
 from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Fact, Pass, PipelineError
+from ..infra.calibration import Calibration
 from ..runtime.engine import THROUGHPUT, Engine
 from ..statistics.file import save_statistics
 from .cluster import run_on_cluster
 from .fingerprint import DataFingerprint
-from .measurement import CalibrationSample, Measurement, StatisticsCollector, jobs, keep, kept_of
+from .measurement import CalibrationSample, Measurement, SampleKeeper, StatisticsCollector, jobs, kept_of
 from .prefetch import prefetched
 
 
@@ -19,8 +20,8 @@ from .prefetch import prefetched
 class Calibrate(Pass):
     """Measures what the passes up to the next calibration requested: one compilation, one run over the data.
 
-    The graph stays as it is; the numbers go to `Context.statistics`, those of the float model on held-out samples to
-    `Context.held_out`. What no sample reached, a branch of an If, say, leaves the plan. Memory does not depend on the
+    The graph stays as it is; what was measured goes to `Context.calibration`, with what the float model gives on
+    held-out samples. What no sample reached, a branch of an If, say, leaves the plan. Memory does not depend on the
     number of samples.
 
     Attributes:
@@ -40,14 +41,14 @@ class Calibrate(Pass):
         graph.track_origins()
         measurement = Measurement.of(graph, context.wanted)
         planned = [node for node, each in context.plan.decisions.items() if each.int8]
-        context.outputs = find_outputs(graph).narrowed(graph, planned)
-        instrumented = measurement.instrumented(context)
-        harvest, fingerprint = StatisticsCollector(measurement), DataFingerprint()
+        outputs = find_outputs(graph).narrowed(graph, planned)
+        instrumented = measurement.instrumented(context, outputs)
+        harvest, keeper, fingerprint = StatisticsCollector(measurement), SampleKeeper(context.config), DataFingerprint()
         most, expected = context.config.samples, context.expected
         total = min(most or expected, expected) if expected else None
 
         def take(job: CalibrationSample, kept: list[Array]) -> None:
-            keep(job, harvest.seen, context)
+            keeper.take(job, harvest.seen)
             harvest.take(job, kept)
             context.progress("calibrating", harvest.seen, total)
 
@@ -59,15 +60,15 @@ class Calibrate(Pass):
                 Engine(instrumented, THROUGHPUT).run(
                     ready, lambda job, outputs: take(job, kept_of(outputs, blocks, job))
                 )
-        context.statistics, context.held_out, context.first = harvest.statistics(), harvest.held_out, harvest.first
-        context.outputs = context.outputs.seen(context.held_out or context.first)
-        context.data_fingerprint = str(fingerprint)
+        statistics, held_out, first = harvest.statistics(), harvest.held_out, harvest.first
+        outputs = outputs.seen(held_out or first)
+        context.take_over(Calibration(statistics, outputs, held_out, first, keeper.kept, str(fingerprint)))
         context.plan = context.plan.without(context.statistics.unseen)
         if harvest.empty:
             (label, node), count = harvest.empty[0], len(harvest.empty)
             context.warnings.append(f"{count} samples say nothing of ranges: {label} leaves {node} empty, for one")
         if self.save_to:
-            fingerprints = {"model": context.model_fingerprint, "data": context.data_fingerprint}
+            fingerprints = {"model": context.model_fingerprint, "data": str(fingerprint)}
             save_statistics(self.save_to, context.statistics, graph, **fingerprints)
         return 0
 

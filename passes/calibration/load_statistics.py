@@ -1,12 +1,13 @@
 """Statistics from a file instead of a run over the data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from ...ir import Array, Graph
 from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Fact, Pass
+from ..infra.calibration import Calibration
 from ..runtime.engine import THROUGHPUT, Engine
 from ..runtime.samples import ValidationSample
 from ..statistics.batch import batched_tensors
@@ -14,7 +15,7 @@ from ..statistics.derivations import Derivations
 from ..statistics.file import StatisticsFileError, open_statistics
 from ..statistics.request import Request, Statistics, find_recipes
 from .fingerprint import DataFingerprint
-from .measurement import CalibrationSample, jobs, keep
+from .measurement import CalibrationSample, SampleKeeper, jobs
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,14 @@ class LoadStatistics(Pass):
         if recipes is None:
             missing = next(each for each in wanted if find_recipes([each], measured.numbers, derive) is None)
             raise StatisticsFileError(self._missing(missing, graph, context))
-        context.statistics = Statistics(measured, recipes, file.header.samples, unseen)
         context.plan = context.plan.without(unseen)
         planned = [node for node, each in context.plan.decisions.items() if each.int8]
-        context.outputs = find_outputs(graph).narrowed(graph, planned)
-        context.data_fingerprint = file.header.data
+        statistics = Statistics(measured, recipes, file.header.samples, unseen)
+        outputs = find_outputs(graph).narrowed(graph, planned)
+        found = Calibration(statistics, outputs, data_fingerprint=file.header.data)
         if context.samples is not None:
-            self._run_held_out(graph, context, file.header.data)
-        context.outputs = context.outputs.seen(context.held_out or context.first)
+            found = self._with_held_out(found, graph, context)
+        context.take_over(replace(found, outputs=outputs.seen(found.compared)))
         return 0
 
     def _missing(self, wanted: Request, graph: Graph, context: Context) -> str:
@@ -64,19 +65,23 @@ class LoadStatistics(Pass):
             "calibrate for it with data"
         )
 
-    def _run_held_out(self, graph: Graph, context: Context, expected: str) -> None:
-        """The float model's outputs on the samples that the statistics do not hold."""
-        fingerprint = DataFingerprint()
-        held_out: list[CalibrationSample] = []
+    def _with_held_out(self, found: Calibration, graph: Graph, context: Context) -> Calibration:
+        """The same with the float model's outputs on the samples that the statistics do not hold."""
+        fingerprint, keeper = DataFingerprint(), SampleKeeper(context.config)
+        waiting: list[CalibrationSample] = []
         for index, job in enumerate(jobs(graph, context, fingerprint)):
-            keep(job, index, context)
-            held_out += [job] if job.is_held_out or job.is_first else []
-        if str(fingerprint) != expected:
+            keeper.take(job, index)
+            waiting += [job] if job.is_held_out or job.is_first else []
+        if str(fingerprint) != found.data_fingerprint:
             message = f"{self.path}: measured on other data, or another number of samples; calibrate on these"
             raise StatisticsFileError(message)
 
-        def take(job: CalibrationSample, outputs: list[Array]) -> None:
-            found = context.held_out if job.is_held_out else context.first
-            found.append(ValidationSample(job.sample, job.feed, [output.copy() for output in outputs]))
+        held_out: list[ValidationSample] = []
+        first: list[ValidationSample] = []
 
-        Engine(context.outputs.tapped(graph), THROUGHPUT).run(held_out, take)
+        def take(job: CalibrationSample, outputs: list[Array]) -> None:
+            samples = held_out if job.is_held_out else first
+            samples.append(ValidationSample(job.sample, job.feed, [output.copy() for output in outputs]))
+
+        Engine(found.outputs.tapped(graph), THROUGHPUT).run(waiting, take)
+        return replace(found, held_out=held_out, first=first, kept=keeper.kept)

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 
 from ...ir import Array, Graph, Node
-from ..infra.base import MOST_PROBES, PROBES, Context
+from ..analysis.outputs import Outputs
+from ..infra.base import Context
+from ..infra.calibration import MOST_PROBES, PROBES
+from ..options.config import QuantizationConfig
 from ..runtime.samples import DataError, PreparedSample, Sample, ValidationSample, checked_feed, model_inputs
 from ..statistics.batch import batched_tensors
 from ..statistics.column_store import ColumnStore
@@ -66,18 +69,29 @@ def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterat
         yield CalibrationSample(Sample(sample.label, None), feed, is_kept, is_first=not is_kept and index < most)
 
 
-def keep(job: CalibrationSample, index: int, context: Context) -> None:
-    """Keeps a sample for passes that run the model again, if there are such: a fifth of those that are measured.
+@dataclass
+class SampleKeeper:
+    """Keeps samples for passes that run the model again, if there are such: a fifth of those that are measured.
 
     Those of the lowest ranks are kept, which spread evenly over all, whatever their number (see `is_held_out`).
+
+    Attributes:
+        config: Tells whether there are such passes.
+        kept: Number -> sample.
     """
-    if context.config.correct_biases != "sequential" or job.is_held_out:
-        return
-    context.kept[index] = PreparedSample(job.sample, job.feed)
-    last = max(context.kept, key=_rank)
-    enough = KEPT_LEAST if _rank(last) >= KEPT_SHARE else KEPT_MOST
-    if len(context.kept) > enough:
-        del context.kept[last]
+
+    config: QuantizationConfig
+    kept: dict[int, PreparedSample] = field(default_factory=dict[int, PreparedSample])
+
+    def take(self, job: CalibrationSample, index: int) -> None:
+        """Keeps a sample, if it is one of those."""
+        if self.config.correct_biases != "sequential" or job.is_held_out:
+            return
+        self.kept[index] = PreparedSample(job.sample, job.feed)
+        last = max(self.kept, key=_rank)
+        enough = KEPT_LEAST if _rank(last) >= KEPT_SHARE else KEPT_MOST
+        if len(self.kept) > enough:
+            del self.kept[last]
 
 
 def _rank(index: int) -> float:
@@ -109,11 +123,11 @@ class Measurement:
         watched = sorted({*measured, *_watches(measured)}, key=lambda each: each.place)
         return cls(graph, tuple(blocks(graph, watched, batched)), recipes)
 
-    def instrumented(self, context: Context) -> Graph:
+    def instrumented(self, context: Context, outputs: Outputs) -> Graph:
         """A copy of the model that gives the numbers, before its own outputs and what else is compared."""
         copy = self.model.copy()
         AttachStatistics(self.blocks).run(copy, context)
-        context.outputs.attach(copy)
+        outputs.attach(copy)
         return copy
 
 

@@ -7,8 +7,8 @@ from itertools import islice
 
 from ...ir import Graph
 from ..analysis.agreement import Agreement, Verdict, agreements_of
-from ..infra.base import Progress, no_progress
 from ..infra.execution import Execution
+from ..infra.run_inputs import Progress, no_progress
 from ..runtime.samples import DataError, Feed, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
 from .latency import Latencies, measure_latencies
 from .layer_probes import LayerError, LayerProbes

@@ -43,8 +43,8 @@ class VerifyExecution(Pass):
         """The same with a model that is compiled already, and hides no layer (see `shows_all`)."""
         is_here = context.target.device == HERE
         outputs = _agreements(engine, context) if context.held_out else None
-        if outputs is None and context.probes:
-            engine.outputs(context.probes[0])  # the executed graph of a dynamic model is final only then
+        if outputs is None and context.calibration.probes:
+            engine.outputs(context.calibration.probes[0])  # the executed graph of a dynamic model is final only then
         context.check = Check(_compared(graph, context, engine) if is_here else None, outputs)
         return 0
 

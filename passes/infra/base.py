@@ -5,20 +5,22 @@ A pass is a small frozen dataclass. Its fields are its options; its class says w
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from ...ir import Graph, Node, Scope, UserError
-from ...targets import Target
 from ..analysis.bias_cross_validation import Correction
 from ..analysis.outputs import Outputs
 from ..options.config import Preset, QuantizationConfig
 from ..placement.plan import Plan
 from ..runtime.samples import PreparedSample, ValidationSample
 from ..statistics.request import Request, Statistics
+from .calibration import Calibration
 from .execution import Check
+from .run_inputs import RunInputs
 
 
 class Fact(StrEnum):
@@ -32,12 +34,6 @@ class Fact(StrEnum):
     RANGES_SET = "ranges-set"  # each of them has its ranges
     BIASES_CORRECTED = "biases-corrected"  # biases make up for the rounding of the weights
     WEIGHTS_COMPRESSED = "weights-compressed"  # quantized weights are stored as int8
-
-
-#: How many samples tell whether the device computes a model right: its kernels do, or do not, for nearly all data.
-PROBES = 2
-#: And at most, where an output has few numbers.
-MOST_PROBES = 8
 
 
 class PipelineError(UserError):
@@ -74,89 +70,84 @@ class RequirementError(PipelineError):
         self.missing = missing
 
 
-#: Called with what is going on, how many steps are done, and how many there are (None: unknown).
-Progress = Callable[[str, int, int | None], None]
-
-
-def no_progress(task: str, done: int, total: int | None) -> None:
-    """Shows nothing."""
-
-
-@dataclass
-class Context:
-    """What the passes of one run share besides the graph.
+@dataclass(eq=False, match_args=False)
+class RunState:
+    """What the passes of one run leave besides the graph.
 
     Attributes:
-        target: The device.
-        config: What the user wants.
-        samples: The calibration data: see `quantize`; iterated once. None: there are none.
-        progress: Told about long work.
-        expected: How many samples there are, if that is known.
-        model_fingerprint: Of the model as it came.
-        data_fingerprint: Of the samples; by `calibrate`.
-        also_for: Other targets and options whose statistics are to be measured, too.
-        wanted: The statistics that later passes read; by the manager.
-        plan: Where each FakeQuantize goes; by `plan-placement`.
-        statistics: The numbers measured; by `calibrate`.
-        returned: Operations that the guard returned to float, by body and id -> why.
-        outputs: What the model's outputs are; by `calibrate`.
-        held_out: Samples that calibration did not see, with what the float model gives (see `Outputs`); by `calibrate`.
-        first: The first samples, in the same form, if calibration saw all there are; by `calibrate`.
-        kept: Number -> sample that it saw, for passes that run the model again; by `calibrate`, if the configuration
-            needs them.
+        calibration: What running the data showed; by `calibrate`, which has the context `take_over`.
+        statistics: What is known of the tensors of the graph as it is: the numbers measured, and what became of them.
         halves: Constants, by body and id, that had 16 bits before `normalize` made floats of 32 of them.
         decomposed: The products, by body and id, that attention ends in which `decompose-attention` wrote out.
+        wanted: The statistics that later passes read; by the manager.
+        plan: Where each FakeQuantize goes; by `plan-placement`.
         aligned: Layers whose input channels were brought to alike ranges, or need not be; by the passes that do so.
         warnings: What the user should know besides what the plan says.
         corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
         check: What running the result showed; by `verify-execution`.
     """
 
-    target: Target
-    config: QuantizationConfig = field(default_factory=QuantizationConfig)
-    samples: Iterable[object] | None = ()
-    progress: Progress = no_progress
-    expected: int | None = None
-    model_fingerprint: str = ""
-    data_fingerprint: str = ""
-    also_for: tuple[tuple[Target, QuantizationConfig], ...] = ()
-    wanted: frozenset[Request] = frozenset()
-    plan: Plan = field(default_factory=Plan)
+    calibration: Calibration = field(default_factory=Calibration)
     statistics: Statistics = field(default_factory=Statistics)
-    returned: Mapping[tuple[Scope, int], str] = field(default_factory=dict[tuple[Scope, int], str])
-    outputs: Outputs = field(default_factory=Outputs)
-    held_out: list[ValidationSample] = field(default_factory=list[ValidationSample])
-    first: list[ValidationSample] = field(default_factory=list[ValidationSample])
-    kept: dict[int, PreparedSample] = field(default_factory=dict[int, PreparedSample])
     halves: set[tuple[Scope, int]] = field(default_factory=set[tuple[Scope, int]])
     decomposed: set[tuple[Scope, int]] = field(default_factory=set[tuple[Scope, int]])
+    wanted: frozenset[Request] = frozenset()
+    plan: Plan = field(default_factory=Plan)
     aligned: set[Node] = field(default_factory=set[Node])
     warnings: list[str] = field(default_factory=list[str])
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
     check: Check = field(default_factory=Check)
 
-    def again(self, config: QuantizationConfig, returned: Mapping[tuple[Scope, int], str]) -> "Context":
-        """A context for the same model and data with other options: what passes left of the former ones is not in it.
+
+class Context(RunInputs, RunState):
+    """What the passes of one run share besides the graph.
+
+    What the run was given (`RunInputs`) is what the constructor takes, and cannot be written afterwards. What passes
+    leave (`RunState`) is fresh in each context, and written by them.
+    """
+
+    def __new__(cls, *given: object, **named: object) -> Self:
+        """A context with a fresh state; what it is given is filled in by the constructor of `RunInputs`."""
+        context = super().__new__(cls)
+        RunState.__init__(context)
+        return context
+
+    def again(self, config: QuantizationConfig, returned: Mapping[tuple[Scope, int], str]) -> Self:
+        """A fresh context for a copy of the model as it was measured, with other options.
 
         Args:
             config: The options.
             returned: Operations that stay float, by body and id -> why.
         """
-        return replace(
-            self,
-            config=config,
-            returned=returned,
-            plan=Plan(),
-            aligned=set(),
-            warnings=list(self.warnings),
-            corrections={},
-            check=Check(),
-        )
+        fresh = replace(self, config=config, returned=returned)
+        fresh.halves, fresh.decomposed = set(self.halves), set(self.decomposed)  # the copy of the model has them, too
+        fresh.take_over(self.calibration)
+        return fresh
+
+    def take_over(self, calibration: Calibration) -> None:
+        """Takes what running the data showed, its statistics included."""
+        self.calibration, self.statistics = calibration, calibration.statistics
+
+    def knowing(self, statistics: Statistics) -> Self:
+        """The same with other statistics."""
+        other = copy(self)
+        other.statistics = statistics
+        return other
 
     @property
-    def probes(self) -> list[ValidationSample]:
-        """The samples on which the device may be asked whether it computes a model right."""
-        return [*self.held_out, *self.first][:MOST_PROBES]
+    def outputs(self) -> Outputs:
+        """What the model's outputs are."""
+        return self.calibration.outputs
+
+    @property
+    def held_out(self) -> Sequence[ValidationSample]:
+        """Samples that calibration did not see, with what the float model gives."""
+        return self.calibration.held_out
+
+    @property
+    def kept(self) -> Mapping[int, PreparedSample]:
+        """Number -> sample that calibration saw, for passes that run the model again."""
+        return self.calibration.kept
 
     @property
     def is_transformer(self) -> bool:

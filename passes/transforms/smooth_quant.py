@@ -143,7 +143,7 @@ def _best_scale(group: Group, graph: Graph, context: Context) -> Floats | None:
 
     def step(scale: Floats) -> float:
         measured = {each: _divided([found], scale) for each, found in extremes.items()}
-        scaled = replace(context, statistics=Statistics(measured, recipes))
+        scaled = context.knowing(Statistics(measured, recipes))
         return float(code_scale(estimated_range(group.site, scaled), group.site.levels).item())
 
     return best_scale(Channels(low, high, mean), [_matrix(layer, group.weights) for layer in group.layers], step)

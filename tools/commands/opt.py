@@ -209,8 +209,8 @@ def opt_command(
         message = "pass 'calibrate' runs the model on samples: give --data"
         raise ConfigError(message)
     with progress_shown() as progress:
-        context = Context(planned.target, planned.config, source, progress)
-        context.model_fingerprint = model_fingerprint(graph)
+        fingerprint = model_fingerprint(graph)
+        context = Context(planned.target, planned.config, source, progress, model_fingerprint=fingerprint)
         results = manager.run(graph, context)
     if output:
         write_model(graph, output, compact=True)

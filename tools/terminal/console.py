@@ -17,9 +17,9 @@ from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.analysis.agreement import Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.evaluation.sensitivity import Effect
-from irquant.passes.infra.base import Progress as ProgressCallback
-from irquant.passes.infra.base import no_progress
 from irquant.passes.infra.execution import Asked
+from irquant.passes.infra.run_inputs import Progress as ProgressCallback
+from irquant.passes.infra.run_inputs import no_progress
 
 #: Where outputs of some kinds are compared.
 _BEFORE = {

@@ -147,7 +147,7 @@ class Made(CalibratedModel):
     """Models whose outputs are as good as a function of their float layers says."""
 
     def __init__(self, calibrated: CalibratedModel, good: Callable[[int], float]) -> None:
-        super().__init__(calibrated.pipeline, calibrated.context, calibrated.graph)
+        super().__init__(calibrated.pipeline, calibrated.context, calibrated.graph, calibrated.told)
         self.good, self.tried = good, list[int]()
 
     def attempt(self, config: QuantizationConfig, floats: Any) -> Attempt:

@@ -24,7 +24,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def calibrated(graph: Graph, wanted: set[Request], data: object, samples: int = 300) -> Context:
-    context = Context(load_target("cpu"), QuantizationConfig(samples=samples), samples=data, wanted=frozenset(wanted))  # type: ignore[arg-type]
+    context = Context(load_target("cpu"), QuantizationConfig(samples=samples), samples=data)
+    context.wanted = frozenset(wanted)
     assert Calibrate().run(graph, context) == 0
     return context
 

@@ -106,7 +106,8 @@ def test_answers_are_those_of_a_measurement() -> None:
     data = [rng.normal(size=(1, 4, 8, 8)).astype(np.float32) for _ in range(5)]
 
     def run(wanted: set[Request]) -> Any:
-        context = Context(load_target("cpu"), QuantizationConfig(), data, wanted=frozenset(wanted))
+        context = Context(load_target("cpu"), QuantizationConfig(), data)
+        context.wanted = frozenset(wanted)
         Calibrate().run(graph, context)
         return context.statistics
 

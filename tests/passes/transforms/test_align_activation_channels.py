@@ -123,7 +123,8 @@ def test_statistics_are_those_of_a_run_of_the_aligned_model(case: str) -> None:
     context = context_of(graph)
     Calibrate().run(graph, context)
     AlignActivationChannels().run(graph, context)
-    again = Context(load_target("cpu"), QuantizationConfig(), context.samples, wanted=context.wanted, plan=context.plan)
+    again = Context(load_target("cpu"), QuantizationConfig(), context.samples)
+    again.wanted, again.plan = context.wanted, context.plan
     Calibrate().run(graph, again)
     for each in sorted(context.wanted, key=lambda it: it.place):
         np.testing.assert_allclose(
@@ -262,7 +263,8 @@ def test_across_activations_the_outputs_stay_and_the_channels_become_alike(case:
     assert AlignActivationChannels(across=True).run(graph, context) == 1
     np.testing.assert_allclose(run(graph), before, rtol=2e-4, atol=2e-5)
     assert spread(context, ends) < min(1.5, old)
-    again = Context(load_target("cpu"), QuantizationConfig(), context.samples, wanted=context.wanted, plan=context.plan)
+    again = Context(load_target("cpu"), QuantizationConfig(), context.samples)
+    again.wanted, again.plan = context.wanted, context.plan
     Calibrate().run(graph, again)
     for each in sorted(context.wanted, key=lambda it: it.place):
         np.testing.assert_allclose(

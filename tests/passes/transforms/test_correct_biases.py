@@ -1,6 +1,7 @@
 """Sequential bias correction: what it leaves of the mean errors, next to correcting layer after layer by hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from irquant.ir import Graph
 from irquant.passes import ConfigError, Context, PassManager, QuantizationConfig, default_quantization, measured_by
 from irquant.passes.analysis.biases import change_bias
-from irquant.passes.calibration.measurement import CalibrationSample, is_held_out, keep
+from irquant.passes.calibration.measurement import CalibrationSample, SampleKeeper, is_held_out
 from irquant.passes.quantize import quantize_graph
 from irquant.passes.runtime.engine import Engine, from_runtime, to_runtime
 from irquant.passes.runtime.samples import PreparedSample, Sample
@@ -94,10 +95,10 @@ def test_it_compiles_two_models_and_runs_a_fifth_of_the_samples_twice(monkeypatc
 
 def kept_of(count: int) -> list[int]:
     """The numbers of the samples that are kept of so many."""
-    context = Context(load_target("cpu"), QuantizationConfig.checked(correct_biases="sequential"))
+    keeper = SampleKeeper(QuantizationConfig.checked(correct_biases="sequential"))
     for index in range(count):
-        keep(CalibrationSample(Sample("", None), {}, is_held_out(index)), index, context)
-    return list(context.kept)
+        keeper.take(CalibrationSample(Sample("", None), {}, is_held_out(index)), index)
+    return list(keeper.kept)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,8 @@ def test_the_corrections_are_those_of_going_layer_by_layer(monkeypatch: pytest.M
     context = Context(load_target("cpu"), config, data)
     passes = [each for each in default_quantization(config=config) if each.name != "compress-weights"]
     PassManager(passes).run(copy, context)
-    context.kept = {k: PreparedSample(Sample(f"sample {k}", None), {"x": sample}) for k, sample in enumerate(data)}
+    kept = {k: PreparedSample(Sample(f"sample {k}", None), {"x": sample}) for k, sample in enumerate(data)}
+    context.take_over(replace(context.calibration, kept=kept))
     ours = copy.copy()
     assert CorrectBiases().run(ours, context) == 3
 

@@ -24,9 +24,9 @@ CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_p
 def cpu(statistics: dict[Request, list[list[float]]] | None = None, preset: str = "performance") -> Context:
     values = {wanted: np.array(rows, np.float32) for wanted, rows in (statistics or {}).items()}
     samples = max((len(rows) for rows in values.values()), default=0)
-    return Context(
-        load_target("cpu"), QuantizationConfig.checked(preset=preset), statistics=Statistics(values, samples=samples)
-    )
+    context = Context(load_target("cpu"), QuantizationConfig.checked(preset=preset))
+    context.statistics = Statistics(values, samples=samples)
+    return context
 
 
 # ----------------------------------------------------------------------------------------------------------- normalize
@@ -268,8 +268,7 @@ def test_plan_placement_looks_only() -> None:
 
 
 def test_calibrate_looks_only() -> None:
-    context = cpu()
-    context.samples = [np.zeros((1, 2, 4, 4), np.float32)]
+    context = Context(load_target("cpu"), samples=[np.zeros((1, 2, 4, 4), np.float32)])
     check_pass_once(Calibrate(), context)
     assert context.held_out == []
 

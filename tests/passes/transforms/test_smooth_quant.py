@@ -189,7 +189,8 @@ def test_statistics_are_those_of_a_run_of_the_migrated_model(case: str, preset: 
     Calibrate().run(graph, context)
     EVERYWHERE.run(graph, context)
     wanted = SetRanges().requests(graph, context) | CorrectBiasesFast().requests(graph, context)
-    again = Context(context.target, context.config, context.samples, wanted=wanted, plan=context.plan)
+    again = Context(context.target, context.config, context.samples)
+    again.wanted, again.plan = wanted, context.plan
     Calibrate().run(graph, again)
     for each in sorted(wanted, key=lambda it: it.place):
         tolerance = 5e-3 if case == "f16" else 1e-4
@@ -263,9 +264,8 @@ def test_the_multiplication_is_for_the_group_only() -> None:
     matmul = 'transpose_a="false" transpose_b="true"'
     numbers = {Reduction.MIN: [[-16.0, -1.0]], Reduction.MAX: [[16.0, 1.0]], Reduction.MEAN: [[0.0, 0.0]]}
     measured = {Request(0, 0, each, 1): np.array(value, np.float32) for each, value in numbers.items()}
-    context = Context(
-        load_target("cpu"), QuantizationConfig.checked(preset="performance"), statistics=Statistics(measured)
-    )
+    context = Context(load_target("cpu"), QuantizationConfig.checked(preset="performance"))
+    context.statistics = Statistics(measured)
     before = f"""
         x: f32[?,2] = Parameter()
         wq: f32[1,2] = Const() [1.0, 1.0]
