@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from .accuracy.metric_goals import MetricGoals
 from .accuracy.metrics import Metric, MetricError
 from .accuracy.parse_metrics import metrics_of
 from .analysis.already_quantized import find_quantized
@@ -18,23 +19,18 @@ from .infra.manager import PassManager
 from .infra.pass_spec import PassSpec, PassSpecError, make_pass, options_of, read_specs, spec_text
 from .infra.pipeline_file import read_pipeline
 from .infra.registry import PASSES, pass_class
+from .measured_by import measured_by
+from .model_place import FilePlace, MemoryPlace
 from .options.config import QuantizationConfig
 from .options.pot_config import ConfigFile, read_config_file
+from .options.resolved import ResolvedOptions
 from .options.strict import ConfigError
 from .pipelines import default_quantization
-from .quantize import (
-    AccuracyWarning,
-    MetricGoals,
-    QuantizationResult,
-    QuantizationWarning,
-    QuantizeOptions,
-    measured_by,
-    quantize,
-    quantize_graph,
-    quantize_model,
-)
+from .quantize import AccuracyWarning, QuantizationWarning, quantize, quantize_model
+from .quantize_graph import quantize_graph
+from .quantize_job import QuantizationResult, QuantizeJob
+from .quantize_options import QuantizeOptions
 from .report import Report
-from .run_files import watching_for
 from .runtime.load_model import load_model
 from .runtime.samples import DataError, Sample
 from .statistics.request import Reduction, Request, Statistics
@@ -53,10 +49,12 @@ __all__ = [
     "ExplainedPlan",
     "Explanation",
     "Fact",
+    "FilePlace",
     "Instrument",
     "InternalError",
     "LoadStatistics",
     "MeasurementPlan",
+    "MemoryPlace",
     "Metric",
     "MetricError",
     "MetricGoals",
@@ -70,12 +68,14 @@ __all__ = [
     "QuantizationConfig",
     "QuantizationResult",
     "QuantizationWarning",
+    "QuantizeJob",
     "QuantizeOptions",
     "Quantized",
     "Reduction",
     "Report",
     "Request",
     "RequirementError",
+    "ResolvedOptions",
     "Sample",
     "Statistics",
     "Timing",
@@ -101,7 +101,6 @@ __all__ = [
     "read_pipeline",
     "read_specs",
     "spec_text",
-    "watching_for",
     "write_fault",
 ]
 

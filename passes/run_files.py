@@ -74,11 +74,11 @@ def _refuse_shared(written: Sequence[_Written]) -> None:
             raise RunFilesError(message)
 
 
-def result_files(result: Path, config: QuantizationConfig) -> Iterator[RunFile]:
-    """What a quantization writes to the place of a model."""
+def result_files(result: Path, watching: Iterable[WriteAfter] = ()) -> Iterator[RunFile]:
+    """What is written to the place of a model, with what is kept of it on the way."""
     yield "the result", result
     yield "the weights of the result", result.with_suffix(".bin")
-    for each in watching_for(result, config):
+    for each in watching:
         yield "the intermediate model", each.path
         yield "the weights of the intermediate model", each.path.with_suffix(".bin")
 

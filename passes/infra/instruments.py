@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from weakref import ReferenceType, ref
 
 from ...ir import Graph, IRError, UserError, to_text, verify, write_model
 from ...ir.verify import verify_structure
@@ -141,15 +142,17 @@ class WriteAfter:
             write_model(self.kept, self.path, compact=True)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Verify:
-    """Checks the graph's invariants after each pass.
+    """Checks the graph's invariants before the first pass and after each.
 
     Attributes:
         runtime: Whether the runtime is to compile the graph, too, where all FakeQuantizes have their ranges.
     """
 
     runtime: bool = False
+    _last: "ReferenceType[Graph] | None" = field(default=None, init=False, repr=False)
+    _is_right: bool = field(default=True, init=False, repr=False)
 
     @contextmanager
     def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
@@ -158,15 +161,29 @@ class Verify:
         Raises:
             PipelineError: the pass left a broken graph.
         """
-        is_model_right = _holds(verify, graph)
+        if self._last is None or self._last() is not graph:
+            self._last, self._is_right = ref(graph), _holds(verify, graph)
         yield
         try:
-            # Shapes that the model itself states wrongly, which the runtime infers anew, are no fault of the pass.
-            verify(graph) if is_model_right else verify_structure(graph)
+            self._check(graph)
             if self.runtime and _is_model(graph):
                 Engine(graph, LATENCY)
         except (IRError, RuntimeRejectedError) as error:
             raise left_broken(pass_, error) from error
+
+    def _check(self, graph: Graph) -> None:
+        """Checks the graph after a pass.
+
+        Shapes that the model itself states wrongly, which the runtime infers anew, are no fault of the pass.
+        """
+        was_right, self._is_right = self._is_right, False
+        try:
+            verify(graph)
+            self._is_right = True
+        except IRError:
+            if was_right:
+                raise
+            verify_structure(graph)
 
 
 def _holds(check: Callable[[Graph], None], graph: Graph) -> bool:

@@ -20,7 +20,6 @@ from irquant.passes import (
     Pass,
     PassSpecError,
     PrintAfter,
-    QuantizationConfig,
     Timing,
     Verify,
     load_model,
@@ -38,7 +37,7 @@ from irquant.tools.options.inputs import open_data, picture_options
 from irquant.tools.options.options import planned_by, planning_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.sources.image_source import ImageOptions
-from irquant.tools.sources.pass_source import managed, named_classes, passes_from
+from irquant.tools.sources.pass_source import managed, passes_from
 from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.verbosity import progress_shown, verbose_option
 
@@ -182,28 +181,28 @@ def opt_command(
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
     planned = planned_by(config, target, preset, ignored, samples=samples)
     wanted = passes_from(pipeline, passes, planned.config)
-    reads, writes = files_of_passes(wanted)
+    reads, writes = files_of_passes(wanted.passes)
     named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
     refuse_overlaps(
         chain(
             model_files(model),
             data_files(named_source),
             code_files((each for each in pipeline if each.endswith((".yaml", ".yml"))), "the pipeline"),
-            code_files(named_classes(pipeline, passes), "the pass"),
+            code_files(wanted.classes, "the pass"),
             reads,
             code_files(extension, "the extension"),
             target_files(target or planned.settings.target),
             named(configuration=config),
         ),
-        [*(result_files(output, QuantizationConfig()) if output else ()), *named(dumps=dump_dir), *writes],
+        [*(result_files(output) if output else ()), *named(dumps=dump_dir), *writes],
     )
     timing = Timing()
     watching = Watching(print_after, dump_dir, verify_each, verify_runtime)
-    manager = managed(wanted, [*watching.instruments(wanted), timing])
+    manager = managed(wanted.passes, [*watching.instruments(wanted.passes), timing])
     graph = _read(model, open_extensions(extension), fill=fill)
     if output:
         check_output(output, graph)
-    is_needed = any(isinstance(each, Calibrate) for each in wanted)
+    is_needed = any(isinstance(each, Calibrate) for each in wanted.passes)
     source = open_data(data, graph, pictures, planned.settings, is_needed=is_needed)
     if source is None and is_needed:
         message = "pass 'calibrate' runs the model on samples: give --data"

@@ -7,20 +7,18 @@ from pathlib import Path
 
 import click
 
-from irquant.ir import write_model
 from irquant.passes import (
     ConfigError,
+    FilePlace,
     LoadStatistics,
     MetricGoals,
+    QuantizeJob,
     measured_by,
     metrics_of,
     plan_measurement,
-    quantize_graph,
-    watching_for,
 )
 from irquant.passes.options.accuracy import AccuracyOptions
-from irquant.passes.run_files import files_of_passes, named, refuse_overlaps, result_files
-from irquant.passes.runtime.load_model import load_model, model_files
+from irquant.passes.run_files import named
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import model_paths, open_as, open_data, picture_options
 from irquant.tools.options.options import metric_options, page_option, planned_by, planning_options
@@ -31,7 +29,7 @@ from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.report.values import report_values
 from irquant.tools.sources.image_source import ImageOptions
 from irquant.tools.sources.metric_function import MetricData, open_metrics
-from irquant.tools.sources.pass_source import named_classes, passes_from
+from irquant.tools.sources.pass_source import passes_from
 from irquant.tools.terminal.console import print_measurement, print_report
 from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.trial_table import TrialTable, no_rows
@@ -138,17 +136,17 @@ def quantize_command(
     _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})
     guard = False if no_guard else None
     planned = planned_by(config, target, preset, ignored, samples=samples, guard=guard, accuracy=limits)
-    options, device, settings = planned.config, planned.target, planned.settings
+    options, settings = planned.config, planned.settings
     path, weights = model_paths(model, settings, weights)
     result = place.of(path, settings.model.model_name)
     named_source = data or (settings.engine.data_source if settings.engine else None)
-    passes = passes_from([pipeline], [], options) if pipeline else None
-    reads, writes = files_of_passes(passes or ())
-    refuse_overlaps(
-        chain(
-            reads,
-            code_files(named_classes([pipeline] if pipeline else [], []), "the pass"),
-            model_files(path, weights),
+    wanted = passes_from([pipeline], [], options) if pipeline else None
+    job = QuantizeJob(
+        FilePlace(path, result, weights, open_extensions(extension)),
+        planned,
+        wanted.passes if wanted else None,
+        reads=chain(
+            code_files(wanted.classes if wanted else (), "the pass"),
             data_files(named_source),
             data_files(metric_data, "the metric's data"),
             code_files((each.partition("=")[0] for each in metric), "the metric"),
@@ -156,42 +154,30 @@ def quantize_command(
             target_files(target or settings.target),
             named(configuration=config, statistics=statistics, pipeline=Path(pipeline) if pipeline else None),
         ),
-        [*result_files(result, options), *named(report=page, statistics=save_statistics, measurements=resume), *writes],
+        writes=named(report=page, statistics=save_statistics, measurements=resume),
     )
-    graph = load_model(path, weights, open_extensions(extension))
+    graph = job.load()
     if page:
         check_page(page)
         if dry_run:
             message = "a dry run has nothing to report: leave out --report or --dry-run"
             raise ConfigError(message)
-    measuring = measured_by(statistics, save_statistics, cluster, passes)
-    if dry_run and passes:
+    measuring = measured_by(statistics, save_statistics, cluster, job.passes)
+    if dry_run and wanted:
         message = "a dry run is about the default passes: leave out --pipeline or --dry-run"
         raise ConfigError(message)
     if dry_run:
-        print_measurement(plan_measurement(graph, device, options), as_json=as_json)
+        print_measurement(plan_measurement(graph, planned.target, options), as_json=as_json)
         return 0
     source = open_data(data, graph, pictures, settings, is_needed=not isinstance(measuring, LoadStatistics))
     judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
-    watching = watching_for(result, options)
-    with place.prepared(result, graph), progress_shown(quiet=quiet) as progress:
-        graph, report = quantize_graph(
-            graph,
-            source,
-            device,
-            options,
-            measuring=measuring,
-            wanted=MetricGoals(metrics_of(metrics, options), resume, no_rows if quiet else TrialTable().show),
-            passes=passes,
-            instruments=watching,
-            progress=progress,
-            warnings=settings.warnings,
-            with_effects=page is not None,
-        )
-        write_model(graph, result, compact=True)
-        for each in watching:
-            each.write()
+    with place.prepared(result), progress_shown(quiet=quiet) as progress:
+        goals = MetricGoals(metrics_of(metrics, options), resume, no_rows if quiet else TrialTable().show)
+        effects = page is not None
+        report = job.run(
+            graph, source, measuring=measuring, goals=goals, progress=progress, with_effects=effects
+        ).report
     if as_json:
         click.echo(json.dumps(report_values(report, str(path), str(result)), indent=2, allow_nan=False))
     elif not quiet:

@@ -16,13 +16,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from irquant.ir import Array, read_model, write_model
-from irquant.passes import QuantizationConfig, Report, quantize_graph
+from irquant.ir import Array, read_model
+from irquant.passes import ConfigFile, FilePlace, QuantizeJob, Report, ResolvedOptions
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.evaluation.verify_execution import executed_layers
 from irquant.passes.runtime.engine import INSPECTION, LATENCY, Engine
 from irquant.passes.runtime.samples import Sample, ValidationSample, checked_feed, model_inputs
-from irquant.targets import load_target
 from irquant.tools.terminal.console import decibels, megabytes, progress_bar
 
 _LATENCY_SECONDS = 2.0
@@ -56,11 +55,9 @@ def demo(output: Path | None) -> None:
     with nullcontext(str(output)) if output else tempfile.TemporaryDirectory() as folder:
         float_path, int8_path = Path(folder) / "digits_fp32.xml", Path(folder) / "digits_int8.xml"
         data = _unpack(float_path)
-        graph = read_model(float_path)
+        job = QuantizeJob(FilePlace(float_path, int8_path), ResolvedOptions.of(ConfigFile()))
         with progress_bar() as progress:
-            images = list(data["calibration_images"])
-            graph, report = quantize_graph(graph, images, load_target("cpu"), QuantizationConfig(), progress=progress)
-        write_model(graph, int8_path, compact=True)
+            report = job.run(job.load(), list(data["calibration_images"]), progress=progress).report
         pair = [_measure(path, data["test_images"], data["test_labels"]) for path in (float_path, int8_path)]
         latencies = _latencies([float_path, int8_path], data["test_images"][:1])
     console = Console(highlight=False)

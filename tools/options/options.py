@@ -1,14 +1,12 @@
 """What the commands that plan or quantize have in common: configuration, preset, target, what to leave alone."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from irquant.passes import ConfigFile, QuantizationConfig, read_config_file
-from irquant.targets import Target, load_target
+from irquant.passes import ConfigFile, ResolvedOptions, read_config_file
 
 #: Options whose flags are not called after them.
 _FLAGS = {"guard": "--no-guard"}
@@ -63,23 +61,6 @@ page_option = click.option(
 )
 
 
-@dataclass(frozen=True)
-class ResolvedOptions:
-    """What options and configuration file say together.
-
-    Attributes:
-        config: The options of the run.
-        target: The device.
-        settings: What the file says.
-        flags: Option of the run -> the flag that gave it.
-    """
-
-    config: QuantizationConfig
-    target: Target
-    settings: ConfigFile
-    flags: dict[str, str]
-
-
 def planning_options(command: _Command) -> _Command:
     """Adds the options to a command."""
     for option in reversed(_OPTIONS):
@@ -109,7 +90,8 @@ def planned_by(
         UserError: the file or an option is wrong.
     """
     settings = read_config_file(config) if config else ConfigFile()
-    options = settings.config.overruled(preset=preset, ignored=ignored, accuracy=accuracy, **others)
     given = {"preset": preset, "ignored": ignored or None, "target": target, **others}
     flags = {name: _FLAGS.get(name, f"--{name}") for name, value in given.items() if value is not None}
-    return ResolvedOptions(options, load_target(target or settings.target or "cpu"), settings, flags)
+    return ResolvedOptions.of(
+        settings, target, preset=preset, ignored=ignored, accuracy=accuracy, flags=flags, **others
+    )

@@ -14,8 +14,7 @@ from typing import Any
 
 import click
 
-from irquant.ir import Graph, UserError
-from irquant.ir.writer import check_output
+from irquant.ir import UserError
 from irquant.passes import ConfigError
 from irquant.passes.runtime.load_model import result_path
 from irquant.tools.sources.image_source import ImageOptions
@@ -75,13 +74,12 @@ class Place:
         return folder / f"{file.stem}_{_ALGORITHM}" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}" / file
 
     @contextmanager
-    def prepared(self, result: Path, graph: Graph) -> Generator[None]:
-        """Makes the folder of a result and refuses what is no place for one; takes back what it made if all fails."""
+    def prepared(self, result: Path) -> Generator[None]:
+        """Makes the folder of a result; takes back what it made if all fails."""
         missing = [each for each in result.parents if not each.exists()] if self.output is None else []
         try:
             for each in reversed(missing):
                 _make(each)
-            check_output(result, graph)
             yield
         except BaseException:
             with suppress(OSError):  # somebody else put something there, or it was never made

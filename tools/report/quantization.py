@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from irquant.passes import Report, effective_options
+from irquant.passes import Report, ResolvedOptions, effective_options
 from irquant.passes.analysis.agreement import Agreement
 from irquant.passes.evaluation.observed import ObservedRange, Spread
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.report import Layer
 from irquant.passes.runtime.engine import runtime_version
-from irquant.tools.options.options import ResolvedOptions
 from irquant.tools.report.page import render, write_page
 from irquant.tools.report.scale import Scale
 
@@ -165,7 +164,7 @@ def _settings(report: Report, planned: ResolvedOptions) -> Iterable[object]:
     """The options; a preset that nobody chose is the one that suits the model."""
     config = planned.config.overruled(preset=report.preset)
     origin = {} if planned.config.preset else {"preset": "what suits the model"}
-    return effective_options(planned.target, config, planned.settings, origin | planned.flags)
+    return effective_options(planned.target, config, planned.settings, {**origin, **planned.flags})
 
 
 def versions() -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Passes from what the command line says: names, classes of the user's own, files of pipelines."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -28,31 +29,47 @@ _DEFAULT = "default-quantization"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-def passes_from(pipelines: Iterable[str], texts: Iterable[str], config: QuantizationConfig) -> list[Pass]:
+@dataclass(frozen=True)
+class NamedPasses:
+    """Passes that were named.
+
+    Attributes:
+        passes: They, in order.
+        classes: The classes of the user's own among theirs, as `module:Class`.
+    """
+
+    passes: tuple[Pass, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, specs: Iterable[PassSpec]) -> "NamedPasses":
+        """The passes that some specs describe."""
+        listed = tuple(specs)
+        return cls(tuple(map(_pass, listed)), tuple(spec.name for spec in listed if ":" in spec.name))
+
+    def __add__(self, others: "NamedPasses") -> "NamedPasses":
+        """These and the others behind them."""
+        return NamedPasses(self.passes + others.passes, self.classes + others.classes)
+
+
+def passes_from(pipelines: Iterable[str], texts: Iterable[str], config: QuantizationConfig) -> NamedPasses:
     """The passes of some pipelines (files, or the named one as options make it), then those that some texts list.
 
     Raises:
         PassSpecError: there are no such passes, or not with such options.
     """
-    found = [pass_ for each in pipelines for pass_ in _pipeline(each, config)]
-    return found + [_pass(spec) for text in texts for spec in read_specs(text)]
+    found = (_pipeline(each, config) for each in pipelines)
+    listed = (NamedPasses.of(read_specs(text)) for text in texts)
+    return sum(chain(found, listed), NamedPasses())
 
 
-def named_classes(pipelines: Iterable[str], texts: Iterable[str]) -> Iterator[str]:
-    """The classes of the user's own, `module:Class`, that pipelines and texts name."""
-    files = (read_pipeline(Path(each)) for each in pipelines if each != _DEFAULT)
-    for spec in chain.from_iterable((*files, *map(read_specs, texts))):
-        if ":" in spec.name:
-            yield spec.name
-
-
-def _pipeline(text: str, config: QuantizationConfig) -> Sequence[Pass]:
+def _pipeline(text: str, config: QuantizationConfig) -> NamedPasses:
     if text == _DEFAULT:
-        return default_quantization(config=config)
+        return NamedPasses(tuple(default_quantization(config=config)))
     if Path(text).suffix not in (".yaml", ".yml"):
         message = f"no pipeline '{text}'; there is {_DEFAULT}; or give the path of a .yaml file"
         raise PassSpecError(message)
-    return [_pass(spec) for spec in read_pipeline(Path(text))]
+    return NamedPasses.of(read_pipeline(Path(text)))
 
 
 def _pass(spec: PassSpec) -> Pass:

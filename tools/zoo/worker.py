@@ -13,9 +13,7 @@ from typing import BinaryIO
 
 from pydantic import Field
 
-from irquant.ir import write_model
-from irquant.ir.writer import check_output
-from irquant.passes import MetricGoals, load_model, metrics_of, quantize_graph
+from irquant.passes import FilePlace, MetricGoals, QuantizeJob, metrics_of
 from irquant.passes.infra.internal_errors import FaultFolderError, complaint, described, is_internal, write_fault
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import Strict
@@ -92,20 +90,14 @@ def _end_with(stream: BinaryIO) -> None:
 def _quantized(task: Task) -> Answer:
     planned = planned_of(task.entry)
     output = Path(task.output)
-    graph = load_model(task.entry.model, extensions=open_extensions(task.entry.extension))
-    check_output(output, graph)
+    extensions = open_extensions(task.entry.extension)
+    place = FilePlace(Path(task.entry.model), output, extensions=extensions, no_intermediate=_NO_INTERMEDIATE)
+    job = QuantizeJob(place, planned)
+    graph = job.load()
     data = open_data(task.entry.data, graph, task.entry.pictures, planned.settings)
     named = [task.entry.metric] if task.entry.metric else []
     metrics = open_metrics(named, planned.config.accuracy or AccuracyOptions(), None)
-    graph, report = quantize_graph(
-        graph,
-        data,
-        planned.target,
-        planned.config,
-        wanted=MetricGoals(metrics_of(metrics, planned.config)),
-        warnings=[*planned.settings.warnings, *([_NO_INTERMEDIATE] if planned.config.keep_intermediate else [])],
-    )
-    write_model(graph, output, compact=True)
+    report = job.run(graph, data, goals=MetricGoals(metrics_of(metrics, planned.config))).report
     files = [output, output.with_suffix(".bin")]
     return Answer(figures=Figures.of(report), files={path.name: fingerprint(path) for path in files})
 

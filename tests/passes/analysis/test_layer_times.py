@@ -137,7 +137,7 @@ def reported(monkeypatch: pytest.MonkeyPatch, latencies: Latencies, *, slow: boo
         return replace(answer, asked=replace(answer.asked or Asked(), looks_slow=slow))
 
     monkeypatch.setattr(device, "ask", asked)
-    monkeypatch.setattr(sys.modules["irquant.passes.quantize"], "measure_gain", lambda *_, **__: latencies)
+    monkeypatch.setattr(sys.modules["irquant.passes.quantize_graph"], "measure_gain", lambda *_, **__: latencies)
     graph, samples = net()
     return quantize_graph(graph, samples, load_target("cpu"), QuantizationConfig())[1]
 

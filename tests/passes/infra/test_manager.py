@@ -106,6 +106,39 @@ def test_the_users_mistake_comes_through_as_it_is() -> None:
         PassManager([Raises(DataError("empty"))]).run(graph(), context())
 
 
+@dataclass(frozen=True)
+class Looks(Pass):
+    """Changes nothing."""
+
+    name: ClassVar[str] = "looks"
+
+    def run(self, graph: Graph, context: Context) -> int:
+        return 0
+
+
+def test_each_graph_between_two_passes_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[Graph] = []
+    monkeypatch.setattr("irquant.passes.infra.instruments.verify", checks.append)
+    PassManager([Looks(), Looks(), Looks()], [Verify()]).run(graph(), context())
+    assert len(checks) == 4
+
+
+def test_another_graph_is_checked_before_its_first_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[Graph] = []
+    monkeypatch.setattr("irquant.passes.infra.instruments.verify", checks.append)
+    manager, first, second = PassManager([Looks()], [Verify()]), graph(), graph()
+    manager.run(first, context())
+    manager.run(second, context())
+    assert [each is first for each in checks] == [True, True, False, False]
+
+
+def test_shapes_that_the_model_states_wrongly_are_no_fault_of_any_pass() -> None:
+    wrong = from_text("x: f32[1] = Parameter()\ny: f32[2] = ReLU(x)\nr = Result(y)\n")
+    PassManager([Looks(), Looks()], [Verify()]).run(wrong, context())
+    with pytest.raises(PipelineError, match="breaks"):
+        PassManager([Looks(), Breaks()], [Verify()]).run(wrong, context())
+
+
 def test_results_are_listed_in_order() -> None:
     results = PassManager([Normalize(), PlanPlacement()]).run(graph(), context())
     assert [(name, result.changes) for name, result in results.items()] == [("normalize", 0), ("plan-placement", 0)]

@@ -1,0 +1,35 @@
+"""What a run is to keep of the user's metrics."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...ir import Graph
+from ...targets import Target
+from ..infra.run_inputs import Progress
+from ..options.accuracy import AccuracyOptions
+from ..options.config import QuantizationConfig
+from ..runtime.engine import HERE
+from .evaluations import Judge, Watch, unwatched
+from .journal import Journal
+from .metrics import Metric
+
+
+@dataclass(frozen=True)
+class MetricGoals:
+    """The metrics that a run is to keep.
+
+    Attributes:
+        metrics: They; none: nothing is measured.
+        resume: The file that keeps what was measured.
+        watch: Told of each model that was measured.
+    """
+
+    metrics: tuple[Metric, ...] = ()
+    resume: Path | None = None
+    watch: Watch = unwatched
+
+    def judge(self, graph: Graph, target: Target, config: QuantizationConfig, progress: Progress) -> Judge:
+        """Measures the float model."""
+        options, journal = config.accuracy or AccuracyOptions(), Journal.read(self.resume)
+        is_here = target.device == HERE
+        return Judge.of(graph, self.metrics, options, journal, is_here=is_here, watch=self.watch, progress=progress)

@@ -1,0 +1,63 @@
+"""Where the statistics of a run come from: the data, a file, or a pass of the user's pipeline."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .calibration.calibrate import Calibrate
+from .calibration.load_statistics import LoadStatistics
+from .infra.base import Fact, Pass
+from .options.strict import ConfigError
+
+
+def measured_by(
+    statistics: Path | str | None,
+    save_statistics: Path | str | None,
+    cluster: str | None,
+    passes: Sequence[Pass] | None = None,
+) -> Pass:
+    """The pass that the statistics come from.
+
+    Args:
+        statistics: A file of them.
+        save_statistics: Where to write them.
+        cluster: Who measures them.
+        passes: A pipeline that has a pass for it.
+
+    Raises:
+        ConfigError: the options contradict one another, or the pipeline has none.
+    """
+    if passes is not None:
+        if statistics or save_statistics or cluster:
+            message = "a pipeline says where statistics come from: leave out statistics, save_statistics and cluster"
+            raise ConfigError(message)
+        return _measuring(passes)
+    if statistics is None:
+        return Calibrate(Path(save_statistics) if save_statistics else None, cluster)
+    if save_statistics or cluster:
+        message = "statistics from a file are not measured: leave out save_statistics and cluster"
+        raise ConfigError(message)
+    return LoadStatistics(Path(statistics))
+
+
+def checked_passes(passes: Iterable[object]) -> Sequence[Pass]:
+    """A pipeline from the user's code.
+
+    Raises:
+        ConfigError: something in it is no pass.
+    """
+    found: list[Pass] = []
+    for each in passes:
+        if not isinstance(each, Pass):
+            message = f"passes holds {each!r}, expected objects of classes that are derived from irquant.passes.Pass"
+            raise ConfigError(message)
+        found.append(each)
+    return found
+
+
+def _measuring(passes: Sequence[Pass]) -> Pass:
+    established = frozenset[Fact]().union(*(each.establishes for each in passes))
+    for fact, names in ((Fact.MEASURED, "'calibrate' or 'load-statistics'"), (Fact.RANGES_SET, "'set-ranges'")):
+        if fact not in established:
+            message = f"the pipeline quantizes nothing: none of its passes establishes {fact}; {names} does"
+            raise ConfigError(message)
+    return next(each for each in passes if Fact.MEASURED in each.establishes)

@@ -1,0 +1,53 @@
+"""What options and a configuration say together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...targets import Target, load_target
+from .config import QuantizationConfig
+from .pot_config import ConfigFile
+
+
+@dataclass(frozen=True)
+class ResolvedOptions:
+    """What options and configuration say together.
+
+    Attributes:
+        config: The options of the run.
+        target: The device.
+        settings: What the configuration says.
+        flags: Option of the run -> the flag that gave it.
+    """
+
+    config: QuantizationConfig
+    target: Target
+    settings: ConfigFile
+    flags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def of(
+        cls,
+        settings: ConfigFile,
+        target: str | Target | None = None,
+        *,
+        ignored: Sequence[str] = (),
+        accuracy: Mapping[str, object] | None = None,
+        flags: Mapping[str, str] | None = None,
+        **options: object,
+    ) -> "ResolvedOptions":
+        """What is given over what the configuration says.
+
+        Args:
+            settings: The configuration.
+            target: The device, its name, or the path of its file; default: that of the configuration, or "cpu".
+            ignored: What is ignored besides.
+            accuracy: What metrics may lose.
+            flags: Option -> the flag that gave it.
+            options: Other options; None: not given.
+
+        Raises:
+            UserError: an option is wrong, or there is no such target.
+        """
+        config = settings.config.overruled(ignored=ignored, accuracy=accuracy, **options)
+        device = target if isinstance(target, Target) else load_target(target or settings.target or "cpu")
+        return cls(config, device, settings, flags or {})
