@@ -12,7 +12,17 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..ir import DYNAMIC, Node
-from ..ir.ops import DATA_PORT, WEIGHTS_PORT, flag, integers, is_depthwise, kernel_shape, looks_up_rows, weight_ports
+from ..ir.ops import (
+    DATA_PORT,
+    WEIGHTS_PORT,
+    flag,
+    integers,
+    is_constant,
+    is_depthwise,
+    kernel_shape,
+    looks_up_rows,
+    weight_ports,
+)
 
 
 class Mode(StrEnum):
@@ -225,8 +235,12 @@ def _is_after_small_scaled_product(node: Node) -> bool:
 
 
 def _is_after_bent_extreme(node: Node) -> bool:
+    return any(_is_bent_extreme(port.source.node) for port in node.inputs)
+
+
+def _is_bent_extreme(above: Node) -> bool:
     """Whether data come from a ReduceMax or ReduceMin through element-wise steps, behind which they are rounded."""
-    is_bent, above = False, node.source(DATA_PORT).node
+    is_bent = False
     while above.type in (*_ELEMENT_WISE, *_MOVING):
         if (source := _only_source(above)) is None:
             return False
@@ -237,7 +251,7 @@ def _is_after_bent_extreme(node: Node) -> bool:
 
 def _only_source(node: Node) -> Node | None:
     """What a node reads besides constants; None if that is more than one thing, or nothing."""
-    sources = [port.source.node for port in node.inputs if port.source.node.type != "Const"]
+    sources = [port.source.node for port in node.inputs if not is_constant(port.source)]
     return sources[0] if len(sources) == 1 else None
 
 

@@ -161,6 +161,12 @@ LAYERS = """
     eights: f32[8,8] = Const() [{}]
     behind_most: f32[1,6,8] = MatMul(swapped, eights)
     behind_half: f32[1,6,8] = MatMul(bent, eights)
+    half_f16: f16[] = Const() [0.5]
+    converted: f32[] = Convert(half_f16) destination_type="f32"
+    halved_f16: f32[1,8,6] = Multiply(converted, most)
+    second_half: f32[1,8,6] = MatMul(eights, halved_f16)
+    squared: f32[1,8,6] = Multiply(most, most)
+    behind_square: f32[1,8,8] = MatMul(squared, squared) transpose_b="true"
     holes: f32[1,8,4,4] = MaxPool.opset8(x) kernel="2, 2" dilations="2, 2"
     average: f32[1,8,6,6] = AvgPool(x) exclude-pad="false" pads_begin="1, 1" pads_end="0, 0"
     same: f32[1,8,6,6] = AvgPool(x) exclude-pad="false" pads_begin="0, 0" pads_end="0, 0" auto_pad="same_upper"
@@ -180,6 +186,8 @@ LAYERS = """
         ("in_front", set[str]()),
         ("behind_most", set[str]()),
         ("behind_half", {"after_bent_extreme"}),
+        ("second_half", {"constant_first", "after_bent_extreme"}),
+        ("behind_square", set[str]()),
         ("up", {"kernel_covers_stride", "last_stride_up_to_3", "output_padding_within_pads"}),
         ("up_gaps", {"last_stride_up_to_3", "output_padding_within_pads"}),
         ("up_far", {"output_padding_within_pads"}),
