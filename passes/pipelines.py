@@ -18,6 +18,7 @@ from .transforms.restore_attention import RestoreAttention
 from .transforms.set_ranges import SetRanges
 from .transforms.smooth_quant import SmoothQuant
 from .transforms.store_halves import StoreHalves
+from .transforms.widen_integers import WidenIntegers
 from .transforms.widen_masks import WidenMasks
 
 
@@ -48,6 +49,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges
         CreateBiases(),  # behind the passes that may have given a layer one already
         WidenMasks(),
+        WidenIntegers(),
         CompressWeights(),  # the passes above look at the float weights
         RestoreAttention(),  # the passes above know the products by the plan
         StoreHalves(),  # last: so do they

@@ -413,6 +413,8 @@ class Target(_Strict):
         transparent: What a FakeQuantize moves through (on input 0).
         unified: What it moves through on all inputs, which must then share one range.
         bodies: The operations of control flow in whose bodies the device gains from int8, too.
+        skips_narrow_integers: Whether floats that become integers of 8 bits and floats again in front of a FakeQuantize
+            are not made whole by the device.
     """
 
     name: str
@@ -426,6 +428,7 @@ class Target(_Strict):
     transparent: tuple[Transparent, ...] = ()
     unified: Names = ()
     bodies: Names = ()
+    skips_narrow_integers: bool = False
 
     def rule(self, node: Node) -> Rule | None:
         """The rule that speaks of this node, if any."""

@@ -25,6 +25,7 @@ PASSES: Mapping[str, str] = {
     "correct-biases-fast": "transforms.correct_biases_fast:CorrectBiasesFast",
     "create-biases": "transforms.create_biases:CreateBiases",
     "widen-masks": "transforms.widen_masks:WidenMasks",
+    "widen-integers": "transforms.widen_integers:WidenIntegers",
     "compress-weights": "transforms.compress_weights:CompressWeights",
     "restore-attention": "transforms.restore_attention:RestoreAttention",
     "store-halves": "transforms.store_halves:StoreHalves",

@@ -61,7 +61,7 @@ class Breaks(Pass):
 
 
 def test_the_default_pipeline_can_work() -> None:
-    assert len(PassManager(default_quantization()).passes) == 16
+    assert len(PassManager(default_quantization()).passes) == 17
 
 
 @pytest.mark.parametrize(

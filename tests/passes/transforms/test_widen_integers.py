@@ -1,0 +1,101 @@
+"""What is made whole in front of a FakeQuantize stays whole on the device."""
+
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import from_text
+from irquant.passes import Context, QuantizationConfig, Report, quantize
+from irquant.passes.analysis.agreement import sqnr
+from irquant.passes.testing import check_pass
+from irquant.passes.transforms.widen_integers import WidenIntegers
+from irquant.targets import load_target
+from tests.emulation import EMULATED, unpacked
+
+F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+def picture_network(kind: str, *, is_half: bool) -> ov.Model:
+    """A picture of few grey levels is made whole and centred in front of a convolution."""
+    rng = np.random.default_rng(0)
+
+    def number(value: float) -> Any:
+        return op.convert(op.constant(np.float16(value)), "f32") if is_half else op.constant(np.float32(value))
+
+    x = op.parameter([1, 4, 8, 8], np.float32, name="x")
+    whole = op.convert(op.convert(op.multiply(x, number(1.5)), kind), "f32")
+    y = op.divide(op.subtract(whole, number(3)), number(2))
+    weights = op.constant(rng.normal(size=(8, 4, 3, 3)).astype(np.float32))
+    return ov.Model([op.relu(op.convolution(y, weights, [1, 1], [0, 0], [0, 0], [1, 1]))], [x])
+
+
+@pytest.mark.parametrize("kind", ["u8", "i8", "i16", "i32"])
+@pytest.mark.parametrize("is_half", [False, True], ids=["f32", "f16"])
+def test_the_device_makes_numbers_whole_in_front_of_int8_layers(kind: str, *, is_half: bool) -> None:
+    rng, reports = np.random.default_rng(1), list[Report]()
+    samples = [rng.uniform(0, 4, (1, 4, 8, 8)).astype(np.float32) for _ in range(12)]
+    model = picture_network(kind, is_half=is_half)
+    quantized = quantize(model, samples, config=QuantizationConfig(guard=False), report=reports.append)
+    assert [each.decision.int8 for each in reports[0].layers] == [True]
+    runs = (model, F32), (quantized, F32), (unpacked(quantized), F32 | EMULATED)
+    floats, made, meant = ([ov.compile_model(one, "CPU", how)(each)[0] for each in samples] for one, how in runs)
+    assert (sqnr(floats, made) > 40, sqnr(meant, made) > 60) == (True, True)
+
+
+GRAPH = """
+    x: f32[1,4] = Parameter()
+    half: f16[] = Const() [2.0]
+    two: f32[] = Convert(half) destination_type="f32"
+    low: f32[] = Const() [0.0]
+    high: f32[] = Const() [5.0]
+    whole: u8[1,4] = Convert(x) destination_type="u8"
+    y: f32[1,4] = Convert(whole) destination_type="f32"
+    z: f32[1,4] = Multiply(two, y) auto_broadcast="numpy"
+    fq: f32[1,4] = FakeQuantize(z, low, high, low, high) levels="256" auto_broadcast="numpy"
+    r = Result(fq)
+"""
+
+
+def changed(*lines: str, target: str = "cpu") -> int:
+    """How many places the pass changes where lines of the graph are others."""
+    graph = {line.split(":")[0]: line for each in (GRAPH.splitlines(), lines) for line in map(str.strip, each)}
+    return WidenIntegers().run(from_text("\n".join(graph.values())), Context(load_target(target)))
+
+
+def test_integers_take_32_bits_on_their_way_to_floats() -> None:
+    wide = 'y/wide: i32[1,4] = Convert(whole) destination_type="i32"'
+    after = GRAPH.replace("Convert(whole)", "Convert(y/wide)").replace("y: f32", f"{wide}\n    y: f32")
+    check_pass(WidenIntegers(), before=GRAPH, after=after)
+
+
+@pytest.mark.parametrize("kind", ["i8", "u8"])
+@pytest.mark.parametrize(
+    "step",
+    ["Multiply(two, y)", "Subtract(y, two)", "ReLU(y)", 'Convert(y) destination_type="f32"'],
+)
+def test_steps_that_the_device_merges_lie_in_between(kind: str, step: str) -> None:
+    assert changed(f'whole: {kind}[1,4] = Convert(x) destination_type="{kind}"', f"z: f32[1,4] = {step}") == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'whole: i32[1,4] = Convert(x) destination_type="i32"',
+        'whole: i16[1,4] = Convert(x) destination_type="i16"',
+        "whole: u8[1,4] = Parameter()",
+        "x: i32[1,4] = Parameter()",
+        "z: f32[1,4] = Multiply(y, y)",
+        "z: f32[1,4] = Sigmoid(y)",
+        "fq: f32[1,4] = ReLU(z)",
+    ],
+)
+def test_other_integers_are_left_alone(line: str) -> None:
+    assert changed(line) == 0
+
+
+@pytest.mark.parametrize(("target", "count"), [("cpu_spr", 1), ("gpu", 1), ("npu", 0), ("gna", 0)])
+def test_the_target_says_whether_they_are_skipped(target: str, count: int) -> None:
+    assert changed(target=target) == count
