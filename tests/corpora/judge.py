@@ -90,9 +90,12 @@ def _quantized(
 
 
 def _has_unusable_numbers(model: ov.Model, samples: Sequence[Sequence[Array]]) -> bool:
-    """Whether an input is empty or infinite, or a tensor of the model becomes NaN."""
+    """Whether an input is empty or infinite, an output infinite, or a tensor of the model NaN."""
     arrays = [array for each in samples for array in each if is_float(array)]
     if any(not array.size or not np.isfinite(array).all() for array in arrays):
+        return True
+    outputs = [array for each in _run(model, samples, _F32) for array in each if is_float(array)]
+    if not all(np.isfinite(array).all() for array in outputs):
         return True
     seen: ov.Model = model.clone()
     seen.add_outputs([output for node in seen.get_ordered_ops() for output in node.outputs() if _is_computed(output)])
@@ -132,17 +135,17 @@ def _told_apart(first: list[Array], second: list[Array], executed: list[Array], 
         return ""  # it draws random numbers, or the float model gives NaN
     if any(one.shape != other.shape for one, other in zip(first, executed, strict=True)):
         return ""  # the data decide how much there is
-    signal, device, rounding = (
+    signal, device, made, rounding = (
         _power(first, [0 * each for each in first]),
         _power(executed, meant),
+        _power(executed, first),
         _power(meant, first),
     )
-    if device > max(_SLACK * signal, rounding):
-        return (
-            f"the device computes otherwise: {_db(signal, _power(executed, first))}, meant {_db(signal, rounding)} dB"
-        )
-    if rounding > signal * 10 ** (-_FAR / 10):
-        return f"far: {_db(signal, rounding)} dB"
+    # With LP_TRANSFORMS_MODE=NO the plugin loses a bias between a MatMul and a FakeQuantize if others read the MatMul.
+    if device > max(_SLACK * signal, rounding) and made > rounding:
+        return f"the device computes otherwise: {_db(signal, made)}, meant {_db(signal, rounding)} dB"
+    if min(made, rounding) > signal * 10 ** (-_FAR / 10):
+        return f"far: {_db(signal, min(made, rounding))} dB"
     return ""
 
 
