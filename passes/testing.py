@@ -25,7 +25,7 @@ def check_pass(
         pass_: The pass.
         before: The graph to run it on, in the text form.
         after: The graph expected; the order of independent lines does not matter.
-        context: What the pass needs to know; default: target `cpu` and nothing else.
+        context: What the pass needs to know; default: the target of `load_target()`, and nothing else.
         prepare: Passes to run first.
 
     Returns:
@@ -34,7 +34,7 @@ def check_pass(
     Raises:
         AssertionError: with the difference between the texts, or what else is wrong.
     """
-    context = context or Context(load_target("cpu"))
+    context = context or Context(load_target())
     graph = from_text(before)
     for each in prepare:
         each.run(graph, context)

@@ -1,6 +1,7 @@
 """From YAML to `Target`. Every mistake is reported with its file, its line and its path in the file."""
 
 import difflib
+import functools
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -16,6 +17,8 @@ from .operations import unknown_words
 from .target import Target
 
 _FILES = resources.files("irquant.targets")
+#: The alias of the target that is taken where no device is named.
+ANY = "any"
 
 
 class TargetError(UserError):
@@ -27,12 +30,24 @@ def target_names() -> list[str]:
     return sorted(file.name[: -len(".yaml")] for file in _FILES.iterdir() if file.name.endswith(".yaml"))
 
 
+def target_name(device: str) -> str:
+    """The name of the target that comes with irquant and has this name or alias, in any case of letters.
+
+    What is neither (the path of a file, say) comes back as it is.
+    """
+    word, names = device.lower(), target_names()
+    if word in names or _is_path(word):
+        return word if word in names else device
+    return next((name for name in names if word in _aliases(name)), device)
+
+
 def target_text(name: str) -> str:
-    """The file of the target called `name`, or that of the path `name` if it ends in .yaml or .yml.
+    """The file of the target that has the name or alias `name`, or that of the path `name` if it ends in .yaml or .yml.
 
     Raises:
         TargetError: there is none, or it cannot be read.
     """
+    name = target_name(name)
     if _is_path(name):
         try:
             return Path(name).read_text(encoding="utf-8")
@@ -47,8 +62,14 @@ def target_text(name: str) -> str:
     return (_FILES / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def load_target(name: str) -> Target:
-    """The target called `name`, or described by the file of that path if it ends in .yaml or .yml.
+def load_target(name: str = ANY) -> Target:
+    """The target that has the name or alias `name`, or the one that the file of that path describes.
+
+    Args:
+        name: A name or an alias in any case of letters; or the path of a file that ends in .yaml or .yml.
+
+    Returns:
+        The target, with what it takes over from the one that it extends.
 
     Raises:
         TargetError: there is none, or its file is wrong.
@@ -57,10 +78,10 @@ def load_target(name: str) -> Target:
 
 
 def check_target(name: str) -> Target:
-    """`load_target`, if all operations and attributes that the file names are OpenVINO's.
+    """`load_target`, if the file names only operations and attributes of OpenVINO, and `operations` of its own.
 
     Raises:
-        TargetError: there is no such target, its file is wrong, or names what OpenVINO does not have.
+        TargetError: there is no such target, its file is wrong, or names what neither has.
     """
     document = _Document(target_text(name), name)
     target = document.target()
@@ -77,16 +98,44 @@ def parse_target(text: str, where: str) -> Target:
 #: Keys that target files had before -> the ones of today: of the file, of a spec, of a rule.
 _OF_FILE, _OF_SPEC = {"pair_sum_bits": "accumulator_bits"}, {"beyond": "unsupported_reason"}
 _OF_RULE = {"adds_pairs": "saturates"}
+#: A word that `when` had before, and the `multiples` that it meant.
+_OF_WHEN, _MULTIPLES = "channels_by_4_and_16", {"in": 4, "out": 16}
 
 
 def _renamed(content: Any) -> dict[Any, Any]:
-    """The content with today's keys."""
+    """The content with today's keys and words."""
     found: dict[Any, Any] = _with_keys(content, _OF_FILE)
     if isinstance(specs := found.get("specs"), dict):
         found["specs"] = {name: _with_keys(each, _OF_SPEC) for name, each in cast(dict[object, object], specs).items()}
     if isinstance(rules := found.get("rules"), list):
         found["rules"] = [_with_keys(each, _OF_RULE) for each in cast(list[object], rules)]
+    if isinstance(patterns := found.get("stays_float"), list):
+        found["stays_float"] = [_with_multiples_in(each, "chain") for each in cast(list[object], patterns)]
+    for key in ("rules", "transparent"):
+        found = _with_multiples_in(found, key)
     return found
+
+
+def _with_multiples_in(owner: Any, key: str) -> Any:
+    """A mapping with today's words in the conditions of one of its lists."""
+    if not isinstance(owner, dict):
+        return owner
+    content = cast(dict[object, object], owner)
+    if not isinstance(listed := content.get(key), list):
+        return content
+    return content | {key: [_with_multiples(each) for each in cast(list[object], listed)]}
+
+
+def _with_multiples(condition: Any) -> Any:
+    """A condition with `multiples` for `_OF_WHEN`; one that has both stays as it is, and is refused for the old one."""
+    if not isinstance(condition, dict):
+        return condition
+    entry = cast(dict[object, object], condition)
+    words = [found] if isinstance(found := entry.get("when"), str) else found
+    if "multiples" in entry or not isinstance(words, list) or _OF_WHEN not in words:
+        return entry
+    others = [each for each in cast(list[object], words) if each != _OF_WHEN]
+    return entry | {"when": others, "multiples": _MULTIPLES}
 
 
 def _with_keys(entry: Any, former: Mapping[str, str]) -> Any:
@@ -95,6 +144,13 @@ def _with_keys(entry: Any, former: Mapping[str, str]) -> Any:
         return entry
     keys = cast(dict[object, object], entry)
     return {key if (new := former.get(str(key), key)) in keys else new: value for key, value in keys.items()}
+
+
+@functools.cache
+def _aliases(name: str) -> tuple[str, ...]:
+    """The aliases of a target that comes with irquant."""
+    content: Any = yaml.safe_load((_FILES / f"{name}.yaml").read_text(encoding="utf-8"))
+    return tuple(content.get("aliases", ()))
 
 
 def _is_path(name: str) -> bool:
@@ -140,7 +196,10 @@ class _Document:
         return target
 
     def merged(self) -> dict[Any, Any]:
-        """The content over that of the target it extends: mappings join, lists go in front, the rest replaces."""
+        """The content over that of the target it extends: mappings join, lists go in front, the rest replaces.
+
+        Aliases are not taken over: they mean one target.
+        """
         if not isinstance(parent := self.content.get("extends"), str):
             return self.content
         if _is_path(parent):
@@ -153,6 +212,7 @@ class _Document:
         except TargetError as error:
             message = f"{self._at(('extends',))}: extends: {error}"
             raise TargetError(message) from None
+        inherited.pop("aliases", None)
         result = inherited | self.content
         for key, value in self.content.items():
             old = inherited.get(key)

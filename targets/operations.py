@@ -13,6 +13,8 @@ from .target import Target
 _CONDITIONS = ("rules", "transparent")
 _LISTS = ("unified", "bodies")
 _Location = tuple[int | str, ...]
+#: Op type -> its attributes; None: those of an extension, which nobody here knows.
+_Known = Mapping[str, Sequence[str] | None]
 
 
 @functools.cache
@@ -24,33 +26,37 @@ def operation_table() -> Mapping[str, Sequence[str]]:
 
 
 def unknown_words(target: Target) -> Iterator[tuple[_Location, str]]:
-    """Op types and attributes in a target that OpenVINO does not have: where each stands, and what is wrong with it."""
+    """Op types and attributes in a target that neither OpenVINO nor its `operations` have: where, and what is wrong."""
+    table: _Known = {**dict.fromkeys(target.operations), **operation_table()}
     for key in _CONDITIONS:
         for index, each in enumerate(getattr(target, key)):
-            yield from _in_condition(each, (key, index))
+            yield from _in_condition(each, (key, index), table)
     for index, pattern in enumerate(target.stays_float):
         for link, each in enumerate(pattern.chain):
-            yield from _in_condition(each, ("stays_float", index, "chain", link))
+            yield from _in_condition(each, ("stays_float", index, "chain", link), table)
     for index, rule in enumerate(target.rules):
-        yield from _in_types(rule.needs_bias_before, ("rules", index, "needs_bias_before"))
+        yield from _in_types(rule.needs_bias_before, ("rules", index, "needs_bias_before"), table)
     for key in _LISTS:
-        yield from _in_types(getattr(target, key), (key,))
+        yield from _in_types(getattr(target, key), (key,), table)
 
 
-def _in_condition(condition: Any, place: _Location) -> Iterator[tuple[_Location, str]]:
-    yield from _in_types(condition.op, (*place, "op"))
-    known = {name for each in condition.op for name in operation_table().get(each, ())}
+def _in_condition(condition: Any, place: _Location, table: _Known) -> Iterator[tuple[_Location, str]]:
+    yield from _in_types(condition.op, (*place, "op"), table)
+    attributes = [table.get(each) for each in condition.op]
+    if None in attributes:
+        return
+    known = {name for each in attributes for name in each or ()}
     for key in ("where", "unless"):
         for name in getattr(condition, key):
-            if name not in known and all(each in operation_table() for each in condition.op):
+            if name not in known:
                 message = f"no attribute '{name}' of {', '.join(condition.op)}; {_near(name, known)}"
                 yield (*place, key, name), f"{message}there are: {', '.join(sorted(known)) or 'none'}"
 
 
-def _in_types(types: Sequence[str], place: _Location) -> Iterator[tuple[_Location, str]]:
+def _in_types(types: Sequence[str], place: _Location, table: _Known) -> Iterator[tuple[_Location, str]]:
     for name in types:
-        if name not in operation_table():
-            near = _near(name, operation_table()) or "spell it as the .xml does"
+        if name not in table:
+            near = _near(name, table) or "spell it as the .xml does, and name it in 'operations' if an extension has it"
             yield place, f"no operation '{name}'; {near.removesuffix(' ')}"
 
 

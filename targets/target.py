@@ -44,6 +44,8 @@ def _listed(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+#: What the runtime calls the device that every machine has: results are checked on it.
+HERE = "CPU"
 
 
 class _Strict(BaseModel):
@@ -94,7 +96,6 @@ Property = Literal[
     "after_bent_extreme",
     "after_scaled_product_up_to_256",
     "averages_padding",
-    "channels_by_4_and_16",
     "constant_first",
     "constant_parameters",
     "depthwise",
@@ -111,6 +112,8 @@ Property = Literal[
     "undilated",
     "zero_padding",
 ]
+#: Whose channels an entry speaks of.
+Side = Literal["in", "out"]
 
 
 class Condition(_Strict):
@@ -122,6 +125,8 @@ class Condition(_Strict):
         unless: Attributes that must not have one of these values.
         when: Properties that cannot be read off one attribute; all must hold.
         ranks: Numbers of dimensions that its data may have; any, if none is given.
+        multiples: `in` or `out` -> a number that divides the channels (axis 1) of the first input or of the first
+            output; dynamic channels, or none, do not fit.
     """
 
     op: Names
@@ -129,6 +134,7 @@ class Condition(_Strict):
     unless: Mapping[str, Names] = Field(default_factory=dict)
     when: Annotated[tuple[Property, ...], BeforeValidator(_listed)] = ()
     ranks: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    multiples: Mapping[Side, Annotated[int, Field(ge=2)]] = Field(default_factory=dict[Side, int])
 
     def fits(self, node: Node) -> bool:
         """Whether the entry speaks of this node."""
@@ -141,7 +147,15 @@ class Condition(_Strict):
             return False
         if self.ranks and len(node.source(DATA_PORT).shape) not in self.ranks:
             return False
+        if not all(_channels(node, side) % divisor == 0 for side, divisor in self.multiples.items()):
+            return False
         return all(_PROPERTIES[name](node) for name in self.when)
+
+
+def _channels(node: Node, side: Side) -> int:
+    """The size of axis 1 of the first input or output; `DYNAMIC`, which nothing divides, if there is no such size."""
+    shape = node.source(DATA_PORT).shape if side == "in" else node.output().shape
+    return shape[1] if len(shape) > 1 else DYNAMIC
 
 
 def _pads_with_zero(node: Node) -> bool:
@@ -266,12 +280,6 @@ def _takes_two_activations(node: Node) -> bool:
     return all((each.source(0).node if each.type == "FakeQuantize" else each).type != "Const" for each in sources)
 
 
-def _has_channels_by_4_and_16(node: Node) -> bool:
-    """Whether input channels are a known multiple of 4, and output channels of 16."""
-    counts = [tensor.shape[1] if len(tensor.shape) > 1 else DYNAMIC for tensor in (node.source(0), node.output())]
-    return DYNAMIC not in counts and counts[0] % 4 == 0 and counts[1] % 16 == 0
-
-
 def _has_constant_parameters(node: Node) -> bool:
     return all(port.source.node.type == "Const" for port in node.inputs[1:])
 
@@ -286,7 +294,6 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "after_bent_extreme": _is_after_bent_extreme,
     "after_scaled_product_up_to_256": _is_after_small_scaled_product,
     "averages_padding": _averages_padding,
-    "channels_by_4_and_16": _has_channels_by_4_and_16,
     "constant_first": _has_constant_first,
     "constant_parameters": _has_constant_parameters,
     "depthwise": is_depthwise,
@@ -403,6 +410,7 @@ class Target(_Strict):
 
     Attributes:
         name: What `--target` calls it.
+        aliases: What else `--target` and configurations call it, in lower case; a target that extends it has its own.
         description: One line for people.
         extends: The target that this one adds to: specs of the same name replace, lists go in front of its lists.
         device: What the runtime calls the device.
@@ -415,12 +423,14 @@ class Target(_Strict):
         bodies: The operations of control flow in whose bodies the device gains from int8, too.
         skips_narrow_integers: Whether floats that become integers of 8 bits and floats again in front of a FakeQuantize
             are not made whole by the device.
+        operations: Operations of extensions that the file speaks of, besides those that OpenVINO has.
     """
 
     name: str
+    aliases: Names = ()
     description: str = ""
     extends: str | None = None
-    device: str = "CPU"
+    device: str = HERE
     accumulator_bits: Literal[16, 32] = 32
     specs: Mapping[str, QuantSpec]
     rules: tuple[Rule, ...]
@@ -429,6 +439,7 @@ class Target(_Strict):
     unified: Names = ()
     bodies: Names = ()
     skips_narrow_integers: bool = False
+    operations: Names = ()
 
     def rule(self, node: Node) -> Rule | None:
         """The rule that speaks of this node, if any."""

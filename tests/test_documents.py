@@ -291,6 +291,10 @@ def test_every_key_of_a_target_file_is_documented(key: str) -> None:
     assert f"`{key}`" in (ROOT / "targets" / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_target_file_that_is_shown_works() -> None:
-    (text,) = blocks("targets/README.md", "yaml")
-    assert parse_target(text, "mine.yaml").rules[0].because == "my device pads wrongly without padding"
+def test_the_target_files_that_are_shown_work(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for text in (shown := blocks("targets/README.md", "yaml")):
+        (tmp_path / "mine.yaml").write_text(text)
+        assert run(["targets", "check", str(tmp_path / "mine.yaml")]) == 0, capfd.readouterr().err
+    first, second = (parse_target(text, "mine.yaml") for text in shown)
+    assert first.rules[0].because == "my device pads wrongly without padding"
+    assert second.transparent[0].op == second.operations == ("MyShuffle",)

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
+from ...targets.target import HERE
 from .strict import ConfigError
 
 _TUNING = "fine-tuning layers needs training; use_fast_bias: false is the nearest to it"
@@ -36,7 +37,7 @@ ENGINE: Mapping[str, str] = {
 ENGINES = ("accuracy_checker", "data_free")
 #: Whole sections.
 SECTIONS: Mapping[str, str] = {"optimizer": "the search for parameters is gone: give those that you want"}
-_SAME_AS_EVER: Mapping[str, object] = {"inplace_statistics": True, "use_layerwise_tuning": False, "device": "CPU"}
+_SAME_AS_EVER: Mapping[str, object] = {"inplace_statistics": True, "use_layerwise_tuning": False, "device": HERE}
 
 
 def without_obsolete(content: Any, where: str) -> tuple[Any, list[str]]:

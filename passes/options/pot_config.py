@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from ...targets import target_names
+from ...targets.load import target_name
 from .accuracy_aware import AccuracyParameters, accuracy_options, passed_over
 from .config import Preset, QuantizationConfig, SaturationFix
 from .content import content_of, plain
@@ -51,9 +51,8 @@ def _word(value: Any) -> Any:
 
 
 def _target(device: Any) -> Any:
-    """The name of the target; ANY means the CPU, and all GNA are one. What is no name is the path of a file."""
-    known = {"any": "cpu", "gna3": "gna", "gna3.5": "gna"} | {name: name for name in target_names()}
-    return known.get(device.lower(), device) if isinstance(device, str) else device
+    """The name of the target; what is none is the path of a file."""
+    return target_name(device) if isinstance(device, str) else device
 
 
 _TargetDevice = Annotated[str | None, BeforeValidator(_target)]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...targets import Target, load_target
+from ...targets.load import ANY
 from .config import QuantizationConfig
 from .pot_config import ConfigFile
 
@@ -49,5 +50,5 @@ class ResolvedOptions:
             UserError: an option is wrong, or there is no such target.
         """
         config = settings.config.overruled(ignored=ignored, accuracy=accuracy, **options)
-        device = target if isinstance(target, Target) else load_target(target or settings.target or "cpu")
+        device = target if isinstance(target, Target) else load_target(target or settings.target or ANY)
         return cls(config, device, settings, flags or {})

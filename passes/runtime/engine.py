@@ -26,10 +26,9 @@ from ...ir import Array, Graph, UserError, read_model, write_model
 from ...ir.ops import LOOP_BODY, is_standard
 from ...ir.weights import Weights
 from ...ir.writer import lay_out, to_xml
+from ...targets.target import HERE as HERE  # what this runtime has
 from .samples import DataError, Feed, Runnable, Sample
 
-#: The device that this machine has.
-HERE = "CPU"
 _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
 LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}

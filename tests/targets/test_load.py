@@ -13,6 +13,7 @@ import pytest
 
 from irquant.ir import from_text
 from irquant.targets import Granularity, Mode, TargetError, check_target, load_target, parse_target, target_names
+from irquant.targets.load import target_name
 from irquant.targets.operations import operation_table
 from irquant.targets.target import Condition
 
@@ -53,7 +54,7 @@ def test_one_name_may_stand_for_a_list() -> None:
     ("text", "said"),
     [
         (SPECS, "'rules' is missing"),
-        ("- a\n", "expected a mapping with the keys name, description, extends, device, "),
+        ("- a\n", "expected a mapping with the keys name, aliases, description, extends, device, "),
         ("a: [", "not YAML: while parsing a flow node"),
         (RULES + "rulse: []\n", "unknown key 'rulse'; did you mean 'rules'? known keys: "),
         (RULES.replace("weights: a", "weights: w9"), "rules[0].inputs.weights: no spec 'w9'; there are: a"),
@@ -296,7 +297,11 @@ def test_what_cannot_be_extended_is_named(tmp_path: Path, parent: str, said: str
     ("text", "said"),
     [
         ("rules:\n  - {op: LeakyRelu}\n", "line 5: rules[0].op: no operation 'LeakyRelu'; did you mean 'ReLU'?"),
-        ("rules:\n  - {op: Qq}\n", "line 5: rules[0].op: no operation 'Qq'; spell it as the .xml does"),
+        (
+            "rules:\n  - {op: Qq}\n",
+            "line 5: rules[0].op: no operation 'Qq'; spell it as the .xml does, and "
+            "name it in 'operations' if an extension has it",
+        ),
         (
             "rules:\n  - op: MaxPool\n    where: {pads_begim: '0'}\n",
             "line 6: rules[0].where.pads_begim: no attribute 'pads_begim' of MaxPool; did you mean 'pads_begin'? there "
@@ -316,6 +321,41 @@ def test_operations_and_attributes_that_do_not_exist_are_refused(tmp_path: Path,
     with pytest.raises(TargetError) as caught:
         check_target(str(path))
     assert str(caught.value) == f"{path}, {said}"
+
+
+@pytest.mark.parametrize(
+    ("operations", "said"),
+    [
+        ("[MyShuffle]", ""),
+        ("MyShuffle", ""),
+        ("[Other, MyShuffle]", ""),
+        ("[MyShufle]", "line 5: transparent[0].op: no operation 'MyShuffle'; did you mean 'MyShufle'?"),
+        (
+            "[]",
+            "line 5: transparent[0].op: no operation 'MyShuffle'; spell it as the .xml does, and name it in 'operations' "
+            "if an extension has it",
+        ),
+        ("{a: b}", "line 6: operations is {'a': 'b'}; should be a valid tuple"),
+    ],
+)
+def test_operations_of_extensions_are_those_that_the_file_names(tmp_path: Path, operations: str, said: str) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        f"{SPECS}rules: []\ntransparent: [{{op: MyShuffle, where: {{axis: '1'}}}}]\noperations: {operations}\n"
+    )
+    if said:
+        with pytest.raises(TargetError) as caught:
+            check_target(str(path))
+        assert str(caught.value) == f"{path}, {said}"
+    else:
+        assert check_target(str(path)).transparent[0].op == ("MyShuffle",)
+
+
+def test_an_operation_that_openvino_has_keeps_its_attributes_whoever_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text(f"{SPECS}rules:\n  - {{op: ReLU, where: {{slope: '1'}}}}\noperations: [ReLU]\n")
+    with pytest.raises(TargetError, match=r"no attribute 'slope' of ReLU; there are: none$"):
+        check_target(str(path))
 
 
 @pytest.mark.parametrize("name", target_names())
@@ -355,6 +395,109 @@ def test_names_that_the_user_chose_are_no_keys() -> None:
     )
     assert set(parse_target(text, "t.yaml").specs) == {"beyond"}
     assert complaint("accumulator_bits: 16\npair_sum_bits: 32\n" + RULES).startswith("unknown key 'pair_sum_bits'")
+
+
+@pytest.mark.parametrize(
+    ("former", "today"),
+    [
+        ("when: channels_by_4_and_16", "when: [], multiples: {in: 4, out: 16}"),
+        ("when: [channels_by_4_and_16]", "when: [], multiples: {in: 4, out: 16}"),
+        ("when: [undilated, channels_by_4_and_16]", "when: undilated, multiples: {in: 4, out: 16}"),
+    ],
+)
+@pytest.mark.parametrize(
+    "where",
+    [
+        "rules:\n  - {op: MatMul, WHEN}\n",
+        "rules: []\ntransparent:\n  - {op: MatMul, WHEN}\n",
+        "rules: []\nstays_float:\n  - {because: it, chain: [{op: MatMul, WHEN}, {op: Add}]}\n",
+    ],
+)
+def test_words_that_conditions_had_before_mean_what_they_meant(former: str, today: str, where: str) -> None:
+    old, new = (parse_target(SPECS + where.replace("WHEN", each), "t.yaml") for each in (former, today))
+    assert old == new
+    assert {"in": 4, "out": 16} in [
+        dict(each.multiples) for each in (*old.rules, *old.transparent, *(p.chain[0] for p in old.stays_float))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("when: channels_by_4_and_16, multiples: {in: 2}", "rules[0].when[0] is 'channels_by_4_and_16'; there are: "),
+        ("when: {channels_by_4_and_16: 1}", "rules[0].when is {'channels_by_4_and_16': 1}; should be a valid tuple"),
+        ("when: [[channels_by_4_and_16]]", "rules[0].when[0] is '['channels_by_4_and_16']'; there are: "),
+        ("multiples: {inn: 4}", "rules[0].multiples.inn.[key] is 'inn'; did you mean 'in'? there are: in, out"),
+        ("multiples: {in: 1}", "rules[0].multiples.in is 1; should be greater than or equal to 2"),
+        ("multiples: {out: many}", "rules[0].multiples.out is 'many'; should be a valid integer"),
+        ("multiples: 4", "rules[0].multiples is 4; should be a valid dictionary"),
+    ],
+)
+def test_multiples_that_cannot_be_are_refused(condition: str, said: str) -> None:
+    assert complaint(f"{SPECS}rules:\n  - {{op: MatMul, {condition}}}\n").startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("multiples", "fits"),
+    [
+        ({}, True),
+        ({"in": 2}, True),
+        ({"in": 4, "out": 16}, True),
+        ({"in": 8}, False),
+        ({"out": 3}, False),
+        ({"in": 4, "out": 32}, False),
+    ],
+)
+def test_multiples_are_those_of_both_sides(multiples: dict[str, int], *, fits: bool) -> None:
+    graph = from_text("x: f32[1,4,8] = Parameter()\ny: f32[1,16,8] = MatMul(x, x)\n")
+    assert Condition.model_validate({"op": "MatMul", "multiples": multiples}).fits(graph.node("y")) is fits
+
+
+@pytest.mark.parametrize("shape", ["1,?,8", "4", "?"])
+@pytest.mark.parametrize("side", ["in", "out"])
+def test_channels_that_are_not_known_are_no_multiple(shape: str, side: str) -> None:
+    shapes = {"in": "1,4,8", "out": "1,4,8"} | {side: shape}
+    graph = from_text(f"x: f32[{shapes['in']}] = Parameter()\ny: f32[{shapes['out']}] = ReLU(x)\n")
+    assert not Condition.model_validate({"op": "ReLU", "multiples": {side: 2}}).fits(graph.node("y"))
+
+
+@pytest.mark.parametrize(
+    ("device", "name"),
+    [
+        ("CPU", "cpu"),
+        ("any", "cpu"),
+        ("ANY", "cpu"),
+        ("GNA3", "gna"),
+        ("gna3.5", "gna"),
+        ("gna4", "gna4"),
+        ("VPU", "VPU"),
+        ("CPU.yaml", "CPU.yaml"),
+        ("any.yaml", "any.yaml"),
+        ("", ""),
+    ],
+)
+def test_a_target_is_known_by_name_and_alias_in_any_case(device: str, name: str) -> None:
+    assert target_name(device) == name
+
+
+def test_a_target_is_loaded_by_its_alias_and_one_without_a_name_is_any() -> None:
+    assert load_target("GNA3.5") == load_target("gna")
+    assert load_target() == load_target("any") == load_target("cpu")
+
+
+def test_no_two_targets_share_a_name_or_alias() -> None:
+    words = [word for name in target_names() for word in (name, *load_target(name).aliases)]
+    assert len(words) == len(set(words))
+    assert words == [word.lower() for word in words]
+    assert load_target("cpu_avx2").aliases == ()
+
+
+def test_an_alias_of_a_file_is_no_alias_of_one_that_extends_it(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("aliases: [b]\n" + RULES)
+    (tmp_path / "mine.yaml").write_text("name: mine\nextends: base.yaml\naliases: m\n")
+    assert load_target(str(tmp_path / "mine.yaml")).aliases == ("m",)
+    with pytest.raises(TargetError, match=r"^no target 'b'; "):
+        load_target("b")
 
 
 def test_a_mistake_in_a_former_key_has_its_line() -> None:

@@ -9,6 +9,7 @@ import click
 from irquant.ir import printable
 from irquant.passes import ConfigError, effective_options, read_config_file
 from irquant.targets import load_target
+from irquant.targets.load import ANY
 from irquant.tools.options.options import planned_by, planning_options
 
 
@@ -27,7 +28,7 @@ def check_command(file: Path) -> None:
         for mistake in error.mistakes[:-1]:
             click.echo(printable(mistake), err=True)
         raise ConfigError(error.mistakes[-1]) from None
-    load_target(settings.target or "cpu")
+    load_target(settings.target or ANY)
     for warning in settings.warnings:
         click.echo(printable(f"warning: {warning}"))
     click.echo(printable(f"{file}: no mistakes"))

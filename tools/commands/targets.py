@@ -11,7 +11,9 @@ def targets_command(context: click.Context) -> None:
     """Lists the targets that come with irquant."""
     if context.invoked_subcommand is None:
         for name in target_names():
-            click.echo(f"{name:10} {load_target(name).description}")
+            target = load_target(name)
+            aliases = f"; also called {', '.join(target.aliases)}" if target.aliases else ""
+            click.echo(f"{name:10} {target.description}{aliases}")
 
 
 @targets_command.command("show")

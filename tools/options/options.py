@@ -14,7 +14,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OPTIONS = (
     click.option("-c", "--config", type=click.Path(path_type=Path), help="A configuration file (.json or .yaml)."),
-    click.option("--target", help="A target's name, or a target file (.yaml).  [default: cpu]"),
+    click.option(
+        "--target", help="A target's name or alias, or a target file (.yaml); see `irquant targets`.  [default: any]"
+    ),
     click.option(
         "--preset",
         help="performance (symmetric activations), mixed (asymmetric ones) or accuracy (asymmetric weights, too, where "

@@ -7,6 +7,7 @@ from pathlib import Path
 from irquant.ir import UserError
 from irquant.passes import ConfigError, ConfigFile, DataError, read_config_file
 from irquant.targets import TargetError, load_target
+from irquant.targets.load import ANY
 from irquant.tools.options.options import planned_by
 from irquant.tools.sources.data import names_function, seen_from, source_files
 from irquant.tools.sources.user_module import check_function
@@ -58,7 +59,7 @@ def _read_config(entry: Entry) -> tuple[ConfigFile | None, Sequence[str]]:
     except ConfigError as error:
         return None, error.mistakes
     try:
-        load_target(entry.target or settings.target or "cpu")
+        load_target(entry.target or settings.target or ANY)
     except TargetError as error:
         return settings, () if entry.target else (f"{entry.config}: {error}",)
     return settings, ()
@@ -77,7 +78,7 @@ def _check_model(name: str, model: Path, outputs: Path) -> Iterator[Complaint]:
 
 def _check_target(entry: Entry) -> Iterator[Complaint]:
     try:
-        load_target(entry.target or "cpu")
+        load_target(entry.target or ANY)
     except TargetError as error:
         yield "target", str(error)
 

@@ -13,6 +13,13 @@ def test_all_targets_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in capfd.readouterr().out.splitlines()] == target_names()
 
 
+def test_a_target_is_listed_with_its_aliases(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["targets"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert "gna        Intel GNA (OpenVINO up to 2023.3); also called gna3, gna3.5" in lines
+    assert "npu        Intel NPUs (OpenVINO NPU plugin)" in lines
+
+
 @pytest.mark.parametrize("name", target_names())
 def test_a_file_is_shown_as_it_is_and_is_fine(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["targets", "show", name]) == 0
