@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from .graph import InPort, Node, OutPort
+from .match import Match
+from .pattern import Pattern, any_tensor, const, op
 
 
 @dataclass(frozen=True)
@@ -119,16 +121,26 @@ def output_channel_axis(node: Node) -> int:
 
 
 def bias_port(node: Node) -> InPort | None:
-    """The input port of an Add through which a layer gets its bias: its only consumer, with a constant operand.
+    """The input port of an Add through which a layer gets its bias (see `with_bias`)."""
+    found = _WITH_BIAS.match_around(_RESULT, node.output())
+    return found.input(_BIAS) if found else None
+
+
+def with_bias(layer: Pattern[Any], bias: Pattern[Node]) -> Pattern[Node]:
+    """The Add behind a layer that gives it its bias: its only consumer, with a constant operand.
 
     The bias may have a number for each place; what widens the layer's output is none.
     """
-    consumers = node.output().consumers
-    if len(consumers) != 1 or consumers[0].node.type != "Add":
-        return None
-    add = consumers[0].node
-    other = add.input(1 - consumers[0].index)
-    return other if other.source.node.type == "Const" and _fits_into(other.source.shape, node.output().shape) else None
+
+    def fits(match: Match) -> bool:
+        return _fits_into(match[bias].output().shape, match.place(layer).tensor.shape)
+
+    added = op("Add", layer.read_once(), bias).commutative()
+    return added.provided(fits, "a sum no wider than what the layer gives")
+
+
+_RESULT, _BIAS = any_tensor(), const()
+_WITH_BIAS = with_bias(_RESULT, _BIAS)
 
 
 def _fits_into(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:

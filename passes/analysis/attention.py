@@ -1,11 +1,12 @@
 """Transformers are recognised by their attention blocks; nobody has to say what kind of model it is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from ...ir import Graph, Node
-from ...ir.ops import DATA_PORT
+from ...ir import Graph, Node, OutPort
+from ...ir.pattern import Op, Pattern, any_tensor, chain, op
 
-#: What stands between a softmax and the product with it, or between the scores and their softmax.
+#: What stands between the scores and their softmax.
 _BETWEEN = (
     "Reshape",
     "Transpose",
@@ -21,6 +22,38 @@ _BETWEEN = (
 )
 #: Longer ways from the scores to their softmax are something else.
 _LONGEST = 8
+#: What stands between a softmax and the product with it.
+_MOVES = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Convert")
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The parts of an attention block.
+
+    Attributes:
+        scores: The product of queries and keys.
+        softmax: What makes weights of them.
+        mixed: The product of weights and values.
+    """
+
+    scores: Op
+    softmax: Op
+    mixed: Pattern[Node]
+
+
+def _block(operand: Callable[[], Pattern[OutPort]]) -> _Block:
+    """A block whose products have such operands."""
+    scores = op("MatMul", operand(), operand())
+    softmax = op("SoftMax", chain(_BETWEEN, scores, longest=_LONGEST, by_any_input=True))
+    mixed = op("MatMul", chain(_MOVES, softmax, by_any_input=True), operand()).commutative()
+    return _Block(scores, softmax, mixed)
+
+
+def _activation() -> Pattern[OutPort]:
+    return any_tensor().where(lambda tensor: tensor.node.type != "Const", "an activation")
+
+
+_OF_ACTIVATIONS, _OF_ANYTHING = _block(_activation), _block(any_tensor)
 
 
 def attention_blocks(graph: Graph) -> list[Node]:
@@ -30,37 +63,14 @@ def attention_blocks(graph: Graph) -> list[Node]:
 
 def products_around(softmax: Node) -> tuple[Node, Node] | None:
     """The products of an attention block: queries and keys above its softmax, weights and values below it."""
-    return _around(softmax, _is_product)
+    return _products(softmax, _OF_ACTIVATIONS)
 
 
 def matrix_products_around(softmax: Node) -> tuple[Node, Node] | None:
     """The same, or else products whose operands may be constants: learned queries, say."""
-    return products_around(softmax) or _around(softmax, lambda node: node.type == "MatMul")
+    return products_around(softmax) or _products(softmax, _OF_ANYTHING)
 
 
-def _around(softmax: Node, is_wanted: Callable[[Node], bool]) -> tuple[Node, Node] | None:
-    scores = next(filter(is_wanted, _above(softmax.source(DATA_PORT).node, _LONGEST)), None)
-    mixed = _product_below(softmax, is_wanted)
-    return (scores, mixed) if scores and mixed else None
-
-
-def _is_product(node: Node) -> bool:
-    return node.type == "MatMul" and all(port.source.node.type != "Const" for port in node.inputs)
-
-
-def _above(node: Node, steps: int) -> Iterator[Node]:
-    yield node
-    if node.type in _BETWEEN and steps:
-        for port in node.inputs:
-            yield from _above(port.source.node, steps - 1)
-
-
-def _product_below(softmax: Node, is_wanted: Callable[[Node], bool]) -> Node | None:
-    waiting = [softmax]
-    while waiting:
-        for port in waiting.pop().output().consumers:
-            if is_wanted(port.node):
-                return port.node
-            if port.node.type in ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Convert"):
-                waiting.append(port.node)
-    return None
+def _products(softmax: Node, block: _Block) -> tuple[Node, Node] | None:
+    found = block.mixed.match_around(block.softmax, softmax)
+    return (found[block.scores], found[block.mixed]) if found else None

@@ -7,7 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
-from ...ir.ops import WEIGHTS_PORT, bias_port, integers, is_depthwise, weight_axes
+from ...ir.match import Match
+from ...ir.ops import WEIGHTS_PORT, bias_port, integers, is_depthwise, weight_axes, with_bias
+from ...ir.pattern import any_tensor, chain, const, op
 from ..analysis.biases import change_bias
 from ..analysis.ranges import Floats
 from ..infra.base import Context, Fact, Pass
@@ -110,36 +112,41 @@ def pairs(graph: Graph, context: Context, *, across: bool) -> list[Pair]:
 
 
 def _pair(second: Node, *, across: bool) -> Pair | None:
-    tensors = [second.source()]
-    while across and tensors[0].node.type in _COMMUTE:
-        tensors.insert(0, tensors[0].node.source())
-    given = tensors[0]
-    candidates = [port.source.node for port in given.node.inputs] if given.node.type == "Add" else [given.node]
-    first = next((node for node in candidates if node.type in _PRODUCERS), None)
-    if first is None or any(len(tensor.consumers) != 1 for tensor in tensors):
-        return None
-    if given.node != first and bias_port(first) not in given.node.inputs:
-        return None
-    is_plain = len(tensors) == 1 and second.type == "Convolution" and _reads_plainly(second)
-    if not (is_plain or (across and (second.type == "Convolution" or is_depthwise(second)))):
-        return None
-    constants = [_own_constant(node, WEIGHTS_PORT) for node in (first, second)]
-    is_known = len(given.shape) > 1 and given.shape[1] != DYNAMIC
-    return Pair(first, tuple(tensors), second, is_plain) if all(constants) and is_known else None
+    found = (_ACROSS if across else _PLAINLY).match(second)
+    return Pair(found[_FIRST], found[_TENSORS], second, _is_plain(found)) if found else None
 
 
-def _reads_plainly(node: Node) -> bool:
-    """No padding, strides or dilations: each output is a sum over the same channels."""
-    pads = (*integers(node, "pads_begin"), *integers(node, "pads_end"))
-    mode = node.attributes.get("auto_pad", "explicit").lower()
+def _are_own(tensors: tuple[OutPort, ...]) -> bool:
+    return all(len(tensor.consumers) == 1 for tensor in tensors)
+
+
+def _has_known_channels(tensors: tuple[OutPort, ...]) -> bool:
+    return len(tensors[0].shape) > 1 and tensors[0].shape[1] != DYNAMIC
+
+
+def _is_plain(found: Match) -> bool:
+    """Whether only a bias lies between two convolutions, and each output of the second sums over the same channels."""
+    second = found[_SECOND]
+    if len(found[_TENSORS]) > 1 or second.type != "Convolution":
+        return False
+    pads = (*integers(second, "pads_begin"), *integers(second, "pads_end"))
+    mode = second.attributes.get("auto_pad", "explicit").lower()
     is_unpadded = mode == "valid" or (mode == "explicit" and not any(pads))
-    return is_unpadded and {*integers(node, "strides"), *integers(node, "dilations")} <= {1}
+    return is_unpadded and {*integers(second, "strides"), *integers(second, "dilations")} <= {1}
 
 
-def _own_constant(node: Node, index: int) -> bool:
-    """Whether an input is a constant that nobody else reads."""
-    source = node.source(index)
-    return source.node.type == "Const" and len(source.consumers) == 1
+_FIRST = op(_PRODUCERS, any_tensor(), const().read_once())
+_GIVEN = with_bias(_FIRST, const()) | _FIRST
+_TENSORS = (
+    chain(_COMMUTE, _GIVEN)
+    .where(_are_own, "tensors that nothing else reads")
+    .where(_has_known_channels, "a known number of channels")
+)
+_SECOND = op(_PRODUCERS, _TENSORS, const().read_once())
+_PLAINLY = _SECOND.provided(_is_plain, "a Convolution without padding, strides or dilations, right behind the other")
+_ACROSS = _SECOND.where(
+    lambda node: node.type == "Convolution" or is_depthwise(node), "a Convolution or a depthwise GroupConvolution"
+)
 
 
 def _ends(pair: Pair) -> list[Request]:

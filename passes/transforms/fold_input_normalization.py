@@ -6,7 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
+from ...ir.match import Match
 from ...ir.ops import DATA_PORT, WEIGHTS_PORT
+from ...ir.pattern import Pattern, any_tensor, const, op
 from ..analysis.biases import change_bias
 from ..analysis.coverage import needs_sizes
 from ..analysis.ranges import Floats
@@ -66,22 +68,26 @@ class _Step:
 
 def _steps(conv: Node) -> list[_Step]:
     """The steps in front of a convolution, its nearest first; none unless each has one reader, up to an input."""
-    found: list[_Step] = []
+    steps: list[_Step] = []
     tensor, axis = conv.source(DATA_PORT), _CHANNELS
-    while (node := tensor.node).type != "Parameter":
-        if len(tensor.consumers) != 1:
+    while tensor.node.type != "Parameter":
+        found = _step_along(axis).match(tensor.node)
+        if not found:
             return []
-        if node.type == "Transpose" and node.source(1).node.type == "Const":
-            order = [int(each) for each in node.source(1).node.array] or list(range(len(tensor.shape)))[::-1]
-            tensor, axis = node.source(), order[axis]
-        elif node.type == "Convert" and _is_exact(node):
-            tensor = node.source()
-        elif step := _step(node, axis):
-            found.append(step)
-            tensor = step.data
-        else:
-            return []
-    return found
+        if order := found.get(_ORDER):
+            axis = ([int(each) for each in order.array] or list(range(len(tensor.shape)))[::-1])[axis]
+        elif (values := _values_of(found, axis)) is not None:
+            steps.append(_Step(tensor.node, found[_DATA], values))
+        tensor = found[_DATA]
+    return steps
+
+
+def _step_along(axis: int) -> Pattern[Node]:
+    """A step that nothing else reads, with channels along some axis."""
+    arithmetic = _ARITHMETIC.provided(
+        lambda found: _values_of(found, axis) is not None, "a constant of one number a channel as its operand"
+    )
+    return (_TRANSPOSE | _CONVERT | arithmetic).read_once()
 
 
 def _is_exact(convert: Node) -> bool:
@@ -91,16 +97,12 @@ def _is_exact(convert: Node) -> bool:
     return taken.is_float and is_wide
 
 
-def _step(node: Node, axis: int) -> _Step | None:
-    """The step that an operation is, with channels along some axis; None if it is none."""
-    if node.type not in ("Add", "Subtract", "Multiply", "Divide"):
+def _values_of(found: Match, axis: int) -> Floats | None:
+    """The operand of arithmetic as one number a channel; None if there is none, or if it widens the data."""
+    operand = found.get(_OPERAND)
+    if operand is None or found[_DATA].shape != found[_ARITHMETIC].output().shape:
         return None
-    ports = [(0, 1), (1, 0)] if node.type in ("Add", "Multiply") else [(0, 1)]
-    for data, operand in ports:
-        values = _values(node.source(operand), node.output().shape, axis)
-        if values is not None and node.source(data).shape == node.output().shape:
-            return _Step(node, node.source(data), values)
-    return None
+    return _values(operand, found[_DATA].shape, axis)
 
 
 def _values(operand: OutPort, shape: tuple[int, ...], axis: int) -> Floats | None:
@@ -112,6 +114,13 @@ def _values(operand: OutPort, shape: tuple[int, ...], axis: int) -> Floats | Non
         return None
     values: Floats = found.astype(np.float64).reshape(-1)
     return np.broadcast_to(values, shape[axis])
+
+
+_DATA, _OPERAND, _ORDER = any_tensor(), any_tensor(), const()
+_TRANSPOSE = op("Transpose", _DATA, _ORDER)
+_CONVERT = op("Convert", _DATA).where(_is_exact, "a Convert that rounds nothing")
+_COMMUTATIVE = op(("Add", "Multiply"), _DATA, _OPERAND).commutative()
+_ARITHMETIC = _COMMUTATIVE | op(("Subtract", "Divide"), _DATA, _OPERAND)
 
 
 def _fold(step: _Step, conv: Node) -> bool:

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import DYNAMIC, Builder, Graph, InPort, Node, OutPort
-from ...ir.ops import DATA_PORT, WEIGHTS_PORT, flag, weight_axes
+from ...ir import DYNAMIC, Builder, Graph, Node, OutPort
+from ...ir.ops import WEIGHTS_PORT, flag, weight_axes
+from ...ir.pattern import any_tensor, const, op
 from ..analysis.channel_scales import Channels, Matrix, best_scale
 from ..analysis.constants import SHAPE_READERS
 from ..analysis.ranges import Floats, code_scale
@@ -21,6 +22,9 @@ from .set_ranges import estimated_range, requests_of
 #: What is taken of each channel; it is divided as the channel is.
 _EXTREMES = (Reduction.MIN, Reduction.MAX)
 _OF_CHANNELS = (*_EXTREMES, Reduction.MEAN)
+#: A layer that multiplies the last axis of its data with a constant matrix.
+_DATA, _WEIGHTS = any_tensor(), const().where(lambda node: len(node.output().shape) == 2, "a matrix")
+_PRODUCT = op("MatMul", _DATA, _WEIGHTS).where(lambda node: not flag(node, "transpose_a"), "no transposed data")
 
 
 @dataclass(frozen=True)
@@ -102,9 +106,11 @@ def groups(graph: Graph, context: Context) -> list[Group]:
 
 def _group(site: Site, graph: Graph, context: Context) -> Group | None:
     readers = [port for port in site.consumers if port.node.type not in SHAPE_READERS]
-    if not _is_scalable(site, graph, context) or not all(_is_product(port, context) for port in readers):
+    products = [found for port in readers if (found := _PRODUCT.match(port.node)) and found.input(_DATA) == port]
+    is_int8 = all((decision := context.plan.decisions.get(port.node)) and decision.int8 for port in readers)
+    if len(products) < len(readers) or not (is_int8 and _is_scalable(site, graph, context)):
         return None
-    ports = {port.node.input(WEIGHTS_PORT) for port in readers}
+    ports = {found.input(_WEIGHTS) for found in products}
     weights = tuple(each for each in context.plan.sites if each.is_weights and ports & set(each.consumers))
     constants = {each.source for each in weights}
     are_own = len(constants) == len(weights) and {port for each in constants for port in each.consumers} == ports
@@ -117,15 +123,6 @@ def _is_scalable(site: Site, graph: Graph, context: Context) -> bool:
     is_known = not site.is_constant and len(shape) > 1 and shape[-1] != DYNAMIC
     is_alone = site.group is None and not site.is_per_channel
     return is_known and is_alone and _recipes(site, graph, context) is not None
-
-
-def _is_product(port: InPort, context: Context) -> bool:
-    """Whether a port is that of a layer in int8 which multiplies the last axis of its data with a constant matrix."""
-    node, decision = port.node, context.plan.decisions.get(port.node)
-    if node.type != "MatMul" or port.index != DATA_PORT or not (decision and decision.int8):
-        return False
-    weights = node.source(WEIGHTS_PORT)
-    return weights.node.type == "Const" and len(weights.shape) == 2 and not flag(node, "transpose_a")
 
 
 def _recipes(site: Site, graph: Graph, context: Context) -> dict[Request, Derivation] | None:

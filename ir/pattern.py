@@ -1,0 +1,233 @@
+"""Patterns of operations, written as the expression that they match.
+
+    x, shift = any_tensor(), const()
+    conv = op("Convolution", x, const())
+    biased = op("Add", conv.read_once(), shift).commutative()
+
+    if found := biased.match(node):
+        found[conv], found[x], found.input(shift)    # a Node, an OutPort, the InPort that takes the constant
+    else:
+        found.reason                                 # "'add': input 1 is Parameter 'y', expected Const"
+
+A pattern is also the name of what it stands for: a type checker knows what `found[conv]` is. A part that is used twice
+is the same tensor both times. A part that may be missing is an alternative: in a match of `relu | conv`, `relu` being
+`op("ReLU", conv)`, `found.get(relu)` is the ReLU or None. All ways are tried, inputs from left to right, and the first
+match counts.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from .graph import Node, OutPort
+from .match import Match, Miss, Part, Place, Search, readers, told
+
+T = TypeVar("T")
+S = TypeVar("S", Node, OutPort)
+
+
+class Pattern(ABC, Part[T]):
+    """What a tensor may be. `T` is what a match has for that: a Node, an OutPort, or the tensors of a chain."""
+
+    def match(self, node: Node) -> Match | Miss:
+        """Matches a node, and backwards what it reads."""
+        search = Search()
+        return next(self._all([OutPort(node, 0)], Match({}, {}), search), None) or search.miss
+
+    def match_around(self, part: "Pattern[S]", value: S) -> Match | Miss:
+        """Matches forwards: the first match in which a part is some node or tensor, among what reads that."""
+        search = Search()
+        tensor = value if isinstance(value, OutPort) else value.output()
+        start = Place(tensor)
+        found = self._all(self._roots(part, tensor, search), Match({part: value}, {part: start}), search)
+        return next((each for each in found if each.place(part) is not start), None) or search.miss
+
+    def where(self, holds: Callable[[T], bool], expected: str) -> "Pattern[T]":
+        """The same if something holds of it. `expected` says what it then is: "a matrix"."""
+        return _Checked(self, lambda match, _: None if holds(match[self]) else expected)
+
+    def provided(self, holds: Callable[[Match], bool], expected: str) -> "Pattern[T]":
+        """The same if something holds of it and the parts above it together."""
+        return _Checked(self, lambda match, _: None if holds(match) else expected)
+
+    def read_once(self) -> "Pattern[T]":
+        """The same if nothing else reads it, so that it may be changed for this reader alone."""
+        return _Checked(self, lambda _, place: _why_shared(place.tensor))
+
+    def __or__(self, other: "Pattern[T]") -> "Pattern[T]":
+        """This one, or else the other one."""
+        return _Either((self, other))
+
+    def _all(self, roots: Iterable[OutPort], known: Match, search: Search) -> Iterator[Match]:
+        return (match for tensor in roots for match in self._matches(Place(tensor), known, search))
+
+    def _bound(self, value: T, place: Place, match: Match, search: Search) -> Iterator[Match]:
+        """The match with this part in it; nothing if the part is something else in it already."""
+        known = match.get(self)
+        if known is None or known == value:
+            yield match.with_part(self, value, place)
+        else:
+            search.missed(place, match, f"{told(match.place(self).tensor.node)} as in another place")
+
+    @abstractmethod
+    def _matches(self, place: Place, match: Match, search: Search) -> Iterator[Match]:
+        """All ways to match a tensor that go with the parts known so far."""
+
+    @abstractmethod
+    def _roots(self, part: "Pattern[Any]", tensor: OutPort, search: Search) -> Iterator[OutPort]:
+        """The tensors below that may match, by their types, if a part is some tensor."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Tensor(Pattern[OutPort]):
+    def _matches(self, place: Place, match: Match, search: Search) -> Iterator[Match]:
+        yield from self._bound(place.tensor, place, match, search)
+
+    def _roots(self, part: Pattern[Any], tensor: OutPort, search: Search) -> Iterator[OutPort]:
+        yield from [tensor] if part is self else []
+
+
+@dataclass(frozen=True, eq=False)
+class Op(Pattern[Node]):
+    """An operation of one of some types, and what its first inputs are; any further inputs do not matter."""
+
+    types: tuple[str, ...]
+    operands: tuple[Pattern[Any], ...]
+
+    def commutative(self) -> Pattern[Node]:
+        """The same with its two operands in either order."""
+        assert len(self.operands) == 2, "two operands have two orders"
+        return self | replace(self, operands=self.operands[::-1])
+
+    def _matches(self, place: Place, match: Match, search: Search) -> Iterator[Match]:
+        node = place.tensor.node
+        if node.type not in self.types:
+            search.missed(place, match, " or ".join(self.types))
+        elif len(node.inputs) < len(self.operands):
+            search.missed(place, match, f"{node.type} with {len(self.operands)} inputs")
+        else:
+            for found in self._bound(node, place, match, search):
+                yield from self._from_input(0, node, found, search)
+
+    def _from_input(self, index: int, node: Node, match: Match, search: Search) -> Iterator[Match]:
+        if index == len(self.operands):
+            yield match
+            return
+        port = node.input(index)
+        for found in self.operands[index]._matches(Place(port.source, port), match, search):
+            yield from self._from_input(index + 1, node, found, search)
+
+    def _roots(self, part: Pattern[Any], tensor: OutPort, search: Search) -> Iterator[OutPort]:
+        if part is self:
+            yield tensor
+            return
+        for below in (each for operand in self.operands for each in operand._roots(part, tensor, search)):
+            found = _results(below, self.types)
+            if not found:
+                search.missed_reader(below, " or ".join(self.types))
+            yield from found
+
+
+@dataclass(frozen=True, eq=False)
+class _Chain(Pattern[tuple[OutPort, ...]]):
+    types: tuple[str, ...]
+    start: Pattern[Any]
+    longest: int | None
+    by_any_input: bool
+
+    def _matches(self, place: Place, match: Match, search: Search) -> Iterator[Match]:
+        ways: list[tuple[Place, Match, tuple[OutPort, ...]]] = [(place, match, (place.tensor,))]
+        while ways:
+            here, known, tensors = ways.pop()
+            for found in self.start._matches(here, known, search):
+                yield from self._bound(tensors, place, found, search)
+            node = here.tensor.node
+            if node.type in self.types and (self.longest is None or len(tensors) <= self.longest):
+                ports = node.inputs if self.by_any_input else node.inputs[:1]
+                above = [Place(port.source, port) for port in reversed(ports)]
+                ways += [(each, known.deeper(), (each.tensor, *tensors)) for each in above]
+
+    def _roots(self, part: Pattern[Any], tensor: OutPort, search: Search) -> Iterator[OutPort]:
+        waiting, seen = [*self.start._roots(part, tensor, search)], set[OutPort]()
+        while waiting:
+            below = waiting.pop()
+            if below not in seen:
+                seen.add(below)
+                yield below
+                waiting += _results(below, self.types)
+
+
+@dataclass(frozen=True, eq=False)
+class _Either(Pattern[T]):
+    alternatives: tuple[Pattern[T], ...]
+
+    def _matches(self, place: Place, match: Match, search: Search) -> Iterator[Match]:
+        for each in self.alternatives:
+            for found in each._matches(place, match, search):
+                yield from self._bound(found[each], place, found, search)
+
+    def _roots(self, part: Pattern[Any], tensor: OutPort, search: Search) -> Iterator[OutPort]:
+        if part is self:
+            yield tensor
+            return
+        for each in self.alternatives:
+            yield from each._roots(part, tensor, search)
+
+
+@dataclass(frozen=True, eq=False)
+class _Checked(Pattern[T]):
+    pattern: Pattern[T]
+    expected: Callable[[Match, Place], str | None]
+
+    def _matches(self, place: Place, match: Match, search: Search) -> Iterator[Match]:
+        for found in self.pattern._matches(place, match, search):
+            if expected := self.expected(found, place):
+                search.missed(place, found, expected)
+            else:
+                yield from self._bound(found[self.pattern], place, found, search)
+
+    def _roots(self, part: Pattern[Any], tensor: OutPort, search: Search) -> Iterator[OutPort]:
+        yield from [tensor] if part is self else self.pattern._roots(part, tensor, search)
+
+
+def any_tensor() -> Pattern[OutPort]:
+    """Whatever an input reads."""
+    return _Tensor()
+
+
+def op(types: str | tuple[str, ...], *operands: Pattern[Any]) -> Op:
+    """An operation of that type, or of one of several, whose first inputs are these."""
+    return Op((types,) if isinstance(types, str) else types, operands)
+
+
+def const() -> Op:
+    """A constant; `where` says which: `const().where(lambda node: node.elements == 1, "a single number")`."""
+    return op("Const")
+
+
+def chain(
+    types: tuple[str, ...], start: Pattern[Any], *, longest: int | None = None, by_any_input: bool = False
+) -> Pattern[tuple[OutPort, ...]]:
+    """Any number of operations of these types, or none, behind something.
+
+    A match has the tensors on the way for it: first what `start` gives, last what the end of the chain does.
+
+    Args:
+        types: The types of operations that may be passed.
+        start: Where the chain starts.
+        longest: How many operations there may be; default: any number.
+        by_any_input: Whether the chain may enter an operation by any input, not by its first alone.
+    """
+    return _Chain(types, start, longest, by_any_input)
+
+
+def _results(tensor: OutPort, types: tuple[str, ...]) -> list[OutPort]:
+    """What operations of these types that read a tensor give; one that gives nothing is known by an output 0."""
+    found = [port.node for port in tensor.consumers if port.node.type in types]
+    return [each for node in found for each in node.outputs or [OutPort(node, 0)]]
+
+
+def _why_shared(tensor: OutPort) -> str | None:
+    """What is expected of a tensor that more than one input reads, or none."""
+    return None if len(tensor.consumers) == 1 else f"a single reader, not {readers(tensor)}"
