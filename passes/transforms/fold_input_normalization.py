@@ -84,10 +84,11 @@ def _steps(conv: Node) -> list[_Step]:
 
 def _step_along(axis: int) -> Pattern[Node]:
     """A step that nothing else reads, with channels along some axis."""
-    arithmetic = _ARITHMETIC.provided(
-        lambda found: _values_of(found, axis) is not None, "a constant of one number a channel as its operand"
-    )
-    return (_TRANSPOSE | _CONVERT | arithmetic).read_once()
+
+    def is_along(found: Match) -> bool:
+        return found.get(_OPERAND) is None or _values_of(found, axis) is not None
+
+    return _STEP.provided(is_along, "a constant of one number a channel as its operand")
 
 
 def _is_exact(convert: Node) -> bool:
@@ -121,6 +122,7 @@ _TRANSPOSE = op("Transpose", _DATA, _ORDER)
 _CONVERT = op("Convert", _DATA).where(_is_exact, "a Convert that rounds nothing")
 _COMMUTATIVE = op(("Add", "Multiply"), _DATA, _OPERAND).commutative()
 _ARITHMETIC = _COMMUTATIVE | op(("Subtract", "Divide"), _DATA, _OPERAND)
+_STEP = (_TRANSPOSE | _CONVERT | _ARITHMETIC).read_once()
 
 
 def _fold(step: _Step, conv: Node) -> bool:
