@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ...ir import DYNAMIC, Graph, InPort, Node, OutPort, UserError
+from ...ir.match import Match
 from ...ir.ops import LAYER_TYPES, output_channel_axis
+from ...ir.pattern import any_tensor, chain, const, op
 from ..analysis.outputs import Output, OutputKind, Outputs
 from ..runtime.samples import ModelInput, model_inputs
 
@@ -91,27 +93,22 @@ def _fit(one: Sequence[int], other: Sequence[int]) -> bool:
 
 
 def _with_bias(node: Node) -> OutPort:
-    tensor = node.output()
-    consumers = tensor.consumers
-    if len(consumers) != 1 or consumers[0].node.type != "Add":
-        return tensor
-    add = consumers[0].node
-    other = add.source(1 - consumers[0].index)
-    return add.output() if _is_constant(other) and _is_along_channels(other.shape, node) else tensor
+    found = _WITH_BIAS.match_around(_RESULT, node.output())
+    return found[_WITH_BIAS].output() if found else node.output()
 
 
-def _is_constant(tensor: OutPort) -> bool:
-    while tensor.node.type in _BETWEEN:
-        tensor = tensor.node.source()
-    return tensor.node.type == "Const"
-
-
-def _is_along_channels(shape: Sequence[int], node: Node) -> bool:
+def _is_along_channels(found: Match) -> bool:
     """Whether a constant has at most one value an output channel."""
+    node, shape = found[_RESULT].node, found[_BIAS][-1].shape
     rank = len(node.output().shape)
     axis = output_channel_axis(node) % rank if rank else 0
     padded = (1,) * (rank - len(shape)) + tuple(shape)
     return len(padded) == rank and all(size == 1 for k, size in enumerate(padded) if k != axis)
+
+
+_RESULT, _BIAS = any_tensor(), chain(_BETWEEN, const())
+_ADDED = op("Add", _RESULT.read_once(), _BIAS).commutative()
+_WITH_BIAS = _ADDED.provided(_is_along_channels, "a bias of one number an output channel")
 
 
 def match_inputs(first: Graph, second: Graph) -> list[int]:

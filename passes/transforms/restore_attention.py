@@ -7,6 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Builder, Graph, Node, OutPort
+from ...ir.match import Match
+from ...ir.pattern import any_tensor, op
 from ..infra.base import Context, Pass
 
 
@@ -36,44 +38,28 @@ class RestoreAttention(Pass):
 
 def _restore(product: Node, context: Context) -> bool:
     """Whether attention that ends with a product was restored."""
-    written_out = _written_out(product)
+    found = _WRITTEN_OUT.match(product)
     decisions = context.plan.decisions
-    if not written_out or any(node in decisions and decisions[node].int8 for node in (product, written_out.scores)):
+    if not found or any(node in decisions and decisions[node].int8 for node in (product, found[_SCORES])):
         return False
-    graph, name, scores = product.graph, product.name, written_out.scores
+    graph, name, scores = product.graph, product.name, found[_SCORES]
     graph.rename(product, f"{name}/mixed")
     query, key = (port.source for port in scores.inputs)
-    others = _others(written_out, name)
-    whole = Builder(graph, product).attention(query, key, product.source(1), *others, name=name)
+    whole = Builder(graph, product).attention(query, key, product.source(1), *_others(found, name), name=name)
     context.plan = context.plan.joined(product, whole.node, left_out=scores)
     product.replace_with(whole)
     return True
 
 
-@dataclass(frozen=True)
-class _WrittenOut:
-    scores: Node
-    scale: OutPort
-    mask: OutPort | None
+_SCORES, _SCALE, _MASK = op("MatMul"), any_tensor(), any_tensor()
+_SCALED = op("Multiply", _SCORES.read_once(), _SCALE).read_once()
+_MASKED = op("Add", _SCALED, _MASK).read_once()
+_WRITTEN_OUT = op("MatMul", op("SoftMax", _MASKED | _SCALED).read_once())
 
 
-def _written_out(product: Node) -> _WrittenOut | None:
-    """What attention that ends with a product is made of; None if a step was changed, or has another reader."""
-    steps: list[Node] = []
-    for type_ in ("SoftMax", "Add", "Multiply", "MatMul"):
-        node = (steps or [product])[-1].source().node
-        if node.type == type_:
-            steps.append(node)
-        elif type_ != "Add":
-            return None
-    if any(len(node.output().consumers) > 1 for node in steps):
-        return None
-    return _WrittenOut(steps[-1], steps[-2].source(1), steps[1].source(1) if len(steps) > 3 else None)
-
-
-def _others(written_out: _WrittenOut, name: str) -> list[OutPort]:
+def _others(found: Match, name: str) -> list[OutPort]:
     """The mask and the scale, as far as they are not what the operation takes anyway."""
-    scores, scale, mask = written_out.scores, written_out.scale, written_out.mask
+    scores, scale, mask = found[_SCORES], found[_SCALE], found.get(_MASK)
     size = scores.source().shape[-1]
     is_known = size != DYNAMIC and scale.node.type == "Const"
     if is_known and scale.node.array == np.asarray(1 / math.sqrt(size), scale.node.array.dtype):
