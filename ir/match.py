@@ -83,9 +83,9 @@ class Match:
         """The same with one more part."""
         return Match({**self._values, part: value}, {**self._places, part: place}, self.depth + 1)
 
-    def deeper(self) -> "Match":
-        """The same after one more step that no part is named for."""
-        return replace(self, depth=self.depth + 1)
+    def deeper(self, steps: int) -> "Match":
+        """The same, so many steps nearer to the whole: how near counts for which miss is told."""
+        return replace(self, depth=self.depth + steps)
 
 
 class Search:
@@ -103,13 +103,14 @@ class Search:
     def missed_reader(self, tensor: OutPort, expected: str) -> None:
         """Notes, on the way to where a match may begin, that nothing of use reads a tensor; the later, the further."""
         if self._depth < 0:
-            self._note(f"{_quoted(tensor.node)} is read by {readers(tensor)}", expected, is_further=True)
+            found = f"{_quoted(tensor.node)} is read by {readers(tensor)}"
+            self._note(found, expected, is_further=found != self.miss.found)
 
     def _note(self, found: str, expected: str, *, is_further: bool) -> None:
-        if found == self.miss.found:
-            self.miss = Miss(found, tuple(dict.fromkeys((*self.miss.expected, expected))))
-        elif is_further:
+        if is_further:
             self.miss = Miss(found, (expected,))
+        elif found == self.miss.found:
+            self.miss = Miss(found, tuple(dict.fromkeys((*self.miss.expected, expected))))
 
 
 def readers(tensor: OutPort) -> str:

@@ -75,6 +75,10 @@ class Pattern(ABC, Part[T]):
         """All ways to match a tensor that go with the parts known so far."""
 
     @abstractmethod
+    def _seems(self, tensor: OutPort, match: Match) -> bool:
+        """Whether a tensor matches at first sight, without a look at what is above."""
+
+    @abstractmethod
     def _roots(self, part: "Pattern[Any]", tensor: OutPort, search: Search) -> Iterator[OutPort]:
         """The tensors below that may match, by their types, if a part is some tensor."""
 
@@ -83,6 +87,9 @@ class Pattern(ABC, Part[T]):
 class _Tensor(Pattern[OutPort]):
     def _matches(self, place: Place, match: Match, search: Search) -> Iterator[Match]:
         yield from self._bound(place.tensor, place, match, search)
+
+    def _seems(self, tensor: OutPort, match: Match) -> bool:
+        return match.get(self) in (None, tensor)
 
     def _roots(self, part: Pattern[Any], tensor: OutPort, search: Search) -> Iterator[OutPort]:
         yield from [tensor] if part is self else []
@@ -107,7 +114,8 @@ class Op(Pattern[Node]):
         elif len(node.inputs) < len(self.operands):
             search.missed(place, match, f"{node.type} with {len(self.operands)} inputs")
         else:
-            for found in self._bound(node, place, match, search):
+            seeming = sum(each._seems(node.source(k), match) for k, each in enumerate(self.operands))
+            for found in self._bound(node, place, match.deeper(seeming), search):
                 yield from self._from_input(0, node, found, search)
 
     def _from_input(self, index: int, node: Node, match: Match, search: Search) -> Iterator[Match]:
@@ -117,6 +125,9 @@ class Op(Pattern[Node]):
         port = node.input(index)
         for found in self.operands[index]._matches(Place(port.source, port), match, search):
             yield from self._from_input(index + 1, node, found, search)
+
+    def _seems(self, tensor: OutPort, match: Match) -> bool:
+        return tensor.node.type in self.types and match.get(self) in (None, tensor.node)
 
     def _roots(self, part: Pattern[Any], tensor: OutPort, search: Search) -> Iterator[OutPort]:
         if part is self:
@@ -146,7 +157,10 @@ class _Chain(Pattern[tuple[OutPort, ...]]):
             if node.type in self.types and (self.longest is None or len(tensors) <= self.longest):
                 ports = node.inputs if self.by_any_input else node.inputs[:1]
                 above = [Place(port.source, port) for port in reversed(ports)]
-                ways += [(each, known.deeper(), (each.tensor, *tensors)) for each in above]
+                ways += [(each, known.deeper(1), (each.tensor, *tensors)) for each in above]
+
+    def _seems(self, tensor: OutPort, match: Match) -> bool:
+        return tensor.node.type in self.types or self.start._seems(tensor, match)
 
     def _roots(self, part: Pattern[Any], tensor: OutPort, search: Search) -> Iterator[OutPort]:
         waiting, seen = [*self.start._roots(part, tensor, search)], set[OutPort]()
@@ -167,6 +181,9 @@ class _Either(Pattern[T]):
             for found in each._matches(place, match, search):
                 yield from self._bound(found[each], place, found, search)
 
+    def _seems(self, tensor: OutPort, match: Match) -> bool:
+        return any(each._seems(tensor, match) for each in self.alternatives)
+
     def _roots(self, part: Pattern[Any], tensor: OutPort, search: Search) -> Iterator[OutPort]:
         if part is self:
             yield tensor
@@ -186,6 +203,9 @@ class _Checked(Pattern[T]):
                 search.missed(place, found, expected)
             else:
                 yield from self._bound(found[self.pattern], place, found, search)
+
+    def _seems(self, tensor: OutPort, match: Match) -> bool:
+        return self.pattern._seems(tensor, match)
 
     def _roots(self, part: Pattern[Any], tensor: OutPort, search: Search) -> Iterator[OutPort]:
         yield from [tensor] if part is self else self.pattern._roots(part, tensor, search)
