@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import json5
 import numpy as np
@@ -19,12 +19,13 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from irquant.ir import OutPort, from_text, to_text
-from irquant.passes import Context, default_quantization
+from irquant.passes import Context, Pass, default_quantization
 from irquant.passes.options import deprecated_options
 from irquant.passes.options.accuracy_aware import AccuracyParameters, MetricEntry
 from irquant.passes.options.engine import EngineSection
 from irquant.passes.options.pot_config import AlgorithmName, Model, Parameters
 from irquant.passes.options.quantization import ActivationEndOptions, ActivationOptions, RangeEstimator, WeightOptions
+from irquant.passes.testing import check_pass
 from irquant.targets import QuantSpec, Rule, Step, Target, load_target, parse_target
 from irquant.targets.target import Property
 from irquant.tools.cli import run
@@ -234,19 +235,77 @@ def test_the_python_of_the_readme_runs(in_folder_with_model: Path) -> None:
     assert (in_folder_with_model / "model_int8.bin").is_file()
 
 
+def example_of_contributing(name: str) -> Pass:
+    """A pass that CONTRIBUTING shows."""
+    names: dict[str, Any] = {}
+    for code in blocks("CONTRIBUTING.md", "python"):
+        exec(code, names)
+    example = names[name]()
+    assert isinstance(example, Pass)
+    return example
+
+
 def test_the_pass_of_contributing_does_what_it_draws() -> None:
-    code, _ = blocks("CONTRIBUTING.md", "python")
-    names: dict[str, type] = {}
-    exec(code, names)
-    graph = from_text("x: f32[1] = Parameter()\ny: f32[1] = Identity(x)\nz: f32[1] = ReLU(y)\nr = Result(z)\n")
-    example = names["RemoveDropout"]()
-    context = Context(load_target("cpu"))
-    assert (example.run(graph, context), example.run(graph, context)) == (1, 0)
-    assert "z: f32[1] = ReLU(x)" in to_text(graph)
+    head = "x: f32[1] = Parameter()\n"
+    check_pass(
+        example_of_contributing("RemoveDropout"),
+        before=f"{head}y: f32[1] = Identity(x)\nz: f32[1] = ReLU(y)\nr = Result(z)\n",
+        after=f"{head}z: f32[1] = ReLU(x)\nr = Result(z)\n",
+    )
+
+
+SUMS = """
+x: f32[1] = Parameter()
+a: f32[1] = Const() [1.0]
+b: f32[1] = Const() [2.0]
+{lines}
+r = Result(z)
+"""
+
+
+def test_the_pass_of_contributing_with_a_pattern_does_what_it_draws() -> None:
+    before = SUMS.format(lines="y: f32[1] = Add(a, x)\nz: f32[1] = Add(y, b)")
+    after = """
+    x: f32[1] = Parameter()
+    z/total: f32[1] = Const() [3.0]
+    z: f32[1] = Add(x, z/total)
+    r = Result(z)
+    """
+    check_pass(example_of_contributing("JoinSums"), before=before, after=after)
+
+
+def test_the_pass_of_contributing_with_a_pattern_joins_any_number() -> None:
+    lines = "y: f32[1] = Add(a, x)\nu: f32[1] = Add(y, b)\nc: f32[1] = Const() [4.0]\nz: f32[1] = Add(c, u)"
+    graph = from_text(SUMS.format(lines=lines))
+    assert example_of_contributing("JoinSums").run(graph, Context(load_target("cpu"))) == 2
+    assert [node.array.tolist() for node in graph.nodes("Const")] == [[7.0]]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "y: f32[1] = Add(a, x)\nu: f32[1] = Add(y, b)\nz: f32[1] = Multiply(u, y)",  # others read the first sum
+        "y: f32[1] = ReLU(x)\nz: f32[1] = Add(y, b)",
+        "y: f32[1] = Add(x, a)\nz: f32[1] = Add(y, x)",
+        "y: f32[1] = Subtract(x, a)\nz: f32[1] = Add(y, b)",
+    ],
+)
+def test_the_pass_of_contributing_with_a_pattern_leaves_other_sums_alone(lines: str) -> None:
+    graph = SUMS.format(lines=lines)
+    check_pass(example_of_contributing("JoinSums"), before=graph, after=graph)
+
+
+def test_the_reason_that_contributing_shows_is_given() -> None:
+    names: dict[str, Any] = {}
+    exec(blocks("CONTRIBUTING.md", "python")[2], names)
+    graph = from_text(SUMS.format(lines="y: f32[1] = ReLU(x)\nz: f32[1] = Add(y, b)"))
+    reason = names["SECOND"].match(graph.node("z")).reason
+    assert reason == "'z': input 0 is ReLU 'y', expected Add"
+    assert f"`{reason}`" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def test_what_contributing_builds_is_a_product() -> None:
-    _, code = blocks("CONTRIBUTING.md", "python")
+    _, code, _ = blocks("CONTRIBUTING.md", "python")
     names: dict[str, Callable[..., OutPort]] = {}
     exec(code, names)
     graph = from_text("x: f32[2,3] = Parameter()\ny: f32[2,3] = ReLU(x)\nr = Result(y)\n")
