@@ -1,5 +1,7 @@
 """OpenVINO IR in memory and on disk. Knows nothing of quantization."""
 
+# pyright: reportUnusedImport=false
+
 from .builder import Builder
 from .difference import Change, compare
 from .element_types import ElementType, element_type, element_type_of_dtype
@@ -12,29 +14,5 @@ from .text import from_text, to_text
 from .verify import verify
 from .writer import write_model
 
-__all__ = [
-    "DYNAMIC",
-    "Array",
-    "Builder",
-    "Change",
-    "ElementType",
-    "Graph",
-    "IRError",
-    "InPort",
-    "Node",
-    "OutPort",
-    "Scope",
-    "Summary",
-    "UserError",
-    "compare",
-    "element_type",
-    "element_type_of_dtype",
-    "from_text",
-    "neighbourhood",
-    "printable",
-    "read_model",
-    "summarize",
-    "to_text",
-    "verify",
-    "write_model",
-]
+#: What is public; all else that is imported here is what the other folders take from this one.
+__all__ = ["Graph", "Node", "UserError", "from_text", "read_model", "to_text", "write_model"]

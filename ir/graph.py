@@ -244,7 +244,12 @@ def _move_names(old: OutPort, new: OutPort) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operation of a graph."""
+    """An operation of a graph.
+
+    Attributes:
+        graph: The graph that it is in.
+        id: The number that the .xml gives it; no other node of its graph has it.
+    """
 
     graph: "Graph"
     id: int

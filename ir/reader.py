@@ -25,6 +25,9 @@ def read_model(path: Path | str, weights: Path | str | None = None) -> Graph:
         path: The .xml.
         weights: The .bin; default: the one next to it.
 
+    Returns:
+        The graph; constants are read from the weights when they are asked for.
+
     Raises:
         IRError: no such file, not an IR of version 10 or 11, or an IR that breaks a rule of the format.
     """

@@ -52,6 +52,9 @@ def to_text(graph: Graph, *, values: bool = False, weights: bool = True) -> str:
         graph: The graph.
         values: Writes everything, so that `from_text` can read the text back.
         weights: Whether constants of up to 16 floats are spelt out, too.
+
+    Returns:
+        A line for each node, in topological order.
     """
     head = [f"graph {graph.version}"]
     if values:
@@ -169,6 +172,9 @@ def from_text(text: str, *, fill: bool = False) -> Graph:
     Args:
         text: The text form.
         fill: Gives constants that the text abbreviates values that are made up, the same ones each time.
+
+    Returns:
+        A new graph, whose structure was verified.
 
     Raises:
         IRError: the text breaks the grammar; the message names the line.

@@ -1,125 +1,109 @@
 """Compiler passes over OpenVINO IR that quantize it, and what runs them."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .accuracy.metric_goals import MetricGoals
-from .accuracy.metrics import Metric, MetricError
-from .accuracy.parse_metrics import metrics_of
-from .analysis.already_quantized import find_quantized
-from .analyze import Analysis, analyze_graph
-from .calibration.calibrate import Calibrate
-from .calibration.load_statistics import LoadStatistics
-from .dry_run import MeasurementPlan, plan_measurement
-from .effective_options import EffectiveOption, effective_options
-from .explain import ExplainedPlan, Explanation, Quantized, explain, find_layer
-from .infra.base import Context, Fact, InternalError, Pass, PassResult, PipelineError, RequirementError
-from .infra.instruments import DumpAfter, Instrument, PrintAfter, Timing, Verify, WriteAfter
-from .infra.internal_errors import write_fault
+from .analyze import analyze_graph
+from .effective_options import effective_options as effective_options
+from .evaluation.compare_models import compare_models
+from .explain import explain
+from .infra.base import Context, Fact, InternalError, Pass
+from .infra.instruments import Verify
 from .infra.manager import PassManager
-from .infra.pass_spec import PassSpec, PassSpecError, make_pass, options_of, read_specs, spec_text
-from .infra.pipeline_file import read_pipeline
-from .infra.registry import PASSES, pass_class
-from .measured_by import measured_by
-from .model_place import FilePlace, MemoryPlace
+from .measured_by import measured_by as measured_by
 from .options.config import QuantizationConfig
-from .options.pot_config import ConfigFile, read_config_file
-from .options.resolved import ResolvedOptions
-from .options.strict import ConfigError
 from .pipelines import default_quantization
-from .quantize import AccuracyWarning, QuantizationWarning, quantize, quantize_model
-from .quantize_graph import quantize_graph
-from .quantize_job import QuantizationResult, QuantizeJob
-from .quantize_options import QuantizeOptions
+from .quantize import quantize, quantize_model
+from .quantize_graph import quantize_graph as quantize_graph
+from .quantize_job import QuantizationResult
 from .report import Report
 from .runtime.load_model import load_model
-from .runtime.samples import DataError, Sample
-from .statistics.request import Reduction, Request, Statistics
+from .statistics.request import Reduction, Request
+from .testing import check_pass
 
 __all__ = [
-    "PASSES",
-    "AccuracyWarning",
-    "Analysis",
-    "Calibrate",
-    "ConfigError",
-    "ConfigFile",
     "Context",
-    "DataError",
-    "DumpAfter",
-    "EffectiveOption",
-    "ExplainedPlan",
-    "Explanation",
     "Fact",
-    "FilePlace",
-    "Instrument",
     "InternalError",
-    "LoadStatistics",
-    "MeasurementPlan",
-    "MemoryPlace",
-    "Metric",
-    "MetricError",
-    "MetricGoals",
     "Pass",
     "PassManager",
-    "PassResult",
-    "PassSpec",
-    "PassSpecError",
-    "PipelineError",
-    "PrintAfter",
     "QuantizationConfig",
     "QuantizationResult",
-    "QuantizationWarning",
-    "QuantizeJob",
-    "QuantizeOptions",
-    "Quantized",
     "Reduction",
     "Report",
     "Request",
-    "RequirementError",
-    "ResolvedOptions",
-    "Sample",
-    "Statistics",
-    "Timing",
     "Verify",
-    "WriteAfter",
     "analyze_graph",
+    "check_pass",
+    "compare_models",
     "default_quantization",
-    "effective_options",
     "explain",
-    "find_layer",
-    "find_quantized",
     "load_model",
-    "make_pass",
-    "measured_by",
-    "metrics_of",
-    "options_of",
-    "pass_class",
-    "plan_measurement",
     "quantize",
-    "quantize_graph",
     "quantize_model",
-    "read_config_file",
-    "read_pipeline",
-    "read_specs",
-    "spec_text",
-    "write_fault",
 ]
 
-#: What had another name before.
+#: What was here before, by this name: module and name of today. `effective_options`, `measured_by` and `quantize_graph`
+#: are imported above instead: a module of the same name would come first.
 _FORMER = {
-    "Config": "QuantizationConfig",
-    "NoRequests": "Pass",
-    "Setting": "EffectiveOption",
-    "Settings": "ConfigFile",
-    "Wanted": "MetricGoals",
-    "read_settings": "read_config_file",
+    "PASSES": "infra.registry:PASSES",
+    "AccuracyWarning": "quantize:AccuracyWarning",
+    "Analysis": "analyze:Analysis",
+    "Calibrate": "calibration.calibrate:Calibrate",
+    "Config": "options.config:QuantizationConfig",
+    "ConfigError": "options.strict:ConfigError",
+    "ConfigFile": "options.pot_config:ConfigFile",
+    "DataError": "runtime.samples:DataError",
+    "DumpAfter": "infra.instruments:DumpAfter",
+    "EffectiveOption": "effective_options:EffectiveOption",
+    "ExplainedPlan": "explain:ExplainedPlan",
+    "Explanation": "explain:Explanation",
+    "Instrument": "infra.instruments:Instrument",
+    "LoadStatistics": "calibration.load_statistics:LoadStatistics",
+    "MeasurementPlan": "dry_run:MeasurementPlan",
+    "Metric": "accuracy.metrics:Metric",
+    "MetricError": "accuracy.metrics:MetricError",
+    "MetricGoals": "accuracy.metric_goals:MetricGoals",
+    "NoRequests": "infra.base:Pass",
+    "PassResult": "infra.base:PassResult",
+    "PassSpec": "infra.pass_spec:PassSpec",
+    "PassSpecError": "infra.pass_spec:PassSpecError",
+    "PipelineError": "infra.base:PipelineError",
+    "PrintAfter": "infra.instruments:PrintAfter",
+    "QuantizationWarning": "quantize:QuantizationWarning",
+    "QuantizeOptions": "quantize_options:QuantizeOptions",
+    "Quantized": "explain:Quantized",
+    "RequirementError": "infra.base:RequirementError",
+    "Sample": "runtime.samples:Sample",
+    "Setting": "effective_options:EffectiveOption",
+    "Settings": "options.pot_config:ConfigFile",
+    "Statistics": "statistics.request:Statistics",
+    "Timing": "infra.instruments:Timing",
+    "Wanted": "accuracy.metric_goals:MetricGoals",
+    "WriteAfter": "infra.instruments:WriteAfter",
+    "find_layer": "explain:find_layer",
+    "find_quantized": "analysis.already_quantized:find_quantized",
+    "make_pass": "infra.pass_spec:make_pass",
+    "metrics_of": "accuracy.parse_metrics:metrics_of",
+    "options_of": "infra.pass_spec:options_of",
+    "pass_class": "infra.registry:pass_class",
+    "plan_measurement": "dry_run:plan_measurement",
+    "read_config_file": "options.pot_config:read_config_file",
+    "read_pipeline": "infra.pipeline_file:read_pipeline",
+    "read_settings": "options.pot_config:read_config_file",
+    "read_specs": "infra.pass_spec:read_specs",
+    "spec_text": "infra.pass_spec:spec_text",
+    "watching_for": "run_files:watching_for",
+    "write_fault": "infra.internal_errors:write_fault",
 }
 
 
 if not TYPE_CHECKING:  # who has names for them, and complains of others
 
     def __getattr__(name: str) -> object:
-        """What is called otherwise now, for code that was written before."""
+        """What is elsewhere or called otherwise now, for code that was written before."""
         if name not in _FORMER:
             message = f"module '{__name__}' has no attribute '{name}'"
             raise AttributeError(message)
-        return globals()[_FORMER[name]]
+        module, _, today = _FORMER[name].partition(":")
+        return getattr(import_module(f".{module}", __name__), today)

@@ -53,6 +53,9 @@ def analyze_graph(
         progress: Told about long work.
         warnings: What the user should know of the options; goes into the report.
 
+    Returns:
+        The report of the quantization, and what each operation costs.
+
     Raises:
         UserError: the model or the data are wrong.
     """

@@ -74,7 +74,15 @@ class ExplainedPlan:
 
 
 def explain(graph: Graph, target: Target, config: QuantizationConfig) -> ExplainedPlan:
-    """What would become of each layer that does arithmetic. The graph stays as it is.
+    """What would become of each layer that does arithmetic.
+
+    Args:
+        graph: The float model, which stays as it is.
+        target: The device.
+        config: What the user wants.
+
+    Returns:
+        The preset, and for each layer whether it would run in int8, where its FakeQuantizes would sit, and why.
 
     Raises:
         AlreadyQuantizedError: it became something already.

@@ -28,6 +28,9 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
     Args:
         measuring: Where statistics come from; default: `Calibrate()`.
         config: Which of the algorithm's parts are wanted; default: alignment, migration, ranges, fast bias correction.
+
+    Returns:
+        A new list of passes, in order.
     """
     config = config or QuantizationConfig()
     correct: dict[str, list[Pass]] = {

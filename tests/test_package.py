@@ -7,8 +7,7 @@ from importlib.metadata import version
 import pytest
 
 import irquant
-import irquant.passes
-from irquant.passes import Pass, QuantizationConfig, read_config_file
+from irquant.passes import QuantizationConfig
 
 
 def test_the_public_names_are_where_the_documents_say() -> None:
@@ -22,11 +21,6 @@ def test_the_public_names_are_where_the_documents_say() -> None:
 def test_a_name_that_does_not_exist_is_refused() -> None:
     with pytest.raises(AttributeError, match="module 'irquant' has no attribute 'quantise'"):
         getattr(irquant, "quantise")  # noqa: B009 - type checkers know that there is none
-
-
-def test_names_of_before_are_still_there() -> None:
-    former = {name: getattr(irquant.passes, name) for name in ("Config", "NoRequests", "read_settings")}
-    assert former == {"Config": QuantizationConfig, "NoRequests": Pass, "read_settings": read_config_file}
 
 
 def test_nothing_is_imported_before_it_is_used() -> None:

@@ -24,16 +24,27 @@ from .run_inputs import RunInputs
 
 
 class Fact(StrEnum):
-    """What can hold of a graph between two passes."""
+    """What can hold of a graph between two passes.
 
-    NORMALIZED = "normalized"  # weights and biases are plain constants
-    PLANNED = "planned"  # the context's plan says where each FakeQuantize goes
-    MEASURED = "measured"  # there are statistics of the model's tensors as they were when they were measured
-    AS_MEASURED = "as-measured"  # the graph still computes those tensors, or the statistics know what became of them
-    FAKE_QUANTIZED = "fake-quantized"  # a FakeQuantize stands wherever the plan wants one
-    RANGES_SET = "ranges-set"  # each of them has its ranges
-    BIASES_CORRECTED = "biases-corrected"  # biases make up for the rounding of the weights
-    WEIGHTS_COMPRESSED = "weights-compressed"  # quantized weights are stored as int8
+    Attributes:
+        NORMALIZED: Weights and biases are plain constants.
+        PLANNED: The context's plan says where each FakeQuantize goes.
+        MEASURED: There are statistics of the model's tensors as they were when they were measured.
+        AS_MEASURED: The graph still computes those tensors, or the statistics know what became of them.
+        FAKE_QUANTIZED: A FakeQuantize stands wherever the plan wants one.
+        RANGES_SET: Each of them has its ranges.
+        BIASES_CORRECTED: Biases make up for the rounding of the weights.
+        WEIGHTS_COMPRESSED: Quantized weights are stored as int8.
+    """
+
+    NORMALIZED = "normalized"
+    PLANNED = "planned"
+    MEASURED = "measured"
+    AS_MEASURED = "as-measured"
+    FAKE_QUANTIZED = "fake-quantized"
+    RANGES_SET = "ranges-set"
+    BIASES_CORRECTED = "biases-corrected"
+    WEIGHTS_COMPRESSED = "weights-compressed"
 
 
 class PipelineError(UserError):
@@ -55,7 +66,12 @@ class PipelineError(UserError):
 
 
 class InternalError(PipelineError):
-    """A pass failed that is irquant's own: no mistake of the user."""
+    """A pass failed that is irquant's own: no mistake of the user.
+
+    Attributes:
+        pass_name: The pass that failed.
+        layer: The name of the node at which it failed; empty if it is not known.
+    """
 
 
 class RequirementError(PipelineError):

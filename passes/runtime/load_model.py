@@ -41,6 +41,9 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
         weights: Of an .xml: its .bin; default: the one next to it.
         extensions: What the runtime needs to know the model's operations.
 
+    Returns:
+        The graph; nothing was folded or simplified.
+
     Raises:
         UserError: it cannot be read or converted.
     """

@@ -20,7 +20,18 @@ OF_NOTHING = float(np.finfo(np.float32).max)
 
 
 class Reduction(StrEnum):
-    """What is taken of a tensor."""
+    """What is taken of a tensor.
+
+    Attributes:
+        MIN: The lowest value.
+        MAX: The highest value.
+        ABS_MAX: The highest absolute value.
+        MEAN: The mean.
+        MEAN_SQUARE: The mean of the squares.
+        QUANTILE: The value at a level from 0 to 1.
+        ABS_QUANTILE: The absolute value at a level from 0 to 1.
+        SHAPE: The size of each dimension.
+    """
 
     MIN = "min"
     MAX = "max"

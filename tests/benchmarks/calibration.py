@@ -150,7 +150,7 @@ def _plain(model: Path, data: Path, _: Path, _samples: int) -> float:
 
 
 def _irquant(model: Path, data: Path, output: Path, samples: int) -> float:
-    from irquant.passes import Calibrate
+    from irquant.passes.calibration.calibrate import Calibrate
     from irquant.tools.cli import run
 
     gc.freeze()

@@ -19,7 +19,8 @@ import numpy as np
 import openvino as ov
 
 from irquant.ir import UserError
-from irquant.passes import Context, PipelineError, QuantizationConfig, Report, quantize
+from irquant.passes import Context, QuantizationConfig, Report, quantize
+from irquant.passes.infra.base import PipelineError
 from irquant.passes.pipelines import default_quantization
 from irquant.passes.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime.engine import from_runtime, quantize_by_tensor, to_runtime

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from irquant.ir import IRError, from_text, to_text
-from irquant.passes import Explanation, QuantizationConfig, explain, find_layer
+from irquant.passes import QuantizationConfig, explain
+from irquant.passes.explain import Explanation, find_layer
 from irquant.passes.placement.placement import plan_placement
 from irquant.targets import load_target
 

@@ -9,15 +9,11 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import UserError
-from irquant.passes import (
-    ConfigFile,
-    FilePlace,
-    MemoryPlace,
-    QuantizationConfig,
-    QuantizeJob,
-    ResolvedOptions,
-    quantize,
-)
+from irquant.passes import QuantizationConfig, quantize
+from irquant.passes.model_place import FilePlace, MemoryPlace
+from irquant.passes.options.pot_config import ConfigFile
+from irquant.passes.options.resolved import ResolvedOptions
+from irquant.passes.quantize_job import QuantizeJob
 
 DATA = [np.random.default_rng(0).random((1, 3, 8, 8), np.float32) for _ in range(10)]
 KEEPING = ResolvedOptions.of(ConfigFile(config=QuantizationConfig(keep_intermediate=True)))

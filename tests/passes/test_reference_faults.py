@@ -9,7 +9,8 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes import Context, PassManager, QuantizationConfig, Report, default_quantization, quantize_graph
+from irquant.passes import Context, PassManager, QuantizationConfig, Report, default_quantization
+from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
 

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from irquant.ir import printable
-from irquant.passes import Report, analyze_graph, measured_by
+from irquant.passes import Report, analyze_graph
 from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.measured_by import measured_by
 from irquant.passes.run_files import named, refuse_overlaps
 from irquant.passes.runtime.load_model import load_model, model_files
 from irquant.tools.options.extensions import extension_option, open_extensions

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from irquant.ir import printable
-from irquant.passes import ConfigFile
 from irquant.passes.evaluation.compare_models import Comparison, Side, compare_models
 from irquant.passes.evaluation.latency import Latency
 from irquant.passes.evaluation.layer_probes import LayerError
+from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.run_files import named, refuse_overlaps
 from irquant.passes.runtime.load_model import load_model, model_files
 from irquant.tools.options.extensions import extension_option, open_extensions

@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from irquant.ir import printable
-from irquant.passes import ConfigError, effective_options, read_config_file
+from irquant.passes.effective_options import effective_options
+from irquant.passes.options.pot_config import read_config_file
+from irquant.passes.options.strict import ConfigError
 from irquant.targets import load_target
 from irquant.targets.load import ANY
 from irquant.tools.options.options import planned_by, planning_options

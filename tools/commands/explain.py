@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from irquant.ir import printable
-from irquant.passes import ExplainedPlan, Explanation, Quantized, explain, find_layer, load_model
+from irquant.passes import explain, load_model
+from irquant.passes.explain import ExplainedPlan, Explanation, Quantized, find_layer
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.options import planned_by, planning_options
 from irquant.tools.terminal.internal_errors import fault_option

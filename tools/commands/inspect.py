@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from irquant.ir import Summary, printable, summarize
-from irquant.passes import find_quantized, load_model
+from irquant.passes import load_model
+from irquant.passes.analysis.already_quantized import find_quantized
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.terminal.console import megabytes
 

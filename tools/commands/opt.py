@@ -10,25 +10,14 @@ import click
 
 from irquant.ir import Graph, IRError, from_text, printable, to_text, write_model
 from irquant.ir.writer import check_output
-from irquant.passes import (
-    PASSES,
-    Calibrate,
-    ConfigError,
-    Context,
-    DumpAfter,
-    Instrument,
-    Pass,
-    PassSpecError,
-    PrintAfter,
-    Timing,
-    Verify,
-    load_model,
-    options_of,
-    pass_class,
-)
+from irquant.passes import Context, Pass, Verify, load_model
+from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.fingerprint import model_fingerprint
 from irquant.passes.infra.base import Results
-from irquant.passes.infra.registry import ALIASES
+from irquant.passes.infra.instruments import DumpAfter, Instrument, PrintAfter, Timing
+from irquant.passes.infra.pass_spec import PassSpecError, options_of
+from irquant.passes.infra.registry import ALIASES, PASSES, pass_class
+from irquant.passes.options.strict import ConfigError
 from irquant.passes.run_files import files_of_passes, named, refuse_overlaps, result_files
 from irquant.passes.runtime.engine import Extension
 from irquant.passes.runtime.load_model import model_files

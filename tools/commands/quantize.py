@@ -7,17 +7,15 @@ from pathlib import Path
 
 import click
 
-from irquant.passes import (
-    ConfigError,
-    FilePlace,
-    LoadStatistics,
-    MetricGoals,
-    QuantizeJob,
-    measured_by,
-    metrics_of,
-    plan_measurement,
-)
+from irquant.passes.accuracy.metric_goals import MetricGoals
+from irquant.passes.accuracy.parse_metrics import metrics_of
+from irquant.passes.calibration.load_statistics import LoadStatistics
+from irquant.passes.dry_run import plan_measurement
+from irquant.passes.measured_by import measured_by
+from irquant.passes.model_place import FilePlace
 from irquant.passes.options.accuracy import AccuracyOptions
+from irquant.passes.options.strict import ConfigError
+from irquant.passes.quantize_job import QuantizeJob
 from irquant.passes.run_files import named
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import model_paths, open_as, open_data, picture_options

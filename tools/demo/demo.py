@@ -17,9 +17,13 @@ from rich.console import Console
 from rich.table import Table
 
 from irquant.ir import Array, read_model
-from irquant.passes import ConfigFile, FilePlace, QuantizeJob, Report, ResolvedOptions
+from irquant.passes import Report
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.evaluation.verify_execution import executed_layers
+from irquant.passes.model_place import FilePlace
+from irquant.passes.options.pot_config import ConfigFile
+from irquant.passes.options.resolved import ResolvedOptions
+from irquant.passes.quantize_job import QuantizeJob
 from irquant.passes.runtime.engine import INSPECTION, LATENCY, Engine
 from irquant.passes.runtime.samples import Sample, ValidationSample, checked_feed, model_inputs
 from irquant.tools.terminal.console import decibels, megabytes, progress_bar

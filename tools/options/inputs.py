@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from irquant.ir import Graph
-from irquant.passes import ConfigError, ConfigFile, Sample
 from irquant.passes.options.engine import EngineOptions
-from irquant.passes.runtime.samples import DataError, model_inputs
+from irquant.passes.options.pot_config import ConfigFile
+from irquant.passes.options.strict import ConfigError
+from irquant.passes.runtime.samples import DataError, Sample, model_inputs
 from irquant.tools.sources.data import open_source
 from irquant.tools.sources.image_source import ImageOptions
 from irquant.tools.sources.model_info import filled_from_model_info

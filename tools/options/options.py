@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from irquant.passes import ConfigFile, ResolvedOptions, read_config_file
+from irquant.passes.options.pot_config import ConfigFile, read_config_file
+from irquant.passes.options.resolved import ResolvedOptions
 
 #: Options whose flags are not called after them.
 _FLAGS = {"guard": "--no-guard"}

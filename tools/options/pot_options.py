@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from irquant.ir import UserError
-from irquant.passes import ConfigError
+from irquant.passes.options.strict import ConfigError
 from irquant.passes.runtime.load_model import result_path
 from irquant.tools.sources.image_source import ImageOptions
 

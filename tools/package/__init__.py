@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from irquant.ir import UserError
-    from irquant.passes import QuantizationConfig, QuantizationResult, load_model, quantize, quantize_model
+    from irquant.passes import QuantizationConfig, QuantizationResult, Report, load_model, quantize, quantize_model
 
     __version__: str
 
 __all__ = [
     "QuantizationConfig",
     "QuantizationResult",
+    "Report",
     "UserError",
     "__version__",
     "load_model",

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from irquant.passes import Report, ResolvedOptions, effective_options
+from irquant.passes import Report
 from irquant.passes.analysis.agreement import Agreement
+from irquant.passes.effective_options import effective_options
 from irquant.passes.evaluation.observed import ObservedRange, Spread
 from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.options.resolved import ResolvedOptions
 from irquant.passes.report import Layer
 from irquant.passes.runtime.engine import runtime_version
 from irquant.tools.report.page import render, write_page

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from irquant.passes import ConfigError, Metric, Sample
+from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.options.accuracy import AccuracyOptions
+from irquant.passes.options.strict import ConfigError
+from irquant.passes.runtime.samples import Sample
 from irquant.tools.sources.user_code import load_function
 
 _LIMITED = re.compile(r"(?P<place>.+:\w+)=(?P<limit>.*)")

@@ -7,22 +7,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
-from irquant.passes import (
-    PASSES,
-    Fact,
-    Pass,
-    PassManager,
-    PassSpec,
-    PassSpecError,
-    QuantizationConfig,
-    RequirementError,
-    default_quantization,
-    make_pass,
-    pass_class,
-    read_pipeline,
-    read_specs,
-)
+from irquant.passes import Fact, Pass, PassManager, QuantizationConfig, default_quantization
+from irquant.passes.infra.base import RequirementError
 from irquant.passes.infra.instruments import Instrument
+from irquant.passes.infra.pass_spec import PassSpec, PassSpecError, make_pass, read_specs
+from irquant.passes.infra.pipeline_file import read_pipeline
+from irquant.passes.infra.registry import PASSES, pass_class
 from irquant.tools.sources.user_code import named_object
 
 _DEFAULT = "default-quantization"

@@ -7,7 +7,7 @@ import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-from irquant.passes import DataError
+from irquant.passes.runtime.samples import DataError
 
 #: How a module gets names that its own statements do not show.
 _OTHER_WAYS = ("import *", "globals(", "locals(", "vars(", "__dict__", "setattr(", "exec(", "global ", "sys.modules")

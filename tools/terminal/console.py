@@ -11,11 +11,13 @@ from contextlib import contextmanager
 import click
 
 from irquant.ir import printable
-from irquant.passes import MeasurementPlan, Metric, Report
+from irquant.passes import Report
 from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.accuracy.guard import GuardStep
+from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.analysis.agreement import Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
+from irquant.passes.dry_run import MeasurementPlan
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.infra.execution import Asked
 from irquant.passes.infra.run_inputs import Progress as ProgressCallback

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from irquant.passes import ConfigError
 from irquant.passes.infra.run_inputs import Progress, no_progress
+from irquant.passes.options.strict import ConfigError
 from irquant.tools.terminal.console import progress_bar
 from irquant.tools.terminal.fault_request import FaultRequest
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from irquant.ir import UserError
-from irquant.passes import ResolvedOptions
 from irquant.passes.options.accuracy import AccuracyOptions
+from irquant.passes.options.resolved import ResolvedOptions
 from irquant.tools.options.options import planned_by
 from irquant.tools.sources.data import names_function, source_files
 from irquant.tools.sources.user_module import module_file

@@ -15,7 +15,7 @@ from typing import Any, cast
 import yaml
 
 from irquant.ir import UserError, read_model
-from irquant.passes import find_quantized
+from irquant.passes.analysis.already_quantized import find_quantized
 from irquant.tools.sources.data import names_function, source_files
 
 #: Folders that tell the precision, the best first.

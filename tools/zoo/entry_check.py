@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from irquant.ir import UserError
-from irquant.passes import ConfigError, ConfigFile, DataError, read_config_file
+from irquant.passes.options.pot_config import ConfigFile, read_config_file
+from irquant.passes.options.strict import ConfigError
+from irquant.passes.runtime.samples import DataError
 from irquant.targets import TargetError, load_target
 from irquant.targets.load import ANY
 from irquant.tools.options.options import planned_by

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from irquant.ir import UserError
 from irquant.ir.atomic_write import write_bytes
-from irquant.passes import ConfigFile, read_config_file
+from irquant.passes.options.pot_config import ConfigFile, read_config_file
 from irquant.passes.run_files import RunFile, named, refuse_overlaps
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.run_files import code_files, data_files, target_files

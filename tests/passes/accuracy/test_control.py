@@ -11,9 +11,12 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import UserError
-from irquant.passes import AccuracyWarning, ConfigError, Metric, MetricError, QuantizationConfig, Report, quantize
+from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.accuracy.control import AccuracyResult
+from irquant.passes.accuracy.metrics import Metric, MetricError
 from irquant.passes.options.accuracy import AccuracyOptions
+from irquant.passes.options.strict import ConfigError
+from irquant.passes.quantize import AccuracyWarning
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Predict = Callable[[Any], dict[str, Array]]

@@ -6,9 +6,10 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Array, Graph
-from irquant.passes import QuantizationConfig, quantize_graph
+from irquant.passes import QuantizationConfig
 from irquant.passes.accuracy import device
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs
+from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import (
     EMULATION,
     LATENCY,

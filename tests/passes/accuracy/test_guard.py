@@ -10,12 +10,15 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph, read_model, write_model
-from irquant.passes import Metric, MetricGoals, QuantizationConfig, Report, quantize, quantize_graph
+from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.accuracy import device
 from irquant.passes.accuracy import guard as guard_module
 from irquant.passes.accuracy import kernel_mismatch as faults
 from irquant.passes.accuracy.guard import guard, remedies
+from irquant.passes.accuracy.metric_goals import MetricGoals
+from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
+from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import Target, load_target, parse_target

@@ -13,7 +13,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes import Context, QuantizationConfig, Report, quantize_graph
+from irquant.passes import Context, QuantizationConfig, Report
 from irquant.passes.accuracy import device
 from irquant.passes.analysis.layer_times import (
     SlowLayer,
@@ -25,6 +25,7 @@ from irquant.passes.analysis.layer_times import (
 )
 from irquant.passes.evaluation.latency import Latencies, Latency, measure_gain
 from irquant.passes.infra.execution import Asked
+from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import LATENCY, Engine, Executed, from_runtime
 from irquant.targets import load_target
 from irquant.tools.report.values import report_values

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irquant.ir import Graph, from_text, read_model
-from irquant.passes import Context, DataError, QuantizationConfig
+from irquant.passes import Context, QuantizationConfig
 from irquant.passes.calibration.attach_statistics import blocks
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.measurement import HELD_OUT_MOST, is_held_out
 from irquant.passes.runtime import engine as runtime_module
+from irquant.passes.runtime.samples import DataError
 from irquant.passes.statistics.batch import batched_tensors
 from irquant.passes.statistics.request import QUANTILES, Reduction, Request, request
 from irquant.targets import load_target

@@ -14,8 +14,9 @@ import pytest
 
 distributed = pytest.importorskip("distributed")
 
-from irquant.passes import DataError, quantize  # noqa: E402
+from irquant.passes import quantize  # noqa: E402
 from irquant.passes.calibration.cluster import ClusterError  # noqa: E402
+from irquant.passes.runtime.samples import DataError  # noqa: E402
 
 RNG = np.random.default_rng(5)
 SAMPLES = [RNG.normal(size=(1, 3, 16, 16)).astype(np.float32) for _ in range(60)]

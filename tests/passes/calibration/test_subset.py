@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from irquant.passes import DataError, QuantizationConfig
+from irquant.passes import QuantizationConfig
 from irquant.passes.calibration.subset import chosen_samples
+from irquant.passes.runtime.samples import DataError
 
 
 class DataSet:

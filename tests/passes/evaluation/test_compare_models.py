@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from irquant.ir import Array, Graph, from_text
-from irquant.passes import DataError, QuantizationConfig, quantize_graph
+from irquant.passes import QuantizationConfig
 from irquant.passes.analysis.agreement import Tally, Verdict, sqnr
 from irquant.passes.evaluation import layer_probes
 from irquant.passes.evaluation.channel_sums import ChannelSums
 from irquant.passes.evaluation.compare_models import Comparison, compare_models
 from irquant.passes.evaluation.layer_probes import LayerProbe
 from irquant.passes.evaluation.matching import ComparisonError, LayerPair, match_inputs, match_layers, match_outputs
+from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import LATENCY, Engine
-from irquant.passes.runtime.samples import Sample
+from irquant.passes.runtime.samples import DataError, Sample
 from irquant.targets import load_target
 
 CONVOLUTION = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'

@@ -7,8 +7,9 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.passes import QuantizationConfig, Report, quantize_graph
+from irquant.passes import QuantizationConfig, Report
 from irquant.passes.evaluation.observed import ObservedRange
+from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
 

@@ -10,14 +10,15 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph, Node, verify
-from irquant.passes import Analysis, Context, DataError, QuantizationConfig, analyze_graph
+from irquant.passes import Context, QuantizationConfig, analyze_graph
 from irquant.passes.accuracy.requantize import CalibratedModel
 from irquant.passes.analysis.agreement import sqnr
+from irquant.passes.analyze import Analysis
 from irquant.passes.evaluation.fake_quant_switch import GATES, AttachGates, rounded_operations
 from irquant.passes.evaluation.sensitivity import Effect, measure_effects, ranked
 from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import EMULATION, Engine, from_runtime
-from irquant.passes.runtime.samples import PreparedSample
+from irquant.passes.runtime.samples import DataError, PreparedSample
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]

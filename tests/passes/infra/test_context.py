@@ -6,14 +6,15 @@ from typing import ClassVar
 import pytest
 
 from irquant.ir import Graph, from_text
-from irquant.passes import Context, Pass, PassManager, PipelineError, QuantizationConfig, Statistics
+from irquant.passes import Context, Pass, PassManager, QuantizationConfig
 from irquant.passes.analysis.bias_cross_validation import Correction
-from irquant.passes.infra.base import RunState
+from irquant.passes.infra.base import PipelineError, RunState
 from irquant.passes.infra.calibration import MOST_PROBES, Calibration
 from irquant.passes.infra.execution import Check
 from irquant.passes.infra.run_inputs import RunInputs
 from irquant.passes.placement.plan import Plan
 from irquant.passes.runtime.samples import Sample, ValidationSample
+from irquant.passes.statistics.request import Statistics
 from irquant.targets import load_target
 
 MIXED = QuantizationConfig(preset="mixed")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from irquant.ir import Graph, IRError, Node, from_text, to_text, verify
-from irquant.passes import Context, InternalError, Pass, PassManager, PipelineError
+from irquant.passes import Context, InternalError, Pass, PassManager
+from irquant.passes.infra.base import PipelineError
 from irquant.passes.infra.internal_errors import (
     FaultFolderError,
     blamed_node,

@@ -9,19 +9,10 @@ import pytest
 
 import irquant.passes
 from irquant.ir import Graph
-from irquant.passes import (
-    PASSES,
-    Context,
-    Pass,
-    PassSpec,
-    PassSpecError,
-    make_pass,
-    options_of,
-    pass_class,
-    read_pipeline,
-    read_specs,
-    spec_text,
-)
+from irquant.passes import Context, Pass
+from irquant.passes.infra.pass_spec import PassSpec, PassSpecError, make_pass, options_of, read_specs, spec_text
+from irquant.passes.infra.pipeline_file import read_pipeline
+from irquant.passes.infra.registry import PASSES, pass_class
 
 
 class Colour(StrEnum):

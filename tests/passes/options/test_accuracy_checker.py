@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from irquant.passes import ConfigFile, read_config_file
 from irquant.passes.options.accuracy_checker import CheckerData, UnreadError, read_checker
 from irquant.passes.options.engine import EngineOptions
+from irquant.passes.options.pot_config import ConfigFile, read_config_file
 from irquant.tools.cli import run
 
 CHECKER = """

@@ -8,8 +8,9 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import from_text
-from irquant.passes import Context, DataError, QuantizationConfig, quantize
+from irquant.passes import Context, QuantizationConfig, quantize
 from irquant.passes.calibration.calibrate import Calibrate
+from irquant.passes.runtime.samples import DataError
 from irquant.passes.statistics.masks import mask_limits
 from irquant.passes.statistics.request import Reduction, request
 from irquant.targets import load_target

@@ -10,17 +10,12 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes import (
-    ConfigError,
-    Context,
-    PassManager,
-    QuantizationConfig,
-    default_quantization,
-    measured_by,
-    quantize_graph,
-)
+from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.analysis.biases import change_bias
 from irquant.passes.calibration.measurement import CalibrationSample, SampleKeeper, is_held_out
+from irquant.passes.measured_by import measured_by
+from irquant.passes.options.strict import ConfigError
+from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import Engine, from_runtime, to_runtime
 from irquant.passes.runtime.samples import PreparedSample, Sample
 from irquant.passes.transforms.correct_biases import CorrectBiases

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from irquant.ir import Graph, Node, from_text
-from irquant.passes import Context, Pass, QuantizationConfig, Reduction, Request, Statistics
+from irquant.passes import Context, Pass, QuantizationConfig, Reduction, Request
 from irquant.passes.calibration.attach_statistics import AttachStatistics, blocks
 from irquant.passes.calibration.calibrate import Calibrate
+from irquant.passes.statistics.request import Statistics
 from irquant.passes.testing import check_pass
 from irquant.passes.transforms.compress_weights import CompressWeights
 from irquant.passes.transforms.correct_biases_fast import CorrectBiasesFast

@@ -9,12 +9,13 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph, to_text
-from irquant.passes import Context, PassManager, QuantizationConfig, Reduction, Report, Request, Statistics, quantize
+from irquant.passes import Context, PassManager, QuantizationConfig, Reduction, Report, Request, quantize
 from irquant.passes.analysis.channel_scales import Channels, Matrix, best_scale, expected_error, scales
 from irquant.passes.analysis.ranges import Range, fake_quantize
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.pipelines import default_quantization
 from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.statistics.request import Statistics
 from irquant.passes.testing import check_pass
 from irquant.passes.transforms.correct_biases_fast import CorrectBiasesFast
 from irquant.passes.transforms.plan_placement import PlanPlacement

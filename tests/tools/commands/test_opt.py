@@ -11,7 +11,7 @@ import openvino as ov
 import pytest
 
 from irquant.ir import read_model, to_text
-from irquant.passes import PASSES
+from irquant.passes.infra.registry import PASSES
 from irquant.tools.cli import run
 
 Complaint = Callable[..., str]

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from irquant.ir import read_model
-from irquant.passes import Metric, MetricGoals, QuantizationConfig, Report, quantize_graph
+from irquant.passes import QuantizationConfig, Report
 from irquant.passes.accuracy.guard import GuardStep
+from irquant.passes.accuracy.metric_goals import MetricGoals
+from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.analysis.bias_cross_validation import Correction
 from irquant.passes.infra.execution import Check
+from irquant.passes.quantize_graph import quantize_graph
 from irquant.targets import load_target
 from irquant.tools.cli import run
 from irquant.tools.options.options import planned_by

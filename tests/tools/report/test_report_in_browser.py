@@ -14,7 +14,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from irquant.ir import read_model
-from irquant.passes import QuantizationConfig, Report, quantize_graph
+from irquant.passes import QuantizationConfig, Report
+from irquant.passes.quantize_graph import quantize_graph
 from irquant.targets import load_target
 from irquant.tools.options.options import planned_by
 from irquant.tools.report.quantization import Subject, write_quantization_page

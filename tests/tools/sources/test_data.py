@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from irquant.passes import DataError, Sample
-from irquant.passes.runtime.samples import ModelInput, checked_feed
+from irquant.passes.runtime.samples import DataError, ModelInput, Sample, checked_feed
 from irquant.tools.sources.data import open_source
 from irquant.tools.sources.image_source import ImageOptions, ImageSource
 

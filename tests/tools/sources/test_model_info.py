@@ -12,7 +12,8 @@ from openvino.preprocess import ColorFormat, PrePostProcessor, ResizeAlgorithm
 from PIL import Image
 
 from irquant.ir import Graph, from_text
-from irquant.passes import DataError, load_model
+from irquant.passes import load_model
+from irquant.passes.runtime.samples import DataError
 from irquant.tools.options.inputs import open_as
 from irquant.tools.sources.image_source import ImageOptions
 from irquant.tools.sources.model_info import filled_from_model_info

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from irquant.passes import PassSpecError, QuantizationConfig
+from irquant.passes import QuantizationConfig
+from irquant.passes.infra.pass_spec import PassSpecError
 from irquant.tools.sources.pass_source import passes_from
 
 CODE = """
