@@ -1,7 +1,7 @@
 PYTHON ?= python
 PACKAGES := ir passes targets tools
 
-.PHONY: help ns dev lint types test slow check dist wheel
+.PHONY: help ns dev lint types docs test slow check dist wheel
 
 help:              ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -22,13 +22,16 @@ types: ns          ## mypy --strict and pyright strict
 	$(PYTHON) -m mypy
 	$(PYTHON) -m pyright --pythonpath "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 
+docs: ns           ## the documentation as a site, in build/site; broken links and directives are errors
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
 test:              ## the suite against the tree, but for what takes minutes
 	$(PYTHON) -m pytest
 
 slow:              ## what takes minutes: generated networks, corpora, killed processes
 	$(PYTHON) -m pytest -m slow
 
-check: lint types test slow
+check: lint types docs test slow
 
 dist:              ## the wheel, and the tests away from the source
 	rm -rf build/lib build/wheel
