@@ -52,7 +52,11 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """What the parts of a pattern are in a graph."""
+    """What the parts of a pattern are in a graph: `found[part]` is the node, or the tensor, that a part stands for.
+
+    Attributes:
+        depth: How many steps the pattern was followed; the reason for a miss is taken where that was furthest.
+    """
 
     _values: Mapping[Part[Any], Any]
     _places: Mapping[Part[Any], Place]
@@ -66,7 +70,7 @@ class Match:
         return value
 
     def get(self, part: Part[T]) -> T | None:
-        """The same; None for a part of an alternative that was not taken."""
+        """What `found[part]` is; None for a part of an alternative that was not taken."""
         return self._values.get(part)
 
     def place(self, part: Part[Any]) -> Place:

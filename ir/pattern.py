@@ -28,15 +28,34 @@ S = TypeVar("S", Node, OutPort)
 
 
 class Pattern(ABC, Part[T]):
-    """What a tensor may be. `T` is what a match has for that: a Node, an OutPort, or the tensors of a chain."""
+    """What a tensor may be. `T` is what a match has for that: a Node, an OutPort, or the tensors of a chain.
+
+    `any_tensor`, `op`, `const` and `chain` make patterns, and methods make narrower or wider ones of them. A pattern is
+    also the name of what it stands for in a match; one that is used twice is the same tensor both times.
+    """
 
     def match(self, node: Node) -> Match | Miss:
-        """Matches a node, and backwards what it reads."""
+        """Matches a node, and backwards what it reads.
+
+        Args:
+            node: What the whole pattern is.
+
+        Returns:
+            The first match, which is true, or a miss, which is false and has a `reason` in words.
+        """
         search = Search()
         return next(self._all([OutPort(node, 0)], Match({}, {}), search), None) or search.miss
 
     def match_around(self, part: "Pattern[S]", value: S) -> Match | Miss:
-        """Matches forwards: the first match in which a part is some node or tensor, among what reads that."""
+        """Matches forwards: the first match in which a part is some node or tensor, among what reads that.
+
+        Args:
+            part: A part of this pattern.
+            value: What that part is.
+
+        Returns:
+            As `match` does.
+        """
         search = Search()
         tensor = value if isinstance(value, OutPort) else value.output()
         start = Place(tensor)
@@ -212,17 +231,33 @@ class _Checked(Pattern[T]):
 
 
 def any_tensor() -> Pattern[OutPort]:
-    """Whatever an input reads."""
+    """Whatever an input reads.
+
+    Returns:
+        A pattern; a match has an output port for it.
+    """
     return _Tensor()
 
 
 def op(types: str | tuple[str, ...], *operands: Pattern[Any]) -> Op:
-    """An operation of that type, or of one of several, whose first inputs are these."""
+    """An operation of that type, or of one of several.
+
+    Args:
+        types: The type, or the types.
+        operands: What its first inputs are; any further inputs do not matter.
+
+    Returns:
+        A pattern; a match has a node for it. With two operands, its `commutative()` takes them in either order.
+    """
     return Op((types,) if isinstance(types, str) else types, operands)
 
 
 def const() -> Op:
-    """A constant; `where` says which: `const().where(lambda node: node.elements == 1, "a single number")`."""
+    """A constant; `where` says which: `const().where(lambda node: node.elements == 1, "a single number")`.
+
+    Returns:
+        A pattern; a match has a node for it.
+    """
     return op("Const")
 
 
@@ -231,13 +266,14 @@ def chain(
 ) -> Pattern[tuple[OutPort, ...]]:
     """Any number of operations of these types, or none, behind something.
 
-    A match has the tensors on the way for it: first what `start` gives, last what the end of the chain does.
-
     Args:
         types: The types of operations that may be passed.
         start: Where the chain starts.
         longest: How many operations there may be; default: any number.
         by_any_input: Whether the chain may enter an operation by any input, not by its first alone.
+
+    Returns:
+        A pattern; a match has the tensors on the way for it: first what `start` gives, last what the chain's end gives.
     """
     return _Chain(types, start, longest, by_any_input)
 

@@ -4,7 +4,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -18,14 +17,13 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from irquant.ir import OutPort, from_text, to_text
-from irquant.passes import Context, Pass, default_quantization
+from irquant.ir import from_text
+from irquant.passes import Context, Pass, check_pass, default_quantization
 from irquant.passes.options import deprecated_options
 from irquant.passes.options.accuracy_aware import AccuracyParameters, MetricEntry
 from irquant.passes.options.engine import EngineSection
 from irquant.passes.options.pot_config import AlgorithmName, Model, Parameters
 from irquant.passes.options.quantization import ActivationEndOptions, ActivationOptions, RangeEstimator, WeightOptions
-from irquant.passes.testing import check_pass
 from irquant.targets import QuantSpec, Rule, Step, Target, load_target, parse_target
 from irquant.targets.target import Property
 from irquant.tools.cli import run
@@ -297,20 +295,48 @@ def test_the_pass_of_contributing_with_a_pattern_leaves_other_sums_alone(lines: 
 
 def test_the_reason_that_contributing_shows_is_given() -> None:
     names: dict[str, Any] = {}
-    exec(blocks("CONTRIBUTING.md", "python")[2], names)
+    exec(blocks("CONTRIBUTING.md", "python")[1], names)
     graph = from_text(SUMS.format(lines="y: f32[1] = ReLU(x)\nz: f32[1] = Add(y, b)"))
     reason = names["SECOND"].match(graph.node("z")).reason
     assert reason == "'z': input 0 is ReLU 'y', expected Add"
     assert f"`{reason}`" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-def test_what_contributing_builds_is_a_product() -> None:
-    _, code, _ = blocks("CONTRIBUTING.md", "python")
-    names: dict[str, Callable[..., OutPort]] = {}
+DIVISION = "x: f32[2,3] = Parameter()\nd: f32[3] = {divisor}\ny: f32[2,3] = Divide(x, d)\nr = Result(y)\n"
+
+
+def test_the_pass_that_finds_and_builds_makes_products_of_divisions() -> None:
+    product = (
+        "y/factor: f32[3] = Const() [0.5, 0.25, 2.0]\n"
+        'y/product: f32[2,3] = Multiply(x, y/factor) auto_broadcast="numpy"\n'
+    )
+    after = f"x: f32[2,3] = Parameter()\n{product}r = Result(y/product)\n"
+    check_pass(_multiply_instead(), before=DIVISION.format(divisor="Const() [2.0, 4.0, 0.5]"), after=after)
+
+
+@pytest.mark.parametrize("divisor", ["Parameter()", "Const() [2.0, 0.0, 0.5]"])
+def test_the_pass_that_finds_and_builds_leaves_other_divisions(divisor: str) -> None:
+    graph = DIVISION.format(divisor=divisor)
+    check_pass(_multiply_instead(), before=graph, after=graph)
+
+
+def test_a_miss_has_the_reason_that_is_shown() -> None:
+    quotient = _names_of_multiply_instead()["QUOTIENT"]
+    reason = quotient.match(from_text(DIVISION.format(divisor="Parameter()")).node("y")).reason
+    assert f'"{reason}"' in (ROOT / "docs" / "write_a_pass.md").read_text(encoding="utf-8")
+
+
+def _multiply_instead() -> Pass:
+    made: Pass = _names_of_multiply_instead()["MultiplyInstead"]()
+    return made
+
+
+def _names_of_multiply_instead() -> dict[str, Any]:
+    """What the module of the example has."""
+    (code,) = (block for block in blocks("docs/write_a_pass.md", "python") if "QUOTIENT" in block)
+    names: dict[str, Any] = {}
     exec(code, names)
-    graph = from_text("x: f32[2,3] = Parameter()\ny: f32[2,3] = ReLU(x)\nr = Result(y)\n")
-    names["scaled"](graph.node("x").output(), np.ones(3, np.float32), graph.node("y"))
-    assert "y/scaled: f32[2,3] = Multiply(x, y/scale)" in to_text(graph)
+    return names
 
 
 def test_the_options_that_the_readme_lists_exist(capfd: pytest.CaptureFixture[str]) -> None:

@@ -52,14 +52,29 @@ PUBLIC = {
         "quantize",
         "quantize_model",
     ],
-    "irquant.ir": ["Graph", "Node", "UserError", "from_text", "read_model", "to_text", "write_model"],
+    "irquant.ir": [
+        "Builder",
+        "Graph",
+        "Match",
+        "Node",
+        "Pattern",
+        "UserError",
+        "any_tensor",
+        "chain",
+        "const",
+        "from_text",
+        "op",
+        "read_model",
+        "to_text",
+        "write_model",
+    ],
     "irquant.targets": ["Target", "load_target"],
 }
 #: Each by the first module that has it.
 HOMES = {name: module for module, names in reversed(PUBLIC.items()) for name in names}
 OBJECTS = {name: getattr(import_module(module), name) for name, module in HOMES.items() if name != "__version__"}
 #: Functions that refuse nothing.
-REFUSE_NOTHING = {"default_quantization", "to_text"}
+REFUSE_NOTHING = {"any_tensor", "chain", "const", "default_quantization", "op", "to_text"}
 
 
 def parts_of(class_: type) -> list[type]:
