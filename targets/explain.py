@@ -1,8 +1,8 @@
 """One line out of what pydantic found wrong: the path in the file, what stands there, and what could."""
 
 import difflib
-from collections.abc import Sequence
-from typing import Any, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -37,7 +37,15 @@ def _explained(mistake: ErrorDetails, model: type[BaseModel]) -> str:
         )
     if mistake["type"] == "value_error":  # the validators' own words
         return f"{path or 'the content'}: {mistake['msg'].removeprefix('Value error, ')}"
-    return f"{path or 'the content'} is {mistake['input']!r}; {mistake['msg'].removeprefix('Input ')}"
+    return f"{path or 'the content'} is {mistake['input']!r}; {_expected(mistake)}"
+
+
+def _expected(mistake: ErrorDetails) -> str:
+    """What should stand there; files have lists where values have tuples."""
+    if mistake["type"] != "tuple_type":
+        return mistake["msg"].removeprefix("Input ")
+    given = mistake["input"]
+    return f"should be a list, e.g. [{given!r}]" if isinstance(given, (str, int, float)) else "should be a list"
 
 
 def first_mistake(error: ValidationError) -> ErrorDetails:
@@ -52,9 +60,13 @@ def _near_miss(given: str, known: list[str]) -> str:
 
 
 def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The keys of the model that a path leads to."""
-    for part in path:
+    """The keys of the model that a path leads to; behind the key of a mapping comes a name that the user chose."""
+    parts = iter(path)
+    for part in parts:
         if isinstance(part, str):
             annotation: Any = model.model_fields[part].annotation
-            model = annotation if isinstance(annotation, type) else get_args(annotation)[0]
+            is_mapping = get_origin(annotation) is Mapping
+            if is_mapping:
+                next(parts)
+            model = annotation if isinstance(annotation, type) else get_args(annotation)[-1 if is_mapping else 0]
     return list(model.model_fields)

@@ -72,6 +72,41 @@ def test_a_mistake_is_named_with_its_path(text: str, said: str) -> None:
     assert complaint(text).startswith(said)
 
 
+SPEC_KEYS = (
+    "bits, modes, granularity, narrow_range, signed, unsigned, zero_point, also_levels, level_count, unsupported_reason"
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("sign: true", f"unknown key 'specs.a8.sign'; did you mean 'signed'? known keys: {SPEC_KEYS}"),
+        ("qq: 1", f"unknown key 'specs.a8.qq'; known keys: {SPEC_KEYS}"),
+        ("specs: {}", f"unknown key 'specs.a8.specs'; known keys: {SPEC_KEYS}"),
+        ("modes: symmetric", "specs.a8.modes is 'symmetric'; should be a list, e.g. ['symmetric']"),
+        ("also_levels: 255", "specs.a8.also_levels is 255; should be a list, e.g. [255]"),
+        ("modes: {symmetric: 1}", "specs.a8.modes is {'symmetric': 1}; should be a list"),
+        ("modes: null", "specs.a8.modes is None; should be a list"),
+        (
+            "modes: [symmetrical]",
+            "specs.a8.modes[0] is 'symmetrical'; did you mean 'symmetric'? there are: symmetric, asymmetric",
+        ),
+    ],
+)
+def test_a_mistake_inside_a_spec_is_named_with_its_line(keys: str, said: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        parse_target(
+            f"name: t\nrules: []\nspecs:\n  a8:\n    bits: 8\n    granularity: per_tensor\n    {keys}\n", "t.yaml"
+        )
+    assert str(caught.value) == f"t.yaml, line 7: {said}"
+
+
+def test_a_misspelt_key_is_told_from_one_that_is_missing_inside_a_spec() -> None:
+    assert complaint(RULES.replace("granularity", "granularty")).startswith(
+        "unknown key 'specs.a.granularty'; did you mean 'granularity'? known keys: bits, "
+    )
+
+
 @pytest.mark.parametrize("name", ["cpuu", "", "vpu"])
 def test_a_target_that_does_not_exist_is_named(name: str) -> None:
     with pytest.raises(TargetError) as caught:
@@ -335,7 +370,7 @@ def test_operations_and_attributes_that_do_not_exist_are_refused(tmp_path: Path,
             "line 5: transparent[0].op: no operation 'MyShuffle'; spell it as the .xml does, and name it in 'operations' "
             "if an extension has it",
         ),
-        ("{a: b}", "line 6: operations is {'a': 'b'}; should be a valid tuple"),
+        ("{a: b}", "line 6: operations is {'a': 'b'}; should be a list"),
     ],
 )
 def test_operations_of_extensions_are_those_that_the_file_names(tmp_path: Path, operations: str, said: str) -> None:
@@ -425,7 +460,7 @@ def test_words_that_conditions_had_before_mean_what_they_meant(former: str, toda
     ("condition", "said"),
     [
         ("when: channels_by_4_and_16, multiples: {in: 2}", "rules[0].when[0] is 'channels_by_4_and_16'; there are: "),
-        ("when: {channels_by_4_and_16: 1}", "rules[0].when is {'channels_by_4_and_16': 1}; should be a valid tuple"),
+        ("when: {channels_by_4_and_16: 1}", "rules[0].when is {'channels_by_4_and_16': 1}; should be a list"),
         ("when: [[channels_by_4_and_16]]", "rules[0].when[0] is '['channels_by_4_and_16']'; there are: "),
         ("multiples: {inn: 4}", "rules[0].multiples.inn.[key] is 'inn'; did you mean 'in'? there are: in, out"),
         ("multiples: {in: 1}", "rules[0].multiples.in is 1; should be greater than or equal to 2"),
