@@ -380,6 +380,8 @@ def test_the_target_files_that_are_shown_work(tmp_path: Path, capfd: pytest.Capt
     for text in (shown := blocks("targets/README.md", "yaml")):
         (tmp_path / "mine.yaml").write_text(text)
         assert run(["targets", "check", str(tmp_path / "mine.yaml")]) == 0, capfd.readouterr().err
-    first, second = (parse_target(text, "mine.yaml") for text in shown)
+    first, second, third = (parse_target(text, "mine.yaml") for text in shown)
     assert first.rules[0].because == "my device pads wrongly without padding"
     assert second.transparent[0].op == second.operations == ("MyShuffle",)
+    assert third.specs["s8"].signed
+    assert not third.specs["s8"].may_have_zero_point
