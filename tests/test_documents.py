@@ -279,6 +279,28 @@ def test_the_pass_of_contributing_with_a_pattern_joins_any_number() -> None:
     assert [node.array.tolist() for node in graph.nodes("Const")] == [[7.0]]
 
 
+IN_BODY = """
+x: f32[1] = Parameter()
+c: boolean[] = Parameter()
+z: f32[1] = If(c, x)
+r = Result(z)
+then_body of z {{
+  p: f32[1] = Parameter()
+{lines}
+  s = Result(v)
+}}
+"""
+
+
+def test_the_pass_of_contributing_with_a_pattern_joins_sums_in_bodies() -> None:
+    constants = "  a: f32[1] = Const() [1.0]\n  b: f32[1] = Const() [2.0]\n"
+    check_pass(
+        example_of_contributing("JoinSums"),
+        before=IN_BODY.format(lines=f"{constants}  u: f32[1] = Add(a, p)\n  v: f32[1] = Add(u, b)"),
+        after=IN_BODY.format(lines="  v/total: f32[1] = Const() [3.0]\n  v: f32[1] = Add(p, v/total)"),
+    )
+
+
 @pytest.mark.parametrize(
     "lines",
     [
