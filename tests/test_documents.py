@@ -18,7 +18,8 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from irquant.ir import from_text
-from irquant.passes import Context, Pass, check_pass, default_quantization
+from irquant.passes import Context, Fact, Pass, check_pass, default_quantization
+from irquant.passes.infra.registry import PASSES, pass_class
 from irquant.passes.options import deprecated_options
 from irquant.passes.options.accuracy_aware import AccuracyParameters, MetricEntry
 from irquant.passes.options.engine import EngineSection
@@ -322,6 +323,21 @@ def test_the_reason_that_contributing_shows_is_given() -> None:
     reason = names["SECOND"].match(graph.node("z")).reason
     assert reason == "'z': input 0 is ReLU 'y', expected Add"
     assert f"`{reason}`" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_facts_is_that_of_the_passes() -> None:
+    text = (ROOT / "docs" / "write_a_pass.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([A-Z_]+)` \|(.*?)\|(.*?)\|", text, re.MULTILINE)
+    shown = [(fact, *(set(re.findall(r"`(.+?)`", cell)) for cell in cells)) for fact, *cells in rows]
+    passes = [pass_class(name) for name in PASSES]
+    assert shown == [
+        (
+            fact.name,
+            {each.name for each in passes if fact in each.establishes},
+            {each.name for each in passes if fact in each.requires},
+        )
+        for fact in Fact
+    ]
 
 
 DIVISION = "x: f32[2,3] = Parameter()\nd: f32[3] = {divisor}\ny: f32[2,3] = Divide(x, d)\nr = Result(y)\n"
