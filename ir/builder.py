@@ -136,6 +136,28 @@ class Builder:
         sources = [data, self._integers(sizes, f"{name}/sizes")]
         return self._add("Reshape", sources, name, {"special_zero": _flag(value=special_zero)})
 
+    def sample(self, data: OutPort, sizes: Mapping[int, int], *, name: str) -> OutPort:
+        """Elements that lie evenly along some axes: axis -> how many; where there are fewer, some come repeatedly.
+
+        The constants with the numbers and the axes are called `name/sizes` and `name/axes`.
+        """
+        sources = [
+            data,
+            self._integers([*sizes.values()], f"{name}/sizes"),
+            self._integers([*sizes], f"{name}/axes"),
+        ]
+        attributes = {
+            "mode": "nearest",
+            "shape_calculation_mode": "sizes",
+            "coordinate_transformation_mode": "half_pixel",
+            "nearest_mode": "floor",
+            "antialias": "false",
+            "pads_begin": "0",
+            "pads_end": "0",
+            "cube_coeff": "-0.75",
+        }
+        return self._add("Interpolate", sources, name, attributes, opset="opset11")
+
     def transpose(self, data: OutPort, order: Integers, *, name: str) -> OutPort:
         """The axes in another order."""
         return self._add("Transpose", [data, self._integers(order, f"{name}/order")], name)

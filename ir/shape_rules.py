@@ -118,6 +118,21 @@ def _like_data(operation: Operation) -> Shape:
     return operation.shapes[0]
 
 
+def _interpolate(operation: Operation) -> Shape | None:
+    """Interpolate-11 with mode `sizes`, without pads: the sizes take the place of those along the axes."""
+    is_known = len(operation.sources) == 3 and operation.kinds[2] in ("i32", "i64")  # scales before opset11
+    padded = any(any(integers(operation, name)) for name in ("pads_begin", "pads_end"))
+    sizes, axes = (operation.integers(1), operation.integers(2)) if is_known else (None, None)
+    if operation.attributes.get("shape_calculation_mode") != "sizes" or padded or sizes is None or axes is None:
+        return None
+    data = operation.shapes[0]
+    if len(sizes) != len(axes) or any(not 0 <= axis < len(data) for axis in axes):
+        message = f"its sizes {sizes} along axes {axes} do not fit its data {_text(data)}"
+        raise ShapeError(message)
+    given = dict(zip(axes, sizes, strict=True))
+    return tuple(given.get(axis, size) for axis, size in enumerate(data))
+
+
 def _fake_quantize(operation: Operation) -> Shape:
     """FakeQuantize-1: limits broadcast to the data; the result is like the data, also where they are wider."""
     if operation.attributes.get("auto_broadcast", "numpy") == "numpy":
@@ -352,6 +367,7 @@ _RULES: Mapping[str, Callable[[Operation], Shape | None]] = {
     **dict.fromkeys(_REDUCING, _reduction),
     "Concat": _concat,
     "FakeQuantize": _fake_quantize,
+    "Interpolate": _interpolate,
     "MatMul": _matrix_product,
     "Reshape": _reshape,
     "ScaledDotProductAttention": _attention,

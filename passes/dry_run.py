@@ -12,7 +12,7 @@ from .infra.manager import PassManager
 from .options.config import QuantizationConfig
 from .pipelines import default_quantization
 from .statistics.column_store import memory_of
-from .statistics.request import Request
+from .statistics.request import Reduction, Request
 
 
 @dataclass(frozen=True)
@@ -93,5 +93,6 @@ def _tensor(requests: list[Request], graph: Graph, prefix: str) -> MeasuredTenso
 def _reductions(requests: list[Request]) -> Iterator[str]:
     for each in requests:
         level = "" if each.level is None else f" {each.level}"
-        axis = "" if each.channel_axis is None else f" per channel (axis {each.channel_axis})"
+        words = "of all channels" if each.reduction is Reduction.SAMPLE else "per channel"
+        axis = "" if each.channel_axis is None else f" {words} (axis {each.channel_axis})"
         yield f"{each.reduction}{level}{axis}"

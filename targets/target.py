@@ -65,6 +65,7 @@ class QuantSpec(_Strict):
         signed: Keep levels below zero even if no value is negative.
         unsigned: The device stores unsigned numbers: values below zero take a zero point.
         zero_point: Whether the device takes one.
+        free_zero_point: Whether one takes no more time than none: then the better mode is chosen, tensor by tensor.
         also_levels: Other numbers of levels with which the device runs the layer in int8.
         level_count: A number of levels that does not follow from `bits`.
         unsupported_reason: Why the device does not run this in int8; empty but for what a user asks for against it.
@@ -77,6 +78,7 @@ class QuantSpec(_Strict):
     signed: bool = False
     unsigned: bool = False
     zero_point: bool = True
+    free_zero_point: bool = False
     also_levels: tuple[int, ...] = ()
     level_count: Annotated[int, Field(ge=2)] | None = None
     unsupported_reason: str = ""

@@ -90,7 +90,7 @@ def _try_remedies(trials: Trials) -> None:
 
 
 def _gentler(config: QuantizationConfig, preset: Preset, *, try_mixed: bool) -> Iterator[tuple[str, dict[str, object]]]:
-    yield from remedies(config, preset)
+    yield from remedies(config, preset, is_lost=True)
     if try_mixed and config.preset == "performance":
         yield "asymmetric activations (preset mixed)", {"preset": "mixed"}
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from ...ir import Array, Graph, Scope
+from ..analysis.agreement import Verdict
 from ..analysis.outputs import Outputs
 from ..calibration.measurement import CalibrationSample, Measurement, StatisticsCollector, kept_of
 from ..evaluation.verify_execution import VerifyExecution
@@ -45,6 +46,12 @@ class Attempt:
     def margin(self) -> float:
         """How far its worst output lies above its floor, in dB."""
         return self.context.check.margin
+
+    @property
+    def is_good(self) -> bool:
+        """Whether no output is worse than good, as far as outputs can be compared."""
+        outputs = self.context.check.outputs or ()
+        return self.margin >= 0 and not any(each.verdict is Verdict.FAIR for each in outputs)
 
 
 @dataclass

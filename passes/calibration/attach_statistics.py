@@ -14,6 +14,7 @@ from ..statistics.batch import Batches
 from ..statistics.masks import mask_limits
 from ..statistics.quantiles import TopQuantile, quantiles
 from ..statistics.request import QUANTILES, Numbers, Reduction, Request
+from ..statistics.sampling import sampled, sampled_count
 
 _REDUCE: Mapping[Reduction, ReduceType] = {Reduction.MIN: "ReduceMin", Reduction.MAX: "ReduceMax"}
 _F32 = element_type("f32")
@@ -63,7 +64,11 @@ class Block:
 
 
 def _together(wanted: Request, numbers: Numbers) -> Numbers:
-    """What holds of several observations together; of quantiles and sizes, the outermost."""
+    """What holds of several observations together; of quantiles and sizes, the outermost; of samples, some of each."""
+    if wanted.reduction is Reduction.SAMPLE:
+        rows, count = numbers.shape
+        some: Numbers = numbers[np.arange(count) * rows // count, np.arange(count)][np.newaxis]
+        return some
     found: Numbers = numbers.max(axis=0, keepdims=True)
     if wanted.reduction is Reduction.MIN or (wanted.level is not None and wanted.level < 1 / 2):
         found = numbers.min(axis=0, keepdims=True)
@@ -87,7 +92,7 @@ def blocks(model: Graph, wanted: Iterable[Request], batched: Batches) -> list[Bl
     return [
         Block(
             tuple(members),
-            tuple(statistic_size(model, each) for each in members),
+            tuple(statistic_size(model, each, batched=batch is not None) for each in members),
             scope,
             batched=batch is not None,
             raw=raw is not None,
@@ -96,9 +101,11 @@ def blocks(model: Graph, wanted: Iterable[Request], batched: Batches) -> list[Bl
     ]
 
 
-def statistic_size(model: Graph, wanted: Request) -> int:
+def statistic_size(model: Graph, wanted: Request, *, batched: bool) -> int:
     """How many numbers an observation gives for a request."""
     shape = wanted.tensor(model).shape
+    if wanted.reduction is Reduction.SAMPLE:
+        return sampled_count(shape, wanted.channel_axis, batched=batched)
     if wanted.reduction is Reduction.SHAPE:
         return len(shape)
     return 1 if wanted.channel_axis is None else shape[wanted.channel_axis]
@@ -194,6 +201,10 @@ class _Rows:
         if wanted.reduction is Reduction.SHAPE:
             return self._as_f32(self.build.shape_of(tensor, name=name), name)
         tensor = self._unmask(tensor)
+        if wanted.reduction is Reduction.SAMPLE:
+            found = sampled(tensor, wanted.channel_axis, batched=batched, build=self.build, name=name)
+            count = sampled_count(tensor.shape, wanted.channel_axis, batched=batched)
+            return self._shaped(found, (-1, count) if batched else (count,))
         if wanted.reduction in QUANTILES:
             top = TopQuantile.of(wanted, tensor, batched=batched)
             assert top, "else its block is a raw one"

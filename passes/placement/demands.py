@@ -59,7 +59,7 @@ def _both(one: QuantSpec, other: QuantSpec, *, nonnegative: bool) -> QuantSpec |
         return None
     either = Granularity.PER_TENSOR in (one.granularity, other.granularity)
     granularity = Granularity.PER_TENSOR if either else one.granularity
-    signed = one.signed or other.signed
+    signed, is_free = one.signed or other.signed, one.free_zero_point and other.free_zero_point
     return one.model_copy(
         update={
             "modes": modes,
@@ -67,5 +67,6 @@ def _both(one: QuantSpec, other: QuantSpec, *, nonnegative: bool) -> QuantSpec |
             "signed": signed,
             "unsigned": unsigned,
             "zero_point": zero_point,
+            "free_zero_point": is_free,
         }
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...ir import Scope
 from .request import QUANTILES, Numbers, Reduction, Request, Store
+from .sampling import sampled_channels
 
 #: A tensor: body, node, output.
 Place: TypeAlias = tuple[Scope, int, int]
@@ -39,20 +40,27 @@ def ends_of_channels(wanted: Request) -> tuple[Request, Request]:
 
 @dataclass(frozen=True)
 class Shift:
-    """What became of a tensor: (v - shift) / scale, a number a channel each (axis 1); scales are positive."""
+    """What became of a tensor: (v - shift) / scale, a number a channel each (axis 1); scales are positive.
+
+    Attributes:
+        shift: [C].
+        scale: [C].
+        shape: The tensor's.
+    """
 
     shift: np.ndarray
     scale: np.ndarray
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Aligned:
     """Measured numbers, those of shifted tensors as they would be measured now.
 
-    Min, max, mean and quantiles of a channel follow exactly; min, max and mean of the whole tensor follow from those.
-    For a quantile of the whole tensor stands the outermost of its channels', whose ranges are alike by now, and for one
-    of magnitudes the outer one of both ends: they leave out no more than the share that is asked for. Nothing else of
-    these tensors is known any more.
+    Min, max, mean and quantiles of a channel follow exactly, and so do elements whose channel is known. Min, max and
+    mean of the whole tensor follow from those of the channels. For a quantile of the whole tensor stands the outermost
+    of its channels', whose ranges are alike by now, and for one of magnitudes the outer one of both ends: they leave
+    out no more than the share that is asked for. Nothing else of these tensors is known any more.
     """
 
     measured: Store
@@ -65,6 +73,11 @@ class Aligned:
         found = self.shifts.get(place_of(wanted))
         if found is None or wanted.reduction is Reduction.SHAPE:
             return self.measured[wanted]
+        if wanted.reduction is Reduction.SAMPLE:
+            numbers = self.measured[wanted]
+            channels = sampled_channels(found.shape, 1, numbers.shape[1])
+            elements: Numbers = ((numbers - found.shift[channels]) / found.scale[channels]).astype(np.float32)
+            return elements
         if _follows(wanted):
             moved: Numbers = ((self.measured[wanted] - found.shift) / found.scale).astype(np.float32)
             return moved
@@ -79,6 +92,8 @@ class Aligned:
         """Whether exactly this was measured, and is still known."""
         if not isinstance(wanted, Request):
             return False
+        if wanted.reduction is Reduction.SAMPLE and place_of(wanted) in self.shifts:
+            return wanted.channel_axis == 1 and wanted in self.measured
         if place_of(wanted) not in self.shifts or wanted.reduction is Reduction.SHAPE:
             return wanted in self.measured
         if wanted.reduction in QUANTILES and wanted.channel_axis in (None, 1) and not _follows(wanted):

@@ -73,7 +73,7 @@ class Derivations:
 
     def __call__(self, wanted: Request) -> Iterator[Derivation]:
         """The ways to answer a request, best first."""
-        if wanted.reduction is Reduction.SHAPE:
+        if wanted.reduction in (Reduction.SHAPE, Reduction.SAMPLE):
             return
         if wanted.reduction is Reduction.ABS_MAX:
             both = (wanted.of(Reduction.MIN), wanted.of(Reduction.MAX))

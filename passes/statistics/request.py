@@ -31,6 +31,7 @@ class Reduction(StrEnum):
         QUANTILE: The value at a level from 0 to 1.
         ABS_QUANTILE: The absolute value at a level from 0 to 1.
         SHAPE: The size of each dimension.
+        SAMPLE: Some of the elements, spread evenly (see `sampling`).
     """
 
     MIN = "min"
@@ -41,6 +42,7 @@ class Reduction(StrEnum):
     QUANTILE = "quantile"
     ABS_QUANTILE = "abs_quantile"
     SHAPE = "shape"
+    SAMPLE = "sample"
 
 
 #: Those that need a level.
@@ -56,7 +58,7 @@ class Request:
         port: Which output of it.
         reduction: What is taken.
         channel_axis: The axis that is kept (not negative), or None for one number a tensor. The shape has one number
-            a dimension.
+            a dimension. Of a sample of the elements, it is the axis whose places are to be known (see `sampling`).
         level: Of quantiles: between 0 and 1, by linear interpolation as numpy's.
         scope: The body that the node is in.
     """

@@ -188,4 +188,4 @@ def _align(pair: Pair, low: Floats, high: Floats) -> Shift:
     read = scale.reshape([-1 if each == axis else 1 for each in range(second.array.ndim)])
     first.set_array((first.array / given).astype(first.array.dtype))
     second.set_array((second.array * read).astype(second.array.dtype))
-    return Shift(shift, scale)
+    return Shift(shift, scale, pair.tensor.shape)

@@ -1,7 +1,7 @@
 """FakeQuantizes get their ranges: those of weights from the constants, those of activations from statistics."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from ...ir import DYNAMIC, Builder, Graph, Node
 from ...targets import Mode
+from ..analysis.expected_error import Distribution, least_error_range
 from ..analysis.ranges import (
     SMALLEST,
     Floats,
@@ -21,11 +22,13 @@ from ..analysis.ranges import (
 )
 from ..analysis.signs import never_negative
 from ..infra.base import Context, Fact, Pass
+from ..options.config import QuantizationConfig
+from ..placement.distributions import distribution, sample_request
 from ..placement.overflow_fix import largest_pair_sum
 from ..placement.plan import Site
 from ..placement.range_estimators import End, ends
 from ..statistics.aggregators import aggregated
-from ..statistics.request import Numbers, Reduction, Request, Statistics
+from ..statistics.request import Numbers, Reduction, Request, Statistics, request
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,10 @@ class SetRanges(Pass):
        `overflow_fix`).
     4. Tensors that a unified operation joins share the union of their ranges, with zero on the grid; with a constant
        among them that is stored unsigned, zero is not the middle level.
+    5. Where the user names no estimator, activations with one range for the whole tensor, but for those in bodies, get
+       the range with the least expected error instead (see `expected_error`). The one that 1 to 4 give stays if none is
+       better. The range may be asymmetric where the plan says so, or where that costs nothing and the user names
+       neither preset nor mode.
     """
 
     name: ClassVar[str] = "set-ranges"
@@ -56,7 +63,9 @@ class SetRanges(Pass):
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """What the ends of all ranges are estimated from."""
         sites = [site for site in context.plan.sites if not site.is_constant]
-        return frozenset(each for site in sites for each in requests_of(site, context))
+        samples = (sample_request(site, context.config) for site in sites)
+        ends = (each for site in sites for each in requests_of(site, context))
+        return frozenset([*ends, *(each for each in samples if each), *_whole(sites, context)])
 
     def run(self, graph: Graph, context: Context) -> int:
         """Gives every open FakeQuantize its limits."""
@@ -65,10 +74,65 @@ class SetRanges(Pass):
         sites = [site for site in context.plan.sites if site.name in open_]
         ranges = {site.name: estimated_range(site, context) for site in sites}
         ranges |= _unified(sites, ranges)
+        ranges |= _with_least_error(sites, ranges, context)
         ranges |= {site.name: _distinct(ranges[site.name], site.twin) for site in sites if site.twin}
         for site in sites:
             close(open_[site.name], ranges[site.name])
         return len(sites)
+
+
+def _extremes(site: Site) -> list[Request]:
+    """The outermost values of a tensor; zero, which is no outlier, need not be measured."""
+    reductions = [Reduction.MAX] if never_negative(site.source.node) else [Reduction.MIN, Reduction.MAX]
+    return [request(site.source, each) for each in reductions]
+
+
+def _whole(sites: Iterable[Site], context: Context) -> Iterator[Request]:
+    """The extremes of tensors whose distribution is wanted."""
+    for site in sites:
+        if sample_request(site, context.config):
+            yield from _extremes(site)
+
+
+def _with_least_error(
+    sites: Sequence[Site], ranges: Mapping[str, Range], context: Context
+) -> Iterator[tuple[str, Range]]:
+    """The ranges with the least expected error, of those tensors whose values are known; a group has one.
+
+    The ranges that the published estimators give are among those that are tried.
+    """
+    groups: dict[object, list[Site]] = {}
+    for site in sites:
+        groups.setdefault(site.name if site.group is None else site.group, []).append(site)
+    for members in groups.values():
+        known = [_distribution(site, context) for site in members]
+        found = [each for each in known if each]
+        if len(found) < len(members):
+            continue
+        first, limits = members[0], ranges[members[0].name]
+        best = least_error_range(
+            found[0] if len(found) == 1 else Distribution.joined(found),
+            limits.reshaped(()),
+            first.levels,
+            signed=any(site.spec.signed for site in members),
+            asymmetric=all(_may_be_asymmetric(site, context.config) for site in members),
+        )
+        yield from ((site.name, best.reshaped(limits.low.shape)) for site in members)
+
+
+def _distribution(site: Site, context: Context) -> Distribution | None:
+    sample = sample_request(site, context.config)
+    if sample is None or sample not in context.statistics:
+        return None
+    extremes = [each for each in _extremes(site) if each in context.statistics]
+    return distribution(site, sample, context.statistics, extremes)
+
+
+def _may_be_asymmetric(site: Site, config: QuantizationConfig) -> bool:
+    """Whether a range may be that: the plan says so, or it is free and the user has no preference."""
+    is_open = config.preset is None and config.activations.mode is None
+    is_free = site.spec.free_zero_point and Mode.ASYMMETRIC in site.spec.modes
+    return site.mode is Mode.ASYMMETRIC or (is_open and is_free)
 
 
 def requests_of(site: Site, context: Context) -> frozenset[Request]:

@@ -17,6 +17,7 @@ from ..infra.base import Context, Fact, Pass
 from ..placement.plan import Site
 from ..statistics.derivations import Derivations
 from ..statistics.request import Derivation, Numbers, Reduction, Request, Statistics, find_recipes, request
+from ..statistics.sampling import sampled_channels
 from .set_ranges import estimated_range, requests_of
 
 #: What is taken of each channel; it is divided as the channel is.
@@ -150,6 +151,11 @@ def _divided(numbers: Sequence[Numbers], scale: Floats) -> Numbers:
     return np.asarray(numbers[0] / scale.astype(np.float32), np.float32)
 
 
+def _divided_elements(numbers: Sequence[Numbers], scale: Floats, shape: tuple[int, ...]) -> Numbers:
+    channels = sampled_channels(shape, len(shape) - 1, numbers[0].shape[1])
+    return np.asarray(numbers[0] / scale.astype(np.float32)[channels], np.float32)
+
+
 def _matrix(layer: Node, weights: Sequence[Site]) -> Matrix:
     site = next(site for site in weights if layer.input(WEIGHTS_PORT) in site.consumers)
     rows = np.moveaxis(site.source.node.array, weight_axes(layer).inputs, -1)
@@ -185,4 +191,7 @@ def _follow(group: Group, scaled: OutPort, scale: Floats, graph: Graph, context:
     }
     others = _recipes(site, graph, context)
     assert others is not None, "what followed from the channels still does"
+    if (sample := request(group.tensor, Reduction.SAMPLE, -1)) in context.statistics:
+        of_elements = partial(_divided_elements, scale=scale, shape=group.tensor.shape)
+        recipes[request(scaled, Reduction.SAMPLE, -1)] = Derivation((sample,), of_elements)
     context.statistics = replace(context.statistics, recipes={**context.statistics.recipes, **recipes, **others})

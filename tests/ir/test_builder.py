@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
 import numpy as np
+import openvino as ov
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -166,6 +167,12 @@ def reshape(draw: Drawn) -> OutPort:
     return draw.build.reshape(draw.tensor(shape, static=True), sizes, special_zero=keeps, name="y")
 
 
+def sample(draw: Drawn) -> OutPort:
+    shape = draw.draw(SHAPES)
+    sizes = draw.draw(st.dictionaries(st.integers(0, len(shape) - 1), SIZES, min_size=1))
+    return draw.build.sample(draw.tensor(shape), sizes, name="y")
+
+
 def transpose(draw: Drawn) -> OutPort:
     shape = draw.draw(SHAPES)
     return draw.build.transpose(draw.tensor(shape), draw.draw(st.permutations(range(len(shape)))), name="y")
@@ -183,8 +190,8 @@ def shape_of(draw: Drawn) -> OutPort:
 
 
 OPERATIONS: list[Callable[[Drawn], OutPort]] = [
-    *(abs_, add, attention, concat, convert, fake_quantize, greater_equal, matmul, multiply, reduce, reshape, select),
-    *(shape_of, softmax, split, subtract, top_k, transpose, unsqueeze, vector_product),
+    *(abs_, add, attention, concat, convert, fake_quantize, greater_equal, matmul, multiply, reduce, reshape, sample),
+    *(select, shape_of, softmax, split, subtract, top_k, transpose, unsqueeze, vector_product),
 ]
 
 
@@ -340,6 +347,11 @@ Build = Callable[..., object]
         ),
         (
             ["f32[2,3]"],
+            lambda build, x: build.sample(x, {0: 1, 2: 4}, name="y"),
+            "cannot add Interpolate 'y': its sizes [1, 4] along axes [0, 2] do not fit its data [2,3]",
+        ),
+        (
+            ["f32[2,3]"],
             lambda build, x: build.transpose(x, [1, 1], name="y"),
             "cannot add Transpose 'y': its order [1, 1] does not fit its data [2,3]",
         ),
@@ -384,6 +396,7 @@ def test_a_fake_quantize_may_get_its_limits_later() -> None:
         lambda build, x, s: build.multiply(x, s, name="y"),
         lambda build, x, s: build.matmul(x, s, name="y"),
         lambda build, x, s: build.concat([x, s], axis=0, name="y"),
+        lambda build, x, s: build.sample(x, {0: 1}, name="y"),
         lambda build, x, s: build.transpose(x, [1, 0], name="y"),
         lambda build, x, s: build.reduce("ReduceMax", x, [1], keep_dims=True, name="y"),
         lambda build, x, s: build.attention(x, s, s, name="y"),
@@ -418,6 +431,7 @@ def test_a_scalar_that_is_a_constant_has_a_known_rank() -> None:
     [
         (lambda build, x: build.transpose(x, [1, 0], name="y"), "y/order: i64[2] = Const() [1, 0]"),
         (lambda build, x: build.reshape(x, range(1, 7, 5), name="y"), "y/sizes: i64[2] = Const() [1, 6]"),
+        (lambda build, x: build.sample(x, {1: 2}, name="y"), "y/axes: i64[1] = Const() [1]"),
         (lambda build, x: build.unsqueeze(x, [2], name="y"), "y/axes: i64[1] = Const() [2]"),
         (lambda build, x: build.reduce("ReduceMin", x, (), keep_dims=True, name="y"), "y/axes: i64[0] = Const() []"),
         (lambda build, x: build.split(x, 3, axis=1, name="y"), "y/axis: i64[] = Const() [1]"),
@@ -430,6 +444,22 @@ def test_numbers_become_a_constant_in_front(operation: Build, line: str) -> None
     nodes = [node.name for node in build.graph.in_file_order()]
     assert nodes[-2:] == [line.partition(":")[0], "y"]
     assert line in to_text(build.graph)
+
+
+def test_a_sample_takes_elements_that_lie_evenly() -> None:
+    build, (x,) = of("f32[2,7]")
+    build.result(build.sample(x, {0: 1, 1: 3}, name="y"), name="s")
+    lines = to_text(build.graph)
+    assert "y/sizes: i64[2] = Const() [1, 3]" in lines
+    assert "y/axes: i64[2] = Const() [0, 1]" in lines
+    tensor = np.arange(14, dtype=np.float32).reshape(2, 7)
+    found = ov.compile_model(to_runtime(build.graph), "CPU")({0: tensor})
+    assert found[1].tolist() == [[0, 3, 5]]
+
+
+def test_a_sample_of_unknown_sizes_has_known_ones() -> None:
+    build, (x,) = of("f32[?,?,3]")
+    assert build.sample(x, {0: 2, 1: 5}, name="y").shape == (2, 5, 3)
 
 
 def test_integers_that_are_a_tensor_are_read_as_they_are() -> None:

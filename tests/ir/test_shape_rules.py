@@ -22,6 +22,20 @@ def graph(line: str, **shapes: str) -> str:
     return f"{head}{line}\nr = Result(y)\n"
 
 
+def resized(
+    sizes: str, axes: str, *, mode: str = "sizes", pads: str = "0, 0", type_: str = "Interpolate.opset11"
+) -> str:
+    """[2,3] resized to what is said to be [4,5]; opset4 has scales where opset11 has axes."""
+    kind = "f32" if type_.endswith("opset4") else "i64"
+    return f"""
+        x: f32[2,3] = Parameter()
+        sizes: i64[{sizes.count(",") + 1}] = Const() {sizes}
+        axes: {kind}[{axes.count(",") + 1}] = Const() {axes.replace(",", ".0,").replace("]", ".0]") if kind == "f32" else axes}
+        y: f32[4,5] = {type_}(x, sizes, axes) mode="nearest" shape_calculation_mode="{mode}" pads_begin="{pads}"
+        r = Result(y)
+    """
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -71,6 +85,11 @@ def graph(line: str, **shapes: str) -> str:
             'y: f32[2] = ReduceMean(x, t) keep_dims="false"\nr = Result(y)\n',
             "its axes [2] do not fit its data [2,3]",
         ),
+        (resized("[4, 5]", "[0, 2]"), "its sizes [4, 5] along axes [0, 2] do not fit its data [2,3]"),
+        (resized("[4, 5]", "[0]"), "its sizes [4, 5] along axes [0] do not fit its data [2,3]"),
+        (resized("[4, 5]", "[1, 0]"), "its result is said to be [4,5], expected [5,4]"),
+        (resized("[4]", "[-2]"), "its sizes [4] along axes [-2] do not fit its data [2,3]"),
+        (resized("[4]", "[0]"), "its result is said to be [4,5], expected [4,3]"),
     ],
 )
 def test_what_cannot_be_is_refused(text: str, said: str) -> None:
@@ -90,10 +109,14 @@ def test_what_cannot_be_is_refused(text: str, said: str) -> None:
         "x: f32[3,4] = Parameter()\nt: i64[2] = Const() [0, 0]\ny: f32[1,3,4] = Unsqueeze(x, t)\nr = Result(y)\n",
         graph('y: f32[1,5,8] = ScaledDotProductAttention(x, x, x, s) causal="false"', x="[1,5,8]", s="boolean[5,5]"),
         graph('y: f32[1,5,8] = ScaledDotProductAttention(x, x, x, s) causal="true"', x="[1,5,8]", s="[9,9,9,9]"),
+        resized("[9, 9]", "[0, 1]", mode="scales"),
+        resized("[9, 9]", "[0, 1]", pads="0, 1"),
+        resized("[9, 9]", "[0, 1]", type_="Interpolate.opset4"),
     ],
     ids=[
         *("a slope of another type", "empty", "of an extension", "limits that are wider than the data"),
         *("axes that are not known", "one axis twice", "a mask that says what is seen", "a mask that is not looked at"),
+        *("scales instead of sizes", "padding before sizes", "scales as third input"),
     ],
 )
 def test_what_the_runtime_takes_is_not_refused(text: str) -> None:
@@ -115,7 +138,8 @@ def operations(draw: st.DrawFn) -> Any:
     def const(*shape: int) -> Any:
         return op.constant(np.ones(shape, np.float32))
 
-    kind = draw(st.sampled_from(["add", "convolution", "group", "matmul", "concat", "reshape", "transpose", "reduce"]))
+    kinds = ["add", "convolution", "group", "matmul", "concat", "reshape", "transpose", "reduce", "resize"]
+    kind = draw(st.sampled_from(kinds))
     n, c, h, w = (draw(SIZES) for _ in range(4))
     x = op.parameter([draw(st.sampled_from([-1, n, n])), c, h + 4, w + 4], np.float32)
     axes = draw(st.lists(st.integers(-4, 3), unique_by=lambda axis: axis % 4, max_size=4))
@@ -147,6 +171,10 @@ def operations(draw: st.DrawFn) -> Any:
         return x, op.reshape(x, np.array(draw(st.sampled_from([[0, -1], [0, 0, -1], [-1]]))), True)
     if kind == "transpose":
         return x, op.transpose(x, np.array(draw(st.permutations(range(4)))))
+    if kind == "resize":
+        axes = [axis % 4 for axis in axes] or [2, 3]
+        sizes = np.array([draw(SIZES) for _ in axes], np.int32)
+        return x, op.interpolate(x, sizes, "nearest", "sizes", axes=np.array(axes, np.int64))
     return x, op.reduce_mean(x, np.array(axes, np.int64), draw(st.booleans()))
 
 

@@ -143,13 +143,13 @@ def samples() -> list[Array]:
 
 @pytest.fixture
 def quantized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Graph, Context]]:
-    """Quantizes the model; all ten samples count, as they did for the reference."""
+    """Quantizes the model with the published estimators; all ten samples count, as they did for the reference."""
     monkeypatch.setattr("irquant.passes.calibration.measurement.is_held_out", lambda _: False)
     ov.serialize(model_of(weights()), tmp_path / "m1.xml", tmp_path / "m1.bin")
 
     def quantize(preset: str, *, compress: bool = False, **options: Any) -> tuple[Graph, Context]:
         graph = read_model(tmp_path / "m1.xml")
-        config = QuantizationConfig.checked(preset=preset, **options)
+        config = QuantizationConfig.checked(preset=preset, range_estimator={"preset": "default"}, **options)
         context = Context(load_target("cpu"), config, samples=samples())
         passes = default_quantization(config=config)
         until = next(index for index, each in enumerate(passes) if isinstance(each, SetRanges))

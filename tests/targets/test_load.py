@@ -73,7 +73,8 @@ def test_a_mistake_is_named_with_its_path(text: str, said: str) -> None:
 
 
 SPEC_KEYS = (
-    "bits, modes, granularity, narrow_range, signed, unsigned, zero_point, also_levels, level_count, unsupported_reason"
+    "bits, modes, granularity, narrow_range, signed, unsigned, zero_point, free_zero_point, also_levels, level_count, "
+    "unsupported_reason"
 )
 
 
@@ -470,6 +471,50 @@ def test_words_that_conditions_had_before_mean_what_they_meant(former: str, toda
 )
 def test_multiples_that_cannot_be_are_refused(condition: str, said: str) -> None:
     assert complaint(f"{SPECS}rules:\n  - {{op: MatMul, {condition}}}\n").startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "is_free"),
+    [
+        ("cpu", "a8", True),
+        ("cpu", "a8_conv", True),
+        ("cpu", "a8_channel", False),
+        ("cpu", "a8_symmetric", False),
+        ("cpu", "a8_signed", False),
+        ("cpu", "w8", False),
+        ("cpu_avx2", "a8_conv", True),
+        ("cpu_spr", "a8", True),
+        ("gpu", "a8", False),
+        ("gpu", "a8_conv", False),
+        ("npu", "a8", False),
+        ("gna", "a16", False),
+    ],
+)
+def test_a_zero_point_is_free_where_that_is_known(name: str, spec: str, *, is_free: bool) -> None:
+    assert load_target(name).specs[spec].free_zero_point is is_free
+
+
+def test_a_zero_point_costs_time_unless_the_file_says_otherwise() -> None:
+    for said, is_free in (("", False), (", free_zero_point: true", True), (", free_zero_point: false", False)):
+        target = parse_target(
+            f"name: t\nspecs: {{a: {{bits: 8, granularity: per_tensor{said}}}}}\nrules: []\n", "t.yaml"
+        )
+        assert target.specs["a"].free_zero_point is is_free
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("free_zero_point: maybe", "specs.a.free_zero_point is 'maybe'; should be a valid boolean"),
+        (
+            "free_zeropoint: true",
+            "unknown key 'specs.a.free_zeropoint'; did you mean 'free_zero_point'? known keys: bits, ",
+        ),
+    ],
+)
+def test_what_a_spec_cannot_say_is_refused(key: str, said: str) -> None:
+    found = complaint(f"name: t\nspecs: {{a: {{bits: 8, granularity: per_tensor, {key}}}}}\nrules: []\n")
+    assert found.startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -210,10 +210,10 @@ def test_statistics_are_measured_once_for_every_preset(
 def test_a_dry_run_tells_what_would_be_measured(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["quantize", str(model), "-o", str(tmp_path / "o.xml"), "--dry-run"]) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert lines[0] == "image  [1,3,8,8]  max, mean per channel (axis 1), min"
-    assert lines[1].endswith("  [1,8,8,8]  max, mean per channel (axis 1)")
-    assert lines[2] == "5 statistics wanted; measured: 5 at 2 tensors"
-    assert lines[3] == "one run over the data, one compiled model; 14 numbers a sample"
+    assert lines[0] == "image  [1,3,8,8]  max, mean per channel (axis 1), min, sample of all channels (axis 1)"
+    assert lines[1].endswith("  [1,8,8,8]  max, mean per channel (axis 1), sample of all channels (axis 1)")
+    assert lines[2] == "8 statistics wanted; measured: 7 at 2 tensors"
+    assert lines[3] == "one run over the data, one compiled model; 718 numbers a sample"
     assert not list(tmp_path.iterdir())
 
 

@@ -14,20 +14,26 @@ from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.accuracy import device
 from irquant.passes.accuracy import guard as guard_module
 from irquant.passes.accuracy import kernel_mismatch as faults
-from irquant.passes.accuracy.guard import guard, remedies
+from irquant.passes.accuracy.guard import GuardResult, guard, remedies
 from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
+from irquant.passes.options.quantization import RangeEstimator
 from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.transforms import set_ranges
 from irquant.targets import Target, load_target, parse_target
 from irquant.tools.terminal.console import report_lines
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Faulty = Callable[[str, int], tuple[ov.Model, str, list[Array]]]
 RNG = np.random.default_rng(5)
-EXTREMES = "ranges of activations up to the extremes of all samples, not their mean"
+PUBLISHED = "ranges of activations up to the mean of the samples' extremes"
+PUBLISHED_MIXED = f"asymmetric {PUBLISHED}"
+EXTREMES = "ranges of activations up to the extremes of all samples"
+EXTREMES_MIXED = f"asymmetric {EXTREMES}"
+ALL = [PUBLISHED, PUBLISHED_MIXED, EXTREMES, EXTREMES_MIXED]
 MIXED = "asymmetric activations (preset mixed)"
 
 
@@ -68,7 +74,8 @@ def test_the_layer_that_spoils_the_outputs_goes_back_to_float(faulty: Faulty, se
 def test_a_metric_that_loses_nothing_costs_no_layer_however_poor_the_outputs_are(faulty: Faulty) -> None:
     model, _, samples = faulty("outlier channel", 0)
     wanted = MetricGoals((Metric("constant", lambda predict: 1.0, 0.0),))
-    _, report = quantize_graph(from_runtime(model), samples, load_target("cpu"), QuantizationConfig(), wanted=wanted)
+    config = QuantizationConfig(range_estimator=RangeEstimator())
+    _, report = quantize_graph(from_runtime(model), samples, load_target("cpu"), config, wanted=wanted)
     assert report.check.margin < 0
     assert (report.guard, report.effects, float_layers(report)) == ((), (), [])
     assert report.accuracy is not None
@@ -78,12 +85,12 @@ def test_a_metric_that_loses_nothing_costs_no_layer_however_poor_the_outputs_are
 def test_all_that_was_tried_is_told(faulty: Faulty) -> None:
     model, guilty, samples = faulty("box arithmetic", 1)
     _, report = quantized(model, samples)
-    assert [step.what for step in report.guard] == [EXTREMES, MIXED, f"float: '{guilty}'"]
+    assert [step.what for step in report.guard] == [*ALL, f"float: '{guilty}'"]
     assert [step.is_kept for step in report.guard][-1]
     lines = list(report_lines(report, "m.xml"))
-    start = next(index for index, line in enumerate(lines) if line.startswith("an output was poor ("))
-    assert lines[start + 3].startswith(f"  float: '{guilty}': ")
-    assert lines[start + 3].endswith(": kept")
+    start = next(index for index, line in enumerate(lines) if line.startswith("an output was not good ("))
+    assert lines[start + 5].startswith(f"  float: '{guilty}': ")
+    assert lines[start + 5].endswith(": kept")
 
 
 def test_a_second_run_gives_the_same_bytes(faulty: Faulty, tmp_path: Any) -> None:
@@ -115,35 +122,146 @@ def image_net() -> tuple[ov.Model, list[Array]]:
     return ov.Model([op.result(y)], [x], "image"), samples
 
 
-def test_wider_ranges_come_first_and_cost_no_layer() -> None:
+def test_ranges_with_the_least_error_need_no_guard_where_the_mean_of_extremes_does() -> None:
     model, samples = image_net()
     _, report = quantized(model, samples)
-    assert report.guard[0].what == EXTREMES
-    assert report.guard[0].is_kept
-    assert report.guard[0].after > report.guard[0].before + 1
-    assert (report.guard[0].int8, report.guard[0].layers) == (1, 1)
+    assert (report.guard, float_layers(report)) == ((), [])
+
+
+def test_wider_ranges_come_first_and_cost_no_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if no elements were known: the published ranges are no remedy then, those up to the extremes are one."""
+    monkeypatch.setattr(set_ranges, "sample_request", lambda *_: None)
+    model, samples = image_net()
+    _, report = quantized(model, samples)
+    steps = {step.what: step for step in report.guard}
+    assert [*steps] == ALL[: len(steps)]
+    assert [step.what for step in report.guard if step.is_kept] == [EXTREMES]
+    assert steps[EXTREMES].after > steps[EXTREMES].before + 1
+    assert (steps[EXTREMES].int8, steps[EXTREMES].layers) == (1, 1)
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, [EXTREMES, MIXED]),
-        ({"align": False}, [EXTREMES, MIXED]),
-        ({"preset": "performance"}, [EXTREMES]),
+        ({}, ALL),
+        ({"align": False}, ALL),
+        ({"preset": "performance"}, [PUBLISHED, EXTREMES]),
+        ({"range_estimator": {}}, [MIXED]),
         ({"range_estimator": {"preset": "quantile"}}, [MIXED]),
         ({"activations": {"range_estimator": {"max": {"aggregator": "median"}}}}, [MIXED]),
-        ({"activations": {"mode": "symmetric"}, "preset": "mixed"}, [EXTREMES]),
+        ({"activations": {"mode": "symmetric"}, "preset": "mixed"}, [PUBLISHED, EXTREMES]),
     ],
 )
 def test_what_the_user_chose_stays_chosen(options: dict[str, object], expected: list[str]) -> None:
-    assert [what for what, _ in remedies(QuantizationConfig.checked(**options), "performance")] == expected
+    found = remedies(QuantizationConfig.checked(**options), "performance", is_lost=True)
+    assert [what for what, _ in found] == expected
 
 
 def test_what_is_so_already_is_not_tried() -> None:
-    assert [what for what, _ in remedies(QuantizationConfig(), "mixed")] == [EXTREMES]
+    assert [what for what, _ in remedies(QuantizationConfig(), "mixed", is_lost=True)] == [PUBLISHED, EXTREMES]
+
+
+def test_outputs_above_their_floors_are_not_worth_all_trials() -> None:
+    found = remedies(QuantizationConfig(), "performance", is_lost=False)
+    assert [what for what, _ in found] == [PUBLISHED, PUBLISHED_MIXED, EXTREMES]
 
 
 # ---------------------------------------------------------------------------------------- the search, on made-up models
+
+
+def good_if(is_published: float, otherwise: float) -> Callable[[Attempt], float]:
+    """Ratios in dB: with the published ranges, and with any others."""
+
+    def good(attempt: Attempt) -> float:
+        named, preset = attempt.config.activations.range_estimator, attempt.config.preset
+        return is_published if named == RangeEstimator() and preset is None else otherwise
+
+    return good
+
+
+class Judged(CalibratedModel):
+    """Models whose outputs are as good as a function of the attempt says."""
+
+    def __init__(self, calibrated: CalibratedModel, good: Callable[[Attempt], float]) -> None:
+        super().__init__(calibrated.pipeline, calibrated.context, calibrated.graph, calibrated.told)
+        self.good = good
+
+    def attempt(self, config: QuantizationConfig, floats: Any) -> Attempt:
+        made = super().attempt(config, floats)
+        return with_ratio(made, self.good(made))
+
+
+def judged(good: Callable[[Attempt], float], **options: object) -> GuardResult:
+    """What the guard does with a small model that is as good as that."""
+    config = QuantizationConfig.checked(align=False, **options)
+    _, first, calibrated = quantize_once(from_runtime(plain()[0]), plain()[1], load_target("cpu"), config)
+    return guard(with_ratio(first, good(first)), Judged(calibrated, good))
+
+
+@pytest.mark.parametrize("ratio", [20.0, 35.0, float("inf")])
+def test_good_outputs_are_left_alone(ratio: float) -> None:
+    assert judged(good_if(99.0, ratio)).steps == ()
+
+
+@pytest.mark.parametrize(("published", "is_kept"), [(17.0, True), (15.6, True), (15.4, False), (3.0, False)])
+def test_fair_outputs_get_the_best_one_of_several_estimators(published: float, *, is_kept: bool) -> None:
+    found = judged(good_if(published, 15.0))
+    best = published if is_kept else 15.0
+    assert [(step.what, step.is_kept, step.before, step.after) for step in found.steps] == [
+        (PUBLISHED, is_kept, 15.0, published),
+        (PUBLISHED_MIXED, False, best, 15.0),
+        (EXTREMES, False, best, 15.0),
+    ]
+    named = found.attempt.config.activations.range_estimator
+    assert named == (RangeEstimator() if is_kept else None)
+    assert (found.attempt.floats, found.effects) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"range_estimator": {"preset": "default"}},
+        {"range_estimator": {"preset": "quantile"}},
+        {"activations": {"range_estimator": {"max": {"aggregator": "max"}}}},
+    ],
+    ids=str,
+)
+def test_fair_outputs_of_an_estimator_that_the_user_names_are_left_alone(options: dict[str, object]) -> None:
+    assert judged(lambda _: 15.0, **options).steps == ()
+
+
+def test_what_is_good_ends_the_trials() -> None:
+    found = judged(good_if(25.0, 15.0))
+    assert [(step.what, step.is_kept) for step in found.steps] == [(PUBLISHED, True)]
+
+
+def test_a_better_remedy_takes_the_place_of_a_good_one() -> None:
+    ratios = {None: 11.0, "mixed": 14.0}
+    found = judged(
+        lambda attempt: ratios[attempt.config.preset] if attempt.config.activations.range_estimator else 10.2
+    )
+    assert [(step.what, step.is_kept) for step in found.steps] == [
+        (PUBLISHED, False),
+        (PUBLISHED_MIXED, True),
+        (EXTREMES, False),
+    ]
+    assert found.attempt.config.preset == "mixed"
+
+
+def test_poor_outputs_that_other_ranges_make_fair_keep_all_layers() -> None:
+    found = judged(good_if(12.0, 5.0))
+    assert [(step.what, step.is_kept) for step in found.steps] == [(each, each == PUBLISHED) for each in ALL]
+    assert found.attempt.margin == pytest.approx(2.0)
+    assert not found.attempt.floats
+
+
+def test_layers_come_last() -> None:
+    found = judged(lambda attempt: 5.0 + 30.0 * bool(attempt.floats))
+    assert [step.what for step in found.steps] == [*ALL, "float: 'conv'"]
+
+
+def test_outputs_that_cannot_be_compared_are_no_reason_to_try_anything() -> None:
+    assert judged(lambda _: float("nan")).steps == ()
 
 
 class Made(CalibratedModel):
@@ -231,7 +349,7 @@ def without_bias() -> tuple[ov.Model, list[Array]]:
     return ov.Model([op.result(y)], [x], "block"), samples
 
 
-NO_BIASES: dict[str, Any] = {"correct_biases": "no"}
+NO_BIASES: dict[str, Any] = {"correct_biases": "no", "range_estimator": {"preset": "default"}}
 
 
 def careless() -> Target:
@@ -275,7 +393,11 @@ def test_so_it_is_where_a_metric_judges() -> None:
     model, samples = without_bias()
     wanted = MetricGoals((Metric("constant", lambda _: 1.0),))
     _, report = quantize_graph(
-        from_runtime(model), samples, careless(), QuantizationConfig.checked(**NO_BIASES), wanted=wanted
+        from_runtime(model),
+        samples,
+        careless(),
+        QuantizationConfig.checked(**NO_BIASES),
+        wanted=wanted,
     )
     assert float_layers(report) == ["last"]
 

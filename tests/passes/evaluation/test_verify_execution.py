@@ -129,7 +129,8 @@ def test_a_sound_of_another_length_is_compared_and_told_of() -> None:
     steps = op.convert(op.range(np.array(0, np.int64), length, np.array(1, np.int64), "i64"), "f32")
     sound = op.multiply(op.sin(steps), op.reduce_max(states, np.array([0, 1, 2]), False))
     sound.output(0).set_names({"sound"})
-    report = reported(ov.Model([op.result(sound)], [x], "m"), 1, 40, 8)
+    model = ov.Model([op.result(sound)], [x], "m")
+    report = reported(model, 1, 40, 8, range_estimator={"preset": "default"})
     assert report.check.outputs is not None
     (found,) = report.check.outputs
     assert (found.resized, found.verdict.value) == (1, "fair")

@@ -190,6 +190,7 @@ def test_statistics_are_those_of_a_run_of_the_migrated_model(case: str, preset: 
     Calibrate().run(graph, context)
     EVERYWHERE.run(graph, context)
     wanted = SetRanges().requests(graph, context) | CorrectBiasesFast().requests(graph, context)
+    assert any(each.reduction is Reduction.SAMPLE for each in wanted)
     again = Context(context.target, context.config, context.samples)
     again.wanted, again.plan = wanted, context.plan
     Calibrate().run(graph, again)

@@ -202,4 +202,4 @@ def test_scripts_get_a_dry_run_as_one_object(
     quantize: Quantize, model: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert quantize(model, "--dry-run", "--json") == 0
-    assert json.loads(capfd.readouterr().out)["requests"] == 5
+    assert json.loads(capfd.readouterr().out)["requests"] == 8

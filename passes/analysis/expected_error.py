@@ -1,0 +1,155 @@
+"""The range of an activation with the least expected squared error, from some of its values.
+
+Where x is rounded to Q(x), a layer with weights W that reads it errs by W (Q(x) - x). For errors that are independent
+from channel to channel, the expected square of that is the sum over channels c of |W_c|^2 E (Q(x_c) - x_c)^2. A wider
+range rounds more coarsely, a narrower one clips more; the least sum is in between. Errors of clipping are not
+independent, and count more (`CLIPPING_COUNTS`).
+
+Source of the criterion: Banner et al., "Post training 4-bit quantization of convolutional networks for
+rapid-deployment", NeurIPS 2019, section 3 (least expected squared error of a clipped range). Here the expectation is a
+mean over measured values instead of a fitted distribution, and values count as their readers' weights say.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from .ranges import Floats, Range, asymmetric_range, fake_quantize, symmetric_range
+
+#: An error of clipping counts so many times. All clipped values err in one direction, and neighbours are clipped
+#: together: their errors add up in a layer, where those of rounding mostly cancel. (On a super-resolution net, 1 gave
+#: 30 dB, 4 gave 36 and 16 gave 41; on a segmentation net, 1 gave 13.8 and 16 gave 12.6; most others hardly tell.)
+CLIPPING_COUNTS = 4.0
+#: Values that a distribution is boiled down to, and how many of the outermost on either side stay as they are.
+_POINTS, _OUTERMOST = 4096, 256
+#: The shares of the largest value that are tried as an end, from the least one, how far one is from the next, and how
+#: many are tried around the best of them.
+_LEAST, _COUNT, _FINER = 0.1, 20, 7
+_SHARES: Floats = np.geomspace(_LEAST, 1.0, _COUNT)
+_STEP = _LEAST ** (-1 / (_COUNT - 1))
+#: How often the two ends of an asymmetric range are looked for, one after the other.
+_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Values of a tensor, and how much an error of each counts.
+
+    Attributes:
+        values: [n].
+        weights: [n], not negative.
+    """
+
+    values: Floats
+    weights: Floats
+
+    @classmethod
+    def of(cls, values: Floats, weights: Floats) -> "Distribution":
+        """A few thousand values that stand for many: the outermost are all there.
+
+        Args:
+            values: [n], in any order.
+            weights: [n].
+        """
+        order = np.argsort(values, kind="stable")
+        values, weights = values[order], weights[order].astype(np.float64)
+        inner = len(values) - 2 * _OUTERMOST
+        if inner <= _POINTS:
+            return cls(values, weights)
+        edges = _OUTERMOST + np.linspace(0, inner, _POINTS + 1).astype(np.int64)
+        middles = (edges[:-1] + edges[1:]) // 2
+        sums = np.add.reduceat(weights[: edges[-1]], edges[:-1])
+        ends = slice(None, _OUTERMOST), slice(len(values) - _OUTERMOST, None)
+        return cls(
+            np.concatenate([values[ends[0]], values[middles], values[ends[1]]]),
+            np.concatenate([weights[ends[0]], sums, weights[ends[1]]]),
+        )
+
+    @classmethod
+    def joined(cls, parts: Iterable["Distribution"]) -> "Distribution":
+        """All of several tensors, each of which counts as much as any other."""
+        found = [(part.values, part.weights / part.weights.sum()) for part in parts]
+        return cls(np.concatenate([each for each, _ in found]), np.concatenate([each for _, each in found]))
+
+    def errors(self, limits: Range, levels: int) -> Floats:
+        """The expected squared errors of FakeQuantizes, times the sum of the weights.
+
+        Args:
+            limits: Those of each, [m].
+            levels: Levels L of all.
+
+        Returns:
+            [m].
+        """
+        columns = limits.reshaped((-1, 1))
+        low, high = columns.low, columns.high
+        differences = fake_quantize(self.values, columns, levels) - self.values
+        squares: Floats = np.square(differences, dtype=np.float64)
+        squares *= self.weights
+        squares[(self.values < low) | (self.values > high)] *= CLIPPING_COUNTS
+        return np.asarray(squares.sum(axis=1))
+
+
+def least_error_range(found: Distribution, start: Range, levels: int, *, signed: bool, asymmetric: bool) -> Range:
+    """The range with the least expected error, of those that shares of the largest values give.
+
+    Args:
+        found: The values.
+        start: A range by another estimator, which stays if none is better; scalars.
+        levels: Levels of the FakeQuantize.
+        signed: Whether levels below zero are wanted in any case.
+        asymmetric: Whether the two ends may lie at different distances from zero.
+
+    Returns:
+        Scalars.
+    """
+    low, high = float(found.values.min()), float(found.values.max())
+    if not np.isfinite([low, high]).all() or low == high == 0:
+        return start
+    search = _Search(found, levels, start)
+    lowest, largest = np.full(1, -1.0 if signed or low < 0 else 0.0), max(-low, high)
+    search.along(lambda shares: symmetric_range(lowest, largest * shares, levels, signed=signed))
+    if asymmetric and low < 0:
+        lower = upper = 1.0
+        for _ in range(_ROUNDS):
+            upper = search.along(partial(_lopsided, low=high, high=low * lower, levels=levels))
+            lower = search.along(partial(_lopsided, low=low, high=high * upper, levels=levels))
+    return search.best.reshaped(())
+
+
+def _lopsided(shares: Floats, *, low: float, high: float, levels: int) -> Range:
+    """The asymmetric ranges between shares of one end and the other end."""
+    ends = low * shares, np.full(len(shares), high)
+    return asymmetric_range(np.minimum(*ends), np.maximum(*ends), levels)
+
+
+class _Search:
+    """The best range so far.
+
+    Args:
+        found: The values.
+        levels: Levels of the FakeQuantize.
+        start: The range to beat.
+    """
+
+    def __init__(self, found: Distribution, levels: int, start: Range) -> None:
+        self.found, self.levels = found, levels
+        self.best, self.least = start, float(found.errors(start, levels).item())
+
+    def along(self, made: Callable[[Floats], Range]) -> float:
+        """The share of an end, from a coarse look and a finer one, whose range is the best of those made of shares."""
+        coarse, error = self._best(_SHARES, made)
+        near: Floats = np.linspace(max(_LEAST, coarse / _STEP), min(1.0, coarse * _STEP), _FINER)
+        fine, finer_error = self._best(near, made)
+        return fine if finer_error < error else coarse
+
+    def _best(self, shares: Floats, made: Callable[[Floats], Range]) -> tuple[float, float]:
+        limits = made(shares)
+        errors = self.found.errors(limits, self.levels)
+        index = int(errors.argmin())
+        if errors[index] < self.least:
+            self.best = Range(limits.low[[index]].reshape(()), limits.high[[index]].reshape(()))
+            self.least = float(errors[index])
+        return float(shares[index]), float(errors[index])

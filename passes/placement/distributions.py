@@ -1,0 +1,124 @@
+"""How the values of activations are distributed, seen from the layers that read them."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from ...ir import DYNAMIC, Array, InPort, Node, OutPort
+from ...ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, data_channel_axis, weight_axes
+from ..analysis.constants import SHAPE_READERS
+from ..analysis.expected_error import Distribution
+from ..analysis.ranges import Floats
+from ..options.config import QuantizationConfig
+from ..statistics.request import Reduction, Request, Statistics, request
+from ..statistics.sampling import sampled_channels, sampled_count
+from .plan import Site
+
+#: The most measured values that are looked at.
+_MOST = 1 << 16
+
+
+def sample_request(site: Site, config: QuantizationConfig) -> Request | None:
+    """The elements from which the range with the least expected error follows.
+
+    None if the range is estimated otherwise: the user says how, or it is one of a constant, of channels, or in a body.
+    """
+    named = config.range_estimator or config.activations.range_estimator
+    if named or site.is_constant or site.is_per_channel or site.source.node.graph.scope or not site.source.shape:
+        return None
+    return request(site.source, Reduction.SAMPLE, _channel_axis(site))
+
+
+def distribution(site: Site, wanted: Request, statistics: Statistics, extremes: Iterable[Request]) -> Distribution:
+    """The measured values, each of which counts as the weights that read it say.
+
+    Args:
+        site: Where.
+        wanted: The elements.
+        statistics: The numbers.
+        extremes: The smallest and the largest value of each observation, which few elements miss: each is one more.
+    """
+    numbers = statistics[wanted]
+    shape, axis, count = site.source.shape, wanted.channel_axis, numbers.shape[1]
+    weights = np.ones(count)
+    energies = None if axis is None else _energies(site, shape[axis])
+    if energies is not None and axis is not None:
+        weights = energies[sampled_channels(shape, axis, count)]
+    stride = _stride(numbers.size, count)
+    values = [numbers.reshape(-1)[::stride]]
+    counts = [np.broadcast_to(weights, numbers.shape).reshape(-1)[::stride]]
+    if (elements := _elements(shape, axis, count)) > count:
+        outer = [statistics[each].reshape(-1) for each in extremes]
+        values += outer
+        counts += [np.full(len(each), count / elements / stride) for each in outer]
+    return Distribution.of(np.concatenate(values), np.concatenate(counts))
+
+
+def _stride(size: int, count: int) -> int:
+    """One number in so many is looked at: it meets all of the `count` places of an observation in turn."""
+    stride = max(1, -(-size // _MOST))
+    while math.gcd(stride, count) > 1:
+        stride += 1
+    return stride
+
+
+def _elements(shape: tuple[int, ...], channel_axis: int | None, count: int) -> int:
+    """Elements of an observation of which `count` are known; very many if some size is not."""
+    is_row = count == sampled_count(shape, channel_axis, batched=True)
+    sizes = shape[1:] if is_row else shape
+    known = math.prod(size for size in sizes if size != DYNAMIC)
+    return max(known, _MOST) if DYNAMIC in sizes else known
+
+
+def _channel_axis(site: Site) -> int | None:
+    """The axis by which readers tell channels apart, if its size is known."""
+    shape = site.source.shape
+    axes = {_axis_of(port, len(shape)) for port in _readers(site)}
+    axis = axes.pop() if len(axes) == 1 else 1
+    return axis if 0 < axis < len(shape) and shape[axis] != DYNAMIC else None
+
+
+def _readers(site: Site) -> list[InPort]:
+    """Who looks at the values."""
+    return [port for port in site.consumers if port.node.type not in SHAPE_READERS]
+
+
+def _axis_of(port: InPort, rank: int) -> int:
+    """A product of matrices sums over one of the last two axes, all else reads channels along axis 1."""
+    return data_channel_axis(port.node) % rank
+
+
+def _energies(site: Site, channels: int) -> Floats | None:
+    """For each channel, the mean over the readers of the squared weights that read it, 1 on average.
+
+    None if a reader is no layer with weights.
+    """
+    found = [_energy(port, channels) for port in _readers(site)]
+    known = [each for each in found if each is not None]
+    if len(known) < len(found) or not known:
+        return None
+    mean: Floats = np.mean(known, axis=0)
+    return mean
+
+
+def _energy(port: InPort, channels: int) -> Floats | None:
+    layer = port.node
+    if layer.type not in WEIGHTED_TYPES or port.index != DATA_PORT:
+        return None
+    values = _weights(layer.source(WEIGHTS_PORT))
+    if values is None:
+        return None
+    axes = weight_axes(layer)
+    kept = [axis % values.ndim for axis in (axes.group, axes.inputs) if axis is not None]
+    others = tuple(axis for axis in range(values.ndim) if axis not in kept)
+    energy = np.square(values, dtype=np.float64).sum(axis=others).reshape(-1)
+    return energy / energy.mean() if len(energy) == channels and energy.any() else None
+
+
+def _weights(tensor: OutPort) -> Array | None:
+    """The weights, in front of their FakeQuantize."""
+    node: Node = tensor.node
+    if node.type == "FakeQuantize":
+        node = node.source().node
+    return node.array if node.type == "Const" else None
