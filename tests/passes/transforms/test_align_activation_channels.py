@@ -123,6 +123,8 @@ def test_statistics_are_those_of_a_run_of_the_aligned_model(case: str) -> None:
     context = context_of(graph)
     Calibrate().run(graph, context)
     AlignActivationChannels().run(graph, context)
+    (pair,) = pairs(graph, context, across=False)
+    assert request(pair.tensor, Reduction.SAMPLE, 1) in context.wanted
     again = Context(load_target("cpu"), QuantizationConfig(), context.samples)
     again.wanted, again.plan = context.wanted, context.plan
     Calibrate().run(graph, again)
