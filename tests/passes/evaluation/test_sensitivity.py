@@ -16,6 +16,7 @@ from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.analyze import Analysis
 from irquant.passes.evaluation.fake_quant_switch import GATES, AttachGates, rounded_operations
 from irquant.passes.evaluation.sensitivity import Effect, measure_effects, ranked
+from irquant.passes.options.quantization import RangeEstimator
 from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import EMULATION, Engine, from_runtime
 from irquant.passes.runtime.samples import DataError, PreparedSample
@@ -24,6 +25,8 @@ from irquant.targets import load_target
 Array = np.ndarray[Any, np.dtype[Any]]
 pytestmark = pytest.mark.slow
 RNG = np.random.default_rng(0)
+#: The ranges of these do not depend on who reads a tensor, so that they are the same whatever else is rounded.
+PUBLISHED = QuantizationConfig(range_estimator=RangeEstimator())
 SAMPLES = [RNG.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(20)]
 
 
@@ -47,8 +50,8 @@ def net() -> ov.Model:
 
 def prepared() -> tuple[Graph, Context, CalibratedModel]:
     graph = from_runtime(net())
-    _, _, calibrated = quantize_once(graph, SAMPLES, load_target("cpu"), QuantizationConfig())
-    rounded, context = calibrated.rounded(QuantizationConfig(), {}, hiding=False)
+    _, _, calibrated = quantize_once(graph, SAMPLES, load_target("cpu"), PUBLISHED)
+    rounded, context = calibrated.rounded(PUBLISHED, {}, hiding=False)
     return rounded, context, calibrated
 
 
@@ -100,7 +103,7 @@ def test_an_effect_is_that_of_a_model_in_which_nothing_else_is_rounded() -> None
     references = [each.outputs[0] for each in context.held_out]
     for effect in layers:
         others = {(each.scope, each.node): "put aside" for each in found if each.node != effect.node}
-        alone, left = calibrated.rounded(QuantizationConfig(), others, hiding=False)
+        alone, left = calibrated.rounded(PUBLISHED, others, hiding=False)
         assert sum(decision.int8 for decision in left.plan.decisions.values()) == 1
         assert effect.worst == pytest.approx(sqnr(references, [each[0] for each in run(alone, context)]), abs=0.5)
 
