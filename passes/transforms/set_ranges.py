@@ -1,7 +1,7 @@
 """FakeQuantizes get their ranges: those of weights from the constants, those of activations from statistics."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -63,9 +63,7 @@ class SetRanges(Pass):
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """What the ends of all ranges are estimated from."""
         sites = [site for site in context.plan.sites if not site.is_constant]
-        samples = (sample_request(site, context.config) for site in sites)
-        ends = (each for site in sites for each in requests_of(site, context))
-        return frozenset([*ends, *(each for each in samples if each), *_whole(sites, context)])
+        return frozenset(each for site in sites for each in (*requests_of(site, context), *_values(site, context)))
 
     def run(self, graph: Graph, context: Context) -> int:
         """Gives every open FakeQuantize its limits."""
@@ -87,11 +85,10 @@ def _extremes(site: Site) -> list[Request]:
     return [request(site.source, each) for each in reductions]
 
 
-def _whole(sites: Iterable[Site], context: Context) -> Iterator[Request]:
-    """The extremes of tensors whose distribution is wanted."""
-    for site in sites:
-        if sample_request(site, context.config):
-            yield from _extremes(site)
+def _values(site: Site, context: Context) -> list[Request]:
+    """What the distribution of a tensor's values is known from, if it is wanted."""
+    sample = sample_request(site, context.config)
+    return [sample, *_extremes(site)] if sample else []
 
 
 def _with_least_error(
