@@ -10,6 +10,7 @@ import numpy as np
 
 from ...ir import DYNAMIC, Array, Builder, Graph, Node, OutPort
 from ..runtime.engine import evaluate
+from .transposed_weights import shared_squares, turn
 
 #: Look at a tensor's shape, not at its values: they neither want int8 nor mind it.
 SHAPE_READERS = ("ShapeOf",)
@@ -59,4 +60,6 @@ def values_of(tensors: Sequence[OutPort]) -> list[Array]:
     for node in reversed(list(graph.nodes())):
         if node not in results and not any(output.consumers for output in node.outputs):
             graph.remove(node)
+    for each in graph.walk():
+        turn(shared_squares(each), set())
     return evaluate(graph)

@@ -1,7 +1,7 @@
 """Weights and biases become plain constants, whatever way the converter stored them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +15,8 @@ from ..infra.base import Context, Fact, Pass
 
 _ROLES = {"Add": "bias", "Concat": "joined"}
 _MOVES = ("Reshape", "Squeeze", "Unsqueeze")
+#: The inputs that are second operands of its products, once it is written out.
+_KEYS_AND_VALUES = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Normalize(Pass):
 
     1. Convert (an FP16 model's decompression), Reshape, Squeeze, Unsqueeze and Transpose of a constant are folded; so
        is, by the runtime, whatever else gives the same values whatever the data (see `constants`).
-    2. That includes the constant operand of an Add behind a weighted layer: its bias; and the table of an embedding.
+    2. That includes the constant operand of an Add behind a weighted layer: its bias; the table of an embedding; and
+       the keys and values of attention that is one operation.
        What is computed from constants and joined with activations by Concat is folded, too.
        A matrix that others read untransposed is transposed by its product instead, and stays one constant.
     3. A stack of one matrix, [1, K, N], becomes the matrix.
@@ -72,10 +75,16 @@ def _reads_shared_transposed(product: Node) -> bool:
 
 def _fold(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
     found = {port: value for port in _operands(graph) if (value := folded(port.source)) is not None}
-    unknown = [port for port in (*_operands(graph), *_joined(graph)) if folded(port.source) is None]
-    computed = _computed(graph, unknown)
+    _replace(graph, found, halves)
+    computed = _computed(graph, [port for port in (*_operands(graph), *_joined(graph)) if folded(port.source) is None])
+    _replace(graph, computed, halves)
+    return len(found) + len(computed)
+
+
+def _replace(graph: Graph, values: Mapping[InPort, Array], halves: set[tuple[Scope, int]]) -> None:
+    """Makes constants of what gives these values."""
     constants: dict[OutPort, Node] = {}  # what several read stays one
-    for port, value in (found | computed).items():
+    for port, value in values.items():
         if port.source not in constants:
             role = _ROLES.get(port.node.type, "weights")
             constant = graph.add_constant(f"{port.node.name}/{role}", np.asarray(value, order="C"), near=port.node)
@@ -85,7 +94,6 @@ def _fold(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
         old.redirect(constant.output())  # whatever reads it: no second copy is kept
     for old in constants:
         graph.prune(old.node)
-    return len(found) + len(computed)
 
 
 def _is_half(tensor: OutPort) -> bool:
@@ -168,6 +176,7 @@ def _operands(graph: Graph) -> list[InPort]:
         adds = [port.node for port in node.output().consumers if port.node.type == "Add"]
         found += [port for add in adds for port in add.inputs if port.source.node != node]
     found += [node.input(DATA_PORT) for node in graph.nodes("Gather") if _looks_up_decompressed(node)]
+    found += [node.input(index) for node in graph.nodes("ScaledDotProductAttention") for index in _KEYS_AND_VALUES]
     return [port for port in found if port.source.node.type != "Const"]
 
 

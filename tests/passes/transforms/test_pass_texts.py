@@ -99,6 +99,29 @@ def test_normalize_folds_reshapes_and_transposes_of_weights() -> None:
     )
 
 
+def test_normalize_folds_keys_and_values_of_attention() -> None:
+    text = """
+        q: f32[1,1,2] = Parameter()
+        {stored}
+        {halves}
+        a: f32[1,1,2] = ScaledDotProductAttention.opset13(q, {operands}) causal="false"
+        r = Result(a)
+    """
+    check_pass(
+        Normalize(),
+        before=text.format(
+            stored="stored: f16[1,2] = Const() [1, 2]",
+            halves="""
+                k: f32[1,2] = Convert(stored) destination_type="f32"
+                shape: i64[3] = Const() [1, 1, 2]
+                rows: f32[1,1,2] = Reshape(k, shape) special_zero="false"
+            """,
+            operands="rows, rows",
+        ),
+        after=text.format(stored="a/weights: f32[1,1,2] = Const() [1, 2]", halves="", operands="a/weights, a/weights"),
+    )
+
+
 def test_normalize_has_the_runtime_compute_what_does_not_depend_on_the_data() -> None:
     check_pass(
         Normalize(),
