@@ -18,6 +18,7 @@ from .transforms.restore_attention import RestoreAttention
 from .transforms.set_ranges import SetRanges
 from .transforms.smooth_quant import SmoothQuant
 from .transforms.store_halves import StoreHalves
+from .transforms.untranspose_weights import UntransposeWeights
 from .transforms.widen_integers import WidenIntegers
 from .transforms.widen_masks import WidenMasks
 
@@ -43,6 +44,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         Normalize(),
         FoldInputNormalization(),
         DecomposeAttention(),
+        UntransposeWeights(),  # keys of attention that was one operation, too
         PlanPlacement(),
         measuring or Calibrate(),  # the only pass that runs the whole data; measures what all below ask for
         *([AlignActivationChannels(across=config.align_across)] if config.align else []),  # changes weights: first

@@ -332,6 +332,7 @@ class Rule(Condition):
         needs_bias_before: Where one of these operations reads its result, moved about or not, the device cannot compile
             it, or computes it wrongly, unless it has a bias.
         misreads_rows: Behind it, the device takes an operand that has a number a column along the wrong axis.
+        misreads_stacks: The device computes it wrongly if it transposes several constant matrices.
         mixes_up_products: If one of the two products around a softmax runs in int8 and the other does not, the device
             computes them wrongly where both have the same sizes.
         decomposes: The device runs the parts of the operation in int8, if they are written out.
@@ -345,6 +346,7 @@ class Rule(Condition):
     needs_bias: bool = False
     needs_bias_before: Names = ()
     misreads_rows: bool = False
+    misreads_stacks: bool = False
     mixes_up_products: bool = False
     decomposes: bool = False
     because: str = ""

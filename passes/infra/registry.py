@@ -14,6 +14,7 @@ PASSES: Mapping[str, str] = {
     "normalize": "transforms.normalize:Normalize",
     "fold-input-normalization": "transforms.fold_input_normalization:FoldInputNormalization",
     "decompose-attention": "transforms.decompose_attention:DecomposeAttention",
+    "untranspose-weights": "transforms.untranspose_weights:UntransposeWeights",
     "plan-placement": "transforms.plan_placement:PlanPlacement",
     "calibrate": "calibration.calibrate:Calibrate",
     "load-statistics": "calibration.load_statistics:LoadStatistics",

@@ -8,7 +8,9 @@ import numpy as np
 
 from ...ir import DYNAMIC, Builder, Graph, Node, OutPort
 from ...ir.match import Match
+from ...ir.ops import flag
 from ...ir.pattern import any_tensor, op
+from ..analysis.transposed_weights import turn
 from ..infra.base import Context, Pass
 
 
@@ -43,6 +45,8 @@ def _restore(product: Node, context: Context) -> bool:
     if not found or any(node in decisions and decisions[node].int8 for node in (product, found[_SCORES])):
         return False
     graph, name, scores = product.graph, product.name, found[_SCORES]
+    if not flag(scores, "transpose_b"):  # a constant that was stored as it is multiplied
+        turn([scores], context.halves)
     graph.rename(product, f"{name}/mixed")
     query, key = (port.source for port in scores.inputs)
     whole = Builder(graph, product).attention(query, key, product.source(1), *_others(found, name), name=name)

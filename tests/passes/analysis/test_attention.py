@@ -8,7 +8,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.ir import Graph, from_text, to_text
+from irquant.ir import Graph, from_text, to_text, verify
 from irquant.passes import Context, QuantizationConfig, quantize
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.analysis.attention import attention_blocks
@@ -17,8 +17,10 @@ from irquant.passes.placement.placement import plan_placement
 from irquant.passes.runtime.engine import from_runtime, to_runtime
 from irquant.passes.testing import check_pass
 from irquant.passes.transforms.decompose_attention import DecomposeAttention
+from irquant.passes.transforms.normalize import Normalize
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.passes.transforms.restore_attention import RestoreAttention
+from irquant.passes.transforms.untranspose_weights import UntransposeWeights
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]] | np.float32
@@ -156,6 +158,20 @@ def restored(config: QuantizationConfig, change: Callable[[Graph], None] = lambd
 
 def test_what_stays_float_is_one_operation_again() -> None:
     assert to_text(restored(FLOAT)) == to_text(from_text(WHOLE))
+
+
+def test_keys_that_were_stored_as_they_are_multiplied_are_stored_as_the_operation_takes_them() -> None:
+    keys = ", ".join(map(str, range(80)))
+    text = WHOLE.replace("k: f32[1,2,5,8] = Parameter()", f"k: f32[1,2,5,8] = Const() [{keys}]")
+    assert text != WHOLE
+    graph, context = from_text(text), Context(load_target("cpu"), FLOAT)
+    context.halves.add(((), graph.node("k").id))
+    changes = [each.run(graph, context) for each in (DecomposeAttention(), Normalize(), UntransposeWeights())]
+    PlanPlacement().run(graph, context)
+    assert [*changes, RestoreAttention().run(graph, context)] == [1, 0, 1, 1]
+    verify(graph)
+    (key,) = (node.source(1).node for node in graph.nodes("ScaledDotProductAttention"))
+    assert (key.array.ravel().tolist(), ((), key.id) in context.halves) == ([*range(80)], True)
 
 
 def test_what_runs_int8_stays_written_out() -> None:
