@@ -1,10 +1,10 @@
 """What would become of each layer, and why: without data, without running the model."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..ir import Graph, IRError, Node
+from ..ir.suggestions import closest, did_you_mean
 from ..targets import Target
 from .analysis.already_quantized import refuse_quantized
 from .infra.base import Context
@@ -103,10 +103,8 @@ def find_layer(layers: Sequence[Explanation], name: str) -> Explanation:
     for each in layers:
         if each.name == name:
             return each
-    close = difflib.get_close_matches(name, [each.name for each in layers], n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
-    message = f"no convolution or matrix product is named '{name}'{hint}"
-    raise IRError(message)
+    close = closest(name, (each.name for each in layers))
+    raise IRError(did_you_mean(f"no convolution or matrix product is named '{name}'", close))
 
 
 def _explained(node: Node, context: Context) -> Explanation:

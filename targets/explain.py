@@ -1,11 +1,12 @@
 """One line out of what pydantic found wrong: the path in the file, what stands there, and what could."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+from ..ir.suggestions import closest, did_you_mean
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -27,14 +28,14 @@ def _explained(mistake: ErrorDetails, model: type[BaseModel]) -> str:
     path = path_text(mistake["loc"])
     if mistake["type"] == "extra_forbidden":
         known = _known_keys(model, mistake["loc"][:-1])
-        return f"unknown key '{path}'; {_near_miss(str(mistake['loc'][-1]), known)}known keys: {', '.join(known)}"
+        close = closest(str(mistake["loc"][-1]), known)
+        return did_you_mean(f"unknown key '{path}'", close, f"known keys: {', '.join(known)}")
     if mistake["type"] == "missing":
         return f"'{path}' is missing"
     if mistake["type"] in ("literal_error", "enum"):
         known = [word.strip("'") for word in str(mistake.get("ctx", {})["expected"]).replace(" or ", ", ").split(", ")]
-        return (
-            f"{path} is '{mistake['input']}'; {_near_miss(str(mistake['input']), known)}there are: {', '.join(known)}"
-        )
+        close = closest(str(mistake["input"]), known)
+        return did_you_mean(f"{path} is '{mistake['input']}'", close, f"there are: {', '.join(known)}")
     if mistake["type"] == "value_error":  # the validators' own words
         return f"{path or 'the content'}: {mistake['msg'].removeprefix('Value error, ')}"
     return f"{path or 'the content'} is {mistake['input']!r}; {_expected(mistake)}"
@@ -52,11 +53,6 @@ def first_mistake(error: ValidationError) -> ErrorDetails:
     """The mistake to speak of: a misspelt key is unknown here and missing there, and the unknown one tells more."""
     errors = error.errors(include_url=False)
     return next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
-
-
-def _near_miss(given: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(given, known, n=1)
-    return f"did you mean '{close[0]}'? " if close else ""
 
 
 def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

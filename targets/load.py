@@ -1,6 +1,5 @@
 """From YAML to `Target`. Every mistake is reported with its file, its line and its path in the file."""
 
-import difflib
 import functools
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -11,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from ..ir import UserError
+from ..ir.suggestions import closest, did_you_mean
 from .explain import explain, first_mistake, path_text
 from .lines import Lines
 from .operations import unknown_words
@@ -55,10 +55,8 @@ def target_text(name: str) -> str:
             message = f"{name}: cannot be read: {error}"
             raise TargetError(message) from None
     if name not in target_names():
-        close = difflib.get_close_matches(name, target_names(), n=1, cutoff=0.4)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        message = f"no target '{name}'; {hint}there are: {', '.join(target_names())}; or give the path of a .yaml file"
-        raise TargetError(message)
+        there = f"there are: {', '.join(target_names())}; or give the path of a .yaml file"
+        raise TargetError(did_you_mean(f"no target '{name}'", closest(name, target_names(), cutoff=0.4), there))
     return (_FILES / f"{name}.yaml").read_text(encoding="utf-8")
 
 

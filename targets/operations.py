@@ -1,12 +1,12 @@
 """The operations that OpenVINO has, and their attributes: what a target file can speak of."""
 
-import difflib
 import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from ..ir.suggestions import closest, did_you_mean
 from .target import Target
 
 #: Where conditions stand in a file, and the lists of op types besides.
@@ -49,18 +49,14 @@ def _in_condition(condition: Any, place: _Location, table: _Known) -> Iterator[t
     for key in ("where", "unless"):
         for name in getattr(condition, key):
             if name not in known:
-                message = f"no attribute '{name}' of {', '.join(condition.op)}; {_near(name, known)}"
-                yield (*place, key, name), f"{message}there are: {', '.join(sorted(known)) or 'none'}"
+                problem = f"no attribute '{name}' of {', '.join(condition.op)}"
+                there = f"there are: {', '.join(sorted(known)) or 'none'}"
+                yield (*place, key, name), did_you_mean(problem, closest(name, known), there)
 
 
 def _in_types(types: Sequence[str], place: _Location, table: _Known) -> Iterator[tuple[_Location, str]]:
     for name in types:
         if name not in table:
-            near = _near(name, table) or "spell it as the .xml does, and name it in 'operations' if an extension has it"
-            yield place, f"no operation '{name}'; {near.removesuffix(' ')}"
-
-
-def _near(name: str, known: Sequence[str] | Mapping[str, Any] | set[str]) -> str:
-    alike = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(name.lower(), alike, n=1)
-    return f"did you mean '{alike[close[0]]}'? " if close else ""
+            close = closest(name, table)
+            rest = "" if close else "spell it as the .xml does, and name it in 'operations' if an extension has it"
+            yield place, did_you_mean(f"no operation '{name}'", close, rest)

@@ -7,7 +7,6 @@ takes several; a text with other marks in it is written as a JSON string. A flag
 """
 
 import dataclasses
-import difflib
 import json
 import re
 import types
@@ -20,6 +19,7 @@ from typing import Any, ClassVar, Literal, Protocol, Union, cast, get_args, get_
 from pydantic import TypeAdapter, ValidationError
 
 from ...ir import UserError
+from ...ir.suggestions import closest, did_you_mean
 from .base import Pass
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
@@ -153,11 +153,8 @@ def make_pass(class_: type[Pass], options: Mapping[str, object]) -> Pass:
 def _refuse_unknown(pass_name: str, name: str, known: Mapping[str, PassOption]) -> None:
     if name in known:
         return
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
     there = f"it has: {', '.join(map(str, known.values()))}" if known else "it has none"
-    message = f"pass '{pass_name}' has no option '{name}'; {hint}{there}"
-    raise PassSpecError(message)
+    raise PassSpecError(did_you_mean(f"pass '{pass_name}' has no option '{name}'", closest(name, known), there))
 
 
 def _converted(pass_name: str, option: PassOption, value: object) -> object:

@@ -1,10 +1,10 @@
 """The passes that come with irquant, by the names that they have on the command line."""
 
-import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from typing import cast
 
+from ...ir.suggestions import closest, did_you_mean
 from .base import Pass
 from .pass_spec import PassSpecError
 
@@ -44,9 +44,7 @@ def pass_class(name: str) -> type[Pass]:
     """
     name = ALIASES.get(name, name)
     if name not in PASSES:
-        close = difflib.get_close_matches(name, PASSES, n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        message = f"no pass '{name}'; {hint}there are: {', '.join(PASSES)}; or give module:Class"
-        raise PassSpecError(message)
+        there = f"there are: {', '.join(PASSES)}; or give module:Class"
+        raise PassSpecError(did_you_mean(f"no pass '{name}'", closest(name, PASSES), there))
     module, _, class_name = PASSES[name].partition(":")
     return cast(type[Pass], getattr(import_module(f"irquant.passes.{module}"), class_name))

@@ -1,9 +1,9 @@
 """What configurations of the published tool may hold that has no meaning any more, and what to use instead."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
+from ...ir.suggestions import closest, did_you_mean
 from ...targets.target import HERE
 from .strict import ConfigError
 
@@ -78,10 +78,8 @@ def _engine(engine: dict[str, Any], where: str, reasons: dict[str, list[str]]) -
         return None
     if kind != "simplified":
         known = ["simplified", *ENGINES]
-        close = difflib.get_close_matches(str(kind), known, n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        message = f"{where}engine.type is '{kind}'; {hint}there are: {', '.join(known)}"
-        raise ConfigError(message)
+        there = f"there are: {', '.join(known)}"
+        raise ConfigError(did_you_mean(f"{where}engine.type is '{kind}'", closest(str(kind), known), there))
     return _without(engine, ENGINE, "engine.", reasons)
 
 

@@ -1,6 +1,5 @@
 """What the user wants to stay float: by name, by glob, by regular expression, or by op type and attributes."""
 
-import difflib
 import fnmatch
 import glob
 import re
@@ -13,6 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from ...ir import Graph, Node
 from ...ir.ops import LAYER_TYPES, layer_of_tail
+from ...ir.suggestions import closest, did_you_mean
 from .strict import Strict
 
 _REGEX = "re:"
@@ -110,7 +110,7 @@ class Ignored(Strict):
             found = tuple(node for node in names if operation.fits(node))
             reasons |= dict.fromkeys(found, f"{BY_USER}{operation}")
             by_rule |= {str(operation): found} if found else {}
-            missed += [] if found else [_no_hit(str(operation), _close_to(operation.type, (it.type for it in names)))]
+            missed += [] if found else [_no_hit(str(operation), closest(operation.type, (it.type for it in names)))]
         if self.skip_model:
             reasons |= dict.fromkeys(names, f"{BY_USER}the whole model")
         return Hits(reasons, by_rule, tuple(missed), names)
@@ -210,14 +210,7 @@ def _readers(node: Node) -> Iterable[Node]:
 
 
 def _no_hit(rule: str, close: str) -> str:
-    hint = f"; did you mean '{close}'?" if close else ""
-    return f"ignored: {rule} hits no operation of the model{hint}"
-
-
-def _close_to(wanted: str, known: Iterable[str]) -> str:
-    """What is spelt most like a word; empty if nothing is, or the word itself is known."""
-    close = next(iter(difflib.get_close_matches(wanted, dict.fromkeys(known), n=1)), "")
-    return "" if close == wanted else close
+    return did_you_mean(f"ignored: {rule} hits no operation of the model", close)
 
 
 def _meant_by(wanted: str, names: Mapping[Node, str]) -> str:
@@ -235,4 +228,4 @@ def _meant_by(wanted: str, names: Mapping[Node, str]) -> str:
     known = [each for all_ in called.values() for each in all_]
     path, slash, _ = wanted.rpartition("/")
     beside = (name for name in known if path and name.startswith(path + slash))
-    return next(iter(longer), "") or _close_to(wanted, known) or next(beside, "")
+    return next(iter(longer), "") or closest(wanted, known) or next(beside, "")

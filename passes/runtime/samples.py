@@ -4,7 +4,6 @@ A sample may be a dict by input name, a sequence in input order, or a single arr
 what came and what was expected.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -13,6 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from ...ir import DYNAMIC, Array, Graph, Node, UserError, element_type
+from ...ir.suggestions import closest, did_you_mean
 
 Feed = dict[str, Array]
 #: The most characters of a foreign message that are passed on.
@@ -157,10 +157,9 @@ def _by_given_names(
         match = next((each.name for each in inputs if isinstance(given, str) and given in each.names), None)
         if match is None:
             known = [name for each in inputs for name in sorted(each.names)]
-            close = difflib.get_close_matches(str(given), known, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            message = f"{sample.label}: the model has no input {given!r}; {hint}it takes {', '.join(map(str, inputs))}"
-            raise DataError(message)
+            problem = f"{sample.label}: the model has no input {given!r}"
+            takes = f"it takes {', '.join(map(str, inputs))}"
+            raise DataError(did_you_mean(problem, closest(str(given), known), takes))
         if match in found:
             message = f"{sample.label}: {names[match]!r} and {given!r} are names of one input; give one of them"
             raise DataError(message)

@@ -1,6 +1,5 @@
 """`irquant opt`: any passes in any order on a model."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -9,6 +8,7 @@ from pathlib import Path
 import click
 
 from irquant.ir import Graph, IRError, from_text, printable, to_text, write_model
+from irquant.ir.suggestions import closest, did_you_mean
 from irquant.ir.writer import check_output
 from irquant.passes import Context, Pass, Verify, load_model
 from irquant.passes.calibration.calibrate import Calibrate
@@ -68,10 +68,8 @@ def _known(names: Sequence[str], passes: Sequence[Pass]) -> Sequence[str]:
     names = [ALIASES.get(name, name) for name in names]
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            message = f"--print-after: no pass '{name}' is run; {hint}there are: {', '.join([*known, _ALL])}"
-            raise PassSpecError(message)
+            there = f"there are: {', '.join([*known, _ALL])}"
+            raise PassSpecError(did_you_mean(f"--print-after: no pass '{name}' is run", closest(name, known), there))
     return names
 
 

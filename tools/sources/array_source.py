@@ -7,7 +7,6 @@
        a single array may have any key.
 """
 
-import difflib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import cast
 import numpy as np
 
 from irquant.ir import DYNAMIC, Array
+from irquant.ir.suggestions import closest, did_you_mean
 from irquant.passes.runtime.samples import DataError, ModelInput, Sample, reason_of
 
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -85,10 +85,8 @@ class ArraySource:
         name = key.split("|", 1)[1] if _is_numbered(key) else key
         known = [each for model in self.inputs for each in sorted(model.names)]
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            message = f"{path}: key '{key}' is no input of the model; {hint}it takes {', '.join(map(str, self.inputs))}"
-            raise DataError(message)
+            problem = f"{path}: key '{key}' is no input of the model"
+            raise DataError(did_you_mean(problem, closest(name, known), f"it takes {', '.join(map(str, self.inputs))}"))
         return name
 
     def _is_stack(self, path: Path, values: Mapping[str, Array]) -> bool:

@@ -1,6 +1,5 @@
 """What a user wrote in Python: `module:name` or `file.py:name`."""
 
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -10,6 +9,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from irquant.ir import UserError
+from irquant.ir.suggestions import closest, did_you_mean
 from irquant.passes.runtime.samples import DataError
 
 
@@ -39,10 +39,7 @@ def named_object(text: str, complaint: type[UserError]) -> object:
     module_name, _, name = text.rpartition(":")
     module = _module(module_name, complaint)
     if not hasattr(module, name):
-        close = difflib.get_close_matches(name, dir(module), n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        message = f"{text}: '{module_name}' has no '{name}'{hint}"
-        raise complaint(message)
+        raise complaint(did_you_mean(f"{text}: '{module_name}' has no '{name}'", closest(name, dir(module))))
     return getattr(module, name)
 
 

@@ -1,12 +1,12 @@
 """The modules and functions that users name, found without running them."""
 
-import difflib
 import importlib.util
 import symtable
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from irquant.ir.suggestions import closest, did_you_mean
 from irquant.passes.runtime.samples import DataError
 
 #: How a module gets names that its own statements do not show.
@@ -55,10 +55,7 @@ def check_function(text: str, folder: Path) -> None:
     names = _names_in(file) if file and file.suffix == ".py" else None
     if names is None or function in names:
         return
-    close = difflib.get_close_matches(function, names, n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
-    message = f"{text}: '{module}' has no '{function}'{hint}"
-    raise DataError(message)
+    raise DataError(did_you_mean(f"{text}: '{module}' has no '{function}'", closest(function, names)))
 
 
 def _names_in(file: Path) -> list[str] | None:

@@ -1,0 +1,29 @@
+"""Suggests what a misspelt word was meant to be."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def closest(given: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """The known word that is spelt most like the given one, in any case of letters.
+
+    Args:
+        given: What the user wrote.
+        known: The words that exist.
+        cutoff: The least similarity, from 0 to 1 (`difflib.SequenceMatcher.ratio`).
+
+    Returns:
+        The known word as it is spelt; empty if none is similar, or if the given word is known.
+    """
+    known = list(known)
+    if given in known:
+        return ""
+    spelling = {word.lower(): word for word in reversed(known)}
+    close = difflib.get_close_matches(given.lower(), spelling, n=1, cutoff=cutoff)
+    return spelling[close[0]] if close else ""
+
+
+def did_you_mean(problem: str, close: str, rest: str = "") -> str:
+    """The message `problem; did you mean 'close'? rest`, without the parts that are empty."""
+    hints = [f"did you mean '{close}'?" if close else "", rest]
+    return "; ".join(filter(None, [problem, " ".join(filter(None, hints))]))
