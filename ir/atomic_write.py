@@ -1,9 +1,9 @@
-"""An .xml and its .bin appear together or not at all, also if the process is killed in between; so does a single file.
+"""Writes an .xml and its .bin, or a single file, whole or not at all, even if the process is killed.
 
-Both are written under temporary names and synced. Where no model stands yet, they are moved into place, the .bin first:
-without its .xml it is no model. To replace a model, a journal that names both is written first. From then on the new
-model counts: whoever reads or writes the path next finishes what was begun. In between the old .xml is gone, so that
-nobody, the runtime neither, can read one model's layers with the other's weights.
+Both files are written under temporary names and synced. If there is no model at the path, they are moved into place,
+the .bin first: without its .xml it is not a model. To replace a model, a journal with both names is written first.
+From then on the new model counts: the next reader or writer of the path completes the moves. During the moves the old
+.xml is missing, so that no reader, not even the runtime, combines layers of one model with weights of the other.
 """
 
 import glob
@@ -22,10 +22,10 @@ except ImportError:  # Windows
 
 
 def write_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) -> None:
-    """Writes `path` (.xml) and the .bin next to it, replacing a model that is there.
+    """Writes `path` (.xml) and the .bin next to it, and replaces an existing model.
 
     Raises:
-        OSError: something could not be written; what was there before is there still.
+        OSError: a file could not be written; the former files are unchanged.
     """
     token = secrets.token_hex(8)
     parts = {suffix: path.with_name(f".{path.stem}.{token}{suffix}") for suffix in (".bin", ".xml")}
@@ -47,10 +47,10 @@ def write_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) ->
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Writes a single file, replacing one that is there; it appears whole or not at all.
+    """Writes a single file, whole or not at all, and replaces an existing one.
 
     Raises:
-        OSError: it could not be written; what was there before is there still.
+        OSError: the file could not be written; the former file is unchanged.
     """
     part = path.with_name(f".{path.stem}.{secrets.token_hex(8)}{path.suffix}")
     try:
@@ -68,10 +68,10 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a single file that is in memory; see `write_whole`.
+    """Writes a single file from memory; see `write_whole`.
 
     Raises:
-        OSError: it could not be written; what was there before is there still.
+        OSError: the file could not be written; the former file is unchanged.
     """
 
     def write(file: BinaryIO) -> None:
@@ -93,10 +93,10 @@ def finish_interrupted_write(path: Path) -> None:
 
 @contextmanager
 def undisturbed(path: Path) -> Generator[None]:
-    """Keeps writers from moving a pair while a reader opens one of its files after the other."""
+    """Prevents writers from moving a pair of files while a reader opens them."""
     try:
         handle = None if fcntl is None else os.open(path.parent, os.O_RDONLY)
-    except OSError:  # folders may forbid to be listed
+    except OSError:  # the folder may not be readable
         handle = None
     try:
         if handle is not None:
@@ -132,7 +132,7 @@ def _move_into_place(path: Path, parts: dict[str, Path]) -> None:
 
 
 def _finish(path: Path) -> None:
-    """Does what the journal says, from wherever it was interrupted."""
+    """Completes the moves in the journal, from the point of interruption."""
     parts = _noted(path)
     if parts is None:
         return
@@ -147,7 +147,7 @@ def _finish(path: Path) -> None:
 
 
 def _noted(path: Path) -> tuple[Path, Path] | None:
-    """The .bin and the .xml that the journal names, if there is a journal and it is one of ours."""
+    """The .bin and the .xml in the journal; None without a valid journal."""
     try:
         names = json.loads(_journal(path).read_bytes())
     except (FileNotFoundError, ValueError):
@@ -165,7 +165,7 @@ def _is_part(path: Path, name: str) -> bool:
 
 @contextmanager
 def _new_file(path: Path) -> Generator[BinaryIO]:
-    """A new file with the permissions of the user's other files; its lock shows that it is no orphan."""
+    """A new file with the usual permissions; its lock shows that its writer is alive."""
     with os.fdopen(
         os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666), "wb"
     ) as file:
@@ -174,19 +174,19 @@ def _new_file(path: Path) -> Generator[BinaryIO]:
 
 
 def _remove_orphans(path: Path) -> None:
-    """Removes the parts that killed writers of the same path left behind."""
+    """Removes temporary files of killed writers of the same path."""
     if fcntl is None:
         return
     found = path.parent.glob(f".{glob.escape(path.stem)}.{'[0-9a-f]' * 16}.*")
     for part in set(found).difference(_noted(path) or ()):
         with suppress(OSError), part.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while somebody writes it
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while a writer is alive
             part.unlink()
 
 
 @contextmanager
 def _locked(folder: Path) -> Generator[None]:
-    """Only one process at a time moves models about in a folder."""
+    """A lock: only one process at a time moves models in a folder."""
     if fcntl is None:
         yield
         return
@@ -199,14 +199,14 @@ def _locked(folder: Path) -> Generator[None]:
 
 
 def _lock(handle: int, *, shared: bool = False) -> None:
-    """Waits for the lock of a file, which ends with the process at the latest; some network drives have none."""
+    """Waits for the lock of a file, which a process releases at its end; some network drives have no locks."""
     if fcntl:
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
 
 
 def _sync(folder: Path) -> None:
-    """Makes the moves last through a power failure, where the system can."""
+    """Makes the moves survive a power failure, if the system supports that."""
     if fcntl is None:
         return
     handle = os.open(folder, os.O_RDONLY)

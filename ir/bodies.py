@@ -1,4 +1,4 @@
-"""Tensors are led out of the bodies of TensorIterator, Loop and If."""
+"""Adds outputs for tensors inside the bodies of TensorIterator, Loop and If."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ _MAPS = {"body": "port_map", "then_body": "then_port_map", "else_body": "else_po
 
 
 def add_body_output(node: Node, sources: Mapping[str, OutPort], name: str) -> OutPort:
-    """Gives a node of control flow one more output.
+    """Adds an output to a control-flow node.
 
     Args:
         node: A TensorIterator, Loop or If.
-        sources: For each of its bodies, by tag, the tensor there that comes out: for an If that of the branch taken,
-            for loops those of all iterations, joined along axis 0, along which each has size 1.
-        name: What the Results in the bodies are called.
+        sources: Tag of a body -> the tensor there that becomes the output. The output of an If is the tensor of the
+            taken branch; that of a loop concatenates all iterations along axis 0, where each has size 1.
+        name: The name of the new Results in the bodies.
 
     Returns:
         The new output.

@@ -1,4 +1,4 @@
-"""Operations that passes add to a graph: types and shapes of results follow from what is read (see `shape_rules`)."""
+"""Adds operations to a graph, and infers types and shapes of results from the inputs (see `shape_rules`)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from .errors import IRError, printable
 from .graph import Array, Graph, Node, OutPort
 from .shape_rules import Operation, ShapeError, infer
 
-#: Axes, orders and sizes: a tensor of integers, or numbers of which a constant is made.
+#: Axes, orders and sizes: a tensor of integers, or numbers that become a constant.
 Integers = OutPort | Sequence[int]
 ReduceType = Literal["ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"]
 _BROADCAST = {"auto_broadcast": "numpy"}
@@ -21,15 +21,15 @@ _BROADCAST = {"auto_broadcast": "numpy"}
 class Builder:
     """Adds operations to a graph, one method each: `y = build.multiply(x, scale, name="y")`.
 
-    Tensors come in and go out as output ports. A name is a wish: `Graph.add` appends a number if it is taken. Where
-    axes, an order or sizes are numbers, a constant in front of the operation holds them; it is called `name/axes`,
-    `name/order` or `name/sizes`. The rank of a result is unknown where that of an operand is.
+    Arguments and results are output ports. If a name is taken, `Graph.add` appends a number. If axes, an order or sizes
+    are given as numbers, the builder adds a constant `name/axes`, `name/order` or `name/sizes`. The rank of a result is
+    unknown if the rank of an operand is unknown.
 
     All methods raise IRError for inputs that do not fit one another; the message names the operation and the shapes.
 
     Attributes:
-        graph: What is added to.
-        near: The node that all operations serve: they are written just before it (default: at the end).
+        graph: The graph to add to.
+        near: New operations are written in the file just before this node (default: at the end).
     """
 
     graph: Graph
@@ -38,17 +38,17 @@ class Builder:
     # ----------------------------------------------------------------------------------------- ends of a graph
 
     def constant(self, value: Array, *, name: str) -> OutPort:
-        """A tensor of known values."""
+        """A constant."""
         return self.graph.add_constant(name, value, near=self.near).output()
 
     def parameter(self, kind: ElementType, shape: Sequence[int], *, name: str) -> OutPort:
-        """One more input of the model; sizes are -1 where dynamic."""
+        """A new input of the model; dynamic sizes are -1."""
         sizes = ",".join("?" if size < 0 else str(size) for size in shape)
         attributes = {"element_type": kind.name, "shape": sizes}
         return self.graph.add("Parameter", name, [], [(kind, shape)], attributes=attributes, near=self.near).output()
 
     def result(self, tensor: OutPort, *, name: str) -> Node:
-        """One more output of the model."""
+        """A new output of the model."""
         return self.graph.add("Result", name, [tensor], [], near=self.near)
 
     # -------------------------------------------------------------------------------------------- element-wise
@@ -58,7 +58,7 @@ class Builder:
         return self._add("Abs", [data], name)
 
     def add(self, one: OutPort, other: OutPort, *, name: str, otherwise: Sequence[int] = ()) -> OutPort:
-        """One + other; `otherwise` is the shape that the caller knows if an operand's rank is unknown."""
+        """One + other; `otherwise` is the shape of the result if an operand's rank is unknown."""
         return self._add("Add", [one, other], name, _BROADCAST, otherwise=otherwise)
 
     def subtract(self, one: OutPort, other: OutPort, *, name: str) -> OutPort:
@@ -66,7 +66,7 @@ class Builder:
         return self._add("Subtract", [one, other], name, _BROADCAST)
 
     def multiply(self, one: OutPort, other: OutPort, *, name: str, otherwise: Sequence[int] = ()) -> OutPort:
-        """One * other; `otherwise` is the shape that the caller knows if an operand's rank is unknown."""
+        """One * other; `otherwise` is the shape of the result if an operand's rank is unknown."""
         return self._add("Multiply", [one, other], name, _BROADCAST, otherwise=otherwise)
 
     def greater_equal(self, one: OutPort, other: OutPort, *, name: str) -> OutPort:
@@ -74,7 +74,7 @@ class Builder:
         return self._add("GreaterEqual", [one, other], name, _BROADCAST)
 
     def select(self, condition: OutPort, yes: OutPort, no: OutPort, *, name: str) -> OutPort:
-        """`yes` where the condition holds, else `no`."""
+        """Element-wise: `yes` if the condition is true, otherwise `no`."""
         return self._add("Select", [condition, yes, no], name, _BROADCAST)
 
     def convert(self, data: OutPort, kind: ElementType, *, name: str) -> OutPort:
@@ -82,7 +82,7 @@ class Builder:
         return self._add("Convert", [data], name, {"destination_type": kind.name})
 
     def fake_quantize(self, data: OutPort, *limits: OutPort, levels: int, name: str) -> OutPort:
-        """Data rounded to some levels between limits: input low and high, output low and high, or none yet."""
+        """Data rounded to levels; limits are input low and high, output low and high, or none yet."""
         assert len(limits) in (0, 4), "a FakeQuantize has all limits or none"
         return self._add("FakeQuantize", [data, *limits], name, {"levels": str(levels), **_BROADCAST})
 
@@ -101,18 +101,18 @@ class Builder:
         return self._add("ScaledDotProductAttention", sources, name, {"causal": "false"}, opset="opset13")
 
     def softmax(self, data: OutPort, *, axis: int, name: str) -> OutPort:
-        """Numbers that add up to 1 along an axis."""
+        """Softmax along an axis."""
         return self._add("SoftMax", [data], name, {"axis": str(axis)}, opset="opset8")
 
     def reduce(self, type_: ReduceType, data: OutPort, axes: Integers, *, keep_dims: bool, name: str) -> OutPort:
-        """One number of those along some axes, which stay with size 1 or go."""
+        """A reduction along axes, which stay with size 1 or are removed."""
         sources = [data, self._integers(axes, f"{name}/axes")]
         return self._add(type_, sources, name, {"keep_dims": _flag(value=keep_dims)})
 
     def top_k(self, data: OutPort, count: int, *, axis: int, mode: Literal["max", "min"], name: str) -> OutPort:
-        """The largest or smallest values along an axis, outermost first; the second output says where they are, i32.
+        """The largest or smallest values along an axis, sorted; the second output has their indices, i32.
 
-        The constant with their number is called `name/k`.
+        The constant with their number is named `name/k`.
         """
         sources = [data, self.constant(np.array(count, np.int64), name=f"{name}/k")]
         attributes = {"axis": str(axis), "sort": "value", "index_element_type": "i32", "mode": mode}
@@ -122,24 +122,24 @@ class Builder:
     # ------------------------------------------------------------------------------------------------- shapes
 
     def concat(self, parts: Sequence[OutPort], *, axis: int, name: str) -> OutPort:
-        """The parts, one behind the other along an axis."""
+        """The concatenation of the parts along an axis."""
         return self._add("Concat", parts, name, {"axis": str(axis)})
 
     def split(self, data: OutPort, count: int, *, axis: int, name: str) -> list[OutPort]:
-        """So many equal parts along an axis; the constant with the axis is called `name/axis`."""
+        """`count` equal parts along an axis; the constant with the axis is named `name/axis`."""
         sources = [data, self.constant(np.array(axis, np.int64), name=f"{name}/axis")]
         more = [data.element_type] * (count - 1)
         return self._add("Split", sources, name, {"num_splits": str(count)}, more=more).node.outputs
 
     def reshape(self, data: OutPort, sizes: Integers, *, name: str, special_zero: bool = False) -> OutPort:
-        """The same numbers in another shape: -1 is what is left, 0 keeps a size if `special_zero`."""
+        """The data in another shape: -1 is the remaining size, 0 keeps a size if `special_zero`."""
         sources = [data, self._integers(sizes, f"{name}/sizes")]
         return self._add("Reshape", sources, name, {"special_zero": _flag(value=special_zero)})
 
     def sample(self, data: OutPort, sizes: Mapping[int, int], *, name: str) -> OutPort:
-        """Elements that lie evenly along some axes: axis -> how many; where there are fewer, some come repeatedly.
+        """Evenly spaced elements along axes: axis -> number; if an axis has fewer elements, some are repeated.
 
-        The constants with the numbers and the axes are called `name/sizes` and `name/axes`.
+        The constants with the numbers and the axes are named `name/sizes` and `name/axes`.
         """
         sources = [
             data,
@@ -159,11 +159,11 @@ class Builder:
         return self._add("Interpolate", sources, name, attributes, opset="opset11")
 
     def transpose(self, data: OutPort, order: Integers, *, name: str) -> OutPort:
-        """The axes in another order."""
+        """Transpose: the axes in another order."""
         return self._add("Transpose", [data, self._integers(order, f"{name}/order")], name)
 
     def unsqueeze(self, data: OutPort, axes: Integers, *, name: str) -> OutPort:
-        """New axes of size 1; they are counted in the result."""
+        """Unsqueeze: new axes of size 1, numbered in the result."""
         return self._add("Unsqueeze", [data, self._integers(axes, f"{name}/axes")], name)
 
     def shape_of(self, data: OutPort, *, name: str) -> OutPort:
@@ -186,7 +186,7 @@ class Builder:
         otherwise: Sequence[int] = (),
         more: Sequence[ElementType] = (),
     ) -> OutPort:
-        """The first output of a new node. Further ones have the shape of the first, and the types in `more`."""
+        """The first output of a new node. Further outputs have the shape of the first, and the types in `more`."""
         try:
             shape, kind = infer(Operation(type_, tuple(sources), attributes or {}))
         except ShapeError as error:

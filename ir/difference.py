@@ -1,4 +1,4 @@
-"""How two models differ in structure: layers, connections, attributes, constants, and their inputs and outputs."""
+"""The structural differences of two models: layers, connections, attributes, constants, inputs and outputs."""
 
 import math
 from collections import Counter
@@ -9,7 +9,7 @@ import numpy as np
 
 from .graph import Graph, Node, OutPort
 
-_PLACE = ("offset", "size")  # of a constant: says nothing of the model
+_PLACE = ("offset", "size")  # the place of a constant's bytes is no difference
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Change:
 
     Attributes:
         kind: "added", "removed", "type", "attribute", "rewired", "tensor", "constant" or "interface".
-        layer: The name of the layer, with the names of the layers around it in front ("loop/body/add").
-        what: What changed, for people; empty for layers added or removed.
+        layer: The name of the layer, after the names of the layers around it ("loop/body/add").
+        what: The change, for people; empty for added or removed layers.
     """
 
     kind: str
@@ -30,13 +30,13 @@ class Change:
 def compare(before: Graph, after: Graph) -> list[Change]:
     """The differences between two models, in the order of their layers. Layers are matched by friendly name.
 
-    Where several layers of one graph share a name, the first is matched with the first, and so on.
+    If several layers of one graph share a name, the first is matched with the first, and so on.
     """
     return [*_interface(before, after), *_graphs(before, after, "")]
 
 
 def _interface(before: Graph, after: Graph) -> Iterator[Change]:
-    """The model's inputs and outputs, whose order counts."""
+    """The inputs and outputs of the model, in order."""
     for type_, side in (("Parameter", "input"), ("Result", "output")):
         lists = [
             [_said(node.output() if type_ == "Parameter" else node.source()) for node in graph.in_file_order(type_)]
@@ -69,7 +69,7 @@ def _graphs(before: Graph, after: Graph, where: str) -> Iterator[Change]:
 
 
 def _by_label(graph: Graph) -> dict[str, Node]:
-    """The nodes by name; the second of a name is `name (2)`."""
+    """The nodes by name; the second node with a name gets the key `name (2)`."""
     seen: Counter[str] = Counter()
     found: dict[str, Node] = {}
     for node in graph.nodes():
@@ -105,7 +105,7 @@ def _source(port: OutPort, labels: dict[Node, str]) -> str:
 
 
 def _values(old: Node, new: Node) -> str:
-    """By how much two constants of one type and shape differ; empty if they do not."""
+    """The difference of two constants of one type and shape, for people; empty if they are equal."""
     one, other = old.raw, new.raw
     if np.array_equal(one, other):
         return ""

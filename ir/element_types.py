@@ -1,6 +1,6 @@
-"""Element types: the name in `data`, the precision on ports, the width, and the numpy type where there is one.
+"""Element types: the name in `data`, the precision on ports, the width, and the numpy type if there is one.
 
-The spellings are those that OpenVINO's reader takes: lower-case short names in `data`, upper-case precisions on ports.
+Spellings are as in OpenVINO's reader: lower-case short names in `data`, upper-case precisions on ports.
 """
 
 import functools
@@ -15,7 +15,7 @@ from .errors import IRError
 
 @dataclass(frozen=True, slots=True)
 class ElementType:
-    """One element type of the IR. `dtype` is None where numpy has no array form (packed and string types)."""
+    """One element type of the IR. `dtype` is None if numpy has no array form (packed and string types)."""
 
     name: str
     precision: str
@@ -24,11 +24,11 @@ class ElementType:
 
     @property
     def is_float(self) -> bool:
-        """Whether values of this type are real numbers that a FakeQuantize may round."""
+        """Whether values of this type are floats that a FakeQuantize may round."""
         return self.name in ("f16", "bf16", "f32", "f64")
 
     def bytes_of(self, elements: int) -> int:
-        """The size of that many elements in the file; types of 3 and 6 bits come in groups of 8 and 4."""
+        """The size of `count` elements in the file, in bytes; types of 3 and 6 bits are stored in groups of 8 and 4."""
         group = {3: 8, 6: 4}.get(self.bits, 1)
         return -(-(-(-elements // group) * group * self.bits) // 8)
 
@@ -77,7 +77,7 @@ _BY_DTYPE = {kind.dtype: kind for kind in ELEMENT_TYPES.values() if kind.dtype i
 
 
 def element_type(name: str) -> ElementType:
-    """The element type that `data` calls `name`, e.g. "f32"."""
+    """The element type with this name in `data`, e.g. "f32"."""
     if name not in ELEMENT_TYPES:
         message = f"unknown element type '{name}'; known: {', '.join(ELEMENT_TYPES)}"
         raise IRError(message)
@@ -86,7 +86,7 @@ def element_type(name: str) -> ElementType:
 
 @functools.cache
 def element_type_of_precision(precision: str) -> ElementType:
-    """The element type that ports call `precision`, e.g. "FP32"; letter case does not matter to the runtime."""
+    """The element type with this precision on ports, e.g. "FP32", in any case of letters."""
     known = _BY_PRECISION.get(precision.upper())
     known = known or ELEMENT_TYPES.get(precision.lower())
     if known is None:

@@ -1,4 +1,4 @@
-"""Building a graph makes hundreds of thousands of objects that all stay."""
+"""Pauses garbage collection while a graph is built, which creates hundreds of thousands of permanent objects."""
 
 import gc
 from collections.abc import Generator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Generator[None]:
-    """Keeps the cyclic collector off, which would look at all of them again and again and take most of the time."""
+    """Pauses the cyclic garbage collector, which would scan all objects again and again and take most of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -15,6 +15,6 @@ def gc_paused() -> Generator[None]:
     finally:
         if was_enabled:
             if not gc.get_freeze_count():
-                gc.freeze()  # both together: new objects join the oldest generation without being looked at once more
+                gc.freeze()  # with unfreeze: new objects move to the oldest generation without another scan
                 gc.unfreeze()
             gc.enable()

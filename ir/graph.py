@@ -1,10 +1,10 @@
-"""The model in memory: a networkx graph of layers, seen and edited only through handles.
+"""The model in memory: a networkx graph of layers, read and edited only through handles.
 
 `Graph` stores one networkx MultiDiGraph. A graph node is a layer id; an edge is keyed by the index of the input port
-that it feeds, so an input has one driver by construction. Each layer keeps the XML element that it was read from and
-edits go into that element: whatever nobody understood (rt_info, unknown attributes and children) stays as it was.
+that it feeds, so an input has one driver by construction. Each layer keeps the XML element that it was read from, and
+edits change that element: unknown parts (rt_info, unknown attributes and children) do not change.
 
-`Node`, `InPort` and `OutPort` are small values (a graph and numbers), compared by value, with nothing to keep in step.
+`Node`, `InPort` and `OutPort` are small values (a graph and numbers), compared by value, without state of their own.
 Iteration is topological with ties in file order: same input, same output, same bytes.
 """
 
@@ -29,12 +29,12 @@ from .xml import XmlStyle
 EDGE_ATTRIBUTES = ("from-layer", "from-port", "to-layer", "to-port")
 BODY_TAGS = ("body", "then_body", "else_body")
 DYNAMIC = -1
-NEW = 1 << 62  # the rank of an edge that no file had: behind all others
+NEW = 1 << 62  # the rank of a new edge: behind all others
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Position = tuple[float, float]
 _Neighbours = Mapping[int, Mapping[int, Mapping[str, int]]]
-#: The way to a body: id of the layer that has it and its tag, outermost first; empty for the model itself.
+#: The path to a body: ids of layers and tags of bodies, outermost first; empty for the model itself.
 Scope = tuple[tuple[int, str], ...]
 
 
@@ -49,16 +49,16 @@ class _Port:
 
 @dataclass(slots=True, eq=False)
 class _Layer:
-    """What a graph node carries."""
+    """The data of a graph node."""
 
     element: ET.Element
     inputs: list[_Port]
     outputs: list[_Port]
     position: Position
     data: ET.Element | None = None
-    array: Array | None = None  # the value of a constant that no file holds yet
+    array: Array | None = None  # the value of a new constant, which is in no file
     bodies: dict[str, "Graph"] = field(default_factory=dict[str, "Graph"])
-    text: str | None = None  # the element as it stood in the file, until somebody edits it
+    text: str | None = None  # the element as in the file, until an edit
 
     @property
     def ports(self) -> tuple[list[_Port], list[_Port]]:
@@ -67,7 +67,7 @@ class _Layer:
 
 
 def decode_layer(element: ET.Element, position: Position) -> _Layer:
-    """Reads ports out of a `layer` element; bodies are the reader's business."""
+    """Reads the ports of a `layer` element, not its bodies."""
     inputs: list[_Port] = []
     outputs: list[_Port] = []
     data = None
@@ -90,7 +90,7 @@ def _decode_port(element: ET.Element) -> _Port:
         raise IRError(message) from None
 
 
-@functools.lru_cache(maxsize=4096)  # a model has few different sizes, many times over
+@functools.lru_cache(maxsize=4096)  # a model has few different sizes, each many times
 def _decode_dim(text: str) -> int:
     size = int(text)
     if not DYNAMIC <= size < 1 << 63:
@@ -100,7 +100,7 @@ def _decode_dim(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class InPort:
-    """Where a tensor enters a node."""
+    """An input port of a node."""
 
     node: "Node"
     index: int
@@ -116,7 +116,7 @@ class InPort:
         raise IRError(message)
 
     def connect(self, source: "OutPort") -> None:
-        """Feeds this input from `source` instead of what fed it before."""
+        """Connects this input to `source` instead of its former source."""
         graph = self.node.graph
         graph.check_same(source, self)
         old = self.source.node.id
@@ -129,7 +129,7 @@ class InPort:
 
 @dataclass(frozen=True, slots=True)
 class OutPort:
-    """Where a tensor leaves a node."""
+    """An output port of a node."""
 
     node: "Node"
     index: int
@@ -140,12 +140,12 @@ class OutPort:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Dimensions, -1 where dynamic; empty for a scalar (or, for dynamic models, an unknown rank)."""
+        """The dimensions; -1 is dynamic; empty for a scalar (or, for dynamic models, an unknown rank)."""
         return self._port.shape
 
     @property
     def element_type(self) -> ElementType:
-        """The type of the tensor's elements; what a Const or Parameter says of itself counts, as for the runtime."""
+        """The type of the tensor's elements; for a Const or Parameter, the one in its attributes."""
         layer = self.node._layer
         if layer.data is not None and layer.element.attrib["type"] in ("Const", "Parameter"):
             return element_type(layer.data.attrib["element_type"])
@@ -158,7 +158,7 @@ class OutPort:
 
     @property
     def layout(self) -> str | None:
-        """The axis letters that the port's rt_info states, e.g. "NCHW"."""
+        """The axis letters in the port's rt_info, e.g. "NCHW"."""
         for attribute in self._port.element.iterfind("rt_info/attribute"):
             if attribute.get("name") == "layout":
                 return attribute.get("layout", "").strip("[]").replace(",", "") or None
@@ -178,9 +178,9 @@ class OutPort:
 
     @property
     def origin(self) -> tuple[int, int]:
-        """The id and output of the node that gave this tensor when `Graph.track_origins` was called.
+        """The id of the node and the output that computed this tensor when `Graph.track_origins` was called.
 
-        A tensor that took the place of another one since has that one's origin; any other is its own.
+        A tensor that has replaced another one since then has its origin; other tensors are their own origin.
         """
         place = self.node.id, self.index
         return self.node.graph.origins.get(place, place)
@@ -192,9 +192,10 @@ class OutPort:
         producer's friendly name counts, the two nodes swap theirs (the old one becomes `name/original`).
 
         Args:
-            to: What takes the place of this tensor.
-            only: Whom it feeds; default: all consumers.
-            is_same: Whether it is this tensor but for rounding and small corrections, so that it has its `origin`.
+            to: The tensor that replaces this one.
+            only: The consumers to change; default: all.
+            is_same: Whether the tensors differ only by rounding and small corrections; the new one then has the same
+                `origin`.
         """
         moved = [port for port in (self.consumers if only is None else only) if port.node != to.node]
         if is_same:
@@ -210,7 +211,7 @@ def shape_of(text: str) -> tuple[int, ...]:
     """The sizes in the `shape` of a constant, Python integers: nothing overflows.
 
     Raises:
-        IRError: one of them is no decimal number.
+        IRError: one of them is not a decimal number.
     """
     return tuple(natural(size, "a size in its shape") for size in map(str.strip, text.split(",")) if size)
 
@@ -247,8 +248,8 @@ class Node:
     """An operation of a graph.
 
     Attributes:
-        graph: The graph that it is in.
-        id: The number that the .xml gives it; no other node of its graph has it.
+        graph: The graph of the node.
+        id: The id in the .xml, unique in its graph.
     """
 
     graph: "Graph"
@@ -272,12 +273,12 @@ class Node:
 
     @property
     def name(self) -> str:
-        """The friendly name; not necessarily unique in files that others wrote."""
+        """The friendly name; not always unique in files of other tools."""
         return self._layer.element.get("name", "")
 
     @property
     def fused_names(self) -> tuple[str, ...]:
-        """The names of all operations of the source framework that went into this one, where rt_info keeps them."""
+        """The names of the source framework's operations that were fused into this one, if rt_info has them."""
         for attribute in self._layer.element.iterfind("rt_info/attribute"):
             if attribute.get("name") == "fused_names":
                 return tuple(name.strip() for name in split_names(attribute.get("value", "")))
@@ -330,12 +331,12 @@ class Node:
         return OutPort(self, index)
 
     def source(self, index: int = 0) -> OutPort:
-        """What drives input `index`."""
+        """The output port that drives input `index`."""
         return self.input(index).source
 
     @property
     def is_stored(self) -> bool:
-        """Whether the value of this Const lies in the weights file; a new one's lies in memory."""
+        """Whether the value of this Const is in the weights file; the value of a new one is in memory."""
         return self._layer.array is None
 
     @property
@@ -344,17 +345,17 @@ class Node:
         return self._layer.bodies
 
     def inside(self) -> Iterator["Node"]:
-        """All nodes in its bodies, and in theirs."""
+        """All nodes in its bodies, recursively."""
         return (each for body in self.bodies.values() for graph in body.walk() for each in graph.in_file_order())
 
     @property
     def array(self) -> Array:
         """The value of a Const: a read-only view of the weights file, or the array it was made from.
 
-        Packed types come out as numpy's nearest: u8 or i8 for small integers, floats, objects for strings.
+        Packed types become u8 or i8 for small integers, floats, or objects for strings.
 
         Raises:
-            IRError: not a Const, or its bytes make no sense.
+            IRError: not a Const, or its bytes are invalid.
         """
         kind, raw = element_type(self.attributes.get("element_type", "")), self.raw
         shape = shape_of(self.attributes["shape"])
@@ -363,12 +364,12 @@ class Node:
         return raw[: math.prod(shape) * kind.dtype.itemsize].view(kind.dtype).reshape(shape)
 
     def set_array(self, value: Array) -> None:
-        """Gives a Const another value of the same type and shape, for all who read it.
+        """Sets the value of a Const, of the same type and shape, for all its readers.
 
         Raises:
             IRError: not a Const, or the value is of another type or shape.
         """
-        self.raw  # noqa: B018 - refuses what is no Const
+        self.raw  # noqa: B018 - raises if this is not a Const
         if element_type_of_dtype(value.dtype) != self.output().element_type or value.shape != self.output().shape:
             message = f"{self} cannot become {value.dtype}{list(value.shape)}: only the values of a constant can change"
             raise IRError(message)
@@ -383,7 +384,7 @@ class Node:
 
     @property
     def raw(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """The bytes of a Const, as they stand in the weights file or will.
+        """The bytes of a Const, in the form of the weights file.
 
         Raises:
             IRError: not a Const.
@@ -396,7 +397,7 @@ class Node:
         return self.graph.weights.view(int(self.attributes["offset"]), int(self.attributes["size"]))
 
     def replace_with(self, other: OutPort) -> None:
-        """Feeds this node's consumers from `other` and removes the node, with the sources nobody else uses."""
+        """Connects this node's consumers to `other`, and removes the node and its sources without other consumers."""
         self.output().redirect(other)
         self.graph.prune(self)
 
@@ -405,7 +406,7 @@ _EMPTY_NET = '<net name="" version="11">\n\t<layers>\n\t</layers>\n\t<edges>\n\t
 
 
 def _appended(parent: ET.Element, child: ET.Element, *, level: int) -> ET.Element:
-    """Puts an element behind the others of its parent, on a line of its own."""
+    """Appends an element to its parent, on a separate line."""
     before, after = "\n" + "\t" * level, "\n" + "\t" * (level - 1)
     if len(parent):
         parent[-1].tail = before
@@ -420,15 +421,15 @@ class Graph:
     """A model, or the body of a control-flow node.
 
     Attributes:
-        root: The `net` or body element, with everything that is not layers and edges.
-        style: How the file that the graph was read from is spelt.
-        weights: The bytes behind constants that were read from a file.
-        version: 10 or 11; bodies have their model's.
-        levels: How deep the `layers` element lies, for the white space of new elements.
-        origins: New tensors (id and output of their node) -> the tensors whose place they took (see `track_origins`).
-        scope: Where it stands in the model.
-        is_edited: Whether anything was changed since the graph was read.
-        extensions: What the runtime needs besides itself to run the model; it knows what that is.
+        root: The `net` or body element, with everything except layers and edges.
+        style: The spelling of the file that the graph was read from.
+        weights: The bytes of constants that were read from a file.
+        version: 10 or 11; bodies have the version of their model.
+        levels: The depth of the `layers` element, for the white space of new elements.
+        origins: New tensors (id and output of their node) -> the tensors that they replaced (see `track_origins`).
+        scope: Its place in the model.
+        is_edited: Whether anything has changed since the graph was read.
+        extensions: Extensions that the runtime needs to run the model.
     """
 
     def __init__(
@@ -454,7 +455,7 @@ class Graph:
         self._order: list[int] | None = None  # topological, until an edge or a node changes
         self._next_id = 0
         self._serial = 0
-        self._first_new: int | None = None  # nodes from this id on came after `track_origins`
+        self._first_new: int | None = None  # nodes from this id on are newer than `track_origins`
         self.origins: dict[tuple[int, int], tuple[int, int]] = {}
 
     # ------------------------------------------------------------------------------------------------- looking
@@ -473,7 +474,7 @@ class Graph:
         return {}
 
     def set_metadata(self, section: str, values: Mapping[str, str]) -> None:
-        """Writes a section of the model's rt_info, in place of one of that name."""
+        """Writes a section of the model's rt_info, and replaces a section of that name."""
         found = self.root.find("rt_info")
         if found is None:
             found = _appended(self.root, ET.Element("rt_info"), level=1)
@@ -500,7 +501,7 @@ class Graph:
         return self._layers[id_].position
 
     def _with_state(self) -> "nx.MultiDiGraph[int]":
-        """The graph with an edge from each ReadValue to the Assign of its variable, which the file leaves out."""
+        """The graph with an edge from each ReadValue to the Assign of its variable, which the file does not have."""
         writers = self.in_file_order("Assign")
         if not writers:
             return self._nx
@@ -519,14 +520,14 @@ class Graph:
         return len(self._layers)
 
     def in_file_order(self, *types: str) -> list[Node]:
-        """All nodes (of the given types) as the file lists them: the order of inputs and outputs of the model."""
+        """All nodes (of the given types) in file order: the order of inputs and outputs of the model."""
         found = sorted((layer.position, id_) for id_, layer in self._layers.items())
         if types:
             found = [each for each in found if self._layers[each[1]].element.attrib["type"] in types]
         return [Node(self, id_) for _, id_ in found]
 
     def node(self, name: str) -> Node:
-        """The node with that friendly name; the first in file order where several share it."""
+        """The node with that friendly name; the first in file order if several have it."""
         for node in self.in_file_order():
             if node.name == name:
                 return node
@@ -538,7 +539,7 @@ class Graph:
         return (graph for _, graph in self.walk_named())
 
     def walk_named(self) -> Iterator[tuple[str, "Graph"]]:
-        """`walk`, each graph with what stands in front of its nodes' names in messages: "" or "loop|branch|"."""
+        """`walk`, each graph with the prefix of its nodes' names in messages: "" or "loop|branch|"."""
         graphs: list[tuple[str, Graph]] = [("", self)]
         while graphs:
             prefix, graph = graphs.pop(0)
@@ -551,7 +552,7 @@ class Graph:
             )
 
     def body_at(self, scope: Scope) -> "Graph":
-        """The body that lies that way from here."""
+        """The body at that path."""
         graph = self
         for id_, tag in scope:
             graph = graph._layers[id_].bodies[tag]
@@ -560,16 +561,16 @@ class Graph:
     # ------------------------------------------------------------------------------------------------- editing
 
     def track_origins(self) -> None:
-        """From now on, the graph and its bodies know of each new tensor whose place it took (`OutPort.origin`).
+        """From now on, the graph and its bodies record which tensor each new tensor replaces (`OutPort.origin`).
 
-        What was found out about the tensors that there are now is then still known of those that stand for them later.
+        Facts about the present tensors then also hold for the tensors that replace them later.
         """
         for each in self.walk():
             each._first_new = each._next_id
             each.origins = {}
 
     def note_origin(self, old: OutPort, new: OutPort) -> None:
-        """Notes that a new tensor takes the place of another one; one that was there before stays what it is."""
+        """Records that a new tensor replaces another one; an older tensor keeps its origin."""
         if self._first_new is not None and new.node.id >= self._first_new:
             self.origins[new.node.id, new.index] = old.origin
 
@@ -582,7 +583,7 @@ class Graph:
         return candidate
 
     def rename(self, node: Node, name: str) -> None:
-        """Gives a node another friendly name."""
+        """Sets the friendly name of a node."""
         self._names[node.name] -= 1
         node._layer.element.set("name", name)
         node._layer.text = None
@@ -605,13 +606,13 @@ class Graph:
 
         Args:
             type_: The op type.
-            name: The wished friendly name; a number is appended if it is taken.
-            sources: What drives each input.
+            name: The friendly name; a number is appended if it is taken.
+            sources: The output port for each input.
             outputs: Element type and shape of each output.
             attributes: The op's attributes, spelt as in the file.
             opset: The op's `version`.
-            near: The node that the new one serves.
-            id_: The wished id (default: above all others).
+            near: The node that follows the new one in the file.
+            id_: The id (default: above all others).
         """
         id_ = self._next_id if id_ is None else id_
         element = self._new_element(id_, type_, self.unique_name(name), sources, outputs, attributes or {}, opset)
@@ -643,7 +644,7 @@ class Graph:
         """Removes a node that nothing consumes.
 
         Raises:
-            IRError: somebody does; the message says who.
+            IRError: it has consumers; the message names them.
         """
         if consumers := [port for output in node.outputs for port in output.consumers]:
             message = f"cannot remove {node}: it feeds {', '.join(str(port.node) for port in consumers)}"
@@ -655,7 +656,7 @@ class Graph:
         self.is_edited = True
 
     def prune(self, node: Node) -> None:
-        """Removes a node and, upwards, whatever then feeds nobody. Parameters and Results stay."""
+        """Removes a node and, upwards, all nodes that then have no consumers. Parameters and Results stay."""
         doomed = [node]
         while doomed:
             node = doomed.pop()
@@ -688,7 +689,7 @@ class Graph:
     # ------------------------------------------------------------------------ for the reader and the text
 
     def insert_layer(self, layer: _Layer) -> Node:
-        """Takes in a decoded layer under the id that its element has.
+        """Adds a decoded layer under the id of its element.
 
         Raises:
             IRError: the id is taken.
@@ -705,7 +706,7 @@ class Graph:
         return Node(self, id_)
 
     def link(self, source: OutPort, to: InPort, place: int = NEW) -> None:
-        """Draws an edge to an input that has none yet. `place` is its rank among the file's edges."""
+        """Adds an edge to an input without one. `place` is its rank among the file's edges."""
         self.check_same(source, to)
         self._nx.add_edge(source.node.id, to.node.id, to.index, from_port=source.index, place=place)
         self._order = None
@@ -730,7 +731,7 @@ class Graph:
         return cast(_Neighbours, self._nx.succ[id_])
 
     def edges(self) -> list[tuple[OutPort, InPort]]:
-        """All edges: those that the file had in its order, then new ones in the order of their consumers."""
+        """All edges: those of the file in its order, then new ones in the order of their consumers."""
         found = sorted(
             self._nx.edges(keys=True, data=True), key=lambda edge: (edge[3]["place"], self._position(edge[1]), edge[2])
         )
@@ -775,7 +776,7 @@ class Graph:
 
 
 def _copied(element: ET.Element) -> ET.Element:
-    """A copy of an element and all in it, a fifth of the time that `copy.deepcopy` takes."""
+    """A deep copy of an element, in a fifth of the time of `copy.deepcopy`."""
     twin = ET.Element(element.tag, element.attrib)
     twin.text, twin.tail = element.text, element.tail
     if len(element):
@@ -784,7 +785,7 @@ def _copied(element: ET.Element) -> ET.Element:
 
 
 def _clone(root: ET.Element, clones: Mapping[ET.Element, ET.Element]) -> ET.Element:
-    """A copy of a `net` or body element, made of the copies that there are of its layers."""
+    """A copy of a `net` or body element, from existing copies of its layers."""
     twin = ET.Element(root.tag, root.attrib)
     twin.text, twin.tail = root.text, root.tail
     for child in root:

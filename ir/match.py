@@ -1,4 +1,4 @@
-"""What comes of matching a pattern: what its parts are in a graph, or where and why the pattern does not fit."""
+"""The result of matching a pattern: the parts in the graph, or where and why the pattern does not fit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,16 +12,16 @@ _SHOWN = 3
 
 
 class Part(Generic[T]):
-    """The name of a part of a pattern; in a match it is a `T`."""
+    """A part of a pattern, as a key; its value in a match is a `T`."""
 
 
 @dataclass(frozen=True)
 class Miss:
-    """Why a pattern does not match, at the place where it came furthest.
+    """Why a pattern does not match, at the furthest place of the attempt.
 
     Attributes:
-        found: A layer, and what it is or reads, as half a sentence.
-        expected: What would match in its place, by any alternative.
+        found: A layer, and what it is or reads, as the first half of a sentence.
+        expected: What would match there, in any alternative.
     """
 
     found: str
@@ -38,7 +38,7 @@ class Miss:
 
 @dataclass(frozen=True)
 class Place:
-    """A tensor, and the input that reads it; None where a search begins."""
+    """A tensor, and the input that reads it; None at the start of a search."""
 
     tensor: OutPort
     reader: InPort | None = None
@@ -52,10 +52,10 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """What the parts of a pattern are in a graph: `found[part]` is the node, or the tensor, that a part stands for.
+    """The parts of a pattern in a graph: `found[part]` is the node, or the tensor, of a part.
 
     Attributes:
-        depth: How many steps the pattern was followed; the reason for a miss is taken where that was furthest.
+        depth: The number of matched steps; the miss with the largest depth gives the reason.
     """
 
     _values: Mapping[Part[Any], Any]
@@ -70,42 +70,42 @@ class Match:
         return value
 
     def get(self, part: Part[T]) -> T | None:
-        """What `found[part]` is; None for a part of an alternative that was not taken."""
+        """The value of `found[part]`; None for a part of an unused alternative."""
         return self._values.get(part)
 
     def place(self, part: Part[Any]) -> Place:
-        """Where a part is."""
+        """The place of a part."""
         return self._places[part]
 
     def input(self, part: Part[Any]) -> InPort:
-        """The input through which the pattern came to a part; the whole has none."""
+        """The input that reads a part; the whole pattern has none."""
         reader = self._places[part].reader
         assert reader is not None, "nothing in the pattern reads the whole"
         return reader
 
     def with_part(self, part: Part[T], value: T, place: Place) -> "Match":
-        """The same with one more part."""
+        """A copy with one more part."""
         return Match({**self._values, part: value}, {**self._places, part: place}, self.depth + 1)
 
     def deeper(self, steps: int) -> "Match":
-        """The same, so many steps nearer to the whole: how near counts for which miss is told."""
+        """A copy with a larger depth: this many steps closer to the whole pattern."""
         return replace(self, depth=self.depth + steps)
 
 
 class Search:
-    """Keeps the miss that came furthest; of several that came as far, the first."""
+    """Keeps the miss with the largest depth; of equal ones, the first."""
 
     def __init__(self) -> None:
         self.miss, self._depth = Miss("the pattern has no such part", ("one of its own",)), -1
 
     def missed(self, place: Place, match: Match, expected: str) -> None:
-        """Notes that something else was expected at a place."""
+        """Records that something else was expected at a place."""
         if match.depth >= self._depth:
             self._note(str(place), expected, is_further=match.depth > self._depth)
             self._depth = match.depth
 
     def missed_reader(self, tensor: OutPort, expected: str) -> None:
-        """Notes, on the way to where a match may begin, that nothing of use reads a tensor; the later, the further."""
+        """Records, during a search for the start of a match, that no suitable node reads a tensor; later is further."""
         if self._depth < 0:
             found = f"{_quoted(tensor.node)} is read by {readers(tensor)}"
             self._note(found, expected, is_further=found != self.miss.found)
@@ -118,14 +118,14 @@ class Search:
 
 
 def readers(tensor: OutPort) -> str:
-    """Who reads a tensor, in words."""
+    """The readers of a tensor, as text."""
     found = [told(port.node) for port in tensor.consumers]
     more = [f"{len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
     return " and ".join([*found[:_SHOWN], *more]) or "nobody"
 
 
 def told(node: Node) -> str:
-    """A node in words: "ReLU 'relu_1'"."""
+    """A node as text: "ReLU 'relu_1'"."""
     return f"{node.type} {_quoted(node)}"
 
 

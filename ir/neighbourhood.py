@@ -1,4 +1,4 @@
-"""A small model around a node, to be shown to somebody who may not have the whole."""
+"""Extracts a small model around a node, for reports without the whole model."""
 
 from collections.abc import Iterable
 
@@ -7,10 +7,10 @@ from .graph import Graph, Node, OutPort
 
 
 def neighbourhood(node: Node, steps: int) -> Graph:
-    """The nodes within some steps of a node, in a graph of their own.
+    """A new graph with the nodes within some steps of a node.
 
-    What they read of others becomes a Parameter, what others read of them an output. If the node lies in the body of
-    another, only that body is looked at.
+    Tensors from other nodes become Parameters, tensors that other nodes read become outputs. For a node in a body, only
+    that body is searched.
     """
     kept = _within(node, steps)
     graph = node.graph.copy()

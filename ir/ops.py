@@ -1,4 +1,4 @@
-"""What must be known of an op type: where its weights are, which axes they have, how its attributes read."""
+"""Facts about op types: the inputs and axes of weights, the form of attributes."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ class WeightAxes:
     """The axes of a weights tensor, by role. Negative numbers count from the end.
 
     Attributes:
-        outputs: The axes that together number the output channels (a group axis counts).
+        outputs: The axes that together enumerate the output channels (with the group axis).
         inputs: The axis of the input channels within a group.
         group: The axis of the groups, or None.
         spatial: The first of the kernel's spatial axes, which are last, or None.
@@ -41,7 +41,7 @@ WEIGHTS_PORT = 1
 #: A recurrent layer's first state.
 HIDDEN_PORT = 1
 
-#: The layers that do the arithmetic: what "int8 share" counts.
+#: The layers that do the arithmetic: "int8 share" counts them.
 WEIGHTED_TYPES = (*_CONVOLUTIONS, "MatMul")
 #: Layers that keep a state, with the input ports of their matrices W and R, by the operation specifications.
 RECURRENT_TYPES: Mapping[str, tuple[int, int]] = {
@@ -52,49 +52,49 @@ RECURRENT_TYPES: Mapping[str, tuple[int, int]] = {
     "GRUCell": (2, 3),
     "RNNCell": (2, 3),
 }
-#: The layers of which a plan says what becomes of them.
+#: The layers with a decision in a plan.
 LAYER_TYPES = (*WEIGHTED_TYPES, *RECURRENT_TYPES, "ScaledDotProductAttention", "Einsum")
 #: The tag of the body of a loop; an If has others.
 LOOP_BODY = "body"
 _OPSET = re.compile(r"opset\d+$")
-#: Arithmetic with a constant, as biases and scales are written; what may stand between it and its layer.
+#: Arithmetic with a constant, for biases and scales; operations that may be between it and its layer.
 _TAIL, _MOVES = ("Add", "Subtract", "Multiply", "Divide"), ("Reshape", "Squeeze", "Unsqueeze")
 TRANSPOSED_CONVOLUTIONS = ("ConvolutionBackpropData", "GroupConvolutionBackpropData")
 
 
 def is_standard(node: Node) -> bool:
-    """Whether an operation is of one of the runtime's opsets; those of extensions may have the same names."""
+    """Whether an operation is of one of the runtime's opsets; operations of extensions may have the same names."""
     return _OPSET.match(node.opset) is not None
 
 
 def weight_ports(node: Node) -> tuple[int, ...]:
-    """The input ports that take weights."""
+    """The input ports of weights."""
     if node.type == "Gather":
         return (DATA_PORT,) if looks_up_rows(node) else ()
     return RECURRENT_TYPES.get(node.type, (WEIGHTS_PORT,) if node.type in WEIGHTED_TYPES else ())
 
 
 def looks_up_rows(node: Node) -> bool:
-    """Whether a Gather takes rows of a constant table by indices that are not known: an embedding."""
+    """Whether a Gather is an embedding: it takes rows of a constant table by variable indices."""
     table, indices, axis = (node.source(index).node for index in range(3))
     is_table = table.type == "Const" and len(table.output().shape) == 2
     return is_table and indices.type != "Const" and axis.type == "Const" and not axis.array.any()
 
 
 def weight_axes(node: Node) -> WeightAxes:
-    """The axes of a layer's weights; those of a MatMul are its second operand, those of an embedding its table."""
+    """The axes of a layer's weights: the second operand of a MatMul, the table of an embedding."""
     if node.type in RECURRENT_TYPES:  # [D, gates * H, I], of a cell [gates * H, I]
         return WeightAxes(outputs=(-2,), inputs=-1)
     if node.type == "Gather":  # [rows, columns]
         return WeightAxes(outputs=(0,), inputs=1)
-    if node.type == "MatMul":  # [K, N] or, with transpose_b, [N, K]; in front, the axes that number the matrices
+    if node.type == "MatMul":  # [K, N] or, with transpose_b, [N, K]; leading axes enumerate the matrices
         outputs, inputs = (-2, -1) if flag(node, "transpose_b") else (-1, -2)
         return WeightAxes(outputs=(*range(len(node.source(WEIGHTS_PORT).shape) - 2), outputs), inputs=inputs)
     return _CONVOLUTIONS[node.type]
 
 
 def multiplies_batches(node: Node) -> bool:
-    """Whether a MatMul has several matrices of weights, one for each head or expert, say."""
+    """Whether a MatMul has several weight matrices, for example one for each head or expert."""
     return node.type == "MatMul" and any(size != 1 for size in node.source(WEIGHTS_PORT).shape[:-2])
 
 
@@ -104,7 +104,7 @@ def kernel_shape(node: Node) -> tuple[int, ...]:
 
 
 def is_depthwise(node: Node) -> bool:
-    """Whether a GroupConvolution has one input channel a group, so that a per-channel scale can be taken out of it."""
+    """Whether a GroupConvolution has one input channel per group, so that a per-channel scale can move through it."""
     return node.type == "GroupConvolution" and node.source(WEIGHTS_PORT).shape[2:3] == (1,)
 
 
@@ -116,7 +116,7 @@ def data_channel_axis(node: Node) -> int:
 
 
 def output_channel_axis(node: Node) -> int:
-    """The axis of a weighted node's output along which its bias lies."""
+    """The axis of a weighted node's output that its bias follows."""
     return -1 if node.type == "MatMul" else 1
 
 
@@ -129,7 +129,7 @@ def bias_port(node: Node) -> InPort | None:
 def with_bias(layer: Pattern[Any], bias: Pattern[Node]) -> Pattern[Node]:
     """The Add behind a layer that gives it its bias: its only consumer, with a constant operand.
 
-    The bias may have a number for each place; what widens the layer's output is none.
+    The bias may have a number for each position. A constant that enlarges the layer's output is not a bias.
     """
 
     def fits(match: Match) -> bool:
@@ -144,15 +144,15 @@ _WITH_BIAS = with_bias(_RESULT, _BIAS)
 
 
 def _fits_into(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
-    """Whether a constant of that shape broadcasts to another one, whatever its dynamic sizes turn out to be."""
+    """Whether a constant of that shape broadcasts to another one, for all values of dynamic sizes."""
     last = whole[len(whole) - len(shape) :]
     return len(shape) <= len(whole) and all(size in (1, other) for size, other in zip(shape, last, strict=True))
 
 
 def layer_of_tail(node: Node) -> Node | None:
-    """The layer of whose bias or scale an operation is a part: frameworks know them as one layer, by one name.
+    """The layer that an operation belongs to as bias or scale: in frameworks they are one layer with one name.
 
-    That is arithmetic with a constant which fits into its data, and nobody else reads what is between the two.
+    Such an operation is arithmetic with a constant that broadcasts to its data, and it is the only reader of the layer.
     """
     if node.type not in _TAIL:
         return None
@@ -164,7 +164,7 @@ def layer_of_tail(node: Node) -> Node | None:
 
 
 def _data_of_tail(node: Node) -> OutPort | None:
-    """What a tail's operation is applied to."""
+    """The data input of a bias or scale."""
     if node.type in _MOVES:
         return node.source(DATA_PORT)
     if node.type not in _TAIL:
@@ -174,18 +174,18 @@ def _data_of_tail(node: Node) -> OutPort | None:
 
 
 def is_constant(tensor: OutPort) -> bool:
-    """Whether a tensor is a constant, converted or moved about or not."""
+    """Whether a tensor is a constant, also behind conversions and data movement."""
     while tensor.node.type in (*_MOVES, "Convert", "Transpose"):
         tensor = tensor.node.source(DATA_PORT)
     return tensor.node.type == "Const"
 
 
 class HasAttributes(Protocol):
-    """A node, or what else is described by an op's attributes."""
+    """A node, or another object with the attributes of an op."""
 
     @property
     def attributes(self) -> Mapping[str, str]:
-        """As the file spells them."""
+        """The attributes as in the file."""
         ...
 
 

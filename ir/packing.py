@@ -1,7 +1,7 @@
-"""Element types that numpy has no arrays of: how their bytes read.
+"""Unpacks element types without a numpy array form.
 
-Source: OpenVINO's element types, as its serializer writes them (the tests compare). Widths of 3 and 6 bits come in
-whole groups of 8 and 4 values: the low bits of all values first, then the high ones, first value at the top.
+Source: OpenVINO's element types, as its serializer writes them (tests compare). Values of 3 and 6 bits are stored in
+groups of 8 and 4: first the low bits of all values, then the high bits, with the first value in the highest bits.
 """
 
 import itertools
@@ -26,20 +26,20 @@ _NF4 = np.array(
 
 
 def _split(raw: _Bytes, bits: int) -> _Bytes:
-    """Bytes into parts of 1, 2 or 4 bits, lowest first."""
+    """Splits bytes into parts of 1, 2 or 4 bits, lowest first."""
     shifts = np.arange(0, 8, bits, dtype=np.uint8)
     return ((raw[..., np.newaxis] >> shifts) & np.uint8((1 << bits) - 1)).reshape(*raw.shape[:-1], -1)
 
 
 def _split_down(raw: _Bytes, bits: int) -> _Bytes:
-    """The same, highest first."""
+    """Splits bytes into parts, highest first."""
     parts = _split(raw, bits)
     per_byte = 8 // bits
     return parts.reshape(*parts.shape[:-1], -1, per_byte)[..., ::-1].reshape(parts.shape)
 
 
 def _grouped(raw: _Bytes, low: int, high: int) -> _Bytes:
-    """Groups of three bytes: two with the low bits of all values, one with the high bits."""
+    """Unpacks groups of three bytes: two with the low bits of all values, one with the high bits."""
     groups = raw[: raw.size - raw.size % 3].reshape(-1, 3)
     return (_split_down(groups[:, :2], low) | _split_down(groups[:, 2:], high) << np.uint8(low)).ravel()
 
@@ -49,7 +49,7 @@ def _signed(nibbles: _Bytes) -> _Values:
 
 
 def _texts(raw: _Bytes) -> _Values:
-    """int32 count, int32 0 (where the first begins), `count` int32 ends, then the UTF-8 bytes."""
+    """Reads strings: int32 count, int32 0 (the first start), `count` int32 ends, then the UTF-8 bytes."""
     numbers = raw[: raw.size - raw.size % 4].view("<i4")
     count = int(numbers[0]) if numbers.size else -1
     if count < 0 or numbers.size < count + 2:
@@ -82,10 +82,10 @@ _UNPACK: Mapping[str, Callable[[_Bytes], _Values]] = {
 
 
 def unpack(raw: _Bytes, kind: str, count: int) -> _Values:
-    """The first `count` values that bytes of a packed type hold: u8 or i8 for integers, floats, or `str` objects.
+    """The first `count` values of a packed type: u8 or i8 for integers, floats, or `str` objects.
 
     Raises:
-        IRError: nothing is known of the type, or the bytes are too few or wrong.
+        IRError: the type is unknown, or the bytes are too few or wrong.
     """
     if kind not in _UNPACK:
         message = f"element type {kind} has no values"

@@ -9,10 +9,10 @@
     else:
         found.reason                                 # "'add': input 1 is Parameter 'y', expected Const"
 
-A pattern is also the name of what it stands for: a type checker knows what `found[conv]` is. A part that is used twice
-is the same tensor both times. A part that may be missing is an alternative: in a match of `relu | conv`, `relu` being
-`op("ReLU", conv)`, `found.get(relu)` is the ReLU or None. All ways are tried, inputs from left to right, and the first
-match counts.
+A pattern is also its key in a match: a type checker knows the type of `found[conv]`. A part that is used twice is the
+same tensor both times. A part that may be missing is an alternative: in a match of `relu | conv` with `relu =
+op("ReLU", conv)`, `found.get(relu)` is the ReLU or None. All combinations are tried, inputs from left to right, and the
+first match counts.
 """
 
 from abc import ABC, abstractmethod
@@ -28,17 +28,17 @@ S = TypeVar("S", Node, OutPort)
 
 
 class Pattern(ABC, Part[T]):
-    """What a tensor may be. `T` is what a match has for that: a Node, an OutPort, or the tensors of a chain.
+    """A pattern for a tensor. `T` is its type in a match: a Node, an OutPort, or the tensors of a chain.
 
-    `any_tensor`, `op`, `const` and `chain` make patterns, and methods make narrower or wider ones of them. A pattern is
-    also the name of what it stands for in a match; one that is used twice is the same tensor both times.
+    `any_tensor`, `op`, `const` and `chain` make patterns, and methods make them narrower or wider. A pattern is also
+    its key in a match; a pattern that is used twice is the same tensor both times.
     """
 
     def match(self, node: Node) -> Match | Miss:
-        """Matches a node, and backwards what it reads.
+        """Matches a node, and backwards its inputs.
 
         Args:
-            node: What the whole pattern is.
+            node: The node for the whole pattern.
 
         Returns:
             The first match, which is true, or a miss, which is false and has a `reason` in words.
@@ -47,14 +47,14 @@ class Pattern(ABC, Part[T]):
         return next(self._all([OutPort(node, 0)], Match({}, {}), search), None) or search.miss
 
     def match_around(self, part: "Pattern[S]", value: S) -> Match | Miss:
-        """Matches forwards: the first match in which a part is some node or tensor, among what reads that.
+        """Matches forwards: the first match around a given node or tensor.
 
         Args:
             part: A part of this pattern.
-            value: What that part is.
+            value: The node or tensor for that part.
 
         Returns:
-            As `match` does.
+            A match or a miss, like `match`.
         """
         search = Search()
         tensor = value if isinstance(value, OutPort) else value.output()
@@ -63,26 +63,26 @@ class Pattern(ABC, Part[T]):
         return next((each for each in found if each.place(part) is not start), None) or search.miss
 
     def where(self, holds: Callable[[T], bool], expected: str) -> "Pattern[T]":
-        """The same if something holds of it. `expected` says what it then is: "a matrix"."""
+        """A narrower pattern with a condition. `expected` describes what fits: "a matrix"."""
         return _Checked(self, lambda match, _: None if holds(match[self]) else expected)
 
     def provided(self, holds: Callable[[Match], bool], expected: str) -> "Pattern[T]":
-        """The same if something holds of it and the parts above it together."""
+        """A narrower pattern with a condition on it and the parts above it."""
         return _Checked(self, lambda match, _: None if holds(match) else expected)
 
     def read_once(self) -> "Pattern[T]":
-        """The same if nothing else reads it, so that it may be changed for this reader alone."""
+        """A narrower pattern: nothing else reads the tensor, so it may be changed for this reader."""
         return _Checked(self, lambda _, place: _why_shared(place.tensor))
 
     def __or__(self, other: "Pattern[T]") -> "Pattern[T]":
-        """This one, or else the other one."""
+        """An alternative: this pattern, or else the other one."""
         return _Either((self, other))
 
     def _all(self, roots: Iterable[OutPort], known: Match, search: Search) -> Iterator[Match]:
         return (match for tensor in roots for match in self._matches(Place(tensor), known, search))
 
     def _bound(self, value: T, place: Place, match: Match, search: Search) -> Iterator[Match]:
-        """The match with this part in it; nothing if the part is something else in it already."""
+        """The match with this part added; nothing if it already has another value."""
         known = match.get(self)
         if known is None or known == value:
             yield match.with_part(self, value, place)
@@ -91,15 +91,15 @@ class Pattern(ABC, Part[T]):
 
     @abstractmethod
     def _matches(self, place: Place, match: Match, search: Search) -> Iterator[Match]:
-        """All ways to match a tensor that go with the parts known so far."""
+        """All matches of a tensor that are consistent with the parts so far."""
 
     @abstractmethod
     def _seems(self, tensor: OutPort, match: Match) -> bool:
-        """Whether a tensor matches at first sight, without a look at what is above."""
+        """Whether a tensor may match, without a check of its inputs."""
 
     @abstractmethod
     def _roots(self, part: "Pattern[Any]", tensor: OutPort, search: Search) -> Iterator[OutPort]:
-        """The tensors below that may match, by their types, if a part is some tensor."""
+        """The tensors below that may match, by their types, if a part is a given tensor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,13 +116,13 @@ class _Tensor(Pattern[OutPort]):
 
 @dataclass(frozen=True, eq=False)
 class Op(Pattern[Node]):
-    """An operation of one of some types, and what its first inputs are; any further inputs do not matter."""
+    """An operation of one of several types, with patterns for its first inputs; further inputs do not matter."""
 
     types: tuple[str, ...]
     operands: tuple[Pattern[Any], ...]
 
     def commutative(self) -> Pattern[Node]:
-        """The same with its two operands in either order."""
+        """A wider pattern: its two operands in either order."""
         assert len(self.operands) == 2, "two operands have two orders"
         return self | replace(self, operands=self.operands[::-1])
 
@@ -231,7 +231,7 @@ class _Checked(Pattern[T]):
 
 
 def any_tensor() -> Pattern[OutPort]:
-    """Whatever an input reads.
+    """Any tensor.
 
     Returns:
         A pattern; a match has an output port for it.
@@ -244,7 +244,7 @@ def op(types: str | tuple[str, ...], *operands: Pattern[Any]) -> Op:
 
     Args:
         types: The type, or the types.
-        operands: What its first inputs are; any further inputs do not matter.
+        operands: Patterns for its first inputs; further inputs do not matter.
 
     Returns:
         A pattern; a match has a node for it. With two operands, its `commutative()` takes them in either order.
@@ -253,7 +253,7 @@ def op(types: str | tuple[str, ...], *operands: Pattern[Any]) -> Op:
 
 
 def const() -> Op:
-    """A constant; `where` says which: `const().where(lambda node: node.elements == 1, "a single number")`.
+    """A constant; `where` adds a condition: `const().where(lambda node: node.elements == 1, "a single number")`.
 
     Returns:
         A pattern; a match has a node for it.
@@ -264,26 +264,26 @@ def const() -> Op:
 def chain(
     types: tuple[str, ...], start: Pattern[Any], *, longest: int | None = None, by_any_input: bool = False
 ) -> Pattern[tuple[OutPort, ...]]:
-    """Any number of operations of these types, or none, behind something.
+    """Any number of operations of these types, or none, behind a start.
 
     Args:
-        types: The types of operations that may be passed.
-        start: Where the chain starts.
-        longest: How many operations there may be; default: any number.
-        by_any_input: Whether the chain may enter an operation by any input, not by its first alone.
+        types: The types of operations in the chain.
+        start: The pattern for the start of the chain.
+        longest: The largest number of operations; default: any number.
+        by_any_input: Whether the chain may enter an operation by any input; default: only by the first.
 
     Returns:
-        A pattern; a match has the tensors on the way for it: first what `start` gives, last what the chain's end gives.
+        A pattern; a match has the tensors of the chain for it: first that of `start`, last the output of the chain.
     """
     return _Chain(types, start, longest, by_any_input)
 
 
 def _results(tensor: OutPort, types: tuple[str, ...]) -> list[OutPort]:
-    """What operations of these types that read a tensor give; one that gives nothing is known by an output 0."""
+    """The outputs of operations of these types that read a tensor; one without outputs counts with output 0."""
     found = [port.node for port in tensor.consumers if port.node.type in types]
     return [each for node in found for each in node.outputs or [OutPort(node, 0)]]
 
 
 def _why_shared(tensor: OutPort) -> str | None:
-    """What is expected of a tensor that more than one input reads, or none."""
+    """The expectation that fails for a tensor with several readers, or none."""
     return None if len(tensor.consumers) == 1 else f"a single reader, not {readers(tensor)}"

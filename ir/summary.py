@@ -1,4 +1,4 @@
-"""What is in a model, in numbers: for people, and for scripts that sort models."""
+"""The contents of a model in numbers, for people and scripts."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from .graph import DYNAMIC, Graph, Node, OutPort
 
 _SIDE_SECTIONS = ("rt_info", "meta_data")
 _CONTROL_FLOW = ("If", "Loop", "TensorIterator")
-#: What may stand between constants and the layer that they belong to.
+#: Operations that may be between constants and the layer that they belong to.
 _BETWEEN = ("Convert", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "FakeQuantize", "Subtract", "Multiply")
 
 
@@ -17,9 +17,9 @@ class Tensor:
     """An input or output of a model.
 
     Attributes:
-        names: Its tensor names, or the name of the layer where there are none.
-        element_type: E.g. "f32".
-        shape: As people write it, e.g. "1,3,?,?".
+        names: Its tensor names, or the name of the layer if there are none.
+        element_type: For example "f32".
+        shape: For people, e.g. "1,3,?,?".
     """
 
     names: tuple[str, ...]
@@ -49,21 +49,21 @@ class Operation:
 
 @dataclass(frozen=True)
 class Summary:
-    """What is in a model, bodies included.
+    """The contents of a model, bodies included.
 
     Attributes:
         name: The name of the model.
         version: 10 or 11.
-        inputs: In the order of the model.
-        outputs: Likewise.
+        inputs: The inputs in the order of the model.
+        outputs: The outputs in the order of the model.
         precision: The element type of most constant values.
         operations: The layers by type and opset, most frequent first.
-        constants: Element type -> the constants of that type. Constants that share bytes count them once.
+        constants: Element type -> the constants of that type. Shared bytes count once.
         weights_bytes: Size of the weights file.
         unused_bytes: Bytes of it that no constant uses.
         control_flow: The layers with bodies: "If 'name': 12 layers in then_body, 9 in else_body".
         states: The variables of a stateful model.
-        origin: What the file says of how it was made.
+        origin: Entries of the file about its creation.
     """
 
     name: str
@@ -107,7 +107,7 @@ def _place(constant: Node) -> tuple[int, int]:
 
 
 def _covered(ranges: list[tuple[int, int]]) -> int:
-    """Bytes that sorted ranges cover together."""
+    """The number of bytes in the union of sorted ranges."""
     covered = end = 0
     for begin, stop in ranges:
         covered += max(0, stop - max(begin, end))
@@ -132,7 +132,7 @@ def _operations(nodes: list[Node]) -> Iterator[Operation]:
 
 
 def _owner(constant: Node) -> Node | None:
-    """The layer that a constant belongs to: its first reader that is more than a change of form or scale."""
+    """The layer that a constant belongs to: its first reader that does not only change form or scale."""
     node = constant
     while consumers := [port for output in node.outputs for port in output.consumers]:
         node = consumers[0].node
@@ -166,7 +166,7 @@ def _bodies(node: Node) -> str:
 
 
 def _origin(graph: Graph) -> dict[str, str]:
-    """What converters write of themselves, e.g. Runtime_version, MO_version, conversion_parameters/input."""
+    """The entries of converters about themselves, e.g. Runtime_version, MO_version, conversion_parameters/input."""
     found: dict[str, str] = {}
     for section in _SIDE_SECTIONS:
         for child in graph.root.iterfind(f"{section}/*"):

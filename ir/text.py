@@ -1,4 +1,4 @@
-r"""The text form of a graph: one node a line, in topological order. Dumps, golden tests and bug reports use it.
+r"""The text form of a graph: one node per line, in topological order. Dumps, golden tests and bug reports use it.
 
     graph 11
     x: f32[1,2,4,4]<image> = Parameter()
@@ -13,12 +13,12 @@ r"""The text form of a graph: one node a line, in topological order. Dumps, gold
 
 A line is: name, types and shapes of the outputs (`?` for a dynamic dimension), tensor names in `<>`, op type (with
 `.opsetN` unless it is opset1), sources, attributes as the .xml spells them, `@` for attributes of the layer itself.
-Names that are no plain words are JSON strings; a name that several nodes share is followed by `@id`. Constants of up
-to 16 elements are spelt out, longer ones abbreviated. Results come last, in the order of the model's outputs. A body
-follows its node.
+Names that are not plain words are JSON strings; a name that several nodes share is followed by `@id`. Constants of
+up to 16 elements are written in full, longer ones abbreviated. Results come last, in the order of the model's outputs.
+A body follows its node.
 
-`values=True` writes everything: constants whole, ids, and behind `&` all XML that is none of the above (rt_info, port
-maps, side sections). Such a text reads back to an equal graph, but for white space and what input ports say.
+`values=True` writes everything: full constants, ids, and behind `&` all other XML (rt_info, port maps, side sections).
+Such a text reads back to an equal graph, except for white space and the contents of input ports.
 """
 
 import base64
@@ -51,7 +51,7 @@ def to_text(graph: Graph, *, values: bool = False, weights: bool = True) -> str:
     Args:
         graph: The graph.
         values: Writes everything, so that `from_text` can read the text back.
-        weights: Whether constants of up to 16 floats are spelt out, too.
+        weights: Whether to write constants of up to 16 floats in full, too.
 
     Returns:
         A line for each node, in topological order.
@@ -80,7 +80,7 @@ def _lines(graph: Graph, indent: str, values: bool, weights: bool) -> list[str]:
 
 
 def _opaque(element: ET.Element, known: Sequence[str]) -> list[str]:
-    """The children of an element that the text has no form of, as XML."""
+    """The children of an element without a text form, as XML."""
     parts: list[str] = []
     for child in element:
         if child.tag not in known and not callable(child.tag):
@@ -111,7 +111,7 @@ def _line(node: Node, shared: set[str], values: bool, weights: bool) -> str:
 
 
 def _implied(node: Node) -> tuple[str, ...]:
-    """Attributes that the declared type and shape already say."""
+    """Attributes that repeat the declared type and shape."""
     if node.type == "Const":
         return ("element_type", "shape", "offset", "size")
     if node.type == "Parameter" and _static_shape(node.attributes.get("shape", "")) == node.output().shape:
@@ -140,7 +140,7 @@ def _label(node: Node, shared: set[str]) -> str:
 
 
 def _word(name: str) -> str:
-    """A name as it stands, or as a JSON string if it is no plain word."""
+    """A name, as a JSON string if it is not a plain word."""
     return name if _WORD.fullmatch(name) else json.dumps(name)
 
 
@@ -171,7 +171,7 @@ def from_text(text: str, *, fill: bool = False) -> Graph:
 
     Args:
         text: The text form.
-        fill: Gives constants that the text abbreviates values that are made up, the same ones each time.
+        fill: Whether abbreviated constants get made-up values, the same each time.
 
     Returns:
         A new graph, whose structure was verified.
@@ -197,7 +197,7 @@ def from_text(text: str, *, fill: bool = False) -> Graph:
 
 @dataclass(frozen=True)
 class _Block:
-    """A graph that is being read, its nodes by label, and whether values that lack are made up."""
+    """A graph during reading, its nodes by label, and whether to make up missing values."""
 
     graph: Graph
     known: dict[str, Node]
@@ -205,7 +205,7 @@ class _Block:
 
 
 def _read_any(stack: list[_Block], line: str) -> None:
-    """Reads a line of any kind; `stack` holds the blocks that are open, the innermost last."""
+    """Reads a line of any kind; `stack` has the open blocks, the innermost last."""
     block = stack[-1]
     if match := re.fullmatch(r"\s*graph (10|11)\b(.*)", line):
         block.graph.version = int(match[1])
@@ -263,7 +263,7 @@ class _Tokens:
         self.advance()
 
     def advance(self) -> str:
-        """Moves on and gives the token passed."""
+        """Returns the current token and moves to the next."""
         passed = self.text
         match = _TOKEN.match(self.line, self.at)
         if match is None:
@@ -274,26 +274,26 @@ class _Tokens:
         return passed
 
     def take(self, text: str) -> bool:
-        """Passes the token if it is `text`."""
+        """Consumes the token if it is `text`."""
         if self.text != text:
             return False
         self.advance()
         return True
 
     def expect(self, text: str) -> None:
-        """Passes the token, which must be `text`."""
+        """Consumes the token, which must be `text`."""
         if not self.take(text):
             message = f"expected '{text}' but found '{self.text}'"
             raise IRError(message)
 
     def finish(self) -> None:
-        """Refuses anything that is left."""
+        """Raises if tokens are left."""
         if self.kind != "end":
             message = f"cannot read '{self.text}'"
             raise IRError(message)
 
     def name(self) -> str:
-        """Passes a word or a string, and gives what it says."""
+        """Consumes a word or a string, and returns its value."""
         if self.kind == "string":
             return _string(self.advance())
         if self.kind == "word":
@@ -375,7 +375,7 @@ def _add(
 
 @dataclass(frozen=True)
 class _Output:
-    """What a text says of an output port."""
+    """The text form of an output port."""
 
     kind: ElementType
     shape: tuple[int, ...]

@@ -1,14 +1,14 @@
-"""What must hold of every graph, between any two passes.
+"""The invariants of every graph between passes.
 
 1. No cycle; a ReadValue comes before the Assign of its variable.
 2. Every input port has a source.
 3. Ports of one layer have distinct ids.
 4. Every output port has a known precision.
 5. A Const has a value: bytes inside the weights file or an array.
-6. The port map of a control-flow node speaks of ports that it has, and of Parameters and Results that its body has.
-7. The shape and the element type of a result follow from what is read (see `shape_rules`).
-The same holds of the body of every control-flow node. Files are read and written if the first six hold; the runtime
-infers shapes itself.
+6. The port map of a control-flow node names existing ports, and existing Parameters and Results of its body.
+7. The shape and the element type of a result follow from the inputs (see `shape_rules`).
+The same invariants hold in the body of every control-flow node. Files are read and written if the first six hold; the
+runtime infers shapes itself.
 """
 
 from .element_types import element_type_of_precision
@@ -28,7 +28,7 @@ def verify(graph: Graph) -> None:
 
 
 def verify_structure(graph: Graph) -> None:
-    """`verify` without shapes and types of results."""
+    """Like `verify`, without shapes and types of results."""
     for each in graph.walk():
         if cycle := each.cycle():
             message = f"the graph has a cycle: {' -> '.join(str(node) for node in cycle)}"
@@ -42,7 +42,7 @@ def verify_structure(graph: Graph) -> None:
                 message = f"{node} has two ports with the same id: {ids}"
                 raise IRError(message)
             for port in layer.outputs:
-                element_type_of_precision(port.element.get("precision", ""))  # raises for one that nobody knows
+                element_type_of_precision(port.element.get("precision", ""))  # raises if it is unknown
             if layer.element.attrib["type"] == "Const" and layer.array is None:
                 _stored(node)
             if layer.bodies:

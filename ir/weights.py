@@ -1,4 +1,4 @@
-"""The .bin file as one memory map: constants are views of it, nothing is copied before somebody needs it."""
+"""The .bin file as one memory map: constants are views of it, without copies."""
 
 import mmap
 import os
@@ -16,13 +16,13 @@ from .errors import IRError
 class Weights:
     """The bytes of a .bin file (`path` is None for bytes that live in memory only). Views keep the map alive.
 
-    The map is private (copy on write), so that it can be lent to the runtime, which insists on writeable memory;
-    nobody writes to it, and the file could not change if somebody did.
+    The map is private (copy on write), so that the runtime, which requires writeable memory, can use it. The code never
+    writes to it, and a write would not change the file.
 
     Attributes:
         path: The file.
         data: Its bytes.
-        version: What the file system said of the file when it was mapped: another answer means another file.
+        version: The identity of the file at the time of mapping; another identity means another file.
     """
 
     path: Path | None
@@ -44,23 +44,23 @@ class Weights:
         return view
 
     def release(self) -> None:
-        """Lets the system have the memory of pages that were read; whoever looks again reads them again."""
+        """Releases the memory of pages that were read; a later access reads them again."""
         mapped = getattr(self.data.base, "obj", None)
         if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED)
 
     def check_unchanged(self, handle: int) -> None:
-        """Refuses an open file of the same path that is not the one that was mapped.
+        """Checks that an open file of the same path is the mapped file.
 
         Raises:
-            IRError: it is another file, or was written to.
+            IRError: it is another file, or has changed.
         """
         if _version(handle) != self.version:
             message = f"{self.path}: changed since the model was read; read it again"
             raise IRError(message)
 
 
-_MAP_NORESERVE = 0x4000  # of Linux; Python's mmap does not name it
+_MAP_NORESERVE = 0x4000  # Linux; Python's mmap has no name for it
 EMPTY = Weights(None, np.empty(0, np.uint8))
 
 
@@ -76,7 +76,7 @@ def open_weights(path: Path) -> Weights:
 def _mapped(handle: int) -> mmap.mmap:
     if sys.platform != "linux":
         return mmap.mmap(handle, 0, access=mmap.ACCESS_COPY)
-    # Without NORESERVE the system would set memory aside for all that could be written, and refuse larger files.
+    # Without NORESERVE the system would reserve memory for possible writes, and refuse larger files.
     flags = mmap.MAP_PRIVATE | _MAP_NORESERVE
     return mmap.mmap(handle, 0, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
 

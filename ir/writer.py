@@ -1,7 +1,7 @@
-"""From a graph to .xml and .bin. What no pass touched is written as it was read.
+"""Writes a graph to .xml and .bin. Parts without edits are written as they were read.
 
-The .bin is the old file followed by the constants that are new (equal ones share their bytes); `compact=True` leaves
-out old bytes that no constant uses any more. Old bytes are copied inside the kernel where the system can do that.
+The .bin is the old file followed by the new constants (equal ones share their bytes); `compact=True` omits old bytes
+that no constant uses any more. Old bytes are copied inside the kernel if the system supports that.
 """
 
 import bisect
@@ -21,13 +21,13 @@ from .verify import verify_structure
 from .weights import Weights
 from .xml import write_xml
 
-#: What systems answer that cannot copy between these two files inside the kernel.
+#: Errors of systems that cannot copy between two files inside the kernel.
 _NO_COPY_HERE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
 class BinLayout:
-    """Where each constant's bytes go, and what to write in which order.
+    """The places of all constants in the new .bin, and what to write in which order.
 
     Attributes:
         kept: Ranges (begin, end) of the old weights, in file order.
@@ -41,12 +41,12 @@ class BinLayout:
 
 
 def write_model(graph: Graph, path: Path | str, *, compact: bool = False) -> None:
-    """Writes `path` (.xml) and the weights next to it (.bin); both appear whole or not at all.
+    """Writes `path` (.xml) and the weights next to it (.bin), both whole or not at all.
 
     Args:
         graph: A graph that verifies.
-        path: Where the .xml goes.
-        compact: Leave out bytes of the old weights that no constant uses.
+        path: The .xml to write.
+        compact: Whether to omit bytes of the old weights that no constant uses.
 
     Raises:
         IRError: the path is the model that the graph reads its weights from, is a symlink, or cannot be written.
@@ -64,7 +64,7 @@ def write_model(graph: Graph, path: Path | str, *, compact: bool = False) -> Non
 
 
 def check_output(path: Path, graph: Graph) -> None:
-    """Refuses an output path that could damage what the graph was read from, or that is not a place for an IR."""
+    """Refuses an output path that would damage the input model, or that is not valid for an IR."""
     if path.suffix != ".xml":
         message = f"{path}: the output must end in .xml"
         raise IRError(message)
@@ -89,7 +89,7 @@ def _same_file(one: Path, other: Path) -> bool:
 
 
 def lay_out(graph: Graph, *, compact: bool) -> BinLayout:
-    """Decides where every constant of the graph and of its bodies goes in the .bin."""
+    """Chooses the place in the .bin of every constant of the graph and its bodies."""
     constants = [node for each in graph.walk() for node in each.in_file_order("Const")]
     old = {node: (int(node.attributes["offset"]), int(node.attributes["size"])) for node in constants if node.is_stored}
     kept = _merge(old.values()) if compact else ((0, graph.weights.size),)
@@ -138,8 +138,8 @@ def to_xml(graph: Graph, layout: BinLayout, lent: Mapping[Node, str] | None = No
 
     Args:
         graph: A graph that verifies.
-        layout: Where the constants are.
-        lent: Constants to be written as Parameters of these names, for a runtime that gets their values otherwise.
+        layout: The places of the constants.
+        lent: Constants to write as Parameters with these names, for a runtime that gets their values in another way.
     """
     if any(each.is_edited for each in graph.walk()):
         verify_structure(graph)
@@ -160,7 +160,7 @@ def to_xml(graph: Graph, layout: BinLayout, lent: Mapping[Node, str] | None = No
 
 
 def _moved(layout: BinLayout) -> dict[ET.Element, Mapping[str, str]]:
-    """The attributes of all constants whose bytes go elsewhere than their `data` elements say."""
+    """The new attributes of all constants whose bytes move."""
     replaced: dict[ET.Element, Mapping[str, str]] = {}
     for node, (offset, size) in layout.places.items():
         data = _data(node)
@@ -183,7 +183,7 @@ def _check_complete(node: Node) -> None:
 
 
 def _arrange(graph: Graph) -> None:
-    """Puts the graph's layers and edges into its XML element. Changes nothing where nothing was edited."""
+    """Puts the graph's layers and edges into its XML element. Does nothing if there were no edits."""
     layers, edges = graph.root.find("layers"), graph.root.find("edges")
     assert layers is not None, "checked when the graph was read"
     assert edges is not None, "checked when the graph was read"

@@ -1,7 +1,7 @@
-"""XML in and out, byte for byte: what was read and not touched is written as it stood.
+"""Reads and writes XML byte for byte: parts without edits are written as they were read.
 
-`xml.etree` keeps attributes, text and white space, so the only things to remember are what precedes and follows the
-root, and whether empty elements end in " />" (OpenVINO's serializer) or "/>" (Model Optimizer).
+`xml.etree` keeps attributes, text and white space. This module also keeps the text before and after the root, and
+whether empty elements end in " />" (OpenVINO's serializer) or "/>" (Model Optimizer).
 """
 
 import re
@@ -18,7 +18,7 @@ _MOST_PIECES = 20_000_000
 
 @dataclass(frozen=True)
 class XmlStyle:
-    """What the element tree does not hold of a file's spelling."""
+    """The spelling of a file, as far as the element tree does not keep it."""
 
     prolog: str = '<?xml version="1.0"?>\n'
     empty_end: str = " />"
@@ -27,7 +27,7 @@ class XmlStyle:
 
 
 class _NoDoctype(ET.TreeBuilder):
-    """An IR has no document type; forbidding it shuts out entity attacks of every kind."""
+    """A parser that forbids document types: an IR has none, and this prevents all entity attacks."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         message = f"DOCTYPE '{name}' is not allowed in an IR"
@@ -38,7 +38,7 @@ def parse_xml(data: bytes) -> tuple[ET.Element, XmlStyle]:
     """The element tree of a document and its style.
 
     Raises:
-        IRError: not well-formed, has a DOCTYPE, or is larger, deeper or wider than any model is.
+        IRError: the document is not well-formed, has a DOCTYPE, or is larger, deeper or wider than any model.
     """
     if max(data.count(b"<"), data.count(b"=")) > _MOST_PIECES:
         message = f"more than {_MOST_PIECES} tags or attributes"
@@ -49,7 +49,7 @@ def parse_xml(data: bytes) -> tuple[ET.Element, XmlStyle]:
         root: ET.Element = parser.close()
     except ET.ParseError as error:
         raise _not_well_formed(error) from None
-    except (LookupError, ValueError) as error:  # an encoding that nobody knows, or that expat does not take
+    except (LookupError, ValueError) as error:  # an unknown encoding, or one that expat does not support
         message = f"not well-formed XML: {error}"
         raise IRError(message) from None
     _check_depth(root)
@@ -86,12 +86,12 @@ def _refuse_namespaces(root: ET.Element) -> None:
 
 
 def _is_utf8(data: bytes) -> bool:
-    """Whether a document is UTF-8 without a mark in front: only that can be written back as it was spelt."""
+    """Whether a document is UTF-8 without a byte order mark; others cannot be written back unchanged."""
     declared = re.match(rb"""\s*<\?xml[^>]*encoding\s*=\s*["']([^"']+)""", data)
     return data.lstrip()[:1] == b"<" and (declared is None or declared[1].lower() in (b"utf-8", b"utf8"))
 
 
-#: What may stand before and behind the root element.
+#: The text that may be before and after the root element.
 _AROUND = re.compile(rb"(?>\s+|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
 
 
@@ -113,10 +113,9 @@ _LAYER_TAG = re.compile(
 
 
 def layer_texts(data: bytes) -> list[str]:
-    """The text of each outermost `layer` element of a well-formed document; none where texts cannot be told apart.
+    """The text of each outermost `layer` element of a well-formed document; none if the texts cannot be separated.
 
-    That is where comments, CDATA or processing instructions could hold something that looks like a tag, or where the
-    document is not UTF-8.
+    Comments, CDATA and processing instructions could contain text that looks like a tag. Documents must be UTF-8.
     """
     prolog = re.match(rb"\s*<\?xml[^>]*\?>", data)
     if not _is_utf8(data) or b"<!" in data or b"<?" in data[prolog.end() if prolog else 0 :]:
@@ -138,13 +137,13 @@ def write_xml(
     replaced: Mapping[ET.Element, Mapping[str, str]],
     texts: Mapping[ET.Element, str],
 ) -> str:
-    """The document as text, written off an explicit stack: depth is bounded only by memory.
+    """The document as text. An explicit stack replaces recursion, so only memory limits the depth.
 
     Args:
         root: The document.
-        style: How it is spelt.
-        replaced: Elements whose attributes are to be written other than they stand.
-        texts: Elements whose text is known.
+        style: Its spelling.
+        replaced: Elements -> attributes to write instead of their own.
+        texts: Elements with known text.
     """
     parts = [style.prolog]
     stack: list[ET.Element | str] = [root]
@@ -179,7 +178,7 @@ def write_xml(
     return document
 
 
-#: What XML 1.0 does not allow even as a reference.
+#: Characters that XML 1.0 does not allow, even as a reference.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ATTRIBUTE = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#09;"})
 _SPECIAL = re.compile('[&<>"\n\r\t]')

@@ -1,4 +1,4 @@
-"""Devices as data: what each can run in int8, with which ranges, fused how."""
+"""Devices as data: what each runs in int8, with which ranges, and what it fuses."""
 
 # pyright: reportUnusedImport=false
 

@@ -1,4 +1,4 @@
-"""One line out of what pydantic found wrong: the path in the file, what stands there, and what could."""
+"""One line for each error of pydantic: the path in the file, what was found, and what was expected."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
@@ -10,17 +10,17 @@ from ..ir.suggestions import closest, did_you_mean
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first mistake, as `path: what was found; what was expected`, with a near miss where there is one."""
+    """The first mistake, as `path: what was found; what was expected`, with a suggestion if there is one."""
     return _explained(first_mistake(error), model)
 
 
 def explain_all(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """All mistakes, the same way."""
+    """All mistakes, in the same form."""
     return [_explained(each, model) for each in error.errors(include_url=False)]
 
 
 def path_text(location: Sequence[int | str]) -> str:
-    """A location in a file as people write it: `rules[0].where`."""
+    """A location in a file as text: `rules[0].where`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
 
 
@@ -36,13 +36,13 @@ def _explained(mistake: ErrorDetails, model: type[BaseModel]) -> str:
         known = [word.strip("'") for word in str(mistake.get("ctx", {})["expected"]).replace(" or ", ", ").split(", ")]
         close = closest(str(mistake["input"]), known)
         return did_you_mean(f"{path} is '{mistake['input']}'", close, f"there are: {', '.join(known)}")
-    if mistake["type"] == "value_error":  # the validators' own words
+    if mistake["type"] == "value_error":  # the message of a validator
         return f"{path or 'the content'}: {mistake['msg'].removeprefix('Value error, ')}"
     return f"{path or 'the content'} is {mistake['input']!r}; {_expected(mistake)}"
 
 
 def _expected(mistake: ErrorDetails) -> str:
-    """What should stand there; files have lists where values have tuples."""
+    """What was expected; tuples are lists in files."""
     if mistake["type"] != "tuple_type":
         return mistake["msg"].removeprefix("Input ")
     given = mistake["input"]
@@ -50,13 +50,13 @@ def _expected(mistake: ErrorDetails) -> str:
 
 
 def first_mistake(error: ValidationError) -> ErrorDetails:
-    """The mistake to speak of: a misspelt key is unknown here and missing there, and the unknown one tells more."""
+    """The most useful mistake: a misspelt key is both unknown and missing, and the unknown key says more."""
     errors = error.errors(include_url=False)
     return next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
 
 
 def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The keys of the model that a path leads to; behind the key of a mapping comes a name that the user chose."""
+    """The keys of the model at a path; after the key of a mapping, a path has a name that the user chose."""
     parts = iter(path)
     for part in parts:
         if isinstance(part, str):

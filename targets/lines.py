@@ -1,4 +1,4 @@
-"""Where in a YAML file something stands."""
+"""The lines of values in a YAML file."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,14 +10,14 @@ class Lines:
     """The lines of one YAML text.
 
     Raises:
-        yaml.YAMLError: it is none.
+        yaml.YAMLError: the text is not YAML.
     """
 
     def __init__(self, text: str) -> None:
         self._root: Any = yaml.compose(text, yaml.SafeLoader)
 
     def of(self, location: Sequence[int | str]) -> int:
-        """The line, from 1 on, of the deepest part of a location that the text has."""
+        """The line, from 1, of the deepest existing part of a location."""
         node = self._root
         line: int = node.start_mark.line if node else 0
         for part in location:
@@ -33,7 +33,7 @@ class Lines:
         return line + 1
 
     def repeated(self) -> Iterator[tuple[int, str]]:
-        """Keys that stand more than once in one mapping, of which YAML takes the last: the later line, and the key."""
+        """Repeated keys in one mapping, where YAML takes the last: the line of the repetition, and the key."""
         for node in self._nodes():
             known = set[str]()
             for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
@@ -42,7 +42,7 @@ class Lines:
                 known.add(str(key.value))
 
     def lost(self) -> Iterator[tuple[int, str]]:
-        r"""Backslashes between double quotes that made what no name holds, as in "C:\new": line, mistake."""
+        r"""Backslashes in double quotes that give unprintable characters, as in "C:\new": line, message."""
         for node in self._nodes():
             if isinstance(node, yaml.ScalarNode) and node.style == '"' and not node.value.isprintable():
                 written = node.value.encode("unicode_escape").decode()
@@ -54,7 +54,7 @@ class Lines:
         waiting, seen = [self._root], set[int]()
         while waiting:
             node = waiting.pop()
-            if node is None or id(node) in seen:  # an alias leads to what was seen
+            if node is None or id(node) in seen:  # an alias may lead to a visited node
                 continue
             seen.add(id(node))
             yield node

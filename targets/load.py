@@ -1,4 +1,4 @@
-"""From YAML to `Target`. Every mistake is reported with its file, its line and its path in the file."""
+"""Reads a `Target` from YAML. Every mistake is reported with its file, its line and its path in the file."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from .operations import unknown_words
 from .target import Target
 
 _FILES = resources.files("irquant.targets")
-#: The alias of the target that is taken where no device is named.
+#: The alias of the default target.
 ANY = "any"
 
 
@@ -26,14 +26,14 @@ class TargetError(UserError):
 
 
 def target_names() -> list[str]:
-    """The targets that come with irquant."""
+    """The names of the targets that ship with irquant."""
     return sorted(file.name[: -len(".yaml")] for file in _FILES.iterdir() if file.name.endswith(".yaml"))
 
 
 def target_name(device: str) -> str:
-    """The name of the target that comes with irquant and has this name or alias, in any case of letters.
+    """The name of the shipped target with this name or alias, in any case of letters.
 
-    What is neither (the path of a file, say) comes back as it is.
+    Other texts (for example the path of a file) are returned unchanged.
     """
     word, names = device.lower(), target_names()
     if word in names or _is_path(word):
@@ -42,10 +42,10 @@ def target_name(device: str) -> str:
 
 
 def target_text(name: str) -> str:
-    """The file of the target that has the name or alias `name`, or that of the path `name` if it ends in .yaml or .yml.
+    """The text of the target file with the name or alias `name`, or at the path `name` if it ends in .yaml or .yml.
 
     Raises:
-        TargetError: there is none, or it cannot be read.
+        TargetError: the target does not exist, or cannot be read.
     """
     name = target_name(name)
     if _is_path(name):
@@ -61,25 +61,25 @@ def target_text(name: str) -> str:
 
 
 def load_target(name: str = ANY) -> Target:
-    """The target that has the name or alias `name`, or the one that the file of that path describes.
+    """The target with the name or alias `name`, or of the file at that path.
 
     Args:
         name: A name or an alias in any case of letters; or the path of a file that ends in .yaml or .yml.
 
     Returns:
-        The target, with what it takes over from the one that it extends.
+        The target, with the content of the target that it extends.
 
     Raises:
-        TargetError: there is none, or its file is wrong.
+        TargetError: the target does not exist, or its file is wrong.
     """
     return parse_target(target_text(name), name)
 
 
 def check_target(name: str) -> Target:
-    """`load_target`, if the file names only operations and attributes of OpenVINO, and `operations` of its own.
+    """Like `load_target`, with a check that all operations and attributes are in OpenVINO or the file's `operations`.
 
     Raises:
-        TargetError: there is no such target, its file is wrong, or names what neither has.
+        TargetError: the target does not exist, its file is wrong, or it names an unknown operation or attribute.
     """
     document = _Document(target_text(name), name)
     target = document.target()
@@ -89,19 +89,19 @@ def check_target(name: str) -> Target:
 
 
 def parse_target(text: str, where: str) -> Target:
-    """The target that a YAML text describes; error messages begin with `where`, its name or path."""
+    """The target of a YAML text; error messages start with `where`, its name or path."""
     return _Document(text, where).target()
 
 
-#: Keys that target files had before -> the ones of today: of the file, of a spec, of a rule.
+#: Former keys of target files -> present keys: of the file, of a spec, of a rule.
 _OF_FILE, _OF_SPEC = {"pair_sum_bits": "accumulator_bits"}, {"beyond": "unsupported_reason"}
 _OF_RULE = {"adds_pairs": "saturates"}
-#: A word that `when` had before, and the `multiples` that it meant.
+#: A former word of `when`, and its `multiples`.
 _OF_WHEN, _MULTIPLES = "channels_by_4_and_16", {"in": 4, "out": 16}
 
 
 def _renamed(content: Any) -> dict[Any, Any]:
-    """The content with today's keys and words."""
+    """The content with present keys and words."""
     found: dict[Any, Any] = _with_keys(content, _OF_FILE)
     if isinstance(specs := found.get("specs"), dict):
         found["specs"] = {name: _with_keys(each, _OF_SPEC) for name, each in cast(dict[object, object], specs).items()}
@@ -115,7 +115,7 @@ def _renamed(content: Any) -> dict[Any, Any]:
 
 
 def _with_multiples_in(owner: Any, key: str) -> Any:
-    """A mapping with today's words in the conditions of one of its lists."""
+    """A mapping with present words in the conditions of one of its lists."""
     if not isinstance(owner, dict):
         return owner
     content = cast(dict[object, object], owner)
@@ -125,7 +125,7 @@ def _with_multiples_in(owner: Any, key: str) -> Any:
 
 
 def _with_multiples(condition: Any) -> Any:
-    """A condition with `multiples` for `_OF_WHEN`; one that has both stays as it is, and is refused for the old one."""
+    """A condition with `multiples` for `_OF_WHEN`; one with both does not change, and is refused later."""
     if not isinstance(condition, dict):
         return condition
     entry = cast(dict[object, object], condition)
@@ -137,7 +137,7 @@ def _with_multiples(condition: Any) -> Any:
 
 
 def _with_keys(entry: Any, former: Mapping[str, str]) -> Any:
-    """An entry with other keys; one that has both, old and new, stays as it is, and is refused for the old one."""
+    """An entry with other keys; one with both, old and new, does not change, and is refused because of the old key."""
     if not isinstance(entry, dict):
         return entry
     keys = cast(dict[object, object], entry)
@@ -146,7 +146,7 @@ def _with_keys(entry: Any, former: Mapping[str, str]) -> Any:
 
 @functools.cache
 def _aliases(name: str) -> tuple[str, ...]:
-    """The aliases of a target that comes with irquant."""
+    """The aliases of a target that ships with irquant."""
     content: Any = yaml.safe_load((_FILES / f"{name}.yaml").read_text(encoding="utf-8"))
     return tuple(content.get("aliases", ()))
 
@@ -160,7 +160,7 @@ class _Document:
 
     Args:
         text: Its text.
-        where: What messages call it.
+        where: Its name in messages.
         heirs: The files that extend this one.
     """
 
@@ -178,7 +178,7 @@ class _Document:
         self.content: dict[Any, Any] = _renamed(cast(object, content))
 
     def target(self) -> Target:
-        """The target, with what it takes over from the one that it extends."""
+        """The target, with the content of the target that it extends."""
         try:
             target = Target.model_validate(self.merged())
         except ValidationError as error:
@@ -194,9 +194,9 @@ class _Document:
         return target
 
     def merged(self) -> dict[Any, Any]:
-        """The content over that of the target it extends: mappings join, lists go in front, the rest replaces.
+        """The content over that of the extended target: mappings are merged, lists prepended, other values replaced.
 
-        Aliases are not taken over: they mean one target.
+        Aliases are not inherited: they belong to one target.
         """
         if not isinstance(parent := self.content.get("extends"), str):
             return self.content
@@ -221,11 +221,11 @@ class _Document:
         return result
 
     def complaint(self, location: Sequence[int | str], said: str) -> str:
-        """What is wrong at a location, with file, line and path."""
+        """A message about a location, with file, line and path."""
         return f"{self._at(location)}: {path_text(location)}: {said}"
 
     def _at(self, location: Sequence[int | str]) -> str:
-        """`file, line 7` for the deepest part of a location that the file has."""
+        """`file, line 7` for the deepest existing part of a location."""
         former = {new: old for each in (_OF_FILE, _OF_SPEC, _OF_RULE) for old, new in each.items()}
         places = (location, [former.get(str(part), part) for part in location])
         return f"{self.where}, line {max(self._lines.of(place) for place in places)}"

@@ -1,4 +1,4 @@
-"""The operations that OpenVINO has, and their attributes: what a target file can speak of."""
+"""The operations of OpenVINO and their attributes, which a target file can name."""
 
 import functools
 import json
@@ -9,11 +9,11 @@ from typing import Any
 from ..ir.suggestions import closest, did_you_mean
 from .target import Target
 
-#: Where conditions stand in a file, and the lists of op types besides.
+#: The keys of conditions in a file, and of lists of op types.
 _CONDITIONS = ("rules", "transparent")
 _LISTS = ("unified", "bodies")
 _Location = tuple[int | str, ...]
-#: Op type -> its attributes; None: those of an extension, which nobody here knows.
+#: Op type -> its attributes; None: an operation of an extension, with unknown attributes.
 _Known = Mapping[str, Sequence[str] | None]
 
 
@@ -26,7 +26,7 @@ def operation_table() -> Mapping[str, Sequence[str]]:
 
 
 def unknown_words(target: Target) -> Iterator[tuple[_Location, str]]:
-    """Op types and attributes in a target that neither OpenVINO nor its `operations` have: where, and what is wrong."""
+    """Op types and attributes of a target that are not in OpenVINO or its `operations`: location and message."""
     table: _Known = {**dict.fromkeys(target.operations), **operation_table()}
     for key in _CONDITIONS:
         for index, each in enumerate(getattr(target, key)):

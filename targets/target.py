@@ -1,7 +1,7 @@
-"""What a device can run in int8, as plain values. No device is named in code: each is a YAML file.
+"""What a device can run in int8, as plain values. No code names a device: each is a YAML file.
 
-`Target.rule(node)` and its siblings answer what the file says of a node; they look at the node only, never at the graph
-around it. Deciding where a FakeQuantize goes is the placement analysis' work, in `passes`.
+`Target.rule(node)` and similar methods find the entry of the file for a node. `passes/placement/` decides where a
+FakeQuantize goes.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,14 +26,14 @@ from ..ir.ops import (
 
 
 class Mode(StrEnum):
-    """How a range lies around zero."""
+    """The position of a range relative to zero."""
 
     SYMMETRIC = "symmetric"
     ASYMMETRIC = "asymmetric"
 
 
 class Granularity(StrEnum):
-    """What shares one range."""
+    """The elements that share one range."""
 
     PER_TENSOR = "per_tensor"
     PER_CHANNEL = "per_channel"
@@ -44,12 +44,12 @@ def _listed(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-#: What the runtime calls the device that every machine has: results are checked on it.
+#: The runtime's name of the device that every machine has, for the check of results.
 HERE = "CPU"
 
 
 class _Strict(BaseModel):
-    """A frozen value that knows all its keys."""
+    """A frozen value that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,16 +59,18 @@ class QuantSpec(_Strict):
 
     Attributes:
         bits: Width of a value.
-        modes: What the device can run, preferred first; a preset chooses.
-        granularity: What shares one range. A per-channel activation may fall back to per-tensor, never the reverse.
-        narrow_range: Leave out the lowest level, so that zero lies in the middle (255 levels for 8 bits).
-        signed: Keep levels below zero even if no value is negative.
-        unsigned: The device stores unsigned numbers: values below zero take a zero point.
-        zero_point: Whether the device takes one.
-        free_zero_point: Whether one takes no more time than none: then the better mode is chosen, tensor by tensor.
+        modes: Modes that the device can run, preferred first; a preset chooses.
+        granularity: The elements that share one range. A per-channel activation may fall back to per-tensor, never the
+            reverse.
+        narrow_range: Whether to omit the lowest level, so that zero is in the middle (255 levels for 8 bits).
+        signed: Whether to keep levels below zero even if no value is negative.
+        unsigned: Whether the device stores unsigned numbers, so that values below zero need a zero point.
+        zero_point: Whether the device supports a zero point.
+        free_zero_point: Whether a zero point costs no time; each tensor then gets the better mode.
         also_levels: Other numbers of levels with which the device runs the layer in int8.
-        level_count: A number of levels that does not follow from `bits`.
-        unsupported_reason: Why the device does not run this in int8; empty but for what a user asks for against it.
+        level_count: The number of levels, if it is not 2^bits.
+        unsupported_reason: Why the device does not run this spec in int8; empty except for options of the user that the
+            device does not support.
     """
 
     bits: Annotated[int, Field(ge=2, le=16)]
@@ -84,16 +86,16 @@ class QuantSpec(_Strict):
     unsupported_reason: str = ""
 
     def levels(self, mode: Mode) -> int:
-        """The `levels` of the FakeQuantize; a narrow range is for symmetric ones."""
+        """The `levels` of the FakeQuantize; only symmetric ranges are narrow."""
         return self.level_count or int(2**self.bits) - (self.narrow_range and mode is Mode.SYMMETRIC)
 
     @property
     def may_have_zero_point(self) -> bool:
-        """Whether values below zero may bring a zero point: that of an asymmetric range, or of its storage."""
+        """Whether values below zero may need a zero point: in an asymmetric range, or in unsigned storage."""
         return self.zero_point and (self.unsigned or Mode.ASYMMETRIC in self.modes)
 
 
-#: What an operation is, or has.
+#: Properties of an operation.
 Property = Literal[
     "after_bent_extreme",
     "after_scaled_product_up_to_256",
@@ -114,21 +116,21 @@ Property = Literal[
     "undilated",
     "zero_padding",
 ]
-#: Whose channels an entry speaks of.
+#: The side whose channels a condition is about.
 Side = Literal["in", "out"]
 
 
 class Condition(_Strict):
-    """Which operations an entry speaks of.
+    """The operations that an entry is about.
 
     Attributes:
         op: Op types as the .xml spells them.
         where: Attributes that must have one of these values.
         unless: Attributes that must not have one of these values.
-        when: Properties that cannot be read off one attribute; all must hold.
-        ranks: Numbers of dimensions that its data may have; any, if none is given.
+        when: Properties beyond single attributes; all must hold.
+        ranks: The numbers of dimensions that its data may have; empty: any.
         multiples: `in` or `out` -> a number that divides the channels (axis 1) of the first input or of the first
-            output; dynamic channels, or none, do not fit.
+            output; dynamic or missing channels do not fit.
     """
 
     op: Names
@@ -139,7 +141,7 @@ class Condition(_Strict):
     multiples: Mapping[Side, Annotated[int, Field(ge=2)]] = Field(default_factory=dict[Side, int])
 
     def fits(self, node: Node) -> bool:
-        """Whether the entry speaks of this node."""
+        """Whether the entry is about this node."""
         if node.type not in self.op:
             return False
         attributes = node.attributes
@@ -155,7 +157,7 @@ class Condition(_Strict):
 
 
 def _channels(node: Node, side: Side) -> int:
-    """The size of axis 1 of the first input or output; `DYNAMIC`, which nothing divides, if there is no such size."""
+    """The size of axis 1 of the first input or output; `DYNAMIC`, which has no divisors, if there is none."""
     shape = node.source(DATA_PORT).shape if side == "in" else node.output().shape
     return shape[1] if len(shape) > 1 else DYNAMIC
 
@@ -168,7 +170,7 @@ def _pads_with_zero(node: Node) -> bool:
 
 
 def _pads_a_convolution(node: Node) -> bool:
-    """Whether a Pad puts zeros around spatial axes in front of one convolution, so that the runtime joins the two."""
+    """Whether a Pad adds zeros to spatial axes in front of one convolution, which the runtime fuses with it."""
     readers = [port.node.type for port in node.output().consumers]
     sizes = [node.source(index).node for index in (1, 2)]
     is_zero = node.attributes.get("pad_mode", "constant").lower() == "constant" and _pads_with_zero(node)
@@ -178,7 +180,7 @@ def _pads_a_convolution(node: Node) -> bool:
 
 
 def _adds_no_padding(node: Node) -> bool:
-    """Whether an operation puts nothing around its data, by attributes or (SpaceToBatch) by inputs."""
+    """Whether an operation does not pad its data, by attributes or (SpaceToBatch) by inputs."""
     attributes = any(any(integers(node, name)) for name in ("pads_begin", "pads_end"))
     if attributes or node.attributes.get("auto_pad", "").lower().startswith("same"):
         return False
@@ -195,12 +197,12 @@ def _is_undilated(node: Node) -> bool:
 
 
 def _kernel_covers_stride(node: Node) -> bool:
-    """Whether a transposed convolution leaves no gaps between the images of its kernel."""
+    """Whether the kernel of a transposed convolution covers its output without gaps."""
     return all(stride <= size for stride, size in zip(integers(node, "strides"), kernel_shape(node), strict=False))
 
 
 def _pads_no_output(node: Node) -> bool:
-    """Whether a transposed convolution puts nothing behind its result, but only cuts off less of it."""
+    """Whether `output_padding` of a transposed convolution only reduces its crop, and does not pad the result."""
     wider, cut = integers(node, "output_padding"), integers(node, "pads_end")
     is_explicit = node.attributes.get("auto_pad", "explicit").lower() == "explicit"
     return not any(wider) or (is_explicit and all(one <= other for one, other in zip(wider, cut, strict=False)))
@@ -215,17 +217,17 @@ def _has_constant_first(node: Node) -> bool:
 
 
 def _channels_of_groups(node: Node) -> tuple[int, ...]:
-    """Output and input channels a group of a GroupConvolution, whose weights are [G, O, I, k...]."""
+    """Output and input channels per group of a GroupConvolution with weights [G, O, I, k...]."""
     return node.source(WEIGHTS_PORT).shape[1:3]
 
 
 def _multiplies_channels(node: Node) -> bool:
-    """Whether a GroupConvolution makes several channels of each."""
+    """Whether a depthwise GroupConvolution computes several channels from each."""
     return is_depthwise(node) and _channels_of_groups(node)[0] > 1
 
 
 def _has_groups_not_by_4(node: Node) -> bool:
-    """Whether channels a group are no multiples of 4, and more than one."""
+    """Whether the channels per group are more than one and not a multiple of 4."""
     counts = _channels_of_groups(node)
     return counts != (1, 1) and any(each % 4 for each in counts)
 
@@ -237,8 +239,8 @@ def _has_first_output_only(node: Node) -> bool:
 def _is_after_small_scaled_product(node: Node) -> bool:
     """Whether a MatMul reads another one, and both have constant matrices of 256 columns and rows at most.
 
-    Between them a constant scales the result, or shifts it anywhere but right behind the product, where it is a bias.
-    Steps that bend it (a sigmoid, say) end the search; ReLU and Clamp do not.
+    Between them a constant scales or shifts the result. A shift directly behind the first product is a bias and does
+    not count. Nonlinear steps (for example a sigmoid) end the search, except ReLU and Clamp.
     """
     scales, above = False, node.source(DATA_PORT).node
     while above.type in ("Add", "BatchNormInference", "Clamp", "Multiply", "ReLU", "Subtract"):
@@ -255,7 +257,7 @@ def _is_after_bent_extreme(node: Node) -> bool:
 
 
 def _is_bent_extreme(above: Node) -> bool:
-    """Whether data come from a ReduceMax or ReduceMin through element-wise steps, behind which they are rounded."""
+    """Whether data come from a ReduceMax or ReduceMin through element-wise steps, and are rounded behind them."""
     is_bent = False
     while above.type in (*_ELEMENT_WISE, *_MOVING):
         if (source := _only_source(above)) is None:
@@ -266,7 +268,7 @@ def _is_bent_extreme(above: Node) -> bool:
 
 
 def _only_source(node: Node) -> Node | None:
-    """What a node reads besides constants; None if that is more than one thing, or nothing."""
+    """The only non-constant source of a node; None if there are several, or none."""
     sources = [port.source.node for port in node.inputs if not is_constant(port.source)]
     return sources[0] if len(sources) == 1 else None
 
@@ -286,7 +288,7 @@ def _has_constant_parameters(node: Node) -> bool:
     return all(port.source.node.type == "Const" for port in node.inputs[1:])
 
 
-#: What the CPU plugin fuses into what is in front of it, and what it moves out of the way.
+#: Operations that the CPU plugin fuses into their producer, and operations that it moves.
 _ELEMENT_WISE = (
     *("Abs", "Add", "BatchNormInference", "Clamp", "Divide", "Elu", "Exp", "Gelu", "HSigmoid", "HSwish", "HardSigmoid"),
     *("Mish", "Multiply", "PReLU", "Power", "ReLU", "Sigmoid", "SoftPlus", "Sqrt", "Subtract", "Swish", "Tanh"),
@@ -314,29 +316,29 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
 }
 
 
-#: What an input is to its operation: the first one; the second one of a product of activations; the initial state of a
-#: recurrent layer; all constant matrices; every input.
+#: The role of an input: the first one; the second one of a product of activations; the initial state of a recurrent
+#: layer; all constant matrices; every input.
 Role = Literal["data", "second", "hidden", "weights", "all"]
 
 
 class Rule(Condition):
-    """What an operation takes.
+    """The specs that an operation takes.
 
     Attributes:
         inputs: Role -> name of a spec. None: the operation stays float.
-        requantizes: The operation takes int8 only where its result is wanted in int8 again: its inputs are quantized
+        requantizes: The operation takes int8 only if its result is demanded in int8 again: its inputs are quantized
             only if its output is.
         same_range: The inputs must share one range.
         saturates: Without VNNI, the kernel adds the products of neighbouring input channels in 16 bits.
-        needs_bias: Where several operations read its result, the device computes it wrongly unless it has a bias.
-        needs_bias_before: Where one of these operations reads its result, moved about or not, the device cannot compile
-            it, or computes it wrongly, unless it has a bias.
-        misreads_rows: Behind it, the device takes an operand that has a number a column along the wrong axis.
+        needs_bias: If several operations read its result, the device computes it wrongly without a bias.
+        needs_bias_before: If one of these operations reads its result, also behind data movement, the device cannot
+            compile it, or computes it wrongly, without a bias.
+        misreads_rows: Behind it, the device reads an operand with a number per column along the wrong axis.
         misreads_stacks: The device computes it wrongly if it transposes several constant matrices.
-        mixes_up_products: If one of the two products around a softmax runs in int8 and the other does not, the device
-            computes them wrongly where both have the same sizes.
+        mixes_up_products: If only one of the two products around a softmax runs in int8, and both have the same sizes,
+            the device computes them wrongly.
         decomposes: The device runs the parts of the operation in int8, if they are written out.
-        because: Why, for the reader of a report.
+        because: The reason that reports show.
     """
 
     inputs: Mapping[Role, str] = Field(default_factory=dict[Role, str])
@@ -352,7 +354,7 @@ class Rule(Condition):
     because: str = ""
 
     def ports(self, node: Node) -> dict[int, str]:
-        """The input ports that the rule speaks of, and the name of the spec for each."""
+        """The input ports of the rule, and the name of the spec for each."""
         found: dict[int, str] = {}
         for role, spec in self.inputs.items():
             indices = {
@@ -367,11 +369,11 @@ class Rule(Condition):
 
 
 class Transparent(Condition):
-    """Operations that move values without changing them: a FakeQuantize behind them does the same in front of them.
+    """Operations that move values without changing them: a FakeQuantize behind them has the same effect in front.
 
     Attributes:
-        keeps_channels: Whether axis 1 comes out as it went in, so that this holds per channel, too.
-        zero_point: Whether the device carries a zero point through them; if not, they move only what needs none.
+        keeps_channels: Whether axis 1 does not change, so that this also holds per channel.
+        zero_point: Whether the device supports a zero point there; if not, only ranges without one move through.
     """
 
     keeps_channels: bool = False
@@ -382,8 +384,8 @@ class Step(Condition):
     """A link of a chain of operations.
 
     Attributes:
-        stays_float: Whether this operation is one of those that the pattern keeps float.
-        optional: Whether the chain may go on without it.
+        stays_float: Whether the pattern keeps this operation float.
+        optional: Whether the link may be missing.
     """
 
     stays_float: bool = False
@@ -391,11 +393,11 @@ class Step(Condition):
 
 
 class FloatPattern(_Strict):
-    """Operations that stay float where they stand in a certain chain.
+    """Operations that stay float in a certain chain.
 
     Attributes:
-        chain: Each link reads what the one before it gives.
-        because: Why.
+        chain: The links; each reads the output of the one before.
+        because: The reason that reports show.
     """
 
     chain: Annotated[tuple[Step, ...], Field(min_length=2)]
@@ -413,21 +415,21 @@ class Target(_Strict):
     """A device.
 
     Attributes:
-        name: What `--target` calls it.
-        aliases: What else `--target` and configurations call it, in lower case; a target that extends it has its own.
+        name: The name for `--target`.
+        aliases: Other names, in lower case; targets that extend it do not inherit them.
         description: One line for people.
-        extends: The target that this one adds to: specs of the same name replace, lists go in front of its lists.
-        device: What the runtime calls the device.
-        accumulator_bits: Bits of the register in which rules with `saturates` add two products; 16 can overflow.
+        extends: The target that this one extends: specs of the same name replace, lists are prepended.
+        device: The runtime's name of the device.
+        accumulator_bits: The bits of the sum of two products in rules with `saturates`; 16 can overflow.
         specs: Named ways to quantize.
-        rules: The first that fits an operation decides; an operation that none fits stays float.
-        stays_float: Patterns that overrule the rules.
-        transparent: What a FakeQuantize moves through (on input 0).
-        unified: What it moves through on all inputs, which must then share one range.
-        bodies: The operations of control flow in whose bodies the device gains from int8, too.
-        skips_narrow_integers: Whether floats that become integers of 8 bits and floats again in front of a FakeQuantize
-            are not made whole by the device.
-        operations: Operations of extensions that the file speaks of, besides those that OpenVINO has.
+        rules: The first that fits an operation decides; an operation without a rule stays float.
+        stays_float: Patterns that override the rules.
+        transparent: Operations that a FakeQuantize moves through (on input 0).
+        unified: Op types that it moves through on all inputs, which must then share one range.
+        bodies: The control-flow operations whose bodies also run faster in int8.
+        skips_narrow_integers: Whether the device skips the rounding of floats that become 8-bit integers, and floats
+            again in front of a FakeQuantize.
+        operations: Operations of extensions that the file names, besides those of OpenVINO.
     """
 
     name: str
@@ -446,9 +448,9 @@ class Target(_Strict):
     operations: Names = ()
 
     def rule(self, node: Node) -> Rule | None:
-        """The rule that speaks of this node, if any."""
+        """The rule for this node, if any."""
         return next((rule for rule in self.rules if rule.fits(node)), None)
 
     def transparency(self, node: Node) -> Transparent | None:
-        """The entry that says how a FakeQuantize moves through this node, if it does."""
+        """The entry for the move of a FakeQuantize through this node, if any."""
         return next((entry for entry in self.transparent if entry.fits(node)), None)
