@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
 
 from ...ir import Array
+from .choices import Choice
 from .outputs import Output, OutputKind, Outputs
+from .parts import Part
 from .ranges import Floats
 
 
@@ -30,7 +32,7 @@ _WORDS = {
     Verdict.GOOD: "no loss of accuracy was seen at this level",
     Verdict.FAIR: "a small loss of accuracy is possible; measure it with your own data",
     Verdict.POOR: "a loss of accuracy is likely",
-    Verdict.UNKNOWN: "the outputs cannot be compared: their numbers of axes differ",
+    Verdict.UNKNOWN: "the outputs cannot be compared",
 }
 
 
@@ -53,6 +55,12 @@ _IMAGE_LEVELS = Levels(floor=38.0, good=43.0)
 _LEVELS_OF: Mapping[OutputKind, Levels] = {OutputKind.IMAGE: _IMAGE_LEVELS}
 
 
+#: From which share of changed decisions on accuracy may be lost, and is lost, whatever the ratio.
+FAIR_CHANGED, POOR_CHANGED = 0.03, 0.1
+#: The 95th percentile of the normal distribution.
+_CONFIDENCE = 1.645
+
+
 def levels_of(kind: OutputKind) -> Levels:
     """What the ratio means for outputs of a kind."""
     return _LEVELS_OF.get(kind, _LEVELS)
@@ -65,12 +73,15 @@ class Agreement:
     Attributes:
         name: What messages call the output.
         kind: What it holds.
-        sqnr: 10 log10(signal power / error power) in dB; infinite if equal, NaN if they do not even have as many axes.
-            The worst of the tensors that are compared: of detections, those that they are selected by.
+        sqnr: 10 log10(signal power / error power) in dB; infinite if equal, NaN if they cannot be compared.
+            The worst of the tensors that are compared, and of their parts: of detections, those that they are selected
+            by.
         cosine: Of the angle between the two outputs as vectors (the worst, too).
-        top1: The share of decisions that stay the same: of the largest score along the last axis. None if the output
-            holds no classes.
+        top1: The share of decisions that stay the same (see `Choice`). None if the output chooses nothing.
         resized: Of how many samples the sizes differ; the ratio is an upper bound then (see `Tally`).
+        decisions: How many decisions that is the share of.
+        part: The columns that have that ratio; empty if it is that of whole tensors.
+        whole: The ratio of whole tensors in dB.
     """
 
     name: str
@@ -79,6 +90,9 @@ class Agreement:
     cosine: float
     top1: float | None = None
     resized: int = 0
+    decisions: int = 0
+    part: str = ""
+    whole: float = math.nan
 
     @property
     def levels(self) -> Levels:
@@ -86,9 +100,41 @@ class Agreement:
         return levels_of(self.kind)
 
     @property
+    def changed(self) -> float:
+        """The share of decisions that change at least, as far as so many tell: 2 of 16 may be 4 % of all.
+
+        The lower end of the interval of Wilson (1927, Journal of the American Statistical Association 22, 209), one
+        side, 95 %.
+        """
+        if not self.decisions or self.top1 is None:
+            return 0.0
+        share, spread = 1 - self.top1, _CONFIDENCE**2 / self.decisions
+        half = math.sqrt(spread * (share * self.top1 + spread / 4))
+        return max(0.0, (share + spread / 2 - half) / (1 + spread))
+
+    @property
     def margin(self) -> float:
-        """How far the ratio lies above the floor, in dB; negative below it; 0 if nobody can tell."""
-        return 0.0 if math.isnan(self.sqnr) else self.sqnr - self.levels.floor
+        """How far the output lies above the floor, in dB; negative below it.
+
+        0 if nobody can tell; infinite for random outputs, which no float layer makes less so. As many decisions change
+        as lie within the error, so that their number grows with its amplitude.
+        """
+        is_unknown = math.isnan(self.sqnr) and self.kind is not OutputKind.RANDOM
+        return 0.0 if is_unknown else self._above(self.levels.floor, POOR_CHANGED)
+
+    @property
+    def above_good(self) -> float:
+        """How far the output lies above what is good, in dB.
+
+        Minus infinity if nobody can tell; infinite for random outputs.
+        """
+        return self._above(self.levels.good, FAIR_CHANGED)
+
+    def _above(self, ratio: float, changed: float) -> float:
+        if math.isnan(self.sqnr):
+            return math.inf if self.kind is OutputKind.RANDOM else -math.inf
+        decided = 20 * math.log10(changed / self.changed) if self.changed else math.inf
+        return min(self.sqnr - ratio, decided)
 
     @property
     def error(self) -> float:
@@ -96,13 +142,20 @@ class Agreement:
         return float(10 ** (-max(self.margin, -300.0) / 10))
 
     @property
-    def verdict(self) -> Verdict:
-        """What that means; an upper bound cannot be good."""
+    def by_ratio(self) -> Verdict:
+        """What the ratio alone means; an upper bound cannot be good."""
         if math.isnan(self.sqnr):
             return Verdict.UNKNOWN
         if self.sqnr >= self.levels.good and not self.resized:
             return Verdict.GOOD
         return Verdict.FAIR if self.sqnr >= self.levels.floor else Verdict.POOR
+
+    @property
+    def verdict(self) -> Verdict:
+        """What that means: ratio or decisions, whichever is worse."""
+        if self.by_ratio is Verdict.UNKNOWN or self.changed <= FAIR_CHANGED:
+            return self.by_ratio
+        return Verdict.POOR if self.changed > POOR_CHANGED or self.by_ratio is Verdict.POOR else Verdict.FAIR
 
 
 @dataclass
@@ -120,7 +173,8 @@ class Tally:
         noise: Power of their difference.
         product: Of the two as vectors.
         count: How many numbers were compared.
-        same: Decisions that are the same: rows along the last axis whose largest element is at the same place.
+        choice: What is decided by the largest; None if nothing is.
+        same: Decisions that are the same.
         decisions: All of them.
         resized: Samples whose sizes differ.
         is_comparable: Whether they always had as many axes.
@@ -132,6 +186,7 @@ class Tally:
     noise: float = 0.0
     product: float = 0.0
     count: int = 0
+    choice: Choice | None = None
     same: int = 0
     decisions: int = 0
     resized: int = 0
@@ -157,10 +212,10 @@ class Tally:
         self.noise += float(np.square(one - other).sum()) + lost * signal
         self.product += float((one * other).sum())
         self.count += one.size
-        if one.ndim and one.shape[-1] and not is_resized:
-            is_same = one.argmax(axis=-1) == other.argmax(axis=-1)
-            self.same += int(is_same.sum())
-            self.decisions += is_same.size
+        if self.choice and not is_resized:
+            same, decisions = self.choice.same(one, other)
+            self.same += same
+            self.decisions += decisions
 
     @property
     def sqnr(self) -> float:
@@ -194,6 +249,58 @@ class Tally:
         return self.same / self.decisions if self.decisions and self.is_comparable else math.nan
 
 
+@dataclass
+class Tallies:
+    """The sums over the samples of all that is compared of a model's outputs.
+
+    Attributes:
+        outputs: What is compared.
+        sums: Of whole tensors, by their numbers, and of their parts.
+    """
+
+    outputs: Outputs
+    sums: dict[int | Part, Tally] = field(default_factory=dict[int | Part, Tally])
+
+    def __post_init__(self) -> None:
+        for output in self.outputs.each:
+            for place, number in enumerate(output.tensors):
+                known = self.sums.setdefault(number, Tally())
+                known.choice = known.choice or (None if place else output.choice)
+            self.sums |= {part: Tally(choice=part.choice) for part in output.parts}
+
+    def add(self, reference: Sequence[Array], found: Sequence[Array]) -> None:
+        """Takes in a sample.
+
+        Args:
+            reference: What the float model gives: outputs, then taps.
+            found: The same of the other model.
+        """
+        for key, sums in self.sums.items():
+            if isinstance(key, Part):
+                sums.add(key.of(reference[key.tensor]), key.of(found[key.tensor]))
+            else:
+                sums.add(reference[key], found[key])
+
+    def agreements(self) -> list[Agreement]:
+        """How close the outputs are."""
+        return [self._agreement(output) for output in self.outputs.each]
+
+    def _agreement(self, output: Output) -> Agreement:
+        wholes = [self.sums[number] for number in output.tensors]
+        is_compared = output.kind is not OutputKind.RANDOM and not any(math.isnan(each.sqnr) for each in wholes)
+        if not is_compared:
+            return Agreement(output.name, output.kind, math.nan, math.nan)
+        whole = min(each.sqnr for each in wholes)
+        parts = [(self.sums[part].sqnr, str(part)) for part in output.parts if self.sums[part].count]
+        ratio, part = min(parts, default=(whole, ""))
+        ratio, part = (ratio, part) if ratio < whole else (whole, "")
+        judged = [*wholes, *(self.sums[part] for part in output.parts)]
+        top1, decisions = min(((each.top1, each.decisions) for each in judged if each.decisions), default=(None, 0))
+        cosine = min(each.cosine for each in judged)
+        resized = max(each.resized for each in wholes)
+        return Agreement(output.name, output.kind, ratio, cosine, top1, resized, decisions, part, whole)
+
+
 def agreements(
     outputs: Outputs, references: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]]
 ) -> list[Agreement]:
@@ -204,23 +311,10 @@ def agreements(
         references: For each sample, the tensors that the float model gives: outputs, then taps.
         found: The same of the quantized model.
     """
-    tensors = sorted({number for output in outputs.each for number in output.tensors})
-    tallies = {k: tally([each[k] for each in references], [each[k] for each in found]) for k in tensors}
-    return agreements_of(outputs, tallies)
-
-
-def agreements_of(outputs: Outputs, tallies: Mapping[int, Tally]) -> list[Agreement]:
-    """How close the outputs are by the sums over the tensors that are compared, by their numbers."""
-    return [_agreement(output, [tallies[number] for number in output.tensors]) for output in outputs.each]
-
-
-def _agreement(output: Output, tallies: Sequence[Tally]) -> Agreement:
-    ratios, cosines = [each.sqnr for each in tallies], [each.cosine for each in tallies]
-    is_compared = not any(map(math.isnan, ratios))
-    top1 = tallies[0].top1 if output.kind is OutputKind.CLASSES and is_compared else None
-    worst = min(ratios) if is_compared else math.nan
-    cosine = min(cosines) if is_compared else math.nan
-    return Agreement(output.name, output.kind, worst, cosine, top1, max(each.resized for each in tallies))
+    tallies = Tallies(outputs)
+    for reference, other in zip(references, found, strict=True):
+        tallies.add(reference, other)
+    return tallies.agreements()
 
 
 def sqnr(references: Sequence[Array], outputs: Sequence[Array]) -> float:

@@ -5,7 +5,7 @@ sentence is a sound longer. How close a quantized model is to the float one show
 decide.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ...ir import Graph, InPort, Node, OutPort
 from ...ir.ops import LAYER_TYPES
@@ -124,12 +124,13 @@ def behind(nodes: Iterable[Node], through: Callable[[Node], bool] = lambda _: Tr
     return found
 
 
-def above(node: Node) -> set[Node]:
-    """All nodes that a node reads, directly or not."""
+def above(node: Node, until: Collection[str] = ()) -> set[Node]:
+    """All nodes that a node reads, directly or not, up to those of some types."""
     found: set[Node] = set()
     waiting = [node]
     while waiting:
-        sources = {port.source.node for port in waiting.pop().inputs} - found
+        reader = waiting.pop()
+        sources = {port.source.node for port in reader.inputs if reader.type not in until} - found
         found |= sources
         waiting += sources
     return found

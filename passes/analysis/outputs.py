@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ...ir import Builder, Graph, InPort, Node, OutPort
-from ...ir.ops import WEIGHTED_TYPES
+from ...ir import Builder, Graph, InPort, Node
 from ..runtime.samples import ValidationSample
+from .choices import Choice, are_features, choice_of, chooses_for_pixels, unmoved
 from .decisions import Decisions, above, behind, selects
+from .parts import Part, find_parts, is_joined
 from .pictures import is_picture_of, may_be_picture
 
-_MOVES = ("Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _PROBABILITIES = ("HardSigmoid", "HSigmoid", "LogSoftmax", "Sigmoid", "SoftMax")
 _NAME = "irquant/compared"
 
@@ -23,6 +23,7 @@ class OutputKind(StrEnum):
     IMAGE = "image"  # a picture of the one that goes in
     DETECTIONS = "detections"  # picked by comparing scores
     DECISIONS = "decisions"  # whole numbers or flags made of floats
+    RANDOM = "random"  # other values each time
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,15 @@ class Output:
         name: What messages call it.
         kind: What it holds.
         tensors: Which tensors are compared: numbers of outputs, then of taps (see `Outputs`).
+        choice: What its first tensor chooses; None if it does not.
+        parts: Columns of these tensors that are judged on their own.
     """
 
     name: str
     kind: OutputKind
     tensors: tuple[int, ...]
+    choice: Choice | None = None
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,13 @@ class Outputs:
         each: One an output, in the model's order.
         taps: Inputs of what decides (see `decisions`), whose tensors are compared instead of what was decided by them,
             or besides.
+        joined: The tensors that are put together of others, whose columns may differ in scale.
         left_out: Results, by id, that need not be computed (see `narrowed`).
     """
 
     each: tuple[Output, ...] = ()
     taps: tuple[InPort, ...] = ()
+    joined: frozenset[int] = frozenset()
     left_out: tuple[int, ...] = ()
 
     def narrowed(self, graph: Graph, planned: Collection[Node]) -> "Outputs":
@@ -74,20 +81,41 @@ class Outputs:
             number: number - sum(left < number for left in numbers) for each in self.each for number in each.tensors
         }
         each = tuple(replace(it, tensors=tuple(position[number] for number in it.tensors)) for it in self.each)
-        return replace(self, each=each, left_out=tuple(results[index].id for index in numbers))
+        joined = frozenset(position[number] for number in self.joined if number in position)
+        return replace(self, each=each, joined=joined, left_out=tuple(results[index].id for index in numbers))
 
     def seen(self, samples: Sequence[ValidationSample]) -> "Outputs":
-        """The same, of which only those are still images that look like one on these samples; without any, none."""
+        """The same with what only values tell: which images look like one, what chooses, which columns are apart.
+
+        Args:
+            samples: With what the float model gives. Without any, no image is one, and nothing chooses.
+        """
+        return replace(self, each=tuple(self._seen(it, samples) for it in self.each))
+
+    def _seen(self, it: Output, samples: Sequence[ValidationSample]) -> Output:
         names = list(samples[0].feed) if samples else []
+        given = {number: [each.outputs[number] for each in samples] for number in it.tensors}
+        first = given[it.tensors[0]]
+        joined = [number for number in it.tensors if number in self.joined]
+        it = replace(it, parts=tuple(part for number in joined for part in find_parts(number, given[number])))
+        if it.kind is OutputKind.IMAGE:
+            pairs = (zip([each.feed[name] for each in samples], first, strict=True) for name in names)
+            if any(is_picture_of(list(each)) for each in pairs):
+                return replace(it, choice=None)
+            it = replace(it, kind=OutputKind.VALUES)
+        if not (it.choice and it.choice.is_guess):
+            return it
+        is_map = it.kind is not OutputKind.CLASSES
+        is_choice = chooses_for_pixels(first, it.choice.axis) if is_map else bool(first) and not are_features(first)
+        return replace(it, kind=OutputKind.CLASSES) if is_choice else replace(it, kind=OutputKind.VALUES, choice=None)
 
-        def is_image(number: int) -> bool:
-            return any(is_picture_of([(each.feed[name], each.outputs[number]) for each in samples]) for name in names)
-
-        each = tuple(
-            replace(it, kind=OutputKind.VALUES) if it.kind is OutputKind.IMAGE and not is_image(it.tensors[0]) else it
+    def without(self, random: Collection[int]) -> "Outputs":
+        """The same, where outputs are random that are made of some tensors."""
+        each = (
+            replace(it, kind=OutputKind.RANDOM, choice=None, parts=()) if set(it.tensors) & set(random) else it
             for it in self.each
         )
-        return replace(self, each=each)
+        return replace(self, each=tuple(each))
 
     def tapped(self, graph: Graph) -> Graph:
         """A copy of the model, or of what became of it, that gives the taps behind its outputs; itself without any."""
@@ -118,15 +146,17 @@ def find_outputs(graph: Graph) -> Outputs:
     for index, result in enumerate(results):
         needed = above(result) if result in selected else set[Node]()
         ports = [port for node in first if node in needed for port in decisions.floats_read(node)]
-        kind = OutputKind.DETECTIONS if ports else _kind(result, graph, is_alone=len(results) == 1)
+        choice = None if ports else choice_of(result.source(), is_alone=len(results) == 1)
+        kind = OutputKind.DETECTIONS if ports else _kind(result, graph, choice)
         if not ports and kind is not OutputKind.IMAGE and (ports := decisions.of(result.source())):
-            kind = OutputKind.DECISIONS
+            kind, choice = OutputKind.DECISIONS, None
         lengths = [] if ports else decisions.of_lengths(result)
         for port in (*ports, *lengths):
             taps.setdefault(port, len(results) + len(taps))
         numbers = [taps[port] for port in (*ports, *lengths)]
-        found.append(Output(_name(result), kind, tuple(numbers if ports else [index, *numbers])))
-    return Outputs(tuple(found), tuple(taps))
+        found.append(Output(_name(result), kind, tuple(numbers if ports else [index, *numbers]), choice))
+    compared = enumerate([*(result.source() for result in results), *(port.source for port in taps)])
+    return Outputs(tuple(found), tuple(taps), frozenset(number for number, tensor in compared if is_joined(tensor)))
 
 
 def _name(result: Node) -> str:
@@ -134,26 +164,11 @@ def _name(result: Node) -> str:
     return names[0] if names else result.source().node.name
 
 
-def _kind(result: Node, graph: Graph, *, is_alone: bool) -> OutputKind:
+def _kind(result: Node, graph: Graph, choice: Choice | None) -> OutputKind:
     tensor = result.source()
-    last = _unmoved(tensor).node
-    if last.type in ("SoftMax", "LogSoftmax"):
+    if choice and (not choice.is_guess or len(tensor.shape) == 2):
         return OutputKind.CLASSES
-    if last.type in _PROBABILITIES:
+    if unmoved(tensor).node.type in _PROBABILITIES:
         return OutputKind.VALUES
-    if is_alone and len(tensor.shape) == 2 and tensor.shape[1] > 2 and _is_layer(last):
-        return OutputKind.CLASSES
     inputs = [node.output().shape for node in graph.in_file_order("Parameter")]
     return OutputKind.IMAGE if any(may_be_picture(tensor.shape, each) for each in inputs) else OutputKind.VALUES
-
-
-def _unmoved(tensor: OutPort) -> OutPort:
-    while tensor.node.type in _MOVES:
-        tensor = tensor.node.source()
-    return tensor
-
-
-def _is_layer(node: Node) -> bool:
-    """Whether a node is a layer, or the Add of its bias."""
-    sources = [port.source.node.type for port in node.inputs] if node.type == "Add" else [node.type]
-    return any(type_ in WEIGHTED_TYPES for type_ in sources)

@@ -22,6 +22,8 @@ BLOCKS = 16
 #: sees them, 0.999 to 0.94 (noise of 5 to 40 % of the range) at 1.0. Not pictures: 80 U-Nets with random weights on
 #: pictures and on noise, at most 0.87 and mostly below 0.6; logits of "brighter than half", 0.89 at a contrast of 35.
 LEAST_CORRELATION, MOST_CONTRAST = 0.9, 4.0
+#: And on each picture that is not of one colour.
+LEAST_OF_EACH = 0.75
 #: Pictures reach from 0 to 1, or to this.
 _WHITE = 255.0
 
@@ -41,13 +43,21 @@ def _as_picture(shape: Sequence[int]) -> tuple[int, Sequence[int]]:
 
 
 def is_picture_of(pairs: Sequence[tuple[Array, Array]]) -> bool:
-    """Whether outputs are pictures of what went in: like it in structure, by their correlation, and in contrast."""
-    sums = Likeness()
+    """Whether outputs are pictures of what went in: like it in structure, by their correlation, and in contrast.
+
+    All together must be, and each for itself to some degree: the foreground of a picture looks like it where it fills
+    most of it.
+    """
+    total = Likeness()
     for given, output in pairs:
         if not may_be_picture(output.shape, given.shape) or not np.isfinite(output).all():
             return False
-        sums.add(given, output)
-    return sums.is_picture
+        one = Likeness()
+        one.add(given, output)
+        if one.given and one.correlation < LEAST_OF_EACH:
+            return False
+        total = total.joined(one)
+    return total.is_picture
 
 
 @dataclass
@@ -69,15 +79,23 @@ class Likeness:
         self.output += float(np.square(other).sum())
         self.both += float((one * other).sum())
 
+    def joined(self, other: "Likeness") -> "Likeness":
+        """The sums over the pictures of both."""
+        return Likeness(self.given + other.given, self.output + other.output, self.both + other.both)
+
+    @property
+    def correlation(self) -> float:
+        """Of what goes in with what comes out; 0 if either is all of one colour."""
+        return self.both / (self.given * self.output) ** 0.5 if self.given and self.output else 0.0
+
     @property
     def is_picture(self) -> bool:
         """Whether that is a picture."""
-        if not (self.given and self.output):
+        if self.correlation < LEAST_CORRELATION:
             return False
-        correlation = self.both / (self.given * self.output) ** 0.5
         contrast = (self.output / self.given) ** 0.5
         times = (contrast, contrast * _WHITE, contrast / _WHITE)
-        return correlation >= LEAST_CORRELATION and any(1 / MOST_CONTRAST <= each <= MOST_CONTRAST for each in times)
+        return any(1 / MOST_CONTRAST <= each <= MOST_CONTRAST for each in times)
 
 
 def _planes(picture: Array) -> Floats:

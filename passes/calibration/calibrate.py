@@ -12,6 +12,7 @@ from ..runtime.engine import THROUGHPUT, Engine
 from ..statistics.file import save_statistics
 from .cluster import run_on_cluster
 from .fingerprint import DataFingerprint
+from .known_outputs import known_outputs
 from .measurement import CalibrationSample, Measurement, SampleKeeper, StatisticsCollector, jobs, kept_of
 from .prefetch import prefetched
 
@@ -61,7 +62,7 @@ class Calibrate(Pass):
                     ready, lambda job, outputs: take(job, kept_of(outputs, blocks, job))
                 )
         statistics, held_out, first = harvest.statistics(), harvest.held_out, harvest.first
-        outputs = outputs.seen(held_out or first)
+        outputs = known_outputs(outputs, graph, held_out or first)
         context.take_over(Calibration(statistics, outputs, held_out, first, keeper.kept, str(fingerprint)))
         context.plan = context.plan.without(context.statistics.unseen)
         if harvest.empty:

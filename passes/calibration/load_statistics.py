@@ -15,6 +15,7 @@ from ..statistics.derivations import Derivations
 from ..statistics.file import StatisticsFileError, open_statistics
 from ..statistics.request import Request, Statistics, find_recipes
 from .fingerprint import DataFingerprint
+from .known_outputs import known_outputs
 from .measurement import CalibrationSample, SampleKeeper, jobs
 
 
@@ -55,7 +56,7 @@ class LoadStatistics(Pass):
         found = Calibration(statistics, outputs, data_fingerprint=file.header.data)
         if context.samples is not None:
             found = self._with_held_out(found, graph, context)
-        context.take_over(replace(found, outputs=outputs.seen(found.compared)))
+        context.take_over(replace(found, outputs=known_outputs(outputs, graph, found.compared)))
         return 0
 
     def _missing(self, wanted: Request, graph: Graph, context: Context) -> str:

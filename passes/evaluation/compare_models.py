@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ...ir import Graph
-from ..analysis.agreement import Agreement, Verdict, agreements_of
+from ..analysis.agreement import Agreement, Verdict
+from ..analysis.outputs import OutputKind
+from ..calibration.measurement import HELD_OUT_MOST, is_held_out
 from ..infra.execution import Execution
 from ..infra.run_inputs import Progress, no_progress
 from ..runtime.samples import DataError, Feed, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
@@ -16,8 +18,13 @@ from .matching import Matching, match_inputs, match_layers
 from .output_probe import OutputProbe
 from .verify_execution import execution_of
 
+#: How many samples are used: of all, and of the first so many those that calibration does not see.
+FIRST, FIRST_WITH_HELD_OUT = 32, 300
 #: How many different samples latency is measured on.
 _TIMED = 8
+
+
+_NONE_HELD_OUT = "a calibration keeps none of so few samples out: give nine or more, or compare on all of them"
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Comparison:
         first: The model that is taken for right.
         second: The other.
         samples: How many samples both ran on.
+        held_out: Whether they are those that a calibration with these data does not see, rather than the first ones.
         outputs: How close the second's outputs are to the first's.
         matching: Which layers correspond.
         layers: How far each of those is off, in the first's order; None: nobody wanted to know.
@@ -56,11 +64,13 @@ class Comparison:
     layers: tuple[LayerError, ...] | None
     latencies: Latencies | None
     warnings: tuple[str, ...]
+    held_out: bool = False
 
     @property
     def is_poor(self) -> bool:
-        """Whether an output is poor, of other sizes, or cannot be compared."""
-        return any(each.resized or each.verdict in (Verdict.POOR, Verdict.UNKNOWN) for each in self.outputs)
+        """Whether an output is poor, of other sizes, or cannot be compared; of random ones nobody expects it."""
+        judged = (each for each in self.outputs if each.kind is not OutputKind.RANDOM)
+        return any(each.resized or each.verdict in (Verdict.POOR, Verdict.UNKNOWN) for each in judged)
 
 
 def compare_models(
@@ -68,7 +78,8 @@ def compare_models(
     second: Graph,
     samples: Iterable[Sample],
     *,
-    most: int = 32,
+    most: int | None = None,
+    held_out: bool = False,
     per_layer: bool = False,
     latency: bool = True,
     progress: Progress = no_progress,
@@ -79,7 +90,8 @@ def compare_models(
         first: The model that is taken for right.
         second: The other: of the same inputs and outputs.
         samples: Read once, lazily; one at a time is in memory.
-        most: Most samples to use.
+        most: The first so many samples; None: 32, or 300 with `held_out`.
+        held_out: Whether to use only those of them that a calibration keeps out, which gives the numbers of its report.
         per_layer: Whether to look at layers, too.
         latency: Whether to measure how long an inference takes.
         progress: Told about the work.
@@ -94,26 +106,34 @@ def compare_models(
     order, matching, pair = match_inputs(first, second), match_layers(first, second), OutputProbe.of(first, second)
     layers = LayerProbes(matching.pairs if per_layer else (), pair)
     seen, timed = 0, list[tuple[Feed, Feed]]()
-    total = min(most, operator.length_hint(samples) or most)
-    for items in _items(islice(samples, most), model_inputs(first), model_inputs(second), order):
+    most = most or (FIRST_WITH_HELD_OUT if held_out else FIRST)
+    total = None if held_out else min(most, operator.length_hint(samples) or most)
+    used = _held_out(islice(samples, most)) if held_out else islice(samples, most)
+    for items in _items(used, model_inputs(first), model_inputs(second), order):
         layers.add(items, *pair.add(items))
         timed += [(items[0].feed, items[1].feed)] if len(timed) < _TIMED else []
         seen += 1
         progress("comparing", seen, total)
     if not seen:
-        message = "the data are empty: at least one sample is needed"
+        message = _NONE_HELD_OUT if held_out else "the data are empty: at least one sample is needed"
         raise DataError(message)
     executions = [execution_of(*each) for each in zip(pair.models, pair.engines, strict=True)]
     return Comparison(
         first=Side(executions[0], first.weights.size),
         second=Side(executions[1], second.weights.size),
         samples=seen,
-        outputs=tuple(agreements_of(pair.outputs, pair.tallies)),
+        outputs=tuple(pair.agreements()),
         matching=matching,
         layers=tuple(layers.errors()) if per_layer else None,
         warnings=(*pair.warnings, *layers.warnings()),
         latencies=measure_latencies(first, second, timed) if latency else None,
+        held_out=held_out,
     )
+
+
+def _held_out(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Those that a calibration keeps out."""
+    return islice((sample for index, sample in enumerate(samples) if is_held_out(index)), HELD_OUT_MOST)
 
 
 def _items(

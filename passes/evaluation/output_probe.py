@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ...ir import Array, Graph
-from ..analysis.agreement import Tally, agreements_of
+from ..analysis.agreement import Agreement, Tallies
 from ..analysis.outputs import Outputs, find_outputs
+from ..analysis.random_outputs import may_be_random, random_tensors
 from ..runtime.engine import INSPECTION, Engine
-from ..runtime.samples import PreparedSample
+from ..runtime.samples import PreparedSample, ValidationSample
 from .matching import match_outputs, match_taps, untapped
+
+#: How many samples tell what the outputs are: as many as are held out of a calibration, at most.
+_SEEN = 32
 
 
 @dataclass
@@ -18,10 +22,12 @@ class OutputProbe:
     Attributes:
         models: They, with what is compared instead of selected boxes as further outputs.
         engines: Both, compiled.
-        outputs: What those of the first are.
+        outputs: What those of the first are, as far as its graph tells.
         order: For each tensor that the first gives, which of the second's it is.
         warnings: What to know of the comparison.
-        tallies: The sums over the samples so far, by the numbers of the tensors.
+        waiting: The first samples, with what the first model gives, and what the second gives: until they are enough to
+            tell what the outputs are.
+        tallies: The sums over the samples; None as long as the first ones are waiting.
     """
 
     models: tuple[Graph, Graph]
@@ -29,7 +35,10 @@ class OutputProbe:
     outputs: Outputs
     order: Sequence[int]
     warnings: tuple[str, ...] = ()
-    tallies: dict[int, Tally] = field(default_factory=dict[int, Tally])
+    waiting: list[tuple[ValidationSample, list[Array]]] = field(
+        default_factory=list[tuple[ValidationSample, list[Array]]]
+    )
+    tallies: Tallies | None = None
 
     @classmethod
     def of(cls, first: Graph, second: Graph) -> "OutputProbe":
@@ -51,15 +60,36 @@ class OutputProbe:
     def add(self, items: tuple[PreparedSample, PreparedSample]) -> tuple[list[Array], list[Array]]:
         """Runs both on a sample; gives what they gave."""
         first, second = (engine.outputs(item) for engine, item in zip(self.engines, items, strict=True))
-        self._add(first, second, self.tallies)
+        if self.tallies:
+            self.tallies.add(first, self._ordered(second))
+            return first, second
+        kept = [[each.copy() for each in found] for found in (first, self._ordered(second))]
+        self.waiting.append((ValidationSample(items[0].sample, items[0].feed, kept[0]), kept[1]))
+        if len(self.waiting) == _SEEN:
+            self.tallies = self._begun()
         return first, second
+
+    def agreements(self) -> list[Agreement]:
+        """How close the outputs are on the samples so far."""
+        return (self.tallies or self._begun()).agreements()
 
     def ratio(self, first: Sequence[Array], second: Sequence[Array]) -> float:
         """The lowest signal-to-noise ratio of what the models gave for one sample."""
-        tallies: dict[int, Tally] = {}
-        self._add(first, second, tallies)
-        return min(each.sqnr for each in agreements_of(self.outputs, tallies))
+        tallies = Tallies(self.outputs)
+        tallies.add(first, self._ordered(second))
+        return min(each.sqnr for each in tallies.agreements())
 
-    def _add(self, first: Sequence[Array], second: Sequence[Array], tallies: dict[int, Tally]) -> None:
-        for number in {number for output in self.outputs.each for number in output.tensors}:
-            tallies.setdefault(number, Tally()).add(first[number], second[self.order[number]])
+    def _begun(self) -> Tallies:
+        """The sums over the samples that were waiting."""
+        samples = [sample for sample, _ in self.waiting]
+        outputs = self.outputs.seen(samples)
+        if samples and may_be_random(self.models[0]):
+            outputs = outputs.without(random_tensors(self.engines[0], samples[0]))
+        tallies = Tallies(outputs)
+        for sample, second in self.waiting:
+            tallies.add(sample.outputs, second)
+        self.waiting.clear()
+        return tallies
+
+    def _ordered(self, second: Sequence[Array]) -> list[Array]:
+        return [second[number] for number in self.order]

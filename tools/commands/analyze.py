@@ -101,7 +101,7 @@ def analyze_command(
 
 
 def _lines(report: Report, path: Path, top: int) -> Iterable[str]:
-    yield from output_lines(report)
+    yield from output_lines(report, is_guarded=False)
     yield from (f"warning: {warning}" for warning in report.warnings)
     precisions = _precisions(report)
     yield "rank   share  output alone         own  runs   layer"

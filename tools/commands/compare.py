@@ -23,7 +23,7 @@ from irquant.tools.report.comparison import write_comparison_page
 from irquant.tools.report.page import check_page
 from irquant.tools.report.values import finite, output_values
 from irquant.tools.sources.image_source import ImageOptions
-from irquant.tools.terminal.console import agreement_line, change_of_size, decibels
+from irquant.tools.terminal.console import agreement_line, change_of_size, compared_on, decibels
 from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.verbosity import progress_shown, verbose_option
 
@@ -32,7 +32,14 @@ from irquant.tools.terminal.verbosity import progress_shown, verbose_option
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
 @click.option("--data", metavar="SOURCE", required=True, help="Samples: see `irquant quantize --help`.")
-@click.option("--samples", type=click.IntRange(min=1), default=32, show_default=True, help="Most samples to use.")
+@click.option(
+    "--samples", type=click.IntRange(min=1), help="The first so many samples.  [default: 32; with --held-out, 300]"
+)
+@click.option(
+    "--held-out",
+    is_flag=True,
+    help="Of these, only those that `irquant quantize` keeps out of calibration: gives the numbers that it gave.",
+)
 @picture_options
 @extension_option
 @click.option("--per-layer", is_flag=True, help="Show how far each layer is off, too.")
@@ -49,11 +56,12 @@ def compare_command(
     first: Path,
     second: Path,
     data: str,
-    samples: int,
+    samples: int | None,
     pictures: ImageOptions,
     extension: tuple[str, ...],
     page: Path | None,
     *,
+    held_out: bool,
     per_layer: bool,
     no_latency: bool,
     as_json: bool,
@@ -76,7 +84,13 @@ def compare_command(
     assert source is not None, "the option is required"
     with progress_shown() as progress:
         found = compare_models(
-            *models, source, most=samples, per_layer=per_layer, latency=not no_latency, progress=progress
+            *models,
+            source,
+            most=samples,
+            held_out=held_out,
+            per_layer=per_layer,
+            latency=not no_latency,
+            progress=progress,
         )
     if as_json:
         click.echo(json.dumps(comparison_values(found, str(first), str(second)), indent=2, allow_nan=False))
@@ -90,7 +104,7 @@ def compare_command(
 
 def comparison_lines(found: Comparison, first: str, second: str) -> Iterable[str]:
     """The comparison as text."""
-    yield f"{second} against {first}, on {found.samples} samples:"
+    yield f"{second} against {first}, on {compared_on(found.samples, held_out=found.held_out)}:"
     for each in found.outputs:
         yield f"  {each.name}: {agreement_line(each)}"
     for warning in found.warnings:
@@ -145,6 +159,7 @@ def comparison_values(found: Comparison, first: str, second: str) -> dict[str, A
         "first": _side_values(first, found.first, times.first if times else None),
         "second": _side_values(second, found.second, times.second if times else None),
         "samples": found.samples,
+        "held_out": found.held_out,
         "outputs": [output_values(each) for each in found.outputs],
         "matched_layers": len(matching.pairs),
         "only_first": list(matching.only_first),

@@ -11,6 +11,7 @@ from irquant.passes.evaluation.layer_probes import LayerError
 from irquant.tools.report.page import render, write_page
 from irquant.tools.report.quantization import decibel_scale, versions, worst
 from irquant.tools.report.scale import Scale
+from irquant.tools.terminal.console import compared_on
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def comparison_page(found: Comparison, first: str, second: str) -> str:
     scale = decibel_scale(ratio for each in layers for ratio in (each.sqnr, each.but_for_scale))
     values = {
         "found": found,
+        "samples": compared_on(found.samples, held_out=found.held_out),
         "first": Path(first),
         "second": Path(second),
         "worst": worst(found.outputs),

@@ -19,6 +19,7 @@ from irquant.passes.report import Layer
 from irquant.passes.runtime.engine import runtime_version
 from irquant.tools.report.page import render, write_page
 from irquant.tools.report.scale import Scale
+from irquant.tools.terminal.console import counted
 
 #: Beyond these, in dB, it makes no difference how far.
 _LEAST_DECIBELS, _MOST_DECIBELS = -10.0, 100.0
@@ -102,6 +103,7 @@ def quantization_page(report: Report, subject: Subject) -> str:
     scale = decibel_scale(ratio for each in report.effects for ratio in (each.own, each.worst))
     values = {
         "report": report,
+        "held_out": counted(report.held_out),
         "subject": subject,
         "worst": worst(report.check.outputs or ()),
         "tiles": list(_tiles(report)),
@@ -119,7 +121,7 @@ def quantization_page(report: Report, subject: Subject) -> str:
 
 def worst(outputs: Iterable[Agreement]) -> Agreement | None:
     """The output that is farthest from good, one that cannot be compared before all."""
-    return min(outputs, key=lambda each: (not math.isnan(each.sqnr), each.sqnr - each.levels.good), default=None)
+    return min(outputs, key=lambda each: each.above_good, default=None)
 
 
 def _tiles(report: Report) -> Iterator[Tile]:

@@ -25,8 +25,11 @@ def output_values(each: Agreement) -> dict[str, Any]:
         "verdict": each.verdict,
         "equal": each.sqnr == math.inf,
         "sqnr": finite(each.sqnr, 2),
+        "columns": each.part or None,
+        "sqnr_whole": finite(each.whole, 2),
         "cosine": finite(each.cosine, 6),
         "top1": None if each.top1 is None else finite(each.top1, 4),
+        "decisions": each.decisions,
         "resized": each.resized,
     }
 

@@ -32,7 +32,7 @@ class Advice:
 def advice(report: Report) -> Advice:
     """The fewest of the costliest layers that should make the worst output good, and no more than three."""
     compared = [each for each in report.check.outputs or () if each.verdict is not Verdict.UNKNOWN]
-    worst = min(compared, key=lambda each: each.sqnr - each.levels.good, default=None)
+    worst = min(compared, key=lambda each: each.above_good, default=None)
     if worst is None:
         return Advice(None, (), math.nan)
     left, chosen = 1.0, list[Effect]()

@@ -23,6 +23,8 @@ from irquant.passes.infra.execution import Asked
 from irquant.passes.infra.run_inputs import Progress as ProgressCallback
 from irquant.passes.infra.run_inputs import no_progress
 
+#: From so many samples on the numbers are not called those of few.
+ENOUGH_SAMPLES = 8
 #: Where outputs of some kinds are compared.
 _BEFORE = {
     OutputKind.DETECTIONS: " before the boxes are selected",
@@ -165,27 +167,49 @@ def effect_line(effect: Effect) -> str:
     return f"rounding it makes {effect.share:.0%} of the outputs' error ({decibels(effect.own)} of its own)"
 
 
-def output_lines(report: Report) -> Iterable[str]:
-    """How close the outputs are, on which samples."""
+def output_lines(report: Report, *, is_guarded: bool = True) -> Iterable[str]:
+    """How close the outputs are, on which samples.
+
+    Args:
+        report: What was found.
+        is_guarded: Whether a guard did what it could.
+    """
     seen = f"calibrated on {report.samples} samples"
     if report.check.outputs is None:
         yield f"{seen}; none is at hand to check the outputs with (that takes 9 samples or more)"
         return
-    yield f"{seen}; output SQNR on {report.held_out} samples that calibration did not see:"
+    before = "" if is_guarded else " before any guard"
+    yield f"{seen}; output SQNR{before} on {counted(report.held_out)} that calibration did not see:"
     for each in report.check.outputs:
         yield f"  {each.name}: {agreement_line(each)}"
+
+
+def counted(samples: int) -> str:
+    """How many samples, and whether these are few."""
+    few = " (few: others may say otherwise)" if samples < ENOUGH_SAMPLES else ""
+    return f"{samples} samples{few}"
+
+
+def compared_on(samples: int, *, held_out: bool) -> str:
+    """On which samples two models were compared."""
+    if held_out:
+        return f"{counted(samples)} that calibration with these data does not see"
+    return f"the first {counted(samples)}, which calibration may have seen"
 
 
 def agreement_line(each: Agreement) -> str:
     """How close an output is, and what that means."""
     if each.verdict is Verdict.UNKNOWN:
-        return each.verdict.words
+        random = "it is random, and the float model itself gives other values each time"
+        return f"{each.verdict.words}: {random if each.kind is OutputKind.RANDOM else 'their numbers of axes differ'}"
     before = _BEFORE.get(each.kind, "")
-    decisions = "" if each.top1 is None else f", {each.top1:.1%} of the decisions the same"
+    part = f" in {each.part} ({decibels(each.whole)} as a whole)" if each.part else ""
+    decisions = "" if each.top1 is None else f", {each.top1:.1%} of {each.decisions} decisions the same"
     kind = ", as an image needs more than others" if each.kind is OutputKind.IMAGE else ""
+    why = ", since so many decisions change" if each.verdict is not each.by_ratio else kind
     resized = f", of other sizes on {each.resized} samples: at most that" if each.resized else ""
-    ratio = f"{decibels(each.sqnr)}{before}, cosine {each.cosine:.4f}{decisions}{resized}"
-    return f"{ratio}: {each.verdict}{kind} ({each.verdict.words})"
+    ratio = f"{decibels(each.sqnr)}{part}{before}, cosine {each.cosine:.4f}{decisions}{resized}"
+    return f"{ratio}: {each.verdict}{why} ({each.verdict.words})"
 
 
 def _by_type(types: Iterable[str]) -> str:

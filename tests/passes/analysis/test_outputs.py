@@ -12,7 +12,9 @@ import pytest
 
 from irquant.ir import Graph
 from irquant.passes.analysis.agreement import Agreement, Verdict, agreements, tally
+from irquant.passes.analysis.choices import Choice
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs, find_outputs
+from irquant.passes.analysis.parts import Part
 from irquant.passes.runtime.samples import Sample, ValidationSample
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -181,10 +183,69 @@ def test_the_cosine_is_that_of_all_samples_as_one_vector() -> None:
     assert math.isnan(tally([np.zeros(2)], [np.ones((2, 1))]).cosine)
 
 
+CHOOSING = Outputs((Output("y", OutputKind.CLASSES, (0,), Choice(1)),))
+
+
 def test_decisions_are_those_of_each_row() -> None:
-    one = [np.array([[1.0, 2.0], [4.0, 3.0]]), np.array([[0.0, 1.0]])]
-    other = [np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[0.0, 5.0]])]
-    assert tally(one, other).top1 == pytest.approx(2 / 3)
+    one = [[np.array([[1.0, 2.0], [4.0, 3.0]])], [np.array([[0.0, 1.0]])]]
+    other = [[np.array([[1.0, 2.0], [3.0, 4.0]])], [np.array([[0.0, 5.0]])]]
+    (each,) = agreements(CHOOSING, one, other)
+    assert (each.top1, each.decisions) == (pytest.approx(2 / 3), 3)
+
+
+@pytest.mark.parametrize(
+    ("changed", "count", "verdict"),
+    [
+        (0, 16, Verdict.GOOD),
+        (2, 16, Verdict.FAIR),  # 12 %, but of so few that it may be 4 %
+        (1, 9, Verdict.GOOD),
+        (290, 10_000, Verdict.GOOD),
+        (400, 10_000, Verdict.FAIR),
+        (1000, 10_000, Verdict.FAIR),
+        (1200, 10_000, Verdict.POOR),
+        (9, 9, Verdict.POOR),
+    ],
+)
+def test_changed_decisions_count_whatever_the_ratio(changed: int, count: int, verdict: Verdict) -> None:
+    found = replace(agreement(OutputKind.CLASSES, 60.0), top1=1 - changed / count, decisions=count)
+    assert (found.by_ratio, found.verdict) == (Verdict.GOOD, verdict)
+    assert (found.margin < 0) == (verdict is Verdict.POOR)
+    assert (found.above_good < 0) == (verdict is not Verdict.GOOD)
+
+
+def test_decisions_that_stay_make_no_poor_ratio_better() -> None:
+    found = replace(agreement(OutputKind.CLASSES, 9.0), top1=1.0, decisions=10_000)
+    assert (found.verdict, found.margin) == (Verdict.POOR, -1.0)
+
+
+def test_half_as_many_changed_decisions_are_a_quarter_of_the_error() -> None:
+    """As many change as lie within the error."""
+    one, other = (
+        replace(agreement(OutputKind.CLASSES, 60.0), top1=1 - share, decisions=10**9) for share in (0.4, 0.2)
+    )
+    assert one.error / other.error == pytest.approx(4, rel=1e-2)
+
+
+def test_columns_are_judged_by_the_worst_of_them() -> None:
+    part = Part(0, 1, 2, (1, 2))
+    outputs = Outputs((Output("y", OutputKind.VALUES, (0,), parts=(Part(0, 1, 2, (0,)), part)),))
+    (each,) = agreements(outputs, [[np.array([[100.0, 1.0, 0.0]])]], [[np.array([[100.0, 0.5, 0.0]])]])
+    assert (each.part, each.verdict) == ("columns 1 to 2", Verdict.POOR)
+    assert each.sqnr == pytest.approx(10 * math.log10(4))
+    assert each.whole == pytest.approx(10 * math.log10(10_001 / 0.25))
+
+
+def test_parts_of_another_size_are_judged_as_a_whole() -> None:
+    outputs = Outputs((Output("y", OutputKind.VALUES, (0,), parts=(Part(0, 1, 2, (4,)),)),))
+    (each,) = agreements(outputs, [[np.ones((1, 2))]], [[np.ones((1, 2)) * 1.1]])
+    assert (each.part, each.sqnr) == ("", pytest.approx(20.0))
+
+
+def test_random_outputs_are_not_compared() -> None:
+    outputs = Outputs((Output("y", OutputKind.CLASSES, (0,), Choice(1)),)).without({0})
+    assert [each.kind for each in outputs.each] == [OutputKind.RANDOM]
+    (each,) = agreements(outputs, [[np.ones((1, 2))]], [[np.zeros((1, 2))]])
+    assert (each.verdict, each.margin, each.error, each.top1) == (Verdict.UNKNOWN, math.inf, 0.0, None)
 
 
 def test_of_several_tensors_the_worst_counts() -> None:
@@ -299,6 +360,23 @@ def test_what_does_not_is_values(made: Callable[[Array], Array]) -> None:
 def test_without_samples_nothing_is_known_to_be_an_image() -> None:
     outputs = Outputs((Output("y", OutputKind.IMAGE, (0,)), Output("z", OutputKind.CLASSES, (1,))))
     assert [each.kind for each in outputs.seen([]).each] == [OutputKind.VALUES, OutputKind.CLASSES]
+
+
+def test_a_foreground_is_no_picture_though_it_fills_one() -> None:
+    """It looks like the picture where it fills it, and not where it is small."""
+    outputs = Outputs((Output("y", OutputKind.IMAGE, (0,)),))
+    full, small = picture(), picture() * (np.arange(32) < 8)
+    samples = [ValidationSample(Sample("", None), {"x": picture()}, [each]) for each in [*[full] * 9, small]]
+    assert outputs.seen(samples).each[0].kind is OutputKind.VALUES
+    assert outputs.seen(samples[:9]).each[0].kind is OutputKind.IMAGE
+
+
+def test_a_picture_of_one_colour_tells_nothing() -> None:
+    outputs = Outputs((Output("y", OutputKind.IMAGE, (0,)),))
+    grey = np.full((1, 3, 32, 32), 0.5)
+    samples = [ValidationSample(Sample("", None), {"x": each}, [each]) for each in (picture(), grey)]
+    assert outputs.seen(samples) == outputs
+    assert outputs.seen(samples[1:]).each[0].kind is OutputKind.VALUES
 
 
 def test_only_the_input_that_is_a_picture_is_looked_at() -> None:

@@ -253,6 +253,22 @@ def test_a_quantized_model_is_close_in_outputs_and_layers(quantized: Graph) -> N
     assert found.latencies.threads >= 1
 
 
+def test_on_held_out_samples_it_gives_the_numbers_of_the_quantization() -> None:
+    graph, report = quantize_graph(from_text(FLOAT), images(40), load_target("cpu"), QuantizationConfig())
+    found = compare_models(from_text(FLOAT), graph, images(40), held_out=True, latency=False)
+    assert (found.samples, found.held_out) == (report.held_out, True)
+    assert found.outputs == report.check.outputs
+    assert compare_models(from_text(FLOAT), graph, images(40), latency=False).outputs != report.check.outputs
+
+
+def test_of_few_samples_none_is_held_out(quantized: Graph) -> None:
+    with pytest.raises(DataError) as caught:
+        compare_models(from_text(FLOAT), quantized, images(8), held_out=True)
+    assert str(caught.value) == (
+        "a calibration keeps none of so few samples out: give nine or more, or compare on all of them"
+    )
+
+
 def test_two_quantized_models_can_be_compared(quantized: Graph) -> None:
     found = compare_models(quantized, quantized.copy(), images(), latency=False, per_layer=True)
     assert found.outputs[0].sqnr == math.inf

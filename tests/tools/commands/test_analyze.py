@@ -23,6 +23,9 @@ from irquant.tools.commands.analyze import analysis_values
 from irquant.tools.terminal.advice import advice, advice_line
 
 
+FEW = "1 samples (few: others may say otherwise)"
+
+
 @pytest.fixture(scope="module")
 def report(model: Path) -> Report:
     samples = list(np.random.default_rng(2).normal(size=(20, 1, 3, 8, 8)).astype(np.float32))
@@ -43,7 +46,7 @@ def test_it_lists_the_costliest_layers_and_says_what_to_do(model: Path, arrays: 
     done = subprocess.run([*command, model, "--data", arrays], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == "calibrated on 19 samples; output SQNR on 1 samples that calibration did not see:"
+    assert lines[0] == f"calibrated on 19 samples; output SQNR before any guard on {FEW} that calibration did not see:"
     assert lines[1].startswith("  logits: ")
     assert lines[2] == "rank   share  output alone         own  runs   layer"
     row = r" +{} +([\d.]+)% +[\d.]+ dB +[\d.]+ dB  int8   Convolution '(first|second)'"
@@ -73,7 +76,9 @@ def test_it_says_the_same_to_scripts(model: Path, arrays: Path, capfd: pytest.Ca
     assert (found["model"], found["device"], found["preset"]) == (str(model), "CPU", "performance")
     assert (found["samples"], found["held_out"]) == (19, 1)
     (output,) = found["outputs"]
-    assert list(output) == ["name", "kind", "verdict", "equal", "sqnr", "cosine", "top1", "resized"]
+    assert list(output) == [
+        "name", "kind", "verdict", "equal", "sqnr", "columns", "sqnr_whole", "cosine", "top1", "decisions", "resized",
+    ]  # fmt: skip
     assert (output["name"], output["kind"], output["verdict"]) == ("logits", "values", "good")
     assert output["sqnr"] == round(output["sqnr"], 2)
     (layer,) = found["layers"]

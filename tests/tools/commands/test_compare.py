@@ -27,7 +27,7 @@ def test_two_models_are_compared_by_one_command(model: Path, quantized: Path, ar
     )
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == f"{quantized} against {model}, on 20 samples:"
+    assert lines[0] == f"{quantized} against {model}, on the first 20 samples, which calibration may have seen:"
     assert re.fullmatch(
         r"  logits: \d+\.\d dB, cosine [\d.]+: good \(no loss of accuracy was seen at this level\)", lines[1]
     )
@@ -43,6 +43,17 @@ def test_two_models_are_compared_by_one_command(model: Path, quantized: Path, ar
         r"latency: [\d.]+ ms -> [\d.]+ ms \(median\), [\d.]+ ms -> [\d.]+ ms \(p10\): [\d.]+x as fast", lines[8]
     )
     assert re.fullmatch(r"  one inference at a time on \d+ threads, in turn, \d+ of each; floats are f32", lines[9])
+
+
+def test_the_samples_of_a_quantization_are_named(
+    model: Path, quantized: Path, arrays: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--held-out", "--no-latency"]
+    assert run(["compare", str(model), str(quantized), "--data", str(arrays), *options]) == 0
+    assert capfd.readouterr().out.splitlines()[0] == (
+        f"{quantized} against {model}, on 1 samples (few: others may say otherwise) that calibration with these data "
+        "does not see:"
+    )
 
 
 def test_scripts_get_one_object(model: Path, quantized: Path, arrays: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,25 @@
+"""What is known of a model's outputs once samples have run."""
+
+from collections.abc import Sequence
+
+from ...ir import Graph
+from ..analysis.outputs import Outputs
+from ..analysis.random_outputs import may_be_random, random_tensors
+from ..runtime.engine import LATENCY, Engine
+from ..runtime.samples import ValidationSample
+
+
+def known_outputs(outputs: Outputs, graph: Graph, samples: Sequence[ValidationSample]) -> Outputs:
+    """The outputs with what their values tell (see `Outputs.seen`).
+
+    A model that may be random runs once more on a sample.
+
+    Args:
+        outputs: As far as the graph tells.
+        graph: The float model.
+        samples: With what it gives.
+    """
+    seen = outputs.seen(samples)
+    if not samples or not may_be_random(graph):
+        return seen
+    return seen.without(random_tensors(Engine(outputs.tapped(graph), LATENCY), samples[0]))
