@@ -8,7 +8,7 @@ decide.
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ...ir import Graph, InPort, Node, OutPort
-from ...ir.ops import LAYER_TYPES
+from ...ir.ops import DATA_PORT, LAYER_TYPES
 
 #: Operations that pick boxes, rows or indices by comparing scores: a small error before them swaps whole rows behind.
 _SELECTIONS = (
@@ -25,6 +25,8 @@ _SELECTIONS = (
     "Proposal",
     "TopK",
 )
+#: Take rows by indices.
+_GATHERS = ("Gather", "GatherElements", "GatherND")
 #: Inputs whose values, not whose sizes, set the sizes of what comes out.
 _LENGTHS = {
     "Broadcast": (1,),
@@ -65,6 +67,19 @@ class Decisions:
     def floats_read(self, node: Node) -> Iterator[InPort]:
         """The inputs of a selection that hold floats which layers computed."""
         return (port for port in node.inputs if port.source.shape and self._is_computed(port))
+
+    def picked_from(self, selected: set[Node]) -> Iterator[InPort]:
+        """The inputs of gathers that hold floats which layers computed, of which rows that were selected are taken.
+
+        Args:
+            selected: All nodes behind the selections.
+        """
+        gathers = (node for node in selected if node.type in _GATHERS)
+        return (
+            node.input(DATA_PORT)
+            for node in sorted(gathers, key=lambda each: each.id)
+            if node.source(DATA_PORT).node not in selected and self._is_computed(node.input(DATA_PORT))
+        )
 
     def of(self, tensor: OutPort) -> list[InPort]:
         """The inputs that hold the floats by which a tensor of whole numbers or flags was decided, in file order."""

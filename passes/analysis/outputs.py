@@ -141,11 +141,13 @@ def find_outputs(graph: Graph) -> Outputs:
     selections = [node for node in graph.nodes() if selects(node)]
     selected = behind(selections)
     first = [node for node in selections if node not in selected]
+    picked = list(decisions.picked_from(selected - set(first)))
     taps: dict[InPort, int] = {}
     found: list[Output] = []
     for index, result in enumerate(results):
         needed = above(result) if result in selected else set[Node]()
         ports = [port for node in first if node in needed for port in decisions.floats_read(node)]
+        ports += [port for port in picked if port.node in needed] if ports else []
         choice = None if ports else choice_of(result.source(), is_alone=len(results) == 1)
         kind = OutputKind.DETECTIONS if ports else _kind(result, graph, choice)
         if not ports and kind is not OutputKind.IMAGE and (ports := decisions.of(result.source())):

@@ -1,10 +1,11 @@
-"""What stays float although a rule of the target fits: its patterns, caches, and what the user ignores."""
+"""What stays float although a rule of the target fits: its patterns, caches, boxes with scores, what the user ignores."""
 
 from collections.abc import Iterator
 
 from ...ir import Graph, Node
 from ...targets import FloatPattern, Step, Target
 from ..analysis.caches import GROWS, attention_over_caches, joins_of_caches
+from ..analysis.detector_heads import MEAN, means_of_distributions, mixed_ranges
 from ..options.ignored import Hits
 
 
@@ -18,6 +19,7 @@ def stays_float(graph: Graph, target: Target, ignored: Hits) -> dict[Node, str]:
                 reasons |= dict.fromkeys(kept, pattern.because)
     for each in graph.walk():
         reasons |= dict.fromkeys([*attention_over_caches(each), *joins_of_caches(each)], GROWS)
+        reasons |= mixed_ranges(each) | dict.fromkeys(means_of_distributions(each), MEAN)
     return {**reasons, **ignored.reasons}
 
 

@@ -1,0 +1,89 @@
+"""What detectors do behind their layers: the mean of a distribution over distances, and boxes joined with scores."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ...ir import Graph, Node, OutPort
+from ...ir.ops import LAYER_TYPES, weight_ports
+from .choices import MOVES, unmoved
+from .decisions import above, behind
+
+#: Why such a mean stays float.
+MEAN = "it takes the mean of a distribution over steps, which takes next to no time, and rounding it moves each box"
+#: Why such a join stays float, and what reads it.
+MIXED = "it joins scores from 0 to 1 with values that constants scale by {scale:.0f}: one range would leave scores no levels"
+READS_MIXED = "its data are scores from 0 to 1 joined with values that constants scale by {scale:.0f}, too far apart for one range"
+_SCORES = ("HardSigmoid", "HSigmoid", "Sigmoid", "SoftMax")
+_PARTS = (*MOVES, "Gather", "Slice", "Split", "StridedSlice", "VariadicSplit")
+#: From this scale on, 8 bits in one range leave 16 levels or fewer to what lies from 0 to 1.
+_APART = 16.0
+_MANY = 3
+
+
+def means_of_distributions(graph: Graph) -> Iterator[Node]:
+    """Layers of one output that weigh a softmax with evenly spaced constants (Li et al. 2020, Generalized Focal Loss)."""
+    for node in graph.nodes("Convolution", "MatMul"):
+        weights = node.source(weight_ports(node)[0]).node
+        if unmoved(node.source()).node.type != "SoftMax" or weights.type != "Const":
+            continue
+        sizes = [size for size in weights.output().shape if size != 1]
+        if len(sizes) == 1 and sizes[0] >= _MANY and _is_even(np.diff(weights.array.astype(np.float64).ravel())):
+            yield node
+
+
+def _is_even(steps: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> bool:
+    return bool(steps[0] != 0 and np.allclose(steps, steps[0], rtol=1e-2))
+
+
+def mixed_joins(graph: Graph) -> Mapping[Node, float]:
+    """Concats of scores with what constants scale, and how far."""
+    found: dict[Node, float] = {}
+    for node in graph.nodes("Concat"):
+        scores = [port for port in node.inputs if _is_score(port.source)]
+        if scores and len(scores) < len(node.inputs):
+            scale = max(_magnitude(port.source, graph) for port in node.inputs if port not in scores)
+            found |= {node: scale} if scale >= _APART else {}
+    return found
+
+
+def mixed_ranges(graph: Graph) -> dict[Node, str]:
+    """The joins that one range does not fit, and the layers that read them as they are; each with the reason."""
+    joins = mixed_joins(graph)
+    reasons = {node: MIXED.format(scale=scale) for node, scale in joins.items()}
+    for node, scale in joins.items():
+        moved = {node, *behind([node], lambda each: each.type in MOVES)}
+        readers = {port.node for each in moved for output in each.outputs for port in output.consumers}
+        reasons |= {each: READS_MIXED.format(scale=scale) for each in readers if each.type in LAYER_TYPES}
+    return reasons
+
+
+def _is_score(tensor: OutPort) -> bool:
+    """Whether a tensor holds scores from 0 to 1, products of such, or some of those joined."""
+    node = unmoved(tensor, _PARTS).node
+    if node.type in ("Multiply", "Concat"):
+        return all(_is_score(port.source) for port in node.inputs)
+    return node.type in _SCORES
+
+
+def _magnitude(tensor: OutPort, graph: Graph) -> float:
+    """How large a tensor is if what layers give is about 1: by the constants in between."""
+    needed = {tensor.node, *above(tensor.node, LAYER_TYPES)}
+    known: dict[Node, float] = {}
+    for node in (each for each in graph.nodes() if each in needed):
+        known[node] = _magnitude_of(node, [known.get(port.source.node, 1.0) for port in node.inputs])
+    return known[tensor.node]
+
+
+def _magnitude_of(node: Node, given: list[float]) -> float:
+    if node.type == "Const":
+        return float(np.abs(node.array).max(initial=0.0)) if node.output().element_type.is_float else 0.0
+    if node.type in LAYER_TYPES or node.type in _SCORES or not given:
+        return 1.0
+    if node.type == "Multiply":
+        return given[0] * given[1]
+    if node.type == "Divide":
+        return given[0] / given[1] if given[1] else given[0]
+    if node.type in ("Add", "Subtract"):
+        return given[0] + given[1]
+    return max(given) if node.type == "Concat" else given[0]
