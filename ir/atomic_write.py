@@ -1,19 +1,26 @@
 """Writes an .xml and its .bin, or a single file, whole or not at all, even if the process is killed.
 
-Both files are written under temporary names and synced. If there is no model at the path, they are moved into place,
-the .bin first: without its .xml it is not a model. To replace a model, a journal with both names is written first.
+All files of a run appear together at its end, inside `written_together`: an error before that leaves none of them.
+
+Both files of a model are written under temporary names and synced. If there is no model at the path, they are moved into
+place, the .bin first: without its .xml it is not a model. To replace a model, a journal with both names is written first.
 From then on the new model counts: the next reader or writer of the path completes the moves. During the moves the old
 .xml is missing, so that no reader, not even the runtime, combines layers of one model with weights of the other.
 """
 
 import glob
+import hashlib
 import json
 import os
 import secrets
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+
+from .errors import IRError
 
 try:
     import fcntl
@@ -21,14 +28,100 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+#: The most bytes of a name that leave room for what hidden names add.
+_LONGEST_STEM = 200
+
+
+class NotSyncedError(OSError):
+    """The new files are in place, but a power failure may undo that."""
+
+
+@dataclass
+class _Together:
+    """What is written and not yet moved into place.
+
+    Attributes:
+        parts: Removes the hidden files that are left.
+        moves: Path and what moves its files there, in the order of writing.
+    """
+
+    parts: ExitStack
+    moves: list[tuple[Path, Callable[[], None]]] = field(default_factory=list[tuple[Path, Callable[[], None]]])
+
+
+_TOGETHER: ContextVar[_Together | None] = ContextVar("_TOGETHER", default=None)
+
+
+@contextmanager
+def written_together() -> Generator[None]:
+    """Keeps all files that are written inside under hidden names, and moves them into place at the end.
+
+    The order is that of writing. If the inside raises, no file appears.
+
+    Raises:
+        IRError: a file cannot be moved; those before it are in place then.
+    """
+    with ExitStack() as parts:
+        together = _Together(parts)
+        token = _TOGETHER.set(together)
+        try:
+            yield
+        finally:
+            _TOGETHER.reset(token)
+        for path, move in together.moves:
+            try:
+                move()
+            except OSError as error:
+                raise IRError(write_failure(path, error)) from None
+
+
+def write_failure(path: Path, error: OSError) -> str:
+    """What to tell the user of a file that could not be written."""
+    reason = error.strerror or error
+    if isinstance(error, NotSyncedError):
+        return f"{path}: is written, but the disk does not confirm it ({reason}): check the disk"
+    return f"{path}: cannot be written: {reason}"
+
+
 def write_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) -> None:
     """Writes `path` (.xml) and the .bin next to it, and replaces an existing model.
 
     Raises:
+        NotSyncedError: both files are in place, but the system does not confirm that they last.
         OSError: a file could not be written; the former files are unchanged.
     """
+    _put(path, _staged_pair(path, write_bin, xml))
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Writes a single file, replacing one that is there; it appears whole or not at all.
+
+    Raises:
+        NotSyncedError: it is written, but the system does not confirm that it lasts.
+        OSError: it could not be written; what was there before is there still.
+    """
+    _put(path, _staged_file(path, write))
+
+
+def _put(path: Path, staged: AbstractContextManager[Callable[[], None]]) -> None:
+    """Moves what is written into place, now or with the other files of the run."""
+    if together := _TOGETHER.get():
+        together.moves.append((path, together.parts.enter_context(staged)))
+        return
+    with staged as move:
+        move()
+
+
+@contextmanager
+def _staged_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) -> Generator[Callable[[], None]]:
+    """Both files under hidden names, and what moves them into place; what was not moved is removed at the end."""
     token = secrets.token_hex(8)
-    parts = {suffix: path.with_name(f".{path.stem}.{token}{suffix}") for suffix in (".bin", ".xml")}
+    parts = {suffix: path.with_name(f".{_stem(path)}.{token}{suffix}") for suffix in (".bin", ".xml")}
+
+    def move() -> None:
+        with _locked(path.parent):
+            _move_into_place(path, parts)
+
     try:
         with ExitStack() as files:
             with _locked(path.parent):
@@ -39,20 +132,21 @@ def write_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) ->
             for file in (binary, text):
                 file.flush()
                 os.fsync(file.fileno())
-            with _locked(path.parent):
-                _move_into_place(path, parts)
+            yield move
     finally:
         for part in set(parts.values()).difference(_noted(path) or ()):
             part.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Writes a single file, whole or not at all, and replaces an existing one.
+@contextmanager
+def _staged_file(path: Path, write: Callable[[BinaryIO], None]) -> Generator[Callable[[], None]]:
+    """A file under a hidden name, and what moves it into place; if it was not moved, it is removed at the end."""
+    part = path.with_name(f".{_stem(path)}.{secrets.token_hex(8)}{path.suffix[:8]}")
 
-    Raises:
-        OSError: the file could not be written; the former file is unchanged.
-    """
-    part = path.with_name(f".{path.stem}.{secrets.token_hex(8)}{path.suffix}")
+    def move() -> None:
+        part.replace(path)
+        _sync(path.parent)
+
     try:
         with ExitStack() as files:
             with _locked(path.parent):
@@ -61,17 +155,22 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
-        _sync(path.parent)
+            yield move
     finally:
         part.unlink(missing_ok=True)
+
+
+def _stem(path: Path) -> str:
+    """What hidden names begin with: the stem of a file, or a short form of one that leaves no room."""
+    stem = os.fsencode(path.stem)
+    return path.stem if len(stem) <= _LONGEST_STEM else hashlib.sha256(stem).hexdigest()[:32]
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a single file from memory; see `write_whole`.
 
     Raises:
-        OSError: the file could not be written; the former file is unchanged.
+        OSError: see `write_whole`.
     """
 
     def write(file: BinaryIO) -> None:
@@ -108,7 +207,7 @@ def undisturbed(path: Path) -> Generator[None]:
 
 
 def _journal(path: Path) -> Path:
-    return path.with_name(f".{path.stem}.commit")
+    return path.with_name(f".{_stem(path)}.commit")
 
 
 def _move_into_place(path: Path, parts: dict[str, Path]) -> None:
@@ -160,7 +259,7 @@ def _noted(path: Path) -> tuple[Path, Path] | None:
 
 
 def _is_part(path: Path, name: str) -> bool:
-    return name.startswith(f".{path.stem}.") and Path(name).name == name
+    return name.startswith(f".{_stem(path)}.") and Path(name).name == name
 
 
 @contextmanager
@@ -177,7 +276,7 @@ def _remove_orphans(path: Path) -> None:
     """Removes temporary files of killed writers of the same path."""
     if fcntl is None:
         return
-    found = path.parent.glob(f".{glob.escape(path.stem)}.{'[0-9a-f]' * 16}.*")
+    found = path.parent.glob(f".{glob.escape(_stem(path))}.{'[0-9a-f]' * 16}.*")
     for part in set(found).difference(_noted(path) or ()):
         with suppress(OSError), part.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while a writer is alive
@@ -206,11 +305,18 @@ def _lock(handle: int, *, shared: bool = False) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Makes the moves survive a power failure, if the system supports that."""
+    """Makes the moves last through a power failure, where the system can.
+
+    Raises:
+        NotSyncedError: the system does not confirm that.
+    """
     if fcntl is None:
         return
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise NotSyncedError(error.errno, error.strerror) from error

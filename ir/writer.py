@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from .atomic_write import write_pair
+from .atomic_write import write_failure, write_pair
 from .errors import IRError
 from .gc_paused import gc_paused
 from .graph import EDGE_ATTRIBUTES, Array, Graph, InPort, Node, OutPort
@@ -59,8 +59,7 @@ def write_model(graph: Graph, path: Path | str, *, compact: bool = False) -> Non
     try:
         write_pair(path, lambda file: _write_bin(file, graph.weights, layout), text.encode("utf-8"))
     except OSError as error:
-        message = f"{path}: cannot be written: {error.strerror}"
-        raise IRError(message) from None
+        raise IRError(write_failure(path, error)) from None
 
 
 def check_output(path: Path, graph: Graph) -> None:

@@ -10,6 +10,11 @@ from .runtime.engine import runtime_version
 SECTION = "irquant"
 
 
+def record_version(graph: Graph) -> None:
+    """Writes into a model that irquant made it, if nothing more is known of it."""
+    graph.set_metadata(SECTION, {"version": version("irquant")})
+
+
 def record_provenance(graph: Graph, context: Context) -> None:
     """Writes versions, the effective configuration and the fingerprints of model and data into the model's rt_info."""
     config = context.config.model_dump(mode="json", exclude_none=True) | {"preset": context.preset}

@@ -71,6 +71,7 @@ def quantize_model(
             resume: A file that keeps what was measured: a run that was stopped goes on where it was.
             extensions: What the runtime needs to know the model's operations: paths of libraries, `openvino.Extension`
                 objects, or classes of operations. Those that the `Core` of an `openvino.Model` has cannot be asked for.
+            force: Whether files that irquant did not make may be replaced (default: they may not).
 
     Returns:
         The new model, of the same kind as `model`, and what was done and found.

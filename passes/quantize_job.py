@@ -11,9 +11,10 @@ from .infra.base import Pass
 from .infra.run_inputs import Progress, no_progress
 from .model_place import ModelPlace
 from .options.resolved import ResolvedOptions
+from .provenance import record_version
 from .quantize_graph import quantize_graph
 from .report import Report
-from .run_files import RunFile, files_of_passes, refuse_overlaps
+from .run_files import RunFile, check_run_files, files_of_passes
 
 _Model = TypeVar("_Model")
 
@@ -41,6 +42,7 @@ class QuantizeJob(Generic[_Model]):
         passes: Another pipeline than the default one.
         reads: What is read besides the model and what passes name; only looked at if something is written over.
         writes: What is written besides the result and what passes name.
+        force: Whether files that irquant did not make may be replaced.
     """
 
     place: ModelPlace[_Model]
@@ -48,6 +50,7 @@ class QuantizeJob(Generic[_Model]):
     passes: Sequence[Pass] | None = None
     reads: Iterable[RunFile] = ()
     writes: Iterable[RunFile] = ()
+    force: bool = False
 
     def load(self) -> Graph:
         """Reads the model, for `run`.
@@ -56,9 +59,10 @@ class QuantizeJob(Generic[_Model]):
             UserError: it cannot be read, or the run would write over something.
         """
         reads, writes = files_of_passes(self.passes or ())
-        refuse_overlaps(
+        check_run_files(
             chain(reads, self.place.reads(), self.reads),
             [*self.place.writes(self.options.config), *self.writes, *writes],
+            force=self.force,
         )
         return self.place.load()
 
@@ -72,7 +76,7 @@ class QuantizeJob(Generic[_Model]):
         progress: Progress = no_progress,
         with_effects: bool = False,
     ) -> QuantizationResult[_Model]:
-        """Quantizes the model, checks it, and puts the result in its place.
+        """Quantizes the model, checks it, and puts the result in its place, inside `written_together` at its end.
 
         Args:
             graph: The model that `load` gave; it is used up.
@@ -105,5 +109,7 @@ class QuantizeJob(Generic[_Model]):
         )
         result = QuantizationResult(self.place.put(graph), report)
         for each in watching:
+            if each.kept is not None:
+                record_version(each.kept)
             each.write()
         return result

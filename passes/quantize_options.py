@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
+from ..ir.atomic_write import written_together
 from ..targets import Target
 from .accuracy.metric_goals import MetricGoals
 from .accuracy.parse_metrics import GivenMetric, metrics_of
@@ -40,6 +41,7 @@ class QuantizeOptions(TypedDict, total=False):
     drop_type: DropType | None
     resume: Path | str | None
     extensions: Sequence[Extension]
+    force: bool
 
 
 def quantize_as_given(
@@ -68,8 +70,10 @@ def quantize_as_given(
     config, target = _path(given.get("config")), _path(given.get("target"))
     reads = named(configuration=config, target=target, statistics=_path(statistics))
     writes = named(statistics=_path(saved), measurements=goals.resume)
-    job = QuantizeJob(place, options, passes, reads, writes)
-    return job.run(job.load(), data, measuring=measuring, goals=goals)
+    job = QuantizeJob(place, options, passes, reads, writes, force=given.get("force", False))
+    graph = job.load()
+    with written_together():
+        return job.run(graph, data, measuring=measuring, goals=goals)
 
 
 def refuse_unknown(given: Mapping[str, object]) -> None:

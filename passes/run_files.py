@@ -1,10 +1,12 @@
 """The files of a run: nothing that is written may be something that is read, or something else that is written.
 
 All of them are looked at before anything is done, by what they are and not by how they are spelt: a link to a file is
-that file.
+that file. A file that irquant did not make is only replaced if the user says so.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,34 +15,62 @@ from .calibration.calibrate import Calibrate
 from .infra.base import Pass
 from .infra.instruments import WriteAfter
 from .options.config import QuantizationConfig
+from .own_files import is_own_file
 from .transforms.set_ranges import SetRanges
 
 #: What messages call a file or folder, and where it is.
 RunFile = tuple[str, Path]
 _Identity = tuple[int, int]
+#: Identity, size and time of change: what differs once a file is written.
+_Version = tuple[int, ...]
+_Table = list[tuple[Path, _Version | None]]
+_WATCHED: ContextVar[_Table | None] = ContextVar("_WATCHED", default=None)
 
 
 class RunFilesError(UserError):
-    """A file would be written over another one of the same run."""
+    """A file would be written over another one of the same run, or over one that irquant did not make."""
 
 
-def refuse_overlaps(reads: Iterable[RunFile], writes: Iterable[RunFile]) -> None:
-    """Refuses a run that would destroy what it reads, or write two things to one place.
+def check_run_files(
+    reads: Iterable[RunFile],
+    writes: Iterable[RunFile],
+    *,
+    force: bool = False,
+    is_own: Callable[[Path], bool] = is_own_file,
+) -> None:
+    """Refuses a run that would destroy what it reads, write two things to one place, or destroy what is not irquant's.
 
     Args:
         reads: What is read, if it is there; only looked at if something is written over.
         writes: What is written, folders included.
+        force: Whether files that irquant did not make may be replaced.
+        is_own: Tells whether irquant made a file.
 
     Raises:
-        RunFilesError: one of those written is, or lies in, another.
+        RunFilesError: one of those written is, or lies in, another; or it is a file that may not be replaced.
     """
-    written = [_Written(what, path, path.resolve(), _identity(path)) for what, path in writes]
+    written = [_Written(what, path, _resolved(path), _identity(path)) for what, path in writes]
     _refuse_shared(written)
     there: dict[_Identity | None, _Written] = {each.identity: each for each in written if each.identity}
     for what, path in reads if there else ():
         if result := there.get(_identity(path)):
             message = f"{result.path}: is {what} that is being read; give another path for {result.what}"
             raise RunFilesError(message)
+    for each in written:
+        _refuse_foreign(each, is_own, force=force)
+    if (table := _WATCHED.get()) is not None:
+        table += [(each.path, _version(each.path)) for each in written]
+
+
+@contextmanager
+def watched_files() -> Generator[Callable[[], list[Path]]]:
+    """Gives a function that looks which files of the runs inside have been written so far."""
+    table: _Table = []
+    token = _WATCHED.set(table)
+    try:
+        yield lambda: [path for path, before in table if _version(path) not in (None, before)]
+    finally:
+        _WATCHED.reset(token)
 
 
 @dataclass(frozen=True)
@@ -58,6 +88,38 @@ class _Written:
     path: Path
     real: Path
     identity: _Identity | None
+
+
+def _resolved(path: Path) -> Path:
+    """Where a path leads.
+
+    Raises:
+        RunFilesError: nowhere.
+    """
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        message = f"{path}: is no path for a file: {getattr(error, 'strerror', None) or error}"
+        raise RunFilesError(message) from None
+
+
+def _refuse_foreign(each: _Written, is_own: Callable[[Path], bool], *, force: bool) -> None:
+    """Refuses what is there and may not be replaced; whoever writes to a folder looks at it."""
+    path = each.path
+    if path.is_symlink():
+        message = f"{path}: is a symbolic link; give the real path of a file to write"
+        raise RunFilesError(message)
+    if each.identity is None or path.is_dir():
+        return
+    if not path.is_file():
+        message = f"{path}: is no regular file; give another path for {each.what}"
+        raise RunFilesError(message)
+    if not force and not is_own(path):
+        message = (
+            f"{path}: is there, and irquant did not make it; give another path for {each.what}, or add --force "
+            "(in Python: force=True)"
+        )
+        raise RunFilesError(message)
 
 
 def _refuse_shared(written: Sequence[_Written]) -> None:
@@ -109,8 +171,14 @@ def named(**paths: Path | None) -> Iterator[RunFile]:
 
 def _identity(path: Path) -> _Identity | None:
     """What tells a file from all others, whatever it is called; None if there is none."""
+    version = _version(path)
+    return None if version is None else (version[0], version[1])
+
+
+def _version(path: Path) -> _Version | None:
+    """What the file system says of a file; None if there is none."""
     try:
         status = path.stat()
     except (OSError, ValueError):
         return None
-    return status.st_dev, status.st_ino
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

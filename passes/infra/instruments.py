@@ -10,6 +10,7 @@ from typing import Protocol
 from weakref import ReferenceType, ref
 
 from ...ir import Graph, IRError, UserError, to_text, verify, write_model
+from ...ir.atomic_write import written_together
 from ...ir.verify import verify_structure
 from ..runtime.engine import LATENCY, Engine, RuntimeRejectedError
 from .base import Pass
@@ -74,7 +75,8 @@ class DumpAfter:
             path = self.folder / f"{self.number:02d}_{pass_.name}.txt"
             path.write_text(_text(graph), encoding="utf-8")
             if self.with_models and _is_model(graph):
-                write_model(graph, path.with_suffix(".xml"), compact=True)
+                with written_together():  # at once, whatever becomes of the run
+                    write_model(graph, path.with_suffix(".xml"), compact=True)
             self.number += 1
             _log.debug("wrote %s", path)
 

@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...ir import Array, Graph, Node, Scope, UserError
-from ...ir.atomic_write import write_whole
+from ...ir.atomic_write import write_failure, write_whole
 from .request import Numbers, Reduction, Request, Statistics
 
 
@@ -95,8 +95,7 @@ def save_statistics(path: Path, statistics: Statistics, graph: Graph, *, model: 
     try:
         write_whole(path, write)
     except OSError as error:
-        message = f"{path}: cannot be written: {error.strerror}"
-        raise StatisticsFileError(message) from None
+        raise StatisticsFileError(write_failure(path, error)) from None
 
 
 def _put(archive: zipfile.ZipFile, name: str, array: Array) -> None:

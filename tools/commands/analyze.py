@@ -12,11 +12,11 @@ from irquant.ir import printable
 from irquant.passes import Report, analyze_graph
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.measured_by import measured_by
-from irquant.passes.run_files import named, refuse_overlaps
+from irquant.passes.run_files import check_run_files, named
 from irquant.passes.runtime.load_model import load_model, model_files
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import model_paths, open_data, picture_options
-from irquant.tools.options.options import page_option, planned_by, planning_options
+from irquant.tools.options.options import force_option, page_option, planned_by, planning_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.page import check_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
@@ -39,6 +39,7 @@ from irquant.tools.terminal.verbosity import progress_shown, verbose_option
 @picture_options
 @extension_option
 @page_option
+@force_option
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Layers to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all layers.")
 @verbose_option
@@ -57,6 +58,7 @@ def analyze_command(
     page: Path | None,
     top: int,
     *,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Shows which layers of MODEL rounding to INT8 hurts most, the costliest first. Writes no model.
@@ -66,7 +68,7 @@ def analyze_command(
     planned = planned_by(config, target, preset, ignored, samples=samples)
     path, weights = model_paths(model, planned.settings)
     named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
-    refuse_overlaps(
+    check_run_files(
         chain(
             model_files(path, weights),
             data_files(named_source),
@@ -75,6 +77,7 @@ def analyze_command(
             named(configuration=config, statistics=statistics),
         ),
         named(report=page),
+        force=force,
     )
     graph = load_model(path, weights, open_extensions(extension))
     if page:

@@ -14,10 +14,11 @@ from irquant.passes.evaluation.compare_models import Comparison, Side, compare_m
 from irquant.passes.evaluation.latency import Latency
 from irquant.passes.evaluation.layer_probes import LayerError
 from irquant.passes.options.pot_config import ConfigFile
-from irquant.passes.run_files import named, refuse_overlaps
+from irquant.passes.run_files import check_run_files, named
 from irquant.passes.runtime.load_model import load_model, model_files
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import open_data, picture_options
+from irquant.tools.options.options import force_option
 from irquant.tools.options.run_files import code_files, data_files
 from irquant.tools.report.comparison import write_comparison_page
 from irquant.tools.report.page import check_page
@@ -47,6 +48,7 @@ from irquant.tools.terminal.verbosity import progress_shown, verbose_option
 @click.option(
     "--report", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write a page, too: one .html file."
 )
+@force_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @verbose_option
 @fault_option()
@@ -62,6 +64,7 @@ def compare_command(
     page: Path | None,
     *,
     held_out: bool,
+    force: bool,
     per_layer: bool,
     no_latency: bool,
     as_json: bool,
@@ -75,7 +78,7 @@ def compare_command(
     same inputs or give as many outputs.
     """
     read = chain(model_files(first), model_files(second), data_files(data), code_files(extension, "the extension"))
-    refuse_overlaps(read, named(report=page))
+    check_run_files(read, named(report=page), force=force)
     if page:
         check_page(page)
     extensions = open_extensions(extension)

@@ -5,12 +5,14 @@ from pathlib import Path
 import click
 
 from irquant.tools.demo.demo import demo
+from irquant.tools.options.options import force_option
 
 
 @click.command("demo")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Keep both models in this folder."
 )
-def demo_command(output: Path | None) -> None:
+@force_option
+def demo_command(output: Path | None, *, force: bool) -> None:
     """Quantizes a small trained network and compares FP32 with INT8 on this machine."""
-    demo(output)
+    demo(output, force=force)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from irquant.ir import Graph, IRError, from_text, printable, to_text, write_model
+from irquant.ir.atomic_write import written_together
 from irquant.ir.suggestions import closest, did_you_mean
 from irquant.ir.writer import check_output
 from irquant.passes import Context, Pass, Verify, load_model
@@ -18,12 +19,12 @@ from irquant.passes.infra.instruments import DumpAfter, Instrument, PrintAfter, 
 from irquant.passes.infra.pass_spec import PassSpecError, options_of
 from irquant.passes.infra.registry import ALIASES, PASSES, pass_class
 from irquant.passes.options.strict import ConfigError
-from irquant.passes.run_files import files_of_passes, named, refuse_overlaps, result_files
+from irquant.passes.run_files import check_run_files, files_of_passes, named, result_files
 from irquant.passes.runtime.engine import Extension
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import open_data, picture_options
-from irquant.tools.options.options import planned_by, planning_options
+from irquant.tools.options.options import force_option, planned_by, planning_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.sources.image_source import ImageOptions
 from irquant.tools.sources.pass_source import managed, passes_from
@@ -110,6 +111,7 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
 @click.option("--pipeline", multiple=True, metavar="FILE", help="A .yaml list of passes to run first.")
 @click.option("--data", metavar="SOURCE", help="Samples for `calibrate`: see `irquant quantize --help`.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: print the text form]")
+@force_option
 @planning_options
 @click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
 @picture_options
@@ -143,6 +145,7 @@ def opt_command(
     dump_dir: Path | None,
     *,
     values: bool,
+    force: bool,
     time_passes: bool,
     verify_each: bool,
     verify_runtime: bool,
@@ -170,7 +173,7 @@ def opt_command(
     wanted = passes_from(pipeline, passes, planned.config)
     reads, writes = files_of_passes(wanted.passes)
     named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
-    refuse_overlaps(
+    check_run_files(
         chain(
             model_files(model),
             data_files(named_source),
@@ -182,6 +185,7 @@ def opt_command(
             named(configuration=config),
         ),
         [*(result_files(output) if output else ()), *named(dumps=dump_dir), *writes],
+        force=force,
     )
     timing = Timing()
     watching = Watching(print_after, dump_dir, verify_each, verify_runtime)
@@ -194,13 +198,13 @@ def opt_command(
     if source is None and is_needed:
         message = "pass 'calibrate' runs the model on samples: give --data"
         raise ConfigError(message)
-    with progress_shown() as progress:
+    with progress_shown() as progress, written_together():
         fingerprint = model_fingerprint(graph)
         context = Context(planned.target, planned.config, source, progress, model_fingerprint=fingerprint)
         results = manager.run(graph, context)
-    if output:
-        write_model(graph, output, compact=True)
-    else:
+        if output:
+            write_model(graph, output, compact=True)
+    if not output:
         click.echo(to_text(graph, values=values), nl=False)
     for line in (*_warnings(context, planned.settings.warnings), *(_times(timing, results) if time_passes else ())):
         click.echo(printable(line), err=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from irquant.ir.atomic_write import written_together
 from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.parse_metrics import metrics_of
 from irquant.passes.calibration.load_statistics import LoadStatistics
@@ -19,7 +20,7 @@ from irquant.passes.quantize_job import QuantizeJob
 from irquant.passes.run_files import named
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import model_paths, open_as, open_data, picture_options
-from irquant.tools.options.options import metric_options, page_option, planned_by, planning_options
+from irquant.tools.options.options import force_option, metric_options, page_option, planned_by, planning_options
 from irquant.tools.options.pot_options import Place, pot_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.page import check_page
@@ -61,6 +62,7 @@ from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
     help="Take the result as it comes, however far it is from the float model; so does --metric, which judges itself.",
 )
 @page_option
+@force_option
 @metric_options
 @click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
 @picture_options
@@ -95,6 +97,7 @@ def quantize_command(
     dry_run: bool,
     pictures: ImageOptions,
     *,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -153,6 +156,7 @@ def quantize_command(
             named(configuration=config, statistics=statistics, pipeline=Path(pipeline) if pipeline else None),
         ),
         writes=named(report=page, statistics=save_statistics, measurements=resume),
+        force=force,
     )
     graph = job.load()
     if page:
@@ -170,18 +174,18 @@ def quantize_command(
     source = open_data(data, graph, pictures, settings, is_needed=not isinstance(measuring, LoadStatistics))
     judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
-    with place.prepared(result), progress_shown(quiet=quiet) as progress:
+    with place.prepared(result), progress_shown(quiet=quiet) as progress, written_together():
         goals = MetricGoals(metrics_of(metrics, options), resume, no_rows if quiet else TrialTable().show)
         effects = page is not None
         report = job.run(
             graph, source, measuring=measuring, goals=goals, progress=progress, with_effects=effects
         ).report
+        if page:
+            write_quantization_page(page, report, Subject(path, result, planned))
     if as_json:
         click.echo(json.dumps(report_values(report, str(path), str(result)), indent=2, allow_nan=False))
     elif not quiet:
         print_report(report, str(result))
-    if page:
-        write_quantization_page(page, report, Subject(path, result, planned))
     return int(report.accuracy is not None and not report.accuracy.is_reached)
 
 

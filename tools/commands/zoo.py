@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from irquant.ir import UserError, printable
+from irquant.tools.options.options import force_option
 from irquant.tools.terminal.internal_errors import INTERNAL_ERROR, fault_option
 from irquant.tools.zoo.batch_errors import BatchError
 
@@ -54,6 +55,7 @@ def zoo_command() -> None:
     help="Where the page about all models goes.  [default: report.html in the folder of the results]",
 )
 @fault_option(expose=True)
+@force_option
 @click.option("--dry-run", is_flag=True, help="Show what would be done and why, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def run_command(
@@ -64,6 +66,7 @@ def run_command(
     page: Path | None,
     report_fault: Path | None,
     *,
+    force: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -78,9 +81,8 @@ def run_command(
 
     if page:
         _check_page(page, dry_run=dry_run)
-    run = _opened(
-        batch, (output_dir or batch.parent / "zoo_results").absolute(), report_fault and report_fault.absolute(), page
-    )
+    folder = (output_dir or batch.parent / "zoo_results").absolute()
+    run = _opened(batch, folder, report_fault and report_fault.absolute(), page, force=force)
     if dry_run:
         _print_plan(run, as_json=as_json)
         return 0
@@ -130,11 +132,11 @@ def init_command(folder: Path, output: Path, data: str | None) -> None:
     click.echo(printable(f"{output}: {len(found)} models, {len(skipped)} left out{hint}"))
 
 
-def _opened(batch: Path, folder: Path, faults: Path | None, page: Path | None) -> "Run":
+def _opened(batch: Path, folder: Path, faults: Path | None, page: Path | None, *, force: bool) -> "Run":
     from irquant.tools.zoo.run import Run
 
     try:
-        return Run.of(batch, folder, faults, page)
+        return Run.of(batch, folder, faults, page, force=force)
     except BatchError as error:
         for line in error.lines:
             click.echo(printable(line), err=True)

@@ -24,6 +24,7 @@ from irquant.passes.model_place import FilePlace
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
 from irquant.passes.quantize_job import QuantizeJob
+from irquant.passes.run_files import check_run_files
 from irquant.passes.runtime.engine import INSPECTION, LATENCY, Engine
 from irquant.passes.runtime.samples import Sample, ValidationSample, checked_feed, model_inputs
 from irquant.tools.terminal.console import decibels, megabytes, progress_bar
@@ -52,14 +53,19 @@ class ModelFigures:
     layers: int
 
 
-def demo(output: Path | None) -> None:
-    """Quantizes a small trained network and compares FP32 with INT8 on this machine."""
+def demo(output: Path | None, *, force: bool = False) -> None:
+    """Quantizes a small trained network and compares FP32 with INT8 on this machine.
+
+    Args:
+        output: The folder to keep both models in; None: they are not kept.
+        force: Whether files in it that irquant did not make may be replaced.
+    """
     if output:
         output.mkdir(parents=True, exist_ok=True)
     with nullcontext(str(output)) if output else tempfile.TemporaryDirectory() as folder:
         float_path, int8_path = Path(folder) / "digits_fp32.xml", Path(folder) / "digits_int8.xml"
-        data = _unpack(float_path)
-        job = QuantizeJob(FilePlace(float_path, int8_path), ResolvedOptions.of(ConfigFile()))
+        data = _unpack(float_path, force=force)
+        job = QuantizeJob(FilePlace(float_path, int8_path), ResolvedOptions.of(ConfigFile()), force=force)
         with progress_bar() as progress:
             report = job.run(job.load(), list(data["calibration_images"]), progress=progress).report
         pair = [_measure(path, data["test_images"], data["test_labels"]) for path in (float_path, int8_path)]
@@ -71,11 +77,14 @@ def demo(output: Path | None) -> None:
         console.print(f"kept: {float_path.name} and {int8_path.name} in {output}")
 
 
-def _unpack(path: Path) -> dict[str, Array]:
+def _unpack(path: Path, *, force: bool) -> dict[str, Array]:
     """Copies the packaged network to `path` and gives the packaged pictures."""
     files = resources.files("irquant.tools.demo")
-    for suffix in (".xml", ".bin"):
-        path.with_suffix(suffix).write_bytes((files / f"digits_cnn{suffix}").read_bytes())
+    packed = {path.with_suffix(suffix): (files / f"digits_cnn{suffix}").read_bytes() for suffix in (".xml", ".bin")}
+    writes = [("the float model", each) for each in packed]
+    check_run_files((), writes, force=force, is_own=lambda each: each.read_bytes() == packed[each])
+    for each, content in packed.items():
+        each.write_bytes(content)
     with (files / "digits.npz").open("rb") as file, np.load(file) as arrays:
         return dict(arrays)
 

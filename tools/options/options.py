@@ -64,6 +64,12 @@ page_option = click.option(
 )
 
 
+#: For commands that write files.
+force_option = click.option(
+    "--force", is_flag=True, help="Replace files that irquant did not make, too; those that it made are replaced anyway."
+)
+
+
 def planning_options(command: _Command) -> _Command:
     """Adds the options to a command."""
     for option in reversed(_OPTIONS):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from irquant.ir import UserError, printable
-from irquant.ir.atomic_write import write_whole
+from irquant.ir.atomic_write import write_failure, write_whole
 from irquant.tools.terminal.console import decibels, megabytes, times_smaller
 
 _SUFFIXES = (".html", ".htm")
@@ -63,8 +63,7 @@ def write_page(path: Path, text: str) -> None:
     try:
         write_whole(path, write)
     except OSError as error:
-        message = f"{path}: cannot be written: {error.strerror}"
-        raise PageError(message) from None
+        raise PageError(write_failure(path, error)) from None
 
 
 def render(template: str, values: Mapping[str, object]) -> str:

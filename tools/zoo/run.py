@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from irquant.ir import UserError
-from irquant.ir.atomic_write import write_bytes
+from irquant.ir.atomic_write import write_bytes, write_failure
 from irquant.passes.options.pot_config import ConfigFile, read_config_file
-from irquant.passes.run_files import RunFile, named, refuse_overlaps
+from irquant.passes.run_files import RunFile, check_run_files, named
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.zoo.cache_key import origins_of
@@ -17,6 +17,7 @@ from irquant.tools.zoo.cluster import run_on_cluster
 from irquant.tools.zoo.entry_check import data_of
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.local_executor import run_here
+from irquant.tools.zoo.own_results import is_own_result
 from irquant.tools.zoo.plan import PlannedJob, plan_jobs
 from irquant.tools.zoo.reading import read_batch
 from irquant.tools.zoo.record import Record, State, read_record
@@ -62,7 +63,9 @@ class Run:
     _records: dict[str, Record] = field(default_factory=dict[str, Record])
 
     @classmethod
-    def of(cls, path: Path, folder: Path, faults: Path | None = None, page: Path | None = None) -> "Run":
+    def of(
+        cls, path: Path, folder: Path, faults: Path | None = None, page: Path | None = None, *, force: bool = False
+    ) -> "Run":
         """The run of a batch file.
 
         Args:
@@ -70,10 +73,11 @@ class Run:
             folder: Of the results.
             faults: The folder for reproductions of what irquant itself fails at.
             page: Where the page about all models goes, if it is wanted elsewhere.
+            force: Whether files that irquant did not make may be replaced.
 
         Raises:
             BatchError: it is wrong.
-            RunFilesError: a result would be written over what is read.
+            RunFilesError: a result would be written over what is read, or over what irquant did not make.
         """
         models = read_batch(path, folder)
         origins = origins_of([each.entry for each in models], path.absolute().parent)
@@ -83,7 +87,8 @@ class Run:
         ]
         beside = [("the results", folder / RESULTS), ("the lock of the results", folder / LOCK)]
         written = [(f"the result '{job.name}'", each) for job in jobs for each in job.results]
-        refuse_overlaps(_read_by(path, jobs), [*written, *beside, *named(report=page or folder / PAGE)])
+        writes = [*written, *beside, *named(report=page or folder / PAGE)]
+        check_run_files(_read_by(path, jobs), writes, force=force, is_own=is_own_result)
         return cls(plan_jobs(jobs), folder)
 
     @property
@@ -119,8 +124,7 @@ class Run:
         try:
             write_rows(self.rows(), self.folder / RESULTS)
         except OSError as error:
-            message = f"{self.folder / RESULTS}: cannot be written: {error.strerror}"
-            raise ZooError(message) from None
+            raise ZooError(write_failure(self.folder / RESULTS, error)) from None
 
 
 def _read_by(batch: Path, jobs: Sequence[Job]) -> Iterator[RunFile]:

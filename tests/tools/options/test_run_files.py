@@ -11,7 +11,7 @@ import pytest
 
 from irquant.ir import UserError
 from irquant.passes import quantize
-from irquant.passes.run_files import refuse_overlaps
+from irquant.passes.run_files import check_run_files
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.cli import run
 
@@ -142,4 +142,4 @@ def test_what_is_read_is_only_looked_at_if_something_is_written_over(tmp_path: P
     def fails() -> object:
         raise AssertionError
 
-    refuse_overlaps((fails() for _ in range(1)), [("the report", tmp_path / "new.html")])  # type: ignore[misc]
+    check_run_files((fails() for _ in range(1)), [("the report", tmp_path / "new.html")])  # type: ignore[misc]
