@@ -7,6 +7,9 @@ second run is the price of 8 bits; what it loses beyond that in the first is a f
 Users who set no options get the precision that the device likes best, which is bf16 on CPUs that multiply such
 matrices. The kernels are others then. So the model is run a third time there. What looks wrong in it may be the price
 of that precision; to tell, the float model is run in it, too.
+
+To compile a model takes longest. So where a run in the device's own precision asks for the kernels that users get, the
+run in f32 is of the model that shows all its layers, which is needed anyway.
 """
 
 import math
@@ -88,16 +91,17 @@ def ask(graph: Graph, context: Context, floats: Callable[[], Run] | None, *, sho
         shown: Whether the model is to show all its layers.
     """
     samples, precision = enough(context.calibration.probes), own_precision()
+    in_own = floats is not None and precision != "f32"
     with ThreadPoolExecutor(max_workers=1) as pool:  # to compile a model keeps one core busy
         try:
             loaded = Loaded(context.outputs.tapped(graph))
             emulating = pool.submit(Engine, loaded, EMULATION | PROFILING) if samples else None
-            running = pool.submit(run_in_own_precision, loaded, samples) if floats and precision != "f32" else None
-            executed = Engine(loaded, LATENCY | PROFILING)
+            running = pool.submit(run_in_own_precision, loaded, samples) if in_own else None
+            executed = _executing(loaded, shown=shown and in_own)
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
             return Answer(Asked(wrong=f"with it in int8, the runtime fails: {error}"))
-        told = executed if not shown or shows_all(graph, context.plan, executed) else _showing(loaded, executed)
+        told = executed if not shown or in_own or shows_all(graph, context.plan, executed) else _showing(loaded, executed)
         try:
             emulated = emulating.result() if emulating else None
             meant = [emulated.outputs(each) for each in samples] if emulated else []
@@ -150,6 +154,16 @@ def enough(samples: Sequence[ValidationSample]) -> Sequence[ValidationSample]:
         if count >= PROBES and (given >= ENOUGH).all():
             return samples[:count]
     return samples
+
+
+def _executing(model: Loaded, *, shown: bool) -> Engine:
+    """The model in f32: with all layers shown if that is wanted and it compiles so, else as users run it."""
+    if shown:
+        try:
+            return Engine(model, INSPECTION | PROFILING)
+        except RuntimeRejectedError:
+            pass
+    return Engine(model, LATENCY | PROFILING)
 
 
 def _showing(model: Loaded, executed: Engine) -> Engine:

@@ -12,6 +12,7 @@ from irquant.passes.analysis.outputs import Output, OutputKind, Outputs
 from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import (
     EMULATION,
+    INSPECTION,
     LATENCY,
     OWN_PRECISION,
     PROFILING,
@@ -56,8 +57,15 @@ def test_nobody_asks_twice_where_that_precision_is_f32(monkeypatch: pytest.Monke
     assert report.warnings == ()
 
 
-def test_a_right_model_is_compiled_once_for_each_question(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("precision", "executed"),
+    [("f32", [LATENCY | PROFILING]), ("bf16", [INSPECTION | PROFILING, OWN_PRECISION])],
+)
+def test_a_right_model_is_compiled_once_for_each_question(
+    precision: str, executed: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To measure ranges, as it runs in f32, with FakeQuantizes in float, and in the device's own precision."""
+    monkeypatch.setattr(device, "own_precision", lambda: precision)
     compiled: list[dict[str, str]] = []
     make = Engine.__init__
 
@@ -71,8 +79,7 @@ def test_a_right_model_is_compiled_once_for_each_question(monkeypatch: pytest.Mo
     convolution = op.convolution(x, op.constant(weights), [1, 1], [0, 0], [0, 0], [1, 1])
     samples = [RNG.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(12)]
     quantize_graph(from_runtime(ov.Model([convolution], [x], "m")), samples, load_target("cpu"), QuantizationConfig())
-    wanted = [THROUGHPUT, EMULATION | PROFILING, LATENCY | PROFILING]
-    wanted += [OWN_PRECISION] if own_precision() != "f32" else []
+    wanted = [THROUGHPUT, EMULATION | PROFILING, *executed]
     assert sorted(map(str, compiled)) == sorted(map(str, wanted))
 
 
