@@ -73,7 +73,7 @@ def quantize_graph(
     if judge:  # instead of the guard, who knows no labels
         attempt, kept = keep_accuracy(first, calibrated, judge)
         guarded = GuardResult(attempt)
-    elif config.guard:
+    elif config.guard_aim:
         guarded = guard(first, calibrated)
     attempt = guarded.attempt
     if attempt is not first:

@@ -7,17 +7,19 @@ device computes. Trials are counted, so that a second run does the same.
 
 A model with an output that is above its floor, but not good, gets the best ranges, too. Those with the least expected
 error are best for most models, but not where layers behind cut off large values themselves: a MobileNetV2 loses 1.3 dB.
+Then the layers go back to float whose rounding makes much of the error, and that take little time (see `knee`).
 """
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ..evaluation.sensitivity import Effect
 from ..options.config import Preset, QuantizationConfig
 from ..options.quantization import RangeEstimator
 from .bisect import costliest, fewest, named, predicted, returned_to
+from .knee import find_knee, without
 from .requantize import Attempt, CalibratedModel
 
 #: The most models that are tried: a number, not a time, so that a busy machine comes to the same result. The time is a
@@ -70,7 +72,8 @@ class GuardResult:
 def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     """The first model that has no output below its floor, or the best that was found.
 
-    A model whose outputs are not all good gets the best one of several range estimators.
+    A model whose outputs are not all good gets the best one of several range estimators, and may have some layers in
+    float: those that bring much for little time, or, if the options say so, as many as it takes to be good.
 
     Args:
         first: The model as the options want it.
@@ -78,10 +81,14 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     """
     if first.is_good:
         return GuardResult(first)
-    search = _Search(calibrated, first)
+    search, aim = _Search(calibrated, first), first.config.guard_aim
     search.try_remedies()
-    if search.best.margin < 0:
-        search.return_layers()
+    if aim == "good":
+        search.return_layers(lambda attempt: attempt.margin_to_good)
+    elif search.best.margin < 0:
+        search.return_layers(lambda attempt: attempt.margin)
+    if aim == "knee" and not search.best.is_good:
+        search.try_knee()
     return GuardResult(search.best, tuple(search.steps), tuple(search.effects), search.is_out_of_time)
 
 
@@ -141,9 +148,15 @@ class _Search:
                 self.steps = [replace(step, is_kept=False) for step in self.steps]
             self._note(what, attempt, is_kept=is_better)
 
-    def return_layers(self) -> None:
-        """The fewest of the costliest layers that, left float, lift all outputs over their floors."""
-        before = self.best
+    def return_layers(self, margin_of: Callable[[Attempt], float]) -> None:
+        """The fewest of the costliest layers that, left float, lift all outputs as far as wanted.
+
+        Args:
+            margin_of: By how many dB a model is better than wanted, at its worst output.
+        """
+        before, wanted = self.best, margin_of(self.best)
+        if wanted >= 0:
+            return
         self.effects = costliest(self.calibrated, before.config, before.floats, RANKED_ON, MOST_INFERENCES)
         most, tried = len(self.effects), {0: before}
 
@@ -153,12 +166,21 @@ class _Search:
             self._note(named(self.effects[:count]), tried[count], is_kept=False)
             return tried[count]
 
-        first = predicted(self.effects, 10 ** (before.margin / 10))  # error power, in units of what the floor allows
-        enough = fewest(most, first, lambda count: returned(count).margin >= 0 if self._may_go_on() else None)
+        first = predicted(self.effects, 10 ** (wanted / 10))  # error power, in units of what is allowed
+        enough = fewest(most, first, lambda count: margin_of(returned(count)) >= 0 if self._may_go_on() else None)
         if enough is None and most not in tried:  # tried enough: a float model is better than a spoilt one
             returned(most)
-        chosen = max(tried, key=lambda each: (tried[each].margin, -each)) if enough is None else enough
+        chosen = max(tried, key=lambda each: (margin_of(tried[each]), -each)) if enough is None else enough
         self._settle(tried[chosen], named(self.effects[:chosen]))
+
+    def try_knee(self) -> None:
+        """The layers that bring much for little time; they stay float if they do."""
+        before = self.best
+        if not self._may_go_on() or not (knee := find_knee(before, self.calibrated, -before.margin_to_good)):
+            return
+        attempt = without(before, self.calibrated, knee)
+        what = f"{named(knee.effects)} (about {knee.percent:.2g} % of the time)"
+        self._note(what, attempt, is_kept=attempt.margin >= before.margin + knee.least_gain)
 
     def _may_go_on(self) -> bool:
         self.is_out_of_time |= time.perf_counter() - self.began > MOST_SECONDS

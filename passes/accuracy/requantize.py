@@ -1,5 +1,6 @@
 """Quantizing again from one calibration: with other options, or with some layers returned to float."""
 
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -46,6 +47,11 @@ class Attempt:
     def margin(self) -> float:
         """How far its worst output lies above its floor, in dB."""
         return self.context.check.margin
+
+    @property
+    def margin_to_good(self) -> float:
+        """How far its worst output lies above what is good, in dB."""
+        return min((each.margin_to_good for each in self.context.check.outputs or ()), default=math.inf)
 
     @property
     def is_good(self) -> bool:

@@ -7,8 +7,9 @@ is what returning it to float would save.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -49,6 +50,52 @@ class Effect:
         return min(((each.margin, each.sqnr) for each in self.outputs), default=(math.inf, math.inf))[1]
 
 
+class GatedModel:
+    """A compiled model in which any operations can be rounded while the others are not.
+
+    Args:
+        graph: A model with FakeQuantizes that have their ranges; stays as it is.
+        context: Its plan and outputs.
+        samples: What to run it on; one or more.
+
+    Attributes:
+        operations: The rounded operations of the model, not of its bodies, in topological order; one or more.
+        own: For each of them, the signal-to-quantization-noise ratio of its output in dB, for the float model's inputs.
+    """
+
+    def __init__(self, graph: Graph, context: Context, samples: Sequence[ValidationSample]) -> None:
+        self.operations = rounded_operations(graph, context.plan)
+        self._context, self._samples = context, samples
+        twin = graph.copy()
+        context.outputs.attach(twin)
+        AttachGates.of(self.operations, context.plan).run(twin, context)
+        self._engine = Engine(twin, EMULATION)
+        self.own, self._references = _float_run(self._engine, len(self.operations), samples)
+
+    def agreements(
+        self, groups: Sequence[Collection[int]], progress: Callable[[int], None] = lambda _: None
+    ) -> list[tuple[Agreement, ...]]:
+        """How close the outputs stay if nothing is rounded but the operations of a group, for each group.
+
+        Args:
+            groups: Places in `operations`.
+            progress: Told how many groups are done.
+        """
+        found: list[tuple[Agreement, ...]] = []
+        waiting: list[list[Array]] = []
+
+        def take(_: PreparedSample, outputs: list[Array]) -> None:
+            waiting.append([output.copy() for output in outputs[1:]])
+            if len(waiting) == len(self._samples):
+                found.append(tuple(agreements(self._context.outputs, self._references, waiting)))
+                waiting.clear()
+                progress(len(found))
+
+        count = len(self.operations)
+        self._engine.run((_switched(each, count, group) for group in groups for each in self._samples), take)
+        return found
+
+
 def measure_effects(
     graph: Graph, context: Context, samples: Sequence[ValidationSample], inferences: int
 ) -> list[Effect]:
@@ -60,30 +107,34 @@ def measure_effects(
         samples: What to run it on.
         inferences: How many may be spent on effects at the outputs; operations with large errors of their own go first.
     """
-    operations = rounded_operations(graph, context.plan)
-    if not operations or not samples:
+    if not samples or not rounded_operations(graph, context.plan):
         return []
-    twin = graph.copy()
-    context.outputs.attach(twin)
-    AttachGates.of(operations, context.plan).run(twin, context)
-    engine = Engine(twin, EMULATION)
-    own, references = _float_run(engine, len(operations), samples)
-    order = sorted(range(len(operations)), key=lambda index: (own[index], index))
+    model = GatedModel(graph, context, samples)
+    order = sorted(range(len(model.operations)), key=lambda index: (model.own[index], index))
     chosen = order[: max(1, inferences // len(samples))]
-    found = _one_by_one(engine, chosen, len(operations), samples, references, context)
-    shares = _shares(found)
+    told = partial(context.progress, "looking for the layers that cost most")
+    measured = model.agreements([(each,) for each in chosen], lambda count: told(count, len(chosen)))
+    found = dict(zip(chosen, measured, strict=True))
+    powers = {index: error_of(outputs) for index, outputs in found.items()}
+    total = sum(powers.values())
     return [
-        Effect(
-            node.graph.scope,
-            node.id,
-            context.plan.names.get(node, node.name),
-            node.type,
-            own[index],
-            found.get(index, ()),
-            shares.get(index, 0.0),
-        )
-        for index, node in enumerate(operations)
+        effect_of(model, index, context, found.get(index, ()), powers.get(index, 0.0) / total if total else 0.0)
+        for index in range(len(model.operations))
     ]
+
+
+def effect_of(
+    model: GatedModel, index: int, context: Context, outputs: tuple[Agreement, ...], share: float
+) -> Effect:
+    """What is known of one operation."""
+    node = model.operations[index]
+    name = context.plan.names.get(node, node.name)
+    return Effect(node.graph.scope, node.id, name, node.type, model.own[index], outputs, share)
+
+
+def error_of(outputs: Iterable[Agreement]) -> float:
+    """The error power of all outputs, each as a share of what its floor allows."""
+    return sum(each.error for each in outputs)
 
 
 def ranked(effects: Sequence[Effect]) -> list[Effect]:
@@ -91,18 +142,10 @@ def ranked(effects: Sequence[Effect]) -> list[Effect]:
     return sorted(effects, key=lambda each: (-each.share, each.own, each.node))
 
 
-@dataclass(frozen=True)
-class _Switched(PreparedSample):
-    """A sample with the gates that are open."""
-
-    opened: int | None = None
-
-
-def _switched(sample: ValidationSample, count: int, opened: int | None) -> _Switched:
+def _switched(sample: ValidationSample, count: int, opened: Collection[int]) -> PreparedSample:
     gates = np.zeros(count, np.float32)
-    if opened is not None:
-        gates[opened] = 1
-    return _Switched(sample.sample, sample.feed | {GATES: gates}, opened)
+    gates[list(opened)] = 1
+    return PreparedSample(sample.sample, sample.feed | {GATES: gates})
 
 
 def _float_run(
@@ -112,11 +155,11 @@ def _float_run(
     powers = np.zeros(2 * count, np.float64)
     references: list[list[Array]] = []
 
-    def take(_: _Switched, outputs: list[Array]) -> None:
+    def take(_: PreparedSample, outputs: list[Array]) -> None:
         np.add(powers, outputs[0], out=powers)
         references.append([output.copy() for output in outputs[1:]])
 
-    engine.run([_switched(sample, count, None) for sample in samples], take)
+    engine.run([_switched(sample, count, ()) for sample in samples], take)
     return [_decibels(signal, noise) for noise, signal in zip(powers[:count], powers[count:], strict=True)], references
 
 
@@ -124,38 +167,3 @@ def _decibels(signal: float, noise: float) -> float:
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal > 0 and math.isfinite(noise) else -math.inf
-
-
-def _one_by_one(
-    engine: Engine,
-    chosen: Sequence[int],
-    count: int,
-    samples: Sequence[ValidationSample],
-    references: Sequence[Sequence[Array]],
-    context: Context,
-) -> dict[int, tuple[Agreement, ...]]:
-    """How close the outputs stay with one gate open."""
-    found: dict[int, tuple[Agreement, ...]] = {}
-    waiting: list[list[Array]] = []
-
-    def take(item: _Switched, outputs: list[Array]) -> None:
-        waiting.append([output.copy() for output in outputs[1:]])
-        if len(waiting) == len(samples) and item.opened is not None:
-            found[item.opened] = tuple(agreements(context.outputs, references, waiting))
-            waiting.clear()
-            context.progress("looking for the layers that cost most", len(found), len(chosen))
-
-    def items() -> Iterator[_Switched]:
-        for index in chosen:
-            for sample in samples:
-                yield _switched(sample, count, index)
-
-    engine.run(items(), take)
-    return found
-
-
-def _shares(found: dict[int, tuple[Agreement, ...]]) -> dict[int, float]:
-    """The shares of the error, each output's weighed by its floor."""
-    powers = {index: sum(each.error for each in outputs) for index, outputs in found.items()}
-    total = sum(powers.values())
-    return {index: power / total if total else 0.0 for index, power in powers.items()}

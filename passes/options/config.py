@@ -12,6 +12,8 @@ from .strict import Strict
 
 Preset = Literal["performance", "mixed", "accuracy"]
 SaturationFix = Literal["no", "first_layer", "all"]
+#: Until when the guard looks for a better model.
+GuardAim = Literal["floor", "knee", "good"]
 
 
 class QuantizationConfig(Strict):
@@ -39,7 +41,9 @@ class QuantizationConfig(Strict):
             layer's mean output, in two short runs; `no`.
         correct_float_layers: Whether `sequential` also corrects layers whose weights stay float.
         keep_intermediate: Whether to write the model as it is before biases are corrected, too.
-        guard: Whether to look for a gentler way to quantize if an output is poor.
+        guard: Whether to look for a gentler way to quantize if an output is not good, and how far: `floor`: until no
+            output is poor; `knee` (also `true`): beyond that while layers in float bring much for little time; `good`:
+            until all outputs are good, with as many layers in float as that takes.
         accuracy: How much of the user's metrics may be lost; None: as by default, if there are metrics.
     """
 
@@ -59,13 +63,18 @@ class QuantizationConfig(Strict):
     correct_biases: Literal["fast", "sequential", "no"] = "fast"
     correct_float_layers: bool = False
     keep_intermediate: bool = False
-    guard: bool = True
+    guard: bool | GuardAim = True
     accuracy: AccuracyOptions | None = None
 
     @classmethod
     def checked(cls, **options: object) -> Self:
         """The options given as keywords."""
         return cls.read(options, "")
+
+    @property
+    def guard_aim(self) -> GuardAim | None:
+        """How far the guard goes; None if there is none."""
+        return {True: "knee", False: None}[self.guard] if isinstance(self.guard, bool) else self.guard
 
     def preset_for(self, *, attention: int) -> Preset:
         """The preset that the user chose, or the one that suits a model with so many attention blocks."""

@@ -57,6 +57,12 @@ from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
     help="Run the passes of this .yaml file instead of the default ones; see `irquant opt`. Guard and check stay.",
 )
 @click.option(
+    "--guard",
+    type=click.Choice(["floor", "knee", "good"]),
+    help="How far to look for a better model: until no output is poor; while layers in float bring much for little "
+    "time; or until all outputs are good.  [default: knee]",
+)
+@click.option(
     "--no-guard",
     is_flag=True,
     help="Take the result as it comes, however far it is from the float model; so does --metric, which judges itself.",
@@ -85,6 +91,7 @@ def quantize_command(
     cluster: str | None,
     extension: tuple[str, ...],
     pipeline: str | None,
+    guard: str | None,
     no_guard: bool,
     metric: tuple[str, ...],
     max_drop: float | None,
@@ -135,8 +142,11 @@ def quantize_command(
     """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
     limits = {"max_drop": max_drop, "drop_type": drop_type, "seconds": metric_seconds}
     _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})
-    guard = False if no_guard else None
-    planned = planned_by(config, target, preset, ignored, samples=samples, guard=guard, accuracy=limits)
+    if guard and no_guard:
+        message = f"--guard {guard} and --no-guard contradict each other: give one of them"
+        raise ConfigError(message)
+    aim = False if no_guard else guard
+    planned = planned_by(config, target, preset, ignored, samples=samples, guard=aim, accuracy=limits)
     options, settings = planned.config, planned.settings
     path, weights = model_paths(model, settings, weights)
     result = place.of(path, settings.model.model_name)

@@ -10,7 +10,7 @@ from irquant.passes.options.pot_config import ConfigFile, read_config_file
 from irquant.passes.options.resolved import ResolvedOptions
 
 #: Options whose flags are not called after them.
-_FLAGS = {"guard": "--no-guard"}
+_FLAGS: Mapping[tuple[str, object], str] = {("guard", False): "--no-guard"}
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OPTIONS = (
@@ -100,7 +100,7 @@ def planned_by(
     """
     settings = read_config_file(config) if config else ConfigFile()
     given = {"preset": preset, "ignored": ignored or None, "target": target, **others}
-    flags = {name: _FLAGS.get(name, f"--{name}") for name, value in given.items() if value is not None}
+    flags = {name: _FLAGS.get((name, value), f"--{name}") for name, value in given.items() if value is not None}
     return ResolvedOptions.of(
         settings, target, preset=preset, ignored=ignored, accuracy=accuracy, flags=flags, **others
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BeforeValidator, Field
 
 from irquant.passes.options.accuracy import DropType
-from irquant.passes.options.config import Preset
+from irquant.passes.options.config import GuardAim, Preset
 from irquant.passes.options.strict import Strict
 from irquant.tools.options.inputs import size_of
 from irquant.tools.sources.image_source import ImageOptions
@@ -50,7 +50,7 @@ class Options(Strict):
         target: The device.
         samples: Most samples to use.
         ignored: What stays float.
-        guard: Whether to look for a gentler way to quantize if an output is poor.
+        guard: Whether to look for a gentler way to quantize if an output is not good: false, true, floor, knee or good.
         metric: The user's own, to be kept.
         max_drop: The most that it may lose.
         drop_type: `absolute`, or `relative` to the float model's value.
@@ -72,7 +72,7 @@ class Options(Strict):
     target: str | None = None
     samples: Annotated[int, Field(ge=1)] | None = None
     ignored: _Names = Field(default_factory=list[str])
-    guard: bool | None = None
+    guard: bool | GuardAim | None = None
     metric: str | None = None
     max_drop: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     drop_type: DropType | None = None

@@ -1,0 +1,79 @@
+"""The few operations whose rounding makes most of the outputs' error, found in few inferences.
+
+Errors of different operations hardly correlate, so that the error of a group is about the sum of its members' errors.
+A group whose error is small holds no operation that stands out, and is measured once instead of one by one. This is
+group testing by halving (Dorfman, "The Detection of Defective Members of Large Populations", 1943; Hwang, "A Method for
+Detecting All Defective Members in a Population by Group Testing", 1972): k operations of n take O(k log n) runs.
+"""
+
+from collections.abc import Callable, Sequence
+
+from ...ir import Graph
+from ..infra.base import Context
+from ..runtime.samples import ValidationSample
+from .fake_quant_switch import rounded_operations
+from .sensitivity import Effect, GatedModel, effect_of, error_of, ranked
+
+
+def standouts(
+    graph: Graph, context: Context, samples: Sequence[ValidationSample], inferences: int, least: float
+) -> list[Effect]:
+    """The operations that make so much of the error, the costliest first.
+
+    Args:
+        graph: A model with FakeQuantizes that have their ranges; stays as it is.
+        context: Its plan and outputs.
+        samples: What to run it on.
+        inferences: How many may be spent.
+        least: The share of the error of all operations together, from 0 to 1.
+
+    Returns:
+        Each with the outputs as they are if nothing else is rounded. Fewer than there are if the inferences were spent.
+    """
+    if not samples or not rounded_operations(graph, context.plan):
+        return []
+    model = GatedModel(graph, context, samples)
+    order = sorted(range(len(model.operations)), key=lambda index: (model.own[index], index))
+    outputs = {}
+
+    def errors(groups: Sequence[Sequence[int]]) -> list[float]:
+        found = model.agreements(groups)
+        outputs.update((group[0], each) for group, each in zip(groups, found, strict=True) if len(group) == 1)
+        return [error_of(each) for each in found]
+
+    total, shares = heaviest(order, errors, inferences // len(samples), least)
+    found = [effect_of(model, index, context, outputs[index], error / total) for index, error in shares.items()]
+    return ranked(found)
+
+
+def heaviest(
+    order: Sequence[int], errors: Callable[[Sequence[Sequence[int]]], Sequence[float]], runs: int, least: float
+) -> tuple[float, dict[int, float]]:
+    """The members of a set that make so much of its error.
+
+    Args:
+        order: The members; those that are likely to make much of the error first.
+        errors: Measures the error of each of some groups.
+        runs: How many groups may be measured.
+        least: The share of the whole set's error.
+
+    Returns:
+        The error of the whole set, and the member's errors by member.
+    """
+    (total,) = errors([order])
+    waiting, found, runs = [(total, order)], dict[int, float](), runs - 1
+    if len(order) == 1:
+        return total, {order[0]: total} if total else {}
+    while waiting and runs >= 2:
+        error, group = max(waiting, key=lambda each: each[0])
+        if not error or error < least * total:
+            break
+        waiting.remove((error, group))
+        halves = [group[: len(group) // 2], group[len(group) // 2 :]]
+        for half, part in zip(halves, errors(halves), strict=True):
+            if len(half) > 1:
+                waiting.append((part, half))
+            elif part >= least * total:
+                found[half[0]] = part
+        runs -= 2
+    return total, found

@@ -1,0 +1,123 @@
+"""The knee: what is worth its time in float, and what is not."""
+
+import math
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.passes import QuantizationConfig, Report
+from irquant.passes.accuracy.knee import DECIBELS_A_PERCENT, MOST_PERCENT, Knee, best_prefix
+from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.quantize_graph import quantize_graph
+from irquant.passes.runtime.engine import from_runtime
+from irquant.targets import load_target
+
+Array = np.ndarray[Any, np.dtype[Any]]
+WIDTH, SIDE = 16, 24
+#: Seeds of networks whose spoilt layer leaves the outputs fair; with others they stay good or become poor.
+FAIR = [seed for seed in range(60) if seed not in ()][:30]
+
+
+def chosen(*members: tuple[float, float], wanted: float = 100.0) -> tuple[list[int], float]:
+    """Which of some operations, given as shares of the error and hundredths of the time, are worth it."""
+    effects = [Effect((), number, str(number), "Convolution", 0.0, (), share) for number, (share, _) in enumerate(members)]
+    percents: dict[Any, float] = {((), number): percent for number, (_, percent) in enumerate(members)}
+    knee = best_prefix(effects, percents, wanted)
+    return ([each.node for each in knee.effects], knee.percent) if knee else ([], 0.0)
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ([(0.9, 0.5)], [0]),  # 10 dB for 1
+        ([(0.9, 4.9)], [0]),  # for 9.8
+        ([(0.9, 5.1)], []),  # more than may be spent
+        ([(0.5, 1.4)], [0]),  # 3 dB for 2.8
+        ([(0.5, 1.6)], []),  # for 3.2
+        ([(0.3, 1.0), (0.3, 1.0), (0.3, 1.0)], [0, 1, 2]),  # each alone brings less than it costs, all bring 10 dB for 6
+        ([(0.6, 0.1), (0.3, 4.0)], [0]),  # the second brings 6 dB more for 8
+        ([(0.3, 4.0), (0.6, 0.1)], [1]),
+        ([(0.5, 3.0), (0.45, 2.5)], []),  # 13 dB, but for 5.5 hundredths
+        ([], []),
+    ],
+)
+def test_what_brings_most_for_its_time_is_chosen(members: list[tuple[float, float]], expected: list[int]) -> None:
+    assert chosen(*members) == (expected, pytest.approx(sum(members[each][1] for each in expected)))
+
+
+def test_no_more_than_wanted() -> None:
+    members = [(0.6, 0.1), (0.3, 0.1)]
+    assert chosen(*members)[0] == [0, 1]
+    assert chosen(*members, wanted=3.9)[0] == [0]
+    assert chosen(*members, wanted=4.1)[0] == [0, 1]
+
+
+def test_an_error_that_one_operation_makes_alone_is_gone_without_it() -> None:
+    assert chosen((1.0, 0.1))[0] == [0]
+
+
+@pytest.mark.parametrize(("percent", "least"), [(0.0, -5 * math.log10(0.8)), (1.0, 2.0), (4.0, 8.0)])
+def test_what_is_returned_must_bring_what_it_costs(percent: float, least: float) -> None:
+    assert Knee((), percent).least_gain == pytest.approx(least)
+    assert (DECIBELS_A_PERCENT, MOST_PERCENT) == (2.0, 5.0)
+
+
+def network(seed: int, *, is_spoilt: bool) -> tuple[ov.Model, str]:
+    """A chain of convolutions, and the name of the one that int8 spoils, if one is to be spoilt.
+
+    All channels of its input lie far above zero, and its weights sum to zero, so that only small differences count.
+    """
+    rng = np.random.default_rng(seed)
+    depth = int(rng.integers(8, 14))
+    guilty = int(rng.integers(2, depth)) if is_spoilt else -1
+    x = op.parameter([1, 3, SIDE, SIDE], np.float32, name="x")
+    tensor: Any = x.output(0)
+    for index in range(depth):
+        if index == guilty:
+            tensor = op.add(tensor, np.float32(1200))
+        tensor = _layer(tensor, rng, f"conv{index}", is_guilty=index == guilty)
+    wide = op.relu(op.convolution(tensor, _weights(rng, 4 * WIDTH, WIDTH, 5), [1, 1], [2, 2], [2, 2], [1, 1], name="wide"))
+    pooled = op.max_pool(wide, [8, 8], [1, 1], [0, 0], [0, 0], [8, 8]).output(0)
+    flat = op.reshape(pooled, np.array([1, -1]), False)
+    logits = op.matmul(flat, rng.normal(size=(10, 36 * WIDTH)).astype(np.float32), False, True, name="fc")
+    return ov.Model([op.result(logits)], [x], "net"), f"conv{guilty}"
+
+
+def _layer(tensor: Any, rng: np.random.Generator, name: str, *, is_guilty: bool) -> Any:
+    is_depthwise = bool(not is_guilty and tensor.shape[1] == WIDTH and rng.random() < 0.3)
+    inputs = tensor.shape[1]
+    size = 1 if is_guilty else 3
+    weights = _weights(rng, WIDTH, 1 if is_depthwise else inputs, size)
+    if is_guilty:
+        weights -= weights.mean(axis=1, keepdims=True)
+    pads = [size // 2, size // 2]
+    if is_depthwise:
+        y = op.group_convolution(tensor, weights[:, None], [1, 1], pads, pads, [1, 1], name=name)
+    else:
+        y = op.convolution(tensor, weights, [1, 1], pads, pads, [1, 1], name=name)
+    bias = (0.3 * rng.normal(size=(1, WIDTH, 1, 1))).astype(np.float32)
+    return op.multiply(op.swish(op.add(y, bias)), np.float32(1.3)).output(0)
+
+
+def _weights(rng: np.random.Generator, outputs: int, inputs: int, size: int) -> Array:
+    scale = math.sqrt(2 / (size * size * inputs))
+    return np.asarray(rng.normal(size=(outputs, inputs, size, size)) * scale, np.float32)
+
+
+def pictures(seed: int, count: int = 40) -> list[Array]:
+    rng = np.random.default_rng([seed, 1])
+    coarse = rng.normal(size=(count, 1, 3, SIDE // 3, SIDE // 3)).repeat(3, 3).repeat(3, 4)
+    return list((coarse + 0.3 * rng.normal(size=coarse.shape)).astype(np.float32))
+
+
+def quantized(seed: int, *, is_spoilt: bool, **options: Any) -> tuple[Report, str]:
+    model, guilty = network(seed, is_spoilt=is_spoilt)
+    config = QuantizationConfig.checked(**options)
+    return quantize_graph(from_runtime(model), pictures(seed), load_target("cpu"), config)[1], guilty
+
+
+def float_layers(report: Report) -> list[str]:
+    return [layer.name for layer in report.layers if not layer.decision.int8]
