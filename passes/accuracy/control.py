@@ -10,11 +10,10 @@ one group after another, with a measurement each. Metrics of a few hundred sampl
 layers they see nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..evaluation.sensitivity import Effect
-from ..options.config import Preset, QuantizationConfig
 from .bisect import costliest, fewest, named, predicted, returned_to
 from .evaluations import Candidate, Judge, Trial, Trials
 from .guard import remedies
@@ -81,18 +80,15 @@ def keep_accuracy(first: Attempt, calibrated: CalibratedModel, judge: Judge) -> 
 
 
 def _try_remedies(trials: Trials) -> None:
-    """Options for the model as a whole, each on top of those that helped."""
-    config, preset = trials.best.config, trials.calibrated.context.preset
-    for what, change in _gentler(config, preset, try_mixed=trials.judge.options.try_mixed):
+    """Options for the model as a whole: other ranges in place of the first ones, then asymmetric ones of the best."""
+    first, preset = trials.best, trials.calibrated.context.preset
+    for what, change in remedies(first.config, preset, is_lost=True):
         if trials.trial.is_within:
             return
-        trials.add(what, Candidate(trials.best.config.model_copy(update=change), trials.best.floats))
-
-
-def _gentler(config: QuantizationConfig, preset: Preset, *, try_mixed: bool) -> Iterator[tuple[str, dict[str, object]]]:
-    yield from remedies(config, preset, is_lost=True)
-    if try_mixed and config.preset == "performance":
-        yield "asymmetric activations (preset mixed)", {"preset": "mixed"}
+        trials.add(what, Candidate(first.config.model_copy(update=change), first.floats))
+    if trials.judge.options.try_mixed and first.config.preset == "performance" and not trials.trial.is_within:
+        mixed = trials.best.config.model_copy(update={"preset": "mixed"})
+        trials.add("asymmetric activations (preset mixed)", Candidate(mixed, trials.best.floats))
 
 
 def _return_layers(trials: Trials) -> tuple[list[Effect], str]:

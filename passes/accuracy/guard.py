@@ -83,6 +83,7 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
         return GuardResult(first)
     search, aim = _Search(calibrated, first), first.config.guard_aim
     search.try_remedies()
+    search.try_whole_errors()
     if aim == "good":
         search.return_layers(lambda attempt: attempt.margin_to_good)
     elif search.best.margin < 0:
@@ -147,6 +148,15 @@ class _Search:
             if is_better:  # in place of the one before
                 self.steps = [replace(step, is_kept=False) for step in self.steps]
             self._note(what, attempt, is_kept=is_better)
+
+    def try_whole_errors(self) -> None:
+        """Biases that make up for all that changes a layer's mean output, not for the rounding of weights alone."""
+        config, kept = self.best.config, self.calibrated.context.kept
+        if self.best.is_good or not (kept and config.may_correct_more and self._may_go_on()):
+            return
+        attempt = self.calibrated.attempt(config.model_copy(update={"correct_biases": "sequential"}), self.best.floats)
+        is_better = attempt.margin >= self.best.margin + GAIN
+        self._note("biases corrected for the whole error of each layer", attempt, is_kept=is_better)
 
     def return_layers(self, margin_of: Callable[[Attempt], float]) -> None:
         """The fewest of the costliest layers that, left float, lift all outputs as far as wanted.

@@ -26,6 +26,8 @@ HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
 #: The share that is kept in memory for a second run, where the configuration needs one; of few samples more, up to the
 #: first number, of many less, up to the second.
 KEPT_SHARE, KEPT_LEAST, KEPT_MOST = 0.2, 16, 64
+#: And the most bytes, where only the guard may want them.
+KEPT_BYTES = 1 << 28
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 #: Samples of at most so many bytes are kept besides up to `MOST_PROBES`, others up to `PROBES`.
 _SMALL = 1 << 18
@@ -73,7 +75,8 @@ def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterat
 class SampleKeeper:
     """Keeps samples for passes that run the model again, if there are such: a fifth of those that are measured.
 
-    Those of the lowest ranks are kept, which spread evenly over all, whatever their number (see `is_held_out`).
+    Those of the lowest ranks are kept, which spread evenly over all, whatever their number (see `is_held_out`). The
+    guard may want to run such a pass, too. It gets `KEPT_LEAST`, or as many as take no more than `KEPT_BYTES`.
 
     Attributes:
         config: Tells whether there are such passes.
@@ -85,11 +88,15 @@ class SampleKeeper:
 
     def take(self, job: CalibrationSample, index: int) -> None:
         """Keeps a sample, if it is one of those."""
-        if self.config.correct_biases != "sequential" or job.is_held_out:
+        is_sequential = self.config.correct_biases == "sequential"
+        if job.is_held_out or not (is_sequential or self.config.may_correct_more):
             return
         self.kept[index] = PreparedSample(job.sample, job.feed)
         last = max(self.kept, key=_rank)
-        enough = KEPT_LEAST if _rank(last) >= KEPT_SHARE else KEPT_MOST
+        enough = KEPT_MOST if is_sequential and _rank(last) < KEPT_SHARE else KEPT_LEAST
+        if not is_sequential:
+            size = sum(each.nbytes for each in job.feed.values())
+            enough = min(enough, KEPT_BYTES // max(1, size))
         if len(self.kept) > enough:
             del self.kept[last]
 

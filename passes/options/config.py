@@ -76,6 +76,11 @@ class QuantizationConfig(Strict):
         """How far the guard goes; None if there is none."""
         return {True: "knee", False: None}[self.guard] if isinstance(self.guard, bool) else self.guard
 
+    @property
+    def may_correct_more(self) -> bool:
+        """Whether the guard may correct biases for more than the rounding of weights: the user chose nothing else."""
+        return self.guard_aim is not None and "correct_biases" not in self.model_fields_set
+
     def preset_for(self, *, attention: int) -> Preset:
         """The preset that the user chose, or the one that suits a model with so many attention blocks."""
         return self.preset or ("mixed" if self.is_transformer(attention=attention) else "performance")

@@ -18,6 +18,7 @@ from irquant.passes.accuracy.guard import GuardResult, guard, remedies
 from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
+from irquant.passes.calibration import measurement
 from irquant.passes.options.quantization import RangeEstimator
 from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.quantize_once import quantize_once
@@ -35,6 +36,7 @@ EXTREMES = "ranges of activations up to the extremes of all samples"
 EXTREMES_MIXED = f"asymmetric {EXTREMES}"
 ALL = [PUBLISHED, PUBLISHED_MIXED, EXTREMES, EXTREMES_MIXED]
 MIXED = "asymmetric activations (preset mixed)"
+WHOLE = "biases corrected for the whole error of each layer"
 
 
 def quantized(model: ov.Model, samples: list[Array], **options: object) -> tuple[Graph, Report]:
@@ -85,12 +87,12 @@ def test_a_metric_that_loses_nothing_costs_no_layer_however_poor_the_outputs_are
 def test_all_that_was_tried_is_told(faulty: Faulty) -> None:
     model, guilty, samples = faulty("box arithmetic", 1)
     _, report = quantized(model, samples)
-    assert [step.what for step in report.guard] == [*ALL, f"float: '{guilty}'"]
+    assert [step.what for step in report.guard] == [*ALL, WHOLE, f"float: '{guilty}'"]
     assert [step.is_kept for step in report.guard][-1]
     lines = list(report_lines(report, "m.xml"))
     start = next(index for index, line in enumerate(lines) if line.startswith("an output was not good ("))
-    assert lines[start + 5].startswith(f"  float: '{guilty}': ")
-    assert lines[start + 5].endswith(": kept")
+    assert lines[start + 6].startswith(f"  float: '{guilty}': ")
+    assert lines[start + 6].endswith(": kept")
 
 
 def test_a_second_run_gives_the_same_bytes(faulty: Faulty, tmp_path: Any) -> None:
@@ -211,6 +213,7 @@ def test_fair_outputs_get_the_best_one_of_several_estimators(published: float, *
         (PUBLISHED, is_kept, 15.0, published),
         (PUBLISHED_MIXED, False, best, 15.0),
         (EXTREMES, False, best, 15.0),
+        (WHOLE, False, best, best),
     ]
     named = found.attempt.config.activations.range_estimator
     assert named == (RangeEstimator() if is_kept else None)
@@ -226,8 +229,8 @@ def test_fair_outputs_get_the_best_one_of_several_estimators(published: float, *
     ],
     ids=str,
 )
-def test_fair_outputs_of_an_estimator_that_the_user_names_are_left_alone(options: dict[str, object]) -> None:
-    assert judged(lambda _: 15.0, **options).steps == ()
+def test_ranges_of_an_estimator_that_the_user_names_stay(options: dict[str, object]) -> None:
+    assert [step.what for step in judged(lambda _: 15.0, **options).steps] == [WHOLE]
 
 
 def test_what_is_good_ends_the_trials() -> None:
@@ -244,20 +247,43 @@ def test_a_better_remedy_takes_the_place_of_a_good_one() -> None:
         (PUBLISHED, False),
         (PUBLISHED_MIXED, True),
         (EXTREMES, False),
+        (WHOLE, False),
     ]
     assert found.attempt.config.preset == "mixed"
 
 
 def test_poor_outputs_that_other_ranges_make_fair_keep_all_layers() -> None:
     found = judged(good_if(12.0, 5.0))
-    assert [(step.what, step.is_kept) for step in found.steps] == [(each, each == PUBLISHED) for each in ALL]
+    assert [(step.what, step.is_kept) for step in found.steps] == [(each, each == PUBLISHED) for each in [*ALL, WHOLE]]
     assert found.attempt.margin == pytest.approx(2.0)
     assert not found.attempt.floats
 
 
 def test_layers_come_last() -> None:
     found = judged(lambda attempt: 5.0 + 30.0 * bool(attempt.floats))
-    assert [step.what for step in found.steps] == [*ALL, "float: 'conv'"]
+    assert [step.what for step in found.steps] == [*ALL, WHOLE, "float: 'conv'"]
+
+
+def test_biases_are_corrected_for_the_whole_error_where_that_helps() -> None:
+    found = judged(lambda attempt: 17.0 if attempt.config.correct_biases == "sequential" else 15.0)
+    assert [(step.what, step.is_kept, step.after) for step in found.steps if step.is_kept] == [(WHOLE, True, 17.0)]
+    assert found.attempt.config.correct_biases == "sequential"
+
+
+@pytest.mark.parametrize("chosen", ["fast", "no", "sequential"])
+def test_a_correction_of_biases_that_the_user_chose_stays(chosen: str) -> None:
+    assert WHOLE not in [step.what for step in judged(lambda _: 15.0, correct_biases=chosen).steps]
+
+
+def test_without_samples_to_run_again_biases_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measurement, "KEPT_BYTES", 3 * 8 * 8 * 4 - 1)
+    assert WHOLE not in [step.what for step in judged(lambda _: 15.0).steps]
+
+
+@pytest.mark.parametrize(("aim", "expected"), [("floor", 12.0), ("knee", 12.0), ("good", 25.0)])
+def test_layers_of_a_fair_model_are_returned_until_it_is_good_only_if_that_is_wanted(aim: str, expected: float) -> None:
+    found = judged(lambda attempt: 25.0 if attempt.floats else 12.0, guard=aim)
+    assert found.attempt.margin == pytest.approx(expected - 10.0)
 
 
 def test_outputs_that_cannot_be_compared_are_no_reason_to_try_anything() -> None:
