@@ -1,7 +1,7 @@
 """The command line: thin, over the public API of `irquant.passes`.
 
-It sends nothing to anybody. The runtime's Python package would import a telemetry library with it, which the commands
-neither need nor want (and which takes a tenth of a second): here it counts as not installed, as the runtime allows.
+irquant sends no telemetry. The runtime's Python package would import a telemetry library, which the commands do not
+need and which takes a tenth of a second. This module marks the library as not installed, which the runtime supports.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The command `irquant`. User errors are one line and exit code 2; anything else is ours: two lines, exit code 70.
+"""The command `irquant`. User errors are one line and exit code 2; internal errors are two lines and exit code 70.
 
 A command's module is imported when the command is called: the help of `irquant` itself needs none of them.
 """
@@ -12,24 +12,24 @@ import click
 from irquant.tools.terminal.fault_request import FaultRequest
 
 USER_ERROR, INTERRUPTED = 2, 130
-#: Command -> what the list of commands says of it. `NAME_command` is in a module of its name in `commands`.
+#: Command -> its line in the list of commands. `NAME_command` is in the module `commands/NAME.py`.
 COMMANDS: Mapping[str, str] = {
-    "analyze": "Shows which layers of a model rounding to INT8 hurts most.",
+    "analyze": "Ranks the layers of a model by their sensitivity to INT8 rounding.",
     "compare": "Runs two models on the same samples and compares them.",
     "config": "Checks and shows configurations.",
     "demo": "Quantizes a small trained network and compares FP32 with INT8 on this machine.",
     "diff": "Shows how one model differs from another: layers, attributes, constants.",
     "explain": "Shows which layers of a model would run in int8, and why the others would not.",
-    "inspect": "Shows what is in a model: inputs and outputs, operations, constants by type.",
-    "opt": "Runs passes on a model in the order given, and prints or writes what comes out.",
+    "inspect": "Shows the contents of a model: inputs and outputs, operations, constants by type.",
+    "opt": "Runs passes on a model in the given order, and prints or writes the result.",
     "quantize": "Quantizes a model to INT8.",
-    "targets": "Lists the targets that come with irquant.",
+    "targets": "Lists the targets that ship with irquant.",
     "zoo": "Quantizes many models: `irquant zoo BATCH.yaml`.",
 }
 
 
 class _Commands(click.Group):
-    """The commands of the table, each imported when it is wanted."""
+    """The commands of the table, each imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*COMMANDS]
@@ -50,16 +50,16 @@ class _Commands(click.Group):
 def cli() -> None:
     """Quantizes OpenVINO models to INT8: nearly as accurate, much faster, in minutes, without retraining.
 
-    Exit codes: 0: all is well; 1: a result is worse than wanted, or models differ; 2: what you gave is wrong;
+    Exit codes: 0: success; 1: a result is worse than required, or models differ; 2: an error in what you gave;
     70: irquant itself failed (see --report-fault of the commands); 130: interrupted.
     """
 
 
 def run(arguments: list[str]) -> int:
-    """Runs the command line; gives the exit code: 0, 1 (a result that is worse than wanted), 2 (a mistake), 70, 130."""
-    wanted = FaultRequest()
+    """Runs the command line and returns its exit code; the help of `irquant` lists them."""
+    request = FaultRequest()
     try:
-        return int(cli.main(arguments, prog_name="irquant", standalone_mode=False, obj=wanted) or 0)
+        return int(cli.main(arguments, prog_name="irquant", standalone_mode=False, obj=request) or 0)
     except click.ClickException as error:
         return _complain(error.format_message())
     except (click.Abort, KeyboardInterrupt):
@@ -69,7 +69,7 @@ def run(arguments: list[str]) -> int:
         from irquant.passes.infra.internal_errors import complaint, is_internal
         from irquant.tools.terminal.internal_errors import tell_fault
 
-        return tell_fault(error, wanted, arguments) if is_internal(error) else _complain(complaint(error))
+        return tell_fault(error, request, arguments) if is_internal(error) else _complain(complaint(error))
 
 
 def _complain(message: str) -> int:

@@ -1,4 +1,4 @@
-"""Where `ImageOptions` was before; scripts import it from here."""
+"""The former place of `ImageOptions`, for scripts that import it."""
 
 from irquant.tools.sources.image_source import ImageOptions
 

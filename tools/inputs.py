@@ -1,4 +1,4 @@
-"""Where `open_as` was before; scripts import it from here."""
+"""The former place of `open_as`, for scripts that import it."""
 
 from irquant.tools.options.inputs import open_as
 

@@ -1,7 +1,7 @@
-"""Where the command `irquant` begins and ends: a good part of a short run is spent here.
+"""Starts and ends the command `irquant`; both are a large part of the time of a short run.
 
-Imports make half a million objects that stay. The cyclic collector would look at them again and again, and the
-interpreter would take them apart one by one at the end.
+Imports create half a million objects that stay. The cyclic garbage collector would scan them again and again, and the
+interpreter would free them one by one at the end.
 """
 
 import gc

@@ -66,15 +66,15 @@ def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"{output}: ")
     assert lines[1] == "quantized: 2 of 2 layers (2 Convolution), preset performance"
-    assert re.fullmatch(r"biases corrected: \d layers(; \d not, which would not help on other samples)?", lines[2])
+    assert re.fullmatch(r"biases corrected: \d layers(; \d not: no gain on other samples)?", lines[2])
     assert lines[3] == "ran in int8: 2 of 2 executed layers (100%)"
     assert re.fullmatch(
-        r"the device computes what the FakeQuantizes mean "
-        r"\(SQNR \S+ dB as it runs, \S+ dB as meant, at 'logits'; 2 samples\)",
+        r"the device computes the FakeQuantizes correctly "
+        r"\(SQNR \S+ dB, with FakeQuantizes in float \S+ dB, at 'logits'; 2 samples\)",
         lines[4],
     )
     assert lines[5] == (
-        "calibrated on 19 samples; output SQNR on 1 samples (few: others may say otherwise) that calibration did not see:"
+        "calibrated on 19 samples; output SQNR on 1 held-out samples (few: others may say otherwise):"
     )
     assert lines[6].startswith("  logits: ")
     image = np.random.default_rng(5).normal(size=(1, 3, 8, 8)).astype(np.float32)
@@ -130,7 +130,7 @@ def test_a_pipeline_goes_with_no_dry_run(complaint: Complaint, tmp_path: Path) -
     assert complaint("--pipeline", str(path)).startswith("the pipeline quantizes nothing: ")
     path.write_text("".join(f"- {each.name}\n" for each in default_quantization()))
     assert complaint("--pipeline", str(path), "--dry-run") == (
-        "a dry run is about the default passes: leave out --pipeline or --dry-run"
+        "a dry run shows the default passes only: leave out --pipeline or --dry-run"
     )
 
 
@@ -187,7 +187,7 @@ def test_few_samples_are_all_used_and_that_is_said(
 ) -> None:
     assert run(["quantize", str(model), "--data", str(arrays), "-o", str(tmp_path / "o.xml"), "--samples", "4"]) == 0
     assert (
-        "calibrated on 4 samples; none is at hand to check the outputs with (that takes 9 samples or more)"
+        "calibrated on 4 samples; no held-out samples to check the outputs (give 9 samples or more)"
         in capfd.readouterr().out
     )
 
@@ -203,7 +203,7 @@ def test_statistics_are_measured_once_for_every_preset(
     assert run([*command, *data, "-o", str(outputs[2]), "--preset", "mixed"]) == 0
     capfd.readouterr()
     assert run([*command, "--statistics", str(file), "-o", str(outputs[3]), "--preset", "mixed"]) == 0
-    assert "calibrated on 19 samples; none is at hand to check the outputs with" in capfd.readouterr().out
+    assert "calibrated on 19 samples; no held-out samples to check the outputs" in capfd.readouterr().out
     texts = [output.read_bytes() + output.with_suffix(".bin").read_bytes() for output in outputs]
     assert texts[0] == texts[1]
     assert texts[2] == texts[3]
@@ -214,7 +214,7 @@ def test_a_dry_run_tells_what_would_be_measured(model: Path, tmp_path: Path, cap
     lines = capfd.readouterr().out.splitlines()
     assert lines[0] == "image  [1,3,8,8]  max, mean per channel (axis 1), min, sample of all channels (axis 1)"
     assert lines[1].endswith("  [1,8,8,8]  max, mean per channel (axis 1), sample of all channels (axis 1)")
-    assert lines[2] == "8 statistics wanted; measured: 7 at 2 tensors"
+    assert lines[2] == "8 statistics requested; measured: 7 at 2 tensors"
     assert lines[3] == "one run over the data, one compiled model; 718 numbers a sample"
     assert not list(tmp_path.iterdir())
 
@@ -335,8 +335,8 @@ def test_a_sample_that_does_not_fit_is_named(complaint: Complaint, tmp_path: Pat
             ["--target", "cpuu"],
             "no target 'cpuu'; did you mean 'cpu'? there are: cpu, cpu_avx2, cpu_spr, gna, gpu, npu; or give the path of a .yaml file",
         ),
-        (["--size", "224"], "Invalid value for '--size': '224' is no size; write HEIGHTxWIDTH, e.g. 224x224"),
-        (["--mean", "1,b"], "Invalid value for '--mean': '1,b' is no comma-separated list of numbers"),
+        (["--size", "224"], "Invalid value for '--size': '224' is not a size; write HEIGHTxWIDTH, e.g. 224x224"),
+        (["--mean", "1,b"], "Invalid value for '--mean': '1,b' is not a comma-separated list of numbers"),
         (["-c", "config.ini"], "config.ini: a configuration ends in .json, .yaml or .yml"),
     ],
 )

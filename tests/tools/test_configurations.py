@@ -340,7 +340,7 @@ def test_the_path_of_a_target_file_stands_as_it_is(folder: Path, capfd: pytest.C
 
 def test_without_a_model_the_command_says_where_it_may_stand(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["quantize", "--data", "samples.npz"]) == 2
-    said = "error: which model? Give the path of an .xml, or a configuration with model.model\n"
+    said = "error: no model is given: give the path of an .xml, or a configuration with model.model\n"
     assert capfd.readouterr().err == said
 
 

@@ -1,4 +1,4 @@
-"""`irquant analyze`: which layers rounding hurts most, and what to do about them."""
+"""`irquant analyze`: the sensitivity of layers to rounding, and what to do about the worst."""
 
 import json
 from collections.abc import Iterable
@@ -30,11 +30,16 @@ from irquant.tools.terminal.verbosity import progress_shown, verbose_option
 
 @click.command("analyze")
 @click.argument("model", type=click.Path(path_type=Path), required=False)
-@click.option("--data", metavar="SOURCE", help="Samples, nine or more: see `irquant quantize --help`.")
+@click.option("--data", metavar="SOURCE", help="Nine samples or more: see `irquant quantize --help`.")
 @planning_options
-@click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
 @click.option(
-    "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Statistics of these data, measured before."
+    "--samples",
+    "subset_size",
+    type=int,
+    help="Subset size: how many samples to use at most.  [default: 300; with -c, all]",
+)
+@click.option(
+    "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Saved statistics of the same data."
 )
 @picture_options
 @extension_option
@@ -51,7 +56,7 @@ def analyze_command(
     target: str | None,
     preset: str | None,
     ignored: tuple[str, ...],
-    samples: int | None,
+    subset_size: int | None,
     statistics: Path | None,
     pictures: ImageOptions,
     extension: tuple[str, ...],
@@ -61,11 +66,11 @@ def analyze_command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Shows which layers of MODEL rounding to INT8 hurts most, the costliest first. Writes no model.
+    """Ranks the layers of MODEL by their sensitivity to INT8 rounding, the most sensitive first. Writes no model.
 
-    A layer's share is that of the error at the outputs which rounding it, and nothing else, makes.
+    The share of a layer is the part of the error at the outputs that rounding this layer alone causes.
     """
-    planned = planned_by(config, target, preset, ignored, samples=samples)
+    planned = planned_by(config, target, preset, ignored, samples=subset_size)
     path, weights = model_paths(model, planned.settings)
     named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
     check_run_files(
@@ -118,7 +123,7 @@ def _lines(report: Report, path: Path, top: int) -> Iterable[str]:
 
 
 def analysis_values(report: Report, model: str) -> dict[str, Any]:
-    """All of it for scripts: keys that stay, ratios in dB, null where there is no finite number."""
+    """The whole analysis for scripts: stable keys, ratios in dB, null for numbers that are not finite."""
     given, precisions = advice(report), _precisions(report)
     return {
         "model": model,
@@ -146,5 +151,5 @@ def _layer_values(rank: int, each: Effect, runs: str | None) -> dict[str, Any]:
 
 
 def _precisions(report: Report) -> dict[str, str]:
-    """What each layer that does arithmetic runs in; operations between layers have no entry."""
+    """The precision of each layer that does arithmetic; operations between layers have no entry."""
     return {layer.name: "int8" if layer.is_int8 else "float" for layer in report.layers}

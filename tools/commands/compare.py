@@ -1,4 +1,4 @@
-"""`irquant compare`: how close one model's outputs and layers are to another's, and how much faster it is."""
+"""`irquant compare`: how close outputs and layers of two models are, and which one is faster."""
 
 import json
 import math
@@ -34,19 +34,22 @@ from irquant.tools.terminal.verbosity import progress_shown, verbose_option
 @click.argument("second", type=click.Path(path_type=Path))
 @click.option("--data", metavar="SOURCE", required=True, help="Samples: see `irquant quantize --help`.")
 @click.option(
-    "--samples", type=click.IntRange(min=1), help="The first so many samples.  [default: 32; with --held-out, 300]"
+    "--samples",
+    "subset_size",
+    type=click.IntRange(min=1),
+    help="Subset size: how many samples to use at most.  [default: 32; with --held-out, 300]",
 )
 @click.option(
     "--held-out",
     is_flag=True,
-    help="Of these, only those that `irquant quantize` keeps out of calibration: gives the numbers that it gave.",
+    help="Use only those of them that `irquant quantize` holds out of calibration: gives the same numbers.",
 )
 @picture_options
 @extension_option
-@click.option("--per-layer", is_flag=True, help="Show how far each layer is off, too.")
+@click.option("--per-layer", is_flag=True, help="Also show the error of each layer.")
 @click.option("--no-latency", is_flag=True, help="Do not measure how long an inference takes.")
 @click.option(
-    "--report", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write a page, too: one .html file."
+    "--report", "page", type=click.Path(path_type=Path), metavar="FILE", help="Also write a page: one .html file."
 )
 @force_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -58,7 +61,7 @@ def compare_command(
     first: Path,
     second: Path,
     data: str,
-    samples: int | None,
+    subset_size: int | None,
     pictures: ImageOptions,
     extension: tuple[str, ...],
     page: Path | None,
@@ -69,13 +72,13 @@ def compare_command(
     no_latency: bool,
     as_json: bool,
 ) -> None:
-    """Runs two models on the same samples: FIRST, which is taken for right, and SECOND, whoever quantized it.
+    """Runs two models on the same samples: FIRST is the reference, SECOND may come from any tool.
 
     Shows how close the outputs are and what that means, how many layers ran in int8, how long an inference takes, and
     how large the weights are. Layers are matched by name, type and shape.
 
-    Exit code 0 if each output is good or fair, 1 if one is poor or cannot be compared, 2 if the models do not take the
-    same inputs or give as many outputs.
+    Exit code 0 if each output is good or fair, 1 if one is poor or cannot be compared, 2 if the models differ in
+    their inputs or in the number of outputs.
     """
     read = chain(model_files(first), model_files(second), data_files(data), code_files(extension, "the extension"))
     check_run_files(read, named(report=page), force=force)
@@ -89,7 +92,7 @@ def compare_command(
         found = compare_models(
             *models,
             source,
-            most=samples,
+            most=subset_size,
             held_out=held_out,
             per_layer=per_layer,
             latency=not no_latency,
@@ -123,26 +126,27 @@ def comparison_lines(found: Comparison, first: str, second: str) -> Iterable[str
         medians = _milliseconds(times.first.median, times.second.median)
         fastest = _milliseconds(times.first.p10, times.second.p10)
         yield f"latency: {medians} (median), {fastest} (p10): {times.ratio:.2f}x as fast"
-        yield f"  one inference at a time on {times.threads} threads, in turn, {times.rounds} of each; floats are f32"
+        how = f"on {times.threads} threads, interleaved, {times.rounds} of each; floats are f32"
+        yield f"  one inference at a time {how}"
 
 
 def _matching_lines(found: Comparison) -> Iterable[str]:
     matching = found.matching
     total = len(matching.pairs) + len(matching.only_first)
-    beyond = f", which has {len(matching.only_second)} more" if matching.only_second else ""
+    beyond = f"; the second has {len(matching.only_second)} more" if matching.only_second else ""
     yield f"layers: {len(matching.pairs)} of {total} of the first are in the second{beyond}"
     for whose, names in (("first", matching.only_first), ("second", matching.only_second)):
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             yield f"  only in the {whose}: {', '.join(repr(name) for name in names[:3])}{more}"
     if matching.in_bodies:
-        yield f"  {matching.in_bodies} layers in bodies of control flow are not looked at"
+        yield f"  {matching.in_bodies} layers in bodies of control flow are not compared"
 
 
 def _layer_lines(layers: Iterable[LayerError]) -> Iterable[str]:
     yield "      SQNR  layer"
     for each in layers:
-        scaled = f"; {decibels(each.but_for_scale)} but for the scale of its channels" if each.is_rescaled else ""
+        scaled = f"; {decibels(each.but_for_scale)} apart from the scale of its channels" if each.is_rescaled else ""
         yield f"{decibels(each.sqnr):>10}  {each.type} '{each.name}'{scaled}"
 
 
@@ -156,7 +160,7 @@ def _milliseconds(before: float, after: float) -> str:
 
 
 def comparison_values(found: Comparison, first: str, second: str) -> dict[str, Any]:
-    """All of it for scripts: keys that stay, ratios in dB, null where there is no finite number."""
+    """The whole comparison for scripts: stable keys, ratios in dB, null for numbers that are not finite."""
     times, matching = found.latencies, found.matching
     return {
         "first": _side_values(first, found.first, times.first if times else None),

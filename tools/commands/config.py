@@ -1,4 +1,4 @@
-"""`irquant config`: what a configuration says, and whether it is right."""
+"""`irquant config`: checks a configuration, and shows its effective options."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ def config_command() -> None:
 @config_command.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
 def check_command(file: Path) -> None:
-    """Tells all mistakes in FILE, and what of it cannot apply any more."""
+    """Lists all mistakes in FILE, and options that have no effect any more."""
     try:
         settings = read_config_file(file)
     except ConfigError as error:
@@ -42,7 +42,7 @@ def check_command(file: Path) -> None:
 def show_command(
     config: Path | None, target: str | None, preset: str | None, ignored: tuple[str, ...], *, as_json: bool
 ) -> None:
-    """Shows every option with its value and where that comes from."""
+    """Shows every option with its value and its origin."""
     planned = planned_by(config, target, preset, ignored)
     found = list(effective_options(planned.target, planned.config, planned.settings, planned.flags))
     if as_json:

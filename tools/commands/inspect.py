@@ -1,4 +1,4 @@
-"""`irquant inspect`: what is in a model."""
+"""`irquant inspect`: the contents of a model."""
 
 import dataclasses
 import json
@@ -19,13 +19,13 @@ from irquant.tools.terminal.console import megabytes
 @extension_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect_command(model: Path, extension: tuple[str, ...], *, as_json: bool) -> None:
-    """Shows what is in MODEL: inputs and outputs, operations, constants by type, and where it came from."""
+    """Shows the contents of MODEL: inputs and outputs, operations, constants by type, and its origin."""
     graph = load_model(model, extensions=open_extensions(extension))
-    summary, sign = summarize(graph), find_quantized(graph)
+    summary, quantized = summarize(graph), find_quantized(graph)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(summary) | {"quantized": sign is not None}, indent=2))
+        click.echo(json.dumps(dataclasses.asdict(summary) | {"quantized": quantized is not None}, indent=2))
         return
-    for line in summary_lines(summary, f"yes: it holds {sign}" if sign else "no"):
+    for line in summary_lines(summary, f"yes: it contains {quantized}" if quantized else "no"):
         click.echo(printable(line))
 
 
@@ -40,7 +40,7 @@ def summary_lines(summary: Summary, quantized: str) -> Iterable[str]:
     yield f"quantized: {quantized}"
     for kind, constants in summary.constants.items():
         yield f"constants: {constants.count} of {kind}: {constants.values} values, {megabytes(constants.bytes)}"
-    yield f"weights file: {megabytes(summary.weights_bytes)}, of which no layer uses {summary.unused_bytes} bytes"
+    yield f"weights file: {megabytes(summary.weights_bytes)}; no layer uses {summary.unused_bytes} bytes of it"
     for line in summary.control_flow:
         yield f"control flow: {line}"
     for state in summary.states:

@@ -35,14 +35,14 @@ _ALL = "all"
 
 
 @dataclass(frozen=True)
-class Watching:
-    """What the command line wants to see of a run.
+class DebugOptions:
+    """What the command line shows and checks of a run.
 
     Attributes:
         print_after: Names of passes, or "all".
         dump_dir: Where to write the graph after each pass.
         verify_each: Whether to check it after each.
-        verify_runtime: Whether the runtime is to compile it besides.
+        verify_runtime: Whether the runtime also compiles it.
     """
 
     print_after: tuple[str, ...]
@@ -51,7 +51,7 @@ class Watching:
     verify_runtime: bool
 
     def instruments(self, passes: Sequence[Pass]) -> Iterator[Instrument]:
-        """The instruments for that, outermost first."""
+        """The instruments for these options, outermost first."""
         if self.dump_dir:
             yield DumpAfter(self.dump_dir, with_models=True)
         if self.print_after:
@@ -92,7 +92,7 @@ def _described(class_: type[Pass]) -> Iterator[str]:
 
 
 def _completed(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """What the shell offers behind -p: the names of passes, after a comma too."""
+    """Shell completion of -p: the names of passes, also after a comma."""
     before, comma, last = incomplete.rpartition(",")
     return [f"{before}{comma}{name}" for name in PASSES if name.startswith(last)]
 
@@ -113,17 +113,22 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: print the text form]")
 @force_option
 @planning_options
-@click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
+@click.option(
+    "--samples",
+    "subset_size",
+    type=int,
+    help="Subset size: how many samples to use at most.  [default: 300; with -c, all]",
+)
 @picture_options
 @extension_option
-@click.option("--values", is_flag=True, help="Print constants whole, so that the text can be read again.")
+@click.option("--values", is_flag=True, help="Print constants in full, so that the text can be read back.")
 @click.option("--print-after", multiple=True, metavar="PASS", help="Print the graph after that pass; all: after each.")
 @click.option("--dump-dir", type=click.Path(path_type=Path), help="Write text and IR after each pass to a new folder.")
-@click.option("--time-passes", is_flag=True, help="Say how long each pass took and how many places it changed.")
+@click.option("--time-passes", is_flag=True, help="Print how long each pass took and how many places it changed.")
 @click.option("--verify-each", is_flag=True, help="Check the graph after each pass.")
-@click.option("--verify-runtime", is_flag=True, help="The same, and the runtime must compile it, too.")
+@click.option("--verify-runtime", is_flag=True, help="The same, and compile the graph with the runtime.")
 @click.option(
-    "--fill", is_flag=True, help="Give constants that a .txt abbreviates made-up values, the same ones each time."
+    "--fill", is_flag=True, help="Fill constants that a .txt abbreviates with made-up values, the same each time."
 )
 @verbose_option
 @fault_option()
@@ -138,7 +143,7 @@ def opt_command(
     target: str | None,
     preset: str | None,
     ignored: tuple[str, ...],
-    samples: int | None,
+    subset_size: int | None,
     pictures: ImageOptions,
     extension: tuple[str, ...],
     print_after: tuple[str, ...],
@@ -151,7 +156,7 @@ def opt_command(
     verify_runtime: bool,
     fill: bool,
 ) -> None:
-    """Runs passes on MODEL (an .xml, or a .txt in the text form) in the order given, and prints what comes out.
+    """Runs passes on MODEL (an .xml, or a .txt in the text form) in the given order, and prints the result.
 
     \b
     PASS is one of
@@ -168,17 +173,17 @@ def opt_command(
       irquant opt model.xml -p normalize,plan-placement --verify-each -o normal.xml
       irquant opt model.xml -p normalize -p mine.py:RemoveDropout --print-after all
       irquant opt model.xml --pipeline mine.yaml --data photos/ --dump-dir dump
-    """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
-    planned = planned_by(config, target, preset, ignored, samples=samples)
-    wanted = passes_from(pipeline, passes, planned.config)
-    reads, writes = files_of_passes(wanted.passes)
+    """  # noqa: D301 - click reads \\b as a character: "do not wrap the next paragraph"
+    planned = planned_by(config, target, preset, ignored, samples=subset_size)
+    selected = passes_from(pipeline, passes, planned.config)
+    reads, writes = files_of_passes(selected.passes)
     named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
     check_run_files(
         chain(
             model_files(model),
             data_files(named_source),
             code_files((each for each in pipeline if each.endswith((".yaml", ".yml"))), "the pipeline"),
-            code_files(wanted.classes, "the pass"),
+            code_files(selected.classes, "the pass"),
             reads,
             code_files(extension, "the extension"),
             target_files(target or planned.settings.target),
@@ -188,12 +193,12 @@ def opt_command(
         force=force,
     )
     timing = Timing()
-    watching = Watching(print_after, dump_dir, verify_each, verify_runtime)
-    manager = managed(wanted.passes, [*watching.instruments(wanted.passes), timing])
+    debug = DebugOptions(print_after, dump_dir, verify_each, verify_runtime)
+    manager = managed(selected.passes, [*debug.instruments(selected.passes), timing])
     graph = _read(model, open_extensions(extension), fill=fill)
     if output:
         check_output(output, graph)
-    is_needed = any(isinstance(each, Calibrate) for each in wanted.passes)
+    is_needed = any(isinstance(each, Calibrate) for each in selected.passes)
     source = open_data(data, graph, pictures, planned.settings, is_needed=is_needed)
     if source is None and is_needed:
         message = "pass 'calibrate' runs the model on samples: give --data"

@@ -40,12 +40,17 @@ from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
 @click.option("--data", metavar="SOURCE", help="Calibration data: see below.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: MODEL_int8.xml]")
 @planning_options
-@click.option("--samples", type=int, help="Most samples to use.  [default: 300; with -c, all]")
 @click.option(
-    "--save-statistics", type=click.Path(path_type=Path), metavar="FILE", help="Keep what was measured (.npz)."
+    "--samples",
+    "subset_size",
+    type=int,
+    help="Subset size: how many samples to use at most.  [default: 300; with -c, all]",
 )
 @click.option(
-    "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Use it again: --data may be left out."
+    "--save-statistics", type=click.Path(path_type=Path), metavar="FILE", help="Save the measured statistics (.npz)."
+)
+@click.option(
+    "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Use saved statistics: --data may be omitted."
 )
 @click.option(
     "--cluster", metavar="ADDRESS", help="Calibrate on a Dask cluster; 'local': in processes on this machine."
@@ -54,7 +59,7 @@ from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
 @click.option(
     "--pipeline",
     metavar="FILE",
-    help="Run the passes of this .yaml file instead of the default ones; see `irquant opt`. Guard and check stay.",
+    help="Run the passes of this .yaml file instead of the default ones; see `irquant opt`. Guard and check still run.",
 )
 @click.option(
     "--guard",
@@ -65,7 +70,7 @@ from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
 @click.option(
     "--no-guard",
     is_flag=True,
-    help="Take the result as it comes, however far it is from the float model; so does --metric, which judges itself.",
+    help="Keep the result even if it is far from the float model; --metric implies this.",
 )
 @page_option
 @force_option
@@ -85,7 +90,7 @@ def quantize_command(
     target: str | None,
     preset: str | None,
     ignored: tuple[str, ...],
-    samples: int | None,
+    subset_size: int | None,
     save_statistics: Path | None,
     statistics: Path | None,
     cluster: str | None,
@@ -108,27 +113,28 @@ def quantize_command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Quantizes MODEL to INT8. Model and data may also stand in the configuration.
+    """Quantizes MODEL to INT8. The configuration may also name model and data.
 
-    MODEL is an OpenVINO .xml with its .bin; or .onnx, .pb, .tflite, .pdmodel, or the folder of a SavedModel, which is
-    converted first.
+    MODEL is an OpenVINO .xml with its .bin; or .onnx, .pb, .tflite, .pdmodel, or the folder of a SavedModel; these
+    are converted first.
 
     \b
     SOURCE is one of
       a folder, a glob, an image, or a .txt list of images
-      .npz or .npy files: one sample a file, or stacked; several inputs by name
+      .npz or .npy files: one sample per file, or stacked; several inputs by name
       module:function or file.py:function, giving an iterable of samples
 
-    Pixels are 0 to 255 before mean and scale: those of 16 bits are multiplied by 255/65535, those of floats, which must
-    lie in 0 to 1, by 255. Models with an integer input, or with their preprocessing inside, get pixels as they are.
+    Pixels are 0 to 255 before mean and scale: 16-bit pixels are multiplied by 255/65535, float pixels, which must lie
+    in 0 to 1, by 255. Models with an integer input, or with their preprocessing inside, get pixels without mean and
+    scale.
 
     \b
-    With --metric, layers stay float until your own metric loses no more than --max-drop, and for no
-    other reason. The function is called for each model that is tried. It gets `predict`, which runs
-    one sample and gives the outputs by name, and returns one number, of which higher is better:
+    With --metric, layers return to float until your own metric drops by no more than --max-drop, and
+    the guard does not run. The function is called for each trial. It gets `predict`, which runs one
+    sample and gives the outputs by name, and returns one number; higher is better:
       def accuracy(predict):
           return np.mean([predict(x)["logits"].argmax() == label for x, label in my_data()])
-    If the metric loses more all the same, the best model is written, and the exit code is 1.
+    If the metric still drops by more, the best model is written, and the exit code is 1.
 
     \b
     Examples:
@@ -139,25 +145,25 @@ def quantize_command(
       irquant quantize model.xml --statistics model.npz --preset mixed
       irquant quantize -c pot_config.json
       irquant quantize model.xml --data photos/ --metric metrics.py:accuracy --max-drop 0.01
-    """  # noqa: D301 - click reads \\b as a character: "leave the next paragraph as it is"
+    """  # noqa: D301 - click reads \\b as a character: "do not wrap the next paragraph"
     limits = {"max_drop": max_drop, "drop_type": drop_type, "seconds": metric_seconds}
     _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})
     if guard and no_guard:
         message = f"--guard {guard} and --no-guard contradict each other: give one of them"
         raise ConfigError(message)
     aim = False if no_guard else guard
-    planned = planned_by(config, target, preset, ignored, samples=samples, guard=aim, accuracy=limits)
+    planned = planned_by(config, target, preset, ignored, samples=subset_size, guard=aim, accuracy=limits)
     options, settings = planned.config, planned.settings
     path, weights = model_paths(model, settings, weights)
     result = place.of(path, settings.model.model_name)
     named_source = data or (settings.engine.data_source if settings.engine else None)
-    wanted = passes_from([pipeline], [], options) if pipeline else None
+    selected = passes_from([pipeline], [], options) if pipeline else None
     job = QuantizeJob(
         FilePlace(path, result, weights, open_extensions(extension)),
         planned,
-        wanted.passes if wanted else None,
+        selected.passes if selected else None,
         reads=chain(
-            code_files(wanted.classes if wanted else (), "the pass"),
+            code_files(selected.classes if selected else (), "the pass"),
             data_files(named_source),
             data_files(metric_data, "the metric's data"),
             code_files((each.partition("=")[0] for each in metric), "the metric"),
@@ -175,8 +181,8 @@ def quantize_command(
             message = "a dry run has nothing to report: leave out --report or --dry-run"
             raise ConfigError(message)
     measuring = measured_by(statistics, save_statistics, cluster, job.passes)
-    if dry_run and wanted:
-        message = "a dry run is about the default passes: leave out --pipeline or --dry-run"
+    if dry_run and selected:
+        message = "a dry run shows the default passes only: leave out --pipeline or --dry-run"
         raise ConfigError(message)
     if dry_run:
         print_measurement(plan_measurement(graph, planned.target, options), as_json=as_json)
@@ -204,8 +210,8 @@ def _refuse_without_metric(metric: tuple[str, ...], others: Mapping[str, object]
     names = {"max_drop": "--max-drop", "drop_type": "--drop-type", "resume": "--resume"}
     given = [names.get(name, f"--metric-{name}") for name, value in others.items() if value is not None]
     if given and not metric:
-        message = f"{given[0]} is about a metric, and there is none: add --metric module:function"
+        message = f"{given[0]} needs a metric: add --metric module:function"
         raise ConfigError(message)
     if given and others["samples"] is not None and others["data"] is None:
-        message = "--metric-samples is about --metric-data, and there is none: add --metric-data SOURCE"
+        message = "--metric-samples needs samples: add --metric-data SOURCE"
         raise ConfigError(message)

@@ -1,4 +1,4 @@
-"""`irquant targets`: the devices that irquant knows, and help with files of your own."""
+"""`irquant targets`: the devices that irquant supports, and checks of your own target files."""
 
 import click
 
@@ -8,7 +8,7 @@ from irquant.targets import check_target, load_target, target_names, target_text
 @click.group("targets", invoke_without_command=True)
 @click.pass_context
 def targets_command(context: click.Context) -> None:
-    """Lists the targets that come with irquant."""
+    """Lists the targets that ship with irquant."""
     if context.invoked_subcommand is None:
         for name in target_names():
             target = load_target(name)
@@ -26,6 +26,6 @@ def show_command(name: str) -> None:
 @targets_command.command("check")
 @click.argument("file")
 def check_command(file: str) -> None:
-    """Checks a target FILE (.yaml) of your own."""
+    """Checks your own target FILE (.yaml)."""
     target = check_target(file)
     click.echo(f"{file}: target '{target.name}' is fine: {len(target.specs)} specs, {len(target.rules)} rules")

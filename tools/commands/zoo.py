@@ -11,16 +11,16 @@ from irquant.tools.options.options import force_option
 from irquant.tools.terminal.internal_errors import INTERNAL_ERROR, fault_option
 from irquant.tools.zoo.batch_errors import BatchError
 
-if TYPE_CHECKING:  # what is slow to import is imported where it is needed: here are the other commands, too
+if TYPE_CHECKING:  # slow imports are inside the functions that need them, since other commands import this module
     from irquant.tools.zoo.run import Run
 
 _FAILED, _INTERRUPTED = 1, 130
-#: Models at a time: much of a quantization runs on one core, but each takes memory.
+#: Models at a time. A large part of a quantization runs on one core, but each model takes memory.
 _AT_A_TIME = 4
 
 
 class _Group(click.Group):
-    """A group whose first argument may be a batch file, and is then run."""
+    """A group whose first argument may be a batch file for the default command `run`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         is_command = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
@@ -29,10 +29,10 @@ class _Group(click.Group):
 
 @click.group("zoo", cls=_Group)
 def zoo_command() -> None:
-    """Quantizes many models: `irquant zoo BATCH.yaml`; `irquant zoo init DIR` makes such a file of a folder of models.
+    """Quantizes many models: `irquant zoo BATCH.yaml`; `irquant zoo init DIR` writes a batch file for a folder.
 
-    docs/zoo.md says what can stand in it. A run may be stopped at any time, and the same command goes on with what is
-    missing or has changed since.
+    docs/zoo.md describes the file. You can stop a run at any time: the same command continues with what is missing or
+    has changed since.
     """
 
 
@@ -46,13 +46,15 @@ def zoo_command() -> None:
     help="The folder of the results.  [default: zoo_results beside the batch file]",
 )
 @click.option("--jobs", type=click.IntRange(1), help="Models at a time.  [default: 4; with fewer cores, one a core]")
-@click.option("--cluster", metavar="ADDRESS", help="Run the models on a Dask cluster; 'local': in workers made here.")
+@click.option(
+    "--cluster", metavar="ADDRESS", help="Run the models on a Dask cluster; 'local': in workers on this machine."
+)
 @click.option(
     "--report",
     "page",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where the page about all models goes.  [default: report.html in the folder of the results]",
+    help="The page about all models.  [default: report.html in the folder of the results]",
 )
 @fault_option(expose=True)
 @force_option
@@ -70,10 +72,10 @@ def run_command(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Quantizes what the batch file names (the command that is meant where none is given).
+    """Quantizes the models of the batch file (the default command).
 
-    Exit code 0: all is well; 1: a model failed, or misses what is expected of it; 2: the batch file is wrong; 70:
-    irquant itself failed at a model.
+    Exit code 0: success; 1: a model failed or missed its expectations; 2: the batch file is wrong; 70: irquant itself
+    failed at a model.
     """
     from irquant.tools.zoo.display import display, print_rows
     from irquant.tools.zoo.local_executor import cores
@@ -101,7 +103,7 @@ def run_command(
     _write_page(run, batch, page)
     if is_interrupted:
         done = sum(row.state is not State.NOT_DONE for row in rows)
-        click.echo(f"interrupted; {done} of {len(rows)} models are done, and the same command goes on", err=True)
+        click.echo(f"interrupted; {done} of {len(rows)} models are done; the same command continues the run", err=True)
         return _INTERRUPTED
     states = {row.state for row in rows}
     return INTERNAL_ERROR if State.INTERNAL in states else 0 if states <= {State.DONE} else _FAILED
@@ -116,7 +118,7 @@ def run_command(
     help="Where samples are, with {name} for the model's name.  [default: calib.npz nearby]",
 )
 def init_command(folder: Path, output: Path, data: str | None) -> None:
-    """Makes a batch file of the models in FOLDER, e.g. of Open Model Zoo's public/NAME/FP32/NAME.xml."""
+    """Writes a batch file for the models in FOLDER, e.g. of Open Model Zoo's public/NAME/FP32/NAME.xml."""
     from irquant.tools.zoo.discover import batch_text, discover
 
     found, skipped = discover(folder, data)
@@ -127,8 +129,8 @@ def init_command(folder: Path, output: Path, data: str | None) -> None:
     except OSError as error:
         message = f"{output}: cannot be written: {error.strerror}; give another -o"
         raise UserError(message) from None
-    lacking = sum(each.data is None for each in found)
-    hint = f"; {lacking} of them lack data" if lacking else ""
+    without_data = sum(each.data is None for each in found)
+    hint = f"; {without_data} of them without data" if without_data else ""
     click.echo(printable(f"{output}: {len(found)} models, {len(skipped)} left out{hint}"))
 
 
@@ -144,7 +146,7 @@ def _opened(batch: Path, folder: Path, faults: Path | None, page: Path | None, *
 
 
 def _check_page(page: Path, *, dry_run: bool) -> None:
-    """A place that the user chose must be right before any work is done."""
+    """Checks the place that the user chose before any work."""
     from irquant.tools.report.page import check_page
 
     check_page(page)
@@ -154,7 +156,7 @@ def _check_page(page: Path, *, dry_run: bool) -> None:
 
 
 def _write_page(run: "Run", batch: Path, page: Path | None) -> None:
-    """Writes the page about what the rows say; one that nobody asked for is no reason to fail."""
+    """Writes the page about the rows. If the user did not ask for it, a failure is only a warning."""
     from irquant.tools.report.page import PageError
     from irquant.tools.zoo.page import BatchSubject, write_batch_page
     from irquant.tools.zoo.run import PAGE

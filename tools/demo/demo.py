@@ -1,7 +1,7 @@
 """`irquant demo`: quantizes the network that ships with the package, and measures it against the float one.
 
-The network reads handwritten digits (see DATA.txt and train.py). It was trained on 1097 pictures; calibration takes the
-200 of `calibration_images`; accuracy is that on the 500 labelled `test_images`. No picture is in two of these sets.
+The network reads handwritten digits (see DATA.txt and train.py). It was trained on 1097 images. Calibration uses the
+200 images of `calibration_images`, accuracy the 500 labelled `test_images`. No image is in two of these sets.
 """
 
 import tempfile
@@ -34,15 +34,15 @@ _LATENCY_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class ModelFigures:
-    """What one of the two models shows.
+    """Measured figures of one of the two models.
 
     Attributes:
         weights: Bytes of the .bin.
         size: Bytes of .xml and .bin together.
-        outputs: Its logits for every test picture.
-        accuracy: Share of test pictures whose digit it recognises.
+        outputs: The logits of every test image.
+        accuracy: The share of test images whose digit is recognised.
         int8: Executed convolutions and matrix products that ran in int8.
-        layers: All of them.
+        layers: All executed convolutions and matrix products.
     """
 
     weights: int
@@ -72,13 +72,13 @@ def demo(output: Path | None, *, force: bool = False) -> None:
         latencies = _latencies([float_path, int8_path], data["test_images"][:1])
     console = Console(highlight=False)
     console.print(_table(pair[0], pair[1], latencies))
-    console.print(_story(report))
+    console.print(_passes_table(report))
     if output:
         console.print(f"kept: {float_path.name} and {int8_path.name} in {output}")
 
 
 def _unpack(path: Path, *, force: bool) -> dict[str, Array]:
-    """Copies the packaged network to `path` and gives the packaged pictures."""
+    """Copies the packaged network to `path` and returns the packaged images."""
     files = resources.files("irquant.tools.demo")
     packed = {path.with_suffix(suffix): (files / f"digits_cnn{suffix}").read_bytes() for suffix in (".xml", ".bin")}
     writes = [("the float model", each) for each in packed]
@@ -91,7 +91,7 @@ def _unpack(path: Path, *, force: bool) -> dict[str, Array]:
 
 def _measure(path: Path, images: Array, labels: Array) -> ModelFigures:
     inputs = model_inputs(read_model(path))
-    samples = [Sample(f"test picture {index}", image) for index, image in enumerate(images)]
+    samples = [Sample(f"test image {index}", image) for index, image in enumerate(images)]
     outputs: list[Array] = []
     engine = Engine(path, INSPECTION)
     feeds = (ValidationSample(sample, checked_feed(sample, inputs), []) for sample in samples)
@@ -108,9 +108,9 @@ def _measure(path: Path, images: Array, labels: Array) -> ModelFigures:
 
 
 def _latencies(paths: Sequence[Path], image: Array) -> list[float]:
-    """The median seconds of one inference of each model, taken in turn so that both see the same machine."""
+    """The median seconds of one inference of each model, interleaved so that both run under the same conditions."""
     engines = [Engine(path, LATENCY) for path in paths]
-    feed = checked_feed(Sample("picture", image), model_inputs(read_model(paths[0])))
+    feed = checked_feed(Sample("image", image), model_inputs(read_model(paths[0])))
     times: list[list[float]] = [[] for _ in engines]
     end = time.perf_counter() + _LATENCY_SECONDS
     while time.perf_counter() < end:
@@ -131,9 +131,7 @@ def _table(float_: ModelFigures, int8: ModelFigures, latencies: Sequence[float])
     ):
         table.add_row(name, megabytes(before), megabytes(after), f"{before / after:.1f}x smaller")
     count, change = len(int8.outputs), int8.accuracy - float_.accuracy
-    table.add_row(
-        f"accuracy ({count} test pictures)", f"{float_.accuracy:.1%}", f"{int8.accuracy:.1%}", f"{change:+.1%}"
-    )
+    table.add_row(f"accuracy ({count} test images)", f"{float_.accuracy:.1%}", f"{int8.accuracy:.1%}", f"{change:+.1%}")
     table.add_row("output SQNR", "", decibels(sqnr(float_.outputs, int8.outputs)), "")
     speed = latencies[0] / latencies[1]
     table.add_row("latency (median)", *(f"{value * 1e3:.3f} ms" for value in latencies), f"{speed:.1f}x faster")
@@ -141,7 +139,7 @@ def _table(float_: ModelFigures, int8: ModelFigures, latencies: Sequence[float])
     return table
 
 
-def _story(report: Report) -> Table:
+def _passes_table(report: Report) -> Table:
     title = f"passes ({report.samples} + {report.held_out} held out)"
     table = Table("pass", "changes", "time", title=title, min_width=44)
     for column in table.columns[1:]:

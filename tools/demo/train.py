@@ -5,16 +5,17 @@ Usage::
     pip install torch==2.13.0 scikit-learn openvino numpy
     python train.py
 
-It writes `digits_cnn.xml` and `digits_cnn.bin` (the network as FP32 IR) and `digits.npz` (the pictures to calibrate
-and to test with) beside itself, over what is there. Nobody else needs torch or scikit-learn: the demo reads the files.
+The script writes `digits_cnn.xml` and `digits_cnn.bin` (the network as FP32 IR) and `digits.npz` (the images for
+calibration and test) into its folder, and overwrites existing files. The demo reads these files and needs neither torch
+nor scikit-learn.
 
-The pictures are the 1797 handwritten digits of scikit-learn, 8x8 pixels of value 0..16 (see DATA.txt). They are split
-once, stratified by digit, with the seed `SPLIT_SEED`: `TEST_PICTURES` to test with, `CALIBRATION_PICTURES` to calibrate
-with, and the remaining 1097 to train on. The schedule is fixed and the last weights are kept, so that the test pictures
-decide nothing: they are looked at once, when all is trained.
+The images are the 1797 handwritten digits of scikit-learn, 8x8 pixels of value 0..16 (see DATA.txt). They are split
+once, stratified by digit, with the seed `SPLIT_SEED`: `TEST_PICTURES` for test, `CALIBRATION_PICTURES` for calibration,
+and the remaining 1097 for training. The schedule is fixed and the last weights are kept, so the test images influence
+nothing: they are used once, after training.
 
-Every source of chance is seeded and torch runs on one thread, so a second run on the same machine gives the same files.
-Another processor may round differently and give other weights that are as good.
+All random numbers are seeded and torch runs on one thread, so a second run on the same machine gives the same files.
+Another processor may round differently and give different, equally good weights.
 """
 
 from __future__ import annotations
@@ -47,30 +48,30 @@ LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-2
 LABEL_SMOOTHING = 0.05
 
-# The reach of the augmentation, each drawn evenly from -reach to +reach for each picture.
+# The limits of the augmentation; each value is drawn uniformly from -limit to +limit for each image.
 SHIFT_PIXELS = 1.0
 ROTATION_DEGREES = 10.0
 ZOOM = 0.1
-NOISE_LEVELS = 0.5  # the standard deviation of what is added to pixels of value 0..16
+NOISE_LEVELS = 0.5  # the standard deviation of the noise on pixels of value 0..16
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures, u8 [n, 1, 8, 8] of value 0..16, and the digit that each shows, u8 [n]."""
+    """Images, u8 [n, 1, 8, 8] of value 0..16, and their digits, u8 [n]."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
 
     def tensors(self) -> tuple[Tensor, Tensor]:
-        """Returns images and labels as torch trains on them, f32 and i64."""
+        """Returns images and labels in the types for training, f32 and i64."""
         return torch.from_numpy(self.images).float(), torch.from_numpy(self.labels).long()
 
 
 @dataclass(frozen=True)
 class Split:
-    """Three sets of pictures that share none."""
+    """Three disjoint sets of images."""
 
     train: Pictures
     calibration: Pictures
@@ -78,7 +79,7 @@ class Split:
 
 
 def split_digits() -> Split:
-    """Returns the split that the module docstring states."""
+    """Returns the split of the module docstring."""
     digits = load_digits()
     images = digits.images.astype(np.uint8)[:, np.newaxis]
     labels = digits.target.astype(np.uint8)
@@ -94,7 +95,7 @@ def split_digits() -> Split:
 def convolution(
     inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, activation: bool = True
 ) -> nn.Sequential:
-    """Returns a convolution that keeps the size at stride 1, its BatchNorm, and ReLU6 unless told otherwise."""
+    """Returns a convolution that keeps the size at stride 1, its BatchNorm, and ReLU6 if `activation` is set."""
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -145,10 +146,10 @@ class Residual(nn.Module):
 
 
 class DigitsNet(nn.Module):
-    """A small network with the kinds of layer that a quantizer meets: raw pixels in, ten logits out.
+    """A small network with typical kinds of layers: raw pixels in, ten logits out.
 
-    A picture is 8x8 because 4x4 blocks of a 32x32 bitmap were counted; the transposed convolutions go back to
-    32x32. That also gives the network enough arithmetic for INT8 to be visibly faster.
+    An image is 8x8 because each pixel counts a 4x4 block of a 32x32 bitmap; the transposed convolutions return to
+    32x32. This also gives the network enough arithmetic for a visible speed-up in INT8.
     """
 
     def __init__(self) -> None:
@@ -166,21 +167,21 @@ class DigitsNet(nn.Module):
         self.classifier = nn.Linear(128, 10)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Returns logits [n, 10] of pictures [n, 1, 8, 8]."""
+        """Returns logits [n, 10] of images [n, 1, 8, 8]."""
         features = self.blocks(self.stem(image))
         logits: Tensor = self.classifier(features.mean((2, 3)))
         return logits
 
 
 def augment(images: Tensor, chance: torch.Generator) -> Tensor:
-    """Returns the pictures shifted, turned, zoomed and with noise, each by its own draw."""
+    """Returns the images, each with random shift, rotation, zoom and noise."""
     count, side = len(images), images.shape[-1]
 
     def draw(reach: float) -> Tensor:
         return (2 * torch.rand(count, generator=chance) - 1) * reach
 
     angle, zoom = draw(math.radians(ROTATION_DEGREES)), 1 + draw(ZOOM)
-    shift = 2 * SHIFT_PIXELS / side  # affine_grid has the picture reach from -1 to 1
+    shift = 2 * SHIFT_PIXELS / side  # affine_grid maps the image to -1 .. 1
     rows = (
         torch.stack([zoom * angle.cos(), -zoom * angle.sin(), draw(shift)], dim=1),
         torch.stack([zoom * angle.sin(), zoom * angle.cos(), draw(shift)], dim=1),
@@ -197,7 +198,7 @@ def train(pictures: Pictures) -> DigitsNet:
     chance = torch.Generator().manual_seed(TRAIN_SEED)
     network = DigitsNet()
     images, labels = pictures.tensors()
-    steps = len(images) // BATCH  # what is left of an epoch is dropped: BatchNorm wants full batches
+    steps = len(images) // BATCH  # the rest of an epoch is dropped, since BatchNorm needs full batches
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, epochs=EPOCHS, steps_per_epoch=steps)
     for epoch in range(EPOCHS):
@@ -218,7 +219,7 @@ def train(pictures: Pictures) -> DigitsNet:
 def fold_batch_norm(network: DigitsNet) -> None:
     """Folds each BatchNorm into the convolution before it, in place.
 
-    The converter would do so too, but it would then name the convolutions `Multiply_5368` and the like.
+    The converter would do the same, but would give the convolutions names such as `Multiply_5368`.
     """
     for module in list(network.modules()):
         if isinstance(module, nn.Sequential) and isinstance(module[1], nn.BatchNorm2d):
@@ -237,14 +238,14 @@ def to_openvino(network: DigitsNet) -> ov.Model:
 
 
 def accuracy(model: ov.Model, pictures: Pictures) -> float:
-    """Returns the part of the pictures that the model names rightly, computed in f32."""
+    """Returns the share of images that the model classifies correctly, computed in f32."""
     compiled = ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     guesses = [compiled([image[np.newaxis].astype(np.float32)])[0].argmax() for image in pictures.images]
     return float(np.mean(np.array(guesses) == pictures.labels))
 
 
 def main() -> None:
-    """Trains, writes the files, and says how well the network written does."""
+    """Trains, writes the files, and prints the accuracy of the written network."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -260,7 +261,7 @@ def main() -> None:
     )
     written = ov.Core().read_model(HERE / "digits_cnn.xml")
     log.info("parameters: %d", sum(weights.numel() for weights in network.parameters()))
-    log.info("accuracy: %.4f on the %d test pictures", accuracy(written, split.test), TEST_PICTURES)
+    log.info("accuracy: %.4f on the %d test images", accuracy(written, split.test), TEST_PICTURES)
 
 
 if __name__ == "__main__":

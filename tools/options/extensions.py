@@ -1,4 +1,4 @@
-"""Extensions of the runtime, which know operations that it has not: `--extension`."""
+"""Extensions of the runtime with operations that are not in OpenVINO: `--extension`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,13 +12,13 @@ from irquant.tools.sources.user_code import named_object
 
 
 def open_extensions(texts: Sequence[str]) -> tuple[Extension, ...]:
-    """The extensions that are named: libraries, and operations that are written in Python.
+    """The named extensions: libraries, and operations written in Python.
 
     Args:
         texts: Paths of libraries; `module:Class` or `file.py:Class`.
 
     Raises:
-        ExtensionError: there is none, or it cannot be loaded.
+        ExtensionError: an extension does not exist, or cannot be loaded.
     """
     found = tuple(
         cast(Extension, named_object(text, ExtensionError)) if names_function(text) else Path(text) for text in texts
@@ -33,6 +33,6 @@ def extension_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--extension",
         multiple=True,
         metavar="FILE",
-        help="The library of an extension, for operations that OpenVINO has not; or file.py:Class. May be repeated.",
+        help="The library of an extension, for operations that are not in OpenVINO; or file.py:Class. May be repeated.",
     )
     return option(command)

@@ -1,4 +1,4 @@
-"""What the commands that run a model have in common: which model, which data, and how pictures become arrays."""
+"""Options of all commands that run a model: the model, the data, and how images become arrays."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str | Non
     try:
         return tuple(float(part) for part in text.split(",")) if text else ()
     except ValueError:
-        message = f"'{text}' is no comma-separated list of numbers"
+        message = f"'{text}' is not a comma-separated list of numbers"
         raise click.BadParameter(message, context, parameter) from None
 
 
@@ -37,28 +37,28 @@ def size_of(text: str) -> tuple[int, int]:
     """Height and width.
 
     Raises:
-        ValueError: it says something else.
+        ValueError: the text has another form.
     """
     height, _, width = text.lower().partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        message = f"'{text}' is no size; write HEIGHTxWIDTH, e.g. 224x224"
+        message = f"'{text}' is not a size; write HEIGHTxWIDTH, e.g. 224x224"
         raise ValueError(message)
     return int(height), int(width)
 
 
 _PICTURES = (
-    click.option("--size", callback=_size, metavar="HxW", help="Pictures: height and width to scale to."),
-    click.option("--layout", help="Pictures: the model's layout, e.g. NCHW."),
-    click.option("--mean", callback=_numbers, metavar="M,..", help="Pictures: what to subtract from each channel."),
-    click.option("--scale", callback=_numbers, metavar="S,..", help="Pictures: what to divide each channel by, then."),
+    click.option("--size", callback=_size, metavar="HxW", help="Images: height and width to scale to."),
+    click.option("--layout", help="Images: the model's layout, e.g. NCHW."),
+    click.option("--mean", callback=_numbers, metavar="M,..", help="Images: mean to subtract from each channel."),
+    click.option("--scale", callback=_numbers, metavar="S,..", help="Images: divisor of each channel, after the mean."),
     click.option(
-        "--colour-order", "--color-order", type=click.Choice(["rgb", "bgr"]), help="Pictures: order of channels."
+        "--colour-order", "--color-order", type=click.Choice(["rgb", "bgr"]), help="Images: order of channels."
     ),
 )
 
 
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options for pictures to a command, which gets them as `pictures`."""
+    """Adds the options for images to a command, which gets them as `pictures`."""
 
     @functools.wraps(command)
     def with_pictures(
@@ -79,12 +79,12 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def model_paths(model: Path | None, settings: ConfigFile, weights: Path | None = None) -> tuple[Path, Path | None]:
-    """The model that the command line names, or else the configuration, and its weights, if they are named.
+    """The model and the weights that the command line names, or else the configuration.
 
     Args:
-        model: What the command line says.
+        model: The path from the command line.
         settings: The configuration.
-        weights: What the command line says of its .bin; default: beside it, or where the configuration says.
+        weights: The path of the .bin from the command line; default: from the configuration, or beside the model.
 
     Raises:
         ConfigError: neither names a model.
@@ -92,7 +92,7 @@ def model_paths(model: Path | None, settings: ConfigFile, weights: Path | None =
     if model:
         return model, weights
     if not settings.model.model:
-        message = "which model? Give the path of an .xml, or a configuration with model.model"
+        message = "no model is given: give the path of an .xml, or a configuration with model.model"
         raise ConfigError(message)
     named = settings.model.weights
     return Path(settings.model.model), weights or (Path(named) if named else None)
@@ -104,14 +104,14 @@ def open_data(
     """The samples that the command line names, or else the configuration; None if neither does.
 
     Args:
-        data: What the command line says.
-        graph: The model, whose metadata may say how it wants its pictures.
-        pictures: What the command line says of them.
+        data: The source from the command line.
+        graph: The model; its metadata may say how to prepare images.
+        pictures: Options for images from the command line.
         settings: The configuration.
-        is_needed: Whether nothing else stands for data.
+        is_needed: Whether the command cannot run without data.
 
     Raises:
-        DataError: there are no such data, or the configuration says where they are in a way that cannot be read.
+        DataError: there are no such data, or the source in the configuration cannot be read.
     """
     if data is None and settings.lacking and is_needed:
         raise DataError(f"{settings.where}: {settings.lacking}".removeprefix(": "))
@@ -121,7 +121,7 @@ def open_data(
 
 
 def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]:
-    """The samples of a source; the model's metadata may say how it wants its pictures.
+    """The samples of a source; the model's metadata may say how to prepare images.
 
     Raises:
         DataError: there are no such data.
@@ -130,7 +130,7 @@ def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]
 
 
 def _as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
-    """Pictures as the published tool's own loaders gave them; what the command line says stands."""
+    """Images as the published tool's loaders prepared them; options of the command line take precedence."""
     return replace(
         given,
         size=given.size or engine.size,

@@ -1,4 +1,4 @@
-"""What the commands that plan or quantize have in common: configuration, preset, target, what to leave alone."""
+"""Options of all commands that plan or quantize: configuration, preset, target, ignored layers."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ import click
 from irquant.passes.options.pot_config import ConfigFile, read_config_file
 from irquant.passes.options.resolved import ResolvedOptions
 
-#: Options whose flags are not called after them.
+#: Options whose flags have other names.
 _FLAGS: Mapping[tuple[str, object], str] = {("guard", False): "--no-guard"}
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -20,10 +20,12 @@ _OPTIONS = (
     ),
     click.option(
         "--preset",
-        help="performance (symmetric activations), mixed (asymmetric ones) or accuracy (asymmetric weights, too, where "
-        "the target takes them).  [default: mixed for transformers, else performance]",
+        help="performance (symmetric activations), mixed (asymmetric activations) or accuracy (also asymmetric "
+        "weights, if the target runs them in int8).  [default: mixed for transformers, else performance]",
     ),
-    click.option("--ignored", multiple=True, metavar="NAME", help="A layer to leave float; also a glob, or re:REGEX."),
+    click.option(
+        "--ignored", multiple=True, metavar="NAME", help="A layer that stays float; also a glob, or re:REGEX."
+    ),
 )
 
 _METRIC_OPTIONS = (
@@ -31,25 +33,30 @@ _METRIC_OPTIONS = (
         "--metric",
         multiple=True,
         metavar="FUNCTION",
-        help="Your own metric to keep: module:function or file.py:function; see below. May be repeated, each with a "
-        "drop of its own as in module:function=0.02.",
+        help="Your own metric: module:function or file.py:function; see below. May be repeated, each with its own "
+        "limit, as in module:function=0.02.",
     ),
-    click.option("--max-drop", type=float, metavar="D", help="The most that a metric may lose.  [default: 0.01]"),
+    click.option("--max-drop", type=float, metavar="D", help="The largest allowed drop of a metric.  [default: 0.01]"),
     click.option(
         "--drop-type",
         type=click.Choice(["absolute", "relative"]),
         help="In the metric's unit, or as a share of the float model's value.  [default: absolute]",
     ),
     click.option(
-        "--metric-data", metavar="SOURCE", help="Samples that the functions get as second argument, behind predict."
+        "--metric-data", metavar="SOURCE", help="Samples that the functions get as second argument, after predict."
     ),
-    click.option("--metric-samples", type=click.IntRange(1), metavar="N", help="Most of them to use.  [default: all]"),
-    click.option("--metric-seconds", type=float, metavar="S", help="Try no further model after so much time."),
+    click.option(
+        "--metric-samples",
+        type=click.IntRange(1),
+        metavar="N",
+        help="How many of these samples to use at most.  [default: all]",
+    ),
+    click.option("--metric-seconds", type=float, metavar="S", help="Start no further trial after this time."),
     click.option(
         "--resume",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="Keep what was measured (.jsonl), and do not measure it again: a run that was stopped goes on.",
+        help="Save each measurement (.jsonl), and do not repeat it: a stopped run continues where it was.",
     ),
 )
 
@@ -60,7 +67,7 @@ page_option = click.option(
     "page",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write a report, too: one .html file with all figures and charts. Takes some more runs of the model.",
+    help="Also write a report: one .html file with all figures and charts. Takes some more inferences.",
 )
 
 
@@ -93,7 +100,7 @@ def planned_by(
     accuracy: Mapping[str, object] | None = None,
     **others: object,
 ) -> ResolvedOptions:
-    """What the options say over what the configuration file says.
+    """The resolved options: options of the command line override the configuration file.
 
     Raises:
         UserError: the file or an option is wrong.

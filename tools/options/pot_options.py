@@ -1,4 +1,4 @@
-"""Options of `irquant quantize` that are called as in the original tool (pot) and its model converter (mo).
+"""Options of `irquant quantize` with the names of the original tool (pot) and its model converter (mo).
 
 The original writes results to `<folder>/<model name>_DefaultQuantization/<time stamp>/optimized/<model name>.xml`, with
 `--direct-dump` to `<folder>/optimized/<model name>.xml`.
@@ -24,14 +24,14 @@ _ALGORITHM, _FOLDER = "DefaultQuantization", Path("results")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a result goes.
+    """The place of a result.
 
     Attributes:
         output: The .xml that the user names.
         folder: The folder that the user names.
-        name: What the user calls the model.
-        layout: Whether the original's layout is wanted.
-        is_direct: Whether it is wanted without time stamp.
+        name: The name of the model, given by the user.
+        layout: Whether to use the original's layout.
+        is_direct: Whether to use it without time stamp.
     """
 
     output: Path | None = None
@@ -42,7 +42,7 @@ class Place:
 
     def __post_init__(self) -> None:
         if self.name is not None and (not self.name or {*self.name} & {*"/\\\0"}):
-            message = f"--name: {self.name!r} is no file name; where the result goes is said by --output-dir"
+            message = f"--name: {self.name!r} is not a file name; choose the folder with --output-dir"
             raise ConfigError(message)
         others = {
             "--name": self.name,
@@ -51,7 +51,7 @@ class Place:
             "--direct-dump": self.is_direct,
         }
         if self.output and (beside := [flag for flag, given in others.items() if given]):
-            message = f"-o says where the result goes: leave it out, or {' and '.join(beside)}"
+            message = f"-o already sets the path of the result: leave it out, or {' and '.join(beside)}"
             raise ConfigError(message)
 
     def of(self, model: Path, name: str | None) -> Path:
@@ -59,7 +59,7 @@ class Place:
 
         Args:
             model: The model.
-            name: What its configuration calls it.
+            name: The name of the model in its configuration.
         """
         called = self.name or name
         if self.output:
@@ -75,14 +75,14 @@ class Place:
 
     @contextmanager
     def prepared(self, result: Path) -> Generator[None]:
-        """Makes the folder of a result; takes back what it made if all fails."""
+        """Makes the folder of a result; removes the new folders if the run fails."""
         missing = [each for each in result.parents if not each.exists()] if self.output is None else []
         try:
             for each in reversed(missing):
                 _make(each)
             yield
         except BaseException:
-            with suppress(OSError):  # somebody else put something there, or it was never made
+            with suppress(OSError):  # the folder is not empty, or was never made
                 for each in missing:
                     each.rmdir()
             raise
@@ -92,7 +92,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        message = f"{folder}: cannot be made: {error.strerror}"
+        message = f"{folder}: cannot be created: {error.strerror}"
         raise UserError(message) from None
 
 
@@ -104,9 +104,9 @@ _OPTIONS = (
     click.option(
         "--data-source",
         metavar="SOURCE",
-        help="As --data, with pictures as pot gave them: blue first.",
+        help="Like --data, with images in BGR order as in pot.",
     ),
-    click.option("-n", "--name", "--model_name", "--model-name", help="What the result is called after."),
+    click.option("-n", "--name", "--model_name", "--model-name", help="The name of the result."),
     click.option(
         "-q",
         "--quantize",
@@ -114,7 +114,7 @@ _OPTIONS = (
         type=click.Choice(["default", "accuracy_aware"]),
         help="The algorithm: default. For accuracy_aware see --metric.",
     ),
-    click.option("-e", "--evaluate", is_flag=True, help="Refused: says what to do instead."),
+    click.option("-e", "--evaluate", is_flag=True, help="Not supported: prints what to do instead."),
     click.option(
         "--output_dir", "--output-dir", "folder", type=click.Path(path_type=Path), help="The folder of the result."
     ),
@@ -147,10 +147,12 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         _refuse_elsewhere(algorithm, evaluate=evaluate)
         if model and named and model != named:
-            message = f"two models are given: {model}, and {named} by --model"
+            message = f"two models are given: {model}, and {named} with --model; give one"
             raise ConfigError(message)
         if data and data_source:
-            message = "two sources are given: --data and --data-source; they are the same but for the order of colours"
+            message = (
+                "two sources are given: --data and --data-source; give one (they differ only in the order of colours)"
+            )
             raise ConfigError(message)
         if data_source:
             pictures = replace(pictures, colour_order=pictures.colour_order or "bgr")
@@ -164,11 +166,11 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _refuse_elsewhere(algorithm: str | None, *, evaluate: bool) -> None:
     if algorithm == "accuracy_aware":
-        message = "accuracy_aware needs a metric: give a function of your own, --metric module:function"
+        message = "accuracy_aware needs a metric: give your own function, --metric module:function"
         raise ConfigError(message)
     if evaluate:
         message = (
-            "--evaluate: irquant has no metrics of data sets; see how close the result is with `irquant compare`, "
-            "or keep a metric of your own with --metric module:function"
+            "--evaluate: irquant has no metrics for data sets; check the result with `irquant compare`, or use "
+            "your own metric: --metric module:function"
         )
         raise ConfigError(message)

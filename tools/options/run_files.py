@@ -1,4 +1,4 @@
-"""Which files a command reads: what must not be written over."""
+"""The files that a command reads and must not overwrite."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,8 +13,8 @@ def data_files(text: str | None, what: str = "the data", folder: Path | None = N
 
     Args:
         text: The source; None: there is none.
-        what: What messages call them.
-        folder: Where to look for modules first; default: the current one.
+        what: What messages call the files.
+        folder: The first folder to search for modules; default: the current one.
     """
     if text is None:
         return
@@ -25,7 +25,7 @@ def data_files(text: str | None, what: str = "the data", folder: Path | None = N
 
 
 def code_files(texts: Iterable[str], what: str, folder: Path | None = None) -> Iterator[RunFile]:
-    """The files of what is named as `module:name`, `file.py:name`, or by its path."""
+    """The files of things that are named as `module:name`, `file.py:name`, or by path."""
     for text in texts:
         path = source_of(text.rpartition(":")[0], folder or Path()) if ":" in text else Path(text)
         if path is not None:
@@ -33,6 +33,6 @@ def code_files(texts: Iterable[str], what: str, folder: Path | None = None) -> I
 
 
 def target_files(target: str | None) -> Iterator[RunFile]:
-    """The file of a target that is none of irquant's own."""
+    """The file of the user's own target."""
     if target and target.endswith((".yaml", ".yml")):
         yield "the target", Path(target)

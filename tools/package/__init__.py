@@ -1,7 +1,7 @@
 """Post-training INT8 quantization of OpenVINO IR: a trained model and some data in, an INT8 model out.
 
-`quantize` and `quantize_model` do it. The rest of the interface is in `irquant.passes` (passes, and what runs them),
-`irquant.ir` (models as graphs) and `irquant.targets` (devices). Nothing is imported before it is used.
+`quantize` and `quantize_model` are the entry points. The rest of the interface is in `irquant.passes` (passes and the
+pass manager), `irquant.ir` (models as graphs) and `irquant.targets` (devices). Modules are imported at their first use.
 """
 
 from importlib import import_module
@@ -25,10 +25,10 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # who has names for them, and complains of others
+if not TYPE_CHECKING:  # type checkers read the imports above
 
     def __getattr__(name: str) -> Any:
-        """A public name, from where it lives."""
+        """A public name, imported from its module."""
         if name == "__version__":
             return import_module("importlib.metadata").version("irquant")
         if name not in __all__:

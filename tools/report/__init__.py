@@ -1,1 +1,1 @@
-"""Reports for people: one HTML file each, which needs nothing beside it."""
+"""Reports for people: each is one self-contained HTML file."""

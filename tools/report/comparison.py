@@ -1,4 +1,4 @@
-"""The page about two models side by side."""
+"""The page that compares two models."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -19,11 +19,11 @@ class LayerRow:
     """A layer in the chart.
 
     Attributes:
-        error: How far it is off.
+        error: Its error.
         place: Its place in the model.
         rank: Its place by error, the largest first.
-        own: Where its ratio lies on the scale; None: nowhere, since there is no error.
-        rest: Where the ratio lies that is left but for scales, if that says more.
+        own: The place of its SQNR on the scale in percent; None: there is no error.
+        rest: The place of its SQNR apart from the scales of channels; None: the scales did not change.
     """
 
     error: LayerError
@@ -61,7 +61,7 @@ def comparison_page(found: Comparison, first: str, second: str) -> str:
 
 
 def _rows(layers: Sequence[LayerError], scale: Scale) -> Iterator[LayerRow]:
-    """In the model's order."""
+    """The rows in the model's order."""
     order = sorted(range(len(layers)), key=lambda index: _rest(layers[index]))
     ranks = {index: rank for rank, index in enumerate(order, 1)}
     for index, each in enumerate(layers):
@@ -70,6 +70,6 @@ def _rows(layers: Sequence[LayerError], scale: Scale) -> Iterator[LayerRow]:
 
 
 def _rest(each: LayerError) -> float:
-    """The ratio that counts; one that nobody knows is last."""
+    """The SQNR for the ranking; an unknown one is last."""
     ratio = each.but_for_scale if each.is_rescaled else each.sqnr
     return math.inf if math.isnan(ratio) else ratio

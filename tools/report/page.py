@@ -1,7 +1,7 @@
-"""A page: a template and values become one HTML file that asks nobody for anything.
+"""Renders a template and values to one HTML file that makes no requests.
 
-Style and script are part of it, and its own policy forbids everything else: no request leaves it, and no script
-runs but the one whose hash it names. What templates print is escaped, with control characters made visible.
+Style and script are inside the file. Its content security policy forbids all requests, and all scripts except the one
+with the given hash. Printed values are escaped, with visible control characters.
 """
 
 import base64
@@ -25,10 +25,10 @@ class PageError(UserError):
 
 
 def check_page(path: Path) -> None:
-    """Refuses a place for a page before any work is done for it.
+    """Checks the path of a page before any work.
 
     Raises:
-        PageError: the path is no place for a page, or nothing can be written there.
+        PageError: the path is invalid, or cannot be written.
     """
     if wrong := _complaint(path):
         message = f"{path}: {wrong}"
@@ -51,7 +51,7 @@ def _complaint(path: Path) -> str:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Writes a page; it appears whole or not at all.
+    """Writes a page, whole or not at all.
 
     Raises:
         PageError: it cannot be written.
@@ -67,13 +67,13 @@ def write_page(path: Path, text: str) -> None:
 
 
 def render(template: str, values: Mapping[str, object]) -> str:
-    """The page that a template makes of some values.
+    """Renders a template with values.
 
     Args:
-        template: One of the files in `templates/`.
-        values: What it speaks of.
+        template: The name of a file in `templates/`.
+        values: Its variables.
     """
-    # Here: most runs write no page.
+    # Imported here, because most runs write no page.
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -100,12 +100,12 @@ def _file(name: str) -> str:
 
 
 def _hash(script: str) -> str:
-    """As a content security policy names a script that may run."""
+    """The hash of a script, in the form of a content security policy."""
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _visible(value: Any) -> Any:
-    """Names may hold line breaks, or marks that turn the direction of text around; what is HTML already, may, too."""
+    """Makes control characters in a text visible, since names may contain line breaks; HTML does not change."""
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 

@@ -1,4 +1,4 @@
-"""The page about a quantization, or about an analysis of one."""
+"""The page about a quantization or an analysis."""
 
 import math
 import os
@@ -21,19 +21,19 @@ from irquant.tools.report.page import render, write_page
 from irquant.tools.report.scale import Scale
 from irquant.tools.terminal.console import counted
 
-#: Beyond these, in dB, it makes no difference how far.
+#: Ratios beyond these, in dB, are drawn at the ends of the scale.
 _LEAST_DECIBELS, _MOST_DECIBELS = -10.0, 100.0
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a page is about.
+    """The subject of a page.
 
     Attributes:
         model: The path of the float model.
-        result: The path of the quantized one; None: an analysis, which writes none.
+        result: The path of the quantized model; None: the page is about an analysis.
         planned: The options.
-        advice: What to do next.
+        advice: The next step for the user.
     """
 
     model: Path
@@ -48,7 +48,7 @@ class Tile:
 
     Attributes:
         layer: The layer.
-        effect: What rounding it costs; None if that is not known.
+        effect: Its sensitivity; None if unknown.
         height: Its share of the error over the largest, from 0 to 1.
     """
 
@@ -59,15 +59,15 @@ class Tile:
 
 @dataclass(frozen=True)
 class CostRow:
-    """An operation in the chart of costs.
+    """An operation in the chart of sensitivity.
 
     Attributes:
-        effect: What rounding it costs.
+        effect: Its sensitivity.
         place: Its place in the model.
-        rank: Its place by cost.
-        runs: "int8", "float", or nothing for what does no arithmetic.
-        own: Where its own ratio lies on the scale; None: nowhere, since there is no error.
-        output: Where that of the outputs lies; None: nowhere, or nobody knows.
+        rank: Its place by sensitivity.
+        runs: "int8", "float", or empty for an operation without arithmetic.
+        own: The place of its own SQNR on the scale in percent; None: there is no error.
+        output: The place of the outputs' SQNR; None: there is no error, or it is unknown.
         length: Its share of the error over the largest, from 0 to 1.
     """
 
@@ -82,7 +82,7 @@ class CostRow:
 
 @dataclass(frozen=True)
 class RangeRow:
-    """A range with the scale that it is drawn on."""
+    """A range with the scale of its chart."""
 
     range: ObservedRange
     place: int
@@ -103,7 +103,7 @@ def quantization_page(report: Report, subject: Subject) -> str:
     scale = decibel_scale(ratio for each in report.effects for ratio in (each.own, each.worst))
     values = {
         "report": report,
-        "held_out": counted(report.held_out),
+        "held_out": counted(report.held_out, "held-out samples"),
         "subject": subject,
         "worst": worst(report.check.outputs or ()),
         "tiles": list(_tiles(report)),
@@ -120,7 +120,7 @@ def quantization_page(report: Report, subject: Subject) -> str:
 
 
 def worst(outputs: Iterable[Agreement]) -> Agreement | None:
-    """The output that is farthest from good, one that cannot be compared before all."""
+    """The output that is farthest from good; an output that cannot be compared comes first."""
     return min(outputs, key=lambda each: each.above_good, default=None)
 
 
@@ -133,7 +133,7 @@ def _tiles(report: Report) -> Iterator[Tile]:
 
 
 def _cost_rows(report: Report, scale: Scale) -> Iterator[CostRow]:
-    """In the model's order."""
+    """The rows in the model's order."""
     runs = {layer.name: "int8" if layer.is_int8 else "float" for layer in report.layers}
     largest = max((each.share for each in report.effects), default=0.0) or 1.0
     numbered = sorted(enumerate(report.effects, 1), key=lambda pair: pair[1].node)
@@ -143,7 +143,7 @@ def _cost_rows(report: Report, scale: Scale) -> Iterator[CostRow]:
 
 
 def decibel_scale(found: Iterable[float]) -> Scale:
-    """A scale for ratios, to whole tens."""
+    """A scale for ratios in dB, from multiple of ten to multiple of ten."""
     ratios = [ratio for ratio in found if math.isfinite(ratio)]
     low = min((max(each, _LEAST_DECIBELS) for each in ratios), default=0.0)
     high = max((min(each, _MOST_DECIBELS) for each in ratios), default=60.0)
@@ -165,14 +165,14 @@ def _by_reason(layers: Iterable[Layer]) -> dict[str, list[Layer]]:
 
 
 def _settings(report: Report, planned: ResolvedOptions) -> Iterable[object]:
-    """The options; a preset that nobody chose is the one that suits the model."""
+    """The effective options; without a given preset, the preset is the one for the model."""
     config = planned.config.overruled(preset=report.preset)
-    origin = {} if planned.config.preset else {"preset": "what suits the model"}
+    origin = {} if planned.config.preset else {"preset": "chosen for the model"}
     return effective_options(planned.target, config, planned.settings, {**origin, **planned.flags})
 
 
 def versions() -> dict[str, str]:
-    """What made the numbers of a page."""
+    """The versions of the software and the machine behind the numbers."""
     return {
         "irquant": version("irquant"),
         "OpenVINO": runtime_version(),

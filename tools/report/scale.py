@@ -1,4 +1,4 @@
-"""Where numbers lie on a line that a chart draws."""
+"""The places of numbers on the axis of a chart."""
 
 import math
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scale:
-    """A line from one number to another.
+    """The axis of a chart.
 
     Attributes:
-        low: Where it begins.
-        high: Where it ends.
+        low: The number at its start.
+        high: The number at its end.
     """
 
     low: float
     high: float
 
     def place(self, value: float) -> float | None:
-        """Percent of the way from begin to end, where what lies beyond is put, too; None for what has no place."""
+        """The place of a number in percent, limited to 0 .. 100; None for NaN and infinity."""
         if math.isnan(value) or value == math.inf:
             return None
         if self.high <= self.low:
@@ -25,6 +25,6 @@ class Scale:
         return round(min(max(100 * (value - self.low) / (self.high - self.low), 0.0), 100.0), 2)
 
     def ticks(self, step: float) -> list[float]:
-        """The multiples of a step on it, both ends included."""
+        """The multiples of a step on the axis, both ends included."""
         first, last = math.ceil(self.low / step), math.floor(self.high / step)
         return [step * index for index in range(first, last + 1)]

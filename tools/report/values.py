@@ -1,4 +1,4 @@
-"""Results as plain values for scripts: keys that stay, ratios in dB, null where there is no finite number."""
+"""Results as plain values for scripts: stable keys, ratios in dB, null for numbers that are not finite."""
 
 import math
 from typing import Any
@@ -13,12 +13,12 @@ from irquant.passes.report import Layer
 
 
 def finite(value: float, digits: int) -> float | None:
-    """A number that JSON has."""
+    """The rounded number; None if it is not finite, since JSON has no such numbers."""
     return round(value, digits) if math.isfinite(value) else None
 
 
 def output_values(each: Agreement) -> dict[str, Any]:
-    """How close an output is; if it is equal, there is no finite ratio."""
+    """How close an output is; an equal output has no finite ratio."""
     return {
         "name": each.name,
         "kind": each.kind,
@@ -35,7 +35,7 @@ def output_values(each: Agreement) -> dict[str, Any]:
 
 
 def run_values(report: Report) -> dict[str, Any]:
-    """What was run on what, and the sizes of both models."""
+    """The device and options of a run, and the sizes of both models."""
     return {
         "device": report.device,
         "preset": report.preset,
@@ -47,7 +47,7 @@ def run_values(report: Report) -> dict[str, Any]:
 
 
 def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
-    """What a quantization did and found."""
+    """The results of a quantization."""
     execution = report.check.execution
     return {
         "model": model,
@@ -82,7 +82,7 @@ def _layer_values(layer: Layer) -> dict[str, Any]:
 
 
 def _asked_values(asked: Asked) -> dict[str, Any]:
-    """Whether the device computes what the FakeQuantizes mean."""
+    """Whether the device computes the FakeQuantizes correctly."""
     return {
         "as_meant": not asked.wrong,
         "wrong": asked.wrong or None,
@@ -94,7 +94,7 @@ def _asked_values(asked: Asked) -> dict[str, Any]:
 
 
 def _latency_values(found: Latencies) -> dict[str, Any]:
-    """How long an inference takes before and after."""
+    """The latency before and after."""
     return {
         "before_ms": finite(found.first.median * 1e3, 4),
         "after_ms": finite(found.second.median * 1e3, 4),
@@ -114,7 +114,7 @@ def _latency_values(found: Latencies) -> dict[str, Any]:
 
 
 def _accuracy_values(found: AccuracyResult) -> dict[str, Any]:
-    """What became of the user's metrics."""
+    """The results for the user's metrics."""
     return {
         "reached": found.is_reached,
         "stopped": found.stopped or None,

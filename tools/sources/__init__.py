@@ -1,1 +1,1 @@
-"""Where data come from: pictures, arrays, functions, user code."""
+"""Sources of data: images, arrays, functions, user code."""

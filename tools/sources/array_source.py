@@ -1,10 +1,10 @@
 """Samples from .npy and .npz files.
 
-.npy   an array that fits the model's one input is one sample; with one axis more in front, or with a first axis longer
-       than the model's batch, it is a stack of samples.
-.npz   arrays by input name, likewise: one sample, or stacks of equal length. Keys `00012|name` hold sample 12 of input
-       `name`, so that samples may differ in size. Keys that begin with "_" are passed over. For a model with one input,
-       a single array may have any key.
+.npy   for a model with one input: an array with the input's shape is one sample; an array with one more leading axis,
+       or with a first axis longer than the model's batch, is a stack of samples.
+.npz   arrays by input name, with the same rules: one sample, or stacks of equal length. A key `00012|name` is sample 12
+       of input `name`, so that samples may differ in size. Keys that start with "_" are skipped. For a model with one
+       input, a single array may have any key.
 """
 
 from collections.abc import Generator, Iterator, Mapping
@@ -25,13 +25,13 @@ _Arrays = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class ArraySource:
-    """Arrays from files, one or several samples a file."""
+    """Arrays from files, one or several samples per file."""
 
     paths: tuple[Path, ...]
     inputs: tuple[ModelInput, ...]
 
     def __length_hint__(self) -> int:
-        """A sample a file, unless there is only one: then what can be told without reading it (0: unknown)."""
+        """One sample per file; for a single file, the number that is known without reading it (0: unknown)."""
         first, *more = self.paths
         if more:
             return len(self.paths)
@@ -56,8 +56,8 @@ class ArraySource:
         numbered = {key: key.split("|", 1) for key in keys if _is_numbered(key)}
         if numbered:
             for number in sorted({int(number) for number, _ in numbered.values()}):
-                here = {name: key for key, (each, name) in numbered.items() if int(each) == number}
-                yield f", number {number}", {name: _read(path, arrays, key) for name, key in here.items()}
+                keys_of_sample = {name: key for key, (each, name) in numbered.items() if int(each) == number}
+                yield f", number {number}", {name: _read(path, arrays, key) for name, key in keys_of_sample.items()}
             return
         values = {name: _read(path, arrays, key) for key, name in keys.items()}
         if not self._is_stack(path, values):
@@ -70,14 +70,14 @@ class ArraySource:
         """The keys of a file to read -> input names."""
         keys = [key for key in arrays if not key.rpartition("|")[2].startswith("_")]
         if not keys:
-            message = f"{path}: holds no array"
+            message = f"{path}: contains no array"
             raise DataError(message)
         if len(self.inputs) == 1 and len(keys) == 1 and "|" not in keys[0]:
             return {keys[0]: self.inputs[0].name}
         mixed = [key for key in keys if _is_numbered(key)]
         if mixed and len(mixed) != len(keys):
             odd = next(key for key in keys if key not in mixed)
-            message = f"{path}: key '{odd}' has no sample number, though '{mixed[0]}' has one"
+            message = f"{path}: key '{odd}' has no sample number, but '{mixed[0]}' has one"
             raise DataError(message)
         return {key: self._input_name(path, key) for key in keys}
 
@@ -85,19 +85,19 @@ class ArraySource:
         name = key.split("|", 1)[1] if _is_numbered(key) else key
         known = [each for model in self.inputs for each in sorted(model.names)]
         if name not in known:
-            problem = f"{path}: key '{key}' is no input of the model"
+            problem = f"{path}: key '{key}' is not an input of the model"
             raise DataError(did_you_mean(problem, closest(name, known), f"it takes {', '.join(map(str, self.inputs))}"))
         return name
 
     def _is_stack(self, path: Path, values: Mapping[str, Array]) -> bool:
-        """Whether the arrays hold a sample a row, by the shapes of all inputs; undecided means one sample."""
+        """Whether the arrays contain one sample per row, by the shapes of all inputs; False if that is unclear."""
         stacked = {name: self._stacks(name, array) for name, array in values.items()}
         if not any(stacked.values()):
             return False
         lengths = {name: len(array) for name, array in values.items() if array.ndim}
         if len(set(lengths.values())) > 1 or len(lengths) < len(values):
             found = ", ".join(f"'{name}' {list(array.shape)}" for name, array in values.items())
-            message = f"{path}: stacked arrays need one length, found {found}"
+            message = f"{path}: stacked arrays must have the same length, found {found}"
             raise DataError(message)
         return True
 
@@ -117,14 +117,14 @@ def _is_numbered(key: str) -> bool:
 
 @contextmanager
 def _opened(path: Path, inputs: tuple[ModelInput, ...]) -> Generator[_Arrays]:
-    """The arrays of a file by key; members of an .npz are read when they are asked for, an .npy is mapped."""
+    """The arrays of a file by key; members of an .npz are read at their first use, an .npy is mapped."""
     if path.suffix.lower() != ".npz" and len(inputs) != 1:
         message = f"{path}: an .npy file can feed one input only; give .npz files with {', '.join(map(str, inputs))}"
         raise DataError(message)
     with ExitStack() as stack:
         try:
             if path.suffix.lower() == ".npz":
-                # A file of our own: NumPy leaves a damaged archive open that it opened itself.
+                # The file is opened here, because NumPy does not close a damaged archive that it opened.
                 file = stack.enter_context(path.open("rb"))
                 arrays = cast(_Arrays, stack.enter_context(np.load(file, allow_pickle=False)))
             else:

@@ -1,10 +1,10 @@
-"""Where calibration samples come from on the command line.
+"""Sources of calibration samples for the command line.
 
-A source is iterated lazily, afresh each time: nothing is decoded before it is asked for, so that data larger than
-memory calibrate in constant memory. Whether a sample fits the model is checked when it is run, not here.
+A source is iterated lazily, and each iteration starts at the first sample. Samples are decoded at their use, so memory
+is constant even for data larger than memory. `passes/runtime/samples.py` checks later whether a sample fits the model.
 
-Files come in natural order (`2.png` before `10.png`), those of a list in the order of its lines. A folder or a glob may
-hold other files, which are passed over; a list may not, since somebody wrote each of its lines.
+Files have natural order (`2.png` before `10.png`), those of a list file have the order of its lines. Other files in a
+folder or a glob are skipped; in a list file they are an error, since the user named each of them.
 """
 
 import glob
@@ -23,15 +23,15 @@ _RUNS = re.compile(r"(\D*)(\d*)")
 
 
 def open_source(text: str, inputs: Sequence[ModelInput], options: ImageOptions) -> Iterable[Sample]:
-    """The samples that `text` names; `len()` or `operator.length_hint` tells how many where that is known.
+    """The samples that `text` names; `len()` or `operator.length_hint` gives their number if it is known.
 
     Args:
         text: A folder, a glob, a file, a .txt list of files, or `module:function`.
-        inputs: What the model takes.
-        options: How pictures become arrays.
+        inputs: The inputs of the model.
+        options: How images become arrays.
 
     Raises:
-        DataError: there is no such thing, or it holds nothing that can be read.
+        DataError: the source does not exist, or contains no readable samples.
     """
     if names_function(text):
         return FunctionSource(text)
@@ -42,17 +42,17 @@ def open_source(text: str, inputs: Sequence[ModelInput], options: ImageOptions) 
 
 
 def source_files(text: str) -> tuple[Path, ...]:
-    """The files that `text`, which names no function, stands for: all of them arrays, or all of them pictures.
+    """The files that `text` names (not a function): either all arrays, or all images.
 
     Raises:
-        DataError: there is no such thing, or it holds nothing that can be read.
+        DataError: the source does not exist, or contains no readable samples.
     """
     paths = _paths(text)
     arrays = tuple(path for path in paths if path.suffix.lower() in ARRAY_SUFFIXES)
     images = tuple(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES)
     if arrays and images:
         message = (
-            f"{text}: holds both pictures and arrays; say which with a glob: "
+            f"{text}: contains both images and arrays; choose one with a glob: "
             f"'{_like(images[0])}' or '{_like(arrays[0])}'"
         )
         raise DataError(message)
@@ -63,7 +63,7 @@ def source_files(text: str) -> tuple[Path, ...]:
 
 
 def source_members(text: str) -> list[Path]:
-    """All files that `text`, which names no function, stands for, a list of them included; none if it is wrong."""
+    """All files that `text` names (not a function), and the list file itself; only `text` if it is wrong."""
     try:
         return [Path(text), *_paths(text)]
     except DataError:
@@ -71,13 +71,13 @@ def source_members(text: str) -> list[Path]:
 
 
 def names_function(text: str) -> bool:
-    """Whether `text` is module:function; a drive letter is no module."""
+    """Whether `text` is module:function; a drive letter is not a module."""
     before, colon, after = text.rpartition(":")
     return bool(colon) and len(before) > 1 and after.isidentifier() and not _mode(Path(text))
 
 
 def seen_from(folder: Path, text: str) -> str:
-    """A source that is written relative to a folder, for use from anywhere; modules stay, whoever looks for them."""
+    """A source that is given relative to a folder, as a path for any current folder; names of modules do not change."""
     placed = str(folder / text)
     return text if names_function(placed) and not text.rpartition(":")[0].endswith(".py") else placed
 
@@ -96,7 +96,7 @@ def _paths(text: str) -> list[Path]:
 
 
 def _matching(pattern: str) -> list[Path]:
-    # Not Path.glob, which takes relative patterns only.
+    # Path.glob would take relative patterns only.
     found = [Path(each) for each in glob.glob(pattern, recursive=True)]  # noqa: PTH207
     if files := [each for each in found if stat.S_ISREG(_mode(each))]:
         return files
@@ -105,7 +105,7 @@ def _matching(pattern: str) -> list[Path]:
 
 
 def _listed(path: Path) -> list[Path]:
-    """The files that a list names, one a line, relative to the list."""
+    """The files that a list file names, one per line, relative to the list file."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows editors put a mark in front
     except (OSError, UnicodeDecodeError) as error:
@@ -121,13 +121,13 @@ def _listed_file(path: Path, number: int, line: str) -> Path:
         message = f"{path}: line {number}: there is no file {found}"
         raise DataError(message)
     if found.suffix.lower() not in _SUFFIXES:
-        message = f"{path}: line {number}: {found} is no sample: expected {', '.join(_SUFFIXES)} files"
+        message = f"{path}: line {number}: {found} is not a sample: expected {', '.join(_SUFFIXES)} files"
         raise DataError(message)
     return found
 
 
 def _mode(path: Path) -> int:
-    """What kind of thing is there, 0 for nothing; unlike `Path.is_file`, this takes names that are too long."""
+    """The mode of a file or folder, 0 if there is none; unlike `Path.is_file`, this accepts names that are too long."""
     try:
         return path.stat().st_mode
     except (OSError, ValueError):
@@ -135,10 +135,10 @@ def _mode(path: Path) -> int:
 
 
 def _natural(path: Path) -> tuple[list[list[tuple[str, int]]], str]:
-    """A sort key under which runs of digits count as numbers; equal numbers, e.g. 01 and 1, go by spelling."""
+    """A sort key that compares runs of digits as numbers; equal numbers, e.g. 01 and 1, are ordered by spelling."""
     return [[(text, int(digits or 0)) for text, digits in _RUNS.findall(part)] for part in path.parts], str(path)
 
 
 def _like(path: Path) -> str:
-    """A glob for the files beside `path` that are like it."""
+    """A glob for the files beside `path` with the same suffix."""
     return str(Path(glob.escape(str(path.parent))) / f"*{path.suffix}")

@@ -11,12 +11,12 @@ from irquant.tools.sources.user_code import load_function
 
 @dataclass(frozen=True)
 class FunctionSource:
-    """What a function without arguments gives: any iterable of samples."""
+    """The samples from a function without arguments, which returns any iterable."""
 
     text: str
 
     def __iter__(self) -> Iterator[Sample]:
-        """Calls the function, and numbers what comes."""
+        """Calls the function, and numbers its samples."""
         items = self._items()
         index = 0
         while True:

@@ -1,8 +1,8 @@
-"""Samples from pictures: one picture a sample, scaled, ordered and normalised as the model wants it.
+"""Samples from images: each image is one sample, resized, reordered and normalized for the model.
 
-Pixels are 0 to 255 before mean and scale, whatever the file holds: those of 16 bits are multiplied by 255/65535, those
-of floats, which must lie in 0 to 1, by 255. Palettes, CMYK, YCbCr and LAB become RGB; transparency is left out. An
-input of u16 takes grey pictures of 16 bits as they are.
+Pixels are 0 to 255 before mean and scale, for all kinds of files: 16-bit pixels are multiplied by 255/65535, float
+pixels, which must lie in 0 to 1, by 255. Palettes, CMYK, YCbCr and LAB become RGB; transparency is dropped. An input of
+type u16 takes 16-bit grey images unchanged.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,21 +22,21 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".g
 LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")
 #: White in 8 bits and in 16.
 _WHITE, _DEEP = 255, 65535
-#: Pillow's modes that it would cut off at 255, and what white is in them; some of its readers give 16 bits as I.
+#: Modes that Pillow would clip at 255, and their value of white; some of its readers return 16 bits as mode I.
 _LARGEST = {**dict.fromkeys(("I;16", "I;16L", "I;16B", "I;16N", "I"), _DEEP), "F": 1}
 
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """How a picture becomes an array: (picture - mean) / scale, channel by channel.
+    """How an image becomes an array: (image - mean) / scale, channel by channel.
 
     Attributes:
-        size: Height and width; None: the model's, or the picture's own where the model leaves it open.
+        size: Height and width; None: those of the model, or of the image if they are dynamic in the model.
         layout: NCHW, NHWC, CHW or HWC; None: from the model.
-        mean: Subtracted from each channel; one number or one a channel.
+        mean: Subtracted from each channel; one number or one per channel.
         scale: Each channel is divided by it afterwards.
         colour_order: "rgb" (the default) or "bgr".
-        central_fraction: The share of height and width, in the middle, to cut out first.
+        central_fraction: The share of height and width, in the middle, to crop first.
     """
 
     size: tuple[int, int] | None = None
@@ -48,16 +48,16 @@ class ImageOptions:
 
 
 def takes_integers(inputs: Sequence[ModelInput]) -> bool:
-    """Whether no input takes floats: pixels then go in as they are."""
+    """Whether no input takes floats: pixels are then not normalized."""
     return not any(element_type(each.element_type).is_float for each in inputs)
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Pictures from files.
+    """Images from files.
 
     Raises:
-        DataError: the model does not take one picture, or it is unclear how.
+        DataError: the model does not take one image, or the options do not fit it.
     """
 
     paths: tuple[Path, ...]
@@ -67,7 +67,7 @@ class ImageSource:
     def __post_init__(self) -> None:
         if len(self.inputs) != 1:
             message = (
-                f"pictures can feed one input only, but the model has {len(self.inputs)}: "
+                f"images can feed one input only, but the model has {len(self.inputs)}: "
                 f"{', '.join(map(str, self.inputs))}; give .npz files or module:function"
             )
             raise DataError(message)
@@ -76,7 +76,7 @@ class ImageSource:
             message = f"input {self.inputs[0]}: {unfit}; give .npz or module:function"
             raise DataError(message)
         if takes_integers(self.inputs) and (self.options.mean or self.options.scale):
-            message = f"input {self.inputs[0]} takes pixels as they are: leave out mean and scale"
+            message = f"input {self.inputs[0]} takes pixels without mean and scale: leave them out"
             raise DataError(message)
         for name, values in (("mean", self.options.mean), ("scale", self.options.scale)):
             if len(values) not in (0, 1, channels):
@@ -87,25 +87,25 @@ class ImageSource:
             raise DataError(message)
 
     def _why_no_pixels(self, channels: int) -> str:
-        """Why no picture fits the input; empty if one may."""
+        """Why no image fits the input; empty if images may fit."""
         if channels not in (1, 3):
-            return f"{channels} channels, but pictures have 1 or 3"
+            return f"{channels} channels, but images have 1 or 3"
         if self._is_deep:
-            return "pictures of 3 channels are read in 8 bits" if channels == 3 else ""
+            return "images with 3 channels are read in 8 bits" if channels == 3 else ""
         if not self._kind.is_float and not _holds_pixels(self._kind):
             return f"{self._kind.name} does not hold 0 to 255"
         return ""
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """The number of images."""
         return len(self.paths)
 
     def __iter__(self) -> Iterator[Sample]:
-        """Reads one picture after the other."""
+        """Reads one image after the other."""
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Sample:
-        """Reads one picture."""
+        """Reads one image."""
         path = self.paths[index]
         label = f"sample {index} ({path})"
         return Sample(label, self._array(path, label))
@@ -132,7 +132,7 @@ class ImageSource:
 
     @property
     def _is_deep(self) -> bool:
-        """Whether the input takes pictures of 16 bits as they are."""
+        """Whether the input takes 16-bit images unchanged."""
         return self._kind.name == "u16"
 
     def _array(self, path: Path, label: str) -> Array:
@@ -146,8 +146,8 @@ class ImageSource:
         return pixels[np.newaxis] if "N" in layout else pixels
 
     def _pixels(self, path: Path, label: str, axes: Mapping[str, int]) -> np.ndarray[Any, np.dtype[Any]]:
-        """Height x width x channels, 0..255; 0..65535 for an input that takes that."""
-        from PIL import Image  # here: most runs read no picture
+        """Pixels as height x width x channels, 0..255; 0..65535 for an input of type u16."""
+        from PIL import Image  # imported here, because most runs read no image
 
         image = _picture(path, label, axes["C"], is_deep=self._is_deep)
         if share := self.options.central_fraction:
@@ -167,55 +167,53 @@ def _holds_pixels(kind: ElementType) -> bool:
 
 
 def _picture(path: Path, label: str, channels: int, *, is_deep: bool) -> "Image.Image":
-    """A picture from a file: RGB, grey, or, of more than 8 bits, grey as floats.
+    """An image from a file: RGB, grey, or grey floats if it has more than 8 bits.
 
     Raises:
-        DataError: it cannot be read, or not without loss.
+        DataError: the file cannot be read, or would lose values.
     """
-    from PIL import Image  # here: most runs read no picture
+    from PIL import Image  # imported here, because most runs read no image
 
     try:
         with Image.open(path) as file:
             file.load()
             image = file if is_deep or file.mode in _LARGEST else _in_bytes(file, channels)
     except Exception as error:  # damaged files make decoders raise anything
-        message = f"{label}: cannot be read as a picture: {reason_of(error)}"
+        message = f"{label}: cannot be read as an image: {reason_of(error)}"
         raise DataError(message) from error
     return _in_floats(image, label, is_deep=is_deep) if is_deep or image.mode in _LARGEST else image
 
 
 def _in_bytes(file: "Image.Image", channels: int) -> "Image.Image":
-    """RGB or grey; grey by way of RGB, which all modes can be converted to."""
-    file.info.pop("transparency", None)  # it is left out, and Pillow warns of some kinds of it
+    """The image as RGB or grey; grey is converted from RGB, since all modes convert to RGB."""
+    file.info.pop("transparency", None)  # transparency is dropped, and Pillow warns about some kinds
     colours = file.convert("RGB")
     return colours if channels == 3 else colours.convert("L")
 
 
 def _in_floats(file: "Image.Image", label: str, *, is_deep: bool) -> "Image.Image":
-    """A grey picture of 16 bits or of floats, as floats from 0 to 255; Pillow itself would cut the values off.
+    """A grey image of 16 bits or floats, as floats from 0 to 255; Pillow itself would clip the values.
 
     Args:
-        file: The picture.
-        label: What messages call it.
-        is_deep: Whether values of 16 bits are wanted as they are.
+        file: The image.
+        label: Its name in messages.
+        is_deep: Whether to keep 16-bit values.
 
     Raises:
-        DataError: the picture has values out of range, or fewer bits than wanted.
+        DataError: the image has values out of range, or fewer bits than the input.
     """
-    from PIL import Image  # here: most runs read no picture
+    from PIL import Image  # imported here, because most runs read no image
 
     largest = _LARGEST.get(file.mode, _WHITE)
     if is_deep and largest != _DEEP:
-        message = f"{label}: its mode is {file.mode}, but the input takes grey pictures of 16 bits; give .npz"
+        message = f"{label}: its mode is {file.mode}, but the input takes 16-bit grey images; give .npz"
         raise DataError(message)
     if (file.format, file.mode) == ("TIFF", "I"):
-        message = (
-            f"{label}: whole numbers of 32 bits, whose white is unknown: save it in 16 bits, or give arrays (.npz)"
-        )
+        message = f"{label}: 32-bit integers, whose white is unknown: save it in 16 bits, or give arrays (.npz)"
         raise DataError(message)
-    with np.errstate(invalid="ignore"):  # of NaN, which is refused below
+    with np.errstate(invalid="ignore"):  # NaN is refused below
         values = np.asarray(file).astype(np.float64)
-    if not (values.min(initial=0) >= 0 and values.max(initial=0) <= largest):  # so is NaN
+    if not (values.min(initial=0) >= 0 and values.max(initial=0) <= largest):  # NaN fails both comparisons
         message = (
             f"{label}: its mode is {file.mode} with values from {values.min():g} to {values.max():g}, expected 0 to "
             f"{largest}: scale it, or give arrays (.npz)"
@@ -225,19 +223,19 @@ def _in_floats(file: "Image.Image", label: str, *, is_deep: bool) -> "Image.Imag
 
 
 def _centre(size: tuple[int, int], share: float) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what lies in the middle."""
+    """Left, top, right and bottom of the middle part."""
     width, height = (max(1, int(each * share)) for each in size)
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     return left, top, left + width, top + height
 
 
 def _guessed(model: ModelInput) -> str:
-    """NCHW or NHWC, by which axis has 1 or 3 channels."""
+    """NCHW or NHWC: the channel axis has size 1 or 3."""
     shape = model.shape or ()
     batch = "N" if len(shape) == 4 else ""
     first, last = (shape[1:] if batch else shape)[:1], shape[-1:]
     candidates = [layout for layout, size in (("CHW", first), ("HWC", last)) if size in ((1,), (3,))]
     if len(shape) not in (3, 4) or len(candidates) != 1:
-        message = f"input {model}: cannot tell which axis holds the channels; give --layout, e.g. NCHW"
+        message = f"input {model}: cannot tell which axis is the channel axis; give --layout, e.g. NCHW"
         raise DataError(message)
     return batch + candidates[0]

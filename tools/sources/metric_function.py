@@ -1,4 +1,4 @@
-"""Metrics on the command line: `module:function`, with a limit of its own if one is written behind a `=`."""
+"""Metrics on the command line: `module:function`, with its own limit after `=`, if given."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,22 +16,22 @@ _LIMITED = re.compile(r"(?P<place>.+:\w+)=(?P<limit>.*)")
 
 @dataclass(frozen=True)
 class MetricData:
-    """Samples that metric functions get as their second argument; each iteration begins with the first.
+    """Samples that metric functions get as their second argument; each iteration starts at the first sample.
 
     Attributes:
-        source: All of them.
-        most: How many of them to take at most.
+        source: All samples.
+        most: How many samples to take at most; None: all.
     """
 
     source: Iterable[Sample]
     most: int | None = None
 
     def __iter__(self) -> Iterator[Sample]:
-        """From the first one on."""
+        """Starts at the first sample."""
         return islice(iter(self.source), self.most)
 
     def identifying(self) -> Iterator[object]:
-        """What the samples hold, and what they are called, which may say how they are labelled."""
+        """The contents of the samples and their names, which may contain labels."""
         for sample in self:
             yield sample.label
             yield sample.feed
@@ -41,13 +41,13 @@ def open_metrics(texts: Sequence[str], options: AccuracyOptions, data: MetricDat
     """The metrics that the command line names.
 
     Args:
-        texts: Where the functions are.
-        options: The limit, where a metric has none of its own.
-        data: What the functions get as their second argument; None: they have but one.
+        texts: The names of the functions.
+        options: The limit of metrics without their own.
+        data: The second argument of the functions; None: they have only one.
 
     Raises:
-        ConfigError: a limit is no number, or is negative.
-        DataError: there is no such function, or its module cannot be imported.
+        ConfigError: a limit is not a number, or is negative.
+        DataError: a function does not exist, or its module cannot be imported.
     """
     return [_metric(text, options, data) for text in texts]
 
@@ -69,6 +69,6 @@ def _limit(text: str, written: str) -> float:
     except ValueError:
         limit = -1.0
     if not 0 <= limit < float("inf"):
-        message = f"--metric {text}: '{written}' is no drop; write a number from 0 on, as in module:function=0.01"
+        message = f"--metric {text}: '{written}' is not a drop; write a number from 0 on, as in module:function=0.01"
         raise ConfigError(message)
     return limit

@@ -1,9 +1,9 @@
-"""What a model's `model_info` says of its pictures, and which of that is done inside of the model.
+"""Reads from `model_info` how a model prepares images, and which steps are inside the model.
 
-OpenVINO Model API (ImageModel), OTX and Geti write it. Model API reads pictures as BGR, reverses the channels if
-`reverse_input_channels` says so, subtracts `mean_values` and divides by `scale_values`. A model that it saves has these
-steps inside; `embedded_processing` says so, and the values stay in `model_info`. Models with an integer input take
-pixels, whatever stands there. Others say nothing, but begin with these very values
+OpenVINO Model API (ImageModel), OTX and Geti write `model_info`. Model API reads images as BGR, reverses the channels
+if `reverse_input_channels` is set, subtracts `mean_values` and divides by `scale_values`. A model that it saves has
+these steps inside: it has `embedded_processing`, and the values stay in `model_info`. Models with an integer input
+always take pixels. Other models have no such mark, but start with the same values
 (`openvino.preprocess.PrePostProcessor`, `--mean_values` of Model Optimizer).
 """
 
@@ -17,7 +17,7 @@ from irquant.passes.runtime.samples import DataError, model_inputs
 from irquant.passes.transforms.normalize import folded
 from irquant.tools.sources.image_source import LAYOUTS, ImageOptions, takes_integers
 
-#: Arithmetic with a constant -> whether that is a mean or a scale, and how to get it.
+#: Arithmetic with a constant -> whether the constant is a mean or a scale, and how to compute it.
 _STEPS: dict[str, tuple[str, np.ufunc]] = {
     "Add": ("mean", np.negative),
     "Subtract": ("mean", np.positive),
@@ -25,12 +25,12 @@ _STEPS: dict[str, tuple[str, np.ufunc]] = {
     "Multiply": ("scale", np.reciprocal),
 }
 _TRUE = ("yes", "true", "1")
-#: What may stand between an input and its normalization, or between its steps.
+#: Operations that may be between an input and its normalization, or between its steps.
 _BETWEEN = ("Convert", "Gather", "Interpolate", "Pad", "Reshape", "Transpose", "Unsqueeze")
 
 
 def filled_from_model_info(options: ImageOptions, graph: Graph) -> ImageOptions:
-    """Fills what the user left open.
+    """Fills in options that the user did not give.
 
     Raises:
         DataError: an entry cannot be read.
@@ -47,8 +47,8 @@ def filled_from_model_info(options: ImageOptions, graph: Graph) -> ImageOptions:
         return options
     mean = options.mean or _numbers("mean_values", info.get("mean_values", ""))
     scale = options.scale or _numbers("scale_values", info.get("scale_values", ""))
-    wanted = {"mean": mean, "scale": scale}
-    if any(_equals(wanted[what], each) for what, each in _first_steps(graph)):
+    described = {"mean": mean, "scale": scale}
+    if any(_equals(described[what], each) for what, each in _first_steps(graph)):
         return options
     return replace(options, mean=mean, scale=scale)
 
@@ -63,7 +63,7 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
 
 
 def _first_steps(graph: Graph) -> Iterator[tuple[str, Array]]:
-    """The means and scales of arithmetic with constants between an input and what else is done with it."""
+    """The means and scales of arithmetic with constants that directly follows an input."""
     for parameter in graph.in_file_order("Parameter"):
         output = parameter.output()
         while len(output.consumers) == 1 and (node := output.consumers[0].node).source(0) == output:
@@ -78,7 +78,7 @@ def _first_steps(graph: Graph) -> Iterator[tuple[str, Array]]:
 
 
 def _equals(values: tuple[float, ...], found: Array) -> bool:
-    """Whether a constant has these values, for channels in either order, within the rounding of an f16."""
+    """Whether a constant has these values, for channels in either order, within f16 rounding."""
     is_step = {*values} not in (set(), {0.0}, {1.0})
     return (
         is_step

@@ -1,4 +1,4 @@
-"""Passes from what the command line says: names, classes of the user's own, files of pipelines."""
+"""Passes that the command line names: by name, as the user's own classes, or in pipeline files."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -21,11 +21,11 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class NamedPasses:
-    """Passes that were named.
+    """Passes that the command line names.
 
     Attributes:
-        passes: They, in order.
-        classes: The classes of the user's own among theirs, as `module:Class`.
+        passes: The passes in order.
+        classes: The user's own classes among them, as `module:Class`.
     """
 
     passes: tuple[Pass, ...] = ()
@@ -33,20 +33,20 @@ class NamedPasses:
 
     @classmethod
     def of(cls, specs: Iterable[PassSpec]) -> "NamedPasses":
-        """The passes that some specs describe."""
+        """The passes of these specs."""
         listed = tuple(specs)
         return cls(tuple(map(_pass, listed)), tuple(spec.name for spec in listed if ":" in spec.name))
 
     def __add__(self, others: "NamedPasses") -> "NamedPasses":
-        """These and the others behind them."""
+        """These passes, then the others."""
         return NamedPasses(self.passes + others.passes, self.classes + others.classes)
 
 
 def passes_from(pipelines: Iterable[str], texts: Iterable[str], config: QuantizationConfig) -> NamedPasses:
-    """The passes of some pipelines (files, or the named one as options make it), then those that some texts list.
+    """The passes of the pipelines (files, or the named pipeline for these options), then those of the texts.
 
     Raises:
-        PassSpecError: there are no such passes, or not with such options.
+        PassSpecError: a pass does not exist, or does not have these options.
     """
     found = (_pipeline(each, config) for each in pipelines)
     listed = (NamedPasses.of(read_specs(text)) for text in texts)
@@ -72,7 +72,7 @@ def _users_class(text: str) -> type[Pass]:
         message = f"{text}: is {type(found).__name__}, expected a class"
         raise PassSpecError(message)
     if missing := [each for each in ("name", "run") if not hasattr(found, each)]:
-        message = f"{text}: is no pass: it has no {', '.join(missing)}; see irquant.passes.Pass"
+        message = f"{text}: is not a pass: it has no {', '.join(missing)}; see irquant.passes.Pass"
         raise PassSpecError(message)
     class_ = _with_defaults(found)
     if not isinstance(cast(object, class_.name), str) or not _NAME.fullmatch(class_.name):
@@ -82,7 +82,7 @@ def _users_class(text: str) -> type[Pass]:
 
 
 def _with_defaults(class_: Any) -> type[Pass]:
-    """A user's class with the defaults of `Pass`, which it may be derived from, or not."""
+    """A user's class with the defaults of `Pass`; it need not be derived from `Pass`."""
     derived = issubclass(class_, Pass)
     same = {"__module__": class_.__module__, "__qualname__": class_.__qualname__, "__doc__": class_.__doc__}
     return cast(type[Pass], class_ if derived else type(class_.__name__, (class_, Pass), same))
@@ -92,7 +92,7 @@ def managed(passes: Sequence[Pass], instruments: Sequence[Instrument]) -> PassMa
     """The passes, ready to run.
 
     Raises:
-        RequirementError: they cannot follow one another; the message says what could stand before.
+        RequirementError: the order is invalid; the message names passes to insert.
     """
     try:
         return PassManager(passes, instruments)

@@ -1,4 +1,4 @@
-"""What a user wrote in Python: `module:name` or `file.py:name`."""
+"""Loads the user's Python code: `module:name` or `file.py:name`."""
 
 import importlib
 import importlib.util
@@ -17,7 +17,7 @@ def load_function(text: str) -> Callable[..., Any]:
     """The function that `text` names.
 
     Raises:
-        DataError: there is none, or its module cannot be imported.
+        DataError: the function does not exist, or its module cannot be imported.
     """
     function = named_object(text, DataError)
     if not callable(function):
@@ -27,14 +27,14 @@ def load_function(text: str) -> Callable[..., Any]:
 
 
 def named_object(text: str, complaint: type[UserError]) -> object:
-    """What a text names.
+    """The object that a text names.
 
     Args:
         text: `module:name`, the module in the current folder or installed; or `file.py:name`.
-        complaint: What to raise.
+        complaint: The error class to raise.
 
     Raises:
-        UserError: of the kind of `complaint`: there is no such thing, or importing it failed.
+        UserError: of the class `complaint`: the object does not exist, or its import failed.
     """
     module_name, _, name = text.rpartition(":")
     module = _module(module_name, complaint)
@@ -44,7 +44,7 @@ def named_object(text: str, complaint: type[UserError]) -> object:
 
 
 def _module(name: str, complaint: type[UserError]) -> ModuleType:
-    """Imports a module, from the current folder too, or a .py file."""
+    """Imports a .py file or a module, also from the current folder."""
     if name.endswith(".py") and not Path(name).is_file():
         message = f"{name}: no such file"
         raise complaint(message)
@@ -67,6 +67,6 @@ def _from_file(path: Path) -> ModuleType:
     assert spec is not None, "a .py file has a spec"
     assert spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there for what annotations mean
+    sys.modules[spec.name] = module  # dataclasses resolve annotations there
     spec.loader.exec_module(module)
     return module

@@ -1,4 +1,4 @@
-"""The modules and functions that users name, found without running them."""
+"""Finds the modules and functions that users name, without running them."""
 
 import importlib.util
 import symtable
@@ -9,16 +9,16 @@ from pathlib import Path
 from irquant.ir.suggestions import closest, did_you_mean
 from irquant.passes.runtime.samples import DataError
 
-#: How a module gets names that its own statements do not show.
+#: Ways to define names that the symbol table of a module does not show.
 _OTHER_WAYS = ("import *", "globals(", "locals(", "vars(", "__dict__", "setattr(", "exec(", "global ", "sys.modules")
 
 
 def module_file(name: str, folder: Path) -> Path | None:
-    """The file of a module, or the .py file itself; None for what has no file.
+    """The file of a module, or the .py file itself; None for a module without file.
 
     Args:
-        name: Of the module, with dots, or the path of a .py file.
-        folder: Where to look first.
+        name: The dotted name of the module, or the path of a .py file.
+        folder: The first folder to search.
 
     Raises:
         DataError: there is no such module.
@@ -33,7 +33,7 @@ def module_file(name: str, folder: Path) -> Path | None:
 
 
 def source_of(module: str, folder: Path) -> Path | None:
-    """The file of a module; None where there is none, whatever the reason: whoever imports it will say."""
+    """The file of a module; None if it is not found, since the later import reports the reason."""
     try:
         return module_file(module, folder)
     except (DataError, ImportError):
@@ -41,14 +41,14 @@ def source_of(module: str, folder: Path) -> Path | None:
 
 
 def check_function(text: str, folder: Path) -> None:
-    """Looks for a function in the source of its module; what gets there otherwise than by name is not looked for.
+    """Searches the source of a module for a function. A module that may define names in other ways passes the check.
 
     Args:
         text: `module:function` or `file.py:function`.
-        folder: Where to look for modules first.
+        folder: The first folder to search for modules.
 
     Raises:
-        DataError: there is no such module, it is no Python, or has no such function.
+        DataError: the module does not exist, is not valid Python, or does not define the function.
     """
     module, _, function = text.rpartition(":")
     file = module_file(module, folder)
@@ -59,7 +59,7 @@ def check_function(text: str, folder: Path) -> None:
 
 
 def _names_in(file: Path) -> list[str] | None:
-    """What a module's source gives a name; None where it may give others, too."""
+    """The names that a module's source defines; None if it may define others in ways that the source does not show."""
     try:
         text = importlib.util.decode_source(file.read_bytes())
         table = symtable.symtable(text, str(file), "exec")
@@ -90,8 +90,8 @@ def _spec(name: str, places: list[str]) -> ModuleSpec:
 
 
 def _installed(name: str) -> ModuleSpec | None:
-    """What hooks find, those of editable installs say."""
+    """A module that import hooks find, for example those of editable installs."""
     try:
         return importlib.util.find_spec(name)
-    except ValueError:  # __main__, say
+    except ValueError:  # for example __main__
         return None

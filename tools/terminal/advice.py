@@ -1,4 +1,4 @@
-"""What to do about the layers that rounding hurts: which of them to leave float, and what that would bring."""
+"""Advice about sensitive layers: which of them to leave float, and the expected gain."""
 
 import math
 import shlex
@@ -10,7 +10,7 @@ from irquant.passes.analysis.agreement import Agreement, Verdict
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.tools.terminal.console import decibels
 
-#: The most layers that are named: a longer list is for the guard of `quantize` to find.
+#: The largest number of layers in an advice; the guard of `quantize` finds longer lists.
 _MOST = 3
 
 
@@ -20,8 +20,8 @@ class Advice:
 
     Attributes:
         worst: The output that is farthest from good; None if no output can be compared.
-        layers: The layers, the costliest first; empty if nothing needs doing, or nothing helps.
-        predicted: The ratio in dB that the worst output would have then, if errors of layers add up.
+        layers: The layers, the most sensitive first; empty if no change is needed, or none helps.
+        predicted: The expected ratio of the worst output in dB, if errors of layers add up.
     """
 
     worst: Agreement | None
@@ -30,7 +30,7 @@ class Advice:
 
 
 def advice(report: Report) -> Advice:
-    """The fewest of the costliest layers that should make the worst output good, and no more than three."""
+    """The most sensitive layers, as few as should make the worst output good, and at most three."""
     compared = [each for each in report.check.outputs or () if each.verdict is not Verdict.UNKNOWN]
     worst = min(compared, key=lambda each: each.above_good, default=None)
     if worst is None:
@@ -45,19 +45,19 @@ def advice(report: Report) -> Advice:
 
 
 def advice_line(report: Report, path: Path) -> str:
-    """What to do next, in a line."""
+    """The next step for the user, as one line."""
     given = advice(report)
     if given.worst is None:
-        return "next: nothing can be advised, since no output can be compared"
+        return "next: no advice, since no output can be compared"
     if given.worst.verdict is Verdict.GOOD:
-        return f"next: nothing needs doing ({given.worst.verdict.words})"
+        return f"next: nothing to do ({given.worst.verdict.words})"
     if not given.layers:
-        return "next: no layer of the model itself is to blame; try another --preset"
+        return "next: no single layer causes the error; try another --preset"
     options = " ".join(f"--ignored {shlex.quote(each.name)}" for each in given.layers)
     change = f"about {decibels(given.predicted)} instead of {decibels(given.worst.sqnr)}"
     return f"next: irquant quantize {shlex.quote(str(path))} ... {options}  ({change})"
 
 
 def _predicted(worst: Agreement, left: float) -> float:
-    """The ratio in dB with that share of the error left."""
+    """The ratio in dB if this share of the error remains."""
     return worst.sqnr - 10 * math.log10(left) if left > 1e-9 else math.inf

@@ -23,22 +23,22 @@ from irquant.passes.infra.execution import Asked
 from irquant.passes.infra.run_inputs import Progress as ProgressCallback
 from irquant.passes.infra.run_inputs import no_progress
 
-#: From so many samples on the numbers are not called those of few.
+#: From this number of samples on, the numbers are not called those of few.
 ENOUGH_SAMPLES = 8
-#: Where outputs of some kinds are compared.
+#: The place where outputs of some kinds are compared.
 _BEFORE = {
     OutputKind.DETECTIONS: " before the boxes are selected",
-    OutputKind.DECISIONS: " before it is made whole numbers",
+    OutputKind.DECISIONS: " before it becomes integers",
 }
 
 
 @contextmanager
 def progress_bar() -> Generator[ProgressCallback]:
-    """A bar with the time left, one line a task; nothing where standard error is no terminal."""
+    """A progress bar with the remaining time, one line per task; no output if standard error is not a terminal."""
     if not sys.stderr.isatty():
         yield no_progress
         return
-    # Here: nobody else needs it, and most scripts have no terminal.
+    # Imported here, because most scripts have no terminal.
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -70,24 +70,26 @@ def progress_bar() -> Generator[ProgressCallback]:
 
 
 def print_report(report: Report, where: str) -> None:
-    """What was quantized, what was not and why, and what the check found."""
+    """Prints which layers were quantized, which were not and why, and the results of the check."""
     for line in report_lines(report, where):
         click.echo(printable(line))
 
 
 def print_measurement(plan: MeasurementPlan, *, as_json: bool) -> None:
-    """What a calibration run would measure, and what it would take."""
+    """Prints what a calibration run would measure, and its cost."""
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(plan), indent=2))
         return
     for tensor in plan.tensors:
         click.echo(printable(f"{tensor.name}  [{tensor.shape}]  {', '.join(tensor.reductions)}"))
-    click.echo(f"{plan.requests} statistics wanted; measured: {plan.measured} at {len(plan.tensors)} tensors")
+    click.echo(f"{plan.requests} statistics requested; measured: {plan.measured} at {len(plan.tensors)} tensors")
     click.echo(f"one run over the data, one compiled model; {plan.numbers:,} numbers a sample")
     for reason in plan.expensive:
         click.echo(printable(f"expensive: {reason}"))
     table, weights = megabytes(plan.table_bytes), megabytes(plan.weights_bytes)
-    click.echo(f"memory beside the runtime's own: {table} for numbers, {weights} for the weights, mapped from the file")
+    click.echo(
+        f"memory besides the runtime's own: {table} for numbers, {weights} for the weights, mapped from the file"
+    )
 
 
 def report_lines(report: Report, where: str) -> Iterable[str]:
@@ -102,19 +104,19 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
     for (type_, reason), count in kept.items():
         yield f"planned in float: {count} x {type_}: {reason}"
     if report.corrected or report.uncorrected:
-        doubtful = f"; {report.uncorrected} not, which would not help on other samples" if report.uncorrected else ""
-        yield f"biases corrected: {report.corrected} layers{doubtful}"
+        rejected = f"; {report.uncorrected} not: no gain on other samples" if report.uncorrected else ""
+        yield f"biases corrected: {report.corrected} layers{rejected}"
     for warning in report.warnings:
         yield f"warning: {warning}"
     for layer in planned:
         if layer.fallen:
-            yield f"planned for int8, but ran in float: {layer.type} '{layer.name}': {layer.fallen}"
+            yield f"planned for int8, but fell back to FP32: {layer.type} '{layer.name}': {layer.fallen}"
     if (ran := report.check.execution) is None:
-        yield f"not verified: this machine has no {report.device}; for the outputs it computed FakeQuantizes in float"
+        yield f"not verified: this machine has no {report.device}; the outputs come from FakeQuantizes in float"
     else:
         yield f"ran in int8: {ran.int8} of {ran.total} executed layers ({ran.int8_share:.0%})"
         if ran.unseen:
-            yield f"not verified: {ran.unseen} layers in bodies of dynamic shapes, which the runtime does not show"
+            yield f"not verified: {ran.unseen} layers in bodies with dynamic shapes: the runtime does not show them"
         yield _asked_line(report.check.asked)
     yield from _guard_lines(report.guard)
     if report.accuracy:
@@ -125,12 +127,12 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
 
 
 def _asked_line(asked: Asked | None) -> str:
-    """Whether the device computes what the FakeQuantizes mean."""
+    """Whether the device computes the FakeQuantizes correctly."""
     if asked is None or not asked.output:
-        return "not verified: whether the device computes what the FakeQuantizes mean; that takes samples and outputs"
-    does = "does not compute" if asked.wrong else "computes"
-    ratios = f"SQNR {decibels(asked.made)} as it runs, {decibels(asked.meant)} as meant, at '{asked.output}'"
-    return f"the device {does} what the FakeQuantizes mean ({ratios}; {asked.samples} samples)"
+        return "not verified: whether the device computes the FakeQuantizes correctly; this needs samples and outputs"
+    verdict = "wrongly" if asked.wrong else "correctly"
+    ratios = f"SQNR {decibels(asked.made)}, with FakeQuantizes in float {decibels(asked.meant)}, at '{asked.output}'"
+    return f"the device computes the FakeQuantizes {verdict} ({ratios}; {asked.samples} samples)"
 
 
 def _guard_lines(steps: Sequence[GuardStep]) -> Iterable[str]:
@@ -163,31 +165,31 @@ def _drop(metric: Metric, baseline: float, value: float) -> str:
 
 
 def effect_line(effect: Effect) -> str:
-    """What rounding an operation costs."""
+    """The sensitivity of an operation, as text."""
     return f"rounding it makes {effect.share:.0%} of the outputs' error ({decibels(effect.own)} of its own)"
 
 
 def output_lines(report: Report, *, is_guarded: bool = True) -> Iterable[str]:
-    """How close the outputs are, on which samples.
+    """How close the outputs are, and on which samples.
 
     Args:
-        report: What was found.
-        is_guarded: Whether a guard did what it could.
+        report: The findings.
+        is_guarded: Whether the guard ran.
     """
     seen = f"calibrated on {report.samples} samples"
     if report.check.outputs is None:
-        yield f"{seen}; none is at hand to check the outputs with (that takes 9 samples or more)"
+        yield f"{seen}; no held-out samples to check the outputs (give 9 samples or more)"
         return
     before = "" if is_guarded else " before any guard"
-    yield f"{seen}; output SQNR{before} on {counted(report.held_out)} that calibration did not see:"
+    yield f"{seen}; output SQNR{before} on {counted(report.held_out, 'held-out samples')}:"
     for each in report.check.outputs:
         yield f"  {each.name}: {agreement_line(each)}"
 
 
-def counted(samples: int) -> str:
+def counted(samples: int, kind: str = "samples") -> str:
     """How many samples, and whether these are few."""
     few = " (few: others may say otherwise)" if samples < ENOUGH_SAMPLES else ""
-    return f"{samples} samples{few}"
+    return f"{samples} {kind}{few}"
 
 
 def compared_on(samples: int, *, held_out: bool) -> str:
@@ -205,9 +207,9 @@ def agreement_line(each: Agreement) -> str:
     before = _BEFORE.get(each.kind, "")
     part = f" in {each.part} ({decibels(each.whole)} as a whole)" if each.part else ""
     decisions = "" if each.top1 is None else f", {each.top1:.1%} of {each.decisions} decisions the same"
-    kind = ", as an image needs more than others" if each.kind is OutputKind.IMAGE else ""
+    kind = ", by the thresholds for images" if each.kind is OutputKind.IMAGE else ""
     why = ", since so many decisions change" if each.verdict is not each.by_ratio else kind
-    resized = f", of other sizes on {each.resized} samples: at most that" if each.resized else ""
+    resized = f", an upper bound: other sizes on {each.resized} samples" if each.resized else ""
     ratio = f"{decibels(each.sqnr)}{part}{before}, cosine {each.cosine:.4f}{decisions}{resized}"
     return f"{ratio}: {each.verdict}{why} ({each.verdict.words})"
 
@@ -224,12 +226,12 @@ def decibels(value: float) -> str:
 
 
 def change_of_size(before: int, after: int) -> str:
-    """Two sizes and what lies between them, for people."""
+    """Two sizes and their ratio, for people."""
     return f"{megabytes(before)} -> {megabytes(after)} ({times_smaller(before, after)})"
 
 
 def times_smaller(before: int, after: int) -> str:
-    """How many times smaller something became, or larger."""
+    """How many times smaller or larger a size became."""
     if after > before:
         return f"{after / max(before, 1):.1f}x larger"
     return f"{before / max(after, 1):.1f}x smaller"

@@ -1,4 +1,4 @@
-"""What the user wants to know of an internal error, in case there is one."""
+"""What to print and write if an internal error happens."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ class FaultRequest:
     """Filled in while the command line is read.
 
     Attributes:
-        folder: Where a reproduction goes.
+        folder: The folder for a reproduction; None: none is written.
         verbose: Whether to print the traceback.
     """
 

@@ -1,4 +1,4 @@
-"""What the command line does when irquant itself fails: two lines, an exit code, a reproduction on request."""
+"""Reports an internal error on the command line: two lines, an exit code, a reproduction on request."""
 
 import shlex
 import traceback
@@ -39,25 +39,26 @@ def fault_option(*, expose: bool = False) -> Callable[[Callable[..., Any]], Call
     )
 
 
-def tell_fault(error: Exception, wanted: FaultRequest, arguments: Sequence[str]) -> int:
-    """Tells of an internal error in two lines; gives the exit code."""
-    if wanted.verbose:
+def tell_fault(error: Exception, request: FaultRequest, arguments: Sequence[str]) -> int:
+    """Prints an internal error in two lines and returns the exit code."""
+    if request.verbose:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     click.echo(f"{click.style('internal error:', fg='red', bold=True)} {' '.join(described(error).split())}", err=True)
-    click.echo(_what_to_do(error, wanted, arguments), err=True)
+    click.echo(_what_to_do(error, request, arguments), err=True)
     return INTERNAL_ERROR
 
 
-def _what_to_do(error: Exception, wanted: FaultRequest, arguments: Sequence[str]) -> str:
-    if wanted.folder is None:
+def _what_to_do(error: Exception, request: FaultRequest, arguments: Sequence[str]) -> str:
+    if request.folder is None:
         return (
-            "this is a fault of irquant, not of yours: please report it with what --report-fault DIR writes (layers "
-            "around the place without weights, versions, options); -v shows the traceback"
+            "this is an error in irquant, not in your input: please run again with --report-fault DIR, and report "
+            "what it writes (the layers around the error without weights, versions, options); -v shows the traceback"
         )
     try:
-        write_fault(error, wanted.folder, {"command": shlex.join(["irquant", *arguments])})
+        write_fault(error, request.folder, {"command": shlex.join(["irquant", *arguments])})
     except FaultFolderError as failure:
-        return printable(f"this is a fault of irquant, not of yours; {failure}")
+        return printable(f"this is an error in irquant, not in your input; {failure}")
     return printable(
-        f"this is a fault of irquant, not of yours: please look through {wanted.folder}, and report it with that"
+        f"this is an error in irquant, not in your input: please check the files in {request.folder}, and report "
+        "it with them"
     )

@@ -1,6 +1,6 @@
-"""The models that an accuracy control tries, a row each as soon as it is measured, on standard error.
+"""Prints the trials of an accuracy control on standard error, each as a row as soon as it is measured.
 
-On a terminal the rows come above the progress bar, which takes care of all that is printed.
+On a terminal the rows appear above the progress bar, which handles all printed text.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ class TrialTable:
     """The rows so far.
 
     Attributes:
-        baselines: The float model's metrics, which come first.
+        baselines: The metrics of the float model, which is the first row.
         count: How many models were measured.
     """
 
@@ -25,7 +25,7 @@ class TrialTable:
     count: int = 0
 
     def show(self, trial: Trial) -> None:
-        """Prints a row, below a head that names the metrics."""
+        """Prints a row, below a header with the names of the metrics."""
         if not self.baselines:
             self.baselines.update(trial.values)
             head = _row("model", [cell for name in self.baselines for cell in (name, "drop")], "int8", "seconds", "")

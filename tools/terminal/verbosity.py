@@ -1,4 +1,4 @@
-"""How much a command says: `-v` one line a pass, too, `--quiet` nothing but errors."""
+"""How much a command prints: `-v` also one line per pass, `--quiet` only errors."""
 
 import logging
 import sys
@@ -22,12 +22,12 @@ def _be_verbose(context: click.Context, _: click.Parameter, value: bool) -> None
 
 def _check_quiet(context: click.Context, _: click.Parameter, value: bool) -> bool:
     if value and context.ensure_object(FaultRequest).verbose:
-        message = "--quiet says nothing and --verbose more: leave one of them out"
+        message = "--quiet and --verbose exclude each other: leave one of them out"
         raise ConfigError(message)
     return value
 
 
-#: What passes log is shown while the command runs.
+#: Shows the log of the passes while the command runs.
 verbose_option = click.option(
     "-v",
     "--verbose",
@@ -35,13 +35,13 @@ verbose_option = click.option(
     is_eager=True,  # before --quiet, which excludes it
     expose_value=False,
     callback=_be_verbose,
-    help="Say what each pass did while it runs; if irquant itself fails, show where.",
+    help="Print what each pass did while it runs; if irquant itself fails, print the traceback.",
 )
 
 
 def verbosity_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds both options to a command, which gets `quiet`."""
-    quiet = click.option("--quiet", is_flag=True, callback=_check_quiet, help="Say nothing but errors.")
+    quiet = click.option("--quiet", is_flag=True, callback=_check_quiet, help="Print only errors.")
     return verbose_option(quiet(command))
 
 
@@ -60,5 +60,5 @@ def _logged(level: int) -> Generator[None]:
 
 
 def progress_shown(*, quiet: bool = False) -> AbstractContextManager[Progress]:
-    """The progress bar, unless nothing is to be shown or lines of a log would break it."""
+    """The progress bar, except with `quiet`, or if lines of a log would break it."""
     return nullcontext(no_progress) if quiet or logging.getLogger("irquant").handlers else progress_bar()

@@ -1,4 +1,4 @@
-"""What is wrong with a batch file, all of it at once."""
+"""The mistakes in a batch file, all reported at once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from irquant.ir import UserError
 
 @dataclass(frozen=True, order=True)
 class Mistake:
-    """Something to mend.
+    """A mistake that the user can fix.
 
     Attributes:
-        line: Where it stands.
+        line: The line in the file, from 1.
         message: What is wrong, with its path in the file.
     """
 

@@ -1,4 +1,4 @@
-"""What may stand in a batch file; docs/zoo.md describes it."""
+"""The schema of a batch file; docs/zoo.md describes it."""
 
 from typing import Annotated, Any, Literal, cast
 
@@ -12,7 +12,7 @@ from irquant.tools.sources.image_source import ImageOptions
 
 
 def _listed(value: Any) -> Any:
-    """One thing is a list of one."""
+    """The value as a list; a single value becomes a list of one."""
     return cast(object, value) if isinstance(value, list) else [value]
 
 
@@ -27,10 +27,10 @@ _Numbers = Annotated[list[float], BeforeValidator(_listed)]
 
 
 class Expected(Strict):
-    """What a result must reach; with less the model counts as one that missed.
+    """What a result must reach; otherwise the model counts as `missed`.
 
     Attributes:
-        sqnr: The ratio in dB of the worst output.
+        sqnr: The SQNR of the worst output in dB.
         int8_share: The share of the executed layers that run in int8.
         size_ratio: How many times smaller the constants are.
     """
@@ -41,28 +41,28 @@ class Expected(Strict):
 
 
 class Options(Strict):
-    """What can be said of one model, and in `defaults` of all. Most is as in `irquant quantize`.
+    """The options of one model, or in `defaults` of all models. Most are as in `irquant quantize`.
 
     Attributes:
-        data: Where samples come from.
+        data: The source of samples.
         config: A configuration in the published format.
         preset: Whether activations are symmetric.
         target: The device.
-        samples: Most samples to use.
-        ignored: What stays float.
-        guard: Whether to look for a gentler way to quantize if an output is not good: false, true, floor, knee or good.
-        metric: The user's own, to be kept.
-        max_drop: The most that it may lose.
+        samples: The subset size: how many samples to use at most.
+        ignored: The layers that stay float.
+        guard: Whether the guard runs if an output is not good, and how far it goes: false, true, floor, knee or good.
+        metric: The user's own metric.
+        max_drop: The largest allowed drop of the metric.
         drop_type: `absolute`, or `relative` to the float model's value.
-        size: Of pictures, HEIGHTxWIDTH.
-        layout: Of pictures, as arrays.
+        size: The size of images, HEIGHTxWIDTH.
+        layout: The layout of image arrays.
         mean: Subtracted from each channel.
         scale: Each channel is divided by it.
-        colour_order: Of pictures.
-        extension: Libraries of extensions, for operations that OpenVINO has not.
+        colour_order: The order of the channels of images.
+        extension: Libraries of extensions, for operations that are not in OpenVINO.
         expect: What the result must reach.
-        timeout_seconds: How long a model may take.
-        memory_mb: How much memory its process may have resident.
+        timeout_seconds: The time limit of an attempt.
+        memory_mb: The limit of the resident memory of its process.
         retries: How often a model is tried again after a crash, a kill or a timeout.
     """
 
@@ -89,7 +89,7 @@ class Options(Strict):
 
     @property
     def pictures(self) -> ImageOptions:
-        """How pictures become arrays."""
+        """How images become arrays."""
         return ImageOptions(
             size=size_of(self.size) if self.size else None,
             layout=self.layout,
@@ -104,7 +104,7 @@ class Entry(Options):
 
     Attributes:
         model: Its .xml.
-        name: What the result is called; None: as the model's file.
+        name: The name of the result; None: the name of the model's file.
     """
 
     model: str
@@ -115,8 +115,8 @@ class Batch(Strict):
     """A whole batch file.
 
     Attributes:
-        defaults: What holds for each model that says nothing else.
-        models: What to quantize.
+        defaults: The default options of all models.
+        models: The models to quantize.
     """
 
     defaults: Options = Options()

@@ -1,6 +1,6 @@
-"""What a result is made of, by content: where that is the same, the result need not be made again.
+"""The cache key of a result: fingerprints and options of all inputs. Models with the same key are not quantized again.
 
-A function of the user counts by the source of its module; what that reads or imports in turn is not seen.
+The fingerprint of a user's function is that of its module's source; files and modules that it reads are not included.
 """
 
 import dataclasses
@@ -22,25 +22,25 @@ from irquant.tools.sources.user_module import module_file
 from irquant.tools.zoo.batch_file import Entry
 from irquant.tools.zoo.entry_check import data_of
 
-#: Files that are read at the same time.
+#: The number of files that are read in parallel.
 _READERS = 4
-#: What libraries end in.
+#: The suffixes of libraries.
 _LIBRARIES = (".so", ".dll", ".dylib")
 
 
-def origins_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, str]]:
-    """What the result of each model is made of.
+def cache_keys_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, str]]:
+    """The cache key of each model.
 
     Args:
-        entries: What the batch file says of them.
-        folder: Of the batch file.
+        entries: The entries of the models in the batch file.
+        folder: The folder of the batch file.
     """
 
     @cache
     def content(text: str) -> str:
         return _fingerprint_of_named(text, folder)
 
-    def origin(entry: Entry) -> Mapping[str, str]:
+    def cache_key(entry: Entry) -> Mapping[str, str]:
         planned = planned_of(entry)
         source = data_of(entry, planned.settings, folder)
         model = Path(entry.model)
@@ -55,11 +55,11 @@ def origins_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, str]
         }
 
     with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(origin, entries))
+        return list(readers.map(cache_key, entries))
 
 
 def planned_of(entry: Entry) -> ResolvedOptions:
-    """What a model's options and configuration say together."""
+    """The resolved options of a model: its entry overrides its configuration."""
     config = Path(entry.config) if entry.config else None
     accuracy = {"max_drop": entry.max_drop, "drop_type": entry.drop_type} if entry.metric else None
     return planned_by(
@@ -103,7 +103,7 @@ def _fingerprint_of_named(text: str, folder: Path) -> str:
 
 
 def _options(entry: Entry, planned: ResolvedOptions) -> dict[str, str]:
-    """All options, those at their defaults included: what decides is what they are, not who says so."""
+    """All effective options, defaults included, so that the key does not depend on where a value is given."""
     target: Any = planned.target.model_dump(mode="json")
     engine = dataclasses.asdict(planned.settings.engine) if planned.settings.engine else {}
     engine.pop("data_source", None)

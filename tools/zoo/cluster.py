@@ -1,6 +1,7 @@
-"""Runs the models of a batch on a Dask cluster, each a task, whose process is supervised as on one machine.
+"""Runs the models of a batch on a Dask cluster, each as a task, in a supervised process as on one machine.
 
-Workers must see models, data and the folder of the results under the same paths. What a dead worker had, another does.
+Models, data and the folder of the results must have the same paths on all workers. If a worker dies, another takes
+over.
 """
 
 import importlib
@@ -21,14 +22,14 @@ _PATIENCE = 60.0
 
 
 def run_on_cluster(address: str, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
-    """Runs all models, and gives how it went as they come.
+    """Runs all models, and yields the outcome of each as soon as it ends.
 
     Args:
-        address: Of a scheduler; "local": workers are started here.
-        jobs: What to do.
+        address: The address of a scheduler; "local": start workers on this machine.
+        jobs: The models to quantize.
 
     Raises:
-        ClusterError: there is no such cluster, or it has lost all workers.
+        ClusterError: the cluster does not exist, or has lost all workers.
     """
     with cluster_client(address) as client:
         shares = _tasks_by_host(client)
@@ -39,12 +40,14 @@ def run_on_cluster(address: str, jobs: Sequence[Job]) -> Iterator[tuple[Job, Out
                 yield running.pop(future), _outcome(future)
             seen = time.monotonic() if client.nthreads() else seen
             if time.monotonic() - seen > _PATIENCE:
-                message = f"{address}: the Dask scheduler has lost all workers; start some, and run this again"
+                message = (
+                    f"{address}: the Dask scheduler has lost all workers; start workers, and run the same command again"
+                )
                 raise ClusterError(message)
 
 
 def _tasks_by_host(client: Any) -> Mapping[str, int]:
-    """How many models each machine is given at the same time."""
+    """How many models each machine runs at the same time."""
     found = Counter[str]()
     for address, threads in client.nthreads().items():
         found[_host(address)] += threads
@@ -56,7 +59,7 @@ def _host(address: str) -> str:
 
 
 def _finished(running: Mapping[Any, Job]) -> list[Any]:
-    distributed: Any = importlib.import_module("distributed")  # here: an extra, and slow
+    distributed: Any = importlib.import_module("distributed")  # imported here: an optional and slow package
 
     try:
         return list(distributed.wait(list(running), timeout=1, return_when="FIRST_COMPLETED").done)
@@ -74,14 +77,14 @@ def _outcome(future: Any) -> Outcome:
     except CancelledError:
         message = "the Dask scheduler dropped it"
     except Exception as error:
-        message = f"a Dask worker fails: {' '.join(str(error).split())}; have all of them this irquant?"
+        message = f"a Dask worker failed: {' '.join(str(error).split())}; do all of them have this version of irquant?"
     else:
         return outcome
     return Outcome(Record(state=State.CRASHED, message=message))
 
 
 def _run(job: Job, shares: Mapping[str, int]) -> Outcome:
-    """On a worker: one model, with its share of the machine's cores."""
+    """Runs one model on a worker, with its share of the machine's cores."""
     from distributed import get_worker
 
     threads = max(1, cores() // max(1, shares.get(_host(get_worker().address), 1)))

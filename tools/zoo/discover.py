@@ -1,8 +1,8 @@
-"""Makes a batch file of a folder of models, laid out as Open Model Zoo does, or in any other way.
+"""Makes a batch file for a folder of models, in the layout of Open Model Zoo or any other.
 
     public/NAME/FP32/NAME.xml    intel/NAME/FP16/NAME.xml    NAME/NAME.xml
 
-Of the precisions of one model the most precise is taken, and models that are quantized are left out.
+If a model exists in several precisions, the highest one is taken. Quantized models are skipped.
 """
 
 import os
@@ -18,13 +18,13 @@ from irquant.ir import UserError, read_model
 from irquant.passes.analysis.already_quantized import find_quantized
 from irquant.tools.sources.data import names_function, source_files
 
-#: Folders that tell the precision, the best first.
+#: Folders named after a precision, the highest first.
 _PRECISIONS = ("FP32", "FP16", "FP16-INT8", "FP32-INT8", "INT8", "FP16-INT1", "FP32-INT1")
 _CALIBRATION = "calib.npz"
 
 
 class NothingFoundError(UserError):
-    """A folder holds no model to quantize."""
+    """A folder contains no model to quantize."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Found:
     """A model in a folder.
 
     Attributes:
-        name: What to call it.
+        name: The name of its result.
         model: Its .xml.
-        data: Its samples, if any are there.
+        data: The source of its samples; None: none was found.
     """
 
     name: str
@@ -44,11 +44,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A model that is left out.
+    """A model that is skipped.
 
     Attributes:
         model: Its .xml.
-        reason: Why.
+        reason: Why it is skipped.
     """
 
     model: Path
@@ -63,7 +63,7 @@ def discover(root: Path, data: str | None) -> tuple[list[Found], list[Skipped]]:
         data: Where their samples are, with {name} for the model's name; None: in a calib.npz beside it.
 
     Raises:
-        NothingFoundError: there are none.
+        NothingFoundError: there is no model to quantize.
     """
     if not root.is_dir():
         message = f"{root}: no such folder"
@@ -77,7 +77,7 @@ def discover(root: Path, data: str | None) -> tuple[list[Found], list[Skipped]]:
         else:
             found.append(path)
     if not found:
-        message = f"{root}: holds no model to quantize: no .xml with its .bin that is an OpenVINO IR in float"
+        message = f"{root}: contains no model to quantize: no float OpenVINO IR (.xml with its .bin)"
         raise NothingFoundError(message)
     names = _names(root, found)
     return [Found(name, path, _data(root, path, name, data)) for name, path in zip(names, found, strict=True)], skipped
@@ -87,11 +87,11 @@ def batch_text(found: Sequence[Found], skipped: Sequence[Skipped], folder: Path)
     """The batch file.
 
     Args:
-        found: What it names.
-        skipped: What it says was left out.
-        folder: Where it will be: paths are written relative to it.
+        found: The models to list.
+        skipped: The models to list in comments.
+        folder: The folder of the batch file; paths are relative to it.
     """
-    lines = ["# irquant zoo: docs/zoo.md describes what can stand here.", "defaults:", "  samples: 300", "models:"]
+    lines = ["# irquant zoo: docs/zoo.md describes this file.", "defaults:", "  samples: 300", "models:"]
     for each in found:
         lines.append(f"  - name: {_scalar(each.name)}")
         lines.append(f"    model: {_scalar(_relative(each.model, folder))}")
@@ -105,7 +105,7 @@ def batch_text(found: Sequence[Found], skipped: Sequence[Skipped], folder: Path)
 
 
 def _most_precise(root: Path) -> Iterator[Path]:
-    """The models, each in one precision."""
+    """The models, each in its highest precision."""
     groups: defaultdict[Path, list[Path]] = defaultdict(list)
     for path in sorted(root.rglob("*.xml")):
         if path.with_suffix(".bin").is_file():
@@ -125,11 +125,11 @@ def _unfit(path: Path) -> str:
         node = find_quantized(read_model(path))
     except UserError as error:
         return " ".join(str(error).removeprefix(f"{path}: ").split())
-    return f"quantized already: it holds {node}" if node else ""
+    return f"already quantized: it contains {node}" if node else ""
 
 
 def _names(root: Path, paths: Sequence[Path]) -> list[str]:
-    """A name for each, as short as tells them apart."""
+    """A name for each model, as short as is unique."""
     stems = [path.stem.casefold() for path in paths]
     return [
         path.stem if stems.count(path.stem.casefold()) == 1 else "-".join(path.relative_to(root).with_suffix("").parts)

@@ -1,4 +1,4 @@
-"""How a batch goes: live on a terminal, else a line for each model; at the end a table."""
+"""Shows the progress of a batch: live on a terminal, otherwise a line for each model; at the end a table."""
 
 import sys
 import threading
@@ -16,14 +16,14 @@ from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import State
 from irquant.tools.zoo.rows import Row
 
-#: Where there is no terminal, lines need not fit one.
+#: The width of lines if there is no terminal.
 _WIDTH = 200
 _COLOURS = {State.DONE: "green", State.MISSED: "yellow", State.NOT_DONE: "dim"}
 _RIGHT = ("int8", "worst output", "smaller", "seconds", "peak MB")
 
 
 class Display:
-    """Tells of models as they begin and end."""
+    """Shows when models start and end."""
 
     def __init__(self, total: int, bar: Progress) -> None:
         self._total, self._bar, self._done = total, bar, 0
@@ -32,15 +32,15 @@ class Display:
         self._lock = threading.Lock()
 
     def started(self, job: Job) -> None:
-        """A model is begun."""
+        """Shows that a model starts."""
         with self._lock:
             self._running[job.name] = self._bar.add_task(printable(job.name), total=None)
 
     def finished(self, row: Row) -> None:
-        """It ended."""
+        """Shows that a model has ended."""
         with self._lock:
             self._done += 1
-            if row.name in self._running:  # a cluster does not tell what it is at
+            if row.name in self._running:  # a cluster does not report which models it runs
                 self._bar.remove_task(self._running.pop(row.name))
             self._bar.update(self._all, completed=self._done)
         line = Text(f"[{self._done}/{self._total}] {row.name}: ")
@@ -51,7 +51,7 @@ class Display:
 
 @contextmanager
 def display(total: int) -> Generator[Display]:
-    """Shows on standard error how many models come on."""
+    """Shows the number of finished models on standard error."""
     console = _console(sys.stderr)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -59,7 +59,7 @@ def display(total: int) -> Generator[Display]:
 
 
 def print_rows(rows: Sequence[Row]) -> None:
-    """The table of all models, on standard output."""
+    """Prints the table of all models on standard output."""
     table = Table(box=None, pad_edge=False)
     metric = ("metric",) if any(row.metric for row in rows) else ()
     for title in ("model", "state", *_RIGHT, *metric, "message"):
@@ -84,7 +84,7 @@ def _said(row: Row) -> str:
 
 
 def _metric(row: Row) -> str:
-    """From the float model's to the result's."""
+    """The metric of the float model and of the result."""
     return f"{row.metric.fp32:.5g} -> {row.metric.int8:.5g}" if row.metric else ""
 
 

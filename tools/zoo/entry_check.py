@@ -1,4 +1,4 @@
-"""What is wrong with a model of a batch file, as far as that can be told without reading the model."""
+"""Checks an entry of a batch file without reading its model."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,13 @@ Complaint = tuple[str, str]
 
 
 def check_entry(name: str, entry: Entry, folder: Path, outputs: Path) -> Iterator[Complaint]:
-    """All that is wrong: the option, and what is the matter with it.
+    """All mistakes of an entry, as option and message.
 
     Args:
-        name: What the result is called.
-        entry: What the batch file says, with absolute paths.
-        folder: Of the batch file.
-        outputs: Of the results.
+        name: The name of the result.
+        entry: The entry, with absolute paths.
+        folder: The folder of the batch file.
+        outputs: The folder of the results.
     """
     if not _NAME.fullmatch(name):
         message = f"'{name}' names the files of the result: letters, digits, '_', '-' and '.', a letter or digit first"
@@ -46,14 +46,14 @@ def check_entry(name: str, entry: Entry, folder: Path, outputs: Path) -> Iterato
 
 
 def data_of(entry: Entry, settings: ConfigFile, folder: Path) -> str | None:
-    """Where the samples come from: the batch file says so, or else the configuration."""
+    """The source of the samples, from the batch file or else from the configuration."""
     if entry.data is None and settings.engine:
         return seen_from(folder, settings.engine.data_source)
     return entry.data
 
 
 def _read_config(entry: Entry) -> tuple[ConfigFile | None, Sequence[str]]:
-    """What the configuration says, if it is right, and what is wrong with it."""
+    """The configuration, None if it is invalid, and its mistakes."""
     if entry.config is None:
         return ConfigFile(), ()
     try:
@@ -93,7 +93,7 @@ def _check_ignored(entry: Entry) -> Iterator[Complaint]:
 
 
 def _check_extensions(entry: Entry, folder: Path) -> Iterator[Complaint]:
-    """Whether they can be loaded shows where the model is run."""
+    """Checks that extensions exist; they are loaded only where the model runs."""
     for text in entry.extension:
         try:
             if names_function(text):

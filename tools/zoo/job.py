@@ -1,4 +1,4 @@
-"""One model of a batch with everything that is known about it before it is run."""
+"""One model of a batch, with everything that is known before its run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,32 +12,32 @@ class Job:
     """A model to quantize.
 
     Attributes:
-        name: What the result is called.
-        entry: What the batch file says of it, defaults included; its paths are absolute.
-        folder: Of the batch file: there the user's own modules are looked for.
+        name: The name of the result.
+        entry: The entry of the batch file, defaults included, with absolute paths.
+        folder: The folder of the batch file, which is searched for the user's modules.
         output: The .xml to write.
-        origin: What the result is made of -> its fingerprint or value; equal ones give equal results.
-        faults: The folder for reproductions of what irquant itself fails at; None: none are wanted.
+        cache_key: Name of an input or option -> fingerprint or value; equal keys give equal results.
+        faults: The folder for reproductions of internal errors; None: none are written.
     """
 
     name: str
     entry: Entry
     folder: Path
     output: Path
-    origin: Mapping[str, str]
+    cache_key: Mapping[str, str]
     faults: Path | None = None
 
     @property
     def record(self) -> Path:
-        """The file that says what is known of the result."""
+        """The file with the record of the result."""
         return self.output.with_suffix(".json")
 
     @property
     def results(self) -> tuple[Path, ...]:
-        """All files that are written for it."""
+        """All files that are written for the model."""
         return self.output, self.output.with_suffix(".bin"), self.record, self.log
 
     @property
     def log(self) -> Path:
-        """The file with what its process wrote, if it failed."""
+        """The file with the output of its process, if it failed."""
         return self.output.with_suffix(".log")

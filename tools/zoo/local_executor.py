@@ -1,4 +1,4 @@
-"""Runs the models of a batch on this machine, some at a time."""
+"""Runs the models of a batch on this machine, several in parallel."""
 
 import os
 import threading
@@ -10,17 +10,17 @@ from irquant.tools.zoo.supervise import Outcome, supervise
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_here(jobs: Sequence[Job], at_a_time: int, started: Callable[[Job], None]) -> Iterator[tuple[Job, Outcome]]:
-    """Runs all models, and gives how it went as they come; they share the cores.
+def run_locally(jobs: Sequence[Job], at_a_time: int, started: Callable[[Job], None]) -> Iterator[tuple[Job, Outcome]]:
+    """Runs all models, and yields the outcome of each as soon as it ends. Parallel models share the cores.
 
     Args:
-        jobs: What to do.
-        at_a_time: How many of them at the same time.
-        started: Called in some thread when one begins.
+        jobs: The models to quantize.
+        at_a_time: How many models run in parallel.
+        started: Called when a model starts, in any thread.
     """
     stop, threads = threading.Event(), max(1, cores() // at_a_time)
 
@@ -33,6 +33,6 @@ def run_here(jobs: Sequence[Job], at_a_time: int, started: Callable[[Job], None]
         try:
             for future in as_completed(running):
                 yield running[future], future.result()
-        finally:  # also where nobody wants to know any more
+        finally:  # also if the caller stops iterating
             stop.set()
             pool.shutdown(cancel_futures=True)

@@ -13,7 +13,7 @@ from irquant.tools.report.quantization import versions
 from irquant.tools.zoo.record import State
 from irquant.tools.zoo.rows import Row
 
-#: From what needs most attention to what needs least.
+#: The states, in the order of the attention that they need.
 _STATES = (
     State.INTERNAL,
     State.CRASHED,
@@ -26,17 +26,17 @@ _STATES = (
 )
 _VERDICTS = (Verdict.UNKNOWN, Verdict.POOR, Verdict.FAIR, Verdict.GOOD)
 _WITHOUT_RESULT = _STATES[:5]
-#: The look of a state: that of a verdict.
+#: State -> the verdict with the same look.
 _LOOKS = {State.DONE: Verdict.GOOD, State.MISSED: Verdict.FAIR, State.NOT_DONE: Verdict.UNKNOWN}
 
 
 @dataclass(frozen=True)
 class BatchSubject:
-    """What a page is about.
+    """The subject of a page.
 
     Attributes:
         batch: The path of the batch file.
-        folder: Of the results.
+        folder: The folder of the results.
         up_to_date: The names of the models whose results are from earlier runs.
     """
 
@@ -50,9 +50,9 @@ class BatchRow:
     """A model in the table.
 
     Attributes:
-        row: How it went with it.
+        row: The result of the model.
         look: The look of its state.
-        ranks: Order of the rows -> its place in that.
+        ranks: Name of an order of the rows -> its place in that order.
     """
 
     row: Row
@@ -91,7 +91,7 @@ def batch_page(rows: Sequence[Row], subject: BatchSubject) -> str:
 
 
 def _ranked(rows: Sequence[Row]) -> list[BatchRow]:
-    """The rows, each with its place in all orders."""
+    """The rows, each with its place in each order."""
     places = {name: _places(rows, key) for name, key in _ORDERS.items()}
     return [
         BatchRow(row, _LOOKS.get(row.state, Verdict.POOR), {name: each[index] for name, each in places.items()})
@@ -106,7 +106,7 @@ def _places(rows: Sequence[Row], key: Callable[[Row], tuple[float, ...]]) -> lis
 
 
 def _quality(row: Row) -> tuple[float, ...]:
-    """From the worst output to the best, then models whose outputs nobody knows."""
+    """A sort key from the worst output to the best, then models without a known output."""
     place = _VERDICTS.index(Verdict(row.verdict)) if row.verdict else len(_VERDICTS)
     return (place, math.inf if row.sqnr is None else row.sqnr)
 

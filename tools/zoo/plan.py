@@ -1,4 +1,4 @@
-"""Which models of a batch are to be done, and why."""
+"""Plans which models of a batch must run, and why."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import Record, State, read_record
 
-#: Results that are looked through at the same time.
+#: The number of results that are checked in parallel.
 _READERS = 4
 
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A model, and whether there is anything to do.
+    """A model, and whether it must run.
 
     Attributes:
         job: The model to quantize.
-        reason: Why it is to be done; empty if its result is up to date.
-        record: Of the last time, if that counts.
+        reason: Why it must run; empty if its result is up to date.
+        record: The record of the last run, if its result is up to date.
     """
 
     job: Job
@@ -27,7 +27,7 @@ class PlannedJob:
 
 
 def plan_jobs(jobs: Sequence[Job]) -> list[PlannedJob]:
-    """What there is to do."""
+    """The plan for all models."""
     with ThreadPoolExecutor(_READERS) as readers:
         return list(readers.map(_planned, jobs))
 
@@ -36,7 +36,9 @@ def _planned(job: Job) -> PlannedJob:
     record = read_record(job.record)
     if record is None:
         return PlannedJob(job, "new")
-    if changed := [name for name in {**job.origin, **record.origin} if job.origin.get(name) != record.origin.get(name)]:
+    if changed := [
+        name for name in {**job.cache_key, **record.origin} if job.cache_key.get(name) != record.origin.get(name)
+    ]:
         return PlannedJob(job, f"changed: {', '.join(changed)}")
     if record.state is not State.DONE:
         return PlannedJob(job, f"{record.state} the last time")

@@ -1,4 +1,4 @@
-"""From a batch file to the models that it names. All mistakes are found before anything is done, each with its line."""
+"""Reads a batch file. All mistakes are found before any work, each with its line."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class Named:
     """An entry of the batch file.
 
     Attributes:
-        name: What its result is called.
-        entry: What is said of it, defaults included; its paths are absolute.
+        name: The name of the result.
+        entry: The options, defaults included, with absolute paths.
     """
 
     name: str
@@ -34,11 +34,11 @@ def read_batch(path: Path, outputs: Path) -> list[Named]:
     """The models of a batch file, in its order.
 
     Args:
-        path: Of the file.
+        path: The path of the file.
         outputs: The folder of the results.
 
     Raises:
-        BatchError: something is wrong; all that is.
+        BatchError: the file has mistakes; the error lists all of them.
     """
     return _Reader(path, outputs).models()
 
@@ -53,14 +53,14 @@ class _Reader:
             mark = getattr(error, "problem_mark", None)
             message = f"not YAML: {getattr(error, 'problem', None) or ' '.join(str(error).split())}"
             raise BatchError(path, [Mistake(mark.line + 1 if mark else 1, message)]) from None
-        except (OSError, ValueError, RecursionError) as error:  # a date that is none; an anchor that holds itself
+        except (OSError, ValueError, RecursionError) as error:  # an invalid date; an anchor that contains itself
             raise BatchError(path, [Mistake(1, f"cannot be read: {error}")]) from None
-        self.mistakes = [Mistake(line, f"key '{key}' stands twice") for line, key in self.lines.repeated()]
+        self.mistakes = [Mistake(line, f"key '{key}' is given twice") for line, key in self.lines.repeated()]
         self.mistakes += [Mistake(line, message) for line, message in self.lines.lost()]
         self.content = self._well_formed(content)
 
     def models(self) -> list[Named]:
-        """All of them, if nothing is wrong."""
+        """All models, if there are no mistakes."""
         entries = dict(self._entries())
         found = [
             Named(entry.name or Path(entry.model).stem or f"model{place}", entry) for place, entry in entries.items()
@@ -75,7 +75,7 @@ class _Reader:
         return found
 
     def _well_formed(self, content: Any) -> dict[str, Any]:
-        """The content without what the schema has not."""
+        """The content without the parts that do not fit the schema."""
         try:
             Batch.model_validate(content)
         except ValidationError as error:
@@ -87,7 +87,7 @@ class _Reader:
         return _mapping(content)
 
     def _entries(self) -> Iterator[tuple[int, Entry]]:
-        """What is said of each model, with its number; the path is empty where that is what lacks."""
+        """The entry of each model, with its index; `model` is empty if it is missing."""
         defaults = _mapping(self.content.get("defaults"))
         for index, own in enumerate(_list(self.content.get("models"))):
             if own:
@@ -95,27 +95,27 @@ class _Reader:
                 yield index, _absolute(Entry.model_validate(said), self.path.absolute().parent)
 
     def _check_names(self, places: Sequence[int], found: Sequence[Named]) -> None:
-        """No two results may get one file, not even where file names have no case."""
+        """Checks that results have different names, also on file systems that ignore case."""
         first: dict[str, int] = {}
         for place, named in zip(places, found, strict=True):
             other = first.setdefault(named.name.casefold(), place)
             if other != place:
                 line = self.lines.of(("models", other))
-                message = f"the name '{named.name}' is that of models[{other}] in line {line}, too; give it another"
+                message = f"the name '{named.name}' is also that of models[{other}] in line {line}; give another name"
                 self._complain(self._place(place, "name"), message)
 
     def _check_drops(self, places: Sequence[int], found: Sequence[Named]) -> None:
-        """What is said of drops is about a metric; in the defaults it may hold for some models only."""
+        """Checks that options about drops have a metric; in the defaults, one model with a metric is enough."""
         has_metrics = any(each.entry.metric for each in found)
         for place, named in zip(places, found, strict=True):
             said = [key for key in ("max_drop", "drop_type") if getattr(named.entry, key) is not None]
             for key in said if not named.entry.metric else ():
                 where = self._place(place, key)
                 if where[0] == "models" or not has_metrics:
-                    self._complain(where, "is about a metric, and there is none: add 'metric: module:function'")
+                    self._complain(where, "needs a metric: add 'metric: module:function'")
 
     def _place(self, index: int, key: str) -> Location:
-        """Where the file says something of a model."""
+        """The location of an option of a model: in its entry or in the defaults."""
         own = _mapping(_list(self.content.get("models"))[index])
         is_default = key not in own and key in _mapping(self.content.get("defaults"))
         return ("defaults", key) if is_default else ("models", index, key)
@@ -126,7 +126,7 @@ class _Reader:
 
 
 def _with_text_keys(content: Any) -> Any:
-    """The content as JSON could hold it: YAML has keys of any type."""
+    """The content with text keys; YAML allows keys of any type."""
     if isinstance(content, dict):
         return {str(key): _with_text_keys(value) for key, value in cast(dict[object, Any], content).items()}
     if isinstance(content, list):
@@ -135,7 +135,7 @@ def _with_text_keys(content: Any) -> Any:
 
 
 def _remove(content: Any, location: Location) -> None:
-    """Takes out of the content the option that a location leads into; what is no mapping becomes an empty one."""
+    """Removes the option at a location from the content; a model that is not a mapping becomes an empty one."""
     depth = 3 if location[:1] == ("models",) else 2
     *way, last = location[:depth] or ("",)
     for part in way:
@@ -158,7 +158,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _absolute(entry: Entry, folder: Path) -> Entry:
-    """The same with paths that do not depend on the current folder."""
+    """The same entry with absolute paths."""
     found: dict[str, Any] = {"model": str(folder / entry.model) if entry.model else ""}
     if entry.config:
         found["config"] = str(folder / entry.config)

@@ -1,6 +1,6 @@
-"""What is known of a result: a JSON file beside it, which appears after the model and whole, or not at all.
+"""The record of a result: a JSON file beside it, written after the model, whole or not at all.
 
-Records are all the memory that there is between runs. One that does not fit its files any more counts for nothing.
+Records are the only state between runs. A record that does not match its files any more is ignored.
 """
 
 import math
@@ -20,16 +20,16 @@ from irquant.tools.zoo.cache_key import fingerprint
 
 
 class State(StrEnum):
-    """How it went with a model."""
+    """The state of a model after a run."""
 
     DONE = "done"
     MISSED = "missed"
-    """Done, but less than the batch file expects."""
+    """Done, but worse than the batch file expects."""
     FAILED = "failed"
-    """What the user gave is wrong, or the result cannot be written."""
+    """Something that the user gave is wrong, or the result cannot be written."""
     TIMEOUT = "timeout"
     MEMORY = "memory"
-    """The process took more memory than it may."""
+    """The process exceeded its memory limit."""
     CRASHED = "crashed"
     """The process ended without an answer, or was killed."""
     INTERNAL = "internal error"
@@ -37,21 +37,21 @@ class State(StrEnum):
     NOT_DONE = "not done"
 
 
-#: What may go otherwise the next time.
+#: States that a new attempt may change.
 PASSING = (State.TIMEOUT, State.CRASHED)
 
 
 class ModelFigures(Strict):
-    """What became of the user's own metric.
+    """The result for the user's own metric.
 
     Attributes:
-        name: Of its function.
-        fp32: What the float model reaches.
-        int8: What the result reaches.
-        max_drop: The most that it may lose.
+        name: The name of the function.
+        fp32: The value of the float model.
+        int8: The value of the result.
+        max_drop: The largest allowed drop.
         drop_type: `absolute`, or `relative` to the float model's value.
-        kept: Whether it loses no more.
-        stopped: Why the search for a better model ended; empty if it was through.
+        kept: Whether the drop is within the limit.
+        stopped: Why the search ended early; empty if it was complete.
     """
 
     name: str
@@ -64,7 +64,7 @@ class ModelFigures(Strict):
 
     @classmethod
     def of(cls, found: AccuracyResult) -> Self:
-        """The one of a run."""
+        """The figures of a run."""
         (metric,) = found.metrics
         return cls(
             name=metric.name,
@@ -78,24 +78,24 @@ class ModelFigures(Strict):
 
     @property
     def limit(self) -> str:
-        """The most that it may lose, for people."""
+        """The largest allowed drop, for people."""
         return f"{self.max_drop:g}" if self.drop_type == "absolute" else f"{self.max_drop:.2%} of FP32"
 
 
 class Figures(Strict):
-    """What a quantization came to.
+    """The figures of a quantization.
 
     Attributes:
         int8: Executed layers that ran in int8; None if this machine lacks the device.
         executed: All executed layers.
-        output: The output that lies lowest above its floor, or farthest below; None without held-out samples.
-        sqnr: Its ratio in dB; None if it is equal, or cannot be compared.
-        verdict: What that means.
-        bytes_before: Size of the float model's constants.
-        bytes_after: Of the quantized one's.
-        samples: Samples that calibration saw.
-        warnings: What the user should know.
-        metric: What became of the user's own; None if there is none.
+        output: The worst output, relative to its threshold; None without held-out samples.
+        sqnr: Its SQNR in dB; None if it is equal, or cannot be compared.
+        verdict: The verdict on it.
+        bytes_before: The size of the float model's constants.
+        bytes_after: The size of the quantized model's constants.
+        samples: The number of calibration samples.
+        warnings: The warnings of the run.
+        metric: The result for the user's own metric; None if there is none.
     """
 
     int8: int | None = None
@@ -111,7 +111,7 @@ class Figures(Strict):
 
     @classmethod
     def of(cls, report: Report) -> Self:
-        """Those of a report."""
+        """The figures of a report."""
         worst = min(report.check.outputs or (), key=lambda each: each.margin, default=None)
         ran = report.check.execution
         return cls(
@@ -139,16 +139,16 @@ class Figures(Strict):
 
 
 class Record(Strict):
-    """How it went with a model the last time.
+    """The record of the last run of a model.
 
     Attributes:
-        state: What became of it.
-        message: What there is to say of it.
-        figures: What came out.
+        state: The state after the run.
+        message: Why it failed; empty if it did not.
+        figures: The figures of the result.
         seconds: How long the last attempt took.
-        peak_mb: The most memory that its process was seen to have resident.
-        attempts: How many there were.
-        origin: What the result was made of.
+        peak_mb: The largest resident memory of its process that was seen.
+        attempts: The number of attempts.
+        origin: The cache key of the result.
         files: The result: name -> fingerprint.
     """
 
@@ -162,15 +162,15 @@ class Record(Strict):
     files: dict[str, str] = Field(default_factory=dict[str, str])
 
     def write(self, path: Path) -> None:
-        """Writes it.
+        """Writes the record.
 
         Raises:
-            OSError: that cannot be.
+            OSError: the file cannot be written.
         """
         write_bytes(path, self.model_dump_json(indent=1).encode())
 
     def fits(self, folder: Path) -> bool:
-        """Whether its files are there, as they were written."""
+        """Whether its files exist and are unchanged."""
         return bool(self.files) and all(is_as_written(folder / name, self.files[name]) for name in self.files)
 
 
@@ -182,9 +182,9 @@ def read_record(path: Path) -> Record | None:
         return None
 
 
-def is_as_written(path: Path, wanted: str) -> bool:
-    """Whether a file has a content."""
+def is_as_written(path: Path, expected: str) -> bool:
+    """Whether a file has this fingerprint."""
     try:
-        return fingerprint(path) == wanted
+        return fingerprint(path) == expected
     except UserError:
         return False

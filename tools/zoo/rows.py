@@ -1,4 +1,4 @@
-"""What a batch came to, a row for each model: for tables, for scripts, for reports."""
+"""The results of a batch, a row for each model: for tables, scripts and reports."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -12,29 +12,29 @@ from irquant.tools.zoo.batch_file import Expected
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import Figures, ModelFigures, Record, State
 
-#: Fields that rows and records have both.
+#: Fields that rows and figures share.
 _SHARED = {"output", "sqnr", "verdict", "bytes_before", "bytes_after", "metric", "warnings"}
 
 
 class Row(Strict):
-    """How it went with a model.
+    """The result of a model.
 
     Attributes:
-        name: What the result is called.
-        state: How it ended.
-        int8_share: Share of the executed layers that run in int8; None if nobody knows, as all below.
+        name: The name of the result.
+        state: The state after the run.
+        int8_share: The share of the executed layers that run in int8; this and the next ones are None if unknown.
         output: The worst output.
-        sqnr: Its ratio in dB; None also if it is equal to the float model's.
-        verdict: What that means.
+        sqnr: Its SQNR in dB; None also if it is equal to the float model's.
+        verdict: The verdict on it.
         size_ratio: How many times smaller the constants are.
         bytes_before: Their size in the float model.
         bytes_after: Their size in the result.
-        metric: What became of the user's own metric.
+        metric: The result for the user's own metric.
         seconds: How long the last attempt took.
-        peak_mb: The most memory it had resident.
-        attempts: How many there were.
-        warnings: What the user should know.
-        message: What went wrong.
+        peak_mb: The largest resident memory of its process.
+        attempts: The number of attempts.
+        warnings: The warnings of the run.
+        message: Why it failed or missed.
     """
 
     name: str
@@ -59,7 +59,7 @@ def row_of(job: Job, record: Record | None) -> Row:
 
     Args:
         job: The model to quantize.
-        record: How it went with it; None if it was not done.
+        record: The record of its run; None if it did not run.
     """
     if record is None:
         return Row(name=job.name, state=State.NOT_DONE)
@@ -83,7 +83,7 @@ def write_rows(rows: Iterable[Row], path: Path) -> None:
     """Writes rows as lines of JSON.
 
     Raises:
-        OSError: that cannot be.
+        OSError: the file cannot be written.
     """
     write_bytes(path, "".join(f"{row.model_dump_json()}\n" for row in rows).encode())
 
@@ -96,10 +96,10 @@ def _missed(figures: Figures, expected: Expected) -> Iterator[str]:
         "size_ratio": figures.size_ratio,
     }
     for name, value in found.items():
-        wanted: float | None = getattr(expected, name)
-        if wanted is not None and (value is None or value < wanted):
-            yield f"{name} is {'not known' if value is None else f'{value:.4g}'}, expected {wanted:g} or more"
+        least: float | None = getattr(expected, name)
+        if least is not None and (value is None or value < least):
+            yield f"{name} is {'not known' if value is None else f'{value:.4g}'}, expected {least:g} or more"
     if (metric := figures.metric) and not metric.kept:
         why = f": {metric.stopped}" if metric.stopped else ""
-        lost = f"FP32 {metric.fp32:.5g}, INT8 {metric.int8:.5g}, which is more than {metric.limit} lost"
-        yield f"metric {metric.name}: {lost}{why}"
+        drop = f"FP32 {metric.fp32:.5g}, INT8 {metric.int8:.5g}: a drop of more than {metric.limit}"
+        yield f"metric {metric.name}: {drop}{why}"

@@ -12,11 +12,11 @@ from irquant.passes.options.pot_config import ConfigFile, read_config_file
 from irquant.passes.run_files import RunFile, check_run_files, named
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.run_files import code_files, data_files, target_files
-from irquant.tools.zoo.cache_key import origins_of
+from irquant.tools.zoo.cache_key import cache_keys_of
 from irquant.tools.zoo.cluster import run_on_cluster
 from irquant.tools.zoo.entry_check import data_of
 from irquant.tools.zoo.job import Job
-from irquant.tools.zoo.local_executor import run_here
+from irquant.tools.zoo.local_executor import run_locally
 from irquant.tools.zoo.own_results import is_own_result
 from irquant.tools.zoo.plan import PlannedJob, plan_jobs
 from irquant.tools.zoo.reading import read_batch
@@ -29,7 +29,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-#: What stands in the folder of the results beside them: a line for each model; who is at work there; the page.
+#: Other files in the folder of the results: a line for each model; the lock of the running process; the page.
 RESULTS, LOCK, PAGE = "results.jsonl", ".zoo.lock", "report.html"
 
 
@@ -38,14 +38,14 @@ class ZooError(UserError):
 
 
 class Show(Protocol):
-    """Who is told of the progress."""
+    """Shows the progress."""
 
     def started(self, job: Job) -> None:
-        """A model is begun, in some thread."""
+        """Called when a model starts, in any thread."""
         ...
 
     def finished(self, row: Row) -> None:
-        """It ended."""
+        """Called when a model has ended."""
         ...
 
 
@@ -54,8 +54,8 @@ class Run:
     """One run over a batch.
 
     Attributes:
-        planned: Its models, and what there is to do.
-        folder: Of the results.
+        planned: The models, and which of them must run.
+        folder: The folder of the results.
     """
 
     planned: Sequence[PlannedJob]
@@ -69,21 +69,21 @@ class Run:
         """The run of a batch file.
 
         Args:
-            path: The file.
-            folder: Of the results.
-            faults: The folder for reproductions of what irquant itself fails at.
-            page: Where the page about all models goes, if it is wanted elsewhere.
+            path: The batch file.
+            folder: The folder of the results.
+            faults: The folder for reproductions of internal errors.
+            page: The page about all models; default: in the folder of the results.
             force: Whether files that irquant did not make may be replaced.
 
         Raises:
-            BatchError: it is wrong.
-            RunFilesError: a result would be written over what is read, or over what irquant did not make.
+            BatchError: the file has mistakes.
+            RunFilesError: a result would overwrite an input, or a file that irquant did not make.
         """
         models = read_batch(path, folder)
-        origins = origins_of([each.entry for each in models], path.absolute().parent)
+        keys = cache_keys_of([each.entry for each in models], path.absolute().parent)
         jobs = [
-            Job(each.name, each.entry, path.absolute().parent, folder / f"{each.name}.xml", origin, faults)
-            for each, origin in zip(models, origins, strict=True)
+            Job(each.name, each.entry, path.absolute().parent, folder / f"{each.name}.xml", key, faults)
+            for each, key in zip(models, keys, strict=True)
         ]
         beside = [("the results", folder / RESULTS), ("the lock of the results", folder / LOCK)]
         written = [(f"the result '{job.name}'", each) for job in jobs for each in job.results]
@@ -93,24 +93,26 @@ class Run:
 
     @property
     def waiting(self) -> list[Job]:
-        """What there is to do."""
+        """The models that must run."""
         return [each.job for each in self.planned if each.reason]
 
     def rows(self) -> list[Row]:
-        """How it went with each model, in the order of the batch file, as far as it went."""
+        """The result of each model so far, in the order of the batch file."""
         known = {each.job.name: each.record for each in self.planned} | self._records
         return [row_of(each.job, known[each.job.name]) for each in self.planned]
 
     def work(self, at_a_time: int, cluster: str | None, show: Show) -> None:
-        """Does what there is to do. What happens to one model stops no other.
+        """Runs the models that must run. A failure of one model does not stop the others.
 
         Raises:
             ZooError: the folder of the results cannot be used.
-            ClusterError: there is no such cluster, or it has lost all workers.
+            ClusterError: the cluster does not exist, or has lost all workers.
         """
         with _alone_in(self.folder):
-            jobs = sorted(self.waiting, key=_size, reverse=True)  # a large one begun last would be waited for alone
-            going = run_on_cluster(cluster, jobs) if cluster else run_here(jobs, at_a_time, show.started)
+            jobs = sorted(
+                self.waiting, key=_size, reverse=True
+            )  # a large model that starts last would run alone at the end
+            going = run_on_cluster(cluster, jobs) if cluster else run_locally(jobs, at_a_time, show.started)
             for job, outcome in going if jobs else ():
                 self._records[job.name] = record = _settled(job, outcome)
                 show.finished(row_of(job, record))
@@ -119,7 +121,7 @@ class Run:
         """Writes the rows beside the results.
 
         Raises:
-            ZooError: that cannot be.
+            ZooError: the file cannot be written.
         """
         try:
             write_rows(self.rows(), self.folder / RESULTS)
@@ -149,12 +151,12 @@ def _size(job: Job) -> int:
 
 
 def _settled(job: Job, outcome: Outcome) -> Record:
-    """What is known of a model from now on; written down."""
+    """Writes the record of a finished model, and returns it."""
     record = outcome.record
     if record.state is State.NOT_DONE:
         return record
     if record.state is State.DONE and not record.fits(job.output.parent):
-        message = f"{job.output}: is not here as it was written: do workers and this machine share the folder?"
+        message = f"{job.output}: differs from what the worker wrote: do workers and this machine share the folder?"
         record = record.model_copy(update={"state": State.FAILED, "message": message, "files": {}})
     try:
         if record.state is State.DONE:
@@ -170,7 +172,7 @@ def _settled(job: Job, outcome: Outcome) -> Record:
 
 
 def _remove_outdated(job: Job) -> None:
-    """Removes the former result of a model, which could be mistaken for the new one; files that are not ours stay."""
+    """Removes the former result of a failed model, which looks like a new one; files of other origin stay."""
     old = read_record(job.record)
     if old is not None and old.fits(job.output.parent):
         for path in (job.record, job.output, job.output.with_suffix(".bin")):
@@ -186,7 +188,7 @@ def _keep_log(job: Job, log: bytes) -> None:
 
 @contextmanager
 def _alone_in(folder: Path) -> Generator[None]:
-    """Makes the folder, and keeps other runs out of it."""
+    """Makes the folder, and locks it against other runs."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("w")

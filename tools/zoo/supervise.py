@@ -1,7 +1,7 @@
-"""Runs one model in a process of its own, within its time and memory, and once more after a crash.
+"""Runs one model in its own process, within its limits of time and memory, and again after a crash.
 
-Memory is watched from outside: what is resident, as `top` shows it, is what brings a machine down. A limit on addresses
-would count weights that are only mapped, and memory that the runtime and its threads reserve and never touch.
+The supervisor watches the resident memory, as `top` shows it, because this exhausts a machine. A limit on the address
+space would count weights that are only mapped, and memory that the runtime and its threads reserve but never use.
 """
 
 import os
@@ -23,20 +23,20 @@ from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import PASSING, Record, State
 from irquant.tools.zoo.worker import Answer, Task
 
-#: Seconds between two looks at a process.
+#: Seconds between two checks of a process.
 _EVERY = 0.05
 _WORKER = "irquant.tools.zoo.worker"
-#: Who else starts threads: the libraries behind numpy.
+#: The number of threads of the libraries behind numpy.
 _OTHER_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it went with a model.
+    """The outcome of a model.
 
     Attributes:
-        record: What is known of it.
-        log: What its process wrote on standard error, if it gave no answer, or one that blames irquant.
+        record: The record of its run.
+        log: The standard error of its process, if it gave no answer or had an internal error.
     """
 
     record: Record
@@ -44,12 +44,12 @@ class Outcome:
 
 
 def supervise(job: Job, threads: int, stop: threading.Event) -> Outcome:
-    """Quantizes a model, whatever happens to it.
+    """Quantizes a model. Failures become states of its record.
 
     Args:
         job: The model to quantize.
-        threads: How many it may use.
-        stop: Ends it early.
+        threads: How many threads it may use.
+        stop: Set to end it early.
     """
     attempts = 1
     outcome = _attempt(job, threads, stop)
@@ -62,8 +62,10 @@ def supervise(job: Job, threads: int, stop: threading.Event) -> Outcome:
 def _attempt(job: Job, threads: int, stop: threading.Event) -> Outcome:
     try:
         return _run(job, threads, stop)
-    except OSError as error:  # no memory for a process, or no room for what it says
-        return Outcome(Record(state=State.CRASHED, message=f"no process can be run: {error}", origin=dict(job.origin)))
+    except OSError as error:  # no memory for a process, or no disk space for its output
+        return Outcome(
+            Record(state=State.CRASHED, message=f"its process cannot be started: {error}", origin=dict(job.cache_key))
+        )
 
 
 def _run(job: Job, threads: int, stop: threading.Event) -> Outcome:
@@ -77,7 +79,7 @@ def _run(job: Job, threads: int, stop: threading.Event) -> Outcome:
             stderr=log,
             cwd=job.folder,
             env=_environment(threads),
-            start_new_session=True,  # an interrupt from the terminal is the supervisor's
+            start_new_session=True,  # the supervisor handles interrupts from the terminal
         )
         try:
             watched = _Watched(process, job)
@@ -89,14 +91,14 @@ def _run(job: Job, threads: int, stop: threading.Event) -> Outcome:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """This process's own, with its paths, which hold from any folder, and the number of threads."""
+    """The environment of this process, with its absolute module paths and the number of threads."""
     paths = os.pathsep.join(each for each in sys.path if Path(each).is_absolute())
     others = {name: str(threads) for name in _OTHER_THREADS}
     return others | dict(os.environ) | {THREADS: str(threads), "PYTHONPATH": paths}
 
 
 class _Watched:
-    """A running process and what was seen of it."""
+    """A running process, with its time and memory."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", job: Job) -> None:
         self.process, self.job = process, job
@@ -104,14 +106,14 @@ class _Watched:
         self._memory: Any = psutil.Process(process.pid)
 
     def tell(self, line: bytes) -> None:
-        """Hands over the task; standard input stays open, and its end means that this process is dead."""
+        """Sends the task. Standard input stays open; if it ends, the worker knows that the supervisor is dead."""
         assert self.process.stdin is not None
-        with suppress(OSError):  # it died at once, which will be seen
+        with suppress(OSError):  # the process has already died; `wait` reports that
             self.process.stdin.write(line)
             self.process.stdin.flush()
 
     def wait(self, stop: threading.Event) -> State | None:
-        """Waits for its end; gives why it was not waited for any longer."""
+        """Waits for its end. Returns the state that ended the wait early, or None."""
         while True:
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_EVERY)
@@ -132,7 +134,7 @@ class _Watched:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """Ends a process and what it started."""
+    """Ends a process and its children."""
     try:
         parent: Any = psutil.Process(process.pid)
         family = [*parent.children(recursive=True), parent]
@@ -148,7 +150,7 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 
 def _outcome(job: Job, watched: _Watched, stopped_for: State | None, answers: bytes, log: bytes) -> Outcome:
     seen: dict[str, Any] = {"seconds": round(watched.seconds, 2), "peak_mb": round(watched.peak_mb, 1)}
-    seen["origin"] = dict(job.origin)
+    seen["origin"] = dict(job.cache_key)
     if stopped_for is None and watched.process.returncode == 0 and answers:
         answer = Answer.model_validate_json(answers)
         failed = State.INTERNAL if answer.is_internal else State.FAILED
@@ -161,9 +163,9 @@ def _outcome(job: Job, watched: _Watched, stopped_for: State | None, answers: by
 
 def _limit(job: Job, state: State) -> str:
     if state is State.MEMORY:
-        return f"took more than memory_mb: {job.entry.memory_mb:g}; allow it more, or give it fewer samples"
+        return f"took more than memory_mb: {job.entry.memory_mb:g}; raise the limit, or reduce samples"
     if state is State.TIMEOUT:
-        return f"took longer than timeout_seconds: {job.entry.timeout_seconds:g}"
+        return f"took longer than timeout_seconds: {job.entry.timeout_seconds:g}; raise the limit"
     return "interrupted"
 
 
@@ -173,7 +175,7 @@ def _death(code: int, log: bytes) -> str:
         hint = "; was the machine out of memory?" if -code == signal.SIGKILL else ""
         return f"its process was killed by {name}{hint}"
     lines = log.decode(errors="replace").split("\n")
-    last = next((line for line in reversed(lines) if line.strip()), "without a word")
+    last = next((line for line in reversed(lines) if line.strip()), "no output")
     return f"its process ended with code {code}: {last.strip()}"
 
 

@@ -1,7 +1,7 @@
-"""The process that one model of a batch gets: `python -m irquant.tools.zoo.worker`, for the supervisor only.
+"""The process of one model of a batch: `python -m irquant.tools.zoo.worker`, started only by the supervisor.
 
-It reads its task, a line of JSON, from standard input, and ends as soon as that ends: its supervisor is dead then.
-It answers with a line of JSON on standard output; whatever the user's code prints goes to standard error.
+The worker reads its task, a line of JSON, from standard input. If standard input ends, the supervisor is dead, and the
+worker exits. It answers with a line of JSON on standard output; output of the user's code goes to standard error.
 """
 
 import os
@@ -28,14 +28,14 @@ from irquant.tools.zoo.batch_file import Entry
 from irquant.tools.zoo.cache_key import fingerprint, planned_of
 from irquant.tools.zoo.record import Figures
 
-_NO_INTERMEDIATE = "dump_intermediate_model changes nothing in a zoo; quantize the model by itself for that"
+_NO_INTERMEDIATE = "dump_intermediate_model has no effect in a zoo; quantize the model with `irquant quantize` for that"
 
 
 class Task(Strict):
-    """What to do.
+    """The task of a worker.
 
     Attributes:
-        entry: What the batch file says of the model.
+        entry: The entry of the model in the batch file.
         output: The .xml to write.
         faults: The folder for a reproduction if irquant itself fails; None: none is written.
     """
@@ -46,12 +46,12 @@ class Task(Strict):
 
 
 class Answer(Strict):
-    """What came of it.
+    """The answer of a worker.
 
     Attributes:
-        message: What the user did wrong, or how irquant failed; empty if nothing.
-        is_internal: Whether it is irquant that failed.
-        figures: What came out.
+        message: The user error or the internal error; empty if there is none.
+        is_internal: Whether it is an internal error.
+        figures: The figures of the result.
         files: The result: name -> fingerprint.
     """
 
@@ -62,7 +62,7 @@ class Answer(Strict):
 
 
 def main() -> None:
-    """Does the task."""
+    """Reads the task, runs it, and writes the answer."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     task = Task.model_validate_json(sys.stdin.buffer.readline())
@@ -112,7 +112,7 @@ if __name__ == "__main__":
     try:
         main()
         code = 0
-    except BaseException:  # the user's code may also exit
+    except BaseException:  # the user's code may also call exit
         traceback.print_exc()
     sys.stderr.flush()
-    os._exit(code)  # taking the interpreter apart takes a while, and fails while a thread reads standard input
+    os._exit(code)  # a normal exit is slow, and fails while a thread reads standard input

@@ -92,7 +92,7 @@ def test_where_most_falls_to_float_the_plan_stands(monkeypatch: pytest.MonkeyPat
     assert (execution.int8, len(execution.fallen)) == (0, 4)
     assert not reports[0].warnings
     said = list(report_lines(reports[0], "out.xml"))
-    assert any(line.startswith("planned for int8, but ran in float: Convolution 'behind, 0': ") for line in said)
+    assert any(line.startswith("planned for int8, but fell back to FP32: Convolution 'behind, 0': ") for line in said)
 
 
 def test_a_device_that_is_not_here_is_not_claimed_to_run_int8() -> None:

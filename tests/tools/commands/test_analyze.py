@@ -23,7 +23,7 @@ from irquant.tools.commands.analyze import analysis_values
 from irquant.tools.terminal.advice import advice, advice_line
 
 
-FEW = "1 samples (few: others may say otherwise)"
+FEW = "1 held-out samples (few: others may say otherwise)"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_it_lists_the_costliest_layers_and_says_what_to_do(model: Path, arrays: 
     done = subprocess.run([*command, model, "--data", arrays], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == f"calibrated on 19 samples; output SQNR before any guard on {FEW} that calibration did not see:"
+    assert lines[0] == f"calibrated on 19 samples; output SQNR before any guard on {FEW}:"
     assert lines[1].startswith("  logits: ")
     assert lines[2] == "rank   share  output alone         own  runs   layer"
     row = r" +{} +([\d.]+)% +[\d.]+ dB +[\d.]+ dB  int8   Convolution '(first|second)'"
@@ -120,9 +120,9 @@ def test_the_output_that_is_farthest_from_good_decides(report: Report) -> None:
 @pytest.mark.parametrize(
     ("ratio", "shares", "said"),
     [
-        (30.0, (1.0,), "next: nothing needs doing (no loss of accuracy was seen at this level)"),
-        (math.nan, (1.0,), "next: nothing can be advised, since no output can be compared"),
-        (15.0, (), "next: no layer of the model itself is to blame; try another --preset"),
+        (30.0, (1.0,), "next: nothing to do (no loss of accuracy was seen at this level)"),
+        (math.nan, (1.0,), "next: no advice, since no output can be compared"),
+        (15.0, (), "next: no single layer causes the error; try another --preset"),
         (
             15.0,
             (0.9, 0.1),
@@ -137,7 +137,7 @@ def test_the_advice_is_one_line(report: Report, ratio: float, shares: tuple[floa
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "which model? Give the path of an .xml, or a configuration with model.model"),
+        ([], "no model is given: give the path of an .xml, or a configuration with model.model"),
         (["gone.xml"], "gone.xml: no such file"),
         (["MODEL"], "give calibration data, or statistics that were measured before"),
         (

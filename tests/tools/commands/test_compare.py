@@ -42,7 +42,7 @@ def test_two_models_are_compared_by_one_command(model: Path, quantized: Path, ar
     assert re.fullmatch(
         r"latency: [\d.]+ ms -> [\d.]+ ms \(median\), [\d.]+ ms -> [\d.]+ ms \(p10\): [\d.]+x as fast", lines[8]
     )
-    assert re.fullmatch(r"  one inference at a time on \d+ threads, in turn, \d+ of each; floats are f32", lines[9])
+    assert re.fullmatch(r"  one inference at a time on \d+ threads, interleaved, \d+ of each; floats are f32", lines[9])
 
 
 def test_the_samples_of_a_quantization_are_named(
@@ -92,7 +92,7 @@ def test_a_page_without_layers_says_how_to_get_them(model: Path, quantized: Path
     page = tmp_path / "c.html"
     assert run(["compare", str(model), str(quantized), "--data", str(arrays), "--report", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
-    assert "What they give was not looked at (--per-layer)." in text
+    assert "Their outputs were not compared (--per-layer)." in text
     assert 'id="latency"' in text
 
 
@@ -128,7 +128,7 @@ def test_a_renamed_layer_is_not_compared(
     write_model(graph, tmp_path / "renamed.xml")
     assert run(["compare", str(model), str(tmp_path / "renamed.xml"), "--data", str(arrays), "--no-latency"]) == 0
     assert (
-        "layers: 1 of 2 of the first are in the second, which has 1 more\n"
+        "layers: 1 of 2 of the first are in the second; the second has 1 more\n"
         "  only in the first: 'first'\n"
         "  only in the second: 'other'\n"
     ) in capfd.readouterr().out

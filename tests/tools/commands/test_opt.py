@@ -232,7 +232,7 @@ def test_a_list_that_cannot_work_is_refused_before_any_work(complaint: Complaint
         ("{}:Renam", "{}:Renam: '{}' has no 'Renam'; did you mean 'Rename'?"),
         ("{}:function", "{}:function: is function, expected a class"),
         ("{}:Loud", "{}:Loud: its name is 'Loud One', expected lower-case words joined by hyphens"),
-        ("{}:Half", "{}:Half: is no pass: it has no run; see irquant.passes.Pass"),
+        ("{}:Half", "{}:Half: is not a pass: it has no run; see irquant.passes.Pass"),
         ("gone.py:Mine", "gone.py: no such file"),
         ("no_such_module_anywhere:Mine", "no module 'no_such_module_anywhere'"),
         ("{}:Rename{{to=a too=b}}", "pass 'rename' has no option 'too'; did you mean 'to'? it has: to=TEXT"),

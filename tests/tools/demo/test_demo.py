@@ -23,7 +23,7 @@ def test_the_demo_shows_a_smaller_model_that_runs_in_int8(tmp_path: Path, capfd:
         f"{float_weights / int8_weights:.1f}x smaller",
     ]
     assert float_weights > 3 * int8_weights
-    float_accuracy, int8_accuracy = (float(cell.rstrip("%")) for cell in rows["accuracy (500 test pictures)"][:2])
+    float_accuracy, int8_accuracy = (float(cell.rstrip("%")) for cell in rows["accuracy (500 test images)"][:2])
     assert float_accuracy > 98
     assert int8_accuracy > float_accuracy - 0.5
     assert float(rows["output SQNR"][1].removesuffix(" dB")) > 25
@@ -36,7 +36,7 @@ def _rows(shown: str) -> list[list[str]]:
 
 def test_the_accuracy_shown_is_that_of_the_files_it_keeps(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["demo", "-o", str(tmp_path)]) == 0
-    shown = re.search(r"accuracy \(500 test pictures\) +│ +([\d.]+)% │ +([\d.]+)%", capfd.readouterr().out)
+    shown = re.search(r"accuracy \(500 test images\) +│ +([\d.]+)% │ +([\d.]+)%", capfd.readouterr().out)
     assert shown is not None
     with np.load(Path(demo_package.__file__).with_name("digits.npz")) as data:
         images, labels = data["test_images"], data["test_labels"]

@@ -76,24 +76,24 @@ def test_weights_of_a_configuration_may_be_elsewhere(quantize: Quantize, model: 
     [
         (
             ["-q", "accuracy_aware"],
-            "accuracy_aware needs a metric: give a function of your own, --metric module:function",
+            "accuracy_aware needs a metric: give your own function, --metric module:function",
         ),
         (
             ["-e"],
-            "--evaluate: irquant has no metrics of data sets; see how close the result is with `irquant compare`, or "
-            "keep a metric of your own with --metric module:function",
+            "--evaluate: irquant has no metrics for data sets; check the result with `irquant compare`, or use your own "
+            "metric: --metric module:function",
         ),
-        (["-m", "other.xml"], "two models are given: {model}, and other.xml by --model"),
-        (["-o", "o.xml", "-d"], "-o says where the result goes: leave it out, or --direct-dump"),
+        (["-m", "other.xml"], "two models are given: {model}, and other.xml with --model; give one"),
+        (["-o", "o.xml", "-d"], "-o already sets the path of the result: leave it out, or --direct-dump"),
         (
             ["-o", "o.xml", "--output-dir", "out", "--pot-layout"],
-            "-o says where the result goes: leave it out, or --output-dir and --pot-layout",
+            "-o already sets the path of the result: leave it out, or --output-dir and --pot-layout",
         ),
-        (["-o", "o.xml", "-n", "mine"], "-o says where the result goes: leave it out, or --name"),
-        (["-n", "a/b"], "--name: 'a/b' is no file name; where the result goes is said by --output-dir"),
+        (["-o", "o.xml", "-n", "mine"], "-o already sets the path of the result: leave it out, or --name"),
+        (["-n", "a/b"], "--name: 'a/b' is not a file name; choose the folder with --output-dir"),
         (["-w", "gone.bin"], "gone.bin: no such file"),
-        (["--output-dir", "file/out"], "file/out: cannot be made: Not a directory"),
-        (["-v", "--quiet"], "--quiet says nothing and --verbose more: leave one of them out"),
+        (["--output-dir", "file/out"], "file/out: cannot be created: Not a directory"),
+        (["-v", "--quiet"], "--quiet and --verbose exclude each other: leave one of them out"),
     ],
 )
 def test_what_cannot_be_is_refused(

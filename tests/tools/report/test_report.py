@@ -79,8 +79,8 @@ def test_analyze_writes_a_report_and_no_model(model: Path, arrays: Path, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
     texts = Outline((tmp_path / "r.html").read_text(encoding="utf-8")).texts
     assert "irquant analysis report" in texts
-    assert "next: nothing needs doing (no loss of accuracy was seen at this level)" in texts
-    assert "What the guard did" not in texts, "there was none"
+    assert "next: nothing to do (no loss of accuracy was seen at this level)" in texts
+    assert "The guard" not in texts, "there was none"
 
 
 def test_it_has_the_facts_of_the_run(report: Report) -> None:
@@ -96,7 +96,7 @@ def test_it_has_the_facts_of_the_run(report: Report) -> None:
         "1 of 2",
         "and 1 held out to check",
         "1 of 2 executed ones ran in int8",
-        "Nothing: no output is poor.",
+        "It had nothing to do: no output is poor.",
         "layer: you ignore 'second'",
         "set-ranges",
         "; preset performance",
@@ -108,7 +108,7 @@ def test_it_has_the_facts_of_the_run(report: Report) -> None:
 def test_it_says_that_a_metric_judges_instead_of_the_guard(model: Path) -> None:
     wanted = MetricGoals((Metric("constant", lambda predict: 1.0),))
     _, judged = quantize_graph(read_model(model), SAMPLES, load_target("cpu"), QuantizationConfig(), wanted=wanted)
-    assert "Nothing: your own metric was kept instead." in Outline(page_of(judged)).texts
+    assert "It did not run: your own metric decides." in Outline(page_of(judged)).texts
 
 
 def test_each_layer_of_the_strip_says_what_it_is_and_why(report: Report) -> None:
@@ -122,7 +122,7 @@ def test_each_layer_of_the_strip_says_what_it_is_and_why(report: Report) -> None
 def test_what_the_guard_tried_is_told(report: Report) -> None:
     steps = (GuardStep("wider ranges", True, 5.0, 12.5, 2, 2), GuardStep("float: 'first'", False, 12.5, 12.25, 1, 2))
     texts = Outline(page_of(dataclasses.replace(report, guard=steps))).texts
-    assert "An output was not good (5.0 dB). What was tried, in this order" in texts
+    assert "An output was not good (5.0 dB). Trials, in this order" in texts
     assert texts[texts.index("wider ranges") :][:5] == ["wider ranges", "5.0 dB", "12.5 dB", "2 of 2", "✓ kept"]
     assert texts[texts.index("float: 'first'") :][4] == "dropped"
 
@@ -134,8 +134,8 @@ def test_corrections_and_warnings_are_told(report: Report) -> None:
     assert "mind the gap" in texts
     row = texts[texts.index("0.25") - 1 :]
     assert row[:10] == [
-        "first", "0.25", "12.5%", "100.0%", "✓ made",
-        "second", "0.5", "95.0%", "50.0%", "left out",
+        "first", "0.25", "12.5%", "100.0%", "✓ applied",
+        "second", "0.5", "95.0%", "50.0%", "rejected",
     ]  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def test_without_held_out_samples_it_says_so(model: Path) -> None:
     )
     texts = Outline(page_of(report)).texts
     assert any(text.startswith("The outputs were not compared: no samples were held out") for text in texts)
-    assert "Not measured: that takes samples that calibration did not see." in texts
+    assert "Not measured: this needs held-out samples." in texts
 
 
 # ---------------------------------------------------------------------------------------------- what it must not become

@@ -89,14 +89,14 @@ def test_pictures_are_read_only_when_their_turn_comes(pictures: Path, tmp_path: 
     (tmp_path / "1.png").write_bytes(b"no picture")
     samples = iter(open_source(str(tmp_path), [IMAGE], ImageOptions()))
     assert next(samples).label == f"sample 0 ({tmp_path / '0.png'})"
-    with pytest.raises(DataError, match=re.escape(f"sample 1 ({tmp_path / '1.png'}): cannot be read as a picture: ")):
+    with pytest.raises(DataError, match=re.escape(f"sample 1 ({tmp_path / '1.png'}): cannot be read as an image: ")):
         next(samples)
 
 
 def test_a_truncated_picture_is_refused(pictures: Path, tmp_path: Path) -> None:
     content = (pictures / "00.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
-    assert complaint(tmp_path).startswith(f"sample 0 ({tmp_path / 'cut.png'}): cannot be read as a picture: ")
+    assert complaint(tmp_path).startswith(f"sample 0 ({tmp_path / 'cut.png'}): cannot be read as an image: ")
 
 
 def test_a_model_of_one_channel_gets_grey_pictures(pictures: Path) -> None:
@@ -115,7 +115,7 @@ def test_the_option_decides_before_the_model_where_the_channels_are(pictures: Pa
 
 def test_pixels_for_integers_are_not_normalized(pictures: Path) -> None:
     integers = ModelInput("image", frozenset({"image"}), "u8", (1, 8, 8, 3))
-    said = "input 'image' u8[1,8,8,3] takes pixels as they are: leave out mean and scale"
+    said = "input 'image' u8[1,8,8,3] takes pixels without mean and scale: leave them out"
     assert complaint(pictures, [integers], ImageOptions(mean=(127.5,))) == said
 
 
@@ -155,7 +155,7 @@ def test_floats_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
 def test_whole_numbers_of_32_bits_have_no_known_white(tmp_path: Path) -> None:
     Image.fromarray((RAMP * 255).astype(np.int32)).save(tmp_path / "i.tif")
     assert complaint(tmp_path / "i.tif") == (
-        f"sample 0 ({tmp_path / 'i.tif'}): whole numbers of 32 bits, whose white is unknown: save it in 16 bits, or give "
+        f"sample 0 ({tmp_path / 'i.tif'}): 32-bit integers, whose white is unknown: save it in 16 bits, or give "
         "arrays (.npz)"
     )
 
@@ -211,7 +211,7 @@ def test_an_input_of_16_bits_takes_pictures_of_16_bits_as_they_are(tmp_path: Pat
     np.testing.assert_array_equal(came[0, :, :, 0], pixels)
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.png")
     assert complaint(tmp_path / "a.png", [deep]) == (
-        f"sample 0 ({tmp_path / 'a.png'}): its mode is L, but the input takes grey pictures of 16 bits; give .npz"
+        f"sample 0 ({tmp_path / 'a.png'}): its mode is L, but the input takes 16-bit grey images; give .npz"
     )
 
 
@@ -230,13 +230,13 @@ def test_pixels_scaled_beyond_a_half_are_refused(pictures: Path) -> None:
 def test_a_file_that_is_no_picture_at_all_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"II*\0" + b"\xff" * 400)
     found = complaint(tmp_path / "a.tif")
-    assert found.startswith(f"sample 0 ({tmp_path / 'a.tif'}): cannot be read as a picture: ")
+    assert found.startswith(f"sample 0 ({tmp_path / 'a.tif'}): cannot be read as an image: ")
     assert "\n" not in found
 
 
 def test_pictures_cannot_feed_two_inputs(pictures: Path) -> None:
     assert complaint(pictures, [IMAGE, MASK]) == (
-        "pictures can feed one input only, but the model has 2: 'image' f32[1,3,8,8], 'mask' i64[1,4]; "
+        "images can feed one input only, but the model has 2: 'image' f32[1,3,8,8], 'mask' i64[1,4]; "
         "give .npz files or module:function"
     )
 
@@ -247,12 +247,12 @@ def test_pictures_cannot_feed_two_inputs(pictures: Path) -> None:
         (
             (1, 5, 8, 8),
             {},
-            "input 'x' f32[1,5,8,8]: cannot tell which axis holds the channels; give --layout, e.g. NCHW",
+            "input 'x' f32[1,5,8,8]: cannot tell which axis is the channel axis; give --layout, e.g. NCHW",
         ),
         (
             (1, 3, 8, 3),
             {},
-            "input 'x' f32[1,3,8,3]: cannot tell which axis holds the channels; give --layout, e.g. NCHW",
+            "input 'x' f32[1,3,8,3]: cannot tell which axis is the channel axis; give --layout, e.g. NCHW",
         ),
         ((1, 3, 8, 8), {"layout": "NCWH"}, "layout 'NCWH' is unknown; there are: NCHW, NHWC, CHW, HWC"),
         ((1, 3, 8, 8), {"layout": "CHW"}, "layout CHW does not fit input 'x' f32[1,3,8,8]"),
@@ -261,7 +261,7 @@ def test_pictures_cannot_feed_two_inputs(pictures: Path) -> None:
         (
             (1, 4, 8, 8),
             {"layout": "NCHW"},
-            "input 'x' f32[1,4,8,8]: 4 channels, but pictures have 1 or 3; give .npz or module:function",
+            "input 'x' f32[1,4,8,8]: 4 channels, but images have 1 or 3; give .npz or module:function",
         ),
     ],
 )
@@ -281,7 +281,7 @@ def test_pictures_that_cannot_fit_are_refused_before_any_is_read(
         ("boolean", "input 'x' boolean[1,3,8,8]: boolean does not hold 0 to 255; give .npz or module:function"),
         ("u4", "input 'x' u4[1,3,8,8]: u4 does not hold 0 to 255; give .npz or module:function"),
         ("string", "input 'x' string[1,3,8,8]: string does not hold 0 to 255; give .npz or module:function"),
-        ("u16", "input 'x' u16[1,3,8,8]: pictures of 3 channels are read in 8 bits; give .npz or module:function"),
+        ("u16", "input 'x' u16[1,3,8,8]: images with 3 channels are read in 8 bits; give .npz or module:function"),
     ],
 )
 def test_inputs_that_cannot_hold_pixels_get_none(pictures: Path, name: str, message: str) -> None:
@@ -387,7 +387,7 @@ def test_several_inputs_are_told_apart_by_name(tmp_path: Path) -> None:
 def test_an_unknown_key_gets_a_hint(tmp_path: Path) -> None:
     np.savez(tmp_path / "k.npz", imge=np.zeros((1, 3, 8, 8)), mask=np.zeros((1, 4), np.int64))
     assert complaint(tmp_path / "k.npz", [IMAGE, MASK]) == (
-        f"{tmp_path / 'k.npz'}: key 'imge' is no input of the model; did you mean 'image'? "
+        f"{tmp_path / 'k.npz'}: key 'imge' is not an input of the model; did you mean 'image'? "
         "it takes 'image' f32[1,3,8,8], 'mask' i64[1,4]"
     )
 
@@ -395,14 +395,14 @@ def test_an_unknown_key_gets_a_hint(tmp_path: Path) -> None:
 def test_stacks_of_different_lengths_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", image=np.zeros((5, 3, 8, 8)), mask=np.zeros((4, 4), np.int64))
     assert complaint(tmp_path / "s.npz", [IMAGE, MASK]) == (
-        f"{tmp_path / 's.npz'}: stacked arrays need one length, found 'image' [5, 3, 8, 8], 'mask' [4, 4]"
+        f"{tmp_path / 's.npz'}: stacked arrays must have the same length, found 'image' [5, 3, 8, 8], 'mask' [4, 4]"
     )
 
 
 def test_numbered_and_plain_keys_do_not_mix(tmp_path: Path) -> None:
     np.savez(tmp_path / "m.npz", **cast(Any, {"0|image": np.zeros((1, 3, 8, 8)), "image": np.zeros((1, 3, 8, 8))}))
     assert complaint(tmp_path / "m.npz") == (
-        f"{tmp_path / 'm.npz'}: key 'image' has no sample number, though '0|image' has one"
+        f"{tmp_path / 'm.npz'}: key 'image' has no sample number, but '0|image' has one"
     )
 
 
@@ -420,7 +420,7 @@ def test_pickled_and_broken_arrays_are_refused(tmp_path: Path) -> None:
     (tmp_path / "b.npz").write_bytes(b"PK broken")
     assert complaint(tmp_path / "b.npz").startswith(f"{tmp_path / 'b.npz'}: cannot be read as an array file: ")
     np.savez(tmp_path / "e.npz", _truth=np.zeros(3))
-    assert complaint(tmp_path / "e.npz") == f"{tmp_path / 'e.npz'}: holds no array"
+    assert complaint(tmp_path / "e.npz") == f"{tmp_path / 'e.npz'}: contains no array"
 
 
 # ----------------------------------------------------------------------------------------------------------- functions
@@ -504,7 +504,7 @@ def test_pictures_and_arrays_in_one_folder_need_a_glob(pictures: Path, tmp_path:
     (tmp_path / "0.png").write_bytes((pictures / "00.png").read_bytes())
     np.save(tmp_path / "1.npy", np.zeros((1, 3, 8, 8)))
     assert complaint(tmp_path) == (
-        f"{tmp_path}: holds both pictures and arrays; say which with a glob: "
+        f"{tmp_path}: contains both images and arrays; choose one with a glob: "
         f"'{tmp_path / '*.png'}' or '{tmp_path / '*.npy'}'"
     )
 
@@ -531,7 +531,7 @@ def test_a_list_that_names_something_else_than_samples_says_the_line(pictures: P
     listed = tmp_path / "list.txt"
     listed.write_text(f"{pictures / '00.png'}\nnotes.md\n")
     assert complaint(listed) == (
-        f"{listed}: line 2: {tmp_path / 'notes.md'} is no sample: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, "
+        f"{listed}: line 2: {tmp_path / 'notes.md'} is not a sample: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, "
         ".tif, .tiff, .gif, .ppm, .pgm files"
     )
 

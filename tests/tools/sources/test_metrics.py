@@ -233,14 +233,14 @@ def test_labels_in_the_names_of_metric_data_count(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--max-drop", "0.1"], "--max-drop is about a metric, and there is none: add --metric module:function"),
-        (["--drop-type", "relative"], "--drop-type is about a metric, and there is none: add --metric module:function"),
-        (["--metric-data", "x"], "--metric-data is about a metric, and there is none: add --metric module:function"),
+        (["--max-drop", "0.1"], "--max-drop needs a metric: add --metric module:function"),
+        (["--drop-type", "relative"], "--drop-type needs a metric: add --metric module:function"),
+        (["--metric-data", "x"], "--metric-data needs a metric: add --metric module:function"),
         (
             ["--metric-seconds", "9"],
-            "--metric-seconds is about a metric, and there is none: add --metric module:function",
+            "--metric-seconds needs a metric: add --metric module:function",
         ),
-        (["--resume", "t"], "--resume is about a metric, and there is none: add --metric module:function"),
+        (["--resume", "t"], "--resume needs a metric: add --metric module:function"),
         (["--metric", "accuracy"], "--metric accuracy: no such function; write module:function or file.py:function"),
         (["--metric", "gone.py:accuracy"], "gone.py: no such file"),
         (["--metric", "gone_module:accuracy"], "no module 'gone_module'"),
@@ -251,11 +251,11 @@ def test_labels_in_the_names_of_metric_data_count(folder: Path) -> None:
         (["--metric", "metric.py:number"], "metric.py:number: is int, expected a function"),
         (
             ["--metric", "metric.py:closeness=much"],
-            "--metric metric.py:closeness=much: 'much' is no drop; write a number from 0 on, as in module:function=0.01",
+            "--metric metric.py:closeness=much: 'much' is not a drop; write a number from 0 on, as in module:function=0.01",
         ),
         (
             ["--metric", "metric.py:closeness=-1"],
-            "--metric metric.py:closeness=-1: '-1' is no drop; write a number from 0 on, as in module:function=0.01",
+            "--metric metric.py:closeness=-1: '-1' is not a drop; write a number from 0 on, as in module:function=0.01",
         ),
         (
             ["--metric", "metric.py:closeness", "--max-drop", "-1"],
@@ -267,7 +267,7 @@ def test_labels_in_the_names_of_metric_data_count(folder: Path) -> None:
         ),
         (
             ["--metric", "metric.py:closeness", "--metric-samples", "5"],
-            "--metric-samples is about --metric-data, and there is none: add --metric-data SOURCE",
+            "--metric-samples needs samples: add --metric-data SOURCE",
         ),
         (
             ["--metric", "metric.py:closeness", "--resume", "out.xml"],

@@ -9,7 +9,7 @@ from irquant.ir import UserError
 from irquant.tools.cli import run
 
 Told = Callable[..., list[str]]
-WORDS = "this is a fault of irquant, not of yours"
+WORDS = "this is an error in irquant, not in your input"
 FAILED = "internal error: pass 'set-ranges' failed: ZeroDivisionError: a bug"
 
 
@@ -38,8 +38,8 @@ def test_two_lines_say_whose_fault_it_is_and_what_to_do(told: Told, model: Path,
     lines = told(PASS, "quantize", model, "--data", arrays, "-o", tmp_path / "o.xml")
     assert lines == [
         FAILED,
-        f"{WORDS}: please report it with what --report-fault DIR writes (layers around the place without weights, "
-        "versions, options); -v shows the traceback",
+        f"{WORDS}: please run again with --report-fault DIR, and report what it writes (the layers around the error "
+        "without weights, versions, options); -v shows the traceback",
     ]
     assert list(tmp_path.iterdir()) == []
 
@@ -47,7 +47,7 @@ def test_two_lines_say_whose_fault_it_is_and_what_to_do(told: Told, model: Path,
 def test_a_reproduction_is_written_on_request(told: Told, model: Path, arrays: Path, tmp_path: Path) -> None:
     folder = tmp_path / "fault"
     lines = told(PASS, "quantize", model, "--data", arrays, "-o", tmp_path / "o.xml", "--report-fault", folder)
-    assert lines == [FAILED, f"{WORDS}: please look through {folder}, and report it with that"]
+    assert lines == [FAILED, f"{WORDS}: please check the files in {folder}, and report it with them"]
     assert f"command: irquant quantize {model} --data {arrays} " in (folder / "fault.txt").read_text()
 
 
@@ -76,7 +76,7 @@ def test_each_command_that_runs_passes_does_so(
     lines = told(place, *(paths.get(word, word) for word in command), "--report-fault", tmp_path / "f")
     assert lines[0].startswith("internal error: ")
     assert lines[0].endswith("ZeroDivisionError: a bug")
-    assert lines[1] == f"{WORDS}: please look through {tmp_path / 'f'}, and report it with that"
+    assert lines[1] == f"{WORDS}: please check the files in {tmp_path / 'f'}, and report it with them"
     assert (tmp_path / "f" / "fault.txt").is_file()
 
 

@@ -62,9 +62,9 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(complaints: Comp
         "or give the path of a .yaml file",
         f"5: models[0].model: {folder / 'gone.xml'}: no such file",
         "7: models[1].data: no data: say where samples come from, here, in 'defaults', or in 'config'",
-        "9: models[2].name: the name 'First' is that of models[1] in line 7, too; give it another",
+        "9: models[2].name: the name 'First' is also that of models[1] in line 7; give another name",
         f"11: models[2].data: {folder / 'none/*.png'}: no file matches",
-        "12: models[2].size: '224' is no size; write HEIGHTxWIDTH, e.g. 224x224",
+        "12: models[2].size: '224' is not a size; write HEIGHTxWIDTH, e.g. 224x224",
         "14: models[2].ignored: ignored.scope: 're:(' is no regular expression: missing ), unterminated subpattern at "
         "position 0",
         "16: 'models[3].model' is missing",
@@ -93,7 +93,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(complaints: Comp
             "1: not YAML: could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'",
         ),
         ("models: [", "1: not YAML: expected the node content, but found '<stream end>'"),
-        ("models:\n- {model: m.xml,\n   data: s.npz, data: s.npz}", "3: key 'data' stands twice"),
+        ("models:\n- {model: m.xml,\n   data: s.npz, data: s.npz}", "3: key 'data' is given twice"),
         (
             "modles: 1\nmodels: [{model: m.xml, data: s.npz}]",
             "1: unknown key 'modles'; did you mean 'models'? known keys: defaults, models",
@@ -137,8 +137,8 @@ def test_backslashes_between_double_quotes_are_not_lost(complaints: Complaints) 
         ("metric: own:acuracy", "metric: own:acuracy: 'own' has no 'acuracy'; did you mean 'accuracy'?"),
         ("metric: own.py:inner", "metric: {folder}/own.py:inner: '{folder}/own.py' has no 'inner'"),
         ("metric: wrong:accuracy", "metric: {folder}/wrong.py: line 2: '(' was never closed"),
-        ("max_drop: 0.1", "max_drop: is about a metric, and there is none: add 'metric: module:function'"),
-        ("drop_type: relative", "drop_type: is about a metric, and there is none: add 'metric: module:function'"),
+        ("max_drop: 0.1", "max_drop: needs a metric: add 'metric: module:function'"),
+        ("drop_type: relative", "drop_type: needs a metric: add 'metric: module:function'"),
         ("max_drop: -1", "max_drop is -1; should be greater than or equal to 0"),
         ("drop_type: relativ", "drop_type is 'relativ'; did you mean 'relative'? there are: absolute, relative"),
         ("data: m.xml", "data: {folder}/m.xml: no samples: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff, .gif, .ppm, .pgm files"),
@@ -175,9 +175,7 @@ def test_a_function_may_get_into_its_module_in_many_ways(folder: Path, code: str
 def test_a_drop_among_the_defaults_is_for_the_models_with_a_metric(complaints: Complaints, folder: Path) -> None:
     (folder / "own.py").write_text("def accuracy(predict): ...\n")
     text = "defaults:\n  data: s.npz\n  max_drop: 0.1\nmodels:\n- model: m.xml\n- {name: n, model: m.xml"
-    assert complaints(f"{text}}}\n") == [
-        "3: defaults.max_drop: is about a metric, and there is none: add 'metric: module:function'"
-    ]
+    assert complaints(f"{text}}}\n") == ["3: defaults.max_drop: needs a metric: add 'metric: module:function'"]
     (folder / "b.yaml").write_text(f"{text}, metric: own.py:accuracy}}\n")
     assert [each.entry.max_drop for each in read_batch(folder / "b.yaml", folder / "results")] == [0.1, 0.1]
 
@@ -299,7 +297,7 @@ def tree(folder: Path) -> Path:
 def test_a_tree_of_models_becomes_a_batch_file(tree: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     capfd.readouterr()
     assert run(["zoo", "init", str(tree), "-o", str(folder / "b.yaml")]) == 0
-    assert capfd.readouterr().out == f"{folder / 'b.yaml'}: 3 models, 2 left out; 2 of them lack data\n"
+    assert capfd.readouterr().out == f"{folder / 'b.yaml'}: 3 models, 2 left out; 2 of them without data\n"
     text = (folder / "b.yaml").read_text()
     assert yaml.safe_load(text)["models"] == [
         {"name": "other-one", "model": "tree/other/one.xml"},
@@ -307,7 +305,7 @@ def test_a_tree_of_models_becomes_a_batch_file(tree: Path, folder: Path, capfd: 
         {"name": "two-p", "model": "tree/public/two/two-p/FP16/two-p.xml"},
     ]
     assert "\n# left out: tree/public/broken.xml: not an OpenVINO IR: the root element is <x>, expected <net>\n" in text
-    assert "\n# left out: tree/intel/three/FP16-INT8/three.xml: quantized already: it holds FakeQuantize '" in text
+    assert "\n# left out: tree/intel/three/FP16-INT8/three.xml: already quantized: it contains FakeQuantize '" in text
 
 
 def test_a_pattern_tells_where_data_are(tree: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -332,7 +330,7 @@ def test_nothing_to_quantize_is_told(folder: Path, capfd: pytest.CaptureFixture[
     assert run(["zoo", "init", str(folder / "empty")]) == 2
     assert capfd.readouterr().err == (
         f"error: {folder / 'none'}: no such folder\n"
-        f"error: {folder / 'empty'}: holds no model to quantize: no .xml with its .bin that is an OpenVINO IR in float\n"
+        f"error: {folder / 'empty'}: contains no model to quantize: no float OpenVINO IR (.xml with its .bin)\n"
     )
 
 

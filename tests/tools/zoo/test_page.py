@@ -88,11 +88,11 @@ def test_it_says_of_each_model_what_its_row_says() -> None:
 def test_key_figures_failures_and_warnings_are_told() -> None:
     texts = " ".join(Page(batch_page(ROWS, SUBJECT)).texts)
     for fact in (
-        "3 of 6 done 1 without a result. 1 with less than is expected. 1 not done yet: the same command goes on.",
-        "models 6 1 up to date before this run done 3 missed 1 less than expected failed 1 ",
+        "3 of 6 done 1 without a result. 1 worse than expected. 1 not done yet: the same command continues the run.",
+        "models 6 1 up to date before this run done 3 missed 1 worse than expected failed 1 ",
         "worst output 31.0 dB poor, of b verdicts on the outputs ✕ 1 poor ≈ 1 fair ✓ 2 good size 4.00 MB 21.00 MB before",
         "Failures c : crashed after 2 attempts: killed",
-        "Less than expected d : missed: sqnr is 12, expected 15 or more",
+        "Worse than expected d : missed: sqnr is 12, expected 15 or more",
         "Warnings 1 of b mind the gap",
         "results in /models/results",
         "irquant",
@@ -103,8 +103,8 @@ def test_key_figures_failures_and_warnings_are_told() -> None:
 
 def test_where_all_is_well_that_is_all() -> None:
     texts = Page(batch_page([done("a")], SUBJECT)).texts
-    assert texts[texts.index("1 of 1 done") + 1] == "All is well."
-    assert not {"Failures", "Less than expected", "Warnings"} & set(texts)
+    assert texts[texts.index("1 of 1 done") + 1] == "No failures."
+    assert not {"Failures", "Worse than expected", "Warnings"} & set(texts)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_metrics_have_a_column_where_there_are_some() -> None:
     lost = kept.model_copy(update={"int8": 0.5, "drop_type": "relative", "kept": False})
     page = Page(batch_page([done("a", metric=kept), done("b", metric=lost), done("c")], SUBJECT))
     assert [row[7] for row in page.rows] == [
-        "metric", "f1 0.9 → 0.89: kept", "f1 0.9 → 0.5: lost more than 2.00% of FP32", NONE
+        "metric", "f1 0.9 → 0.89: kept", "f1 0.9 → 0.5: drop of more than 2.00% of FP32", NONE
     ]  # fmt: skip
 
 

@@ -207,7 +207,7 @@ def test_a_metric_that_loses_more_counts_as_missed_and_the_result_is_kept(zoo: Z
     row = zoo.rows()["a"]
     stopped = "with 2 operations left float the drop is still too large"
     assert (row["state"], row["metric"]["kept"]) == ("missed", False)
-    assert row["message"] == f"metric worse: FP32 1, INT8 0.75, which is more than 10.00% of FP32 lost: {stopped}"
+    assert row["message"] == f"metric worse: FP32 1, INT8 0.75: a drop of more than 10.00% of FP32: {stopped}"
     assert sorted(zoo.models()) == ["a.bin", "a.xml", "b.bin", "b.xml"]
     assert zoo.plan(batch) == {"a": "up to date", "b": "up to date"}
     zoo.run(batch, expected=1)
@@ -266,7 +266,7 @@ def test_a_page_has_the_rows_of_the_results(zoo: Zoo) -> None:
         assert found[2:5] == [f"✓ good {row['sqnr']:.1f} dB", "100.0%", sizes]
         assert found[5:7] == [f"{row['seconds']:.1f}", f"{row['peak_mb']:.0f} MB"]
     assert [row[0] for row in rows] == ["c", "own", "wrong"]
-    assert rows[1][7:] == ["worse 1 → 0.75: lost more than 0.01", second["message"]]
+    assert rows[1][7:] == ["worse 1 → 0.75: drop of more than 0.01", second["message"]]
     assert (rows[2][1], rows[2][8]) == ("✕ failed", third["message"])
     zoo.batch({"model": "c.xml"})
     zoo.run(batch)
@@ -327,9 +327,9 @@ def test_whatever_happens_to_a_model_the_others_are_done(zoo: Zoo) -> None:
     assert said == {
         "wrong": ("failed", f"{sample}: input 'image' f32[1,3,8,8]: float64[1, 3, 9, 9] came", 1),
         "dead": ("crashed", "its process was killed by SIGSEGV", 2),
-        "gone": ("crashed", "its process ended with code 3: without a word", 1),
-        "endless": ("timeout", "took longer than timeout_seconds: 5", 1),
-        "large": ("memory", "took more than memory_mb: 400; allow it more, or give it fewer samples", 1),
+        "gone": ("crashed", "its process ended with code 3: no output", 1),
+        "endless": ("timeout", "took longer than timeout_seconds: 5; raise the limit", 1),
+        "large": ("memory", "took more than memory_mb: 400; raise the limit, or reduce samples", 1),
         "b": ("done", "", 1),
     }
     assert 400 < zoo.rows()["large"]["peak_mb"] < 600
@@ -524,7 +524,7 @@ def test_an_interrupted_run_says_how_to_go_on(zoo: Zoo) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert said == "interrupted; 0 of 1 models are done, and the same command goes on\n"
+    assert said == "interrupted; 0 of 1 models are done; the same command continues the run\n"
     assert [row[1] for row in table(zoo.results / "report.html")] == ["… not done"]
     assert zoo.plan(batch) == {"a": "new"}
 

@@ -1,5 +1,5 @@
 "use strict";
-// Tables: on a phone each row is a card, whose cells say what column they are; and a table stays a table to readers.
+// Tables: on a phone each row is a card, and its cells show the names of columns; roles keep it a table for screen readers.
 for (const table of document.querySelectorAll("table.stack")) {
   const labels = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
   table.setAttribute("role", "table");
@@ -14,7 +14,7 @@ for (const table of document.querySelectorAll("table.stack")) {
   }
 }
 
-// Sorting: a group of buttons, each the name of a number that rows carry as data.
+// Sorting: a group of buttons; each sorts by a number in the data attributes of the rows.
 for (const group of document.querySelectorAll(".sorting")) {
   group.addEventListener("click", (event) => {
     const button = event.target.closest("button");
@@ -27,7 +27,7 @@ for (const group of document.querySelectorAll(".sorting")) {
   });
 }
 
-// Strips: what is under the pointer, or has the focus, is told in the panel; arrow keys move the focus.
+// Strips: the panel describes the tile under the pointer or with the focus; arrow keys move the focus.
 for (const strip of document.querySelectorAll(".strip")) {
   const panel = document.getElementById(strip.dataset.panel);
   const tiles = [...strip.children];
