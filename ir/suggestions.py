@@ -4,13 +4,14 @@ import difflib
 from collections.abc import Iterable
 
 
-def closest(given: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """The known word that is spelt most like the given one, in any case of letters.
+def closest(given: str, known: Iterable[str], *, cutoff: float = 0.6, ignore_case: bool = False) -> str:
+    """The known word that is spelt most like the given one.
 
     Args:
         given: What the user wrote.
         known: The words that exist.
         cutoff: The least similarity, from 0 to 1 (`difflib.SequenceMatcher.ratio`).
+        ignore_case: Whether words are similar in any case of letters.
 
     Returns:
         The known word as it is spelt; empty if none is similar, or if the given word is known.
@@ -18,8 +19,9 @@ def closest(given: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     known = list(known)
     if given in known:
         return ""
-    spelling = {word.lower(): word for word in reversed(known)}
-    close = difflib.get_close_matches(given.lower(), spelling, n=1, cutoff=cutoff)
+    fold = str.lower if ignore_case else str
+    spelling = {fold(word): word for word in reversed(known)}
+    close = difflib.get_close_matches(fold(given), spelling, n=1, cutoff=cutoff)
     return spelling[close[0]] if close else ""
 
 

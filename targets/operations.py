@@ -51,12 +51,12 @@ def _in_condition(condition: Any, place: _Location, table: _Known) -> Iterator[t
             if name not in known:
                 problem = f"no attribute '{name}' of {', '.join(condition.op)}"
                 there = f"there are: {', '.join(sorted(known)) or 'none'}"
-                yield (*place, key, name), did_you_mean(problem, closest(name, known), there)
+                yield (*place, key, name), did_you_mean(problem, closest(name, known, ignore_case=True), there)
 
 
 def _in_types(types: Sequence[str], place: _Location, table: _Known) -> Iterator[tuple[_Location, str]]:
     for name in types:
         if name not in table:
-            close = closest(name, table)
+            close = closest(name, table, ignore_case=True)
             rest = "" if close else "spell it as the .xml does, and name it in 'operations' if an extension has it"
             yield place, did_you_mean(f"no operation '{name}'", close, rest)

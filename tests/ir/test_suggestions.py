@@ -9,11 +9,16 @@ KNOWN = ("MatMul", "Convolution", "ReLU")
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("Matmul", "MatMul"), ("convolutoin", "Convolution"), ("LeakyRelu", "ReLU")],
-    ids=["case of letters", "letters swapped", "part of a word"],
+    [("Matmul", "MatMul"), ("Convolutoin", "Convolution"), ("LeakyReLU", "ReLU")],
+    ids=["one letter", "letters swapped", "part of a word"],
 )
 def test_the_closest_word_comes_as_it_is_spelt(given: str, expected: str) -> None:
     assert closest(given, KNOWN) == expected
+
+
+def test_words_in_another_case_of_letters_are_suggested_on_request() -> None:
+    assert not closest("relu6", KNOWN)
+    assert closest("relu6", KNOWN, ignore_case=True) == "ReLU"
 
 
 @pytest.mark.parametrize("given", ["", "Softmax", "MatMul"], ids=["nothing", "nothing similar", "a known word"])
@@ -26,7 +31,7 @@ def test_no_word_is_suggested_if_none_is_known() -> None:
 
 
 def test_the_first_of_words_that_differ_in_case_is_suggested() -> None:
-    assert closest("AB", ["ab", "Ab"]) == "ab"
+    assert closest("AB", ["ab", "Ab"], ignore_case=True) == "ab"
 
 
 def test_a_lower_cutoff_suggests_less_similar_words() -> None:
