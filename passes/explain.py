@@ -1,13 +1,14 @@
 """What would become of each layer, and why: without data, without running the model."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ..ir import Graph, IRError, Node
+from ..ir.match import Miss
 from ..ir.suggestions import closest, did_you_mean
 from ..targets import Target
 from .analysis.already_quantized import refuse_quantized
-from .infra.base import Context
+from .infra.base import Context, Pass
 from .infra.manager import PassManager
 from .options.config import QuantizationConfig
 from .pipelines import default_quantization
@@ -48,6 +49,7 @@ class Explanation:
         reason: Why.
         data: What quantizes its activations; several behind operations that join tensors.
         weights: What quantizes its weights.
+        nearly: Why patterns of passes do not match at it: "pass: reason".
     """
 
     name: str
@@ -56,6 +58,7 @@ class Explanation:
     reason: str
     data: tuple[Quantized, ...] = ()
     weights: tuple[Quantized, ...] = ()
+    nearly: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,12 @@ def explain(graph: Graph, target: Target, config: QuantizationConfig) -> Explain
     """
     refuse_quantized(graph)
     twin, context = graph.copy(), Context(target, config)
-    PassManager(default_quantization(config=config)).prepare(twin, context)
-    layers = [_explained(node, context) for node in context.plan.decisions]
+    passes = default_quantization(config=config)
+    PassManager(passes).prepare(twin, context)
+    layers = [
+        replace(_explained(node, context), nearly=tuple(_nearly(node, passes, context)))
+        for node in context.plan.decisions
+    ]
     return ExplainedPlan(context.preset, tuple(layers), context.plan.warnings)
 
 
@@ -105,6 +112,13 @@ def find_layer(layers: Sequence[Explanation], name: str) -> Explanation:
             return each
     close = closest(name, (each.name for each in layers))
     raise IRError(did_you_mean(f"no convolution or matrix product is named '{name}'", close))
+
+
+def _nearly(node: Node, passes: Iterable[Pass], context: Context) -> Iterator[str]:
+    for pass_ in passes:
+        attempt = pass_.attempt(node, context)
+        if isinstance(attempt, Miss):
+            yield f"{pass_.name}: {attempt.reason}"
 
 
 def _explained(node: Node, context: Context) -> Explanation:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import ClassVar, Self
 
 from ...ir import Graph, Node, Scope, UserError
+from ...ir.match import Match, Miss
 from ..analysis.bias_cross_validation import Correction
 from ..analysis.outputs import Outputs
 from ..options.config import Preset, QuantizationConfig
@@ -197,6 +198,10 @@ class Pass(ABC):
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """The statistics of this graph that the pass will read, for the `calibrate` before it to measure: none."""
         return frozenset()
+
+    def attempt(self, layer: Node, context: Context) -> Match | Miss | None:
+        """The pass's pattern, tried at a layer for `explain`; None: the pass has no pattern for such layers."""
+        return None
 
     @abstractmethod
     def run(self, graph: Graph, context: Context) -> int:

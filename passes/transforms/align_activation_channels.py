@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
-from ...ir.match import Match
+from ...ir.match import Match, Miss
 from ...ir.ops import WEIGHTS_PORT, bias_port, integers, is_depthwise, weight_axes, with_bias
 from ...ir.pattern import any_tensor, chain, const, op
 from ..analysis.biases import change_bias
@@ -81,6 +81,10 @@ class AlignActivationChannels(Pass):
         """The ranges of the channels, and whatever later passes may ask of them once they are changed."""
         found = pairs(graph, context, across=self.across)
         return frozenset(each for pair in found for each in (*_ends(pair), *_all(pair), *_quantiles(pair, context)))
+
+    def attempt(self, layer: Node, context: Context) -> Match | Miss | None:
+        """The pair whose second convolution is the layer."""
+        return (_ACROSS if self.across else _PLAINLY).match(layer) if layer.type in _PRODUCERS else None
 
     def run(self, graph: Graph, context: Context) -> int:
         """Aligns all pairs."""

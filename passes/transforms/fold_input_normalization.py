@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
-from ...ir.match import Match
+from ...ir.match import Match, Miss
 from ...ir.ops import DATA_PORT, WEIGHTS_PORT
 from ...ir.pattern import Pattern, any_tensor, const, op
 from ..analysis.biases import change_bias
@@ -16,6 +16,7 @@ from ..infra.base import Context, Fact, Pass
 from .normalize import folded
 
 _CHANNELS = 1
+_TYPES = ("Add", "Divide", "Multiply", "Subtract")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,12 @@ class FoldInputNormalization(Pass):
     name: ClassVar[str] = "fold-input-normalization"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
     drops: ClassVar[frozenset[Fact]] = frozenset({Fact.AS_MEASURED})
+
+    def attempt(self, layer: Node, context: Context) -> Match | Miss | None:
+        """The step right in front of a convolution, if it is arithmetic."""
+        if layer.type != "Convolution" or (step := layer.source(DATA_PORT).node).type not in _TYPES:
+            return None
+        return _step_along(_CHANNELS).match(step)
 
     def run(self, graph: Graph, context: Context) -> int:
         """Folds every step that may go."""

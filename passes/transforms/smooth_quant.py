@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Builder, Graph, Node, OutPort
+from ...ir.match import Match, Miss
 from ...ir.ops import WEIGHTS_PORT, flag, weight_axes
 from ...ir.pattern import any_tensor, const, op
 from ..analysis.channel_scales import Channels, Matrix, best_scale
@@ -82,6 +83,11 @@ class SmoothQuant(Pass):
         """The extremes and means of the channels; whatever later passes may ask of the new tensors follows."""
         found = self._groups(graph, context)
         return frozenset(request(group.tensor, each, -1) for group in found for each in _OF_CHANNELS)
+
+    def attempt(self, layer: Node, context: Context) -> Match | Miss | None:
+        """The product of data and a matrix of weights; None where the pass leaves the model alone."""
+        is_tried = layer.type == "MatMul" and (self.everywhere or context.is_transformer)
+        return _PRODUCT.match(layer) if is_tried else None
 
     def run(self, graph: Graph, context: Context) -> int:
         """Scales the channels of each group that gains by it."""

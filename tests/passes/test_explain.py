@@ -84,3 +84,69 @@ def test_a_layer_that_does_not_exist_is_named(name: str, hint: str) -> None:
     with pytest.raises(IRError) as caught:
         find_layer(explained(), name)
     assert str(caught.value) == f"no convolution or matrix product is named '{name}'{hint}"
+
+
+def nearly(lines: str, **options: object) -> dict[str, tuple[str, ...]]:
+    """What nearly matched at each layer of a model."""
+    plan = explain(from_text(lines), load_target("cpu"), QuantizationConfig.checked(**options))
+    return {layer.name: layer.nearly for layer in plan.layers}
+
+
+PAIR = f"""
+x: f32[1,2,4,4] = Parameter()
+w: f32[2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0]
+v: f32[2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0]
+first: f32[1,2,4,4] = Convolution(x, w) {CONV}
+"""
+PADDED = CONV.replace('pads_begin="0, 0" pads_end="0, 0"', 'pads_begin="1, 1" pads_end="1, 1"')
+PRODUCT = """
+x: f32[1,2,4] = Parameter()
+w: f32[2,3] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+product: f32[1,4,3] = MatMul(x, w) transpose_a="true"
+r = Result(product)
+"""
+
+
+def test_convolutions_that_are_aligned_have_no_near_miss() -> None:
+    assert nearly(f"{PAIR}second: f32[1,2,4,4] = Convolution(first, v) {CONV}\nr = Result(second)")["second"] == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (
+            f"second: f32[1,2,6,6] = Convolution(first, v) {PADDED}",
+            "'second' is Convolution, expected a Convolution without padding, strides or dilations, right behind the other",
+        ),
+        (
+            f"bent: f32[1,2,4,4] = Sigmoid(first)\nsecond: f32[1,2,4,4] = Convolution(bent, v) {CONV}",
+            "'second': input 0 is Sigmoid 'bent', expected Add or Convolution or GroupConvolution",
+        ),
+    ],
+    ids=["padding", "another operation between"],
+)
+def test_why_convolutions_are_not_aligned_is_told(lines: str, reason: str) -> None:
+    assert nearly(f"{PAIR}{lines}\nr = Result(second)")["second"] == (f"align-activation-channels: {reason}",)
+
+
+def test_why_an_input_normalization_is_not_folded_is_told() -> None:
+    numbers = ", ".join(f"{each}.0" for each in range(1, 17))
+    lines = f"""
+n: f32[1,1,4,4] = Const() [{numbers}]
+x: f32[1,2,4,4] = Parameter()
+w: f32[2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0]
+scaled: f32[1,2,4,4] = Multiply(x, n)
+conv: f32[1,2,4,4] = Convolution(scaled, w) {CONV}
+r = Result(conv)
+"""
+    reason = "'scaled' is Multiply, expected a constant of one number a channel as its operand"
+    assert f"fold-input-normalization: {reason}" in nearly(lines)["conv"]
+
+
+def test_why_channels_are_not_smoothed_is_told() -> None:
+    reason = "smooth-quant: 'product' is MatMul, expected no transposed data"
+    assert nearly(PRODUCT, migrate_scales=True)["product"] == (reason,)
+
+
+def test_passes_that_leave_the_model_alone_have_no_near_miss() -> None:
+    assert nearly(PRODUCT)["product"] == ()

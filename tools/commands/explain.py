@@ -1,4 +1,4 @@
-"""`irquant explain`: what would become of each layer, and why."""
+"""`irquant explain`: the planned precision of each layer, and why."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ from irquant.tools.terminal.verbosity import verbose_option
 @click.argument("model", type=click.Path(path_type=Path))
 @planning_options
 @extension_option
-@click.option("--node", metavar="NAME", help="The whole story of one layer.")
+@click.option("--node", metavar="NAME", help="Show all details of one layer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @verbose_option
 @fault_option()
@@ -44,7 +44,7 @@ def explain_command(
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(plan), indent=2))
         return
-    for line in _story(plan.layers[0]) if node else _table(plan):
+    for line in _details(plan.layers[0]) if node else _table(plan):
         click.echo(printable(line))
 
 
@@ -61,12 +61,13 @@ def _table(plan: ExplainedPlan) -> Iterable[str]:
     yield f"{sum(layer.int8 for layer in plan.layers)} of {len(plan.layers)} layers would run in int8"
 
 
-def _story(layer: Explanation) -> Iterable[str]:
+def _details(layer: Explanation) -> Iterable[str]:
     yield f"{layer.type} '{layer.name}'"
     yield f"would run in {'int8' if layer.int8 else 'float'}: {layer.reason}"
     for what, found in (("data", layer.data), ("weights", layer.weights)):
         for each in found:
             yield f"{what}: {_described(each)}"
+    yield from (f"nearly: {reason}" for reason in layer.nearly)
 
 
 def _kind(each: Quantized) -> str:

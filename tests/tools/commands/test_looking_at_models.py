@@ -31,7 +31,7 @@ def test_inspect_names_what_shows_that_a_model_is_quantized(
 ) -> None:
     assert run(["quantize", str(model), "--data", str(arrays), "-o", str(tmp_path / "int8.xml")]) == 0
     assert run(["inspect", str(tmp_path / "int8.xml")]) == 0
-    assert "\nquantized: yes: it holds FakeQuantize '" in capfd.readouterr().out
+    assert "\nquantized: yes: it contains FakeQuantize '" in capfd.readouterr().out
     assert run(["diff", str(model), str(tmp_path / "int8.xml")]) == 1
     assert "\nadded " in capfd.readouterr().out
 
@@ -69,6 +69,15 @@ def test_explain_needs_no_data(model: Path, capfd: pytest.CaptureFixture[str]) -
     story = capfd.readouterr().out
     assert "would run in int8: a8" in story
     assert "\nweights: " in story
+
+
+def test_explain_tells_of_one_layer_what_nearly_matched(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", str(model), "--json"]) == 0
+    layer = next(each for each in json.loads(capfd.readouterr().out)["layers"] if each["nearly"])
+    assert run(["explain", str(model), "--node", layer["name"]]) == 0
+    assert capfd.readouterr().out.splitlines()[-len(layer["nearly"]) :] == [
+        f"nearly: {each}" for each in layer["nearly"]
+    ]
 
 
 def test_explain_for_scripts(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
