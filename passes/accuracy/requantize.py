@@ -50,8 +50,9 @@ class Attempt:
 
     @property
     def margin_to_good(self) -> float:
-        """How far its worst output lies above what is good, in dB."""
-        return min((each.margin_to_good for each in self.context.check.outputs or ()), default=math.inf)
+        """How far its worst output lies above what is good, in dB, as far as outputs can be compared."""
+        outputs = self.context.check.outputs or ()
+        return min((each.above_good for each in outputs if each.verdict is not Verdict.UNKNOWN), default=math.inf)
 
     @property
     def is_good(self) -> bool:

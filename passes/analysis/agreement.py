@@ -137,11 +137,6 @@ class Agreement:
         return min(self.sqnr - ratio, decided)
 
     @property
-    def margin_to_good(self) -> float:
-        """How far the ratio lies above what is good, in dB; 0 if nobody can tell."""
-        return 0.0 if math.isnan(self.sqnr) else self.sqnr - self.levels.good
-
-    @property
     def error(self) -> float:
         """The error power as a share of what the floor allows; of a lost signal, huge."""
         return float(10 ** (-max(self.margin, -300.0) / 10))

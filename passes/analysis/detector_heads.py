@@ -12,8 +12,10 @@ from .decisions import above, behind
 #: Why such a mean stays float.
 MEAN = "it takes the mean of a distribution over steps, which takes next to no time, and rounding it moves each box"
 #: Why such a join stays float, and what reads it.
-MIXED = "it joins scores from 0 to 1 with values that constants scale by {scale:.0f}: one range would leave scores no levels"
-READS_MIXED = "its data are scores from 0 to 1 joined with values that constants scale by {scale:.0f}, too far apart for one range"
+MIXED = "it joins scores from 0 to 1 with values that constants scale by {scale:.0f}: one range leaves scores no levels"
+READS_MIXED = (
+    "its data are scores from 0 to 1 joined with values that constants scale by {scale:.0f}, too far apart for a range"
+)
 _SCORES = ("HardSigmoid", "HSigmoid", "Sigmoid", "SoftMax")
 _PARTS = (*MOVES, "Gather", "Slice", "Split", "StridedSlice", "VariadicSplit")
 #: From this scale on, 8 bits in one range leave 16 levels or fewer to what lies from 0 to 1.
@@ -22,7 +24,10 @@ _MANY = 3
 
 
 def means_of_distributions(graph: Graph) -> Iterator[Node]:
-    """Layers of one output that weigh a softmax with evenly spaced constants (Li et al. 2020, Generalized Focal Loss)."""
+    """Layers of one output that weigh a softmax with evenly spaced constants.
+
+    So distances of box sides are computed from a distribution over them (Li et al. 2020, Generalized Focal Loss).
+    """
     for node in graph.nodes("Convolution", "MatMul"):
         weights = node.source(weight_ports(node)[0]).node
         if unmoved(node.source()).node.type != "SoftMax" or weights.type != "Const":

@@ -28,9 +28,7 @@ def random_tensors(engine: Engine, sample: ValidationSample) -> set[int]:
         sample: With what it gave before.
     """
     again = [[each.copy() for each in engine.outputs(sample)] for _ in range(2)]
-    return {
-        number for number, one in enumerate(sample.outputs) if any(_differ(one, each[number]) for each in again)
-    }
+    return {number for number, one in enumerate(sample.outputs) if any(_differ(one, each[number]) for each in again)}
 
 
 def _differ(one: Array, other: Array) -> bool:

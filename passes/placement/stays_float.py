@@ -1,4 +1,4 @@
-"""What stays float although a rule of the target fits: its patterns, caches, boxes with scores, what the user ignores."""
+"""What stays float although a rule of the target fits: its patterns, caches, heads of detectors, what users ignore."""
 
 from collections.abc import Iterator
 

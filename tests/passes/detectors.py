@@ -22,9 +22,7 @@ class Weights:
 
     def conv(self, x: ov.Node, channels: int, kernel: int = 3, stride: int = 1, gain: float = 1.4) -> ov.Node:
         pads, width = [kernel // 2] * 2, int(x.get_output_partial_shape(0)[1].get_length())
-        layer = op.convolution(
-            x, self.of(channels, width, kernel, kernel, gain=gain), [stride] * 2, pads, pads, [1, 1]
-        )
+        layer = op.convolution(x, self.of(channels, width, kernel, kernel, gain=gain), [stride] * 2, pads, pads, [1, 1])
         return op.add(layer, self.of(1, channels, 1, 1, gain=0.1))
 
     def linear(self, x: ov.Node, columns: int, gain: float = 1.0) -> ov.Node:
@@ -122,7 +120,8 @@ def end_to_end(seed: int = 0, count: int = 20) -> ov.Model:
 def attention(weights: Weights, query: ov.Node, key: ov.Node, value: ov.Node, width: int, heads: int = 4) -> ov.Node:
     def split(x: ov.Node) -> ov.Node:
         return op.transpose(
-            op.reshape(weights.linear(x, width), np.array([1, -1, heads, width // heads]), False), np.array([0, 2, 1, 3])
+            op.reshape(weights.linear(x, width), np.array([1, -1, heads, width // heads]), False),
+            np.array([0, 2, 1, 3]),
         )
 
     scores = op.multiply(op.matmul(split(query), split(key), False, True), np.float32((width // heads) ** -0.5))
@@ -143,9 +142,7 @@ def detr(seed: int = 0, queries: int = 12, width: int = 32) -> ov.Model:
         asked = op.add(found, learned)
         found = weights.normalized(op.add(found, attention(weights, asked, asked, found, width)))
         key = op.add(memory, places)
-        found = weights.normalized(
-            op.add(found, attention(weights, op.add(found, learned), key, memory, width))
-        )
+        found = weights.normalized(op.add(found, attention(weights, op.add(found, learned), key, memory, width)))
         inner = weights.linear(op.relu(weights.linear(found, 2 * width)), width)
         found = weights.normalized(op.add(found, inner))
     box = op.sigmoid(weights.linear(op.relu(weights.linear(found, width)), 4))

@@ -82,9 +82,7 @@ NONE = {
 
 
 @pytest.mark.parametrize(("build", "shape"), NONE.values(), ids=NONE)
-def test_other_outputs_choose_nothing(
-    graph_of: GraphOf, build: Callable[[ov.Node], ov.Node], shape: list[int]
-) -> None:
+def test_other_outputs_choose_nothing(graph_of: GraphOf, build: Callable[[ov.Node], ov.Node], shape: list[int]) -> None:
     assert chosen(graph_of, build, shape) is None
 
 

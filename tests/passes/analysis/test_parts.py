@@ -77,7 +77,17 @@ def test_constants_are_no_part() -> None:
         np.zeros((0, 4)),
         np.array(3.0),
     ],
-    ids=["scores", "boxes from 0 to 1", "a slope", "zeros", "rounding of floats", "nan", "integers", "none", "a number"],
+    ids=[
+        "scores",
+        "boxes from 0 to 1",
+        "a slope",
+        "zeros",
+        "rounding of floats",
+        "nan",
+        "integers",
+        "none",
+        "a number",
+    ],
 )
 def test_nothing_else_has_parts(tensor: Array) -> None:
     assert named(tensor) == []

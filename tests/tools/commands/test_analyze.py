@@ -22,7 +22,6 @@ from irquant.tools.cli import run
 from irquant.tools.commands.analyze import analysis_values
 from irquant.tools.terminal.advice import advice, advice_line
 
-
 FEW = "1 held-out samples (few: others may say otherwise)"
 
 
