@@ -2,10 +2,10 @@
 
 All files of a run appear together at its end, inside `written_together`: an error before that leaves none of them.
 
-Both files of a model are written under temporary names and synced. If there is no model at the path, they are moved into
-place, the .bin first: without its .xml it is not a model. To replace a model, a journal with both names is written first.
-From then on the new model counts: the next reader or writer of the path completes the moves. During the moves the old
-.xml is missing, so that no reader, not even the runtime, combines layers of one model with weights of the other.
+Both files of a model are written under temporary names and synced. If there is no model at the path, they are moved
+into place, the .bin first: without its .xml it is not a model. To replace a model, a journal with both names is written
+first. From then on the new model counts: the next reader or writer of the path completes the moves. During the moves
+the old .xml is missing, so that no reader, not even the runtime, combines layers of one model with weights of the other.
 """
 
 import glob

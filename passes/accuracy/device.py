@@ -101,7 +101,9 @@ def ask(graph: Graph, context: Context, floats: Callable[[], Run] | None, *, sho
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
             return Answer(Asked(wrong=f"with it in int8, the runtime fails: {error}"))
-        told = executed if not shown or in_own or shows_all(graph, context.plan, executed) else _showing(loaded, executed)
+        told = (
+            executed if not shown or in_own or shows_all(graph, context.plan, executed) else _showing(loaded, executed)
+        )
         try:
             emulated = emulating.result() if emulating else None
             meant = [emulated.outputs(each) for each in samples] if emulated else []

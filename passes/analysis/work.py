@@ -1,9 +1,9 @@
 """How much work the layers of a model are, relative to one another: foretold, not measured, so that it never changes.
 
 A core with AVX-512 VNNI does four times as many multiply-accumulates of int8 in a cycle as of f32, and reads a quarter
-of the bytes (Intel, "Intel Architecture Instruction Set Extensions Programming Reference", VPDPBUSD next to VFMADD231PS).
-A layer is bound by the one or the other; here both count, so that neither is forgotten: multiply-accumulates of f32
-are the unit, of which a core does 32 in the time in which it moves 32 bytes.
+of the bytes (Intel, "Intel Architecture Instruction Set Extensions Programming Reference", VPDPBUSD and VFMADD231PS).
+One of the two limits a layer; here both count, so that neither is forgotten. The unit is a multiply-accumulate of f32:
+a core does 32 of them in the time in which it moves 32 bytes.
 """
 
 import math

@@ -123,9 +123,7 @@ def measure_effects(
     ]
 
 
-def effect_of(
-    model: GatedModel, index: int, context: Context, outputs: tuple[Agreement, ...], share: float
-) -> Effect:
+def effect_of(model: GatedModel, index: int, context: Context, outputs: tuple[Agreement, ...], share: float) -> Effect:
     """What is known of one operation."""
     node = model.operations[index]
     name = context.plan.names.get(node, node.name)

@@ -73,9 +73,7 @@ def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path
         r"\(SQNR \S+ dB, with FakeQuantizes in float \S+ dB, at 'logits'; 2 samples\)",
         lines[4],
     )
-    assert lines[5] == (
-        "calibrated on 19 samples; output SQNR on 1 held-out samples (few: others may say otherwise):"
-    )
+    assert lines[5] == ("calibrated on 19 samples; output SQNR on 1 held-out samples (few: others may say otherwise):")
     assert lines[6].startswith("  logits: ")
     image = np.random.default_rng(5).normal(size=(1, 3, 8, 8)).astype(np.float32)
     float_, int8 = (ov.Core().compile_model(path, "CPU")(image)[0] for path in (model, output))

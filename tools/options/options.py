@@ -73,7 +73,9 @@ page_option = click.option(
 
 #: For commands that write files.
 force_option = click.option(
-    "--force", is_flag=True, help="Replace files that irquant did not make, too; those that it made are replaced anyway."
+    "--force",
+    is_flag=True,
+    help="Replace files that irquant did not make, too; those that it made are replaced anyway.",
 )
 
 

@@ -314,7 +314,12 @@ def searched(
 ) -> tuple[Made, Any]:
     """The guard on a model that is as good as `good` of its number of float layers says."""
     config = QuantizationConfig.checked(
-        preset="performance", range_estimator={"preset": "default"}, correct_biases="fast", align=False, migrate_scales=False, **options
+        preset="performance",
+        range_estimator={"preset": "default"},
+        correct_biases="fast",
+        align=False,
+        migrate_scales=False,
+        **options,
     )
     _, first, calibrated = quantize_once(from_runtime(model), samples, load_target("npu"), config)
     made = Made(calibrated, good)
