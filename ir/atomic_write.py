@@ -5,7 +5,7 @@ All files of a run appear together at its end, inside `written_together`: an err
 Both files of a model are written under temporary names and synced. If there is no model at the path, they are moved
 into place, the .bin first: without its .xml it is not a model. To replace a model, a journal with both names is written
 first. From then on the new model counts: the next reader or writer of the path completes the moves. During the moves
-the old .xml is missing, so that no reader, not even the runtime, combines layers of one model with weights of the other.
+the old .xml is missing, so that no reader, not even the runtime, combines layers of one with weights of the other.
 """
 
 import glob
