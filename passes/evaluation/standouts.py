@@ -9,6 +9,7 @@ Detecting All Defective Members in a Population by Group Testing", 1972): k oper
 from collections.abc import Callable, Sequence
 
 from ...ir import Graph
+from ..analysis.agreement import Agreement
 from ..infra.base import Context
 from ..runtime.samples import ValidationSample
 from .fake_quant_switch import rounded_operations
@@ -34,7 +35,7 @@ def standouts(
         return []
     model = GatedModel(graph, context, samples)
     order = sorted(range(len(model.operations)), key=lambda index: (model.own[index], index))
-    outputs = {}
+    outputs: dict[int, tuple[Agreement, ...]] = {}
 
     def errors(groups: Sequence[Sequence[int]]) -> list[float]:
         found = model.agreements(groups)

@@ -49,7 +49,9 @@ def chosen(*members: tuple[float, float], wanted: float = 100.0) -> tuple[list[i
     ],
 )
 def test_what_brings_most_for_its_time_is_chosen(members: list[tuple[float, float]], expected: list[int]) -> None:
-    assert chosen(*members) == (expected, pytest.approx(sum(members[each][1] for each in expected)))
+    found, percent = chosen(*members)
+    assert found == expected
+    assert percent == pytest.approx(sum(members[each][1] for each in expected))
 
 
 def test_no_more_than_wanted() -> None:
