@@ -359,7 +359,7 @@ def test_a_process_that_cannot_be_started_is_a_failure_like_others(zoo: Zoo) -> 
     assert done.returncode == 1, done.stderr
     row = zoo.rows()["a"]
     assert row["state"] == "crashed"
-    assert row["message"] == "no process can be run: [Errno 2] No such file or directory: '/none'"
+    assert row["message"] == "its process cannot be started: [Errno 2] No such file or directory: '/none'"
 
 
 def test_a_fault_of_ours_is_told_as_such_and_kept_for_the_report(zoo: Zoo) -> None:
