@@ -11,6 +11,7 @@ from .element_types import element_type
 from .errors import IRError, printable
 from .gc_paused import gc_paused
 from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, Scope, decode_layer, natural, shape_of
+from .user_files import open_user_file
 from .verify import verify_structure
 from .weights import EMPTY, Weights, open_weights
 from .xml import XmlStyle, layer_texts, parse_xml
@@ -65,7 +66,7 @@ def _open_pair(path: Path, binary: Path) -> tuple[bytes, Weights | None]:
 
 
 def _read_bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open_user_file(path) as file:
         before = os.fstat(file.fileno())
         if before.st_size > _MOST_BYTES:
             message = f"{path}: not an OpenVINO IR: {before.st_size} bytes of XML, more than any model has"

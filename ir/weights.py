@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .errors import IRError
+from .user_files import open_user_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ EMPTY = Weights(None, np.empty(0, np.uint8))
 
 def open_weights(path: Path) -> Weights:
     """Maps `path` into memory; an empty file gives empty weights."""
-    with path.open("rb") as file:
+    with open_user_file(path) as file:
         version = _version(file.fileno())
         if not os.fstat(file.fileno()).st_size:
             return Weights(path, np.empty(0, np.uint8), version)

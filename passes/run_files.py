@@ -4,13 +4,13 @@ All of them are looked at before anything is done, by what they are and not by h
 that file. A file that irquant did not make is only replaced if the user says so.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..ir import UserError
+from ..ir.watched_files import version_of, watch
 from .calibration.calibrate import Calibrate
 from .infra.base import Pass
 from .infra.instruments import WriteAfter
@@ -21,10 +21,6 @@ from .transforms.set_ranges import SetRanges
 #: What messages call a file or folder, and where it is.
 RunFile = tuple[str, Path]
 _Identity = tuple[int, int]
-#: Identity, size and time of change: what differs once a file is written.
-_Version = tuple[int, ...]
-_Table = list[tuple[Path, _Version | None]]
-_WATCHED: ContextVar[_Table | None] = ContextVar("_WATCHED", default=None)
 
 
 class RunFilesError(UserError):
@@ -58,19 +54,7 @@ def check_run_files(
             raise RunFilesError(message)
     for each in written:
         _refuse_foreign(each, is_own, force=force)
-    if (table := _WATCHED.get()) is not None:
-        table += [(each.path, _version(each.path)) for each in written]
-
-
-@contextmanager
-def watched_files() -> Generator[Callable[[], list[Path]]]:
-    """Gives a function that looks which files of the runs inside have been written so far."""
-    table: _Table = []
-    token = _WATCHED.set(table)
-    try:
-        yield lambda: [path for path, before in table if _version(path) not in (None, before)]
-    finally:
-        _WATCHED.reset(token)
+        watch(each.path)
 
 
 @dataclass(frozen=True)
@@ -97,6 +81,8 @@ def _resolved(path: Path) -> Path:
         RunFilesError: nowhere.
     """
     try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.lstat()
         return path.resolve()
     except (OSError, ValueError, RuntimeError) as error:
         message = f"{path}: is no path for a file: {getattr(error, 'strerror', None) or error}"
@@ -171,14 +157,5 @@ def named(**paths: Path | None) -> Iterator[RunFile]:
 
 def _identity(path: Path) -> _Identity | None:
     """What tells a file from all others, whatever it is called; None if there is none."""
-    version = _version(path)
-    return None if version is None else (version[0], version[1])
-
-
-def _version(path: Path) -> _Version | None:
-    """What the file system says of a file; None if there is none."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    version = version_of(path)
+    return None if version is None else version[:2]

@@ -1,20 +1,57 @@
-"""The lines of values in a YAML file."""
+"""A YAML text: the lines of its values, and the values. Reading it needs bounded time and memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
 
+#: The most values that a text may stand for, and the most characters of a number in it.
+_MOST_VALUES, _MOST_DIGITS = 1_000_000, 400
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
 
 class Lines:
     """The lines of one YAML text.
 
     Raises:
-        yaml.YAMLError: the text is not YAML.
+        yaml.YAMLError: the text is not YAML, or is nested too deeply.
     """
 
     def __init__(self, text: str) -> None:
-        self._root: Any = yaml.compose(text, yaml.SafeLoader)
+        try:
+            self._root: Any = yaml.compose(text, yaml.SafeLoader)
+            self._refuse_expansion()
+        except RecursionError:
+            message = "it is nested too deeply"
+            raise yaml.YAMLError(message) from None
+
+    def content(self) -> Any:
+        """What the text holds, as plain values.
+
+        Raises:
+            yaml.YAMLError: a value is none of its type.
+        """
+        if self._root is None:
+            return None
+        try:
+            return _Constructor("").construct_document(self._root)
+        except RecursionError:
+            message = "it is nested too deeply"
+            raise yaml.YAMLError(message) from None
+
+    def _refuse_expansion(self) -> None:
+        """Refuses aliases that stand for more than any file says, or for themselves."""
+        sizes: dict[int, int] = {}
+
+        def size(node: Any) -> int:
+            if id(node) not in sizes:
+                sizes[id(node)] = _MOST_VALUES + 1  # where it is met inside itself
+                sizes[id(node)] = 1 + sum(map(size, _children(node)))
+            return sizes[id(node)]
+
+        if size(self._root) > _MOST_VALUES:
+            message = f"its aliases stand for more than {_MOST_VALUES:,} values"
+            raise yaml.YAMLError(message)
 
     def of(self, location: Sequence[int | str]) -> int:
         """The line, from 1, of the deepest existing part of a location."""
@@ -37,7 +74,7 @@ class Lines:
         for node in self._nodes():
             known = set[str]()
             for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-                if key.value in known:
+                if isinstance(key, yaml.ScalarNode) and key.value in known:
                     yield key.start_mark.line + 1, str(key.value)
                 known.add(str(key.value))
 
@@ -58,7 +95,30 @@ class Lines:
                 continue
             seen.add(id(node))
             yield node
-            if isinstance(node, yaml.MappingNode):
-                waiting += [value for _, value in node.value]
-            elif isinstance(node, yaml.SequenceNode):
-                waiting += node.value
+            waiting += _children(node)
+
+
+def _children(node: Any) -> list[Any]:
+    """The values right below one."""
+    if isinstance(node, yaml.MappingNode):
+        return [value for _, value in node.value]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+class _Constructor(yaml.SafeLoader):
+    """Makes values of nodes; whatever Python says of one that it refuses is told with its line."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """The value of one node.
+
+        Raises:
+            yaml.YAMLError: it is none of its type.
+        """
+        if node.tag in _NUMBERS and len(node.value) > _MOST_DIGITS:
+            message = f"a number of {len(node.value):,} characters, expected {_MOST_DIGITS} or less"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+            message = f"{str(node.value)[:40]!r} is no {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark) from error

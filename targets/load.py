@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ..ir import UserError
 from ..ir.suggestions import closest, did_you_mean
+from ..ir.user_files import read_user_text
 from .explain import explain, first_mistake, path_text
 from .lines import Lines
 from .operations import unknown_words
@@ -50,9 +51,9 @@ def target_text(name: str) -> str:
     name = target_name(name)
     if _is_path(name):
         try:
-            return Path(name).read_text(encoding="utf-8")
+            return read_user_text(Path(name))
         except (OSError, UnicodeDecodeError) as error:
-            message = f"{name}: cannot be read: {error}"
+            message = f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}"
             raise TargetError(message) from None
     if name not in target_names():
         there = f"there are: {', '.join(target_names())}; or give the path of a .yaml file"
@@ -168,7 +169,7 @@ class _Document:
         self.where, self.heirs = where, (*heirs, where)
         try:
             self._lines = Lines(text)
-            content: Any = yaml.safe_load(text)
+            content = self._lines.content()
         except yaml.YAMLError as error:
             message = f"{where}: not YAML: {' '.join(str(error).split())}"
             raise TargetError(message) from None

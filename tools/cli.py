@@ -5,13 +5,20 @@ A command's module is imported when the command is called: the help of `irquant`
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import cast
 
 import click
 
 from irquant.tools.terminal.fault_request import FaultRequest
+from irquant.tools.terminal.interrupts import INTERRUPTED, INTERRUPTS
+from irquant.tools.terminal.streams import OutputError
 
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR = 2
+#: The exit code if standard output is closed or full.
+_FAILED = 1
+#: The most files that a message names, and its most characters.
+_MOST_NAMED, _MOST_SAID = 4, 2000
 #: Command -> its line in the list of commands. `NAME_command` is in the module `commands/NAME.py`.
 COMMANDS: Mapping[str, str] = {
     "analyze": "Ranks the layers of a model by their sensitivity to INT8 rounding.",
@@ -47,34 +54,72 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="irquant", prog_name="irquant", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Quantizes OpenVINO models to INT8: nearly as accurate, much faster, in minutes, without retraining.
 
     Exit codes: 0: success; 1: a result is worse than required, or models differ; 2: an error in what you gave;
     70: irquant itself failed (see --report-fault of the commands); 130: interrupted.
     """
+    from irquant.ir.watched_files import watched_files
+
+    context.ensure_object(FaultRequest).written = context.with_resource(watched_files())
+    INTERRUPTS.is_at_work = True
 
 
 def run(arguments: list[str]) -> int:
     """Runs the command line and returns its exit code; the help of `irquant` lists them."""
     request = FaultRequest()
     try:
+        _refuse_lost_folder()
         return int(cli.main(arguments, prog_name="irquant", standalone_mode=False, obj=request) or 0)
     except click.ClickException as error:
         return _complain(error.format_message())
     except (click.Abort, KeyboardInterrupt):
-        _complain("interrupted; nothing was written")
-        return INTERRUPTED
+        return _interrupted(request)
+    except OutputError as error:
+        return _FAILED if error.is_unread else _complain(_with_written(str(error), request))
     except Exception as error:
+        if INTERRUPTS.came:  # imports and foreign code may make another exception of it
+            return _interrupted(request)
         from irquant.passes.infra.internal_errors import complaint, is_internal
         from irquant.tools.terminal.internal_errors import tell_fault
 
-        return tell_fault(error, request, arguments) if is_internal(error) else _complain(complaint(error))
+        if is_internal(error):
+            return tell_fault(error, request, arguments)
+        return _complain(_with_written(complaint(error), request))
+
+
+def _interrupted(request: FaultRequest) -> int:
+    _complain(f"interrupted; {_written(request) or 'nothing was written'}")
+    return INTERRUPTED
+
+
+def _refuse_lost_folder() -> None:
+    """Refuses to begin where no relative path means anything."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        message = f"the current folder cannot be used ({error.strerror}): change to another one"
+        raise click.ClickException(message) from None
+
+
+def _written(request: FaultRequest) -> str:
+    """Which files are new or changed, as the disk says; empty if none."""
+    paths = request.written()
+    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+    return f"written: {', '.join(map(str, paths[:_MOST_NAMED]))}{more}" if paths else ""
+
+
+def _with_written(message: str, request: FaultRequest) -> str:
+    written = _written(request)
+    return f"{message}; {written}" if written else message
 
 
 def _complain(message: str) -> int:
-    """Prints one line, with control characters made visible."""
+    """Prints one line, with control characters made visible; names in it may be as long as files."""
     from irquant.ir import printable
 
+    message = message if len(message) <= _MOST_SAID else f"{message[:_MOST_SAID]}..."
     click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(' '.join(message.split()))}", err=True)
     return USER_ERROR

@@ -9,15 +9,24 @@ import os
 import sys
 from typing import NoReturn
 
+from irquant.tools.terminal.interrupts import INTERRUPTS
+
 
 def main() -> NoReturn:
     """Runs the command line and exits with its code."""
+    INTERRUPTS.install()
     gc.disable()
+    from contextlib import suppress
+
+    from irquant.tools.terminal.streams import OutputError, prepare_streams
+
+    prepare_streams()
     from irquant.tools.cli import run
 
     gc.freeze()
     gc.enable()
     code = run(sys.argv[1:])
-    sys.stdout.flush()
+    with suppress(OutputError):  # the command has met it before
+        sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

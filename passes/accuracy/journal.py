@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...ir import UserError
+from ...ir.user_files import MOST_DATA, read_user_file
 
 _BEGIN = '{"irquant"'
 _VERSION = 1
@@ -69,7 +70,7 @@ class Journal:
         if path is None:
             return journal
         try:
-            lines = path.read_bytes().decode("utf-8", "replace").splitlines() if path.exists() else []
+            lines = read_user_file(path, MOST_DATA).decode("utf-8", "replace").splitlines() if path.exists() else []
         except OSError as error:
             raise _failed(path, error) from error
         if not os.access(path if path.exists() else path.parent, os.W_OK):

@@ -1,19 +1,21 @@
 """Statistics from a file instead of a run over the data."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from ...ir import Array, Graph
+from ...ir import Array, Graph, Node, Scope
 from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Fact, Pass
 from ..infra.calibration import Calibration
 from ..runtime.engine import THROUGHPUT, Engine
 from ..runtime.samples import ValidationSample
-from ..statistics.batch import batched_tensors
+from ..statistics.batch import Batches, batched_tensors
 from ..statistics.derivations import Derivations
-from ..statistics.file import StatisticsFileError, open_statistics
+from ..statistics.file import SavedStatistics, StatisticsFileError, open_statistics
 from ..statistics.request import Request, Statistics, find_recipes
+from .attach_statistics import statistic_size
 from .fingerprint import DataFingerprint
 from .known_outputs import known_outputs
 from .measurement import CalibrationSample, SampleKeeper, jobs
@@ -43,8 +45,10 @@ class LoadStatistics(Pass):
             message = f"{self.path}: measured on another model than this one; calibrate this one with data"
             raise StatisticsFileError(message)
         measured, unseen = file.of(graph), file.unseen(graph)
+        batched = batched_tensors(graph)
+        _check(measured, unseen, graph, batched)
         wanted = [each for each in context.wanted if each.scope not in unseen]
-        derive = Derivations(graph, batched_tensors(graph))
+        derive = Derivations(graph, batched)
         recipes = find_recipes(wanted, measured.numbers, derive)
         if recipes is None:
             missing = next(each for each in wanted if find_recipes([each], measured.numbers, derive) is None)
@@ -86,3 +90,22 @@ class LoadStatistics(Pass):
 
         Engine(found.outputs.tapped(graph), THROUGHPUT).run(waiting, take)
         return replace(found, held_out=held_out, first=first, kept=keeper.kept)
+
+
+def _check(measured: SavedStatistics, unseen: Collection[Scope], graph: Graph, batched: Batches) -> None:
+    """Looks at all numbers of tensors that some sample reached.
+
+    Raises:
+        StatisticsFileError: some are not what a calibration measures.
+    """
+    for each in measured:
+        if each.scope in unseen:
+            continue
+        node = Node(graph.body_at(each.scope), each.node)
+        shape = node.output(each.port).shape if 0 <= each.port < len(node.outputs) else None
+        if shape is None or not 0 <= (each.channel_axis or 0) < max(1, len(shape)):
+            place = f"output {each.port}, axis {each.channel_axis}"
+            message = f"{measured.path}: speaks of {place} of {node}, which has none"
+            raise StatisticsFileError(message)
+        has_batch = each.tensor(graph) in batched and each.channel_axis != 0
+        measured.check(each, statistic_size(graph, each, batched=has_batch))

@@ -7,10 +7,12 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import yaml
 
+from ...ir.user_files import read_user_text
+from ...targets import Lines
 from .pass_spec import PassSpec, PassSpecError
 
 
@@ -21,7 +23,7 @@ def read_pipeline(path: Path) -> list[PassSpec]:
         PassSpecError: it cannot be read, or is no such list.
     """
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = Lines(read_user_text(path)).content()
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
         raise PassSpecError(message) from None

@@ -1,5 +1,6 @@
 """What stands in a configuration, as plain dictionaries and lists, before anybody asks what it means."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,14 +9,17 @@ from typing import Any, cast
 import numpy as np
 import yaml
 
+from ...ir.user_files import is_too_large, read_user_text
 from ...targets import Lines
 from .strict import ConfigError
 
 #: A JSON text that begins, comments aside, with a key.
-_BARE = re.compile(r'(\s|//[^\n]*|(?>/\*.*?\*/))*"', re.DOTALL)
+_BARE = re.compile(r'(?:\s|//[^\n]*+|(?>/\*.*?\*/))*+"', re.DOTALL)
+#: The most characters of a text for the parser of comments, which takes a second for a few thousand.
+_MOST_COMMENTED = 100_000
 _ONE, _TWO = "\\", "\\\\"
 #: Comments and strings of JSON5; what stands between them has no backslash.
-_TOKEN = re.compile(r"""//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.DOTALL)
+_TOKEN = re.compile(r"""//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.DOTALL)
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
 
 
@@ -40,11 +44,16 @@ def content_of(path: Path) -> Any:
         message = f"{path}: a configuration ends in .json, .yaml or .yml"
         raise ConfigError(message)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_user_text(path)
         return _json(text) if path.suffix == ".json" else _yaml(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        message = f"{path}: cannot be read: {' '.join(str(error).split())}"
-        raise ConfigError(message) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except (ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+    except RecursionError:
+        reason = "it is nested too deeply"
+    message = f"{path}: cannot be read: {reason}"
+    raise ConfigError(message)
 
 
 def _json(text: str) -> Any:
@@ -53,14 +62,24 @@ def _json(text: str) -> Any:
     _refuse_escapes(text)
     # The published description prints an algorithm without the braces around it.
     whole = f"{{{text}}}" if _BARE.match(text) else text
+    try:
+        return json.loads(whole, object_pairs_hook=_unique)
+    except json.JSONDecodeError:
+        if is_too_large(len(whole), _MOST_COMMENTED):
+            found = f"{len(whole):,} characters of JSON with comments or mistakes"
+            message = f"{found}, expected {_MOST_COMMENTED:,} or less"
+            raise ValueError(message) from None
     return json5.loads(whole, object_pairs_hook=_unique)
 
 
 def _yaml(text: str) -> Any:
-    for line, mistake in Lines(text).lost():
+    lines = Lines(text)
+    for line, mistake in lines.lost():
         message = f"line {line}: {mistake}"
         raise ValueError(message)
-    return yaml.load(text, _Loader)
+    for _, key in lines.repeated():
+        raise _given_twice(key)
+    return lines.content()
 
 
 def _refuse_escapes(text: str) -> None:
@@ -87,23 +106,14 @@ def _is_lost(escape: str) -> bool:
 
 
 def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    listed = list(pairs)
-    _refuse_twice([key for key, _ in listed])
-    return dict(listed)
+    """Refuses a key that is given twice: the parsers would take the last, without a word."""
+    content: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in content:
+            raise _given_twice(key)
+        content[key] = value
+    return content
 
 
-def _refuse_twice(keys: Sequence[str]) -> None:
-    """The parsers would take the last, without a word."""
-    for index, key in enumerate(keys):
-        if key in keys[:index]:
-            message = f"key '{key}' is given twice: leave one out"
-            raise ValueError(message)
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice; what `<<` merges in is overruled, not given."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        _refuse_twice([key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
-        return node
+def _given_twice(key: str) -> ValueError:
+    return ValueError(f"key '{key}' is given twice: leave one out")

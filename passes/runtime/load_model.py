@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...ir import Graph, UserError, read_model
+from ...ir.user_files import open_user_file
 from ...ir.weights import open_weights
 from .engine import Extension, convert, from_runtime
 
@@ -64,7 +65,18 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
     if not path.exists():
         message = f"{path}: no such file"
         raise UnknownFormatError(message)
+    if not path.is_dir():
+        _refuse_unreadable(path)
     return from_runtime(convert(path, extensions), extensions)
+
+
+def _refuse_unreadable(path: Path) -> None:
+    """Refuses what the converter would wait for."""
+    try:
+        open_user_file(path).close()
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}"
+        raise UnknownFormatError(message) from None
 
 
 def model_files(path: Path, weights: Path | None = None) -> Iterator[tuple[str, Path]]:

@@ -108,6 +108,11 @@ def _model_input(node: Node) -> ModelInput:
     )
 
 
+def takes_shape(expected: ModelInput, shape: tuple[int, ...]) -> bool:
+    """Whether an array of that shape can be run, with a batch axis in front if that lacks."""
+    return _fits(shape, expected.shape) or _fits((1, *shape), expected.shape)
+
+
 def checked_feed(sample: Sample, inputs: Sequence[ModelInput]) -> Feed:
     """The arrays to run, keyed by `ModelInput.name`, in the model's element types.
 

@@ -13,14 +13,17 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...ir import Array, Graph, Node, Scope, UserError
+from ...ir.array_files import stored_array
 from ...ir.atomic_write import write_failure, write_whole
+from ...ir.user_files import open_user_file
 from .request import Numbers, Reduction, Request, Statistics
 
 
@@ -45,7 +48,7 @@ class _Header(_Strict):
     version: Literal[1]
     model: str
     data: str
-    samples: int
+    samples: Annotated[int, Field(ge=0)]
     unseen: list[list[list[str]]]
     statistics: list[_Entry]
 
@@ -162,6 +165,24 @@ class SavedStatistics:
             raise StatisticsFileError(message)
         return found
 
+    def check(self, wanted: Request, size: int) -> None:
+        """Looks at the numbers of a request.
+
+        Args:
+            wanted: The request.
+            size: How many numbers an observation has; negative: nobody knows.
+
+        Raises:
+            StatisticsFileError: there are none, or others, or some are not finite.
+        """
+        found, array = self[wanted], f"{self.path}: array {self.numbers[wanted]}"
+        if not len(found) or found.shape[1] != size >= 0:
+            message = f"{array} is f32{list(found.shape)}, expected {size} numbers in each of its rows"
+            raise StatisticsFileError(message)
+        if not np.isfinite(found).all():
+            message = f"{array} holds NaN or Inf, which no calibration measures: the file is damaged"
+            raise StatisticsFileError(message)
+
     def __contains__(self, wanted: object, /) -> bool:
         """Whether exactly this was measured."""
         return wanted in self.numbers
@@ -178,6 +199,9 @@ def open_statistics(path: Path) -> StatisticsFile:
         StatisticsFileError: it is none.
     """
     text = _array(path, "header")
+    if text.dtype.kind != "U" or text.ndim:
+        message = f"{path}: no file of statistics, or a damaged one"
+        raise StatisticsFileError(message)
     try:
         return StatisticsFile(path, _Header.model_validate_json(str(text)))
     except ValidationError as error:
@@ -190,11 +214,12 @@ def open_statistics(path: Path) -> StatisticsFile:
 def _array(path: Path, name: str) -> Array:
     try:
         # Not np.load, which leaves files that are damaged open.
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive, archive.open(f"{name}.npy") as member:
-            found: Array = np.lib.format.read_array(member, allow_pickle=False)
-            return found
+        with open_user_file(path) as file, zipfile.ZipFile(file) as archive:
+            return stored_array(partial(archive.open, f"{name}.npy")).whole()
+    except MemoryError:
+        raise
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror or error}"
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # damaged files make readers raise anything
         message = f"{path}: no file of statistics, or a damaged one"
     raise StatisticsFileError(message)

@@ -10,7 +10,14 @@ from typing import BinaryIO
 import pytest
 
 from irquant.ir import IRError, read_model, write_model
-from irquant.ir.atomic_write import finish_interrupted_write, write_pair
+from irquant.ir.atomic_write import (
+    NotSyncedError,
+    finish_interrupted_write,
+    write_bytes,
+    write_failure,
+    write_pair,
+    written_together,
+)
 from irquant.ir.weights import Weights, open_weights
 
 OLD, NEW = (b"old xml", b"old bin"), (b"new xml", b"new bin")
@@ -178,3 +185,89 @@ def test_weights_that_changed_since_they_were_read_are_refused(conv: Path, tmp_p
         write_model(graph, tmp_path / "o.xml")
     assert str(caught.value) == f"{weights}: changed since the model was read; read it again"
     assert not (tmp_path / "o.xml").exists()
+
+
+# ------------------------------------------------------------------------------------------------------------ together
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def test_files_appear_together_at_the_end(path: Path) -> None:
+    with written_together():
+        write_bytes(path.with_name("s.npz"), b"statistics")
+        write(path, NEW)
+        assert not [name for name in names(path.parent) if not name.startswith(".")]
+    assert names(path.parent) == ["mo[d]el.bin", "mo[d]el.xml", "s.npz"]
+    assert pair(path) == NEW
+
+
+def test_an_error_leaves_none_of_them_and_what_was_there(path: Path) -> None:
+    write(path, OLD)
+
+    def run() -> None:
+        with written_together():
+            write_bytes(path.with_name("s.npz"), b"statistics")
+            write(path, NEW)
+            raise Killed
+
+    with pytest.raises(Killed):
+        run()
+    assert names(path.parent) == ["mo[d]el.bin", "mo[d]el.xml"]
+    assert pair(path) == OLD
+
+
+def test_a_file_that_cannot_be_moved_is_named_and_those_behind_it_stay_away(path: Path) -> None:
+    taken = path.with_name("s.npz")
+
+    def run() -> None:
+        with written_together():
+            write_bytes(path.with_name("first"), b"1")
+            write_bytes(taken, b"2")
+            write(path, NEW)
+            taken.mkdir()
+            (taken / "mine").touch()
+
+    with pytest.raises(IRError) as caught:
+        run()
+    assert str(caught.value) == f"{taken}: cannot be written: Is a directory"
+    assert names(path.parent) == ["first", "s.npz"]
+
+
+def test_inside_another_run_files_appear_at_the_end_of_the_inner_one(path: Path) -> None:
+    with written_together():
+        write_bytes(path.with_name("outer"), b"1")
+        with written_together():
+            write_bytes(path.with_name("inner"), b"1")
+        assert [name for name in names(path.parent) if not name.startswith(".")] == ["inner"]
+    assert names(path.parent) == ["inner", "outer"]
+
+
+def test_a_folder_that_cannot_be_synced_is_no_reason_to_say_that_nothing_was_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(path, OLD)
+    path.unlink()
+
+    def fails(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").resolve() == path.parent.resolve():
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", fails)
+    with pytest.raises(NotSyncedError) as caught:
+        write(path, NEW)
+    assert pair(path) == NEW
+    assert write_failure(path, caught.value) == (
+        f"{path}: is written, but the disk does not confirm it (Input/output error): check the disk"
+    )
+
+
+@pytest.mark.parametrize("letter", ["x", "\N{SNOWMAN}"])
+def test_the_longest_name_that_a_file_can_have_is_written(tmp_path: Path, letter: str) -> None:
+    path = tmp_path / f"{letter * (251 // len(letter.encode()))}.xml"
+    write(path, OLD)
+    write(path, NEW)
+    assert pair(path) == NEW
+    write_bytes(path.with_suffix(".npz"), b"whole")
+    assert len(names(tmp_path)) == 3

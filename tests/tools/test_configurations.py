@@ -17,7 +17,7 @@ WITH_METRIC = ("34", "35", "36")
 #: What the user is told, by the number of the file; nothing else is worth a warning.
 WARNINGS = {
     "04": [
-        "engine.config: configs/small.yaml: cannot be read: [Errno 2] No such file or directory: 'configs/small.yaml'; give "
+        "engine.config: configs/small.yaml: cannot be read: No such file or directory; give "
         "the data: irquant quantize -c FILE --data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr"
     ],
     "05": [

@@ -10,6 +10,7 @@ import click
 from irquant.ir import Graph, IRError, from_text, printable, to_text, write_model
 from irquant.ir.atomic_write import written_together
 from irquant.ir.suggestions import closest, did_you_mean
+from irquant.ir.user_files import MOST_DATA, read_user_text
 from irquant.ir.writer import check_output
 from irquant.passes import Context, Pass, Verify, load_model
 from irquant.passes.calibration.calibrate import Calibrate
@@ -219,7 +220,7 @@ def _read(path: Path, extensions: Sequence[Extension], *, fill: bool) -> Graph:
     if path.suffix != ".txt":
         return load_model(path, extensions=extensions)
     try:
-        graph = from_text(path.read_text(encoding="utf-8"), fill=fill)
+        graph = from_text(read_user_text(path, MOST_DATA), fill=fill)
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
         raise IRError(message) from None

@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from irquant.ir import Array, read_model
+from irquant.ir import Array, printable, read_model
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.evaluation.verify_execution import executed_layers
@@ -74,7 +74,7 @@ def demo(output: Path | None, *, force: bool = False) -> None:
     console.print(_table(pair[0], pair[1], latencies))
     console.print(_passes_table(report))
     if output:
-        console.print(f"kept: {float_path.name} and {int8_path.name} in {output}")
+        console.print(printable(f"kept: {float_path.name} and {int8_path.name} in {output}"), markup=False)
 
 
 def _unpack(path: Path, *, force: bool) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""Samples from .npy and .npz files.
+"""Samples from .npy and .npz files. Of a stack only the sample in question is in memory, whatever a header promises.
 
 .npy   for a model with one input: an array with the input's shape is one sample; an array with one more leading axis,
        or with a first axis longer than the model's batch, is a stack of samples.
@@ -7,20 +7,26 @@
        input, a single array may have any key.
 """
 
-from collections.abc import Generator, Iterator, Mapping
+import zipfile
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import cast
-
-import numpy as np
+from typing import TypeVar
 
 from irquant.ir import DYNAMIC, Array
+from irquant.ir.array_files import StoredArray, stored_array
 from irquant.ir.suggestions import closest, did_you_mean
-from irquant.passes.runtime.samples import DataError, ModelInput, Sample, reason_of
+from irquant.ir.user_files import open_user_file
+from irquant.passes.runtime.samples import DataError, ModelInput, Sample, reason_of, takes_shape
 
 ARRAY_SUFFIXES = (".npy", ".npz")
-_Arrays = Mapping[str, Array]
+#: What opens each array of a file, by its key.
+_Arrays = Mapping[str, Callable[[], StoredArray]]
+_Read = TypeVar("_Read")
+#: Of the number of a sample in a key.
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class ArraySource:
             numbers = {key.split("|", 1)[0] for key in arrays if _is_numbered(key)}
             if numbers or first.suffix.lower() == ".npz":
                 return len(numbers)
-            (array,) = arrays.values()
+            array = _read(first, next(iter(arrays.values())))
             return len(array) if self._stacks(self.inputs[0].name, array) else 1
 
     def __iter__(self) -> Iterator[Sample]:
@@ -57,14 +63,38 @@ class ArraySource:
         if numbered:
             for number in sorted({int(number) for number, _ in numbered.values()}):
                 keys_of_sample = {name: key for key, (each, name) in numbered.items() if int(each) == number}
-                yield f", number {number}", {name: _read(path, arrays, key) for name, key in keys_of_sample.items()}
+                yield (
+                    f", number {number}",
+                    {name: self._sample(path, arrays[key], name) for name, key in keys_of_sample.items()},
+                )
             return
-        values = {name: _read(path, arrays, key) for key, name in keys.items()}
-        if not self._is_stack(path, values):
-            yield "", values
+        stored = {name: _read(path, arrays[key]) for key, name in keys.items()}
+        if not self._is_stack(path, stored):
+            yield "", {name: self._whole(path, array, name) for name, array in stored.items()}
             return
-        for row in range(len(next(iter(values.values())))):
-            yield f", row {row}", {name: np.asarray(array[row]) for name, array in values.items()}
+        rows = {name: self._rows(path, array, name) for name, array in stored.items()}
+        for row in range(len(next(iter(stored.values())))):
+            yield f", row {row}", {name: next(each) for name, each in rows.items()}
+
+    def _sample(self, path: Path, open_: Callable[[], StoredArray], name: str) -> Array:
+        return self._whole(path, _read(path, open_), name)
+
+    def _whole(self, path: Path, array: StoredArray, name: str) -> Array:
+        """An array as one sample; if its shape cannot fit, another of that shape, which is refused later."""
+        fits = takes_shape(self._input(name), array.shape)
+        return _read(path, array.whole) if fits else array.hollow()
+
+    def _rows(self, path: Path, array: StoredArray, name: str) -> Iterator[Array]:
+        """The samples of a stack, likewise."""
+        if not takes_shape(self._input(name), array.shape[1:]):
+            yield from array.hollow()
+            return
+        rows = array.rows()
+        for _ in range(len(array)):
+            yield _read(path, partial(next, rows))
+
+    def _input(self, name: str) -> ModelInput:
+        return next(model for model in self.inputs if name in model.names)
 
     def _keys(self, path: Path, arrays: _Arrays) -> dict[str, str]:
         """The keys of a file to read -> input names."""
@@ -89,7 +119,7 @@ class ArraySource:
             raise DataError(did_you_mean(problem, closest(name, known), f"it takes {', '.join(map(str, self.inputs))}"))
         return name
 
-    def _is_stack(self, path: Path, values: Mapping[str, Array]) -> bool:
+    def _is_stack(self, path: Path, values: Mapping[str, StoredArray]) -> bool:
         """Whether the arrays contain one sample per row, by the shapes of all inputs; False if that is unclear."""
         stacked = {name: self._stacks(name, array) for name, array in values.items()}
         if not any(stacked.values()):
@@ -101,8 +131,8 @@ class ArraySource:
             raise DataError(message)
         return True
 
-    def _stacks(self, name: str, array: Array) -> bool:
-        shape = next(model.shape for model in self.inputs if name in model.names)
+    def _stacks(self, name: str, array: StoredArray) -> bool:
+        shape = self._input(name).shape
         if shape is None or not array.ndim:
             return False
         if array.ndim == len(shape) + 1:
@@ -112,35 +142,27 @@ class ArraySource:
 
 def _is_numbered(key: str) -> bool:
     number, bar, _ = key.partition("|")
-    return bool(bar) and number.isdecimal()
+    return bool(bar) and number.isdecimal() and len(number) <= _MOST_DIGITS
 
 
 @contextmanager
 def _opened(path: Path, inputs: tuple[ModelInput, ...]) -> Generator[_Arrays]:
-    """The arrays of a file by key; members of an .npz are read at their first use, an .npy is mapped."""
+    """The arrays of a file by key; each is read at its first use."""
     if path.suffix.lower() != ".npz" and len(inputs) != 1:
         message = f"{path}: an .npy file can feed one input only; give .npz files with {', '.join(map(str, inputs))}"
         raise DataError(message)
+    if path.suffix.lower() != ".npz":
+        yield {inputs[0].name: partial(stored_array, partial(open_user_file, path))}
+        return
     with ExitStack() as stack:
-        try:
-            if path.suffix.lower() == ".npz":
-                # The file is opened here, because NumPy does not close a damaged archive that it opened.
-                file = stack.enter_context(path.open("rb"))
-                arrays = cast(_Arrays, stack.enter_context(np.load(file, allow_pickle=False)))
-            else:
-                arrays = {inputs[0].name: np.load(path, mmap_mode="r", allow_pickle=False)}
-        except Exception as error:  # damaged files make readers raise anything
-            raise _unreadable(path, error) from error
-        yield arrays
+        archive = _read(path, lambda: zipfile.ZipFile(stack.enter_context(open_user_file(path))))
+        names = stack.enter_context(archive).namelist()
+        yield {name.removesuffix(".npy"): partial(stored_array, partial(archive.open, name)) for name in names}
 
 
-def _read(path: Path, arrays: _Arrays, key: str) -> Array:
+def _read(path: Path, read: Callable[[], _Read]) -> _Read:
     try:
-        return arrays[key]
-    except Exception as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    message = f"{path}: cannot be read as an array file: {reason_of(error)}"
-    return DataError(message)
+        return read()
+    except Exception as error:  # damaged files make readers raise anything
+        message = f"{path}: cannot be read as an array file: {reason_of(error)}"
+        raise DataError(message) from error

@@ -13,12 +13,15 @@ import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from irquant.ir.user_files import read_user_text
 from irquant.passes.runtime.samples import DataError, ModelInput, Sample
 from irquant.tools.sources.array_source import ARRAY_SUFFIXES, ArraySource
 from irquant.tools.sources.function_source import FunctionSource
 from irquant.tools.sources.image_source import IMAGE_SUFFIXES, ImageOptions, ImageSource
 
 _SUFFIXES = (*ARRAY_SUFFIXES, *IMAGE_SUFFIXES)
+#: The most bytes of a list of files: some million lines.
+_MOST_LIST = 1 << 28
 _RUNS = re.compile(r"(\D*)(\d*)")
 
 
@@ -107,11 +110,11 @@ def _matching(pattern: str) -> list[Path]:
 def _listed(path: Path) -> list[Path]:
     """The files that a list file names, one per line, relative to the list file."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows editors put a mark in front
+        text = read_user_text(path, _MOST_LIST, "utf-8-sig")  # Windows editors put a mark in front
     except (OSError, UnicodeDecodeError) as error:
-        message = f"{path}: cannot be read: {error}"
+        message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
         raise DataError(message) from None
-    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    numbered = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     return [_listed_file(path, number, line) for number, line in numbered if line and not line.startswith("#")]
 
 

@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from irquant.ir import DYNAMIC, Array, ElementType, element_type
+from irquant.ir.user_files import ANY_SIZE, is_too_large, open_user_file
 from irquant.passes.runtime.samples import DataError, ModelInput, Sample, reason_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+#: What the names stand for: other decoders of Pillow start programs, or unpack what nobody asked for.
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+#: The most pixels of a picture.
+MOST_PIXELS = 1 << 27
 LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")
 #: White in 8 bits and in 16.
 _WHITE, _DEEP = 255, 65535
@@ -174,14 +179,28 @@ def _picture(path: Path, label: str, channels: int, *, is_deep: bool) -> "Image.
     """
     from PIL import Image  # imported here, because most runs read no image
 
+    Image.MAX_IMAGE_PIXELS = None  # it would warn, in lines of its own; the limit is looked at below
     try:
-        with Image.open(path) as file:
+        with open_user_file(path) as opened, Image.open(opened, formats=_FORMATS) as file:
+            _refuse_bomb(file)
             file.load()
             image = file if is_deep or file.mode in _LARGEST else _in_bytes(file, channels)
     except Exception as error:  # damaged files make decoders raise anything
         message = f"{label}: cannot be read as an image: {reason_of(error)}"
         raise DataError(message) from error
     return _in_floats(image, label, is_deep=is_deep) if is_deep or image.mode in _LARGEST else image
+
+
+def _refuse_bomb(file: "Image.Image") -> None:
+    """Refuses what Pillow warns of, and more than that.
+
+    Raises:
+        ValueError: there are too many pixels.
+    """
+    if is_too_large(pixels := file.width * file.height, MOST_PIXELS):
+        size = f"{file.width}x{file.height} are {pixels:,} pixels"
+        message = f"{size}, expected {MOST_PIXELS:,} or less; {ANY_SIZE}=1 allows it"
+        raise ValueError(message)
 
 
 def _in_bytes(file: "Image.Image", channels: int) -> "Image.Image":

@@ -51,7 +51,7 @@ def progress_bar() -> Generator[ProgressCallback]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -63,7 +63,7 @@ def progress_bar() -> Generator[ProgressCallback]:
 
         def show(task: str, done: int, total: int | None) -> None:
             if task not in tasks:
-                tasks[task] = bar.add_task(task, total=total)
+                tasks[task] = bar.add_task(printable(task), total=total)
             bar.update(tasks[task], completed=done, total=total)
 
         yield show

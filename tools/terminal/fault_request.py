@@ -1,5 +1,6 @@
-"""What to print and write if an internal error happens."""
+"""What to print and write if a command fails."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,9 @@ class FaultRequest:
     Attributes:
         folder: The folder for a reproduction; None: none is written.
         verbose: Whether to print the traceback.
+        written: Looks which files the command has written.
     """
 
     folder: Path | None = None
     verbose: bool = False
+    written: Callable[[], list[Path]] = list

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from irquant.ir import UserError
+from irquant.ir.user_files import open_user_file
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.resolved import ResolvedOptions
 from irquant.tools.options.options import planned_by
@@ -80,7 +81,7 @@ def fingerprint(path: Path) -> str:
         UserError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_user_file(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror}"

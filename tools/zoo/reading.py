@@ -8,6 +8,7 @@ from typing import Any, cast
 import yaml
 from pydantic import ValidationError
 
+from irquant.ir.user_files import read_user_text
 from irquant.targets import Lines, explain_all
 from irquant.tools.sources.data import seen_from
 from irquant.tools.zoo.batch_errors import BatchError, Mistake
@@ -47,14 +48,15 @@ class _Reader:
     def __init__(self, path: Path, outputs: Path) -> None:
         self.path, self.outputs = path, outputs
         try:
-            text = path.read_text(encoding="utf-8")
-            self.lines, content = Lines(text), _with_text_keys(yaml.safe_load(text))
+            self.lines = Lines(read_user_text(path))
+            content = _with_text_keys(self.lines.content())
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             message = f"not YAML: {getattr(error, 'problem', None) or ' '.join(str(error).split())}"
             raise BatchError(path, [Mistake(mark.line + 1 if mark else 1, message)]) from None
-        except (OSError, ValueError, RecursionError) as error:  # an invalid date; an anchor that contains itself
-            raise BatchError(path, [Mistake(1, f"cannot be read: {error}")]) from None
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BatchError(path, [Mistake(1, f"cannot be read: {reason}")]) from None
         self.mistakes = [Mistake(line, f"key '{key}' is given twice") for line, key in self.lines.repeated()]
         self.mistakes += [Mistake(line, message) for line, message in self.lines.lost()]
         self.content = self._well_formed(content)

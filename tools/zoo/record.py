@@ -6,14 +6,16 @@ Records are the only state between runs. A record that does not match its files 
 import math
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, ValidationError
 
 from irquant.ir import UserError
 from irquant.ir.atomic_write import write_bytes
+from irquant.ir.user_files import read_user_file
 from irquant.passes import Report
 from irquant.passes.accuracy.control import AccuracyResult
+from irquant.passes.analysis.agreement import Verdict
 from irquant.passes.options.accuracy import DropType
 from irquant.passes.options.strict import Strict
 from irquant.tools.zoo.cache_key import fingerprint
@@ -98,13 +100,13 @@ class Figures(Strict):
         metric: The result for the user's own metric; None if there is none.
     """
 
-    int8: int | None = None
-    executed: int | None = None
+    int8: Annotated[int | None, Field(ge=0)] = None
+    executed: Annotated[int | None, Field(ge=0)] = None
     output: str | None = None
     sqnr: float | None = None
-    verdict: str | None = None
-    bytes_before: int
-    bytes_after: int
+    verdict: Annotated[Verdict | None, Field(strict=False)] = None
+    bytes_before: Annotated[int, Field(ge=0)]
+    bytes_after: Annotated[int, Field(ge=0)]
     samples: int
     warnings: list[str]
     metric: ModelFigures | None = None
@@ -119,7 +121,7 @@ class Figures(Strict):
             executed=ran.total if ran else None,
             output=worst.name if worst else None,
             sqnr=worst.sqnr if worst and math.isfinite(worst.sqnr) else None,
-            verdict=worst.verdict.value if worst else None,
+            verdict=worst.verdict if worst else None,
             bytes_before=report.bytes_before,
             bytes_after=report.bytes_after,
             samples=report.samples,
@@ -157,7 +159,7 @@ class Record(Strict):
     figures: Figures | None = None
     seconds: float = 0.0
     peak_mb: float = 0.0
-    attempts: int = 1
+    attempts: Annotated[int, Field(ge=0)] = 1
     origin: dict[str, str] = Field(default_factory=dict[str, str])
     files: dict[str, str] = Field(default_factory=dict[str, str])
 
@@ -177,7 +179,7 @@ class Record(Strict):
 def read_record(path: Path) -> Record | None:
     """The record in a file, if there is one that can be read."""
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return Record.model_validate_json(read_user_file(path))
     except (OSError, ValidationError):
         return None
 

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from irquant.ir.atomic_write import write_bytes
+from irquant.passes.analysis.agreement import Verdict
 from irquant.passes.options.strict import Strict
 from irquant.tools.zoo.batch_file import Expected
 from irquant.tools.zoo.job import Job
@@ -42,7 +44,7 @@ class Row(Strict):
     int8_share: float | None = None
     output: str | None = None
     sqnr: float | None = None
-    verdict: str | None = None
+    verdict: Annotated[Verdict | None, Field(strict=False)] = None
     size_ratio: float | None = None
     bytes_before: int | None = None
     bytes_after: int | None = None

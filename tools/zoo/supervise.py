@@ -171,12 +171,20 @@ def _limit(job: Job, state: State) -> str:
 
 def _death(code: int, log: bytes) -> str:
     if code < 0:
-        name = signal.Signals(-code).name
+        name = _signal_name(-code)
         hint = "; was the machine out of memory?" if -code == signal.SIGKILL else ""
         return f"its process was killed by {name}{hint}"
     lines = log.decode(errors="replace").split("\n")
     last = next((line for line in reversed(lines) if line.strip()), "no output")
     return f"its process ended with code {code}: {last.strip()}"
+
+
+def _signal_name(number: int) -> str:
+    """What a signal is called; those for real time have numbers only."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _content(file: IO[bytes]) -> bytes:

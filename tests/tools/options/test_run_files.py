@@ -87,6 +87,69 @@ def test_results_of_an_earlier_run_may_be_replaced(place: Path) -> None:
     assert run([*QUANTIZE.split(), "-o", "seen.xml", "--save-statistics", "seen.npz", "--quiet"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "name", "what"),
+    [
+        (["--save-statistics", "mine.npz"], "mine.npz", "the statistics"),
+        (["--save-statistics", "mine.txt"], "mine.txt", "the statistics"),
+        (["--report", "mine.html"], "mine.html", "the report"),
+        (["-o", "mine.xml"], "mine.xml", "the result"),
+        (["-o", "mine.xml"], "mine.bin", "the weights of the result"),
+    ],
+)
+def test_what_irquant_did_not_make_is_only_replaced_by_force(
+    place: Path, options: list[str], name: str, what: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (place / name).write_text("<x>my own work</x>")
+    capfd.readouterr()
+    before = content(place)
+    command = [*QUANTIZE.split(), "--no-guard", "--quiet", *options]
+    assert run(command) == 2
+    said = (
+        f"is there, and irquant did not make it; give another path for {what}, or add --force (in Python: force=True)"
+    )
+    assert capfd.readouterr() == ("", f"error: {name}: {said}\n")
+    assert content(place) == before
+    assert run([*command, "--force"]) == 0
+    assert run(command) == 0
+
+
+def test_python_replaces_it_only_if_told(place: Path) -> None:
+    (place / "o.xml").write_text("<x>my own work</x>")
+    data = [np.zeros((1, 3, 8, 8), np.float32)]
+    with pytest.raises(UserError, match=r"^o\.xml: is there, and irquant did not make it; "):
+        quantize("m.xml", data, output="o.xml")
+    quantize("m.xml", data, report=lambda _: None, output="o.xml", force=True)
+    assert (place / "o.bin").is_file()
+
+
+@pytest.mark.parametrize("name", ["link.npz", "pipe.npz", "x" * 300])
+def test_what_is_no_place_for_a_file_is_refused_before_the_work(
+    place: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (place / "link.npz").symlink_to("nowhere.npz")
+    os.mkfifo(place / "pipe.npz")
+    said = {
+        "link.npz": "is a symbolic link; give the real path of a file to write",
+        "pipe.npz": "is no regular file; give another path for the statistics",
+    }.get(name, "is no path for a file: File name too long")
+    capfd.readouterr()
+    assert run([*QUANTIZE.split(), "--save-statistics", name]) == 2
+    assert capfd.readouterr() == ("", f"error: {name}: {said}\n")
+    assert not (place / "m_int8.xml").exists()
+
+
+def test_a_run_that_fails_at_its_end_writes_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        message = "r.html: cannot be written: No space left on device"
+        raise UserError(message)
+
+    monkeypatch.setattr("irquant.tools.commands.quantize.write_quantization_page", fails)
+    before = content(place)
+    assert run([*QUANTIZE.split(), "--save-statistics", "new.npz", "-o", "new.xml", "--report", "r.html"]) == 2
+    assert content(place) == before
+
+
 def test_python_is_kept_from_it_too(place: Path) -> None:
     data = [np.zeros((1, 3, 8, 8), np.float32)]
     before = content(place)

@@ -2,6 +2,7 @@
 
 import operator
 import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -339,12 +340,54 @@ def test_stacked_arrays_give_a_sample_a_row(
     np.testing.assert_array_equal(np.concatenate([each["image"] for each in samples]), stack.reshape(count, 3, 8, 8))
 
 
-def test_a_stack_of_an_npy_file_is_mapped_not_read(tmp_path: Path) -> None:
+def test_of_a_stack_of_an_npy_file_one_sample_at_a_time_is_read(tmp_path: Path) -> None:
     np.save(tmp_path / "stack.npy", np.arange(5 * 192, dtype=np.float32).reshape(5, 3, 8, 8))
     source = open_source(str(tmp_path / "stack.npy"), [IMAGE], ImageOptions())
     assert operator.length_hint(source) == 5
     first = cast(dict[str, np.ndarray[Any, Any]], next(iter(source)).feed)["image"]
-    assert isinstance(first.base, np.memmap)
+    assert (first.shape, first.base) == ((3, 8, 8), None)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_sample_of_another_shape_is_refused_before_it_takes_memory(tmp_path: Path, suffix: str) -> None:
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 900000, 900000), }"
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    path = tmp_path / f"big{suffix}"
+    if suffix == ".npy":
+        path.write_bytes(content)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("image.npy", content)
+    (sample,) = open_source(str(path), [IMAGE], ImageOptions())
+    with pytest.raises(DataError, match=r"float32\[1, 3, 900000, 900000\] came$"):
+        checked_feed(sample, [IMAGE])
+
+
+@pytest.mark.parametrize("name", ["image", "image.npy"])
+def test_a_member_that_is_no_array_is_told(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        archive.writestr(name, b"hello")
+    with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'b.npz'}: cannot be read as an array file: no array")):
+        list(open_source(str(tmp_path / "b.npz"), [IMAGE], ImageOptions()))
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_they_are_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (20, 10)).save(tmp_path / "0.png")
+    monkeypatch.setattr("irquant.tools.sources.image_source.MOST_PIXELS", 199)
+    with pytest.raises(DataError) as caught:
+        list(open_source(str(tmp_path / "0.png"), [IMAGE], ImageOptions()))
+    assert str(caught.value) == (
+        f"sample 0 ({tmp_path / '0.png'}): cannot be read as a picture: 20x10 are 200 pixels, expected 199 or less; "
+        "IRQUANT_ANY_SIZE=1 allows it"
+    )
+
+
+def test_a_picture_of_a_format_that_starts_programs_is_none(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 90 90\n%%EndComments\nshowpage\n")
+    with pytest.raises(DataError, match="cannot be read as a picture: cannot identify image file"):
+        list(open_source(str(tmp_path / "0.png"), [IMAGE], ImageOptions()))
 
 
 def test_a_broken_array_file_matters_only_when_its_turn_comes(tmp_path: Path) -> None:

@@ -86,8 +86,8 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(complaints: Comp
         ("\nmodels: 3", "2: models is 3; should be a valid list"),
         ("defaults: {}", "1: 'models' is missing"),
         ("models:\n- 7", "2: models[0] is 7; should be a valid dictionary or instance of Entry"),
-        ("models: &m [*m]", "1: cannot be read: maximum recursion depth exceeded"),
-        ("models: 2020-13-45", "1: cannot be read: month must be in 1..12"),
+        ("models: &m [*m]", "1: not YAML: its aliases stand for more than 1,000,000 values"),
+        ("models: 2020-13-45", "1: not YAML: '2020-13-45' is no timestamp"),
         (
             "models: !!python/object:os.system x",
             "1: not YAML: could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'",
@@ -124,8 +124,8 @@ def test_backslashes_between_double_quotes_are_not_lost(complaints: Complaints) 
         ("name: a/b", "name: 'a/b' names the files of the result: letters, digits, '_', '-' and '.', a letter or digit first"),
         ("name: .hidden", "name: '.hidden' names the files of the result: letters, digits, '_', '-' and '.', a letter or digit first"),
         ("config: c.ini", "config: {folder}/c.ini: a configuration ends in .json, .yaml or .yml"),
-        ("config: c.yaml", "config: {folder}/c.yaml: cannot be read: [Errno 2] No such file or directory: '{folder}/c.yaml'"),
-        ("target: t.yaml", "target: {folder}/t.yaml: cannot be read: [Errno 2] No such file or directory: '{folder}/t.yaml'"),
+        ("config: c.yaml", "config: {folder}/c.yaml: cannot be read: No such file or directory"),
+        ("target: t.yaml", "target: {folder}/t.yaml: cannot be read: No such file or directory"),
         ("data: f.py:samples", "data: {folder}/f.py: no such file"),
         ("data: nowhere:samples", "data: no module 'nowhere'"),
         ("data: json.nowhere:samples", "data: no module 'json.nowhere'"),
@@ -252,7 +252,7 @@ def test_a_model_needs_its_weights_and_is_never_replaced(complaints: Complaints,
 
 def test_a_file_that_is_not_there_is_told_of(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["zoo", str(folder / "none.yaml")]) == 2
-    assert capfd.readouterr().err.startswith(f"{folder / 'none.yaml'}:1: cannot be read: [Errno 2] No such file")
+    assert capfd.readouterr().err.startswith(f"{folder / 'none.yaml'}:1: cannot be read: No such file")
 
 
 def test_a_target_that_a_configuration_names_must_be_there(complaints: Complaints, folder: Path) -> None:
@@ -286,7 +286,7 @@ def tree(folder: Path) -> Path:
         for suffix in (".xml", ".bin"):
             (target / f"{name}{suffix}").write_bytes((folder / f"m{suffix}").read_bytes())
     three = folder / "tree/intel/three/FP16-INT8/three.xml"
-    assert run(["quantize", str(folder / "m.xml"), "--data", str(folder / "s.npz"), "-o", str(three)]) == 0
+    assert run(["quantize", str(folder / "m.xml"), "--data", str(folder / "s.npz"), "-o", str(three), "--force"]) == 0
     (folder / "tree/public/one/calib.npz").write_bytes((folder / "s.npz").read_bytes())
     (folder / "tree/annotations.xml").write_text("<x/>")
     (folder / "tree/public/broken.xml").write_text("<x/>")

@@ -1,0 +1,66 @@
+"""The one place that opens files of users: regular files only, and none that is larger than what it should be.
+
+A pipe would be waited for, a device has no end, and a text of gigabytes is no configuration.
+"""
+
+import errno
+import io
+import os
+import stat
+from pathlib import Path
+
+#: The most bytes of a text, and of one array or picture in memory.
+MOST_TEXT, MOST_DATA = 4 << 20, 1 << 30
+#: What lifts these limits if it is in the environment, e.g. as 1.
+ANY_SIZE = "IRQUANT_ANY_SIZE"
+
+
+def is_too_large(size: int, most: int) -> bool:
+    """Whether something is larger than it may be, and the environment does not allow that."""
+    return size > most and not os.environ.get(ANY_SIZE)
+
+
+def open_user_file(path: Path) -> io.BufferedReader:
+    """Opens a regular file for reading, without ever waiting.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file; `strerror` says which.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError:  # a zero byte
+        raise FileNotFoundError(errno.ENOENT, "no path of a file", str(path)) from None
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "no regular file", str(path))
+
+
+def read_user_file(path: Path, most: int = MOST_TEXT) -> bytes:
+    """The content of a regular file.
+
+    Args:
+        path: The file.
+        most: The most bytes that it may have.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is too large; `strerror` says which.
+    """
+    with open_user_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if is_too_large(size, most):
+            raise OSError(errno.EFBIG, f"{size:,} bytes, expected {most:,} or less; {ANY_SIZE}=1 allows it", str(path))
+        return file.read()
+
+
+def read_user_text(path: Path, most: int = MOST_TEXT, encoding: str = "utf-8") -> str:
+    """The text of a regular file; each of its lines ends in one line feed.
+
+    Raises:
+        OSError: see `read_user_file`.
+        UnicodeDecodeError: it is no text.
+    """
+    return io.TextIOWrapper(io.BytesIO(read_user_file(path, most)), encoding).read()

@@ -1,0 +1,77 @@
+"""Files of users are opened in one way: regular ones, of a size that makes sense, without waiting."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from irquant.ir.user_files import ANY_SIZE, open_user_file, read_user_file, read_user_text
+
+
+def reason(path: Path, most: int = 10) -> str | None:
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - the text is what is returned
+        read_user_file(path, most)
+    return caught.value.strerror
+
+
+def test_a_regular_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"0123456789")
+    assert read_user_file(tmp_path / "a", 10) == b"0123456789"
+
+
+def test_a_link_to_one_is_one(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("text")
+    (tmp_path / "b").symlink_to("a")
+    assert read_user_text(tmp_path / "b") == "text"
+
+
+def test_lines_end_in_one_way(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"one\r\ntwo\rthree\n")
+    assert read_user_text(tmp_path / "a") == "one\ntwo\nthree\n"
+
+
+def test_what_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"\xff\xfe")
+    with pytest.raises(UnicodeDecodeError):
+        read_user_text(tmp_path / "a")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert reason(tmp_path / "pipe") == "no regular file"
+
+
+def test_a_device_has_no_end_and_is_refused() -> None:
+    assert reason(Path("/dev/zero")) == "no regular file"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none", "No such file or directory"),
+        (".", "Is a directory"),
+        ("x" * 300, "File name too long"),
+        ("a\0b", "no path of a file"),
+    ],
+)
+def test_what_is_no_file_is_told(tmp_path: Path, name: str, said: str) -> None:
+    assert reason(tmp_path / name) == said
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"0123456789a")
+    assert reason(tmp_path / "a") == "11 bytes, expected 10 or less; IRQUANT_ANY_SIZE=1 allows it"
+
+
+def test_the_environment_lifts_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ANY_SIZE, "1")
+    (tmp_path / "a").write_bytes(b"0123456789a")
+    assert len(read_user_file(tmp_path / "a", 10)) == 11
+
+
+def test_a_file_that_is_refused_is_not_left_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(IsADirectoryError):
+            open_user_file(tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,0 +1,44 @@
+"""What Ctrl-C does, from the first line of the process on.
+
+Before a command begins, it ends the process at once: an exception in the middle of an import may come out as another
+one.
+While a command is at work, it raises KeyboardInterrupt, so that all is cleaned up; a second one does not wait for that.
+"""
+
+# Nothing else, which would take longer to import: that would be the time in which Ctrl-C shows a traceback.
+import os
+import signal
+
+#: What shells say of a process that was interrupted.
+INTERRUPTED = 130
+
+
+class Interrupts:
+    """What is known of them.
+
+    Attributes:
+        is_at_work: Whether a command has begun.
+        came: Whether one came since then, whatever exception is on its way.
+    """
+
+    def __init__(self) -> None:
+        self.is_at_work = False
+        self.came = False
+
+    def install(self) -> None:
+        """Takes interrupts over, unless whoever started the process wants none."""
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, self._take)
+
+    def _take(self, _number: int, _frame: object) -> None:
+        if self.is_at_work and not self.came:
+            self.came = True
+            raise KeyboardInterrupt
+        said = b"interrupted again; stopped at once" if self.came else b"interrupted; nothing was written"
+        try:
+            os.write(2, b"error: " + said + b"\n")
+        finally:
+            os._exit(INTERRUPTED)
+
+
+INTERRUPTS = Interrupts()
