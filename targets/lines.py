@@ -34,7 +34,8 @@ class Lines:
         if self._root is None:
             return None
         try:
-            return _Constructor("").construct_document(self._root)
+            constructor: Any = _Constructor("")
+            return constructor.construct_document(self._root)
         except RecursionError:
             message = "it is nested too deeply"
             raise yaml.YAMLError(message) from None
@@ -117,8 +118,9 @@ class _Constructor(yaml.SafeLoader):
         if node.tag in _NUMBERS and len(node.value) > _MOST_DIGITS:
             message = f"a number of {len(node.value):,} characters, expected {_MOST_DIGITS} or less"
             raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
+        base: Any = super()
         try:
-            return super().construct_object(node, deep)
+            return base.construct_object(node, deep)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
             message = f"{str(node.value)[:40]!r} is no {node.tag.rpartition(':')[2]}"
             raise yaml.constructor.ConstructorError(None, None, message, node.start_mark) from error

@@ -21,12 +21,13 @@ def main() -> NoReturn:
     from irquant.tools.terminal.streams import OutputError, prepare_streams
 
     prepare_streams()
+    output, messages = sys.stdout, sys.stderr  # whatever the user's code puts there
     from irquant.tools.cli import run
 
     gc.freeze()
     gc.enable()
     code = run(sys.argv[1:])
     with suppress(OutputError):  # the command has met it before
-        sys.stdout.flush()
-    sys.stderr.flush()
+        output.flush()
+    messages.flush()
     os._exit(code)

@@ -234,9 +234,12 @@ def _brought_here(value: object) -> object:
     return array.view(ml_dtypes.bfloat16) if is_bf16 else array  # the dtype of such says float16
 
 
-def reason_of(error: Exception) -> str:
-    """What foreign code says went wrong, in one line that can be read; it may quote whole files."""
-    text = " ".join(str(error).split()) or type(error).__name__
+def reason_of(error: BaseException) -> str:
+    """What foreign code says went wrong, in one line that can be read; it may quote whole files, or not be able to."""
+    try:
+        text = " ".join(str(error).split()) or type(error).__name__
+    except Exception:
+        text = type(error).__name__
     return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
 
 

@@ -46,7 +46,7 @@ def test_an_alias_cannot_stand_for_itself(text: str) -> None:
         ("a: !!int x", "'x' is no int"),
         ("a: !!bool x", "'x' is no bool"),
         ("a: !!timestamp x", "'x' is no timestamp"),
-        ("a: 0b", "'0b' is no int"),
+        ("a: !!int 0b", "'0b' is no int"),
         (f"a: {'9' * 401}", "a number of 401 characters, expected 400 or less"),
         (f"a: 9{':59' * 9000}", "a number of 27,001 characters, expected 400 or less"),
     ],

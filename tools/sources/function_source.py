@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from irquant.ir import UserError
 from irquant.passes.calibration.subset import items_of, what_is_wrong
-from irquant.passes.runtime.samples import DataError, Sample
+from irquant.passes.runtime.samples import DataError, Sample, reason_of
 from irquant.tools.sources.user_code import load_function
 
 
@@ -25,10 +25,10 @@ class FunctionSource:
                 item = next(items)
             except StopIteration:
                 return
-            except UserError:
+            except (UserError, KeyboardInterrupt):
                 raise
-            except Exception as error:
-                message = f"{label}: {type(error).__name__}: {error}"
+            except BaseException as error:  # GeneratorExit and SystemExit, too, would end more than the data
+                message = f"{label}: {type(error).__name__}: {reason_of(error)}"
                 raise DataError(message) from error
             yield Sample(label, item)
             index += 1
@@ -43,8 +43,10 @@ class FunctionSource:
             items = function()
             if not (wrong := what_is_wrong(items)):
                 return iter(items_of(items))
-        except Exception as error:
-            message = f"{self.text}: raised {type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            message = f"{self.text}: raised {type(error).__name__}: {reason_of(error)}"
             raise DataError(message) from error
         message = f"{self.text}: gave {wrong}"
         raise DataError(message)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 #: What the names stand for: other decoders of Pillow start programs, or unpack what nobody asked for.
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 #: The most pixels of a picture.
 MOST_PIXELS = 1 << 27
 LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from irquant.ir import UserError
 from irquant.ir.suggestions import closest, did_you_mean
-from irquant.passes.runtime.samples import DataError
+from irquant.passes.runtime.samples import DataError, reason_of
 
 
 def load_function(text: str) -> Callable[..., Any]:
@@ -57,8 +57,10 @@ def _module(name: str, complaint: type[UserError]) -> ModuleType:
     except ModuleNotFoundError as error:
         message = f"no module '{error.name}', which '{name}' needs" if error.name != name else f"no module '{name}'"
         raise complaint(message) from error
-    except Exception as error:
-        message = f"importing '{name}' raised {type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, too, which would end more than the import
+        message = f"importing '{name}' raised {type(error).__name__}: {reason_of(error)}"
         raise complaint(message) from error
 
 

@@ -17,6 +17,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 import psutil
+from pydantic import ValidationError
 
 from irquant.passes.runtime.engine import THREADS
 from irquant.tools.zoo.job import Job
@@ -25,6 +26,8 @@ from irquant.tools.zoo.worker import Answer, Task
 
 #: Seconds between two checks of a process.
 _EVERY = 0.05
+#: The most characters of what a process said last.
+_MOST_SAID = 300
 _WORKER = "irquant.tools.zoo.worker"
 #: The number of threads of the libraries behind numpy.
 _OTHER_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -151,14 +154,22 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 def _outcome(job: Job, watched: _Watched, stopped_for: State | None, answers: bytes, log: bytes) -> Outcome:
     seen: dict[str, Any] = {"seconds": round(watched.seconds, 2), "peak_mb": round(watched.peak_mb, 1)}
     seen["origin"] = dict(job.cache_key)
-    if stopped_for is None and watched.process.returncode == 0 and answers:
-        answer = Answer.model_validate_json(answers)
+    answer = _answer(answers) if stopped_for is None and watched.process.returncode == 0 else None
+    if answer:
         failed = State.INTERNAL if answer.is_internal else State.FAILED
         state = failed if answer.message else State.DONE
         record = Record(state=state, message=answer.message, figures=answer.figures, files=answer.files, **seen)
         return Outcome(record, log if answer.is_internal else b"")
     message = _limit(job, stopped_for) if stopped_for else _death(watched.process.returncode, log)
     return Outcome(Record(state=stopped_for or State.CRASHED, message=message, **seen), log)
+
+
+def _answer(content: bytes) -> Answer | None:
+    """What a process answered; None if that is nothing, or something that only the user's code can have written."""
+    try:
+        return Answer.model_validate_json(content)
+    except ValidationError:
+        return None
 
 
 def _limit(job: Job, state: State) -> str:
@@ -176,7 +187,8 @@ def _death(code: int, log: bytes) -> str:
         return f"its process was killed by {name}{hint}"
     lines = log.decode(errors="replace").split("\n")
     last = next((line for line in reversed(lines) if line.strip()), "no output")
-    return f"its process ended with code {code}: {last.strip()}"
+    last = last.strip()
+    return f"its process ended with code {code}: {last if len(last) <= _MOST_SAID else f'{last[:_MOST_SAID]}...'}"
 
 
 def _signal_name(number: int) -> str:

@@ -311,6 +311,8 @@ def test_whatever_happens_to_a_model_the_others_are_done(zoo: Zoo) -> None:
         "def wrong():\n    return [np.zeros((1, 3, 9, 9))]\n"
         "def dead():\n    print('last words', file=sys.stderr, flush=True)\n    os.kill(os.getpid(), signal.SIGSEGV)\n"
         "def gone():\n    os._exit(3)\n"
+        "def ended():\n    os.kill(os.getpid(), 35)\n    time.sleep(5)\n"
+        "def talks():\n    sys.stderr.write('x' * 10_000)\n    sys.stderr.flush()\n    os._exit(3)\n"
         "def endless():\n    time.sleep(600)\n"
         "def large():\n    held = [np.ones(5_000_000) for _ in range(40) if not time.sleep(0.1)]\n    return held\n"
     )
@@ -318,6 +320,8 @@ def test_whatever_happens_to_a_model_the_others_are_done(zoo: Zoo) -> None:
         {"name": "wrong", "model": "a.xml", "data": "mine.py:wrong"},
         {"name": "dead", "model": "a.xml", "data": "mine.py:dead"},
         {"name": "gone", "model": "a.xml", "data": "mine.py:gone", "retries": 0},
+        {"name": "ended", "model": "a.xml", "data": "mine.py:ended", "retries": 0},
+        {"name": "talks", "model": "a.xml", "data": "mine.py:talks", "retries": 0},
         {"name": "endless", "model": "a.xml", "data": "mine.py:endless", "timeout_seconds": 5, "retries": 0},
         {"name": "large", "model": "a.xml", "data": "mine.py:large", "memory_mb": 400},
     ]
@@ -328,6 +332,8 @@ def test_whatever_happens_to_a_model_the_others_are_done(zoo: Zoo) -> None:
         "wrong": ("failed", f"{sample}: input 'image' f32[1,3,8,8]: float64[1, 3, 9, 9] came", 1),
         "dead": ("crashed", "its process was killed by SIGSEGV", 2),
         "gone": ("crashed", "its process ended with code 3: no output", 1),
+        "ended": ("crashed", "its process was killed by signal 35", 1),
+        "talks": ("crashed", f"its process ended with code 3: {'x' * 300}...", 1),
         "endless": ("timeout", "took longer than timeout_seconds: 5; raise the limit", 1),
         "large": ("memory", "took more than memory_mb: 400; raise the limit, or reduce samples", 1),
         "b": ("done", "", 1),
