@@ -1,8 +1,6 @@
 """Which files irquant made, told by what is in them: those may be replaced without a question."""
 
-import mmap
 import zipfile
-from contextlib import closing
 from pathlib import Path
 
 from ..ir.atomic_write import finish_interrupted_write
@@ -37,8 +35,7 @@ def is_own_file(path: Path) -> bool:
 def _is_own_model(path: Path) -> bool:
     """Whether a model says where it comes from; in names and texts there is no "<"."""
     finish_interrupted_write(path)
-    with path.open("rb") as file, closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as content:
-        return content.find(f"<{SECTION}>".encode()) >= 0
+    return f"<{SECTION}>".encode() in path.read_bytes()
 
 
 def _is_statistics(path: Path) -> bool:

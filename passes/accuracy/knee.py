@@ -48,7 +48,9 @@ def find_knee(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> K
     """
     graph, context = calibrated.rounded(attempt.config, attempt.floats, hiding=False)
     found = standouts(graph, context, context.held_out[:_SAMPLES], _INFERENCES, LEAST_SHARE)
-    times = time_in_float(graph, rounded_operations(graph, context.plan)) if found else {}
+    if not found:
+        return None
+    times = time_in_float(graph, rounded_operations(graph, context.plan))
     percents = {(node.graph.scope, node.id): 100 * each for node, each in times.items()}
     return best_prefix(found, percents, wanted)
 

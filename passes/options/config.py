@@ -74,7 +74,9 @@ class QuantizationConfig(Strict):
     @property
     def guard_aim(self) -> GuardAim | None:
         """How far the guard goes; None if there is none."""
-        return {True: "knee", False: None}[self.guard] if isinstance(self.guard, bool) else self.guard
+        if isinstance(self.guard, bool):
+            return "knee" if self.guard else None
+        return self.guard
 
     @property
     def may_correct_more(self) -> bool:

@@ -23,6 +23,7 @@ import openvino as ov
 import openvino.opset13
 
 from ...ir import Array, Graph, UserError, read_model, write_model
+from ...ir.atomic_write import written_together
 from ...ir.ops import LOOP_BODY, is_standard
 from ...ir.weights import Weights
 from ...ir.writer import lay_out, to_xml
@@ -126,7 +127,8 @@ def to_runtime(graph: Graph) -> RuntimeModel:
     """A new `openvino.Model` with memory of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
-        write_model(graph, path, compact=True)
+        with written_together():  # at once, whatever else the run will write at its end
+            write_model(graph, path, compact=True)
         core = _core(graph.extensions)
         core.set_property({"ENABLE_MMAP": False})
         model: RuntimeModel = core.read_model(path)

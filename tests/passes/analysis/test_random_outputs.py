@@ -61,7 +61,8 @@ def test_what_differs_when_it_runs_again_is_random(graph_of: GraphOf, found: set
 def test_the_report_says_so_and_the_guard_leaves_it(graph_of: GraphOf) -> None:
     model, floats = graph_of(sampler()), graph_of(sampler())
     graph, report = quantized(model)
-    values, random = report.check.outputs or ()
+    assert report.check.outputs is not None
+    values, random = report.check.outputs
     assert (values.verdict, random.kind, random.verdict) == (Verdict.GOOD, OutputKind.RANDOM, Verdict.UNKNOWN)
     assert report.guard == ()
     samples = [Sample(f"sample {k}", each) for k, each in enumerate(SAMPLES)]
