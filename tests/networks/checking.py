@@ -20,6 +20,7 @@ import openvino as ov
 
 from irquant.ir import UserError
 from irquant.passes import Context, QuantizationConfig, Report, quantize
+from irquant.passes.analysis.transposed_weights import shared_squares
 from irquant.passes.infra.base import PipelineError
 from irquant.passes.pipelines import default_quantization
 from irquant.passes.quantize_once import NothingToQuantizeError
@@ -169,6 +170,8 @@ def _sound(recipe: Recipe, by: str, path: Path) -> tuple[Drawn, list[list[Array]
         raise UnsoundError(f"float: {_last_line(error)}") from error
     if not all(np.isfinite(each.astype(np.float64)).all() for arrays in floats for each in arrays):
         raise UnsoundError("not finite")
+    if any(shared_squares(each) for each in from_runtime(drawn.model).walk()):
+        raise UnsoundError("the runtime takes a square matrix for its transpose in the float model")
     return drawn, floats
 
 
