@@ -1,9 +1,11 @@
 """Which files irquant made, told by what is in them: those may be replaced without a question."""
 
+import re
 import zipfile
 from pathlib import Path
 
 from ..ir.atomic_write import finish_interrupted_write
+from ..ir.weights import open_weights
 from .provenance import SECTION
 from .statistics.file import StatisticsFileError, open_statistics
 
@@ -35,7 +37,7 @@ def is_own_file(path: Path) -> bool:
 def _is_own_model(path: Path) -> bool:
     """Whether a model says where it comes from; in names and texts there is no "<"."""
     finish_interrupted_write(path)
-    return f"<{SECTION}>".encode() in path.read_bytes()
+    return re.search(f"<{SECTION}>".encode(), open_weights(path).data.data) is not None
 
 
 def _is_statistics(path: Path) -> bool:
