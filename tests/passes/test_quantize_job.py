@@ -98,3 +98,9 @@ def test_a_model_in_memory_gives_a_new_one_and_writes_nothing(tmp_path: Path, mo
     assert "FakeQuantize" in {each.get_type_name() for each in after.get_ordered_ops()}
     assert "FakeQuantize" not in {each.get_type_name() for each in before.get_ordered_ops()}
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_in_memory_is_made_although_files_of_the_run_appear_at_its_end(tmp_path: Path) -> None:
+    after = quantize(model(), DATA, report=lambda _: None, save_statistics=tmp_path / "s.npz")
+    assert "FakeQuantize" in {each.get_type_name() for each in after.get_ordered_ops()}
+    assert [each.name for each in tmp_path.iterdir()] == ["s.npz"]
