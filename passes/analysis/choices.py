@@ -107,7 +107,7 @@ def axis_behind(tensor: OutPort, source: OutPort, axis: int) -> int | None:
     if above is None or node.type in ("Convert", "Interpolate"):
         return above
     if node.type == "Transpose":
-        order: list[int] = node.source(1).node.array.tolist() if node.source(1).node.type == "Const" else []
+        order = [int(k) for k in node.source(1).node.array] if node.source(1).node.type == "Const" else []
         return order.index(above) if above in order else None
     return _reshaped(node.source().shape, tensor.shape, above)
 
