@@ -98,6 +98,25 @@ def test_what_selects_boxes_is_compared_before_it_selects(graph_of: GraphOf) -> 
     assert (second.kind, second.tensors) == (OutputKind.VALUES, (1,))
 
 
+def test_what_selected_rows_are_picked_from_is_compared_besides(graph_of: GraphOf) -> None:
+    x = image()
+    maps = op.reshape(convolved(x, 6), np.array([64, 6]), False)
+    best = op.topk(op.reduce_max(maps, np.array([1]), False), np.array(5), 0, "max", "value")
+    picked = op.gather(op.exp(maps), best.output(1), np.array(0))
+    again = op.gather(picked, best.output(1), np.array(0))
+    model = ov.Model([op.result(again), op.result(best.output(0)), op.result(op.relu(maps))], [x], "m")
+    found = find_outputs(graph_of(model))
+    assert [(tap.node.type, tap.source.node.type) for tap in found.taps] == [("TopK", "ReduceMax"), ("Gather", "Exp")]
+    assert [each.tensors for each in found.each] == [(3, 4), (3,), (2,)]
+
+
+def test_rows_of_a_constant_table_are_not_compared(graph_of: GraphOf) -> None:
+    x = image()
+    best = op.topk(op.reshape(convolved(x, 6), np.array([-1]), False), np.array(5), 0, "max", "value")
+    rows = op.gather(np.ones((384, 2), np.float32), best.output(1), np.array(0))
+    assert [tap.node.type for tap in find_outputs(graph_of(ov.Model([op.result(rows)], [x], "m"))).taps] == ["TopK"]
+
+
 def test_taps_are_the_last_outputs_of_a_copy(graph_of: GraphOf) -> None:
     graph = graph_of(detector())
     outputs = find_outputs(graph)
