@@ -72,7 +72,7 @@ class Decisions:
         """The inputs of gathers that hold floats which layers computed, of which rows that were selected are taken.
 
         Args:
-            selected: All nodes behind the selections.
+            selected: The selections and all nodes behind them: what these give is in other order already.
         """
         gathers = (node for node in selected if node.type in _GATHERS)
         return (

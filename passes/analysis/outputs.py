@@ -141,7 +141,7 @@ def find_outputs(graph: Graph) -> Outputs:
     selections = [node for node in graph.nodes() if selects(node)]
     selected = behind(selections)
     first = [node for node in selections if node not in selected]
-    picked = list(decisions.picked_from(selected - set(first)))
+    picked = list(decisions.picked_from(selected | set(first)))
     taps: dict[InPort, int] = {}
     found: list[Output] = []
     for index, result in enumerate(results):

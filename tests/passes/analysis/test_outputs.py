@@ -110,6 +110,15 @@ def test_what_selected_rows_are_picked_from_is_compared_besides(graph_of: GraphO
     assert [each.tensors for each in found.each] == [(3, 4), (3,), (2,)]
 
 
+def test_rows_that_the_selection_itself_gives_are_not_compared(graph_of: GraphOf) -> None:
+    """They swap places already."""
+    x = image()
+    best = op.topk(op.reshape(convolved(x, 6), np.array([-1]), False), np.array(5), 0, "max", "value")
+    rows = op.gather(best.output(0), op.convert(op.floor(op.relu(best.output(0))), "i32"), np.array(0))
+    found = find_outputs(graph_of(ov.Model([op.result(rows)], [x], "m")))
+    assert [(tap.node.type, tap.index) for tap in found.taps] == [("TopK", 0)]
+
+
 def test_rows_of_a_constant_table_are_not_compared(graph_of: GraphOf) -> None:
     x = image()
     best = op.topk(op.reshape(convolved(x, 6), np.array([-1]), False), np.array(5), 0, "max", "value")
