@@ -20,6 +20,7 @@ from irquant.passes.infra.instruments import DumpAfter, Instrument, PrintAfter, 
 from irquant.passes.infra.pass_spec import PassSpecError, options_of
 from irquant.passes.infra.registry import ALIASES, PASSES, pass_class
 from irquant.passes.options.strict import ConfigError
+from irquant.passes.provenance import SECTION, record_version
 from irquant.passes.run_files import check_run_files, files_of_passes, named, result_files
 from irquant.passes.runtime.engine import Extension
 from irquant.passes.runtime.load_model import model_files
@@ -209,6 +210,8 @@ def opt_command(
         context = Context(planned.target, planned.config, source, progress, model_fingerprint=fingerprint)
         results = manager.run(graph, context)
         if output:
+            if wanted.passes and not graph.metadata(SECTION):
+                record_version(graph)
             write_model(graph, output, compact=True)
     if not output:
         click.echo(to_text(graph, values=values), nl=False)
