@@ -1,0 +1,82 @@
+"""Where statistics come from, and what contradicts itself."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from irquant.ir import Graph
+from irquant.passes import Context, Fact, Pass, default_quantization
+from irquant.passes.calibration.calibrate import Calibrate
+from irquant.passes.calibration.load_statistics import LoadStatistics
+from irquant.passes.measured_by import checked_passes, measured_by
+from irquant.passes.options.strict import ConfigError
+
+
+class Nothing(Pass):
+    """A pass that neither measures nor sets ranges."""
+
+    name: ClassVar[str] = "nothing"
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Changes nothing."""
+        return 0
+
+
+class Measures(Nothing):
+    """A pass that says that it measures."""
+
+    name: ClassVar[str] = "measures"
+    establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED})
+
+
+def test_data_are_run_and_the_statistics_are_saved_where_that_is_wanted() -> None:
+    assert measured_by(None, None, None) == Calibrate()
+    assert measured_by(None, "kept.npz", "local") == Calibrate(Path("kept.npz"), "local")
+
+
+def test_a_file_of_statistics_needs_no_run() -> None:
+    assert measured_by("kept.npz", None, None) == LoadStatistics(Path("kept.npz"))
+
+
+@pytest.mark.parametrize(("save", "cluster"), [("new.npz", None), (None, "local")])
+def test_what_is_read_from_a_file_is_not_measured(save: str | None, cluster: str | None) -> None:
+    with pytest.raises(ConfigError) as raised:
+        measured_by("kept.npz", save, cluster)
+    assert "leave out save_statistics and cluster" in str(raised.value)
+
+
+def test_a_pipeline_brings_its_own_pass() -> None:
+    source = Calibrate()
+    assert measured_by(None, None, None, default_quantization(source)) is source
+
+
+@pytest.mark.parametrize("options", [("a.npz", None, None), (None, "a.npz", None), (None, None, "local")], ids=str)
+def test_a_pipeline_that_measures_leaves_no_choice(options: tuple[str | None, str | None, str | None]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        measured_by(*options, default_quantization())
+    assert "leave out statistics, save_statistics and cluster" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("passes", "missing"), [([Nothing()], "'calibrate'"), ([Measures()], "'set-ranges'"), ([], "")]
+)
+def test_a_pipeline_that_quantizes_nothing_is_refused(passes: list[Pass], missing: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^the pipeline quantizes nothing: none of its passes establishes "
+    ) as raised:
+        measured_by(None, None, None, passes)
+    assert missing in str(raised.value)
+
+
+def test_passes_of_the_user_are_passes() -> None:
+    passes = [Nothing(), Measures()]
+    assert checked_passes(iter(passes)) == passes
+
+
+@pytest.mark.parametrize("wrong", [Nothing, "normalize", None])
+def test_what_is_no_pass_is_named(wrong: object) -> None:
+    with pytest.raises(ConfigError) as raised:
+        checked_passes([Nothing(), wrong])
+    assert repr(wrong) in str(raised.value)
+    assert str(raised.value).endswith("derived from irquant.passes.Pass")
