@@ -61,11 +61,20 @@ def test_what_is_fine_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 2, 3])
+def test_where_the_mean_is_what_int8_spoils_biases_are_enough(faulty: Faulty, seed: int) -> None:
+    model, _, samples = faulty("outlier channel", seed)
+    _, report = quantized(model, samples)
+    assert [step.what for step in report.guard if step.is_kept] == [WHOLE]
+    assert report.check.margin >= 5
+    assert float_layers(report) == []
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3])
 def test_the_layer_that_spoils_the_outputs_goes_back_to_float(faulty: Faulty, seed: int) -> None:
     model, guilty, samples = faulty("outlier channel", seed)
     _, unguarded = quantized(model, samples, guard=False)
     assert unguarded.check.margin < 0
-    _, report = quantized(model, samples)
+    _, report = quantized(model, samples, correct_biases="fast")
     assert report.check.margin >= 0
     assert float_layers(report) == [guilty]
     reason = next(layer.decision.reason for layer in report.layers if layer.name == guilty)
@@ -107,7 +116,7 @@ def test_a_second_run_gives_the_same_bytes(faulty: Faulty, tmp_path: Any) -> Non
 
 def test_the_result_says_which_layers_are_float(faulty: Faulty) -> None:
     model, guilty, samples = faulty("outlier channel", 0)
-    graph, _ = quantized(model, samples)
+    graph, _ = quantized(model, samples, correct_biases="fast")
     assert graph.metadata("irquant")["returned_to_float"] == f'["{guilty}"]'
     unguarded, _ = quantized(model, samples, guard=False)
     assert "returned_to_float" not in unguarded.metadata("irquant")
@@ -463,7 +472,9 @@ def test_random_outputs_are_no_fault_of_the_device() -> None:
 
 def test_a_device_that_is_not_here_has_no_faults(faulty: Faulty) -> None:
     model, guilty, samples = faulty("outlier channel", 0)
-    _, report = quantize_graph(from_runtime(model), samples, load_target("npu"), QuantizationConfig())
+    _, report = quantize_graph(
+        from_runtime(model), samples, load_target("npu"), QuantizationConfig(correct_biases="fast")
+    )
     assert not any("is left float" in each for each in report.warnings)
     assert guilty in float_layers(report)
 
@@ -493,7 +504,8 @@ def test_parsed_targets_know_needs_bias() -> None:
 def test_the_intermediate_model_is_that_of_the_result(faulty: Faulty, tmp_path: Any) -> None:
     model, guilty, samples = faulty("outlier channel", 0)
     ov.serialize(model, tmp_path / "m.xml", tmp_path / "m.bin")
-    result = quantize(tmp_path / "m.xml", samples, config=QuantizationConfig.checked(keep_intermediate=True))
+    config = QuantizationConfig.checked(keep_intermediate=True, correct_biases="fast")
+    result = quantize(tmp_path / "m.xml", samples, config=config)
     before = read_model(result.with_name("m_int8_before_bias_correction.xml"))
     quantizers = {node.name for node in before.nodes("FakeQuantize")}
     assert not any(name.startswith(f"{guilty}/fq_weights") for name in quantizers)

@@ -130,7 +130,7 @@ def test_a_sound_of_another_length_is_compared_and_told_of() -> None:
     sound = op.multiply(op.sin(steps), op.reduce_max(states, np.array([0, 1, 2]), False))
     sound.output(0).set_names({"sound"})
     model = ov.Model([op.result(sound)], [x], "m")
-    report = reported(model, 1, 40, 8, range_estimator={"preset": "default"})
+    report = reported(model, 1, 40, 8, range_estimator={"preset": "default"}, correct_biases="fast")
     assert report.check.outputs is not None
     (found,) = report.check.outputs
     assert (found.resized, found.verdict.value) == (1, "fair")

@@ -379,14 +379,14 @@ def test_a_picture_of_too_many_pixels_is_refused_before_they_are_unpacked(
     with pytest.raises(DataError) as caught:
         list(open_source(str(tmp_path / "0.png"), [IMAGE], ImageOptions()))
     assert str(caught.value) == (
-        f"sample 0 ({tmp_path / '0.png'}): cannot be read as a picture: 20x10 are 200 pixels, expected 199 or less; "
+        f"sample 0 ({tmp_path / '0.png'}): cannot be read as an image: 20x10 are 200 pixels, expected 199 or less; "
         "IRQUANT_ANY_SIZE=1 allows it"
     )
 
 
 def test_a_picture_of_a_format_that_starts_programs_is_none(tmp_path: Path) -> None:
     (tmp_path / "0.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 90 90\n%%EndComments\nshowpage\n")
-    with pytest.raises(DataError, match="cannot be read as a picture: cannot identify image file"):
+    with pytest.raises(DataError, match="cannot be read as an image: cannot identify image file"):
         list(open_source(str(tmp_path / "0.png"), [IMAGE], ImageOptions()))
 
 

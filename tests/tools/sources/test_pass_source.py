@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from irquant.passes import QuantizationConfig
+from irquant.passes.infra import pipeline_file
 from irquant.passes.infra.pass_spec import PassSpecError
 from irquant.tools.sources.pass_source import passes_from
 
@@ -35,20 +36,20 @@ def test_passes_of_files_come_before_those_of_texts(pipeline: Path) -> None:
 
 def test_a_pipeline_file_is_read_once(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    real = Path.read_text
+    real = pipeline_file.read_user_text
 
-    def reading(path: Path, encoding: str = "utf-8") -> str:
+    def reading(path: Path) -> str:
         read.append(path)
-        return real(path, encoding)
+        return real(path)
 
-    monkeypatch.setattr(Path, "read_text", reading)
+    monkeypatch.setattr(pipeline_file, "read_user_text", reading)
     passes_from([str(pipeline)], [], QuantizationConfig())
     assert read.count(pipeline) == 1
 
 
 def test_the_default_pipeline_names_no_class() -> None:
     found = passes_from(["default-quantization"], [], QuantizationConfig())
-    assert len(found.passes) == 17
+    assert len(found.passes) == 18
     assert not found.classes
 
 
