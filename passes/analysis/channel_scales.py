@@ -93,7 +93,7 @@ def best_scale(channels: Channels, matrices: Sequence[Matrix], step: Callable[[F
     def error(scale: Floats) -> float:
         return expected_error(mean_square, matrices, scale, step(scale))
 
-    candidates = [scales(largest, columns, strength) for strength in STRENGTHS]
+    candidates = [scales(largest, columns, strength, 1 - strength) for strength in STRENGTHS]
     errors = [error(scale) for scale in candidates]
     best = int(np.argmin(errors))
     return candidates[best] if errors[best] < WORTHWHILE * error(np.ones_like(largest)) else None
@@ -113,16 +113,19 @@ def expected_error(mean_square: Floats, matrices: Sequence[Matrix], scale: Float
     return (weights * step**2 + steps * float((mean_square / np.square(scale)).sum())) / 12
 
 
-def scales(largest: Floats, columns: Floats, strength: float) -> Floats:
-    """The candidate of a strength; 1 for channels that are always zero, or that no weight reads.
+def scales(largest: Floats, columns: Floats, of_data: float, of_weights: float) -> Floats:
+    """The candidate of two strengths a, b: largest^a / columns^b, with a mean logarithm of zero.
+
+    Channels that are always zero, or that no weight reads, get 1.
 
     Args:
         largest: The largest magnitude of each channel.
         columns: That of the weights that read it.
-        strength: Between 0 and 1.
+        of_data: The strength a, between 0 and 1: with 1 and b = 0, all channels of data are alike.
+        of_weights: The strength b, too: with 1 and a = 0, all columns of weights are.
     """
     is_used = (largest > 0) & (columns > 0)
-    logarithms = strength * np.log(largest, where=is_used, out=np.zeros_like(largest))
-    logarithms -= (1 - strength) * np.log(columns, where=is_used, out=np.zeros_like(columns))
+    logarithms = of_data * np.log(largest, where=is_used, out=np.zeros_like(largest))
+    logarithms -= of_weights * np.log(columns, where=is_used, out=np.zeros_like(columns))
     logarithms -= logarithms.sum() / max(1, np.count_nonzero(is_used))
     return np.clip(np.where(is_used, np.exp(logarithms), 1.0), SMALLEST_SCALE, LARGEST_SCALE)

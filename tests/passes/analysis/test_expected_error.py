@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from irquant.passes.analysis.expected_error import CLIPPING_COUNTS, Distribution, least_error_range
+from irquant.passes.analysis.expected_error import CLIPPING_COUNTS, Distribution, least_error, least_error_range
 from irquant.passes.analysis.ranges import Floats, Range, asymmetric_range, fake_quantize, symmetric_range
 
 LEVELS = 256
@@ -266,3 +266,18 @@ def test_outliers_that_readers_listen_to_stay() -> None:
 def test_only_proportions_of_weights_count() -> None:
     values, weights = SMALL["heavy tails"], rng(34).uniform(size=300)
     assert same(chosen(values, weights, asymmetric=True), chosen(values, weights * 1024, asymmetric=True))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_quick_estimate_is_little_more_than_the_least_error(seed: int, *, signed: bool) -> None:
+    values = rng(seed).standard_t(4, size=3000)
+    found = known(values if signed else np.abs(values))
+    best = least_error_range(found, start_of(found.values), LEVELS, signed=signed, asymmetric=False)
+    least = error_of(found, best, LEVELS)
+    assert least <= least_error(found, LEVELS, signed=signed) <= 1.1 * least
+
+
+def test_the_quick_estimate_takes_levels_below_zero_if_they_are_wanted() -> None:
+    found = known(np.abs(rng(1).normal(size=3000)))
+    assert least_error(found, LEVELS, signed=True) > 3 * least_error(found, LEVELS, signed=False)

@@ -380,7 +380,7 @@ def rounded(values: Array, largest: Any, levels: int) -> Array:
 @pytest.mark.parametrize("is_per_channel", [False, True])
 def test_the_error_foretold_is_the_one_measured(strength: float, *, is_per_channel: bool) -> None:
     x, w = crafted(np.exp(np.random.default_rng(1).normal(size=32)))
-    scale = scales(np.abs(x).max(axis=(0, 1)), np.abs(w).max(axis=0), strength)
+    scale = scales(np.abs(x).max(axis=(0, 1)), np.abs(w).max(axis=0), strength, 1 - strength)
     x_range, w_range = np.abs(x / scale).max(), np.abs(w * scale).max(axis=1 if is_per_channel else None, keepdims=True)
     y = rounded(x / scale, x_range, 255) @ rounded(w * scale, w_range, 255).T
     measured = np.square(y - x @ w.T).mean(axis=(0, 1)).sum()
@@ -416,5 +416,5 @@ def test_equal_channels_are_left_alone(loudness: Array) -> None:
 
 
 def test_scales_stay_within_bounds_and_channels_without_use_keep_theirs() -> None:
-    found = scales(np.array([1e9, 0.0, 1.0, 1e-9, 1.0]), np.array([1.0, 1.0, 0.0, 1.0, 1.0]), 0.9)
+    found = scales(np.array([1e9, 0.0, 1.0, 1e-9, 1.0]), np.array([1.0, 1.0, 0.0, 1.0, 1.0]), 0.9, 0.1)
     np.testing.assert_allclose(found, [100, 1, 1, 0.01, 1])
