@@ -4,6 +4,7 @@ from .calibration.calibrate import Calibrate
 from .infra.base import Pass
 from .options.config import QuantizationConfig
 from .transforms.align_activation_channels import AlignActivationChannels
+from .transforms.align_streams import AlignStreams
 from .transforms.compress_weights import CompressWeights
 from .transforms.correct_biases import CorrectBiases
 from .transforms.correct_biases_fast import CorrectBiasesFast
@@ -48,6 +49,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         PlanPlacement(),
         measuring or Calibrate(),  # the only pass that runs the whole data; measures what all below ask for
         *([AlignActivationChannels(across=config.align_across)] if config.align else []),  # changes weights: first
+        *([AlignStreams()] if config.align_streams else []),
         *([SmoothQuant(everywhere=bool(config.migrate_scales))] if config.migrate_scales is not False else []),
         InsertFakeQuantize(),
         SetRanges(),

@@ -19,6 +19,7 @@ PASSES: Mapping[str, str] = {
     "calibrate": "calibration.calibrate:Calibrate",
     "load-statistics": "calibration.load_statistics:LoadStatistics",
     "align-activation-channels": "transforms.align_activation_channels:AlignActivationChannels",
+    "align-streams": "transforms.align_streams:AlignStreams",
     "smooth-quant": "transforms.smooth_quant:SmoothQuant",
     "insert-fake-quantize": "transforms.insert_fake_quantize:InsertFakeQuantize",
     "set-ranges": "transforms.set_ranges:SetRanges",

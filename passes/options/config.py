@@ -35,6 +35,8 @@ class QuantizationConfig(Strict):
         range_estimator: How ranges are estimated where `weights` or `activations` have no estimator of their own.
         align: Whether channels between convolutions are brought to alike ranges.
         align_across: Whether also across ReLU, PReLU and depthwise convolutions.
+        align_streams: Whether channels of whole streams are, too, through residual sums, gates, pooling and
+            concatenation, where that lowers the expected error.
         migrate_scales: Whether loud channels in front of matrix products are made quieter, and their weights louder.
             None: in transformers, whose channels differ most.
         correct_biases: `fast`: for the rounding of weights, from statistics; `sequential`: for all that changes a
@@ -59,6 +61,7 @@ class QuantizationConfig(Strict):
     range_estimator: RangeEstimator | None = None
     align: bool = True
     align_across: bool = False
+    align_streams: bool = False
     migrate_scales: bool | None = None
     correct_biases: Literal["fast", "sequential", "no"] = "fast"
     correct_float_layers: bool = False

@@ -72,6 +72,7 @@ _OPTIONS: Mapping[str, str] = {
     "activations": "activations",
     "range_estimator": "range_estimator",
     "align_across_activations": "align_across",
+    "align_streams": "align_streams",
     "migrate_scales": "migrate_scales",
     "apply_for_all_nodes": "correct_float_layers",
     "dump_intermediate_model": "keep_intermediate",
@@ -96,6 +97,7 @@ class Parameters(Strict):
     use_fast_bias: bool = True
     apply_for_all_nodes: bool = False
     align_across_activations: bool = False
+    align_streams: bool = False
     migrate_scales: bool | None = None
     target_device: _TargetDevice = None
     model_type: _ModelType = None
