@@ -19,13 +19,16 @@ import numpy as np
 import openvino as ov
 
 from irquant.ir import UserError
+from irquant.passes import Context, Pass, PassManager, QuantizationConfig, Report, quantize
 from irquant.passes import Context, QuantizationConfig, Report, quantize
 from irquant.passes.analysis.transposed_weights import shared_squares
+from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.infra.base import PipelineError
 from irquant.passes.pipelines import default_quantization
 from irquant.passes.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime.engine import from_runtime, quantize_by_tensor, to_runtime
 from irquant.passes.runtime.load_model import result_path
+from irquant.passes.transforms.align_streams import AlignStreams
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.targets import load_target
 from tests.emulation import EMULATED, unpacked
@@ -54,6 +57,8 @@ CHAOTIC = 15.0
 SAME = 1e-6
 #: One network of so many that are given as files is quantized twice.
 TWICE = 3
+#: What scales channels, and what it needs to know.
+_ALIGNING = (PlanPlacement(), Calibrate(), AlignStreams())
 #: Below this, floats themselves are all that the two runs differ by.
 TINY = 1e-10
 #: What makes whole numbers or flags of floats: an error that is too small for anybody else turns some of them over.
@@ -131,7 +136,8 @@ def _checked(recipe: Recipe, chosen: dict[str, Any], path: Path) -> Outcome:
     except UnsoundError as error:
         return Outcome("unsound", detail=str(error))
     try:
-        _prepared_it_computes_the_same(drawn, floats)
+        _prepared_it_computes_the_same(drawn, floats, "prepared", _before_measuring())
+        _prepared_it_computes_the_same(drawn, floats, "aligned", [*_before_measuring(), *_ALIGNING])
     except FoundError:
         if _contradicts_itself(drawn, floats):
             return Outcome("unsound", detail="float: the runtime computes something else with constants of 32 bits")
@@ -175,22 +181,33 @@ def _sound(recipe: Recipe, by: str, path: Path) -> tuple[Drawn, list[list[Array]
     return drawn, floats
 
 
-def _prepared_it_computes_the_same(drawn: Drawn, floats: list[list[Array]]) -> None:
-    """The passes in front of the calibration change no value; what is measured behind them would not show it."""
-    graph, context = from_runtime(drawn.model), Context(load_target("cpu"))
-    for each in takewhile(lambda pass_: not isinstance(pass_, PlanPlacement), default_quantization()):
-        each.run(graph, context)
+def _before_measuring() -> list[Pass]:
+    """The passes in front of the plan."""
+    return [*takewhile(lambda pass_: not isinstance(pass_, PlanPlacement), default_quantization())]
+
+
+def _prepared_it_computes_the_same(
+    drawn: Drawn, floats: list[list[Array]], prepared: str, passes: Sequence[Pass]
+) -> None:
+    """Passes that round nothing change no value; what is measured behind them would not show it."""
+    graph, context = from_runtime(drawn.model), Context(load_target("cpu"), samples=drawn.samples)
+    try:
+        PassManager(passes).run(graph, context)
+    except PipelineError as error:
+        raise FoundError(f"{prepared}: {signature_of(error)}", _trace(error)) from error
+    except UserError:  # no data reach what is measured, say: that is for the quantization to tell
+        return
     decided = _decided(drawn.model)
     try:
         found = run(to_runtime(graph), drawn.samples, F32)
     except RuntimeError as error:
-        raise FoundError(f"prepared, it does not run: {shape_of(str(error))}", str(error)) from error
+        raise FoundError(f"{prepared}, it does not run: {shape_of(str(error))}", str(error)) from error
     for number in range(len(floats[0])):
         wanted, given = (_joined(each, number) for each in (floats, found))
         if wanted.shape != given.shape:
-            raise FoundError("prepared, an output has another size", f"output {number}")
+            raise FoundError(f"{prepared}, an output has another size", f"output {number}")
         if not _average(np.square(given - wanted), decided=decided[number]) <= SAME * np.square(wanted).mean():
-            raise FoundError("prepared, it computes something else", f"output {number}")
+            raise FoundError(f"{prepared}, it computes something else", f"output {number}")
 
 
 def _contradicts_itself(drawn: Drawn, floats: list[list[Array]]) -> bool:

@@ -32,11 +32,14 @@ def draw_options(chance: Chance) -> dict[str, Any]:
         "target": chance.one(TARGETS),
         "preset": chance.one([None, "performance", "mixed", "accuracy"]),
     }
-    return options | {
+    options |= {
         "config": config,
         "ignored": chance.maybe(0.15),
         "by": chance.one(["model", "model", "xml", "f16 xml"]),
     }
+    if chance.maybe(0.3):  # drawn last: networks of known seeds keep their other options
+        config["align_streams"] = True
+    return options
 
 
 def is_default(options: Mapping[str, Any]) -> bool:
