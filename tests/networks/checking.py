@@ -20,7 +20,6 @@ import openvino as ov
 
 from irquant.ir import UserError
 from irquant.passes import Context, Pass, PassManager, QuantizationConfig, Report, quantize
-from irquant.passes import Context, QuantizationConfig, Report, quantize
 from irquant.passes.analysis.transposed_weights import shared_squares
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.infra.base import PipelineError
