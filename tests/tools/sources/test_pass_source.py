@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from irquant.ir.user_files import read_user_text
 from irquant.passes import QuantizationConfig
-from irquant.passes.infra import pipeline_file
 from irquant.passes.infra.pass_spec import PassSpecError
 from irquant.tools.sources.pass_source import passes_from
 
@@ -36,13 +36,13 @@ def test_passes_of_files_come_before_those_of_texts(pipeline: Path) -> None:
 
 def test_a_pipeline_file_is_read_once(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    real = pipeline_file.read_user_text
+    real = read_user_text
 
     def reading(path: Path) -> str:
         read.append(path)
         return real(path)
 
-    monkeypatch.setattr(pipeline_file, "read_user_text", reading)
+    monkeypatch.setattr("irquant.passes.infra.pipeline_file.read_user_text", reading)
     passes_from([str(pipeline)], [], QuantizationConfig())
     assert read.count(pipeline) == 1
 
