@@ -144,7 +144,7 @@ class _Search:
             if self.best.is_good or not self._may_go_on():
                 return
             attempt = self.calibrated.attempt(first.config.model_copy(update=change), first.floats)
-            is_better = attempt.margin >= self.best.margin + GAIN
+            is_better = attempt.ratio_margin >= self.best.ratio_margin + GAIN
             if is_better:  # in place of the one before
                 self.steps = [replace(step, is_kept=False) for step in self.steps]
             self._note(what, attempt, is_kept=is_better)
@@ -155,7 +155,7 @@ class _Search:
         if self.best.is_good or not (kept and config.may_correct_more and self._may_go_on()):
             return
         attempt = self.calibrated.attempt(config.model_copy(update={"correct_biases": "sequential"}), self.best.floats)
-        is_better = attempt.margin >= self.best.margin + GAIN
+        is_better = attempt.ratio_margin >= self.best.ratio_margin + GAIN
         self._note("biases corrected for the whole error of each layer", attempt, is_kept=is_better)
 
     def return_layers(self, margin_of: Callable[[Attempt], float]) -> None:
@@ -190,7 +190,8 @@ class _Search:
             return
         attempt = without(before, self.calibrated, knee)
         what = f"{named(knee.effects)} (about {knee.percent:.2g} % of the time)"
-        self._note(what, attempt, is_kept=attempt.margin >= before.margin + knee.least_gain)
+        is_worth_it = attempt.ratio_margin >= before.ratio_margin + knee.least_gain
+        self._note(what, attempt, is_kept=attempt.margin >= 0 and is_worth_it)
 
     def _may_go_on(self) -> bool:
         self.is_out_of_time |= time.perf_counter() - self.began > MOST_SECONDS

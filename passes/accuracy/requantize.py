@@ -55,6 +55,12 @@ class Attempt:
         return min((each.above_good for each in outputs if each.verdict is not Verdict.UNKNOWN), default=math.inf)
 
     @property
+    def ratio_margin(self) -> float:
+        """How far the ratio of its worst output lies above its floor, in dB: decisions, which are few, do not count."""
+        outputs = [each for each in self.context.check.outputs or () if not math.isnan(each.sqnr)]
+        return min((each.sqnr - each.levels.floor for each in outputs), default=self.margin)
+
+    @property
     def is_good(self) -> bool:
         """Whether no output is worse than good, as far as outputs can be compared."""
         outputs = self.context.check.outputs or ()

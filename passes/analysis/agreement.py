@@ -138,8 +138,13 @@ class Agreement:
 
     @property
     def error(self) -> float:
-        """The error power as a share of what the floor allows; of a lost signal, huge."""
-        return float(10 ** (-max(self.margin, -300.0) / 10))
+        """The error power as a share of what the floor allows; of a lost signal, huge; of random outputs, none.
+
+        The ratio alone tells: errors of different operations add up, numbers of changed decisions do not.
+        """
+        if math.isnan(self.sqnr):
+            return float(self.kind is not OutputKind.RANDOM)
+        return float(10 ** (-max(self.sqnr - self.levels.floor, -300.0) / 10))
 
     @property
     def by_ratio(self) -> Verdict:

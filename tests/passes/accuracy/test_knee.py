@@ -132,12 +132,16 @@ def float_layers(report: Report) -> list[str]:
 
 
 def check(seed: int) -> None:
-    """The spoilt layer, and no other, is returned if it matters; none is in the same network without a spoilt one."""
+    """The spoilt layer, and no other, is returned if that is worth it; where nothing is spoilt, hardly any layer is."""
     unguarded, _ = quantized(seed, is_spoilt=True, guard=False)
     guarded, guilty = quantized(seed, is_spoilt=True)
     is_fine = all(each.verdict is Verdict.GOOD for each in unguarded.check.outputs or ())
-    assert float_layers(guarded) == ([] if is_fine else [guilty])
-    assert float_layers(quantized(seed, is_spoilt=False)[0]) == []
+    tried = [step for step in guarded.guard if step.what.startswith("float: ")]
+    assert all(step.what.startswith(f"float: '{guilty}'") for step in tried)
+    assert float_layers(guarded) == [guilty] * any(step.is_kept for step in tried)
+    assert is_fine or any(step.is_kept or step.after - step.before < 4 for step in tried)
+    whole, _ = quantized(seed, is_spoilt=False)
+    assert all(step.after - step.before >= 2 for step in whole.guard if step.is_kept and "float: " in step.what)
 
 
 @pytest.mark.parametrize("seed", [3, 4])
