@@ -3,27 +3,33 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...ir import Graph, Node, OutPort
+from ...ir import DYNAMIC, Graph, Node, OutPort
+from ...ir.ops import flag
 from ...ir.pattern import Op, Pattern, any_tensor, chain, op
 
-#: What stands between the scores and their softmax.
+#: Attention as one operation, and its inputs.
+WHOLE = "ScaledDotProductAttention"
+QUERY, KEY, VALUE, MASK, SCALE = range(5)
+_MOVES = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Convert")
+#: What stands between the scores and their softmax: scales, masks, biases, bounds, a column that takes what is left.
 _BETWEEN = (
-    "Reshape",
-    "Transpose",
-    "Squeeze",
-    "Unsqueeze",
+    *_MOVES,
     "Multiply",
     "Divide",
     "Add",
     "Subtract",
-    "Dropout",
-    "Convert",
     "Select",
+    "Tanh",
+    "Maximum",
+    "Minimum",
+    "Clamp",
+    "Concat",
+    "Dropout",
 )
-#: Longer ways from the scores to their softmax are something else.
+#: What stands between a softmax and the product with it: masks, zeros in place of NaN, and the cut of that column.
+_BEHIND = (*_MOVES, "Multiply", "Divide", "Select", "Slice", "StridedSlice")
+#: Longer ways are something else.
 _LONGEST = 8
-#: What stands between a softmax and the product with it.
-_MOVES = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Convert")
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,8 @@ def _block(operand: Callable[[], Pattern[OutPort]]) -> _Block:
     """A block whose products have such operands."""
     scores = op("MatMul", operand(), operand())
     softmax = op("SoftMax", chain(_BETWEEN, scores, longest=_LONGEST, by_any_input=True))
-    mixed = op("MatMul", chain(_MOVES, softmax, by_any_input=True), operand()).commutative()
+    weights = chain(_BEHIND, softmax, longest=_LONGEST, by_any_input=True)
+    mixed = op("MatMul", weights, operand()).commutative()
     return _Block(scores, softmax, mixed)
 
 
@@ -57,8 +64,24 @@ _OF_ACTIVATIONS, _OF_ANYTHING = _block(_activation), _block(any_tensor)
 
 
 def attention_blocks(graph: Graph) -> list[Node]:
-    """The softmaxes over a product of two activations whose result is multiplied with a third."""
-    return [node for node in graph.nodes("SoftMax") if products_around(node)]
+    """Attention as one operation, and the softmaxes over a product of two activations that weigh a third."""
+    return [node for node in graph.nodes("SoftMax", WHOLE) if node.type == WHOLE or products_around(node)]
+
+
+def why_whole(node: Node) -> str:
+    """The reason why attention as one operation cannot be written out as matrix products; empty if it can."""
+    query, key, value = (node.source(index).shape for index in (QUERY, KEY, VALUE))
+    has_boolean_mask = len(node.inputs) > MASK and node.source(MASK).element_type.name == "boolean"
+    is_scale_known = len(node.inputs) > SCALE or (bool(query) and query[-1] != DYNAMIC)
+    faults = {
+        "is causal": flag(node, "causal"),
+        "has a boolean mask": has_boolean_mask,
+        "has more inputs than a mask and a scale": len(node.inputs) > SCALE + 1,
+        "has inputs of unknown or unequal ranks": not len(query) == len(key) == len(value) >= 2,
+        "has an unknown scale": not is_scale_known,
+    }
+    found = next((fault for fault, holds in faults.items() if holds), "")
+    return found and f"it {found}, and stays one operation, which runs in float"
 
 
 def products_around(softmax: Node) -> tuple[Node, Node] | None:

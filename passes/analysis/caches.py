@@ -9,13 +9,12 @@ from collections.abc import Iterator
 
 from ...ir import Graph, Node, OutPort
 from ...ir.ops import DATA_PORT, LAYER_TYPES
-from .attention import attention_blocks, products_around
+from .attention import KEY, VALUE, WHOLE, products_around
 
 GROWS = (
     "its keys and values are a cache that grows with every token: "
     "rounding it again for each token costs more than int8 saves"
 )
-_KEY, _VALUE = 1, 2
 #: What only moves the values of a past input, on its way to where the new ones join it.
 _MOVES = (
     "Convert",
@@ -33,8 +32,8 @@ _MOVES = (
 
 def attention_over_caches(graph: Graph) -> list[Node]:
     """Attention, fused or the products that it is written out as, whose keys or values come from a cache."""
-    fused = [node for node in graph.nodes("ScaledDotProductAttention") if _reads_cache(node, (_KEY, _VALUE))]
-    blocks = [block for softmax in attention_blocks(graph) if (block := products_around(softmax))]
+    fused = [node for node in graph.nodes(WHOLE) if _reads_cache(node, (KEY, VALUE))]
+    blocks = [block for softmax in graph.nodes("SoftMax") if (block := products_around(softmax))]
     found = [node for block in blocks if any(_reads_cache(each, (0, 1)) for each in block) for node in block]
     return [*fused, *found]
 

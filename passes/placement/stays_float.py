@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ...ir import Graph, Node
 from ...targets import FloatPattern, Step, Target
+from ..analysis.attention import WHOLE, why_whole
 from ..analysis.caches import GROWS, attention_over_caches, joins_of_caches
 from ..analysis.detector_heads import MEAN, means_of_distributions, mixed_ranges
 from ..options.ignored import Hits
@@ -18,9 +19,16 @@ def stays_float(graph: Graph, target: Target, ignored: Hits) -> dict[Node, str]:
                 kept = (node for node, step in chain if step.stays_float)
                 reasons |= dict.fromkeys(kept, pattern.because)
     for each in graph.walk():
+        reasons |= _whole_attention(each, target)
         reasons |= dict.fromkeys([*attention_over_caches(each), *joins_of_caches(each)], GROWS)
         reasons |= mixed_ranges(each) | dict.fromkeys(means_of_distributions(each), MEAN)
     return {**reasons, **ignored.reasons}
+
+
+def _whole_attention(graph: Graph, target: Target) -> dict[Node, str]:
+    """Attention that the target wants written out, but that cannot be."""
+    wanted = (node for node in graph.nodes(WHOLE) if (rule := target.rule(node)) and rule.decomposes)
+    return {node: reason for node in wanted if (reason := why_whole(node))}
 
 
 def _chains(pattern: FloatPattern, index: int, node: Node) -> Iterator[list[tuple[Node, Step]]]:

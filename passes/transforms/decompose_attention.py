@@ -6,13 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import DYNAMIC, Builder, Graph, Node, OutPort
-from ...ir.ops import flag
+from ...ir import Builder, Graph, Node, OutPort
 from ...ir.shape_rules import broadcast
+from ..analysis.attention import KEY, MASK, QUERY, SCALE, VALUE, WHOLE, why_whole
 from ..analysis.caches import attention_over_caches
 from ..infra.base import Context, Pass
-
-_QUERY, _KEY, _VALUE, _MASK, _SCALE = range(5)
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,8 @@ class DecomposeAttention(Pass):
                                                          a = MatMul(a/weights, v)
 
     Source: OpenVINO operation specification, ScaledDotProductAttention-13. The scale stands behind the product, so that
-    Q goes into it as its layer gave it. Left alone: causal and boolean masks, more inputs than these, unknown ranks,
-    and what reads a cache (see `caches`).
+    Q goes into it as its layer gave it. Left alone: causal and boolean masks, more inputs than these, unknown ranks
+    (see `why_whole`), and what reads a cache (see `caches`).
     """
 
     name: ClassVar[str] = "decompose-attention"
@@ -38,39 +36,30 @@ class DecomposeAttention(Pass):
         everywhere = (node for each in graph.walk() for node in each.nodes())
         found = [node for node in everywhere if (rule := context.target.rule(node)) and rule.decomposes]
         cached = {node for each in graph.walk() for node in attention_over_caches(each)}
-        found = [node for node in found if node not in cached and _is_plain(node)]
+        found = [node for node in found if node.type == WHOLE and node not in cached and not why_whole(node)]
         for node in found:
             context.decomposed.add((node.graph.scope, _decompose(node).id))
         return len(found)
-
-
-def _is_plain(node: Node) -> bool:
-    if node.type != "ScaledDotProductAttention" or flag(node, "causal") or len(node.inputs) > 5:
-        return False
-    query, key, value = (node.source(index).shape for index in (_QUERY, _KEY, _VALUE))
-    mask_is_boolean = len(node.inputs) > _MASK and node.source(_MASK).element_type.name == "boolean"
-    scale_is_known = len(node.inputs) > _SCALE or (bool(query) and query[-1] != DYNAMIC)
-    return len(query) == len(key) == len(value) >= 2 and not mask_is_boolean and scale_is_known
 
 
 def _decompose(node: Node) -> Node:
     """The product that the others end in."""
     name, build = node.name, Builder(node.graph, node)
     node.graph.rename(node, f"{name}/whole")
-    scores = build.matmul(node.source(_QUERY), node.source(_KEY), transpose_b=True, name=f"{name}/scores")
-    scale = node.source(_SCALE) if len(node.inputs) > _SCALE else _usual_scale(build, node, f"{name}/scale")
+    scores = build.matmul(node.source(QUERY), node.source(KEY), transpose_b=True, name=f"{name}/scores")
+    scale = node.source(SCALE) if len(node.inputs) > SCALE else _usual_scale(build, node, f"{name}/scale")
     scores = build.multiply(scores, scale, name=f"{name}/scaled", otherwise=scores.shape)
-    if len(node.inputs) > _MASK and not _adds_nothing(node.source(_MASK), scores.shape):
-        scores = build.add(scores, node.source(_MASK), name=f"{name}/masked", otherwise=scores.shape)
+    if len(node.inputs) > MASK and not _adds_nothing(node.source(MASK), scores.shape):
+        scores = build.add(scores, node.source(MASK), name=f"{name}/masked", otherwise=scores.shape)
     weights = build.softmax(scores, axis=len(scores.shape) - 1, name=f"{name}/weights")
-    product = build.matmul(weights, node.source(_VALUE), name=name)
+    product = build.matmul(weights, node.source(VALUE), name=name)
     node.replace_with(product)
     return product.node
 
 
 def _usual_scale(build: Builder, node: Node, name: str) -> OutPort:
     """1 / sqrt(E), a scalar."""
-    query = node.source(_QUERY)
+    query = node.source(QUERY)
     return build.constant(np.asarray(1 / math.sqrt(query.shape[-1]), query.element_type.dtype), name=name)
 
 

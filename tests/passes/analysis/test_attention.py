@@ -13,6 +13,7 @@ from irquant.passes import Context, QuantizationConfig, quantize
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.analysis.attention import attention_blocks
 from irquant.passes.options.ignored import Ignored
+from irquant.passes.pipelines import default_quantization
 from irquant.passes.placement.placement import plan_placement
 from irquant.passes.runtime.engine import from_runtime, to_runtime
 from irquant.passes.testing import check_pass
@@ -22,6 +23,7 @@ from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.passes.transforms.restore_attention import RestoreAttention
 from irquant.passes.transforms.untranspose_weights import UntransposeWeights
 from irquant.targets import load_target
+from tests.passes.attention_forms import CAUSAL, NONE, OF_COUNTED_TOKENS, OTHERS, UNMASKED, Form, attention, data
 
 Array = np.ndarray[Any, np.dtype[Any]] | np.float32
 HEAD = """
@@ -65,6 +67,50 @@ def test_a_softmax_behind_a_layer_with_weights_is_none() -> None:
     """
     )
     assert attention_blocks(from_text(text)) == []
+
+
+FORMS = {"counted": OF_COUNTED_TOKENS, "causal": CAUSAL, "all": UNMASKED, "other": OTHERS}
+
+
+@pytest.mark.parametrize("crossed", [False, True])
+@pytest.mark.parametrize(("kind", "form"), [(kind, form) for kind, forms in FORMS.items() for form in forms])
+def test_attention_is_recognised_in_the_form_of_any_exporter(kind: str, form: str, *, crossed: bool) -> None:
+    context = planned(FORMS[kind][form], crossed=crossed)
+    assert (context.plan.attention, context.preset, context.is_transformer) == (1, "mixed", True)
+
+
+@pytest.mark.parametrize("form", NONE)
+def test_what_looks_like_attention_is_none(form: str) -> None:
+    context = planned(NONE[form])
+    assert (context.plan.attention, context.preset, context.is_transformer) == (0, "performance", False)
+
+
+def planned(form: Form, *, crossed: bool = False) -> Context:
+    """What the default passes up to the plan leave."""
+    graph, context = from_runtime(attention(form, crossed=crossed)), Context(load_target("cpu"))
+    passes = iter(default_quantization())
+    while not context.plan.decisions:
+        next(passes).run(graph, context)
+    return context
+
+
+@pytest.mark.parametrize("kind", ["counted", "causal", "all"])
+def test_a_form_costs_no_accuracy(kind: str) -> None:
+    """Forms that compute the same come within a dB of one another; what stays one float operation may be better."""
+    found = {name: quality(form) for name, form in FORMS[kind].items()}
+    worst = min(found.values())
+    assert worst > 20, found
+    assert all(each < worst + 1 for name, each in found.items() if not name.startswith("fused")), found
+
+
+def quality(form: Form) -> float:
+    """The ratio of signal to error behind quantization, in dB."""
+    model = attention(form)
+    quantized = quantize(model, data(model, 24))
+    samples = data(model, 12, seed=1)
+    config = {"INFERENCE_PRECISION_HINT": "f32"}
+    one, other = (ov.compile_model(each, "CPU", config) for each in (model, quantized))
+    return sqnr([one(each)[0].copy() for each in samples], [other(each)[0].copy() for each in samples])
 
 
 @pytest.mark.parametrize(
@@ -186,20 +232,35 @@ def test_what_another_pass_changed_stays_written_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "attention",
+    ("inputs", "causal", "reason"),
     [
-        'ScaledDotProductAttention.opset13(q, k, v) causal="true"',
-        'ScaledDotProductAttention.opset13(q, k, v, b) causal="false"',
+        ("q, k, v", "true", "it is causal, and stays one operation, which runs in float"),
+        ("q, k, v, b", "false", "it has a boolean mask, and stays one operation, which runs in float"),
+        ("q, k, v, n, n", "false", ""),
+        ("q, k, u", "false", "it has inputs of unknown or unequal ranks, and stays one operation, which runs in float"),
+        ("d, k, v", "false", "it has an unknown scale, and stays one operation, which runs in float"),
+        (
+            "q, k, v, n, n, n",
+            "false",
+            "it has more inputs than a mask and a scale, and stays one operation, which runs in float",
+        ),
     ],
 )
-def test_what_cannot_be_written_out_stays(attention: str) -> None:
-    text = HEAD + f"    b: boolean[4,5] = Parameter()\n    a: f32[1,2,4,8] = {attention}\n    out = Result(a)\n"
-    context = Context(load_target("cpu"))
-    assert DecomposeAttention().run(from_text(text), context) == 0
+def test_attention_that_cannot_be_written_out_stays_with_the_reason(inputs: str, causal: str, reason: str) -> None:
+    more = """
+    b: boolean[4,5] = Parameter()
+    n: f32[] = Parameter()
+    u: f32[2,5,8] = Parameter()
+    d: f32[1,2,4,?] = Parameter()
+"""
+    operation = f'    a: f32[1,2,4,8] = ScaledDotProductAttention.opset13({inputs}) causal="{causal}"\n'
+    text, context = HEAD + more + operation + "    out = Result(a)\n", Context(load_target("cpu"))
+    assert DecomposeAttention().run(from_text(text), context) == int(not reason)
     graph = from_text(text)
     PlanPlacement().run(graph, context)
     decision = context.plan.decisions[graph.node("a")]
-    assert (decision.int8, decision.reason) == (False, "only written out do both of its matrix products run int8")
+    written_out = "only written out do both of its matrix products run int8"
+    assert (decision.int8, decision.reason) == (False, reason or written_out)
 
 
 def test_a_device_with_a_kernel_of_its_own_keeps_it() -> None:

@@ -78,6 +78,7 @@ def test_attention_over_a_cache_stays_float_and_the_layers_around_it_run_int8(bu
     graph, context = from_runtime(build(form)), Context(load_target("cpu"))
     assert DecomposeAttention().run(graph, context) == 0
     PlanPlacement().run(graph, context)
+    assert (context.plan.attention, context.preset) == (1, "mixed")
     decisions = {node.name: each for node, each in context.plan.decisions.items()}
     products = {"attention"} if form == "fused" else {"scores", "mixed"}
     assert {name for name, each in decisions.items() if not each.int8} == products
