@@ -59,7 +59,8 @@ def written_together() -> Generator[None]:
     The order is that of writing. If the inside raises, no file appears.
 
     Raises:
-        IRError: a file cannot be moved; those before it are in place then.
+        IRError: a file cannot be moved; those before it are in place then. Or the system does not confirm that the
+            files last; all of them are in place.
     """
     with ExitStack() as parts:
         together = _Together(parts)
@@ -68,11 +69,16 @@ def written_together() -> Generator[None]:
             yield
         finally:
             _TOGETHER.reset(token)
+        unsure = ""
         for path, move in together.moves:
             try:
                 move()
+            except NotSyncedError as error:  # the file is in place, and so must be those behind it
+                unsure = unsure or write_failure(path, error)
             except OSError as error:
                 raise IRError(write_failure(path, error)) from None
+        if unsure:
+            raise IRError(unsure)
 
 
 def write_failure(path: Path, error: OSError) -> str:
@@ -118,12 +124,14 @@ def _staged_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) 
     token = secrets.token_hex(8)
     parts = {suffix: path.with_name(f".{_stem(path)}.{token}{suffix}") for suffix in (".bin", ".xml")}
 
-    def move() -> None:
-        with _locked(path.parent):
-            _move_into_place(path, parts)
-
     try:
         with ExitStack() as files:
+
+            def move() -> None:
+                with _locked(path.parent):
+                    files.close()  # Windows moves no open file; the lock of the folder keeps others off the closed ones
+                    _move_into_place(path, parts)
+
             with _locked(path.parent):
                 _remove_orphans(path)
                 binary, text = (files.enter_context(_new_file(part)) for part in parts.values())
@@ -143,12 +151,15 @@ def _staged_file(path: Path, write: Callable[[BinaryIO], None]) -> Generator[Cal
     """A file under a hidden name, and what moves it into place; if it was not moved, it is removed at the end."""
     part = path.with_name(f".{_stem(path)}.{secrets.token_hex(8)}{path.suffix[:8]}")
 
-    def move() -> None:
-        part.replace(path)
-        _sync(path.parent)
-
     try:
         with ExitStack() as files:
+
+            def move() -> None:
+                with _locked(path.parent):
+                    files.close()  # as in `_staged_pair`
+                    part.replace(path)
+                _sync(path.parent)
+
             with _locked(path.parent):
                 _remove_orphans(path)
                 file = files.enter_context(_new_file(part))
@@ -222,8 +233,10 @@ def _move_into_place(path: Path, parts: dict[str, Path]) -> None:
             note.replace(_journal(path))
         finally:
             note.unlink(missing_ok=True)
-        _sync(path.parent)
-        _finish(path)
+        try:
+            _sync(path.parent)
+        finally:  # the journal is there, so that the new model counts
+            _finish(path)
     else:
         for suffix, part in parts.items():
             part.replace(path.with_suffix(suffix))

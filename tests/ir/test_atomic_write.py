@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -261,6 +262,59 @@ def test_a_folder_that_cannot_be_synced_is_no_reason_to_say_that_nothing_was_wri
     assert write_failure(path, caught.value) == (
         f"{path}: is written, but the disk does not confirm it (Input/output error): check the disk"
     )
+
+
+def test_a_model_is_replaced_where_folders_cannot_be_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Path) -> None:
+        raise NotSyncedError(22, "Invalid argument")
+
+    write(path, OLD)
+    monkeypatch.setattr("irquant.ir.atomic_write._sync", fails)
+    with pytest.raises(NotSyncedError):
+        write(path, NEW)
+    assert pair(path) == NEW
+
+
+def test_after_a_file_that_may_not_last_the_others_are_moved_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Path) -> None:
+        raise NotSyncedError(22, "Invalid argument")
+
+    first = path.with_name("s.npz")
+
+    def run() -> None:
+        with written_together():
+            write_bytes(first, b"statistics")
+            write(path, NEW)
+
+    monkeypatch.setattr("irquant.ir.atomic_write._sync", fails)
+    with pytest.raises(IRError) as caught:
+        run()
+    assert str(caught.value) == (
+        f"{first}: is written, but the disk does not confirm it (Invalid argument): check the disk"
+    )
+    assert names(path.parent) == ["mo[d]el.bin", "mo[d]el.xml", "s.npz"]
+
+
+@pytest.mark.parametrize("is_together", [False, True])
+def test_files_are_closed_before_they_are_moved(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, is_together: bool
+) -> None:
+    moved: list[str] = []
+    replace = Path.replace
+
+    def replaced(part: Path, target: Path) -> Path:
+        handles = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+        assert str(part) not in handles
+        moved.append(target.name)
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    with written_together() if is_together else nullcontext():
+        write_bytes(path.with_name("s.npz"), b"statistics")
+        write(path, NEW)
+    assert moved == ["s.npz", "mo[d]el.bin", "mo[d]el.xml"]
 
 
 @pytest.mark.parametrize("letter", ["x", "\N{SNOWMAN}"])
