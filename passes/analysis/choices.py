@@ -123,21 +123,35 @@ def _reshaped(before: Sequence[int], after: Sequence[int], axis: int) -> int | N
 
 def chooses_for_pixels(maps: Sequence[Array], axis: int) -> bool:
     """Whether maps hold scores of classes for each pixel: few ties, and one class over whole regions, but not all."""
-    moved = [np.moveaxis(each.astype(np.float64), axis, -1) for each in maps if each.size]
-    if not moved or any(each.ndim != 4 or each.shape[-1] < 2 or not np.isfinite(each).all() for each in moved):
-        return False
-    winners, leads = [each.argmax(-1) for each in moved], np.concatenate([_leads(each).ravel() for each in moved])
+    winners, leads = list[Array](), list[Array]()
+    for each in (it for it in maps if it.size):  # one after the other: a copy in float64 may take a gigabyte
+        if each.ndim != 4 or each.shape[axis] < 2 or not np.isfinite(each).all():
+            return False
+        scores = np.moveaxis(each.astype(np.float64), axis, -1)
+        winners.append(scores.argmax(-1))
+        leads.append(_leads(scores).ravel())
     alike = [np.diff(each, axis=k) == 0 for each in winners for k in (1, 2) if each.shape[k] > 1]
-    if not alike or np.mean(leads < _TIE * np.sqrt(np.square(leads).mean())) > _MOST_TIES:
+    if not alike or _has_many_ties(np.concatenate(leads)):
         return False
-    shares = np.bincount(np.concatenate([each.ravel() for each in winners])) / leads.size
-    is_varied = 1 - shares.max() >= _LEAST_SEEN
+    seen = np.bincount(np.concatenate([each.ravel() for each in winners]))
+    is_varied = 1 - seen.max() / seen.sum() >= _LEAST_SEEN
     return bool(is_varied and np.concatenate([each.ravel() for each in alike]).mean() >= _LEAST_ALIKE)
 
 
+def _has_many_ties(leads: Floats) -> bool:
+    are_ties: Array = leads < _TIE * np.sqrt(np.square(leads).mean())
+    return bool(are_ties.mean() > _MOST_TIES)
+
+
 def are_features(rows: Sequence[Array]) -> bool:
-    """Whether rows of a layer's output are features rather than scores of classes: of one norm, or in random order."""
-    values = np.concatenate([each.reshape(-1, each.shape[-1]) for each in rows if each.size]).astype(np.float64)
+    """Whether rows of a layer's output are features rather than scores of classes: of one norm, or in random order.
+
+    Without any row, nothing says that they are scores.
+    """
+    known = [each.reshape(-1, each.shape[-1]) for each in rows if each.size]
+    if not known:
+        return True
+    values = np.concatenate(known).astype(np.float64)
     norms = np.linalg.norm(values, axis=-1)
     if len(norms) > 1 and norms.max() - norms.min() <= _ONE_NORM * norms.max():
         return True

@@ -1,5 +1,6 @@
 """Where a model chooses: by its graph, and by what its outputs hold."""
 
+import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -137,6 +138,15 @@ def test_other_maps_are_no_choices(maps: Array) -> None:
     assert not chooses_for_pixels([maps], 1)
 
 
+def test_maps_are_copied_one_at_a_time() -> None:
+    maps = [regions(classes=20).astype(np.float32) for _ in range(100)]
+    tracemalloc.start()
+    assert chooses_for_pixels(maps, 1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < sum(each.nbytes for each in maps)
+
+
 # ------------------------------------------------------------------------------------------------ features, or scores
 
 
@@ -163,6 +173,10 @@ def test_clear_scores_are_none(classes: int) -> None:
 
 def test_as_many_columns_as_no_width_of_features_are_classes_however_unclear() -> None:
     assert not are_features([RNG.normal(size=(16, 1000))])
+
+
+def test_outputs_without_rows_are_no_scores() -> None:
+    assert are_features([np.zeros((0, 10)), np.zeros((0, 10))])
 
 
 def test_one_row_has_no_norm_to_compare() -> None:
