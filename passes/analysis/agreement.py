@@ -207,6 +207,7 @@ class Tally:
         if is_resized := reference.shape != output.shape:
             one, other, lost = _in_order(one, other)
             self.resized += 1
+        rows = one, other  # with their infinities: a score of minus infinity is not chosen
         one, other = _without_common(one, other)
         if not (np.isfinite(one).all() and np.isfinite(other).all()):
             self.is_finite = False
@@ -218,7 +219,7 @@ class Tally:
         self.product += float((one * other).sum())
         self.count += one.size
         if self.choice and not is_resized:
-            same, decisions = self.choice.same(one, other)
+            same, decisions = self.choice.same(*rows)
             self.same += same
             self.decisions += decisions
 

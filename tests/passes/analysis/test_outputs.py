@@ -222,6 +222,13 @@ def test_decisions_are_those_of_each_row() -> None:
     assert each.decisions == 3
 
 
+def test_what_is_masked_in_both_models_is_not_chosen() -> None:
+    """Logarithms of probabilities lie below zero; that of zero is minus infinity."""
+    one, other = [[np.array([[-np.inf, -0.1, -2.0]])]], [[np.array([[-np.inf, -2.0, -0.1]])]]
+    (each,) = agreements(CHOOSING, one, other)
+    assert (each.top1, each.decisions) == (0.0, 1)
+
+
 @pytest.mark.parametrize(
     ("changed", "count", "verdict"),
     [
