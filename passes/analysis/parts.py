@@ -27,6 +27,8 @@ _LEAST_SCORE = 0.1
 _SURE = 0.25
 #: Columns whose variance is a smaller share of their power do not vary: constants, that nothing rounds.
 _VARIES = 1e-6
+#: Powers of columns that hold fewer numbers are far apart by chance: one of two small numbers may be next to zero.
+_LEAST_NUMBERS = 16
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,15 @@ def find_parts(tensor: int, arrays: Sequence[Array]) -> tuple[Part, ...]:
     if len(ranks) != 1 or not all(np.isfinite(each).all() for each in known):
         return ()
     (rank,) = ranks
-    axes = [axis for axis in range(rank) if len({each.shape[axis] for each in known}) == 1]
+    axes = [axis for axis in range(rank) if _are_columns(known, axis)]
     found = max((_Columns.of(known, axis) for axis in axes), key=lambda each: each.gap, default=None)
     return tuple(found.parts(tensor, rank)) if found and found.gap > GAP else ()
+
+
+def _are_columns(arrays: Sequence[Array], axis: int) -> bool:
+    """Whether there are always as many along an axis, and enough numbers in each to know its scale."""
+    numbers = sum(each.size // each.shape[axis] for each in arrays)
+    return len({each.shape[axis] for each in arrays}) == 1 and numbers >= _LEAST_NUMBERS
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def test_constants_are_no_part() -> None:
         np.ones((3, 4), np.int64),
         np.zeros((0, 4)),
         np.array(3.0),
+        np.array([[3.0, 1e-3, -2.0, 5.0], [4.0, -2e-3, 6.0, 2.0]]),
     ],
     ids=[
         "scores",
@@ -87,6 +88,7 @@ def test_constants_are_no_part() -> None:
         "integers",
         "none",
         "a number",
+        "numbers that are small by chance",
     ],
 )
 def test_nothing_else_has_parts(tensor: Array) -> None:
