@@ -44,8 +44,11 @@ def find_knee(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> K
     Args:
         attempt: The model.
         calibrated: From what others can be made.
-        wanted: From so many dB more on, more is not wanted.
+        wanted: From so many dB more on, more is not wanted. Not positive: nothing is, as where an output is fair only
+            because its sizes differ.
     """
+    if wanted <= 0:
+        return None
     graph, context = calibrated.rounded(attempt.config, attempt.floats, hiding=False)
     found = standouts(graph, context, context.held_out[:_SAMPLES], _INFERENCES, LEAST_SHARE)
     if not found:

@@ -9,10 +9,11 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import QuantizationConfig, Report
-from irquant.passes.accuracy.knee import DECIBELS_A_PERCENT, MOST_PERCENT, Knee, best_prefix
+from irquant.passes.accuracy.knee import DECIBELS_A_PERCENT, MOST_PERCENT, Knee, best_prefix, find_knee
 from irquant.passes.analysis.agreement import Verdict
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.quantize_graph import quantize_graph
+from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
 
@@ -142,6 +143,14 @@ def check(seed: int) -> None:
     assert is_fine or any(step.is_kept or step.after - step.before < 4 for step in tried)
     whole, _ = quantized(seed, is_spoilt=False)
     assert all(step.after - step.before >= 2 for step in whole.guard if step.is_kept and "float: " in step.what)
+
+
+def test_where_nothing_more_is_wanted_no_layer_is_worth_it() -> None:
+    options = QuantizationConfig.checked()
+    data = pictures(3, count=9)
+    _, first, calibrated = quantize_once(from_runtime(network(3, is_spoilt=True)[0]), data, load_target("cpu"), options)
+    assert find_knee(first, calibrated, 20.0)
+    assert find_knee(first, calibrated, 0.0) is None
 
 
 @pytest.mark.parametrize("seed", [3, 4])
