@@ -76,7 +76,7 @@ class SampleKeeper:
     """Keeps samples for passes that run the model again, if there are such: a fifth of those that are measured.
 
     Those of the lowest ranks are kept, which spread evenly over all, whatever their number (see `is_held_out`). The
-    guard may want to run such a pass, too. It gets `KEPT_LEAST`, or as many as take no more than `KEPT_BYTES`.
+    guard may want to run such a pass, too. It gets `KEPT_LEAST`, or as many as take no more than `KEPT_BYTES` together.
 
     Attributes:
         config: Tells whether there are such passes.
@@ -91,14 +91,19 @@ class SampleKeeper:
         is_sequential = self.config.correct_biases == "sequential"
         if job.is_held_out or not (is_sequential or self.config.may_correct_more):
             return
+        if not is_sequential and _size(job) > KEPT_BYTES:
+            return
         self.kept[index] = PreparedSample(job.sample, job.feed)
         last = max(self.kept, key=_rank)
         enough = KEPT_MOST if is_sequential and _rank(last) < KEPT_SHARE else KEPT_LEAST
-        if not is_sequential:
-            size = sum(each.nbytes for each in job.feed.values())
-            enough = min(enough, KEPT_BYTES // max(1, size))
         if len(self.kept) > enough:
             del self.kept[last]
+        while not is_sequential and sum(map(_size, self.kept.values())) > KEPT_BYTES:
+            del self.kept[max(self.kept, key=_rank)]
+
+
+def _size(sample: PreparedSample) -> int:
+    return sum(each.nbytes for each in sample.feed.values())
 
 
 def _rank(index: int) -> float:

@@ -12,6 +12,7 @@ import pytest
 from irquant.ir import Graph
 from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.analysis.biases import change_bias
+from irquant.passes.calibration import measurement
 from irquant.passes.calibration.measurement import CalibrationSample, SampleKeeper, is_held_out
 from irquant.passes.measured_by import measured_by
 from irquant.passes.options.strict import ConfigError
@@ -115,6 +116,29 @@ def test_of_few_samples_more_than_a_fifth_are_kept(count: int, kept: int) -> Non
 def test_samples_are_kept_from_all_parts_of_the_data(count: int) -> None:
     found = np.array([0, *kept_of(count), count])
     assert np.diff(found).max() <= 2.7 * np.diff(found).mean()
+
+
+@pytest.mark.parametrize(
+    ("size_of", "kept"),
+    [
+        (lambda _: 15, 16),
+        (lambda _: 100, 2),
+        (lambda _: 300, 0),
+        (lambda index: 100 if index > 16 else 1, 3),
+        (lambda index: 300 if index % 2 else 15, 16),
+    ],
+    ids=["small", "large", "too large", "small ones first", "every other one too large"],
+)
+def test_what_is_kept_for_the_guard_fits_its_memory_however_sizes_differ(
+    size_of: Callable[[int], int], kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measurement, "KEPT_BYTES", 250)
+    keeper = SampleKeeper(QuantizationConfig.checked())
+    for index in range(120):
+        feed = {"x": np.zeros(size_of(index), np.uint8)}
+        keeper.take(CalibrationSample(Sample("", None), feed, is_held_out(index)), index)
+    assert len(keeper.kept) == kept
+    assert sum(each.feed["x"].nbytes for each in keeper.kept.values()) <= 250
 
 
 def test_one_sample_corrects_nothing() -> None:
