@@ -210,7 +210,7 @@ def opt_command(
         context = Context(planned.target, planned.config, source, progress, model_fingerprint=fingerprint)
         results = manager.run(graph, context)
         if output:
-            if selected.passes and not graph.metadata(SECTION):
+            if not graph.metadata(SECTION):
                 record_version(graph)
             write_model(graph, output, compact=True)
     if not output:

@@ -280,3 +280,9 @@ def test_a_text_that_is_no_graph_is_refused(tmp_path: Path, capfd: pytest.Captur
     assert capfd.readouterr().err == f"error: {tmp_path / 'm.txt'}: line 2: no line above defines 'z'\n"
     assert run(["opt", str(tmp_path / "gone.txt")]) == 2
     assert capfd.readouterr().err == f"error: {tmp_path / 'gone.txt'}: cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize("passes", [[], ["-p", "normalize"]], ids=["no pass", "a pass"])
+def test_a_second_run_replaces_what_the_first_one_made(model: Path, tmp_path: Path, passes: list[str]) -> None:
+    command = ["opt", str(model), *passes, "-o", str(tmp_path / "made.xml")]
+    assert [run(command), run(command)] == [0, 0]
