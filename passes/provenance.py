@@ -19,7 +19,7 @@ def record_provenance(graph: Graph, context: Context) -> None:
     """Writes versions, the effective configuration and the fingerprints of model and data into the model's rt_info."""
     config = context.config.model_dump(mode="json", exclude_none=True) | {"preset": context.preset}
     names = {(node.graph.scope, node.id): name for node, name in context.plan.names.items()}
-    returned = sorted(names.get(key, str(key)) for key in context.returned)
+    returned = sorted(names.get(key, str(key)) for key in context.reverted_to_float)
     graph.set_metadata(
         SECTION,
         {

@@ -80,10 +80,10 @@ def quantize_graph(
         attempt = checked(attempt, calibrated)
         guarded = replace(guarded, attempt=attempt)
     if instruments and attempt is not first:  # what watches the passes is to see those that the result comes from
-        calibrated.rounded(attempt.config, attempt.floats, hiding=False, instruments=instruments)
+        calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False, instruments=instruments)
     latencies = None
     if with_effects:
-        effects = costliest(calibrated, attempt.config, attempt.floats, COMPARED, MOST_INFERENCES)
+        effects = costliest(calibrated, attempt.config, attempt.reverted_to_float, COMPARED, MOST_INFERENCES)
         guarded = replace(guarded, effects=tuple(effects))
     asked = attempt.context.check.asked
     if with_effects or (asked and asked.looks_slow):

@@ -1,1 +1,1 @@
-"""What is done where a quantized model is not good enough."""
+"""The measures that improve a quantized model whose accuracy is too low."""

@@ -1,4 +1,4 @@
-"""What the guard and the accuracy control have in common: the costliest layers, and how few of them are enough."""
+"""The search that the guard and the accuracy control share: the fewest of the most sensitive layers that are enough."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -6,37 +6,45 @@ from ..evaluation.sensitivity import Effect, measure_effects, ranked
 from ..options.config import QuantizationConfig
 from .requantize import CalibratedModel, Key
 
-#: The share of the allowed error that is aimed at: predictions are not exact.
+#: The prediction aims at this share of the allowed error, because predictions are not exact.
 _AIM = 0.8
 
 
 def effects_of(
-    calibrated: CalibratedModel, config: QuantizationConfig, floats: Mapping[Key, str], samples: int, inferences: int
+    calibrated: CalibratedModel,
+    config: QuantizationConfig,
+    reverted_to_float: Mapping[Key, str],
+    samples: int,
+    inferences: int,
 ) -> list[Effect]:
-    """What rounding each operation costs that is still rounded, in topological order; none without held-out samples.
+    """The sensitivity of each operation that is still rounded, in topological order; empty without held-out samples.
 
     Args:
-        calibrated: From what models are made.
+        calibrated: The calibrated model.
         config: The options.
-        floats: The operations that are float already.
-        samples: How many held-out samples to rank on.
-        inferences: How many inferences may be spent.
+        reverted_to_float: The operations that are float already.
+        samples: The number of held-out samples to rank on.
+        inferences: The most inferences to run.
     """
     if not calibrated.context.held_out:
         return []
-    graph, context = calibrated.rounded(config, floats, hiding=False)
+    graph, context = calibrated.rounded(config, reverted_to_float, hiding=False)
     return measure_effects(graph, context, context.held_out[:samples], inferences)
 
 
 def costliest(
-    calibrated: CalibratedModel, config: QuantizationConfig, floats: Mapping[Key, str], samples: int, inferences: int
+    calibrated: CalibratedModel,
+    config: QuantizationConfig,
+    reverted_to_float: Mapping[Key, str],
+    samples: int,
+    inferences: int,
 ) -> list[Effect]:
-    """`effects_of`, the costliest first."""
-    return ranked(effects_of(calibrated, config, floats, samples, inferences))
+    """The result of `effects_of`, the most sensitive operation first."""
+    return ranked(effects_of(calibrated, config, reverted_to_float, samples, inferences))
 
 
 def predicted(effects: Sequence[Effect], allowed: float) -> int:
-    """How many of the costliest it takes if errors add up, until the others leave no more than the allowed share."""
+    """The number of operations to revert, until the others cause no more than the allowed share, if errors add up."""
     remaining = 1.0
     for count, each in enumerate(effects):
         if count and remaining <= _AIM * allowed:
@@ -46,15 +54,15 @@ def predicted(effects: Sequence[Effect], allowed: float) -> int:
 
 
 def fewest(most: int, first: int, is_enough: Callable[[int], bool | None]) -> int | None:
-    """The smallest number that is enough, as far as more of them are never worse: by doubling, then by halving.
+    """Finds the smallest number that is enough, by doubling, then by halving; assumes that more is never worse.
 
     Args:
         most: The largest number.
-        first: Where to begin, from 1 on.
+        first: The number to begin with, 1 or more.
         is_enough: Tries a number; None ends the search.
 
     Returns:
-        A number that was tried and enough; None if none was.
+        The smallest number that was tried and was enough; None if there is none.
     """
     enough, too_few, count = most + 1, 0, min(first, most)
     while too_few + 1 < enough:
@@ -66,13 +74,13 @@ def fewest(most: int, first: int, is_enough: Callable[[int], bool | None]) -> in
     return enough if enough <= most else None
 
 
-def returned_to(floats: Mapping[Key, str], effects: Sequence[Effect]) -> dict[Key, str]:
-    """The operations that are float already, and more of them."""
-    return {**floats, **{(each.scope, each.node): _because(each) for each in effects}}
+def with_reverted(reverted_to_float: Mapping[Key, str], effects: Sequence[Effect]) -> dict[Key, str]:
+    """Adds operations to those that are float already."""
+    return {**reverted_to_float, **{(each.scope, each.node): _because(each) for each in effects}}
 
 
 def named(effects: Sequence[Effect]) -> str:
-    """Which operations are float, in a few words."""
+    """Describes in a few words which operations are float."""
     names = ", ".join(f"'{each.name}'" for each in effects[:3])
     more = f" and {len(effects) - 3} more" if len(effects) > 3 else ""
     return f"float: {names}{more}" if effects else "nothing"

@@ -1,100 +1,100 @@
 """Keeps the user's own metrics within their drops, with as many layers in int8 as that allows.
 
-The model as the options want it is measured first. If it loses too much, gentler options are tried, which cost nothing
-at run time; then operations go back to float, those first whose rounding does most to the outputs. One compiled model
-ranks them all (see `sensitivity`); how many it takes is found by halving, each number tried on the int8 model itself,
-compiled and run on the user's whole set. At last it is tried to do without some of the returned ones.
+The model with the user's options is measured first. If it loses too much, gentler options are tried, which cost nothing
+at run time. Then operations are reverted to float, the most sensitive first. One compiled model ranks them all (see
+`sensitivity`). Bisection finds the number of operations; each number is tried on the int8 model itself, compiled and
+run on the user's whole set. At the end the search tries to round some of the reverted operations again.
 
-The published AccuracyAwareQuantization ranks by measuring the metric once for each group of layers, and then returns
-one group after another, with a measurement each. Metrics of a few hundred samples are too coarse to rank by: of most
-layers they see nothing.
+The published AccuracyAwareQuantization measures the metric once for each group of layers to rank them, and then reverts
+one group after another, with a measurement each. Metrics of a few hundred samples are too coarse for a ranking: most
+layers do not change them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..evaluation.sensitivity import Effect
-from .bisect import costliest, fewest, named, predicted, returned_to
+from .bisect import costliest, fewest, named, predicted, with_reverted
 from .evaluations import Candidate, Judge, Trial, Trials
 from .guard import remedies
 from .metrics import Metric
 from .requantize import Attempt, CalibratedModel
 
-#: Held-out samples on which operations are ranked, and inferences that may be spent on it.
+#: The number of held-out samples on which operations are ranked, and the most inferences for it.
 RANKED_ON, MOST_INFERENCES = 4, 400
-#: How many of the returned operations are tried to be done without.
+#: The number of reverted operations that the search tries to round again.
 PUT_BACK = 6
 
 
 @dataclass(frozen=True)
 class AccuracyResult:
-    """What the search found, as plain values.
+    """The result of the search, as plain values.
 
     Attributes:
-        metrics: What is measured.
+        metrics: The metrics.
         baselines: The float model's metrics.
-        best: The trial of the model that it settled for.
+        best: The trial of the resulting model.
         trials: All trials, in order.
-        returned: The operations that this model leaves to float, the costliest first.
-        stopped: Why the search ended before it was through; empty if it was.
-        warnings: What the user should know.
+        reverted_to_float: The operations that this model leaves in float, the most sensitive first.
+        stopped: Why the search ended early; empty if it did not.
+        warnings: Messages to the user.
     """
 
     metrics: tuple[Metric, ...]
     baselines: Mapping[str, float]
     best: Trial
     trials: tuple[Trial, ...]
-    returned: tuple[Effect, ...]
+    reverted_to_float: tuple[Effect, ...]
     stopped: str
     warnings: tuple[str, ...]
 
     @property
     def is_reached(self) -> bool:
-        """Whether no metric loses more than it may."""
+        """Whether no metric loses more than allowed."""
         return self.best.is_within
 
 
 def keep_accuracy(first: Attempt, calibrated: CalibratedModel, judge: Judge) -> tuple[Attempt, AccuracyResult]:
-    """The model with the most layers in int8 that loses no more than it may, or the best that was found.
+    """The model with the most layers in int8 that loses no more than allowed, or else the best model that was found.
 
     Args:
-        first: The model as the options want it.
-        calibrated: From what others can be made.
-        judge: What is to be kept.
+        first: The model with the user's options.
+        calibrated: The calibrated model.
+        judge: The metrics and their limits.
     """
-    trials = Trials.of(judge, calibrated, Candidate(first.config, first.floats, first), "as the options say")
+    trials = Trials.of(judge, calibrated, Candidate(first.config, first.reverted_to_float, first), "as the options say")
     _try_remedies(trials)
     effects, stopped = ([], "") if trials.trial.is_within or trials.stopped else _return_layers(trials)
     best = trials.best
-    attempt = best.attempt or calibrated.attempt(best.config, best.floats)
-    returned = [each for each in effects if (each.scope, each.node) in best.floats]
+    attempt = best.attempt or calibrated.attempt(best.config, best.reverted_to_float)
+    reverted_to_float = [each for each in effects if (each.scope, each.node) in best.reverted_to_float]
     return attempt, AccuracyResult(
         judge.metrics,
         judge.baselines,
         trials.trial,
         tuple(trials.done),
-        tuple(returned),
+        tuple(reverted_to_float),
         trials.stopped or stopped,
         tuple(judge.journal.warnings),
     )
 
 
 def _try_remedies(trials: Trials) -> None:
-    """Options for the model as a whole: other ranges in place of the first ones, then asymmetric ones of the best."""
+    """Tries options for the whole model: other ranges instead of the first ones, then the best ones as asymmetric."""
     first, preset = trials.best, trials.calibrated.context.preset
     for what, change in remedies(first.config, preset, is_lost=True):
         if trials.trial.is_within:
             return
-        trials.add(what, Candidate(first.config.model_copy(update=change), first.floats))
+        trials.add(what, Candidate(first.config.model_copy(update=change), first.reverted_to_float))
     if trials.judge.options.try_mixed and first.config.preset == "performance" and not trials.trial.is_within:
         mixed = trials.best.config.model_copy(update={"preset": "mixed"})
-        trials.add("asymmetric activations (preset mixed)", Candidate(mixed, trials.best.floats))
+        trials.add("asymmetric activations (preset mixed)", Candidate(mixed, trials.best.reverted_to_float))
 
 
 def _return_layers(trials: Trials) -> tuple[list[Effect], str]:
-    """Returns the fewest of the costliest operations that are enough; gives what each costs, and why that failed."""
+    """Reverts the fewest of the most sensitive operations that are enough; gives all effects, and why that failed."""
     before, limit = trials.best, trials.judge.options.max_layers
-    effects = costliest(trials.calibrated, before.config, before.floats, RANKED_ON, MOST_INFERENCES)
+    effects = costliest(trials.calibrated, before.config, before.reverted_to_float, RANKED_ON, MOST_INFERENCES)
     if not effects:
         if trials.calibrated.context.held_out:
             return [], "the layers that are rounded are in bodies of control flow, which are not returned one by one"
@@ -102,7 +102,7 @@ def _return_layers(trials: Trials) -> tuple[list[Effect], str]:
     most = len(effects) if limit is None else min(limit, len(effects))
 
     def is_enough(returned: Sequence[Effect]) -> bool | None:
-        candidate = Candidate(before.config, returned_to(before.floats, returned))
+        candidate = Candidate(before.config, with_reverted(before.reverted_to_float, returned))
         trial = trials.add(named(returned), candidate)
         return None if trial is None else trial.is_within
 
@@ -117,7 +117,7 @@ def _return_layers(trials: Trials) -> tuple[list[Effect], str]:
 def without_needless(
     returned: Sequence[Effect], is_enough: Callable[[Sequence[Effect]], bool | None]
 ) -> Sequence[Effect]:
-    """Does without some of the operations, the cheapest first; not without the last, which the search needed."""
+    """Rounds some of the operations again, the least sensitive first; not the last, which the search needed."""
     *rest, last = returned
     for each in rest[: -PUT_BACK - 1 : -1]:
         fewer = [other for other in rest if other is not each]

@@ -1,15 +1,15 @@
-"""Whether the device computes what the FakeQuantizes of a model mean.
+"""Checks that the device computes what the FakeQuantizes of a model mean.
 
-The device is asked, not believed: the model is run twice on a few samples, as the device runs it in f32 and with its
-FakeQuantizes computed in float, as the operation specification says. What it loses against the float model in the
-second run is the price of 8 bits; what it loses beyond that in the first is a fault.
+The model runs twice on a few samples: as the device runs it in f32, and with its FakeQuantizes computed in float, as
+the operation specification says. The error of the second run against the float model is the cost of 8 bits; additional
+error in the first run is a fault of the device.
 
-Users who set no options get the precision that the device likes best, which is bf16 on CPUs that multiply such
-matrices. The kernels are others then. So the model is run a third time there. What looks wrong in it may be the price
-of that precision; to tell, the float model is run in it, too.
+Users who set no options get the device's own precision, which is bf16 on CPUs that multiply bf16 matrices, with other
+kernels. There, the model runs a third time in that precision. An error in this run may be the cost of the precision;
+to find out, the float model runs in it, too.
 
-To compile a model takes longest. So where a run in the device's own precision asks for the kernels that users get, the
-run in f32 is of the model that shows all its layers, which is needed anyway.
+Compilation takes the most time. If a run in the device's own precision tests the kernels that users get, the run in f32
+uses the model that shows all its layers, which is needed anyway.
 """
 
 import math
@@ -41,38 +41,37 @@ from ..runtime.engine import (
 from ..runtime.samples import DataError, ValidationSample
 
 _Tensors = Sequence[Array]
-#: What a model gives for each sample, and why it does not run.
+#: The outputs of a model for each sample, and why it does not run.
 Run = tuple[Sequence[_Tensors], str]
-#: What is told of a layer that makes a model wrong, and of one that does in the device's own precision.
+#: The reason for a layer that makes a model wrong, and for one that does so in the device's own precision.
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
 OTHERWISE_IN = OTHERWISE + " in {}, its own precision"
-#: The error of the device may be so many times the one that is meant: kernels round ties otherwise, and a number that
-#: falls to the other side of a step is a step off from there on. (On generated networks of 3 to 40 operations it is
-#: less than twice as large, on 16 pretrained ones 0.7 to 1.2 times; wrong kernels make it a hundred times as large, and
-#: more.)
+#: The most that the device's error may be, as a multiple of the expected error: kernels round ties differently, and a
+#: number on the other side of a step is one step off from there on. (The factor is less than 2 on generated networks of
+#: 3 to 40 operations, and 0.7 to 1.2 on 16 pretrained ones; wrong kernels make it a hundred or more.)
 MORE = 4.0
-#: Errors of few numbers scatter: of so many numbers, twice as much is allowed, of one ten times as much. Samples are
-#: run until each output has given `ENOUGH`.
+#: Errors of few numbers scatter: `FEW` numbers may have twice that error, one number ten times. Samples are run until
+#: each output has given `ENOUGH` numbers.
 FEW, ENOUGH = 10, 64
-#: Share of the signal's power that is not worth a layer: 50 dB.
+#: An error below this share of the signal's power (50 dB) is ignored.
 UNHEARD = 1e-5
-#: From this ratio in dB downwards, nothing is left of an output.
+#: Below this ratio in dB, an output is lost.
 LOST = 3.0
-#: Where its own precision leaves less than this of an output of the float model, in dB, it is no measure for int8, as
-#: long as something is left.
+#: If an output of the float model in the device's own precision is below this ratio in dB, the precision is no
+#: reference for int8; then the output only has to keep some signal.
 CHAOTIC = 15.0
-#: Inferences of each model whose times are looked at.
+#: The number of inferences of each model that are profiled.
 LOOKS = 3
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of asking, and the model that was asked.
+    """The result of a check, and the model that was checked.
 
     Attributes:
-        asked: None if nothing tells: there are no samples, and it compiles; or FakeQuantizes cannot be computed in
-            float.
-        executed: The model as the device runs it in f32, which shows all layers if that was wanted; None if it does
+        asked: The result; None if there are no samples and the model compiles, or if FakeQuantizes cannot be computed
+            in float.
+        executed: The model as the device runs it in f32, which shows all layers if that was requested; None if it does
             not compile or run.
     """
 
@@ -80,18 +79,18 @@ class Answer:
     executed: Engine | None = None
 
 
-def ask(graph: Graph, context: Context, floats: Callable[[], Run] | None, *, shown: bool = False) -> Answer:
-    """Whether the device computes a quantized model right.
+def ask(graph: Graph, context: Context, run_float: Callable[[], Run] | None, *, shown: bool = False) -> Answer:
+    """Checks that the device computes a quantized model correctly.
 
     Args:
         graph: The model.
-        context: What its passes left.
-        floats: Runs the float model in the device's own precision on the same samples, if that is needed; None if only
-            f32 is asked for.
-        shown: Whether the model is to show all its layers.
+        context: The context after its passes.
+        run_float: Runs the float model in the device's own precision on the same samples, if that is needed; None to
+            check only f32.
+        shown: Whether the model has to show all its layers.
     """
     samples, precision = enough(context.calibration.probes), own_precision()
-    in_own = floats is not None and precision != "f32"
+    in_own = run_float is not None and precision != "f32"
     with ThreadPoolExecutor(max_workers=1) as pool:  # to compile a model keeps one core busy
         try:
             loaded = Loaded(context.outputs.tapped(graph))
@@ -101,37 +100,37 @@ def ask(graph: Graph, context: Context, floats: Callable[[], Run] | None, *, sho
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
             return Answer(Asked(wrong=f"with it in int8, the runtime fails: {error}"))
-        told = (
+        inspected = (
             executed if not shown or in_own or shows_all(graph, context.plan, executed) else _showing(loaded, executed)
         )
         try:
             emulated = emulating.result() if emulating else None
             meant = [emulated.outputs(each) for each in samples] if emulated else []
         except (RuntimeRejectedError, DataError):
-            return Answer(None, told)
+            return Answer(None, inspected)
     found = compared(context.outputs, samples, meant, made)
-    if floats and running and not found.wrong:
-        wrong = _wrong_in(precision, running.result(), floats, context.outputs, samples, meant)
+    if run_float and running and not found.wrong:
+        wrong = _wrong_in(precision, running.result(), run_float, context.outputs, samples, meant)
         found = replace(found, wrong=wrong, is_own=bool(wrong))
     if emulated is None:
-        return Answer(found if found.wrong else None, told)
+        return Answer(found if found.wrong else None, inspected)
     is_slow = looks_slow(_profile(emulated, samples), _profile(executed, samples), graph)
-    return Answer(replace(found, looks_slow=is_slow), told)
+    return Answer(replace(found, looks_slow=is_slow), inspected)
 
 
 def _wrong_in(
     precision: str,
     run: Run,
-    floats: Callable[[], Run],
+    run_float: Callable[[], Run],
     outputs: Outputs,
     samples: Sequence[ValidationSample],
     meant: Sequence[_Tensors],
 ) -> str:
-    """In what way a model that ran in the device's own precision is wrong; empty if it is not."""
+    """Describes what is wrong with a model that ran in the device's own precision; empty if nothing is."""
     made, failure = run
     if not failure and not compared(outputs, samples, meant, made).wrong:
         return ""
-    blurred, fails_too = floats()
+    blurred, fails_too = run_float()
     if fails_too:
         return ""
     if failure:
@@ -140,7 +139,7 @@ def _wrong_in(
 
 
 def run_in_own_precision(model: Graph | Loaded, samples: Sequence[ValidationSample]) -> Run:
-    """What a model gives in the device's own precision, and why it does not run in it."""
+    """The outputs of a model in the device's own precision, and why it does not run in it."""
     try:
         engine = Engine(model, OWN_PRECISION)
         return [engine.outputs(each) for each in samples], ""
@@ -149,7 +148,7 @@ def run_in_own_precision(model: Graph | Loaded, samples: Sequence[ValidationSamp
 
 
 def enough(samples: Sequence[ValidationSample]) -> Sequence[ValidationSample]:
-    """The first few, or more of them if some outputs have few numbers."""
+    """The first few samples, or more of them if some outputs have few numbers."""
     given = np.zeros(len(samples[0].outputs) if samples else 0)
     for count, sample in enumerate(samples, 1):
         given += [each.size for each in sample.outputs]
@@ -159,7 +158,7 @@ def enough(samples: Sequence[ValidationSample]) -> Sequence[ValidationSample]:
 
 
 def _executing(model: Loaded, *, shown: bool) -> Engine:
-    """The model in f32: with all layers shown if that is wanted and it compiles so, else as users run it."""
+    """The model in f32: with all layers shown if requested and if it compiles that way, else as users run it."""
     if shown:
         try:
             return Engine(model, INSPECTION | PROFILING)
@@ -169,7 +168,7 @@ def _executing(model: Loaded, *, shown: bool) -> Engine:
 
 
 def _showing(model: Loaded, executed: Engine) -> Engine:
-    """The model with all layers shown, if it compiles so."""
+    """The model with all layers shown, if it compiles that way."""
     try:
         return Engine(model, INSPECTION)
     except RuntimeRejectedError:
@@ -177,7 +176,7 @@ def _showing(model: Loaded, executed: Engine) -> Engine:
 
 
 def _profile(engine: Engine, samples: Sequence[ValidationSample]) -> Profile:
-    """The profile of a few inferences like the last one, for which nothing has to be prepared any more."""
+    """The profile of a few inferences of the last sample, for which the engine is warmed up."""
     mark = engine.mark()
     for _ in range(LOOKS):
         engine.infer(samples[-1].feed)
@@ -191,14 +190,14 @@ def compared(
     made: Sequence[_Tensors],
     blurred: Sequence[_Tensors] = (),
 ) -> Asked:
-    """The output at which the device is farthest from what is meant.
+    """The output at which the device is farthest from the expected result.
 
     Args:
-        outputs: The model's.
-        samples: With the float model's outputs.
-        meant: Those with the FakeQuantizes computed in float.
-        made: The device's.
-        blurred: The float model's in the precision of `made`, if that is not f32: its errors are allowed besides.
+        outputs: The model's outputs.
+        samples: The samples with the float model's outputs.
+        meant: The outputs with the FakeQuantizes computed in float.
+        made: The outputs of the device.
+        blurred: The float model's outputs in the precision of `made`, if that is not f32: its errors are allowed, too.
     """
     worst, farthest = Asked(samples=len(samples)), (False, -math.inf)
     for output, k in ((each, number) for each in outputs.each for number in each.tensors):
@@ -207,7 +206,7 @@ def compared(
         )
         wrong = OTHERWISE if _is_otherwise(references, *others) else ""
         ratios = [tally(references, other).sqnr for other in others[:2]]
-        # An output that nothing rounded goes into may be exact, and infinitely far from one that is a float off.
+        # An output without rounded inputs may be exact, and infinitely far from one with a float rounding error.
         apart = bool(wrong), 0.0 if ratios[0] == ratios[1] else ratios[0] - ratios[1]
         if apart > farthest or not worst.output:
             worst, farthest = replace(worst, output=output.name, meant=ratios[0], made=ratios[1], wrong=wrong), apart
@@ -217,9 +216,9 @@ def compared(
 def _is_otherwise(
     references: Sequence[Array], meant: Sequence[Array], made: Sequence[Array], blurred: Sequence[Array]
 ) -> bool:
-    """Whether an output is farther from the float model's than it is meant to be, over all samples together."""
+    """Whether an output is farther from the float model's than expected, over all samples together."""
     if any(each.dtype.kind != "f" for each in references):
-        return False  # a decision: small errors change it, and what decides is compared besides
+        return False  # a decision: small errors change it, and the values behind it are compared, too
     if not _of_one_size(references, meant, made, blurred or references):
         known = [meant, blurred] if blurred else [meant]
         return _is_lost(tally(references, made)) and not any(_is_lost(tally(references, each)) for each in known)
@@ -243,5 +242,5 @@ def _of_one_size(*found: Sequence[Array]) -> bool:
 
 
 def _is_lost(sums: Tally) -> bool:
-    """Whether nothing is left of an output whose size data decide, which a small error changes."""
+    """Whether an output is lost whose size depends on data, which a small error changes."""
     return not sums.is_comparable or sums.sqnr < LOST

@@ -1,4 +1,4 @@
-"""Quantized models measured by the user's metrics, each once, within a budget, and the best of them."""
+"""Measures quantized models by the user's metrics, each once, within a budget, and keeps the best of them."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from .journal import Journal, JournalEntry, fingerprint
 from .metrics import Metric, Runner, identified
 from .requantize import Attempt, CalibratedModel, Key
 
-#: Options that change no model.
+#: Options that do not change the model.
 _OF_NO_EFFECT = {"accuracy", "guard", "keep_intermediate"}
 
 
@@ -25,12 +25,12 @@ class Trial:
     """A model that was measured.
 
     Attributes:
-        what: In words.
+        what: The model, in words.
         values: Its metrics.
-        excess: How much more than allowed is lost of the worst metric, as a share of it; up to zero all is well.
-        int8: Layers that the plan runs in int8.
-        layers: All layers.
-        seconds: What it took.
+        excess: The loss of the worst metric beyond its limit, as a share of the metric; zero or less: within the limit.
+        int8: The number of layers that the plan runs in int8.
+        layers: The number of all layers.
+        seconds: The time that it took.
         is_kept: Whether it is the best so far.
     """
 
@@ -44,7 +44,7 @@ class Trial:
 
     @property
     def is_within(self) -> bool:
-        """Whether no metric loses more than it may."""
+        """Whether no metric loses more than allowed."""
         return self.excess <= 0
 
 
@@ -57,30 +57,30 @@ def unwatched(trial: Trial) -> None:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model that could be the result.
+    """A model that may become the result.
 
     Attributes:
         config: Its options.
-        floats: The operations that are returned to float -> why.
-        attempt: It, if it was made already.
+        reverted_to_float: The operations that are reverted to float -> why.
+        attempt: The quantized model, if it exists already.
     """
 
     config: QuantizationConfig
-    floats: Mapping[Key, str]
+    reverted_to_float: Mapping[Key, str]
     attempt: Attempt | None = None
 
 
 @dataclass(frozen=True)
 class Judge:
-    """What is to be kept, and what the float model reaches.
+    """The metrics, their limits, and what the float model reaches.
 
     Attributes:
-        metrics: What is measured.
-        options: What may be lost and spent.
-        journal: What was measured before.
-        runner: Runs models on what the metric functions hand over.
+        metrics: The metrics.
+        options: The limits of losses and of the budget.
+        journal: Earlier measurements.
+        runner: Runs models on the samples of the metric functions.
         baselines: The float model's metrics.
-        watch: Told of each trial, and of the float model.
+        watch: Called with each trial, and with the float model.
     """
 
     metrics: tuple[Metric, ...]
@@ -102,20 +102,20 @@ class Judge:
         watch: Watch = unwatched,
         progress: Progress = no_progress,
     ) -> "Judge":
-        """Measures the float model, before time is spent on anything else.
+        """Measures the float model before all other work.
 
         Args:
             graph: The float model.
-            metrics: What is measured; of those with a baseline, nothing is.
-            options: What may be lost and spent.
-            journal: What was measured before.
+            metrics: The metrics; those with a baseline are not measured.
+            options: The limits of losses and of the budget.
+            journal: Earlier measurements.
             is_here: Whether the target is the CPU.
-            watch: Told of each trial.
-            progress: Told about long work.
+            watch: Called with each trial.
+            progress: Called during long work.
 
         Raises:
-            MetricError: a metric fails, or may lose a share of nothing.
-            ConfigError: measurements are kept, but a metric cannot be told from others.
+            MetricError: a metric fails, or its relative limit refers to zero.
+            ConfigError: measurements are kept, but a metric cannot be identified.
         """
         metrics = identified(metrics) if journal.path else metrics
         runner, began = Runner.of(graph, LATENCY if is_here else EMULATION, progress), time.perf_counter()
@@ -132,11 +132,11 @@ class Judge:
         return judge
 
     def excess(self, values: Mapping[str, float]) -> float:
-        """How much more than allowed the worst metric loses."""
+        """The loss of the worst metric beyond its limit."""
         return max(each.excess(self.baselines[each.name], values[each.name]) for each in self.metrics)
 
     def allowed_share(self, values: Mapping[str, float]) -> float:
-        """What the worst metric may lose, as a share of what it loses."""
+        """The allowed loss of the worst metric, as a share of its loss."""
         shares = [1.0]
         for each in self.metrics:
             baseline = self.baselines[each.name]
@@ -145,12 +145,14 @@ class Judge:
         return min(shares)
 
     def measured(self, candidate: Candidate, calibrated: CalibratedModel, what: str) -> JournalEntry:
-        """The metrics of a model, from the journal if they are there."""
+        """The metrics of a model, from the journal if it has them."""
         key = fingerprint(**_made_of(candidate, calibrated.context), **_surroundings(self.metrics))
         if key not in self.journal.known:
             made = candidate.attempt
             graph, context = (
-                (made.graph, made.context) if made else calibrated.rounded(candidate.config, candidate.floats)
+                (made.graph, made.context)
+                if made
+                else calibrated.rounded(candidate.config, candidate.reverted_to_float)
             )
             decisions = context.plan.decisions.values()
             values = self.runner.measure(graph, self.metrics)
@@ -160,18 +162,18 @@ class Judge:
 
 
 def _made_of(candidate: Candidate, context: Context) -> dict[str, object]:
-    """What a quantized model depends on."""
+    """The facts that determine a quantized model."""
     return {
         "model": context.model_fingerprint,
         "data": context.calibration.data_fingerprint,
         "target": context.target.model_dump(mode="json"),
         "config": candidate.config.model_dump(mode="json", exclude=_OF_NO_EFFECT),
-        "floats": sorted(map(str, candidate.floats)),
+        "floats": sorted(map(str, candidate.reverted_to_float)),
     }
 
 
 def _surroundings(metrics: Iterable[Metric]) -> dict[str, object]:
-    """What a measurement depends on besides the model."""
+    """The facts that determine a measurement besides the model."""
     return {
         "metrics": {each.name: each.identity for each in metrics},
         "irquant": version("irquant"),
@@ -181,15 +183,15 @@ def _surroundings(metrics: Iterable[Metric]) -> dict[str, object]:
 
 @dataclass
 class Trials:
-    """What was tried, within the budget.
+    """The trials within the budget.
 
     Attributes:
-        judge: What is to be kept.
-        calibrated: From what models are made.
+        judge: The metrics and their limits.
+        calibrated: The calibrated model.
         best: The best model so far.
         trial: Its trial.
         done: All trials, in order.
-        stopped: Why there are no more, if the budget is spent.
+        stopped: Why the search ended early, if the budget is spent.
     """
 
     judge: Judge
@@ -202,7 +204,7 @@ class Trials:
 
     @classmethod
     def of(cls, judge: Judge, calibrated: CalibratedModel, first: Candidate, what: str) -> "Trials":
-        """Measures the first model, whatever the budget says."""
+        """Measures the first model, without regard to the budget."""
         began = time.perf_counter()
         trials = cls(judge, calibrated, first, _measure(judge, calibrated, first, what), began=began)
         trials.trial = replace(trials.trial, is_kept=True)
@@ -238,5 +240,5 @@ def _measure(judge: Judge, calibrated: CalibratedModel, candidate: Candidate, wh
 
 
 def _rank(trial: Trial, candidate: Candidate) -> tuple[bool, float, int]:
-    """What is best: within the drops, the most int8; else what loses least; then what leaves least to float."""
-    return trial.is_within, trial.int8 if trial.is_within else -trial.excess, -len(candidate.floats)
+    """Ranks models: within the limits by most int8 layers, else by least loss; then by fewest reverted operations."""
+    return trial.is_within, trial.int8 if trial.is_within else -trial.excess, -len(candidate.reverted_to_float)

@@ -1,13 +1,13 @@
-"""No model collapses: while an output lies below its floor, gentler ways to quantize are tried, without labels.
+"""Keeps models from collapsing: tries gentler quantization while an output lies below its floor, without labels.
 
-First what costs nothing at run time (other ranges, asymmetric activations), for the model as a whole; then the layers
-whose rounding costs the outputs most go back to float, no more of them than it takes. Each trial is quantized from the
-statistics of the one calibration, compiled, and run on the held-out samples, so that what is reported is what the
-device computes. Trials are counted, so that a second run does the same.
+The first remedies cost nothing at run time and hold for the whole model (other ranges, asymmetric activations). Then
+the most sensitive layers are reverted to float, as few as are enough. Each trial is quantized from the statistics of
+one calibration, compiled, and run on the held-out samples, so that the report shows what the device computes. The
+number of trials is limited, so that a second run does the same.
 
-A model with an output that is above its floor, but not good, gets the best ranges, too. Those with the least expected
-error are best for most models, but not where layers behind cut off large values themselves: a MobileNetV2 loses 1.3 dB.
-Then the layers go back to float whose rounding makes much of the error, and that take little time (see `knee`).
+A model with an output that is above its floor, but not good, gets the best ranges, too. Ranges with the least expected
+error are best for most models, but not if later layers clip large values themselves: a MobileNetV2 loses 1.3 dB. Then
+the layers are reverted to float that cause much of the error and take little time (see `knee`).
 """
 
 import math
@@ -18,30 +18,30 @@ from dataclasses import dataclass, field, replace
 from ..evaluation.sensitivity import Effect
 from ..options.config import Preset, QuantizationConfig
 from ..options.quantization import RangeEstimator
-from .bisect import costliest, fewest, named, predicted, returned_to
+from .bisect import costliest, fewest, named, predicted, with_reverted
 from .knee import find_knee, without
 from .requantize import Attempt, CalibratedModel
 
-#: The most models that are tried: a number, not a time, so that a busy machine comes to the same result. The time is a
-#: last resort, which the report tells of.
+#: The most models that are tried: a number, not a time, so that a busy machine gets the same result. The time limit is
+#: a last resort; the report mentions it.
 MOST_ATTEMPTS, MOST_SECONDS = 16, 1800.0
-#: Held-out samples on which layers are ranked, and inferences that may be spent on it.
+#: The number of held-out samples on which layers are ranked, and the most inferences for it.
 RANKED_ON, MOST_INFERENCES = 2, 200
-#: What a remedy must bring in dB, to be kept.
+#: The least gain in dB of a remedy that is kept.
 GAIN = 0.5
 
 
 @dataclass(frozen=True)
 class GuardStep:
-    """Something that the guard tried.
+    """One trial of the guard.
 
     Attributes:
-        what: In words.
+        what: The trial, in words.
         is_kept: Whether it is part of the result.
         before: The worst output's ratio in dB before it.
-        after: And with it.
-        int8: Layers that the plan then runs in int8.
-        layers: All layers.
+        after: The worst output's ratio in dB with it.
+        int8: The number of layers that the plan then runs in int8.
+        layers: The number of all layers.
     """
 
     what: str
@@ -54,13 +54,13 @@ class GuardStep:
 
 @dataclass(frozen=True)
 class GuardResult:
-    """The model that the guard settled for.
+    """The model that the guard chose.
 
     Attributes:
-        attempt: The model, and what checking it showed.
-        steps: What was tried, in order.
-        effects: What rounding each operation costs, the costliest first; empty if it was not needed to know.
-        is_out_of_time: Whether trials were left out because they took too long.
+        attempt: The model, and the result of its check.
+        steps: All trials, in order.
+        effects: The sensitivity of each operation, the highest first; empty if it was not needed.
+        is_out_of_time: Whether the search ended early because it took too long.
     """
 
     attempt: Attempt
@@ -70,14 +70,14 @@ class GuardResult:
 
 
 def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
-    """The first model that has no output below its floor, or the best that was found.
+    """The first model that has no output below its floor, or else the best model that was found.
 
-    A model whose outputs are not all good gets the best one of several range estimators, and may have some layers in
-    float: those that bring much for little time, or, if the options say so, as many as it takes to be good.
+    A model whose outputs are not all good gets the best of several range estimators, and may have some layers in float:
+    those that gain much for little time, or, if the options say so, as many as are needed for good outputs.
 
     Args:
-        first: The model as the options want it.
-        calibrated: From what others can be made.
+        first: The model with the user's options.
+        calibrated: The calibrated model.
     """
     if first.is_good:
         return GuardResult(first)
@@ -94,14 +94,14 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
 
 
 def remedies(config: QuantizationConfig, preset: Preset, *, is_lost: bool) -> Iterator[tuple[str, dict[str, object]]]:
-    """Other ways to estimate the ranges of activations: what they are, and the options that they change.
+    """Other ways to estimate the ranges of activations: their descriptions, and the options that they change.
 
-    None that the user chose otherwise, or has already.
+    Ways that contradict the user's options, or that are used already, are left out.
 
     Args:
         config: The options of the first model.
         preset: Its preset.
-        is_lost: Whether an output lies below its floor: all ways are worth a trial then.
+        is_lost: Whether an output lies below its floor: then all ways are worth a trial.
     """
     may_be_mixed = config.preset is None and preset == "performance" and config.activations.mode is None
     mixed: dict[str, object] = {"preset": "mixed"}
@@ -128,7 +128,7 @@ def worst_ratio(attempt: Attempt) -> float:
 
 @dataclass
 class _Search:
-    """The state of one search: the best model so far, and what was tried."""
+    """The state of one search: the best model so far, and all trials."""
 
     calibrated: CalibratedModel
     best: Attempt
@@ -138,53 +138,55 @@ class _Search:
     began: float = field(default_factory=time.perf_counter)
 
     def try_remedies(self) -> None:
-        """Options for the model as a whole; the best of them stays."""
+        """Tries options for the whole model; keeps the best of them."""
         first = self.best
         for what, change in remedies(first.config, first.context.preset, is_lost=first.margin < 0):
             if self.best.is_good or not self._may_go_on():
                 return
-            attempt = self.calibrated.attempt(first.config.model_copy(update=change), first.floats)
+            attempt = self.calibrated.attempt(first.config.model_copy(update=change), first.reverted_to_float)
             is_better = attempt.ratio_margin >= self.best.ratio_margin + GAIN
-            if is_better:  # in place of the one before
+            if is_better:  # it replaces the one before
                 self.steps = [replace(step, is_kept=False) for step in self.steps]
             self._note(what, attempt, is_kept=is_better)
 
     def try_whole_errors(self) -> None:
-        """Biases that make up for all that changes a layer's mean output, not for the rounding of weights alone."""
+        """Tries biases that correct the whole error of a layer's mean output, not only the rounding of weights."""
         config, kept = self.best.config, self.calibrated.context.kept
         if self.best.is_good or not (kept and config.may_correct_more and self._may_go_on()):
             return
-        attempt = self.calibrated.attempt(config.model_copy(update={"correct_biases": "sequential"}), self.best.floats)
+        attempt = self.calibrated.attempt(
+            config.model_copy(update={"correct_biases": "sequential"}), self.best.reverted_to_float
+        )
         is_better = attempt.ratio_margin >= self.best.ratio_margin + GAIN
         self._note("biases corrected for the whole error of each layer", attempt, is_kept=is_better)
 
     def return_layers(self, margin_of: Callable[[Attempt], float]) -> None:
-        """The fewest of the costliest layers that, left float, lift all outputs as far as wanted.
+        """Reverts the fewest of the most sensitive layers that are enough for the wanted outputs.
 
         Args:
-            margin_of: By how many dB a model is better than wanted, at its worst output.
+            margin_of: The distance in dB of a model's worst output above the wanted level.
         """
         before, wanted = self.best, margin_of(self.best)
         if wanted >= 0:
             return
-        self.effects = costliest(self.calibrated, before.config, before.floats, RANKED_ON, MOST_INFERENCES)
+        self.effects = costliest(self.calibrated, before.config, before.reverted_to_float, RANKED_ON, MOST_INFERENCES)
         most, tried = len(self.effects), {0: before}
 
-        def returned(count: int) -> Attempt:
-            floats = returned_to(before.floats, self.effects[:count])
-            tried[count] = self.calibrated.attempt(before.config, floats)
+        def reverted(count: int) -> Attempt:
+            reverted_to_float = with_reverted(before.reverted_to_float, self.effects[:count])
+            tried[count] = self.calibrated.attempt(before.config, reverted_to_float)
             self._note(named(self.effects[:count]), tried[count], is_kept=False)
             return tried[count]
 
         first = predicted(self.effects, 10 ** (wanted / 10))  # error power, in units of what is allowed
-        enough = fewest(most, first, lambda count: margin_of(returned(count)) >= 0 if self._may_go_on() else None)
-        if enough is None and most not in tried:  # tried enough: a float model is better than a spoilt one
-            returned(most)
+        enough = fewest(most, first, lambda count: margin_of(reverted(count)) >= 0 if self._may_go_on() else None)
+        if enough is None and most not in tried:  # no trials are left: a float model is better than a spoilt one
+            reverted(most)
         chosen = max(tried, key=lambda each: (margin_of(tried[each]), -each)) if enough is None else enough
         self._settle(tried[chosen], named(self.effects[:chosen]))
 
     def try_knee(self) -> None:
-        """The layers that bring much for little time; they stay float if they do."""
+        """Reverts the layers that gain much for little time; keeps them in float if they do."""
         before = self.best
         if not self._may_go_on() or not (knee := find_knee(before, self.calibrated, -before.margin_to_good)):
             return
@@ -207,6 +209,6 @@ class _Search:
             self.best = attempt
 
     def _settle(self, attempt: Attempt, what: str) -> None:
-        """Marks the step that the result comes from."""
+        """Marks the trial that gave the result."""
         self.best = attempt
         self.steps = [replace(step, is_kept=step.is_kept or step.what == what) for step in self.steps]

@@ -1,8 +1,9 @@
-"""What tells a metric from any other: a hash of its code, of what it was made with, and of the data it holds.
+"""The identity of a metric: a hash of its code, of the values that it was made with, and of the data that it holds.
 
-Functions and classes are told by the file that holds them; functions also by their own code, since a file may hold
-several of one name, and by the values that they enclose or have as defaults. Objects are told by what `pickle` would
-keep of them, which fails rather than leave out what it cannot see. What a function reads from elsewhere stays unknown.
+The file that holds them identifies functions and classes. Functions also have their own code, since a file may hold
+several of one name, and the values that they enclose or have as defaults. Objects are identified by their `pickle`
+content; `pickle` fails rather than leave out what it cannot see. Data that a function reads from elsewhere stay
+unknown.
 """
 
 import hashlib
@@ -20,22 +21,22 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
 
 
 class UnknownIdentityError(Exception):
-    """Something cannot be told from others of its kind; the message says what."""
+    """Something cannot be identified; the message says what."""
 
 
 class OverItems(Protocol):
-    """What is told by items that it reads one after the other."""
+    """An object that is identified by items that it reads one after the other."""
 
     def identifying(self) -> Iterable[object]:
-        """Everything that tells it from others."""
+        """All values that identify it."""
         ...
 
 
 def identity_of(*things: object) -> str:
-    """A hash that is another one as soon as any of the things is.
+    """A hash of several things, which changes if any of them changes.
 
     Raises:
-        UnknownIdentityError: that cannot be said of one of them.
+        UnknownIdentityError: one of them cannot be identified.
     """
     try:
         return _Teller().digest(things).hex()[:32]
@@ -46,7 +47,7 @@ def identity_of(*things: object) -> str:
 
 @dataclass
 class _Teller:
-    """The state of one walk: hashes of the files that were read, and what is being told."""
+    """The state of one walk: hashes of the files that were read, and the values that are being hashed."""
 
     files: dict[str, str] = field(default_factory=dict[str, str])
     open: list[int] = field(default_factory=list[int])
@@ -65,7 +66,7 @@ class _Teller:
         return found.digest()
 
     def _parts(self, value: Any) -> Iterable[Any]:
-        """What a value is made of; bytes are hashes already."""
+        """The parts of a value; bytes are hashes already."""
         if _is_over_items(value):
             return value.identifying()
         if type(value) in (np.ndarray, np.memmap) and not value.dtype.hasobject:

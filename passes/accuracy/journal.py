@@ -1,8 +1,8 @@
-"""What was measured, kept in a file as soon as it is known, so that a run that was stopped goes on where it was.
+"""Measurements that are kept in a file as soon as they are known, so that an interrupted run can resume.
 
-The file is JSON Lines: each line is a model by its fingerprint, what its metrics are, and for people what it was. It
-may serve several models, data and options: only lines of the same fingerprint are read. A line that was half written
-when the process died is passed over.
+The file is JSON Lines: each line has the fingerprint of a model, its metrics, and a description for people. One file
+may serve several models, data and options: only lines of the same fingerprint are used. A line that was half written
+when the process died is skipped.
 """
 
 import hashlib
@@ -22,22 +22,22 @@ _VERSION = 1
 
 
 class JournalError(UserError):
-    """The file is none of ours, or cannot be read or written."""
+    """The file is not a journal, or cannot be read or written."""
 
 
 def fingerprint(**facts: object) -> str:
-    """What tells one measurement from all others."""
+    """A hash that identifies one measurement."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """What is known of a model.
+    """The measurement of one model.
 
     Attributes:
         values: Its metrics.
-        int8: Layers that the plan runs in int8.
-        layers: All layers.
+        int8: The number of layers that the plan runs in int8.
+        layers: The number of all layers.
     """
 
     values: Mapping[str, float]
@@ -51,8 +51,8 @@ class Journal:
 
     Attributes:
         path: The file; None: nothing is kept.
-        known: What was measured before.
-        warnings: What the user should know of the file.
+        known: Earlier measurements.
+        warnings: Messages to the user about the file.
     """
 
     path: Path | None = None
@@ -61,10 +61,10 @@ class Journal:
 
     @classmethod
     def read(cls, path: Path | None) -> "Journal":
-        """Opens a file, which need not be there yet.
+        """Opens a file, which need not exist yet.
 
         Raises:
-            JournalError: it holds something else, or cannot be written.
+            JournalError: the file holds something else, or cannot be written.
         """
         journal = cls(path)
         if path is None:
@@ -88,7 +88,7 @@ class Journal:
         return journal
 
     def add(self, key: str, measured: JournalEntry, **about: object) -> None:
-        """Keeps a measurement, on the disk before anything else happens.
+        """Keeps a measurement; writes it to the disk at once.
 
         Raises:
             JournalError: the file cannot be written.
@@ -109,7 +109,7 @@ class Journal:
             raise _failed(self.path, error) from error
 
     def _take(self, line: str) -> bool:
-        """Reads a line; whether it is whole."""
+        """Reads a line; returns whether it is complete."""
         try:
             content: Any = json.loads(line)
             values = {str(name): float(value) for name, value in content["values"].items()}

@@ -1,11 +1,11 @@
-"""Layers that the device computes otherwise than their FakeQuantizes say, runs in float, or cannot compile.
+"""Finds layers that the device computes otherwise than their FakeQuantizes say, runs in float, or cannot compile.
 
-What is wrong is told by the device (see `device`). Which layer it is, is found by bisection: only the first so many
-rounded operations stay rounded, and the first number of them with which the model is wrong names the layer. That is
-exact whatever the operations behind it do, since they are float then.
+The check of the device (see `device`) shows what is wrong. Bisection finds the layer: only the first n rounded
+operations stay rounded, and the smallest n with a wrong model names the layer. The result is exact because all later
+operations are float then.
 
-Layers that were planned for int8 and that the device runs in float all the same only lose accuracy and time by their
-rounding: they are left float, too.
+Layers that were planned for int8 but that the device runs in float only lose accuracy and time by their rounding: they
+are left float, too.
 """
 
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ from ..runtime.engine import HERE, Engine
 from . import device
 from .requantize import Attempt, CalibratedModel, Key
 
-#: What a layer is left float for that falls to float anyway.
+#: The reason for a layer that is left float because it falls back to FP32 anyway.
 FLOAT = "the device runs it in float whatever its ranges are: "
-#: The most layers that are left float for it.
+#: The most layers that are left float because the device computes them wrongly.
 MOST_FAULTS = 16
-#: A layer may fall to float because another one was left float.
+#: The most rounds: a layer may fall back to FP32 because another one was left float.
 MOST_ROUNDS = 3
 
 
 def checked(attempt: Attempt, calibrated: CalibratedModel) -> Attempt:
-    """The model without the layers that make it wrong on the device or fall to float, and with what running it showed.
+    """Leaves layers float that make the model wrong on the device or fall back to FP32; adds the result of the check.
 
-    Each of them is told of in the warnings. For devices that are not here, nobody can tell.
+    The warnings name each of them. Devices that are not in this machine cannot be checked.
 
     Raises:
-        InternalError: the model does not compile, whatever is left float.
+        InternalError: the model does not compile even with such layers in float.
     """
     attempt = _right(attempt, calibrated)
     for _ in range(MOST_ROUNDS):
@@ -45,7 +45,7 @@ def checked(attempt: Attempt, calibrated: CalibratedModel) -> Attempt:
 
 
 def _right(attempt: Attempt, calibrated: CalibratedModel) -> Attempt:
-    """The model without the layers that make it wrong on the device."""
+    """Leaves layers float that make the model wrong on the device."""
     answer = _asked(attempt, calibrated)
     for _ in range(MOST_FAULTS):
         asked = answer.asked
@@ -65,7 +65,7 @@ def _asked(attempt: Attempt, calibrated: CalibratedModel) -> device.Answer:
 
 
 def _verify(attempt: Attempt, engine: Engine | None) -> None:
-    """Compares the model with the plan, as it is compiled already, or as it is with FakeQuantizes computed in float."""
+    """Compares the model with the plan, as already compiled, or else with FakeQuantizes computed in float."""
     graph, context = attempt.graph, attempt.context
     if engine:
         VerifyExecution().verify(graph, context, engine)
@@ -81,7 +81,7 @@ def _verify(attempt: Attempt, engine: Engine | None) -> None:
 
 
 def _without_gain(context: Context) -> list[Fault]:
-    """The layers that fell to float; none if most did: then this machine is not what the target file describes."""
+    """The layers that fell back to FP32; none if most did: then this machine is not what the target file describes."""
     execution = context.check.execution
     if not execution or 2 * len(execution.fallen) > sum(each.int8 for each in context.plan.decisions.values()):
         return []
@@ -89,29 +89,30 @@ def _without_gain(context: Context) -> list[Fault]:
 
 
 def _left_float(attempt: Attempt, calibrated: CalibratedModel, faults: Sequence[Fault]) -> Attempt:
-    calibrated.told.extend(f"{each.type} '{each.name}' is left float: {each.reason}" for each in faults)
-    floats = {**attempt.floats, **{each.key: each.reason for each in faults}}
-    graph, context = calibrated.rounded(attempt.config, floats)
-    return Attempt(graph, context, attempt.config, floats)
+    calibrated.warnings.extend(f"{each.type} '{each.name}' is left float: {each.reason}" for each in faults)
+    reverted_to_float = {**attempt.reverted_to_float, **{each.key: each.reason for each in faults}}
+    graph, context = calibrated.rounded(attempt.config, reverted_to_float)
+    return Attempt(graph, context, attempt.config, reverted_to_float)
 
 
 def find_fault(attempt: Attempt, calibrated: CalibratedModel, asked: Asked) -> Fault | None:
-    """The first layer with which a wrong model goes wrong.
+    """The first layer that makes a model wrong.
 
-    None if it is wrong without rounded operations, too: if its outputs are random, say. Those in bodies come last.
+    None if the model is wrong without rounded operations, too, for example with random outputs. Layers in bodies come
+    last.
 
     Args:
         attempt: The model.
-        calibrated: From what others can be made.
-        asked: In what way it is wrong. The others are asked in that precision: what one layer makes wrong in f32 may be
-            wrong in the device's own precision without any.
+        calibrated: The calibrated model.
+        asked: How it is wrong. The search uses the same precision: a model that one layer makes wrong in f32 may be
+            wrong in the device's own precision without any rounded layer.
     """
     plan = attempt.context.plan
     operations = [node for each in attempt.graph.walk() for node in rounded_operations(each, plan)]
     keys: Sequence[Key] = [(node.graph.scope, node.id) for node in operations]
 
     def why(count: int) -> str:
-        only_first = dict(attempt.floats) | dict.fromkeys(keys[count:], "put aside")
+        only_first = dict(attempt.reverted_to_float) | dict.fromkeys(keys[count:], "put aside")
         graph, context = calibrated.rounded(attempt.config, only_first)
         found = device.ask(graph, context, calibrated.floats_in_own_precision if asked.is_own else None).asked
         return found.wrong if found else ""

@@ -1,4 +1,4 @@
-"""Which of the operations that stand out are worth their time in float."""
+"""Finds the most sensitive operations that are worth their time in float."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,15 +8,15 @@ from ..analysis.work import time_in_float
 from ..evaluation.fake_quant_switch import rounded_operations
 from ..evaluation.sensitivity import Effect
 from ..evaluation.standouts import standouts
-from .bisect import returned_to
+from .bisect import with_reverted
 from .requantize import Attempt, CalibratedModel, Key
 
-#: What a hundredth of the model's time must bring, in dB, and the most that may be spent.
+#: The least gain in dB for each percent of the model's time, and the most percent that may be spent.
 DECIBELS_A_PERCENT, MOST_PERCENT = 2.0, 5.0
-#: The share of the error from which an operation stands out: without it, the outputs are 1 dB better.
+#: The least share of the error with which an operation stands out: without it, the outputs are 1 dB better.
 LEAST_SHARE = 0.2
-#: Held-out samples to look on, and the most inferences: about as many as a calibration has, each of a model that is
-#: there twice, with its FakeQuantizes computed in float.
+#: The number of held-out samples, and the most inferences: about as many as a calibration has, each of a model that
+#: holds each operation twice, with its FakeQuantizes computed in float.
 _SAMPLES, _INFERENCES = 2, 64
 
 
@@ -25,8 +25,8 @@ class Knee:
     """Operations that are worth their time in float.
 
     Attributes:
-        effects: What rounding them costs, the costliest first.
-        percent: Of the model's time that they take longer, as foretold from the work that they are.
+        effects: Their sensitivities, the highest gain for the time first.
+        percent: The predicted additional time in float, in percent of the model's time.
     """
 
     effects: Sequence[Effect]
@@ -34,22 +34,22 @@ class Knee:
 
     @property
     def least_gain(self) -> float:
-        """What they must bring in dB."""
+        """The least gain in dB that justifies them."""
         return max(-10 * math.log10(1 - LEAST_SHARE) / 2, DECIBELS_A_PERCENT * self.percent)
 
 
 def find_knee(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> Knee | None:
-    """The operations whose return to float brings most for their time; None if no operation stands out.
+    """The operations that gain most for their time in float; None if no operation stands out.
 
     Args:
         attempt: The model.
-        calibrated: From what others can be made.
-        wanted: From so many dB more on, more is not wanted. Not positive: nothing is, as where an output is fair only
+        calibrated: The calibrated model.
+        wanted: The gain in dB that is enough. If it is not positive, nothing is wanted: an output may be fair only
             because its sizes differ.
     """
     if wanted <= 0:
         return None
-    graph, context = calibrated.rounded(attempt.config, attempt.floats, hiding=False)
+    graph, context = calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False)
     found = standouts(graph, context, context.held_out[:_SAMPLES], _INFERENCES, LEAST_SHARE)
     if not found:
         return None
@@ -59,12 +59,12 @@ def find_knee(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> K
 
 
 def best_prefix(found: Sequence[Effect], percents: Mapping[Key, float], wanted: float) -> Knee | None:
-    """The first so many, by what they bring for their time, that are worth most.
+    """The best first n operations in the order of gain for time.
 
     Args:
         found: Operations that stand out.
-        percents: By operation, how much longer the model takes with it in float.
-        wanted: From so many dB on, more is not wanted.
+        percents: For each operation, how much longer the model takes with it in float.
+        wanted: The gain in dB that is enough.
     """
     order = sorted(found, key=lambda each: (-each.share / max(percents[each.scope, each.node], 1e-9), each.node))
     best, worth, share, percent = None, 0.0, 0.0, 0.0
@@ -80,4 +80,4 @@ def best_prefix(found: Sequence[Effect], percents: Mapping[Key, float], wanted: 
 
 def without(attempt: Attempt, calibrated: CalibratedModel, knee: Knee) -> Attempt:
     """The model with these operations in float."""
-    return calibrated.attempt(attempt.config, returned_to(attempt.floats, knee.effects))
+    return calibrated.attempt(attempt.config, with_reverted(attempt.reverted_to_float, knee.effects))

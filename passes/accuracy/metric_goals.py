@@ -1,4 +1,4 @@
-"""What a run is to keep of the user's metrics."""
+"""The user's metrics, and how a run measures them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,12 @@ from .metrics import Metric
 
 @dataclass(frozen=True)
 class MetricGoals:
-    """The metrics that a run is to keep.
+    """The metrics that a run keeps within their limits.
 
     Attributes:
-        metrics: They; none: nothing is measured.
-        resume: The file that keeps what was measured.
-        watch: Told of each model that was measured.
+        metrics: The metrics; empty: nothing is measured.
+        resume: The file that keeps the measurements.
+        watch: Called with each model that was measured.
     """
 
     metrics: tuple[Metric, ...] = ()

@@ -1,9 +1,9 @@
-"""The user's own metrics: a function that runs the model and gives a number, and how much of it may be lost.
+"""The user's own metrics: a function that runs the model and returns a number, and the limit of its loss.
 
 A metric is a function of one argument, `predict`, which runs the model on one sample (a dict by input name, a sequence
 in input order, or an array) and gives its outputs by name. It returns one number; higher is better. The function has
 its own data and labels, so that metrics over a whole set (mean reciprocal rank, area under a curve) and models that
-are run in steps, on their own states, need nothing special.
+run in steps, on their own states, need nothing special.
 """
 
 import math
@@ -32,22 +32,22 @@ _ROUNDING = 1e-9
 
 
 class MetricError(UserError):
-    """A metric function failed, or gave no number."""
+    """A metric function failed, or returned no number."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric, and how much of it may be lost.
+    """A metric, and the limit of its loss.
 
     Attributes:
-        name: What messages call it.
-        function: It: takes `predict`, gives a number; higher is better.
+        name: The name in messages.
+        function: Takes `predict` and returns a number; higher is better.
         max_drop: The most that may be lost.
         drop_type: `absolute`, or `relative` to the float model's value.
-        baseline: What the float model reaches, if that is known; it is not measured then.
-        identity: What tells it from another metric of the same name; empty: found out from function and arguments,
-            where measurements are kept.
-        arguments: What the function gets behind `predict`.
+        baseline: The float model's value, if known; then it is not measured.
+        identity: A text that distinguishes it from another metric of the same name; empty: computed from function and
+            arguments, if measurements are kept.
+        arguments: The arguments of the function after `predict`.
     """
 
     name: str
@@ -83,17 +83,17 @@ class Metric:
         return self.max_drop * abs(baseline)
 
     def excess(self, baseline: float, value: float) -> float:
-        """How much more is lost than allowed, as a share of the float model's value; up to zero all is well."""
+        """The loss beyond the limit, as a share of the float model's value; zero or less: within the limit."""
         beyond = (baseline - value) - self.allowed(baseline)
         size = abs(baseline) or 1.0
         return 0.0 if 0 < beyond <= _ROUNDING * size else beyond / size
 
 
 def identified(metrics: Sequence[Metric]) -> list[Metric]:
-    """The metrics, each told from all others by its code and data.
+    """The metrics, each with an identity from its code and data.
 
     Raises:
-        ConfigError: there is one of which that cannot be known.
+        ConfigError: a metric cannot be identified.
     """
     return [each if each.identity else replace(each, identity=_identity(each)) for each in metrics]
 
@@ -113,19 +113,19 @@ def _identity(metric: Metric) -> str:
 
 
 def name_of(function: MetricFunction) -> str:
-    """What to call it."""
+    """The name of a metric function."""
     return getattr(function, "__name__", type(function).__name__)
 
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs models of the same inputs and outputs on what metric functions hand over.
+    """Runs models of the same inputs and outputs on the samples of metric functions.
 
     Attributes:
-        inputs: What they take.
-        outputs: The names of what they give.
-        config: How the runtime is to run them.
-        progress: Told about each sample.
+        inputs: The inputs of the models.
+        outputs: The names of their outputs.
+        config: The configuration of the runtime.
+        progress: Called for each sample.
     """
 
     inputs: tuple[ModelInput, ...]
@@ -135,7 +135,7 @@ class Runner:
 
     @classmethod
     def of(cls, graph: Graph, config: dict[str, str], progress: Progress = no_progress) -> "Runner":
-        """For a float model, and what is made of it."""
+        """The runner for a float model, and for the models that are made from it."""
         names = tuple(output.name for output in find_outputs(graph).each)
         return cls(tuple(model_inputs(graph)), names, config, progress)
 
@@ -143,8 +143,8 @@ class Runner:
         """The metrics of a model.
 
         Raises:
-            MetricError: a function failed, or gave no number.
-            UserError: it handed over what the model cannot run.
+            MetricError: a function failed, or returned no number.
+            UserError: the model cannot run a sample of the function.
         """
         engine = Engine(graph, self.config)
         return {metric.name: self._value(metric, engine) for metric in metrics}
@@ -164,7 +164,7 @@ class Runner:
             return dict(zip(self.outputs, arrays, strict=True))
 
         try:
-            with redirect_stdout(sys.stderr):  # what is printed belongs to no report
+            with redirect_stdout(sys.stderr):  # printed text does not belong into the report
                 value = metric.function(predict, *metric.arguments)
         except UserError:
             raise
@@ -176,7 +176,7 @@ class Runner:
 
 
 def _place(error: BaseException) -> str:
-    """The line of the user's own file that failed: the last of the file that was called first."""
+    """The line of the user's own file that failed: the last line in the file that was called first."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     own = [frame for frame in frames if frame.filename == frames[0].filename]
     return f"{own[-1].filename}:{own[-1].lineno}" if own else "in the call itself"

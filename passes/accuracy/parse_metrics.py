@@ -22,11 +22,11 @@ def metrics_of(
 
     Args:
         given: Functions, which get the limit of the configuration, or metrics, which have their own.
-        config: What the user wants.
-        data: What metric objects of the published tool are measured on.
+        config: The user's options.
+        data: The data set of metric objects of the published tool.
 
     Raises:
-        ConfigError: there are none although the configuration needs one, or baselines fit none.
+        ConfigError: the configuration needs a metric but there is none, or a baseline fits no metric.
     """
     listed: list[GivenMetric] = [] if given is None else [*given] if isinstance(given, Sequence) else [given]
     options = config.accuracy or AccuracyOptions()
@@ -41,7 +41,7 @@ def metrics_of(
 
 
 def _numbered(metrics: Sequence[Metric]) -> Iterator[Metric]:
-    """The metrics by names of their own: of those that are called alike, the second has a 2 behind it."""
+    """The metrics with unique names: the second metric of a name gets a 2 after it."""
     taken = {each.name for each in metrics}
     seen: set[str] = set()
     for each in metrics:
@@ -62,7 +62,7 @@ def _metric(given: MetricFunction | PublishedMetric, options: AccuracyOptions, d
 
 
 def _with_baselines(metrics: Sequence[Metric], baselines: Mapping[str, float]) -> list[Metric]:
-    """Metrics with what the float model reaches, by name; of one metric the name does not matter."""
+    """Metrics with their baselines, matched by name; a single baseline fits a single metric of any name."""
     if len(metrics) == len(baselines) == 1:
         return [replace(metrics[0], baseline=value) for value in baselines.values()]
     names = [each.name for each in metrics]

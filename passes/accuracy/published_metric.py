@@ -1,8 +1,8 @@
 """Metric objects of the published tool, with the data set that its engine measured them on.
 
-Such an object takes the outputs and the annotations of some samples (`update`), forgets them (`reset`), and gives the
-mean by name (`avg_value`). Its samples are those of the data set, `(data, annotation)`. Postprocessing by an engine of
-the user's own, and objects of several values, are not supported: write a function.
+Such an object takes the outputs and the annotations of some samples (`update`), clears them (`reset`), and gives the
+mean by name (`avg_value`). Its samples are those of the data set, `(data, annotation)`. Postprocessing by a custom
+engine and objects with several values are not supported: write a function instead.
 
 Source: the published description of the interface `Metric` (POT 2023.3).
 """
@@ -19,11 +19,11 @@ from .metrics import MetricError, Predict
 
 @runtime_checkable
 class PublishedMetric(Protocol):
-    """What a metric of the published tool has."""
+    """The interface of a metric of the published tool."""
 
     @property
     def avg_value(self) -> Mapping[str, Any]:
-        """The mean over what came, by name."""
+        """The mean over all updates, by name."""
         ...
 
     def update(self, output: list[Any], target: list[Any]) -> None:
@@ -31,24 +31,24 @@ class PublishedMetric(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forgets what came."""
+        """Clears all updates."""
         ...
 
 
 def is_published(given: object) -> TypeGuard[PublishedMetric]:
-    """Whether something is such an object; its mean is not asked for, since nothing came yet."""
+    """Whether something is such an object; its mean is not read, since there are no updates yet."""
     return all(hasattr(type(given), name) for name in ("avg_value", "update", "reset"))
 
 
 class OverDataSet:
-    """The function of `predict` that a metric of the published tool is, over a data set.
+    """A metric of the published tool over a data set, as a function of `predict`.
 
     Args:
         metric: The object.
         data: Items with annotations.
 
     Raises:
-        ConfigError: the data are no data set.
+        ConfigError: the data are not a data set.
     """
 
     def __init__(self, metric: PublishedMetric, data: object) -> None:
@@ -77,7 +77,7 @@ class OverDataSet:
         return float(mean) * (-1 if is_loss else 1)
 
     def identifying(self) -> Iterator[object]:
-        """The object as it is before anything came, and the whole data set."""
+        """The object before any update, and the whole data set."""
         self._metric.reset()
         yield self._metric
         for index in range(len(self._data)):

@@ -1,4 +1,4 @@
-"""Quantizing again from one calibration: with other options, or with some layers returned to float."""
+"""Quantizes again from one calibration: with other options, or with some layers reverted to float."""
 
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -33,24 +33,24 @@ class Attempt:
 
     Attributes:
         graph: The model.
-        context: What its passes left, its check included.
+        context: The context after its passes, with its check.
         config: Its options.
-        floats: The operations that were returned to float -> why.
+        reverted_to_float: The operations that were reverted to float -> why.
     """
 
     graph: Graph
     context: Context
     config: QuantizationConfig
-    floats: Mapping[Key, str]
+    reverted_to_float: Mapping[Key, str]
 
     @property
     def margin(self) -> float:
-        """How far its worst output lies above its floor, in dB."""
+        """The distance of its worst output above its floor, in dB."""
         return self.context.check.margin
 
     @property
     def margin_to_good(self) -> float:
-        """How far its worst output lies above what is good, in dB, as far as outputs can be compared."""
+        """The distance of its worst output above the verdict "good", in dB, as far as outputs can be compared."""
         outputs = self.context.check.outputs or ()
         return min((each.above_good for each in outputs if each.verdict is not Verdict.UNKNOWN), default=math.inf)
 
@@ -69,69 +69,69 @@ class Attempt:
 
 @dataclass
 class CalibratedModel:
-    """A float model with its statistics, kept as an instrument while the first quantized model is made of it.
+    """A float model with its statistics; as an instrument, it copies them while the first quantized model is made.
 
     Attributes:
-        pipeline: The passes that options ask for.
-        context: The run's.
-        graph: The model as the calibration left it.
-        told: What the user should know of every model that is made of it: warnings up to the calibration, and of layers
-            that are left float.
+        pipeline: The passes for some options.
+        context: The context of the run.
+        graph: The model after calibration.
+        warnings: Messages to the user about every model that is made from it: warnings up to the calibration, and
+            layers that are left float.
     """
 
     pipeline: Callable[[QuantizationConfig], Sequence[Pass]]
     context: Context
     graph: Graph | None = None
-    told: list[str] = field(default_factory=list[str])
+    warnings: list[str] = field(default_factory=list[str])
     _own: Run | None = None
 
     @contextmanager
     def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
-        """Keeps a copy once the statistics are measured."""
+        """Keeps a copy when the statistics are measured."""
         yield
         if Fact.MEASURED in pass_.establishes:
-            self.graph, self.told = graph.copy(), list(self.context.warnings)
+            self.graph, self.warnings = graph.copy(), list(self.context.warnings)
 
     def float_model(self) -> Graph:
-        """The model that would be returned if nothing were rounded."""
+        """The result of a run without rounding."""
         assert self.graph is not None, "a pipeline that quantizes has a pass that measures"
         graph = self.graph.copy()
         RestoreAttention().run(graph, self.context.again(self.context.config, {}))
         return graph
 
     def floats_in_own_precision(self) -> Run:
-        """What that gives in the device's own precision on the samples that the device is asked with; runs once."""
+        """The float model's outputs in the device's own precision on the samples of the check; runs once."""
         if self._own is None:
             tapped = self.context.outputs.tapped(self.float_model())
             self._own = run_in_own_precision(tapped, enough(self.context.calibration.probes))
         return self._own
 
-    def attempt(self, config: QuantizationConfig, floats: Mapping[Key, str]) -> Attempt:
+    def attempt(self, config: QuantizationConfig, reverted_to_float: Mapping[Key, str]) -> Attempt:
         """Quantizes the model with these options, and checks the result on the runtime."""
-        graph, context = self.rounded(config, floats)
+        graph, context = self.rounded(config, reverted_to_float)
         VerifyExecution().run(graph, context)
-        return Attempt(graph, context, config, floats)
+        return Attempt(graph, context, config, reverted_to_float)
 
     def rounded(
         self,
         config: QuantizationConfig,
-        floats: Mapping[Key, str],
+        reverted_to_float: Mapping[Key, str],
         *,
         hiding: bool = True,
         instruments: Sequence[Instrument] = (),
     ) -> tuple[Graph, Context]:
-        """The model after all passes, watched by instruments, and what the passes left in the context.
+        """The model after all passes, watched by instruments, and the context after them.
 
         Args:
             config: The options.
-            floats: The operations that are returned to float -> why.
+            reverted_to_float: The operations that are reverted to float -> why.
             hiding: Whether passes that hide the rounding of operations run, too.
-            instruments: What watches the passes.
+            instruments: The instruments that watch the passes.
         """
         assert self.graph is not None, "a pipeline that quantizes has a pass that measures"
         graph, tail = self.graph.copy(), [pass_ for pass_ in self._tail(config) if hiding or not pass_.hides_rounding]
-        context = self.context.again(config, floats)
-        context.warnings += self.told
+        context = self.context.again(config, reverted_to_float)
+        context.warnings += self.warnings
         PlanPlacement().run(graph, context)
         context.plan = context.plan.without(context.statistics.unseen)
         wanted = frozenset(each for pass_ in tail for each in pass_.requests(graph, context))
@@ -140,7 +140,7 @@ class CalibratedModel:
         return graph, context
 
     def _tail(self, config: QuantizationConfig) -> Iterator[Pass]:
-        """The passes behind the one that measures."""
+        """The passes after the one that measures."""
         passes = iter(self.pipeline(config))
         for pass_ in passes:
             if Fact.MEASURED in pass_.establishes:
@@ -149,10 +149,10 @@ class CalibratedModel:
 
 
 def _answering(statistics: Statistics, wanted: Iterable[Request], graph: Graph, context: Context) -> Statistics:
-    """The statistics with answers to other requests than those that they were measured for.
+    """The statistics, extended for requests that they were not measured for.
 
-    Where FakeQuantizes come to stand at other tensors, not all may follow from what was measured. The rest is measured
-    on the samples that were held out, or else on the first ones: they are at hand.
+    If FakeQuantizes move to other tensors, some statistics may not follow from the measured ones. The rest is measured
+    on the held-out samples, or else on the first ones: they are in memory.
     """
     wanted = frozenset(each for each in wanted if each.scope not in statistics.unseen)
     derive = Derivations(graph, batched_tensors(graph))

@@ -129,14 +129,14 @@ class Context(RunInputs, RunState):
         RunState.__init__(context)
         return context
 
-    def again(self, config: QuantizationConfig, returned: Mapping[tuple[Scope, int], str]) -> Self:
+    def again(self, config: QuantizationConfig, reverted_to_float: Mapping[tuple[Scope, int], str]) -> Self:
         """A fresh context for a copy of the model as it was measured, with other options.
 
         Args:
             config: The options.
-            returned: Operations that stay float, by body and id -> why.
+            reverted_to_float: Operations that stay float, by body and id -> why.
         """
-        fresh = replace(self, config=config, returned=returned)
+        fresh = replace(self, config=config, reverted_to_float=reverted_to_float)
         fresh.halves, fresh.decomposed = set(self.halves), set(self.decomposed)  # the copy of the model has them, too
         fresh.take_over(self.calibration)
         return fresh

@@ -27,7 +27,7 @@ class RunInputs:
         expected: How many samples there are, if that is known.
         model_fingerprint: Of the model as it came.
         also_for: Other targets and options whose statistics are to be measured, too.
-        returned: Operations that stay float, by body and id -> why.
+        reverted_to_float: Operations that stay float, by body and id -> why.
     """
 
     target: Target
@@ -37,4 +37,4 @@ class RunInputs:
     expected: int | None = None
     model_fingerprint: str = ""
     also_for: tuple[tuple[Target, QuantizationConfig], ...] = ()
-    returned: Mapping[tuple[Scope, int], str] = field(default_factory=dict[tuple[Scope, int], str])
+    reverted_to_float: Mapping[tuple[Scope, int], str] = field(default_factory=dict[tuple[Scope, int], str])

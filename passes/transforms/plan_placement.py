@@ -27,7 +27,7 @@ class PlanPlacement(Pass):
         """Leaves the plan in the context."""
         config = context.config
         context.plan = plan_placement(
-            graph, with_user_options(context.target, config), config.ignored, context.returned
+            graph, with_user_options(context.target, config), config.ignored, context.reverted_to_float
         )
         context.plan = replace(
             context.plan,

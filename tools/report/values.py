@@ -120,7 +120,7 @@ def _accuracy_values(found: AccuracyResult) -> dict[str, Any]:
         "stopped": found.stopped or None,
         "baselines": {name: finite(value, 6) for name, value in found.baselines.items()},
         "values": {name: finite(value, 6) for name, value in found.best.values.items()},
-        "returned": [each.name for each in found.returned],
+        "returned": [each.name for each in found.reverted_to_float],
         "trials": len(found.trials),
     }
 

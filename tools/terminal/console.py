@@ -98,7 +98,7 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
     planned = [layer for layer in report.layers if layer.decision.int8]
     types = _by_type(layer.type for layer in planned)
     yield f"quantized: {len(planned)} of {len(report.layers)} layers ({types}), preset {report.preset}"
-    listed = {each.name for each in report.accuracy.returned} if report.accuracy else set[str]()
+    listed = {each.name for each in report.accuracy.reverted_to_float} if report.accuracy else set[str]()
     floats = [layer for layer in report.layers if not layer.decision.int8 and layer.name not in listed]
     kept = Counter((layer.type, layer.decision.reason) for layer in floats)
     for (type_, reason), count in kept.items():
@@ -147,7 +147,7 @@ def _accuracy_lines(accuracy: AccuracyResult) -> Iterable[str]:
     for metric in accuracy.metrics:
         name = metric.name
         yield f"metric {name}: {_drop(metric, accuracy.baselines[name], accuracy.best.values[name])}"
-    for each in accuracy.returned:
+    for each in accuracy.reverted_to_float:
         yield f"returned to float: {each.type} '{each.name}': {effect_line(each)}"
     if not accuracy.is_reached:
         tried = f"this is the best of {len(accuracy.trials)} models"

@@ -64,7 +64,7 @@ def controlled(given: ov.Model, metric: Any, config: QuantizationConfig = BARE, 
 
 
 def names(found: AccuracyResult) -> list[str]:
-    return [each.name for each in found.returned]
+    return [each.name for each in found.reverted_to_float]
 
 
 def test_a_model_that_is_good_enough_stays_as_it_is() -> None:

@@ -194,11 +194,11 @@ class Judged(CalibratedModel):
     """Models whose outputs are as good as a function of the attempt says."""
 
     def __init__(self, calibrated: CalibratedModel, good: Callable[[Attempt], float]) -> None:
-        super().__init__(calibrated.pipeline, calibrated.context, calibrated.graph, calibrated.told)
+        super().__init__(calibrated.pipeline, calibrated.context, calibrated.graph, calibrated.warnings)
         self.good = good
 
-    def attempt(self, config: QuantizationConfig, floats: Any) -> Attempt:
-        made = super().attempt(config, floats)
+    def attempt(self, config: QuantizationConfig, reverted_to_float: Any) -> Attempt:
+        made = super().attempt(config, reverted_to_float)
         return with_ratio(made, self.good(made))
 
 
@@ -226,7 +226,7 @@ def test_fair_outputs_get_the_best_one_of_several_estimators(published: float, *
     ]
     named = found.attempt.config.activations.range_estimator
     assert named == (RangeEstimator() if is_kept else None)
-    assert (found.attempt.floats, found.effects) == ({}, ())
+    assert (found.attempt.reverted_to_float, found.effects) == ({}, ())
 
 
 @pytest.mark.parametrize(
@@ -265,11 +265,11 @@ def test_poor_outputs_that_other_ranges_make_fair_keep_all_layers() -> None:
     found = judged(good_if(12.0, 5.0))
     assert [(step.what, step.is_kept) for step in found.steps] == [(each, each == PUBLISHED) for each in [*ALL, WHOLE]]
     assert found.attempt.margin == pytest.approx(2.0)
-    assert not found.attempt.floats
+    assert not found.attempt.reverted_to_float
 
 
 def test_layers_come_last() -> None:
-    found = judged(lambda attempt: 5.0 + 30.0 * bool(attempt.floats))
+    found = judged(lambda attempt: 5.0 + 30.0 * bool(attempt.reverted_to_float))
     assert [step.what for step in found.steps] == [*ALL, WHOLE, "float: 'conv'"]
 
 
@@ -291,7 +291,7 @@ def test_without_samples_to_run_again_biases_stay_as_they_are(monkeypatch: pytes
 
 @pytest.mark.parametrize(("aim", "expected"), [("floor", 12.0), ("knee", 12.0), ("good", 25.0)])
 def test_layers_of_a_fair_model_are_returned_until_it_is_good_only_if_that_is_wanted(aim: str, expected: float) -> None:
-    found = judged(lambda attempt: 25.0 if attempt.floats else 12.0, guard=aim)
+    found = judged(lambda attempt: 25.0 if attempt.reverted_to_float else 12.0, guard=aim)
     assert found.attempt.margin == pytest.approx(expected - 10.0)
 
 
@@ -303,12 +303,12 @@ class Made(CalibratedModel):
     """Models whose outputs are as good as a function of their float layers says."""
 
     def __init__(self, calibrated: CalibratedModel, good: Callable[[int], float]) -> None:
-        super().__init__(calibrated.pipeline, calibrated.context, calibrated.graph, calibrated.told)
+        super().__init__(calibrated.pipeline, calibrated.context, calibrated.graph, calibrated.warnings)
         self.good, self.tried = good, list[int]()
 
-    def attempt(self, config: QuantizationConfig, floats: Any) -> Attempt:
-        self.tried.append(len(floats))
-        return with_ratio(super().attempt(config, floats), self.good(len(floats)))
+    def attempt(self, config: QuantizationConfig, reverted_to_float: Any) -> Attempt:
+        self.tried.append(len(reverted_to_float))
+        return with_ratio(super().attempt(config, reverted_to_float), self.good(len(reverted_to_float)))
 
 
 def with_ratio(attempt: Attempt, ratio: float) -> Attempt:
@@ -339,7 +339,7 @@ def searched(
 def test_the_fewest_layers_are_returned(faulty: Faulty, needed: int) -> None:
     model, _, samples = faulty("outlier channel", 2)
     made, found = searched(model, samples, lambda count: 30.0 if count >= needed else 5.0 + count / 10)
-    assert len(found.attempt.floats) == needed
+    assert len(found.attempt.reverted_to_float) == needed
     assert len(made.tried) <= 6
     assert sum(step.is_kept for step in found.steps) == 1
 
@@ -347,7 +347,9 @@ def test_the_fewest_layers_are_returned(faulty: Faulty, needed: int) -> None:
 def test_if_nothing_helps_the_best_is_kept(faulty: Faulty) -> None:
     model, _, samples = faulty("outlier channel", 2)
     _, found = searched(model, samples, lambda count: 9.0 - abs(count - 2))
-    assert found.attempt.margin == pytest.approx(-1.0 if len(found.attempt.floats) == 2 else found.attempt.margin)
+    assert found.attempt.margin == pytest.approx(
+        -1.0 if len(found.attempt.reverted_to_float) == 2 else found.attempt.margin
+    )
     assert found.attempt.margin < 0
 
 
@@ -357,7 +359,7 @@ def test_out_of_time_means_float_rather_than_spoilt(faulty: Faulty, monkeypatch:
     made, found = searched(model, samples, lambda count: 5.0 + count)
     assert found.is_out_of_time
     assert len(made.tried) == 1
-    assert len(found.attempt.floats) == len(found.effects) > 3
+    assert len(found.attempt.reverted_to_float) == len(found.effects) > 3
 
 
 def test_no_more_models_are_tried_than_allowed(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:

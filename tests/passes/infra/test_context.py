@@ -74,9 +74,9 @@ def test_what_calibration_left_is_written_as_a_whole_only(name: str) -> None:
 def test_other_options_get_the_same_inputs_but_for_them() -> None:
     context = used()
     again = context.again(MIXED, {((), 4): "why"})
-    others = [each.name for each in fields(RunInputs) if each.name not in ("config", "returned")]
+    others = [each.name for each in fields(RunInputs) if each.name not in ("config", "reverted_to_float")]
     assert all(getattr(again, name) is getattr(context, name) for name in others)
-    assert (again.config, again.returned) == (MIXED, {((), 4): "why"})
+    assert (again.config, again.reverted_to_float) == (MIXED, {((), 4): "why"})
 
 
 def test_other_options_start_from_what_was_measured() -> None:
