@@ -1,1 +1,1 @@
-"""What a quantized model does: executed layers, sensitivity, comparison with another model."""
+"""Measures quantized models: executed layers, sensitivity, comparison with another model."""

@@ -1,4 +1,4 @@
-"""How far one tensor is from another, also if its channels may be scaled: by sums, so that no tensor is kept."""
+"""The distance of two tensors, also with rescaled channels, from sums, so that no tensor is kept."""
 
 import math
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class ChannelSums:
     """Sums over a layer's values in two models, a and b, for each channel.
 
     Attributes:
-        axis: The channels'; None: there are none, or as many as a sample happens to have.
+        axis: The axis of the channels; None: there is none, or its size depends on the sample.
         sums: Count, and the sums of a, b, a^2, b^2 and ab: one row each. None: no sample yet.
-        is_comparable: Whether they always had one shape.
+        is_comparable: Whether both values had the same shape in all samples.
     """
 
     axis: int | None
@@ -24,7 +24,7 @@ class ChannelSums:
     is_comparable: bool = True
 
     def add(self, one: Array, other: Array) -> None:
-        """Takes in a sample."""
+        """Adds a sample."""
         if one.shape != other.shape:
             self.is_comparable = False
             return
@@ -51,9 +51,9 @@ class ChannelSums:
 
     @property
     def sqnr_but_for_scale(self) -> float:
-        """The same with the error that is left if each channel of b is scaled and shifted to be closest to a.
+        """The same ratio after each channel of b is scaled and shifted to be closest to a.
 
-        Linear regression of a on b: the error is n (var a - cov(a, b)^2 / var b), channel by channel.
+        This is linear regression of a on b: the error is n (var a - cov(a, b)^2 / var b), channel by channel.
         """
         if self.sums is None or not self.is_comparable:
             return math.nan
@@ -65,7 +65,7 @@ class ChannelSums:
 
 
 def _ratio(signal: float, noise: float) -> float:
-    """In dB; what lies below the precision of the sums counts as equal."""
+    """The ratio in dB; differences below the precision of the sums count as equal."""
     if noise <= signal * 1e-14:
         return math.inf
     return 10 * math.log10(signal / noise) if signal else -math.inf

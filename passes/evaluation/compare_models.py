@@ -1,4 +1,4 @@
-"""Two models side by side: outputs, layers, int8 share, latency, size."""
+"""Compares two models: outputs, layers, int8 share, latency, size."""
 
 import operator
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,13 +18,13 @@ from .matching import Matching, match_inputs, match_layers
 from .output_probe import OutputProbe
 from .verify_execution import execution_of
 
-#: How many samples are used: of all, and of the first so many those that calibration does not see.
+#: The number of first samples that are used, and the number from which the held-out samples are taken.
 FIRST, FIRST_WITH_HELD_OUT = 32, 300
-#: How many different samples latency is measured on.
+#: The number of different samples on which latency is measured.
 _TIMED = 8
 
 
-_NONE_HELD_OUT = "a calibration keeps none of so few samples out: give nine or more, or compare on all of them"
+_NONE_HELD_OUT = "a calibration holds out none of so few samples: give nine or more, or compare on all of them"
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Side:
     """One of the two models.
 
     Attributes:
-        execution: What the runtime executes.
-        weights_bytes: Size of its weights file.
+        execution: The layers that the runtime executes.
+        weights_bytes: The size of its weights file.
     """
 
     execution: Execution
@@ -42,18 +42,18 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found out about two models.
+    """The comparison of two models.
 
     Attributes:
-        first: The model that is taken for right.
-        second: The other.
-        samples: How many samples both ran on.
-        held_out: Whether they are those that a calibration with these data does not see, rather than the first ones.
-        outputs: How close the second's outputs are to the first's.
-        matching: Which layers correspond.
-        layers: How far each of those is off, in the first's order; None: nobody wanted to know.
-        latencies: Of both; None: nobody wanted to know.
-        warnings: What to know besides.
+        first: The reference model.
+        second: The model that is compared with it.
+        samples: The number of samples that both ran on.
+        held_out: Whether they are the held-out samples of a calibration with these data, instead of the first ones.
+        outputs: The agreement of the second model's outputs with the first's.
+        matching: The layers that correspond.
+        layers: The error of each of those, in the first model's order; None: not requested.
+        latencies: The latencies of both; None: not requested.
+        warnings: Messages to the user.
     """
 
     first: Side
@@ -68,7 +68,7 @@ class Comparison:
 
     @property
     def is_poor(self) -> bool:
-        """Whether an output is poor, of other sizes, or cannot be compared; of random ones nobody expects it."""
+        """Whether an output is poor, has other sizes, or cannot be compared; random outputs do not count."""
         judged = (each for each in self.outputs if each.kind is not OutputKind.RANDOM)
         return any(each.resized or each.verdict in (Verdict.POOR, Verdict.UNKNOWN) for each in judged)
 
@@ -87,20 +87,20 @@ def compare_models(
     """Runs two models on the same samples.
 
     Args:
-        first: The model that is taken for right.
-        second: The other: of the same inputs and outputs.
-        samples: Read once, lazily; one at a time is in memory.
-        most: The first so many samples; None: 32, or 300 with `held_out`.
-        held_out: Whether to use only those of them that a calibration keeps out, which gives the numbers of its report.
-        per_layer: Whether to look at layers, too.
-        latency: Whether to measure how long an inference takes.
-        progress: Told about the work.
+        first: The reference model.
+        second: A model with the same inputs and outputs.
+        samples: The samples; read once, lazily, one at a time.
+        most: The number of first samples to use; None: 32, or 300 with `held_out`.
+        held_out: Whether to use only the held-out samples of a calibration, which gives the numbers of its report.
+        per_layer: Whether to compare layers, too.
+        latency: Whether to measure the latency.
+        progress: Called during the work.
 
     Returns:
-        How close outputs and layers are, what the runtime executes in int8, latencies and sizes.
+        The agreement of outputs and layers, the layers that the runtime executes in int8, latencies and sizes.
 
     Raises:
-        ComparisonError: the models take or give different things.
+        ComparisonError: the models have different inputs or outputs.
         DataError: the samples do not fit, or there are none.
     """
     order, matching, pair = match_inputs(first, second), match_layers(first, second), OutputProbe.of(first, second)
@@ -132,14 +132,14 @@ def compare_models(
 
 
 def _held_out(samples: Iterable[Sample]) -> Iterator[Sample]:
-    """Those that a calibration keeps out."""
+    """The held-out samples of a calibration."""
     return islice((sample for index, sample in enumerate(samples) if is_held_out(index)), HELD_OUT_MOST)
 
 
 def _items(
     samples: Iterable[Sample], ours: Sequence[ModelInput], theirs: Sequence[ModelInput], order: Sequence[int]
 ) -> Iterator[tuple[PreparedSample, PreparedSample]]:
-    """Each sample as either model takes it."""
+    """Each sample as input of either model."""
     for sample in samples:
         feed = checked_feed(sample, ours)
         twin = {each.name: feed[ours[index].name] for index, each in zip(order, theirs, strict=True)}

@@ -35,13 +35,13 @@ class AttachGates(Pass):
                                                  y' = Convolution(fq_x, fq_w)
                                                  y = Add(float, Multiply(gate, Subtract(y', float)))
 
-    The gates are a new input of the model, one number an operation: 0 gives the float model, 1 everywhere the quantized
-    one. A new first output holds the power of each difference, y' - float, then that of each float output.
+    The gates are a new input of the model, one number per operation: all 0 give the float model, all 1 the quantized
+    one. A new first output holds the power of each difference, y' - float, then the power of each float output.
 
     Attributes:
-        operations: The operations, by their ids.
-        quantizers: The names of the FakeQuantizes that make the difference.
-        moved: Operations by id that a FakeQuantize was moved past -> the inputs on which it stands.
+        operations: The ids of the operations.
+        quantizers: The names of the FakeQuantizes that the gates switch.
+        moved: The ids of operations that a FakeQuantize was moved past -> the inputs that it stands on.
     """
 
     operations: tuple[int, ...]
@@ -53,7 +53,7 @@ class AttachGates(Pass):
 
     @classmethod
     def of(cls, operations: Sequence[Node], plan: Plan) -> "AttachGates":
-        """For these operations of a model with that plan."""
+        """The pass for some operations of a model with a plan."""
         moved = {node.id: tuple(port.index for port in ports) for node, ports in plan.moved.items()}
         return cls(tuple(node.id for node in operations), frozenset(site.name for site in plan.sites), moved)
 
@@ -88,7 +88,7 @@ class _Twins:
     made: dict[OutPort, OutPort] = field(default_factory=dict[OutPort, OutPort])
 
     def of(self, tensor: OutPort) -> OutPort:
-        """What a tensor would be without its FakeQuantize."""
+        """The tensor without its FakeQuantize."""
         node = tensor.node
         if node.type == "FakeQuantize" and node.name in self.pass_.quantizers:
             return self.of(node.source())
@@ -100,7 +100,7 @@ class _Twins:
         return self.made[tensor]
 
     def clone(self, node: Node, ports: Sequence[int] | None = None) -> Node:
-        """The node again, with floats at these inputs (default: at all)."""
+        """A copy of the node with float tensors at these inputs (default: at all)."""
         sources = [
             self.of(port.source) if ports is None or port.index in ports else port.source for port in node.inputs
         ]
@@ -112,7 +112,7 @@ class _Twins:
 
 
 def _attach(node: Node, gate: OutPort, twins: _Twins) -> list[OutPort]:
-    """Puts a gate behind an operation; gives the powers of the difference and of the float output."""
+    """Puts a gate behind an operation; returns the powers of the difference and of the float output."""
     build, rounded = Builder(node.graph), node.output()
     readers = rounded.consumers
     exact = twins.clone(node).output()

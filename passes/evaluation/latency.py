@@ -1,4 +1,4 @@
-"""How long one inference of each of two models takes, in turn, so that both see the same machine."""
+"""Measures the latency of two models in turn, so that both run under the same load of the machine."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ _SECONDS, _FEWEST, _MOST, _WARM_UP = 5.0, 5, 1000, 2
 
 @dataclass(frozen=True)
 class Latency:
-    """How long an inference of one model takes, in seconds.
+    """The latency of one model, in seconds.
 
     Attributes:
-        median: Half of the inferences took less.
-        p10: A tenth did.
+        median: The median over the inferences.
+        p10: The fastest tenth took less.
     """
 
     median: float
@@ -31,14 +31,15 @@ class Latency:
 
 @dataclass(frozen=True)
 class Latencies:
-    """How long inferences of two models take.
+    """The latencies of two models.
 
     Attributes:
-        first: The one.
-        second: The other.
-        rounds: How often each was run.
-        threads: How many threads an inference could use; one ran at a time.
-        slower: The layers that the second runs slower, the costliest first; only of a float model and a quantized one.
+        first: The first model's latency.
+        second: The second model's latency.
+        rounds: The number of inferences of each.
+        threads: The number of threads that an inference could use; one inference ran at a time.
+        slower: The layers that are slower in the second model, the costliest first; only for a float model and a
+            quantized one.
     """
 
     first: Latency
@@ -49,12 +50,12 @@ class Latencies:
 
     @property
     def ratio(self) -> float:
-        """How many times faster the second is, by the medians."""
+        """The speed-up of the second model, by the medians."""
         return self.first.median / self.second.median
 
     @property
     def is_no_faster(self) -> bool:
-        """Whether the second takes as long as the first, or longer: by the medians, and by the fastest tenths."""
+        """Whether the second model takes as long as the first or longer, by the medians and by the fastest tenths."""
         return self.second.median >= self.first.median and self.second.p10 >= self.first.p10
 
 
@@ -64,10 +65,10 @@ def measure_latencies(
     """Runs both models in turn for some seconds.
 
     Args:
-        first: The one model.
-        second: The other.
-        feeds: Samples, as either model takes them.
-        seconds: For how long, if that is enough for a few inferences.
+        first: One model.
+        second: The other model.
+        feeds: Samples as inputs of either model.
+        seconds: The time to run, if that is enough for a few inferences.
     """
     return _timed(_compiled((first, second), ONE_STREAM), feeds, seconds)
 
@@ -75,7 +76,7 @@ def measure_latencies(
 def measure_gain(
     first: Graph, second: Graph, feeds: Sequence[tuple[Feed, Feed]], *, seconds: float = _SECONDS
 ) -> Latencies:
-    """`measure_latencies` of a float model and what became of it, with the layers that became slower."""
+    """`measure_latencies` of a float model and its quantized form, with the layers that became slower."""
     engines = _compiled((first, second), ONE_STREAM | PROFILING)
     marks: list[list[Mark]] = []
     found = _timed(engines, feeds, seconds, lambda: marks.append([each.mark() for each in engines]))
@@ -86,7 +87,7 @@ def measure_gain(
 
 
 def _compiled(models: Sequence[Graph], config: dict[str, str]) -> list[Engine]:
-    """Side by side: to compile a model keeps one core busy."""
+    """Compiles the models in parallel: each compilation keeps one core busy."""
     with ThreadPoolExecutor() as pool:
         compiling = [pool.submit(Engine, model, config) for model in models]
     return [each.result() for each in compiling]
@@ -98,7 +99,7 @@ def _timed(
     seconds: float,
     warmed_up: Callable[[], object] = lambda: None,
 ) -> Latencies:
-    """`warmed_up` is called before the inferences that count."""
+    """Runs the models in turn; calls `warmed_up` before the inferences that count."""
     times: list[tuple[float, float]] = []
     end = time.perf_counter() + seconds
     while len(times) < _WARM_UP + _FEWEST or (time.perf_counter() < end and len(times) < _MOST):

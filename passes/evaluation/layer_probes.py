@@ -1,4 +1,4 @@
-"""How far each layer of one model is from the same layer of another."""
+"""The error of each layer of one model against the same layer of another."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,26 +13,26 @@ from .matching import LayerPair
 from .output_probe import OutputProbe
 from .verify_execution import int8_layers
 
-#: Most bytes of one sample's layers to hold at once, of each model.
+#: The most bytes of one sample's layers to hold at once, for each model.
 _MOST_BYTES = 1 << 28
 _NAME = "irquant/compared"
-#: By how many dB a layer must be closer but for scale to be called rescaled: three quarters of its error are.
+#: The gain in dB of rescaled channels from which a layer counts as rescaled: scale causes three quarters of its error.
 _SCALED = 6.0
-#: How many dB the outputs may lose by looking at layers, and the ratio from which on nobody cares.
+#: The most dB that the outputs may lose when layers are observed, and the ratio above which losses are ignored.
 _LOSS, _ENOUGH = 3.0, 60.0
 
 
 @dataclass(frozen=True)
 class LayerError:
-    """How far a layer is from the other model's.
+    """The error of a layer against the other model's layer.
 
     Attributes:
         name: Its friendly name.
         type: Its op type.
-        sqnr: 10 log10(signal power / error power) in dB, of what it gives, bias included. Infinite if equal, NaN if the
+        sqnr: 10 log10(signal power / error power) of its output in dB, bias included. Infinite if equal, NaN if the
             sizes differ.
-        but_for_scale: The same if each channel may be scaled and shifted: far more than `sqnr` where a quantizer moved
-            scales from one layer into the next, which changes no output.
+        but_for_scale: The same with each channel scaled and shifted: far more than `sqnr` if a quantizer moved scales
+            from one layer into the next, which does not change the model's outputs.
     """
 
     name: str
@@ -42,19 +42,19 @@ class LayerError:
 
     @property
     def is_rescaled(self) -> bool:
-        """Whether most of the error is one of scale."""
+        """Whether most of the error is a difference in scale."""
         return self.but_for_scale > self.sqnr + _SCALED
 
 
 @dataclass(frozen=True)
 class LayerProbe:
-    """Two models that also give what some of their layers give.
+    """Two models with some of their layers as further outputs.
 
     Attributes:
         pairs: The layers.
         models: Both models with the layers as further outputs.
-        engines: Both, compiled.
-        sums: Of each layer.
+        engines: Both models, compiled.
+        sums: The sums of each layer.
     """
 
     pairs: Sequence[LayerPair]
@@ -64,7 +64,7 @@ class LayerProbe:
 
     @classmethod
     def of(cls, pairs: Sequence[LayerPair], models: tuple[Graph, Graph]) -> "LayerProbe":
-        """A probe for these layers of two models."""
+        """The probe for some layers of two models."""
         tapped = _tapped(models[0], pairs, 0), _tapped(models[1], pairs, 1)
         engines = Engine(tapped[0], INSPECTION), Engine(tapped[1], INSPECTION)
         return cls(pairs, tapped, engines, tuple(ChannelSums(_channel_axis(pair.node)) for pair in pairs))
@@ -77,11 +77,11 @@ class LayerProbe:
             sums.add(one, other)
 
     def second(self, items: tuple[PreparedSample, PreparedSample]) -> list[Array]:
-        """What the second model's own outputs become by looking at its layers."""
+        """The second model's own outputs while its layers are observed."""
         return self.engines[1].outputs(items[1])[: -len(self.pairs)]
 
     def emulating(self) -> "LayerProbe":
-        """The same with the FakeQuantizes of the second model computed in float."""
+        """The same probe with the FakeQuantizes of the second model computed in float."""
         return replace(self, engines=(self.engines[0], Engine(self.models[1], EMULATION)))
 
 
@@ -89,15 +89,15 @@ class LayerProbe:
 class LayerProbes:
     """All layers, in groups that fit into memory.
 
-    Looking at a layer keeps the runtime from fusing it with what follows. In int8 that can change what a model computes
-    (faults of the CPU plugin: a MatMul behind which a FakeQuantize follows with something in between, a convolution
-    without a bias). Whether it does, the first sample shows: the outputs, if they become worse.
+    An observed layer is not fused with its successors. In int8 that can change the model's results (faults of the CPU
+    plugin: a MatMul that is followed by a FakeQuantize with something in between, a convolution without a bias). The
+    first sample shows this: the outputs become worse.
 
     Attributes:
         pairs: The layers.
         outputs: The models as they are.
         probes: The groups; none before the first sample.
-        is_emulated: Whether FakeQuantizes of the second model are computed in float, since they must.
+        is_emulated: Whether FakeQuantizes of the second model have to be computed in float.
     """
 
     pairs: Sequence[LayerPair]
@@ -108,12 +108,12 @@ class LayerProbes:
     def add(
         self, items: tuple[PreparedSample, PreparedSample], first: Sequence[Array], second: Sequence[Array]
     ) -> None:
-        """Takes in a sample.
+        """Adds a sample.
 
         Args:
-            items: It, as either model takes it.
-            first: What the first model gave for it, not being looked at.
-            second: What the second gave.
+            items: The sample as input of either model.
+            first: The outputs of the first model without observed layers.
+            second: The outputs of the second model without observed layers.
         """
         if self.pairs and not self.probes:
             self._prepare(items, first, second)
@@ -130,24 +130,24 @@ class LayerProbes:
             self.probes = [probe.emulating() for probe in self.probes]
 
     def errors(self) -> Iterator[LayerError]:
-        """What came out."""
+        """The errors of all layers."""
         for probe in self.probes:
             for pair, sums in zip(probe.pairs, probe.sums, strict=True):
                 yield LayerError(pair.node.name, pair.node.type, sums.sqnr, sums.sqnr_but_for_scale)
 
     def warnings(self) -> Iterator[str]:
-        """How the errors may differ from those of the model as it runs."""
+        """Reasons why the errors may differ from those of the model as it runs."""
         if self.is_emulated:
             yield (
-                "looking at its layers changes what the second model computes in int8; for their errors its "
-                "FakeQuantizes were computed in float"
+                "observing its layers changes what the second model computes in int8; their errors were measured with "
+                "its FakeQuantizes computed in float"
             )
             return
         known = {pair.twin.name for pair in self.pairs}
         looked_at = {name for probe in self.probes for name in int8_layers(*_second(probe)) & known}
         models, engines = self.outputs.models, self.outputs.engines
         if self.probes and (lost := (int8_layers(models[1], engines[1]) & known) - looked_at):
-            yield f"{len(lost)} layers ran in float while they were looked at, '{min(lost)}' for one"
+            yield f"{len(lost)} layers ran in float while they were observed, for example '{min(lost)}'"
 
 
 def _second(probe: LayerProbe) -> tuple[Graph, Engine]:
@@ -168,7 +168,7 @@ def _tapped(model: Graph, pairs: Sequence[LayerPair], side: int) -> Graph:
 
 
 def _groups(pairs: Sequence[LayerPair]) -> Iterator[Sequence[LayerPair]]:
-    """As many layers at a time as there is memory for, going by the sizes that the models state."""
+    """Groups of layers that fit into memory, by the sizes that the models state."""
     group: list[LayerPair] = []
     held = 0
     for pair in pairs:

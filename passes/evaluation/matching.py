@@ -1,8 +1,8 @@
-"""Which inputs, outputs and layers of two models correspond.
+"""Finds the inputs, outputs and layers of two models that correspond.
 
-Quantizers keep the friendly names of layers. They put FakeQuantizes in front, exchange constants, and may give a layer
-a bias that it did not have; where an output of an IR v10 is concerned, the layer passes its name on to that bias. So a
-layer is known by its name and type, and what is compared is what it gives with its bias, if it has one.
+Quantizers keep the friendly names of layers. They put FakeQuantizes in front, replace constants, and may add a bias to
+a layer; if the layer is an output of an IR v10, that bias takes over its name. Therefore name and type identify a
+layer, and its output is compared with its bias, if it has one.
 """
 
 from collections import Counter
@@ -16,11 +16,11 @@ from ...ir.pattern import any_tensor, chain, const, op
 from ..analysis.outputs import Output, OutputKind, Outputs
 from ..runtime.samples import ModelInput, model_inputs
 
-#: What a layer's name gets in an IR v10 when its bias takes the name over.
+#: The suffix of a layer's name in an IR v10 if its bias took over the name.
 _RENAMED = "/original"
-#: What may stand between a constant and the layer that reads it.
+#: The operations that may stand between a constant and the layer that reads it.
 _BETWEEN = ("Convert", "FakeQuantize", "Reshape", "Unsqueeze")
-#: A layer of a model: name, type, and the how-manieth of that name and type.
+#: A layer of a model: name, type, and its number among layers of the same name and type.
 _Key = tuple[str, str, int]
 
 
@@ -33,8 +33,8 @@ class LayerPair:
     """A layer that both models have.
 
     Attributes:
-        node: In the first model.
-        twin: In the second.
+        node: The layer in the first model.
+        twin: The layer in the second model.
     """
 
     node: Node
@@ -42,7 +42,7 @@ class LayerPair:
 
     @property
     def tensors(self) -> tuple[OutPort, OutPort]:
-        """What the layer gives, with its bias, in either model."""
+        """The output of the layer with its bias, in either model."""
         return _with_bias(self.node), _with_bias(self.twin)
 
 
@@ -51,10 +51,10 @@ class Matching:
     """The layers of two models, without those in bodies.
 
     Attributes:
-        pairs: Those that both have.
-        only_first: Names of those that only the first has, or has with another shape.
-        only_second: Likewise.
-        in_bodies: How many layers of the first are in bodies, where nobody looks.
+        pairs: The layers that both have.
+        only_first: The names of layers that only the first has, or has with another shape.
+        only_second: The names of layers that only the second has, or has with another shape.
+        in_bodies: The number of layers in bodies of the first; they are not compared.
     """
 
     pairs: tuple[LayerPair, ...]
@@ -64,7 +64,7 @@ class Matching:
 
 
 def match_layers(first: Graph, second: Graph) -> Matching:
-    """The layers that both models have: of one name, one type, and shapes that fit."""
+    """The layers that both models have: with equal names, equal types, and compatible shapes."""
     ours, theirs = (dict(_keyed(list(graph.nodes(*LAYER_TYPES)))) for graph in (first, second))
     pairs = [LayerPair(node, theirs[key]) for key, node in ours.items() if key in theirs]
     fitting = tuple(pair for pair in pairs if _fit(*(each.shape for each in pair.tensors)))
@@ -86,7 +86,7 @@ def _keyed(nodes: Sequence[Node]) -> Iterator[tuple[_Key, Node]]:
 
 
 def _fit(one: Sequence[int], other: Sequence[int]) -> bool:
-    """Whether shapes can be the same; no dimensions may also mean that nobody knows the rank."""
+    """Whether shapes can be the same; an empty shape may also mean an unknown rank."""
     if not (one and other):
         return True
     return len(one) == len(other) and all(a == b or DYNAMIC in (a, b) for a, b in zip(one, other, strict=True))
@@ -98,7 +98,7 @@ def _with_bias(node: Node) -> OutPort:
 
 
 def _is_along_channels(found: Match) -> bool:
-    """Whether a constant has at most one value an output channel."""
+    """Whether a constant has at most one value per output channel."""
     node, shape = found[_RESULT].node, found[_BIAS][-1].shape
     rank = len(node.output().shape)
     axis = output_channel_axis(node) % rank if rank else 0
@@ -112,10 +112,10 @@ _WITH_BIAS = _ADDED.provided(_is_along_channels, "a bias of one number an output
 
 
 def match_inputs(first: Graph, second: Graph) -> list[int]:
-    """For each input of the second model, which of the first it is.
+    """For each input of the second model, the index of that input in the first.
 
     Raises:
-        ComparisonError: they do not take the same.
+        ComparisonError: the inputs differ.
     """
     ours, theirs = model_inputs(first), model_inputs(second)
     order = _matched([each.names for each in theirs], [each.names for each in ours])
@@ -133,10 +133,10 @@ def _is_same(one: ModelInput, other: ModelInput) -> bool:
 
 
 def match_outputs(first: Graph, second: Graph) -> list[int]:
-    """For each output of the first model, which of the second it is: by names, or else by its place.
+    """For each output of the first model, the index of that output in the second: by names, or else by position.
 
     Raises:
-        ComparisonError: they do not give as many.
+        ComparisonError: the numbers of outputs differ.
     """
     ours, theirs = ([_names(each) for each in graph.in_file_order("Result")] for graph in (first, second))
     if len(ours) != len(theirs):
@@ -151,7 +151,7 @@ def _names(result: Node) -> frozenset[str]:
 
 
 def _matched(wanted: Sequence[Collection[str]], known: Sequence[Collection[str]]) -> list[int] | None:
-    """For each set of names, which of the known ones shares a name with it; None if there is not one for each."""
+    """For each set of names, the index of the known set that shares a name; None if they do not match one to one."""
     found: list[int] = []
     for names in wanted:
         fitting = (k for k, each in enumerate(known) if k not in found and set(names) & set(each))
@@ -162,7 +162,7 @@ def _matched(wanted: Sequence[Collection[str]], known: Sequence[Collection[str]]
 
 
 def match_taps(outputs: Outputs, second: Graph) -> tuple[InPort, ...] | None:
-    """The taps of a model in another one; None if that lacks one of them."""
+    """The taps of a model in another model; None if one of them is missing there."""
     known = dict(_keyed(list(second.nodes())))
     keys = {node: key for key, node in _keyed(list(outputs.taps[0].node.graph.nodes()))} if outputs.taps else {}
     twins = [known.get(keys[tap.node]) for tap in outputs.taps]
@@ -175,7 +175,7 @@ _DECIDED = (OutputKind.DETECTIONS, OutputKind.DECISIONS)
 
 
 def untapped(outputs: Outputs) -> Outputs:
-    """The outputs as they come out, selected or not."""
+    """The outputs as the model returns them, also if they are selected."""
     plain = (
         Output(each.name, OutputKind.VALUES if each.kind in _DECIDED else each.kind, (index,))
         for index, each in enumerate(outputs.each)

@@ -1,4 +1,4 @@
-"""Ranges of activations against what calibration observed: which samples they clip, and what they leave unused."""
+"""Compares ranges of activations with the observed values: clipped samples, and unused parts of ranges."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ _LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Spread:
-    """How the numbers of all samples are spread.
+    """The distribution of one number over all samples.
 
     Attributes:
-        of: What was taken of each sample: "min", "abs_max", "quantile 0.9999".
+        of: The statistic of each sample: "min", "abs_max", "quantile 0.9999".
         least: The smallest.
-        lower: A quarter lies below it.
-        median: Half of them do.
-        upper: Three quarters do.
+        lower: The lower quartile.
+        median: The median.
+        upper: The upper quartile.
         most: The largest.
     """
 
@@ -40,15 +40,15 @@ class Spread:
 class ObservedRange:
     """The range of an activation, and the ends of its samples that the range was estimated from.
 
-    Ranges per channel are told by their outermost ends.
+    Ranges per channel are given by their outermost ends.
 
     Attributes:
         name: The FakeQuantize.
         tensor: The layer whose output it quantizes.
-        low: Where the range begins.
-        high: Where it ends.
+        low: The lower end of the range.
+        high: The upper end of the range.
         lows: The samples' lower ends; None if no value can be negative.
-        highs: Their upper ends.
+        highs: The samples' upper ends.
         clipped: The share of samples with an end that lies more than half a step outside the range.
     """
 
@@ -66,7 +66,7 @@ def observed_ranges(graph: Graph, context: Context) -> Iterator[ObservedRange]:
 
     Args:
         graph: The quantized model.
-        context: Its plan and statistics.
+        context: The context with its plan and statistics.
     """
     nodes = {node.name: node for each in graph.walk() for node in each.nodes("FakeQuantize")}
     for site in context.plan.sites:

@@ -1,4 +1,4 @@
-"""How close the outputs of one model are to those of another."""
+"""The agreement of the outputs of two models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,22 +11,22 @@ from ..runtime.engine import INSPECTION, Engine
 from ..runtime.samples import PreparedSample, ValidationSample
 from .matching import match_outputs, match_taps, untapped
 
-#: How many samples tell what the outputs are: as many as are held out of a calibration, at most.
+#: The number of samples that determine the kinds of the outputs: the most that a calibration holds out.
 _SEEN = 32
 
 
 @dataclass
 class OutputProbe:
-    """Two models, ready to run, and what their outputs sum up to.
+    """Two models, ready to run, and the sums over their outputs.
 
     Attributes:
-        models: They, with what is compared instead of selected boxes as further outputs.
-        engines: Both, compiled.
-        outputs: What those of the first are, as far as its graph tells.
-        order: For each tensor that the first gives, which of the second's it is.
-        warnings: What to know of the comparison.
-        waiting: The first samples, with what the first model gives, and what the second gives: until they are enough to
-            tell what the outputs are.
+        models: Both models; further outputs hold the tensors that are compared instead of selected boxes.
+        engines: Both models, compiled.
+        outputs: The kinds of the first model's outputs, as far as its graph shows them.
+        order: For each output tensor of the first model, its index in the second.
+        warnings: Messages to the user about the comparison.
+        waiting: The first samples with the outputs of both models, until they are enough to determine the kinds of the
+            outputs.
         tallies: The sums over the samples; None as long as the first ones are waiting.
     """
 
@@ -45,20 +45,20 @@ class OutputProbe:
         """The probe of the outputs of two models.
 
         Raises:
-            ComparisonError: they do not give as many outputs.
+            ComparisonError: the numbers of outputs differ.
         """
         order, outputs = match_outputs(first, second), find_outputs(first)
         taps, warnings = match_taps(outputs, second), tuple[str, ...]()
         if taps is None:
             lost = outputs.taps[0].node.type
-            warnings = (f"the second model does not have the first's {lost}: what it decides is compared as it comes",)
-            outputs, taps = untapped(outputs), ()
+            warnings = (f"the second model does not have the first's {lost}: the outputs that it decides are compared
+            directly",) outputs, taps = untapped(outputs), ()
         models = outputs.tapped(first), replace(outputs, taps=taps).tapped(second)
         order += range(len(order), len(order) + len(taps))
         return cls(models, (Engine(models[0], INSPECTION), Engine(models[1], INSPECTION)), outputs, order, warnings)
 
     def add(self, items: tuple[PreparedSample, PreparedSample]) -> tuple[list[Array], list[Array]]:
-        """Runs both on a sample; gives what they gave."""
+        """Runs both models on a sample; returns their outputs."""
         first, second = (engine.outputs(item) for engine, item in zip(self.engines, items, strict=True))
         if self.tallies:
             self.tallies.add(first, self._ordered(second))
@@ -70,11 +70,11 @@ class OutputProbe:
         return first, second
 
     def agreements(self) -> list[Agreement]:
-        """How close the outputs are on the samples so far."""
+        """The agreement of the outputs on the samples so far."""
         return (self.tallies or self._begun()).agreements()
 
     def ratio(self, first: Sequence[Array], second: Sequence[Array]) -> float:
-        """The lowest signal-to-noise ratio of what the models gave for one sample."""
+        """The lowest signal-to-noise ratio of the outputs for one sample."""
         tallies = Tallies(self.outputs)
         tallies.add(first, self._ordered(second))
         return min(each.sqnr for each in tallies.agreements())

@@ -1,9 +1,9 @@
-"""What rounding each operation costs: at its own output, and at the outputs of the model.
+"""The sensitivity of each operation: the error of its rounding at its own output, and at the outputs of the model.
 
-One compiled model answers for all operations (see `gates`): a run with all gates closed is the float model, which tells
-each operation's own error for the float input; a run with one gate open tells what this operation alone does to the
-outputs. Errors of different operations hardly correlate, so that their powers add up: an operation's share of the sum
-is what returning it to float would save.
+One compiled model serves all operations (see `fake_quant_switch`). A run with all gates closed is the float model and
+shows each operation's own error for the float input. A run with one gate open shows the effect of this operation alone
+on the outputs. Errors of different operations hardly correlate, so that their powers add up: an operation's share of
+the sum is the error that it would save in float.
 """
 
 import math
@@ -23,7 +23,7 @@ from .fake_quant_switch import GATES, AttachGates, rounded_operations
 
 @dataclass(frozen=True)
 class Effect:
-    """What rounding one operation does.
+    """The effect of rounding one operation.
 
     Attributes:
         scope: The body that it is in.
@@ -31,9 +31,9 @@ class Effect:
         name: Its friendly name.
         type: Its op type.
         own: The signal-to-quantization-noise ratio of its output in dB, for the float model's inputs.
-        outputs: How close the model's outputs stay if nothing else is rounded; empty if that was not measured, because
+        outputs: The agreement of the model's outputs if nothing else is rounded; empty if it was not measured, because
             too many others have a larger error of their own.
-        share: Its share of the error at the worst output (of all that was measured), from 0 to 1.
+        share: Its share of the error at the worst output (among all measured operations), from 0 to 1.
     """
 
     scope: Scope
@@ -46,7 +46,7 @@ class Effect:
 
     @property
     def worst(self) -> float:
-        """The ratio at the output that suffers most, in dB; infinite if nothing was measured."""
+        """The ratio at the most affected output, in dB; infinite if nothing was measured."""
         return min(((each.margin, each.sqnr) for each in self.outputs), default=(math.inf, math.inf))[1]
 
 
@@ -54,9 +54,9 @@ class GatedModel:
     """A compiled model in which any operations can be rounded while the others are not.
 
     Args:
-        graph: A model with FakeQuantizes that have their ranges; stays as it is.
-        context: Its plan and outputs.
-        samples: What to run it on; one or more.
+        graph: A model with FakeQuantizes that have their ranges; stays unchanged.
+        context: The context with its plan and outputs.
+        samples: The samples to run it on; one or more.
 
     Attributes:
         operations: The rounded operations of the model, not of its bodies, in topological order; one or more.
@@ -75,11 +75,11 @@ class GatedModel:
     def agreements(
         self, groups: Sequence[Collection[int]], progress: Callable[[int], None] = lambda _: None
     ) -> list[tuple[Agreement, ...]]:
-        """How close the outputs stay if nothing is rounded but the operations of a group, for each group.
+        """The agreement of the outputs if only the operations of a group are rounded, for each group.
 
         Args:
-            groups: Places in `operations`.
-            progress: Told how many groups are done.
+            groups: Indices into `operations`.
+            progress: Called with the number of groups that are done.
         """
         found: list[tuple[Agreement, ...]] = []
         waiting: list[list[Array]] = []
@@ -99,21 +99,21 @@ class GatedModel:
 def measure_effects(
     graph: Graph, context: Context, samples: Sequence[ValidationSample], inferences: int
 ) -> list[Effect]:
-    """What rounding each operation does, in topological order.
+    """The effect of rounding each operation, in topological order.
 
     Args:
-        graph: A model with FakeQuantizes that have their ranges; stays as it is.
-        context: Its plan and outputs.
-        samples: What to run it on.
-        inferences: How many may be spent on effects at the outputs; operations with large errors of their own go first.
+        graph: A model with FakeQuantizes that have their ranges; stays unchanged.
+        context: The context with its plan and outputs.
+        samples: The samples to run it on.
+        inferences: The most inferences for effects at the outputs; operations with large errors of their own go first.
     """
     if not samples or not rounded_operations(graph, context.plan):
         return []
     model = GatedModel(graph, context, samples)
     order = sorted(range(len(model.operations)), key=lambda index: (model.own[index], index))
     chosen = order[: max(1, inferences // len(samples))]
-    told = partial(context.progress, "looking for the layers that cost most")
-    measured = model.agreements([(each,) for each in chosen], lambda count: told(count, len(chosen)))
+    progress = partial(context.progress, "looking for the layers that cost most")
+    measured = model.agreements([(each,) for each in chosen], lambda count: progress(count, len(chosen)))
     found = dict(zip(chosen, measured, strict=True))
     powers = {index: error_of(outputs) for index, outputs in found.items()}
     total = sum(powers.values())
@@ -124,19 +124,19 @@ def measure_effects(
 
 
 def effect_of(model: GatedModel, index: int, context: Context, outputs: tuple[Agreement, ...], share: float) -> Effect:
-    """What is known of one operation."""
+    """The effect of one operation."""
     node = model.operations[index]
     name = context.plan.names.get(node, node.name)
     return Effect(node.graph.scope, node.id, name, node.type, model.own[index], outputs, share)
 
 
 def error_of(outputs: Iterable[Agreement]) -> float:
-    """The error power of all outputs, each as a share of what its floor allows."""
+    """The sum of the error powers of all outputs, each relative to the error that its floor allows."""
     return sum(each.error for each in outputs)
 
 
 def ranked(effects: Sequence[Effect]) -> list[Effect]:
-    """The costliest first: by their share, those that were not measured by their own errors."""
+    """The most sensitive first: by their shares; operations that were not measured, by their own errors."""
     return sorted(effects, key=lambda each: (-each.share, each.own, each.node))
 
 

@@ -1,4 +1,4 @@
-"""The few operations whose rounding makes most of the outputs' error, found in few inferences.
+"""Finds the few operations whose rounding causes most of the outputs' error, in few inferences.
 
 Errors of different operations hardly correlate, so that the error of a group is about the sum of its members' errors.
 A group whose error is small holds no operation that stands out, and is measured once instead of one by one. This is
@@ -19,17 +19,17 @@ from .sensitivity import Effect, GatedModel, effect_of, error_of, ranked
 def standouts(
     graph: Graph, context: Context, samples: Sequence[ValidationSample], inferences: int, least: float
 ) -> list[Effect]:
-    """The operations that make so much of the error, the costliest first.
+    """The operations that cause at least a given share of the error, the most sensitive first.
 
     Args:
-        graph: A model with FakeQuantizes that have their ranges; stays as it is.
-        context: Its plan and outputs.
-        samples: What to run it on.
-        inferences: How many may be spent.
-        least: The share of the error of all operations together, from 0 to 1.
+        graph: A model with FakeQuantizes that have their ranges; stays unchanged.
+        context: The context with its plan and outputs.
+        samples: The samples to run it on.
+        inferences: The most inferences to run.
+        least: The least share of the error of all operations together, from 0 to 1.
 
     Returns:
-        Each with the outputs as they are if nothing else is rounded. Fewer than there are if the inferences were spent.
+        Their effects if nothing else is rounded. Some are missing if the search ended early for lack of inferences.
     """
     if not samples or not rounded_operations(graph, context.plan):
         return []
@@ -50,16 +50,16 @@ def standouts(
 def heaviest(
     order: Sequence[int], errors: Callable[[Sequence[Sequence[int]]], Sequence[float]], runs: int, least: float
 ) -> tuple[float, dict[int, float]]:
-    """The members of a set that make so much of its error.
+    """The members of a set that cause at least a given share of its error.
 
     Args:
-        order: The members; those that are likely to make much of the error first.
-        errors: Measures the error of each of some groups.
-        runs: How many groups may be measured.
-        least: The share of the whole set's error.
+        order: The members; those that are likely to cause much of the error first.
+        errors: Measures the error of each of several groups.
+        runs: The most groups to measure.
+        least: The least share of the whole set's error.
 
     Returns:
-        The error of the whole set, and the member's errors by member.
+        The error of the whole set, and the errors of the found members by member.
     """
     (total,) = errors([order])
     waiting, found, runs = [(total, order)], dict[int, float](), runs - 1

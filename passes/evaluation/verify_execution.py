@@ -1,4 +1,4 @@
-"""Proof of the result: what the runtime really executes in int8, and how close the outputs are to the float model's."""
+"""Verifies the result: the layers that the runtime really executes in int8, and the agreement of the outputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from ..infra.execution import Check, Execution, Fault
 from ..placement.plan import Plan
 from ..runtime.engine import EMULATION, HERE, INSPECTION, Engine, Executed, RuntimeRejectedError
 
-#: Layer types of the execution graph that do the arithmetic, and those that keep a state besides.
+#: Layer types of the execution graph that do the arithmetic, and those that also keep a state.
 _COMPUTE, _RECURRENT = ("Convolution", "Deconvolution", "FullyConnected", "MatMul"), ("RNNSeq", "RNNCell")
 
 
 @dataclass(frozen=True)
 class VerifyExecution(Pass):
-    """Compiles the quantized graph, runs it on samples that calibration did not see, and compares it with the plan.
+    """Compiles the quantized graph, runs it on the held-out samples, and compares it with the plan.
 
-    Changes nothing; what it finds goes to `Context.check`. For a target that is no CPU the FakeQuantizes are computed
-    in float, which tells how close the outputs are but not what the device would execute.
+    The graph stays unchanged; the result goes to `Context.check`. For a target that is not a CPU the FakeQuantizes are
+    computed in float, which shows the agreement of the outputs but not what the device would execute.
     """
 
     name: ClassVar[str] = "verify-execution"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Changes nothing."""
+        """Verifies the graph; changes nothing."""
         graph.weights.release()  # most of the float weights were only read to compile the float model
         is_here = context.target.device == HERE
         try:
@@ -40,7 +40,7 @@ class VerifyExecution(Pass):
         return self.verify(graph, context, engine)
 
     def verify(self, graph: Graph, context: Context, engine: Engine) -> int:
-        """The same with a model that is compiled already, and hides no layer (see `shows_all`)."""
+        """Verifies a model that is compiled already and hides no layer (see `shows_all`)."""
         is_here = context.target.device == HERE
         outputs = _agreements(engine, context) if context.held_out else None
         if outputs is None and context.calibration.probes:
@@ -63,7 +63,7 @@ def executed_layers(nodes: Sequence[Executed]) -> list[Executed]:
 
 
 def execution_of(graph: Graph, engine: Engine) -> Execution:
-    """How many layers run in int8, of a model that nobody here planned."""
+    """The layers that run in int8, for a model without a plan."""
     return _execution(graph, Plan(), engine, [each for each in _bodies(graph) if each.in_file_order(*LAYER_TYPES)])
 
 
@@ -105,14 +105,14 @@ def _is_planned(node: Node, plan: Plan) -> bool:
 
 
 def _path(graph: Graph, scope: Scope) -> list[tuple[str, str]]:
-    """Names instead of ids."""
+    """The path to a body, with names instead of ids."""
     return [(Node(graph.body_at(scope[:depth]), id_).name, tag) for depth, (id_, tag) in enumerate(scope)]
 
 
 def _compared_graph(graph: Graph, plan: Plan, nodes: Sequence[Executed]) -> Execution:
     layers = executed_layers(nodes)
     known = {node.name: node for node in graph.nodes(*LAYER_TYPES)}
-    floats = [
+    run_in_float = [
         (known[name], layer)
         for layer in nodes
         if layer.type in (*_COMPUTE, *_RECURRENT) and not layer.is_int8
@@ -123,15 +123,15 @@ def _compared_graph(graph: Graph, plan: Plan, nodes: Sequence[Executed]) -> Exec
         total=len(layers),
         fallen=tuple(
             Fault((node.graph.scope, node.id), plan.names[node], node.type, _why(layer))
-            for node, layer in floats
+            for node, layer in run_in_float
             if _is_planned(node, plan)
         ),
     )
 
 
 def _why(layer: Executed) -> str:
-    sources = ", ".join(layer.reads) or "nothing that the runtime tells of"
-    return f"the runtime chose {layer.primitive or 'no primitive that it names'}, reading {sources}"
+    sources = ", ".join(layer.reads) or "inputs that the runtime does not report"
+    return f"the runtime chose {layer.primitive or 'an unnamed primitive'}, reading {sources}"
 
 
 def _agreements(engine: Engine, context: Context) -> tuple[Agreement, ...]:

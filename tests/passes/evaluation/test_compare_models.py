@@ -265,7 +265,7 @@ def test_of_few_samples_none_is_held_out(quantized: Graph) -> None:
     with pytest.raises(DataError) as caught:
         compare_models(from_text(FLOAT), quantized, images(8), held_out=True)
     assert str(caught.value) == (
-        "a calibration keeps none of so few samples out: give nine or more, or compare on all of them"
+        "a calibration holds out none of so few samples: give nine or more, or compare on all of them"
     )
 
 
@@ -309,8 +309,8 @@ def test_a_model_that_runs_otherwise_when_looked_at_is_computed_in_float(
     monkeypatch.setattr(LayerProbe, "second", lambda self, items: [-each for each in spoilt(self, items)])
     found = compare_models(from_text(FLOAT), quantized, images(), latency=False, per_layer=True)
     assert found.warnings == (
-        "looking at its layers changes what the second model computes in int8; for their errors its FakeQuantizes "
-        "were computed in float",
+        "observing its layers changes what the second model computes in int8; their errors were measured with its "
+        "FakeQuantizes computed in float",
     )
     assert (found.layers or ())[0].sqnr > 30
 
@@ -320,8 +320,8 @@ x: f32[1,2,4,4]<"image"> = Parameter()
 w: f32[3,2,1,1] = Const() [{WEIGHTS}]
 conv: f32[1,3,4,4] = Convolution(x, w) {CONVOLUTION}
 k: i64[] = Const() [1]
-top: (f32[1,1,4,4], i64[1,1,4,4]) = TopK.opset11(conv, k) axis="1" mode="max" sort="value" index_element_type="i64" stable="false"
-r = Result(top#1)
+top: (f32[1,1,4,4], i64[1,1,4,4]) = TopK.opset11(conv, k) axis="1" mode="max" sort="value" index_element_type="i64"
+stable="false" r = Result(top#1)
 """
 
 
@@ -336,7 +336,7 @@ def test_what_is_selected_is_compared_before_the_selection() -> None:
 def test_a_selection_that_the_other_model_lacks_is_told() -> None:
     found = compared(SELECTING, SELECTING.replace("top", "other"))
     assert found.warnings == (
-        "the second model does not have the first's TopK: what it decides is compared as it comes",
+        "the second model does not have the first's TopK: the outputs that it decides are compared directly",
     )
     assert [(each.kind, each.sqnr) for each in found.outputs] == [("values", math.inf)]
 
