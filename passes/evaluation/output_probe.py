@@ -51,8 +51,10 @@ class OutputProbe:
         taps, warnings = match_taps(outputs, second), tuple[str, ...]()
         if taps is None:
             lost = outputs.taps[0].node.type
-            warnings = (f"the second model does not have the first's {lost}: the outputs that it decides are compared
-            directly",) outputs, taps = untapped(outputs), ()
+            warnings = (
+                f"the second model does not have the first's {lost}: the outputs that it decides are compared directly",
+            )
+            outputs, taps = untapped(outputs), ()
         models = outputs.tapped(first), replace(outputs, taps=taps).tapped(second)
         order += range(len(order), len(order) + len(taps))
         return cls(models, (Engine(models[0], INSPECTION), Engine(models[1], INSPECTION)), outputs, order, warnings)

@@ -320,8 +320,8 @@ x: f32[1,2,4,4]<"image"> = Parameter()
 w: f32[3,2,1,1] = Const() [{WEIGHTS}]
 conv: f32[1,3,4,4] = Convolution(x, w) {CONVOLUTION}
 k: i64[] = Const() [1]
-top: (f32[1,1,4,4], i64[1,1,4,4]) = TopK.opset11(conv, k) axis="1" mode="max" sort="value" index_element_type="i64"
-stable="false" r = Result(top#1)
+top: (f32[1,1,4,4], i64[1,1,4,4]) = TopK.opset11(conv, k) axis="1" mode="max" sort="value" index_element_type="i64" stable="false"
+r = Result(top#1)
 """
 
 
