@@ -1,1 +1,1 @@
-"""Calibration: what passes want measured, how it is measured in one run over the data, and where it is kept."""
+"""Calibration: the statistics that passes request, the one run over the data that measures them, and their storage."""

@@ -1,4 +1,4 @@
-"""Reductions are nodes of the graph, so that activations never leave the runtime."""
+"""Attaches statistics to the graph as reduction nodes, so that activations never leave the runtime."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from ..statistics.sampling import sampled, sampled_count
 _REDUCE: Mapping[Reduction, ReduceType] = {Reduction.MIN: "ReduceMin", Reduction.MAX: "ReduceMax"}
 _F32 = element_type("f32")
 _NAME = "irquant/statistics"
-#: Larger batches are one observation: axis 0 of such inputs is rather time, or points in space.
+#: Larger batches count as one observation: axis 0 of such inputs is probably time, or points in space.
 LARGEST_BATCH = 256
 
 
@@ -28,11 +28,11 @@ class Block:
     """One more output of the instrumented model.
 
     Attributes:
-        requests: What it answers.
-        sizes: How many numbers each of them has.
-        scope: The body that it comes from. The first column of such a block is 1 where the body ran, else 0.
+        requests: The requests that it answers.
+        sizes: The number of values of each request.
+        scope: The body that it comes from. The first column of such a block is 1 if the body ran, else 0.
         batched: Whether each row along axis 0 is an observation (up to `LARGEST_BATCH`); else an inference is one.
-        raw: Whether it is a tensor as it stands, for quantiles that the host takes; else rows of numbers.
+        raw: Whether it is the whole tensor, for quantiles that the host computes; else rows of numbers.
     """
 
     requests: tuple[Request, ...]
@@ -43,28 +43,28 @@ class Block:
 
     @property
     def width(self) -> int:
-        """How many numbers an observation has."""
+        """The number of values of an observation."""
         return sum(self.sizes)
 
     def rows(self, output: Array) -> Numbers:
-        """What an inference gave: [observations, width]."""
+        """The values of an inference: [observations, width]."""
         if self.raw:
             parts = [quantiles(output, each, batched=self.batched) for each in self.requests]
             return np.concatenate(parts, axis=1)
-        if self.scope:  # the iterations of a loop differ as time goes by: together they are one observation
+        if self.scope:  # the iterations of a loop depend on one another: together they are one observation
             ran = output[output[:, 0] == 1, 1:]
             return self._as_one(ran) if len(ran) else ran
         return self._as_one(output) if len(output) > LARGEST_BATCH else output
 
     def _as_one(self, rows: Numbers) -> Numbers:
-        """One observation of several."""
+        """Merges several observations into one."""
         parts = np.split(rows, np.cumsum(self.sizes)[:-1], axis=1)
         both = zip(self.requests, parts, strict=True)
         return np.concatenate([_together(each, part) for each, part in both], axis=1)
 
 
 def _together(wanted: Request, numbers: Numbers) -> Numbers:
-    """What holds of several observations together; of quantiles and sizes, the outermost; of samples, some of each."""
+    """Merges several observations: quantiles and sizes to the outermost value, samples to some elements of each."""
     if wanted.reduction is Reduction.SAMPLE:
         rows, count = numbers.shape
         some: Numbers = numbers[np.arange(count) * rows // count, np.arange(count)][np.newaxis]
@@ -78,7 +78,7 @@ def _together(wanted: Request, numbers: Numbers) -> Numbers:
 
 
 def blocks(model: Graph, wanted: Iterable[Request], batched: Batches) -> list[Block]:
-    """The outputs that answer some requests, in their order: one for each batch, which has a size of its own."""
+    """The outputs that answer some requests, in their order: one for each batch, because batch sizes may differ."""
     groups: dict[tuple[Scope, frozenset[Node] | None, OutPort | None], list[Request]] = {}
     for each in wanted:
         tensor = each.tensor(model)
@@ -102,7 +102,7 @@ def blocks(model: Graph, wanted: Iterable[Request], batched: Batches) -> list[Bl
 
 
 def statistic_size(model: Graph, wanted: Request, *, batched: bool) -> int:
-    """How many numbers an observation gives for a request."""
+    """The number of values of an observation for a request."""
     shape = wanted.tensor(model).shape
     if wanted.reduction is Reduction.SAMPLE:
         return sampled_count(shape, wanted.channel_axis, batched=batched)
@@ -113,7 +113,7 @@ def statistic_size(model: Graph, wanted: Request, *, batched: bool) -> int:
 
 @dataclass(frozen=True)
 class AttachStatistics(Pass):
-    """Adds outputs to the model: all requested statistics of an inference in a row.
+    """Adds outputs to the model: all requested statistics of an inference in one row.
 
     Given::                            Result::
 
@@ -123,10 +123,10 @@ class AttachStatistics(Pass):
                                            Result(statistics)
                                            Result(relu)
 
-    One output for (nearly) all numbers makes it cheap: one copy a sample, whatever their number. It comes before the
-    model's own outputs: the runtime orders its work by the first output, and so reduces each tensor while it is in the
-    cache, rather than keeping all of them to the end. Numbers out of bodies come through outputs of the operation of
-    control flow; where a branch does not run, its row is empty.
+    One output for (nearly) all numbers is cheap: it takes one copy per sample. It comes before the model's own outputs:
+    the runtime orders its work by the first output, and so reduces each tensor while it is in the cache, instead of
+    keeping all of them to the end. Numbers from bodies come through outputs of the operation of control flow; if a
+    branch does not run, its row is empty.
     """
 
     wanted: tuple[Block, ...]
@@ -134,7 +134,7 @@ class AttachStatistics(Pass):
     name: ClassVar[str] = "attach-statistics"
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Adds one Result a block, in their order, in front of all others."""
+        """Adds one Result per block, in their order, before all others."""
         results = graph.in_file_order("Result")
         if any(node.name.startswith(_NAME) for node in results):
             return 0
@@ -145,7 +145,7 @@ class AttachStatistics(Pass):
 
 
 def _attached(graph: Graph, wanted: Sequence[Block]) -> dict[Block, OutPort]:
-    """The tensors with the numbers of all blocks that come from a graph and the bodies in it."""
+    """The tensors with the numbers of all blocks of a graph and its bodies."""
     rows = _Rows(graph)
     found = {block: rows.of(block) for block in wanted if block.scope == graph.scope}
     depth = len(graph.scope)
@@ -165,7 +165,7 @@ def _attached(graph: Graph, wanted: Sequence[Block]) -> dict[Block, OutPort]:
 
 
 def _absent(body: Graph, block: Block) -> OutPort:
-    """The row of a branch that does not have what is asked for."""
+    """The row of a branch that does not have the requested tensors."""
     return body.add_constant(f"{_NAME}/absent", np.zeros((1, 1 + block.width), np.float32)).output()
 
 
@@ -180,7 +180,7 @@ class _Rows:
         self._unmasked: dict[OutPort, OutPort] = {}
 
     def of(self, block: Block) -> OutPort:
-        """[observations, width], behind the column that tells that the body ran; or the tensor itself."""
+        """A tensor [observations, width], after a column that marks that the body ran; or the tensor itself."""
         if block.raw:
             return self._unmask(self._tensor(block.requests[0]))
         parts = [self._reduced(each, batched=block.batched) for each in block.requests]
@@ -195,7 +195,7 @@ class _Rows:
         return Node(self.graph, wanted.node).output(wanted.port)
 
     def _reduced(self, wanted: Request, *, batched: bool) -> OutPort:
-        """An f32 tensor with the numbers of a request: [observations, size], or [size] if there is one observation."""
+        """An f32 tensor with the numbers of a request: [observations, size], or [size] for one observation."""
         tensor = self._tensor(wanted)
         name = f"irquant/{wanted.node}.{wanted.port}/{wanted.reduction}"
         if wanted.reduction is Reduction.SHAPE:
@@ -216,7 +216,7 @@ class _Rows:
         return result if len(result.shape) == rank else self._shaped(result, shape)
 
     def _unmask(self, tensor: OutPort) -> OutPort:
-        """The tensor in f32, with zeros in place of masks (see `masks`); NaN and what else is wrong stay."""
+        """The tensor in f32, with zeros in place of masks (see `masks`); NaN and Inf stay."""
         if tensor not in self._unmasked:
             name = f"{_NAME}/{tensor.node.id}.{tensor.index}"
             found = self._as_f32(tensor, name)
@@ -231,12 +231,12 @@ class _Rows:
         return self.build.select(is_mask, zero, tensor, name=f"{name}/data")
 
     def _over_axes(self, tensor: OutPort, wanted: Request, name: str, *, batched: bool) -> OutPort:
-        """The tensor reduced over all axes but those of the observations and the channels."""
+        """The tensor reduced over all axes except those of observations and channels."""
         if wanted.reduction is Reduction.MEAN_SQUARE:
             tensor = self.build.multiply(tensor, tensor, name=f"{name}/square")
         kept = [0] * batched + ([] if wanted.channel_axis is None else [wanted.channel_axis])
         if not kept and tensor.shape[:1] == (1,):
-            kept = [0]  # gives one number, and takes no Reshape to make a row of it
+            kept = [0]  # gives one number, and needs no Reshape to make a row of it
         axes = tuple(axis for axis in range(len(tensor.shape)) if axis not in kept)
         if not axes:
             return tensor
@@ -250,7 +250,7 @@ class _Rows:
         return tensor if tensor.element_type == _F32 else self.build.convert(tensor, _F32, name=f"{name}/f32")
 
     def _constant(self, values: tuple[int, ...]) -> OutPort:
-        """Equal ones are one: each takes its time to compile."""
+        """A constant; equal constants are shared, because each takes time to compile."""
         if values not in self._constants:
             self._constants[values] = self.build.constant(np.array(values, np.int64), name=f"{_NAME}/constant")
         return self._constants[values]

@@ -1,4 +1,4 @@
-"""The calibration run: every statistic that later passes ask for, from one pass over the data."""
+"""The calibration run: measures all statistics that later passes request, in one pass over the data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +19,15 @@ from .prefetch import prefetched
 
 @dataclass(frozen=True)
 class Calibrate(Pass):
-    """Measures what the passes up to the next calibration requested: one compilation, one run over the data.
+    """Measures the requests of the passes up to the next calibration: one compilation, one run over the data.
 
-    The graph stays as it is; what was measured goes to `Context.calibration`, with what the float model gives on
-    held-out samples. What no sample reached, a branch of an If, say, leaves the plan. Memory does not depend on the
-    number of samples.
+    The graph stays unchanged; the statistics go to `Context.calibration`, with the outputs of the float model on
+    held-out samples. Parts that no sample reaches (for example a branch of an If) leave the plan. Memory does not
+    depend on the number of samples.
 
     Attributes:
-        save_to: Where to write the statistics, too.
-        cluster: The address of a Dask scheduler whose workers run the model; "local": one process for each core here.
+        save_to: The file to write the statistics to.
+        cluster: The address of a Dask scheduler whose workers run the model; "local": one process per core here.
     """
 
     save_to: Path | None = None
@@ -37,7 +37,7 @@ class Calibrate(Pass):
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED, Fact.AS_MEASURED})
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Changes nothing."""
+        """Measures the statistics; changes nothing."""
         _refuse_without_ranges(graph)
         graph.track_origins()
         measurement = Measurement.of(graph, context.wanted)
@@ -67,7 +67,9 @@ class Calibrate(Pass):
         context.plan = context.plan.without(context.statistics.unseen)
         if harvest.empty:
             (label, node), count = harvest.empty[0], len(harvest.empty)
-            context.warnings.append(f"{count} samples say nothing of ranges: {label} leaves {node} empty, for one")
+            context.warnings.append(
+                f"{count} samples do not count for ranges: for example, {label} leaves {node} empty"
+            )
         if self.save_to:
             fingerprints = {"model": context.model_fingerprint, "data": str(fingerprint)}
             save_statistics(self.save_to, context.statistics, graph, **fingerprints)
@@ -75,7 +77,7 @@ class Calibrate(Pass):
 
 
 def _refuse_without_ranges(graph: Graph) -> None:
-    """Refuses what no runtime runs."""
+    """Refuses a graph with a FakeQuantize without ranges, which no runtime runs."""
     for each in graph.walk():
         for node in each.in_file_order("FakeQuantize"):
             if len(node.inputs) < 5:

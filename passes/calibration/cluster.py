@@ -1,6 +1,6 @@
-"""Calibration on a Dask cluster: workers run the model on shards, their numbers come back in the order of the samples.
+"""Calibration on a Dask cluster: workers run the model on shards and return their numbers in the order of the samples.
 
-The outcome does not depend on the sharding: statistics are kept for each sample, and each sample is run alone.
+The result does not depend on the sharding: statistics are kept for each sample, and each sample runs alone.
 """
 
 import importlib
@@ -18,11 +18,11 @@ from ..runtime.engine import THROUGHPUT, Engine, Portable
 from .attach_statistics import Block
 from .measurement import CalibrationSample, kept_of
 
-#: Samples sent at a time, and how many such shards wait at each worker.
+#: The number of samples per shard, and the number of shards that wait at each worker.
 _SHARD, _AHEAD = 8, 2
-#: How often a shard is sent again after its worker died.
+#: The number of times that a shard is sent again after its worker died.
 _RETRIES = 3
-#: How long a scheduler may take to answer.
+#: The seconds that a scheduler has to answer.
 _SECONDS = 10.0
 
 
@@ -37,22 +37,22 @@ def run_on_cluster(
     items: Iterable[CalibrationSample],
     take: Callable[[CalibrationSample, list[Array]], None],
 ) -> None:
-    """Runs all samples on a cluster, and calls `take(job, what is kept of its outputs)` for each, in order.
+    """Runs all samples on a cluster, and calls `take(job, kept outputs)` for each, in order.
 
     Args:
-        address: Of a scheduler, e.g. "tcp://10.0.0.1:8786"; "local": workers are started here.
+        address: The address of a scheduler, e.g. "tcp://10.0.0.1:8786"; "local": workers are started here.
         instrumented: The model to run.
-        blocks: Its outputs that bring numbers.
+        blocks: Its outputs with statistics.
         items: The samples.
         take: Called here, in the order of `items`.
 
     Raises:
-        ClusterError: there is no such cluster, it cannot be sent what the model needs, or a shard failed again and
-            again.
+        ClusterError: there is no such cluster, the model's extensions cannot be sent to it, or a shard failed
+            repeatedly.
         DataError: the model cannot run a sample.
     """
     if made := [each for each in instrumented.extensions if not isinstance(each, (str, Path))]:
-        message = f"{made[0]}: an extension that is no file cannot be sent to a cluster; give the path of a library"
+        message = f"{made[0]}: an extension that is not a file cannot be sent to a cluster; give the path of a library"
         raise ClusterError(message)
     with cluster_client(address) as client:
         model = _Model(client, Portable.of(instrumented))
@@ -86,11 +86,11 @@ class _Model:
 
     def submit(self, shard: tuple[CalibrationSample, ...], blocks: Sequence[Block]) -> Any:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sending large graph")  # samples are what is to be sent
+            warnings.filterwarnings("ignore", "Sending large graph")  # samples have to be sent
             return self.client.submit(_run_shard, self.sent, shard, tuple(blocks), pure=False)
 
     def result(self, shard: tuple[CalibrationSample, ...], blocks: Sequence[Block], future: Any) -> list[list[Array]]:
-        """What the workers kept of a shard; if the worker died with the model's last copy, both are sent again."""
+        """The kept outputs of a shard; if the worker died with the model's last copy, both are sent again."""
         from distributed import CancelledError, KilledWorker  # here: an extra
 
         for _ in range(_RETRIES):
@@ -101,17 +101,17 @@ class _Model:
             except UserError:
                 raise
             except Exception as error:
-                message = f"a worker fails: {' '.join(str(error).split())}; have all of them this irquant?"
+                message = f"a worker fails: {' '.join(str(error).split())}; check that all workers have this irquant"
                 raise ClusterError(message) from error
             self.sent = self.client.scatter(self.portable, broadcast=True)
             future = self.submit(shard, blocks)
-        message = f"{shard[0].sample.label}: the workers that run it die, one after the other; have they enough memory?"
+        message = f"{shard[0].sample.label}: the workers that run it die, one after another; check that they have enough memory"
         raise ClusterError(message)
 
 
 @contextmanager
 def cluster_client(address: str) -> Generator[Any]:
-    """A client of a scheduler that has workers; "local": of one that is started here.
+    """A client of a scheduler that has workers; "local": the scheduler is started here.
 
     Raises:
         ClusterError: there is no such cluster.
@@ -143,7 +143,7 @@ _engines: dict[str, Engine] = {}
 
 
 def _run_shard(model: Portable, shard: tuple[CalibrationSample, ...], blocks: tuple[Block, ...]) -> list[list[Array]]:
-    """On a worker: what is kept of each sample. One model at a time stays compiled in a process."""
+    """Runs on a worker; returns the kept outputs of each sample. One model at a time stays compiled in a process."""
     kept: list[list[Array]] = []
     with _lock:
         if model.key not in _engines:

@@ -1,4 +1,4 @@
-"""What tells models and data apart: hashes of their content, never of names or times."""
+"""Fingerprints of models and data: hashes of their content, never of names or times."""
 
 import hashlib
 import zlib
@@ -11,7 +11,7 @@ from ..runtime.samples import Feed
 
 
 def model_fingerprint(graph: Graph) -> str:
-    """A fingerprint of everything that the model's files say."""
+    """A fingerprint of the whole content of the model's files."""
     found = hashlib.sha256()
     layout = lay_out(graph, compact=False)
     found.update(to_xml(graph, layout).encode())
@@ -23,18 +23,19 @@ def model_fingerprint(graph: Graph) -> str:
 class DataFingerprint:
     """A fingerprint of the samples of a run, as the model gets them, in their order.
 
-    It takes the checksum of each array, which costs a quarter of a hash: it is there to find mistakes, not forgers.
+    Each array counts by its checksum, which takes a quarter of the time of a hash: the fingerprint finds mistakes, not
+    forgeries.
     """
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
     def add(self, feed: Feed) -> None:
-        """Takes in one more sample."""
+        """Adds a sample."""
         for name, array in feed.items():
             checksum = zlib.crc32(array.reshape(-1).view(np.uint8).data)
             self._hash.update(f"{name} {array.dtype} {array.shape} {checksum:08x};".encode())
 
     def __str__(self) -> str:
-        """What the samples so far come to."""
+        """The fingerprint of the samples so far."""
         return self._hash.hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What is known of a model's outputs once samples have run."""
+"""The kinds of a model's outputs after samples have run."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from ..runtime.samples import ValidationSample
 
 
 def known_outputs(outputs: Outputs, graph: Graph, samples: Sequence[ValidationSample]) -> Outputs:
-    """The outputs with what their values tell (see `Outputs.seen`).
+    """The outputs with the kinds that their values show (see `Outputs.seen`).
 
     A model that may be random runs once more on a sample.
 
     Args:
-        outputs: As far as the graph tells.
+        outputs: The outputs as far as the graph shows their kinds.
         graph: The float model.
-        samples: With what it gives.
+        samples: The samples with its outputs.
     """
     seen = outputs.seen(samples)
     if not samples or not may_be_random(graph):

@@ -23,9 +23,9 @@ from .measurement import CalibrationSample, SampleKeeper, jobs
 
 @dataclass(frozen=True)
 class LoadStatistics(Pass):
-    """Takes what the passes up to the next calibration requested from a file: no inference.
+    """Takes the requests of the passes up to the next calibration from a file: no inference.
 
-    If there are data, they must be those that were measured, and the held-out ones of them are run for the check.
+    If there are data, they must be the same data that were measured; the held-out samples run for the check.
     """
 
     path: Path
@@ -34,10 +34,10 @@ class LoadStatistics(Pass):
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED, Fact.AS_MEASURED})
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Changes nothing.
+        """Loads the statistics; changes nothing.
 
         Raises:
-            StatisticsFileError: the file is of another model or other data, or lacks a statistic.
+            StatisticsFileError: the file belongs to another model or other data, or lacks a statistic.
         """
         graph.track_origins()
         file = open_statistics(self.path)
@@ -71,7 +71,7 @@ class LoadStatistics(Pass):
         )
 
     def _with_held_out(self, found: Calibration, graph: Graph, context: Context) -> Calibration:
-        """The same with the float model's outputs on the samples that the statistics do not hold."""
+        """The calibration with the float model's outputs on the samples that the statistics do not include."""
         fingerprint, keeper = DataFingerprint(), SampleKeeper(context.config)
         waiting: list[CalibrationSample] = []
         for index, job in enumerate(jobs(graph, context, fingerprint)):
@@ -93,10 +93,10 @@ class LoadStatistics(Pass):
 
 
 def _check(measured: SavedStatistics, unseen: Collection[Scope], graph: Graph, batched: Batches) -> None:
-    """Looks at all numbers of tensors that some sample reached.
+    """Checks all numbers of tensors that some sample reached.
 
     Raises:
-        StatisticsFileError: some are not what a calibration measures.
+        StatisticsFileError: some are not results of a calibration.
     """
     for each in measured:
         if each.scope in unseen:
@@ -105,7 +105,7 @@ def _check(measured: SavedStatistics, unseen: Collection[Scope], graph: Graph, b
         shape = node.output(each.port).shape if 0 <= each.port < len(node.outputs) else None
         if shape is None or not 0 <= (each.channel_axis or 0) < max(1, len(shape)):
             place = f"output {each.port}, axis {each.channel_axis}"
-            message = f"{measured.path}: speaks of {place} of {node}, which has none"
+            message = f"{measured.path}: holds statistics of {place} of {node}, which has none"
             raise StatisticsFileError(message)
         has_batch = each.tensor(graph) in batched and each.channel_axis != 0
         measured.check(each, statistic_size(graph, each, batched=has_batch))

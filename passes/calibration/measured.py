@@ -8,10 +8,10 @@ from .attach_statistics import Block
 
 
 class MeasuredColumns:
-    """What a run measured: columns of tables that need not fit into memory.
+    """The measurements of a run: columns of tables that need not fit into memory.
 
     Args:
-        blocks: The outputs that brought the numbers.
+        blocks: The outputs with the numbers.
         tables: Their rows.
     """
 
@@ -29,9 +29,9 @@ class MeasuredColumns:
         return table.columns(start, stop)
 
     def __contains__(self, wanted: object) -> bool:
-        """Whether exactly this was measured."""
+        """Whether exactly this request was measured."""
         return wanted in self._places
 
     def __iter__(self) -> Iterator[Request]:
-        """What was measured."""
+        """The measured requests."""
         return iter(self._places)

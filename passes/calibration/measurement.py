@@ -1,4 +1,4 @@
-"""What one run over the data measures, and how its numbers come together."""
+"""The statistics that one run over the data measures, and how they are collected."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,24 +21,24 @@ from .fingerprint import DataFingerprint
 from .measured import MeasuredColumns
 from .subset import chosen_samples
 
-#: The share of the samples that is kept out of the statistics, to check the result, and how many at most.
+#: The share of the samples that is held out of the statistics to check the result, and the most samples.
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
-#: The share that is kept in memory for a second run, where the configuration needs one; of few samples more, up to the
-#: first number, of many less, up to the second.
+#: The share of the samples that is kept in memory for a second run, if the configuration needs one; at least the first
+#: number of samples, at most the second.
 KEPT_SHARE, KEPT_LEAST, KEPT_MOST = 0.2, 16, 64
-#: And the most bytes, where only the guard may want them.
+#: The most bytes of such samples if only the guard may need them.
 KEPT_BYTES = 1 << 28
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
-#: Samples of at most so many bytes are kept besides up to `MOST_PROBES`, others up to `PROBES`.
+#: Samples of at most so many bytes are also kept up to `MOST_PROBES`, larger ones up to `PROBES`.
 _SMALL = 1 << 18
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 _EXTREMES = (Reduction.MIN, Reduction.MAX)
 
 
 def is_held_out(index: int) -> bool:
-    """Whether the sample of that number is kept for the check: 8, 21, 29, 34, 42, 55, ...
+    """Whether the sample of that number is held out for the check: 8, 21, 29, 34, 42, 55, ...
 
-    Multiples of the golden ratio spread evenly and hit every residue of every period alike (Weyl's theorem), so that
+    Multiples of the golden ratio spread evenly and hit every residue of every period equally (Weyl's theorem), so that
     data sorted in any regular way, e.g. one sample of each class in turn, lose a fair share of each kind.
     """
     return _rank(index) >= 1 - HELD_OUT_SHARE
@@ -49,8 +49,8 @@ class CalibrationSample(PreparedSample):
     """A sample to be run.
 
     Attributes:
-        is_held_out: Whether the model's outputs are wanted, rather than statistics.
-        is_first: Whether both are.
+        is_held_out: Whether the model's outputs are needed instead of statistics.
+        is_first: Whether both are needed.
     """
 
     is_held_out: bool
@@ -58,11 +58,11 @@ class CalibrationSample(PreparedSample):
 
 
 def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterator[CalibrationSample]:
-    """The samples to run, checked, in their order; `fingerprint` takes them in."""
+    """The samples to run, checked, in their order; adds them to `fingerprint`."""
     inputs, held_out = model_inputs(graph), 0
     samples = () if context.samples is None else context.samples
     for index, sample in enumerate(chosen_samples(samples, context.config)):
-        # A copy: a source may fill one buffer again, and it is asked for samples before they are run.
+        # A copy: a source may reuse one buffer, and samples are read before earlier ones run.
         feed = {name: array.copy() for name, array in checked_feed(sample, inputs).items()}
         fingerprint.add(feed)
         is_kept = is_held_out(index) and held_out < HELD_OUT_MOST
@@ -73,13 +73,13 @@ def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterat
 
 @dataclass
 class SampleKeeper:
-    """Keeps samples for passes that run the model again, if there are such: a fifth of those that are measured.
+    """Keeps samples for passes that run the model again, if there are such passes: a fifth of the measured samples.
 
-    Those of the lowest ranks are kept, which spread evenly over all, whatever their number (see `is_held_out`). The
-    guard may want to run such a pass, too. It gets `KEPT_LEAST`, or as many as take no more than `KEPT_BYTES` together.
+    The samples of the lowest ranks are kept, which spread evenly over any number of samples (see `is_held_out`). The
+    guard may run such a pass, too. It gets `KEPT_LEAST` samples, or as many as fit into `KEPT_BYTES`.
 
     Attributes:
-        config: Tells whether there are such passes.
+        config: The options, which say whether there are such passes.
         kept: Number -> sample.
     """
 
@@ -87,7 +87,7 @@ class SampleKeeper:
     kept: dict[int, PreparedSample] = field(default_factory=dict[int, PreparedSample])
 
     def take(self, job: CalibrationSample, index: int) -> None:
-        """Keeps a sample, if it is one of those."""
+        """Keeps a sample if it belongs to the kept ones."""
         is_sequential = self.config.correct_biases == "sequential"
         if job.is_held_out or not (is_sequential or self.config.may_correct_more):
             return
@@ -112,12 +112,12 @@ def _rank(index: int) -> float:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured, and how the rest follows.
+    """The statistics that are measured, and the derivation of the others.
 
     Attributes:
         model: The model.
-        blocks: The outputs of the instrumented model that bring the numbers.
-        recipes: How other statistics follow from those.
+        blocks: The outputs of the instrumented model with the numbers.
+        recipes: The derivations of other statistics.
     """
 
     model: Graph
@@ -126,7 +126,7 @@ class Measurement:
 
     @classmethod
     def of(cls, graph: Graph, wanted: frozenset[Request]) -> "Measurement":
-        """What answers the requests."""
+        """The measurement that answers the requests."""
         batched = batched_tensors(graph)
         derive = Derivations(graph, batched)
         measured = to_measure(wanted, derive)
@@ -136,7 +136,7 @@ class Measurement:
         return cls(graph, tuple(blocks(graph, watched, batched)), recipes)
 
     def instrumented(self, context: Context, outputs: Outputs) -> Graph:
-        """A copy of the model that gives the numbers, before its own outputs and what else is compared."""
+        """A copy of the model that first outputs the numbers, then its own outputs and other compared tensors."""
         copy = self.model.copy()
         AttachStatistics(self.blocks).run(copy, context)
         outputs.attach(copy)
@@ -144,16 +144,17 @@ class Measurement:
 
 
 def _watches(measured: Iterable[Request]) -> set[Request]:
-    """Means of the tensors of which only extremes are taken: the runtime's minimum and maximum pass over NaN."""
+    """Means of tensors for which only extremes are measured: the runtime's minimum and maximum ignore NaN."""
     extremes = {replace(each.of(Reduction.MEAN), channel_axis=None) for each in measured if each.reduction in _EXTREMES}
     means = {replace(each, channel_axis=None) for each in measured if each.reduction is Reduction.MEAN}
     return extremes - means
 
 
 def kept_of(outputs: Sequence[Array], measured: Sequence[Block], job: CalibrationSample) -> list[Array]:
-    """What of an inference is kept.
+    """The outputs of an inference that are kept.
 
-    These are the rows of each block, but of held-out samples; and the model's outputs, of those and of the first.
+    These are the rows of each block, except for held-out samples; and the model's outputs for held-out and first
+    samples.
     """
     rows = [] if job.is_held_out else [each.rows(output) for each, output in zip(measured, outputs, strict=False)]
     own: Sequence[Array] = outputs[len(measured) :] if job.is_held_out or job.is_first else ()
@@ -162,16 +163,16 @@ def kept_of(outputs: Sequence[Array], measured: Sequence[Block], job: Calibratio
 
 @dataclass
 class StatisticsCollector:
-    """The numbers of one run over the data, as they come in.
+    """Collects the numbers of one run over the data.
 
     Attributes:
-        measurement: What is measured.
+        measurement: The statistics that are measured.
         tables: The rows of each block.
-        held_out: The samples kept for the check.
-        first: The first samples, if they were not.
-        empty: Samples for which a tensor has no elements, and that tensor's layer: they say nothing of ranges.
-        empty_inputs: The inputs that are empty in the first of them.
-        seen: How many samples came, all these included.
+        held_out: The held-out samples.
+        first: The first samples that are not held out.
+        empty: Samples for which a tensor has no elements, and that tensor's layer; they do not count for ranges.
+        empty_inputs: The empty inputs of the first such sample.
+        seen: The number of all samples so far.
     """
 
     measurement: Measurement
@@ -186,10 +187,10 @@ class StatisticsCollector:
         self.tables = [ColumnStore(block.width) for block in self.measurement.blocks]
 
     def take(self, job: CalibrationSample, kept: list[Array]) -> None:
-        """Keeps what an inference gave (see `kept_of`).
+        """Keeps the outputs of an inference (see `kept_of`).
 
         Raises:
-            DataError: it holds NaN or Inf.
+            DataError: they hold NaN or Inf.
         """
         self.seen += 1
         if job.is_held_out:
@@ -204,7 +205,7 @@ class StatisticsCollector:
                 message = f"{job.sample.label}: the float model gives NaN or Inf at {node}; leave the sample out"
                 raise DataError(message)
             is_nothing = np.abs(rows) == OF_NOTHING
-            if is_nothing.any() or not (len(rows) or block.scope):  # a batch of none; a body that did not run
+            if is_nothing.any() or not (len(rows) or block.scope):  # an empty batch; a body that did not run
                 self.empty.append((job.sample.label, self._node(block, ~is_nothing)))
                 self.empty_inputs += [name for name, each in job.feed.items() if not each.size and len(self.empty) == 1]
                 return
@@ -212,16 +213,16 @@ class StatisticsCollector:
             table.append(rows)
 
     def _node(self, block: Block, is_good: BoolArray) -> Node:
-        """The layer that gives the first tensor of which a number is not good."""
-        column = int(is_good.all(axis=0).argmin())  # of no rows, all are good: the first
+        """The layer of the first tensor with a number that is not good."""
+        column = int(is_good.all(axis=0).argmin())  # without rows, all are good: the first
         request = block.requests[int(np.searchsorted(np.cumsum(block.sizes), column, side="right"))]
         return request.tensor(self.measurement.model).node
 
     def statistics(self) -> Statistics:
-        """What the samples say.
+        """The statistics of all samples.
 
         Raises:
-            DataError: there were none.
+            DataError: there were no samples.
         """
         if not self.seen:
             message = "the calibration data are empty: at least one sample is needed"
@@ -230,7 +231,7 @@ class StatisticsCollector:
         if self.empty and not samples:
             label, node = self.empty[0]
             given = f"input {', '.join(map(repr, self.empty_inputs))} is empty, and " if self.empty_inputs else ""
-            message = f"{label}: {given}the model leaves {node} empty, as it does for all samples"
+            message = f"{label}: {given}the model leaves {node} empty, as for all samples"
             raise DataError(message)
         both = zip(self.measurement.blocks, self.tables, strict=True)
         unseen = frozenset(block.scope for block, table in both if block.scope and not len(table))

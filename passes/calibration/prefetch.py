@@ -1,4 +1,4 @@
-"""Samples are read and decoded in a thread of their own, while the runtime computes."""
+"""Reads and decodes samples in a separate thread, while the runtime computes."""
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 _Item = TypeVar("_Item")
-#: How many samples wait, decoded, at most.
+#: The most decoded samples that wait.
 _AHEAD = 4
 _END: Any = object()
 
 
 @contextmanager
 def prefetched(items: Iterable[_Item]) -> Generator[Iterator[_Item]]:
-    """Iterates over `items` in a thread, a few ahead of who reads them; errors come out where the item would have.
+    """Iterates over `items` in a thread, a few items ahead of the reader; an error is raised in place of its item.
 
-    Leaving the context ends the thread after the item it is at; only Ctrl-C does not wait for that.
+    Leaving the context ends the thread after the current item; only Ctrl-C does not wait for that.
     """
     source = iter(items)
     reader = ThreadPoolExecutor(1, "irquant-reader")

@@ -1,7 +1,7 @@
-"""Which of the data are used: the first so many, or as many drawn at random.
+"""Selects the subset of the data to use: the first n samples, or n samples drawn at random.
 
 Data may be any iterable, or a data set that only has a length and an index (the published tool's `DataLoader`, torch's
-`Dataset`). Items of the latter are tuples: `(data, annotation)`, `(data, annotation, meta)` or, of old,
+`Dataset`). Items of a data set are tuples: `(data, annotation)`, `(data, annotation, meta)` or, in old versions,
 `((id, annotation), data)`; annotations are not needed here.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 from ..options.config import QuantizationConfig
 from ..runtime.samples import DataError, Sample
 
-#: How many names of a dict a message lists.
+#: The most names of a dict that a message lists.
 _NAMED = 3
 
 
@@ -23,22 +23,22 @@ class Indexed(Protocol):
     """Something with a length and an index."""
 
     def __len__(self) -> int:
-        """How many items there are."""
+        """The number of items."""
         ...
 
     def __getitem__(self, index: int, /) -> object:
-        """One of them."""
+        """The item of that number."""
         ...
 
 
 def chosen_samples(data: object, config: QuantizationConfig) -> Iterator[Sample]:
     """The samples to use, with their numbers in the data.
 
-    Drawn at random, they are those that the published tool draws with that seed: `random.sample` of the standard
-    library; in its order, if the data have an index, else in that of the data, which are then gone through twice.
+    Random samples are the same that the published tool draws with that seed (`random.sample` of the standard library).
+    They keep its order if the data have an index, else the order of the data, which are then read twice.
 
     Raises:
-        DataError: samples are to be drawn from data that can be gone through once only, or these are no samples at all.
+        DataError: samples have to be drawn from data that can be read only once, or the data are not samples.
     """
     if wrong := what_is_wrong(data):
         message = f"the data are {wrong}"
@@ -49,7 +49,7 @@ def chosen_samples(data: object, config: QuantizationConfig) -> Iterator[Sample]
 
 
 def what_is_wrong(data: object) -> str:
-    """Why these are no samples, though they can be iterated, perhaps; empty if they may be."""
+    """Why the data are not samples, even if they can be iterated; empty if they may be samples."""
     kind, rank = type(data).__name__, _rank(data)
     if isinstance(data, Mapping):
         keys = list(itertools.islice(cast(Mapping[object, object], data), _NAMED + 1))
@@ -76,7 +76,7 @@ def _label(data: object, index: int) -> str:
 
 
 def items_of(data: object) -> Iterable[object]:
-    """The items of the data, one after the other, without annotations."""
+    """The items of the data in their order, without annotations."""
     if _is_data_set(data):
         return (_data_of(data[index]) for index in range(len(data)))
     return cast(Iterable[object], data)
@@ -84,7 +84,9 @@ def items_of(data: object) -> Iterable[object]:
 
 def _drawn(data: object, config: QuantizationConfig) -> Iterator[tuple[int, object]]:
     if not isinstance(data, Indexed) and data is iter(cast(Iterable[object], data)):
-        message = f"samples cannot be drawn at random (shuffle_data) from a {type(data).__name__}: give a list, say"
+        message = (
+            f"samples cannot be drawn at random (shuffle_data) from a {type(data).__name__}: give for example a list"
+        )
         raise DataError(message)
     total = len(data) if isinstance(data, Indexed) else sum(1 for _ in items_of(data))
     count = total if config.samples is None else min(config.samples, total)

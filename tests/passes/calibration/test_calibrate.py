@@ -209,7 +209,7 @@ def test_samples_of_nothing_say_nothing_and_that_is_told(axis: int | None, level
     for each in wanted:
         assert context.statistics[each][:, 0].tolist() == [3, 2]
     assert context.statistics.samples == 2
-    expected = "2 samples say nothing of ranges: sample 1 leaves Parameter 'x' (id 0) empty, for one"
+    expected = "2 samples do not count for ranges: for example, sample 1 leaves Parameter 'x' (id 0) empty"
     assert context.warnings == [expected]
 
 
@@ -217,7 +217,7 @@ def test_data_of_nothing_are_refused() -> None:
     graph = from_text(EMPTY)
     with pytest.raises(DataError) as caught:
         calibrated(graph, {Request(0, 0, Reduction.MAX)}, [np.zeros((1, 4, 0), np.float32)] * 3)
-    left = "the model leaves Parameter 'x' (id 0) empty, as it does for all samples"
+    left = "the model leaves Parameter 'x' (id 0) empty, as for all samples"
     expected = f"sample 0: input 'x' is empty, and {left}"
     assert str(caught.value) == expected
 

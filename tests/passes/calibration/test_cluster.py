@@ -103,7 +103,7 @@ def test_workers_that_lack_irquant_are_told_of(model: Path, monkeypatch: pytest.
         monkeypatch.setattr(distributed.Future, "result", result)
         with pytest.raises(ClusterError) as caught:
             quantize(model, SAMPLES, output=model.with_name("none.xml"), cluster=cluster.scheduler_address)
-    assert str(caught.value) == "a worker fails: No module named 'irquant'; have all of them this irquant?"
+    assert str(caught.value) == "a worker fails: No module named 'irquant'; check that all workers have this irquant"
 
 
 def test_dask_is_an_extra(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

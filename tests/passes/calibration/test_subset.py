@@ -70,7 +70,7 @@ def test_drawing_leaves_the_process_wide_generator_alone() -> None:
 
 
 def test_what_can_be_read_once_cannot_be_drawn_from() -> None:
-    said = r"^samples cannot be drawn at random \(shuffle_data\) from a generator: give a list, say$"
+    said = r"^samples cannot be drawn at random \(shuffle_data\) from a generator: give for example a list$"
     with pytest.raises(DataError, match=said):
         feeds((index for index in range(9)), samples=3, shuffle=True)
 

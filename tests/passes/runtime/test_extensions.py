@@ -152,7 +152,7 @@ def test_an_operation_in_python_cannot_be_sent_to_a_cluster(net: ov.Model, twice
     pytest.importorskip("distributed")
     with pytest.raises(UserError) as caught:
         quantize(net, DATA, extensions=[twice], cluster="local")
-    said = "an extension that is no file cannot be sent to a cluster; give the path of a library"
+    said = "an extension that is not a file cannot be sent to a cluster; give the path of a library"
     assert str(caught.value) == f"{twice}: {said}"
 
 
