@@ -1,4 +1,4 @@
-"""Compiler passes over OpenVINO IR that quantize it, and what runs them."""
+"""Compiler passes that quantize OpenVINO IR, and the functions that run them."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -43,8 +43,8 @@ __all__ = [
     "quantize_model",
 ]
 
-#: What was here before, by this name: module and name of today. `effective_options`, `measured_by` and `quantize_graph`
-#: are imported above instead: a module of the same name would come first.
+#: Former names in this package -> module and name today. `effective_options`, `measured_by` and `quantize_graph` are
+#: imported above instead: a module of the same name would hide them.
 _FORMER = {
     "PASSES": "infra.registry:PASSES",
     "AccuracyWarning": "quantize:AccuracyWarning",
@@ -98,10 +98,10 @@ _FORMER = {
 }
 
 
-if not TYPE_CHECKING:  # who has names for them, and complains of others
+if not TYPE_CHECKING:  # type checkers know the names above, and report all others
 
     def __getattr__(name: str) -> object:
-        """What is elsewhere or called otherwise now, for code that was written before."""
+        """Finds objects that were moved or renamed, for older code."""
         if name not in _FORMER:
             message = f"module '{__name__}' has no attribute '{name}'"
             raise AttributeError(message)

@@ -1,4 +1,4 @@
-"""Which layers rounding hurts most: one calibration, one quantization, and what each layer contributes to its error."""
+"""Finds the most sensitive layers: one calibration, one quantization, and each layer's share of its error."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
 from .runtime.samples import DataError
 
-#: Held-out samples that are compared, and inferences that may be spent on effects at the outputs.
+#: The number of held-out samples that are compared, and the most inferences for effects at the outputs.
 COMPARED, MOST_INFERENCES = 4, 800
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What rounding does to a model.
+    """The sensitivity of a model.
 
     Attributes:
-        report: Of the quantization as the options want it, without a guard.
-        effects: What rounding each operation costs, in topological order.
+        report: The report of the quantization with the user's options, without a guard.
+        effects: The sensitivity of each operation, in topological order.
     """
 
     report: Report
@@ -42,19 +42,19 @@ def analyze_graph(
     progress: Progress = no_progress,
     warnings: Sequence[str] = (),
 ) -> Analysis:
-    """Finds out what each rounded operation costs at its own output and at those of the model.
+    """Measures the error of each rounded operation at its own output and at the model's outputs.
 
     Args:
-        graph: The float model; it is used up.
-        data: See `quantize`; nine samples or more, of which some are held out for the comparison.
+        graph: The float model; it is consumed.
+        data: See `quantize`; nine samples or more; some are held out for the comparison.
         target: The device.
-        config: What the user wants.
-        measuring: Where statistics come from.
-        progress: Told about long work.
-        warnings: What the user should know of the options; goes into the report.
+        config: The user's options.
+        measuring: The pass that provides the statistics.
+        progress: Called during long work.
+        warnings: Messages to the user about the options; they go into the report.
 
     Returns:
-        The report of the quantization, and what each operation costs.
+        The report of the quantization, and the sensitivity of each operation.
 
     Raises:
         UserError: the model or the data are wrong.

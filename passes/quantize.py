@@ -1,4 +1,4 @@
-"""The front door: a model and data in, the INT8 model out."""
+"""The main entry point: takes a model and data, returns the INT8 model."""
 
 import warnings
 from collections.abc import Callable, Iterable
@@ -14,11 +14,11 @@ from .runtime.load_model import result_path
 
 
 class AccuracyWarning(UserWarning):
-    """A metric loses more than it may."""
+    """A metric loses more than allowed."""
 
 
 class QuantizationWarning(UserWarning):
-    """Something that the user should know of a quantization."""
+    """A warning about a quantization."""
 
 
 @overload
@@ -39,45 +39,46 @@ def quantize_model(
     """Quantizes a model to int8 with the published DefaultQuantization.
 
     Args:
-        model: The path of an IR or of what `load_model` converts, or an `openvino.Model`, which stays as it is.
+        model: The path of an IR or of another model that `load_model` converts, or an `openvino.Model`, which stays
+            unchanged.
         data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model. Any
-            iterable, an array whose rows they are, or a data set with a length and an index whose items are (data,
-            annotation). Gone through once, in a thread of its own. May be left out if there are statistics; the outputs
-            are not checked then.
+            iterable, an array with one sample per row, or a data set with a length and an index whose items are (data,
+            annotation). The data are read once, in a separate thread. They may be left out if there are statistics;
+            then the outputs are not checked.
         options: Keywords:
 
-            output: Where the new IR goes, for a model given by path; default: `<model>_int8.xml` next to it.
-            target: The name of a target, the path of a target file, or a `Target`; default: what the configuration
-                says, or "cpu".
+            output: The path of the new IR, for a model given by path; default: `<model>_int8.xml` next to it.
+            target: The name of a target, the path of a target file, or a `Target`; default: the target of the
+                configuration, or "cpu".
             preset: "performance" (symmetric activations), "mixed" (asymmetric ones) or "accuracy" (asymmetric weights,
-                too, where the device takes them); default: what suits the model.
-            samples: How many samples to use at most (default: 300, or what the configuration says); a tenth of them is
-                held out to check the result.
+                too, if the device supports them); default: the preset that suits the model.
+            samples: The subset size: the most samples to use (default: 300, or the number in the configuration); a
+                tenth of them is held out to check the result.
             ignored: Names of layers that stay float; globs, and regular expressions after "re:".
             config: All other options: a `QuantizationConfig`; or a configuration in the published format, as the path
-                of a file, or as Python objects (the whole, or a list of algorithms). What is given beside it overrules
-                it.
+                of a file, or as Python objects (the whole, or a list of algorithms). Other keywords override it.
             passes: Another pipeline than the default one (see `default_quantization`). One of them must measure.
             statistics: A file of statistics to use instead of a run over the data. If there are data, too, they must be
                 the same ones, and are used to check the result.
-            save_statistics: Where to write the statistics (.npz): other presets and targets then need no run.
+            save_statistics: The file to write the statistics to (.npz): other presets and targets then need no run.
             cluster: The address of a Dask scheduler whose workers share the run; "local": processes on this machine.
             metric: A function of `predict`, or several: see `passes/accuracy/metrics.py`; or a `Metric` object of the
-                published tool, which is measured on `data`. Layers are left float until none loses more than
-                `max_drop`; how close the outputs are does not matter then. A `Metric` has a limit of its own. If the
+                published tool, which is measured on `data`. Layers are left float until no metric loses more than
+                `max_drop`; then the agreement of the outputs does not matter. A `Metric` has its own limit. If the
                 limit cannot be kept, the result is the best model that was found.
             max_drop: The most that a metric may lose (default: 0.01).
             drop_type: "absolute" (default), or "relative" to the float model's value.
-            resume: A file that keeps what was measured: a run that was stopped goes on where it was.
-            extensions: What the runtime needs to know the model's operations: paths of libraries, `openvino.Extension`
-                objects, or classes of operations. Those that the `Core` of an `openvino.Model` has cannot be asked for.
-            force: Whether files that irquant did not make may be replaced (default: they may not).
+            resume: A file that keeps the measurements, so that an interrupted run can resume.
+            extensions: The runtime extensions with the model's custom operations: paths of libraries,
+                `openvino.Extension` objects, or classes of operations. The extensions of the `Core` of an
+                `openvino.Model` cannot be read from it.
+            force: Whether files that irquant did not make may be replaced (default: no).
 
     Returns:
-        The new model, of the same kind as `model`, and what was done and found.
+        The new model, of the same kind as `model`, and the report.
 
     Raises:
-        UserError: model, data, target or options are wrong, or the output cannot be written; nothing was written then.
+        UserError: model, data, target or options are wrong, or the output cannot be written; then nothing was written.
     """
     return _quantized(model, data, options)
 
@@ -109,19 +110,19 @@ def quantize(
     report: Callable[[Report], None] | None = None,
     **options: Unpack[QuantizeOptions],
 ) -> Path | RuntimeModel:
-    """`quantize_model` for those who want the model only; what the user should know is warned of.
+    """Like `quantize_model`, but returns the model only and issues Python warnings.
 
     Args:
-        model: As there.
-        data: As there.
-        report: Called with what was done and found; without it, each of its warnings is a `QuantizationWarning`.
-        options: As there. If metrics lose more than they may, an `AccuracyWarning` is given.
+        model: See `quantize_model`.
+        data: See `quantize_model`.
+        report: Called with the report; without it, each of its warnings is a `QuantizationWarning`.
+        options: See `quantize_model`. If metrics lose more than allowed, an `AccuracyWarning` is issued.
 
     Returns:
         The same kind as `model`: the path of the new IR, or a new `openvino.Model`.
 
     Raises:
-        UserError: as there.
+        UserError: see `quantize_model`.
     """
     result = _quantized(model, data, options)
     done = result.report

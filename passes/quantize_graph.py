@@ -1,4 +1,4 @@
-"""A float graph and data in, the checked INT8 graph and a report out."""
+"""Takes a float graph and data, returns the checked INT8 graph and a report."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -22,9 +22,9 @@ from .provenance import record_provenance
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
 
-#: On how many of the held-out samples latency is measured, and for how many seconds if a report wants it.
+#: The number of held-out samples on which latency is measured, and the seconds to measure it for a report.
 TIMED, TIMED_FOR = 8, 5.0
-#: For what share of the run, if it was not asked for, but the result may be no faster than the float model.
+#: The share of the run's time to measure latency if it was not requested but int8 may bring no speed-up.
 _GLANCE = 0.03
 
 
@@ -45,21 +45,20 @@ def quantize_graph(
     """Quantizes a graph and checks the result on the runtime.
 
     Args:
-        graph: The float model; it is used up.
+        graph: The float model; it is consumed.
         data: See `quantize`.
         target: The device.
-        config: What the user wants.
-        measuring: The pass that the default pipeline gets its statistics from, or the one in `passes`.
+        config: The user's options.
+        measuring: The pass that provides the statistics of the default pipeline, or the one in `passes`.
         wanted: The metrics to keep.
         passes: Another pipeline.
-        instruments: What watches it.
-        progress: Told about long work.
-        warnings: What the user should know of the options; goes into the report.
-        with_effects: Whether the report says what rounding each operation costs; takes as many inferences
-            as an analysis.
+        instruments: The instruments that watch the passes.
+        progress: Called during long work.
+        warnings: Messages to the user about the options; they go into the report.
+        with_effects: Whether the report has the sensitivity of each operation; takes as many inferences as an analysis.
 
     Returns:
-        The quantized model, and what was done.
+        The quantized model, and the report.
 
     Raises:
         UserError: the model or the data are wrong.
@@ -70,7 +69,7 @@ def quantize_graph(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
     )
     guarded, kept = GuardResult(first), None
-    if judge:  # instead of the guard, who knows no labels
+    if judge:  # instead of the guard, which has no labels
         attempt, kept = keep_accuracy(first, calibrated, judge)
         guarded = GuardResult(attempt)
     elif config.guard_aim:
@@ -79,7 +78,7 @@ def quantize_graph(
     if attempt is not first:
         attempt = checked(attempt, calibrated)
         guarded = replace(guarded, attempt=attempt)
-    if instruments and attempt is not first:  # what watches the passes is to see those that the result comes from
+    if instruments and attempt is not first:  # instruments have to see the passes that gave the result
         calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False, instruments=instruments)
     latencies = None
     if with_effects:
@@ -95,13 +94,13 @@ def quantize_graph(
 
 
 def _latencies(attempt: Attempt, calibrated: CalibratedModel, glance: float | None) -> Latencies | None:
-    """How long an inference of the float model takes, and of the quantized one; None without the device or samples.
+    """The latencies of the float model and of the quantized one; None without the device or samples.
 
     Args:
         attempt: The quantized model.
-        calibrated: Holds the float one.
-        glance: For how many seconds, if that was not asked for: then without the selections at their ends, which take
-            long to compile and are alike in both.
+        calibrated: The calibrated model, which holds the float model.
+        glance: The seconds to measure if latency was not requested: then without the selections at the outputs, which
+            take long to compile and are equal in both models.
     """
     context = attempt.context
     feeds = [(each.feed, each.feed) for each in context.calibration.compared[:TIMED]]

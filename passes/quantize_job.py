@@ -1,4 +1,4 @@
-"""The one way of a model to its quantized form, whoever asks for it: Python, the command line, a zoo, the demo."""
+"""The common quantization job of Python, the command line, the zoo and the demo."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ _Model = TypeVar("_Model")
 
 @dataclass(frozen=True)
 class QuantizationResult(Generic[_Model]):
-    """What came of a quantization.
+    """The result of a quantization.
 
     Attributes:
-        model: The path of the new IR, or a new `openvino.Model`: as the float model was given.
-        report: What was done and found.
+        model: The path of the new IR, or a new `openvino.Model`: the same kind as the float model.
+        report: The report.
     """
 
     model: _Model
@@ -34,14 +34,14 @@ class QuantizationResult(Generic[_Model]):
 
 @dataclass(frozen=True)
 class QuantizeJob(Generic[_Model]):
-    """A quantization that is resolved as far as that can be without the model.
+    """A quantization with resolved options, before the model is read.
 
     Attributes:
-        place: Where the model comes from, and where the result goes.
-        options: What is wanted.
+        place: The source of the model, and the destination of the result.
+        options: The options.
         passes: Another pipeline than the default one.
-        reads: What is read besides the model and what passes name; only looked at if something is written over.
-        writes: What is written besides the result and what passes name.
+        reads: Files that are read besides the model and those of passes; only checked if a file is overwritten.
+        writes: Files that are written besides the result and those of passes.
         force: Whether files that irquant did not make may be replaced.
     """
 
@@ -56,7 +56,7 @@ class QuantizeJob(Generic[_Model]):
         """Reads the model, for `run`.
 
         Raises:
-            UserError: it cannot be read, or the run would write over something.
+            UserError: the model cannot be read, or the run would overwrite a file.
         """
         reads, writes = files_of_passes(self.passes or ())
         check_run_files(
@@ -79,20 +79,20 @@ class QuantizeJob(Generic[_Model]):
         """Quantizes the model, checks it, and puts the result in its place, inside `written_together` at its end.
 
         Args:
-            graph: The model that `load` gave; it is used up.
+            graph: The model from `load`; it is consumed.
             data: See `quantize_model`.
-            measuring: Where statistics come from (see `measured_by`).
+            measuring: The pass that provides the statistics (see `measured_by`).
             goals: The metrics to keep.
-            progress: Told about long work.
-            with_effects: Whether the report says what rounding each operation costs.
+            progress: Called during long work.
+            with_effects: Whether the report has the sensitivity of each operation.
 
         Raises:
-            UserError: model or data are wrong, or the output cannot be written; nothing was written then.
+            UserError: model or data are wrong, or the output cannot be written; then nothing was written.
         """
         self.place.check(graph)
-        config, told = self.options.config, self.options.settings.warnings
+        config, warnings = self.options.config, self.options.settings.warnings
         if config.keep_intermediate and self.place.no_intermediate:
-            told = (*told, self.place.no_intermediate)
+            warnings = (*warnings, self.place.no_intermediate)
         watching = self.place.watching(config)
         graph, report = quantize_graph(
             graph,
@@ -104,7 +104,7 @@ class QuantizeJob(Generic[_Model]):
             passes=self.passes,
             instruments=watching,
             progress=progress,
-            warnings=told,
+            warnings=warnings,
             with_effects=with_effects,
         )
         result = QuantizationResult(self.place.put(graph), report)

@@ -1,4 +1,4 @@
-"""One quantization, from a float model and data to a checked result that nobody has looked at yet."""
+"""One quantization, from a float model and data to a checked result, before the guard or the accuracy control."""
 
 import operator
 from collections.abc import Generator, Iterable, Sequence
@@ -42,7 +42,7 @@ def quantize_once(
     Args: as those of `quantize_graph`.
 
     Returns:
-        What each pass did, the quantized model, and from what others can be made.
+        The results of each pass, the quantized model, and the calibrated model, from which others can be made.
 
     Raises:
         UserError: the model or the data are wrong.
@@ -59,7 +59,7 @@ def quantize_once(
     calibrated = CalibratedModel(lambda wanted: passes or default_quantization(source, wanted), context)
     watching = [*instruments, calibrated, _RefuseNothing(context)]
     results = PassManager(calibrated.pipeline(config), watching).run(graph, context)
-    if not context.plan.sites:  # the data reached none of them
+    if not context.plan.sites:  # no sample reached a planned layer
         raise _nothing(context)
     progress("checking the result", 0, None)
     return results, checked(Attempt(graph, context, config, {}), calibrated), calibrated
@@ -67,13 +67,13 @@ def quantize_once(
 
 @dataclass(frozen=True)
 class _RefuseNothing:
-    """Ends a run once its plan is empty, before any data are read."""
+    """Ends a run with an empty plan before any data are read."""
 
     context: Context
 
     @contextmanager
     def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
-        """Looks at the plan once there is one."""
+        """Checks the plan when it exists."""
         yield
         if Fact.PLANNED in pass_.establishes and not self.context.plan.sites:
             raise _nothing(self.context)
@@ -85,7 +85,7 @@ def _nothing(context: Context) -> NothingToQuantizeError:
 
 
 def _alternatives(target: Target, config: QuantizationConfig) -> Iterable[tuple[Target, QuantizationConfig]]:
-    """Other targets and options that statistics on file should do for, too."""
+    """Other targets and options that saved statistics should serve, too."""
     for name in target_names():
         yield load_target(name) if name != target.name else target, config
     for preset in ("performance", "mixed"):

@@ -1,4 +1,4 @@
-"""What Python gives to a quantization, and the job that comes of it."""
+"""The options of a quantization from Python, and the job that they define."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ _Model = TypeVar("_Model")
 
 
 class QuantizeOptions(TypedDict, total=False):
-    """What `quantize` and `quantize_model` take besides model and data."""
+    """The options of `quantize` and `quantize_model` besides model and data."""
 
     output: Path | str | None
     target: str | Target | None
@@ -47,10 +47,10 @@ class QuantizeOptions(TypedDict, total=False):
 def quantize_as_given(
     place: ModelPlace[_Model], data: Iterable[object] | None, given: QuantizeOptions
 ) -> QuantizationResult[_Model]:
-    """Quantizes a model as these options say.
+    """Quantizes a model with the given options.
 
     Args:
-        place: Where the model comes from, and where the result goes.
+        place: The source of the model, and the destination of the result.
         data: See `quantize_model`.
         given: The options.
 
@@ -77,10 +77,10 @@ def quantize_as_given(
 
 
 def refuse_unknown(given: Mapping[str, object]) -> None:
-    """Refuses options that there are not, which nobody would look at.
+    """Refuses unknown options, which would otherwise be ignored.
 
     Raises:
-        TypeError: there is one.
+        TypeError: an option is unknown.
     """
     for name in given:
         if name not in QuantizeOptions.__annotations__:

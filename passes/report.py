@@ -1,4 +1,4 @@
-"""What a quantization did, as plain values."""
+"""The report of a quantization, as plain values."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from .infra.execution import Check
 from .options.config import Preset
 from .placement.plan import Decision
 
-#: How many layers a warning names.
+#: The most layers that a warning names.
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What became of a layer that does arithmetic.
+    """The result for a layer that does arithmetic.
 
     Attributes:
         name: Its friendly name.
         type: Its op type.
-        decision: What was planned, and why.
-        fallen: Why the runtime executed it in float although it was planned for int8; empty if it did not.
+        decision: The plan for it, and the reason.
+        fallen: Why the layer fell back to FP32 although it was planned for int8; empty if it did not.
     """
 
     name: str
@@ -39,37 +39,38 @@ class Layer:
 
     @property
     def is_int8(self) -> bool:
-        """Whether it runs in int8, as far as anybody could see."""
+        """Whether it runs in int8, as far as the check shows."""
         return self.decision.int8 and not self.fallen
 
     @property
     def reason(self) -> str:
-        """Why it runs as it does."""
+        """The reason for its precision."""
         return self.fallen or self.decision.reason
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a quantization did.
+    """The report of a quantization.
 
     Attributes:
-        results: What each pass did.
+        results: The results of each pass.
         layers: All layers that do arithmetic, in topological order.
-        samples: Samples that calibration saw.
-        held_out: Samples kept out for the check.
-        check: What running the result showed.
-        device: What the target calls its device.
-        preset: What decided whether activations are symmetric.
-        guard: What the guard tried; empty if no output is poor.
-        accuracy: What was found of the user's metrics; None if there are none.
-        effects: What rounding each operation costs, the costliest first: of the result if that was asked for, else as
-            far as the guard needed to know.
-        ranges: The ranges of activations against what was observed.
-        corrections: Layers, and what was found out about a correction of their biases.
-        warnings: What the user should know.
-        bytes_before: Size of the float model's constants.
-        bytes_after: Size of the quantized model's.
-        latencies: Of the float model and of the quantized one; None unless it was asked for, or int8 may be no faster.
+        samples: The number of calibration samples.
+        held_out: The number of held-out samples.
+        check: The result of the check on the runtime.
+        device: The target's name for its device.
+        preset: The preset, which decides whether activations are symmetric.
+        guard: The trials of the guard; empty if no output is poor.
+        accuracy: The result of the search with the user's metrics; None if there are none.
+        effects: The sensitivity of each operation, the highest first: in the result if requested, else as far as the
+            guard needed it.
+        ranges: The ranges of activations compared with the observed values.
+        corrections: Layers, and the results of correcting their biases.
+        warnings: Messages to the user.
+        bytes_before: The size of the float model's constants.
+        bytes_after: The size of the quantized model's constants.
+        latencies: The latencies of the float model and of the quantized one; None unless requested, or unless int8 may
+            be no faster.
     """
 
     results: Results
@@ -91,12 +92,12 @@ class Report:
 
     @property
     def corrected(self) -> int:
-        """How many layers had their biases corrected."""
+        """The number of layers with corrected biases."""
         return sum(each.is_accepted for _, each in self.corrections)
 
     @property
     def uncorrected(self) -> int:
-        """How many layers a correction would not have helped on other samples."""
+        """The number of layers that a correction would not have improved on other samples."""
         return len(self.corrections) - self.corrected
 
 
@@ -111,12 +112,12 @@ def report_of(
     """The report of a run.
 
     Args:
-        results: What the passes did.
-        guarded: The model that came out.
-        bytes_before: Size of the float model's constants.
-        warnings: What the user should know of the options.
-        accuracy: What was found of the user's metrics.
-        latencies: Of the float model and of the quantized one, if they were measured.
+        results: The results of the passes.
+        guarded: The resulting model.
+        bytes_before: The size of the float model's constants.
+        warnings: Messages to the user about the options.
+        accuracy: The result of the search with the user's metrics.
+        latencies: The latencies of the float model and of the quantized one, if they were measured.
     """
     attempt = guarded.attempt
     context = attempt.context
@@ -166,7 +167,7 @@ def _late(guarded: GuardResult) -> Iterable[str]:
 
 
 def _slow(latencies: Latencies) -> Iterable[str]:
-    """What int8 does not make faster."""
+    """Warnings about a model or layers that int8 does not make faster."""
     before, after = (each.median * 1e3 for each in (latencies.first, latencies.second))
     if latencies.is_no_faster and latencies.first.median >= SHORT:
         yield (
@@ -189,6 +190,6 @@ def _layers(context: Context) -> Iterable[Layer]:
 
 
 def constant_bytes(graph: Graph) -> int:
-    """How many bytes a model's constants take."""
+    """The size of a model's constants in bytes."""
     layout = lay_out(graph, compact=True)
     return sum(stop - start for start, stop in layout.kept) + sum(array.nbytes for array in layout.new)

@@ -105,7 +105,7 @@ class _Model:
                 raise ClusterError(message) from error
             self.sent = self.client.scatter(self.portable, broadcast=True)
             future = self.submit(shard, blocks)
-        message = f"{shard[0].sample.label}: the workers that run it die, one after another; check that they have enough memory"
+        message = f"{shard[0].sample.label}: its workers die, one after another; check that they have enough memory"
         raise ClusterError(message)
 
 
