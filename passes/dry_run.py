@@ -1,4 +1,4 @@
-"""What a calibration run would measure and take: without data, without running the model."""
+"""Predicts what a calibration run measures and how much memory it takes, without data and without running the model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from .statistics.request import Reduction, Request
 
 @dataclass(frozen=True)
 class MeasuredTensor:
-    """A tensor that would be looked at.
+    """A tensor that would be measured.
 
     Attributes:
-        name: The layer that gives it, in a body behind the names of what is around it.
+        name: The layer that computes it; in a body, after the names of the enclosing operations.
         shape: Its dimensions, `?` where dynamic.
-        reductions: What would be taken of it, e.g. "max", "mean per channel (axis 1)".
+        reductions: The statistics of it, e.g. "max", "mean per channel (axis 1)".
     """
 
     name: str
@@ -32,16 +32,16 @@ class MeasuredTensor:
 
 @dataclass(frozen=True)
 class MeasurementPlan:
-    """What a calibration run would do.
+    """The plan of a calibration run.
 
     Attributes:
-        tensors: What it would look at, in the order of the file.
-        requests: How many statistics the passes want.
-        measured: How many of them would be measured; the others follow.
-        numbers: How many numbers each sample would give.
-        expensive: What would cost more than a reduction in the graph.
-        table_bytes: Most memory for numbers; what is more goes to a temporary file.
-        weights_bytes: The constants, which stay in the file's pages.
+        tensors: The measured tensors, in the order of the file.
+        requests: The number of statistics that the passes request.
+        measured: The number of statistics that would be measured; the others are derived.
+        numbers: The number of values per sample.
+        expensive: The statistics that cost more than a reduction in the graph.
+        table_bytes: The most memory for numbers; the rest goes to a temporary file.
+        weights_bytes: The size of the constants, which stay in the file's pages.
     """
 
     tensors: tuple[MeasuredTensor, ...]
@@ -54,10 +54,10 @@ class MeasurementPlan:
 
 
 def plan_measurement(graph: Graph, target: Target, config: QuantizationConfig) -> MeasurementPlan:
-    """What the default pipeline would measure. The graph stays as it is.
+    """The plan of the default pipeline's calibration run. The graph stays unchanged.
 
     Raises:
-        AlreadyQuantizedError: there is nothing to measure.
+        AlreadyQuantizedError: the model is quantized already.
     """
     refuse_quantized(graph)
     twin, context = graph.copy(), Context(target, config)

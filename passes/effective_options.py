@@ -1,4 +1,4 @@
-"""The effective configuration: every option, and where its value comes from."""
+"""The effective configuration: every option with its value and the origin of the value."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,9 +19,9 @@ class EffectiveOption:
     """An option.
 
     Attributes:
-        path: Its name, with those of what it is part of.
+        path: Its name, after the names of the enclosing options.
         value: Its value.
-        origin: Where the value comes from.
+        origin: The origin of the value.
     """
 
     path: str
@@ -32,26 +32,26 @@ class EffectiveOption:
 def effective_options(
     target: Target, config: QuantizationConfig, settings: ConfigFile, flags: Mapping[str, str]
 ) -> Iterator[EffectiveOption]:
-    """The options of a run, and what comes of them for the inputs of each kind of layer.
+    """The options of a run, and their results for the inputs of each kind of layer.
 
-    The preset is that of a model without attention, unless the options say otherwise.
+    The preset is the one for a model without attention, unless the options say otherwise.
 
     Args:
         target: The device.
         config: The options.
-        settings: What the configuration file says.
-        flags: Option -> the flag that gave it.
+        settings: The content of the configuration file.
+        flags: Option -> the flag that set it.
     """
     yield EffectiveOption("target", target.name, _origin("target", settings, flags))
     for name in QuantizationConfig.model_fields:
         for each in _leaves(name, getattr(config, name), _origin(name, settings, flags)):
             yield replace(each, origin=_origin_of_ignored(each, settings, flags)) if name == "ignored" else each
     preset = config.preset_for(attention=0)
-    wishes = with_user_options(target, config)
-    for rule, wished in zip(target.rules, wishes.rules, strict=True):
+    effective = with_user_options(target, config)
+    for rule, effective_rule in zip(target.rules, effective.rules, strict=True):
         ops = ", ".join(rule.op) + (f" ({', '.join(rule.when)})" if rule.when else "")
-        for role, name in wished.inputs.items():
-            spec, own = wishes.specs[name], target.specs[rule.inputs[role]]
+        for role, name in effective_rule.inputs.items():
+            spec, own = effective.specs[name], target.specs[rule.inputs[role]]
             changed = "" if spec == own else f", {settings.where or 'options'} over it"
             origin = f"target {target.name}, spec {rule.inputs[role]}; preset {preset}{changed}"
             yield EffectiveOption(
@@ -64,7 +64,7 @@ def _origin(name: str, settings: ConfigFile, flags: Mapping[str, str]) -> str:
 
 
 def _origin_of_ignored(part: EffectiveOption, settings: ConfigFile, flags: Mapping[str, str]) -> str:
-    """The flag adds names to those of the file."""
+    """The origin of ignored layers: the flag adds names to those of the file."""
     name = part.path.rpartition(".")[2]
     file = [settings.where] if name in settings.config.ignored.model_fields_set else []
     flag = [flags["ignored"]] if name == "scope" and "ignored" in flags else []

@@ -1,4 +1,4 @@
-"""What would become of each layer, and why: without data, without running the model."""
+"""Explains how each layer would be quantized, and why, without data and without running the model."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,16 +40,16 @@ class Quantized:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What would become of a layer that does arithmetic.
+    """The planned form of a layer that does arithmetic.
 
     Attributes:
         name: Its friendly name.
         type: Its op type.
         int8: Whether it is planned to run in int8.
-        reason: Why.
-        data: What quantizes its activations; several behind operations that join tensors.
-        weights: What quantizes its weights.
-        nearly: Why patterns of passes do not match at it: "pass: reason".
+        reason: The reason.
+        data: The FakeQuantizes of its activations; several after operations that join tensors.
+        weights: The FakeQuantizes of its weights.
+        nearly: The reasons why patterns of passes do not match at it: "pass: reason".
     """
 
     name: str
@@ -63,12 +63,12 @@ class Explanation:
 
 @dataclass(frozen=True)
 class ExplainedPlan:
-    """What would become of a model.
+    """The planned form of a model.
 
     Attributes:
-        preset: What decides whether activations are symmetric.
-        layers: The layers that do arithmetic, in topological order; those in bodies come last.
-        warnings: What the user should know.
+        preset: The preset, which decides whether activations are symmetric.
+        layers: The layers that do arithmetic, in topological order; layers in bodies come last.
+        warnings: Messages to the user.
     """
 
     preset: str
@@ -77,18 +77,18 @@ class ExplainedPlan:
 
 
 def explain(graph: Graph, target: Target, config: QuantizationConfig) -> ExplainedPlan:
-    """What would become of each layer that does arithmetic.
+    """Plans the quantization of each layer that does arithmetic.
 
     Args:
-        graph: The float model, which stays as it is.
+        graph: The float model, which stays unchanged.
         target: The device.
-        config: What the user wants.
+        config: The user's options.
 
     Returns:
-        The preset, and for each layer whether it would run in int8, where its FakeQuantizes would sit, and why.
+        The preset, and for each layer whether it would run in int8, the places of its FakeQuantizes, and the reason.
 
     Raises:
-        AlreadyQuantizedError: it became something already.
+        AlreadyQuantizedError: the model is quantized already.
     """
     refuse_quantized(graph)
     twin, context = graph.copy(), Context(target, config)
@@ -105,7 +105,7 @@ def find_layer(layers: Sequence[Explanation], name: str) -> Explanation:
     """The explanation of the layer with that name.
 
     Raises:
-        IRError: no layer that does arithmetic has it.
+        IRError: no layer that does arithmetic has that name.
     """
     for each in layers:
         if each.name == name:

@@ -1,4 +1,4 @@
-"""Where the statistics of a run come from: the data, a file, or a pass of the user's pipeline."""
+"""The source of a run's statistics: the data, a file, or a pass of the user's pipeline."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,16 +15,16 @@ def measured_by(
     cluster: str | None,
     passes: Sequence[Pass] | None = None,
 ) -> Pass:
-    """The pass that the statistics come from.
+    """The pass that provides the statistics.
 
     Args:
-        statistics: A file of them.
-        save_statistics: Where to write them.
-        cluster: Who measures them.
-        passes: A pipeline that has a pass for it.
+        statistics: A file of statistics.
+        save_statistics: The file to write statistics to.
+        cluster: The address of the cluster that measures them.
+        passes: A pipeline that has such a pass.
 
     Raises:
-        ConfigError: the options contradict one another, or the pipeline has none.
+        ConfigError: the options contradict one another, or the pipeline has no such pass.
     """
     if passes is not None:
         if statistics or save_statistics or cluster:
@@ -43,7 +43,7 @@ def checked_passes(passes: Iterable[object]) -> Sequence[Pass]:
     """A pipeline from the user's code.
 
     Raises:
-        ConfigError: something in it is no pass.
+        ConfigError: it holds an object that is not a pass.
     """
     found: list[Pass] = []
     for each in passes:

@@ -1,4 +1,4 @@
-"""Where a float model comes from, and where its quantized form goes: files, or memory."""
+"""The source of a float model and the destination of its quantized form: files, or memory."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ _IN_MEMORY = "dump_intermediate_model changes nothing: it writes beside the resu
 
 
 class ModelPlace(Protocol[_Model]):
-    """Where a model comes from, and where the result goes."""
+    """The source of a model, and the destination of the result."""
 
     @property
     def no_intermediate(self) -> str:
-        """Why the model before its biases are corrected is not kept, though that is wanted; empty if it is."""
+        """Why the model before bias correction is not kept although requested; empty if it is kept."""
         ...
 
     def reads(self) -> Iterable[RunFile]:
@@ -38,28 +38,28 @@ class ModelPlace(Protocol[_Model]):
         ...
 
     def check(self, graph: Graph) -> None:
-        """Refuses what is no place for a result, before any work is done."""
+        """Refuses an invalid destination before any work is done."""
         ...
 
     def watching(self, config: QuantizationConfig) -> Sequence[WriteAfter]:
-        """What keeps the model before its biases are corrected, if that is wanted."""
+        """The instruments that keep the model before bias correction, if requested."""
         ...
 
     def put(self, graph: Graph) -> _Model:
-        """Puts the result there."""
+        """Stores the result."""
         ...
 
 
 @dataclass(frozen=True)
 class FilePlace:
-    """A model in files, whose quantized form goes to other ones.
+    """A model in files, whose quantized form goes to other files.
 
     Attributes:
         path: See `load_model`.
         output: The .xml for the result.
-        weights: Of an .xml: its .bin; default: the one next to it.
-        extensions: What the runtime needs to know the model's operations.
-        no_intermediate: Why the model before its biases are corrected is not kept; empty if it is.
+        weights: The .bin of an .xml; default: the one next to it.
+        extensions: The runtime extensions with the model's custom operations.
+        no_intermediate: Why the model before bias correction is not kept; empty if it is kept.
     """
 
     path: Path
@@ -73,14 +73,14 @@ class FilePlace:
         return model_files(self.path, self.weights)
 
     def writes(self, config: QuantizationConfig) -> Iterable[RunFile]:
-        """The files of the result, and of the model before its biases are corrected."""
+        """The files of the result, and of the model before bias correction."""
         return result_files(self.output, self.watching(config))
 
     def load(self) -> Graph:
         """The float model.
 
         Raises:
-            UserError: it cannot be read or converted.
+            UserError: the model cannot be read or converted.
         """
         return load_model(self.path, self.weights, self.extensions)
 
@@ -88,28 +88,28 @@ class FilePlace:
         """Refuses an output that cannot be written.
 
         Raises:
-            UserError: it is so.
+            UserError: the output cannot be written.
         """
         check_output(self.output, graph)
 
     def watching(self, config: QuantizationConfig) -> Sequence[WriteAfter]:
-        """What keeps the model before its biases are corrected, to be written beside the result."""
+        """The instruments that keep the model before bias correction, to be written next to the result."""
         return () if self.no_intermediate else watching_for(self.output, config)
 
     def put(self, graph: Graph) -> Path:
-        """Writes the result; gives its path."""
+        """Writes the result; returns its path."""
         write_model(graph, self.output, compact=True)
         return self.output
 
 
 @dataclass(frozen=True)
 class MemoryPlace:
-    """An `openvino.Model`, which stays as it is; the result is a new one.
+    """An `openvino.Model`, which stays unchanged; the result is a new one.
 
     Attributes:
         model: The model.
-        extensions: What the runtime needs to know its operations.
-        no_intermediate: Why the model before its biases are corrected is not kept.
+        extensions: The runtime extensions with its custom operations.
+        no_intermediate: Why the model before bias correction is not kept.
     """
 
     model: RuntimeModel
@@ -128,15 +128,15 @@ class MemoryPlace:
         """The float model.
 
         Raises:
-            UserError: it cannot be converted.
+            UserError: the model cannot be converted.
         """
         return from_runtime(self.model, self.extensions)
 
     def check(self, graph: Graph) -> None:
-        """Refuses nothing: there is always a place."""
+        """Refuses nothing: memory is always a valid destination."""
 
     def watching(self, config: QuantizationConfig) -> Sequence[WriteAfter]:
-        """Nothing: there is no place beside the result."""
+        """No instruments: the result has no path."""
         return ()
 
     def put(self, graph: Graph) -> RuntimeModel:

@@ -1,4 +1,4 @@
-"""Which files irquant made, told by what is in them: those may be replaced without a question."""
+"""Recognizes files that irquant made by their content: such files may be replaced without a question."""
 
 import re
 import zipfile
@@ -9,9 +9,9 @@ from ..ir.weights import open_weights
 from .provenance import SECTION
 from .statistics.file import StatisticsFileError, open_statistics
 
-#: What stands in each page that irquant writes, and how each line of its measurements begins.
+#: The mark in each page that irquant writes, and the beginning of each line of its measurements.
 PAGE_MARK, JOURNAL_MARK = b'<meta name="generator" content="irquant">', b'{"irquant"'
-#: How far into a page its mark is looked for.
+#: The number of first bytes of a page that are searched for its mark.
 _HEAD = 4096
 
 
@@ -35,7 +35,7 @@ def is_own_file(path: Path) -> bool:
 
 
 def _is_own_model(path: Path) -> bool:
-    """Whether a model says where it comes from; in names and texts there is no "<"."""
+    """Whether a model has irquant's section; names and texts hold no "<"."""
     finish_interrupted_write(path)
     return re.search(f"<{SECTION}>".encode(), open_weights(path).data.data) is not None
 

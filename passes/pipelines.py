@@ -28,8 +28,9 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
     """The published DefaultQuantization, with one run over the data instead of two.
 
     Args:
-        measuring: Where statistics come from; default: `Calibrate()`.
-        config: Which of the algorithm's parts are wanted; default: alignment, migration, ranges, fast bias correction.
+        measuring: The pass that provides the statistics; default: `Calibrate()`.
+        config: The options, which select parts of the algorithm; default: alignment, migration, ranges, fast bias
+            correction.
 
     Returns:
         A new list of passes, in order.
@@ -47,14 +48,14 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         DecomposeAttention(),
         UntransposeWeights(),  # keys of attention that was one operation, too
         PlanPlacement(),
-        measuring or Calibrate(),  # the only pass that runs the whole data; measures what all below ask for
+        measuring or Calibrate(),  # the only pass that runs over the whole data; measures the requests of all below
         *([AlignActivationChannels(across=config.align_across)] if config.align else []),  # changes weights: first
         *([AlignStreams()] if config.align_streams else []),
         *([SmoothQuant(everywhere=bool(config.migrate_scales))] if config.migrate_scales is not False else []),
         InsertFakeQuantize(),
         SetRanges(),
         *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges
-        CreateBiases(),  # behind the passes that may have given a layer one already
+        CreateBiases(),  # after the passes that may have given a layer a bias already
         WidenMasks(),
         WidenIntegers(),
         CompressWeights(),  # the passes above look at the float weights

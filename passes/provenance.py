@@ -1,4 +1,4 @@
-"""Where a quantized model comes from, written into it: no path, no time, so that a second run gives the same bytes."""
+"""Writes the origin of a quantized model into it, without paths or times: a second run gives the same bytes."""
 
 import json
 from importlib.metadata import version
@@ -11,7 +11,7 @@ SECTION = "irquant"
 
 
 def record_version(graph: Graph) -> None:
-    """Writes into a model that irquant made it, if nothing more is known of it."""
+    """Marks a model as made by irquant if nothing more is known about it."""
     graph.set_metadata(SECTION, {"version": version("irquant")})
 
 

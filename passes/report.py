@@ -147,20 +147,20 @@ def _late(guarded: GuardResult) -> Iterable[str]:
     check, count = guarded.attempt.context.check, len(guarded.attempt.context.held_out)
     if check.asked and check.asked.wrong:
         yield (
-            f"output '{check.asked.output}' is wrong, and no layer was found to blame ({check.asked.wrong}): "
+            f"output '{check.asked.output}' is wrong, and no layer was found that causes it ({check.asked.wrong}): "
             "compare the result with the float model before you use it"
         )
     for each in check.outputs or ():
         if each.resized:
             yield (
                 f"output '{each.name}' has other sizes than the float model's on {each.resized} of {count} samples: "
-                "what decides them does not stand rounding"
+                "the values that decide them do not tolerate rounding"
             )
     if guarded.is_out_of_time:
-        yield "the guard gave up for lack of time: a faster machine may find more; layers that you leave float help it"
+        yield "the guard ended early for lack of time: use a faster machine, or leave layers float"
     if guarded.steps and guarded.attempt.margin < 0:
         bodies = any(node.graph.scope for node in guarded.attempt.context.plan.decisions)
-        more = ": layers in bodies of control flow are not returned to float" if bodies else ""
+        more = ": layers in bodies of control flow are not reverted to float" if bodies else ""
         yield f"the guard found nothing that makes all outputs fair{more}"
     if guarded.steps and not any(each.int8 for each in guarded.attempt.context.plan.decisions.values()):
         yield "no layer is left in int8: with any, an output is poor; the result is a float model"

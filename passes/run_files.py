@@ -1,7 +1,7 @@
-"""The files of a run: nothing that is written may be something that is read, or something else that is written.
+"""Checks the files of a run: a written file must not be a file that is read, or another written file.
 
-All of them are looked at before anything is done, by what they are and not by how they are spelt: a link to a file is
-that file. A file that irquant did not make is only replaced if the user says so.
+All files are checked before any work is done, by identity and not by name: a link to a file is that file. A file that
+irquant did not make is only replaced if the user says so.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,13 +18,13 @@ from .options.config import QuantizationConfig
 from .own_files import is_own_file
 from .transforms.set_ranges import SetRanges
 
-#: What messages call a file or folder, and where it is.
+#: The name of a file or folder in messages, and its path.
 RunFile = tuple[str, Path]
 _Identity = tuple[int, int]
 
 
 class RunFilesError(UserError):
-    """A file would be written over another one of the same run, or over one that irquant did not make."""
+    """A run would overwrite one of its own files, or a file that irquant did not make."""
 
 
 def check_run_files(
@@ -34,16 +34,16 @@ def check_run_files(
     force: bool = False,
     is_own: Callable[[Path], bool] = is_own_file,
 ) -> None:
-    """Refuses a run that would destroy what it reads, write two things to one place, or destroy what is not irquant's.
+    """Refuses a run that would overwrite its inputs, write two files to one path, or destroy files of others.
 
     Args:
-        reads: What is read, if it is there; only looked at if something is written over.
-        writes: What is written, folders included.
+        reads: The files that are read, if they exist; only checked if a file is overwritten.
+        writes: The files and folders that are written.
         force: Whether files that irquant did not make may be replaced.
-        is_own: Tells whether irquant made a file.
+        is_own: Decides whether irquant made a file.
 
     Raises:
-        RunFilesError: one of those written is, or lies in, another; or it is a file that may not be replaced.
+        RunFilesError: a written file is another file or lies in one, or it may not be replaced.
     """
     written = [_Written(what, path, _resolved(path), _identity(path)) for what, path in writes]
     _refuse_shared(written)
@@ -62,10 +62,10 @@ class _Written:
     """A file or folder that is written.
 
     Attributes:
-        what: What messages call it.
-        path: As it is given.
-        real: Where that leads.
-        identity: What is there already.
+        what: Its name in messages.
+        path: The path as given.
+        real: The path that it resolves to.
+        identity: The identity of the existing file, if there is one.
     """
 
     what: str
@@ -75,10 +75,10 @@ class _Written:
 
 
 def _resolved(path: Path) -> Path:
-    """Where a path leads.
+    """The path that a path resolves to.
 
     Raises:
-        RunFilesError: nowhere.
+        RunFilesError: the path cannot be resolved.
     """
     try:
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -90,7 +90,7 @@ def _resolved(path: Path) -> Path:
 
 
 def _refuse_foreign(each: _Written, is_own: Callable[[Path], bool], *, force: bool) -> None:
-    """Refuses what is there and may not be replaced; whoever writes to a folder looks at it."""
+    """Refuses an existing file that may not be replaced; code that writes to a folder checks the folder itself."""
     path = each.path
     if path.is_symlink():
         message = f"{path}: is a symbolic link; give the real path of a file to write"
@@ -109,7 +109,7 @@ def _refuse_foreign(each: _Written, is_own: Callable[[Path], bool], *, force: bo
 
 
 def _refuse_shared(written: Sequence[_Written]) -> None:
-    """Refuses two things in one place, or one in a folder that is another."""
+    """Refuses two files with one path, or a file in a folder that is another file."""
     places = {each.real: each for each in reversed(written)}
     there: dict[_Identity | None, _Written] = {each.identity: each for each in reversed(written) if each.identity}
     for each in written:
@@ -123,7 +123,7 @@ def _refuse_shared(written: Sequence[_Written]) -> None:
 
 
 def result_files(result: Path, watching: Iterable[WriteAfter] = ()) -> Iterator[RunFile]:
-    """What is written to the place of a model, with what is kept of it on the way."""
+    """The files of a model that is written, with the intermediate models."""
     yield "the result", result
     yield "the weights of the result", result.with_suffix(".bin")
     for each in watching:
@@ -132,7 +132,7 @@ def result_files(result: Path, watching: Iterable[WriteAfter] = ()) -> Iterator[
 
 
 def watching_for(output: Path, config: QuantizationConfig) -> list[WriteAfter]:
-    """What keeps the model before its biases are corrected, to be written beside the result, if that is wanted."""
+    """The instruments that keep the model before bias correction, to be written next to the result, if requested."""
     if not config.keep_intermediate:
         return []
     return [WriteAfter(SetRanges.name, output.with_name(f"{output.stem}_before_bias_correction.xml"))]
@@ -151,11 +151,11 @@ def files_of_passes(passes: Iterable[Pass]) -> tuple[list[RunFile], list[RunFile
 
 
 def named(**paths: Path | None) -> Iterator[RunFile]:
-    """The files that are given, by what messages call them: `_` stands for a space."""
+    """The given files with their names in messages: `_` stands for a space."""
     yield from ((f"the {name.replace('_', ' ')}", path) for name, path in paths.items() if path is not None)
 
 
 def _identity(path: Path) -> _Identity | None:
-    """What tells a file from all others, whatever it is called; None if there is none."""
+    """The identity of a file, independent of its path; None if it does not exist."""
     version = version_of(path)
     return None if version is None else version[:2]

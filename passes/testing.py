@@ -1,4 +1,4 @@
-"""How passes are tested, ours and yours: text before, text after, and what every pass owes."""
+"""Tests passes, irquant's and the user's: text before, text after, and the contract of every pass."""
 
 import difflib
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ def check_pass(
 ) -> Context:
     """Runs a pass on the graph of one text and compares the result with another.
 
-    Besides the texts it demands what every pass owes: a graph that verifies, no change in a second run, a count of
-    changes that tells whether there were any, and model inputs and outputs of unchanged names, types and shapes.
+    It also checks the contract of every pass: a graph that verifies, no change in a second run, a correct statement of
+    whether there were changes, and unchanged names, types and shapes of the model's inputs and outputs.
 
     Args:
         pass_: The pass.
         before: The graph to run it on, in the text form.
-        after: The graph expected; the order of independent lines does not matter.
-        context: What the pass needs to know; default: the target of `load_target()`, and nothing else.
+        after: The expected graph; the order of independent lines does not matter.
+        context: The context of the pass; default: only the target of `load_target()`.
         prepare: Passes to run first.
 
     Returns:
         The context, for further questions.
 
     Raises:
-        AssertionError: with the difference between the texts, or what else is wrong.
+        AssertionError: the texts differ (the message shows how), or the contract is broken.
     """
     context = context or Context(load_target())
     graph = from_text(before)

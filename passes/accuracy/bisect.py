@@ -87,4 +87,4 @@ def named(effects: Sequence[Effect]) -> str:
 
 
 def _because(effect: Effect) -> str:
-    return f"rounding it makes {effect.share:.0%} of the outputs' error ({effect.own:.1f} dB of its own)"
+    return f"rounding it causes {effect.share:.0%} of the outputs' error ({effect.own:.1f} dB of its own)"

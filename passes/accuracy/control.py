@@ -97,8 +97,8 @@ def _return_layers(trials: Trials) -> tuple[list[Effect], str]:
     effects = costliest(trials.calibrated, before.config, before.reverted_to_float, RANKED_ON, MOST_INFERENCES)
     if not effects:
         if trials.calibrated.context.held_out:
-            return [], "the layers that are rounded are in bodies of control flow, which are not returned one by one"
-        return [], "no sample is at hand to rank layers with (that takes 9 samples of calibration or more)"
+            return [], "the layers that are rounded are in bodies of control flow, which are not reverted one by one"
+        return [], "there are no held-out samples to rank layers with (give 9 calibration samples or more)"
     most = len(effects) if limit is None else min(limit, len(effects))
 
     def is_enough(returned: Sequence[Effect]) -> bool | None:

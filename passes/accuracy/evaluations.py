@@ -215,9 +215,9 @@ class Trials:
         """Measures another model, and keeps it if it is better; None if the budget is spent."""
         options = self.judge.options
         if options.seconds is not None and time.perf_counter() - self.began > options.seconds:
-            self.stopped = f"{options.seconds:g} seconds were over after {len(self.done)} models"
+            self.stopped = f"the limit of {options.seconds:g} seconds was reached after {len(self.done)} models"
         elif len(self.done) >= options.max_trials:
-            self.stopped = f"{len(self.done)} models were measured, as many as may be"
+            self.stopped = f"the limit of {len(self.done)} models was reached"
         if self.stopped:
             return None
         trial = _measure(self.judge, self.calibrated, candidate, what)

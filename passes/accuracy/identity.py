@@ -41,7 +41,7 @@ def identity_of(*things: object) -> str:
     try:
         return _Teller().digest(things).hex()[:32]
     except RecursionError:
-        message = "it holds values in too many values"
+        message = "its values are nested too deeply"
         raise UnknownIdentityError(message) from None
 
 
@@ -95,7 +95,7 @@ class _Teller:
         try:
             reduced: Any = value.__reduce_ex__(4)
         except Exception as error:
-            message = f"nothing is known of what a {type(value).__name__} holds"
+            message = f"the content of a {type(value).__name__} is unknown"
             raise UnknownIdentityError(message) from error
         if isinstance(reduced, str):  # a name in a module
             return [self._place(value), reduced, getattr(value, "__wrapped__", None)]

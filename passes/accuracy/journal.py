@@ -74,17 +74,15 @@ class Journal:
         except OSError as error:
             raise _failed(path, error) from error
         if not os.access(path if path.exists() else path.parent, os.W_OK):
-            message = f"{path}: cannot be written: name a file in a folder that is there"
+            message = f"{path}: cannot be written: name a file in an existing folder"
             raise JournalError(message)
         if lines and not (lines[0].startswith(_BEGIN) or _BEGIN.startswith(lines[0])):
-            message = f"{path}: holds something else than measurements; name a new file"
+            message = f"{path}: does not hold measurements; name a new file"
             raise JournalError(message)
         damaged = [number for number, line in enumerate(lines, 1) if not journal._take(line)]
         if damaged:
             numbers = ", ".join(map(str, damaged))
-            journal.warnings.append(
-                f"{path}: line {numbers} is damaged and was passed over: that model is measured again"
-            )
+            journal.warnings.append(f"{path}: line {numbers} is damaged and was skipped: that model is measured again")
         return journal
 
     def add(self, key: str, measured: JournalEntry, **about: object) -> None:

@@ -77,7 +77,8 @@ class Metric:
             return self.max_drop
         if baseline == 0:
             message = (
-                f"metric {self.name}: is 0 for the float model, of which no share can be lost: take an absolute drop"
+                f"metric {self.name}: is 0 for the float model, so that a relative drop is undefined: "
+                "use an absolute drop"
             )
             raise MetricError(message)
         return self.max_drop * abs(baseline)
@@ -106,7 +107,7 @@ def _identity(metric: Metric) -> str:
     except Exception as error:
         what = error if isinstance(error, UnknownIdentityError) else f"{type(error).__name__}: {error}"
         message = (
-            f"metric {metric.name}: resume cannot tell it from another one: {what}; leave out resume, or from Python "
+            f"metric {metric.name}: resume cannot identify it: {what}; leave out resume, or from Python "
             "give Metric(..., identity=...), a text that changes with its code and data"
         )
         raise ConfigError(message) from error
@@ -185,7 +186,7 @@ def _place(error: BaseException) -> str:
 def _number(metric: Metric, given: Any) -> float:
     value: Any = given.item() if getattr(given, "shape", None) == () else given  # numpy's and others' scalars
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        message = f"metric {metric.name}: gave {type(given).__name__}, expected one number, of which higher is better"
+        message = f"metric {metric.name}: gave {type(given).__name__}, expected one number; higher is better"
         raise MetricError(message)
     if not math.isfinite(value):
         message = f"metric {metric.name}: gave {value}, expected a finite number: is there a division by zero?"

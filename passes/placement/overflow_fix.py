@@ -29,11 +29,11 @@ _ALL_CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 def at_risk(graph: Graph, target: Target, config: QuantizationConfig) -> frozenset[Node]:
     """The layers whose weights need the wider range."""
-    wish = config.saturation_fix or ("all" if target.accumulator_bits == 16 else "no")
-    if wish == "no":
+    option = config.saturation_fix or ("all" if target.accumulator_bits == 16 else "no")
+    if option == "no":
         return frozenset()
     everywhere = (node for each in graph.walk() for node in each.in_file_order(*WEIGHTED_TYPES))
-    candidates = _first_convolutions(graph) if wish == "first_layer" else everywhere
+    candidates = _first_convolutions(graph) if option == "first_layer" else everywhere
     return frozenset(node for node in candidates if (rule := target.rule(node)) and rule.saturates)
 
 

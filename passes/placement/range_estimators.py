@@ -99,9 +99,9 @@ def needs_extremes(site: Site, end: End) -> bool:
 
 def ends_of(mode: Mode, config: QuantizationConfig, *, is_per_channel: bool, is_weights: bool) -> tuple[End, End]:
     """How the ends of ranges of a kind are estimated."""
-    wish = (config.weights if is_weights else config.activations).range_estimator or config.range_estimator
-    by_quantile, is_symmetric = wish is not None and wish.preset == "quantile", mode is Mode.SYMMETRIC
-    low, high = (wish.min, wish.max) if wish else (None, None)
+    estimator = (config.weights if is_weights else config.activations).range_estimator or config.range_estimator
+    by_quantile, is_symmetric = estimator is not None and estimator.preset == "quantile", mode is Mode.SYMMETRIC
+    low, high = (estimator.min, estimator.max) if estimator else (None, None)
     lower = _end(low or EndOptions(), is_low=True, by_quantile=by_quantile and not is_symmetric, of_magnitudes=False)
     upper = _end(high or EndOptions(), is_low=False, by_quantile=by_quantile, of_magnitudes=is_symmetric)
     if not is_per_channel:  # the lower end of a symmetric range tells the sign only: the extreme is wanted

@@ -40,8 +40,8 @@ class PlanPlacement(Pass):
 
 def chosen_mode(spec: QuantSpec, preset: Preset, *, is_weights: bool) -> Mode:
     """What the preset picks from the modes that the device can run."""
-    wished = Mode.ASYMMETRIC if preset == "accuracy" or (preset == "mixed" and not is_weights) else Mode.SYMMETRIC
-    return wished if wished in spec.modes else spec.modes[0]
+    mode = Mode.ASYMMETRIC if preset == "accuracy" or (preset == "mixed" and not is_weights) else Mode.SYMMETRIC
+    return mode if mode in spec.modes else spec.modes[0]
 
 
 def _with_mode(site: Site, preset: Preset) -> Site:
@@ -75,15 +75,17 @@ def _extremes(context: Context) -> list[str]:
 
 
 def _unsupported(plan: Plan) -> list[str]:
-    """What the user's wishes cost: the layers that the device may run in float because of them.
+    """What the user's options cost: the layers that the device may run in float because of them.
 
     Not all do: where a tensor has no channels to tell apart, say, its FakeQuantize suits the device all the same.
     """
-    wishes = list(dict.fromkeys(site.spec.unsupported_reason for site in plan.sites if site.spec.unsupported_reason))
-    fallen = [each for each in plan.decisions.values() if not each.int8 and any(wish in each.reason for wish in wishes)]
+    reasons = list(dict.fromkeys(site.spec.unsupported_reason for site in plan.sites if site.spec.unsupported_reason))
+    fallen = [
+        each for each in plan.decisions.values() if not each.int8 and any(reason in each.reason for reason in reasons)
+    ]
     if not fallen:
         return []
     return [
         f"{len(fallen)} of {len(plan.decisions)} layers are rounded as you wish and may run in float: "
-        + "; ".join(wishes)
+        + "; ".join(reasons)
     ]

@@ -148,7 +148,7 @@ def _accuracy_lines(accuracy: AccuracyResult) -> Iterable[str]:
         name = metric.name
         yield f"metric {name}: {_drop(metric, accuracy.baselines[name], accuracy.best.values[name])}"
     for each in accuracy.reverted_to_float:
-        yield f"returned to float: {each.type} '{each.name}': {effect_line(each)}"
+        yield f"reverted to float: {each.type} '{each.name}': {effect_line(each)}"
     if not accuracy.is_reached:
         tried = f"this is the best of {len(accuracy.trials)} models"
         yield f"NOT REACHED: the metrics lose more than they may: {accuracy.stopped}; {tried}"
@@ -166,7 +166,7 @@ def _drop(metric: Metric, baseline: float, value: float) -> str:
 
 def effect_line(effect: Effect) -> str:
     """The sensitivity of an operation, as text."""
-    return f"rounding it makes {effect.share:.0%} of the outputs' error ({decibels(effect.own)} of its own)"
+    return f"rounding it causes {effect.share:.0%} of the outputs' error ({decibels(effect.own)} of its own)"
 
 
 def output_lines(report: Report, *, is_guarded: bool = True) -> Iterable[str]:

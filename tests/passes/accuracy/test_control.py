@@ -128,7 +128,7 @@ def test_a_relative_drop_is_a_share_of_the_float_models_value() -> None:
 
 def test_a_relative_drop_from_zero_has_no_meaning() -> None:
     with pytest.raises(
-        MetricError, match=r"^metric nothing: is 0 for the float model, of which no share can be lost: "
+        MetricError, match=r"^metric nothing: is 0 for the float model, so that a relative drop is undefined: "
     ):
         controlled(model("a"), Metric("nothing", lambda _: 0, 0.1, "relative"))
 
@@ -162,14 +162,14 @@ def test_a_drop_that_cannot_be_kept_is_told_and_the_best_model_is_the_result() -
 def test_no_more_models_are_measured_than_may_be() -> None:
     closeness = Closeness()
     config = BARE.overruled(accuracy={"max_trials": 2})
-    with pytest.warns(AccuracyWarning, match="2 models were measured, as many as may be"):
+    with pytest.warns(AccuracyWarning, match="the limit of 2 models was reached"):
         found = controlled(model("a", "bad", "c"), closeness, config, max_drop=0.0)
     assert (len(found.trials), len(closeness.values)) == (2, 3)
 
 
 def test_no_model_is_begun_when_the_time_is_over() -> None:
     config = BARE.overruled(accuracy={"seconds": 1e-9})
-    with pytest.warns(AccuracyWarning, match="1e-09 seconds were over after 1 models"):
+    with pytest.warns(AccuracyWarning, match="the limit of 1e-09 seconds was reached after 1 models"):
         found = controlled(model("a", "bad", "c"), Closeness(), config, max_drop=0.0)
     assert len(found.trials) == 1
 
@@ -182,7 +182,7 @@ def test_no_more_layers_return_to_float_than_may() -> None:
 
 
 def test_without_samples_to_rank_by_that_is_said() -> None:
-    with pytest.warns(AccuracyWarning, match="no sample is at hand to rank layers with"):
+    with pytest.warns(AccuracyWarning, match="there are no held-out samples to rank layers with"):
         quantize(model("a", "bad"), DATA[:4], metric=Closeness(), max_drop=0.0, config=BARE)
 
 
@@ -235,12 +235,12 @@ def test_what_a_metric_function_raises_is_told_with_its_line() -> None:
     [
         (float("nan"), "gave nan, expected a finite number: is there a division by zero?"),
         (np.float32("inf"), "gave inf, expected a finite number: is there a division by zero?"),
-        (None, "gave NoneType, expected one number, of which higher is better"),
-        ("0.5", "gave str, expected one number, of which higher is better"),
-        (True, "gave bool, expected one number, of which higher is better"),
-        ([0.5], "gave list, expected one number, of which higher is better"),
-        (np.zeros(2), "gave ndarray, expected one number, of which higher is better"),
-        (1j, "gave complex, expected one number, of which higher is better"),
+        (None, "gave NoneType, expected one number; higher is better"),
+        ("0.5", "gave str, expected one number; higher is better"),
+        (True, "gave bool, expected one number; higher is better"),
+        ([0.5], "gave list, expected one number; higher is better"),
+        (np.zeros(2), "gave ndarray, expected one number; higher is better"),
+        (1j, "gave complex, expected one number; higher is better"),
     ],
 )
 def test_what_is_no_number_is_told(value: object, said: str) -> None:
@@ -461,7 +461,7 @@ def test_a_line_that_is_no_measurement_is_measured_again(damage: Callable[[str],
     assert damage(float_model) != float_model
     (tmp_path / "t").write_text(f"{int8_model}\n{damage(float_model)}\n")
     quantize(given, DATA, metric=made_with(1.0), config=BARE, resume=tmp_path / "t", report=reports.append)
-    said = f"{tmp_path / 't'}: line 2 is damaged and was passed over: that model is measured again"
+    said = f"{tmp_path / 't'}: line 2 is damaged and was skipped: that model is measured again"
     assert said in reports[0].warnings
     assert reports[0].accuracy is not None
     assert reports[0].accuracy.baselines == {"metric": 1.0}
@@ -482,14 +482,14 @@ def reading(lines: Any) -> Callable[[Predict], float]:
     ("function", "because"),
     [
         (without_source(), "there is no file with the source of __main__:typed_in"),
-        (reading(each for each in [1.0]), "nothing is known of what a generator holds"),
+        (reading(each for each in [1.0]), "the content of a generator is unknown"),
     ],
 )
 def test_a_metric_that_cannot_be_told_from_others_is_not_resumed(function: Any, because: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         controlled(model("a"), Metric("m", function), resume=tmp_path / "t")
     assert str(caught.value) == (
-        f"metric m: resume cannot tell it from another one: {because}; leave out resume, or from Python give "
+        f"metric m: resume cannot identify it: {because}; leave out resume, or from Python give "
         "Metric(..., identity=...), a text that changes with its code and data"
     )
     assert not (tmp_path / "t").exists()

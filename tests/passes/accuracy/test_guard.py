@@ -78,7 +78,7 @@ def test_the_layer_that_spoils_the_outputs_goes_back_to_float(faulty: Faulty, se
     assert report.check.margin >= 0
     assert float_layers(report) == [guilty]
     reason = next(layer.decision.reason for layer in report.layers if layer.name == guilty)
-    assert reason.startswith("rounding it makes ")
+    assert reason.startswith("rounding it causes ")
     assert report.guard[-1].is_kept or any(step.is_kept for step in report.guard)
 
 

@@ -41,7 +41,7 @@ def test_a_half_written_last_line_is_passed_over_and_the_next_begins_anew(path: 
     journal = Journal.read(path)
     if cut > 1:  # else only the end of the line is gone
         assert journal.known == {"one": ONE}
-        assert journal.warnings == [f"{path}: line 2 is damaged and was passed over: that model is measured again"]
+        assert journal.warnings == [f"{path}: line 2 is damaged and was skipped: that model is measured again"]
     journal.add("three", ONE)
     assert Journal.read(path).known["three"] == ONE
 
@@ -55,7 +55,7 @@ def test_a_file_whose_only_line_is_half_written_is_one_of_ours(tmp_path: Path) -
 @pytest.mark.parametrize("text", ["<?xml version='1.0'?>", "epoch,loss\n1,2\n", '{"name": 1}\n', "\x00\x01"])
 def test_another_file_is_refused_and_stays_as_it_is(tmp_path: Path, text: str) -> None:
     (tmp_path / "t").write_text(text)
-    with pytest.raises(JournalError, match="t: holds something else than measurements; name a new file"):
+    with pytest.raises(JournalError, match="t: does not hold measurements; name a new file"):
         Journal.read(tmp_path / "t")
     assert (tmp_path / "t").read_text() == text
 
@@ -67,11 +67,11 @@ def test_a_line_that_is_no_measurement_is_passed_over(path: Path, line: str) -> 
     path.write_text(path.read_text() + line + "\n")
     journal = Journal.read(path)
     assert journal.known == {"one": ONE, "two": TWO}
-    assert journal.warnings == [f"{path}: line 3 is damaged and was passed over: that model is measured again"]
+    assert journal.warnings == [f"{path}: line 3 is damaged and was skipped: that model is measured again"]
 
 
 def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match=r"gone/t: cannot be written: name a file in a folder that is there"):
+    with pytest.raises(JournalError, match=r"gone/t: cannot be written: name a file in an existing folder"):
         Journal.read(tmp_path / "gone" / "t")
     with pytest.raises(JournalError, match=r"Is a directory: name a file that can be written"):
         Journal.read(tmp_path)

@@ -137,7 +137,7 @@ def test_a_sound_of_another_length_is_compared_and_told_of() -> None:
     assert 10 < found.sqnr < 60
     assert report.guard == ()
     assert report.warnings == (
-        "output 'sound' has other sizes than the float model's on 1 of 1 samples: what decides them does not stand rounding",
+        "output 'sound' has other sizes than the float model's on 1 of 1 samples: the values that decide them do not tolerate rounding",
     )
     assert report.check.asked is not None
     assert report.check.asked.wrong == ""

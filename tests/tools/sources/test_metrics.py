@@ -110,7 +110,7 @@ def test_what_returned_to_float_is_listed_with_its_reason(folder: Path, capfd: p
     assert run(["quantize", "model.xml", *KEEP, "--max-drop", "5e-5"]) == 0
     shown = capfd.readouterr().out
     listed = re.findall(
-        r"^returned to float: Convolution '(conv \d)': rounding it makes \d+% of the outputs' error", shown, re.M
+        r"^reverted to float: Convolution '(conv \d)': rounding it causes \d+% of the outputs' error", shown, re.M
     )
     assert 0 < len(listed) < 6
     assert f"ran in int8: {6 - len(listed)} of 6 executed layers" in shown
@@ -189,7 +189,7 @@ def test_a_damaged_line_is_measured_again_with_a_warning(folder: Path, capfd: py
     os.truncate(folder / "t.jsonl", len(content) - 20)
     capfd.readouterr()
     assert run(arguments) == 0
-    warned = "warning: t.jsonl: line 2 is damaged and was passed over: that model is measured again\n"
+    warned = "warning: t.jsonl: line 2 is damaged and was skipped: that model is measured again\n"
     assert warned in capfd.readouterr().out
     assert len((folder / "calls.txt").read_text().splitlines()) == 3
     assert (folder / "t.jsonl").read_bytes().endswith(content.splitlines(keepends=True)[-1])
