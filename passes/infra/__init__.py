@@ -1,1 +1,1 @@
-"""The contract of passes: what they are, how they run, how they are named."""
+"""The contract of passes: their definition, execution and names."""

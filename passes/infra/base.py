@@ -1,4 +1,4 @@
-"""What a pass is: a rewrite of the whole graph that says what it needs, what it leaves true, and what it measured.
+"""The definition of a pass: a rewrite of the whole graph that declares its requirements and results.
 
 A pass is a small frozen dataclass. Its fields are its options; its class says what it requires, establishes and drops.
 `run` returns how many places it changed, and a second run must change none.
@@ -25,16 +25,16 @@ from .run_inputs import RunInputs
 
 
 class Fact(StrEnum):
-    """What can hold of a graph between two passes.
+    """Facts that can hold for a graph between two passes.
 
     Attributes:
         NORMALIZED: Weights and biases are plain constants.
         PLANNED: The context's plan says where each FakeQuantize goes.
         MEASURED: There are statistics of the model's tensors as they were when they were measured.
-        AS_MEASURED: The graph still computes those tensors, or the statistics know what became of them.
-        FAKE_QUANTIZED: A FakeQuantize stands wherever the plan wants one.
+        AS_MEASURED: The graph still computes those tensors, or the statistics describe their changes.
+        FAKE_QUANTIZED: All FakeQuantizes of the plan are inserted.
         RANGES_SET: Each of them has its ranges.
-        BIASES_CORRECTED: Biases make up for the rounding of the weights.
+        BIASES_CORRECTED: Biases compensate for the rounding of the weights.
         WEIGHTS_COMPRESSED: Quantized weights are stored as int8.
     """
 
@@ -53,7 +53,7 @@ class PipelineError(UserError):
 
     Attributes:
         pass_name: The pass that failed; empty if none did.
-        node: At which node, as far as is known.
+        node: The node at which it failed, if known.
     """
 
     def __init__(self, message: str, pass_name: str = "", node: Node | None = None) -> None:
@@ -67,7 +67,7 @@ class PipelineError(UserError):
 
 
 class InternalError(PipelineError):
-    """A pass failed that is irquant's own: no mistake of the user.
+    """One of irquant's own passes failed: not a mistake of the user.
 
     Attributes:
         pass_name: The pass that failed.
@@ -76,10 +76,10 @@ class InternalError(PipelineError):
 
 
 class RequirementError(PipelineError):
-    """A pass requires what no pass before it leaves true.
+    """A pass requires facts that no pass before it establishes.
 
     Attributes:
-        missing: What.
+        missing: The missing facts.
     """
 
     def __init__(self, message: str, missing: frozenset[Fact]) -> None:
@@ -89,19 +89,19 @@ class RequirementError(PipelineError):
 
 @dataclass(eq=False, match_args=False)
 class RunState:
-    """What the passes of one run leave besides the graph.
+    """The results of the passes of one run besides the graph.
 
     Attributes:
-        calibration: What running the data showed; by `calibrate`, which has the context `take_over`.
-        statistics: What is known of the tensors of the graph as it is: the numbers measured, and what became of them.
-        halves: Constants, by body and id, that had 16 bits before `normalize` made floats of 32 of them.
-        decomposed: The products, by body and id, that attention ends in which `decompose-attention` wrote out.
+        calibration: The results of the calibration run; by `calibrate`, which calls `take_over`.
+        statistics: The statistics of the current graph's tensors: the measured numbers, and their changes since.
+        halves: Constants, by body and id, that had 16 bits before `normalize` converted them to 32-bit floats.
+        decomposed: The last products, by body and id, of attention that `decompose-attention` decomposed.
         wanted: The statistics that later passes read; by the manager.
-        plan: Where each FakeQuantize goes; by `plan-placement`.
-        aligned: Layers whose input channels were brought to alike ranges, or need not be; by the passes that do so.
-        warnings: What the user should know besides what the plan says.
-        corrections: Layer -> what was found out about a correction of its bias; by the passes that correct biases.
-        check: What running the result showed; by `verify-execution`.
+        plan: The place of each FakeQuantize; by `plan-placement`.
+        aligned: Layers whose input channels were scaled to similar ranges, or need not be; by the passes that do so.
+        warnings: Messages to the user besides those of the plan.
+        corrections: Layer -> the result of correcting its bias; by the passes that correct biases.
+        check: The result of running the quantized model; by `verify-execution`.
     """
 
     calibration: Calibration = field(default_factory=Calibration)
@@ -117,10 +117,10 @@ class RunState:
 
 
 class Context(RunInputs, RunState):
-    """What the passes of one run share besides the graph.
+    """The data that the passes of one run share besides the graph.
 
-    What the run was given (`RunInputs`) is what the constructor takes, and cannot be written afterwards. What passes
-    leave (`RunState`) is fresh in each context, and written by them.
+    The constructor takes the inputs of the run (`RunInputs`), which are read-only afterwards. The results of passes
+    (`RunState`) are fresh in each context, and passes write them.
     """
 
     def __new__(cls, *given: object, **named: object) -> Self:
@@ -142,33 +142,33 @@ class Context(RunInputs, RunState):
         return fresh
 
     def take_over(self, calibration: Calibration) -> None:
-        """Takes what running the data showed, its statistics included."""
+        """Takes the results of a calibration run with its statistics."""
         self.calibration, self.statistics = calibration, calibration.statistics
 
     def knowing(self, statistics: Statistics) -> Self:
-        """The same with other statistics."""
+        """The context with other statistics."""
         other = copy(self)
         other.statistics = statistics
         return other
 
     @property
     def outputs(self) -> Outputs:
-        """What the model's outputs are."""
+        """The model's outputs with their kinds."""
         return self.calibration.outputs
 
     @property
     def held_out(self) -> Sequence[ValidationSample]:
-        """Samples that calibration did not see, with what the float model gives."""
+        """The held-out samples with the float model's outputs."""
         return self.calibration.held_out
 
     @property
     def kept(self) -> Mapping[int, PreparedSample]:
-        """Number -> sample that calibration saw, for passes that run the model again."""
+        """Number -> calibration sample, for passes that run the model again."""
         return self.calibration.kept
 
     @property
     def is_transformer(self) -> bool:
-        """Whether the model is one: it has attention blocks, or the user says so."""
+        """Whether the model is a transformer: it has attention blocks, or the user says so."""
         return self.config.is_transformer(attention=self.plan.attention)
 
     @property
@@ -178,15 +178,15 @@ class Context(RunInputs, RunState):
 
 
 class Pass(ABC):
-    """A rewrite of a whole graph: a subclass needs a name and `run`, and says of the rest what is not as it is here.
+    """A rewrite of a whole graph: a subclass needs a name and `run`, and overrides other defaults as necessary.
 
     Attributes:
         name: A verb phrase of lower-case words joined by hyphens.
-        requires: What must hold before it.
-        establishes: What holds behind it.
-        drops: What holds no more behind it.
-        hides_rounding: Whether it makes up for rounding, or stores its results: without such passes, the error of each
-            operation can be seen.
+        requires: The facts that must hold before it.
+        establishes: The facts that hold after it.
+        drops: The facts that no longer hold after it.
+        hides_rounding: Whether it compensates for rounding, or stores rounded values: without such passes, the error of
+            each operation is visible.
     """
 
     name: ClassVar[str]
@@ -210,7 +210,7 @@ class Pass(ABC):
 
 @dataclass(frozen=True)
 class PassResult:
-    """What a pass did.
+    """The result of a pass.
 
     Attributes:
         changes: Places changed.
@@ -221,7 +221,7 @@ class PassResult:
     seconds: float
 
     def __add__(self, other: "PassResult") -> "PassResult":
-        """What two runs of one pass did."""
+        """The sum of two runs of one pass."""
         return PassResult(self.changes + other.changes, self.seconds + other.seconds)
 
 

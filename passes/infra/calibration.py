@@ -1,4 +1,4 @@
-"""What the run over the data left: one value, the same for all options that are tried afterwards."""
+"""The results of the calibration run: one value, the same for all options that are tried afterwards."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,23 +7,23 @@ from ..analysis.outputs import Outputs
 from ..runtime.samples import PreparedSample, ValidationSample
 from ..statistics.request import Statistics
 
-#: How many samples tell whether the device computes a model right: its kernels do, or do not, for nearly all data.
+#: The number of samples that check the device: its kernels are right, or wrong, for nearly all data.
 PROBES = 2
-#: And at most, where an output has few numbers.
+#: The most such samples if an output has few numbers.
 MOST_PROBES = 8
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a pass that measures found out.
+    """The results of a pass that measures.
 
     Attributes:
         statistics: The numbers measured.
-        outputs: What the model's outputs are.
-        held_out: Samples that calibration did not see, with what the float model gives (see `Outputs`).
-        first: The first samples, in the same form, if calibration saw all there are.
-        kept: Number -> sample that it saw, for passes that run the model again, if the configuration needs them.
-        data_fingerprint: Of the samples.
+        outputs: The model's outputs with their kinds.
+        held_out: The held-out samples with the float model's outputs (see `Outputs`).
+        first: The first samples, in the same form, if none are held out.
+        kept: Number -> calibration sample, for passes that run the model again, if the configuration needs them.
+        data_fingerprint: The fingerprint of the samples.
     """
 
     statistics: Statistics = field(default_factory=Statistics)
@@ -35,10 +35,10 @@ class Calibration:
 
     @property
     def compared(self) -> Sequence[ValidationSample]:
-        """The samples at hand with what the float model gives: those held out, or else the first ones."""
+        """The samples with the float model's outputs: the held-out ones, or else the first ones."""
         return self.held_out or self.first
 
     @property
     def probes(self) -> Sequence[ValidationSample]:
-        """The samples on which the device may be asked whether it computes a model right."""
+        """The samples on which the device may be checked."""
         return [*self.held_out, *self.first][:MOST_PROBES]

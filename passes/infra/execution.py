@@ -1,4 +1,4 @@
-"""What running a quantized model showed, as plain values."""
+"""The results of running a quantized model, as plain values."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Fault:
         key: The body that it is in, and its id.
         name: Its friendly name.
         type: Its op type.
-        reason: In what way; of one that runs in float, what the executed graph says of it.
+        reason: The fault; for a layer that runs in float, the details of the executed graph.
     """
 
     key: tuple[Scope, int]
@@ -26,13 +26,13 @@ class Fault:
 
 @dataclass(frozen=True)
 class Execution:
-    """What the runtime executes.
+    """The layers that the runtime executes.
 
     Attributes:
         int8: Executed layers (convolutions, matrix products) that ran in int8.
         total: All such layers that can be seen.
-        fallen: Where the plan and the executed graph differ.
-        unseen: Layers in bodies of dynamic shapes, into which the runtime lets nobody look; not in `total`.
+        fallen: The layers that fell back to FP32 against the plan.
+        unseen: Layers in bodies of dynamic shapes, which the runtime does not show; not in `total`.
     """
 
     int8: int
@@ -48,16 +48,16 @@ class Execution:
 
 @dataclass(frozen=True)
 class Asked:
-    """What came of asking the device whether it computes what the FakeQuantizes mean (see `accuracy/device.py`).
+    """The result of checking that the device computes what the FakeQuantizes mean (see `accuracy/device.py`).
 
     Attributes:
         output: The output at which the two are farthest apart.
         made: Its signal-to-noise ratio to the float model's in dB, as the device computes it.
         meant: The same with FakeQuantizes computed in float.
-        samples: On how many samples.
-        wrong: In what way the device computes something else; empty if it does not.
-        is_own: Whether it does so in its own precision only, and not in f32.
-        looks_slow: Whether one inference leaves doubt that int8 is faster (see `layer_times`).
+        samples: The number of samples.
+        wrong: How the device computes something else; empty if it does not.
+        is_own: Whether it does so only in its own precision, and not in f32.
+        looks_slow: Whether the profiles suggest that int8 may be no faster (see `layer_times`).
     """
 
     output: str = ""
@@ -71,14 +71,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Check:
-    """What running the quantized model showed.
+    """The result of running the quantized model.
 
     Attributes:
-        execution: What the runtime executes; None for a device that this machine does not have.
-        outputs: How close each output is to the float model's on the held-out samples. None if there were none.
+        execution: The layers that the runtime executes; None for a device that this machine does not have.
+        outputs: The agreement of each output with the float model's on the held-out samples; None without such samples.
         failure: Why the runtime does not compile the model; empty if it does.
-        asked: Whether the device computes what the FakeQuantizes mean. None if nobody asked, or could: the device is
-            not here, or there are no samples.
+        asked: Whether the device computes what the FakeQuantizes mean; None if it was not checked: the device is not in
+            this machine, or there are no samples.
     """
 
     execution: Execution | None = None
@@ -88,7 +88,7 @@ class Check:
 
     @property
     def margin(self) -> float:
-        """How far the worst output lies above its floor, in dB; infinite if nobody can tell."""
+        """The distance of the worst output above its floor, in dB; infinite if unknown."""
         if self.failure:
             return -math.inf
         return min((each.margin for each in self.outputs or ()), default=math.inf)

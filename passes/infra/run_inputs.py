@@ -1,4 +1,4 @@
-"""What a run is given: no pass changes it."""
+"""The inputs of a run: no pass changes them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from ...ir import Scope
 from ...targets import Target
 from ..options.config import QuantizationConfig
 
-#: Called with what is going on, how many steps are done, and how many there are (None: unknown).
+#: Called with the current task, the number of finished steps, and their total (None: unknown).
 Progress = Callable[[str, int, int | None], None]
 
 
@@ -17,15 +17,15 @@ def no_progress(task: str, done: int, total: int | None) -> None:
 
 @dataclass(frozen=True, eq=False, match_args=False)
 class RunInputs:
-    """What a run is given besides the graph.
+    """The inputs of a run besides the graph.
 
     Attributes:
         target: The device.
-        config: What the user wants.
+        config: The user's options.
         samples: The calibration data: see `quantize`; iterated once. None: there are none.
-        progress: Told about long work.
-        expected: How many samples there are, if that is known.
-        model_fingerprint: Of the model as it came.
+        progress: Called during long work.
+        expected: The number of samples, if known.
+        model_fingerprint: The fingerprint of the float model.
         also_for: Other targets and options whose statistics are to be measured, too.
         reverted_to_float: Operations that stay float, by body and id -> why.
     """

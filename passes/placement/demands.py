@@ -1,4 +1,4 @@
-"""What readers of a tensor want of it, and whether one FakeQuantize can serve several of them."""
+"""The demands of a tensor's readers, and whether one FakeQuantize can serve several of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from ...targets import Granularity, QuantSpec
 
 @dataclass(frozen=True)
 class Demand:
-    """What an input port wants of its tensor.
+    """The demand of an input port on its tensor.
 
     Attributes:
         spec: How to quantize.
-        mandatory: Whether the demand is met even where other consumers want floats. One that does not is only met where
-            the whole tensor becomes int8 anyway: a second copy of the tensor would cost more than it saves.
+        mandatory: Whether the demand is met even if other consumers need float. Another demand is only met if the whole
+            tensor becomes int8 anyway: a second copy of the tensor would cost more than it saves.
         is_shared: Whether the range is shared with a tensor that may have values below zero.
     """
 
@@ -27,12 +27,12 @@ class Demand:
 
 
 def per_tensor(spec: QuantSpec) -> QuantSpec:
-    """The same with one range for the whole tensor."""
+    """The spec with one range for the whole tensor."""
     return spec.model_copy(update={"granularity": Granularity.PER_TENSOR})
 
 
 def meet(demands: Iterable[Demand | None], *, nonnegative: bool) -> Demand | None:
-    """What satisfies all demands on a tensor, or None if one of them is no demand, nothing does, or there is none."""
+    """The demand that satisfies all demands on a tensor; None if one is None, they conflict, or none is given."""
     result: Demand | None = None
     for demand in demands:
         if demand is None:

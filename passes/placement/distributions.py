@@ -1,4 +1,4 @@
-"""How the values of activations are distributed, seen from the layers that read them."""
+"""The distribution of activations, weighted by the layers that read them."""
 
 import math
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ from ..statistics.request import Reduction, Request, Statistics, request
 from ..statistics.sampling import sampled_channels, sampled_count
 from .plan import Site
 
-#: The most measured values that are looked at.
+#: The most measured values that are used.
 _MOST = 1 << 16
 
 
 def sample_request(site: Site, config: QuantizationConfig) -> Request | None:
-    """The elements from which the range with the least expected error follows.
+    """The request for the elements that determine the range with the least expected error.
 
-    None if the range is estimated otherwise: the user says how, or it is one of a constant, of channels, or in a body.
+    None if the range is estimated otherwise: by the user's options, for a constant, per channel, or in a body.
     """
     named = config.range_estimator or config.activations.range_estimator
     if named or site.is_constant or site.is_per_channel or site.source.node.graph.scope or not site.source.shape:
@@ -31,13 +31,14 @@ def sample_request(site: Site, config: QuantizationConfig) -> Request | None:
 
 
 def distribution(site: Site, wanted: Request, statistics: Statistics, extremes: Iterable[Request]) -> Distribution:
-    """The measured values, each of which counts as the weights that read it say.
+    """The measured values, each weighted by the weights that read it.
 
     Args:
-        site: Where.
-        wanted: The elements.
-        statistics: The numbers.
-        extremes: The smallest and the largest value of each observation, which few elements miss: each is one more.
+        site: The FakeQuantize.
+        wanted: The request for the elements.
+        statistics: The measured numbers.
+        extremes: The smallest and the largest value of each observation, which a sample of elements misses: they are
+            added.
     """
     numbers = statistics[wanted]
     shape, axis, count = site.source.shape, wanted.channel_axis, numbers.shape[1]
@@ -56,7 +57,7 @@ def distribution(site: Site, wanted: Request, statistics: Statistics, extremes: 
 
 
 def _stride(size: int, count: int) -> int:
-    """One number in so many is looked at: it meets all of the `count` places of an observation in turn."""
+    """The step between used numbers: it reaches each of the `count` places of an observation in turn."""
     stride = max(1, -(-size // _MOST))
     while math.gcd(stride, count) > 1:
         stride += 1
@@ -64,7 +65,7 @@ def _stride(size: int, count: int) -> int:
 
 
 def _elements(shape: tuple[int, ...], channel_axis: int | None, count: int) -> int:
-    """Elements of an observation of which `count` are known; very many if some size is not."""
+    """The number of elements of an observation with `count` sampled ones; very large if a size is unknown."""
     is_row = count == sampled_count(shape, channel_axis, batched=True)
     sizes = shape[1:] if is_row else shape
     known = math.prod(size for size in sizes if size != DYNAMIC)
@@ -72,7 +73,7 @@ def _elements(shape: tuple[int, ...], channel_axis: int | None, count: int) -> i
 
 
 def _channel_axis(site: Site) -> int | None:
-    """The axis by which readers tell channels apart, if its size is known."""
+    """The channel axis of the readers, if its size is known."""
     shape = site.source.shape
     axes = {_axis_of(port, len(shape)) for port in _readers(site)}
     axis = axes.pop() if len(axes) == 1 else 1
@@ -80,19 +81,19 @@ def _channel_axis(site: Site) -> int | None:
 
 
 def _readers(site: Site) -> list[InPort]:
-    """Who looks at the values."""
+    """The input ports that read the values."""
     return [port for port in site.consumers if port.node.type not in SHAPE_READERS]
 
 
 def _axis_of(port: InPort, rank: int) -> int:
-    """A product of matrices sums over one of the last two axes, all else reads channels along axis 1."""
+    """The channel axis of a port: one of the last two axes for a matrix product, else axis 1."""
     return data_channel_axis(port.node) % rank
 
 
 def _energies(site: Site, channels: int) -> Floats | None:
     """For each channel, the mean over the readers of the squared weights that read it, 1 on average.
 
-    None if a reader is no layer with weights.
+    None if a reader is not a layer with weights.
     """
     found = [_energy(port, channels) for port in _readers(site)]
     known = [each for each in found if each is not None]
@@ -117,7 +118,7 @@ def _energy(port: InPort, channels: int) -> Floats | None:
 
 
 def _weights(tensor: OutPort) -> Array | None:
-    """The weights, in front of their FakeQuantize."""
+    """The weights before their FakeQuantize."""
     node: Node = tensor.node
     if node.type == "FakeQuantize":
         node = node.source().node

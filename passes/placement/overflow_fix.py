@@ -1,17 +1,17 @@
-"""Where products of 8-bit numbers could overflow 16 bits, weights get a wider range: smaller codes, and still int8.
+"""Widens the range of weights whose 8-bit products could overflow 16 bits: their codes get smaller, but stay int8.
 
 Without VNNI, x86 kernels multiply unsigned data by signed weights and add the products of two neighbouring input
-channels in 16 bits (instruction vpmaddubsw), which saturates: data of 255 and two weights of 127 give 64,770, and
-32,767 comes out. It cannot happen if the codes of two neighbours never add up to more than 128, since 255 * 128 < 2^15.
-Rounding moves each code by up to a half, so that this holds if |w_c + w_c+1| <= 127 steps, that is, if the range of an
-output channel is at least
+channels in 16 bits (instruction vpmaddubsw), which saturates: data of 255 and two weights of 127 give 64,770, but the
+result is 32,767. This cannot happen if the codes of two neighbours never add up to more than 128, since 255 * 128 <
+2^15. Rounding moves each code by up to a half, so that this holds if |w_c + w_c+1| <= 127 steps, that is, if the range
+of an output channel is at least
 
     m_o = max over neighbours and taps of |W[o, c, k] + W[o, c + 1, k]|, both of the same sign
 
-and at least max |W[o]|, as ever; codes of opposite signs add up to 128 at most in any range. If the user wants a
-narrower one, m_o stands: both neighbours are cut at the range itself, so that the bound cannot be had from weights cut
-at any other. The published fix halves all codes of a layer instead; this one changes only output channels that could
-overflow, and by no more than it takes.
+and at least max |W[o]|, as usual; codes of opposite signs add up to 128 at most in any range. If the user's options
+give a narrower range, m_o still holds: both neighbours are clipped at the range itself, so that weights clipped at
+another range do not give the bound. The published fix halves all codes of a layer instead; this fix changes only output
+channels that could overflow, and only as much as necessary.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def at_risk(graph: Graph, target: Target, config: QuantizationConfig) -> frozens
 
 
 def _first_convolutions(graph: Graph) -> Iterator[Node]:
-    """The convolutions that a way from an input meets first, as the published tool finds them."""
+    """The first convolutions on the paths from inputs, as the published tool finds them."""
     waiting = list(graph.nodes("Parameter"))
     seen = set(waiting)
     while waiting:

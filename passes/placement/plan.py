@@ -1,4 +1,4 @@
-"""Where each FakeQuantize goes, and why: plain values, made by `placement` and read by the passes after it."""
+"""The plan of all FakeQuantizes with reasons: plain values, made by `placement` and read by the passes after it."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -106,7 +106,7 @@ class Plan:
         )
 
     def why_nothing(self, target: str) -> str:
-        """The reason for which there are no sites."""
+        """The reason why there are no sites."""
         of_user = sum(each.reason.startswith(BY_USER) for each in self.decisions.values())
         if not of_user:
             return f"target '{target}' can run no layer of the model in int8"

@@ -1,4 +1,4 @@
-"""What the ends of a range are estimated from: the published defaults, and what the user wants otherwise.
+"""The estimators of the ends of a range: the published defaults, and the user's options.
 
 Source: the published description (section "range_estimator"), and the table of defaults of its reference implementation
 (POT 2023.3):
@@ -31,14 +31,14 @@ from ..statistics.quantiles import is_measurable
 from ..statistics.request import Reduction, Request, request
 from .plan import Site
 
-#: What stands for a statistic of a lower (true) or upper end that cannot be had.
+#: The replacement of a statistic of a lower (true) or upper end that cannot be measured.
 _EXTREMES = {
     **{(each, is_low): each for each in (Reduction.MIN, Reduction.MAX, Reduction.ABS_MAX) for is_low in (True, False)},
     **dict.fromkeys([(Reduction.ABS_QUANTILE, True), (Reduction.ABS_QUANTILE, False)], Reduction.ABS_MAX),
     (Reduction.QUANTILE, True): Reduction.MIN,
     (Reduction.QUANTILE, False): Reduction.MAX,
 }
-#: The share of the values that quantiles leave beyond an end, if the user names none.
+#: The share of the values that quantiles leave beyond an end by default.
 OUTLIER_PROBABILITY = 1e-4
 
 
@@ -47,12 +47,12 @@ class End:
     """How one end of a range is estimated.
 
     Attributes:
-        reduction: What is taken of each sample.
-        level: Of a quantile.
-        sign: -1 if the end is minus what is taken.
-        aggregator: What is made of the samples' numbers.
-        is_default: Whether nobody asked for that aggregator.
-        per_channel: Whether it is taken of each channel.
+        reduction: The statistic of each sample.
+        level: The level of a quantile.
+        sign: -1 if the end is the negative of the statistic.
+        aggregator: The function that combines the samples' numbers.
+        is_default: Whether the aggregator is the default one.
+        per_channel: Whether the statistic is taken per channel.
         clipping: The end lies no farther from zero than this; None: anywhere.
     """
 
@@ -65,11 +65,11 @@ class End:
     clipping: float | None
 
     def request(self, site: Site) -> Request:
-        """What is to be measured."""
+        """The request for the statistic."""
         return request(site.source, self.reduction, 1 if self.per_channel else None, self.level)
 
     def of(self, values: Array, axes: tuple[int, ...]) -> Floats:
-        """What is taken of a constant, over some axes, which stay with size 1."""
+        """The statistic of a constant, over some axes, which stay with size 1."""
         if self.level is not None:
             numbers = values.astype(np.float32)
             numbers = np.abs(numbers) if self.reduction is Reduction.ABS_QUANTILE else numbers
@@ -93,12 +93,12 @@ def ends(site: Site, config: QuantizationConfig) -> tuple[End, End]:
 
 
 def needs_extremes(site: Site, end: End) -> bool:
-    """Whether a quantile of an activation cannot be had."""
+    """Whether a quantile of an activation cannot be measured."""
     return end.level is not None and not site.is_constant and not is_measurable(end.request(site), site.source)
 
 
 def ends_of(mode: Mode, config: QuantizationConfig, *, is_per_channel: bool, is_weights: bool) -> tuple[End, End]:
-    """How the ends of ranges of a kind are estimated."""
+    """How the ends of ranges of one kind are estimated."""
     estimator = (config.weights if is_weights else config.activations).range_estimator or config.range_estimator
     by_quantile, is_symmetric = estimator is not None and estimator.preset == "quantile", mode is Mode.SYMMETRIC
     low, high = (estimator.min, estimator.max) if estimator else (None, None)
@@ -107,7 +107,7 @@ def ends_of(mode: Mode, config: QuantizationConfig, *, is_per_channel: bool, is_
     if not is_per_channel:  # the lower end of a symmetric range tells the sign only: the extreme is wanted
         default: tuple[Aggregator, Aggregator] = ("min" if is_symmetric else "mean", "mean")
         lower, upper = (_by_default(each, name) for each, name in zip((lower, upper), default, strict=True))
-    if is_weights:  # one sample, whose channels are the range's own
+    if is_weights:  # one sample, with the channels of the range
         return replace(lower, per_channel=False), replace(upper, per_channel=False)
     given = [each.granularity if each else None for each in (low, high)]
     lower, upper = (

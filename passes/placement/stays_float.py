@@ -1,4 +1,4 @@
-"""What stays float although a rule of the target fits: its patterns, caches, heads of detectors, what users ignore."""
+"""Nodes that stay float although a rule of the target fits: patterns, caches, detector heads, ignored nodes."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ def _whole_attention(graph: Graph, target: Target) -> dict[Node, str]:
 
 
 def _chains(pattern: FloatPattern, index: int, node: Node) -> Iterator[list[tuple[Node, Step]]]:
-    """The chains that begin with a node as the link of that number."""
+    """The chains whose step `index` is a node, from that step on."""
     step = pattern.chain[index]
     if step.optional:
         yield from _chains(pattern, index + 1, node)
