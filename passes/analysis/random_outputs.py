@@ -1,4 +1,4 @@
-"""Which outputs are random: the float model gives other values for them each time, so that nobody can compare them."""
+"""Finds random outputs: the float model gives different values for them each time, so that they cannot be compared."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _ALIKE = 1e-6
 
 
 def may_be_random(graph: Graph) -> bool:
-    """Whether a model, bodies included, draws random numbers, or has operations of which nobody here knows."""
+    """Whether a model, bodies included, draws random numbers, or has unknown operations."""
     nodes = (node for each in graph.walk() for node in each.nodes())
     return any(node.type in _RANDOM or not is_standard(node) for node in nodes)
 

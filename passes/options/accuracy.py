@@ -1,4 +1,4 @@
-"""How much of the user's own metrics a quantized model may lose, and what may be spent on finding it."""
+"""The limits of losses in the user's own metrics, and the budget of the search."""
 
 from typing import Annotated, Literal
 
@@ -13,14 +13,14 @@ class AccuracyOptions(Strict):
     """Options of the search for a model that keeps the metrics.
 
     Attributes:
-        max_drop: The most that a metric may lose, where it has no limit of its own.
+        max_drop: The most that a metric may lose if it has no limit of its own.
         drop_type: `absolute`: in the metric's own unit; `relative`: as a share of the float model's value.
         max_trials: The most models that are measured.
-        max_layers: The most operations that are returned to float; None: any number.
-        seconds: No model is begun after so much time; None: no limit.
+        max_layers: The most operations that are reverted to float; None: any number.
+        seconds: The time after which no further model is measured; None: no limit.
         try_mixed: Whether asymmetric activations are tried even if the preset says otherwise.
-        baselines: What the float model reaches, by the metrics' names; it is not measured then.
-        is_required: Whether it is a mistake to give no metric.
+        baselines: The float model's values by the metrics' names; then they are not measured.
+        is_required: Whether a missing metric is an error.
     """
 
     max_drop: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01

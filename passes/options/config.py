@@ -1,4 +1,4 @@
-"""What the user wants of a run, apart from the model, the data and the target."""
+"""The user's options of a run, apart from the model, the data and the target."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
@@ -12,7 +12,7 @@ from .strict import Strict
 
 Preset = Literal["performance", "mixed", "accuracy"]
 SaturationFix = Literal["no", "first_layer", "all"]
-#: Until when the guard looks for a better model.
+#: The aim of the guard's search for a better model.
 GuardAim = Literal["floor", "knee", "good"]
 
 
@@ -21,32 +21,32 @@ class QuantizationConfig(Strict):
 
     Attributes:
         preset: `performance`: symmetric weights and activations; `mixed`: asymmetric activations; `accuracy`:
-            asymmetric weights, too, where the device takes them. None: `mixed` for transformers, whose activations are
-            lopsided, else `performance`.
-        samples: How many samples to take from the data at most, those held out for the check included; None: all.
-        shuffle: Whether to draw them at random, instead of taking the first.
-        seed: Of that drawing.
-        ignored: What stays float.
-        model_type: `transformer`: take it for one even if it has no attention blocks.
-        saturation_fix: Which layers get wider weight ranges where products could overflow 16 bits: none, those that
+            asymmetric weights, too, if the device supports them. None: `mixed` for transformers, whose activations are
+            asymmetric, else `performance`.
+        samples: The subset size: the most samples to use, held-out samples included; None: all.
+        shuffle: Whether to draw the samples at random instead of taking the first.
+        seed: The seed of the random draw.
+        ignored: The layers that stay float.
+        model_type: `transformer`: treat the model as a transformer even if it has no attention blocks.
+        saturation_fix: The layers that get wider weight ranges if products could overflow 16 bits: none, those that
             read the model's inputs, or all. None: all on a target that adds in 16 bits, else none.
-        weights: How weights are quantized, if not as target and preset say.
-        activations: How activations are.
-        range_estimator: How ranges are estimated where `weights` or `activations` have no estimator of their own.
-        align: Whether channels between convolutions are brought to alike ranges.
-        align_across: Whether also across ReLU, PReLU and depthwise convolutions.
-        align_streams: Whether channels of whole streams are, too, through residual sums, gates, pooling and
-            concatenation, where that lowers the expected error.
-        migrate_scales: Whether loud channels in front of matrix products are made quieter, and their weights louder.
-            None: in transformers, whose channels differ most.
-        correct_biases: `fast`: for the rounding of weights, from statistics; `sequential`: for all that changes a
-            layer's mean output, in two short runs; `no`.
+        weights: How weights are quantized, if different from target and preset.
+        activations: How activations are quantized, if different from target and preset.
+        range_estimator: How ranges are estimated if `weights` or `activations` have no estimator.
+        align: Whether channels between convolutions are scaled to similar ranges.
+        align_across: Whether this also happens across ReLU, PReLU and depthwise convolutions.
+        align_streams: Whether this also happens for whole streams: through residual sums, gates, pooling and
+            concatenation, if that lowers the expected error.
+        migrate_scales: Whether large channels before matrix products are scaled down, and their weights up. None: in
+            transformers, whose channels differ most.
+        correct_biases: `fast`: corrects the rounding of weights, from statistics; `sequential`: corrects the whole
+            error of a layer's mean output, in two short runs; `no`.
         correct_float_layers: Whether `sequential` also corrects layers whose weights stay float.
-        keep_intermediate: Whether to write the model as it is before biases are corrected, too.
-        guard: Whether to look for a gentler way to quantize if an output is not good, and how far: `floor`: until no
-            output is poor; `knee` (also `true`): beyond that while layers in float bring much for little time; `good`:
-            until all outputs are good, with as many layers in float as that takes.
-        accuracy: How much of the user's metrics may be lost; None: as by default, if there are metrics.
+        keep_intermediate: Whether to write the model before bias correction, too.
+        guard: Whether to try gentler quantization if an output is not good, and how far: `floor`: until no output is
+            poor; `knee` (also `true`): further while layers in float gain much for little time; `good`: until all
+            outputs are good, with as many layers in float as necessary.
+        accuracy: The limits of losses in the user's metrics; None: the defaults, if there are metrics.
     """
 
     preset: Preset | None = None
@@ -76,14 +76,14 @@ class QuantizationConfig(Strict):
 
     @property
     def guard_aim(self) -> GuardAim | None:
-        """How far the guard goes; None if there is none."""
+        """The aim of the guard; None without a guard."""
         if isinstance(self.guard, bool):
             return "knee" if self.guard else None
         return self.guard
 
     @property
     def may_correct_more(self) -> bool:
-        """Whether the guard may correct biases for more than the rounding of weights: the user chose nothing else."""
+        """Whether the guard may correct the whole error of biases: the user did not choose `correct_biases`."""
         return self.guard_aim is not None and "correct_biases" not in self.model_fields_set
 
     def preset_for(self, *, attention: int) -> Preset:
@@ -97,7 +97,7 @@ class QuantizationConfig(Strict):
     def overruled(
         self, *, ignored: Sequence[str] = (), accuracy: Mapping[str, object] | None = None, **options: object
     ) -> Self:
-        """The same with options that are not None in place of its own, and more that is ignored."""
+        """A copy with other options in place of its own, if they are not None, and with more ignored layers."""
         given = {name: value for name, value in options.items() if value is not None}
         if wanted := {name: value for name, value in (accuracy or {}).items() if value is not None}:
             own_accuracy = self.accuracy.model_dump(exclude_unset=True) if self.accuracy else {}

@@ -1,4 +1,4 @@
-"""What stands in a configuration, as plain dictionaries and lists, before anybody asks what it means."""
+"""The content of a configuration, as plain dictionaries and lists, before validation."""
 
 import json
 import re
@@ -106,7 +106,7 @@ def _is_lost(escape: str) -> bool:
 
 
 def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuses a key that is given twice: the parsers would take the last, without a word."""
+    """Refuses a duplicate key: the parsers would silently take the last one."""
     content: dict[str, Any] = {}
     for key, value in pairs:
         if key in content:

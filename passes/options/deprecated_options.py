@@ -1,4 +1,4 @@
-"""What configurations of the published tool may hold that has no meaning any more, and what to use instead."""
+"""Deprecated options of the published tool's configurations, and their replacements."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Where a configuration says that the data are: the section `engine`."""
+"""The section `engine` of a configuration, which says where the data are."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Layout = Literal["NCHW", "NHWC", "CHW", "HWC"]
 
 
 class EngineSection(Strict):
-    """The section as a file may have it: pictures as they are read, blue first, 0 to 255."""
+    """The section in a file: images as they are read, blue first, 0 to 255."""
 
     type: Literal["simplified"] = "simplified"
     data_source: str
@@ -25,16 +25,16 @@ class EngineSection(Strict):
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Where the data come from, and how a picture becomes an array.
+    """The source of the data, and the conversion of an image to an array.
 
     Attributes:
-        data_source: Where the samples are.
-        layout: The model's.
+        data_source: The path of the samples.
+        layout: The layout of the model's input.
         central_fraction: The share of height and width, in the middle, to cut out first.
         size: Height and width to scale to.
         mean: Subtracted from each channel.
         scale: Each channel is divided by it afterwards.
-        colour_order: Of the channels.
+        colour_order: The order of the channels.
     """
 
     data_source: str

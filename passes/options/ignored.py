@@ -1,4 +1,4 @@
-"""What the user wants to stay float: by name, by glob, by regular expression, or by op type and attributes."""
+"""The user's choice of layers that stay float: by name, glob, regular expression, or op type and attributes."""
 
 import fnmatch
 import glob
@@ -39,13 +39,13 @@ class IgnoredType(Strict):
     attributes: Mapping[str, Any] = Field(default_factory=dict[str, Any])
 
     def fits(self, node: Node) -> bool:
-        """Whether the entry speaks of this node."""
+        """Whether the entry matches a node."""
         if node.type != self.type and (self.type, node.type) != ("Convolution", "GroupConvolution"):
             return False
         return all(_spelt(value) == _found(node, name) for name, value in self.attributes.items())
 
     def __str__(self) -> str:
-        """For messages."""
+        """The entry in messages."""
         values = ", ".join(f"{name}={_spelt(value)}" for name, value in self.attributes.items())
         return f"operations of type {self.type}{f' with {values}' if values else ''}"
 
@@ -118,13 +118,13 @@ class Ignored(Strict):
 
 @dataclass(frozen=True)
 class Hits:
-    """What the rules of a user hit.
+    """The nodes that the user's rules match.
 
     Attributes:
         reasons: The nodes that are ignored, each with the rule that hit it.
-        by_rule: A rule, as messages call it -> the nodes that it hits.
-        missed: A warning for each rule that hits nothing.
-        names: What messages call the nodes of the model.
+        by_rule: A rule, by its name in messages -> the nodes that it matches.
+        missed: A warning for each rule that matches nothing.
+        names: The names of the model's nodes in messages.
     """
 
     reasons: Mapping[Node, str]
@@ -177,7 +177,7 @@ def _matching(matches: Callable[[str], object], names: Mapping[Node, str]) -> li
 
 
 def _other_names(node: Node) -> tuple[str, ...]:
-    """What the source framework called a node, as far as the model tells."""
+    """The name of a node in the source framework, if the model has it."""
     split = node.name.removesuffix(_SPLIT)
     return (split, *node.fused_names) if split != node.name else node.fused_names
 

@@ -1,4 +1,4 @@
-"""Warnings about options that change nothing beside the others."""
+"""Warnings about options that have no effect together with the others."""
 
 from collections.abc import Iterator
 

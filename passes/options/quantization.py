@@ -1,4 +1,4 @@
-"""How weights and activations are quantized, as far as the user wants it otherwise than the target and the preset."""
+"""The user's options for weights and activations, which override the target and the preset."""
 
 from typing import Annotated, Literal, Self
 
@@ -18,13 +18,13 @@ _GRANULARITIES = {"pertensor": Granularity.PER_TENSOR, "perchannel": Granularity
 
 
 class EndOptions(Strict):
-    """How one end of a range is estimated; what is None is the published default (see `range_estimators`).
+    """How one end of a range is estimated; None: the published default (see `range_estimators`).
 
     Attributes:
-        type: What is taken of each sample.
+        type: The statistic of each sample.
         outlier_prob: The share of the values that a quantile leaves beyond the end.
         clipping_value: The end lies no farther from zero than this.
-        granularity: Whether that is taken of the whole tensor or of each channel.
+        granularity: Whether the statistic is taken per tensor or per channel.
     """
 
     type: EndType | None = None
@@ -34,10 +34,10 @@ class EndOptions(Strict):
 
 
 class ActivationEndOptions(EndOptions):
-    """The same for activations, of which there are many samples.
+    """How one end of an activation's range is estimated, from many samples.
 
     Attributes:
-        aggregator: What is made of the numbers of all samples.
+        aggregator: The function that combines the numbers of all samples.
     """
 
     aggregator: Aggregator | None = None

@@ -1,4 +1,4 @@
-"""What options and a configuration say together."""
+"""The options of a run together with a configuration."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -13,7 +13,7 @@ class ConfigError(UserError):
     """An option, or the configuration file, is wrong.
 
     Attributes:
-        mistakes: All that is wrong, a line each; the message tells the first.
+        mistakes: All mistakes, one per line; the message has the first.
     """
 
     def __init__(self, message: str, mistakes: Sequence[str] = ()) -> None:

@@ -1,7 +1,7 @@
-"""Calibration samples: what the model takes, and a check of each sample against it before it is run.
+"""Calibration samples: the inputs of the model, and a check of each sample against them before it runs.
 
-A sample may be a dict by input name, a sequence in input order, or a single array. Every complaint says which sample,
-what came and what was expected.
+A sample may be a dict by input name, a sequence in input order, or a single array. Every error names the sample, what
+was found and what was expected.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,10 +25,10 @@ class DataError(UserError):
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample as it came.
+    """One sample as given.
 
     Attributes:
-        label: What messages call it, e.g. "sample 3 (photos/cat.jpg)".
+        label: Its name in messages, e.g. "sample 3 (photos/cat.jpg)".
         feed: A dict by input name, a sequence in input order, or a single array.
     """
 
@@ -37,11 +37,11 @@ class Sample:
 
 
 class Runnable(Protocol):
-    """What a model can be run on."""
+    """A sample that a model can run on."""
 
     @property
     def sample(self) -> Sample:
-        """What messages call it."""
+        """The sample with its name in messages."""
         ...
 
     @property
@@ -60,7 +60,7 @@ class PreparedSample:
 
 @dataclass(frozen=True)
 class ValidationSample(PreparedSample):
-    """A sample that calibration did not see, and what the float model says of it."""
+    """A sample with the float model's outputs."""
 
     outputs: list[Array]
 
@@ -70,7 +70,7 @@ class ModelInput:
     """An input of the model.
 
     Attributes:
-        name: What messages call it.
+        name: Its name in messages.
         names: All names that address it.
         element_type: As the IR spells it, e.g. "f32".
         shape: -1 for a dynamic dimension; None: any rank.

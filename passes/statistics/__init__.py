@@ -1,1 +1,1 @@
-"""What can be measured of a tensor, and how the numbers are kept."""
+"""The statistics of a tensor, and how the numbers are kept."""

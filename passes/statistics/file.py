@@ -28,7 +28,7 @@ from .request import Numbers, Reduction, Request, Statistics
 
 
 class StatisticsFileError(UserError):
-    """A file of statistics cannot be read, or speaks of something else."""
+    """A file of statistics cannot be read, or belongs to something else."""
 
 
 class _Strict(BaseModel):
@@ -54,7 +54,7 @@ class _Header(_Strict):
 
 
 def save_statistics(path: Path, statistics: Statistics, graph: Graph, *, model: str, data: str) -> None:
-    """Writes what was measured; the file appears whole or not at all.
+    """Writes the statistics; the file appears complete or not at all.
 
     Args:
         path: An .npz.
@@ -107,7 +107,7 @@ def _put(archive: zipfile.ZipFile, name: str, array: Array) -> None:
 
 
 def _path(graph: Graph, scope: Scope) -> list[list[str]]:
-    """Names instead of ids."""
+    """The place of a body, with names instead of ids."""
     return [[Node(graph.body_at(scope[:depth]), id_).name, tag] for depth, (id_, tag) in enumerate(scope)]
 
 
@@ -166,7 +166,7 @@ class SavedStatistics:
         return found
 
     def check(self, wanted: Request, size: int) -> None:
-        """Looks at the numbers of a request.
+        """Checks the numbers of a request.
 
         Args:
             wanted: The request.
@@ -188,7 +188,7 @@ class SavedStatistics:
         return wanted in self.numbers
 
     def __iter__(self) -> Iterator[Request]:
-        """What was measured."""
+        """The measured requests."""
         return iter(self.numbers)
 
 
