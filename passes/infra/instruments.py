@@ -1,4 +1,4 @@
-"""What may be hung around every pass: watching, never changing."""
+"""Instruments that watch every pass and never change the graph."""
 
 import logging
 import time
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Instrument(Protocol):
-    """Something that happens around every pass."""
+    """An object that acts around every pass."""
 
     def around(self, pass_: Pass, graph: Graph) -> AbstractContextManager[None]:
         """Entered before the pass and left after it, also when it raised."""
@@ -29,7 +29,7 @@ class Instrument(Protocol):
 
 @dataclass
 class Timing:
-    """Collects the wall seconds of each pass, in order; those of one that is run again add up."""
+    """Collects the wall seconds of each pass, in order; repeated runs add up."""
 
     seconds: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -48,12 +48,12 @@ class DumpAfter:
     """Writes the graph's text form to `folder` after each pass: 00_normalize.txt, 01_...; also when the pass raised.
 
     Attributes:
-        folder: A new or empty one: nothing that is there is ever overwritten.
-        number: Of the next dump.
-        with_models: Whether to write the IR, too, wherever the graph is one: a FakeQuantize without ranges is none.
+        folder: A new or empty folder: no existing file is ever overwritten.
+        number: The number of the next dump.
+        with_models: Whether to write the IR, too, if the graph is valid: all FakeQuantizes need ranges.
 
     Raises:
-        UserError: there is something in the folder.
+        UserError: the folder is not empty.
     """
 
     folder: Path
@@ -62,7 +62,7 @@ class DumpAfter:
 
     def __post_init__(self) -> None:
         if self.folder.exists() and not (self.folder.is_dir() and not any(self.folder.iterdir())):
-            message = f"{self.folder}: is there and not an empty folder; give a new one for the dumps"
+            message = f"{self.folder}: exists and is not an empty folder; give a new one for the dumps"
             raise UserError(message)
 
     @contextmanager
@@ -75,14 +75,14 @@ class DumpAfter:
             path = self.folder / f"{self.number:02d}_{pass_.name}.txt"
             path.write_text(_text(graph), encoding="utf-8")
             if self.with_models and _is_model(graph):
-                with written_together():  # at once, whatever becomes of the run
+                with written_together():  # at once, even if the run fails later
                     write_model(graph, path.with_suffix(".xml"), compact=True)
             self.number += 1
             _log.debug("wrote %s", path)
 
 
 def _text(graph: Graph) -> str:
-    """The text form, also of what a pass broke: the error to be told is the pass's."""
+    """The text form, also of a broken graph: the error of the pass is the one to report."""
     try:
         return to_text(graph)
     except IRError as error:
@@ -90,7 +90,7 @@ def _text(graph: Graph) -> str:
 
 
 def _is_model(graph: Graph) -> bool:
-    """Whether the graph can be written: it is whole, and has all its ranges."""
+    """Whether the graph can be written: it is valid, and has all its ranges."""
     whole = (len(node.inputs) == 5 for each in graph.walk() for node in each.in_file_order("FakeQuantize"))
     return _holds(verify_structure, graph) and all(whole)
 
@@ -101,7 +101,7 @@ class PrintAfter:
 
     Attributes:
         show: Takes the text.
-        names: Of the passes; None: all.
+        names: The names of the passes; None: all.
     """
 
     show: Callable[[str], None]
@@ -119,12 +119,12 @@ class PrintAfter:
 
 @dataclass
 class WriteAfter:
-    """Keeps the model as it is after the pass of that name, to be written once all has gone well.
+    """Keeps the model after the pass of that name, to be written at the end of a successful run.
 
     Attributes:
         pass_name: The pass.
-        path: Where the .xml goes.
-        kept: The model, once the pass has run.
+        path: The path of the .xml.
+        kept: The model after the pass; None before.
     """
 
     pass_name: str
@@ -139,7 +139,7 @@ class WriteAfter:
             self.kept = graph.copy()
 
     def write(self) -> None:
-        """Writes what was kept."""
+        """Writes the kept model."""
         if self.kept is not None:
             write_model(self.kept, self.path, compact=True)
 
@@ -149,7 +149,7 @@ class Verify:
     """Checks the graph's invariants before the first pass and after each.
 
     Attributes:
-        runtime: Whether the runtime is to compile the graph, too, where all FakeQuantizes have their ranges.
+        runtime: Whether the runtime has to compile the graph, too, when all FakeQuantizes have their ranges.
     """
 
     runtime: bool = False
@@ -176,7 +176,7 @@ class Verify:
     def _check(self, graph: Graph) -> None:
         """Checks the graph after a pass.
 
-        Shapes that the model itself states wrongly, which the runtime infers anew, are no fault of the pass.
+        Wrong shapes in the model itself, which the runtime infers again, are not a fault of the pass.
         """
         was_right, self._is_right = self._is_right, False
         try:

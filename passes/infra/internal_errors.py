@@ -1,4 +1,4 @@
-"""Errors of irquant's own: which pass and which layer they are about, and a small reproduction to report them with."""
+"""Internal errors of irquant: the pass and the layer that failed, and a small reproduction for a report."""
 
 import platform
 import traceback
@@ -22,39 +22,39 @@ class FaultFolderError(UserError):
 
 
 def pass_failure(pass_: Pass, error: Exception) -> PipelineError:
-    """What to raise when a pass failed, from the error that it raised."""
+    """The error to raise when a pass failed, from the error that it raised."""
     node = blamed_node(error)
     at = f" at {node}" if node else ""
     return _blaming(pass_)(f"pass '{pass_.name}' failed{at}: {type(error).__name__}: {error}", pass_.name, node)
 
 
 def left_broken(pass_: Pass, error: UserError) -> PipelineError:
-    """What to raise when the graph does not hold together behind a pass."""
+    """The error to raise when a pass left an invalid graph."""
     return _blaming(pass_)(f"pass '{pass_.name}' left a broken graph: {error}", pass_.name)
 
 
 def _blaming(pass_: Pass) -> type[PipelineError]:
-    """Users run passes of their own, too."""
+    """The class of the error: internal for irquant's passes, not for the user's own."""
     is_ours = type(pass_).__module__.partition(".")[0] == __name__.partition(".")[0]
     return InternalError if is_ours else PipelineError
 
 
 def is_internal(error: Exception) -> bool:
-    """Whether an error is irquant's own: neither a mistake of the user nor the limit of the machine."""
+    """Whether an error is internal: neither a mistake of the user nor a limit of the machine."""
     return isinstance(error, InternalError) or not isinstance(error, (UserError, MemoryError))
 
 
 def complaint(error: Exception) -> str:
-    """What to tell the user of an error that is not irquant's own."""
+    """The message to the user about an error that is not internal."""
     if isinstance(error, MemoryError):
         return f"not enough memory: {error or 'nothing is left'}; give fewer or smaller samples, or more memory"
     return str(error)
 
 
 def blamed_node(error: BaseException) -> Node | None:
-    """The node that was being worked on when an error was raised, read off the variables of the functions under way.
+    """The node that was processed when an error was raised, from the variables of the active functions.
 
-    The innermost function that holds a node decides, by its `node` or else by what it got first.
+    The innermost function that holds a node decides, by its `node` or else by its first variable with a node.
     """
     for frame in _frames(error):
         held = frame.f_locals
@@ -66,7 +66,7 @@ def blamed_node(error: BaseException) -> Node | None:
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:
-    """The functions under way, the innermost first; those of the cause before those that passed the error on."""
+    """The active functions, the innermost first; those of the cause before those that passed the error on."""
     if error.__cause__ is not None:
         yield from _frames(error.__cause__)
     yield from reversed([frame for frame, _ in traceback.walk_tb(error.__traceback__)])
@@ -81,7 +81,7 @@ def _node_of(value: object) -> Node | None:
 
 
 def described(error: BaseException) -> str:
-    """What failed, in a line."""
+    """The failure, in one line."""
     if isinstance(error, PipelineError):
         return printable(str(error))
     node = blamed_node(error)
@@ -93,26 +93,26 @@ def check_fault_folder(folder: Path) -> None:
     """Refuses a folder for a reproduction before any work is done.
 
     Raises:
-        FaultFolderError: there is something in it, or it is none.
+        FaultFolderError: the folder is not empty, or is not a folder.
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        message = f"{folder}: is there and not an empty folder; give a new one for the reproduction"
+        message = f"{folder}: exists and is not an empty folder; give a new one for the reproduction"
         raise FaultFolderError(message)
 
 
 def write_fault(error: BaseException, folder: Path, options: Mapping[str, str] | None = None) -> None:
-    """Writes what is needed to look for an error: versions, options, the traceback, and the layers around the place.
+    """Writes the data for an error report: versions, options, the traceback, and the layers around the failure.
 
-    The layers are told in the text form, without weights: constants by type and shape. `from_text(..., fill=True)`
-    makes a model of it.
+    The layers are in the text form, without weights: constants by type and shape. `from_text(..., fill=True)` makes a
+    model of it.
 
     Args:
-        error: What was raised.
-        folder: A new or empty one.
-        options: What the user wanted.
+        error: The error.
+        folder: A new or empty folder.
+        options: The user's options.
 
     Raises:
-        FaultFolderError: it cannot be written there.
+        FaultFolderError: the folder cannot be written.
     """
     check_fault_folder(folder)
     node = (error.node if isinstance(error, PipelineError) else None) or blamed_node(error)
@@ -140,5 +140,5 @@ def write_fault(error: BaseException, folder: Path, options: Mapping[str, str] |
 def _around(node: Node) -> str:
     try:
         return to_text(neighbourhood(node, STEPS), weights=False)
-    except IRError as error:  # it may be just this that failed
+    except IRError as error:  # this may be the failure itself
         return f"the graph around {node} is broken: {error}\n"

@@ -1,4 +1,4 @@
-"""Runs a list of passes, after refusing one that cannot work."""
+"""Runs a list of passes; refuses a list that cannot work."""
 
 import logging
 import time
@@ -21,12 +21,12 @@ class PassManager:
     """An explicit list of passes.
 
     Attributes:
-        passes: In the order in which they run.
-        instruments: What watches them.
-        given: What holds of the graph before the first.
+        passes: The passes, in the order in which they run.
+        instruments: The instruments that watch them.
+        given: The facts that hold for the graph before the first pass.
 
     Raises:
-        RequirementError: when it is built, if a pass requires what no pass before it leaves true.
+        RequirementError: on construction, if a pass requires facts that no pass before it establishes.
     """
 
     passes: Sequence[Pass]
@@ -38,15 +38,15 @@ class PassManager:
         for pass_ in self.passes:
             if missing := pass_.requires - holds:
                 names = ", ".join(sorted(missing))
-                message = f"'{pass_.name}' requires {names}: no pass before it leaves that so"
+                message = f"'{pass_.name}' requires {names}: no pass before it establishes that"
                 raise RequirementError(message, missing)
             holds = (holds - pass_.drops) | pass_.establishes
 
     def run(self, graph: Graph, context: Context) -> Results:
-        """Runs the passes in order on `graph`, in place. Returns what each did, by name, in order; repeats add up.
+        """Runs the passes in order on `graph`, in place. Returns the results by name, in order; repeats add up.
 
         Raises:
-            UserError: as a pass raised it.
+            UserError: a pass raised it.
             PipelineError: a pass failed in another way; the cause is chained. An `InternalError` if it is irquant's.
         """
         results: dict[str, PassResult] = {}
@@ -61,14 +61,14 @@ class PassManager:
         return results
 
     def prepare(self, graph: Graph, context: Context) -> frozenset[Request]:
-        """Runs the passes before the first that measures, in place; gives what it would be asked for."""
+        """Runs the passes before the first that measures, in place; returns the requests to measure."""
         index = next(index for index, pass_ in enumerate(self.passes) if Fact.MEASURED in pass_.establishes)
         for pass_ in self.passes[:index]:
             pass_.run(graph, context)
         return self._requests(index, graph, context)
 
     def _wanted(self, index: int, graph: Graph, context: Context) -> frozenset[Request]:
-        """The requests of all passes up to the next one that measures, for other options, too, if wanted."""
+        """The requests of all passes up to the next one that measures, for the options of `also_for`, too."""
         wanted = self._requests(index, graph, context)
         for target, config in context.also_for:
             requests = self.prepare(graph.copy(), replace(context, target=target, config=config))
@@ -95,10 +95,10 @@ class PassManager:
                 raise pass_failure(pass_, error) from error
 
     def _has_failed(self, error: Exception, graph: Graph, done: Sequence[str]) -> bool:
-        """Whether an error tells of the pass, and not of what the user gave.
+        """Whether the pass caused an error, and not the user's input.
 
-        Whatever the model is, the reader has checked it: what the graph refuses from then on is a wrong edit. And a
-        runtime that has run the model, or could, refuses what was made of it.
+        The reader has checked the model: an edit that the graph refuses later is wrong. If the runtime has run the
+        model, or accepts it, then a refusal is due to the pass.
         """
         if isinstance(error, RuntimeRejectedError):
             measured = any(Fact.MEASURED in pass_.establishes for pass_ in self.passes if pass_.name in done)
@@ -107,5 +107,5 @@ class PassManager:
 
 
 def _is_measurable(wanted: Request, graph: Graph) -> bool:
-    """Whether the model, as it is now, has the tensor; and quantiles out of bodies may not be had at all."""
+    """Whether the current model has the tensor; quantiles from bodies may not be measurable at all."""
     return graph.body_at(wanted.scope).has(wanted.node) and not (wanted.scope and wanted.reduction in QUANTILES)

@@ -1,4 +1,4 @@
-"""A pass as people write it: its name and, in braces, its options; it prints back the same way.
+"""The text form of a pass: its name and, in braces, its options; printing gives the same form.
 
     calibrate{save-to=measured.npz cluster=local}
 
@@ -31,21 +31,21 @@ _SEVERAL = (tuple, list, set, frozenset)
 
 
 class PassSpecError(UserError):
-    """A pass, or an option of it, is not written as there are any."""
+    """A pass or one of its options is unknown or malformed."""
 
 
 class _Dataclass(Protocol):
-    """What has fields."""
+    """An object with fields."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class PassSpec:
-    """A pass that is wanted.
+    """The specification of a pass.
 
     Attributes:
-        name: Its name, or where its class is: `module:Class`.
+        name: Its name, or the place of its class: `module:Class`.
         options: Its options, as texts or as values.
     """
 
@@ -69,7 +69,7 @@ class PassOption:
 
     @property
     def takes(self) -> str:
-        """What may be given, for people."""
+        """The accepted values, for people."""
         return _takes(self.hint)
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ def read_specs(text: str) -> list[PassSpec]:
     """The passes that a text lists, commas between them.
 
     Raises:
-        PassSpecError: it is no such list.
+        PassSpecError: the text is not such a list.
     """
     found: list[PassSpec] = []
     at = 0
@@ -125,14 +125,14 @@ def _default(of: dataclasses.Field[Any]) -> object:
 
 
 def make_pass(class_: type[Pass], options: Mapping[str, object]) -> Pass:
-    """A pass with those options.
+    """A pass with the given options.
 
     Args:
         class_: Its class.
         options: Texts, which are converted to the types of the fields, or values that fit them.
 
     Raises:
-        PassSpecError: it has no such option, or takes no such value, or one is missing.
+        PassSpecError: an option is unknown or missing, or has a wrong value.
     """
     known = {each.name: each for each in options_of(class_)}
     values = {name.replace("_", "-"): value for name, value in options.items()}
@@ -167,7 +167,7 @@ def _converted(pass_name: str, option: PassOption, value: object) -> object:
 
 
 def spec_text(pass_: Pass) -> str:
-    """The pass as people write it: options that have their defaults are left out."""
+    """The text form of a pass, without options that have their defaults."""
     given = [
         f"{option.name}={_text(value)}"
         for option in options_of(type(pass_))

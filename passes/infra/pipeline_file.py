@@ -20,7 +20,7 @@ def read_pipeline(path: Path) -> list[PassSpec]:
     """The passes that a file lists.
 
     Raises:
-        PassSpecError: it cannot be read, or is no such list.
+        PassSpecError: the file cannot be read, or is not such a list.
     """
     try:
         content = Lines(read_user_text(path)).content()

@@ -33,7 +33,7 @@ PASSES: Mapping[str, str] = {
     "store-halves": "transforms.store_halves:StoreHalves",
     "verify-execution": "evaluation.verify_execution:VerifyExecution",
 }
-#: Names that passes had before.
+#: Former names of passes.
 ALIASES: Mapping[str, str] = {"migrate-scales": "smooth-quant"}
 
 
@@ -41,7 +41,7 @@ def pass_class(name: str) -> type[Pass]:
     """The class of the pass of that name.
 
     Raises:
-        PassSpecError: there is none.
+        PassSpecError: there is no such pass.
     """
     name = ALIASES.get(name, name)
     if name not in PASSES:

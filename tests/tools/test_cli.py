@@ -106,7 +106,7 @@ def test_a_pipeline_writes_over_nothing_that_is_read(complaint: Complaint, model
     [
         (
             ("normalize", "calibrate", "plan-placement", "insert-fake-quantize", "set-ranges"),
-            "'set-ranges' requires measured: no pass before it leaves that so",
+            "'set-ranges' requires measured: no pass before it establishes that",
         ),
         (
             ("normalize", "plan-placement", "insert-fake-quantize", "calibrate", "set-ranges"),

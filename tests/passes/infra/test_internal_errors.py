@@ -167,7 +167,7 @@ def test_a_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("dear")
     with pytest.raises(FaultFolderError) as caught:
         write_fault(ValueError(), tmp_path)
-    assert str(caught.value) == f"{tmp_path}: is there and not an empty folder; give a new one for the reproduction"
+    assert str(caught.value) == f"{tmp_path}: exists and is not an empty folder; give a new one for the reproduction"
 
 
 def test_values_that_are_made_up_are_the_same_each_time() -> None:

@@ -59,24 +59,24 @@ def test_the_default_pipeline_can_work() -> None:
 @pytest.mark.parametrize(
     ("passes", "said"),
     [
-        ([PlanPlacement()], "'plan-placement' requires normalized: no pass before it leaves that so"),
+        ([PlanPlacement()], "'plan-placement' requires normalized: no pass before it establishes that"),
         (
             [Normalize(), InsertFakeQuantize()],
-            "'insert-fake-quantize' requires planned: no pass before it leaves that so",
+            "'insert-fake-quantize' requires planned: no pass before it establishes that",
         ),
         (
             [Normalize(), PlanPlacement(), SetRanges()],
-            "'set-ranges' requires fake-quantized, measured: no pass before it leaves that so",
+            "'set-ranges' requires fake-quantized, measured: no pass before it establishes that",
         ),
         (
             [Normalize(), PlanPlacement(), Calibrate(), InsertFakeQuantize(), SetRanges(), AlignActivationChannels()],
-            "'align-activation-channels' requires as-measured: no pass before it leaves that so",
+            "'align-activation-channels' requires as-measured: no pass before it establishes that",
         ),
         (
             [Normalize(), PlanPlacement(), Calibrate(), FoldInputNormalization(), SmoothQuant()],
-            "'smooth-quant' requires as-measured: no pass before it leaves that so",
+            "'smooth-quant' requires as-measured: no pass before it establishes that",
         ),
-        ([CompressWeights()], "'compress-weights' requires ranges-set: no pass before it leaves that so"),
+        ([CompressWeights()], "'compress-weights' requires ranges-set: no pass before it establishes that"),
     ],
 )
 def test_a_list_that_cannot_work_is_refused_when_it_is_built(passes: list[Pass], said: str) -> None:
@@ -176,7 +176,7 @@ def test_dumps_never_meet_files_of_others(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "mine.txt"):
         with pytest.raises(UserError) as caught:
             DumpAfter(folder)
-        assert str(caught.value) == f"{folder}: is there and not an empty folder; give a new one for the dumps"
+        assert str(caught.value) == f"{folder}: exists and is not an empty folder; give a new one for the dumps"
     assert (tmp_path / "mine.txt").read_text() == "dear"
     (tmp_path / "empty").mkdir()
     DumpAfter(tmp_path / "empty")

@@ -202,11 +202,11 @@ def test_the_shell_completes_commands_and_passes() -> None:
     [
         (
             "plan-placement",
-            "'plan-placement' requires normalized: no pass before it leaves that so; put 'normalize' before it",
+            "'plan-placement' requires normalized: no pass before it establishes that; put 'normalize' before it",
         ),
         (
             "normalize,plan-placement,set-ranges",
-            "'set-ranges' requires fake-quantized, measured: no pass before it leaves that so; "
+            "'set-ranges' requires fake-quantized, measured: no pass before it establishes that; "
             "put 'insert-fake-quantize', 'calibrate' or 'load-statistics' before it",
         ),
         (
@@ -265,7 +265,7 @@ def test_a_folder_with_files_takes_no_dumps(complaint: Complaint, tmp_path: Path
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("dear")
     said = complaint("-p", "normalize", "--dump-dir", str(tmp_path / "full"))
-    assert said == f"{tmp_path / 'full'}: is there and not an empty folder; give a new one for the dumps"
+    assert said == f"{tmp_path / 'full'}: exists and is not an empty folder; give a new one for the dumps"
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine"]
 
 

@@ -85,7 +85,7 @@ def test_a_folder_in_use_is_refused_before_anything_is_done(
 ) -> None:
     (tmp_path / "mine").write_text("dear")
     assert run(["explain", str(model), "--report-fault", str(tmp_path)]) == 2
-    said = f"error: {tmp_path}: is there and not an empty folder; give a new one for the reproduction\n"
+    said = f"error: {tmp_path}: exists and is not an empty folder; give a new one for the reproduction\n"
     assert capfd.readouterr() == ("", said)
 
 
