@@ -102,7 +102,7 @@ def _refuse_foreign(each: _Written, is_own: Callable[[Path], bool], *, force: bo
         raise RunFilesError(message)
     if not force and not is_own(path):
         message = (
-            f"{path}: is there, and irquant did not make it; give another path for {each.what}, or add --force "
+            f"{path}: exists, and irquant did not make it; give another path for {each.what}, or add --force "
             "(in Python: force=True)"
         )
         raise RunFilesError(message)

@@ -1,4 +1,4 @@
-"""Whether an output is a picture: the one that goes in, larger, cleaner or in other colours, rather than a map of it.
+"""Whether an output is an image: the input image, larger, cleaner or in other colours, and not a map of it.
 
 Shapes only tell what cannot be one: the logits of a segmentation have as many channels as the picture, too, if it knows
 as many classes. What tells the two apart is what they hold, so that samples decide: a picture looks like its input.
@@ -29,7 +29,7 @@ _WHITE = 255.0
 
 
 def may_be_picture(output: Sequence[int], given: Sequence[int]) -> bool:
-    """Whether both shapes are as many pictures of the same channels, no smaller in the output; unknown sizes fit."""
+    """Whether both shapes are equally many images of the same channels, no smaller in the output; unknown sizes fit."""
     if len(output) != 4 or len(given) != 4 or (output[0] != given[0] and DYNAMIC not in (output[0], given[0])):
         return False
     (channels, sizes), (channels_in, sizes_in) = _as_picture(output), _as_picture(given)
@@ -38,7 +38,7 @@ def may_be_picture(output: Sequence[int], given: Sequence[int]) -> bool:
 
 
 def _as_picture(shape: Sequence[int]) -> tuple[int, Sequence[int]]:
-    """Channels and sizes of a picture, channels first or last."""
+    """Channels and sizes of an image, channels first or last."""
     return (shape[1], shape[2:]) if shape[1] in _CHANNELS else (shape[3], shape[1:3])
 
 
@@ -69,7 +69,7 @@ class Likeness:
     both: float = 0.0
 
     def add(self, given: Array, output: Array) -> None:
-        """Takes in a pair of pictures of any sizes."""
+        """Adds a pair of images of any sizes."""
         planes = [_planes(each) for each in (given, output)]
         count = min(BLOCKS, *(size for each in planes for size in each.shape[-2:]))
         if not count:
@@ -80,17 +80,17 @@ class Likeness:
         self.both += float((one * other).sum())
 
     def joined(self, other: "Likeness") -> "Likeness":
-        """The sums over the pictures of both."""
+        """The sums over the images of both."""
         return Likeness(self.given + other.given, self.output + other.output, self.both + other.both)
 
     @property
     def correlation(self) -> float:
-        """Of what goes in with what comes out; 0 if either is all of one colour."""
+        """The correlation of inputs with outputs; 0 if either has only one colour."""
         return self.both / (self.given * self.output) ** 0.5 if self.given and self.output else 0.0
 
     @property
     def is_picture(self) -> bool:
-        """Whether that is a picture."""
+        """Whether the output is an image."""
         if self.correlation < LEAST_CORRELATION:
             return False
         contrast = (self.output / self.given) ** 0.5

@@ -83,7 +83,7 @@ def runtime_version() -> str:
 
 @functools.cache
 def own_precision() -> str:
-    """What the device computes floats in if nobody asks for another precision: "f32", or "bf16" where it is faster."""
+    """The device's default precision for floats: "f32", or "bf16" if it is faster."""
     return str(ov.Core().get_property(HERE, "INFERENCE_PRECISION_HINT").to_string())
 
 

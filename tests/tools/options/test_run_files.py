@@ -105,9 +105,7 @@ def test_what_irquant_did_not_make_is_only_replaced_by_force(
     before = content(place)
     command = [*QUANTIZE.split(), "--no-guard", "--quiet", *options]
     assert run(command) == 2
-    said = (
-        f"is there, and irquant did not make it; give another path for {what}, or add --force (in Python: force=True)"
-    )
+    said = f"exists, and irquant did not make it; give another path for {what}, or add --force (in Python: force=True)"
     assert capfd.readouterr() == ("", f"error: {name}: {said}\n")
     assert content(place) == before
     assert run([*command, "--force"]) == 0
@@ -117,7 +115,7 @@ def test_what_irquant_did_not_make_is_only_replaced_by_force(
 def test_python_replaces_it_only_if_told(place: Path) -> None:
     (place / "o.xml").write_text("<x>my own work</x>")
     data = [np.zeros((1, 3, 8, 8), np.float32)]
-    with pytest.raises(UserError, match=r"^o\.xml: is there, and irquant did not make it; "):
+    with pytest.raises(UserError, match=r"^o\.xml: exists, and irquant did not make it; "):
         quantize("m.xml", data, output="o.xml")
     quantize("m.xml", data, report=lambda _: None, output="o.xml", force=True)
     assert (place / "o.bin").is_file()
