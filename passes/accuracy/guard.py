@@ -126,6 +126,11 @@ def worst_ratio(attempt: Attempt) -> float:
     return min(ratios, default=(-math.inf, -math.inf))[1]
 
 
+def _is_better(attempt: Attempt, best: Attempt) -> bool:
+    """Whether a remedy gains enough, and makes no output poor."""
+    return attempt.ratio_margin >= best.ratio_margin + GAIN and attempt.margin >= min(best.margin, 0.0)
+
+
 @dataclass
 class _Search:
     """The state of one search: the best model so far, and all trials."""
@@ -144,7 +149,7 @@ class _Search:
             if self.best.is_good or not self._may_go_on():
                 return
             attempt = self.calibrated.attempt(first.config.model_copy(update=change), first.reverted_to_float)
-            is_better = attempt.ratio_margin >= self.best.ratio_margin + GAIN
+            is_better = _is_better(attempt, self.best)
             if is_better:  # it replaces the one before
                 self.steps = [replace(step, is_kept=False) for step in self.steps]
             self._note(what, attempt, is_kept=is_better)
@@ -157,7 +162,7 @@ class _Search:
         attempt = self.calibrated.attempt(
             config.model_copy(update={"correct_biases": "sequential"}), self.best.reverted_to_float
         )
-        is_better = attempt.ratio_margin >= self.best.ratio_margin + GAIN
+        is_better = _is_better(attempt, self.best)
         self._note("biases corrected for the whole error of each layer", attempt, is_kept=is_better)
 
     def return_layers(self, margin_of: Callable[[Attempt], float]) -> None:

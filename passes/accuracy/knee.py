@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..analysis.work import time_in_float
+from ...ir.ops import LAYER_TYPES
+from ..analysis.work import sizes_are_known, time_in_float
 from ..evaluation.fake_quant_switch import rounded_operations
 from ..evaluation.sensitivity import Effect
 from ..evaluation.standouts import standouts
@@ -50,10 +51,13 @@ def find_knee(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> K
     if wanted <= 0:
         return None
     graph, context = calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False)
+    operations = rounded_operations(graph, context.plan)
+    if not sizes_are_known([*operations, *graph.nodes(*LAYER_TYPES)]):
+        return None
     found = standouts(graph, context, context.held_out[:_SAMPLES], _INFERENCES, LEAST_SHARE)
     if not found:
         return None
-    times = time_in_float(graph, rounded_operations(graph, context.plan))
+    times = time_in_float(graph, operations)
     percents = {(node.graph.scope, node.id): 100 * each for node, each in times.items()}
     return best_prefix(found, percents, wanted)
 

@@ -7,7 +7,7 @@ a core does 32 of them in the time in which it moves 32 bytes.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ...ir import DYNAMIC, Graph, Node
 from ...ir.ops import (
@@ -33,6 +33,11 @@ def time_in_float(graph: Graph, rounded: Collection[Node]) -> Mapping[Node, floa
     works = {node: work(node) for node in [*rounded, *graph.nodes(*LAYER_TYPES)]}
     total = sum(each if node in rounded else SLOWDOWN * each for node, each in works.items())
     return {node: (SLOWDOWN - 1) * works[node] / total for node in rounded}
+
+
+def sizes_are_known(nodes: Iterable[Node]) -> bool:
+    """Whether all tensors of some operations have known sizes, apart from the batch."""
+    return all(DYNAMIC not in output.shape[1:] for node in nodes for output in node.outputs)
 
 
 def work(node: Node) -> float:

@@ -6,7 +6,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Node
-from irquant.passes.analysis.work import SLOWDOWN, multiply_accumulates, time_in_float, work
+from irquant.passes.analysis.work import SLOWDOWN, multiply_accumulates, sizes_are_known, time_in_float, work
 from irquant.passes.runtime.engine import from_runtime
 
 ONE, NONE = [1, 1], [0, 0]
@@ -79,3 +79,10 @@ def test_layers_that_are_float_already_make_the_others_matter_less() -> None:
     second = op.convolution(first, zeros(4, 4, 3, 3), ONE, ONE, ONE, ONE, name="y")
     node = layer(second, x)
     assert time_in_float(node.graph, [node])[node] == pytest.approx((SLOWDOWN - 1) / (1 + SLOWDOWN))
+
+
+@pytest.mark.parametrize(("shape", "is_known"), [((-1, 3, 8, 8), True), ((1, 3, -1, 8), False), ((1, 3, 8, 8), True)])
+def test_only_the_batch_may_be_unknown(shape: tuple[int, ...], *, is_known: bool) -> None:
+    x = image(*shape)
+    node = layer(op.convolution(x, zeros(5, 3, 1, 1), ONE, NONE, NONE, ONE, name="y"), x)
+    assert sizes_are_known([node]) is is_known
