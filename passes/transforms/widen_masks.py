@@ -1,12 +1,12 @@
 """Masks of attention that the device would take along the wrong axis become wider."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from ...ir import DYNAMIC, Builder, Graph, InPort, Node, OutPort
+from ...ir import DYNAMIC, Builder, Graph, InPort, Node
 from ..infra.base import Context, Fact, Pass
 
 #: What a device may fuse into the product in front.
@@ -32,7 +32,7 @@ class WidenMasks(Pass):
     def run(self, graph: Graph, context: Context) -> int:
         """Widens each of them."""
         products = [node for each in graph.walk() for node in each.nodes("MatMul") if _is_misread(node, context)]
-        rows = {port: None for node in products for port in _rows_behind(node.output())}
+        rows = _rows_behind(products)
         for port in rows:
             _widen(port)
         return len(rows)
@@ -43,14 +43,24 @@ def _is_misread(node: Node, context: Context) -> bool:
     return bool(decision and decision.int8 and rule and rule.misreads_rows)
 
 
-def _rows_behind(tensor: OutPort) -> Iterator[InPort]:
-    """The other operands of what may be fused behind a tensor, as far as they are rows."""
-    for port in tensor.consumers:
-        if port.node.type in _FUSED and port.node.output().shape == tensor.shape:
-            other = port.node.input(1 - port.index)
-            if _is_row(other.source.shape) and _widened_axis(tensor.shape) is not None:
-                yield other
-            yield from _rows_behind(port.node.output())
+def _rows_behind(products: Sequence[Node]) -> list[InPort]:
+    """The other operands of what may be fused behind products, as far as they are rows, in order of discovery."""
+    found: dict[InPort, None] = {}
+    waiting, seen = [port for node in products for port in node.output().consumers][::-1], set[InPort]()
+    while waiting:
+        port = waiting.pop()
+        if port in seen or not _may_be_fused(port):
+            continue
+        seen.add(port)
+        other = port.node.input(1 - port.index)
+        if _is_row(other.source.shape) and _widened_axis(port.source.shape) is not None:
+            found[other] = None
+        waiting += port.node.output().consumers[::-1]
+    return list(found)
+
+
+def _may_be_fused(port: InPort) -> bool:
+    return port.node.type in _FUSED and port.node.output().shape == port.source.shape
 
 
 def _is_row(shape: tuple[int, ...]) -> bool:

@@ -80,3 +80,19 @@ def test_other_masks_are_left_alone(mask: str) -> None:
 def test_masks_are_left_alone_behind_products_in_float_and_where_nothing_is_known_to_repeat_them_for() -> None:
     assert widened("1,1,1,5", "1,2,5,5", int8=False)[:2] == [0, 0]
     assert widened("1,1,1,5", "?,1,?,5")[:2] == [0, 0]
+
+
+def test_sums_of_a_tensor_with_itself_are_passed_once_each() -> None:
+    doublings = "\n".join(f"y{k}: f32[1,2,5,5] = Add(y{k - 1}, y{k - 1})" for k in range(1, 61))
+    graph = from_text(f"""
+        q: f32[1,2,5,8] = Parameter()
+        mask: f32[1,1,1,5] = Parameter()
+        y0: f32[1,2,5,5] = MatMul(q, q) transpose_a="false" transpose_b="true"
+        {doublings}
+        masked: f32[1,2,5,5] = Add(y60, mask) auto_broadcast="numpy"
+        r = Result(masked)
+    """)
+    context = Context(load_target("cpu"))
+    context.plan = Plan(decisions={graph.node("y0"): Decision(int8=True, reason="")})
+    assert WidenMasks().run(graph, context) == 1
+    assert graph.node("masked").source(1).shape == (1, 2, 1, 5)
