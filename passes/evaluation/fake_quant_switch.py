@@ -14,15 +14,14 @@ _F32 = element_type("f32")
 
 def rounded_operations(graph: Graph, plan: Plan) -> list[Node]:
     """The operations of a graph, not of its bodies, that read quantized tensors, in topological order."""
-    found: set[Node] = set()
     waiting = [port.node for site in plan.sites if site.source.node.graph is graph for port in site.consumers]
+    seen: set[Node] = set()
     while waiting:
         node = waiting.pop()
-        if node in plan.moved:
+        if node not in seen and node in plan.moved:
             waiting += [port.node for output in node.outputs for port in output.consumers]
-        else:
-            found.add(node)
-    return [node for node in graph.nodes() if node in found]
+        seen.add(node)
+    return [node for node in graph.nodes() if node in seen and node not in plan.moved]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,35 @@
+"""Which operations are rounded, where a FakeQuantize was moved past operations that read a tensor twice."""
+
+from irquant.ir import Graph, from_text
+from irquant.passes import Context
+from irquant.passes.evaluation.fake_quant_switch import AttachGates, rounded_operations
+from irquant.passes.placement.plan import Plan, Site
+from irquant.targets import load_target
+
+_DOUBLINGS = 60
+
+
+def doublings() -> tuple[Graph, Plan]:
+    """A FakeQuantize in front of 60 operations that read a tensor twice, which it was moved past, and a ReLU."""
+    steps = "\n".join(f"y{k}: f32[1,8] = Maximum(y{k - 1}, y{k - 1})" for k in range(1, _DOUBLINGS + 1))
+    graph = from_text(f"""
+        y0: f32[1,8] = Parameter()
+        {steps}
+        relu: f32[1,8] = ReLU(y{_DOUBLINGS})
+        r = Result(relu)
+    """)
+    source = graph.node("y0").output()
+    site = Site("fq", source, tuple(source.consumers), load_target("cpu").specs["a8"])
+    moved = {graph.node(f"y{k}"): tuple(graph.node(f"y{k}").inputs) for k in range(1, _DOUBLINGS + 1)}
+    return graph, Plan((site,), moved=moved)
+
+
+def test_operations_behind_those_that_are_moved_past_are_found_with_one_visit_each() -> None:
+    graph, plan = doublings()
+    assert rounded_operations(graph, plan) == [graph.node("relu")]
+
+
+def test_operations_that_are_moved_past_are_copied_once_each() -> None:
+    graph, plan = doublings()
+    AttachGates.of(rounded_operations(graph, plan), plan).run(graph, Context(load_target("cpu")))
+    assert len(list(graph.nodes("Maximum"))) == 2 * _DOUBLINGS
