@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ...ir import Graph, Node, OutPort
+from ...ir import Graph, Node
 from ...ir.ops import LAYER_TYPES, weight_ports
 from .choices import MOVES, unmoved
 from .decisions import above, behind
@@ -43,11 +43,13 @@ def _is_even(steps: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> bool:
 
 def mixed_joins(graph: Graph) -> Mapping[Node, float]:
     """Concats of scores with what constants scale, and how far."""
+    known = _scores(graph)
     found: dict[Node, float] = {}
     for node in graph.nodes("Concat"):
-        scores = [port for port in node.inputs if _is_score(port.source)]
-        if scores and len(scores) < len(node.inputs):
-            scale = max(_magnitude(port.source, graph) for port in node.inputs if port not in scores)
+        others = [port.source.node for port in node.inputs if port.source.node not in known]
+        if 0 < len(others) < len(node.inputs):
+            magnitudes = _magnitudes(node, graph)
+            scale = max(magnitudes[other] for other in others)
             found |= {node: scale} if scale >= _APART else {}
     return found
 
@@ -63,21 +65,26 @@ def mixed_ranges(graph: Graph) -> dict[Node, str]:
     return reasons
 
 
-def _is_score(tensor: OutPort) -> bool:
-    """Whether a tensor holds scores from 0 to 1, products of such, or some of those joined."""
-    node = unmoved(tensor, _PARTS).node
-    if node.type in ("Multiply", "Concat"):
-        return all(_is_score(port.source) for port in node.inputs)
-    return node.type in _SCORES
+def _scores(graph: Graph) -> set[Node]:
+    """The nodes that give scores from 0 to 1, parts or products of such, or some of those joined."""
+    found: set[Node] = set()
+    for node in graph.nodes():
+        if node.type in (*_PARTS, "Multiply", "Concat"):
+            read = node.inputs[:1] if node.type in _PARTS else node.inputs
+            is_score = all(port.source.node in found for port in read)
+        else:
+            is_score = node.type in _SCORES
+        found |= {node} if is_score else set()
+    return found
 
 
-def _magnitude(tensor: OutPort, graph: Graph) -> float:
-    """How large a tensor is if what layers give is about 1: by the constants in between."""
-    needed = {tensor.node, *above(tensor.node, LAYER_TYPES)}
+def _magnitudes(join: Node, graph: Graph) -> Mapping[Node, float]:
+    """How large all above a join is if what layers give is about 1: by the constants in between."""
+    needed = above(join, LAYER_TYPES)
     known: dict[Node, float] = {}
     for node in (each for each in graph.nodes() if each in needed):
         known[node] = _magnitude_of(node, [known.get(port.source.node, 1.0) for port in node.inputs])
-    return known[tensor.node]
+    return known
 
 
 def _magnitude_of(node: Node, given: list[float]) -> float:

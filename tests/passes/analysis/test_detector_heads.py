@@ -101,6 +101,19 @@ def test_scales_that_are_too_far_apart_are_found(graph_of: GraphOf, build: Calla
     assert len(mixed_joins(graph(graph_of, build))) == 1
 
 
+@pytest.mark.parametrize("double", [lambda y: op.multiply(y, y), lambda y: op.concat([y, y], 2)])
+def test_products_and_joins_of_scores_with_themselves_are_seen_once_each(
+    graph_of: GraphOf, double: Callable[[Any], Any]
+) -> None:
+    def build(x: Any) -> Any:
+        scores = op.sigmoid(x)
+        for _ in range(60):
+            scores = op.slice(double(scores), np.array([0]), np.array([8]), np.array([1]), np.array([2]))
+        return op.concat([op.multiply(x, PIXELS), scores], 2)
+
+    assert list(mixed_joins(graph(graph_of, build)).values()) == [PIXELS]
+
+
 @pytest.mark.parametrize("build", PLAIN.values(), ids=PLAIN)
 def test_other_joins_are_left_alone(graph_of: GraphOf, build: Callable[[Any], Any]) -> None:
     assert mixed_ranges(graph(graph_of, build)) == {}
