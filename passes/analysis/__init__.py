@@ -1,1 +1,1 @@
-"""Mathematics and facts of graphs; nothing here changes one."""
+"""Mathematics and facts of graphs; no module here changes a graph."""

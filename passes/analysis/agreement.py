@@ -15,7 +15,7 @@ from .ranges import Floats
 
 
 class Verdict(StrEnum):
-    """What an agreement means for the model's task; docs/quality.md has the evidence."""
+    """The meaning of an agreement for the model's task; docs/quality.md has the evidence."""
 
     GOOD = "good"
     FAIR = "fair"
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
     @property
     def words(self) -> str:
-        """For people."""
+        """The verdict in words for users."""
         return _WORDS[self]
 
 
@@ -38,11 +38,11 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Levels:
-    """What a signal-to-quantization-noise ratio means, in dB.
+    """The levels of a signal-to-quantization-noise ratio, in dB.
 
     Attributes:
-        floor: Below it accuracy is lost.
-        good: From it on none was lost.
+        floor: Below this ratio accuracy is lost.
+        good: From this ratio up no accuracy was lost.
     """
 
     floor: float
@@ -50,37 +50,37 @@ class Levels:
 
 
 _LEVELS = Levels(floor=10.0, good=20.0)
-#: What is judged by its smallest differences: 38 dB cost a super-resolution net 0.3 dB of its 31 dB of PSNR.
+#: The levels where the smallest differences count: 38 dB cost a super-resolution net 0.3 dB of its 31 dB of PSNR.
 _IMAGE_LEVELS = Levels(floor=38.0, good=43.0)
 _LEVELS_OF: Mapping[OutputKind, Levels] = {OutputKind.IMAGE: _IMAGE_LEVELS}
 
 
-#: From which share of changed decisions on accuracy may be lost, and is lost, whatever the ratio.
+#: The shares of changed decisions from which accuracy may be lost, and is lost, at any ratio.
 FAIR_CHANGED, POOR_CHANGED = 0.03, 0.1
 #: The 95th percentile of the normal distribution.
 _CONFIDENCE = 1.645
 
 
 def levels_of(kind: OutputKind) -> Levels:
-    """What the ratio means for outputs of a kind."""
+    """The levels of the ratio for outputs of a kind."""
     return _LEVELS_OF.get(kind, _LEVELS)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How close an output is to the float model's, over all held-out samples together.
+    """The agreement of an output with the float model's, over all held-out samples together.
 
     Attributes:
-        name: What messages call the output.
-        kind: What it holds.
+        name: The name of the output in messages.
+        kind: The kind of its contents.
         sqnr: 10 log10(signal power / error power) in dB; infinite if equal, NaN if they cannot be compared.
-            The worst of the tensors that are compared, and of their parts: of detections, those that they are selected
-            by.
-        cosine: Of the angle between the two outputs as vectors (the worst, too).
+            This is the worst of all compared tensors and their parts; for detections, these tensors are the inputs of
+            the selection.
+        cosine: The cosine of the angle between the two outputs as vectors (the worst, too).
         top1: The share of decisions that stay the same (see `Choice`). None if the output chooses nothing.
-        resized: Of how many samples the sizes differ; the ratio is an upper bound then (see `Tally`).
-        decisions: How many decisions that is the share of.
-        part: The columns that have that ratio; empty if it is that of whole tensors.
+        resized: The number of samples whose sizes differ; if not 0, the ratio is an upper bound (see `Tally`).
+        decisions: The number of all decisions.
+        part: The columns with that ratio; empty if it is the ratio of whole tensors.
         whole: The ratio of whole tensors in dB.
     """
 
@@ -96,15 +96,15 @@ class Agreement:
 
     @property
     def levels(self) -> Levels:
-        """What the ratio means for outputs of this kind."""
+        """The levels of the ratio for outputs of this kind."""
         return levels_of(self.kind)
 
     @property
     def changed(self) -> float:
-        """The share of decisions that change at least, as far as so many tell: 2 of 16 may be 4 % of all.
+        """A lower bound of the share of decisions that change: 2 of 16 may be 4 % of all.
 
-        The lower end of the interval of Wilson (1927, Journal of the American Statistical Association 22, 209), one
-        side, 95 %.
+        This is the lower end of the one-sided 95 % interval of Wilson (1927, Journal of the American Statistical
+        Association 22, 209).
         """
         if not self.decisions or self.top1 is None:
             return 0.0
@@ -114,7 +114,7 @@ class Agreement:
 
     @property
     def margin(self) -> float:
-        """How far the output lies above the floor, in dB; negative below it.
+        """The distance of the output above the floor, in dB; negative below it.
 
         0 if nobody can tell; infinite for random outputs, which no float layer makes less so. As many decisions change
         as lie within the error, so that their number grows with its amplitude.
@@ -124,7 +124,7 @@ class Agreement:
 
     @property
     def above_good(self) -> float:
-        """How far the output lies above what is good, in dB.
+        """The distance of the output above the good level, in dB.
 
         Minus infinity if nobody can tell; infinite for random outputs.
         """
@@ -138,9 +138,9 @@ class Agreement:
 
     @property
     def error(self) -> float:
-        """The error power as a share of what the floor allows; of a lost signal, huge; of random outputs, none.
+        """The error power as a share of what the floor allows; huge for a lost signal, zero for random outputs.
 
-        The ratio alone tells: errors of different operations add up, numbers of changed decisions do not.
+        Only the ratio counts: errors of different operations add up, numbers of changed decisions do not.
         """
         if math.isnan(self.sqnr):
             return float(self.kind is not OutputKind.RANDOM)
@@ -148,7 +148,7 @@ class Agreement:
 
     @property
     def by_ratio(self) -> Verdict:
-        """What the ratio alone means; an upper bound cannot be good."""
+        """The verdict by the ratio alone; an upper bound cannot be good."""
         if math.isnan(self.sqnr):
             return Verdict.UNKNOWN
         if self.sqnr >= self.levels.good and not self.resized:
@@ -157,7 +157,7 @@ class Agreement:
 
     @property
     def verdict(self) -> Verdict:
-        """What that means: ratio or decisions, whichever is worse."""
+        """The worse of the verdicts by ratio and by decisions."""
         if self.by_ratio is Verdict.UNKNOWN or self.changed <= FAIR_CHANGED:
             return self.by_ratio
         return Verdict.POOR if self.changed > POOR_CHANGED or self.by_ratio is Verdict.POOR else Verdict.FAIR
@@ -165,24 +165,24 @@ class Agreement:
 
 @dataclass
 class Tally:
-    """Sums over the samples of two tensors, from which all ratios follow: no tensor is kept.
+    """Sums over the samples of two tensors. All ratios follow from them, so that no tensor is kept.
 
-    Where the sizes differ (a sentence that is spoken faster, boxes that are not padded), no element belongs to another
-    one. Then the values are compared in ascending order, which no other order brings closer: their squared distance is
-    that of the two distributions (the Wasserstein-2 distance in one dimension; Villani 2003, theorem 2.18). What one
-    tensor holds more than the other counts as lost.
+    If the sizes differ (a sentence that is spoken faster, boxes without padding), elements do not correspond. Then the
+    values are compared in ascending order, which is the closest of all orders: their squared distance is that of the
+    two distributions (the Wasserstein-2 distance in one dimension; Villani 2003, theorem 2.18). The values that one
+    tensor has in excess count as lost.
 
     Attributes:
-        signal: Power of the reference.
-        found: Power of the other.
-        noise: Power of their difference.
-        product: Of the two as vectors.
-        count: How many numbers were compared.
-        choice: What is decided by the largest; None if nothing is.
-        same: Decisions that are the same.
-        decisions: All of them.
-        resized: Samples whose sizes differ.
-        is_comparable: Whether they always had as many axes.
+        signal: The power of the reference.
+        found: The power of the other tensor.
+        noise: The power of their difference.
+        product: The dot product of the two as vectors.
+        count: The number of compared numbers.
+        choice: The decision by the largest element; None if there is none.
+        same: The number of decisions that are the same.
+        decisions: The number of all decisions.
+        resized: The number of samples whose sizes differ.
+        is_comparable: Whether both had equally many axes in all samples.
         is_finite: Whether neither held NaN or an infinity where the other had another value.
     """
 
@@ -199,7 +199,7 @@ class Tally:
     is_finite: bool = True
 
     def add(self, reference: Array, output: Array) -> None:
-        """Takes in a sample."""
+        """Adds a sample."""
         if reference.ndim != output.ndim:
             self.is_comparable = False
             return
@@ -257,11 +257,11 @@ class Tally:
 
 @dataclass
 class Tallies:
-    """The sums over the samples of all that is compared of a model's outputs.
+    """The sums over the samples for all compared tensors of a model's outputs.
 
     Attributes:
-        outputs: What is compared.
-        sums: Of whole tensors, by their numbers, and of their parts.
+        outputs: The outputs that are compared.
+        sums: The sums of whole tensors, by their numbers, and of their parts.
     """
 
     outputs: Outputs
@@ -275,10 +275,10 @@ class Tallies:
             self.sums |= {part: Tally(choice=part.choice) for part in output.parts}
 
     def add(self, reference: Sequence[Array], found: Sequence[Array]) -> None:
-        """Takes in a sample.
+        """Adds a sample.
 
         Args:
-            reference: What the float model gives: outputs, then taps.
+            reference: The float model's outputs, then its taps.
             found: The same of the other model.
         """
         for key, sums in self.sums.items():
@@ -288,7 +288,7 @@ class Tallies:
                 sums.add(reference[key], found[key])
 
     def agreements(self) -> list[Agreement]:
-        """How close the outputs are."""
+        """The agreement of each output."""
         return [self._agreement(output) for output in self.outputs.each]
 
     def _agreement(self, output: Output) -> Agreement:
@@ -310,11 +310,11 @@ class Tallies:
 def agreements(
     outputs: Outputs, references: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]]
 ) -> list[Agreement]:
-    """How close the outputs of some samples are.
+    """The agreement of each output over some samples.
 
     Args:
         outputs: The model's outputs.
-        references: For each sample, the tensors that the float model gives: outputs, then taps.
+        references: For each sample, the float model's outputs, then its taps.
         found: The same of the quantized model.
     """
     tallies = Tallies(outputs)
@@ -337,7 +337,7 @@ def tally(references: Sequence[Array], outputs: Sequence[Array]) -> Tally:
 
 
 def _numbers(reference: Array, output: Array) -> tuple[Floats, Floats]:
-    """Two tensors as floats; of texts, whether they are the same."""
+    """Two tensors as floats; for texts, whether they are equal."""
     if reference.dtype.kind not in "SU":
         return reference.astype(np.float64), output.astype(np.float64)
     is_same = reference == output if reference.shape == output.shape else np.zeros(output.shape)
@@ -345,9 +345,9 @@ def _numbers(reference: Array, output: Array) -> tuple[Floats, Floats]:
 
 
 def _in_order(one: Floats, other: Floats) -> tuple[Floats, Floats, float]:
-    """The values of two tensors in ascending order, as many of the second as of the first; and the share that is lost.
+    """The values of two tensors in ascending order, equally many of both, and the share of lost values.
 
-    An empty tensor has nothing that the other could be like.
+    An empty tensor counts as zeros.
     """
     if not (one.size and other.size):
         return (one, np.zeros_like(one), 0.0) if one.size else (np.zeros_like(other), other, 0.0)

@@ -1,4 +1,4 @@
-"""Whether a model is quantized already, and by which operation one can tell."""
+"""Detects models that are quantized already, and names the operation that shows it."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ from .constants import constant_nodes
 
 _NARROW_TYPES = ("i8", "u8", "i4", "u4", "u1", "u2", "u3", "u6", "nf4", "f4e2m1", "f8e4m3", "f8e5m2")
 _ROUNDING = ("FakeQuantize", "FakeConvert")
-#: What layers of integers compute in: converters widen the weights of ONNX's ConvInteger and MatMulInteger to it.
+#: The types of integer layers: converters widen the weights of ONNX's ConvInteger and MatMulInteger to them.
 _ACCUMULATOR = "i32"
 
 
@@ -20,7 +20,7 @@ def refuse_quantized(graph: Graph) -> None:
     """Refuses a model that is quantized already.
 
     Raises:
-        AlreadyQuantizedError: it is.
+        AlreadyQuantizedError: the model is quantized.
     """
     if node := find_quantized(graph):
         message = f"the model is quantized already: it holds {node}; give the float model it was made from"
@@ -53,7 +53,7 @@ def _feeds_integers(node: Node) -> bool:
 
 
 def _has_narrow_data(layer: Node) -> bool:
-    """Whether the data of a layer of integers come from 8 bits, less a zero point; hashes and masks of bits do not."""
+    """Whether the data of an integer layer come from 8 bits, minus a zero point; hashes and bit masks do not."""
     tensor = layer.source(DATA_PORT)
     while tensor.node.type in ("Add", "Convert", "Subtract") and tensor.element_type.name not in _NARROW_TYPES:
         tensor = tensor.node.source(DATA_PORT)
@@ -65,7 +65,7 @@ def _is_narrow(constant: Node) -> bool:
 
 
 def _reaches_weights(constant: Node, constants: Collection[Node]) -> bool:
-    """Whether a layer reads a constant as its weights, converted and scaled or not; pictures and masks meet data."""
+    """Whether a layer reads a constant as its weights, converted and scaled or not; images and masks meet data."""
     waiting, seen = [constant], set[Node]()
     while waiting:
         ports = [port for output in waiting.pop().outputs for port in output.consumers]

@@ -1,4 +1,4 @@
-"""Whether a correction of a layer's bias would help on samples that it was not made from."""
+"""Cross-validates the correction of a layer's bias: does it help on samples that it was not computed from?"""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from .ranges import Floats
 
-#: How many of the samples a correction must bring nearer to the float model, and how much of the error it may leave.
+#: The share of samples that a correction must improve, and the share of the error that it may leave.
 MOST, REST = 0.75, 0.9
 
 
@@ -15,9 +15,9 @@ class Correction:
     """A correction of a layer's bias, and the evidence for it.
 
     Attributes:
-        largest: Its largest number.
-        remaining: Squared mean error with it over that without it, on samples left out one at a time.
-        improved: The share of those samples on which it makes the error smaller.
+        largest: Its largest value.
+        remaining: The squared mean error with it divided by that without it, on samples left out one at a time.
+        improved: The share of those samples whose error it reduces.
     """
 
     largest: float
@@ -26,21 +26,21 @@ class Correction:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether both say that it helps.
+        """Whether both numbers show that it helps.
 
-        The share of samples is asked, too, since errors have two causes. Rounding shifts the mean of all samples alike.
-        Clipping shifts that of the loudest only, but by so much that the squared error is theirs: what they lack would
-        be added where nothing is missing. (Measured on a pitch tracker whose corrections all made the squared error
-        smaller, on a third of the samples: its output fell from 34 to 19 dB.) What takes off less than a tenth is as
-        likely to be outweighed by what else changes the layer's output.
+        The share of samples counts, too, since errors have two causes. Rounding shifts the mean of all samples alike.
+        Clipping shifts the mean of the loudest samples only, but by so much that they dominate the squared error: their
+        correction would spoil all others. (Measured on a pitch tracker: all corrections reduced the squared error, but
+        only on a third of the samples, and its output fell from 34 to 19 dB.) Other changes of the layer's output may
+        outweigh a correction that removes less than a tenth.
         """
         return self.remaining < REST and self.improved >= MOST
 
 
 def judged(errors: Floats, *, believes_one: bool = True) -> Correction:
-    """The evidence for taking off the mean of some errors.
+    """The evidence for subtracting the mean of some errors.
 
-    Leaving out sample s, the correction is the mean of the others, so that of its error e_s remains
+    Without sample s, the correction is the mean of the other errors. It leaves this part of the error e_s:
 
         e_s - (n * mean - e_s) / (n - 1) = (e_s - mean) * n / (n - 1)
 
@@ -48,8 +48,8 @@ def judged(errors: Floats, *, believes_one: bool = True) -> Correction:
 
     Args:
         errors: [samples, channels].
-        believes_one: Whether the error of a single sample is taken for that of all, for want of evidence. That of
-            rounded weights is: it only depends on the mean of the data.
+        believes_one: Whether a single sample is enough evidence. It is for rounded weights: their error depends only on
+            the mean of the data.
     """
     count, mean = len(errors), errors.mean(axis=0)
     largest = float(np.abs(mean).max(initial=0))

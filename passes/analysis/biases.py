@@ -1,4 +1,4 @@
-"""Changing the bias of a layer, which may not have one yet."""
+"""Changes the bias of a layer, or creates it."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from .ranges import Floats
 
 
 def change_bias(node: Node, shift: Floats, scale: Floats | None = None) -> None:
-    """Adds one number an output channel to what a layer gives; a layer without a bias gets one.
+    """Adds one number per output channel to a layer's output; a layer without a bias gets one.
 
     Args:
         node: The layer.
-        shift: Added.
-        scale: What bias and shift are multiplied with, then, one number an output channel, too.
+        shift: The numbers to add.
+        scale: One factor per output channel; bias and shift are multiplied by it afterwards.
     """
     output = node.output()
     shape = [1] * len(output.shape)

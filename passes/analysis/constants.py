@@ -1,7 +1,7 @@
-"""Which nodes give the same values whatever the data, and what those values are.
+"""Finds the nodes whose values do not depend on the data, and computes these values.
 
-The runtime folds all of them before anything else, so that for placement they are constants, too: models that were
-exported with dynamic sizes and then reshaped keep chains of ShapeOf, Tile and Broadcast over what has become known.
+The runtime folds all of them first, so that placement treats them as constants, too. Models that were exported with
+dynamic sizes and then reshaped keep chains of ShapeOf, Tile and Broadcast over sizes that are known now.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from ...ir import DYNAMIC, Array, Builder, Graph, Node, OutPort
 from ..runtime.engine import evaluate
 from .transposed_weights import shared_squares, turn
 
-#: Look at a tensor's shape, not at its values: they neither want int8 nor mind it.
+#: Operations that read a tensor's shape, not its values: int8 neither helps nor hurts them.
 SHAPE_READERS = ("ShapeOf",)
-#: Of their second input, they look at the element type.
+#: Operations that read only the element type of their second input.
 TYPE_READERS = ("ConvertLike",)
-#: Give other values from run to run, from the same inputs.
+#: Operations that give different values in each run for the same inputs.
 _NOT_FOLDED = ("Assign", "Multinomial", "RandomUniform", "ReadValue", "Result")
 
 
 def constant_nodes(graph: Graph) -> set[Node]:
-    """The nodes of a graph, not of its bodies, that give constants: Const, and whatever is computed from them alone."""
+    """The constant nodes of a graph, without its bodies: Const, and operations whose inputs are all constant."""
     found: set[Node] = set()
     for node in graph.nodes():
         read = node.inputs[:1] if node.type in TYPE_READERS else node.inputs
@@ -32,12 +32,12 @@ def constant_nodes(graph: Graph) -> set[Node]:
 
 
 def _gives_known_shape(node: Node) -> bool:
-    """Whether it is the ShapeOf of a static shape; no dimensions at all may also mean an unknown rank."""
+    """Whether the node is the ShapeOf of a static shape; an empty shape may also mean an unknown rank."""
     return node.type in SHAPE_READERS and bool(node.source().shape) and DYNAMIC not in node.source().shape
 
 
 def fold_shape(node: Node) -> None:
-    """Makes a constant of the ShapeOf of a known shape."""
+    """Replaces the ShapeOf of a known shape with a constant."""
     sizes = np.asarray(node.source().shape, node.output().element_type.dtype)
     node.replace_with(node.graph.add_constant(f"{node.name}/known", sizes, near=node).output())
 

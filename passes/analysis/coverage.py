@@ -1,14 +1,14 @@
-"""How often each kernel tap of a convolution meets the data rather than the padding.
+"""The share of positions at which each kernel tap of a convolution meets the data instead of the padding.
 
-For an input whose channels have the means E[x_c], the mean of the output over all positions is
+For an input with the channel means E[x_c], the mean of the output over all positions is
 
     E[y_o] = b_o + sum_{c,k} f_k * W[o, c, k] * E[x_c]
     f_k = (output positions at which tap k lies inside the data) / (output positions)
 
 since a tap outside reads zero. Taps of different axes are independent, so f_k is a product over the axes. The formula
-is exact for data whose mean is the same everywhere, and close for others: only near the border does it assume anything.
-(Derived here; the reference implementations estimate the same mean by running the layer on a constant picture, which
-mistakes the influence of the border for an error of quantization.)
+is exact for data whose mean is the same everywhere, and close for others: it makes assumptions only near the border.
+(Derived here. The reference implementations estimate the same mean by running the layer on a constant image, which
+counts the influence of the border as an error of quantization.)
 """
 
 import math
@@ -26,9 +26,9 @@ def tap_coverage(node: Node, kernel: Sequence[int], data: Sequence[float], outpu
 
     Args:
         node: A convolution, transposed or not.
-        kernel: Its kernel's spatial sizes.
-        data: Spatial sizes of its input.
-        output: Spatial sizes of its output.
+        kernel: The spatial sizes of its kernel.
+        data: The spatial sizes of its input.
+        output: The spatial sizes of its output.
 
     Returns:
         An array of the kernel's spatial shape.
@@ -54,7 +54,7 @@ def _axis(taps: int, stride: int, dilation: int, begin: int, size: int, out: int
 
 
 def _transposed_axis(taps: int, stride: int, dilation: int, begin: int, size: int, out: int) -> Floats:
-    """Input position i adds tap k to output position i * stride + k * dilation - begin, if there is one."""
+    """Input position i adds tap k to output position i * stride + k * dilation - begin, if that exists."""
     written = np.arange(size)[:, None] * stride + np.arange(taps)[None, :] * dilation - begin
     inside: Floats = ((written >= 0) & (written < out)).astype(np.float64)
     return np.asarray(inside.sum(axis=0) / out)
@@ -73,7 +73,7 @@ def _pad_begin(node: Node, axis: int, taps: int, size: int, out: int) -> int:
 
 
 def _transposed_pad_begin(node: Node, axis: int, taps: int, size: int, out: int) -> int:
-    """The padding cut off in front; `auto_pad` derives it from the sizes (ConvolutionBackpropData-1 specification)."""
+    """The padding removed in front; `auto_pad` derives it from the sizes (ConvolutionBackpropData-1 specification)."""
     mode = node.attributes.get("auto_pad", "explicit").lower()
     if mode == "valid":
         return 0
@@ -92,13 +92,13 @@ def _at(node: Node, name: str, axis: int, default: int) -> int:
 
 
 def sizes_follow(node: Node) -> bool:
-    """Whether the sizes of a convolution's output follow from those of its input; else its output must be asked."""
+    """Whether a convolution's output sizes follow from its input sizes; if not, its output must be measured."""
     mode = node.attributes.get("auto_pad", "explicit").lower()
     return node.type not in TRANSPOSED_CONVOLUTIONS or (len(node.inputs) == 2 and not mode.startswith("same"))
 
 
 def output_sizes(node: Node, kernel: Sequence[int], data: Sequence[float]) -> list[int]:
-    """The spatial sizes of a convolution's output, where they follow from its input's.
+    """The spatial sizes of a convolution's output, if they follow from its input's.
 
     Source: OpenVINO operation specifications, Convolution-1 and ConvolutionBackpropData-1.
     """

@@ -1,8 +1,7 @@
-"""Where a model decides: what it selects, makes whole numbers or flags of, and what sets the length of tensors.
+"""Finds the decisions of a model: selections, conversions to integers or flags, and data-dependent lengths.
 
-Behind a decision a small error is none at all, or a large one: whole rows are swapped, a class is another one, a
-sentence is a sound longer. How close a quantized model is to the float one shows in front of it, in the floats that
-decide.
+Behind a decision a small error vanishes or becomes large: whole rows are swapped, a class changes, a sentence gets a
+sound longer. The floats in front of the decision show how close a quantized model is to the float model.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -25,9 +24,9 @@ _SELECTIONS = (
     "Proposal",
     "TopK",
 )
-#: Take rows by indices.
+#: Operations that pick rows by indices.
 _GATHERS = ("Gather", "GatherElements", "GatherND")
-#: Inputs whose values, not whose sizes, set the sizes of what comes out.
+#: The inputs whose values, not sizes, set the sizes of the output.
 _LENGTHS = {
     "Broadcast": (1,),
     "Interpolate": (1, 2),
@@ -42,7 +41,7 @@ _LENGTHS = {
     "Unique": (0,),
     "VariadicSplit": (2,),
 }
-#: Give whole numbers that are floats still.
+#: Operations whose outputs are whole numbers of a float type.
 _ROUNDINGS = ("Ceiling", "Floor", "Round")
 
 
@@ -52,7 +51,7 @@ def selects(node: Node) -> bool:
 
 
 class Decisions:
-    """What a model decides by values that layers computed.
+    """The decisions of a model by values that layers computed.
 
     Attributes:
         computed: The operations whose results int8 may change.
@@ -65,11 +64,11 @@ class Decisions:
         self._decided = behind(self._turns, through=_has_values) | set(self._turns)
 
     def floats_read(self, node: Node) -> Iterator[InPort]:
-        """The inputs of a selection that hold floats which layers computed."""
+        """The inputs of a selection that hold floats computed by layers."""
         return (port for port in node.inputs if port.source.shape and self._is_computed(port))
 
     def picked_from(self, selected: set[Node]) -> Iterator[InPort]:
-        """The inputs of gathers that hold floats which layers computed, of which rows that were selected are taken.
+        """The inputs of gathers that hold floats computed by layers, and from which selected rows are picked.
 
         Args:
             selected: The selections and all nodes behind them: what these give is in other order already.
@@ -82,7 +81,7 @@ class Decisions:
         )
 
     def of(self, tensor: OutPort) -> list[InPort]:
-        """The inputs that hold the floats by which a tensor of whole numbers or flags was decided, in file order."""
+        """The inputs with the floats that decide a tensor of whole numbers or flags, in file order."""
         if tensor.element_type.is_float or tensor.node not in self._decided:
             return []
         between = {tensor.node} | above(tensor.node)
@@ -97,7 +96,7 @@ class Decisions:
         ]
 
     def of_lengths(self, result: Node) -> list[InPort]:
-        """Those by which the length of a result was decided, or of something in front of it."""
+        """The inputs with the floats that decide the length of a result, or of a tensor in front of it."""
         needed = above(result) if self._turns else set[Node]()
         deciding = [
             port
@@ -109,7 +108,7 @@ class Decisions:
         return sorted(dict.fromkeys(deciding), key=lambda port: (port.node.id, port.index))
 
     def _turns_floats(self, node: Node) -> bool:
-        """Whether an operation makes no floats of the floats that layers computed."""
+        """Whether an operation turns floats computed by layers into other types."""
         return (
             _has_values(node)
             and bool(node.outputs)
@@ -127,7 +126,7 @@ class Decisions:
 
 
 def behind(nodes: Iterable[Node], through: Callable[[Node], bool] = lambda _: True) -> set[Node]:
-    """All nodes that read, directly or not, what some nodes give, through those of a kind."""
+    """All nodes that read the outputs of some nodes, directly or through nodes of a kind."""
     found: set[Node] = set()
     waiting = list(nodes)
     while waiting:
@@ -140,7 +139,7 @@ def behind(nodes: Iterable[Node], through: Callable[[Node], bool] = lambda _: Tr
 
 
 def above(node: Node, until: Collection[str] = ()) -> set[Node]:
-    """All nodes that a node reads, directly or not, up to those of some types."""
+    """All nodes that a node reads, directly or indirectly, up to nodes of some types."""
     found: set[Node] = set()
     waiting = [node]
     while waiting:
@@ -152,5 +151,5 @@ def above(node: Node, until: Collection[str] = ()) -> set[Node]:
 
 
 def _has_values(node: Node) -> bool:
-    """Whether what an operation gives depends on values, not only on sizes."""
+    """Whether an operation's output depends on values, not only on sizes."""
     return node.type != "ShapeOf"

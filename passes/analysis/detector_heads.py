@@ -1,4 +1,4 @@
-"""What detectors do behind their layers: the mean of a distribution over distances, and boxes joined with scores."""
+"""Finds typical ends of detectors: the mean of a distribution over distances, and boxes joined with scores."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,24 +9,24 @@ from ...ir.ops import LAYER_TYPES, weight_ports
 from .choices import MOVES, unmoved
 from .decisions import above, behind
 
-#: Why such a mean stays float.
+#: The reason why such a mean stays float.
 MEAN = "it takes the mean of a distribution over steps, which takes next to no time, and rounding it moves each box"
-#: Why such a join stays float, and what reads it.
+#: The reasons why such a join stays float, and the layers that read it.
 MIXED = "it joins scores from 0 to 1 with values that constants scale by {scale:.0f}: one range leaves scores no levels"
 READS_MIXED = (
     "its data are scores from 0 to 1 joined with values that constants scale by {scale:.0f}, too far apart for a range"
 )
 _SCORES = ("HardSigmoid", "HSigmoid", "Sigmoid", "SoftMax")
 _PARTS = (*MOVES, "Gather", "Slice", "Split", "StridedSlice", "VariadicSplit")
-#: From this scale on, 8 bits in one range leave 16 levels or fewer to what lies from 0 to 1.
+#: From this scale up, 8 bits in one range leave 16 levels or fewer for values from 0 to 1.
 _APART = 16.0
 _MANY = 3
 
 
 def means_of_distributions(graph: Graph) -> Iterator[Node]:
-    """Layers of one output that weigh a softmax with evenly spaced constants.
+    """Layers with one output that weight a softmax with evenly spaced constants.
 
-    So distances of box sides are computed from a distribution over them (Li et al. 2020, Generalized Focal Loss).
+    They compute distances of box sides from a distribution (Li et al. 2020, Generalized Focal Loss).
     """
     for node in graph.nodes("Convolution", "MatMul"):
         weights = node.source(weight_ports(node)[0]).node
@@ -42,7 +42,7 @@ def _is_even(steps: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> bool:
 
 
 def mixed_joins(graph: Graph) -> Mapping[Node, float]:
-    """Concats of scores with what constants scale, and how far."""
+    """Concats of scores with values that constants scale -> the scale of these values."""
     known = _scores(graph)
     found: dict[Node, float] = {}
     for node in graph.nodes("Concat"):
@@ -55,7 +55,7 @@ def mixed_joins(graph: Graph) -> Mapping[Node, float]:
 
 
 def mixed_ranges(graph: Graph) -> dict[Node, str]:
-    """The joins that one range does not fit, and the layers that read them as they are; each with the reason."""
+    """The joins whose scales do not fit one range, and the layers that read them unchanged -> the reason."""
     joins = mixed_joins(graph)
     reasons = {node: MIXED.format(scale=scale) for node, scale in joins.items()}
     for node, scale in joins.items():
@@ -66,7 +66,7 @@ def mixed_ranges(graph: Graph) -> dict[Node, str]:
 
 
 def _scores(graph: Graph) -> set[Node]:
-    """The nodes that give scores from 0 to 1, parts or products of such, or some of those joined."""
+    """The nodes whose outputs are scores from 0 to 1, their parts, products or joins."""
     found: set[Node] = set()
     for node in graph.nodes():
         if node.type in (*_PARTS, "Multiply", "Concat"):
@@ -79,7 +79,7 @@ def _scores(graph: Graph) -> set[Node]:
 
 
 def _magnitudes(join: Node, graph: Graph) -> Mapping[Node, float]:
-    """How large all above a join is if what layers give is about 1: by the constants in between."""
+    """The magnitude of each node above a join, by the constants in front of it, if outputs of layers are about 1."""
     needed = above(join, LAYER_TYPES)
     known: dict[Node, float] = {}
     for node in (each for each in graph.nodes() if each in needed):

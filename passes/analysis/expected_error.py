@@ -1,13 +1,13 @@
 """The range of an activation with the least expected squared error, from some of its values.
 
-Where x is rounded to Q(x), a layer with weights W that reads it errs by W (Q(x) - x). For errors that are independent
-from channel to channel, the expected square of that is the sum over channels c of |W_c|^2 E (Q(x_c) - x_c)^2. A wider
-range rounds more coarsely, a narrower one clips more; the least sum is in between. Errors of clipping are not
-independent, and count more (`CLIPPING_COUNTS`).
+If x is rounded to Q(x), a layer with weights W that reads it has the error W (Q(x) - x). If the errors of channels are
+independent, the expected square of this error is the sum over channels c of |W_c|^2 E (Q(x_c) - x_c)^2. A wider range
+rounds more coarsely, a narrower one clips more; the least sum is in between. Errors of clipping are not independent,
+and count more (`CLIPPING_COUNTS`).
 
 Source of the criterion: Banner et al., "Post training 4-bit quantization of convolutional networks for
 rapid-deployment", NeurIPS 2019, section 3 (least expected squared error of a clipped range). Here the expectation is a
-mean over measured values instead of a fitted distribution, and values count as their readers' weights say.
+mean over measured values instead of a fitted distribution, and the weights of the reading layers weight the values.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,24 +18,24 @@ import numpy as np
 
 from .ranges import Floats, Range, asymmetric_range, fake_quantize, symmetric_range
 
-#: An error of clipping counts so many times. All clipped values err in one direction, and neighbours are clipped
-#: together: their errors add up in a layer, where those of rounding mostly cancel. (On a super-resolution net, 1 gave
-#: 30 dB, 4 gave 36 and 16 gave 41; on a segmentation net, 1 gave 13.8 and 16 gave 12.6; most others hardly tell.)
+#: The weight of a clipping error. Clipped values all err in one direction, and neighbours are clipped together: their
+#: errors add up in a layer, while rounding errors mostly cancel. (On a super-resolution net, 1 gave 30 dB, 4 gave 36
+#: and 16 gave 41; on a segmentation net, 1 gave 13.8 and 16 gave 12.6; most others hardly differ.)
 CLIPPING_COUNTS = 4.0
-#: Values that a distribution is boiled down to, and how many of the outermost on either side stay as they are.
+#: The number of values that a distribution is reduced to, and the number of outermost values kept on either side.
 _POINTS, _OUTERMOST = 4096, 256
-#: The shares of the largest value that are tried as an end, from the least one, how far one is from the next, and how
-#: many are tried around the best of them.
+#: The search for an end as a share of the largest value: the least share, the number of shares, and the number of
+#: finer shares around the best one.
 _LEAST, _COUNT, _FINER = 0.1, 20, 7
 _SHARES: Floats = np.geomspace(_LEAST, 1.0, _COUNT)
 _STEP = _LEAST ** (-1 / (_COUNT - 1))
-#: How often the two ends of an asymmetric range are looked for, one after the other.
+#: The number of rounds in which the two ends of an asymmetric range are searched, one after the other.
 _ROUNDS = 2
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Values of a tensor, and how much an error of each counts.
+    """Values of a tensor, with the weight of an error of each.
 
     Attributes:
         values: [n].
@@ -47,7 +47,7 @@ class Distribution:
 
     @classmethod
     def of(cls, values: Floats, weights: Floats) -> "Distribution":
-        """A few thousand values that stand for many: the outermost are all there.
+        """A few thousand values that represent many; the outermost are all kept.
 
         Args:
             values: [n], in any order.
@@ -69,7 +69,7 @@ class Distribution:
 
     @classmethod
     def joined(cls, parts: Iterable["Distribution"]) -> "Distribution":
-        """All of several tensors, each of which counts as much as any other."""
+        """The values of several tensors with equal weight for each tensor."""
         found = [(part.values, part.weights / part.weights.sum()) for part in parts]
         return cls(np.concatenate([each for each, _ in found]), np.concatenate([each for _, each in found]))
 
@@ -77,8 +77,8 @@ class Distribution:
         """The expected squared errors of FakeQuantizes, times the sum of the weights.
 
         Args:
-            limits: Those of each, [m].
-            levels: Levels L of all.
+            limits: The limits of each, [m].
+            levels: The levels L of all.
 
         Returns:
             [m].
@@ -93,17 +93,17 @@ class Distribution:
 
 
 def least_error_range(found: Distribution, start: Range, levels: int, *, signed: bool, asymmetric: bool) -> Range:
-    """The range with the least expected error, of those that shares of the largest values give.
+    """The range with the least expected error among shares of the largest values.
 
     Args:
         found: The values.
-        start: A range by another estimator, which stays if none is better; scalars.
+        start: A range by another estimator, which is kept if no other is better; scalars.
         levels: Levels of the FakeQuantize.
         signed: Whether levels below zero are wanted in any case.
         asymmetric: Whether the two ends may lie at different distances from zero.
 
     Returns:
-        Scalars.
+        A range of scalars.
     """
     low, high = float(found.values.min()), float(found.values.max())
     if not np.isfinite([low, high]).all() or low == high == 0:
@@ -120,10 +120,10 @@ def least_error_range(found: Distribution, start: Range, levels: int, *, signed:
 
 
 def least_error(found: Distribution, levels: int, *, signed: bool) -> float:
-    """A quick estimate of the error that is left by the best range: of a few symmetric ones.
+    """A quick estimate of the error of the best range: the least of a few symmetric ones.
 
     Args:
-        found: The values, some of which are not zero.
+        found: The values; some are not zero.
         levels: Levels of the FakeQuantize.
         signed: Whether levels below zero are wanted in any case.
 
@@ -137,7 +137,7 @@ def least_error(found: Distribution, levels: int, *, signed: bool) -> float:
 
 
 def _lopsided(shares: Floats, *, low: float, high: float, levels: int) -> Range:
-    """The asymmetric ranges between shares of one end and the other end."""
+    """The asymmetric ranges between shares of one end and the fixed other end."""
     ends = low * shares, np.full(len(shares), high)
     return asymmetric_range(np.minimum(*ends), np.maximum(*ends), levels)
 
@@ -156,7 +156,7 @@ class _Search:
         self.best, self.least = start, float(found.errors(start, levels).item())
 
     def along(self, made: Callable[[Floats], Range]) -> float:
-        """The share of an end, from a coarse look and a finer one, whose range is the best of those made of shares."""
+        """The share with the best range, from a coarse search and a finer one."""
         coarse, error = self._best(_SHARES, made)
         near: Floats = np.linspace(max(_LEAST, coarse / _STEP), min(1.0, coarse * _STEP), _FINER)
         fine, finer_error = self._best(near, made)

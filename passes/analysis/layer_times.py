@@ -1,7 +1,7 @@
-"""How long the device takes for each layer, and which it runs slower in int8 than in float.
+"""The time that the device takes for each layer, and the layers that are slower in int8 than in float.
 
-Profiles tell of executed nodes. What belongs to a layer is told by their names: it, and the FakeQuantizes on its
-inputs, which are its price if the device rounds or decompresses anew at every inference.
+Profiles list executed nodes. Their names show the layer that they belong to. The FakeQuantizes on a layer's inputs
+belong to it, too: they cost time if the device rounds or decompresses again at every inference.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,18 +11,18 @@ from ...ir import Graph
 from ...ir.ops import LAYER_TYPES
 from ..runtime.engine import Executed
 
-#: A profile: executed nodes, and the seconds that each took.
+#: A profile: executed nodes and the seconds of each.
 Profile = Sequence[tuple[Executed, float]]
-#: What the plugin appends to a layer's name when it rewrites it.
+#: The suffixes that the plugin appends to a layer's name when it rewrites the layer.
 _SUFFIXES = ("_original", "/DequantizationMultiply")
-#: What irquant appends to it for a FakeQuantize on one of its inputs.
+#: The suffix that irquant appends to a layer's name for a FakeQuantize on one of its inputs.
 _QUANTIZER = "/fq_"
-#: An int8 model is clearly faster if it takes less than this share of the float one's time, and no layers that are
-#: slower in int8 cost more than this one. Else its latency is measured.
+#: An int8 model is clearly faster if its time is below the first share of the float model's time, and layers that are
+#: slower in int8 cost no more than the second share. If not, its latency is measured.
 _CLEARLY, _COSTLY = 0.8, 0.1
-#: Models that take less than so many seconds are not judged: a call of the runtime takes as long as their layers do.
+#: The seconds below which a model is not judged: a call of the runtime takes as long as its layers.
 SHORT = 1e-3
-#: A layer is slower if it takes so many times as long in int8, and costs that share of the float model's time by it.
+#: A layer is slower if int8 multiplies its time by the first number, and adds the second share of the model's time.
 _SLOWER, _NOTABLE = 1.2, 0.02
 
 
@@ -33,8 +33,8 @@ class SlowLayer:
     Attributes:
         name: Its friendly name.
         type: Its op type.
-        before: Seconds in the float model.
-        after: Seconds in the quantized one.
+        before: Its seconds in the float model.
+        after: Its seconds in the quantized model.
     """
 
     name: str
@@ -44,7 +44,7 @@ class SlowLayer:
 
 
 def originals(layer: Executed, known: Collection[str]) -> Iterator[str]:
-    """The layers of the model that went into an executed one; names may hold the commas that separate them."""
+    """The layers of the model that an executed layer contains; names may hold the separating commas."""
     joined = f",{layer.fused},"
     parts = [layer.name, *layer.fused.split(","), *(name for name in known if "," in name and f",{name}," in joined)]
     for part in parts:
@@ -55,7 +55,7 @@ def originals(layer: Executed, known: Collection[str]) -> Iterator[str]:
 
 
 def run_as_one(layers: Iterable[str], *profiles: Profile) -> Mapping[str, str]:
-    """Layer -> the first of those that one of the models executes as one node: only together do they compare."""
+    """Layer -> the first of the layers that run with it as one node in either model: these compare only together."""
     found = {name: name for name in layers}
     for node, _ in (each for profile in profiles for each in profile):
         joined = {found[name] for name in originals(node, found)}
@@ -66,7 +66,7 @@ def run_as_one(layers: Iterable[str], *profiles: Profile) -> Mapping[str, str]:
 
 
 def layer_seconds(profile: Profile, groups: Mapping[str, str]) -> Mapping[str, float]:
-    """What each layer took, or those that run as one."""
+    """The seconds of each layer, or of layers that run as one."""
     found: dict[str, float] = {}
     for node, seconds in profile:
         if owner := next(iter(_owners(node, groups)), None):
@@ -81,9 +81,9 @@ def slower_layers(
 
     Args:
         graph: The float model, or the quantized one.
-        before: What the layers of the float model take (see `layer_seconds`).
-        after: Those of the quantized one.
-        total: What an inference of the float model takes; none is named if that is short.
+        before: The seconds of the float model's layers (see `layer_seconds`).
+        after: The seconds of the quantized model's layers.
+        total: The seconds of an inference of the float model; if it is short, no layer is named.
     """
     if total < SHORT:
         return []
@@ -97,13 +97,13 @@ def slower_layers(
 
 
 def looks_slow(emulated: Profile, executed: Profile, graph: Graph) -> bool:
-    """Whether int8 may be no faster than float, or is not for layers that matter.
+    """Whether int8 may be no faster than float, for the model or for layers that matter.
 
-    A first look without compiling the float model: its time is that of the emulation without the FakeQuantizes.
+    The float model is not compiled: its time is estimated as that of the emulation without the FakeQuantizes.
 
     Args:
         emulated: A profile of the quantized model with its FakeQuantizes computed in float.
-        executed: One of the quantized model as it runs.
+        executed: A profile of the quantized model as it runs.
         graph: The quantized model.
     """
     layers = [node.name for node in graph.nodes(*LAYER_TYPES)]

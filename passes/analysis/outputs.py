@@ -1,4 +1,4 @@
-"""What kind of outputs a model has, and which tensors tell whether they are good."""
+"""The kinds of a model's outputs, and the tensors that are compared to judge them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ _NAME = "irquant/compared"
 
 
 class OutputKind(StrEnum):
-    """What an output holds, as far as its layer and its shape tell."""
+    """The contents of an output, as far as its layer and its shape show."""
 
     VALUES = "values"
-    CLASSES = "classes"  # scores, of which the largest counts
-    IMAGE = "image"  # a picture of the one that goes in
+    CLASSES = "classes"  # scores; only the largest counts
+    IMAGE = "image"  # an image that looks like the input image
     DETECTIONS = "detections"  # picked by comparing scores
     DECISIONS = "decisions"  # whole numbers or flags made of floats
-    RANDOM = "random"  # other values each time
+    RANDOM = "random"  # different values in each run
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Output:
     """An output of a model.
 
     Attributes:
-        name: What messages call it.
-        kind: What it holds.
-        tensors: Which tensors are compared: numbers of outputs, then of taps (see `Outputs`).
-        choice: What its first tensor chooses; None if it does not.
+        name: Its name in messages.
+        kind: The kind of its contents.
+        tensors: The tensors that are compared: numbers of outputs, then of taps (see `Outputs`).
+        choice: The choice that its first tensor makes; None if it makes none.
         parts: Columns of these tensors that are judged on their own.
     """
 
@@ -50,11 +50,11 @@ class Outputs:
     """The outputs of a model.
 
     Attributes:
-        each: One an output, in the model's order.
-        taps: Inputs of what decides (see `decisions`), whose tensors are compared instead of what was decided by them,
-            or besides.
-        joined: The tensors that are put together of others, whose columns may differ in scale.
-        left_out: Results, by id, that need not be computed (see `narrowed`).
+        each: The outputs, in the model's order.
+        taps: Inputs of decisions (see `decisions`). Their tensors are compared instead of the decided outputs, or with
+            them.
+        joined: The tensors that are joined from others: their columns may differ in scale.
+        left_out: The ids of Results that are not computed (see `narrowed`).
     """
 
     each: tuple[Output, ...] = ()
@@ -63,11 +63,11 @@ class Outputs:
     left_out: tuple[int, ...] = ()
 
     def narrowed(self, graph: Graph, planned: Collection[Node]) -> "Outputs":
-        """The same without computing what is selected, which nobody compares: loops of selections compile slowly.
+        """The same outputs without selected tensors, which are not compared: loops of selections compile slowly.
 
         Args:
             graph: The model.
-            planned: Its layers that are to run in int8. They must all be in front of what is compared.
+            planned: Its layers that are to run in int8. All of them must be in front of the compared tensors.
         """
         results = graph.in_file_order("Result")
         numbers = [index for index, each in enumerate(self.each) if each.kind is OutputKind.DETECTIONS]
@@ -85,10 +85,10 @@ class Outputs:
         return replace(self, each=each, joined=joined, left_out=tuple(results[index].id for index in numbers))
 
     def seen(self, samples: Sequence[ValidationSample]) -> "Outputs":
-        """The same with what only values tell: which images look like one, what chooses, which columns are apart.
+        """The same outputs with facts that only values show: images, choices, and columns that differ in scale.
 
         Args:
-            samples: With what the float model gives. Without any, no image is one, and nothing chooses.
+            samples: Samples with the float model's outputs. Without any, no output is an image or makes a choice.
         """
         return replace(self, each=tuple(self._seen(it, samples) for it in self.each))
 
@@ -110,7 +110,7 @@ class Outputs:
         return replace(it, kind=OutputKind.CLASSES) if is_choice else replace(it, kind=OutputKind.VALUES, choice=None)
 
     def without(self, random: Collection[int]) -> "Outputs":
-        """The same, where outputs are random that are made of some tensors."""
+        """The same outputs, marked as random if they are made of some tensors."""
         each = (
             replace(it, kind=OutputKind.RANDOM, choice=None, parts=()) if set(it.tensors) & set(random) else it
             for it in self.each
@@ -118,7 +118,7 @@ class Outputs:
         return replace(self, each=tuple(each))
 
     def tapped(self, graph: Graph) -> Graph:
-        """A copy of the model, or of what became of it, that gives the taps behind its outputs; itself without any."""
+        """A copy of the model, or of its changed form, with the taps as last outputs; itself if there are no taps."""
         if not self.taps:
             return graph
         copy = graph.copy()
@@ -126,7 +126,7 @@ class Outputs:
         return copy
 
     def attach(self, graph: Graph) -> None:
-        """Makes the taps the last outputs of a graph, and takes out of it what is left out."""
+        """Makes the taps the last outputs of a graph, and removes the results that are left out."""
         for tap in self.taps:
             Builder(graph).result(InPort(Node(graph, tap.node.id), tap.index).source, name=_NAME)
         for result in [Node(graph, id_) for id_ in self.left_out]:
@@ -136,7 +136,7 @@ class Outputs:
 
 
 def find_outputs(graph: Graph) -> Outputs:
-    """What a float model's outputs are, as far as its graph tells: some images are none (see `Outputs.seen`)."""
+    """The outputs of a float model as far as its graph shows: images are unconfirmed (see `Outputs.seen`)."""
     results, decisions = graph.in_file_order("Result"), Decisions(graph)
     selections = [node for node in graph.nodes() if selects(node)]
     selected = behind(selections)

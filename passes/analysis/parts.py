@@ -1,7 +1,7 @@
-"""Columns of one tensor that differ in scale, as pixel coordinates of boxes and scores of classes do.
+"""Finds columns of one tensor that differ in scale, for example pixel coordinates of boxes and scores of classes.
 
-What is a large error for a score is nothing beside a coordinate. So such tensors are judged part by part. The graph
-tells which tensors are joined of others (features of one layer differ by chance), and samples tell the scales.
+A large error of a score is tiny for a coordinate. Therefore such tensors are judged part by part. The graph shows the
+tensors that are joined from others (features of one layer differ by chance), and samples show the scales.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,15 +17,15 @@ from .decisions import above
 from .ranges import Floats
 
 _JOINS = ("Concat", "ScatterElementsUpdate", "ScatterNDUpdate", "ScatterUpdate")
-#: Columns belong to different parts if no power lies between theirs for so many dB.
+#: The gap in dB between parts: no column has a power inside it.
 GAP = 20.0
-#: What is so far below the strongest columns is no signal but rounding of floats.
+#: Columns that are so many dB below the strongest ones hold only rounding errors of floats.
 _FLOOR = 120.0
-#: Scores that never come near this, from 0 to 1, say "nothing" whatever they are.
+#: Scores (from 0 to 1) that always stay below this mean "nothing".
 _LEAST_SCORE = 0.1
-#: From this score on, a box is one whose class counts.
+#: The score from which the class of a box counts.
 _SURE = 0.25
-#: Columns whose variance is a smaller share of their power do not vary: constants, that nothing rounds.
+#: Columns whose variance is a smaller share of their power count as constants, which no rounding changes.
 _VARIES = 1e-6
 #: Powers of columns that hold fewer numbers are far apart by chance: one of two small numbers may be next to zero.
 _LEAST_NUMBERS = 16
@@ -37,10 +37,10 @@ class Part:
 
     Attributes:
         tensor: The number of the tensor.
-        axis: The axis that numbers the columns, of how many axes there are.
-        rank: Number of axes of the tensor.
-        columns: Which of them, in ascending order.
-        choice: What they choose; None if they do not.
+        axis: The axis that numbers the columns.
+        rank: The number of axes of the tensor.
+        columns: The numbers of the columns, in ascending order.
+        choice: The choice that they make; None if they make none.
     """
 
     tensor: int
@@ -50,7 +50,7 @@ class Part:
     choice: Choice | None = None
 
     def of(self, array: Array) -> Array:
-        """These columns of a tensor; nothing of one that does not have them."""
+        """These columns of a tensor; empty if the tensor does not have them."""
         if array.ndim != self.rank or array.shape[self.axis] <= self.columns[-1]:
             return np.zeros((0,) * self.rank, array.dtype)
         return array.take(self.columns, self.axis)
@@ -64,7 +64,7 @@ class Part:
 
 
 def is_joined(tensor: OutPort) -> bool:
-    """Whether a tensor is put together of other tensors of floats behind the last layers."""
+    """Whether a tensor is joined from other float tensors behind the last layers."""
     nodes = (tensor.node, *above(tensor.node, LAYER_TYPES))
     return any(node.type in _JOINS and node.output().element_type.is_float for node in nodes)
 
@@ -74,7 +74,7 @@ def find_parts(tensor: int, arrays: Sequence[Array]) -> tuple[Part, ...]:
 
     Args:
         tensor: Its number.
-        arrays: What the float model gave for it, one array a sample.
+        arrays: Its values in the float model, one array per sample.
     """
     known = [each for each in arrays if each.size and each.dtype.kind == "f"]
     ranks = {each.ndim for each in known}
@@ -94,7 +94,7 @@ def _are_columns(arrays: Sequence[Array], axis: int) -> bool:
 
 @dataclass(frozen=True)
 class _Sums:
-    """What one array holds in each column: sums of the numbers and of their squares, extremes, and how many."""
+    """The sums of each column of one array: numbers, squares, extremes and counts."""
 
     total: Floats
     power: Floats
@@ -113,14 +113,14 @@ class _Sums:
 
 @dataclass(frozen=True)
 class _Columns:
-    """What is known of the columns along an axis.
+    """The facts of the columns along an axis.
 
     Attributes:
-        axis: That.
-        levels: The power of each in dB, of what lies from 0 to 1 the largest one's.
-        peaks: The largest magnitudes.
-        varies: Whether they are no constants.
-        is_score: Whether they lie from 0 to 1.
+        axis: The axis.
+        levels: The power of each column in dB; columns from 0 to 1 all have the power of the largest of them.
+        peaks: The largest magnitude of each column.
+        varies: Whether each column varies.
+        is_score: Whether the values of each column lie from 0 to 1.
     """
 
     axis: int
@@ -137,19 +137,19 @@ class _Columns:
         mean, power = (sum(one.total for one in each) / count, sum(one.power for one in each) / count)
         is_score = (low >= 0) & (high <= 1)
         levels = 10 * np.log10(np.maximum(power, np.finfo(np.float64).tiny))
-        # Scores have one scale, whatever of it is seen: a class that no sample shows is no part of its own.
+        # All scores have one scale: a class that no sample shows is no part of its own.
         levels[is_score] = levels[is_score].max(initial=-np.inf)
         varies = power - np.square(mean) > _VARIES * power
         return cls(axis, levels, np.maximum(np.abs(low), np.abs(high)), varies, is_score)
 
     @property
     def gap(self) -> float:
-        """The widest in dB between neighbours in the order of power, among columns that are no rounding of floats."""
+        """The widest gap in dB between neighbours in the order of power, without columns of rounding errors."""
         order = np.sort(self.levels[self.levels > self.levels.max() - _FLOOR])
         return float(np.diff(order).max(initial=0.0))
 
     def parts(self, tensor: int, rank: int) -> Iterator[Part]:
-        """Those that vary, and of scores those that say something."""
+        """The parts, without columns that do not vary and scores that mean "nothing"."""
         order = np.argsort(self.levels, kind="stable")
         apart = (k for k, (low, high) in enumerate(pairwise(self.levels[order]), 1) if high - low > GAP)
         for group in np.split(order, list(apart)):

@@ -1,7 +1,7 @@
-"""Whether an output is an image: the input image, larger, cleaner or in other colours, and not a map of it.
+"""Detects image outputs: the input image made larger, cleaner or differently coloured, not a map of it.
 
-Shapes only tell what cannot be one: the logits of a segmentation have as many channels as the picture, too, if it knows
-as many classes. What tells the two apart is what they hold, so that samples decide: a picture looks like its input.
+Shapes only exclude images: the logits of a segmentation with three classes have as many channels as an image, too. The
+contents tell the two apart, so that samples decide: an image output looks like its input.
 """
 
 from collections.abc import Sequence
@@ -13,23 +13,23 @@ from ...ir import DYNAMIC, Array
 from .ranges import Floats
 
 _CHANNELS = (1, 3)
-#: Pictures are compared as this many blocks a side, or as many as they have pixels: the noise that a network takes away
-#: and the edges that it sharpens are finer.
+#: The number of blocks per side that images are compared by, or of pixels if there are fewer: the noise that a network
+#: removes and the edges that it sharpens are finer.
 BLOCKS = 16
-#: How much an output must correlate with an input to be a picture of it, and by which factor contrast may differ.
+#: The least correlation of an image output with its input, and the largest factor between their contrasts.
 #:
-#: Measured: a super-resolution network 0.996 at contrast 1.0; pictures against themselves with noise, as a denoiser
-#: sees them, 0.999 to 0.94 (noise of 5 to 40 % of the range) at 1.0. Not pictures: 80 U-Nets with random weights on
-#: pictures and on noise, at most 0.87 and mostly below 0.6; logits of "brighter than half", 0.89 at a contrast of 35.
+#: Measured: a super-resolution network 0.996 at contrast 1.0; images against themselves with noise, the case of a
+#: denoiser, 0.999 to 0.94 (noise of 5 to 40 % of the range) at 1.0. Not images: 80 U-Nets with random weights on images
+#: and on noise, at most 0.87 and mostly below 0.6; logits of "brighter than half", 0.89 at a contrast of 35.
 LEAST_CORRELATION, MOST_CONTRAST = 0.9, 4.0
-#: And on each picture that is not of one colour.
+#: The least correlation of each single image that is not of one colour.
 LEAST_OF_EACH = 0.75
-#: Pictures reach from 0 to 1, or to this.
+#: Images reach from 0 to 1, or to this.
 _WHITE = 255.0
 
 
 def may_be_picture(output: Sequence[int], given: Sequence[int]) -> bool:
-    """Whether both shapes are equally many images of the same channels, no smaller in the output; unknown sizes fit."""
+    """Whether both shapes are equally many images with equal channels, no smaller in the output; unknown sizes fit."""
     if len(output) != 4 or len(given) != 4 or (output[0] != given[0] and DYNAMIC not in (output[0], given[0])):
         return False
     (channels, sizes), (channels_in, sizes_in) = _as_picture(output), _as_picture(given)
@@ -38,15 +38,15 @@ def may_be_picture(output: Sequence[int], given: Sequence[int]) -> bool:
 
 
 def _as_picture(shape: Sequence[int]) -> tuple[int, Sequence[int]]:
-    """Channels and sizes of an image, channels first or last."""
+    """The channels and sizes of an image, channels first or last."""
     return (shape[1], shape[2:]) if shape[1] in _CHANNELS else (shape[3], shape[1:3])
 
 
 def is_picture_of(pairs: Sequence[tuple[Array, Array]]) -> bool:
-    """Whether outputs are pictures of what went in: like it in structure, by their correlation, and in contrast.
+    """Whether outputs are images that look like their inputs, in structure (by correlation) and in contrast.
 
-    All together must be, and each for itself to some degree: the foreground of a picture looks like it where it fills
-    most of it.
+    All together must be alike, and each alone to some degree: a foreground mask looks like its image if the foreground
+    fills most of it.
     """
     total = Likeness()
     for given, output in pairs:
@@ -62,7 +62,7 @@ def is_picture_of(pairs: Sequence[tuple[Array, Array]]) -> bool:
 
 @dataclass
 class Likeness:
-    """Sums over blocks of pictures, each channel about its mean: of what goes in, what comes out, and of both."""
+    """Sums over blocks of images, each channel about its mean: of inputs, outputs, and their products."""
 
     given: float = 0.0
     output: float = 0.0
@@ -85,12 +85,12 @@ class Likeness:
 
     @property
     def correlation(self) -> float:
-        """The correlation of inputs with outputs; 0 if either has only one colour."""
+        """The correlation of inputs with outputs; 0 if either is all of one colour."""
         return self.both / (self.given * self.output) ** 0.5 if self.given and self.output else 0.0
 
     @property
     def is_picture(self) -> bool:
-        """Whether the output is an image."""
+        """Whether the outputs are images that look like the inputs."""
         if self.correlation < LEAST_CORRELATION:
             return False
         contrast = (self.output / self.given) ** 0.5
@@ -105,7 +105,7 @@ def _planes(picture: Array) -> Floats:
 
 
 def _blocks(planes: Floats, count: int) -> Floats:
-    """Means of so many by so many blocks, about the mean of each plane."""
+    """Means of `count` x `count` blocks, about the mean of each plane."""
     for axis in (2, 3):
         size = planes.shape[axis]
         starts = np.arange(count) * size // count

@@ -1,4 +1,4 @@
-"""Finds random outputs: the float model gives different values for them each time, so that they cannot be compared."""
+"""Finds random outputs: the float model gives different values in each run, so that they cannot be compared."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ..runtime.engine import Engine
 from ..runtime.samples import ValidationSample
 
 _RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
-#: Two runs of one model differ by the order of sums only, if at all: by a smaller share of the signal's power.
+#: The share of the signal's power from which runs differ: runs of one model may differ by the order of sums only.
 _ALIKE = 1e-6
 
 
@@ -19,13 +19,13 @@ def may_be_random(graph: Graph) -> bool:
 
 
 def random_tensors(engine: Engine, sample: ValidationSample) -> set[int]:
-    """The numbers of the outputs that differ if the float model runs again, twice, on a sample.
+    """The numbers of the outputs that differ if the float model runs twice more on a sample.
 
-    Twice, since a model that was just compiled draws the same numbers as it did when it was compiled before.
+    One run is not enough: a newly compiled model draws the same numbers as after an earlier compilation.
 
     Args:
-        engine: The model, with all that is compared as outputs.
-        sample: With what it gave before.
+        engine: The model, with all compared tensors as outputs.
+        sample: The sample, with its earlier outputs.
     """
     again = [[each.copy() for each in engine.outputs(sample)] for _ in range(2)]
     return {number for number, one in enumerate(sample.outputs) if any(_differ(one, each[number]) for each in again)}

@@ -1,6 +1,6 @@
 """The arithmetic of ranges and of FakeQuantize, in plain numpy.
 
-Formulas are those of the published MinMaxQuantization as its reference implementation (POT 2023.3) computes them.
+The formulas are those of the published MinMaxQuantization, as the reference implementation (POT 2023.3) computes them.
 """
 
 import math
@@ -13,7 +13,7 @@ from ...ir import Array
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
-#: Values that are rounded at a time: they and what becomes of them stay in the cache.
+#: The number of values that are rounded at a time: they and their results fit in the cache.
 _AT_ONCE = 1 << 16
 #: A range never gets smaller than this: an all-zero tensor still needs a scale.
 SMALLEST = 8e-5
@@ -40,13 +40,13 @@ def _lifted(bound: Floats) -> Floats:
 
 
 def weight_range(largest: Floats, levels: int = 255) -> Range:
-    """Symmetric range of weights: [-m, m] with m the largest magnitude of each channel, lifted to 1 % of the tensor's.
+    """Symmetric range of weights: [-m, m]; m is the largest magnitude of each channel, at least 1 % of the tensor's.
 
     An even number of levels gets one more below zero, [-m * L / (L - 2), m], so that zero is a level. (The reference
-    implementation takes [-m, m] then, too, where zero falls between two levels.)
+    implementation takes [-m, m] for these, too; zero then falls between two levels.)
 
     Args:
-        largest: Largest magnitude of each channel (or of the tensor), any shape.
+        largest: The largest magnitude of each channel (or of the tensor), any shape.
         levels: Levels L of the FakeQuantize.
     """
     high = _lifted(largest.astype(np.float32))
@@ -59,8 +59,8 @@ def symmetric_range(low: Floats, magnitude: Floats, levels: int, *, signed: bool
     The step is then m / 127 for 256 levels, and zero is code 128 exactly. An odd number of levels gets [-m, m].
 
     Args:
-        low: Smallest value of each channel (or of the tensor).
-        magnitude: Largest magnitude of each.
+        low: The smallest value of each channel (or of the tensor).
+        magnitude: The largest magnitude of each.
         levels: Levels L of the FakeQuantize.
         signed: Whether levels below zero are wanted in any case.
     """
@@ -73,9 +73,9 @@ def symmetric_range(low: Floats, magnitude: Floats, levels: int, *, signed: bool
 def asymmetric_range(low: Floats, high: Floats, levels: int) -> Range:
     """Asymmetric range of activations, widened so that it holds zero, and zero lies on the grid.
 
-    1. Ranges up to 8e-4 are widened by 8e-4 at both ends. 2. Zero is taken in. 3. With K = levels - 1 and
+    1. Ranges up to 8e-4 are widened by 8e-4 at both ends. 2. The range is extended to zero. 3. With K = levels - 1 and
     z = round_half_even(-low * K / (high - low)), either low' = high * z / (z - K) or high' = low * (z - K) / z puts
-    zero on code z; the one that gives the wider range is taken, so that no value is lost (ties: the second).
+    zero on code z; the wider of the two ranges is taken, so that no value is lost (ties: the second).
     """
     low, high = low.astype(np.float64), high.astype(np.float64)
     widening = np.where(high - low <= NARROW, NARROW, 0.0)
@@ -110,7 +110,7 @@ def fake_quantize(values: Floats, limits: Range, levels: int) -> Floats:
 
 
 def codes(values: Array, limits: Range, levels: int, *, signed: bool) -> Array:
-    """What is stored for quantized values: steps from the lowest level (u8), or from the one in the middle (i8).
+    """The stored codes of quantized values: steps from the lowest level (u8), or from the middle one (i8).
 
     Args:
         values: The values.
@@ -130,7 +130,7 @@ def codes(values: Array, limits: Range, levels: int, *, signed: bool) -> Array:
 
 
 def code_scale(limits: Range, levels: int) -> Floats:
-    """What one step of a code stands for: value = (code - zero code) * scale."""
+    """The size of one step of a code: value = (code - zero code) * scale."""
     return (limits.high.astype(np.float32) - limits.low.astype(np.float32)) / np.float32(levels - 1)
 
 
@@ -141,5 +141,5 @@ def zero_code(limits: Range, levels: int) -> Floats:
 
 
 def is_centred(limits: Range, levels: int) -> bool:
-    """Whether zero is the level in the middle (of an even number, the upper one of the two)."""
+    """Whether zero is the middle level (for an even number, the upper one of the two)."""
     return bool((zero_code(limits, levels) == levels // 2).all())

@@ -1,8 +1,8 @@
-"""Constant matrices that products multiply transposed, and how they are stored the other way round.
+"""Finds constant matrices that products multiply transposed, and stores them transposed.
 
-The CPU plugin transposes a matrix while it packs it for a product, and keeps what is packed by the address and the size
-of the matrix: a square one that one product multiplies as it is and another one transposed is packed once, and one of
-the two gets it the wrong way round, in float and in int8. (OpenVINO 2026.4; the tests tell when it is mended.)
+The CPU plugin transposes a matrix while it packs it for a product, and caches the packed matrix by address and size. If
+two products share a square matrix, and one of them multiplies it transposed, it is packed once, and one of the two gets
+it in the wrong order, in float and in int8. (OpenVINO 2026.4; the tests show when it is fixed.)
 """
 
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from ...ir.ops import WEIGHTS_PORT, flag
 
 
 def shared_squares(graph: Graph) -> list[Node]:
-    """The products of a graph, not of its bodies, that transpose a square matrix which others multiply as it is.
+    """The products of a graph, without its bodies, that transpose a square matrix which others multiply untransposed.
 
-    Constants of the same values share their bytes in a file, hence their address.
+    Constants with the same values share their bytes in a file, hence their address.
     """
     products = [node for node in graph.nodes("MatMul") if _multiplies_square(node)]
-    as_they_are: dict[bytes, list[Node]] = {}  # found by their first rows, which are quickly read
+    as_they_are: dict[bytes, list[Node]] = {}  # by their first rows, which are fast to read
     for product in products:
         if not flag(product, "transpose_b"):
             as_they_are.setdefault(_first_row(_matrix(product)), []).append(_matrix(product))
@@ -28,11 +28,11 @@ def shared_squares(graph: Graph) -> list[Node]:
 
 
 def turn(products: Iterable[Node], halves: set[tuple[Scope, int]]) -> None:
-    """Exchanges the last two axes of what products multiply; they transpose it if they did not, and conversely.
+    """Swaps the last two axes of the matrices of products, and inverts the products' transpose attribute.
 
     Args:
-        products: MatMuls of one graph with a constant second operand; those that share one share what replaces it.
-        halves: Constants, by body and id, that had 16 bits before; what replaces such a one is added.
+        products: MatMuls of one graph with a constant second operand; products that share one share its replacement.
+        halves: Constants, by body and id, that had 16 bits before; replacements of such constants are added.
     """
     turned: dict[Node, Node] = {}
     for product in products:

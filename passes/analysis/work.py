@@ -1,9 +1,9 @@
-"""How much work the layers of a model are, relative to one another: foretold, not measured, so that it never changes.
+"""The relative work of a model's layers: predicted, not measured, so that it is the same in each run.
 
 A core with AVX-512 VNNI does four times as many multiply-accumulates of int8 in a cycle as of f32, and reads a quarter
 of the bytes (Intel, "Intel Architecture Instruction Set Extensions Programming Reference", VPDPBUSD and VFMADD231PS).
-One of the two limits a layer; here both count, so that neither is forgotten. The unit is a multiply-accumulate of f32:
-a core does 32 of them in the time in which it moves 32 bytes.
+One of the two limits a layer; here both count, so that neither is missed. The unit is one multiply-accumulate of f32: a
+core does 32 of them while it moves 32 bytes.
 """
 
 import math
@@ -19,16 +19,16 @@ from ...ir.ops import (
     data_channel_axis,
 )
 
-#: How many times as long f32 takes as int8.
+#: The time of f32 divided by the time of int8.
 SLOWDOWN = 4.0
 
 
 def time_in_float(graph: Graph, rounded: Collection[Node]) -> Mapping[Node, float]:
-    """By what share of the model's time each rounded operation would make it slower if it were float.
+    """The share of the model's time that each rounded operation would add in float.
 
     Args:
         graph: The quantized model.
-        rounded: The operations that run in int8; layers that are not among them run in float.
+        rounded: The operations that run in int8; all other layers run in float.
     """
     works = {node: work(node) for node in [*rounded, *graph.nodes(*LAYER_TYPES)]}
     total = sum(each if node in rounded else SLOWDOWN * each for node, each in works.items())
@@ -41,15 +41,15 @@ def sizes_are_known(nodes: Iterable[Node]) -> bool:
 
 
 def work(node: Node) -> float:
-    """What an operation takes in int8, in multiply-accumulates of f32; dimensions that are not known count as 1."""
+    """The work of an operation in int8, in multiply-accumulates of f32; unknown dimensions count as 1."""
     tensors = [*(port.source for port in node.inputs), *node.outputs]
     return multiply_accumulates(node) / SLOWDOWN + sum(_elements(each.shape) for each in tensors)
 
 
 def multiply_accumulates(node: Node) -> int:
-    """Products that are summed up; none of operations that do something else, or do it in bodies.
+    """The number of summed products; 0 for other operations and for operations with bodies.
 
-    By the operation specifications: each place of a convolution's output, or of a transposed one's input, meets all
+    By the operation specifications, each position of a convolution's output, or of a transposed one's input, meets all
     weights once; each element of a matrix product meets one row and one column.
     """
     if node.type == "MatMul":
