@@ -1,1 +1,1 @@
-"""The statistics of a tensor, and how the numbers are kept."""
+"""The statistics that can be measured of a tensor, and their storage."""

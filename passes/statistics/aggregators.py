@@ -1,8 +1,8 @@
-"""One number for a tensor, or one a channel, from those of all observations: the published seven, to the digit.
+"""Aggregates the numbers of all observations, per tensor or per channel: the published seven ways, to the digit.
 
-Source: the reference implementation (POT 2023.3) as measured. `mean` and `max` there go over the batch first and over
-the samples then; here each picture of a batch is an observation, which is the same for batches of one size and does not
-depend on how the last, shorter batch happens to fall.
+Source: the reference implementation (POT 2023.3) as measured. There, `mean` and `max` go first over the batch, then
+over the samples. Here each image of a batch is an observation, which is the same for batches of one size and does not
+depend on the size of the last batch.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,21 +14,21 @@ from .request import Numbers
 
 Aggregator = Literal["mean", "max", "min", "median", "mean_no_outliers", "median_no_outliers", "hl_estimator"]
 AGGREGATORS: tuple[Aggregator, ...] = get_args(Aggregator)
-#: What lies outside of these quantiles counts as an outlier.
+#: Values outside of these quantiles are outliers.
 _INLIERS = (0.01, 0.99)
 
 _Values = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
 def aggregated(numbers: Numbers, aggregator: Aggregator) -> _Values:
-    """What the observations say together.
+    """The aggregate of the observations.
 
     Args:
         numbers: [observations, size].
-        aggregator: `mean`, `max`, `min`, `median`; `mean_no_outliers` and `median_no_outliers`: of the values between
-            the quantiles 0.01 and 0.99 (both included) of their channel, or of all if none is; `hl_estimator` (Hodges,
-            Lehmann 1963): half the median of the sums of all pairs of different observations, which resists outliers
-            as the median does and is nearly as efficient as the mean; of a single observation, that one.
+        aggregator: `mean`, `max`, `min`, `median`; `mean_no_outliers` and `median_no_outliers`: over the values between
+            the quantiles 0.01 and 0.99 (both included) of their channel, or over all if there are none; `hl_estimator`
+            (Hodges, Lehmann 1963): half the median of the sums of all pairs of different observations, which resists
+            outliers like the median and is nearly as efficient as the mean; a single observation is its own estimate.
 
     Returns:
         [size].
@@ -43,7 +43,7 @@ def _mean(numbers: Numbers) -> _Values:
 def _no_outliers(numbers: Numbers, function: Callable[[_Values], Any]) -> _Values:
     low, high = np.quantile(numbers, _INLIERS, axis=0)
     inside = (numbers >= low) & (numbers <= high)
-    inside |= ~inside.any(axis=0)  # of two values, say, both lie outside
+    inside |= ~inside.any(axis=0)  # two values, for example, both lie outside
     return np.array([function(column[kept]) for column, kept in zip(numbers.T, inside.T, strict=True)], np.float64)
 
 
@@ -51,7 +51,7 @@ def _hodges_lehmann(numbers: Numbers) -> _Values:
     if len(numbers) == 1:
         return np.asarray(numbers[0])
     one, other = np.triu_indices(len(numbers), 1)
-    # A channel at a time: there are n (n - 1) / 2 pairs.
+    # One channel at a time: there are n (n - 1) / 2 pairs.
     return np.array([np.median(column[one] + column[other]) / 2 for column in numbers.T], np.float64)
 
 

@@ -12,12 +12,12 @@ from .sampling import sampled_channels
 
 #: A tensor: body, node, output.
 Place: TypeAlias = tuple[Scope, int, int]
-#: What commutes with shifting and with scaling by a positive number.
+#: Reductions that commute with shifts and with scaling by a positive number.
 _FOLLOW = (Reduction.MIN, Reduction.MAX, Reduction.MEAN, Reduction.QUANTILE)
 
 
 def place_of(wanted: Request) -> Place:
-    """The tensor that a request speaks of."""
+    """The tensor of a request."""
     return wanted.scope, wanted.node, wanted.port
 
 
@@ -27,12 +27,12 @@ def _lower(wanted: Request) -> float:
 
 
 def _follows(wanted: Request) -> bool:
-    """Whether a statistic of a channel is shifted and scaled as the channel is."""
+    """Whether a statistic of a channel shifts and scales with the channel."""
     return wanted.channel_axis == 1 and wanted.reduction in _FOLLOW
 
 
 def ends_of_channels(wanted: Request) -> tuple[Request, Request]:
-    """The quantiles of each channel that answer for one of the whole tensor."""
+    """The quantiles of each channel that replace a quantile of the whole tensor."""
     low = _lower(wanted)
     of_channels = replace(wanted, reduction=Reduction.QUANTILE, channel_axis=1)
     return replace(of_channels, level=low), replace(of_channels, level=1 - low)
@@ -40,12 +40,12 @@ def ends_of_channels(wanted: Request) -> tuple[Request, Request]:
 
 @dataclass(frozen=True)
 class Shift:
-    """What became of a tensor: (v - shift) / scale, a number a channel each (axis 1); scales are positive.
+    """The change of a tensor: (v - shift) / scale, one number of each per channel (axis 1); scales are positive.
 
     Attributes:
         shift: [C].
         scale: [C].
-        shape: The tensor's.
+        shape: The shape of the tensor.
     """
 
     shift: np.ndarray
@@ -55,12 +55,12 @@ class Shift:
 
 @dataclass(frozen=True)
 class Aligned:
-    """Measured numbers, those of shifted tensors as they would be measured now.
+    """Measured numbers; those of shifted tensors have the values that a measurement would give now.
 
-    Min, max, mean and quantiles of a channel follow exactly, and so do elements whose channel is known. Min, max and
-    mean of the whole tensor follow from those of the channels. For a quantile of the whole tensor stands the outermost
-    of its channels', whose ranges are alike by now, and for one of magnitudes the outer one of both ends: they leave
-    out no more than the share that is asked for. Nothing else of these tensors is known any more.
+    Min, max, mean and quantiles of a channel follow exactly, as do elements of a known channel. Min, max and mean of
+    the whole tensor follow from those of the channels. A quantile of the whole tensor is replaced by the outermost of
+    its channels' quantiles, whose ranges are alike now, and a quantile of magnitudes by the outer one of both ends:
+    they leave out no more than the requested share. Other statistics of these tensors are unknown.
     """
 
     measured: Store
@@ -89,7 +89,7 @@ class Aligned:
         return np.asarray(low.min(axis=1, keepdims=True) if is_low else largest.max(axis=1, keepdims=True))
 
     def __contains__(self, wanted: object, /) -> bool:
-        """Whether exactly this was measured, and is still known."""
+        """Whether exactly this request was measured and is still known."""
         if not isinstance(wanted, Request):
             return False
         if wanted.reduction is Reduction.SAMPLE and place_of(wanted) in self.shifts:
@@ -101,5 +101,5 @@ class Aligned:
         return _follows(wanted) and wanted in self.measured
 
     def __iter__(self) -> Iterator[Request]:
-        """What is known."""
+        """The known requests."""
         return (each for each in self.measured if each in self)

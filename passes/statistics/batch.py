@@ -1,10 +1,9 @@
-"""Which tensors hold a batch: those of which each row along axis 0 belongs to one picture, sentence, ...
+"""Finds the tensors that hold a batch: each row along axis 0 belongs to one image, sentence, ...
 
-A statistic has one observation a row of such a tensor (up to a certain number of rows), so that it does not matter
-whether samples come one by one or several at a time. Of other tensors (attention over all tokens of all sentences,
-boxes, shapes) an inference is one observation. The batch is followed from the model's inputs through operations that
-are known to keep axis 0. Inputs may have batches of different sizes: tensors have the same only if they come from the
-same inputs.
+A statistic has one observation per row of such a tensor (up to a certain number of rows), so that samples may come one
+by one or several at a time. For other tensors (attention over all tokens of all sentences, boxes, shapes) each
+inference is one observation. The batch is followed from the model's inputs through operations that are known to keep
+axis 0. Inputs may have batches of different sizes: tensors have the same batch only if they come from the same inputs.
 """
 
 import math
@@ -14,11 +13,11 @@ from typing import TypeAlias
 from ...ir import DYNAMIC, Graph, Node, OutPort
 from ...ir.ops import DATA_PORT, WEIGHTED_TYPES, flag, integers
 
-#: Tensors that hold a batch -> the model inputs that it comes from.
+#: Tensors that hold a batch -> the model inputs of this batch.
 Batches: TypeAlias = Mapping[OutPort, frozenset[Node]]
 
 # fmt: off
-#: Keep axis 0 of their first input, whatever their attributes.
+#: Operations that keep axis 0 of their first input, with any attributes.
 _KEEP = frozenset({
     "Abs", "AvgPool", "BatchNormInference", "Ceiling", "Clamp", "Convert", "Cos", "DepthToSpace", "Elu", "Erf", "Exp",
     "FakeQuantize", "Floor", "GRUCell", "GRUSequence", "Gelu", "GroupNormalization", "HSigmoid", "HSwish",
@@ -30,9 +29,9 @@ _ELEMENTWISE = frozenset({
     "Add", "Divide", "FloorMod", "Maximum", "Minimum", "Mod", "Multiply", "Power", "Select", "SquaredDifference",
     "Subtract",
 })
-#: Work along an axis that an attribute names.
+#: Operations along an axis that an attribute names.
 _ALONG = ("Concat", "LogSoftmax", "SoftMax")
-#: Work along axes that the second input names.
+#: Operations along axes that the second input names.
 _ALONG_INPUT = frozenset({
     "CumSum", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Split", "Squeeze",
     "Unsqueeze", "VariadicSplit",
@@ -41,7 +40,7 @@ _ALONG_INPUT = frozenset({
 
 
 def batched_tensors(model: Graph) -> Batches:
-    """The tensors of a model (not of its bodies) that hold a batch; none if all inputs take one sample at a time."""
+    """The tensors of a model, without its bodies, that hold a batch; none if all inputs take one sample at a time."""
     found: dict[OutPort, frozenset[Node]] = {}
     for node in model.nodes():
         if _starts(node):
@@ -112,13 +111,13 @@ def _keeps_product(node: Node, found: Batches) -> bool:
         return False
     if second in found:
         return len(first.shape) == len(second.shape) > 2
-    if len(second.shape) > len(first.shape):  # it puts axes in front of the batch
+    if len(second.shape) > len(first.shape):  # the product has axes in front of the batch
         return False
     return len(second.shape) <= 2 or len(second.shape) < len(first.shape) or second.shape[0] == 1
 
 
 def _keeps_first(node: Node) -> bool:
-    """Whether a Reshape leaves axis 0 alone: what stands behind it in memory keeps its size then."""
+    """Whether a Reshape keeps axis 0: then the number of elements per row stays the same."""
     before, after, pattern = node.source().shape, node.output().shape, node.source(1).node
     if not before or not after:
         return False

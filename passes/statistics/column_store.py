@@ -1,4 +1,4 @@
-"""Numbers of any number of observations in constant memory: written row by row, read column by column."""
+"""Stores the numbers of any number of observations in constant memory: written by rows, read by columns."""
 
 import tempfile
 import weakref
@@ -7,17 +7,17 @@ import numpy as np
 
 from .request import Numbers
 
-#: Rows that are turned at once, and how much stays in memory before the rest goes to a temporary file.
+#: The number of rows that are transposed at once, and the bytes in memory before a temporary file is used.
 _ROWS, _IN_MEMORY = 64, 8 << 20
 
 
 class ColumnStore:
     """A table [observations, width] of f32 numbers.
 
-    Blocks of rows are turned before they are put away, so that a column lies in few pieces.
+    Blocks of rows are transposed before they are stored, so that a column lies in few pieces.
 
     Args:
-        width: How many numbers an observation has.
+        width: The number of numbers per observation.
     """
 
     def __init__(self, width: int) -> None:
@@ -53,5 +53,5 @@ class ColumnStore:
 
 
 def memory_of(width: int) -> int:
-    """Most bytes that a table of this width takes."""
+    """The most bytes of memory that a table of this width takes."""
     return _ROWS * width * 4 + _IN_MEMORY

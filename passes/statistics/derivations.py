@@ -1,13 +1,13 @@
-"""Which statistics follow from which, so that each tensor is read as rarely as possible.
+"""Derives statistics from others, so that each tensor is read as rarely as possible.
 
 1. Operations that only move values (Reshape, Squeeze, Unsqueeze, Transpose) change no statistic of the whole tensor.
 2. max |x| = max(max x, -min x).
-3. Of the whole tensor, the extremes are those of its channels' extremes, the means the mean of its channels' means.
-4. ReLU and Clamp never decrease: the extremes behind them are those in front, clipped.
-5. The maximum of a MaxPool whose windows leave nothing out is that of its input.
+3. The extremes of the whole tensor are the extremes of its channels' extremes, its mean is the mean of their means.
+4. ReLU and Clamp are monotonic: the extremes behind them are those in front, clipped.
+5. The maximum of a MaxPool whose windows cover every value is the maximum of its input.
 
-1 and 2 are always worth it; the others only where what is in front is measured anyway, since tapping a tensor that the
-runtime would fuse away costs more than it saves. None of them changes a bit, but for rounding in the means of 3.
+1 and 2 always save time. The others save time only if the source is measured anyway: tapping a tensor that the runtime
+would fuse away costs more than it saves. The results are bit-exact, except for rounding in the means of 3.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,7 +65,7 @@ class Derivations:
 
     Args:
         model: The model.
-        batched: Its tensors of which each row along axis 0 is an observation.
+        batched: Its tensors whose rows along axis 0 are observations.
     """
 
     def __init__(self, model: Graph, batched: Batches) -> None:
@@ -85,7 +85,7 @@ class Derivations:
                 yield Derivation((replace(wanted, channel_axis=axis),), over)
 
     def _in_front(self, wanted: Request, tensor: OutPort) -> Iterator[Derivation]:
-        """From the tensor in front of the operation that gives this one."""
+        """The ways from the tensor in front of the operation that produces this one."""
         node = tensor.node
         if not node.inputs or (node.source(DATA_PORT) in self.batched) != (tensor in self.batched):
             return
@@ -113,7 +113,7 @@ def _moved(there: Request, node: Node) -> Request | None:
 
 
 def _covers_its_input(node: Node) -> bool:
-    """Whether a MaxPool looks at every value."""
+    """Whether a MaxPool reads every value."""
     if node.type != "MaxPool":
         return False
     kernel, strides = integers(node, "kernel"), integers(node, "strides")

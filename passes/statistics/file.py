@@ -1,12 +1,12 @@
 """Statistics in a file: measured once, used for any preset, estimator or target.
 
-An `.npz` (numpy's zip of arrays; nothing in it is ever executed) with
+The file is an `.npz` (numpy's zip of arrays; nothing in it is ever executed) with
 
-- `header`: a text in JSON: `format` ("irquant statistics"), `version` (1), the fingerprints of `model` and `data`, how
-  many `samples` were seen, `unseen` (the bodies that none of them reached, as names of their operation and tags), and
-  `statistics`, a list of `tensor` (the name of the layer that gives it, behind those of the operations whose bodies it
-  is in; `@` and its id where several share the name), `port`, `reduction`, `channel_axis`, `level`;
-- `0`, `1`, ...: the numbers of each of them, f32[observations, size].
+- `header`: a text in JSON: `format` ("irquant statistics"), `version` (1), the fingerprints of `model` and `data`, the
+  number of `samples`, `unseen` (the bodies that no sample reached, as names of their operation and tags), and
+  `statistics`, a list of `tensor` (the name of its layer, after the names of the operations whose bodies contain it;
+  `@` and its id if several layers share the name), `port`, `reduction`, `channel_axis`, `level`;
+- `0`, `1`, ...: the numbers of each statistic, f32[observations, size].
 """
 
 import zipfile
@@ -28,7 +28,7 @@ from .request import Numbers, Reduction, Request, Statistics
 
 
 class StatisticsFileError(UserError):
-    """A file of statistics cannot be read, or belongs to something else."""
+    """A statistics file cannot be read, or belongs to another model or other data."""
 
 
 class _Strict(BaseModel):
@@ -54,17 +54,17 @@ class _Header(_Strict):
 
 
 def save_statistics(path: Path, statistics: Statistics, graph: Graph, *, model: str, data: str) -> None:
-    """Writes the statistics; the file appears complete or not at all.
+    """Writes the statistics; the file appears whole or not at all.
 
     Args:
         path: An .npz.
         statistics: The statistics.
-        graph: The graph that they speak of.
+        graph: The graph that they belong to.
         model: The fingerprint of the model.
-        data: That of the data.
+        data: The fingerprint of the data.
 
     Raises:
-        StatisticsFileError: it cannot be written.
+        StatisticsFileError: the file cannot be written.
     """
     names = {place: name for name, place in _places(graph).items()}
     requests = list(statistics.measured)
@@ -107,12 +107,12 @@ def _put(archive: zipfile.ZipFile, name: str, array: Array) -> None:
 
 
 def _path(graph: Graph, scope: Scope) -> list[list[str]]:
-    """The place of a body, with names instead of ids."""
+    """A scope with names instead of ids."""
     return [[Node(graph.body_at(scope[:depth]), id_).name, tag] for depth, (id_, tag) in enumerate(scope)]
 
 
 def _places(graph: Graph) -> dict[str, tuple[Scope, int]]:
-    """The name of each layer, made unique, and where it is."""
+    """The name of each layer, made unique -> its place."""
     found = [
         (f"{prefix}{node.name}", (each.scope, node.id)) for prefix, each in graph.walk_named() for node in each.nodes()
     ]
@@ -122,18 +122,18 @@ def _places(graph: Graph) -> dict[str, tuple[Scope, int]]:
 
 @dataclass(frozen=True)
 class StatisticsFile:
-    """A file of statistics; numbers are read when they are asked for.
+    """A statistics file; numbers are read on request.
 
     Attributes:
         path: The file.
-        header: What it says of itself.
+        header: The content of its header.
     """
 
     path: Path
     header: _Header
 
     def of(self, graph: Graph) -> "SavedStatistics":
-        """The statistics as requests to this graph; those of tensors that it does not have are left out."""
+        """The statistics as requests to this graph, without tensors that it does not have."""
         places = _places(graph)
         numbers: dict[Request, int] = {}
         for number, each in enumerate(self.header.statistics):
@@ -170,21 +170,21 @@ class SavedStatistics:
 
         Args:
             wanted: The request.
-            size: How many numbers an observation has; negative: nobody knows.
+            size: The number of numbers per observation; negative: unknown.
 
         Raises:
-            StatisticsFileError: there are none, or others, or some are not finite.
+            StatisticsFileError: they are missing, have another size, or are not finite.
         """
         found, array = self[wanted], f"{self.path}: array {self.numbers[wanted]}"
         if not len(found) or found.shape[1] != size >= 0:
             message = f"{array} is f32{list(found.shape)}, expected {size} numbers in each of its rows"
             raise StatisticsFileError(message)
         if not np.isfinite(found).all():
-            message = f"{array} holds NaN or Inf, which no calibration measures: the file is damaged"
+            message = f"{array} holds NaN or Inf, which a calibration never writes: the file is damaged"
             raise StatisticsFileError(message)
 
     def __contains__(self, wanted: object, /) -> bool:
-        """Whether exactly this was measured."""
+        """Whether exactly this request was measured."""
         return wanted in self.numbers
 
     def __iter__(self) -> Iterator[Request]:
@@ -193,33 +193,33 @@ class SavedStatistics:
 
 
 def open_statistics(path: Path) -> StatisticsFile:
-    """Opens a file of statistics.
+    """Opens a statistics file.
 
     Raises:
-        StatisticsFileError: it is none.
+        StatisticsFileError: the file is not one, or it is damaged.
     """
     text = _array(path, "header")
     if text.dtype.kind != "U" or text.ndim:
-        message = f"{path}: no file of statistics, or a damaged one"
+        message = f"{path}: not a statistics file, or a damaged one"
         raise StatisticsFileError(message)
     try:
         return StatisticsFile(path, _Header.model_validate_json(str(text)))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        message = f"{path}: no statistics that this version reads: {where}: {first['msg']}"
+        message = f"{path}: not statistics that this version can read: {where}: {first['msg']}"
         raise StatisticsFileError(message) from None
 
 
 def _array(path: Path, name: str) -> Array:
     try:
-        # Not np.load, which leaves files that are damaged open.
+        # np.load leaves damaged files open.
         with open_user_file(path) as file, zipfile.ZipFile(file) as archive:
             return stored_array(partial(archive.open, f"{name}.npy")).whole()
     except MemoryError:
         raise
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror or error}"
-    except Exception:  # damaged files make readers raise anything
-        message = f"{path}: no file of statistics, or a damaged one"
+    except Exception:  # readers of damaged files may raise anything
+        message = f"{path}: not a statistics file, or a damaged one"
     raise StatisticsFileError(message)

@@ -1,4 +1,4 @@
-"""Quantiles, exactly: extreme ones in the graph, others on the host, one tensor of one sample at a time."""
+"""Computes exact quantiles: extreme ones in the graph, others on the host, one tensor of one sample at a time."""
 
 import math
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import numpy as np
 from ...ir import DYNAMIC, Array, Builder, OutPort
 from .request import OF_NOTHING, Numbers, Reduction, Request
 
-#: How many of the largest (or smallest) values the graph looks for: beyond, handing the tensor over is cheaper.
+#: The most values that the graph searches at one end: for more, it is cheaper to hand the tensor over.
 _MOST = 32
-#: Up to so many, the runtime is quick only across channels.
+#: Up to this number of values, the runtime is fast only across channels.
 _FEW = 4
 
 
@@ -29,27 +29,27 @@ def quantiles(tensor: Array, wanted: Request, *, batched: bool) -> Numbers:
 
 
 def is_measurable(wanted: Request, tensor: OutPort) -> bool:
-    """Whether a quantile can be had: out of a body, only numbers come, and the graph must find them there."""
+    """Whether a quantile can be measured: bodies hand out only numbers, so that the graph must compute it there."""
     return not wanted.scope or TopQuantile.of(wanted, tensor, batched=False) is not None
 
 
 def _order(rank: int, channel_axis: int | None, *, batched: bool) -> list[int]:
-    """The axes, with those first that are kept."""
+    """The order of axes with the kept ones first."""
     kept = [0] * batched + ([] if channel_axis is None else [channel_axis])
     return [*kept, *(axis for axis in range(rank) if axis not in kept)]
 
 
 @dataclass(frozen=True)
 class TopQuantile:
-    """A quantile so close to an end that a few of the largest (or smallest) values tell it.
+    """A quantile so close to an end that it follows from a few of the largest (or smallest) values.
 
     With n values in ascending order, v_0 .. v_n-1, numpy's quantile of level q is (1 - g) v_j + g v_j+1, where
     j + g = (n - 1) * q and 0 <= g < 1.
 
     Attributes:
         wanted: The request.
-        channels: How many channels there are; 1 if the whole tensor is meant.
-        values: n, of each channel.
+        channels: The number of channels; 1 for the whole tensor.
+        values: The number n of values per channel.
         batched: Whether each row along axis 0 is an observation.
     """
 
@@ -60,7 +60,7 @@ class TopQuantile:
 
     @classmethod
     def of(cls, wanted: Request, tensor: OutPort, *, batched: bool) -> "TopQuantile | None":
-        """None if the number of values is unknown, or the level too far from both ends."""
+        """The quantile; None if the number of values is unknown, or the level is too far from both ends."""
         kept = [0] * batched + ([] if wanted.channel_axis is None else [wanted.channel_axis])
         others = [size for axis, size in enumerate(tensor.shape) if axis not in kept]
         channels = 1 if wanted.channel_axis is None else tensor.shape[wanted.channel_axis]
@@ -81,7 +81,7 @@ class TopQuantile:
 
     @property
     def _count(self) -> int:
-        """How many values must be known, from the end."""
+        """The number of values from the end that must be known."""
         below = math.floor(self._position)
         return self.values - below if self._is_high else min(below + 2, self.values)
 
@@ -90,7 +90,7 @@ class TopQuantile:
         build = Builder(tensor.node.graph)
         if self.wanted.reduction is Reduction.ABS_QUANTILE:
             tensor = build.abs(tensor, name=f"{name}/abs")
-        # For very few values the runtime is quick only across channels, for more only along memory and from 8 on.
+        # For very few values the runtime is fast only across channels, for more only along memory and from 8 values up.
         across = self.channels > 1 and self._count <= _FEW
         count = self._count if across else min(max(self._count, 2 * _FEW), self.values)
         rows = self._rows(build, tensor, name, across=across)
@@ -112,7 +112,7 @@ class TopQuantile:
         return build.reshape(tensor, (-1 if self.batched else 1, *sizes), name=f"{name}/rows")
 
     def _shares(self, count: int) -> Array:
-        """1 - g and g at the places of v_j and v_j+1 among the values found, which begin at an end; else 0."""
+        """The weights of the found values, which begin at an end: 1 - g for v_j, g for v_j+1, 0 for others."""
         below = math.floor(self._position)
         share = self._position - below
         first = self.values - 1 - below if self._is_high else below

@@ -1,8 +1,8 @@
-"""Statistics: what passes ask to have measured, and the numbers that come back.
+"""Statistics: the measurements that passes request, and the resulting numbers.
 
-A request is a value; equal requests are one measurement. Numbers are kept for each observation (a sample, a picture of
-a batch), so that any aggregation can be applied at the end and nothing depends on order,
-streams, batches or machines.
+A request is a value; equal requests are one measurement. Numbers are kept for each observation (a sample, an image of a
+batch), so that any aggregation can be applied at the end, and results do not depend on order, streams, batches or
+machines.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,12 +15,12 @@ import numpy as np
 from ...ir import Graph, Node, OutPort, Scope
 
 Numbers = np.ndarray[Any, np.dtype[np.float32]]
-#: What the runtime gives as the minimum of no values at all and, negated, as their maximum.
+#: The minimum of an empty tensor in the runtime and, negated, its maximum.
 OF_NOTHING = float(np.finfo(np.float32).max)
 
 
 class Reduction(StrEnum):
-    """What is taken of a tensor.
+    """A statistic of a tensor.
 
     Attributes:
         MIN: The lowest value.
@@ -45,21 +45,21 @@ class Reduction(StrEnum):
     SAMPLE = "sample"
 
 
-#: Those that need a level.
+#: The reductions that need a level.
 QUANTILES = (Reduction.QUANTILE, Reduction.ABS_QUANTILE)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One number, or one a channel, for every observation, at one tensor of the graph that is measured.
+    """A request for one number, or one per channel, for each observation of one tensor of the measured graph.
 
     Attributes:
         node: The id of the node that produces the tensor there.
-        port: Which output of it.
-        reduction: What is taken.
-        channel_axis: The axis that is kept (not negative), or None for one number a tensor. The shape has one number
-            a dimension. Of a sample of the elements, it is the axis whose places are to be known (see `sampling`).
-        level: Of quantiles: between 0 and 1, by linear interpolation as numpy's.
+        port: The number of the node's output.
+        reduction: The statistic.
+        channel_axis: The axis that is kept (not negative), or None for one number per tensor. SHAPE gives one number
+            per dimension. For SAMPLE, it is the axis whose positions are known (see `sampling`).
+        level: The level of a quantile, between 0 and 1, with linear interpolation as in numpy.
         scope: The body that the node is in.
     """
 
@@ -72,16 +72,16 @@ class Request:
 
     @property
     def place(self) -> tuple[Scope, int, int, str, int, float]:
-        """For sorting: the order of the tensors in the file, more or less."""
+        """A key for sorting, close to the order of the tensors in the file."""
         axis = -1 if self.channel_axis is None else self.channel_axis
         return self.scope, self.node, self.port, self.reduction, axis, self.level or 0.0
 
     def tensor(self, model: Graph) -> OutPort:
-        """The tensor, in the model that the request speaks of."""
+        """The tensor in the model that the request belongs to."""
         return Node(model.body_at(self.scope), self.node).output(self.port)
 
     def of(self, reduction: Reduction) -> "Request":
-        """The same with another reduction, not a quantile."""
+        """The same request with another reduction that is not a quantile."""
         return replace(self, reduction=reduction, level=None)
 
 
@@ -90,8 +90,8 @@ def request(
 ) -> Request:
     """A request for a statistic of `tensor`; a negative axis counts from the end.
 
-    Once the graph was measured, it is a request for the statistic of the measured tensor that this one stands for
-    (`OutPort.origin`): passes in between may have rounded or corrected it.
+    After the measurement, the request is for the measured tensor that this one stands for (`OutPort.origin`): passes in
+    between may have rounded or corrected it.
 
     Raises:
         ValueError: a quantile without a level, or another reduction with one.
@@ -105,29 +105,29 @@ def request(
 
 
 class Store(Protocol):
-    """Where measured numbers are: in memory, in a file."""
+    """The storage of measured numbers: memory or a file."""
 
     def __getitem__(self, wanted: Request, /) -> Numbers:
         """The numbers [observations, size of the statistic]."""
         ...
 
     def __contains__(self, wanted: object, /) -> bool:
-        """Whether exactly this was measured."""
+        """Whether exactly this request was measured."""
         ...
 
     def __iter__(self) -> Iterator[Request]:
-        """What was measured."""
+        """The measured requests."""
         ...
 
 
 @dataclass(frozen=True)
 class Derivation:
-    """How a statistic follows from others.
+    """A way to derive a statistic from others.
 
     Attributes:
-        of: The others.
-        how: Makes of their numbers, [observations, size] each, those wanted.
-        cheaper: Whether it costs less to measure the others, even if nobody else asks for them.
+        of: The other statistics.
+        how: Computes the requested numbers from theirs, [observations, size] each.
+        cheaper: Whether measuring the others costs less, even if they are not requested themselves.
     """
 
     of: tuple[Request, ...]
@@ -135,19 +135,19 @@ class Derivation:
     cheaper: bool = False
 
 
-#: The ways in which a statistic follows from others, best first.
+#: Gives the ways to derive a statistic from others, best first.
 Derive = Callable[[Request], Iterable[Derivation]]
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The numbers measured.
+    """The measured statistics.
 
     Attributes:
-        measured: What was measured.
-        recipes: How others follow from it, or from one another.
-        samples: How many samples were seen.
-        unseen: Bodies that never ran: nothing is known of their tensors.
+        measured: The measured numbers.
+        recipes: The derivations of others from these, or from one another.
+        samples: The number of samples.
+        unseen: Bodies that never ran: their tensors have no statistics.
     """
 
     measured: Store = field(default_factory=dict[Request, Numbers])
@@ -156,11 +156,11 @@ class Statistics:
     unseen: frozenset[Scope] = frozenset()
 
     def __contains__(self, wanted: Request) -> bool:
-        """Whether some pass asked for it before the calibration."""
+        """Whether some pass requested it before the calibration."""
         return wanted in self.measured or wanted in self.recipes
 
     def __getitem__(self, wanted: Request) -> Numbers:
-        """The numbers [observations, size] for a request that some pass made before the calibration."""
+        """The numbers [observations, size] of a request that some pass made before the calibration."""
         if wanted in self.measured:
             return self.measured[wanted]
         recipe = self.recipes[wanted]
@@ -168,7 +168,7 @@ class Statistics:
 
 
 def to_measure(wanted: Iterable[Request], derive: Derive) -> tuple[Request, ...]:
-    """What must be measured so that all is answered: without what follows from the rest, in a fixed order."""
+    """The requests that must be measured, in a fixed order: all others follow from them."""
     needed: set[Request] = set()
     waiting = list(wanted)
     while waiting:
@@ -187,7 +187,7 @@ def to_measure(wanted: Iterable[Request], derive: Derive) -> tuple[Request, ...]
 def find_recipes(
     wanted: Iterable[Request], known: Collection[Request], derive: Derive
 ) -> dict[Request, Derivation] | None:
-    """How all that is wanted follows from what is known, step by step; None if something does not."""
+    """The steps that derive all wanted requests from known ones; None if a request does not follow."""
     recipes: dict[Request, Derivation] = {}
     for each in wanted:
         if each in known:

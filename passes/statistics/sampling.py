@@ -1,7 +1,7 @@
-"""Some elements of a tensor, spread evenly: enough to know how its values are distributed.
+"""Samples elements of a tensor, spread evenly: enough to estimate the distribution of its values.
 
-An observation gives about `ELEMENTS` of them. All channels are among them, if there are not more than that. The channel
-of each element is known: readers weigh channels differently, and passes may have scaled them since.
+An observation gives about `ELEMENTS` of them, from all channels if there are not more channels than that. The channel
+of each element is known: readers weight channels differently, and passes may have scaled them since.
 """
 
 import math
@@ -12,19 +12,19 @@ import numpy as np
 
 from ...ir import DYNAMIC, Builder, OutPort
 
-#: About how many elements of a tensor an observation gives.
+#: The approximate number of elements per observation of a tensor.
 ELEMENTS = 512
 Places = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def sampled_sizes(shape: tuple[int, ...], channel_axis: int | None, *, batched: bool) -> Mapping[int, int]:
-    """Axis -> how many places along it are looked at, for all axes but that of the observations.
+    """Axis -> the number of sampled positions along it, for all axes except that of the observations.
 
-    Channels come first, then what lies behind axis 0. Axis 0 gets what is left, and two places at least, if it numbers
-    no observations: so the count of the elements tells whether it does.
+    Channels come first, then the axes behind axis 0. If axis 0 numbers no observations, it gets the rest, and at least
+    two positions: so the number of elements shows whether it numbers observations.
 
     Args:
-        shape: The tensor's. A dynamic axis gives as many places as it may.
+        shape: The shape of the tensor. A dynamic axis gets as many positions as possible.
         channel_axis: An axis of known size, not the first; None: no axis comes first.
         batched: Whether axis 0 numbers observations.
     """
@@ -34,7 +34,7 @@ def sampled_sizes(shape: tuple[int, ...], channel_axis: int | None, *, batched: 
         found[channel_axis] = min(shape[channel_axis], left)
         left //= max(1, found[channel_axis])
     others = [axis for axis in range(1, len(shape)) if axis != channel_axis]
-    others.sort(key=lambda axis: (shape[axis] == DYNAMIC, shape[axis]))  # what short axes leave is for long ones
+    others.sort(key=lambda axis: (shape[axis] == DYNAMIC, shape[axis]))  # long axes get what short ones leave
     for done, axis in enumerate(others):
         share = max(1, math.floor(left ** (1 / (len(others) - done)) + 1e-9))
         found[axis] = share if shape[axis] == DYNAMIC else min(share, shape[axis])
@@ -46,12 +46,12 @@ def sampled_sizes(shape: tuple[int, ...], channel_axis: int | None, *, batched: 
 
 
 def sampled_count(shape: tuple[int, ...], channel_axis: int | None, *, batched: bool) -> int:
-    """How many numbers an observation gives."""
+    """The number of sampled elements per observation."""
     return math.prod(sampled_sizes(shape, channel_axis, batched=batched).values())
 
 
 def sampled_places(size: int, count: int) -> Places:
-    """The places along an axis that are looked at, in the arithmetic of the runtime, which rounds to f32.
+    """The sampled positions along an axis, in the arithmetic of the runtime, which rounds to f32.
 
     Source: OpenVINO operation specification, Interpolate-11: mode nearest, half_pixel, floor.
     """
@@ -61,7 +61,7 @@ def sampled_places(size: int, count: int) -> Places:
 
 
 def sampled_channels(shape: tuple[int, ...], channel_axis: int, count: int) -> Places:
-    """The channel of each of the `count` numbers that an observation gives."""
+    """The channel of each of the `count` elements of an observation."""
     sizes = sampled_sizes(shape, channel_axis, batched=True)
     places = sampled_places(shape[channel_axis], sizes[channel_axis])
     ones = [len(places) if axis == channel_axis else 1 for axis in sizes]
@@ -70,9 +70,10 @@ def sampled_channels(shape: tuple[int, ...], channel_axis: int, count: int) -> P
 
 
 def sampled(tensor: OutPort, channel_axis: int | None, *, batched: bool, build: Builder, name: str) -> OutPort:
-    """A tensor of the same rank with those elements.
+    """A tensor of the same rank with the sampled elements.
 
-    Two axes at a time, the last ones first: the CPU plugin refuses axis 0 among three of four, and four of five.
+    Two axes are sampled at a time, the last ones first: the CPU plugin refuses axis 0 among three of four, and four of
+    five.
     """
     sizes = sampled_sizes(tensor.shape, channel_axis, batched=batched)
     fewer = [(axis, size) for axis, size in sizes.items() if size != tensor.shape[axis]]

@@ -181,7 +181,7 @@ def test_headers_that_make_no_sense(
     model: Path, saved: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object], expected: str
 ) -> None:
     message = complaint(model, edited(saved, tmp_path / "s.npz", change))
-    assert message.startswith(f"no statistics that this version reads: {expected}")
+    assert message.startswith(f"not statistics that this version can read: {expected}")
 
 
 def damaged(saved: Path, folder: Path) -> Iterator[Path]:
@@ -197,12 +197,12 @@ def damaged(saved: Path, folder: Path) -> Iterator[Path]:
 
 def test_damaged_files_are_refused_in_one_line(model: Path, saved: Path, tmp_path: Path) -> None:
     for path in damaged(saved, tmp_path):
-        assert complaint(model, path) == "no file of statistics, or a damaged one"
+        assert complaint(model, path) == "not a statistics file, or a damaged one"
 
 
 def test_pickles_are_never_opened(model: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", header=np.array([object()], dtype=object))
-    assert complaint(model, tmp_path / "s.npz") == "no file of statistics, or a damaged one"
+    assert complaint(model, tmp_path / "s.npz") == "not a statistics file, or a damaged one"
 
 
 def test_what_is_no_file(model: Path, tmp_path: Path) -> None:
