@@ -1,7 +1,7 @@
 """The OpenVINO runtime: the only module that imports it.
 
-Everything runs in f32 (`INFERENCE_PRECISION_HINT`) that does not ask for `OWN_PRECISION`: the CPU plugin's own default
-may be bf16, which would blur statistics and comparisons.
+Everything runs in f32 (`INFERENCE_PRECISION_HINT`) unless it asks for `OWN_PRECISION`: the CPU plugin's own default may
+be bf16, which would add errors to statistics and comparisons.
 """
 
 import functools
@@ -27,26 +27,26 @@ from ...ir.atomic_write import written_together
 from ...ir.ops import LOOP_BODY, is_standard
 from ...ir.weights import Weights
 from ...ir.writer import lay_out, to_xml
-from ...targets.target import HERE as HERE  # what this runtime has
+from ...targets.target import HERE as HERE  # the device of this runtime
 from .samples import DataError, Feed, Runnable, Sample
 
 _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
 LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
-#: As users run it who set no options: in the precision that the device likes best (see `own_precision`).
+#: The properties of users without options: the model runs in the device's preferred precision (see `own_precision`).
 OWN_PRECISION = {"PERFORMANCE_HINT": "LATENCY"}
-#: One inference at a time, on all threads there are.
+#: One inference at a time, on all threads.
 ONE_STREAM = {**LATENCY, "NUM_STREAMS": "1"}
-#: Lets an inference tell how long each operation took (see `Engine.profile`).
+#: Makes an inference measure the time of each operation (see `Engine.profile`).
 PROFILING = {"PERF_COUNT": "YES"}
-#: Shows every layer: the plugin likes to merge chains of matrix products into one node that tells nothing of itself.
+#: Shows every layer: by default, the plugin merges chains of matrix products into one node without details.
 INSPECTION = {**LATENCY, "SNIPPETS_MODE": "DISABLE"}
-#: Computes FakeQuantizes in float, as other devices understand them, instead of what this plugin makes of them.
+#: Computes FakeQuantizes in float, as the specification defines them, instead of by this plugin's int8 kernels.
 EMULATION = {
     **LATENCY,
     "LP_TRANSFORMS_MODE": "NO",
     "SNIPPETS_MODE": "DISABLE",
-    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",  # else layers of 64 inputs or more round their data once more, to 40 dB
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",  # other values make layers of 64 inputs or more round their data, to 40 dB
 }
 
 
@@ -56,20 +56,20 @@ _PLACES = re.compile(
     r"|FrontEnd API failed|Loading input model|Model wasn't fully converted|Summary:"
 )
 _NODE = re.compile(r"While validating node '.*' with friendly_name (?P<name>'.*'):$")
-#: The environment's word for how many threads the runtime may use; without it, as many as there are cores.
+#: The environment variable with the number of threads of the runtime; default: the number of cores.
 THREADS = "IRQUANT_THREADS"
 
 _op: Any = openvino.opset13
 _BF16 = np.dtype(ml_dtypes.bfloat16)
 _Item = TypeVar("_Item", bound=Runnable)
-#: What the runtime itself calls a model.
+#: The runtime's own model type.
 RuntimeModel: TypeAlias = ov.Model
-#: What teaches the runtime operations: the path of a library, an extension, or the class of an operation.
+#: A definition of operations for the runtime: the path of a library, an extension, or the class of an operation.
 Extension: TypeAlias = str | Path | ov.Extension | type[ov.Op]
 
 
 class RuntimeRejectedError(UserError):
-    """The runtime cannot read or compile a model: one that needs an extension, say."""
+    """The runtime cannot read or compile a model; it may need an extension."""
 
 
 class ExtensionError(UserError):
@@ -91,32 +91,32 @@ def check_extensions(extensions: Sequence[Extension]) -> None:
     """Refuses extensions that cannot be loaded before any work is done.
 
     Raises:
-        ExtensionError: one cannot.
+        ExtensionError: an extension cannot be loaded.
     """
     _core(extensions)
 
 
 def convert(path: Path, extensions: Sequence[Extension] = ()) -> RuntimeModel:
-    """A model of another format, as `ovc` converts it.
+    """Converts a model of another format as `ovc` does.
 
     Raises:
-        RuntimeRejectedError: it cannot be converted.
+        RuntimeRejectedError: the model cannot be converted.
     """
     try:
         model: RuntimeModel = cast(Any, ov).convert_model(path, extension=[*extensions] or None)
-    except Exception as error:  # the converter raises whatever its parts do
+    except Exception as error:  # the converter may raise anything
         message = f"{path}: the runtime cannot convert it: {_first_line(error)}"
         raise RuntimeRejectedError(message) from error
     return model
 
 
 def from_runtime(model: RuntimeModel, extensions: Sequence[Extension] = ()) -> Graph:
-    """The graph of an `openvino.Model`, which stays as it is; nobody can ask it for the extensions of its core."""
+    """The graph of an `openvino.Model`, which is not changed. The model does not know the extensions of its core."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         ov.serialize(model, path, path.with_suffix(".bin"))
         graph = read_model(path)
-    weights = Weights(None, graph.weights.data)  # they stay mapped although the file is gone
+    weights = Weights(None, graph.weights.data)  # they stay mapped after the file is deleted
     for each in graph.walk():
         each.weights = weights
     graph.extensions = tuple(extensions)
@@ -127,7 +127,7 @@ def to_runtime(graph: Graph) -> RuntimeModel:
     """A new `openvino.Model` with memory of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
-        with written_together():  # at once, whatever else the run will write at its end
+        with written_together():  # written now, not at the end of the run
             write_model(graph, path, compact=True)
         core = _core(graph.extensions)
         core.set_property({"ENABLE_MMAP": False})
@@ -140,11 +140,11 @@ class Executed:
     """A node of the executed graph.
 
     Attributes:
-        name: Its name, often that of the layer it was made from.
-        type: E.g. "Convolution", "FullyConnected".
+        name: Its name, often that of its layer.
+        type: Its type, e.g. "Convolution", "FullyConnected".
         primitive: The implementation, e.g. "brgconv_avx512_I8".
-        fused: The names of all layers that went into it, joined by commas.
-        reads: What feeds it, e.g. "f32 from Eltwise 'sum'".
+        fused: The names of all layers that it contains, joined by commas.
+        reads: Its input, e.g. "f32 from Eltwise 'sum'".
     """
 
     name: str
@@ -155,7 +155,7 @@ class Executed:
 
     @property
     def is_int8(self) -> bool:
-        """Only the end of the primitive's name tells: `_I8` has unsigned data, `_i8` signed."""
+        """Whether the primitive's name ends in `_I8` (unsigned data) or `_i8` (signed data)."""
         return self.primitive.endswith(("_I8", "_i8"))
 
 
@@ -164,10 +164,10 @@ class Portable:
     """A model that can be sent to another process: both files, in memory.
 
     Attributes:
-        xml: The one.
-        weights: The other.
-        key: What tells it from other models.
-        extensions: What the runtime needs to run it.
+        xml: The .xml file.
+        weights: The .bin file.
+        key: A key that is unique to the model.
+        extensions: The extensions that the runtime needs to run it.
     """
 
     xml: bytes
@@ -188,11 +188,11 @@ class Portable:
 
 @dataclass(frozen=True)
 class Mark:
-    """How far an engine has come.
+    """The state of an engine's profile at some time.
 
     Attributes:
-        inferences: How many there were.
-        seconds: What each executed node took in all of them together.
+        inferences: The number of inferences so far.
+        seconds: The seconds of each executed node in all of them together.
     """
 
     inferences: int
@@ -200,10 +200,10 @@ class Mark:
 
 
 class Loaded:
-    """A model that the runtime has read, to be compiled more than once.
+    """A model that the runtime has read, and that can be compiled several times.
 
     Args:
-        source: A graph to hand over in memory (its constants are lent, not copied), a portable one, or the path of an
+        source: A graph to hand over in memory (its constants are lent, not copied), a portable model, or the path of an
             .xml.
     """
 
@@ -245,7 +245,7 @@ class Engine:
         Raises:
             DataError: the model cannot run a sample.
         """
-        # One more request than the plugin runs at once, so that it always finds work while Python handles a result.
+        # One more request than the plugin runs at once, so that it always has work while Python handles a result.
         most = self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
         idle = [self.compiled.create_infer_request() for _ in range(most)]
         running: deque[tuple[_Item, ov.InferRequest]] = deque()
@@ -262,12 +262,12 @@ class Engine:
             _finish(running, take)
 
     def infer(self, feed: Feed) -> None:
-        """One inference, for timing; the outputs stay in the runtime."""
+        """Runs one inference, for timing; the outputs stay in the runtime."""
         self._request.infer(_given(feed))
         self._inferences += 1
 
     def outputs(self, item: Runnable) -> list[Array]:
-        """One inference, and what it gives.
+        """Runs one inference and returns its outputs.
 
         Raises:
             DataError: the model cannot run the sample.
@@ -279,17 +279,17 @@ class Engine:
         return self.results()
 
     def results(self) -> list[Array]:
-        """What the last inference of `infer` or `outputs` gave."""
+        """The outputs of the last inference of `infer` or `outputs`."""
         return [np.array(_array(tensor)) for tensor in self._request.output_tensors]
 
     def mark(self) -> Mark:
-        """What the inferences of `infer` and `outputs` took so far; needs `PROFILING`."""
-        # The plugin tells of each node what it took on average over all inferences.
-        told = {each.node_name: each.real_time.total_seconds() for each in self._request.get_profiling_info()}
-        return Mark(self._inferences, {name: self._inferences * mean for name, mean in told.items()})
+        """The times of the inferences of `infer` and `outputs` so far; needs `PROFILING`."""
+        # The plugin gives the mean time of each node over all inferences.
+        means = {each.node_name: each.real_time.total_seconds() for each in self._request.get_profiling_info()}
+        return Mark(self._inferences, {name: self._inferences * mean for name, mean in means.items()})
 
     def profile(self, since: Mark) -> list[tuple[Executed, float]]:
-        """What was executed, and how many seconds each took in an inference since then, on average."""
+        """The executed nodes, and the mean seconds of each per inference since the mark."""
         now = self.mark()
         count, took = now.inferences - since.inferences, now.seconds
         return [
@@ -298,7 +298,7 @@ class Engine:
 
     @property
     def threads(self) -> int:
-        """How many threads an inference may use."""
+        """The number of threads that an inference may use."""
         return int(self.compiled.get_property("INFERENCE_NUM_THREADS"))
 
     def execution(self) -> list[Executed]:
@@ -309,10 +309,10 @@ class Engine:
         """The executed graph of a body, which the runtime shows only if the body is compiled alone.
 
         Args:
-            path: Name of the operation of control flow, and tag of its body, from outside in.
+            path: The names of control flow operations and the tags of their bodies, from outside in.
 
         Returns:
-            None for a body of dynamic shapes, which would have to be run first.
+            None for a body with dynamic shapes: it would have to run first.
         """
         body: Any = self._model
         for name, tag in path:
@@ -333,16 +333,16 @@ def is_accepted(graph: Graph) -> bool:
 
 
 def evaluate(graph: Graph) -> list[Array]:
-    """What a model without inputs gives; of bf16, as f32."""
+    """The outputs of a model without inputs; bf16 as f32."""
     engine = Engine(graph, LATENCY)
     engine.infer({})
     return engine.results()
 
 
 def _compile(core: Any, model: ov.Model, config: dict[str, str]) -> Any:
-    """Compiles a model; to emulate it, without FakeQuantizes by channel if need be.
+    """Compiles a model; for emulation, without FakeQuantizes per channel if necessary.
 
-    The plugin moves Transposes past FakeQuantizes, and then takes no ranges along other axes than that of the channels.
+    The plugin moves Transposes past FakeQuantizes, and then accepts only ranges along the channel axis.
     """
     try:
         return core.compile_model(model, HERE, config)
@@ -356,7 +356,7 @@ def _compile(core: Any, model: ov.Model, config: dict[str, str]) -> Any:
 
 
 def quantize_by_tensor(model: ov.Model) -> int:
-    """Scales data to [0, 1] and back around each FakeQuantize that has ranges by channel; returns how many have."""
+    """Scales data to [0, 1] and back around each FakeQuantize with ranges per channel; returns their number."""
     found = [each for each in model.get_ordered_ops() if each.get_type_name() == "FakeQuantize"]
     found = [each for each in found if any(value.get_shape() for value in each.input_values()[1:])]
     for each in found:
@@ -370,10 +370,10 @@ def quantize_by_tensor(model: ov.Model) -> int:
 
 
 def _fold_constants(model: ov.Model) -> None:
-    """Makes plain floats of stored weights.
+    """Turns stored weights into plain floats.
 
-    In float the plugin has ways of its own with weights of int8, and computes some of them wrongly: of convolutions of
-    1x1 behind a Transpose or Reshape, say, which it takes for matrix products.
+    In float, the plugin treats int8 weights specially and computes some layers wrongly: for example 1x1 convolutions
+    behind a Transpose or Reshape, which it runs as matrix products.
     """
     passes: Any = importlib.import_module("openvino.passes")
     manager = passes.Manager()
@@ -382,7 +382,7 @@ def _fold_constants(model: ov.Model) -> None:
 
 
 def _core(extensions: Sequence[object]) -> Any:
-    """The runtime, with what it needs to know operations that are not its own."""
+    """The runtime with extensions for operations that are not its own."""
     core: Any = ov.Core()
     if threads := os.environ.get(THREADS):
         if not threads.isdecimal() or not int(threads):
@@ -396,19 +396,19 @@ def _core(extensions: Sequence[object]) -> Any:
 
 def _extend(core: Any, extension: object) -> None:
     if isinstance(extension, (str, Path)) and not Path(extension).is_file():
-        message = f"{extension}: no such file: expected the library of an extension of OpenVINO"
+        message = f"{extension}: no such file: expected the library of an OpenVINO extension"
         raise ExtensionError(message)
     try:
         core.add_extension(str(extension) if isinstance(extension, Path) else extension)
     except (RuntimeError, TypeError) as error:
         reason = _first_line(error).rpartition("This error happened: ")[2]
-        message = f"{extension}: cannot be loaded as an extension of OpenVINO: {reason}"
+        message = f"{extension}: cannot be loaded as an OpenVINO extension: {reason}"
         raise ExtensionError(message) from error
 
 
 @contextmanager
 def _rejecting(source: Graph | Portable | Path) -> Generator[None]:
-    """Turns the runtime's complaint into one about the model."""
+    """Turns the runtime's error into an error about the model."""
     try:
         yield
     except RuntimeError as error:
@@ -418,12 +418,12 @@ def _rejecting(source: Graph | Portable | Path) -> Generator[None]:
 
 
 def _missing_extension(graph: Graph) -> str:
-    """What to do about operations that no opset of the runtime has."""
+    """A hint about operations that no opset of the runtime has."""
     foreign = {node.type for each in graph.walk() for node in each.in_file_order() if not is_standard(node)}
     if not foreign or graph.extensions:
         return ""
     return (
-        f"; {', '.join(sorted(foreign))} may be of an extension: name its library (--extension FILE, extensions=[...])"
+        f"; {', '.join(sorted(foreign))} may need an extension: name its library (--extension FILE, extensions=[...])"
     )
 
 
@@ -447,7 +447,7 @@ def _executed(compiled: Any) -> list[Executed]:
 def _finish(
     running: deque[tuple[_Item, ov.InferRequest]], take: Callable[[_Item, list[Array]], None]
 ) -> ov.InferRequest:
-    """Waits for the oldest request, hands its outputs over, and gives it back."""
+    """Waits for the oldest request, hands its outputs over, and returns it."""
     item, request = running.popleft()
     with _blaming(item.sample):
         request.wait()
@@ -457,13 +457,13 @@ def _finish(
 
 
 def _given(feed: Feed) -> dict[int, Array]:
-    """What the runtime is given. Its arrays of bf16 are such whose dtype says float16; it would convert others."""
+    """The inputs for the runtime. It takes bf16 as arrays of dtype float16, and would convert others."""
     arrays = enumerate(feed.values())
     return {index: array.view(np.float16) if array.dtype == _BF16 else array for index, array in arrays}
 
 
 def _array(tensor: Any) -> Array:
-    """What a tensor holds, without a copy where that can be; of bf16, as f32."""
+    """The values of a tensor, without a copy if possible; bf16 as f32."""
     if tensor.element_type == ov.Type.bf16:
         return np.asarray(tensor.data.view(_BF16).astype(np.float32))
     array: Array = tensor.bytes_data if tensor.element_type == ov.Type.string else tensor.data
@@ -472,7 +472,7 @@ def _array(tensor: Any) -> Array:
 
 @contextmanager
 def _blaming(sample: Sample) -> Generator[None]:
-    """Turns the runtime's complaint into one about the sample."""
+    """Turns the runtime's error into an error about the sample."""
     try:
         yield
     except RuntimeError as error:
@@ -493,7 +493,7 @@ def _info(node: Any, key: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    """The first line that says what is wrong; those before it say where in the runtime's source somebody noticed."""
+    """The first line of a message that says what is wrong; earlier lines name places in the runtime's source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if not _PLACES.match(line)] or lines or ["no reason given"]
     node = _NODE.match(telling[0])
@@ -501,11 +501,11 @@ def _first_line(error: Exception) -> str:
 
 
 def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:
-    """Hands a graph over without copying a constant: those of the file by the map itself, new ones by their arrays.
+    """Hands a graph over without copying constants: those of the file stay in its map, new ones in their arrays.
 
-    The runtime reads constants from one block of memory only, so that new ones are written as Parameters first and
-    then exchanged for constants over their own arrays. Both must outlive the model: they are returned with it. A body
-    takes no more Parameters than its port map says: if there are new constants in bodies, the block is copied.
+    The runtime reads constants from one block of memory only. Therefore new ones are written as Parameters first and
+    then replaced with constants over their own arrays. Map and arrays must outlive the model: they are returned with
+    it. A body takes no more Parameters than its port map has: new constants in bodies make the block be copied.
     """
     lent = {node: f"irquant/lent/{node.id}" for node in graph.in_file_order("Const") if not node.is_stored}
     arrays = {name: _writeable(node.array) for node, name in lent.items()}
@@ -528,13 +528,13 @@ def _tensor(data: Array) -> ov.Tensor:
 
 
 def _shared(array: Array) -> ov.Tensor:
-    """A tensor over an array; the runtime knows no arrays of bf16, but bytes of it."""
+    """A tensor over the memory of an array; bf16 is passed as bytes, since the runtime knows no such arrays."""
     if array.dtype == _BF16:
         return ov.Tensor(array.reshape(-1).view(np.uint8), ov.Shape(array.shape), ov.Type.bf16)
     return ov.Tensor(array, shared_memory=True)
 
 
 def _writeable(array: Array) -> Array:
-    """The runtime takes no memory that it could not write to, though it does not."""
+    """The array, copied if it is read-only: the runtime refuses such memory, although it does not write to it."""
     contiguous = np.asarray(array, order="C")
     return contiguous if contiguous.flags.writeable else contiguous.copy()

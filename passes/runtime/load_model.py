@@ -1,7 +1,7 @@
-"""A model from a file: an IR as it stands, other formats through the runtime's own converter.
+"""Loads a model from a file: an IR unchanged, other formats through the runtime's own converter.
 
-The converter cleans up on its way: constants and batch normalization are folded, biases are recognisable. Read in any
-other way, the same file loses more accuracy in 8 bits.
+The converter also folds constants and batch normalization, and makes biases recognisable. If the same file is read in
+another way, it loses more accuracy in 8 bits.
 """
 
 import glob
@@ -14,7 +14,7 @@ from ...ir.user_files import open_user_file
 from ...ir.weights import open_weights
 from .engine import Extension, convert, from_runtime
 
-#: What the converter takes besides a folder with a TensorFlow SavedModel, and what that is called.
+#: The formats that the converter takes besides a folder with a TensorFlow SavedModel -> their names.
 FORMATS = {
     ".onnx": "ONNX",
     ".pb": "a frozen TensorFlow graph",
@@ -23,9 +23,9 @@ FORMATS = {
     ".tflite": "TensorFlow Lite",
     ".pdmodel": "PaddlePaddle",
 }
-#: Formats whose models are code and weights.
+#: Formats whose models need code besides weights.
 _ELSEWHERE = (".pt", ".pth", ".h5", ".keras", ".safetensors")
-#: How a StringStringEntryProto with that key begins, up to the length of its value.
+#: The start of a StringStringEntryProto with that key, up to the length of its value.
 _LOCATION = re.compile(rb"\n\x08location\x12([\x00-\x7f])")
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 
@@ -39,14 +39,14 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
 
     Args:
         path: An .xml with its .bin; .onnx, .pb, .pbtxt, .meta, .tflite or .pdmodel; or the folder of a SavedModel.
-        weights: Of an .xml: its .bin; default: the one next to it.
-        extensions: What the runtime needs to know the model's operations.
+        weights: The .bin of an .xml; default: the one next to it.
+        extensions: Extensions that define the model's operations for the runtime.
 
     Returns:
         The graph; nothing was folded or simplified.
 
     Raises:
-        UserError: it cannot be read or converted.
+        UserError: the model cannot be read or converted.
     """
     path = Path(path)
     if path.suffix.lower() in _ELSEWHERE:
@@ -71,7 +71,7 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
 
 
 def _refuse_unreadable(path: Path) -> None:
-    """Refuses what the converter would wait for."""
+    """Refuses files for which the converter would wait."""
     try:
         open_user_file(path).close()
     except OSError as error:
@@ -80,7 +80,7 @@ def _refuse_unreadable(path: Path) -> None:
 
 
 def model_files(path: Path, weights: Path | None = None) -> Iterator[tuple[str, Path]]:
-    """The files that `load_model` reads, and what messages call them."""
+    """The files that `load_model` reads, with their names in messages."""
     if path.is_dir():
         yield from (("the model", each) for each in path.rglob("*"))
         return
@@ -96,15 +96,15 @@ def model_files(path: Path, weights: Path | None = None) -> Iterator[tuple[str, 
 
 
 def _external_tensors(path: Path) -> Iterator[Path]:
-    """The files in which an .onnx says that tensors are: the `location` of its TensorProto.external_data."""
+    """The files that hold tensors of an .onnx: the `location` of its TensorProto.external_data."""
     try:
         content = open_weights(path).data
-    except OSError:  # whoever reads the model will say what is wrong
+    except OSError:  # reading the model reports the error
         return
     found = {content[each.end() : each.end() + each[1][0]].tobytes() for each in _LOCATION.finditer(content.data)}
     yield from (path.parent / each.decode(errors="replace") for each in sorted(found))
 
 
 def result_path(path: Path, name: str | None = None) -> Path:
-    """Where the quantized form of a model goes if nobody says: beside it."""
+    """The default path of the quantized form of a model: beside it."""
     return path.with_name(f"{name or path.stem}_int8.xml")

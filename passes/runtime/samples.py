@@ -1,7 +1,7 @@
-"""Calibration samples: the inputs of the model, and a check of each sample against them before it runs.
+"""Calibration samples: the inputs of a model, and a check of each sample against them before it is run.
 
-A sample may be a dict by input name, a sequence in input order, or a single array. Every error names the sample, what
-was found and what was expected.
+A sample may be a dict by input name, a sequence in input order, or a single array. Each error names the sample, what it
+holds and what was expected.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ class DataError(UserError):
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample as given.
+    """One sample as the user gave it.
 
     Attributes:
         label: Its name in messages, e.g. "sample 3 (photos/cat.jpg)".
@@ -37,11 +37,11 @@ class Sample:
 
 
 class Runnable(Protocol):
-    """A sample that a model can run on."""
+    """An input that a model can be run on."""
 
     @property
     def sample(self) -> Sample:
-        """The sample with its name in messages."""
+        """The sample; its label is the name in messages."""
         ...
 
     @property
@@ -60,7 +60,7 @@ class PreparedSample:
 
 @dataclass(frozen=True)
 class ValidationSample(PreparedSample):
-    """A sample with the float model's outputs."""
+    """A held-out sample with the float model's outputs."""
 
     outputs: list[Array]
 
@@ -71,8 +71,8 @@ class ModelInput:
 
     Attributes:
         name: Its name in messages.
-        names: All names that address it.
-        element_type: As the IR spells it, e.g. "f32".
+        names: All its names in samples.
+        element_type: The element type as in the IR, e.g. "f32".
         shape: -1 for a dynamic dimension; None: any rank.
         layout: Axis letters from the model's own metadata, e.g. "NCHW".
     """
@@ -109,7 +109,7 @@ def _model_input(node: Node) -> ModelInput:
 
 
 def takes_shape(expected: ModelInput, shape: tuple[int, ...]) -> bool:
-    """Whether an array of that shape can be run, with a batch axis in front if that lacks."""
+    """Whether an array of that shape can be run; a batch axis is added in front if it is missing."""
     return _fits(shape, expected.shape) or _fits((1, *shape), expected.shape)
 
 
@@ -133,11 +133,11 @@ def _by_name(sample: Sample, inputs: Sequence[ModelInput]) -> dict[str, object]:
     is_sequence = isinstance(feed, (tuple, list))
     values: list[object] = list(cast(Sequence[object], feed)) if is_sequence else [feed]
     if len(values) != len(inputs):
-        came = f"{len(values)} array{'s' * (len(values) != 1)} came"
+        came = f"{len(values)} array{'s' * (len(values) != 1)}"
         if is_sequence:
-            came = f"a {kind} of {len(values)} came, which holds an array for each input"
+            came = f"a {kind} of {len(values)} (one array per input)"
         message = (
-            f"{sample.label}: {came}, but the model has {len(inputs)} input{'s' * (len(inputs) != 1)}: "
+            f"{sample.label}: got {came}, but the model has {len(inputs)} input{'s' * (len(inputs) != 1)}: "
             f"{', '.join(map(str, inputs))}"
         )
         raise DataError(message)
@@ -145,7 +145,7 @@ def _by_name(sample: Sample, inputs: Sequence[ModelInput]) -> dict[str, object]:
 
 
 def _items(sample: Sample, feed: Mapping[object, object]) -> list[tuple[object, object]]:
-    """What a mapping holds, which may be read or computed only now."""
+    """The items of a mapping, which may be read or computed only now."""
     try:
         return list(feed.items())
     except Exception as error:
@@ -170,7 +170,7 @@ def _by_given_names(
             raise DataError(message)
         found[match], names[match] = value, given
     if missing := [str(each) for each in inputs if each.name not in found]:
-        message = f"{sample.label}: nothing came for input {', '.join(missing)}"
+        message = f"{sample.label}: no array for input {', '.join(missing)}"
         raise DataError(message)
     return found
 
@@ -184,17 +184,17 @@ def _checked_array(sample: Sample, expected: ModelInput, value: object, inputs: 
     came = f"{array.dtype}{list(array.shape)}"
     if array.dtype.kind not in "biufc":
         what = came if isinstance(value, np.ndarray) else type(value).__name__
-        message = f"{sample.label}: input {expected}: expected numbers but {what} came"
+        message = f"{sample.label}: input {expected}: expected numbers, got {what}"
         raise DataError(message)
     if not _fits(array.shape, expected.shape) and _fits((1, *array.shape), expected.shape):
         array = array[np.newaxis]
     if not _fits(array.shape, expected.shape):
-        message = f"{sample.label}: input {expected}: {came} came{_batch_hint(array.shape, expected, inputs)}"
+        message = f"{sample.label}: input {expected}: got {came}{_batch_hint(array.shape, expected, inputs)}"
         raise DataError(message)
     if array.dtype.kind not in ("biuf" if kind.is_float else "biu"):
-        message = f"{sample.label}: input {expected}: {came} came; convert it to {kind.name} first"
+        message = f"{sample.label}: input {expected}: got {came}; convert it to {kind.name} first"
         raise DataError(message)
-    # Infinities may be masks: what the model makes of them is looked at, where it shows.
+    # Infinities may be masks: if they spoil the model's tensors, the calibration finds that.
     if array.dtype.kind == "f" and np.isnan(array).any():
         message = f"{sample.label}: input {expected}: the array holds NaN"
         raise DataError(message)
@@ -202,14 +202,14 @@ def _checked_array(sample: Sample, expected: ModelInput, value: object, inputs: 
 
 
 def _as_array(sample: Sample, expected: ModelInput, value: object) -> Array:
-    """What came as an array."""
+    """The given value as an array."""
     given = cast(Any, value)
     if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(cast(Any, given)):
-        message = f"{sample.label}: input {expected}: values are masked; say what they are: array.filled(VALUE)"
+        message = f"{sample.label}: input {expected}: values are masked; fill them in: array.filled(VALUE)"
         raise DataError(message)
     try:
         array: Array = np.asarray(_brought_here(cast(object, given)))
-        # Types that numpy only knows through others (bfloat16) have no kind of their own.
+        # Types that are extensions of numpy (bfloat16) have the kind "V".
         return array.astype(np.float32) if array.dtype.kind == "V" and array.dtype.names is None else array
     except Exception as error:
         message = (
@@ -220,7 +220,7 @@ def _as_array(sample: Sample, expected: ModelInput, value: object) -> Array:
 
 
 def _brought_here(value: object) -> object:
-    """A tensor without its gradient, in the memory of this process, and of the runtime's own tensor the array."""
+    """A tensor without gradient, in the memory of this process; for a tensor of the runtime, its array."""
     given: Any = value
     for step in ("detach", "cpu"):
         given = getattr(given, step)() if callable(getattr(given, step, None)) else given
@@ -231,11 +231,11 @@ def _brought_here(value: object) -> object:
     if not isinstance(held, np.ndarray):
         return cast(object, given)
     array = cast(Array, held)
-    return array.view(ml_dtypes.bfloat16) if is_bf16 else array  # the dtype of such says float16
+    return array.view(ml_dtypes.bfloat16) if is_bf16 else array  # the dtype of its array is float16
 
 
 def reason_of(error: BaseException) -> str:
-    """What foreign code says went wrong, in one line that can be read; it may quote whole files, or not be able to."""
+    """The message of an error from foreign code, as one short line; its text may be a whole file, or fail itself."""
     try:
         text = " ".join(str(error).split()) or type(error).__name__
     except Exception:
@@ -244,7 +244,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def _batch_hint(shape: tuple[int, ...], expected: ModelInput, inputs: Sequence[ModelInput]) -> str:
-    """What to do if the model takes a fixed number of samples at once, and another number came."""
+    """A hint if the model takes a fixed number of samples at once, and the array holds another number."""
     wanted = expected.shape or ()
     if not wanted or wanted[0] < 2 or not any(_fits(each, wanted[1:]) for each in (shape, shape[1:])):
         return ""
@@ -262,16 +262,16 @@ def _cast(sample: Sample, expected: ModelInput, array: Array, dtype: np.dtype[An
     if array.dtype.kind in "iu" and dtype.kind in "iu" and array.size:
         limits, low, high = np.iinfo(dtype), int(array.min()), int(array.max())
         if low < limits.min or high > limits.max:
-            message = f"{sample.label}: input {expected}: values {low}..{high} came, which {dtype} cannot hold"
+            message = f"{sample.label}: input {expected}: got values {low}..{high}, which {dtype} cannot hold"
             raise DataError(message)
-    with np.errstate(over="ignore", invalid="ignore"):  # told below
+    with np.errstate(over="ignore", invalid="ignore"):  # reported below
         cast_array = array.astype(dtype)
     if (
         dtype.kind in "fV"
         and not (held := np.isfinite(cast_array)).all()
         and (lost := np.isfinite(array) & ~held).any()
     ):
-        message = f"{sample.label}: input {expected}: {array[lost][0]:g} came, which {dtype} cannot hold"
+        message = f"{sample.label}: input {expected}: got {array[lost][0]:g}, which {dtype} cannot hold"
         raise DataError(message)
     return cast_array
 

@@ -45,8 +45,8 @@ def complaint(model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFi
     ("sample", "said"),
     [
         ("{'image': [[1, 2, 3], [4, 5]]}", "list cannot be made an array of numbers: setting an array element with a "),
-        ("{'image': np.full((1, 3, 8, 8), 1e300)}", "1e+300 came, which float32 cannot hold"),
-        ("'photos/1.png'", "expected numbers but str came"),
+        ("{'image': np.full((1, 3, 8, 8), 1e300)}", "got 1e+300, which float32 cannot hold"),
+        ("'photos/1.png'", "expected numbers, got str"),
     ],
 )
 def test_samples_that_are_no_arrays_are_told(complaint: Complaint, tmp_path: Path, sample: str, said: str) -> None:
@@ -293,20 +293,20 @@ def test_empty_data_are_refused(complaint: Complaint, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        ("np.zeros((1, 3, 9, 8), 'f4')", "input 'image' f32[1,3,8,8]: float32[1, 3, 9, 8] came"),
+        ("np.zeros((1, 3, 9, 8), 'f4')", "input 'image' f32[1,3,8,8]: got float32[1, 3, 9, 8]"),
         (
             "{'imag': np.zeros((1, 3, 8, 8))}",
             "the model has no input 'imag'; did you mean 'image'? it takes 'image' f32[1,3,8,8]",
         ),
-        ("{}", "nothing came for input 'image' f32[1,3,8,8]"),
+        ("{}", "no array for input 'image' f32[1,3,8,8]"),
         (
             "[np.zeros(3), np.zeros(3)]",
-            "a list of 2 came, which holds an array for each input, but the model has 1 input: 'image' f32[1,3,8,8]",
+            "got a list of 2 (one array per input), but the model has 1 input: 'image' f32[1,3,8,8]",
         ),
-        ("'text'", "input 'image' f32[1,3,8,8]: expected numbers but str came"),
+        ("'text'", "input 'image' f32[1,3,8,8]: expected numbers, got str"),
         (
             "np.zeros((1, 3, 8, 8), complex)",
-            "input 'image' f32[1,3,8,8]: complex128[1, 3, 8, 8] came; convert it to f32 first",
+            "input 'image' f32[1,3,8,8]: got complex128[1, 3, 8, 8]; convert it to f32 first",
         ),
         ("np.full((1, 3, 8, 8), np.nan)", "input 'image' f32[1,3,8,8]: the array holds NaN"),
         (

@@ -90,7 +90,7 @@ def test_without_them_the_model_says_what_it_lacks(net: ov.Model, place: Path) -
     with pytest.raises(RuntimeRejectedError) as caught:
         quantize("net.xml", DATA)
     assert str(caught.value).startswith("the runtime cannot compile the model: Cannot create Twice layer ")
-    said = "; Twice may be of an extension: name its library (--extension FILE, extensions=[...])"
+    said = "; Twice may need an extension: name its library (--extension FILE, extensions=[...])"
     assert str(caught.value).endswith(said)
     assert not list(place.glob("*_int8*"))
 
@@ -125,7 +125,7 @@ def test_a_zoo_takes_them_and_notices_when_they_change(place: Path, capfd: pytes
 @pytest.mark.parametrize(
     ("extension", "said"),
     [
-        ("gone.so", "gone.so: no such file: expected the library of an extension of OpenVINO"),
+        ("gone.so", "gone.so: no such file: expected the library of an OpenVINO extension"),
         ("gone.py:Twice", "gone.py: no such file"),
         ("mine.py:Thrice", "mine.py:Thrice: 'mine.py' has no 'Thrice'; did you mean 'Twice'?"),
         ("mine.py:ov", "<module 'openvino"),
@@ -144,7 +144,7 @@ def test_a_broken_library_is_told_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "bad.so").write_bytes(b"no library")
     with pytest.raises(ExtensionError) as caught:
         check_extensions([tmp_path / "bad.so"])
-    assert str(caught.value).startswith(f"{tmp_path}/bad.so: cannot be loaded as an extension of OpenVINO: ")
+    assert str(caught.value).startswith(f"{tmp_path}/bad.so: cannot be loaded as an OpenVINO extension: ")
     assert "file too short" in str(caught.value)
 
 

@@ -58,28 +58,28 @@ def test_bytes_may_feed_a_float_input() -> None:
 @pytest.mark.parametrize(
     ("feed", "said"),
     [
-        (np.zeros((1, 3, 2, 3)), "input 'image' f32[1,3,2,2]: float64[1, 3, 2, 3] came"),
-        (np.zeros(3), "input 'image' f32[1,3,2,2]: float64[3] came"),
+        (np.zeros((1, 3, 2, 3)), "input 'image' f32[1,3,2,2]: got float64[1, 3, 2, 3]"),
+        (np.zeros(3), "input 'image' f32[1,3,2,2]: got float64[3]"),
         ({"imge": GOOD}, "the model has no input 'imge'; did you mean 'image'? it takes 'image' f32[1,3,2,2]"),
-        ({}, "nothing came for input 'image' f32[1,3,2,2]"),
+        ({}, "no array for input 'image' f32[1,3,2,2]"),
         ({1: GOOD}, "the model has no input 1; it takes 'image' f32[1,3,2,2]"),
         ({"a\nb": GOOD}, r"the model has no input 'a\nb'; it takes 'image' f32[1,3,2,2]"),
         ({"image": GOOD, "alias": GOOD}, "'image' and 'alias' are names of one input; give one of them"),
         (
             [GOOD, GOOD],
-            "a list of 2 came, which holds an array for each input, but the model has 1 input: 'image' f32[1,3,2,2]",
+            "got a list of 2 (one array per input), but the model has 1 input: 'image' f32[1,3,2,2]",
         ),
         (np.full((1, 3, 2, 2), np.nan), "input 'image' f32[1,3,2,2]: the array holds NaN"),
-        (None, "input 'image' f32[1,3,2,2]: expected numbers but NoneType came"),
-        (np.array(["a"]), "input 'image' f32[1,3,2,2]: expected numbers but <U1[1] came"),
-        ("photos/1.png", "input 'image' f32[1,3,2,2]: expected numbers but str came"),
-        ((x for x in range(3)), "input 'image' f32[1,3,2,2]: expected numbers but generator came"),
-        (np.full((1, 3, 2, 2), 1e300), "input 'image' f32[1,3,2,2]: 1e+300 came, which float32 cannot hold"),
+        (None, "input 'image' f32[1,3,2,2]: expected numbers, got NoneType"),
+        (np.array(["a"]), "input 'image' f32[1,3,2,2]: expected numbers, got <U1[1]"),
+        ("photos/1.png", "input 'image' f32[1,3,2,2]: expected numbers, got str"),
+        ((x for x in range(3)), "input 'image' f32[1,3,2,2]: expected numbers, got generator"),
+        (np.full((1, 3, 2, 2), 1e300), "input 'image' f32[1,3,2,2]: got 1e+300, which float32 cannot hold"),
         (
             np.ma.masked_array(GOOD, GOOD == 0),
-            "input 'image' f32[1,3,2,2]: values are masked; say what they are: array.filled(VALUE)",
+            "input 'image' f32[1,3,2,2]: values are masked; fill them in: array.filled(VALUE)",
         ),
-        (GOOD.astype(complex), "input 'image' f32[1,3,2,2]: complex128[1, 3, 2, 2] came; convert it to f32 first"),
+        (GOOD.astype(complex), "input 'image' f32[1,3,2,2]: got complex128[1, 3, 2, 2]; convert it to f32 first"),
     ],
 )
 def test_a_sample_that_does_not_fit_is_named(feed: object, said: str) -> None:
@@ -87,7 +87,7 @@ def test_a_sample_that_does_not_fit_is_named(feed: object, said: str) -> None:
 
 
 def test_one_array_for_two_inputs_is_told() -> None:
-    said = "sample 7: 1 array came, but the model has 2 inputs: 'image' f32[1,3,2,2], 'ids' i32[1,?]"
+    said = "sample 7: got 1 array, but the model has 2 inputs: 'image' f32[1,3,2,2], 'ids' i32[1,?]"
     assert complaint(GOOD, IMAGE, IDS) == said
 
 
@@ -166,8 +166,7 @@ def test_numbers_beyond_a_half_are_not_made_infinite(name: str, dtype: str, limi
     half = ModelInput("x", frozenset({"x"}), name, (2,))
     assert np.isfinite(checked_feed(Sample("s", np.array([limit, -limit])), [half])["x"]).all()
     assert (
-        complaint(np.array([0.0, 1e39]), half)
-        == f"sample 7: input 'x' {name}[2]: 1e+39 came, which {dtype} cannot hold"
+        complaint(np.array([0.0, 1e39]), half) == f"sample 7: input 'x' {name}[2]: got 1e+39, which {dtype} cannot hold"
     )
 
 
@@ -177,7 +176,7 @@ def test_a_model_of_several_samples_at_a_time_says_how_to_feed_it(feed: np.ndarr
     mask = ModelInput("mask", frozenset({"mask"}), "f32", (10, 4))
     size = ModelInput("size", frozenset({"size"}), "f32", (2,))
     assert complaint([feed, GOOD, GOOD], baked, mask, size) == (
-        f"sample 7: input 'x' f32[10,3,?,2]: {feed.dtype}{list(feed.shape)} came; the model takes 10 samples at a time: "
+        f"sample 7: input 'x' f32[10,3,?,2]: got {feed.dtype}{list(feed.shape)}; the model takes 10 samples at a time: "
         "give stacks of 10, or reshape it in Python: model = openvino.Core().read_model(FILE); "
         "model.reshape({'x': [1, 3, -1, 2], 'mask': [1, 4]})"
     )
@@ -275,14 +274,14 @@ def test_a_row_of_an_array_that_does_not_fit_is_called_a_row() -> None:
     (first, *_) = chosen_samples(GOOD[0], QuantizationConfig())
     with pytest.raises(DataError) as caught:
         checked_feed(first, [IMAGE])
-    assert str(caught.value) == "row 0 of the array [3, 2, 2]: input 'image' f32[1,3,2,2]: float32[2, 2] came"
+    assert str(caught.value) == "row 0 of the array [3, 2, 2]: input 'image' f32[1,3,2,2]: got float32[2, 2]"
 
 
 @pytest.mark.parametrize(
     ("ids", "said"),
     [
-        (np.zeros((1, 4)), "input 'ids' i32[1,?]: float64[1, 4] came; convert it to i32 first"),
-        (np.array([2**40]), "input 'ids' i32[1,?]: values 1099511627776..1099511627776 came, which int32 cannot hold"),
+        (np.zeros((1, 4)), "input 'ids' i32[1,?]: got float64[1, 4]; convert it to i32 first"),
+        (np.array([2**40]), "input 'ids' i32[1,?]: got values 1099511627776..1099511627776, which int32 cannot hold"),
     ],
 )
 def test_integers_are_not_made_up_from_other_numbers(ids: Any, said: str) -> None:

@@ -280,7 +280,7 @@ def test_no_report_is_written_of_a_run_that_fails(
     (tmp_path / "mine.py").write_text("import numpy as np\ndef samples():\n    yield np.ones((1, 3, 9, 9))\n")
     command = ["quantize", str(model), "--data", f"{tmp_path / 'mine.py'}:samples", "-o", str(tmp_path / "o.xml")]
     assert run([*command, "--report", str(tmp_path / "r.html")]) == 2
-    assert "float64[1, 3, 9, 9] came" in capfd.readouterr().err
+    assert "got float64[1, 3, 9, 9]" in capfd.readouterr().err
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py" and path.is_file()] == []
 
 

@@ -329,7 +329,7 @@ def test_whatever_happens_to_a_model_the_others_are_done(zoo: Zoo) -> None:
     said = {name: (row["state"], row["message"], row["attempts"]) for name, row in zoo.rows().items()}
     sample = f"sample 0 of {zoo.folder}/mine.py:wrong"
     assert said == {
-        "wrong": ("failed", f"{sample}: input 'image' f32[1,3,8,8]: float64[1, 3, 9, 9] came", 1),
+        "wrong": ("failed", f"{sample}: input 'image' f32[1,3,8,8]: got float64[1, 3, 9, 9]", 1),
         "dead": ("crashed", "its process was killed by SIGSEGV", 2),
         "gone": ("crashed", "its process ended with code 3: no output", 1),
         "ended": ("crashed", "its process was killed by signal 35", 1),
