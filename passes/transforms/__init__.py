@@ -1,1 +1,1 @@
-"""The passes that change a graph, one a file."""
+"""The passes that change a graph, one per file."""

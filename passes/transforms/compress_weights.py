@@ -1,4 +1,4 @@
-"""Quantized constants are stored in 8 bits: a quarter of the size, and no change of any result."""
+"""Stores quantized constants in 8 bits: a quarter of the size, with unchanged results."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,10 +23,10 @@ class CompressWeights(Pass):
         conv = Convolution(x, fq)                        fq = Multiply(float, scale)
                                                          conv = Convolution(x, fq)
 
-    1. Weights with zero in the middle of their range: i8 (value = code * scale). So are constants that Concat joins
-       with activations of that range, unless the device stores those unsigned: it joins unlike types as floats.
-    2. All others: u8 (value = (code - zero point) * scale).
-    3. More than 256 levels stay as they are.
+    1. Weights with zero in the middle of their range become i8 (value = code * scale), as do constants that Concat
+       joins with activations of that range, unless the device stores those unsigned: it joins unlike types as floats.
+    2. All others become u8 (value = (code - zero point) * scale).
+    3. Constants with more than 256 levels stay as they are.
     """
 
     name: ClassVar[str] = "compress-weights"
@@ -62,7 +62,7 @@ def _compress(node: Node, *, signed: bool) -> None:
     scale = code_scale(limits, levels)
     base, stored = values.node.name, codes(values.node.array, limits, levels, signed=signed)
     quantized = build.constant(stored, name=f"{base}/quantized")
-    # In f32 also where the layer computes in f16, which would round the scale: the runtime folds the last Convert.
+    # Also in f32 if the layer computes in f16, which would round the scale: the runtime folds the last Convert.
     tensor = build.convert(quantized, _F32, name=f"{base}/to_f32")
     if not signed and (zero := zero_code(limits, levels)).any():
         zero_point = build.constant(zero, name=f"{name}/zero_point")

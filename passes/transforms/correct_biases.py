@@ -1,4 +1,4 @@
-"""Biases make up for whatever changes the mean output of a layer, one layer after the other, in two short runs."""
+"""Corrects biases for all changes of a layer's mean output, one layer after the other, in two short runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,18 +26,18 @@ class CorrectBiases(Pass):
 
     The quantized output is that of the layer behind corrected ones, so that no error is counted twice. The published
     form cuts the model at every layer and compiles each part. Here the model corrects itself while it runs: behind each
-    layer it takes off the mean of its own output and adds that of the float model's for the same sample,
+    layer it subtracts the mean of its own output and adds the float model's mean for the same sample,
 
         y = q + c_s,  c_s = mean(float output of sample s) - mean(q),
 
-    and the layers behind see y. The correction of the bias is the mean of c_s over the samples: one run of the float
-    model for the means, one of the quantized model, one compilation each, whatever the number of layers. What c_s
-    corrects beyond its mean differs from sample to sample with mean zero, so that it changes the means behind it in
-    the second order only.
+    and the layers behind see y. The correction of the bias is the mean of c_s over the samples. This takes one run of
+    the float model for the means and one of the quantized model, with one compilation each for any number of layers.
+    The deviation of c_s from its mean averages to zero, so that it changes the means behind it in the second order
+    only.
 
-    Samples are a fifth of those that were calibrated on, as published, or 16 if that is more. Whether a correction
-    helps is judged by samples that it was not made from (see `bias_cross_validation`); if there is but one, nothing is
-    corrected. Layers in bodies are left to `correct-biases-fast`.
+    It uses a fifth of the calibration samples, as published, or 16 if that is more. Samples that a correction was not
+    computed from show whether it helps (see `bias_cross_validation`); with a single sample, nothing is corrected.
+    `correct-biases-fast` corrects layers in bodies.
     """
 
     name: ClassVar[str] = "correct-biases"
@@ -55,7 +55,7 @@ class CorrectBiases(Pass):
         if not layers:
             return 0
         if not context.kept:
-            message = "sequential bias correction runs the model: give the calibration data, too"
+            message = "sequential bias correction runs the model: also give the calibration data"
             raise ConfigError(message)
         means = _float_means(graph, layers, context)
         errors = _errors(graph, layers, means, context)
@@ -76,7 +76,7 @@ def _is_correctable(node: Node, context: Context) -> bool:
 
 
 def _results(graph: Graph, layers: Sequence[Node]) -> list[OutPort]:
-    """What the layers give, with their biases, in a copy of their graph."""
+    """The outputs of the layers, with biases, in a copy of their graph."""
     twins = [Node(graph, layer.id) for layer in layers]
     return [port.node.output() if (port := bias_port(node)) else node.output() for node in twins]
 
@@ -95,7 +95,7 @@ def _float_means(graph: Graph, layers: Sequence[Node], context: Context) -> list
 
 
 def _errors(graph: Graph, layers: Sequence[Node], means: Sequence[list[Array]], context: Context) -> list[Floats]:
-    """What is missing to the float means behind each layer of the model that corrects itself: [samples, channels]."""
+    """The difference to the float means behind each layer of the self-correcting model: [samples, channels]."""
     copy = graph.copy()
     _round_here(copy)
     build = Builder(copy, copy.in_file_order("Result")[0])
@@ -111,9 +111,9 @@ def _errors(graph: Graph, layers: Sequence[Node], means: Sequence[list[Array]], 
 
 
 def _round_here(graph: Graph) -> None:
-    """Rounds constants here over which the plugin takes no FakeQuantize.
+    """Rounds constants in Python if the plugin accepts no FakeQuantize over them.
 
-    These are matrices in more than two axes, with scales along their last axis alone, and those of recurrent layers.
+    These are matrices with more than two axes and scales along their last axis alone, and weights of recurrent layers.
     """
     for node in [node for node in graph.nodes("FakeQuantize") if are_rounded(node) and _is_refused(node.output())]:
         kind = node.output().element_type.dtype
@@ -127,7 +127,7 @@ def _is_refused(tensor: OutPort) -> bool:
 
 
 def _correct_itself(result: OutPort, axis: int, wanted: str) -> OutPort:
-    """Adds what is missing to the mean that is given to the model; returns that."""
+    """Corrects a tensor to the mean that the model gets as an input; returns the correction."""
     build, readers = Builder(result.node.graph), result.consumers
     mean = _mean(result, axis)
     given = build.parameter(mean.element_type, mean.shape, name=wanted)
@@ -137,14 +137,14 @@ def _correct_itself(result: OutPort, axis: int, wanted: str) -> OutPort:
 
 
 def _mean(tensor: OutPort, axis: int) -> OutPort:
-    """The mean of each channel, over all other axes, which stay with size 1."""
+    """The mean of each channel over all other axes, which are kept with size 1."""
     rank = len(tensor.shape)
     others = [each for each in range(rank) if each != axis % rank]
     return Builder(tensor.node.graph).reduce("ReduceMean", tensor, others, keep_dims=True, name=f"{_NAME}/mean")
 
 
 def _run(engine: Engine, samples: Sequence[PreparedSample], count: int, context: Context) -> list[list[Array]]:
-    """The first so many outputs for each sample."""
+    """The first `count` outputs for each sample."""
     found: list[list[Array]] = []
 
     def take(_: PreparedSample, outputs: list[Array]) -> None:

@@ -1,4 +1,4 @@
-"""Biases make up for the mean error that rounding the weights causes, without any inference."""
+"""Corrects biases for the mean error of rounded weights, without inference."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class CorrectBiasesFast(Pass):
                                                          y = Add(conv, bias_corrected)
 
     The shift is sum_{c,k} f_k * (W - W_q)[o, c, k] * E[x_c], with the coverage f_k of `coverage.py`; x is the layer's
-    float input. A layer without a bias gets one. Unlike the published form it needs no run of the layer and takes no
-    border effect for an error. Instead of comparing a shift with the bias, it asks whether it helps on samples that it
-    was not made from (see `bias_cross_validation`).
+    float input. A layer without a bias gets one. Unlike the published form, this pass does not run the layer, and does
+    not count border effects as errors. A shift is not compared with the bias, but tested on samples that it was not
+    computed from (see `bias_cross_validation`).
     """
 
     name: ClassVar[str] = "correct-biases-fast"
@@ -38,7 +38,7 @@ class CorrectBiasesFast(Pass):
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.BIASES_CORRECTED})
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
-        """The mean of each channel of the layers' inputs, and its sizes where padding makes them matter."""
+        """The mean of each channel of the layers' inputs, and the input sizes of layers with padding."""
         wanted: set[Request] = set()
         for site in context.plan.sites:
             for port in site.consumers if site.is_weights else ():
@@ -62,14 +62,14 @@ class CorrectBiasesFast(Pass):
             if found.largest > 0 and found.is_accepted:
                 change_bias(node, errors.mean(axis=0))
                 changed += 1
-        context.warnings += [_told(reason, names) for reason, names in skipped.items()]
+        context.warnings += [_warning(reason, names) for reason, names in skipped.items()]
         return changed
 
 
-def _told(reason: str, names: Sequence[str]) -> str:
+def _warning(reason: str, names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"the bias of '{names[0]}' is not corrected: {reason}"
-    return f"the biases of {len(names)} layers are not corrected, of '{names[0]}' for one: {reason}"
+    return f"the biases of {len(names)} layers (for example '{names[0]}') are not corrected: {reason}"
 
 
 def _why_unmeasured(node: Node, statistics: Statistics) -> str:
@@ -78,16 +78,16 @@ def _why_unmeasured(node: Node, statistics: Statistics) -> str:
 
 
 def are_rounded(weights: Node) -> bool:
-    """Whether a FakeQuantize stands over constant weights; over the second operand of a product it may, too."""
+    """Whether a FakeQuantize stands over constant weights, or over a constant second operand of a product."""
     return weights.type == "FakeQuantize" and weights.source().node.type == "Const"
 
 
 def _why_unknown(node: Node) -> str:
-    """Why nobody can know what rounding takes from the mean output of a layer; empty if that can be known."""
+    """The reason why the rounding error of a layer's mean output is unknown; empty if it is known."""
     if multiplies_batches(node):
-        return "each of its matrices of weights would take means of its own"
+        return "each of its weight matrices needs means of its own"
     if node.source(DATA_PORT).shape[data_channel_axis(node)] == DYNAMIC:
-        return "the number of its input channels is not known"
+        return "the number of its input channels is unknown"
     return ""
 
 
@@ -109,7 +109,7 @@ def _sized(node: Node) -> list[OutPort]:
 
 
 def _errors(node: Node, weights: Node, statistics: Statistics) -> Floats:
-    """What rounding the weights takes from the mean output: [observations, output channels]."""
+    """The loss of mean output by rounded weights: [observations, output channels]."""
     data = node.source(DATA_PORT)
     means = statistics[request(data, Reduction.MEAN, data_channel_axis(node))].astype(np.float64)
     return mean_output(node, _rounding_error(weights), means, _coverage(node, weights, statistics))
@@ -121,7 +121,7 @@ def _rounding_error(fake_quantize: Node) -> Floats:
 
 
 def rounded_weights(node: Node) -> Floats:
-    """The weights behind a FakeQuantize, as the layer sees them."""
+    """The weights behind a FakeQuantize, as the layer reads them."""
     values, low, high = (node.source(index).node.array.astype(np.float32) for index in range(3))
     return fake_quantize(values, Range(low, high), int(node.attributes["levels"]))
 
@@ -149,9 +149,9 @@ def mean_output(node: Node, weights: Floats, means: Floats, coverage: Floats) ->
 
     Args:
         node: The layer.
-        weights: In the layer's own layout.
+        weights: The weights, in the layer's own layout.
         means: E[x_c]: [observations, input channels].
-        coverage: f_k, the kernel's spatial shape.
+        coverage: f_k, with the kernel's spatial shape.
 
     Returns:
         [observations, output channels].

@@ -1,4 +1,4 @@
-"""Layers that the device computes wrongly without a bias get one that adds nothing."""
+"""Adds a neutral bias to layers that the device computes wrongly without a bias."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from ..infra.base import Context, Fact, Pass
 
 @dataclass(frozen=True)
 class CreateBiases(Pass):
-    """Gives the layers a bias of which the target says that they need one (`needs_bias`).
+    """Gives a bias to the layers that need one by the target file (`needs_bias`).
 
     Given::                                          Result::
 
@@ -24,10 +24,10 @@ class CreateBiases(Pass):
         b = Multiply(y, gate)                            a = ReduceMean(y)
                                                          b = Multiply(y, gate)
 
-    The CPU plugin takes one of the Multiplys behind such a layer for its scale, and moves a scale that has a number for
-    each channel behind a pool over the channels; of two small products in a row it makes zeros. The smallest
-    number that no runtime takes for zero is lost in any sum; a zero would be removed, and the bias with it. Channels
-    differ, since a bias that all share would go into the range behind it.
+    The CPU plugin takes one of the Multiplys behind such a layer for its scale, and moves a scale with one number per
+    channel behind a pool over the channels; two small products in a row become zeros. The bias is the smallest number
+    that no runtime takes for zero, and is lost in any sum; a zero would be removed, and the bias with it. The channels
+    differ, since a bias that all share would be merged into the range behind it.
     """
 
     name: ClassVar[str] = "create-biases"
@@ -40,7 +40,7 @@ class CreateBiases(Pass):
             output = node.output()
             channels = output.shape[output_channel_axis(node)]
             limits = np.finfo(np.dtype(output.element_type.dtype))
-            # The smallest normal number of f16 is one that counts; runtimes compute in f32 what is no normal one there.
+            # The smallest number of f16 counts, normal or not: runtimes compute such numbers in f32.
             tiny = float(limits.smallest_subnormal if limits.bits == 16 else limits.tiny)
             change_bias(node, tiny * (1 + np.arange(1 if channels == DYNAMIC else channels) % 2))
         return len(found)
@@ -55,7 +55,7 @@ def _needs_bias(node: Node, context: Context) -> bool:
 
 
 def _readers(node: Node, target: Target) -> Iterator[Node]:
-    """What reads the result of a node, moved about or not; each reader once, however many ways lead to it."""
+    """The readers of a node's result, also behind operations that move it; each reader once."""
     waiting, seen = [node], set[Node]()
     while waiting:
         for port in [port for output in waiting.pop().outputs for port in output.consumers]:

@@ -1,4 +1,4 @@
-"""Einsums that are matrix products become MatMuls, where a target runs those in int8."""
+"""Turns Einsums that are matrix products into MatMuls, if a target runs those in int8."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +12,7 @@ from ..infra.base import Context, Fact, Pass
 
 @dataclass(frozen=True)
 class DecomposeEinsum(Pass):
-    """Writes an Einsum of two operands out as MatMul, with the Transposes and Reshapes that takes.
+    """Writes an Einsum of two operands as a MatMul with Transposes and Reshapes.
 
     Given::                                              Result::
 
@@ -21,9 +21,9 @@ class DecomposeEinsum(Pass):
                                                              y = MatMul(y/first, y/second) transpose_b=true
 
     Labels of both operands and of the result number the matrices, labels of both operands alone are summed over, labels
-    of one operand and the result number rows or columns. Source: OpenVINO operation specification, Einsum-7. Left alone
-    is what is more than that (a diagonal, a sum over one operand, an ellipsis) or less (a product that sums nothing),
-    and what takes a Reshape of which only the data tell more than one size.
+    of one operand and the result number rows or columns. Source: OpenVINO operation specification, Einsum-7. The pass
+    skips Einsums that do more (a diagonal, a sum over one operand, an ellipsis) or less (a product without a sum), and
+    those that need a Reshape with more than one unknown size.
     """
 
     name: ClassVar[str] = "decompose-einsum"
@@ -47,14 +47,14 @@ class _Product:
     """A matrix product as labels. Each axis of the MatMul joins the axes of some labels, or of none.
 
     Attributes:
-        ports: Which input is the first operand, and which the second: constants come second, as weights do.
+        ports: The inputs that are the first and the second operand: constants come second, like weights.
         operands: The labels of either operand.
         batch: The axes that number the matrices.
-        rows: Those of the first operand alone.
-        columns: That of the second operand alone.
-        summed: That of both which the result does not have.
+        rows: The axes of the first operand alone.
+        columns: The axis of the second operand alone.
+        summed: The axis of both operands that the result does not have.
         result: The labels of the result.
-        sizes: Of each label.
+        sizes: The size of each label.
     """
 
     ports: tuple[int, int]
@@ -72,7 +72,7 @@ class _Product:
         return DYNAMIC if DYNAMIC in sizes else math.prod(sizes)
 
     def pattern(self, before: Sequence[str], after: Sequence[str]) -> list[int]:
-        """What a Reshape takes, where 0 stands for a size that stays."""
+        """The pattern of a Reshape; 0 stands for a size that stays."""
         stays = [before[index : index + 1] == [axis] for index, axis in enumerate(after)]
         return [0 if same else self.size(axis) for same, axis in zip(stays, after, strict=True)]
 
@@ -85,7 +85,7 @@ class _Product:
 
 
 def _product(node: Node, constants: Collection[Node]) -> _Product | None:
-    """The matrix product that an Einsum is, if it is one."""
+    """An Einsum as a matrix product; None if it is not one."""
     operands, result = _labels(node)
     shapes = [port.source.shape for port in node.inputs]
     is_plain = all(each.isalpha() and len(set(each)) == len(each) for each in operands) and len(set(result)) == len(
@@ -101,7 +101,7 @@ def _product(node: Node, constants: Collection[Node]) -> _Product | None:
     batch = tuple(each for each in result if each in first and each in second)
     own = ["".join(each for each in result if each not in other) for other in (second, first)]
     summed = "".join(each for each in second if each in first and each not in result)
-    rows = tuple(own[0]) if own[0] and not batch else (own[0],)  # one matrix multiplies any number of axes
+    rows = tuple(own[0]) if own[0] and not batch else (own[0],)  # a single matrix multiplies any number of axes
     found = _Product(ports, (first, second), batch, rows, own[1], summed, result, sizes)
     sums_alone = (set(first) ^ set(second)) - set(result)
     is_known = all(found.pattern(*each).count(DYNAMIC) < 2 for each in found.reshapes)
@@ -109,7 +109,7 @@ def _product(node: Node, constants: Collection[Node]) -> _Product | None:
 
 
 def _sizes(operands: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> Mapping[str, int] | None:
-    """The size of each label; None if one of 1 is, or may be, broadcast: no Reshape does that."""
+    """The size of each label; None if a size 1 is, or may be, broadcast: a Reshape cannot do that."""
     found: dict[str, set[int]] = {}
     for labels, shape in zip(operands, shapes, strict=True):
         for each, size in zip(labels, shape, strict=True):
@@ -121,7 +121,7 @@ def _sizes(operands: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> Mappin
 
 
 def _labels(node: Node) -> tuple[list[str], str]:
-    """The labels of the operands and of the result; without an arrow, that has those that occur once, in order."""
+    """The labels of operands and result; without an arrow, the result has those that occur once, in order."""
     inputs, arrow, result = node.attributes["equation"].partition("->")
     alone = sorted(each for each in set(inputs) - {","} if inputs.count(each) == 1)
     return inputs.split(","), result if arrow else "".join(alone)
@@ -140,7 +140,7 @@ def _decompose(node: Node, product: _Product) -> None:
     matmul = build.matmul(first, second, transpose_b=True, name=f"{name}/product")
     split = _reshaped(build, matmul, reshapes[-1], product, f"{name}/split")
     node.replace_with(_transposed(build, split, "".join(reshapes[-1][1]), product.result, f"{name}/result"))
-    if graph.unique_name(name) == name:  # else the last operation has it, as an output of a file of version 10
+    if graph.unique_name(name) == name:  # if not, the last operation has it, as an output of a file of version 10
         graph.rename(matmul.node, name)
 
 

@@ -1,4 +1,4 @@
-"""Mean and scale of the model's inputs go into the first convolution, where that changes nothing."""
+"""Folds mean and scale of the model's inputs into the first convolution, if that changes no result."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -28,11 +28,11 @@ class FoldInputNormalization(Pass):
         y = Multiply(x, [2, 4])                          conv = Convolution(x, w * [2, 4])
         conv = Convolution(y, w)
 
-    1. conv(a x, W) = conv(x, W a) for a factor a channel, padded or not, since zero stays zero.
-    2. conv(x + b, W) = conv(x, W) + sum_{c,k} W[o, c, k] b_c for a summand a channel, only without padding.
+    1. conv(a x, W) = conv(x, W a) for one factor per channel, padded or not, since zero stays zero.
+    2. conv(x + b, W) = conv(x, W) + sum_{c,k} W[o, c, k] b_c for one summand per channel, only without padding.
     3. Transposes and Converts among the steps stay where they are: the channels are followed through them.
-    Steps are folded from the convolution upwards, as far as it goes. Pictures then come in as they are: 8-bit pixels
-    are exact on a grid of 256 levels, and normalized ones are not.
+    Steps are folded from the convolution upwards, as far as possible. Afterwards the convolution reads unchanged
+    images: 8-bit pixels are exact on a grid of 256 levels, and normalized ones are not.
     """
 
     name: ClassVar[str] = "fold-input-normalization"
@@ -40,13 +40,13 @@ class FoldInputNormalization(Pass):
     drops: ClassVar[frozenset[Fact]] = frozenset({Fact.AS_MEASURED})
 
     def attempt(self, layer: Node, context: Context) -> Match | Miss | None:
-        """The step right in front of a convolution, if it is arithmetic."""
+        """The step directly in front of a convolution, if it is arithmetic."""
         if layer.type != "Convolution" or (step := layer.source(DATA_PORT).node).type not in _TYPES:
             return None
         return _step_along(_CHANNELS).match(step)
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Folds every step that may go."""
+        """Folds every step that can be folded."""
         changed = 0
         for conv in list(graph.nodes("Convolution")):
             if conv.source(WEIGHTS_PORT).node.type != "Const":
@@ -64,8 +64,8 @@ class _Step:
 
     Attributes:
         node: The operation.
-        data: What it changes.
-        values: The other operand, one number a channel.
+        data: The operand that it changes.
+        values: The other operand, one number per channel.
     """
 
     node: Node
@@ -74,7 +74,7 @@ class _Step:
 
 
 def _steps(conv: Node) -> list[_Step]:
-    """The steps in front of a convolution, its nearest first; none unless each has one reader, up to an input."""
+    """The steps in front of a convolution, the nearest first; none unless each has one reader, up to an input."""
     steps: list[_Step] = []
     tensor, axis = conv.source(DATA_PORT), _CHANNELS
     while tensor.node.type != "Parameter":
@@ -90,23 +90,23 @@ def _steps(conv: Node) -> list[_Step]:
 
 
 def _step_along(axis: int) -> Pattern[Node]:
-    """A step that nothing else reads, with channels along some axis."""
+    """A step with a single reader, and with channels along some axis."""
 
     def is_along(found: Match) -> bool:
         return found.get(_OPERAND) is None or _values_of(found, axis) is not None
 
-    return _STEP.provided(is_along, "a constant of one number a channel as its operand")
+    return _STEP.provided(is_along, "a constant of one number per channel as its operand")
 
 
 def _is_exact(convert: Node) -> bool:
-    """Whether a Convert rounds nothing: what rounds or saturates does not commute with arithmetic."""
+    """Whether a Convert rounds nothing: rounding and saturation do not commute with arithmetic."""
     given, taken = convert.source().element_type, convert.output().element_type
     is_wide = given.dtype is not None and taken.dtype is not None and given.dtype.itemsize <= taken.dtype.itemsize
     return taken.is_float and is_wide
 
 
 def _values_of(found: Match, axis: int) -> Floats | None:
-    """The operand of arithmetic as one number a channel; None if there is none, or if it widens the data."""
+    """The operand of arithmetic as one number per channel; None if there is none, or if it broadcasts the data."""
     operand = found.get(_OPERAND)
     if operand is None or found[_DATA].shape != found[_ARITHMETIC].output().shape:
         return None
@@ -114,7 +114,7 @@ def _values_of(found: Match, axis: int) -> Floats | None:
 
 
 def _values(operand: OutPort, shape: tuple[int, ...], axis: int) -> Floats | None:
-    """A constant as one number a channel; None if it is anything else."""
+    """A constant as one number per channel; None for anything else."""
     if len(shape) < 3 or shape[axis] == DYNAMIC or operand.element_type.name not in ("f16", "f32"):
         return None
     aligned = (1,) * (len(shape) - len(operand.shape)) + operand.shape
@@ -133,14 +133,14 @@ _STEP = (_TRANSPOSE | _CONVERT | _ARITHMETIC).read_once()
 
 
 def _fold(step: _Step, conv: Node) -> bool:
-    """Folds one step into the convolution behind it, if that changes nothing."""
+    """Folds one step into the convolution behind it, if that changes no result."""
     port, values = conv.input(WEIGHTS_PORT), step.values
     old = port.source.node
     if old.array.shape[_CHANNELS] != len(values):
         return False
     weights: Floats = old.array.astype(np.float64)
     if step.node.type in ("Add", "Subtract"):
-        if needs_sizes(conv):  # it pads, with zeros that the sum must not reach
+        if needs_sizes(conv):  # the zeros of the padding must not be shifted
             return False
         sums = weights.sum(axis=tuple(range(2, weights.ndim))) @ values
         change_bias(conv, sums if step.node.type == "Add" else -sums)

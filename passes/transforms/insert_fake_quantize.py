@@ -1,4 +1,4 @@
-"""Where the plan quantizes a tensor, a FakeQuantize stands for it."""
+"""Inserts a FakeQuantize at each tensor that the plan quantizes."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,7 +17,7 @@ class InsertFakeQuantize(Pass):
                                              conv/fq_weights_1 = FakeQuantize(w) levels=255
                                              conv = Convolution(conv/fq_input_0, conv/fq_weights_1)
 
-    They have no ranges yet, hence no inputs but the data; `set-ranges` adds those.
+    They have no ranges yet, and therefore only the data input; `set-ranges` adds the others.
     """
 
     name: ClassVar[str] = "insert-fake-quantize"
@@ -25,7 +25,7 @@ class InsertFakeQuantize(Pass):
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.FAKE_QUANTIZED})
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Inserts what is not there yet."""
+        """Inserts the missing ones."""
         present = {node.name for each in graph.walk() for node in each.in_file_order("FakeQuantize")}
         sites = [site for site in context.plan.sites if site.name not in present]
         for site in sites:

@@ -1,4 +1,4 @@
-"""Weights and biases become plain constants, whatever way the converter stored them."""
+"""Turns weights and biases into plain constants, for all storage forms of converters."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from ..infra.base import Context, Fact, Pass
 
 _ROLES = {"Add": "bias", "Concat": "joined"}
 _MOVES = ("Reshape", "Squeeze", "Unsqueeze")
-#: The inputs that are second operands of its products, once it is written out.
+#: The inputs of attention that are second operands of its products after decomposition.
 _KEYS_AND_VALUES = (1, 2)
 
 
 @dataclass(frozen=True)
 class Normalize(Pass):
-    """Folds what stands between a constant and the layer that uses it as weights or bias.
+    """Folds the operations between a constant and the layer that uses it as weights or bias.
 
     Given::                                          Result::
 
@@ -29,15 +29,15 @@ class Normalize(Pass):
         w: f32[8,3,3,3] = Convert(half)                  conv = Convolution(x, conv/weights)
         conv = Convolution(x, w)
 
-    1. Convert (an FP16 model's decompression), Reshape, Squeeze, Unsqueeze and Transpose of a constant are folded; so
-       is, by the runtime, whatever else gives the same values whatever the data (see `constants`).
-    2. That includes the constant operand of an Add behind a weighted layer: its bias; the table of an embedding; and
-       the keys and values of attention that is one operation.
-       What is computed from constants and joined with activations by Concat is folded, too.
-       A matrix that others read untransposed is transposed by its product instead, and stays one constant.
+    1. Convert (an FP16 model's decompression), Reshape, Squeeze, Unsqueeze and Transpose of a constant are folded. The
+       runtime folds all other operations whose values do not depend on the data (see `constants`).
+    2. This includes the constant operand of an Add behind a weighted layer, which is its bias; the table of an
+       embedding; and the keys and values of attention that is one operation. Tensors that are computed from constants
+       and joined with activations by Concat are folded, too. If other operations read a matrix untransposed, its
+       product transposes it instead, and it stays one constant.
     3. A stack of one matrix, [1, K, N], becomes the matrix.
-    4. The ShapeOf of a constant becomes a constant: no table has to be kept for its size alone.
-    No value changes. Converters fold such chains themselves; models read straight from ONNX have them, and models that
+    4. The ShapeOf of a constant becomes a constant, so that no table is kept for its size alone.
+    No value changes. Converters fold such chains themselves; models read directly from ONNX have them, and models that
     were reshaped after the conversion.
     """
 
@@ -45,7 +45,7 @@ class Normalize(Pass):
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Folds every chain that is found."""
+        """Folds every such chain."""
         return sum(
             _untranspose(each) + _fold(each, context.halves) + _unstack(each, context.halves) + _fold_sizes(each)
             for each in graph.walk()
@@ -53,7 +53,7 @@ class Normalize(Pass):
 
 
 def _untranspose(graph: Graph) -> int:
-    """Has products transpose the matrices that others read as they are."""
+    """Makes products transpose the matrices that others read untransposed."""
     found = [node for node in graph.nodes("MatMul") if _reads_shared_transposed(node)]
     for node in found:
         transpose = node.source(WEIGHTS_PORT).node
@@ -82,8 +82,8 @@ def _fold(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
 
 
 def _replace(graph: Graph, values: Mapping[InPort, Array], halves: set[tuple[Scope, int]]) -> None:
-    """Makes constants of what gives these values."""
-    constants: dict[OutPort, Node] = {}  # what several read stays one
+    """Replaces the sources of these inputs with constants."""
+    constants: dict[OutPort, Node] = {}  # a tensor with several readers stays one constant
     for port, value in values.items():
         if port.source not in constants:
             role = _ROLES.get(port.node.type, "weights")
@@ -91,13 +91,13 @@ def _replace(graph: Graph, values: Mapping[InPort, Array], halves: set[tuple[Sco
             constants[port.source] = constant
             halves |= {(graph.scope, constant.id)} if _is_half(port.source) else set()
     for old, constant in constants.items():
-        old.redirect(constant.output())  # whatever reads it: no second copy is kept
+        old.redirect(constant.output())  # for all readers: no second copy is kept
     for old in constants:
         graph.prune(old.node)
 
 
 def _is_half(tensor: OutPort) -> bool:
-    """Whether a tensor is a constant of 16 bits, decompressed."""
+    """Whether a tensor is a decompressed 16-bit constant."""
     node = tensor.node
     while node.type in (*_MOVES, "Convert", "Transpose"):
         node = node.source(0).node
@@ -105,14 +105,14 @@ def _is_half(tensor: OutPort) -> bool:
 
 
 def _computed(graph: Graph, ports: Sequence[InPort]) -> dict[InPort, Array]:
-    """The values of inputs that only the runtime can tell, which sees no body alone."""
+    """The values of inputs that only the runtime can compute; it cannot compute inputs in bodies."""
     constants = constant_nodes(graph) if ports and not graph.scope else frozenset[Node]()
     known = [port for port in ports if port.source.node in constants and _is_float_throughout(port.source)]
     return dict(zip(known, values_of([port.source for port in known]), strict=True)) if known else {}
 
 
 def _is_float_throughout(tensor: OutPort) -> bool:
-    """Whether nothing above a tensor is quantized, so that it can be computed once and for all."""
+    """Whether no operation above a tensor is quantized, so that its value can be folded."""
     if tensor.element_type.name not in ("f16", "f32"):
         return False
     waiting, seen = [tensor.node], set[Node]()
@@ -135,9 +135,9 @@ def _fold_sizes(graph: Graph) -> int:
 
 
 def _unstack(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
-    """Takes the leading ones off weights; where the result has their axes, the data get them.
+    """Removes leading axes of size 1 from weights; if the result has these axes, the data get them.
 
-    A scale a channel is then one along an axis of a matrix, which every device and the plugin's own FakeQuantize know.
+    One scale per channel then lies along an axis of a matrix, which every device and the plugin's FakeQuantize support.
     """
     found = [node for node in graph.nodes("MatMul") if _is_stack_of_one(node)]
     matrices: dict[Node, Node] = {}  # layers may share their weights
@@ -147,7 +147,7 @@ def _unstack(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
             matrix = old.array.reshape(old.array.shape[-2:])
             matrices[old] = graph.add_constant(f"{node.name}/matrix", matrix, near=node)
             halves |= {(graph.scope, matrices[old].id)} if (graph.scope, old.id) in halves else set()
-        is_vector = len(data.shape) == 1  # the axis that a product gives it is not in the result
+        is_vector = len(data.shape) == 1  # the result does not have the axis that a product adds to it
         if (missing := len(node.source(WEIGHTS_PORT).shape) - len(data.shape) - is_vector) > 0:
             node.input(DATA_PORT).connect(_unsqueezed(data, missing, node))
         node.input(WEIGHTS_PORT).connect(matrices[old].output())
@@ -159,17 +159,17 @@ def _unstack(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
 def _is_stack_of_one(node: Node) -> bool:
     data, weights = (node.source(index) for index in (DATA_PORT, WEIGHTS_PORT))
     is_float = weights.node.type == "Const" and weights.element_type.is_float
-    is_matrix = len(data.shape) > 1 or (bool(data.shape) and not flag(node, "transpose_a"))  # no sizes: rank unknown
+    is_matrix = len(data.shape) > 1 or (bool(data.shape) and not flag(node, "transpose_a"))  # empty: rank unknown
     return is_float and is_matrix and len(weights.shape) > 2 and not multiplies_batches(node)
 
 
 def _unsqueezed(data: OutPort, count: int, near: Node) -> OutPort:
-    """Data with so many axes of size 1 in front."""
+    """Data with `count` axes of size 1 added in front."""
     return Builder(near.graph, near).unsqueeze(data, range(count), name=f"{near.name}/unsqueezed")
 
 
 def _operands(graph: Graph) -> list[InPort]:
-    """The input ports that take weights, or a bias, from something that is no plain constant."""
+    """The input ports that read weights or a bias from a source that is not a plain constant."""
     found = [node.input(index) for node in graph.nodes(*RECURRENT_TYPES) for index in weight_ports(node)]
     for node in graph.nodes(*WEIGHTED_TYPES):
         found.append(node.input(WEIGHTS_PORT))
@@ -181,25 +181,25 @@ def _operands(graph: Graph) -> list[InPort]:
 
 
 def _looks_up_decompressed(node: Node) -> bool:
-    """Whether a Gather takes rows of a table that is decompressed in front of it (see `looks_up_rows`)."""
+    """Whether a Gather picks rows of a table that is decompressed in front of it (see `looks_up_rows`)."""
     table, indices, axis = (node.source(index).node for index in range(3))
     is_table = table.type == "Convert" and len(table.output().shape) == 2 and table.source().node.type == "Const"
     return is_table and indices.type != "Const" and axis.type == "Const" and not axis.array.any()
 
 
 def _joined(graph: Graph) -> list[InPort]:
-    """The inputs of Concat that are computed: a constant among activations is stored in 8 bits, or all are floats."""
+    """The computed inputs of Concat: a constant among activations must be stored in 8 bits, or all become floats."""
     return [port for node in graph.nodes("Concat") for port in node.inputs if port.source.node.inputs]
 
 
 def folded(tensor: OutPort) -> Array | None:
-    """The value of a chain of moves and conversions over a constant; None if it is anything else."""
+    """The value of a chain of moves and conversions over a constant; None for anything else."""
     chain: list[Node] = []
     node = tensor.node
     while node.type in (*_MOVES, "Convert", "Transpose"):
         chain.append(node)
         node = node.source(0).node
-    if node.type != "Const" or node.output().element_type.dtype is None:  # packed: such weights are compressed already
+    if node.type != "Const" or node.output().element_type.dtype is None:  # packed weights are compressed already
         return None
     value: Array | None = node.array
     for step in reversed(chain):
@@ -208,12 +208,12 @@ def folded(tensor: OutPort) -> Array | None:
 
 
 def _applied(step: Node, value: Array) -> Array | None:
-    """The value behind a step; None if it depends on more than constants, or has a form that numpy does not know."""
+    """The value behind a step; None if it depends on more than constants, or numpy cannot compute it."""
     if step.type == "Convert":
         dtype = step.output().element_type.dtype
         return None if dtype is None else value.astype(dtype)
     if step.type == "Transpose":
         order = step.source(1).node
         return value.transpose(order.array.tolist() or None) if order.type == "Const" else None
-    shape = step.output().shape  # of a Reshape: with 0 and -1 worked out, unless its sizes come from the data
+    shape = step.output().shape  # for a Reshape, 0 and -1 are resolved, unless its sizes come from the data
     return None if DYNAMIC in shape or math.prod(shape) != value.size else value.reshape(shape)

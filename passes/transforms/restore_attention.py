@@ -1,4 +1,4 @@
-"""Attention that was written out for int8 and stays float becomes one operation again."""
+"""Turns attention that was decomposed for int8 and stays float into one operation again."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from ..infra.base import Context, Pass
 
 @dataclass(frozen=True)
 class RestoreAttention(Pass):
-    """Undoes `decompose-attention` where neither of the products runs in int8.
+    """Undoes `decompose-attention` if neither of the products runs in int8.
 
     Given::                                          Result::
 
@@ -25,27 +25,27 @@ class RestoreAttention(Pass):
         a/weights = SoftMax(a/scaled) axis=3
         a = MatMul(a/weights, v)
 
-    Runtimes have kernels for the whole, which do not keep the scores. Left alone: what other passes changed since, and
-    what the model's author wrote out.
+    Runtimes have kernels for the whole operation, which do not store the scores. The pass skips attention that other
+    passes have changed, and attention that was decomposed in the model already.
     """
 
     name: ClassVar[str] = "restore-attention"
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Restores each of them, in the plan, too."""
+        """Restores each of them, also in the plan."""
         places = ((each, id_) for each in graph.walk() for scope, id_ in context.decomposed if scope == each.scope)
         found = [Node(each, id_) for each, id_ in places if each.has(id_)]
         return sum(_restore(node, context) for node in found)
 
 
 def _restore(product: Node, context: Context) -> bool:
-    """Whether attention that ends with a product was restored."""
+    """Restores the attention that ends with a product; returns whether it could."""
     found = _WRITTEN_OUT.match(product)
     decisions = context.plan.decisions
     if not found or any(node in decisions and decisions[node].int8 for node in (product, found[_SCORES])):
         return False
     graph, name, scores = product.graph, product.name, found[_SCORES]
-    if not flag(scores, "transpose_b"):  # a constant that was stored as it is multiplied
+    if not flag(scores, "transpose_b"):  # untranspose-weights stored a constant in the order of multiplication
         turn([scores], context.halves)
     graph.rename(product, f"{name}/mixed")
     query, key = (port.source for port in scores.inputs)
@@ -62,7 +62,7 @@ _WRITTEN_OUT = op("MatMul", op("SoftMax", _MASKED | _SCALED).read_once())
 
 
 def _others(found: Match, name: str) -> list[OutPort]:
-    """The mask and the scale, as far as they are not what the operation takes anyway."""
+    """The mask and the scale, if they are not the operation's defaults."""
     scores, scale, mask = found[_SCORES], found[_SCALE], found.get(_MASK)
     size = scores.source().shape[-1]
     is_known = size != DYNAMIC and scale.node.type == "Const"

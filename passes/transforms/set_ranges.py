@@ -1,4 +1,4 @@
-"""FakeQuantizes get their ranges: those of weights from the constants, those of activations from statistics."""
+"""Sets the ranges of FakeQuantizes: of weights from the constants, of activations from statistics."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,18 +41,18 @@ class SetRanges(Pass):
                                                          fq/high: f32[] = Const() [1.0]
                                                          fq = FakeQuantize(x, fq/low, fq/high, fq/low, fq/high)
 
-    1. Both ends are estimated as `range_estimators` says: unless the user wants it otherwise, weights get the largest
-       magnitude of each output channel, activations the mean over samples of their extremes, or, per channel, the
-       extremes over all samples. A symmetric range begins at zero if no sample has a negative value.
-    2. Ends are cut to the values that the user names, and zero is put back on the grid.
-    3. Where products could overflow, the range of weights is as wide as it takes, whatever is wished (see
+    1. `range_estimators` defines how both ends are estimated. By default, weights get the largest magnitude of each
+       output channel, activations the mean over samples of their extremes, or, per channel, the extremes over all
+       samples. A symmetric range begins at zero if no sample has a negative value.
+    2. Ends are clipped to the values that the user names, and zero is put back on the grid.
+    3. If products could overflow, the range of weights is wide enough to prevent that, against all options (see
        `overflow_fix`).
     4. Tensors that a unified operation joins share the union of their ranges, with zero on the grid; with a constant
        among them that is stored unsigned, zero is not the middle level.
-    5. Where the user names no estimator, activations with one range for the whole tensor, but for those in bodies, get
-       the range with the least expected error instead (see `expected_error`). The one that 1 to 4 give stays if none is
-       better. The range may be asymmetric where the plan says so, or where that costs nothing and the user names
-       neither preset nor mode.
+    5. If the user names no estimator, activations with one range for the whole tensor, except in bodies, get the range
+       with the least expected error instead (see `expected_error`). The range of 1 to 4 is kept if no other is better.
+       The range may be asymmetric if the plan says so, or if that costs nothing and the user names neither preset nor
+       mode.
     """
 
     name: ClassVar[str] = "set-ranges"
@@ -61,7 +61,7 @@ class SetRanges(Pass):
     drops: ClassVar[frozenset[Fact]] = frozenset({Fact.AS_MEASURED})
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
-        """What the ends of all ranges are estimated from."""
+        """The statistics from which the ends of all ranges are estimated."""
         sites = [site for site in context.plan.sites if not site.is_constant]
         return frozenset(each for site in sites for each in (*requests_of(site, context), *_values(site, context)))
 
@@ -80,13 +80,13 @@ class SetRanges(Pass):
 
 
 def _extremes(site: Site) -> list[Request]:
-    """The outermost values of a tensor; zero, which is no outlier, need not be measured."""
+    """The requests for a tensor's extremes; an end at zero is not measured."""
     reductions = [Reduction.MAX] if never_negative(site.source.node) else [Reduction.MIN, Reduction.MAX]
     return [request(site.source, each) for each in reductions]
 
 
 def _values(site: Site, context: Context) -> list[Request]:
-    """What the distribution of a tensor's values is known from, if it is wanted."""
+    """The requests for the distribution of a tensor's values, if it is needed."""
     sample = sample_request(site, context.config)
     return [sample, *_extremes(site)] if sample else []
 
@@ -94,9 +94,9 @@ def _values(site: Site, context: Context) -> list[Request]:
 def _with_least_error(
     sites: Sequence[Site], ranges: Mapping[str, Range], context: Context
 ) -> Iterator[tuple[str, Range]]:
-    """The ranges with the least expected error, of those tensors whose values are known; a group has one.
+    """The ranges with the least expected error, for tensors with known values; a group has one.
 
-    The ranges that the published estimators give are among those that are tried.
+    The ranges of the published estimators are among the candidates.
     """
     groups: dict[object, list[Site]] = {}
     for site in sites:
@@ -126,19 +126,19 @@ def _distribution(site: Site, context: Context) -> Distribution | None:
 
 
 def _may_be_asymmetric(site: Site, config: QuantizationConfig) -> bool:
-    """Whether a range may be that: the plan says so, or it is free and the user has no preference."""
+    """Whether a range may be asymmetric: the plan says so, or it is free and the user has no preference."""
     is_open = config.preset is None and config.activations.mode is None
     is_free = site.spec.free_zero_point and Mode.ASYMMETRIC in site.spec.modes
     return site.mode is Mode.ASYMMETRIC or (is_open and is_free)
 
 
 def requests_of(site: Site, context: Context) -> frozenset[Request]:
-    """What the ends of the range of an activation are estimated from."""
+    """The statistics from which the ends of an activation's range are estimated."""
     return frozenset(end.request(site) for end in ends_used(site, context) if end)
 
 
 def ends_used(site: Site, context: Context) -> tuple[End | None, End]:
-    """How both ends are estimated; the lower one is zero where nothing can be negative."""
+    """The estimators of both ends; the lower end is zero if no value can be negative."""
     low, high = ends(site, context.config)
     if site.is_constant or not never_negative(site.source.node):
         return low, high
@@ -147,7 +147,7 @@ def ends_used(site: Site, context: Context) -> tuple[End | None, End]:
 
 
 def estimated_range(site: Site, context: Context) -> Range:
-    """The range of a FakeQuantize by itself, whatever others have to share."""
+    """The range of a FakeQuantize by itself, before ranges are shared."""
     shape = _limits_shape(site)
     low_end, high_end = ends_used(site, context)
     high = _estimated(high_end, site, context.statistics, is_low=False)
@@ -162,7 +162,7 @@ def estimated_range(site: Site, context: Context) -> Range:
 
 
 def _estimated(end: End, site: Site, statistics: Statistics, *, is_low: bool) -> Floats:
-    """One end of the range: one number, or one a channel."""
+    """One end of the range: one number, or one per channel."""
     if site.is_constant:
         values = site.source.node.array
         others = tuple(axis for axis in range(values.ndim) if axis not in site.channel_axes)
@@ -175,7 +175,7 @@ def _estimated(end: End, site: Site, statistics: Statistics, *, is_low: bool) ->
 
 
 def _aggregated(end: End, numbers: Numbers, site: Site) -> Floats:
-    """What all samples say together: the mean only where it does not clip too much, unless the user asks for it."""
+    """The aggregate over all samples; the mean only if it does not clip too much, or if the user asks for it."""
     if end.is_default and end.aggregator == "mean" and end.level is None and not end.per_channel:
         is_lower = end.reduction is Reduction.MIN
         if clips_too_much(-numbers if is_lower else numbers, elements(site.source.shape), site.levels):
@@ -184,7 +184,7 @@ def _aggregated(end: End, numbers: Numbers, site: Site) -> Floats:
 
 
 def _without_overflow(limits: Range, site: Site, context: Context) -> Range:
-    """The range of weights wide enough, in each output channel, to keep products from overflowing."""
+    """The range of weights, wide enough in each output channel that products do not overflow."""
     layers = [port.node for port in site.consumers if port.node in context.plan.at_risk and site.is_weights]
     if not layers or site.mode is Mode.ASYMMETRIC:
         return limits
@@ -194,9 +194,9 @@ def _without_overflow(limits: Range, site: Site, context: Context) -> Range:
 
 
 def _clipped(limits: Range, low_end: End | None, high_end: End, site: Site) -> Range:
-    """The range cut to the values that the user names, with zero on the grid.
+    """The range clipped to the values that the user names, with zero on the grid.
 
-    The reference implementation cuts the ends and leaves zero where it falls.
+    The reference implementation clips the ends and does not put zero back on the grid.
     """
     low, high, levels = limits.low.astype(np.float64), limits.high.astype(np.float64), site.levels
     lowest = -np.inf if low_end is None or low_end.clipping is None else low_end.clipping
@@ -204,7 +204,7 @@ def _clipped(limits: Range, low_end: End | None, high_end: End, site: Site) -> R
     if (low >= lowest).all() and (high <= highest).all():
         return limits
     low, high = np.maximum(low, lowest), np.minimum(high, highest)
-    high = np.maximum(high, low + SMALLEST)  # nothing is left where all values lie below a lower end of zero
+    high = np.maximum(high, low + SMALLEST)  # the range is empty if all values lie below a lower end of zero
     if Mode.ASYMMETRIC in site.spec.modes:
         return with_zero_on_grid(low, high, levels)
     bound = np.minimum(high, np.where(low < 0, -low, np.inf))
@@ -212,21 +212,21 @@ def _clipped(limits: Range, low_end: End | None, high_end: End, site: Site) -> R
 
 
 def elements(shape: tuple[int, ...]) -> int:
-    """Elements of a tensor in one sample; 0 if a dimension other than the batch is dynamic."""
+    """The number of elements of a tensor in one sample; 0 if a dimension other than the batch is dynamic."""
     return max(0, int(np.prod([size for size in shape[1:] if size != DYNAMIC]))) if DYNAMIC not in shape[1:] else 0
 
 
 def clips_too_much(largest: Floats, count: int, levels: int) -> bool:
     """Whether the mean of the samples' maxima is too narrow a range.
 
-    Cut to the mean r, a sample with maximum M > r has a squared error of (M - r)^2 or more. In the range up to the
+    Clipped to the mean r, a sample with maximum M > r has a squared error of (M - r)^2 or more. In the range up to the
     largest M, rounding costs count * step^2 / 12. If the first, on average over the samples, exceeds the second
-    tenfold, clipping cannot be worth its while. That is so for small tensors, whose maxima are no outliers: the
-    features in front of a classifier, say.
+    tenfold, clipping cannot pay off. This happens for small tensors, whose maxima are no outliers, for example the
+    features in front of a classifier.
 
     Args:
-        largest: One maximum a sample.
-        count: Elements of the tensor, 0 if unknown.
+        largest: One maximum per sample.
+        count: The number of elements of the tensor; 0 if unknown.
         levels: Levels of the FakeQuantize.
     """
     clipped = np.square(np.maximum(largest - largest.mean(), 0), dtype=np.float64).mean()
@@ -235,7 +235,7 @@ def clips_too_much(largest: Floats, count: int, levels: int) -> bool:
 
 
 def _limits_shape(site: Site) -> tuple[int, ...]:
-    """Scalar limits per tensor; per channel, ones but for the channel axes."""
+    """The shape of limits: scalar for the whole tensor; per channel, 1 along all axes except the channel axes."""
     if not site.channel_axes:
         return ()
     return tuple(size if axis in site.channel_axes else 1 for axis, size in enumerate(site.source.shape))
@@ -246,7 +246,7 @@ def _limits_size(site: Site) -> tuple[int]:
 
 
 def _distinct(limits: Range, twin: int) -> Range:
-    """The range a trifle wider: the runtime would make one of two equal FakeQuantizes, which suits one reader only."""
+    """The range, slightly wider: the runtime would merge equal FakeQuantizes into one that suits one reader only."""
     wider = 1 + twin * 2.0**-16
     return Range(np.asarray(limits.low * wider, np.float32), np.asarray(limits.high * wider, np.float32))
 
@@ -254,7 +254,7 @@ def _distinct(limits: Range, twin: int) -> Range:
 def _unified(sites: list[Site], ranges: Mapping[str, Range]) -> dict[str, Range]:
     """The common range of each group.
 
-    The reference implementation takes the union as it is, which leaves zero off the grid; here zero is put back on it.
+    The reference implementation takes the plain union, which leaves zero off the grid; here zero is put back on it.
     """
     groups: dict[int, list[Site]] = {}
     for site in sites:
@@ -276,10 +276,10 @@ def _unified(sites: list[Site], ranges: Mapping[str, Range]) -> dict[str, Range]
 
 
 def _off_centre(limits: Range, levels: int) -> Range:
-    """The range so much wider that zero is the lower of the two levels in the middle.
+    """The range, widened so that zero is the lower of the two middle levels.
 
-    Zero at the upper one may mean signed numbers or unsigned ones. A constant is stored as one or the other, and some
-    devices take what is joined with it for the other, depending on their instructions, and then join both as floats.
+    Zero at the upper one may mean signed or unsigned numbers. A constant is stored as one of the two; some devices,
+    depending on their instructions, take the tensors that it is joined with for the other, and join both as floats.
     """
     below = levels // 2 - 1
     step = -limits.low / below
@@ -287,7 +287,7 @@ def _off_centre(limits: Range, levels: int) -> Range:
 
 
 def close(fake_quantize: Node, limits: Range) -> None:
-    """Replaces an open FakeQuantize by one with limits, which take the tensor's own element type."""
+    """Replaces an open FakeQuantize with one that has limits, in the tensor's own element type."""
     graph, name, source = fake_quantize.graph, fake_quantize.name, fake_quantize.source()
     dtype = source.element_type.dtype
     build = Builder(graph, fake_quantize.output().consumers[0].node)

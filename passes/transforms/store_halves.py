@@ -1,4 +1,4 @@
-"""Constants that came in 16 bits and stay float are stored in 16 bits again."""
+"""Stores constants in 16 bits again if they had 16 bits in the model and stay float."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,14 +9,14 @@ import numpy as np
 from ...ir import Array, Builder, Graph, Node
 from ..infra.base import Context, Fact, Pass
 
-#: Smaller constants take less than what says how to convert them.
+#: Smaller constants take fewer bytes than a Convert.
 SMALLEST = 256
 _KINDS = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 
 
 @dataclass(frozen=True)
 class StoreHalves(Pass):
-    """Writes what `normalize` decompressed, and nobody quantized or changed, as it came.
+    """Stores constants that `normalize` decompressed, and that no pass quantized or changed, in their original type.
 
     Given::                                          Result::
 
@@ -44,7 +44,7 @@ class StoreHalves(Pass):
 
 
 def _halved(node: Node) -> Array | None:
-    """The values in a type of 16 bits that holds all of them, if there is one and the constant is worth it."""
+    """The values in a 16-bit type that holds all of them; None if there is none, or the constant is too small."""
     values = node.array
     if node.output().element_type.name != "f32" or values.size < SMALLEST:
         return None

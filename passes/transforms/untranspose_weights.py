@@ -1,4 +1,4 @@
-"""Constant matrices that the device would take for others because they are transposed are stored as multiplied."""
+"""Stores transposed constant matrices in the order of multiplication if the device would read them wrongly."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,16 +11,16 @@ from ..infra.base import Context, Fact, Pass
 
 @dataclass(frozen=True)
 class UntransposeWeights(Pass):
-    """Stores constants as products multiply them.
+    """Stores constants in the order in which products multiply them.
 
     Given::                                          Result::
 
         k: f32[H,N,K] = Const()                          scores/turned: f32[H,K,N] = Const()
         scores = MatMul(q, k) transpose_b=true           scores = MatMul(q, scores/turned)
 
-    1. Several matrices, where the target says that the device takes them for others (`misreads_stacks`).
-    2. A square matrix that other products multiply as it is, whatever the target: the runtime that measures takes one
-       for the other (see `transposed_weights`).
+    1. Several matrices, if the target says that the device misreads them (`misreads_stacks`).
+    2. A square matrix that other products multiply untransposed, on all targets: the runtime that measures confuses
+       the two (see `transposed_weights`).
     No value changes.
     """
 

@@ -1,4 +1,4 @@
-"""Integers of 8 bits that the device would skip in front of a FakeQuantize become wider on their way to floats."""
+"""Widens 8-bit integers that the device would skip in front of a FakeQuantize."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from ...ir import Graph, InPort, Node, element_type
 from ...ir.ops import is_constant
 from ..infra.base import Context, Fact, Pass
 
-#: What OpenVINO's int8 transformations merge into the FakeQuantize behind it, whatever the types in between.
+#: The operations that OpenVINO's int8 transformations merge into the FakeQuantize behind, with any types in between.
 _MERGED = ("Add", "BatchNormInference", "Clamp", "Convert", "Divide", "Multiply", "ReLU", "Subtract")
 _NARROW = ("i8", "u8")
 _WIDE = element_type("i32")
@@ -16,9 +16,9 @@ _WIDE = element_type("i32")
 
 @dataclass(frozen=True)
 class WidenIntegers(Pass):
-    """Stores numbers that were made whole in 32 bits before they become floats again.
+    """Converts 8-bit integers to 32 bits before they become floats again.
 
-    Only where the target says that the device skips them otherwise (`skips_narrow_integers`).
+    The pass does so only if the target says that the device would skip them (`skips_narrow_integers`).
 
     Given::                                          Result::
 
@@ -43,7 +43,7 @@ class WidenIntegers(Pass):
 
 
 def _above(port: InPort) -> Iterator[InPort]:
-    """An input, and those that its data come through, as far as a FakeQuantize behind them may be merged with them."""
+    """An input and the inputs in front of it that may be merged with a FakeQuantize behind them."""
     while True:
         yield port
         node = port.source.node
@@ -54,7 +54,7 @@ def _above(port: InPort) -> Iterator[InPort]:
 
 
 def _is_skipped(port: InPort) -> bool:
-    """Whether floats come in as integers of 8 bits, to be floats again."""
+    """Whether a Convert to float reads floats that were rounded to 8-bit integers."""
     kinds = port.source.element_type, port.node.output().element_type
     return kinds[0].name in _NARROW and kinds[1].is_float and _is_of_floats(port.source.node)
 

@@ -1,4 +1,4 @@
-"""Masks of attention that the device would take along the wrong axis become wider."""
+"""Widens masks of attention that the device would apply along the wrong axis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ import numpy as np
 from ...ir import DYNAMIC, Builder, Graph, InPort, Node
 from ..infra.base import Context, Fact, Pass
 
-#: What a device may fuse into the product in front.
+#: The operations that a device may fuse into the product in front.
 _FUSED = ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum")
 
 
 @dataclass(frozen=True)
 class WidenMasks(Pass):
-    """Repeats for each head what has a number a column only, behind int8 products of activations.
+    """Repeats operands with one number per column for each head, behind int8 products of activations.
 
-    Only where the target says that it must be so (`misreads_rows`).
+    The pass does so only if the target requires it (`misreads_rows`).
 
     Given::                                          Result::
 
@@ -44,7 +44,7 @@ def _is_misread(node: Node, context: Context) -> bool:
 
 
 def _rows_behind(products: Sequence[Node]) -> list[InPort]:
-    """The other operands of what may be fused behind products, as far as they are rows, in order of discovery."""
+    """The other operands of operations that may be fused behind products, if they are rows, in order of discovery."""
     found: dict[InPort, None] = {}
     waiting, seen = [port for node in products for port in node.output().consumers][::-1], set[InPort]()
     while waiting:
@@ -68,7 +68,7 @@ def _is_row(shape: tuple[int, ...]) -> bool:
 
 
 def _widened_axis(whole: tuple[int, ...]) -> int | None:
-    """The axis of heads, or else another that is known to have more than one place, counted from the end."""
+    """The axis of heads, or another axis whose size is known to be above 1, counted from the end."""
     axes = sorted(range(-len(whole), -1), key=lambda axis: (axis != -3, -axis))
     return next((axis for axis in axes if whole[axis] not in (1, DYNAMIC)), None)
 
@@ -76,7 +76,7 @@ def _widened_axis(whole: tuple[int, ...]) -> int | None:
 def _widen(port: InPort) -> None:
     row, whole = port.source, port.node.output().shape
     axis = _widened_axis(whole)
-    assert axis is not None, "or else it is not among the rows"
+    assert axis is not None, "rows without such an axis are left out"
     ones = [1] * (len(whole) - 1)
     ones[axis + 1] = whole[axis]
     build = Builder(port.node.graph, port.node)

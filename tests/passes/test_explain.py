@@ -139,7 +139,7 @@ scaled: f32[1,2,4,4] = Multiply(x, n)
 conv: f32[1,2,4,4] = Convolution(scaled, w) {CONV}
 r = Result(conv)
 """
-    reason = "'scaled' is Multiply, expected a constant of one number a channel as its operand"
+    reason = "'scaled' is Multiply, expected a constant of one number per channel as its operand"
     assert f"fold-input-normalization: {reason}" in nearly(lines)["conv"]
 
 

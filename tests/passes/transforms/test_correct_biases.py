@@ -220,7 +220,7 @@ def test_without_data_it_says_what_it_needs(tmp_path: Any) -> None:
     config = QuantizationConfig.checked(correct_biases="sequential")
     loaded = measured_by(tmp_path / "s.npz", None, None)
     with pytest.raises(
-        ConfigError, match=r"^sequential bias correction runs the model: give the calibration data, too$"
+        ConfigError, match=r"^sequential bias correction runs the model: also give the calibration data$"
     ):
         quantize_graph(graph.copy(), None, load_target("cpu"), config, measuring=loaded)
     _, report = quantize_graph(graph.copy(), data, load_target("cpu"), config, measuring=loaded)
