@@ -14,7 +14,7 @@ from .runtime.engine import Extension, RuntimeModel, from_runtime, to_runtime
 from .runtime.load_model import load_model, model_files
 
 _Model = TypeVar("_Model", covariant=True)
-_IN_MEMORY = "dump_intermediate_model changes nothing: it writes beside the result, which is in memory; give a path"
+_IN_MEMORY = "dump_intermediate_model has no effect: it writes beside the result, which is in memory; give a path"
 
 
 class ModelPlace(Protocol[_Model]):

@@ -1,1 +1,1 @@
-"""What the user wants: options, and configuration files."""
+"""The user's options, and configuration files."""

@@ -1,4 +1,4 @@
-"""The parameters of the published AccuracyAwareQuantization, and what they are here.
+"""The parameters of the published AccuracyAwareQuantization, and the options that they become.
 
 Source: the published description of AccuracyAwareQuantization, and the schema of its reference implementation (POT
 2023.3). Its metrics were measured by the engine of the original tool; here they are functions that the user names.
@@ -14,14 +14,14 @@ from .strict import Strict
 
 
 class MetricEntry(Strict):
-    """A metric, and what the float model is known to reach."""
+    """A metric, and the known value of the float model."""
 
     name: str
     baseline_value: float | None = None
 
 
 class AccuracyParameters(Strict):
-    """What AccuracyAwareQuantization has besides the parameters of DefaultQuantization."""
+    """The parameters of AccuracyAwareQuantization that DefaultQuantization does not have."""
 
     maximal_drop: Annotated[float, Field(ge=0)] = 0.01
     drop_type: DropType = "absolute"
@@ -38,7 +38,7 @@ class AccuracyParameters(Strict):
 
 
 def accuracy_options(params: AccuracyParameters) -> AccuracyOptions:
-    """The options that the parameters are."""
+    """The parameters as options."""
     listed = params.metrics
     return AccuracyOptions(
         max_drop=params.maximal_drop,
@@ -51,14 +51,14 @@ def accuracy_options(params: AccuracyParameters) -> AccuracyOptions:
 
 
 def passed_over(params: AccuracyParameters) -> Iterator[str]:
-    """Warnings about what changes nothing here."""
+    """Warnings about parameters without effect."""
     given = params.model_fields_set
     if params.annotation_free:
         yield "annotation_free: without labels there is no metric; the guard keeps outputs close to the float model's"
     if subsets := [name for name in ("metric_subset_ratio", "ranking_subset_size") if name in given]:
-        why = "layers are ranked by what they do to the outputs, and the metric is taken on all its data"
+        why = "layers are ranked by their effect on the outputs, and the metric uses all its data"
         yield f"{', '.join(subsets)}: {why}"
     if params.tune_hyperparams:
         yield "tune_hyperparams: wider ranges and asymmetric activations are always tried before layers return to float"
     if not params.use_prev_if_drop_increase:
-        yield "use_prev_if_drop_increase: the best model that was measured is the result, always"
+        yield "use_prev_if_drop_increase: the result is always the best measured model"

@@ -1,8 +1,8 @@
-"""Where the data are, and how pictures become arrays, in a configuration of Accuracy Checker.
+"""The data source and the image preprocessing of an Accuracy Checker configuration.
 
-The original tool ran its engine by such a configuration: an own file (`engine.config`) or inline (`engine.datasets`).
-Calibration needs no labels, so that all there is to take from it is the first data set's source, and those steps of its
-preprocessing that the loader of pictures has, too. Whatever else it says of them is told.
+The original tool ran its engine by such a configuration: a separate file (`engine.config`) or inline
+(`engine.datasets`). Calibration needs no labels. Therefore only the first data set's source is read, and the
+preprocessing steps that the image loader has, too. All other steps are listed in a warning.
 
 Source: the documentation of Accuracy Checker (Open Model Zoo), "Preprocessors" and "Custom data readers".
 """
@@ -15,28 +15,28 @@ from typing import Any, cast
 from .content import content_of
 from .strict import ConfigError
 
-#: Readers -> the order of the channels that they give; None: they give arrays.
+#: Readers -> the order of their channels; None: they read arrays.
 _READERS: Mapping[str, str | None] = {"opencv_imread": "bgr", "pillow_imread": "rgb", "numpy_reader": None}
 _FLIPS = ("bgr_to_rgb", "rgb_to_bgr")
 _ABOUT_SIZES = ("resize", "crop", "auto_resize")
 
 
 class UnreadError(Exception):
-    """There is nothing to take from a configuration; the message says why."""
+    """A configuration has no usable data source; the message says why."""
 
 
 @dataclass(frozen=True)
 class CheckerData:
-    """What was taken from it.
+    """The usable parts of a configuration.
 
     Attributes:
-        source: Where the samples are.
+        source: The path of the samples.
         colour_order: "rgb" or "bgr".
         size: Height and width.
         central_fraction: The share of height and width, in the middle, to cut out first.
         mean: Subtracted from each channel.
         scale: Each channel is divided by it afterwards.
-        passed_over: What else it says of the pictures, which is not done.
+        passed_over: The preprocessing steps that are ignored.
     """
 
     source: str
@@ -49,14 +49,14 @@ class CheckerData:
 
 
 def read_checker(engine: Mapping[str, Any], folder: Path) -> CheckerData:
-    """What can be taken from the section `engine` of a configuration.
+    """The usable parts of the section `engine` of a configuration.
 
     Args:
         engine: The section.
-        folder: Of the configuration; paths are looked for in the current folder first, as the original did.
+        folder: The folder of the configuration; paths are searched in the current folder first, as in the original.
 
     Raises:
-        UnreadError: nothing can.
+        UnreadError: it has no usable data source.
     """
     content: Any = engine
     if "config" in engine:
@@ -96,7 +96,7 @@ def _taken(data_set: Mapping[str, Any], folder: Path) -> CheckerData:
     reader: Any = data_set.get("reader", "opencv_imread")
     kind = str(cast(Mapping[str, Any], reader).get("type") if isinstance(reader, Mapping) else reader)
     if kind not in _READERS:
-        message = f"its reader '{kind}' is none of {', '.join(_READERS)}"
+        message = f"its reader is '{kind}', expected one of: {', '.join(_READERS)}"
         raise UnreadError(message)
     steps: Any = data_set.get("preprocessing") or []
     found = CheckerData(str(_found(source, folder)), _READERS[kind] or "bgr")
@@ -106,7 +106,7 @@ def _taken(data_set: Mapping[str, Any], folder: Path) -> CheckerData:
 
 
 def _after(found: CheckerData, step: Any) -> CheckerData:
-    """What is known when one more step of the preprocessing was read."""
+    """The data after one more preprocessing step."""
     if not isinstance(step, Mapping):
         return replace(found, passed_over=(*found.passed_over, str(step)))
     options = cast(Mapping[str, Any], step)
@@ -130,8 +130,8 @@ def _resized(found: CheckerData, options: Mapping[str, Any]) -> CheckerData:
     size = _size(options)
     if options["type"] == "resize":
         keeps = options.get("aspect_ratio_scale")
-        told = (f"resize with aspect_ratio_scale: {keeps}",) if keeps else ()
-        return replace(found, size=size, passed_over=(*found.passed_over, *told))
+        ignored = (f"resize with aspect_ratio_scale: {keeps}",) if keeps else ()
+        return replace(found, size=size, passed_over=(*found.passed_over, *ignored))
     before = found.size
     if before is None or size[0] * before[1] != size[1] * before[0] or size[0] > before[0]:
         raise ValueError
@@ -139,7 +139,7 @@ def _resized(found: CheckerData, options: Mapping[str, Any]) -> CheckerData:
 
 
 def _size(options: Mapping[str, Any]) -> tuple[int, int]:
-    """Height and width; the sides may be given one by one."""
+    """Height and width; the two may be given separately."""
     one = options.get("size")
     return _side(options.get("dst_height", one)), _side(options.get("dst_width", one))
 
@@ -151,7 +151,7 @@ def _side(value: Any) -> int:
 
 
 def _numbers(value: Any) -> tuple[float, ...]:
-    """Numbers of YAML, or of a text with commas between them; names of well-known data say nothing here."""
+    """Numbers in YAML, or in a text with commas between them; names of known data sets are not supported."""
     if value is None:
         return ()
     listed = cast(Iterable[Any], value) if isinstance(value, (list, tuple)) else str(value).strip("()[] ").split(",")

@@ -13,18 +13,18 @@ from ...ir.user_files import is_too_large, read_user_text
 from ...targets import Lines
 from .strict import ConfigError
 
-#: A JSON text that begins, comments aside, with a key.
+#: A JSON text that begins with a key, after comments.
 _BARE = re.compile(r'(?:\s|//[^\n]*+|(?>/\*.*?\*/))*+"', re.DOTALL)
-#: The most characters of a text for the parser of comments, which takes a second for a few thousand.
+#: The most characters of a text with comments: their parser takes a second for a few thousand.
 _MOST_COMMENTED = 100_000
 _ONE, _TWO = "\\", "\\\\"
-#: Comments and strings of JSON5; what stands between them has no backslash.
+#: Comments and strings of JSON5; the text between them has no backslash.
 _TOKEN = re.compile(r"""//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.DOTALL)
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
 
 
 def plain(given: object) -> Any:
-    """Python objects as a file would give them: numbers of numpy are numbers, tuples lists, mappings dictionaries."""
+    """Python objects in the types of a file: numpy numbers become numbers, tuples lists, mappings dictionaries."""
     if isinstance(given, np.generic):
         return cast(object, given.item())
     if isinstance(given, Mapping):
@@ -38,7 +38,7 @@ def content_of(path: Path) -> Any:
     """The content of a file: JSON with comments and trailing commas, or YAML.
 
     Raises:
-        ConfigError: it is neither, or a key is given twice.
+        ConfigError: the file is neither, or a key is given twice.
     """
     if path.suffix not in (".json", ".yaml", ".yml"):
         message = f"{path}: a configuration ends in .json, .yaml or .yml"
@@ -57,10 +57,10 @@ def content_of(path: Path) -> Any:
 
 
 def _json(text: str) -> Any:
-    import json5  # here: most runs read no configuration
+    import json5  # imported here: most runs read no configuration
 
     _refuse_escapes(text)
-    # The published description prints an algorithm without the braces around it.
+    # The published description prints an algorithm without braces around it.
     whole = f"{{{text}}}" if _BARE.match(text) else text
     try:
         return json.loads(whole, object_pairs_hook=_unique)
@@ -83,10 +83,10 @@ def _yaml(text: str) -> Any:
 
 
 def _refuse_escapes(text: str) -> None:
-    r"""Refuses single backslashes, as in paths of Windows and in regular expressions.
+    r"""Refuses single backslashes, for example in Windows paths and in regular expressions.
 
-    JSON5 passes over the backslash of an escape that it does not know ("\d" is "d"), and takes others for characters
-    that no configuration holds ("\new" begins with a line break).
+    JSON5 ignores the backslash of an unknown escape ("\d" is "d"), and reads others as characters that no configuration
+    holds ("\new" begins with a line break).
     """
     for token in _TOKEN.finditer(text):
         if token[0][0] in "\"'" and any(_is_lost(escape[1]) for escape in _ESCAPE.finditer(token[0])):
@@ -98,7 +98,7 @@ def _refuse_escapes(text: str) -> None:
 
 
 def _is_lost(escape: str) -> bool:
-    """Whether what stands behind a backslash is not what it seems: none of JSON5's escapes, or one for no letter."""
+    """Whether an escape loses its text: JSON5 does not know it, or reads it as an unprintable character."""
     if escape[0] in "ux":
         code = escape[1:]
         return not (len(code) == {"u": 4, "x": 2}[escape[0]] and chr(int(code, 16)).isprintable())

@@ -7,13 +7,13 @@ from ...ir.suggestions import closest, did_you_mean
 from ...targets.target import HERE
 from .strict import ConfigError
 
-_TUNING = "fine-tuning layers needs training; use_fast_bias: false is the nearest to it"
-_REQUESTS = "the runtime knows best how many samples to run at once"
+_TUNING = "fine-tuning layers needs training; use_fast_bias: false is the closest replacement"
+_REQUESTS = "the runtime chooses how many samples to run at once"
 
-#: Parameters of algorithms -> why they are passed over.
+#: Parameters of algorithms -> why they are ignored.
 PARAMETERS: Mapping[str, str] = {
-    "threshold": "a correction is judged by samples that it was not made from, whatever its size",
-    "inplace_statistics": "statistics are always taken inside the model, and of each sample of a batch by itself",
+    "threshold": "corrections of any size are judged by samples that they were not computed from",
+    "inplace_statistics": "statistics are always computed inside the model, for each sample of a batch separately",
     "stat_batch_size": "statistics do not depend on how samples are batched",
     "use_layerwise_tuning": _TUNING,
     "num_samples_for_tuning": _TUNING,
@@ -27,24 +27,24 @@ PARAMETERS: Mapping[str, str] = {
     "calculate_grads_on_loss_increase_only": _TUNING,
     "weight_decay": _TUNING,
 }
-#: Keys of the section `engine` -> why they are passed over.
+#: Keys of the section `engine` -> why they are ignored.
 ENGINE: Mapping[str, str] = {
     "device": "calibration runs on the CPU",
     "stat_requests_number": _REQUESTS,
     "eval_requests_number": _REQUESTS,
 }
-#: Types of engines that are gone; `engine` says what becomes of them.
+#: Types of engines that are no longer supported; the module `engine` replaces them.
 ENGINES = ("accuracy_checker", "data_free")
-#: Whole sections.
-SECTIONS: Mapping[str, str] = {"optimizer": "the search for parameters is gone: give those that you want"}
+#: Whole sections -> why they are ignored.
+SECTIONS: Mapping[str, str] = {"optimizer": "the search for parameters is no longer supported: give the parameters"}
 _SAME_AS_EVER: Mapping[str, object] = {"inplace_statistics": True, "use_layerwise_tuning": False, "device": HERE}
 
 
-def without_obsolete(content: Any, where: str) -> tuple[Any, list[str]]:
-    """A document without what has no meaning any more, and one warning for each reason.
+def without_deprecated(content: Any, where: str) -> tuple[Any, list[str]]:
+    """A document without deprecated options, and one warning for each reason.
 
     Raises:
-        ConfigError: a section can only be honoured by doing something else altogether.
+        ConfigError: the document asks for something that is not supported.
     """
     if not isinstance(content, dict):
         return content, []
@@ -63,12 +63,12 @@ def without_obsolete(content: Any, where: str) -> tuple[Any, list[str]]:
 
 
 def _mapping(value: object) -> dict[str, Any]:
-    """A copy of a mapping; of anything else, which validation complains about, an empty one."""
+    """A copy of a mapping; for anything else, which validation refuses, an empty one."""
     return dict(cast(dict[str, Any], value)) if isinstance(value, dict) else {}
 
 
 def engine_kind(engine: Mapping[str, Any]) -> Any:
-    """The type of an engine, which need not be given."""
+    """The type of an engine, given or implied."""
     return engine.get("type") or ("simplified" if "data_source" in engine else "accuracy_checker")
 
 

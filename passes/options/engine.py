@@ -48,12 +48,12 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class EngineFound:
-    """What the section comes to.
+    """The result of reading the section.
 
     Attributes:
-        engine: Where the data are; None if it does not say so.
-        lacking: Why it does not, and what to do; empty if it does, or if there is no section.
-        warnings: What of it is not done.
+        engine: The source of the data; None if the section has none.
+        lacking: Why it has none, and what to do; empty if it has one, or if there is no section.
+        warnings: Messages about the ignored parts.
     """
 
     engine: EngineOptions | None = None
@@ -62,12 +62,12 @@ class EngineFound:
 
 
 def engine_of(section: Mapping[str, Any], valid: EngineSection | None, where: str) -> EngineFound:
-    """What the section of a configuration comes to.
+    """Reads the section of a configuration.
 
     Args:
-        section: As it stands; empty if there is none.
-        valid: The same, if it is one of today's.
-        where: What messages call the configuration: its path, if it has one.
+        section: The raw section; empty if there is none.
+        valid: The validated section; None for engines that are no longer supported.
+        where: The name of the configuration in messages: its path, if it has one.
     """
     if valid is not None:
         return EngineFound(EngineOptions(**valid.model_dump(exclude={"type"})))
@@ -75,15 +75,15 @@ def engine_of(section: Mapping[str, Any], valid: EngineSection | None, where: st
         return EngineFound()
     command = f"irquant quantize -c {where or 'FILE'}"
     if engine_kind(section) == "data_free":
-        why = "engine data_free: made-up data are gone"
-        return EngineFound(lacking=f"{why}; give some of the model's: {command} --data SOURCE")
+        why = "engine data_free: synthetic data are no longer supported"
+        return EngineFound(lacking=f"{why}; give data of the model: {command} --data SOURCE")
     place = "engine.config" if "config" in section else "engine.datasets"
     try:
         found = read_checker(section, Path(where).parent)
     except UnreadError as error:
         form = "--data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr"
         return EngineFound(lacking=f"{place}: {error}; give the data: {command} {form}")
-    return EngineFound(_engine(found), warnings=(_told(found, place),))
+    return EngineFound(_engine(found), warnings=(_replacement(found, place),))
 
 
 def _engine(found: CheckerData) -> EngineOptions:
@@ -97,15 +97,15 @@ def _engine(found: CheckerData) -> EngineOptions:
     )
 
 
-def _told(found: CheckerData, place: str) -> str:
-    """What was taken, in the words of the command line, and what was not."""
+def _replacement(found: CheckerData, place: str) -> str:
+    """A warning with the equivalent options of the command line, and the ignored steps."""
     flags = [f"--data {found.source}"]
     flags += [f"--size {found.size[0]}x{found.size[1]}"] if found.size else []
     flags += [f"{flag} {','.join(f'{each:g}' for each in values)}" for flag, values in _normalized(found) if values]
     flags.append(f"--colour-order {found.colour_order}")
-    cut = f", of which the middle {found.central_fraction:.1%} are taken" if found.central_fraction else ""
-    missed = f"; not done: {'; '.join(found.passed_over)}" if found.passed_over else ""
-    return f"{place}: AccuracyChecker is gone; taken from it: {' '.join(flags)}{cut}{missed}"
+    cut = f", cropped to the middle {found.central_fraction:.1%}" if found.central_fraction else ""
+    missed = f"; ignored: {'; '.join(found.passed_over)}" if found.passed_over else ""
+    return f"{place}: AccuracyChecker is no longer supported; taken from it: {' '.join(flags)}{cut}{missed}"
 
 
 def _normalized(found: CheckerData) -> tuple[tuple[str, tuple[float, ...]], ...]:

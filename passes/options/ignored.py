@@ -16,14 +16,14 @@ from ...ir.suggestions import closest, did_you_mean
 from .strict import Strict
 
 _REGEX = "re:"
-#: What the ONNX converter puts behind the name of a layer if the Add of its bias takes that.
+#: The suffix that the ONNX converter appends to the name of a layer if the Add of its bias takes the name.
 _SPLIT = "/WithoutBiases"
-#: How the reasons begin for which something stays float because the user says so.
+#: The start of the reasons why nodes stay float by the user's choice.
 BY_USER = "you ignore "
 
 
 def _joined(item: Any) -> Any:
-    """The published tool writes the way into a body as a list of names."""
+    """The scope as one text: the published tool writes the path into a body as a list of names."""
     return "|".join(map(str, cast(list[object], item))) if isinstance(item, list) else item
 
 
@@ -31,7 +31,7 @@ class IgnoredType(Strict):
     """Operations of a type, optionally with certain attributes.
 
     Attributes:
-        type: The op type as the .xml spells it. As in the published tool, `Convolution` means those with groups, too.
+        type: The op type as in the .xml. As in the published tool, `Convolution` includes convolutions with groups.
         attributes: Attributes that must have these values.
     """
 
@@ -51,7 +51,7 @@ class IgnoredType(Strict):
 
 
 def _spelt(value: Any) -> str:
-    """A value as an attribute of the .xml, without spaces and case."""
+    """A value as an attribute of the .xml, without spaces and in lower case."""
     text = ",".join(map(str, cast(list[object], value))) if isinstance(value, (list, tuple)) else str(value)
     return text.lower().replace(" ", "")
 
@@ -64,14 +64,14 @@ def _found(node: Node, name: str) -> str | None:
 
 
 class Ignored(Strict):
-    """What stays float because the user says so.
+    """The user's choice of layers that stay float.
 
     Attributes:
-        scope: Names of operations, or what the source framework called them, in a body behind those of what is around
-            it ("if|conv"); with `*`, `?` or `[` a glob; after `re:` a regular expression for the whole name. The name
-            of a layer's bias means the layer.
+        scope: Names of operations, in this model or in the source framework; in a body, after the names of the
+            operations around it ("if|conv"); with `*`, `?` or `[` a glob; after `re:` a regular expression for the
+            whole name. The name of a layer's bias means the layer.
         operations: Types of operations.
-        skip_model: Everything.
+        skip_model: Whether the whole model stays float.
     """
 
     scope: Annotated[tuple[Annotated[str, BeforeValidator(_joined)], ...], Field(strict=False)] = ()
@@ -86,12 +86,12 @@ class Ignored(Strict):
                 try:
                     re.compile(item.removeprefix(_REGEX))
                 except re.error as error:
-                    message = f"'{item}' is no regular expression: {error}"
+                    message = f"'{item}' is not a regular expression: {error}"
                     raise ValueError(message) from None
         return scope
 
     def hits(self, graph: Graph) -> "Hits":
-        """What each rule hits in a model and its bodies."""
+        """The nodes that each rule matches in a model and its bodies."""
         names = {
             node: f"{prefix}{node.name}"
             for prefix, each in graph.walk_named()
@@ -121,7 +121,7 @@ class Hits:
     """The nodes that the user's rules match.
 
     Attributes:
-        reasons: The nodes that are ignored, each with the rule that hit it.
+        reasons: The nodes that are ignored -> the rule that matches each.
         by_rule: A rule, by its name in messages -> the nodes that it matches.
         missed: A warning for each rule that matches nothing.
         names: The names of the model's nodes in messages.
@@ -133,10 +133,10 @@ class Hits:
     names: Mapping[Node, str]
 
     def warnings(self, concerned: Collection[Node]) -> list[str]:
-        """What the user should know.
+        """Messages to the user.
 
         Args:
-            concerned: The nodes that would be quantized if no rule hit them, and all layers.
+            concerned: The nodes that would be quantized if no rule matched them, and all layers.
         """
         idle = [
             (rule, nodes)
@@ -147,7 +147,8 @@ class Hits:
 
     def _idle(self, rule: str, nodes: Sequence[Node]) -> str:
         first = f"{nodes[0].type} '{self.names[nodes[0]]}'"
-        what = f"only {first}, which is" if len(nodes) == 1 else f"{len(nodes)} operations, {first} for one, which are"
+        some = f"{len(nodes)} operations (for example {first}), which are"
+        what = f"only {first}, which is" if len(nodes) == 1 else some
         near = [
             f"'{self.names[layer]}' {where} it"
             for layer, where in ((_nearest(nodes[0], _sources), "before"), (_nearest(nodes[0], _readers), "behind"))
@@ -155,13 +156,13 @@ class Hits:
         ]
         are = "layers are" if len(near) > 1 else "layer is"
         hint = f"; the nearest {are} {' and '.join(near)}" if near else ""
-        return f"ignored: {rule} hits {what} not quantized anyway{hint}"
+        return f"ignored: {rule} matches {what} not quantized anyway{hint}"
 
 
 def _named(item: str, names: Mapping[Node, str]) -> list[Node]:
-    """The nodes that an item of a scope means.
+    """The nodes that an item of a scope matches.
 
-    Exactly that name counts before all, since names may look like globs; then what the source framework called it.
+    An equal name comes first, since names may look like globs; then an equal name in the source framework.
     """
     if item.startswith(_REGEX):
         return _matching(re.compile(item.removeprefix(_REGEX)).fullmatch, names)
@@ -183,7 +184,7 @@ def _other_names(node: Node) -> tuple[str, ...]:
 
 
 def _with_layers(nodes: Sequence[Node]) -> tuple[Node, ...]:
-    """The nodes, and the layers of which they are a part: frameworks know a layer and its bias by one name."""
+    """The nodes, and the layers that they belong to: frameworks give a layer and its bias one name."""
     layers = (layer for node in nodes if (layer := layer_of_tail(node)) is not None)
     return tuple(dict.fromkeys([*nodes, *layers]))
 
@@ -210,14 +211,14 @@ def _readers(node: Node) -> Iterable[Node]:
 
 
 def _no_hit(rule: str, close: str) -> str:
-    return did_you_mean(f"ignored: {rule} hits no operation of the model", close)
+    return did_you_mean(f"ignored: {rule} matches no operation of the model", close)
 
 
 def _meant_by(wanted: str, names: Mapping[Node, str]) -> str:
-    """What may be meant by a name that no operation has.
+    """A suggestion for a name that no operation has.
 
-    Converters lengthen names ("layer1.0" becomes "__module.layer1.0/aten::linear/MatMul"), and drop those of what they
-    fold: its neighbours in the source framework are behind the same path then.
+    Converters lengthen names ("layer1.0" becomes "__module.layer1.0/aten::linear/MatMul"), and drop the names of folded
+    operations: then their neighbours in the source framework have the same path.
     """
     if wanted.startswith(_REGEX):
         return ""

@@ -1,8 +1,8 @@
-"""The published configuration format: what people wrote for the original tool, read as it stands.
+"""Reads the published configuration format of the original tool, without changes to the files.
 
 A configuration is a .json file (comments and trailing commas allowed), a .yaml file, or the same as Python objects. It
-may be the whole (sections `model`, `engine`, `compression`), the list of algorithms alone, or one of them. What cannot
-apply any more gives one warning that names the replacement; what is misspelt is an error with its path.
+may be complete (sections `model`, `engine`, `compression`), the list of algorithms alone, or one of them. Options that
+no longer apply give a warning with the replacement; a misspelt option is an error with its path.
 
 Source: the published description of DefaultQuantization, and the schema of its reference implementation (POT 2023.3).
 AccuracyAwareQuantization, which takes the same parameters and more, is described in `accuracy_aware`.
@@ -19,10 +19,10 @@ from ...targets.load import target_name
 from .accuracy_aware import AccuracyParameters, accuracy_options, passed_over
 from .config import Preset, QuantizationConfig, SaturationFix
 from .content import content_of, plain
-from .deprecated_options import without_obsolete
+from .deprecated_options import without_deprecated
 from .engine import EngineOptions, EngineSection, engine_of
 from .ignored import Ignored
-from .ineffective_options import pointless
+from .ineffective_options import ineffective_options
 from .quantization import ActivationOptions, RangeEstimator, WeightOptions
 from .strict import ConfigError, Strict
 
@@ -36,22 +36,22 @@ AlgorithmName = Literal[
 ]
 
 
-#: What quantizes, aligns and corrects.
+#: The algorithms that quantize, align and correct.
 _WHOLE = frozenset({"DefaultQuantization", "AccuracyAwareQuantization"})
 
 
 def _none(value: Any) -> Any:
-    """The published tool takes the word for the thing."""
+    """None for the word "None", as in the published tool."""
     return None if value == "None" else value
 
 
 def _word(value: Any) -> Any:
-    """YAML takes the word `no`, unless it is quoted, for false."""
+    """The word `no`, which YAML reads as false if it is not quoted."""
     return "no" if value is False else value
 
 
 def _target(device: Any) -> Any:
-    """The name of the target; what is none is the path of a file."""
+    """The name of the target; other texts are paths of target files."""
     return target_name(device) if isinstance(device, str) else device
 
 
@@ -59,7 +59,7 @@ _TargetDevice = Annotated[str | None, BeforeValidator(_target)]
 _ModelType = Annotated[Literal["transformer"] | None, BeforeValidator(_none)]
 
 
-#: Parameters -> the options that they are.
+#: Parameters -> the options that they become.
 _OPTIONS: Mapping[str, str] = {
     "preset": "preset",
     "stat_subset_size": "samples",
@@ -80,9 +80,9 @@ _OPTIONS: Mapping[str, str] = {
 
 
 class Parameters(Strict):
-    """The parameters of an algorithm, as the published description calls them; see `QuantizationConfig`.
+    """The parameters of an algorithm, with their published names; see `QuantizationConfig`.
 
-    In a file the last four stand beside `algorithms`; as Python objects they stand here.
+    In a file, the last four are beside `algorithms`; in Python objects, they are here.
     """
 
     preset: Preset | None = None
@@ -119,7 +119,7 @@ class Algorithm(Strict, Generic[_Params]):
 
 
 class Compression(Strict, Generic[_Params]):
-    """What to do with the model."""
+    """The section `compression`: the algorithms to run."""
 
     target_device: _TargetDevice = None
     model_type: _ModelType = None
@@ -128,7 +128,7 @@ class Compression(Strict, Generic[_Params]):
 
 
 class Model(Strict):
-    """Which model."""
+    """The section `model`: the model and its name."""
 
     model_name: str | None = None
     model: str | None = None
@@ -138,13 +138,13 @@ class Model(Strict):
     @classmethod
     def _names_a_file(cls, name: str | None) -> str | None:
         if name is not None and (not name or {*name} & {*"/\\\0"}):
-            message = f"{name!r} is no file name; where the result goes is said by --output"
+            message = f"{name!r} is not a file name; give the path of the result by --output"
             raise ValueError(message)
         return name
 
 
 class Document(Strict, Generic[_Params]):
-    """A whole configuration."""
+    """A complete configuration."""
 
     model: Model = Model()
     engine: EngineSection | None = None
@@ -153,17 +153,17 @@ class Document(Strict, Generic[_Params]):
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """What a configuration says.
+    """The content of a configuration.
 
     Attributes:
         config: The options of the run.
         target: The name of the target.
-        given: The options that it gives, `target` if it gives one; the others are left at their defaults.
-        model: Which model it speaks of, and what that is called.
-        engine: Where the data come from.
-        lacking: Why it does not say so, though it has a section about that, and what to do.
-        warnings: What cannot apply any more, and what does instead.
-        where: What messages call the configuration.
+        given: The names of the options that it gives, including `target`; the others have their defaults.
+        model: The model and its name.
+        engine: The source of the data.
+        lacking: Why its section `engine` gives no data, and what to do; empty otherwise.
+        warnings: Messages about options that no longer apply, with their replacements.
+        where: The name of the configuration in messages.
     """
 
     config: QuantizationConfig = field(default_factory=QuantizationConfig)
@@ -183,12 +183,12 @@ def read_config_file(given: object) -> ConfigFile:
         given: The path of a .json, .yaml or .yml file; or the same as Python objects: a mapping, a list or a tuple.
 
     Raises:
-        ConfigError: it cannot be read, or holds mistakes; the message names the file and the path of the first.
+        ConfigError: it cannot be read, or is wrong; the message names the file and the path of the first mistake.
     """
     where = f"{given}: " if isinstance(given, (str, Path)) else ""
     content = content_of(Path(given)) if isinstance(given, (str, Path)) else _objects(given)
     whole = _whole(content)
-    content, warnings = without_obsolete(whole, where)
+    content, warnings = without_deprecated(whole, where)
     kind: Any = Document[AccuracyAwareParameters] if _keeps_accuracy(content) else Document[Parameters]
     document: Document[Any] = kind.read(content, where)
     compression = document.compression
@@ -196,7 +196,7 @@ def read_config_file(given: object) -> ConfigFile:
     options, target = _options(compression, params, where), params.target_device
     section: Any = whole.get("engine") or {}
     found = engine_of(section, document.engine, where.removesuffix(": "))
-    config = QuantizationConfig.checked(**{"samples": None} | options)  # all samples, if nothing is said
+    config = QuantizationConfig.checked(**{"samples": None} | options)  # all samples by default
     return ConfigFile(
         config=config,
         target=target,
@@ -209,7 +209,7 @@ def read_config_file(given: object) -> ConfigFile:
             *warnings,
             *_of_accuracy(params),
             *_of_one_algorithm(compression),
-            *pointless(config),
+            *ineffective_options(config),
         ),
         where=where.removesuffix(": "),
     )
@@ -235,7 +235,7 @@ def _whole(content: Any) -> Any:
 
 
 def _keeps_accuracy(content: Any) -> bool:
-    """Whether a document, valid or not, names the algorithm that has parameters of its own, even if misspelt."""
+    """Whether a document, valid or not, names the algorithm with parameters of its own, even if misspelt."""
     compression = cast(dict[str, Any], content).get("compression") if isinstance(content, dict) else None
     algorithms = cast(dict[str, Any], compression).get("algorithms") if isinstance(compression, dict) else None
     listed = cast(list[object], algorithms) if isinstance(algorithms, list) else []
@@ -244,7 +244,7 @@ def _keeps_accuracy(content: Any) -> bool:
 
 
 def _joined(compression: Compression[Any], where: str) -> Parameters:
-    """The parameters of all algorithms and of what is around them, which must not contradict one another."""
+    """The parameters of all algorithms and of their section; contradictions are errors."""
     around = {name: getattr(compression, name) for name in compression.model_fields_set - {"algorithms"}}
     found = {name: ("compression", value) for name, value in around.items()}
     for index, algorithm in enumerate(compression.algorithms):
@@ -260,7 +260,7 @@ def _joined(compression: Compression[Any], where: str) -> Parameters:
 
 
 def _options(compression: Compression[Any], params: Parameters, where: str) -> dict[str, Any]:
-    """The options that are given, by their own names."""
+    """The given options, by their names in `QuantizationConfig`."""
     names = {algorithm.name for algorithm in compression.algorithms}
     if not names & {*_WHOLE, "MinMaxQuantization"}:
         message = f"{where}compression.algorithms: {', '.join(sorted(names))} quantizes nothing; add MinMaxQuantization"
@@ -288,8 +288,8 @@ def _of_accuracy(params: Parameters) -> list[str]:
 
 
 def _of_one_algorithm(compression: Compression[Any]) -> list[str]:
-    """A warning that `ignored` is not one algorithm's own, as in the published tool."""
+    """A warning that `ignored` applies to all algorithms, unlike in the published tool."""
     having = [each.name for each in compression.algorithms if each.params.ignored != Ignored()]
     if not having or len(having) == len(compression.algorithms):
         return []
-    return [f"ignored of {', '.join(having)} holds for all algorithms"]
+    return [f"ignored of {', '.join(having)} applies to all algorithms"]

@@ -8,7 +8,7 @@ from ...targets import Granularity, Mode
 from ..statistics.aggregators import Aggregator
 from .strict import Strict
 
-#: Zero and one on either side: with fewer there is no symmetric range.
+#: Zero and one level on either side: with fewer, there is no symmetric range.
 FEWEST_LEVELS = 3
 MOST_BITS = 16
 EndType = Literal["min", "max", "abs_max", "quantile", "abs_quantile"]
@@ -56,8 +56,8 @@ class WeightRangeEstimator(Strict):
     """How the ranges of weights are estimated.
 
     Attributes:
-        preset: Where the options not given come from; `quantile` leaves 1e-4 of the values beyond each end.
-        min: The lower end; of asymmetric ranges only.
+        preset: The defaults of the other options; `quantile` leaves 1e-4 of the values beyond each end.
+        min: The lower end; only for asymmetric ranges.
         max: The upper end.
     """
 
@@ -75,8 +75,8 @@ class RangeEstimator(Strict):
     """How the ranges of activations are estimated, or those of all tensors.
 
     Attributes:
-        preset: As for weights.
-        min: The lower end. Of symmetric ranges it only tells whether there are negative values.
+        preset: The defaults of the other options, as for weights.
+        min: The lower end. For symmetric ranges, it only shows whether there are negative values.
         max: The upper end.
     """
 
@@ -91,14 +91,13 @@ class RangeEstimator(Strict):
 
 
 class _TensorOptions(Strict):
-    """What weights and activations have in common.
+    """The common options of weights and activations.
 
     Attributes:
-        bits: Width of a value.
-        mode: How a range lies around zero.
-        level_low: The lowest and
-        level_high: the highest integer: their number becomes the levels; an activation with levels below zero has them
-            even if no value is negative.
+        bits: The width of a value.
+        mode: Whether a range is symmetric around zero.
+        level_low: The lowest integer. An activation with levels below zero has them even if no value is negative.
+        level_high: The highest integer. The two give the number of levels.
         granularity: Whether channels have ranges of their own.
     """
 
@@ -124,19 +123,19 @@ class _TensorOptions(Strict):
 
     @property
     def levels(self) -> int | None:
-        """How many levels there are, if that is given: |low| + |high| + 1."""
+        """The number of levels, |low| + |high| + 1; None if it is not given."""
         if self.level_low is None or self.level_high is None:
             return None
         return -self.level_low + self.level_high + 1
 
     @property
     def range_granularity(self) -> Granularity | None:
-        """The granularity, as the rest of the program spells it."""
+        """The granularity as the enumeration of target specs."""
         return _GRANULARITIES[self.granularity] if self.granularity else None
 
 
 class WeightOptions(_TensorOptions):
-    """How weights are quantized; what is None is as the target and the preset say.
+    """How weights are quantized; None: as the target and the preset define it.
 
     Attributes:
         range_estimator: How ranges are estimated.
@@ -146,7 +145,7 @@ class WeightOptions(_TensorOptions):
 
 
 class ActivationOptions(_TensorOptions):
-    """How activations are quantized; what is None is as the target and the preset say.
+    """How activations are quantized; None: as the target and the preset define it.
 
     Attributes:
         range_estimator: How ranges are estimated.

@@ -11,12 +11,12 @@ from .pot_config import ConfigFile
 
 @dataclass(frozen=True)
 class ResolvedOptions:
-    """What options and configuration say together.
+    """The options of a run together with a configuration.
 
     Attributes:
         config: The options of the run.
         target: The device.
-        settings: What the configuration says.
+        settings: The configuration.
         flags: Option of the run -> the flag that gave it.
     """
 
@@ -36,13 +36,13 @@ class ResolvedOptions:
         flags: Mapping[str, str] | None = None,
         **options: object,
     ) -> "ResolvedOptions":
-        """What is given over what the configuration says.
+        """The given options in place of those of the configuration.
 
         Args:
             settings: The configuration.
             target: The device, its name, or the path of its file; default: that of the configuration, or "cpu".
-            ignored: What is ignored besides.
-            accuracy: What metrics may lose.
+            ignored: Layers to ignore in addition.
+            accuracy: The limits of losses in metrics.
             flags: Option -> the flag that gave it.
             options: Other options; None: not given.
 

@@ -22,13 +22,13 @@ class ConfigError(UserError):
 
 
 class Strict(BaseModel):
-    """A frozen value that knows all its keys."""
+    """A frozen value that accepts no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @classmethod
     def model_parametrized_name(cls, params: Any) -> str:
-        """What messages call a class that is generic: nobody outside knows over what."""
+        """The name of a generic class in messages, without its type parameters."""
         return cls.__name__
 
     @classmethod

@@ -30,7 +30,7 @@ def section(path: Path) -> dict[str, str]:
 
 
 def test_it_holds_versions_options_and_fingerprints(model: Path) -> None:
-    with pytest.warns(UserWarning, match="hits no operation"):
+    with pytest.warns(UserWarning, match="matches no operation"):
         found = section(quantize(model, DATA, preset="mixed", ignored=["re:none.*"]))
     assert found.keys() == {"version", "openvino", "target", "config", "model", "data", "samples"}
     assert (found["target"], found["openvino"], found["samples"]) == ("cpu", ov.get_version(), "19")

@@ -332,7 +332,7 @@ def test_a_run_that_fails_leaves_no_model_before_bias_correction(path: Path, mon
 def test_a_model_in_memory_has_no_place_for_the_model_before_bias_correction() -> None:
     reports: list[Report] = []
     quantize(model(), DATA, config=KEEPING, report=reports.append)
-    said = "dump_intermediate_model changes nothing: it writes beside the result, which is in memory; give a path"
+    said = "dump_intermediate_model has no effect: it writes beside the result, which is in memory; give a path"
     assert reports[0].warnings == (said,)
 
 
@@ -376,7 +376,7 @@ def test_a_configuration_may_be_a_file(path: Path, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("name: DefaultQuantization\nparams: {preset: mixed, threshold: 3.0}\n")
     reports: list[Report] = []
     quantize(path, DATA, config=tmp_path / "c.yaml", report=reports.append)
-    said = "threshold: a correction is judged by samples that it was not made from, whatever its size"
+    said = "threshold: corrections of any size are judged by samples that they were not computed from"
     assert (reports[0].preset, reports[0].warnings) == ("mixed", (said,))
 
 

@@ -21,31 +21,33 @@ WARNINGS = {
         "the data: irquant quantize -c FILE --data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr"
     ],
     "05": [
-        "engine.datasets: AccuracyChecker is gone; taken from it: --data images --size 8x8 --mean 127,127,127 --scale 64 "
-        "--colour-order rgb, of which the middle 80.0% are taken; not done: resize with aspect_ratio_scale: greater"
+        "engine.datasets: AccuracyChecker is no longer supported; taken from it: --data images --size 8x8 --mean 127,127,127 --scale 64 "
+        "--colour-order rgb, cropped to the middle 80.0%; ignored: resize with aspect_ratio_scale: greater"
     ],
     "07": [
-        "engine.stat_requests_number, engine.eval_requests_number: the runtime knows best how many samples to run at once"
+        "engine.stat_requests_number, engine.eval_requests_number: the runtime chooses how many samples to run at once"
     ],
-    "13": ["inplace_statistics: statistics are always taken inside the model, and of each sample of a batch by itself"],
-    "23": ["threshold: a correction is judged by samples that it was not made from, whatever its size"],
+    "13": [
+        "inplace_statistics: statistics are always computed inside the model, for each sample of a batch separately"
+    ],
+    "23": ["threshold: corrections of any size are judged by samples that they were not computed from"],
     "24": [
         "use_layerwise_tuning, num_samples_for_tuning, batch_size: fine-tuning layers needs training; use_fast_bias: false "
-        "is the nearest to it"
+        "is the closest replacement"
     ],
-    "25": ["threshold: a correction is judged by samples that it was not made from, whatever its size"],
-    "30": ["engine data_free: made-up data are gone; give some of the model's: irquant quantize -c FILE --data SOURCE"],
+    "25": ["threshold: corrections of any size are judged by samples that they were not computed from"],
+    "30": [
+        "engine data_free: synthetic data are no longer supported; give data of the model: irquant quantize -c FILE --data SOURCE"
+    ],
     "32": ["stat_batch_size: statistics do not depend on how samples are batched"],
-    "33": ["weights.range_estimator.min changes nothing but clipping: weights are symmetric, and max makes both ends"],
+    "33": ["weights.range_estimator.min affects only clipping: weights are symmetric, and max sets both ends"],
     "35": [
-        "metric_subset_ratio, ranking_subset_size: layers are ranked by what they do to the outputs, and the metric is taken "
-        "on all its data",
+        "metric_subset_ratio, ranking_subset_size: layers are ranked by their effect on the outputs, and the metric uses "
+        "all its data",
         "tune_hyperparams: wider ranges and asymmetric activations are always tried before layers return to float",
-        "use_prev_if_drop_increase: the best model that was measured is the result, always",
+        "use_prev_if_drop_increase: the result is always the best measured model",
     ],
-    "36": [
-        "ranking_subset_size: layers are ranked by what they do to the outputs, and the metric is taken on all its data"
-    ],
+    "36": ["ranking_subset_size: layers are ranked by their effect on the outputs, and the metric uses all its data"],
     "37": ["annotation_free: without labels there is no metric; the guard keeps outputs close to the float model's"],
 }
 #: What the user is told besides, by the run alone.
@@ -305,11 +307,11 @@ def test_check_tells_all_mistakes(folder: Path, capfd: pytest.CaptureFixture[str
         ),
         (
             {"model": {"model_name": "nets/onet"}},
-            "model.model_name: 'nets/onet' is no file name; where the result goes is said by --output",
+            "model.model_name: 'nets/onet' is not a file name; give the path of the result by --output",
         ),
         (
             {"model": {"model_name": ""}},
-            "model.model_name: '' is no file name; where the result goes is said by --output",
+            "model.model_name: '' is not a file name; give the path of the result by --output",
         ),
         (
             {"model": {"mode": "m.xml"}},

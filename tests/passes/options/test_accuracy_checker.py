@@ -50,8 +50,8 @@ def test_a_file_gives_source_sizes_and_normalization(tmp_path: Path) -> None:
         colour_order="bgr",
     )
     assert found.warnings == (
-        "engine.config: AccuracyChecker is gone; taken from it: --data photos --size 224x224 --mean 123.675,116.28,103.53 "
-        "--scale 58.395,57.12,57.375 --colour-order bgr, of which the middle 87.5% are taken",
+        "engine.config: AccuracyChecker is no longer supported; taken from it: --data photos --size 224x224 --mean 123.675,116.28,103.53 "
+        "--scale 58.395,57.12,57.375 --colour-order bgr, cropped to the middle 87.5%",
     )
 
 
@@ -96,7 +96,7 @@ def test_the_reader_decides_the_order_of_colours() -> None:
     assert taken([], reader="pillow_imread").colour_order == "rgb"
     assert taken([], reader={"type": "opencv_imread"}).colour_order == "bgr"
     with pytest.raises(
-        UnreadError, match=r"^its reader 'wav_reader' is none of opencv_imread, pillow_imread, numpy_reader$"
+        UnreadError, match=r"^its reader is 'wav_reader', expected one of: opencv_imread, pillow_imread, numpy_reader$"
     ):
         taken([], reader="wav_reader")
 

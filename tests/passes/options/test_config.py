@@ -169,14 +169,14 @@ def test_what_contradicts_itself_is_refused(compression: dict[str, object], said
 
 
 FLOAT = (
-    "apply_for_all_nodes changes nothing without sequential bias correction (use_fast_bias: false): weights that stay "
+    "apply_for_all_nodes has no effect without sequential bias correction (use_fast_bias: false): weights that stay "
     "float have no rounding error"
 )
-LOWER = "weights.range_estimator.min changes nothing but clipping: weights are symmetric, and max makes both ends"
+LOWER = "weights.range_estimator.min affects only clipping: weights are symmetric, and max sets both ends"
 
 
 def outliers(path: str) -> str:
-    return f"{path}.outlier_prob changes nothing: it is of quantiles; give type: quantile, too"
+    return f"{path}.outlier_prob has no effect: only quantiles use it; also give type: quantile"
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def outliers(path: str) -> str:
         (
             {"ignored": {"scope": ["a"]}},
             ["MinMaxQuantization", "FastBiasCorrection"],
-            ["ignored of MinMaxQuantization holds for all algorithms"],
+            ["ignored of MinMaxQuantization applies to all algorithms"],
         ),
         ({"ignored": {"scope": ["a"]}}, ["MinMaxQuantization"], []),
         ({"ignored": {}}, ["MinMaxQuantization", "FastBiasCorrection"], []),

@@ -85,24 +85,27 @@ def test_what_is_ignored_has_no_fake_quantize_and_none_moves_past_it() -> None:
 @pytest.mark.parametrize(
     ("ignored", "said"),
     [
-        ({"scope": ["head/c"]}, "ignored: 'head/c' hits no operation of the model; did you mean 'head/a'?"),
-        ({"scope": ["head"]}, "ignored: 'head' hits no operation of the model; did you mean '*head*'?"),
-        ({"scope": ["roduct"]}, "ignored: 'roduct' hits no operation of the model; did you mean 'product'?"),
-        ({"scope": ["head/folded"]}, "ignored: 'head/folded' hits no operation of the model; did you mean 'head/a'?"),
-        ({"scope": ["zzz*"]}, "ignored: 'zzz*' hits no operation of the model"),
-        ({"scope": ["re:head"]}, "ignored: 're:head' hits no operation of the model"),
-        ({"scope": ["w"]}, "ignored: 'w' hits no operation of the model"),  # a constant is none
+        ({"scope": ["head/c"]}, "ignored: 'head/c' matches no operation of the model; did you mean 'head/a'?"),
+        ({"scope": ["head"]}, "ignored: 'head' matches no operation of the model; did you mean '*head*'?"),
+        ({"scope": ["roduct"]}, "ignored: 'roduct' matches no operation of the model; did you mean 'product'?"),
+        (
+            {"scope": ["head/folded"]},
+            "ignored: 'head/folded' matches no operation of the model; did you mean 'head/a'?",
+        ),
+        ({"scope": ["zzz*"]}, "ignored: 'zzz*' matches no operation of the model"),
+        ({"scope": ["re:head"]}, "ignored: 're:head' matches no operation of the model"),
+        ({"scope": ["w"]}, "ignored: 'w' matches no operation of the model"),  # a constant is none
         (
             {"operations": [{"type": "Matmul"}]},
-            "ignored: operations of type Matmul hits no operation of the model; did you mean 'MatMul'?",
+            "ignored: operations of type Matmul matches no operation of the model; did you mean 'MatMul'?",
         ),
         (
             {"operations": [{"type": "Convolution", "attributes": {"strides": [3, 3]}}]},
-            "ignored: operations of type Convolution with strides=3,3 hits no operation of the model",
+            "ignored: operations of type Convolution with strides=3,3 matches no operation of the model",
         ),
         (
             {"operations": [{"type": "MatMul", "attributes": {"strides": [1, 1]}}]},
-            "ignored: operations of type MatMul with strides=1,1 hits no operation of the model",
+            "ignored: operations of type MatMul with strides=1,1 matches no operation of the model",
         ),
     ],
 )
@@ -115,7 +118,7 @@ def test_a_rule_that_hits_nothing_is_a_warning(ignored: dict[str, object], said:
     [
         ({"scope": "head"}, "ignored.scope is 'head'; "),
         ({"scope": [1]}, "ignored.scope[0] is 1; "),
-        ({"scope": ["re:("]}, "ignored.scope: 're:(' is no regular expression: "),
+        ({"scope": ["re:("]}, "ignored.scope: 're:(' is not a regular expression: "),
         ({"scopes": []}, "unknown key 'ignored.scopes'; did you mean 'scope'? "),
         ({"operations": [{"typ": "MatMul"}]}, "unknown key 'ignored.operations[0].typ'; did you mean 'type'? "),
         ({"operations": [{}]}, "'ignored.operations[0].type' is missing"),
@@ -202,7 +205,7 @@ def test_a_bias_by_its_type_is_no_layer() -> None:
     layers, warnings = ignoring(operations=[{"type": "Add"}])
     assert layers == []
     assert warnings == (
-        "ignored: operations of type Add hits 5 operations, Add 'one' for one, which are not quantized anyway; "
+        "ignored: operations of type Add matches 5 operations (for example Add 'one'), which are not quantized anyway; "
         "the nearest layers are 'one/WithoutBiases' before it and 'two/conv/WithoutBiases' behind it",
     )
 
@@ -223,7 +226,7 @@ def test_a_bias_by_its_type_is_no_layer() -> None:
     ],
 )  # fmt: skip
 def test_a_rule_that_hits_nothing_that_is_quantized_says_what_is_near(item: str, said: str) -> None:
-    assert ignoring(scope=[item]) == ([], (f"ignored: '{item}' hits only {said}",))
+    assert ignoring(scope=[item]) == ([], (f"ignored: '{item}' matches only {said}",))
 
 
 def test_what_would_be_quantized_or_moved_past_is_hit_without_a_word() -> None:

@@ -65,7 +65,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(complaints: Comp
         "9: models[2].name: the name 'First' is also that of models[1] in line 7; give another name",
         f"11: models[2].data: {folder / 'none/*.png'}: no file matches",
         "12: models[2].size: '224' is not a size; write HEIGHTxWIDTH, e.g. 224x224",
-        "14: models[2].ignored: ignored.scope: 're:(' is no regular expression: missing ), unterminated subpattern at "
+        "14: models[2].ignored: ignored.scope: 're:(' is not a regular expression: missing ), unterminated subpattern at "
         "position 0",
         "16: 'models[3].model' is missing",
         f"16: models[3].data: {folder / 'none.npz'}: no such file or folder (nor module:function)",
