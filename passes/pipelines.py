@@ -60,5 +60,5 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         WidenIntegers(),
         CompressWeights(),  # the passes above look at the float weights
         RestoreAttention(),  # the passes above know the products by the plan
-        StoreHalves(),  # last: so do they
+        StoreHalves(),  # last: the passes above look at the float weights
     ]

@@ -20,7 +20,7 @@ from . import device
 from .requantize import Attempt, CalibratedModel, Key
 
 #: The reason for a layer that is left float because it falls back to FP32 anyway.
-FLOAT = "the device runs it in float whatever its ranges are: "
+FLOAT = "the device runs it in float with any ranges: "
 #: The most layers that are left float because the device computes them wrongly.
 MOST_FAULTS = 16
 #: The most rounds: a layer may fall back to FP32 because another one was left float.

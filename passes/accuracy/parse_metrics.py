@@ -1,4 +1,4 @@
-"""From what the user gives to metrics that can be measured."""
+"""Turns the user's metrics into metrics that can be measured."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How close a quantized model's outputs are to the float model's, in numbers and in words."""
+"""The agreement of a quantized model's outputs with the float model's, in numbers and in words."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -116,8 +116,8 @@ class Agreement:
     def margin(self) -> float:
         """The distance of the output above the floor, in dB; negative below it.
 
-        0 if nobody can tell; infinite for random outputs, which no float layer makes less so. As many decisions change
-        as lie within the error, so that their number grows with its amplitude.
+        0 if it is unknown; infinite for random outputs, which float layers cannot improve. Decisions change if they lie
+        within the error, so that their number grows with its amplitude.
         """
         is_unknown = math.isnan(self.sqnr) and self.kind is not OutputKind.RANDOM
         return 0.0 if is_unknown else self._above(self.levels.floor, POOR_CHANGED)
@@ -126,7 +126,7 @@ class Agreement:
     def above_good(self) -> float:
         """The distance of the output above the good level, in dB.
 
-        Minus infinity if nobody can tell; infinite for random outputs.
+        Minus infinity if it is unknown; infinite for random outputs.
         """
         return self._above(self.levels.good, FAIR_CHANGED)
 

@@ -1,8 +1,8 @@
-"""Attention over a cache: keys and values of earlier tokens, kept in a state of the model or handed in by the caller.
+"""Finds attention over a cache: keys and values of earlier tokens, in a state of the model or in its inputs.
 
-A decoder computes one token at a time, and its cache grows with each. Rounded in front of the products, all of it would
-be rounded again for every token: for one query that is as much work as the products themselves. What is more, runtimes
-have kernels that append to a cache in place, and know them by their float form.
+A decoder computes one token at a time, and its cache grows with each. If it were rounded in front of the products, all
+of it would be rounded again for every token: for one query that is as much work as the products. In addition, runtimes
+have kernels that append to a cache in place, and recognize only their float form.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ GROWS = (
     "its keys and values are a cache that grows with every token: "
     "rounding it again for each token costs more than int8 saves"
 )
-#: What only moves the values of a past input, on its way to where the new ones join it.
+#: Operations that only move the values of a past input, between the input and its Concat with the new ones.
 _MOVES = (
     "Convert",
     "Gather",
@@ -31,7 +31,7 @@ _MOVES = (
 
 
 def attention_over_caches(graph: Graph) -> list[Node]:
-    """Attention, fused or the products that it is written out as, whose keys or values come from a cache."""
+    """Attention, as one operation or as its products, whose keys or values come from a cache."""
     fused = [node for node in graph.nodes(WHOLE) if _reads_cache(node, (KEY, VALUE))]
     blocks = [block for softmax in graph.nodes("SoftMax") if (block := products_around(softmax))]
     found = [node for block in blocks if any(_reads_cache(each, (0, 1)) for each in block) for node in block]
@@ -39,7 +39,7 @@ def attention_over_caches(graph: Graph) -> list[Node]:
 
 
 def joins_of_caches(graph: Graph) -> list[Node]:
-    """The operations above attention that put new keys and values behind those of a cache."""
+    """The operations above attention that append new keys and values to a cache."""
     above = (it for node in attention_over_caches(graph) for port in node.inputs for it in _above(port.source))
     return [node for node in dict.fromkeys(above) if node.type == "Concat" and _joins_a_cache(node)]
 
@@ -54,7 +54,7 @@ def _joins_a_cache(concat: Node) -> bool:
 
 
 def _above(tensor: OutPort) -> Iterator[Node]:
-    """What a tensor is made of, up to the layers that computed it and the states that it was kept in."""
+    """The nodes above a tensor, up to the layers that compute it and the states that hold it."""
     waiting, seen = [tensor], set[Node]()
     while waiting:
         tensor = waiting.pop()
@@ -68,7 +68,7 @@ def _above(tensor: OutPort) -> Iterator[Node]:
 
 
 def _appends_to_input(node: Node) -> bool:
-    """Whether an operation puts what the model computes behind what its caller hands in."""
+    """Whether an operation appends computed values to an input of the model."""
     if node.type != "Concat":
         return False
     origins = [_origin(port.source.node).type for port in node.inputs]

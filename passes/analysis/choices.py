@@ -1,9 +1,9 @@
-"""Where a model chooses: tensors of which only the largest element along an axis counts, as of scores of classes.
+"""Finds the choices of a model: tensors whose largest element along an axis is all that counts, like class scores.
 
-The graph tells where a softmax is. Elsewhere scores and features come out of the same layers, so that what they hold
-must tell. Scores differ clearly, or else the float model does not know what it sees either. Features differ as numbers
-drawn at random do. No more than that can be known without labels: a flow whose motions are as distinct as classes, or
-features of which one is far above the others, pass for scores.
+The graph shows the softmaxes. Elsewhere, scores and features are outputs of the same layers, so that their values must
+decide. Scores differ clearly; if they do not, the float model is unsure, too. Features differ like random numbers. More
+cannot be known without labels: an optical flow with motions as distinct as classes, or features with one far above the
+others, count as scores.
 """
 
 import math
@@ -18,29 +18,29 @@ from .ranges import Floats
 
 _SOFTMAXES = ("LogSoftmax", "SoftMax")
 MOVES = ("Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
-#: A choice between two that are closer than this share of their usual distance is a tie. Of a U-Net's scores of three
-#: classes 1.8 % are ties; of normal deviates 8 % of two and 13 % of many; of the colours of a picture 48 %.
+#: The share of the usual distance below which the two largest are a tie, and the most ties of scores. Measured ties:
+#: 1.8 % of a U-Net's scores of three classes; 8 % of two normal deviates and 13 % of many; 48 % of an image's colours.
 _TIE, _MOST_TIES = 0.1, 0.05
-#: Pixels beside each other mostly are of one class: 98.7 % of that U-Net's; 83 % of the colours.
+#: The least share of neighbouring pixels of one class: 98.7 % for that U-Net, 83 % for the colours.
 _LEAST_ALIKE = 0.9
-#: A class that is never seen tells nothing: this share of the pixels must be of another one than most.
+#: The least share of pixels outside of the most frequent class: a single class shows nothing.
 _LEAST_SEEN = 0.01
-#: Widths of features are multiples of this; numbers of classes (10, 100, 1000) seldom are.
+#: Widths of features are multiples of this; numbers of classes (10, 100, 1000) rarely are.
 _WIDTH = 32
-#: How far the largest lies above the second, as a multiple of what that is for numbers drawn at random. Of classifiers
-#: of 1000 classes on photos, the weakest comes to 1.6 and another one to 5, but 1000 is no such width.
+#: The least distance of the largest score from the second, as a multiple of the distance for random numbers. On photos,
+#: a weak classifier of 1000 classes reaches 1.6 and another one 5, but 1000 is not a multiple of `_WIDTH`.
 _LEAST_LEAD = 2.0
-#: Norms that differ by no more than this share of them are the same.
+#: The share of a norm below which two norms are the same.
 _ONE_NORM = 1e-3
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which element of each row counts: the largest.
+    """A choice of the largest element in each row.
 
     Attributes:
-        axis: Along which the rows run.
-        least: Rows whose largest is below this in the float model choose nothing, as of boxes without an object.
+        axis: The axis of the rows.
+        least: Rows whose largest is below this in the float model choose nothing, like boxes without an object.
         is_guess: Whether samples must confirm it.
     """
 
@@ -49,7 +49,7 @@ class Choice:
     is_guess: bool = False
 
     def same(self, reference: Floats, output: Floats) -> tuple[int, int]:
-        """How many rows choose the same, and how many choose at all."""
+        """The number of rows with the same choice, and the number of rows with a choice."""
         if reference.ndim <= self.axis or not reference.size:
             return 0, 0
         is_same = reference.argmax(self.axis) == output.argmax(self.axis)
@@ -58,10 +58,10 @@ class Choice:
 
 
 def choice_of(tensor: OutPort, *, is_alone: bool) -> Choice | None:
-    """What an output chooses, as far as its graph tells: behind a softmax, or perhaps as what a layer gives.
+    """The choice of an output, as far as its graph shows: behind a softmax, or as a guess behind a layer.
 
     Args:
-        tensor: What comes out.
+        tensor: The output.
         is_alone: Whether it is the only output.
     """
     last = unmoved(tensor)
@@ -80,25 +80,25 @@ def choice_of(tensor: OutPort, *, is_alone: bool) -> Choice | None:
 
 
 def unmoved(tensor: OutPort, moves: Sequence[str] = MOVES) -> OutPort:
-    """The tensor that a tensor is, moved."""
+    """The tensor above the operations that only move it."""
     while tensor.node.type in moves:
         tensor = tensor.node.source()
     return tensor
 
 
 def _layer_of(node: Node) -> Node | None:
-    """The layer that a node is, or whose bias it adds."""
+    """The node itself if it is a layer, or the layer whose bias it adds."""
     sources = [port.source.node for port in node.inputs] if node.type == "Add" else [node]
     return next((each for each in sources if each.type in WEIGHTED_TYPES), None)
 
 
 def axis_behind(tensor: OutPort, source: OutPort, axis: int) -> int | None:
-    """Where an axis of a tensor is after operations that only move it; None if nobody can tell.
+    """The position of an axis after operations that only move a tensor; None if it is unknown.
 
     Args:
-        tensor: What comes out.
-        source: What goes in, above it.
-        axis: An axis of that, counted from the front.
+        tensor: The tensor behind the operations.
+        source: The tensor in front of them.
+        axis: An axis of `source`, counted from the front.
     """
     if tensor == source:
         return axis
@@ -113,7 +113,7 @@ def axis_behind(tensor: OutPort, source: OutPort, axis: int) -> int | None:
 
 
 def _reshaped(before: Sequence[int], after: Sequence[int], axis: int) -> int | None:
-    """The axis that is as long, with as many numbers behind it; dynamic sizes are all alike."""
+    """The axis with the same size and equally many numbers behind it; dynamic sizes count as equal."""
     behind = math.prod(before[axis + 1 :])
     fitting = (
         k for k, size in enumerate(after) if size == before[axis] and abs(math.prod(after[k + 1 :])) == abs(behind)
@@ -146,7 +146,7 @@ def _has_many_ties(leads: Floats) -> bool:
 def are_features(rows: Sequence[Array]) -> bool:
     """Whether rows of a layer's output are features rather than scores of classes: of one norm, or in random order.
 
-    Without any row, nothing says that they are scores.
+    Without any row, they count as features.
     """
     known = [each.reshape(-1, each.shape[-1]) for each in rows if each.size]
     if not known:
@@ -164,7 +164,7 @@ def are_features(rows: Sequence[Array]) -> bool:
 
 
 def _leads(values: Floats) -> Floats:
-    """How far the largest along the last axis lies above the second."""
+    """The distance of the largest element along the last axis from the second."""
     two = np.partition(values, -2, axis=-1)[..., -2:]
     leads: Floats = two[..., 1] - two[..., 0]
     return leads

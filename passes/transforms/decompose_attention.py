@@ -1,4 +1,4 @@
-"""Attention that is one operation becomes the matrix products in it, where a target runs those in int8."""
+"""Decomposes attention that is one operation into its matrix products, if a target runs those in int8."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from ..infra.base import Context, Pass
 
 @dataclass(frozen=True)
 class DecomposeAttention(Pass):
-    """Writes ScaledDotProductAttention out by its definition: SoftMax(Q K^T * scale + mask) V.
+    """Writes ScaledDotProductAttention as its definition: SoftMax(Q K^T * scale + mask) V.
 
     Given::                                          Result::
 
@@ -24,9 +24,9 @@ class DecomposeAttention(Pass):
                                                          a/weights = SoftMax(a/scaled) axis=3
                                                          a = MatMul(a/weights, v)
 
-    Source: OpenVINO operation specification, ScaledDotProductAttention-13. The scale stands behind the product, so that
-    Q goes into it as its layer gave it. Left alone: causal and boolean masks, more inputs than these, unknown ranks
-    (see `why_whole`), and what reads a cache (see `caches`).
+    Source: OpenVINO operation specification, ScaledDotProductAttention-13. The scale is applied behind the product, so
+    that the product reads Q directly from its layer. The pass skips causal and boolean masks, further inputs, unknown
+    ranks (see `why_whole`), and attention that reads a cache (see `caches`).
     """
 
     name: ClassVar[str] = "decompose-attention"
@@ -43,7 +43,7 @@ class DecomposeAttention(Pass):
 
 
 def _decompose(node: Node) -> Node:
-    """The product that the others end in."""
+    """Decomposes one operation; returns its last product."""
     name, build = node.name, Builder(node.graph, node)
     node.graph.rename(node, f"{name}/whole")
     scores = build.matmul(node.source(QUERY), node.source(KEY), transpose_b=True, name=f"{name}/scores")
@@ -64,6 +64,6 @@ def _usual_scale(build: Builder, node: Node, name: str) -> OutPort:
 
 
 def _adds_nothing(mask: OutPort, scores: tuple[int, ...]) -> bool:
-    """Whether a mask is zero, and makes no more scores of them by its shape."""
+    """Whether a mask is zero, and its shape does not broadcast the scores."""
     is_zero = mask.node.type == "Const" and not np.any(mask.node.array)
     return is_zero and broadcast((scores, mask.shape)) == scores

@@ -1,4 +1,4 @@
-"""What runs in int8 and what stays float is decided before anything is measured or changed."""
+"""Plans int8 and float layers before anything is measured or changed."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -16,12 +16,12 @@ from ..placement.user_options import with_user_options
 
 @dataclass(frozen=True)
 class PlanPlacement(Pass):
-    """Finds out where FakeQuantizes go and what stays float (see `placement`). Changes nothing."""
+    """Plans the places of FakeQuantizes and the layers that stay float (see `placement`). Changes nothing."""
 
     name: ClassVar[str] = "plan-placement"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED})
-    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED})  # what was measured for another plan, or for none
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED})  # statistics for another plan, or for none
 
     def run(self, graph: Graph, context: Context) -> int:
         """Leaves the plan in the context."""
@@ -39,7 +39,7 @@ class PlanPlacement(Pass):
 
 
 def chosen_mode(spec: QuantSpec, preset: Preset, *, is_weights: bool) -> Mode:
-    """What the preset picks from the modes that the device can run."""
+    """The mode of the preset, if the device can run it; else the device's first mode."""
     mode = Mode.ASYMMETRIC if preset == "accuracy" or (preset == "mixed" and not is_weights) else Mode.SYMMETRIC
     return mode if mode in spec.modes else spec.modes[0]
 
@@ -49,18 +49,18 @@ def _with_mode(site: Site, preset: Preset) -> Site:
 
 
 def _symmetric(context: Context) -> list[str]:
-    """What the preset cannot have."""
+    """A warning if the device does not run the asymmetric weights of the preset."""
     refused = [site for site in context.plan.sites if site.is_weights and Mode.ASYMMETRIC not in site.spec.modes]
     if context.preset != "accuracy" or not refused:
         return []
     return [
         f"preset accuracy: weights stay symmetric, since target '{context.target.name}' runs asymmetric ones in float; "
-        "weights.mode: asymmetric would have them all the same"
+        "weights.mode: asymmetric forces them"
     ]
 
 
 def _extremes(context: Context) -> list[str]:
-    """Where quantiles cannot be had."""
+    """A warning about tensors whose quantiles cannot be measured."""
     kinds = {
         site.name: ends_of(site.mode, context.config, is_per_channel=site.is_per_channel, is_weights=site.is_weights)
         for site in context.plan.sites
@@ -69,15 +69,15 @@ def _extremes(context: Context) -> list[str]:
     if not found:
         return []
     return [
-        f"range_estimator: {len(found)} tensors in bodies of control flow, of {found[0].source.node} for one, have "
-        "sizes that are not known, or quantiles far from their ends: their extremes are taken instead"
+        f"range_estimator: {len(found)} tensors in bodies of control flow (for example of {found[0].source.node}) have "
+        "unknown sizes, or quantiles far from their ends: their extremes are used instead"
     ]
 
 
 def _unsupported(plan: Plan) -> list[str]:
-    """What the user's options cost: the layers that the device may run in float because of them.
+    """A warning about layers that the device may run in float because of the user's options.
 
-    Not all do: where a tensor has no channels to tell apart, say, its FakeQuantize suits the device all the same.
+    The device may still run some of them in int8, for example if a tensor has a single channel.
     """
     reasons = list(dict.fromkeys(site.spec.unsupported_reason for site in plan.sites if site.spec.unsupported_reason))
     fallen = [

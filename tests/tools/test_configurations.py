@@ -54,7 +54,7 @@ WARNINGS = {
 MORE = {
     "32": [
         "preset accuracy: weights stay symmetric, since target 'cpu' runs asymmetric ones in float; weights.mode: "
-        "asymmetric would have them all the same"
+        "asymmetric forces them"
     ]
 }
 #: Of which the runtime executes something in float.

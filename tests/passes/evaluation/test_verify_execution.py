@@ -77,7 +77,7 @@ def test_what_falls_to_float_against_the_plan_is_left_float_and_told() -> None:
     assert decisions["behind, 0"].int8
     assert not decisions["behind, 1"].int8
     (told,) = reports[0].warnings
-    start = "Convolution 'behind, 1' is left float: the device runs it in float whatever its ranges are: "
+    start = "Convolution 'behind, 1' is left float: the device runs it in float with any ranges: "
     assert re.match(re.escape(start) + r"the runtime chose \w+_f32, reading f32 from \w+ '", told)
 
 
