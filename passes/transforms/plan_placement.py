@@ -86,6 +86,6 @@ def _unsupported(plan: Plan) -> list[str]:
     if not fallen:
         return []
     return [
-        f"{len(fallen)} of {len(plan.decisions)} layers are rounded as you wish and may run in float: "
+        f"{len(fallen)} of {len(plan.decisions)} layers are quantized as your options say and may run in float: "
         + "; ".join(reasons)
     ]

@@ -111,8 +111,8 @@ def test_what_is_planned_in_float_is_not_said_to_stay_so(folder: Path, capfd: py
     assert run(["quantize", "-c", str(file), "-o", "out.xml"]) == 0
     shown = capfd.readouterr().out.splitlines()
     reason = "target 'cpu' runs no per-channel data there"
-    assert f"planned in float: 2 x Convolution: rounded as you wish, but {reason}" in shown
-    assert f"warning: 2 of 2 layers are rounded as you wish and may run in float: {reason}" in shown
+    assert f"planned in float: 2 x Convolution: quantized as your options say, but {reason}" in shown
+    assert f"warning: 2 of 2 layers are quantized as your options say and may run in float: {reason}" in shown
 
 
 def test_there_are_thirty_of_them_at_least() -> None:
