@@ -172,7 +172,7 @@ def test_all_passes_are_listed_with_their_options(capfd: pytest.CaptureFixture[s
     assert run(["opt", "--list"]) == 0
     shown = capfd.readouterr().out
     assert [line.partition("{")[0] for line in shown.splitlines() if not line.startswith(" ")] == list(PASSES)
-    assert "calibrate{save-to=PATH cluster=TEXT}\n    Measures what the passes" in shown
+    assert "calibrate{save-to=PATH cluster=TEXT}\n    Measures the requests of the passes" in shown
     assert "    requires: fake-quantized, measured\n    establishes: ranges-set\n    drops: as-measured\n" in shown
 
 
