@@ -162,7 +162,11 @@ class _Analysis:
         specs = {index: spec for index, spec in rule.ports(node).items() if not self._is_initial_state(node, index)}
         reasons = (self.target.specs[spec].unsupported_reason for spec in specs.values())
         unsupported = "; ".join(dict.fromkeys(each for each in reasons if each))
-        reason = f"quantized as your options say, but {unsupported}" if unsupported else " x ".join(dict.fromkeys(specs.values()))
+        reason = (
+            f"quantized as your options say, but {unsupported}"
+            if unsupported
+            else " x ".join(dict.fromkeys(specs.values()))
+        )
         self.decisions[node] = Decision(int8=not unsupported, reason=reason)
         self.demands |= {node.input(index): Demand(self.target.specs[spec]) for index, spec in specs.items()}
 

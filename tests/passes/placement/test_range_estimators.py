@@ -281,7 +281,9 @@ def test_what_is_asked_for_is_done_and_its_cost_is_told(wish: dict[str, Any], in
     assert (report.check.execution.int8, report.check.execution.total) == (int8, 2)
     assert not report.check.execution.fallen
     assert report.warnings == (
-        (f"{2 - int8} of 2 layers are quantized as your options say and may run in float: target 'cpu' {said}",) if said else ()
+        (f"{2 - int8} of 2 layers are quantized as your options say and may run in float: target 'cpu' {said}",)
+        if said
+        else ()
     )
     fake_quantizes = list(graph.nodes("FakeQuantize"))
     assert len(fake_quantizes) >= 2  # float or not, all is rounded
