@@ -19,7 +19,7 @@ from ..evaluation.sensitivity import Effect
 from ..options.config import Preset, QuantizationConfig
 from ..options.quantization import RangeEstimator
 from .bisect import costliest, fewest, named, predicted, with_reverted
-from .knee import find_knee, without
+from .knee import find_knee
 from .requantize import Attempt, CalibratedModel
 
 #: The most models that are tried: a number, not a time, so that a busy machine gets the same result. The time limit is
@@ -195,7 +195,7 @@ class _Search:
         before = self.best
         if not self._may_go_on() or not (knee := find_knee(before, self.calibrated, -before.margin_to_good)):
             return
-        attempt = without(before, self.calibrated, knee)
+        attempt = self.calibrated.attempt(before.config, with_reverted(before.reverted_to_float, knee.effects))
         what = f"{named(knee.effects)} (about {knee.percent:.2g} % of the time)"
         is_worth_it = attempt.ratio_margin >= before.ratio_margin + knee.least_gain
         self._note(what, attempt, is_kept=attempt.margin >= 0 and is_worth_it)

@@ -9,7 +9,6 @@ from ..analysis.work import sizes_are_known, time_in_float
 from ..evaluation.fake_quant_switch import rounded_operations
 from ..evaluation.sensitivity import Effect
 from ..evaluation.standouts import standouts
-from .bisect import with_reverted
 from .requantize import Attempt, CalibratedModel, Key
 
 #: The least gain in dB for each percent of the model's time, and the most percent that may be spent.
@@ -80,8 +79,3 @@ def best_prefix(found: Sequence[Effect], percents: Mapping[Key, float], wanted: 
         if gain >= wanted:
             break
     return best
-
-
-def without(attempt: Attempt, calibrated: CalibratedModel, knee: Knee) -> Attempt:
-    """The model with these operations in float."""
-    return calibrated.attempt(attempt.config, with_reverted(attempt.reverted_to_float, knee.effects))

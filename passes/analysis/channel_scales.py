@@ -32,7 +32,7 @@ SMALLEST_SCALE, LARGEST_SCALE = 0.01, 100.0
 WORTHWHILE = 0.8
 #: So many standard deviations a channel ranges over in a sample: 30 values of a normal distribution do, by Tippett, "On
 #: the Extreme Individuals and the Range of Samples Taken from a Normal Population", 1925; 1,000 do over 6.5.
-_DEVIATIONS = 4.0
+DEVIATIONS = 4.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Channels:
 
     def mean_square(self) -> Floats:
         """The mean square of each channel: of its means, and of what it deviates from them."""
-        parts = [self.mean, (self.high - self.low) / _DEVIATIONS]
+        parts = [self.mean, (self.high - self.low) / DEVIATIONS]
         return np.asarray(sum(np.square(part).mean(axis=0, dtype=np.float64) for part in parts))
 
     def largest(self) -> Floats:

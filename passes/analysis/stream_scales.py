@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from ..statistics.sampling import Places
 from .channel_scales import Matrix, expected_error, scales
 from .expected_error import Distribution, least_error
 from .ranges import Floats
-from .streams import Places
 
 #: The strengths to be tried. Loud columns of weights cost less than loud channels: each row has a range of its own.
 OF_DATA, OF_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0), (0.0, 0.25, 0.5)

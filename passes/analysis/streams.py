@@ -9,16 +9,15 @@ one channel at a time: a Concat lays the channels of several tensors side by sid
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
 from ...ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT
+from ..statistics.sampling import Places
 from .constants import SHAPE_READERS
 from .ranges import Floats
 
-Places: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 #: The class of channels that must stay as they are.
 _FIXED = -1
 #: Layers whose channels are those of axis 1.

@@ -72,6 +72,11 @@ class GatedModel:
         self._engine = Engine(twin, EMULATION)
         self.own, self._references = _float_run(self._engine, len(self.operations), samples)
 
+    @property
+    def suspects(self) -> list[int]:
+        """Indices into `operations`: those with the largest errors of their own come first."""
+        return sorted(range(len(self.operations)), key=lambda index: (self.own[index], index))
+
     def agreements(
         self, groups: Sequence[Collection[int]], progress: Callable[[int], None] = lambda _: None
     ) -> list[tuple[Agreement, ...]]:
@@ -110,8 +115,7 @@ def measure_effects(
     if not samples or not rounded_operations(graph, context.plan):
         return []
     model = GatedModel(graph, context, samples)
-    order = sorted(range(len(model.operations)), key=lambda index: (model.own[index], index))
-    chosen = order[: max(1, inferences // len(samples))]
+    chosen = model.suspects[: max(1, inferences // len(samples))]
     progress = partial(context.progress, "looking for the layers that cost most")
     measured = model.agreements([(each,) for each in chosen], lambda count: progress(count, len(chosen)))
     found = dict(zip(chosen, measured, strict=True))

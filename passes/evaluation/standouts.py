@@ -34,7 +34,6 @@ def standouts(
     if not samples or not rounded_operations(graph, context.plan):
         return []
     model = GatedModel(graph, context, samples)
-    order = sorted(range(len(model.operations)), key=lambda index: (model.own[index], index))
     outputs: dict[int, tuple[Agreement, ...]] = {}
 
     def errors(groups: Sequence[Sequence[int]]) -> list[float]:
@@ -42,7 +41,7 @@ def standouts(
         outputs.update((group[0], each) for group, each in zip(groups, found, strict=True) if len(group) == 1)
         return [error_of(each) for each in found]
 
-    total, shares = heaviest(order, errors, inferences // len(samples), least)
+    total, shares = heaviest(model.suspects, errors, inferences // len(samples), least)
     found = [effect_of(model, index, context, outputs[index], error / total) for index, error in shares.items()]
     return ranked(found)
 

@@ -12,7 +12,7 @@ from ..analysis.expected_error import Distribution
 from ..analysis.ranges import Floats
 from ..options.config import QuantizationConfig
 from ..statistics.request import Reduction, Request, Statistics, request
-from ..statistics.sampling import sampled_channels, sampled_count
+from ..statistics.sampling import sampled_channels, sampled_count, spread_stride
 from .plan import Site
 
 #: The most measured values that are used.
@@ -46,7 +46,7 @@ def distribution(site: Site, wanted: Request, statistics: Statistics, extremes: 
     energies = None if axis is None else _energies(site, shape[axis])
     if energies is not None and axis is not None:
         weights = energies[sampled_channels(shape, axis, count)]
-    stride = _stride(numbers.size, count)
+    stride = spread_stride(numbers.size, count, _MOST)
     values = [numbers.reshape(-1)[::stride]]
     counts = [np.broadcast_to(weights, numbers.shape).reshape(-1)[::stride]]
     if (elements := _elements(shape, axis, count)) > count:
@@ -54,14 +54,6 @@ def distribution(site: Site, wanted: Request, statistics: Statistics, extremes: 
         values += outer
         counts += [np.full(len(each), count / elements / stride) for each in outer]
     return Distribution.of(np.concatenate(values), np.concatenate(counts))
-
-
-def _stride(size: int, count: int) -> int:
-    """The step between used numbers: it reaches each of the `count` places of an observation in turn."""
-    stride = max(1, -(-size // _MOST))
-    while math.gcd(stride, count) > 1:
-        stride += 1
-    return stride
 
 
 def _elements(shape: tuple[int, ...], channel_axis: int | None, count: int) -> int:

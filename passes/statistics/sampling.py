@@ -69,6 +69,20 @@ def sampled_channels(shape: tuple[int, ...], channel_axis: int, count: int) -> P
     return np.resize(pattern, count)
 
 
+def spread_stride(size: int, count: int, most: int) -> int:
+    """The step with which at most so many numbers are taken: it reaches each place of an observation in turn.
+
+    Args:
+        size: The number of all numbers, of several observations.
+        count: The number of places of an observation.
+        most: The most numbers to take.
+    """
+    stride = max(1, -(-size // most))
+    while math.gcd(stride, count) > 1:
+        stride += 1
+    return stride
+
+
 def sampled(tensor: OutPort, channel_axis: int | None, *, batched: bool, build: Builder, name: str) -> OutPort:
     """A tensor of the same rank with the sampled elements.
 

@@ -1,6 +1,5 @@
 """Channels of whole streams get alike ranges before they are quantized: through sums, gates, pooling, concatenation."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -9,24 +8,22 @@ import numpy as np
 
 from ...ir import Graph, Node, OutPort
 from ...ir.ops import DATA_PORT, WEIGHTS_PORT, is_depthwise, weight_axes
-from ..analysis.channel_scales import Matrix
+from ..analysis.channel_scales import DEVIATIONS, Matrix
 from ..analysis.ranges import Floats
 from ..analysis.stream_scales import Reader, Rounded, best_numbers
-from ..analysis.streams import Places, Stream, absorbs, streams
+from ..analysis.streams import Stream, absorbs, streams
 from ..infra.base import Context, Fact, Pass
 from ..placement.plan import Site
 from ..statistics.aligned import Aligned, Place, Shift, place_of
 from ..statistics.derivations import Derivations
 from ..statistics.request import Reduction, Request, find_recipes, request
-from ..statistics.sampling import sampled_channels
+from ..statistics.sampling import Places, sampled_channels, spread_stride
 from .set_ranges import requests_of
 
 #: What is taken of each channel.
 _EXTREMES = (Reduction.MIN, Reduction.MAX)
 #: The most values of a tensor that are looked at.
 _MOST = 1 << 12
-#: So many standard deviations a channel of which no values are known ranges over.
-_DEVIATIONS = 4.0
 
 
 @dataclass(frozen=True)
@@ -144,17 +141,15 @@ class _Measured:
         means = np.square(numbers).mean(axis=0)
         per_channel = np.bincount(places, minlength=tensor.shape[1])
         squares = np.bincount(places, means, minlength=tensor.shape[1]) / np.maximum(per_channel, 1)
-        mean_square = np.where(per_channel > 0, squares, np.square(extents / _DEVIATIONS))
-        stride = max(1, -(-numbers.size // _MOST))
-        while math.gcd(stride, count) > 1:
-            stride += 1
+        mean_square = np.where(per_channel > 0, squares, np.square(extents / DEVIATIONS))
+        stride = spread_stride(numbers.size, count, _MOST)
         values = numbers.reshape(-1)[::stride]
         chosen = np.arange(0, numbers.size, stride) % count
         return cls(low.min(axis=0), high.max(axis=0), extents, mean_square, values, places[chosen])
 
 
 def _reader(node: Node, channels: Places, found: _Measured | None, extents: Floats, context: Context) -> Reader:
-    square = found.mean_square if found else np.square(extents[channels] / _DEVIATIONS)
+    square = found.mean_square if found else np.square(extents[channels] / DEVIATIONS)
     weights = _by_group(node)
     columns = np.square(weights).sum(axis=(1, 3)).reshape(-1)
     site = next((each for each in context.plan.sites if each.source == node.source(WEIGHTS_PORT)), None)
