@@ -15,6 +15,7 @@ from irquant.passes.runtime.engine import from_runtime, to_runtime
 from irquant.passes.statistics.request import Reduction, request
 from irquant.passes.transforms.align_activation_channels import AlignActivationChannels, pairs
 from irquant.targets import load_target
+from tests.passes.measured_again import assert_as_measured_again
 
 RNG = np.random.default_rng(5)
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -125,13 +126,7 @@ def test_statistics_are_those_of_a_run_of_the_aligned_model(case: str) -> None:
     AlignActivationChannels().run(graph, context)
     (pair,) = pairs(graph, context, across=False)
     assert request(pair.tensor, Reduction.SAMPLE, 1) in context.wanted
-    again = Context(load_target("cpu"), QuantizationConfig(), context.samples)
-    again.wanted, again.plan = context.wanted, context.plan
-    Calibrate().run(graph, again)
-    for each in sorted(context.wanted, key=lambda it: it.place):
-        np.testing.assert_allclose(
-            context.statistics[each], again.statistics[each], rtol=1e-3, atol=1e-3, err_msg=str(each)
-        )
+    assert_as_measured_again(graph, context)
 
 
 @pytest.mark.parametrize("case", OTHERS)
@@ -265,13 +260,7 @@ def test_across_activations_the_outputs_stay_and_the_channels_become_alike(case:
     assert AlignActivationChannels(across=True).run(graph, context) == 1
     np.testing.assert_allclose(run(graph), before, rtol=2e-4, atol=2e-5)
     assert spread(context, ends) < min(1.5, old)
-    again = Context(load_target("cpu"), QuantizationConfig(), context.samples)
-    again.wanted, again.plan = context.wanted, context.plan
-    Calibrate().run(graph, again)
-    for each in sorted(context.wanted, key=lambda it: it.place):
-        np.testing.assert_allclose(
-            context.statistics[each], again.statistics[each], rtol=1e-3, atol=1e-3, err_msg=str(each)
-        )
+    assert_as_measured_again(graph, context)
 
 
 def across(graph: Graph) -> Context:

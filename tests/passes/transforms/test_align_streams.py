@@ -15,6 +15,7 @@ from irquant.passes.runtime.engine import from_runtime, to_runtime
 from irquant.passes.statistics.request import Reduction, request
 from irquant.passes.transforms.align_streams import AlignStreams
 from irquant.targets import load_target
+from tests.passes.measured_again import assert_as_measured_again
 
 RNG = np.random.default_rng(5)
 SIDE, WIDTH = 8, 8
@@ -117,13 +118,7 @@ def test_statistics_are_those_of_a_run_of_the_aligned_model(case: str) -> None:
     graph = model(BETWEEN[case])
     context = context_of(graph)
     AlignStreams().run(graph, context)
-    again = Context(load_target("cpu"), QuantizationConfig(), context.samples)
-    again.wanted, again.plan = context.wanted, context.plan
-    Calibrate().run(graph, again)
-    for each in sorted(context.wanted, key=lambda it: it.place):
-        np.testing.assert_allclose(
-            context.statistics[each], again.statistics[each], rtol=1e-3, atol=1e-3, err_msg=str(each)
-        )
+    assert_as_measured_again(graph, context)
 
 
 def test_the_channels_become_more_alike() -> None:

@@ -22,6 +22,7 @@ from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.passes.transforms.set_ranges import SetRanges
 from irquant.passes.transforms.smooth_quant import SmoothQuant, groups
 from irquant.targets import load_target
+from tests.passes.measured_again import assert_as_measured_again
 
 Array = np.ndarray[Any, np.dtype[Any]]
 pytestmark = pytest.mark.slow
@@ -185,14 +186,7 @@ def test_statistics_are_those_of_a_run_of_the_migrated_model(case: str, preset: 
     EVERYWHERE.run(graph, context)
     wanted = SetRanges().requests(graph, context) | CorrectBiasesFast().requests(graph, context)
     assert any(each.reduction is Reduction.SAMPLE for each in wanted)
-    again = Context(context.target, context.config, context.samples)
-    again.wanted, again.plan = wanted, context.plan
-    Calibrate().run(graph, again)
-    for each in sorted(wanted, key=lambda it: it.place):
-        tolerance = 5e-3 if case == "f16" else 1e-4
-        np.testing.assert_allclose(
-            context.statistics[each], again.statistics[each], rtol=tolerance, atol=tolerance, err_msg=str(each)
-        )
+    assert_as_measured_again(graph, context, wanted, 5e-3 if case == "f16" else 1e-4)
 
 
 @pytest.mark.parametrize("case", OTHERS)
