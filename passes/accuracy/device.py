@@ -96,13 +96,13 @@ def ask(graph: Graph, context: Context, run_float: Callable[[], Run] | None, *, 
             loaded = Loaded(context.outputs.tapped(graph))
             emulating = pool.submit(Engine, loaded, EMULATION | PROFILING) if samples else None
             running = pool.submit(run_in_own_precision, loaded, samples) if in_own else None
-            executed = _executing(loaded, shown=shown and in_own)
+            showing = _compiled(loaded, INSPECTION | PROFILING) if shown and in_own else None
+            executed = showing or Engine(loaded, LATENCY | PROFILING)
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
             return Answer(Asked(wrong=f"with it in int8, the runtime fails: {error}"))
-        inspected = (
-            executed if not shown or in_own or shows_all(graph, context.plan, executed) else _showing(loaded, executed)
-        )
+        is_enough = not shown or in_own or shows_all(graph, context.plan, executed)
+        inspected = executed if is_enough else _compiled(loaded, INSPECTION) or executed
         try:
             emulated = emulating.result() if emulating else None
             meant = [emulated.outputs(each) for each in samples] if emulated else []
@@ -157,22 +157,12 @@ def enough(samples: Sequence[ValidationSample]) -> Sequence[ValidationSample]:
     return samples
 
 
-def _executing(model: Loaded, *, shown: bool) -> Engine:
-    """The model in f32: with all layers shown if requested and if it compiles that way, else as users run it."""
-    if shown:
-        try:
-            return Engine(model, INSPECTION | PROFILING)
-        except RuntimeRejectedError:
-            pass
-    return Engine(model, LATENCY | PROFILING)
-
-
-def _showing(model: Loaded, executed: Engine) -> Engine:
-    """The model with all layers shown, if it compiles that way."""
+def _compiled(model: Loaded, config: dict[str, str]) -> Engine | None:
+    """The model with these properties; None if it does not compile with them, though it may with others."""
     try:
-        return Engine(model, INSPECTION)
+        return Engine(model, config)
     except RuntimeRejectedError:
-        return executed
+        return None
 
 
 def _profile(engine: Engine, samples: Sequence[ValidationSample]) -> Profile:
