@@ -95,6 +95,7 @@ def test_the_commands_of_the_readme_run(in_folder_with_model: Path) -> None:
     assert (in_folder_with_model / "model_int8.xml").is_file()
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_the_readme_runs(in_folder_with_model: Path) -> None:
     commands = [
         line for block in blocks("README.md", "sh") for line in block.splitlines() if line.startswith("python ")

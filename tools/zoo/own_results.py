@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from irquant.passes.own_files import is_own_file
-from irquant.tools.zoo.record import read_record
+from irquant.tools.zoo.record import is_as_written, read_record
 
 #: How a line of `results.jsonl` begins.
 _ROW = re.compile(rb'\{"name":"(?:[^"\\]|\\.)*","state":"')
@@ -12,8 +12,15 @@ _HEAD = 4096
 
 
 def is_own_result(path: Path) -> bool:
-    """Whether a file is a record, a log beside a record, the list of all results, or what other commands make."""
-    if path.suffix in (".json", ".log") and read_record(path.with_suffix(".json")):
+    """Whether a file is the list of all results, a file of one result, or what other commands make.
+
+    A file of a result is its record, or a log, model or weights beside the record. An unreadable record is irquant's if
+    the model beside it is; a model or weights with a record are irquant's if they are unchanged.
+    """
+    record = read_record(path.with_suffix(".json"))
+    if path.suffix in (".json", ".log") and (record or is_own_file(path.with_suffix(".xml"))):
+        return True
+    if record and path.name in record.files and is_as_written(path, record.files[path.name]):
         return True
     try:
         with path.open("rb") as file:

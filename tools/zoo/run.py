@@ -191,7 +191,7 @@ def _alone_in(folder: Path) -> Generator[None]:
     """Makes the folder, and locks it against other runs."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("w")
+        file = (folder / LOCK).open("a")  # "w" would touch the file of the run that holds the lock
     except OSError as error:
         message = f"{folder}: results cannot be written there: {error.strerror}; give another --output-dir"
         raise ZooError(message) from None

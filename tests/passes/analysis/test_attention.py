@@ -94,7 +94,9 @@ def planned(form: Form, *, crossed: bool = False) -> Context:
     return context
 
 
-@pytest.mark.parametrize("kind", ["counted", "causal", "all"])
+@pytest.mark.parametrize(
+    "kind", ["causal", *(pytest.param(each, marks=pytest.mark.slow) for each in ("counted", "all"))]
+)
 def test_a_form_costs_no_accuracy(kind: str) -> None:
     """Forms that compute the same come within a dB of one another; what stays one float operation may be better."""
     found = {name: quality(form) for name, form in FORMS[kind].items()}

@@ -45,8 +45,13 @@ def learned_keys(stored: str, *, is_whole: bool) -> ov.Model:
 @pytest.mark.parametrize(
     ("stored", "is_whole"),
     [
-        *((each, False) for each in ("as they are", "moved", "reshaped", "unsqueezed", "halves", "computed")),
-        *((each, True) for each in ("as they are", "moved", "halves")),
+        ("as they are", False),
+        ("halves", True),
+        *(
+            pytest.param(each, False, marks=pytest.mark.slow)
+            for each in ("moved", "reshaped", "unsqueezed", "halves", "computed")
+        ),
+        *(pytest.param(each, True, marks=pytest.mark.slow) for each in ("as they are", "moved")),
     ],
 )
 def test_attention_to_constant_keys_runs_int8_and_is_right_however_they_are_stored(stored: str, is_whole: bool) -> None:

@@ -32,8 +32,8 @@ def picture_network(kind: str, *, is_half: bool) -> ov.Model:
     return ov.Model([op.relu(op.convolution(y, weights, [1, 1], [0, 0], [0, 0], [1, 1]))], [x])
 
 
-@pytest.mark.parametrize("kind", ["u8", "i8", "i16", "i32"])
-@pytest.mark.parametrize("is_half", [False, True], ids=["f32", "f16"])
+@pytest.mark.parametrize("kind", ["u8", *(pytest.param(each, marks=pytest.mark.slow) for each in ("i8", "i16", "i32"))])
+@pytest.mark.parametrize("is_half", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["f32", "f16"])
 def test_the_device_makes_numbers_whole_in_front_of_int8_layers(kind: str, *, is_half: bool) -> None:
     rng, reports = np.random.default_rng(1), list[Report]()
     samples = [rng.uniform(0, 4, (1, 4, 8, 8)).astype(np.float32) for _ in range(12)]

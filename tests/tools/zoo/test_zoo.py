@@ -438,8 +438,10 @@ def test_a_model_that_fails_now_leaves_no_outdated_result(zoo: Zoo) -> None:
     zoo.run(zoo.batch({"model": "a.xml"}))
     np.savez(zoo.folder / "samples.npz", image=np.full((1, 3, 8, 8), np.nan, np.float32))
     (zoo.results / "b.xml").write_text("not ours")
-    zoo.run(zoo.batch({"model": "a.xml"}, {"model": "b.xml"}), expected=1)
-    assert zoo.models() == {"b.xml": b"not ours"}
+    batch = zoo.batch({"model": "a.xml"}, {"model": "b.xml"})
+    assert "b.xml: exists, and irquant did not make it" in zoo.run(batch, expected=2).stderr
+    zoo.run(batch, "--force", expected=1)
+    assert zoo.models() == {"b.xml": b"not ours"}, "what is not made again stays"
 
 
 # --------------------------------------------------------------------------------------------------- how runs go on

@@ -1,0 +1,58 @@
+"""Which files in a folder of results may be replaced without a question."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import irquant
+from irquant.tools.zoo.cache_key import fingerprint
+from irquant.tools.zoo.own_results import is_own_result
+from irquant.tools.zoo.record import Record, State
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the result `a`, its record and its log; the model itself looks like anyone's."""
+    for suffix in ("xml", "bin"):
+        (tmp_path / f"a.{suffix}").write_text(f"<{suffix}/>")
+    files = {f"a.{suffix}": fingerprint(tmp_path / f"a.{suffix}") for suffix in ("xml", "bin")}
+    Record(state=State.DONE, files=files).write(tmp_path / "a.json")
+    (tmp_path / "a.log").write_text("a word")
+    (tmp_path / "results.jsonl").write_text('{"name":"a","state":"done"}\n')
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.bin", "a.json", "a.log", "results.jsonl"])
+def test_files_of_a_result_are_irquants(folder: Path, name: str) -> None:
+    assert is_own_result(folder / name)
+
+
+def test_weights_without_their_model_are_irquants_while_unchanged(folder: Path) -> None:
+    (folder / "a.xml").unlink()
+    assert is_own_result(folder / "a.bin")
+    (folder / "a.bin").write_text("of someone else")
+    assert not is_own_result(folder / "a.bin")
+
+
+def test_a_changed_model_is_not(folder: Path) -> None:
+    (folder / "a.xml").write_text("<net/>")
+    assert not is_own_result(folder / "a.xml")
+
+
+def test_a_record_that_cannot_be_read_is_if_the_model_beside_it_is(folder: Path, model: Path, arrays: Path) -> None:
+    (folder / "a.json").write_text("{")
+    assert not is_own_result(folder / "a.json")
+    irquant.quantize(model, np.load(arrays)["image"][:, None], output=folder / "a.xml", force=True)
+    assert is_own_result(folder / "a.json")
+    assert is_own_result(folder / "a.log")
+
+
+@pytest.mark.parametrize("name", ["b.xml", "b.bin", "b.json", "b.log"])
+def test_files_of_others_are_not(folder: Path, name: str) -> None:
+    (folder / name).write_text("mine")
+    assert not is_own_result(folder / name)
+
+
+def test_a_file_that_is_not_there_is_not(folder: Path) -> None:
+    assert not is_own_result(folder / "none.json")
