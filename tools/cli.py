@@ -70,8 +70,9 @@ def cli(context: click.Context) -> None:
 def run(arguments: list[str]) -> int:
     """Runs the command line and returns its exit code; the help of `irquant` lists them."""
     request = FaultRequest()
+    if reason := _lost_folder():
+        return _complain_plainly(f"the current folder cannot be used ({reason}): change to another one")
     try:
-        _refuse_lost_folder()
         return int(cli.main(arguments, prog_name="irquant", standalone_mode=False, obj=request) or 0)
     except click.ClickException as error:
         return _complain(error.format_message())
@@ -95,13 +96,13 @@ def _interrupted(request: FaultRequest) -> int:
     return INTERRUPTED
 
 
-def _refuse_lost_folder() -> None:
-    """Refuses to begin where no relative path means anything."""
+def _lost_folder() -> str:
+    """Why the current folder, and so every relative path, means nothing; empty if it does."""
     try:
         Path.cwd()
     except OSError as error:
-        message = f"the current folder cannot be used ({error.strerror}): change to another one"
-        raise click.ClickException(message) from None
+        return error.strerror or str(error)
+    return ""
 
 
 def _written(request: FaultRequest) -> str:
@@ -121,5 +122,10 @@ def _complain(message: str) -> int:
     from irquant.ir import printable
 
     message = message if len(message) <= _MOST_SAID else f"{message[:_MOST_SAID]}..."
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(' '.join(message.split()))}", err=True)
+    return _complain_plainly(printable(" ".join(message.split())))
+
+
+def _complain_plainly(message: str) -> int:
+    """Prints one line as it is, and imports nothing: in a lost folder, numpy cannot be imported."""
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
     return USER_ERROR
