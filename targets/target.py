@@ -429,6 +429,8 @@ class Target(_Strict):
         bodies: The control-flow operations whose bodies also run faster in int8.
         skips_narrow_integers: Whether the device skips the rounding of floats that become 8-bit integers, and floats
             again in front of a FakeQuantize.
+        attention_sqnr: The decibels of signal to error that 8 bits must leave of probabilities; attention with fewer
+            stays float. 0: any.
         operations: Operations of extensions that the file names, besides those of OpenVINO.
     """
 
@@ -445,6 +447,7 @@ class Target(_Strict):
     unified: Names = ()
     bodies: Names = ()
     skips_narrow_integers: bool = False
+    attention_sqnr: Annotated[float, Field(ge=0)] = 0.0
     operations: Names = ()
 
     def rule(self, node: Node) -> Rule | None:

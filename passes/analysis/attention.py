@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...ir import DYNAMIC, Graph, Node, OutPort
+from ...ir import DYNAMIC, Graph, InPort, Node, OutPort
 from ...ir.ops import flag
 from ...ir.pattern import Op, Pattern, any_tensor, chain, op
 
@@ -39,11 +39,13 @@ class _Block:
     Attributes:
         scores: The product of queries and keys.
         softmax: What makes weights of them.
-        mixed: The product of weights and values.
+        weights: The way of the weights to the product with the values.
+        mixed: That product.
     """
 
     scores: Op
     softmax: Op
+    weights: Pattern[tuple[OutPort, ...]]
     mixed: Pattern[Node]
 
 
@@ -52,8 +54,7 @@ def _block(operand: Callable[[], Pattern[OutPort]]) -> _Block:
     scores = op("MatMul", operand(), operand())
     softmax = op("SoftMax", chain(_BETWEEN, scores, longest=_LONGEST, by_any_input=True))
     weights = chain(_BEHIND, softmax, longest=_LONGEST, by_any_input=True)
-    mixed = op("MatMul", weights, operand()).commutative()
-    return _Block(scores, softmax, mixed)
+    return _Block(scores, softmax, weights, op("MatMul", weights, operand()).commutative())
 
 
 def _activation() -> Pattern[OutPort]:
@@ -92,6 +93,14 @@ def products_around(softmax: Node) -> tuple[Node, Node] | None:
 def matrix_products_around(softmax: Node) -> tuple[Node, Node] | None:
     """The same, or else products whose operands may be constants: learned queries, say."""
     return products_around(softmax) or _products(softmax, _OF_ANYTHING)
+
+
+def weights_port(softmax: Node) -> InPort | None:
+    """The input through which the product of weights and values reads the weights, operands as above."""
+    for block in (_OF_ACTIVATIONS, _OF_ANYTHING):
+        if found := block.mixed.match_around(block.softmax, softmax):
+            return found.input(block.weights)
+    return None
 
 
 def _products(softmax: Node, block: _Block) -> tuple[Node, Node] | None:

@@ -10,6 +10,7 @@ rapid-deployment", NeurIPS 2019, section 3 (least expected squared error of a cl
 mean over measured values instead of a fitted distribution, and the weights of the reading layers weight the values.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -90,6 +91,27 @@ class Distribution:
         squares *= self.weights
         squares[(self.values < low) | (self.values > high)] *= CLIPPING_COUNTS
         return np.asarray(squares.sum(axis=1))
+
+
+def expected_sqnr(found: Distribution, limits: Range, levels: int) -> float:
+    """The ratio of signal to error in dB that is to be expected of a product P V, if only P is rounded, to Q(P).
+
+    P holds weights of V's rows. If these have a mean of zero, the error power is sum (Q(p) - p)^2 / sum p^2 of the
+    signal's. If they are alike, it is (sum (Q(p) - p) / sum p)^2: many small weights that are all rounded to zero take
+    a share of the mean with them. The sum of both is a bound for what is in between.
+
+    Args:
+        found: Values of P, not negative.
+        limits: The range of the FakeQuantize; scalars.
+        levels: Its levels.
+    """
+    values, weights = found.values.astype(np.float64), found.weights
+    errors = fake_quantize(found.values, limits, levels) - values
+    power, mass = np.sum(weights * values**2), np.sum(weights * values)
+    if not mass:
+        return math.inf
+    error = np.sum(weights * errors**2) / power + (np.sum(weights * errors) / mass) ** 2
+    return -10 * math.log10(error) if error else math.inf
 
 
 def least_error_range(found: Distribution, start: Range, levels: int, *, signed: bool, asymmetric: bool) -> Range:

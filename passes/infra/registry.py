@@ -18,6 +18,7 @@ PASSES: Mapping[str, str] = {
     "plan-placement": "transforms.plan_placement:PlanPlacement",
     "calibrate": "calibration.calibrate:Calibrate",
     "load-statistics": "calibration.load_statistics:LoadStatistics",
+    "keep-attention-float": "transforms.keep_attention_float:KeepAttentionFloat",
     "align-activation-channels": "transforms.align_activation_channels:AlignActivationChannels",
     "align-streams": "transforms.align_streams:AlignStreams",
     "smooth-quant": "transforms.smooth_quant:SmoothQuant",

@@ -1,10 +1,11 @@
 """The plan of all FakeQuantizes with reasons: plain values, made by `placement` and read by the passes after it."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from ...ir import InPort, Node, OutPort, Scope
 from ...targets import Granularity, Mode, QuantSpec
+from ..analysis.constants import SHAPE_READERS
 from ..options.ignored import BY_USER
 
 
@@ -93,6 +94,38 @@ class Plan:
                 for node, each in self.decisions.items()
             },
         )
+
+    def with_floats(self, reasons: Mapping[Node, str]) -> "Plan":
+        """The plan with some layers in float.
+
+        What only they read is not rounded any more. Sums in front of them that are rounded for their sake still are.
+
+        Args:
+            reasons: The layers, and why.
+        """
+        freed = [replace(site, consumers=self._edges_without(site, reasons.keys())) for site in self.sites]
+        floats = {node: Decision(int8=False, reason=reason) for node, reason in reasons.items()}
+        return replace(
+            self,
+            sites=tuple(site for site in freed if site.consumers),
+            decisions={node: floats.get(node, each) for node, each in self.decisions.items()},
+        )
+
+    def _edges_without(self, site: Site, floats: Set[Node]) -> tuple[InPort, ...]:
+        """The edges of a site but for those that lead to these nodes alone; none if nothing else wants them."""
+        behind = {port: self._readers_behind(port) for port in site.consumers}
+        if set[Node]().union(*behind.values()) <= floats:
+            return ()
+        return tuple(port for port, readers in behind.items() if not readers or not readers <= floats)
+
+    def _readers_behind(self, port: InPort) -> set[Node]:
+        """The nodes for which an edge is rounded, past those that the demand moved past."""
+        if port.node.type in SHAPE_READERS:
+            return set()
+        if port.node not in self.moved:
+            return {port.node}
+        below = (each for output in port.node.outputs for each in output.consumers)
+        return {node for each in below for node in self._readers_behind(each)}
 
     def joined(self, old: Node, new: Node, left_out: Node) -> "Plan":
         """The plan after `new` took the place of `old`, and of another layer that nothing was planned for."""

@@ -70,16 +70,22 @@ class SetRanges(Pass):
         everywhere = (node for each in graph.walk() for node in each.nodes("FakeQuantize"))
         open_ = {node.name: node for node in everywhere if len(node.inputs) == 1}
         sites = [site for site in context.plan.sites if site.name in open_]
-        ranges = {site.name: estimated_range(site, context) for site in sites}
-        ranges |= _unified(sites, ranges)
-        ranges |= _with_least_error(sites, ranges, context)
+        ranges = ranges_of(sites, context)
         ranges |= {site.name: _distinct(ranges[site.name], site.twin) for site in sites if site.twin}
         for site in sites:
             close(open_[site.name], ranges[site.name])
         return len(sites)
 
 
-def _extremes(site: Site) -> list[Request]:
+def ranges_of(sites: Sequence[Site], context: Context) -> dict[str, Range]:
+    """The ranges of FakeQuantizes, by name; the members of a group must all be there."""
+    ranges = {site.name: estimated_range(site, context) for site in sites}
+    ranges |= _unified(sites, ranges)
+    ranges |= _with_least_error(sites, ranges, context)
+    return ranges
+
+
+def extremes(site: Site) -> list[Request]:
     """The requests for a tensor's extremes; an end at zero is not measured."""
     reductions = [Reduction.MAX] if never_negative(site.source.node) else [Reduction.MIN, Reduction.MAX]
     return [request(site.source, each) for each in reductions]
@@ -88,7 +94,7 @@ def _extremes(site: Site) -> list[Request]:
 def _values(site: Site, context: Context) -> list[Request]:
     """The requests for the distribution of a tensor's values, if it is needed."""
     sample = sample_request(site, context.config)
-    return [sample, *_extremes(site)] if sample else []
+    return [sample, *extremes(site)] if sample else []
 
 
 def _with_least_error(
@@ -121,8 +127,8 @@ def _distribution(site: Site, context: Context) -> Distribution | None:
     sample = sample_request(site, context.config)
     if sample is None or sample not in context.statistics:
         return None
-    extremes = [each for each in _extremes(site) if each in context.statistics]
-    return distribution(site, sample, context.statistics, extremes)
+    outer = [each for each in extremes(site) if each in context.statistics]
+    return distribution(site, sample, context.statistics, outer)
 
 
 def _may_be_asymmetric(site: Site, config: QuantizationConfig) -> bool:
@@ -251,7 +257,7 @@ def _distinct(limits: Range, twin: int) -> Range:
     return Range(np.asarray(limits.low * wider, np.float32), np.asarray(limits.high * wider, np.float32))
 
 
-def _unified(sites: list[Site], ranges: Mapping[str, Range]) -> dict[str, Range]:
+def _unified(sites: Sequence[Site], ranges: Mapping[str, Range]) -> dict[str, Range]:
     """The common range of each group.
 
     The reference implementation takes the plain union, which leaves zero off the grid; here zero is put back on it.

@@ -609,6 +609,17 @@ def test_cpus_without_vnni_differ_in_the_sums_of_pairs_and_in_one_kernel() -> No
     assert [rule.when for rule in avx2.rules if rule not in cpu.rules] == [("groups_not_by_4",)]
 
 
+def test_cpus_with_amx_ask_for_probabilities_that_8_bits_keep() -> None:
+    names = ("cpu", "cpu_spr", "cpu_avx2", "gpu", "npu", "gna")
+    assert [load_target(name).attention_sqnr for name in names] == [0, 30, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("value", ["-1", "many", "[30]"])
+def test_decibels_are_a_number_from_zero_on(value: str) -> None:
+    with pytest.raises(TargetError, match=r"^t\.yaml, line 2: attention_sqnr is "):
+        parse_target(f"name: t\nattention_sqnr: {value}\n{RULES}", "t.yaml")
+
+
 def test_gpus_keep_attention_and_transposed_convolutions_of_odd_channels() -> None:
     graph = from_text(
         """

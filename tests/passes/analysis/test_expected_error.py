@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from irquant.passes.analysis.expected_error import CLIPPING_COUNTS, Distribution, least_error, least_error_range
+from irquant.passes.analysis.expected_error import (
+    CLIPPING_COUNTS,
+    Distribution,
+    expected_sqnr,
+    least_error,
+    least_error_range,
+)
 from irquant.passes.analysis.ranges import Floats, Range, asymmetric_range, fake_quantize, symmetric_range
 
 LEVELS = 256
@@ -281,3 +287,59 @@ def test_the_quick_estimate_is_little_more_than_the_least_error(seed: int, *, si
 def test_the_quick_estimate_takes_levels_below_zero_if_they_are_wanted() -> None:
     found = known(np.abs(rng(1).normal(size=3000)))
     assert least_error(found, LEVELS, signed=True) > 3 * least_error(found, LEVELS, signed=False)
+
+
+def probabilities(tokens: int, *, sharp: int = 0, rows: int = 64) -> Floats:
+    """Rows whose sum is one; some of them have nearly all of it in one place."""
+    logits = rng(0).normal(size=(rows, tokens))
+    logits[:sharp, 0] += 20
+    powers = np.exp(logits)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def ratio(values: Floats, high: float) -> float:
+    return expected_sqnr(known(values.ravel()), scalars(0, high), LEVELS)
+
+
+def measured_ratio(found: Floats, high: float, mean: float) -> float:
+    """That of products with values of unit variance."""
+    values = rng(1).normal(size=(found.shape[1], 256)) + mean
+    exact, rounded = (each @ values for each in (found, fake_quantize(found, scalars(0, high), LEVELS)))
+    return float(10 * np.log10(np.square(exact).sum() / np.square(rounded - exact).sum()))
+
+
+@pytest.mark.parametrize("tokens", [16, 64, 256])
+@pytest.mark.parametrize("sharp", [0, 8, 32])
+@pytest.mark.parametrize("mean", [0.0, 1.0])
+def test_a_product_is_hardly_worse_than_expected(tokens: int, sharp: int, mean: float) -> None:
+    found = probabilities(tokens, sharp=sharp)
+    high = float(found.max())
+    assert ratio(found, high) < measured_ratio(found, high, mean) + 4
+
+
+@pytest.mark.parametrize("tokens", [16, 64, 256])
+@pytest.mark.parametrize("sharp", [0, 8, 32])
+def test_with_values_whose_mean_is_zero_it_is_as_expected(tokens: int, sharp: int) -> None:
+    found = probabilities(tokens, sharp=sharp)
+    high = float(found.max())
+    assert abs(ratio(found, high) - measured_ratio(found, high, 0.0)) < 5
+
+
+def test_the_longer_the_rows_beside_a_sharp_one_the_lower_is_the_ratio() -> None:
+    found = [ratio(probabilities(tokens, sharp=4), 1.0) for tokens in (16, 64, 256, 1024)]
+    assert found == sorted(found, reverse=True)
+    assert (found[0] > 35, found[-1] < 10) == (True, True)
+
+
+def test_rows_that_are_all_spread_lose_little_in_a_range_of_their_own() -> None:
+    found = probabilities(1024)
+    assert ratio(found, float(found.max())) > ratio(found, 1.0) + 20
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0], [0.0, 0.0]])
+def test_what_is_rounded_to_itself_has_an_infinite_ratio(values: list[float]) -> None:
+    assert ratio(np.array(values, np.float32), 1.0) == np.inf
+
+
+def test_weights_that_are_all_rounded_to_zero_leave_less_than_nothing() -> None:
+    assert ratio(np.full(100, 1e-4, np.float32), 1.0) == pytest.approx(-10 * np.log10(2))

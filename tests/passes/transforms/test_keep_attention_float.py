@@ -1,0 +1,99 @@
+"""Attention stays float where 8 bits are too coarse for its probabilities, if the target says so."""
+
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import Graph
+from irquant.passes import Context, QuantizationConfig, quantize
+from irquant.passes.analysis.agreement import sqnr
+from irquant.passes.infra.manager import PassManager
+from irquant.passes.options.quantization import RangeEstimator
+from irquant.passes.pipelines import default_quantization
+from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.transforms.keep_attention_float import KeepAttentionFloat
+from irquant.targets import Target, load_target
+from tests.passes.attention_forms import UNMASKED, WIDTH, cut, in_heads, linear, numbers, turned
+
+TOKENS = 200
+NAME = "keep-attention-float"
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def target(least: float) -> Target:
+    return load_target("cpu").model_copy(update={"attention_sqnr": least})
+
+
+def model(form: str = "fused", *, tokens: int = TOKENS, queries: int | None = None, sharpness: float = 5.0) -> ov.Model:
+    """Attention with a head whose rows may be sharp, and another whose rows are spread over all tokens."""
+    x = op.parameter([1, tokens, WIDTH], np.float32, name="x")
+    q, k, v = (in_heads(linear(x, seed)) for seed in (1, 2, 3))
+    q = cut(op.multiply(q, numbers([[[[sharpness]], [[0.01]]]])), queries or tokens, 2)
+    heads = UNMASKED[form](q, k, v, None)
+    y = linear(op.reshape(turned(heads, 0, 2, 1, 3), op.constant([0, 0, WIDTH]), True), 4)
+    return ov.Model([op.result(y)], [x], "m")
+
+
+def data(tokens: int = TOKENS) -> list[Array]:
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(1, tokens, WIDTH)).astype(np.float32) for _ in range(12)]
+
+
+def after_default_passes(
+    found: ov.Model, least: float, config: QuantizationConfig | None = None, tokens: int = TOKENS
+) -> tuple[Graph, Context, int]:
+    """The graph, the context, and how many blocks the pass left float."""
+    graph, context = from_runtime(found), Context(target(least), config or QuantizationConfig(), data(tokens))
+    results = PassManager(default_quantization()).run(graph, context)
+    return graph, context, results[NAME].changes
+
+
+@pytest.mark.parametrize("form", UNMASKED)
+def test_both_products_stay_float_with_the_reason(form: str) -> None:
+    graph, context, changes = after_default_passes(model(form), 30)
+    floats = [each.reason for each in context.plan.decisions.values() if not each.int8]
+    assert set(floats) == {"probabilities spread over 200 tokens: 8 bits leave 19 dB, and target 'cpu' asks for 30"}
+    is_whole = form == "fused"  # one operation again
+    assert (changes, len(floats)) == (1, 1 if is_whole else 2)
+    assert len(graph.in_file_order("ScaledDotProductAttention")) == is_whole
+    assert not any(node.source().node.type == "SoftMax" for node in graph.nodes("FakeQuantize"))
+
+
+def test_a_further_run_changes_nothing() -> None:
+    graph, context, _ = after_default_passes(model("written out"), 30)
+    assert KeepAttentionFloat().run(graph, context) == 0
+
+
+def test_the_result_is_closer_to_that_of_the_float_model() -> None:
+    found, ratios = model(), list[float]()
+    for least in (0, 30):
+        quantized = quantize(found, data(), config=QuantizationConfig(guard=False), target=target(least))
+        config = {"INFERENCE_PRECISION_HINT": "f32"}
+        one, other = (ov.compile_model(each, "CPU", config) for each in (found, quantized))
+        ratios.append(sqnr([one(each)[0].copy() for each in data()], [other(each)[0].copy() for each in data()]))
+    assert ratios[1] > ratios[0] + 2, ratios
+
+
+@pytest.mark.parametrize(
+    ("found", "least", "config", "tokens"),
+    [
+        (model(), 0, QuantizationConfig(), TOKENS),  # a target that does not ask for it
+        (model(), 15, QuantizationConfig(), TOKENS),  # or asks for less
+        (model(sharpness=0.01), 30, QuantizationConfig(), TOKENS),  # the range is as small as the probabilities
+        (model(tokens=8), 30, QuantizationConfig(), 8),
+        (model(queries=20), 30, QuantizationConfig(), TOKENS),
+        (model(), 30, QuantizationConfig(range_estimator=RangeEstimator(preset="quantile")), TOKENS),
+    ],
+    ids=["not asked", "enough", "all spread", "few tokens", "few queries", "the user's own ranges"],
+)
+def test_attention_runs_int8(found: ov.Model, least: float, config: QuantizationConfig, tokens: int) -> None:
+    _, context, changes = after_default_passes(found, least, config, tokens)
+    assert (changes, [each for each in context.plan.decisions.values() if not each.int8]) == (0, [])
+
+
+def test_a_quantized_model_of_the_target_for_amx_has_attention_in_float() -> None:
+    graph, context = from_runtime(model()), Context(load_target("cpu_spr"), QuantizationConfig(), data())
+    assert PassManager(default_quantization()).run(graph, context)[NAME].changes == 1
