@@ -31,7 +31,7 @@ class KeepAttentionFloat(Pass):
     """
 
     name: ClassVar[str] = "keep-attention-float"
-    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED, Fact.AS_MEASURED})
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED})
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """Values of the probabilities from all heads and rows, and their extremes."""
