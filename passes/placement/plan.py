@@ -120,12 +120,17 @@ class Plan:
 
     def _readers_behind(self, port: InPort) -> set[Node]:
         """The nodes for which an edge is rounded, past those that the demand moved past."""
-        if port.node.type in SHAPE_READERS:
-            return set()
-        if port.node not in self.moved:
-            return {port.node}
-        below = (each for output in port.node.outputs for each in output.consumers)
-        return {node for each in below for node in self._readers_behind(each)}
+        found, seen, waiting = set[Node](), set[Node](), [port]
+        while waiting:
+            node = waiting.pop().node
+            if node in seen or node.type in SHAPE_READERS:
+                continue
+            seen.add(node)
+            if node in self.moved:
+                waiting += (each for output in node.outputs for each in output.consumers)
+            else:
+                found.add(node)
+        return found
 
     def joined(self, old: Node, new: Node, left_out: Node) -> "Plan":
         """The plan after `new` took the place of `old`, and of another layer that nothing was planned for."""
