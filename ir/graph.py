@@ -33,7 +33,8 @@ NEW = 1 << 62  # the rank of a new edge: behind all others
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Position = tuple[float, float]
-_Neighbours = Mapping[int, Mapping[int, Mapping[str, int]]]
+#: The id of a node and the index of one of its ports.
+_End = tuple[int, int]
 #: The path to a body: ids of layers and tags of bodies, outermost first; empty for the model itself.
 Scope = tuple[tuple[int, str], ...]
 
@@ -109,21 +110,16 @@ class InPort:
     def source(self) -> "OutPort":
         """The output port that drives this input."""
         graph = self.node.graph
-        for source, edges in graph.drivers(self.node.id).items():
-            if self.index in edges:
-                return OutPort(Node(graph, source), edges[self.index]["from_port"])
-        message = f"input {self.index} of {self.node} has no source"
-        raise IRError(message)
+        if (end := graph.source_of((self.node.id, self.index))) is None:
+            message = f"input {self.index} of {self.node} has no source"
+            raise IRError(message)
+        return OutPort(Node(graph, end[0]), end[1])
 
     def connect(self, source: "OutPort") -> None:
         """Connects this input to `source` instead of its former source."""
         graph = self.node.graph
         graph.check_same(source, self)
-        old = self.source.node.id
-        place = graph._nx.edges[old, self.node.id, self.index]["place"]
-        graph._nx.remove_edge(old, self.node.id, self.index)
-        graph._order = None
-        graph.link(source, self, place)
+        graph.link(source, self, graph.unlink(self))
         graph.is_edited = True
 
 
@@ -168,12 +164,7 @@ class OutPort:
     def consumers(self) -> list[InPort]:
         """The input ports that this output feeds, in file order of their nodes."""
         graph = self.node.graph
-        found = [
-            InPort(Node(graph, to), index)
-            for to, edges in graph.readers(self.node.id).items()
-            for index, edge in edges.items()
-            if edge["from_port"] == self.index
-        ]
+        found = [InPort(Node(graph, to), index) for to, index in graph.readers_of((self.node.id, self.index))]
         return sorted(found, key=lambda port: (port.node._layer.position, port.index))
 
     @property
@@ -450,6 +441,9 @@ class Graph:
         self.is_edited = False
         self.extensions: tuple[object, ...] = ()
         self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
+        # The edges of `_nx` by port: a search among thousands of edges of a node would take time for each of them.
+        self._sources: dict[_End, _End] = {}
+        self._readers: dict[_End, dict[_End, None]] = {}
         self._layers: dict[int, _Layer] = {}
         self._names: Counter[str] = Counter()
         self._order: list[int] | None = None  # topological, until an edge or a node changes
@@ -649,6 +643,8 @@ class Graph:
         if consumers := [port for output in node.outputs for port in output.consumers]:
             message = f"cannot remove {node}: it feeds {', '.join(str(port.node) for port in consumers)}"
             raise IRError(message)
+        for port in node.inputs:
+            self.unlink(port)
         self._names[node.name] -= 1
         self._nx.remove_node(node.id)
         self._order = None
@@ -683,7 +679,8 @@ class Graph:
             for tag, body in layer.bodies.items():
                 clone.bodies[tag] = _copy_body(body, clone.element, tag)
             twin._layers[id_] = clone
-        twin._nx = self._nx.copy()
+        twin._nx, twin._sources = self._nx.copy(), self._sources.copy()
+        twin._readers = {output: inputs.copy() for output, inputs in self._readers.items()}
         return twin
 
     # ------------------------------------------------------------------------ for the reader and the text
@@ -708,13 +705,24 @@ class Graph:
     def link(self, source: OutPort, to: InPort, place: int = NEW) -> None:
         """Adds an edge to an input without one. `place` is its rank among the file's edges."""
         self.check_same(source, to)
-        self._nx.add_edge(source.node.id, to.node.id, to.index, from_port=source.index, place=place)
-        self._order = None
+        self.link_ids((source.node.id, source.index), (to.node.id, to.index), place)
 
-    def link_ids(self, source: tuple[int, int], to: tuple[int, int], place: int) -> None:
+    def link_ids(self, source: _End, to: _End, place: int) -> None:
         """`link` by layer id and port index, for the reader, which has checked both."""
         self._nx.add_edge(source[0], to[0], to[1], from_port=source[1], place=place)
+        self._sources[to] = source
+        self._readers.setdefault(source, {})[to] = None
         self._order = None
+
+    def unlink(self, to: InPort) -> int:
+        """Removes the edge to an input, and returns its rank among the file's edges."""
+        source = to.source
+        end = to.node.id, to.index
+        place = cast(int, self._nx.edges[source.node.id, *end]["place"])
+        self._nx.remove_edge(source.node.id, *end)
+        del self._readers[self._sources.pop(end)][end]
+        self._order = None
+        return place
 
     def check_same(self, source: OutPort, to: InPort) -> None:
         """Refuses an edge between two graphs."""
@@ -722,13 +730,13 @@ class Graph:
             message = f"{source.node} and {to.node} are not in the same graph"
             raise IRError(message)
 
-    def drivers(self, id_: int) -> _Neighbours:
-        """Ids of the nodes that feed a node -> input index -> edge."""
-        return cast(_Neighbours, self._nx.pred[id_])
+    def source_of(self, to: _End) -> _End | None:
+        """The output that feeds an input; None if there is no edge."""
+        return self._sources.get(to)
 
-    def readers(self, id_: int) -> _Neighbours:
-        """Ids of the nodes that a node feeds -> their input index -> edge."""
-        return cast(_Neighbours, self._nx.succ[id_])
+    def readers_of(self, source: _End) -> Iterable[_End]:
+        """The inputs that an output feeds, in no fixed order."""
+        return self._readers.get(source, ())
 
     def edges(self) -> list[tuple[OutPort, InPort]]:
         """All edges: those of the file in its order, then new ones in the order of their consumers."""

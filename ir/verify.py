@@ -35,8 +35,7 @@ def verify_structure(graph: Graph) -> None:
             raise IRError(message)
         for node in each.in_file_order():
             layer = node._layer
-            if sum(map(len, each.drivers(node.id).values())) != len(layer.inputs):
-                _name_missing(node)
+            _check_connected(node)
             ids = [port.id for ports in layer.ports for port in ports]
             if len(set(ids)) != len(ids):
                 message = f"{node} has two ports with the same id: {ids}"
@@ -68,11 +67,11 @@ def _check_maps(node: Node) -> None:
                 raise IRError(message)
 
 
-def _name_missing(node: Node) -> None:
-    connected = [index for edges in node.graph.drivers(node.id).values() for index in edges]
-    missing = set(range(len(node._layer.inputs))).difference(connected)
-    message = f"input {min(missing)} of {node} has no source"
-    raise IRError(message)
+def _check_connected(node: Node) -> None:
+    for index in range(len(node.inputs)):
+        if node.graph.source_of((node.id, index)) is None:
+            message = f"input {index} of {node} has no source"
+            raise IRError(message)
 
 
 def _stored(node: Node) -> None:

@@ -50,6 +50,15 @@ def test_sources_and_consumers_are_two_views_of_the_edges(graph: Graph) -> None:
     assert graph.node("b").output().consumers == []
 
 
+def test_edges_of_a_copy_change_alone(graph: Graph) -> None:
+    twin = graph.copy()
+    twin.node("y").input(1).connect(twin.node("x").output())
+    twin.prune(twin.node("b"))
+    assert [port.node.name for port in twin.node("x").output().consumers] == ["a", "y"]
+    assert [port.node.name for port in graph.node("x").output().consumers] == ["a", "b"]
+    assert [port.source.node.name for port in graph.node("y").inputs] == ["a", "b"]
+
+
 def test_a_node_that_feeds_others_cannot_be_removed(graph: Graph) -> None:
     with pytest.raises(IRError) as caught:
         graph.remove(graph.node("x"))
