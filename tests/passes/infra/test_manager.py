@@ -48,7 +48,7 @@ class Breaks(Pass):
 
     def run(self, graph: Graph, context: Context) -> int:
         node = graph.node("y")
-        graph._nx.remove_edge(0, node.id, 0)
+        graph.unlink(node.input())
         return 1
 
 
