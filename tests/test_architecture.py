@@ -43,7 +43,7 @@ HOMES = {
     "networkx": {"ir/graph.py"},
     "openvino": {"passes/runtime/engine.py", "tools/demo/train.py"},
     "distributed": {"passes/calibration/cluster.py", "tools/zoo/cluster.py"},
-    "mmap": {"ir/weights.py"},
+    "mmap": {"ir/weights.py", "tools/terminal/outlive.py"},
     "json5": {"passes/options/content.py"},
     "PIL": {"tools/sources/image_source.py"},
     "click": {

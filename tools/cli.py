@@ -3,7 +3,7 @@
 A command's module is imported when the command is called: the help of `irquant` itself needs none of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -59,17 +59,27 @@ def cli(context: click.Context) -> None:
     """Quantizes OpenVINO models to INT8: nearly as accurate, much faster, in minutes, without retraining.
 
     Exit codes: 0: success; 1: a result is worse than required, or models differ; 2: an error in what you gave;
-    70: irquant itself failed (see --report-fault of the commands); 130: interrupted.
+    70: irquant itself failed (see --report-fault of the commands); 71: the runtime ended the process;
+    130: interrupted.
     """
+    from irquant.ir.stage import STAGE
     from irquant.ir.watched_files import watched_files
 
-    context.ensure_object(FaultRequest).written = context.with_resource(watched_files())
+    request = context.ensure_object(FaultRequest)
+    request.written = context.with_resource(watched_files())
+    if request.tell:
+        STAGE.tell(request.tell)
     INTERRUPTS.is_at_work = True
 
 
-def run(arguments: list[str]) -> int:
-    """Runs the command line and returns its exit code; the help of `irquant` lists them."""
-    request = FaultRequest()
+def run(arguments: list[str], tell: Callable[[str], None] | None = None) -> int:
+    """Runs the command line and returns its exit code; the help of `irquant` lists them.
+
+    Args:
+        arguments: What follows the name of the program.
+        tell: Takes what is running, in words (see `outlive`).
+    """
+    request = FaultRequest(tell=tell)
     if reason := _lost_folder():
         return _complain_plainly(f"the current folder cannot be used ({reason}): change to another one")
     try:

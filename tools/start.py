@@ -10,11 +10,13 @@ import sys
 from typing import NoReturn
 
 from irquant.tools.terminal.interrupts import INTERRUPTS
+from irquant.tools.terminal.outlive import outlive
 
 
 def main() -> NoReturn:
     """Runs the command line and exits with its code."""
     INTERRUPTS.install()
+    tell = outlive()
     gc.disable()
     from contextlib import suppress
 
@@ -26,7 +28,7 @@ def main() -> NoReturn:
 
     gc.freeze()
     gc.enable()
-    code = run(sys.argv[1:])
+    code = run(sys.argv[1:], tell)
     with suppress(OutputError):  # the command has met it before
         output.flush()
     messages.flush()

@@ -25,6 +25,7 @@ import openvino.opset13
 from ...ir import Array, Graph, UserError, read_model, write_model
 from ...ir.atomic_write import written_together
 from ...ir.ops import LOOP_BODY, is_standard
+from ...ir.stage import STAGE
 from ...ir.weights import Weights
 from ...ir.writer import lay_out, to_xml
 from ...targets.target import HERE as HERE  # the device of this runtime
@@ -103,7 +104,8 @@ def convert(path: Path, extensions: Sequence[Extension] = ()) -> RuntimeModel:
         RuntimeRejectedError: the model cannot be converted.
     """
     try:
-        model: RuntimeModel = cast(Any, ov).convert_model(path, extension=[*extensions] or None)
+        with STAGE.at(f"converting {path}"):
+            model: RuntimeModel = cast(Any, ov).convert_model(path, extension=[*extensions] or None)
     except Exception as error:  # the converter may raise anything
         message = f"{path}: the runtime cannot convert it: {_first_line(error)}"
         raise RuntimeRejectedError(message) from error
@@ -410,11 +412,21 @@ def _extend(core: Any, extension: object) -> None:
 def _rejecting(source: Graph | Portable | Path) -> Generator[None]:
     """Turns the runtime's error into an error about the model."""
     try:
-        yield
+        with STAGE.at(_described(source)):
+            yield
     except RuntimeError as error:
         hint = _missing_extension(source) if isinstance(source, Graph) else ""
         message = f"the runtime cannot compile the model: {_first_line(error)}{hint}"
         raise RuntimeRejectedError(message) from error
+
+
+def _described(source: Graph | Portable | Path) -> str:
+    """What the runtime does with a model, for a process that outlives this one."""
+    if not isinstance(source, Graph):
+        return "compiling a model"
+    names = [node.name for node in source.in_file_order() if node.type not in ("Const", "Parameter", "Result")]
+    between = f" ('{names[0]}' to '{names[-1]}')" if names else ""
+    return f"compiling a model of {len(names)} operations{between}"
 
 
 def _missing_extension(graph: Graph) -> str:
@@ -474,7 +486,8 @@ def _array(tensor: Any) -> Array:
 def _blaming(sample: Sample) -> Generator[None]:
     """Turns the runtime's error into an error about the sample."""
     try:
-        yield
+        with STAGE.at(f"running {sample.label}"):
+            yield
     except RuntimeError as error:
         message = f"{sample.label}: the model cannot run it: {_first_line(error)}"
         raise DataError(message) from error

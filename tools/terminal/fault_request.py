@@ -13,8 +13,10 @@ class FaultRequest:
         folder: The folder for a reproduction; None: none is written.
         verbose: Whether to print the traceback.
         written: Looks which files the command has written.
+        tell: Takes what is running, in words (see `outlive`); None: nobody wants to know.
     """
 
     folder: Path | None = None
     verbose: bool = False
     written: Callable[[], list[Path]] = list
+    tell: Callable[[str], None] | None = None

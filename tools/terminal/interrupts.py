@@ -8,9 +8,13 @@ While a command is at work, it raises KeyboardInterrupt, so that all is cleaned 
 # Nothing else, which would take longer to import: that would be the time in which Ctrl-C shows a traceback.
 import os
 import signal
+import time
 
 #: What shells say of a process that was interrupted.
 INTERRUPTED = 130
+#: Seconds within which a second interrupt is the first one again: who signals all processes of a group also reaches the
+#: one that passes signals on (see `outlive`).
+_SAME = 0.2
 
 
 class Interrupts:
@@ -24,6 +28,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.is_at_work = False
         self.came = False
+        self._taken = 0.0
 
     def install(self) -> None:
         """Takes interrupts over, unless whoever started the process wants none."""
@@ -31,6 +36,9 @@ class Interrupts:
             signal.signal(signal.SIGINT, self._take)
 
     def _take(self, _number: int, _frame: object) -> None:
+        if self.came and time.monotonic() < self._taken + _SAME:
+            return
+        self._taken = time.monotonic()
         if self.is_at_work and not self.came:
             self.came = True
             raise KeyboardInterrupt
