@@ -7,7 +7,10 @@ from ...targets import FloatPattern, Step, Target
 from ..analysis.attention import WHOLE, why_whole
 from ..analysis.caches import GROWS, attention_over_caches, joins_of_caches
 from ..analysis.detector_heads import MEAN, means_of_distributions, mixed_ranges
+from ..analysis.path_counts import MOST_PATHS, behind_many_paths
 from ..options.ignored import Hits
+
+_PATHS = f"more than {MOST_PATHS} paths lead to it, and the runtime's int8 transformations would follow each"
 
 
 def stays_float(graph: Graph, target: Target, ignored: Hits) -> dict[Node, str]:
@@ -19,6 +22,7 @@ def stays_float(graph: Graph, target: Target, ignored: Hits) -> dict[Node, str]:
                 kept = (node for node, step in chain if step.stays_float)
                 reasons |= dict.fromkeys(kept, pattern.because)
     for each in graph.walk():
+        reasons |= dict.fromkeys(behind_many_paths(each), _PATHS)
         reasons |= _whole_attention(each, target)
         reasons |= dict.fromkeys([*attention_over_caches(each), *joins_of_caches(each)], GROWS)
         reasons |= mixed_ranges(each) | dict.fromkeys(means_of_distributions(each), MEAN)

@@ -1,0 +1,41 @@
+"""Nodes above which the runtime's int8 transformations would follow too many paths.
+
+To find out whether data are constant, the runtime walks upwards path by path, level by level, to the nearest operation
+that cannot be constant (`isConstantPath` in OpenVINO's low precision transformations, `network_helper.cpp`). A tensor
+that is added to itself doubles the number of paths; behind 60 such sums, compilation does not end.
+"""
+
+from collections import Counter
+
+from ...ir import Graph, Node
+
+#: The walk ends at these, which are never constant.
+_ENDS = frozenset({"Parameter", "ReadValue", "Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"})
+#: The most paths that are followed: they take the runtime about five seconds a layer.
+MOST_PATHS = 1 << 16
+
+
+def behind_many_paths(graph: Graph) -> list[Node]:
+    """The nodes with an input above which the runtime would follow more than `MOST_PATHS` paths."""
+    bounds: dict[Node, int] = {}
+    for node in graph.nodes():
+        above = 0 if node.type in _ENDS else sum(bounds[source] for source in _sources(node))
+        bounds[node] = min(1 + above, MOST_PATHS + 1)
+    many = {node for node, bound in bounds.items() if bound > MOST_PATHS and _followed(node) > MOST_PATHS}
+    return [node for node in bounds if not many.isdisjoint(_sources(node))]
+
+
+def _sources(node: Node) -> list[Node]:
+    return [port.source.node for port in node.inputs]
+
+
+def _followed(node: Node) -> int:
+    """The number of paths from a node to the first level with an end, or a number above the most."""
+    level, count = Counter([node]), 1
+    while level and count <= MOST_PATHS and not any(each.type in _ENDS for each in level):
+        above = Counter[Node]()
+        for each, paths in level.items():
+            for source in _sources(each):
+                above[source] += paths
+        level, count = above, count + above.total()
+    return count
