@@ -57,9 +57,18 @@ class Operation:
         return [source.element_type.name for source in self.sources]
 
     def integers(self, index: int) -> list[int] | None:
-        """The values of an input, if it is a constant."""
-        source = self.sources[index].node
-        return [int(each) for each in source.array.reshape(-1)] if source.type == "Const" else None
+        """The values of an input, if it is a constant.
+
+        Raises:
+            ShapeError: it is a constant of other values than integers.
+        """
+        source = self.sources[index]
+        if source.node.type != "Const":
+            return None
+        if source.element_type.name[0] not in "iu":
+            message = f"its input {index} is {source.element_type.name}, expected integers"
+            raise ShapeError(message)
+        return [int(each) for each in source.node.array.reshape(-1)]
 
 
 def infer(operation: Operation) -> tuple[Shape | None, str | None]:
@@ -76,7 +85,11 @@ def infer(operation: Operation) -> tuple[Shape | None, str | None]:
 
 def wrong_result(node: Node) -> str | None:
     """In what way the first result of a node, or what it reads, contradicts its operation; None if it does not."""
-    if node.type not in _RULES or not is_standard(node) or not node.outputs:
+    if not is_standard(node):
+        return None
+    if len(node.inputs) < (least := _LEAST_INPUTS.get(node.type, 0)):
+        return f"it has {len(node.inputs)} inputs, expected {least} at least"
+    if node.type not in _RULES or not node.outputs:
         return None
     try:
         shape, kind = infer(Operation(node.type, tuple(port.source for port in node.inputs), node.attributes))
@@ -120,10 +133,12 @@ def _like_data(operation: Operation) -> Shape:
 
 def _interpolate(operation: Operation) -> Shape | None:
     """Interpolate-11 with mode `sizes`, without pads: the sizes take the place of those along the axes."""
-    is_known = len(operation.sources) == 3 and operation.kinds[2] in ("i32", "i64")  # scales before opset11
+    has_axes = len(operation.sources) == 3 and operation.kinds[2] in ("i32", "i64")  # scales before opset11
     padded = any(any(integers(operation, name)) for name in ("pads_begin", "pads_end"))
-    sizes, axes = (operation.integers(1), operation.integers(2)) if is_known else (None, None)
-    if operation.attributes.get("shape_calculation_mode") != "sizes" or padded or sizes is None or axes is None:
+    if operation.attributes.get("shape_calculation_mode") != "sizes" or padded or not has_axes:
+        return None
+    sizes, axes = operation.integers(1), operation.integers(2)
+    if sizes is None or axes is None:
         return None
     data = operation.shapes[0]
     if len(sizes) != len(axes) or any(not 0 <= axis < len(data) for axis in axes):
@@ -158,6 +173,7 @@ def _windows(operation: Operation, sizes: Shape, kernel: Shape) -> Shape:
     """How many places a kernel has along each axis."""
     names = ("strides", "dilations", "pads_begin", "pads_end")
     strides, dilations, begin, end = (integers(operation, name) or (0,) * len(sizes) for name in names)
+    _check_windows(operation, sizes)
     auto = operation.attributes.get("auto_pad", "explicit").lower()
     if DYNAMIC in (*sizes, *kernel) or not all(strides) or len(strides) != len(sizes):
         return (DYNAMIC,) * len(sizes)
@@ -167,6 +183,20 @@ def _windows(operation: Operation, sizes: Shape, kernel: Shape) -> Shape:
     spans = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilations, strict=True)]
     whole = zip(sizes, pads, spans, strides, strict=True)
     return tuple((size + pad - span) // stride + 1 for size, pad, span, stride in whole)
+
+
+def _check_windows(operation: Operation, sizes: Shape) -> None:
+    """Refuses windows with another number of axes than there are places."""
+    for name in ("kernel", "strides", "dilations", "pads_begin", "pads_end"):
+        given = integers(operation, name)
+        if given and len(given) != len(sizes):
+            message = f"its {name} {list(given)} do not fit its data {_text(operation.shapes[0])}"
+            raise ShapeError(message)
+
+
+def _pooling(operation: Operation) -> None:
+    """AvgPool, MaxPool: [N, C, ...]; what is left of the places depends on the version."""
+    _check_windows(operation, operation.shapes[0][2:])
 
 
 def _matrix_product(operation: Operation) -> Shape | None:
@@ -360,11 +390,24 @@ _TYPED = ("Convolution", "GroupConvolution", "MatMul")
 _MASK = 3
 #: Operations of whose result something is known, whatever the rank of what they read.
 _OF_ANY_RANK = ("Reshape", "ScaledDotProductAttention", "ShapeOf")
+#: How many inputs an operation has at least.
+_LEAST_INPUTS: Mapping[str, int] = {
+    **dict.fromkeys((*_UNARY, "Concat", "Einsum", "FakeQuantize", "Result", "ShapeOf", "Squeeze"), 1),
+    **dict.fromkeys(("AvgPool", "MaxPool"), 1),
+    **dict.fromkeys((*_ARITHMETIC, *_COMPARING, *_REDUCING, "Convolution", "ConvolutionBackpropData"), 2),
+    **dict.fromkeys(("GroupConvolution", "GroupConvolutionBackpropData", "MatMul", "Reshape", "Split", "TopK"), 2),
+    **dict.fromkeys(("Transpose", "Unsqueeze"), 2),
+    **dict.fromkeys(("Gather", "Pad", "ScaledDotProductAttention", "Select", "VariadicSplit"), 3),
+    **dict.fromkeys(("GRUCell", "RNNCell"), 5),
+    **dict.fromkeys(("GRUSequence", "LSTMCell", "RNNSequence"), 6),
+    "LSTMSequence": 7,
+}
 _RULES: Mapping[str, Callable[[Operation], Shape | None]] = {
     **dict.fromkeys((*_ARITHMETIC, *_COMPARING), _element_wise),
     **dict.fromkeys(_UNARY, _like_data),
     **dict.fromkeys(("Convolution", "GroupConvolution"), _convolution),
     **dict.fromkeys(_REDUCING, _reduction),
+    **dict.fromkeys(("AvgPool", "MaxPool"), _pooling),
     "Concat": _concat,
     "FakeQuantize": _fake_quantize,
     "Interpolate": _interpolate,

@@ -6,29 +6,45 @@
 4. Every output port has a known precision.
 5. A Const has a value: bytes inside the weights file or an array.
 6. The port map of a control-flow node names existing ports, and existing Parameters and Results of its body.
-7. The shape and the element type of a result follow from the inputs (see `shape_rules`).
+7. Attributes, where irquant reads them, have values of their kind (see `attribute_rules`).
+8. The shape and the element type of a result follow from the inputs (see `shape_rules`).
 The same invariants hold in the body of every control-flow node. Files are read and written if the first six hold; the
 runtime infers shapes itself.
 """
 
+from .attribute_rules import wrong_attribute
 from .element_types import element_type_of_precision
 from .errors import IRError
 from .graph import Graph, Node
+from .ops import is_standard
 from .shape_rules import wrong_result
 
 
 def verify(graph: Graph) -> None:
     """Raises IRError for the first rule that the graph, or a body in it, breaks."""
     verify_structure(graph)
+    verify_meaning(graph)
+
+
+def verify_meaning(graph: Graph) -> None:
+    """Raises IRError for the first node, in file order, whose attributes, bodies or ports contradict its operation."""
     for each in graph.walk():
         for node in each.in_file_order():
-            if wrong := wrong_result(node):
+            if wrong := _wrong_bodies(node) or wrong_attribute(node) or wrong_result(node):
                 message = f"{node}: {wrong}"
                 raise IRError(message)
 
 
+def _wrong_bodies(node: Node) -> str | None:
+    """Which bodies of a control-flow node are too few or too many; None if they are right."""
+    expected = _BODIES.get(node.type)
+    if expected is None or not is_standard(node) or sorted(node.bodies) == sorted(expected):
+        return None
+    return f"its bodies are {', '.join(node.bodies) or 'none'}, expected {', '.join(expected)}"
+
+
 def verify_structure(graph: Graph) -> None:
-    """Like `verify`, without shapes and types of results."""
+    """Like `verify`, without attributes, shapes and types."""
     for each in graph.walk():
         if cycle := each.cycle():
             message = f"the graph has a cycle: {' -> '.join(str(node) for node in cycle)}"
@@ -48,6 +64,7 @@ def verify_structure(graph: Graph) -> None:
                 _check_maps(node)
 
 
+_BODIES = {"If": ("then_body", "else_body"), "Loop": ("body",), "TensorIterator": ("body",)}
 _MAPS = {"body": ("port_map", "back_edges"), "then_body": ("then_port_map",), "else_body": ("else_port_map",)}
 
 

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...ir import Graph, UserError, read_model
+from ...ir import Graph, IRError, UserError, printable, read_model
 from ...ir.user_files import open_user_file
+from ...ir.verify import verify_meaning
 from ...ir.weights import open_weights
 from .engine import Extension, convert, from_runtime
 
@@ -55,6 +56,7 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
     if path.suffix.lower() not in FORMATS and not path.is_dir():
         graph = read_model(path, weights)
         graph.extensions = tuple(extensions)
+        _refuse_meaningless(graph, path)
         return graph
     if weights is not None:
         message = f"{path}: only an .xml has its weights in another file, but {weights} is given, too"
@@ -68,6 +70,15 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
     if not path.is_dir():
         _refuse_unreadable(path)
     return from_runtime(convert(path, extensions), extensions)
+
+
+def _refuse_meaningless(graph: Graph, path: Path) -> None:
+    """Refuses an IR that can be read, but not be meant, before passes rely on it."""
+    try:
+        verify_meaning(graph)
+    except IRError as error:
+        message = f"{path}: {printable(str(error))}"
+        raise IRError(message) from None
 
 
 def _refuse_unreadable(path: Path) -> None:

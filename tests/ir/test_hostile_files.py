@@ -192,3 +192,14 @@ def test_constants_far_behind_are_read_and_kept_in_files_larger_than_memory(
     write_model(graph, tmp_path / "o.xml", compact=True)
     assert (tmp_path / "o.bin").stat().st_size < 1000
     assert read_model(tmp_path / "o.xml").node("w").array.tobytes() == content
+
+
+@pytest.mark.parametrize("tag", [b"body", b"then_body"])
+def test_a_branch_under_another_tag_is_refused(branches: Path, tag: bytes) -> None:
+    branches.write_bytes(branches.read_bytes().replace(b"else_body>", tag + b">"))
+    with pytest.raises(IRError) as caught:
+        verify(read_model(branches))
+    assert str(caught.value).partition("): ")[2] in (
+        "its bodies are then_body, body, expected then_body, else_body",
+        "its bodies are then_body, expected then_body, else_body",
+    )

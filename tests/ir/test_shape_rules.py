@@ -178,6 +178,30 @@ def operations(draw: st.DrawFn) -> Any:
     return x, op.reduce_mean(x, np.array(axes, np.int64), draw(st.booleans()))
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("y: f32[2] = Add(x)", "it has 1 inputs, expected 2 at least"),
+        ("y: f32[2] = Gather(x, x)", "it has 2 inputs, expected 3 at least"),
+        ("y: f32[2] = LSTMSequence(x, x, x)", "it has 3 inputs, expected 7 at least"),
+        ("y: f32[2] = Reshape(x, c)", "its input 1 is f32, expected integers"),
+        (
+            'y: f32[1,3,4,4] = MaxPool(p) kernel="2" strides="2, 2" pads_begin="0, 0" pads_end="0, 0"',
+            "its kernel [2] do not fit its data [1,3,8,8]",
+        ),
+        (
+            'y: f32[1,4,6,6] = Convolution(p, w) strides="1, 1" dilations="1, 1" pads_begin="0" pads_end="0, 0"',
+            "its pads_begin [0] do not fit its data [1,3,8,8]",
+        ),
+    ],
+)
+def test_too_few_inputs_and_lists_of_another_length_are_refused(line: str, said: str) -> None:
+    head = "x: f32[2] = Parameter()\np: f32[1,3,8,8] = Parameter()\nw: f32[4,3,3,3] = Parameter()\n"
+    with pytest.raises(IRError) as caught:
+        verify(from_text(f"{head}c: f32[1] = Const() [2.0]\n{line}\nr = Result(y)\n"))
+    assert str(caught.value).partition("): ")[2] == said
+
+
 @given(operations(), st.data())
 def test_the_runtime_says_the_same(built: Any, data: st.DataObject) -> None:
     parameter, result = built

@@ -107,3 +107,20 @@ def test_results_lie_beside_their_models() -> None:
     assert result_path(Path("a/net.onnx")) == Path("a/net_int8.xml")
     assert result_path(Path("a/saved")) == Path("a/saved_int8.xml")
     assert result_path(Path("a/net.xml"), "other") == Path("a/other_int8.xml")
+
+
+@pytest.mark.parametrize("command", ["inspect", "explain", "quantize"])
+def test_an_ir_that_cannot_be_meant_is_refused_where_it_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    x = ov.opset13.parameter([1, 3, 8, 8], np.float32, name="x")
+    path = tmp_path / "m.xml"
+    ov.save_model(ov.Model([ov.opset13.result(ov.opset13.clamp(x, 0.0, 6.0, name="six"))], [x], "m"), path)
+    path.write_text(path.read_text().replace('max="6"', 'max="six"'))
+    read_model(path)
+    assert run([command, str(path), *(["--data", "random:"] if command == "quantize" else [])]) == 2
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .endswith(f"{path}: Clamp 'six' (id 1): its attribute 'max' is 'six', expected a number")
+    )
