@@ -4,6 +4,7 @@
 FakeQuantize goes.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -100,6 +101,7 @@ Property = Literal[
     "after_bent_extreme",
     "after_scaled_product_up_to_256",
     "averages_padding",
+    "before_steps_by_channel",
     "constant_first",
     "constant_parameters",
     "depthwise",
@@ -112,6 +114,7 @@ Property = Literal[
     "no_padding",
     "output_padding_within_pads",
     "pads_a_convolution",
+    "pointwise_of_any_size",
     "two_activations",
     "undilated",
     "zero_padding",
@@ -267,6 +270,34 @@ def _is_bent_extreme(above: Node) -> bool:
     return is_bent and above.type in ("ReduceMax", "ReduceMin")
 
 
+def _is_pointwise_of_any_size(node: Node) -> bool:
+    """Whether a convolution has a kernel of 1, no padding, and data with a dynamic size behind axis 1."""
+    is_pointwise = all(size == 1 for size in kernel_shape(node)) and _adds_no_padding(node)
+    return is_pointwise and DYNAMIC in node.source(DATA_PORT).shape[2:]
+
+
+def _is_before_steps_by_channel(node: Node) -> bool:
+    """Whether element-wise steps behind a layer lead to one with a number or a range for each channel.
+
+    Such a step is a depthwise convolution, which has a FakeQuantize with a range per channel, or arithmetic with several
+    constants. An operation that reads the layer directly is its bias or scale and does not count, unless it is a PReLU.
+    """
+    steps = [node]
+    for step in steps:  # the list grows
+        for reader in (port.node for port in step.output().consumers):
+            is_bias = step is node and reader.type != "PReLU"
+            if is_depthwise(reader) or (not is_bias and _has_several_constants(reader)):
+                return True
+            if reader.type in (*_ELEMENT_WISE, *_MOVING, "Erf", "MaxPool") and len(steps) < _MOST_FUSED:
+                steps.append(reader)
+    return False
+
+
+def _has_several_constants(node: Node) -> bool:
+    constants = (port.source for port in node.inputs if is_constant(port.source))
+    return node.type in _ELEMENT_WISE and any(math.prod(each.shape) > 1 for each in constants)
+
+
 def _only_source(node: Node) -> Node | None:
     """The only non-constant source of a node; None if there are several, or none."""
     sources = [port.source.node for port in node.inputs if not is_constant(port.source)]
@@ -288,6 +319,8 @@ def _has_constant_parameters(node: Node) -> bool:
     return all(port.source.node.type == "Const" for port in node.inputs[1:])
 
 
+#: The number of steps behind a layer that are looked at; an activation that is written out has nine.
+_MOST_FUSED = 16
 #: Operations that the CPU plugin fuses into their producer, and operations that it moves.
 _ELEMENT_WISE = (
     *("Abs", "Add", "BatchNormInference", "Clamp", "Divide", "Elu", "Exp", "Gelu", "HSigmoid", "HSwish", "HardSigmoid"),
@@ -298,6 +331,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "after_bent_extreme": _is_after_bent_extreme,
     "after_scaled_product_up_to_256": _is_after_small_scaled_product,
     "averages_padding": _averages_padding,
+    "before_steps_by_channel": _is_before_steps_by_channel,
     "constant_first": _has_constant_first,
     "constant_parameters": _has_constant_parameters,
     "depthwise": is_depthwise,
@@ -310,6 +344,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "no_padding": _adds_no_padding,
     "output_padding_within_pads": _pads_no_output,
     "pads_a_convolution": _pads_a_convolution,
+    "pointwise_of_any_size": _is_pointwise_of_any_size,
     "two_activations": _takes_two_activations,
     "undilated": _is_undilated,
     "zero_padding": _pads_with_zero,

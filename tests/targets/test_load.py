@@ -254,6 +254,47 @@ def test_properties_are_read_off_operations(name: str, properties: set[str]) -> 
     } == properties
 
 
+POINTWISE = """
+    x: f32[1,2,{},6] = Parameter()
+    w: f32[2,2,{},1] = Const() [{}]
+    y: f32[1,2,{},6] = Convolution(x, w) strides="1, 1" dilations="1, 1" pads_begin="{}" pads_end="0, 0"
+    b: f32[1,2,1,1] = Const() [1.0, 2.0]
+    one: f32[1,1,1,1] = Const() [1.0]
+    s: f32[2] = Const() [0.1, 0.2]
+    d: f32[2,1,1,1,1] = Const() [1.0, 1.0]
+    z: f32[1,2,{},6] = Add(y, b)
+    {}
+    r = Result(end)
+"""
+BENT = 'p: f32[1,2,?,6] = ReLU(z)\nend: f32[1,2,?,6] = '
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "pads", "behind", "fits"),
+    [
+        ("?", 1, "0, 0", "end: f32[1,2,?,6] = GroupConvolution(z, d)", True),
+        ("?", 1, "0, 0", "end: f32[1,2,?,6] = PReLU(z, s)", True),
+        ("?", 1, "0, 0", f"{BENT}GroupConvolution(p, d)", True),
+        ("?", 1, "0, 0", f"{BENT}Multiply(p, b)", True),
+        ("?", 1, "0, 0", f"{BENT}Multiply(p, one)", False),
+        ("?", 1, "0, 0", f"{BENT}Sigmoid(p)", False),
+        ("?", 1, "1, 0", "end: f32[1,2,?,6] = GroupConvolution(z, d)", False),
+        ("?", 2, "0, 0", "end: f32[1,2,?,6] = GroupConvolution(z, d)", False),
+        ("6", 1, "0, 0", "end: f32[1,2,6,6] = GroupConvolution(z, d)", False),
+    ],
+)
+def test_pointwise_convolutions_of_any_size_have_no_zero_point_before_steps_by_channel(
+    size: str, kernel: int, pads: str, behind: str, *, fits: bool
+) -> None:
+    numbers = ", ".join(["1.0"] * 4 * kernel)
+    node = from_text(POINTWISE.format(size, kernel, numbers, size, pads, size, behind)).node("y")
+    properties = ["pointwise_of_any_size", "before_steps_by_channel"]
+    assert Condition.model_validate({"op": "Convolution", "when": properties}).fits(node) is fits
+    rule = load_target("cpu").rule(node)
+    assert rule is not None
+    assert rule.inputs == {"data": "a8_symmetric" if fits else "a8_conv", "weights": "w8"}
+
+
 @pytest.mark.parametrize(("ranks", "fits"), [([], True), ([4], True), ([3, 5], False)])
 def test_an_entry_may_ask_for_ranks(ranks: list[int], *, fits: bool) -> None:
     entry = Condition.model_validate({"op": "Interpolate", "ranks": ranks})
