@@ -83,13 +83,16 @@ def infer(operation: Operation) -> tuple[Shape | None, str | None]:
     return rule(operation) if is_known else None, _type_of(operation)
 
 
+def wrong_inputs(node: Node) -> str | None:
+    """Whether a node has fewer inputs than its operation reads, and how many; None if it has enough."""
+    least = _LEAST_INPUTS.get(node.type, 0) if is_standard(node) else 0
+    count = len(node.inputs)
+    return f"it has {count} input{'s' * (count != 1)}, expected {least} at least" if count < least else None
+
+
 def wrong_result(node: Node) -> str | None:
     """In what way the first result of a node, or what it reads, contradicts its operation; None if it does not."""
-    if not is_standard(node):
-        return None
-    if len(node.inputs) < (least := _LEAST_INPUTS.get(node.type, 0)):
-        return f"it has {len(node.inputs)} inputs, expected {least} at least"
-    if node.type not in _RULES or not node.outputs:
+    if node.type not in _RULES or not is_standard(node) or not node.outputs:
         return None
     try:
         shape, kind = infer(Operation(node.type, tuple(port.source for port in node.inputs), node.attributes))

@@ -17,7 +17,7 @@ from .element_types import element_type_of_precision
 from .errors import IRError
 from .graph import Graph, Node
 from .ops import is_standard
-from .shape_rules import wrong_result
+from .shape_rules import wrong_inputs, wrong_result
 
 
 def verify(graph: Graph) -> None:
@@ -26,13 +26,35 @@ def verify(graph: Graph) -> None:
     verify_meaning(graph)
 
 
-def verify_meaning(graph: Graph) -> None:
-    """Raises IRError for the first node, in file order, whose attributes, bodies or ports contradict its operation."""
-    for each in graph.walk():
-        for node in each.in_file_order():
-            if wrong := _wrong_bodies(node) or wrong_attribute(node) or wrong_result(node):
-                message = f"{node}: {wrong}"
-                raise IRError(message)
+def verify_meaning(graph: Graph, *, is_opaque: bool = False) -> None:
+    """Raises IRError for the first node, in file order, whose attributes, bodies or ports contradict its operation.
+
+    What an operation of an extension declares is not compared with anything, and neither is what comes out of it.
+
+    Args:
+        graph: The model, or a body.
+        is_opaque: Whether nothing is known of shapes and types in it.
+    """
+    opaque = _opaque(graph)
+    for node in graph.in_file_order():
+        is_unknown = is_opaque or node.id in opaque
+        wrong = _wrong_bodies(node) or wrong_attribute(node) or wrong_inputs(node)
+        if wrong := wrong or (None if is_unknown else wrong_result(node)):
+            message = f"{node}: {wrong}"
+            raise IRError(message)
+        for body in node.bodies.values():
+            verify_meaning(body, is_opaque=is_unknown)
+
+
+def _opaque(graph: Graph) -> set[int]:
+    """The ids of operations of extensions, of those with one in a body, and of all operations behind them."""
+    waiting = [each.id for each in graph.in_file_order() if not all(map(is_standard, (each, *each.inside())))]
+    found: set[int] = set()
+    while waiting:
+        if (id_ := waiting.pop()) not in found:
+            found.add(id_)
+            waiting.extend(graph.readers(id_))
+    return found
 
 
 def _wrong_bodies(node: Node) -> str | None:

@@ -291,6 +291,10 @@ then_body of z {{
 {lines}
   s = Result(v)
 }}
+else_body of z {{
+  p: f32[1] = Parameter()
+  s = Result(p)
+}}
 """
 
 

@@ -181,7 +181,7 @@ def operations(draw: st.DrawFn) -> Any:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("y: f32[2] = Add(x)", "it has 1 inputs, expected 2 at least"),
+        ("y: f32[2] = Add(x)", "it has 1 input, expected 2 at least"),
         ("y: f32[2] = Gather(x, x)", "it has 2 inputs, expected 3 at least"),
         ("y: f32[2] = LSTMSequence(x, x, x)", "it has 3 inputs, expected 7 at least"),
         ("y: f32[2] = Reshape(x, c)", "its input 1 is f32, expected integers"),
@@ -225,3 +225,42 @@ def test_shapes_broadcast_as_those_of_numpy(shapes: list[list[int]]) -> None:
             broadcast(map(tuple, shapes))
     else:
         assert broadcast(map(tuple, shapes)) == expected
+
+
+EXTENSION = '@version="my_extension"'
+OPAQUE = """
+x: f32[1,3,4,4] = Parameter()
+shape: i64[2] = Const() [1, 48]
+{}
+e: f32[1,48] = Reshape(d, shape)
+r = Result(e)
+"""
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        f"d: f32[1,3,2,4] = Round(x) {EXTENSION}",
+        f"m: f32[1,3,2,4] = Mine(x) {EXTENSION}\nd: f32[1,3,2,4] = ReLU(m)",
+        f"m: f16[1,3,2,4] = Mine(x) {EXTENSION}\nd: f32[1,3,2,4] = Add(m, x)",
+    ],
+)
+def test_what_comes_out_of_an_operation_of_an_extension_is_not_compared(lines: str) -> None:
+    verify(from_text(OPAQUE.format(lines)))
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("d: f32[1,3,2,4] = Mine(x)", "Reshape 'e' (id 3): it makes [1, 48] of [1,3,2,4], which has 24 numbers"),
+        (
+            f"m: f32[1,3,2,4] = Mine(x) {EXTENSION}\nn: f32[1,3,2,4] = ReLU(x)\nd: f32[1,3,2,4] = Add(m, n)",
+            "ReLU 'n' (id 3): its result is said to be [1,3,2,4], expected [1,3,4,4]",
+        ),
+        (f"m: f32[1,3,2,4] = Mine(x) {EXTENSION}\nd: f32[1,3,4,4] = Add(m)", "Add 'd' (id 3): it has 1 input, expected 2 at least"),
+    ],
+)  # fmt: skip
+def test_what_does_not_come_out_of_an_extension_is_compared_and_inputs_are_counted(lines: str, said: str) -> None:
+    with pytest.raises(IRError) as caught:
+        verify(from_text(OPAQUE.format(lines)))
+    assert str(caught.value) == said
