@@ -1,11 +1,11 @@
-"""Changes one thing in a model at random and uses the model: each step works, or refuses the model in one line.
+"""Changes one thing in a model at random and uses the model: each command works, or refuses the model in one line.
 
     python mutated_models.py CASES SEED MODEL.xml [MODEL.xml ...]
 
 A change gives another value to an attribute, a dimension, an element type, the source of an edge, an entry of a port map or
-the tag of a body, or takes an attribute, dimension, edge or port away. `inspect` and `explain` then run on the model.
-Prints one line of JSON: how many were refused and how many worked. Exits with 1, and prints the case, for any other
-exception.
+the tag of a body, or takes an attribute, dimension, edge or port away. `inspect`, `explain`, `diff` and `quantize` then run
+on the model, in a process with limits.
+Prints one line of JSON: how often each command ended how. Exits with 1, and prints the cases, for tracebacks.
 """
 
 import json
@@ -15,13 +15,17 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 from click.testing import CliRunner
+from limited import End, ends
 
-from irquant.ir import UserError
+from irquant.ir import UserError, read_model
 from irquant.passes.infra.base import InternalError
+from irquant.passes.runtime.samples import model_inputs
 from irquant.tools.cli import cli
 
 VALUES = [
@@ -111,34 +115,56 @@ CHANGES: tuple[Callable[[ET.Element, random.Random], None], ...] = (
 )
 
 
-def outcome(path: Path) -> str:
-    """Whether a model works or is refused."""
-    for command in ("inspect", "explain"):
-        error = CliRunner().invoke(cli, [command, str(path)], standalone_mode=False).exception
-        if isinstance(error, UserError) and not isinstance(error, InternalError) and "\n" not in str(error):
-            return "refused"
-        if error is not None:
-            raise error
-    return "worked"
+def random_data(model: Path, path: Path, samples: int = 2) -> None:
+    """Writes samples for a model; dynamic sizes are 2."""
+    chance = np.random.default_rng(0)
+    found: dict[str, np.ndarray] = {}
+    for each in model_inputs(read_model(model)):
+        shape = [samples, *(2 if size < 0 else size for size in each.shape or ())]
+        is_float = each.element_type in ("f16", "f32", "f64", "bf16")
+        found[each.name] = chance.normal(size=shape).astype(np.float32) if is_float else chance.integers(0, 2, shape)
+    np.savez(path, allow_pickle=False, **found)
+
+
+def run(arguments: Sequence[str]) -> tuple[str, str]:
+    """The kind of a command's end, and its message."""
+    error = CliRunner().invoke(cli, arguments, standalone_mode=False).exception
+    if error is None:
+        return "result", ""
+    if isinstance(error, UserError) and not isinstance(error, InternalError) and "\n" not in str(error):
+        return "one line", str(error)
+    raise error
+
+
+def case_ends(case: int, models: Sequence[Path], folder: Path) -> tuple[str, list[End]]:
+    """What a case changes, and how the commands end."""
+    chance = random.Random(case)
+    model, change = chance.choice(models), chance.choice(CHANGES)
+    net, path, data = ET.parse(model), folder / "m.xml", folder / f"{model.stem}.npz"
+    change(net.getroot(), chance)
+    net.write(path)
+    shutil.copy(model.with_suffix(".bin"), path.with_suffix(".bin"))
+    if not data.exists():
+        random_data(model, data)
+    commands = [
+        *(["inspect", str(path)], ["explain", str(path)], ["diff", str(model), str(path)]),
+        ["quantize", str(path), "--data", str(data), "-o", str(folder / "o.xml"), "--force", "--no-guard"],
+    ]
+    return f"{change.__name__} in {model}", ends((each[0], partial(run, each)) for each in commands)
 
 
 def main(cases: int, seed: int, models: list[Path]) -> int:
-    outcomes: Counter[str] = Counter()
+    """Runs all cases."""
+    counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         for case in range(seed, seed + cases):
-            chance = random.Random(case)
-            model, change = chance.choice(models), chance.choice(CHANGES)
-            net, path = ET.parse(model), Path(folder) / "m.xml"
-            change(net.getroot(), chance)
-            net.write(path)
-            shutil.copy(model.with_suffix(".bin"), path.with_suffix(".bin"))
-            try:
-                outcomes[outcome(path)] += 1
-            except BaseException:
-                print(f"case {case}: {change.__name__} in {model}", file=sys.stderr)
-                raise
-    print(json.dumps(outcomes))
-    return 0
+            what, found = case_ends(case, models, Path(folder))
+            for each in found:
+                counts[f"{each.step}: {each.kind}"] += 1
+                if each.kind not in ("result", "one line"):
+                    print(f"case {case}: {what}: {each.step}: {each.kind}: {each.detail}", file=sys.stderr, flush=True)
+    print(json.dumps(counts))
+    return 1 if any("traceback" in each for each in counts) else 0
 
 
 if __name__ == "__main__":
