@@ -279,8 +279,9 @@ def _is_pointwise_of_any_size(node: Node) -> bool:
 def _is_before_steps_by_channel(node: Node) -> bool:
     """Whether element-wise steps behind a layer lead to one with a number or a range for each channel.
 
-    Such a step is a depthwise convolution, which has a FakeQuantize with a range per channel, or arithmetic with several
-    constants. An operation that reads the layer directly is its bias or scale and does not count, unless it is a PReLU.
+    Such a step is a depthwise convolution, which has a FakeQuantize with a range per channel, or arithmetic with
+    several constants. An operation that reads the layer directly is its bias or scale and does not count, unless it is
+    a PReLU.
     """
     steps = [node]
     for step in steps:  # the list grows

@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from ...ir import DYNAMIC, Array, Graph, Node, UserError, element_type
+from ...ir.index_limits import IndexLimit, index_limits
 from ...ir.suggestions import closest, did_you_mean
 
 Feed = dict[str, Array]
@@ -75,6 +76,7 @@ class ModelInput:
         element_type: The element type as in the IR, e.g. "f32".
         shape: -1 for a dynamic dimension; None: any rank.
         layout: Axis letters from the model's own metadata, e.g. "NCHW".
+        limits: The limits of its values, where operations take them as indices or counts.
     """
 
     name: str
@@ -82,6 +84,7 @@ class ModelInput:
     element_type: str
     shape: tuple[int, ...] | None
     layout: str | None = None
+    limits: tuple[IndexLimit, ...] = ()
 
     def __str__(self) -> str:
         shape = (
@@ -105,6 +108,7 @@ def _model_input(node: Node) -> ModelInput:
         element_type=node.attributes["element_type"],
         shape=None if unknown_rank else node.output().shape,
         layout=layout,
+        limits=index_limits(node),
     )
 
 
@@ -198,7 +202,21 @@ def _checked_array(sample: Sample, expected: ModelInput, value: object, inputs: 
     if array.dtype.kind == "f" and np.isnan(array).any():
         message = f"{sample.label}: input {expected}: the array holds NaN"
         raise DataError(message)
+    _refuse_beyond_limits(sample, expected, array)
     return np.asarray(_cast(sample, expected, array, kind.dtype), order="C")
+
+
+def _refuse_beyond_limits(sample: Sample, expected: ModelInput, array: Array) -> None:
+    """Refuses an index or a count that an operation does not take; the runtime may die of it."""
+    if not expected.limits or not array.size:
+        return
+    least, most = array.min().item(), array.max().item()
+    for limit in expected.limits:
+        beyond = [least] * (least <= limit.least - 1) + [most] * (most >= limit.most + 1)  # fractions are cut off
+        if beyond:
+            takes = f"{limit.reader} takes {limit.least}..{limit.most}"
+            message = f"{sample.label}: input {expected}: got {beyond[0]}, but {takes}"
+            raise DataError(message)
 
 
 def _as_array(sample: Sample, expected: ModelInput, value: object) -> Array:

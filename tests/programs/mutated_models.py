@@ -21,12 +21,15 @@ from pathlib import Path
 
 import numpy as np
 from click.testing import CliRunner
-from limited import End, ends
 
 from irquant.ir import UserError, read_model
 from irquant.passes.infra.base import InternalError
 from irquant.passes.runtime.samples import model_inputs
 from irquant.tools.cli import cli
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.programs.limited import End, ends
 
 VALUES = [
     *("1.5", "a,b", "nan", "", "-1", "0", "1", "2", "7", "999999999999", "1e400", "inf", "true", "x", "1,1", "1,1,1"),

@@ -266,7 +266,7 @@ POINTWISE = """
     {}
     r = Result(end)
 """
-BENT = 'p: f32[1,2,?,6] = ReLU(z)\nend: f32[1,2,?,6] = '
+BENT = "p: f32[1,2,?,6] = ReLU(z)\nend: f32[1,2,?,6] = "
 
 
 @pytest.mark.parametrize(

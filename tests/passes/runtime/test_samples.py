@@ -1,5 +1,6 @@
 """What a sample may be, and what is said of one that does not fit."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_dtypes, arrays, scalar_dtypes
 
 from irquant.ir import from_text, read_model
+from irquant.ir.index_limits import IndexLimit
 from irquant.passes import QuantizationConfig
 from irquant.passes.calibration.subset import chosen_samples
 from irquant.passes.runtime.samples import DataError, ModelInput, Sample, checked_feed, model_inputs
+from irquant.tools.cli import run
 
 IMAGE = ModelInput("image", frozenset({"image", "alias"}), "f32", (1, 3, 2, 2))
 IDS = ModelInput("ids", frozenset({"ids"}), "i32", (1, -1))
@@ -48,6 +51,32 @@ def test_two_inputs_are_fed_by_name_or_by_order() -> None:
     assert list(by_order) == list(by_name) == ["image", "ids"]
     assert by_name["ids"].dtype == np.int32
     assert by_name["ids"].shape == (1, 3)
+
+
+TOKENS = ModelInput("ids", frozenset({"ids"}), "i32", (1, -1), limits=(IndexLimit(-30, 29, "Gather 'table' (id 3)"),))
+FLOATS = replace(TOKENS, element_type="f32")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "got"),
+    [
+        ([0, 30], TOKENS, "30"),
+        ([-31, 0], TOKENS, "-31"),
+        ([-31, 30], TOKENS, "-31"),
+        ([2.0**40, 0.0], FLOATS, "1099511627776.0"),
+        ([np.inf, 0.0], FLOATS, "inf"),
+        ([-31.0, 0.0], FLOATS, "-31.0"),
+    ],
+)
+def test_an_index_that_an_operation_does_not_take_is_named(values: list[float], expected: ModelInput, got: str) -> None:
+    said = f"sample 7: input {expected}: got {got}, but Gather 'table' (id 3) takes -30..29"
+    assert complaint(np.array([values]), expected) == said
+
+
+@pytest.mark.parametrize(("values", "expected"), [([-30, 29], TOKENS), ([-30.9, 29.9], FLOATS), ([], TOKENS)])
+def test_indices_within_their_limits_are_taken(values: list[float], expected: ModelInput) -> None:
+    array = np.array([values], np.float32 if expected is FLOATS else np.int64)
+    assert checked_feed(Sample("s", array), [expected])["ids"].shape == (1, len(values))
 
 
 def test_bytes_may_feed_a_float_input() -> None:
@@ -302,3 +331,16 @@ def test_items_without_a_label_are_numbered() -> None:
         "mine",
         "sample 2",
     ]
+
+
+def test_the_runtime_does_not_get_an_index_that_it_would_die_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = op.parameter([2, 1], np.int64, name="places")
+    rows = op.gather_nd(np.eye(4, 8, dtype=np.float32), places, 0, name="rows")
+    net = op.matmul(rows, np.eye(8, dtype=np.float32), False, True)
+    ov.save_model(ov.Model([op.result(net)], [places], "m"), tmp_path / "m.xml")
+    np.savez(tmp_path / "d.npz", places=np.array([[[0], [3]], [[10**8], [0]]]))
+    assert run(["quantize", str(tmp_path / "m.xml"), "--data", str(tmp_path / "d.npz")]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith("input 'places' i64[2,1]: got 100000000, but GatherND 'rows' (id 3) takes -4..3")
