@@ -104,8 +104,10 @@ _WINDOWS = {
     **dict.fromkeys(("pads_begin", "pads_end", "output_padding"), _integers()),
     "auto_pad": _AUTO_PAD,
 }
-_POOLING = {**_WINDOWS, "kernel": _integers(1)}
+_POOLING = {**_WINDOWS, "kernel": _integers(1), "rounding_type": _word("ceil", "ceil_torch", "floor")}
 _AXIS = {"axis": _integer()}
+_NEEDED_AXIS = {"axis": _integer(is_required=True)}
+_VARIABLE = {"variable_id": Attribute("the name of a variable", bool, is_required=True)}
 _KEEP_DIMS = {"keep_dims": _FLAG}
 _ELEMENT_WISE = (
     *("Add", "Divide", "Equal", "FloorMod", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr"),
@@ -118,19 +120,23 @@ _REDUCING = ("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "Re
 _RULES: Mapping[str, Mapping[str, Attribute]] = {
     **dict.fromkeys(_ELEMENT_WISE, _BROADCAST),
     **dict.fromkeys(_CONVOLUTIONS, _WINDOWS),
-    **dict.fromkeys(("AvgPool", "MaxPool"), _POOLING),
     **dict.fromkeys(_REDUCING, _KEEP_DIMS),
-    **dict.fromkeys(("Concat", "SoftMax", "LogSoftmax"), _AXIS),
+    **dict.fromkeys(("SoftMax", "LogSoftmax"), _AXIS),
+    **dict.fromkeys(("Concat", "GatherElements", "TopK"), _NEEDED_AXIS),
+    **dict.fromkeys(("Assign", "ReadValue"), _VARIABLE),
+    "AvgPool": {**_POOLING, "exclude-pad": _FLAG},
     "Clamp": {"min": _LIMIT, "max": _LIMIT},
     "Convert": {"destination_type": _TYPE},
     "Einsum": {"equation": Attribute("an equation", bool, is_required=True)},
     "FakeQuantize": {**_BROADCAST, "levels": _integer(2, is_required=True)},
     "Gather": {"batch_dims": _integer()},
+    "GatherND": {"batch_dims": _integer(0)},
     "Interpolate": {"pads_begin": _integers(), "pads_end": _integers()},
+    "MaxPool": _POOLING,
     "MatMul": {"transpose_a": _FLAG, "transpose_b": _FLAG},
+    "Pad": {"pad_mode": _word("constant", "edge", "reflect", "symmetric")},
     "Reshape": {"special_zero": _FLAG},
     "ScaledDotProductAttention": {"causal": _FLAG},
     "ShapeOf": {"output_type": _TYPE},
     "Split": {"num_splits": _integer(1, is_required=True)},
-    "TopK": {"axis": _integer(is_required=True)},
 }

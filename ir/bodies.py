@@ -5,8 +5,7 @@ from collections.abc import Mapping
 
 from .builder import Builder
 from .graph import DYNAMIC, Node, OutPort, decode_layer
-
-_MAPS = {"body": "port_map", "then_body": "then_port_map", "else_body": "else_port_map"}
+from .port_maps import PORT_MAPS
 
 
 def add_body_output(node: Node, sources: Mapping[str, OutPort], name: str) -> OutPort:
@@ -45,6 +44,6 @@ def add_body_output(node: Node, sources: Mapping[str, OutPort], name: str) -> Ou
 
 
 def _port_map(node: Node, tag: str) -> ET.Element:
-    found = node._layer.element.find(_MAPS[tag])
+    found = node._layer.element.find(PORT_MAPS[tag])
     assert found is not None, "checked when the graph was read"
     return found

@@ -98,11 +98,11 @@ def wrong_result(node: Node) -> str | None:
         shape, kind = infer(Operation(node.type, tuple(port.source for port in node.inputs), node.attributes))
     except ShapeError as error:
         return str(error)
-    output = node.output()
-    if shape is not None and output.shape and not _agree(shape, output.shape):
-        return f"its result is said to be {_text(output.shape)}, expected {_text(shape)}"
-    if kind is not None and output.element_type.name != kind:
-        return f"its result is said to be {output.element_type.name}, expected {kind}"
+    for output in node.outputs if node.type == "Split" else (node.output(),):
+        if shape is not None and output.shape and not agree(shape, output.shape):
+            return f"its result is said to be {shape_text(output.shape)}, expected {shape_text(shape)}"
+        if kind is not None and output.element_type.name != kind:
+            return f"its result is said to be {output.element_type.name}, expected {kind}"
     return None
 
 
@@ -117,10 +117,20 @@ def broadcast(shapes: Iterable[Shape]) -> Shape:
     for sizes in zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1):
         fixed = {size for size in sizes if size not in (1, DYNAMIC)}
         if len(fixed) > 1:
-            message = f"it reads {' and '.join(_text(shape) for shape in shapes)}, which do not broadcast"
+            message = f"it reads {' and '.join(shape_text(shape) for shape in shapes)}, which do not broadcast"
             raise ShapeError(message)
         found.append(fixed.pop() if fixed else (DYNAMIC if DYNAMIC in sizes else 1))
     return tuple(reversed(found))
+
+
+def agree(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two shapes can be the same."""
+    return len(one) == len(other) and all(a == b or DYNAMIC in (a, b) for a, b in zip(one, other, strict=True))
+
+
+def shape_text(shape: Shape) -> str:
+    """A shape for messages; a dynamic size is "?"."""
+    return f"[{','.join('?' if size == DYNAMIC else str(size) for size in shape)}]"
 
 
 def _element_wise(operation: Operation) -> Shape | None:
@@ -145,7 +155,7 @@ def _interpolate(operation: Operation) -> Shape | None:
         return None
     data = operation.shapes[0]
     if len(sizes) != len(axes) or any(not 0 <= axis < len(data) for axis in axes):
-        message = f"its sizes {sizes} along axes {axes} do not fit its data {_text(data)}"
+        message = f"its sizes {sizes} along axes {axes} do not fit its data {shape_text(data)}"
         raise ShapeError(message)
     given = dict(zip(axes, sizes, strict=True))
     return tuple(given.get(axis, size) for axis, size in enumerate(data))
@@ -163,11 +173,11 @@ def _convolution(operation: Operation) -> Shape:
     data, weights = operation.shapes[:2]
     groups, kernel = ((1,), weights) if operation.type == "Convolution" else (weights[:1], weights[1:])
     if len(data) != len(kernel):
-        message = f"it reads data {_text(data)} and weights {_text(weights)}, whose ranks do not fit"
+        message = f"it reads data {shape_text(data)} and weights {shape_text(weights)}, whose ranks do not fit"
         raise ShapeError(message)
     channels = _times(groups[0], kernel[1])
-    if not _agree((channels,), data[1:2]):
-        message = f"its data have {data[1]} channels, its weights {_text(weights)} take {channels}"
+    if not agree((channels,), data[1:2]):
+        message = f"its data have {data[1]} channels, its weights {shape_text(weights)} take {channels}"
         raise ShapeError(message)
     return (data[0], _times(groups[0], kernel[0]), *_windows(operation, data[2:], kernel[2:]))
 
@@ -190,16 +200,60 @@ def _windows(operation: Operation, sizes: Shape, kernel: Shape) -> Shape:
 
 def _check_windows(operation: Operation, sizes: Shape) -> None:
     """Refuses windows with another number of axes than there are places."""
-    for name in ("kernel", "strides", "dilations", "pads_begin", "pads_end"):
+    for name in ("kernel", "strides", "dilations", "pads_begin", "pads_end", "output_padding"):
         given = integers(operation, name)
         if given and len(given) != len(sizes):
-            message = f"its {name} {list(given)} do not fit its data {_text(operation.shapes[0])}"
+            message = f"its {name} {list(given)} do not fit its data {shape_text(operation.shapes[0])}"
             raise ShapeError(message)
 
 
-def _pooling(operation: Operation) -> None:
-    """AvgPool, MaxPool: [N, C, ...]; what is left of the places depends on the version."""
-    _check_windows(operation, operation.shapes[0][2:])
+def _pooling(operation: Operation) -> Shape:
+    """AvgPool, MaxPool: [N, C, ...] -> [N, C, ...]; what is left of the places depends on the version."""
+    data = operation.shapes[0]
+    _check_windows(operation, data[2:])
+    return (*data[:2], *(DYNAMIC for _ in data[2:]))
+
+
+def _transposed_convolution(operation: Operation) -> Shape:
+    """[N, C, ...] and [C, O, k...] or [G, C / G, O, k...] -> [N, G * O, ...]; ConvolutionBackpropData-1."""
+    data, weights = operation.shapes[:2]
+    groups, kernel = ((1,), weights) if operation.type == "ConvolutionBackpropData" else (weights[:1], weights[1:])
+    if len(data) != len(kernel):
+        message = f"it reads data {shape_text(data)} and weights {shape_text(weights)}, whose ranks do not fit"
+        raise ShapeError(message)
+    channels = _times(groups[0], kernel[0])
+    if not agree((channels,), data[1:2]):
+        message = f"its data have {data[1]} channels, its weights {shape_text(weights)} take {channels}"
+        raise ShapeError(message)
+    _check_windows(operation, data[2:])
+    return (data[0], _times(groups[0], kernel[1]), *(DYNAMIC for _ in data[2:]))
+
+
+def _pad(operation: Operation) -> Shape | None:
+    """Pad-1: each axis grows by two numbers; they are below zero, where it is cut, from Pad-12 on."""
+    data, begin, end = operation.shapes[0], operation.integers(1), operation.integers(2)
+    for pads in (begin, end):
+        if pads is not None and len(pads) != len(data):
+            message = f"its pads {pads} do not fit its data {shape_text(data)}"
+            raise ShapeError(message)
+    if begin is None or end is None:
+        return None
+    grown = zip(data, begin, end, strict=True)
+    return tuple(DYNAMIC if size == DYNAMIC else size + before + behind for size, before, behind in grown)
+
+
+def _gather(operation: Operation) -> Shape | None:
+    """Gather-8: the axes of the indices, without those of batches, take the place of an axis of the data."""
+    (data, indices), axes = operation.shapes[:2], operation.integers(2)
+    if not axes:
+        return None
+    axis, batch = axes[0], int(operation.attributes.get("batch_dims", "0"))
+    if not -len(data) <= axis < len(data):
+        message = f"its axis {axis} does not fit its data {shape_text(data)}"
+        raise ShapeError(message)
+    batch += len(indices) * (batch < 0)
+    axis %= len(data)
+    return (*data[:axis], *indices[batch:], *data[axis + 1 :]) if 0 <= batch <= axis else None
 
 
 def _matrix_product(operation: Operation) -> Shape | None:
@@ -210,8 +264,10 @@ def _matrix_product(operation: Operation) -> Shape | None:
     first = (*one[:-2], *(reversed(one[-2:]) if flag(operation, "transpose_a") else one[-2:]))
     second = (*other[:-2], *(reversed(other[-2:]) if flag(operation, "transpose_b") else other[-2:]))
     first, second = (1, *first) if len(one) == 1 else first, (*second, 1) if len(other) == 1 else second
-    if not _agree(first[-1:], second[-2:-1]):
-        message = f"its operands are {_text(first)} and {_text(second)}: {first[-1]} columns for {second[-2]} rows"
+    if not agree(first[-1:], second[-2:-1]):
+        message = (
+            f"its operands are {shape_text(first)} and {shape_text(second)}: {first[-1]} columns for {second[-2]} rows"
+        )
         raise ShapeError(message)
     rows, columns = first[-2:-1] if len(one) > 1 else (), second[-1:] if len(other) > 1 else ()
     return (*broadcast((first[:-2], second[:-2])), *rows, *columns)
@@ -222,8 +278,8 @@ def _attention(operation: Operation) -> Shape | None:
     query, key, value = operation.shapes[:3]
     if min(len(query), len(key), len(value)) < 2:
         return None
-    if not _agree(query[-1:], key[-1:]) or not _agree(key[-2:-1], value[-2:-1]):
-        message = f"its query {_text(query)}, key {_text(key)} and value {_text(value)} do not fit"
+    if not agree(query[-1:], key[-1:]) or not agree(key[-2:-1], value[-2:-1]):
+        message = f"its query {shape_text(query)}, key {shape_text(key)} and value {shape_text(value)} do not fit"
         raise ShapeError(message)
     masks = () if flag(operation, "causal") else operation.shapes[_MASK : _MASK + 1]
     scores = (*broadcast((query[:-2], key[:-2], value[:-2])), query[-2], key[-2])
@@ -233,15 +289,15 @@ def _attention(operation: Operation) -> Shape | None:
 def _concat(operation: Operation) -> Shape:
     shapes, axis = operation.shapes, int(operation.attributes.get("axis", "0"))
     if len({len(shape) for shape in shapes}) > 1 or not -len(shapes[0]) <= axis < len(shapes[0]):
-        message = f"it joins {' and '.join(_text(shape) for shape in shapes)} along axis {axis}"
+        message = f"it joins {' and '.join(shape_text(shape) for shape in shapes)} along axis {axis}"
         raise ShapeError(message)
     axis %= len(shapes[0])
     joined = [shape[axis] for shape in shapes]
     rest = [tuple(1 if index == axis else size for index, size in enumerate(shape)) for shape in shapes]
     whole = list(rest[0])
     for other in rest[1:]:
-        if not _agree(tuple(whole), other):
-            message = f"it joins {' and '.join(_text(shape) for shape in shapes)} along axis {axis}"
+        if not agree(tuple(whole), other):
+            message = f"it joins {' and '.join(shape_text(shape) for shape in shapes)} along axis {axis}"
             raise ShapeError(message)
         whole = [max(pair) for pair in zip(whole, other, strict=True)]
     whole[axis] = DYNAMIC if DYNAMIC in joined else sum(joined)
@@ -264,7 +320,7 @@ def _reshape(operation: Operation) -> Shape | None:
         return tuple(target)
     has_rest = -1 in target
     if (not known or count % known) if has_rest else known != count:
-        message = f"it makes {target} of {_text(data)}, which has {count} numbers"
+        message = f"it makes {target} of {shape_text(data)}, which has {count} numbers"
         raise ShapeError(message)
     return tuple(count // known if size == -1 else size for size in target)
 
@@ -275,7 +331,7 @@ def _transpose(operation: Operation) -> Shape | None:
         return None
     order = order or [*reversed(range(len(data)))]
     if sorted(axis % max(1, len(data)) for axis in order) != [*range(len(data))]:
-        message = f"its order {order} does not fit its data {_text(data)}"
+        message = f"its order {order} does not fit its data {shape_text(data)}"
         raise ShapeError(message)
     return tuple(data[axis] for axis in order)
 
@@ -285,7 +341,7 @@ def _reduction(operation: Operation) -> Shape | None:
     if axes is None:
         return None
     if any(not -len(data) <= axis < max(1, len(data)) for axis in axes):
-        message = f"its axes {axes} do not fit its data {_text(data)}"
+        message = f"its axes {axes} do not fit its data {shape_text(data)}"
         raise ShapeError(message)
     gone = {axis % len(data) for axis in axes} if data else set[int]()
     if flag(operation, "keep_dims"):
@@ -300,7 +356,7 @@ def _unsqueeze(operation: Operation) -> Shape | None:
         return None
     rank = len(data) + len(axes)
     if any(not -rank <= axis < rank for axis in axes):
-        message = f"its axes {axes} do not fit its data {_text(data)}"
+        message = f"its axes {axes} do not fit its data {shape_text(data)}"
         raise ShapeError(message)
     sizes, new = iter(data), {axis % rank for axis in axes}
     if len(new) < len(axes):  # the runtime takes one axis twice for once
@@ -315,7 +371,7 @@ def _split(operation: Operation) -> Shape | None:
         return None
     axis = axes[0]
     if not -len(data) <= axis < len(data) or (data[axis] != DYNAMIC and data[axis] % count):
-        message = f"it splits {_text(data)} in {count} along axis {axis}"
+        message = f"it splits {shape_text(data)} in {count} along axis {axis}"
         raise ShapeError(message)
     return _with_size(data, axis, DYNAMIC if data[axis] == DYNAMIC else data[axis] // count)
 
@@ -324,7 +380,7 @@ def _top_k(operation: Operation) -> Shape:
     """TopK-3: the axis gets the size that the second input says."""
     data, count, axis = operation.shapes[0], operation.integers(1), int(operation.attributes["axis"])
     if not -len(data) <= axis < len(data):
-        message = f"its axis {axis} does not fit its data {_text(data)}"
+        message = f"its axis {axis} does not fit its data {shape_text(data)}"
         raise ShapeError(message)
     return _with_size(data, axis, count[0] if count else DYNAMIC)
 
@@ -378,17 +434,8 @@ def _times(one: int, other: int) -> int:
     return DYNAMIC if DYNAMIC in (one, other) else one * other
 
 
-def _agree(one: Sequence[int], other: Sequence[int]) -> bool:
-    """Whether two shapes can be the same."""
-    return len(one) == len(other) and all(a == b or DYNAMIC in (a, b) for a, b in zip(one, other, strict=True))
-
-
-def _text(shape: Shape) -> str:
-    return f"[{','.join('?' if size == DYNAMIC else str(size) for size in shape)}]"
-
-
 #: Operations whose first two inputs have one type.
-_TYPED = ("Convolution", "GroupConvolution", "MatMul")
+_TYPED = ("Convolution", "ConvolutionBackpropData", "GroupConvolution", "GroupConvolutionBackpropData", "MatMul")
 #: The input of attention that is its mask.
 _MASK = 3
 #: Operations of whose result something is known, whatever the rank of what they read.
@@ -411,9 +458,12 @@ _RULES: Mapping[str, Callable[[Operation], Shape | None]] = {
     **dict.fromkeys(("Convolution", "GroupConvolution"), _convolution),
     **dict.fromkeys(_REDUCING, _reduction),
     **dict.fromkeys(("AvgPool", "MaxPool"), _pooling),
+    **dict.fromkeys(("ConvolutionBackpropData", "GroupConvolutionBackpropData"), _transposed_convolution),
     "Concat": _concat,
     "FakeQuantize": _fake_quantize,
+    "Gather": _gather,
     "Interpolate": _interpolate,
+    "Pad": _pad,
     "MatMul": _matrix_product,
     "Reshape": _reshape,
     "ScaledDotProductAttention": _attention,

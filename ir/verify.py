@@ -17,6 +17,7 @@ from .element_types import element_type_of_precision
 from .errors import IRError
 from .graph import Graph, Node
 from .ops import is_standard
+from .port_maps import wrong_map
 from .shape_rules import wrong_inputs, wrong_result
 
 
@@ -39,7 +40,7 @@ def verify_meaning(graph: Graph, *, is_opaque: bool = False) -> None:
     for node in graph.in_file_order():
         is_unknown = is_opaque or node.id in opaque
         wrong = _wrong_bodies(node) or wrong_attribute(node) or wrong_inputs(node)
-        if wrong := wrong or (None if is_unknown else wrong_result(node)):
+        if wrong := wrong or (None if is_unknown else wrong_result(node) or wrong_map(node)):
             message = f"{node}: {wrong}"
             raise IRError(message)
         for body in node.bodies.values():

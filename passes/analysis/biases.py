@@ -8,7 +8,7 @@ from .ranges import Floats
 
 
 def change_bias(node: Node, shift: Floats, scale: Floats | None = None) -> None:
-    """Adds one number per output channel to a layer's output; a layer without a bias gets one.
+    """Adds one number per output channel to a layer's output; a layer without a bias gets one, if anything reads it.
 
     Args:
         node: The layer.
@@ -35,6 +35,8 @@ def change_bias(node: Node, shift: Floats, scale: Floats | None = None) -> None:
 def _create_bias(node: Node, bias: Array) -> None:
     output = node.output()
     readers = output.consumers
+    if not readers:  # such a layer may be in a file
+        return
     build = Builder(node.graph, readers[0].node)
     constant = build.constant(bias, name=f"{node.name}/bias")
     output.redirect(build.add(output, constant, name=f"{node.name}/add_bias"), only=readers)

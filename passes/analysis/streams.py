@@ -171,7 +171,7 @@ def _pad(node: Node) -> list[Tie]:
     if not _is_constant(node, 1) or any(node.source(index).node.array[1] for index in (1, 2)):
         return []
     value = node.source(3).node.array if len(node.inputs) > 3 else np.zeros(())
-    return [] if node.attributes["pad_mode"] == "constant" and value.any() else _through(node)
+    return [] if node.attributes.get("pad_mode", "constant").lower() == "constant" and value.any() else _through(node)
 
 
 def _reduction(node: Node) -> list[Tie]:

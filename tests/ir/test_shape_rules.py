@@ -227,6 +227,70 @@ def test_shapes_broadcast_as_those_of_numpy(shapes: list[list[int]]) -> None:
         assert broadcast(map(tuple, shapes)) == expected
 
 
+NUMBERS = """
+x: f32[1,3,8,8] = Parameter()
+k: f32[3,4,2,2] = Parameter()
+g: f32[3,1,4,2,2] = Parameter()
+i: i64[2] = Parameter()
+zero: i64[1] = Const() [0]
+one: i64[] = Const() [1]
+four: i64[] = Const() [4]
+no: i64[4] = Const() [0, 0, 0, 0]
+rim: i64[4] = Const() [0, 0, 1, 1]
+{}
+r = Result(y)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("y: f32[1,3,8,8] = Pad(x, zero, rim)", "its pads [0] do not fit its data [1,3,8,8]"),
+        ("y: f32[1,3,8,8] = Pad(x, rim, no)", "its result is said to be [1,3,8,8], expected [1,3,9,9]"),
+        ("y: f32[1,3,8] = Gather.opset8(x, i, four)", "its axis 4 does not fit its data [1,3,8,8]"),
+        ("y: f32[1,3,8,8] = Gather.opset8(x, i, one)", "its result is said to be [1,3,8,8], expected [1,2,8,8]"),
+        ("y: i64[1,2,8,8] = Gather.opset8(x, i, one)", "its result is said to be i64, expected f32"),
+        ("y: f32[1,4,9,9] = MaxPool(x)", "its result is said to be [1,4,9,9], expected [1,3,?,?]"),
+        ("y: f32[1,3,9] = AvgPool(x)", "its result is said to be [1,3,9], expected [1,3,?,?]"),
+        ("y: f32[1,5,9,9] = ConvolutionBackpropData(x, k)", "its result is said to be [1,5,9,9], expected [1,4,?,?]"),
+        (
+            "y: f32[1,4,9,9] = ConvolutionBackpropData(x, g)",
+            "it reads data [1,3,8,8] and weights [3,1,4,2,2], whose ranks do not fit",
+        ),
+        (
+            "z: f32[1,6,8,8] = Parameter()\ny: f32[1,12,9,9] = GroupConvolutionBackpropData(z, g)",
+            "its data have 6 channels, its weights [3,1,4,2,2] take 3",
+        ),
+        (
+            'y: f32[1,12,9,9] = GroupConvolutionBackpropData(x, g) output_padding="1"',
+            "its output_padding [1] do not fit its data [1,3,8,8]",
+        ),
+        (
+            'y: (f32[1,3,8,4], f32[1,3,8,5]) = Split(x, last) num_splits="2"',
+            "its result is said to be [1,3,8,5], expected [1,3,8,4]",
+        ),
+    ],
+)
+def test_what_is_no_result_of_these_operations_is_refused(line: str, said: str) -> None:
+    line = line if "last" not in line else f"last: i64[] = Const() [3]\n{line}"
+    with pytest.raises(IRError) as caught:
+        verify(from_text(NUMBERS.format(line)))
+    assert str(caught.value).partition("): ")[2] == said
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "y: f32[1,3,9,9] = Pad(x, rim, no)",
+        "y: f32[1,?,8,8] = Gather.opset8(x, i, one)",
+        "y: f32[1,3,8,2] = Gather.opset8(x, i, i)",
+        "y: f32[1,12,9,9] = GroupConvolutionBackpropData(x, g)",
+    ],
+)
+def test_what_may_be_a_result_of_these_operations_is_taken(line: str) -> None:
+    verify(from_text(NUMBERS.format(line)))
+
+
 EXTENSION = '@version="my_extension"'
 OPAQUE = """
 x: f32[1,3,4,4] = Parameter()
