@@ -101,7 +101,7 @@ def wrong_result(node: Node) -> str | None:
     for output in node.outputs if node.type == "Split" else (node.output(),):
         if shape is not None and output.shape and not agree(shape, output.shape):
             return f"its result is said to be {shape_text(output.shape)}, expected {shape_text(shape)}"
-        if kind is not None and output.element_type.name != kind:
+        if kind is not None and _UNKNOWN not in (kind, output.element_type.name) and output.element_type.name != kind:
             return f"its result is said to be {output.element_type.name}, expected {kind}"
     return None
 
@@ -172,7 +172,7 @@ def _convolution(operation: Operation) -> Shape:
     """[N, C, ...] and [O, I, k...] or [G, O, I, k...] -> [N, G * O, ...]; Convolution-1, GroupConvolution-1."""
     data, weights = operation.shapes[:2]
     groups, kernel = ((1,), weights) if operation.type == "Convolution" else (weights[:1], weights[1:])
-    if len(data) != len(kernel):
+    if len(data) != len(kernel) or len(data) < len("NC"):
         message = f"it reads data {shape_text(data)} and weights {shape_text(weights)}, whose ranks do not fit"
         raise ShapeError(message)
     channels = _times(groups[0], kernel[1])
@@ -218,7 +218,7 @@ def _transposed_convolution(operation: Operation) -> Shape:
     """[N, C, ...] and [C, O, k...] or [G, C / G, O, k...] -> [N, G * O, ...]; ConvolutionBackpropData-1."""
     data, weights = operation.shapes[:2]
     groups, kernel = ((1,), weights) if operation.type == "ConvolutionBackpropData" else (weights[:1], weights[1:])
-    if len(data) != len(kernel):
+    if len(data) != len(kernel) or len(data) < len("NC"):
         message = f"it reads data {shape_text(data)} and weights {shape_text(weights)}, whose ranks do not fit"
         raise ShapeError(message)
     channels = _times(groups[0], kernel[0])
@@ -330,7 +330,7 @@ def _transpose(operation: Operation) -> Shape | None:
     if order is None:
         return None
     order = order or [*reversed(range(len(data)))]
-    if sorted(axis % max(1, len(data)) for axis in order) != [*range(len(data))]:
+    if sorted(axis + len(data) * (axis < 0) for axis in order) != [*range(len(data))]:
         message = f"its order {order} does not fit its data {shape_text(data)}"
         raise ShapeError(message)
     return tuple(data[axis] for axis in order)
@@ -367,7 +367,7 @@ def _unsqueeze(operation: Operation) -> Shape | None:
 def _split(operation: Operation) -> Shape | None:
     """Split-1: all parts have one size."""
     data, axes, count = operation.shapes[0], operation.integers(1), int(operation.attributes["num_splits"])
-    if axes is None:
+    if not axes:
         return None
     axis = axes[0]
     if not -len(data) <= axis < len(data) or (data[axis] != DYNAMIC and data[axis] % count):
@@ -396,11 +396,11 @@ def _type_of(operation: Operation) -> str | None:
     if operation.type == "ShapeOf":
         return operation.attributes.get("output_type", "i64")
     kinds = operation.kinds
-    compared = _compared(operation.type, kinds)
+    compared = [kind for kind in _compared(operation.type, kinds) if kind != _UNKNOWN]
     if len(set(compared)) > 1:
         message = f"it reads {' and '.join(compared)}, expected one element type"
         raise ShapeError(message)
-    if operation.type == "Select" and kinds[0] != "boolean":
+    if operation.type == "Select" and kinds[0] not in ("boolean", _UNKNOWN):
         message = f"its condition is {kinds[0]}, expected boolean"
         raise ShapeError(message)
     if operation.type in _COMPARING:
@@ -434,6 +434,8 @@ def _times(one: int, other: int) -> int:
     return DYNAMIC if DYNAMIC in (one, other) else one * other
 
 
+#: The element type of what the runtime infers only when it runs.
+_UNKNOWN = "dynamic"
 #: Operations whose first two inputs have one type.
 _TYPED = ("Convolution", "ConvolutionBackpropData", "GroupConvolution", "GroupConvolutionBackpropData", "MatMul")
 #: The input of attention that is its mask.
@@ -442,13 +444,16 @@ _MASK = 3
 _OF_ANY_RANK = ("Reshape", "ScaledDotProductAttention", "ShapeOf")
 #: How many inputs an operation has at least.
 _LEAST_INPUTS: Mapping[str, int] = {
-    **dict.fromkeys((*_UNARY, "Concat", "Einsum", "FakeQuantize", "Result", "ShapeOf", "Squeeze"), 1),
-    **dict.fromkeys(("AvgPool", "MaxPool"), 1),
-    **dict.fromkeys((*_ARITHMETIC, *_COMPARING, *_REDUCING, "Convolution", "ConvolutionBackpropData"), 2),
-    **dict.fromkeys(("GroupConvolution", "GroupConvolutionBackpropData", "MatMul", "Reshape", "Split", "TopK"), 2),
-    **dict.fromkeys(("Transpose", "Unsqueeze"), 2),
-    **dict.fromkeys(("Gather", "Pad", "ScaledDotProductAttention", "Select", "VariadicSplit"), 3),
-    **dict.fromkeys(("GRUCell", "RNNCell"), 5),
+    **dict.fromkeys((*_UNARY, "Assign", "AvgPool", "Concat", "DepthToSpace", "Einsum", "FakeQuantize", "If"), 1),
+    **dict.fromkeys(("LogicalNot", "MaxPool", "Result", "ShapeOf", "ShuffleChannels", "SpaceToDepth", "Squeeze"), 1),
+    **dict.fromkeys((*_ARITHMETIC, *_COMPARING, *_REDUCING, "Broadcast", "Convolution", "ConvolutionBackpropData"), 2),
+    **dict.fromkeys(("EmbeddingBagPackedSum", "GatherElements", "GatherND", "GroupConvolution"), 2),
+    **dict.fromkeys(("GroupConvolutionBackpropData", "Interpolate", "Loop", "MatMul", "NormalizeL2", "Reshape"), 2),
+    **dict.fromkeys(("Split", "Tile", "TopK", "Transpose", "Unsqueeze"), 2),
+    **dict.fromkeys(("EmbeddingBagOffsetsSum", "Gather", "GroupNormalization", "Pad", "Range"), 3),
+    **dict.fromkeys(("ScaledDotProductAttention", "ScatterNDUpdate", "Select", "StridedSlice", "VariadicSplit"), 3),
+    **dict.fromkeys(("ScatterElementsUpdate", "ScatterUpdate", "Slice"), 4),
+    **dict.fromkeys(("BatchNormInference", "GRUCell", "RNNCell"), 5),
     **dict.fromkeys(("GRUSequence", "LSTMCell", "RNNSequence"), 6),
     "LSTMSequence": 7,
 }

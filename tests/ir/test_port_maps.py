@@ -21,6 +21,10 @@ def test_what_the_runtime_writes_is_taken(branches: Path) -> None:
     verify(read_model(branches))
 
 
+def test_a_type_that_the_runtime_infers_is_taken(branches: Path) -> None:
+    verify(read_model(changed(branches, 'element_type="f32"', 'element_type="dynamic"', "then_body")))
+
+
 @pytest.mark.parametrize("body", ["then_body", "else_body"])
 def test_a_parameter_of_another_type_is_refused(branches: Path, body: str) -> None:
     path = changed(branches, 'element_type="f32"', 'element_type="f16"', body)

@@ -182,6 +182,8 @@ def operations(draw: st.DrawFn) -> Any:
     ("line", "said"),
     [
         ("y: f32[2] = Add(x)", "it has 1 input, expected 2 at least"),
+        ("y: f32[2] = Interpolate()", "it has 0 inputs, expected 2 at least"),
+        ("y: f32[2] = BatchNormInference.opset5(x, x)", "it has 2 inputs, expected 5 at least"),
         ("y: f32[2] = Gather(x, x)", "it has 2 inputs, expected 3 at least"),
         ("y: f32[2] = LSTMSequence(x, x, x)", "it has 3 inputs, expected 7 at least"),
         ("y: f32[2] = Reshape(x, c)", "its input 1 is f32, expected integers"),
@@ -254,6 +256,14 @@ r = Result(y)
         ("y: f32[1,3,9] = AvgPool(x)", "its result is said to be [1,3,9], expected [1,3,?,?]"),
         ("y: f32[1,5,9,9] = ConvolutionBackpropData(x, k)", "its result is said to be [1,5,9,9], expected [1,4,?,?]"),
         (
+            "v: f32[3] = Parameter()\ny: f32[1,4,9,9] = Convolution(v, v)",
+            "it reads data [3] and weights [3], whose ranks do not fit",
+        ),
+        (
+            "v: f32[1] = Parameter()\ny: f32[1] = Transpose(v, four)",
+            "its order [4] does not fit its data [1]",
+        ),
+        (
             "y: f32[1,4,9,9] = ConvolutionBackpropData(x, g)",
             "it reads data [1,3,8,8] and weights [3,1,4,2,2], whose ranks do not fit",
         ),
@@ -285,6 +295,9 @@ def test_what_is_no_result_of_these_operations_is_refused(line: str, said: str) 
         "y: f32[1,?,8,8] = Gather.opset8(x, i, one)",
         "y: f32[1,3,8,2] = Gather.opset8(x, i, i)",
         "y: f32[1,12,9,9] = GroupConvolutionBackpropData(x, g)",
+        "a: dynamic[1,3,8,8] = Parameter()\ny: f32[1,3,8,8] = Add(a, x)",
+        "a: dynamic[1,3,8,8] = Parameter()\ny: f32[1,3,8,8] = ReLU(a)",
+        "y: dynamic[1,3,8,8] = ReLU(x)",
     ],
 )
 def test_what_may_be_a_result_of_these_operations_is_taken(line: str) -> None:
