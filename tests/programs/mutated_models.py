@@ -5,7 +5,7 @@
 A change gives another value to an attribute, a dimension, an element type, the source of an edge, an entry of a port map or
 the tag of a body, or takes an attribute, dimension, edge or port away. `inspect`, `explain`, `diff` and `quantize` then run
 on the model, in a process with limits.
-Prints one line of JSON: how often each command ended how. Exits with 1, and prints the cases, for tracebacks.
+Prints one line of JSON: how often each command ended how. Exits with 1, and prints the cases, if one ended with a traceback, with the death of its process or at a limit.
 """
 
 import json
@@ -167,7 +167,7 @@ def main(cases: int, seed: int, models: list[Path]) -> int:
                 if each.kind not in ("result", "one line"):
                     print(f"case {case}: {what}: {each.step}: {each.kind}: {each.detail}", file=sys.stderr, flush=True)
     print(json.dumps(counts))
-    return 1 if any("traceback" in each for each in counts) else 0
+    return int(any(kind in each for each in counts for kind in ("traceback", "death", "limit")))
 
 
 if __name__ == "__main__":
