@@ -8,6 +8,7 @@
 6. The port map of a control-flow node names existing ports, and existing Parameters and Results of its body.
 7. Attributes, where irquant reads them, have values of their kind (see `attribute_rules`).
 8. The shape and the element type of a result follow from the inputs (see `shape_rules`).
+9. What a port map brings into a body, or takes out, has the type and the shape that it has outside (see `port_maps`).
 The same invariants hold in the body of every control-flow node. Files are read and written if the first six hold; the
 runtime infers shapes itself.
 """
