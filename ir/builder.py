@@ -37,9 +37,9 @@ class Builder:
 
     # ----------------------------------------------------------------------------------------- ends of a graph
 
-    def constant(self, value: Array, *, name: str) -> OutPort:
-        """A constant."""
-        return self.graph.add_constant(name, value, near=self.near).output()
+    def constant(self, value: Array, *, name: str, packed: ElementType | None = None) -> OutPort:
+        """A constant; `packed` is its element type if it has no numpy form."""
+        return self.graph.add_constant(name, value, near=self.near, packed=packed).output()
 
     def parameter(self, kind: ElementType, shape: Sequence[int], *, name: str) -> OutPort:
         """A new input of the model; dynamic sizes are -1."""

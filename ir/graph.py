@@ -22,7 +22,7 @@ import numpy as np
 
 from .element_types import ElementType, element_type, element_type_of_dtype, element_type_of_precision
 from .errors import IRError, printable
-from .packing import unpack
+from .packing import pack, unpack
 from .weights import EMPTY, Weights
 from .xml import XmlStyle
 
@@ -621,17 +621,30 @@ class Graph:
         self.is_edited = True
         return node
 
-    def add_constant(self, name: str, value: Array, *, near: Node | None = None) -> Node:
-        """Adds a Const; its bytes go to the end of the .bin when the graph is written."""
-        kind = element_type_of_dtype(value.dtype)
+    def add_constant(
+        self, name: str, value: Array, *, near: Node | None = None, packed: ElementType | None = None
+    ) -> Node:
+        """Adds a Const; its bytes go to the end of the .bin when the graph is written.
+
+        Args:
+            name: The friendly name; a number is appended if it is taken.
+            value: The values.
+            near: The node that follows the new one in the file (default: at the end).
+            packed: The element type if it has no numpy form: u4, i4 or nf4 (see `packing.pack`).
+
+        Raises:
+            IRError: the element type does not hold the values.
+        """
+        kind = packed or element_type_of_dtype(value.dtype)
+        stored = pack(value, packed.name) if packed else value
         data = {
             "element_type": kind.name,
             "shape": ", ".join(map(str, value.shape)),
             "offset": "0",
-            "size": str(value.nbytes),
+            "size": str(stored.nbytes),
         }
         node = self.add("Const", name, [], [(kind, value.shape)], attributes=data, near=near)
-        node._layer.array = value
+        node._layer.array = stored
         return node
 
     def remove(self, node: Node) -> None:

@@ -1,4 +1,4 @@
-"""Unpacks element types without a numpy array form.
+"""Packs and unpacks element types without a numpy array form.
 
 Source: OpenVINO's element types, as its serializer writes them (tests compare). Values of 3 and 6 bits are stored in
 groups of 8 and 4: first the low bits of all values, then the high bits, with the first value in the highest bits.
@@ -17,7 +17,7 @@ _Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 _Values = np.ndarray[Any, np.dtype[Any]]
 
 #: NormalFloat, the 16 quantiles of Dettmers et al., "QLoRA" (2023), appendix E.
-_NF4 = np.array(
+NF4_VALUES = np.array(
     [-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
      -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
      0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0],
@@ -75,7 +75,7 @@ _UNPACK: Mapping[str, Callable[[_Bytes], _Values]] = {
     "u4": lambda raw: _split(raw, 4),
     "i4": lambda raw: _signed(_split(raw, 4)),
     "u6": lambda raw: _grouped(raw, 4, 2),
-    "nf4": lambda raw: _NF4[_split(raw, 4)],
+    "nf4": lambda raw: NF4_VALUES[_split(raw, 4)],
     "f4e2m1": lambda raw: _split(raw, 4).view(ml_dtypes.float4_e2m1fn),
     "string": _texts,
 }
@@ -95,3 +95,30 @@ def unpack(raw: _Bytes, kind: str, count: int) -> _Values:
         message = f"{raw.size} bytes hold {values.size} values of {kind}, not {count}"
         raise IRError(message)
     return values[:count]
+
+
+#: The lowest and the highest integer of types of 4 bits.
+_LIMITS: Mapping[str, tuple[int, int]] = {"u4": (0, 15), "i4": (-8, 7)}
+
+
+def pack(values: _Values, kind: str) -> _Bytes:
+    """The bytes of u4, i4 or nf4 values, in the form that `unpack` reads: the first of two in the low bits.
+
+    Args:
+        values: Integers, or numbers of `NF4_VALUES`.
+        kind: "u4", "i4" or "nf4".
+
+    Raises:
+        IRError: the type is another one, or it does not hold a value.
+    """
+    if kind != "nf4" and kind not in _LIMITS:
+        message = f"element type {kind} cannot be packed: only {', '.join(_LIMITS)} and nf4 can"
+        raise IRError(message)
+    flat = values.reshape(-1)
+    is_held = np.isin(flat, NF4_VALUES) if kind == "nf4" else (flat >= _LIMITS[kind][0]) & (flat <= _LIMITS[kind][1])
+    if not is_held.all():
+        message = f"element type {kind} does not hold {flat[is_held.argmin()]:g}"
+        raise IRError(message)
+    codes = np.searchsorted(NF4_VALUES, flat) if kind == "nf4" else flat.astype(np.int8) & 15
+    nibbles = np.append(codes, np.zeros(flat.size % 2, np.uint8)).astype(np.uint8)
+    return nibbles[::2] | nibbles[1::2] << np.uint8(4)

@@ -22,7 +22,7 @@ import numpy as np
 import openvino as ov
 import openvino.opset13
 
-from ...ir import Array, Graph, UserError, read_model, write_model
+from ...ir import Array, Graph, OutPort, UserError, read_model, write_model
 from ...ir.atomic_write import written_together
 from ...ir.ops import LOOP_BODY, is_standard
 from ...ir.stage import STAGE
@@ -521,7 +521,8 @@ def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:
     it. A body takes no more Parameters than its port map has: new constants in bodies make the block be copied.
     """
     lent = {node: f"irquant/lent/{node.id}" for node in graph.in_file_order("Const") if not node.is_stored}
-    arrays = {name: _writeable(node.array) for node, name in lent.items()}
+    tensors = {name: node.output() for node, name in lent.items()}
+    arrays = {name: _writeable(node.array if _has_array(node.output()) else node.raw) for node, name in lent.items()}
     layout = lay_out(graph, compact=False)
     in_bodies = any(not node.is_stored for each in [*graph.walk()][1:] for node in each.in_file_order("Const"))
     block = np.concatenate([graph.weights.data, *(each.view(np.uint8) for each in layout.new)]) if in_bodies else None
@@ -529,7 +530,7 @@ def _lend(core: Any, graph: Graph) -> tuple[ov.Model, list[object]]:
     model = core.read_model(to_xml(graph, layout, lent).encode(), weights)
     for parameter in list(model.get_parameters()):
         if (name := parameter.get_friendly_name()) in arrays:
-            constant = ov.op.Constant(_shared(arrays[name]))
+            constant = ov.op.Constant(_shared(arrays[name], tensors[name]))
             parameter.output(0).replace(constant.output(0))
             model.remove_parameter(parameter)
     model.validate_nodes_and_infer_types()
@@ -540,10 +541,15 @@ def _tensor(data: Array) -> ov.Tensor:
     return ov.Tensor(data, shared_memory=True) if data.size else ov.Tensor(ov.Type.u8, [0])
 
 
-def _shared(array: Array) -> ov.Tensor:
-    """A tensor over the memory of an array; bf16 is passed as bytes, since the runtime knows no such arrays."""
-    if array.dtype == _BF16:
-        return ov.Tensor(array.reshape(-1).view(np.uint8), ov.Shape(array.shape), ov.Type.bf16)
+def _has_array(tensor: OutPort) -> bool:
+    return tensor.element_type.dtype is not None
+
+
+def _shared(array: Array, of: OutPort) -> ov.Tensor:
+    """A tensor over the memory of an array; types without arrays in numpy or the runtime are passed as bytes."""
+    if array.dtype == _BF16 or not _has_array(of):
+        kind = getattr(ov.Type, of.element_type.name)
+        return ov.Tensor(array.reshape(-1).view(np.uint8), ov.Shape(of.shape), kind)
     return ov.Tensor(array, shared_memory=True)
 
 

@@ -10,10 +10,10 @@ from ...ir.match import Match, Miss
 from ...ir.ops import DATA_PORT, WEIGHTS_PORT
 from ...ir.pattern import Pattern, any_tensor, const, op
 from ..analysis.biases import change_bias
+from ..analysis.constants import folded
 from ..analysis.coverage import needs_sizes
 from ..analysis.ranges import Floats
 from ..infra.base import Context, Fact, Pass
-from .normalize import folded
 
 _CHANNELS = 1
 _TYPES = ("Add", "Divide", "Multiply", "Subtract")

@@ -1,20 +1,18 @@
 """Turns weights and biases into plain constants, for all storage forms of converters."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from ...ir import DYNAMIC, Array, Builder, Graph, InPort, Node, OutPort, Scope
+from ...ir import Array, Builder, Graph, InPort, Node, OutPort, Scope
 from ...ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches, weight_ports
 from ..analysis.already_quantized import may_be_quantized
-from ..analysis.constants import SHAPE_READERS, constant_nodes, fold_shape, values_of
+from ..analysis.constants import FORM_CHANGES, SHAPE_READERS, constant_nodes, fold_shape, folded, values_of
 from ..infra.base import Context, Fact, Pass
 
 _ROLES = {"Add": "bias", "Concat": "joined"}
-_MOVES = ("Reshape", "Squeeze", "Unsqueeze")
 #: The inputs of attention that are second operands of its products after decomposition.
 _KEYS_AND_VALUES = (1, 2)
 
@@ -99,7 +97,7 @@ def _replace(graph: Graph, values: Mapping[InPort, Array], halves: set[tuple[Sco
 def _is_half(tensor: OutPort) -> bool:
     """Whether a tensor is a decompressed 16-bit constant."""
     node = tensor.node
-    while node.type in (*_MOVES, "Convert", "Transpose"):
+    while node.type in FORM_CHANGES:
         node = node.source(0).node
     return node.output().element_type.name in ("f16", "bf16") and tensor.element_type.name == "f32"
 
@@ -190,30 +188,3 @@ def _looks_up_decompressed(node: Node) -> bool:
 def _joined(graph: Graph) -> list[InPort]:
     """The computed inputs of Concat: a constant among activations must be stored in 8 bits, or all become floats."""
     return [port for node in graph.nodes("Concat") for port in node.inputs if port.source.node.inputs]
-
-
-def folded(tensor: OutPort) -> Array | None:
-    """The value of a chain of moves and conversions over a constant; None for anything else."""
-    chain: list[Node] = []
-    node = tensor.node
-    while node.type in (*_MOVES, "Convert", "Transpose"):
-        chain.append(node)
-        node = node.source(0).node
-    if node.type != "Const" or node.output().element_type.dtype is None:  # packed weights are compressed already
-        return None
-    value: Array | None = node.array
-    for step in reversed(chain):
-        value = None if value is None else _applied(step, value)
-    return value
-
-
-def _applied(step: Node, value: Array) -> Array | None:
-    """The value behind a step; None if it depends on more than constants, or numpy cannot compute it."""
-    if step.type == "Convert":
-        dtype = step.output().element_type.dtype
-        return None if dtype is None else value.astype(dtype)
-    if step.type == "Transpose":
-        order = step.source(1).node
-        return value.transpose(order.array.tolist() or None) if order.type == "Const" else None
-    shape = step.output().shape  # for a Reshape, 0 and -1 are resolved, unless its sizes come from the data
-    return None if DYNAMIC in shape or math.prod(shape) != value.size else value.reshape(shape)

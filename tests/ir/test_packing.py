@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from irquant.ir import IRError, read_model
-from irquant.ir.packing import unpack
+from irquant.ir import Builder, Graph, IRError, element_type, read_model, write_model
+from irquant.ir.packing import NF4_VALUES, pack, unpack
+from irquant.passes.runtime.engine import evaluate
 
 RNG = np.random.default_rng(0)
 NF4 = [-1.0, 0.0, 1.0, -0.6961928009986877, 0.07958029955625534]
@@ -80,3 +83,67 @@ def test_what_has_no_values_says_so() -> None:
         unpack(np.zeros(4, np.uint8), "dynamic", 1)
     with pytest.raises(IRError, match=r"^1 bytes hold 2 values of u4, not 3$"):
         unpack(np.zeros(1, np.uint8), "u4", 3)
+
+
+@given(st.sampled_from(["u4", "i4", "nf4"]), st.binary(min_size=1, max_size=40))
+def test_all_bytes_survive_unpacking_and_packing(kind: str, raw: bytes) -> None:
+    given_bytes = np.frombuffer(raw, np.uint8)
+    values = unpack(given_bytes, kind, 2 * len(raw))
+    np.testing.assert_array_equal(pack(values, kind), given_bytes)
+
+
+def test_an_odd_value_is_followed_by_a_zero() -> None:
+    assert pack(np.array([1, -2, -8]), "i4").tolist() == [0xE1, 0x08]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        ("i4", 8, "element type i4 does not hold 8"),
+        ("i4", -9, "element type i4 does not hold -9"),
+        ("u4", -1, "element type u4 does not hold -1"),
+        ("u4", 16, "element type u4 does not hold 16"),
+        ("nf4", 0.5, "element type nf4 does not hold 0.5"),
+        ("nf4", np.nan, "element type nf4 does not hold nan"),
+        ("u3", 1, "element type u3 cannot be packed: only u4, i4 and nf4 can"),
+        ("i8", 1, "element type i8 cannot be packed: only u4, i4 and nf4 can"),
+    ],
+)
+def test_values_that_a_type_does_not_hold_are_refused(kind: str, value: float, said: str) -> None:
+    with pytest.raises(IRError) as caught:
+        pack(np.array([0, value]), kind)
+    assert str(caught.value) == said
+
+
+PACKED = [
+    ("u4", np.arange(15).reshape(3, 5)),
+    ("i4", np.arange(-8, 7).reshape(3, 5)),
+    ("nf4", NF4_VALUES[:15].reshape(3, 5)),
+]
+
+
+def with_packed(kind: str, values: np.ndarray[Any, Any]) -> Graph:
+    """A model that gives a packed constant as f32."""
+    graph = Graph()
+    build = Builder(graph)
+    constant = build.constant(values, name="packed", packed=element_type(kind))
+    build.result(build.convert(constant, element_type("f32"), name="float"), name="out")
+    return graph
+
+
+@pytest.mark.parametrize(("kind", "values"), PACKED)
+def test_a_new_packed_constant_is_written_and_read_back(
+    tmp_path: Path, kind: str, values: np.ndarray[Any, Any]
+) -> None:
+    write_model(with_packed(kind, values), tmp_path / "m.xml")
+    (node,) = read_model(tmp_path / "m.xml").nodes("Const")
+    assert node.output().element_type == element_type(kind)
+    assert node.raw.size == 8
+    np.testing.assert_array_equal(node.array, values)
+    out = ov.Core().compile_model(tmp_path / "m.xml", "CPU")([])[0]
+    np.testing.assert_allclose(out, values, rtol=1e-3)  # nf4 becomes f16 first
+
+
+@pytest.mark.parametrize(("kind", "values"), PACKED)
+def test_the_runtime_borrows_a_new_packed_constant(kind: str, values: np.ndarray[Any, Any]) -> None:
+    np.testing.assert_allclose(evaluate(with_packed(kind, values))[0], values, rtol=1e-3)
