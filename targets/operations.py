@@ -10,7 +10,7 @@ from ..ir.suggestions import closest, did_you_mean
 from .target import Target
 
 #: The keys of conditions in a file, and of lists of op types.
-_CONDITIONS = ("rules", "transparent")
+_CONDITIONS = ("rules", "transparent", "keeps_compressed")
 _LISTS = ("unified", "bodies")
 _Location = tuple[int | str, ...]
 #: Op type -> its attributes; None: an operation of an extension, with unknown attributes.

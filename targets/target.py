@@ -22,6 +22,7 @@ from ..ir.ops import (
     is_depthwise,
     kernel_shape,
     looks_up_rows,
+    multiplies_batches,
     weight_ports,
 )
 
@@ -111,10 +112,12 @@ Property = Literal[
     "kernel_covers_stride",
     "last_stride_up_to_3",
     "multiplies_channels",
+    "multiplies_vector",
     "no_padding",
     "output_padding_within_pads",
     "pads_a_convolution",
     "pointwise_of_any_size",
+    "several_matrices",
     "two_activations",
     "undilated",
     "zero_padding",
@@ -227,6 +230,12 @@ def _channels_of_groups(node: Node) -> tuple[int, ...]:
 def _multiplies_channels(node: Node) -> bool:
     """Whether a depthwise GroupConvolution computes several channels from each."""
     return is_depthwise(node) and _channels_of_groups(node)[0] > 1
+
+
+def _multiplies_vector(node: Node) -> bool:
+    """Whether a MatMul has data of one dimension, or weights of one row or column."""
+    data, weights = (node.source(index).shape for index in (DATA_PORT, WEIGHTS_PORT))
+    return len(data) == 1 or 1 in weights[-2:]
 
 
 def _has_groups_not_by_4(node: Node) -> bool:
@@ -342,10 +351,12 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "kernel_covers_stride": _kernel_covers_stride,
     "last_stride_up_to_3": _last_stride_is_short,
     "multiplies_channels": _multiplies_channels,
+    "multiplies_vector": _multiplies_vector,
     "no_padding": _adds_no_padding,
     "output_padding_within_pads": _pads_no_output,
     "pads_a_convolution": _pads_a_convolution,
     "pointwise_of_any_size": _is_pointwise_of_any_size,
+    "several_matrices": multiplies_batches,
     "two_activations": _takes_two_activations,
     "undilated": _is_undilated,
     "zero_padding": _pads_with_zero,
@@ -416,6 +427,25 @@ class Transparent(Condition):
     zero_point: bool = True
 
 
+#: An element type of weights that are stored in fewer bits than floats.
+WeightType = Literal["i8", "u8", "i4", "u4", "nf4"]
+
+
+class Compression(Condition):
+    """Layers of float data, and the element types in which the device keeps their weights.
+
+    Attributes:
+        types: The element types that it keeps and unpacks inside the layer; empty: it makes floats of all when it
+            compiles the model.
+        smallest_group: The fewest neighbouring input channels that may share a scale; None: only whole rows.
+        because: The reason that reports show.
+    """
+
+    types: Annotated[tuple[WeightType, ...], BeforeValidator(_listed)] = ()
+    smallest_group: Annotated[int, Field(ge=2)] | None = None
+    because: str = ""
+
+
 class Step(Condition):
     """A link of a chain of operations.
 
@@ -463,6 +493,8 @@ class Target(_Strict):
         transparent: Operations that a FakeQuantize moves through (on input 0).
         unified: Op types that it moves through on all inputs, which must then share one range.
         bodies: The control-flow operations whose bodies also run faster in int8.
+        keeps_compressed: The layers whose weights it keeps compressed if their data are floats; the first entry that
+            fits decides, and it keeps those of no other layer.
         skips_narrow_integers: Whether the device skips the rounding of floats that become 8-bit integers, and floats
             again in front of a FakeQuantize.
         attention_sqnr: The decibels of signal to error that 8 bits must leave of probabilities; attention with fewer
@@ -482,6 +514,7 @@ class Target(_Strict):
     transparent: tuple[Transparent, ...] = ()
     unified: Names = ()
     bodies: Names = ()
+    keeps_compressed: tuple[Compression, ...] = ()
     skips_narrow_integers: bool = False
     attention_sqnr: Annotated[float, Field(ge=0)] = 0.0
     operations: Names = ()
@@ -493,3 +526,7 @@ class Target(_Strict):
     def transparency(self, node: Node) -> Transparent | None:
         """The entry for the move of a FakeQuantize through this node, if any."""
         return next((entry for entry in self.transparent if entry.fits(node)), None)
+
+    def compression(self, node: Node) -> Compression | None:
+        """The entry for the compressed weights of this node, if any."""
+        return next((entry for entry in self.keeps_compressed if entry.fits(node)), None)

@@ -26,7 +26,7 @@ from irquant.passes.options.engine import EngineSection
 from irquant.passes.options.pot_config import AlgorithmName, Model, Parameters
 from irquant.passes.options.quantization import ActivationEndOptions, ActivationOptions, RangeEstimator, WeightOptions
 from irquant.targets import QuantSpec, Rule, Step, Target, load_target, parse_target
-from irquant.targets.target import Property
+from irquant.targets.target import Compression, Property
 from irquant.tools.cli import run
 from irquant.tools.zoo.batch_file import Entry, Expected
 from irquant.tools.zoo.record import State
@@ -408,6 +408,7 @@ def test_the_second_line_of_the_readme_is_what_ci_looks_for() -> None:
 TARGET_KEYS = {
     *Target.model_fields,
     *Rule.model_fields,
+    *Compression.model_fields,
     *QuantSpec.model_fields,
     *Step.model_fields,
     *get_args(Property),
