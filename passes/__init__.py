@@ -4,6 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .analyze import analyze_graph
+from .compress import CompressionResult, compress, compress_model
+from .compress_graph import CompressionReport
+from .compress_graph import compress_graph as compress_graph
 from .effective_options import effective_options as effective_options
 from .evaluation.compare_models import compare_models
 from .explain import explain
@@ -22,6 +25,8 @@ from .statistics.request import Reduction, Request
 from .testing import check_pass
 
 __all__ = [
+    "CompressionReport",
+    "CompressionResult",
     "Context",
     "Fact",
     "InternalError",
@@ -36,6 +41,8 @@ __all__ = [
     "analyze_graph",
     "check_pass",
     "compare_models",
+    "compress",
+    "compress_model",
     "default_quantization",
     "explain",
     "load_model",

@@ -30,6 +30,7 @@ from irquant.targets.target import Compression, Property
 from irquant.tools.cli import run
 from irquant.tools.zoo.batch_file import Entry, Expected
 from irquant.tools.zoo.record import State
+from tests.passes.weight_only_models import language_model, sentences
 
 ROOT = Path(__file__).parents[1]
 if not (ROOT / "README.md").is_file():
@@ -79,6 +80,8 @@ def in_folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "model.onnx"
     )
     (tmp_path / "pot.json").write_text(POT)
+    ov.serialize(language_model(), tmp_path / "language.xml", tmp_path / "language.bin")
+    np.savez(tmp_path / "texts.npz", rows=np.concatenate(sentences(12)))
     np.savez(tmp_path / "calibration.npz", image=np.random.default_rng(1).random((12, 3, 8, 8), np.float32))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -22,16 +22,22 @@ from irquant.passes.quantize_graph import quantize_graph
 ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "irquant": [
+        "CompressionReport",
+        "CompressionResult",
         "QuantizationConfig",
         "QuantizationResult",
         "Report",
         "UserError",
         "__version__",
+        "compress",
+        "compress_model",
         "load_model",
         "quantize",
         "quantize_model",
     ],
     "irquant.passes": [
+        "CompressionReport",
+        "CompressionResult",
         "Context",
         "Fact",
         "InternalError",
@@ -46,6 +52,8 @@ PUBLIC = {
         "analyze_graph",
         "check_pass",
         "compare_models",
+        "compress",
+        "compress_model",
         "default_quantization",
         "explain",
         "load_model",

@@ -23,6 +23,7 @@ _MOST_NAMED, _MOST_SAID = 4, 2000
 COMMANDS: Mapping[str, str] = {
     "analyze": "Ranks the layers of a model by their sensitivity to INT8 rounding.",
     "compare": "Runs two models on the same samples and compares them.",
+    "compress": "Stores the weights of a model in 8 or 4 bits; activations stay floats.",
     "config": "Checks and shows configurations.",
     "demo": "Quantizes a small trained network and compares FP32 with INT8 on this machine.",
     "diff": "Shows how one model differs from another: layers, attributes, constants.",

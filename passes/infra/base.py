@@ -20,6 +20,7 @@ from ..placement.plan import Plan
 from ..runtime.samples import PreparedSample, ValidationSample
 from ..statistics.request import Request, Statistics
 from .calibration import Calibration
+from .compressed_layers import CompressedLayer, WeightCheck
 from .execution import Check
 from .run_inputs import RunInputs
 
@@ -102,6 +103,8 @@ class RunState:
         warnings: Messages to the user besides those of the plan.
         corrections: Layer -> the result of correcting its bias; by the passes that correct biases.
         check: The result of running the quantized model; by `verify-execution`.
+        compressed: The storage of each layer's weights; by `quantize-weights-only`.
+        weight_check: The result of running the model with compressed weights; by `verify-weights`.
     """
 
     calibration: Calibration = field(default_factory=Calibration)
@@ -114,6 +117,8 @@ class RunState:
     warnings: list[str] = field(default_factory=list[str])
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
     check: Check = field(default_factory=Check)
+    compressed: Sequence[CompressedLayer] = ()
+    weight_check: WeightCheck = field(default_factory=WeightCheck)
 
 
 class Context(RunInputs, RunState):

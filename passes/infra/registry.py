@@ -16,6 +16,7 @@ PASSES: Mapping[str, str] = {
     "decompose-attention": "transforms.decompose_attention:DecomposeAttention",
     "untranspose-weights": "transforms.untranspose_weights:UntransposeWeights",
     "plan-placement": "transforms.plan_placement:PlanPlacement",
+    "measure-outputs": "calibration.measure_outputs:MeasureOutputs",
     "calibrate": "calibration.calibrate:Calibrate",
     "load-statistics": "calibration.load_statistics:LoadStatistics",
     "keep-attention-float": "transforms.keep_attention_float:KeepAttentionFloat",
@@ -30,8 +31,10 @@ PASSES: Mapping[str, str] = {
     "widen-masks": "transforms.widen_masks:WidenMasks",
     "widen-integers": "transforms.widen_integers:WidenIntegers",
     "compress-weights": "transforms.compress_weights:CompressWeights",
+    "quantize-weights-only": "transforms.quantize_weights_only:QuantizeWeightsOnly",
     "restore-attention": "transforms.restore_attention:RestoreAttention",
     "store-halves": "transforms.store_halves:StoreHalves",
+    "verify-weights": "evaluation.verify_weights:VerifyWeights",
     "verify-execution": "evaluation.verify_execution:VerifyExecution",
 }
 #: Former names of passes.

@@ -42,13 +42,10 @@ ONE_STREAM = {**LATENCY, "NUM_STREAMS": "1"}
 PROFILING = {"PERF_COUNT": "YES"}
 #: Shows every layer: by default, the plugin merges chains of matrix products into one node without details.
 INSPECTION = {**LATENCY, "SNIPPETS_MODE": "DISABLE"}
+#: Keeps activations exact: by default, layers with compressed weights round them to 8 bits if 32 or more share a scale.
+EXACT_ACTIVATIONS = {**INSPECTION, "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
 #: Computes FakeQuantizes in float, as the specification defines them, instead of by this plugin's int8 kernels.
-EMULATION = {
-    **LATENCY,
-    "LP_TRANSFORMS_MODE": "NO",
-    "SNIPPETS_MODE": "DISABLE",
-    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",  # other values make layers of 64 inputs or more round their data, to 40 dB
-}
+EMULATION = {**EXACT_ACTIVATIONS, "LP_TRANSFORMS_MODE": "NO"}
 
 
 #: Lines of the runtime's messages that name places in its source, its parts and its own exceptions.

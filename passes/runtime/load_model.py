@@ -116,6 +116,6 @@ def _external_tensors(path: Path) -> Iterator[Path]:
     yield from (path.parent / each.decode(errors="replace") for each in sorted(found))
 
 
-def result_path(path: Path, name: str | None = None) -> Path:
+def result_path(path: Path, name: str | None = None, form: str = "int8") -> Path:
     """The default path of the quantized form of a model: beside it."""
-    return path.with_name(f"{name or path.stem}_int8.xml")
+    return path.with_name(f"{name or path.stem}_{form}.xml")

@@ -1,7 +1,8 @@
 """Post-training INT8 quantization of OpenVINO IR: a trained model and some data in, an INT8 model out.
 
-`quantize` and `quantize_model` are the entry points. The rest of the interface is in `irquant.passes` (passes and the
-pass manager), `irquant.ir` (models as graphs) and `irquant.targets` (devices). Modules are imported at their first use.
+`quantize` and `quantize_model` are the entry points, and `compress` and `compress_model` for weights alone. The rest is
+in `irquant.passes` (passes and the pass manager), `irquant.ir` (models as graphs) and `irquant.targets` (devices).
+Modules are imported at their first use.
 """
 
 from importlib import import_module
@@ -9,16 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from irquant.ir import UserError
-    from irquant.passes import QuantizationConfig, QuantizationResult, Report, load_model, quantize, quantize_model
+    from irquant.passes import (
+        CompressionReport,
+        CompressionResult,
+        QuantizationConfig,
+        QuantizationResult,
+        Report,
+        compress,
+        compress_model,
+        load_model,
+        quantize,
+        quantize_model,
+    )
 
     __version__: str
 
 __all__ = [
+    "CompressionReport",
+    "CompressionResult",
     "QuantizationConfig",
     "QuantizationResult",
     "Report",
     "UserError",
     "__version__",
+    "compress",
+    "compress_model",
     "load_model",
     "quantize",
     "quantize_model",

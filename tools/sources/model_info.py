@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from irquant.ir import Array, Graph
+from irquant.passes.analysis.constants import folded
 from irquant.passes.runtime.samples import DataError, model_inputs
-from irquant.passes.transforms.normalize import folded
 from irquant.tools.sources.image_source import LAYOUTS, ImageOptions, takes_integers
 
 #: Arithmetic with a constant -> whether the constant is a mean or a scale, and how to compute it.

@@ -1,0 +1,53 @@
+"""Runs the float model on held-out samples, and keeps the other samples for passes that run the model on them."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...ir import Array, Graph
+from ..analysis.outputs import find_outputs
+from ..infra.base import Context, Pass
+from ..infra.calibration import Calibration
+from ..runtime.engine import LATENCY, Engine
+from ..runtime.samples import DataError, PreparedSample, ValidationSample
+from ..statistics.request import Statistics
+from .fingerprint import DataFingerprint
+from .known_outputs import known_outputs
+from .measurement import CalibrationSample, jobs
+
+
+@dataclass(frozen=True)
+class MeasureOutputs(Pass):
+    """Reads all samples, and runs the float model on those that are held out.
+
+    The graph stays unchanged. `Context.calibration` gets the outputs, and all other samples as `kept`.
+    """
+
+    name: ClassVar[str] = "measure-outputs"
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Measures the outputs; changes nothing.
+
+        Raises:
+            DataError: there are no samples, or the model cannot run one.
+        """
+        fingerprint = DataFingerprint()
+        samples = list(jobs(graph, context, fingerprint))
+        if not samples:
+            message = "the calibration data are empty: at least one sample is needed"
+            raise DataError(message)
+        kept = {index: PreparedSample(each.sample, each.feed) for index, each in enumerate(samples) if _is_kept(each)}
+        outputs, held_out = find_outputs(graph), list[ValidationSample]()
+
+        def take(job: CalibrationSample, arrays: list[Array]) -> None:
+            held_out.append(ValidationSample(job.sample, job.feed, [each.copy() for each in arrays]))
+            context.progress("running the float model", len(held_out), len(samples) - len(kept))
+
+        if len(kept) < len(samples):
+            Engine(outputs.tapped(graph), LATENCY).run((each for each in samples if not _is_kept(each)), take)
+        outputs = known_outputs(outputs, graph, held_out)
+        context.take_over(Calibration(Statistics(samples=len(kept)), outputs, held_out, [], kept, str(fingerprint)))
+        return 0
+
+
+def _is_kept(sample: CalibrationSample) -> bool:
+    return not sample.is_held_out

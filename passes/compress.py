@@ -1,0 +1,222 @@
+"""The entry point of weight-only quantization: takes a model, returns one with compressed weights."""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypedDict, TypeVar, Unpack, overload
+
+from ..ir import Graph
+from ..ir.atomic_write import written_together
+from ..targets import Target, load_target
+from .compress_graph import CompressionReport, compress_graph
+from .infra.run_inputs import Progress, no_progress
+from .model_place import FilePlace, MemoryPlace, ModelPlace
+from .options.compression import CompressionConfig, WeightFormat
+from .options.config import QuantizationConfig
+from .quantize import QuantizationWarning
+from .run_files import RunFile, check_run_files, named
+from .runtime.engine import Extension, RuntimeModel, check_extensions
+from .runtime.load_model import result_path
+
+_Model = TypeVar("_Model")
+
+
+@dataclass(frozen=True)
+class CompressionResult(Generic[_Model]):
+    """The result of a weight-only quantization.
+
+    Attributes:
+        model: The path of the new IR, or a new `openvino.Model`: the same kind as the float model.
+        report: The report.
+    """
+
+    model: _Model
+    report: CompressionReport
+
+
+class CompressOptions(TypedDict, total=False):
+    """The options of `compress` and `compress_model` besides model and data."""
+
+    output: Path | str | None
+    target: str | Target | None
+    weights: WeightFormat
+    group: int
+    all_layers: bool
+    samples: int | None
+    extensions: Sequence[Extension]
+    force: bool
+
+
+@overload
+def compress_model(
+    model: Path | str, data: Iterable[object] | None = None, **options: Unpack[CompressOptions]
+) -> CompressionResult[Path]: ...
+
+
+@overload
+def compress_model(
+    model: RuntimeModel, data: Iterable[object] | None = None, **options: Unpack[CompressOptions]
+) -> CompressionResult[RuntimeModel]: ...
+
+
+def compress_model(
+    model: Path | str | RuntimeModel, data: Iterable[object] | None = None, **options: Unpack[CompressOptions]
+) -> CompressionResult[Path] | CompressionResult[RuntimeModel]:
+    """Stores the weights of a model in 8 or 4 bits; activations stay floats.
+
+    Args:
+        model: The path of an IR or of another model that `load_model` converts, or an `openvino.Model`, which stays
+            unchanged.
+        data: Samples as for `quantize_model`: the outputs are compared on some of them. They may be left out.
+        options: Keywords:
+
+            output: The path of the new IR, for a model given by path; default: `<model>_weights_<format>.xml` next to
+                it.
+            target: The name of a target, the path of a target file, or a `Target`; default: "cpu".
+            weights: "int8" (default), "int4" or "nf4".
+            group: The most neighbouring weights that share a scale, for "int4" and "nf4" (default: 128; 0: a row).
+            all_layers: Whether the first and the last layers get 4 bits, too, instead of 8 (default: no).
+            samples: The most samples to use (default: 128); a tenth of them is held out to check the result.
+            extensions: See `quantize_model`.
+            force: Whether files that irquant did not make may be replaced (default: no).
+
+    Returns:
+        The new model, of the same kind as `model`, and the report.
+
+    Raises:
+        UserError: model, data, target or options are wrong, the target makes floats of the requested weights, or the
+            output cannot be written; then nothing was written.
+    """
+    return _compressed(model, data, options)
+
+
+@overload
+def compress(
+    model: Path | str,
+    data: Iterable[object] | None = None,
+    *,
+    report: Callable[[CompressionReport], None] | None = None,
+    **options: Unpack[CompressOptions],
+) -> Path: ...
+
+
+@overload
+def compress(
+    model: RuntimeModel,
+    data: Iterable[object] | None = None,
+    *,
+    report: Callable[[CompressionReport], None] | None = None,
+    **options: Unpack[CompressOptions],
+) -> RuntimeModel: ...
+
+
+def compress(
+    model: Path | str | RuntimeModel,
+    data: Iterable[object] | None = None,
+    *,
+    report: Callable[[CompressionReport], None] | None = None,
+    **options: Unpack[CompressOptions],
+) -> Path | RuntimeModel:
+    """Like `compress_model`, but returns the model only and issues Python warnings.
+
+    Args:
+        model: See `compress_model`.
+        data: See `compress_model`.
+        report: Called with the report; without it, each of its warnings is a `QuantizationWarning`.
+        options: See `compress_model`.
+
+    Returns:
+        The same kind as `model`: the path of the new IR, or a new `openvino.Model`.
+
+    Raises:
+        UserError: see `compress_model`.
+    """
+    result = _compressed(model, data, options)
+    if report:
+        report(result.report)
+    for warning in () if report else result.report.warnings:
+        warnings.warn(warning, QuantizationWarning, stacklevel=2)
+    return result.model
+
+
+def _compressed(
+    model: Path | str | RuntimeModel, data: Iterable[object] | None, given: CompressOptions
+) -> CompressionResult[Path] | CompressionResult[RuntimeModel]:
+    _refuse_unknown(given)
+    options = {name: value for name, value in given.items() if name in CompressionConfig.model_fields}
+    config = CompressionConfig.read(options, "")
+    target, extensions = given.get("target"), given.get("extensions", ())
+    device = target if isinstance(target, Target) else load_target(target or "cpu")
+    check_extensions(extensions)
+    reads = named(target=Path(target) if isinstance(target, str) and target.endswith((".yaml", ".yml")) else None)
+    job = CompressJob(config, device, reads, force=given.get("force", False))
+    if not isinstance(model, (str, Path)):
+        memory = MemoryPlace(model, extensions)
+        return job.run(job.load(memory), memory, data)
+    path, output = Path(model), given.get("output")
+    place = FilePlace(path, Path(output or compressed_path(path, config)), extensions=extensions)
+    return job.run(job.load(place), place, data)
+
+
+def compressed_path(model: Path, config: CompressionConfig) -> Path:
+    """The default path of the compressed form of a model: beside it."""
+    return result_path(model, form=f"weights_{config.weights}")
+
+
+@dataclass(frozen=True)
+class CompressJob:
+    """A weight-only quantization with resolved options.
+
+    Attributes:
+        config: The options.
+        target: The device.
+        reads: Files that are read besides the model; only checked if a file is overwritten.
+        force: Whether files that irquant did not make may be replaced.
+    """
+
+    config: CompressionConfig
+    target: Target
+    reads: Iterable[RunFile] = ()
+    force: bool = False
+
+    def load(self, place: ModelPlace[_Model]) -> Graph:
+        """Reads the model, for `run`.
+
+        Raises:
+            UserError: the model cannot be read, or the run would overwrite a file.
+        """
+        check_run_files([*place.reads(), *self.reads], place.writes(QuantizationConfig()), force=self.force)
+        return place.load()
+
+    def run(
+        self,
+        graph: Graph,
+        place: ModelPlace[_Model],
+        data: Iterable[object] | None,
+        *,
+        progress: Progress = no_progress,
+    ) -> CompressionResult[_Model]:
+        """Compresses, checks and writes a model.
+
+        Args:
+            graph: The model from `load`; it is consumed.
+            place: The destination of the result.
+            data: See `compress_model`.
+            progress: Called during long work.
+
+        Raises:
+            UserError: see `compress_model`.
+        """
+        place.check(graph)
+        with written_together():
+            graph, report = compress_graph(graph, data, self.target, self.config, progress=progress)
+            return CompressionResult(place.put(graph), report)
+
+
+def _refuse_unknown(given: Mapping[str, object]) -> None:
+    """Refuses unknown options, which would otherwise be ignored."""
+    for name in given:
+        if name not in CompressOptions.__annotations__:
+            message = f"compress() got an unexpected keyword argument '{name}'"
+            raise TypeError(message)

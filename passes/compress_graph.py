@@ -1,0 +1,123 @@
+"""Takes a float graph, returns it with compressed weights, and a report."""
+
+import json
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from ..ir import Graph
+from ..targets import Target
+from .analysis.already_quantized import refuse_quantized
+from .calibration.fingerprint import model_fingerprint
+from .calibration.measure_outputs import MeasureOutputs
+from .evaluation.verify_weights import VerifyWeights
+from .infra.base import Context, Pass, Results
+from .infra.compressed_layers import CompressedLayer, WeightCheck
+from .infra.manager import PassManager
+from .infra.run_inputs import Progress, no_progress
+from .options.compression import CompressionConfig, WeightFormat
+from .options.config import QuantizationConfig
+from .placement.weight_plan import plan_weights, refuse_nothing
+from .provenance import SECTION
+from .report import constant_bytes
+from .runtime.engine import runtime_version
+from .transforms.quantize_weights_only import QuantizeWeightsOnly
+
+
+@dataclass(frozen=True)
+class CompressionReport:
+    """The report of a weight-only quantization.
+
+    Attributes:
+        weights: The requested format.
+        layers: All layers with constant weights: first those with compressed weights, in topological order.
+        check: The result of running the model.
+        device: The target's name for its device.
+        samples: The number of samples that the weights were fitted to; 0 without data.
+        held_out: The number of held-out samples.
+        warnings: Messages to the user.
+        bytes_before: The size of the float model's constants.
+        bytes_after: The size of the compressed model's constants.
+        results: The results of each pass.
+    """
+
+    weights: WeightFormat
+    layers: tuple[CompressedLayer, ...]
+    check: WeightCheck
+    device: str
+    samples: int
+    held_out: int
+    warnings: tuple[str, ...]
+    bytes_before: int
+    bytes_after: int
+    results: Results
+
+
+def compress_graph(
+    graph: Graph,
+    data: Iterable[object] | None,
+    target: Target,
+    config: CompressionConfig,
+    *,
+    progress: Progress = no_progress,
+) -> tuple[Graph, CompressionReport]:
+    """Compresses the weights of a graph and checks the result on the runtime.
+
+    Args:
+        graph: The float model; it is consumed.
+        data: See `quantize`; None: the weights are fitted without data, and the outputs are not checked.
+        target: The device.
+        config: The user's options.
+        progress: Called during long work.
+
+    Returns:
+        The model with compressed weights, and the report.
+
+    Raises:
+        UserError: the model or the data are wrong, or the target makes floats of the requested format.
+    """
+    refuse_quantized(graph)
+    refuse_nothing(plan_weights(graph, target, config), target, config.weights)
+    bytes_before = constant_bytes(graph)
+    expected = None if data is None else operator.length_hint(data) or None
+    options = QuantizationConfig(samples=config.samples)
+    context = Context(target, options, data, progress, expected, model_fingerprint(graph))
+    results = PassManager(_passes(config, has_data=data is not None)).run(graph, context)
+    _record_provenance(graph, context, config)
+    return graph, CompressionReport(
+        weights=config.weights,
+        layers=tuple(context.compressed),
+        check=context.weight_check,
+        device=target.device,
+        samples=context.statistics.samples,
+        held_out=len(context.held_out),
+        warnings=tuple(context.warnings),
+        bytes_before=bytes_before,
+        bytes_after=constant_bytes(graph),
+        results=results,
+    )
+
+
+def _passes(config: CompressionConfig, *, has_data: bool) -> list[Pass]:
+    return [
+        *([MeasureOutputs()] if has_data else []),  # of the float model: first
+        QuantizeWeightsOnly(config.weights, config.group, config.all_layers),
+        VerifyWeights(),
+    ]
+
+
+def _record_provenance(graph: Graph, context: Context, config: CompressionConfig) -> None:
+    """Writes versions, options and the fingerprints of model and data into the model's rt_info."""
+    graph.set_metadata(
+        SECTION,
+        {
+            "version": version("irquant"),
+            "openvino": runtime_version(),
+            "target": context.target.name,
+            "compression": json.dumps(config.model_dump(mode="json", exclude_none=True), sort_keys=True),
+            "model": context.model_fingerprint,
+            "data": context.calibration.data_fingerprint,
+            "samples": str(context.statistics.samples),
+        },
+    )

@@ -1,0 +1,72 @@
+"""`compress` and `compress_model` for paths and for models in memory."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from irquant import CompressionReport, compress, compress_model
+from irquant.ir import UserError
+from irquant.passes.runtime.samples import DataError
+from tests.passes.weight_only_models import language_model, sentences
+
+
+def test_a_model_in_memory_gives_one_in_memory() -> None:
+    model = language_model()
+    result = compress_model(model, sentences(20), weights="int4", group=16)
+    kinds = [
+        each.get_element_type().get_type_name() for each in result.model.get_ops() if each.get_type_name() == "Constant"
+    ]
+    assert {"i4", "u4"} & {*kinds}
+    assert all(each.get_element_type() != ov.Type.i4 for each in model.get_ops() if each.get_type_name() == "Constant")
+    assert (result.report.samples, result.report.held_out) == (19, 1)
+    assert len(result.report.check.kept) == 6
+
+
+def test_a_path_gives_a_path(tmp_path: Path) -> None:
+    ov.serialize(language_model(), tmp_path / "m.xml", tmp_path / "m.bin")
+    reports: list[CompressionReport] = []
+    assert compress(tmp_path / "m.xml", report=reports.append) == tmp_path / "m_weights_int8.xml"
+    assert (reports[0].samples, reports[0].check.outputs) == (0, None)
+
+
+def test_more_bits_and_smaller_groups_are_closer() -> None:
+    model, data = language_model(), sentences(30)
+
+    def ratio(**options: Any) -> float:
+        outputs = compress_model(model, data, all_layers=True, **options).report.check.outputs
+        assert outputs is not None
+        return outputs[0].sqnr
+
+    assert ratio(weights="int8") > ratio(weights="int4", group=8) + 10 > ratio(weights="int4", group=64) + 11
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"weights": "int3"}, "weights is 'int3'; did you mean 'int8'? there are: int8, int4, nf4"),
+        ({"group": -1}, "group is -1; should be greater than or equal to 0"),
+        ({"group": 2.5}, "group is 2.5; should be a valid integer"),
+        ({"samples": 0}, "samples is 0; should be greater than or equal to 1"),
+        ({"target": "cpuu"}, "no target 'cpuu'; did you mean 'cpu'? "),
+    ],
+)
+def test_wrong_options_are_named(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        compress(language_model(), **options)
+    assert str(caught.value).startswith(said)
+
+
+def test_an_unknown_option_is_refused() -> None:
+    options: Any = {"bits": 4}
+    with pytest.raises(TypeError, match=r"^compress\(\) got an unexpected keyword argument 'bits'$"):
+        compress(language_model(), **options)
+
+
+def test_data_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(DataError, match=r"^sample 0: input 'rows' i64\[1,\?\]: got float64\[3, 4, 5\]$"):
+        compress(language_model(), [np.zeros((3, 4, 5))])
+    with pytest.raises(DataError, match=r"^the calibration data are empty: at least one sample is needed$"):
+        compress(language_model(), [])

@@ -1,0 +1,99 @@
+"""`irquant compress`: weights in 8 or 4 bits, activations in float."""
+
+import json
+from itertools import chain
+from pathlib import Path
+
+import click
+
+from irquant.ir import printable
+from irquant.passes.compress import CompressJob, compressed_path
+from irquant.passes.model_place import FilePlace
+from irquant.passes.options.compression import CompressionConfig
+from irquant.passes.options.pot_config import ConfigFile
+from irquant.targets import load_target
+from irquant.tools.options.extensions import extension_option, open_extensions
+from irquant.tools.options.inputs import open_data, picture_options
+from irquant.tools.options.options import force_option
+from irquant.tools.options.run_files import code_files, data_files, target_files
+from irquant.tools.report.compression import compression_values
+from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.terminal.compression import compression_lines
+from irquant.tools.terminal.internal_errors import fault_option
+from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
+
+
+@click.command("compress")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: MODEL_weights_FORMAT.xml]"
+)
+@click.option(
+    "--weights",
+    type=click.Choice(["int8", "int4", "nf4"]),
+    default="int8",
+    show_default=True,
+    help="What weights are rounded to.",
+)
+@click.option(
+    "--group",
+    type=click.IntRange(0),
+    default=128,
+    show_default=True,
+    metavar="N",
+    help="For int4 and nf4: the most neighbouring weights that share a scale; 0: those of a row.",
+)
+@click.option("--all-layers", is_flag=True, help="Round the first and last layers to 4 bits, too, instead of 8.")
+@click.option("--data", metavar="SOURCE", help="Samples, as for `irquant quantize`; they may be omitted.")
+@click.option(
+    "--samples", type=click.IntRange(1), default=128, show_default=True, help="How many samples to use at most."
+)
+@click.option("--target", help="A target's name or alias, or a target file (.yaml).  [default: any]")
+@extension_option
+@force_option
+@picture_options
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@verbosity_options
+@fault_option()
+def compress_command(
+    model: Path,
+    output: Path | None,
+    weights: str,
+    group: int,
+    data: str | None,
+    samples: int,
+    target: str | None,
+    extension: tuple[str, ...],
+    pictures: ImageOptions,
+    *,
+    all_layers: bool,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Stores the weights of MODEL in 8 or 4 bits; activations stay floats.
+
+    The device unpacks the weights inside matrix products and embeddings: less memory, and more speed where reading
+    weights takes most of the time, as in language models. The report says which layers the device reads compressed,
+    as its execution graph shows, and with data how close the outputs are.
+
+    \b
+    Examples:
+      irquant compress model.xml
+      irquant compress model.xml --weights int4 --data calibration.npz -o model_int4.xml
+    """  # noqa: D301 - click reads \\b as a character: "do not wrap the next paragraph"
+    options = {"weights": weights, "group": group, "all_layers": all_layers, "samples": samples}
+    config = CompressionConfig.read(options, "")
+    result = output or compressed_path(model, config)
+    reads = chain(data_files(data), code_files(extension, "the extension"), target_files(target))
+    job = CompressJob(config, load_target(target or "cpu"), reads, force=force)
+    place = FilePlace(model, result, extensions=open_extensions(extension))
+    graph = job.load(place)
+    source = open_data(data, graph, pictures, ConfigFile())
+    with progress_shown(quiet=quiet) as progress:
+        report = job.run(graph, place, source, progress=progress).report
+    if as_json:
+        click.echo(json.dumps(compression_values(report, str(model), str(result)), indent=2, allow_nan=False))
+    elif not quiet:
+        for line in compression_lines(report, str(result)):
+            click.echo(printable(line))
