@@ -68,7 +68,8 @@ def compress_model(
     Args:
         model: The path of an IR or of another model that `load_model` converts, or an `openvino.Model`, which stays
             unchanged.
-        data: Samples as for `quantize_model`: the outputs are compared on some of them. They may be left out.
+        data: Samples as for `quantize_model`: the weights are fitted to them, and the outputs are compared on some that
+            are held out. They may be left out.
         options: Keywords:
 
             output: The path of the new IR, for a model given by path; default: `<model>_weights_<format>.xml` next to

@@ -6,7 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import Array, Builder, ElementType, Graph, OutPort, element_type
+from ..analysis.error_feedback import fed_back, output_error, output_power
 from ..analysis.weight_codes import GRIDS, Codes, Floats, rounded, scale_type, weighted_error
+from ..calibration.layer_inputs import LayerInputs
 from ..infra.base import Context, Pass
 from ..infra.compressed_layers import CompressedLayer
 from ..options.compression import CompressionConfig, WeightFormat
@@ -33,7 +35,9 @@ class QuantizeWeightsOnly(Pass):
        fits the weights of a layer much better. The target says which types it keeps, and in which layers.
     2. A matrix that several layers read in the same way, for example a table and the classifier tied to it, is stored
        once. A product that reads the matrix untransposed reads it transposed afterwards.
-    3. Other layers stay as they are; `Context.compressed` has the reasons.
+    3. If `measure-outputs` has kept samples, the second moments of each layer's inputs are measured, and rounding makes
+       up for its errors (see `error_feedback`). Without samples, and for tables, weights are rounded to the nearest.
+    4. Other layers stay as they are; `Context.compressed` has the reasons.
     `compress-weights` is another pass: it stores the rounded weights of INT8 models, whose data are rounded, too.
 
     Attributes:
@@ -50,14 +54,22 @@ class QuantizeWeightsOnly(Pass):
     hides_rounding: ClassVar[bool] = True
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Compresses all weights that the target keeps compressed."""
+        """Compresses all weights that the target keeps compressed.
+
+        Raises:
+            DataError: the model cannot run a sample.
+        """
         config = CompressionConfig(weights=self.weights, group=self.group, all_layers=self.all_layers)
         plan = plan_weights(graph, context.target, config)
         others = [CompressedLayer(node.name, node.type, reason=reason) for node, reason in plan.others.items()]
         found: list[CompressedLayer] = []
-        for done, each in enumerate(plan.matrices):
-            context.progress("rounding weights", done, len(plan.matrices))
-            found += _stored(each) if each.format else _left(each)
+        inputs, done = LayerInputs(graph, context), 0
+        for some in inputs.batches(plan.matrices):
+            moments = inputs.moments(some)
+            for each in some:
+                found += _stored(each, moments.get(each)) if each.format else _left(each)
+                done += 1
+                context.progress("rounding weights", done, len(plan.matrices))
         context.compressed = (*found, *others)
         return sum(each.format is not None for each in plan.matrices)
 
@@ -66,28 +78,39 @@ def _left(planned: PlannedWeights) -> list[CompressedLayer]:
     return [CompressedLayer(layer.name, layer.type, reason=planned.reason) for layer in planned.matrix.layers]
 
 
-def _stored(planned: PlannedWeights) -> list[CompressedLayer]:
-    """Rounds and stores a matrix; returns its layers."""
+def _stored(planned: PlannedWeights, moments: Floats | None) -> list[CompressedLayer]:
+    """Rounds and stores a matrix; returns its layers.
+
+    Args:
+        planned: The matrix.
+        moments: The second moments of what it is multiplied with; None: they are not known.
+    """
     matrix, values = planned.matrix, planned.matrix.values()
-    codes = _best(planned, values)
+    codes = _best(planned, values, moments)
     _store(planned, codes)
-    power = float(np.einsum("rc,rc->", values, values))
-    share = weighted_error(values, codes) / power if power else 0.0
     matrix.readers[0].node.graph.weights.release()  # the float weights are not read again
-    groups = codes.steps.shape[1]
+    size, error = planned.group if codes.steps.shape[1] > 1 else 0, _share_of_error(values, codes, moments)
     return [
-        CompressedLayer(
-            layer.name, layer.type, codes.grid.kind, planned.group if groups > 1 else 0, share, planned.reason
-        )
-        for layer in matrix.layers
+        CompressedLayer(layer.name, layer.type, codes.grid.kind, size, error, planned.reason) for layer in matrix.layers
     ]
 
 
-def _best(planned: PlannedWeights, values: Floats) -> Codes:
+def _share_of_error(values: Floats, codes: Codes, moments: Floats | None) -> float:
+    """The squared error of a layer's outputs as a share of their power; without data, that of its weights."""
+    if moments is not None:
+        power, error = output_power(values, moments), output_error(values, codes, moments)
+    else:
+        power, error = float(np.einsum("rc,rc->", values, values)), weighted_error(values, codes)
+    return error / power if power else 0.0
+
+
+def _best(planned: PlannedWeights, values: Floats, moments: Floats | None) -> Codes:
     """The codes in the element type that fits best, the cheapest first."""
-    first, *others = (rounded(values, GRIDS[kind], planned.group) for kind in planned.kinds)
-    least = weighted_error(values, first) * _WORTH_A_ZERO_POINT
-    return next((each for each in others if weighted_error(values, each) < least), first)
+    importance = None if moments is None else np.diagonal(moments).copy()
+    first, *others = (rounded(values, GRIDS[kind], planned.group, importance) for kind in planned.kinds)
+    least = weighted_error(values, first, importance) * _WORTH_A_ZERO_POINT
+    best = next((each for each in others if weighted_error(values, each, importance) < least), first)
+    return best if moments is None else fed_back(values, moments, best.grid, planned.group)
 
 
 def _store(planned: PlannedWeights, codes: Codes) -> None:

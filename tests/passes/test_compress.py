@@ -43,6 +43,22 @@ def test_more_bits_and_smaller_groups_are_closer() -> None:
     assert ratio(weights="int8") > ratio(weights="int4", group=8) + 10 > ratio(weights="int4", group=64) + 11
 
 
+def outputs(model: ov.Model, data: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    config = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
+    compiled = ov.Core().compile_model(model, "CPU", config)
+    return np.concatenate([compiled([each])[0] for each in data])
+
+
+def test_data_bring_the_outputs_closer() -> None:
+    model, data, fresh = language_model(), sentences(40), sentences(10, seed=7)
+    expected = outputs(model, fresh)
+    without, having = (
+        compress_model(model, each, weights="int4", group=32, all_layers=True).model for each in (None, data)
+    )
+    far, near = (float(((outputs(each, fresh) - expected) ** 2).sum()) for each in (without, having))
+    assert near < 0.8 * far
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

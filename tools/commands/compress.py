@@ -44,7 +44,7 @@ from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
     help="For int4 and nf4: the most neighbouring weights that share a scale; 0: those of a row.",
 )
 @click.option("--all-layers", is_flag=True, help="Round the first and last layers to 4 bits, too, instead of 8.")
-@click.option("--data", metavar="SOURCE", help="Samples, as for `irquant quantize`; they may be omitted.")
+@click.option("--data", metavar="SOURCE", help="Samples, as for `irquant quantize`, to fit the weights to.")
 @click.option(
     "--samples", type=click.IntRange(1), default=128, show_default=True, help="How many samples to use at most."
 )
