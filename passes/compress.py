@@ -43,6 +43,9 @@ class CompressOptions(TypedDict, total=False):
     weights: WeightFormat
     group: int
     all_layers: bool
+    ratio: float | None
+    max_mb: float | None
+    min_db: float | None
     samples: int | None
     extensions: Sequence[Extension]
     force: bool
@@ -78,6 +81,9 @@ def compress_model(
             weights: "int8" (default), "int4" or "nf4".
             group: The most neighbouring weights that share a scale, for "int4" and "nf4" (default: 128; 0: a row).
             all_layers: Whether the first and the last layers get 4 bits, too, instead of 8 (default: no).
+            ratio: The largest share of weights in 4 bits among those that may have them; the others have 8.
+            max_mb: The largest size of all constants, in MB (10^6 bytes): as many weights have 8 bits as fit.
+            min_db: The least output SQNR, in dB, with data: as many weights have 4 bits as it allows.
             samples: The most samples to use (default: 128); a tenth of them is held out to check the result.
             extensions: See `quantize_model`.
             force: Whether files that irquant did not make may be replaced (default: no).

@@ -11,18 +11,18 @@ from ..targets import Target
 from .analysis.already_quantized import refuse_quantized
 from .calibration.fingerprint import model_fingerprint
 from .calibration.measure_outputs import MeasureOutputs
-from .evaluation.verify_weights import VerifyWeights
+from .evaluation.weight_errors import MeasureWeightErrors
 from .infra.base import Context, Pass, Results
 from .infra.compressed_layers import CompressedLayer, WeightCheck
 from .infra.manager import PassManager
 from .infra.run_inputs import Progress, no_progress
+from .mixed_bits import compressed
 from .options.compression import CompressionConfig, WeightFormat
 from .options.config import QuantizationConfig
 from .placement.weight_plan import plan_weights, refuse_nothing
 from .provenance import SECTION
 from .report import constant_bytes
 from .runtime.engine import runtime_version
-from .transforms.quantize_weights_only import QuantizeWeightsOnly
 
 
 @dataclass(frozen=True)
@@ -83,28 +83,27 @@ def compress_graph(
     expected = None if data is None else operator.length_hint(data) or None
     options = QuantizationConfig(samples=config.samples)
     context = Context(target, options, data, progress, expected, model_fingerprint(graph))
-    results = PassManager(_passes(config, has_data=data is not None)).run(graph, context)
-    _record_provenance(graph, context, config)
-    return graph, CompressionReport(
+    measured = PassManager(_measuring(config, has_data=data is not None)).run(graph, context)
+    found = compressed(graph, context, config)
+    _record_provenance(found.graph, context, config)
+    return found.graph, CompressionReport(
         weights=config.weights,
-        layers=tuple(context.compressed),
-        check=context.weight_check,
+        layers=found.layers,
+        check=found.check,
         device=target.device,
         samples=context.statistics.samples,
         held_out=len(context.held_out),
         warnings=tuple(context.warnings),
         bytes_before=bytes_before,
-        bytes_after=constant_bytes(graph),
-        results=results,
+        bytes_after=constant_bytes(found.graph),
+        results={**measured, **found.results},
     )
 
 
-def _passes(config: CompressionConfig, *, has_data: bool) -> list[Pass]:
-    return [
-        *([MeasureOutputs()] if has_data else []),  # of the float model: first
-        QuantizeWeightsOnly(config.weights, config.group, config.all_layers),
-        VerifyWeights(),
-    ]
+def _measuring(config: CompressionConfig, *, has_data: bool) -> list[Pass]:
+    """The passes that measure the float model."""
+    has_aim = any(each is not None for each in (config.ratio, config.max_mb, config.min_db))
+    return [*([MeasureOutputs()] if has_data else []), *([MeasureWeightErrors(config)] if has_aim else [])]
 
 
 def _record_provenance(graph: Graph, context: Context, config: CompressionConfig) -> None:

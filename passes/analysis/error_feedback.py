@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .weight_codes import Codes, Floats, Grid, Scales, find_scales, in_parallel
+from .weight_codes import Codes, Floats, Grid, Scales, find_scales, in_parallel, weighted_error
 
 #: The share of the mean power that is added to the power of each input (section 3.3, step 3).
 DAMPING = 0.01
@@ -50,6 +50,15 @@ def output_error(weights: Floats, found: Codes, moments: Floats) -> float:
 def output_power(weights: Floats, moments: Floats) -> float:
     """The power of a layer's outputs, summed over all inputs: tr(W H W^T)."""
     return float(np.einsum("rc,rc->", weights @ moments, weights))
+
+
+def share_of_error(weights: Floats, found: Codes, moments: Floats | None) -> float:
+    """The squared error of a layer's outputs as a share of their power; without moments, that of its weights."""
+    if moments is not None:
+        power, error = output_power(weights, moments), output_error(weights, found, moments)
+    else:
+        power, error = float(np.einsum("rc,rc->", weights, weights)), weighted_error(weights, found)
+    return error / power if power else 0.0
 
 
 def _rows(scales: Scales, rows: slice) -> Scales:

@@ -35,9 +35,9 @@ class WeightMatrix:
         return tuple(port.node for port in self.readers)
 
     @property
-    def is_table(self) -> bool:
-        """Whether layers look rows up in it."""
-        return any(layer.type == "Gather" for layer in self.layers)
+    def name(self) -> str:
+        """The name of the first layer."""
+        return self.readers[0].node.name
 
     @property
     def rows(self) -> int:

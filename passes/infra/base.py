@@ -14,6 +14,7 @@ from typing import ClassVar, Self
 from ...ir import Graph, Node, Scope, UserError
 from ...ir.match import Match, Miss
 from ..analysis.bias_cross_validation import Correction
+from ..analysis.bit_choice import Candidate
 from ..analysis.outputs import Outputs
 from ..options.config import Preset, QuantizationConfig
 from ..placement.plan import Plan
@@ -104,6 +105,7 @@ class RunState:
         corrections: Layer -> the result of correcting its bias; by the passes that correct biases.
         check: The result of running the quantized model; by `verify-execution`.
         compressed: The storage of each layer's weights; by `quantize-weights-only`.
+        four_bits: What 4 bits would cost each layer; by `measure-weight-errors`.
         weight_check: The result of running the model with compressed weights; by `verify-weights`.
     """
 
@@ -118,6 +120,7 @@ class RunState:
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
     check: Check = field(default_factory=Check)
     compressed: Sequence[CompressedLayer] = ()
+    four_bits: Sequence[Candidate] = ()
     weight_check: WeightCheck = field(default_factory=WeightCheck)
 
 

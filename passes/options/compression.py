@@ -1,8 +1,8 @@
 """The user's options of a weight-only quantization, apart from the model, the data and the target."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .strict import Strict
 
@@ -19,10 +19,27 @@ class CompressionConfig(Strict):
             number that divides the row. 0: one scale for each row, as `int8` has.
         all_layers: Whether the first layers and the last ones (embeddings, classifiers) are rounded to 4 bits, too,
             instead of 8.
+        ratio: The largest share of weights in 4 bits among those that may have them; the others have 8.
+        max_mb: The largest size of all constants, in MB (10^6 bytes): as many weights have 8 bits as fit.
+        min_db: The least output SQNR, in dB: as many weights have 4 bits as it allows.
         samples: The most samples to use, held-out samples included; None: all.
     """
 
     weights: WeightFormat = "int8"
     group: Annotated[int, Field(ge=0)] = 128
     all_layers: bool = False
+    ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_mb: Annotated[float, Field(gt=0)] | None = None
+    min_db: float | None = None
     samples: Annotated[int, Field(ge=1)] | None = 128
+
+    @model_validator(mode="after")
+    def _has_one_aim(self) -> Self:
+        given = [name for name in ("ratio", "max_mb", "min_db") if getattr(self, name) is not None]
+        if len(given) > 1:
+            message = f"{' and '.join(given)} exclude each other: give one of them"
+            raise ValueError(message)
+        if given and self.weights == "int8":
+            message = f"{given[0]} divides the weights between 4 and 8 bits: it needs weights of int4 or nf4"
+            raise ValueError(message)
+        return self

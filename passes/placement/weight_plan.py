@@ -1,6 +1,6 @@
 """The storage of each layer's weights in a weight-only quantization, and why: a plan, before any weight is rounded."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...ir import Graph, InPort, Node, UserError
@@ -12,6 +12,7 @@ from ..options.compression import CompressionConfig, WeightFormat
 
 #: Format -> the element types that may hold it, the cheapest first.
 KINDS: Mapping[WeightFormat, tuple[WeightType, ...]] = {"int8": ("i8", "u8"), "int4": ("i4", "u4"), "nf4": ("nf4",)}
+AT_FOUR_BITS = "4 bits would cost it more than other layers (--ratio, --max-mb, --min-db)"
 AT_AN_END = "it is one of the first or last layers, which have 8 bits (--all-layers)"
 
 
@@ -51,13 +52,22 @@ class WeightPlan:
     others: Mapping[Node, str]
 
 
-def plan_weights(graph: Graph, target: Target, config: CompressionConfig) -> WeightPlan:
-    """Plans the storage of all weights."""
+def plan_weights(
+    graph: Graph, target: Target, config: CompressionConfig, eight_bits: Collection[str] = ()
+) -> WeightPlan:
+    """Plans the storage of all weights.
+
+    Args:
+        graph: The model.
+        target: The device.
+        config: The user's options.
+        eight_bits: The names of first layers whose weights have 8 bits instead of 4.
+    """
     matrices = weight_matrices(graph)
     ends = set[Node]()
     if config.weights != "int8" and not config.all_layers:
         ends = at_the_ends(graph, {layer for each in matrices for layer in each.layers})
-    planned = [_planned(each, target, config, ends) for each in matrices]
+    planned = [_planned(each, target, config, _why_eight(each, ends, eight_bits)) for each in matrices]
     others = {port.node: _why_not(port, target) for port in other_weights(graph)}
     return WeightPlan(tuple(planned), others)
 
@@ -75,15 +85,20 @@ def refuse_nothing(plan: WeightPlan, target: Target, wanted: WeightFormat) -> No
     raise FoldedWeightsError(message)
 
 
-def _planned(matrix: WeightMatrix, target: Target, config: CompressionConfig, ends: set[Node]) -> PlannedWeights:
+def _why_eight(matrix: WeightMatrix, ends: set[Node], eight_bits: Collection[str]) -> str:
+    if ends & {*matrix.layers}:
+        return AT_AN_END
+    return AT_FOUR_BITS if matrix.name in eight_bits else ""
+
+
+def _planned(matrix: WeightMatrix, target: Target, config: CompressionConfig, why: str) -> PlannedWeights:
+    """The storage of a matrix; `why` says why it has 8 bits instead of 4, if it has."""
     entries = [target.compression(layer) for layer in matrix.layers]
     known = [each for each in entries if each is not None and each.types]
     if len(known) < len(entries):
         refusing = next(each for each in entries if each is None or not each.types)
         return PlannedWeights(matrix, None, reason=_reason(refusing, target))
-    wanted, why = config.weights, ""
-    if ends & {*matrix.layers}:
-        wanted, why = "int8", AT_AN_END
+    wanted: WeightFormat = "int8" if why else config.weights
     if not (kinds := _kept(wanted, known)):
         wanted, why = "int8", next(_reason(each, target) for each in known if not _kept(wanted, [each]))
         kinds = _kept(wanted, known)

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import Array, Builder, ElementType, Graph, OutPort, element_type
-from ..analysis.error_feedback import fed_back, output_error, output_power
+from ..analysis.error_feedback import fed_back, share_of_error
 from ..analysis.weight_codes import GRIDS, Codes, Floats, rounded, scale_type, weighted_error
 from ..calibration.layer_inputs import LayerInputs
 from ..infra.base import Context, Pass
@@ -44,11 +44,13 @@ class QuantizeWeightsOnly(Pass):
         weights: See `CompressionConfig`.
         group: See `CompressionConfig`.
         all_layers: See `CompressionConfig`.
+        eight_bits: The names of layers that have 8 bits instead of 4.
     """
 
     weights: WeightFormat = "int8"
     group: int = 128
     all_layers: bool = False
+    eight_bits: frozenset[str] = frozenset()
 
     name: ClassVar[str] = "quantize-weights-only"
     hides_rounding: ClassVar[bool] = True
@@ -60,7 +62,7 @@ class QuantizeWeightsOnly(Pass):
             DataError: the model cannot run a sample.
         """
         config = CompressionConfig(weights=self.weights, group=self.group, all_layers=self.all_layers)
-        plan = plan_weights(graph, context.target, config)
+        plan = plan_weights(graph, context.target, config, self.eight_bits)
         others = [CompressedLayer(node.name, node.type, reason=reason) for node, reason in plan.others.items()]
         found: list[CompressedLayer] = []
         inputs, done = LayerInputs(graph, context), 0
@@ -89,19 +91,10 @@ def _stored(planned: PlannedWeights, moments: Floats | None) -> list[CompressedL
     codes = _best(planned, values, moments)
     _store(planned, codes)
     matrix.readers[0].node.graph.weights.release()  # the float weights are not read again
-    size, error = planned.group if codes.steps.shape[1] > 1 else 0, _share_of_error(values, codes, moments)
+    size, error = planned.group if codes.steps.shape[1] > 1 else 0, share_of_error(values, codes, moments)
     return [
         CompressedLayer(layer.name, layer.type, codes.grid.kind, size, error, planned.reason) for layer in matrix.layers
     ]
-
-
-def _share_of_error(values: Floats, codes: Codes, moments: Floats | None) -> float:
-    """The squared error of a layer's outputs as a share of their power; without data, that of its weights."""
-    if moments is not None:
-        power, error = output_power(values, moments), output_error(values, codes, moments)
-    else:
-        power, error = float(np.einsum("rc,rc->", values, values)), weighted_error(values, codes)
-    return error / power if power else 0.0
 
 
 def _best(planned: PlannedWeights, values: Floats, moments: Floats | None) -> Codes:

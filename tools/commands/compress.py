@@ -44,6 +44,14 @@ from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
     help="For int4 and nf4: the most neighbouring weights that share a scale; 0: those of a row.",
 )
 @click.option("--all-layers", is_flag=True, help="Round the first and last layers to 4 bits, too, instead of 8.")
+@click.option("--ratio", type=float, metavar="R", help="The largest share of weights in 4 bits; the others have 8.")
+@click.option("--max-mb", type=float, metavar="MB", help="The largest size: as many weights have 8 bits as fit.")
+@click.option(
+    "--min-db",
+    type=float,
+    metavar="DB",
+    help="The least output SQNR, with data: as many weights have 8 bits as it needs.",
+)
 @click.option("--data", metavar="SOURCE", help="Samples, as for `irquant quantize`, to fit the weights to.")
 @click.option(
     "--samples", type=click.IntRange(1), default=128, show_default=True, help="How many samples to use at most."
@@ -60,6 +68,9 @@ def compress_command(
     output: Path | None,
     weights: str,
     group: int,
+    ratio: float | None,
+    max_mb: float | None,
+    min_db: float | None,
     data: str | None,
     samples: int,
     target: str | None,
@@ -83,6 +94,7 @@ def compress_command(
       irquant compress model.xml --weights int4 --data calibration.npz -o model_int4.xml
     """  # noqa: D301 - click reads \\b as a character: "do not wrap the next paragraph"
     options = {"weights": weights, "group": group, "all_layers": all_layers, "samples": samples}
+    options |= {"ratio": ratio, "max_mb": max_mb, "min_db": min_db}
     config = CompressionConfig.read(options, "")
     result = output or compressed_path(model, config)
     reads = chain(data_files(data), code_files(extension, "the extension"), target_files(target))

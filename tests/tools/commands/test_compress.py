@@ -139,6 +139,20 @@ def test_files_of_others_are_kept(language: Path, tmp_path: Path, capfd: pytest.
     assert (tmp_path / "mine.xml").read_text() == "mine"
 
 
+def test_some_layers_keep_8_bits(language: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["compress", str(language), "-o", str(tmp_path / "small.xml"), "--weights", "int4", "--ratio", "0.5"]
+    assert run(command) == 0
+    said = capfd.readouterr().out
+    assert re.search(
+        r"^in [iu]8: 2 x MatMul: 4 bits would cost it more than other layers \(--ratio, ", said, re.MULTILINE
+    )
+
+
+def test_two_aims_are_refused(language: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = [str(language), "--weights", "int4", "--ratio", "0.5", "--max-mb", "1"]
+    assert refused(command, capfd) == "the content: ratio and max_mb exclude each other: give one of them"
+
+
 @pytest.mark.parametrize("options", [["--weights", "int3"], ["--group", "-1"], ["--samples", "0"]])
 def test_wrong_options_are_refused(language: Path, options: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert refused([str(language), *options], capfd).startswith(f"Invalid value for '{options[0]}': ")
