@@ -59,7 +59,7 @@ def plan_measurement(graph: Graph, target: Target, config: QuantizationConfig) -
     Raises:
         AlreadyQuantizedError: the model is quantized already.
     """
-    refuse_quantized(graph)
+    refuse_quantized(graph, keep_compressed=bool(config.keep_compressed))
     twin, context = graph.copy(), Context(target, config)
     wanted = PassManager(default_quantization(config=config)).prepare(twin, context)
     measurement = Measurement.of(twin, wanted)

@@ -90,7 +90,7 @@ def explain(graph: Graph, target: Target, config: QuantizationConfig) -> Explain
     Raises:
         AlreadyQuantizedError: the model is quantized already.
     """
-    refuse_quantized(graph)
+    refuse_quantized(graph, keep_compressed=True)
     twin, context = graph.copy(), Context(target, config)
     passes = default_quantization(config=config)
     PassManager(passes).prepare(twin, context)

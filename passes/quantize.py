@@ -55,6 +55,7 @@ def quantize_model(
             samples: The subset size: the most samples to use (default: 300, or the number in the configuration); a
                 tenth of them is held out to check the result.
             ignored: Names of layers that stay float; globs, and regular expressions after "re:".
+            keep_compressed: Whether layers whose weights are compressed already may stay as they are (default: no).
             config: All other options: a `QuantizationConfig`; or a configuration in the published format, as the path
                 of a file, or as Python objects (the whole, or a list of algorithms). Other keywords override it.
             passes: Another pipeline than the default one (see `default_quantization`). One of them must measure.

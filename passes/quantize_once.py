@@ -47,7 +47,7 @@ def quantize_once(
     Raises:
         UserError: the model or the data are wrong.
     """
-    refuse_quantized(graph)
+    refuse_quantized(graph, keep_compressed=bool(config.keep_compressed))
     source = measuring or Calibrate()
     if data is None and isinstance(source, Calibrate):
         message = "give calibration data, or statistics that were measured before"

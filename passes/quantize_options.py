@@ -31,6 +31,7 @@ class QuantizeOptions(TypedDict, total=False):
     preset: str | None
     samples: int | None
     ignored: Sequence[str]
+    keep_compressed: bool
     config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None
     passes: Sequence[Pass] | None
     statistics: Path | str | None
@@ -99,8 +100,10 @@ def _resolved(given: QuantizeOptions) -> ResolvedOptions:
         message = "max_drop, drop_type and resume are about a metric, and there is none: give metric"
         raise ConfigError(message)
     target, preset, samples = given.get("target"), given.get("preset"), given.get("samples")
-    ignored = given.get("ignored", ())
-    return ResolvedOptions.of(settings, target, preset=preset, samples=samples, ignored=ignored, accuracy=accuracy)
+    ignored, keep = given.get("ignored", ()), given.get("keep_compressed") or None
+    return ResolvedOptions.of(
+        settings, target, preset=preset, samples=samples, ignored=ignored, keep_compressed=keep, accuracy=accuracy
+    )
 
 
 def _accuracy(given: QuantizeOptions) -> Mapping[str, object]:

@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 from ...ir import Graph, InPort, Node, UserError
 from ...ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, weight_ports
+from .compressed_weights import NARROW_TYPES, compressed_weights
 from .constants import constant_nodes
 
-_NARROW_TYPES = ("i8", "u8", "i4", "u4", "u1", "u2", "u3", "u6", "nf4", "f4e2m1", "f8e4m3", "f8e5m2")
 _ROUNDING = ("FakeQuantize", "FakeConvert")
 #: The types of integer layers: converters widen the weights of ONNX's ConvInteger and MatMulInteger to them.
 _ACCUMULATOR = "i32"
@@ -16,23 +16,46 @@ class AlreadyQuantizedError(UserError):
     """The model holds FakeQuantize operations or integer weights: quantizing it again would ruin it."""
 
 
-def refuse_quantized(graph: Graph) -> None:
+def refuse_quantized(graph: Graph, *, keep_compressed: bool | None = None) -> None:
     """Refuses a model that is quantized already.
+
+    Args:
+        graph: The model.
+        keep_compressed: Whether layers of float data may have compressed weights; None: the model may not be rounded
+            in any way, and no option helps.
 
     Raises:
         AlreadyQuantizedError: the model is quantized.
     """
-    if node := find_quantized(graph):
+    compressed = [] if keep_compressed is None else compressed_weights(graph)
+    ignored = {constant for each in compressed for constant in each.constants}
+    node = find_quantized(graph, ignored)
+    if node is None and compressed and not keep_compressed:
+        first = f"for example {compressed[0].kind} of {compressed[0].layer}"
+        count = "1 layer" if len(compressed) == 1 else f"{len(compressed)} layers"
+        message = (
+            f"the weights of {count} are compressed already, {first}; give the float model they are from, or add "
+            "--keep-compressed (in Python: keep_compressed=True) to leave such layers as they are"
+        )
+        raise AlreadyQuantizedError(message)
+    if node:
         message = f"the model is quantized already: it holds {node}; give the float model it was made from"
         raise AlreadyQuantizedError(message)
 
 
-def find_quantized(graph: Graph) -> Node | None:
-    """The first FakeQuantize, FakeConvert, or constant of integer weights in a model or a body of it."""
+def find_quantized(graph: Graph, ignored: Collection[Node] = ()) -> Node | None:
+    """The first FakeQuantize, FakeConvert, or constant of integer weights in a model or a body of it.
+
+    Args:
+        graph: The model.
+        ignored: Constants that do not count.
+    """
     for each in graph.walk():
-        narrow = [node for node in each.in_file_order("Const") if _is_narrow(node)]
+        narrow = [node for node in each.in_file_order("Const") if _is_narrow(node) and node not in ignored]
         constants = constant_nodes(each) if narrow else frozenset[Node]()
         for node in each.in_file_order(*_ROUNDING, "Const"):
+            if node in ignored:
+                continue
             is_weights = (_is_narrow(node) and _reaches_weights(node, constants)) or _feeds_integers(node)
             if node.type != "Const" or is_weights:
                 return node
@@ -55,13 +78,13 @@ def _feeds_integers(node: Node) -> bool:
 def _has_narrow_data(layer: Node) -> bool:
     """Whether the data of an integer layer come from 8 bits, minus a zero point; hashes and bit masks do not."""
     tensor = layer.source(DATA_PORT)
-    while tensor.node.type in ("Add", "Convert", "Subtract") and tensor.element_type.name not in _NARROW_TYPES:
+    while tensor.node.type in ("Add", "Convert", "Subtract") and tensor.element_type.name not in NARROW_TYPES:
         tensor = tensor.node.source(DATA_PORT)
-    return tensor.element_type.name in _NARROW_TYPES
+    return tensor.element_type.name in NARROW_TYPES
 
 
 def _is_narrow(constant: Node) -> bool:
-    return constant.attributes.get("element_type") in _NARROW_TYPES
+    return constant.attributes.get("element_type") in NARROW_TYPES
 
 
 def _reaches_weights(constant: Node, constants: Collection[Node]) -> bool:

@@ -209,8 +209,8 @@ def _trials(grouped: Floats, grid: Grid) -> Sequence[tuple[Floats, Floats]]:
         ranges = np.where(high - low > _NOTHING, high - low, 1).astype(np.float32)
         scales = [ranges * np.float32(clip / (grid.high - grid.low)) for clip in grid.clips]
         return [(scale, np.clip(np.rint(grid.low - low / scale), grid.low, grid.high)) for scale in scales]
-    extreme: Floats = np.where(-low > high, low, high)
-    extreme = np.where(np.abs(extreme) > _NOTHING, extreme, np.float32(1))
+    longer: Floats = np.asarray(np.where(-low > high, low, high), np.float32)
+    extreme: Floats = np.asarray(np.where(np.abs(longer) > _NOTHING, longer, 1), np.float32)
     signs = (1,) if grid.bits == 8 else (1, -1)
     none = np.zeros_like(extreme)
     return [(extreme * np.float32(clip * sign / grid.low), none) for clip in grid.clips for sign in signs]

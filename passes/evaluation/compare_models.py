@@ -7,6 +7,7 @@ from itertools import islice
 
 from ...ir import Graph
 from ..analysis.agreement import Agreement, Verdict
+from ..analysis.compressed_weights import compressed_weights
 from ..analysis.outputs import OutputKind
 from ..calibration.measurement import HELD_OUT_MOST, is_held_out
 from ..infra.execution import Execution
@@ -34,10 +35,12 @@ class Side:
     Attributes:
         execution: The layers that the runtime executes.
         weights_bytes: The size of its weights file.
+        compressed: The number of layers of float data with compressed weights.
     """
 
     execution: Execution
     weights_bytes: int
+    compressed: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,8 @@ def compare_models(
         raise DataError(message)
     executions = [execution_of(*each) for each in zip(pair.models, pair.engines, strict=True)]
     return Comparison(
-        first=Side(executions[0], first.weights.size),
-        second=Side(executions[1], second.weights.size),
+        first=Side(executions[0], first.weights.size, len(compressed_weights(first))),
+        second=Side(executions[1], second.weights.size, len(compressed_weights(second))),
         samples=seen,
         outputs=tuple(pair.agreements()),
         matching=matching,

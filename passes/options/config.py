@@ -27,6 +27,8 @@ class QuantizationConfig(Strict):
         shuffle: Whether to draw the samples at random instead of taking the first.
         seed: The seed of the random draw.
         ignored: The layers that stay float.
+        keep_compressed: Whether layers whose weights are compressed already (see `compress`) may stay as they are. If
+            not, or None, such a model is refused.
         model_type: `transformer`: treat the model as a transformer even if it has no attention blocks.
         saturation_fix: The layers that get wider weight ranges if products could overflow 16 bits: none, those that
             read the model's inputs, or all. None: all on a target that adds in 16 bits, else none.
@@ -54,6 +56,7 @@ class QuantizationConfig(Strict):
     shuffle: bool = False
     seed: int = 0
     ignored: Ignored = Ignored()
+    keep_compressed: bool | None = None
     model_type: Literal["transformer"] | None = None
     saturation_fix: SaturationFix | None = None
     weights: WeightOptions = WeightOptions()

@@ -6,6 +6,7 @@ from ...ir import Graph, Node
 from ...targets import FloatPattern, Step, Target
 from ..analysis.attention import WHOLE, why_whole
 from ..analysis.caches import GROWS, attention_over_caches, joins_of_caches
+from ..analysis.compressed_weights import compressed_weights
 from ..analysis.detector_heads import MEAN, means_of_distributions, mixed_ranges
 from ..analysis.path_counts import MOST_PATHS, behind_many_paths
 from ..options.ignored import Hits
@@ -21,6 +22,7 @@ def stays_float(graph: Graph, target: Target, ignored: Hits) -> dict[Node, str]:
             for chain in _chains(pattern, 0, start):
                 kept = (node for node, step in chain if step.stays_float)
                 reasons |= dict.fromkeys(kept, pattern.because)
+    reasons |= {each.layer: each.reason for each in compressed_weights(graph)}
     for each in graph.walk():
         reasons |= dict.fromkeys(behind_many_paths(each), _PATHS)
         reasons |= _whole_attention(each, target)

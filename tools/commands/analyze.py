@@ -70,7 +70,7 @@ def analyze_command(
 
     The share of a layer is the part of the error at the outputs that rounding this layer alone causes.
     """
-    planned = planned_by(config, target, preset, ignored, samples=subset_size)
+    planned = planned_by(config, target, preset, ignored, samples=subset_size, keep_compressed=True)
     path, weights = model_paths(model, planned.settings)
     named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
     check_run_files(

@@ -120,6 +120,8 @@ def comparison_lines(found: Comparison, first: str, second: str) -> Iterable[str
         yield from _layer_lines(found.layers)
     sides = found.first, found.second
     yield f"ran in int8: {' -> '.join(_share(each) for each in sides)} executed layers"
+    if any(each.compressed for each in sides):
+        yield f"layers with compressed weights: {' -> '.join(str(each.compressed) for each in sides)}"
     before, after = (each.weights_bytes for each in sides)
     yield f"weights: {change_of_size(before, after)}"
     if times := found.latencies:
@@ -185,6 +187,7 @@ def _side_values(path: str, side: Side, latency: Latency | None) -> dict[str, An
         "int8_layers": side.execution.int8,
         "executed_layers": side.execution.total,
         "unseen_layers": side.execution.unseen,
+        "compressed_layers": side.compressed,
         "weights_bytes": side.weights_bytes,
         "median_ms": latency and round(latency.median * 1e3, 4),
         "p10_ms": latency and round(latency.p10 * 1e3, 4),

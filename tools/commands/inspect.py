@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import click
 from irquant.ir import Summary, printable, summarize
 from irquant.passes import load_model
 from irquant.passes.analysis.already_quantized import find_quantized
+from irquant.passes.analysis.compressed_weights import CompressedWeights, compressed_weights
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.terminal.console import megabytes
 
@@ -21,12 +23,20 @@ from irquant.tools.terminal.console import megabytes
 def inspect_command(model: Path, extension: tuple[str, ...], *, as_json: bool) -> None:
     """Shows the contents of MODEL: inputs and outputs, operations, constants by type, and its origin."""
     graph = load_model(model, extensions=open_extensions(extension))
-    summary, quantized = summarize(graph), find_quantized(graph)
+    summary, compressed = summarize(graph), compressed_weights(graph)
+    quantized = find_quantized(graph, {constant for each in compressed for constant in each.constants})
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(summary) | {"quantized": quantized is not None}, indent=2))
+        flags = {"quantized": quantized is not None or bool(compressed), "compressed_layers": len(compressed)}
+        click.echo(json.dumps(dataclasses.asdict(summary) | flags, indent=2))
         return
-    for line in summary_lines(summary, f"yes: it contains {quantized}" if quantized else "no"):
+    said = f"yes: it contains {quantized}" if quantized else "weights only" if compressed else "no"
+    for line in (*summary_lines(summary, said), *_compressed_lines(compressed)):
         click.echo(printable(line))
+
+
+def _compressed_lines(compressed: Sequence[CompressedWeights]) -> Iterable[str]:
+    for (type_, kind), count in Counter((each.layer.type, each.kind) for each in compressed).items():
+        yield f"compressed weights: {count} x {type_} in {kind}"
 
 
 def summary_lines(summary: Summary, quantized: str) -> Iterable[str]:

@@ -72,6 +72,7 @@ from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
     is_flag=True,
     help="Keep the result even if it is far from the float model; --metric implies this.",
 )
+@click.option("--keep-compressed", is_flag=True, help="Leave layers whose weights are compressed already as they are.")
 @page_option
 @force_option
 @metric_options
@@ -98,6 +99,7 @@ def quantize_command(
     pipeline: str | None,
     guard: str | None,
     no_guard: bool,
+    keep_compressed: bool,
     metric: tuple[str, ...],
     max_drop: float | None,
     drop_type: str | None,
@@ -152,7 +154,10 @@ def quantize_command(
         message = f"--guard {guard} and --no-guard contradict each other: give one of them"
         raise ConfigError(message)
     aim = False if no_guard else guard
-    planned = planned_by(config, target, preset, ignored, samples=subset_size, guard=aim, accuracy=limits)
+    keep = keep_compressed or None
+    planned = planned_by(
+        config, target, preset, ignored, samples=subset_size, guard=aim, keep_compressed=keep, accuracy=limits
+    )
     options, settings = planned.config, planned.settings
     path, weights = model_paths(model, settings, weights)
     result = place.of(path, settings.model.model_name)

@@ -10,7 +10,10 @@ from irquant.passes.options.pot_config import ConfigFile, read_config_file
 from irquant.passes.options.resolved import ResolvedOptions
 
 #: Options whose flags have other names.
-_FLAGS: Mapping[tuple[str, object], str] = {("guard", False): "--no-guard"}
+_FLAGS: Mapping[tuple[str, object], str] = {
+    ("guard", False): "--no-guard",
+    ("keep_compressed", True): "--keep-compressed",
+}
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OPTIONS = (

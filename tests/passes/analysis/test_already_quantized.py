@@ -1,5 +1,6 @@
 """What makes a model one that is quantized already, and what does not."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,16 +78,29 @@ def test_pictures_and_masks_of_bytes_are_no_weights(build: Any) -> None:
     assert all(each.is_int8 for each in report.layers)
 
 
-@pytest.mark.parametrize("build", [scaled_weights, plain_weights, turned_weights, weights_first, embedding])
-def test_integer_weights_are_told_by_all_who_look(build: Any) -> None:
-    said = "the model is quantized already: it holds Const '"
-    for look in (
+def looks(build: Any) -> list[Callable[[], object]]:
+    return [
         lambda: quantize_graph(graph(build), [], load_target("cpu"), QuantizationConfig()),
         lambda: plan_measurement(graph(build), load_target("cpu"), QuantizationConfig()),
         lambda: explain(graph(build), load_target("cpu"), QuantizationConfig()),
-    ):
-        with pytest.raises(AlreadyQuantizedError, match=said):
+    ]
+
+
+def test_integer_weights_are_told_by_all_who_look() -> None:
+    for look in looks(plain_weights):
+        with pytest.raises(AlreadyQuantizedError, match="the model is quantized already: it holds Const '"):
             look()
+
+
+@pytest.mark.parametrize("build", [scaled_weights, turned_weights, weights_first, embedding])
+def test_integer_weights_with_scales_are_compressed(build: Any) -> None:
+    *quantize, explained = looks(build)
+    for look in quantize:
+        with pytest.raises(
+            AlreadyQuantizedError, match=r"^the weights of 1 layer are compressed already, for example "
+        ):
+            look()
+    explained()
 
 
 def onnx_model(kind: str) -> onnx.ModelProto:

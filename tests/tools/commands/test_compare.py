@@ -67,6 +67,7 @@ def test_scripts_get_one_object(model: Path, quantized: Path, arrays: Path, capf
         "int8_layers": 0,
         "executed_layers": 2,
         "unseen_layers": 0,
+        "compressed_layers": 0,
         "weights_bytes": model.with_suffix(".bin").stat().st_size,
         "median_ms": None,
         "p10_ms": None,
