@@ -57,11 +57,9 @@ def compressed(graph: Graph, context: Context, config: CompressionConfig) -> Com
     """
     if config.min_db is not None:
         return _close_enough(graph, context, config, config.min_db)
-    eight = frozenset[str]()
-    if config.ratio is not None:
-        eight = by_share(context.four_bits, config.ratio)
-    elif config.max_mb is not None:
-        eight = _small_enough(graph, context, config, config.max_mb)
+    if config.max_mb is not None:
+        return _small_enough(graph, context, config, config.max_mb)
+    eight = frozenset[str]() if config.ratio is None else by_share(context.four_bits, config.ratio)
     return _compressed(graph, context, config, eight)
 
 
@@ -73,19 +71,21 @@ def _compressed(graph: Graph, context: Context, config: CompressionConfig, eight
     return Compressed(twin, tuple(own.compressed), own.weight_check, results)
 
 
-def _small_enough(graph: Graph, context: Context, config: CompressionConfig, most: float) -> frozenset[str]:
-    """The layers in 8 bits of a model of at most that many MB."""
+def _small_enough(graph: Graph, context: Context, config: CompressionConfig, most: float) -> Compressed:
+    """A model of at most that many MB."""
     everything = frozenset(each.name for each in context.four_bits)
     twin, own = graph.copy(), replace(context)
     QuantizeWeightsOnly(config.weights, config.group, config.all_layers, everything).run(twin, own)  # without samples
-    largest = constant_bytes(twin)
-    eight = by_size(context.four_bits, math.ceil(largest - most * 1e6))
-    if eight is None:
-        least = (largest - sum(each.saved for each in context.four_bits)) / 1e6
-        found = f"with all weights in {config.weights} the constants have {least:.2f} MB"
-        message = f"max_mb is {most:g}, but {found}{'' if config.all_layers else '; --all-layers makes it smaller'}"
-        raise AimError(message)
-    return eight
+    excess = largest = constant_bytes(twin) - math.floor(most * 1e6)
+    while (eight := by_size(context.four_bits, excess)) is not None:
+        found = _compressed(graph, context, config, eight)
+        if (over := constant_bytes(found.graph) - math.floor(most * 1e6)) <= 0:
+            return found
+        excess = max(excess, 0) + over  # it has more zero points than was expected
+    least = most + (largest - sum(each.saved for each in context.four_bits)) / 1e6
+    said = f"max_mb is {most:g}, but with all weights in {config.weights} the constants have {least:.2f} MB"
+    message = said if config.all_layers else f"{said}; --all-layers makes it smaller"
+    raise AimError(message)
 
 
 def _close_enough(graph: Graph, context: Context, config: CompressionConfig, least: float) -> Compressed:
