@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from .analyze import analyze_graph
 from .compress import CompressionResult, compress, compress_model
 from .compress_graph import CompressionReport
-from .compress_graph import compress_graph as compress_graph
 from .effective_options import effective_options as effective_options
 from .evaluation.compare_models import compare_models
 from .explain import explain
