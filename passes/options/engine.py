@@ -12,6 +12,8 @@ from .deprecated_options import engine_kind
 from .strict import Strict
 
 Layout = Literal["NCHW", "NHWC", "CHW", "HWC"]
+#: The options of the command line that replace what AccuracyChecker read.
+_FORM = "--data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr"
 
 
 class EngineSection(Strict):
@@ -81,9 +83,19 @@ def engine_of(section: Mapping[str, Any], valid: EngineSection | None, where: st
     try:
         found = read_checker(section, Path(where).parent)
     except UnreadError as error:
-        form = "--data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr"
-        return EngineFound(lacking=f"{place}: {error}; give the data: {command} {form}")
-    return EngineFound(_engine(found), warnings=(_replacement(found, place),))
+        return EngineFound(lacking=f"{place}: {error}; give the data: {command} {_FORM}")
+    warning = f"{place}: AccuracyChecker is no longer supported; taken from it: {_in_flags(found)}"
+    return EngineFound(_engine(found), warnings=(warning,))
+
+
+def flags_for(checker: Path | None) -> str:
+    """The options of the command line that replace an AccuracyChecker configuration, or why it cannot be read."""
+    if checker is None:
+        return f"write instead: {_FORM}"
+    try:
+        return f"write instead: {_in_flags(read_checker({'config': str(checker)}, checker.parent))}"
+    except UnreadError as error:
+        return f"{error}; write instead: {_FORM}"
 
 
 def _engine(found: CheckerData) -> EngineOptions:
@@ -97,15 +109,15 @@ def _engine(found: CheckerData) -> EngineOptions:
     )
 
 
-def _replacement(found: CheckerData, place: str) -> str:
-    """A warning with the equivalent options of the command line, and the ignored steps."""
+def _in_flags(found: CheckerData) -> str:
+    """The equivalent options of the command line, and the ignored steps."""
     flags = [f"--data {found.source}"]
     flags += [f"--size {found.size[0]}x{found.size[1]}"] if found.size else []
     flags += [f"{flag} {','.join(f'{each:g}' for each in values)}" for flag, values in _normalized(found) if values]
     flags.append(f"--colour-order {found.colour_order}")
     cut = f", cropped to the middle {found.central_fraction:.1%}" if found.central_fraction else ""
     missed = f"; ignored: {'; '.join(found.passed_over)}" if found.passed_over else ""
-    return f"{place}: AccuracyChecker is no longer supported; taken from it: {' '.join(flags)}{cut}{missed}"
+    return f"{' '.join(flags)}{cut}{missed}"
 
 
 def _normalized(found: CheckerData) -> tuple[tuple[str, tuple[float, ...]], ...]:

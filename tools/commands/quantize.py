@@ -20,6 +20,7 @@ from irquant.passes.quantize_job import QuantizeJob
 from irquant.passes.run_files import named
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import model_paths, open_as, open_data, picture_options
+from irquant.tools.options.mo_options import mo_options
 from irquant.tools.options.options import force_option, metric_options, page_option, planned_by, planning_options
 from irquant.tools.options.pot_options import Place, pot_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
@@ -32,7 +33,7 @@ from irquant.tools.sources.pass_source import passes_from
 from irquant.tools.terminal.console import print_measurement, print_report
 from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.trial_table import TrialTable, no_rows
-from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
+from irquant.tools.terminal.verbosity import log_level_option, progress_shown, verbosity_options
 
 
 @click.command("quantize")
@@ -63,7 +64,7 @@ from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
 )
 @click.option(
     "--guard",
-    type=click.Choice(["floor", "knee", "good"]),
+    type=click.Choice(["floor", "knee", "good"], case_sensitive=False),
     help="How far to look for a better model: until no output is poor; while layers in float bring much for little "
     "time; or until all outputs are good.  [default: knee]",
 )
@@ -81,6 +82,8 @@ from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @verbosity_options
 @fault_option()
+@log_level_option
+@mo_options
 @pot_options
 def quantize_command(
     model: Path | None,
@@ -110,6 +113,7 @@ def quantize_command(
     page: Path | None,
     dry_run: bool,
     pictures: ImageOptions,
+    notes: tuple[str, ...],
     *,
     force: bool,
     as_json: bool,
@@ -154,9 +158,16 @@ def quantize_command(
         message = f"--guard {guard} and --no-guard contradict each other: give one of them"
         raise ConfigError(message)
     aim = False if no_guard else guard
-    keep = keep_compressed or None
     planned = planned_by(
-        config, target, preset, ignored, samples=subset_size, guard=aim, keep_compressed=keep, accuracy=limits
+        config,
+        target,
+        preset,
+        ignored,
+        samples=subset_size,
+        guard=aim,
+        keep_compressed=keep_compressed or None,
+        accuracy=limits,
+        notes=notes,
     )
     options, settings = planned.config, planned.settings
     path, weights = model_paths(model, settings, weights)

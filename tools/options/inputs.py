@@ -1,6 +1,7 @@
 """Options of all commands that run a model: the model, the data, and how images become arrays."""
 
 import functools
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,18 @@ from irquant.tools.sources.data import open_source
 from irquant.tools.sources.image_source import ImageOptions
 from irquant.tools.sources.model_info import filled_from_model_info
 
+#: A list as mo takes it: in brackets, after the name of the input.
+_IN_BRACKETS = re.compile(r"[^\[\](),]*[\[(](.*)[\])]\s*")
 
-def _numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...]:
+
+def read_numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...]:
+    """Numbers with commas between them; also in brackets, and after the name of an input.
+
+    Raises:
+        click.BadParameter: the text has another form.
+    """
     try:
-        return tuple(float(part) for part in text.split(",")) if text else ()
+        return tuple(float(part) for part in _without_brackets(text).split(",")) if text else ()
     except ValueError:
         message = f"'{text}' is not a comma-separated list of numbers"
         raise click.BadParameter(message, context, parameter) from None
@@ -31,6 +40,15 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
         return size_of(text) if text is not None else None
     except ValueError as error:
         raise click.BadParameter(str(error), context, parameter) from None
+
+
+def _layout(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    return _without_brackets(text).replace(",", "").upper() if text else None
+
+
+def _without_brackets(text: str) -> str:
+    found = _IN_BRACKETS.fullmatch(text)
+    return found[1] if found else text
 
 
 def size_of(text: str) -> tuple[int, int]:
@@ -48,11 +66,16 @@ def size_of(text: str) -> tuple[int, int]:
 
 _PICTURES = (
     click.option("--size", callback=_size, metavar="HxW", help="Images: height and width to scale to."),
-    click.option("--layout", help="Images: the model's layout, e.g. NCHW."),
-    click.option("--mean", callback=_numbers, metavar="M,..", help="Images: mean to subtract from each channel."),
-    click.option("--scale", callback=_numbers, metavar="S,..", help="Images: divisor of each channel, after the mean."),
+    click.option("--layout", callback=_layout, help="Images: the model's layout, e.g. NCHW."),
+    click.option("--mean", callback=read_numbers, metavar="M,..", help="Images: mean to subtract from each channel."),
     click.option(
-        "--colour-order", "--color-order", type=click.Choice(["rgb", "bgr"]), help="Images: order of channels."
+        "--scale", callback=read_numbers, metavar="S,..", help="Images: divisor of each channel, after the mean."
+    ),
+    click.option(
+        "--colour-order",
+        "--color-order",
+        type=click.Choice(["rgb", "bgr"], case_sensitive=False),
+        help="Images: order of channels.",
     ),
 )
 

@@ -1,6 +1,7 @@
 """Options of all commands that plan or quantize: configuration, preset, target, ignored layers."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,10 +11,20 @@ from irquant.passes.options.pot_config import ConfigFile, read_config_file
 from irquant.passes.options.resolved import ResolvedOptions
 
 #: Options whose flags have other names.
+<<<<<<< HEAD
 _FLAGS: Mapping[tuple[str, object], str] = {
     ("guard", False): "--no-guard",
     ("keep_compressed", True): "--keep-compressed",
 }
+=======
+_FLAGS: Mapping[tuple[str, object], str] = {("guard", False): "--no-guard"}
+
+
+def _lower(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    return text.lower() if text else text
+
+
+>>>>>>> 448dcca (Lines of old pot and mo scripts run, or say what to write instead)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OPTIONS = (
@@ -23,6 +34,7 @@ _OPTIONS = (
     ),
     click.option(
         "--preset",
+        callback=_lower,
         help="performance (symmetric activations), mixed (asymmetric activations) or accuracy (also asymmetric "
         "weights, if the target runs them in int8).  [default: mixed for transformers, else performance]",
     ),
@@ -42,7 +54,7 @@ _METRIC_OPTIONS = (
     click.option("--max-drop", type=float, metavar="D", help="The largest allowed drop of a metric.  [default: 0.01]"),
     click.option(
         "--drop-type",
-        type=click.Choice(["absolute", "relative"]),
+        type=click.Choice(["absolute", "relative"], case_sensitive=False),
         help="In the metric's unit, or as a share of the float model's value.  [default: absolute]",
     ),
     click.option(
@@ -103,14 +115,25 @@ def planned_by(
     ignored: tuple[str, ...],
     *,
     accuracy: Mapping[str, object] | None = None,
+    notes: tuple[str, ...] = (),
     **others: object,
 ) -> ResolvedOptions:
     """The resolved options: options of the command line override the configuration file.
+
+    Args:
+        config: The configuration file.
+        target: The target.
+        preset: The preset.
+        ignored: Layers that stay float.
+        accuracy: The limits of losses in metrics.
+        notes: Messages to the user about options that have no effect.
+        others: Other options of a run.
 
     Raises:
         UserError: the file or an option is wrong.
     """
     settings = read_config_file(config) if config else ConfigFile()
+    settings = replace(settings, warnings=(*settings.warnings, *notes))
     given = {"preset": preset, "ignored": ignored or None, "target": target, **others}
     flags = {name: _FLAGS.get((name, value), f"--{name}") for name, value in given.items() if value is not None}
     return ResolvedOptions.of(

@@ -1,4 +1,4 @@
-"""Options of `irquant quantize` with the names of the original tool (pot) and its model converter (mo).
+"""Options of `irquant quantize` with the names of the original tool (pot).
 
 The original writes results to `<folder>/<model name>_DefaultQuantization/<time stamp>/optimized/<model name>.xml`, with
 `--direct-dump` to `<folder>/optimized/<model name>.xml`.
@@ -15,8 +15,10 @@ from typing import Any
 import click
 
 from irquant.ir import UserError
+from irquant.passes.options.engine import flags_for
 from irquant.passes.options.strict import ConfigError
 from irquant.passes.runtime.load_model import result_path
+from irquant.tools.options.former_options import FormerOption, former_options
 from irquant.tools.sources.image_source import ImageOptions
 
 _ALGORITHM, _FOLDER = "DefaultQuantization", Path("results")
@@ -96,9 +98,33 @@ def _make(folder: Path) -> None:
         raise UserError(message) from None
 
 
+_DATA_FREE = (
+    "irquant makes no synthetic data, since ranges that were measured on them do not fit real data; give 100 typical "
+    "samples without labels: --data SOURCE"
+)
+_FORMER = (
+    FormerOption(("--generate-data",), instead=_DATA_FREE),
+    FormerOption(
+        ("--evaluate", "-e"),
+        instead="irquant has no metrics for data sets; check the result with `irquant compare`, or use your own "
+        "metric: --metric module:function",
+    ),
+    FormerOption(("--save-model", "-sm"), note="the float model stays where it is"),
+    FormerOption(("--progress-bar",)),  # terminals have one anyway
+    FormerOption(("--progress",)),
+    FormerOption(("--stream-output", "--stream_output")),
+    FormerOption(("--keep-uncompressed-weights",), note="quantized weights are always stored as int8"),
+)
 _OPTIONS = (
     click.option(
-        "-m", "--model", "--input_model", "--input-model", "named", type=click.Path(path_type=Path), help="MODEL."
+        "-m",
+        "--model",
+        "--input_model",
+        "--input-model",
+        "--saved_model_dir",
+        "named",
+        type=click.Path(path_type=Path),
+        help="MODEL.",
     ),
     click.option("-w", "--weights", type=click.Path(path_type=Path), help="Its .bin.  [default: the one beside it]"),
     click.option(
@@ -111,10 +137,21 @@ _OPTIONS = (
         "-q",
         "--quantize",
         "algorithm",
-        type=click.Choice(["default", "accuracy_aware"]),
+        type=click.Choice(["default", "accuracy_aware"], case_sensitive=False),
         help="The algorithm: default. For accuracy_aware see --metric.",
     ),
-    click.option("-e", "--evaluate", is_flag=True, help="Not supported: prints what to do instead."),
+    click.option(
+        "--engine",
+        type=click.Choice(["simplified", "accuracy_checker", "data_free"], case_sensitive=False),
+        help="simplified: the data are images, as --data-source says. For the others, prints what to do instead.",
+    ),
+    click.option(
+        "--ac-config",
+        "checker",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Not supported: prints the options that replace the file.",
+    ),
     click.option(
         "--output_dir", "--output-dir", "folder", type=click.Path(path_type=Path), help="The folder of the result."
     ),
@@ -126,7 +163,7 @@ _OPTIONS = (
 
 
 def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options to a command, which gets `model`, `weights` and `place`."""
+    """Adds the options to a command, which gets `model`, `weights`, `place` and `notes`."""
 
     @functools.wraps(command)
     def with_pot(
@@ -137,7 +174,8 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
         folder: Path | None,
         name: str | None,
         algorithm: str | None,
-        evaluate: bool,
+        engine: str | None,
+        checker: Path | None,
         pot_layout: bool,
         direct_dump: bool,
         data: str | None,
@@ -145,7 +183,7 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
         pictures: ImageOptions,
         **others: object,
     ) -> Any:
-        _refuse_elsewhere(algorithm, evaluate=evaluate)
+        _refuse_elsewhere(algorithm, engine, checker)
         if model and named and model != named:
             message = f"two models are given: {model}, and {named} with --model; give one"
             raise ConfigError(message)
@@ -161,16 +199,17 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     for option in reversed(_OPTIONS):
         with_pot = option(with_pot)
-    return with_pot
+    return former_options(with_pot, _FORMER)
 
 
-def _refuse_elsewhere(algorithm: str | None, *, evaluate: bool) -> None:
+def _refuse_elsewhere(algorithm: str | None, engine: str | None, checker: Path | None) -> None:
     if algorithm == "accuracy_aware":
         message = "accuracy_aware needs a metric: give your own function, --metric module:function"
         raise ConfigError(message)
-    if evaluate:
-        message = (
-            "--evaluate: irquant has no metrics for data sets; check the result with `irquant compare`, or use "
-            "your own metric: --metric module:function"
-        )
+    if engine == "data_free":
+        message = f"--engine data_free: {_DATA_FREE}"
+        raise ConfigError(message)
+    if checker or engine == "accuracy_checker":
+        flag = "--ac-config" if checker else "--engine accuracy_checker"
+        message = f"{flag}: AccuracyChecker is no longer supported; {flags_for(checker)}"
         raise ConfigError(message)

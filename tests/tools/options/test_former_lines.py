@@ -1,0 +1,175 @@
+"""Command lines as people have them in scripts for pot and mo: each runs, or says in one line what to write instead."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from irquant.tools.cli import run
+
+CHECKER = """\
+models:
+  - name: small
+    datasets:
+      - data_source: photos
+        preprocessing:
+          - type: resize
+            size: 8
+          - type: bgr_to_rgb
+          - type: normalization
+            mean: 123.675, 116.28, 103.53
+            std: 58.395, 57.12, 57.375
+"""
+OVC = "shapes and parts are chosen at conversion: ovc MODEL --input NAME[1,3,224,224]; then give its .xml"
+DATA_FREE = (
+    "irquant makes no synthetic data, since ranges that were measured on them do not fit real data; give 100 typical "
+    "samples without labels: --data SOURCE"
+)
+
+
+@pytest.fixture(autouse=True)
+def _here(model: Path, pictures: Path, arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with a model, images and the configuration of a checker."""
+    monkeypatch.chdir(tmp_path)
+    for link, path in {
+        "model.xml": model,
+        "model.bin": model.with_suffix(".bin"),
+        "photos": pictures,
+        "a.npz": arrays,
+    }.items():
+        Path(link).symlink_to(path)
+    Path("ac.yml").write_text(CHECKER)
+    Path("bad.yml").write_text("models: []\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-q default -m model.xml -w model.bin --engine simplified --data-source photos",
+        "-q DEFAULT -m model.xml -w model.bin --engine SIMPLIFIED --data-source photos --log-level WARNING",
+        "--quantize default --model model.xml --weights model.bin --name small --engine simplified --data-source photos"
+        " --output-dir out --direct-dump",
+        "-q default -m model.xml -w model.bin --preset PERFORMANCE --engine simplified --data-source 'photos/*.png'",
+        "-q default -m model.xml -w model.bin --preset MIXED --data-source photos --progress-bar",
+        "-q default -m model.xml -w model.bin --data-source photos --stream-output -d --output-dir out",
+        "-m model.xml -w model.bin --data-source photos --target CPU",
+        "-m model.xml --data-source photos --target ANY --log-level ERROR",
+        "--input_model model.xml --data a.npz --layout nchw --framework onnx",
+        "--input_model model.xml --data photos --layout image(nchw) --mean_values [123.675,116.28,103.53]",
+        "--input_model model.xml --data photos --layout [n,c,h,w] --scale 255",
+        "--input_model model.xml --data photos --mean_values image[123,116,103] --scale_values image[58,57,57]",
+        "--input_model model.xml --data photos --mean_values (127.5,127.5,127.5) --scale_values (127.5) --silent",
+        "--input_model model.xml --data photos --reverse_input_channels --model_name small --output_dir ir",
+        "--input_model model.xml --data-source photos --reverse_input_channels --mean_values [1,2,3]",
+        "model.xml --data photos --mean [127,127,127] --scale [128] --colour-order RGB",
+        "model.xml --data photos --guard GOOD",
+    ],
+)
+def test_a_line_of_an_old_script_runs(line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["quantize", *shlex.split(line.replace("(", "\\(").replace(")", "\\)"))]) == 0
+    assert "error" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("-q default -m model.xml -w model.bin --engine data_free", f"--engine data_free: {DATA_FREE}"),
+        ("-q default -m model.xml -w model.bin --generate-data --data-type image", f"--generate-data: {DATA_FREE}"),
+        (
+            "-q default -m model.xml -w model.bin --ac-config ac.yml",
+            "--ac-config: AccuracyChecker is no longer supported; write instead: --data photos --size 8x8 --mean "
+            "123.675,116.28,103.53 --scale 58.395,57.12,57.375 --colour-order rgb",
+        ),
+        (
+            "-q default -m model.xml -w model.bin --ac-config bad.yml",
+            "--ac-config: AccuracyChecker is no longer supported; it names no data set with a data_source; write "
+            "instead: --data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr",
+        ),
+        (
+            "-q default -m model.xml -w model.bin --engine accuracy_checker",
+            "--engine accuracy_checker: AccuracyChecker is no longer supported; write instead: --data FOLDER --size "
+            "HxW --mean M,M,M --scale S,S,S --colour-order bgr",
+        ),
+        (
+            "-q accuracy_aware -m model.xml -w model.bin --data-source photos --max-drop 0.01",
+            "accuracy_aware needs a metric: give your own function, --metric module:function",
+        ),
+        ("--input_model model.xml --input_shape [1,3,224,224] --data photos", f"--input_shape: {OVC}"),
+        ("--input_model model.xml --batch 1 --data photos", f"--batch: {OVC}"),
+        (
+            "--input_model model.xml --transform MakeStateful --data photos",
+            "--transform: give it to the converter: ovc; then give its .xml",
+        ),
+        (
+            "--input_model model.xml --data photos --mean 1 --mean_values [1,2,3]",
+            "--mean and --mean_values are the same option: give one of them",
+        ),
+        (
+            "--input_model model.xml --data photos --scale 1 --scale_values [1,2,3]",
+            "--scale and --scale_values are the same option: give one of them",
+        ),
+        (
+            "--input_model model.xml --data photos --colour-order bgr --reverse_input_channels",
+            "--reverse_input_channels means RGB, but --colour-order is bgr: leave one of them out",
+        ),
+        (
+            "--input_model model.xml --data photos --mean_values a[1,2,3],b[4]",
+            "Invalid value for '--mean_values' / '--mean-values': 'a[1,2,3],b[4]' is not a comma-separated list of "
+            "numbers",
+        ),
+        (
+            "--input_model model.xml --data photos --layout nchw->nhwc",
+            "layout 'NCHW->NHWC' is unknown; there are: NCHW, NHWC, CHW, HWC",
+        ),
+        (
+            "-m model.xml --data-source photos --log-level INFO --quiet",
+            "--quiet and --verbose exclude each other: leave one of them out",
+        ),
+    ],
+)
+def test_a_line_that_cannot_run_says_what_to_write_instead(
+    line: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["quantize", *shlex.split(line.replace(">", "\\>"))]) == 2
+    assert capfd.readouterr() == ("", f"error: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("-sm", "warning: --save-model has no effect: the float model stays where it is"),
+        (
+            "--keep-uncompressed-weights",
+            "warning: --keep-uncompressed-weights has no effect: quantized weights are always stored as int8",
+        ),
+        ("--data_type FP16", "warning: --data_type has no effect: constants that stay float keep their type"),
+        ("--compress_to_fp16", "warning: --compress_to_fp16 has no effect: constants that stay float keep their type"),
+        (
+            "--compress_to_fp16=False",
+            "warning: --compress_to_fp16 has no effect: constants that stay float keep their type",
+        ),
+        (
+            "--reverse_input_channels",
+            "warning: mean, scale and the order of channels prepare the calibration images only: the result takes "
+            "prepared images, as the model does",
+        ),
+    ],
+)
+def test_the_report_says_what_has_no_effect(option: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["quantize", "-m", "model.xml", "--data-source", "photos", *option.split()]) == 0
+    assert said in capfd.readouterr().out.splitlines()
+
+
+def test_reversed_channels_are_red_first(capfd: pytest.CaptureFixture[str]) -> None:
+    lines = ["--data-source photos --reverse_input_channels", "--data photos", "--data-source photos"]
+    for index, line in enumerate(lines):
+        assert run(["quantize", "model.xml", *line.split(), "-o", f"{index}.xml", "--quiet"]) == 0
+    first, second, third = (Path(f"{index}.bin").read_bytes() for index in range(3))
+    assert first == second != third
+
+
+def test_a_log_level_is_that_of_the_passes(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["quantize", "-m", "model.xml", "--data-source", "photos", "--log-level", "INFO", "-v"]) == 0
+    assert len([line for line in capfd.readouterr().err.splitlines() if line.startswith("normalize:")]) == 1
+    assert run(["quantize", "-m", "model.xml", "--data-source", "photos", "--log-level", "CRITICAL"]) == 0
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,60 @@
+"""Options of former tools that have no effect in irquant, or that it refuses with what to write instead."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from irquant.passes.options.strict import ConfigError
+
+
+@dataclass(frozen=True)
+class FormerOption:
+    """An option of a former tool.
+
+    Attributes:
+        names: Its names, the first one for messages.
+        takes: What its value is; empty: it takes none.
+        default: The value if the name stands alone; empty: the value is required.
+        instead: What to do instead, if the option is refused.
+        note: Why it has no effect, if the user should know.
+    """
+
+    names: tuple[str, ...]
+    takes: str = ""
+    default: str = ""
+    instead: str = ""
+    note: str = ""
+
+    @property
+    def variable(self) -> str:
+        """The name of the parameter."""
+        return "former_" + self.names[0].lstrip("-").replace("-", "_")
+
+    def option(self) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """The option for the command line; the help does not list it."""
+        if not self.takes:
+            return click.option(*self.names, self.variable, is_flag=True, hidden=True)
+        alone: dict[str, Any] = {"is_flag": False, "flag_value": self.default} if self.default else {}
+        return click.option(*self.names, self.variable, hidden=True, **alone)
+
+
+def former_options(command: Callable[..., Any], options: Sequence[FormerOption]) -> Callable[..., Any]:
+    """Adds options to a command, which gets `notes`: why some of the given ones have no effect."""
+
+    @functools.wraps(command)
+    def with_former(*, notes: tuple[str, ...] = (), **others: Any) -> Any:
+        given = [each for each in options if others.pop(each.variable)]
+        for each in given:
+            if each.instead:
+                message = f"{each.names[0]}: {each.instead}"
+                raise ConfigError(message)
+        said = (f"{each.names[0]} has no effect: {each.note}" for each in given if each.note)
+        return command(notes=(*notes, *said), **others)
+
+    result: Callable[..., Any] = with_former
+    for each in reversed(options):
+        result = each.option()(result)
+    return result
