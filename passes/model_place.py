@@ -25,6 +25,11 @@ class ModelPlace(Protocol[_Model]):
         """Why the model before bias correction is not kept although requested; empty if it is kept."""
         ...
 
+    @property
+    def paths(self) -> tuple[Path, Path]:
+        """The paths of the model and of the result in the report; names if they have no paths."""
+        ...
+
     def reads(self) -> Iterable[RunFile]:
         """The files that are read."""
         ...
@@ -68,6 +73,11 @@ class FilePlace:
     extensions: Sequence[Extension] = ()
     no_intermediate: str = ""
 
+    @property
+    def paths(self) -> tuple[Path, Path]:
+        """The paths of the model and of the result."""
+        return self.path, self.output
+
     def reads(self) -> Iterable[RunFile]:
         """The files of the model."""
         return model_files(self.path, self.weights)
@@ -109,20 +119,27 @@ class MemoryPlace:
     Attributes:
         model: The model.
         extensions: The runtime extensions with its custom operations.
+        output: The .xml to write the result to, too; None: it is only in memory.
         no_intermediate: Why the model before bias correction is not kept.
     """
 
     model: RuntimeModel
     extensions: Sequence[Extension] = ()
+    output: Path | None = None
     no_intermediate: str = _IN_MEMORY
+
+    @property
+    def paths(self) -> tuple[Path, Path]:
+        """The name of the model, and the path of the result, or what it is."""
+        return Path(self.model.get_friendly_name()), self.output or Path("openvino.Model")
 
     def reads(self) -> Iterable[RunFile]:
         """No file."""
         return ()
 
     def writes(self, config: QuantizationConfig) -> Iterable[RunFile]:
-        """No file."""
-        return ()
+        """The files of the result, if it has a path."""
+        return result_files(self.output) if self.output else ()
 
     def load(self) -> Graph:
         """The float model.
@@ -133,12 +150,21 @@ class MemoryPlace:
         return from_runtime(self.model, self.extensions)
 
     def check(self, graph: Graph) -> None:
-        """Refuses nothing: memory is always a valid destination."""
+        """Refuses an output that cannot be written; memory is always a valid destination.
+
+        Raises:
+            UserError: the output cannot be written.
+        """
+        if self.output:
+            check_output(self.output, graph)
 
     def watching(self, config: QuantizationConfig) -> Sequence[WriteAfter]:
         """No instruments: the result has no path."""
         return ()
 
     def put(self, graph: Graph) -> RuntimeModel:
-        """The result as an `openvino.Model`."""
-        return to_runtime(graph)
+        """The result as an `openvino.Model`; writes it, too, if it has a path."""
+        result = to_runtime(graph)
+        if self.output:
+            write_model(graph, self.output, compact=True)
+        return result

@@ -1,10 +1,11 @@
 """The main entry point: takes a model and data, returns the INT8 model."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Unpack, overload
 
+from .analysis.agreement import Verdict
 from .model_place import FilePlace, MemoryPlace
 from .quantize_job import QuantizationResult
 from .quantize_options import QuantizeOptions, quantize_as_given, refuse_unknown
@@ -42,20 +43,28 @@ def quantize_model(
         model: The path of an IR or of another model that `load_model` converts, or an `openvino.Model`, which stays
             unchanged.
         data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model. Any
-            iterable, an array with one sample per row, or a data set with a length and an index whose items are (data,
-            annotation). The data are read once, in a separate thread. They may be left out if there are statistics;
-            then the outputs are not checked.
+            iterable, an array with one sample per row, a loader with labels, which are left out, or a data set with a
+            length and an index whose items are (data, annotation). Batches are split if the model takes one sample, or
+            any number. The data are read once, in a separate thread. They may be left out if there are statistics; then
+            the outputs are not checked.
         options: Keywords:
 
-            output: The path of the new IR, for a model given by path; default: `<model>_int8.xml` next to it.
+            output: The path of the new IR; default: `<model>_int8.xml` next to a model given by path, and none for an
+                `openvino.Model`.
             target: The name of a target, the path of a target file, or a `Target`; default: the target of the
                 configuration, or "cpu".
+            transform: A function that makes a sample of an item of the data; default: items are samples.
             preset: "performance" (symmetric activations), "mixed" (asymmetric ones) or "accuracy" (asymmetric weights,
                 too, if the device supports them); default: the preset that suits the model.
             samples: The subset size: the most samples to use (default: 300, or the number in the configuration); a
                 tenth of them is held out to check the result.
-            ignored: Names of layers that stay float; globs, and regular expressions after "re:".
             keep_compressed: Whether layers whose weights are compressed already may stay as they are (default: no).
+            subset_size: Another name of `samples`.
+            ignored: A name, or names, of layers that stay float; globs, and regular expressions after "re:".
+            guard: How far to look for a better model: "floor", "knee" (default; also True) or "good" (see
+                `QuantizationConfig`); False: keep the result even if it is far from the float model's.
+            progress: Whether to show progress (default: in terminals and notebooks); or a function that is called with
+                the task, the number of finished steps, and their total or None.
             config: All other options: a `QuantizationConfig`; or a configuration in the published format, as the path
                 of a file, or as Python objects (the whole, or a list of algorithms). Other keywords override it.
             passes: Another pipeline than the default one (see `default_quantization`). One of them must measure.
@@ -116,7 +125,8 @@ def quantize(
     Args:
         model: See `quantize_model`.
         data: See `quantize_model`.
-        report: Called with the report; without it, each of its warnings is a `QuantizationWarning`.
+        report: Called with the report; without it, each of its warnings and each poor output is a
+            `QuantizationWarning`.
         options: See `quantize_model`. If metrics lose more than allowed, an `AccuracyWarning` is issued.
 
     Returns:
@@ -129,20 +139,27 @@ def quantize(
     done = result.report
     if report:
         report(done)
-    for warning in () if report else done.warnings:
+    for warning in () if report else (*done.warnings, *_about_outputs(done)):
         warnings.warn(warning, QuantizationWarning, stacklevel=2)
     if done.accuracy and not done.accuracy.is_reached:
         warnings.warn(f"the metrics lose more than they may: {done.accuracy.stopped}", AccuracyWarning, stacklevel=2)
     return result.model
 
 
+def _about_outputs(report: Report) -> Iterator[str]:
+    """A warning for each poor output, unless the user's metrics decide."""
+    for each in () if report.accuracy else report.check.outputs or ():
+        if each.verdict is Verdict.POOR:
+            yield f"output '{each.name}' is poor, {each.sqnr:.1f} dB ({each.verdict.words}): print the report for more"
+
+
 def _quantized(
     model: Path | str | RuntimeModel, data: Iterable[object] | None, given: QuantizeOptions
 ) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
     refuse_unknown(given)
-    extensions = given.get("extensions", ())
+    extensions, output = given.get("extensions", ()), given.get("output")
+    named = Path(output) if output else None
     if not isinstance(model, (str, Path)):
-        return quantize_as_given(MemoryPlace(model, extensions), data, given)
-    path, output = Path(model), given.get("output")
-    place = FilePlace(path, Path(output) if output else result_path(path), extensions=extensions)
-    return quantize_as_given(place, data, given)
+        return quantize_as_given(MemoryPlace(model, extensions, named), data, given)
+    path = Path(model)
+    return quantize_as_given(FilePlace(path, named or result_path(path), extensions=extensions), data, given)

@@ -1,7 +1,7 @@
 """The common quantization job of Python, the command line, the zoo and the demo."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Generic, TypeVar
 
@@ -13,7 +13,7 @@ from .model_place import ModelPlace
 from .options.resolved import ResolvedOptions
 from .provenance import record_version
 from .quantize_graph import quantize_graph
-from .report import Report
+from .report import Origin, Report
 from .run_files import RunFile, check_run_files, files_of_passes
 
 _Model = TypeVar("_Model")
@@ -107,6 +107,7 @@ class QuantizeJob(Generic[_Model]):
             warnings=warnings,
             with_effects=with_effects,
         )
+        report = replace(report, origin=Origin(*self.place.paths, self.options))
         result = QuantizationResult(self.place.put(graph), report)
         for each in watching:
             if each.kept is not None:

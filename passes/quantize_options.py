@@ -1,6 +1,7 @@
 """The options of a quantization from Python, and the job that they define."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
@@ -8,11 +9,14 @@ from ..ir.atomic_write import written_together
 from ..targets import Target
 from .accuracy.metric_goals import MetricGoals
 from .accuracy.parse_metrics import GivenMetric, metrics_of
+from .calibration.transformed import Transformed
+from .front_end import shown
 from .infra.base import Pass
+from .infra.run_inputs import Progress
 from .measured_by import checked_passes, measured_by
 from .model_place import ModelPlace
 from .options.accuracy import DropType
-from .options.config import QuantizationConfig
+from .options.config import GuardAim, QuantizationConfig
 from .options.pot_config import ConfigFile, read_config_file
 from .options.resolved import ResolvedOptions
 from .options.strict import ConfigError
@@ -27,11 +31,19 @@ class QuantizeOptions(TypedDict, total=False):
     """The options of `quantize` and `quantize_model` besides model and data."""
 
     output: Path | str | None
-    target: str | Target | None
-    preset: str | None
+    target: str | Target | Enum | None
+    preset: str | Enum | None
+    transform: Callable[[Any], object] | None
     samples: int | None
+<<<<<<< HEAD
     ignored: Sequence[str]
     keep_compressed: bool
+=======
+    subset_size: int | None
+    ignored: str | Sequence[str]
+    guard: bool | GuardAim | None
+    progress: bool | Progress | None
+>>>>>>> 941c0b3 (Python takes what scripts for NNCF give: loaders with labels, batches, transforms, one name)
     config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None
     passes: Sequence[Pass] | None
     statistics: Path | str | None
@@ -73,8 +85,10 @@ def quantize_as_given(
     writes = named(statistics=_path(saved), measurements=goals.resume)
     job = QuantizeJob(place, options, passes, reads, writes, force=given.get("force", False))
     graph = job.load()
-    with written_together():
-        return job.run(graph, data, measuring=measuring, goals=goals)
+    transform = given.get("transform")
+    samples = Transformed(data, transform) if transform and data is not None else data
+    with shown(given.get("progress")) as progress, written_together():
+        return job.run(graph, samples, measuring=measuring, goals=goals, progress=progress)
 
 
 def refuse_unknown(given: Mapping[str, object]) -> None:
@@ -99,11 +113,36 @@ def _resolved(given: QuantizeOptions) -> ResolvedOptions:
     if given.get("metric") is None and any(each is not None for each in (*accuracy.values(), given.get("resume"))):
         message = "max_drop, drop_type and resume are about a metric, and there is none: give metric"
         raise ConfigError(message)
+<<<<<<< HEAD
     target, preset, samples = given.get("target"), given.get("preset"), given.get("samples")
     ignored, keep = given.get("ignored", ()), given.get("keep_compressed") or None
     return ResolvedOptions.of(
         settings, target, preset=preset, samples=samples, ignored=ignored, keep_compressed=keep, accuracy=accuracy
     )
+=======
+    ignored, samples, size = given.get("ignored", ()), given.get("samples"), given.get("subset_size")
+    if None not in (samples, size):
+        message = "samples and subset_size are the same option: give one of them"
+        raise ConfigError(message)
+    return ResolvedOptions.of(
+        settings,
+        _word(given.get("target")),
+        preset=_lower(_word(given.get("preset"))),
+        samples=size if samples is None else samples,
+        guard=given.get("guard"),
+        ignored=[ignored] if isinstance(ignored, str) else ignored,
+        accuracy=accuracy,
+    )
+
+
+def _word(given: Any) -> Any:
+    """The value of an enumeration's member: NNCF has some for presets and devices."""
+    return given.value if isinstance(given, Enum) else given
+
+
+def _lower(given: Any) -> Any:
+    return given.lower() if isinstance(given, str) else given
+>>>>>>> 941c0b3 (Python takes what scripts for NNCF give: loaders with labels, batches, transforms, one name)
 
 
 def _accuracy(given: QuantizeOptions) -> Mapping[str, object]:

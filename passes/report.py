@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..ir import Graph
 from ..ir.writer import lay_out
@@ -12,9 +13,11 @@ from .analysis.layer_times import SHORT
 from .evaluation.latency import Latencies
 from .evaluation.observed import ObservedRange, observed_ranges
 from .evaluation.sensitivity import Effect
+from .front_end import front_end
 from .infra.base import Context, Results
 from .infra.execution import Check
 from .options.config import Preset
+from .options.resolved import ResolvedOptions
 from .placement.plan import Decision
 
 #: The most layers that a warning names.
@@ -49,8 +52,23 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The run that a report is about.
+
+    Attributes:
+        model: The path of the float model; for a model in memory, its name.
+        result: The path of the quantized model; for a model in memory, what it is.
+        options: The options.
+    """
+
+    model: Path
+    result: Path
+    options: ResolvedOptions
+
+
+@dataclass(frozen=True)
 class Report:
-    """The report of a quantization.
+    """The report of a quantization; `print` shows it as the command line does, and a notebook as a page.
 
     Attributes:
         results: The results of each pass.
@@ -71,6 +89,7 @@ class Report:
         bytes_after: The size of the quantized model's constants.
         latencies: The latencies of the float model and of the quantized one; None unless requested, or unless int8 may
             be no faster.
+        origin: The run; None for a pipeline without model files and options.
     """
 
     results: Results
@@ -89,6 +108,17 @@ class Report:
     bytes_before: int
     bytes_after: int
     latencies: Latencies | None = None
+    origin: Origin | None = None
+
+    def __str__(self) -> str:
+        """The report as the command line prints it."""
+        shows = front_end()
+        return shows.text(self) if shows else repr(self)
+
+    def _repr_html_(self) -> str | None:
+        """The page of the report, for a notebook."""
+        shows = front_end()
+        return shows.page(self) if shows else None
 
     @property
     def corrected(self) -> int:

@@ -51,7 +51,8 @@ class Calibrate(Pass):
         def take(job: CalibrationSample, kept: list[Array]) -> None:
             keeper.take(job, harvest.seen)
             harvest.take(job, kept)
-            context.progress("calibrating", harvest.seen, total)
+            is_beyond = total is not None and harvest.seen > total  # items that hold several samples
+            context.progress("calibrating", harvest.seen, None if is_beyond else total)
 
         with prefetched(jobs(graph, context, fingerprint)) as ready:
             if self.cluster:

@@ -1,5 +1,6 @@
 """The statistics that one run over the data measures, and how they are collected."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,14 +12,24 @@ from ..analysis.outputs import Outputs
 from ..infra.base import Context
 from ..infra.calibration import MOST_PROBES, PROBES
 from ..options.config import QuantizationConfig
-from ..runtime.samples import DataError, PreparedSample, Sample, ValidationSample, checked_feed, model_inputs
+from ..runtime.samples import (
+    DataError,
+    ModelInput,
+    PreparedSample,
+    Sample,
+    ValidationSample,
+    checked_feed,
+    model_inputs,
+)
 from ..statistics.batch import batched_tensors
 from ..statistics.column_store import ColumnStore
 from ..statistics.derivations import Derivations
 from ..statistics.request import OF_NOTHING, Derivation, Reduction, Request, Statistics, find_recipes, to_measure
 from .attach_statistics import AttachStatistics, Block, blocks
 from .fingerprint import DataFingerprint
+from .labels import LabelFilter
 from .measured import MeasuredColumns
+from .split_batches import split_batch
 from .subset import chosen_samples
 
 #: The share of the samples that is held out of the statistics to check the result, and the most samples.
@@ -60,8 +71,7 @@ class CalibrationSample(PreparedSample):
 def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterator[CalibrationSample]:
     """The samples to run, checked, in their order; adds them to `fingerprint`."""
     inputs, held_out = model_inputs(graph), 0
-    samples = () if context.samples is None else context.samples
-    for index, sample in enumerate(chosen_samples(samples, context.config)):
+    for index, sample in enumerate(_samples(inputs, context)):
         # A copy: a source may reuse one buffer, and samples are read before earlier ones run.
         feed = {name: array.copy() for name, array in checked_feed(sample, inputs).items()}
         fingerprint.add(feed)
@@ -69,6 +79,19 @@ def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterat
         held_out += is_kept
         most = MOST_PROBES if sum(array.nbytes for array in feed.values()) <= _SMALL else PROBES
         yield CalibrationSample(Sample(sample.label, None), feed, is_kept, is_first=not is_kept and index < most)
+
+
+def _samples(inputs: Sequence[ModelInput], context: Context) -> Iterator[Sample]:
+    """The samples to use, without labels, one by one if the model takes any number."""
+    data = () if context.samples is None else context.samples
+    labelled, batch_size = LabelFilter(inputs, context.warnings.append), getattr(data, "batch_size", None)
+
+    def split(items: Iterable[Sample]) -> Iterator[Sample]:
+        for item in items:
+            feed, labels = labelled.split(item.feed)
+            yield from split_batch(Sample(item.label, feed), inputs, labels, batch_size)
+
+    return itertools.islice(split(chosen_samples(data, context.config)), context.config.samples)
 
 
 @dataclass

@@ -18,6 +18,8 @@ from ...ir.suggestions import closest, did_you_mean
 Feed = dict[str, Array]
 #: The most characters of a foreign message that are passed on.
 _MOST_QUOTED = 240
+#: The name of the type that torch does not convert to numpy.
+_BRAIN_FLOAT = "torch.bfloat16"
 
 
 class DataError(UserError):
@@ -226,7 +228,7 @@ def _as_array(sample: Sample, expected: ModelInput, value: object) -> Array:
         message = f"{sample.label}: input {expected}: values are masked; fill them in: array.filled(VALUE)"
         raise DataError(message)
     try:
-        array: Array = np.asarray(_brought_here(cast(object, given)))
+        array: Array = np.asarray(brought_here(cast(object, given)))
         # Types that are extensions of numpy (bfloat16) have the kind "V".
         return array.astype(np.float32) if array.dtype.kind == "V" and array.dtype.names is None else array
     except Exception as error:
@@ -237,11 +239,13 @@ def _as_array(sample: Sample, expected: ModelInput, value: object) -> Array:
         raise DataError(message) from error
 
 
-def _brought_here(value: object) -> object:
+def brought_here(value: object) -> object:
     """A tensor without gradient, in the memory of this process; for a tensor of the runtime, its array."""
     given: Any = value
     for step in ("detach", "cpu"):
         given = getattr(given, step)() if callable(getattr(given, step, None)) else given
+    if str(getattr(given, "dtype", "")) == _BRAIN_FLOAT and callable(getattr(given, "float", None)):
+        given = given.float()
     if isinstance(given, np.ndarray):
         return cast(object, given)
     held: Any = getattr(given, "data", None)

@@ -50,7 +50,10 @@ if not TYPE_CHECKING:  # type checkers read the imports above
         if name not in __all__:
             message = f"module 'irquant' has no attribute '{name}'"
             raise AttributeError(message)
-        return getattr(import_module("irquant.ir" if name == "UserError" else "irquant.passes"), name)
+        if name == "UserError":
+            return import_module("irquant.ir").UserError
+        import_module("irquant.tools.front_end").install_front_end()
+        return getattr(import_module("irquant.passes"), name)
 
 
 def __dir__() -> list[str]:

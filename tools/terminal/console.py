@@ -34,8 +34,8 @@ _BEFORE = {
 
 @contextmanager
 def progress_bar() -> Generator[ProgressCallback]:
-    """A progress bar with the remaining time, one line per task; no output if standard error is not a terminal."""
-    if not sys.stderr.isatty():
+    """A progress bar with the remaining time, one line per task; no output without a terminal or a notebook."""
+    if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
         yield no_progress
         return
     # Imported here, because most scripts have no terminal.

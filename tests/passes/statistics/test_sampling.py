@@ -150,7 +150,7 @@ CASES: list[tuple[Shape, Shape, int | None, bool]] = [
 def test_numbers_are_elements_at_the_stated_places(
     declared: Shape, shape: Shape, axis: int | None, *, batched: bool
 ) -> None:
-    found, samples = measured(declared, [shape] * 3, axis)
+    found, samples = measured(declared, [shape] * 2, axis)
     expected = [picked(each, declared, axis, batched=batched) for each in samples]
     np.testing.assert_array_equal(found, np.concatenate(expected))
 

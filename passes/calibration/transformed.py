@@ -1,0 +1,48 @@
+"""Applies the user's function to each item of the data, as NNCF's `Dataset` does."""
+
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ..runtime.samples import DataError, reason_of
+from .subset import Indexed
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """Data whose items are made by a function.
+
+    Attributes:
+        data: The data.
+        function: Makes a sample of an item.
+
+    Raises:
+        DataError: the function fails for an item.
+    """
+
+    data: object
+    function: Callable[[Any], object]
+
+    def __iter__(self) -> Iterator[object]:
+        """Makes one sample after the other."""
+        for index, item in enumerate(self._items()):
+            try:
+                yield self.function(item)
+            except Exception as error:
+                message = f"sample {index}: transform raised {type(error).__name__}: {reason_of(error)}"
+                raise DataError(message) from error
+
+    def __length_hint__(self) -> int:
+        """The number of items, if it is known."""
+        return operator.length_hint(self.data)
+
+    @property
+    def batch_size(self) -> int | None:
+        """How many samples a loader puts into an item, if it says so."""
+        return getattr(self.data, "batch_size", None)
+
+    def _items(self) -> Iterable[object]:
+        if isinstance(self.data, Indexed) and not isinstance(self.data, Iterable):
+            return (self.data[index] for index in range(len(self.data)))
+        return cast(Iterable[object], self.data)

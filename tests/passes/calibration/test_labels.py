@@ -1,0 +1,88 @@
+"""What a loader yields besides the data of a model."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from irquant.passes.calibration.labels import LabelFilter
+from irquant.passes.runtime.samples import ModelInput
+
+IMAGE = ModelInput("image", frozenset({"image", "alias"}), "f32", (1, 3, 2, 2))
+IDS = ModelInput("ids", frozenset({"ids"}), "i64", (1, -1))
+X, Y = np.zeros((1, 3, 2, 2), np.float32), np.zeros((1, 5), np.int64)
+LABEL = np.array([3])
+
+
+def split(feed: object, *inputs: ModelInput) -> tuple[Any, list[object], list[str]]:
+    said: list[str] = []
+    data, labels = LabelFilter(inputs or (IMAGE,), said.append).split(feed)
+    return data, labels, said
+
+
+@pytest.mark.parametrize(
+    ("feed", "inputs", "data", "labels", "said"),
+    [
+        ((X, LABEL), (IMAGE,), [X], [LABEL], "'image' f32[1,3,2,2]): the first of 2 elements is used"),
+        ([X, 3, "path"], (IMAGE,), [X], [3, "path"], "'image' f32[1,3,2,2]): the first of 3 elements is used"),
+        (
+            (X, Y, LABEL),
+            (IMAGE, IDS),
+            [X, Y],
+            [LABEL],
+            "'image' f32[1,3,2,2], 'ids' i64[1,?]): the first 2 of 3 elements are used",
+        ),
+        (
+            ((X, Y), LABEL),
+            (IMAGE, IDS),
+            (X, Y),
+            [LABEL],
+            "'image' f32[1,3,2,2], 'ids' i64[1,?]): the first of 2 elements is used",
+        ),
+        (({"alias": X}, 3), (IMAGE,), {"alias": X}, [3], "'image' f32[1,3,2,2]): the first of 2 elements is used"),
+        ({"image": X, "label": 3}, (IMAGE,), {"image": X}, [3], "'image' f32[1,3,2,2]): 'label' is not used"),
+        (
+            {"image": X, "a": 1, "b": 2},
+            (IMAGE,),
+            {"image": X},
+            [1, 2],
+            "'image' f32[1,3,2,2]): 'a', 'b' are not used",
+        ),
+    ],
+)
+def test_labels_are_left_out(
+    feed: object, inputs: tuple[ModelInput, ...], data: object, labels: list[object], said: str
+) -> None:
+    found = split(feed, *inputs)
+    assert found[:2] == (data, labels)
+    assert found[2] == [f"samples hold more than the model takes ({said}"]
+
+
+@pytest.mark.parametrize(
+    ("feed", "inputs"),
+    [
+        (X, (IMAGE,)),
+        ([X], (IMAGE,)),
+        ((X, Y), (IMAGE, IDS)),
+        ((LABEL, X), (IMAGE,)),  # no image comes first
+        ([[1, 2], [3, 4]], (ModelInput("a", frozenset({"a"}), "f32", (2, 2)),)),  # one array
+        ({"imge": X, "label": 3}, (IMAGE,)),  # a misspelt name is an error, told later
+        ({"image": X}, (IMAGE,)),
+        ({"image": X, "alias": X}, (IMAGE,)),
+        ({}, (IMAGE,)),
+        ((), (IMAGE,)),
+        (None, (IMAGE,)),
+        ((X,), (IMAGE, IDS)),
+    ],
+)
+def test_other_samples_do_not_change(feed: object, inputs: tuple[ModelInput, ...]) -> None:
+    data, labels, said = split(feed, *inputs)
+    assert (data, labels, said) == (feed, [], [])
+
+
+def test_labels_are_told_once() -> None:
+    said: list[str] = []
+    labels = LabelFilter((IMAGE,), said.append)
+    for _ in range(3):
+        labels.split((X, LABEL))
+    assert len(said) == 1
