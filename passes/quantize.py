@@ -139,7 +139,7 @@ def quantize(
     done = result.report
     if report:
         report(done)
-    for warning in () if report else (*done.warnings, *_about_outputs(done)):
+    for warning in () if report else (*done.data.warnings, *done.warnings, *_about_outputs(done)):
         warnings.warn(warning, QuantizationWarning, stacklevel=2)
     if done.accuracy and not done.accuracy.is_reached:
         warnings.warn(f"the metrics lose more than they may: {done.accuracy.stopped}", AccuracyWarning, stacklevel=2)

@@ -12,7 +12,9 @@ from .accuracy.guard import GuardResult, guard
 from .accuracy.kernel_mismatch import checked
 from .accuracy.metric_goals import MetricGoals
 from .accuracy.requantize import Attempt, CalibratedModel
+from .analysis.outputs import OutputKind
 from .analyze import COMPARED, MOST_INFERENCES
+from .data_findings import expected_inputs, find_about_data
 from .evaluation.latency import Latencies, measure_gain
 from .infra.base import Pass
 from .infra.instruments import Instrument
@@ -63,7 +65,7 @@ def quantize_graph(
     Raises:
         UserError: the model or the data are wrong.
     """
-    bytes_before, began = constant_bytes(graph), time.perf_counter()
+    bytes_before, began, expected = constant_bytes(graph), time.perf_counter(), expected_inputs(graph)
     judge = wanted.judge(graph, target, config, progress) if wanted and wanted.metrics else None
     results, first, calibrated = quantize_once(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
@@ -90,7 +92,9 @@ def quantize_graph(
         seconds = None if with_effects else _GLANCE * (time.perf_counter() - began)
         latencies = _latencies(attempt, calibrated, seconds)
     record_provenance(attempt.graph, attempt.context)
-    return attempt.graph, report_of(results, guarded, bytes_before, warnings, kept, latencies)
+    gives_images = any(each.kind is OutputKind.IMAGE for each in attempt.context.outputs.each)
+    found = find_about_data(expected, attempt.context.calibration.look, data, gives_images=gives_images)
+    return attempt.graph, report_of(results, guarded, bytes_before, warnings, kept, latencies, found)
 
 
 def _latencies(attempt: Attempt, calibrated: CalibratedModel, glance: float | None) -> Latencies | None:

@@ -1,7 +1,7 @@
 """The report of a quantization, as plain values."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..ir import Graph
@@ -10,6 +10,7 @@ from .accuracy.control import AccuracyResult
 from .accuracy.guard import GuardResult, GuardStep
 from .analysis.bias_cross_validation import Correction
 from .analysis.layer_times import SHORT
+from .data_findings import DataFindings
 from .evaluation.latency import Latencies
 from .evaluation.observed import ObservedRange, observed_ranges
 from .evaluation.sensitivity import Effect
@@ -89,6 +90,7 @@ class Report:
         bytes_after: The size of the quantized model's constants.
         latencies: The latencies of the float model and of the quantized one; None unless requested, or unless int8 may
             be no faster.
+        data: What the data are, and what looks wrong about them; empty for an analysis.
         origin: The run; None for a pipeline without model files and options.
     """
 
@@ -108,6 +110,7 @@ class Report:
     bytes_before: int
     bytes_after: int
     latencies: Latencies | None = None
+    data: DataFindings = field(default_factory=DataFindings)
     origin: Origin | None = None
 
     def __str__(self) -> str:
@@ -138,6 +141,7 @@ def report_of(
     warnings: Sequence[str],
     accuracy: AccuracyResult | None = None,
     latencies: Latencies | None = None,
+    data: DataFindings | None = None,
 ) -> Report:
     """The report of a run.
 
@@ -148,6 +152,7 @@ def report_of(
         warnings: Messages to the user about the options.
         accuracy: The result of the search with the user's metrics.
         latencies: The latencies of the float model and of the quantized one, if they were measured.
+        data: What the data are, and what looks wrong about them.
     """
     attempt = guarded.attempt
     context = attempt.context
@@ -170,6 +175,7 @@ def report_of(
         bytes_before=bytes_before,
         bytes_after=constant_bytes(attempt.graph),
         latencies=latencies,
+        data=data or DataFindings(),
     )
 
 

@@ -8,6 +8,7 @@ from ...ir import Array, Graph
 from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Fact, Pass, PipelineError
 from ..infra.calibration import Calibration
+from ..runtime.data_look import DataLook
 from ..runtime.engine import THROUGHPUT, Engine
 from ..statistics.file import save_statistics
 from .cluster import run_on_cluster
@@ -45,6 +46,7 @@ class Calibrate(Pass):
         outputs = find_outputs(graph).narrowed(graph, planned)
         instrumented = measurement.instrumented(context, outputs)
         harvest, keeper, fingerprint = StatisticsCollector(measurement), SampleKeeper(context.config), DataFingerprint()
+        look = DataLook()
         most, expected = context.config.samples, context.expected
         total = min(most or expected, expected) if expected else None
 
@@ -54,7 +56,7 @@ class Calibrate(Pass):
             is_beyond = total is not None and harvest.seen > total  # items that hold several samples
             context.progress("calibrating", harvest.seen, None if is_beyond else total)
 
-        with prefetched(jobs(graph, context, fingerprint)) as ready:
+        with prefetched(jobs(graph, context, fingerprint, look)) as ready:
             if self.cluster:
                 run_on_cluster(self.cluster, instrumented, measurement.blocks, ready, take)
             else:
@@ -64,7 +66,7 @@ class Calibrate(Pass):
                 )
         statistics, held_out, first = harvest.statistics(), harvest.held_out, harvest.first
         outputs = known_outputs(outputs, graph, held_out or first)
-        context.take_over(Calibration(statistics, outputs, held_out, first, keeper.kept, str(fingerprint)))
+        context.take_over(Calibration(statistics, outputs, held_out, first, keeper.kept, str(fingerprint), look))
         context.plan = context.plan.without(context.statistics.unseen)
         if harvest.empty:
             (label, node), count = harvest.empty[0], len(harvest.empty)

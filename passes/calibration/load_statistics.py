@@ -9,6 +9,7 @@ from ...ir import Array, Graph, Node, Scope
 from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Fact, Pass
 from ..infra.calibration import Calibration
+from ..runtime.data_look import DataLook
 from ..runtime.engine import THROUGHPUT, Engine
 from ..runtime.samples import ValidationSample
 from ..statistics.batch import Batches, batched_tensors
@@ -72,9 +73,9 @@ class LoadStatistics(Pass):
 
     def _with_held_out(self, found: Calibration, graph: Graph, context: Context) -> Calibration:
         """The calibration with the float model's outputs on the samples that the statistics do not include."""
-        fingerprint, keeper = DataFingerprint(), SampleKeeper(context.config)
+        fingerprint, keeper, look = DataFingerprint(), SampleKeeper(context.config), DataLook()
         waiting: list[CalibrationSample] = []
-        for index, job in enumerate(jobs(graph, context, fingerprint)):
+        for index, job in enumerate(jobs(graph, context, fingerprint, look)):
             keeper.take(job, index)
             waiting += [job] if job.is_held_out or job.is_first else []
         if str(fingerprint) != found.data_fingerprint:
@@ -89,7 +90,7 @@ class LoadStatistics(Pass):
             samples.append(ValidationSample(job.sample, job.feed, [output.copy() for output in outputs]))
 
         Engine(found.outputs.tapped(graph), THROUGHPUT).run(waiting, take)
-        return replace(found, held_out=held_out, first=first, kept=keeper.kept)
+        return replace(found, held_out=held_out, first=first, kept=keeper.kept, look=look)
 
 
 def _check(measured: SavedStatistics, unseen: Collection[Scope], graph: Graph, batched: Batches) -> None:

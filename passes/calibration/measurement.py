@@ -12,6 +12,7 @@ from ..analysis.outputs import Outputs
 from ..infra.base import Context
 from ..infra.calibration import MOST_PROBES, PROBES
 from ..options.config import QuantizationConfig
+from ..runtime.data_look import DataLook
 from ..runtime.samples import (
     DataError,
     ModelInput,
@@ -68,23 +69,24 @@ class CalibrationSample(PreparedSample):
     is_first: bool = False
 
 
-def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint) -> Iterator[CalibrationSample]:
-    """The samples to run, checked, in their order; adds them to `fingerprint`."""
+def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint, look: DataLook) -> Iterator[CalibrationSample]:
+    """The samples to run, checked, in their order; adds them to `fingerprint` and `look`."""
     inputs, held_out = model_inputs(graph), 0
-    for index, sample in enumerate(_samples(inputs, context)):
+    for index, sample in enumerate(_samples(inputs, context, look)):
         # A copy: a source may reuse one buffer, and samples are read before earlier ones run.
         feed = {name: array.copy() for name, array in checked_feed(sample, inputs).items()}
         fingerprint.add(feed)
+        look.add(feed)
         is_kept = is_held_out(index) and held_out < HELD_OUT_MOST
         held_out += is_kept
         most = MOST_PROBES if sum(array.nbytes for array in feed.values()) <= _SMALL else PROBES
         yield CalibrationSample(Sample(sample.label, None), feed, is_kept, is_first=not is_kept and index < most)
 
 
-def _samples(inputs: Sequence[ModelInput], context: Context) -> Iterator[Sample]:
+def _samples(inputs: Sequence[ModelInput], context: Context, look: DataLook) -> Iterator[Sample]:
     """The samples to use, without labels, one by one if the model takes any number."""
     data = () if context.samples is None else context.samples
-    labelled, batch_size = LabelFilter(inputs, context.warnings.append), getattr(data, "batch_size", None)
+    labelled, batch_size = LabelFilter(inputs, look.told.append), getattr(data, "batch_size", None)
 
     def split(items: Iterable[Sample]) -> Iterator[Sample]:
         for item in items:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..analysis.outputs import Outputs
+from ..runtime.data_look import DataLook
 from ..runtime.samples import PreparedSample, ValidationSample
 from ..statistics.request import Statistics
 
@@ -24,6 +25,7 @@ class Calibration:
         first: The first samples, in the same form, if none are held out.
         kept: Number -> calibration sample, for passes that run the model again, if the configuration needs them.
         data_fingerprint: The fingerprint of the samples.
+        look: What the samples look like; empty if none were read.
     """
 
     statistics: Statistics = field(default_factory=Statistics)
@@ -32,6 +34,7 @@ class Calibration:
     first: Sequence[ValidationSample] = ()
     kept: Mapping[int, PreparedSample] = field(default_factory=dict[int, PreparedSample])
     data_fingerprint: str = ""
+    look: DataLook = field(default_factory=DataLook)
 
     @property
     def compared(self) -> Sequence[ValidationSample]:

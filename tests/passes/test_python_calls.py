@@ -124,13 +124,13 @@ def test_loaders_and_tensors_are_samples(batch: int, data: Any, told: str, plain
     assert report.check.outputs == plain.check.outputs
     assert (report.samples, report.held_out) == (19, 1)
     takes = f"samples hold more than the model takes ({ONE.replace('1,', '?,', 1) if batch < 0 else ONE})"
-    assert [each for each in report.warnings if "samples hold" in each] == ([f"{takes}: {told}"] if told else [])
+    assert [each for each in report.data.warnings if "samples hold" in each] == ([f"{takes}: {told}"] if told else [])
 
 
 def test_a_transform_makes_the_samples(plain: Report) -> None:
     report = quantize_model(model(), Loader(labelled, 1), transform=lambda item: item["image"]).report
     assert report.check.outputs == plain.check.outputs
-    assert not any("samples hold" in each for each in report.warnings)
+    assert not any("samples hold" in each for each in report.data.warnings)
 
 
 @pytest.mark.parametrize("options", [{"samples": 10}, {"subset_size": 10}])

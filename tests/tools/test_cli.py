@@ -63,8 +63,10 @@ def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path
         [*command, "quantize", model, "--data", arrays, "-o", output], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert lines[0].startswith(f"{output}: ")
+    first, data, *lines = done.stdout.splitlines()
+    assert first.startswith(f"{output}: ")
+    assert data == "data: 20 samples; 'image' f32[1,3,8,8] -3.672 to 3.543"
+    lines = [first, *lines]
     assert lines[1] == "quantized: 2 of 2 layers (2 Convolution), preset performance"
     assert re.fullmatch(r"biases corrected: \d layers(; \d not: no gain on other samples)?", lines[2])
     assert lines[3] == "ran in int8: 2 of 2 executed layers (100%)"

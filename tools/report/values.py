@@ -67,7 +67,8 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
             name: {"changes": done.changes, "seconds": round(done.seconds, 4)} for name, done in report.results.items()
         },
         "latency": None if report.latencies is None else _latency_values(report.latencies),
-        "warnings": list(report.warnings),
+        "data": report.data.line or None,
+        "warnings": [*report.data.warnings, *report.warnings],
     }
 
 

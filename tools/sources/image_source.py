@@ -5,6 +5,7 @@ pixels, which must lie in 0 to 1, by 255. Palettes, CMYK, YCbCr and LAB become R
 type u16 takes 16-bit grey images unchanged.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".g
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 #: The most pixels of a picture.
 MOST_PIXELS = 1 << 27
+#: A kind of files with at most this share of all stands out.
+_STANDS_OUT = 0.1
 LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")
 #: White in 8 bits and in 16.
 _WHITE, _DEEP = 255, 65535
@@ -101,6 +104,29 @@ class ImageSource:
             return f"{self._kind.name} does not hold 0 to 255"
         return ""
 
+    @property
+    def description(self) -> str:
+        """The kinds of files, and how they are prepared."""
+        axes, options = self._axes(), self.options
+        kinds = " and ".join(sorted({_kind_of(path) for path in self.paths}))
+        colours = "grey" if axes["C"] == 1 else (options.colour_order or "rgb").upper()
+        height, width = options.size or (axes["H"], axes["W"])
+        size = "in their own size" if DYNAMIC in (height, width) else f"{height}x{width} bilinear"
+        mean, scale = (
+            ",".join(f"{each:g}" for each in values) for values in (options.mean or (0,), options.scale or (1,))
+        )
+        return f"{kinds} files, {colours}, {size}, mean {mean}, scale {scale}, {self._layout()}, {self._kind.name}"
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """A warning for each kind of files that are few among many."""
+        counts = Counter(map(_kind_of, self.paths))
+        return tuple(
+            f"only {count} of {len(self.paths)} images are {kind} files: check that they belong to the data"
+            for kind, count in counts.items()
+            if count <= _STANDS_OUT * len(self.paths)
+        )
+
     def __len__(self) -> int:
         """The number of images."""
         return len(self.paths)
@@ -165,6 +191,11 @@ class ImageSource:
         if pixels.shape[2] < axes["C"]:
             pixels = np.repeat(pixels, axes["C"], axis=2)
         return pixels[:, :, ::-1] if self.options.colour_order == "bgr" else pixels
+
+
+def _kind_of(path: Path) -> str:
+    """The kind of a file by its name."""
+    return path.suffix[1:].upper().replace("JPEG", "JPG").replace("TIFF", "TIF")
 
 
 def _holds_pixels(kind: ElementType) -> bool:

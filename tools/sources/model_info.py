@@ -7,26 +7,16 @@ always take pixels. Other models have no such mark, but start with the same valu
 (`openvino.preprocess.PrePostProcessor`, `--mean_values` of Model Optimizer).
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from irquant.ir import Array, Graph
-from irquant.passes.analysis.constants import folded
+from irquant.passes.input_steps import first_steps
 from irquant.passes.runtime.samples import DataError, model_inputs
 from irquant.tools.sources.image_source import LAYOUTS, ImageOptions, takes_integers
 
-#: Arithmetic with a constant -> whether the constant is a mean or a scale, and how to compute it.
-_STEPS: dict[str, tuple[str, np.ufunc]] = {
-    "Add": ("mean", np.negative),
-    "Subtract": ("mean", np.positive),
-    "Divide": ("scale", np.positive),
-    "Multiply": ("scale", np.reciprocal),
-}
 _TRUE = ("yes", "true", "1")
-#: Operations that may be between an input and its normalization, or between its steps.
-_BETWEEN = ("Convert", "Gather", "Interpolate", "Pad", "Reshape", "Transpose", "Unsqueeze")
 
 
 def filled_from_model_info(options: ImageOptions, graph: Graph) -> ImageOptions:
@@ -48,7 +38,7 @@ def filled_from_model_info(options: ImageOptions, graph: Graph) -> ImageOptions:
     mean = options.mean or _numbers("mean_values", info.get("mean_values", ""))
     scale = options.scale or _numbers("scale_values", info.get("scale_values", ""))
     described = {"mean": mean, "scale": scale}
-    if any(_equals(described[what], each) for what, each in _first_steps(graph)):
+    if any(_equals(described[what], each) for what, each in first_steps(graph)):
         return options
     return replace(options, mean=mean, scale=scale)
 
@@ -60,21 +50,6 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
     except ValueError:
         message = f"the model's metadata entry '{name}' is '{text}', expected numbers; give --mean and --scale instead"
         raise DataError(message) from None
-
-
-def _first_steps(graph: Graph) -> Iterator[tuple[str, Array]]:
-    """The means and scales of arithmetic with constants that directly follows an input."""
-    for parameter in graph.in_file_order("Parameter"):
-        output = parameter.output()
-        while len(output.consumers) == 1 and (node := output.consumers[0].node).source(0) == output:
-            constant = folded(node.source(1)) if node.type in _STEPS else None
-            if constant is not None:
-                what, of = _STEPS[node.type]
-                with np.errstate(divide="ignore"):
-                    yield what, of(constant.astype(np.float64).ravel())
-            elif node.type not in _BETWEEN:
-                break
-            output = node.output()
 
 
 def _equals(values: tuple[float, ...], found: Array) -> bool:

@@ -95,6 +95,8 @@ def print_measurement(plan: MeasurementPlan, *, as_json: bool) -> None:
 def report_lines(report: Report, where: str) -> Iterable[str]:
     """The report as text."""
     yield f"{where}: {change_of_size(report.bytes_before, report.bytes_after)}"
+    if report.data.line:
+        yield f"data: {report.data.line}"
     planned = [layer for layer in report.layers if layer.decision.int8]
     types = _by_type(layer.type for layer in planned)
     yield f"quantized: {len(planned)} of {len(report.layers)} layers ({types}), preset {report.preset}"
@@ -106,7 +108,7 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
     if report.corrected or report.uncorrected:
         rejected = f"; {report.uncorrected} not: no gain on other samples" if report.uncorrected else ""
         yield f"biases corrected: {report.corrected} layers{rejected}"
-    for warning in report.warnings:
+    for warning in (*report.data.warnings, *report.warnings):
         yield f"warning: {warning}"
     for layer in planned:
         if layer.fallen:

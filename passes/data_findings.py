@@ -1,0 +1,141 @@
+"""Says what a run feeds to a model, and warns of data that look wrong.
+
+The rules only look at what any data of that kind must have, so that good data cause no warning. Integers, and images
+for a model that normalizes them itself, may lie anywhere.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from ..ir import Graph, element_type
+from .input_steps import first_gain, steps_of
+from .runtime.data_look import DataLook, InputLook
+from .runtime.samples import ModelInput, model_inputs
+
+#: Fewer samples are few; more than this share of copies is too much.
+_FEW, _COPIES = 16, 0.1
+#: Values of images: pixels reach from 0 to 255, normalized ones hardly beyond 8; a mean or scale of pixels is larger.
+_DARK, _WHITE, _NORMALIZED, _OF_PIXELS = 64, 255, 8, 16
+#: What a first convolution gives at most of the data that it was trained with, as a root of the mean square.
+#: Measured: up to 3.1 for the image models of the zoo, but 25 to 390 if they get pixels that are not normalized.
+_EXPECTED = 10
+_CHANNELS = (1, 3)
+
+
+@runtime_checkable
+class Described(Protocol):
+    """Data that say what they are."""
+
+    @property
+    def description(self) -> str:
+        """What the samples are and how they are prepared, in a few words after their number."""
+        ...
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What looks wrong about the source."""
+        ...
+
+
+@dataclass(frozen=True)
+class DataFindings:
+    """What the data are, and what looks wrong about them.
+
+    Attributes:
+        line: What the run feeds, as one line; empty: there were no data.
+        warnings: What looks wrong, each with its remedy.
+    """
+
+    line: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExpectedInput:
+    """What a float model does with an input first.
+
+    Attributes:
+        model: The input.
+        steps: The values of each mean and scale.
+        gain: See `first_gain`.
+    """
+
+    model: ModelInput
+    steps: tuple[float, ...]
+    gain: float | None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the input takes images as floats, as far as its shape shows."""
+        shape = self.model.shape or ()
+        has_channels = len(shape) == 4 and (shape[1] in _CHANNELS or shape[3] in _CHANNELS)
+        return has_channels and element_type(self.model.element_type).is_float
+
+
+def expected_inputs(graph: Graph) -> list[ExpectedInput]:
+    """What a float model does with its inputs first."""
+    both = zip(model_inputs(graph), graph.in_file_order("Parameter"), strict=True)
+    return [
+        ExpectedInput(model, tuple(max(abs(values), default=0.0) for _, values in steps_of(node)), first_gain(node))
+        for model, node in both
+    ]
+
+
+def find_about_data(
+    expected: Sequence[ExpectedInput], look: DataLook, data: object, *, gives_images: bool
+) -> DataFindings:
+    """What the data are, and what looks wrong about them.
+
+    Args:
+        expected: The inputs of the float model.
+        look: The samples.
+        data: Their source, which may be `Described`.
+        gives_images: Whether the model makes images, which it computes from pixels as they are.
+    """
+    if not look.samples:
+        return DataFindings()
+    ranges = ", ".join(
+        f"{each.model} {_range(seen)}" for each in expected if (seen := look.inputs.get(each.model.name))
+    )
+    what, doubts = (data.description, data.doubts) if isinstance(data, Described) else ("samples", ())
+    by_input = [
+        said
+        for each in expected
+        if each.is_image and (seen := look.inputs.get(each.model.name)) and look.constant < look.samples
+        for said in _about_images(each, seen, gives_images=gives_images)
+    ]
+    return DataFindings(f"{look.samples} {what}; {ranges}", (*look.told, *_about_samples(look), *doubts, *by_input))
+
+
+def _range(seen: InputLook) -> str:
+    return f"{seen.low:.4g} to {seen.high:.4g}" if seen.samples else "empty"
+
+
+def _about_samples(look: DataLook) -> Iterator[str]:
+    count = look.samples
+    if count < _FEW:
+        given = f"only {count} sample{'s' * (count != 1)}"
+        yield f"{given}: ranges and check depend on each of them; give 100 to 300 typical ones"
+    if count > 1 and len(look.digests) == 1:
+        yield f"all {count} samples are equal: check how they are read"
+    elif look.copies > max(1, _COPIES * count):
+        yield f"{look.copies} of {count} samples are copies of others: give different ones"
+    if look.constant > count / 2:
+        yield f"{look.constant} of {count} samples hold one value only: check how they are read"
+
+
+def _about_images(expected: ExpectedInput, seen: InputLook, *, gives_images: bool) -> Iterator[str]:
+    spans_pixels = seen.low >= 0 and _DARK < seen.high <= _WHITE
+    if spans_pixels and not gives_images and expected.gain and expected.gain * seen.size > _EXPECTED:
+        yield (
+            f"input {expected.model}: values lie in {_range(seen)}, nothing in the model normalizes them, and its "
+            "first convolution is made for smaller ones: give the mean and scale of its training (--mean, --scale; in "
+            "Python: normalize the samples)"
+        )
+    is_small = max(abs(seen.low), abs(seen.high)) <= _NORMALIZED
+    if is_small and max(expected.steps, default=0.0) >= _OF_PIXELS:
+        yield (
+            f"input {expected.model}: values lie in {_range(seen)}, but the model itself normalizes pixels (by "
+            f"{max(expected.steps):.4g}): give pixels of 0 to 255, without --mean and --scale"
+        )

@@ -1,0 +1,66 @@
+"""What a model does with its inputs first: arithmetic with constants, or a convolution."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..ir import Array, Graph, Node
+from ..ir.ops import WEIGHTS_PORT
+from .analysis.constants import folded
+
+#: Arithmetic with a constant -> whether the constant is a mean or a scale, and how to compute it.
+_STEPS: dict[str, tuple[str, np.ufunc]] = {
+    "Add": ("mean", np.negative),
+    "Subtract": ("mean", np.positive),
+    "Divide": ("scale", np.positive),
+    "Multiply": ("scale", np.reciprocal),
+}
+#: Operations that may be between an input and its normalization, or between its steps.
+_BETWEEN = ("Convert", "Gather", "Interpolate", "Pad", "Reshape", "Transpose", "Unsqueeze")
+
+
+def first_steps(graph: Graph) -> Iterator[tuple[str, Array]]:
+    """The means and scales of arithmetic with constants that directly follows an input."""
+    for parameter in graph.in_file_order("Parameter"):
+        for node in _readers(parameter):
+            if (step := _step(node)) is not None:
+                yield step
+
+
+def steps_of(parameter: Node) -> list[tuple[str, Array]]:
+    """The means and scales of arithmetic with constants that directly follows this input."""
+    return [step for node in _readers(parameter) if (step := _step(node)) is not None]
+
+
+def first_gain(parameter: Node) -> float | None:
+    """How much the convolution that reads an input unchanged enlarges it: the median norm of its channels' weights.
+
+    None: there is no such convolution, or arithmetic is in front of it.
+    """
+    last = None
+    for last in _readers(parameter):
+        if _step(last) is not None:
+            return None
+    if last is None or last.type != "Convolution" or (weights := folded(last.source(WEIGHTS_PORT))) is None:
+        return None
+    rows = weights.astype(np.float64).reshape(len(weights), -1)
+    return float(np.median(np.linalg.norm(rows, axis=1)))
+
+
+def _readers(parameter: Node) -> Iterator[Node]:
+    """The only readers behind an input, one after the other, up to the first that is neither a step nor a move."""
+    output = parameter.output()
+    while len(output.consumers) == 1 and (node := output.consumers[0].node).source(0) == output:
+        yield node
+        if _step(node) is None and node.type not in _BETWEEN:
+            return
+        output = node.output()
+
+
+def _step(node: Node) -> tuple[str, Array] | None:
+    constant = folded(node.source(1)) if node.type in _STEPS else None
+    if constant is None:
+        return None
+    what, of = _STEPS[node.type]
+    with np.errstate(divide="ignore"):
+        return what, of(constant.astype(np.float64).ravel())

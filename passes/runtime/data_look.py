@@ -1,0 +1,84 @@
+"""What the samples of a run look like: ranges of values, and how many are constant or copies of others."""
+
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...ir import Array
+from .samples import Feed
+
+
+@dataclass
+class InputLook:
+    """The values of an input in all samples.
+
+    Attributes:
+        low: The lowest value.
+        high: The highest value.
+        squares: The sum of the mean squares of the samples, for 32-bit floats.
+        samples: The number of samples that are not empty.
+    """
+
+    low: float = np.inf
+    high: float = -np.inf
+    squares: float = 0.0
+    samples: int = 0
+
+    def add(self, array: Array) -> None:
+        """Takes the values of a sample; it may be empty."""
+        if not array.size:
+            return
+        self.low, self.high = min(self.low, float(array.min())), max(self.high, float(array.max()))
+        if array.dtype == np.float32:  # in this type, the product is several times faster
+            with np.errstate(over="ignore", invalid="ignore"):  # masks of infinities
+                self.squares += float(np.dot(array.ravel(), array.ravel())) / array.size
+        self.samples += 1
+
+    @property
+    def size(self) -> float:
+        """The root of the mean square; 0 without samples."""
+        return float(np.sqrt(self.squares / max(self.samples, 1)))
+
+
+@dataclass
+class DataLook:
+    """What the samples look like.
+
+    Attributes:
+        inputs: The values of each input.
+        samples: The number of samples.
+        constant: The number of samples whose arrays each hold one value only.
+        digests: The checksums of different samples.
+        told: Messages about how they were read.
+    """
+
+    inputs: dict[str, InputLook] = field(default_factory=dict[str, InputLook])
+    samples: int = 0
+    constant: int = 0
+    digests: set[tuple[int, ...]] = field(default_factory=set[tuple[int, ...]])
+    told: list[str] = field(default_factory=list[str])
+
+    def add(self, feed: Feed) -> None:
+        """Takes a sample."""
+        for name, array in feed.items():
+            self.inputs.setdefault(name, InputLook()).add(array)
+        self.samples += 1
+        self.digests.add(tuple(part for array in feed.values() for part in (*array.shape, _checksum(array))))
+        self.constant += any(array.size > 1 for array in feed.values()) and all(map(_is_constant, feed.values()))
+
+    @property
+    def copies(self) -> int:
+        """The number of samples that are equal to an earlier one."""
+        return self.samples - len(self.digests)
+
+
+def _checksum(array: Array) -> int:
+    """A checksum of the values: fast, and good enough for a warning about copies."""
+    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data) if array.size else 0
+
+
+def _is_constant(array: Array) -> bool:
+    """Whether all values are equal; most arrays differ at their first values already."""
+    some = array.ravel()
+    return not some.size or bool((some[:64] == some[0]).all() and (some == some[0]).all())

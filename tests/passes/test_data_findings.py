@@ -1,0 +1,121 @@
+"""Which data look wrong, and that good data cause no warning."""
+
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import Graph
+from irquant.passes.data_findings import DataFindings, expected_inputs, find_about_data
+from irquant.passes.runtime.data_look import DataLook
+from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.samples import Sample, checked_feed, model_inputs
+
+Array = np.ndarray[Any, np.dtype[Any]]
+RNG = np.random.default_rng(0)
+PIXELS = [RNG.integers(0, 256, (1, 3, 8, 8)).astype(np.float32) for _ in range(40)]
+NORMALIZED = [(each - 127) / 64 for each in PIXELS]
+WITHOUT = (
+    ", nothing in the model normalizes them, and its first convolution is made for smaller ones: give the mean and scale "
+    "of its training (--mean, --scale; in Python: normalize the samples)"
+)
+EQUAL = "all 40 samples are equal: check how they are read"
+
+
+def model(steps: str = "", kind: str = "f32", size: float = 0.2) -> Graph:
+    """An image model whose first convolution has weights of this size, behind arithmetic with constants."""
+    image = op.parameter([1, 3, 8, 8], {"f32": np.float32, "u8": np.uint8}[kind], name="image")
+    image.output(0).set_names({"image"})
+    value: Any = image if kind == "f32" else op.convert(image, "f32")
+    for step in steps.split():
+        number = np.full((1, 3, 1, 1), float(step[1:]), np.float32)
+        value = {"-": op.subtract, "/": op.divide, "*": op.multiply}[step[0]](value, number)
+    weights = (RNG.normal(size=(8, 3, 3, 3)) * size).astype(np.float32)
+    hidden = op.relu(op.convolution(value, weights, [1, 1], [1, 1], [1, 1], [1, 1]))
+    return from_runtime(ov.Model([op.result(op.reduce_mean(hidden, np.array([2, 3])))], [image], "m"))
+
+
+def findings(graph: Graph, samples: list[Array], *, gives_images: bool = False) -> DataFindings:
+    look, inputs = DataLook(), model_inputs(graph)
+    for each in samples:
+        look.add(checked_feed(Sample("s", each), inputs))
+    return find_about_data(expected_inputs(graph), look, samples, gives_images=gives_images)
+
+
+def test_the_line_says_what_is_fed() -> None:
+    found = findings(model(), NORMALIZED)
+    assert found.line == "40 samples; 'image' f32[1,3,8,8] -1.984 to 2"
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("graph", "samples", "said"),
+    [
+        (model(), PIXELS, f"input 'image' f32[1,3,8,8]: values lie in 0 to 255{WITHOUT}"),
+        (
+            model("-127 /64"),
+            NORMALIZED,
+            "input 'image' f32[1,3,8,8]: values lie in -1.984 to 2, but the model itself normalizes pixels (by 127): "
+            "give pixels of 0 to 255, without --mean and --scale",
+        ),
+        (
+            model("*0.00392"),
+            [each / 255 for each in PIXELS],
+            "input 'image' f32[1,3,8,8]: values lie in 0 to 1, but the model itself normalizes pixels (by 255.1): give "
+            "pixels of 0 to 255, without --mean and --scale",
+        ),
+        (model(), [NORMALIZED[0]] * 40, EQUAL),
+        (
+            model(),
+            NORMALIZED[:30] + NORMALIZED[:10],
+            "10 of 40 samples are copies of others: give different ones",
+        ),
+        (
+            model(),
+            [np.full((1, 3, 8, 8), index / 40, np.float32) for index in range(40)],
+            "40 of 40 samples hold one value only: check how they are read",
+        ),
+        (
+            model(),
+            NORMALIZED[:15],
+            "only 15 samples: ranges and check depend on each of them; give 100 to 300 typical ones",
+        ),
+    ],
+)
+def test_what_looks_wrong_is_told_with_its_remedy(graph: Graph, samples: list[Array], said: str) -> None:
+    assert findings(graph, samples).warnings == (said,)
+
+
+def test_zeros_are_equal_and_constant() -> None:
+    assert findings(model(), [np.zeros((1, 3, 8, 8), np.float32)] * 40).warnings == (
+        EQUAL,
+        "40 of 40 samples hold one value only: check how they are read",
+    )
+
+
+@pytest.mark.parametrize(
+    ("graph", "samples"),
+    [
+        (model("-127 /64"), PIXELS),
+        (model("/255"), PIXELS),
+        (model(kind="u8"), [each.astype(np.uint8) for each in PIXELS]),
+        (model(size=0.002), PIXELS),  # the normalization is in the weights
+        (model("-0.5 /0.25"), [each / 255 for each in PIXELS]),
+        (model(), [each / 255 for each in PIXELS]),
+        (model(), [each - 127 for each in PIXELS]),  # a mean without scale
+        (model(), NORMALIZED[:39] + NORMALIZED[:1]),
+        (model(), NORMALIZED[:16]),
+    ],
+)
+def test_good_data_cause_no_warning(graph: Graph, samples: list[Array]) -> None:
+    assert findings(graph, samples).warnings == ()
+
+
+def test_models_that_make_images_take_pixels() -> None:
+    assert findings(model(), PIXELS, gives_images=True).warnings == ()
+
+
+def test_without_data_there_is_nothing_to_say() -> None:
+    assert findings(model(), []) == DataFindings()
