@@ -15,7 +15,7 @@ from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
 from irquant.passes.quantize_job import QuantizeJob
 
-DATA = [np.random.default_rng(0).random((1, 3, 8, 8), np.float32) for _ in range(10)]
+DATA = [np.random.default_rng(seed).random((1, 3, 8, 8), np.float32) for seed in range(10)]
 KEEPING = ResolvedOptions.of(ConfigFile(config=QuantizationConfig(keep_intermediate=True)))
 
 
