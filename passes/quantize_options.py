@@ -35,15 +35,11 @@ class QuantizeOptions(TypedDict, total=False):
     preset: str | Enum | None
     transform: Callable[[Any], object] | None
     samples: int | None
-<<<<<<< HEAD
-    ignored: Sequence[str]
     keep_compressed: bool
-=======
     subset_size: int | None
     ignored: str | Sequence[str]
     guard: bool | GuardAim | None
     progress: bool | Progress | None
->>>>>>> 941c0b3 (Python takes what scripts for NNCF give: loaders with labels, batches, transforms, one name)
     config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None
     passes: Sequence[Pass] | None
     statistics: Path | str | None
@@ -113,13 +109,6 @@ def _resolved(given: QuantizeOptions) -> ResolvedOptions:
     if given.get("metric") is None and any(each is not None for each in (*accuracy.values(), given.get("resume"))):
         message = "max_drop, drop_type and resume are about a metric, and there is none: give metric"
         raise ConfigError(message)
-<<<<<<< HEAD
-    target, preset, samples = given.get("target"), given.get("preset"), given.get("samples")
-    ignored, keep = given.get("ignored", ()), given.get("keep_compressed") or None
-    return ResolvedOptions.of(
-        settings, target, preset=preset, samples=samples, ignored=ignored, keep_compressed=keep, accuracy=accuracy
-    )
-=======
     ignored, samples, size = given.get("ignored", ()), given.get("samples"), given.get("subset_size")
     if None not in (samples, size):
         message = "samples and subset_size are the same option: give one of them"
@@ -131,6 +120,7 @@ def _resolved(given: QuantizeOptions) -> ResolvedOptions:
         samples=size if samples is None else samples,
         guard=given.get("guard"),
         ignored=[ignored] if isinstance(ignored, str) else ignored,
+        keep_compressed=given.get("keep_compressed") or None,
         accuracy=accuracy,
     )
 
@@ -142,7 +132,6 @@ def _word(given: Any) -> Any:
 
 def _lower(given: Any) -> Any:
     return given.lower() if isinstance(given, str) else given
->>>>>>> 941c0b3 (Python takes what scripts for NNCF give: loaders with labels, batches, transforms, one name)
 
 
 def _accuracy(given: QuantizeOptions) -> Mapping[str, object]:

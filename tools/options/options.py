@@ -11,20 +11,16 @@ from irquant.passes.options.pot_config import ConfigFile, read_config_file
 from irquant.passes.options.resolved import ResolvedOptions
 
 #: Options whose flags have other names.
-<<<<<<< HEAD
 _FLAGS: Mapping[tuple[str, object], str] = {
     ("guard", False): "--no-guard",
     ("keep_compressed", True): "--keep-compressed",
 }
-=======
-_FLAGS: Mapping[tuple[str, object], str] = {("guard", False): "--no-guard"}
 
 
 def _lower(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     return text.lower() if text else text
 
 
->>>>>>> 448dcca (Lines of old pot and mo scripts run, or say what to write instead)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OPTIONS = (
