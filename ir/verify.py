@@ -50,12 +50,13 @@ def verify_meaning(graph: Graph, *, is_opaque: bool = False) -> None:
 
 def _opaque(graph: Graph) -> set[int]:
     """The ids of operations of extensions, of those with one in a body, and of all operations behind them."""
-    waiting = [each.id for each in graph.in_file_order() if not all(map(is_standard, (each, *each.inside())))]
+    waiting = [each for each in graph.in_file_order() if not all(map(is_standard, (each, *each.inside())))]
     found: set[int] = set()
     while waiting:
-        if (id_ := waiting.pop()) not in found:
-            found.add(id_)
-            waiting.extend(graph.readers(id_))
+        node = waiting.pop()
+        if node.id not in found:
+            found.add(node.id)
+            waiting.extend(port.node for output in node.outputs for port in output.consumers)
     return found
 
 

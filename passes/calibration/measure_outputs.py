@@ -7,6 +7,7 @@ from ...ir import Array, Graph
 from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Pass
 from ..infra.calibration import Calibration
+from ..runtime.data_look import DataLook
 from ..runtime.engine import LATENCY, Engine
 from ..runtime.samples import DataError, PreparedSample, ValidationSample
 from ..statistics.request import Statistics
@@ -30,8 +31,8 @@ class MeasureOutputs(Pass):
         Raises:
             DataError: there are no samples, or the model cannot run one.
         """
-        fingerprint = DataFingerprint()
-        samples = list(jobs(graph, context, fingerprint))
+        fingerprint, look = DataFingerprint(), DataLook()
+        samples = list(jobs(graph, context, fingerprint, look))
         if not samples:
             message = "the calibration data are empty: at least one sample is needed"
             raise DataError(message)
@@ -45,7 +46,8 @@ class MeasureOutputs(Pass):
         if len(kept) < len(samples):
             Engine(outputs.tapped(graph), LATENCY).run((each for each in samples if not _is_kept(each)), take)
         outputs = known_outputs(outputs, graph, held_out)
-        context.take_over(Calibration(Statistics(samples=len(kept)), outputs, held_out, [], kept, str(fingerprint)))
+        statistics = Statistics(samples=len(kept))
+        context.take_over(Calibration(statistics, outputs, held_out, [], kept, str(fingerprint), look))
         return 0
 
 
