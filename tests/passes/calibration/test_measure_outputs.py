@@ -55,5 +55,5 @@ def test_no_samples_are_refused(graph_of: Read) -> None:
 
 
 def test_a_sample_that_does_not_fit_is_named(graph_of: Read) -> None:
-    with pytest.raises(DataError, match=r"^sample 1: input 'rows' i64\[1,\?\]: got float64\[2, 3\]$"):
+    with pytest.raises(DataError, match=r"^sample 1, row 0: input 'rows' i64\[1,\?\]: got float64\[1, 3\]; "):
         measured(graph_of(language_model()), [*sentences(1), np.ones((2, 3))])

@@ -18,13 +18,19 @@ VALID = "check that the model and the data are valid, for example whether `bench
 
 
 def quantize(folder: Path, model: Path, body: str, **environment: str) -> "subprocess.Popen[str]":
-    """Quantizes with a metric that does something else, as if the runtime did it."""
+    """Quantizes with data whose source does something else, as if the runtime did it."""
     (folder / "mine.py").write_text(
         f"import os, signal, time\nfrom irquant.ir.stage import STAGE\n\ndef samples():\n    {body}\n"
     )
     command = [*PROGRAM, "quantize", str(model), "--data", "mine.py:samples", "-o", "o.xml"]
     return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | environment
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # as in a shell, also under nohup
     )
 
 
