@@ -39,9 +39,9 @@ def net(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_each_command_works_or_refuses_in_one_line(net: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), "150", "0", str(net)], capture_output=True, text=True, check=False
+        [sys.executable, str(PROGRAM), "60", "0", str(net)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert sum(found.values()) == 4 * 150
+    assert sum(found.values()) == 4 * 60
     assert min(found["quantize: result"], found["quantize: one line"]) > 15
