@@ -4,7 +4,7 @@ The list of layers that the runtime executed in float against the plan must be e
 planned float, it must be clean: no FakeQuantize in front of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -332,6 +332,11 @@ for _name, _function in {
     "power": lambda x: op.power(op.abs(x), np.float32(0.5)),
 }.items():
     activation(_name, _function)
+
+
+def some_slow(names: Iterable[str]) -> list[Any]:
+    """The names, all but each third one marked as slow: each is a compiled network."""
+    return [name if index % 3 == 0 else pytest.param(name, marks=pytest.mark.slow) for index, name in enumerate(names)]
 
 
 MOVEMENTS: dict[str, Callable[[Any], Any]] = {}
@@ -710,7 +715,7 @@ def signed(function: Callable[[Any], Any]) -> ov.Model:
     return model(x, *(layer(function(op.swish(conv(x)))) for layer in (conv, depthwise, matrix_product)))
 
 
-@pytest.mark.parametrize("name", MOVEMENTS)
+@pytest.mark.parametrize("name", some_slow(MOVEMENTS))
 def test_moved_data_with_a_zero_point_are_right(name: str) -> None:
     net = signed(MOVEMENTS[name])
     reports: list[Report] = []
@@ -779,7 +784,7 @@ def _on_one_thread(net: ov.Model) -> float:
     return float(10 * np.log10((meant**2).sum() / ((found - meant) ** 2).sum()))
 
 
-@pytest.mark.parametrize("rows", [1, 8])
+@pytest.mark.parametrize("rows", [1, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", BETWEEN)
 def test_small_products_in_a_row_are_right_on_one_thread_too(name: str, rows: int) -> None:
     steps, int8 = BETWEEN[name]
@@ -817,8 +822,8 @@ EXTREME_READERS: dict[str, tuple[Callable[[Any, Any], Any], int, int]] = {
 }
 
 
-@pytest.mark.parametrize("is_half", [False, True], ids=["f32", "f16"])
-@pytest.mark.parametrize("reduce", [op.reduce_max, op.reduce_min])
+@pytest.mark.parametrize("is_half", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["f32", "f16"])
+@pytest.mark.parametrize("reduce", [op.reduce_max, pytest.param(op.reduce_min, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", EXTREME_READERS)
 def test_what_reads_a_scaled_extreme_is_right(name: str, reduce: Callable[..., Any], *, is_half: bool) -> None:
     read, int8, total = EXTREME_READERS[name]
@@ -833,7 +838,7 @@ def test_what_reads_a_scaled_extreme_is_right(name: str, reduce: Callable[..., A
 
 
 @pytest.mark.parametrize("preset", ["performance", pytest.param("mixed", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", some_slow(ROWS))
 def test_what_is_planned_is_executed(name: str, preset: str) -> None:
     net, int8, total = ROWS[name]()
     reports: list[Report] = []
