@@ -6,6 +6,7 @@ that is added to itself doubles the number of paths; behind 60 such sums, compil
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from ...ir import Graph, Node
 
@@ -15,14 +16,21 @@ _ENDS = frozenset({"Parameter", "ReadValue", "Convolution", "GroupConvolution", 
 MOST_PATHS = 1 << 16
 
 
-def behind_many_paths(graph: Graph) -> list[Node]:
-    """The nodes with an input above which the runtime would follow more than `MOST_PATHS` paths."""
+def behind_many_paths(graph: Graph, is_asked: Callable[[Node], bool]) -> list[Node]:
+    """The nodes with an input above which the runtime would follow more than `MOST_PATHS` paths.
+
+    Args:
+        graph: The graph.
+        is_asked: The nodes to look at: all others may be behind as many paths as they like.
+    """
     bounds: dict[Node, int] = {}
     for node in graph.nodes():
         above = 0 if node.type in _ENDS else sum(bounds[source] for source in _sources(node))
         bounds[node] = min(1 + above, MOST_PATHS + 1)
-    many = {node for node, bound in bounds.items() if bound > MOST_PATHS and _followed(node) > MOST_PATHS}
-    return [node for node in bounds if not many.isdisjoint(_sources(node))]
+    asked = [node for node in bounds if is_asked(node)]
+    above = {source for node in asked for source in _sources(node) if bounds[source] > MOST_PATHS}
+    many = {source for source in above if _followed(source) > MOST_PATHS}
+    return [node for node in asked if not many.isdisjoint(_sources(node))]
 
 
 def _sources(node: Node) -> list[Node]:

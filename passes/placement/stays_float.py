@@ -24,7 +24,7 @@ def stays_float(graph: Graph, target: Target, ignored: Hits) -> dict[Node, str]:
                 reasons |= dict.fromkeys(kept, pattern.because)
     reasons |= {each.layer: each.reason for each in compressed_weights(graph)}
     for each in graph.walk():
-        reasons |= dict.fromkeys(behind_many_paths(each), _PATHS)
+        reasons |= dict.fromkeys(behind_many_paths(each, lambda node: target.rule(node) is not None), _PATHS)
         reasons |= _whole_attention(each, target)
         reasons |= dict.fromkeys([*attention_over_caches(each), *joins_of_caches(each)], GROWS)
         reasons |= mixed_ranges(each) | dict.fromkeys(means_of_distributions(each), MEAN)

@@ -8,6 +8,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
+from irquant.ir import Graph
 from irquant.passes import quantize_model
 from irquant.passes.analysis.path_counts import MOST_PATHS, behind_many_paths
 from irquant.passes.runtime.engine import from_runtime
@@ -41,6 +42,10 @@ def doubled(count: int, double: Double, between: Double | None = None) -> ov.Mod
     return ov.Model([op.result(conv(y, "second"))], [x], "m")
 
 
+def layers_behind_many(graph: Graph) -> list[str]:
+    return [node.name for node in behind_many_paths(graph, lambda node: node.type == "Convolution")]
+
+
 def samples() -> list[Any]:
     return [np.random.default_rng(each).normal(size=(1, 8, 4, 4)).astype(np.float32) * 1e-3 for each in range(10)]
 
@@ -57,18 +62,18 @@ def test_doublings_are_quantized_but_for_the_layer_behind_them(double: Double) -
 
 @pytest.mark.parametrize("count", [0, 1, 10])
 def test_a_few_doublings_are_no_obstacle(count: int) -> None:
-    assert behind_many_paths(from_runtime(doubled(count, DOUBLES["sum"]))) == []
+    assert layers_behind_many(from_runtime(doubled(count, DOUBLES["sum"]))) == []
 
 
 def test_a_layer_in_between_ends_the_paths() -> None:
-    assert behind_many_paths(from_runtime(doubled(60, DOUBLES["sum"], lambda y: conv(y, "between")))) == []
+    assert layers_behind_many(from_runtime(doubled(60, DOUBLES["sum"], lambda y: conv(y, "between")))) == []
 
 
 def test_the_count_is_that_of_the_walk() -> None:
     """1 + 2 + 4 + ... up to the level of the first activation, and the layer behind which the walk ends."""
     for count, expected in ((14, []), (16, ["second"])):
         graph = from_runtime(doubled(count, DOUBLES["sum"]))
-        assert [node.name for node in behind_many_paths(graph) if node.type == "Convolution"] == expected
+        assert layers_behind_many(graph) == expected
 
 
 def test_a_near_end_ends_the_walk_whatever_lies_elsewhere() -> None:
@@ -77,4 +82,4 @@ def test_a_near_end_ends_the_walk_whatever_lies_elsewhere() -> None:
     x = model.get_parameters()[0]
     near = op.add(before.input_value(0), x)
     graph = from_runtime(ov.Model([op.result(conv(near, "third"))], [x], "m"))
-    assert "third" not in [node.name for node in behind_many_paths(graph)]
+    assert "third" not in layers_behind_many(graph)
