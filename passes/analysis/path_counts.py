@@ -28,8 +28,8 @@ def behind_many_paths(graph: Graph, is_asked: Callable[[Node], bool]) -> list[No
         above = 0 if node.type in _ENDS else sum(bounds[source] for source in _sources(node))
         bounds[node] = min(1 + above, MOST_PATHS + 1)
     asked = [node for node in bounds if is_asked(node)]
-    above = {source for node in asked for source in _sources(node) if bounds[source] > MOST_PATHS}
-    many = {source for source in above if _followed(source) > MOST_PATHS}
+    suspects = {source for node in asked for source in _sources(node) if bounds[source] > MOST_PATHS}
+    many = {source for source in suspects if _followed(source) > MOST_PATHS}
     return [node for node in asked if not many.isdisjoint(_sources(node))]
 
 
