@@ -23,6 +23,8 @@ from .options.config import QuantizationConfig
 from .provenance import record_provenance
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
+from .runtime.engine import RuntimeRejectedError
+from .runtime.samples import DataError
 
 #: The number of held-out samples on which latency is measured, and the seconds to measure it for a report.
 TIMED, TIMED_FOR = 8, 5.0
@@ -84,8 +86,12 @@ def quantize_graph(
         calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False, instruments=instruments)
     latencies = None
     if with_effects:
-        effects = costliest(calibrated, attempt.config, attempt.reverted_to_float, COMPARED, MOST_INFERENCES)
-        guarded = replace(guarded, effects=tuple(effects))
+        try:
+            effects = costliest(calibrated, attempt.config, attempt.reverted_to_float, COMPARED, MOST_INFERENCES)
+            guarded = replace(guarded, effects=tuple(effects))
+        except (RuntimeRejectedError, DataError) as error:
+            failure = f"the report has no sensitivities of layers, for they could not be measured: {error}"
+            guarded = replace(guarded, failures=(*guarded.failures, failure))
     asked = attempt.context.check.asked
     if with_effects or (asked and asked.looks_slow):
         progress("measuring latency", 0, None)

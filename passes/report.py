@@ -192,6 +192,7 @@ def _late(guarded: GuardResult) -> Iterable[str]:
                 f"output '{each.name}' has other sizes than the float model's on {each.resized} of {count} samples: "
                 "the values that decide them do not tolerate rounding"
             )
+    yield from guarded.failures
     if guarded.is_out_of_time:
         yield "the guard ended early for lack of time: use a faster machine, or leave layers float"
     if guarded.steps and guarded.attempt.margin < 0:

@@ -12,12 +12,15 @@ the layers are reverted to float that cause much of the error and take little ti
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from ..evaluation.sensitivity import Effect
 from ..options.config import Preset, QuantizationConfig
 from ..options.quantization import RangeEstimator
+from ..runtime.engine import RuntimeRejectedError
+from ..runtime.samples import DataError
 from .bisect import costliest, fewest, named, predicted, with_reverted
 from .knee import find_knee
 from .requantize import Attempt, CalibratedModel
@@ -61,12 +64,14 @@ class GuardResult:
         steps: All trials, in order.
         effects: The sensitivity of each operation, the highest first; empty if it was not needed.
         is_out_of_time: Whether the search ended early because it took too long.
+        failures: What the guard could not do, because the runtime refuses the models that it measures with.
     """
 
     attempt: Attempt
     steps: tuple[GuardStep, ...] = ()
     effects: tuple[Effect, ...] = ()
     is_out_of_time: bool = False
+    failures: tuple[str, ...] = ()
 
 
 def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
@@ -83,14 +88,19 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
         return GuardResult(first)
     search, aim = _Search(calibrated, first), first.config.guard_aim
     search.try_remedies()
-    search.try_whole_errors()
-    if aim == "good":
-        search.return_layers(lambda attempt: attempt.margin_to_good)
-    elif search.best.margin < 0:
-        search.return_layers(lambda attempt: attempt.margin)
-    if aim == "knee" and not search.best.is_good:
-        search.try_knee()
-    return GuardResult(search.best, tuple(search.steps), tuple(search.effects), search.is_out_of_time)
+    with search.going_on("correct biases for the whole error"):
+        search.try_whole_errors()
+    with search.going_on("rank the layers"):
+        if aim == "good":
+            search.return_layers(lambda attempt: attempt.margin_to_good)
+        elif search.best.margin < 0:
+            search.return_layers(lambda attempt: attempt.margin)
+    with search.going_on("look for layers that stand out"):
+        if aim == "knee" and not search.best.is_good:
+            search.try_knee()
+    return GuardResult(
+        search.best, tuple(search.steps), tuple(search.effects), search.is_out_of_time, tuple(search.failures)
+    )
 
 
 def remedies(config: QuantizationConfig, preset: Preset, *, is_lost: bool) -> Iterator[tuple[str, dict[str, object]]]:
@@ -140,7 +150,19 @@ class _Search:
     steps: list[GuardStep] = field(default_factory=list[GuardStep])
     effects: list[Effect] = field(default_factory=list[Effect])
     is_out_of_time: bool = False
+    failures: list[str] = field(default_factory=list[str])
     began: float = field(default_factory=time.perf_counter)
+
+    @contextmanager
+    def going_on(self, what: str) -> Generator[None]:
+        """Gives up one part of the search, and says so, if the runtime refuses a model or a run of it.
+
+        The model itself was compiled and ran these samples, so what is refused are the operations that measure.
+        """
+        try:
+            yield
+        except (RuntimeRejectedError, DataError) as error:
+            self.failures.append(f"the guard could not {what}: {error}")
 
     def try_remedies(self) -> None:
         """Tries options for the whole model; keeps the best of them."""

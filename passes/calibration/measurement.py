@@ -13,6 +13,7 @@ from ..infra.base import Context
 from ..infra.calibration import MOST_PROBES, PROBES
 from ..options.config import QuantizationConfig
 from ..runtime.data_look import DataLook
+from ..runtime.engine import takes_shapes
 from ..runtime.samples import (
     DataError,
     ModelInput,
@@ -72,7 +73,7 @@ class CalibrationSample(PreparedSample):
 def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint, look: DataLook) -> Iterator[CalibrationSample]:
     """The samples to run, checked, in their order; adds them to `fingerprint` and `look`."""
     inputs, held_out = model_inputs(graph), 0
-    for index, sample in enumerate(_samples(inputs, context, look)):
+    for index, sample in enumerate(_samples(graph, inputs, context, look)):
         # A copy: a source may reuse one buffer, and samples are read before earlier ones run.
         feed = {name: array.copy() for name, array in checked_feed(sample, inputs).items()}
         fingerprint.add(feed)
@@ -83,15 +84,24 @@ def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint, look: Dat
         yield CalibrationSample(Sample(sample.label, None), feed, is_kept, is_first=not is_kept and index < most)
 
 
-def _samples(inputs: Sequence[ModelInput], context: Context, look: DataLook) -> Iterator[Sample]:
+def _samples(
+    graph: Graph, inputs: Sequence[ModelInput], context: Context, look: DataLook
+) -> Iterator[Sample]:
     """The samples to use, without labels, one by one if the model takes any number."""
+    found: dict[tuple[tuple[int, ...], ...], bool] = {}
+
+    def takes(shapes: Sequence[tuple[int, ...]]) -> bool:
+        if (key := tuple(shapes)) not in found:
+            found[key] = takes_shapes(graph, shapes)
+        return found[key]
+
     data = () if context.samples is None else context.samples
     labelled, batch_size = LabelFilter(inputs, look.told.append), getattr(data, "batch_size", None)
 
     def split(items: Iterable[Sample]) -> Iterator[Sample]:
         for item in items:
             feed, labels = labelled.split(item.feed)
-            yield from split_batch(Sample(item.label, feed), inputs, labels, batch_size)
+            yield from split_batch(Sample(item.label, feed), inputs, labels, batch_size, takes)
 
     return itertools.islice(split(chosen_samples(data, context.config)), context.config.samples)
 

@@ -3,7 +3,7 @@
 Each sample counts then, for the size of the subset as well as for the held-out share.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from ...ir import DYNAMIC
@@ -14,7 +14,11 @@ _SURELY_BATCHED = 4
 
 
 def split_batch(
-    sample: Sample, inputs: Sequence[ModelInput], labels: Sequence[object] = (), batch_size: int | None = None
+    sample: Sample,
+    inputs: Sequence[ModelInput],
+    labels: Sequence[object] = (),
+    batch_size: int | None = None,
+    takes: Callable[[Sequence[tuple[int, ...]]], bool] = lambda _: True,
 ) -> Iterator[Sample]:
     """The samples in an item of a loader; the item itself if it is no batch.
 
@@ -23,6 +27,7 @@ def split_batch(
         inputs: The inputs of the model.
         labels: The labels of the item, which may have a row for each sample.
         batch_size: The number of samples that the loader puts into an item; None: unknown.
+        takes: Whether the model takes inputs of these shapes: the batch may be dynamic at the input and fixed inside.
     """
     values = _by_input(sample.feed, inputs)
     batched = {each.name for each in inputs if each.name in values and _is_batched(each, values[each.name])}
@@ -35,6 +40,9 @@ def split_batch(
     arrays: dict[str, Any] = {name: brought_here(value) for name, value in values.items()}
     for row in range(count):
         feed = {name: array[row : row + 1] if name in batched else array for name, array in arrays.items()}
+        if row == 0 and not takes([feed[each.name].shape for each in inputs]):
+            yield sample
+            return
         yield Sample(f"{sample.label}, row {row}", feed)
 
 

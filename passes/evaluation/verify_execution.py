@@ -110,14 +110,13 @@ def _path(graph: Graph, scope: Scope) -> list[tuple[str, str]]:
 
 
 def _compared_graph(graph: Graph, plan: Plan, nodes: Sequence[Executed]) -> Execution:
-    layers = executed_layers(nodes)
-    known = {node.name: node for node in graph.nodes(*LAYER_TYPES)}
-    run_in_float = [
-        (known[name], layer)
-        for layer in nodes
-        if layer.type in (*_COMPUTE, *_RECURRENT) and not layer.is_int8
-        for name in dict.fromkeys(originals(layer, known))
-    ]
+    layers, named = executed_layers(nodes), _named(graph, plan)
+    run_in_float: list[tuple[Node, Executed]] = []
+    for layer in nodes:
+        if layer.type in (*_COMPUTE, *_RECURRENT) and not layer.is_int8:
+            for name in dict.fromkeys(originals(layer, named)):
+                run_in_float.append((named[name][0], layer))
+                named[name] = named[name][1:] or named[name]
     return Execution(
         int8=sum(layer.is_int8 for layer in layers),
         total=len(layers),
@@ -127,6 +126,17 @@ def _compared_graph(graph: Graph, plan: Plan, nodes: Sequence[Executed]) -> Exec
             if _is_planned(node, plan)
         ),
     )
+
+
+def _named(graph: Graph, plan: Plan) -> dict[str, list[Node]]:
+    """The layers by name. Of several with one name, those that are planned in float come first.
+
+    The executed graph only has names. So if as many layers of a name run in float as are planned, all are right.
+    """
+    found: dict[str, list[Node]] = {}
+    for node in sorted(graph.nodes(*LAYER_TYPES), key=lambda each: _is_planned(each, plan)):
+        found.setdefault(node.name, []).append(node)
+    return found
 
 
 def _why(layer: Executed) -> str:

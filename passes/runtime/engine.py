@@ -331,6 +331,16 @@ def is_accepted(graph: Graph) -> bool:
     return True
 
 
+def takes_shapes(graph: Graph, shapes: Sequence[tuple[int, ...]]) -> bool:
+    """Whether the operations of a model agree if its inputs have these shapes."""
+    model = Loaded(graph).model
+    try:
+        model.reshape({index: ov.PartialShape([*shape]) for index, shape in enumerate(shapes)})
+    except RuntimeError:
+        return False
+    return True
+
+
 def evaluate(graph: Graph) -> list[Array]:
     """The outputs of a model without inputs; bf16 as f32."""
     engine = Engine(graph, LATENCY)

@@ -22,7 +22,7 @@ from irquant.passes.calibration import measurement
 from irquant.passes.options.quantization import RangeEstimator
 from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.quantize_once import quantize_once
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.engine import RuntimeRejectedError, from_runtime
 from irquant.passes.transforms import set_ranges
 from irquant.targets import Target, load_target, parse_target
 from irquant.tools.terminal.console import report_lines
@@ -342,6 +342,30 @@ def test_the_fewest_layers_are_returned(faulty: Faulty, needed: int) -> None:
     assert len(found.attempt.reverted_to_float) == needed
     assert len(made.tried) <= 6
     assert sum(step.is_kept for step in found.steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "ratio", "what"),
+    [
+        ("costliest", 5.0, "rank the layers"),
+        ("find_knee", 15.0, "look for layers that stand out"),
+    ],
+)
+def test_a_part_that_the_runtime_refuses_is_left_out_and_told(
+    part: str, ratio: float, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph that measures holds each layer twice: the plugin may refuse it although it runs the model."""
+
+    def refused(*_: object) -> None:
+        message = "the runtime cannot compile the model: ranks are not equal"
+        raise RuntimeRejectedError(message)
+
+    monkeypatch.setattr(guard_module, part, refused)
+    found = judged(lambda _: ratio)
+    assert found.attempt.reverted_to_float == {}
+    assert found.failures == (
+        f"the guard could not {what}: the runtime cannot compile the model: ranks are not equal",
+    )
 
 
 def test_if_nothing_helps_the_best_is_kept(faulty: Faulty) -> None:

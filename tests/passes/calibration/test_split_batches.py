@@ -1,8 +1,11 @@
 """Which items of a loader are batches, and which are one sample."""
 
 import numpy as np
+import openvino as ov
+import openvino.opset13 as op
 import pytest
 
+from irquant.passes import Report, quantize
 from irquant.passes.calibration.split_batches import split_batch
 from irquant.passes.runtime.samples import ModelInput, Sample
 
@@ -75,3 +78,13 @@ def test_other_samples_do_not_change(
 ) -> None:
     (found,) = parts(feed, *inputs, labels=labels, size=size)
     assert found.feed is feed
+
+
+def test_a_batch_that_is_dynamic_only_at_the_input_stays_whole() -> None:
+    x = op.parameter(ov.PartialShape([-1, 3, 2, 2]), np.float32, name="image")
+    joined = op.concat([x, op.constant(np.ones((4, 1, 2, 2), np.float32))], 1)
+    kernel, one, zero = np.ones((4, 4, 1, 1), np.float32), [1, 1], [0, 0]
+    model = ov.Model([op.result(op.convolution(joined, kernel, one, zero, zero, one))], [x])
+    reports: list[Report] = []
+    quantize(model, [X + number for number in range(12)], guard=False, report=reports.append)
+    assert reports[0].samples + reports[0].held_out == 12

@@ -81,6 +81,20 @@ def test_what_falls_to_float_against_the_plan_is_left_float_and_told() -> None:
     assert re.match(re.escape(start) + r"the runtime chose \w+_f32, reading f32 from \w+ '", told)
 
 
+def test_of_layers_with_one_name_those_that_are_planned_in_float_run_in_float() -> None:
+    """The executed graph knows layers by their names only."""
+    model, data = behind_tiles(2)
+    for each in model.get_ops():
+        if each.get_friendly_name() == "behind, 1":  # the one that falls to float
+            each.set_friendly_name("behind, 0")
+    reports: list[Report] = []
+    quantize(model, data, target=LIAR, report=reports.append)
+    execution = reports[0].check.execution
+    assert execution is not None
+    assert (execution.int8, execution.total, execution.fallen) == (3, 4, ())
+    assert [each.decision.int8 for each in reports[0].layers].count(False) == 1
+
+
 def test_where_most_falls_to_float_the_plan_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then this machine is not what the target file describes."""
     model, data = behind_tiles(2)
