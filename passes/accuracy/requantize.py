@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from ...ir import Array, Graph, Scope
 from ..analysis.agreement import Verdict
 from ..analysis.outputs import Outputs
-from ..calibration.measurement import CalibrationSample, Measurement, StatisticsCollector, kept_of
+from ..calibration.measurement import Measurement, StatisticsCollector, kept_of
+from ..calibration.reading import CalibrationSample
 from ..evaluation.verify_execution import VerifyExecution
 from ..infra.base import Context, Fact, Pass
 from ..infra.instruments import Instrument

@@ -1,6 +1,8 @@
 """The calibration run: measures all statistics that later passes request, in one pass over the data."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,11 +13,14 @@ from ..infra.calibration import Calibration
 from ..runtime.data_look import DataLook
 from ..runtime.engine import THROUGHPUT, Engine
 from ..statistics.file import save_statistics
-from .cluster import run_on_cluster
+from .attach_statistics import Block
+from .cluster import cluster_runs
+from .ending import Ending
 from .fingerprint import DataFingerprint
 from .known_outputs import known_outputs
-from .measurement import CalibrationSample, Measurement, SampleKeeper, StatisticsCollector, jobs, kept_of
+from .measurement import Measurement, Runs, SampleKeeper, StatisticsCollector, kept_of
 from .prefetch import prefetched
+from .reading import CalibrationSample, Reading
 
 
 @dataclass(frozen=True)
@@ -46,27 +51,26 @@ class Calibrate(Pass):
         outputs = find_outputs(graph).narrowed(graph, planned)
         instrumented = measurement.instrumented(context, outputs)
         harvest, keeper, fingerprint = StatisticsCollector(measurement), SampleKeeper(context.config), DataFingerprint()
-        look = DataLook()
-        most, expected = context.config.samples, context.expected
+        look, ending = DataLook(), Ending.of(graph, context, is_saved=self.save_to is not None)
+        most, expected = context.config.most_samples, context.expected
         total = min(most or expected, expected) if expected else None
 
         def take(job: CalibrationSample, kept: list[Array]) -> None:
+            fingerprint.add(job.feed)
+            look.add(job.feed)
             keeper.take(job, harvest.seen)
             harvest.take(job, kept)
             is_beyond = total is not None and harvest.seen > total  # items that hold several samples
             context.progress("calibrating", harvest.seen, None if is_beyond else total)
 
-        with prefetched(jobs(graph, context, fingerprint, look)) as ready:
-            if self.cluster:
-                run_on_cluster(self.cluster, instrumented, measurement.blocks, ready, take)
-            else:
-                blocks = measurement.blocks
-                Engine(instrumented, THROUGHPUT).run(
-                    ready, lambda job, outputs: take(job, kept_of(outputs, blocks, job))
-                )
+        with self._running(instrumented, measurement.blocks) as run:
+            reading = Reading.of(graph, context, look.told.append)
+            _measure(reading, ending, harvest, lambda samples: run(samples, take))
         statistics, held_out, first = harvest.statistics(), harvest.held_out, harvest.first
+        unread = (reading.count or harvest.measured) - harvest.measured
         outputs = known_outputs(outputs, graph, held_out or first)
-        context.take_over(Calibration(statistics, outputs, held_out, first, keeper.kept, str(fingerprint), look))
+        found = Calibration(statistics, outputs, held_out, first, keeper.kept, str(fingerprint), look)
+        context.take_over(replace(found, sampling=ending.sampling(unread)))
         context.plan = context.plan.without(context.statistics.unseen)
         if harvest.empty:
             (label, node), count = harvest.empty[0], len(harvest.empty)
@@ -77,6 +81,35 @@ class Calibrate(Pass):
             fingerprints = {"model": context.model_fingerprint, "data": str(fingerprint)}
             save_statistics(self.save_to, context.statistics, graph, **fingerprints)
         return 0
+
+    @contextmanager
+    def _running(self, instrumented: Graph, blocks: Sequence[Block]) -> Generator[Runs]:
+        """Runs the model on the cluster, or here."""
+        if self.cluster:
+            with cluster_runs(self.cluster, instrumented, blocks) as run:
+                yield run
+            return
+        engine = Engine(instrumented, THROUGHPUT)
+        yield lambda items, take: engine.run(items, lambda job, outputs: take(job, kept_of(outputs, blocks, job)))
+
+
+def _measure(
+    reading: Reading, ending: Ending, harvest: StatisticsCollector, run: Callable[[Iterable[CalibrationSample]], None]
+) -> None:
+    """Runs all samples, or blocks of them until the measurement may end and then the held-out ones."""
+    if not ending.may_be_early:
+        with prefetched(reading.all) as ready:
+            run(ready)
+        return
+    with prefetched(reading.samples) as ready:
+        while not ending.is_reached and not ending.is_over:
+            run(ending.block(ready))
+            if not ending.is_over:
+                ending.decide(harvest.statistics())
+        if not reading.is_spread:
+            run(ending.held_out(ready))
+    with prefetched(reading.held_out) as ready:
+        run(ready)
 
 
 def _refuse_without_ranges(graph: Graph) -> None:

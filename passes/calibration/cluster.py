@@ -7,7 +7,7 @@ import importlib
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any
 from ...ir import Array, Graph, UserError
 from ..runtime.engine import THROUGHPUT, Engine, Portable
 from .attach_statistics import Block
-from .measurement import CalibrationSample, kept_of
+from .measurement import Runs, Take, kept_of
+from .reading import CalibrationSample
 
 #: The number of samples per shard, and the number of shards that wait at each worker.
 _SHARD, _AHEAD = 8, 2
@@ -30,21 +31,17 @@ class ClusterError(UserError):
     """A cluster cannot be reached, or loses one worker after the other."""
 
 
-def run_on_cluster(
-    address: str,
-    instrumented: Graph,
-    blocks: Sequence[Block],
-    items: Iterable[CalibrationSample],
-    take: Callable[[CalibrationSample, list[Array]], None],
-) -> None:
-    """Runs all samples on a cluster, and calls `take(job, kept outputs)` for each, in order.
+@contextmanager
+def cluster_runs(address: str, instrumented: Graph, blocks: Sequence[Block]) -> Generator[Runs]:
+    """Runs samples on a cluster.
 
     Args:
         address: The address of a scheduler, e.g. "tcp://10.0.0.1:8786"; "local": workers are started here.
         instrumented: The model to run.
         blocks: Its outputs with statistics.
-        items: The samples.
-        take: Called here, in the order of `items`.
+
+    Yields:
+        A function `run(items, take)` that runs samples, and calls `take(job, kept outputs)` for each, in their order.
 
     Raises:
         ClusterError: there is no such cluster, the model's extensions cannot be sent to it, or a shard failed
@@ -56,21 +53,25 @@ def run_on_cluster(
         raise ClusterError(message)
     with cluster_client(address) as client:
         model = _Model(client, Portable.of(instrumented))
-        running: deque[tuple[tuple[CalibrationSample, ...], Any]] = deque()
-        source = iter(items)
-        while shard := tuple(islice(source, _SHARD)):
-            if len(running) >= _AHEAD * max(1, len(client.nthreads())):
+
+        def run(items: Iterable[CalibrationSample], take: Take) -> None:
+            running: deque[tuple[tuple[CalibrationSample, ...], Any]] = deque()
+            source = iter(items)
+            while shard := tuple(islice(source, _SHARD)):
+                if len(running) >= _AHEAD * max(1, len(client.nthreads())):
+                    _take_first(running, model, blocks, take)
+                running.append((shard, model.submit(shard, blocks)))
+            while running:
                 _take_first(running, model, blocks, take)
-            running.append((shard, model.submit(shard, blocks)))
-        while running:
-            _take_first(running, model, blocks, take)
+
+        yield run
 
 
 def _take_first(
     running: deque[tuple[tuple[CalibrationSample, ...], Any]],
     model: "_Model",
     blocks: Sequence[Block],
-    take: Callable[[CalibrationSample, list[Array]], None],
+    take: Take,
 ) -> None:
     shard, future = running.popleft()
     for job, kept in zip(shard, model.result(shard, blocks, future), strict=True):

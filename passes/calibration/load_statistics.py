@@ -8,7 +8,7 @@ from typing import ClassVar
 from ...ir import Array, Graph, Node, Scope
 from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Fact, Pass
-from ..infra.calibration import Calibration
+from ..infra.calibration import Calibration, Sampling
 from ..runtime.data_look import DataLook
 from ..runtime.engine import THROUGHPUT, Engine
 from ..runtime.samples import ValidationSample
@@ -19,7 +19,8 @@ from ..statistics.request import Request, Statistics, find_recipes
 from .attach_statistics import statistic_size
 from .fingerprint import DataFingerprint
 from .known_outputs import known_outputs
-from .measurement import CalibrationSample, SampleKeeper, jobs
+from .measurement import SampleKeeper
+from .reading import CalibrationSample, Reading
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class LoadStatistics(Pass):
         planned = [node for node, each in context.plan.decisions.items() if each.int8]
         statistics = Statistics(measured, recipes, file.header.samples, unseen)
         outputs = find_outputs(graph).narrowed(graph, planned)
-        found = Calibration(statistics, outputs, data_fingerprint=file.header.data)
+        sampling = Sampling(why="all that the statistics file was measured on")
+        found = Calibration(statistics, outputs, data_fingerprint=file.header.data, sampling=sampling)
         if context.samples is not None:
             found = self._with_held_out(found, graph, context)
         context.take_over(replace(found, outputs=known_outputs(outputs, graph, found.compared)))
@@ -75,7 +77,9 @@ class LoadStatistics(Pass):
         """The calibration with the float model's outputs on the samples that the statistics do not include."""
         fingerprint, keeper, look = DataFingerprint(), SampleKeeper(context.config), DataLook()
         waiting: list[CalibrationSample] = []
-        for index, job in enumerate(jobs(graph, context, fingerprint, look)):
+        for index, job in enumerate(Reading.of(graph, context, look.told.append).all):
+            fingerprint.add(job.feed)
+            look.add(job.feed)
             keeper.take(job, index)
             waiting += [job] if job.is_held_out or job.is_first else []
         if str(fingerprint) != found.data_fingerprint:

@@ -13,7 +13,7 @@ from ..runtime.samples import DataError, PreparedSample, ValidationSample
 from ..statistics.request import Statistics
 from .fingerprint import DataFingerprint
 from .known_outputs import known_outputs
-from .measurement import CalibrationSample, jobs
+from .reading import CalibrationSample, Reading
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,13 @@ class MeasureOutputs(Pass):
             DataError: there are no samples, or the model cannot run one.
         """
         fingerprint, look = DataFingerprint(), DataLook()
-        samples = list(jobs(graph, context, fingerprint, look))
+        samples = list(Reading.of(graph, context, look.told.append).all)
         if not samples:
             message = "the calibration data are empty: at least one sample is needed"
             raise DataError(message)
+        for each in samples:
+            fingerprint.add(each.feed)
+            look.add(each.feed)
         kept = {index: PreparedSample(each.sample, each.feed) for index, each in enumerate(samples) if _is_kept(each)}
         outputs, held_out = find_outputs(graph), list[ValidationSample]()
 

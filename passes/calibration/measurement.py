@@ -1,116 +1,43 @@
 """The statistics that one run over the data measures, and how they are collected."""
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ...ir import Array, Graph, Node
 from ..analysis.outputs import Outputs
 from ..infra.base import Context
-from ..infra.calibration import MOST_PROBES, PROBES
 from ..options.config import QuantizationConfig
-from ..runtime.data_look import DataLook
-from ..runtime.engine import takes_shapes
-from ..runtime.samples import (
-    DataError,
-    ModelInput,
-    PreparedSample,
-    Sample,
-    ValidationSample,
-    checked_feed,
-    model_inputs,
-)
+from ..runtime.samples import DataError, PreparedSample, ValidationSample
 from ..statistics.batch import batched_tensors
 from ..statistics.column_store import ColumnStore
 from ..statistics.derivations import Derivations
 from ..statistics.request import OF_NOTHING, Derivation, Reduction, Request, Statistics, find_recipes, to_measure
 from .attach_statistics import AttachStatistics, Block, blocks
-from .fingerprint import DataFingerprint
-from .labels import LabelFilter
 from .measured import MeasuredColumns
-from .split_batches import split_batch
-from .subset import chosen_samples
+from .reading import CalibrationSample
+from .sample_order import rank
 
-#: The share of the samples that is held out of the statistics to check the result, and the most samples.
-HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
 #: The share of the samples that is kept in memory for a second run, if the configuration needs one; at least the first
 #: number of samples, at most the second.
 KEPT_SHARE, KEPT_LEAST, KEPT_MOST = 0.2, 16, 64
 #: The most bytes of such samples if only the guard may need them.
 KEPT_BYTES = 1 << 28
-_GOLDEN_RATIO = (5**0.5 - 1) / 2
-#: Samples of at most so many bytes are also kept up to `MOST_PROBES`, larger ones up to `PROBES`.
-_SMALL = 1 << 18
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 _EXTREMES = (Reduction.MIN, Reduction.MAX)
-
-
-def is_held_out(index: int) -> bool:
-    """Whether the sample of that number is held out for the check: 8, 21, 29, 34, 42, 55, ...
-
-    Multiples of the golden ratio spread evenly and hit every residue of every period equally (Weyl's theorem), so that
-    data sorted in any regular way, e.g. one sample of each class in turn, lose a fair share of each kind.
-    """
-    return _rank(index) >= 1 - HELD_OUT_SHARE
-
-
-@dataclass(frozen=True)
-class CalibrationSample(PreparedSample):
-    """A sample to be run.
-
-    Attributes:
-        is_held_out: Whether the model's outputs are needed instead of statistics.
-        is_first: Whether both are needed.
-    """
-
-    is_held_out: bool
-    is_first: bool = False
-
-
-def jobs(graph: Graph, context: Context, fingerprint: DataFingerprint, look: DataLook) -> Iterator[CalibrationSample]:
-    """The samples to run, checked, in their order; adds them to `fingerprint` and `look`."""
-    inputs, held_out = model_inputs(graph), 0
-    for index, sample in enumerate(_samples(graph, inputs, context, look)):
-        # A copy: a source may reuse one buffer, and samples are read before earlier ones run.
-        feed = {name: array.copy() for name, array in checked_feed(sample, inputs).items()}
-        fingerprint.add(feed)
-        look.add(feed)
-        is_kept = is_held_out(index) and held_out < HELD_OUT_MOST
-        held_out += is_kept
-        most = MOST_PROBES if sum(array.nbytes for array in feed.values()) <= _SMALL else PROBES
-        yield CalibrationSample(Sample(sample.label, None), feed, is_kept, is_first=not is_kept and index < most)
-
-
-def _samples(
-    graph: Graph, inputs: Sequence[ModelInput], context: Context, look: DataLook
-) -> Iterator[Sample]:
-    """The samples to use, without labels, one by one if the model takes any number."""
-    found: dict[tuple[tuple[int, ...], ...], bool] = {}
-
-    def takes(shapes: Sequence[tuple[int, ...]]) -> bool:
-        if (key := tuple(shapes)) not in found:
-            found[key] = takes_shapes(graph, shapes)
-        return found[key]
-
-    data = () if context.samples is None else context.samples
-    labelled, batch_size = LabelFilter(inputs, look.told.append), getattr(data, "batch_size", None)
-
-    def split(items: Iterable[Sample]) -> Iterator[Sample]:
-        for item in items:
-            feed, labels = labelled.split(item.feed)
-            yield from split_batch(Sample(item.label, feed), inputs, labels, batch_size, takes)
-
-    return itertools.islice(split(chosen_samples(data, context.config)), context.config.samples)
+#: Called with each sample and the outputs of its inference that are kept, in the order of the samples.
+Take: TypeAlias = Callable[[CalibrationSample, list[Array]], None]
+#: Runs samples on the instrumented model.
+Runs: TypeAlias = Callable[[Iterable[CalibrationSample], Take], None]
 
 
 @dataclass
 class SampleKeeper:
     """Keeps samples for passes that run the model again, if there are such passes: a fifth of the measured samples.
 
-    The samples of the lowest ranks are kept, which spread evenly over any number of samples (see `is_held_out`). The
+    The samples of the lowest ranks are kept, which spread evenly over any number of samples (see `rank`). The
     guard may run such a pass, too. It gets `KEPT_LEAST` samples, or as many as fit into `KEPT_BYTES`.
 
     Attributes:
@@ -129,20 +56,16 @@ class SampleKeeper:
         if not is_sequential and _size(job) > KEPT_BYTES:
             return
         self.kept[index] = PreparedSample(job.sample, job.feed)
-        last = max(self.kept, key=_rank)
-        enough = KEPT_MOST if is_sequential and _rank(last) < KEPT_SHARE else KEPT_LEAST
+        last = max(self.kept, key=rank)
+        enough = KEPT_MOST if is_sequential and rank(last) < KEPT_SHARE else KEPT_LEAST
         if len(self.kept) > enough:
             del self.kept[last]
         while not is_sequential and sum(map(_size, self.kept.values())) > KEPT_BYTES:
-            del self.kept[max(self.kept, key=_rank)]
+            del self.kept[max(self.kept, key=rank)]
 
 
 def _size(sample: PreparedSample) -> int:
     return sum(each.nbytes for each in sample.feed.values())
-
-
-def _rank(index: int) -> float:
-    return index * _GOLDEN_RATIO % 1
 
 
 @dataclass(frozen=True)
@@ -247,6 +170,11 @@ class StatisticsCollector:
         for table, rows in zip(self.tables, kept, strict=True):
             table.append(rows)
 
+    @property
+    def measured(self) -> int:
+        """The number of samples so far that are not held out."""
+        return self.seen - len(self.held_out)
+
     def _node(self, block: Block, is_good: BoolArray) -> Node:
         """The layer of the first tensor with a number that is not good."""
         column = int(is_good.all(axis=0).argmin())  # without rows, all are good: the first
@@ -262,7 +190,7 @@ class StatisticsCollector:
         if not self.seen:
             message = "the calibration data are empty: at least one sample is needed"
             raise DataError(message)
-        samples = self.seen - len(self.held_out) - len(self.empty)
+        samples = self.measured - len(self.empty)
         if self.empty and not samples:
             label, node = self.empty[0]
             given = f"input {', '.join(map(repr, self.empty_inputs))} is empty, and " if self.empty_inputs else ""

@@ -44,8 +44,13 @@ def chosen_samples(data: object, config: QuantizationConfig) -> Iterator[Sample]
         message = f"the data are {wrong}"
         raise DataError(message)
     drawn = _drawn(data, config) if config.shuffle else enumerate(items_of(data))
-    for index, item in itertools.islice(drawn, config.samples):
-        yield item if isinstance(item, Sample) else Sample(_label(data, index), item)
+    for index, item in itertools.islice(drawn, config.most_samples):
+        yield sample_of(data, index, item)
+
+
+def sample_of(data: object, index: int, item: object) -> Sample:
+    """An item of the data as a sample, with its number in its label."""
+    return item if isinstance(item, Sample) else Sample(_label(data, index), item)
 
 
 def what_is_wrong(data: object) -> str:
@@ -78,8 +83,13 @@ def _label(data: object, index: int) -> str:
 def items_of(data: object) -> Iterable[object]:
     """The items of the data in their order, without annotations."""
     if _is_data_set(data):
-        return (_data_of(data[index]) for index in range(len(data)))
+        return (item_at(data, index) for index in range(len(data)))
     return cast(Iterable[object], data)
+
+
+def item_at(data: Indexed, index: int) -> object:
+    """An item of data with an index, without annotations."""
+    return _data_of(data[index]) if _is_data_set(data) else data[index]
 
 
 def _drawn(data: object, config: QuantizationConfig) -> Iterator[tuple[int, object]]:
@@ -89,11 +99,10 @@ def _drawn(data: object, config: QuantizationConfig) -> Iterator[tuple[int, obje
         )
         raise DataError(message)
     total = len(data) if isinstance(data, Indexed) else sum(1 for _ in items_of(data))
-    count = total if config.samples is None else min(config.samples, total)
+    count = total if config.most_samples is None else min(config.most_samples, total)
     order = random.Random(config.seed).sample(range(total), count)
     if isinstance(data, Indexed):
-        is_data_set = _is_data_set(data)
-        yield from ((index, _data_of(data[index]) if is_data_set else data[index]) for index in order)
+        yield from ((index, item_at(data, index)) for index in order)
     else:
         wanted = set(order)
         yield from ((index, item) for index, item in enumerate(items_of(data)) if index in wanted)

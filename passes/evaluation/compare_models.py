@@ -9,7 +9,7 @@ from ...ir import Graph
 from ..analysis.agreement import Agreement, Verdict
 from ..analysis.compressed_weights import compressed_weights
 from ..analysis.outputs import OutputKind
-from ..calibration.measurement import HELD_OUT_MOST, is_held_out
+from ..calibration.sample_order import held_out_samples
 from ..infra.execution import Execution
 from ..infra.run_inputs import Progress, no_progress
 from ..runtime.samples import DataError, Feed, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
@@ -19,8 +19,8 @@ from .matching import Matching, match_inputs, match_layers
 from .output_probe import OutputProbe
 from .verify_execution import execution_of
 
-#: The number of first samples that are used, and the number from which the held-out samples are taken.
-FIRST, FIRST_WITH_HELD_OUT = 32, 300
+#: The number of first samples that are used.
+FIRST = 32
 #: The number of different samples on which latency is measured.
 _TIMED = 8
 
@@ -93,7 +93,8 @@ def compare_models(
         first: The reference model.
         second: A model with the same inputs and outputs.
         samples: The samples; read once, lazily, one at a time.
-        most: The number of first samples to use; None: 32, or 300 with `held_out`.
+        most: The number of first samples to use; None: 32; with `held_out`, those that a calibration reads if the
+            user names no number.
         held_out: Whether to use only the held-out samples of a calibration, which gives the numbers of its report.
         per_layer: Whether to compare layers, too.
         latency: Whether to measure the latency.
@@ -109,9 +110,8 @@ def compare_models(
     order, matching, pair = match_inputs(first, second), match_layers(first, second), OutputProbe.of(first, second)
     layers = LayerProbes(matching.pairs if per_layer else (), pair)
     seen, timed = 0, list[tuple[Feed, Feed]]()
-    most = most or (FIRST_WITH_HELD_OUT if held_out else FIRST)
-    total = None if held_out else min(most, operator.length_hint(samples) or most)
-    used = _held_out(islice(samples, most)) if held_out else islice(samples, most)
+    total = None if held_out else min(most or FIRST, operator.length_hint(samples) or most or FIRST)
+    used = held_out_samples(samples, most) if held_out else islice(samples, most or FIRST)
     for items in _items(used, model_inputs(first), model_inputs(second), order):
         layers.add(items, *pair.add(items))
         timed += [(items[0].feed, items[1].feed)] if len(timed) < _TIMED else []
@@ -132,11 +132,6 @@ def compare_models(
         latencies=measure_latencies(first, second, timed) if latency else None,
         held_out=held_out,
     )
-
-
-def _held_out(samples: Iterable[Sample]) -> Iterator[Sample]:
-    """The held-out samples of a calibration."""
-    return islice((sample for index, sample in enumerate(samples) if is_held_out(index)), HELD_OUT_MOST)
 
 
 def _items(

@@ -99,6 +99,7 @@ class RunState:
         halves: Constants, by body and id, that had 16 bits before `normalize` converted them to 32-bit floats.
         decomposed: The last products, by body and id, of attention that `decompose-attention` decomposed.
         wanted: The statistics that later passes read; by the manager.
+        readers: These passes; by the manager.
         plan: The place of each FakeQuantize; by `plan-placement`.
         aligned: Layers whose input channels were scaled to similar ranges, or need not be; by the passes that do so.
         warnings: Messages to the user besides those of the plan.
@@ -114,6 +115,7 @@ class RunState:
     halves: set[tuple[Scope, int]] = field(default_factory=set[tuple[Scope, int]])
     decomposed: set[tuple[Scope, int]] = field(default_factory=set[tuple[Scope, int]])
     wanted: frozenset[Request] = frozenset()
+    readers: Sequence["Pass"] = ()
     plan: Plan = field(default_factory=Plan)
     aligned: set[Node] = field(default_factory=set[Node])
     warnings: list[str] = field(default_factory=list[str])
@@ -206,6 +208,17 @@ class Pass(ABC):
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """The statistics of this graph that the pass will read, for the `calibrate` before it to measure: none."""
         return frozenset()
+
+    def why_all(self, graph: Graph, context: Context) -> str:
+        """Why the pass needs the statistics of all samples; empty if it needs means, which settle.
+
+        A pass that says nothing else of its estimates may need extremes: a later sample may always exceed them.
+        """
+        return f"'{self.name}' needs more than means" if self.requests(graph, context) else ""
+
+    def why_more(self, graph: Graph, context: Context) -> str:
+        """Why the pass needs more samples than the statistics have so far; empty if its means have settled."""
+        return ""
 
     def attempt(self, layer: Node, context: Context) -> Match | Miss | None:
         """The pass's pattern, tried at a layer for `explain`; None: the pass has no pattern for such layers."""

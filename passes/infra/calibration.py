@@ -15,6 +15,19 @@ MOST_PROBES = 8
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How many samples were measured, and why so many.
+
+    Attributes:
+        left: The number of samples that were not measured.
+        why: Why the measurement ended, or why it did not end early; empty: the user names the number.
+    """
+
+    left: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Calibration:
     """The results of a pass that measures.
 
@@ -26,6 +39,7 @@ class Calibration:
         kept: Number -> calibration sample, for passes that run the model again, if the configuration needs them.
         data_fingerprint: The fingerprint of the samples.
         look: What the samples look like; empty if none were read.
+        sampling: How many samples were measured, and why.
     """
 
     statistics: Statistics = field(default_factory=Statistics)
@@ -35,6 +49,7 @@ class Calibration:
     kept: Mapping[int, PreparedSample] = field(default_factory=dict[int, PreparedSample])
     data_fingerprint: str = ""
     look: DataLook = field(default_factory=DataLook)
+    sampling: Sampling = field(default_factory=Sampling)
 
     @property
     def compared(self) -> Sequence[ValidationSample]:

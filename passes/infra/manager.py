@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from ...ir import Graph, IRError, UserError
 from ..runtime.engine import RuntimeRejectedError, is_accepted
@@ -52,7 +53,7 @@ class PassManager:
         results: dict[str, PassResult] = {}
         for index, pass_ in enumerate(self.passes):
             if Fact.MEASURED in pass_.establishes:
-                context.wanted = self._wanted(index, graph, context)
+                context.wanted, context.readers = self._wanted(index, graph, context), self._readers(index)
             start = time.perf_counter()
             changes = self._run_one(pass_, graph, context, list(results))
             done = PassResult(changes, time.perf_counter() - start)
@@ -76,12 +77,11 @@ class PassManager:
         return wanted
 
     def _requests(self, index: int, graph: Graph, context: Context) -> frozenset[Request]:
-        wanted: frozenset[Request] = frozenset()
-        for pass_ in self.passes[index + 1 :]:
-            if Fact.MEASURED in pass_.establishes:
-                break
-            wanted |= pass_.requests(graph, context)
-        return wanted
+        return frozenset[Request]().union(*(each.requests(graph, context) for each in self._readers(index)))
+
+    def _readers(self, index: int) -> list[Pass]:
+        """The passes up to the next one that measures."""
+        return list(takewhile(lambda each: Fact.MEASURED not in each.establishes, self.passes[index + 1 :]))
 
     def _run_one(self, pass_: Pass, graph: Graph, context: Context, done: list[str]) -> int:
         with ExitStack() as stack:

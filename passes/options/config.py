@@ -14,6 +14,8 @@ Preset = Literal["performance", "mixed", "accuracy"]
 SaturationFix = Literal["no", "first_layer", "all"]
 #: The aim of the guard's search for a better model.
 GuardAim = Literal["floor", "knee", "good"]
+#: The most samples that are read if the user names no number.
+ENOUGH_SAMPLES = 300
 
 
 class QuantizationConfig(Strict):
@@ -23,7 +25,8 @@ class QuantizationConfig(Strict):
         preset: `performance`: symmetric weights and activations; `mixed`: asymmetric activations; `accuracy`:
             asymmetric weights, too, if the device supports them. None: `mixed` for transformers, whose activations are
             asymmetric, else `performance`.
-        samples: The subset size: the most samples to use, held-out samples included; None: all.
+        samples: The subset size: the most samples to use, held-out samples included; "auto": as many as it takes until
+            the ranges settle, `ENOUGH_SAMPLES` at most; None: all.
         shuffle: Whether to draw the samples at random instead of taking the first.
         seed: The seed of the random draw.
         ignored: The layers that stay float.
@@ -52,7 +55,7 @@ class QuantizationConfig(Strict):
     """
 
     preset: Preset | None = None
-    samples: Annotated[int, Field(ge=1)] | None = 300
+    samples: Annotated[int, Field(ge=1)] | Literal["auto"] | None = "auto"
     shuffle: bool = False
     seed: int = 0
     ignored: Ignored = Ignored()
@@ -76,6 +79,11 @@ class QuantizationConfig(Strict):
     def checked(cls, **options: object) -> Self:
         """The options given as keywords."""
         return cls.read(options, "")
+
+    @property
+    def most_samples(self) -> int | None:
+        """The most samples to read; None: all."""
+        return ENOUGH_SAMPLES if self.samples == "auto" else self.samples
 
     @property
     def guard_aim(self) -> GuardAim | None:

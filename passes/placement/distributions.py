@@ -10,6 +10,7 @@ from ...ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, data_channel_axis
 from ..analysis.constants import SHAPE_READERS
 from ..analysis.expected_error import Distribution
 from ..analysis.ranges import Floats
+from ..analysis.standard_errors import error_of_least_error_range
 from ..options.config import QuantizationConfig
 from ..statistics.request import Reduction, Request, Statistics, request
 from ..statistics.sampling import sampled_channels, sampled_count, spread_stride
@@ -42,10 +43,7 @@ def distribution(site: Site, wanted: Request, statistics: Statistics, extremes: 
     """
     numbers = statistics[wanted]
     shape, axis, count = site.source.shape, wanted.channel_axis, numbers.shape[1]
-    weights = np.ones(count)
-    energies = None if axis is None else _energies(site, shape[axis])
-    if energies is not None and axis is not None:
-        weights = energies[sampled_channels(shape, axis, count)]
+    weights = _weights_of_elements(site, wanted, count)
     stride = spread_stride(numbers.size, count, _MOST)
     values = [numbers.reshape(-1)[::stride]]
     counts = [np.broadcast_to(weights, numbers.shape).reshape(-1)[::stride]]
@@ -54,6 +52,38 @@ def distribution(site: Site, wanted: Request, statistics: Statistics, extremes: 
         values += outer
         counts += [np.full(len(each), count / elements / stride) for each in outer]
     return Distribution.of(np.concatenate(values), np.concatenate(counts))
+
+
+def error_of_range(
+    site: Site, wanted: Request, statistics: Statistics, extremes: Iterable[Request], *, asymmetric: bool
+) -> float:
+    """The standard error of the range with the least expected error, as a share of its width.
+
+    Args:
+        site: The FakeQuantize.
+        wanted: The request for the elements.
+        statistics: The measured numbers.
+        extremes: See `distribution`.
+        asymmetric: Whether the two ends may lie at different distances from zero.
+    """
+    values = statistics[wanted]
+    shape, axis, count = site.source.shape, wanted.channel_axis, values.shape[1]
+    weights = _weights_of_elements(site, wanted, count)
+    if (elements := _elements(shape, axis, count)) > count:
+        outer = [statistics[each] for each in extremes]
+        values = np.concatenate([values, *outer], axis=1)
+        weights = np.concatenate([weights, np.full(len(outer), count / elements)])
+    signed = site.spec.signed
+    return error_of_least_error_range(values, weights, site.levels, signed=signed, asymmetric=asymmetric)
+
+
+def _weights_of_elements(site: Site, wanted: Request, count: int) -> Floats:
+    """The weight of each of the `count` elements of an observation: that of its channel."""
+    shape, axis = site.source.shape, wanted.channel_axis
+    energies = None if axis is None else _energies(site, shape[axis])
+    if energies is None or axis is None:
+        return np.ones(count)
+    return energies[sampled_channels(shape, axis, count)]
 
 
 def _elements(shape: tuple[int, ...], channel_axis: int | None, count: int) -> int:

@@ -46,6 +46,10 @@ class CorrectBiasesFast(Pass):
                     wanted |= _requests(port.node)
         return frozenset(wanted)
 
+    def why_all(self, graph: Graph, context: Context) -> str:
+        """Nothing: means of n samples are wrong by 1/n of their variance, 0.13 dB of the rounding error for n = 32."""
+        return ""
+
     def run(self, graph: Graph, context: Context) -> int:
         """Corrects every layer once; layers corrected before are left alone."""
         changed = 0

@@ -1,7 +1,7 @@
 """Sets the ranges of FakeQuantizes: of weights from the constants, of activations from statistics."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -21,9 +21,10 @@ from ..analysis.ranges import (
     with_zero_on_grid,
 )
 from ..analysis.signs import never_negative
+from ..analysis.standard_errors import SETTLED, error_of_mean
 from ..infra.base import Context, Fact, Pass
 from ..options.config import QuantizationConfig
-from ..placement.distributions import distribution, sample_request
+from ..placement.distributions import distribution, error_of_range, sample_request
 from ..placement.overflow_fix import largest_pair_sum
 from ..placement.plan import Site
 from ..placement.range_estimators import End, ends
@@ -65,6 +66,24 @@ class SetRanges(Pass):
         sites = [site for site in context.plan.sites if not site.is_constant]
         return frozenset(each for site in sites for each in (*requests_of(site, context), *_values(site, context)))
 
+    def why_all(self, graph: Graph, context: Context) -> str:
+        """A range from extremes of all samples, or from anything else that is no mean."""
+        for members in _groups([site for site in context.plan.sites if not site.is_weights]):
+            if not all(sample_request(site, context.config) for site in members):
+                for site in (each for each in members if not each.is_constant):
+                    if others := {end.aggregator for end in _ends_of_width(site, context)} - {"mean"}:
+                        return f"the range at '{site.source.node.name}' comes from the {min(others)} of all samples"
+        return ""
+
+    def why_more(self, graph: Graph, context: Context) -> str:
+        """A range whose standard error is a larger share of its width than `SETTLED`."""
+        for members in _groups([site for site in context.plan.sites if not site.is_weights]):
+            has_values = all(sample_request(site, context.config) for site in members)
+            for site in (each for each in members if not each.is_constant):
+                if why := _why_unsettled(site, context, has_values=has_values):
+                    return f"the range at '{site.source.node.name}' {why}"
+        return ""
+
     def run(self, graph: Graph, context: Context) -> int:
         """Gives every open FakeQuantize its limits."""
         everywhere = (node for each in graph.walk() for node in each.nodes("FakeQuantize"))
@@ -104,10 +123,7 @@ def _with_least_error(
 
     The ranges of the published estimators are among the candidates.
     """
-    groups: dict[object, list[Site]] = {}
-    for site in sites:
-        groups.setdefault(site.name if site.group is None else site.group, []).append(site)
-    for members in groups.values():
+    for members in _groups(sites):
         known = [_distribution(site, context) for site in members]
         found = [each for each in known if each]
         if len(found) < len(members):
@@ -121,6 +137,49 @@ def _with_least_error(
             asymmetric=all(_may_be_asymmetric(site, context.config) for site in members),
         )
         yield from ((site.name, best.reshaped(limits.low.shape)) for site in members)
+
+
+def _groups(sites: Iterable[Site]) -> Iterable[list[Site]]:
+    """The FakeQuantizes that share a range."""
+    groups: dict[object, list[Site]] = {}
+    for site in sites:
+        groups.setdefault(site.name if site.group is None else site.group, []).append(site)
+    return groups.values()
+
+
+def _why_unsettled(site: Site, context: Context, *, has_values: bool) -> str:
+    """Why the range of an activation may still move; empty if it has settled."""
+    statistics = context.statistics
+    if has_values:
+        sample = sample_request(site, context.config)
+        assert sample, "the values of all members are known"
+        is_open = _may_be_asymmetric(site, context.config)
+        share = error_of_range(site, sample, statistics, extremes(site), asymmetric=is_open)
+        return "" if share <= SETTLED else f"has a standard error of {_percent(share)}"
+    low, _ = ends_used(site, context)
+    if low and site.mode is Mode.SYMMETRIC and not (statistics[low.request(site)] < 0).any():
+        return "has no negative values so far, and one would double it"
+    for end in _ends_of_width(site, context):
+        numbers = statistics[end.request(site)]
+        if not len(numbers):
+            return "was not reached so far"
+        if _needs_extremes(end, numbers, site):
+            return "comes from extremes, since their mean would clip too much"
+        limits = estimated_range(site, context)
+        share = float((error_of_mean(numbers) / (limits.high - limits.low).max()).max())
+        if share > SETTLED:
+            return f"has a standard error of {_percent(share)}"
+    return ""
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if math.isfinite(share) else "unknown size"
+
+
+def _ends_of_width(site: Site, context: Context) -> list[End]:
+    """The estimators of an activation's ends; the lower end of a symmetric range tells only the sign."""
+    low, high = ends_used(site, context)
+    return [high] if low is None or site.mode is Mode.SYMMETRIC else [low, high]
 
 
 def _distribution(site: Site, context: Context) -> Distribution | None:
@@ -182,11 +241,17 @@ def _estimated(end: End, site: Site, statistics: Statistics, *, is_low: bool) ->
 
 def _aggregated(end: End, numbers: Numbers, site: Site) -> Floats:
     """The aggregate over all samples; the mean only if it does not clip too much, or if the user asks for it."""
-    if end.is_default and end.aggregator == "mean" and end.level is None and not end.per_channel:
-        is_lower = end.reduction is Reduction.MIN
-        if clips_too_much(-numbers if is_lower else numbers, elements(site.source.shape), site.levels):
-            return aggregated(numbers, "min" if is_lower else "max")
+    if _needs_extremes(end, numbers, site):
+        return aggregated(numbers, "min" if end.reduction is Reduction.MIN else "max")
     return aggregated(numbers, end.aggregator)
+
+
+def _needs_extremes(end: End, numbers: Numbers, site: Site) -> bool:
+    """Whether the default mean would clip too much."""
+    if not end.is_default or end.aggregator != "mean" or end.level is not None or end.per_channel:
+        return False
+    magnitudes = -numbers if end.reduction is Reduction.MIN else numbers
+    return clips_too_much(magnitudes, elements(site.source.shape), site.levels)
 
 
 def _without_overflow(limits: Range, site: Site, context: Context) -> Range:

@@ -144,7 +144,7 @@ def samples() -> list[Array]:
 @pytest.fixture
 def quantized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Graph, Context]]:
     """Quantizes the model with the published estimators; all ten samples count, as they did for the reference."""
-    monkeypatch.setattr("irquant.passes.calibration.measurement.is_held_out", lambda _: False)
+    monkeypatch.setattr("irquant.passes.calibration.sample_order.is_held_out", lambda _: False)
     ov.serialize(model_of(weights()), tmp_path / "m1.xml", tmp_path / "m1.bin")
 
     def quantize(preset: str, *, compress: bool = False, **options: Any) -> tuple[Graph, Context]:
@@ -279,7 +279,7 @@ def test_int8_codes_are_the_published_ones(quantized: Callable[..., tuple[Graph,
 
 def range_of_louder_samples(monkeypatch: pytest.MonkeyPatch, **estimator: Any) -> list[float]:
     """The asymmetric range of seven samples, each louder than the one before, in front of a convolution."""
-    monkeypatch.setattr("irquant.passes.calibration.measurement.is_held_out", lambda _: False)
+    monkeypatch.setattr("irquant.passes.calibration.sample_order.is_held_out", lambda _: False)
     random = np.random.RandomState(1)
     data = [(random.rand(1, 3, 8, 8).astype(np.float32) * 2 - 0.7) * (1 + 0.3 * index) for index in range(7)]
     x = op.parameter([1, 3, 8, 8], np.float32)

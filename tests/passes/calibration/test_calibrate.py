@@ -14,7 +14,7 @@ from irquant.ir import Graph, from_text, read_model
 from irquant.passes import Context, QuantizationConfig
 from irquant.passes.calibration.attach_statistics import blocks
 from irquant.passes.calibration.calibrate import Calibrate
-from irquant.passes.calibration.measurement import HELD_OUT_MOST, is_held_out
+from irquant.passes.calibration.sample_order import HELD_OUT_MOST, is_held_out
 from irquant.passes.runtime import engine as runtime_module
 from irquant.passes.runtime.samples import DataError
 from irquant.passes.statistics.batch import batched_tensors

@@ -90,7 +90,7 @@ def conv_graph(folder: Path, weights: Array = WEIGHTS) -> Graph:
 @pytest.fixture
 def quantized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Graph, Context]]:
     """A convolution quantized with some options; all samples count."""
-    monkeypatch.setattr("irquant.passes.calibration.measurement.is_held_out", lambda _: False)
+    monkeypatch.setattr("irquant.passes.calibration.sample_order.is_held_out", lambda _: False)
 
     def quantize(*, compress: bool = False, **options: Any) -> tuple[Graph, Context]:
         folder = tmp_path / str(compress)

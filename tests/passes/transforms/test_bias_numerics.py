@@ -130,7 +130,7 @@ def test_correction_leaves_little_of_the_mean_error(
     case: str, shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FakeQuantize computed in float, coarse weights, so that the mean error of rounding them is all there is."""
-    monkeypatch.setattr("irquant.passes.calibration.measurement.is_held_out", lambda _: False)
+    monkeypatch.setattr("irquant.passes.calibration.sample_order.is_held_out", lambda _: False)
     make, size = CASES[case]
     rng = np.random.default_rng(1)
     weights = (rng.normal(size=size) * np.where(rng.random(size) < 0.2, 1, 0.01)).astype(np.float32)

@@ -13,7 +13,9 @@ from irquant.ir import Graph
 from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.analysis.biases import change_bias
 from irquant.passes.calibration import measurement
-from irquant.passes.calibration.measurement import CalibrationSample, SampleKeeper, is_held_out
+from irquant.passes.calibration.measurement import SampleKeeper
+from irquant.passes.calibration.reading import CalibrationSample
+from irquant.passes.calibration.sample_order import is_held_out
 from irquant.passes.measured_by import measured_by
 from irquant.passes.options.strict import ConfigError
 from irquant.passes.quantize_graph import quantize_graph

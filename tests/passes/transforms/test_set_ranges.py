@@ -46,7 +46,7 @@ def ranged(graph: Graph, data: list[Array], *, target: str = "cpu", **options: A
 
 @pytest.fixture(autouse=True)
 def no_sample_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("irquant.passes.calibration.measurement.is_held_out", lambda _: False)
+    monkeypatch.setattr("irquant.passes.calibration.sample_order.is_held_out", lambda _: False)
 
 
 def limits(node: Node) -> tuple[float, float]:

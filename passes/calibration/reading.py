@@ -1,0 +1,131 @@
+"""Reads the samples of a run: which ones, in which order, without labels, checked against the model."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from ...ir import Graph
+from ..infra.base import Context
+from ..infra.calibration import MOST_PROBES, PROBES
+from ..options.config import ENOUGH_SAMPLES
+from ..runtime.samples import ModelInput, PreparedSample, Sample, checked_feed, model_inputs
+from .labels import LabelFilter
+from .sample_order import Spread, held_out
+from .split_batches import split_batch
+from .subset import chosen_samples, what_is_wrong
+
+#: Samples of at most so many bytes are also kept up to `MOST_PROBES`, larger ones up to `PROBES`.
+_SMALL = 1 << 18
+
+
+@dataclass(frozen=True)
+class CalibrationSample(PreparedSample):
+    """A sample to be run.
+
+    Attributes:
+        is_held_out: Whether the model's outputs are needed instead of statistics.
+        is_first: Whether both are needed.
+    """
+
+    is_held_out: bool
+    is_first: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The samples of a run, in their order; each part can be iterated once.
+
+    Attributes:
+        samples: The samples to measure. Held-out ones are among them if the data are read in their own order.
+        held_out: The held-out samples that otherwise follow.
+        count: The number of parts that hold the samples to measure; None: the data are read in their own order.
+    """
+
+    samples: Iterator[CalibrationSample]
+    held_out: Iterator[CalibrationSample]
+    count: int | None
+
+    @classmethod
+    def of(cls, graph: Graph, context: Context, tell: Callable[[str], None]) -> "Reading":
+        """The samples that the options select.
+
+        Args:
+            graph: The model.
+            context: The run, with data and options.
+            tell: Called with a message if the samples hold labels.
+
+        Raises:
+            DataError: the data are not samples, or the first sample does not fit.
+        """
+        data = () if context.samples is None else context.samples
+        inputs = model_inputs(graph)
+        splitting = _Splitting(inputs, LabelFilter(inputs, tell), getattr(data, "batch_size", None))
+        is_free = context.config.samples == "auto" and not context.config.shuffle
+        return (is_free and _spread(data, splitting)) or _in_their_order(data, splitting, context)
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether the samples come from all over the data, and not from their beginning."""
+        return self.count is not None
+
+    @property
+    def all(self) -> Iterator[CalibrationSample]:
+        """The samples to measure and the held-out ones."""
+        return itertools.chain(self.samples, self.held_out)
+
+
+@dataclass(frozen=True)
+class _Splitting:
+    """Makes samples of the items of the data: leaves out labels, and splits batches.
+
+    Attributes:
+        inputs: The inputs of the model.
+        labels: Knows what is a label.
+        batch_size: The number of samples that a loader puts into an item; None: unknown.
+    """
+
+    inputs: list[ModelInput]
+    labels: LabelFilter
+    batch_size: int | None
+
+    def split(self, items: Iterable[Sample]) -> Iterator[Sample]:
+        """The samples of the items."""
+        for item in items:
+            feed, labels = self.labels.split(item.feed)
+            yield from split_batch(Sample(item.label, feed), self.inputs, labels, self.batch_size)
+
+    def checked(self, sample: Sample, index: int, *, is_held_out: bool) -> CalibrationSample:
+        """A sample that fits the model; a copy, since a source may reuse one buffer and samples are read ahead."""
+        feed = {name: array.copy() for name, array in checked_feed(sample, self.inputs).items()}
+        most = MOST_PROBES if sum(array.nbytes for array in feed.values()) <= _SMALL else PROBES
+        is_first = not is_held_out and index < most
+        return CalibrationSample(Sample(sample.label, None), feed, is_held_out, is_first)
+
+
+def _in_their_order(data: object, splitting: _Splitting, context: Context) -> Reading:
+    """The first samples, or those that are drawn; the held-out ones are among them."""
+
+    def read() -> Iterator[CalibrationSample]:
+        chosen = itertools.islice(splitting.split(chosen_samples(data, context.config)), context.config.most_samples)
+        for index, (sample, is_held_out) in enumerate(zip(chosen, held_out(), strict=False)):
+            yield splitting.checked(sample, index, is_held_out=is_held_out)
+
+    return Reading(read(), iter(()), None)
+
+
+def _spread(data: object, splitting: _Splitting) -> Reading | None:
+    """Samples from all over the data; None if the data cannot be read in this order, or hold batches."""
+    spread = None if what_is_wrong(data) else Spread.of(data, ENOUGH_SAMPLES)
+    if spread is None:
+        return None
+    number, *numbers = spread.measured
+    first = list(itertools.islice(splitting.split(spread.samples([number])), 2))
+    if len(first) != 1:
+        return None
+    samples = itertools.chain(first, splitting.split(spread.samples(numbers)))
+    others = splitting.split(spread.samples(spread.held_out))
+    return Reading(
+        (splitting.checked(each, index, is_held_out=False) for index, each in enumerate(samples)),
+        (splitting.checked(each, 0, is_held_out=True) for each in others),
+        len(spread.measured),
+    )
