@@ -96,6 +96,22 @@ class StoredArray:
             for _ in range(len(self)):
                 yield self._read(file, self.shape[1:], "C")
 
+    def row(self, index: int, most: int = MOST_DATA) -> Array:
+        """One part along the first axis of an array that is not stored column by column.
+
+        Args:
+            index: Its number.
+            most: The most bytes that it may have.
+
+        Raises:
+            ArrayFileError: it is larger, or the file ends early.
+        """
+        size = self.size // max(1, len(self))
+        self._refuse_larger(size, most)
+        with self.open() as file:
+            file.seek(self.start + index * size)
+            return self._read(file, self.shape[1:], "C")
+
     def _read(self, file: IO[bytes], shape: tuple[int, ...], order: Any) -> Array:
         array: Array = np.empty(shape, self.dtype, order=order)
         place = memoryview(cast(Any, array.reshape(-1, order="A").view(np.uint8)))

@@ -16,6 +16,7 @@ from .evaluation.observed import ObservedRange, observed_ranges
 from .evaluation.sensitivity import Effect
 from .front_end import front_end
 from .infra.base import Context, Results
+from .infra.calibration import Sampling
 from .infra.execution import Check
 from .options.config import Preset
 from .options.resolved import ResolvedOptions
@@ -91,6 +92,7 @@ class Report:
         latencies: The latencies of the float model and of the quantized one; None unless requested, or unless int8 may
             be no faster.
         data: What the data are, and what looks wrong about them; empty for an analysis.
+        sampling: Why so many samples were measured.
         origin: The run; None for a pipeline without model files and options.
     """
 
@@ -111,6 +113,7 @@ class Report:
     bytes_after: int
     latencies: Latencies | None = None
     data: DataFindings = field(default_factory=DataFindings)
+    sampling: Sampling = field(default_factory=Sampling)
     origin: Origin | None = None
 
     def __str__(self) -> str:
@@ -176,6 +179,7 @@ def report_of(
         bytes_after=constant_bytes(attempt.graph),
         latencies=latencies,
         data=data or DataFindings(),
+        sampling=context.calibration.sampling,
     )
 
 

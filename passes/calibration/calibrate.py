@@ -52,7 +52,7 @@ class Calibrate(Pass):
         instrumented = measurement.instrumented(context, outputs)
         harvest, keeper, fingerprint = StatisticsCollector(measurement), SampleKeeper(context.config), DataFingerprint()
         look, ending = DataLook(), Ending.of(graph, context, is_saved=self.save_to is not None)
-        most, expected = context.config.most_samples, context.expected
+        most, expected = context.config.samples, context.expected
         total = min(most or expected, expected) if expected else None
 
         def take(job: CalibrationSample, kept: list[Array]) -> None:

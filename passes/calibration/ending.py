@@ -36,7 +36,7 @@ class Ending:
     graph: Graph
     context: Context
     why_all: str
-    why_more: str = f"a block has {BLOCK} samples"
+    why_more: str = f"fewer than {BLOCK} are not enough"
     is_reached: bool = False
     is_over: bool = False
     left: int = 0
@@ -58,7 +58,7 @@ class Ending:
     @property
     def is_fixed(self) -> bool:
         """Whether the user names the number of samples."""
-        return self.context.config.samples != "auto"
+        return not self.context.config.takes_enough_samples
 
     @property
     def may_be_early(self) -> bool:
@@ -100,10 +100,11 @@ class Ending:
         Args:
             left: The number of samples that were not even read.
         """
-        if self.is_fixed:
+        left += self.left
+        if self.is_fixed or (self.is_reached and not left):
             return Sampling()
         if not self.is_reached:
-            return Sampling(why=self.why_all or self.why_more)
-        why = f"all ranges have settled: their ends have standard errors below {SETTLED:.0%} of the range"
-        order = "; the data have no index, and these are their first: shuffle them if they are sorted"
-        return Sampling(left + self.left, why + (order if self.left else ""))
+            return Sampling(why=f"none left out: {self.why_all or self.why_more}")
+        why = f"the ranges have settled: standard errors below {SETTLED:.0%} of their widths"
+        order = "; these are the first, since the data have no index: shuffle sorted data"
+        return Sampling(left, why + (order if self.left else ""))

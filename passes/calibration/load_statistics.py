@@ -59,7 +59,7 @@ class LoadStatistics(Pass):
         planned = [node for node, each in context.plan.decisions.items() if each.int8]
         statistics = Statistics(measured, recipes, file.header.samples, unseen)
         outputs = find_outputs(graph).narrowed(graph, planned)
-        sampling = Sampling(why="all that the statistics file was measured on")
+        sampling = Sampling(why="all those of the statistics file")
         found = Calibration(statistics, outputs, data_fingerprint=file.header.data, sampling=sampling)
         if context.samples is not None:
             found = self._with_held_out(found, graph, context)

@@ -60,7 +60,7 @@ class Reading:
         data = () if context.samples is None else context.samples
         inputs = model_inputs(graph)
         splitting = _Splitting(inputs, LabelFilter(inputs, tell), getattr(data, "batch_size", None))
-        is_free = context.config.samples == "auto" and not context.config.shuffle
+        is_free = context.config.takes_enough_samples and not context.config.shuffle
         return (is_free and _spread(data, splitting)) or _in_their_order(data, splitting, context)
 
     @property
@@ -106,7 +106,7 @@ def _in_their_order(data: object, splitting: _Splitting, context: Context) -> Re
     """The first samples, or those that are drawn; the held-out ones are among them."""
 
     def read() -> Iterator[CalibrationSample]:
-        chosen = itertools.islice(splitting.split(chosen_samples(data, context.config)), context.config.most_samples)
+        chosen = itertools.islice(splitting.split(chosen_samples(data, context.config)), context.config.samples)
         for index, (sample, is_held_out) in enumerate(zip(chosen, held_out(), strict=False)):
             yield splitting.checked(sample, index, is_held_out=is_held_out)
 

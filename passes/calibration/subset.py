@@ -44,7 +44,7 @@ def chosen_samples(data: object, config: QuantizationConfig) -> Iterator[Sample]
         message = f"the data are {wrong}"
         raise DataError(message)
     drawn = _drawn(data, config) if config.shuffle else enumerate(items_of(data))
-    for index, item in itertools.islice(drawn, config.most_samples):
+    for index, item in itertools.islice(drawn, config.samples):
         yield sample_of(data, index, item)
 
 
@@ -99,7 +99,7 @@ def _drawn(data: object, config: QuantizationConfig) -> Iterator[tuple[int, obje
         )
         raise DataError(message)
     total = len(data) if isinstance(data, Indexed) else sum(1 for _ in items_of(data))
-    count = total if config.most_samples is None else min(config.most_samples, total)
+    count = total if config.samples is None else min(config.samples, total)
     order = random.Random(config.seed).sample(range(total), count)
     if isinstance(data, Indexed):
         yield from ((index, item_at(data, index)) for index in order)

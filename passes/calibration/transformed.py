@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..runtime.samples import DataError, reason_of
-from .subset import Indexed
+from ..runtime.samples import DataError, Sample, reason_of
+from .subset import Indexed, sample_of, what_is_wrong
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,17 @@ class Transformed:
 
     def __iter__(self) -> Iterator[object]:
         """Makes one sample after the other."""
-        for index, item in enumerate(self._items()):
-            try:
-                yield self.function(item)
-            except Exception as error:
-                message = f"sample {index}: transform raised {type(error).__name__}: {reason_of(error)}"
-                raise DataError(message) from error
+        return (self._made(index, item) for index, item in enumerate(self._items()))
+
+    def count_parts(self) -> int:
+        """The number of items; 0 if the data have no index."""
+        return len(self.data) if isinstance(self.data, Indexed) and not what_is_wrong(self.data) else 0
+
+    def parts_in(self, order: Iterable[int], /) -> Iterator[Iterable[Sample]]:
+        """The samples of the items of these numbers."""
+        assert isinstance(self.data, Indexed), "else it has no parts"
+        for index in order:
+            yield (sample_of(self, index, self._made(index, self.data[index])),)
 
     def __length_hint__(self) -> int:
         """The number of items, if it is known."""
@@ -41,6 +46,13 @@ class Transformed:
     def batch_size(self) -> int | None:
         """How many samples a loader puts into an item, if it says so."""
         return getattr(self.data, "batch_size", None)
+
+    def _made(self, index: int, item: object) -> object:
+        try:
+            return self.function(item)
+        except Exception as error:
+            message = f"sample {index}: transform raised {type(error).__name__}: {reason_of(error)}"
+            raise DataError(message) from error
 
     def _items(self) -> Iterable[object]:
         if isinstance(self.data, Indexed) and not isinstance(self.data, Iterable):

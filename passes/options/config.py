@@ -25,8 +25,8 @@ class QuantizationConfig(Strict):
         preset: `performance`: symmetric weights and activations; `mixed`: asymmetric activations; `accuracy`:
             asymmetric weights, too, if the device supports them. None: `mixed` for transformers, whose activations are
             asymmetric, else `performance`.
-        samples: The subset size: the most samples to use, held-out samples included; "auto": as many as it takes until
-            the ranges settle, `ENOUGH_SAMPLES` at most; None: all.
+        samples: The subset size: the most samples to use, held-out samples included; None: all. If it is not given, as
+            many are measured as it takes until the ranges settle.
         shuffle: Whether to draw the samples at random instead of taking the first.
         seed: The seed of the random draw.
         ignored: The layers that stay float.
@@ -55,7 +55,7 @@ class QuantizationConfig(Strict):
     """
 
     preset: Preset | None = None
-    samples: Annotated[int, Field(ge=1)] | Literal["auto"] | None = "auto"
+    samples: Annotated[int, Field(ge=1)] | None = ENOUGH_SAMPLES
     shuffle: bool = False
     seed: int = 0
     ignored: Ignored = Ignored()
@@ -81,9 +81,9 @@ class QuantizationConfig(Strict):
         return cls.read(options, "")
 
     @property
-    def most_samples(self) -> int | None:
-        """The most samples to read; None: all."""
-        return ENOUGH_SAMPLES if self.samples == "auto" else self.samples
+    def takes_enough_samples(self) -> bool:
+        """Whether as many samples are measured as it takes: the user did not choose `samples`."""
+        return "samples" not in self.model_fields_set
 
     @property
     def guard_aim(self) -> GuardAim | None:

@@ -55,6 +55,13 @@ def test_an_array_comes_back_whole_and_by_rows(array: np.ndarray[Any, Any]) -> N
         np.testing.assert_array_equal(row, expected)
 
 
+def test_a_row_is_read_alone() -> None:
+    array = np.arange(24, dtype=np.int16).reshape(4, 3, 2)
+    found = stored(saved(array))
+    np.testing.assert_array_equal(found.row(2), array[2])
+    np.testing.assert_array_equal(found.row(0), array[0])
+
+
 def test_a_hollow_array_has_the_shape_and_takes_no_memory() -> None:
     hollow = stored(shaped("(1000000, 3, 1000, 1000)")).hollow()
     assert hollow.shape == (1000000, 3, 1000, 1000)
@@ -114,6 +121,8 @@ def test_a_file_that_ends_early_is_told() -> None:
     with pytest.raises(ArrayFileError) as caught:
         stored(whole[:-30]).whole()
     assert str(caught.value) == "ends after 130 of the 160 bytes of float32[4, 10]"
+    with pytest.raises(ArrayFileError, match=r"^ends after"):
+        stored(whole[:-30]).row(3)
     rows = stored(whole[:-30]).rows()
     assert [len(next(rows)) for _ in range(3)] == [10, 10, 10]
     with pytest.raises(ArrayFileError, match=r"^ends after 10 of the 40 bytes of float32\[10\]$"):

@@ -75,7 +75,10 @@ def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path
         r"\(SQNR \S+ dB, with FakeQuantizes in float \S+ dB, at 'logits'; 2 samples\)",
         lines[4],
     )
-    assert lines[5] == ("calibrated on 19 samples; output SQNR on 1 held-out samples (few: others may say otherwise):")
+    assert lines[5] == (
+        "calibrated on 19 samples (none left out: fewer than 32 are not enough); "
+        "output SQNR on 1 held-out samples (few: others may say otherwise):"
+    )
     assert lines[6].startswith("  logits: ")
     image = np.random.default_rng(5).normal(size=(1, 3, 8, 8)).astype(np.float32)
     float_, int8 = (ov.Core().compile_model(path, "CPU")(image)[0] for path in (model, output))
@@ -203,7 +206,8 @@ def test_statistics_are_measured_once_for_every_preset(
     assert run([*command, *data, "-o", str(outputs[2]), "--preset", "mixed"]) == 0
     capfd.readouterr()
     assert run([*command, "--statistics", str(file), "-o", str(outputs[3]), "--preset", "mixed"]) == 0
-    assert "calibrated on 19 samples; no held-out samples to check the outputs" in capfd.readouterr().out
+    said = "calibrated on 19 samples (all those of the statistics file); no held-out samples to check the outputs"
+    assert said in capfd.readouterr().out
     texts = [output.read_bytes() + output.with_suffix(".bin").read_bytes() for output in outputs]
     assert texts[0] == texts[1]
     assert texts[2] == texts[3]

@@ -19,7 +19,7 @@ from irquant.passes.report import Layer
 from irquant.passes.runtime.engine import runtime_version
 from irquant.tools.report.page import render, write_page
 from irquant.tools.report.scale import Scale
-from irquant.tools.terminal.console import counted
+from irquant.tools.terminal.console import counted, samples_line
 
 #: Ratios beyond these, in dB, are drawn at the ends of the scale.
 _LEAST_DECIBELS, _MOST_DECIBELS = -10.0, 100.0
@@ -103,6 +103,7 @@ def quantization_page(report: Report, subject: Subject) -> str:
     scale = decibel_scale(ratio for each in report.effects for ratio in (each.own, each.worst))
     values = {
         "report": report,
+        "samples": samples_line(report),
         "held_out": counted(report.held_out, "held-out samples"),
         "subject": subject,
         "worst": worst(report.check.outputs or ()),

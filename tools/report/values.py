@@ -40,6 +40,8 @@ def run_values(report: Report) -> dict[str, Any]:
         "device": report.device,
         "preset": report.preset,
         "samples": report.samples,
+        "samples_left_out": report.sampling.left,
+        "why_samples": report.sampling.why or None,
         "held_out": report.held_out,
         "bytes_before": report.bytes_before,
         "bytes_after": report.bytes_after,

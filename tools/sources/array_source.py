@@ -8,7 +8,7 @@
 """
 
 import zipfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -57,15 +57,60 @@ class ArraySource:
                     yield Sample(f"sample {index} ({path}{place})", feed)
                     index += 1
 
+    def count_parts(self) -> int:
+        """The number of files, if the first holds one sample; for a single file, of its samples.
+
+        It is 0 for stacks that can be read from their beginning only: those in .npz files, or stored column by column.
+        """
+        first, *more = self.paths
+        with _opened(first, self.inputs) as arrays:
+            count = self._count_parts(first, arrays)
+        return len(self.paths) * (count == 1) if more else count
+
+    def parts_in(self, order: Iterable[int], /) -> Iterator[Iterable[Sample]]:
+        """The samples of these files; of a single file, the samples of these numbers."""
+        if len(self.paths) > 1:
+            yield from (self._samples(self.paths[index], index) for index in order)
+            return
+        (path,) = self.paths
+        with _opened(path, self.inputs) as arrays:
+            for index in order:
+                place, feed = self._feed(path, arrays, index)
+                yield (Sample(f"sample {index} ({path}{place})", feed),)
+
+    def _samples(self, path: Path, index: int) -> Iterator[Sample]:
+        with _opened(path, self.inputs) as arrays:
+            for place, feed in self._feeds(path, arrays):
+                yield Sample(f"sample {index} ({path}{place})", feed)
+
+    def _count_parts(self, path: Path, arrays: _Arrays) -> int:
+        keys = self._keys(path, arrays)
+        if numbers := _by_number(keys):
+            return len(numbers)
+        stored = {name: _read(path, arrays[key]) for key, name in keys.items()}
+        if not self._is_stack(path, stored):
+            return 1
+        (array, *_) = stored.values()
+        return 0 if path.suffix.lower() == ".npz" or array.is_fortran else len(array)
+
+    def _feed(self, path: Path, arrays: _Arrays, index: int) -> tuple[str, dict[str, Array]]:
+        """One of the samples that `_count_parts` counts."""
+        keys = self._keys(path, arrays)
+        if numbers := _by_number(keys):
+            number, by_name = list(numbers.items())[index]
+            return f", number {number}", {name: self._sample(path, arrays[key], name) for name, key in by_name.items()}
+        stored = {name: _read(path, arrays[key]) for key, name in keys.items()}
+        if not self._is_stack(path, stored):
+            return "", {name: self._whole(path, array, name) for name, array in stored.items()}
+        return f", row {index}", {name: self._row(path, array, name, index) for name, array in stored.items()}
+
     def _feeds(self, path: Path, arrays: _Arrays) -> Iterator[tuple[str, dict[str, Array]]]:
         keys = self._keys(path, arrays)
-        numbered = {key: key.split("|", 1) for key in keys if _is_numbered(key)}
-        if numbered:
-            for number in sorted({int(number) for number, _ in numbered.values()}):
-                keys_of_sample = {name: key for key, (each, name) in numbered.items() if int(each) == number}
+        if numbers := _by_number(keys):
+            for number, by_name in numbers.items():
                 yield (
                     f", number {number}",
-                    {name: self._sample(path, arrays[key], name) for name, key in keys_of_sample.items()},
+                    {name: self._sample(path, arrays[key], name) for name, key in by_name.items()},
                 )
             return
         stored = {name: _read(path, arrays[key]) for key, name in keys.items()}
@@ -92,6 +137,10 @@ class ArraySource:
         rows = array.rows()
         for _ in range(len(array)):
             yield _read(path, partial(next, rows))
+
+    def _row(self, path: Path, array: StoredArray, name: str, index: int) -> Array:
+        fits = takes_shape(self._input(name), array.shape[1:])
+        return _read(path, partial(array.row, index)) if fits else array.hollow()[index]
 
     def _input(self, name: str) -> ModelInput:
         return next(model for model in self.inputs if name in model.names)
@@ -143,6 +192,15 @@ class ArraySource:
 def _is_numbered(key: str) -> bool:
     number, bar, _ = key.partition("|")
     return bool(bar) and number.isdecimal() and len(number) <= _MOST_DIGITS
+
+
+def _by_number(keys: Iterable[str]) -> dict[int, dict[str, str]]:
+    """Number of a sample -> name of an input -> key, in the order of the numbers; empty if keys have no numbers."""
+    found: dict[int, dict[str, str]] = {}
+    for key in filter(_is_numbered, keys):
+        number, name = key.split("|", 1)
+        found.setdefault(int(number), {})[name] = key
+    return dict(sorted(found.items()))
 
 
 @contextmanager

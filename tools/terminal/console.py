@@ -178,7 +178,7 @@ def output_lines(report: Report, *, is_guarded: bool = True) -> Iterable[str]:
         report: The findings.
         is_guarded: Whether the guard ran.
     """
-    seen = f"calibrated on {report.samples} samples"
+    seen = f"calibrated on {samples_line(report)}"
     if report.check.outputs is None:
         yield f"{seen}; no held-out samples to check the outputs (give 9 samples or more)"
         return
@@ -186,6 +186,13 @@ def output_lines(report: Report, *, is_guarded: bool = True) -> Iterable[str]:
     yield f"{seen}; output SQNR{before} on {counted(report.held_out, 'held-out samples')}:"
     for each in report.check.outputs:
         yield f"  {each.name}: {agreement_line(each)}"
+
+
+def samples_line(report: Report) -> str:
+    """How many samples were measured, and why."""
+    total, sampling = report.samples + report.sampling.left, report.sampling
+    used = f"{report.samples} of {total} samples" if sampling.left else f"{report.samples} samples"
+    return f"{used} ({sampling.why})" if sampling.why else used
 
 
 def counted(samples: int, kind: str = "samples") -> str:

@@ -43,3 +43,15 @@ def test_a_function_that_fails_is_named_with_its_sample() -> None:
     with pytest.raises(DataError) as caught:
         list(Transformed([(0,), ()], first))
     assert str(caught.value) == "sample 1: transform raised IndexError: tuple index out of range"
+
+
+def test_items_of_data_with_an_index_are_made_in_any_order() -> None:
+    made = Transformed(DataSet(), first)
+    assert made.count_parts() == 3
+    found = [(each.label, each.feed) for part in made.parts_in([2, 0]) for each in part]
+    assert found == [("sample 2", 2), ("sample 0", 0)]
+
+
+@pytest.mark.parametrize("data", [iter([(0,), (1,)]), "photos"])
+def test_items_of_other_data_are_made_in_their_order(data: object) -> None:
+    assert Transformed(data, first).count_parts() == 0

@@ -1,5 +1,6 @@
 """Which activations get the range with the least expected error, and which keep the published one."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -306,3 +307,51 @@ def test_the_shared_range_suits_both() -> None:
     found = [limits(node) for node in alone.nodes("FakeQuantize") if node.source().node.type == "Multiply"]
     assert len(set(found)) == 1
     assert found[0][1] > 10
+
+
+# ----------------------------------------------------------------------------------------- as many samples as it takes
+
+
+def sampling(data: list[Array], **options: Any) -> tuple[int, str]:
+    """How many of some samples are measured, and why."""
+    context = ranged(convolution(), data, **options)
+    return context.statistics.samples, context.calibration.sampling.why
+
+
+def bounded(count: int) -> list[Array]:
+    return [RNG.uniform(-1, 1, size=(1, 4, 12, 12)).astype(np.float32) for _ in range(count)]
+
+
+@pytest.mark.parametrize("options", [{}, PUBLISHED, PUBLISHED | {"preset": "mixed"}])
+def test_ranges_that_have_settled_need_no_more_samples(options: dict[str, Any]) -> None:
+    why = "the ranges have settled: standard errors below 4% of their widths"
+    assert sampling(bounded(100), **options) == (32, why)
+
+
+def test_a_sample_with_outliers_is_waited_for() -> None:
+    data = bounded(100)
+    data[0][0, 0, 0, 0] = 100
+    samples, why = sampling(data)
+    assert samples == 100
+    assert re.fullmatch(r"none left out: the range at 'x' has a standard error of [\d.]+%", why)
+
+
+@pytest.mark.parametrize("aggregator", ["max", "median", "hl_estimator"])
+def test_what_is_no_mean_needs_all_samples(aggregator: str) -> None:
+    end = {"min": {"aggregator": "mean"}, "max": {"aggregator": aggregator}}
+    said = f"none left out: the range at 'x' comes from the {aggregator} of all samples"
+    assert sampling(bounded(40), preset="mixed", range_estimator=end) == (40, said)
+
+
+def test_means_that_would_clip_too_much_need_all_samples() -> None:
+    data = [np.full((1, 4, 1, 1), 1 + 9 * (index % 3 == 0), np.float32) - 2 for index in range(40)]
+    context = ranged(convolution(side=1), data, **PUBLISHED)
+    assert context.statistics.samples == 40
+    assert context.calibration.sampling.why == (
+        "none left out: the range at 'x' comes from extremes, since their mean would clip too much"
+    )
+
+
+def test_a_sign_that_no_sample_has_shown_is_waited_for() -> None:
+    said = "none left out: the range at 'x' has no negative values so far, and one would double it"
+    assert sampling([np.abs(each) for each in bounded(40)], **PUBLISHED) == (40, said)

@@ -45,7 +45,8 @@ def test_it_lists_the_costliest_layers_and_says_what_to_do(model: Path, arrays: 
     done = subprocess.run([*command, model, "--data", arrays], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == f"calibrated on 19 samples; output SQNR before any guard on {FEW}:"
+    why = "none left out: fewer than 32 are not enough"
+    assert lines[0] == f"calibrated on 19 samples ({why}); output SQNR before any guard on {FEW}:"
     assert lines[1].startswith("  logits: ")
     assert lines[2] == "rank   share  output alone         own  runs   layer"
     row = r" +{} +([\d.]+)% +[\d.]+ dB +[\d.]+ dB  int8   Convolution '(first|second)'"
@@ -69,8 +70,8 @@ def test_it_says_the_same_to_scripts(model: Path, arrays: Path, capfd: pytest.Ca
     assert run(["analyze", str(model), "--data", str(arrays), "--ignored", "second", "--json"]) == 0
     found = json.loads(capfd.readouterr().out)
     assert list(found) == [
-        "model", "device", "preset", "samples", "held_out", "bytes_before", "bytes_after", "outputs", "layers", "float",
-        "advice", "warnings",
+        "model", "device", "preset", "samples", "samples_left_out", "why_samples", "held_out", "bytes_before",
+        "bytes_after", "outputs", "layers", "float", "advice", "warnings",
     ]  # fmt: skip
     assert (found["model"], found["device"], found["preset"]) == (str(model), "CPU", "performance")
     assert (found["samples"], found["held_out"]) == (19, 1)

@@ -679,3 +679,66 @@ def test_every_iteration_starts_afresh(pictures: Path) -> None:
     source = open_source(str(pictures), [IMAGE], ImageOptions())
     assert next(iter(source)).label == next(iter(source)).label == f"sample 0 ({pictures / '00.png'})"
     assert len(list(source)) == len(list(source)) == 12
+
+
+# --------------------------------------------------------------------------------------------- samples in any order
+
+
+def in_order(source: Any, order: list[int]) -> list[tuple[str, Any]]:
+    """Label and first number of the samples of some parts."""
+    found = [each for part in source.parts_in(order) for each in part]
+    return [(each.label, float(np.ravel(each.feed["x"])[0])) for each in found]
+
+
+def stack(count: int) -> Any:
+    return np.arange(count * 4, dtype=np.float32).reshape(count, 1, 4)
+
+
+X = ModelInput("x", frozenset({"x"}), "f32", (1, 4))
+
+
+def test_numbered_samples_of_an_archive_are_read_in_any_order(tmp_path: Path) -> None:
+    path = tmp_path / "n.npz"
+    np.savez(path, **{f"{number}|x": array for number, array in zip((2, 10, 1), stack(3), strict=True)})
+    source: Any = open_source(str(path), [X], ImageOptions())
+    assert source.count_parts() == 3
+    whole = [(each.label, float(each.feed["x"][0, 0])) for each in source]
+    assert in_order(source, [2, 0, 1]) == [whole[2], whole[0], whole[1]]
+
+
+def test_rows_of_a_stack_are_read_in_any_order(tmp_path: Path) -> None:
+    path = tmp_path / "s.npy"
+    np.save(path, stack(5))
+    source: Any = open_source(str(path), [X], ImageOptions())
+    assert source.count_parts() == 5
+    whole = [(each.label, float(np.ravel(each.feed["x"])[0])) for each in source]
+    assert in_order(source, [4, 1]) == [whole[4], whole[1]]
+
+
+def test_files_of_one_sample_are_read_in_any_order(tmp_path: Path) -> None:
+    for index, each in enumerate(stack(4)):
+        np.save(tmp_path / f"{index}.npy", each)
+    source: Any = open_source(str(tmp_path), [X], ImageOptions())
+    assert source.count_parts() == 4
+    assert in_order(source, [3, 0]) == [
+        (f"sample 3 ({tmp_path / '3.npy'})", 12.0),
+        (f"sample 0 ({tmp_path / '0.npy'})", 0),
+    ]
+
+
+def test_other_stacks_are_read_from_their_beginning_only(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", x=stack(5))
+    np.save(tmp_path / "f.npy", np.asfortranarray(stack(5)))
+    (tmp_path / "two").mkdir()
+    for name in "ab":
+        np.save(tmp_path / "two" / f"{name}.npy", stack(5))
+    for name in ("s.npz", "f.npy", "two"):
+        source: Any = open_source(str(tmp_path / name), [X], ImageOptions())
+        assert source.count_parts() == 0
+
+
+def test_a_row_that_does_not_fit_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "s.npy"
+    np.save(path, np.ones((3, 1, 5), np.float32))
+    source: Any = open_source(str(path), [X], ImageOptions())
+    assert in_order(source, [1]) == [(f"sample 1 ({path}, row 1)", 0)]
