@@ -56,8 +56,8 @@ def quantize_model(
             transform: A function that makes a sample of an item of the data; default: items are samples.
             preset: "performance" (symmetric activations), "mixed" (asymmetric ones) or "accuracy" (asymmetric weights,
                 too, if the device supports them); default: the preset that suits the model.
-            samples: The subset size: the most samples to use (default: 300, or the number in the configuration); a
-                tenth of them is held out to check the result.
+            samples: The subset size: the most samples to use (default: the number in the configuration, or as many as
+                it takes until the ranges settle, up to 300); a tenth of them is held out to check the result.
             keep_compressed: Whether layers whose weights are compressed already may stay as they are (default: no).
             subset_size: Another name of `samples`.
             ignored: A name, or names, of layers that stay float; globs, and regular expressions after "re:".

@@ -155,7 +155,7 @@ def _why_unsettled(site: Site, context: Context, *, has_values: bool) -> str:
         assert sample, "the values of all members are known"
         is_open = _may_be_asymmetric(site, context.config)
         share = error_of_range(site, sample, statistics, extremes(site), asymmetric=is_open)
-        return "" if share <= SETTLED else f"has a standard error of {_percent(share)}"
+        return "" if share <= SETTLED else _how_unsettled(share)
     low, _ = ends_used(site, context)
     if low and site.mode is Mode.SYMMETRIC and not (statistics[low.request(site)] < 0).any():
         return "has no negative values so far, and one would double it"
@@ -168,12 +168,12 @@ def _why_unsettled(site: Site, context: Context, *, has_values: bool) -> str:
         limits = estimated_range(site, context)
         share = float((error_of_mean(numbers) / (limits.high - limits.low).max()).max())
         if share > SETTLED:
-            return f"has a standard error of {_percent(share)}"
+            return _how_unsettled(share)
     return ""
 
 
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if math.isfinite(share) else "unknown size"
+def _how_unsettled(share: float) -> str:
+    return f"has a standard error of {share:.1%}" if math.isfinite(share) else "comes from extremes of few samples"
 
 
 def _ends_of_width(site: Site, context: Context) -> list[End]:

@@ -36,7 +36,7 @@ from irquant.tools.terminal.verbosity import progress_shown, verbose_option
     "--samples",
     "subset_size",
     type=int,
-    help="Subset size: how many samples to use at most.  [default: 300; with -c, all]",
+    help="Subset size: how many samples to use at most.  [default: as many as it takes, up to 300; with -c, all]",
 )
 @click.option(
     "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Saved statistics of the same data."

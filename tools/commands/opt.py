@@ -119,7 +119,7 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
     "--samples",
     "subset_size",
     type=int,
-    help="Subset size: how many samples to use at most.  [default: 300; with -c, all]",
+    help="Subset size: how many samples to use at most.  [default: as many as it takes, up to 300; with -c, all]",
 )
 @picture_options
 @extension_option

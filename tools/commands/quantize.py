@@ -45,7 +45,7 @@ from irquant.tools.terminal.verbosity import log_level_option, progress_shown, v
     "--samples",
     "subset_size",
     type=int,
-    help="Subset size: how many samples to use at most.  [default: 300; with -c, all]",
+    help="Subset size: how many samples to use at most.  [default: as many as it takes, up to 300; with -c, all]",
 )
 @click.option(
     "--save-statistics", type=click.Path(path_type=Path), metavar="FILE", help="Save the measured statistics (.npz)."

@@ -7,28 +7,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-from irquant.passes.analysis.expected_error import Distribution, least_error_range
+from irquant.passes.analysis.expected_error import Distribution
 from irquant.passes.analysis.ranges import symmetric_range
 from irquant.passes.analysis.standard_errors import SETTLED, error_of_least_error_range, error_of_mean
 
 Array = np.ndarray[Any, np.dtype[Any]]
-LEVELS = 256
 SAMPLES, ELEMENTS = 64, 512
+#: With few levels, many samples have values beyond the best ends.
+FEW_LEVELS = 16
 
 
-def error(values: Array, *, signed: bool = False, asymmetric: bool = False) -> float:
+def error(values: Array, levels: int = 256, *, signed: bool = False, asymmetric: bool = False) -> float:
     weights = np.ones(values.shape[1])
     found = values.astype(np.float32)
-    return error_of_least_error_range(found, weights, LEVELS, signed=signed, asymmetric=asymmetric)
+    return error_of_least_error_range(found, weights, levels, signed=signed, asymmetric=asymmetric)
 
 
-def width(values: Array, *, asymmetric: bool) -> float:
-    """The width of the range with the least expected error."""
+def best_end(values: Array) -> float:
+    """The upper end of the range with the least expected error, by trial."""
     flat = values.astype(np.float32).ravel()
     found = Distribution.of(flat, np.ones(len(flat)))
-    start = symmetric_range(flat.min(keepdims=True), np.abs(flat).max(keepdims=True), LEVELS).reshaped(())
-    best = least_error_range(found, start, LEVELS, signed=False, asymmetric=asymmetric)
-    return float(best.high - best.low)
+    ends = np.linspace(0.4, 1, 250, dtype=np.float32) * np.abs(flat).max()
+    tried = symmetric_range(flat.min(keepdims=True), ends, FEW_LEVELS)
+    return float(ends[found.errors(tried, FEW_LEVELS).argmin()])
 
 
 def test_the_error_of_a_mean_falls_with_the_root_of_the_number() -> None:
@@ -43,27 +44,25 @@ def test_one_sample_says_nothing_of_its_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("draw", "asymmetric"),
+    "draw",
     [
-        (partial(np.random.Generator.exponential, scale=1.0), False),
-        (partial(np.random.Generator.laplace, loc=0.0, scale=1.0), False),
-        (partial(np.random.Generator.gumbel, loc=0.0, scale=1.0), True),
-        (partial(np.random.Generator.normal, loc=0.0, scale=1.0), False),
+        partial(np.random.Generator.exponential, scale=1.0),
+        partial(np.random.Generator.laplace, loc=0.0, scale=1.0),
+        partial(np.random.Generator.normal, loc=0.0, scale=1.0),
     ],
 )
-def test_the_error_is_that_of_many_data_sets(draw: Any, *, asymmetric: bool) -> None:
-    """Ranges are found on a grid of shares, hence the wide limits."""
+def test_the_error_is_that_of_many_data_sets(draw: Any) -> None:
     rng = np.random.default_rng(4)
-    sets = [draw(rng, size=(SAMPLES, ELEMENTS)) for _ in range(30)]
-    widths = np.array([width(each, asymmetric=asymmetric) for each in sets])
-    spread = widths.std(ddof=1) / widths.mean()
-    foretold = np.mean([error(each, asymmetric=asymmetric) for each in sets])
-    assert 0.6 * spread < foretold < 3 * spread
+    sets = [draw(rng, size=(SAMPLES, ELEMENTS)) for _ in range(25)]
+    ends = np.array([best_end(each) for each in sets])
+    spread = ends.std(ddof=1) / ends.mean()
+    foretold = np.mean([error(each, FEW_LEVELS) for each in sets])
+    assert 0.5 * spread < foretold < 2 * spread
 
 
 def test_it_falls_with_the_number_of_samples() -> None:
     values = np.random.default_rng(5).laplace(size=(512, ELEMENTS))
-    assert error(values) < 0.6 * error(values[:32])
+    assert error(values, FEW_LEVELS) < 0.6 * error(values[:32], FEW_LEVELS)
 
 
 def test_an_outlier_in_one_sample_leaves_the_range_unsettled() -> None:
@@ -73,10 +72,11 @@ def test_an_outlier_in_one_sample_leaves_the_range_unsettled() -> None:
     assert error(values) > SETTLED
 
 
-def test_few_elements_of_scattered_samples_leave_it_unsettled() -> None:
-    """Their largest value is an extreme: each later sample may exceed it."""
-    values = np.random.default_rng(7).exponential(size=(SAMPLES, 4))
-    assert error(values) > SETTLED
+def test_the_error_of_an_extreme_is_not_known() -> None:
+    """The range of few elements ends at the largest value of all: each later sample may exceed it."""
+    assert math.isinf(error(np.random.default_rng(7).exponential(size=(SAMPLES, 4))))
+    assert math.isinf(error(np.ones((4, 8))))
+    assert error(np.ones((5, 8))) < SETTLED
 
 
 def test_values_that_all_samples_share_are_settled() -> None:
@@ -87,7 +87,9 @@ def test_values_that_all_samples_share_are_settled() -> None:
 @pytest.mark.parametrize("options", [{"signed": True}, {}, {"asymmetric": True}])
 def test_the_scale_of_the_values_does_not_matter(options: dict[str, bool]) -> None:
     values = np.random.default_rng(8).normal(size=(SAMPLES, 50))
-    assert error(values * 1e-3, **options) == pytest.approx(error(values, **options), rel=1e-3)
+    found = error(values, FEW_LEVELS, **options)
+    assert math.isfinite(found)
+    assert error(values * 1e-3, FEW_LEVELS, **options) == pytest.approx(found, rel=1e-3)
 
 
 def test_values_without_weight_do_not_count() -> None:
@@ -97,5 +99,5 @@ def test_values_without_weight_do_not_count() -> None:
     louder = values.copy()
     louder[:, 0] *= np.random.default_rng(9).uniform(size=SAMPLES) > 0.5
     options: Any = {"signed": False, "asymmetric": False}
-    first, second = (error_of_least_error_range(each, weights, LEVELS, **options) for each in (values, louder))
+    first, second = (error_of_least_error_range(each, weights, FEW_LEVELS, **options) for each in (values, louder))
     assert first == pytest.approx(second, rel=0.05)

@@ -331,9 +331,16 @@ def test_ranges_that_have_settled_need_no_more_samples(options: dict[str, Any]) 
 def test_a_sample_with_outliers_is_waited_for() -> None:
     data = bounded(100)
     data[0][0, 0, 0, 0] = 100
-    samples, why = sampling(data)
-    assert samples == 100
-    assert re.fullmatch(r"none left out: the range at 'x' has a standard error of [\d.]+%", why)
+    assert sampling(data) == (100, "none left out: the range at 'x' comes from extremes of few samples")
+
+
+def test_the_size_of_an_error_that_is_too_large_is_told() -> None:
+    loud = [RNG.uniform(-1, 1, size=(1, 4, 24, 24)) * (0.05 if index % 2 else 1) for index in range(34)]
+    context = ranged(convolution(side=24), [each.astype(np.float32) for each in loud], **PUBLISHED)
+    assert context.statistics.samples == 34
+    said = r"none left out: the range at 'x' has a standard error of (\d\.\d)%"
+    assert (found := re.fullmatch(said, context.calibration.sampling.why))
+    assert float(found[1]) == pytest.approx(100 * 0.95 / 1.05 / 2 / 32**0.5, rel=0.1)
 
 
 @pytest.mark.parametrize("aggregator", ["max", "median", "hl_estimator"])
