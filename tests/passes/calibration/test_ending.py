@@ -19,7 +19,7 @@ from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
 DATA = [np.full((1, 4), index, np.float32) for index in range(200)]
-SETTLED = "the ranges have settled: standard errors below 4% of their widths"
+SETTLED = "the ranges have settled: standard errors below 2% of their widths"
 
 
 @dataclass(frozen=True)

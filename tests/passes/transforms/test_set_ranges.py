@@ -324,7 +324,7 @@ def bounded(count: int) -> list[Array]:
 
 @pytest.mark.parametrize("options", [{}, PUBLISHED, PUBLISHED | {"preset": "mixed"}])
 def test_ranges_that_have_settled_need_no_more_samples(options: dict[str, Any]) -> None:
-    why = "the ranges have settled: standard errors below 4% of their widths"
+    why = "the ranges have settled: standard errors below 2% of their widths"
     assert sampling(bounded(100), **options) == (32, why)
 
 
