@@ -19,8 +19,8 @@ import numpy as np
 from .expected_error import CLIPPING_COUNTS
 from .ranges import Floats
 
-#: Ranges have settled if the standard errors of their ends are at most this share of their widths. (A pitch tracker with
-#: published ranges, three orders of its data: the output changed by -0.15 to 0.54 dB, with 0.03 by -0.65 to 0.43, with
+#: Ranges have settled if the standard errors of their ends are at most this share of their widths. (A pitch tracker,
+#: published ranges, three orders of data: the output changed by -0.15 to 0.54 dB, with 0.03 by -0.65 to 0.43, with
 #: 0.04 by -1.25 to 0.03. A super-resolution net with the ranges of the least error lost nothing, even with 0.06.)
 SETTLED = 0.02
 #: The number of samples that must have values beyond an end. (In small tensors in front of a classifier, often only one

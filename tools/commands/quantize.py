@@ -24,12 +24,8 @@ from irquant.tools.options.mo_options import mo_options
 from irquant.tools.options.options import force_option, metric_options, page_option, planned_by, planning_options
 from irquant.tools.options.pot_options import Place, pot_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
-from irquant.tools.report.page import check_page
-from irquant.tools.report.quantization import Subject, write_quantization_page
-from irquant.tools.report.values import report_values
 from irquant.tools.sources.image_source import ImageOptions
 from irquant.tools.sources.metric_function import MetricData, open_metrics
-from irquant.tools.sources.pass_source import passes_from
 from irquant.tools.terminal.console import print_measurement, print_report
 from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.trial_table import TrialTable, no_rows
@@ -173,7 +169,11 @@ def quantize_command(
     path, weights = model_paths(model, settings, weights)
     result = place.of(path, settings.model.model_name)
     named_source = data or (settings.engine.data_source if settings.engine else None)
-    selected = passes_from([pipeline], [], options) if pipeline else None
+    selected = None
+    if pipeline:
+        from irquant.tools.sources.pass_source import passes_from
+
+        selected = passes_from([pipeline], [], options)
     job = QuantizeJob(
         FilePlace(path, result, weights, open_extensions(extension)),
         planned,
@@ -192,6 +192,8 @@ def quantize_command(
     )
     graph = job.load()
     if page:
+        from irquant.tools.report.page import check_page  # here, as below: most runs write no page
+
         check_page(page)
         if dry_run:
             message = "a dry run has nothing to report: leave out --report or --dry-run"
@@ -213,8 +215,12 @@ def quantize_command(
             graph, source, measuring=measuring, goals=goals, progress=progress, with_effects=effects
         ).report
         if page:
+            from irquant.tools.report.quantization import Subject, write_quantization_page
+
             write_quantization_page(page, report, Subject(path, result, planned))
     if as_json:
+        from irquant.tools.report.values import report_values
+
         click.echo(json.dumps(report_values(report, str(path), str(result)), indent=2, allow_nan=False))
     elif not quiet:
         print_report(report, str(result))

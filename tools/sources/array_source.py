@@ -72,7 +72,7 @@ class ArraySource:
         if len(self.paths) > 1:
             yield from (self._samples(self.paths[index], index) for index in order)
             return
-        (path,) = self.paths
+        path = self.paths[0]
         with _opened(path, self.inputs) as arrays:
             for index in order:
                 place, feed = self._feed(path, arrays, index)
