@@ -114,7 +114,10 @@ def test_the_benchmark_of_the_readme_runs(in_folder_with_model: Path) -> None:
 
 #: A fence with its language; the first line of what it holds may name a file, in a comment.
 _FENCE = re.compile(r"^```(\w*)\n((?:(?:#|//) (\w+\.\w+)(?::.*?)?\n)?.*?)^```", re.DOTALL | re.MULTILINE)
-DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+DOCUMENTS = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem == "benchmarks" else [])
+    for path in sorted((ROOT / "docs").glob("*.md"))
+]
 
 
 @dataclass(frozen=True)
@@ -146,13 +149,15 @@ def _run_line(line: str) -> None:
     if program == "irquant":
         assert run(arguments) == (1 if arguments[0] == "diff" else 0), line
     elif program == "python":
+        if arguments[0].startswith("tests/"):
+            arguments[0] = str(ROOT / arguments[0])
         done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     else:
         assert not program, f"only irquant and python can be run here: {line}"
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.stem for path in DOCUMENTS])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_what_the_documents_show_runs(
     document: Path, in_folder_with_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
