@@ -14,7 +14,7 @@ import pytest
 
 distributed = pytest.importorskip("distributed")
 
-from irquant.passes import quantize  # noqa: E402
+from irquant.passes import QuantizationConfig, quantize, quantize_model  # noqa: E402
 from irquant.passes.calibration.cluster import ClusterError  # noqa: E402
 from irquant.passes.runtime.samples import DataError  # noqa: E402
 
@@ -50,6 +50,17 @@ def test_the_outcome_is_that_of_one_machine(model: Path, expected: list[bytes], 
     with distributed.LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster:
         output = model.with_name(f"{workers}.xml")
         assert files(quantize(model, SAMPLES, output=output, cluster=cluster.scheduler_address)) == expected
+
+
+def test_a_measurement_ends_where_it_does_on_one_machine(model: Path) -> None:
+    samples = [RNG.uniform(-1, 1, size=(1, 3, 16, 16)).astype(np.float32) for _ in range(120)]
+    options: Any = {"config": QuantizationConfig.checked(range_estimator={"preset": "default"}, preset="mixed")}
+    here = quantize_model(model, samples, output=model.with_name("ended.xml"), **options)
+    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+        output = model.with_name("ended_there.xml")
+        there = quantize_model(model, samples, output=output, cluster=cluster.scheduler_address, **options)
+    assert here.report.samples == there.report.samples < 100
+    assert files(output) == files(model.with_name("ended.xml"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
