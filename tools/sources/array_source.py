@@ -69,13 +69,14 @@ class ArraySource:
 
     def parts_in(self, order: Iterable[int], /) -> Iterator[Iterable[Sample]]:
         """The samples of these files; of a single file, the samples of these numbers."""
-        if len(self.paths) > 1:
+        path, *more = self.paths
+        if more:
             yield from (self._samples(self.paths[index], index) for index in order)
             return
-        path = self.paths[0]
         with _opened(path, self.inputs) as arrays:
+            read = self._reader(path, arrays)
             for index in order:
-                place, feed = self._feed(path, arrays, index)
+                place, feed = read(index)
                 yield (Sample(f"sample {index} ({path}{place})", feed),)
 
     def _samples(self, path: Path, index: int) -> Iterator[Sample]:
@@ -93,25 +94,28 @@ class ArraySource:
         (array, *_) = stored.values()
         return 0 if path.suffix.lower() == ".npz" or array.is_fortran else len(array)
 
-    def _feed(self, path: Path, arrays: _Arrays, index: int) -> tuple[str, dict[str, Array]]:
-        """One of the samples that `_count_parts` counts."""
+    def _reader(self, path: Path, arrays: _Arrays) -> Callable[[int], tuple[str, dict[str, Array]]]:
+        """Reads one of the samples that `_count_parts` counts; gives its place in the file, too."""
         keys = self._keys(path, arrays)
-        if numbers := _by_number(keys):
-            number, by_name = list(numbers.items())[index]
-            return f", number {number}", {name: self._sample(path, arrays[key], name) for name, key in by_name.items()}
+        if numbers := list(_by_number(keys).items()):
+            return lambda index: self._numbered(path, arrays, *numbers[index])
         stored = {name: _read(path, arrays[key]) for key, name in keys.items()}
         if not self._is_stack(path, stored):
-            return "", {name: self._whole(path, array, name) for name, array in stored.items()}
-        return f", row {index}", {name: self._row(path, array, name, index) for name, array in stored.items()}
+            return lambda _: ("", {name: self._whole(path, array, name) for name, array in stored.items()})
+        return lambda index: (
+            f", row {index}",
+            {name: self._row(path, array, name, index) for name, array in stored.items()},
+        )
+
+    def _numbered(
+        self, path: Path, arrays: _Arrays, number: int, by_name: Mapping[str, str]
+    ) -> tuple[str, dict[str, Array]]:
+        return f", number {number}", {name: self._sample(path, arrays[key], name) for name, key in by_name.items()}
 
     def _feeds(self, path: Path, arrays: _Arrays) -> Iterator[tuple[str, dict[str, Array]]]:
         keys = self._keys(path, arrays)
         if numbers := _by_number(keys):
-            for number, by_name in numbers.items():
-                yield (
-                    f", number {number}",
-                    {name: self._sample(path, arrays[key], name) for name, key in by_name.items()},
-                )
+            yield from (self._numbered(path, arrays, *each) for each in numbers.items())
             return
         stored = {name: _read(path, arrays[key]) for key, name in keys.items()}
         if not self._is_stack(path, stored):

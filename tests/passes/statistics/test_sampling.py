@@ -99,7 +99,7 @@ def picked(tensor: Array, declared: Shape, channel_axis: int | None, *, batched:
 
 
 def calibrated(graph: Graph, wanted: set[Request], data: object) -> Context:
-    context = Context(load_target("cpu"), QuantizationConfig(), samples=data)
+    context = Context(load_target("cpu"), QuantizationConfig(samples=300), samples=data)
     context.wanted = frozenset(wanted)
     assert Calibrate().run(graph, context) == 0
     return context

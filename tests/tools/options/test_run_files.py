@@ -142,7 +142,7 @@ def test_a_run_that_fails_at_its_end_writes_nothing(place: Path, monkeypatch: py
         message = "r.html: cannot be written: No space left on device"
         raise UserError(message)
 
-    monkeypatch.setattr("irquant.tools.commands.quantize.write_quantization_page", fails)
+    monkeypatch.setattr("irquant.tools.report.quantization.write_quantization_page", fails)
     before = content(place)
     assert run([*QUANTIZE.split(), "--save-statistics", "new.npz", "-o", "new.xml", "--report", "r.html"]) == 2
     assert content(place) == before
