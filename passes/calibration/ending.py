@@ -106,5 +106,5 @@ class Ending:
         if not self.is_reached:
             return Sampling(why=f"none left out: {self.why_all or self.why_more}")
         why = f"the ranges have settled: standard errors below {SETTLED:.0%} of their widths"
-        order = "; these are the first, since the data have no index: shuffle sorted data"
+        order = "; these are the first, since the data are read in their order: shuffle sorted data"
         return Sampling(left, why + (order if self.left else ""))

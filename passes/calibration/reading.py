@@ -12,7 +12,7 @@ from ..runtime.samples import ModelInput, PreparedSample, Sample, checked_feed, 
 from .labels import LabelFilter
 from .sample_order import Spread, held_out
 from .split_batches import split_batch
-from .subset import chosen_samples, what_is_wrong
+from .subset import chosen_samples
 
 #: Samples of at most so many bytes are also kept up to `MOST_PROBES`, larger ones up to `PROBES`.
 _SMALL = 1 << 18
@@ -115,7 +115,7 @@ def _in_their_order(data: object, splitting: _Splitting, context: Context) -> Re
 
 def _spread(data: object, splitting: _Splitting) -> Reading | None:
     """Samples from all over the data; None if the data cannot be read in this order, or hold batches."""
-    spread = None if what_is_wrong(data) else Spread.of(data, ENOUGH_SAMPLES)
+    spread = Spread.of(data, ENOUGH_SAMPLES)
     if spread is None:
         return None
     number, *numbers = spread.measured

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from ..options.config import ENOUGH_SAMPLES
 from ..runtime.samples import Sample
-from .subset import Indexed, item_at, sample_of
+from .subset import Indexed, is_sequence, item_at, sample_of
 
 #: The share of the samples that is held out of the statistics to check the result, and the most samples.
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
@@ -89,7 +89,7 @@ class Spread:
     @classmethod
     def of(cls, data: object, most: int) -> "Spread | None":
         """At most so many parts; None if the data are empty or can be read in their own order only."""
-        parts = data if isinstance(data, Parted) else IndexedParts(data) if isinstance(data, Indexed) else None
+        parts = data if isinstance(data, Parted) else IndexedParts(data) if is_sequence(data) else None
         total = parts.count_parts() if parts else 0
         taken = min(total, most)
         return cls(parts, tuple(number * total // taken for number in range(taken))) if parts and taken else None

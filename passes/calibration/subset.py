@@ -8,7 +8,7 @@ Data may be any iterable, or a data set that only has a length and an index (the
 import itertools
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 
 from ..options.config import QuantizationConfig
@@ -85,6 +85,16 @@ def items_of(data: object) -> Iterable[object]:
     if _is_data_set(data):
         return (item_at(data, index) for index in range(len(data)))
     return cast(Iterable[object], data)
+
+
+def is_sequence(data: object) -> TypeGuard[Indexed]:
+    """Whether items can be read by their index in any order.
+
+    This holds for sequences, arrays, and data sets that only have a length and an index. Other iterables with an index
+    may mean something else by it, as streams of torch do, or a table with named columns.
+    """
+    is_known = isinstance(data, Sequence) or _rank(data) is not None or not isinstance(data, Iterable)
+    return isinstance(data, Indexed) and is_known and not what_is_wrong(data)
 
 
 def item_at(data: Indexed, index: int) -> object:

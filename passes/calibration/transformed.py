@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ..runtime.samples import DataError, Sample, reason_of
-from .subset import Indexed, sample_of, what_is_wrong
+from .subset import Indexed, is_sequence, sample_of
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Transformed:
 
     def count_parts(self) -> int:
         """The number of items; 0 if the data have no index."""
-        return len(self.data) if isinstance(self.data, Indexed) and not what_is_wrong(self.data) else 0
+        return len(self.data) if is_sequence(self.data) else 0
 
     def parts_in(self, order: Iterable[int], /) -> Iterator[Iterable[Sample]]:
         """The samples of the items of these numbers."""
-        assert isinstance(self.data, Indexed), "else it has no parts"
+        assert is_sequence(self.data), "else it has no parts"
         for index in order:
             yield (sample_of(self, index, self._made(index, self.data[index])),)
 

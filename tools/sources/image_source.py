@@ -6,7 +6,7 @@ type u16 takes 16-bit grey images unchanged.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,6 +134,14 @@ class ImageSource:
     def __iter__(self) -> Iterator[Sample]:
         """Reads one image after the other."""
         return (self[index] for index in range(len(self)))
+
+    def count_parts(self) -> int:
+        """The number of images, which can be read in any order."""
+        return len(self.paths)
+
+    def parts_in(self, order: Iterable[int], /) -> Iterator[Iterable[Sample]]:
+        """The images of these numbers."""
+        return ((self[index],) for index in order)
 
     def __getitem__(self, index: int) -> Sample:
         """Reads one image."""

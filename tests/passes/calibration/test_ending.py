@@ -83,7 +83,7 @@ def test_it_ends_after_the_first_block_with_settled_ranges(
 
 
 def test_samples_in_their_own_order_are_told_of() -> None:
-    order = "; these are the first, since the data have no index: shuffle sorted data"
+    order = "; these are the first, since the data are read in their order: shuffle sorted data"
     assert calibrated(once()).calibration.sampling.why == SETTLED + order
     assert calibrated(DATA).calibration.sampling.why == SETTLED
     assert max(measured(calibrated(once()))) < 80

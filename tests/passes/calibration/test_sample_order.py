@@ -72,7 +72,17 @@ def test_data_with_an_index_have_parts() -> None:
     assert [row.tolist() for row in rows] == [[4, 5], [0, 1]]
 
 
-@pytest.mark.parametrize("data", [(index for index in range(9)), [], None])
+class Stream(DataSet):
+    """Has an index only by inheritance, as streams of torch do."""
+
+    def __getitem__(self, index: int) -> tuple[int, str]:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(8))
+
+
+@pytest.mark.parametrize("data", [(index for index in range(9)), Stream(), [], None, "photos", {"x": 1}])
 def test_other_data_have_none(data: object) -> None:
     assert Spread.of(data, 300) is None
 
