@@ -142,7 +142,7 @@ def test_statistics_come_out_of_bodies_as_they_are() -> None:
     tensor = next(node for node in body.nodes("Parameter")).output()
     wanted = {each: request(tensor, each, axis) for each, axis in ((Reduction.MAX, None), (Reduction.MEAN, 1))}
     data = [[picture, np.array(k % 3 == 0)] for k, picture in enumerate(pictures(8))]
-    context = Context(load_target("cpu"), QuantizationConfig(), data)
+    context = Context(load_target("cpu"), QuantizationConfig(samples=300), data)
     context.wanted = frozenset(wanted.values())
     Calibrate().run(graph, context)
     seen = [picture for picture, flag in data if flag]
@@ -156,7 +156,7 @@ def test_the_iterations_of_a_loop_are_one_observation() -> None:
     tensor = next(node for node in graph.node("each").bodies["body"].nodes("Parameter")).output()
     low, mean = request(tensor, Reduction.MIN), request(tensor, Reduction.MEAN)
     data = pictures(3, 5, 8, 12, 12)
-    context = Context(load_target("cpu"), QuantizationConfig(), data)
+    context = Context(load_target("cpu"), QuantizationConfig(samples=300), data)
     context.wanted = frozenset({low, mean})
     Calibrate().run(graph, context)
     assert context.statistics[low].tolist() == [[each.min()] for each in data]
