@@ -104,7 +104,7 @@ def _measure(
     with prefetched(reading.samples) as ready:
         while not ending.is_reached and not ending.is_over:
             run(ending.block(ready))
-            if not ending.is_over:
+            if not ending.is_over and harvest.measured > len(harvest.empty):
                 ending.decide(harvest.statistics())
         if not reading.is_spread:
             run(ending.held_out(ready))

@@ -94,7 +94,7 @@ def is_sequence(data: object) -> TypeGuard[Indexed]:
     may mean something else by it, as streams of torch do, or a table with named columns.
     """
     is_known = isinstance(data, Sequence) or _rank(data) is not None or not isinstance(data, Iterable)
-    return isinstance(data, Indexed) and is_known and not what_is_wrong(data)
+    return is_known and not what_is_wrong(cast(object, data)) and isinstance(data, Indexed)
 
 
 def item_at(data: Indexed, index: int) -> object:

@@ -55,7 +55,7 @@ class ReadExtremes(ReadMeans):
 
 
 def calibrated(data: object, *passes: Pass, measuring: Pass | None = None, **options: Any) -> Context:
-    graph = from_text("x: f32[1,4] = Parameter()\ny: f32[1,4] = ReLU(x)\nr = Result(y)\n")
+    graph = from_text("x: f32[1,?] = Parameter()\ny: f32[1,?] = ReLU(x)\nr = Result(y)\n")
     context = Context(load_target("cpu"), QuantizationConfig.checked(guard=False, **options), samples=data)
     PassManager([measuring or Calibrate(), *(passes or [ReadMeans()])]).run(graph, context)
     return context
@@ -105,7 +105,7 @@ def test_what_comes_behind_the_end_does_not_matter() -> None:
     visited = [int(value) for value in measured(order)]
     broken: list[Any] = list(DATA)
     for index in visited[64:]:
-        broken[index] = np.zeros((1, 5), np.float32)
+        broken[index] = np.zeros((2, 3, 4), np.float32)
     assert measured(calibrated(broken)) == measured(order)[:64]
     with pytest.raises(DataError, match=f"^sample {visited[64]}: "):
         calibrated(broken, ReadMeans(65))
@@ -167,3 +167,20 @@ def test_drawn_samples_keep_their_order() -> None:
     found = calibrated(DATA, ReadMeans(1), shuffle=True)
     assert found.statistics.samples == 32
     assert max(measured(found)) > 150
+
+
+@dataclass(frozen=True)
+class ReadLargest(ReadMeans):
+    """Reads what samples of nothing do not have."""
+
+    name: ClassVar[str] = "read-largest"
+
+    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
+        return frozenset({request(graph.node("x").output(), Reduction.MAX)})
+
+
+def test_samples_of_nothing_decide_nothing() -> None:
+    nothing = [np.zeros((1, 0), np.float32)] * 40
+    found = calibrated(once(nothing + DATA), ReadLargest(1))
+    assert found.statistics.samples == 64 - 37
+    assert found.calibration.sampling.left > 100
