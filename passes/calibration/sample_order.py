@@ -25,7 +25,7 @@ def rank(number: int) -> float:
 
 
 def is_held_out(index: int) -> bool:
-    """Whether the sample of that number is held out for the check: 8, 21, 29, 34, 42, 55, ...
+    """Whether the sample of that number is held out for the check: 8, 21, 29, 42, 50, 55, ...
 
     Multiples of the golden ratio spread evenly and hit every residue of every period equally (Weyl's theorem), so that
     data sorted in any regular way, e.g. one sample of each class in turn, lose a fair share of each kind.

@@ -93,8 +93,10 @@ def is_sequence(data: object) -> TypeGuard[Indexed]:
     This holds for sequences, arrays, and data sets that only have a length and an index. Other iterables with an index
     may mean something else by it, as streams of torch do, or a table with named columns.
     """
+    if what_is_wrong(data):
+        return False
     is_known = isinstance(data, Sequence) or _rank(data) is not None or not isinstance(data, Iterable)
-    return is_known and not what_is_wrong(cast(object, data)) and isinstance(data, Indexed)
+    return is_known and isinstance(data, Indexed)
 
 
 def item_at(data: Indexed, index: int) -> object:
