@@ -64,7 +64,8 @@ def test_a_measurement_ends_where_it_does_on_one_machine(model: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_worker_killed_midway_changes_nothing(model: Path, expected: list[bytes], workers: int) -> None:
+def test_a_worker_killed_midway_changes_nothing(model: Path, workers: int) -> None:
+    expected = files(quantize(model, iter(SAMPLES), output=model.with_name(f"unharmed_{workers}.xml")))
     with distributed.LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster:
         victim = next(iter(cluster.workers.values())).pid
 
