@@ -1,7 +1,8 @@
 """The time that the device takes for each layer, and the layers that are slower in int8 than in float.
 
 Profiles list executed nodes. Their names show the layer that they belong to. The FakeQuantizes on a layer's inputs
-belong to it, too: they cost time if the device rounds or decompresses again at every inference.
+belong to it, too: they cost time if the device rounds or decompresses again at every inference. Conversions of layout
+and type between two layers belong to the second one.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -65,13 +66,36 @@ def run_as_one(layers: Iterable[str], *profiles: Profile) -> Mapping[str, str]:
     return found
 
 
+def joined_with_readers(groups: Mapping[str, str], floats: Profile, quantized: Profile) -> Mapping[str, str]:
+    """The groups of `run_as_one`, in which layers that the float model does not show join those that read them.
+
+    Attention that is one operation in the float model is two products in the quantized one.
+
+    Args:
+        groups: Layer -> the first of the layers that run as one with it.
+        floats: The profile of the float model.
+        quantized: The profile of the quantized model.
+    """
+    shown = layer_seconds(floats, groups)
+    readers = dict(sorted(layer_edges([node for node, _ in quantized], groups)))
+    return {name: readers.get(first, first) if first not in shown else first for name, first in groups.items()}
+
+
 def layer_seconds(profile: Profile, groups: Mapping[str, str]) -> Mapping[str, float]:
-    """The seconds of each layer, or of layers that run as one."""
-    found: dict[str, float] = {}
+    """The seconds of each layer, or of layers that run as one, with its conversions (see `_owners_in`)."""
+    owners, found = _owners_in([node for node, _ in profile], groups), dict[str, float]()
     for node, seconds in profile:
-        if owner := next(iter(_owners(node, groups)), None):
+        if owner := owners.get(node.name):
             found[groups[owner]] = found.get(groups[owner], 0.0) + seconds
     return found
+
+
+def layer_edges(nodes: Sequence[Executed], groups: Mapping[str, str]) -> set[tuple[str, str]]:
+    """The pairs of layers, or of layers that run as one, of which the first gives the second its input."""
+    owners = _owners_in(nodes, groups)
+    owned = [(source, node.name) for node in nodes for source in node.sources if {source, node.name} <= owners.keys()]
+    pairs = {(groups[owners[source]], groups[owners[name]]) for source, name in owned}
+    return {(first, second) for first, second in pairs if first != second}
 
 
 def slower_layers(
@@ -119,6 +143,27 @@ def looks_slow(emulated: Profile, executed: Profile, graph: Graph) -> bool:
 
 def _is_quantizer(node: Executed, layers: Collection[str]) -> bool:
     return node.type == "FakeQuantize" or (_QUANTIZER in node.fused and not any(originals(node, layers)))
+
+
+def _owners_in(nodes: Sequence[Executed], layers: Collection[str]) -> Mapping[str, str]:
+    """Executed node -> the layer to which its time counts.
+
+    What prepares the input of a layer (conversions of layout or type, and operations without weights) counts to that
+    layer; what follows the last layers counts to them.
+
+    Args:
+        nodes: The executed nodes, in topological order.
+        layers: The names of the layers.
+    """
+    own = {node.name: owner for node in nodes if (owner := next(iter(_owners(node, layers)), None))}
+    found = dict(own)
+    for node in reversed(nodes):
+        if node.name in found:
+            found |= dict.fromkeys([each for each in node.sources if each not in own], found[node.name])
+    for node in nodes:
+        if node.name not in found and (owner := next((found[each] for each in node.sources if each in found), None)):
+            found[node.name] = owner
+    return found
 
 
 def _owners(node: Executed, layers: Collection[str]) -> Iterable[str]:

@@ -1,52 +1,117 @@
-"""Measures the latency of two models in turn, so that both run under the same load of the machine."""
+"""Measures the latency of models in turn, so that all run under the same load of the machine.
 
+A model runs in the device's own precision unless its user asks for another one, and on CPUs with bf16 units that is
+bf16: the floats of both models are faster there than in f32. The first figures are those that users without options
+get; f32 and the throughput mode, in which the runtime works on several inferences at a time, come after them.
+"""
+
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
-from ...ir import Graph
+from ...ir import Array, Graph
 from ...ir.ops import LAYER_TYPES
 from ..analysis.layer_times import SlowLayer, layer_seconds, run_as_one, slower_layers
-from ..runtime.engine import ONE_STREAM, PROFILING, Engine, Mark
+from ..runtime.engine import (
+    LATENCY,
+    OWN_PRECISION,
+    OWN_THROUGHPUT,
+    PROFILING,
+    THROUGHPUT,
+    Engine,
+    Mark,
+    own_precision,
+)
 from ..runtime.samples import Feed
 
-_SECONDS, _FEWEST, _MOST, _WARM_UP = 5.0, 5, 1000, 2
+#: The seconds to measure if the user names none, and the share of them for the mode that users without options get.
+SECONDS, _SHARE = 5.0, 0.5
+_FEWEST, _MOST, _WARM_UP = 5, 1000, 2
+#: The least gain of a model that counts as faster, and the quantile of the normal distribution for 95 %.
+LEAST_GAIN, _Z = 0.02, 1.96
+#: The seconds of a turn of many inferences at a time.
+_TURN = 0.05
+
+Hint = Literal["latency", "throughput"]
 
 
 @dataclass(frozen=True)
 class Latency:
-    """The latency of one model, in seconds.
+    """The latency of one model, in seconds; in throughput mode, the time of a turn divided by its inferences.
 
     Attributes:
         median: The median over the inferences.
         p10: The fastest tenth took less.
+        p90: The slowest tenth took longer.
+        p99: The slowest hundredth took longer.
     """
 
     median: float
     p10: float
+    p90: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: Array) -> "Latency":
+        """The latency as measured.
+
+        Args:
+            seconds: The seconds of each inference, [rounds].
+        """
+        return cls(*(float(each) for each in np.quantile(seconds, (0.5, 0.1, 0.9, 0.99))))
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How the runtime runs a model.
+
+    Attributes:
+        precision: The precision of floats: "f32", or the device's own one.
+        hint: The performance hint: one inference as fast as possible, or as many as possible in a second.
+        is_default: Whether users without options get it.
+    """
+
+    precision: str
+    hint: Hint
+    is_default: bool = False
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """The properties of the plugin."""
+        if self.precision == "f32":
+            return LATENCY if self.hint == "latency" else THROUGHPUT
+        return OWN_PRECISION if self.hint == "latency" else OWN_THROUGHPUT
 
 
 @dataclass(frozen=True)
 class Latencies:
-    """The latencies of two models.
+    """The latencies of two models in one mode.
 
     Attributes:
         first: The first model's latency.
         second: The second model's latency.
-        rounds: The number of inferences of each.
-        threads: The number of threads that an inference could use; one inference ran at a time.
+        rounds: The number of inferences of each; in throughput mode, of turns with many inferences.
+        threads: The number of threads that an inference could use.
+        mode: The mode.
+        at_once: The number of inferences that ran at a time.
         slower: The layers that are slower in the second model, the costliest first; only for a float model and a
             quantized one.
+        others: The latencies in other modes.
     """
 
     first: Latency
     second: Latency
     rounds: int
     threads: int
+    mode: Mode
+    at_once: int = 1
     slower: tuple[SlowLayer, ...] = ()
+    others: tuple["Latencies", ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -58,32 +123,111 @@ class Latencies:
         """Whether the second model takes as long as the first or longer, by the medians and by the fastest tenths."""
         return self.second.median >= self.first.median and self.second.p10 >= self.first.p10
 
+    @property
+    def each_mode(self) -> Iterator["Latencies"]:
+        """The latencies in all modes that were measured, the default one first."""
+        yield self
+        yield from self.others
+
+
+def default_mode() -> Mode:
+    """The mode of users without options."""
+    return Mode(own_precision(), "latency", is_default=True)
+
+
+def all_modes() -> list[Mode]:
+    """The modes in which a machine may run a model, the default one first."""
+    own = default_mode()
+    modes = [Mode(precision, hint) for hint in ("latency", "throughput") for precision in (own.precision, "f32")]
+    return [own, *dict.fromkeys(each for each in modes if each != replace(own, is_default=False))]
+
 
 def measure_latencies(
-    first: Graph, second: Graph, feeds: Sequence[tuple[Feed, Feed]], *, seconds: float = _SECONDS
+    first: Graph, second: Graph, feeds: Sequence[tuple[Feed, Feed]], *, seconds: float = SECONDS
 ) -> Latencies:
-    """Runs both models in turn for some seconds.
+    """Runs both models in turn for some seconds, in each mode.
 
     Args:
         first: One model.
         second: The other model.
         feeds: Samples as inputs of either model.
-        seconds: The time to run, if that is enough for a few inferences.
+        seconds: The time to run, compilation aside, if that is enough for a few inferences.
     """
-    return _timed(_compiled((first, second), ONE_STREAM), feeds, seconds)
+    default, *modes = all_modes()
+    found = _timed(_compiled((first, second), default.properties), feeds, _SHARE * seconds, default)
+    share = (1 - _SHARE) * seconds / len(modes)
+    others = (_in_mode((first, second), feeds, share, mode) for mode in modes)
+    return replace(found, others=tuple(others))
 
 
 def measure_gain(
-    first: Graph, second: Graph, feeds: Sequence[tuple[Feed, Feed]], *, seconds: float = _SECONDS
+    first: Graph, second: Graph, feeds: Sequence[tuple[Feed, Feed]], *, seconds: float = SECONDS
 ) -> Latencies:
-    """`measure_latencies` of a float model and its quantized form, with the layers that became slower."""
-    engines = _compiled((first, second), ONE_STREAM | PROFILING)
+    """The latencies of a float model and its quantized form in the default mode, with the layers that became slower.
+
+    Args: as those of `measure_latencies`.
+    """
+    mode = default_mode()
+    engines = _compiled((first, second), mode.properties | PROFILING)
     marks: list[list[Mark]] = []
-    found = _timed(engines, feeds, seconds, lambda: marks.append([each.mark() for each in engines]))
+    found = _timed(engines, feeds, seconds, mode, lambda: marks.append([each.mark() for each in engines]))
     profiles = [engine.profile(mark) for engine, mark in zip(engines, marks[0], strict=True)]
     groups = run_as_one((node.name for node in first.nodes(*LAYER_TYPES)), *profiles)
     before, after = (layer_seconds(each, groups) for each in profiles)
     return replace(found, slower=tuple(slower_layers(first, before, after, found.first.median)))
+
+
+def in_turn(
+    engines: Sequence[Engine],
+    feeds: Sequence[Sequence[Feed]],
+    seconds: float,
+    warmed_up: Callable[[], object] = lambda: None,
+) -> Array:
+    """The seconds of single inferences of several models in turn, [rounds, models].
+
+    Every other round runs the models backwards, so that none always follows the same one.
+
+    Args:
+        engines: The models.
+        feeds: Samples as inputs of each model.
+        seconds: The time to run, if that is enough for a few rounds.
+        warmed_up: Called before the inferences that count.
+    """
+    times, end = list[list[float]](), math.inf
+    while len(times) < _WARM_UP + _FEWEST or (time.perf_counter() < end and len(times) < _MOST):
+        if len(times) == _WARM_UP:
+            warmed_up()
+            end = time.perf_counter() + seconds
+        took = [0.0] * len(engines)
+        order = range(len(engines)) if len(times) % 2 else reversed(range(len(engines)))
+        for index in order:
+            took[index] = _seconds(engines[index], feeds[len(times) % len(feeds)][index])
+        times.append(took)
+    return np.array(times[_WARM_UP:])
+
+
+def falls(before: Array, after: Array) -> bool:
+    """Whether a latency is lower than another by more than the noise.
+
+    Two things are noise: the load of the machine, which hits both models of a round alike, and the place of a model in
+    memory, for which two compilations differ by up to `LEAST_GAIN`. The median of the rounds' ratios must show that
+    gain, and the upper end of its 95 % confidence interval must lie below 1: the order statistic of rank
+    n / 2 + 1.96 sqrt(n) / 2 (Conover, "Practical Nonparametric Statistics", 3rd ed., 1999, section 3.2).
+
+    Args:
+        before: The seconds of each inference of one model, [rounds].
+        after: The seconds of the other model in the same rounds.
+    """
+    ratios = np.sort(after / before)
+    rank = min(len(ratios), math.ceil(len(ratios) / 2 + _Z * math.sqrt(len(ratios)) / 2))
+    return bool(np.median(ratios) < 1 - LEAST_GAIN and ratios[rank - 1] < 1)
+
+
+def _in_mode(
+    models: Sequence[Graph], feeds: Sequence[tuple[Feed, Feed]], seconds: float, mode: Mode
+) -> Latencies:
+    engines = _compiled(models, mode.properties)
+    return (_timed if mode.hint == "latency" else _timed_at_once)(engines, feeds, seconds, mode)
 
 
 def _compiled(models: Sequence[Graph], config: dict[str, str]) -> list[Engine]:
@@ -97,20 +241,32 @@ def _timed(
     engines: Sequence[Engine],
     feeds: Sequence[tuple[Feed, Feed]],
     seconds: float,
+    mode: Mode,
     warmed_up: Callable[[], object] = lambda: None,
 ) -> Latencies:
-    """Runs the models in turn; calls `warmed_up` before the inferences that count."""
-    times: list[tuple[float, float]] = []
-    end = time.perf_counter() + seconds
-    while len(times) < _WARM_UP + _FEWEST or (time.perf_counter() < end and len(times) < _MOST):
-        if len(times) == _WARM_UP:
-            warmed_up()
-        one, other = feeds[len(times) % len(feeds)]
-        times.append((_seconds(engines[0], one), _seconds(engines[1], other)))
-    taken = np.array(times[_WARM_UP:])
-    medians, tenths = np.median(taken, axis=0), np.quantile(taken, 0.1, axis=0)
-    each = [Latency(float(median), float(p10)) for median, p10 in zip(medians, tenths, strict=True)]
-    return Latencies(each[0], each[1], len(taken), engines[0].threads)
+    """Runs two models in turn, one inference at a time."""
+    taken = in_turn(engines, feeds, seconds, warmed_up)
+    return Latencies(Latency.of(taken[:, 0]), Latency.of(taken[:, 1]), len(taken), engines[0].threads, mode)
+
+
+def _timed_at_once(
+    engines: Sequence[Engine], feeds: Sequence[tuple[Feed, Feed]], seconds: float, mode: Mode
+) -> Latencies:
+    """Runs two models in turn, each turn with as many inferences at a time as suit the plugin."""
+    own = [[pair[index] for pair in feeds] for index in range(len(engines))]
+    least = [each.at_once for each in engines]
+    counts = [
+        max(few, math.ceil(_TURN / engine.seconds_of_many(mine, few)))
+        for engine, mine, few in zip(engines, own, least, strict=True)
+    ]
+    times, end = list[list[float]](), time.perf_counter() + seconds
+    while len(times) < _FEWEST or (time.perf_counter() < end and len(times) < _MOST):
+        turns = zip(engines, own, counts, strict=True)
+        times.append([engine.seconds_of_many(mine, count) for engine, mine, count in turns])
+    taken = np.array(times)
+    return Latencies(
+        Latency.of(taken[:, 0]), Latency.of(taken[:, 1]), len(taken), engines[0].threads, mode, engines[0].at_once
+    )
 
 
 def _seconds(engine: Engine, feed: Feed) -> float:

@@ -10,6 +10,7 @@ import importlib
 import os
 import re
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,8 +37,8 @@ THROUGHPUT = {**_PRECISION, "PERFORMANCE_HINT": "THROUGHPUT"}
 LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
 #: The properties of users without options: the model runs in the device's preferred precision (see `own_precision`).
 OWN_PRECISION = {"PERFORMANCE_HINT": "LATENCY"}
-#: One inference at a time, on all threads.
-ONE_STREAM = {**LATENCY, "NUM_STREAMS": "1"}
+#: The same for users who want many inferences a second, and do not mind how long each takes.
+OWN_THROUGHPUT = {"PERFORMANCE_HINT": "THROUGHPUT"}
 #: Makes an inference measure the time of each operation (see `Engine.profile`).
 PROFILING = {"PERF_COUNT": "YES"}
 #: Shows every layer: by default, the plugin merges chains of matrix products into one node without details.
@@ -144,6 +145,7 @@ class Executed:
         primitive: The implementation, e.g. "brgconv_avx512_I8".
         fused: The names of all layers that it contains, joined by commas.
         reads: Its input, e.g. "f32 from Eltwise 'sum'".
+        sources: The names of the nodes that give its inputs.
     """
 
     name: str
@@ -151,6 +153,7 @@ class Executed:
     primitive: str
     fused: str = ""
     reads: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @property
     def is_int8(self) -> bool:
@@ -235,6 +238,7 @@ class Engine:
             self.compiled = _compile(self._loaded.core, self._model, config)
         self._is_stateful = bool(self._model.get_sinks())
         self._request, self._inferences = self.compiled.create_infer_request(), 0
+        self._queue: ov.AsyncInferQueue | None = None
 
     def run(self, items: Iterable[_Item], take: Callable[[_Item, list[Array]], None]) -> None:
         """Runs all samples, several at a time, and calls `take(item, outputs)` for each, in order.
@@ -245,7 +249,7 @@ class Engine:
             DataError: the model cannot run a sample.
         """
         # One more request than the plugin runs at once, so that it always has work while Python handles a result.
-        most = self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
+        most = self.at_once + 1
         idle = [self.compiled.create_infer_request() for _ in range(most)]
         running: deque[tuple[_Item, ov.InferRequest]] = deque()
         for item in items:
@@ -264,6 +268,17 @@ class Engine:
         """Runs one inference, for timing; the outputs stay in the runtime."""
         self._request.infer(_given(feed))
         self._inferences += 1
+
+    def seconds_of_many(self, feeds: Sequence[Feed], count: int) -> float:
+        """The seconds for each of `count` inferences, as many at a time as suit the plugin; outputs are dropped."""
+        if self._queue is None:
+            self._queue = ov.AsyncInferQueue(self.compiled)
+        given = [_given(feed) for feed in feeds]
+        start = time.perf_counter()
+        for number in range(count):
+            self._queue.start_async(given[number % len(given)])
+        self._queue.wait_all()
+        return (time.perf_counter() - start) / count
 
     def outputs(self, item: Runnable) -> list[Array]:
         """Runs one inference and returns its outputs.
@@ -299,6 +314,11 @@ class Engine:
     def threads(self) -> int:
         """The number of threads that an inference may use."""
         return int(self.compiled.get_property("INFERENCE_NUM_THREADS"))
+
+    @property
+    def at_once(self) -> int:
+        """The number of inferences that suit the plugin at a time."""
+        return int(self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
 
     def execution(self) -> list[Executed]:
         """The executed graph. For models with dynamic shapes it is final only after an inference."""
@@ -458,6 +478,7 @@ def _executed(compiled: Any) -> list[Executed]:
             _info(op, "primitiveType"),
             _info(op, "originalLayersNames"),
             tuple(_source(value) for value in op.input_values()),
+            tuple(value.get_node().get_friendly_name() for value in op.input_values()),
         )
         for op in compiled.get_runtime_model().get_ordered_ops()
     ]

@@ -1,0 +1,1 @@
+"""Placement by measured latency: layers that int8 makes slower stay float."""

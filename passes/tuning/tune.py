@@ -1,0 +1,209 @@
+"""Chooses by measured latency which layers run in int8.
+
+Two profiles, of the float model and of the quantized one, both as users without options run them, show the regions that
+int8 makes slower. They go back to float, the smallest cuts first, and the profile of each model that is accepted
+shows the next ones. A model is accepted only if its latency, measured in turn with that of the best model so far, falls
+by more than the noise.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...ir import Array, Graph
+from ...ir.ops import LAYER_TYPES
+from ..accuracy.requantize import Attempt, CalibratedModel
+from ..analysis.layer_times import Profile, joined_with_readers, layer_edges, layer_seconds, run_as_one
+from ..evaluation.latency import Latency, Mode, default_mode, falls, in_turn
+from ..runtime.engine import PROFILING, Engine, Mark
+from ..runtime.samples import Feed
+from .left_float import with_floats
+from .regions import first_cut, slower_regions, slowest_but
+
+#: The most models that are compiled: the float one, the quantized one, and the trials.
+MOST_MODELS = 6
+#: The number of different samples on which latency is measured.
+_TIMED = 8
+#: The first trial takes the regions with this share of the predicted gain.
+_MOST_OF_IT = 0.6
+#: If the float model is faster, a trial leaves only layers in int8 that gain this share of its time each.
+_CLEAR_GAIN = 0.01
+
+
+@dataclass(frozen=True)
+class TuningStep:
+    """One trial.
+
+    Attributes:
+        layers: The layers that went back to float besides those before.
+        before: The median latency of the best model before it, in seconds.
+        after: The median latency of the trial, measured in turn with it.
+        is_kept: Whether the trial became the best model.
+    """
+
+    layers: tuple[str, ...]
+    before: float
+    after: float
+    is_kept: bool
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """The result of a tuning by measurements.
+
+    Attributes:
+        layers: The layers that went back to float, in the model's order.
+        float_model: The latency of the float model.
+        int8: The latency of the model before the tuning.
+        tuned: The latency of the model after it, measured in turn with both.
+        rounds: The number of inferences of each.
+        threads: The number of threads that an inference could use.
+        mode: How the models ran.
+        steps: All trials, in order.
+        is_faster: Whether the tuned model is faster than the float one by more than the noise.
+    """
+
+    layers: tuple[str, ...]
+    float_model: Latency
+    int8: Latency
+    tuned: Latency
+    rounds: int
+    threads: int
+    mode: Mode
+    steps: tuple[TuningStep, ...]
+    is_faster: bool
+
+
+def tune(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> tuple[Attempt, TuningResult]:
+    """The fastest model that was found, not yet checked if it is another one, and the measurements.
+
+    Args:
+        attempt: The quantized model.
+        calibrated: The calibrated model, with samples.
+        seconds: The seconds to measure in all; compilation comes on top.
+    """
+    feeds = [each.feed for each in attempt.context.calibration.compared[:_TIMED]]
+    race, mode = _Race(feeds, seconds / MOST_MODELS), default_mode()
+    floats, int8 = _Runner.of(calibrated.float_model(), mode), _Runner.of(attempt.graph, mode)
+    race.between(floats, int8)
+    search = _Search(calibrated, race, mode, floats, attempt, int8)
+    for models in range(2, MOST_MODELS):
+        calibrated.context.progress("tuning", models, MOST_MODELS)
+        if not search.try_next():
+            break
+    taken = race.between(floats, int8, search.runner)
+    columns = [Latency.of(taken[:, index]) for index in range(3)]
+    is_faster = falls(taken[:, 0], taken[:, 2])
+    layers = tuple(search.named(search.floats))
+    steps = tuple(search.steps)
+    return search.best, TuningResult(layers, *columns, len(taken), floats.engine.threads, mode, steps, is_faster)
+
+
+@dataclass
+class _Runner:
+    """A compiled model, and its profile before the inferences that count."""
+
+    engine: Engine
+    mark: Mark | None = None
+
+    @classmethod
+    def of(cls, graph: Graph, mode: Mode) -> "_Runner":
+        """Compiles a model."""
+        return cls(Engine(graph, mode.properties | PROFILING))
+
+    @property
+    def profile(self) -> Profile:
+        """The seconds of its nodes, after a race."""
+        assert self.mark is not None, "it ran in a race"
+        return self.engine.profile(self.mark)
+
+
+@dataclass(frozen=True)
+class _Race:
+    """Measures compiled models in turn on the same samples, for some seconds each time."""
+
+    feeds: Sequence[Feed]
+    seconds: float
+
+    def between(self, *runners: _Runner) -> Array:
+        """The seconds of each inference, [rounds, models]."""
+
+        def mark() -> None:
+            for each in runners:
+                each.mark = each.mark or each.engine.mark()
+
+        feeds = [[feed] * len(runners) for feed in self.feeds]
+        return in_turn([each.engine for each in runners], feeds, self.seconds, mark)
+
+
+@dataclass
+class _Search:
+    """The state of one search: the best model so far, and all trials.
+
+    Attributes:
+        calibrated: The calibrated model.
+        race: Measures models.
+        mode: How they run.
+        float_runner: The float model.
+        best: The best model so far.
+        runner: The same, compiled.
+        floats: The layers that went back to float in it, by their names in the float model's profile.
+        tried: All such sets that were tried.
+        steps: The trials.
+    """
+
+    calibrated: CalibratedModel
+    race: _Race
+    mode: Mode
+    float_runner: _Runner
+    best: Attempt
+    runner: _Runner
+    floats: frozenset[str] = frozenset()
+    tried: set[frozenset[str]] = field(default_factory=lambda: {frozenset[str]()})
+    steps: list[TuningStep] = field(default_factory=list[TuningStep])
+
+    def try_next(self) -> bool:
+        """Tries the smallest cut that was not tried yet; returns whether there was one."""
+        cut = next((each for each in self._cuts() if each and self.floats | each not in self.tried), None)
+        if cut is None:
+            return False
+        self.tried.add(self.floats | cut)
+        attempt = self._with_floats(cut)
+        runner = _Runner.of(attempt.graph, self.mode)
+        taken = self.race.between(self.runner, runner)
+        is_kept = falls(taken[:, 0], taken[:, 1])
+        before, after = (float(each) for each in np.median(taken, axis=0))
+        self.steps.append(TuningStep(tuple(self.named(cut)), before, after, is_kept))
+        if is_kept:
+            self.best, self.runner, self.floats = attempt, runner, self.floats | cut
+        return True
+
+    def named(self, layers: Collection[str]) -> list[str]:
+        """Some layers in the model's order, with those that run as one with them."""
+        groups = self._groups(self.float_runner.profile, self.runner.profile)
+        return [name for name, first in groups.items() if first in layers or name in layers]
+
+    def _cuts(self) -> Iterator[frozenset[str]]:
+        """What may go back to float next, the smallest cut first."""
+        profiles = self.float_runner.profile, self.runner.profile
+        groups = self._groups(*profiles)
+        before, after = (layer_seconds(each, groups) for each in profiles)
+        int8 = {groups[name] for name in self._int8() if name in groups}
+        regions = slower_regions(before, after, int8, layer_edges([node for node, _ in profiles[1]], groups))
+        yield from (first_cut(regions, share) for share in (_MOST_OF_IT, 1.0))
+        yield slowest_but(before, after, int8, _CLEAR_GAIN)
+
+    def _int8(self) -> Iterator[str]:
+        plan = self.best.context.plan
+        return (plan.names[node] for node, each in plan.decisions.items() if each.int8 and not node.graph.scope)
+
+    def _groups(self, floats: Profile, quantized: Profile) -> Mapping[str, str]:
+        """Layer -> the first of the layers that go back to float with it."""
+        assert self.calibrated.graph is not None, "it was measured"
+        layers = [node.name for node in self.calibrated.graph.nodes(*LAYER_TYPES)]
+        return joined_with_readers(run_as_one(layers, floats, quantized), floats, quantized)
+
+    def _with_floats(self, cut: frozenset[str]) -> Attempt:
+        reasons = dict.fromkeys(self.named(cut), "int8 makes it slower here")
+        return with_floats(self.best, self.calibrated, reasons)
