@@ -25,10 +25,9 @@ from .regions import first_cut, slower_regions, slowest_but
 MOST_MODELS = 6
 #: The number of different samples on which latency is measured.
 _TIMED = 8
-#: The first trial takes the regions with this share of the predicted gain.
-_MOST_OF_IT = 0.6
-#: If the float model is faster, a trial leaves only layers in int8 that gain this share of its time each.
-_CLEAR_GAIN = 0.01
+#: The shares of the predicted gain that the trials take, the highest gain for a layer first: single layers, then
+#: regions. The last trial leaves only layers in int8 that gain `_CLEAR_GAIN` of the float model's time each.
+_OF_LAYERS, _OF_REGIONS, _CLEAR_GAIN = 0.3, (0.6, 1.0), 0.01
 
 
 @dataclass(frozen=True)
@@ -190,10 +189,14 @@ class _Search:
         groups = self._groups(*profiles)
         before, after = (layer_seconds(each, groups) for each in profiles)
         int8 = {groups[name] for name in self._int8() if name in groups}
-        regions = slower_regions(before, after, int8, layer_edges([node for node, _ in profiles[1]], groups))
-        yield from (first_cut(regions, share) for share in (_MOST_OF_IT, 1.0))
-        yield slowest_but(before, after, int8, _CLEAR_GAIN)
-
+        edges = layer_edges([node for node, _ in profiles[1]], groups)
+        regions = slower_regions(before, after, int8, edges)
+        cuts = [
+            first_cut(slower_regions(before, after, int8, ()), _OF_LAYERS),
+            *(first_cut(regions, share) for share in _OF_REGIONS),
+            slowest_but(before, after, int8, _CLEAR_GAIN),
+        ]
+        yield from cuts[min(len(self.steps), len(cuts) - 1) :]
     def _int8(self) -> Iterator[str]:
         plan = self.best.context.plan
         return (plan.names[node] for node, each in plan.decisions.items() if each.int8 and not node.graph.scope)
