@@ -8,6 +8,7 @@ from ..ir.atomic_write import finish_interrupted_write
 from ..ir.weights import open_weights
 from .provenance import SECTION
 from .statistics.file import StatisticsFileError, open_statistics
+from .tuning.tuning_file import MARK
 
 #: The mark in each page that irquant writes, and the beginning of each line of its measurements.
 PAGE_MARK, JOURNAL_MARK = b'<meta name="generator" content="irquant">', b'{"irquant"'
@@ -16,7 +17,7 @@ _HEAD = 4096
 
 
 def is_own_file(path: Path) -> bool:
-    """Whether a file is a model, statistics, a page or measurements of irquant's, or empty.
+    """Whether a file is a model, statistics, a page, measurements or a tuning of irquant's, or empty.
 
     Weights are irquant's if the .xml beside them is.
     """
@@ -29,7 +30,7 @@ def is_own_file(path: Path) -> bool:
             return _is_own_model(path)
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        return head.startswith(JOURNAL_MARK) or PAGE_MARK in head or _is_statistics(path)
+        return head.startswith((JOURNAL_MARK, MARK)) or PAGE_MARK in head or _is_statistics(path)
     except OSError:
         return False
 

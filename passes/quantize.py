@@ -79,6 +79,10 @@ def quantize_model(
             max_drop: The most that a metric may lose (default: 0.01).
             drop_type: "absolute" (default), or "relative" to the float model's value.
             resume: A file that keeps the measurements, so that an interrupted run can resume.
+            tune: Whether to measure latency here, and to leave layers in float that are faster so (default: no).
+            tuning: With `tune`, the file to write the choice to (.json); without, the file to read it from (.json or
+                .yaml): a run with it measures nothing, and gives the same bytes on any machine.
+            tune_seconds: The seconds to measure (default: 20); compilation of up to six models comes on top.
             extensions: The runtime extensions with the model's custom operations: paths of libraries,
                 `openvino.Extension` objects, or classes of operations. The extensions of the `Core` of an
                 `openvino.Model` cannot be read from it.

@@ -25,6 +25,7 @@ from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
 from .runtime.engine import RuntimeRejectedError
 from .runtime.samples import DataError
+from .tuning.goals import TuningGoals
 
 #: The number of held-out samples on which latency is measured, and the seconds to measure it for a report.
 TIMED, TIMED_FOR = 8, 5.0
@@ -40,6 +41,7 @@ def quantize_graph(
     *,
     measuring: Pass | None = None,
     wanted: MetricGoals | None = None,
+    tuning: TuningGoals | None = None,
     passes: Sequence[Pass] | None = None,
     instruments: Sequence[Instrument] = (),
     progress: Progress = no_progress,
@@ -55,6 +57,7 @@ def quantize_graph(
         config: The user's options.
         measuring: The pass that provides the statistics of the default pipeline, or the one in `passes`.
         wanted: The metrics to keep.
+        tuning: How to choose layers by measured latency.
         passes: Another pipeline.
         instruments: The instruments that watch the passes.
         progress: Called during long work.
@@ -68,6 +71,8 @@ def quantize_graph(
         UserError: the model or the data are wrong.
     """
     bytes_before, began, expected = constant_bytes(graph), time.perf_counter(), expected_inputs(graph)
+    has_metrics = wanted is not None and bool(wanted.metrics)
+    tuner = tuning.begin(graph, target, data, has_metrics=has_metrics) if tuning else None
     judge = wanted.judge(graph, target, config, progress) if wanted and wanted.metrics else None
     results, first, calibrated = quantize_once(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
@@ -81,7 +86,8 @@ def quantize_graph(
     attempt = guarded.attempt
     if attempt is not first:
         attempt = checked(attempt, calibrated)
-        guarded = replace(guarded, attempt=attempt)
+    attempt, tuned = tuner.tuned(attempt, calibrated) if tuner else (attempt, None)
+    guarded = replace(guarded, attempt=attempt)
     if instruments and attempt is not first:  # instruments have to see the passes that gave the result
         calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False, instruments=instruments)
     latencies = None
@@ -93,14 +99,14 @@ def quantize_graph(
             failure = f"the report has no sensitivities of layers, for they could not be measured: {error}"
             guarded = replace(guarded, failures=(*guarded.failures, failure))
     asked = attempt.context.check.asked
-    if with_effects or (asked and asked.looks_slow):
+    if with_effects or (asked and asked.looks_slow and not (tuned and tuned.times)):
         progress("measuring latency", 0, None)
         seconds = None if with_effects else _GLANCE * (time.perf_counter() - began)
         latencies = _latencies(attempt, calibrated, seconds)
     record_provenance(attempt.graph, attempt.context)
     gives_images = any(each.kind is OutputKind.IMAGE for each in attempt.context.outputs.each)
     found = find_about_data(expected, attempt.context.calibration.look, data, gives_images=gives_images)
-    return attempt.graph, report_of(results, guarded, bytes_before, warnings, kept, latencies, found)
+    return attempt.graph, report_of(results, guarded, bytes_before, warnings, kept, latencies, found, tuned)
 
 
 def _latencies(attempt: Attempt, calibrated: CalibratedModel, glance: float | None) -> Latencies | None:

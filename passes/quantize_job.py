@@ -15,6 +15,7 @@ from .provenance import record_version
 from .quantize_graph import quantize_graph
 from .report import Origin, Report
 from .run_files import RunFile, check_run_files, files_of_passes
+from .tuning.goals import TuningGoals
 
 _Model = TypeVar("_Model")
 
@@ -73,6 +74,7 @@ class QuantizeJob(Generic[_Model]):
         *,
         measuring: Pass | None = None,
         goals: MetricGoals | None = None,
+        tuning: TuningGoals | None = None,
         progress: Progress = no_progress,
         with_effects: bool = False,
     ) -> QuantizationResult[_Model]:
@@ -83,6 +85,7 @@ class QuantizeJob(Generic[_Model]):
             data: See `quantize_model`.
             measuring: The pass that provides the statistics (see `measured_by`).
             goals: The metrics to keep.
+            tuning: How to choose layers by measured latency.
             progress: Called during long work.
             with_effects: Whether the report has the sensitivity of each operation.
 
@@ -101,6 +104,7 @@ class QuantizeJob(Generic[_Model]):
             config,
             measuring=measuring,
             wanted=goals,
+            tuning=tuning,
             passes=self.passes,
             instruments=watching,
             progress=progress,

@@ -23,6 +23,7 @@ from .options.strict import ConfigError
 from .quantize_job import QuantizationResult, QuantizeJob
 from .run_files import named
 from .runtime.engine import Extension, check_extensions
+from .tuning.goals import TuningGoals
 
 _Model = TypeVar("_Model")
 
@@ -49,6 +50,9 @@ class QuantizeOptions(TypedDict, total=False):
     max_drop: float | None
     drop_type: DropType | None
     resume: Path | str | None
+    tune: bool
+    tuning: Path | str | None
+    tune_seconds: float | None
     extensions: Sequence[Extension]
     force: bool
 
@@ -68,6 +72,9 @@ def quantize_as_given(
     """
     options = _resolved(given)
     goals = _goals(given, options, data)
+    tuning = TuningGoals.of(
+        tune=given.get("tune", False), file=_path(given.get("tuning") or None), seconds=given.get("tune_seconds")
+    )
     statistics, saved = given.get("statistics"), given.get("save_statistics")
     if data is None and statistics is None and options.settings.engine:
         message = "engine.data_source is read by the command line; here, give the data"
@@ -77,14 +84,16 @@ def quantize_as_given(
     passes = None if pipeline is None else checked_passes(pipeline)
     measuring = measured_by(statistics, saved, given.get("cluster"), passes)
     config, target = _path(given.get("config")), _path(given.get("target"))
-    reads = named(configuration=config, target=target, statistics=_path(statistics))
-    writes = named(statistics=_path(saved), measurements=goals.resume)
+    reads = named(
+        configuration=config, target=target, statistics=_path(statistics), tuning=tuning.reads if tuning else None
+    )
+    writes = named(statistics=_path(saved), measurements=goals.resume, tuning=tuning.writes if tuning else None)
     job = QuantizeJob(place, options, passes, reads, writes, force=given.get("force", False))
     graph = job.load()
     transform = given.get("transform")
     samples = Transformed(data, transform) if transform and data is not None else data
     with shown(given.get("progress")) as progress, written_together():
-        return job.run(graph, samples, measuring=measuring, goals=goals, progress=progress)
+        return job.run(graph, samples, measuring=measuring, goals=goals, tuning=tuning, progress=progress)
 
 
 def refuse_unknown(given: Mapping[str, object]) -> None:

@@ -21,6 +21,7 @@ from .infra.execution import Check
 from .options.config import Preset
 from .options.resolved import ResolvedOptions
 from .placement.plan import Decision
+from .tuning.goals import TuningReport
 
 #: The most layers that a warning names.
 _NAMED = 3
@@ -93,6 +94,7 @@ class Report:
             be no faster.
         data: What the data are, and what looks wrong about them; empty for an analysis.
         sampling: Why so many samples were measured.
+        tuning: What a tuning by measured latency found; None unless requested.
         origin: The run; None for a pipeline without model files and options.
     """
 
@@ -114,6 +116,7 @@ class Report:
     latencies: Latencies | None = None
     data: DataFindings = field(default_factory=DataFindings)
     sampling: Sampling = field(default_factory=Sampling)
+    tuning: TuningReport | None = None
     origin: Origin | None = None
 
     def __str__(self) -> str:
@@ -145,6 +148,7 @@ def report_of(
     accuracy: AccuracyResult | None = None,
     latencies: Latencies | None = None,
     data: DataFindings | None = None,
+    tuning: TuningReport | None = None,
 ) -> Report:
     """The report of a run.
 
@@ -156,10 +160,12 @@ def report_of(
         accuracy: The result of the search with the user's metrics.
         latencies: The latencies of the float model and of the quantized one, if they were measured.
         data: What the data are, and what looks wrong about them.
+        tuning: What a tuning found.
     """
     attempt = guarded.attempt
     context = attempt.context
-    late = [*_late(guarded), *(_slow(latencies) if latencies else ()), *(accuracy.warnings if accuracy else ())]
+    slow = [*(_slow(latencies) if latencies else ()), *(_untuned(tuning, guarded) if tuning else ())]
+    late = [*_late(guarded), *slow, *(accuracy.warnings if accuracy else ())]
     names = context.plan.names
     return Report(
         results=results,
@@ -180,6 +186,7 @@ def report_of(
         latencies=latencies,
         data=data or DataFindings(),
         sampling=context.calibration.sampling,
+        tuning=tuning,
     )
 
 
@@ -203,7 +210,7 @@ def _late(guarded: GuardResult) -> Iterable[str]:
         bodies = any(node.graph.scope for node in guarded.attempt.context.plan.decisions)
         more = ": layers in bodies of control flow are not reverted to float" if bodies else ""
         yield f"the guard found nothing that makes all outputs fair{more}"
-    if guarded.steps and not any(each.int8 for each in guarded.attempt.context.plan.decisions.values()):
+    if guarded.steps and not _has_int8(guarded):
         yield "no layer is left in int8: with any, an output is poor; the result is a float model"
 
 
@@ -220,6 +227,25 @@ def _slow(latencies: Latencies) -> Iterable[str]:
         named = ", ".join(f"'{each.name}' {each.before * 1e3:.2f} -> {each.after * 1e3:.2f} ms" for each in most)
         more = f" and {count - _NAMED} more" if count > _NAMED else ""
         yield f"{count} layers run slower in int8 than in float here: {named}{more}; 'ignored' leaves layers in float"
+
+
+def _has_int8(guarded: GuardResult) -> bool:
+    return any(each.int8 for each in guarded.attempt.context.plan.decisions.values())
+
+
+def _untuned(tuning: TuningReport, guarded: GuardResult) -> Iterable[str]:
+    """Warnings about a model that int8 does not make faster."""
+    times = tuning.times
+    if tuning.layers and not _has_int8(guarded):
+        yield "no layer is left in int8: none was faster so when the model was tuned; the result is a float model"
+    if times and not times.is_faster:
+        yield (
+            f"int8 brings size only here: the tuned model takes {times.tuned.median * 1e3:.3g} ms an inference, the "
+            f"float model {times.float_model.median * 1e3:.3g} ms: keep the float model, or store only its weights in "
+            "8 bits (irquant compress)"
+        )
+    if tuning.worse:
+        yield f"the tuning was undone: output '{tuning.worse}' was farther from the float model's with it"
 
 
 def _layers(context: Context) -> Iterable[Layer]:

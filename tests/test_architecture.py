@@ -27,6 +27,7 @@ ORDER = (
     "passes/transforms",
     "passes/evaluation",
     "passes/accuracy",
+    "passes/tuning",
     "passes",
     "tools/terminal",
     "tools/sources",

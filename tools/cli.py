@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "opt": "Runs passes on a model in the given order, and prints or writes the result.",
     "quantize": "Quantizes a model to INT8.",
     "targets": "Lists the targets that ship with irquant.",
+    "tune": "Quantizes a model to INT8, and leaves layers in float that are faster so on this machine.",
     "zoo": "Quantizes many models: `irquant zoo BATCH.yaml`.",
 }
 

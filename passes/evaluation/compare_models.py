@@ -13,7 +13,7 @@ from ..calibration.sample_order import held_out_samples
 from ..infra.execution import Execution
 from ..infra.run_inputs import Progress, no_progress
 from ..runtime.samples import DataError, Feed, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
-from .latency import Latencies, measure_latencies
+from .latency import SECONDS, Latencies, measure_latencies
 from .layer_probes import LayerError, LayerProbes
 from .matching import Matching, match_inputs, match_layers
 from .output_probe import OutputProbe
@@ -55,7 +55,7 @@ class Comparison:
         outputs: The agreement of the second model's outputs with the first's.
         matching: The layers that correspond.
         layers: The error of each of those, in the first model's order; None: not requested.
-        latencies: The latencies of both; None: not requested.
+        latencies: The latencies of both, in the default mode and in others; None: not requested.
         warnings: Messages to the user.
     """
 
@@ -85,6 +85,7 @@ def compare_models(
     held_out: bool = False,
     per_layer: bool = False,
     latency: bool = True,
+    latency_seconds: float = SECONDS,
     progress: Progress = no_progress,
 ) -> Comparison:
     """Runs two models on the same samples.
@@ -98,6 +99,7 @@ def compare_models(
         held_out: Whether to use only the held-out samples of a calibration, which gives the numbers of its report.
         per_layer: Whether to compare layers, too.
         latency: Whether to measure the latency.
+        latency_seconds: The seconds to measure it in all modes together; compilation comes on top.
         progress: Called during the work.
 
     Returns:
@@ -129,7 +131,7 @@ def compare_models(
         matching=matching,
         layers=tuple(layers.errors()) if per_layer else None,
         warnings=(*pair.warnings, *layers.warnings()),
-        latencies=measure_latencies(first, second, timed) if latency else None,
+        latencies=measure_latencies(first, second, timed, seconds=latency_seconds) if latency else None,
         held_out=held_out,
     )
 

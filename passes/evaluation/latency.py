@@ -223,9 +223,7 @@ def falls(before: Array, after: Array) -> bool:
     return bool(np.median(ratios) < 1 - LEAST_GAIN and ratios[rank - 1] < 1)
 
 
-def _in_mode(
-    models: Sequence[Graph], feeds: Sequence[tuple[Feed, Feed]], seconds: float, mode: Mode
-) -> Latencies:
+def _in_mode(models: Sequence[Graph], feeds: Sequence[tuple[Feed, Feed]], seconds: float, mode: Mode) -> Latencies:
     engines = _compiled(models, mode.properties)
     return (_timed if mode.hint == "latency" else _timed_at_once)(engines, feeds, seconds, mode)
 

@@ -48,11 +48,10 @@ class TuningStep:
 
 
 @dataclass(frozen=True)
-class TuningResult:
-    """The result of a tuning by measurements.
+class TuningTimes:
+    """What a tuning measured.
 
     Attributes:
-        layers: The layers that went back to float, in the model's order.
         float_model: The latency of the float model.
         int8: The latency of the model before the tuning.
         tuned: The latency of the model after it, measured in turn with both.
@@ -63,7 +62,6 @@ class TuningResult:
         is_faster: Whether the tuned model is faster than the float one by more than the noise.
     """
 
-    layers: tuple[str, ...]
     float_model: Latency
     int8: Latency
     tuned: Latency
@@ -74,8 +72,8 @@ class TuningResult:
     is_faster: bool
 
 
-def tune(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> tuple[Attempt, TuningResult]:
-    """The fastest model that was found, not yet checked if it is another one, and the measurements.
+def tune(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> tuple[Sequence[str], TuningTimes]:
+    """Finds the layers that make a model faster in float; gives their names in the model's order, and the measurements.
 
     Args:
         attempt: The quantized model.
@@ -92,11 +90,11 @@ def tune(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> tuple
         if not search.try_next():
             break
     taken = race.between(floats, int8, search.runner)
-    columns = [Latency.of(taken[:, index]) for index in range(3)]
+    first, second, third = (Latency.of(taken[:, index]) for index in range(3))
     is_faster = falls(taken[:, 0], taken[:, 2])
-    layers = tuple(search.named(search.floats))
-    steps = tuple(search.steps)
-    return search.best, TuningResult(layers, *columns, len(taken), floats.engine.threads, mode, steps, is_faster)
+    threads, steps = floats.engine.threads, tuple(search.steps)
+    times = TuningTimes(first, second, third, len(taken), threads, mode, steps, is_faster)
+    return search.named(search.floats), times
 
 
 @dataclass
@@ -149,6 +147,7 @@ class _Search:
         runner: The same, compiled.
         floats: The layers that went back to float in it, by their names in the float model's profile.
         tried: All such sets that were tried.
+        refused: Layers of trials that did not help: the next regions leave them out.
         steps: The trials.
     """
 
@@ -160,6 +159,7 @@ class _Search:
     runner: _Runner
     floats: frozenset[str] = frozenset()
     tried: set[frozenset[str]] = field(default_factory=lambda: {frozenset[str]()})
+    refused: set[str] = field(default_factory=set[str])
     steps: list[TuningStep] = field(default_factory=list[TuningStep])
 
     def try_next(self) -> bool:
@@ -176,6 +176,8 @@ class _Search:
         self.steps.append(TuningStep(tuple(self.named(cut)), before, after, is_kept))
         if is_kept:
             self.best, self.runner, self.floats = attempt, runner, self.floats | cut
+        else:
+            self.refused |= cut
         return True
 
     def named(self, layers: Collection[str]) -> list[str]:
@@ -190,13 +192,16 @@ class _Search:
         before, after = (layer_seconds(each, groups) for each in profiles)
         int8 = {groups[name] for name in self._int8() if name in groups}
         edges = layer_edges([node for node, _ in profiles[1]], groups)
-        regions = slower_regions(before, after, int8, edges)
+        may_go = int8 - self.refused
+        regions = slower_regions(before, after, may_go, edges)
+        is_no_faster = sum(before.values()) <= sum(after.values())
         cuts = [
-            first_cut(slower_regions(before, after, int8, ()), _OF_LAYERS),
+            first_cut(slower_regions(before, after, may_go, ()), _OF_LAYERS),
             *(first_cut(regions, share) for share in _OF_REGIONS),
-            slowest_but(before, after, int8, _CLEAR_GAIN),
+            *([slowest_but(before, after, int8, _CLEAR_GAIN)] if is_no_faster else []),
         ]
         yield from cuts[min(len(self.steps), len(cuts) - 1) :]
+
     def _int8(self) -> Iterator[str]:
         plan = self.best.context.plan
         return (plan.names[node] for node, each in plan.decisions.items() if each.int8 and not node.graph.scope)
@@ -208,5 +213,4 @@ class _Search:
         return joined_with_readers(run_as_one(layers, floats, quantized), floats, quantized)
 
     def _with_floats(self, cut: frozenset[str]) -> Attempt:
-        reasons = dict.fromkeys(self.named(cut), "int8 makes it slower here")
-        return with_floats(self.best, self.calibrated, reasons)
+        return with_floats(self.best, self.calibrated, self.named(cut))

@@ -11,9 +11,10 @@ import click
 
 from irquant.ir import printable
 from irquant.passes.evaluation.compare_models import Comparison, Side, compare_models
-from irquant.passes.evaluation.latency import Latency
+from irquant.passes.evaluation.latency import SECONDS, Latency
 from irquant.passes.evaluation.layer_probes import LayerError
 from irquant.passes.options.pot_config import ConfigFile
+from irquant.passes.options.strict import ConfigError
 from irquant.passes.run_files import check_run_files, named
 from irquant.passes.runtime.load_model import load_model, model_files
 from irquant.tools.options.extensions import extension_option, open_extensions
@@ -22,10 +23,11 @@ from irquant.tools.options.options import force_option
 from irquant.tools.options.run_files import code_files, data_files
 from irquant.tools.report.comparison import write_comparison_page
 from irquant.tools.report.page import check_page
-from irquant.tools.report.values import finite, output_values
+from irquant.tools.report.values import finite, latency_values, mode_values, output_values
 from irquant.tools.sources.image_source import ImageOptions
 from irquant.tools.terminal.console import agreement_line, change_of_size, compared_on, decibels
 from irquant.tools.terminal.internal_errors import fault_option
+from irquant.tools.terminal.latency import latency_lines
 from irquant.tools.terminal.verbosity import progress_shown, verbose_option
 
 
@@ -49,6 +51,13 @@ from irquant.tools.terminal.verbosity import progress_shown, verbose_option
 @click.option("--per-layer", is_flag=True, help="Also show the error of each layer.")
 @click.option("--no-latency", is_flag=True, help="Do not measure how long an inference takes.")
 @click.option(
+    "--latency-seconds",
+    type=float,
+    metavar="S",
+    help="How long to measure latency in all modes together; compilation comes on top.  "
+    f"[default: {SECONDS:g}, and a few inferences in each mode]",
+)
+@click.option(
     "--report", "page", type=click.Path(path_type=Path), metavar="FILE", help="Also write a page: one .html file."
 )
 @force_option
@@ -64,6 +73,7 @@ def compare_command(
     subset_size: int | None,
     pictures: ImageOptions,
     extension: tuple[str, ...],
+    latency_seconds: float | None,
     page: Path | None,
     *,
     held_out: bool,
@@ -80,6 +90,7 @@ def compare_command(
     Exit code 0 if each output is good or fair, 1 if one is poor or cannot be compared, 2 if the models differ in
     their inputs or in the number of outputs.
     """
+    _refuse_seconds(latency_seconds, no_latency=no_latency)
     read = chain(model_files(first), model_files(second), data_files(data), code_files(extension, "the extension"))
     check_run_files(read, named(report=page), force=force)
     if page:
@@ -96,6 +107,7 @@ def compare_command(
             held_out=held_out,
             per_layer=per_layer,
             latency=not no_latency,
+            latency_seconds=latency_seconds or SECONDS,
             progress=progress,
         )
     if as_json:
@@ -106,6 +118,15 @@ def compare_command(
     if page:
         write_comparison_page(page, found, str(first), str(second))
     context.exit(found.is_poor)
+
+
+def _refuse_seconds(seconds: float | None, *, no_latency: bool) -> None:
+    if seconds is not None and no_latency:
+        message = "--latency-seconds and --no-latency contradict each other: give one of them"
+        raise ConfigError(message)
+    if seconds is not None and not 0 < seconds < math.inf:
+        message = f"--latency-seconds is {seconds:g}, expected a number above 0"
+        raise ConfigError(message)
 
 
 def comparison_lines(found: Comparison, first: str, second: str) -> Iterable[str]:
@@ -124,12 +145,8 @@ def comparison_lines(found: Comparison, first: str, second: str) -> Iterable[str
         yield f"layers with compressed weights: {' -> '.join(str(each.compressed) for each in sides)}"
     before, after = (each.weights_bytes for each in sides)
     yield f"weights: {change_of_size(before, after)}"
-    if times := found.latencies:
-        medians = _milliseconds(times.first.median, times.second.median)
-        fastest = _milliseconds(times.first.p10, times.second.p10)
-        yield f"latency: {medians} (median), {fastest} (p10): {times.ratio:.2f}x as fast"
-        how = f"on {times.threads} threads, interleaved, {times.rounds} of each; floats are f32"
-        yield f"  one inference at a time {how}"
+    if found.latencies:
+        yield from latency_lines(found.latencies)
 
 
 def _matching_lines(found: Comparison) -> Iterable[str]:
@@ -157,16 +174,13 @@ def _share(side: Side) -> str:
     return f"{side.execution.int8} of {side.execution.total}{unseen}"
 
 
-def _milliseconds(before: float, after: float) -> str:
-    return f"{before * 1e3:.2f} ms -> {after * 1e3:.2f} ms"
-
-
 def comparison_values(found: Comparison, first: str, second: str) -> dict[str, Any]:
     """The whole comparison for scripts: stable keys, ratios in dB, null for numbers that are not finite."""
     times, matching = found.latencies, found.matching
     return {
         "first": _side_values(first, found.first, times.first if times else None),
         "second": _side_values(second, found.second, times.second if times else None),
+        "latency": None if times is None else [mode_values(each) for each in times.each_mode],
         "samples": found.samples,
         "held_out": found.held_out,
         "outputs": [output_values(each) for each in found.outputs],
@@ -189,8 +203,7 @@ def _side_values(path: str, side: Side, latency: Latency | None) -> dict[str, An
         "unseen_layers": side.execution.unseen,
         "compressed_layers": side.compressed,
         "weights_bytes": side.weights_bytes,
-        "median_ms": latency and round(latency.median * 1e3, 4),
-        "p10_ms": latency and round(latency.p10 * 1e3, 4),
+        **(latency_values(latency) if latency else dict.fromkeys(("median_ms", "p10_ms", "p90_ms", "p99_ms"))),
     }
 
 

@@ -18,12 +18,14 @@ from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import ConfigError
 from irquant.passes.quantize_job import QuantizeJob
 from irquant.passes.run_files import named
+from irquant.passes.tuning.goals import TuningGoals
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import model_paths, open_as, open_data, picture_options
 from irquant.tools.options.mo_options import mo_options
 from irquant.tools.options.options import force_option, metric_options, page_option, planned_by, planning_options
 from irquant.tools.options.pot_options import Place, pot_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
+from irquant.tools.options.tuning import tuning_options
 from irquant.tools.sources.image_source import ImageOptions
 from irquant.tools.sources.metric_function import MetricData, open_metrics
 from irquant.tools.terminal.console import print_measurement, print_report
@@ -73,6 +75,7 @@ from irquant.tools.terminal.verbosity import log_level_option, progress_shown, v
 @page_option
 @force_option
 @metric_options
+@tuning_options
 @click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
 @picture_options
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
@@ -106,6 +109,7 @@ def quantize_command(
     metric_samples: int | None,
     metric_seconds: float | None,
     resume: Path | None,
+    tuning: TuningGoals | None,
     page: Path | None,
     dry_run: bool,
     pictures: ImageOptions,
@@ -185,9 +189,16 @@ def quantize_command(
             code_files((each.partition("=")[0] for each in metric), "the metric"),
             code_files(extension, "the extension"),
             target_files(target or settings.target),
-            named(configuration=config, statistics=statistics, pipeline=Path(pipeline) if pipeline else None),
+            named(
+                configuration=config,
+                statistics=statistics,
+                pipeline=Path(pipeline) if pipeline else None,
+                tuning=tuning.reads if tuning else None,
+            ),
         ),
-        writes=named(report=page, statistics=save_statistics, measurements=resume),
+        writes=named(
+            report=page, statistics=save_statistics, measurements=resume, tuning=tuning.writes if tuning else None
+        ),
         force=force,
     )
     graph = job.load()
@@ -212,7 +223,7 @@ def quantize_command(
         goals = MetricGoals(metrics_of(metrics, options), resume, no_rows if quiet else TrialTable().show)
         effects = page is not None
         report = job.run(
-            graph, source, measuring=measuring, goals=goals, progress=progress, with_effects=effects
+            graph, source, measuring=measuring, goals=goals, tuning=tuning, progress=progress, with_effects=effects
         ).report
         if page:
             from irquant.tools.report.quantization import Subject, write_quantization_page

@@ -1,15 +1,18 @@
 """Results as plain values for scripts: stable keys, ratios in dB, null for numbers that are not finite."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 from irquant.passes import Report
 from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.analysis.agreement import Agreement
-from irquant.passes.evaluation.latency import Latencies
+from irquant.passes.evaluation.latency import Latencies, Latency
 from irquant.passes.infra.execution import Asked
 from irquant.passes.report import Layer
+from irquant.passes.tuning.goals import TuningReport
+from irquant.passes.tuning.tune import TuningTimes
 
 
 def finite(value: float, digits: int) -> float | None:
@@ -68,6 +71,7 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "passes": {
             name: {"changes": done.changes, "seconds": round(done.seconds, 4)} for name, done in report.results.items()
         },
+        "tuning": None if report.tuning is None else _tuning_values(report.tuning),
         "latency": None if report.latencies is None else _latency_values(report.latencies),
         "data": report.data.line or None,
         "warnings": [*report.data.warnings, *report.warnings],
@@ -96,11 +100,32 @@ def _asked_values(asked: Asked) -> dict[str, Any]:
     }
 
 
+def latency_values(each: Latency) -> dict[str, Any]:
+    """A latency in milliseconds."""
+    return {f"{name}_ms": finite(seconds * 1e3, 4) for name, seconds in asdict(each).items()}
+
+
+def mode_values(found: Latencies) -> dict[str, Any]:
+    """The latencies of two models in one mode."""
+    return {
+        "precision": found.mode.precision,
+        "hint": found.mode.hint,
+        "default": found.mode.is_default,
+        "first": latency_values(found.first),
+        "second": latency_values(found.second),
+        "speedup": finite(found.ratio, 3),
+        "rounds": found.rounds,
+        "at_once": found.at_once,
+        "threads": found.threads,
+    }
+
+
 def _latency_values(found: Latencies) -> dict[str, Any]:
     """The latency before and after."""
     return {
         "before_ms": finite(found.first.median * 1e3, 4),
         "after_ms": finite(found.second.median * 1e3, 4),
+        "modes": [mode_values(each) for each in found.each_mode],
         "faster": not found.is_no_faster,
         "rounds": found.rounds,
         "threads": found.threads,
@@ -112,6 +137,37 @@ def _latency_values(found: Latencies) -> dict[str, Any]:
                 "after_ms": finite(each.after * 1e3, 4),
             }
             for each in found.slower
+        ],
+    }
+
+
+def _tuning_values(found: TuningReport) -> dict[str, Any]:
+    """What a tuning found."""
+    return {
+        "float_layers": list(found.layers),
+        "file": None if found.file is None else str(found.file),
+        "undone_for": found.worse or None,
+        "times": None if found.times is None else _tuning_times_values(found.times),
+    }
+
+
+def _tuning_times_values(found: TuningTimes) -> dict[str, Any]:
+    return {
+        "precision": found.mode.precision,
+        "float_ms": finite(found.float_model.median * 1e3, 4),
+        "int8_ms": finite(found.int8.median * 1e3, 4),
+        "tuned_ms": finite(found.tuned.median * 1e3, 4),
+        "faster": found.is_faster,
+        "rounds": found.rounds,
+        "threads": found.threads,
+        "trials": [
+            {
+                "layers": list(each.layers),
+                "before_ms": finite(each.before * 1e3, 4),
+                "after_ms": finite(each.after * 1e3, 4),
+                "kept": each.is_kept,
+            }
+            for each in found.steps
         ],
     }
 

@@ -22,6 +22,7 @@ from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.infra.execution import Asked
 from irquant.passes.infra.run_inputs import Progress as ProgressCallback
 from irquant.passes.infra.run_inputs import no_progress
+from irquant.tools.terminal.tuning import tuning_lines
 
 #: From this number of samples on, the numbers are not called those of few.
 ENOUGH_SAMPLES = 8
@@ -121,8 +122,8 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
             yield f"not verified: {ran.unseen} layers in bodies with dynamic shapes: the runtime does not show them"
         yield _asked_line(report.check.asked)
     yield from _guard_lines(report.guard)
-    if report.accuracy:
-        yield from _accuracy_lines(report.accuracy)
+    yield from tuning_lines(report.tuning) if report.tuning else ()
+    yield from _accuracy_lines(report.accuracy) if report.accuracy else ()
     yield from output_lines(report)
     passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
     yield f"time: {passes}"

@@ -1,0 +1,30 @@
+"""What a tuning by measured latency found, as text."""
+
+from collections.abc import Iterable, Iterator
+
+from irquant.passes.tuning.goals import TuningReport
+from irquant.passes.tuning.tune import TuningTimes
+from irquant.tools.terminal.latency import milliseconds, percentiles
+
+#: The most layers that a line names.
+_NAMED = 3
+
+
+def tuning_lines(tuning: TuningReport) -> Iterator[str]:
+    """The lines of a report about a tuning."""
+    whence = f"{tuning.file} says" if tuning.file else "measured latency says"
+    yield f"tuned: {len(tuning.layers)} layers went back to float, as {whence}"
+    if tuning.times:
+        yield from _times_lines(tuning.times)
+
+
+def _times_lines(times: TuningTimes) -> Iterable[str]:
+    models = {"float": times.float_model, "before the tuning": times.int8, "tuned": times.tuned}
+    yield f"  latency: {', '.join(f'{name} {percentiles(each)}' for name, each in models.items())}"
+    how = f"one inference at a time on {times.threads} threads, {times.rounds} of each in turn"
+    yield f"  {how}; floats are {times.mode.precision}, the default here"
+    for step in times.steps:
+        change = f"{milliseconds(step.before)} ms -> {milliseconds(step.after)} ms"
+        names = ", ".join(f"'{name}'" for name in step.layers[:_NAMED])
+        more = f" and {len(step.layers) - _NAMED} more" if len(step.layers) > _NAMED else ""
+        yield f"  float: {names}{more}: {change}: {'kept' if step.is_kept else 'dropped'}"
