@@ -123,6 +123,6 @@ def _latencies(attempt: Attempt, calibrated: CalibratedModel, glance: float | No
     if not feeds or context.check.execution is None or calibrated.graph is None:
         return None
     if glance is None:
-        return measure_gain(calibrated.float_model(), attempt.graph, feeds, seconds=TIMED_FOR)
+        return measure_gain(calibrated.float_model(), attempt.graph, feeds, seconds=TIMED_FOR, in_all_modes=True)
     models = [context.outputs.tapped(graph) for graph in (calibrated.float_model(), attempt.graph)]
     return measure_gain(models[0], models[1], feeds, seconds=glance)

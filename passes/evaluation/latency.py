@@ -155,26 +155,36 @@ def measure_latencies(
     """
     default, *modes = all_modes()
     found = _timed(_compiled((first, second), default.properties), feeds, _SHARE * seconds, default)
-    share = (1 - _SHARE) * seconds / len(modes)
-    others = (_in_mode((first, second), feeds, share, mode) for mode in modes)
-    return replace(found, others=tuple(others))
+    return replace(found, others=_in_modes((first, second), feeds, seconds, modes))
 
 
 def measure_gain(
-    first: Graph, second: Graph, feeds: Sequence[tuple[Feed, Feed]], *, seconds: float = SECONDS
+    first: Graph,
+    second: Graph,
+    feeds: Sequence[tuple[Feed, Feed]],
+    *,
+    seconds: float = SECONDS,
+    in_all_modes: bool = False,
 ) -> Latencies:
-    """The latencies of a float model and its quantized form in the default mode, with the layers that became slower.
+    """The latencies of a float model and its quantized form, with the layers that became slower in the default mode.
 
-    Args: as those of `measure_latencies`.
+    Args:
+        first: The float model.
+        second: The quantized model.
+        feeds: See `measure_latencies`.
+        seconds: See `measure_latencies`.
+        in_all_modes: Whether to measure in the other modes, too.
     """
-    mode = default_mode()
+    mode, *others = all_modes() if in_all_modes else [default_mode()]
     engines = _compiled((first, second), mode.properties | PROFILING)
     marks: list[list[Mark]] = []
-    found = _timed(engines, feeds, seconds, mode, lambda: marks.append([each.mark() for each in engines]))
+    share = _SHARE * seconds if others else seconds
+    found = _timed(engines, feeds, share, mode, lambda: marks.append([each.mark() for each in engines]))
     profiles = [engine.profile(mark) for engine, mark in zip(engines, marks[0], strict=True)]
     groups = run_as_one((node.name for node in first.nodes(*LAYER_TYPES)), *profiles)
     before, after = (layer_seconds(each, groups) for each in profiles)
-    return replace(found, slower=tuple(slower_layers(first, before, after, found.first.median)))
+    slower = tuple(slower_layers(first, before, after, found.first.median))
+    return replace(found, slower=slower, others=_in_modes((first, second), feeds, seconds, others))
 
 
 def in_turn(
@@ -223,9 +233,13 @@ def falls(before: Array, after: Array) -> bool:
     return bool(np.median(ratios) < 1 - LEAST_GAIN and ratios[rank - 1] < 1)
 
 
-def _in_mode(models: Sequence[Graph], feeds: Sequence[tuple[Feed, Feed]], seconds: float, mode: Mode) -> Latencies:
-    engines = _compiled(models, mode.properties)
-    return (_timed if mode.hint == "latency" else _timed_at_once)(engines, feeds, seconds, mode)
+def _in_modes(
+    models: Sequence[Graph], feeds: Sequence[tuple[Feed, Feed]], seconds: float, modes: Sequence[Mode]
+) -> tuple[Latencies, ...]:
+    """The latencies in the modes that are not the default one, in their share of the seconds."""
+    share = (1 - _SHARE) * seconds / max(1, len(modes))
+    timed = {"latency": _timed, "throughput": _timed_at_once}
+    return tuple(timed[mode.hint](_compiled(models, mode.properties), feeds, share, mode) for mode in modes)
 
 
 def _compiled(models: Sequence[Graph], config: dict[str, str]) -> list[Engine]:

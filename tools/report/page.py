@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from irquant.ir import UserError, printable
 from irquant.ir.atomic_write import write_failure, write_whole
 from irquant.tools.terminal.console import decibels, megabytes, times_smaller
+from irquant.tools.terminal.latency import counts
 
 _SUFFIXES = (".html", ".htm")
 
@@ -123,4 +124,5 @@ _FILTERS: Mapping[str, Callable[..., str]] = {
     "times_smaller": times_smaller,
     "number": _number,
     "percent": _percent,
+    "latency_counts": counts,
 }

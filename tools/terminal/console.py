@@ -22,6 +22,7 @@ from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.infra.execution import Asked
 from irquant.passes.infra.run_inputs import Progress as ProgressCallback
 from irquant.passes.infra.run_inputs import no_progress
+from irquant.tools.terminal.latency import latency_lines
 from irquant.tools.terminal.tuning import tuning_lines
 
 #: From this number of samples on, the numbers are not called those of few.
@@ -122,6 +123,7 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
             yield f"not verified: {ran.unseen} layers in bodies with dynamic shapes: the runtime does not show them"
         yield _asked_line(report.check.asked)
     yield from _guard_lines(report.guard)
+    yield from latency_lines(report.latencies) if report.latencies else ()
     yield from tuning_lines(report.tuning) if report.tuning else ()
     yield from _accuracy_lines(report.accuracy) if report.accuracy else ()
     yield from output_lines(report)
