@@ -11,7 +11,7 @@ from .accuracy.guard import GuardResult, GuardStep
 from .analysis.bias_cross_validation import Correction
 from .analysis.layer_times import SHORT
 from .data_findings import DataFindings
-from .evaluation.latency import Latencies
+from .evaluation.latency import Latencies, Latency
 from .evaluation.observed import ObservedRange, observed_ranges
 from .evaluation.sensitivity import Effect
 from .front_end import front_end
@@ -240,12 +240,16 @@ def _untuned(tuning: TuningReport, guarded: GuardResult) -> Iterable[str]:
         yield "no layer is left in int8: none was faster so when the model was tuned; the result is a float model"
     if times and not times.is_faster:
         yield (
-            f"int8 brings size only here: the tuned model takes {times.tuned.median * 1e3:.3g} ms an inference, the "
-            f"float model {times.float_model.median * 1e3:.3g} ms: keep the float model, or store only its weights in "
-            "8 bits (irquant compress)"
+            f"int8 brings no speed here, size only: the float model takes {_ms(times.float_model)} an inference, the "
+            f"quantized one {_ms(times.int8)}, the tuned one {_ms(times.tuned)}: keep the float model, or store only "
+            "its weights in 8 bits (irquant compress)"
         )
     if tuning.worse:
         yield f"the tuning was undone: output '{tuning.worse}' was farther from the float model's with it"
+
+
+def _ms(latency: Latency) -> str:
+    return f"{latency.median * 1e3:.3g} ms"
 
 
 def _layers(context: Context) -> Iterable[Layer]:

@@ -23,7 +23,7 @@ from irquant.passes.analysis.layer_times import (
     run_as_one,
     slower_layers,
 )
-from irquant.passes.evaluation.latency import Latencies, Latency, measure_gain
+from irquant.passes.evaluation.latency import Latencies, Latency, Mode, measure_gain
 from irquant.passes.infra.execution import Asked
 from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import LATENCY, Engine, Executed, from_runtime
@@ -129,7 +129,7 @@ def test_a_profile_is_of_the_inferences_since_a_mark(monkeypatch: pytest.MonkeyP
     assert {node.name: seconds for node, seconds in engine.profile(mark)}["relu"] == pytest.approx(1.5)
 
 
-def reported(monkeypatch: pytest.MonkeyPatch, latencies: Latencies, *, slow: bool) -> Report:
+def reported(monkeypatch: pytest.MonkeyPatch, found: Latencies, *, slow: bool) -> Report:
     """A run that finds what is given."""
     ask = device.ask
 
@@ -138,16 +138,25 @@ def reported(monkeypatch: pytest.MonkeyPatch, latencies: Latencies, *, slow: boo
         return replace(answer, asked=replace(answer.asked or Asked(), looks_slow=slow))
 
     monkeypatch.setattr(device, "ask", asked)
-    monkeypatch.setattr(sys.modules["irquant.passes.quantize_graph"], "measure_gain", lambda *_, **__: latencies)
+    monkeypatch.setattr(sys.modules["irquant.passes.quantize_graph"], "measure_gain", lambda *_, **__: found)
     graph, samples = net()
     return quantize_graph(graph, samples, load_target("cpu"), QuantizationConfig())[1]
 
 
 SLOW = SlowLayer("up", "Convolution", 1e-3, 4e-3)
+MODE = Mode("bf16", "latency", is_default=True)
+
+
+def latency(median: float, p10: float) -> Latency:
+    return Latency(median, p10, 2 * median, 3 * median)
+
+
+def latencies(first: Latency, second: Latency, *slower: SlowLayer) -> Latencies:
+    return Latencies(first, second, 9, 2, MODE, slower=slower)
 
 
 def test_what_is_not_faster_is_told_with_the_layers_to_blame(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = reported(monkeypatch, Latencies(Latency(5e-3, 4e-3), Latency(6e-3, 5e-3), 9, 2, (SLOW,)), slow=True)
+    report = reported(monkeypatch, latencies(latency(5e-3, 4e-3), latency(6e-3, 5e-3), SLOW), slow=True)
     assert report.warnings[-2:] == (
         "the INT8 model is not faster here: 6.00 ms an inference, the float model 5.00 ms (medians of 9 in turn, 2 threads)",
         "1 layers run slower in int8 than in float here: 'up' 1.00 -> 4.00 ms; 'ignored' leaves layers in float",
@@ -157,6 +166,19 @@ def test_what_is_not_faster_is_told_with_the_layers_to_blame(monkeypatch: pytest
         "before_ms": 5.0,
         "after_ms": 6.0,
         "faster": False,
+        "modes": [
+            {
+                "precision": "bf16",
+                "hint": "latency",
+                "default": True,
+                "first": {"median_ms": 5.0, "p10_ms": 4.0, "p90_ms": 10.0, "p99_ms": 15.0},
+                "second": {"median_ms": 6.0, "p10_ms": 5.0, "p90_ms": 12.0, "p99_ms": 18.0},
+                "speedup": 0.833,
+                "rounds": 9,
+                "at_once": 1,
+                "threads": 2,
+            }
+        ],
         "rounds": 9,
         "threads": 2,
         "slower_layers": [{"name": "up", "type": "Convolution", "before_ms": 1.0, "after_ms": 4.0}],
@@ -164,16 +186,16 @@ def test_what_is_not_faster_is_told_with_the_layers_to_blame(monkeypatch: pytest
 
 
 def test_a_call_that_takes_next_to_nothing_is_no_reason_to_warn(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not reported(monkeypatch, Latencies(Latency(5e-5, 4e-5), Latency(6e-5, 5e-5), 9, 2), slow=True).warnings
+    assert not reported(monkeypatch, latencies(latency(5e-5, 4e-5), latency(6e-5, 5e-5)), slow=True).warnings
 
 
-@pytest.mark.parametrize("after", [Latency(3e-3, 2e-3), Latency(6e-3, 3e-3), Latency(4e-3, 5e-3)])
+@pytest.mark.parametrize("after", [latency(3e-3, 2e-3), latency(6e-3, 3e-3), latency(4e-3, 5e-3)])
 def test_one_unlucky_number_is_no_reason_to_warn(monkeypatch: pytest.MonkeyPatch, after: Latency) -> None:
-    report = reported(monkeypatch, Latencies(Latency(5e-3, 4e-3), after, 9, 2), slow=True)
+    report = reported(monkeypatch, latencies(latency(5e-3, 4e-3), after), slow=True)
     assert (report.warnings, report.latencies is not None) == ((), True)
 
 
 def test_what_is_clearly_faster_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = reported(monkeypatch, Latencies(Latency(1, 1), Latency(9, 9), 9, 2), slow=False)
+    report = reported(monkeypatch, latencies(latency(1, 1), latency(9, 9)), slow=False)
     assert (report.warnings, report.latencies) == ((), None)
     assert report_values(report, "m.xml", "m_int8.xml")["latency"] is None
