@@ -18,7 +18,7 @@ from ..analysis.layer_times import Profile, joined_with_readers, layer_edges, la
 from ..evaluation.latency import Latency, Mode, default_mode, falls, in_turn
 from ..runtime.engine import PROFILING, Engine, Mark
 from ..runtime.samples import Feed
-from .left_float import with_floats
+from .left_float import int8_layers, with_floats
 from .regions import first_cut, slower_regions, slowest_but
 
 #: The most models that are compiled: the float one, the quantized one, and the trials.
@@ -90,11 +90,14 @@ def tune(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> tuple
         if not search.try_next():
             break
     taken = race.between(floats, int8, search.runner)
+    if falls(taken[:, 2], taken[:, 0]):
+        search.take_float(taken[:, 2], taken[:, 0])
+        taken[:, 2] = taken[:, 0]
     first, second, third = (Latency.of(taken[:, index]) for index in range(3))
     is_faster = falls(taken[:, 0], taken[:, 2])
     threads, steps = floats.engine.threads, tuple(search.steps)
     times = TuningTimes(first, second, third, len(taken), threads, mode, steps, is_faster)
-    return search.named(search.floats), times
+    return [name for name in int8_layers(attempt) if name in search.floats], times
 
 
 @dataclass
@@ -145,7 +148,7 @@ class _Search:
         float_runner: The float model.
         best: The best model so far.
         runner: The same, compiled.
-        floats: The layers that went back to float in it, by their names in the float model's profile.
+        floats: The layers that went back to float in it.
         tried: All such sets that were tried.
         refused: Layers of trials that did not help: the next regions leave them out.
         steps: The trials.
@@ -164,53 +167,64 @@ class _Search:
 
     def try_next(self) -> bool:
         """Tries the smallest cut that was not tried yet; returns whether there was one."""
-        cut = next((each for each in self._cuts() if each and self.floats | each not in self.tried), None)
+        cuts = (frozenset(self._members(each)) for each in self._cuts())
+        cut = next((each for each in cuts if each and self.floats | each not in self.tried), None)
         if cut is None:
             return False
         self.tried.add(self.floats | cut)
-        attempt = self._with_floats(cut)
+        attempt = with_floats(self.best, self.calibrated, cut)
         runner = _Runner.of(attempt.graph, self.mode)
         taken = self.race.between(self.runner, runner)
-        is_kept = falls(taken[:, 0], taken[:, 1])
-        before, after = (float(each) for each in np.median(taken, axis=0))
-        self.steps.append(TuningStep(tuple(self.named(cut)), before, after, is_kept))
-        if is_kept:
+        if self._noted(cut, taken[:, 0], taken[:, 1]):
             self.best, self.runner, self.floats = attempt, runner, self.floats | cut
         else:
             self.refused |= cut
         return True
 
-    def named(self, layers: Collection[str]) -> list[str]:
-        """Some layers in the model's order, with those that run as one with them."""
-        groups = self._groups(self.float_runner.profile, self.runner.profile)
-        return [name for name, first in groups.items() if first in layers or name in layers]
+    def take_float(self, before: Array, after: Array) -> None:
+        """Takes the float model itself, which is faster than the best model by more than the noise.
+
+        Args:
+            before: The seconds of the best model, [rounds].
+            after: The seconds of the float model, [rounds].
+        """
+        rest = frozenset(int8_layers(self.best))
+        self._noted(rest, before, after)
+        self.floats |= rest
+
+    def _noted(self, cut: frozenset[str], before: Array, after: Array) -> bool:
+        """Notes a trial; returns whether it is faster."""
+        is_kept, layers = falls(before, after), tuple(name for name in int8_layers(self.best) if name in cut)
+        self.steps.append(TuningStep(layers, float(np.median(before)), float(np.median(after)), is_kept))
+        return is_kept
+
+    def _members(self, groups: Collection[str]) -> Iterator[str]:
+        """The layers of some groups that are in int8."""
+        members = self._groups(self.float_runner.profile, self.runner.profile)
+        return (name for name in int8_layers(self.best) if members.get(name) in groups)
 
     def _cuts(self) -> Iterator[frozenset[str]]:
         """What may go back to float next, the smallest cut first."""
         profiles = self.float_runner.profile, self.runner.profile
         groups = self._groups(*profiles)
         before, after = (layer_seconds(each, groups) for each in profiles)
-        int8 = {groups[name] for name in self._int8() if name in groups}
+        int8 = {groups[name] for name in int8_layers(self.best) if name in groups}
+        refused = {groups[name] for name in self.refused if name in groups}
         edges = layer_edges([node for node, _ in profiles[1]], groups)
-        may_go = int8 - self.refused
-        regions = slower_regions(before, after, may_go, edges)
+        left = {name: seconds for name, seconds in before.items() if name not in refused}
+        regions = slower_regions(left, after, int8 - refused, edges)
         is_no_faster = sum(before.values()) <= sum(after.values())
         cuts = [
-            first_cut(slower_regions(before, after, may_go, ()), _OF_LAYERS),
+            first_cut(slower_regions(left, after, int8 - refused, ()), _OF_LAYERS),
             *(first_cut(regions, share) for share in _OF_REGIONS),
             *([slowest_but(before, after, int8, _CLEAR_GAIN)] if is_no_faster else []),
         ]
         yield from cuts[min(len(self.steps), len(cuts) - 1) :]
 
-    def _int8(self) -> Iterator[str]:
-        plan = self.best.context.plan
-        return (plan.names[node] for node, each in plan.decisions.items() if each.int8 and not node.graph.scope)
-
     def _groups(self, floats: Profile, quantized: Profile) -> Mapping[str, str]:
         """Layer -> the first of the layers that go back to float with it."""
-        assert self.calibrated.graph is not None, "it was measured"
-        layers = [node.name for node in self.calibrated.graph.nodes(*LAYER_TYPES)]
-        return joined_with_readers(run_as_one(layers, floats, quantized), floats, quantized)
+        return joined_with_readers(run_as_one(self._layers(), floats, quantized), floats, quantized)
 
-    def _with_floats(self, cut: frozenset[str]) -> Attempt:
-        return with_floats(self.best, self.calibrated, self.named(cut))
+    def _layers(self) -> list[str]:
+        assert self.calibrated.graph is not None, "it was measured"
+        return [node.name for node in self.calibrated.graph.nodes(*LAYER_TYPES)]
