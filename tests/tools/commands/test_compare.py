@@ -11,6 +11,7 @@ import openvino as ov
 import pytest
 
 from irquant.ir import read_model, write_model
+from irquant.passes.runtime.engine import own_precision
 from irquant.tools.cli import run
 
 
@@ -40,10 +41,12 @@ def test_two_models_are_compared_by_one_command(model: Path, quantized: Path, ar
     ]
     assert lines[6] == "ran in int8: 0 of 2 -> 2 of 2 executed layers"
     assert re.fullmatch(r"weights: 0\.00 MB -> 0\.00 MB \(\d\.\dx smaller\)", lines[7])
-    assert re.fullmatch(
-        r"latency: [\d.]+ ms -> [\d.]+ ms \(median\), [\d.]+ ms -> [\d.]+ ms \(p10\): [\d.]+x as fast", lines[8]
-    )
-    assert re.fullmatch(r"  one inference at a time on \d+ threads, interleaved, \d+ of each; floats are f32", lines[9])
+    spread = r"[\d.e-]+ ms \(p10 [\d.e-]+, p90 [\d.e-]+\)"
+    own = own_precision()
+    assert re.fullmatch(rf"latency in {own}, the default here: {spread} -> {spread}: [\d.]+x as fast", lines[8])
+    assert re.fullmatch(r"throughput in f32: [\d,]+ -> [\d,]+ inferences a second: [\d.]+x as fast", lines[-2])
+    counted = rf"one inference at a time, \d+ in {own}(, \d+ in f32)?; throughput: \d+ at a time"
+    assert re.fullmatch(rf"  \d+ threads, models in turn; latency: {counted}", lines[-1])
 
 
 def test_the_samples_of_a_quantization_are_named(
@@ -71,11 +74,22 @@ def test_scripts_get_one_object(model: Path, quantized: Path, arrays: Path, capf
         "weights_bytes": model.with_suffix(".bin").stat().st_size,
         "median_ms": None,
         "p10_ms": None,
+        "p90_ms": None,
+        "p99_ms": None,
     }
     assert (found["second"]["int8_layers"], found["matched_layers"]) == (2, 2)
     assert [(each["name"], each["verdict"], each["equal"]) for each in found["outputs"]] == [("logits", "good", False)]
     assert [each["name"] for each in found["layers"]] == ["first", "second"]
-    assert found["speedup"] is None
+    assert (found["speedup"], found["latency"]) == (None, None)
+
+
+def test_how_long_to_measure_is_checked(model: Path, arrays: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["compare", str(model), str(model), "--data", str(arrays), "--latency-seconds"]
+    assert run([*command, "0"]) == 2
+    assert capfd.readouterr().err == "error: --latency-seconds is 0, expected a number above 0\n"
+    assert run([*command, "3", "--no-latency"]) == 2
+    contradiction = "error: --latency-seconds and --no-latency contradict each other: give one of them\n"
+    assert capfd.readouterr().err == contradiction
 
 
 def test_a_page_says_the_same(model: Path, quantized: Path, arrays: Path, tmp_path: Path) -> None:
