@@ -195,7 +195,7 @@ def in_turn(
 ) -> Array:
     """The seconds of single inferences of several models in turn, [rounds, models].
 
-    Every other round runs the models backwards, so that none always follows the same one.
+    Each round begins with another model, so that all places in a round come to all models.
 
     Args:
         engines: The models.
@@ -209,8 +209,8 @@ def in_turn(
             warmed_up()
             end = time.perf_counter() + seconds
         took = [0.0] * len(engines)
-        order = range(len(engines)) if len(times) % 2 else reversed(range(len(engines)))
-        for index in order:
+        for place in range(len(engines)):
+            index = (place + len(times)) % len(engines)
             took[index] = _seconds(engines[index], feeds[len(times) % len(feeds)][index])
         times.append(took)
     return np.array(times[_WARM_UP:])

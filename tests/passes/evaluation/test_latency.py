@@ -72,7 +72,7 @@ class Recorded:
         self.runs.append((self.name, int(feed["x"])))
 
 
-def test_models_run_in_turn_and_every_other_round_backwards() -> None:
+def test_models_run_in_turn_and_each_round_begins_with_another() -> None:
     runs: list[tuple[str, int]] = []
     engines = cast(list[Engine], [Recorded(name, runs) for name in "ab"])
     feeds: list[list[Feed]] = [[{"x": np.array(number)}] * 2 for number in range(2)]
@@ -80,7 +80,7 @@ def test_models_run_in_turn_and_every_other_round_backwards() -> None:
     taken = in_turn(engines, feeds, 0.0, lambda: warm.append(len(runs)))
     assert taken.shape == (5, 2)
     assert warm == [4], "after two rounds that do not count"
-    assert runs[:8] == [("b", 0), ("a", 0), ("a", 1), ("b", 1), ("b", 0), ("a", 0), ("a", 1), ("b", 1)]
+    assert runs[:8] == [("a", 0), ("b", 0), ("b", 1), ("a", 1), ("a", 0), ("b", 0), ("b", 1), ("a", 1)]
 
 
 def test_two_models_are_measured_in_all_modes() -> None:
