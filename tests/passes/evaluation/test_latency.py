@@ -87,7 +87,8 @@ def test_two_models_are_measured_in_all_modes() -> None:
     x = op.parameter([1, 4, 8, 8], np.float32, name="x")
     kernel = RNG.normal(size=(4, 4, 3, 3)).astype(np.float32)
     graph = from_runtime(ov.Model([op.convolution(x, kernel, *[[1, 1]] * 4)], [x], "m"))
-    feeds: list[tuple[Feed, Feed]] = [({"x": np.ones((1, 4, 8, 8), np.float32)},) * 2]
+    feed: Feed = {"x": np.ones((1, 4, 8, 8), np.float32)}
+    feeds = [(feed, feed)]
     found = measure_latencies(graph, graph.copy(), feeds, seconds=0.01)
     modes = [each.mode for each in found.each_mode]
     assert modes == all_modes()
