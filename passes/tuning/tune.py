@@ -89,12 +89,13 @@ def tune(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> tuple
         calibrated.context.progress("tuning", models, MOST_MODELS)
         if not search.try_next():
             break
-    taken = race.between(floats, int8, search.runner)
-    if falls(taken[:, 2], taken[:, 0]):
-        search.take_float(taken[:, 2], taken[:, 0])
-        taken[:, 2] = taken[:, 0]
-    first, second, third = (Latency.of(taken[:, index]) for index in range(3))
-    is_faster = falls(taken[:, 0], taken[:, 2])
+    taken = race.between(floats, int8, *([search.runner] if search.floats else []))
+    plain, before, after = taken[:, 0], taken[:, 1], taken[:, -1]
+    if falls(after, plain):
+        search.take_float(after, plain)
+        after = plain
+    first, second, third = (Latency.of(each) for each in (plain, before, after))
+    is_faster = falls(plain, after)
     threads, steps = floats.engine.threads, tuple(search.steps)
     times = TuningTimes(first, second, third, len(taken), threads, mode, steps, is_faster)
     return [name for name in int8_layers(attempt) if name in search.floats], times
