@@ -17,6 +17,8 @@ from irquant.passes import Context, QuantizationConfig, Report
 from irquant.passes.accuracy import device
 from irquant.passes.analysis.layer_times import (
     SlowLayer,
+    joined_with_readers,
+    layer_edges,
     layer_seconds,
     looks_slow,
     originals,
@@ -57,6 +59,33 @@ def test_a_layer_pays_for_the_quantizers_on_its_inputs() -> None:
         (node("else", kind="Reorder"), 9.0),
     ]
     assert layer_seconds(profile, run_as_one(LAYERS, profile)) == {"conv": 1.0, "up": 6.5}
+
+
+def test_a_layer_pays_for_what_prepares_its_input_and_the_last_one_for_what_follows() -> None:
+    profile = [
+        (Executed("x", "Input", ""), 0.1),
+        (Executed("r", "Reorder", "", sources=("x",)), 0.2),
+        (Executed("conv", "Convolution", "", sources=("r",)), 1.0),
+        (Executed("pool", "Pooling", "", sources=("conv",)), 0.4),
+        (Executed("up", "Convolution", "", sources=("pool",)), 2.0),
+        (Executed("out", "Reorder", "", sources=("up",)), 0.5),
+    ]
+    found = layer_seconds(profile, run_as_one(LAYERS, profile))
+    assert {name: round(seconds, 6) for name, seconds in found.items()} == {"conv": 1.3, "up": 2.9}
+
+
+def test_layers_are_neighbours_past_what_is_between_them() -> None:
+    nodes = [node("conv"), Executed("r", "Reorder", "", sources=("conv",)), Executed("up", "", "", sources=("r",))]
+    assert layer_edges(nodes, {"conv": "conv", "up": "up"}) == {("conv", "up")}
+    assert layer_edges(nodes, {"conv": "conv", "up": "conv"}) == set()
+
+
+def test_layers_that_the_float_model_does_not_show_join_those_that_read_them() -> None:
+    floats = [(node("up"), 1.0)]
+    quantized = [(node("conv"), 1.0), (Executed("up", "", "", sources=("conv",)), 1.0)]
+    own = {name: name for name in LAYERS}
+    assert joined_with_readers(own, floats, quantized) == {"conv": "up", "up": "up"}
+    assert joined_with_readers(own, quantized, quantized) == own
 
 
 def test_layers_that_one_of_the_models_runs_as_one_are_compared_together() -> None:
