@@ -117,7 +117,9 @@ def test_the_check_sees_relative_imports(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_the_wheel_lists_every_package_and_nothing_else() -> None:
     config = Path(__file__).parents[1] / "pyproject.toml"
-    packages = tomllib.loads(config.read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    setup = tomllib.loads(config.read_text(encoding="utf-8"))["tool"]["setuptools"]
+    packages = setup["packages"]
+    assert sorted(setup["package-dir"]) == sorted(packages)
     there = {
         ".".join(["irquant", name, *path.parent.relative_to(FOLDERS[name]).parts])
         for name, path in MODULES

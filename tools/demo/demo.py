@@ -5,7 +5,6 @@ The network reads handwritten digits (see DATA.txt and train.py). It was trained
 """
 
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,13 +18,14 @@ from rich.table import Table
 from irquant.ir import Array, printable, read_model
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import sqnr
+from irquant.passes.evaluation.latency import default_mode, in_turn
 from irquant.passes.evaluation.verify_execution import executed_layers
 from irquant.passes.model_place import FilePlace
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
 from irquant.passes.quantize_job import QuantizeJob
 from irquant.passes.run_files import check_run_files
-from irquant.passes.runtime.engine import INSPECTION, LATENCY, Engine
+from irquant.passes.runtime.engine import INSPECTION, Engine
 from irquant.passes.runtime.samples import Sample, ValidationSample, checked_feed, model_inputs
 from irquant.tools.terminal.console import decibels, megabytes, progress_bar
 
@@ -108,17 +108,11 @@ def _measure(path: Path, images: Array, labels: Array) -> ModelFigures:
 
 
 def _latencies(paths: Sequence[Path], image: Array) -> list[float]:
-    """The median seconds of one inference of each model, interleaved so that both run under the same conditions."""
-    engines = [Engine(path, LATENCY) for path in paths]
+    """The median seconds of one inference of each model, in turn, as users without options run them."""
+    engines = [Engine(path, default_mode().properties) for path in paths]
     feed = checked_feed(Sample("image", image), model_inputs(read_model(paths[0])))
-    times: list[list[float]] = [[] for _ in engines]
-    end = time.perf_counter() + _LATENCY_SECONDS
-    while time.perf_counter() < end:
-        for engine, taken in zip(engines, times, strict=True):
-            start = time.perf_counter()
-            engine.infer(feed)
-            taken.append(time.perf_counter() - start)
-    return [float(np.median(taken)) for taken in times]
+    taken = in_turn(engines, [[feed] * len(engines)], _LATENCY_SECONDS)
+    return [float(each) for each in np.median(taken, axis=0)]
 
 
 def _table(float_: ModelFigures, int8: ModelFigures, latencies: Sequence[float]) -> Table:
@@ -134,7 +128,8 @@ def _table(float_: ModelFigures, int8: ModelFigures, latencies: Sequence[float])
     table.add_row(f"accuracy ({count} test images)", f"{float_.accuracy:.1%}", f"{int8.accuracy:.1%}", f"{change:+.1%}")
     table.add_row("output SQNR", "", decibels(sqnr(float_.outputs, int8.outputs)), "")
     speed = latencies[0] / latencies[1]
-    table.add_row("latency (median)", *(f"{value * 1e3:.3f} ms" for value in latencies), f"{speed:.1f}x faster")
+    title = f"latency in {default_mode().precision} (median)"
+    table.add_row(title, *(f"{value * 1e3:.3f} ms" for value in latencies), f"{speed:.1f}x as fast")
     table.add_row("layers run in int8", *(f"{each.int8} of {each.layers}" for each in (float_, int8)), "")
     return table
 
