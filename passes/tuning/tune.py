@@ -7,7 +7,7 @@ by more than the noise.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -60,6 +60,7 @@ class TuningTimes:
         mode: How the models ran.
         steps: All trials, in order.
         is_faster: Whether the tuned model is faster than the float one by more than the noise.
+        is_confirmed: Whether the last race confirmed what the trials found; if not, their layers stay in int8.
     """
 
     float_model: Latency
@@ -70,6 +71,7 @@ class TuningTimes:
     mode: Mode
     steps: tuple[TuningStep, ...]
     is_faster: bool
+    is_confirmed: bool = True
 
 
 def tune(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> tuple[Sequence[str], TuningTimes]:
@@ -81,23 +83,27 @@ def tune(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> tuple
         seconds: The seconds to measure in all; compilation comes on top.
     """
     feeds = [each.feed for each in attempt.context.calibration.compared[:_TIMED]]
-    race, mode = _Race(feeds, seconds / MOST_MODELS), default_mode()
+    race, mode = _Race(feeds, seconds / (MOST_MODELS + 1)), default_mode()
     floats, int8 = _Runner.of(calibrated.float_model(), mode), _Runner.of(attempt.graph, mode)
     race.between(floats, int8)
-    search = _Search(calibrated, race, mode, floats, attempt, int8)
+    search = _Search(calibrated, race, mode, floats, attempt, attempt, int8)
     for models in range(2, MOST_MODELS):
         calibrated.context.progress("tuning", models, MOST_MODELS)
         if not search.try_next():
             break
-    taken = race.between(floats, int8, *([search.runner] if search.floats else []))
+    last = replace(race, seconds=2 * race.seconds)
+    taken = last.between(floats, int8, *([search.runner] if search.floats else []))
     plain, before, after = taken[:, 0], taken[:, 1], taken[:, -1]
+    is_confirmed = not search.floats or falls(before, after)
+    if not is_confirmed:
+        search.floats, after = frozenset(), before
     if falls(after, plain):
         search.take_float(after, plain)
         after = plain
     first, second, third = (Latency.of(each) for each in (plain, before, after))
     is_faster = falls(plain, after)
     threads, steps = floats.engine.threads, tuple(search.steps)
-    times = TuningTimes(first, second, third, len(taken), threads, mode, steps, is_faster)
+    times = TuningTimes(first, second, third, len(taken), threads, mode, steps, is_faster, is_confirmed)
     return [name for name in int8_layers(attempt) if name in search.floats], times
 
 
@@ -147,6 +153,7 @@ class _Search:
         race: Measures models.
         mode: How they run.
         float_runner: The float model.
+        first: The quantized model.
         best: The best model so far.
         runner: The same, compiled.
         floats: The layers that went back to float in it.
@@ -159,6 +166,7 @@ class _Search:
     race: _Race
     mode: Mode
     float_runner: _Runner
+    first: Attempt
     best: Attempt
     runner: _Runner
     floats: frozenset[str] = frozenset()
@@ -189,13 +197,13 @@ class _Search:
             before: The seconds of the best model, [rounds].
             after: The seconds of the float model, [rounds].
         """
-        rest = frozenset(int8_layers(self.best))
+        rest = frozenset(int8_layers(self.first)) - self.floats
         self._noted(rest, before, after)
         self.floats |= rest
 
     def _noted(self, cut: frozenset[str], before: Array, after: Array) -> bool:
         """Notes a trial; returns whether it is faster."""
-        is_kept, layers = falls(before, after), tuple(name for name in int8_layers(self.best) if name in cut)
+        is_kept, layers = falls(before, after), tuple(name for name in int8_layers(self.first) if name in cut)
         self.steps.append(TuningStep(layers, float(np.median(before)), float(np.median(after)), is_kept))
         return is_kept
 

@@ -158,6 +158,7 @@ def _tuning_times_values(found: TuningTimes) -> dict[str, Any]:
         "int8_ms": finite(found.int8.median * 1e3, 4),
         "tuned_ms": finite(found.tuned.median * 1e3, 4),
         "faster": found.is_faster,
+        "confirmed": found.is_confirmed,
         "rounds": found.rounds,
         "threads": found.threads,
         "trials": [

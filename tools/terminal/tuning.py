@@ -23,6 +23,8 @@ def _times_lines(times: TuningTimes) -> Iterable[str]:
     yield f"  latency: {', '.join(f'{name} {percentiles(each)}' for name, each in models.items())}"
     how = f"one inference at a time on {times.threads} threads, {times.rounds} of each in turn"
     yield f"  {how}; floats are {times.mode.precision}, the default here"
+    if not times.is_confirmed:
+        yield "  the last race does not confirm the gain of the trials: their layers stay in int8"
     for step in times.steps:
         change = f"{milliseconds(step.before)} ms -> {milliseconds(step.after)} ms"
         names = ", ".join(f"'{name}'" for name in step.layers[:_NAMED])
