@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import Literal
 
 import numpy as np
@@ -195,7 +196,8 @@ def in_turn(
 ) -> Array:
     """The seconds of single inferences of several models in turn, [rounds, models].
 
-    Each round begins with another model, so that all places in a round come to all models.
+    The rounds take all orders of the models, so that each follows every other one as often: what ran before a model
+    decides what it finds in the caches.
 
     Args:
         engines: The models.
@@ -203,14 +205,14 @@ def in_turn(
         seconds: The time to run, if that is enough for a few rounds.
         warmed_up: Called before the inferences that count.
     """
+    orders = list(permutations(range(len(engines))))
     times, end = list[list[float]](), math.inf
     while len(times) < _WARM_UP + _FEWEST or (time.perf_counter() < end and len(times) < _MOST):
         if len(times) == _WARM_UP:
             warmed_up()
             end = time.perf_counter() + seconds
         took = [0.0] * len(engines)
-        for place in range(len(engines)):
-            index = (place + len(times)) % len(engines)
+        for index in orders[len(times) % len(orders)]:
             took[index] = _seconds(engines[index], feeds[len(times) % len(feeds)][index])
         times.append(took)
     return np.array(times[_WARM_UP:])

@@ -72,7 +72,7 @@ class Recorded:
         self.runs.append((self.name, int(feed["x"])))
 
 
-def test_models_run_in_turn_and_each_round_begins_with_another() -> None:
+def test_models_run_in_turn_and_in_all_orders() -> None:
     runs: list[tuple[str, int]] = []
     engines = cast(list[Engine], [Recorded(name, runs) for name in "ab"])
     feeds: list[list[Feed]] = [[{"x": np.array(number)}] * 2 for number in range(2)]
