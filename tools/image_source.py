@@ -1,5 +1,5 @@
 """The former place of `ImageOptions`, for scripts that import it."""
 
-from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.image_options import ImageOptions
 
 __all__ = ["ImageOptions"]

@@ -69,7 +69,7 @@ def _write_samples(options: Any, folder: Path) -> None:
     from irquant.ir import read_model
     from irquant.passes.runtime.samples import checked_feed, model_inputs
     from irquant.tools.sources.data import open_source
-    from irquant.tools.sources.image_source import ImageOptions
+    from irquant.tools.sources.image_options import ImageOptions
 
     folder.mkdir()
     inputs = model_inputs(read_model(options.model))

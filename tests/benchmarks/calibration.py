@@ -96,7 +96,7 @@ def _repeated(model: Path, data: str, samples: int, folder: Path) -> Path:
     from irquant.ir import read_model
     from irquant.passes.runtime.samples import checked_feed, model_inputs
     from irquant.tools.sources.data import open_source
-    from irquant.tools.sources.image_source import ImageOptions
+    from irquant.tools.sources.image_options import ImageOptions
 
     inputs = model_inputs(read_model(model))
     target = folder / f"{samples}"

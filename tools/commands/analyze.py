@@ -21,7 +21,7 @@ from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.page import check_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.report.values import finite, output_values, run_values
-from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.terminal.advice import advice, advice_line
 from irquant.tools.terminal.console import decibels, output_lines
 from irquant.tools.terminal.internal_errors import fault_option

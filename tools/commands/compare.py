@@ -24,7 +24,7 @@ from irquant.tools.options.run_files import code_files, data_files
 from irquant.tools.report.comparison import write_comparison_page
 from irquant.tools.report.page import check_page
 from irquant.tools.report.values import finite, latency_values, mode_values, output_values
-from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.terminal.console import agreement_line, change_of_size, compared_on, decibels
 from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.latency import latency_lines

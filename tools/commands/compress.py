@@ -17,7 +17,7 @@ from irquant.tools.options.inputs import open_data, picture_options
 from irquant.tools.options.options import force_option
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.compression import compression_values
-from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.terminal.compression import compression_lines
 from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.verbosity import progress_shown, verbosity_options

@@ -28,7 +28,7 @@ from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import open_data, picture_options
 from irquant.tools.options.options import force_option, planned_by, planning_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
-from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.pass_source import managed, passes_from
 from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.verbosity import progress_shown, verbose_option

@@ -26,7 +26,7 @@ from irquant.tools.options.options import force_option, metric_options, page_opt
 from irquant.tools.options.pot_options import Place, pot_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.options.tuning import tuning_options
-from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.metric_function import MetricData, open_metrics
 from irquant.tools.terminal.console import print_measurement, print_report
 from irquant.tools.terminal.internal_errors import fault_option
@@ -126,7 +126,7 @@ def quantize_command(
 
     \b
     SOURCE is one of
-      a folder, a glob, an image, or a .txt list of images
+      a folder, a glob, an image, or a .txt list of images; a video
       .npz or .npy files: one sample per file, or stacked; several inputs by name
       module:function or file.py:function, giving an iterable of samples
 

@@ -15,7 +15,7 @@ from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.strict import ConfigError
 from irquant.passes.runtime.samples import DataError, Sample, model_inputs
 from irquant.tools.sources.data import open_source
-from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.image_options import BLACK, FILTERS, FITS, WHITE, ImageOptions
 from irquant.tools.sources.model_info import filled_from_model_info
 
 #: A list as mo takes it: in brackets, after the name of the input.
@@ -77,6 +77,30 @@ _PICTURES = (
         type=click.Choice(["rgb", "bgr"], case_sensitive=False),
         help="Images: order of channels.",
     ),
+    click.option(
+        "--fit",
+        type=click.Choice(FITS, case_sensitive=False),
+        help="Images of another ratio than the model's: stretch; crop to the ratio, in the middle; keep the ratio and "
+        "pad right and bottom, or (letterbox) on both sides.  [default: stretch]",
+    ),
+    click.option(
+        "--resize-filter",
+        type=click.Choice(FILTERS, case_sensitive=False),
+        help="Images: the filter to resize with, as Pillow has them.  [default: bilinear]",
+    ),
+    click.option(
+        "--pad-value",
+        type=click.FloatRange(BLACK, WHITE),
+        metavar="V",
+        help="Images: the value of added pixels, before mean and scale.  [default: 0]",
+    ),
+    click.option(
+        "--central-fraction",
+        type=click.FloatRange(0, 1, min_open=True),
+        metavar="F",
+        help="Images: first crop this share of height and width, in the middle.",
+    ),
+    click.option("--skip-broken", is_flag=True, help="Images: leave out files that cannot be read."),
 )
 
 
@@ -91,9 +115,16 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
         mean: tuple[float, ...],
         scale: tuple[float, ...],
         colour_order: str | None,
+        central_fraction: float | None,
+        fit: str | None,
+        resize_filter: str | None,
+        pad_value: float | None,
+        skip_broken: bool,
         **others: object,
     ) -> Any:
-        pictures = ImageOptions(size=size, layout=layout, mean=mean, scale=scale, colour_order=colour_order)
+        pictures = ImageOptions(
+            size, layout, mean, scale, colour_order, central_fraction, fit, resize_filter, pad_value, skip_broken
+        )
         return command(pictures=pictures, **others)
 
     for option in reversed(_PICTURES):
@@ -161,5 +192,5 @@ def _as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
         mean=given.mean or engine.mean,
         scale=given.scale or engine.scale,
         colour_order=given.colour_order or engine.colour_order,
-        central_fraction=engine.central_fraction,
+        central_fraction=given.central_fraction or engine.central_fraction,
     )

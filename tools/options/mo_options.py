@@ -14,7 +14,7 @@ import click
 from irquant.passes.options.strict import ConfigError
 from irquant.tools.options.former_options import FormerOption, former_options
 from irquant.tools.options.inputs import read_numbers
-from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.image_options import ImageOptions
 
 _SHAPES = "shapes and parts are chosen at conversion: ovc MODEL --input NAME[1,3,224,224]; then give its .xml"
 _PREPARED = (

@@ -19,7 +19,7 @@ from irquant.passes.options.engine import flags_for
 from irquant.passes.options.strict import ConfigError
 from irquant.passes.runtime.load_model import result_path
 from irquant.tools.options.former_options import FormerOption, former_options
-from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.image_options import ImageOptions
 
 _ALGORITHM, _FOLDER = "DefaultQuantization", Path("results")
 

@@ -3,8 +3,9 @@
 A source is iterated lazily, and each iteration starts at the first sample. Samples are decoded at their use, so memory
 is constant even for data larger than memory. `passes/runtime/samples.py` checks later whether a sample fits the model.
 
-Files have natural order (`2.png` before `10.png`), those of a list file have the order of its lines. Other files in a
-folder or a glob are skipped; in a list file they are an error, since the user named each of them.
+Files have natural order (`2.png` before `10.png`), those of a list file have the order of its lines. Folders are
+searched to the bottom: names of folders, which may be labels, do not matter. Other files in a folder or a glob are
+skipped; in a list file they are an error, since the user named each of them.
 """
 
 import glob
@@ -17,9 +18,15 @@ from irquant.ir.user_files import read_user_text
 from irquant.passes.runtime.samples import DataError, ModelInput, Sample
 from irquant.tools.sources.array_source import ARRAY_SUFFIXES, ArraySource
 from irquant.tools.sources.function_source import FunctionSource
-from irquant.tools.sources.image_source import IMAGE_SUFFIXES, ImageOptions, ImageSource
+from irquant.tools.sources.image_options import ImageOptions
+from irquant.tools.sources.image_source import ImageSource, ReadableImages
+from irquant.tools.sources.prepare_image import ImagePreparation
+from irquant.tools.sources.read_image import IMAGE_SUFFIXES
+from irquant.tools.sources.video_source import VIDEO_SUFFIXES, VideoSource
 
-_SUFFIXES = (*ARRAY_SUFFIXES, *IMAGE_SUFFIXES)
+#: Kinds of samples; a source holds one of them.
+_KINDS = {"images": IMAGE_SUFFIXES, "arrays": ARRAY_SUFFIXES, "videos": VIDEO_SUFFIXES}
+_SUFFIXES = (*ARRAY_SUFFIXES, *IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
 #: The most bytes of a list of files: some million lines.
 _MOST_LIST = 1 << 28
 _RUNS = re.compile(r"(\D*)(\d*)")
@@ -29,7 +36,7 @@ def open_source(text: str, inputs: Sequence[ModelInput], options: ImageOptions) 
     """The samples that `text` names; `len()` or `operator.length_hint` gives their number if it is known.
 
     Args:
-        text: A folder, a glob, a file, a .txt list of files, or `module:function`.
+        text: A folder, also one of folders, a glob, a file, a .txt list of files, or `module:function`.
         inputs: The inputs of the model.
         options: How images become arrays.
 
@@ -39,30 +46,36 @@ def open_source(text: str, inputs: Sequence[ModelInput], options: ImageOptions) 
     if names_function(text):
         return FunctionSource(text)
     paths = source_files(text)
-    if paths[0].suffix.lower() in ARRAY_SUFFIXES:
+    suffix = paths[0].suffix.lower()
+    if suffix in ARRAY_SUFFIXES:
         return ArraySource(paths, tuple(inputs))
-    return ImageSource(paths, tuple(inputs), options)
+    preparation = ImagePreparation(tuple(inputs), options)
+    if suffix in VIDEO_SUFFIXES:
+        return VideoSource(paths, preparation)
+    images = ImageSource(paths, preparation)
+    return ReadableImages(images) if options.skip_broken else images
 
 
 def source_files(text: str) -> tuple[Path, ...]:
-    """The files that `text` names (not a function): either all arrays, or all images.
+    """The files that `text` names (not a function), all of one kind: arrays, images or videos.
 
     Raises:
         DataError: the source does not exist, or contains no readable samples.
     """
     paths = _paths(text)
-    arrays = tuple(path for path in paths if path.suffix.lower() in ARRAY_SUFFIXES)
-    images = tuple(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES)
-    if arrays and images:
+    kinds = {kind: tuple(path for path in paths if path.suffix.lower() in of) for kind, of in _KINDS.items()}
+    found = {kind: files for kind, files in kinds.items() if files}
+    if len(found) > 1:
+        (one, ones), (other, others), *_ = found.items()
         message = (
-            f"{text}: contains both images and arrays; choose one with a glob: "
-            f"'{_like(images[0])}' or '{_like(arrays[0])}'"
+            f"{text}: contains both {one} and {other}; choose one with a glob: "
+            f"'{_like(ones[0])}' or '{_like(others[0])}'"
         )
         raise DataError(message)
-    if not arrays and not images:
+    if not found:
         message = f"{text}: no samples: expected {', '.join(_SUFFIXES)} files"
         raise DataError(message)
-    return arrays or images
+    return next(iter(found.values()))
 
 
 def source_members(text: str) -> list[Path]:

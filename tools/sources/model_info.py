@@ -1,7 +1,8 @@
 """Reads from `model_info` how a model prepares images, and which steps are inside the model.
 
-OpenVINO Model API (ImageModel), OTX and Geti write `model_info`. Model API reads images as BGR, reverses the channels
-if `reverse_input_channels` is set, subtracts `mean_values` and divides by `scale_values`. A model that it saves has
+OpenVINO Model API (ImageModel), OTX and Geti write `model_info`. Model API reads images as BGR, fits them to the size
+as `resize_type` and `pad_value` say, reverses the channels if `reverse_input_channels` is set, subtracts `mean_values`
+and divides by `scale_values`. A model that it saves has
 these steps inside: it has `embedded_processing`, and the values stay in `model_info`. Models with an integer input
 always take pixels. Other models have no such mark, but start with the same values
 (`openvino.preprocess.PrePostProcessor`, `--mean_values` of Model Optimizer).
@@ -14,9 +15,12 @@ import numpy as np
 from irquant.ir import Array, Graph
 from irquant.passes.input_steps import first_steps
 from irquant.passes.runtime.samples import DataError, model_inputs
-from irquant.tools.sources.image_source import LAYOUTS, ImageOptions, takes_integers
+from irquant.tools.sources.image_options import LAYOUTS, ImageOptions
+from irquant.tools.sources.prepare_image import takes_integers
 
 _TRUE = ("yes", "true", "1")
+#: The values of `resize_type` -> `ImageOptions.fit`.
+_FITS = {"standard": "stretch", "crop": "crop", "fit_to_window": "pad", "fit_to_window_letterbox": "letterbox"}
 
 
 def filled_from_model_info(options: ImageOptions, graph: Graph) -> ImageOptions:
@@ -33,6 +37,9 @@ def filled_from_model_info(options: ImageOptions, graph: Graph) -> ImageOptions:
     layout = info.get("layout", "").rpartition(":")[2].upper()
     if options.layout is None and layout in LAYOUTS and not is_embedded and all(each.layout is None for each in inputs):
         options = replace(options, layout=layout)
+    if options.fit is None and not is_embedded and info.get("resize_type") in _FITS:
+        pad = options.pad_value if options.pad_value is not None else _pad(info.get("pad_value", ""))
+        options = replace(options, fit=_FITS[info["resize_type"]], pad_value=pad)
     if is_embedded or takes_integers(inputs):
         return options
     mean = options.mean or _numbers("mean_values", info.get("mean_values", ""))
@@ -43,12 +50,17 @@ def filled_from_model_info(options: ImageOptions, graph: Graph) -> ImageOptions:
     return replace(options, mean=mean, scale=scale)
 
 
-def _numbers(name: str, text: str) -> tuple[float, ...]:
+def _pad(text: str) -> float | None:
+    values = _numbers("pad_value", text, "--pad-value")
+    return values[0] if values else None
+
+
+def _numbers(name: str, text: str, instead: str = "--mean and --scale") -> tuple[float, ...]:
     parts = text.replace(",", " ").strip().strip("[]()").split()
     try:
         return tuple(float(part) for part in parts)
     except ValueError:
-        message = f"the model's metadata entry '{name}' is '{text}', expected numbers; give --mean and --scale instead"
+        message = f"the model's metadata entry '{name}' is '{text}', expected numbers; give {instead} instead"
         raise DataError(message) from None
 
 

@@ -8,7 +8,7 @@ from irquant.passes.options.accuracy import DropType
 from irquant.passes.options.config import GuardAim, Preset
 from irquant.passes.options.strict import Strict
 from irquant.tools.options.inputs import size_of
-from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.image_options import BLACK, WHITE, ImageOptions
 
 
 def _listed(value: Any) -> Any:
@@ -59,6 +59,11 @@ class Options(Strict):
         mean: Subtracted from each channel.
         scale: Each channel is divided by it.
         colour_order: The order of the channels of images.
+        fit: How images of another ratio than the model's get its size.
+        resize_filter: The filter to resize images with.
+        pad_value: The value of pixels that are added to images.
+        central_fraction: The share of height and width, in the middle of images, to crop first.
+        skip_broken: Whether to leave out images that cannot be read.
         extension: Libraries of extensions, for operations that are not in OpenVINO.
         expect: What the result must reach.
         timeout_seconds: The time limit of an attempt.
@@ -81,6 +86,11 @@ class Options(Strict):
     mean: _Numbers = Field(default_factory=list[float])
     scale: _Numbers = Field(default_factory=list[float])
     colour_order: Literal["rgb", "bgr"] | None = None
+    fit: Literal["stretch", "crop", "pad", "letterbox"] | None = None
+    resize_filter: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] | None = None
+    pad_value: Annotated[float, Field(ge=BLACK, le=WHITE)] | None = None
+    central_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    skip_broken: bool = False
     extension: _Names = Field(default_factory=list[str])
     expect: Expected = Expected()
     timeout_seconds: Annotated[float, Field(gt=0)] | None = None
@@ -96,6 +106,11 @@ class Options(Strict):
             mean=tuple(self.mean),
             scale=tuple(self.scale),
             colour_order=self.colour_order,
+            central_fraction=self.central_fraction,
+            fit=self.fit,
+            resize_filter=self.resize_filter,
+            pad_value=self.pad_value,
+            skip_broken=self.skip_broken,
         )
 
 

@@ -15,7 +15,8 @@ from PIL import Image, ImageCms
 
 from irquant.passes.runtime.samples import DataError, ModelInput, Sample, checked_feed
 from irquant.tools.sources.data import open_source
-from irquant.tools.sources.image_source import ImageOptions, ImageSource
+from irquant.tools.sources.image_options import ImageOptions
+from irquant.tools.sources.image_source import ImageSource
 
 IMAGE = ModelInput("image", frozenset({"image"}), "f32", (1, 3, 8, 8))
 MASK = ModelInput("mask", frozenset({"mask"}), "i64", (1, 4))
@@ -375,7 +376,7 @@ def test_a_picture_of_too_many_pixels_is_refused_before_they_are_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (20, 10)).save(tmp_path / "0.png")
-    monkeypatch.setattr("irquant.tools.sources.image_source.MOST_PIXELS", 199)
+    monkeypatch.setattr("irquant.tools.sources.read_image.MOST_PIXELS", 199)
     with pytest.raises(DataError) as caught:
         list(open_source(str(tmp_path / "0.png"), [IMAGE], ImageOptions()))
     assert str(caught.value) == (
@@ -575,7 +576,7 @@ def test_a_list_that_names_something_else_than_samples_says_the_line(pictures: P
     listed.write_text(f"{pictures / '00.png'}\nnotes.md\n")
     assert complaint(listed) == (
         f"{listed}: line 2: {tmp_path / 'notes.md'} is not a sample: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, "
-        ".tif, .tiff, .gif, .ppm, .pgm files"
+        ".tif, .tiff, .gif, .ppm, .pgm, .mp4, .m4v, .mov, .mkv, .webm, .avi files"
     )
 
 
@@ -584,7 +585,7 @@ def test_a_list_of_nothing_is_refused(tmp_path: Path) -> None:
     listed.write_text("# nothing yet\n\n")
     assert complaint(listed) == (
         f"{listed}: no samples: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, "
-        ".tif, .tiff, .gif, .ppm, .pgm files"
+        ".tif, .tiff, .gif, .ppm, .pgm, .mp4, .m4v, .mov, .mkv, .webm, .avi files"
     )
 
 

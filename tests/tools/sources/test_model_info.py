@@ -15,7 +15,7 @@ from irquant.ir import Graph, from_text
 from irquant.passes import load_model
 from irquant.passes.runtime.samples import DataError
 from irquant.tools.options.inputs import open_as
-from irquant.tools.sources.image_source import ImageOptions
+from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.model_info import filled_from_model_info
 
 MEAN, SCALE = (123.7, 116.3, 103.5), (58.4, 57.1, 57.4)
@@ -69,6 +69,26 @@ def test_metadata_may_say_the_layout() -> None:
     assert filled_from_model_info(ImageOptions(), graph("f32[1,3,8,3]", layout="image:nhwc")).layout == "NHWC"
     assert filled_from_model_info(ImageOptions(layout="NCHW"), graph("f32[1,3,8,3]", layout="NHWC")).layout == "NCHW"
     assert filled_from_model_info(ImageOptions(), graph(layout="NC")).layout is None
+
+
+@pytest.mark.parametrize(
+    ("said", "fit"),
+    [("standard", "stretch"), ("crop", "crop"), ("fit_to_window", "pad"), ("fit_to_window_letterbox", "letterbox")],
+)
+def test_metadata_may_say_how_pictures_fit(said: str, fit: str) -> None:
+    told = graph(resize_type=said, pad_value="114")
+    assert filled_from_model_info(ImageOptions(), told) == ImageOptions(fit=fit, pad_value=114)
+    own = ImageOptions(fit="stretch", pad_value=7)
+    assert filled_from_model_info(own, told) == own
+    assert filled_from_model_info(ImageOptions(), graph(resize_type="magic")) == ImageOptions()
+
+
+def test_an_unreadable_value_of_padding_is_told() -> None:
+    with pytest.raises(DataError) as caught:
+        filled_from_model_info(ImageOptions(), graph(resize_type="crop", pad_value="grey"))
+    assert str(caught.value) == (
+        "the model's metadata entry 'pad_value' is 'grey', expected numbers; give --pad-value instead"
+    )
 
 
 def plain(before: Callable[[Any], Any]) -> ov.Model:

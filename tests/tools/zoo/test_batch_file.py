@@ -141,7 +141,7 @@ def test_backslashes_between_double_quotes_are_not_lost(complaints: Complaints) 
         ("drop_type: relative", "drop_type: needs a metric: add 'metric: module:function'"),
         ("max_drop: -1", "max_drop is -1; should be greater than or equal to 0"),
         ("drop_type: relativ", "drop_type is 'relativ'; did you mean 'relative'? there are: absolute, relative"),
-        ("data: m.xml", "data: {folder}/m.xml: no samples: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff, .gif, .ppm, .pgm files"),
+        ("data: m.xml", "data: {folder}/m.xml: no samples: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff, .gif, .ppm, .pgm, .mp4, .m4v, .mov, .mkv, .webm, .avi files"),
     ],
 )  # fmt: skip
 def test_a_wrong_option_is_named_with_its_line(complaints: Complaints, folder: Path, option: str, said: str) -> None:
