@@ -1,5 +1,6 @@
 """Reads the samples of a run: which ones, in which order, without labels, checked against the model."""
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from ...ir import Graph
 from ..infra.base import Context
 from ..infra.calibration import MOST_PROBES, PROBES
 from ..options.config import ENOUGH_SAMPLES
+from ..runtime.engine import takes_shapes
 from ..runtime.samples import ModelInput, PreparedSample, Sample, checked_feed, model_inputs
 from .labels import LabelFilter
 from .sample_order import Spread, held_out
@@ -59,7 +61,8 @@ class Reading:
         """
         data = () if context.samples is None else context.samples
         inputs = model_inputs(graph)
-        splitting = _Splitting(inputs, LabelFilter(inputs, tell), getattr(data, "batch_size", None))
+        takes = functools.cache(functools.partial(takes_shapes, graph))
+        splitting = _Splitting(inputs, LabelFilter(inputs, tell), getattr(data, "batch_size", None), takes)
         is_free = context.config.takes_enough_samples and not context.config.shuffle
         return (is_free and _spread(data, splitting)) or _in_their_order(data, splitting, context)
 
@@ -82,17 +85,19 @@ class _Splitting:
         inputs: The inputs of the model.
         labels: Knows what is a label.
         batch_size: The number of samples that a loader puts into an item; None: unknown.
+        takes: Whether the model takes inputs of these shapes.
     """
 
     inputs: list[ModelInput]
     labels: LabelFilter
     batch_size: int | None
+    takes: Callable[[tuple[tuple[int, ...], ...]], bool]
 
     def split(self, items: Iterable[Sample]) -> Iterator[Sample]:
         """The samples of the items."""
         for item in items:
             feed, labels = self.labels.split(item.feed)
-            yield from split_batch(Sample(item.label, feed), self.inputs, labels, self.batch_size)
+            yield from split_batch(Sample(item.label, feed), self.inputs, labels, self.batch_size, self.takes)
 
     def checked(self, sample: Sample, index: int, *, is_held_out: bool) -> CalibrationSample:
         """A sample that fits the model; a copy, since a source may reuse one buffer and samples are read ahead."""

@@ -18,7 +18,7 @@ def split_batch(
     inputs: Sequence[ModelInput],
     labels: Sequence[object] = (),
     batch_size: int | None = None,
-    takes: Callable[[Sequence[tuple[int, ...]]], bool] = lambda _: True,
+    takes: Callable[[tuple[tuple[int, ...], ...]], bool] = lambda _: True,
 ) -> Iterator[Sample]:
     """The samples in an item of a loader; the item itself if it is no batch.
 
@@ -40,7 +40,7 @@ def split_batch(
     arrays: dict[str, Any] = {name: brought_here(value) for name, value in values.items()}
     for row in range(count):
         feed = {name: array[row : row + 1] if name in batched else array for name, array in arrays.items()}
-        if row == 0 and not takes([feed[each.name].shape for each in inputs]):
+        if row == 0 and not takes(tuple(feed[each.name].shape for each in inputs)):
             yield sample
             return
         yield Sample(f"{sample.label}, row {row}", feed)

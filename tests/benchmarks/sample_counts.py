@@ -65,7 +65,7 @@ def _written(model: Path, data: str, folder: Path) -> int:
     from irquant.ir import read_model
     from irquant.passes.runtime.samples import checked_feed, model_inputs
     from irquant.tools.sources.data import open_source
-    from irquant.tools.sources.image_source import ImageOptions
+    from irquant.tools.sources.image_options import ImageOptions
 
     folder.mkdir()
     inputs = model_inputs(read_model(model))
@@ -98,7 +98,7 @@ def _inside(model: str, data: str, output: str, samples: str, is_published: str)
     from irquant.passes.runtime.samples import model_inputs
     from irquant.tools.report.values import report_values
     from irquant.tools.sources.data import open_source
-    from irquant.tools.sources.image_source import ImageOptions
+    from irquant.tools.sources.image_options import ImageOptions
 
     published = {"range_estimator": {"preset": "default"}} if int(is_published) else {}
     config = QuantizationConfig.checked(guard=False, **published)

@@ -1,7 +1,7 @@
 """Samples from video files: frames that are spread evenly, since neighbours are almost equal."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +88,7 @@ def _frames(library: Any, path: Path, most: int) -> "Iterator[tuple[int, Image.I
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path) -> Generator[None]:
     try:
         yield
     except DataError:

@@ -363,9 +363,7 @@ def test_a_part_that_the_runtime_refuses_is_left_out_and_told(
     monkeypatch.setattr(guard_module, part, refused)
     found = judged(lambda _: ratio)
     assert found.attempt.reverted_to_float == {}
-    assert found.failures == (
-        f"the guard could not {what}: the runtime cannot compile the model: ranks are not equal",
-    )
+    assert found.failures == (f"the guard could not {what}: the runtime cannot compile the model: ranks are not equal",)
 
 
 def test_if_nothing_helps_the_best_is_kept(faulty: Faulty) -> None:
