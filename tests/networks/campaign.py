@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
-from .checking import FoundError, check, signature_of
+from .checking import FoundError, check, run_float, signature_of
 from .drawing import draw_recipe
 from .net import Chance
 from .options import draw_options
@@ -138,6 +138,9 @@ def _results(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
                     began = None
         if began is not None:
             left.remove(began)
+            if _ends_the_process(began, environment):
+                yield {"kind": "unsound", "seed": began, "detail": "the runtime dies of the float model"}
+                continue
             yield {
                 "kind": "failed",
                 "seed": began,
@@ -146,6 +149,12 @@ def _results(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
             }
         elif process.returncode:
             raise RuntimeError(f"a worker ended with {process.returncode}")
+
+
+def _ends_the_process(seed: int, environment: dict[str, str]) -> bool:
+    """Whether the float model of a network ends a process, without any quantization."""
+    command = [sys.executable, str(PROGRAM), "--float", "--seed", str(seed)]
+    return subprocess.run(command, env=environment, check=False).returncode < 0
 
 
 def report(found: Found, save: Path | None, *, shrink: bool) -> None:
@@ -185,10 +194,14 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--save", type=Path)
     parser.add_argument("--no-shrink", action="store_true")
+    parser.add_argument("--float", action="store_true", help="run only the float model of that seed")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
         work([*map(int, sys.stdin.read().split())])
+        return 0
+    if given.float:
+        run_float(draw_recipe(given.seed))
         return 0
     print(f"seed {given.seed}, {given.count} networks", flush=True)
     found = run(range(given.seed, given.seed + given.count), given.jobs)

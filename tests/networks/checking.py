@@ -10,6 +10,7 @@ import re
 import tempfile
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -108,6 +109,12 @@ class Outcome:
     left_float: tuple[str, ...] = ()
 
 
+def run_float(recipe: Recipe) -> None:
+    """Runs the float model alone, to tell whether it is what ends the process."""
+    with tempfile.TemporaryDirectory() as folder, suppress(UnsoundError):
+        _sound(recipe, draw_options(Chance(recipe.seed, 2))["by"], Path(folder) / "model.xml")
+
+
 def run(model: Any, samples: Sequence[dict[str, Array]], config: dict[str, str]) -> list[list[Array]]:
     """The outputs for each sample, from a fresh state."""
     request = ov.Core().compile_model(model, "CPU", config).create_infer_request()
@@ -175,7 +182,9 @@ def _sound(recipe: Recipe, by: str, path: Path) -> tuple[Drawn, list[list[Array]
         raise UnsoundError(f"float: {_last_line(error)}") from error
     if not all(np.isfinite(each.astype(np.float64)).all() for arrays in floats for each in arrays):
         raise UnsoundError("not finite")
-    if any(shared_squares(each) for each in from_runtime(drawn.model).walk()):
+    normal = from_runtime(drawn.model)
+    PassManager(_before_measuring()[:2]).run(normal, Context(load_target("cpu")))  # constants without conversions
+    if any(shared_squares(each) for each in normal.walk()):
         raise UnsoundError("the runtime takes a square matrix for its transpose in the float model")
     return drawn, floats
 

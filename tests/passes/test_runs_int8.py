@@ -134,7 +134,7 @@ def depthwise_convolution() -> Row:
 
 @row
 def pointwise_convolution_of_any_size_before_a_depthwise_one() -> Row:
-    """With a zero point, the runtime reads beyond its memory where there is AMX."""
+    """With a zero point, the runtime reads limits by channel from a wrong address where there is AMX."""
     x = op.parameter(ov.PartialShape([1, 16, -1, -1]), np.float32)
     pooled = op.max_pool(x, [2, 2], ONES, NONE, NONE, [3, 3], "floor").output(0)
     return model(x, depthwise(op.gelu(conv(pooled, kernel=1), "erf"))), 2, 2
