@@ -1,8 +1,8 @@
-"""By how much to divide the channels in front of matrix products so that rounding costs least, in plain numpy.
+"""Finds the factors for the channels in front of matrix products with which rounding costs least, in plain numpy.
 
-With x / s in place of x and W diag(s) in place of W, outputs stay what they are, but not what rounding does to them. An
-error of rounding is evenly distributed over a step d, so that its variance is d^2 / 12 (Bennett, "Spectra of Quantized
-Signals", 1948), and errors of different numbers are independent of one another. To the outputs of a layer, then,
+With x / s instead of x and W diag(s) instead of W, the outputs stay the same, but rounding errors change. A rounding
+error is evenly distributed over a step d, so that its variance is d^2 / 12 (Bennett, "Spectra of Quantized Signals",
+1948), and errors of different numbers are independent. At the outputs of a layer,
 
 - rounding the data adds           sum_oj (W_oj s_j)^2 * d_x^2 / 12,
 - rounding the weights adds        sum_oj (x_j / s_j)^2 * d_o^2 / 12,
@@ -13,7 +13,7 @@ Efficient Post-Training Quantization for Large Language Models", 2022), of any s
 
     s_j = (max |x_j|)^a / (max_o |W_oj|)^(1 - a),
 
-whose mean logarithm is made zero: a factor that all channels have changes nothing.
+with a mean logarithm of zero: a common factor of all channels changes nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,14 +37,14 @@ DEVIATIONS = 4.0
 
 @dataclass(frozen=True)
 class Channels:
-    """Extremes and means of the channels that layers read, maybe of other samples: [samples, channels]."""
+    """Extremes and means of the channels that layers read: [samples, channels]. The samples may differ."""
 
     low: Floats
     high: Floats
     mean: Floats
 
     def mean_square(self) -> Floats:
-        """The mean square of each channel: of its means, and of what it deviates from them."""
+        """The mean square of each channel: of its means, and of its deviations from them."""
         parts = [self.mean, (self.high - self.low) / DEVIATIONS]
         return np.asarray(sum(np.square(part).mean(axis=0, dtype=np.float64) for part in parts))
 

@@ -1,12 +1,13 @@
-"""By which numbers to divide the channels of a stream so that rounding costs least, in plain numpy.
+"""Finds the factors for the channels of a stream with which rounding costs least, in plain numpy.
 
 The model is that of `channel_scales`, for layers that read several tensors (see `streams`). Errors of different layers
-are compared as shares of what the layers give. Candidates are those of `channel_scales` with two strengths,
+are compared as shares of the layers' outputs. The candidates are those of `channel_scales` with two strengths,
 
     s_c = r_c^a / w_c^b,
 
-with r_c the range of a channel and w_c how loud the weights are that read it. What rounding the data costs is taken
-from some of their values instead of a step, since outliers are clipped: after the division, all channels have some.
+with r_c the range of a channel and w_c the root mean square of the weights that read it. The cost of rounding data is
+computed from some of their values instead of a step, since outliers are clipped: after the division, all channels have
+outliers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -52,16 +53,16 @@ class Reader:
 
     @cached_property
     def signal(self) -> float:
-        """The mean square of all outputs together, were the channels independent of one another."""
+        """The mean square of all outputs together, if the channels were independent."""
         return float(self.columns @ self.mean_square)
 
     @property
     def importance(self) -> Floats:
-        """By how much an error of each channel counts: as a share of the signal."""
+        """The weight of an error of each channel: as a share of the signal."""
         return self.columns / self.signal if self.signal > 0 else np.zeros_like(self.columns)
 
     def error(self, numbers: Floats) -> float:
-        """What rounding the weights adds once they are multiplied, as a share of the signal."""
+        """The error that rounding the multiplied weights adds, as a share of the signal."""
         if not self.matrices or self.signal <= 0:
             return 0.0
         squares, factors = (self.by_group(each) for each in (self.mean_square * self.taps, numbers[self.channels]))
@@ -69,7 +70,7 @@ class Reader:
         return sum(expected_error(square, [matrix], scale, 0.0) for matrix, square, scale in found) / self.signal
 
     def by_group(self, values: np.ndarray[Any, Any]) -> Sequence[np.ndarray[Any, Any]]:
-        """Numbers of all channels, those of each matrix by themselves."""
+        """The factors of all channels, separately for each matrix."""
         return np.split(values, len(self.matrices)) if self.matrices else []
 
 
@@ -98,7 +99,7 @@ class Rounded:
     signed: bool
 
     def error(self, numbers: Floats) -> float:
-        """What rounding the divided channels adds, as a share of the signals of all who read them."""
+        """The error that rounding the divided channels adds, as a share of the signals of all readers."""
         divisors = numbers[self.channels]
         weights = self.importance * np.square(divisors)
         values = [self.values / divisors[self.places], self.low / divisors, self.high / divisors]
@@ -110,7 +111,7 @@ class Rounded:
 
 
 def best_numbers(extents: Floats, readers: Sequence[Reader], rounded: Sequence[Rounded]) -> Floats | None:
-    """The numbers of the least error; None if they are not worth it.
+    """The factors of the least error; None if they are not worth it.
 
     Args:
         extents: The range of the channels that each number divides: [n].

@@ -1,10 +1,10 @@
-"""Channels that must be divided by the same positive number, if a model is to compute what it did.
+"""Finds the channels that must be divided by the same positive number, so that the model computes the same.
 
-Dividing a channel (axis 1) of a tensor changes no output if whoever gives it divides, and whoever reads it makes up for
-that. Convolutions do both: their weights take the factors of their input and of their output, whatever those are. Many
-other operations give divided channels for divided ones, max(x / s, 0) = max(x, 0) / s, and so tie what they read to
-what they give. Everything else wants its tensors as they are. What is tied is found as a fixed point over the graph,
-one channel at a time: a Concat lays the channels of several tensors side by side, a Split takes them apart.
+A channel (axis 1) of a tensor can be divided without a change of the outputs if its producer divides and its readers
+multiply. Convolutions do both: their weights take any factors of their input and of their output. Many other operations
+give divided channels for divided ones, max(x / s, 0) = max(x, 0) / s, and so tie their inputs to their outputs. The
+tensors of all other operations must not change. The ties are a fixed point over the graph, found channel by channel: a
+Concat lays the channels of several tensors side by side, a Split separates them.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -54,12 +54,12 @@ class Stream:
     channels: Mapping[OutPort, Places]
 
     def of(self, tensor: OutPort, numbers: Floats) -> Floats:
-        """What each channel of a tensor is divided by: [channels]."""
+        """The factor that divides each channel of a tensor: [channels]."""
         return np.append(numbers, 1.0)[self.channels[tensor]]
 
 
 def absorbs(node: Node) -> bool:
-    """Whether a layer has weights of its own, into which factors of its input and output channels can go."""
+    """Whether a layer has weights of its own that can take factors of its input and output channels."""
     if node.type not in _CONVOLUTIONS:
         return False
     weights = node.source(WEIGHTS_PORT)
@@ -96,7 +96,7 @@ def _has_channels(tensor: OutPort) -> bool:
 
 
 def _fixed_by(node: Node, ties: Sequence[Tie], keeping: Collection[Node]) -> list[OutPort]:
-    """The tensors that an operation wants as they are."""
+    """The tensors of an operation that must not change."""
     data = [port.source for port in node.inputs]
     if node.type in SHAPE_READERS:
         return []
@@ -107,7 +107,7 @@ def _fixed_by(node: Node, ties: Sequence[Tie], keeping: Collection[Node]) -> lis
 
 
 def _settle(classes: Mapping[OutPort, Places], ties: Sequence[Tie]) -> None:
-    """Gives tied channels the same class, the least one that any of them has."""
+    """Gives tied channels the same class: the lowest class among them."""
     changed = True
     while changed:
         changed = False
@@ -142,23 +142,23 @@ def _stream(group: Collection[OutPort], classes: Mapping[OutPort, Places]) -> St
 
 
 def _ties(node: Node, known: Collection[OutPort]) -> list[Tie]:
-    """What an operation ties, if all that is tied may change; a tensor of it that it does not tie must stay."""
+    """The ties of an operation, if all tied tensors may change; its other tensors must not change."""
     found = _RULES[node.type](node) if node.type in _RULES and node.output() in known else []
     return found if all(tie.one in known and tie.other in known for tie in found) else []
 
 
 def _whole(one: OutPort, other: OutPort) -> list[Tie]:
-    """All channels of two tensors that have as many."""
+    """Ties all channels of two tensors with equal numbers of channels."""
     return [Tie(one, other, slice(None), slice(None))] if one.shape[1:2] == other.shape[1:2] else []
 
 
 def _through(node: Node) -> list[Tie]:
-    """The operation gives divided channels for divided ones; all else that it reads is constant."""
+    """Ties an operation that scales with its data: its other inputs are constant."""
     return _whole(node.source(DATA_PORT), node.output()) if _is_constant(node, 1) else []
 
 
 def _resized(node: Node) -> list[Tie]:
-    """What else it reads are sizes."""
+    """Ties an operation whose other inputs are sizes."""
     return _whole(node.source(DATA_PORT), node.output())
 
 
@@ -167,7 +167,7 @@ def _is_constant(node: Node, start: int) -> bool:
 
 
 def _pad(node: Node) -> list[Tie]:
-    """With zeros, or with values of the same channel."""
+    """Ties a Pad with zeros, or with values of the same channel."""
     if not _is_constant(node, 1) or any(node.source(index).node.array[1] for index in (1, 2)):
         return []
     value = node.source(3).node.array if len(node.inputs) > 3 else np.zeros(())
@@ -175,7 +175,7 @@ def _pad(node: Node) -> list[Tie]:
 
 
 def _reduction(node: Node) -> list[Tie]:
-    """Over the places of each channel."""
+    """Ties a reduction over the positions of each channel."""
     rank = len(node.source().shape)
     is_spatial = _is_constant(node, 1) and all(axis % rank > 1 for axis in node.source(1).node.array.reshape(-1))
     return _through(node) if is_spatial else []
@@ -204,12 +204,12 @@ def _along(axis: int, whole: OutPort, parts: Sequence[OutPort]) -> list[Tie]:
 
 
 def _sum(node: Node) -> list[Tie]:
-    """Of a tensor and a constant, which is divided, too; or of two tensors with the same channels."""
+    """Ties a sum: of a tensor and a constant, which is divided too, or of two tensors with the same channels."""
     return [tie for tensor in _operands(node) for tie in _whole(tensor, node.output())]
 
 
 def _operands(node: Node) -> list[OutPort]:
-    """The operands that are no constants, if all have the rank and the channels of the result; else none."""
+    """The operands that are not constant, if all have the rank and the channels of the result; otherwise none."""
     result = node.output()
     found = [port.source for port in node.inputs if port.source.node.type != "Const"]
     is_alike = all(len(each.shape) == len(result.shape) and each.shape[1] == result.shape[1] for each in found)
@@ -218,7 +218,7 @@ def _operands(node: Node) -> list[OutPort]:
 
 
 def _product(node: Node) -> list[Tie]:
-    """With a constant, or with a gate: a tensor with one number a channel, which stays."""
+    """Ties a product with a constant, or with a gate: a tensor with one number per channel, which does not change."""
     found = _operands(node)
     if len(found) == 2:
         wide = [each for each in found if len(each.shape) > 2 and any(size != 1 for size in each.shape[2:])]
@@ -227,7 +227,7 @@ def _product(node: Node) -> list[Tie]:
 
 
 def _quotient(node: Node) -> list[Tie]:
-    """By a constant."""
+    """Ties a division by a constant."""
     return _product(node) if _is_constant(node, 1) else []
 
 

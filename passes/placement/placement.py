@@ -33,7 +33,7 @@ def plan_placement(
     ignored: Ignored | None = None,
     returned: Mapping[tuple[Scope, int], str] | None = None,
 ) -> Plan:
-    """Decides where each FakeQuantize goes, in the model and in its bodies. Looks only; the graph stays as it is.
+    """Decides where each FakeQuantize goes, in the model and in its bodies. The graph is not changed.
 
     Args:
         graph: The model.
@@ -72,7 +72,7 @@ def plan_placement(
 
 
 def _may_have_one_size(scores: Node, mixed: Node) -> bool:
-    """Whether [M, D] x [D, T] and [M, T] x [T, D] may be alike: as many tokens T as numbers D a head."""
+    """Whether [M, D] x [D, T] and [M, T] x [T, D] may be alike: the number of tokens T equals the head size D."""
     sizes = {*scores.output().shape[-1:], *mixed.output().shape[-1:]}
     return DYNAMIC in sizes or len(sizes) < 2
 
@@ -139,7 +139,7 @@ class _Analysis:
                     self._note(node, rule, found)
 
     def mixed_up(self) -> dict[Node, str]:
-        """Products in int8 whose counterpart is not, where the target must not have that, and why they stay float."""
+        """Products that stay float because their counterpart does and the target needs both in int8, with reasons."""
         found: dict[Node, str] = {}
         for pair in filter(None, map(matrix_products_around, self.graph.nodes("SoftMax"))):
             int8 = [node for node in pair if self.decisions[node].int8]
@@ -197,7 +197,7 @@ class _Analysis:
         return any(self._is_constant(node.source(index)) for index in ports if index not in weight_ports(node))
 
     def _is_initial_state(self, node: Node, index: int) -> bool:
-        """Whether an input is a recurrent layer's constant first state, which is left alone."""
+        """Whether an input is a recurrent layer's constant first state, which is not quantized."""
         return node.type in RECURRENT_TYPES and index == HIDDEN_PORT and self._is_constant(node.source(index))
 
     def _demand_of_operation(self, node: Node, rule: Rule) -> dict[InPort, Demand]:
@@ -213,7 +213,7 @@ class _Analysis:
         }
 
     def _passed_on(self, node: Node) -> dict[InPort, Demand]:
-        """The demand behind a transparent node, in front of it."""
+        """The demand in front of a transparent node that follows from the one behind it."""
         unified = node.type in self.target.unified
         entry = self.target.transparency(node)
         if not (unified or entry) or (wanted := self._wanted_behind(node)) is None:
@@ -230,7 +230,7 @@ class _Analysis:
         return dict.fromkeys(ports, demand)
 
     def _note(self, node: Node, rule: Rule | None, demands: Mapping[InPort, Demand]) -> None:
-        """Keeps what the demands of an operation mean for the ranges on its inputs."""
+        """Notes how the demands of an operation affect the ranges of its inputs."""
         if rule is None:
             self.moved[node] = tuple(demands)
         if rule.same_range if rule else node.type in self.target.unified:
@@ -287,7 +287,7 @@ class _Analysis:
         return self._grouped(found, first)
 
     def _sites_at(self, tensor: OutPort) -> list[Site]:
-        """Where all agree, one for all; else one for those that agree on int8, the others keep the floats."""
+        """One FakeQuantize for all readers if they agree; otherwise one for the readers that agree on int8."""
         weights = [port for port in tensor.consumers if _is_weights(port) and port in self.demands]
         if tensor.node.type == "Const" and weights:
             return [] if self._would_be_stored_twice(tensor, weights) else self._weight_sites(tensor, weights)
@@ -300,12 +300,12 @@ class _Analysis:
         ]
 
     def _would_be_stored_twice(self, tensor: OutPort, weights: Sequence[InPort]) -> bool:
-        """Whether a table that is only looked up in int8, to make it smaller, has to be there in float as well."""
+        """Whether a table that is quantized only to be smaller is also needed in float."""
         floats = [port for port in tensor.consumers if port not in weights and port.node.type not in SHAPE_READERS]
         return bool(floats) and all(port.node.type not in LAYER_TYPES for port in weights)
 
     def _agreeing(self, tensor: OutPort, ports: list[InPort]) -> list[tuple[list[InPort], Demand]]:
-        """Groups of ports whose demands agree: a tensor that a device wants in two ways is quantized twice."""
+        """Groups of ports whose demands agree: a tensor that a device needs in two forms is quantized twice."""
         groups: list[tuple[list[InPort], Demand]] = []
         for port in ports:
             for index, (members, demand) in enumerate(groups):
@@ -324,7 +324,7 @@ class _Analysis:
         return Site(self._name(first, "input"), tensor, tuple(consumers), spec, axes, twin=twin)
 
     def _has_other_channels(self, tensor: OutPort) -> bool:
-        """Whether a matrix product gives the tensor: devices fuse what follows by the last axis, its channels."""
+        """Whether a matrix product gives the tensor: devices fuse what follows along its last axis."""
         while tensor.node.type not in LAYER_TYPES:
             data = [port.source for port in tensor.node.inputs if not self._is_constant(port.source)]
             if len(data) != 1 or data[0].shape != tensor.shape:
@@ -383,7 +383,7 @@ class _Analysis:
 
 
 def _is_roundable(tensor: OutPort) -> bool:
-    """Whether a FakeQuantize may stand behind a tensor: not of f64 or bf16; scalars and empty ones gain nothing."""
+    """Whether a FakeQuantize may follow a tensor: not for f64 or bf16; scalars and empty tensors gain nothing."""
     return tensor.element_type.name in ("f16", "f32") and bool(tensor.shape) and 0 not in tensor.shape
 
 

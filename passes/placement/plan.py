@@ -53,7 +53,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of a layer that does arithmetic."""
+    """The decision for a layer that does arithmetic."""
 
     int8: bool
     reason: str
@@ -82,7 +82,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
     def without(self, unseen: Collection[Scope]) -> "Plan":
-        """The plan without the bodies that never ran: nobody knows what ranges their tensors have."""
+        """The plan without the bodies that never ran: the ranges of their tensors are unknown."""
         if not unseen:
             return self
         reason = "no sample of the calibration data reached it"
@@ -112,14 +112,14 @@ class Plan:
         )
 
     def _edges_without(self, site: Site, floats: Set[Node]) -> tuple[InPort, ...]:
-        """The edges of a site but for those that lead to these nodes alone; none if nothing else wants them."""
+        """The edges of a site except those that lead only to these nodes; empty if no other node needs them."""
         behind = {port: self._readers_behind(port) for port in site.consumers}
         if set[Node]().union(*behind.values()) <= floats:
             return ()
         return tuple(port for port, readers in behind.items() if not readers or not readers <= floats)
 
     def _readers_behind(self, port: InPort) -> set[Node]:
-        """The nodes for which an edge is rounded, past those that the demand moved past."""
+        """The nodes that need an edge rounded, beyond those that the demand moved past."""
         found, seen, waiting = set[Node](), set[Node](), [port]
         while waiting:
             node = waiting.pop().node
@@ -133,7 +133,7 @@ class Plan:
         return found
 
     def joined(self, old: Node, new: Node, left_out: Node) -> "Plan":
-        """The plan after `new` took the place of `old`, and of another layer that nothing was planned for."""
+        """The plan after `new` replaced `old`, and another layer without sites."""
         sites = (replace(it, source=new.output()) if it.source.node == old else it for it in self.sites)
         place = {node: new if node == old else node for node in self.decisions if node != left_out}
         return replace(

@@ -92,7 +92,7 @@ def _why_eight(matrix: WeightMatrix, ends: set[Node], eight_bits: Collection[str
 
 
 def _planned(matrix: WeightMatrix, target: Target, config: CompressionConfig, why: str) -> PlannedWeights:
-    """The storage of a matrix; `why` says why it has 8 bits instead of 4, if it has."""
+    """The storage of a matrix; `why` is the reason for 8 bits instead of 4."""
     entries = [target.compression(layer) for layer in matrix.layers]
     known = [each for each in entries if each is not None and each.types]
     if len(known) < len(entries):

@@ -1,4 +1,4 @@
-"""Channels of one tensor get alike ranges before it is quantized: scales move from one convolution into the next."""
+"""Aligns the channel ranges of a tensor before it is quantized: scales move from one convolution into the next."""
 
 import math
 from dataclasses import dataclass, replace
@@ -59,17 +59,17 @@ class AlignActivationChannels(Pass):
         y = Add(Convolution(a, w2), b2)                  y = Add(Convolution(a, w2 * s), b2 + sum w2 * m)
 
     With the median over the samples of each channel's quantiles 1e-4 and 1 - 1e-4, l and h: m = (l + h) / 2 where both
-    layers have a bias, else 0; s = (h - l) / median(h - l), within 0.01 .. 100; 1 where h <= l. The second layer pads
-    nothing, so that y stays what it is. Pairs do not disturb one another: no tensor changes but `a` of each.
+    layers have a bias, else 0; s = (h - l) / median(h - l), within 0.01 .. 100; 1 where h <= l. The second layer does
+    not pad, so that y stays the same. Pairs are independent: only the tensor `a` of each changes.
 
-    The statistics of `a` follow from those that were measured, (v - m) / s, so that there is no second run. Where the
-    extent of a channel is not known, or so large that looking for the quantiles would take longer than the model, its
-    extremes stand for them. Layers that stay float are left alone.
+    The statistics of `a` follow from the measured ones, (v - m) / s, so that there is no second run. The extremes of a
+    channel replace its quantiles if its size is unknown, or so large that the search for quantiles would take longer
+    than the model. The pass skips layers that stay float.
 
     Attributes:
-        across: Whether also to scale, not to shift, channels that pass ReLU or PReLU, or that a depthwise convolution
-            or one with padding, strides or dilations reads: positive factors commute with all of those (as in Nagel et
-            al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019).
+        across: Whether the pass also scales (but does not shift) channels that pass ReLU or PReLU, or that a depthwise
+            convolution or one with padding, strides or dilations reads: positive factors commute with all of these
+            (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019).
     """
 
     across: bool = False
@@ -78,7 +78,7 @@ class AlignActivationChannels(Pass):
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED, Fact.AS_MEASURED})
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
-        """The ranges of the channels, and whatever later passes may ask of them once they are changed."""
+        """The ranges of the channels, and the statistics that later passes may request of the changed channels."""
         found = pairs(graph, context, across=self.across)
         return frozenset(each for pair in found for each in (*_ends(pair), *_all(pair), *_quantiles(pair, context)))
 
@@ -104,7 +104,7 @@ class AlignActivationChannels(Pass):
 
 
 def pairs(graph: Graph, context: Context, *, across: bool) -> list[Pair]:
-    """The pairs of layers that the plan rounds, whatever the device runs them in, in the model and in its bodies."""
+    """The pairs of layers that the plan rounds, in the model and in its bodies; the device may run them in float."""
     rounded = {port.node for site in context.plan.sites if site.is_weights for port in site.consumers}
     found: list[Pair] = []
     for each in graph.walk():
@@ -168,14 +168,14 @@ def _all(pair: Pair) -> list[Request]:
 
 
 def _quantiles(pair: Pair, context: Context) -> list[Request]:
-    """The quantiles of the channels that stand for those of the whole tensor, if its range is estimated from such."""
+    """The quantiles of the channels that replace those of the tensor, if its range is estimated from quantiles."""
     estimated = [end for site in context.plan.sites if site.source == pair.tensor for end in ends(site, context.config)]
     whole = [request(pair.tensor, end.reduction, None, end.level) for end in estimated if end.level is not None]
     return [each for wanted in whole for each in ends_of_channels(wanted)]
 
 
 def _align(pair: Pair, low: Floats, high: Floats) -> Shift:
-    """Edits the constants of a pair; gives what becomes of the tensor between."""
+    """Edits the constants of a pair; returns the change of the tensor between the two."""
     first, second = (node.source(WEIGHTS_PORT).node for node in (pair.first, pair.second))
     shift = np.zeros_like(low)
     if pair.is_plain and bias_port(pair.first) and bias_port(pair.second):

@@ -1,4 +1,4 @@
-"""Channels of whole streams get alike ranges before they are quantized: through sums, gates, pooling, concatenation."""
+"""Aligns the channel ranges of whole streams before they are quantized: through sums, gates, pooling, concatenation."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ _MOST = 1 << 12
 
 @dataclass(frozen=True)
 class AlignStreams(Pass):
-    """Divides the channels of a stream by what the weights that read them are multiplied with.
+    """Divides the channels of a stream, and multiplies the weights that read them by the same factors.
 
     Given::                                          Result::
 
@@ -36,21 +36,20 @@ class AlignStreams(Pass):
         r = ReLU(a)                                      r = ReLU(a)
         y = Convolution(r, w2)                           y = Convolution(r, w2 * s)
 
-    A stream is what is tied by positive factors (see `streams`): residual sums, tensors joined along channels, pooling.
-    The layers at its ends take the factors, depthwise ones those of both sides. The idea is that of Nagel et al.,
-    "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, for pairs of layers; the factors are
-    not those but chosen by the error to be expected (see `stream_scales`). A stream that would gain little stays as
-    it is, and so does one that layers in `context.aligned` read.
+    A stream is a set of tensors that positive factors tie (see `streams`): residual sums, joined channels, pooling.
+    The layers at its ends take the factors; depthwise layers take those of both sides. Nagel et al.,
+    "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, do this for pairs of layers. Here,
+    the factors are chosen by the expected error instead (see `stream_scales`). The pass skips a stream that would gain
+    little, that layers in `context.aligned` read, or that has a tensor whose range is estimated from quantiles.
 
-    Statistics follow from those that were measured, v / s, so that there is no second run. Left alone are streams with
-    a tensor whose range is estimated from quantiles.
+    New statistics follow from the measured ones, v / s, so that there is no second run.
     """
 
     name: ClassVar[str] = "align-streams"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED, Fact.AS_MEASURED})
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
-        """The extremes of the channels, and some values of which the channels are known."""
+        """The extremes of the channels, and some values with known channels."""
         sites = [site for stream in streams(graph) for site in _sites(stream, context)]
         return frozenset(each for site in sites for each in _requests(site.source))
 
@@ -72,7 +71,7 @@ class AlignStreams(Pass):
 
 
 def _sites(stream: Stream, context: Context) -> list[Site]:
-    """Where tensors of a stream are rounded."""
+    """The FakeQuantizes that round tensors of a stream."""
     return [site for site in context.plan.sites if site.source in stream.channels]
 
 
@@ -89,7 +88,7 @@ def _readers(stream: Stream) -> Iterator[tuple[Node, OutPort]]:
 
 
 def _best_numbers(stream: Stream, graph: Graph, context: Context) -> Floats | None:
-    """What the channels are best divided by, if by anything."""
+    """The best factors for the channels; None if none are worth it."""
     sites = _sites(stream, context)
     if not sites or not all(_follows(site, graph, context) for site in sites):
         return None
@@ -107,14 +106,14 @@ def _best_numbers(stream: Stream, graph: Graph, context: Context) -> Floats | No
 
 
 def _follows(site: Site, graph: Graph, context: Context) -> bool:
-    """Whether what a range is estimated from follows from the extremes of the channels."""
+    """Whether the statistics that a range is estimated from follow from the extremes of the channels."""
     channels = {request(site.source, each, 1) for each in _EXTREMES}
     return find_recipes(requests_of(site, context), channels, Derivations(graph, {})) is not None
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """What is known of a tensor.
+    """The known statistics of a tensor.
 
     Attributes:
         low: The smallest value of each channel: [channels].
@@ -182,7 +181,7 @@ def _rounded(site: Site, stream: Stream, found: _Measured, readers: Mapping[Node
 
 
 def _of_all(readers: Mapping[Node, Reader], stream: Stream) -> Floats:
-    """By how much errors of the channels that each number divides count in all layers that read the stream."""
+    """The weight of the errors of the channels that each factor divides, in all layers that read the stream."""
     found = np.zeros(stream.size + 1)
     for reader in readers.values():
         np.add.at(found, reader.channels, reader.importance)
@@ -203,7 +202,7 @@ def _divide(stream: Stream, numbers: Floats) -> None:
 
 
 def _multiply(node: Node, factors: Floats, axes: Sequence[int]) -> None:
-    """Multiplies the weights of a layer with a number for each of the channels that some axes number together."""
+    """Multiplies the weights of a layer by a factor for each channel; some axes number the channels together."""
     constant = node.source(WEIGHTS_PORT).node
     values = constant.array
     shape = [size if axis in axes else 1 for axis, size in enumerate(values.shape)]
@@ -223,7 +222,7 @@ def _divide_constant(node: Node, divisors: Floats) -> None:
 
 
 def _shifts(stream: Stream, numbers: Floats) -> dict[Place, Shift]:
-    """What becomes of the tensors of a stream."""
+    """The changes of the tensors of a stream."""
     found = {tensor: stream.of(tensor, numbers) for tensor in stream.channels}
     return {
         place_of(request(tensor, Reduction.MIN)): Shift(np.zeros(len(divisors)), divisors, tensor.shape)

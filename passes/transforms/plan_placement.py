@@ -24,7 +24,7 @@ class PlanPlacement(Pass):
     drops: ClassVar[frozenset[Fact]] = frozenset({Fact.MEASURED})  # statistics for another plan, or for none
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Leaves the plan in the context."""
+        """Stores the plan in the context."""
         config = context.config
         context.plan = plan_placement(
             graph, with_user_options(context.target, config), config.ignored, context.reverted_to_float

@@ -1,4 +1,4 @@
-"""Loud channels in front of matrix products become quieter, and the weights that read them louder."""
+"""Scales large channels in front of matrix products down, and the weights that read them up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -45,13 +45,13 @@ class Group:
 
     @property
     def tensor(self) -> OutPort:
-        """What the layers read, with the channels along the last axis."""
+        """The tensor that the layers read, with the channels along the last axis."""
         return self.site.source
 
 
 @dataclass(frozen=True)
 class SmoothQuant(Pass):
-    """Divides channels in front of matrix products by what their weights are multiplied with (SmoothQuant).
+    """Divides channels in front of matrix products, and multiplies their weights by the same factors (SmoothQuant).
 
     Given::                                          Result::
 
@@ -61,17 +61,17 @@ class SmoothQuant(Pass):
                                                          y = Add(x, z)
 
     Source: Xiao et al., "SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models",
-    2022. The strength is not given, as it is there, but chosen for each group of layers by the error to be expected
-    (see `channel_scales`); a group that would gain little is left alone. Who else reads the tensor gets what it always
-    got. The runtime runs the Multiply and the FakeQuantize behind it as one operation, or takes both into the layer in
-    front, so that it executes as many as before.
+    2022. There, the strength is given. Here, it is chosen for each group of layers by the expected error (see
+    `channel_scales`), and the pass skips a group that would gain little. Other readers get the old values.
+    The runtime runs the Multiply and the FakeQuantize behind it as one operation, or fuses both into the layer in
+    front, so that it executes as many operations as before.
 
-    The statistics of the new tensor follow from those of the old one, v / s, so that there is no second run. Left alone
-    are groups with a layer that stays float, with transposed data, with weights that are batched or that others read,
-    too, and tensors whose range is estimated from quantiles, or shared with others.
+    The statistics of the new tensor follow from those of the old one, v / s, so that there is no second run. The pass
+    skips groups with a layer that stays float, with transposed data, or with weights that are batched or have other
+    readers, and tensors whose range is estimated from quantiles or shared with other tensors.
 
     Attributes:
-        everywhere: Whether also in models that are no transformers.
+        everywhere: Whether the pass also changes models that are not transformers.
     """
 
     everywhere: bool = False
@@ -80,12 +80,12 @@ class SmoothQuant(Pass):
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED, Fact.AS_MEASURED})
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
-        """The extremes and means of the channels; whatever later passes may ask of the new tensors follows."""
+        """The extremes and means of the channels; the statistics of the new tensors follow from them."""
         found = self._groups(graph, context)
         return frozenset(request(group.tensor, each, -1) for group in found for each in _OF_CHANNELS)
 
     def attempt(self, layer: Node, context: Context) -> Match | Miss | None:
-        """The product of data and a matrix of weights; None where the pass leaves the model alone."""
+        """The product of data and a matrix of weights; None if the pass does not apply."""
         is_tried = layer.type == "MatMul" and (self.everywhere or context.is_transformer)
         return _PRODUCT.match(layer) if is_tried else None
 
@@ -125,7 +125,7 @@ def _group(site: Site, graph: Graph, context: Context) -> Group | None:
 
 
 def _is_scalable(site: Site, graph: Graph, context: Context) -> bool:
-    """Whether a tensor has its own range, one for all channels, which follows from theirs."""
+    """Whether a tensor has one range for all channels that follows from the ranges of the channels."""
     shape = site.source.shape
     is_known = not site.is_constant and len(shape) > 1 and shape[-1] != DYNAMIC
     is_alone = site.group is None and not site.is_per_channel
@@ -133,13 +133,13 @@ def _is_scalable(site: Site, graph: Graph, context: Context) -> bool:
 
 
 def _recipes(site: Site, graph: Graph, context: Context) -> dict[Request, Derivation] | None:
-    """How what a range is estimated from follows from the channels; None if it does not."""
+    """How the statistics that a range is estimated from follow from the channels; None if they do not."""
     channels = {request(site.source, each, -1) for each in _EXTREMES}
     return find_recipes(requests_of(site, context), channels, Derivations(graph, {}))
 
 
 def _best_scale(group: Group, graph: Graph, context: Context) -> Floats | None:
-    """What the channels are best divided by, if by anything."""
+    """The best factors for the channels; None if none are worth it."""
     low, high, mean = (context.statistics[request(group.tensor, each, -1)] for each in _OF_CHANNELS)
     extremes = {request(group.tensor, each, -1): found for each, found in zip(_EXTREMES, (low, high), strict=True)}
     recipes = _recipes(group.site, graph, context)
@@ -187,7 +187,7 @@ def _scaled(group: Group, scale: Floats) -> OutPort:
 
 
 def _follow(group: Group, scaled: OutPort, scale: Floats, graph: Graph, context: Context) -> None:
-    """Has the plan speak of the new tensor, and statistics of it follow from those of the old one."""
+    """Moves the plan to the new tensor, and derives its statistics from those of the old one."""
     site = replace(group.site, source=scaled)
     sites = tuple(site if each == group.site else each for each in context.plan.sites)
     context.plan = replace(context.plan, sites=sites)
