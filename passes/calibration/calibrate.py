@@ -65,6 +65,7 @@ class Calibrate(Pass):
 
         with self._running(instrumented, measurement.blocks) as run:
             reading = Reading.of(graph, context, look.told.append)
+            keeper.count = reading.count
             _measure(reading, ending, harvest, lambda samples: run(samples, take))
         statistics, held_out, first = harvest.statistics(), harvest.held_out, harvest.first
         unread = (reading.count or harvest.measured) - harvest.measured

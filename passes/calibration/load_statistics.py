@@ -75,9 +75,11 @@ class LoadStatistics(Pass):
 
     def _with_held_out(self, found: Calibration, graph: Graph, context: Context) -> Calibration:
         """The calibration with the float model's outputs on the samples that the statistics do not include."""
-        fingerprint, keeper, look = DataFingerprint(), SampleKeeper(context.config), DataLook()
+        fingerprint, look = DataFingerprint(), DataLook()
+        reading = Reading.of(graph, context, look.told.append)
+        keeper = SampleKeeper(context.config, reading.count)
         waiting: list[CalibrationSample] = []
-        for index, job in enumerate(Reading.of(graph, context, look.told.append).all):
+        for index, job in enumerate(reading.all):
             fingerprint.add(job.feed)
             look.add(job.feed)
             keeper.take(job, index)

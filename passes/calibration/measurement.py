@@ -42,10 +42,12 @@ class SampleKeeper:
 
     Attributes:
         config: The options, which say whether there are such passes.
+        count: The number of samples to measure, if they are read at even distances; None: in the order of the data.
         kept: Number -> sample.
     """
 
     config: QuantizationConfig
+    count: int | None = None
     kept: dict[int, PreparedSample] = field(default_factory=dict[int, PreparedSample])
 
     def take(self, job: CalibrationSample, index: int) -> None:
@@ -56,12 +58,20 @@ class SampleKeeper:
         if not is_sequential and _size(job) > KEPT_BYTES:
             return
         self.kept[index] = PreparedSample(job.sample, job.feed)
-        last = max(self.kept, key=rank)
-        enough = KEPT_MOST if is_sequential and rank(last) < KEPT_SHARE else KEPT_LEAST
+        last = max(self.kept, key=self._place)
+        enough = KEPT_MOST if is_sequential and self._place(last) < KEPT_SHARE else KEPT_LEAST
         if len(self.kept) > enough:
             del self.kept[last]
         while not is_sequential and sum(map(_size, self.kept.values())) > KEPT_BYTES:
-            del self.kept[max(self.kept, key=rank)]
+            del self.kept[max(self.kept, key=self._place)]
+
+    def _place(self, index: int) -> float:
+        """The place of a sample in the order of keeping, from 0 to 1.
+
+        Samples that are read at even distances are kept in this order: their lowest ranks would all lie near the
+        beginning and the end of the data.
+        """
+        return rank(index) if self.count is None else index / self.count
 
 
 def _size(sample: PreparedSample) -> int:

@@ -15,7 +15,7 @@ from irquant.passes.analysis.biases import change_bias
 from irquant.passes.calibration import measurement
 from irquant.passes.calibration.measurement import SampleKeeper
 from irquant.passes.calibration.reading import CalibrationSample
-from irquant.passes.calibration.sample_order import is_held_out
+from irquant.passes.calibration.sample_order import is_held_out, rank
 from irquant.passes.measured_by import measured_by
 from irquant.passes.options.strict import ConfigError
 from irquant.passes.quantize_graph import quantize_graph
@@ -117,6 +117,17 @@ def test_of_few_samples_more_than_a_fifth_are_kept(count: int, kept: int) -> Non
 @pytest.mark.parametrize("count", [60, 200, 900])
 def test_samples_are_kept_from_all_parts_of_the_data(count: int) -> None:
     found = np.array([0, *kept_of(count), count])
+    assert np.diff(found).max() <= 2.7 * np.diff(found).mean()
+
+
+@pytest.mark.parametrize("count", [60, 144, 200, 900])
+def test_samples_are_kept_from_all_parts_of_data_that_are_read_at_even_distances(count: int) -> None:
+    """Their lowest ranks would be neighbours at both ends of the data, for 144 samples for instance."""
+    keeper = SampleKeeper(QuantizationConfig.checked(correct_biases="sequential"), count)
+    order = sorted(range(count), key=rank)
+    for index in range(count):
+        keeper.take(CalibrationSample(Sample("", None), {}, is_held_out=False), index)
+    found = np.array([0, *sorted(order[index] for index in keeper.kept), count])
     assert np.diff(found).max() <= 2.7 * np.diff(found).mean()
 
 
