@@ -9,7 +9,7 @@ from ...ir import Graph
 from ..infra.base import Context
 from ..infra.calibration import MOST_PROBES, PROBES
 from ..options.config import ENOUGH_SAMPLES
-from ..runtime.engine import takes_shapes
+from ..runtime.engine import takes_one_sample
 from ..runtime.samples import ModelInput, PreparedSample, Sample, checked_feed, model_inputs
 from .labels import LabelFilter
 from .sample_order import Spread, held_out
@@ -61,8 +61,8 @@ class Reading:
         """
         data = () if context.samples is None else context.samples
         inputs = model_inputs(graph)
-        takes = functools.cache(functools.partial(takes_shapes, graph))
-        splitting = _Splitting(inputs, LabelFilter(inputs, tell), getattr(data, "batch_size", None), takes)
+        takes_one = functools.cache(functools.partial(takes_one_sample, graph))
+        splitting = _Splitting(inputs, LabelFilter(inputs, tell), getattr(data, "batch_size", None), takes_one)
         is_free = context.config.takes_enough_samples and not context.config.shuffle
         return (is_free and _spread(data, splitting)) or _in_their_order(data, splitting, context)
 
@@ -85,19 +85,19 @@ class _Splitting:
         inputs: The inputs of the model.
         labels: Knows what is a label.
         batch_size: The number of samples that a loader puts into an item; None: unknown.
-        takes: Whether the model takes inputs of these shapes.
+        takes_one: Whether the model takes one sample at the inputs of these numbers.
     """
 
     inputs: list[ModelInput]
     labels: LabelFilter
     batch_size: int | None
-    takes: Callable[[tuple[tuple[int, ...], ...]], bool]
+    takes_one: Callable[[frozenset[int]], bool]
 
     def split(self, items: Iterable[Sample]) -> Iterator[Sample]:
         """The samples of the items."""
         for item in items:
             feed, labels = self.labels.split(item.feed)
-            yield from split_batch(Sample(item.label, feed), self.inputs, labels, self.batch_size, self.takes)
+            yield from split_batch(Sample(item.label, feed), self.inputs, labels, self.batch_size, self.takes_one)
 
     def checked(self, sample: Sample, index: int, *, is_held_out: bool) -> CalibrationSample:
         """A sample that fits the model; a copy, since a source may reuse one buffer and samples are read ahead."""

@@ -351,11 +351,14 @@ def is_accepted(graph: Graph) -> bool:
     return True
 
 
-def takes_shapes(graph: Graph, shapes: Sequence[tuple[int, ...]]) -> bool:
-    """Whether the operations of a model agree if its inputs have these shapes."""
-    model = Loaded(graph).model
+def takes_one_sample(graph: Graph, inputs: Iterable[int]) -> bool:
+    """Whether the operations of a model agree if the first axes of the inputs of these numbers have size 1."""
+    model, shapes = Loaded(graph).model, dict[int, ov.PartialShape]()
+    for each in inputs:
+        shapes[each] = model.input(each).get_partial_shape()
+        shapes[each][0] = 1
     try:
-        model.reshape({index: ov.PartialShape([*shape]) for index, shape in enumerate(shapes)})
+        model.reshape(shapes)
     except RuntimeError:
         return False
     return True
