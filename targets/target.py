@@ -118,6 +118,7 @@ Property = Literal[
     "pads_a_convolution",
     "pointwise_of_any_size",
     "several_matrices",
+    "shape_shows_order",
     "two_activations",
     "undilated",
     "zero_padding",
@@ -325,6 +326,12 @@ def _takes_two_activations(node: Node) -> bool:
     return all((each.source(0).node if each.type == "FakeQuantize" else each).type != "Const" for each in sources)
 
 
+def _shape_shows_order(node: Node) -> bool:
+    """Whether a Transpose that the node reads, if any, changes the shape, or has a dynamic one."""
+    data = node.source()
+    return data.node.type != "Transpose" or data.shape != data.node.source().shape or -1 in data.shape
+
+
 def _has_constant_parameters(node: Node) -> bool:
     return all(port.source.node.type == "Const" for port in node.inputs[1:])
 
@@ -357,6 +364,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "pads_a_convolution": _pads_a_convolution,
     "pointwise_of_any_size": _is_pointwise_of_any_size,
     "several_matrices": multiplies_batches,
+    "shape_shows_order": _shape_shows_order,
     "two_activations": _takes_two_activations,
     "undilated": _is_undilated,
     "zero_padding": _pads_with_zero,

@@ -110,7 +110,13 @@ def ask(graph: Graph, context: Context, run_float: Callable[[], Run] | None, *, 
             return Answer(None, inspected)
     found = compared(context.outputs, samples, meant, made)
     if run_float and running and not found.wrong:
-        wrong = _wrong_in(precision, running.result(), run_float, context.outputs, samples, meant)
+        wrong, lost = _wrong_in(precision, running.result(), run_float, context.outputs, samples, meant)
+        context.warnings.extend(
+            f"in {precision}, the device's own precision, the float model itself gives {ratio:.1f} dB at output "
+            f"'{name}' (its results in f32 are the reference): run it, and the INT8 model, with "
+            "INFERENCE_PRECISION_HINT=f32"
+            for name, ratio in lost.items()
+        )
         found = replace(found, wrong=wrong, is_own=bool(wrong))
     if emulated is None:
         return Answer(found if found.wrong else None, inspected)
@@ -125,17 +131,30 @@ def _wrong_in(
     outputs: Outputs,
     samples: Sequence[ValidationSample],
     meant: Sequence[_Tensors],
-) -> str:
-    """Describes what is wrong with a model that ran in the device's own precision; empty if nothing is."""
+) -> tuple[str, dict[str, float]]:
+    """Judges a model that ran in the device's own precision.
+
+    Returns:
+        What is wrong with it, empty if nothing is; and the outputs that the float model loses in that precision, with
+        their ratios in dB, as far as it ran.
+    """
     made, failure = run
     if not failure and not compared(outputs, samples, meant, made).wrong:
-        return ""
+        return "", {}
     blurred, fails_too = run_float()
     if fails_too:
-        return ""
+        return "", {}
     if failure:
-        return f"with it in int8, the runtime fails in {precision}, its own precision: {failure}"
-    return OTHERWISE_IN.format(precision) if compared(outputs, samples, meant, made, blurred).wrong else ""
+        return f"with it in int8, the runtime fails in {precision}, its own precision: {failure}", {}
+    wrong = OTHERWISE_IN.format(precision) if compared(outputs, samples, meant, made, blurred).wrong else ""
+    references = [each.outputs for each in samples]
+    ratios = {
+        output.name: tally([each[k] for each in references], [each[k] for each in blurred]).sqnr
+        for output in outputs.each
+        for k in output.tensors
+        if references[0][k].dtype.kind == "f"
+    }
+    return wrong, {name: ratio for name, ratio in ratios.items() if ratio < LOST}
 
 
 def run_in_own_precision(model: Graph | Loaded, samples: Sequence[ValidationSample]) -> Run:

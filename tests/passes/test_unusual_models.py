@@ -260,3 +260,31 @@ def test_inputs_and_outputs_may_be_bfloat16() -> None:
     )
     assert all(sqnr([wanted], [each]) > 30 for each in found)
     assert np.array_equal(*found)
+
+
+@pytest.mark.parametrize(("tokens", "heads"), [(4, 4), (12, 12), (6, 4)])
+def test_attention_with_as_many_tokens_as_heads_keeps_its_axes(tokens: int, heads: int) -> None:
+    """The plugin merges attention into one kernel, which mistakes axes of equal size behind a FakeQuantize."""
+    width, rng = heads * 8, np.random.default_rng(2)
+    x = op.parameter([2, tokens, width], np.float32, name="x")
+
+    def linear(data: Any) -> Any:
+        return op.matmul(data, op.constant(rng.normal(0, 2 * width**-0.5, (width, width)).astype(np.float32)), False, True)
+
+    def moved(data: Any, *order: int) -> Any:
+        return op.transpose(op.reshape(linear(data), op.constant([0, 0, heads, 8]), True), op.constant([*order]))
+
+    found = op.matmul(moved(x, 0, 2, 1, 3), moved(x, 0, 2, 3, 1), False, False)
+    mixed = op.matmul(op.softmax(found, -1), moved(x, 0, 2, 1, 3), False, False)
+    joined = op.reshape(op.transpose(mixed, op.constant([0, 2, 1, 3])), op.constant([0, 0, width]), True)
+    model = ov.Model([linear(joined)], [x])
+    data = [rng.normal(size=(2, tokens, width)).astype(np.float32) for _ in range(12)]
+    reports: list[Report] = []
+    result = quantize(model, data, report=reports.append)
+    assert cast(Execution, reports[0].check.execution).int8 == 6
+    f32 = {"INFERENCE_PRECISION_HINT": "f32"}
+    merged, apart = (
+        np.concatenate([each[0] for each in map(ov.compile_model(result, "CPU", f32 | mode), data)])
+        for mode in ({}, {"SNIPPETS_MODE": "DISABLE"})
+    )
+    assert sqnr(apart, merged) > 60

@@ -295,6 +295,22 @@ def test_pointwise_convolutions_of_any_size_have_no_zero_point_before_steps_by_c
     assert rule.inputs == {"data": "a8_symmetric" if fits else "a8_conv", "weights": "w8"}
 
 
+@pytest.mark.parametrize(
+    ("shape", "moved", "fits"),
+    [("2,3,3,5", "2,3,3,5", False), ("2,3,4,5", "2,4,3,5", True), ("2,?,3,5", "2,3,?,5", True), ("?,3,3,5", "?,3,3,5", True)],
+)
+def test_a_transpose_of_equal_sizes_does_not_show_its_order(shape: str, moved: str, *, fits: bool) -> None:
+    node = from_text(f"""
+        x: f32[{shape}] = Parameter()
+        order: i64[4] = Const() [0, 2, 1, 3]
+        y: f32[{moved}] = Transpose(x, order)
+        sizes: i64[2] = Const() [0, -1]
+        z: f32[2,?] = Reshape(y, sizes) special_zero="true"
+        r = Result(z)
+    """).node("z")
+    assert Condition.model_validate({"op": "Reshape", "when": "shape_shows_order"}).fits(node) is fits
+
+
 @pytest.mark.parametrize(("ranks", "fits"), [([], True), ([4], True), ([3, 5], False)])
 def test_an_entry_may_ask_for_ranks(ranks: list[int], *, fits: bool) -> None:
     entry = Condition.model_validate({"op": "Interpolate", "ranks": ranks})

@@ -1,5 +1,7 @@
 """The device is asked whether it computes what the FakeQuantizes mean, in f32 and in its own precision."""
 
+import re
+
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
@@ -48,6 +50,32 @@ def test_what_is_wrong_in_bf16_alone_is_left_float() -> None:
     graph, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
     assert [each.rpartition(": ")[2] for each in report.warnings] == [device.OTHERWISE_IN.format(own_precision())]
     assert not graph.in_file_order("FakeQuantize")
+
+
+@pytest.mark.skipif(own_precision() == "f32", reason="this device computes in f32 if nobody asks for another precision")
+def test_a_float_model_that_is_lost_in_that_precision_is_told() -> None:
+    """In bf16, the plugin mistakes the axes of float attention with as many tokens as heads."""
+    size, width = 4, 64
+
+    def linear(data: ov.Node) -> ov.Node:
+        return op.matmul(data, op.constant(RNG.normal(0, 0.25, (width, width)).astype(np.float32)), False, True)
+
+    def heads(order: list[int]) -> ov.Node:
+        return op.transpose(op.reshape(linear(x), op.constant([0, 0, size, 16]), True), op.constant(order))
+
+    x = op.parameter([2, size, width], np.float32)
+    found = op.matmul(heads([0, 2, 1, 3]), heads([0, 2, 3, 1]), False, False, name="scores")
+    mixed = op.matmul(op.softmax(found, -1), heads([0, 2, 1, 3]), False, False, name="mixed")
+    joined = op.reshape(op.transpose(mixed, op.constant([0, 2, 1, 3])), op.constant([0, 0, width]), True)
+    model = ov.Model([op.result(linear(joined), name="y")], [x], "m")
+    samples = [RNG.normal(size=(2, size, width)).astype(np.float32) for _ in range(12)]
+    config = QuantizationConfig(guard=False, ignored={"scope": ["scores", "mixed"]})
+    _, report = quantize_graph(from_runtime(model), samples, load_target("cpu"), config)
+    (warning,) = report.warnings
+    assert re.sub(r"-?\d+\.\d dB", "# dB", warning) == (
+        f"in {own_precision()}, the device's own precision, the float model itself gives # dB at output 'y' (its results "
+        "in f32 are the reference): run it, and the INT8 model, with INFERENCE_PRECISION_HINT=f32"
+    )
 
 
 def test_nobody_asks_twice_where_that_precision_is_f32(monkeypatch: pytest.MonkeyPatch) -> None:
