@@ -297,7 +297,12 @@ def test_pointwise_convolutions_of_any_size_have_no_zero_point_before_steps_by_c
 
 @pytest.mark.parametrize(
     ("shape", "moved", "fits"),
-    [("2,3,3,5", "2,3,3,5", False), ("2,3,4,5", "2,4,3,5", True), ("2,?,3,5", "2,3,?,5", True), ("?,3,3,5", "?,3,3,5", True)],
+    [
+        ("2,3,3,5", "2,3,3,5", False),
+        ("2,3,4,5", "2,4,3,5", True),
+        ("2,?,3,5", "2,3,?,5", True),
+        ("?,3,3,5", "?,3,3,5", True),
+    ],
 )
 def test_a_transpose_of_equal_sizes_does_not_show_its_order(shape: str, moved: str, *, fits: bool) -> None:
     node = from_text(f"""

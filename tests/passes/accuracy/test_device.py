@@ -69,7 +69,7 @@ def test_a_float_model_that_is_lost_in_that_precision_is_told() -> None:
     joined = op.reshape(op.transpose(mixed, op.constant([0, 2, 1, 3])), op.constant([0, 0, width]), True)
     model = ov.Model([op.result(linear(joined), name="y")], [x], "m")
     samples = [RNG.normal(size=(2, size, width)).astype(np.float32) for _ in range(12)]
-    config = QuantizationConfig(guard=False, ignored={"scope": ["scores", "mixed"]})
+    config = QuantizationConfig.checked(guard=False, ignored={"scope": ["scores", "mixed"]})
     _, report = quantize_graph(from_runtime(model), samples, load_target("cpu"), config)
     (warning,) = report.warnings
     assert re.sub(r"-?\d+\.\d dB", "# dB", warning) == (
