@@ -1,7 +1,8 @@
 """One line for each error of pydantic: the path in the file, what was found, and what was expected."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args, get_origin
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -20,8 +21,9 @@ def explain_all(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 
 def path_text(location: Sequence[int | str]) -> str:
-    """A location in a file as text: `rules[0].where`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    """A location in a file as text: `rules[0].where`, without "[key]", pydantic's word for the key of a mapping."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location if part != "[key]"]
+    return "".join(parts).lstrip(".")
 
 
 def _explained(mistake: ErrorDetails, model: type[BaseModel]) -> str:
@@ -31,7 +33,7 @@ def _explained(mistake: ErrorDetails, model: type[BaseModel]) -> str:
         close = closest(str(mistake["loc"][-1]), known)
         return did_you_mean(f"unknown key '{path}'", close, f"known keys: {', '.join(known)}")
     if mistake["type"] == "missing":
-        return f"'{path}' is missing"
+        return "; ".join(filter(None, [f"'{path}' is missing", _choices(model, mistake["loc"])]))
     if mistake["type"] in ("literal_error", "enum"):
         known = [word.strip("'") for word in str(mistake.get("ctx", {})["expected"]).replace(" or ", ", ").split(", ")]
         close = closest(str(mistake["input"]), known)
@@ -55,8 +57,24 @@ def first_mistake(error: ValidationError) -> ErrorDetails:
     return next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
 
 
+def _choices(model: type[BaseModel], path: tuple[int | str, ...]) -> str:
+    """The values of the key at a path, if they are listed."""
+    key = str(path[-1])
+    annotation = _model_at(model, path[:-1]).model_fields[key].annotation
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        values = [str(each.value) for each in annotation]
+    else:
+        values = [str(each) for each in get_args(annotation)] if get_origin(annotation) is Literal else []
+    return f"there are: {', '.join(values)}" if values else ""
+
+
 def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The keys of the model at a path; after the key of a mapping, a path has a name that the user chose."""
+    """The keys of the model at a path."""
+    return list(_model_at(model, path).model_fields)
+
+
+def _model_at(model: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model at a path; after the key of a mapping, a path has a name that the user chose."""
     parts = iter(path)
     for part in parts:
         if isinstance(part, str):
@@ -65,4 +83,4 @@ def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str
             if is_mapping:
                 next(parts)
             model = annotation if isinstance(annotation, type) else get_args(annotation)[-1 if is_mapping else 0]
-    return list(model.model_fields)
+    return model

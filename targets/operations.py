@@ -12,6 +12,13 @@ from .target import Target
 #: The keys of conditions in a file, and of lists of op types.
 _CONDITIONS = ("rules", "transparent", "keeps_compressed")
 _LISTS = ("unified", "bodies")
+#: Names that other frameworks and device manuals use -> the operation in OpenVINO.
+_ELSEWHERE = {
+    **dict.fromkeys(("FullyConnected", "InnerProduct", "Gemm", "Dense", "Linear"), "MatMul"),
+    **dict.fromkeys(("Conv", "Conv2D"), "Convolution"),
+    **dict.fromkeys(("DepthwiseConvolution", "DepthwiseConv2D"), "GroupConvolution"),
+    **dict.fromkeys(("Deconvolution", "ConvTranspose", "TransposedConvolution"), "ConvolutionBackpropData"),
+}
 _Location = tuple[int | str, ...]
 #: Op type -> its attributes; None: an operation of an extension, with unknown attributes.
 _Known = Mapping[str, Sequence[str] | None]
@@ -57,6 +64,6 @@ def _in_condition(condition: Any, place: _Location, table: _Known) -> Iterator[t
 def _in_types(types: Sequence[str], place: _Location, table: _Known) -> Iterator[tuple[_Location, str]]:
     for name in types:
         if name not in table:
-            close = closest(name, table, ignore_case=True)
+            close = _ELSEWHERE.get(name) or closest(name, table, ignore_case=True)
             rest = "" if close else "spell it as the .xml does, and name it in 'operations' if an extension has it"
             yield place, did_you_mean(f"no operation '{name}'", close, rest)

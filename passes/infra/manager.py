@@ -58,7 +58,7 @@ class PassManager:
             changes = self._run_one(pass_, graph, context, list(results))
             done = PassResult(changes, time.perf_counter() - start)
             results[pass_.name] = done + results.get(pass_.name, PassResult(0, 0.0))
-            _log.info("%s: %d changes, %.3f s", pass_.name, done.changes, done.seconds)
+            _log.info("%s: changes: %d, %.3f s", pass_.name, done.changes, done.seconds)
         return results
 
     def prepare(self, graph: Graph, context: Context) -> frozenset[Request]:

@@ -60,11 +60,15 @@ def test_one_name_may_stand_for_a_list() -> None:
         (RULES.replace("weights: a", "weights: w9"), "rules[0].inputs.weights: no spec 'w9'; there are: a"),
         (
             RULES.replace("data: a", "date: a"),
-            "rules[0].inputs.date.[key] is 'date'; did you mean 'data'? there are: data, second, hidden, weights, all",
+            "rules[0].inputs.date is 'date'; did you mean 'data'? there are: data, second, hidden, weights, all",
         ),
         (RULES.replace("bits: 8", "bits: 17"), "specs.a.bits is 17; should be less than or equal to 16"),
         (RULES.replace("per_tensor", "per_row"), "specs.a.granularity is 'per_row'; "),
         (RULES.replace("op: MatMul,", ""), "'rules[0].op' is missing"),
+        (
+            RULES.replace(", granularity: per_tensor", ""),
+            "'specs.a.granularity' is missing; there are: per_tensor, per_channel",
+        ),
         (RULES + "transparent:\n  - {op: Pad, when: padded}\n", "transparent[0].when[0] is 'padded'; "),
     ],
 )
@@ -409,6 +413,10 @@ def test_what_cannot_be_extended_is_named(tmp_path: Path, parent: str, said: str
             "rules: []\nstays_float:\n  - chain: [{op: Sigmoid}, {op: Multiplies}]\n    because: it\n",
             "line 6: stays_float[0].chain[1].op: no operation 'Multiplies'; did you mean 'Multiply'?",
         ),
+        (
+            "rules:\n  - {op: FullyConnected}\n",
+            "line 5: rules[0].op: no operation 'FullyConnected'; did you mean 'MatMul'?",
+        ),
         ("rules: []\nunified: [Concatt]\n", "line 5: unified: no operation 'Concatt'; did you mean 'Concat'?"),
     ],
 )
@@ -525,7 +533,7 @@ def test_words_that_conditions_had_before_mean_what_they_meant(former: str, toda
         ("when: channels_by_4_and_16, multiples: {in: 2}", "rules[0].when[0] is 'channels_by_4_and_16'; there are: "),
         ("when: {channels_by_4_and_16: 1}", "rules[0].when is {'channels_by_4_and_16': 1}; should be a list"),
         ("when: [[channels_by_4_and_16]]", "rules[0].when[0] is '['channels_by_4_and_16']'; there are: "),
-        ("multiples: {inn: 4}", "rules[0].multiples.inn.[key] is 'inn'; did you mean 'in'? there are: in, out"),
+        ("multiples: {inn: 4}", "rules[0].multiples.inn is 'inn'; did you mean 'in'? there are: in, out"),
         ("multiples: {in: 1}", "rules[0].multiples.in is 1; should be greater than or equal to 2"),
         ("multiples: {out: many}", "rules[0].multiples.out is 'many'; should be a valid integer"),
         ("multiples: 4", "rules[0].multiples is 4; should be a valid dictionary"),

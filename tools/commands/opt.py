@@ -242,4 +242,4 @@ def _warnings(context: Context, others: Iterable[str]) -> Iterator[str]:
 def _times(timing: Timing, results: Results) -> Iterator[str]:
     total = sum(timing.seconds.values()) or 1.0
     for name, seconds in timing.seconds.items():
-        yield f"{seconds:9.3f} s {seconds / total:6.1%}  {name}: {results[name].changes} changes"
+        yield f"{seconds:9.3f} s {seconds / total:6.1%}  {name}: changes: {results[name].changes}"

@@ -28,4 +28,5 @@ def show_command(name: str) -> None:
 def check_command(file: str) -> None:
     """Checks your own target FILE (.yaml)."""
     target = check_target(file)
-    click.echo(f"{file}: target '{target.name}' is fine: {len(target.specs)} specs, {len(target.rules)} rules")
+    counts = f"rules: {len(target.rules)}, specs: {len(target.specs)}"
+    click.echo(f"{file}: target '{target.name}' is fine: device {target.device}, {counts}")

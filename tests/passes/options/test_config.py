@@ -50,7 +50,11 @@ def test_yaml_is_read(tmp_path: Path) -> None:
     [
         ("{}", "'compression' is missing"),
         ('{"compression": {}}', "'compression.algorithms' is missing"),
-        ('{"compression": {"algorithms": [{"params": {}}]}}', "'compression.algorithms[0].name' is missing"),
+        (
+            '{"compression": {"algorithms": [{"params": {}}]}}',
+            "'compression.algorithms[0].name' is missing; there are: DefaultQuantization, AccuracyAwareQuantization, "
+            "ActivationChannelAlignment, MinMaxQuantization, FastBiasCorrection, BiasCorrection",
+        ),
         (
             '{"compression": {"algorithms": [{"name": "DefaultQuantisation"}]}}',
             "compression.algorithms[0].name is 'DefaultQuantisation'; did you mean 'DefaultQuantization'? "
