@@ -3,6 +3,7 @@
 from .calibration.calibrate import Calibrate
 from .infra.base import Pass
 from .options.config import QuantizationConfig
+from .transforms.absorb_zero_points import AbsorbZeroPoints
 from .transforms.align_activation_channels import AlignActivationChannels
 from .transforms.align_streams import AlignStreams
 from .transforms.compress_weights import CompressWeights
@@ -57,6 +58,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         InsertFakeQuantize(),
         SetRanges(),
         *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges
+        AbsorbZeroPoints(),  # after the corrections, which compare the layer with the one that reads floats
         CreateBiases(),  # after the passes that may have given a layer a bias already
         WidenMasks(),
         WidenIntegers(),

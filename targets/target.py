@@ -69,6 +69,9 @@ class QuantSpec(_Strict):
         unsigned: Whether the device stores unsigned numbers, so that values below zero need a zero point.
         zero_point: Whether the device supports a zero point.
         free_zero_point: Whether a zero point costs no time; each tensor then gets the better mode.
+        absorbs_zero_point: Whether the layer's bias takes the zero point over, and the device gets numbers from zero
+            on. Only for layers without padding and with constant weights. A tensor with other readers has a zero point
+            as these and `zero_point` allow.
         also_levels: Other numbers of levels with which the device runs the layer in int8.
         level_count: The number of levels, if it is not 2^bits.
         unsupported_reason: Why the device does not run this spec in int8; empty except for options of the user that the
@@ -83,6 +86,7 @@ class QuantSpec(_Strict):
     unsigned: bool = False
     zero_point: bool = True
     free_zero_point: bool = False
+    absorbs_zero_point: bool = False
     also_levels: tuple[int, ...] = ()
     level_count: Annotated[int, Field(ge=2)] | None = None
     unsupported_reason: str = ""
@@ -116,6 +120,7 @@ Property = Literal[
     "no_padding",
     "output_padding_within_pads",
     "pads_a_convolution",
+    "pointwise",
     "pointwise_of_any_size",
     "several_matrices",
     "shape_shows_order",
@@ -280,10 +285,14 @@ def _is_bent_extreme(above: Node) -> bool:
     return is_bent and above.type in ("ReduceMax", "ReduceMin")
 
 
+def _is_pointwise(node: Node) -> bool:
+    """Whether a convolution has a kernel of 1 and no padding."""
+    return all(size == 1 for size in kernel_shape(node)) and _adds_no_padding(node)
+
+
 def _is_pointwise_of_any_size(node: Node) -> bool:
-    """Whether a convolution has a kernel of 1, no padding, and data with a dynamic size behind axis 1."""
-    is_pointwise = all(size == 1 for size in kernel_shape(node)) and _adds_no_padding(node)
-    return is_pointwise and DYNAMIC in node.source(DATA_PORT).shape[2:]
+    """Whether a convolution is pointwise, and its data have a dynamic size behind axis 1."""
+    return _is_pointwise(node) and DYNAMIC in node.source(DATA_PORT).shape[2:]
 
 
 def _is_before_steps_by_channel(node: Node) -> bool:
@@ -362,6 +371,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "no_padding": _adds_no_padding,
     "output_padding_within_pads": _pads_no_output,
     "pads_a_convolution": _pads_a_convolution,
+    "pointwise": _is_pointwise,
     "pointwise_of_any_size": _is_pointwise_of_any_size,
     "several_matrices": multiplies_batches,
     "shape_shows_order": _shape_shows_order,

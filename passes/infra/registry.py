@@ -27,6 +27,7 @@ PASSES: Mapping[str, str] = {
     "set-ranges": "transforms.set_ranges:SetRanges",
     "correct-biases": "transforms.correct_biases:CorrectBiases",
     "correct-biases-fast": "transforms.correct_biases_fast:CorrectBiasesFast",
+    "absorb-zero-points": "transforms.absorb_zero_points:AbsorbZeroPoints",
     "create-biases": "transforms.create_biases:CreateBiases",
     "widen-masks": "transforms.widen_masks:WidenMasks",
     "widen-integers": "transforms.widen_integers:WidenIntegers",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...targets import Granularity, QuantSpec
+from ...targets import Granularity, Mode, QuantSpec
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,14 @@ def per_tensor(spec: QuantSpec) -> QuantSpec:
     return spec.model_copy(update={"granularity": Granularity.PER_TENSOR})
 
 
+def without_absorption(spec: QuantSpec) -> QuantSpec:
+    """The spec for a tensor whose zero point no bias takes over."""
+    if not spec.absorbs_zero_point:
+        return spec
+    modes = spec.modes if spec.zero_point else (Mode.SYMMETRIC,)
+    return spec.model_copy(update={"absorbs_zero_point": False, "modes": modes})
+
+
 def meet(demands: Iterable[Demand | None], *, nonnegative: bool) -> Demand | None:
     """The demand that satisfies all demands on a tensor; None if one is None, they conflict, or none is given."""
     result: Demand | None = None
@@ -51,11 +59,14 @@ def _is_shared(one: Demand, other: Demand) -> bool:
 
 
 def _both(one: QuantSpec, other: QuantSpec, *, nonnegative: bool) -> QuantSpec | None:
+    absorbs = one.absorbs_zero_point and other.absorbs_zero_point
+    if not absorbs:
+        one, other = without_absorption(one), without_absorption(other)
     modes = tuple(mode for mode in one.modes if mode in other.modes)
     if one.bits != other.bits or one.narrow_range != other.narrow_range or not modes:
         return None
     unsigned, zero_point = one.unsigned or other.unsigned, one.zero_point and other.zero_point
-    if unsigned and not zero_point and not nonnegative:
+    if unsigned and not zero_point and not nonnegative and not absorbs:
         return None
     either = Granularity.PER_TENSOR in (one.granularity, other.granularity)
     granularity = Granularity.PER_TENSOR if either else one.granularity
@@ -68,5 +79,6 @@ def _both(one: QuantSpec, other: QuantSpec, *, nonnegative: bool) -> QuantSpec |
             "unsigned": unsigned,
             "zero_point": zero_point,
             "free_zero_point": is_free,
+            "absorbs_zero_point": absorbs,
         }
     )

@@ -8,23 +8,41 @@ consumers that agree share one; a demand that is not anticipated stays on its ow
 cycle. It never quantizes a model output, and yields for every layer a reason that can be shown.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...ir import DYNAMIC, Graph, InPort, Node, OutPort, Scope
-from ...ir.ops import DATA_PORT, HIDDEN_PORT, LAYER_TYPES, LOOP_BODY, RECURRENT_TYPES, weight_axes, weight_ports
+from ...ir.ops import (
+    DATA_PORT,
+    HIDDEN_PORT,
+    LAYER_TYPES,
+    LOOP_BODY,
+    RECURRENT_TYPES,
+    WEIGHTED_TYPES,
+    WEIGHTS_PORT,
+    bias_port,
+    multiplies_batches,
+    output_channel_axis,
+    weight_axes,
+    weight_ports,
+)
 from ...targets import Granularity, QuantSpec, Rule, Target
 from ..analysis.attention import attention_blocks, matrix_products_around
 from ..analysis.constants import SHAPE_READERS, constant_nodes
+from ..analysis.coverage import needs_sizes
 from ..analysis.signs import never_negative
 from ..options.ignored import Ignored
-from .demands import Demand, meet, per_tensor
+from .demands import Demand, meet, per_tensor, without_absorption
 from .plan import Decision, Plan, Site, edges_above
 from .stays_float import stays_float
 
 #: Give no value below zero if all their inputs do.
 _KEEPS_SIGNS = ("Add", "Multiply", "AvgPool", "ReduceMean", "ReduceSum", "Maximum")
+
+#: Move values, and add zeros to them.
+_ADDS_ZEROS = ("Pad", "SpaceToBatch")
 
 
 def plan_placement(
@@ -168,7 +186,12 @@ class _Analysis:
             else " x ".join(dict.fromkeys(specs.values()))
         )
         self.decisions[node] = Decision(int8=not unsupported, reason=reason)
-        self.demands |= {node.input(index): Demand(self.target.specs[spec]) for index, spec in specs.items()}
+        self.demands |= {node.input(index): Demand(self._spec_at(node.input(index), it)) for index, it in specs.items()}
+
+    def _spec_at(self, port: InPort, name: str) -> QuantSpec:
+        """The spec of that name, for an input whose zero point a bias may not be able to take over."""
+        spec = self.target.specs[name]
+        return spec if _shifts_by_channel(port) else without_absorption(spec)
 
     def _why_float(self, node: Node, rule: Rule | None) -> str:
         """The reason for which a layer cannot run in int8; empty if it can."""
@@ -205,7 +228,7 @@ class _Analysis:
         if rule.requantizes and (self._wanted_behind(node) is None or self._has_constant(node, ports)):
             return {}
         is_shared = rule.same_range and not self._are_nonnegative([node.input(index) for index in ports])
-        wanting = ((node.input(index), self.target.specs[name]) for index, name in ports.items())
+        wanting = ((node.input(index), self._spec_at(node.input(index), name)) for index, name in ports.items())
         return {
             port: Demand(spec, mandatory=not rule.requantizes, is_shared=is_shared)
             for port, spec in wanting
@@ -223,6 +246,8 @@ class _Analysis:
         ports = tuple(node.inputs) if unified else (node.input(DATA_PORT),)
         if all(self._is_constant(port.source) for port in ports) or not all(map(self._may_join, ports)):
             return {}
+        if node.type in _ADDS_ZEROS or any(self._is_constant(port.source) for port in ports):
+            demand = replace(demand, spec=without_absorption(demand.spec))
         if entry and not entry.zero_point and demand.may_bring_zero_point(nonnegative=node in self.nonnegative):
             return {}
         if unified and not self._are_nonnegative(ports):
@@ -320,6 +345,8 @@ class _Analysis:
         axes = (1,) if spec.granularity is Granularity.PER_CHANNEL else ()
         if axes and (len(tensor.shape) < 2 or tensor.shape[1] == DYNAMIC or self._has_other_channels(tensor)):
             spec, axes = per_tensor(spec), ()
+        if axes:
+            spec = without_absorption(spec)  # a bias takes one zero point over
         first = next(port for port in consumers if port in self.demands)
         return Site(self._name(first, "input"), tensor, tuple(consumers), spec, axes, twin=twin)
 
@@ -379,12 +406,36 @@ class _Analysis:
                     parent[root(index)] = root(members[0])
         tied = [root(index) for index in range(len(sites))]
         sizes = Counter(tied)
-        return [replace(site, group=first + tied[i]) if sizes[tied[i]] > 1 else site for i, site in enumerate(sites)]
+        plain = {tied[i] for i, site in enumerate(sites) if not site.spec.absorbs_zero_point}
+        specs = [without_absorption(site.spec) if tied[i] in plain else site.spec for i, site in enumerate(sites)]
+        groups = [first + root if sizes[root] > 1 else None for root in tied]
+        return [replace(site, spec=specs[i], group=groups[i]) for i, site in enumerate(sites)]
 
 
 def _is_roundable(tensor: OutPort) -> bool:
     """Whether a FakeQuantize may follow a tensor: not for f64 or bf16; scalars and empty tensors gain nothing."""
     return tensor.element_type.name in ("f16", "f32") and bool(tensor.shape) and 0 not in tensor.shape
+
+
+def _shifts_by_channel(port: InPort) -> bool:
+    """Whether a number that is added to all data of a layer adds one number to each channel of its output.
+
+    A layer that pads, or a transposed convolution, adds less near the border. Of several matrices, each adds others. A
+    bias with a number for each place is added by another operation, in the device's own precision.
+    """
+    layer = port.node
+    if layer.type not in WEIGHTED_TYPES or port.index != DATA_PORT or needs_sizes(layer) or multiplies_batches(layer):
+        return False
+    return layer.source(WEIGHTS_PORT).node.type == "Const" and not _has_bias_by_place(layer)
+
+
+def _has_bias_by_place(layer: Node) -> bool:
+    """Whether the bias of a layer differs along other axes than that of the channels."""
+    if (port := bias_port(layer)) is None:
+        return False
+    shape = port.source.shape
+    axis = output_channel_axis(layer) % len(layer.output().shape) - len(layer.output().shape)
+    return math.prod(shape) != (shape[axis] if -axis <= len(shape) else 1)
 
 
 def _is_weights(port: InPort) -> bool:

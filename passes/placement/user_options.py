@@ -42,7 +42,7 @@ def _laid_over(spec: QuantSpec, options: WeightOptions | ActivationOptions, targ
         changes["signed"] = spec.signed or bool(options.level_low)
     if options.mode:
         changes["modes"] = (options.mode,)
-        changes["zero_point"] = spec.zero_point or options.mode is Mode.ASYMMETRIC
+        changes["zero_point"] = spec.zero_point or (options.mode is Mode.ASYMMETRIC and not spec.absorbs_zero_point)
     if options.range_granularity:
         changes["granularity"] = options.range_granularity
     return spec.model_copy(update=changes)

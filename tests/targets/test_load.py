@@ -77,8 +77,8 @@ def test_a_mistake_is_named_with_its_path(text: str, said: str) -> None:
 
 
 SPEC_KEYS = (
-    "bits, modes, granularity, narrow_range, signed, unsigned, zero_point, free_zero_point, also_levels, level_count, "
-    "unsupported_reason"
+    "bits, modes, granularity, narrow_range, signed, unsigned, zero_point, free_zero_point, "
+    "absorbs_zero_point, also_levels, level_count, unsupported_reason"
 )
 
 
@@ -296,7 +296,10 @@ def test_pointwise_convolutions_of_any_size_have_no_zero_point_before_steps_by_c
     assert Condition.model_validate({"op": "Convolution", "when": properties}).fits(node) is fits
     rule = load_target("cpu").rule(node)
     assert rule is not None
-    assert rule.inputs == {"data": "a8_symmetric" if fits else "a8_conv", "weights": "w8"}
+    is_pointwise = kernel == 1 and pads == "0, 0"
+    assert Condition.model_validate({"op": "Convolution", "when": "pointwise"}).fits(node) is is_pointwise
+    otherwise = "a8_pointwise" if is_pointwise else "a8_conv"
+    assert rule.inputs == {"data": "a8_absorbed" if fits else otherwise, "weights": "w8"}
 
 
 @pytest.mark.parametrize(
@@ -548,6 +551,7 @@ def test_multiples_that_cannot_be_are_refused(condition: str, said: str) -> None
     [
         ("cpu", "a8", True),
         ("cpu", "a8_conv", True),
+        ("cpu", "a8_absorbed", True),
         ("cpu", "a8_channel", False),
         ("cpu", "a8_symmetric", False),
         ("cpu", "a8_signed", False),

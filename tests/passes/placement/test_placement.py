@@ -362,7 +362,7 @@ def test_data_that_the_runtime_folds_are_constant() -> None:
     found = plan_placement(from_text(graph), load_target("cpu"))
     assert {node.name: decision.reason for node, decision in found.decisions.items()} == {
         "a": "its data are constant",
-        "y": "a8_conv x w8",
+        "y": "a8_pointwise x w8",
     }
     assert [site.source.node.name for site in found.sites if not site.is_weights] == ["sum"]
 
@@ -438,3 +438,76 @@ def test_a_reader_without_zero_point_shares_with_a_convolution_only_what_is_neve
     sites = data_sites(conv("a", "x"), BODY.format(source="x"))
     assert sorted(port.node.name for site in sites for port in site.consumers) == ["a", "tconv"]
     assert sorted(site.twin for site in sites) == [0, 1]
+
+
+#: Operations behind `x` whose readers' biases can all take its zero point over.
+ABSORBED = {
+    "a pointwise convolution": conv("a", "x"),
+    "two of them": conv("a", "x") + conv("b", "x"),
+    "one behind a pool": '    pool: f32[1,8,4,4] = MaxPool(x) kernel="1, 1" strides="1, 1"\n' + conv("a", "pool"),
+    "one of joined data": '    cat: f32[1,16,4,4] = Concat(x, x) axis="1"\n'
+    f"    cw: f32[4,16,1,1] = Const() base64:{ONES}\n"
+    f"    a: f32[1,4,4,4] = Convolution(cat, cw) {CONV}\n    out = Result(a)\n",
+    "a fully connected layer": f"    m: f32[4,16] = Const() base64:{ONES}\n"
+    '    a: f32[1,8,4,16] = MatMul(x, m) transpose_a="false" transpose_b="false"\n    out = Result(a)\n',
+}
+PADS = CONV.replace('pads_end="0, 0"', 'pads_end="1, 1"')
+#: Operations behind `x`, with one that needs its zero point.
+NOT_ABSORBED = {
+    "a convolution that pads": f"    a: f32[1,8,5,5] = Convolution(x, w) {PADS}\n    out = Result(a)\n",
+    "one that pads beside one that does not": conv("b", "x")
+    + f"    a: f32[1,8,5,5] = Convolution(x, w) {PADS}\n    out = Result(a)\n",
+    "a sum that becomes int8": "    sin: f32[1,8,4,4] = Sin(x)\n"
+    + '    sum: f32[1,8,4,4] = Add(sin, relu) auto_broadcast="numpy"\n'
+    + conv("a", "sin")
+    + depthwise("b", "sum"),
+    "a transposed convolution": f"    k: f32[8,8,1,1] = Const() base64:{ONES}\n"
+    '    up: f32[1,8,4,4] = ConvolutionBackpropData(x, k) strides="1, 1" dilations="1, 1"\n    out = Result(up)\n',
+    "a depthwise convolution, which has a range a channel": depthwise("a", "x"),
+    "several matrices": f"    m: f32[1,8,4,2] = Const() base64:{ONES}\n"
+    '    a: f32[1,8,4,2] = MatMul(x, m) transpose_a="false" transpose_b="false"\n    out = Result(a)\n',
+    "a product of two activations": '    a: f32[1,8,4,4] = MatMul(x, relu) transpose_a="false" transpose_b="false"\n'
+    "    out = Result(a)\n",
+    "zeros added to it": PADDED.format(data="x") + conv("a", "pad"),
+    "constants joined with it": f"    c: f32[1,4,4,4] = Const() base64:{ONES}\n"
+    '    cat: f32[1,12,4,4] = Concat(x, c) axis="1"\n'
+    f"    cw: f32[4,12,1,1] = Const() base64:{base64.b64encode(zlib.compress(np.ones(48, np.float32).tobytes())).decode()}\n"
+    f"    a: f32[1,4,4,4] = Convolution(cat, cw) {CONV}\n    out = Result(a)\n",
+    "a tensor with a zero point joined with it": "    other: f32[1,8,4,4] = Sin(x)\n"
+    '    cat: f32[1,16,4,4] = Concat(x, other) axis="1"\n'
+    f"    cw: f32[4,16,1,1] = Const() base64:{ONES}\n"
+    f"    b: f32[1,4,4,4] = Convolution(cat, cw) {CONV}\n    out = Result(b)\n"
+    f"    a: f32[1,8,5,5] = Convolution(other, w) {PADS}\n    end = Result(a)\n",
+}
+
+
+@pytest.mark.parametrize("case", ABSORBED)
+def test_a_zero_point_goes_into_the_biases_of_layers_that_do_not_pad(case: str) -> None:
+    assert [site.spec.absorbs_zero_point for site in data_sites(ABSORBED[case])] == [True]
+
+
+@pytest.mark.parametrize("case", NOT_ABSORBED)
+def test_a_zero_point_stays_where_not_all_readers_take_it_over(case: str) -> None:
+    sites = data_sites(NOT_ABSORBED[case])
+    assert sites
+    assert not any(site.spec.absorbs_zero_point for site in sites)
+
+
+def test_a_kernel_that_takes_no_zero_point_gets_a_symmetric_range_where_no_bias_takes_it_over() -> None:
+    """Beside a transposed convolution; beside a padding one, which needs unsigned data, it gets data of its own."""
+    target = load_target("cpu")
+    (rule,) = (each for each in target.rules if each.when == ("pointwise",))
+    careful = rule.model_copy(update={"inputs": {"data": "a8_absorbed", "weights": "w8"}})
+    target = target.model_copy(update={"rules": (careful, *target.rules)})
+    modes = {}
+    for case in ("a pointwise convolution", "a transposed convolution", "a convolution that pads"):
+        alone = {**ABSORBED, **NOT_ABSORBED}[case]
+        parts = alone if case in ABSORBED else alone + conv("z", "x")
+        sites = [site for site in plan(parts, target=target).sites if not site.is_weights]
+        modes[case] = [(site.spec.modes, site.spec.absorbs_zero_point) for site in sites]
+    both, symmetric = (Mode.SYMMETRIC, Mode.ASYMMETRIC), (Mode.SYMMETRIC,)
+    assert modes == {
+        "a pointwise convolution": [(both, True)],
+        "a transposed convolution": [(symmetric, False)],
+        "a convolution that pads": [(both, False), (both, True)],
+    }
