@@ -195,8 +195,8 @@ class Pass(ABC):
         requires: The facts that must hold before it.
         establishes: The facts that hold after it.
         drops: The facts that no longer hold after it.
-        hides_rounding: Whether it compensates for rounding, or stores rounded values: without such passes, the error of
-            each operation is visible.
+        hides_rounding: Whether it compensates for rounding, stores rounded values, or moves values between a layer and
+            its bias: without such passes, the error of each operation is visible.
     """
 
     name: ClassVar[str]
