@@ -2,10 +2,10 @@
 
 All files of a run appear together at its end, inside `written_together`: an error before that leaves none of them.
 
-Both files of a model are written under temporary names and synced. If there is no model at the path, they are moved
-into place, the .bin first: without its .xml it is not a model. To replace a model, a journal with both names is written
-first. From then on the new model counts: the next reader or writer of the path completes the moves. During the moves
-the old .xml is missing, so that no reader, not even the runtime, combines layers of one with weights of the other.
+Both files of a model are written under temporary names and synced. Then a journal with both names is written. From then
+on the new model counts: if the process ends between the moves, the next reader or writer of the path completes them. So
+a .bin that such an end left alone is known to be irquant's. During the moves the old .xml is missing, so that no reader
+(not even the runtime) combines layers of one with weights of the other. Ctrl-C waits until all files are moved.
 """
 
 import glob
@@ -13,7 +13,9 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Generator
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -34,6 +36,10 @@ _LONGEST_STEM = 200
 
 class NotSyncedError(OSError):
     """The new files are in place, but a power failure may undo that."""
+
+
+class UnfinishedWriteError(OSError):
+    """The new model is whole, but not in place yet: whoever reads the path through `ir` completes that."""
 
 
 @dataclass
@@ -69,16 +75,21 @@ def written_together() -> Generator[None]:
             yield
         finally:
             _TOGETHER.reset(token)
-        unsure = ""
-        for path, move in together.moves:
-            try:
-                move()
-            except NotSyncedError as error:  # the file is in place, and so must be those behind it
-                unsure = unsure or write_failure(path, error)
-            except OSError as error:
-                raise IRError(write_failure(path, error)) from None
-        if unsure:
-            raise IRError(unsure)
+        with _uninterrupted():
+            _move_all(together)
+
+
+def _move_all(together: _Together) -> None:
+    unsure = ""
+    for path, move in together.moves:
+        try:
+            move()
+        except NotSyncedError as error:  # the file is in place, and so must be those behind it
+            unsure = unsure or write_failure(path, error)
+        except OSError as error:
+            raise IRError(write_failure(path, error)) from None
+    if unsure:
+        raise IRError(unsure)
 
 
 def write_failure(path: Path, error: OSError) -> str:
@@ -86,6 +97,8 @@ def write_failure(path: Path, error: OSError) -> str:
     reason = error.strerror or error
     if isinstance(error, NotSyncedError):
         return f"{path}: is written, but the disk does not confirm it ({reason}): check the disk"
+    if isinstance(error, UnfinishedWriteError):
+        return f"{path}: is whole, but not in place yet ({reason}): `irquant inspect {path}` completes it"
     return f"{path}: cannot be written: {reason}"
 
 
@@ -94,6 +107,7 @@ def write_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) ->
 
     Raises:
         NotSyncedError: both files are in place, but the system does not confirm that they last.
+        UnfinishedWriteError: the new model counts, but its files are not all in place.
         OSError: a file could not be written; the former files are unchanged.
     """
     _put(path, _staged_pair(path, write_bin, xml))
@@ -114,8 +128,25 @@ def _put(path: Path, staged: AbstractContextManager[Callable[[], None]]) -> None
     if together := _TOGETHER.get():
         together.moves.append((path, together.parts.enter_context(staged)))
         return
-    with staged as move:
+    with staged as move, _uninterrupted():
         move()
+
+
+@contextmanager
+def _uninterrupted() -> Generator[None]:
+    """Delays Ctrl-C to the end: between two moves, it would leave some of the files."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or threading.current_thread() is not threading.main_thread():  # no handler that Python knows
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
@@ -142,8 +173,7 @@ def _staged_pair(path: Path, write_bin: Callable[[BinaryIO], None], xml: bytes) 
                 os.fsync(file.fileno())
             yield move
     finally:
-        for part in set(parts.values()).difference(_noted(path) or ()):
-            part.unlink(missing_ok=True)
+        _remove(path, parts.values())
 
 
 @contextmanager
@@ -168,7 +198,15 @@ def _staged_file(path: Path, write: Callable[[BinaryIO], None]) -> Generator[Cal
             os.fsync(file.fileno())
             yield move
     finally:
-        part.unlink(missing_ok=True)
+        _remove(path, [part])
+
+
+def _remove(path: Path, parts: Iterable[Path]) -> None:
+    """Removes hidden files that were not moved; one that cannot be removed is an orphan for the next writer."""
+    for part in parts:
+        with suppress(OSError):
+            if part not in (_noted(path) or ()):
+                part.unlink(missing_ok=True)
 
 
 def _stem(path: Path) -> str:
@@ -197,7 +235,7 @@ def finish_interrupted_write(path: Path) -> None:
         OSError: the folder cannot be written.
     """
     if _journal(path).exists():
-        with _locked(path.parent):
+        with _locked(path.parent), _uninterrupted():
             _finish(path)
 
 
@@ -223,24 +261,37 @@ def _journal(path: Path) -> Path:
 
 def _move_into_place(path: Path, parts: dict[str, Path]) -> None:
     _finish(path)
-    if path.exists():
-        note = parts[".xml"].with_suffix(".commit")
-        try:
-            with _new_file(note) as file:
-                file.write(json.dumps([part.name for part in parts.values()]).encode())
-                file.flush()
-                os.fsync(file.fileno())
-            note.replace(_journal(path))
-        finally:
-            note.unlink(missing_ok=True)
-        try:
-            _sync(path.parent)
-        finally:  # the journal is there, so that the new model counts
-            _finish(path)
-    else:
-        for suffix, part in parts.items():
-            part.replace(path.with_suffix(suffix))
+    note = parts[".xml"].with_suffix(".commit")
+    try:
+        with _new_file(note) as file:
+            file.write(json.dumps([part.name for part in parts.values()]).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        note.replace(_journal(path))
+    except OSError:
+        _remove(path, [note])
+        raise
+    try:
         _sync(path.parent)
+    finally:  # the journal is there, so that the new model counts
+        _finish_or_tell(path)
+
+
+def _finish_or_tell(path: Path) -> None:
+    """Completes the moves in the journal, in a second attempt if the first one fails: there is no way back.
+
+    Raises:
+        UnfinishedWriteError: both attempts failed; the journal remains.
+    """
+    for is_last in (False, True):
+        try:
+            return _finish(path)
+        except NotSyncedError:
+            raise
+        except OSError as error:
+            if is_last:
+                raise UnfinishedWriteError(error.errno, error.strerror) from error
+    return None
 
 
 def _finish(path: Path) -> None:
@@ -249,13 +300,17 @@ def _finish(path: Path) -> None:
     if parts is None:
         return
     binary, xml = parts
-    if xml.exists():
-        path.unlink(missing_ok=True)
-        if binary.exists():
-            binary.replace(path.with_suffix(".bin"))
-        xml.replace(path)
+    if not xml.exists():
+        _journal(path).unlink()
+        return
+    path.unlink(missing_ok=True)
+    if binary.exists():
+        binary.replace(path.with_suffix(".bin"))
+    xml.replace(path)
+    try:
         _sync(path.parent)
-    _journal(path).unlink()
+    finally:  # where the moves may not last, neither may the journal
+        _journal(path).unlink()
 
 
 def _noted(path: Path) -> tuple[Path, Path] | None:

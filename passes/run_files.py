@@ -54,6 +54,7 @@ def check_run_files(
             raise RunFilesError(message)
     for each in written:
         _refuse_foreign(each, is_own, force=force)
+    for each in written:  # whoever looks at weights completes an interrupted write of their model
         watch(each.path)
 
 

@@ -30,6 +30,7 @@ Found: TypeAlias = tuple[Case, str]
 #: The networks whose models are changed: of as many seeds, those that the runtime takes.
 _NETWORKS = 24
 
+
 @dataclass
 class Tally:
     """What was found.

@@ -136,7 +136,9 @@ def _opener(counter: _Counter, real: Callable[..., Any]) -> Callable[..., Any]:
         if not counter.counts(file):
             return real(file, mode, buffering, *text, **options)
         counter.at("open", file)
-        raw = Raw(file, mode.replace("b", "").replace("t", ""), options.pop("closefd", True), options.pop("opener", None))
+        raw = Raw(
+            file, mode.replace("b", "").replace("t", ""), options.pop("closefd", True), options.pop("opener", None)
+        )
         if buffering == 0:
             return raw
         kind = io.BufferedRandom if "+" in mode else io.BufferedReader if "r" in mode else io.BufferedWriter

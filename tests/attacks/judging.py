@@ -125,4 +125,3 @@ def faults_of_next(end: End, after: Look, wanted: Look) -> Iterator[str]:
 def without_token(name: str) -> str:
     """A text without the random parts of hidden names."""
     return re.sub(r"\.[0-9a-f]{16}\.", ".*.", name)
-

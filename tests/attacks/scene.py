@@ -19,7 +19,9 @@ from irquant.ir.watched_files import Version, version_of
 PROGRAM = (sys.executable, "-c", "from irquant.tools.start import main; main()")
 #: The files that a command only reads.
 INPUTS = ("m.xml", "m.bin", "d.npz", "given.npz", "batch.yaml")
-_BATCH = "defaults: {data: d.npz, guard: false}\nmodels: [{name: a, model: m.xml}, {name: b, model: m.xml, preset: mixed}]\n"
+_BATCH = (
+    "defaults: {data: d.npz, guard: false}\nmodels: [{name: a, model: m.xml}, {name: b, model: m.xml, preset: mixed}]\n"
+)
 #: The most seconds that a command may take.
 PATIENCE = 120
 
@@ -46,12 +48,18 @@ COMMANDS = (
         (*_QUANTIZE, "--data", "d.npz", "--save-statistics", "s.npz", "--report", "r.html"),
         ("o.xml", "o.bin", "s.npz", "r.html"),
     ),
-    Command("statistics", (*_QUANTIZE, "--statistics", "given.npz", "--report", "r.html"), ("o.xml", "o.bin", "r.html")),
+    Command(
+        "statistics", (*_QUANTIZE, "--statistics", "given.npz", "--report", "r.html"), ("o.xml", "o.bin", "r.html")
+    ),
     Command("compress", ("compress", "m.xml", "--quiet", "-o", "o.xml"), ("o.xml", "o.bin")),
     Command(
         "zoo",
         ("zoo", "run", "batch.yaml", "-o", "z", "--jobs", "2"),
-        (*(f"z/{name}.{suffix}" for name in "ab" for suffix in ("xml", "bin", "json")), "z/results.jsonl", "z/report.html"),
+        (
+            *(f"z/{name}.{suffix}" for name in "ab" for suffix in ("xml", "bin", "json")),
+            "z/results.jsonl",
+            "z/report.html",
+        ),
     ),
 )
 

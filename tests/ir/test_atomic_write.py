@@ -1,10 +1,12 @@
 """An .xml and its .bin appear together or not at all."""
 
+import itertools
 import json
+import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +15,7 @@ import pytest
 from irquant.ir import IRError, read_model, write_model
 from irquant.ir.atomic_write import (
     NotSyncedError,
+    UnfinishedWriteError,
     finish_interrupted_write,
     write_bytes,
     write_failure,
@@ -22,10 +25,15 @@ from irquant.ir.atomic_write import (
 from irquant.ir.weights import Weights, open_weights
 
 OLD, NEW = (b"old xml", b"old bin"), (b"new xml", b"new bin")
+PAIR = ["mo[d]el.bin", "mo[d]el.xml"]
 
 
 def pair(path: Path) -> tuple[bytes, bytes]:
     return path.read_bytes(), path.with_suffix(".bin").read_bytes()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
 
 
 def write(path: Path, content: tuple[bytes, bytes]) -> None:
@@ -82,6 +90,90 @@ def test_a_kill_at_any_point_leaves_one_of_the_two(path: Path, kill_at: list[int
     assert pair(path) == (OLD if killed and changes == 0 else NEW)
     write(path, OLD)
     assert sorted(each.name for each in path.parent.iterdir()) == ["mo[d]el.bin", "mo[d]el.xml"]
+
+
+@pytest.mark.parametrize("changes", range(5))
+def test_a_kill_at_the_first_write_leaves_nothing_or_what_the_next_reader_completes(
+    path: Path, kill_at: list[int], changes: int
+) -> None:
+    kill_at.append(changes)
+    with suppress(Killed):
+        write(path, NEW)
+    kill_at.clear()
+    finish_interrupted_write(path)
+    assert [each for each in names(path.parent) if each[0] != "."] == ([] if changes == 0 else PAIR)
+
+
+@pytest.fixture
+def fail_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Lets the changes of the folder with these numbers fail."""
+    numbers: list[int] = []
+    seen = itertools.count()
+
+    def failing(name: str) -> None:
+        real = getattr(Path, name)
+
+        def change(self: Path, *args: object, **options: object) -> object:
+            if numbers and next(seen) in numbers:
+                raise OSError(5, "Input/output error")
+            return real(self, *args, **options)
+
+        monkeypatch.setattr(Path, name, change)
+
+    for name in ("replace", "unlink"):
+        failing(name)
+    return numbers
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_change_that_fails_once_gives_one_of_the_two(path: Path, fail_at: list[int], number: int) -> None:
+    write(path, OLD)
+    fail_at.append(number)
+    with pytest.raises(OSError, match="error") if number == 0 else nullcontext():
+        write(path, NEW)
+    assert pair(path) == (OLD if number == 0 else NEW)
+    assert names(path.parent) == PAIR
+
+
+def test_moves_that_fail_again_are_told_and_the_next_reader_completes_them(path: Path, fail_at: list[int]) -> None:
+    write(path, OLD)
+    fail_at += range(2, 9)
+    with pytest.raises(UnfinishedWriteError) as caught:
+        write(path, NEW)
+    assert write_failure(path, caught.value) == (
+        f"{path}: is whole, but not in place yet (Input/output error): `irquant inspect {path}` completes it"
+    )
+    fail_at.clear()
+    finish_interrupted_write(path)
+    assert pair(path) == NEW
+    assert names(path.parent) == PAIR
+
+
+@pytest.mark.parametrize("is_together", [False, True])
+def test_an_interrupt_between_two_moves_comes_after_them(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, is_together: bool
+) -> None:
+    replace = Path.replace
+
+    def interrupted(part: Path, target: Path) -> Path:
+        signal.raise_signal(signal.SIGINT)
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+
+    def run() -> None:
+        with written_together() if is_together else nullcontext():
+            write(path, NEW)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert pair(path) == NEW
+    assert names(path.parent) == PAIR
 
 
 @pytest.mark.slow
@@ -189,10 +281,6 @@ def test_weights_that_changed_since_they_were_read_are_refused(conv: Path, tmp_p
 
 
 # ------------------------------------------------------------------------------------------------------------ together
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
 
 
 def test_files_appear_together_at_the_end(path: Path) -> None:
@@ -314,7 +402,7 @@ def test_files_are_closed_before_they_are_moved(
     with written_together() if is_together else nullcontext():
         write_bytes(path.with_name("s.npz"), b"statistics")
         write(path, NEW)
-    assert moved == ["s.npz", "mo[d]el.bin", "mo[d]el.xml"]
+    assert moved == ["s.npz", ".mo[d]el.commit", "mo[d]el.bin", "mo[d]el.xml"]
 
 
 @pytest.mark.parametrize("letter", ["x", "\N{SNOWMAN}"])

@@ -10,6 +10,7 @@ import openvino as ov
 import pytest
 
 from irquant.ir import UserError
+from irquant.ir.watched_files import watched_files
 from irquant.passes import quantize
 from irquant.passes.run_files import check_run_files
 from irquant.passes.runtime.load_model import model_files
@@ -81,6 +82,16 @@ def test_a_command_that_would_destroy_what_it_reads_is_refused(
     assert run(command.split()) == 2
     assert capfd.readouterr() == ("", f"error: {said}\n")
     assert content(place) == before
+
+
+def test_a_result_that_was_broken_off_between_its_files_needs_no_force(place: Path) -> None:
+    Path("seen.xml").replace(".seen.0123456789abcdef.xml")  # a kill between the two moves; the .bin is in place
+    Path(".seen.commit").write_text('[".seen.0123456789abcdef.bin", ".seen.0123456789abcdef.xml"]')
+    with watched_files() as written:
+        assert run(["quantize", "m.xml", "--data", "none.npz", "-o", "seen.xml"]) == 2
+        assert written() == [], "what an earlier run wrote is not what this one did"
+    assert run(["quantize", "m.xml", "--data", "data.npz", "-o", "seen.xml"]) == 0
+    assert not [*place.glob(".seen*")]
 
 
 def test_results_of_an_earlier_run_may_be_replaced(place: Path) -> None:
