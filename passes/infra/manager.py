@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from ...ir import Graph, IRError, UserError
-from ..runtime.engine import RuntimeRejectedError, is_accepted
+from ..runtime.engine import RuntimeRejectedError, contradiction, is_accepted
 from ..statistics.request import QUANTILES, Request
 from .base import Context, Fact, Pass, PassResult, RequirementError, Results
 from .instruments import Instrument
@@ -92,6 +92,8 @@ class PassManager:
             except Exception as error:
                 if not self._has_failed(error, graph, done):
                     raise
+                if isinstance(error, RuntimeRejectedError) and (wrong := contradiction(graph)):
+                    raise RuntimeRejectedError(wrong) from error
                 raise pass_failure(pass_, error) from error
 
     def _has_failed(self, error: Exception, graph: Graph, done: Sequence[str]) -> bool:

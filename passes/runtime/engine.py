@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -349,6 +349,24 @@ def is_accepted(graph: Graph) -> bool:
     except RuntimeRejectedError:
         return False
     return True
+
+
+def contradiction(graph: Graph) -> str:
+    """The first layer whose outputs have other sizes in the runtime than in the model; empty if there is none.
+
+    The runtime infers sizes and ignores those in the file, on which passes rely.
+    """
+    nodes = graph.in_file_order()
+    named = Counter(node.name for node in nodes)
+    declared = {(node.name, each.index): each.shape for node in nodes if named[node.name] == 1 for each in node.outputs}
+    for op in Loaded(graph).model.get_ordered_ops():
+        for index, port in enumerate(op.outputs()):
+            shape, inferred = declared.get((op.get_friendly_name(), index), ()), port.get_partial_shape()
+            if shape and not inferred.compatible(ov.PartialShape(list(shape))):
+                said = f"an output of shape {inferred}, and the model says {ov.PartialShape(list(shape))}"
+                layer = f"{op.get_type_name()} '{op.get_friendly_name()}'"
+                return f"{layer}: the runtime computes {said}: convert the model again"
+    return ""
 
 
 def takes_one_sample(graph: Graph, inputs: Iterable[int]) -> bool:

@@ -51,6 +51,8 @@ class Tally:
             repeat: The options that repeat it.
         """
         self.outcomes[f"{case.what.split(' ')[0]}: {case.outcome}"] += 1
+        if not self.outcomes.total() % 100:
+            print(f"{self.outcomes.total()} runs, {self.kinds.total()} failures", flush=True)
         for fault in case.faults:
             kind = re.sub(r"[\d.]+", "N", fault)
             self.kinds[kind] += 1

@@ -68,7 +68,7 @@ def install() -> None:
     counter = _Counter(strike)
     for name in _CALLS:
         setattr(os, name, counter.around(name, getattr(os, name)))
-    io.open = builtins.open = _opener(counter, io.open)  # type: ignore[assignment]
+    io.open = builtins.open = _opener(counter, io.open)
     os.fdopen = io.open
 
 
@@ -142,7 +142,7 @@ def _opener(counter: _Counter, real: Callable[..., Any]) -> Callable[..., Any]:
         if buffering == 0:
             return raw
         kind = io.BufferedRandom if "+" in mode else io.BufferedReader if "r" in mode else io.BufferedWriter
-        buffered = kind(raw)  # type: ignore[arg-type]
+        buffered = kind(raw)
         return buffered if "b" in mode else io.TextIOWrapper(buffered, *text, **options)
 
     return opened

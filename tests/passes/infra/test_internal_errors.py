@@ -100,6 +100,19 @@ def test_a_model_that_the_runtime_does_not_take_is_the_users() -> None:
         PassManager([Refused()]).run(unknown, Context(load_target("cpu")))
 
 
+def test_a_model_whose_shapes_the_runtime_finds_different_is_the_users() -> None:
+    text = (
+        "x: f32[1,2] = Parameter()\ntimes: i64[2] = Const() [1, 3]\n"
+        "y: f32[1,4] = Tile(x, times)\nz: f32[1,4] = ReLU(y)\nout = Result(z)\n"
+    )
+    assert is_accepted(from_text(text))
+    with pytest.raises(RuntimeRejectedError) as caught:
+        PassManager([Refused()]).run(from_text(text), Context(load_target("cpu")))
+    assert str(caught.value) == (
+        "Tile 'y': the runtime computes an output of shape [1,6], and the model says [1,4]: convert the model again"
+    )
+
+
 @dataclass(frozen=True)
 class Refused(Pass):
     name: ClassVar[str] = "refused"
