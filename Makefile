@@ -1,7 +1,7 @@
 PYTHON ?= python
 PACKAGES := ir passes targets tools
 
-.PHONY: help ns dev lint types docs test slow check dist wheel
+.PHONY: help ns dev lint types docs test slow check dist wheel oldest newest
 
 help:              ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -41,3 +41,14 @@ dist:              ## the wheel, and the tests away from the source
 wheel: dist        ## the suite against the built wheel, away from the source
 	$(PYTHON) -m pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
 	cd build/wheel/run && PYTHONPATH=../site $(PYTHON) -m pytest -p no:cacheprovider
+
+oldest:            ## the suite with the lowest versions that pyproject.toml names, in a venv of their own
+	rm -rf build/oldest && $(PYTHON) -m venv build/oldest
+	grep -o '"[a-z][a-z0-9-]*>=[0-9.]*"' pyproject.toml | tr -d '"' | sed 's/>=/==/' >build/oldest/constraints.txt
+	build/oldest/bin/pip install --quiet -c build/oldest/constraints.txt -e '.[dev]'
+	build/oldest/bin/python -m pytest $(TESTS)
+
+newest:            ## the suite with the newest versions that there are, pre-releases too, in a venv of their own
+	rm -rf build/newest && $(PYTHON) -m venv build/newest
+	build/newest/bin/pip install --quiet --pre --upgrade -e '.[dev]'
+	build/newest/bin/python -m pytest $(TESTS)
