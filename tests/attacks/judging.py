@@ -2,12 +2,11 @@
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 
 from .scene import INPUTS, Command, End, Look
 
-#: What stays in a folder of results.
-_LOCK = ".zoo.lock"
 _INTERRUPTED = 130
 _WRITTEN = re.compile(r"; written: (.*?)(?: and (\d+) more)?$")
 _CLAIMS = re.compile(r"^error: (\S+): (cannot be written|is written)")
@@ -68,6 +67,8 @@ def _torn_pairs(command: Command, before: Look, after: Look, wanted: Look) -> It
 
 def _lies(command: Command, before: Look, end: End, after: Look) -> Iterator[str]:
     """Messages that are no single line, or that say what is not so."""
+    if _is_early(before, end, after):
+        return
     if "Traceback" in end.said or end.code == 70:
         yield f"traceback: {_last(end.said)}"
         return
@@ -82,6 +83,12 @@ def _lies(command: Command, before: Look, end: End, after: Look) -> Iterator[str
         yield from _wrong_lists(said, changed)
     if end.code == 2 and len(end.said.strip().splitlines()) != 1 and command.name != "zoo":
         yield f"more than one line: {end.said}"
+
+
+def _is_early(before: Look, end: End, after: Look) -> bool:
+    """Whether an interrupt came while Python itself started, before the first line of irquant: nobody can say a word."""
+    is_said = end.said.endswith("KeyboardInterrupt\n") and "irquant/tools/cli" not in end.said
+    return before.files == after.files and ((end.code == 1 and is_said) or end == End(-signal.SIGINT, ""))
 
 
 def _wrong_lists(said: str, changed: set[str]) -> Iterator[str]:
@@ -106,7 +113,7 @@ def _last(said: str) -> str:
 def leftovers(after: Look, before: Look, wanted: Look) -> list[str]:
     """Files that are neither inputs nor outputs."""
     known = before.files.keys() | wanted.files.keys()
-    return sorted(name for name in after.files if name not in known and not name.endswith((_LOCK, ".log")))
+    return sorted(name for name in after.files if name not in known and not name.endswith(".log"))
 
 
 def faults_of_next(end: End, after: Look, wanted: Look) -> Iterator[str]:
@@ -116,9 +123,9 @@ def faults_of_next(end: End, after: Look, wanted: Look) -> Iterator[str]:
         return
     for name in sorted(after.files.keys() | wanted.files.keys()):
         now, new = after.files.get(name), wanted.files.get(name)
-        if new is None and not name.endswith(_LOCK):
+        if new is None:
             yield f"the next run leaves {without_token(name)}"
-        elif new is not None and (now is None or not _is_whole(name, now, new)):
+        elif now is None or not _is_whole(name, now, new):
             yield f"after the next run, {name} is not what it should be"
 
 
