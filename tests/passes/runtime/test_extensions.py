@@ -191,7 +191,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shared = next(iter((home / "libs").glob("libopenvino.so*")), None)
     if shared is None or not (home / "include").is_dir():
         pytest.skip("this OpenVINO has no headers")
-    flags = ["-std=c++17", "-shared", "-fPIC", f"-I{home / 'include'}", str(shared), "-o", "libtwice.so"]
+    # some wheels have the old form of strings
+    abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(b'NSt7__cxx11' in shared.read_bytes())}"
+    flags = ["-std=c++17", "-shared", "-fPIC", abi, f"-I{home / 'include'}", str(shared), "-o", "libtwice.so"]
     try:
         subprocess.run(["g++", "twice.cpp", *flags], cwd=folder, check=True, capture_output=True)
     except FileNotFoundError:

@@ -1,5 +1,6 @@
 """Models of other formats, through the runtime's converter."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,11 @@ def test_the_operations_that_the_converter_does_not_know_are_named(tmp_path: Pat
     onnx.save(helper.make_model(graph, ir_version=8), path)
     with pytest.raises(UserError) as error:
         load_model(path)
-    said = "No conversion rule found for operations: NoSuchOperation"
-    assert str(error.value).startswith(f"{path}: the runtime cannot convert it: {said}")
+    said = str(error.value)  # the runtime's words differ from version to version
+    assert said.startswith(f"{path}: the runtime cannot convert it: ")
+    assert re.search(
+        r"(No conversion rule found for|does not support the following ONNX) operations: NoSuchOperation", said
+    )
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
