@@ -172,10 +172,13 @@ def _settled(job: Job, outcome: Outcome) -> Record:
 
 
 def _remove_outdated(job: Job) -> None:
-    """Removes the former result of a failed model, which looks like a new one; files of other origin stay."""
+    """Removes the former result of a failed model, which looks like a new one; files of other origin stay.
+
+    The record is last: until then, it tells what is left of the result if the process is killed.
+    """
     old = read_record(job.record)
     if old is not None and old.fits(job.output.parent):
-        for path in (job.record, job.output, job.output.with_suffix(".bin")):
+        for path in (job.output, job.output.with_suffix(".bin"), job.record):
             path.unlink(missing_ok=True)
 
 

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 import irquant
+from irquant.tools.zoo.batch_file import Entry
 from irquant.tools.zoo.cache_key import fingerprint
+from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.own_results import is_own_result
 from irquant.tools.zoo.record import Record, State
+from irquant.tools.zoo.run import _remove_outdated
 
 
 @pytest.fixture
@@ -46,6 +49,27 @@ def test_a_record_that_cannot_be_read_is_if_the_model_beside_it_is(folder: Path,
     irquant.quantize(model, np.load(arrays)["image"][:, None], output=folder / "a.xml", force=True)
     assert is_own_result(folder / "a.json")
     assert is_own_result(folder / "a.log")
+
+
+@pytest.mark.parametrize("kept", range(3))
+def test_what_is_left_of_a_result_that_is_being_removed_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    unlink, done = Path.unlink, list[str]()
+
+    def killed(path: Path, *, missing_ok: bool) -> None:
+        if len(done) == kept:
+            raise KeyboardInterrupt
+        done.append(path.name)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    entry = Entry.model_validate({"model": "m.xml"})
+    with pytest.raises(KeyboardInterrupt):
+        _remove_outdated(Job("a", entry, folder, folder / "a.xml", {}))
+    left = [each for each in folder.iterdir() if each.name.startswith("a.")]
+    assert len(left) == 4 - kept
+    assert all(map(is_own_result, left))
 
 
 @pytest.mark.parametrize("name", ["b.xml", "b.bin", "b.json", "b.log"])
