@@ -29,7 +29,7 @@ def faults_after(command: Command, before: Look, end: End, after: Look, wanted: 
         now, old, new = (each.files.get(name) for each in (after, before, wanted))
         if now not in (None, old) and not _is_whole(name, now, new):
             yield f"neither old nor new: {name}"
-        if old is not None and now is None and not _is_unfinished(name, after):
+        if old is not None and now is None and not (_is_unfinished(name, after) or _is_dismissed(name, after)):
             yield f"lost: {name}"
     yield from _torn_pairs(command, before, after, wanted)
     yield from _lies(command, before, end, after)
@@ -54,6 +54,12 @@ def _is_unfinished(name: str, after: Look) -> bool:
     folder, _, file = name.rpartition("/")
     journal = f"{folder}/.{file.removesuffix('.xml')}.commit".removeprefix("/")
     return file.endswith(".xml") and journal in after.files
+
+
+def _is_dismissed(name: str, after: Look) -> bool:
+    """Whether a file is missing because its model failed in a batch: the former result would look like a new one."""
+    record = after.files.get(f"{name.rpartition('.')[0]}.json")
+    return record is not None and json.loads(record)["state"] != "done"
 
 
 def _torn_pairs(command: Command, before: Look, after: Look, wanted: Look) -> Iterator[str]:

@@ -45,6 +45,15 @@ def test_each_fault_is_seen(files: dict[str, bytes], end: End, fault: str | None
     assert fault in found if fault else not found
 
 
+@pytest.mark.parametrize(("state", "faults"), [("crashed", 0), ("done", 2)])
+def test_only_a_model_that_failed_in_a_batch_may_lose_its_former_result(state: str, faults: int) -> None:
+    left = {name: OLD[name] for name in OLD if name not in ("o.xml", "o.bin")} | {
+        "o.json": f'{{"state": "{state}"}}'.encode()
+    }
+    found = list(faults_after(COMPRESS, look(OLD), End(-9, ""), look(left), look(NEW)))
+    assert len(found) == faults
+
+
 def test_what_a_next_run_leaves_is_seen() -> None:
     hidden = ".o.0123456789abcdef.bin"
     assert list(faults_of_next(End(0, ""), look(NEW | {hidden: b""}), look(NEW))) == ["the next run leaves .o.*.bin"]
