@@ -87,7 +87,8 @@ class Attacker:
         struck = next((each for each in calls if each.endswith(" struck")), "no call any more")
         name = what if isinstance(what, str) else errno.errorcode[what]
         what_was = f"{name} at call {position}{' of a worker' if is_worker else ''}: {struck.removesuffix(' struck')}"
-        return self._judged(without_token(what_was), command, before, end, over_old=over_old)
+        can_remove = not struck.startswith(("unlink", "remove", "rmdir"))
+        return self._judged(without_token(what_was), command, before, end, over_old=over_old, can_remove=can_remove)
 
     def _struck(self, command: Command, position: int, what: str | int, *, is_worker: bool) -> tuple[End, list[str]]:
         log = self._scene.root / "calls.txt"
@@ -97,12 +98,14 @@ class Attacker:
         family_gone(self._scene.folder)
         return end, log.read_text().splitlines() if log.exists() else []
 
-    def _judged(self, what: str, command: Command, before: Look, end: End, *, over_old: bool) -> Case:
+    def _judged(
+        self, what: str, command: Command, before: Look, end: End, *, over_old: bool, can_remove: bool = True
+    ) -> Case:
         family_gone(self._scene.folder)
         after, wanted = self._scene.look(), self._scene.wanted[command.name]
         faults = list(faults_after(command, before, end, after, wanted))
         left = leftovers(after, before, wanted)
-        is_over = end.code in (0, 1, 2)
+        is_over = end.code in (0, 1, 2) and can_remove
         if is_over and left:
             faults.append(f"left behind: {[*map(without_token, left)]}")
         if is_over and any(self._scene.temporary.iterdir()):
