@@ -59,6 +59,7 @@ COMMANDS = (
             *(f"z/{name}.{suffix}" for name in "ab" for suffix in ("xml", "bin", "json")),
             "z/results.jsonl",
             "z/report.html",
+            "z/.zoo.lock",
         ),
     ),
 )

@@ -94,16 +94,15 @@ def test_calls_are_counted_and_fail(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_each_call_of_compress_that_fails_leaves_old_or_new(tmp_path: Path) -> None:
     attacks = attacker(tmp_path, COMPRESS)
-    for over_old in (False, True):
-        count = len(attacks.calls(COMPRESS, over_old=over_old))
-        assert count > 20
-        for position in range(1, count + 1):
-            case = attacks.strike(COMPRESS, position, errno.EIO, over_old=over_old)
-            assert not case.faults, f"{case.what}: {case.faults}"
+    count = len(attacks.calls(COMPRESS, over_old=True))
+    assert count > 20
+    for position in range(1, count + 1):
+        case = attacks.strike(COMPRESS, position, errno.EIO, over_old=True)
+        assert not case.faults, f"{case.what}: {case.faults}"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 def test_stopped_commands_leave_old_or_new(tmp_path: Path, part: int) -> None:
     attacks = attacker(tmp_path, *COMMANDS)
     for seed in range(10 * part, 10 * part + 10):
