@@ -29,7 +29,7 @@ class Strike:
 
     Attributes:
         folder: Calls on files below it count.
-        log: The file that gets a line for each call that counts, and "struck" behind the one that is struck.
+        log: The file that gets a line for each call that counts: process, call, path, and "struck" if it is struck.
         position: The number of the call, from 1; 0: none.
         what: A signal that ends the process, e.g. "SIGKILL", or the number of an error.
         is_worker: Whether calls of the processes of a batch count, instead of those of the command itself.
@@ -94,7 +94,7 @@ class _Counter:
         with self._lock:
             self._seen += 1
             is_struck = self._seen == self._strike.position
-            os.write(self._log, f"{call} {path}{' struck' if is_struck else ''}\n".encode())
+            os.write(self._log, f"{os.getpid()} {call} {path}{' struck' if is_struck else ''}\n".encode())
         if not is_struck:
             return
         if isinstance(self._strike.what, str):

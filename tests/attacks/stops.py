@@ -96,7 +96,9 @@ class Attacker:
         strike = Strike(str(self._scene.root), str(log), position, what, is_worker)
         end = self._scene.run(command.line, **environment(strike, self._scene.root / "first"))
         family_gone(self._scene.folder)
-        return end, log.read_text().splitlines() if log.exists() else []
+        lines = [line.split(" ", 1) for line in log.read_text().splitlines()] if log.exists() else []
+        one = lines[0][0] if lines else ""  # each model of a batch has a process, and they do about the same
+        return end, [call for process, call in lines if process == one or call.endswith(" struck")]
 
     def _judged(
         self, what: str, command: Command, before: Look, end: End, *, over_old: bool, can_remove: bool = True
