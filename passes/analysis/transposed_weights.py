@@ -58,7 +58,7 @@ def _matrix(product: Node) -> Node:
 
 
 def _first_row(matrix: Node) -> bytes:
-    return bytes(matrix.array[0].tobytes())
+    return bytes(matrix.array[:1].tobytes())  # an empty matrix has none
 
 
 def _is_among(matrix: Node, others: Iterable[Node]) -> bool:

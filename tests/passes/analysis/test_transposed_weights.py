@@ -126,3 +126,14 @@ def test_turned_twice_a_constant_is_as_it_was() -> None:
         assert graph.node("z").attributes["transpose_b"] == transposes
         assert graph.node("z").source(1).node.array.tolist() == values
     assert (len(graph), halves) == (len(from_text(SQUARES)), set())
+
+
+def test_an_empty_matrix_is_no_fault() -> None:
+    graph = from_text("""
+        x: f32[2,0] = Parameter()
+        w: f32[0,0] = Const() []
+        one: f32[2,0] = MatMul(x, w) transpose_a="false" transpose_b="false"
+        two: f32[2,0] = MatMul(one, w) transpose_a="false" transpose_b="true"
+        r = Result(two)
+    """)
+    assert [each.name for each in shared_squares(graph)] == ["two"]
