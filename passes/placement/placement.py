@@ -22,7 +22,6 @@ from ...ir.ops import (
     RECURRENT_TYPES,
     WEIGHTED_TYPES,
     WEIGHTS_PORT,
-    bias_port,
     multiplies_batches,
     output_channel_axis,
     weight_axes,
@@ -41,6 +40,8 @@ from .stays_float import stays_float
 #: Give no value below zero if all their inputs do.
 _KEEPS_SIGNS = ("Add", "Multiply", "AvgPool", "ReduceMean", "ReduceSum", "Maximum")
 
+#: Scale or shift a layer's output by constants.
+_SCALE_OR_SHIFT = ("Add", "Subtract", "Multiply", "Divide")
 #: Move values, and add zeros to them.
 _ADDS_ZEROS = ("Pad", "SpaceToBatch")
 
@@ -191,7 +192,26 @@ class _Analysis:
     def _spec_at(self, port: InPort, name: str) -> QuantSpec:
         """The spec of that name, for an input whose zero point a bias may not be able to take over."""
         spec = self.target.specs[name]
-        return spec if _shifts_by_channel(port) else without_absorption(spec)
+        is_absorbed = _shifts_by_channel(port) and not self._differs_by_place(port.node)
+        return spec if is_absorbed else without_absorption(spec)
+
+    def _differs_by_place(self, layer: Node) -> bool:
+        """Whether constants right behind a layer shift or scale it differently along other axes than its channels.
+
+        The CPU plugin computes a product with a bias and such a factor wrongly; such a bias is added by another
+        operation, in the device's own precision.
+        """
+        waiting = [layer.output()]
+        for tensor in waiting:  # the list grows
+            steps = [(port.node, port.index) for port in tensor.consumers if port.node.type in _SCALE_OR_SHIFT]
+            for node, index in steps:
+                constants = [port.source for port in node.inputs if port.index != index]
+                if not all(map(self._is_constant, constants)):
+                    continue
+                if any(_is_by_place(each, layer) for each in constants):
+                    return True
+                waiting.append(node.output())
+        return False
 
     def _why_float(self, node: Node, rule: Rule | None) -> str:
         """The reason for which a layer cannot run in int8; empty if it can."""
@@ -420,21 +440,18 @@ def _is_roundable(tensor: OutPort) -> bool:
 def _shifts_by_channel(port: InPort) -> bool:
     """Whether a number that is added to all data of a layer adds one number to each channel of its output.
 
-    A layer that pads, or a transposed convolution, adds less near the border. Of several matrices, each adds others. A
-    bias with a number for each place is added by another operation, in the device's own precision.
+    A layer that pads, or a transposed convolution, adds less near the border. Of several matrices, each adds others.
     """
     layer = port.node
     if layer.type not in WEIGHTED_TYPES or port.index != DATA_PORT or needs_sizes(layer) or multiplies_batches(layer):
         return False
-    return layer.source(WEIGHTS_PORT).node.type == "Const" and not _has_bias_by_place(layer)
+    return layer.source(WEIGHTS_PORT).node.type == "Const"
 
 
-def _has_bias_by_place(layer: Node) -> bool:
-    """Whether the bias of a layer differs along other axes than that of the channels."""
-    if (port := bias_port(layer)) is None:
-        return False
-    shape = port.source.shape
-    axis = output_channel_axis(layer) % len(layer.output().shape) - len(layer.output().shape)
+def _is_by_place(constant: OutPort, layer: Node) -> bool:
+    """Whether a constant that meets the output of a layer differs along other axes than that of the channels."""
+    shape, rank = constant.shape, len(layer.output().shape)
+    axis = output_channel_axis(layer) % rank - rank
     return math.prod(shape) != (shape[axis] if -axis <= len(shape) else 1)
 
 

@@ -141,3 +141,15 @@ def test_the_device_computes_it_in_int8(size: int) -> None:
     ends = [float(each.get_node().get_vector()[0]) for each in first.input_values()[1:]]
     assert ends[0] < 0 == ends[2]
     assert ends[3] == pytest.approx(ends[1] - ends[0])
+
+
+@pytest.mark.parametrize("shape", [(4, 16), (1, 4, 1)])
+@pytest.mark.parametrize("scaled", [op.multiply, op.divide])
+def test_a_product_that_is_scaled_by_place_keeps_its_zero_point(shape: tuple[int, ...], scaled: Any) -> None:
+    """With the zero point in a bias, the CPU plugin computes it wrongly, and the check leaves the layer float."""
+    x = op.parameter([1, 4, 16], np.float32)
+    y = scaled(op.add(op.matmul(x, weights(16, 16), False, True), weights(1, 1, 16)), weights(*shape))
+    samples = [RNG.normal(size=(1, 4, 16)).astype(np.float32) for _ in range(12)]
+    reports: list[Report] = []
+    quantize(ov.Model([op.result(y)], [x], "m"), samples, report=reports.append)
+    assert reports[0].check.execution == Execution(int8=1, total=1)
