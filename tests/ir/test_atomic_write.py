@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -51,25 +52,34 @@ class Killed(BaseException):
     """What stands for a kill: nothing is cleaned up behind it."""
 
 
-@pytest.fixture
-def kill_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Kills the writer in front of the n-th change of the folder."""
-    left: list[int] = []
+def before_each_change(monkeypatch: pytest.MonkeyPatch, call: Callable[[], None]) -> None:
+    """Calls a function in front of each change of the folder."""
 
-    def killing(name: str) -> None:
+    def calling(name: str) -> None:
         real = getattr(Path, name)
 
         def change(self: Path, *args: object, **options: object) -> object:
-            if left:
-                left[0] -= 1
-                if left[0] < 0:
-                    raise Killed
+            call()
             return real(self, *args, **options)
 
         monkeypatch.setattr(Path, name, change)
 
     for name in ("replace", "unlink"):
-        killing(name)
+        calling(name)
+
+
+@pytest.fixture
+def kill_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Kills the writer in front of the n-th change of the folder."""
+    left: list[int] = []
+
+    def kill() -> None:
+        if left:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+
+    before_each_change(monkeypatch, kill)
     return left
 
 
@@ -109,18 +119,11 @@ def fail_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     numbers: list[int] = []
     seen = itertools.count()
 
-    def failing(name: str) -> None:
-        real = getattr(Path, name)
+    def fail() -> None:
+        if numbers and next(seen) in numbers:
+            raise OSError(5, "Input/output error")
 
-        def change(self: Path, *args: object, **options: object) -> object:
-            if numbers and next(seen) in numbers:
-                raise OSError(5, "Input/output error")
-            return real(self, *args, **options)
-
-        monkeypatch.setattr(Path, name, change)
-
-    for name in ("replace", "unlink"):
-        failing(name)
+    before_each_change(monkeypatch, fail)
     return numbers
 
 
