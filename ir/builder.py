@@ -69,6 +69,10 @@ class Builder:
         """One * other; `otherwise` is the shape of the result if an operand's rank is unknown."""
         return self._add("Multiply", [one, other], name, _BROADCAST, otherwise=otherwise)
 
+    def maximum(self, one: OutPort, other: OutPort, *, name: str) -> OutPort:
+        """The larger of both, element-wise."""
+        return self._add("Maximum", [one, other], name, _BROADCAST)
+
     def greater_equal(self, one: OutPort, other: OutPort, *, name: str) -> OutPort:
         """One >= other, boolean."""
         return self._add("GreaterEqual", [one, other], name, _BROADCAST)

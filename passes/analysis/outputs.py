@@ -4,8 +4,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ...ir import Builder, Graph, InPort, Node
+from ...ir import Graph, InPort, Node
 from ..runtime.samples import ValidationSample
+from ..runtime.taps import tap
 from .choices import Choice, are_features, choice_of, chooses_for_pixels, unmoved
 from .decisions import Decisions, above, behind, selects
 from .parts import Part, find_parts, is_joined
@@ -127,8 +128,8 @@ class Outputs:
 
     def attach(self, graph: Graph) -> None:
         """Makes the taps the last outputs of a graph, and removes the results that are left out."""
-        for tap in self.taps:
-            Builder(graph).result(InPort(Node(graph, tap.node.id), tap.index).source, name=_NAME)
+        for each in self.taps:
+            tap(InPort(Node(graph, each.node.id), each.index).source, name=_NAME)
         for result in [Node(graph, id_) for id_ in self.left_out]:
             source = result.source().node
             graph.remove(result)

@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...ir import DYNAMIC, Array, Builder, Graph, Node
+from ...ir import DYNAMIC, Array, Graph, Node
 from ...ir.ops import output_channel_axis
 from ..runtime.engine import EMULATION, INSPECTION, Engine
 from ..runtime.samples import PreparedSample
+from ..runtime.taps import tap
 from .channel_sums import ChannelSums
 from .matching import LayerPair
 from .output_probe import OutputProbe
@@ -163,7 +164,7 @@ def _tapped(model: Graph, pairs: Sequence[LayerPair], side: int) -> Graph:
     graph = model.copy()
     for pair in pairs:
         tensor = pair.tensors[side]
-        Builder(graph).result(Node(graph, tensor.node.id).output(tensor.index), name=_NAME)
+        tap(Node(graph, tensor.node.id).output(tensor.index), name=_NAME)
     return graph
 
 

@@ -1,0 +1,68 @@
+"""Taps change nothing of what the runtime computes elsewhere."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+#: A tensor with a Transpose and a convolution behind it: an output that is a Reshape of it spoils the convolution.
+NETWORK = """
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+
+rng = np.random.default_rng(0)
+x = ops.parameter([1, 6, 6, 8], np.float32)
+wave = ops.sin(x)
+kernel = rng.normal(size=(8, 8, 1, 1)).astype(np.float32)
+y = ops.convolution(ops.transpose(wave, [0, 3, 1, 2]), kernel, [1, 1], [0, 0], [0, 0], [1, 1])
+shaped = ops.exp(ops.reshape(wave, [1, 36, 8], False))
+model = ov.Model([ops.result(y), ops.result(shaped)], [x])
+samples = [rng.normal(size=(1, 6, 6, 8)).astype(np.float32) for _ in range(20)]
+
+def right(sample):
+    return np.einsum("bhwc,oc->bohw", np.sin(sample), kernel[:, :, 0, 0])
+"""
+TAP = """
+from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.taps import tap
+
+graph = from_runtime(model)
+(view,) = graph.in_file_order("Reshape")
+tap(view.output(), name="view")
+tapped = ov.compile_model(to_runtime(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+for sample in samples:
+    outputs = tapped(sample)
+    np.testing.assert_allclose(outputs[0], right(sample), atol=1e-4)
+    np.testing.assert_allclose(outputs[2], np.sin(sample).reshape(1, 36, 8), atol=1e-4)
+"""
+STATISTICS = """
+from irquant.passes.calibration.attach_statistics import AttachStatistics, Block
+from irquant.passes.infra.base import Context
+from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.statistics.request import Reduction, request
+from irquant.targets import load_target
+
+graph = from_runtime(model)
+(node,) = graph.in_file_order("Sin")
+asked = request(node.output(), Reduction.SAMPLE)
+AttachStatistics((Block((asked,), (288,)),)).run(graph, Context(load_target()))
+attached = ov.compile_model(to_runtime(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+for sample in samples:
+    outputs = attached(sample)
+    np.testing.assert_allclose(outputs[0], np.sin(sample).reshape(1, 288), atol=1e-4)
+    np.testing.assert_allclose(outputs[1], right(sample), atol=1e-4)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc fills new memory on request")
+@pytest.mark.parametrize("program", [TAP, STATISTICS], ids=["tap", "statistics"])
+def test_nothing_is_read_from_memory_that_nobody_wrote(program: str) -> None:
+    environment = {
+        **os.environ,
+        "MALLOC_PERTURB_": "1",
+    }  # new memory holds large numbers, not what happens to lie there
+    command = [sys.executable, "-c", NETWORK + program]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
