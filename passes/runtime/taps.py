@@ -12,8 +12,8 @@ def copied(tensor: OutPort, build: Builder, *, name: str) -> OutPort:
     """The same numbers in memory of their own.
 
     If an output of the model is a Reshape of a tensor, the CPU plugin (2026.4) computes the tensor in the memory of the
-    output. A convolution or an Interpolate behind a Transpose of the same tensor then reads memory that nobody wrote: its
-    numbers are random. Maximum(x, x) is x, NaN too, and the plugin does not remove it.
+    output. A convolution or an Interpolate behind a Transpose of the same tensor then reads memory that nobody wrote,
+    and its numbers are random. Maximum(x, x) is x, NaN too, and the plugin does not remove it.
     """
     return tensor if tensor.element_type == element_type("boolean") else build.maximum(tensor, tensor, name=name)
 

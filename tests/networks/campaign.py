@@ -121,7 +121,9 @@ def _results(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
     """The results of a process, and of the ones after it if the runtime ends it."""
     left = list(seeds)
     while left:
-        command, environment = [sys.executable, str(PROGRAM), "--work"], {**os.environ, "IRQUANT_THREADS": "1"}
+        # glibc fills new memory, so that what the runtime reads before it was written is never right by chance
+        environment = {**os.environ, "IRQUANT_THREADS": "1", "MALLOC_PERTURB_": "1"}
+        command = [sys.executable, str(PROGRAM), "--work"]
         pipe = subprocess.PIPE
         with subprocess.Popen(command, text=True, env=environment, stdin=pipe, stdout=pipe) as process:
             assert process.stdin is not None

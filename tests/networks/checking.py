@@ -21,6 +21,7 @@ import openvino as ov
 
 from irquant.ir import UserError
 from irquant.passes import Context, Pass, PassManager, QuantizationConfig, Report, quantize
+from irquant.passes.analysis.constants import constant_nodes
 from irquant.passes.analysis.transposed_weights import shared_squares
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.infra.base import PipelineError
@@ -183,6 +184,10 @@ def _sound(recipe: Recipe, by: str, path: Path) -> tuple[Drawn, list[list[Array]
     if not all(np.isfinite(each.astype(np.float64)).all() for arrays in floats for each in arrays):
         raise UnsoundError("not finite")
     normal = from_runtime(drawn.model)
+    constants = constant_nodes(normal)
+    for node in normal.nodes("MatMul"):
+        if node in constants and node.source(1).node.type != "Const":
+            raise UnsoundError("the runtime takes what it computes from constants for weights, in another order")
     PassManager(_before_measuring()[:2]).run(normal, Context(load_target("cpu")))  # constants without conversions
     if any(shared_squares(each) for each in normal.walk()):
         raise UnsoundError("the runtime takes a square matrix for its transpose in the float model")
