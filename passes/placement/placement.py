@@ -245,7 +245,7 @@ class _Analysis:
 
     def _demand_of_operation(self, node: Node, rule: Rule) -> dict[InPort, Demand]:
         ports = rule.ports(node)
-        if rule.requantizes and (self._wanted_behind(node) is None or self._has_constant(node, ports)):
+        if rule.requantizes and (not self._is_stored_in_int8(node, rule) or self._has_constant(node, ports)):
             return {}
         is_shared = rule.same_range and not self._are_nonnegative([node.input(index) for index in ports])
         wanting = ((node.input(index), self._spec_at(node.input(index), name)) for index, name in ports.items())
@@ -254,6 +254,20 @@ class _Analysis:
             for port, spec in wanting
             if _is_roundable(port.source) and (_is_weights(port) or not self._is_constant(port.source))
         }
+
+    def _is_stored_in_int8(self, node: Node, rule: Rule) -> bool:
+        """Whether the result is demanded in int8, or that of the function of it that the same kernel computes.
+
+        Behind a function, a layer is enough: other readers take the floats. A plain sum that others read, too, may be
+        the stream of a whole network, such as a ConvNeXt, where each rounding adds to those before.
+        """
+        if self._wanted_behind(node) is not None:
+            return True
+        readers = {port.node for port in node.output().consumers}
+        if len(readers) > 1 or not readers or (function := readers.pop()).type not in rule.fuses:
+            return False
+        demands = [self.demands.get(port) for port in function.output().consumers]
+        return any(each is not None and each.mandatory for each in demands) or self._wanted_behind(function) is not None
 
     def _passed_on(self, node: Node) -> dict[InPort, Demand]:
         """The demand in front of a transparent node that follows from the one behind it."""

@@ -187,6 +187,28 @@ def test_a_residual_sum_for_a_float_reader_is_not() -> None:
     assert data_sites(ADD, "    out = Result(sum)\n") == []
 
 
+@pytest.mark.parametrize("readers", ["", "    out = Result(function)\n"], ids=["one layer", "others, too"])
+def test_a_residual_sum_is_quantized_if_a_layer_reads_a_function_of_it(readers: str) -> None:
+    function = "    function: f32[1,8,4,4] = ReLU(sum)\n"
+    found = edges(data_sites(ADD, function, conv("a", "function"), readers))
+    assert found == {"relu": ["sum"], "sig": ["sum"], "function": ["a"]}
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "    function: f32[1,8,4,4] = Exp(sum)\n",  # another kernel
+        "    function: f32[1,8,4,4] = ReLU(sum)\n    other = Result(sum)\n",  # the sum itself is read
+    ],
+)
+def test_a_residual_sum_that_is_stored_as_floats_is_not(function: str) -> None:
+    assert edges(data_sites(ADD, function, conv("a", "function"))) == {"function": ["a"]}
+
+
+def test_the_stream_of_a_network_is_not_rounded_if_others_read_it() -> None:
+    assert edges(data_sites(ADD, conv("a", "sum"), "    out = Result(sum)\n")) == {"sum": ["a"]}
+
+
 def test_a_sum_makes_nothing_mandatory() -> None:
     """`relu` also has a float reader, so that an int8 copy of it would be made for the sum alone."""
     assert edges(data_sites(ADD, conv("a", "sum"), "    out = Result(relu)\n")) == {"sig": ["sum"], "sum": ["a"]}
