@@ -85,6 +85,7 @@ def in_folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_run(in_folder_with_model: Path) -> None:
     commands = [
         line for block in blocks("README.md", "sh") for line in block.splitlines() if line.startswith("irquant ")
@@ -157,6 +158,7 @@ def _run_line(line: str) -> None:
         assert not program, f"only irquant and python can be run here: {line}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_what_the_documents_show_runs(
     document: Path, in_folder_with_model: Path, monkeypatch: pytest.MonkeyPatch

@@ -52,6 +52,7 @@ def test_a_size_that_4_bits_do_not_reach_is_refused() -> None:
     assert said.endswith("; --all-layers makes it smaller")
 
 
+@pytest.mark.slow
 def test_as_few_layers_have_8_bits_as_the_outputs_need() -> None:
     data = sentences(30)
     ratios = [each.check.outputs for each in (report(data), report(data, ratio=0.0))]

@@ -411,8 +411,13 @@ def test_an_interrupted_run_leaves_nothing(model: Path, tmp_path: Path) -> None:
         "        time.sleep(0.05)\n        yield np.ones((1, 3, 8, 8))\n"
     )
     arguments = [str(model), "--data", f"{tmp_path / 'slow.py'}:samples", "-o", str(tmp_path / "o.xml")]
+    # a shell in the background lets its programs ignore interrupts
+    started = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from irquant.tools.start import main; main()"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", "from irquant.tools.start import main; main()", "quantize", *arguments],
+        [sys.executable, "-c", started, "quantize", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -29,7 +29,7 @@ from irquant.tools.terminal.tuning import tuning_lines
 ENOUGH_SAMPLES = 8
 #: The place where outputs of some kinds are compared.
 _BEFORE = {
-    OutputKind.DETECTIONS: " before the boxes are selected",
+    OutputKind.DETECTIONS: " before the selection by score",
     OutputKind.DECISIONS: " before it becomes integers",
 }
 

@@ -34,6 +34,7 @@ def _rows(shown: str) -> list[list[str]]:
     return [line.strip("│").split("│") for line in shown.splitlines() if line.startswith("│")]
 
 
+@pytest.mark.slow
 def test_the_accuracy_shown_is_that_of_the_files_it_keeps(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["demo", "-o", str(tmp_path)]) == 0
     shown = re.search(r"accuracy \(500 test images\) +│ +([\d.]+)% │ +([\d.]+)%", capfd.readouterr().out)

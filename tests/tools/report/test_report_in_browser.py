@@ -25,10 +25,13 @@ from irquant.tools.zoo.rows import Row
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (BROWSER and DRIVER),
-    reason="no chromium and chromedriver on this machine; on Debian: apt-get install chromium chromium-driver",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (BROWSER and DRIVER),
+        reason="no chromium and chromedriver on this machine; on Debian: apt-get install chromium chromium-driver",
+    ),
+]
 QUIET = (
     "--headless",
     "--no-sandbox",
