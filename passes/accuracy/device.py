@@ -22,7 +22,7 @@ import numpy as np
 from ...ir import Array, Graph
 from ..analysis.agreement import Tally, tally
 from ..analysis.layer_times import Profile, looks_slow
-from ..analysis.outputs import Outputs
+from ..analysis.outputs import OutputKind, Outputs
 from ..evaluation.verify_execution import shows_all
 from ..infra.base import Context
 from ..infra.calibration import PROBES
@@ -57,6 +57,8 @@ FEW, ENOUGH = 10, 64
 UNHEARD = 1e-5
 #: Below this ratio in dB, an output is lost.
 LOST = 3.0
+#: Behind a selection, values in ascending order may lose this ratio in dB if they keep less than `MIXED` dB.
+MIXED = 10.0
 #: If an output of the float model in the device's own precision is below this ratio in dB, the precision is no
 #: reference for int8; then the output only has to keep some signal.
 CHAOTIC = 15.0
@@ -219,7 +221,26 @@ def compared(
         apart = bool(wrong), 0.0 if ratios[0] == ratios[1] else ratios[0] - ratios[1]
         if apart > farthest or not worst.output:
             worst, farthest = replace(worst, output=output.name, meant=ratios[0], made=ratios[1], wrong=wrong), apart
+    for number, output in enumerate(outputs.each):
+        if output.kind is OutputKind.DETECTIONS and not (outputs.left_out or worst.wrong):
+            references, *others = (
+                [each[number] for each in found]
+                for found in ([each.outputs for each in samples], made, meant, blurred or meant)
+            )
+            left, *kept = (_sorted_ratio(references, other) for other in others)
+            if not left >= min(MIXED, *(each - MIXED for each in kept)):  # NaN: not a number is left of it
+                worst = replace(worst, output=output.name, meant=kept[0], made=left, wrong=OTHERWISE)
     return worst
+
+
+def _sorted_ratio(references: Sequence[Array], found: Sequence[Array]) -> float:
+    """The SQNR in dB of values in ascending order: of scores that are nearly equal, a small error selects another one.
+
+    If sizes differ, or values are no floats, nothing can be said: infinity.
+    """
+    if any(one.dtype.kind != "f" or one.shape != other.shape for one, other in zip(references, found, strict=True)):
+        return math.inf
+    return tally([np.sort(each, axis=None) for each in references], [np.sort(each, axis=None) for each in found]).sqnr
 
 
 def _is_otherwise(

@@ -1,6 +1,7 @@
 """The device is asked whether it computes what the FakeQuantizes mean, in f32 and in its own precision."""
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import openvino as ov
@@ -119,6 +120,22 @@ def test_an_exact_output_does_not_hide_a_wrong_one() -> None:
     meant, made = [[exact, other + np.float32(0.01)]], [[np.nextafter(exact, np.float32(9)), -other]]
     found = device.compared(outputs, samples, meant, made)
     assert (found.output, found.wrong) == ("other", device.OTHERWISE)
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [(lambda x: x[::-1], False), (lambda x: 1 + np.abs(x), True), (lambda x: x * np.float32(np.nan), True)],
+    ids=["in another order", "something else", "NaN"],
+)
+def test_what_is_computed_behind_a_selection_is_compared_in_any_order(
+    *, change: Callable[[Array], Array], wrong: bool
+) -> None:
+    """The scores in front of the selection are as they should be."""
+    boxes, scores = RNG.normal(size=(64, 4)).astype(np.float32), RNG.normal(size=200).astype(np.float32)
+    outputs = Outputs((Output("boxes", OutputKind.DETECTIONS, (1,)),))
+    samples = [ValidationSample(Sample("sample 0", {}), {}, [boxes, scores])]
+    found = device.compared(outputs, samples, [[boxes, scores]], [[change(boxes), scores]])
+    assert (found.output, bool(found.wrong)) == ("boxes", wrong)
 
 
 @pytest.mark.parametrize(
