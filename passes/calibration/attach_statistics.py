@@ -155,6 +155,8 @@ def _attached(graph: Graph, wanted: Sequence[Block]) -> dict[Block, OutPort]:
         inside = [block for block in inside if block.scope[depth][0] == node.id]
         if not node.bodies or not inside:
             continue
+        if node.type == "If":
+            _read_as_copies(node)
         ends = {tag: _attached(body, inside) for tag, body in node.bodies.items()}
         for block in inside:
             sources = {
@@ -163,6 +165,18 @@ def _attached(graph: Graph, wanted: Sequence[Block]) -> dict[Block, OutPort]:
             }
             found[block] = add_body_output(node, sources, _NAME)
     return found
+
+
+def _read_as_copies(node: Node) -> None:
+    """Lets operations read copies of the outputs of an If, which is to have one output more.
+
+    If it has several, the CPU plugin (2026.4) may use the memory of one for the convolution of a residual sum, although
+    others still read it.
+    """
+    for output in node.outputs:
+        readers = [port for port in output.consumers if port.node.type != "Result"]
+        if readers:
+            output.redirect(copied(output, Builder(node.graph), name=f"{_NAME}/copy"), only=readers)
 
 
 def _absent(body: Graph, block: Block) -> OutPort:

@@ -54,15 +54,50 @@ for sample in samples:
     np.testing.assert_allclose(outputs[0], np.sin(sample).reshape(1, 288), atol=1e-4)
     np.testing.assert_allclose(outputs[1], right(sample), atol=1e-4)
 """
+#: An If whose output a residual sum reads, too; statistics from inside give it one output more.
+RESIDUAL_IF = """
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+
+from irquant import quantize
+
+rng = np.random.default_rng(0)
+
+def conv(x, out, channels, kernel):
+    weights = rng.normal(size=(out, channels, kernel, kernel)).astype(np.float32) / 3
+    return ops.convolution(x, weights, [1, 1], [kernel // 2] * 2, [kernel // 2] * 2, [1, 1])
+
+x = ops.parameter([1, 3, -1, 8], np.float32)
+inner = ops.parameter([1, 3, -1, 8], np.float32)
+taken = ov.Model([ops.softsign(conv(ops.matmul(inner, np.eye(8, dtype=np.float32), False, True), 3, 3, 1))], [inner])
+other = ops.parameter([1, 3, -1, 8], np.float32)
+left = ov.Model([ops.multiply(other, np.float32(2))], [other])
+flag = ops.greater(ops.reduce_max(x, np.arange(4), False), np.float32(-1e9))
+chosen = ops.if_op(flag.output(0))
+chosen.set_then_body(taken)
+chosen.set_else_body(left)
+bodies = [chosen.get_function(number) for number in (0, 1)]
+chosen.set_input(x.output(0), *(body.get_parameters()[0] for body in bodies))
+z = chosen.set_output(*(body.get_results()[0] for body in bodies))
+hidden = ops.gelu(ops.add(conv(z, 6, 3, 3), np.ones((1, 6, 1, 1), np.float32)), "erf")
+total = ops.gelu(ops.add(z, ops.add(conv(hidden, 3, 6, 3), np.ones((1, 3, 1, 1), np.float32))), "erf")
+model = ov.Model([ops.result(total)], [x])
+quantize(model, [rng.normal(size=(1, 3, 12, 8)).astype(np.float32) for _ in range(20)], guard=False)
+"""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc fills new memory on request")
-@pytest.mark.parametrize("program", [TAP, STATISTICS], ids=["tap", "statistics"])
+@pytest.mark.parametrize(
+    "program",
+    [NETWORK + TAP, NETWORK + STATISTICS, RESIDUAL_IF],
+    ids=["tap", "statistics", "an If"],
+)
 def test_nothing_is_read_from_memory_that_nobody_wrote(program: str) -> None:
     environment = {
         **os.environ,
         "MALLOC_PERTURB_": "1",
     }  # new memory holds large numbers, not what happens to lie there
-    command = [sys.executable, "-c", NETWORK + program]
+    command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
