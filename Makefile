@@ -28,7 +28,7 @@ docs: ns           ## the documentation as a site, in build/site; broken links a
 test:              ## the suite against the tree, but for what takes minutes
 	$(PYTHON) -m pytest
 
-slow:              ## what takes minutes: generated networks, corpora, killed processes
+slow:              ## what takes minutes: generated networks, corpora, killed processes, documents, browsers
 	$(PYTHON) -m pytest -m slow
 
 check: lint types docs test slow

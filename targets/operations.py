@@ -42,7 +42,8 @@ def unknown_words(target: Target) -> Iterator[tuple[_Location, str]]:
         for link, each in enumerate(pattern.chain):
             yield from _in_condition(each, ("stays_float", index, "chain", link), table)
     for index, rule in enumerate(target.rules):
-        yield from _in_types(rule.needs_bias_before, ("rules", index, "needs_bias_before"), table)
+        for key in ("fuses", "needs_bias_before"):
+            yield from _in_types(getattr(rule, key), ("rules", index, key), table)
     for key in _LISTS:
         yield from _in_types(getattr(target, key), (key,), table)
 

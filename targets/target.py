@@ -393,7 +393,8 @@ class Rule(Condition):
         inputs: Role -> name of a spec. None: the operation stays float.
         requantizes: The operation takes int8 only if its result is demanded in int8 again: its inputs are quantized
             only if its output is.
-        fuses: Functions of a single result that the same kernel computes, before it stores numbers of 8 bits.
+        fuses: Functions of the result of a sum that a convolution in front of the sum computes, too, before it stores
+            numbers of 8 bits; only with `requantizes`.
         same_range: The inputs must share one range.
         saturates: Without VNNI, the kernel adds the products of neighbouring input channels in 16 bits.
         needs_bias: If several operations read its result, the device computes it wrongly without a bias.

@@ -57,8 +57,8 @@ FEW, ENOUGH = 10, 64
 UNHEARD = 1e-5
 #: Below this ratio in dB, an output is lost.
 LOST = 3.0
-#: Behind a selection, values in ascending order may lose this ratio in dB if they keep less than `MIXED` dB.
-MIXED = 10.0
+#: An output behind a selection is only judged if its FakeQuantizes leave this ratio in dB of its values in order.
+SELECTED = 10.0
 #: If an output of the float model in the device's own precision is below this ratio in dB, the precision is no
 #: reference for int8; then the output only has to keep some signal.
 CHAOTIC = 15.0
@@ -227,20 +227,28 @@ def compared(
                 [each[number] for each in found]
                 for found in ([each.outputs for each in samples], made, meant, blurred or meant)
             )
-            left, *kept = (_sorted_ratio(references, other) for other in others)
-            if not left >= min(MIXED, *(each - MIXED for each in kept)):  # NaN: not a number is left of it
-                worst = replace(worst, output=output.name, meant=kept[0], made=left, wrong=OTHERWISE)
+            left, *possible = _sorted_ratios(references, others)
+            if left < LOST and min(possible) > SELECTED:
+                worst = replace(worst, output=output.name, meant=possible[0], made=left, wrong=OTHERWISE)
     return worst
 
 
-def _sorted_ratio(references: Sequence[Array], found: Sequence[Array]) -> float:
-    """The SQNR in dB of values in ascending order: of scores that are nearly equal, a small error selects another one.
+def _sorted_ratios(references: Sequence[Array], others: Sequence[Sequence[Array]]) -> list[float]:
+    """The SQNRs in dB of an output whose values are in ascending order, over all samples in which its size is the same.
 
-    If sizes differ, or values are no floats, nothing can be said: infinity.
+    Of scores that are nearly equal, a small error selects another one: the order says nothing, and nor do few values.
+    NaN and Inf count as zeros.
     """
-    if any(one.dtype.kind != "f" or one.shape != other.shape for one, other in zip(references, found, strict=True)):
-        return math.inf
-    return tally([np.sort(each, axis=None) for each in references], [np.sort(each, axis=None) for each in found]).sqnr
+    kept = [
+        [np.sort(np.nan_to_num(each, posinf=0, neginf=0), axis=None) for each in (wanted, *found)]
+        for wanted, *found in zip(references, *others, strict=True)
+        if wanted.dtype.kind == "f"
+    ]
+    kept = [each for each in kept if len({array.shape for array in each}) == 1]
+    if sum(wanted.size for wanted, *_ in kept) < ENOUGH:
+        return [math.inf] * len(others)
+    wanted, *found = zip(*kept, strict=True)
+    return [tally(wanted, each).sqnr for each in found]
 
 
 def _is_otherwise(

@@ -245,29 +245,43 @@ class _Analysis:
 
     def _demand_of_operation(self, node: Node, rule: Rule) -> dict[InPort, Demand]:
         ports = rule.ports(node)
-        if rule.requantizes and (not self._is_stored_in_int8(node, rule) or self._has_constant(node, ports)):
+        is_fused = self._is_fused(node, rule)
+        is_wanted = is_fused or self._wanted_behind(node) is not None
+        if rule.requantizes and (not is_wanted or self._has_constant(node, ports)):
             return {}
         is_shared = rule.same_range and not self._are_nonnegative([node.input(index) for index in ports])
         wanting = ((node.input(index), self._spec_at(node.input(index), name)) for index, name in ports.items())
         return {
-            port: Demand(spec, mandatory=not rule.requantizes, is_shared=is_shared)
+            port: Demand(spec, mandatory=is_fused or not rule.requantizes, is_shared=is_shared)
             for port, spec in wanting
             if _is_roundable(port.source) and (_is_weights(port) or not self._is_constant(port.source))
         }
 
-    def _is_stored_in_int8(self, node: Node, rule: Rule) -> bool:
-        """Whether the result is demanded in int8, or that of the function of it that the same kernel computes.
+    def _is_fused(self, node: Node, rule: Rule) -> bool:
+        """Whether a convolution in front of a sum computes it, and the function behind it, before numbers are stored.
 
-        Behind a function, a layer is enough: other readers take the floats. A plain sum that others read, too, may be
-        the stream of a whole network, such as a ConvNeXt, where each rounding adds to those before.
+        The convolution's result and the sum have no other readers. A layer that reads the function's result is enough:
+        other readers take its floats.
         """
-        if self._wanted_behind(node) is not None:
-            return True
-        readers = {port.node for port in node.output().consumers}
-        if len(readers) > 1 or not readers or (function := readers.pop()).type not in rule.fuses:
+        if not rule.fuses or len(readers := node.output().consumers) != 1:
             return False
-        demands = [self.demands.get(port) for port in function.output().consumers]
-        return any(each is not None and each.mandatory for each in demands) or self._wanted_behind(function) is not None
+        (port,) = readers
+        if port.node.type not in rule.fuses or port.index != DATA_PORT:
+            return False
+        shapes = {each.source.shape for each in node.inputs}
+        if len(shapes) > 1 or not any(self._convolves_for(each) for each in node.inputs):
+            return False
+        return any(self.demands[each].mandatory for each in port.node.output().consumers if each in self.demands)
+
+    def _convolves_for(self, reader: InPort) -> bool:
+        """Whether a convolution, with or without a bias, gives an operand that nothing else reads."""
+        tensor = reader.source
+        while tensor.node.type == "Add" and len(tensor.consumers) == 1:
+            data = [port.source for port in tensor.node.inputs if not self._is_constant(port.source)]
+            if len(data) != 1:
+                return False
+            (tensor,) = data
+        return tensor.node.type in ("Convolution", "GroupConvolution") and len(tensor.consumers) == 1
 
     def _passed_on(self, node: Node) -> dict[InPort, Demand]:
         """The demand in front of a transparent node that follows from the one behind it."""

@@ -4,12 +4,12 @@ from typing import Final
 
 from ...ir import Builder, OutPort, element_type
 
-#: Operations that only name the same memory by other sizes.
-VIEWS: Final = frozenset({"Reshape", "Squeeze", "Unsqueeze"})
+#: Operations that may only name the same memory by other sizes: a Transpose does that if it only moves axes of size 1.
+VIEWS: Final = frozenset({"Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
 def copied(tensor: OutPort, build: Builder, *, name: str) -> OutPort:
-    """The same numbers in memory of their own.
+    """The same numbers in memory of their own; booleans, which no convolution reads, as they are.
 
     If an output of the model is a Reshape of a tensor, the CPU plugin (2026.4) computes the tensor in the memory of the
     output. A convolution or an Interpolate behind a Transpose of the same tensor then reads memory that nobody wrote,

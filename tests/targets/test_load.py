@@ -420,6 +420,7 @@ def test_what_cannot_be_extended_is_named(tmp_path: Path, parent: str, said: str
             "rules:\n  - {op: FullyConnected}\n",
             "line 5: rules[0].op: no operation 'FullyConnected'; did you mean 'MatMul'?",
         ),
+        ("rules:\n  - {op: Add, fuses: [Relu]}\n", "line 5: rules[0].fuses: no operation 'Relu'; did you mean 'ReLU'?"),
         ("rules: []\nunified: [Concatt]\n", "line 5: unified: no operation 'Concatt'; did you mean 'Concat'?"),
     ],
 )

@@ -1,7 +1,7 @@
 """The device is asked whether it computes what the FakeQuantizes mean, in f32 and in its own precision."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import openvino as ov
@@ -122,6 +122,18 @@ def test_an_exact_output_does_not_hide_a_wrong_one() -> None:
     assert (found.output, found.wrong) == ("other", device.OTHERWISE)
 
 
+def selected(boxes: Sequence[Array], made: Sequence[Array], blurred: Sequence[Array] = ()) -> bool:
+    """Whether boxes are found wrong; the scores in front of the selection are as they should be."""
+    scores = RNG.normal(size=200).astype(np.float32)
+    outputs = Outputs((Output("boxes", OutputKind.DETECTIONS, (1,)),))
+    samples = [ValidationSample(Sample(f"sample {n}", {}), {}, [each, scores]) for n, each in enumerate(boxes)]
+    found = ([[each, scores] for each in some] for some in (boxes, made, blurred))
+    return bool(device.compared(outputs, samples, *found).wrong)
+
+
+BOXES = [RNG.normal(size=(64, 4)).astype(np.float32), RNG.normal(size=(60, 4)).astype(np.float32)]
+
+
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [(lambda x: x[::-1], False), (lambda x: 1 + np.abs(x), True), (lambda x: x * np.float32(np.nan), True)],
@@ -130,12 +142,22 @@ def test_an_exact_output_does_not_hide_a_wrong_one() -> None:
 def test_what_is_computed_behind_a_selection_is_compared_in_any_order(
     *, change: Callable[[Array], Array], wrong: bool
 ) -> None:
-    """The scores in front of the selection are as they should be."""
-    boxes, scores = RNG.normal(size=(64, 4)).astype(np.float32), RNG.normal(size=200).astype(np.float32)
-    outputs = Outputs((Output("boxes", OutputKind.DETECTIONS, (1,)),))
-    samples = [ValidationSample(Sample("sample 0", {}), {}, [boxes, scores])]
-    found = device.compared(outputs, samples, [[boxes, scores]], [[change(boxes), scores]])
-    assert (found.output, bool(found.wrong)) == ("boxes", wrong)
+    assert selected(BOXES, [change(each) for each in BOXES]) is wrong
+
+
+def test_a_sample_with_another_number_of_boxes_says_nothing_the_others_do() -> None:
+    assert selected(BOXES, [1 + np.abs(BOXES[0]), BOXES[1][:-1]])
+    assert not selected(BOXES, [BOXES[0], BOXES[1][:-1]])
+
+
+def test_what_the_precision_loses_behind_a_selection_is_no_fault_of_int8() -> None:
+    lost = [1 + np.abs(each) for each in BOXES]
+    assert not selected(BOXES, lost, lost)
+
+
+def test_a_box_of_few_that_another_one_replaces_is_no_fault() -> None:
+    few = [each[:3] for each in BOXES]
+    assert not selected(few, [np.concatenate([each[:2], 9 * each[2:]]) for each in few])
 
 
 @pytest.mark.parametrize(

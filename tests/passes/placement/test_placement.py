@@ -187,22 +187,40 @@ def test_a_residual_sum_for_a_float_reader_is_not() -> None:
     assert data_sites(ADD, "    out = Result(sum)\n") == []
 
 
+CONVOLUTION = f"    branch: f32[1,8,4,4] = Convolution(relu, w) {CONV}\n"
+BRANCH = CONVOLUTION + "    sum: f32[1,8,4,4] = Add(branch, relu)\n"
+FUNCTION = "    function: f32[1,8,4,4] = ReLU(sum)\n"
+
+
 @pytest.mark.parametrize("readers", ["", "    out = Result(function)\n"], ids=["one layer", "others, too"])
 def test_a_residual_sum_is_quantized_if_a_layer_reads_a_function_of_it(readers: str) -> None:
-    function = "    function: f32[1,8,4,4] = ReLU(sum)\n"
-    found = edges(data_sites(ADD, function, conv("a", "function"), readers))
-    assert found == {"relu": ["sum"], "sig": ["sum"], "function": ["a"]}
+    found = edges(data_sites(BRANCH, FUNCTION, conv("a", "function"), readers))
+    assert found == {"relu": ["branch", "sum"], "branch": ["sum"], "function": ["a"]}
+
+
+def test_both_operands_of_such_a_sum_are_rounded_whoever_else_reads_them() -> None:
+    found = edges(data_sites(BRANCH, FUNCTION, conv("a", "function"), "    out = Result(relu)\n"))
+    assert found == {"relu": ["branch", "sum"], "branch": ["sum"], "function": ["a"]}
+
+
+ROW = '    axes: i64[2] = Const() [2, 3]\n    row: f32[1,8,1,1] = ReduceMean(relu, axes) keep_dims="true"\n'
 
 
 @pytest.mark.parametrize(
-    "function",
+    "parts",
     [
-        "    function: f32[1,8,4,4] = Exp(sum)\n",  # another kernel
-        "    function: f32[1,8,4,4] = ReLU(sum)\n    other = Result(sum)\n",  # the sum itself is read
+        (BRANCH, "    function: f32[1,8,4,4] = Exp(sum)\n"),
+        (BRANCH, FUNCTION, "    other = Result(sum)\n"),
+        (BRANCH, FUNCTION, "    other = Result(branch)\n"),
+        (BRANCH, "    function: f32[1,8,4,4] = PReLU(x, sum)\n"),
+        (ADD, FUNCTION),
+        (ROW, CONVOLUTION, "    sum: f32[1,8,4,4] = Add(branch, row)\n", FUNCTION),
     ],
+    ids=["another kernel", "the sum is read", "the operand is read", "a slope", "no convolution", "another shape"],
 )
-def test_a_residual_sum_that_is_stored_as_floats_is_not(function: str) -> None:
-    assert edges(data_sites(ADD, function, conv("a", "function"))) == {"function": ["a"]}
+def test_a_residual_sum_that_no_convolution_computes_with_its_function_is_not(parts: Sequence[str]) -> None:
+    found = edges(data_sites(*parts, conv("a", "function")))
+    assert not [reader for readers in found.values() for reader in readers if reader == "sum"]
 
 
 def test_the_stream_of_a_network_is_not_rounded_if_others_read_it() -> None:
