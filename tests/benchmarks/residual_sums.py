@@ -11,7 +11,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -88,7 +88,7 @@ def main() -> None:
             model = network(function, options.size, bottleneck=bottleneck)
             samples = [RNG.normal(size=(1, 3, options.size, options.size)).astype(np.float32) for _ in range(40)]
             made = [
-                cast(ov.Model, quantize(model, samples[:32], target=target, guard=False))
+                quantize(model, samples[:32], target=target, guard=False)
                 for target in (with_float_sums(), load_target("cpu"))
             ]
             times = " | ".join(f"{each:.2f}" for each in lower_quartiles([model, *made], samples[0], options.seconds))
