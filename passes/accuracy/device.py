@@ -201,7 +201,7 @@ def compared(
     made: Sequence[_Tensors],
     blurred: Sequence[_Tensors] = (),
 ) -> Asked:
-    """The output at which the device is farthest from the expected result.
+    """The output at which the device is farthest from the expected result, or one behind a selection that is wrong.
 
     Args:
         outputs: The model's outputs.
@@ -225,7 +225,7 @@ def compared(
         if output.kind is OutputKind.DETECTIONS and not (outputs.left_out or worst.wrong):
             references, *others = (
                 [each[number] for each in found]
-                for found in ([each.outputs for each in samples], made, meant, blurred or meant)
+                for found in ([each.outputs for each in samples], made, meant, *([blurred] if blurred else []))
             )
             left, *possible = _sorted_ratios(references, others)
             if left < LOST and min(possible) > SELECTED:

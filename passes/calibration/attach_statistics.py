@@ -10,7 +10,7 @@ from ...ir import Array, Builder, Graph, Node, OutPort, Scope, UserError, elemen
 from ...ir.bodies import add_body_output
 from ...ir.builder import ReduceType
 from ..infra.base import Context, Pass
-from ..runtime.taps import VIEWS, copied
+from ..runtime.taps import copied, no_view
 from ..statistics.batch import Batches
 from ..statistics.masks import mask_limits
 from ..statistics.quantiles import TopQuantile, quantiles
@@ -193,13 +193,11 @@ class _Rows:
         self._constants: dict[tuple[int, ...], OutPort] = {}
         self._limits = mask_limits(graph)
         self._unmasked: dict[OutPort, OutPort] = {}
-        self._copies: dict[OutPort, OutPort] = {}
 
     def of(self, block: Block) -> OutPort:
         """A tensor [observations, width], after a column that marks that the body ran; or the tensor itself."""
         if block.raw:
-            tensor = self._unmask(self._tensor(block.requests[0]))
-            return self._copied(tensor) if tensor.node.type in VIEWS else tensor
+            return no_view(self._unmask(self._tensor(block.requests[0])), self.build, name=f"{_NAME}/copy")
         parts = [self._reduced(each, batched=block.batched) for each in block.requests]
         if block.batched:
             return self.build.concat(parts, axis=1, name=f"{_NAME}/rows")
@@ -220,7 +218,8 @@ class _Rows:
         tensor = self._unmask(tensor)
         if wanted.reduction is Reduction.SAMPLE:
             found = sampled(tensor, wanted.channel_axis, batched=batched, build=self.build, name=name)
-            found = self._copied(tensor) if found == tensor else found
+            if found == tensor:  # it has no more elements than that: the Reshape would be a view of it
+                found = copied(tensor, self.build, name=f"{name}/copy")
             count = sampled_count(tensor.shape, wanted.channel_axis, batched=batched)
             return self._shaped(found, (-1, count) if batched else (count,))
         if wanted.reduction in QUANTILES:
@@ -243,11 +242,6 @@ class _Rows:
             self._unmasked[tensor] = found
         return self._unmasked[tensor]
 
-    def _copied(self, tensor: OutPort) -> OutPort:
-        if tensor not in self._copies:
-            self._copies[tensor] = copied(tensor, self.build, name=f"{_NAME}/copy")
-        return self._copies[tensor]
-
     def _without_masks(self, tensor: OutPort, limit: float, name: str) -> OutPort:
         most, zero = (self.build.constant(np.array(each, np.float32), name=f"{name}/limit") for each in (limit, 0))
         is_mask = self.build.greater_equal(self.build.abs(tensor, name=f"{name}/size"), most, name=f"{name}/is_mask")
@@ -262,7 +256,7 @@ class _Rows:
             kept = [0]  # gives one number, and needs no Reshape to make a row of it
         axes = tuple(axis for axis in range(len(tensor.shape)) if axis not in kept)
         if not axes:
-            return self._copied(tensor)
+            return tensor
         type_ = _REDUCE.get(wanted.reduction, "ReduceMean")
         return self.build.reduce(type_, tensor, self._constant(axes), keep_dims=False, name=name)
 

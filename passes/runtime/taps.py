@@ -5,7 +5,7 @@ from typing import Final
 from ...ir import Builder, OutPort, element_type
 
 #: Operations that may only name the same memory by other sizes: a Transpose does that if it only moves axes of size 1.
-VIEWS: Final = frozenset({"Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+_VIEWS: Final = frozenset({"Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
 def copied(tensor: OutPort, build: Builder, *, name: str) -> OutPort:
@@ -18,7 +18,12 @@ def copied(tensor: OutPort, build: Builder, *, name: str) -> OutPort:
     return tensor if tensor.element_type == element_type("boolean") else build.maximum(tensor, tensor, name=name)
 
 
+def no_view(tensor: OutPort, build: Builder, *, name: str) -> OutPort:
+    """A tensor that may become an output of the model: itself, or a copy of a view (see `copied`)."""
+    return copied(tensor, build, name=name) if tensor.node.type in _VIEWS else tensor
+
+
 def tap(tensor: OutPort, *, name: str) -> None:
-    """Makes a tensor one more output of the model; a view as a copy (see `copied`)."""
+    """Makes a tensor one more output of the model."""
     build = Builder(tensor.node.graph)
-    build.result(copied(tensor, build, name=f"{name}/copy") if tensor.node.type in VIEWS else tensor, name=name)
+    build.result(no_view(tensor, build, name=f"{name}/copy"), name=name)

@@ -9,8 +9,7 @@ ms (INFERENCE_PRECISION_HINT=f32), and the ratio in dB of each INT8 model to the
 
 import argparse
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,9 @@ import openvino as ov
 import openvino.opset13 as op
 
 from irquant.passes import quantize
+from irquant.passes.analysis.agreement import tally
+from irquant.passes.evaluation.latency import in_turn
+from irquant.passes.runtime.engine import LATENCY, Engine, from_runtime
 from irquant.targets import Target, load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -63,19 +65,6 @@ def with_float_sums() -> Target:
     return target.model_copy(update={"rules": [rule.model_copy(update={"fuses": ()}) for rule in target.rules]})
 
 
-def lower_quartiles(models: Sequence[Any], feed: Array, seconds: float) -> list[float]:
-    """The times of models that run in turn, in ms."""
-    compiled = [ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) for model in models]
-    times: list[list[float]] = [[] for _ in models]
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        for model, taken in zip(compiled, times, strict=True):
-            began = time.perf_counter()
-            model(feed)
-            taken.append(time.perf_counter() - began)
-    return [float(np.percentile(taken[1:], 25)) * 1000 for taken in times]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=160, help="height and width of the image")
@@ -91,15 +80,17 @@ def main() -> None:
                 quantize(model, samples[:32], target=target, guard=False)
                 for target in (with_float_sums(), load_target("cpu"))
             ]
-            times = " | ".join(f"{each:.2f}" for each in lower_quartiles([model, *made], samples[0], options.seconds))
-            ratios = " | ".join(f"{_ratio(model, each, samples[32:]):.1f}" for each in made)
+            engines = [Engine(from_runtime(each), LATENCY) for each in (model, *made)]
+            taken = in_turn(engines, [[{"image": samples[0]}] * len(engines)], options.seconds)
+            times = " | ".join(f"{each * 1000:.2f}" for each in np.percentile(taken, 25, axis=0))
+            wanted, *found = ([outputs_of(engine, each) for each in samples[32:]] for engine in engines)
+            ratios = " | ".join(f"{tally(wanted, each).sqnr:.1f}" for each in found)
             print(f"| {'bottleneck' if bottleneck else 'basic'} | {name} | {times} | {ratios} |", flush=True)
 
 
-def _ratio(model: Any, other: Any, samples: Sequence[Array]) -> float:
-    """The signal-to-quantization-noise ratio over the samples, in dB."""
-    one, two = (np.stack([ov.compile_model(each, "CPU")(sample)[0] for sample in samples]) for each in (model, other))
-    return float(10 * np.log10(np.square(one).sum() / np.square(one - two).sum()))
+def outputs_of(engine: Engine, sample: Array) -> Array:
+    engine.infer({"image": sample})
+    return engine.results()[0]
 
 
 if __name__ == "__main__":

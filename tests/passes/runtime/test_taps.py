@@ -57,6 +57,22 @@ for sample in samples:
     np.testing.assert_allclose(outputs[0], np.sin(sample).reshape(1, 288), atol=1e-4)
     np.testing.assert_allclose(outputs[1], right(sample), atol=1e-4)
 """
+WHOLE = """
+from irquant.passes.calibration.attach_statistics import AttachStatistics, Block
+from irquant.passes.infra.base import Context
+from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.statistics.request import Reduction, request
+from irquant.targets import load_target
+
+graph = from_runtime(model)
+asked = request(graph.node(model_view).output(), Reduction.QUANTILE, level=0.5)
+AttachStatistics((Block((asked,), (1,), raw=True),)).run(graph, Context(load_target()))
+attached = ov.compile_model(to_runtime(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+for sample in samples:
+    outputs = attached(sample)
+    np.testing.assert_allclose(outputs[0], np.sin(sample).reshape(1, 36, 8), atol=1e-4)
+    np.testing.assert_allclose(outputs[1], right(sample), atol=1e-4)
+"""
 #: An If whose output a residual sum reads, too; statistics from inside give it one output more.
 RESIDUAL_IF = """
 import numpy as np
@@ -97,15 +113,14 @@ quantize(model, [rng.normal(size=(1, 3, 12, 8)).astype(np.float32) for _ in rang
         NETWORK.replace("VIEW", RESHAPE) + TAP,
         NETWORK.replace("VIEW", TRANSPOSE) + TAP,
         NETWORK.replace("VIEW", RESHAPE) + STATISTICS,
+        NETWORK.replace("VIEW", RESHAPE) + WHOLE,
         RESIDUAL_IF,
     ],
-    ids=["a Reshape", "a Transpose", "statistics", "an If"],
+    ids=["a Reshape", "a Transpose", "a sample", "a whole tensor", "an If"],
 )
 def test_nothing_is_read_from_memory_that_nobody_wrote(program: str) -> None:
-    environment = {
-        **os.environ,
-        "MALLOC_PERTURB_": "1",
-    }  # new memory holds large numbers, not what happens to lie there
+    # new memory holds large numbers, not what happens to lie there
+    environment = {**os.environ, "MALLOC_PERTURB_": "1"}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
