@@ -19,6 +19,8 @@ SHAPE_READERS = ("ShapeOf",)
 TYPE_READERS = ("ConvertLike",)
 #: Operations that change the form of a constant, and that numpy computes.
 FORM_CHANGES = ("Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+#: Operations that take numbers from a row of numbers.
+_TAKES = ("Gather", "Slice", "StridedSlice")
 #: Operations that give different values in each run for the same inputs.
 _NOT_FOLDED = ("Assign", "Multinomial", "RandomUniform", "ReadValue", "Result")
 
@@ -29,19 +31,44 @@ def constant_nodes(graph: Graph) -> set[Node]:
     for node in graph.nodes():
         read = node.inputs[:1] if node.type in TYPE_READERS else node.inputs
         is_computed = bool(read) and all(port.source.node in found for port in read)
-        if node.type == "Const" or _gives_known_shape(node) or (is_computed and _is_pure(node)):
+        if node.type == "Const" or _sizes(node) is not None or (is_computed and _is_pure(node)):
             found.add(node)
     return found
 
 
-def _gives_known_shape(node: Node) -> bool:
-    """Whether the node is the ShapeOf of a static shape; an empty shape may also mean an unknown rank."""
-    return node.type in SHAPE_READERS and bool(node.source().shape) and DYNAMIC not in node.source().shape
+def _sizes(node: Node) -> Array | None:
+    """The sizes that a node reads off a shape, if they are known before there is data; None for other nodes.
+
+    The batch may be known and the height not: what takes the batch alone gives a constant.
+    """
+    reader = node.source(0).node if node.type in _TAKES else node
+    if reader.type == "Convert":
+        reader = reader.source().node
+    if reader.type not in SHAPE_READERS or not reader.source().shape:  # it may also mean an unknown rank
+        return None
+    shape = np.asarray(reader.source().shape)
+    taken = _taken(node, shape) if node.type in _TAKES else shape
+    return None if taken is None or (taken == DYNAMIC).any() else taken
+
+
+def _taken(node: Node, shape: Array) -> Array | None:
+    """The sizes that a Gather, Slice or StridedSlice with constant positions takes from a shape."""
+    read = [each.source.node for each in node.inputs[1:]]
+    masks = {name: "1" in node.attributes.get(f"{name}_mask", "") for name in ("begin", "end", "new_axis", "ellipsis")}
+    if any(each.type != "Const" for each in read) or masks["new_axis"] or masks["ellipsis"]:
+        return None
+    if node.type == "Gather" or "1" in node.attributes.get("shrink_axis_mask", ""):
+        places = read[0].array.reshape(node.output().shape)
+        return np.asarray(shape[places]) if ((-len(shape) <= places) & (places < len(shape))).all() else None
+    begin, end = (
+        None if masks[name] else int(each.array.item()) for name, each in zip(("begin", "end"), read, strict=False)
+    )
+    return shape[begin : end : int(read[2].array.item()) if len(read) > 2 else 1]
 
 
 def fold_shape(node: Node) -> None:
-    """Replaces the ShapeOf of a known shape with a constant."""
-    sizes = np.asarray(node.source().shape, node.output().element_type.dtype)
+    """Replaces what reads known sizes off a shape with a constant."""
+    sizes = np.asarray(_sizes(node), node.output().element_type.dtype)
     node.replace_with(node.graph.add_constant(f"{node.name}/known", sizes, near=node).output())
 
 
@@ -56,8 +83,9 @@ def values_of(tensors: Sequence[OutPort]) -> list[Array]:
     # first: what only a shape reader reads besides would be gone with it
     build = Builder(graph)
     results = {build.result(tensor, name="irquant/folded") for tensor in wanted}
-    for node in [node for node in graph.nodes(*SHAPE_READERS) if _gives_known_shape(node)]:
-        fold_shape(node)
+    for node in list(graph.nodes(*SHAPE_READERS, *_TAKES)):
+        if _sizes(node) is not None:
+            fold_shape(node)
     for node in graph.nodes(*TYPE_READERS):
         node.replace_with(build.convert(node.source(), node.output().element_type, name=f"{node.name}/typed"))
     for node in reversed(list(graph.nodes())):

@@ -5,10 +5,10 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.ir import from_text, verify
+from irquant.ir import Array, Graph, from_text, verify
 from irquant.passes import Context
 from irquant.passes.analysis.constants import constant_nodes, values_of
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.engine import from_runtime, to_runtime
 from irquant.passes.transforms.normalize import Normalize
 from irquant.targets import load_target
 
@@ -58,6 +58,70 @@ def test_what_is_computed_from_constants_alone_is_one(lines: list[str]) -> None:
 )
 def test_what_depends_on_data_state_or_chance_is_none(lines: list[str]) -> None:
     assert not is_constant(*lines)
+
+
+SIZES = """
+    e: f32[1,3,?,5] = Parameter()
+    re = Result(e)
+    s: i64[4] = ShapeOf.opset3(e) output_type="i64"
+    axis: i64[] = Const() [0]
+    first: i64[1] = Const() [0]
+    second: i64[1] = Const() [1]
+    fourth: i64[1] = Const() [-1]
+    step: i64[1] = Const() [1]
+    batch: i64[] = Const() [0]
+    height: i64[1] = Const() [2]
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('y: i64[] = Gather.opset8(s, batch, axis) batch_dims="0"', 1),
+        ('y: i64[1] = Gather.opset8(s, fourth, axis) batch_dims="0"', [5]),
+        ("y: i64[2] = Slice.opset8(s, first, height, step)", [1, 3]),
+        ('y: i64[1] = StridedSlice(s, second, height, step) begin_mask="0" end_mask="0" new_axis_mask="0"', [3]),
+        ('y: i64[2] = StridedSlice(s, second, height, step) begin_mask="1" end_mask="0" new_axis_mask="0"', [1, 3]),
+        ('y: i64[1] = StridedSlice(s, fourth, height, step) begin_mask="0" end_mask="1" new_axis_mask="0"', [5]),
+        ('y: i64[] = StridedSlice(s, first, second, step) begin_mask="0" end_mask="0" shrink_axis_mask="1"', 1),
+    ],
+)
+def test_a_size_that_is_known_is_a_constant_though_others_are_not(line: str, expected: object) -> None:
+    graph = from_text(HEAD + SIZES + line + TAIL)
+    assert graph.node("y") in constant_nodes(graph)
+    assert graph.node("s") not in constant_nodes(graph)
+    whole = runtime_sizes(graph)
+    (found,) = values_of([graph.node("y").output()])
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(whole, expected)
+
+
+def runtime_sizes(graph: Graph) -> Array:
+    """What the runtime itself gives for y, for a height of 7."""
+    model = ov.Core().compile_model(to_runtime(graph), "CPU")
+    data = [np.zeros([7 if each < 0 else each for each in size], np.float32) for size in ([2, 3], [7, 3], [1, 3, 7, 5])]
+    return np.asarray(model(dict(enumerate(data)))[model.outputs[-1]])
+
+
+def test_what_takes_from_a_whole_known_shape_is_computed_too() -> None:
+    lines = """
+        s: i64[2] = ShapeOf.opset3(x) output_type="i64"
+        axis: i64[] = Const() [0]
+        first: i64[1] = Const() [0]
+        y: i64[1] = Gather.opset8(s, first, axis) batch_dims="0"
+        z: i64[3] = Concat(y, s) axis="0"
+        rz = Result(z)
+    """
+    np.testing.assert_array_equal(values_of([from_text(HEAD + lines + TAIL).node("z").output()])[0], [2, 2, 3])
+
+
+def test_sizes_that_are_not_known_are_no_constant() -> None:
+    for line in (
+        'y: i64[1] = Gather.opset8(s, height, axis) batch_dims="0"',
+        "y: i64[3] = Slice.opset8(s, second, fourth, step)",
+    ):
+        graph = from_text(HEAD + SIZES + line + TAIL)
+        assert graph.node("y") not in constant_nodes(graph)
 
 
 def test_the_runtime_tells_their_values() -> None:
