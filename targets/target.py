@@ -516,8 +516,8 @@ class Target(_Strict):
         bodies: The control-flow operations whose bodies also run faster in int8.
         keeps_compressed: The layers whose weights it keeps compressed if their data are floats; the first entry that
             fits decides, and it keeps those of no other layer.
-        skips_narrow_integers: Whether the device skips the rounding of floats that become 8-bit integers, and floats
-            again in front of a FakeQuantize.
+        misreads_narrow_integers: Whether the device takes 8-bit integers and flags that become floats, in front of a
+            FakeQuantize or in a sum, for codes of its own.
         attention_sqnr: The decibels of signal to error that 8 bits must leave of probabilities; attention with fewer
             stays float. 0: any.
         operations: Operations of extensions that the file names, besides those of OpenVINO.
@@ -536,7 +536,7 @@ class Target(_Strict):
     unified: Names = ()
     bodies: Names = ()
     keeps_compressed: tuple[Compression, ...] = ()
-    skips_narrow_integers: bool = False
+    misreads_narrow_integers: bool = False
     attention_sqnr: Annotated[float, Field(ge=0)] = 0.0
     operations: Names = ()
 

@@ -3,6 +3,8 @@
 import openvino as ov
 from openvino.passes import ConstantFolding, Manager
 
+from irquant.passes.runtime.engine import separate_scales
+
 #: As the operation's specification says, not as this plugin rounds.
 EMULATED = {
     "INFERENCE_PRECISION_HINT": "f32",
@@ -18,4 +20,5 @@ def unpacked(model: ov.Model) -> ov.Model:
     manager = Manager()
     manager.register_pass(ConstantFolding())
     manager.run_passes(copy)
+    separate_scales(copy)
     return copy

@@ -235,6 +235,7 @@ class Engine:
         with _rejecting(self._loaded.source):
             if EMULATION.items() <= config.items():
                 _fold_constants(self._model)
+                separate_scales(self._model)
             self.compiled = _compile(self._loaded.core, self._model, config)
         self._is_stateful = bool(self._model.get_sinks())
         self._request, self._inferences = self.compiled.create_infer_request(), 0
@@ -417,6 +418,19 @@ def quantize_by_tensor(model: ov.Model) -> int:
         spread = _op.add(_op.multiply(rounded, _op.subtract(top, bottom)), bottom)
         each.output(0).replace(spread.output(0))
     return len(found)
+
+
+def separate_scales(model: ov.Model) -> None:
+    """Keeps scales by channel apart from the FakeQuantizes behind them.
+
+    If the data of such a scale come from a fully connected layer that something else reads, too, and there are no
+    snippets, the plugin merges the scale into the FakeQuantize, and there takes the axis of tokens for channels.
+    It merges no Maximum(x, x), which is x.
+    """
+    for each in model.get_ordered_ops():
+        value = each.input_value(0) if each.get_type_name() == "FakeQuantize" else None
+        if value is not None and value.get_node().get_type_name() == "Multiply":
+            each.input(0).replace_source_output(_op.maximum(value, value).output(0))
 
 
 def _fold_constants(model: ov.Model) -> None:

@@ -1,5 +1,6 @@
 """What is made whole in front of a FakeQuantize stays whole on the device."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -99,3 +100,86 @@ def test_other_integers_are_left_alone(line: str) -> None:
 @pytest.mark.parametrize(("target", "count"), [("cpu_spr", 1), ("gpu", 1), ("npu", 0), ("gna", 0)])
 def test_the_target_says_whether_they_are_skipped(target: str, count: int) -> None:
     assert changed(target=target) == count
+
+
+MASK = """
+    ids: i64[2,8] = Parameter()
+    scores: f32[2,2,8,8] = Parameter()
+    pad: i64[] = Const() [0]
+    one: f32[] = Const() [1.0]
+    big: f32[] = Const() [-1e9]
+    axes: i64[2] = Const() [1, 2]
+    flag: boolean[2,8] = NotEqual(ids, pad) auto_broadcast="numpy"
+    y: f32[2,8] = Convert(flag) destination_type="f32"
+    off: f32[2,8] = Subtract(one, y) auto_broadcast="numpy"
+    row: f32[2,8] = Multiply(off, big) auto_broadcast="numpy"
+    mask: f32[2,1,1,8] = Unsqueeze(row, axes)
+    masked: f32[2,2,8,8] = Add(scores, mask) auto_broadcast="numpy"
+    r = Result(masked)
+"""
+
+
+def test_flags_of_a_mask_take_32_bits() -> None:
+    wide = 'y/wide: i32[2,8] = Convert(flag) destination_type="i32"'
+    after = MASK.replace("Convert(flag)", "Convert(y/wide)").replace("y: f32", f"{wide}\n    y: f32")
+    check_pass(WidenIntegers(), before=MASK, after=after)
+
+
+def test_flags_that_are_not_added_to_data_are_left_alone() -> None:
+    for masked in ("Multiply(scores, mask)", "Add(one, mask)"):
+        graph = MASK.replace("Add(scores, mask)", masked)
+        graph = graph.replace("[2,2,8,8] = Add(one", "[2,1,1,8] = Add(one")
+        assert WidenIntegers().run(from_text(graph), Context(load_target("cpu"))) == 0
+
+
+def test_flags_that_are_counted_take_32_bits() -> None:
+    """As in the mean of the tokens that a mask keeps; the runtime gave no tokens for the second sentence."""
+    rng = np.random.default_rng(0)
+    x, ids = op.parameter([2, 16, 16], np.float32, name="x"), op.parameter([2, 16], np.int64, name="ids")
+    kept = op.unsqueeze(op.convert(op.not_equal(ids, np.int64(0)), "u8"), np.array([2]))
+    weighted = op.multiply(op.convert(kept, "f32"), np.float32(2))
+    count = op.reduce_sum(weighted, np.array([1]), True)
+    layer = op.matmul(x, rng.normal(size=(16, 16)).astype(np.float32), False, False)
+    model = ov.Model([op.result(count), op.result(layer)], [x, ids])
+    flags = (np.arange(16) < np.array([[11], [14]])).astype(np.int64)
+    samples = [{"x": rng.normal(size=(2, 16, 16)).astype(np.float32), "ids": flags} for _ in range(12)]
+    quantized = quantize(model, samples, config=QuantizationConfig(guard=False))
+    assert np.ravel(ov.compile_model(quantized, "CPU", F32)(samples[0])[0]).tolist() == [22, 28]
+
+
+def masked_attention(flags: Callable[[Any], Any]) -> ov.Model:
+    """Attention of two heads over two sentences, whose masks are computed from flags."""
+    rng, heads, size = np.random.default_rng(0), 2, 8
+    x, ids = op.parameter([2, 16, 16], np.float32, name="x"), op.parameter([2, 16], np.int64, name="ids")
+
+    def product(data: Any) -> Any:
+        return op.matmul(data, rng.normal(size=(16, 16)).astype(np.float32) / 2, False, False)
+
+    def by_head(data: Any) -> Any:
+        return op.transpose(op.reshape(data, np.array([2, 16, heads, size]), False), np.array([0, 2, 1, 3]))
+
+    query, key, value = (by_head(product(x)) for _ in range(3))
+    mask = op.unsqueeze(op.multiply(flags(op.not_equal(ids, np.int64(0))), np.float32(1e9)), np.array([1, 2]))
+    scores = op.add(op.multiply(op.matmul(query, key, False, True), np.float32(0.35)), mask)
+    found = op.transpose(op.matmul(op.softmax(scores, 3), value, False, False), np.array([0, 2, 1, 3]))
+    return ov.Model([op.result(product(op.reshape(found, np.array([2, 16, 16]), False)))], [x, ids])
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        lambda kept: op.subtract(op.convert(kept, "f32"), np.float32(1)),
+        lambda kept: op.subtract(op.convert(op.convert(kept, "u8"), "f32"), np.float32(1)),
+        lambda kept: op.add(op.multiply(op.convert(kept, "f32"), np.float32(0.5)), np.float32(-0.5)),
+    ],
+    ids=["flag", "u8", "halved"],
+)
+def test_scores_beside_a_mask_of_flags_keep_their_values(flags: Callable[[Any], Any]) -> None:
+    rng = np.random.default_rng(1)
+    kept = np.arange(16) < np.array([[11], [14]])
+    samples = [{"x": rng.normal(size=(2, 16, 16)).astype(np.float32), "ids": kept.astype(np.int64)} for _ in range(12)]
+    model = masked_attention(flags)
+    quantized = quantize(model, samples, config=QuantizationConfig(guard=False))
+    runs = (model, F32), (quantized, F32), (unpacked(quantized), F32 | EMULATED)
+    floats, made, meant = ([ov.compile_model(one, "CPU", how)(each)[0] for each in samples] for one, how in runs)
+    assert (sqnr(floats, made) > 20, sqnr(meant, made) > 40) == (True, True)
