@@ -16,6 +16,7 @@ from .transforms.fold_input_normalization import FoldInputNormalization
 from .transforms.insert_fake_quantize import InsertFakeQuantize
 from .transforms.keep_attention_float import KeepAttentionFloat
 from .transforms.normalize import Normalize
+from .transforms.order_operands import OrderOperands
 from .transforms.plan_placement import PlanPlacement
 from .transforms.restore_attention import RestoreAttention
 from .transforms.set_ranges import SetRanges
@@ -62,6 +63,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         CreateBiases(),  # after the passes that may have given a layer a bias already
         WidenMasks(),
         WidenIntegers(),
+        OrderOperands(),
         CompressWeights(),  # the passes above look at the float weights
         RestoreAttention(),  # the passes above know the products by the plan
         StoreHalves(),  # last: the passes above look at the float weights
