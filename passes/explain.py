@@ -15,6 +15,10 @@ from .pipelines import default_quantization
 from .placement.plan import Site
 
 
+#: What computes nothing.
+_SILENT = ("Assign", "Const", "Parameter", "ReadValue", "Result")
+
+
 @dataclass(frozen=True)
 class Quantized:
     """A tensor that gets a FakeQuantize.
@@ -69,11 +73,14 @@ class ExplainedPlan:
         preset: The preset, which decides whether activations are symmetric.
         layers: The layers that do arithmetic, in topological order; layers in bodies come last.
         warnings: Messages to the user.
+        others: The other operations but constants, inputs and outputs, likewise; `int8` says whether what they read is
+            rounded.
     """
 
     preset: str
     layers: tuple[Explanation, ...]
     warnings: tuple[str, ...]
+    others: tuple[Explanation, ...] = ()
 
 
 def explain(graph: Graph, target: Target, config: QuantizationConfig) -> ExplainedPlan:
@@ -98,20 +105,22 @@ def explain(graph: Graph, target: Target, config: QuantizationConfig) -> Explain
         replace(_explained(node, context), nearly=tuple(_nearly(node, passes, context)))
         for node in context.plan.decisions
     ]
-    return ExplainedPlan(context.preset, tuple(layers), context.plan.warnings)
+    nodes = (node for each in twin.walk() for node in each.nodes() if node.type not in _SILENT)
+    others = [_other(node, context) for node in nodes if node not in context.plan.decisions]
+    return ExplainedPlan(context.preset, tuple(layers), context.plan.warnings, tuple(others))
 
 
 def find_layer(layers: Sequence[Explanation], name: str) -> Explanation:
-    """The explanation of the layer with that name.
+    """The explanation of the operation with that name.
 
     Raises:
-        IRError: no layer that does arithmetic has that name.
+        IRError: none of them has that name.
     """
     for each in layers:
         if each.name == name:
             return each
     close = closest(name, (each.name for each in layers))
-    raise IRError(did_you_mean(f"no convolution or matrix product is named '{name}'", close))
+    raise IRError(did_you_mean(f"no operation is named '{name}'", close))
 
 
 def _nearly(node: Node, passes: Iterable[Pass], context: Context) -> Iterator[str]:
@@ -134,6 +143,26 @@ def _explained(node: Node, context: Context) -> Explanation:
         reason=decision.reason,
         data=tuple(_quantized([site for site in found if not site.is_weights], context)),
         weights=tuple(_quantized([site for site in found if site.is_weights], context)),
+    )
+
+
+def _other(node: Node, context: Context) -> Explanation:
+    """Of an operation that the plan decides nothing about: whether the numbers that reach it are rounded."""
+    found = context.plan.feeding(*node.inputs)
+    if node in context.plan.moved:
+        reason = "it only moves numbers, so the FakeQuantize of the layers behind it stands in front of it"
+    elif found:
+        reason = f"target '{context.target.name}' computes it on rounded numbers, or a layer behind shares them"
+    elif context.target.rule(node):
+        reason = f"target '{context.target.name}' could round what it reads, but that would save no time here"
+    else:
+        reason = f"target '{context.target.name}' has no rule that fits it, and no layer behind it needs its data rounded"
+    return Explanation(
+        context.plan.names.get(node, node.name),
+        node.type,
+        int8=bool(found),
+        reason=reason,
+        data=tuple(_quantized(found, context)),
     )
 
 

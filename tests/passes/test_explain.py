@@ -83,7 +83,37 @@ def test_the_graph_stays_as_it_is() -> None:
 def test_a_layer_that_does_not_exist_is_named(name: str, hint: str) -> None:
     with pytest.raises(IRError) as caught:
         find_layer(explained(), name)
-    assert str(caught.value) == f"no convolution or matrix product is named '{name}'{hint}"
+    assert str(caught.value) == f"no operation is named '{name}'{hint}"
+
+
+POOLED = f"""
+x: f32[1,2,4,4] = Parameter()
+w: f32[2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0]
+v: f32[2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0]
+first: f32[1,2,4,4] = Convolution(x, w) {CONV}
+bent: f32[1,2,4,4] = Tanh(first)
+pool: f32[1,2,2,2] = MaxPool(bent) strides="2,2" pads_begin="0,0" pads_end="0,0" kernel="2,2"
+second: f32[1,2,2,2] = Convolution(pool, v) {CONV}
+r = Result(second)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "int8", "reason", "quantized"),
+    [
+        ("pool", True, "it only moves numbers", ["bent"]),
+        ("bent", False, "target 'cpu' has no rule that fits it", []),
+        ("second", True, "a8_pointwise x w8", ["bent"]),
+    ],
+)
+def test_operations_that_the_plan_decides_nothing_about_are_explained_too(
+    name: str, *, int8: bool, reason: str, quantized: list[str]
+) -> None:
+    plan = explain(from_text(POOLED), load_target("cpu"), QuantizationConfig())
+    found = find_layer((*plan.layers, *plan.others), name)
+    assert (found.int8, [each.tensor for each in found.data]) == (int8, quantized)
+    assert found.reason.startswith(reason)
+    assert [each.name for each in plan.layers] == ["first", "second"]
 
 
 def nearly(lines: str, **options: object) -> dict[str, tuple[str, ...]]:

@@ -20,7 +20,7 @@ from irquant.tools.terminal.verbosity import verbose_option
 @click.argument("model", type=click.Path(path_type=Path))
 @planning_options
 @extension_option
-@click.option("--node", metavar="NAME", help="Show all details of one layer.")
+@click.option("--node", metavar="NAME", help="Show all details of one layer or other operation.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @verbose_option
 @fault_option()
@@ -40,9 +40,9 @@ def explain_command(
     plan = explain(load_model(model, extensions=open_extensions(extension)), planned.target, planned.config)
     plan = dataclasses.replace(plan, warnings=(*planned.settings.warnings, *plan.warnings))
     if node:
-        plan = dataclasses.replace(plan, layers=(find_layer(plan.layers, node),))
+        plan = dataclasses.replace(plan, layers=(find_layer((*plan.layers, *plan.others), node),))
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(plan), indent=2))
+        click.echo(json.dumps(dataclasses.asdict(dataclasses.replace(plan, others=())), indent=2))
         return
     for line in _details(plan.layers[0]) if node else _table(plan):
         click.echo(printable(line))

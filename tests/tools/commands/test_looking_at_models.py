@@ -93,7 +93,7 @@ def test_explain_for_scripts(model: Path, capfd: pytest.CaptureFixture[str]) -> 
     [
         (["--target", "cpv"], "no target 'cpv'; did you mean 'cpu'? "),
         (["--preset", "mixd"], "preset is 'mixd'; did you mean 'mixed'? "),
-        (["--node", "nothing"], "no convolution or matrix product is named 'nothing'"),
+        (["--node", "nothing"], "no operation is named 'nothing'"),
     ],
 )
 def test_explain_refuses_what_does_not_exist(
