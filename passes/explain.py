@@ -14,7 +14,6 @@ from .options.config import QuantizationConfig
 from .pipelines import default_quantization
 from .placement.plan import Site
 
-
 #: What computes nothing.
 _SILENT = ("Assign", "Const", "Parameter", "ReadValue", "Result")
 
@@ -154,9 +153,11 @@ def _other(node: Node, context: Context) -> Explanation:
     elif found:
         reason = f"target '{context.target.name}' computes it on rounded numbers, or a layer behind shares them"
     elif context.target.rule(node):
-        reason = f"target '{context.target.name}' could round what it reads, but that would save no time here"
+        reason = f"target '{context.target.name}' could round what it reads, but that would save no time"
     else:
-        reason = f"target '{context.target.name}' has no rule that fits it, and no layer behind it needs its data rounded"
+        reason = (
+            f"target '{context.target.name}' has no rule that fits it, and no layer behind needs its data rounded"
+        )
     return Explanation(
         context.plan.names.get(node, node.name),
         node.type,
