@@ -155,9 +155,7 @@ def _other(node: Node, context: Context) -> Explanation:
     elif context.target.rule(node):
         reason = f"target '{context.target.name}' could round what it reads, but that would save no time"
     else:
-        reason = (
-            f"target '{context.target.name}' has no rule that fits it, and no layer behind needs its data rounded"
-        )
+        reason = f"target '{context.target.name}' has no rule that fits it, and no layer behind needs its data rounded"
     return Explanation(
         context.plan.names.get(node, node.name),
         node.type,

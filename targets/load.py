@@ -15,6 +15,7 @@ from ..ir.user_files import read_user_text
 from .explain import explain, first_mistake, path_text
 from .lines import Lines
 from .operations import unknown_words
+from .pointless_rules import pointless_rules
 from .target import Target
 
 _FILES = resources.files("irquant.targets")
@@ -77,14 +78,18 @@ def load_target(name: str = ANY) -> Target:
 
 
 def check_target(name: str) -> Target:
-    """Like `load_target`, with a check that all operations and attributes are in OpenVINO or the file's `operations`.
+    """Like `load_target`, with a check that the file means something.
+
+    All operations and attributes are in OpenVINO or the file's `operations`, and each rule can decide something.
 
     Raises:
-        TargetError: the target does not exist, its file is wrong, or it names an unknown operation or attribute.
+        TargetError: the target does not exist, its file is wrong, it names an unknown operation or attribute, or a rule
+            has no effect.
     """
     document = _Document(target_text(name), name)
     target = document.target()
-    for location, said in unknown_words(target):
+    rules = document.content.get("rules") or ()
+    for location, said in (*unknown_words(target), *pointless_rules(target, len(rules))):
         raise TargetError(document.complaint(location, said))
     return target
 

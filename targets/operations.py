@@ -19,7 +19,8 @@ _ELSEWHERE = {
     **dict.fromkeys(("DepthwiseConvolution", "DepthwiseConv2D"), "GroupConvolution"),
     **dict.fromkeys(("Deconvolution", "ConvTranspose", "TransposedConvolution"), "ConvolutionBackpropData"),
 }
-_Location = tuple[int | str, ...]
+#: The keys and indices that lead to an entry of a file.
+Location = tuple[int | str, ...]
 #: Op type -> its attributes; None: an operation of an extension, with unknown attributes.
 _Known = Mapping[str, Sequence[str] | None]
 
@@ -32,7 +33,7 @@ def operation_table() -> Mapping[str, Sequence[str]]:
     return found
 
 
-def unknown_words(target: Target) -> Iterator[tuple[_Location, str]]:
+def unknown_words(target: Target) -> Iterator[tuple[Location, str]]:
     """Op types and attributes of a target that are not in OpenVINO or its `operations`: location and message."""
     table: _Known = {**dict.fromkeys(target.operations), **operation_table()}
     for key in _CONDITIONS:
@@ -48,7 +49,7 @@ def unknown_words(target: Target) -> Iterator[tuple[_Location, str]]:
         yield from _in_types(getattr(target, key), (key,), table)
 
 
-def _in_condition(condition: Any, place: _Location, table: _Known) -> Iterator[tuple[_Location, str]]:
+def _in_condition(condition: Any, place: Location, table: _Known) -> Iterator[tuple[Location, str]]:
     yield from _in_types(condition.op, (*place, "op"), table)
     attributes = [table.get(each) for each in condition.op]
     if None in attributes:
@@ -62,7 +63,7 @@ def _in_condition(condition: Any, place: _Location, table: _Known) -> Iterator[t
                 yield (*place, key, name), did_you_mean(problem, closest(name, known, ignore_case=True), there)
 
 
-def _in_types(types: Sequence[str], place: _Location, table: _Known) -> Iterator[tuple[_Location, str]]:
+def _in_types(types: Sequence[str], place: Location, table: _Known) -> Iterator[tuple[Location, str]]:
     for name in types:
         if name not in table:
             close = _ELSEWHERE.get(name) or closest(name, table, ignore_case=True)

@@ -1,9 +1,8 @@
 """Reads the samples of a run: which ones, in which order, without labels, checked against the model."""
 
-import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from ...ir import Graph
 from ..infra.base import Context
@@ -61,8 +60,7 @@ class Reading:
         """
         data = () if context.samples is None else context.samples
         inputs = model_inputs(graph)
-        takes_one = functools.cache(functools.partial(takes_one_sample, graph))
-        splitting = _Splitting(inputs, LabelFilter(inputs, tell), getattr(data, "batch_size", None), takes_one)
+        splitting = _Splitting(inputs, LabelFilter(inputs, tell), getattr(data, "batch_size", None), _TakesOne(graph))
         is_free = context.config.takes_enough_samples and not context.config.shuffle
         return (is_free and _spread(data, splitting)) or _in_their_order(data, splitting, context)
 
@@ -78,6 +76,25 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class _TakesOne:
+    """Answers whether the model takes one sample at some of its inputs; asks the runtime once, not for each size.
+
+    Attributes:
+        graph: The model.
+        known: The numbers of inputs -> the answer for the sizes of the first data there.
+    """
+
+    graph: Graph
+    known: dict[frozenset[int], bool] = field(default_factory=dict[frozenset[int], bool])
+
+    def __call__(self, shapes: Mapping[int, tuple[int, ...]]) -> bool:
+        inputs = frozenset(shapes)
+        if inputs not in self.known:
+            self.known[inputs] = takes_one_sample(self.graph, shapes)
+        return self.known[inputs]
+
+
+@dataclass(frozen=True)
 class _Splitting:
     """Makes samples of the items of the data: leaves out labels, and splits batches.
 
@@ -85,13 +102,13 @@ class _Splitting:
         inputs: The inputs of the model.
         labels: Knows what is a label.
         batch_size: The number of samples that a loader puts into an item; None: unknown.
-        takes_one: Whether the model takes one sample at the inputs of these numbers.
+        takes_one: Whether the model takes one sample of these shapes at the inputs of these numbers.
     """
 
     inputs: list[ModelInput]
     labels: LabelFilter
     batch_size: int | None
-    takes_one: Callable[[frozenset[int]], bool]
+    takes_one: Callable[[Mapping[int, tuple[int, ...]]], bool]
 
     def split(self, items: Iterable[Sample]) -> Iterator[Sample]:
         """The samples of the items."""

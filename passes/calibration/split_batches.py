@@ -18,7 +18,7 @@ def split_batch(
     inputs: Sequence[ModelInput],
     labels: Sequence[object] = (),
     batch_size: int | None = None,
-    takes_one: Callable[[frozenset[int]], bool] = lambda _: True,
+    takes_one: Callable[[Mapping[int, tuple[int, ...]]], bool] = lambda _: True,
 ) -> Iterator[Sample]:
     """The samples in an item of a loader; the item itself if it is no batch.
 
@@ -27,15 +27,19 @@ def split_batch(
         inputs: The inputs of the model.
         labels: The labels of the item, which may have a row for each sample.
         batch_size: The number of samples that the loader puts into an item; None: unknown.
-        takes_one: Whether the model takes one sample at the inputs of these numbers: a batch may be dynamic there and
-            fixed inside.
+        takes_one: Whether the model takes one sample of these shapes at the inputs of these numbers: a batch may be
+            dynamic there and fixed inside.
     """
     values = _by_input(sample.feed, inputs)
     batched = {each.name for each in inputs if each.name in values and _is_batched(each, values[each.name])}
     counts = {int(cast(Any, values[name]).shape[0]) for name in batched}
     count, several = min(counts, default=0), [each for each in inputs if each.name in batched]
     is_even = len(counts) == 1 and all(each.name in batched or _fits(each, values[each.name]) for each in inputs)
-    dynamic = frozenset(inputs.index(each) for each in several if (each.shape or ())[:1] == (DYNAMIC,))
+    dynamic = {
+        inputs.index(each): (1, *(shape_of(values[each.name]) or ())[1:])
+        for each in several
+        if (each.shape or ())[:1] == (DYNAMIC,)
+    }
     if not is_even or not _is_sure(count, several, labels, batch_size) or (dynamic and not takes_one(dynamic)):
         yield sample
         return

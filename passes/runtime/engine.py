@@ -370,14 +370,10 @@ def contradiction(graph: Graph) -> str:
     return ""
 
 
-def takes_one_sample(graph: Graph, inputs: Iterable[int]) -> bool:
-    """Whether the operations of a model agree if the first axes of the inputs of these numbers have size 1."""
-    model, shapes = Loaded(graph).model, dict[int, ov.PartialShape]()
-    for each in inputs:
-        shapes[each] = model.input(each).get_partial_shape()
-        shapes[each][0] = 1
+def takes_one_sample(graph: Graph, shapes: Mapping[int, Sequence[int]]) -> bool:
+    """Whether the operations of a model agree if the inputs of these numbers have these shapes."""
     try:
-        model.reshape(shapes)
+        Loaded(graph).model.reshape({index: ov.PartialShape(list(shape)) for index, shape in shapes.items()})
     except RuntimeError:
         return False
     return True

@@ -793,3 +793,37 @@ def test_the_check_knows_the_operations_of_compressed_weights(tmp_path: Path) ->
         TargetError, match=r"keeps_compressed\[0\]\.op: no operation 'Matmul'; did you mean 'MatMul'\?$"
     ):
         check_target(str(path))
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (
+            "  - {op: [MaxPool, Convolution], inputs: {data: a8, weights: w8}}\n",
+            "rules[0].inputs.weights: MaxPool has no weights; expected data, second or all",
+        ),
+        (
+            "  - {op: [Convolution, MatMul], inputs: {data: a8}}\n"
+            "  - {op: Convolution, ranks: [4], inputs: {data: a8}}\n",
+            "rules[1]: a rule before it fits every Convolution; the first that fits decides, so put this one first",
+        ),
+    ],
+)
+def test_the_check_refuses_rules_that_decide_nothing(rules: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    specs = "specs:\n  a8: {bits: 8, granularity: per_tensor}\n  w8: {bits: 8, granularity: per_channel}\n"
+    path.write_text(f"name: mine\n{specs}rules:\n{rules}")
+    with pytest.raises(TargetError) as caught:
+        check_target(str(path))
+    assert str(caught.value).endswith(said)
+
+
+@pytest.mark.parametrize("name", target_names())
+def test_each_rule_of_a_shipped_target_can_decide_something(name: str) -> None:
+    assert check_target(name).name == name
+
+
+def test_a_rule_may_overrule_those_of_the_target_that_is_extended(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nextends: npu\nrules:\n  - {op: Convolution, because: it stays float here}\n")
+    assert check_target(str(path)).rules[0].because == "it stays float here"
