@@ -69,6 +69,8 @@ class QuantSpec(_Strict):
         unsigned: Whether the device stores unsigned numbers, so that values below zero need a zero point.
         zero_point: Whether the device supports a zero point.
         free_zero_point: Whether a zero point costs no time; each tensor then gets the better mode.
+        slow_zero_point: Whether a zero point takes time on some of the devices, although `free_zero_point` says that it
+            is worth it; a model that stays good without such zero points gets symmetric ranges there.
         absorbs_zero_point: Whether the layer's bias takes the zero point over, and the device gets numbers from zero
             on. Only for layers without padding and with constant weights. A tensor with other readers has a zero point
             as these and `zero_point` allow.
@@ -86,6 +88,7 @@ class QuantSpec(_Strict):
     unsigned: bool = False
     zero_point: bool = True
     free_zero_point: bool = False
+    slow_zero_point: bool = False
     absorbs_zero_point: bool = False
     also_levels: tuple[int, ...] = ()
     level_count: Annotated[int, Field(ge=2)] | None = None

@@ -1,4 +1,4 @@
-"""Keeps models from collapsing: tries gentler quantization while an output lies below its floor, without labels.
+"""Balances accuracy and time without labels: tries other ways to quantize, above all while an output is not good.
 
 The first remedies cost nothing at run time and hold for the whole model (other ranges, asymmetric activations). Then
 the most sensitive layers are reverted to float, as few as are enough. Each trial is quantized from the statistics of
@@ -8,6 +8,8 @@ number of trials is limited, so that a second run does the same.
 A model with an output that is above its floor, but not good, gets the best ranges, too. Ranges with the least expected
 error are best for most models, but not if later layers clip large values themselves: a MobileNetV2 loses 1.3 dB. Then
 the layers are reverted to float that cause much of the error and take little time (see `knee`).
+
+Last, the model is tried without the zero points that take time (see `zero_points`).
 """
 
 import math
@@ -24,6 +26,7 @@ from ..runtime.samples import DataError
 from .bisect import costliest, fewest, named, predicted, with_reverted
 from .knee import find_knee
 from .requantize import Attempt, CalibratedModel
+from .zero_points import worth_of_zero_points
 
 #: The most models that are tried: a number, not a time, so that a busy machine gets the same result. The time limit is
 #: a last resort; the report mentions it.
@@ -78,26 +81,26 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     """The first model that has no output below its floor, or else the best model that was found.
 
     A model whose outputs are not all good gets the best of several range estimators, and may have some layers in float:
-    those that gain much for little time, or, if the options say so, as many as are needed for good outputs.
+    those that gain much for little time, or, if the options say so, as many as are needed for good outputs. Last,
+    zero points go that take time, if that keeps good outputs good and others as they are.
 
     Args:
         first: The model with the user's options.
         calibrated: The calibrated model.
     """
-    if first.is_good:
-        return GuardResult(first)
     search, aim = _Search(calibrated, first), first.config.guard_aim
     search.try_remedies()
     with search.going_on("correct biases for the whole error"):
         search.try_whole_errors()
     with search.going_on("rank the layers"):
-        if aim == "good":
+        if aim == "good" and not search.best.is_good:
             search.return_layers(lambda attempt: attempt.margin_to_good)
         elif search.best.margin < 0:
             search.return_layers(lambda attempt: attempt.margin)
     with search.going_on("look for layers that stand out"):
         if aim == "knee" and not search.best.is_good:
             search.try_knee()
+    search.try_without_zero_points()
     return GuardResult(
         search.best, tuple(search.steps), tuple(search.effects), search.is_out_of_time, tuple(search.failures)
     )
@@ -221,6 +224,22 @@ class _Search:
         what = f"{named(knee.effects)} (about {knee.percent:.2g} % of the time)"
         is_worth_it = attempt.ratio_margin >= before.ratio_margin + knee.least_gain
         self._note(what, attempt, is_kept=attempt.margin >= 0 and is_worth_it)
+
+    def try_without_zero_points(self) -> None:
+        """Tries the model without the zero points that take time.
+
+        A good model may lose what this time is worth, and stays good. Another one may lose nothing.
+        """
+        before, worth = self.best, worth_of_zero_points(self.best)
+        if not (worth and before.config.may_spare_zero_points and self._may_go_on()):
+            return
+        attempt = self.calibrated.attempt(
+            before.config.model_copy(update={"slow_zero_points": False}), before.reverted_to_float
+        )
+        is_as_good = attempt.is_good if before.is_good else attempt.margin >= min(before.margin, 0.0)
+        most_lost = worth if before.is_good else 0.0
+        is_kept = is_as_good and attempt.ratio_margin >= before.ratio_margin - most_lost
+        self._note(f"no zero points where they take time (worth {most_lost:.1f} dB)", attempt, is_kept=is_kept)
 
     def _may_go_on(self) -> bool:
         self.is_out_of_time |= time.perf_counter() - self.began > MOST_SECONDS

@@ -51,6 +51,8 @@ class QuantizationConfig(Strict):
         guard: Whether to try gentler quantization if an output is not good, and how far: `floor`: until no output is
             poor; `knee` (also `true`): further while layers in float gain much for little time; `good`: until all
             outputs are good, with as many layers in float as necessary.
+        slow_zero_points: Whether ranges may be asymmetric where a zero point takes time on some of the devices. The
+            guard tries `False`.
         accuracy: The limits of losses in the user's metrics; None: the defaults, if there are metrics.
     """
 
@@ -73,6 +75,7 @@ class QuantizationConfig(Strict):
     correct_float_layers: bool = False
     keep_intermediate: bool = False
     guard: bool | GuardAim = True
+    slow_zero_points: bool = True
     accuracy: AccuracyOptions | None = None
 
     @classmethod
@@ -96,6 +99,12 @@ class QuantizationConfig(Strict):
     def may_correct_more(self) -> bool:
         """Whether the guard may correct the whole error of biases: the user did not choose `correct_biases`."""
         return self.guard_aim is not None and "correct_biases" not in self.model_fields_set
+
+    @property
+    def may_spare_zero_points(self) -> bool:
+        """Whether the guard may spare zero points that take time: the user chose none of what decides about them."""
+        is_chosen = self.preset or self.activations.mode or "slow_zero_points" in self.model_fields_set
+        return self.guard_aim is not None and not is_chosen
 
     def preset_for(self, *, attention: int) -> Preset:
         """The preset that the user chose, or the one that suits a model with so many attention blocks."""

@@ -79,6 +79,7 @@ def _both(one: QuantSpec, other: QuantSpec, *, nonnegative: bool) -> QuantSpec |
             "unsigned": unsigned,
             "zero_point": zero_point,
             "free_zero_point": is_free,
+            "slow_zero_point": one.slow_zero_point or other.slow_zero_point,
             "absorbs_zero_point": absorbs,
         }
     )

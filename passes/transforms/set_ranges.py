@@ -194,6 +194,7 @@ def _may_be_asymmetric(site: Site, config: QuantizationConfig) -> bool:
     """Whether a range may be asymmetric: the plan says so, or it is free and the user has no preference."""
     is_open = config.preset is None and config.activations.mode is None
     is_free = site.spec.free_zero_point and Mode.ASYMMETRIC in site.spec.modes
+    is_free = is_free and (config.slow_zero_points or not site.spec.slow_zero_point)
     return site.mode is Mode.ASYMMETRIC or (is_open and is_free)
 
 

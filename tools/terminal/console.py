@@ -142,7 +142,7 @@ def _asked_line(asked: Asked | None) -> str:
 
 def _guard_lines(steps: Sequence[GuardStep]) -> Iterable[str]:
     if steps:
-        yield f"an output was not good ({decibels(steps[0].before)}); the guard tried"
+        yield f"the worst output had {decibels(steps[0].before)} at first; the guard tried"
     for step in steps:
         change, kept = f"{decibels(step.before)} -> {decibels(step.after)}", "kept" if step.is_kept else "dropped"
         yield f"  {step.what}: {change}, {step.int8} of {step.layers} layers int8: {kept}"

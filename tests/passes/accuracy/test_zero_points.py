@@ -1,0 +1,123 @@
+"""Zero points that take time go, if what that costs in accuracy is worth the time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.passes import QuantizationConfig, Report, quantize
+from irquant.passes.accuracy.zero_points import worth_of_zero_points
+from irquant.passes.quantize_once import quantize_once
+from irquant.passes.runtime.engine import from_runtime
+from irquant.targets import load_target
+
+RNG = np.random.default_rng(0)
+SAMPLES = [RNG.normal(size=(1, 3, 24, 24)).astype(np.float32) for _ in range(16)]
+
+
+def leaky(x: Any) -> Any:
+    return op.prelu(x, np.float32(0.2))
+
+
+def nearly_linear(x: Any) -> Any:
+    """Its numbers are so even that a symmetric range loses little."""
+    return op.prelu(x, np.float32(0.5))
+
+
+def network(function: Callable[[Any], Any], channels: int = 64, *, depthwise: bool = False) -> ov.Model:
+    """Four convolutions; the first one reads a picture."""
+    rng = np.random.default_rng(1)
+    x = y = op.parameter([1, 3, 24, 24], np.float32, name="x")
+    one, ends = [1, 1], [1, 1]
+    for number in range(4):
+        width = channels if number else 3
+        if depthwise and number:
+            kernel = rng.normal(size=(width, 1, 1, 3, 3)).astype(np.float32) / 3
+            layer = op.group_convolution(y, kernel, one, ends, ends, one)
+        else:
+            kernel = rng.normal(size=(channels, width, 3, 3)).astype(np.float32) / (3 * np.sqrt(np.float32(width)))
+            layer = op.convolution(y, kernel, one, ends, ends, one)
+        y = function(op.add(layer, rng.normal(size=(1, channels, 1, 1)).astype(np.float32)))
+    return ov.Model([op.result(op.reduce_mean(y, np.array([2, 3]), keep_dims=False))], [x])
+
+
+def worth(model: ov.Model, target: str = "cpu") -> float:
+    """What the time of slow zero points is worth in the first model that is made."""
+    _, first, _ = quantize_once(from_runtime(model), SAMPLES, load_target(target), QuantizationConfig())
+    return worth_of_zero_points(first)
+
+
+def test_time_is_worth_accuracy_where_dense_convolutions_read_numbers_of_both_signs() -> None:
+    assert worth(network(leaky)) == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "target"),
+    [
+        (network(op.relu), "cpu"),  # zero is the lowest number
+        (network(leaky, depthwise=True), "cpu"),
+        (network(leaky, 6), "cpu"),
+        (network(leaky), "cpu_avx2"),
+        (network(leaky), "gpu"),
+        (network(leaky), "npu"),
+    ],
+    ids=["no negative numbers", "depthwise", "few channels", "cpu_avx2", "gpu", "npu"],
+)
+def test_nothing_is_worth_it_elsewhere(model: ov.Model, target: str) -> None:
+    assert worth(model, target) == 0
+
+
+def zero_levels(model: ov.Model) -> list[int]:
+    """The levels of zero in the data of all layers but the first, which has three channels."""
+    found: list[int] = []
+    for each in model.get_ordered_ops():
+        if each.get_type_name() == "FakeQuantize":
+            low, high = (float(each.input_value(port).get_node().data.min()) for port in (1, 2))
+            found.append(round(-low / (high - low) * 255))
+    return found[1:]
+
+
+def made(function: Callable[[Any], Any], **options: Any) -> tuple[list[int], Report]:
+    reports: list[Report] = []
+    model = quantize(network(function), SAMPLES, config=QuantizationConfig.checked(**options), report=reports.append)
+    return zero_levels(model), reports[0]
+
+
+def test_a_good_model_loses_them_for_less_than_their_time_is_worth() -> None:
+    before, _ = made(nearly_linear, guard=False)
+    after, report = made(nearly_linear)
+    assert (all(level < 120 for level in before), after) == (True, [128] * 3)
+    (step,) = report.guard
+    assert (step.is_kept, step.what) == (True, "no zero points where they take time (worth 3.0 dB)")
+    assert step.after >= step.before - 3
+
+
+def test_a_good_model_keeps_them_if_it_would_lose_more() -> None:
+    levels, report = made(leaky)
+    assert all(level < 100 for level in levels)
+    (step,) = report.guard
+    assert (step.is_kept, step.after < step.before - 3) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"slow_zero_points": True}, {"preset": "mixed"}, {"activations": {"mode": "asymmetric"}}],
+    ids=["zero points", "preset", "mode"],
+)
+def test_what_the_user_chose_stays(options: dict[str, Any]) -> None:
+    levels, report = made(leaky, **options)
+    assert all(level < 100 for level in levels)
+    assert not report.guard
+
+
+def test_the_user_can_do_without_them() -> None:
+    assert made(leaky, slow_zero_points=False, guard=False)[0] == [128] * 3
+
+
+def test_the_device_computes_signed_numbers_as_they_are_meant() -> None:
+    _, report = made(nearly_linear)
+    assert report.check.asked is not None
+    assert (report.check.asked.wrong, [layer.decision.int8 for layer in report.layers]) == ("", [True] * 4)
