@@ -69,8 +69,8 @@ class QuantSpec(_Strict):
         unsigned: Whether the device stores unsigned numbers, so that values below zero need a zero point.
         zero_point: Whether the device supports a zero point.
         free_zero_point: Whether a zero point costs no time; each tensor then gets the better mode.
-        slow_zero_point: Whether a zero point takes time on some of the devices, although `free_zero_point` says that it
-            is worth it; a model that stays good without such zero points gets symmetric ranges there.
+        slow_zero_point: Whether a zero point takes time on some of the devices, beside `free_zero_point`; a model that
+            stays good without such zero points gets symmetric ranges there.
         absorbs_zero_point: Whether the layer's bias takes the zero point over, and the device gets numbers from zero
             on. Only for layers without padding and with constant weights. A tensor with other readers has a zero point
             as these and `zero_point` allow.

@@ -26,7 +26,7 @@ from ..runtime.samples import DataError
 from .bisect import costliest, fewest, named, predicted, with_reverted
 from .knee import find_knee
 from .requantize import Attempt, CalibratedModel
-from .zero_points import worth_of_zero_points
+from .zero_points import percent_of_zero_points
 
 #: The most models that are tried: a number, not a time, so that a busy machine gets the same result. The time limit is
 #: a last resort; the report mentions it.
@@ -35,6 +35,9 @@ MOST_ATTEMPTS, MOST_SECONDS = 16, 1800.0
 RANKED_ON, MOST_INFERENCES = 2, 200
 #: The least gain in dB of a remedy that is kept.
 GAIN = 0.5
+#: The least percent of time for which zero points are spared, and the most dB that a good model may lose then: half of
+#: what this time is worth by the rate of the knee.
+LEAST_PERCENT, MOST_LOST = 3.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -226,20 +229,22 @@ class _Search:
         self._note(what, attempt, is_kept=attempt.margin >= 0 and is_worth_it)
 
     def try_without_zero_points(self) -> None:
-        """Tries the model without the zero points that take time.
+        """Tries the model without the zero points that take time, if that saves enough of it.
 
-        A good model may lose what this time is worth, and stays good. Another one may lose nothing.
+        A good model stays good, and may lose a little. Another one may lose nothing.
         """
-        before, worth = self.best, worth_of_zero_points(self.best)
-        if not (worth and before.config.may_spare_zero_points and self._may_go_on()):
+        before = self.best
+        if not (before.config.may_spare_zero_points and self._may_go_on()):
+            return
+        if (percent := percent_of_zero_points(before)) < LEAST_PERCENT:
             return
         attempt = self.calibrated.attempt(
             before.config.model_copy(update={"slow_zero_points": False}), before.reverted_to_float
         )
         is_as_good = attempt.is_good if before.is_good else attempt.margin >= min(before.margin, 0.0)
-        most_lost = worth if before.is_good else 0.0
+        most_lost = MOST_LOST if before.is_good else 0.0
         is_kept = is_as_good and attempt.ratio_margin >= before.ratio_margin - most_lost
-        self._note(f"no zero points where they take time (worth {most_lost:.1f} dB)", attempt, is_kept=is_kept)
+        self._note(f"no zero points where they take time (about {percent:.2g} % of it)", attempt, is_kept=is_kept)
 
     def _may_go_on(self) -> bool:
         self.is_out_of_time |= time.perf_counter() - self.began > MOST_SECONDS

@@ -1,25 +1,19 @@
-"""Finds zero points that take time, and the accuracy that this time is worth."""
+"""Predicts the time that zero points take."""
 
 from ...ir import Node
 from ...ir.ops import DATA_PORT
 from ..analysis.work import SLOWDOWN, work
 from ..infra.base import Context
-from .knee import DECIBELS_A_PERCENT
 from .requantize import Attempt
 
 #: The percent of a layer's time that is saved without a zero point: 22 to 41 were measured (see cpu.yaml).
 _SAVED = 20.0
 #: The percent that is lost in other layers that read the same numbers, which are signed then: 4 to 7 were measured.
 _LOST = 6.0
-#: The most decibels that any time is worth.
-_MOST_WORTH = 3.0
 
 
-def worth_of_zero_points(attempt: Attempt) -> float:
-    """The decibels that an output may lose, in exchange for the time of slow zero points; 0 if there are none.
-
-    The rate is that of layers that return to float (see `knee`). The time is predicted, not measured.
-    """
+def percent_of_zero_points(attempt: Attempt) -> float:
+    """The percent of the model's time that slow zero points take; predicted, so that a second run says the same."""
     decisions = attempt.context.plan.decisions
     works = {
         node: work(node) * (1 if decision.int8 else SLOWDOWN)
@@ -31,7 +25,7 @@ def worth_of_zero_points(attempt: Attempt) -> float:
         for node, time in works.items()
         if decisions[node].int8 and _reads_slow_zero_point(node, attempt.context)
     )
-    return min(_MOST_WORTH, DECIBELS_A_PERCENT * max(0.0, saved) / sum(works.values())) if saved else 0.0
+    return saved / sum(works.values()) if saved else 0.0
 
 
 def _percent(node: Node, context: Context) -> float:

@@ -1,4 +1,4 @@
-"""Zero points that take time go, if what that costs in accuracy is worth the time."""
+"""Zero points that take time go, if that costs little accuracy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import QuantizationConfig, Report, quantize
-from irquant.passes.accuracy.zero_points import worth_of_zero_points
+from irquant.passes.accuracy.zero_points import percent_of_zero_points
 from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
@@ -27,11 +27,11 @@ def nearly_linear(x: Any) -> Any:
     return op.prelu(x, np.float32(0.5))
 
 
-def network(function: Callable[[Any], Any], channels: int = 64, *, depthwise: bool = False) -> ov.Model:
+def network(function: Callable[[Any], Any], channels: int = 64, pad: int = 1, *, depthwise: bool = False) -> ov.Model:
     """Four convolutions; the first one reads a picture."""
     rng = np.random.default_rng(1)
     x = y = op.parameter([1, 3, 24, 24], np.float32, name="x")
-    one, ends = [1, 1], [1, 1]
+    one, ends = [1, 1], [pad, pad]
     for number in range(4):
         width = channels if number else 3
         if depthwise and number:
@@ -44,14 +44,14 @@ def network(function: Callable[[Any], Any], channels: int = 64, *, depthwise: bo
     return ov.Model([op.result(op.reduce_mean(y, np.array([2, 3]), keep_dims=False))], [x])
 
 
-def worth(model: ov.Model, target: str = "cpu") -> float:
-    """What the time of slow zero points is worth in the first model that is made."""
+def percent(model: ov.Model, target: str = "cpu") -> float:
+    """The time of slow zero points in the first model that is made."""
     _, first, _ = quantize_once(from_runtime(model), SAMPLES, load_target(target), QuantizationConfig())
-    return worth_of_zero_points(first)
+    return percent_of_zero_points(first)
 
 
-def test_time_is_worth_accuracy_where_dense_convolutions_read_numbers_of_both_signs() -> None:
-    assert worth(network(leaky)) == 3
+def test_padding_convolutions_take_time_for_zero_points_of_numbers_of_both_signs() -> None:
+    assert 15 < percent(network(leaky)) < 20  # all of the time but that of the first layer, whose channels are too few
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,15 @@ def test_time_is_worth_accuracy_where_dense_convolutions_read_numbers_of_both_si
         (network(op.relu), "cpu"),  # zero is the lowest number
         (network(leaky, depthwise=True), "cpu"),
         (network(leaky, 6), "cpu"),
+        (network(leaky, pad=0), "cpu"),  # biases take them over
         (network(leaky), "cpu_avx2"),
         (network(leaky), "gpu"),
         (network(leaky), "npu"),
     ],
-    ids=["no negative numbers", "depthwise", "few channels", "cpu_avx2", "gpu", "npu"],
+    ids=["no negative numbers", "depthwise", "few channels", "no padding", "cpu_avx2", "gpu", "npu"],
 )
-def test_nothing_is_worth_it_elsewhere(model: ov.Model, target: str) -> None:
-    assert worth(model, target) == 0
+def test_no_time_goes_elsewhere(model: ov.Model, target: str) -> None:
+    assert percent(model, target) == 0
 
 
 def zero_levels(model: ov.Model) -> list[int]:
@@ -86,12 +87,12 @@ def made(function: Callable[[Any], Any], **options: Any) -> tuple[list[int], Rep
     return zero_levels(model), reports[0]
 
 
-def test_a_good_model_loses_them_for_less_than_their_time_is_worth() -> None:
+def test_a_good_model_loses_them_if_that_costs_little() -> None:
     before, _ = made(nearly_linear, guard=False)
     after, report = made(nearly_linear)
     assert (all(level < 120 for level in before), after) == (True, [128] * 3)
     (step,) = report.guard
-    assert (step.is_kept, step.what) == (True, "no zero points where they take time (worth 3.0 dB)")
+    assert (step.is_kept, step.what) == (True, "no zero points where they take time (about 20 % of it)")
     assert step.after >= step.before - 3
 
 
