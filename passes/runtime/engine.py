@@ -417,16 +417,24 @@ def quantize_by_tensor(model: ov.Model) -> int:
 
 
 def separate_scales(model: ov.Model) -> None:
-    """Keeps scales by channel apart from the FakeQuantizes behind them.
+    """Keeps scales by channel apart from the FakeQuantizes behind them and from what is in front of them.
 
     If the data of such a scale come from a fully connected layer that something else reads, too, and there are no
-    snippets, the plugin merges the scale into the FakeQuantize, and there takes the axis of tokens for channels.
-    It merges no Maximum(x, x), which is x.
+    snippets, the plugin merges the scale into the FakeQuantize, and there takes the axis of tokens for channels. If they
+    come from a product of two rounded tensors, the scale goes into the FakeQuantize of one of them, which then does not
+    compile. Nothing is merged across Maximum(x, x), which is x.
     """
     for each in model.get_ordered_ops():
-        value = each.input_value(0) if each.get_type_name() == "FakeQuantize" else None
-        if value is not None and value.get_node().get_type_name() == "Multiply":
-            each.input(0).replace_source_output(_op.maximum(value, value).output(0))
+        scaled = each.input_value(0) if each.get_type_name() == "FakeQuantize" else None
+        if scaled is not None and scaled.get_node().get_type_name() == "Multiply":
+            each.input(0).replace_source_output(_copied(scaled))
+            for port in scaled.get_node().inputs():
+                if port.get_source_output().get_node().get_type_name() != "Constant":
+                    port.replace_source_output(_copied(port.get_source_output()))
+
+
+def _copied(value: Any) -> Any:
+    return _op.maximum(value, value).output(0)
 
 
 def _fold_constants(model: ov.Model) -> None:
