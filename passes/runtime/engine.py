@@ -420,9 +420,9 @@ def separate_scales(model: ov.Model) -> None:
     """Keeps scales by channel apart from the FakeQuantizes behind them and from what is in front of them.
 
     If the data of such a scale come from a fully connected layer that something else reads, too, and there are no
-    snippets, the plugin merges the scale into the FakeQuantize, and there takes the axis of tokens for channels. If they
-    come from a product of two rounded tensors, the scale goes into the FakeQuantize of one of them, which then does not
-    compile. Nothing is merged across Maximum(x, x), which is x.
+    snippets, the plugin merges the scale into the FakeQuantize, and takes the axis of tokens for channels there. If
+    they come from a product of two rounded tensors, the scale goes into the FakeQuantize of one of them, which then
+    does not compile. Nothing is merged across Maximum(x, x), which is x.
     """
     for each in model.get_ordered_ops():
         scaled = each.input_value(0) if each.get_type_name() == "FakeQuantize" else None
