@@ -224,8 +224,11 @@ def _prepared_it_computes_the_same(
 
 
 def _contradicts_itself(drawn: Drawn, floats: list[list[Array]]) -> bool:
-    """Whether the runtime gives other values if nothing but the type of the constants is another."""
-    found = run(unpacked(drawn.model), drawn.samples, F32)
+    """Whether the runtime gives other values, or none, if nothing but the type of the constants is another."""
+    try:
+        found = run(unpacked(drawn.model), drawn.samples, F32)
+    except RuntimeError:
+        return True
     pairs = ((_joined(floats, number), _joined(found, number)) for number in range(len(floats[0])))
     return any(not np.square(other - one).mean() <= SAME * np.square(one).mean() for one, other in pairs)
 
