@@ -15,6 +15,7 @@ from .transforms.decompose_einsum import DecomposeEinsum
 from .transforms.fold_input_normalization import FoldInputNormalization
 from .transforms.insert_fake_quantize import InsertFakeQuantize
 from .transforms.keep_attention_float import KeepAttentionFloat
+from .transforms.keep_sums_float import KeepSumsFloat
 from .transforms.normalize import Normalize
 from .transforms.order_operands import OrderOperands
 from .transforms.plan_placement import PlanPlacement
@@ -53,6 +54,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         PlanPlacement(),
         measuring or Calibrate(),  # the only pass that runs over the whole data; measures the requests of all below
         KeepAttentionFloat(),  # first: all below go by the plan
+        KeepSumsFloat(),
         *([AlignActivationChannels(across=config.align_across)] if config.align else []),  # changes weights: first
         *([AlignStreams()] if config.align_streams else []),
         *([SmoothQuant(everywhere=bool(config.migrate_scales))] if config.migrate_scales is not False else []),

@@ -523,6 +523,8 @@ class Target(_Strict):
             FakeQuantize or in a sum, for codes of its own.
         attention_sqnr: The decibels of signal to error that 8 bits must leave of probabilities; attention with fewer
             stays float. 0: any.
+        sum_sqnr: The decibels of signal to error that 8 bits must leave of the operands of a sum; sums with fewer stay
+            float. 0: any.
         operations: Operations of extensions that the file names, besides those of OpenVINO.
     """
 
@@ -541,6 +543,7 @@ class Target(_Strict):
     keeps_compressed: tuple[Compression, ...] = ()
     misreads_narrow_integers: bool = False
     attention_sqnr: Annotated[float, Field(ge=0)] = 0.0
+    sum_sqnr: Annotated[float, Field(ge=0)] = 0.0
     operations: Names = ()
 
     def rule(self, node: Node) -> Rule | None:

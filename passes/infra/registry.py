@@ -22,6 +22,7 @@ PASSES: Mapping[str, str] = {
     "keep-attention-float": "transforms.keep_attention_float:KeepAttentionFloat",
     "align-activation-channels": "transforms.align_activation_channels:AlignActivationChannels",
     "align-streams": "transforms.align_streams:AlignStreams",
+    "keep-sums-float": "transforms.keep_sums_float:KeepSumsFloat",
     "smooth-quant": "transforms.smooth_quant:SmoothQuant",
     "insert-fake-quantize": "transforms.insert_fake_quantize:InsertFakeQuantize",
     "set-ranges": "transforms.set_ranges:SetRanges",

@@ -1,0 +1,81 @@
+"""Residual sums whose operands 8 bits spoil stay float."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir import Graph, Node
+from ..analysis.ranges import fake_quantize
+from ..infra.base import Context, Fact, Pass
+from ..placement.distributions import distribution, sample_request
+from ..placement.plan import Site
+from ..statistics.request import Request
+from .set_ranges import extremes, ranges_of
+
+
+@dataclass(frozen=True)
+class KeepSumsFloat(Pass):
+    """Takes the rounding of a sum of two activations out of the plan if it loses too much.
+
+    Only where the target says how many decibels 8 bits must leave (`sum_sqnr`). The sum itself is cheap in float, and
+    what it loses reaches the outputs, since the stream goes on behind it.
+
+    If both operands and their errors are independent, their powers add up (Bienayme's identity): the ratio of the sum
+    is the sum of the powers over the sum of the errors. The measured values tell what the best ranges lose, so that no
+    further run is needed.
+    """
+
+    name: ClassVar[str] = "keep-sums-float"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED})
+
+    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """Values of the operands, and their extremes."""
+        sites = (site for node in _sums(graph, context) for site in _sites(node, context))
+        wanted = ((sample_request(site, context.config), site) for site in sites)
+        return frozenset(each for sample, site in wanted if sample for each in (sample, *extremes(site)))
+
+    def why_all(self, graph: Graph, context: Context) -> str:
+        """Nothing: the ranges settle as those of `set-ranges` do."""
+        return ""
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Returns the number of sums that are float now."""
+        least = context.target.sum_sqnr
+        found = [node for node in _sums(graph, context) if _ratio(_sites(node, context), context) < least]
+        context.plan = context.plan.with_floats(dict.fromkeys(found, "8 bits leave too little of its operands"))
+        return len(found)
+
+
+def _sums(graph: Graph, context: Context) -> list[Node]:
+    """The sums whose operands are both rounded, if the target asks for a ratio."""
+    if not context.target.sum_sqnr:
+        return []
+    nodes = [node for each in graph.walk() for node in each.nodes("Add")]
+    rules = ((node, context.target.rule(node)) for node in nodes)
+    return [
+        node for node, rule in rules if rule and rule.requantizes and len(_sites(node, context)) == len(node.inputs)
+    ]
+
+
+def _sites(node: Node, context: Context) -> list[Site]:
+    return context.plan.feeding(*node.inputs)
+
+
+def _ratio(sites: Sequence[Site], context: Context) -> float:
+    """The expected ratio of signal to error in dB behind the sum; infinite if the values were not measured."""
+    groups = {site.group for site in sites if site.group is not None}
+    ranges = ranges_of([each for each in context.plan.sites if each in sites or each.group in groups], context)
+    powers = errors = 0.0
+    for site in sites:
+        sample = sample_request(site, context.config)
+        if sample is None or sample not in context.statistics:
+            return math.inf
+        found = distribution(site, sample, context.statistics, extremes(site))
+        off = fake_quantize(found.values, ranges[site.name], site.levels) - found.values
+        weights = found.weights / found.weights.sum()
+        powers += float(np.sum(weights * found.values.astype(np.float64) ** 2))
+        errors += float(np.sum(weights * off.astype(np.float64) ** 2))
+    return 10 * math.log10(powers / errors) if powers and errors else math.inf

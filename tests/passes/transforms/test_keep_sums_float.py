@@ -1,0 +1,77 @@
+"""Sums of two activations stay float if 8 bits would spoil their operands."""
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import Array
+from irquant.passes import QuantizationConfig, quantize
+from irquant.passes.analysis.agreement import sqnr
+from irquant.targets import Target, load_target
+
+F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+def network() -> ov.Model:
+    """A residual block between two convolutions, all of 1x1; it keeps how its input is spread."""
+    rng = np.random.default_rng(0)
+    x = y = op.parameter([1, 8, 16, 16], np.float32, name="x")
+    one, none = [1, 1], [0, 0]
+
+    def mixed(data: ov.Node) -> ov.Node:
+        kernel = np.eye(8, dtype=np.float32)[:, :, None, None]
+        kernel += rng.normal(size=kernel.shape).astype(np.float32) / 50
+        return op.convolution(data, kernel, one, none, none, one)
+
+    for _ in range(2):
+        first = op.prelu(mixed(y), np.float32(0.9))
+        y = op.prelu(op.add(first, mixed(first)), np.float32(0.9))
+    return ov.Model([op.result(mixed(y))], [x])
+
+
+def even(count: int) -> list[Array]:
+    rng = np.random.default_rng(1)
+    return [rng.normal(size=(1, 8, 16, 16)).astype(np.float32) for _ in range(count)]
+
+
+def spread(count: int) -> list[Array]:
+    """Small numbers, and a few that are a thousand times as large: 8 bits keep these alone."""
+    rng = np.random.default_rng(1)
+    found = [rng.normal(size=(1, 8, 16, 16)).astype(np.float32) for _ in range(count)]
+    for each in found:
+        each.reshape(-1)[rng.integers(0, each.size, 1)] *= 300
+    return found
+
+
+def rounded_sums(model: ov.Model) -> int:
+    """The number of sums with a rounded operand."""
+    sums = [each for each in model.get_ordered_ops() if each.get_type_name() == "Add"]
+    above = [[value.get_node().get_type_name() for value in each.input_values()] for each in sums]
+    return sum("FakeQuantize" in each for each in above)
+
+
+def target(least: float) -> Target:
+    return load_target("cpu").model_copy(update={"sum_sqnr": least})
+
+
+@pytest.mark.parametrize(("least", "count"), [(0, 2), (60, 0), (28, 2)])
+def test_the_target_says_how_many_decibels_a_sum_must_keep(least: float, count: int) -> None:
+    model = quantize(network(), even(16), target=target(least), config=QuantizationConfig(guard=False))
+    assert rounded_sums(model) == count
+
+
+def test_sums_that_lose_more_are_not_rounded_and_the_outputs_gain() -> None:
+    samples, ratios = spread(24), list[float]()
+    for least, count in ((0, 2), (28, 0)):
+        model = quantize(network(), samples[:16], target=target(least), config=QuantizationConfig(guard=False))
+        assert rounded_sums(model) == count
+        floats, made = (
+            [ov.compile_model(each, "CPU", F32)(sample)[0] for sample in samples[16:]] for each in (network(), model)
+        )
+        ratios.append(sqnr(floats, made))
+    assert ratios[1] > ratios[0]
+
+
+def test_the_default_target_asks_for_enough() -> None:
+    assert (load_target("cpu").sum_sqnr, load_target("npu").sum_sqnr) == (28, 0)
