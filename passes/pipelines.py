@@ -53,8 +53,8 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         UntransposeWeights(),  # keys of attention that was one operation, too
         PlanPlacement(),
         measuring or Calibrate(),  # the only pass that runs over the whole data; measures the requests of all below
-        KeepAttentionFloat(),  # first: all below go by the plan
-        KeepSumsFloat(),
+        KeepSumsFloat(),  # first: it plans again, and all below go by the plan
+        KeepAttentionFloat(),
         *([AlignActivationChannels(across=config.align_across)] if config.align else []),  # changes weights: first
         *([AlignStreams()] if config.align_streams else []),
         *([SmoothQuant(everywhere=bool(config.migrate_scales))] if config.migrate_scales is not False else []),

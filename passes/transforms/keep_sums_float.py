@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,9 +11,12 @@ from ...ir import Graph, Node
 from ..analysis.ranges import fake_quantize
 from ..infra.base import Context, Fact, Pass
 from ..placement.distributions import distribution, sample_request
-from ..placement.plan import Site
+from ..placement.plan import Plan, Site
 from ..statistics.request import Request
-from .set_ranges import extremes, ranges_of
+from .plan_placement import planned
+from .set_ranges import extremes, ranges_of, requests_for
+
+_REASON = "8 bits leave too little of its operands"
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,10 @@ class KeepSumsFloat(Pass):
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED})
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
-        """Values of the operands, and their extremes."""
-        sites = (site for node in _sums(graph, context) for site in _sites(node, context))
-        wanted = ((sample_request(site, context.config), site) for site in sites)
-        return frozenset(each for sample, site in wanted if sample for each in (sample, *extremes(site)))
+        """What the ranges with all sums are estimated from, and what those without them are."""
+        if not (sums := _sums(graph, context)):
+            return frozenset()
+        return requests_for(context.plan, context) | requests_for(_without(sums, graph, context), context)
 
     def why_all(self, graph: Graph, context: Context) -> str:
         """Nothing: the ranges settle as those of `set-ranges` do."""
@@ -45,8 +48,18 @@ class KeepSumsFloat(Pass):
         """Returns the number of sums that are float now."""
         least = context.target.sum_sqnr
         found = [node for node in _sums(graph, context) if _ratio(_sites(node, context), context) < least]
-        context.plan = context.plan.with_floats(dict.fromkeys(found, "8 bits leave too little of its operands"))
+        if found:
+            plan = _without(found, graph, context).without(context.statistics.unseen)
+            is_known = all(each in context.statistics for each in requests_for(plan, context))
+            context.plan = plan if is_known else context.plan.with_floats(dict.fromkeys(found, _REASON))
         return len(found)
+
+
+def _without(sums: Sequence[Node], graph: Graph, context: Context) -> Plan:
+    """The plan with some sums in float: what other operations read may then have ranges per channel."""
+    floats = {(node.graph.scope, node.id): _REASON for node in sums}
+    plan = planned(graph, context, {**context.reverted_to_float, **floats})
+    return replace(plan, warnings=context.plan.warnings)
 
 
 def _sums(graph: Graph, context: Context) -> list[Node]:

@@ -1,9 +1,10 @@
 """Plans int8 and float layers before anything is measured or changed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from ...ir import Graph
+from ...ir import Graph, Scope
 from ...targets import Mode, QuantSpec
 from ..infra.base import Context, Fact, Pass
 from ..options.config import Preset
@@ -25,17 +26,27 @@ class PlanPlacement(Pass):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Stores the plan in the context."""
-        config = context.config
-        context.plan = plan_placement(
-            graph, with_user_options(context.target, config), config.ignored, context.reverted_to_float
-        )
+        context.plan = planned(graph, context, context.reverted_to_float)
         context.plan = replace(
             context.plan,
-            sites=tuple(_with_mode(site, context.preset) for site in context.plan.sites),
-            at_risk=at_risk(graph, context.target, config),
             warnings=(*context.plan.warnings, *_unsupported(context.plan), *_symmetric(context), *_extremes(context)),
         )
         return 0
+
+
+def planned(graph: Graph, context: Context, reverted_to_float: Mapping[tuple[Scope, int], str]) -> Plan:
+    """The plan for the target and the options of a context.
+
+    Args:
+        graph: The model.
+        context: The run.
+        reverted_to_float: Operations that stay float, by body and id -> why.
+    """
+    config = context.config
+    plan = plan_placement(graph, with_user_options(context.target, config), config.ignored, reverted_to_float)
+    preset = config.preset_for(attention=plan.attention)
+    sites = tuple(_with_mode(site, preset) for site in plan.sites)
+    return replace(plan, sites=sites, at_risk=at_risk(graph, context.target, config))
 
 
 def chosen_mode(spec: QuantSpec, preset: Preset, *, is_weights: bool) -> Mode:

@@ -26,7 +26,7 @@ from ..infra.base import Context, Fact, Pass
 from ..options.config import QuantizationConfig
 from ..placement.distributions import distribution, error_of_range, sample_request
 from ..placement.overflow_fix import largest_pair_sum
-from ..placement.plan import Site
+from ..placement.plan import Plan, Site
 from ..placement.range_estimators import End, ends
 from ..statistics.aggregators import aggregated
 from ..statistics.request import Numbers, Reduction, Request, Statistics, request
@@ -63,8 +63,7 @@ class SetRanges(Pass):
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """The statistics from which the ends of all ranges are estimated."""
-        sites = [site for site in context.plan.sites if not site.is_constant]
-        return frozenset(each for site in sites for each in (*requests_of(site, context), *_values(site, context)))
+        return requests_for(context.plan, context)
 
     def why_all(self, graph: Graph, context: Context) -> str:
         """A range from extremes of all samples, or from anything else that is no mean."""
@@ -108,6 +107,12 @@ def extremes(site: Site) -> list[Request]:
     """The requests for a tensor's extremes; an end at zero is not measured."""
     reductions = [Reduction.MAX] if never_negative(site.source.node) else [Reduction.MIN, Reduction.MAX]
     return [request(site.source, each) for each in reductions]
+
+
+def requests_for(plan: Plan, context: Context) -> frozenset[Request]:
+    """The statistics from which all ranges of a plan are estimated."""
+    sites = [site for site in plan.sites if not site.is_constant]
+    return frozenset(each for site in sites for each in (*requests_of(site, context), *_values(site, context)))
 
 
 def _values(site: Site, context: Context) -> list[Request]:

@@ -73,5 +73,23 @@ def test_sums_that_lose_more_are_not_rounded_and_the_outputs_gain() -> None:
     assert ratios[1] > ratios[0]
 
 
+def test_what_else_reads_an_operand_gets_ranges_per_channel_where_it_can() -> None:
+    """A depthwise convolution that shares its data with a sum has one range for all channels; alone, one for each."""
+    x = op.parameter([1, 8, 16, 16], np.float32, name="x")
+    eye, kernel = np.eye(8, dtype=np.float32)[:, :, None, None], np.ones((8, 1, 1, 3, 3), np.float32) / 9
+    one, none = [1, 1], [0, 0]
+    stream = op.relu(op.convolution(x, eye, one, none, none, one))
+    layer = op.convolution(op.group_convolution(stream, kernel, one, one, one, one), eye, one, none, none, one)
+    summed = op.relu(op.add(stream, layer))
+    model = ov.Model([op.result(op.convolution(summed, eye, one, none, none, one))], [x])
+    sizes: list[int] = []
+    for least in (0, 28):
+        config = QuantizationConfig(guard=False)
+        made = quantize(model, spread(16), target=target(least), config=config, report=lambda _: None)
+        (depthwise,) = (each for each in made.get_ordered_ops() if each.get_type_name() == "GroupConvolution")
+        sizes.append(depthwise.input_value(0).get_node().input_value(2).get_node().data.size)
+    assert sizes == [1, 8]
+
+
 def test_the_default_target_asks_for_enough() -> None:
     assert (load_target("cpu").sum_sqnr, load_target("npu").sum_sqnr) == (28, 0)
