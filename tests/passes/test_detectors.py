@@ -44,7 +44,7 @@ def test_only_the_mean_of_distances_stays_float(build: Callable[[], ov.Model]) -
     execution = found.report.check.execution
     assert execution is not None
     assert (execution.int8, execution.total, execution.fallen) == (14, 15, ())
-    assert found.report.guard == ()
+    assert returned_layers(found.report) == []
 
 
 def test_scores_beside_pixels_are_judged_on_their_own() -> None:
@@ -55,6 +55,11 @@ def test_scores_beside_pixels_are_judged_on_their_own() -> None:
     assert output.top1 is not None
     assert output.top1 > 0.95
     assert output.decisions > 100
+
+
+def returned_layers(report: Report) -> list[str]:
+    """What the guard did beyond its trial for speed."""
+    return [step.what for step in report.guard if not step.what.startswith("no zero points where they take time")]
 
 
 def test_nothing_rounds_the_joined_boxes_and_scores() -> None:
@@ -78,4 +83,4 @@ def test_a_decoder_with_learned_queries_runs_int8() -> None:
     assert execution is not None
     assert (execution.int8, execution.fallen) == (30, ())
     assert [each.verdict for each in found.outputs] == [Verdict.GOOD] * 2
-    assert found.report.guard == ()
+    assert returned_layers(found.report) == []

@@ -169,8 +169,13 @@ def masked_attention(flags: Callable[[Any], Any]) -> ov.Model:
     "flags",
     [
         lambda kept: op.subtract(op.convert(kept, "f32"), np.float32(1)),
-        lambda kept: op.subtract(op.convert(op.convert(kept, "u8"), "f32"), np.float32(1)),
-        lambda kept: op.add(op.multiply(op.convert(kept, "f32"), np.float32(0.5)), np.float32(-0.5)),
+        pytest.param(
+            lambda kept: op.subtract(op.convert(op.convert(kept, "u8"), "f32"), np.float32(1)), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            lambda kept: op.add(op.multiply(op.convert(kept, "f32"), np.float32(0.5)), np.float32(-0.5)),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["flag", "u8", "halved"],
 )
