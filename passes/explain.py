@@ -151,9 +151,12 @@ def _other(node: Node, context: Context) -> Explanation:
     if node in context.plan.moved:
         reason = "it only moves numbers, so the FakeQuantize of the layers behind it stands in front of it"
     elif found:
-        reason = f"target '{context.target.name}' computes it on rounded numbers, or a layer behind shares them"
-    elif context.target.rule(node):
-        reason = f"target '{context.target.name}' could round what it reads, but that would save no time"
+        reason = f"target '{context.target.name}' computes it on rounded numbers, or another reader shares them"
+    elif (rule := context.target.rule(node)) and rule.because and not rule.inputs:
+        reason = rule.because
+    elif rule:
+        name = context.target.name
+        reason = f"target '{name}' could round what it reads, but no layer around asks for it, or you ignore it"
     else:
         reason = f"target '{context.target.name}' has no rule that fits it, and no layer behind needs its data rounded"
     return Explanation(

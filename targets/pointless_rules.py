@@ -20,7 +20,7 @@ def pointless_rules(target: Target, count: int) -> Iterator[tuple[Location, str]
         if "weights" in rule.inputs and without:
             yield (
                 ("rules", index, "inputs", "weights"),
-                f"{', '.join(without)} has no weights; expected data, second or all",
+                f"no weights in {', '.join(without)}; expected data, second or all",
             )
         hidden = [name for name in rule.op if any(_fits_all(each, name) for each in target.rules[:index])]
         if len(hidden) == len(rule.op):

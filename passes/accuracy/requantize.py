@@ -133,6 +133,7 @@ class CalibratedModel:
         graph, tail = self.graph.copy(), [pass_ for pass_ in self._tail(config) if hiding or not pass_.hides_rounding]
         context = self.context.again(config, reverted_to_float)
         context.warnings += self.warnings
+        context.readers = tail
         PlanPlacement().run(graph, context)
         context.plan = context.plan.without(context.statistics.unseen)
         wanted = frozenset(each for pass_ in tail for each in pass_.requests(graph, context))

@@ -55,9 +55,12 @@ def _taken(node: Node, shape: Array) -> Array | None:
     """The sizes that a Gather, Slice or StridedSlice with constant positions takes from a shape."""
     read = [each.source.node for each in node.inputs[1:]]
     masks = {name: "1" in node.attributes.get(f"{name}_mask", "") for name in ("begin", "end", "new_axis", "ellipsis")}
+    is_one = "1" in node.attributes.get("shrink_axis_mask", "")
     if any(each.type != "Const" for each in read) or masks["new_axis"] or masks["ellipsis"]:
         return None
-    if node.type == "Gather" or "1" in node.attributes.get("shrink_axis_mask", ""):
+    if node.type != "Gather" and (any(each.array.size != 1 for each in read) or (is_one and masks["begin"])):
+        return None
+    if node.type == "Gather" or is_one:
         places = read[0].array.reshape(node.output().shape)
         return np.asarray(shape[places]) if ((-len(shape) <= places) & (places < len(shape))).all() else None
     begin, end = (

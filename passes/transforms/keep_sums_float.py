@@ -41,18 +41,33 @@ class KeepSumsFloat(Pass):
         return requests_for(context.plan, context) | requests_for(_without(sums, graph, context), context)
 
     def why_all(self, graph: Graph, context: Context) -> str:
-        """Nothing: the ranges settle as those of `set-ranges` do."""
+        """Nothing: the ranges of the plan settle as those of `set-ranges` do; those of the other plan are not asked."""
         return ""
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Returns the number of sums that are float now."""
-        least = context.target.sum_sqnr
-        found = [node for node in _sums(graph, context) if _ratio(_sites(node, context), context) < least]
-        if found:
-            plan = _without(found, graph, context).without(context.statistics.unseen)
-            is_known = all(each in context.statistics for each in requests_for(plan, context))
-            context.plan = plan if is_known else context.plan.with_floats(dict.fromkeys(found, _REASON))
-        return len(found)
+        """Returns the number of sums that are float now.
+
+        The plan is made again, so that a layer that shared an operand may get ranges per channel. It is not if that
+        would also free other sums, or if a later pass then needs what was not measured.
+        """
+        least, sums, old = context.target.sum_sqnr, _sums(graph, context), context.plan
+        found = [node for node in sums if _ratio(_sites(node, context), context) < least]
+        if not found:
+            return 0
+        reasons = dict.fromkeys(found, _REASON)
+        plans = (_without(found, graph, context).without(context.statistics.unseen), old.with_floats(reasons))
+        for context.plan in plans:
+            stays = {*_sums(graph, context)} == {*sums} - {*found}
+            if stays and _is_measured(graph, context):
+                return len(found)
+        context.plan = old
+        return 0
+
+
+def _is_measured(graph: Graph, context: Context) -> bool:
+    """Whether the statistics answer what the passes behind the calibration ask for with the present plan."""
+    wanted = (each for pass_ in context.readers for each in pass_.requests(graph, context))
+    return all(each in context.statistics for each in (*requests_for(context.plan, context), *wanted))
 
 
 def _without(sums: Sequence[Node], graph: Graph, context: Context) -> Plan:
@@ -68,9 +83,12 @@ def _sums(graph: Graph, context: Context) -> list[Node]:
         return []
     nodes = [node for each in graph.walk() for node in each.nodes("Add")]
     rules = ((node, context.target.rule(node)) for node in nodes)
-    return [
-        node for node, rule in rules if rule and rule.requantizes and len(_sites(node, context)) == len(node.inputs)
-    ]
+    return [node for node, rule in rules if rule and rule.requantizes and _are_rounded(node, context)]
+
+
+def _are_rounded(node: Node, context: Context) -> bool:
+    """Whether each operand has one FakeQuantize, in front of it or of what moves it."""
+    return all(len(context.plan.feeding(port)) == 1 for port in node.inputs)
 
 
 def _sites(node: Node, context: Context) -> list[Site]:
@@ -88,6 +106,8 @@ def _ratio(sites: Sequence[Site], context: Context) -> float:
             return math.inf
         found = distribution(site, sample, context.statistics, extremes(site))
         off = fake_quantize(found.values, ranges[site.name], site.levels) - found.values
+        if not found.weights.any():
+            return math.inf
         weights = found.weights / found.weights.sum()
         powers += float(np.sum(weights * found.values.astype(np.float64) ** 2))
         errors += float(np.sum(weights * off.astype(np.float64) ** 2))

@@ -1,6 +1,5 @@
 """Puts operands of one number behind those of many."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,7 +39,8 @@ class OrderOperands(Pass):
 def _begins_with_one(node: Node) -> bool:
     first, second = node.source(0), node.source(1)
     return (
-        math.prod(first.shape) == 1 != math.prod(second.shape)
+        all(size == 1 for size in first.shape)
+        and any(size != 1 for size in second.shape)
         and not (is_constant(first) or is_constant(second))
         and node.attributes.get("auto_broadcast", "numpy") == "numpy"
     )

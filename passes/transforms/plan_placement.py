@@ -7,7 +7,7 @@ from typing import ClassVar
 from ...ir import Graph, Scope
 from ...targets import Mode, QuantSpec
 from ..infra.base import Context, Fact, Pass
-from ..options.config import Preset
+from ..options.config import Preset, QuantizationConfig
 from ..placement.overflow_fix import at_risk
 from ..placement.placement import plan_placement
 from ..placement.plan import Plan, Site
@@ -45,7 +45,7 @@ def planned(graph: Graph, context: Context, reverted_to_float: Mapping[tuple[Sco
     config = context.config
     plan = plan_placement(graph, with_user_options(context.target, config), config.ignored, reverted_to_float)
     preset = config.preset_for(attention=plan.attention)
-    sites = tuple(_with_mode(site, preset) for site in plan.sites)
+    sites = tuple(_with_mode(site, preset, config) for site in plan.sites)
     return replace(plan, sites=sites, at_risk=at_risk(graph, context.target, config))
 
 
@@ -55,7 +55,9 @@ def chosen_mode(spec: QuantSpec, preset: Preset, *, is_weights: bool) -> Mode:
     return mode if mode in spec.modes else spec.modes[0]
 
 
-def _with_mode(site: Site, preset: Preset) -> Site:
+def _with_mode(site: Site, preset: Preset, config: QuantizationConfig) -> Site:
+    if site.spec.slow_zero_point and not config.slow_zero_points and Mode.SYMMETRIC in site.spec.modes:
+        return replace(site, mode=Mode.SYMMETRIC)
     return replace(site, mode=chosen_mode(site.spec, preset, is_weights=site.is_weights))
 
 

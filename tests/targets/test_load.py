@@ -802,7 +802,7 @@ def test_the_check_knows_the_operations_of_compressed_weights(tmp_path: Path) ->
     [
         (
             "  - {op: [MaxPool, Convolution], inputs: {data: a8, weights: w8}}\n",
-            "rules[0].inputs.weights: MaxPool has no weights; expected data, second or all",
+            "rules[0].inputs.weights: no weights in MaxPool; expected data, second or all",
         ),
         (
             "  - {op: [Convolution, MatMul], inputs: {data: a8}}\n"

@@ -42,7 +42,9 @@ def explain_command(
     if node:
         plan = dataclasses.replace(plan, layers=(find_layer((*plan.layers, *plan.others), node),))
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(dataclasses.replace(plan, others=())), indent=2))
+        shown = dataclasses.asdict(plan)
+        del shown["others"]
+        click.echo(json.dumps(shown, indent=2))
         return
     for line in _details(plan.layers[0]) if node else _table(plan):
         click.echo(printable(line))

@@ -122,3 +122,26 @@ def test_the_device_computes_signed_numbers_as_they_are_meant() -> None:
     _, report = made(nearly_linear)
     assert report.check.asked is not None
     assert (report.check.asked.wrong, [layer.decision.int8 for layer in report.layers]) == ("", [True] * 4)
+
+
+def with_attention() -> ov.Model:
+    """Four convolutions, and attention between their 16 places."""
+    rng = np.random.default_rng(2)
+    front = network(nearly_linear)
+    (mean,) = (each for each in front.get_ordered_ops() if each.get_type_name() == "ReduceMean")
+    pooled = op.avg_pool(mean.input_value(0), [6, 6], [0, 0], [0, 0], [6, 6], False)
+    tokens = op.transpose(op.reshape(pooled, np.array([1, 64, 16]), False), np.array([0, 2, 1]))
+    query, key, value = (
+        op.matmul(tokens, rng.normal(size=(64, 64)).astype(np.float32) / 8, False, False) for _ in "qkv"
+    )
+    weights = op.softmax(op.multiply(op.matmul(query, key, False, True), np.float32(0.1)), 2)
+    return ov.Model([op.result(op.matmul(weights, value, False, False))], front.get_parameters())
+
+
+def test_zero_points_go_from_convolutions_of_models_with_attention_too() -> None:
+    """Their activations are asymmetric by default."""
+    levels = [
+        zero_levels(quantize(with_attention(), SAMPLES, config=QuantizationConfig(guard=False, slow_zero_points=slow)))
+        for slow in (True, False)
+    ]
+    assert (128 in levels[0][:3], levels[1][:3]) == (False, [128] * 3)

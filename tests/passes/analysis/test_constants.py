@@ -119,6 +119,7 @@ def test_sizes_that_are_not_known_are_no_constant() -> None:
     for line in (
         'y: i64[1] = Gather.opset8(s, height, axis) batch_dims="0"',
         "y: i64[3] = Slice.opset8(s, second, fourth, step)",
+        'y: i64[] = StridedSlice(s, second, height, step) begin_mask="1" end_mask="0" shrink_axis_mask="1"',
     ):
         graph = from_text(HEAD + SIZES + line + TAIL)
         assert graph.node("y") not in constant_nodes(graph)

@@ -8,6 +8,7 @@ import pytest
 from irquant.ir import Array
 from irquant.passes import QuantizationConfig, quantize
 from irquant.passes.analysis.agreement import sqnr
+from irquant.passes.transforms import keep_sums_float
 from irquant.targets import Target, load_target
 
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -93,3 +94,43 @@ def test_what_else_reads_an_operand_gets_ranges_per_channel_where_it_can() -> No
 
 def test_the_default_target_asks_for_enough() -> None:
     assert (load_target("cpu").sum_sqnr, load_target("npu").sum_sqnr) == (28, 0)
+
+
+def test_sums_in_front_of_one_that_is_spoilt_stay_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sum of floats asks for no rounded operands; the plan that is made again would free all sums in front of it."""
+    x = op.parameter([1, 8, 16, 16], np.float32, name="x")
+    rng, one, none = np.random.default_rng(0), [1, 1], [0, 0]
+
+    def layer(data: ov.Node) -> ov.Node:
+        return op.convolution(data, rng.normal(size=(8, 8, 1, 1)).astype(np.float32) / 3, one, none, none, one)
+
+    y = layer(x)
+    for _ in range(4):
+        y = op.add(y, layer(op.relu(layer(y))))
+    model = ov.Model([op.result(layer(y))], [x])
+    config, ratios = QuantizationConfig(guard=False), [10.0, *[40.0] * 3]
+    assert rounded_sums(quantize(model, even(16), config=config)) == 4
+    monkeypatch.setattr(keep_sums_float, "_ratio", lambda *_: ratios.pop())
+    assert rounded_sums(quantize(model, even(16), config=config)) == 3
+
+
+def test_passes_behind_it_find_what_they_asked_for() -> None:
+    """SmoothQuant finds other layers to scale if a sum does not read their data any more."""
+    rng = np.random.default_rng(0)
+    x = op.parameter([1, 16, 64], np.float32, name="x")
+
+    def layer(data: ov.Node) -> ov.Node:
+        return op.matmul(data, rng.normal(size=(64, 64)).astype(np.float32) / 8, False, False)
+
+    y = layer(x)
+    for _ in range(3):
+        y = op.add(y, layer(op.relu(layer(y))))
+    samples = [rng.normal(size=(1, 16, 64)).astype(np.float32) for _ in range(16)]
+    for each in samples:
+        each.reshape(-1)[rng.integers(0, each.size, 1)] *= 300
+    config = QuantizationConfig(guard=False, model_type="transformer")
+    for least in (28, 90):
+        made = quantize(
+            ov.Model([op.result(layer(y))], [x]), samples, target=target(least), config=config, report=lambda _: None
+        )
+        assert made.get_results()

@@ -60,3 +60,8 @@ def test_small_layers_with_a_gate_between_them_are_right_with_one_thread(kind: s
     runs = (model, alone), (quantized, alone), (unpacked(quantized), alone | EMULATED)
     floats, made, meant = ([ov.compile_model(one, "CPU", how)(each)[0] for each in samples] for one, how in runs)
     assert (sqnr(floats, made) > 25, sqnr(meant, made) > 35) == (True, True)
+
+
+def test_sizes_that_are_unknown_may_be_others_than_one() -> None:
+    graph = from_text(GRAPH.replace("gate: f32[1,1]", "gate: f32[?,?]").replace("[1,8]", "[?,8]"))
+    assert OrderOperands().run(graph, Context(load_target("cpu"))) == 0
