@@ -103,7 +103,7 @@ def test_results_of_an_earlier_run_may_be_replaced(place: Path) -> None:
     [
         (["--save-statistics", "mine.npz"], "mine.npz", "the statistics"),
         (["--save-statistics", "mine.txt"], "mine.txt", "the statistics"),
-        (["--report", "mine.html"], "mine.html", "the report"),
+        pytest.param(["--report", "mine.html"], "mine.html", "the report", marks=pytest.mark.slow),
         (["-o", "mine.xml"], "mine.xml", "the result"),
         (["-o", "mine.xml"], "mine.bin", "the weights of the result"),
     ],
