@@ -65,9 +65,9 @@ class KeepSumsFloat(Pass):
 
 
 def _is_measured(graph: Graph, context: Context) -> bool:
-    """Whether the statistics answer what the passes behind the calibration ask for with the present plan."""
-    wanted = (each for pass_ in context.readers for each in pass_.requests(graph, context))
-    return all(each in context.statistics for each in (*requests_for(context.plan, context), *wanted))
+    """Whether the statistics answer what the later passes, `set-ranges` among them, ask for with the present plan."""
+    later = [each for each in context.readers if not isinstance(each, KeepSumsFloat)]  # it would plan once more
+    return all(each in context.statistics for pass_ in later for each in pass_.requests(graph, context))
 
 
 def _without(sums: Sequence[Node], graph: Graph, context: Context) -> Plan:

@@ -9,7 +9,9 @@ ms (INFERENCE_PRECISION_HINT=f32), and the ratio in dB of each INT8 model to the
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,12 @@ import openvino as ov
 import openvino.opset13 as op
 
 from irquant.passes import quantize
-from irquant.passes.analysis.agreement import tally
-from irquant.passes.evaluation.latency import in_turn
-from irquant.passes.runtime.engine import LATENCY, Engine, from_runtime
 from irquant.targets import Target, load_target
 
-Array = np.ndarray[Any, np.dtype[Any]]
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.benchmarks.side_by_side import side_by_side
+
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "ReLU": op.relu,
     "PReLU": lambda x: op.prelu(x, np.full((1, channels(x), 1, 1), 0.2, np.float32)),
@@ -80,17 +82,8 @@ def main() -> None:
                 quantize(model, samples[:32], target=target, guard=False)
                 for target in (with_float_sums(), load_target("cpu"))
             ]
-            engines = [Engine(from_runtime(each), LATENCY) for each in (model, *made)]
-            taken = in_turn(engines, [[{"image": samples[0]}] * len(engines)], options.seconds)
-            times = " | ".join(f"{each * 1000:.2f}" for each in np.percentile(taken, 25, axis=0))
-            wanted, *found = ([outputs_of(engine, each) for each in samples[32:]] for engine in engines)
-            ratios = " | ".join(f"{tally(wanted, each).sqnr:.1f}" for each in found)
-            print(f"| {'bottleneck' if bottleneck else 'basic'} | {name} | {times} | {ratios} |", flush=True)
-
-
-def outputs_of(engine: Engine, sample: Array) -> Array:
-    engine.infer({"image": sample})
-    return engine.results()[0]
+            cells = side_by_side(model, made, samples[32:], options.seconds)
+            print(f"| {'bottleneck' if bottleneck else 'basic'} | {name} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,18 +7,19 @@ of the times in ms (INFERENCE_PRECISION_HINT=f32), and the ratio in dB of each I
 """
 
 import argparse
-from typing import Any
+import sys
+from pathlib import Path
 
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 
 from irquant.passes import QuantizationConfig, quantize
-from irquant.passes.analysis.agreement import tally
-from irquant.passes.evaluation.latency import in_turn
-from irquant.passes.runtime.engine import LATENCY, Engine, from_runtime
 
-Array = np.ndarray[Any, np.dtype[Any]]
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.benchmarks.side_by_side import side_by_side
+
 #: Channels, and height and width.
 SIZES = ((16, 64), (32, 64), (64, 28), (128, 28), (256, 14))
 LAYERS = 8
@@ -34,11 +35,6 @@ def network(channels: int, size: int) -> ov.Model:
     return ov.Model([op.result(x)], [image])
 
 
-def outputs_of(engine: Engine, sample: Array) -> Array:
-    engine.infer({"image": sample})
-    return engine.results()[0]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5.0, help="for each network")
@@ -50,12 +46,8 @@ def main() -> None:
         samples = [RNG.normal(size=(1, channels, size, size)).astype(np.float32) for _ in range(40)]
         configs = [QuantizationConfig(guard=False, slow_zero_points=slow) for slow in (True, False)]
         made = [quantize(model, samples[:32], config=each) for each in configs]
-        engines = [Engine(from_runtime(each), LATENCY) for each in (model, *made)]
-        taken = in_turn(engines, [[{"image": samples[0]}] * len(engines)], options.seconds)
-        times = " | ".join(f"{each * 1000:.2f}" for each in np.percentile(taken, 25, axis=0))
-        wanted, *found = ([outputs_of(engine, each) for each in samples[32:]] for engine in engines)
-        ratios = " | ".join(f"{tally(wanted, each).sqnr:.1f}" for each in found)
-        print(f"| {channels} | {size}x{size} | {times} | {ratios} |", flush=True)
+        cells = side_by_side(model, made, samples[32:], options.seconds)
+        print(f"| {channels} | {size}x{size} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":
