@@ -110,6 +110,7 @@ Property = Literal[
     "after_scaled_product_up_to_256",
     "averages_padding",
     "before_steps_by_channel",
+    "behind_moved_channels",
     "constant_first",
     "constant_parameters",
     "depthwise",
@@ -316,6 +317,15 @@ def _is_before_steps_by_channel(node: Node) -> bool:
     return False
 
 
+def _is_behind_moved_channels(node: Node) -> bool:
+    """Whether the data come directly from a Transpose that moves the batch or the channels, or may move them."""
+    above = node.source(DATA_PORT).node
+    if above.type != "Transpose":
+        return False
+    order = above.source(1).node
+    return order.type != "Const" or order.array[:2].tolist() != [0, 1]
+
+
 def _has_several_constants(node: Node) -> bool:
     constants = (port.source for port in node.inputs if is_constant(port.source))
     return node.type in _ELEMENT_WISE and any(math.prod(each.shape) > 1 for each in constants)
@@ -361,6 +371,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "after_scaled_product_up_to_256": _is_after_small_scaled_product,
     "averages_padding": _averages_padding,
     "before_steps_by_channel": _is_before_steps_by_channel,
+    "behind_moved_channels": _is_behind_moved_channels,
     "constant_first": _has_constant_first,
     "constant_parameters": _has_constant_parameters,
     "depthwise": is_depthwise,

@@ -3,6 +3,7 @@
 The formulas are those of the published MinMaxQuantization, as the reference implementation (POT 2023.3) computes them.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 #: The number of values that are rounded at a time: they and their results fit in the cache.
 _AT_ONCE = 1 << 16
+#: By how many roundings the ends of a range are moved, one after another, until its zero point is whole.
+_ROUNDINGS = [*range(-16, 17), *(sign * size for size in (24, 32, 48, 64, 128, 256) for sign in (1, -1))]
+_MOVES = sorted(itertools.product(_ROUNDINGS, repeat=2), key=lambda moves: sum(map(abs, moves)))
 #: A range never gets smaller than this: an all-zero tensor still needs a scale.
 SMALLEST = 8e-5
 #: A channel's range never gets smaller than this share of the largest channel's.
@@ -92,6 +96,27 @@ def with_zero_on_grid(low: Floats, high: Floats, levels: int) -> Range:
     # At the ends of the grid only one of the two exists.
     move_low = np.where(zero <= 0, True, np.where(zero >= steps, False, high - lower > higher - low))
     return _stored(np.where(move_low, lower, low), np.where(move_low, high, higher))
+
+
+def with_whole_zero_point(limits: Range, levels: int) -> Range:
+    """The range, moved by a few roundings, whose zero point is a whole number in f32.
+
+    The runtime computes it in f32 as (levels - 1) * -low / (high - low) and does not round it. It joins tensors whose
+    zero points differ, such as 116 and 115.99999, as floats; that of a stored constant is whole.
+    """
+    low, high = (np.array(each, np.float32) for each in (limits.low, limits.high))
+    is_whole = np.zeros(np.broadcast_shapes(low.shape, high.shape), bool)
+    for moves in _MOVES:
+        moved_low, moved_high = (
+            each + move * np.spacing(each) for each, move in zip((limits.low, limits.high), moves, strict=True)
+        )
+        zero = np.float32(levels - 1) * -moved_low / (moved_high - moved_low)
+        is_new = ~is_whole & (zero == np.rint(zero))
+        low, high = np.where(is_new, moved_low, low), np.where(is_new, moved_high, high)
+        is_whole |= is_new
+        if is_whole.all():
+            break
+    return Range(low, high)
 
 
 def _stored(low: Floats, high: Floats) -> Range:

@@ -18,6 +18,7 @@ from ..analysis.ranges import (
     is_centred,
     symmetric_range,
     weight_range,
+    with_whole_zero_point,
     with_zero_on_grid,
 )
 from ..analysis.signs import never_negative
@@ -346,8 +347,8 @@ def _unified(sites: Sequence[Site], ranges: Mapping[str, Range]) -> dict[str, Ra
             union = with_zero_on_grid(low.astype(np.float64), high.astype(np.float64), levels)
         else:
             union = symmetric_range(low, np.maximum(high, -low * (levels - 2) / levels), levels)
-        if any(site.is_constant and site.spec.unsigned for site in members) and is_centred(union, levels):
-            union = _off_centre(union, levels)
+        if any(site.is_constant and site.spec.unsigned for site in members):
+            union = with_whole_zero_point(_off_centre(union, levels) if is_centred(union, levels) else union, levels)
         result |= {site.name: union for site in members}
     return result
 

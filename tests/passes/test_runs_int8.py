@@ -519,6 +519,27 @@ def concat_with_a_constant() -> Row:
 
 
 @row
+def concat_with_a_constant_along_the_batch_and_the_rows() -> Row:
+    """With another zero point than the constant's, by a rounding, the runtime joins floats: with every third range."""
+    x = image()
+    joined = [
+        conv(op.concat([op.multiply(x, np.float32(scale)), op.constant(weights(*shape))], axis))
+        for axis, shape in ((0, (1, 16, 12, 12)), (2, (1, 16, 2, 12)))
+        for scale in (0.3, 0.77, 1.9, 4.1)
+    ]
+    return model(x, *joined), 8, 8
+
+
+@row
+def depthwise_convolutions_behind_a_transpose_that_is_read_twice() -> Row:
+    """The runtime moves the FakeQuantize in front of the Transpose, and no scale per channel back through it."""
+    x, volume = op.parameter([1, 12, 12, 16], np.float32), op.parameter([1, 6, 6, 6, 8], np.float32)
+    picture, body = op.transpose(x, np.array([0, 3, 1, 2])), op.transpose(volume, np.array([0, 4, 1, 2, 3]))
+    deep = op.group_convolution(body, weights(8, 1, 1, 3, 3, 3), *[[1] * 3] * 4)
+    return model([x, volume], picture, body, depthwise(picture), deep), 2, 2
+
+
+@row
 def concat_with_a_constant_that_is_never_negative() -> Row:
     x = image()
     return model(x, conv(op.concat([op.relu(conv(x)), op.constant(np.abs(weights(1, 4, 12, 12)))], 1))), 2, 2

@@ -215,6 +215,16 @@ LAYERS = """
     apart: f32[4,8,3,3] = SpaceToBatch(x, none, none, none)
     apart_wide: f32[4,8,4,4] = SpaceToBatch(x, none, some, none)
     framed: f32[1,8,8,8] = Interpolate.opset4(x) pads_begin="0, 0, 1, 1" pads_end="0, 0, 0, 0"
+    last: i64[4] = Const() [0, 3, 1, 2]
+    turned: i64[4] = Const() [0, 1, 3, 2]
+    moved: f32[1,6,8,6] = Transpose(x, last)
+    moved_relu: f32[1,6,8,6] = ReLU(moved)
+    six_kernels: f32[6,1,1,3,3] = Const() [{}]
+    eight_kernels: f32[8,1,1,3,3] = Const() [{}]
+    moved_depthwise: f32[1,6,6,4] = GroupConvolution(moved, six_kernels)
+    moved_before: f32[1,6,6,4] = GroupConvolution(moved_relu, six_kernels)
+    turned_picture: f32[1,8,6,6] = Transpose(x, turned)
+    turned_depthwise: f32[1,8,4,4] = GroupConvolution(turned_picture, eight_kernels)
 """
 
 
@@ -241,13 +251,16 @@ LAYERS = """
         ("apart", {"no_padding"}),
         ("apart_wide", set[str]()),
         ("framed", set[str]()),
+        ("moved_depthwise", {"depthwise", "behind_moved_channels"}),
+        ("moved_before", {"depthwise"}),
+        ("turned_depthwise", {"depthwise"}),
     ],
 )
 def test_properties_are_read_off_operations(name: str, properties: set[str]) -> None:
-    filled = [", ".join(["1.0"] * count) for count in (144, 32, 36, 64, 64)]
+    filled = [", ".join(["1.0"] * count) for count in (144, 32, 36, 64, 64, 54, 72)]
     node = from_text(LAYERS.format(*filled)).node(name)
     asked = {
-        "GroupConvolution": ["depthwise", "multiplies_channels", "groups_not_by_4"],
+        "GroupConvolution": ["depthwise", "multiplies_channels", "groups_not_by_4", "behind_moved_channels"],
         "MatMul": ["constant_first", "after_bent_extreme"],
         "ConvolutionBackpropData": ["kernel_covers_stride", "last_stride_up_to_3", "output_padding_within_pads"],
         "MaxPool": ["undilated"],
