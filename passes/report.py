@@ -82,6 +82,7 @@ class Report:
         device: The target's name for its device.
         preset: The preset, which decides whether activations are symmetric.
         guard: The trials of the guard; empty if no output is poor.
+        speed_trial: The guard's trial for less time; None if there was nothing to try.
         accuracy: The result of the search with the user's metrics; None if there are none.
         effects: The sensitivity of each operation, the highest first: in the result if requested, else as far as the
             guard needed it.
@@ -106,6 +107,7 @@ class Report:
     device: str
     preset: Preset
     guard: tuple[GuardStep, ...]
+    speed_trial: GuardStep | None
     accuracy: AccuracyResult | None
     effects: tuple[Effect, ...]
     ranges: tuple[ObservedRange, ...]
@@ -176,6 +178,7 @@ def report_of(
         device=context.target.device,
         preset=context.preset,
         guard=guarded.steps,
+        speed_trial=guarded.speed_step,
         accuracy=accuracy,
         effects=guarded.effects,
         ranges=tuple(observed_ranges(attempt.graph, context)),

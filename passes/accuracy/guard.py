@@ -67,7 +67,8 @@ class GuardResult:
 
     Attributes:
         attempt: The model, and the result of its check.
-        steps: All trials, in order.
+        steps: All trials for better outputs, in order.
+        speed_step: The trial for less time, if there was one.
         effects: The sensitivity of each operation, the highest first; empty if it was not needed.
         is_out_of_time: Whether the search ended early because it took too long.
         failures: What the guard could not do, because the runtime refuses the models that it measures with.
@@ -75,6 +76,7 @@ class GuardResult:
 
     attempt: Attempt
     steps: tuple[GuardStep, ...] = ()
+    speed_step: GuardStep | None = None
     effects: tuple[Effect, ...] = ()
     is_out_of_time: bool = False
     failures: tuple[str, ...] = ()
@@ -103,10 +105,9 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     with search.going_on("look for layers that stand out"):
         if aim == "knee" and not search.best.is_good:
             search.try_knee()
-    search.try_without_zero_points()
-    return GuardResult(
-        search.best, tuple(search.steps), tuple(search.effects), search.is_out_of_time, tuple(search.failures)
-    )
+    speed_step = search.try_without_zero_points()
+    effects, failures = tuple(search.effects), tuple(search.failures)
+    return GuardResult(search.best, tuple(search.steps), speed_step, effects, search.is_out_of_time, failures)
 
 
 def remedies(config: QuantizationConfig, preset: Preset, *, is_lost: bool) -> Iterator[tuple[str, dict[str, object]]]:
@@ -228,36 +229,39 @@ class _Search:
         is_worth_it = attempt.ratio_margin >= before.ratio_margin + knee.least_gain
         self._note(what, attempt, is_kept=attempt.margin >= 0 and is_worth_it)
 
-    def try_without_zero_points(self) -> None:
+    def try_without_zero_points(self) -> GuardStep | None:
         """Tries the model without the zero points that take time, if that saves enough of it.
 
         A good model stays good, and may lose a little. Another one may lose nothing.
         """
         before = self.best
         if not (before.config.may_spare_zero_points and self._may_go_on()):
-            return
+            return None
         if (percent := percent_of_zero_points(before)) < LEAST_PERCENT:
-            return
+            return None
         attempt = self.calibrated.attempt(
             before.config.model_copy(update={"slow_zero_points": False}), before.reverted_to_float
         )
         is_as_good = attempt.is_good if before.is_good else attempt.margin >= min(before.margin, 0.0)
         most_lost = MOST_LOST if before.is_good else 0.0
         is_kept = is_as_good and attempt.ratio_margin >= before.ratio_margin - most_lost
-        self._note(f"no zero points where they take time (about {percent:.2g} % of it)", attempt, is_kept=is_kept)
+        what = f"no zero points where they take time (about {percent:.2g} % of it)"
+        return self._step(what, attempt, is_kept=is_kept)
 
     def _may_go_on(self) -> bool:
         self.is_out_of_time |= time.perf_counter() - self.began > MOST_SECONDS
         return not self.is_out_of_time and len(self.steps) < MOST_ATTEMPTS
 
     def _note(self, what: str, attempt: Attempt, *, is_kept: bool) -> None:
+        self.steps.append(self._step(what, attempt, is_kept=is_kept))
+
+    def _step(self, what: str, attempt: Attempt, *, is_kept: bool) -> GuardStep:
         decisions = attempt.context.plan.decisions.values()
         before, after, int8 = worst_ratio(self.best), worst_ratio(attempt), sum(each.int8 for each in decisions)
-        self.steps.append(GuardStep(what, is_kept, before, after, int8, len(decisions)))
-        context = self.calibrated.context
-        context.progress("looking for a better model", len(self.steps), None)
+        self.calibrated.context.progress("looking for a better model", len(self.steps) + 1, None)
         if is_kept:
             self.best = attempt
+        return GuardStep(what, is_kept, before, after, int8, len(decisions))
 
     def _settle(self, attempt: Attempt, what: str) -> None:
         """Marks the trial that gave the result."""

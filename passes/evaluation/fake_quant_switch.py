@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ...ir import Builder, ElementType, Graph, Node, OutPort, element_type
+from ..analysis.constants import SHAPE_READERS
 from ..infra.base import Context, Fact, Pass
 from ..placement.plan import Plan
 
@@ -21,7 +22,7 @@ def rounded_operations(graph: Graph, plan: Plan) -> list[Node]:
         if node not in seen and node in plan.moved:
             waiting += [port.node for output in node.outputs for port in output.consumers]
         seen.add(node)
-    return [node for node in graph.nodes() if node in seen and node not in plan.moved]
+    return [node for node in graph.nodes() if node in seen and not (node in plan.moved or node.type in SHAPE_READERS)]
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
 import numpy as np
 
-from ...ir import Array, Graph, Scope
+from ...ir import Array, Graph, Node, Scope
 from ..analysis.agreement import Agreement, agreements
 from ..infra.base import Context
 from ..runtime.engine import EMULATION, Engine
@@ -54,23 +55,33 @@ class GatedModel:
     """A compiled model in which any operations can be rounded while the others are not.
 
     Args:
-        graph: A model with FakeQuantizes that have their ranges; stays unchanged.
+        gated: A model with FakeQuantizes that have their ranges, and with the compared tensors as outputs; is changed.
+        operations: Its rounded operations, not those of its bodies, in topological order; one or more.
         context: The context with its plan and outputs.
         samples: The samples to run it on; one or more.
 
     Attributes:
-        operations: The rounded operations of the model, not of its bodies, in topological order; one or more.
+        operations: The operations.
         own: For each of them, the signal-to-quantization-noise ratio of its output in dB, for the float model's inputs.
     """
 
-    def __init__(self, graph: Graph, context: Context, samples: Sequence[ValidationSample]) -> None:
-        self.operations = rounded_operations(graph, context.plan)
-        self._context, self._samples = context, samples
-        twin = graph.copy()
-        context.outputs.attach(twin)
-        AttachGates.of(self.operations, context.plan).run(twin, context)
-        self._engine = Engine(twin, EMULATION)
-        self.own, self._references = _float_run(self._engine, len(self.operations), samples)
+    def __init__(
+        self, gated: Graph, operations: Sequence[Node], context: Context, samples: Sequence[ValidationSample]
+    ) -> None:
+        self.operations, self._context, self._samples = operations, context, samples
+        AttachGates.of(operations, context.plan).run(gated, context)
+        self._engine = Engine(gated, EMULATION)
+        self.own, self._references = _float_run(self._engine, len(operations), samples)
+
+    @classmethod
+    def of(cls, graph: Graph, context: Context, samples: Sequence[ValidationSample]) -> Self | None:
+        """The model of a graph, which stays unchanged; None without samples, or if no compared output is rounded."""
+        if not samples or not (rounded := rounded_operations(graph, context.plan)):
+            return None
+        gated = graph.copy()
+        context.outputs.attach(gated)
+        operations = [node for node in rounded if gated.has(node.id)]  # others lead to outputs that are not compared
+        return cls(gated, operations, context, samples) if operations else None
 
     @property
     def suspects(self) -> list[int]:
@@ -112,9 +123,8 @@ def measure_effects(
         samples: The samples to run it on.
         inferences: The most inferences for effects at the outputs; operations with large errors of their own go first.
     """
-    if not samples or not rounded_operations(graph, context.plan):
+    if (model := GatedModel.of(graph, context, samples)) is None:
         return []
-    model = GatedModel(graph, context, samples)
     chosen = model.suspects[: max(1, inferences // len(samples))]
     progress = partial(context.progress, "looking for the layers that cost most")
     measured = model.agreements([(each,) for each in chosen], lambda count: progress(count, len(chosen)))

@@ -12,7 +12,6 @@ from ...ir import Graph
 from ..analysis.agreement import Agreement
 from ..infra.base import Context
 from ..runtime.samples import ValidationSample
-from .fake_quant_switch import rounded_operations
 from .sensitivity import Effect, GatedModel, effect_of, error_of, ranked
 
 
@@ -31,9 +30,8 @@ def standouts(
     Returns:
         Their effects if nothing else is rounded. Some are missing if the search ended early for lack of inferences.
     """
-    if not samples or not rounded_operations(graph, context.plan):
+    if (model := GatedModel.of(graph, context, samples)) is None:
         return []
-    model = GatedModel(graph, context, samples)
     outputs: dict[int, tuple[Agreement, ...]] = {}
 
     def errors(groups: Sequence[Sequence[int]]) -> list[float]:

@@ -67,6 +67,7 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "biases_not_corrected": report.uncorrected,
         "device_asked": None if report.check.asked is None else _asked_values(report.check.asked),
         "guard": [_step_values(each) for each in report.guard],
+        "speed_trial": report.speed_trial and _step_values(report.speed_trial),
         "accuracy": None if report.accuracy is None else _accuracy_values(report.accuracy),
         "passes": {
             name: {"changes": done.changes, "seconds": round(done.seconds, 4)} for name, done in report.results.items()

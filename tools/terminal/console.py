@@ -123,6 +123,9 @@ def report_lines(report: Report, where: str) -> Iterable[str]:
             yield f"not verified: {ran.unseen} layers in bodies with dynamic shapes: the runtime does not show them"
         yield _asked_line(report.check.asked)
     yield from _guard_lines(report.guard)
+    if report.speed_trial:
+        trial = report.speed_trial
+        yield f"the guard tried for speed: {trial.what}: worst output {_change(trial)}: {_outcome(trial)}"
     yield from latency_lines(report.latencies) if report.latencies else ()
     yield from tuning_lines(report.tuning) if report.tuning else ()
     yield from _accuracy_lines(report.accuracy) if report.accuracy else ()
@@ -144,8 +147,15 @@ def _guard_lines(steps: Sequence[GuardStep]) -> Iterable[str]:
     if steps:
         yield f"the worst output had {decibels(steps[0].before)} at first; the guard tried"
     for step in steps:
-        change, kept = f"{decibels(step.before)} -> {decibels(step.after)}", "kept" if step.is_kept else "dropped"
-        yield f"  {step.what}: {change}, {step.int8} of {step.layers} layers int8: {kept}"
+        yield f"  {step.what}: {_change(step)}, {step.int8} of {step.layers} layers int8: {_outcome(step)}"
+
+
+def _change(step: GuardStep) -> str:
+    return f"{decibels(step.before)} -> {decibels(step.after)}"
+
+
+def _outcome(step: GuardStep) -> str:
+    return "kept" if step.is_kept else "dropped"
 
 
 def _accuracy_lines(accuracy: AccuracyResult) -> Iterable[str]:

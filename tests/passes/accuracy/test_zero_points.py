@@ -91,7 +91,9 @@ def test_a_good_model_loses_them_if_that_costs_little() -> None:
     before, _ = made(nearly_linear, guard=False)
     after, report = made(nearly_linear)
     assert (all(level < 120 for level in before), after) == (True, [128] * 3)
-    (step,) = report.guard
+    step = report.speed_trial
+    assert step is not None
+    assert not report.guard
     assert (step.is_kept, step.what) == (True, "no zero points where they take time (about 20 % of it)")
     assert step.after >= step.before - 3
 
@@ -99,7 +101,9 @@ def test_a_good_model_loses_them_if_that_costs_little() -> None:
 def test_a_good_model_keeps_them_if_it_would_lose_more() -> None:
     levels, report = made(leaky)
     assert all(level < 100 for level in levels)
-    (step,) = report.guard
+    step = report.speed_trial
+    assert step is not None
+    assert not report.guard
     assert (step.is_kept, step.after < step.before - 3) == (False, True)
 
 
@@ -111,7 +115,7 @@ def test_a_good_model_keeps_them_if_it_would_lose_more() -> None:
 def test_what_the_user_chose_stays(options: dict[str, Any]) -> None:
     levels, report = made(leaky, **options)
     assert all(level < 100 for level in levels)
-    assert not report.guard
+    assert report.speed_trial is None
 
 
 def test_the_user_can_do_without_them() -> None:

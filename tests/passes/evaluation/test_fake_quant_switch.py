@@ -29,6 +29,19 @@ def test_operations_behind_those_that_are_moved_past_are_found_with_one_visit_ea
     assert rounded_operations(graph, plan) == [graph.node("relu")]
 
 
+def test_a_shape_is_not_rounded() -> None:
+    graph = from_text("""
+        x: f32[1,8] = Parameter()
+        relu: f32[1,8] = ReLU(x)
+        sizes: i64[2] = ShapeOf(x)
+        r = Result(relu)
+        s = Result(sizes)
+    """)
+    source = graph.node("x").output()
+    plan = Plan((Site("fq", source, tuple(source.consumers), load_target("cpu").specs["a8"]),))
+    assert rounded_operations(graph, plan) == [graph.node("relu")]
+
+
 def test_operations_that_are_moved_past_are_copied_once_each() -> None:
     graph, plan = doublings()
     AttachGates.of(rounded_operations(graph, plan), plan).run(graph, Context(load_target("cpu")))

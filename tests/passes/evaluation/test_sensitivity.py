@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.ir import Graph, Node, verify
+from irquant.ir import Builder, Graph, Node, verify
 from irquant.passes import Context, QuantizationConfig, analyze_graph
 from irquant.passes.accuracy.requantize import CalibratedModel
 from irquant.passes.analysis.agreement import sqnr
@@ -138,6 +139,17 @@ def test_operations_with_the_largest_errors_of_their_own_are_measured_first() ->
 def test_nothing_is_measured_without_samples() -> None:
     graph, context, _ = prepared()
     assert measure_effects(graph, context, [], 100) == []
+
+
+def test_what_leads_to_no_compared_output_is_not_measured() -> None:
+    """As behind a selection, whose result is left out if all layers are in front of it."""
+    graph, context, _ = prepared()
+    (result,) = graph.in_file_order("Result")
+    second = Builder(graph).result(graph.node("residual").output(), name="second output")
+    context.outputs = replace(context.outputs, left_out=(result.id,))
+    found = measure_effects(graph, context, context.held_out, 1000)
+    assert [each.name for each in found] == ["first", "second", "residual"]
+    assert second.graph is graph
 
 
 def test_what_was_not_measured_comes_last_by_its_own_error() -> None:

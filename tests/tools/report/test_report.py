@@ -129,6 +129,14 @@ def test_what_the_guard_tried_is_told(report: Report) -> None:
     assert texts[texts.index("float: 'first'") :][4] == "dropped"
 
 
+def test_what_the_guard_tried_for_speed_is_told(report: Report) -> None:
+    step = GuardStep("no zero points", True, 31.5, 30.25, 2, 2)
+    told = " ".join(Outline(page_of(dataclasses.replace(report, speed_trial=step))).texts)
+    assert "less time: no zero points. The worst output had 31.5 dB before it and 30.2 dB with it: kept." in told
+    line = "the guard tried for speed: no zero points: worst output 31.5 dB -> 30.2 dB: kept"
+    assert line in str(dataclasses.replace(report, speed_trial=step)).splitlines()
+
+
 def test_corrections_and_warnings_are_told(report: Report) -> None:
     corrections = (("first", Correction(0.25, 0.125, 1.0)), ("second", Correction(0.5, 0.95, 0.5)))
     changed = dataclasses.replace(report, corrections=corrections, warnings=("mind the gap",))
