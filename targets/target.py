@@ -118,6 +118,7 @@ Property = Literal[
     "first_output_only",
     "groups_not_by_4",
     "kernel_covers_stride",
+    "known_scale",
     "last_stride_up_to_3",
     "multiplies_channels",
     "multiplies_vector",
@@ -128,6 +129,7 @@ Property = Literal[
     "pointwise_of_any_size",
     "several_matrices",
     "shape_shows_order",
+    "strided",
     "two_activations",
     "undilated",
     "zero_padding",
@@ -217,11 +219,20 @@ def _kernel_covers_stride(node: Node) -> bool:
     return all(stride <= size for stride, size in zip(integers(node, "strides"), kernel_shape(node), strict=False))
 
 
+def _has_known_scale(node: Node) -> bool:
+    """Whether an Interpolate is not of opset1 with data of dynamic size, whose scale is computed while it runs."""
+    return node.opset != "opset1" or DYNAMIC not in node.source(DATA_PORT).shape[2:]
+
+
 def _pads_no_output(node: Node) -> bool:
     """Whether `output_padding` of a transposed convolution only reduces its crop, and does not pad the result."""
     wider, cut = integers(node, "output_padding"), integers(node, "pads_end")
     is_explicit = node.attributes.get("auto_pad", "explicit").lower() == "explicit"
     return not any(wider) or (is_explicit and all(one <= other for one, other in zip(wider, cut, strict=False)))
+
+
+def _is_strided(node: Node) -> bool:
+    return any(stride > 1 for stride in integers(node, "strides"))
 
 
 def _last_stride_is_short(node: Node) -> bool:
@@ -291,7 +302,8 @@ def _is_bent_extreme(above: Node) -> bool:
 
 def _is_pointwise(node: Node) -> bool:
     """Whether a convolution has a kernel of 1 and no padding."""
-    return all(size == 1 for size in kernel_shape(node)) and _adds_no_padding(node)
+    is_same = node.attributes.get("auto_pad", "").lower().startswith("same")  # which adds nothing to a kernel of 1
+    return all(size == 1 for size in kernel_shape(node)) and (is_same or _adds_no_padding(node))
 
 
 def _is_pointwise_of_any_size(node: Node) -> bool:
@@ -379,6 +391,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "first_output_only": _has_first_output_only,
     "groups_not_by_4": _has_groups_not_by_4,
     "kernel_covers_stride": _kernel_covers_stride,
+    "known_scale": _has_known_scale,
     "last_stride_up_to_3": _last_stride_is_short,
     "multiplies_channels": _multiplies_channels,
     "multiplies_vector": _multiplies_vector,
@@ -389,6 +402,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "pointwise_of_any_size": _is_pointwise_of_any_size,
     "several_matrices": multiplies_batches,
     "shape_shows_order": _shape_shows_order,
+    "strided": _is_strided,
     "two_activations": _takes_two_activations,
     "undilated": _is_undilated,
     "zero_padding": _pads_with_zero,

@@ -316,6 +316,30 @@ def test_pointwise_convolutions_of_any_size_have_no_zero_point_before_steps_by_c
 
 
 @pytest.mark.parametrize(
+    ("size", "strides", "padding", "spec"),
+    [
+        ("?", "1, 2", "", "a8_shifted"),
+        ("?", "1, 2", 'auto_pad="same_upper"', "a8_shifted"),
+        ("?", "1, 1", 'auto_pad="same_upper"', "a8_pointwise"),
+        ("?", "1, 2", 'pads_begin="1, 0" pads_end="0, 0"', "a8_conv"),
+        ("6", "1, 2", 'auto_pad="same_lower"', "a8_pointwise"),
+    ],
+)
+def test_pointwise_convolutions_of_any_size_with_strides_have_no_signed_data(
+    size: str, strides: str, padding: str, spec: str
+) -> None:
+    node = from_text(f"""
+        x: f32[1,2,{size},6] = Parameter()
+        w: f32[2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0]
+        y: f32[1,2,{size},?] = Convolution(x, w) strides="{strides}" {padding}
+        r = Result(y)
+    """).node("y")
+    rule = load_target("cpu").rule(node)
+    assert rule is not None
+    assert rule.inputs["data"] == spec
+
+
+@pytest.mark.parametrize(
     ("shape", "moved", "fits"),
     [
         ("2,3,3,5", "2,3,3,5", False),
@@ -334,6 +358,17 @@ def test_a_transpose_of_equal_sizes_does_not_show_its_order(shape: str, moved: s
         r = Result(z)
     """).node("z")
     assert Condition.model_validate({"op": "Reshape", "when": "shape_shows_order"}).fits(node) is fits
+
+
+@pytest.mark.parametrize(("opset", "size", "fits"), [("opset1", "?", False), ("opset1", "4", True), ("opset4", "?", True)])
+def test_the_scale_of_old_interpolations_is_known_if_the_sizes_are(opset: str, size: str, *, fits: bool) -> None:
+    node = from_text(f"""
+        x: f32[1,2,{size},4] = Parameter()
+        sizes: i64[2] = Const() [8, 8]
+        y: f32[1,2,8,8] = Interpolate.{opset}(x, sizes) mode="nearest" axes="2, 3"
+        r = Result(y)
+    """).node("y")
+    assert Condition.model_validate({"op": "Interpolate", "when": "known_scale"}).fits(node) is fits
 
 
 @pytest.mark.parametrize(("ranks", "fits"), [([], True), ([4], True), ([3, 5], False)])
