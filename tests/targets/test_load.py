@@ -360,7 +360,9 @@ def test_a_transpose_of_equal_sizes_does_not_show_its_order(shape: str, moved: s
     assert Condition.model_validate({"op": "Reshape", "when": "shape_shows_order"}).fits(node) is fits
 
 
-@pytest.mark.parametrize(("opset", "size", "fits"), [("opset1", "?", False), ("opset1", "4", True), ("opset4", "?", True)])
+@pytest.mark.parametrize(
+    ("opset", "size", "fits"), [("opset1", "?", False), ("opset1", "4", True), ("opset4", "?", True)]
+)
 def test_the_scale_of_old_interpolations_is_known_if_the_sizes_are(opset: str, size: str, *, fits: bool) -> None:
     node = from_text(f"""
         x: f32[1,2,{size},4] = Parameter()
