@@ -161,11 +161,18 @@ class _Analysis:
         """Products that stay float because their counterpart does and the target needs both in int8, with reasons."""
         found: dict[Node, str] = {}
         for pair in filter(None, map(matrix_products_around, self.graph.nodes("SoftMax"))):
+            if not (_may_have_one_size(*pair) and any(map(self._mixes_up, pair))):
+                continue
             int8 = [node for node in pair if self.decisions[node].int8]
-            if len(int8) == 1 and _may_have_one_size(*pair) and any(map(self._mixes_up, pair)):
+            unsupported = [node for node in pair if self.decisions[node].is_unsupported]
+            if len(int8) == 1:
                 found[int8[0]] = (
                     "the product at the other side of the softmax runs in float, and the plugin mixes them up"
                 )
+            found |= dict.fromkeys(
+                unsupported,
+                "your options may let one product around the softmax run in float: the plugin mixes them up",
+            )
         return found
 
     def _mixes_up(self, node: Node) -> bool:
@@ -186,7 +193,7 @@ class _Analysis:
             if unsupported
             else " x ".join(dict.fromkeys(specs.values()))
         )
-        self.decisions[node] = Decision(int8=not unsupported, reason=reason)
+        self.decisions[node] = Decision(int8=not unsupported, reason=reason, is_unsupported=bool(unsupported))
         self.demands |= {node.input(index): Demand(self._spec_at(node.input(index), it)) for index, it in specs.items()}
 
     def _spec_at(self, port: InPort, name: str) -> QuantSpec:

@@ -53,10 +53,23 @@ class Site:
 
 @dataclass(frozen=True)
 class Decision:
-    """The decision for a layer that does arithmetic."""
+    """The decision for a layer that does arithmetic.
+
+    Attributes:
+        int8: Whether it runs in int8.
+        reason: Why, or why not.
+        is_unsupported: Whether it is rounded as the user's options say, although the target runs that in float. Some
+            ranges still let it run in int8.
+    """
 
     int8: bool
     reason: str
+    is_unsupported: bool = False
+
+    @property
+    def may_run_int8(self) -> bool:
+        """Whether the device may run it in int8: what must hold of int8 layers must hold of it."""
+        return self.int8 or self.is_unsupported
 
 
 @dataclass(frozen=True)

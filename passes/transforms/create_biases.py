@@ -48,7 +48,7 @@ class CreateBiases(Pass):
 
 def _needs_bias(node: Node, context: Context) -> bool:
     decision, rule = context.plan.decisions.get(node), context.target.rule(node)
-    if not (decision and decision.int8 and rule) or bias_port(node):
+    if not (decision and decision.may_run_int8 and rule) or bias_port(node):
         return False
     several = rule.needs_bias and len(node.output().consumers) > 1
     return several or any(reader.type in rule.needs_bias_before for reader in _readers(node, context.target))

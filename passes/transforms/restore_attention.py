@@ -42,7 +42,7 @@ def _restore(product: Node, context: Context) -> bool:
     """Restores the attention that ends with a product; returns whether it could."""
     found = _WRITTEN_OUT.match(product)
     decisions = context.plan.decisions
-    if not found or any(node in decisions and decisions[node].int8 for node in (product, found[_SCORES])):
+    if not found or any(node in decisions and decisions[node].may_run_int8 for node in (product, found[_SCORES])):
         return False
     graph, name, scores = product.graph, product.name, found[_SCORES]
     if not flag(scores, "transpose_b"):  # untranspose-weights stored a constant in the order of multiplication

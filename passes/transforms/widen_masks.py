@@ -40,7 +40,7 @@ class WidenMasks(Pass):
 
 def _is_misread(node: Node, context: Context) -> bool:
     decision, rule = context.plan.decisions.get(node), context.target.rule(node)
-    return bool(decision and decision.int8 and rule and rule.misreads_rows)
+    return bool(decision and decision.may_run_int8 and rule and rule.misreads_rows)
 
 
 def _rows_behind(products: Sequence[Node]) -> list[InPort]:

@@ -16,6 +16,7 @@ from irquant.targets import load_target
 
 RNG = np.random.default_rng(0)
 HEADS, LENGTH, SIZE = 2, 6, 8
+INT8 = Decision(int8=True, reason="")
 
 
 def attention(mask: str, shape: list[int]) -> tuple[ov.Model, list[list[Any]]]:
@@ -47,7 +48,20 @@ def test_masked_attention_is_right_as_users_compile_it(mask: str, batch: int) ->
     assert sqnr([found[0]], [found[1]]) > 25
 
 
-def widened(mask: str, whole: str, *, int8: bool = True) -> list[int]:
+def test_masked_attention_is_right_if_the_users_options_rule_int8_out() -> None:
+    """The target runs no asymmetric products in int8, but symmetric ranges may be found for the first of them."""
+    model, samples = attention("of rank 4", [1, HEADS, LENGTH, SIZE])
+    positive = [[*each[:2], np.abs(each[2])] for each in samples]
+    reports: list[Report] = []
+    options = QuantizationConfig.checked(guard=False, activations={"mode": "asymmetric"})
+    quantized = quantize(model, positive, config=options, report=reports.append)
+    assert [each.decision.int8 for each in reports[0].layers] == [False, False]
+    config = {"INFERENCE_PRECISION_HINT": "f32"}
+    found = [ov.Core().compile_model(each, "CPU", config)(positive[0])[0] for each in (model, quantized)]
+    assert sqnr([found[0]], [found[1]]) > 25
+
+
+def widened(mask: str, whole: str, decision: Decision = INT8) -> list[int]:
     """How many masks are widened in a first and in a second run, and the shape of what is added then."""
     graph = from_text(f"""
         q: f32[{whole[:-1]}8] = Parameter()
@@ -59,7 +73,7 @@ def widened(mask: str, whole: str, *, int8: bool = True) -> list[int]:
         r = Result(masked)
     """)
     context = Context(load_target("cpu"))
-    context.plan = Plan(decisions={graph.node("scores"): Decision(int8=int8, reason="")})
+    context.plan = Plan(decisions={graph.node("scores"): decision})
     changes = [WidenMasks().run(graph, context) for _ in range(2)]
     verify(graph)
     return [*changes, *graph.node("masked").source(0).shape]
@@ -77,8 +91,13 @@ def test_other_masks_are_left_alone(mask: str) -> None:
     assert widened(mask, "1,2,5,5")[:2] == [0, 0]
 
 
+def test_masks_are_repeated_behind_products_that_may_run_int8_against_the_plan() -> None:
+    unsupported = Decision(int8=False, reason="", is_unsupported=True)
+    assert widened("1,1,1,5", "1,2,5,5", unsupported) == [1, 0, 1, 2, 1, 5]
+
+
 def test_masks_are_left_alone_behind_products_in_float_and_where_nothing_is_known_to_repeat_them_for() -> None:
-    assert widened("1,1,1,5", "1,2,5,5", int8=False)[:2] == [0, 0]
+    assert widened("1,1,1,5", "1,2,5,5", Decision(int8=False, reason=""))[:2] == [0, 0]
     assert widened("1,1,1,5", "?,1,?,5")[:2] == [0, 0]
 
 
