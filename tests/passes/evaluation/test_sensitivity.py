@@ -146,7 +146,8 @@ def test_what_leads_to_no_compared_output_is_not_measured() -> None:
     graph, context, _ = prepared()
     (result,) = graph.in_file_order("Result")
     second = Builder(graph).result(graph.node("residual").output(), name="second output")
-    context.outputs = replace(context.outputs, left_out=(result.id,))
+    outputs = replace(context.outputs, left_out=(result.id,))
+    context.calibration = replace(context.calibration, outputs=outputs)
     found = measure_effects(graph, context, context.held_out, 1000)
     assert [each.name for each in found] == ["first", "second", "residual"]
     assert second.graph is graph
