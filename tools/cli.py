@@ -10,6 +10,7 @@ from typing import cast
 
 import click
 
+from irquant.tools.terminal.command_group import CommandGroup
 from irquant.tools.terminal.fault_request import FaultRequest
 from irquant.tools.terminal.interrupts import INTERRUPTED, INTERRUPTS
 from irquant.tools.terminal.streams import OutputError
@@ -37,7 +38,7 @@ COMMANDS: Mapping[str, str] = {
 }
 
 
-class _Commands(click.Group):
+class _Commands(CommandGroup):
     """The commands of the table, each imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -49,9 +50,8 @@ class _Commands(click.Group):
         module = import_module(f"irquant.tools.commands.{cmd_name}")
         return cast(click.Command, getattr(module, f"{cmd_name}_command"))
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([*COMMANDS.items()])
+    def summary(self, ctx: click.Context, name: str) -> str:
+        return COMMANDS[name]
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

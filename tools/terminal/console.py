@@ -1,14 +1,10 @@
 """What the commands show: progress on standard error, results on standard output."""
 
-import dataclasses
-import json
 import math
 import sys
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-
-import click
 
 from irquant.ir import printable
 from irquant.passes import Report
@@ -71,27 +67,15 @@ def progress_bar() -> Generator[ProgressCallback]:
         yield show
 
 
-def print_report(report: Report, where: str) -> None:
-    """Prints which layers were quantized, which were not and why, and the results of the check."""
-    for line in report_lines(report, where):
-        click.echo(printable(line))
-
-
-def print_measurement(plan: MeasurementPlan, *, as_json: bool) -> None:
-    """Prints what a calibration run would measure, and its cost."""
-    if as_json:
-        click.echo(json.dumps(dataclasses.asdict(plan), indent=2))
-        return
+def measurement_lines(plan: MeasurementPlan) -> Iterable[str]:
+    """What a calibration run would measure, and its cost."""
     for tensor in plan.tensors:
-        click.echo(printable(f"{tensor.name}  [{tensor.shape}]  {', '.join(tensor.reductions)}"))
-    click.echo(f"{plan.requests} statistics requested; measured: {plan.measured} at {len(plan.tensors)} tensors")
-    click.echo(f"one run over the data, one compiled model; {plan.numbers:,} numbers a sample")
-    for reason in plan.expensive:
-        click.echo(printable(f"expensive: {reason}"))
+        yield f"{tensor.name}  [{tensor.shape}]  {', '.join(tensor.reductions)}"
+    yield f"{plan.requests} statistics requested; measured: {plan.measured} at {len(plan.tensors)} tensors"
+    yield f"one run over the data, one compiled model; {plan.numbers:,} numbers a sample"
+    yield from (f"expensive: {reason}" for reason in plan.expensive)
     table, weights = megabytes(plan.table_bytes), megabytes(plan.weights_bytes)
-    click.echo(
-        f"memory besides the runtime's own: {table} for numbers, {weights} for the weights, mapped from the file"
-    )
+    yield f"memory besides the runtime's own: {table} for numbers, {weights} for the weights, mapped from the file"
 
 
 def report_lines(report: Report, where: str) -> Iterable[str]:

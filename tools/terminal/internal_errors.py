@@ -11,6 +11,7 @@ import click
 from irquant.ir import printable
 from irquant.passes.infra.internal_errors import FaultFolderError, check_fault_folder, described, write_fault
 from irquant.tools.terminal.fault_request import FaultRequest
+from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 #: EX_SOFTWARE of sysexits.h: an internal error.
 INTERNAL_ERROR = 70
@@ -29,9 +30,10 @@ def fault_option(*, expose: bool = False) -> Callable[[Callable[..., Any]], Call
     Args:
         expose: Whether the command gets the folder, as `report_fault`.
     """
-    return click.option(
+    return grouped_option(
+        HelpGroup.GENERAL,
         "--report-fault",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
         callback=_take_folder,
         expose_value=expose,
