@@ -198,9 +198,14 @@ class PotCommand(GroupedCommand):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Tells the two apart, which click cannot: whether an option takes a value is fixed there."""
-        chooses = [word == "-q" and after.lower() in _ALGORITHMS for word, after in pairwise([*args, ""])]
+        chooses = [word == "-q" and _is_algorithm(after) for word, after in pairwise([*args, ""])]
         named = ["--quantize" if is_choice else word for word, is_choice in zip(args, chooses, strict=True)]
         return super().parse_args(ctx, named)
+
+
+def _is_algorithm(word: str) -> bool:
+    """Whether a word behind -q is an algorithm, perhaps a misspelt one, and not a model."""
+    return word.lower() in _ALGORITHMS or (word.isidentifier() and not Path(word).exists())
 
 
 def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
