@@ -100,7 +100,7 @@ def quantize_graph(
             guarded = replace(guarded, failures=(*guarded.failures, failure))
     asked = attempt.context.check.asked
     if with_effects or (asked and asked.looks_slow and not (tuned and tuned.times)):
-        progress("measuring latency", 0, None)
+        progress("measuring latency", 0, 1)
         seconds = None if with_effects else _GLANCE * (time.perf_counter() - began)
         latencies = _latencies(attempt, calibrated, seconds)
     record_provenance(attempt.graph, attempt.context)

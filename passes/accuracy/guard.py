@@ -255,7 +255,7 @@ class _Search:
         before, after, int8 = worst_ratio(self.best), worst_ratio(attempt), sum(each.int8 for each in decisions)
         self.steps.append(GuardStep(what, is_kept, before, after, int8, len(decisions)))
         context = self.calibrated.context
-        context.progress("looking for a better model", len(self.steps), None)
+        context.progress("looking for a better model", len(self.steps), MOST_ATTEMPTS)
         if is_kept:
             self.best = attempt
 

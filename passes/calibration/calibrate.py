@@ -53,7 +53,7 @@ class Calibrate(Pass):
         harvest, keeper, fingerprint = StatisticsCollector(measurement), SampleKeeper(context.config), DataFingerprint()
         look, ending = DataLook(), Ending.of(graph, context, is_saved=self.save_to is not None)
         most, expected = context.config.samples, context.expected
-        total = min(most or expected, expected) if expected else None
+        total = min(filter(None, (most, expected)), default=None)
 
         def take(job: CalibrationSample, kept: list[Array]) -> None:
             fingerprint.add(job.feed)

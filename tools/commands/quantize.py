@@ -30,10 +30,12 @@ from irquant.tools.options.tuning import tuning_options
 from irquant.tools.report.values import report_values
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.metric_function import MetricData, open_metrics
-from irquant.tools.terminal.console import measurement_lines, report_lines
+from irquant.tools.terminal.console import measurement_lines
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 from irquant.tools.terminal.internal_errors import fault_option
+from irquant.tools.terminal.next_step import next_step
 from irquant.tools.terminal.output import Output, log_level_option, output_options
+from irquant.tools.terminal.summary import report_lines
 from irquant.tools.terminal.trial_table import TrialTable, no_rows
 
 #: What MODEL, SOURCE and a metric are. click reads \b as: do not wrap the next paragraph.
@@ -259,7 +261,10 @@ def quantize_command(
             from irquant.tools.report.quantization import Subject, write_quantization_page
 
             write_quantization_page(page, report, Subject(path, result, planned))
-    output.show(lambda: report_values(report, str(path), str(result)), lambda: report_lines(report, str(result)))
+    output.show(
+        lambda: {**report_values(report, str(path), str(result)), "next": next_step(report, output.typed)},
+        lambda: report_lines(report, str(result), output.typed),
+    )
     return int(report.accuracy is not None and not report.accuracy.is_reached)
 
 

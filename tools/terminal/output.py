@@ -13,8 +13,11 @@ import click
 from irquant.ir import printable
 from irquant.passes.infra.run_inputs import Progress
 from irquant.passes.options.strict import ConfigError
+from irquant.tools.terminal.colours import coloured
 from irquant.tools.terminal.fault_request import FaultRequest
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
+from irquant.tools.terminal.progress_lines import ProgressLines
+from irquant.tools.terminal.typed_command import TypedCommand
 from irquant.tools.terminal.verbosity import logged, progress_shown
 
 #: What the original tool takes as `--log-level`.
@@ -28,11 +31,13 @@ class Output:
     Attributes:
         as_json: Whether to print one JSON document, and nothing else, on standard output.
         quiet: Whether to print errors only; the JSON document is the result, and is printed anyway.
+        typed: The command line.
         stream: Standard output.
     """
 
     as_json: bool
     quiet: bool
+    typed: TypedCommand = field(default_factory=TypedCommand)
     stream: TextIO = field(default_factory=lambda: sys.stdout)
 
     def show(self, values: Callable[[], object], lines: Callable[[], Iterable[str]]) -> None:
@@ -52,13 +57,13 @@ class Output:
             print_text()
 
     def progress(self) -> AbstractContextManager[Progress]:
-        """The progress of a run on standard error."""
-        return progress_shown(quiet=self.quiet)
+        """The progress of a run on standard error: a bar on a terminal, else a line now and then."""
+        return progress_shown(ProgressLines().show, quiet=self.quiet)
 
 
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        click.echo(printable(line))
+        click.echo(coloured(printable(line)))
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,7 +71,8 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_output(*, as_json: bool, quiet: bool, **others: Any) -> Any:
-        output = Output(as_json, quiet)
+        request = click.get_current_context().find_object(FaultRequest) or FaultRequest()
+        output = Output(as_json, quiet, TypedCommand(request.arguments))
         if not as_json:
             return command(output=output, **others)
         with redirect_stdout(sys.stderr):  # whatever the user's code prints

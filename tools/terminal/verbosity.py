@@ -23,6 +23,12 @@ def logged() -> Generator[None]:
         log.setLevel(before)
 
 
-def progress_shown(*, quiet: bool = False) -> AbstractContextManager[Progress]:
-    """The progress, except with `quiet`, or if lines of a log would break it."""
-    return nullcontext(no_progress) if quiet or logging.getLogger("irquant").handlers else progress_bar()
+def progress_shown(elsewhere: Progress = no_progress, *, quiet: bool = False) -> AbstractContextManager[Progress]:
+    """The progress, except with `quiet`, or if lines of a log would break it.
+
+    Args:
+        elsewhere: Called where there is neither a terminal nor a notebook.
+        quiet: Whether to show nothing.
+    """
+    is_silent = quiet or logging.getLogger("irquant").handlers
+    return nullcontext(no_progress) if is_silent else progress_bar(elsewhere)

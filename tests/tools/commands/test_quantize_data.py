@@ -22,7 +22,7 @@ def lines(capfd: pytest.CaptureFixture[str], model: Path, data: Path, *more: str
 def test_the_report_says_how_images_are_fed(model: Path, pictures: Path, capfd: pytest.CaptureFixture[str]) -> None:
     shown = lines(capfd, model, pictures, "--mean", "127", "--scale", "64", "--colour-order", "BGR")
     said = "data: 12 PNG files, BGR, 8x8 bilinear, mean 127, scale 64, NCHW, f32; 'image' f32[1,3,8,8] -1."
-    assert shown[1].startswith(said)
+    assert any(line.startswith(said) for line in shown)
     assert not any("normalizes" in line for line in shown)
 
 
