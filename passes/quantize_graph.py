@@ -105,7 +105,8 @@ def quantize_graph(
         latencies = _latencies(attempt, calibrated, seconds)
     record_provenance(attempt.graph, attempt.context)
     gives_images = any(each.kind is OutputKind.IMAGE for each in attempt.context.outputs.each)
-    found = find_about_data(expected, attempt.context.calibration.look, data, gives_images=gives_images)
+    seen = attempt.context.calibration
+    found = find_about_data(expected, seen.look, data, seen.fed, gives_images=gives_images)
     return attempt.graph, report_of(results, guarded, bytes_before, warnings, kept, latencies, found, tuned)
 
 
