@@ -6,11 +6,10 @@ for a model that normalizes them itself, may lie anywhere.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from ..ir import Graph, element_type
 from .input_steps import first_gain, steps_of
-from .runtime.data_look import DataLook, InputLook
+from .runtime.data_look import DataLook, Described, InputLook
 from .runtime.samples import ModelInput, model_inputs
 
 #: Fewer samples are few; more than this share of copies is too much.
@@ -21,21 +20,6 @@ _DARK, _WHITE, _NORMALIZED, _OF_PIXELS = 64, 255, 8, 16
 #: Measured: up to 3.1 for the image models of the zoo, but 25 to 390 if they get pixels that are not normalized.
 _EXPECTED = 10
 _CHANNELS = (1, 3)
-
-
-@runtime_checkable
-class Described(Protocol):
-    """Data that say what they are."""
-
-    @property
-    def description(self) -> str:
-        """What the samples are and how they are prepared, in a few words after their number."""
-        ...
-
-    @property
-    def doubts(self) -> Sequence[str]:
-        """What looks wrong about the source."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -83,7 +67,7 @@ def expected_inputs(graph: Graph) -> list[ExpectedInput]:
 
 
 def find_about_data(
-    expected: Sequence[ExpectedInput], look: DataLook, data: object, *, gives_images: bool
+    expected: Sequence[ExpectedInput], look: DataLook, data: object, fed: str, *, gives_images: bool
 ) -> DataFindings:
     """What the data are, and what looks wrong about them.
 
@@ -91,25 +75,19 @@ def find_about_data(
         expected: The inputs of the float model.
         look: The samples.
         data: Their source, which may be `Described`.
+        fed: What the run feeds (see `fed_line`).
         gives_images: Whether the model makes images, which it computes from pixels as they are.
     """
     if not look.samples:
-        return DataFindings()
-    ranges = ", ".join(
-        f"{each.model} {_range(seen)}" for each in expected if (seen := look.inputs.get(each.model.name))
-    )
-    what, doubts = (data.description, data.doubts) if isinstance(data, Described) else ("samples", ())
+        return DataFindings(fed)
+    doubts = data.doubts if isinstance(data, Described) else ()
     by_input = [
         said
         for each in expected
         if each.is_image and (seen := look.inputs.get(each.model.name)) and look.constant < look.samples
         for said in _about_images(each, seen, gives_images=gives_images)
     ]
-    return DataFindings(f"{look.samples} {what}; {ranges}", (*look.told, *_about_samples(look), *doubts, *by_input))
-
-
-def _range(seen: InputLook) -> str:
-    return f"{seen.low:.4g} to {seen.high:.4g}" if seen.samples else "empty"
+    return DataFindings(fed, (*look.told, *_about_samples(look), *doubts, *by_input))
 
 
 def _about_samples(look: DataLook) -> Iterator[str]:
@@ -129,13 +107,13 @@ def _about_images(expected: ExpectedInput, seen: InputLook, *, gives_images: boo
     spans_pixels = seen.low >= 0 and _DARK < seen.high <= _WHITE
     if spans_pixels and not gives_images and expected.gain and expected.gain * seen.size > _EXPECTED:
         yield (
-            f"input {expected.model}: values lie in {_range(seen)}, nothing in the model normalizes them, and its "
+            f"input {expected.model}: values lie in {seen.range}, nothing in the model normalizes them, and its "
             "first convolution is made for smaller ones: give the mean and scale of its training (--mean, --scale; in "
             "Python: normalize the samples)"
         )
     is_small = max(abs(seen.low), abs(seen.high)) <= _NORMALIZED
     if is_small and max(expected.steps, default=0.0) >= _OF_PIXELS:
         yield (
-            f"input {expected.model}: values lie in {_range(seen)}, but the model itself normalizes pixels (by "
+            f"input {expected.model}: values lie in {seen.range}, but the model itself normalizes pixels (by "
             f"{max(expected.steps):.4g}): give pixels of 0 to 255, without --mean and --scale"
         )

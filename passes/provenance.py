@@ -29,6 +29,7 @@ def record_provenance(graph: Graph, context: Context) -> None:
             "config": json.dumps(config, sort_keys=True),
             "model": context.model_fingerprint,
             "data": context.calibration.data_fingerprint,
+            **({"fed": context.calibration.fed} if context.calibration.fed else {}),
             "samples": str(context.statistics.samples),
             **({"returned_to_float": json.dumps(returned)} if returned else {}),
         },

@@ -100,12 +100,13 @@ def quantize_graph(
             guarded = replace(guarded, failures=(*guarded.failures, failure))
     asked = attempt.context.check.asked
     if with_effects or (asked and asked.looks_slow and not (tuned and tuned.times)):
-        progress("measuring latency", 0, None)
+        progress("measuring latency", 0, 1)
         seconds = None if with_effects else _GLANCE * (time.perf_counter() - began)
         latencies = _latencies(attempt, calibrated, seconds)
     record_provenance(attempt.graph, attempt.context)
     gives_images = any(each.kind is OutputKind.IMAGE for each in attempt.context.outputs.each)
-    found = find_about_data(expected, attempt.context.calibration.look, data, gives_images=gives_images)
+    seen = attempt.context.calibration
+    found = find_about_data(expected, seen.look, data, seen.fed, gives_images=gives_images)
     return attempt.graph, report_of(results, guarded, bytes_before, warnings, kept, latencies, found, tuned)
 
 

@@ -10,6 +10,8 @@ from typing import cast
 
 import click
 
+from irquant.tools.terminal.colours import wants_colour
+from irquant.tools.terminal.command_group import CommandGroup
 from irquant.tools.terminal.fault_request import FaultRequest
 from irquant.tools.terminal.interrupts import INTERRUPTED, INTERRUPTS
 from irquant.tools.terminal.streams import OutputError
@@ -37,7 +39,7 @@ COMMANDS: Mapping[str, str] = {
 }
 
 
-class _Commands(click.Group):
+class _Commands(CommandGroup):
     """The commands of the table, each imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -49,9 +51,8 @@ class _Commands(click.Group):
         module = import_module(f"irquant.tools.commands.{cmd_name}")
         return cast(click.Command, getattr(module, f"{cmd_name}_command"))
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([*COMMANDS.items()])
+    def summary(self, ctx: click.Context, name: str) -> str:
+        return COMMANDS[name]
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -67,6 +68,7 @@ def cli(context: click.Context) -> None:
     from irquant.ir.stage import STAGE
     from irquant.ir.watched_files import watched_files
 
+    context.color = wants_colour()
     request = context.ensure_object(FaultRequest)
     request.written = context.with_resource(watched_files())
     if request.tell:
@@ -81,7 +83,7 @@ def run(arguments: list[str], tell: Callable[[str], None] | None = None) -> int:
         arguments: What follows the name of the program.
         tell: Takes what is running, in words (see `outlive`).
     """
-    request = FaultRequest(tell=tell)
+    request = FaultRequest(tell=tell, arguments=arguments)
     if reason := _lost_folder():
         return _complain_plainly(f"the current folder cannot be used ({reason}): change to another one")
     try:
@@ -99,7 +101,7 @@ def run(arguments: list[str], tell: Callable[[str], None] | None = None) -> int:
         from irquant.tools.terminal.internal_errors import tell_fault
 
         if is_internal(error):
-            return tell_fault(error, request, arguments)
+            return tell_fault(error, request)
         return _complain(_with_written(complaint(error), request))
 
 
@@ -139,5 +141,5 @@ def _complain(message: str) -> int:
 
 def _complain_plainly(message: str) -> int:
     """Prints one line as it is, and imports nothing: in a lost folder, numpy cannot be imported."""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True, color=wants_colour())
     return USER_ERROR

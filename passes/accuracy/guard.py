@@ -258,7 +258,7 @@ class _Search:
     def _step(self, what: str, attempt: Attempt, *, is_kept: bool) -> GuardStep:
         decisions = attempt.context.plan.decisions.values()
         before, after, int8 = worst_ratio(self.best), worst_ratio(attempt), sum(each.int8 for each in decisions)
-        self.calibrated.context.progress("looking for a better model", len(self.steps) + 1, None)
+        self.calibrated.context.progress("looking for a better model", len(self.steps) + 1, MOST_ATTEMPTS)
         if is_kept:
             self.best = attempt
         return GuardStep(what, is_kept, before, after, int8, len(decisions))

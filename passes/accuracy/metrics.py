@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, TypeAlias, get_args
 
@@ -127,12 +127,14 @@ class Runner:
         outputs: The names of their outputs.
         config: The configuration of the runtime.
         progress: Called for each sample.
+        predictions: How many predictions the last call of each metric made: that of the next one, most likely.
     """
 
     inputs: tuple[ModelInput, ...]
     outputs: tuple[str, ...]
     config: dict[str, str]
     progress: Progress = no_progress
+    predictions: dict[str, int] = field(default_factory=dict[str, int])
 
     @classmethod
     def of(cls, graph: Graph, config: dict[str, str], progress: Progress = no_progress) -> "Runner":
@@ -151,7 +153,7 @@ class Runner:
         return {metric.name: self._value(metric, engine) for metric in metrics}
 
     def _value(self, metric: Metric, engine: Engine) -> float:
-        numbers = count()
+        numbers, total = count(), self.predictions.get(metric.name)
         done = 0
 
         def predict(sample: object) -> dict[str, Array]:
@@ -161,7 +163,7 @@ class Runner:
             feed = checked_feed(labelled, self.inputs)
             arrays = engine.outputs(PreparedSample(labelled, feed))
             done += 1
-            self.progress(f"measuring {metric.name}", done, None)
+            self.progress(f"measuring {metric.name}", done, total if total is None or done <= total else None)
             return dict(zip(self.outputs, arrays, strict=True))
 
         try:
@@ -173,6 +175,7 @@ class Runner:
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             message = f"metric {metric.name}: raised {what} ({_place(error)}), after {done} predictions"
             raise MetricError(message) from error
+        self.predictions[metric.name] = done
         return _number(metric, value)
 
 

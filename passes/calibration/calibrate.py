@@ -10,8 +10,9 @@ from ...ir import Array, Graph
 from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Fact, Pass, PipelineError
 from ..infra.calibration import Calibration
-from ..runtime.data_look import DataLook
+from ..runtime.data_look import DataLook, fed_line
 from ..runtime.engine import THROUGHPUT, Engine
+from ..runtime.samples import model_inputs
 from ..statistics.file import save_statistics
 from .attach_statistics import Block
 from .cluster import cluster_runs
@@ -53,7 +54,7 @@ class Calibrate(Pass):
         harvest, keeper, fingerprint = StatisticsCollector(measurement), SampleKeeper(context.config), DataFingerprint()
         look, ending = DataLook(), Ending.of(graph, context, is_saved=self.save_to is not None)
         most, expected = context.config.samples, context.expected
-        total = min(most or expected, expected) if expected else None
+        total = min(filter(None, (most, expected)), default=None)
 
         def take(job: CalibrationSample, kept: list[Array]) -> None:
             fingerprint.add(job.feed)
@@ -71,7 +72,8 @@ class Calibrate(Pass):
         unread = (reading.count or harvest.measured) - harvest.measured
         outputs = known_outputs(outputs, graph, held_out or first)
         found = Calibration(statistics, outputs, held_out, first, keeper.kept, str(fingerprint), look)
-        context.take_over(replace(found, sampling=ending.sampling(unread)))
+        fed = fed_line(look, context.samples, model_inputs(graph))
+        context.take_over(replace(found, sampling=ending.sampling(unread), fed=fed))
         context.plan = context.plan.without(context.statistics.unseen)
         if harvest.empty:
             (label, node), count = harvest.empty[0], len(harvest.empty)
@@ -79,8 +81,8 @@ class Calibrate(Pass):
                 f"{count} samples do not count for ranges: for example, {label} leaves {node} empty"
             )
         if self.save_to:
-            fingerprints = {"model": context.model_fingerprint, "data": str(fingerprint)}
-            save_statistics(self.save_to, context.statistics, graph, **fingerprints)
+            origin = {"model": context.model_fingerprint, "data": str(fingerprint), "fed": fed}
+            save_statistics(self.save_to, context.statistics, graph, **origin)
         return 0
 
     @contextmanager

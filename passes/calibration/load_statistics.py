@@ -60,7 +60,9 @@ class LoadStatistics(Pass):
         statistics = Statistics(measured, recipes, file.header.samples, unseen)
         outputs = find_outputs(graph).narrowed(graph, planned)
         sampling = Sampling(why="all those of the statistics file")
-        found = Calibration(statistics, outputs, data_fingerprint=file.header.data, sampling=sampling)
+        found = Calibration(
+            statistics, outputs, data_fingerprint=file.header.data, sampling=sampling, fed=file.header.fed
+        )
         if context.samples is not None:
             found = self._with_held_out(found, graph, context)
         context.take_over(replace(found, outputs=known_outputs(outputs, graph, found.compared)))

@@ -40,6 +40,7 @@ class Calibration:
         data_fingerprint: The fingerprint of the samples.
         look: What the samples look like; empty if none were read.
         sampling: How many samples were measured, and why.
+        fed: What was fed, in one line (see `fed_line`).
     """
 
     statistics: Statistics = field(default_factory=Statistics)
@@ -50,6 +51,7 @@ class Calibration:
     data_fingerprint: str = ""
     look: DataLook = field(default_factory=DataLook)
     sampling: Sampling = field(default_factory=Sampling)
+    fed: str = ""
 
     @property
     def compared(self) -> Sequence[ValidationSample]:

@@ -1,12 +1,29 @@
 """What the samples of a run look like: ranges of values, and how many are constant or copies of others."""
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from ...ir import Array
-from .samples import Feed
+from .samples import Feed, ModelInput
+
+
+@runtime_checkable
+class Described(Protocol):
+    """Data that say what they are."""
+
+    @property
+    def description(self) -> str:
+        """What the samples are and how they are prepared, in a few words after their number."""
+        ...
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What looks wrong about the source."""
+        ...
 
 
 @dataclass
@@ -34,6 +51,11 @@ class InputLook:
             with np.errstate(over="ignore", invalid="ignore"):  # masks of infinities
                 self.squares += float(np.dot(array.ravel(), array.ravel())) / array.size
         self.samples += 1
+
+    @property
+    def range(self) -> str:
+        """The range for people."""
+        return f"{self.low:.4g} to {self.high:.4g}" if self.samples else "empty"
 
     @property
     def size(self) -> float:
@@ -71,6 +93,21 @@ class DataLook:
     def copies(self) -> int:
         """The number of samples that are equal to an earlier one."""
         return self.samples - len(self.digests)
+
+
+def fed_line(look: DataLook, data: object, inputs: Sequence[ModelInput]) -> str:
+    """What a run feeds, in one line without paths; empty if there were no samples.
+
+    Args:
+        look: The samples.
+        data: Their source, which may be `Described`.
+        inputs: The inputs of the model.
+    """
+    if not look.samples:
+        return ""
+    what = data.description if isinstance(data, Described) else "samples"
+    ranges = ", ".join(f"{each} {seen.range}" for each in inputs if (seen := look.inputs.get(each.name)))
+    return f"{look.samples} {what}; {ranges}"
 
 
 def _checksum(array: Array) -> int:

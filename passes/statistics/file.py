@@ -2,10 +2,10 @@
 
 The file is an `.npz` (numpy's zip of arrays; nothing in it is ever executed) with
 
-- `header`: a text in JSON: `format` ("irquant statistics"), `version` (1), the fingerprints of `model` and `data`, the
-  number of `samples`, `unseen` (the bodies that no sample reached, as names of their operation and tags), and
-  `statistics`, a list of `tensor` (the name of its layer, after the names of the operations whose bodies contain it;
-  `@` and its id if several layers share the name), `port`, `reduction`, `channel_axis`, `level`;
+- `header`: a text in JSON: `format` ("irquant statistics"), `version` (1), the fingerprints of `model` and `data`, what
+  was `fed` in one line, the number of `samples`, `unseen` (the bodies that no sample reached, as names of their
+  operation and tags), and `statistics`, a list of `tensor` (the name of its layer, after those of the operations whose
+  bodies contain it; `@` and its id if several layers share the name), `port`, `reduction`, `channel_axis`, `level`;
 - `0`, `1`, ...: the numbers of each statistic, f32[observations, size].
 """
 
@@ -48,12 +48,13 @@ class _Header(_Strict):
     version: Literal[1]
     model: str
     data: str
+    fed: str = ""  # files of earlier versions do not say it
     samples: Annotated[int, Field(ge=0)]
     unseen: list[list[list[str]]]
     statistics: list[_Entry]
 
 
-def save_statistics(path: Path, statistics: Statistics, graph: Graph, *, model: str, data: str) -> None:
+def save_statistics(path: Path, statistics: Statistics, graph: Graph, *, model: str, data: str, fed: str) -> None:
     """Writes the statistics; the file appears whole or not at all.
 
     Args:
@@ -62,6 +63,7 @@ def save_statistics(path: Path, statistics: Statistics, graph: Graph, *, model: 
         graph: The graph that they belong to.
         model: The fingerprint of the model.
         data: The fingerprint of the data.
+        fed: What was fed, in one line.
 
     Raises:
         StatisticsFileError: the file cannot be written.
@@ -84,6 +86,7 @@ def save_statistics(path: Path, statistics: Statistics, graph: Graph, *, model: 
         version=1,
         model=model,
         data=data,
+        fed=fed,
         samples=statistics.samples,
         unseen=unseen,
         statistics=entries,

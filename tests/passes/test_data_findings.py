@@ -9,7 +9,7 @@ import pytest
 
 from irquant.ir import Graph
 from irquant.passes.data_findings import DataFindings, expected_inputs, find_about_data
-from irquant.passes.runtime.data_look import DataLook
+from irquant.passes.runtime.data_look import DataLook, fed_line
 from irquant.passes.runtime.engine import from_runtime
 from irquant.passes.runtime.samples import Sample, checked_feed, model_inputs
 
@@ -41,7 +41,8 @@ def findings(graph: Graph, samples: list[Array], *, gives_images: bool = False) 
     look, inputs = DataLook(), model_inputs(graph)
     for each in samples:
         look.add(checked_feed(Sample("s", each), inputs))
-    return find_about_data(expected_inputs(graph), look, samples, gives_images=gives_images)
+    fed = fed_line(look, samples, inputs)
+    return find_about_data(expected_inputs(graph), look, samples, fed, gives_images=gives_images)
 
 
 def test_the_line_says_what_is_fed() -> None:

@@ -32,8 +32,9 @@ def section(path: Path) -> dict[str, str]:
 def test_it_holds_versions_options_and_fingerprints(model: Path) -> None:
     with pytest.warns(UserWarning, match="matches no operation"):
         found = section(quantize(model, DATA, preset="mixed", ignored=["re:none.*"]))
-    assert found.keys() == {"version", "openvino", "target", "config", "model", "data", "samples"}
+    assert found.keys() == {"version", "openvino", "target", "config", "model", "data", "fed", "samples"}
     assert (found["target"], found["openvino"], found["samples"]) == ("cpu", ov.get_version(), "19")
+    assert found["fed"] == "20 samples; 'x' f32[1,4,6,6] -3.078 to 3.323"
     config = json.loads(found["config"])
     assert (config["preset"], config["samples"], config["ignored"]["scope"]) == ("mixed", 300, ["re:none.*"])
 
@@ -60,7 +61,7 @@ def test_a_second_run_gives_the_same_bytes_wherever_it_is(model: Path, tmp_path:
     ("change", "differs"),
     [
         ({"preset": "mixed"}, {"config"}),
-        ({"samples": 15}, {"config", "data", "samples"}),
+        ({"samples": 15}, {"config", "data", "fed", "samples"}),
         ({"target": "gpu"}, {"target"}),
     ],
 )

@@ -63,23 +63,27 @@ def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path
         [*command, "quantize", model, "--data", arrays, "-o", output], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    first, data, *lines = done.stdout.splitlines()
-    assert first.startswith(f"{output}: ")
-    assert data == "data: 20 samples; 'image' f32[1,3,8,8] -3.672 to 3.543"
-    lines = [first, *lines]
-    assert lines[1] == "quantized: 2 of 2 layers (2 Convolution), preset performance"
-    assert re.fullmatch(r"biases corrected: \d layers(; \d not: no gain on other samples)?", lines[2])
-    assert lines[3] == "ran in int8: 2 of 2 executed layers (100%)"
-    assert re.fullmatch(
-        r"the device computes the FakeQuantizes correctly "
-        r"\(SQNR \S+ dB, with FakeQuantizes in float \S+ dB, at 'logits'; 2 samples\)",
-        lines[4],
-    )
-    assert lines[5] == (
+    lines = done.stdout.splitlines()
+    verdict = r"good \(no loss of accuracy was seen at this level; output 'logits': [\d.]+ dB\)"
+    assert re.fullmatch(rf"{re.escape(str(output))}: {verdict}", lines[0])
+    assert lines[1] == "next: nothing to do"
+    assert lines[2].startswith("size: ")
+    assert lines[3] == "data: 20 samples; 'image' f32[1,3,8,8] -3.672 to 3.543"
+    assert lines[4] == (
         "calibrated on 19 samples (none left out: fewer than 32 are not enough); "
         "output SQNR on 1 held-out samples (few: others may say otherwise):"
     )
-    assert lines[6].startswith("  logits: ")
+    assert lines[5].startswith("  logits: ")
+    assert lines[6] == "ran in int8: 2 of 2 executed layers (100%)"
+    assert re.fullmatch(
+        r"the device computes the FakeQuantizes correctly "
+        r"\(SQNR \S+ dB, with FakeQuantizes in float \S+ dB, at 'logits'; 2 samples\)",
+        lines[7],
+    )
+    assert lines[8] == "quantized: 2 of 2 layers (2 Convolution), preset performance"
+    assert re.fullmatch(r"biases corrected: \d layers(; \d not: no gain on other samples)?", lines[9])
+    assert lines[10].startswith("time: ")
+    assert len(lines) == 11
     image = np.random.default_rng(5).normal(size=(1, 3, 8, 8)).astype(np.float32)
     float_, int8 = (ov.Core().compile_model(path, "CPU")(image)[0] for path in (model, output))
     assert 0 < np.abs(float_ - int8).max() < 0.1 * np.abs(float_).max()

@@ -12,7 +12,7 @@ import pytest
 
 from irquant import quantize_model
 from irquant.passes import Report
-from irquant.tools.terminal.console import report_lines
+from irquant.tools.terminal.summary import report_lines
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """`irquant analyze`: the sensitivity of layers to rounding, and what to do about the worst."""
 
-import json
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -8,14 +7,13 @@ from typing import Any
 
 import click
 
-from irquant.ir import printable
 from irquant.passes import Report, analyze_graph
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.measured_by import measured_by
 from irquant.passes.run_files import check_run_files, named
 from irquant.passes.runtime.load_model import load_model, model_files
 from irquant.tools.options.extensions import extension_option, open_extensions
-from irquant.tools.options.inputs import model_paths, open_data, picture_options
+from irquant.tools.options.inputs import data_option, model_paths, open_data, picture_options, samples_option
 from irquant.tools.options.options import force_option, page_option, planned_by, planning_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.page import check_page
@@ -24,30 +22,36 @@ from irquant.tools.report.values import finite, output_values, run_values
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.terminal.advice import advice, advice_line
 from irquant.tools.terminal.console import decibels, output_lines
+from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
 from irquant.tools.terminal.internal_errors import fault_option
-from irquant.tools.terminal.verbosity import progress_shown, verbose_option
+from irquant.tools.terminal.output import Output, output_options
 
 
-@click.command("analyze")
+@click.command("analyze", cls=GroupedCommand)
 @click.argument("model", type=click.Path(path_type=Path), required=False)
-@click.option("--data", metavar="SOURCE", help="Nine samples or more: see `irquant quantize --help`.")
+@data_option("Nine samples or more: see `irquant quantize --help`.")
 @planning_options
-@click.option(
-    "--samples",
-    "subset_size",
-    type=int,
-    help="Subset size: how many samples to use at most.  [default: as many as it takes, up to 300; with -c, all]",
-)
-@click.option(
-    "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Saved statistics of the same data."
+@samples_option
+@grouped_option(
+    HelpGroup.DATA,
+    "--statistics",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Saved statistics of the same data.",
 )
 @picture_options
 @extension_option
 @page_option
 @force_option
-@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Layers to list.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all layers.")
-@verbose_option
+@grouped_option(
+    HelpGroup.OUTPUT,
+    "--top",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Layers to list; --json lists all.",
+)
+@output_options
 @fault_option()
 def analyze_command(
     model: Path | None,
@@ -62,9 +66,9 @@ def analyze_command(
     extension: tuple[str, ...],
     page: Path | None,
     top: int,
+    output: Output,
     *,
     force: bool,
-    as_json: bool,
 ) -> None:
     """Ranks the layers of MODEL by their sensitivity to INT8 rounding, the most sensitive first. Writes no model.
 
@@ -89,7 +93,7 @@ def analyze_command(
         check_page(page)
     measuring = measured_by(statistics, None, None)
     source = open_data(data, graph, pictures, planned.settings, is_needed=statistics is None)
-    with progress_shown() as progress:
+    with output.progress() as progress:
         report = analyze_graph(
             graph,
             source,
@@ -101,11 +105,7 @@ def analyze_command(
         ).report
     if page:
         write_quantization_page(page, report, Subject(path, None, planned, advice_line(report, path)))
-    if as_json:
-        click.echo(json.dumps(analysis_values(report, str(path)), indent=2, allow_nan=False))
-        return
-    for line in _lines(report, path, top):
-        click.echo(printable(line))
+    output.show(lambda: analysis_values(report, str(path)), lambda: _lines(report, path, top))
 
 
 def _lines(report: Report, path: Path, top: int) -> Iterable[str]:

@@ -1,6 +1,5 @@
 """`irquant compare`: how close outputs and layers of two models are, and which one is faster."""
 
-import json
 import math
 from collections.abc import Iterable
 from itertools import chain
@@ -9,7 +8,6 @@ from typing import Any
 
 import click
 
-from irquant.ir import printable
 from irquant.passes.evaluation.compare_models import Comparison, Side, compare_models
 from irquant.passes.evaluation.latency import SECONDS, Latency
 from irquant.passes.evaluation.layer_probes import LayerError
@@ -18,7 +16,7 @@ from irquant.passes.options.strict import ConfigError
 from irquant.passes.run_files import check_run_files, named
 from irquant.passes.runtime.load_model import load_model, model_files
 from irquant.tools.options.extensions import extension_option, open_extensions
-from irquant.tools.options.inputs import open_data, picture_options
+from irquant.tools.options.inputs import data_option, open_data, picture_options
 from irquant.tools.options.options import force_option
 from irquant.tools.options.run_files import code_files, data_files
 from irquant.tools.report.comparison import write_comparison_page
@@ -26,43 +24,52 @@ from irquant.tools.report.page import check_page
 from irquant.tools.report.values import finite, latency_values, mode_values, output_values
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.terminal.console import agreement_line, change_of_size, compared_on, decibels
+from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
 from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.latency import latency_lines
-from irquant.tools.terminal.verbosity import progress_shown, verbose_option
+from irquant.tools.terminal.output import Output, output_options
 
 
-@click.command("compare")
+@click.command("compare", cls=GroupedCommand)
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
-@click.option("--data", metavar="SOURCE", required=True, help="Samples: see `irquant quantize --help`.")
-@click.option(
+@data_option("Samples: see `irquant quantize --help`.", required=True)
+@grouped_option(
+    HelpGroup.DATA,
     "--samples",
     "subset_size",
     type=click.IntRange(min=1),
+    metavar="N",
     help="Subset size: how many samples to use at most.  [default: 32; with --held-out, 300]",
 )
-@click.option(
+@grouped_option(
+    HelpGroup.DATA,
     "--held-out",
     is_flag=True,
     help="Use only those of them that `irquant quantize` holds out of calibration: gives the same numbers.",
 )
 @picture_options
 @extension_option
-@click.option("--per-layer", is_flag=True, help="Also show the error of each layer.")
-@click.option("--no-latency", is_flag=True, help="Do not measure how long an inference takes.")
-@click.option(
+@grouped_option(HelpGroup.ACCURACY, "--per-layer", is_flag=True, help="Also show the error of each layer.")
+@grouped_option(HelpGroup.SPEED, "--no-latency", is_flag=True, help="Do not measure how long an inference takes.")
+@grouped_option(
+    HelpGroup.SPEED,
     "--latency-seconds",
     type=float,
     metavar="S",
     help="How long to measure latency in all modes together; compilation comes on top.  "
     f"[default: {SECONDS:g}, and a few inferences in each mode]",
 )
-@click.option(
-    "--report", "page", type=click.Path(path_type=Path), metavar="FILE", help="Also write a page: one .html file."
+@grouped_option(
+    HelpGroup.OUTPUT,
+    "--report",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write a page: one .html file.",
 )
 @force_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@verbose_option
+@output_options
 @fault_option()
 @click.pass_context
 def compare_command(
@@ -75,12 +82,12 @@ def compare_command(
     extension: tuple[str, ...],
     latency_seconds: float | None,
     page: Path | None,
+    output: Output,
     *,
     held_out: bool,
     force: bool,
     per_layer: bool,
     no_latency: bool,
-    as_json: bool,
 ) -> None:
     """Runs two models on the same samples: FIRST is the reference, SECOND may come from any tool.
 
@@ -99,7 +106,7 @@ def compare_command(
     models = load_model(first, extensions=extensions), load_model(second, extensions=extensions)
     source = open_data(data, models[0], pictures, ConfigFile())
     assert source is not None, "the option is required"
-    with progress_shown() as progress:
+    with output.progress() as progress:
         found = compare_models(
             *models,
             source,
@@ -110,13 +117,10 @@ def compare_command(
             latency_seconds=latency_seconds or SECONDS,
             progress=progress,
         )
-    if as_json:
-        click.echo(json.dumps(comparison_values(found, str(first), str(second)), indent=2, allow_nan=False))
-    else:
-        for line in comparison_lines(found, str(first), str(second)):
-            click.echo(printable(line))
+    names = str(first), str(second)
+    output.show(lambda: comparison_values(found, *names), lambda: comparison_lines(found, *names))
     if page:
-        write_comparison_page(page, found, str(first), str(second))
+        write_comparison_page(page, found, *names)
     context.exit(found.is_poor)
 
 

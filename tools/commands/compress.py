@@ -1,41 +1,48 @@
 """`irquant compress`: weights in 8 or 4 bits, activations in float."""
 
-import json
 from itertools import chain
 from pathlib import Path
 
 import click
 
-from irquant.ir import printable
 from irquant.passes.compress import CompressJob, compressed_path
 from irquant.passes.model_place import FilePlace
 from irquant.passes.options.compression import CompressionConfig
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.targets import load_target
 from irquant.tools.options.extensions import extension_option, open_extensions
-from irquant.tools.options.inputs import open_data, picture_options
-from irquant.tools.options.options import force_option
+from irquant.tools.options.inputs import data_option, open_data, picture_options
+from irquant.tools.options.options import force_option, target_option
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.compression import compression_values
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.terminal.compression import compression_lines
+from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
 from irquant.tools.terminal.internal_errors import fault_option
-from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
+from irquant.tools.terminal.output import Output, output_options
 
 
-@click.command("compress")
+@click.command("compress", cls=GroupedCommand)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: MODEL_weights_FORMAT.xml]"
+@grouped_option(
+    HelpGroup.OUTPUT,
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The new .xml.  [default: MODEL_weights_FORMAT.xml]",
 )
-@click.option(
+@grouped_option(
+    HelpGroup.QUANTIZATION,
     "--weights",
     type=click.Choice(["int8", "int4", "nf4"]),
     default="int8",
     show_default=True,
     help="What weights are rounded to.",
 )
-@click.option(
+@grouped_option(
+    HelpGroup.QUANTIZATION,
     "--group",
     type=click.IntRange(0),
     default=128,
@@ -43,29 +50,52 @@ from irquant.tools.terminal.verbosity import progress_shown, verbosity_options
     metavar="N",
     help="For int4 and nf4: the most neighbouring weights that share a scale; 0: those of a row.",
 )
-@click.option("--all-layers", is_flag=True, help="Round the first and last layers to 4 bits, too, instead of 8.")
-@click.option("--ratio", type=float, metavar="R", help="The largest share of weights in 4 bits; the others have 8.")
-@click.option("--max-mb", type=float, metavar="MB", help="The largest size: as many weights have 8 bits as fit.")
-@click.option(
+@grouped_option(
+    HelpGroup.QUANTIZATION,
+    "--all-layers",
+    is_flag=True,
+    help="Round the first and last layers to 4 bits, too, instead of 8.",
+)
+@grouped_option(
+    HelpGroup.QUANTIZATION,
+    "--ratio",
+    type=float,
+    metavar="R",
+    help="The largest share of weights in 4 bits; the others have 8.",
+)
+@grouped_option(
+    HelpGroup.QUANTIZATION,
+    "--max-mb",
+    type=float,
+    metavar="MB",
+    help="The largest size: as many weights have 8 bits as fit.",
+)
+@grouped_option(
+    HelpGroup.ACCURACY,
     "--min-db",
     type=float,
     metavar="DB",
     help="The least output SQNR, with data: as many weights have 8 bits as it needs.",
 )
-@click.option("--data", metavar="SOURCE", help="Samples, as for `irquant quantize`, to fit the weights to.")
-@click.option(
-    "--samples", type=click.IntRange(1), default=128, show_default=True, help="How many samples to use at most."
+@data_option("Samples to fit the weights to: see `irquant quantize --help`.")
+@grouped_option(
+    HelpGroup.DATA,
+    "--samples",
+    type=click.IntRange(1),
+    default=128,
+    show_default=True,
+    metavar="N",
+    help="How many samples to use at most.",
 )
-@click.option("--target", help="A target's name or alias, or a target file (.yaml).  [default: any]")
+@target_option
 @extension_option
 @force_option
 @picture_options
-@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
-@verbosity_options
+@output_options
 @fault_option()
 def compress_command(
     model: Path,
-    output: Path | None,
+    path: Path | None,
     weights: str,
     group: int,
     ratio: float | None,
@@ -76,11 +106,10 @@ def compress_command(
     target: str | None,
     extension: tuple[str, ...],
     pictures: ImageOptions,
+    output: Output,
     *,
     all_layers: bool,
     force: bool,
-    as_json: bool,
-    quiet: bool,
 ) -> None:
     """Stores the weights of MODEL in 8 or 4 bits; activations stay floats.
 
@@ -96,16 +125,14 @@ def compress_command(
     options = {"weights": weights, "group": group, "all_layers": all_layers, "samples": samples}
     options |= {"ratio": ratio, "max_mb": max_mb, "min_db": min_db}
     config = CompressionConfig.read(options, "")
-    result = output or compressed_path(model, config)
+    result = path or compressed_path(model, config)
     reads = chain(data_files(data), code_files(extension, "the extension"), target_files(target))
     job = CompressJob(config, load_target(target or "cpu"), reads, force=force)
     place = FilePlace(model, result, extensions=open_extensions(extension))
     graph = job.load(place)
     source = open_data(data, graph, pictures, ConfigFile())
-    with progress_shown(quiet=quiet) as progress:
+    with output.progress() as progress:
         report = job.run(graph, place, source, progress=progress).report
-    if as_json:
-        click.echo(json.dumps(compression_values(report, str(model), str(result)), indent=2, allow_nan=False))
-    elif not quiet:
-        for line in compression_lines(report, str(result)):
-            click.echo(printable(line))
+    output.show(
+        lambda: compression_values(report, str(model), str(result)), lambda: compression_lines(report, str(result))
+    )

@@ -1,7 +1,7 @@
 """`irquant config`: checks a configuration, and shows its effective options."""
 
 import dataclasses
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -13,42 +13,52 @@ from irquant.passes.options.strict import ConfigError
 from irquant.targets import load_target
 from irquant.targets.load import ANY
 from irquant.tools.options.options import planned_by, planning_options
+from irquant.tools.terminal.command_group import CommandGroup
+from irquant.tools.terminal.output import Output, output_options
 
 
-@click.group("config")
+@click.group("config", cls=CommandGroup)
 def config_command() -> None:
     """Checks and shows configurations."""
 
 
 @config_command.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
-def check_command(file: Path) -> None:
+@output_options
+def check_command(file: Path, output: Output) -> None:
     """Lists all mistakes in FILE, and options that have no effect any more."""
     try:
         settings = read_config_file(file)
     except ConfigError as error:
-        for mistake in error.mistakes[:-1]:
+        mistakes = error.mistakes
+        output.show(lambda: _values(file, mistakes), lambda: ())
+        for mistake in mistakes[:-1]:
             click.echo(printable(mistake), err=True)
-        raise ConfigError(error.mistakes[-1]) from None
+        raise ConfigError(mistakes[-1]) from None
     load_target(settings.target or ANY)
-    for warning in settings.warnings:
-        click.echo(printable(f"warning: {warning}"))
-    click.echo(printable(f"{file}: no mistakes"))
+    output.show(
+        lambda: _values(file, warnings=settings.warnings),
+        lambda: (*(f"warning: {each}" for each in settings.warnings), f"{file}: no mistakes"),
+    )
+
+
+def _values(file: Path, mistakes: Sequence[str] = (), warnings: Sequence[str] = ()) -> dict[str, object]:
+    return {"file": str(file), "mistakes": list(mistakes), "warnings": list(warnings)}
 
 
 @config_command.command("show")
 @planning_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@output_options
 def show_command(
-    config: Path | None, target: str | None, preset: str | None, ignored: tuple[str, ...], *, as_json: bool
+    config: Path | None, target: str | None, preset: str | None, ignored: tuple[str, ...], output: Output
 ) -> None:
     """Shows every option with its value and its origin."""
     planned = planned_by(config, target, preset, ignored)
     found = list(effective_options(planned.target, planned.config, planned.settings, planned.flags))
-    if as_json:
-        click.echo(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
-        return
-    for each in found:
-        click.echo(printable(f"{each.path} = {each.value}  ({each.origin})"))
-    for warning in planned.settings.warnings:
-        click.echo(printable(f"warning: {warning}"))
+    output.show(
+        lambda: [dataclasses.asdict(each) for each in found],
+        lambda: (
+            *(f"{each.path} = {each.value}  ({each.origin})" for each in found),
+            *(f"warning: {warning}" for warning in planned.settings.warnings),
+        ),
+    )

@@ -4,15 +4,26 @@ from pathlib import Path
 
 import click
 
-from irquant.tools.demo.demo import demo
+from irquant.tools.demo.demo import demo, demo_values, print_demo
 from irquant.tools.options.options import force_option
+from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
+from irquant.tools.terminal.output import Output, output_options
 
 
-@click.command("demo")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Keep both models in this folder."
+@click.command("demo", cls=GroupedCommand)
+@grouped_option(
+    HelpGroup.OUTPUT,
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep both models in this folder.",
 )
 @force_option
-def demo_command(output: Path | None, *, force: bool) -> None:
+@output_options
+def demo_command(folder: Path | None, output: Output, *, force: bool) -> None:
     """Quantizes a small trained network and compares FP32 with INT8 on this machine."""
-    demo(output, force=force)
+    with output.progress() as progress:
+        found = demo(folder, progress, force=force)
+    output.show_by(lambda: demo_values(found), lambda: print_demo(found))

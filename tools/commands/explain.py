@@ -1,28 +1,27 @@
 """`irquant explain`: the planned precision of each layer, and why."""
 
 import dataclasses
-import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from irquant.ir import printable
 from irquant.passes import explain, load_model
 from irquant.passes.explain import ExplainedPlan, Explanation, Quantized, find_layer
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.options import planned_by, planning_options
+from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
 from irquant.tools.terminal.internal_errors import fault_option
-from irquant.tools.terminal.verbosity import verbose_option
+from irquant.tools.terminal.output import Output, output_options
 
 
-@click.command("explain")
+@click.command("explain", cls=GroupedCommand)
 @click.argument("model", type=click.Path(path_type=Path))
 @planning_options
 @extension_option
-@click.option("--node", metavar="NAME", help="Show all details of one layer or other operation.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@verbose_option
+@grouped_option(HelpGroup.OUTPUT, "--node", metavar="NAME", help="Show all details of one layer or other operation.")
+@output_options
 @fault_option()
 def explain_command(
     model: Path,
@@ -32,8 +31,7 @@ def explain_command(
     ignored: tuple[str, ...],
     extension: tuple[str, ...],
     node: str | None,
-    *,
-    as_json: bool,
+    output: Output,
 ) -> None:
     """Shows which layers of MODEL would run in int8, and why the others would not. Needs no data."""
     planned = planned_by(config, target, preset, ignored)
@@ -41,13 +39,13 @@ def explain_command(
     plan = dataclasses.replace(plan, warnings=(*planned.settings.warnings, *plan.warnings))
     if node:
         plan = dataclasses.replace(plan, layers=(find_layer((*plan.layers, *plan.others), node),))
-    if as_json:
-        shown = dataclasses.asdict(plan)
-        del shown["others"]
-        click.echo(json.dumps(shown, indent=2))
-        return
-    for line in _details(plan.layers[0]) if node else _table(plan):
-        click.echo(printable(line))
+    output.show(lambda: _values(plan), lambda: _details(plan.layers[0]) if node else _table(plan))
+
+
+def _values(plan: ExplainedPlan) -> dict[str, Any]:
+    values = dataclasses.asdict(plan)
+    del values["others"]
+    return values
 
 
 def _table(plan: ExplainedPlan) -> Iterable[str]:

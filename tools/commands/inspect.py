@@ -1,37 +1,37 @@
 """`irquant inspect`: the contents of a model."""
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
-from irquant.ir import Summary, printable, summarize
+from irquant.ir import Summary, summarize
 from irquant.passes import load_model
 from irquant.passes.analysis.already_quantized import find_quantized
 from irquant.passes.analysis.compressed_weights import CompressedWeights, compressed_weights
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.terminal.console import megabytes
+from irquant.tools.terminal.help_groups import GroupedCommand
+from irquant.tools.terminal.output import Output, output_options
 
 
-@click.command("inspect")
+@click.command("inspect", cls=GroupedCommand)
 @click.argument("model", type=click.Path(path_type=Path))
 @extension_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def inspect_command(model: Path, extension: tuple[str, ...], *, as_json: bool) -> None:
+@output_options
+def inspect_command(model: Path, extension: tuple[str, ...], output: Output) -> None:
     """Shows the contents of MODEL: inputs and outputs, operations, constants by type, and its origin."""
     graph = load_model(model, extensions=open_extensions(extension))
     summary, compressed = summarize(graph), compressed_weights(graph)
     quantized = find_quantized(graph, {constant for each in compressed for constant in each.constants})
-    if as_json:
-        flags = {"quantized": quantized is not None or bool(compressed), "compressed_layers": len(compressed)}
-        click.echo(json.dumps(dataclasses.asdict(summary) | flags, indent=2))
-        return
+    flags = {"quantized": quantized is not None or bool(compressed), "compressed_layers": len(compressed)}
     said = f"yes: it contains {quantized}" if quantized else "weights only" if compressed else "no"
-    for line in (*summary_lines(summary, said), *_compressed_lines(compressed)):
-        click.echo(printable(line))
+    output.show(
+        lambda: dataclasses.asdict(summary) | flags,
+        lambda: (*summary_lines(summary, said), *_compressed_lines(compressed)),
+    )
 
 
 def _compressed_lines(compressed: Sequence[CompressedWeights]) -> Iterable[str]:

@@ -1,9 +1,10 @@
 """`irquant opt`: any passes in any order on a model."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,16 +25,19 @@ from irquant.passes.provenance import SECTION, record_version
 from irquant.passes.run_files import check_run_files, files_of_passes, named, result_files
 from irquant.passes.runtime.engine import Extension
 from irquant.passes.runtime.load_model import model_files
+from irquant.tools.options.completion import words, words_or_files
 from irquant.tools.options.extensions import extension_option, open_extensions
-from irquant.tools.options.inputs import open_data, picture_options
+from irquant.tools.options.inputs import data_option, open_data, picture_options, samples_option
 from irquant.tools.options.options import force_option, planned_by, planning_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.sources.image_options import ImageOptions
-from irquant.tools.sources.pass_source import managed, passes_from
+from irquant.tools.sources.pass_source import DEFAULT, managed, passes_from
+from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
 from irquant.tools.terminal.internal_errors import fault_option
-from irquant.tools.terminal.verbosity import progress_shown, verbose_option
+from irquant.tools.terminal.output import Output, output_options
 
 _ALL = "all"
+_FACTS = ("requires", "establishes", "drops")
 
 
 @dataclass(frozen=True)
@@ -76,21 +80,19 @@ def _known(names: Sequence[str], passes: Sequence[Pass]) -> Sequence[str]:
     return names
 
 
-def _list(context: click.Context, _: click.Parameter, value: object) -> None:
-    if value:
-        for name in PASSES:
-            for line in _described(pass_class(name)):
-                click.echo(line)
-        context.exit()
-
-
 def _described(class_: type[Pass]) -> Iterator[str]:
     options = " ".join(map(str, options_of(class_)))
     yield f"{class_.name}{{{options}}}" if options else class_.name
     yield f"    {(class_.__doc__ or '').strip().splitlines()[0]}"
-    for what in ("requires", "establishes", "drops"):
+    for what in _FACTS:
         if facts := getattr(class_, what):
             yield f"    {what}: {', '.join(sorted(facts))}"
+
+
+def _described_values(class_: type[Pass]) -> dict[str, Any]:
+    said = {"name": class_.name, "what": (class_.__doc__ or "").strip().splitlines()[0]}
+    facts = {what: sorted(getattr(class_, what)) for what in _FACTS}
+    return {**said, "options": [str(each) for each in options_of(class_)], **facts}
 
 
 def _completed(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -99,9 +101,10 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
     return [f"{before}{comma}{name}" for name in PASSES if name.startswith(last)]
 
 
-@click.command("opt")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option(
+@click.command("opt", cls=GroupedCommand)
+@click.argument("model", type=click.Path(path_type=Path), required=False)
+@grouped_option(
+    HelpGroup.PASSES,
     "-p",
     "--pass",
     "passes",
@@ -110,37 +113,72 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
     shell_complete=_completed,
     help="Passes to run; may be repeated.",
 )
-@click.option("--pipeline", multiple=True, metavar="FILE", help="A .yaml list of passes to run first.")
-@click.option("--data", metavar="SOURCE", help="Samples for `calibrate`: see `irquant quantize --help`.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: print the text form]")
+@grouped_option(
+    HelpGroup.PASSES,
+    "--pipeline",
+    multiple=True,
+    metavar="FILE",
+    shell_complete=words_or_files(DEFAULT),
+    help="A .yaml list of passes to run first; or `default-quantization`.",
+)
+@data_option("Samples for `calibrate`: see `irquant quantize --help`.")
+@grouped_option(
+    HelpGroup.OUTPUT,
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The new .xml.  [default: print the text form]",
+)
 @force_option
 @planning_options
-@click.option(
-    "--samples",
-    "subset_size",
-    type=int,
-    help="Subset size: how many samples to use at most.  [default: as many as it takes, up to 300; with -c, all]",
-)
+@samples_option
 @picture_options
 @extension_option
-@click.option("--values", is_flag=True, help="Print constants in full, so that the text can be read back.")
-@click.option("--print-after", multiple=True, metavar="PASS", help="Print the graph after that pass; all: after each.")
-@click.option("--dump-dir", type=click.Path(path_type=Path), help="Write text and IR after each pass to a new folder.")
-@click.option("--time-passes", is_flag=True, help="Print how long each pass took and how many places it changed.")
-@click.option("--verify-each", is_flag=True, help="Check the graph after each pass.")
-@click.option("--verify-runtime", is_flag=True, help="The same, and compile the graph with the runtime.")
-@click.option(
-    "--fill", is_flag=True, help="Fill constants that a .txt abbreviates with made-up values, the same each time."
+@grouped_option(
+    HelpGroup.OUTPUT, "--values", is_flag=True, help="Print constants in full, so that the text can be read back."
 )
-@verbose_option
+@grouped_option(
+    HelpGroup.PASSES,
+    "--print-after",
+    multiple=True,
+    metavar="PASS",
+    shell_complete=words(*PASSES, _ALL),
+    help="Print the graph after that pass; all: after each.",
+)
+@grouped_option(
+    HelpGroup.PASSES,
+    "--dump-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write text and IR after each pass to a new folder.",
+)
+@grouped_option(
+    HelpGroup.PASSES,
+    "--time-passes",
+    is_flag=True,
+    help="Print how long each pass took and how many places it changed.",
+)
+@grouped_option(HelpGroup.PASSES, "--verify-each", is_flag=True, help="Check the graph after each pass.")
+@grouped_option(
+    HelpGroup.PASSES, "--verify-runtime", is_flag=True, help="The same, and compile the graph with the runtime."
+)
+@grouped_option(
+    HelpGroup.INPUT,
+    "--fill",
+    is_flag=True,
+    help="Fill constants that a .txt abbreviates with made-up values, the same each time.",
+)
+@output_options
 @fault_option()
-@click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List all passes.")
+@grouped_option(HelpGroup.PASSES, "--list", "list_passes", is_flag=True, help="List all passes, and stop.")
 def opt_command(
-    model: Path,
+    model: Path | None,
     passes: tuple[str, ...],
     pipeline: tuple[str, ...],
     data: str | None,
-    output: Path | None,
+    path: Path | None,
     config: Path | None,
     target: str | None,
     preset: str | None,
@@ -150,7 +188,9 @@ def opt_command(
     extension: tuple[str, ...],
     print_after: tuple[str, ...],
     dump_dir: Path | None,
+    output: Output,
     *,
+    list_passes: bool,
     values: bool,
     force: bool,
     time_passes: bool,
@@ -176,6 +216,13 @@ def opt_command(
       irquant opt model.xml -p normalize -p mine.py:RemoveDropout --print-after all
       irquant opt model.xml --pipeline mine.yaml --data photos/ --dump-dir dump
     """  # noqa: D301 - click reads \\b as a character: "do not wrap the next paragraph"
+    if list_passes:
+        classes = [pass_class(name) for name in PASSES]
+        output.show(lambda: [*map(_described_values, classes)], lambda: chain.from_iterable(map(_described, classes)))
+        return
+    if model is None:
+        message = "Missing argument 'MODEL'."
+        raise click.UsageError(message)
     planned = planned_by(config, target, preset, ignored, samples=subset_size)
     selected = passes_from(pipeline, passes, planned.config)
     reads, writes = files_of_passes(selected.passes)
@@ -191,32 +238,46 @@ def opt_command(
             target_files(target or planned.settings.target),
             named(configuration=config),
         ),
-        [*(result_files(output) if output else ()), *named(dumps=dump_dir), *writes],
+        [*(result_files(path) if path else ()), *named(dumps=dump_dir), *writes],
         force=force,
     )
     timing = Timing()
     debug = DebugOptions(print_after, dump_dir, verify_each, verify_runtime)
     manager = managed(selected.passes, [*debug.instruments(selected.passes), timing])
     graph = _read(model, open_extensions(extension), fill=fill)
-    if output:
-        check_output(output, graph)
+    if path:
+        check_output(path, graph)
     is_needed = any(isinstance(each, Calibrate) for each in selected.passes)
     source = open_data(data, graph, pictures, planned.settings, is_needed=is_needed)
     if source is None and is_needed:
         message = "pass 'calibrate' runs the model on samples: give --data"
         raise ConfigError(message)
-    with progress_shown() as progress, written_together():
+    with output.progress() as progress, written_together():
         fingerprint = model_fingerprint(graph)
         context = Context(planned.target, planned.config, source, progress, model_fingerprint=fingerprint)
         results = manager.run(graph, context)
-        if output:
+        if path:
             if not graph.metadata(SECTION):
                 record_version(graph)
-            write_model(graph, output, compact=True)
-    if not output:
-        click.echo(to_text(graph, values=values), nl=False)
-    for line in (*_warnings(context, planned.settings.warnings), *(_times(timing, results) if time_passes else ())):
-        click.echo(printable(line), err=True)
+            write_model(graph, path, compact=True)
+    warnings = [*planned.settings.warnings, *context.plan.warnings, *context.warnings]
+    output.show_by(
+        lambda: {
+            "model": str(model),
+            "result": path and str(path),
+            "passes": [
+                {"name": name, "changes": results[name].changes, "seconds": round(seconds, 4)}
+                for name, seconds in timing.seconds.items()
+            ],
+            "warnings": warnings,
+            "text": None if path else to_text(graph, values=values),
+        },
+        lambda: click.echo("" if path else to_text(graph, values=values), nl=False),
+    )
+    if not output.as_json and not output.quiet:
+        times = _times(timing, results) if time_passes else ()
+        for line in (*(f"warning: {each}" for each in warnings), *times):
+            click.echo(printable(line), err=True)
 
 
 def _read(path: Path, extensions: Sequence[Extension], *, fill: bool) -> Graph:
@@ -232,11 +293,6 @@ def _read(path: Path, extensions: Sequence[Extension], *, fill: bool) -> Graph:
         raise IRError(message) from None
     graph.extensions = tuple(extensions)
     return graph
-
-
-def _warnings(context: Context, others: Iterable[str]) -> Iterator[str]:
-    for warning in (*others, *context.plan.warnings, *context.warnings):
-        yield f"warning: {warning}"
 
 
 def _times(timing: Timing, results: Results) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """`irquant quantize`: the step after model conversion."""
 
-import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
@@ -19,67 +19,131 @@ from irquant.passes.options.strict import ConfigError
 from irquant.passes.quantize_job import QuantizeJob
 from irquant.passes.run_files import named
 from irquant.passes.tuning.goals import TuningGoals
+from irquant.tools.options.completion import words, words_or_files
 from irquant.tools.options.extensions import extension_option, open_extensions
-from irquant.tools.options.inputs import model_paths, open_as, open_data, picture_options
+from irquant.tools.options.inputs import data_option, model_paths, open_as, open_data, picture_options, samples_option
 from irquant.tools.options.mo_options import mo_options
 from irquant.tools.options.options import force_option, metric_options, page_option, planned_by, planning_options
-from irquant.tools.options.pot_options import Place, pot_options
+from irquant.tools.options.pot_options import Place, PotCommand, pot_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.options.tuning import tuning_options
+from irquant.tools.report.values import report_values
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.metric_function import MetricData, open_metrics
-from irquant.tools.terminal.console import print_measurement, print_report
+from irquant.tools.terminal.console import measurement_lines
+from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 from irquant.tools.terminal.internal_errors import fault_option
+from irquant.tools.terminal.next_step import next_step
+from irquant.tools.terminal.output import Output, log_level_option, output_options
+from irquant.tools.terminal.summary import report_lines
 from irquant.tools.terminal.trial_table import TrialTable, no_rows
-from irquant.tools.terminal.verbosity import log_level_option, progress_shown, verbosity_options
+
+#: What MODEL, SOURCE and a metric are. click reads \b as: do not wrap the next paragraph.
+ABOUT_ARGUMENTS = """MODEL is an OpenVINO .xml with its .bin; or .onnx, .pb, .tflite, .pdmodel, or the folder of a
+SavedModel; these are converted first.
+
+\b
+SOURCE, of --data and --metric-data, is one of
+  a folder, a glob, an image, or a .txt list of images; a video
+  .npz or .npy files: one sample per file, or stacked; several inputs by name
+  module:function or file.py:function, giving an iterable of samples
+
+Pixels are 0 to 255 before mean and scale: 16-bit pixels are multiplied by 255/65535, float pixels, which must lie
+in 0 to 1, by 255. Models with an integer input, or with their preprocessing inside, get pixels without mean and
+scale.
+
+\b
+With --metric, layers return to float until your own metric drops by no more than --max-drop, and
+the guard does not run. The function is called for each trial. It gets `predict`, which runs one
+sample and gives the outputs by name, and returns one number; higher is better:
+  def accuracy(predict):
+      return np.mean([predict(x)["logits"].argmax() == label for x, label in my_data()])
+If the metric still drops by more, the best model is written, and the exit code is 1."""
+_HELP = f"""Quantizes MODEL to INT8. The configuration may also name model and data.
+
+{ABOUT_ARGUMENTS}
+
+\b
+Examples:
+  irquant quantize model.xml --data photos/ --mean 127 --scale 128
+  irquant quantize model.onnx --data calibration.npz
+  irquant quantize model.xml --data calibration.npz -o model_int8.xml --preset mixed
+  irquant quantize model.xml --data photos/ --save-statistics model.npz
+  irquant quantize model.xml --statistics model.npz --preset mixed
+  irquant quantize -c pot_config.json
+  irquant quantize model.xml --data photos/ --metric metrics.py:accuracy --max-drop 0.01
+"""
 
 
-@click.command("quantize")
+@click.command("quantize", cls=PotCommand, help=_HELP)
 @click.argument("model", type=click.Path(path_type=Path), required=False)
-@click.option("--data", metavar="SOURCE", help="Calibration data: see below.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The new .xml.  [default: MODEL_int8.xml]")
+@data_option("Calibration data: see above.")
+@grouped_option(
+    HelpGroup.OUTPUT,
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The new .xml.  [default: MODEL_int8.xml]",
+)
 @planning_options
-@click.option(
-    "--samples",
-    "subset_size",
-    type=int,
-    help="Subset size: how many samples to use at most.  [default: as many as it takes, up to 300; with -c, all]",
+@samples_option
+@grouped_option(
+    HelpGroup.DATA,
+    "--save-statistics",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Save the measured statistics (.npz).",
 )
-@click.option(
-    "--save-statistics", type=click.Path(path_type=Path), metavar="FILE", help="Save the measured statistics (.npz)."
+@grouped_option(
+    HelpGroup.DATA,
+    "--statistics",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Use saved statistics: --data may be omitted.",
 )
-@click.option(
-    "--statistics", type=click.Path(path_type=Path), metavar="FILE", help="Use saved statistics: --data may be omitted."
-)
-@click.option(
-    "--cluster", metavar="ADDRESS", help="Calibrate on a Dask cluster; 'local': in processes on this machine."
+@grouped_option(
+    HelpGroup.DATA,
+    "--cluster",
+    metavar="ADDRESS",
+    shell_complete=words("local"),
+    help="Calibrate on a Dask cluster; 'local': in processes on this machine.",
 )
 @extension_option
-@click.option(
+@grouped_option(
+    HelpGroup.QUANTIZATION,
     "--pipeline",
     metavar="FILE",
+    shell_complete=words_or_files(),
     help="Run the passes of this .yaml file instead of the default ones; see `irquant opt`. Guard and check still run.",
 )
-@click.option(
+@grouped_option(
+    HelpGroup.ACCURACY,
     "--guard",
     type=click.Choice(["floor", "knee", "good"], case_sensitive=False),
     help="How far to look for a better model: until no output is poor; while layers in float bring much for little "
     "time; or until all outputs are good.  [default: knee]",
 )
-@click.option(
+@grouped_option(
+    HelpGroup.ACCURACY,
     "--no-guard",
     is_flag=True,
     help="Keep the result even if it is far from the float model; --metric implies this.",
 )
-@click.option("--keep-compressed", is_flag=True, help="Leave layers whose weights are compressed already as they are.")
+@grouped_option(
+    HelpGroup.QUANTIZATION,
+    "--keep-compressed",
+    is_flag=True,
+    help="Leave layers whose weights are compressed already as they are.",
+)
 @page_option
 @force_option
 @metric_options
 @tuning_options
-@click.option("--dry-run", is_flag=True, help="Show what would be measured, and stop.")
+@grouped_option(HelpGroup.GENERAL, "--dry-run", is_flag=True, help="Show what would be measured, and stop.")
 @picture_options
-@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
-@verbosity_options
+@output_options
 @fault_option()
 @log_level_option
 @mo_options
@@ -114,44 +178,11 @@ def quantize_command(
     dry_run: bool,
     pictures: ImageOptions,
     notes: tuple[str, ...],
+    output: Output,
     *,
     force: bool,
-    as_json: bool,
-    quiet: bool,
 ) -> int:
-    """Quantizes MODEL to INT8. The configuration may also name model and data.
-
-    MODEL is an OpenVINO .xml with its .bin; or .onnx, .pb, .tflite, .pdmodel, or the folder of a SavedModel; these
-    are converted first.
-
-    \b
-    SOURCE is one of
-      a folder, a glob, an image, or a .txt list of images; a video
-      .npz or .npy files: one sample per file, or stacked; several inputs by name
-      module:function or file.py:function, giving an iterable of samples
-
-    Pixels are 0 to 255 before mean and scale: 16-bit pixels are multiplied by 255/65535, float pixels, which must lie
-    in 0 to 1, by 255. Models with an integer input, or with their preprocessing inside, get pixels without mean and
-    scale.
-
-    \b
-    With --metric, layers return to float until your own metric drops by no more than --max-drop, and
-    the guard does not run. The function is called for each trial. It gets `predict`, which runs one
-    sample and gives the outputs by name, and returns one number; higher is better:
-      def accuracy(predict):
-          return np.mean([predict(x)["logits"].argmax() == label for x, label in my_data()])
-    If the metric still drops by more, the best model is written, and the exit code is 1.
-
-    \b
-    Examples:
-      irquant quantize model.xml --data photos/ --mean 127 --scale 128
-      irquant quantize model.onnx --data calibration.npz
-      irquant quantize model.xml --data calibration.npz -o model_int8.xml --preset mixed
-      irquant quantize model.xml --data photos/ --save-statistics model.npz
-      irquant quantize model.xml --statistics model.npz --preset mixed
-      irquant quantize -c pot_config.json
-      irquant quantize model.xml --data photos/ --metric metrics.py:accuracy --max-drop 0.01
-    """  # noqa: D301 - click reads \\b as a character: "do not wrap the next paragraph"
+    """The command: see `_HELP`."""
     limits = {"max_drop": max_drop, "drop_type": drop_type, "seconds": metric_seconds}
     _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})
     if guard and no_guard:
@@ -214,13 +245,14 @@ def quantize_command(
         message = "a dry run shows the default passes only: leave out --pipeline or --dry-run"
         raise ConfigError(message)
     if dry_run:
-        print_measurement(plan_measurement(graph, planned.target, options), as_json=as_json)
+        plan = plan_measurement(graph, planned.target, options)
+        output.show(lambda: asdict(plan), lambda: measurement_lines(plan))
         return 0
     source = open_data(data, graph, pictures, settings, is_needed=not isinstance(measuring, LoadStatistics))
     judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
-    with place.prepared(result), progress_shown(quiet=quiet) as progress, written_together():
-        goals = MetricGoals(metrics_of(metrics, options), resume, no_rows if quiet else TrialTable().show)
+    with place.prepared(result), output.progress() as progress, written_together():
+        goals = MetricGoals(metrics_of(metrics, options), resume, no_rows if output.quiet else TrialTable().show)
         effects = page is not None
         report = job.run(
             graph, source, measuring=measuring, goals=goals, tuning=tuning, progress=progress, with_effects=effects
@@ -229,12 +261,10 @@ def quantize_command(
             from irquant.tools.report.quantization import Subject, write_quantization_page
 
             write_quantization_page(page, report, Subject(path, result, planned))
-    if as_json:
-        from irquant.tools.report.values import report_values
-
-        click.echo(json.dumps(report_values(report, str(path), str(result)), indent=2, allow_nan=False))
-    elif not quiet:
-        print_report(report, str(result))
+    output.show(
+        lambda: {**report_values(report, str(path), str(result)), "next": next_step(report, output.typed)},
+        lambda: report_lines(report, str(result), output.typed),
+    )
     return int(report.accuracy is not None and not report.accuracy.is_reached)
 
 

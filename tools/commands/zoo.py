@@ -1,17 +1,23 @@
 """`irquant zoo`: many models from one batch file."""
 
-import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from irquant.ir import UserError, printable
+from irquant.tools.options.completion import words
 from irquant.tools.options.options import force_option
+from irquant.tools.terminal.command_group import CommandGroup
+from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 from irquant.tools.terminal.internal_errors import INTERNAL_ERROR, fault_option
+from irquant.tools.terminal.output import Output, output_options
 from irquant.tools.zoo.batch_errors import BatchError
 
 if TYPE_CHECKING:  # slow imports are inside the functions that need them, since other commands import this module
+    from irquant.tools.zoo.plan import PlannedJob
     from irquant.tools.zoo.run import Run
 
 _FAILED, _INTERRUPTED = 1, 130
@@ -19,12 +25,16 @@ _FAILED, _INTERRUPTED = 1, 130
 _AT_A_TIME = 4
 
 
-class _Group(click.Group):
+class _Group(CommandGroup):
     """A group whose first argument may be a batch file for the default command `run`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         is_command = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
         return super().parse_args(ctx, args if is_command or not args else ["run", *args])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Completes commands, and files where no command fits."""
+        return super().shell_complete(ctx, incomplete) or [CompletionItem(incomplete, type="file")]
 
 
 @click.group("zoo", cls=_Group)
@@ -38,18 +48,31 @@ def zoo_command() -> None:
 
 @zoo_command.command("run")
 @click.argument("batch", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
+@grouped_option(
+    HelpGroup.OUTPUT,
     "-o",
     "--output-dir",
     "--output_dir",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
     help="The folder of the results.  [default: zoo_results beside the batch file]",
 )
-@click.option("--jobs", type=click.IntRange(1), help="Models at a time.  [default: 4; with fewer cores, one a core]")
-@click.option(
-    "--cluster", metavar="ADDRESS", help="Run the models on a Dask cluster; 'local': in workers on this machine."
+@grouped_option(
+    HelpGroup.SPEED,
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Models at a time.  [default: 4; with fewer cores, one a core]",
 )
-@click.option(
+@grouped_option(
+    HelpGroup.SPEED,
+    "--cluster",
+    metavar="ADDRESS",
+    shell_complete=words("local"),
+    help="Run the models on a Dask cluster; 'local': in workers on this machine.",
+)
+@grouped_option(
+    HelpGroup.OUTPUT,
     "--report",
     "page",
     type=click.Path(path_type=Path),
@@ -58,8 +81,8 @@ def zoo_command() -> None:
 )
 @fault_option(expose=True)
 @force_option
-@click.option("--dry-run", is_flag=True, help="Show what would be done and why, and stop.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@grouped_option(HelpGroup.GENERAL, "--dry-run", is_flag=True, help="Show what would be done and why, and stop.")
+@output_options
 def run_command(
     batch: Path,
     output_dir: Path | None,
@@ -67,10 +90,10 @@ def run_command(
     cluster: str | None,
     page: Path | None,
     report_fault: Path | None,
+    output: Output,
     *,
     force: bool,
     dry_run: bool,
-    as_json: bool,
 ) -> int:
     """Quantizes the models of the batch file (the default command).
 
@@ -86,19 +109,16 @@ def run_command(
     folder = (output_dir or batch.parent / "zoo_results").absolute()
     run = _opened(batch, folder, report_fault and report_fault.absolute(), page, force=force)
     if dry_run:
-        _print_plan(run, as_json=as_json)
+        output.show(lambda: _plan_values(run), lambda: _plan_lines(run))
         return 0
     is_interrupted = False
-    with display(len(run.waiting)) as shown:
+    with display(len(run.waiting), quiet=output.quiet) as shown:
         try:
             run.work(jobs or min(_AT_A_TIME, cores()), cluster, shown)
         except KeyboardInterrupt:
             is_interrupted = True
     rows = run.rows()
-    if as_json:
-        click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
-    else:
-        print_rows(rows)
+    output.show_by(lambda: [row.model_dump(mode="json") for row in rows], lambda: print_rows(rows))
     run.write_rows()
     _write_page(run, batch, page)
     if is_interrupted:
@@ -111,27 +131,44 @@ def run_command(
 
 @zoo_command.command("init")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), default="batch.yaml", help="[default: batch.yaml]")
-@click.option(
+@grouped_option(
+    HelpGroup.OUTPUT,
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    default="batch.yaml",
+    show_default=True,
+    help="The batch file.",
+)
+@grouped_option(
+    HelpGroup.DATA,
     "--data",
     metavar="PATTERN",
     help="Where samples are, with {name} for the model's name.  [default: calib.npz nearby]",
 )
-def init_command(folder: Path, output: Path, data: str | None) -> None:
-    """Writes a batch file for the models in FOLDER, e.g. of Open Model Zoo's public/NAME/FP32/NAME.xml."""
+@output_options
+def init_command(folder: Path, path: Path, data: str | None, output: Output) -> None:
+    """Writes a batch file for the models in FOLDER.
+
+    FOLDER may have any layout, for example that of Open Model Zoo: public/NAME/FP32/NAME.xml.
+    """
     from irquant.tools.zoo.discover import batch_text, discover
 
     found, skipped = discover(folder, data)
-    text = batch_text(found, skipped, output.parent)
+    text = batch_text(found, skipped, path.parent)
     try:
-        with output.open("x", encoding="utf-8") as file:
+        with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        message = f"{output}: cannot be written: {error.strerror}; give another -o"
+        message = f"{path}: cannot be written: {error.strerror}; give another -o"
         raise UserError(message) from None
     without_data = sum(each.data is None for each in found)
     hint = f"; {without_data} of them without data" if without_data else ""
-    click.echo(printable(f"{output}: {len(found)} models, {len(skipped)} left out{hint}"))
+    counts = {"models": len(found), "left_out": len(skipped), "without_data": without_data}
+    line = f"{path}: {len(found)} models, {len(skipped)} left out{hint}"
+    output.show(lambda: {"batch": str(path), **counts}, lambda: [line])
 
 
 def _opened(batch: Path, folder: Path, faults: Path | None, page: Path | None, *, force: bool) -> "Run":
@@ -170,12 +207,14 @@ def _write_page(run: "Run", batch: Path, page: Path | None) -> None:
         click.echo(printable(f"warning: {error}"), err=True)
 
 
-def _print_plan(run: "Run", *, as_json: bool) -> None:
-    found = {each.job.name: each.reason or "up to date" for each in run.planned}
-    if as_json:
-        listed = [{"name": each.job.name, "do": bool(each.reason), "why": found[each.job.name]} for each in run.planned]
-        click.echo(json.dumps(listed, indent=2))
-        return
-    for name, reason in found.items():
-        click.echo(printable(f"{name}: {reason}"))
-    click.echo(f"{len(run.waiting)} of {len(run.planned)} models to do")
+def _plan_values(run: "Run") -> list[dict[str, object]]:
+    return [{"name": each.job.name, "do": bool(each.reason), "why": _why(each)} for each in run.planned]
+
+
+def _plan_lines(run: "Run") -> Iterable[str]:
+    yield from (f"{each.job.name}: {_why(each)}" for each in run.planned)
+    yield f"{len(run.waiting)} of {len(run.planned)} models to do"
+
+
+def _why(planned: "PlannedJob") -> str:
+    return planned.reason or "up to date"

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -20,6 +21,7 @@ from irquant.passes import Report
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.evaluation.latency import default_mode, in_turn
 from irquant.passes.evaluation.verify_execution import executed_layers
+from irquant.passes.infra.run_inputs import Progress
 from irquant.passes.model_place import FilePlace
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
@@ -27,7 +29,7 @@ from irquant.passes.quantize_job import QuantizeJob
 from irquant.passes.run_files import check_run_files
 from irquant.passes.runtime.engine import INSPECTION, Engine
 from irquant.passes.runtime.samples import Sample, ValidationSample, checked_feed, model_inputs
-from irquant.tools.terminal.console import decibels, megabytes, progress_bar
+from irquant.tools.terminal.console import decibels, megabytes
 
 _LATENCY_SECONDS = 2.0
 
@@ -53,28 +55,78 @@ class ModelFigures:
     layers: int
 
 
-def demo(output: Path | None, *, force: bool = False) -> None:
+@dataclass(frozen=True)
+class Demo:
+    """The findings of the demo.
+
+    Attributes:
+        float_model: The float network.
+        int8_model: The result.
+        latencies: The median seconds of one inference of each.
+        report: The report of the quantization.
+        folder: The folder with both models; None: they are not kept.
+    """
+
+    float_model: ModelFigures
+    int8_model: ModelFigures
+    latencies: Sequence[float]
+    report: Report
+    folder: Path | None
+
+    @property
+    def sqnr(self) -> float:
+        """How close the outputs are, in dB."""
+        return sqnr(self.float_model.outputs, self.int8_model.outputs)
+
+
+def demo(kept: Path | None, progress: Progress, *, force: bool = False) -> Demo:
     """Quantizes a small trained network and compares FP32 with INT8 on this machine.
 
     Args:
-        output: The folder to keep both models in; None: they are not kept.
+        kept: The folder to keep both models in; None: they are not kept.
+        progress: Called during long work.
         force: Whether files in it that irquant did not make may be replaced.
     """
-    if output:
-        output.mkdir(parents=True, exist_ok=True)
-    with nullcontext(str(output)) if output else tempfile.TemporaryDirectory() as folder:
+    if kept:
+        kept.mkdir(parents=True, exist_ok=True)
+    with nullcontext(str(kept)) if kept else tempfile.TemporaryDirectory() as folder:
         float_path, int8_path = Path(folder) / "digits_fp32.xml", Path(folder) / "digits_int8.xml"
         data = _unpack(float_path, force=force)
         job = QuantizeJob(FilePlace(float_path, int8_path), ResolvedOptions.of(ConfigFile()), force=force)
-        with progress_bar() as progress:
-            report = job.run(job.load(), list(data["calibration_images"]), progress=progress).report
+        report = job.run(job.load(), list(data["calibration_images"]), progress=progress).report
         pair = [_measure(path, data["test_images"], data["test_labels"]) for path in (float_path, int8_path)]
         latencies = _latencies([float_path, int8_path], data["test_images"][:1])
+    return Demo(pair[0], pair[1], latencies, report, kept)
+
+
+def print_demo(found: Demo) -> None:
+    """Prints the findings as tables."""
     console = Console(highlight=False)
-    console.print(_table(pair[0], pair[1], latencies))
-    console.print(_passes_table(report))
-    if output:
-        console.print(printable(f"kept: {float_path.name} and {int8_path.name} in {output}"), markup=False)
+    console.print(_table(found))
+    console.print(_passes_table(found.report))
+    if found.folder:
+        console.print(printable(f"kept: digits_fp32.xml and digits_int8.xml in {found.folder}"), markup=False)
+
+
+def demo_values(found: Demo) -> dict[str, Any]:
+    """The findings for scripts."""
+    return {
+        "float": _values(found.float_model, found.latencies[0]),
+        "int8": _values(found.int8_model, found.latencies[1]),
+        "images": len(found.int8_model.outputs),
+        "sqnr": round(found.sqnr, 2),
+        "folder": found.folder and str(found.folder),
+    }
+
+
+def _values(model: ModelFigures, seconds: float) -> dict[str, Any]:
+    return {
+        "weights_bytes": model.weights,
+        "accuracy": round(model.accuracy, 4),
+        "median_ms": round(seconds * 1e3, 4),
+        "int8_layers": model.int8,
+        "executed_layers": model.layers,
+    }
 
 
 def _unpack(path: Path, *, force: bool) -> dict[str, Array]:
@@ -115,7 +167,8 @@ def _latencies(paths: Sequence[Path], image: Array) -> list[float]:
     return [float(each) for each in np.median(taken, axis=0)]
 
 
-def _table(float_: ModelFigures, int8: ModelFigures, latencies: Sequence[float]) -> Table:
+def _table(found: Demo) -> Table:
+    float_, int8, latencies = found.float_model, found.int8_model, found.latencies
     table = Table("", "FP32", "INT8", "", title="handwritten digits, on this machine")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -126,7 +179,7 @@ def _table(float_: ModelFigures, int8: ModelFigures, latencies: Sequence[float])
         table.add_row(name, megabytes(before), megabytes(after), f"{before / after:.1f}x smaller")
     count, change = len(int8.outputs), int8.accuracy - float_.accuracy
     table.add_row(f"accuracy ({count} test images)", f"{float_.accuracy:.1%}", f"{int8.accuracy:.1%}", f"{change:+.1%}")
-    table.add_row("output SQNR", "", decibels(sqnr(float_.outputs, int8.outputs)), "")
+    table.add_row("output SQNR", "", decibels(found.sqnr), "")
     speed = latencies[0] / latencies[1]
     title = f"latency in {default_mode().precision} (median)"
     table.add_row(title, *(f"{value * 1e3:.3f} ms" for value in latencies), f"{speed:.1f}x as fast")

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import click
-
 from irquant.passes.runtime.engine import Extension, ExtensionError, check_extensions
+from irquant.tools.options.completion import words_or_files
 from irquant.tools.sources.data import names_function
 from irquant.tools.sources.user_code import named_object
+from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 
 def open_extensions(texts: Sequence[str]) -> tuple[Extension, ...]:
@@ -29,10 +29,12 @@ def open_extensions(texts: Sequence[str]) -> tuple[Extension, ...]:
 
 def extension_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the option to a command, which gets `extension`, the texts."""
-    option = click.option(
+    option = grouped_option(
+        HelpGroup.INPUT,
         "--extension",
         multiple=True,
         metavar="FILE",
+        shell_complete=words_or_files(),
         help="The library of an extension, for operations that are not in OpenVINO; or file.py:Class. May be repeated.",
     )
     return option(command)

@@ -14,9 +14,11 @@ from irquant.passes.options.engine import EngineOptions
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.strict import ConfigError
 from irquant.passes.runtime.samples import DataError, Sample, model_inputs
+from irquant.tools.options.completion import words, words_or_files
 from irquant.tools.sources.data import open_source
-from irquant.tools.sources.image_options import BLACK, FILTERS, FITS, WHITE, ImageOptions
+from irquant.tools.sources.image_options import BLACK, FILTERS, FITS, LAYOUTS, WHITE, ImageOptions
 from irquant.tools.sources.model_info import filled_from_model_info
+from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 #: A list as mo takes it: in brackets, after the name of the input.
 _IN_BRACKETS = re.compile(r"[^\[\](),]*[\[(](.*)[\])]\s*")
@@ -64,43 +66,79 @@ def size_of(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
+#: For commands that calibrate.
+samples_option = grouped_option(
+    HelpGroup.DATA,
+    "--samples",
+    "subset_size",
+    type=int,
+    metavar="N",
+    help="Subset size: how many samples to use at most.  [default: as many as it takes, up to 300; with -c, all]",
+)
+
+
+def data_option(text: str, **others: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--data` with its help."""
+    return grouped_option(
+        HelpGroup.DATA, "--data", metavar="SOURCE", shell_complete=words_or_files(), help=text, **others
+    )
+
+
 _PICTURES = (
-    click.option("--size", callback=_size, metavar="HxW", help="Images: height and width to scale to."),
-    click.option("--layout", callback=_layout, help="Images: the model's layout, e.g. NCHW."),
-    click.option("--mean", callback=read_numbers, metavar="M,..", help="Images: mean to subtract from each channel."),
-    click.option(
-        "--scale", callback=read_numbers, metavar="S,..", help="Images: divisor of each channel, after the mean."
+    grouped_option(HelpGroup.IMAGES, "--size", callback=_size, metavar="HxW", help="Height and width to scale to."),
+    grouped_option(
+        HelpGroup.IMAGES,
+        "--layout",
+        callback=_layout,
+        metavar="LAYOUT",
+        shell_complete=words(*LAYOUTS),
+        help="The model's layout, e.g. NCHW.",
     ),
-    click.option(
+    grouped_option(
+        HelpGroup.IMAGES, "--mean", callback=read_numbers, metavar="M,..", help="Mean to subtract from each channel."
+    ),
+    grouped_option(
+        HelpGroup.IMAGES,
+        "--scale",
+        callback=read_numbers,
+        metavar="S,..",
+        help="Divisor of each channel, after the mean.",
+    ),
+    grouped_option(
+        HelpGroup.IMAGES,
         "--colour-order",
         "--color-order",
         type=click.Choice(["rgb", "bgr"], case_sensitive=False),
-        help="Images: order of channels.",
+        help="Order of channels.",
     ),
-    click.option(
+    grouped_option(
+        HelpGroup.IMAGES,
         "--fit",
         type=click.Choice(FITS, case_sensitive=False),
-        help="Images of another ratio than the model's: stretch; crop to the ratio, in the middle; keep the ratio and "
-        "pad right and bottom, or (letterbox) on both sides.  [default: stretch]",
+        help="For images of another ratio than the model's: stretch; crop to the ratio, in the middle; keep the ratio "
+        "and pad right and bottom, or (letterbox) on both sides.  [default: stretch]",
     ),
-    click.option(
+    grouped_option(
+        HelpGroup.IMAGES,
         "--resize-filter",
         type=click.Choice(FILTERS, case_sensitive=False),
-        help="Images: the filter to resize with, as Pillow has them.  [default: bilinear]",
+        help="The filter to resize with, as Pillow has them.  [default: bilinear]",
     ),
-    click.option(
+    grouped_option(
+        HelpGroup.IMAGES,
         "--pad-value",
         type=click.FloatRange(BLACK, WHITE),
         metavar="V",
-        help="Images: the value of added pixels, before mean and scale.  [default: 0]",
+        help="The value of added pixels, before mean and scale.  [default: 0]",
     ),
-    click.option(
+    grouped_option(
+        HelpGroup.IMAGES,
         "--central-fraction",
         type=click.FloatRange(0, 1, min_open=True),
         metavar="F",
-        help="Images: first crop this share of height and width, in the middle.",
+        help="First crop this share of height and width, in the middle.",
     ),
-    click.option("--skip-broken", is_flag=True, help="Images: leave out files that cannot be read."),
+    grouped_option(HelpGroup.IMAGES, "--skip-broken", is_flag=True, help="Leave out files that cannot be read."),
 )
 
 

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import click
-
 from irquant.passes.options.strict import ConfigError
 from irquant.tools.options.former_options import FormerOption, former_options
 from irquant.tools.options.inputs import read_numbers
 from irquant.tools.sources.image_options import ImageOptions
+from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 _SHAPES = "shapes and parts are chosen at conversion: ovc MODEL --input NAME[1,3,224,224]; then give its .xml"
 _PREPARED = (
@@ -37,21 +36,24 @@ _FORMER = (
     ),
 )
 _OPTIONS = (
-    click.option(
+    grouped_option(
+        HelpGroup.FORMER,
         "--mean_values",
         "--mean-values",
         callback=read_numbers,
         metavar="[M,..]",
         help="Like --mean. Unlike with mo, the model does not change.",
     ),
-    click.option(
+    grouped_option(
+        HelpGroup.FORMER,
         "--scale_values",
         "--scale-values",
         callback=read_numbers,
         metavar="[S,..]",
         help="Like --scale, in the same way.",
     ),
-    click.option(
+    grouped_option(
+        HelpGroup.FORMER,
         "--reverse_input_channels",
         "--reverse-input-channels",
         is_flag=True,

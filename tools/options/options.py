@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
+from irquant.passes.options.config import Preset
 from irquant.passes.options.pot_config import ConfigFile, read_config_file
 from irquant.passes.options.resolved import ResolvedOptions
+from irquant.tools.options.completion import targets, words, words_or_files
+from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 #: Options whose flags have other names.
 _FLAGS: Mapping[tuple[str, object], str] = {
@@ -23,47 +26,85 @@ def _lower(_: click.Context, __: click.Parameter, text: str | None) -> str | Non
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+#: For commands that plan for a device.
+target_option = grouped_option(
+    HelpGroup.QUANTIZATION,
+    "--target",
+    metavar="TARGET",
+    shell_complete=targets,
+    help="A target's name or alias, or a target file (.yaml); see `irquant targets`.  [default: any]",
+)
+
 _OPTIONS = (
-    click.option("-c", "--config", type=click.Path(path_type=Path), help="A configuration file (.json or .yaml)."),
-    click.option(
-        "--target", help="A target's name or alias, or a target file (.yaml); see `irquant targets`.  [default: any]"
+    grouped_option(
+        HelpGroup.INPUT,
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A configuration file (.json or .yaml).",
     ),
-    click.option(
+    target_option,
+    grouped_option(
+        HelpGroup.QUANTIZATION,
         "--preset",
         callback=_lower,
+        metavar="PRESET",
+        shell_complete=words(*get_args(Preset)),
         help="performance (symmetric activations), mixed (asymmetric activations) or accuracy (also asymmetric "
         "weights, if the target runs them in int8).  [default: mixed for transformers, else performance]",
     ),
-    click.option(
-        "--ignored", multiple=True, metavar="NAME", help="A layer that stays float; also a glob, or re:REGEX."
+    grouped_option(
+        HelpGroup.QUANTIZATION,
+        "--ignored",
+        multiple=True,
+        metavar="NAME",
+        help="A layer that stays float; also a glob, or re:REGEX. May be repeated.",
     ),
 )
 
 _METRIC_OPTIONS = (
-    click.option(
+    grouped_option(
+        HelpGroup.ACCURACY,
         "--metric",
         multiple=True,
         metavar="FUNCTION",
-        help="Your own metric: module:function or file.py:function; see below. May be repeated, each with its own "
-        "limit, as in module:function=0.02.",
+        shell_complete=words_or_files(),
+        help="Your own metric: module:function or file.py:function; see the example above. May be repeated, each with "
+        "its own limit, as in module:function=0.02.",
     ),
-    click.option("--max-drop", type=float, metavar="D", help="The largest allowed drop of a metric.  [default: 0.01]"),
-    click.option(
+    grouped_option(
+        HelpGroup.ACCURACY,
+        "--max-drop",
+        type=float,
+        metavar="D",
+        help="The largest allowed drop of a metric.  [default: 0.01]",
+    ),
+    grouped_option(
+        HelpGroup.ACCURACY,
         "--drop-type",
         type=click.Choice(["absolute", "relative"], case_sensitive=False),
         help="In the metric's unit, or as a share of the float model's value.  [default: absolute]",
     ),
-    click.option(
-        "--metric-data", metavar="SOURCE", help="Samples that the functions get as second argument, after predict."
+    grouped_option(
+        HelpGroup.ACCURACY,
+        "--metric-data",
+        metavar="SOURCE",
+        shell_complete=words_or_files(),
+        help="Samples that the functions get as second argument, after predict.",
     ),
-    click.option(
+    grouped_option(
+        HelpGroup.ACCURACY,
         "--metric-samples",
         type=click.IntRange(1),
         metavar="N",
         help="How many of these samples to use at most.  [default: all]",
     ),
-    click.option("--metric-seconds", type=float, metavar="S", help="Start no further trial after this time."),
-    click.option(
+    grouped_option(
+        HelpGroup.ACCURACY, "--metric-seconds", type=float, metavar="S", help="Start no further trial after this time."
+    ),
+    grouped_option(
+        HelpGroup.ACCURACY,
         "--resume",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
@@ -73,7 +114,8 @@ _METRIC_OPTIONS = (
 
 
 #: For commands whose result makes a page.
-page_option = click.option(
+page_option = grouped_option(
+    HelpGroup.OUTPUT,
     "--report",
     "page",
     type=click.Path(path_type=Path),
@@ -83,7 +125,8 @@ page_option = click.option(
 
 
 #: For commands that write files.
-force_option = click.option(
+force_option = grouped_option(
+    HelpGroup.OUTPUT,
     "--force",
     is_flag=True,
     help="Replace files that irquant did not make, too; those that it made are replaced anyway.",

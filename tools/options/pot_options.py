@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ from irquant.ir import UserError
 from irquant.passes.options.engine import flags_for
 from irquant.passes.options.strict import ConfigError
 from irquant.passes.runtime.load_model import result_path
+from irquant.tools.options.completion import words_or_files
 from irquant.tools.options.former_options import FormerOption, former_options
 from irquant.tools.sources.image_options import ImageOptions
+from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
 
 _ALGORITHM, _FOLDER = "DefaultQuantization", Path("results")
+#: What `-q` takes in the original.
+_ALGORITHMS = ("default", "accuracy_aware")
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,8 @@ _FORMER = (
     FormerOption(("--keep-uncompressed-weights",), note="quantized weights are always stored as int8"),
 )
 _OPTIONS = (
-    click.option(
+    grouped_option(
+        HelpGroup.FORMER,
         "-m",
         "--model",
         "--input_model",
@@ -124,42 +130,82 @@ _OPTIONS = (
         "--saved_model_dir",
         "named",
         type=click.Path(path_type=Path),
-        help="MODEL.",
+        metavar="FILE",
+        help="The model, like MODEL.",
     ),
-    click.option("-w", "--weights", type=click.Path(path_type=Path), help="Its .bin.  [default: the one beside it]"),
-    click.option(
+    grouped_option(
+        HelpGroup.FORMER,
+        "-w",
+        "--weights",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The .bin of the model.  [default: the one beside it]",
+    ),
+    grouped_option(
+        HelpGroup.FORMER,
         "--data-source",
         metavar="SOURCE",
+        shell_complete=words_or_files(),
         help="Like --data, with images in BGR order as in pot.",
     ),
-    click.option("-n", "--name", "--model_name", "--model-name", help="The name of the result."),
-    click.option(
-        "-q",
+    grouped_option(
+        HelpGroup.FORMER, "-n", "--name", "--model_name", "--model-name", metavar="NAME", help="The name of the result."
+    ),
+    grouped_option(
+        HelpGroup.FORMER,
         "--quantize",
         "algorithm",
-        type=click.Choice(["default", "accuracy_aware"], case_sensitive=False),
-        help="The algorithm: default. For accuracy_aware see --metric.",
+        type=click.Choice(_ALGORITHMS, case_sensitive=False),
+        help="The algorithm: default; -q default is the same. For accuracy_aware see --metric.",
     ),
-    click.option(
+    grouped_option(
+        HelpGroup.FORMER,
         "--engine",
         type=click.Choice(["simplified", "accuracy_checker", "data_free"], case_sensitive=False),
         help="simplified: the data are images, as --data-source says. For the others, prints what to do instead.",
     ),
-    click.option(
+    grouped_option(
+        HelpGroup.FORMER,
         "--ac-config",
         "checker",
         type=click.Path(path_type=Path),
         metavar="FILE",
         help="Not supported: prints the options that replace the file.",
     ),
-    click.option(
-        "--output_dir", "--output-dir", "folder", type=click.Path(path_type=Path), help="The folder of the result."
+    grouped_option(
+        HelpGroup.FORMER,
+        "--output_dir",
+        "--output-dir",
+        "folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="The folder of the result.",
     ),
-    click.option(
-        "--pot-layout", is_flag=True, help=f"Write NAME_{_ALGORITHM}/TIME/optimized/NAME.xml there.  [default: results]"
+    grouped_option(
+        HelpGroup.FORMER,
+        "--pot-layout",
+        is_flag=True,
+        help="Write into folders as pot does: algorithm, time, `optimized`; in --output-dir.  [default: results]",
     ),
-    click.option("-d", "--direct-dump", is_flag=True, help="Write optimized/NAME.xml there."),
+    grouped_option(
+        HelpGroup.FORMER, "-d", "--direct-dump", is_flag=True, help="Write optimized/NAME.xml in --output-dir."
+    ),
 )
+
+
+class PotCommand(GroupedCommand):
+    """A command whose `-q` means --quiet as everywhere, but `-q default` chooses the algorithm as in the original."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Tells the two apart, which click cannot: whether an option takes a value is fixed there."""
+        chooses = [word == "-q" and _is_algorithm(after) for word, after in pairwise([*args, ""])]
+        named = ["--quantize" if is_choice else word for word, is_choice in zip(args, chooses, strict=True)]
+        return super().parse_args(ctx, named)
+
+
+def _is_algorithm(word: str) -> bool:
+    """Whether a word behind -q is an algorithm, perhaps a misspelt one, and not a model."""
+    return word.lower() in _ALGORITHMS or (word.isidentifier() and not Path(word).exists())
 
 
 def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -170,7 +216,7 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
         *,
         model: Path | None,
         named: Path | None,
-        output: Path | None,
+        path: Path | None,
         folder: Path | None,
         name: str | None,
         algorithm: str | None,
@@ -194,7 +240,7 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
             raise ConfigError(message)
         if data_source:
             pictures = replace(pictures, colour_order=pictures.colour_order or "bgr")
-        place = Place(output, folder, name, pot_layout, direct_dump)
+        place = Place(path, folder, name, pot_layout, direct_dump)
         return command(model=model or named, place=place, data=data or data_source, pictures=pictures, **others)
 
     for option in reversed(_OPTIONS):

@@ -8,16 +8,24 @@ from typing import Any
 import click
 
 from irquant.passes.tuning.goals import SECONDS, TuningGoals
+from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 _OPTIONS = (
-    click.option("--tune", is_flag=True, help="Measure latency here, and leave layers in float that are faster so."),
-    click.option(
+    grouped_option(
+        HelpGroup.SPEED,
+        "--tune",
+        is_flag=True,
+        help="Measure latency here, and leave layers in float that are faster so.",
+    ),
+    grouped_option(
+        HelpGroup.SPEED,
         "--tuning",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
         help="With --tune: save the choice (.json). Without: take it from there (.json or .yaml), and measure nothing.",
     ),
-    click.option(
+    grouped_option(
+        HelpGroup.SPEED,
         "--tune-seconds",
         type=float,
         metavar="S",

@@ -13,6 +13,7 @@ from irquant.passes.infra.execution import Asked
 from irquant.passes.report import Layer
 from irquant.passes.tuning.goals import TuningReport
 from irquant.passes.tuning.tune import TuningTimes
+from irquant.tools.terminal.next_step import worst_output
 
 
 def finite(value: float, digits: int) -> float | None:
@@ -57,6 +58,7 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
     return {
         "model": model,
         "result": result,
+        "verdict": worst.verdict if (worst := worst_output(report)) else None,
         **run_values(report),
         "int8_layers": execution and execution.int8,
         "executed_layers": execution and execution.total,

@@ -15,7 +15,8 @@ from irquant.passes.infra.pipeline_file import read_pipeline
 from irquant.passes.infra.registry import PASSES, pass_class
 from irquant.tools.sources.user_code import named_object
 
-_DEFAULT = "default-quantization"
+#: The pipeline that has a name.
+DEFAULT = "default-quantization"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -54,10 +55,10 @@ def passes_from(pipelines: Iterable[str], texts: Iterable[str], config: Quantiza
 
 
 def _pipeline(text: str, config: QuantizationConfig) -> NamedPasses:
-    if text == _DEFAULT:
+    if text == DEFAULT:
         return NamedPasses(tuple(default_quantization(config=config)))
     if Path(text).suffix not in (".yaml", ".yml"):
-        message = f"no pipeline '{text}'; there is {_DEFAULT}; or give the path of a .yaml file"
+        message = f"no pipeline '{text}'; there is {DEFAULT}; or give the path of a .yaml file"
         raise PassSpecError(message)
     return NamedPasses.of(read_pipeline(Path(text)))
 

@@ -1,29 +1,17 @@
 """What the commands show: progress on standard error, results on standard output."""
 
-import dataclasses
-import json
 import math
 import sys
-from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-
-import click
 
 from irquant.ir import printable
 from irquant.passes import Report
-from irquant.passes.accuracy.control import AccuracyResult
-from irquant.passes.accuracy.guard import GuardStep
-from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.analysis.agreement import Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.dry_run import MeasurementPlan
 from irquant.passes.evaluation.sensitivity import Effect
-from irquant.passes.infra.execution import Asked
 from irquant.passes.infra.run_inputs import Progress as ProgressCallback
-from irquant.passes.infra.run_inputs import no_progress
-from irquant.tools.terminal.latency import latency_lines
-from irquant.tools.terminal.tuning import tuning_lines
 
 #: From this number of samples on, the numbers are not called those of few.
 ENOUGH_SAMPLES = 8
@@ -35,10 +23,10 @@ _BEFORE = {
 
 
 @contextmanager
-def progress_bar() -> Generator[ProgressCallback]:
-    """A progress bar with the remaining time, one line per task; no output without a terminal or a notebook."""
+def progress_bar(elsewhere: ProgressCallback) -> Generator[ProgressCallback]:
+    """A progress bar with the remaining time, one line per task; without a terminal or a notebook, `elsewhere`."""
     if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
-        yield no_progress
+        yield elsewhere
         return
     # Imported here, because most scripts have no terminal.
     from rich.console import Console
@@ -71,112 +59,15 @@ def progress_bar() -> Generator[ProgressCallback]:
         yield show
 
 
-def print_report(report: Report, where: str) -> None:
-    """Prints which layers were quantized, which were not and why, and the results of the check."""
-    for line in report_lines(report, where):
-        click.echo(printable(line))
-
-
-def print_measurement(plan: MeasurementPlan, *, as_json: bool) -> None:
-    """Prints what a calibration run would measure, and its cost."""
-    if as_json:
-        click.echo(json.dumps(dataclasses.asdict(plan), indent=2))
-        return
+def measurement_lines(plan: MeasurementPlan) -> Iterable[str]:
+    """What a calibration run would measure, and its cost."""
     for tensor in plan.tensors:
-        click.echo(printable(f"{tensor.name}  [{tensor.shape}]  {', '.join(tensor.reductions)}"))
-    click.echo(f"{plan.requests} statistics requested; measured: {plan.measured} at {len(plan.tensors)} tensors")
-    click.echo(f"one run over the data, one compiled model; {plan.numbers:,} numbers a sample")
-    for reason in plan.expensive:
-        click.echo(printable(f"expensive: {reason}"))
+        yield f"{tensor.name}  [{tensor.shape}]  {', '.join(tensor.reductions)}"
+    yield f"{plan.requests} statistics requested; measured: {plan.measured} at {len(plan.tensors)} tensors"
+    yield f"one run over the data, one compiled model; {plan.numbers:,} numbers a sample"
+    yield from (f"expensive: {reason}" for reason in plan.expensive)
     table, weights = megabytes(plan.table_bytes), megabytes(plan.weights_bytes)
-    click.echo(
-        f"memory besides the runtime's own: {table} for numbers, {weights} for the weights, mapped from the file"
-    )
-
-
-def report_lines(report: Report, where: str) -> Iterable[str]:
-    """The report as text."""
-    yield f"{where}: {change_of_size(report.bytes_before, report.bytes_after)}"
-    if report.data.line:
-        yield f"data: {report.data.line}"
-    planned = [layer for layer in report.layers if layer.decision.int8]
-    types = _by_type(layer.type for layer in planned)
-    yield f"quantized: {len(planned)} of {len(report.layers)} layers ({types}), preset {report.preset}"
-    listed = {each.name for each in report.accuracy.reverted_to_float} if report.accuracy else set[str]()
-    floats = [layer for layer in report.layers if not layer.decision.int8 and layer.name not in listed]
-    kept = Counter((layer.type, layer.decision.reason) for layer in floats)
-    for (type_, reason), count in kept.items():
-        yield f"planned in float: {count} x {type_}: {reason}"
-    if report.corrected or report.uncorrected:
-        rejected = f"; {report.uncorrected} not: no gain on other samples" if report.uncorrected else ""
-        yield f"biases corrected: {report.corrected} layers{rejected}"
-    for warning in (*report.data.warnings, *report.warnings):
-        yield f"warning: {warning}"
-    for layer in planned:
-        if layer.fallen:
-            yield f"planned for int8, but fell back to FP32: {layer.type} '{layer.name}': {layer.fallen}"
-    if (ran := report.check.execution) is None:
-        yield f"not verified: this machine has no {report.device}; the outputs come from FakeQuantizes in float"
-    else:
-        yield f"ran in int8: {ran.int8} of {ran.total} executed layers ({ran.int8_share:.0%})"
-        if ran.unseen:
-            yield f"not verified: {ran.unseen} layers in bodies with dynamic shapes: the runtime does not show them"
-        yield _asked_line(report.check.asked)
-    yield from _guard_lines(report.guard)
-    if report.speed_trial:
-        trial = report.speed_trial
-        yield f"the guard tried for speed: {trial.what}: worst output {_change(trial)}: {_outcome(trial)}"
-    yield from latency_lines(report.latencies) if report.latencies else ()
-    yield from tuning_lines(report.tuning) if report.tuning else ()
-    yield from _accuracy_lines(report.accuracy) if report.accuracy else ()
-    yield from output_lines(report)
-    passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
-    yield f"time: {passes}"
-
-
-def _asked_line(asked: Asked | None) -> str:
-    """Whether the device computes the FakeQuantizes correctly."""
-    if asked is None or not asked.output:
-        return "not verified: whether the device computes the FakeQuantizes correctly; this needs samples and outputs"
-    verdict = "wrongly" if asked.wrong else "correctly"
-    ratios = f"SQNR {decibels(asked.made)}, with FakeQuantizes in float {decibels(asked.meant)}, at '{asked.output}'"
-    return f"the device computes the FakeQuantizes {verdict} ({ratios}; {asked.samples} samples)"
-
-
-def _guard_lines(steps: Sequence[GuardStep]) -> Iterable[str]:
-    if steps:
-        yield f"the worst output had {decibels(steps[0].before)} at first; the guard tried"
-    for step in steps:
-        yield f"  {step.what}: {_change(step)}, {step.int8} of {step.layers} layers int8: {_outcome(step)}"
-
-
-def _change(step: GuardStep) -> str:
-    return f"{decibels(step.before)} -> {decibels(step.after)}"
-
-
-def _outcome(step: GuardStep) -> str:
-    return "kept" if step.is_kept else "dropped"
-
-
-def _accuracy_lines(accuracy: AccuracyResult) -> Iterable[str]:
-    for metric in accuracy.metrics:
-        name = metric.name
-        yield f"metric {name}: {_drop(metric, accuracy.baselines[name], accuracy.best.values[name])}"
-    for each in accuracy.reverted_to_float:
-        yield f"reverted to float: {each.type} '{each.name}': {effect_line(each)}"
-    if not accuracy.is_reached:
-        tried = f"this is the best of {len(accuracy.trials)} models"
-        yield f"NOT REACHED: the metrics lose more than they may: {accuracy.stopped}; {tried}"
-    elif accuracy.stopped:
-        yield f"the search for fewer float layers ended early: {accuracy.stopped}"
-
-
-def _drop(metric: Metric, baseline: float, value: float) -> str:
-    drop = baseline - value
-    share = f" ({drop / abs(baseline):.2%})" if baseline else ""
-    limit = f"{metric.max_drop:g}" if metric.drop_type == "absolute" else f"{metric.max_drop:.2%} of FP32"
-    verdict = "within" if metric.excess(baseline, value) <= 0 else "more than"
-    return f"FP32 {baseline:.5g}, INT8 {value:.5g}, drop {drop:.5g}{share}: {verdict} {limit}"
+    yield f"memory besides the runtime's own: {table} for numbers, {weights} for the weights, mapped from the file"
 
 
 def effect_line(effect: Effect) -> str:
@@ -234,10 +125,6 @@ def agreement_line(each: Agreement) -> str:
     resized = f", an upper bound: other sizes on {each.resized} samples" if each.resized else ""
     ratio = f"{decibels(each.sqnr)}{part}{before}, cosine {each.cosine:.4f}{decisions}{resized}"
     return f"{ratio}: {each.verdict}{why} ({each.verdict.words})"
-
-
-def _by_type(types: Iterable[str]) -> str:
-    return ", ".join(f"{count} {type_}" for type_, count in Counter(types).most_common()) or "none"
 
 
 def decibels(value: float) -> str:

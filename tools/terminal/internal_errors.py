@@ -2,7 +2,7 @@
 
 import shlex
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ import click
 
 from irquant.ir import printable
 from irquant.passes.infra.internal_errors import FaultFolderError, check_fault_folder, described, write_fault
+from irquant.tools.terminal.colours import wants_colour
 from irquant.tools.terminal.fault_request import FaultRequest
+from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 #: EX_SOFTWARE of sysexits.h: an internal error.
 INTERNAL_ERROR = 70
@@ -29,9 +31,10 @@ def fault_option(*, expose: bool = False) -> Callable[[Callable[..., Any]], Call
     Args:
         expose: Whether the command gets the folder, as `report_fault`.
     """
-    return click.option(
+    return grouped_option(
+        HelpGroup.GENERAL,
         "--report-fault",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
         callback=_take_folder,
         expose_value=expose,
@@ -39,23 +42,24 @@ def fault_option(*, expose: bool = False) -> Callable[[Callable[..., Any]], Call
     )
 
 
-def tell_fault(error: Exception, request: FaultRequest, arguments: Sequence[str]) -> int:
+def tell_fault(error: Exception, request: FaultRequest) -> int:
     """Prints an internal error in two lines and returns the exit code."""
     if request.verbose:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-    click.echo(f"{click.style('internal error:', fg='red', bold=True)} {' '.join(described(error).split())}", err=True)
-    click.echo(_what_to_do(error, request, arguments), err=True)
+    said = f"{click.style('internal error:', fg='red', bold=True)} {' '.join(described(error).split())}"
+    click.echo(said, err=True, color=wants_colour())
+    click.echo(_what_to_do(error, request), err=True)
     return INTERNAL_ERROR
 
 
-def _what_to_do(error: Exception, request: FaultRequest, arguments: Sequence[str]) -> str:
+def _what_to_do(error: Exception, request: FaultRequest) -> str:
     if request.folder is None:
         return (
             "this is an error in irquant, not in your input: please run again with --report-fault DIR, and report "
             "what it writes (the layers around the error without weights, versions, options); -v shows the traceback"
         )
     try:
-        write_fault(error, request.folder, {"command": shlex.join(["irquant", *arguments])})
+        write_fault(error, request.folder, {"command": shlex.join(["irquant", *request.arguments])})
     except FaultFolderError as failure:
         return printable(f"this is an error in irquant, not in your input; {failure}")
     return printable(

@@ -50,9 +50,9 @@ class Display:
 
 
 @contextmanager
-def display(total: int) -> Generator[Display]:
-    """Shows the number of finished models on standard error."""
-    console = _console(sys.stderr)
+def display(total: int, *, quiet: bool = False) -> Generator[Display]:
+    """Shows the number of finished models on standard error, except with `quiet`."""
+    console = _console(sys.stderr, quiet=quiet)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         yield Display(total, bar)
@@ -100,6 +100,6 @@ def _ratio(row: Row) -> str:
     return f"{row.sqnr:.1f} dB ({row.verdict})"
 
 
-def _console(file: Any) -> Console:
-    console = Console(file=file, highlight=False)
-    return console if console.is_terminal else Console(file=file, highlight=False, width=_WIDTH)
+def _console(file: Any, *, quiet: bool = False) -> Console:
+    console = Console(file=file, highlight=False, quiet=quiet)
+    return console if console.is_terminal else Console(file=file, highlight=False, quiet=quiet, width=_WIDTH)

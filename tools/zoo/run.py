@@ -1,5 +1,6 @@
 """A batch from its file to its results."""
 
+import logging
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+_LOG = logging.getLogger("irquant")
 #: Other files in the folder of the results: a line for each model; the lock of the running process; the page.
 RESULTS, LOCK, PAGE = "results.jsonl", ".zoo.lock", "report.html"
 
@@ -115,6 +117,8 @@ class Run:
             going = run_on_cluster(cluster, jobs) if cluster else run_locally(jobs, at_a_time, show.started)
             for job, outcome in going if jobs else ():
                 self._records[job.name] = record = _settled(job, outcome)
+                for warning in record.figures.warnings if record.figures else ():
+                    _LOG.info("%s: warning: %s", job.name, warning)
                 show.finished(row_of(job, record))
 
     def write_rows(self) -> None:

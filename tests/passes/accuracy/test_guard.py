@@ -25,7 +25,7 @@ from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import RuntimeRejectedError, from_runtime
 from irquant.passes.transforms import set_ranges
 from irquant.targets import Target, load_target, parse_target
-from irquant.tools.terminal.console import report_lines
+from irquant.tools.terminal.summary import report_lines
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Faulty = Callable[[str, int], tuple[ov.Model, str, list[Array]]]

@@ -13,7 +13,7 @@ from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.runtime.engine import Executed
 from irquant.targets import parse_target
-from irquant.tools.terminal.console import report_lines
+from irquant.tools.terminal.summary import report_lines
 
 
 def test_the_ratio_is_that_of_the_powers_over_all_samples() -> None:

@@ -1,10 +1,12 @@
 """What `irquant quantize` says about its data."""
 
+import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from irquant.ir import read_model
 from irquant.tools.cli import run
 
 
@@ -22,8 +24,46 @@ def lines(capfd: pytest.CaptureFixture[str], model: Path, data: Path, *more: str
 def test_the_report_says_how_images_are_fed(model: Path, pictures: Path, capfd: pytest.CaptureFixture[str]) -> None:
     shown = lines(capfd, model, pictures, "--mean", "127", "--scale", "64", "--colour-order", "BGR")
     said = "data: 12 PNG files, BGR, 8x8 bilinear, mean 127, scale 64, NCHW, f32; 'image' f32[1,3,8,8] -1."
-    assert shown[1].startswith(said)
+    assert any(line.startswith(said) for line in shown)
     assert not any("normalizes" in line for line in shown)
+
+
+def test_the_result_keeps_what_was_fed_also_from_statistics_without_data(
+    model: Path, pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (told,) = [
+        line for line in lines(capfd, model, pictures, "--save-statistics", "s.npz") if line.startswith("data: ")
+    ]
+    assert told.startswith("data: 12 PNG files, RGB, 8x8 bilinear, mean 0, scale 1, NCHW, f32; 'image' f32[1,3,8,8] ")
+    kept = read_model(tmp_path / "o.xml").metadata("irquant")["fed"]
+    assert told == f"data: {kept}"
+    assert str(pictures) not in kept
+    assert run(["quantize", str(model), "--statistics", "s.npz", "-o", "again.xml", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["data"] == kept
+    assert (tmp_path / "again.xml").read_bytes() == (tmp_path / "o.xml").read_bytes()
+
+
+@pytest.mark.parametrize("by_flag", [False, True])
+def test_broken_files_are_left_out_on_request_and_told(
+    model: Path, pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], by_flag: bool
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for path in pictures.iterdir():
+        (tmp_path / "photos" / path.name).write_bytes(path.read_bytes())
+    broken = tmp_path / "photos" / "05.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    if by_flag:
+        shown = lines(capfd, model, tmp_path / "photos", "--skip-broken")
+        assert any(line.startswith("data: 11 PNG files, RGB, ") for line in shown)
+        (told,) = [line for line in shown if line.startswith("warning: ") and "left out: " in line]
+        assert told.startswith(f"warning: 1 file of 12 left out: sample 5 ({broken}): ")
+        assert read_model(tmp_path / "o.xml").metadata("irquant")["fed"].startswith("11 PNG files, ")
+        return
+    assert run(["quantize", str(model), "--data", str(tmp_path / "photos"), "-o", "o.xml"]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith(f"error: sample 5 ({broken}): ")
+    assert not (tmp_path / "o.xml").exists()
 
 
 def test_pixels_that_nothing_normalizes_are_told(

@@ -1,0 +1,134 @@
+"""What a summary says first: the verdict, and what to do next."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from irquant import quantize_model
+from irquant.passes import Report
+from irquant.passes.accuracy.control import AccuracyResult
+from irquant.passes.analysis.agreement import Agreement, Levels
+from irquant.passes.analysis.outputs import OutputKind
+from irquant.tools.cli import run
+from irquant.tools.terminal.next_step import next_step, verdict_line
+from irquant.tools.terminal.summary import report_lines
+from irquant.tools.terminal.typed_command import TypedCommand
+
+WORDS = ("quantize", "my model.xml", "--data", "it's.npz", "-o", "o.xml")
+TYPED = TypedCommand(WORDS)
+AGAIN = "irquant quantize 'my model.xml' --data 'it'\"'\"'s.npz' -o o.xml"
+
+
+@pytest.fixture(scope="module")
+def report(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    output = tmp_path_factory.mktemp("out") / "o.xml"
+    data = np.random.default_rng(0).normal(size=(20, 3, 8, 8)).astype(np.float32)
+    return quantize_model(model, data, output=output).report
+
+
+def judged(report: Report, *ratios: float, **options: object) -> Report:
+    """The report with outputs of these ratios and these options, in a file with a short name."""
+    outputs = tuple(Agreement(f"y{index}", OutputKind.VALUES, each, 0.9) for index, each in enumerate(ratios))
+    assert report.origin
+    config = report.origin.options.config.model_copy(update=options)
+    origin = replace(report.origin, result=Path("out") / "o.xml", options=replace(report.origin.options, config=config))
+    return replace(report, check=replace(report.check, outputs=outputs or None), origin=origin)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "options", "verdict", "said"),
+    [
+        ((30.0,), {}, "good (no loss of accuracy was seen at this level; output 'y0': 30.0 dB)", "nothing to do"),
+        (
+            (30.0, 15.0),
+            {},
+            "fair (a small loss of accuracy is possible; measure it with your own data; worst output 'y1': 15.0 dB)",
+            f"{AGAIN} --guard good",
+        ),
+        ((15.0,), {"guard": "good"}, None, f"{AGAIN} --report out/o.html"),
+        (
+            (5.0,),
+            {},
+            "poor (a loss of accuracy is likely; output 'y0': 5.0 dB)",
+            f"{AGAIN} --report out/o.html",
+        ),
+        ((5.0,), {"guard": False}, None, f"{AGAIN} --guard knee"),
+        (
+            (np.nan,),
+            {},
+            "unknown (the outputs cannot be compared: 'y0')",
+            "measure the result with a metric of your own: --metric file.py:function (in Python: metrics=)",
+        ),
+        (
+            (),
+            {},
+            "not checked, since no samples were held out",
+            "give 9 samples or more, better 100 to 300, so that some can be held out to check the result",
+        ),
+    ],
+)
+def test_each_verdict_has_its_step(
+    report: Report, ratios: tuple[float, ...], options: dict[str, object], verdict: str | None, said: str
+) -> None:
+    found = judged(report, *ratios, **options)
+    assert verdict is None or verdict_line(found) == verdict
+    assert next_step(found, TYPED) == said
+
+
+def test_the_suggested_command_leaves_out_what_it_contradicts(report: Report) -> None:
+    typed = TypedCommand((*WORDS, "--no-guard"))
+    assert next_step(judged(report, 5.0, guard=False), typed) == f"{AGAIN} --guard knee"
+
+
+def test_a_report_that_was_written_is_to_be_read(report: Report) -> None:
+    said = "open the report: it ranks the layers; leave the first ones float with --ignored"
+    assert next_step(judged(report, 5.0), TypedCommand((*WORDS, "--report", "r.html"))) == said
+    assert next_step(judged(report, 5.0), TypedCommand((*WORDS, "--report=r.html"))) == said
+
+
+def test_warnings_come_before_figures_and_are_pointed_to(report: Report) -> None:
+    found = replace(judged(report, 30.0), warnings=("one",))
+    assert list(report_lines(found, "o.xml", TYPED))[1:3] == ["next: see the warning below", "warning: one"]
+    assert next_step(replace(found, warnings=("one", "two")), TYPED) == "see the warnings below"
+
+
+def test_metrics_decide_before_outputs(report: Report) -> None:
+    class Result(AccuracyResult):
+        def __init__(self, *, is_reached: bool) -> None:
+            object.__setattr__(self, "metrics", ())
+            object.__setattr__(self, "reached", is_reached)
+
+        @property
+        def is_reached(self) -> bool:
+            return bool(self.__dict__["reached"])
+
+    assert next_step(replace(judged(report, 5.0), accuracy=Result(is_reached=True)), TYPED) == "nothing to do"
+    worse = replace(judged(report, 30.0), accuracy=Result(is_reached=False))
+    assert next_step(worse, TYPED) == f"{AGAIN} --report out/o.html"
+    assert verdict_line(worse).startswith("worse than the limits of your metrics")
+
+
+def test_python_gets_the_words_of_its_own_interface(report: Report) -> None:
+    assert next_step(judged(report, 15.0), None) == "quantize again with guard='good'"
+    assert next_step(judged(report, 5.0, guard=False), None) == "quantize again with guard='knee'"
+    assert next_step(judged(report, 5.0), None).startswith("show the report in a notebook: it ranks the layers;")
+
+
+def test_the_suggested_command_runs_as_it_stands(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for suffix in (".xml", ".bin"):
+        (tmp_path / f"my model{suffix}").write_bytes(model.with_suffix(suffix).read_bytes())
+    data = np.random.default_rng(0).normal(size=(40, 3, 8, 8)).astype(np.float32)
+    np.savez("d.npz", data)
+    command = ["quantize", "my model.xml", "--data", "d.npz", "-o", "o.xml", "--no-guard", "--preset", "performance"]
+    monkeypatch.setattr("irquant.passes.analysis.agreement._LEVELS", Levels(floor=20.0, good=90.0))
+    assert run(command) == 0
+    said = next(line for line in capfd.readouterr().out.splitlines() if line.startswith("next: irquant "))
+    again = shlex.split(said.removeprefix("next: irquant "))
+    assert again == [*(word for word in command if word != "--no-guard"), "--guard", "knee"]
+    assert run(again) == 0

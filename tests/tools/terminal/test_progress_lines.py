@@ -1,0 +1,23 @@
+"""Progress without a terminal."""
+
+import pytest
+
+from irquant.tools.terminal.progress_lines import ProgressLines
+
+
+def test_a_short_run_prints_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = ProgressLines()
+    for done in range(100):
+        shown.show("calibrating", done, 100)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_long_run_prints_one_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(range(0, 1000, 2))
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    shown = ProgressLines(every=30.0, last=0.0)
+    for done in range(40):  # two seconds each, and the clock is read again for a line
+        shown.show("calibrating", done, 40 if done < 20 else None)
+    assert capsys.readouterr() == ("", "calibrating: 15 of 40\ncalibrating: 30\n")

@@ -1,0 +1,61 @@
+"""The verdict on a quantized model, and what to do next: the first two lines of its summary."""
+
+from irquant.passes import Report
+from irquant.passes.analysis.agreement import Agreement, Verdict
+from irquant.tools.terminal.console import decibels
+from irquant.tools.terminal.typed_command import TypedCommand
+
+
+def worst_output(report: Report) -> Agreement | None:
+    """The output that decides about the model; None if none was compared."""
+    return min(report.check.outputs or (), key=lambda each: each.above_good, default=None)
+
+
+def verdict_line(report: Report) -> str:
+    """The verdict on the model in words."""
+    if report.accuracy:
+        names = ", ".join(each.name for each in report.accuracy.metrics)
+        return f"{'within' if report.accuracy.is_reached else 'worse than'} the limits of your metrics ({names})"
+    if (worst := worst_output(report)) is None:
+        return "not checked, since no samples were held out"
+    if worst.verdict is Verdict.UNKNOWN:
+        return f"unknown ({worst.verdict.words}: '{worst.name}')"
+    which = "output" if len(report.check.outputs or ()) == 1 else "worst output"
+    return f"{worst.verdict} ({worst.verdict.words}; {which} '{worst.name}': {decibels(worst.sqnr)})"
+
+
+def next_step(report: Report, typed: TypedCommand | None) -> str:
+    """What to do next.
+
+    Args:
+        report: The report.
+        typed: The command line that gave it; None: it comes from Python.
+    """
+    if report.accuracy:
+        return _nothing(report) if report.accuracy.is_reached else _find_layers(report, typed)
+    if (worst := worst_output(report)) is None:
+        return "give 9 samples or more, better 100 to 300, so that some can be held out to check the result"
+    if worst.verdict is Verdict.GOOD:
+        return _nothing(report)
+    if worst.verdict is Verdict.UNKNOWN:
+        return "measure the result with a metric of your own: --metric file.py:function (in Python: metrics=)"
+    aim = report.origin.options.config.guard_aim if report.origin else None
+    if aim is None:
+        return typed.changed("--guard", "knee", without="--no-guard") if typed else "quantize again with guard='knee'"
+    if worst.verdict is Verdict.FAIR and aim != "good":
+        return typed.changed("--guard", "good") if typed else "quantize again with guard='good'"
+    return _find_layers(report, typed)
+
+
+def _nothing(report: Report) -> str:
+    count = len(report.data.warnings) + len(report.warnings)
+    return f"see the warning{'s' * (count > 1)} below" if count else "nothing to do"
+
+
+def _find_layers(report: Report, typed: TypedCommand | None) -> str:
+    """The page that ranks the layers, which the user may then leave float."""
+    if typed is None or report.origin is None:
+        return "show the report in a notebook: it ranks the layers; leave the first ones float with ignored="
+    if typed.gives("--report"):
+        return "open the report: it ranks the layers; leave the first ones float with --ignored"
+    return typed.changed("--report", str(report.origin.result.with_suffix(".html")))

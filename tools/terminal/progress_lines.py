@@ -1,0 +1,37 @@
+"""The progress of a command without a terminal, as in a log: a line now and then."""
+
+import time
+from dataclasses import dataclass, field
+
+import click
+
+from irquant.ir import printable
+
+#: Seconds between two lines: short runs print none, and a log shows that a long one is alive.
+EVERY = 30.0
+
+
+@dataclass
+class ProgressLines:
+    """Prints the current task on standard error.
+
+    Attributes:
+        every: The least seconds between two lines.
+        last: When the last line was printed, or the run began.
+    """
+
+    every: float = EVERY
+    last: float = field(default_factory=time.monotonic)
+
+    def show(self, task: str, done: int, total: int | None) -> None:
+        """Prints a line if the last one is old enough.
+
+        Args:
+            task: What is being done.
+            done: The number of finished steps.
+            total: The number of all steps; None: it is not known.
+        """
+        if time.monotonic() - self.last < self.every:
+            return
+        self.last = time.monotonic()
+        click.echo(printable(f"{task}: {done}{f' of {total}' if total is not None else ''}"), err=True)
