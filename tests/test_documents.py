@@ -4,17 +4,14 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import json5
 import numpy as np
 import onnx
 import openvino as ov
 import openvino.opset13 as op
 import pytest
-import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from irquant.ir import from_text
@@ -30,9 +27,9 @@ from irquant.targets.target import Compression, Property
 from irquant.tools.cli import run
 from irquant.tools.zoo.batch_file import Entry, Expected
 from irquant.tools.zoo.record import State
+from tests.documents import ROOT, run_document
 from tests.passes.weight_only_models import language_model, sentences
 
-ROOT = Path(__file__).parents[1]
 if not (ROOT / "README.md").is_file():
     pytest.skip("the documents are not part of the wheel", allow_module_level=True)
 
@@ -113,49 +110,10 @@ def test_the_benchmark_of_the_readme_runs(in_folder_with_model: Path) -> None:
     assert len(commands) == 2
 
 
-#: A fence with its language; the first line of what it holds may name a file, in a comment.
-_FENCE = re.compile(r"^```(\w*)\n((?:(?:#|//) (\w+\.\w+)(?::.*?)?\n)?.*?)^```", re.DOTALL | re.MULTILINE)
 DOCUMENTS = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem == "benchmarks" else [])
     for path in sorted((ROOT / "docs").glob("*.md"))
 ]
-
-
-@dataclass(frozen=True)
-class Block:
-    language: str
-    text: str
-    file: str
-
-    def run(self, names: dict[str, object]) -> None:
-        """Does with a block what a reader would, in the current folder, which holds the files that blocks name."""
-        match self.language:
-            case "sh":
-                for line in self.text.splitlines():
-                    _run_line(line)
-            case "python":
-                exec(compile(self.text, self.file or "block", "exec"), names if not self.file else {})
-            case "json":
-                json5.loads(self.text)
-            case "yaml":
-                yaml.safe_load(self.text)
-            case "text":
-                pass  # what a command shows
-            case other:
-                pytest.fail(f"a block of '{other}', which nobody here can run:\n{self.text}")
-
-
-def _run_line(line: str) -> None:
-    program, *arguments = shlex.split(line, comments=True) or [""]
-    if program == "irquant":
-        assert run(arguments) == (1 if arguments[0] == "diff" else 0), line
-    elif program == "python":
-        if arguments[0].startswith("tests/"):
-            arguments[0] = str(ROOT / arguments[0])
-        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-    else:
-        assert not program, f"only irquant and python can be run here: {line}"
 
 
 @pytest.mark.slow
@@ -167,15 +125,7 @@ def test_what_the_documents_show_runs(
     if document.stem == "compress_weights":  # elsewhere, `zoo init` would find it
         ov.serialize(language_model(), "language.xml", "language.bin")
         np.savez("texts.npz", rows=np.concatenate(sentences(12)))
-    text = document.read_text(encoding="utf-8")
-    found = [Block(*groups) for groups in _FENCE.findall(text)]
-    assert text.count("```") == 2 * len(found), "each fence is closed"
-    for block in found:
-        if block.file:
-            (in_folder_with_model / block.file).write_text(block.text)
-    names: dict[str, object] = {}
-    for block in found:
-        block.run(names)
+    run_document(document.read_text(encoding="utf-8"), in_folder_with_model)
 
 
 def test_the_commands_about_metrics_run(in_folder_with_model: Path) -> None:
