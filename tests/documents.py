@@ -28,7 +28,7 @@ class Block:
         """Does with a block what a reader would, in the current folder, which holds the files that blocks name."""
         match self.language:
             case "sh":
-                for line in self.text.splitlines():
+                for line in commands(self.text):
                     _run_line(line)
             case "python":
                 exec(compile(self.text, self.file or "block", "exec"), names if not self.file else {})
@@ -40,6 +40,11 @@ class Block:
                 pass  # what a command shows
             case other:
                 pytest.fail(f"a block of '{other}', which nobody here can run:\n{self.text}")
+
+
+def commands(text: str) -> list[str]:
+    """The commands of a shell, with continued lines joined."""
+    return re.sub(r" \\\n\s*", " ", text).splitlines()
 
 
 def _run_line(line: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from irquant.tools.cli import run
-from tests.documents import ROOT, run_document
+from tests.documents import ROOT, commands, run_document
 from tests.recipes.scenes import SCENES
 
 RECIPES = ROOT / "docs" / "recipes"
@@ -31,7 +31,7 @@ def test_a_recipe_runs(
     SCENES[name](tmp_path)
     text = (RECIPES / f"{name}.md").read_text(encoding="utf-8")
     run_document(text, tmp_path)
-    compared = [line for line in text.splitlines() if line.startswith("irquant compare ")]
+    compared = [line for line in commands(text) if line.startswith("irquant compare ")]
     results = [comparison(line, capfd) for line in compared]
     for result in results:
         assert {each["verdict"] for each in result["outputs"]} <= {"good", "fair"}
