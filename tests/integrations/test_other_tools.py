@@ -3,15 +3,19 @@
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+import onnx
 import openvino as ov
 import pytest
 import yaml
+from onnx import TensorProto, helper, numpy_helper
 
-from irquant.ir import read_model
+from irquant.ir import UserError, read_model
 from tests.documents import ROOT
 from tests.recipes.vision import classifier
 
@@ -43,19 +47,52 @@ def test_the_package_configuration_names_the_pass() -> None:
     assert f"class {name}(" in Path(spec.origin).read_text(encoding="utf-8")
 
 
+def _openvino_model(folder: Path) -> None:
+    ov.serialize(classifier(), folder / "m.xml", folder / "m.bin")
+
+
+def _onnx_model(folder: Path) -> None:
+    """A convolution over the images of the page."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 64, 64])
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8, 62, 62])
+    weights = np.random.default_rng(0).normal(size=(8, 3, 3, 3)).astype(np.float32)
+    nodes = [helper.make_node("Conv", ["image", "w"], ["y"])]
+    graph = helper.make_graph(nodes, "m", [image], [result], [numpy_helper.from_array(weights, "w")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), folder / "m.onnx")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not find_spec("olive"), reason="needs Olive")
-def test_the_workflow_of_olive_gives_an_int8_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("write", "input_model"),
+    [
+        (_openvino_model, "OpenVINOModel, model_path: float_model"),
+        (_onnx_model, "ONNXModel, model_path: float_model/m.onnx"),
+    ],
+)
+def test_the_workflow_of_olive_gives_an_int8_model(
+    tmp_path: Path, write: Callable[[Path], None], input_model: str
+) -> None:
     for name, text in files_of_page().items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+        given = text.replace("OpenVINOModel, model_path: float_model", input_model)
+        (tmp_path / name).write_text(given, encoding="utf-8")
     (tmp_path / "float_model").mkdir()
-    ov.serialize(classifier(), tmp_path / "float_model" / "m.xml", tmp_path / "float_model" / "m.bin")
+    write(tmp_path / "float_model")
     program = [sys.executable, "-m", "olive", "run"]
     options = ["--config", "workflow.yaml", "--package-config", "package.yaml"]
     done = subprocess.run([*program, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (result,) = (tmp_path / "int8_model").rglob("*.xml")
     assert [*read_model(result).nodes("FakeQuantize")]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("olive"), reason="needs Olive")
+def test_the_pass_for_olive_refuses_other_models_by_kind() -> None:
+    path_of = import_module("irquant.tools.olive_pass")._path_of
+    message = "a model of object: expected an ONNX or OpenVINO model; convert it with a pass before"
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        path_of(object())
 
 
 @pytest.mark.slow
