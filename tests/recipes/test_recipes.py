@@ -57,5 +57,5 @@ def test_the_index_names_each_recipe() -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_recipe_answers_the_same_questions(name: str) -> None:
     text = (RECIPES / f"{name}.md").read_text(encoding="utf-8")
-    assert {"## Feed", "## Expect"} <= {*text.splitlines()}
+    assert {"## What to feed", "## What to expect"} <= {*text.splitlines()}
     assert "irquant compare " in text
