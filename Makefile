@@ -1,7 +1,7 @@
 PYTHON ?= python
 PACKAGES := ir passes targets tools
 
-.PHONY: help ns dev lint types docs test slow check dist wheel oldest newest
+.PHONY: help ns dev lint types docs test slow check dist wheel release integrations oldest newest
 
 help:              ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -41,6 +41,14 @@ dist:              ## the wheel, and the tests away from the source
 wheel: dist        ## the suite against the built wheel, away from the source
 	$(PYTHON) -m pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
 	cd build/wheel/run && PYTHONPATH=../site $(PYTHON) -m pytest -p no:cacheprovider
+
+release:           ## sdist and wheel in dist/, checked and tried; publishes nothing
+	.ci/release $(PYTHON)
+
+integrations:      ## irquant in Olive and with Optimum Intel, in a venv of their own
+	rm -rf build/integrations && $(PYTHON) -m venv build/integrations
+	build/integrations/bin/pip install --quiet -e '.[dev,olive]' optimum-intel
+	build/integrations/bin/python -m pytest -m "slow or not slow" tests/integrations
 
 oldest:            ## the suite with the lowest versions that pyproject.toml names, in a venv of their own
 	rm -rf build/oldest && $(PYTHON) -m venv build/oldest

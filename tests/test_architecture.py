@@ -45,6 +45,7 @@ HOMES = {
     "networkx": {"ir/graph.py"},
     "openvino": {"passes/runtime/engine.py", "tools/demo/train.py"},
     "distributed": {"passes/calibration/cluster.py", "tools/zoo/cluster.py"},
+    "olive": {"tools/olive_pass.py"},
     "mmap": {"ir/weights.py", "tools/terminal/outlive.py"},
     "json5": {"passes/options/content.py"},
     "av": set(),  # an extra, which tools/sources/video_source.py imports by its name

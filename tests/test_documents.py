@@ -4,35 +4,35 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import json5
 import numpy as np
 import onnx
 import openvino as ov
 import openvino.opset13 as op
 import pytest
-import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from irquant.ir import from_text
 from irquant.passes import Context, Fact, Pass, check_pass, default_quantization
+from irquant.passes.compress import CompressOptions
 from irquant.passes.infra.registry import PASSES, pass_class
 from irquant.passes.options import deprecated_options
 from irquant.passes.options.accuracy_aware import AccuracyParameters, MetricEntry
+from irquant.passes.options.config import QuantizationConfig
 from irquant.passes.options.engine import EngineSection
 from irquant.passes.options.pot_config import AlgorithmName, Model, Parameters
 from irquant.passes.options.quantization import ActivationEndOptions, ActivationOptions, RangeEstimator, WeightOptions
+from irquant.passes.quantize_options import QuantizeOptions
 from irquant.targets import QuantSpec, Rule, Step, Target, load_target, parse_target
 from irquant.targets.target import Compression, Property
 from irquant.tools.cli import run
 from irquant.tools.zoo.batch_file import Entry, Expected
 from irquant.tools.zoo.record import State
+from tests.documents import ROOT, run_document
 from tests.passes.weight_only_models import language_model, sentences
 
-ROOT = Path(__file__).parents[1]
 if not (ROOT / "README.md").is_file():
     pytest.skip("the documents are not part of the wheel", allow_module_level=True)
 
@@ -113,49 +113,11 @@ def test_the_benchmark_of_the_readme_runs(in_folder_with_model: Path) -> None:
     assert len(commands) == 2
 
 
-#: A fence with its language; the first line of what it holds may name a file, in a comment.
-_FENCE = re.compile(r"^```(\w*)\n((?:(?:#|//) (\w+\.\w+)(?::.*?)?\n)?.*?)^```", re.DOTALL | re.MULTILINE)
 DOCUMENTS = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem == "benchmarks" else [])
     for path in sorted((ROOT / "docs").glob("*.md"))
+    if path.stem != "other_tools"  # tests/integrations run that one, where these tools are
 ]
-
-
-@dataclass(frozen=True)
-class Block:
-    language: str
-    text: str
-    file: str
-
-    def run(self, names: dict[str, object]) -> None:
-        """Does with a block what a reader would, in the current folder, which holds the files that blocks name."""
-        match self.language:
-            case "sh":
-                for line in self.text.splitlines():
-                    _run_line(line)
-            case "python":
-                exec(compile(self.text, self.file or "block", "exec"), names if not self.file else {})
-            case "json":
-                json5.loads(self.text)
-            case "yaml":
-                yaml.safe_load(self.text)
-            case "text":
-                pass  # what a command shows
-            case other:
-                pytest.fail(f"a block of '{other}', which nobody here can run:\n{self.text}")
-
-
-def _run_line(line: str) -> None:
-    program, *arguments = shlex.split(line, comments=True) or [""]
-    if program == "irquant":
-        assert run(arguments) == (1 if arguments[0] == "diff" else 0), line
-    elif program == "python":
-        if arguments[0].startswith("tests/"):
-            arguments[0] = str(ROOT / arguments[0])
-        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-    else:
-        assert not program, f"only irquant and python can be run here: {line}"
 
 
 @pytest.mark.slow
@@ -164,18 +126,10 @@ def test_what_the_documents_show_runs(
     document: Path, in_folder_with_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(in_folder_with_model)
-    if document.stem == "compress_weights":  # elsewhere, `zoo init` would find it
+    if document.stem in ("compress_weights", "migrate_from_nncf"):  # elsewhere, `zoo init` would find it
         ov.serialize(language_model(), "language.xml", "language.bin")
         np.savez("texts.npz", rows=np.concatenate(sentences(12)))
-    text = document.read_text(encoding="utf-8")
-    found = [Block(*groups) for groups in _FENCE.findall(text)]
-    assert text.count("```") == 2 * len(found), "each fence is closed"
-    for block in found:
-        if block.file:
-            (in_folder_with_model / block.file).write_text(block.text)
-    names: dict[str, object] = {}
-    for block in found:
-        block.run(names)
+    run_document(document.read_text(encoding="utf-8"), in_folder_with_model)
 
 
 def test_the_commands_about_metrics_run(in_folder_with_model: Path) -> None:
@@ -219,6 +173,42 @@ PARAMETERS = {
 def test_every_parameter_is_documented(name: str) -> None:
     text = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
     assert re.search(rf"`{name}\b", text)
+
+
+#: The parameters of NNCF 3.4's functions for OpenVINO models, and of the classes that they take.
+NNCF_PARAMETERS = {
+    *("calibration_dataset", "mode", "preset", "target_device", "subset_size", "fast_bias_correction", "model_type"),
+    *("ignored_scope", "advanced_parameters", "validation_dataset", "validation_fn", "max_drop", "drop_type"),
+    *("advanced_quantization_parameters", "advanced_accuracy_restorer_parameters"),
+    *("names", "patterns", "types", "subgraphs", "validate"),
+    *("overflow_fix", "quantize_outputs", "inplace_statistics", "disable_channel_alignment", "disable_bias_correction"),
+    *("batchwise_statistics", "activations_quantization_params", "weights_quantization_params"),
+    *("quantizer_propagation_rule", "activations_range_estimator_params", "weights_range_estimator_params"),
+    *("bias_correction_params", "smooth_quant_alphas", "smooth_quant_alpha", "backend_params"),
+    *("apply_for_all_nodes", "threshold", "num_bits", "signedness_to_force", "per_channel", "narrow_range"),
+    *("max_num_iterations", "tune_hyperparams", "ranking_subset_size", "num_ranking_workers"),
+    *("intermediate_model_dir", "restore_mode"),
+    *("ratio", "group_size", "all_layers", "dataset", "sensitivity_metric", "awq", "scale_estimation", "gptq"),
+    *("lora_correction", "backup_mode", "compression_format"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(NNCF_PARAMETERS))
+def test_every_parameter_of_nncf_has_its_counterpart(name: str) -> None:
+    text = (ROOT / "docs" / "migrate_from_nncf.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\| .*`[^`]*\b{name}\b", text, re.MULTILINE)
+
+
+def test_the_counterparts_of_nncf_are_options() -> None:
+    """The right column of the tables, where it has code with a keyword."""
+    text = (ROOT / "docs" / "migrate_from_nncf.md").read_text(encoding="utf-8")
+    codes = [
+        code for row in re.findall(r"^\|.+\| (.+) \|$", text, re.MULTILINE) for code in re.findall("`([^`]+)`", row)
+    ]
+    keywords = {name for code in codes for name in re.findall(r"\b(\w+)=", code)} - {"quantize"}
+    options = {*QuantizationConfig.model_fields, *QuantizeOptions.__annotations__, *CompressOptions.__annotations__}
+    assert len(keywords) > 20
+    assert keywords - options == set()
 
 
 @pytest.mark.parametrize("name", sorted({*AccuracyParameters.model_fields, *MetricEntry.model_fields}))

@@ -189,7 +189,7 @@ def test_the_reference_has_each_public_name_once_and_no_other() -> None:
 
 @pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the documents are not part of the wheel")
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+    "document", ["README.md", "CONTRIBUTING.md", *(p.relative_to(ROOT).as_posix() for p in ROOT.glob("docs/**/*.md"))]
 )
 def test_a_document_imports_public_names_only(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
