@@ -17,6 +17,7 @@ from irquant.passes.model_place import FilePlace
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import ConfigError
 from irquant.passes.quantize_job import QuantizeJob
+from irquant.passes.report_figures import Detail
 from irquant.passes.run_files import named
 from irquant.passes.tuning.goals import TuningGoals
 from irquant.tools.options.extensions import extension_option, open_extensions
@@ -73,6 +74,12 @@ from irquant.tools.terminal.verbosity import log_level_option, progress_shown, v
 )
 @click.option("--keep-compressed", is_flag=True, help="Leave layers whose weights are compressed already as they are.")
 @page_option
+@click.option(
+    "--report-detail",
+    type=click.Choice([*Detail], case_sensitive=False),
+    help="brief: measure for about as long as the run itself took, the most sensitive layers first; full: all layers, "
+    "and latency in all modes.  [default: brief]",
+)
 @force_option
 @metric_options
 @tuning_options
@@ -111,6 +118,7 @@ def quantize_command(
     resume: Path | None,
     tuning: TuningGoals | None,
     page: Path | None,
+    report_detail: str | None,
     dry_run: bool,
     pictures: ImageOptions,
     notes: tuple[str, ...],
@@ -156,6 +164,9 @@ def quantize_command(
     _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})
     if guard and no_guard:
         message = f"--guard {guard} and --no-guard contradict each other: give one of them"
+        raise ConfigError(message)
+    if report_detail and not page:
+        message = "--report-detail says what a report holds: add --report FILE.html"
         raise ConfigError(message)
     aim = False if no_guard else guard
     planned = planned_by(
@@ -221,9 +232,9 @@ def quantize_command(
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
     with place.prepared(result), progress_shown(quiet=quiet) as progress, written_together():
         goals = MetricGoals(metrics_of(metrics, options), resume, no_rows if quiet else TrialTable().show)
-        effects = page is not None
+        detail = Detail(report_detail or Detail.BRIEF) if page else None
         report = job.run(
-            graph, source, measuring=measuring, goals=goals, tuning=tuning, progress=progress, with_effects=effects
+            graph, source, measuring=measuring, goals=goals, tuning=tuning, progress=progress, detail=detail
         ).report
         if page:
             from irquant.tools.report.quantization import Subject, write_quantization_page

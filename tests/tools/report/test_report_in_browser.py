@@ -16,6 +16,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from irquant.ir import read_model
 from irquant.passes import QuantizationConfig, Report
 from irquant.passes.quantize_graph import quantize_graph
+from irquant.passes.report_figures import Detail
 from irquant.targets import load_target
 from irquant.tools.options.options import planned_by
 from irquant.tools.report.quantization import Subject, write_quantization_page
@@ -61,7 +62,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 def report(hostile_model: Path) -> Report:
     samples = list(np.random.default_rng(2).normal(size=(20, 1, 3, 8, 8)).astype(np.float32))
     return quantize_graph(
-        read_model(hostile_model), samples, load_target("cpu"), QuantizationConfig(), with_effects=True
+        read_model(hostile_model), samples, load_target("cpu"), QuantizationConfig(), detail=Detail.FULL
     )[1]
 
 
