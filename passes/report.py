@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..ir import Graph
+from ..ir import Graph, Scope
 from ..ir.writer import lay_out
 from .accuracy.control import AccuracyResult
 from .accuracy.guard import GuardResult, GuardStep
@@ -43,6 +43,8 @@ class Layer:
         sources: The source framework's names for it, where they differ.
         shape: The shape of its output; -1 for unknown sizes.
         multiply_accumulates: The products that it sums for one inference; unknown sizes count as 1; 0 if unknown.
+        scope: The body that it is in.
+        node: Its id.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Layer:
     sources: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     multiply_accumulates: int = 0
+    scope: Scope = ()
+    node: int = 0
 
     @property
     def is_int8(self) -> bool:
@@ -275,7 +279,8 @@ def _layers(context: Context) -> Iterable[Layer]:
     for node, decision in context.plan.decisions.items():
         name = context.plan.names[node]
         shape, products = node.output().shape, multiply_accumulates(node)
-        yield Layer(name, node.type, decision, fallen.get(name, ""), source_names(node), shape, products)
+        fallen_back, sources, key = fallen.get(name, ""), source_names(node), (node.graph.scope, node.id)
+        yield Layer(name, node.type, decision, fallen_back, sources, shape, products, *key)
 
 
 def constant_bytes(graph: Graph) -> int:

@@ -13,8 +13,8 @@ from .runtime.samples import DataError, Feed
 
 #: The number of held-out samples that are compared, and the most inferences for effects at the outputs.
 COMPARED, MOST_INFERENCES = 4, 800
-#: The most operations with close-ups, unless all are wanted.
-CLOSE_UPS = 8
+#: The most operations with close-ups in a brief report and in a full one.
+CLOSE_UPS, MOST_CLOSE_UPS = 8, 64
 #: The seconds to measure latency, and the number of held-out samples to measure it on.
 TIMED_FOR, TIMED = 5.0, 8
 #: Shares of the time of a brief report: inferences for sensitivities, for latency, and all about latency. The rest is
@@ -27,7 +27,7 @@ class Detail(StrEnum):
 
     Attributes:
         BRIEF: As much as fits into about the time of the run itself.
-        FULL: The sensitivity and the close-up of each rounded operation, and latency in all modes.
+        FULL: The sensitivity of each rounded operation, more close-ups, and latency in all modes.
     """
 
     BRIEF = "brief"
@@ -68,11 +68,9 @@ def measure_figures(attempt: Attempt, calibrated: CalibratedModel, detail: Detai
             if is_full
             else measure_effects(graph, context, samples, MOST_INFERENCES, _FOR_EFFECTS * seconds)
         )
-        shown = close_ups(graph, context, effects if is_full else effects[:CLOSE_UPS], samples)
+        shown = close_ups(graph, context, effects[: MOST_CLOSE_UPS if is_full else CLOSE_UPS], samples)
     except (RuntimeRejectedError, DataError) as error:
-        return Figures(
-            failure=f"the report has no sensitivities of layers, for they could not be measured: {error}"
-        )
+        return Figures(failure=f"the report has no sensitivities of layers, for they could not be measured: {error}")
     return Figures(tuple(effects), tuple(shown))
 
 

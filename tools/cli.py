@@ -81,7 +81,7 @@ def run(arguments: list[str], tell: Callable[[str], None] | None = None) -> int:
         arguments: What follows the name of the program.
         tell: Takes what is running, in words (see `outlive`).
     """
-    request = FaultRequest(tell=tell)
+    request = FaultRequest(tell=tell, arguments=tuple(arguments))
     if reason := _lost_folder():
         return _complain_plainly(f"the current folder cannot be used ({reason}): change to another one")
     try:
@@ -99,7 +99,7 @@ def run(arguments: list[str], tell: Callable[[str], None] | None = None) -> int:
         from irquant.tools.terminal.internal_errors import tell_fault
 
         if is_internal(error):
-            return tell_fault(error, request, arguments)
+            return tell_fault(error, request)
         return _complain(_with_written(complaint(error), request))
 
 

@@ -105,9 +105,7 @@ def layer_seconds(profile: Profile, groups: Mapping[str, str]) -> Mapping[str, f
     return found
 
 
-def layer_times(
-    groups: Mapping[str, str], before: Mapping[str, float], after: Mapping[str, float]
-) -> list[LayerTime]:
+def layer_times(groups: Mapping[str, str], before: Mapping[str, float], after: Mapping[str, float]) -> list[LayerTime]:
     """The times of all layers that both profiles show, in the order of the model.
 
     Args:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ...ir import Node, OutPort
+from ...ir.ops import LAYER_TYPES
 
 #: The most operations behind a layer to look at: bias, activation function, changes of layout.
 _FARTHEST = 6
@@ -20,11 +21,17 @@ def source_names(layer: Node) -> tuple[str, ...]:
 
 
 def _after(layer: Node) -> Iterator[OutPort]:
-    """The output of a layer, and the tensors that follow from it alone."""
+    """The output of a layer, and the tensors that are made from it and constants alone, up to the next layer."""
     tensor = layer.output()
     for _ in range(_FARTHEST):
         yield tensor
         readers = {port.node for port in tensor.consumers}
-        if len(readers) != 1 or len(reader := readers.pop().outputs) != 1:
+        if len(readers) != 1 or not _only_follows(reader := readers.pop(), tensor):
             return
-        tensor = reader[0]
+        tensor = reader.output()
+
+
+def _only_follows(reader: Node, tensor: OutPort) -> bool:
+    others = [port.source.node for port in reader.inputs if port.source != tensor]
+    is_changed = reader.type in LAYER_TYPES or len(reader.outputs) != 1
+    return not is_changed and all(each.type in ("Const", "Convert") for each in others)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,17 +52,33 @@ class Histogram:
     outside: float
 
 
+class ChannelSpread(NamedTuple):
+    """The weights of some channels.
+
+    Attributes:
+        least: The smallest.
+        lower: The 5 % quantile.
+        upper: The 95 % quantile.
+        most: The largest.
+    """
+
+    least: float
+    lower: float
+    upper: float
+    most: float
+
+
 @dataclass(frozen=True)
 class ChannelWeights:
-    """The weights of a layer by output channel; neighbours are joined if there are many.
+    """The weights of a layer by output channel.
 
     Attributes:
         channels: The number of channels.
-        spreads: For each column of channels: smallest weight, 5 % quantile, 95 % quantile, largest weight.
+        spreads: The weights of each column of a chart: a channel, or several neighbours if there are many.
     """
 
     channels: int
-    spreads: tuple[tuple[float, float, float, float], ...]
+    spreads: tuple[ChannelSpread, ...]
 
 
 @dataclass(frozen=True)
@@ -97,8 +114,15 @@ def close_ups(
     """
     quantizers = {node.name: node for node in graph.nodes("FakeQuantize")}
     chosen = [Node(graph, each.node) for each in effects]
-    feeding = {node: [site for site in context.plan.feeding(*node.inputs) if site.name in quantizers] for node in chosen}
-    variable = {site.name: site for sites in feeding.values() for site in sites if not site.is_constant}
+    feeding = {
+        node: [site for site in context.plan.feeding(*node.inputs) if site.name in quantizers] for node in chosen
+    }
+    variable = {
+        site.name: site
+        for sites in feeding.values()
+        for site in sites
+        if not site.is_weights and quantizers[site.name].source().node.type != "Const"
+    }
     found = {
         name: histogram
         for group in _groups([quantizers[name] for name in variable])
@@ -133,59 +157,70 @@ def _histograms(
     graph: Graph, quantizers: Sequence[Node], sites: dict[str, Site], samples: Sequence[ValidationSample]
 ) -> Iterator[tuple[str, Histogram]]:
     """The histograms of a group, by name."""
-    tapped, rng = graph.copy(), np.random.default_rng(0)
+    tapped = graph.copy()
     for node in quantizers:
         tap(Node(tapped, node.id).source(), name=_NAME)
-    ranges = [_range(node) for node in quantizers]
-    values: list[list[Array]] = [[] for _ in quantizers]
-    outside: list[list[Array]] = [[] for _ in quantizers]
+    counters = [_Counter(node, sites[node.name].levels) for node in quantizers]
 
     def take(_: object, outputs: list[Array]) -> None:
-        for index, array in enumerate(outputs[-len(quantizers) :]):
-            if array.size:
-                low, high = ranges[index]
-                margin = (high - low) / (sites[quantizers[index].name].levels - 1) / 2
-                picked = rng.integers(0, array.size, _COUNTED) if array.size > _COUNTED else np.arange(array.size)
-                some = array.reshape(-1)[picked].astype(np.float32)
-                least, most = (np.broadcast_to(end, array.shape).flat[picked] for end in (low - margin, high + margin))
-                outside[index].append((some < least) | (some > most))
-                values[index].append(np.append(some, (array.min(), array.max())))
+        for counter, array in zip(counters, outputs[-len(counters) :], strict=True):
+            counter.add(array)
 
     Engine(tapped, EMULATION).run(samples, take)
-    for index, node in enumerate(quantizers):
-        if values[index]:
-            site, (low, high) = sites[node.name], ranges[index]
-            share = float(np.concatenate(outside[index]).mean())
-            yield node.name, _histogram(site, low, high, np.concatenate(values[index]), share)
+    yield from ((each.quantizer.name, each.histogram()) for each in counters if each.values)
 
 
-def _histogram(site: Site, low: Array, high: Array, values: Array, outside: float) -> Histogram:
-    values = values[np.isfinite(values)]
-    ends = (float(low.min()), float(high.max()))
-    first, last = min(ends[0], *values[:1], values.min(initial=0.0)), max(ends[1], values.max(initial=0.0))
-    counts, _ = np.histogram(values, _BARS, (first, last if last > first else first + 1.0))
-    return Histogram(
-        site.name, site.source.node.name, *ends, float(first), float(last), tuple(int(each) for each in counts), outside
-    )
+class _Counter:
+    """Gathers the values that a FakeQuantize reads.
 
+    Args:
+        quantizer: The FakeQuantize.
+        levels: Its levels.
+    """
 
-def _range(quantizer: Node) -> tuple[Array, Array]:
-    """The lower and upper ends of a FakeQuantize."""
-    low, high = (quantizer.source(index).node.array.astype(np.float32) for index in (1, 2))
-    return low, high
+    def __init__(self, quantizer: Node, levels: int) -> None:
+        self.quantizer, self.values, self._outside = quantizer, list[Array](), list[Array]()
+        self._low, self._high = (quantizer.source(index).node.array.astype(np.float32) for index in (1, 2))
+        self._margin, self._rng = (self._high - self._low) / (levels - 1) / 2, np.random.default_rng(0)
+
+    def add(self, array: Array) -> None:
+        """Adds the values of a sample: a random part of them, and the extremes."""
+        if not array.size:
+            return
+        is_many = array.size > _COUNTED
+        picked = self._rng.integers(0, array.size, _COUNTED) if is_many else np.arange(array.size)
+        some, ends = array.reshape(-1)[picked].astype(np.float32), (self._low - self._margin, self._high + self._margin)
+        least, most = (np.broadcast_to(end, array.shape).flat[picked] for end in ends)
+        self._outside.append((some < least) | (some > most))
+        self.values.append(np.append(some, (array.min(), array.max())))
+
+    def histogram(self) -> Histogram:
+        """The histogram of all values."""
+        values = np.concatenate(self.values)
+        values = values[np.isfinite(values)]
+        low, high = float(self._low.min()), float(self._high.max())
+        first, last = min(low, float(values.min(initial=0.0))), max(high, float(values.max(initial=0.0)))
+        counts, _ = np.histogram(values, _BARS, (first, last if last > first else first + 1.0))
+        return Histogram(
+            name=self.quantizer.name,
+            tensor=self.quantizer.source().node.name,
+            low=low,
+            high=high,
+            first=first,
+            last=last,
+            counts=tuple(int(each) for each in counts),
+            outside=float(np.concatenate(self._outside).mean()),
+        )
 
 
 def _weights(node: Node, quantizer: Node) -> ChannelWeights | None:
-    """The weights of an operation in columns of channels."""
-    if node.type not in WEIGHTED_TYPES or quantizer.source().node.type != "Const":
+    """The weights of an operation in columns of channels; None if they are computed."""
+    source = quantizer.source().node
+    constant = source.source().node if source.type == "Convert" else source
+    if node.type not in WEIGHTED_TYPES or constant.type != "Const":
         return None
-    weights, axes = quantizer.source().node.array.astype(np.float32), weight_axes(node).outputs
-    if len(axes) > weights.ndim:
-        return None
+    weights, axes = constant.array.astype(np.float32), weight_axes(node).outputs
     channels = math.prod(weights.shape[axis] for axis in axes)
     rows = np.moveaxis(weights, axes, range(len(axes))).reshape(channels, -1)
     columns = np.array_split(rows, min(channels, _COLUMNS))
-    spreads = tuple(tuple(float(each) for each in np.quantile(column, _LEVELS)) for column in columns)
-    graph = node.graph
-    graph.weights.release()
-    return ChannelWeights(channels, spreads)  # type: ignore[arg-type]
+    return ChannelWeights(channels, tuple(ChannelSpread(*map(float, np.quantile(each, _LEVELS))) for each in columns))

@@ -249,7 +249,7 @@ def _in_modes(
     modes: Sequence[Mode],
     end: float = math.inf,
 ) -> tuple[Latencies, ...]:
-    """The latencies in the modes that are not the default one, in their share of the seconds; none begins at the end."""
+    """The latencies in the modes that are not the default one, in their share of the seconds; none begins late."""
     share = (1 - _SHARE) * seconds / max(1, len(modes))
     timed = {"latency": _timed, "throughput": _timed_at_once}
     in_time = takewhile(lambda _: time.perf_counter() < end, modes)

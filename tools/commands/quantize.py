@@ -165,9 +165,7 @@ def quantize_command(
     if guard and no_guard:
         message = f"--guard {guard} and --no-guard contradict each other: give one of them"
         raise ConfigError(message)
-    if report_detail and not page:
-        message = "--report-detail says what a report holds: add --report FILE.html"
-        raise ConfigError(message)
+    detail = _detail_of(page, report_detail)
     aim = False if no_guard else guard
     planned = planned_by(
         config,
@@ -232,14 +230,14 @@ def quantize_command(
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
     with place.prepared(result), progress_shown(quiet=quiet) as progress, written_together():
         goals = MetricGoals(metrics_of(metrics, options), resume, no_rows if quiet else TrialTable().show)
-        detail = Detail(report_detail or Detail.BRIEF) if page else None
         report = job.run(
             graph, source, measuring=measuring, goals=goals, tuning=tuning, progress=progress, detail=detail
         ).report
         if page:
             from irquant.tools.report.quantization import Subject, write_quantization_page
 
-            write_quantization_page(page, report, Subject(path, result, planned))
+            arguments = click.get_current_context().find_root().obj.arguments
+            write_quantization_page(page, report, Subject(path, result, planned, command=arguments))
     if as_json:
         from irquant.tools.report.values import report_values
 
@@ -247,6 +245,14 @@ def quantize_command(
     elif not quiet:
         print_report(report, str(result))
     return int(report.accuracy is not None and not report.accuracy.is_reached)
+
+
+def _detail_of(page: Path | None, given: str | None) -> Detail | None:
+    """How much to measure for a page; None: there is none."""
+    if given and not page:
+        message = "--report-detail says what a report holds: add --report FILE.html"
+        raise ConfigError(message)
+    return Detail(given or Detail.BRIEF) if page else None
 
 
 def _refuse_without_metric(metric: tuple[str, ...], others: Mapping[str, object]) -> None:

@@ -13,6 +13,7 @@ class FaultRequest:
         folder: The folder for a reproduction; None: none is written.
         verbose: Whether to print the traceback.
         written: Looks which files the command has written.
+        arguments: The arguments of the command line.
         tell: Takes what is running, in words (see `outlive`); None: nobody wants to know.
     """
 
@@ -20,3 +21,4 @@ class FaultRequest:
     verbose: bool = False
     written: Callable[[], list[Path]] = list
     tell: Callable[[str], None] | None = None
+    arguments: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 import shlex
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,23 +39,23 @@ def fault_option(*, expose: bool = False) -> Callable[[Callable[..., Any]], Call
     )
 
 
-def tell_fault(error: Exception, request: FaultRequest, arguments: Sequence[str]) -> int:
+def tell_fault(error: Exception, request: FaultRequest) -> int:
     """Prints an internal error in two lines and returns the exit code."""
     if request.verbose:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     click.echo(f"{click.style('internal error:', fg='red', bold=True)} {' '.join(described(error).split())}", err=True)
-    click.echo(_what_to_do(error, request, arguments), err=True)
+    click.echo(_what_to_do(error, request), err=True)
     return INTERNAL_ERROR
 
 
-def _what_to_do(error: Exception, request: FaultRequest, arguments: Sequence[str]) -> str:
+def _what_to_do(error: Exception, request: FaultRequest) -> str:
     if request.folder is None:
         return (
             "this is an error in irquant, not in your input: please run again with --report-fault DIR, and report "
             "what it writes (the layers around the error without weights, versions, options); -v shows the traceback"
         )
     try:
-        write_fault(error, request.folder, {"command": shlex.join(["irquant", *arguments])})
+        write_fault(error, request.folder, {"command": shlex.join(["irquant", *request.arguments])})
     except FaultFolderError as failure:
         return printable(f"this is an error in irquant, not in your input; {failure}")
     return printable(
