@@ -49,8 +49,9 @@ class LayerRow:
 
     @property
     def macs(self) -> int:
-        """Its multiply-accumulates; 0 if unknown."""
-        return self.layer.multiply_accumulates if self.layer else 0
+        """Its multiply-accumulates; 0 if unknown, as for sizes that only the data decide."""
+        is_known = self.layer is not None and DYNAMIC not in self.layer.shape[1:]
+        return self.layer.multiply_accumulates if self.layer and is_known else 0
 
     @property
     def shape(self) -> str:
