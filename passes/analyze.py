@@ -1,22 +1,20 @@
 """Finds the most sensitive layers: one calibration, one quantization, and each layer's share of its error."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..ir import Graph
 from ..targets import Target
-from .accuracy.bisect import effects_of
 from .accuracy.guard import GuardResult
-from .evaluation.sensitivity import Effect, ranked
+from .evaluation.closeups import close_ups
+from .evaluation.sensitivity import Effect, measure_effects, ranked
 from .infra.base import Pass
 from .infra.run_inputs import Progress, no_progress
 from .options.config import QuantizationConfig
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
+from .report_figures import CLOSE_UPS, COMPARED, MOST_INFERENCES
 from .runtime.samples import DataError
-
-#: The number of held-out samples that are compared, and the most inferences for effects at the outputs.
-COMPARED, MOST_INFERENCES = 4, 800
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,7 @@ def analyze_graph(
     measuring: Pass | None = None,
     progress: Progress = no_progress,
     warnings: Sequence[str] = (),
+    with_close_ups: bool = False,
 ) -> Analysis:
     """Measures the error of each rounded operation at its own output and at the model's outputs.
 
@@ -52,6 +51,7 @@ def analyze_graph(
         measuring: The pass that provides the statistics.
         progress: Called during long work.
         warnings: Messages to the user about the options; they go into the report.
+        with_close_ups: Whether the report has close-ups of the most sensitive operations, for a page.
 
     Returns:
         The report of the quantization, and the sensitivity of each operation.
@@ -64,6 +64,11 @@ def analyze_graph(
     if not first.context.held_out:
         message = "an analysis compares samples that calibration did not see: give nine samples or more"
         raise DataError(message)
-    effects = effects_of(calibrated, config, {}, COMPARED, MOST_INFERENCES)
+    (rounded, context), samples = calibrated.rounded(config, {}, hiding=False), first.context.held_out[:COMPARED]
+    effects = measure_effects(rounded, context, samples, MOST_INFERENCES)
     guarded = GuardResult(first, effects=tuple(ranked(effects)))
-    return Analysis(report_of(results, guarded, bytes_before, warnings), tuple(effects))
+    report = report_of(results, guarded, bytes_before, warnings)
+    if with_close_ups:
+        shown = close_ups(rounded, context, guarded.effects[:CLOSE_UPS], samples)
+        report = replace(report, close_ups=tuple(shown))
+    return Analysis(report, tuple(effects))

@@ -6,14 +6,12 @@ from dataclasses import replace
 
 from ..ir import Graph
 from ..targets import Target
-from .accuracy.bisect import costliest
 from .accuracy.control import keep_accuracy
 from .accuracy.guard import GuardResult, guard
 from .accuracy.kernel_mismatch import checked
 from .accuracy.metric_goals import MetricGoals
 from .accuracy.requantize import Attempt, CalibratedModel
 from .analysis.outputs import OutputKind
-from .analyze import COMPARED, MOST_INFERENCES
 from .data_findings import expected_inputs, find_about_data
 from .evaluation.latency import Latencies, measure_gain
 from .infra.base import Pass
@@ -23,12 +21,11 @@ from .options.config import QuantizationConfig
 from .provenance import record_provenance
 from .quantize_once import quantize_once
 from .report import Report, constant_bytes, report_of
-from .runtime.engine import RuntimeRejectedError
-from .runtime.samples import DataError
+from .report_figures import Detail, Figures, measure_figures, measure_modes, timed_feeds
 from .tuning.goals import TuningGoals
 
-#: The number of held-out samples on which latency is measured, and the seconds to measure it for a report.
-TIMED, TIMED_FOR = 8, 5.0
+#: The least time of a brief report, in seconds.
+_LEAST = 4.0
 #: The share of the run's time to measure latency if it was not requested but int8 may bring no speed-up.
 _GLANCE = 0.03
 
@@ -46,7 +43,7 @@ def quantize_graph(
     instruments: Sequence[Instrument] = (),
     progress: Progress = no_progress,
     warnings: Sequence[str] = (),
-    with_effects: bool = False,
+    detail: Detail | None = None,
 ) -> tuple[Graph, Report]:
     """Quantizes a graph and checks the result on the runtime.
 
@@ -62,7 +59,7 @@ def quantize_graph(
         instruments: The instruments that watch the passes.
         progress: Called during long work.
         warnings: Messages to the user about the options; they go into the report.
-        with_effects: Whether the report has the sensitivity of each operation; takes as many inferences as an analysis.
+        detail: How much to measure for a page: sensitivities, close-ups of layers, latencies. None: nothing.
 
     Returns:
         The quantized model, and the report.
@@ -91,39 +88,36 @@ def quantize_graph(
     if instruments and attempt is not first:  # instruments have to see the passes that gave the result
         calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False, instruments=instruments)
     latencies = None
-    if with_effects:
-        try:
-            effects = costliest(calibrated, attempt.config, attempt.reverted_to_float, COMPARED, MOST_INFERENCES)
-            guarded = replace(guarded, effects=tuple(effects))
-        except (RuntimeRejectedError, DataError) as error:
-            failure = f"the report has no sensitivities of layers, for they could not be measured: {error}"
-            guarded = replace(guarded, failures=(*guarded.failures, failure))
-    asked = attempt.context.check.asked
-    if with_effects or (asked and asked.looks_slow and not (tuned and tuned.times)):
+    asked, took, figures = attempt.context.check.asked, time.perf_counter() - began, Figures()
+    if detail:
+        seconds = max(took, _LEAST)
+        figures = measure_figures(attempt, calibrated, detail, seconds)
+        failures = [figures.failure] if figures.failure else []
+        guarded = replace(guarded, effects=figures.effects, failures=(*guarded.failures, *failures))
         progress("measuring latency", 0, 1)
-        seconds = None if with_effects else _GLANCE * (time.perf_counter() - began)
-        latencies = _latencies(attempt, calibrated, seconds)
+        latencies = measure_modes(attempt, calibrated, detail, seconds)
+    elif asked and asked.looks_slow and not (tuned and tuned.times):
+        progress("measuring latency", 0, 1)
+        latencies = _glance(attempt, calibrated, _GLANCE * took)
     record_provenance(attempt.graph, attempt.context)
     gives_images = any(each.kind is OutputKind.IMAGE for each in attempt.context.outputs.each)
     seen = attempt.context.calibration
     found = find_about_data(expected, seen.look, data, seen.fed, gives_images=gives_images)
-    return attempt.graph, report_of(results, guarded, bytes_before, warnings, kept, latencies, found, tuned)
+    report = report_of(results, guarded, bytes_before, warnings, kept, latencies, found, tuned)
+    return attempt.graph, replace(report, close_ups=figures.close_ups, detail=detail)
 
 
-def _latencies(attempt: Attempt, calibrated: CalibratedModel, glance: float | None) -> Latencies | None:
+def _glance(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> Latencies | None:
     """The latencies of the float model and of the quantized one; None without the device or samples.
+
+    Selections at the outputs are left out: they take long to compile and are equal in both models.
 
     Args:
         attempt: The quantized model.
         calibrated: The calibrated model, which holds the float model.
-        glance: The seconds to measure if latency was not requested: then without the selections at the outputs, which
-            take long to compile and are equal in both models.
+        seconds: The seconds to measure.
     """
-    context = attempt.context
-    feeds = [(each.feed, each.feed) for each in context.calibration.compared[:TIMED]]
-    if not feeds or context.check.execution is None or calibrated.graph is None:
+    if not (feeds := timed_feeds(attempt, calibrated)):
         return None
-    if glance is None:
-        return measure_gain(calibrated.float_model(), attempt.graph, feeds, seconds=TIMED_FOR, in_all_modes=True)
-    models = [context.outputs.tapped(graph) for graph in (calibrated.float_model(), attempt.graph)]
-    return measure_gain(models[0], models[1], feeds, seconds=glance)
+    models = [attempt.context.outputs.tapped(graph) for graph in (calibrated.float_model(), attempt.graph)]
+    return measure_gain(models[0], models[1], feeds, seconds=seconds)

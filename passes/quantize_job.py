@@ -14,6 +14,7 @@ from .options.resolved import ResolvedOptions
 from .provenance import record_version
 from .quantize_graph import quantize_graph
 from .report import Origin, Report
+from .report_figures import Detail
 from .run_files import RunFile, check_run_files, files_of_passes
 from .tuning.goals import TuningGoals
 
@@ -76,7 +77,7 @@ class QuantizeJob(Generic[_Model]):
         goals: MetricGoals | None = None,
         tuning: TuningGoals | None = None,
         progress: Progress = no_progress,
-        with_effects: bool = False,
+        detail: Detail | None = None,
     ) -> QuantizationResult[_Model]:
         """Quantizes the model, checks it, and puts the result in its place, inside `written_together` at its end.
 
@@ -87,7 +88,7 @@ class QuantizeJob(Generic[_Model]):
             goals: The metrics to keep.
             tuning: How to choose layers by measured latency.
             progress: Called during long work.
-            with_effects: Whether the report has the sensitivity of each operation.
+            detail: How much to measure for a page; None: nothing.
 
         Raises:
             UserError: model or data are wrong, or the output cannot be written; then nothing was written.
@@ -109,7 +110,7 @@ class QuantizeJob(Generic[_Model]):
             instruments=watching,
             progress=progress,
             warnings=warnings,
-            with_effects=with_effects,
+            detail=detail,
         )
         report = replace(report, origin=Origin(*self.place.paths, self.options))
         result = QuantizationResult(self.place.put(graph), report)

@@ -4,13 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..ir import Graph
+from ..ir import Graph, Scope
 from ..ir.writer import lay_out
 from .accuracy.control import AccuracyResult
 from .accuracy.guard import GuardResult, GuardStep
 from .analysis.bias_cross_validation import Correction
 from .analysis.layer_times import SHORT
+from .analysis.source_names import source_names
+from .analysis.work import multiply_accumulates
 from .data_findings import DataFindings
+from .evaluation.closeups import CloseUp
 from .evaluation.latency import Latencies, Latency
 from .evaluation.observed import ObservedRange, observed_ranges
 from .evaluation.sensitivity import Effect
@@ -21,6 +24,7 @@ from .infra.execution import Check
 from .options.config import Preset
 from .options.resolved import ResolvedOptions
 from .placement.plan import Decision
+from .report_figures import Detail
 from .tuning.goals import TuningReport
 
 #: The most layers that a warning names.
@@ -36,12 +40,22 @@ class Layer:
         type: Its op type.
         decision: The plan for it, and the reason.
         fallen: Why the layer fell back to FP32 although it was planned for int8; empty if it did not.
+        sources: The source framework's names for it, where they differ.
+        shape: The shape of its output; -1 for unknown sizes.
+        multiply_accumulates: The products that it sums for one inference; unknown sizes count as 1; 0 if unknown.
+        scope: The body that it is in.
+        node: Its id.
     """
 
     name: str
     type: str
     decision: Decision
     fallen: str = ""
+    sources: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    multiply_accumulates: int = 0
+    scope: Scope = ()
+    node: int = 0
 
     @property
     def is_int8(self) -> bool:
@@ -97,6 +111,8 @@ class Report:
         sampling: Why so many samples were measured.
         tuning: What a tuning by measured latency found; None unless requested.
         origin: The run; None for a pipeline without model files and options.
+        close_ups: The most sensitive operations in detail; empty unless requested.
+        detail: How much was measured for a page; None: only what every run measures.
     """
 
     results: Results
@@ -120,6 +136,8 @@ class Report:
     sampling: Sampling = field(default_factory=Sampling)
     tuning: TuningReport | None = None
     origin: Origin | None = None
+    close_ups: tuple[CloseUp, ...] = ()
+    detail: Detail | None = None
 
     def __str__(self) -> str:
         """The report as the command line prints it."""
@@ -260,7 +278,9 @@ def _layers(context: Context) -> Iterable[Layer]:
     fallen = {each.name: each.reason for each in execution.fallen} if execution else {}
     for node, decision in context.plan.decisions.items():
         name = context.plan.names[node]
-        yield Layer(name, node.type, decision, fallen.get(name, ""))
+        shape, products = node.output().shape, multiply_accumulates(node)
+        fallen_back, sources, key = fallen.get(name, ""), source_names(node), (node.graph.scope, node.id)
+        yield Layer(name, node.type, decision, fallen_back, sources, shape, products, *key)
 
 
 def constant_bytes(graph: Graph) -> int:

@@ -10,14 +10,14 @@ from .requantize import CalibratedModel, Key
 _AIM = 0.8
 
 
-def effects_of(
+def costliest(
     calibrated: CalibratedModel,
     config: QuantizationConfig,
     reverted_to_float: Mapping[Key, str],
     samples: int,
     inferences: int,
 ) -> list[Effect]:
-    """The sensitivity of each operation that is still rounded, in topological order; empty without held-out samples.
+    """The sensitivity of each operation that is still rounded, the highest first; empty without held-out samples.
 
     Args:
         calibrated: The calibrated model.
@@ -29,18 +29,7 @@ def effects_of(
     if not calibrated.context.held_out:
         return []
     graph, context = calibrated.rounded(config, reverted_to_float, hiding=False)
-    return measure_effects(graph, context, context.held_out[:samples], inferences)
-
-
-def costliest(
-    calibrated: CalibratedModel,
-    config: QuantizationConfig,
-    reverted_to_float: Mapping[Key, str],
-    samples: int,
-    inferences: int,
-) -> list[Effect]:
-    """The result of `effects_of`, the most sensitive operation first."""
-    return ranked(effects_of(calibrated, config, reverted_to_float, samples, inferences))
+    return ranked(measure_effects(graph, context, context.held_out[:samples], inferences))
 
 
 def predicted(effects: Sequence[Effect], allowed: float) -> int:

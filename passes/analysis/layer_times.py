@@ -44,6 +44,21 @@ class SlowLayer:
     after: float
 
 
+@dataclass(frozen=True)
+class LayerTime:
+    """The time of a layer, or of layers that run as one, in both models.
+
+    Attributes:
+        names: The friendly names of the layers.
+        before: Its seconds in the float model.
+        after: Its seconds in the quantized model.
+    """
+
+    names: tuple[str, ...]
+    before: float
+    after: float
+
+
 def originals(layer: Executed, known: Collection[str]) -> Iterator[str]:
     """The layers of the model that an executed layer contains; names may hold the separating commas."""
     joined = f",{layer.fused},"
@@ -88,6 +103,24 @@ def layer_seconds(profile: Profile, groups: Mapping[str, str]) -> Mapping[str, f
         if owner := owners.get(node.name):
             found[groups[owner]] = found.get(groups[owner], 0.0) + seconds
     return found
+
+
+def layer_times(groups: Mapping[str, str], before: Mapping[str, float], after: Mapping[str, float]) -> list[LayerTime]:
+    """The times of all layers that both profiles show, in the order of the model.
+
+    Args:
+        groups: Layer -> the first of the layers that run as one with it.
+        before: The seconds of the float model's layers (see `layer_seconds`).
+        after: The seconds of the quantized model's layers.
+    """
+    joined = dict[str, list[str]]()
+    for name, first in groups.items():
+        joined.setdefault(first, []).append(name)
+    return [
+        LayerTime(tuple(names), before[first], after[first])
+        for first, names in joined.items()
+        if first in before and first in after
+    ]
 
 
 def layer_edges(nodes: Sequence[Executed], groups: Mapping[str, str]) -> set[tuple[str, str]]:

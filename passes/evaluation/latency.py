@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import permutations, takewhile
 from typing import Literal
 
 import numpy as np
 
 from ...ir import Array, Graph
 from ...ir.ops import LAYER_TYPES
-from ..analysis.layer_times import SlowLayer, layer_seconds, run_as_one, slower_layers
+from ..analysis.layer_times import LayerTime, SlowLayer, layer_seconds, layer_times, run_as_one, slower_layers
 from ..runtime.engine import (
     LATENCY,
     OWN_PRECISION,
@@ -103,6 +103,8 @@ class Latencies:
         slower: The layers that are slower in the second model, the costliest first; only for a float model and a
             quantized one.
         others: The latencies in other modes.
+        layers: The times of the layers in either model, from the runtime's profile; only for a float model and a
+            quantized one.
     """
 
     first: Latency
@@ -113,6 +115,7 @@ class Latencies:
     at_once: int = 1
     slower: tuple[SlowLayer, ...] = ()
     others: tuple["Latencies", ...] = ()
+    layers: tuple[LayerTime, ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -166,8 +169,9 @@ def measure_gain(
     *,
     seconds: float = SECONDS,
     in_all_modes: bool = False,
+    at_most: float = math.inf,
 ) -> Latencies:
-    """The latencies of a float model and its quantized form, with the layers that became slower in the default mode.
+    """The latencies of a float model and its quantized form, and the times of their layers in the default mode.
 
     Args:
         first: The float model.
@@ -175,7 +179,9 @@ def measure_gain(
         feeds: See `measure_latencies`.
         seconds: See `measure_latencies`.
         in_all_modes: Whether to measure in the other modes, too.
+        at_most: The seconds, compilation included, after which no other mode begins.
     """
+    end = time.perf_counter() + at_most
     mode, *others = all_modes() if in_all_modes else [default_mode()]
     engines = _compiled((first, second), mode.properties | PROFILING)
     marks: list[list[Mark]] = []
@@ -185,7 +191,8 @@ def measure_gain(
     groups = run_as_one((node.name for node in first.nodes(*LAYER_TYPES)), *profiles)
     before, after = (layer_seconds(each, groups) for each in profiles)
     slower = tuple(slower_layers(first, before, after, found.first.median))
-    return replace(found, slower=slower, others=_in_modes((first, second), feeds, seconds, others))
+    layers = tuple(layer_times(groups, before, after))
+    return replace(found, slower=slower, layers=layers, others=_in_modes((first, second), feeds, seconds, others, end))
 
 
 def in_turn(
@@ -236,12 +243,17 @@ def falls(before: Array, after: Array) -> bool:
 
 
 def _in_modes(
-    models: Sequence[Graph], feeds: Sequence[tuple[Feed, Feed]], seconds: float, modes: Sequence[Mode]
+    models: Sequence[Graph],
+    feeds: Sequence[tuple[Feed, Feed]],
+    seconds: float,
+    modes: Sequence[Mode],
+    end: float = math.inf,
 ) -> tuple[Latencies, ...]:
-    """The latencies in the modes that are not the default one, in their share of the seconds."""
+    """The latencies in the modes that are not the default one, in their share of the seconds; none begins late."""
     share = (1 - _SHARE) * seconds / max(1, len(modes))
     timed = {"latency": _timed, "throughput": _timed_at_once}
-    return tuple(timed[mode.hint](_compiled(models, mode.properties), feeds, share, mode) for mode in modes)
+    in_time = takewhile(lambda _: time.perf_counter() < end, modes)
+    return tuple(timed[mode.hint](_compiled(models, mode.properties), feeds, share, mode) for mode in in_time)
 
 
 def _compiled(models: Sequence[Graph], config: dict[str, str]) -> list[Engine]:

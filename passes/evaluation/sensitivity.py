@@ -7,9 +7,11 @@ the sum is the error that it would save in float.
 """
 
 import math
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import Self
 
 import numpy as np
@@ -89,7 +91,7 @@ class GatedModel:
         return sorted(range(len(self.operations)), key=lambda index: (self.own[index], index))
 
     def agreements(
-        self, groups: Sequence[Collection[int]], progress: Callable[[int], None] = lambda _: None
+        self, groups: Iterable[Collection[int]], progress: Callable[[int], None] = lambda _: None
     ) -> list[tuple[Agreement, ...]]:
         """The agreement of the outputs if only the operations of a group are rounded, for each group.
 
@@ -113,7 +115,11 @@ class GatedModel:
 
 
 def measure_effects(
-    graph: Graph, context: Context, samples: Sequence[ValidationSample], inferences: int
+    graph: Graph,
+    context: Context,
+    samples: Sequence[ValidationSample],
+    inferences: float = math.inf,
+    seconds: float = math.inf,
 ) -> list[Effect]:
     """The effect of rounding each operation, in topological order.
 
@@ -122,13 +128,16 @@ def measure_effects(
         context: The context with its plan and outputs.
         samples: The samples to run it on.
         inferences: The most inferences for effects at the outputs; operations with large errors of their own go first.
+        seconds: The time after which no further operation is measured.
     """
     if (model := GatedModel.of(graph, context, samples)) is None:
         return []
-    chosen = model.suspects[: max(1, inferences // len(samples))]
+    most, end = max(1, min(len(model.operations), inferences // len(samples))), time.perf_counter() + seconds
+    chosen = model.suspects[: int(most)]
     progress = partial(context.progress, "looking for the layers that cost most")
-    measured = model.agreements([(each,) for each in chosen], lambda count: progress(count, len(chosen)))
-    found = dict(zip(chosen, measured, strict=True))
+    in_time = takewhile(lambda index: index == chosen[0] or time.perf_counter() < end, chosen)
+    measured = model.agreements(((each,) for each in in_time), lambda count: progress(count, len(chosen)))
+    found = dict(zip(chosen, measured, strict=False))  # fewer are measured if the time ends
     powers = {index: error_of(outputs) for index, outputs in found.items()}
     total = sum(powers.values())
     return [

@@ -15,6 +15,7 @@ from irquant.passes import Context, Pass, QuantizationConfig, Report, default_qu
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.infra.execution import Execution
 from irquant.passes.quantize_graph import quantize_graph
+from irquant.passes.report_figures import Detail
 from irquant.passes.runtime.samples import DataError
 from irquant.passes.transforms.normalize import Normalize
 from irquant.passes.transforms.plan_placement import PlanPlacement
@@ -429,11 +430,9 @@ def test_a_data_set_of_pairs_calibrates(path: Path) -> None:
 
 
 def test_latencies_are_measured_only_if_a_report_wants_them(path: Path) -> None:
-    for with_effects in (False, True):
-        _, report = quantize_graph(
-            read_model(path), DATA, load_target("cpu"), QuantizationConfig(), with_effects=with_effects
-        )
-        assert (report.latencies is not None) is with_effects
-        assert bool(report.effects) is with_effects
+    for detail in (None, Detail.BRIEF):
+        _, report = quantize_graph(read_model(path), DATA, load_target("cpu"), QuantizationConfig(), detail=detail)
+        assert (report.latencies is not None) is (detail is not None)
+        assert bool(report.effects) is bool(report.close_ups) is (detail is not None)
     assert report.latencies is not None
     assert report.latencies.first.median >= report.latencies.first.p10 > 0

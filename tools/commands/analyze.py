@@ -102,6 +102,7 @@ def analyze_command(
             measuring=measuring,
             progress=progress,
             warnings=planned.settings.warnings,
+            with_close_ups=page is not None,
         ).report
     if page:
         write_quantization_page(page, report, Subject(path, None, planned, advice_line(report, path)))

@@ -17,6 +17,7 @@ from irquant.passes.model_place import FilePlace
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import ConfigError
 from irquant.passes.quantize_job import QuantizeJob
+from irquant.passes.report_figures import Detail
 from irquant.passes.run_files import named
 from irquant.passes.tuning.goals import TuningGoals
 from irquant.tools.options.completion import words, words_or_files
@@ -138,6 +139,13 @@ Examples:
     help="Leave layers whose weights are compressed already as they are.",
 )
 @page_option
+@grouped_option(
+    HelpGroup.OUTPUT,
+    "--report-detail",
+    type=click.Choice([*Detail], case_sensitive=False),
+    help="brief: measure for about as long as the run itself took, the most sensitive layers first; full: all layers, "
+    "and latency in all modes.  [default: brief]",
+)
 @force_option
 @metric_options
 @tuning_options
@@ -175,6 +183,7 @@ def quantize_command(
     resume: Path | None,
     tuning: TuningGoals | None,
     page: Path | None,
+    report_detail: str | None,
     dry_run: bool,
     pictures: ImageOptions,
     notes: tuple[str, ...],
@@ -188,6 +197,7 @@ def quantize_command(
     if guard and no_guard:
         message = f"--guard {guard} and --no-guard contradict each other: give one of them"
         raise ConfigError(message)
+    detail = _detail_of(page, report_detail)
     aim = False if no_guard else guard
     planned = planned_by(
         config,
@@ -253,19 +263,26 @@ def quantize_command(
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
     with place.prepared(result), output.progress() as progress, written_together():
         goals = MetricGoals(metrics_of(metrics, options), resume, no_rows if output.quiet else TrialTable().show)
-        effects = page is not None
         report = job.run(
-            graph, source, measuring=measuring, goals=goals, tuning=tuning, progress=progress, with_effects=effects
+            graph, source, measuring=measuring, goals=goals, tuning=tuning, progress=progress, detail=detail
         ).report
         if page:
             from irquant.tools.report.quantization import Subject, write_quantization_page
 
-            write_quantization_page(page, report, Subject(path, result, planned))
+            write_quantization_page(page, report, Subject(path, result, planned, typed=output.typed))
     output.show(
         lambda: {**report_values(report, str(path), str(result)), "next": next_step(report, output.typed)},
         lambda: report_lines(report, str(result), output.typed),
     )
     return int(report.accuracy is not None and not report.accuracy.is_reached)
+
+
+def _detail_of(page: Path | None, given: str | None) -> Detail | None:
+    """How much to measure for a page; None: there is none."""
+    if given and not page:
+        message = "--report-detail says what a report holds: add --report FILE.html"
+        raise ConfigError(message)
+    return Detail(given or Detail.BRIEF) if page else None
 
 
 def _refuse_without_metric(metric: tuple[str, ...], others: Mapping[str, object]) -> None:

@@ -120,7 +120,7 @@ page_option = grouped_option(
     "page",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Also write a report: one .html file with all figures and charts. Takes some more inferences.",
+    help="Also write a report: one .html file with figures and charts; takes more inferences.",
 )
 
 

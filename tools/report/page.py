@@ -118,6 +118,17 @@ def _percent(value: float) -> str:
     return f"{value:.1%}"
 
 
+def _small_share(value: float) -> str:
+    """A share that may be tiny: three digits of percent."""
+    return f"{100 * value:.2g} %"
+
+
+def _amount(value: int) -> str:
+    """A large number in three digits: 1.23 M."""
+    power = min(4, (len(str(value)) - 1) // 3)
+    return f"{value / 1000**power:.3g} {['', 'k', 'M', 'G', 'T'][power]}".strip()
+
+
 _FILTERS: Mapping[str, Callable[..., str]] = {
     "decibels": decibels,
     "megabytes": megabytes,
@@ -125,4 +136,6 @@ _FILTERS: Mapping[str, Callable[..., str]] = {
     "number": _number,
     "percent": _percent,
     "latency_counts": counts,
+    "small_share": _small_share,
+    "amount": _amount,
 }

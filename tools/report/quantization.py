@@ -17,9 +17,13 @@ from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.options.resolved import ResolvedOptions
 from irquant.passes.report import Layer
 from irquant.passes.runtime.engine import runtime_version
+from irquant.tools.report.closeup_charts import drawn
+from irquant.tools.report.layer_rows import layer_rows
 from irquant.tools.report.page import render, write_page
 from irquant.tools.report.scale import Scale
 from irquant.tools.terminal.console import counted, samples_line
+from irquant.tools.terminal.next_step import needs_work, next_step
+from irquant.tools.terminal.typed_command import TypedCommand
 
 #: Ratios beyond these, in dB, are drawn at the ends of the scale.
 _LEAST_DECIBELS, _MOST_DECIBELS = -10.0, 100.0
@@ -33,13 +37,15 @@ class Subject:
         model: The path of the float model.
         result: The path of the quantized model; None: the page is about an analysis.
         planned: The options.
-        advice: The next step for the user.
+        advice: The next step after an analysis.
+        typed: The command line that made it; None: Python did.
     """
 
     model: Path
     result: Path | None
     planned: ResolvedOptions
     advice: str = ""
+    typed: TypedCommand | None = None
 
 
 @dataclass(frozen=True)
@@ -55,29 +61,6 @@ class Tile:
     layer: Layer
     effect: Effect | None
     height: float
-
-
-@dataclass(frozen=True)
-class CostRow:
-    """An operation in the chart of sensitivity.
-
-    Attributes:
-        effect: Its sensitivity.
-        place: Its place in the model.
-        rank: Its place by sensitivity.
-        runs: "int8", "float", or empty for an operation without arithmetic.
-        own: The place of its own SQNR on the scale in percent; None: there is no error.
-        output: The place of the outputs' SQNR; None: there is no error, or it is unknown.
-        length: Its share of the error over the largest, from 0 to 1.
-    """
-
-    effect: Effect
-    place: int
-    rank: int
-    runs: str
-    own: float | None
-    output: float | None
-    length: float
 
 
 @dataclass(frozen=True)
@@ -100,7 +83,6 @@ def write_quantization_page(path: Path, report: Report, subject: Subject) -> Non
 
 def quantization_page(report: Report, subject: Subject) -> str:
     """The page as text."""
-    scale = decibel_scale(ratio for each in report.effects for ratio in (each.own, each.worst))
     values = {
         "report": report,
         "samples": samples_line(report),
@@ -108,8 +90,10 @@ def quantization_page(report: Report, subject: Subject) -> str:
         "subject": subject,
         "worst": worst(report.check.outputs or ()),
         "tiles": list(_tiles(report)),
-        "scale": scale,
-        "costs": list(_cost_rows(report, scale)),
+        "next_step": next_step(report, subject.typed) if needs_work(report) else "",
+        "rows": list(layer_rows(report)),
+        "unmeasured": sum(not each.outputs for each in report.effects),
+        "close_ups": [drawn(each) for each in report.close_ups],
         "ranges": [RangeRow(each, place, _range_scale(each)) for place, each in enumerate(report.ranges)],
         "floats": _by_reason(report.layers),
         "seconds": max((each.seconds for each in report.results.values()), default=0.0) or 1.0,
@@ -131,16 +115,6 @@ def _tiles(report: Report) -> Iterator[Tile]:
     for layer in report.layers:
         effect = effects.get(layer.name) if layer.decision.int8 else None
         yield Tile(layer, effect, effect.share / largest if effect else 0.0)
-
-
-def _cost_rows(report: Report, scale: Scale) -> Iterator[CostRow]:
-    """The rows in the model's order."""
-    runs = {layer.name: "int8" if layer.is_int8 else "float" for layer in report.layers}
-    largest = max((each.share for each in report.effects), default=0.0) or 1.0
-    numbered = sorted(enumerate(report.effects, 1), key=lambda pair: pair[1].node)
-    for place, (rank, each) in enumerate(numbered):
-        own, output = scale.place(each.own), scale.place(each.worst)
-        yield CostRow(each, place, rank, runs.get(each.name, ""), own, output, each.share / largest)
 
 
 def decibel_scale(found: Iterable[float]) -> Scale:

@@ -2,6 +2,7 @@
 
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import Agreement, Verdict
+from irquant.tools.terminal.advice import advice
 from irquant.tools.terminal.console import decibels
 from irquant.tools.terminal.typed_command import TypedCommand
 
@@ -52,8 +53,20 @@ def _nothing(report: Report) -> str:
     return f"see the warning{'s' * (count > 1)} below" if count else "nothing to do"
 
 
+def needs_work(report: Report) -> bool:
+    """Whether an output is fair or poor, and no metric of the user decides."""
+    verdicts = {each.verdict for each in report.check.outputs or ()}
+    return not report.accuracy and bool(verdicts & {Verdict.FAIR, Verdict.POOR})
+
+
 def _find_layers(report: Report, typed: TypedCommand | None) -> str:
-    """The page that ranks the layers, which the user may then leave float."""
+    """Which layers to leave float, or the other preset if none stands out; the page that ranks them, if none did."""
+    if report.effects:
+        names = [each.name for each in advice(report).layers]
+        other = "mixed" if report.preset == "performance" else "performance"
+        flags = [part for name in names for part in ("--ignored", name)] or ["--preset", other]
+        keywords = f"ignored={names!r}" if names else f"preset={other!r}"
+        return typed.changed(*flags) if typed else f"quantize again with {keywords}"
     if typed is None or report.origin is None:
         return "show the report in a notebook: it ranks the layers; leave the first ones float with ignored="
     if typed.gives("--report"):

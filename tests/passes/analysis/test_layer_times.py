@@ -16,10 +16,12 @@ from irquant.ir import Graph
 from irquant.passes import Context, QuantizationConfig, Report
 from irquant.passes.accuracy import device
 from irquant.passes.analysis.layer_times import (
+    LayerTime,
     SlowLayer,
     joined_with_readers,
     layer_edges,
     layer_seconds,
+    layer_times,
     looks_slow,
     originals,
     run_as_one,
@@ -130,6 +132,13 @@ def test_the_layers_of_two_models_are_timed_by_their_names() -> None:
     feed = {"x": samples[0]}
     found = measure_gain(graph, graph, [(feed, feed)], seconds=0.0)
     assert (found.rounds, found.first.median > 0) == (5, True)
+    assert [each.names for each in found.layers] == [("conv",), ("up",)]
+    assert all(each.before > 0 < each.after for each in found.layers)
+
+
+def test_layers_that_run_as_one_have_one_time_and_those_that_are_not_shown_have_none() -> None:
+    groups = {"a": "a", "b": "a", "c": "c"}
+    assert layer_times(groups, {"a": 3.0, "c": 1.0}, {"a": 2.0}) == [LayerTime(("a", "b"), 3.0, 2.0)]
 
 
 @dataclass

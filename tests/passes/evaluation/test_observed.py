@@ -10,6 +10,7 @@ import pytest
 from irquant.passes import QuantizationConfig, Report
 from irquant.passes.evaluation.observed import ObservedRange
 from irquant.passes.quantize_graph import quantize_graph
+from irquant.passes.report_figures import Detail
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
 
@@ -85,5 +86,6 @@ def test_effects_are_measured_only_if_wanted_and_if_samples_are_held_out(
     x = op.parameter([1, 4, 8, 8], np.float32, name="x")
     conv = op.convolution(x, np.ones((4, 4, 3, 3), np.float32), [1, 1], [1, 1], [1, 1], [1, 1])
     graph = from_runtime(ov.Model([op.result(op.relu(conv))], [x]))
-    _, report = quantize_graph(graph, SAMPLES * copies, load_target("cpu"), QuantizationConfig(), with_effects=wanted)
+    detail = Detail.FULL if wanted else None
+    _, report = quantize_graph(graph, SAMPLES * copies, load_target("cpu"), QuantizationConfig(), detail=detail)
     assert len(report.effects) == count

@@ -201,3 +201,9 @@ def test_a_faulty_layer_is_ranked_first(faulty: Callable[..., Any], fault: str) 
         model, guilty, samples = faulty(fault, seed)
         right += ranked(analyzed(model, samples).effects)[0].name == guilty
     assert right >= 0.9 * len(seeds)
+
+
+def test_at_least_one_operation_is_measured_when_the_time_is_over() -> None:
+    graph, context, _ = prepared()
+    found = measure_effects(graph, context, context.held_out, seconds=0.0)
+    assert [each.share for each in found if each.outputs] == [1.0]

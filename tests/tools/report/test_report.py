@@ -17,6 +17,7 @@ from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.analysis.bias_cross_validation import Correction
 from irquant.passes.infra.execution import Check
 from irquant.passes.quantize_graph import quantize_graph
+from irquant.passes.report_figures import Detail
 from irquant.targets import load_target
 from irquant.tools.cli import run
 from irquant.tools.options.options import planned_by
@@ -50,7 +51,7 @@ class Outline(HTMLParser):
 @pytest.fixture(scope="module")
 def report(model: Path) -> Report:
     config = QuantizationConfig.checked(ignored={"scope": ["second"]})
-    return quantize_graph(read_model(model), SAMPLES, load_target("cpu"), config, with_effects=True)[1]
+    return quantize_graph(read_model(model), SAMPLES, load_target("cpu"), config, detail=Detail.FULL)[1]
 
 
 def page_of(report: Report, *, result: Path | None = Path("model_int8.xml"), advice: str = "") -> str:
@@ -159,11 +160,11 @@ def test_ranges_stand_against_what_was_observed(report: Report) -> None:
 
 def test_without_held_out_samples_it_says_so(model: Path) -> None:
     _, report = quantize_graph(
-        read_model(model), SAMPLES[:4], load_target("cpu"), QuantizationConfig(), with_effects=True
+        read_model(model), SAMPLES[:4], load_target("cpu"), QuantizationConfig(), detail=Detail.FULL
     )
     texts = Outline(page_of(report)).texts
     assert any(text.startswith("The outputs were not compared: no samples were held out") for text in texts)
-    assert "Not measured: this needs held-out samples." in texts
+    assert any("Sensitivities were not measured: this needs held-out samples." in text for text in texts)
 
 
 # ---------------------------------------------------------------------------------------------- what it must not become

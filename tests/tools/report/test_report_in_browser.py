@@ -12,10 +12,12 @@ from selenium.webdriver import ActionChains, Chrome, ChromeOptions, Keys
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.select import Select
 
 from irquant.ir import read_model
 from irquant.passes import QuantizationConfig, Report
 from irquant.passes.quantize_graph import quantize_graph
+from irquant.passes.report_figures import Detail
 from irquant.targets import load_target
 from irquant.tools.options.options import planned_by
 from irquant.tools.report.quantization import Subject, write_quantization_page
@@ -61,19 +63,24 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 def report(hostile_model: Path) -> Report:
     samples = list(np.random.default_rng(2).normal(size=(20, 1, 3, 8, 8)).astype(np.float32))
     return quantize_graph(
-        read_model(hostile_model), samples, load_target("cpu"), QuantizationConfig(), with_effects=True
+        read_model(hostile_model), samples, load_target("cpu"), QuantizationConfig(), detail=Detail.FULL
     )[1]
 
 
 def thousandfold(report: Report) -> Report:
     """Of a model with a thousand layers, a few of them float."""
     layers = [
-        dataclasses.replace(layer, name=f"{layer.name}/{index}", fallen="" if index % 7 else "no primitive")
+        dataclasses.replace(
+            layer,
+            name=f"{layer.name}/{index}",
+            fallen="" if index % 7 else "no primitive",
+            node=layer.node + 100 * index,
+        )
         for index in range(500)
         for layer in report.layers
     ]
     effects = [
-        dataclasses.replace(each, name=f"{each.name}/{index}", share=each.share / 500)
+        dataclasses.replace(each, name=f"{each.name}/{index}", share=each.share / 500, node=each.node + 100 * index)
         for index in range(500)
         for each in report.effects
     ]
@@ -107,8 +114,14 @@ def told(page: Chrome) -> str:
 
 
 def ranks(page: Chrome) -> list[str]:
-    script = "return [...document.querySelectorAll('#cost-table tbody tr')].map((row) => row.dataset.rank)"
+    script = "return [...document.querySelectorAll('#layer-table tbody tr')].map((row) => row.dataset.rank)"
     return list(page.execute_script(script))
+
+
+def visible(page: Chrome) -> int:
+    """The number of layers that are shown."""
+    script = "return [...document.querySelectorAll('#layer-table tbody tr')].filter((row) => !row.hidden).length"
+    return int(page.execute_script(script))
 
 
 def height(page: Chrome) -> int:
@@ -154,7 +167,7 @@ def test_a_script_that_is_not_the_pages_own_does_not_run(opened: Open) -> None:
 
 def test_rows_are_sorted_by_a_button(opened: Open, report: Report) -> None:
     page = opened()
-    by_rank, by_place = page.find_elements(By.CSS_SELECTOR, "[data-table=cost-table] button")
+    by_rank, by_place = page.find_elements(By.CSS_SELECTOR, "[data-table=layer-table] button")[:2]
     places = sorted(range(len(report.effects)), key=lambda index: report.effects[index].node)
     assert ranks(page) == ["1", "2"]
     by_place.click()
@@ -163,6 +176,20 @@ def test_rows_are_sorted_by_a_button(opened: Open, report: Report) -> None:
     by_rank.send_keys(Keys.ENTER)
     assert ranks(page) == ["1", "2"]
     assert [each.get_attribute("aria-pressed") for each in (by_rank, by_place)] == ["true", "false"]
+
+
+def test_rows_are_filtered_by_text_and_by_precision(opened: Open) -> None:
+    page = opened(change=thousandfold)
+    controls = page.find_element(By.CSS_SELECTOR, ".controls[data-table=layer-table]")
+    search, kind = controls.find_element(By.TAG_NAME, "input"), controls.find_element(By.TAG_NAME, "select")
+    search.send_keys("FIRST/12")
+    assert visible(page) == 11, "first/12, first/120 to first/129"
+    assert controls.find_element(By.TAG_NAME, "output").text == "11 of 1000 shown"
+    Select(kind).select_by_visible_text("float")
+    assert visible(page) == 1, "every seventh"
+    search.clear()
+    search.send_keys("no such layer")
+    assert visible(page) == 0
 
 
 def test_the_pointer_shows_why_a_layer_runs_as_it_does_and_nothing_moves(opened: Open, report: Report) -> None:
@@ -194,10 +221,11 @@ def test_a_phone_need_not_scroll_sideways(opened: Open, change: Callable[[Report
     inner = "return [...document.querySelectorAll('.scroll')].filter((it) => it.scrollWidth > it.clientWidth).length"
     assert page.execute_script(inner) == 0
     labels = page.execute_script(
-        "return [...document.querySelectorAll('#cost-table td')].map((it) => it.dataset.label)"
+        "return [...document.querySelectorAll('#layer-table td')].map((it) => it.dataset.label)"
     )
-    assert not page.find_element(By.CSS_SELECTOR, "#cost-table td.rank").is_displayed()
-    assert labels[1:6] == [None, "own", "output", "share", "runs"]
+    assert labels[:8] == ["output", "MACs", "runs", "float, ms", "int8, ms", "own, dB", "outputs, dB", "share"]
+    assert page.execute_script(_SCROLLERS) == [], "nothing scrolls inside the page"
+    assert page.execute_script(_SMALL) == [], "all text has 12 px or more"
 
 
 def test_dark_surroundings_get_a_dark_page(opened: Open) -> None:
@@ -225,10 +253,18 @@ def test_a_thousand_layers_stay_in_bounds(opened: Open) -> None:
     page = opened(change=thousandfold)
     assert len(tiles(page)) == 1000
     assert page.find_element(By.CSS_SELECTOR, ".strip").size["height"] < 300
-    assert height(page) < 6000
+    assert height(page) < 8000
     assert len(page.page_source) < 4_000_000
-    page.find_elements(By.CSS_SELECTOR, "[data-table=cost-table] button")[1].click()
-    assert len(ranks(page)) == 1000
+    assert (len(ranks(page)), visible(page)) == (1000, 25)
+    by_place = page.find_elements(By.CSS_SELECTOR, "[data-table=layer-table] button")[1]
+    by_place.click()
+    assert (len(ranks(page)), visible(page)) == (1000, 25)
+    page.find_element(By.CSS_SELECTOR, ".scroll:has(#layer-table) + .more button").click()
+    assert visible(page) == 50
+    everything = page.find_elements(By.CSS_SELECTOR, ".scroll:has(#layer-table) + .more button")[1]
+    assert everything.text == "all 1000"
+    everything.click()
+    assert visible(page) == 1000
     assert complaints(page) == []
 
 
@@ -255,6 +291,21 @@ def test_the_page_about_a_batch_can_be_sorted_and_read_on_a_phone(opened: Open, 
     assert complaints(page) == []
 
 
+#: Elements that scroll in one direction or the other.
+_SCROLLERS = """
+const scrolls = (it) => /auto|scroll/.test(getComputedStyle(it).overflow)
+  && (it.scrollHeight > it.clientHeight + 1 || it.scrollWidth > it.clientWidth + 1);
+return [...document.body.querySelectorAll("*")].filter(scrolls).map((it) => it.className);
+"""
+#: Texts that are smaller than 12 px.
+_SMALL = """
+const found = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (texts.nextNode()) {
+  const node = texts.currentNode.parentElement, size = parseFloat(getComputedStyle(node).fontSize);
+  if (texts.currentNode.data.trim() && size < 12 && !["SCRIPT", "STYLE"].includes(node.tagName)) found.push(`${size}: ${texts.currentNode.data.trim()}`);
+}
+return [...new Set(found)];
+"""
 #: Texts whose colour differs too little from the nearest background that is one colour.
 _CONTRASTS = """
 const parsed = (text) => (text.match(/[\\d.]+/g) ?? [0, 0, 0, 0]).map(Number);

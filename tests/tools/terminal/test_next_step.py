@@ -12,8 +12,9 @@ from irquant.passes import Report
 from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.analysis.agreement import Agreement, Levels
 from irquant.passes.analysis.outputs import OutputKind
+from irquant.passes.evaluation.sensitivity import Effect
 from irquant.tools.cli import run
-from irquant.tools.terminal.next_step import next_step, verdict_line
+from irquant.tools.terminal.next_step import needs_work, next_step, verdict_line
 from irquant.tools.terminal.summary import report_lines
 from irquant.tools.terminal.typed_command import TypedCommand
 
@@ -36,6 +37,10 @@ def judged(report: Report, *ratios: float, **options: object) -> Report:
     config = report.origin.options.config.model_copy(update=options)
     origin = replace(report.origin, result=Path("out") / "o.xml", options=replace(report.origin.options, config=config))
     return replace(report, check=replace(report.check, outputs=outputs or None), origin=origin)
+
+
+def effect(name: str, share: float) -> Effect:
+    return Effect((), 1, name, "Convolution", 10.0, (), share)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +92,29 @@ def test_a_report_that_was_written_is_to_be_read(report: Report) -> None:
     said = "open the report: it ranks the layers; leave the first ones float with --ignored"
     assert next_step(judged(report, 5.0), TypedCommand((*WORDS, "--report", "r.html"))) == said
     assert next_step(judged(report, 5.0), TypedCommand((*WORDS, "--report=r.html"))) == said
+
+
+def test_what_was_ranked_is_left_float_or_the_other_preset_taken(report: Report) -> None:
+    ranked = replace(judged(report, 12.0, guard="good"), effects=(effect("a conv", 0.95), effect("other", 0.05)))
+    assert next_step(ranked, TYPED) == f"{AGAIN} --ignored 'a conv'"
+    assert next_step(ranked, None) == "quantize again with ignored=['a conv']"
+    flat = replace(ranked, effects=tuple(effect(str(index), 0.0) for index in range(9)))
+    assert next_step(flat, TYPED) == f"{AGAIN} --preset mixed"
+    assert next_step(flat, None) == "quantize again with preset='mixed'"
+
+
+def test_only_outputs_that_are_not_good_need_work(report: Report) -> None:
+    assert [needs_work(judged(report, *each)) for each in ((30.0,), (30.0, 15.0), (5.0,), ())] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_detail_without_a_page_is_refused(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["quantize", str(model), "--data", "x.npz", "--report-detail", "full"]) == 2
+    assert capfd.readouterr().err == "error: --report-detail says what a report holds: add --report FILE.html\n"
 
 
 def test_warnings_come_before_figures_and_are_pointed_to(report: Report) -> None:

@@ -14,17 +14,42 @@ for (const table of document.querySelectorAll("table.stack")) {
   }
 }
 
-// Sorting: a group of buttons; each sorts by a number in the data attributes of the rows.
-for (const group of document.querySelectorAll(".sorting")) {
-  group.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (!button) return;
-    const body = document.getElementById(group.dataset.table).tBodies[0];
-    const number = (row) => Number(row.dataset[button.dataset.key]);
+// Controls: sort a table by a number in the data attributes of its rows, filter it, and show it page by page.
+const ROWS = matchMedia("(max-width: 44rem)").matches ? 10 : 25;
+for (const controls of document.querySelectorAll(".controls")) {
+  const table = document.getElementById(controls.dataset.table);
+  const [body, search, kind] = [table.tBodies[0], controls.querySelector("input"), controls.querySelector("select")];
+  const texts = new Map([...body.rows].map((row) => [row, row.textContent.toLowerCase()]));
+  const more = document.createElement("p");
+  more.className = "more";
+  let limit = ROWS;
+  const button = (label, change) => {
+    const made = Object.assign(document.createElement("button"), { type: "button", textContent: label });
+    made.addEventListener("click", () => { limit = change(limit); show(); });
+    return made;
+  };
+  const show = () => {
+    const [text, wanted] = [search.value.trim().toLowerCase(), kind?.value ?? ""];
+    const fits = (row) => texts.get(row).includes(text) && (!wanted || row.dataset.kind.split(" ").includes(wanted));
+    let found = 0;
+    for (const row of body.rows) row.hidden = !fits(row) || ++found > limit;
+    controls.querySelector("output").textContent = `${Math.min(found, limit)} of ${body.rows.length} shown`;
+    more.replaceChildren(...(found > limit ? [button(`${ROWS} more`, (old) => old + ROWS), button(`all ${found}`, () => Infinity)] : []));
+  };
+  controls.addEventListener("click", (event) => {
+    const pressed = event.target.closest(".sorting button");
+    if (!pressed) return;
+    const number = (row) => Number(row.dataset[pressed.dataset.key]);
     body.append(...[...body.rows].sort((one, other) => number(one) - number(other)));
-    for (const each of group.children) each.setAttribute("aria-pressed", String(each === button));
-    body.closest(".scroll").scrollTop = 0;
+    for (const each of pressed.parentElement.children) each.setAttribute("aria-pressed", String(each === pressed));
+    limit = ROWS;
+    show();
   });
+  search.addEventListener("input", () => { limit = ROWS; show(); });
+  kind?.addEventListener("change", () => { limit = ROWS; show(); });
+  table.parentElement.after(more);
+  controls.hidden = body.rows.length < 2;
+  show();
 }
 
 // Strips: the panel describes the tile under the pointer or with the focus; arrow keys move the focus.
