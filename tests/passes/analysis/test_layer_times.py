@@ -130,8 +130,8 @@ def test_models_as_short_as_a_call_are_not_looked_at() -> None:
 def test_the_layers_of_two_models_are_timed_by_their_names() -> None:
     graph, samples = net()
     feed = {"x": samples[0]}
-    found = measure_gain(graph, graph, [(feed, feed)], seconds=0.0)
-    assert (found.rounds, found.first.median > 0) == (5, True)
+    found = measure_gain(graph, graph, [(feed, feed)], seconds=0.2)  # means of whole microseconds
+    assert (found.rounds >= 5, found.first.median > 0) == (True, True)
     assert [each.names for each in found.layers] == [("conv",), ("up",)]
     assert all(each.before > 0 < each.after for each in found.layers)
 
