@@ -409,6 +409,7 @@ def test_control_characters_of_names_do_not_reach_the_terminal(complaint: Compla
     assert complaint(given=Path("a\x1b[31mb.xml")) == "a\\x1b[31mb.xml: no such file"
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_nothing(model: Path, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(
         "import numpy as np, time\ndef samples():\n    while True:\n        print('pulled', flush=True)\n"

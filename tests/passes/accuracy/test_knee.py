@@ -156,7 +156,8 @@ def test_where_nothing_more_is_wanted_no_layer_is_worth_it() -> None:
     assert find_knee(first, calibrated, 0.0) is None
 
 
-@pytest.mark.parametrize("seed", [3, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [3, 4])
 def test_the_spoilt_layer_is_returned_and_no_other(seed: int) -> None:
     assert is_found(seed)
     assert is_left_alone(seed)
