@@ -247,7 +247,8 @@ def _slow(latencies: Latencies) -> Iterable[str]:
         count, most = len(latencies.slower), latencies.slower[:_NAMED]
         named = ", ".join(f"'{each.name}' {each.before * 1e3:.2f} -> {each.after * 1e3:.2f} ms" for each in most)
         more = f" and {count - _NAMED} more" if count > _NAMED else ""
-        yield f"{count} layers run slower in int8 than in float here: {named}{more}; 'ignored' leaves layers in float"
+        what = "1 layer runs" if count == 1 else f"{count} layers run"
+        yield f"{what} slower in int8 than in float here: {named}{more}; 'ignored' leaves layers in float"
 
 
 def _has_int8(guarded: GuardResult) -> bool:

@@ -197,7 +197,7 @@ def test_what_is_not_faster_is_told_with_the_layers_to_blame(monkeypatch: pytest
     report = reported(monkeypatch, latencies(latency(5e-3, 4e-3), latency(6e-3, 5e-3), SLOW), slow=True)
     assert report.warnings[-2:] == (
         "the INT8 model is not faster here: 6.00 ms an inference, the float model 5.00 ms (medians of 9 in turn, 2 threads)",
-        "1 layers run slower in int8 than in float here: 'up' 1.00 -> 4.00 ms; 'ignored' leaves layers in float",
+        "1 layer runs slower in int8 than in float here: 'up' 1.00 -> 4.00 ms; 'ignored' leaves layers in float",
     )
     values = report_values(report, "m.xml", "m_int8.xml")["latency"]
     assert values == {
