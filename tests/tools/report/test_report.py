@@ -24,6 +24,7 @@ from irquant.tools.options.options import planned_by
 from irquant.tools.report.page import PageError, check_page, render, write_page
 from irquant.tools.report.quantization import Subject, quantization_page
 from irquant.tools.report.scale import Scale
+from irquant.tools.terminal.summary import report_lines
 
 SAMPLES = list(np.random.default_rng(2).normal(size=(20, 1, 3, 8, 8)).astype(np.float32))
 
@@ -135,7 +136,7 @@ def test_what_the_guard_tried_for_speed_is_told(report: Report) -> None:
     told = " ".join(Outline(page_of(dataclasses.replace(report, speed_trial=step))).texts)
     assert "less time: no zero points. The worst output had 31.5 dB before it and 30.2 dB with it: kept." in told
     line = "the guard tried for speed: no zero points: worst output 31.5 dB -> 30.2 dB: kept"
-    assert line in str(dataclasses.replace(report, speed_trial=step)).splitlines()
+    assert line in report_lines(dataclasses.replace(report, speed_trial=step), "m.xml", None)
 
 
 def test_corrections_and_warnings_are_told(report: Report) -> None:
