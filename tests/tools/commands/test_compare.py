@@ -22,6 +22,7 @@ def quantized(model: Path, arrays: Path, tmp_path_factory: pytest.TempPathFactor
     return path
 
 
+@pytest.mark.slow
 def test_two_models_are_compared_by_one_command(model: Path, quantized: Path, arrays: Path) -> None:
     command = [sys.executable, "-c", "from irquant.tools.start import main; main()", "compare"]
     done = subprocess.run(

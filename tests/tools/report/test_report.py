@@ -62,6 +62,7 @@ def page_of(report: Report, *, result: Path | None = Path("model_int8.xml"), adv
 # ------------------------------------------------------------------------------------------------------- what it says
 
 
+@pytest.mark.slow
 def test_quantize_writes_a_report_beside_the_model(
     model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
