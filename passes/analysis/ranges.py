@@ -16,9 +16,8 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 #: The number of values that are rounded at a time: they and their results fit in the cache.
 _AT_ONCE = 1 << 16
-#: By how many roundings the ends of a range are moved, one after another, until its zero point is whole.
-_ROUNDINGS = [*range(-16, 17), *(sign * size for size in (24, 32, 48, 64, 128, 256) for sign in (1, -1))]
-_MOVES = sorted(itertools.product(_ROUNDINGS, repeat=2), key=lambda moves: sum(map(abs, moves)))
+#: By how many roundings an end of a range is moved at most until its zero point is whole.
+_ROUNDINGS = (*range(-16, 17), *(sign * size for size in (24, 32, 48, 64, 128, 256) for sign in (1, -1)))
 #: A range never gets smaller than this: an all-zero tensor still needs a scale.
 SMALLEST = 8e-5
 #: A channel's range never gets smaller than this share of the largest channel's.
@@ -104,12 +103,10 @@ def with_whole_zero_point(limits: Range, levels: int) -> Range:
     The runtime computes it in f32 as (levels - 1) * -low / (high - low) and does not round it. It joins tensors whose
     zero points differ, such as 116 and 115.99999, as floats; that of a stored constant is whole.
     """
-    low, high = (np.array(each, np.float32) for each in (limits.low, limits.high))
-    is_whole = np.zeros(np.broadcast_shapes(low.shape, high.shape), bool)
-    for moves in _MOVES:
-        moved_low, moved_high = (
-            each + move * np.spacing(each) for each, move in zip((limits.low, limits.high), moves, strict=True)
-        )
+    first, last = (np.array(each, np.float32) for each in (limits.low, limits.high))
+    low, high, is_whole = first, last, np.zeros(np.broadcast_shapes(first.shape, last.shape), bool)
+    for below, above in sorted(itertools.product(_ROUNDINGS, repeat=2), key=lambda moves: sum(map(abs, moves))):
+        moved_low, moved_high = first + below * np.spacing(first), last + above * np.spacing(last)
         zero = np.float32(levels - 1) * -moved_low / (moved_high - moved_low)
         is_new = ~is_whole & (zero == np.rint(zero))
         low, high = np.where(is_new, moved_low, low), np.where(is_new, moved_high, high)

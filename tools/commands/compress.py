@@ -12,7 +12,7 @@ from irquant.passes.options.pot_config import ConfigFile
 from irquant.targets import load_target
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import data_option, open_data, picture_options
-from irquant.tools.options.options import force_option, target_option
+from irquant.tools.options.options import force_option, output_option, target_option
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.compression import compression_values
 from irquant.tools.sources.image_options import ImageOptions
@@ -24,15 +24,7 @@ from irquant.tools.terminal.output import Output, output_options
 
 @click.command("compress", cls=GroupedCommand)
 @click.argument("model", type=click.Path(path_type=Path))
-@grouped_option(
-    HelpGroup.OUTPUT,
-    "-o",
-    "--output",
-    "path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The new .xml.  [default: MODEL_weights_FORMAT.xml]",
-)
+@output_option("The new .xml.  [default: MODEL_weights_FORMAT.xml]")
 @grouped_option(
     HelpGroup.QUANTIZATION,
     "--weights",

@@ -28,7 +28,7 @@ from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.completion import words, words_or_files
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import data_option, open_data, picture_options, samples_option
-from irquant.tools.options.options import force_option, planned_by, planning_options
+from irquant.tools.options.options import force_option, output_option, planned_by, planning_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.pass_source import DEFAULT, managed, passes_from
@@ -122,15 +122,7 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
     help="A .yaml list of passes to run first; or `default-quantization`.",
 )
 @data_option("Samples for `calibrate`: see `irquant quantize --help`.")
-@grouped_option(
-    HelpGroup.OUTPUT,
-    "-o",
-    "--output",
-    "path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The new .xml.  [default: print the text form]",
-)
+@output_option("The new .xml.  [default: print the text form]")
 @force_option
 @planning_options
 @samples_option

@@ -24,7 +24,14 @@ from irquant.tools.options.completion import words, words_or_files
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import data_option, model_paths, open_as, open_data, picture_options, samples_option
 from irquant.tools.options.mo_options import mo_options
-from irquant.tools.options.options import force_option, metric_options, page_option, planned_by, planning_options
+from irquant.tools.options.options import (
+    force_option,
+    metric_options,
+    output_option,
+    page_option,
+    planned_by,
+    planning_options,
+)
 from irquant.tools.options.pot_options import Place, PotCommand, pot_options
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.options.tuning import tuning_options
@@ -79,15 +86,7 @@ Examples:
 @click.command("quantize", cls=PotCommand, help=_HELP)
 @click.argument("model", type=click.Path(path_type=Path), required=False)
 @data_option("Calibration data: see above.")
-@grouped_option(
-    HelpGroup.OUTPUT,
-    "-o",
-    "--output",
-    "path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The new .xml.  [default: MODEL_int8.xml]",
-)
+@output_option("The new .xml.  [default: MODEL_int8.xml]")
 @planning_options
 @samples_option
 @grouped_option(

@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from irquant.ir import UserError, printable
 from irquant.tools.options.completion import words
-from irquant.tools.options.options import force_option
+from irquant.tools.options.options import force_option, output_option
 from irquant.tools.terminal.command_group import CommandGroup
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 from irquant.tools.terminal.internal_errors import INTERNAL_ERROR, fault_option
@@ -131,17 +131,7 @@ def run_command(
 
 @zoo_command.command("init")
 @click.argument("folder", type=click.Path(path_type=Path))
-@grouped_option(
-    HelpGroup.OUTPUT,
-    "-o",
-    "--output",
-    "path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    default="batch.yaml",
-    show_default=True,
-    help="The batch file.",
-)
+@output_option("The batch file.", default="batch.yaml", show_default=True)
 @grouped_option(
     HelpGroup.DATA,
     "--data",

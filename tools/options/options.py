@@ -133,6 +133,20 @@ force_option = grouped_option(
 )
 
 
+def output_option(text: str, **others: Any) -> Callable[[_Command], _Command]:
+    """`-o` with its help: the file of a result."""
+    return grouped_option(
+        HelpGroup.OUTPUT,
+        "-o",
+        "--output",
+        "path",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help=text,
+        **others,
+    )
+
+
 def planning_options(command: _Command) -> _Command:
     """Adds the options to a command."""
     for option in reversed(_OPTIONS):
