@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING
 
 from .analyze import analyze_graph
 from .compress import CompressionResult, compress, compress_model
-from .compress_graph import CompressionReport
-from .effective_options import effective_options as effective_options
 from .evaluation.compare_models import compare_models
 from .explain import explain
 from .infra.base import Context, Fact, InternalError, Pass
 from .infra.instruments import Verify
 from .infra.manager import PassManager
-from .measured_by import measured_by as measured_by
+from .jobs.compress_graph import CompressionReport
+from .jobs.effective_options import effective_options as effective_options
+from .jobs.measured_by import measured_by as measured_by
+from .jobs.pipelines import default_quantization
+from .jobs.quantize_graph import quantize_graph as quantize_graph
+from .jobs.quantize_job import QuantizationResult
 from .options.config import QuantizationConfig
-from .pipelines import default_quantization
 from .quantize import quantize, quantize_model
-from .quantize_graph import quantize_graph as quantize_graph
-from .quantize_job import QuantizationResult
-from .report import Report
+from .reporting.report import Report
 from .runtime.load_model import load_model
 from .statistics.request import Reduction, Request
 from .testing import check_pass
@@ -61,7 +61,7 @@ _FORMER = {
     "ConfigFile": "options.pot_config:ConfigFile",
     "DataError": "runtime.samples:DataError",
     "DumpAfter": "infra.instruments:DumpAfter",
-    "EffectiveOption": "effective_options:EffectiveOption",
+    "EffectiveOption": "jobs.effective_options:EffectiveOption",
     "ExplainedPlan": "explain:ExplainedPlan",
     "Explanation": "explain:Explanation",
     "Instrument": "infra.instruments:Instrument",
@@ -77,11 +77,11 @@ _FORMER = {
     "PipelineError": "infra.base:PipelineError",
     "PrintAfter": "infra.instruments:PrintAfter",
     "QuantizationWarning": "quantize:QuantizationWarning",
-    "QuantizeOptions": "quantize_options:QuantizeOptions",
+    "QuantizeOptions": "jobs.quantize_options:QuantizeOptions",
     "Quantized": "explain:Quantized",
     "RequirementError": "infra.base:RequirementError",
     "Sample": "runtime.samples:Sample",
-    "Setting": "effective_options:EffectiveOption",
+    "Setting": "jobs.effective_options:EffectiveOption",
     "Settings": "options.pot_config:ConfigFile",
     "Statistics": "statistics.request:Statistics",
     "Timing": "infra.instruments:Timing",
@@ -99,7 +99,7 @@ _FORMER = {
     "read_settings": "options.pot_config:read_config_file",
     "read_specs": "infra.pass_spec:read_specs",
     "spec_text": "infra.pass_spec:spec_text",
-    "watching_for": "run_files:watching_for",
+    "watching_for": "files.run_files:watching_for",
     "write_fault": "infra.internal_errors:write_fault",
 }
 

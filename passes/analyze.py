@@ -10,10 +10,10 @@ from .evaluation.closeups import close_ups
 from .evaluation.sensitivity import Effect, measure_effects, ranked
 from .infra.base import Pass
 from .infra.run_inputs import Progress, no_progress
+from .jobs.quantize_once import quantize_once
 from .options.config import QuantizationConfig
-from .quantize_once import quantize_once
-from .report import Report, constant_bytes, report_of
-from .report_figures import CLOSE_UPS, COMPARED, MOST_INFERENCES
+from .reporting.report import Report, constant_bytes, report_of
+from .reporting.report_figures import CLOSE_UPS, COMPARED, MOST_INFERENCES
 from .runtime.samples import DataError
 
 

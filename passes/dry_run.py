@@ -9,8 +9,8 @@ from .analysis.already_quantized import refuse_quantized
 from .calibration.measurement import Measurement
 from .infra.base import Context
 from .infra.manager import PassManager
+from .jobs.pipelines import default_quantization
 from .options.config import QuantizationConfig
-from .pipelines import default_quantization
 from .statistics.column_store import memory_of
 from .statistics.request import Reduction, Request
 

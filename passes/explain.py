@@ -10,8 +10,8 @@ from ..targets import Target
 from .analysis.already_quantized import refuse_quantized
 from .infra.base import Context, Pass
 from .infra.manager import PassManager
+from .jobs.pipelines import default_quantization
 from .options.config import QuantizationConfig
-from .pipelines import default_quantization
 from .placement.plan import Site
 
 #: What computes nothing.

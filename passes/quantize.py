@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Unpack, overload
 
 from .analysis.agreement import Verdict
-from .model_place import FilePlace, MemoryPlace
-from .quantize_job import QuantizationResult
-from .quantize_options import QuantizeOptions, quantize_as_given, refuse_unknown
-from .report import Report
+from .files.model_place import FilePlace, MemoryPlace
+from .jobs.quantize_job import QuantizationResult
+from .jobs.quantize_options import QuantizeOptions, quantize_as_given, refuse_unknown
+from .reporting.report import Report
 from .runtime.engine import RuntimeModel
 from .runtime.load_model import result_path
 

@@ -28,6 +28,9 @@ ORDER = (
     "passes/evaluation",
     "passes/accuracy",
     "passes/tuning",
+    "passes/reporting",
+    "passes/files",
+    "passes/jobs",
     "passes",
     "tools/terminal",
     "tools/sources",
@@ -38,6 +41,8 @@ ORDER = (
     "tools/commands",
     "tools",
 )
+#: All that lies flat in `passes/`: what runs use, by its verb, and what tests of passes use.
+FLAT = {"analyze", "compress", "dry_run", "explain", "quantize", "testing"}
 FOLDERS = {name: Path(str(import_module(f"irquant.{name}").__file__)).parent for name in PACKAGES}
 MODULES = [(name, path) for name, folder in FOLDERS.items() for path in sorted(folder.rglob("*.py"))]
 #: What only these modules may import at the top level or anywhere else.
@@ -97,6 +102,10 @@ def test_imports_go_one_way(package: str, path: Path) -> None:
     ours = (name for name in imported(package, path) if name.startswith("irquant."))
     wrong = [name for name in ours if folder_of(name) in later]
     assert not wrong, f"{name_of(package, path)} may not import {wrong}"
+
+
+def test_only_entry_points_lie_flat_among_the_folders_of_passes() -> None:
+    assert {path.stem for path in FOLDERS["passes"].glob("[!_]*.py")} == FLAT
 
 
 def test_transforms_are_passes() -> None:

@@ -18,13 +18,13 @@ from irquant.ir import from_text
 from irquant.passes import Context, Fact, Pass, check_pass, default_quantization
 from irquant.passes.compress import CompressOptions
 from irquant.passes.infra.registry import PASSES, pass_class
+from irquant.passes.jobs.quantize_options import QuantizeOptions
 from irquant.passes.options import deprecated_options
 from irquant.passes.options.accuracy_aware import AccuracyParameters, MetricEntry
 from irquant.passes.options.config import QuantizationConfig
 from irquant.passes.options.engine import EngineSection
 from irquant.passes.options.pot_config import AlgorithmName, Model, Parameters
 from irquant.passes.options.quantization import ActivationEndOptions, ActivationOptions, RangeEstimator, WeightOptions
-from irquant.passes.quantize_options import QuantizeOptions
 from irquant.targets import QuantSpec, Rule, Step, Target, load_target, parse_target
 from irquant.targets.target import Compression, Property
 from irquant.tools.cli import run

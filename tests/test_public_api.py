@@ -13,11 +13,11 @@ import pydantic
 import pytest
 
 import irquant.passes
-from irquant.passes.effective_options import effective_options
 from irquant.passes.infra.base import Pass
-from irquant.passes.measured_by import measured_by
+from irquant.passes.jobs.effective_options import effective_options
+from irquant.passes.jobs.measured_by import measured_by
+from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.options.config import QuantizationConfig
-from irquant.passes.quantize_graph import quantize_graph
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = {

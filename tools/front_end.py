@@ -4,7 +4,7 @@ import html
 
 from irquant.ir import printable
 from irquant.passes import Report
-from irquant.passes.front_end import FrontEnd, install
+from irquant.passes.reporting.front_end import FrontEnd, install
 from irquant.tools.report.quantization import Subject, quantization_page
 from irquant.tools.terminal.summary import report_lines
 from irquant.tools.terminal.verbosity import progress_shown

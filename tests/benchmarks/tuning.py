@@ -16,11 +16,11 @@ import numpy as np
 
 from irquant.passes import QuantizationConfig
 from irquant.passes.evaluation.latency import default_mode, in_turn
-from irquant.passes.model_place import FilePlace
+from irquant.passes.files.model_place import FilePlace
+from irquant.passes.jobs.quantize_job import QuantizeJob
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
-from irquant.passes.quantize_job import QuantizeJob
-from irquant.passes.report import Report
+from irquant.passes.reporting.report import Report
 from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.load_model import load_model
 from irquant.passes.runtime.samples import Feed, checked_feed, model_inputs

@@ -17,7 +17,7 @@ import openvino.opset13 as op
 from irquant.ir import UserError
 from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.infra.base import PipelineError
-from irquant.passes.quantize_once import NothingToQuantizeError
+from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime.engine import RuntimeRejectedError
 from irquant.passes.runtime.samples import DataError
 from tests.corpora.onnx_models import Array, Case, baked, is_float, samples_of

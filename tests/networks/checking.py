@@ -25,8 +25,8 @@ from irquant.passes.analysis.constants import constant_nodes
 from irquant.passes.analysis.transposed_weights import shared_squares
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.infra.base import PipelineError
-from irquant.passes.pipelines import default_quantization
-from irquant.passes.quantize_once import NothingToQuantizeError
+from irquant.passes.jobs.pipelines import default_quantization
+from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime.engine import from_runtime, quantize_by_tensor, to_runtime
 from irquant.passes.runtime.load_model import result_path
 from irquant.passes.transforms.align_streams import AlignStreams

@@ -14,7 +14,7 @@ import pytest
 from irquant import quantize, quantize_model
 from irquant.ir import UserError
 from irquant.passes.quantize import QuantizationWarning
-from irquant.passes.report import Report
+from irquant.passes.reporting.report import Report
 
 X = np.random.default_rng(1).normal(size=(20, 3, 8, 8)).astype(np.float32)
 Array = np.ndarray[Any, np.dtype[Any]]

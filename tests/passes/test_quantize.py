@@ -14,8 +14,8 @@ from irquant.ir import Graph, UserError, read_model, to_text
 from irquant.passes import Context, Pass, QuantizationConfig, Report, default_quantization, quantize, quantize_model
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.infra.execution import Execution
-from irquant.passes.quantize_graph import quantize_graph
-from irquant.passes.report_figures import Detail
+from irquant.passes.jobs.quantize_graph import quantize_graph
+from irquant.passes.reporting.report_figures import Detail
 from irquant.passes.runtime.samples import DataError
 from irquant.passes.transforms.normalize import Normalize
 from irquant.passes.transforms.plan_placement import PlanPlacement

@@ -10,7 +10,7 @@ import pytest
 
 from irquant.ir import Graph
 from irquant.passes import Context, PassManager, QuantizationConfig, Report, default_quantization
-from irquant.passes.quantize_graph import quantize_graph
+from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
 

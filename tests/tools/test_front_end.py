@@ -43,10 +43,10 @@ def test_a_report_without_a_run_is_shown_as_text(report: Report) -> None:
 
 def test_without_a_front_end_a_report_is_a_plain_value() -> None:
     code = (
-        "from irquant.passes.report import Report\n"
+        "from irquant.passes.reporting.report import Report\n"
         "bare = Report.__new__(Report)\n"
         "assert bare._repr_html_() is None\n"
-        "from irquant.passes.front_end import shown\n"
+        "from irquant.passes.reporting.front_end import shown\n"
         "from irquant.passes.infra.run_inputs import no_progress\n"
         "with shown(None) as progress:\n"
         "    assert progress is no_progress\n"

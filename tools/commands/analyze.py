@@ -9,8 +9,8 @@ import click
 
 from irquant.passes import Report, analyze_graph
 from irquant.passes.evaluation.sensitivity import Effect
-from irquant.passes.measured_by import measured_by
-from irquant.passes.run_files import check_run_files, named
+from irquant.passes.files.run_files import check_run_files, named
+from irquant.passes.jobs.measured_by import measured_by
 from irquant.passes.runtime.load_model import load_model, model_files
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import data_option, model_paths, open_data, picture_options, samples_option

@@ -11,9 +11,9 @@ import click
 from irquant.passes.evaluation.compare_models import Comparison, Side, compare_models
 from irquant.passes.evaluation.latency import SECONDS, Latency
 from irquant.passes.evaluation.layer_probes import LayerError
+from irquant.passes.files.run_files import check_run_files, named
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.strict import ConfigError
-from irquant.passes.run_files import check_run_files, named
 from irquant.passes.runtime.load_model import load_model, model_files
 from irquant.tools.options.extensions import extension_option, open_extensions
 from irquant.tools.options.inputs import data_option, open_data, picture_options

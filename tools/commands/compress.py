@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from irquant.passes.compress import CompressJob, compressed_path
-from irquant.passes.model_place import FilePlace
+from irquant.passes.files.model_place import FilePlace
 from irquant.passes.options.compression import CompressionConfig
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.targets import load_target

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from irquant.ir import printable
-from irquant.passes.effective_options import effective_options
+from irquant.passes.jobs.effective_options import effective_options
 from irquant.passes.options.pot_config import read_config_file
 from irquant.passes.options.strict import ConfigError
 from irquant.targets import load_target

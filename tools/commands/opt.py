@@ -16,13 +16,13 @@ from irquant.ir.writer import check_output
 from irquant.passes import Context, Pass, Verify, load_model
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.fingerprint import model_fingerprint
+from irquant.passes.files.provenance import SECTION, record_version
+from irquant.passes.files.run_files import check_run_files, files_of_passes, named, result_files
 from irquant.passes.infra.base import Results
 from irquant.passes.infra.instruments import DumpAfter, Instrument, PrintAfter, Timing
 from irquant.passes.infra.pass_spec import PassSpecError, options_of
 from irquant.passes.infra.registry import ALIASES, PASSES, pass_class
 from irquant.passes.options.strict import ConfigError
-from irquant.passes.provenance import SECTION, record_version
-from irquant.passes.run_files import check_run_files, files_of_passes, named, result_files
 from irquant.passes.runtime.engine import Extension
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.completion import words, words_or_files

@@ -12,13 +12,13 @@ from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.parse_metrics import metrics_of
 from irquant.passes.calibration.load_statistics import LoadStatistics
 from irquant.passes.dry_run import plan_measurement
-from irquant.passes.measured_by import measured_by
-from irquant.passes.model_place import FilePlace
+from irquant.passes.files.model_place import FilePlace
+from irquant.passes.files.run_files import named
+from irquant.passes.jobs.measured_by import measured_by
+from irquant.passes.jobs.quantize_job import QuantizeJob
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import ConfigError
-from irquant.passes.quantize_job import QuantizeJob
-from irquant.passes.report_figures import Detail
-from irquant.passes.run_files import named
+from irquant.passes.reporting.report_figures import Detail
 from irquant.passes.tuning.goals import TuningGoals
 from irquant.tools.options.completion import words, words_or_files
 from irquant.tools.options.extensions import extension_option, open_extensions

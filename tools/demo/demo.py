@@ -21,12 +21,12 @@ from irquant.passes import Report
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.evaluation.latency import default_mode, in_turn
 from irquant.passes.evaluation.verify_execution import executed_layers
+from irquant.passes.files.model_place import FilePlace
+from irquant.passes.files.run_files import check_run_files
 from irquant.passes.infra.run_inputs import Progress
-from irquant.passes.model_place import FilePlace
+from irquant.passes.jobs.quantize_job import QuantizeJob
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
-from irquant.passes.quantize_job import QuantizeJob
-from irquant.passes.run_files import check_run_files
 from irquant.passes.runtime.engine import INSPECTION, Engine
 from irquant.passes.runtime.samples import Sample, ValidationSample, checked_feed, model_inputs
 from irquant.tools.terminal.console import decibels, megabytes

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from irquant.passes.run_files import RunFile
+from irquant.passes.files.run_files import RunFile
 from irquant.tools.sources.data import names_function, source_members
 from irquant.tools.sources.user_module import source_of
 

@@ -7,7 +7,7 @@ from irquant.ir import DYNAMIC
 from irquant.passes import Report
 from irquant.passes.analysis.layer_times import LayerTime
 from irquant.passes.evaluation.sensitivity import Effect
-from irquant.passes.report import Layer
+from irquant.passes.reporting.report import Layer
 
 #: Times within this factor may be noise.
 _SLOWER = 1.2

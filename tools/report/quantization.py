@@ -11,11 +11,11 @@ from pathlib import Path
 
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import Agreement
-from irquant.passes.effective_options import effective_options
 from irquant.passes.evaluation.observed import ObservedRange, Spread
 from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.jobs.effective_options import effective_options
 from irquant.passes.options.resolved import ResolvedOptions
-from irquant.passes.report import Layer
+from irquant.passes.reporting.report import Layer
 from irquant.passes.runtime.engine import runtime_version
 from irquant.tools.report.closeup_charts import drawn
 from irquant.tools.report.layer_rows import layer_rows

@@ -10,7 +10,7 @@ from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.analysis.agreement import Agreement
 from irquant.passes.evaluation.latency import Latencies, Latency
 from irquant.passes.infra.execution import Asked
-from irquant.passes.report import Layer
+from irquant.passes.reporting.report import Layer
 from irquant.passes.tuning.goals import TuningReport
 from irquant.passes.tuning.tune import TuningTimes
 from irquant.tools.terminal.next_step import worst_output

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from irquant.ir import Array, Graph
-from irquant.passes.input_steps import first_steps
+from irquant.passes.analysis.input_steps import first_steps
 from irquant.passes.runtime.samples import DataError, model_inputs
 from irquant.tools.sources.image_options import LAYOUTS, ImageOptions
 from irquant.tools.sources.prepare_image import takes_integers

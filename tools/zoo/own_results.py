@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from irquant.passes.own_files import is_own_file
+from irquant.passes.files.own_files import is_own_file
 from irquant.tools.zoo.record import is_as_written, read_record
 
 #: How a line of `results.jsonl` begins.

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from irquant.ir import UserError
 from irquant.ir.atomic_write import write_bytes, write_failure
+from irquant.passes.files.run_files import RunFile, check_run_files, named
 from irquant.passes.options.pot_config import ConfigFile, read_config_file
-from irquant.passes.run_files import RunFile, check_run_files, named
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.zoo.cache_key import cache_keys_of

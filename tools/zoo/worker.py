@@ -16,11 +16,11 @@ from pydantic import Field
 from irquant.ir.atomic_write import written_together
 from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.parse_metrics import metrics_of
+from irquant.passes.files.model_place import FilePlace
 from irquant.passes.infra.internal_errors import FaultFolderError, complaint, described, is_internal, write_fault
-from irquant.passes.model_place import FilePlace
+from irquant.passes.jobs.quantize_job import QuantizeJob
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import Strict
-from irquant.passes.quantize_job import QuantizeJob
 from irquant.tools.options.extensions import open_extensions
 from irquant.tools.options.inputs import open_data
 from irquant.tools.sources.metric_function import open_metrics

@@ -12,7 +12,7 @@ from irquant.ir import Array, Graph
 from irquant.passes import QuantizationConfig
 from irquant.passes.accuracy import device
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs
-from irquant.passes.quantize_graph import quantize_graph
+from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import (
     EMULATION,
     INSPECTION,

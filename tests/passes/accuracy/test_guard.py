@@ -19,9 +19,9 @@ from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
 from irquant.passes.calibration import measurement
+from irquant.passes.jobs.quantize_graph import quantize_graph
+from irquant.passes.jobs.quantize_once import quantize_once
 from irquant.passes.options.quantization import RangeEstimator
-from irquant.passes.quantize_graph import quantize_graph
-from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import RuntimeRejectedError, from_runtime
 from irquant.passes.transforms import set_ranges
 from irquant.targets import Target, load_target, parse_target

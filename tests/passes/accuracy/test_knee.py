@@ -13,8 +13,8 @@ from irquant.passes import QuantizationConfig, Report
 from irquant.passes.accuracy.knee import DECIBELS_A_PERCENT, MOST_PERCENT, Knee, best_prefix, find_knee
 from irquant.passes.analysis.agreement import Verdict
 from irquant.passes.evaluation.sensitivity import Effect
-from irquant.passes.quantize_graph import quantize_graph
-from irquant.passes.quantize_once import quantize_once
+from irquant.passes.jobs.quantize_graph import quantize_graph
+from irquant.passes.jobs.quantize_once import quantize_once
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
 

@@ -15,7 +15,7 @@ from irquant.ir import Graph
 from irquant.passes import QuantizationConfig, explain, load_model
 from irquant.passes.analysis.already_quantized import AlreadyQuantizedError, find_quantized
 from irquant.passes.dry_run import plan_measurement
-from irquant.passes.quantize_graph import quantize_graph
+from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
 

@@ -12,8 +12,8 @@ from irquant.ir import Graph, from_text, to_text, verify
 from irquant.passes import Context, QuantizationConfig, quantize
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.analysis.attention import attention_blocks
+from irquant.passes.jobs.pipelines import default_quantization
 from irquant.passes.options.ignored import Ignored
-from irquant.passes.pipelines import default_quantization
 from irquant.passes.placement.placement import plan_placement
 from irquant.passes.runtime.engine import from_runtime, to_runtime
 from irquant.passes.testing import check_pass

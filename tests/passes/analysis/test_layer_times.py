@@ -29,7 +29,7 @@ from irquant.passes.analysis.layer_times import (
 )
 from irquant.passes.evaluation.latency import Latencies, Latency, Mode, measure_gain
 from irquant.passes.infra.execution import Asked
-from irquant.passes.quantize_graph import quantize_graph
+from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import LATENCY, Engine, Executed, from_runtime
 from irquant.targets import load_target
 from irquant.tools.report.values import report_values
@@ -176,7 +176,7 @@ def reported(monkeypatch: pytest.MonkeyPatch, found: Latencies, *, slow: bool) -
         return replace(answer, asked=replace(answer.asked or Asked(), looks_slow=slow))
 
     monkeypatch.setattr(device, "ask", asked)
-    monkeypatch.setattr(sys.modules["irquant.passes.quantize_graph"], "measure_gain", lambda *_, **__: found)
+    monkeypatch.setattr(sys.modules["irquant.passes.jobs.quantize_graph"], "measure_gain", lambda *_, **__: found)
     graph, samples = net()
     return quantize_graph(graph, samples, load_target("cpu"), QuantizationConfig())[1]
 

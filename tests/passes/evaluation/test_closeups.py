@@ -10,7 +10,7 @@ from irquant.passes import Context, QuantizationConfig
 from irquant.passes.evaluation import closeups
 from irquant.passes.evaluation.closeups import CloseUp, close_ups
 from irquant.passes.evaluation.sensitivity import measure_effects
-from irquant.passes.quantize_once import quantize_once
+from irquant.passes.jobs.quantize_once import quantize_once
 from irquant.passes.runtime.engine import from_runtime
 from irquant.targets import load_target
 

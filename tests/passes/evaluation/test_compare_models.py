@@ -14,7 +14,7 @@ from irquant.passes.evaluation.channel_sums import ChannelSums
 from irquant.passes.evaluation.compare_models import Comparison, compare_models
 from irquant.passes.evaluation.layer_probes import LayerProbe
 from irquant.passes.evaluation.matching import ComparisonError, LayerPair, match_inputs, match_layers, match_outputs
-from irquant.passes.quantize_graph import quantize_graph
+from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import LATENCY, Engine
 from irquant.passes.runtime.samples import DataError, Sample
 from irquant.targets import load_target

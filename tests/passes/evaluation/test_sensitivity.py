@@ -17,8 +17,8 @@ from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.analyze import Analysis
 from irquant.passes.evaluation.fake_quant_switch import GATES, AttachGates, rounded_operations
 from irquant.passes.evaluation.sensitivity import Effect, measure_effects, ranked
+from irquant.passes.jobs.quantize_once import quantize_once
 from irquant.passes.options.quantization import RangeEstimator
-from irquant.passes.quantize_once import quantize_once
 from irquant.passes.runtime.engine import EMULATION, Engine, from_runtime
 from irquant.passes.runtime.samples import DataError, PreparedSample
 from irquant.targets import load_target

@@ -11,7 +11,7 @@ from irquant.passes.analysis.bit_choice import Candidate
 from irquant.passes.calibration.measure_outputs import MeasureOutputs
 from irquant.passes.evaluation.weight_errors import MeasureWeightErrors
 from irquant.passes.options.compression import CompressionConfig
-from irquant.passes.report import constant_bytes
+from irquant.passes.reporting.report import constant_bytes
 from irquant.passes.transforms.quantize_weights_only import QuantizeWeightsOnly
 from irquant.targets import load_target
 from tests.passes.weight_only_models import Array, language_model, sentences

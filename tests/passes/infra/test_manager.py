@@ -11,7 +11,7 @@ from irquant.passes import Context, Pass, PassManager, Verify
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.infra.base import PassResult, PipelineError
 from irquant.passes.infra.instruments import DumpAfter, PrintAfter, Timing
-from irquant.passes.pipelines import default_quantization
+from irquant.passes.jobs.pipelines import default_quantization
 from irquant.passes.runtime.samples import DataError
 from irquant.passes.transforms.align_activation_channels import AlignActivationChannels
 from irquant.passes.transforms.compress_weights import CompressWeights

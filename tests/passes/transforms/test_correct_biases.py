@@ -16,9 +16,9 @@ from irquant.passes.calibration import measurement
 from irquant.passes.calibration.measurement import SampleKeeper
 from irquant.passes.calibration.reading import CalibrationSample
 from irquant.passes.calibration.sample_order import is_held_out, rank
-from irquant.passes.measured_by import measured_by
+from irquant.passes.jobs.measured_by import measured_by
+from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.options.strict import ConfigError
-from irquant.passes.quantize_graph import quantize_graph
 from irquant.passes.runtime.engine import Engine, from_runtime, to_runtime
 from irquant.passes.runtime.samples import PreparedSample, Sample
 from irquant.passes.transforms.correct_biases import CorrectBiases

@@ -11,7 +11,7 @@ import pytest
 
 from irquant.ir import from_text
 from irquant.passes import Context, QuantizationConfig, Report, quantize
-from irquant.passes.quantize_once import NothingToQuantizeError
+from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.transforms.create_biases import CreateBiases
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.targets import load_target

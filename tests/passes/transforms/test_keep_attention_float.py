@@ -11,8 +11,8 @@ from irquant.ir import Graph
 from irquant.passes import Context, QuantizationConfig, quantize
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.infra.manager import PassManager
+from irquant.passes.jobs.pipelines import default_quantization
 from irquant.passes.options.quantization import RangeEstimator
-from irquant.passes.pipelines import default_quantization
 from irquant.passes.runtime.engine import from_runtime
 from irquant.passes.transforms.keep_attention_float import KeepAttentionFloat
 from irquant.targets import Target, load_target

@@ -12,7 +12,7 @@ import pytest
 from irquant.ir import UserError
 from irquant.ir.watched_files import watched_files
 from irquant.passes import quantize
-from irquant.passes.run_files import check_run_files
+from irquant.passes.files.run_files import check_run_files
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.cli import run
 

@@ -9,7 +9,7 @@ from irquant.passes import Report
 from irquant.passes.analysis.layer_times import LayerTime
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.placement.plan import Decision
-from irquant.passes.report import Layer
+from irquant.passes.reporting.report import Layer
 from irquant.tools.report.layer_rows import LayerRow, layer_rows
 
 

@@ -16,8 +16,8 @@ from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.analysis.bias_cross_validation import Correction
 from irquant.passes.infra.execution import Check
-from irquant.passes.quantize_graph import quantize_graph
-from irquant.passes.report_figures import Detail
+from irquant.passes.jobs.quantize_graph import quantize_graph
+from irquant.passes.reporting.report_figures import Detail
 from irquant.targets import load_target
 from irquant.tools.cli import run
 from irquant.tools.options.options import planned_by

@@ -1,31 +1,31 @@
 """The named pipelines: plain lists, to be printed, cut, reordered and extended."""
 
-from .calibration.calibrate import Calibrate
-from .infra.base import Pass
-from .options.config import QuantizationConfig
-from .transforms.absorb_zero_points import AbsorbZeroPoints
-from .transforms.align_activation_channels import AlignActivationChannels
-from .transforms.align_streams import AlignStreams
-from .transforms.compress_weights import CompressWeights
-from .transforms.correct_biases import CorrectBiases
-from .transforms.correct_biases_fast import CorrectBiasesFast
-from .transforms.create_biases import CreateBiases
-from .transforms.decompose_attention import DecomposeAttention
-from .transforms.decompose_einsum import DecomposeEinsum
-from .transforms.fold_input_normalization import FoldInputNormalization
-from .transforms.insert_fake_quantize import InsertFakeQuantize
-from .transforms.keep_attention_float import KeepAttentionFloat
-from .transforms.keep_sums_float import KeepSumsFloat
-from .transforms.normalize import Normalize
-from .transforms.order_operands import OrderOperands
-from .transforms.plan_placement import PlanPlacement
-from .transforms.restore_attention import RestoreAttention
-from .transforms.set_ranges import SetRanges
-from .transforms.smooth_quant import SmoothQuant
-from .transforms.store_halves import StoreHalves
-from .transforms.untranspose_weights import UntransposeWeights
-from .transforms.widen_integers import WidenIntegers
-from .transforms.widen_masks import WidenMasks
+from ..calibration.calibrate import Calibrate
+from ..infra.base import Pass
+from ..options.config import QuantizationConfig
+from ..transforms.absorb_zero_points import AbsorbZeroPoints
+from ..transforms.align_activation_channels import AlignActivationChannels
+from ..transforms.align_streams import AlignStreams
+from ..transforms.compress_weights import CompressWeights
+from ..transforms.correct_biases import CorrectBiases
+from ..transforms.correct_biases_fast import CorrectBiasesFast
+from ..transforms.create_biases import CreateBiases
+from ..transforms.decompose_attention import DecomposeAttention
+from ..transforms.decompose_einsum import DecomposeEinsum
+from ..transforms.fold_input_normalization import FoldInputNormalization
+from ..transforms.insert_fake_quantize import InsertFakeQuantize
+from ..transforms.keep_attention_float import KeepAttentionFloat
+from ..transforms.keep_sums_float import KeepSumsFloat
+from ..transforms.normalize import Normalize
+from ..transforms.order_operands import OrderOperands
+from ..transforms.plan_placement import PlanPlacement
+from ..transforms.restore_attention import RestoreAttention
+from ..transforms.set_ranges import SetRanges
+from ..transforms.smooth_quant import SmoothQuant
+from ..transforms.store_halves import StoreHalves
+from ..transforms.untranspose_weights import UntransposeWeights
+from ..transforms.widen_integers import WidenIntegers
+from ..transforms.widen_masks import WidenMasks
 
 
 def default_quantization(measuring: Pass | None = None, config: QuantizationConfig | None = None) -> list[Pass]:

@@ -4,28 +4,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..ir import Graph, Scope
-from ..ir.writer import lay_out
-from .accuracy.control import AccuracyResult
-from .accuracy.guard import GuardResult, GuardStep
-from .analysis.bias_cross_validation import Correction
-from .analysis.layer_times import SHORT
-from .analysis.source_names import source_names
-from .analysis.work import multiply_accumulates
-from .data_findings import DataFindings
-from .evaluation.closeups import CloseUp
-from .evaluation.latency import Latencies, Latency
-from .evaluation.observed import ObservedRange, observed_ranges
-from .evaluation.sensitivity import Effect
+from ...ir import Graph, Scope
+from ...ir.writer import lay_out
+from ..accuracy.control import AccuracyResult
+from ..accuracy.guard import GuardResult, GuardStep
+from ..analysis.bias_cross_validation import Correction
+from ..analysis.data_findings import DataFindings
+from ..analysis.layer_times import SHORT
+from ..analysis.source_names import source_names
+from ..analysis.work import multiply_accumulates
+from ..evaluation.closeups import CloseUp
+from ..evaluation.latency import Latencies, Latency
+from ..evaluation.observed import ObservedRange, observed_ranges
+from ..evaluation.sensitivity import Effect
+from ..infra.base import Context, Results
+from ..infra.calibration import Sampling
+from ..infra.execution import Check
+from ..options.config import Preset
+from ..options.resolved import ResolvedOptions
+from ..placement.plan import Decision
+from ..tuning.goals import TuningReport
 from .front_end import front_end
-from .infra.base import Context, Results
-from .infra.calibration import Sampling
-from .infra.execution import Check
-from .options.config import Preset
-from .options.resolved import ResolvedOptions
-from .placement.plan import Decision
 from .report_figures import Detail
-from .tuning.goals import TuningReport
 
 #: The most layers that a warning names.
 _NAMED = 3

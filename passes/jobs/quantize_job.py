@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Generic, TypeVar
 
-from ..ir import Graph
-from .accuracy.metric_goals import MetricGoals
-from .infra.base import Pass
-from .infra.run_inputs import Progress, no_progress
-from .model_place import ModelPlace
-from .options.resolved import ResolvedOptions
-from .provenance import record_version
+from ...ir import Graph
+from ..accuracy.metric_goals import MetricGoals
+from ..files.model_place import ModelPlace
+from ..files.provenance import record_version
+from ..files.run_files import RunFile, check_run_files, files_of_passes
+from ..infra.base import Pass
+from ..infra.run_inputs import Progress, no_progress
+from ..options.resolved import ResolvedOptions
+from ..reporting.report import Origin, Report
+from ..reporting.report_figures import Detail
+from ..tuning.goals import TuningGoals
 from .quantize_graph import quantize_graph
-from .report import Origin, Report
-from .report_figures import Detail
-from .run_files import RunFile, check_run_files, files_of_passes
-from .tuning.goals import TuningGoals
 
 _Model = TypeVar("_Model")
 

@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..ir import UserError
-from ..ir.watched_files import version_of, watch
-from .calibration.calibrate import Calibrate
-from .infra.base import Pass
-from .infra.instruments import WriteAfter
-from .options.config import QuantizationConfig
+from ...ir import UserError
+from ...ir.watched_files import version_of, watch
+from ..calibration.calibrate import Calibrate
+from ..infra.base import Pass
+from ..infra.instruments import WriteAfter
+from ..options.config import QuantizationConfig
+from ..transforms.set_ranges import SetRanges
 from .own_files import is_own_file
-from .transforms.set_ranges import SetRanges
 
 #: The name of a file or folder in messages, and its path.
 RunFile = tuple[str, Path]

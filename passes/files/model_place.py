@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from ..ir import Graph, write_model
-from ..ir.writer import check_output
-from .infra.instruments import WriteAfter
-from .options.config import QuantizationConfig
+from ...ir import Graph, write_model
+from ...ir.writer import check_output
+from ..infra.instruments import WriteAfter
+from ..options.config import QuantizationConfig
+from ..runtime.engine import Extension, RuntimeModel, from_runtime, to_runtime
+from ..runtime.load_model import load_model, model_files
 from .run_files import RunFile, result_files, watching_for
-from .runtime.engine import Extension, RuntimeModel, from_runtime, to_runtime
-from .runtime.load_model import load_model, model_files
 
 _Model = TypeVar("_Model", covariant=True)
 _IN_MEMORY = "dump_intermediate_model has no effect: it writes beside the result, which is in memory; give a path"

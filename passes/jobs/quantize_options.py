@@ -5,25 +5,25 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
-from ..ir.atomic_write import written_together
-from ..targets import Target
-from .accuracy.metric_goals import MetricGoals
-from .accuracy.parse_metrics import GivenMetric, metrics_of
-from .calibration.transformed import Transformed
-from .front_end import shown
-from .infra.base import Pass
-from .infra.run_inputs import Progress
+from ...ir.atomic_write import written_together
+from ...targets import Target
+from ..accuracy.metric_goals import MetricGoals
+from ..accuracy.parse_metrics import GivenMetric, metrics_of
+from ..calibration.transformed import Transformed
+from ..files.model_place import ModelPlace
+from ..files.run_files import named
+from ..infra.base import Pass
+from ..infra.run_inputs import Progress
+from ..options.accuracy import DropType
+from ..options.config import GuardAim, QuantizationConfig
+from ..options.pot_config import ConfigFile, read_config_file
+from ..options.resolved import ResolvedOptions
+from ..options.strict import ConfigError
+from ..reporting.front_end import shown
+from ..runtime.engine import Extension, check_extensions
+from ..tuning.goals import TuningGoals
 from .measured_by import checked_passes, measured_by
-from .model_place import ModelPlace
-from .options.accuracy import DropType
-from .options.config import GuardAim, QuantizationConfig
-from .options.pot_config import ConfigFile, read_config_file
-from .options.resolved import ResolvedOptions
-from .options.strict import ConfigError
 from .quantize_job import QuantizationResult, QuantizeJob
-from .run_files import named
-from .runtime.engine import Extension, check_extensions
-from .tuning.goals import TuningGoals
 
 _Model = TypeVar("_Model")
 

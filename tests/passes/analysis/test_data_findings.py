@@ -8,7 +8,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes.data_findings import DataFindings, expected_inputs, find_about_data
+from irquant.passes.analysis.data_findings import DataFindings, expected_inputs, find_about_data
 from irquant.passes.runtime.data_look import DataLook, fed_line
 from irquant.passes.runtime.engine import from_runtime
 from irquant.passes.runtime.samples import Sample, checked_feed, model_inputs

@@ -10,10 +10,10 @@ import pytest
 
 from irquant.ir import UserError
 from irquant.passes import QuantizationConfig, quantize
-from irquant.passes.model_place import FilePlace, MemoryPlace
+from irquant.passes.files.model_place import FilePlace, MemoryPlace
+from irquant.passes.jobs.quantize_job import QuantizeJob
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
-from irquant.passes.quantize_job import QuantizeJob
 
 DATA = [np.random.default_rng(seed).random((1, 3, 8, 8), np.float32) for seed in range(10)]
 KEEPING = ResolvedOptions.of(ConfigFile(config=QuantizationConfig(keep_intermediate=True)))

@@ -6,23 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from ..ir import Graph
-from ..targets import Target
-from .analysis.already_quantized import refuse_quantized
-from .calibration.fingerprint import model_fingerprint
-from .calibration.measure_outputs import MeasureOutputs
-from .evaluation.weight_errors import MeasureWeightErrors
-from .infra.base import Context, Pass, Results
-from .infra.compressed_layers import CompressedLayer, WeightCheck
-from .infra.manager import PassManager
-from .infra.run_inputs import Progress, no_progress
+from ...ir import Graph
+from ...targets import Target
+from ..analysis.already_quantized import refuse_quantized
+from ..calibration.fingerprint import model_fingerprint
+from ..calibration.measure_outputs import MeasureOutputs
+from ..evaluation.weight_errors import MeasureWeightErrors
+from ..files.provenance import SECTION
+from ..infra.base import Context, Pass, Results
+from ..infra.compressed_layers import CompressedLayer, WeightCheck
+from ..infra.manager import PassManager
+from ..infra.run_inputs import Progress, no_progress
+from ..options.compression import CompressionConfig, WeightFormat
+from ..options.config import QuantizationConfig
+from ..placement.weight_plan import plan_weights, refuse_nothing
+from ..reporting.report import constant_bytes
+from ..runtime.engine import runtime_version
 from .mixed_bits import compressed
-from .options.compression import CompressionConfig, WeightFormat
-from .options.config import QuantizationConfig
-from .placement.weight_plan import plan_weights, refuse_nothing
-from .provenance import SECTION
-from .report import constant_bytes
-from .runtime.engine import runtime_version
 
 
 @dataclass(frozen=True)

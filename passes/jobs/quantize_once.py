@@ -5,21 +5,21 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..ir import Graph, UserError
-from ..targets import Target, load_target, target_names
-from .accuracy.kernel_mismatch import checked
-from .accuracy.requantize import Attempt, CalibratedModel
-from .analysis.already_quantized import refuse_quantized
-from .calibration.calibrate import Calibrate
-from .calibration.fingerprint import model_fingerprint
-from .infra.base import Context, Fact, Pass, Results
-from .infra.instruments import Instrument
-from .infra.manager import PassManager
-from .infra.run_inputs import Progress, no_progress
-from .options.config import QuantizationConfig
-from .options.quantization import RangeEstimator
+from ...ir import Graph, UserError
+from ...targets import Target, load_target, target_names
+from ..accuracy.kernel_mismatch import checked
+from ..accuracy.requantize import Attempt, CalibratedModel
+from ..analysis.already_quantized import refuse_quantized
+from ..calibration.calibrate import Calibrate
+from ..calibration.fingerprint import model_fingerprint
+from ..infra.base import Context, Fact, Pass, Results
+from ..infra.instruments import Instrument
+from ..infra.manager import PassManager
+from ..infra.run_inputs import Progress, no_progress
+from ..options.config import QuantizationConfig
+from ..options.quantization import RangeEstimator
+from ..runtime.samples import DataError
 from .pipelines import default_quantization
-from .runtime.samples import DataError
 
 
 class NothingToQuantizeError(UserError):

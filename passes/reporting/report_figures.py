@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .accuracy.requantize import Attempt, CalibratedModel
-from .evaluation.closeups import CloseUp, close_ups
-from .evaluation.latency import Latencies, measure_gain
-from .evaluation.sensitivity import Effect, measure_effects, ranked
-from .runtime.engine import RuntimeRejectedError
-from .runtime.samples import DataError, Feed
+from ..accuracy.requantize import Attempt, CalibratedModel
+from ..evaluation.closeups import CloseUp, close_ups
+from ..evaluation.latency import Latencies, measure_gain
+from ..evaluation.sensitivity import Effect, measure_effects, ranked
+from ..runtime.engine import RuntimeRejectedError
+from ..runtime.samples import DataError, Feed
 
 #: The number of held-out samples that are compared, and the most inferences for effects at the outputs.
 COMPARED, MOST_INFERENCES = 4, 800

@@ -3,16 +3,16 @@
 import math
 from dataclasses import dataclass, replace
 
-from ..ir import Graph, UserError
-from .analysis.bit_choice import by_share, by_size, by_trial
-from .evaluation.verify_weights import VerifyWeights
-from .infra.base import Context, Results
-from .infra.compressed_layers import CompressedLayer, WeightCheck
-from .infra.manager import PassManager
-from .options.compression import CompressionConfig
-from .report import constant_bytes
-from .runtime.samples import DataError
-from .transforms.quantize_weights_only import QuantizeWeightsOnly
+from ...ir import Graph, UserError
+from ..analysis.bit_choice import by_share, by_size, by_trial
+from ..evaluation.verify_weights import VerifyWeights
+from ..infra.base import Context, Results
+from ..infra.compressed_layers import CompressedLayer, WeightCheck
+from ..infra.manager import PassManager
+from ..options.compression import CompressionConfig
+from ..reporting.report import constant_bytes
+from ..runtime.samples import DataError
+from ..transforms.quantize_weights_only import QuantizeWeightsOnly
 
 
 class AimError(UserError):

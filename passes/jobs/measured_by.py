@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .calibration.calibrate import Calibrate
-from .calibration.load_statistics import LoadStatistics
-from .infra.base import Fact, Pass
-from .options.strict import ConfigError
+from ..calibration.calibrate import Calibrate
+from ..calibration.load_statistics import LoadStatistics
+from ..infra.base import Fact, Pass
+from ..options.strict import ConfigError
 
 
 def measured_by(

@@ -4,25 +4,25 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ..ir import Graph
-from ..targets import Target
-from .accuracy.control import keep_accuracy
-from .accuracy.guard import GuardResult, guard
-from .accuracy.kernel_mismatch import checked
-from .accuracy.metric_goals import MetricGoals
-from .accuracy.requantize import Attempt, CalibratedModel
-from .analysis.outputs import OutputKind
-from .data_findings import expected_inputs, find_about_data
-from .evaluation.latency import Latencies, measure_gain
-from .infra.base import Pass
-from .infra.instruments import Instrument
-from .infra.run_inputs import Progress, no_progress
-from .options.config import QuantizationConfig
-from .provenance import record_provenance
+from ...ir import Graph
+from ...targets import Target
+from ..accuracy.control import keep_accuracy
+from ..accuracy.guard import GuardResult, guard
+from ..accuracy.kernel_mismatch import checked
+from ..accuracy.metric_goals import MetricGoals
+from ..accuracy.requantize import Attempt, CalibratedModel
+from ..analysis.data_findings import expected_inputs, find_about_data
+from ..analysis.outputs import OutputKind
+from ..evaluation.latency import Latencies, measure_gain
+from ..files.provenance import record_provenance
+from ..infra.base import Pass
+from ..infra.instruments import Instrument
+from ..infra.run_inputs import Progress, no_progress
+from ..options.config import QuantizationConfig
+from ..reporting.report import Report, constant_bytes, report_of
+from ..reporting.report_figures import Detail, Figures, measure_figures, measure_modes, timed_feeds
+from ..tuning.goals import TuningGoals
 from .quantize_once import quantize_once
-from .report import Report, constant_bytes, report_of
-from .report_figures import Detail, Figures, measure_figures, measure_modes, timed_feeds
-from .tuning.goals import TuningGoals
 
 #: The least time of a brief report, in seconds.
 _LEAST = 4.0

@@ -9,7 +9,7 @@ import pytest
 
 from irquant.ir import UserError, read_model
 from irquant.passes import QuantizationConfig
-from irquant.passes.model_place import FilePlace, MemoryPlace
+from irquant.passes.files.model_place import FilePlace, MemoryPlace
 
 CONFIG = QuantizationConfig()
 INTERMEDIATE = QuantizationConfig(keep_intermediate=True)

@@ -7,10 +7,10 @@ for a model that normalizes them itself, may lie anywhere.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..ir import Graph, element_type
+from ...ir import Graph, element_type
+from ..runtime.data_look import DataLook, Described, InputLook
+from ..runtime.samples import ModelInput, model_inputs
 from .input_steps import first_gain, steps_of
-from .runtime.data_look import DataLook, Described, InputLook
-from .runtime.samples import ModelInput, model_inputs
 
 #: Fewer samples are few; more than this share of copies is too much.
 _FEW, _COPIES = 16, 0.1

@@ -9,7 +9,7 @@ from irquant.ir import Graph
 from irquant.passes import Context, Fact, Pass, default_quantization
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.load_statistics import LoadStatistics
-from irquant.passes.measured_by import checked_passes, measured_by
+from irquant.passes.jobs.measured_by import checked_passes, measured_by
 from irquant.passes.options.strict import ConfigError
 
 

@@ -4,11 +4,11 @@ import re
 import zipfile
 from pathlib import Path
 
-from ..ir.atomic_write import finish_interrupted_write
-from ..ir.weights import open_weights
+from ...ir.atomic_write import finish_interrupted_write
+from ...ir.weights import open_weights
+from ..statistics.file import StatisticsFileError, open_statistics
+from ..tuning.tuning_file import MARK
 from .provenance import SECTION
-from .statistics.file import StatisticsFileError, open_statistics
-from .tuning.tuning_file import MARK
 
 #: The mark in each page that irquant writes, and the beginning of each line of its measurements.
 PAGE_MARK, JOURNAL_MARK = b'<meta name="generator" content="irquant">', b'{"irquant"'

@@ -3,9 +3,9 @@
 import json
 from importlib.metadata import version
 
-from ..ir import Graph
-from .infra.base import Context
-from .runtime.engine import runtime_version
+from ...ir import Graph
+from ..infra.base import Context
+from ..runtime.engine import runtime_version
 
 SECTION = "irquant"
 
