@@ -2,19 +2,24 @@
 
 # pyright: reportUnusedImport=false
 
-from .builder import Builder
-from .difference import Change, compare
-from .element_types import ElementType, element_type, element_type_of_dtype
-from .errors import IRError, UserError, printable
-from .graph import DYNAMIC, Array, Graph, InPort, Node, OutPort, Scope
-from .match import Match
-from .neighbourhood import neighbourhood
-from .pattern import Pattern, any_tensor, chain, const, op
-from .reader import read_model
-from .summary import Summary, summarize
-from .text import from_text, to_text
-from .verify import verify
-from .writer import write_model
+from typing import TYPE_CHECKING
+
+from .lazy_front import make_lazy
+
+if TYPE_CHECKING:
+    from .builder import Builder
+    from .difference import Change, compare
+    from .element_types import ElementType, element_type, element_type_of_dtype
+    from .errors import IRError, UserError, printable
+    from .graph import DYNAMIC, Array, Graph, InPort, Node, OutPort, Scope
+    from .match import Match
+    from .neighbourhood import neighbourhood
+    from .pattern import Pattern, any_tensor, chain, const, op
+    from .reader import read_model
+    from .summary import Summary, summarize
+    from .text import from_text, to_text
+    from .verify import verify
+    from .writer import write_model
 
 #: What is public; all else that is imported here is what the other folders take from this one.
 __all__ = [
@@ -33,3 +38,21 @@ __all__ = [
     "to_text",
     "write_model",
 ]
+
+#: Module -> its names here, as type checkers read them above.
+_NAMES = {
+    "builder": ("Builder",),
+    "difference": ("Change", "compare"),
+    "element_types": ("ElementType", "element_type", "element_type_of_dtype"),
+    "errors": ("IRError", "UserError", "printable"),
+    "graph": ("DYNAMIC", "Array", "Graph", "InPort", "Node", "OutPort", "Scope"),
+    "match": ("Match",),
+    "neighbourhood": ("neighbourhood",),
+    "pattern": ("Pattern", "any_tensor", "chain", "const", "op"),
+    "reader": ("read_model",),
+    "summary": ("Summary", "summarize"),
+    "text": ("from_text", "to_text"),
+    "verify": ("verify",),
+    "writer": ("write_model",),
+}
+make_lazy(__name__, _NAMES)

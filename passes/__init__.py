@@ -1,27 +1,26 @@
 """Compiler passes that quantize OpenVINO IR, and the functions that run them."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .analyze import analyze_graph
-from .compress import CompressionResult, compress, compress_model
-from .evaluation.compare_models import compare_models
-from .explain import explain
-from .infra.base import Context, Fact, InternalError, Pass
-from .infra.instruments import Verify
-from .infra.manager import PassManager
-from .jobs.compress_graph import CompressionReport
-from .jobs.effective_options import effective_options as effective_options
-from .jobs.measured_by import measured_by as measured_by
-from .jobs.pipelines import default_quantization
-from .jobs.quantize_graph import quantize_graph as quantize_graph
-from .jobs.quantize_job import QuantizationResult
-from .options.config import QuantizationConfig
-from .quantize import quantize, quantize_model
-from .reporting.report import Report
-from .runtime.load_model import load_model
-from .statistics.request import Reduction, Request
-from .testing import check_pass
+from ..ir.lazy_front import make_lazy
+
+if TYPE_CHECKING:
+    from .analyze import analyze_graph
+    from .compress import CompressionResult, compress, compress_model
+    from .evaluation.compare_models import compare_models
+    from .explain import explain
+    from .infra.base import Context, Fact, InternalError, Pass
+    from .infra.instruments import Verify
+    from .infra.manager import PassManager
+    from .jobs.compress_graph import CompressionReport
+    from .jobs.pipelines import default_quantization
+    from .jobs.quantize_job import QuantizationResult
+    from .options.config import QuantizationConfig
+    from .quantize import quantize, quantize_model
+    from .reporting.report import Report
+    from .runtime.load_model import load_model
+    from .statistics.request import Reduction, Request
+    from .testing import check_pass
 
 __all__ = [
     "CompressionReport",
@@ -49,15 +48,33 @@ __all__ = [
     "quantize_model",
 ]
 
-#: Former names in this package -> module and name today. `effective_options`, `measured_by` and `quantize_graph` are
-#: imported above instead: a module of the same name would hide them.
+#: Module -> its names here, as type checkers read them above.
+_NAMES = {
+    "analyze": ("analyze_graph",),
+    "compress": ("CompressionResult", "compress", "compress_model"),
+    "evaluation.compare_models": ("compare_models",),
+    "explain": ("explain",),
+    "infra.base": ("Context", "Fact", "InternalError", "Pass"),
+    "infra.instruments": ("Verify",),
+    "infra.manager": ("PassManager",),
+    "jobs.compress_graph": ("CompressionReport",),
+    "jobs.pipelines": ("default_quantization",),
+    "jobs.quantize_job": ("QuantizationResult",),
+    "options.config": ("QuantizationConfig",),
+    "quantize": ("quantize", "quantize_model"),
+    "reporting.report": ("Report",),
+    "runtime.load_model": ("load_model",),
+    "statistics.request": ("Reduction", "Request"),
+    "testing": ("check_pass",),
+}
+#: Former name in this package, for older code -> its module and name today; type checkers report them.
 _FORMER = {
     "PASSES": "infra.registry:PASSES",
     "AccuracyWarning": "quantize:AccuracyWarning",
     "Analysis": "analyze:Analysis",
     "Calibrate": "calibration.calibrate:Calibrate",
     "Config": "options.config:QuantizationConfig",
-    "ConfigError": "options.strict:ConfigError",
+    "ConfigError": "options.config_error:ConfigError",
     "ConfigFile": "options.pot_config:ConfigFile",
     "DataError": "runtime.samples:DataError",
     "DumpAfter": "infra.instruments:DumpAfter",
@@ -87,13 +104,16 @@ _FORMER = {
     "Timing": "infra.instruments:Timing",
     "Wanted": "accuracy.metric_goals:MetricGoals",
     "WriteAfter": "infra.instruments:WriteAfter",
+    "effective_options": "jobs.effective_options:effective_options",
     "find_layer": "explain:find_layer",
     "find_quantized": "analysis.already_quantized:find_quantized",
     "make_pass": "infra.pass_spec:make_pass",
+    "measured_by": "jobs.measured_by:measured_by",
     "metrics_of": "accuracy.parse_metrics:metrics_of",
     "options_of": "infra.pass_spec:options_of",
     "pass_class": "infra.registry:pass_class",
     "plan_measurement": "dry_run:plan_measurement",
+    "quantize_graph": "jobs.quantize_graph:quantize_graph",
     "read_config_file": "options.pot_config:read_config_file",
     "read_pipeline": "infra.pipeline_file:read_pipeline",
     "read_settings": "options.pot_config:read_config_file",
@@ -102,14 +122,4 @@ _FORMER = {
     "watching_for": "files.run_files:watching_for",
     "write_fault": "infra.internal_errors:write_fault",
 }
-
-
-if not TYPE_CHECKING:  # type checkers know the names above, and report all others
-
-    def __getattr__(name: str) -> object:
-        """Finds objects that were moved or renamed, for older code."""
-        if name not in _FORMER:
-            message = f"module '{__name__}' has no attribute '{name}'"
-            raise AttributeError(message)
-        module, _, today = _FORMER[name].partition(":")
-        return getattr(import_module(f".{module}", __name__), today)
+make_lazy(__name__, _NAMES, _FORMER)

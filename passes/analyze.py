@@ -9,7 +9,7 @@ from .accuracy.guard import GuardResult
 from .evaluation.closeups import close_ups
 from .evaluation.sensitivity import Effect, measure_effects, ranked
 from .infra.base import Pass
-from .infra.run_inputs import Progress, no_progress
+from .infra.progress import Progress, no_progress
 from .jobs.quantize_once import quantize_once
 from .options.config import QuantizationConfig
 from .reporting.report import Report, constant_bytes, report_of

@@ -10,14 +10,14 @@ from ..ir import Graph
 from ..ir.atomic_write import written_together
 from ..targets import Target, load_target
 from .files.model_place import FilePlace, MemoryPlace, ModelPlace
+from .files.result_path import result_path
 from .files.run_files import RunFile, check_run_files, named
-from .infra.run_inputs import Progress, no_progress
+from .infra.progress import Progress, no_progress
 from .jobs.compress_graph import CompressionReport, compress_graph
 from .options.compression import CompressionConfig, WeightFormat
 from .options.config import QuantizationConfig
 from .quantize import QuantizationWarning
 from .runtime.engine import Extension, RuntimeModel, check_extensions
-from .runtime.load_model import result_path
 
 _Model = TypeVar("_Model")
 

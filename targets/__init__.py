@@ -2,10 +2,24 @@
 
 # pyright: reportUnusedImport=false
 
-from .explain import explain, explain_all
-from .lines import Lines
-from .load import TargetError, check_target, load_target, parse_target, target_names, target_text
-from .target import FloatPattern, Granularity, Mode, QuantSpec, Rule, Step, Target, Transparent
+from typing import TYPE_CHECKING
+
+from ..ir.lazy_front import make_lazy
+
+if TYPE_CHECKING:
+    from .explain import explain, explain_all
+    from .lines import Lines
+    from .load import TargetError, check_target, load_target, parse_target, target_names, target_text
+    from .target import FloatPattern, Granularity, Mode, QuantSpec, Rule, Step, Target, Transparent
 
 #: What is public; all else that is imported here is what the other folders take from this one.
 __all__ = ["Target", "load_target"]
+
+#: Module -> its names here, as type checkers read them above.
+_NAMES = {
+    "explain": ("explain", "explain_all"),
+    "lines": ("Lines",),
+    "load": ("TargetError", "check_target", "load_target", "parse_target", "target_names", "target_text"),
+    "target": ("FloatPattern", "Granularity", "Mode", "QuantSpec", "Rule", "Step", "Target", "Transparent"),
+}
+make_lazy(__name__, _NAMES)

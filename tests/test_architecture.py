@@ -38,6 +38,7 @@ ORDER = (
     "tools/report",
     "tools/zoo",
     "tools/demo",
+    "tools/runs",
     "tools/commands",
     "tools",
 )
@@ -63,7 +64,7 @@ HOMES = {
         "tools/terminal",
     },
     "jinja2": {"tools/report/page.py"},
-    "rich": {"tools/terminal/console.py", "tools/demo/demo.py", "tools/zoo/display.py"},
+    "rich": {"tools/terminal/progress_bar.py", "tools/demo/demo.py", "tools/zoo/display.py"},
     "psutil": {"tools/zoo/supervise.py"},
 }
 

@@ -7,16 +7,13 @@ import re
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import ModuleType
 
 import pydantic
 import pytest
 
 import irquant.passes
 from irquant.passes.infra.base import Pass
-from irquant.passes.jobs.effective_options import effective_options
-from irquant.passes.jobs.measured_by import measured_by
-from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.options.config import QuantizationConfig
 
 ROOT = Path(__file__).parents[1]
@@ -209,12 +206,6 @@ def test_a_former_name_still_works_but_is_not_public(name: str) -> None:
     home: ModuleType = import_module(f"irquant.passes.{module}")
     assert getattr(irquant.passes, name) is getattr(home, today)
     assert name not in irquant.passes.__all__
-
-
-@pytest.mark.parametrize("function", [effective_options, measured_by, quantize_graph])
-def test_a_former_name_that_a_module_has_too_is_still_the_function(function: FunctionType) -> None:
-    assert getattr(irquant.passes, function.__name__) is function
-    assert function.__name__ not in irquant.passes.__all__
 
 
 def test_a_former_name_that_changed_means_what_it_meant() -> None:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from ...ir import Graph
 from ..calibration.fingerprint import model_fingerprint
 from ..infra.base import Context
-from ..infra.run_inputs import Progress, no_progress
+from ..infra.progress import Progress, no_progress
 from ..options.accuracy import AccuracyOptions
 from ..options.config import QuantizationConfig
 from ..runtime.engine import EMULATION, LATENCY, runtime_version

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...ir import Graph
 from ...targets import Target
-from ..infra.run_inputs import Progress
+from ..infra.progress import Progress
 from ..options.accuracy import AccuracyOptions
 from ..options.config import QuantizationConfig
 from ..runtime.engine import HERE

@@ -17,9 +17,9 @@ from typing import Any, TypeAlias, get_args
 
 from ...ir import Array, Graph, UserError
 from ..analysis.outputs import find_outputs
-from ..infra.run_inputs import Progress, no_progress
+from ..infra.progress import Progress, no_progress
 from ..options.accuracy import DropType
-from ..options.strict import ConfigError
+from ..options.config_error import ConfigError
 from ..runtime.engine import Engine
 from ..runtime.samples import ModelInput, PreparedSample, Sample, checked_feed, model_inputs
 from .identity import UnknownIdentityError, identity_of

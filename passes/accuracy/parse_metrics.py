@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from ..options.accuracy import AccuracyOptions
 from ..options.config import QuantizationConfig
-from ..options.strict import ConfigError
+from ..options.config_error import ConfigError
 from .metrics import Metric, MetricFunction, name_of
 from .published_metric import OverDataSet, PublishedMetric, is_published
 

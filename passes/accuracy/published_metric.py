@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 import numpy as np
 
 from ..calibration.subset import Indexed
-from ..options.strict import ConfigError
+from ..options.config_error import ConfigError
 from .metrics import MetricError, Predict
 
 

@@ -11,7 +11,7 @@ from ...ir import Array, Builder, Graph, Node, OutPort, element_type
 from ...ir.ops import DATA_PORT, flag
 from ..analysis.weight_codes import Floats
 from ..infra.base import Context
-from ..infra.run_inputs import Progress
+from ..infra.progress import Progress
 from ..placement.weight_plan import PlannedWeights
 from ..runtime.engine import LATENCY, Engine
 from ..runtime.samples import DataError, PreparedSample

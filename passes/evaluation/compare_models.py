@@ -11,7 +11,7 @@ from ..analysis.compressed_weights import compressed_weights
 from ..analysis.outputs import OutputKind
 from ..calibration.sample_order import held_out_samples
 from ..infra.execution import Execution
-from ..infra.run_inputs import Progress, no_progress
+from ..infra.progress import Progress, no_progress
 from ..runtime.samples import DataError, Feed, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
 from .latency import SECONDS, Latencies, measure_latencies
 from .layer_probes import LayerError, LayerProbes

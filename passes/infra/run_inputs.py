@@ -1,18 +1,12 @@
 """The inputs of a run: no pass changes them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...ir import Scope
 from ...targets import Target
 from ..options.config import QuantizationConfig
-
-#: Called with the current task, the number of finished steps, and their total (None: unknown).
-Progress = Callable[[str, int, int | None], None]
-
-
-def no_progress(task: str, done: int, total: int | None) -> None:
-    """Shows nothing."""
+from .progress import Progress, no_progress
 
 
 @dataclass(frozen=True, eq=False, match_args=False)

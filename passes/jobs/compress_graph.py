@@ -16,7 +16,7 @@ from ..files.provenance import SECTION
 from ..infra.base import Context, Pass, Results
 from ..infra.compressed_layers import CompressedLayer, WeightCheck
 from ..infra.manager import PassManager
-from ..infra.run_inputs import Progress, no_progress
+from ..infra.progress import Progress, no_progress
 from ..options.compression import CompressionConfig, WeightFormat
 from ..options.config import QuantizationConfig
 from ..placement.weight_plan import plan_weights, refuse_nothing

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..calibration.calibrate import Calibrate
 from ..calibration.load_statistics import LoadStatistics
 from ..infra.base import Fact, Pass
-from ..options.strict import ConfigError
+from ..options.config_error import ConfigError
 
 
 def measured_by(

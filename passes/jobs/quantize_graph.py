@@ -17,11 +17,13 @@ from ..evaluation.latency import Latencies, measure_gain
 from ..files.provenance import record_provenance
 from ..infra.base import Pass
 from ..infra.instruments import Instrument
-from ..infra.run_inputs import Progress, no_progress
+from ..infra.progress import Progress, no_progress
 from ..options.config import QuantizationConfig
+from ..reporting.detail import Detail
 from ..reporting.report import Report, constant_bytes, report_of
-from ..reporting.report_figures import Detail, Figures, measure_figures, measure_modes, timed_feeds
+from ..reporting.report_figures import Figures, measure_figures, measure_modes, timed_feeds
 from ..tuning.goals import TuningGoals
+from ..tuning.tuner import begin_tuning
 from .quantize_once import quantize_once
 
 #: The least time of a brief report, in seconds.
@@ -69,7 +71,7 @@ def quantize_graph(
     """
     bytes_before, began, expected = constant_bytes(graph), time.perf_counter(), expected_inputs(graph)
     has_metrics = wanted is not None and bool(wanted.metrics)
-    tuner = tuning.begin(graph, target, data, has_metrics=has_metrics) if tuning else None
+    tuner = begin_tuning(tuning, graph, target, data, has_metrics=has_metrics) if tuning else None
     judge = wanted.judge(graph, target, config, progress) if wanted and wanted.metrics else None
     results, first, calibrated = quantize_once(
         graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress

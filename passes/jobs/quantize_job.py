@@ -11,10 +11,10 @@ from ..files.model_place import ModelPlace
 from ..files.provenance import record_version
 from ..files.run_files import RunFile, check_run_files, files_of_passes
 from ..infra.base import Pass
-from ..infra.run_inputs import Progress, no_progress
+from ..infra.progress import Progress, no_progress
 from ..options.resolved import ResolvedOptions
+from ..reporting.detail import Detail
 from ..reporting.report import Origin, Report
-from ..reporting.report_figures import Detail
 from ..tuning.goals import TuningGoals
 from .quantize_graph import quantize_graph
 

@@ -15,7 +15,7 @@ from ..calibration.fingerprint import model_fingerprint
 from ..infra.base import Context, Fact, Pass, Results
 from ..infra.instruments import Instrument
 from ..infra.manager import PassManager
-from ..infra.run_inputs import Progress, no_progress
+from ..infra.progress import Progress, no_progress
 from ..options.config import QuantizationConfig
 from ..options.quantization import RangeEstimator
 from ..runtime.samples import DataError

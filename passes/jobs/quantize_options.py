@@ -13,12 +13,12 @@ from ..calibration.transformed import Transformed
 from ..files.model_place import ModelPlace
 from ..files.run_files import named
 from ..infra.base import Pass
-from ..infra.run_inputs import Progress
+from ..infra.progress import Progress
 from ..options.accuracy import DropType
 from ..options.config import GuardAim, QuantizationConfig
+from ..options.config_error import ConfigError
 from ..options.pot_config import ConfigFile, read_config_file
 from ..options.resolved import ResolvedOptions
-from ..options.strict import ConfigError
 from ..reporting.front_end import shown
 from ..runtime.engine import Extension, check_extensions
 from ..tuning.goals import TuningGoals

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from .config_error import ConfigError
 from .content import content_of
-from .strict import ConfigError
 
 #: Readers -> the order of their channels; None: they read arrays.
 _READERS: Mapping[str, str | None] = {"opencv_imread": "bgr", "pillow_imread": "rgb", "numpy_reader": None}

@@ -11,7 +11,7 @@ import yaml
 
 from ...ir.user_files import is_too_large, read_user_text
 from ...targets import Lines
-from .strict import ConfigError
+from .config_error import ConfigError
 
 #: A JSON text that begins with a key, after comments.
 _BARE = re.compile(r'(?:\s|//[^\n]*+|(?>/\*.*?\*/))*+"', re.DOTALL)

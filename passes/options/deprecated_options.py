@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from ...ir.suggestions import closest, did_you_mean
 from ...targets.target import HERE
-from .strict import ConfigError
+from .config_error import ConfigError
 
 _TUNING = "fine-tuning layers needs training; use_fast_bias: false is the closest replacement"
 _REQUESTS = "the runtime chooses how many samples to run at once"

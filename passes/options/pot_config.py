@@ -18,13 +18,14 @@ from pydantic import BeforeValidator, Field, field_validator
 from ...targets.load import target_name
 from .accuracy_aware import AccuracyParameters, accuracy_options, passed_over
 from .config import Preset, QuantizationConfig, SaturationFix
+from .config_error import ConfigError
 from .content import content_of, plain
 from .deprecated_options import without_deprecated
 from .engine import EngineOptions, EngineSection, engine_of
 from .ignored import Ignored
 from .ineffective_options import ineffective_options
 from .quantization import ActivationOptions, RangeEstimator, WeightOptions
-from .strict import ConfigError, Strict
+from .strict import Strict
 
 AlgorithmName = Literal[
     "DefaultQuantization",

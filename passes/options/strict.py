@@ -1,24 +1,11 @@
 """The base of everything that users configure."""
 
-from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ...ir import UserError
 from ...targets import explain, explain_all
-
-
-class ConfigError(UserError):
-    """An option, or the configuration file, is wrong.
-
-    Attributes:
-        mistakes: All mistakes, one per line; the message has the first.
-    """
-
-    def __init__(self, message: str, mistakes: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.mistakes = tuple(mistakes) or (message,)
+from .config_error import ConfigError
 
 
 class Strict(BaseModel):

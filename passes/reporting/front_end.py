@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..infra.run_inputs import Progress, no_progress
+from ..infra.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from .report import Report

@@ -23,9 +23,9 @@ from ..infra.execution import Check
 from ..options.config import Preset
 from ..options.resolved import ResolvedOptions
 from ..placement.plan import Decision
-from ..tuning.goals import TuningReport
+from ..tuning.tuner import TuningReport
+from .detail import Detail
 from .front_end import front_end
-from .report_figures import Detail
 
 #: The most layers that a warning names.
 _NAMED = 3

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from ..accuracy.requantize import Attempt, CalibratedModel
 from ..evaluation.closeups import CloseUp, close_ups
@@ -10,6 +9,7 @@ from ..evaluation.latency import Latencies, measure_gain
 from ..evaluation.sensitivity import Effect, measure_effects, ranked
 from ..runtime.engine import RuntimeRejectedError
 from ..runtime.samples import DataError, Feed
+from .detail import Detail
 
 #: The number of held-out samples that are compared, and the most inferences for effects at the outputs.
 COMPARED, MOST_INFERENCES = 4, 800
@@ -20,18 +20,6 @@ TIMED_FOR, TIMED = 5.0, 8
 #: Shares of the time of a brief report: inferences for sensitivities, for latency, and all about latency. The rest is
 #: for what cannot be shortened: the compilation of two more models.
 _FOR_EFFECTS, _FOR_INFERENCES, _FOR_LATENCY = 0.3, 0.1, 0.35
-
-
-class Detail(StrEnum):
-    """How much a report measures.
-
-    Attributes:
-        BRIEF: As much as fits into about the time of the run itself.
-        FULL: The sensitivity of each rounded operation, more close-ups, and latency in all modes.
-    """
-
-    BRIEF = "brief"
-    FULL = "full"
 
 
 @dataclass(frozen=True)

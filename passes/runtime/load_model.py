@@ -114,8 +114,3 @@ def _external_tensors(path: Path) -> Iterator[Path]:
         return
     found = {content[each.end() : each.end() + each[1][0]].tobytes() for each in _LOCATION.finditer(content.data)}
     yield from (path.parent / each.decode(errors="replace") for each in sorted(found))
-
-
-def result_path(path: Path, name: str | None = None, form: str = "int8") -> Path:
-    """The default path of the quantized form of a model: beside it."""
-    return path.with_name(f"{name or path.stem}_{form}.xml")

@@ -12,7 +12,7 @@ from ..analysis.bias_cross_validation import judged
 from ..analysis.biases import change_bias
 from ..analysis.ranges import Floats
 from ..infra.base import Context, Fact, Pass
-from ..options.strict import ConfigError
+from ..options.config_error import ConfigError
 from ..runtime.engine import EMULATION, THROUGHPUT, Engine
 from ..runtime.samples import PreparedSample
 from .correct_biases_fast import are_rounded, rounded_weights

@@ -25,8 +25,8 @@ from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.load_model import load_model
 from irquant.passes.runtime.samples import Feed, checked_feed, model_inputs
 from irquant.passes.tuning.goals import TuningGoals
-from irquant.tools.options.inputs import open_as
 from irquant.tools.sources.image_options import ImageOptions
+from irquant.tools.sources.open_inputs import open_as
 
 _FEEDS = 8
 

@@ -24,11 +24,11 @@ from irquant.passes import Context, Pass, PassManager, QuantizationConfig, Repor
 from irquant.passes.analysis.constants import constant_nodes
 from irquant.passes.analysis.transposed_weights import shared_squares
 from irquant.passes.calibration.calibrate import Calibrate
+from irquant.passes.files.result_path import result_path
 from irquant.passes.infra.base import PipelineError
 from irquant.passes.jobs.pipelines import default_quantization
 from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime.engine import from_runtime, quantize_by_tensor, to_runtime
-from irquant.passes.runtime.load_model import result_path
 from irquant.passes.transforms.align_streams import AlignStreams
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.targets import load_target

@@ -15,7 +15,7 @@ from irquant.passes import Context, Pass, QuantizationConfig, Report, default_qu
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.infra.execution import Execution
 from irquant.passes.jobs.quantize_graph import quantize_graph
-from irquant.passes.reporting.report_figures import Detail
+from irquant.passes.reporting.detail import Detail
 from irquant.passes.runtime.samples import DataError
 from irquant.passes.transforms.normalize import Normalize
 from irquant.passes.transforms.plan_placement import PlanPlacement

@@ -20,6 +20,37 @@ from irquant.passes.options.pot_config import Parameters
 from irquant.tools.cli import COMMANDS, run
 
 Complaint = Callable[..., str]
+#: What only work needs: a command that prints its help, or refuses an option, imports none of these.
+HEAVY = {
+    "PIL",
+    "distributed",
+    "jinja2",
+    "json5",
+    "ml_dtypes",
+    "networkx",
+    "numpy",
+    "openvino",
+    "pydantic",
+    "rich",
+    "yaml",
+}
+#: What options need of the passes.
+LIGHT = {
+    "irquant.passes.files.result_path",
+    "irquant.passes.infra.progress",
+    "irquant.passes.options.config_error",
+    "irquant.passes.reporting.detail",
+    "irquant.passes.tuning.goals",
+}
+#: What a quantization from arrays without a terminal and a page does not use.
+UNUSED = {
+    *("PIL", "av", "distributed", "jinja2", "json5", "psutil", "rich"),
+    *("irquant.passes.analyze", "irquant.passes.compress", "irquant.passes.explain", "irquant.passes.testing"),
+    "irquant.passes.evaluation.compare_models",
+    "irquant.passes.jobs.compress_graph",
+    "irquant.passes.jobs.quantize_options",
+    *("irquant.tools.demo", "irquant.tools.report.page", "irquant.tools.zoo"),
+}
 
 
 @pytest.fixture
@@ -141,15 +172,36 @@ def test_a_pipeline_goes_with_no_dry_run(complaint: Complaint, tmp_path: Path) -
     )
 
 
+def imported_by(*arguments: str) -> tuple[str, set[str]]:
+    """What a command prints in a process of its own, and the modules that it imported."""
+    script = (
+        "import sys; from irquant.tools.cli import run; code = run(sys.argv[1:]); "
+        "print('modules', *sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout, set(done.stderr.splitlines()[-1].split()[1:])
+
+
 def test_the_list_of_commands_is_complete_and_needs_none_of_them() -> None:
     folder = Path(str(import_module("irquant.tools.commands").__file__)).parent
     assert sorted(COMMANDS) == sorted(path.stem for path in folder.glob("[!_]*.py"))
-    script = (
-        "import sys; from irquant.tools.cli import run; run(['--help']); print(sorted(sys.modules), file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert all(f"  {name} " in done.stdout for name in COMMANDS)
-    assert not {"'numpy'", "'openvino'", "'networkx'"} & {*done.stderr.strip("[]\n").split(", ")}
+    shown, loaded = imported_by("--help")
+    assert all(f"  {name} " in shown for name in COMMANDS)
+    assert not HEAVY & loaded
+
+
+@pytest.mark.parametrize("command", ["quantize", "tune"])
+def test_the_help_of_a_command_needs_nothing_of_its_work(command: str) -> None:
+    shown, loaded = imported_by(command, "--help")
+    assert "--data" in shown
+    assert not HEAVY & loaded
+    assert not {each for each in loaded if each.startswith("irquant.passes.") and each.count(".") > 2} - LIGHT
+
+
+def test_a_run_imports_only_what_it_uses(model: Path, arrays: Path, tmp_path: Path) -> None:
+    _, loaded = imported_by("quantize", str(model), "--data", str(arrays), "-o", str(tmp_path / "out.xml"))
+    assert {"irquant.tools.runs.quantize", "openvino", "networkx"} <= loaded
+    assert not UNUSED & loaded
 
 
 def test_without_an_output_path_the_result_goes_next_to_the_model(model: Path, arrays: Path, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_without_a_front_end_a_report_is_a_plain_value() -> None:
         "bare = Report.__new__(Report)\n"
         "assert bare._repr_html_() is None\n"
         "from irquant.passes.reporting.front_end import shown\n"
-        "from irquant.passes.infra.run_inputs import no_progress\n"
+        "from irquant.passes.infra.progress import no_progress\n"
         "with shown(None) as progress:\n"
         "    assert progress is no_progress\n"
     )

@@ -12,18 +12,21 @@ from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.files.run_files import check_run_files, named
 from irquant.passes.jobs.measured_by import measured_by
 from irquant.passes.runtime.load_model import load_model, model_files
-from irquant.tools.options.extensions import extension_option, open_extensions
-from irquant.tools.options.inputs import data_option, model_paths, open_data, picture_options, samples_option
-from irquant.tools.options.options import force_option, page_option, planned_by, planning_options
+from irquant.tools.options.extensions import extension_option
+from irquant.tools.options.inputs import data_option, picture_options, samples_option
+from irquant.tools.options.options import force_option, page_option, planning_options
+from irquant.tools.options.planned import planned_by
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.page import check_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.report.values import finite, output_values, run_values
 from irquant.tools.sources.image_options import ImageOptions
+from irquant.tools.sources.open_extensions import open_extensions
+from irquant.tools.sources.open_inputs import model_paths, open_data
 from irquant.tools.terminal.advice import advice, advice_line
 from irquant.tools.terminal.console import decibels, output_lines
+from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
-from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.output import Output, output_options
 
 

@@ -12,20 +12,22 @@ from irquant.passes.evaluation.compare_models import Comparison, Side, compare_m
 from irquant.passes.evaluation.latency import SECONDS, Latency
 from irquant.passes.evaluation.layer_probes import LayerError
 from irquant.passes.files.run_files import check_run_files, named
+from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.pot_config import ConfigFile
-from irquant.passes.options.strict import ConfigError
 from irquant.passes.runtime.load_model import load_model, model_files
-from irquant.tools.options.extensions import extension_option, open_extensions
-from irquant.tools.options.inputs import data_option, open_data, picture_options
+from irquant.tools.options.extensions import extension_option
+from irquant.tools.options.inputs import data_option, picture_options
 from irquant.tools.options.options import force_option
 from irquant.tools.options.run_files import code_files, data_files
 from irquant.tools.report.comparison import write_comparison_page
 from irquant.tools.report.page import check_page
 from irquant.tools.report.values import finite, latency_values, mode_values, output_values
 from irquant.tools.sources.image_options import ImageOptions
+from irquant.tools.sources.open_extensions import open_extensions
+from irquant.tools.sources.open_inputs import open_data
 from irquant.tools.terminal.console import agreement_line, change_of_size, compared_on, decibels
+from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
-from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.latency import latency_lines
 from irquant.tools.terminal.output import Output, output_options
 

@@ -10,15 +10,17 @@ from irquant.passes.files.model_place import FilePlace
 from irquant.passes.options.compression import CompressionConfig
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.targets import load_target
-from irquant.tools.options.extensions import extension_option, open_extensions
-from irquant.tools.options.inputs import data_option, open_data, picture_options
+from irquant.tools.options.extensions import extension_option
+from irquant.tools.options.inputs import data_option, picture_options
 from irquant.tools.options.options import force_option, output_option, target_option
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.compression import compression_values
 from irquant.tools.sources.image_options import ImageOptions
+from irquant.tools.sources.open_extensions import open_extensions
+from irquant.tools.sources.open_inputs import open_data
 from irquant.tools.terminal.compression import compression_lines
+from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
-from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.output import Output, output_options
 
 

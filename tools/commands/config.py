@@ -8,11 +8,12 @@ import click
 
 from irquant.ir import printable
 from irquant.passes.jobs.effective_options import effective_options
+from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.pot_config import read_config_file
-from irquant.passes.options.strict import ConfigError
 from irquant.targets import load_target
 from irquant.targets.load import ANY
-from irquant.tools.options.options import planned_by, planning_options
+from irquant.tools.options.options import planning_options
+from irquant.tools.options.planned import planned_by
 from irquant.tools.terminal.command_group import CommandGroup
 from irquant.tools.terminal.output import Output, output_options
 

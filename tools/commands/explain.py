@@ -9,10 +9,12 @@ import click
 
 from irquant.passes import explain, load_model
 from irquant.passes.explain import ExplainedPlan, Explanation, Quantized, find_layer
-from irquant.tools.options.extensions import extension_option, open_extensions
-from irquant.tools.options.options import planned_by, planning_options
+from irquant.tools.options.extensions import extension_option
+from irquant.tools.options.options import planning_options
+from irquant.tools.options.planned import planned_by
+from irquant.tools.sources.open_extensions import open_extensions
+from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
-from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.output import Output, output_options
 
 

@@ -11,7 +11,8 @@ from irquant.ir import Summary, summarize
 from irquant.passes import load_model
 from irquant.passes.analysis.already_quantized import find_quantized
 from irquant.passes.analysis.compressed_weights import CompressedWeights, compressed_weights
-from irquant.tools.options.extensions import extension_option, open_extensions
+from irquant.tools.options.extensions import extension_option
+from irquant.tools.sources.open_extensions import open_extensions
 from irquant.tools.terminal.console import megabytes
 from irquant.tools.terminal.help_groups import GroupedCommand
 from irquant.tools.terminal.output import Output, output_options

@@ -22,18 +22,21 @@ from irquant.passes.infra.base import Results
 from irquant.passes.infra.instruments import DumpAfter, Instrument, PrintAfter, Timing
 from irquant.passes.infra.pass_spec import PassSpecError, options_of
 from irquant.passes.infra.registry import ALIASES, PASSES, pass_class
-from irquant.passes.options.strict import ConfigError
+from irquant.passes.options.config_error import ConfigError
 from irquant.passes.runtime.engine import Extension
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.completion import words, words_or_files
-from irquant.tools.options.extensions import extension_option, open_extensions
-from irquant.tools.options.inputs import data_option, open_data, picture_options, samples_option
-from irquant.tools.options.options import force_option, output_option, planned_by, planning_options
+from irquant.tools.options.extensions import extension_option
+from irquant.tools.options.inputs import data_option, picture_options, samples_option
+from irquant.tools.options.options import force_option, output_option, planning_options
+from irquant.tools.options.planned import planned_by
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.sources.image_options import ImageOptions
+from irquant.tools.sources.open_extensions import open_extensions
+from irquant.tools.sources.open_inputs import open_data
 from irquant.tools.sources.pass_source import DEFAULT, managed, passes_from
+from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
-from irquant.tools.terminal.internal_errors import fault_option
 from irquant.tools.terminal.output import Output, output_options
 
 _ALL = "all"

@@ -1,50 +1,21 @@
 """`irquant quantize`: the step after model conversion."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 
-from irquant.ir.atomic_write import written_together
-from irquant.passes.accuracy.metric_goals import MetricGoals
-from irquant.passes.accuracy.parse_metrics import metrics_of
-from irquant.passes.calibration.load_statistics import LoadStatistics
-from irquant.passes.dry_run import plan_measurement
-from irquant.passes.files.model_place import FilePlace
-from irquant.passes.files.run_files import named
-from irquant.passes.jobs.measured_by import measured_by
-from irquant.passes.jobs.quantize_job import QuantizeJob
-from irquant.passes.options.accuracy import AccuracyOptions
-from irquant.passes.options.strict import ConfigError
-from irquant.passes.reporting.report_figures import Detail
-from irquant.passes.tuning.goals import TuningGoals
+from irquant.passes.reporting.detail import Detail
 from irquant.tools.options.completion import words, words_or_files
-from irquant.tools.options.extensions import extension_option, open_extensions
-from irquant.tools.options.inputs import data_option, model_paths, open_as, open_data, picture_options, samples_option
+from irquant.tools.options.extensions import extension_option
+from irquant.tools.options.inputs import data_option, picture_options, samples_option
 from irquant.tools.options.mo_options import mo_options
-from irquant.tools.options.options import (
-    force_option,
-    metric_options,
-    output_option,
-    page_option,
-    planned_by,
-    planning_options,
-)
-from irquant.tools.options.pot_options import Place, PotCommand, pot_options
-from irquant.tools.options.run_files import code_files, data_files, target_files
+from irquant.tools.options.options import force_option, metric_options, output_option, page_option, planning_options
+from irquant.tools.options.pot_options import PotCommand, pot_options
 from irquant.tools.options.tuning import tuning_options
-from irquant.tools.report.values import report_values
-from irquant.tools.sources.image_options import ImageOptions
-from irquant.tools.sources.metric_function import MetricData, open_metrics
-from irquant.tools.terminal.console import measurement_lines
+from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
-from irquant.tools.terminal.internal_errors import fault_option
-from irquant.tools.terminal.next_step import next_step
-from irquant.tools.terminal.output import Output, log_level_option, output_options
-from irquant.tools.terminal.summary import report_lines
-from irquant.tools.terminal.trial_table import TrialTable, no_rows
+from irquant.tools.terminal.output import log_level_option, output_options
 
 #: What MODEL, SOURCE and a metric are. click reads \b as: do not wrap the next paragraph.
 ABOUT_ARGUMENTS = """MODEL is an OpenVINO .xml with its .bin; or .onnx, .pb, .tflite, .pdmodel, or the folder of a
@@ -155,142 +126,8 @@ Examples:
 @log_level_option
 @mo_options
 @pot_options
-def quantize_command(
-    model: Path | None,
-    weights: Path | None,
-    place: Place,
-    data: str | None,
-    config: Path | None,
-    target: str | None,
-    preset: str | None,
-    ignored: tuple[str, ...],
-    subset_size: int | None,
-    save_statistics: Path | None,
-    statistics: Path | None,
-    cluster: str | None,
-    extension: tuple[str, ...],
-    pipeline: str | None,
-    guard: str | None,
-    no_guard: bool,
-    keep_compressed: bool,
-    metric: tuple[str, ...],
-    max_drop: float | None,
-    drop_type: str | None,
-    metric_data: str | None,
-    metric_samples: int | None,
-    metric_seconds: float | None,
-    resume: Path | None,
-    tuning: TuningGoals | None,
-    page: Path | None,
-    report_detail: str | None,
-    dry_run: bool,
-    pictures: ImageOptions,
-    notes: tuple[str, ...],
-    output: Output,
-    *,
-    force: bool,
-) -> int:
+def quantize_command(**given: Any) -> int:
     """The command: see `_HELP`."""
-    limits = {"max_drop": max_drop, "drop_type": drop_type, "seconds": metric_seconds}
-    _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})
-    if guard and no_guard:
-        message = f"--guard {guard} and --no-guard contradict each other: give one of them"
-        raise ConfigError(message)
-    detail = _detail_of(page, report_detail)
-    aim = False if no_guard else guard
-    planned = planned_by(
-        config,
-        target,
-        preset,
-        ignored,
-        samples=subset_size,
-        guard=aim,
-        keep_compressed=keep_compressed or None,
-        accuracy=limits,
-        notes=notes,
-    )
-    options, settings = planned.config, planned.settings
-    path, weights = model_paths(model, settings, weights)
-    result = place.of(path, settings.model.model_name)
-    named_source = data or (settings.engine.data_source if settings.engine else None)
-    selected = None
-    if pipeline:
-        from irquant.tools.sources.pass_source import passes_from
+    from irquant.tools.runs.quantize import run_quantize  # here, so that the help needs none of it
 
-        selected = passes_from([pipeline], [], options)
-    job = QuantizeJob(
-        FilePlace(path, result, weights, open_extensions(extension)),
-        planned,
-        selected.passes if selected else None,
-        reads=chain(
-            code_files(selected.classes if selected else (), "the pass"),
-            data_files(named_source),
-            data_files(metric_data, "the metric's data"),
-            code_files((each.partition("=")[0] for each in metric), "the metric"),
-            code_files(extension, "the extension"),
-            target_files(target or settings.target),
-            named(
-                configuration=config,
-                statistics=statistics,
-                pipeline=Path(pipeline) if pipeline else None,
-                tuning=tuning.reads if tuning else None,
-            ),
-        ),
-        writes=named(
-            report=page, statistics=save_statistics, measurements=resume, tuning=tuning.writes if tuning else None
-        ),
-        force=force,
-    )
-    graph = job.load()
-    if page:
-        from irquant.tools.report.page import check_page  # here, as below: most runs write no page
-
-        check_page(page)
-        if dry_run:
-            message = "a dry run has nothing to report: leave out --report or --dry-run"
-            raise ConfigError(message)
-    measuring = measured_by(statistics, save_statistics, cluster, job.passes)
-    if dry_run and selected:
-        message = "a dry run shows the default passes only: leave out --pipeline or --dry-run"
-        raise ConfigError(message)
-    if dry_run:
-        plan = plan_measurement(graph, planned.target, options)
-        output.show(lambda: asdict(plan), lambda: measurement_lines(plan))
-        return 0
-    source = open_data(data, graph, pictures, settings, is_needed=not isinstance(measuring, LoadStatistics))
-    judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
-    metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
-    with place.prepared(result), output.progress() as progress, written_together():
-        goals = MetricGoals(metrics_of(metrics, options), resume, no_rows if output.quiet else TrialTable().show)
-        report = job.run(
-            graph, source, measuring=measuring, goals=goals, tuning=tuning, progress=progress, detail=detail
-        ).report
-        if page:
-            from irquant.tools.report.quantization import Subject, write_quantization_page
-
-            write_quantization_page(page, report, Subject(path, result, planned, typed=output.typed))
-    output.show(
-        lambda: {**report_values(report, str(path), str(result)), "next": next_step(report, output.typed)},
-        lambda: report_lines(report, str(result), output.typed),
-    )
-    return int(report.accuracy is not None and not report.accuracy.is_reached)
-
-
-def _detail_of(page: Path | None, given: str | None) -> Detail | None:
-    """How much to measure for a page; None: there is none."""
-    if given and not page:
-        message = "--report-detail says what a report holds: add --report FILE.html"
-        raise ConfigError(message)
-    return Detail(given or Detail.BRIEF) if page else None
-
-
-def _refuse_without_metric(metric: tuple[str, ...], others: Mapping[str, object]) -> None:
-    """Options about metrics need one."""
-    names = {"max_drop": "--max-drop", "drop_type": "--drop-type", "resume": "--resume"}
-    given = [names.get(name, f"--metric-{name}") for name, value in others.items() if value is not None]
-    if given and not metric:
-        message = f"{given[0]} needs a metric: add --metric module:function"
-        raise ConfigError(message)
-    if given and others["samples"] is not None and others["data"] is None:
-        message = "--metric-samples needs samples: add --metric-data SOURCE"
-        raise ConfigError(message)
+    return run_quantize(**given)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from irquant.passes.options.strict import ConfigError
+from irquant.passes.options.config_error import ConfigError
 from irquant.targets import Target, check_target, load_target, target_names, target_text
 from irquant.tools.options.completion import targets
 from irquant.tools.terminal.command_group import CommandGroup

@@ -11,8 +11,9 @@ from irquant.ir import UserError, printable
 from irquant.tools.options.completion import words
 from irquant.tools.options.options import force_option, output_option
 from irquant.tools.terminal.command_group import CommandGroup
+from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
-from irquant.tools.terminal.internal_errors import INTERNAL_ERROR, fault_option
+from irquant.tools.terminal.internal_errors import INTERNAL_ERROR
 from irquant.tools.terminal.output import Output, output_options
 from irquant.tools.zoo.batch_errors import BatchError
 

@@ -23,7 +23,7 @@ from irquant.passes.evaluation.latency import default_mode, in_turn
 from irquant.passes.evaluation.verify_execution import executed_layers
 from irquant.passes.files.model_place import FilePlace
 from irquant.passes.files.run_files import check_run_files
-from irquant.passes.infra.run_inputs import Progress
+from irquant.passes.infra.progress import Progress
 from irquant.passes.jobs.quantize_job import QuantizeJob
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from irquant.passes.options.strict import ConfigError
+from irquant.passes.options.config_error import ConfigError
 
 
 @dataclass(frozen=True)

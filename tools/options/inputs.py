@@ -1,23 +1,14 @@
-"""Options of all commands that run a model: the model, the data, and how images become arrays."""
+"""Options of all commands that run a model: the data, and how images become arrays."""
 
 import functools
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from irquant.ir import Graph
-from irquant.passes.options.engine import EngineOptions
-from irquant.passes.options.pot_config import ConfigFile
-from irquant.passes.options.strict import ConfigError
-from irquant.passes.runtime.samples import DataError, Sample, model_inputs
 from irquant.tools.options.completion import words, words_or_files
-from irquant.tools.sources.data import open_source
 from irquant.tools.sources.image_options import BLACK, FILTERS, FITS, LAYOUTS, WHITE, ImageOptions
-from irquant.tools.sources.model_info import filled_from_model_info
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 #: A list as mo takes it: in brackets, after the name of the input.
@@ -168,67 +159,3 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_PICTURES):
         with_pictures = option(with_pictures)
     return with_pictures
-
-
-def model_paths(model: Path | None, settings: ConfigFile, weights: Path | None = None) -> tuple[Path, Path | None]:
-    """The model and the weights that the command line names, or else the configuration.
-
-    Args:
-        model: The path from the command line.
-        settings: The configuration.
-        weights: The path of the .bin from the command line; default: from the configuration, or beside the model.
-
-    Raises:
-        ConfigError: neither names a model.
-    """
-    if model:
-        return model, weights
-    if not settings.model.model:
-        message = "no model is given: give the path of an .xml, or a configuration with model.model"
-        raise ConfigError(message)
-    named = settings.model.weights
-    return Path(settings.model.model), weights or (Path(named) if named else None)
-
-
-def open_data(
-    data: str | None, graph: Graph, pictures: ImageOptions, settings: ConfigFile, *, is_needed: bool = True
-) -> Iterable[Sample] | None:
-    """The samples that the command line names, or else the configuration; None if neither does.
-
-    Args:
-        data: The source from the command line.
-        graph: The model; its metadata may say how to prepare images.
-        pictures: Options for images from the command line.
-        settings: The configuration.
-        is_needed: Whether the command cannot run without data.
-
-    Raises:
-        DataError: there are no such data, or the source in the configuration cannot be read.
-    """
-    if data is None and settings.lacking and is_needed:
-        raise DataError(f"{settings.where}: {settings.lacking}".removeprefix(": "))
-    if data is None and settings.engine:
-        data, pictures = settings.engine.data_source, _as_published(pictures, settings.engine)
-    return None if data is None else open_as(data, graph, pictures)
-
-
-def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]:
-    """The samples of a source; the model's metadata may say how to prepare images.
-
-    Raises:
-        DataError: there are no such data.
-    """
-    return open_source(data, model_inputs(graph), filled_from_model_info(pictures, graph))
-
-
-def _as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
-    """Images as the published tool's loaders prepared them; options of the command line take precedence."""
-    return replace(
-        given,
-        size=given.size or engine.size,
-        layout=given.layout or engine.layout,
-        mean=given.mean or engine.mean,
-        scale=given.scale or engine.scale,
-        colour_order=given.colour_order or engine.colour_order,
-        central_fraction=given.central_fraction or engine.central_fraction,
-    )

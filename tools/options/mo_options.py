@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from irquant.passes.options.strict import ConfigError
+from irquant.passes.options.config_error import ConfigError
 from irquant.tools.options.former_options import FormerOption, former_options
 from irquant.tools.options.inputs import read_numbers
 from irquant.tools.sources.image_options import ImageOptions

@@ -1,23 +1,13 @@
 """Options of all commands that plan or quantize: configuration, preset, target, ignored layers."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import click
 
-from irquant.passes.options.config import Preset
-from irquant.passes.options.pot_config import ConfigFile, read_config_file
-from irquant.passes.options.resolved import ResolvedOptions
-from irquant.tools.options.completion import targets, words, words_or_files
+from irquant.tools.options.completion import presets, targets, words_or_files
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
-
-#: Options whose flags have other names.
-_FLAGS: Mapping[tuple[str, object], str] = {
-    ("guard", False): "--no-guard",
-    ("keep_compressed", True): "--keep-compressed",
-}
 
 
 def _lower(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
@@ -50,7 +40,7 @@ _OPTIONS = (
         "--preset",
         callback=_lower,
         metavar="PRESET",
-        shell_complete=words(*get_args(Preset)),
+        shell_complete=presets,
         help="performance (symmetric activations), mixed (asymmetric activations) or accuracy (also asymmetric "
         "weights, if the target runs them in int8).  [default: mixed for transformers, else performance]",
     ),
@@ -159,36 +149,3 @@ def metric_options(command: _Command) -> _Command:
     for option in reversed(_METRIC_OPTIONS):
         command = option(command)
     return command
-
-
-def planned_by(
-    config: Path | None,
-    target: str | None,
-    preset: str | None,
-    ignored: tuple[str, ...],
-    *,
-    accuracy: Mapping[str, object] | None = None,
-    notes: tuple[str, ...] = (),
-    **others: object,
-) -> ResolvedOptions:
-    """The resolved options: options of the command line override the configuration file.
-
-    Args:
-        config: The configuration file.
-        target: The target.
-        preset: The preset.
-        ignored: Layers that stay float.
-        accuracy: The limits of losses in metrics.
-        notes: Messages to the user about options that have no effect.
-        others: Other options of a run.
-
-    Raises:
-        UserError: the file or an option is wrong.
-    """
-    settings = read_config_file(config) if config else ConfigFile()
-    settings = replace(settings, warnings=(*settings.warnings, *notes))
-    given = {"preset": preset, "ignored": ignored or None, "target": target, **others}
-    flags = {name: _FLAGS.get((name, value), f"--{name}") for name, value in given.items() if value is not None}
-    return ResolvedOptions.of(
-        settings, target, preset=preset, ignored=ignored, accuracy=accuracy, flags=flags, **others
-    )

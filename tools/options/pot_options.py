@@ -1,106 +1,23 @@
-"""Options of `irquant quantize` with the names of the original tool (pot).
-
-The original writes results to `<folder>/<model name>_DefaultQuantization/<time stamp>/optimized/<model name>.xml`, with
-`--direct-dump` to `<folder>/optimized/<model name>.xml`.
-"""
+"""Options of `irquant quantize` with the names of the original tool (pot)."""
 
 import functools
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import click
 
-from irquant.ir import UserError
-from irquant.passes.options.engine import flags_for
-from irquant.passes.options.strict import ConfigError
-from irquant.passes.runtime.load_model import result_path
+from irquant.passes.options.config_error import ConfigError
 from irquant.tools.options.completion import words_or_files
 from irquant.tools.options.former_options import FormerOption, former_options
+from irquant.tools.options.place import Place
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
 
-_ALGORITHM, _FOLDER = "DefaultQuantization", Path("results")
 #: What `-q` takes in the original.
 _ALGORITHMS = ("default", "accuracy_aware")
-
-
-@dataclass(frozen=True)
-class Place:
-    """The place of a result.
-
-    Attributes:
-        output: The .xml that the user names.
-        folder: The folder that the user names.
-        name: The name of the model, given by the user.
-        layout: Whether to use the original's layout.
-        is_direct: Whether to use it without time stamp.
-    """
-
-    output: Path | None = None
-    folder: Path | None = None
-    name: str | None = None
-    layout: bool = False
-    is_direct: bool = False
-
-    def __post_init__(self) -> None:
-        if self.name is not None and (not self.name or {*self.name} & {*"/\\\0"}):
-            message = f"--name: {self.name!r} is not a file name; choose the folder with --output-dir"
-            raise ConfigError(message)
-        others = {
-            "--name": self.name,
-            "--output-dir": self.folder,
-            "--pot-layout": self.layout,
-            "--direct-dump": self.is_direct,
-        }
-        if self.output and (beside := [flag for flag, given in others.items() if given]):
-            message = f"-o already sets the path of the result: leave it out, or {' and '.join(beside)}"
-            raise ConfigError(message)
-
-    def of(self, model: Path, name: str | None) -> Path:
-        """The .xml for the result.
-
-        Args:
-            model: The model.
-            name: The name of the model in its configuration.
-        """
-        called = self.name or name
-        if self.output:
-            return self.output
-        if not (self.layout or self.is_direct):
-            beside = result_path(model, called)
-            return self.folder / beside.name if self.folder else beside
-        file = Path("optimized") / f"{called or model.stem}.xml"
-        folder = self.folder or _FOLDER
-        if self.is_direct:
-            return folder / file
-        return folder / f"{file.stem}_{_ALGORITHM}" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}" / file
-
-    @contextmanager
-    def prepared(self, result: Path) -> Generator[None]:
-        """Makes the folder of a result; removes the new folders if the run fails."""
-        missing = [each for each in result.parents if not each.exists()] if self.output is None else []
-        try:
-            for each in reversed(missing):
-                _make(each)
-            yield
-        except BaseException:
-            with suppress(OSError):  # the folder is not empty, or was never made
-                for each in missing:
-                    each.rmdir()
-            raise
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        message = f"{folder}: cannot be created: {error.strerror}"
-        raise UserError(message) from None
 
 
 _DATA_FREE = (
@@ -256,6 +173,8 @@ def _refuse_elsewhere(algorithm: str | None, engine: str | None, checker: Path |
         message = f"--engine data_free: {_DATA_FREE}"
         raise ConfigError(message)
     if checker or engine == "accuracy_checker":
+        from irquant.passes.options.engine import flags_for  # here: rarely given
+
         flag = "--ac-config" if checker else "--engine accuracy_checker"
         message = f"{flag}: AccuracyChecker is no longer supported; {flags_for(checker)}"
         raise ConfigError(message)

@@ -11,8 +11,8 @@ from irquant.passes.analysis.agreement import Agreement
 from irquant.passes.evaluation.latency import Latencies, Latency
 from irquant.passes.infra.execution import Asked
 from irquant.passes.reporting.report import Layer
-from irquant.passes.tuning.goals import TuningReport
 from irquant.passes.tuning.tune import TuningTimes
+from irquant.passes.tuning.tuner import TuningReport
 from irquant.tools.terminal.next_step import worst_output
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.options.accuracy import AccuracyOptions
-from irquant.passes.options.strict import ConfigError
+from irquant.passes.options.config_error import ConfigError
 from irquant.passes.runtime.samples import Sample
 from irquant.tools.sources.user_code import load_function
 

@@ -1,17 +1,13 @@
-"""What the commands show: progress on standard error, results on standard output."""
+"""What the commands show on standard output."""
 
 import math
-import sys
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 
-from irquant.ir import printable
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.dry_run import MeasurementPlan
 from irquant.passes.evaluation.sensitivity import Effect
-from irquant.passes.infra.run_inputs import Progress as ProgressCallback
 
 #: From this number of samples on, the numbers are not called those of few.
 ENOUGH_SAMPLES = 8
@@ -20,43 +16,6 @@ _BEFORE = {
     OutputKind.DETECTIONS: " before the selection by score",
     OutputKind.DECISIONS: " before it becomes integers",
 }
-
-
-@contextmanager
-def progress_bar(elsewhere: ProgressCallback) -> Generator[ProgressCallback]:
-    """A progress bar with the remaining time, one line per task; without a terminal or a notebook, `elsewhere`."""
-    if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
-        yield elsewhere
-        return
-    # Imported here, because most scripts have no terminal.
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def show(task: str, done: int, total: int | None) -> None:
-            if task not in tasks:
-                tasks[task] = bar.add_task(printable(task), total=total)
-            bar.update(tasks[task], completed=done, total=total)
-
-        yield show
 
 
 def measurement_lines(plan: MeasurementPlan) -> Iterable[str]:

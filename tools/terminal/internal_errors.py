@@ -2,44 +2,16 @@
 
 import shlex
 import traceback
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import click
 
 from irquant.ir import printable
-from irquant.passes.infra.internal_errors import FaultFolderError, check_fault_folder, described, write_fault
+from irquant.passes.infra.internal_errors import FaultFolderError, described, write_fault
 from irquant.tools.terminal.colours import wants_colour
 from irquant.tools.terminal.fault_request import FaultRequest
-from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 #: EX_SOFTWARE of sysexits.h: an internal error.
 INTERNAL_ERROR = 70
-
-
-def _take_folder(context: click.Context, _: click.Parameter, folder: Path | None) -> Path | None:
-    if folder is not None:
-        check_fault_folder(folder)
-        context.ensure_object(FaultRequest).folder = folder
-    return folder
-
-
-def fault_option(*, expose: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """For commands that run passes.
-
-    Args:
-        expose: Whether the command gets the folder, as `report_fault`.
-    """
-    return grouped_option(
-        HelpGroup.GENERAL,
-        "--report-fault",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="DIR",
-        callback=_take_folder,
-        expose_value=expose,
-        help="If irquant itself fails (exit code 70), write a small reproduction to this new folder, without weights.",
-    )
 
 
 def tell_fault(error: Exception, request: FaultRequest) -> int:

@@ -11,8 +11,8 @@ from typing import Any, TextIO
 import click
 
 from irquant.ir import printable
-from irquant.passes.infra.run_inputs import Progress
-from irquant.passes.options.strict import ConfigError
+from irquant.passes.infra.progress import Progress
+from irquant.passes.options.config_error import ConfigError
 from irquant.tools.terminal.colours import coloured
 from irquant.tools.terminal.fault_request import FaultRequest
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from irquant.passes.tuning.goals import TuningReport
 from irquant.passes.tuning.tune import TuningTimes
+from irquant.passes.tuning.tuner import TuningReport
 from irquant.tools.terminal.latency import milliseconds, percentiles
 
 #: The most layers that a line names.

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from irquant.passes.infra.run_inputs import Progress, no_progress
-from irquant.tools.terminal.console import progress_bar
+from irquant.passes.infra.progress import Progress, no_progress
+from irquant.tools.terminal.progress_bar import progress_bar
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from irquant.ir import UserError
 from irquant.ir.user_files import open_user_file
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.resolved import ResolvedOptions
-from irquant.tools.options.options import planned_by
+from irquant.tools.options.planned import planned_by
 from irquant.tools.sources.data import names_function, source_files
 from irquant.tools.sources.user_module import module_file
 from irquant.tools.zoo.batch_file import Entry

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from irquant.ir import UserError
+from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.pot_config import ConfigFile, read_config_file
-from irquant.passes.options.strict import ConfigError
 from irquant.passes.runtime.samples import DataError
 from irquant.targets import TargetError, load_target
 from irquant.targets.load import ANY
-from irquant.tools.options.options import planned_by
+from irquant.tools.options.planned import planned_by
 from irquant.tools.sources.data import names_function, seen_from, source_files
 from irquant.tools.sources.user_module import check_function
 from irquant.tools.zoo.batch_file import Entry

@@ -21,9 +21,9 @@ from irquant.passes.infra.internal_errors import FaultFolderError, complaint, de
 from irquant.passes.jobs.quantize_job import QuantizeJob
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import Strict
-from irquant.tools.options.extensions import open_extensions
-from irquant.tools.options.inputs import open_data
 from irquant.tools.sources.metric_function import open_metrics
+from irquant.tools.sources.open_extensions import open_extensions
+from irquant.tools.sources.open_inputs import open_data
 from irquant.tools.zoo.batch_file import Entry
 from irquant.tools.zoo.cache_key import fingerprint, planned_of
 from irquant.tools.zoo.record import Figures

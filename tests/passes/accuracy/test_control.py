@@ -15,7 +15,7 @@ from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.accuracy.metrics import Metric, MetricError
 from irquant.passes.options.accuracy import AccuracyOptions
-from irquant.passes.options.strict import ConfigError
+from irquant.passes.options.config_error import ConfigError
 from irquant.passes.quantize import AccuracyWarning
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -11,7 +11,7 @@ from irquant.ir import Graph
 from irquant.passes import Context, QuantizationConfig
 from irquant.passes.calibration.layer_inputs import LayerInputs
 from irquant.passes.calibration.measure_outputs import MeasureOutputs
-from irquant.passes.infra.run_inputs import no_progress
+from irquant.passes.infra.progress import no_progress
 from irquant.passes.options.compression import CompressionConfig
 from irquant.passes.placement.weight_plan import PlannedWeights, plan_weights
 from irquant.passes.runtime.samples import DataError

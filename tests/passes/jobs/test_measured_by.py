@@ -10,7 +10,7 @@ from irquant.passes import Context, Fact, Pass, default_quantization
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.load_statistics import LoadStatistics
 from irquant.passes.jobs.measured_by import checked_passes, measured_by
-from irquant.passes.options.strict import ConfigError
+from irquant.passes.options.config_error import ConfigError
 
 
 class Nothing(Pass):

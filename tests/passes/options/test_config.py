@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from irquant.passes import QuantizationConfig
+from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.pot_config import read_config_file
-from irquant.passes.options.strict import ConfigError
 
 FULL = """
 /* as the published tool reads it */

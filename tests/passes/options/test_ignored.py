@@ -6,9 +6,9 @@ import pytest
 
 from irquant.ir import from_text
 from irquant.passes import QuantizationConfig
+from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.ignored import Ignored
 from irquant.passes.options.pot_config import read_config_file
-from irquant.passes.options.strict import ConfigError
 from irquant.passes.placement.placement import plan_placement
 from irquant.targets import load_target
 

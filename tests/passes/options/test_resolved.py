@@ -3,9 +3,9 @@
 import pytest
 
 from irquant.passes import QuantizationConfig
+from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
-from irquant.passes.options.strict import ConfigError
 from irquant.targets import TargetError, load_target
 
 FILE = ConfigFile(config=QuantizationConfig(preset="mixed", samples=7), target="gpu")

@@ -16,7 +16,7 @@ from irquant.ir import Graph, Node, read_model
 from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.analysis.ranges import asymmetric_range, symmetric_range, weight_range
 from irquant.passes.jobs.quantize_graph import quantize_graph
-from irquant.passes.options.strict import ConfigError
+from irquant.passes.options.config_error import ConfigError
 from irquant.passes.placement.range_estimators import End, ends_of
 from irquant.passes.runtime.engine import from_runtime, to_runtime
 from irquant.passes.statistics.aggregators import AGGREGATORS

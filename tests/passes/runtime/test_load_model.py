@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from irquant.ir import UserError, read_model
 from irquant.passes import Report, load_model, quantize
-from irquant.passes.runtime.load_model import result_path
+from irquant.passes.files.result_path import result_path
 from irquant.tools.cli import run
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -16,10 +16,11 @@ from irquant.ir import read_model
 from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
 from irquant.passes.calibration.fingerprint import model_fingerprint
 from irquant.passes.evaluation.latency import Latency, Mode
-from irquant.passes.options.strict import ConfigError
-from irquant.passes.tuning import goals as goals_module
+from irquant.passes.options.config_error import ConfigError
+from irquant.passes.tuning import tuner as tuner_module
 from irquant.passes.tuning.goals import SECONDS, TuningGoals
 from irquant.passes.tuning.tune import TuningStep, TuningTimes
+from irquant.passes.tuning.tuner import begin_tuning
 from irquant.targets import load_target
 
 RNG = np.random.default_rng(4)
@@ -52,7 +53,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def tune(*_: Any) -> tuple[Sequence[str], TuningTimes]:
             return layers, times(is_faster=is_faster)
 
-        monkeypatch.setattr(goals_module, "tune", tune)
+        monkeypatch.setattr(tuner_module, "tune", tune)
 
     return found
 
@@ -104,7 +105,7 @@ def test_a_tuning_that_an_output_loses_by_is_undone(
 
     plain, report = tuned(path, "plain")
     outputs = report.check.outputs or ()
-    monkeypatch.setattr(goals_module, "checked", checked)
+    monkeypatch.setattr(tuner_module, "checked", checked)
     measured("second")
     undone, report = tuned(path, "undone", tune=True, tuning=path.with_name("t.json"))
     assert (undone == plain, floats(report)) == (True, [])
@@ -174,7 +175,7 @@ def test_options_that_make_no_sense_are_refused_before_any_work(path: Path, opti
 
 def test_statistics_alone_cannot_be_tuned(path: Path) -> None:
     def begin() -> object:
-        return TuningGoals().begin(read_model(path), load_target("cpu"), None, has_metrics=False)
+        return begin_tuning(TuningGoals(), read_model(path), load_target("cpu"), None, has_metrics=False)
 
     assert complaint(begin) == "a tuning runs the model on samples: give data"
 

@@ -17,10 +17,10 @@ from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.analysis.bias_cross_validation import Correction
 from irquant.passes.infra.execution import Check
 from irquant.passes.jobs.quantize_graph import quantize_graph
-from irquant.passes.reporting.report_figures import Detail
+from irquant.passes.reporting.detail import Detail
 from irquant.targets import load_target
 from irquant.tools.cli import run
-from irquant.tools.options.options import planned_by
+from irquant.tools.options.planned import planned_by
 from irquant.tools.report.page import PageError, check_page, render, write_page
 from irquant.tools.report.quantization import Subject, quantization_page
 from irquant.tools.report.scale import Scale

@@ -17,9 +17,9 @@ from selenium.webdriver.support.select import Select
 from irquant.ir import read_model
 from irquant.passes import QuantizationConfig, Report
 from irquant.passes.jobs.quantize_graph import quantize_graph
-from irquant.passes.reporting.report_figures import Detail
+from irquant.passes.reporting.detail import Detail
 from irquant.targets import load_target
-from irquant.tools.options.options import planned_by
+from irquant.tools.options.planned import planned_by
 from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.zoo.page import BatchSubject, write_batch_page
 from irquant.tools.zoo.record import State

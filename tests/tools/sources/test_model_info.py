@@ -14,9 +14,9 @@ from PIL import Image
 from irquant.ir import Graph, from_text
 from irquant.passes import load_model
 from irquant.passes.runtime.samples import DataError
-from irquant.tools.options.inputs import open_as
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.model_info import filled_from_model_info
+from irquant.tools.sources.open_inputs import open_as
 
 MEAN, SCALE = (123.7, 116.3, 103.5), (58.4, 57.1, 57.4)
 SAID = {"mean_values": "123.7 116.3 103.5", "scale_values": "58.4 57.1 57.4"}

@@ -1,0 +1,78 @@
+"""Opens what the command line names, or else the configuration: the model and the data."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from irquant.ir import Graph
+from irquant.passes.options.config_error import ConfigError
+from irquant.passes.options.engine import EngineOptions
+from irquant.passes.options.pot_config import ConfigFile
+from irquant.passes.runtime.samples import DataError, Sample, model_inputs
+from irquant.tools.sources.data import open_source
+from irquant.tools.sources.image_options import ImageOptions
+from irquant.tools.sources.model_info import filled_from_model_info
+
+
+def model_paths(model: Path | None, settings: ConfigFile, weights: Path | None = None) -> tuple[Path, Path | None]:
+    """The model and the weights that the command line names, or else the configuration.
+
+    Args:
+        model: The path from the command line.
+        settings: The configuration.
+        weights: The path of the .bin from the command line; default: from the configuration, or beside the model.
+
+    Raises:
+        ConfigError: neither names a model.
+    """
+    if model:
+        return model, weights
+    if not settings.model.model:
+        message = "no model is given: give the path of an .xml, or a configuration with model.model"
+        raise ConfigError(message)
+    named = settings.model.weights
+    return Path(settings.model.model), weights or (Path(named) if named else None)
+
+
+def open_data(
+    data: str | None, graph: Graph, pictures: ImageOptions, settings: ConfigFile, *, is_needed: bool = True
+) -> Iterable[Sample] | None:
+    """The samples that the command line names, or else the configuration; None if neither does.
+
+    Args:
+        data: The source from the command line.
+        graph: The model; its metadata may say how to prepare images.
+        pictures: Options for images from the command line.
+        settings: The configuration.
+        is_needed: Whether the command cannot run without data.
+
+    Raises:
+        DataError: there are no such data, or the source in the configuration cannot be read.
+    """
+    if data is None and settings.lacking and is_needed:
+        raise DataError(f"{settings.where}: {settings.lacking}".removeprefix(": "))
+    if data is None and settings.engine:
+        data, pictures = settings.engine.data_source, _as_published(pictures, settings.engine)
+    return None if data is None else open_as(data, graph, pictures)
+
+
+def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]:
+    """The samples of a source; the model's metadata may say how to prepare images.
+
+    Raises:
+        DataError: there are no such data.
+    """
+    return open_source(data, model_inputs(graph), filled_from_model_info(pictures, graph))
+
+
+def _as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
+    """Images as the published tool's loaders prepared them; options of the command line take precedence."""
+    return replace(
+        given,
+        size=given.size or engine.size,
+        layout=given.layout or engine.layout,
+        mean=given.mean or engine.mean,
+        scale=given.scale or engine.scale,
+        colour_order=given.colour_order or engine.colour_order,
+        central_fraction=given.central_fraction or engine.central_fraction,
+    )
