@@ -61,6 +61,7 @@ HOMES = {
         "tools/cli.py",
         "tools/commands",
         "tools/options",
+        "tools/runs",
         "tools/terminal",
     },
     "jinja2": {"tools/report/page.py"},

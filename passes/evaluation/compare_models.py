@@ -13,7 +13,8 @@ from ..calibration.sample_order import held_out_samples
 from ..infra.execution import Execution
 from ..infra.progress import Progress, no_progress
 from ..runtime.samples import DataError, Feed, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
-from .latency import SECONDS, Latencies, measure_latencies
+from .latency import Latencies, measure_latencies
+from .latency_seconds import SECONDS
 from .layer_probes import LayerError, LayerProbes
 from .matching import Matching, match_inputs, match_layers
 from .output_probe import OutputProbe

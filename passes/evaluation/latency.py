@@ -29,9 +29,10 @@ from ..runtime.engine import (
     own_precision,
 )
 from ..runtime.samples import Feed
+from .latency_seconds import SECONDS
 
-#: The seconds to measure if the user names none, and the share of them for the mode that users without options get.
-SECONDS, _SHARE = 5.0, 0.5
+#: The share of the seconds for the mode that users without options get.
+_SHARE = 0.5
 _FEWEST, _MOST, _WARM_UP = 5, 1000, 2
 #: The least gain of a model that counts as faster, and the quantile of the normal distribution for 95 %.
 LEAST_GAIN, _Z = 0.02, 1.96

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from ...ir.suggestions import closest, did_you_mean
-from .base import Pass
-from .pass_spec import PassSpecError
+if TYPE_CHECKING:  # options of the command line read the names, and wait for nothing else
+    from .base import Pass
 
 #: Name -> module in `irquant.passes`, and class.
 PASSES: Mapping[str, str] = {
@@ -40,11 +39,13 @@ PASSES: Mapping[str, str] = {
     "verify-weights": "evaluation.verify_weights:VerifyWeights",
     "verify-execution": "evaluation.verify_execution:VerifyExecution",
 }
+#: What the command line calls the pipeline of `default_quantization`.
+DEFAULT_PIPELINE = "default-quantization"
 #: Former names of passes.
 ALIASES: Mapping[str, str] = {"migrate-scales": "smooth-quant"}
 
 
-def pass_class(name: str) -> type[Pass]:
+def pass_class(name: str) -> "type[Pass]":
     """The class of the pass of that name.
 
     Raises:
@@ -52,7 +53,10 @@ def pass_class(name: str) -> type[Pass]:
     """
     name = ALIASES.get(name, name)
     if name not in PASSES:
+        from ...ir.suggestions import closest, did_you_mean
+        from .pass_spec import PassSpecError
+
         there = f"there are: {', '.join(PASSES)}; or give module:Class"
         raise PassSpecError(did_you_mean(f"no pass '{name}'", closest(name, PASSES), there))
     module, _, class_name = PASSES[name].partition(":")
-    return cast(type[Pass], getattr(import_module(f"irquant.passes.{module}"), class_name))
+    return cast("type[Pass]", getattr(import_module(f"irquant.passes.{module}"), class_name))

@@ -1,27 +1,16 @@
 """`irquant compress`: weights in 8 or 4 bits, activations in float."""
 
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 
-from irquant.passes.compress import CompressJob, compressed_path
-from irquant.passes.files.model_place import FilePlace
-from irquant.passes.options.compression import CompressionConfig
-from irquant.passes.options.pot_config import ConfigFile
-from irquant.targets import load_target
 from irquant.tools.options.extensions import extension_option
 from irquant.tools.options.inputs import data_option, picture_options
 from irquant.tools.options.options import force_option, output_option, target_option
-from irquant.tools.options.run_files import code_files, data_files, target_files
-from irquant.tools.report.compression import compression_values
-from irquant.tools.sources.image_options import ImageOptions
-from irquant.tools.sources.open_extensions import open_extensions
-from irquant.tools.sources.open_inputs import open_data
-from irquant.tools.terminal.compression import compression_lines
 from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
-from irquant.tools.terminal.output import Output, output_options
+from irquant.tools.terminal.output import output_options
 
 
 @click.command("compress", cls=GroupedCommand)
@@ -87,24 +76,7 @@ from irquant.tools.terminal.output import Output, output_options
 @picture_options
 @output_options
 @fault_option()
-def compress_command(
-    model: Path,
-    path: Path | None,
-    weights: str,
-    group: int,
-    ratio: float | None,
-    max_mb: float | None,
-    min_db: float | None,
-    data: str | None,
-    samples: int,
-    target: str | None,
-    extension: tuple[str, ...],
-    pictures: ImageOptions,
-    output: Output,
-    *,
-    all_layers: bool,
-    force: bool,
-) -> None:
+def compress_command(**given: Any) -> None:
     """Stores the weights of MODEL in 8 or 4 bits; activations stay floats.
 
     The device unpacks the weights inside matrix products and embeddings: less memory, and more speed where reading
@@ -116,17 +88,6 @@ def compress_command(
       irquant compress model.xml
       irquant compress model.xml --weights int4 --data calibration.npz -o model_int4.xml
     """  # noqa: D301 - click reads \\b as a character: "do not wrap the next paragraph"
-    options = {"weights": weights, "group": group, "all_layers": all_layers, "samples": samples}
-    options |= {"ratio": ratio, "max_mb": max_mb, "min_db": min_db}
-    config = CompressionConfig.read(options, "")
-    result = path or compressed_path(model, config)
-    reads = chain(data_files(data), code_files(extension, "the extension"), target_files(target))
-    job = CompressJob(config, load_target(target or "cpu"), reads, force=force)
-    place = FilePlace(model, result, extensions=open_extensions(extension))
-    graph = job.load(place)
-    source = open_data(data, graph, pictures, ConfigFile())
-    with output.progress() as progress:
-        report = job.run(graph, place, source, progress=progress).report
-    output.show(
-        lambda: compression_values(report, str(model), str(result)), lambda: compression_lines(report, str(result))
-    )
+    from irquant.tools.runs.compress import run_compress
+
+    run_compress(**given)

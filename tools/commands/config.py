@@ -1,19 +1,11 @@
 """`irquant config`: checks a configuration, and shows its effective options."""
 
-import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from irquant.ir import printable
-from irquant.passes.jobs.effective_options import effective_options
-from irquant.passes.options.config_error import ConfigError
-from irquant.passes.options.pot_config import read_config_file
-from irquant.targets import load_target
-from irquant.targets.load import ANY
 from irquant.tools.options.options import planning_options
-from irquant.tools.options.planned import planned_by
 from irquant.tools.terminal.command_group import CommandGroup
 from irquant.tools.terminal.output import Output, output_options
 
@@ -28,38 +20,16 @@ def config_command() -> None:
 @output_options
 def check_command(file: Path, output: Output) -> None:
     """Lists all mistakes in FILE, and options that have no effect any more."""
-    try:
-        settings = read_config_file(file)
-    except ConfigError as error:
-        mistakes = error.mistakes
-        output.show(lambda: _values(file, mistakes), lambda: ())
-        for mistake in mistakes[:-1]:
-            click.echo(printable(mistake), err=True)
-        raise ConfigError(mistakes[-1]) from None
-    load_target(settings.target or ANY)
-    output.show(
-        lambda: _values(file, warnings=settings.warnings),
-        lambda: (*(f"warning: {each}" for each in settings.warnings), f"{file}: no mistakes"),
-    )
+    from irquant.tools.runs.config import run_check
 
-
-def _values(file: Path, mistakes: Sequence[str] = (), warnings: Sequence[str] = ()) -> dict[str, object]:
-    return {"file": str(file), "mistakes": list(mistakes), "warnings": list(warnings)}
+    run_check(file, output)
 
 
 @config_command.command("show")
 @planning_options
 @output_options
-def show_command(
-    config: Path | None, target: str | None, preset: str | None, ignored: tuple[str, ...], output: Output
-) -> None:
+def show_command(**given: Any) -> None:
     """Shows every option with its value and its origin."""
-    planned = planned_by(config, target, preset, ignored)
-    found = list(effective_options(planned.target, planned.config, planned.settings, planned.flags))
-    output.show(
-        lambda: [dataclasses.asdict(each) for each in found],
-        lambda: (
-            *(f"{each.path} = {each.value}  ({each.origin})" for each in found),
-            *(f"warning: {warning}" for warning in planned.settings.warnings),
-        ),
-    )
+    from irquant.tools.runs.config import run_show
+
+    run_show(**given)

@@ -128,6 +128,6 @@ Examples:
 @pot_options
 def quantize_command(**given: Any) -> int:
     """The command: see `_HELP`."""
-    from irquant.tools.runs.quantize import run_quantize  # here, so that the help needs none of it
+    from irquant.tools.runs.quantize import run_quantize
 
     return run_quantize(**given)

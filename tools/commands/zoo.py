@@ -13,7 +13,6 @@ from irquant.tools.options.options import force_option, output_option
 from irquant.tools.terminal.command_group import CommandGroup
 from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
-from irquant.tools.terminal.internal_errors import INTERNAL_ERROR
 from irquant.tools.terminal.output import Output, output_options
 from irquant.tools.zoo.batch_errors import BatchError
 
@@ -101,6 +100,7 @@ def run_command(
     Exit code 0: success; 1: a model failed or missed its expectations; 2: the batch file is wrong; 70: irquant itself
     failed at a model.
     """
+    from irquant.tools.terminal.internal_errors import INTERNAL_ERROR
     from irquant.tools.zoo.display import display, print_rows
     from irquant.tools.zoo.local_executor import cores
     from irquant.tools.zoo.record import State

@@ -68,7 +68,7 @@ def run_quantize(
     *,
     force: bool,
 ) -> int:
-    """Quantizes a model as the options of the command say, and shows the report."""
+    """Quantizes a model as the options of the command say, and shows the report; returns the exit code."""
     limits = {"max_drop": max_drop, "drop_type": drop_type, "seconds": metric_seconds}
     _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})
     if guard and no_guard:

@@ -12,11 +12,9 @@ from irquant.passes.infra.base import RequirementError
 from irquant.passes.infra.instruments import Instrument
 from irquant.passes.infra.pass_spec import PassSpec, PassSpecError, make_pass, read_specs
 from irquant.passes.infra.pipeline_file import read_pipeline
-from irquant.passes.infra.registry import PASSES, pass_class
+from irquant.passes.infra.registry import DEFAULT_PIPELINE, PASSES, pass_class
 from irquant.tools.sources.user_code import named_object
 
-#: The pipeline that has a name.
-DEFAULT = "default-quantization"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -55,10 +53,10 @@ def passes_from(pipelines: Iterable[str], texts: Iterable[str], config: Quantiza
 
 
 def _pipeline(text: str, config: QuantizationConfig) -> NamedPasses:
-    if text == DEFAULT:
+    if text == DEFAULT_PIPELINE:
         return NamedPasses(tuple(default_quantization(config=config)))
     if Path(text).suffix not in (".yaml", ".yml"):
-        message = f"no pipeline '{text}'; there is {DEFAULT}; or give the path of a .yaml file"
+        message = f"no pipeline '{text}'; there is {DEFAULT_PIPELINE}; or give the path of a .yaml file"
         raise PassSpecError(message)
     return NamedPasses.of(read_pipeline(Path(text)))
 

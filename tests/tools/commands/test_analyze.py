@@ -19,7 +19,7 @@ from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.infra.execution import Check
 from irquant.targets import load_target
 from irquant.tools.cli import run
-from irquant.tools.commands.analyze import analysis_values
+from irquant.tools.runs.analyze import analysis_values
 from irquant.tools.terminal.advice import advice, advice_line
 
 FEW = "1 held-out samples (few: others may say otherwise)"

@@ -66,7 +66,7 @@ def test_the_traceback_is_shown_if_it_is_wanted(told: Told, model: Path, arrays:
         ),
         (["explain", "MODEL"], "irquant.passes.transforms.plan_placement.plan_placement"),
         (["opt", "MODEL", "-p", "normalize"], "irquant.passes.transforms.normalize.Normalize.run"),
-        (["compare", "MODEL", "MODEL", "--data", "DATA"], "irquant.tools.commands.compare.compare_models"),
+        (["compare", "MODEL", "MODEL", "--data", "DATA"], "irquant.tools.runs.compare.compare_models"),
     ],
 )
 def test_each_command_that_runs_passes_does_so(

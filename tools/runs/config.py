@@ -1,0 +1,52 @@
+"""The work of `irquant config`."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from irquant.ir import printable
+from irquant.passes.jobs.effective_options import effective_options
+from irquant.passes.options.config_error import ConfigError
+from irquant.passes.options.pot_config import read_config_file
+from irquant.targets import load_target
+from irquant.targets.load import ANY
+from irquant.tools.options.planned import planned_by
+from irquant.tools.terminal.output import Output
+
+
+def run_check(file: Path, output: Output) -> None:
+    """Lists the mistakes in a file."""
+    try:
+        settings = read_config_file(file)
+    except ConfigError as error:
+        mistakes = error.mistakes
+        output.show(lambda: _values(file, mistakes), lambda: ())
+        for mistake in mistakes[:-1]:
+            click.echo(printable(mistake), err=True)
+        raise ConfigError(mistakes[-1]) from None
+    load_target(settings.target or ANY)
+    output.show(
+        lambda: _values(file, warnings=settings.warnings),
+        lambda: (*(f"warning: {each}" for each in settings.warnings), f"{file}: no mistakes"),
+    )
+
+
+def _values(file: Path, mistakes: Sequence[str] = (), warnings: Sequence[str] = ()) -> dict[str, object]:
+    return {"file": str(file), "mistakes": list(mistakes), "warnings": list(warnings)}
+
+
+def run_show(
+    config: Path | None, target: str | None, preset: str | None, ignored: tuple[str, ...], output: Output
+) -> None:
+    """Shows the effective options."""
+    planned = planned_by(config, target, preset, ignored)
+    found = list(effective_options(planned.target, planned.config, planned.settings, planned.flags))
+    output.show(
+        lambda: [dataclasses.asdict(each) for each in found],
+        lambda: (
+            *(f"{each.path} = {each.value}  ({each.origin})" for each in found),
+            *(f"warning: {warning}" for warning in planned.settings.warnings),
+        ),
+    )
