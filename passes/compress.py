@@ -17,7 +17,8 @@ from .jobs.compress_graph import CompressionReport, compress_graph
 from .options.compression import CompressionConfig, WeightFormat
 from .options.config import QuantizationConfig
 from .quantize import QuantizationWarning
-from .runtime.engine import Extension, RuntimeModel, check_extensions
+from .runtime.convert import RuntimeModel
+from .runtime.core import Extension, check_extensions
 
 _Model = TypeVar("_Model")
 

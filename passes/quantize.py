@@ -11,7 +11,7 @@ from .files.result_path import result_path
 from .jobs.quantize_job import QuantizationResult
 from .jobs.quantize_options import QuantizeOptions, quantize_as_given, refuse_unknown
 from .reporting.report import Report
-from .runtime.engine import RuntimeModel
+from .runtime.convert import RuntimeModel
 
 
 class AccuracyWarning(UserWarning):

@@ -3,7 +3,7 @@
 import openvino as ov
 from openvino.passes import ConstantFolding, Manager
 
-from irquant.passes.runtime.engine import separate_scales
+from irquant.passes.runtime.emulation import separate_scales
 
 #: As the operation's specification says, not as this plugin rounds.
 EMULATED = {

@@ -27,17 +27,10 @@ from ..evaluation.verify_execution import shows_all
 from ..infra.base import Context
 from ..infra.calibration import PROBES
 from ..infra.execution import Asked
-from ..runtime.engine import (
-    EMULATION,
-    INSPECTION,
-    LATENCY,
-    OWN_PRECISION,
-    PROFILING,
-    Engine,
-    Loaded,
-    RuntimeRejectedError,
-    own_precision,
-)
+from ..runtime.core import RuntimeRejectedError, own_precision
+from ..runtime.engine import Engine
+from ..runtime.loaded import Loaded
+from ..runtime.modes import EMULATION, INSPECTION, LATENCY, OWN_PRECISION, PROFILING
 from ..runtime.samples import DataError, ValidationSample
 
 _Tensors = Sequence[Array]

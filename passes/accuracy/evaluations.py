@@ -11,7 +11,8 @@ from ..infra.base import Context
 from ..infra.progress import Progress, no_progress
 from ..options.accuracy import AccuracyOptions
 from ..options.config import QuantizationConfig
-from ..runtime.engine import EMULATION, LATENCY, runtime_version
+from ..runtime.core import runtime_version
+from ..runtime.modes import EMULATION, LATENCY
 from .journal import Journal, JournalEntry, fingerprint
 from .metrics import Metric, Runner, identified
 from .requantize import Attempt, CalibratedModel, Key

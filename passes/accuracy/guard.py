@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from ..evaluation.sensitivity import Effect
 from ..options.config import Preset, QuantizationConfig
 from ..options.quantization import RangeEstimator
-from ..runtime.engine import RuntimeRejectedError
+from ..runtime.core import RuntimeRejectedError
 from ..runtime.samples import DataError
 from .bisect import costliest, fewest, named, predicted, with_reverted
 from .knee import find_knee

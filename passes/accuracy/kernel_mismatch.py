@@ -11,11 +11,12 @@ are left float, too.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ...targets.target import HERE
 from ..evaluation.fake_quant_switch import rounded_operations
 from ..evaluation.verify_execution import VerifyExecution
 from ..infra.base import Context, InternalError
 from ..infra.execution import Asked, Check, Fault
-from ..runtime.engine import HERE, Engine
+from ..runtime.engine import Engine
 from . import device
 from .requantize import Attempt, CalibratedModel, Key
 

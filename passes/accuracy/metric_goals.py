@@ -5,10 +5,10 @@ from pathlib import Path
 
 from ...ir import Graph
 from ...targets import Target
+from ...targets.target import HERE
 from ..infra.progress import Progress
 from ..options.accuracy import AccuracyOptions
 from ..options.config import QuantizationConfig
-from ..runtime.engine import HERE
 from .evaluations import Judge, Watch, unwatched
 from .journal import Journal
 from .metrics import Metric

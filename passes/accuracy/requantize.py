@@ -15,7 +15,8 @@ from ..infra.base import Context, Fact, Pass
 from ..infra.instruments import Instrument
 from ..infra.manager import PassManager
 from ..options.config import QuantizationConfig
-from ..runtime.engine import THROUGHPUT, Engine
+from ..runtime.engine import Engine
+from ..runtime.modes import THROUGHPUT
 from ..statistics.batch import batched_tensors
 from ..statistics.derivations import Derivations
 from ..statistics.request import Numbers, Request, Statistics, Store, find_recipes

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ir import DYNAMIC, Array, Builder, Graph, Node, OutPort
-from ..runtime.engine import evaluate
+from ..runtime.probe import evaluate
 from .transposed_weights import shared_squares, turn
 
 #: Operations that read a tensor's shape, not its values: int8 neither helps nor hurts them.

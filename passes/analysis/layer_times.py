@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ...ir import Graph
 from ...ir.ops import LAYER_TYPES
-from ..runtime.engine import Executed
+from ..runtime.executed import Executed
 
 #: A profile: executed nodes and the seconds of each.
 Profile = Sequence[tuple[Executed, float]]

@@ -11,7 +11,8 @@ from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Fact, Pass, PipelineError
 from ..infra.calibration import Calibration
 from ..runtime.data_look import DataLook, fed_line
-from ..runtime.engine import THROUGHPUT, Engine
+from ..runtime.engine import Engine
+from ..runtime.modes import THROUGHPUT
 from ..runtime.samples import model_inputs
 from ..statistics.file import save_statistics
 from .attach_statistics import Block

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ...ir import Array, Graph, UserError
-from ..runtime.engine import THROUGHPUT, Engine, Portable
+from ..runtime.engine import Engine
+from ..runtime.modes import THROUGHPUT
+from ..runtime.portable import Portable
 from .attach_statistics import Block
 from .measurement import Runs, Take, kept_of
 from .reading import CalibrationSample

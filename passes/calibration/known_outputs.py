@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from ...ir import Graph
 from ..analysis.outputs import Outputs
 from ..analysis.random_outputs import may_be_random, random_tensors
-from ..runtime.engine import LATENCY, Engine
+from ..runtime.engine import Engine
+from ..runtime.modes import LATENCY
 from ..runtime.samples import ValidationSample
 
 

@@ -13,7 +13,8 @@ from ..analysis.weight_codes import Floats
 from ..infra.base import Context
 from ..infra.progress import Progress
 from ..placement.weight_plan import PlannedWeights
-from ..runtime.engine import LATENCY, Engine
+from ..runtime.engine import Engine
+from ..runtime.modes import LATENCY
 from ..runtime.samples import DataError, PreparedSample
 
 _F32 = element_type("f32")

@@ -10,7 +10,8 @@ from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Fact, Pass
 from ..infra.calibration import Calibration, Sampling
 from ..runtime.data_look import DataLook
-from ..runtime.engine import THROUGHPUT, Engine
+from ..runtime.engine import Engine
+from ..runtime.modes import THROUGHPUT
 from ..runtime.samples import ValidationSample
 from ..statistics.batch import Batches, batched_tensors
 from ..statistics.derivations import Derivations

@@ -8,7 +8,8 @@ from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Pass
 from ..infra.calibration import Calibration
 from ..runtime.data_look import DataLook
-from ..runtime.engine import LATENCY, Engine
+from ..runtime.engine import Engine
+from ..runtime.modes import LATENCY
 from ..runtime.samples import DataError, PreparedSample, ValidationSample
 from ..statistics.request import Statistics
 from .fingerprint import DataFingerprint

@@ -8,7 +8,7 @@ from ...ir import Graph
 from ..infra.base import Context
 from ..infra.calibration import MOST_PROBES, PROBES
 from ..options.config import ENOUGH_SAMPLES
-from ..runtime.engine import takes_one_sample
+from ..runtime.probe import takes_one_sample
 from ..runtime.samples import ModelInput, PreparedSample, Sample, checked_feed, model_inputs
 from .labels import LabelFilter
 from .sample_order import Spread, held_out

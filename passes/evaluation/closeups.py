@@ -11,7 +11,8 @@ from ...ir import DYNAMIC, Array, Graph, Node
 from ...ir.ops import WEIGHTED_TYPES, weight_axes
 from ..infra.base import Context
 from ..placement.plan import Site
-from ..runtime.engine import EMULATION, Engine
+from ..runtime.engine import Engine
+from ..runtime.modes import EMULATION
 from ..runtime.samples import ValidationSample
 from ..runtime.taps import tap
 from .sensitivity import Effect

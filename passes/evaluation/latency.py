@@ -18,16 +18,9 @@ import numpy as np
 from ...ir import Array, Graph
 from ...ir.ops import LAYER_TYPES
 from ..analysis.layer_times import LayerTime, SlowLayer, layer_seconds, layer_times, run_as_one, slower_layers
-from ..runtime.engine import (
-    LATENCY,
-    OWN_PRECISION,
-    OWN_THROUGHPUT,
-    PROFILING,
-    THROUGHPUT,
-    Engine,
-    Mark,
-    own_precision,
-)
+from ..runtime.core import own_precision
+from ..runtime.engine import Engine, Mark
+from ..runtime.modes import LATENCY, OWN_PRECISION, OWN_THROUGHPUT, PROFILING, THROUGHPUT
 from ..runtime.samples import Feed
 from .latency_seconds import SECONDS
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from ...ir import DYNAMIC, Array, Graph, Node
 from ...ir.ops import output_channel_axis
-from ..runtime.engine import EMULATION, INSPECTION, Engine
+from ..runtime.engine import Engine
+from ..runtime.modes import EMULATION, INSPECTION
 from ..runtime.samples import PreparedSample
 from ..runtime.taps import tap
 from .channel_sums import ChannelSums

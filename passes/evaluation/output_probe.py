@@ -7,7 +7,8 @@ from ...ir import Array, Graph
 from ..analysis.agreement import Agreement, Tallies
 from ..analysis.outputs import Outputs, find_outputs
 from ..analysis.random_outputs import may_be_random, random_tensors
-from ..runtime.engine import INSPECTION, Engine
+from ..runtime.engine import Engine
+from ..runtime.modes import INSPECTION
 from ..runtime.samples import PreparedSample, ValidationSample
 from .matching import match_outputs, match_taps, untapped
 

@@ -19,7 +19,8 @@ import numpy as np
 from ...ir import Array, Graph, Node, Scope
 from ..analysis.agreement import Agreement, agreements
 from ..infra.base import Context
-from ..runtime.engine import EMULATION, Engine
+from ..runtime.engine import Engine
+from ..runtime.modes import EMULATION
 from ..runtime.samples import PreparedSample, ValidationSample
 from .fake_quant_switch import GATES, AttachGates, rounded_operations
 

@@ -6,12 +6,16 @@ from typing import ClassVar
 
 from ...ir import Array, Graph, Node, Scope
 from ...ir.ops import LAYER_TYPES
+from ...targets.target import HERE
 from ..analysis.agreement import Agreement, agreements
 from ..analysis.layer_times import originals
 from ..infra.base import Context, Fact, Pass
 from ..infra.execution import Check, Execution, Fault
 from ..placement.plan import Plan
-from ..runtime.engine import EMULATION, HERE, INSPECTION, Engine, Executed, RuntimeRejectedError
+from ..runtime.core import RuntimeRejectedError
+from ..runtime.engine import Engine
+from ..runtime.executed import Executed
+from ..runtime.modes import EMULATION, INSPECTION
 
 #: Layer types of the execution graph that do the arithmetic, and those that also keep a state.
 _COMPUTE, _RECURRENT = ("Convolution", "Deconvolution", "FullyConnected", "MatMul"), ("RNNSeq", "RNNCell")

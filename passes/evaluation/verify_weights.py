@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...ir import Array, Graph, Node
+from ...targets.target import HERE
 from ..analysis.agreement import Agreement, agreements
 from ..analysis.layer_times import originals
 from ..infra.base import Context, Pass
 from ..infra.compressed_layers import WeightCheck
-from ..runtime.engine import EXACT_ACTIVATIONS, HERE, LATENCY, Engine
+from ..runtime.engine import Engine
+from ..runtime.modes import EXACT_ACTIVATIONS, LATENCY
 
 #: Layer type of the execution graph -> the input of its weights.
 _WEIGHTS: Mapping[str, int] = {"FullyConnected": 1, "Gather": 0}

@@ -9,7 +9,8 @@ from ...ir import Graph, write_model
 from ...ir.writer import check_output
 from ..infra.instruments import WriteAfter
 from ..options.config import QuantizationConfig
-from ..runtime.engine import Extension, RuntimeModel, from_runtime, to_runtime
+from ..runtime.convert import RuntimeModel, from_runtime, to_runtime
+from ..runtime.core import Extension
 from ..runtime.load_model import load_model, model_files
 from .run_files import RunFile, result_files, watching_for
 

@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from ...ir import Graph
 from ..infra.base import Context
-from ..runtime.engine import runtime_version
+from ..runtime.core import runtime_version
 
 SECTION = "irquant"
 

@@ -12,7 +12,9 @@ from weakref import ReferenceType, ref
 from ...ir import Graph, IRError, UserError, to_text, verify, write_model
 from ...ir.atomic_write import written_together
 from ...ir.verify import verify_structure
-from ..runtime.engine import LATENCY, Engine, RuntimeRejectedError
+from ..runtime.core import RuntimeRejectedError
+from ..runtime.engine import Engine
+from ..runtime.modes import LATENCY
 from .base import Pass
 from .internal_errors import left_broken
 

@@ -9,7 +9,7 @@ from types import FrameType
 
 from ...ir import InPort, IRError, Node, OutPort, UserError, neighbourhood, printable, to_text
 from ..placement.plan import Site
-from ..runtime.engine import runtime_version
+from ..runtime.core import runtime_version
 from .base import InternalError, Pass, PipelineError
 
 #: How far around a layer the reproduction goes.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from ...ir import Graph, IRError, UserError
-from ..runtime.engine import RuntimeRejectedError, contradiction, is_accepted
+from ..runtime.core import RuntimeRejectedError
+from ..runtime.probe import contradiction, is_accepted
 from ..statistics.request import QUANTILES, Request
 from .base import Context, Fact, Pass, PassResult, RequirementError, Results
 from .instruments import Instrument

@@ -21,7 +21,7 @@ from ..options.compression import CompressionConfig, WeightFormat
 from ..options.config import QuantizationConfig
 from ..placement.weight_plan import plan_weights, refuse_nothing
 from ..reporting.report import constant_bytes
-from ..runtime.engine import runtime_version
+from ..runtime.core import runtime_version
 from .mixed_bits import compressed
 
 

@@ -20,7 +20,7 @@ from ..options.config_error import ConfigError
 from ..options.pot_config import ConfigFile, read_config_file
 from ..options.resolved import ResolvedOptions
 from ..reporting.front_end import shown
-from ..runtime.engine import Extension, check_extensions
+from ..runtime.core import Extension, check_extensions
 from ..tuning.goals import TuningGoals
 from .measured_by import checked_passes, measured_by
 from .quantize_job import QuantizationResult, QuantizeJob

@@ -7,7 +7,7 @@ from ..accuracy.requantize import Attempt, CalibratedModel
 from ..evaluation.closeups import CloseUp, close_ups
 from ..evaluation.latency import Latencies, measure_gain
 from ..evaluation.sensitivity import Effect, measure_effects, ranked
-from ..runtime.engine import RuntimeRejectedError
+from ..runtime.core import RuntimeRejectedError
 from ..runtime.samples import DataError, Feed
 from .detail import Detail
 

@@ -13,7 +13,8 @@ from ...ir import Graph, IRError, UserError, printable, read_model
 from ...ir.user_files import open_user_file
 from ...ir.verify import verify_meaning
 from ...ir.weights import open_weights
-from .engine import Extension, convert, from_runtime
+from .convert import convert, from_runtime
+from .core import Extension
 
 #: The formats that the converter takes besides a folder with a TensorFlow SavedModel -> their names.
 FORMATS = {

@@ -13,7 +13,8 @@ from ..analysis.biases import change_bias
 from ..analysis.ranges import Floats
 from ..infra.base import Context, Fact, Pass
 from ..options.config_error import ConfigError
-from ..runtime.engine import EMULATION, THROUGHPUT, Engine
+from ..runtime.engine import Engine
+from ..runtime.modes import EMULATION, THROUGHPUT
 from ..runtime.samples import PreparedSample
 from .correct_biases_fast import are_rounded, rounded_weights
 

@@ -16,7 +16,8 @@ from ...ir.ops import LAYER_TYPES
 from ..accuracy.requantize import Attempt, CalibratedModel
 from ..analysis.layer_times import Profile, joined_with_readers, layer_edges, layer_seconds, run_as_one
 from ..evaluation.latency import Latency, Mode, default_mode, falls, in_turn
-from ..runtime.engine import PROFILING, Engine, Mark
+from ..runtime.engine import Engine, Mark
+from ..runtime.modes import PROFILING
 from ..runtime.samples import Feed
 from .left_float import int8_layers, with_floats
 from .regions import first_cut, slower_regions, slowest_but

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from ...ir import Graph
 from ...targets import Target
+from ...targets.target import HERE
 from ..accuracy.kernel_mismatch import checked
 from ..accuracy.requantize import Attempt, CalibratedModel
 from ..calibration.fingerprint import model_fingerprint
 from ..options.config_error import ConfigError
-from ..runtime.engine import HERE, runtime_version
+from ..runtime.core import runtime_version
 from .goals import SECONDS, TuningGoals
 from .left_float import with_floats
 from .tune import TuningTimes, tune

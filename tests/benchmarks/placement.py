@@ -14,7 +14,7 @@ import openvino as ov
 import openvino.opset13 as op
 
 from irquant.passes import Context
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.targets import load_target
 

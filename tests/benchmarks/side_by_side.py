@@ -8,7 +8,9 @@ import openvino as ov
 
 from irquant.passes.analysis.agreement import tally
 from irquant.passes.evaluation.latency import in_turn
-from irquant.passes.runtime.engine import LATENCY, Engine, from_runtime
+from irquant.passes.runtime.convert import from_runtime
+from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.modes import LATENCY
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -18,7 +18,7 @@ from irquant.ir import UserError
 from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.infra.base import PipelineError
 from irquant.passes.jobs.quantize_once import NothingToQuantizeError
-from irquant.passes.runtime.engine import RuntimeRejectedError
+from irquant.passes.runtime.core import RuntimeRejectedError
 from irquant.passes.runtime.samples import DataError
 from tests.corpora.onnx_models import Array, Case, baked, is_float, samples_of
 from tests.corpora.outcome import AS_IT_IS, BETWEEN_LAYERS, WITH_CONSTANTS, Kind, Outcome

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
 from irquant.ir import Builder, Graph, IRError, OutPort, element_type, from_text, to_text, verify
 from irquant.ir.builder import ReduceType
-from irquant.passes.runtime.engine import to_runtime
+from irquant.passes.runtime.convert import to_runtime
 
 T = TypeVar("T")
 F32, F16, I64, BOOLEAN = map(element_type, ("f32", "f16", "i64", "boolean"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from irquant.ir import Builder, Graph, IRError, element_type, read_model, write_model
 from irquant.ir.packing import NF4_VALUES, pack, unpack
-from irquant.passes.runtime.engine import evaluate
+from irquant.passes.runtime.probe import evaluate
 
 RNG = np.random.default_rng(0)
 NF4 = [-1.0, 0.0, 1.0, -0.6961928009986877, 0.07958029955625534]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from irquant.ir import IRError, from_text, verify
 from irquant.ir.shape_rules import ShapeError, broadcast
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 
 CONV = 'strides="{s}" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="{a}"'
 

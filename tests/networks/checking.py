@@ -28,7 +28,8 @@ from irquant.passes.files.result_path import result_path
 from irquant.passes.infra.base import PipelineError
 from irquant.passes.jobs.pipelines import default_quantization
 from irquant.passes.jobs.quantize_once import NothingToQuantizeError
-from irquant.passes.runtime.engine import from_runtime, quantize_by_tensor, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
+from irquant.passes.runtime.emulation import quantize_by_tensor
 from irquant.passes.transforms.align_streams import AlignStreams
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.targets import load_target

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from irquant.ir import to_text
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 
 from .checking import FoundError, check
 from .drawing import Recipe, draw, without

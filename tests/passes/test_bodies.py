@@ -12,7 +12,7 @@ from irquant.passes import Context, QuantizationConfig, Report, quantize
 from irquant.passes.accuracy import device
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.explain import explain
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.statistics.request import Reduction, request
 from irquant.targets import load_target
 

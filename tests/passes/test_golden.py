@@ -14,7 +14,7 @@ import pytest
 
 from irquant.ir import Graph, Node, read_model
 from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.statistics.request import Reduction, request
 from irquant.passes.transforms.set_ranges import SetRanges
 from irquant.targets import load_target

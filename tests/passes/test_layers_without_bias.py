@@ -8,7 +8,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization, quantize
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.transforms.correct_biases_fast import CorrectBiasesFast
 from irquant.passes.transforms.create_biases import CreateBiases
 from irquant.targets import load_target

@@ -11,7 +11,7 @@ import pytest
 from irquant.ir import Graph
 from irquant.passes import Context, PassManager, QuantizationConfig, Report, default_quantization
 from irquant.passes.jobs.quantize_graph import quantize_graph
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -15,7 +15,7 @@ import pytest
 from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.accuracy import kernel_mismatch
 from irquant.passes.infra.execution import Execution
-from irquant.passes.runtime.engine import EMULATION, LATENCY
+from irquant.passes.runtime.modes import EMULATION, LATENCY
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]

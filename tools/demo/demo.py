@@ -27,7 +27,8 @@ from irquant.passes.infra.progress import Progress
 from irquant.passes.jobs.quantize_job import QuantizeJob
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
-from irquant.passes.runtime.engine import INSPECTION, Engine
+from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.modes import INSPECTION
 from irquant.passes.runtime.samples import Sample, ValidationSample, checked_feed, model_inputs
 from irquant.tools.terminal.console import decibels, megabytes
 

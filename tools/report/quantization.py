@@ -16,7 +16,7 @@ from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.jobs.effective_options import effective_options
 from irquant.passes.options.resolved import ResolvedOptions
 from irquant.passes.reporting.report import Layer
-from irquant.passes.runtime.engine import runtime_version
+from irquant.passes.runtime.core import runtime_version
 from irquant.tools.report.closeup_charts import drawn
 from irquant.tools.report.layer_rows import layer_rows
 from irquant.tools.report.page import render, write_page

@@ -23,7 +23,7 @@ from irquant.passes.infra.instruments import DumpAfter, Instrument, PrintAfter, 
 from irquant.passes.infra.pass_spec import PassSpecError, options_of
 from irquant.passes.infra.registry import ALIASES, PASSES, pass_class
 from irquant.passes.options.config_error import ConfigError
-from irquant.passes.runtime.engine import Extension
+from irquant.passes.runtime.core import Extension
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.planned import planned_by
 from irquant.tools.options.run_files import code_files, data_files, target_files

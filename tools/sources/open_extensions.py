@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from irquant.passes.runtime.engine import Extension, ExtensionError, check_extensions
+from irquant.passes.runtime.core import Extension, ExtensionError, check_extensions
 from irquant.tools.sources.data import names_function
 from irquant.tools.sources.user_code import named_object
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 import psutil
 from pydantic import ValidationError
 
-from irquant.passes.runtime.engine import THREADS
+from irquant.passes.runtime.core import THREADS
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import PASSING, Record, State
 from irquant.tools.zoo.worker import Answer, Task

@@ -13,18 +13,11 @@ from irquant.passes import QuantizationConfig
 from irquant.passes.accuracy import device
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs
 from irquant.passes.jobs.quantize_graph import quantize_graph
-from irquant.passes.runtime.engine import (
-    EMULATION,
-    INSPECTION,
-    LATENCY,
-    OWN_PRECISION,
-    PROFILING,
-    THROUGHPUT,
-    Engine,
-    from_runtime,
-    own_precision,
-    quantize_by_tensor,
-)
+from irquant.passes.runtime.convert import from_runtime
+from irquant.passes.runtime.core import own_precision
+from irquant.passes.runtime.emulation import quantize_by_tensor
+from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.modes import EMULATION, INSPECTION, LATENCY, OWN_PRECISION, PROFILING, THROUGHPUT
 from irquant.passes.runtime.samples import Sample, ValidationSample
 from irquant.targets import Target, load_target
 

@@ -22,7 +22,8 @@ from irquant.passes.calibration import measurement
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.jobs.quantize_once import quantize_once
 from irquant.passes.options.quantization import RangeEstimator
-from irquant.passes.runtime.engine import RuntimeRejectedError, from_runtime
+from irquant.passes.runtime.convert import from_runtime
+from irquant.passes.runtime.core import RuntimeRejectedError
 from irquant.passes.transforms import set_ranges
 from irquant.targets import Target, load_target, parse_target
 from irquant.tools.terminal.summary import report_lines

@@ -15,7 +15,7 @@ from irquant.passes.analysis.agreement import Verdict
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.jobs.quantize_once import quantize_once
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]

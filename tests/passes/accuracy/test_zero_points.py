@@ -11,7 +11,7 @@ import pytest
 from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.accuracy.zero_points import percent_of_zero_points
 from irquant.passes.jobs.quantize_once import quantize_once
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.targets import load_target
 
 RNG = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from irquant.passes import QuantizationConfig, explain, load_model
 from irquant.passes.analysis.already_quantized import AlreadyQuantizedError, find_quantized
 from irquant.passes.dry_run import plan_measurement
 from irquant.passes.jobs.quantize_graph import quantize_graph
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.targets import load_target
 
 RNG = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from irquant.passes.analysis.attention import attention_blocks
 from irquant.passes.jobs.pipelines import default_quantization
 from irquant.passes.options.ignored import Ignored
 from irquant.passes.placement.placement import plan_placement
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.testing import check_pass
 from irquant.passes.transforms.decompose_attention import DecomposeAttention
 from irquant.passes.transforms.normalize import Normalize

@@ -10,7 +10,7 @@ from openvino.op.util import Variable, VariableInfo
 
 from irquant.passes import Context, Report, quantize
 from irquant.passes.analysis.caches import GROWS, attention_over_caches, joins_of_caches
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.transforms.decompose_attention import DecomposeAttention
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.targets import load_target

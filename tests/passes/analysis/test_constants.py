@@ -8,7 +8,7 @@ import pytest
 from irquant.ir import Array, Graph, from_text, verify
 from irquant.passes import Context
 from irquant.passes.analysis.constants import constant_nodes, values_of
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.transforms.normalize import Normalize
 from irquant.targets import load_target
 

@@ -9,8 +9,8 @@ import pytest
 
 from irquant.ir import Graph
 from irquant.passes.analysis.data_findings import DataFindings, expected_inputs, find_about_data
+from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.runtime.data_look import DataLook, fed_line
-from irquant.passes.runtime.engine import from_runtime
 from irquant.passes.runtime.samples import Sample, checked_feed, model_inputs
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -30,7 +30,10 @@ from irquant.passes.analysis.layer_times import (
 from irquant.passes.evaluation.latency import Latencies, Latency, Mode, measure_gain
 from irquant.passes.infra.execution import Asked
 from irquant.passes.jobs.quantize_graph import quantize_graph
-from irquant.passes.runtime.engine import LATENCY, Engine, Executed, from_runtime
+from irquant.passes.runtime.convert import from_runtime
+from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.executed import Executed
+from irquant.passes.runtime.modes import LATENCY
 from irquant.targets import load_target
 from irquant.tools.report.values import report_values
 

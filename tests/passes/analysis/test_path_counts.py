@@ -11,7 +11,7 @@ import pytest
 from irquant.ir import Graph
 from irquant.passes import quantize_model
 from irquant.passes.analysis.path_counts import MOST_PATHS, behind_many_paths
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 
 Double = Callable[[Any], Any]
 DOUBLES: dict[str, Double] = {

@@ -15,7 +15,8 @@ from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.analysis.random_outputs import may_be_random, random_tensors
 from irquant.passes.evaluation.compare_models import compare_models
 from irquant.passes.jobs.quantize_graph import quantize_graph
-from irquant.passes.runtime.engine import LATENCY, Engine
+from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.modes import LATENCY
 from irquant.passes.runtime.samples import Sample, ValidationSample
 from irquant.targets import load_target
 

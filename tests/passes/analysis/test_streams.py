@@ -10,7 +10,7 @@ import pytest
 
 from irquant.ir import Graph
 from irquant.passes.analysis.streams import absorbs, streams
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 
 RNG = np.random.default_rng(11)
 SIDE, WIDTH = 6, 8

@@ -11,7 +11,7 @@ from irquant.ir import Graph, Scope, from_text, verify
 from irquant.passes import Context
 from irquant.passes.analysis.constants import values_of
 from irquant.passes.analysis.transposed_weights import shared_squares, turn
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.transforms.normalize import Normalize
 from irquant.targets import load_target
 

@@ -7,7 +7,7 @@ import pytest
 
 from irquant.ir import Node
 from irquant.passes.analysis.work import SLOWDOWN, multiply_accumulates, sizes_are_known, time_in_float, work
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 
 ONE, NONE = [1, 1], [0, 0]
 

@@ -11,7 +11,7 @@ from irquant.passes.evaluation import closeups
 from irquant.passes.evaluation.closeups import CloseUp, close_ups
 from irquant.passes.evaluation.sensitivity import measure_effects
 from irquant.passes.jobs.quantize_once import quantize_once
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.targets import load_target
 
 RNG = np.random.default_rng(3)

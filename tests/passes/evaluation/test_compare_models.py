@@ -15,7 +15,8 @@ from irquant.passes.evaluation.compare_models import Comparison, compare_models
 from irquant.passes.evaluation.layer_probes import LayerProbe
 from irquant.passes.evaluation.matching import ComparisonError, LayerPair, match_inputs, match_layers, match_outputs
 from irquant.passes.jobs.quantize_graph import quantize_graph
-from irquant.passes.runtime.engine import LATENCY, Engine
+from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.modes import LATENCY
 from irquant.passes.runtime.samples import DataError, Sample
 from irquant.targets import load_target
 

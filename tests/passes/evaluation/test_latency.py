@@ -9,7 +9,9 @@ import pytest
 
 from irquant.passes.evaluation import latency
 from irquant.passes.evaluation.latency import Latency, Mode, all_modes, falls, in_turn, measure_gain, measure_latencies
-from irquant.passes.runtime.engine import LATENCY, OWN_PRECISION, OWN_THROUGHPUT, THROUGHPUT, Engine, from_runtime
+from irquant.passes.runtime.convert import from_runtime
+from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.modes import LATENCY, OWN_PRECISION, OWN_THROUGHPUT, THROUGHPUT
 from irquant.passes.runtime.samples import Feed
 
 Array = np.ndarray[Any, np.dtype[Any]]

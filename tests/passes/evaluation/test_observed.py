@@ -11,7 +11,7 @@ from irquant.passes import QuantizationConfig, Report
 from irquant.passes.evaluation.observed import ObservedRange
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.reporting.detail import Detail
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.targets import load_target
 
 RNG = np.random.default_rng(3)

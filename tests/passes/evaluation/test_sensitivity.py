@@ -19,7 +19,9 @@ from irquant.passes.evaluation.fake_quant_switch import GATES, AttachGates, roun
 from irquant.passes.evaluation.sensitivity import Effect, measure_effects, ranked
 from irquant.passes.jobs.quantize_once import quantize_once
 from irquant.passes.options.quantization import RangeEstimator
-from irquant.passes.runtime.engine import EMULATION, Engine, from_runtime
+from irquant.passes.runtime.convert import from_runtime
+from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.modes import EMULATION
 from irquant.passes.runtime.samples import DataError, PreparedSample
 from irquant.targets import load_target
 

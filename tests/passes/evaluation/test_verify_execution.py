@@ -11,7 +11,7 @@ import pytest
 
 from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.analysis.agreement import sqnr
-from irquant.passes.runtime.engine import Executed
+from irquant.passes.runtime.executed import Executed
 from irquant.targets import parse_target
 from irquant.tools.terminal.summary import report_lines
 

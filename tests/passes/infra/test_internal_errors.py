@@ -18,7 +18,8 @@ from irquant.passes.infra.internal_errors import (
     is_internal,
     write_fault,
 )
-from irquant.passes.runtime.engine import RuntimeRejectedError, is_accepted
+from irquant.passes.runtime.core import RuntimeRejectedError
+from irquant.passes.runtime.probe import is_accepted
 from irquant.passes.transforms.normalize import Normalize
 from irquant.targets import load_target
 

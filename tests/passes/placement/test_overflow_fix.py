@@ -18,7 +18,7 @@ from irquant.ir import Graph, from_text
 from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization, quantize
 from irquant.passes.analysis.ranges import Floats, codes, weight_range
 from irquant.passes.placement.overflow_fix import at_risk, largest_pair_sum
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.targets import load_target
 
 CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'

@@ -13,7 +13,7 @@ from irquant.ir import Graph, verify
 from irquant.passes import Context
 from irquant.passes.analysis.ranges import Range
 from irquant.passes.placement.plan import Plan
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.transforms.insert_fake_quantize import InsertFakeQuantize
 from irquant.passes.transforms.normalize import Normalize
 from irquant.passes.transforms.plan_placement import PlanPlacement

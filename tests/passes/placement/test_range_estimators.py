@@ -18,7 +18,7 @@ from irquant.passes.analysis.ranges import asymmetric_range, symmetric_range, we
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.placement.range_estimators import End, ends_of
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.statistics.aggregators import AGGREGATORS
 from irquant.passes.statistics.request import Reduction
 from irquant.targets import Mode, load_target

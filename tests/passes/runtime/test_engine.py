@@ -5,7 +5,9 @@ import openvino as ov
 import openvino.opset13 as op
 
 from irquant.ir import Array
-from irquant.passes.runtime.engine import EMULATION, Engine, from_runtime
+from irquant.passes.runtime.convert import from_runtime
+from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.modes import EMULATION
 
 RNG = np.random.default_rng(0)
 

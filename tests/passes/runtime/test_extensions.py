@@ -11,7 +11,7 @@ import pytest
 
 from irquant.ir import UserError
 from irquant.passes import Report, quantize
-from irquant.passes.runtime.engine import ExtensionError, RuntimeRejectedError, check_extensions
+from irquant.passes.runtime.core import ExtensionError, RuntimeRejectedError, check_extensions
 from irquant.tools.cli import run
 
 RNG = np.random.default_rng(0)

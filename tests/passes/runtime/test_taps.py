@@ -29,7 +29,7 @@ def right(sample):
     return np.einsum("bhwc,oc->bohw", np.sin(sample), kernel[:, :, 0, 0])
 """
 TAP = """
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.runtime.taps import tap
 
 graph = from_runtime(model)
@@ -43,7 +43,7 @@ for sample in samples:
 STATISTICS = """
 from irquant.passes.calibration.attach_statistics import AttachStatistics, Block
 from irquant.passes.infra.base import Context
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.statistics.request import Reduction, request
 from irquant.targets import load_target
 
@@ -60,7 +60,7 @@ for sample in samples:
 WHOLE = """
 from irquant.passes.calibration.attach_statistics import AttachStatistics, Block
 from irquant.passes.infra.base import Context
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.statistics.request import Reduction, request
 from irquant.targets import load_target
 

@@ -12,7 +12,7 @@ from irquant.ir import DYNAMIC, Graph, from_text
 from irquant.passes import Context, QuantizationConfig
 from irquant.passes.calibration.attach_statistics import LARGEST_BATCH
 from irquant.passes.calibration.calibrate import Calibrate
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.statistics.aligned import Aligned, Shift
 from irquant.passes.statistics.request import Numbers, Reduction, Request, request
 from irquant.passes.statistics.sampling import ELEMENTS, sampled_channels, sampled_count, sampled_places, sampled_sizes

@@ -10,7 +10,8 @@ import pytest
 
 from irquant.passes import Context, PassManager, QuantizationConfig, Report, default_quantization, quantize
 from irquant.passes.infra.execution import Execution
-from irquant.passes.runtime.engine import EMULATION, from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
+from irquant.passes.runtime.modes import EMULATION
 from irquant.passes.statistics.request import Reduction, Request, Statistics
 from irquant.passes.testing import check_pass
 from irquant.passes.transforms.absorb_zero_points import AbsorbZeroPoints

@@ -11,7 +11,7 @@ from irquant.ir import Graph
 from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization, quantize
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.measurement import Measurement
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.statistics.request import Reduction, request
 from irquant.passes.transforms.align_activation_channels import AlignActivationChannels, pairs
 from irquant.targets import load_target

@@ -11,7 +11,7 @@ import pytest
 from irquant.ir import Graph, to_text
 from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.calibration.calibrate import Calibrate
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.statistics.request import Reduction, request
 from irquant.passes.transforms.align_streams import AlignStreams
 from irquant.targets import load_target

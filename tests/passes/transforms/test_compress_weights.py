@@ -12,7 +12,8 @@ from openvino._offline_transformations import compress_quantize_weights_transfor
 from irquant.ir import read_model, write_model
 from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.evaluation.verify_execution import executed_layers
-from irquant.passes.runtime.engine import LATENCY, Engine
+from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.modes import LATENCY
 from irquant.passes.transforms.compress_weights import CompressWeights
 from irquant.targets import load_target
 

@@ -19,7 +19,8 @@ from irquant.passes.calibration.sample_order import is_held_out, rank
 from irquant.passes.jobs.measured_by import measured_by
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.options.config_error import ConfigError
-from irquant.passes.runtime.engine import Engine, from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
+from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.samples import PreparedSample, Sample
 from irquant.passes.transforms.correct_biases import CorrectBiases
 from irquant.targets import load_target

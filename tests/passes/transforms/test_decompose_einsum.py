@@ -10,7 +10,7 @@ import pytest
 from irquant.ir import from_text, verify
 from irquant.passes import Context
 from irquant.passes.placement.placement import plan_placement
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.testing import check_pass
 from irquant.passes.transforms.decompose_einsum import DecomposeEinsum
 from irquant.passes.transforms.normalize import Normalize

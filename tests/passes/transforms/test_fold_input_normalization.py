@@ -8,7 +8,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import Context
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.transforms.fold_input_normalization import FoldInputNormalization
 from irquant.passes.transforms.normalize import Normalize
 from irquant.targets import load_target

@@ -13,7 +13,7 @@ from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.infra.manager import PassManager
 from irquant.passes.jobs.pipelines import default_quantization
 from irquant.passes.options.quantization import RangeEstimator
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.transforms.keep_attention_float import KeepAttentionFloat
 from irquant.targets import Target, load_target
 from tests.passes.attention_forms import UNMASKED, WIDTH, cut, in_heads, linear, numbers, turned

@@ -13,7 +13,8 @@ from irquant.ir import Graph, read_model, write_model
 from irquant.passes import Context
 from irquant.passes.analysis.weight_matrices import weight_matrices
 from irquant.passes.options.compression import WeightFormat
-from irquant.passes.runtime.engine import EXACT_ACTIVATIONS, Engine
+from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.modes import EXACT_ACTIVATIONS
 from irquant.passes.transforms.quantize_weights_only import QuantizeWeightsOnly
 from irquant.targets import load_target, parse_target
 from irquant.targets.target import WeightType

@@ -12,7 +12,7 @@ from irquant.ir import Graph, Node
 from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.analysis.ranges import Range, asymmetric_range, fake_quantize, symmetric_range
 from irquant.passes.calibration.calibrate import Calibrate
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.statistics.request import Reduction, Statistics
 from irquant.passes.transforms.set_ranges import SetRanges
 from irquant.targets import load_target

@@ -14,7 +14,7 @@ from irquant.passes.analysis.channel_scales import Channels, Matrix, best_scale,
 from irquant.passes.analysis.ranges import Range, fake_quantize
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.jobs.pipelines import default_quantization
-from irquant.passes.runtime.engine import from_runtime, to_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.statistics.request import Statistics
 from irquant.passes.testing import check_pass
 from irquant.passes.transforms.correct_biases_fast import CorrectBiasesFast

@@ -13,7 +13,8 @@ from irquant.ir import Graph
 from irquant.passes import QuantizationConfig
 from irquant.passes.evaluation.latency import Mode
 from irquant.passes.jobs.quantize_once import quantize_once
-from irquant.passes.runtime.engine import Executed, from_runtime
+from irquant.passes.runtime.convert import from_runtime
+from irquant.passes.runtime.executed import Executed
 from irquant.passes.tuning import tune as tune_module
 from irquant.passes.tuning.tune import MOST_MODELS, TuningTimes, tune
 from irquant.targets import load_target

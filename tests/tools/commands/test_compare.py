@@ -11,7 +11,7 @@ import openvino as ov
 import pytest
 
 from irquant.ir import read_model, write_model
-from irquant.passes.runtime.engine import own_precision
+from irquant.passes.runtime.core import own_precision
 from irquant.tools.cli import run
 
 

@@ -1,0 +1,58 @@
+"""Converts models: from other formats, and between graphs and the runtime's own models."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import openvino as ov
+
+from ...ir import Graph, read_model, write_model
+from ...ir.atomic_write import written_together
+from ...ir.stage import STAGE
+from ...ir.weights import Weights
+from .core import Extension, RuntimeRejectedError, open_core
+from .messages import first_line
+
+#: The runtime's own model type.
+RuntimeModel: TypeAlias = ov.Model
+
+
+def convert(path: Path, extensions: Sequence[Extension] = ()) -> RuntimeModel:
+    """Converts a model of another format as `ovc` does.
+
+    Raises:
+        RuntimeRejectedError: the model cannot be converted.
+    """
+    try:
+        with STAGE.at(f"converting {path}"):
+            model: RuntimeModel = cast(Any, ov).convert_model(path, extension=[*extensions] or None)
+    except Exception as error:  # the converter may raise anything
+        message = f"{path}: the runtime cannot convert it: {first_line(error)}"
+        raise RuntimeRejectedError(message) from error
+    return model
+
+
+def from_runtime(model: RuntimeModel, extensions: Sequence[Extension] = ()) -> Graph:
+    """The graph of an `openvino.Model`, which is not changed. The model does not know the extensions of its core."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        ov.serialize(model, path, path.with_suffix(".bin"))
+        graph = read_model(path)
+    weights = Weights(None, graph.weights.data)  # they stay mapped after the file is deleted
+    for each in graph.walk():
+        each.weights = weights
+    graph.extensions = tuple(extensions)
+    return graph
+
+
+def to_runtime(graph: Graph) -> RuntimeModel:
+    """A new `openvino.Model` with memory of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        with written_together():  # written now, not at the end of the run
+            write_model(graph, path, compact=True)
+        core = open_core(graph.extensions)
+        core.set_property({"ENABLE_MMAP": False})
+        model: RuntimeModel = core.read_model(path)
+        return model

@@ -1,0 +1,76 @@
+"""Compiles a model so that FakeQuantizes are computed in float, as the specification defines them."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13
+
+from ...targets.target import HERE
+from .modes import EMULATION
+
+_op: Any = openvino.opset13
+
+
+def compile_model(core: Any, model: ov.Model, config: dict[str, str]) -> Any:
+    """Compiles a model; for emulation, without FakeQuantizes per channel if necessary.
+
+    The plugin moves Transposes past FakeQuantizes, and then accepts only ranges along the channel axis.
+    """
+    try:
+        return core.compile_model(model, HERE, config)
+    except RuntimeError as error:
+        if not EMULATION.items() <= config.items() or not quantize_by_tensor(model):
+            raise
+        try:
+            return core.compile_model(model, HERE, config)
+        except RuntimeError:
+            raise error from None
+
+
+def quantize_by_tensor(model: ov.Model) -> int:
+    """Scales data to [0, 1] and back around each FakeQuantize with ranges per channel; returns their number."""
+    found = [each for each in model.get_ordered_ops() if each.get_type_name() == "FakeQuantize"]
+    found = [each for each in found if any(value.get_shape() for value in each.input_values()[1:])]
+    for each in found:
+        data, low, high, bottom, top = each.input_values()
+        scaled = _op.divide(_op.subtract(data, low), _op.subtract(high, low))
+        unit = np.arange(2).astype(data.get_element_type().to_dtype())
+        rounded = _op.fake_quantize(scaled, *unit, *unit, each.get_attributes()["levels"])
+        spread = _op.add(_op.multiply(rounded, _op.subtract(top, bottom)), bottom)
+        each.output(0).replace(spread.output(0))
+    return len(found)
+
+
+def separate_scales(model: ov.Model) -> None:
+    """Keeps scales by channel apart from the FakeQuantizes behind them and from what is in front of them.
+
+    If the data of such a scale come from a fully connected layer that something else reads, too, and there are no
+    snippets, the plugin merges the scale into the FakeQuantize, and takes the axis of tokens for channels there. If
+    they come from a product of two rounded tensors, the scale goes into the FakeQuantize of one of them, which then
+    does not compile. Nothing is merged across Maximum(x, x), which is x.
+    """
+    for each in model.get_ordered_ops():
+        scaled = each.input_value(0) if each.get_type_name() == "FakeQuantize" else None
+        if scaled is not None and scaled.get_node().get_type_name() == "Multiply":
+            each.input(0).replace_source_output(_copied(scaled))
+            for port in scaled.get_node().inputs():
+                if port.get_source_output().get_node().get_type_name() != "Constant":
+                    port.replace_source_output(_copied(port.get_source_output()))
+
+
+def _copied(value: Any) -> Any:
+    return _op.maximum(value, value).output(0)
+
+
+def fold_constants(model: ov.Model) -> None:
+    """Turns stored weights into plain floats.
+
+    In float, the plugin treats int8 weights specially and computes some layers wrongly: for example 1x1 convolutions
+    behind a Transpose or Reshape, which it runs as matrix products.
+    """
+    passes: Any = importlib.import_module("openvino.passes")
+    manager = passes.Manager()
+    manager.register_pass(passes.ConstantFolding())
+    manager.run_passes(model)
