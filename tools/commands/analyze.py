@@ -10,6 +10,7 @@ from irquant.tools.options.inputs import data_option, picture_options, samples_o
 from irquant.tools.options.options import force_option, page_option, planning_options
 from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
+from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import output_options
 
 
@@ -44,6 +45,7 @@ def analyze_command(**given: Any) -> None:
 
     The share of a layer is the part of the error at the outputs that rounding this layer alone causes.
     """
-    from irquant.tools.runs.analyze import run_analyze
+    with importing():
+        from irquant.tools.runs.analyze import run_analyze
 
     run_analyze(**given)

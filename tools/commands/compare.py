@@ -11,6 +11,7 @@ from irquant.tools.options.inputs import data_option, picture_options
 from irquant.tools.options.options import force_option
 from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
+from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import output_options
 
 
@@ -64,6 +65,7 @@ def compare_command(**given: Any) -> int:
     Exit code 0 if each output is good or fair, 1 if one is poor or cannot be compared, 2 if the models differ in
     their inputs or in the number of outputs.
     """
-    from irquant.tools.runs.compare import run_compare
+    with importing():
+        from irquant.tools.runs.compare import run_compare
 
     return run_compare(**given)

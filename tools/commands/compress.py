@@ -10,6 +10,7 @@ from irquant.tools.options.inputs import data_option, picture_options
 from irquant.tools.options.options import force_option, output_option, target_option
 from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
+from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import output_options
 
 
@@ -88,6 +89,7 @@ def compress_command(**given: Any) -> None:
       irquant compress model.xml
       irquant compress model.xml --weights int4 --data calibration.npz -o model_int4.xml
     """  # noqa: D301 - click reads \\b as a character: "do not wrap the next paragraph"
-    from irquant.tools.runs.compress import run_compress
+    with importing():
+        from irquant.tools.runs.compress import run_compress
 
     run_compress(**given)

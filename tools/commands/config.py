@@ -7,6 +7,7 @@ import click
 
 from irquant.tools.options.options import planning_options
 from irquant.tools.terminal.command_group import CommandGroup
+from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import Output, output_options
 
 
@@ -20,7 +21,8 @@ def config_command() -> None:
 @output_options
 def check_command(file: Path, output: Output) -> None:
     """Lists all mistakes in FILE, and options that have no effect any more."""
-    from irquant.tools.runs.config import run_check
+    with importing():
+        from irquant.tools.runs.config import run_check
 
     run_check(file, output)
 
@@ -30,6 +32,7 @@ def check_command(file: Path, output: Output) -> None:
 @output_options
 def show_command(**given: Any) -> None:
     """Shows every option with its value and its origin."""
-    from irquant.tools.runs.config import run_show
+    with importing():
+        from irquant.tools.runs.config import run_show
 
     run_show(**given)

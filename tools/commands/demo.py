@@ -6,6 +6,7 @@ import click
 
 from irquant.tools.options.options import force_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
+from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import Output, output_options
 
 
@@ -23,7 +24,8 @@ from irquant.tools.terminal.output import Output, output_options
 @output_options
 def demo_command(folder: Path | None, output: Output, *, force: bool) -> None:
     """Quantizes a small trained network and compares FP32 with INT8 on this machine."""
-    from irquant.tools.demo.demo import demo, demo_values, print_demo
+    with importing():
+        from irquant.tools.demo.demo import demo, demo_values, print_demo
 
     with output.progress() as progress:
         found = demo(folder, progress, force=force)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from irquant.tools.terminal.help_groups import GroupedCommand
+from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import output_options
 
 
@@ -18,6 +19,7 @@ def diff_command(**given: Any) -> int:
 
     Layers are matched by name. Exit code 0 if nothing differs, 1 if something does.
     """
-    from irquant.tools.runs.diff import run_diff
+    with importing():
+        from irquant.tools.runs.diff import run_diff
 
     return run_diff(**given)

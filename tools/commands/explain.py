@@ -9,6 +9,7 @@ from irquant.tools.options.extensions import extension_option
 from irquant.tools.options.options import planning_options
 from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
+from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import output_options
 
 
@@ -21,6 +22,7 @@ from irquant.tools.terminal.output import output_options
 @fault_option()
 def explain_command(**given: Any) -> None:
     """Shows which layers of MODEL would run in int8, and why the others would not. Needs no data."""
-    from irquant.tools.runs.explain import run_explain
+    with importing():
+        from irquant.tools.runs.explain import run_explain
 
     run_explain(**given)

@@ -7,6 +7,7 @@ import click
 
 from irquant.tools.options.extensions import extension_option
 from irquant.tools.terminal.help_groups import GroupedCommand
+from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import output_options
 
 
@@ -16,6 +17,7 @@ from irquant.tools.terminal.output import output_options
 @output_options
 def inspect_command(**given: Any) -> None:
     """Shows the contents of MODEL: inputs and outputs, operations, constants by type, and its origin."""
-    from irquant.tools.runs.inspect import run_inspect
+    with importing():
+        from irquant.tools.runs.inspect import run_inspect
 
     run_inspect(**given)

@@ -12,6 +12,7 @@ from irquant.tools.options.inputs import data_option, picture_options, samples_o
 from irquant.tools.options.options import force_option, output_option, planning_options
 from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
+from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import output_options
 
 
@@ -104,6 +105,7 @@ def opt_command(**given: Any) -> None:
       irquant opt model.xml -p normalize -p mine.py:RemoveDropout --print-after all
       irquant opt model.xml --pipeline mine.yaml --data photos/ --dump-dir dump
     """  # noqa: D301 - click reads \\b as a character: "do not wrap the next paragraph"
-    from irquant.tools.runs.opt import run_opt
+    with importing():
+        from irquant.tools.runs.opt import run_opt
 
     run_opt(**given)

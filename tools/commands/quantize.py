@@ -15,6 +15,7 @@ from irquant.tools.options.pot_options import PotCommand, pot_options
 from irquant.tools.options.tuning import tuning_options
 from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
+from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import log_level_option, output_options
 
 #: What MODEL, SOURCE and a metric are. click reads \b as: do not wrap the next paragraph.
@@ -128,6 +129,7 @@ Examples:
 @pot_options
 def quantize_command(**given: Any) -> int:
     """The command: see `_HELP`."""
-    from irquant.tools.runs.quantize import run_quantize
+    with importing():
+        from irquant.tools.runs.quantize import run_quantize
 
     return run_quantize(**given)

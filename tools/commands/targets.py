@@ -7,6 +7,7 @@ import click
 from irquant.passes.options.config_error import ConfigError
 from irquant.tools.options.completion import targets
 from irquant.tools.terminal.command_group import CommandGroup
+from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import Output, output_options
 
 
@@ -16,7 +17,8 @@ from irquant.tools.terminal.output import Output, output_options
 def targets_command(context: click.Context, output: Output) -> None:
     """Lists the targets that ship with irquant."""
     if context.invoked_subcommand is None:
-        from irquant.tools.runs.targets import run_list
+        with importing():
+            from irquant.tools.runs.targets import run_list
 
         run_list(output)
     elif output.as_json or output.quiet:
@@ -30,7 +32,8 @@ def targets_command(context: click.Context, output: Output) -> None:
 @output_options
 def show_command(name: str, output: Output) -> None:
     """Prints the file of target NAME: what it runs in int8, with which ranges, and why."""
-    from irquant.tools.runs.targets import run_show
+    with importing():
+        from irquant.tools.runs.targets import run_show
 
     run_show(name, output)
 
@@ -40,6 +43,7 @@ def show_command(name: str, output: Output) -> None:
 @output_options
 def check_command(file: Path, output: Output) -> None:
     """Checks your own target FILE (.yaml)."""
-    from irquant.tools.runs.targets import run_check
+    with importing():
+        from irquant.tools.runs.targets import run_check
 
     run_check(file, output)

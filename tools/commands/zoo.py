@@ -13,6 +13,7 @@ from irquant.tools.options.options import force_option, output_option
 from irquant.tools.terminal.command_group import CommandGroup
 from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
+from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import Output, output_options
 from irquant.tools.zoo.batch_errors import BatchError
 
@@ -100,10 +101,11 @@ def run_command(
     Exit code 0: success; 1: a model failed or missed its expectations; 2: the batch file is wrong; 70: irquant itself
     failed at a model.
     """
-    from irquant.tools.terminal.internal_errors import INTERNAL_ERROR
-    from irquant.tools.zoo.display import display, print_rows
-    from irquant.tools.zoo.local_executor import cores
-    from irquant.tools.zoo.record import State
+    with importing():
+        from irquant.tools.terminal.internal_errors import INTERNAL_ERROR
+        from irquant.tools.zoo.display import display, print_rows
+        from irquant.tools.zoo.local_executor import cores
+        from irquant.tools.zoo.record import State
 
     if page:
         _check_page(page, dry_run=dry_run)
@@ -145,7 +147,8 @@ def init_command(folder: Path, path: Path, data: str | None, output: Output) -> 
 
     FOLDER may have any layout, for example that of Open Model Zoo: public/NAME/FP32/NAME.xml.
     """
-    from irquant.tools.zoo.discover import batch_text, discover
+    with importing():
+        from irquant.tools.zoo.discover import batch_text, discover
 
     found, skipped = discover(folder, data)
     text = batch_text(found, skipped, path.parent)
@@ -163,7 +166,8 @@ def init_command(folder: Path, path: Path, data: str | None, output: Output) -> 
 
 
 def _opened(batch: Path, folder: Path, faults: Path | None, page: Path | None, *, force: bool) -> "Run":
-    from irquant.tools.zoo.run import Run
+    with importing():
+        from irquant.tools.zoo.run import Run
 
     try:
         return Run.of(batch, folder, faults, page, force=force)

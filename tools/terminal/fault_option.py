@@ -8,11 +8,13 @@ import click
 
 from irquant.tools.terminal.fault_request import FaultRequest
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
+from irquant.tools.terminal.importing import importing
 
 
 def _take_folder(context: click.Context, _: click.Parameter, folder: Path | None) -> Path | None:
     if folder is not None:
-        from irquant.passes.infra.internal_errors import check_fault_folder  # here: rarely given
+        with importing():  # here: rarely given
+            from irquant.passes.infra.internal_errors import check_fault_folder
 
         check_fault_folder(folder)
         context.ensure_object(FaultRequest).folder = folder

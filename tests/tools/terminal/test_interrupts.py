@@ -36,10 +36,16 @@ def waited_for(path: Path) -> None:
         time.sleep(0.02)
 
 
-def test_an_interrupt_while_modules_are_imported_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "click.py").write_text("open('begun', 'w').close()\nimport time\ntime.sleep(60)\n")
+@pytest.mark.parametrize(
+    ("module", "arguments"), [("click", []), ("numpy", ["quantize", "m.xml"])], ids=["start", "command"]
+)
+def test_an_interrupt_while_modules_are_imported_is_one_line(tmp_path: Path, module: str, arguments: list[str]) -> None:
+    (tmp_path / f"{module}.py").write_text(
+        "open('begun', 'w').close()\nimport time\n"
+        "for _ in range(2):\n    try:\n        time.sleep(60)\n    except BaseException:\n        pass\n"
+    )
     code = "import sys; sys.path.insert(0, '.'); from irquant.tools.start import main; main()"
-    process = started([sys.executable, "-c", code], tmp_path)
+    process = started([sys.executable, "-c", code, *arguments], tmp_path)
     waited_for(tmp_path / "begun")
     assert interrupted(process) == (130, "error: interrupted; nothing was written\n")
 
