@@ -4,8 +4,6 @@
 
 from typing import TYPE_CHECKING
 
-from .lazy_front import make_lazy
-
 if TYPE_CHECKING:
     from .builder import Builder
     from .difference import Change, compare
@@ -39,7 +37,7 @@ __all__ = [
     "write_model",
 ]
 
-#: Module -> its names here, as type checkers read them above.
+#: Module, imported when one of its names is used first -> these names; type checkers read the imports above.
 _NAMES = {
     "builder": ("Builder",),
     "difference": ("Change", "compare"),
@@ -55,4 +53,8 @@ _NAMES = {
     "verify": ("verify",),
     "writer": ("write_model",),
 }
-make_lazy(__name__, _NAMES)
+
+if not TYPE_CHECKING:
+    import lazy_loader
+
+    __getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs=_NAMES)

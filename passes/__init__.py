@@ -1,8 +1,7 @@
 """Compiler passes that quantize OpenVINO IR, and the functions that run them."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-from ..ir.lazy_front import make_lazy
 
 if TYPE_CHECKING:
     from .analyze import analyze_graph
@@ -48,7 +47,7 @@ __all__ = [
     "quantize_model",
 ]
 
-#: Module -> its names here, as type checkers read them above.
+#: Module, imported when one of its names is used first -> these names; type checkers read the imports above.
 _NAMES = {
     "analyze": ("analyze_graph",),
     "compress": ("CompressionResult", "compress", "compress_model"),
@@ -122,4 +121,15 @@ _FORMER = {
     "watching_for": "files.run_files:watching_for",
     "write_fault": "infra.internal_errors:write_fault",
 }
-make_lazy(__name__, _NAMES, _FORMER)
+
+if not TYPE_CHECKING:  # type checkers know the public names, and report all others
+    import lazy_loader
+
+    _first_use, __dir__, _ = lazy_loader.attach(__name__, submod_attrs=_NAMES)
+
+    def __getattr__(name: str) -> object:
+        """Imports a public name at its first use, or finds what was moved or renamed, for older code."""
+        if name not in _FORMER:
+            return _first_use(name)
+        module, _, today = _FORMER[name].partition(":")
+        return getattr(import_module(f".{module}", __name__), today)

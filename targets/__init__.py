@@ -4,8 +4,6 @@
 
 from typing import TYPE_CHECKING
 
-from ..ir.lazy_front import make_lazy
-
 if TYPE_CHECKING:
     from .explain import explain, explain_all
     from .lines import Lines
@@ -15,11 +13,15 @@ if TYPE_CHECKING:
 #: What is public; all else that is imported here is what the other folders take from this one.
 __all__ = ["Target", "load_target"]
 
-#: Module -> its names here, as type checkers read them above.
+#: Module, imported when one of its names is used first -> these names; type checkers read the imports above.
 _NAMES = {
     "explain": ("explain", "explain_all"),
     "lines": ("Lines",),
     "load": ("TargetError", "check_target", "load_target", "parse_target", "target_names", "target_text"),
     "target": ("FloatPattern", "Granularity", "Mode", "QuantSpec", "Rule", "Step", "Target", "Transparent"),
 }
-make_lazy(__name__, _NAMES)
+
+if not TYPE_CHECKING:
+    import lazy_loader
+
+    __getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs=_NAMES)

@@ -54,6 +54,7 @@ HOMES = {
     "olive": {"tools/olive_pass.py"},
     "mmap": {"ir/weights.py", "tools/terminal/outlive.py"},
     "json5": {"passes/options/content.py"},
+    "lazy_loader": {"ir/__init__.py", "targets/__init__.py", "passes/__init__.py"},
     "av": set(),  # an extra, which tools/sources/video_source.py imports by its name
     "PIL": {f"tools/sources/{each}_image.py" for each in ("read", "fit", "prepare")}
     | {"tools/sources/video_source.py"},

@@ -31,7 +31,7 @@ def test_type_checkers_and_programs_find_the_same_names(package: str) -> None:
 @pytest.mark.parametrize("package", FRONTS)
 def test_a_front_imports_no_module_before_its_names_are_used(package: str) -> None:
     found = run(f"import sys, {package}; print(sorted(each for each in sys.modules if each.startswith('irquant.')))")
-    assert set(ast.literal_eval(found)) == {"irquant.ir", "irquant.ir.lazy_front", package}
+    assert ast.literal_eval(found) == [package]
 
 
 def test_a_module_that_is_imported_first_does_not_hide_the_function_of_its_name() -> None:
@@ -61,5 +61,5 @@ def test_a_name_can_be_replaced_and_restored(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_front_lists_its_public_names_and_refuses_others(package: str) -> None:
     front = import_module(package)
     assert set(front.__all__) <= set(dir(front))
-    with pytest.raises(AttributeError, match=rf"^module '{package}' has no attribute 'quantise'$"):
+    with pytest.raises(AttributeError, match=rf"^No {package} attribute quantise$"):
         getattr(front, "quantise")  # noqa: B009 - type checkers know that there is none
