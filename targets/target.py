@@ -67,6 +67,7 @@ class QuantSpec(_Strict):
         narrow_range: Whether to omit the lowest level, so that zero is in the middle (255 levels for 8 bits).
         signed: Whether to keep levels below zero even if no value is negative.
         unsigned: Whether the device stores unsigned numbers, so that values below zero need a zero point.
+        never_signed: Whether signed storage is wrong, too: a range that is centred on zero moves by a step.
         zero_point: Whether the device supports a zero point.
         free_zero_point: Whether a zero point costs no time; each tensor then gets the better mode.
         slow_zero_point: Whether a zero point takes time on some of the devices, beside `free_zero_point`; a model that
@@ -86,6 +87,7 @@ class QuantSpec(_Strict):
     narrow_range: bool = False
     signed: bool = False
     unsigned: bool = False
+    never_signed: bool = False
     zero_point: bool = True
     free_zero_point: bool = False
     slow_zero_point: bool = False
@@ -114,6 +116,7 @@ Property = Literal[
     "constant_first",
     "constant_parameters",
     "depthwise",
+    "dilated",
     "embedding",
     "first_output_only",
     "groups_not_by_4",
@@ -123,15 +126,17 @@ Property = Literal[
     "multiplies_channels",
     "multiplies_vector",
     "no_padding",
+    "of_any_size",
     "output_padding_within_pads",
+    "padded",
     "pads_a_convolution",
     "pointwise",
-    "pointwise_of_any_size",
     "several_matrices",
     "shape_shows_order",
     "strided",
     "two_activations",
     "undilated",
+    "wide_groups",
     "zero_padding",
 ]
 #: The side whose channels a condition is about.
@@ -306,9 +311,21 @@ def _is_pointwise(node: Node) -> bool:
     return all(size == 1 for size in kernel_shape(node)) and (is_same or _adds_no_padding(node))
 
 
-def _is_pointwise_of_any_size(node: Node) -> bool:
-    """Whether a convolution is pointwise, and its data have a dynamic size behind axis 1."""
-    return _is_pointwise(node) and DYNAMIC in node.source(DATA_PORT).shape[2:]
+def _is_of_any_size(node: Node) -> bool:
+    """Whether the data have a dynamic size behind axis 1, or a dynamic batch of short rows."""
+    batch, _, *sizes = node.source(DATA_PORT).shape
+    return DYNAMIC in sizes or (batch == DYNAMIC and len(sizes) == 1 and sizes[0] <= _SHORT)
+
+
+def _is_dilated(node: Node) -> bool:
+    """Whether the weights of a convolution lie apart along an axis."""
+    steps = zip(integers(node, "dilations"), kernel_shape(node), strict=False)  # without the attribute, there are none
+    return any(apart > 1 and size > 1 for apart, size in steps)
+
+
+def _has_wide_groups(node: Node) -> bool:
+    """Whether each of several groups of a convolution has more than 32 output channels."""
+    return node.type == "GroupConvolution" and node.source(WEIGHTS_PORT).shape[1] > _NARROW_GROUP
 
 
 def _is_before_steps_by_channel(node: Node) -> bool:
@@ -370,6 +387,10 @@ def _has_constant_parameters(node: Node) -> bool:
     return all(port.source.node.type == "Const" for port in node.inputs[1:])
 
 
+#: The most elements along an axis that is short.
+_SHORT = 16
+#: The most output channels of a group that is narrow.
+_NARROW_GROUP = 32
 #: The number of steps behind a layer that are looked at; an activation that is written out has nine.
 _MOST_FUSED = 16
 #: Operations that the CPU plugin fuses into their producer, and operations that it moves.
@@ -387,6 +408,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "constant_first": _has_constant_first,
     "constant_parameters": _has_constant_parameters,
     "depthwise": is_depthwise,
+    "dilated": _is_dilated,
     "embedding": looks_up_rows,
     "first_output_only": _has_first_output_only,
     "groups_not_by_4": _has_groups_not_by_4,
@@ -396,15 +418,17 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "multiplies_channels": _multiplies_channels,
     "multiplies_vector": _multiplies_vector,
     "no_padding": _adds_no_padding,
+    "of_any_size": _is_of_any_size,
     "output_padding_within_pads": _pads_no_output,
+    "padded": lambda node: not _adds_no_padding(node),
     "pads_a_convolution": _pads_a_convolution,
     "pointwise": _is_pointwise,
-    "pointwise_of_any_size": _is_pointwise_of_any_size,
     "several_matrices": multiplies_batches,
     "shape_shows_order": _shape_shows_order,
     "strided": _is_strided,
     "two_activations": _takes_two_activations,
     "undilated": _is_undilated,
+    "wide_groups": _has_wide_groups,
     "zero_padding": _pads_with_zero,
 }
 

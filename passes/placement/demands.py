@@ -77,6 +77,7 @@ def _both(one: QuantSpec, other: QuantSpec, *, nonnegative: bool) -> QuantSpec |
             "granularity": granularity,
             "signed": signed,
             "unsigned": unsigned,
+            "never_signed": one.never_signed or other.never_signed,
             "zero_point": zero_point,
             "free_zero_point": is_free,
             "slow_zero_point": one.slow_zero_point or other.slow_zero_point,

@@ -101,6 +101,7 @@ def ranges_of(sites: Sequence[Site], context: Context) -> dict[str, Range]:
     ranges = {site.name: estimated_range(site, context) for site in sites}
     ranges |= _unified(sites, ranges)
     ranges |= _with_least_error(sites, ranges, context)
+    ranges |= _never_signed(sites, ranges)
     return ranges
 
 
@@ -143,6 +144,14 @@ def _with_least_error(
             asymmetric=all(_may_be_asymmetric(site, context.config) for site in members),
         )
         yield from ((site.name, best.reshaped(limits.low.shape)) for site in members)
+
+
+def _never_signed(sites: Sequence[Site], ranges: Mapping[str, Range]) -> Iterator[tuple[str, Range]]:
+    """Ranges that the device would store signed, which a reader does not support, moved by a step."""
+    for members in _groups(sites):
+        limits, levels = ranges[members[0].name], members[0].levels
+        if any(site.spec.never_signed for site in members) and is_centred(limits, levels):
+            yield from ((site.name, _off_centre(limits, levels)) for site in members)
 
 
 def _groups(sites: Iterable[Site]) -> Iterable[list[Site]]:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import re
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_one_name_may_stand_for_a_list() -> None:
             RULES.replace(", granularity: per_tensor", ""),
             "'specs.a.granularity' is missing; there are: per_tensor, per_channel",
         ),
-        (RULES + "transparent:\n  - {op: Pad, when: padded}\n", "transparent[0].when[0] is 'padded'; "),
+        (RULES + "transparent:\n  - {op: Pad, when: pads}\n", "transparent[0].when[0] is 'pads'; "),
     ],
 )
 def test_a_mistake_is_named_with_its_path(text: str, said: str) -> None:
@@ -77,7 +78,7 @@ def test_a_mistake_is_named_with_its_path(text: str, said: str) -> None:
 
 
 SPEC_KEYS = (
-    "bits, modes, granularity, narrow_range, signed, unsigned, zero_point, free_zero_point, slow_zero_point, "
+    "bits, modes, granularity, narrow_range, signed, unsigned, never_signed, zero_point, free_zero_point, slow_zero_point, "
     "absorbs_zero_point, also_levels, level_count, unsupported_reason"
 )
 
@@ -305,13 +306,14 @@ def test_pointwise_convolutions_of_any_size_have_no_zero_point_before_steps_by_c
 ) -> None:
     numbers = ", ".join(["1.0"] * 4 * kernel)
     node = from_text(POINTWISE.format(size, kernel, numbers, size, pads, size, behind)).node("y")
-    properties = ["pointwise_of_any_size", "before_steps_by_channel"]
+    properties = ["pointwise", "of_any_size", "before_steps_by_channel"]
     assert Condition.model_validate({"op": "Convolution", "when": properties}).fits(node) is fits
     rule = load_target("cpu").rule(node)
     assert rule is not None
     is_pointwise = kernel == 1 and pads == "0, 0"
     assert Condition.model_validate({"op": "Convolution", "when": "pointwise"}).fits(node) is is_pointwise
-    otherwise = "a8_pointwise" if is_pointwise else "a8_conv"
+    pads = "a8_shifted" if pads == "0, 0" else "a8_asymmetric"
+    otherwise = pads if size == "?" else "a8_pointwise"
     assert rule.inputs == {"data": "a8_absorbed" if fits else otherwise, "weights": "w8"}
 
 
@@ -320,14 +322,13 @@ def test_pointwise_convolutions_of_any_size_have_no_zero_point_before_steps_by_c
     [
         ("?", "1, 2", "", "a8_shifted"),
         ("?", "1, 2", 'auto_pad="same_upper"', "a8_shifted"),
-        ("?", "1, 1", 'auto_pad="same_upper"', "a8_pointwise"),
-        ("?", "1, 2", 'pads_begin="1, 0" pads_end="0, 0"', "a8_conv"),
+        ("?", "1, 1", 'auto_pad="same_upper"', "a8_shifted"),
+        ("?", "1, 1", "", "a8_shifted"),
+        ("?", "1, 2", 'pads_begin="1, 0" pads_end="0, 0"', "a8_asymmetric"),
         ("6", "1, 2", 'auto_pad="same_lower"', "a8_pointwise"),
     ],
 )
-def test_pointwise_convolutions_of_any_size_with_strides_have_no_signed_data(
-    size: str, strides: str, padding: str, spec: str
-) -> None:
+def test_convolutions_of_any_size_have_no_signed_data(size: str, strides: str, padding: str, spec: str) -> None:
     node = from_text(f"""
         x: f32[1,2,{size},6] = Parameter()
         w: f32[2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0]
@@ -337,6 +338,44 @@ def test_pointwise_convolutions_of_any_size_with_strides_have_no_signed_data(
     rule = load_target("cpu").rule(node)
     assert rule is not None
     assert rule.inputs["data"] == spec
+
+
+@pytest.mark.parametrize(
+    ("type_", "size", "weights", "attributes", "properties"),
+    [
+        ("Convolution", "4,9,9", "2,4,3,3", 'dilations="2, 1"', {"dilated"}),
+        ("Convolution", "4,9,9", "2,4,1,3", 'dilations="2, 1"', set()),
+        ("Convolution", "4,9,9", "2,4,3,3", 'dilations="1, 1" pads_begin="0, 0" pads_end="0, 1"', {"padded"}),
+        ("Convolution", "4,9,?", "2,4,3,3", "", {"of_any_size"}),
+        ("Convolution", "?,9", "2,4,3", "", set()),
+        ("GroupConvolution", "4,9,9", "2,33,2,3,3", "", {"wide_groups"}),
+        ("GroupConvolution", "4,9,9", "2,32,2,3,3", "", set()),
+        ("Convolution", "4,9,9", "66,4,3,3", "", set()),
+    ],
+)
+def test_dilation_padding_sizes_and_groups_of_convolutions(
+    type_: str, size: str, weights: str, attributes: str, properties: set[str]
+) -> None:
+    values = ", ".join(["1.0"] * math.prod(map(int, weights.split(","))))
+    node = from_text(f"""
+        x: f32[1,{size}] = Parameter()
+        w: f32[{weights}] = Const() [{values}]
+        y: f32[?,?{",?" * size.count(",")}] = {type_}(x, w) {attributes}
+        r = Result(y)
+    """).node("y")
+    among = ("dilated", "padded", "of_any_size", "wide_groups")
+    assert {each for each in among if Condition.model_validate({"op": type_, "when": each}).fits(node)} == properties
+
+
+@pytest.mark.parametrize(("batch", "length", "fits"), [("?", 16, True), ("?", 17, False), ("1", 16, False)])
+def test_short_data_of_any_batch_are_of_any_size(batch: str, length: int, *, fits: bool) -> None:
+    node = from_text(f"""
+        x: f32[{batch},2,{length}] = Parameter()
+        w: f32[1,2,1] = Const() [1.0, 2.0]
+        y: f32[{batch},1,{length}] = Convolution(x, w)
+        r = Result(y)
+    """).node("y")
+    assert Condition.model_validate({"op": "Convolution", "when": "of_any_size"}).fits(node) is fits
 
 
 @pytest.mark.parametrize(
