@@ -55,6 +55,10 @@ SELECTED = 10.0
 #: If an output of the float model in the device's own precision is below this ratio in dB, the precision is no
 #: reference for int8; then the output only has to keep some signal.
 CHAOTIC = 15.0
+WARM_UP = (
+    "the model has an If with outputs of dynamic sizes: its first inference with larger inputs than before gives wrong "
+    "outputs on this device, the next one right ones: run it once with the largest inputs before you use its outputs"
+)
 #: The number of inferences of each model that are profiled.
 LOOKS = 3
 
@@ -103,6 +107,8 @@ def ask(graph: Graph, context: Context, run_float: Callable[[], Run] | None, *, 
             meant = [emulated.outputs(each) for each in samples] if emulated else []
         except (RuntimeRejectedError, DataError):
             return Answer(None, inspected)
+    if executed.needs_warm_up:
+        context.warnings.append(WARM_UP)
     found = compared(context.outputs, samples, meant, made)
     if run_float and running and not found.wrong:
         wrong, lost = _wrong_in(precision, running.result(), run_float, context.outputs, samples, meant)

@@ -30,6 +30,7 @@ from irquant.passes.jobs.pipelines import default_quantization
 from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.runtime.emulation import quantize_by_tensor
+from irquant.passes.runtime.warm_up import may_need_warm_up
 from irquant.passes.transforms.align_streams import AlignStreams
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.targets import load_target
@@ -120,10 +121,12 @@ def run_float(recipe: Recipe) -> None:
 def run(model: Any, samples: Sequence[dict[str, Array]], config: dict[str, str]) -> list[list[Array]]:
     """The outputs for each sample, from a fresh state."""
     request = ov.Core().compile_model(model, "CPU", config).create_infer_request()
+    count = 2 if may_need_warm_up(model) else 1
     found: list[list[Array]] = []
     for each in samples:
-        request.reset_state()
-        request.infer(list(each.values()))
+        for _ in range(count):
+            request.reset_state()
+            request.infer(list(each.values()))
         found.append([np.array(tensor.data) for tensor in request.output_tensors])
     return found
 
