@@ -1,4 +1,4 @@
-"""Many networks, in processes of their own: a crash of the runtime is found like any other failure.
+"""Many drawn models, in processes of their own: a crash of the runtime is found like any other failure.
 
 Prints one line for each kind of failure, with how often it was found, the first seeds, and a small network that fails
 alike.
@@ -12,19 +12,30 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
-from .checking import FoundError, check, run_float, signature_of
-from .drawing import draw_recipe
-from .net import Chance
-from .options import draw_options
-from .shrinking import described, shrunk
+from .checking import FoundError, Outcome, signature_of
 
-PROGRAM = Path(__file__).parents[1] / "programs" / "generated_networks.py"
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a campaign draws.
+
+    Attributes:
+        program: The program that runs it.
+        check: Draws, quantizes and checks the model of a seed.
+        run_float: Runs only the float model of a seed.
+        smaller: For a seed and a signature, a smaller model that fails alike, in a line or more; None: it has none.
+    """
+
+    program: Path
+    check: Callable[[int], Outcome]
+    run_float: Callable[[int], None]
+    smaller: Callable[[int, str], str] | None = None
 
 
 @dataclass
@@ -61,11 +72,11 @@ class Found:
                 self.left_float.setdefault(each, []).append(result["seed"])
 
 
-def one(seed: int) -> dict[str, Any]:
-    """Draws and checks a network."""
+def one(drawing: Drawing, seed: int) -> dict[str, Any]:
+    """Draws and checks a model."""
     began = time.perf_counter()
     try:
-        outcome = check(draw_recipe(seed))
+        outcome = drawing.check(seed)
         found: dict[str, Any] = {
             "kind": outcome.kind,
             "margin": outcome.margin,
@@ -84,19 +95,19 @@ def one(seed: int) -> dict[str, Any]:
     return {"seed": seed, **found, "seconds": time.perf_counter() - began}
 
 
-def work(seeds: Sequence[int]) -> None:
-    """What a process of its own does: a line before each network, and one behind."""
+def work(drawing: Drawing, seeds: Sequence[int]) -> None:
+    """What a process of its own does: a line before each model, and one behind."""
     for seed in seeds:
         print(json.dumps({"began": seed}), flush=True)
-        print(json.dumps(one(seed)), flush=True)
+        print(json.dumps(one(drawing, seed)), flush=True)
 
 
-def run(seeds: Sequence[int], jobs: int) -> Found:
-    """Checks networks in as many processes as wanted."""
+def run(drawing: Drawing, seeds: Sequence[int], jobs: int) -> Found:
+    """Checks models in as many processes as wanted."""
     found, lock = Found(), Lock()
 
     def share(mine: Sequence[int]) -> None:
-        for result in _results(mine):
+        for result in _results(drawing, mine):
             with lock:
                 found.add(result)
                 _tell(found, result)
@@ -114,16 +125,16 @@ def _tell(found: Found, result: dict[str, Any]) -> None:
     if result["kind"] == "failed" and len(found.failures[result["signature"]]) == 1:
         print(f"seed {result['seed']}: {result['signature']}", flush=True)
     if (count := found.kinds.total()) % 500 == 0:
-        print(f"{count} networks: {dict(found.kinds)}", flush=True)
+        print(f"{count} models: {dict(found.kinds)}", flush=True)
 
 
-def _results(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
+def _results(drawing: Drawing, seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
     """The results of a process, and of the ones after it if the runtime ends it."""
     left = list(seeds)
     while left:
         # glibc fills new memory, so that what the runtime reads before it was written is never right by chance
         environment = {**os.environ, "IRQUANT_THREADS": "1", "MALLOC_PERTURB_": "1"}
-        command = [sys.executable, str(PROGRAM), "--work"]
+        command = [sys.executable, str(drawing.program), "--work"]
         pipe = subprocess.PIPE
         with subprocess.Popen(command, text=True, env=environment, stdin=pipe, stdout=pipe) as process:
             assert process.stdin is not None
@@ -140,7 +151,7 @@ def _results(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
                     began = None
         if began is not None:
             left.remove(began)
-            if _ends_the_process(began, environment):
+            if _ends_the_process(drawing, began, environment):
                 yield {"kind": "unsound", "seed": began, "detail": "the runtime dies of the float model"}
                 continue
             yield {
@@ -153,16 +164,16 @@ def _results(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
             raise RuntimeError(f"a worker ended with {process.returncode}")
 
 
-def _ends_the_process(seed: int, environment: dict[str, str]) -> bool:
-    """Whether the float model of a network ends a process, without any quantization."""
-    command = [sys.executable, str(PROGRAM), "--float", "--seed", str(seed)]
+def _ends_the_process(drawing: Drawing, seed: int, environment: dict[str, str]) -> bool:
+    """Whether the float model of a seed ends a process, without any quantization."""
+    command = [sys.executable, str(drawing.program), "--float", "--seed", str(seed)]
     return subprocess.run(command, env=environment, check=False).returncode < 0
 
 
-def report(found: Found, save: Path | None, *, shrink: bool) -> None:
+def report(drawing: Drawing, found: Found, save: Path | None, *, shrink: bool) -> None:
     """Prints what was found."""
     count = sum(found.kinds.values())
-    print(f"{dict(found.kinds)}, {found.seconds / max(1, count):.2f} s a network")
+    print(f"{dict(found.kinds)}, {found.seconds / max(1, count):.2f} s a model")
     margins = sorted(found.margins)
     if margins:
         print(
@@ -171,25 +182,23 @@ def report(found: Found, save: Path | None, *, shrink: bool) -> None:
         )
         print("the least:", ", ".join(f"{ratio:.1f} (seed {seed})" for ratio, seed in margins[:8]))
     for reason, times in found.unsound.most_common():
-        print(f"no network: {times} x {reason}")
+        print(f"no model: {times} x {reason}")
     for what, seeds in sorted(found.left_float.items(), key=lambda each: -len(each[1])):
         print(f"left float: {len(seeds)} x {what}; seeds {seeds[:6]}")
     for number, (signature, cases) in enumerate(sorted(found.failures.items(), key=lambda each: -len(each[1]))):
         seeds = [seed for seed, _ in cases]
         print(f"FAILED {len(cases)} x {signature}; seeds {seeds[:6]}", flush=True)
         text = f"{signature}\n{len(cases)} times, seeds {seeds[:20]}\n{cases[0][1]}\n"
-        if shrink and not signature.startswith("the process"):
-            recipe = draw_recipe(seeds[0])
-            small = shrunk(recipe, draw_options(Chance(seeds[0], 2)), signature)
-            text += described(small)
-            print(f"  {small[0]}\n  {small[1]}", flush=True)
+        if shrink and drawing.smaller and not signature.startswith("the process"):
+            text += (small := drawing.smaller(seeds[0], signature))
+            print("  " + "\n  ".join(small.splitlines()[:2]), flush=True)
         if save:
             save.mkdir(parents=True, exist_ok=True)
             (save / f"{number:03}.txt").write_text(text)
 
 
-def main() -> int:
-    """The program."""
+def main(drawing: Drawing) -> int:
+    """The program of a drawing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "little"))
@@ -200,12 +209,12 @@ def main() -> int:
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
-        work([*map(int, sys.stdin.read().split())])
+        work(drawing, [*map(int, sys.stdin.read().split())])
         return 0
     if given.float:
-        run_float(draw_recipe(given.seed))
+        drawing.run_float(given.seed)
         return 0
-    print(f"seed {given.seed}, {given.count} networks", flush=True)
-    found = run(range(given.seed, given.seed + given.count), given.jobs)
-    report(found, given.save, shrink=not given.no_shrink)
+    print(f"seed {given.seed}, {given.count} models", flush=True)
+    found = run(drawing, range(given.seed, given.seed + given.count), given.jobs)
+    report(drawing, found, given.save, shrink=not given.no_shrink)
     return 1 if found.failures else 0

@@ -290,7 +290,7 @@ def _compared(
     drawn: Drawn, floats: list[list[Array]], quantized: ov.Model, report: Report, chosen: dict[str, Any]
 ) -> Outcome:
     is_here = chosen["target"].startswith("cpu")
-    emulated = _emulated(quantized, drawn)
+    emulated = emulated_outputs(quantized, drawn)
     executed = _run_quantized(quantized, drawn, F32) if is_here else emulated
     int8 = sum(each.decision.int8 for each in report.layers)
     execution = report.check.execution
@@ -327,7 +327,7 @@ def _compared(
     return Outcome("quantized", int8, margin, excess, left_float=left)
 
 
-def _emulated(quantized: ov.Model, drawn: Drawn) -> list[list[Array]]:
+def emulated_outputs(quantized: ov.Model, drawn: Drawn) -> list[list[Array]]:
     model = unpacked(quantized)
     try:
         return run(model, drawn.samples, MEANT)
