@@ -123,6 +123,7 @@ Property = Literal[
     "kernel_covers_stride",
     "known_scale",
     "last_stride_up_to_3",
+    "maybe_few_columns",
     "multiplies_channels",
     "multiplies_vector",
     "no_padding",
@@ -312,9 +313,16 @@ def _is_pointwise(node: Node) -> bool:
 
 
 def _is_of_any_size(node: Node) -> bool:
-    """Whether the data have a dynamic size behind axis 1, or a dynamic batch of short rows."""
+    """Whether the data have a dynamic size behind axis 1."""
+    return DYNAMIC in node.source(DATA_PORT).shape[2:]
+
+
+def _may_have_few_columns(node: Node) -> bool:
+    """Whether the size is dynamic, and the output may have few columns; for short rows, the batch counts, too."""
     batch, _, *sizes = node.source(DATA_PORT).shape
-    return DYNAMIC in sizes or (batch == DYNAMIC and len(sizes) == 1 and sizes[0] <= _SHORT)
+    columns = node.output().shape[-1]
+    is_dynamic = DYNAMIC in sizes or (batch == DYNAMIC and len(sizes) == 1)
+    return is_dynamic and (columns == DYNAMIC or columns <= (_SHORT if len(sizes) == 1 else _NARROW))
 
 
 def _is_dilated(node: Node) -> bool:
@@ -387,8 +395,8 @@ def _has_constant_parameters(node: Node) -> bool:
     return all(port.source.node.type == "Const" for port in node.inputs[1:])
 
 
-#: The most elements along an axis that is short.
-_SHORT = 16
+#: The most columns of an output that has few, with one spatial axis and with more.
+_SHORT, _NARROW = 16, 8
 #: The most output channels of a group that is narrow.
 _NARROW_GROUP = 32
 #: The number of steps behind a layer that are looked at; an activation that is written out has nine.
@@ -415,6 +423,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "kernel_covers_stride": _kernel_covers_stride,
     "known_scale": _has_known_scale,
     "last_stride_up_to_3": _last_stride_is_short,
+    "maybe_few_columns": _may_have_few_columns,
     "multiplies_channels": _multiplies_channels,
     "multiplies_vector": _multiplies_vector,
     "no_padding": _adds_no_padding,
