@@ -117,6 +117,7 @@ Property = Literal[
     "constant_parameters",
     "depthwise",
     "dilated",
+    "dilated_even",
     "embedding",
     "first_output_only",
     "groups_not_by_4",
@@ -331,6 +332,12 @@ def _is_dilated(node: Node) -> bool:
     return any(apart > 1 and size > 1 for apart, size in steps)
 
 
+def _is_even_where_dilated(node: Node) -> bool:
+    """Whether a kernel is even along an axis on which its weights lie apart: no weight is in the middle."""
+    steps = zip(integers(node, "dilations"), kernel_shape(node), strict=False)
+    return any(apart > 1 and size % 2 == 0 for apart, size in steps)
+
+
 def _has_wide_groups(node: Node) -> bool:
     """Whether each of several groups of a convolution has more than 32 output channels."""
     return node.type == "GroupConvolution" and node.source(WEIGHTS_PORT).shape[1] > _NARROW_GROUP
@@ -417,6 +424,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "constant_parameters": _has_constant_parameters,
     "depthwise": is_depthwise,
     "dilated": _is_dilated,
+    "dilated_even": _is_even_where_dilated,
     "embedding": looks_up_rows,
     "first_output_only": _has_first_output_only,
     "groups_not_by_4": _has_groups_not_by_4,

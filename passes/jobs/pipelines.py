@@ -52,6 +52,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         DecomposeAttention(),
         UntransposeWeights(),  # keys of attention that was one operation, too
         PlanPlacement(),
+        WidenMasks(),  # before the model runs: with some dynamic sizes, it does not compile with such a mask
         measuring or Calibrate(),  # the only pass that runs over the whole data; measures the requests of all below
         KeepSumsFloat(),  # first: it plans again, and all below go by the plan
         KeepAttentionFloat(),
@@ -63,7 +64,6 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges
         AbsorbZeroPoints(),  # after the corrections, which compare the layer with the one that reads floats
         CreateBiases(),  # after the passes that may have given a layer a bias already
-        WidenMasks(),
         WidenIntegers(),
         OrderOperands(),
         CompressWeights(),  # the passes above look at the float weights

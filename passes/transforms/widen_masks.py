@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Builder, Graph, InPort, Node
+from ...ir.shape_rules import agree
 from ..infra.base import Context, Fact, Pass
 
 #: The operations that a device may fuse into the product in front.
@@ -27,7 +28,7 @@ class WidenMasks(Pass):
     """
 
     name: ClassVar[str] = "widen-masks"
-    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED})
 
     def run(self, graph: Graph, context: Context) -> int:
         """Widens each of them."""
@@ -60,7 +61,8 @@ def _rows_behind(products: Sequence[Node]) -> list[InPort]:
 
 
 def _may_be_fused(port: InPort) -> bool:
-    return port.node.type in _FUSED and port.node.output().shape == port.source.shape
+    """Whether it is element-wise and may keep the shape: a mask may be what makes a dynamic size known."""
+    return port.node.type in _FUSED and agree(port.node.output().shape, port.source.shape)
 
 
 def _is_row(shape: tuple[int, ...]) -> bool:

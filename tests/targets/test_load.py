@@ -345,6 +345,8 @@ def test_convolutions_of_any_size_have_no_signed_data(size: str, strides: str, p
     [
         ("Convolution", "4,9,9", "2,4,3,3", 'dilations="2, 1"', {"dilated"}),
         ("Convolution", "4,9,9", "2,4,1,3", 'dilations="2, 1"', set()),
+        ("Convolution", "4,9,9", "2,4,2,3", 'dilations="2, 1"', {"dilated", "dilated_even"}),
+        ("Convolution", "4,9,9", "2,4,3,2", 'dilations="2, 1"', {"dilated"}),
         ("Convolution", "4,9,9", "2,4,3,3", 'dilations="1, 1" pads_begin="0, 0" pads_end="0, 1"', {"padded"}),
         ("Convolution", "4,9,?", "2,4,3,3", "", {"of_any_size", "maybe_few_columns"}),
         ("Convolution", "4,?,9", "2,4,3,3", "", {"of_any_size", "maybe_few_columns"}),
@@ -364,7 +366,7 @@ def test_dilation_padding_sizes_and_groups_of_convolutions(
         y: f32[1,?,?,{size[-1] if size[-1] == "?" else int(size.split(",")[-1]) - 2}] = {type_}(x, w) {attributes}
         r = Result(y)
     """).node("y")
-    among = ("dilated", "padded", "of_any_size", "maybe_few_columns", "wide_groups")
+    among = ("dilated", "dilated_even", "padded", "of_any_size", "maybe_few_columns", "wide_groups")
     assert {each for each in among if Condition.model_validate({"op": type_, "when": each}).fits(node)} == properties
 
 

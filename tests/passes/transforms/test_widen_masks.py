@@ -37,9 +37,9 @@ def attention(mask: str, shape: list[int]) -> tuple[ov.Model, list[list[Any]]]:
 
 
 @pytest.mark.parametrize("mask", ["of rank 1", "of rank 4", "computed"])
-@pytest.mark.parametrize("batch", [1, -1], ids=["static", "dynamic"])
-def test_masked_attention_is_right_as_users_compile_it(mask: str, batch: int) -> None:
-    model, samples = attention(mask, [batch, HEADS, LENGTH, SIZE])
+@pytest.mark.parametrize(("batch", "length"), [(1, LENGTH), (-1, LENGTH), (-1, -1)], ids=["static", "batch", "dynamic"])
+def test_masked_attention_is_right_as_users_compile_it(mask: str, batch: int, length: int) -> None:
+    model, samples = attention(mask, [batch, HEADS, length, SIZE])
     reports: list[Report] = []
     quantized = quantize(model, samples, config=QuantizationConfig(guard=False), report=reports.append)
     assert [each.decision.int8 for each in reports[0].layers] == [True, True]
