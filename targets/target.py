@@ -138,7 +138,6 @@ Property = Literal[
     "strided",
     "two_activations",
     "undilated",
-    "wide_groups",
     "zero_padding",
 ]
 #: The side whose channels a condition is about.
@@ -211,6 +210,12 @@ def _adds_no_padding(node: Node) -> bool:
         return False
     inputs = [node.source(index).node for index in (2, 3)] if node.type == "SpaceToBatch" else []
     return all(each.type == "Const" and not each.array.any() for each in inputs)
+
+
+def _is_padded(node: Node) -> bool:
+    """Whether an operation pads its data, by itself or by a Pad that the runtime fuses with it."""
+    above = node.source(DATA_PORT).node
+    return not _adds_no_padding(node) or (above.type == "Pad" and _pads_a_convolution(above))
 
 
 def _averages_padding(node: Node) -> bool:
@@ -338,11 +343,6 @@ def _is_even_where_dilated(node: Node) -> bool:
     return any(apart > 1 and size % 2 == 0 for apart, size in steps)
 
 
-def _has_wide_groups(node: Node) -> bool:
-    """Whether each of several groups of a convolution has more than 32 output channels."""
-    return node.type == "GroupConvolution" and node.source(WEIGHTS_PORT).shape[1] > _NARROW_GROUP
-
-
 def _is_before_steps_by_channel(node: Node) -> bool:
     """Whether element-wise steps behind a layer lead to one with a number or a range for each channel.
 
@@ -404,8 +404,6 @@ def _has_constant_parameters(node: Node) -> bool:
 
 #: The most columns of an output that has few, with one spatial axis and with more.
 _SHORT, _NARROW = 16, 8
-#: The most output channels of a group that is narrow.
-_NARROW_GROUP = 32
 #: The number of steps behind a layer that are looked at; an activation that is written out has nine.
 _MOST_FUSED = 16
 #: Operations that the CPU plugin fuses into their producer, and operations that it moves.
@@ -437,7 +435,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "no_padding": _adds_no_padding,
     "of_any_size": _is_of_any_size,
     "output_padding_within_pads": _pads_no_output,
-    "padded": lambda node: not _adds_no_padding(node),
+    "padded": _is_padded,
     "pads_a_convolution": _pads_a_convolution,
     "pointwise": _is_pointwise,
     "several_matrices": multiplies_batches,
@@ -445,7 +443,6 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "strided": _is_strided,
     "two_activations": _takes_two_activations,
     "undilated": _is_undilated,
-    "wide_groups": _has_wide_groups,
     "zero_padding": _pads_with_zero,
 }
 

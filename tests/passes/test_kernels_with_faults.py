@@ -54,6 +54,7 @@ print(json.dumps([min(ratios), sum(each.is_int8 for each in result.report.layers
         {"in": 16, "out": 16, "kernel": [5, 5], "dilations": [2, 2], "pads": [4, 4], "sizes": [[96, 96]]},
         {"in": 16, "out": 128, "groups": 2, "kernel": [3, 3], "pads": [1, 1], "sizes": [[16, 16]]},
         {"in": 16, "out": 128, "groups": 2, "kernel": [3, 3], "sizes": [[16, 16]]},
+        {"in": 192, "out": 192, "groups": 8, "kernel": [3, 3], "pads": [1, 1], "sizes": [[37, 37]]},
         {"in": 12, "out": 48, "kernel": [2, 2], "strides": [2, 2], "sizes": [[16, 16], [4, 4]]},
         {"in": 64, "out": 16, "kernel": [3, 3], "pads": [0, 1], "sizes": [[8, 8], [3, 3]]},
         {"in": 12, "out": 48, "kernel": [3], "pads": [1], "sizes": [[64], [4]]},

@@ -351,12 +351,9 @@ def test_convolutions_of_any_size_have_no_signed_data(size: str, strides: str, p
         ("Convolution", "4,9,?", "2,4,3,3", "", {"of_any_size", "maybe_few_columns"}),
         ("Convolution", "4,?,9", "2,4,3,3", "", {"of_any_size", "maybe_few_columns"}),
         ("Convolution", "4,?,12", "2,4,3,3", "", {"of_any_size"}),
-        ("GroupConvolution", "4,9,9", "2,33,2,3,3", "", {"wide_groups"}),
-        ("GroupConvolution", "4,9,9", "2,32,2,3,3", "", set()),
-        ("Convolution", "4,9,9", "66,4,3,3", "", set()),
     ],
 )
-def test_dilation_padding_sizes_and_groups_of_convolutions(
+def test_dilation_padding_and_sizes_of_convolutions(
     type_: str, size: str, weights: str, attributes: str, properties: set[str]
 ) -> None:
     values = ", ".join(["1.0"] * math.prod(map(int, weights.split(","))))
@@ -366,8 +363,22 @@ def test_dilation_padding_sizes_and_groups_of_convolutions(
         y: f32[1,?,?,{size[-1] if size[-1] == "?" else int(size.split(",")[-1]) - 2}] = {type_}(x, w) {attributes}
         r = Result(y)
     """).node("y")
-    among = ("dilated", "dilated_even", "padded", "of_any_size", "maybe_few_columns", "wide_groups")
+    among = ("dilated", "dilated_even", "padded", "of_any_size", "maybe_few_columns")
     assert {each for each in among if Condition.model_validate({"op": type_, "when": each}).fits(node)} == properties
+
+
+@pytest.mark.parametrize(("value", "fits"), [("0.0", True), ("1.0", False)])
+def test_a_pad_of_zeros_in_front_counts_as_padding(value: str, *, fits: bool) -> None:
+    node = from_text(f"""
+        x: f32[1,1,5,5] = Parameter()
+        size: i64[4] = Const() [0, 0, 1, 1]
+        value: f32[] = Const() [{value}]
+        padded: f32[1,1,7,7] = Pad(x, size, size, value) pad_mode="constant"
+        w: f32[1,1,1,1] = Const() [2.0]
+        y: f32[1,1,7,7] = Convolution(padded, w)
+        r = Result(y)
+    """).node("y")
+    assert Condition.model_validate({"op": "Convolution", "when": "padded"}).fits(node) is fits
 
 
 @pytest.mark.parametrize(("batch", "length", "fits"), [("?", 16, True), ("?", 17, False), ("1", 16, False)])
