@@ -7,7 +7,8 @@ number of trials is limited, so that a second run does the same.
 
 A model with an output that is above its floor, but not good, gets the best ranges, too. Ranges with the least expected
 error are best for most models, but not if later layers clip large values themselves: a MobileNetV2 loses 1.3 dB. Then
-the layers are reverted to float that cause much of the error and take little time (see `knee`).
+the layers are reverted to float that cause much of the error and take little time (see `knee`). Layers that take next
+to no time are reverted even if all outputs are good (see `nearly_free`).
 
 Last, the model is tried without the zero points that take time (see `zero_points`).
 """
@@ -25,6 +26,7 @@ from ..runtime.core import RuntimeRejectedError
 from ..runtime.samples import DataError
 from .bisect import costliest, fewest, named, predicted, with_reverted
 from .knee import find_knee
+from .nearly_free import find_nearly_free, largest_gain
 from .requantize import Attempt, CalibratedModel
 from .zero_points import percent_of_zero_points
 
@@ -35,6 +37,9 @@ MOST_ATTEMPTS, MOST_SECONDS = 16, 1800.0
 RANKED_ON, MOST_INFERENCES = 2, 200
 #: The least gain in dB of a remedy that is kept.
 GAIN = 0.5
+#: The least gain in dB of layers that take next to no time in float (for 0.3 % of the time or less, this is more than
+#: the rate of the knee), and the most that another output may lose by chance.
+LEAST_GAIN, MOST_CHANCE = 1.0, 0.3
 #: The least percent of time for which zero points are spared, and the most dB that a good model may lose then: half of
 #: what this time is worth by the rate of the knee.
 LEAST_PERCENT, MOST_LOST = 3.0, 3.0
@@ -47,8 +52,8 @@ class GuardStep:
     Attributes:
         what: The trial, in words.
         is_kept: Whether it is part of the result.
-        before: The worst output's ratio in dB before it.
-        after: The worst output's ratio in dB with it.
+        before: The ratio in dB of the worst output, or of the output that `what` names, before it.
+        after: The same with it.
         int8: The number of layers that the plan then runs in int8.
         layers: The number of all layers.
     """
@@ -86,8 +91,9 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     """The first model that has no output below its floor, or else the best model that was found.
 
     A model whose outputs are not all good gets the best of several range estimators, and may have some layers in float:
-    those that gain much for little time, or, if the options say so, as many as are needed for good outputs. Last,
-    zero points go that take time, if that keeps good outputs good and others as they are.
+    those that gain much for little time, or, if the options say so, as many as are needed for good outputs. A good
+    model may have layers in float, too, if they take next to no time, unless the aim is the floor. Last, zero points go
+    that take time, if that keeps good outputs good and others as they are.
 
     Args:
         first: The model with the user's options.
@@ -105,6 +111,8 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     with search.going_on("look for layers that stand out"):
         if aim == "knee" and not search.best.is_good:
             search.try_knee()
+        if aim != "floor" and search.best.margin >= 0:
+            search.try_nearly_free()
     speed_step = search.try_without_zero_points()
     effects, failures = tuple(search.effects), tuple(search.failures)
     return GuardResult(search.best, tuple(search.steps), speed_step, effects, search.is_out_of_time, failures)
@@ -146,6 +154,13 @@ def worst_ratio(attempt: Attempt) -> float:
 def _is_better(attempt: Attempt, best: Attempt) -> bool:
     """Whether a remedy gains enough, and makes no output poor."""
     return attempt.ratio_margin >= best.ratio_margin + GAIN and attempt.margin >= min(best.margin, 0.0)
+
+
+def _loses_nothing(before: Attempt, after: Attempt) -> bool:
+    """Whether no output becomes worse by more than chance, and good outputs stay good."""
+    pairs = zip(before.context.check.outputs or (), after.context.check.outputs or (), strict=True)
+    is_close = all(math.isnan(one.sqnr) or other.sqnr >= one.sqnr - MOST_CHANCE for one, other in pairs)
+    return is_close and (after.is_good or not before.is_good) and after.margin >= min(before.margin, 0.0)
 
 
 @dataclass
@@ -229,6 +244,18 @@ class _Search:
         is_worth_it = attempt.ratio_margin >= before.ratio_margin + knee.least_gain
         self._note(what, attempt, is_kept=attempt.margin >= 0 and is_worth_it)
 
+    def try_nearly_free(self) -> None:
+        """Reverts layers that take next to no time in float; keeps them so if an output gains and none loses."""
+        before = self.best
+        if not self._may_go_on() or not (found := find_nearly_free(before, self.calibrated)):
+            return
+        attempt = self.calibrated.attempt(before.config, with_reverted(before.reverted_to_float, found.effects))
+        gain, one, other = largest_gain(before, attempt)
+        where = f" at output '{one.name}'" if len(before.context.check.outputs or ()) > 1 else ""
+        what = f"{named(found.effects)} (about {found.percent:.2g} % of the time){where}"
+        is_kept = gain >= LEAST_GAIN and _loses_nothing(before, attempt)
+        self._note(what, attempt, is_kept=is_kept, ratios=(one.sqnr, other.sqnr))
+
     def try_without_zero_points(self) -> GuardStep | None:
         """Tries the model without the zero points that take time, if that saves enough of it.
 
@@ -252,12 +279,15 @@ class _Search:
         self.is_out_of_time |= time.perf_counter() - self.began > MOST_SECONDS
         return not self.is_out_of_time and len(self.steps) < MOST_ATTEMPTS
 
-    def _note(self, what: str, attempt: Attempt, *, is_kept: bool) -> None:
-        self.steps.append(self._step(what, attempt, is_kept=is_kept))
+    def _note(self, what: str, attempt: Attempt, *, is_kept: bool, ratios: tuple[float, float] | None = None) -> None:
+        self.steps.append(self._step(what, attempt, is_kept=is_kept, ratios=ratios))
 
-    def _step(self, what: str, attempt: Attempt, *, is_kept: bool) -> GuardStep:
+    def _step(
+        self, what: str, attempt: Attempt, *, is_kept: bool, ratios: tuple[float, float] | None = None
+    ) -> GuardStep:
         decisions = attempt.context.plan.decisions.values()
-        before, after, int8 = worst_ratio(self.best), worst_ratio(attempt), sum(each.int8 for each in decisions)
+        before, after = ratios or (worst_ratio(self.best), worst_ratio(attempt))
+        int8 = sum(each.int8 for each in decisions)
         self.calibrated.context.progress("looking for a better model", len(self.steps) + 1, MOST_ATTEMPTS)
         if is_kept:
             self.best = attempt

@@ -262,10 +262,12 @@ class Tallies:
     Attributes:
         outputs: The outputs that are compared.
         sums: The sums of whole tensors, by their numbers, and of their parts.
+        noises: The error power of each of these in each sample.
     """
 
     outputs: Outputs
     sums: dict[int | Part, Tally] = field(default_factory=dict[int | Part, Tally])
+    noises: list[list[float]] = field(default_factory=list[list[float]])
 
     def __post_init__(self) -> None:
         for output in self.outputs.each:
@@ -281,11 +283,20 @@ class Tallies:
             reference: The float model's outputs, then its taps.
             found: The same of the other model.
         """
+        before = [sums.noise for sums in self.sums.values()]
         for key, sums in self.sums.items():
             if isinstance(key, Part):
                 sums.add(key.of(reference[key.tensor]), key.of(found[key.tensor]))
             else:
                 sums.add(reference[key], found[key])
+        self.noises.append([sums.noise - one for sums, one in zip(self.sums.values(), before, strict=True)])
+
+    @property
+    def hardest(self) -> list[int]:
+        """The numbers of the samples, those with the largest share of the error of a tensor first."""
+        totals = [sums.noise or 1.0 for sums in self.sums.values()]
+        shares = [max(one / total for one, total in zip(each, totals, strict=True)) for each in self.noises]
+        return sorted(range(len(shares)), key=lambda number: (-shares[number], number))
 
     def agreements(self) -> list[Agreement]:
         """The agreement of each output."""

@@ -42,20 +42,29 @@ class AttachGates(Pass):
         operations: The ids of the operations.
         quantizers: The names of the FakeQuantizes that the gates switch.
         moved: The ids of operations that a FakeQuantize was moved past -> the inputs that it stands on.
+        floats: The ids of the other rounded operations, which compute in float.
     """
 
     operations: tuple[int, ...]
     quantizers: frozenset[str]
     moved: Mapping[int, tuple[int, ...]]
+    floats: tuple[int, ...] = ()
 
     name: ClassVar[str] = "attach-gates"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
 
     @classmethod
-    def of(cls, operations: Sequence[Node], plan: Plan) -> "AttachGates":
-        """The pass for some operations of a model with a plan."""
+    def of(cls, operations: Sequence[Node], plan: Plan, floats: Sequence[Node] = ()) -> "AttachGates":
+        """The pass for some operations of a model with a plan.
+
+        Args:
+            operations: The operations.
+            plan: The plan.
+            floats: The rounded operations that are not among them, if these are not all.
+        """
         moved = {node.id: tuple(port.index for port in ports) for node, ports in plan.moved.items()}
-        return cls(tuple(node.id for node in operations), frozenset(site.name for site in plan.sites), moved)
+        names = frozenset(site.name for site in plan.sites)
+        return cls(tuple(node.id for node in operations), names, moved, tuple(node.id for node in floats))
 
     def run(self, graph: Graph, context: Context) -> int:
         """Attaches all gates, once."""
@@ -69,6 +78,9 @@ class AttachGates(Pass):
             for id_, gate in zip(self.operations, gates, strict=True)
             for power in _attach(Node(graph, id_), gate, twins)
         ]
+        for id_ in self.floats:
+            for port in Node(graph, id_).inputs:
+                port.connect(twins.of(port.source))
         rows = [*powers[0::2], *powers[1::2]]
         joined = Builder(graph).concat(rows, axis=0, name=f"{GATES}/powers")
         Builder(graph, first).result(joined, name=f"{GATES}/powers")

@@ -62,6 +62,7 @@ class GatedModel:
         operations: Its rounded operations, not those of its bodies, in topological order; one or more.
         context: The context with its plan and outputs.
         samples: The samples to run it on; one or more.
+        floats: Other rounded operations, which compute in float here.
 
     Attributes:
         operations: The operations.
@@ -69,22 +70,43 @@ class GatedModel:
     """
 
     def __init__(
-        self, gated: Graph, operations: Sequence[Node], context: Context, samples: Sequence[ValidationSample]
+        self,
+        gated: Graph,
+        operations: Sequence[Node],
+        context: Context,
+        samples: Sequence[ValidationSample],
+        floats: Sequence[Node] = (),
     ) -> None:
         self.operations, self._context, self._samples = operations, context, samples
-        AttachGates.of(operations, context.plan).run(gated, context)
+        AttachGates.of(operations, context.plan, floats).run(gated, context)
         self._engine = Engine(gated, EMULATION)
         self.own, self._references = _float_run(self._engine, len(operations), samples)
 
     @classmethod
-    def of(cls, graph: Graph, context: Context, samples: Sequence[ValidationSample]) -> Self | None:
-        """The model of a graph, which stays unchanged; None without samples, or if no compared output is rounded."""
+    def of(
+        cls,
+        graph: Graph,
+        context: Context,
+        samples: Sequence[ValidationSample],
+        only: Collection[tuple[Scope, int]] | None = None,
+    ) -> Self | None:
+        """The model of a graph, which stays unchanged; None without samples, or if no compared output is rounded.
+
+        Args:
+            graph: A model with FakeQuantizes that have their ranges.
+            context: The context with its plan and outputs.
+            samples: The samples to run it on.
+            only: The operations that can be rounded; the others compute in float, and cost neither memory nor time.
+                None: all.
+        """
         if not samples or not (rounded := rounded_operations(graph, context.plan)):
             return None
         gated = graph.copy()
         context.outputs.attach(gated)
-        operations = [node for node in rounded if gated.has(node.id)]  # others lead to outputs that are not compared
-        return cls(gated, operations, context, samples) if operations else None
+        known = [node for node in rounded if gated.has(node.id)]  # others lead to outputs that are not compared
+        operations = [node for node in known if only is None or (node.graph.scope, node.id) in only]
+        floats = [node for node in known if node not in operations]
+        return cls(gated, operations, context, samples, floats) if operations else None
 
     @property
     def suspects(self) -> list[int]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from ...ir import Array, Graph, Node, Scope
 from ...ir.ops import LAYER_TYPES
 from ...targets.target import HERE
-from ..analysis.agreement import Agreement, agreements
+from ..analysis.agreement import Agreement, Tallies
 from ..analysis.layer_times import originals
 from ..infra.base import Context, Fact, Pass
 from ..infra.execution import Check, Execution, Fault
@@ -19,6 +19,9 @@ from ..runtime.modes import EMULATION, INSPECTION
 
 #: Layer types of the execution graph that do the arithmetic, and those that also keep a state.
 _COMPUTE, _RECURRENT = ("Convolution", "Deconvolution", "FullyConnected", "MatMul"), ("RNNSeq", "RNNCell")
+
+#: The number of samples whose outputs are kept.
+HARDEST = 2
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,10 @@ class VerifyExecution(Pass):
     def verify(self, graph: Graph, context: Context, engine: Engine) -> int:
         """Verifies a model that is compiled already and hides no layer (see `shows_all`)."""
         is_here = context.target.device == HERE
-        outputs = _agreements(engine, context) if context.held_out else None
+        outputs, hardest = _agreements(engine, context) if context.held_out else (None, {})
         if outputs is None and context.calibration.probes:
             engine.outputs(context.calibration.probes[0])  # the executed graph of a dynamic model is final only then
-        context.check = Check(_compared(graph, context, engine) if is_here else None, outputs)
+        context.check = Check(_compared(graph, context, engine) if is_here else None, outputs, hardest=hardest)
         return 0
 
 
@@ -148,7 +151,11 @@ def _why(layer: Executed) -> str:
     return f"the runtime chose {layer.primitive or 'an unnamed primitive'}, reading {sources}"
 
 
-def _agreements(engine: Engine, context: Context) -> tuple[Agreement, ...]:
+def _agreements(engine: Engine, context: Context) -> tuple[tuple[Agreement, ...], dict[int, list[Array]]]:
+    """The agreement of each output, and the outputs on the samples with the largest errors."""
     found: list[list[Array]] = []
     engine.run(context.held_out, lambda _, arrays: found.append([array.copy() for array in arrays]))
-    return tuple(agreements(context.outputs, [each.outputs for each in context.held_out], found))
+    tallies = Tallies(context.outputs)
+    for sample, arrays in zip(context.held_out, found, strict=True):
+        tallies.add(sample.outputs, arrays)
+    return tuple(tallies.agreements()), {number: found[number] for number in tallies.hardest[:HARDEST]}

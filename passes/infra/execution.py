@@ -1,9 +1,10 @@
 """The results of running a quantized model, as plain values."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from ...ir import Scope
+from ...ir import Array, Scope
 from ..analysis.agreement import Agreement
 
 
@@ -79,12 +80,17 @@ class Check:
         failure: Why the runtime does not compile the model; empty if it does.
         asked: Whether the device computes what the FakeQuantizes mean; None if it was not checked: the device is not in
             this machine, or there are no samples.
+        hardest: The numbers of the held-out samples with the largest errors -> the model's outputs on them, then its
+            taps.
     """
 
     execution: Execution | None = None
     outputs: tuple[Agreement, ...] | None = None
     failure: str = ""
     asked: Asked | None = None
+    hardest: Mapping[int, Sequence[Array]] = field(
+        default_factory=dict[int, Sequence[Array]], compare=False, repr=False
+    )
 
     @property
     def margin(self) -> float:

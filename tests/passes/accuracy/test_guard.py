@@ -15,10 +15,13 @@ from irquant.passes.accuracy import device
 from irquant.passes.accuracy import guard as guard_module
 from irquant.passes.accuracy import kernel_mismatch as faults
 from irquant.passes.accuracy.guard import GuardResult, guard, remedies
+from irquant.passes.accuracy.knee import Knee
 from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
+from irquant.passes.analysis.agreement import Agreement
 from irquant.passes.calibration import measurement
+from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.jobs.quantize_once import quantize_once
 from irquant.passes.options.quantization import RangeEstimator
@@ -294,6 +297,28 @@ def test_without_samples_to_run_again_biases_stay_as_they_are(monkeypatch: pytes
 def test_layers_of_a_fair_model_are_returned_until_it_is_good_only_if_that_is_wanted(aim: str, expected: float) -> None:
     found = judged(lambda attempt: 25.0 if attempt.reverted_to_float else 12.0, guard=aim)
     assert found.attempt.margin == pytest.approx(expected - 10.0)
+
+
+@pytest.mark.parametrize(
+    ("after", "others", "is_kept"), [(25.0, 0.0, True), (23.9, 0.0, True), (22.9, 0.0, False), (25.0, 0.4, False)]
+)
+def test_layers_that_take_no_time_stay_float_if_an_output_gains_and_none_loses(
+    after: float, others: float, *, is_kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(attempt: Attempt, _: CalibratedModel) -> Knee:
+        (node,) = attempt.context.plan.decisions
+        return Knee([Effect(node.graph.scope, node.id, node.name, node.type, 0.0)], 0.1)
+
+    def gain(before: Attempt, _: Attempt) -> tuple[float, Agreement, Agreement]:
+        [one] = [*(before.context.check.outputs or ())]
+        return after - 22.9, one, replace(one, sqnr=after)
+
+    monkeypatch.setattr(guard_module, "find_nearly_free", found)
+    monkeypatch.setattr(guard_module, "largest_gain", gain)
+    result = judged(lambda attempt: 22.9 - others * bool(attempt.reverted_to_float))
+    step = ("float: 'conv' (about 0.1 % of the time)", is_kept, 22.9, after)
+    assert [(each.what, each.is_kept, each.before, each.after) for each in result.steps] == [step]
+    assert bool(result.attempt.reverted_to_float) == is_kept
 
 
 def test_outputs_that_cannot_be_compared_are_no_reason_to_try_anything() -> None:

@@ -11,7 +11,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes.analysis.agreement import Agreement, Verdict, agreements, tally
+from irquant.passes.analysis.agreement import Agreement, Tallies, Verdict, agreements, tally
 from irquant.passes.analysis.choices import Choice
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs, find_outputs
 from irquant.passes.analysis.parts import Part
@@ -505,3 +505,18 @@ def test_what_becomes_infinite_or_nan_is_lost(wrong: float) -> None:
     outputs = Outputs((Output("y", OutputKind.VALUES, (0,)),))
     (each,) = agreements(outputs, [[np.ones(3)]], [[np.array([1.0, wrong, 1.0])]])
     assert (each.sqnr, each.cosine, each.verdict, each.margin) == (-math.inf, 0.0, Verdict.POOR, -math.inf)
+
+
+def test_the_samples_with_the_largest_share_of_any_output_s_error_are_the_hardest() -> None:
+    outputs = Outputs((Output("a", OutputKind.VALUES, (0,)), Output("b", OutputKind.VALUES, (1,))))
+    tallies = Tallies(outputs)
+    for first, second in [(1.0, 0.0), (100.0, 0.0), (1.0, 0.2), (0.0, 0.1)]:
+        tallies.add([np.zeros(1), np.ones(1)], [np.full(1, first), np.full(1, 1 + second)])
+    assert tallies.hardest == [1, 2, 3, 0]
+
+
+def test_without_any_error_no_sample_is_harder_than_another() -> None:
+    tallies = Tallies(Outputs((Output("a", OutputKind.VALUES, (0,)),)))
+    for _ in range(3):
+        tallies.add([np.ones(1)], [np.ones(1)])
+    assert tallies.hardest == [0, 1, 2]

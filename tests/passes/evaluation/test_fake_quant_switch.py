@@ -46,3 +46,22 @@ def test_operations_that_are_moved_past_are_copied_once_each() -> None:
     graph, plan = doublings()
     AttachGates.of(rounded_operations(graph, plan), plan).run(graph, Context(load_target("cpu")))
     assert len(list(graph.nodes("Maximum"))) == 2 * _DOUBLINGS
+
+
+def test_other_rounded_operations_compute_in_float() -> None:
+    graph = from_text("""
+        x: f32[1,8] = Parameter()
+        low: f32[] = Parameter()
+        high: f32[] = Parameter()
+        fq: f32[1,8] = FakeQuantize(x, low, high, low, high) levels="256" auto_broadcast="numpy"
+        first: f32[1,8] = ReLU(fq)
+        second: f32[1,8] = Sigmoid(fq)
+        r = Result(first)
+        s = Result(second)
+    """)
+    fq, first, second = (graph.node(name) for name in ("fq", "first", "second"))
+    site = Site("fq", graph.node("x").output(), tuple(fq.output().consumers), load_target("cpu").specs["a8"])
+    pass_ = AttachGates.of([first], Plan((site,)), floats=[second])
+    assert pass_.run(graph, Context(load_target("cpu"))) == 1
+    assert [second.source().node.name, first.source().node.name] == ["x", "fq"]
+    assert [node.name for node in graph.nodes("Sigmoid")] == ["second"]
