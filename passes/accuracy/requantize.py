@@ -52,9 +52,11 @@ class Attempt:
 
     @property
     def margin_to_good(self) -> float:
-        """The distance of its worst output above the verdict "good", in dB, as far as outputs can be compared."""
+        """The distance of its worst output above the good level, in dB, as far as outputs can be compared."""
         outputs = self.context.check.outputs or ()
-        return min((each.above_good for each in outputs if each.verdict is not Verdict.UNKNOWN), default=math.inf)
+        return min(
+            (each.above_good_on_samples for each in outputs if each.verdict is not Verdict.UNKNOWN), default=math.inf
+        )
 
     @property
     def ratio_margin(self) -> float:
@@ -64,9 +66,12 @@ class Attempt:
 
     @property
     def is_good(self) -> bool:
-        """Whether no output is worse than good, as far as outputs can be compared."""
+        """Whether no output is worse than good on these samples, as far as outputs can be compared.
+
+        Another model does not make up for few samples, so that their number does not count.
+        """
         outputs = self.context.check.outputs or ()
-        return self.margin >= 0 and not any(each.verdict is Verdict.FAIR for each in outputs)
+        return self.margin >= 0 and not any(each.on_samples is Verdict.FAIR for each in outputs)
 
 
 @dataclass

@@ -55,6 +55,9 @@ _IMAGE_LEVELS = Levels(floor=38.0, good=43.0)
 _LEVELS_OF: Mapping[OutputKind, Levels] = {OutputKind.IMAGE: _IMAGE_LEVELS}
 
 
+#: From this number of samples on, their ratio is taken as that of all. Samples differ, so that the ratio of n of them
+#: may be too high by this many dB divided by the root of n (docs/quality.md has the evidence).
+ENOUGH_SAMPLES, SCATTER = 8, 10.0
 #: The shares of changed decisions from which accuracy may be lost, and is lost, at any ratio.
 FAIR_CHANGED, POOR_CHANGED = 0.03, 0.1
 #: The 95th percentile of the normal distribution.
@@ -82,6 +85,7 @@ class Agreement:
         decisions: The number of all decisions.
         part: The columns with that ratio; empty if it is the ratio of whole tensors.
         whole: The ratio of whole tensors in dB.
+        samples: The number of samples; 0: unknown.
     """
 
     name: str
@@ -93,6 +97,7 @@ class Agreement:
     decisions: int = 0
     part: str = ""
     whole: float = math.nan
+    samples: int = 0
 
     @property
     def levels(self) -> Levels:
@@ -124,10 +129,15 @@ class Agreement:
 
     @property
     def above_good(self) -> float:
-        """The distance of the output above the good level, in dB.
+        """The distance of the output above the verdict "good", in dB.
 
         Minus infinity if it is unknown; infinite for random outputs.
         """
+        return self._above(self.good_from, FAIR_CHANGED)
+
+    @property
+    def above_good_on_samples(self) -> float:
+        """The same, however few the samples are."""
         return self._above(self.levels.good, FAIR_CHANGED)
 
     def _above(self, ratio: float, changed: float) -> float:
@@ -156,8 +166,20 @@ class Agreement:
         return Verdict.FAIR if self.sqnr >= self.levels.floor else Verdict.POOR
 
     @property
+    def good_from(self) -> float:
+        """The ratio in dB from which the output is called good: higher than the level if the samples are few."""
+        is_few = 0 < self.samples < ENOUGH_SAMPLES
+        return self.levels.good + (SCATTER / math.sqrt(self.samples) if is_few else 0.0)
+
+    @property
     def verdict(self) -> Verdict:
-        """The worse of the verdicts by ratio and by decisions."""
+        """The verdict on the output: that on the samples, but not good if they are too few to say so."""
+        is_sure = self.sqnr >= self.good_from
+        return Verdict.FAIR if self.on_samples is Verdict.GOOD and not is_sure else self.on_samples
+
+    @property
+    def on_samples(self) -> Verdict:
+        """The verdict on the samples, however few they are: the worse of the verdicts by ratio and by decisions."""
         if self.by_ratio is Verdict.UNKNOWN or self.changed <= FAIR_CHANGED:
             return self.by_ratio
         return Verdict.POOR if self.changed > POOR_CHANGED or self.by_ratio is Verdict.POOR else Verdict.FAIR
@@ -315,7 +337,8 @@ class Tallies:
         top1, decisions = min(((each.top1, each.decisions) for each in judged if each.decisions), default=(None, 0))
         cosine = min(each.cosine for each in judged)
         resized = max(each.resized for each in wholes)
-        return Agreement(output.name, output.kind, ratio, cosine, top1, resized, decisions, part, whole)
+        samples = len(self.noises)
+        return Agreement(output.name, output.kind, ratio, cosine, top1, resized, decisions, part, whole, samples)
 
 
 def agreements(

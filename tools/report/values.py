@@ -27,6 +27,7 @@ def output_values(each: Agreement) -> dict[str, Any]:
         "name": each.name,
         "kind": each.kind,
         "verdict": each.verdict,
+        "good_from": finite(each.good_from, 2),
         "equal": each.sqnr == math.inf,
         "sqnr": finite(each.sqnr, 2),
         "columns": each.part or None,

@@ -4,13 +4,11 @@ import math
 from collections.abc import Iterable
 
 from irquant.passes import Report
-from irquant.passes.analysis.agreement import Agreement, Verdict
+from irquant.passes.analysis.agreement import ENOUGH_SAMPLES, Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.dry_run import MeasurementPlan
 from irquant.passes.evaluation.sensitivity import Effect
 
-#: From this number of samples on, the numbers are not called those of few.
-ENOUGH_SAMPLES = 8
 #: The place where outputs of some kinds are compared.
 _BEFORE = {
     OutputKind.DETECTIONS: " before the selection by score",
@@ -80,10 +78,16 @@ def agreement_line(each: Agreement) -> str:
     part = f" in {each.part} ({decibels(each.whole)} as a whole)" if each.part else ""
     decisions = "" if each.top1 is None else f", {each.top1:.1%} of {each.decisions} decisions the same"
     kind = ", by the thresholds for images" if each.kind is OutputKind.IMAGE else ""
-    why = ", since so many decisions change" if each.verdict is not each.by_ratio else kind
+    why = ", since so many decisions change" if each.on_samples is not each.by_ratio else kind
+    why = f", since {few_samples(each)}" if each.verdict is not each.on_samples else why
     resized = f", an upper bound: other sizes on {each.resized} samples" if each.resized else ""
     ratio = f"{decibels(each.sqnr)}{part}{before}, cosine {each.cosine:.4f}{decisions}{resized}"
     return f"{ratio}: {each.verdict}{why} ({each.verdict.words})"
+
+
+def few_samples(each: Agreement) -> str:
+    """Why an output is not called good although it is on the samples."""
+    return f"good begins at {decibels(each.good_from)} on {each.samples} sample{'s' * (each.samples > 1)}"
 
 
 def decibels(value: float) -> str:

@@ -2,8 +2,8 @@
 
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import Agreement, Verdict
-from irquant.tools.terminal.advice import advice
-from irquant.tools.terminal.console import decibels
+from irquant.tools.terminal.advice import MORE_SAMPLES, advice
+from irquant.tools.terminal.console import decibels, few_samples
 from irquant.tools.terminal.typed_command import TypedCommand
 
 
@@ -22,7 +22,8 @@ def verdict_line(report: Report) -> str:
     if worst.verdict is Verdict.UNKNOWN:
         return f"unknown ({worst.verdict.words}: '{worst.name}')"
     which = "output" if len(report.check.outputs or ()) == 1 else "worst output"
-    return f"{worst.verdict} ({worst.verdict.words}; {which} '{worst.name}': {decibels(worst.sqnr)})"
+    few = f"; {few_samples(worst)}" if worst.verdict is not worst.on_samples else ""
+    return f"{worst.verdict} ({worst.verdict.words}; {which} '{worst.name}': {decibels(worst.sqnr)}{few})"
 
 
 def next_step(report: Report, typed: TypedCommand | None) -> str:
@@ -40,6 +41,8 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
         return _nothing(report)
     if worst.verdict is Verdict.UNKNOWN:
         return "measure the result with a metric of your own: --metric file.py:function (in Python: metrics=)"
+    if worst.verdict is not worst.on_samples:
+        return MORE_SAMPLES
     aim = report.origin.options.config.guard_aim if report.origin else None
     if aim is None:
         return typed.changed("--guard", "knee", without="--no-guard") if typed else "quantize again with guard='knee'"

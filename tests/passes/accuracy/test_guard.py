@@ -19,7 +19,7 @@ from irquant.passes.accuracy.knee import Knee
 from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
-from irquant.passes.analysis.agreement import Agreement
+from irquant.passes.analysis.agreement import Agreement, Verdict
 from irquant.passes.calibration import measurement
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.jobs.quantize_graph import quantize_graph
@@ -319,6 +319,13 @@ def test_layers_that_take_no_time_stay_float_if_an_output_gains_and_none_loses(
     step = ("float: 'conv' (about 0.1 % of the time)", is_kept, 22.9, after)
     assert [(each.what, each.is_kept, each.before, each.after) for each in result.steps] == [step]
     assert bool(result.attempt.reverted_to_float) == is_kept
+
+
+def test_few_samples_are_no_reason_to_try_anything() -> None:
+    found = judged(lambda _: 22.0)
+    assert [each.verdict for each in found.attempt.context.check.outputs or ()] == [Verdict.FAIR]
+    assert found.attempt.is_good
+    assert found.steps == ()
 
 
 def test_outputs_that_cannot_be_compared_are_no_reason_to_try_anything() -> None:

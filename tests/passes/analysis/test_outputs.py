@@ -507,6 +507,36 @@ def test_what_becomes_infinite_or_nan_is_lost(wrong: float) -> None:
     assert (each.sqnr, each.cosine, each.verdict, each.margin) == (-math.inf, 0.0, Verdict.POOR, -math.inf)
 
 
+@pytest.mark.parametrize(
+    ("samples", "kind", "good_from"),
+    [
+        (0, OutputKind.VALUES, 20.0),
+        (1, OutputKind.VALUES, 30.0),
+        (4, OutputKind.VALUES, 25.0),
+        (4, OutputKind.IMAGE, 48.0),
+        (8, OutputKind.VALUES, 20.0),
+        (32, OutputKind.IMAGE, 43.0),
+    ],
+)
+def test_on_few_samples_good_needs_more(samples: int, kind: OutputKind, good_from: float) -> None:
+    above, below = (Agreement("y", kind, good_from + each, 1.0, samples=samples) for each in (0.0, -0.1))
+    assert above.good_from == good_from
+    assert (above.verdict, below.verdict) == (Verdict.GOOD, Verdict.FAIR)
+    assert [above.above_good, below.above_good] == pytest.approx([0.0, -0.1])
+    assert below.on_samples is (Verdict.GOOD if 0 < samples < 8 else Verdict.FAIR)
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(9.0, Verdict.POOR), (15.0, Verdict.FAIR), (math.inf, Verdict.GOOD)])
+def test_few_samples_change_no_other_verdict(ratio: float, verdict: Verdict) -> None:
+    few = Agreement("y", OutputKind.VALUES, ratio, 1.0, samples=2)
+    assert few.verdict is few.on_samples is verdict
+
+
+def test_the_number_of_samples_is_told() -> None:
+    (each,) = agreements(CHOOSING, [[np.ones((1, 2))]] * 3, [[np.ones((1, 2))]] * 3)
+    assert each.samples == 3
+
+
 def test_the_samples_with_the_largest_share_of_any_output_s_error_are_the_hardest() -> None:
     outputs = Outputs((Output("a", OutputKind.VALUES, (0,)), Output("b", OutputKind.VALUES, (1,))))
     tallies = Tallies(outputs)

@@ -77,7 +77,8 @@ def test_it_says_the_same_to_scripts(model: Path, arrays: Path, capfd: pytest.Ca
     assert (found["samples"], found["held_out"]) == (19, 1)
     (output,) = found["outputs"]
     assert list(output) == [
-        "name", "kind", "verdict", "equal", "sqnr", "columns", "sqnr_whole", "cosine", "top1", "decisions", "resized",
+        "name", "kind", "verdict", "good_from", "equal", "sqnr", "columns", "sqnr_whole", "cosine", "top1", "decisions",
+        "resized",
     ]  # fmt: skip
     assert (output["name"], output["kind"], output["verdict"]) == ("logits", "values", "good")
     assert output["sqnr"] == round(output["sqnr"], 2)

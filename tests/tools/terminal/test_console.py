@@ -34,6 +34,14 @@ GOOD, FAIR = (
             "(a loss of accuracy is likely)",
         ),
         (
+            replace(CLOSE, sqnr=21.3, samples=3),
+            f"21.3 dB, cosine 0.9997: fair, since good begins at 25.8 dB on 3 samples ({FAIR})",
+        ),
+        (
+            replace(CLOSE, sqnr=21.3, samples=1, top1=0.95, decisions=10_000),
+            f"21.3 dB, cosine 0.9997, 95.0% of 10000 decisions the same: fair, since so many decisions change ({FAIR})",
+        ),
+        (
             Agreement("y", OutputKind.RANDOM, math.nan, math.nan),
             "the outputs cannot be compared: it is random, and the float model itself gives other values each time",
         ),

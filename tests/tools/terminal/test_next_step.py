@@ -14,6 +14,7 @@ from irquant.passes.analysis.agreement import Agreement, Levels
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.tools.cli import run
+from irquant.tools.terminal.advice import advice_line
 from irquant.tools.terminal.next_step import needs_work, next_step, verdict_line
 from irquant.tools.terminal.summary import report_lines
 from irquant.tools.terminal.typed_command import TypedCommand
@@ -81,6 +82,25 @@ def test_each_verdict_has_its_step(
     found = judged(report, *ratios, **options)
     assert verdict is None or verdict_line(found) == verdict
     assert next_step(found, TYPED) == said
+
+
+def on_samples(report: Report, ratio: float, samples: int) -> Report:
+    found = judged(report, ratio)
+    outputs = tuple(replace(each, samples=samples) for each in found.check.outputs or ())
+    return replace(found, check=replace(found.check, outputs=outputs))
+
+
+def test_what_few_samples_cannot_say_needs_more_samples(report: Report) -> None:
+    few = on_samples(report, 22.0, 4)
+    said = "give 80 samples or more, so that 8 or more are held out to check the result"
+    assert verdict_line(few) == (
+        "fair (a small loss of accuracy is possible; measure it with your own data; output 'y0': 22.0 dB; "
+        "good begins at 25.0 dB on 4 samples)"
+    )
+    assert next_step(few, TYPED) == said
+    assert advice_line(few, Path("m.xml")) == f"next: {said}"
+    assert next_step(on_samples(report, 15.0, 4), TYPED) == f"{AGAIN} --guard good"
+    assert next_step(on_samples(report, 25.1, 4), TYPED) == "nothing to do"
 
 
 def test_the_suggested_command_leaves_out_what_it_contradicts(report: Report) -> None:
