@@ -103,6 +103,9 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     search.try_remedies()
     with search.going_on("correct biases for the whole error"):
         search.try_whole_errors()
+    with search.going_on("look for layers that take next to no time"):
+        if aim != "floor":
+            search.try_nearly_free()
     with search.going_on("rank the layers"):
         if aim == "good" and not search.best.is_good:
             search.return_layers(lambda attempt: attempt.margin_to_good)
@@ -111,8 +114,6 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     with search.going_on("look for layers that stand out"):
         if aim == "knee" and not search.best.is_good:
             search.try_knee()
-        if aim != "floor" and search.best.margin >= 0:
-            search.try_nearly_free()
     speed_step = search.try_without_zero_points()
     effects, failures = tuple(search.effects), tuple(search.failures)
     return GuardResult(search.best, tuple(search.steps), speed_step, effects, search.is_out_of_time, failures)

@@ -1,8 +1,7 @@
 """Finds layers that cause much of the error of an output and take next to no time in float.
 
 Heads of detectors and last layers of classifiers often are such layers. They are worth a look even if all outputs are
-good: of the scores of a face detector at 21 dB, one convolution with a five-thousandth of the multiply-accumulates
-makes most of the error where a face is.
+good: a classifier of page orientations has 20.3 dB, and 36.0 dB with one product of 512 multiply-accumulates in float.
 
 The search is cheap. The sizes of the layers say which of them are candidates. Without one, nothing runs. Then one
 model is compiled in which only the candidates are rounded, so that it takes little more time than the float model.
@@ -25,7 +24,7 @@ MOST_PERCENT = 100 * (SLOWDOWN - 1) / 1000
 #: of the changed decisions, that a good model may have.
 ENOUGH = 10.0
 #: The most candidates that are measured one by one, so that there are fewer inferences than a calibration has.
-_MOST = 16
+_MOST = 8
 
 
 def find_nearly_free(attempt: Attempt, calibrated: CalibratedModel) -> Knee | None:

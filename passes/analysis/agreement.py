@@ -11,6 +11,7 @@ from ...ir import Array
 from .choices import Choice
 from .outputs import Output, OutputKind, Outputs
 from .parts import Part
+from .probabilities import Probabilities
 from .ranges import Floats
 
 
@@ -83,7 +84,7 @@ class Agreement:
         top1: The share of decisions that stay the same (see `Choice`). None if the output chooses nothing.
         resized: The number of samples whose sizes differ; if not 0, the ratio is an upper bound (see `Tally`).
         decisions: The number of all decisions.
-        part: The columns with that ratio; empty if it is the ratio of whole tensors.
+        part: The columns with that ratio, or "probabilities" instead of logits; empty if it is that of whole tensors.
         whole: The ratio of whole tensors in dB.
         samples: The number of samples; 0: unknown.
     """
@@ -283,12 +284,12 @@ class Tallies:
 
     Attributes:
         outputs: The outputs that are compared.
-        sums: The sums of whole tensors, by their numbers, and of their parts.
+        sums: The sums of whole tensors, by their numbers, and of their parts or probabilities.
         noises: The error power of each of these in each sample.
     """
 
     outputs: Outputs
-    sums: dict[int | Part, Tally] = field(default_factory=dict[int | Part, Tally])
+    sums: dict[int | Part | Probabilities, Tally] = field(default_factory=dict[int | Part | Probabilities, Tally])
     noises: list[list[float]] = field(default_factory=list[list[float]])
 
     def __post_init__(self) -> None:
@@ -307,7 +308,7 @@ class Tallies:
         """
         before = [sums.noise for sums in self.sums.values()]
         for key, sums in self.sums.items():
-            if isinstance(key, Part):
+            if isinstance(key, Part | Probabilities):
                 sums.add(key.of(reference[key.tensor]), key.of(found[key.tensor]))
             else:
                 sums.add(reference[key], found[key])
@@ -316,7 +317,9 @@ class Tallies:
     @property
     def hardest(self) -> list[int]:
         """The numbers of the samples, those with the largest share of the error of a tensor first."""
-        totals = [sums.noise or 1.0 for sums in self.sums.values()]
+        parts = (part for output in self.outputs.each for part in output.parts)
+        logits = {part.tensor for part in parts if isinstance(part, Probabilities)}
+        totals = [math.inf if key in logits else sums.noise or 1.0 for key, sums in self.sums.items()]
         shares = [max(one / total for one, total in zip(each, totals, strict=True)) for each in self.noises]
         return sorted(range(len(shares)), key=lambda number: (-shares[number], number))
 
@@ -330,10 +333,11 @@ class Tallies:
         if not is_compared:
             return Agreement(output.name, output.kind, math.nan, math.nan)
         whole = min(each.sqnr for each in wholes)
+        logits = {part.tensor for part in output.parts if isinstance(part, Probabilities)}
+        counted = [self.sums[number] for number in output.tensors if number not in logits]
         parts = [(self.sums[part].sqnr, str(part)) for part in output.parts if self.sums[part].count]
-        ratio, part = min(parts, default=(whole, ""))
-        ratio, part = (ratio, part) if ratio < whole else (whole, "")
-        judged = [*wholes, *(self.sums[part] for part in output.parts)]
+        ratio, part = min([*((each.sqnr, "") for each in counted), *parts])
+        judged = [*counted, *(self.sums[part] for part in output.parts)]
         top1, decisions = min(((each.top1, each.decisions) for each in judged if each.decisions), default=(None, 0))
         cosine = min(each.cosine for each in judged)
         resized = max(each.resized for each in wholes)

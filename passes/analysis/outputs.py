@@ -4,13 +4,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ...ir import Graph, InPort, Node
+from ...ir import Array, Graph, InPort, Node
 from ..runtime.samples import ValidationSample
 from ..runtime.taps import tap
 from .choices import Choice, are_features, choice_of, chooses_for_pixels, unmoved
 from .decisions import Decisions, above, behind, selects
 from .parts import Part, find_parts, is_joined
 from .pictures import is_picture_of, may_be_picture
+from .probabilities import Probabilities, are_score_logits
 
 _PROBABILITIES = ("HardSigmoid", "HSigmoid", "LogSoftmax", "Sigmoid", "SoftMax")
 _NAME = "irquant/compared"
@@ -36,14 +37,15 @@ class Output:
         kind: The kind of its contents.
         tensors: The tensors that are compared: numbers of outputs, then of taps (see `Outputs`).
         choice: The choice that its first tensor makes; None if it makes none.
-        parts: Columns of these tensors that are judged on their own.
+        parts: Columns of these tensors that are judged on their own, or probabilities that are judged instead of their
+            logits.
     """
 
     name: str
     kind: OutputKind
     tensors: tuple[int, ...]
     choice: Choice | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Part | Probabilities, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Outputs:
         first = given[it.tensors[0]]
         joined = [number for number in it.tensors if number in self.joined]
         it = replace(it, parts=tuple(part for number in joined for part in find_parts(number, given[number])))
+        if it.kind is OutputKind.VALUES and are_score_logits(first, self._others(it, samples)):
+            return replace(it, parts=(Probabilities(it.tensors[0]),))
         if it.kind is OutputKind.IMAGE:
             pairs = (zip([each.feed[name] for each in samples], first, strict=True) for name in names)
             if any(is_picture_of(list(each)) for each in pairs):
@@ -109,6 +113,10 @@ class Outputs:
         is_map = it.kind is not OutputKind.CLASSES
         is_choice = chooses_for_pixels(first, it.choice.axis) if is_map else bool(first) and not are_features(first)
         return replace(it, kind=OutputKind.CLASSES) if is_choice else replace(it, kind=OutputKind.VALUES, choice=None)
+
+    def _others(self, it: Output, samples: Sequence[ValidationSample]) -> list[Array]:
+        """The other outputs of the first sample."""
+        return [samples[0].outputs[each.tensors[0]] for each in self.each if each is not it] if samples else []
 
     def without(self, random: Collection[int]) -> "Outputs":
         """The same outputs, marked as random if they are made of some tensors."""

@@ -21,7 +21,7 @@ from ..runtime.modes import EMULATION, INSPECTION
 _COMPUTE, _RECURRENT = ("Convolution", "Deconvolution", "FullyConnected", "MatMul"), ("RNNSeq", "RNNCell")
 
 #: The number of samples whose outputs are kept.
-HARDEST = 2
+HARDEST = 4
 
 
 @dataclass(frozen=True)

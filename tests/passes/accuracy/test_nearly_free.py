@@ -66,7 +66,7 @@ def tried(report: Report) -> list[tuple[str, bool]]:
 @pytest.mark.parametrize("aim", ["knee", pytest.param("good", marks=pytest.mark.slow)])
 def test_a_good_output_gets_the_layer_in_float_that_makes_its_error(aim: str) -> None:
     before, after = quantized(20, guard="floor"), quantized(20, guard=aim)
-    assert [each.verdict for each in before.check.outputs or ()] == [Verdict.GOOD]
+    assert [each.on_samples for each in before.check.outputs or ()] == [Verdict.GOOD]
     assert before.guard == ()
     ((what, is_kept),) = tried(after)
     assert what.startswith("float: 'head' (about 0.0")
