@@ -382,6 +382,7 @@ def test_the_fewest_layers_are_returned(faulty: Faulty, needed: int) -> None:
     [
         ("costliest", 5.0, "rank the layers"),
         ("find_knee", 15.0, "look for layers that stand out"),
+        ("find_nearly_free", 22.0, "look for layers that take next to no time"),
     ],
 )
 def test_a_part_that_the_runtime_refuses_is_left_out_and_told(
