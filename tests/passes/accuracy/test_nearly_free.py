@@ -21,9 +21,9 @@ from irquant.passes.accuracy.nearly_free import (
 from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
 from irquant.passes.analysis.agreement import Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
-from irquant.passes.quantize_graph import quantize_graph
-from irquant.passes.quantize_once import quantize_once
-from irquant.passes.runtime.engine import from_runtime
+from irquant.passes.jobs.quantize_graph import quantize_graph
+from irquant.passes.jobs.quantize_once import quantize_once
+from irquant.passes.runtime.convert import from_runtime
 from irquant.targets import load_target
 
 Array = np.ndarray[Any, np.dtype[Any]]
