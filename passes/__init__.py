@@ -122,10 +122,16 @@ _FORMER = {
     "write_fault": "infra.internal_errors:write_fault",
 }
 
+#: Folders, which `import irquant.passes` alone gives, too.
+_FOLDERS = (
+    *("accuracy", "analysis", "calibration", "evaluation", "files", "infra", "jobs", "options", "placement"),
+    *("reporting", "runtime", "statistics", "transforms", "tuning"),
+)
+
 if not TYPE_CHECKING:  # type checkers know the public names, and report all others
     import lazy_loader
 
-    _first_use, __dir__, _ = lazy_loader.attach(__name__, submod_attrs=_NAMES)
+    _first_use, __dir__, _ = lazy_loader.attach(__name__, _FOLDERS, _NAMES)
 
     def __getattr__(name: str) -> object:
         """Imports a public name at its first use, or finds what was moved or renamed, for older code."""

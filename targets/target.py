@@ -68,6 +68,7 @@ class QuantSpec(_Strict):
         signed: Whether to keep levels below zero even if no value is negative.
         unsigned: Whether the device stores unsigned numbers, so that values below zero need a zero point.
         never_signed: Whether signed storage is wrong, too: a range that is centred on zero moves by a step.
+        keeps_mode: Whether the mode stays if the user names another, with which the device would be wrong.
         zero_point: Whether the device supports a zero point.
         free_zero_point: Whether a zero point costs no time; each tensor then gets the better mode.
         slow_zero_point: Whether a zero point takes time on some of the devices, beside `free_zero_point`; a model that
@@ -88,6 +89,7 @@ class QuantSpec(_Strict):
     signed: bool = False
     unsigned: bool = False
     never_signed: bool = False
+    keeps_mode: bool = False
     zero_point: bool = True
     free_zero_point: bool = False
     slow_zero_point: bool = False

@@ -251,6 +251,9 @@ class _Search:
         if not self._may_go_on() or not (found := find_nearly_free(before, self.calibrated)):
             return
         attempt = self.calibrated.attempt(before.config, with_reverted(before.reverted_to_float, found.effects))
+        if attempt.context.check.outputs is None:  # with these layers in float, the runtime does not run it
+            self._note(named(found.effects), attempt, is_kept=False)
+            return
         gain, one, other = largest_gain(before, attempt)
         where = f" at output '{one.name}'" if len(before.context.check.outputs or ()) > 1 else ""
         what = f"{named(found.effects)} (about {found.percent:.2g} % of the time){where}"

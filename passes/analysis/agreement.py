@@ -221,6 +221,11 @@ class Tally:
     is_comparable: bool = True
     is_finite: bool = True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was compared, although nothing was in the way."""
+        return not self.count and self.is_finite and self.is_comparable
+
     def add(self, reference: Array, output: Array) -> None:
         """Adds a sample."""
         if reference.ndim != output.ndim:
@@ -335,7 +340,7 @@ class Tallies:
         whole = min(each.sqnr for each in wholes)
         logits = {part.tensor for part in output.parts if isinstance(part, Probabilities)}
         counted = [self.sums[number] for number in output.tensors if number not in logits]
-        parts = [(self.sums[part].sqnr, str(part)) for part in output.parts if self.sums[part].count]
+        parts = [(self.sums[part].sqnr, str(part)) for part in output.parts if not self.sums[part].is_empty]
         ratio, part = min([*((each.sqnr, "") for each in counted), *parts])
         judged = [*counted, *(self.sums[part] for part in output.parts)]
         top1, decisions = min(((each.top1, each.decisions) for each in judged if each.decisions), default=(None, 0))

@@ -253,7 +253,7 @@ def _in_modes(
 def _compiled(models: Sequence[Graph], config: dict[str, str]) -> list[Engine]:
     """Compiles the models in parallel: each compilation keeps one core busy."""
     with ThreadPoolExecutor() as pool:
-        compiling = [pool.submit(Engine, model, config) for model in models]
+        compiling = [pool.submit(Engine, model, config, is_timed=True) for model in models]
     return [each.result() for each in compiling]
 
 

@@ -36,7 +36,8 @@ def without_absorption(spec: QuantSpec) -> QuantSpec:
     if not spec.absorbs_zero_point:
         return spec
     modes = spec.modes if spec.zero_point else (Mode.SYMMETRIC,)
-    return spec.model_copy(update={"absorbs_zero_point": False, "modes": modes})
+    never_signed = spec.never_signed and spec.zero_point  # without a zero point, signed storage is what is left
+    return spec.model_copy(update={"absorbs_zero_point": False, "modes": modes, "never_signed": never_signed})
 
 
 def meet(demands: Iterable[Demand | None], *, nonnegative: bool) -> Demand | None:
@@ -78,6 +79,7 @@ def _both(one: QuantSpec, other: QuantSpec, *, nonnegative: bool) -> QuantSpec |
             "signed": signed,
             "unsigned": unsigned,
             "never_signed": one.never_signed or other.never_signed,
+            "keeps_mode": one.keeps_mode or other.keeps_mode,
             "zero_point": zero_point,
             "free_zero_point": is_free,
             "slow_zero_point": one.slow_zero_point or other.slow_zero_point,

@@ -1,7 +1,8 @@
 """Applies the user's options for weights and activations to the specs of the target.
 
 An option that the target supports narrows its specs. Another option replaces them, and the spec gives the reason
-(`unsupported_reason`): the layer is rounded as the option says, and the device computes it in float.
+(`unsupported_reason`): the layer is rounded as the option says, and the device computes it in float. Where the device
+would compute it in int8, but wrongly, the mode stays the target's (`keeps_mode`).
 """
 
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ def _laid_over(spec: QuantSpec, options: WeightOptions | ActivationOptions, targ
         changes["level_count"] = options.levels
         changes["bits"] = options.bits or max(spec.bits, (options.levels - 1).bit_length())
         changes["signed"] = spec.signed or bool(options.level_low)
-    if options.mode:
+    if options.mode and not spec.keeps_mode:
         changes["modes"] = (options.mode,)
         changes["zero_point"] = spec.zero_point or (options.mode is Mode.ASYMMETRIC and not spec.absorbs_zero_point)
     if options.range_granularity:
@@ -50,7 +51,7 @@ def _laid_over(spec: QuantSpec, options: WeightOptions | ActivationOptions, targ
 
 def _unsupported(spec: QuantSpec, options: WeightOptions | ActivationOptions, target: str, what: str) -> Iterator[str]:
     """The options that the device does not run in int8. Weights with fewer levels are stored as int8 anyway."""
-    mode = options.mode or spec.modes[0]
+    mode = spec.modes[0] if spec.keeps_mode else options.mode or spec.modes[0]
     levels, most = options.levels or 2 ** (options.bits or spec.bits), 2**spec.bits
     fits = levels <= most if what == "weights" else levels == most or levels in spec.also_levels
     if (options.levels or options.bits) and not fits:

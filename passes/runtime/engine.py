@@ -1,6 +1,5 @@
 """A compiled model, and how it runs."""
 
-import functools
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -24,7 +23,7 @@ from .messages import first_line
 from .modes import EMULATION
 from .portable import Portable
 from .samples import DataError, Feed, Runnable, Sample
-from .warm_up import may_need_warm_up
+from .warm_up import differ, is_random, may_need_warm_up
 
 _Item = TypeVar("_Item", bound=Runnable)
 
@@ -48,16 +47,20 @@ class Engine:
     Args:
         model: See `Loaded`.
         config: Properties of the CPU plugin.
+        is_timed: Whether only times are wanted of it: then the number of streams is as the properties say, even if
+            samples have to run twice (see `may_need_warm_up`).
 
     Attributes:
         needs_warm_up: Whether `outputs` saw an inference that gave other outputs than a second one of the same sample
             (see `may_need_warm_up`).
     """
 
-    def __init__(self, model: Graph | Portable | Path | Loaded, config: dict[str, str]) -> None:
+    def __init__(
+        self, model: Graph | Portable | Path | Loaded, config: dict[str, str], *, is_timed: bool = False
+    ) -> None:
         self._loaded = model if isinstance(model, Loaded) else Loaded(model)
         self._model, self._config = self._loaded.model.clone() if self._loaded is model else self._loaded.model, config
-        self._runs_twice = may_need_warm_up(self._model)
+        self._runs_twice, self._is_random = not is_timed and may_need_warm_up(self._model), is_random(self._model)
         if self._runs_twice:  # each stream has its own memory: the second inference is to be in the same one
             config = {**config, "NUM_STREAMS": "1"}
         with rejecting(self._loaded.source):
@@ -86,9 +89,7 @@ class Engine:
                 idle.append(_finish(running, take))
             request = idle.pop()
             with _blaming(item.sample):
-                if self._runs_twice:
-                    request.infer(_given(item.feed))
-                self._reset(request)
+                self._warm_up(request, item.feed)
                 request.start_async(_given(item.feed))
             running.append((item, request))
         while running:
@@ -117,20 +118,21 @@ class Engine:
             DataError: the model cannot run the sample.
         """
         with _blaming(item.sample):
-            if self._runs_twice:
-                self._reset(self._request)
-                self.infer(item.feed)
-            first = self.results() if self._runs_twice else None
-            self._reset(self._request)
+            self._warm_up(self._request, item.feed)
+            first = self.results() if self._runs_twice and not self._is_random else None
             self.infer(item.feed)
         found = self.results()
-        if first and not all(map(functools.partial(np.array_equal, equal_nan=True), first, found)):
-            self.needs_warm_up = True
+        self.needs_warm_up |= first is not None and differ(first, found)
         return found
 
-    def _reset(self, request: ov.InferRequest) -> None:
-        if self._is_stateful:
-            request.reset_state()
+    def _warm_up(self, request: ov.InferRequest, feed: Feed) -> None:
+        """Resets the state of a request; before that, runs the sample if it has to run twice."""
+        for is_first in (True, False)[not self._runs_twice :]:
+            if self._is_stateful:
+                request.reset_state()
+            if is_first:
+                request.infer(_given(feed))
+                self._inferences += request is self._request
 
     def results(self) -> list[Array]:
         """The outputs of the last inference of `infer` or `outputs`."""

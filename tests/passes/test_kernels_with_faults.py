@@ -15,7 +15,7 @@ import json, sys
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
-from irquant.passes import quantize_model
+from irquant.passes import QuantizationConfig, quantize_model
 
 case = json.loads(sys.argv[1])
 rng, rank, groups = np.random.default_rng(0), len(case["kernel"]), case.get("groups")
@@ -34,7 +34,8 @@ def drawn(size):  # limits that most samples reach on both sides make a symmetri
     return np.clip(sample, -1.5, 1.5) if len(case["sizes"]) > 1 else sample
 
 data = [drawn(case["sizes"][0]) for _ in range(12)]
-result = quantize_model(model, data, guard=False)
+config = QuantizationConfig.checked(activations={"mode": case.get("mode")})
+result = quantize_model(model, data, config=config, guard=False)
 config = {"INFERENCE_PRECISION_HINT": "f32"}
 float_model, int8_model = (ov.Core().compile_model(each, "CPU", config) for each in (model, result.model))
 ratios = []
@@ -58,6 +59,25 @@ print(json.dumps([min(ratios), sum(each.is_int8 for each in result.report.layers
         {"in": 12, "out": 48, "kernel": [2, 2], "strides": [2, 2], "sizes": [[16, 16], [4, 4]]},
         {"in": 64, "out": 16, "kernel": [3, 3], "pads": [0, 1], "sizes": [[8, 8], [3, 3]]},
         {"in": 12, "out": 48, "kernel": [3], "pads": [1], "sizes": [[64], [4]]},
+        {"in": 12, "out": 48, "kernel": [3], "pads": [1], "sizes": [[64], [4]], "mode": "symmetric"},
+        {
+            "in": 16,
+            "out": 128,
+            "groups": 2,
+            "kernel": [3, 3],
+            "pads": [1, 1],
+            "sizes": [[16, 16]],
+            "mode": "asymmetric",
+        },
+        {
+            "in": 32,
+            "out": 32,
+            "kernel": [3, 3],
+            "dilations": [2, 2],
+            "pads": [2, 2],
+            "sizes": [[128, 128]],
+            "mode": "asymmetric",
+        },
         {"in": 8, "out": 16, "kernel": [1], "strides": [4], "sizes": [[20], [13]]},
     ],
 )

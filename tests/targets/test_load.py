@@ -78,7 +78,7 @@ def test_a_mistake_is_named_with_its_path(text: str, said: str) -> None:
 
 
 SPEC_KEYS = (
-    "bits, modes, granularity, narrow_range, signed, unsigned, never_signed, zero_point, free_zero_point, slow_zero_point, "
+    "bits, modes, granularity, narrow_range, signed, unsigned, never_signed, keeps_mode, zero_point, free_zero_point, slow_zero_point, "
     "absorbs_zero_point, also_levels, level_count, unsupported_reason"
 )
 
@@ -153,7 +153,7 @@ def test_the_first_rule_that_fits_decides() -> None:
     depthwise, grouped = (cpu.rule(graph.node(name)) for name in ("depthwise", "grouped"))
     assert depthwise is not None
     assert grouped is not None
-    assert (depthwise.inputs["data"], grouped.inputs["data"]) == ("a8_channel", "a8_symmetric")
+    assert (depthwise.inputs["data"], grouped.inputs["data"]) == ("a8_channel", "a8_kept")
     assert cpu.rule(graph.node("sum")) is not None
     assert cpu.rule(graph.node("bias")) is None
     assert cpu.rule(graph.node("tile")) is None
@@ -312,7 +312,7 @@ def test_pointwise_convolutions_of_any_size_have_no_zero_point_before_steps_by_c
     assert rule is not None
     is_pointwise = kernel == 1 and pads == "0, 0"
     assert Condition.model_validate({"op": "Convolution", "when": "pointwise"}).fits(node) is is_pointwise
-    pads = "a8_shifted" if pads == "0, 0" else "a8_asymmetric"
+    pads = "a8_shifted" if pads == "0, 0" else "a8_unsigned"
     otherwise = pads if size == "?" else "a8_pointwise"
     assert rule.inputs == {"data": "a8_absorbed" if fits else otherwise, "weights": "w8"}
 
@@ -324,7 +324,7 @@ def test_pointwise_convolutions_of_any_size_have_no_zero_point_before_steps_by_c
         ("?", "1, 2", 'auto_pad="same_upper"', "a8_shifted"),
         ("?", "1, 1", 'auto_pad="same_upper"', "a8_shifted"),
         ("?", "1, 1", "", "a8_shifted"),
-        ("?", "1, 2", 'pads_begin="1, 0" pads_end="0, 0"', "a8_asymmetric"),
+        ("?", "1, 2", 'pads_begin="1, 0" pads_end="0, 0"', "a8_unsigned"),
         ("6", "1, 2", 'auto_pad="same_lower"', "a8_pointwise"),
     ],
 )

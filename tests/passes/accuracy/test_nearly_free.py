@@ -21,6 +21,7 @@ from irquant.passes.accuracy.nearly_free import (
 from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
 from irquant.passes.analysis.agreement import Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
+from irquant.passes.infra.execution import Check
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.jobs.quantize_once import quantize_once
 from irquant.passes.runtime.convert import from_runtime
@@ -77,6 +78,19 @@ def test_a_good_output_gets_the_layer_in_float_that_makes_its_error(aim: str) ->
 
 def test_where_no_layer_stands_out_nothing_is_tried() -> None:
     assert tried(quantized(1)) == []
+
+
+def test_a_trial_that_the_runtime_does_not_run_is_told_and_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempt = CalibratedModel.attempt
+
+    def refused(self: CalibratedModel, *arguments: Any) -> Attempt:
+        found = attempt(self, *arguments)
+        if found.reverted_to_float:
+            found.context.check = Check(failure="the runtime refuses it")
+        return found
+
+    monkeypatch.setattr(CalibratedModel, "attempt", refused)
+    assert [is_kept for _, is_kept in tried(quantized(20, guard="knee"))] == [False]
 
 
 def made(outlier: float, *, width: int = 4) -> tuple[Attempt, CalibratedModel]:

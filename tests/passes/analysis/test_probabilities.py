@@ -97,3 +97,10 @@ def test_the_largest_logits_give_finite_probabilities() -> None:
 def test_random_scores_are_not_judged() -> None:
     random = seen(logits()).without([1])
     assert random.each[1] == replace(OUTPUTS.each[1], kind=OutputKind.RANDOM)
+
+
+def test_scores_that_are_no_numbers_are_poor() -> None:
+    broken = logits()
+    broken.ravel()[0] = np.nan
+    _, scores = agreements(seen(logits()), [[BOXES, logits()]], [[BOXES, broken]])
+    assert scores.verdict == "poor"

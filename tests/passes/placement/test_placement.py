@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from irquant.ir import from_text
+from irquant.passes import QuantizationConfig
 from irquant.passes.placement.placement import plan_placement
 from irquant.passes.placement.plan import Plan, Site
+from irquant.passes.placement.user_options import with_user_options
 from irquant.targets import Granularity, Mode, Target, load_target
 
 CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'
@@ -551,3 +553,19 @@ def test_a_kernel_that_takes_no_zero_point_gets_a_symmetric_range_where_no_bias_
         "a transposed convolution": [(symmetric, False)],
         "a convolution that pads": [(both, False), (both, True)],
     }
+
+
+def test_a_mode_with_which_the_device_would_be_wrong_stays_that_of_the_target() -> None:
+    """Padded groups: the plugin would compute asymmetric data in int8, but not what they mean."""
+    graph = from_text("""
+        x: f32[1,4,9,9] = Parameter()
+        w: f32[2,2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+        y: f32[1,4,11,11] = GroupConvolution(x, w) pads_begin="1, 1" pads_end="1, 1"
+        r = Result(y)
+    """)
+    config = QuantizationConfig.checked(activations={"mode": "asymmetric"})
+    target = with_user_options(load_target("cpu"), config)
+    rule = target.rule(graph.node("y"))
+    assert rule is not None
+    spec = target.specs[rule.inputs["data"]]
+    assert (spec.modes, spec.zero_point, spec.unsupported_reason) == ((Mode.SYMMETRIC,), False, "")
