@@ -32,6 +32,6 @@ def signed(function: Callable[[Any], Any]) -> ov.Model:
 def test_moved_data_with_a_zero_point_are_right(name: str) -> None:
     net = signed(MOVEMENTS[name])
     reports: list[Report] = []
-    result = quantize(net, samples_of(net), preset="mixed", report=reports.append)
+    result = quantize(net, samples_of(net), preset="mixed", guard=False, report=reports.append)
     assert reports[0].check.execution == Execution(int8=6, total=6)
     assert executed_as_meant(result) > 30

@@ -45,7 +45,7 @@ def test_what_reads_a_scaled_extreme_is_right(name: str, reduce: Callable[..., A
     factor = op.convert(op.constant(np.float16(0.7)), "f32") if is_half else op.constant(np.float32(0.7))
     net = model(x, read(op.multiply(reduce(x, const(3), True), factor), x), conv(x))
     reports: list[Report] = []
-    result = quantize(net, samples_of(net), report=reports.append)
+    result = quantize(net, samples_of(net), guard=False, report=reports.append)
     assert reports[0].check.execution == Execution(int8=int8, total=total)
     assert not reports[0].warnings, "known from the target, not found by comparing"
     assert executed_as_meant(result) > 30

@@ -70,7 +70,7 @@ def test_small_products_in_a_row_are_right_on_one_thread_too(name: str, rows: in
     steps, int8 = BETWEEN[name]
     net = two_products(steps, rows)
     reports: list[Report] = []
-    result = quantize(net, samples_of(net), report=reports.append)
+    result = quantize(net, samples_of(net), guard=False, report=reports.append)
     assert reports[0].check.execution == Execution(int8=int8, total=2)
     assert not reports[0].warnings, "known from the target, not found by comparing"
     assert _on_one_thread(result) > 30
