@@ -89,7 +89,7 @@ def _asked_line(asked: Asked | None) -> str:
 
 def _guard_lines(steps: Sequence[GuardStep]) -> Iterable[str]:
     if steps:
-        yield f"the worst output had {decibels(steps[0].before)} at first; the guard tried"
+        yield f"the guard began with an output of {decibels(steps[0].before)}, and tried"
     for step in steps:
         yield f"  {step.what}: {_change(step)}, {step.int8} of {step.layers} layers int8: {_outcome(step)}"
 

@@ -103,7 +103,7 @@ def test_all_that_was_tried_is_told(faulty: Faulty) -> None:
     assert [step.what for step in report.guard] == [*ALL, WHOLE, f"float: '{guilty}'"]
     assert [step.is_kept for step in report.guard][-1]
     lines = list(report_lines(report, "m.xml"))
-    start = next(index for index, line in enumerate(lines) if line.startswith("the worst output had "))
+    start = next(index for index, line in enumerate(lines) if line.startswith("the guard began with "))
     assert lines[start + 6].startswith(f"  float: '{guilty}': ")
     assert lines[start + 6].endswith(": kept")
 
