@@ -134,7 +134,7 @@ def check_layer(seed: int) -> Outcome:
     except NothingToQuantizeError:
         return Outcome("nothing to quantize")
     meant, made = emulated_outputs(quantized, drawn), run(quantized, drawn.samples, F32)
-    power = max(float(np.square(each[0]).mean()) for each in floats)
+    power = max(float(np.square(each[0]).mean()) for each in floats) or 1.0
     margin = math.inf
     for sample, wanted, *others in zip(drawn.samples, floats, meant, made, strict=True):
         expected, error = (float(np.square(each[0].astype(np.float64) - wanted[0]).mean()) / power for each in others)
