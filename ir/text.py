@@ -159,7 +159,7 @@ def _value(node: Node, values: bool, weights: bool) -> str:
 # ----------------------------------------------------------------------------------------------------------- reading
 
 _OPSET = re.compile(r"opset\d+")
-_WORD = re.compile(r"[A-Za-z_][\w./:-]*")
+_WORD = re.compile(r"[A-Za-z_](?:[\w./:-]*[\w./-])?")  # a name that ends in ':' is quoted
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*")|(?P<word>[A-Za-z_][\w./:-]*)|(?P<number>-?\d[\w.+-]*|-inf)"""
     r"""|(?P<mark>\.\.\.|[][()<>{,:=@&\#?.])|(?P<end>$))"""
