@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from ..ir import DYNAMIC, Node
 from ..ir.ops import (
     DATA_PORT,
+    TRANSPOSED_CONVOLUTIONS,
     WEIGHTS_PORT,
     flag,
     integers,
@@ -207,8 +208,8 @@ def _pads_a_convolution(node: Node) -> bool:
 
 def _adds_no_padding(node: Node) -> bool:
     """Whether an operation does not pad its data, by attributes or (SpaceToBatch) by inputs."""
-    attributes = any(any(integers(node, name)) for name in ("pads_begin", "pads_end"))
-    if attributes or node.attributes.get("auto_pad", "").lower().startswith("same"):
+    is_same = node.attributes.get("auto_pad", "").lower().startswith("same") and not _has_kernel_of_one(node)
+    if is_same or any(any(integers(node, name)) for name in ("pads_begin", "pads_end")):
         return False
     inputs = [node.source(index).node for index in (2, 3)] if node.type == "SpaceToBatch" else []
     return all(each.type == "Const" and not each.array.any() for each in inputs)
@@ -316,8 +317,13 @@ def _is_bent_extreme(above: Node) -> bool:
 
 def _is_pointwise(node: Node) -> bool:
     """Whether a convolution has a kernel of 1 and no padding."""
-    is_same = node.attributes.get("auto_pad", "").lower().startswith("same")  # which adds nothing to a kernel of 1
-    return all(size == 1 for size in kernel_shape(node)) and (is_same or _adds_no_padding(node))
+    return _has_kernel_of_one(node) and _adds_no_padding(node)
+
+
+def _has_kernel_of_one(node: Node) -> bool:
+    """Whether a convolution has a kernel of 1, which automatic padding adds nothing to."""
+    types = ("Convolution", "GroupConvolution", *TRANSPOSED_CONVOLUTIONS)
+    return node.type in types and all(size == 1 for size in kernel_shape(node))
 
 
 def _is_of_any_size(node: Node) -> bool:
@@ -335,14 +341,18 @@ def _may_have_few_columns(node: Node) -> bool:
 
 def _is_dilated(node: Node) -> bool:
     """Whether the weights of a convolution lie apart along an axis."""
-    steps = zip(integers(node, "dilations"), kernel_shape(node), strict=False)  # without the attribute, there are none
-    return any(apart > 1 and size > 1 for apart, size in steps)
+    return any(size > 1 for size in _dilated_sizes(node))
 
 
 def _is_even_where_dilated(node: Node) -> bool:
     """Whether a kernel is even along an axis on which its weights lie apart: no weight is in the middle."""
+    return any(size % 2 == 0 for size in _dilated_sizes(node))
+
+
+def _dilated_sizes(node: Node) -> list[int]:
+    """The sizes of a kernel along the axes with a dilation above 1; without the attribute, there are none."""
     steps = zip(integers(node, "dilations"), kernel_shape(node), strict=False)
-    return any(apart > 1 and size % 2 == 0 for apart, size in steps)
+    return [size for apart, size in steps if apart > 1]
 
 
 def _is_before_steps_by_channel(node: Node) -> bool:

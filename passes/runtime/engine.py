@@ -23,7 +23,7 @@ from .messages import first_line
 from .modes import EMULATION
 from .portable import Portable
 from .samples import DataError, Feed, Runnable, Sample
-from .warm_up import differ, is_random, may_need_warm_up
+from .warm_up import may_need_warm_up
 
 _Item = TypeVar("_Item", bound=Runnable)
 
@@ -51,8 +51,7 @@ class Engine:
             samples have to run twice (see `may_need_warm_up`).
 
     Attributes:
-        needs_warm_up: Whether `outputs` saw an inference that gave other outputs than a second one of the same sample
-            (see `may_need_warm_up`).
+        runs_twice: Whether `run` and `outputs` run each sample twice (see `may_need_warm_up`).
     """
 
     def __init__(
@@ -60,15 +59,15 @@ class Engine:
     ) -> None:
         self._loaded = model if isinstance(model, Loaded) else Loaded(model)
         self._model, self._config = self._loaded.model.clone() if self._loaded is model else self._loaded.model, config
-        self._runs_twice, self._is_random = not is_timed and may_need_warm_up(self._model), is_random(self._model)
-        if self._runs_twice:  # each stream has its own memory: the second inference is to be in the same one
+        self.runs_twice = not is_timed and may_need_warm_up(self._model)
+        if self.runs_twice:  # each stream has its own memory: the second inference is to be in the same one
             config = {**config, "NUM_STREAMS": "1"}
         with rejecting(self._loaded.source):
             if EMULATION.items() <= config.items():
                 fold_constants(self._model)
                 separate_scales(self._model)
             self.compiled = compile_model(self._loaded.core, self._model, config)
-        self._is_stateful, self.needs_warm_up = bool(self._model.get_sinks()), False
+        self._is_stateful = bool(self._model.get_sinks())
         self._request, self._inferences = self.compiled.create_infer_request(), 0
         self._queue: ov.AsyncInferQueue | None = None
 
@@ -119,20 +118,20 @@ class Engine:
         """
         with _blaming(item.sample):
             self._warm_up(self._request, item.feed)
-            first = self.results() if self._runs_twice and not self._is_random else None
             self.infer(item.feed)
-        found = self.results()
-        self.needs_warm_up |= first is not None and differ(first, found)
-        return found
+        return self.results()
 
     def _warm_up(self, request: ov.InferRequest, feed: Feed) -> None:
         """Resets the state of a request; before that, runs the sample if it has to run twice."""
-        for is_first in (True, False)[not self._runs_twice :]:
-            if self._is_stateful:
-                request.reset_state()
-            if is_first:
-                request.infer(_given(feed))
-                self._inferences += request is self._request
+        if self.runs_twice:
+            self._reset(request)
+            request.infer(_given(feed))
+            self._inferences += request is self._request
+        self._reset(request)
+
+    def _reset(self, request: ov.InferRequest) -> None:
+        if self._is_stateful:
+            request.reset_state()
 
     def results(self) -> list[Array]:
         """The outputs of the last inference of `infer` or `outputs`."""

@@ -1,14 +1,6 @@
 """Models whose first inferences are wrong on the CPU plugin, so that each sample has to run twice."""
 
-from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
-
-from ...ir import Array
-
-#: Outputs of one sample that differ by more than this share of the largest number are not a matter of rounding.
-_ROUNDING = 1e-3
 
 
 def may_need_warm_up(model: Any) -> bool:
@@ -23,24 +15,6 @@ def may_need_warm_up(model: Any) -> bool:
         or any(map(may_need_warm_up, _bodies(op)))
         for op in model.get_ops()
     )
-
-
-def is_random(model: Any) -> bool:
-    """Whether a model draws random numbers, so that no two inferences need be alike."""
-    random = ("RandomUniform", "Multinomial")
-    return any(op.get_type_name() in random or any(map(is_random, _bodies(op))) for op in model.get_ops())
-
-
-def differ(first: Sequence[Array], second: Sequence[Array]) -> bool:
-    """Whether the outputs of two inferences of one sample differ by more than rounding; outputs of floats count."""
-    pairs = ((one, other) for one, other in zip(first, second, strict=True) if other.dtype.kind == "f")
-    return any(one.shape != other.shape or _differ(one, other) for one, other in pairs)
-
-
-def _differ(one: Array, other: Array) -> bool:
-    known = np.isfinite(other)
-    largest = float(np.abs(other[known]).max(initial=0.0))
-    return not np.allclose(one[known], other[known], rtol=0, atol=_ROUNDING * largest)
 
 
 def _bodies(op: Any) -> list[Any]:

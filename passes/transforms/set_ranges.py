@@ -149,9 +149,8 @@ def _with_least_error(
 def _never_signed(sites: Sequence[Site], ranges: Mapping[str, Range]) -> Iterator[tuple[str, Range]]:
     """Ranges that the device would store signed, which a reader does not support, moved by a step."""
     for members in _groups(sites):
-        limits, levels = ranges[members[0].name], members[0].levels
-        if any(site.spec.never_signed for site in members) and is_centred(limits, levels):
-            yield from ((site.name, _off_centre(limits, levels)) for site in members)
+        if any(site.spec.never_signed for site in members):
+            yield from ((site.name, _off_centre(ranges[site.name], site.levels)) for site in members)
 
 
 def _groups(sites: Iterable[Site]) -> Iterable[list[Site]]:
@@ -357,17 +356,19 @@ def _unified(sites: Sequence[Site], ranges: Mapping[str, Range]) -> dict[str, Ra
         else:
             union = symmetric_range(low, np.maximum(high, -low * (levels - 2) / levels), levels)
         if any(site.is_constant and site.spec.unsigned for site in members):
-            union = with_whole_zero_point(_off_centre(union, levels) if is_centred(union, levels) else union, levels)
+            union = with_whole_zero_point(_off_centre(union, levels), levels)
         result |= {site.name: union for site in members}
     return result
 
 
 def _off_centre(limits: Range, levels: int) -> Range:
-    """The range, widened so that zero is the lower of the two middle levels.
+    """The range; if zero is the upper of the two middle levels, widened so that it is the lower one.
 
     Zero at the upper one may mean signed or unsigned numbers. A constant is stored as one of the two; some devices,
     depending on their instructions, take the tensors that it is joined with for the other, and join both as floats.
     """
+    if not is_centred(limits, levels):
+        return limits
     below = levels // 2 - 1
     step = -limits.low / below
     return Range(limits.low, np.asarray(step * (levels - 1 - below), limits.high.dtype))

@@ -20,6 +20,7 @@ from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.modes import EMULATION, INSPECTION, LATENCY, OWN_PRECISION, PROFILING, THROUGHPUT
 from irquant.passes.runtime.samples import Sample, ValidationSample
 from irquant.targets import Target, load_target
+from tests.passes.doubled_by_if import doubled_by_if
 
 RNG = np.random.default_rng(0)
 
@@ -177,3 +178,20 @@ def test_ranges_by_channel_are_emulated_by_tensor(kind: type[np.floating]) -> No
         ov.compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(data)[0] for each in (before, after)
     )
     np.testing.assert_allclose(other, one, atol=0.02)
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_first_inference_that_is_wrong_is_told(monkeypatch: pytest.MonkeyPatch, *, is_lost: bool) -> None:
+    """An If with outputs of dynamic sizes: the plugin may lose them in the first inference, and not in the next."""
+    x, flag = op.parameter([-1, 8, 6], np.float32), op.parameter([], np.bool_)
+    chosen = doubled_by_if(x, flag)
+    weights = op.constant(RNG.normal(size=(16, 8, 3)).astype(np.float32))
+    model = ov.Model([op.result(op.convolution(chosen, weights, [1], [1], [1], [1]))], [x, flag])
+    samples = [[RNG.normal(size=(2, 8, 6)).astype(np.float32), np.array(True)] for _ in range(12)]
+
+    def cold(engine: Engine, sample: ValidationSample) -> list[Array]:
+        return [each * (not is_lost) for each in engine.outputs(sample)]
+
+    monkeypatch.setattr(device, "_cold", cold)
+    _, report = quantize_graph(from_runtime(model), samples, load_target("cpu"), QuantizationConfig(guard=False))
+    assert (device.WARM_UP in report.warnings) is is_lost

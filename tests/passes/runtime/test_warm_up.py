@@ -1,32 +1,36 @@
-"""Outputs that a second inference of the same sample gives otherwise."""
+"""Models that need a warm-up."""
+
+from typing import Any
 
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.ir import Array
-from irquant.passes.runtime.warm_up import differ, is_random
+from irquant.passes.runtime.warm_up import may_need_warm_up
+from tests.passes.doubled_by_if import doubled_by_if
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "expected"),
-    [
-        (np.array([1.0, 2.0]), np.array([1.0, 2.0001]), False),
-        (np.array([1.0, 2.0]), np.array([1.0, 3.0]), True),
-        (np.array([1.0, np.nan]), np.array([1.0, np.nan]), False),
-        (np.array([np.nan, 2.0]), np.array([1.0, 2.0]), True),
-        (np.zeros((1, 2)), np.zeros((2, 1)), True),
-        (np.array(["one"]), np.array(["two"]), False),
-        (np.array([1]), np.array([2]), False),
-    ],
-)
-def test_only_numbers_that_differ_by_more_than_rounding_count(first: Array, second: Array, *, expected: bool) -> None:
-    assert differ([first], [second]) is expected
+def branched(size: int) -> ov.Model:
+    """An If."""
+    x, flag = op.parameter([size, 8], np.float32), op.parameter([], np.bool_)
+    return ov.Model([op.result(doubled_by_if(x, flag))], [x, flag])
 
 
-def test_random_models_are_known() -> None:
-    x = op.parameter([2], np.float32)
-    drawn = op.random_uniform(op.constant([2]), op.constant(np.float32(0)), op.constant(np.float32(1)), "f32")
-    assert is_random(ov.Model([op.result(op.add(x, drawn))], [x]))
-    assert not is_random(ov.Model([op.result(op.relu(x))], [x]))
+def looped() -> ov.Model:
+    """The same in the body of a loop."""
+    inner = branched(-1)
+    data, flag = inner.get_parameters()
+    body = ov.Model([*inner.get_results(), op.result(op.constant(True))], [data, flag])
+    outer = [op.parameter([-1, 8], np.float32), op.parameter([], np.bool_)]
+    loop: Any = op.loop(op.constant(2), op.constant(True))
+    loop.set_function(body)
+    loop.set_special_body_ports([-1, 1])
+    loop.set_merged_input(data, outer[0].output(0), body.get_results()[0].output(0))
+    loop.set_invariant_input(flag, outer[1].output(0))
+    return ov.Model([op.result(loop.get_iter_value(body.get_results()[0].output(0), -1))], outer)
+
+
+@pytest.mark.parametrize(("model", "expected"), [(branched(-1), True), (branched(3), False), (looped(), True)])
+def test_an_if_of_dynamic_sizes_needs_one_also_in_a_body(model: ov.Model, *, expected: bool) -> None:
+    assert may_need_warm_up(model) is expected
