@@ -21,6 +21,7 @@ from tests.passes.attention_forms import SIZE, UNMASKED, WIDTH, cut, in_heads, l
 
 TOKENS = 200
 NAME = "keep-attention-float"
+CONFIG = QuantizationConfig()
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -112,3 +113,17 @@ def test_other_ranges_that_the_guard_tries_do_not_bring_the_product_back() -> No
     tried = Context(target(30), named)
     tried.plan, tried.statistics = context.plan, context.statistics
     assert KeepAttentionFloat().run(graph, tried) == 1
+
+
+def test_a_tensor_that_only_matrix_products_read_since_then_keeps_its_scale() -> None:
+    """Nobody measured its channels for `smooth-quant`: the product with the values read it, too."""
+    x = op.parameter([1, TOKENS, WIDTH], np.float32, name="x")
+    y = op.relu(linear(x, 1))
+    weights = op.softmax(op.multiply(op.matmul(linear(y, 2), linear(y, 3), False, True), numbers(0.1)), -1)
+    mixed = op.matmul(weights, y, False, False)
+    graph, context = (
+        from_runtime(ov.Model([op.result(linear(mixed, 4))], [x], "m")),
+        Context(target(100), CONFIG, data()),
+    )
+    results = PassManager(default_quantization(config=CONFIG)).run(graph, context)
+    assert results[NAME].changes == 1
