@@ -116,7 +116,7 @@ def test_the_benchmark_of_the_readme_runs(in_folder_with_model: Path) -> None:
 
 DOCUMENTS = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem == "benchmarks" else [])
-    for path in sorted((ROOT / "docs").glob("*.md"))
+    for path in (*sorted((ROOT / "docs").glob("*.md")), ROOT / "targets" / "README.md")
     if path.stem != "other_tools"  # tests/integrations run that one, where these tools are
 ]
 
