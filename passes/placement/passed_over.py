@@ -28,7 +28,7 @@ def why_passed_over(node: Node, plan: Plan, target: Target) -> str:
         return _why_rounded(node, plan, target)
     if rule and not rule.inputs and rule.because:
         return rule.because
-    reader = _float_reader(node, plan, target, set()) if rule or _moves(node, target) else None
+    reader = _float_reader(node, plan, target) if rule or _moves(node, target) else None
     if reader:
         floats = f"{_as_reader(reader)} takes its result as floats"
         return f"{floats}, so no FakeQuantize in front of it would serve all readers"
@@ -49,7 +49,7 @@ def _why_rounded(node: Node, plan: Plan, target: Target) -> str:
     if not (floats := _float_inputs(node, plan, target)):
         return f"target '{target.name}' computes it on rounded numbers"
     port = floats[0]
-    reader = _float_reader(port.source.node, plan, target, {node})
+    reader = _float_reader(port.source.node, plan, target, besides=node)
     why = f", since {_as_reader(reader)} takes that as floats, too" if reader else ""
     return f"other readers of one input need it rounded; its input {port.index} stays float{why}"
 
@@ -61,24 +61,25 @@ def _float_inputs(node: Node, plan: Plan, target: Target) -> list[InPort]:
     return [port for port in ports if not plan.feeding(port) and not is_constant(port.source)]
 
 
-def _float_reader(node: Node, plan: Plan, target: Target, seen: set[Node]) -> Node | None:
-    """A node that takes the result of another one as floats, also behind operations that only move it; None: no node.
+def _float_reader(node: Node, plan: Plan, target: Target, besides: Node | None = None) -> Node | None:
+    """The nearest node that takes a result as floats, also behind operations that only move it; None: there is none.
 
     An operation that takes int8 only if its own result is taken in int8 is such a node if its result is not.
     """
-    if node in seen:
-        return None
-    seen.add(node)
     rounded = {port for site in plan.sites for port in site.consumers}
-    for port in (each for output in node.outputs for each in output.consumers):
-        reader = port.node
-        if reader.type in SHAPE_READERS or port in rounded or reader in plan.moved:
-            continue
-        rule = target.rule(reader) if reader not in plan.decisions else None
-        if not _moves(reader, target) and not (rule and rule.inputs and rule.requantizes):
-            return reader
-        if behind := _float_reader(reader, plan, target, seen):
-            return reader if rule else behind
+    waiting: list[tuple[Node, Node | None]] = [(node, None)]  # a node, and what takes floats if a reader of it does
+    seen = {node, besides}
+    for above, taking in waiting:  # the list grows
+        for port in (each for output in above.outputs for each in output.consumers):
+            reader = port.node
+            if reader in seen or reader.type in SHAPE_READERS or port in rounded or reader in plan.moved:
+                continue
+            rule = target.rule(reader) if reader not in plan.decisions else None
+            is_requantizing = rule is not None and rule.requantizes and bool(rule.inputs)
+            if not is_requantizing and not _moves(reader, target):
+                return taking or reader
+            seen.add(reader)
+            waiting.append((reader, taking or (reader if is_requantizing else None)))
     return None
 
 
