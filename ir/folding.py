@@ -8,14 +8,19 @@ from .graph import DYNAMIC, Array, Node, OutPort
 FORM_CHANGES = ("Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
-def folded(tensor: OutPort) -> Array | None:
-    """The value of a chain of moves and conversions over a constant; None for anything else."""
+def folded(tensor: OutPort, *, unpack: bool = False) -> Array | None:
+    """The value of a chain of moves and conversions over a constant; None for anything else.
+
+    Args:
+        tensor: The output of the chain.
+        unpack: Whether constants of packed types (u4, i4, nf4) have a value, too; otherwise they count as compressed.
+    """
     chain: list[Node] = []
     node = tensor.node
     while node.type in FORM_CHANGES:
         chain.append(node)
         node = node.source(0).node
-    if node.type != "Const" or node.output().element_type.dtype is None:  # packed weights are compressed already
+    if node.type != "Const" or (node.output().element_type.dtype is None and not unpack):
         return None
     value: Array | None = node.array
     for step in reversed(chain):

@@ -88,10 +88,10 @@ class Match:
         """The value of a constant part as its reader gets it: of a Const, or of a chain of Converts behind one.
 
         Raises:
-            IRError: the part is not constant, or its elements are packed (u4, i4, nf4).
+            IRError: the part is not constant.
         """
         tensor = self._places[part].tensor
-        if (value := folded(tensor)) is None:
+        if (value := folded(tensor, unpack=True)) is None:
             message = f"{tensor.node} has no value: expected a Const, or operations that convert or move one"
             raise IRError(message)
         return value

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from irquant.ir import from_text
+from irquant.ir import Builder, Graph, element_type, from_text
 from irquant.ir.folding import folded
 
 HEAD = """
@@ -28,6 +28,17 @@ def test_conversions_and_moves_of_a_constant_have_a_value(line: str, expected: l
     assert value is not None
     assert value.dtype == np.float32
     assert value.tolist() == expected
+
+
+def test_a_packed_constant_has_a_value_if_it_is_asked_for() -> None:
+    graph = Graph()
+    build = Builder(graph)
+    packed = build.constant(np.array([3, 15], np.uint8), name="z", packed=element_type("u4"))
+    converted = build.convert(packed, element_type("f32"), name="c")
+    assert folded(converted) is None
+    value = folded(converted, unpack=True)
+    assert value is not None
+    assert (value.dtype, value.tolist()) == (np.dtype(np.float32), [3.0, 15.0])
 
 
 @pytest.mark.parametrize(
