@@ -28,8 +28,8 @@ def why_passed_over(node: Node, plan: Plan, target: Target) -> str:
         return _why_rounded(node, plan, target)
     if rule and not rule.inputs and rule.because:
         return rule.because
-    reader = _float_reader(node, plan, target) if rule or _moves(node, target) else None
-    if reader:
+    asks_behind = rule.requantizes if rule else _moves(node, target)
+    if asks_behind and (reader := _float_reader(node, plan, target)):
         floats = f"{_as_reader(reader)} takes its result as floats"
         return f"{floats}, so no FakeQuantize in front of it would serve all readers"
     if rule:

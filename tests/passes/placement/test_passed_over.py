@@ -5,7 +5,7 @@ import pytest
 from irquant.ir import from_text
 from irquant.passes import QuantizationConfig, explain
 from irquant.passes.explain import Explanation, find_layer
-from irquant.targets import load_target
+from irquant.targets import load_target, parse_target
 
 CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'
 HEAD = f"""
@@ -84,3 +84,14 @@ def explained(lines: str, name: str) -> Explanation:
 def test_the_reason_names_the_reader_that_decides(lines: str, name: str, *, is_rounded: bool, reason: str) -> None:
     found = explained(lines, name)
     assert (found.int8, found.reason) == (is_rounded, reason)
+
+
+def test_an_operation_that_takes_int8_whatever_is_behind_it_is_not_explained_by_its_readers() -> None:
+    lines = "mean: f32[1,2,4,4] = MVN.opset6(first, axes)\nr = Result(mean)\ns = Result(second)"
+    text = f"{HEAD}axes: i64[2] = Const() [2, 3]\n{lines}"
+    target = parse_target(
+        "name: t\nspecs: {a: {bits: 8, granularity: per_tensor}}\nrules: [{op: MVN, inputs: {data: a}}]\n", "t.yaml"
+    )
+    config = QuantizationConfig.checked(ignored={"scope": ["mean"]})
+    found = find_layer(explain(from_text(text), target, config).others, "mean")
+    assert found.reason == "target 't' could round what it reads, but no layer around asks for it, or you ignore it"
