@@ -625,8 +625,8 @@ class Target(_Strict):
             fits decides, and it keeps those of no other layer.
         misreads_narrow_integers: Whether the device takes 8-bit integers and flags that become floats, in front of a
             FakeQuantize or in a sum, for codes of its own.
-        attention_sqnr: The decibels of signal to error that 8 bits must leave of probabilities; attention with fewer
-            stays float. 0: any.
+        attention_sqnr: The decibels of signal to error that 8 bits must leave of probabilities; with fewer, the
+            product of those and the values stays float. 0: any.
         sum_sqnr: The decibels of signal to error that 8 bits must leave of the operands of a sum; sums with fewer stay
             float. 0: any.
         operations: Operations of extensions that the file names, besides those of OpenVINO.

@@ -8,13 +8,16 @@ Users who set no options get the device's own precision, which is bf16 on CPUs t
 kernels. There, the model runs a third time in that precision. An error in this run may be the cost of the precision;
 to find out, the float model runs in it, too.
 
+An inference with one thread, as in throughput mode or on one core, is another case: there, the plugin merges small
+matrix products into one node (see `_merges`). A model with several of them also runs with one thread.
+
 Compilation takes the most time. If a run in the device's own precision tests the kernels that users get, the run in f32
 uses the model that shows all its layers, which is needed anyway.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,15 +33,15 @@ from ..infra.execution import Asked
 from ..runtime.core import RuntimeRejectedError, own_precision
 from ..runtime.engine import Engine
 from ..runtime.loaded import Loaded
-from ..runtime.modes import EMULATION, INSPECTION, LATENCY, OWN_PRECISION, PROFILING
+from ..runtime.modes import EMULATION, INSPECTION, LATENCY, ONE_THREAD, OWN_PRECISION, PROFILING
 from ..runtime.samples import DataError, ValidationSample
 
 _Tensors = Sequence[Array]
 #: The outputs of a model for each sample, and why it does not run.
 Run = tuple[Sequence[_Tensors], str]
-#: The reason for a layer that makes a model wrong, and for one that does so in the device's own precision.
+#: The reason for a layer that makes a model wrong, and where it does so if it is right in f32 with all threads.
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
-OTHERWISE_IN = OTHERWISE + " in {}, its own precision"
+IN_OWN_PRECISION, WITH_ONE_THREAD = "in {}, its own precision", "with one thread, as in throughput mode"
 #: The most that the device's error may be, as a multiple of the expected error: kernels round ties differently, and a
 #: number on the other side of a step is one step off from there on. (The factor is less than 2 on generated networks of
 #: 3 to 40 operations, and 0.7 to 1.2 on 16 pretrained ones; wrong kernels make it a hundred or more.)
@@ -89,19 +92,23 @@ def ask(graph: Graph, context: Context, run_float: Callable[[], Run] | None, *, 
         shown: Whether the model has to show all its layers.
     """
     samples, precision = enough(context.calibration.probes), own_precision()
-    in_own = run_float is not None and precision != "f32"
+    in_own = IN_OWN_PRECISION.format(precision) if run_float and precision != "f32" else ""
     with ThreadPoolExecutor(max_workers=1) as pool:  # to compile a model keeps one core busy
         try:
             loaded = Loaded(context.outputs.tapped(graph))
             emulating = pool.submit(Engine, loaded, EMULATION | PROFILING) if samples else None
-            running = pool.submit(run_in_own_precision, loaded, samples) if in_own else None
+            running: dict[str, Future[Run]] = {}
+            if in_own:
+                running[in_own] = pool.submit(run_in, OWN_PRECISION, loaded, samples)
             showing = _compiled(loaded, INSPECTION | PROFILING) if shown and in_own else None
             executed = showing or Engine(loaded, LATENCY | PROFILING)
+            if run_float and executed.threads > 1 and _merges(context):
+                running[WITH_ONE_THREAD] = pool.submit(run_in, ONE_THREAD, loaded, samples)
             cold = [_cold(executed, each) for each in samples[:1] if executed.runs_twice]
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
             return Answer(Asked(wrong=f"with it in int8, the runtime fails: {error}"))
-        is_enough = not shown or in_own or shows_all(graph, context.plan, executed)
+        is_enough = not shown or bool(in_own) or shows_all(graph, context.plan, executed)
         inspected = executed if is_enough else _compiled(loaded, INSPECTION) or executed
         try:
             emulated = emulating.result() if emulating else None
@@ -111,19 +118,31 @@ def ask(graph: Graph, context: Context, run_float: Callable[[], Run] | None, *, 
     if cold and compared(context.outputs, samples[:1], made[:1], cold).wrong:
         context.warnings.append(WARM_UP)
     found = compared(context.outputs, samples, meant, made)
-    if run_float and running and not found.wrong:
-        wrong, lost = _wrong_in(precision, running.result(), run_float, context.outputs, samples, meant)
-        context.warnings.extend(
-            f"in {precision}, the device's own precision, the float model itself gives {ratio:.1f} dB at output "
-            f"'{name}' (its results in f32 are the reference): run it, and the INT8 model, with "
-            "INFERENCE_PRECISION_HINT=f32"
-            for name, ratio in lost.items()
-        )
-        found = replace(found, wrong=wrong, is_own=bool(wrong))
+    for where, run in running.items():
+        if run_float and not found.wrong:
+            wrong, lost = _wrong_in(where, run.result(), run_float, context.outputs, samples, meant)
+            found = replace(found, wrong=wrong, is_own=bool(wrong))
+            context.warnings.extend(_lost_in(precision, lost) if where == in_own else ())
     if emulated is None:
         return Answer(found if found.wrong else None, inspected)
     is_slow = looks_slow(_profile(emulated, samples), _profile(executed, samples), graph)
     return Answer(replace(found, looks_slow=is_slow), inspected)
+
+
+def _merges(context: Context) -> bool:
+    """Whether the plugin might merge int8 layers if one thread computes: it does so with several matrix products."""
+    products = [each for node, each in context.plan.decisions.items() if node.type == "MatMul"]
+    return len(products) > 1 and any(each.may_run_int8 for each in products)
+
+
+def _lost_in(precision: str, lost: Mapping[str, float]) -> list[str]:
+    """The warnings of outputs that the float model itself loses in the device's own precision."""
+    return [
+        f"in {precision}, the device's own precision, the float model itself gives {ratio:.1f} dB at output "
+        f"'{name}' (its results in f32 are the reference): run it, and the INT8 model, with "
+        "INFERENCE_PRECISION_HINT=f32"
+        for name, ratio in lost.items()
+    ]
 
 
 def _cold(engine: Engine, sample: ValidationSample) -> _Tensors:
@@ -133,14 +152,14 @@ def _cold(engine: Engine, sample: ValidationSample) -> _Tensors:
 
 
 def _wrong_in(
-    precision: str,
+    where: str,
     run: Run,
     run_float: Callable[[], Run],
     outputs: Outputs,
     samples: Sequence[ValidationSample],
     meant: Sequence[_Tensors],
 ) -> tuple[str, dict[str, float]]:
-    """Judges a model that ran in the device's own precision.
+    """Judges a model that ran in the device's own precision, with all threads or with one.
 
     Returns:
         What is wrong with it, empty if nothing is; and the outputs that the float model loses in that precision, with
@@ -153,8 +172,8 @@ def _wrong_in(
     if fails_too:
         return "", {}
     if failure:
-        return f"with it in int8, the runtime fails in {precision}, its own precision: {failure}", {}
-    wrong = OTHERWISE_IN.format(precision) if compared(outputs, samples, meant, made, blurred).wrong else ""
+        return f"with it in int8, the runtime fails {where}: {failure}", {}
+    wrong = f"{OTHERWISE} {where}" if compared(outputs, samples, meant, made, blurred).wrong else ""
     references = [each.outputs for each in samples]
     ratios = {
         output.name: tally([each[k] for each in references], [each[k] for each in blurred]).sqnr
@@ -165,10 +184,10 @@ def _wrong_in(
     return wrong, {name: ratio for name, ratio in ratios.items() if ratio < LOST}
 
 
-def run_in_own_precision(model: Graph | Loaded, samples: Sequence[ValidationSample]) -> Run:
-    """The outputs of a model in the device's own precision, and why it does not run in it."""
+def run_in(config: dict[str, str], model: Graph | Loaded, samples: Sequence[ValidationSample]) -> Run:
+    """The outputs of a model that runs with these properties, and why it does not run with them."""
     try:
-        engine = Engine(model, OWN_PRECISION)
+        engine = Engine(model, config)
         return [engine.outputs(each) for each in samples], ""
     except (RuntimeRejectedError, DataError) as error:
         return [], str(error)

@@ -16,13 +16,13 @@ from ..infra.instruments import Instrument
 from ..infra.manager import PassManager
 from ..options.config import QuantizationConfig
 from ..runtime.engine import Engine
-from ..runtime.modes import THROUGHPUT
+from ..runtime.modes import OWN_PRECISION, THROUGHPUT
 from ..statistics.batch import batched_tensors
 from ..statistics.derivations import Derivations
 from ..statistics.request import Numbers, Request, Statistics, Store, find_recipes
 from ..transforms.plan_placement import PlanPlacement
 from ..transforms.restore_attention import RestoreAttention
-from .device import Run, enough, run_in_own_precision
+from .device import Run, enough, run_in
 
 #: An operation: the body that it is in, and its id.
 Key = tuple[Scope, int]
@@ -110,7 +110,7 @@ class CalibratedModel:
         """The float model's outputs in the device's own precision on the samples of the check; runs once."""
         if self._own is None:
             tapped = self.context.outputs.tapped(self.float_model())
-            self._own = run_in_own_precision(tapped, enough(self.context.calibration.probes))
+            self._own = run_in(OWN_PRECISION, tapped, enough(self.context.calibration.probes))
         return self._own
 
     def attempt(self, config: QuantizationConfig, reverted_to_float: Mapping[Key, str]) -> Attempt:

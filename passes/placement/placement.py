@@ -90,10 +90,18 @@ def plan_placement(
     return Plan(tuple(sites), decisions, names, moved, attention=attention, warnings=warnings)
 
 
-def _may_have_one_size(scores: Node, mixed: Node) -> bool:
-    """Whether [M, D] x [D, T] and [M, T] x [T, D] may be alike: the number of tokens T equals the head size D."""
+#: Why a product beside a float one stays float, too.
+MIXED_UP = "the product at the other side of the softmax runs in float, and the plugin mixes them up"
+
+
+def mixes_up(scores: Node, mixed: Node, target: Target) -> bool:
+    """Whether the target may mix up the products around a softmax if only one of them is int8.
+
+    That takes [M, D] x [D, T] and [M, T] x [T, D] that may be alike: the number of tokens T equals the head size D.
+    """
+    rules = filter(None, map(target.rule, (scores, mixed)))
     sizes = {*scores.output().shape[-1:], *mixed.output().shape[-1:]}
-    return DYNAMIC in sizes or len(sizes) < 2
+    return any(rule.mixes_up_products for rule in rules) and (DYNAMIC in sizes or len(sizes) < 2)
 
 
 def _shut_bodies(graph: Graph, target: Target, kept: Mapping[Node, str]) -> dict[Scope, str]:
@@ -161,23 +169,17 @@ class _Analysis:
         """Products that stay float because their counterpart does and the target needs both in int8, with reasons."""
         found: dict[Node, str] = {}
         for pair in filter(None, map(matrix_products_around, self.graph.nodes("SoftMax"))):
-            if not (_may_have_one_size(*pair) and any(map(self._mixes_up, pair))):
+            if not mixes_up(*pair, self.target):
                 continue
             int8 = [node for node in pair if self.decisions[node].int8]
             unsupported = [node for node in pair if self.decisions[node].is_unsupported]
             if len(int8) == 1:
-                found[int8[0]] = (
-                    "the product at the other side of the softmax runs in float, and the plugin mixes them up"
-                )
+                found[int8[0]] = MIXED_UP
             found |= dict.fromkeys(
                 unsupported,
                 "your options may let one product around the softmax run in float: the plugin mixes them up",
             )
         return found
-
-    def _mixes_up(self, node: Node) -> bool:
-        rule = self.target.rule(node)
-        return rule is not None and rule.mixes_up_products
 
     def _demand_of_layer(self, node: Node, rule: Rule | None) -> None:
         """All inputs that the rule names, or none."""

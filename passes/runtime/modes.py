@@ -11,6 +11,8 @@ LATENCY = {**_PRECISION, "PERFORMANCE_HINT": "LATENCY"}
 OWN_PRECISION = {"PERFORMANCE_HINT": "LATENCY"}
 #: The same for users who want many inferences a second, and do not mind how long each takes.
 OWN_THROUGHPUT = {"PERFORMANCE_HINT": "THROUGHPUT"}
+#: The same on one core; each stream of throughput mode has about as much.
+ONE_THREAD = {**OWN_PRECISION, "INFERENCE_NUM_THREADS": "1"}
 #: Makes an inference measure the time of each operation (see `Engine.profile`).
 PROFILING = {"PERF_COUNT": "YES"}
 #: Shows every layer: by default, the plugin merges chains of matrix products into one node without details.

@@ -1,4 +1,4 @@
-"""Attention whose probabilities are too small for 8 bits stays float, where the device is as fast in float."""
+"""Attention mixes its values in float where its probabilities are too small for 8 bits."""
 
 import math
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from ..analysis.attention import matrix_products_around, weights_port
 from ..analysis.expected_error import expected_sqnr
 from ..infra.base import Context, Fact, Pass
 from ..placement.distributions import distribution, sample_request
+from ..placement.placement import MIXED_UP, mixes_up
 from ..placement.plan import Site
 from ..statistics.request import Reduction, Request, request
 from .set_ranges import extremes, ranges_of
@@ -16,9 +17,10 @@ from .set_ranges import extremes, ranges_of
 
 @dataclass(frozen=True)
 class KeepAttentionFloat(Pass):
-    """Takes both products of an attention out of the plan if rounding its probabilities loses too much.
+    """Takes the product of probabilities and values out of the plan if rounding the probabilities loses too much.
 
-    Only where the target says how many decibels 8 bits must leave (`attention_sqnr`), since float is as fast there.
+    Only where the target says how many decibels 8 bits must leave (`attention_sqnr`). The product of queries and keys
+    stays int8, unless the target mixes up the two (see `mixes_up`).
 
     The probabilities of N tokens have a sum of one. If one row of them is spread over many tokens, values lie near 1/N,
     and if another row is not, the range goes up to one, in steps of 1/255. The measured values tell what the best range
@@ -26,8 +28,7 @@ class KeepAttentionFloat(Pass):
 
     Source of the observation: Yuan et al., "PTQ4ViT: Post-training quantization for vision transformers with twin
     uniform quantization", ECCV 2022, section 3.1. Instead of two ranges, which no kernel takes, here the product stays
-    float. Left alone is attention with other numbers of queries than of tokens (for a few queries, reading the keys and
-    values takes the time, and int8 has fewer bytes), in bodies, and with ranges that the user estimates otherwise.
+    float. Left alone is attention in bodies, and with ranges that the user estimates otherwise.
     """
 
     name: ClassVar[str] = "keep-attention-float"
@@ -36,10 +37,11 @@ class KeepAttentionFloat(Pass):
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """Values of the probabilities from all heads and rows, and their extremes."""
         sites = (site for softmax in _softmaxes(graph, context) for site in _sites(softmax, context))
-        return frozenset(each for site in sites for each in (_sample(site), *extremes(site)))
+        chosen = (site for site in sites if sample_request(site, context.config))
+        return frozenset(each for site in chosen for each in (_sample(site), *extremes(site)))
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Returns the number of attention blocks that are float now."""
+        """Returns the number of attention blocks that mix their values in float now."""
         changed = 0
         for softmax in _softmaxes(graph, context):
             ratio = min((_expected(site, context) for site in _sites(softmax, context)), default=math.inf)
@@ -50,16 +52,14 @@ class KeepAttentionFloat(Pass):
 
 
 def _softmaxes(graph: Graph, context: Context) -> list[Node]:
-    """Those with as many rows as tokens, or with an unknown number of both, if the target asks for a ratio."""
-    found = graph.nodes("SoftMax") if context.target.attention_sqnr else ()
-    return [node for node in found if len(set(node.output().shape[-2:])) == 1]
+    """All, if the target asks for a ratio."""
+    return list(graph.nodes("SoftMax")) if context.target.attention_sqnr else []
 
 
 def _sites(softmax: Node, context: Context) -> list[Site]:
-    """Where the plan rounds the probabilities to the range with the least expected error, each to its own."""
+    """Where the plan rounds the probabilities, each to a range of its own."""
     port = weights_port(softmax)
-    found = context.plan.feeding(port) if port else []
-    return [site for site in found if site.group is None and sample_request(site, context.config)]
+    return [site for site in context.plan.feeding(port) if site.group is None] if port else []
 
 
 def _sample(site: Site) -> Request:
@@ -67,18 +67,23 @@ def _sample(site: Site) -> Request:
 
 
 def _expected(site: Site, context: Context) -> float:
-    """The expected ratio of signal to error in dB behind the FakeQuantize."""
+    """The expected ratio of signal to error in dB behind the FakeQuantize; infinite if its values were not measured."""
+    if _sample(site) not in context.statistics:
+        return math.inf
     found = distribution(site, _sample(site), context.statistics, extremes(site))
     return expected_sqnr(found, ranges_of([site], context)[site.name], site.levels)
 
 
 def _reasons(softmax: Node, ratio: float, context: Context) -> dict[Node, str]:
-    """For each product of the attention that the plan has in int8, why it stays float."""
-    size, target = softmax.output().shape[-1], context.target
+    """For each product that leaves the plan, why it stays float."""
+    found, target, decisions = matrix_products_around(softmax), context.target, context.plan.decisions
+    assert found, "whose probabilities are rounded"
+    scores, mixed = found
+    size = softmax.output().shape[-1]
     tokens = "tokens" if size == DYNAMIC else f"{size} tokens"
     reason = (
         f"probabilities spread over {tokens}: 8 bits leave {ratio:.0f} dB, and target '{target.name}' asks for "
         f"{target.attention_sqnr:g}"
     )
-    decisions = context.plan.decisions
-    return {node: reason for node in matrix_products_around(softmax) or () if decisions[node].int8}
+    both = {scores: MIXED_UP, mixed: reason} if mixes_up(scores, mixed, target) else {mixed: reason}
+    return {node: why for node, why in both.items() if decisions[node].may_run_int8}

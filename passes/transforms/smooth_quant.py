@@ -82,7 +82,7 @@ class SmoothQuant(Pass):
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
         """The extremes and means of the channels; the statistics of the new tensors follow from them."""
         found = self._groups(graph, context)
-        return frozenset(request(group.tensor, each, -1) for group in found for each in _OF_CHANNELS)
+        return frozenset(each for group in found for each in _of_channels(group))
 
     def attempt(self, layer: Node, context: Context) -> Match | Miss | None:
         """The product of data and a matrix of weights; None if the pass does not apply."""
@@ -92,7 +92,7 @@ class SmoothQuant(Pass):
     def run(self, graph: Graph, context: Context) -> int:
         """Scales the channels of each group that gains by it."""
         changed = 0
-        for group in self._groups(graph, context):
+        for group in self._measured(graph, context):
             scale = None if context.aligned & set(group.layers) else _best_scale(group, graph, context)
             context.aligned |= set(group.layers)
             if scale is not None:
@@ -100,6 +100,11 @@ class SmoothQuant(Pass):
                 _follow(group, _scaled(group, scale), scale, graph, context)
                 changed += 1
         return changed
+
+    def _measured(self, graph: Graph, context: Context) -> list[Group]:
+        """The groups; without those that came about behind the calibration, since another reader is float now."""
+        found = self._groups(graph, context)
+        return [group for group in found if all(each in context.statistics for each in _of_channels(group))]
 
     def _groups(self, graph: Graph, context: Context) -> list[Group]:
         return groups(graph, context) if self.everywhere or context.is_transformer else []
@@ -138,9 +143,14 @@ def _recipes(site: Site, graph: Graph, context: Context) -> dict[Request, Deriva
     return find_recipes(requests_of(site, context), channels, Derivations(graph, {}))
 
 
+def _of_channels(group: Group) -> list[Request]:
+    """The requests for what is taken of each channel."""
+    return [request(group.tensor, each, -1) for each in _OF_CHANNELS]
+
+
 def _best_scale(group: Group, graph: Graph, context: Context) -> Floats | None:
     """The best factors for the channels; None if none are worth it."""
-    low, high, mean = (context.statistics[request(group.tensor, each, -1)] for each in _OF_CHANNELS)
+    low, high, mean = (context.statistics[each] for each in _of_channels(group))
     extremes = {request(group.tensor, each, -1): found for each, found in zip(_EXTREMES, (low, high), strict=True)}
     recipes = _recipes(group.site, graph, context)
     assert recipes is not None, "else it were no group"

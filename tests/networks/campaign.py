@@ -133,7 +133,7 @@ def _results(drawing: Drawing, seeds: Sequence[int]) -> Iterator[dict[str, Any]]
     left = list(seeds)
     while left:
         # glibc fills new memory, so that what the runtime reads before it was written is never right by chance
-        environment = {**os.environ, "IRQUANT_THREADS": "1", "MALLOC_PERTURB_": "1"}
+        environment = {**os.environ, "MALLOC_PERTURB_": "1"}
         command = [sys.executable, str(drawing.program), "--work"]
         pipe = subprocess.PIPE
         with subprocess.Popen(command, text=True, env=environment, stdin=pipe, stdout=pipe) as process:

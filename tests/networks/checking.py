@@ -6,6 +6,7 @@ fault. So no bound has to be loose for the sake of networks that are hard to qua
 """
 
 import math
+import os
 import re
 import tempfile
 import traceback
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import openvino as ov
@@ -29,6 +31,7 @@ from irquant.passes.infra.base import PipelineError
 from irquant.passes.jobs.pipelines import default_quantization
 from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime.convert import from_runtime, to_runtime
+from irquant.passes.runtime.core import THREADS as IRQUANT_THREADS
 from irquant.passes.runtime.emulation import quantize_by_tensor
 from irquant.passes.runtime.warm_up import may_need_warm_up
 from irquant.passes.transforms.align_streams import AlignStreams
@@ -40,6 +43,8 @@ from .drawing import Drawn, Recipe, draw
 from .net import Array, Chance
 from .options import draw_options
 
+#: The threads with which a network is quantized, and with which users run the result, by seed: kernels differ.
+THREADS = ((1, 1), (2, 1), (1, 1), (2, 2))
 #: As users run it, in the precision that the device likes best: bf16, where it has it.
 PLAIN = {"INFERENCE_NUM_THREADS": "1", "NUM_STREAMS": "1"}
 F32 = PLAIN | {"INFERENCE_PRECISION_HINT": "f32"}
@@ -137,8 +142,10 @@ def check(recipe: Recipe, options: dict[str, Any] | None = None) -> Outcome:
     Raises:
         FoundError: something does not hold.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        return _checked(recipe, options or draw_options(Chance(recipe.seed, 2)), Path(folder) / "model.xml")
+    known, theirs = THREADS[recipe.seed % len(THREADS)]
+    chosen = {**(options or draw_options(Chance(recipe.seed, 2))), "threads": theirs}
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {IRQUANT_THREADS: str(known)}):
+        return _checked(recipe, chosen, Path(folder) / "model.xml")
 
 
 def _checked(recipe: Recipe, chosen: dict[str, Any], path: Path) -> Outcome:
@@ -291,7 +298,8 @@ def _compared(
 ) -> Outcome:
     is_here = chosen["target"].startswith("cpu")
     emulated = emulated_outputs(quantized, drawn)
-    executed = _run_quantized(quantized, drawn, F32) if is_here else emulated
+    threads = {"INFERENCE_NUM_THREADS": str(chosen["threads"])}
+    executed = _run_quantized(quantized, drawn, F32 | threads) if is_here else emulated
     int8 = sum(each.decision.int8 for each in report.layers)
     execution = report.check.execution
     if execution and execution.fallen and chosen["target"] == "cpu":
@@ -322,7 +330,7 @@ def _compared(
                 f"output {number}: meant {decibels(meant_error):.1f} dB, made {decibels(made_error):.1f} dB",
             )
     if is_here:
-        _right_in_the_precision_of_the_device(drawn, floats, quantized, emulated, decided)
+        _right_in_the_precision_of_the_device(drawn, floats, quantized, emulated, decided, PLAIN | threads)
     left = tuple(_LEFT_FLOAT.sub(r"\1: \2", each) for each in report.warnings if _LEFT_FLOAT.match(each))
     return Outcome("quantized", int8, margin, excess, left_float=left)
 
@@ -337,22 +345,27 @@ def emulated_outputs(quantized: ov.Model, drawn: Drawn) -> list[list[Array]]:
 
 
 def _right_in_the_precision_of_the_device(
-    drawn: Drawn, floats: list[list[Array]], quantized: ov.Model, emulated: list[list[Array]], decided: Sequence[bool]
+    drawn: Drawn,
+    floats: list[list[Array]],
+    quantized: ov.Model,
+    emulated: list[list[Array]],
+    decided: Sequence[bool],
+    config: dict[str, str],
 ) -> None:
     """What users get who ask for nothing: the errors of int8 and of that precision may add up, and no more."""
     try:
-        plain = run(drawn.model, drawn.samples, PLAIN)
+        plain = run(drawn.model, drawn.samples, config)
     except RuntimeError:
         return  # it has no kernel in that precision
     try:
-        rounded = run(quantized, drawn.samples, PLAIN)
+        rounded = run(quantized, drawn.samples, config)
         fault = _wrong_in_that_precision(floats, plain, emulated, rounded, decided)
     except RuntimeError as error:
         rounded, fault = [], FoundError(f"the result cannot be executed: {shape_of(str(error))}", str(error))
     if fault is None:
         return
     try:  # The plugin has no kernels for some float models, or wrong ones, that are right behind constants of 16 bits.
-        plain = run(unpacked(drawn.model), drawn.samples, PLAIN)
+        plain = run(unpacked(drawn.model), drawn.samples, config)
     except RuntimeError:
         return
     if not rounded or _wrong_in_that_precision(floats, plain, emulated, rounded, decided):

@@ -23,12 +23,12 @@ def _layer(net: Net, x: Tensor) -> Tensor:
 
 @block(0.7)
 def branch(net: Net) -> Tensor:
-    """If, by an input or by a comparison of what is computed."""
+    """If, by an input or by a comparison of what is computed: the largest value, since a mean may be zero by design."""
     x = net.floats(2, 3, 4)
     if net.chance.maybe(0.5):
         flag = added(net, (), lambda chance, dims: np.asarray(chance.maybe(0.6)), np.bool_)
     else:
-        flag = op.greater(op.reduce_mean(x, integers(*range(rank(x))), keep_dims=False), net.constant(0.0)).output(0)
+        flag = op.greater(op.reduce_max(x, integers(*range(rank(x))), keep_dims=False), net.constant(0.5)).output(0)
     bodies: list[Any] = []
     for deep in (True, net.chance.maybe(0.5)):
         inner = op.parameter(list(shape(x)), ov.Type(np.dtype(net.dtype)))

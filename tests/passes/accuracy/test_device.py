@@ -1,4 +1,4 @@
-"""The device is asked whether it computes what the FakeQuantizes mean, in f32 and in its own precision."""
+"""The device is asked whether it computes what the FakeQuantizes mean, in f32, in its own precision and with one thread."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -9,12 +9,13 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Array, Graph
-from irquant.passes import QuantizationConfig
+from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.accuracy import device
+from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.runtime.convert import from_runtime
-from irquant.passes.runtime.core import own_precision
+from irquant.passes.runtime.core import THREADS, own_precision
 from irquant.passes.runtime.emulation import quantize_by_tensor
 from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.modes import EMULATION, INSPECTION, LATENCY, OWN_PRECISION, PROFILING, THROUGHPUT
@@ -43,8 +44,29 @@ def careless() -> Target:
 def test_what_is_wrong_in_bf16_alone_is_left_float() -> None:
     model, samples = learned_queries()
     graph, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
-    assert [each.rpartition(": ")[2] for each in report.warnings] == [device.OTHERWISE_IN.format(own_precision())]
+    assert [each.rpartition(": ")[2] for each in report.warnings] == [
+        f"{device.OTHERWISE} {device.IN_OWN_PRECISION.format(own_precision())}"
+    ]
     assert not graph.in_file_order("FakeQuantize")
+
+
+def test_what_is_wrong_with_one_thread_alone_is_left_float(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin merges two small products with something element-wise in between, and the result is not theirs."""
+    monkeypatch.setenv(THREADS, "2")
+    size = 16
+    x = op.parameter([1, size], np.float32)
+    first = op.relu(op.matmul(x, op.constant(RNG.normal(0, 0.25, (size, size)).astype(np.float32)), False, True))
+    scaled = op.multiply(first, op.constant(RNG.uniform(0.5, 2, (1, size)).astype(np.float32)))
+    second = op.matmul(scaled, op.constant(RNG.normal(0, 0.25, (size, size)).astype(np.float32)), False, True)
+    model = ov.Model([op.result(op.add(second, op.constant(np.float32(1))))], [x], "m")
+    samples = [RNG.normal(size=(1, size)).astype(np.float32) for _ in range(24)]
+    reports: list[Report] = []
+    quantized = quantize(model, samples, config=QuantizationConfig(guard=False), report=reports.append)
+    wanted = ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = ov.compile_model(quantized, "CPU", {"INFERENCE_NUM_THREADS": "1"})
+    assert sqnr([wanted(each)[0].copy() for each in samples], [found(each)[0].copy() for each in samples]) > 25
+    reasons = {each.rpartition(": ")[2] for each in reports[0].warnings}
+    assert reasons <= {f"{device.OTHERWISE} {device.WITH_ONE_THREAD}"}, "a runtime that merges them rightly needs none"
 
 
 @pytest.mark.skipif(own_precision() == "f32", reason="this device computes in f32 if nobody asks for another precision")
@@ -75,6 +97,7 @@ def test_a_float_model_that_is_lost_in_that_precision_is_told() -> None:
 
 def test_nobody_asks_twice_where_that_precision_is_f32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "own_precision", lambda: "f32")
+    monkeypatch.setenv(THREADS, "1")
     model, samples = learned_queries()
     _, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
     assert report.warnings == ()

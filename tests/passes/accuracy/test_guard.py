@@ -277,6 +277,21 @@ def test_layers_come_last() -> None:
     assert [step.what for step in found.steps] == [*ALL, WHOLE, "float: 'conv'"]
 
 
+@pytest.mark.parametrize(("as_first", "is_kept"), [(25.0, True), (12.2, False)])
+def test_behind_a_spoilt_layer_the_first_ranges_may_be_the_best_again(as_first: float, *, is_kept: bool) -> None:
+    def good(attempt: Attempt) -> float:
+        is_published = attempt.config.activations.range_estimator == RangeEstimator()
+        return (12.0 if is_published else as_first) if attempt.reverted_to_float else (7.0 if is_published else 5.0)
+
+    found = judged(good)
+    again = next(step for step in found.steps if step.what == "ranges as at first, with those layers in float")
+    assert (again.is_kept, again.before, again.after) == (is_kept, 12.0, as_first)
+    assert (found.attempt.config.activations.range_estimator is None) == is_kept
+    assert found.attempt.reverted_to_float
+    kept = [step.what for step in found.steps if step.is_kept]
+    assert (PUBLISHED in kept or PUBLISHED_MIXED in kept, "float: 'conv'" in kept) == (not is_kept, True)
+
+
 def test_biases_are_corrected_for_the_whole_error_where_that_helps() -> None:
     found = judged(lambda attempt: 17.0 if attempt.config.correct_biases == "sequential" else 15.0)
     assert [(step.what, step.is_kept, step.after) for step in found.steps if step.is_kept] == [(WHOLE, True, 17.0)]
