@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Builder",
     "Graph",
+    "InPort",
     "Match",
     "Node",
+    "OutPort",
     "Pattern",
     "UserError",
     "any_tensor",

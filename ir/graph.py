@@ -101,7 +101,12 @@ def _decode_dim(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class InPort:
-    """An input port of a node."""
+    """An input port of a node: `node.input(index)`.
+
+    Attributes:
+        node: The node that reads.
+        index: The number of the input, from 0.
+    """
 
     node: "Node"
     index: int
@@ -125,7 +130,12 @@ class InPort:
 
 @dataclass(frozen=True, slots=True)
 class OutPort:
-    """An output port of a node."""
+    """An output port of a node: a tensor, with its type, shape and readers. `node.output(index)` gives it.
+
+    Attributes:
+        node: The node that computes the tensor.
+        index: The number of the output, from 0.
+    """
 
     node: "Node"
     index: int
@@ -136,7 +146,7 @@ class OutPort:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The dimensions; -1 is dynamic; empty for a scalar (or, for dynamic models, an unknown rank)."""
+        """The sizes: -1 is a dynamic size; no sizes mean a scalar or, in dynamic models, an unknown rank."""
         return self._port.shape
 
     @property
@@ -171,7 +181,8 @@ class OutPort:
     def origin(self) -> tuple[int, int]:
         """The id of the node and the output that computed this tensor when `Graph.track_origins` was called.
 
-        A tensor that has replaced another one since then has its origin; other tensors are their own origin.
+        A new tensor that has replaced another one since then (`redirect`) has its origin; other tensors are their own
+        origin. Statistics are those of the origin.
         """
         place = self.node.id, self.index
         return self.node.graph.origins.get(place, place)
@@ -185,8 +196,8 @@ class OutPort:
         Args:
             to: The tensor that replaces this one.
             only: The consumers to change; default: all.
-            is_same: Whether the tensors differ only by rounding and small corrections; the new one then has the same
-                `origin`.
+            is_same: Whether the tensors differ only by rounding and small corrections; a new `to` then has the same
+                `origin`, and with it the statistics. A `to` that was there when `calibrate` ran keeps its own.
         """
         moved = [port for port in (self.consumers if only is None else only) if port.node != to.node]
         if is_same:
@@ -388,7 +399,13 @@ class Node:
         return self.graph.weights.view(int(self.attributes["offset"]), int(self.attributes["size"]))
 
     def replace_with(self, other: OutPort) -> None:
-        """Connects this node's consumers to `other`, and removes the node and its sources without other consumers."""
+        """Connects this node's consumers to `other`, and removes the node and its sources without other consumers.
+
+        Like `OutPort.redirect`, it keeps the names of model outputs, and a new `other` gets the node's statistics.
+
+        Args:
+            other: The tensor that replaces the first output of this node.
+        """
         self.output().redirect(other)
         self.graph.prune(self)
 
@@ -665,7 +682,10 @@ class Graph:
         self.is_edited = True
 
     def prune(self, node: Node) -> None:
-        """Removes a node and, upwards, all nodes that then have no consumers. Parameters and Results stay."""
+        """Removes a node without consumers and, upwards, all nodes that then have none; otherwise does nothing.
+
+        Parameters, Results and the operations of states (ReadValue, Assign) stay.
+        """
         doomed = [node]
         while doomed:
             node = doomed.pop()

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
-from .errors import printable
-from .graph import InPort, Node, OutPort
+from .errors import IRError, printable
+from .folding import folded
+from .graph import Array, InPort, Node, OutPort
 
 T = TypeVar("T")
 _SHOWN = 3
@@ -82,6 +83,18 @@ class Match:
         reader = self._places[part].reader
         assert reader is not None, "nothing in the pattern reads the whole"
         return reader
+
+    def value(self, part: Part[Any]) -> Array:
+        """The value of a constant part as its reader gets it: of a Const, or of a chain of Converts behind one.
+
+        Raises:
+            IRError: the part is not constant.
+        """
+        tensor = self._places[part].tensor
+        if (value := folded(tensor, unpack=True)) is None:
+            message = f"{tensor.node} has no value: expected a Const, or operations that convert or move one"
+            raise IRError(message)
+        return value
 
     def with_part(self, part: Part[T], value: T, place: Place) -> "Match":
         """A copy with one more part."""

@@ -13,6 +13,9 @@ A pattern is also its key in a match: a type checker knows the type of `found[co
 same tensor both times. A part that may be missing is an alternative: in a match of `relu | conv` with `relu =
 op("ReLU", conv)`, `found.get(relu)` is the ReLU or None. All combinations are tried, inputs from left to right, and the
 first match counts.
+
+An FP16 model has a Convert behind each constant. `chain(("Convert",), const())` matches both forms, and
+`found.value(part)` is the value that the reader gets.
 """
 
 from abc import ABC, abstractmethod

@@ -1,24 +1,11 @@
-r"""The text form of a graph: one node per line, in topological order. Dumps, golden tests and bug reports use it.
+"""The text form of a graph: one node per line, in topological order. Dumps, golden tests and bug reports use it.
 
-    graph 11
-    x: f32[1,2,4,4]<image> = Parameter()
-    w: f32[1,2,1,1] = Const() [0.5, -1.0]
-    conv: f32[1,1,4,4] = Convolution(x, w) strides="1, 1" pads_begin="0, 0"
-    split: (f32[1,1,2,4], f32[1,1,2,4]) = Split(conv, axis) num_splits="2"
-    result = Result(split#1) @output_names="y"
+    x: f32[1,2] = Parameter()
+    y: f32[1,2] = ReLU(x)
+    result = Result(y)
 
-    then_body of if {
-        ...
-    }
-
-A line is: name, types and shapes of the outputs (`?` for a dynamic dimension), tensor names in `<>`, op type (with
-`.opsetN` unless it is opset1), sources, attributes as the .xml spells them, `@` for attributes of the layer itself.
-Names that are not plain words are JSON strings; a name that several nodes share is followed by `@id`. Constants of
-up to 16 elements are written in full, longer ones abbreviated. Results come last, in the order of the model's outputs.
-A body follows its node.
-
-`values=True` writes everything: full constants, ids, and behind `&` all other XML (rt_info, port maps, side sections).
-Such a text reads back to an equal graph, except for white space and the contents of input ports.
+docs/reference/graphs.md describes the form. A text with `values=True` reads back to an equal graph, except for white
+space and the contents of input ports.
 """
 
 import base64

@@ -12,7 +12,9 @@ from .infra.base import Context, Pass
 from .infra.manager import PassManager
 from .jobs.pipelines import default_quantization
 from .options.config import QuantizationConfig
+from .placement.passed_over import reads_rounded, why_passed_over
 from .placement.plan import Site
+from .transforms.plan_placement import asked_mode
 
 #: What computes nothing.
 _SILENT = ("Assign", "Const", "Parameter", "ReadValue", "Result")
@@ -30,6 +32,7 @@ class Quantized:
         granularity: "per_tensor" or "per_channel".
         levels: Its levels.
         same_range: Other FakeQuantizes that share its range.
+        overrides_preset: Whether the preset asks for the other mode, and the target or the options decide against it.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Quantized:
     granularity: str
     levels: int
     same_range: tuple[str, ...] = ()
+    overrides_preset: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,24 +151,13 @@ def _explained(node: Node, context: Context) -> Explanation:
 
 def _other(node: Node, context: Context) -> Explanation:
     """Of an operation that the plan decides nothing about: whether the numbers that reach it are rounded."""
-    found = context.plan.feeding(*node.inputs)
-    if node in context.plan.moved:
-        reason = "it only moves numbers, so the FakeQuantize of the layers behind it stands in front of it"
-    elif found:
-        reason = f"target '{context.target.name}' computes it on rounded numbers, or another reader shares them"
-    elif (rule := context.target.rule(node)) and rule.because and not rule.inputs:
-        reason = rule.because
-    elif rule:
-        name = context.target.name
-        reason = f"target '{name}' could round what it reads, but no layer around asks for it, or you ignore it"
-    else:
-        reason = f"target '{context.target.name}' has no rule that fits it, and no layer behind needs its data rounded"
+    plan, target = context.plan, context.target
     return Explanation(
-        context.plan.names.get(node, node.name),
+        plan.names.get(node, node.name),
         node.type,
-        int8=bool(found),
-        reason=reason,
-        data=tuple(_quantized(found, context)),
+        int8=reads_rounded(node, plan, target),
+        reason=why_passed_over(node, plan, target),
+        data=tuple(_quantized(plan.feeding(*node.inputs), context)),
     )
 
 
@@ -179,4 +172,5 @@ def _quantized(sites: list[Site], context: Context) -> Iterator[Quantized]:
             granularity=str(site.spec.granularity),
             levels=site.levels,
             same_range=tuple(name for name in same if name != site.name),
+            overrides_preset=site.mode is not asked_mode(context.preset, is_weights=site.is_weights),
         )

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 
-from ..ir import Graph, from_text, to_text, verify
+from ..ir import Graph, IRError, from_text, to_text, verify
 from ..targets import load_target
 from .infra.base import Context, Pass
 
@@ -32,16 +32,17 @@ def check_pass(
         The context, for further questions.
 
     Raises:
-        AssertionError: the texts differ (the message shows how), or the contract is broken.
+        AssertionError: a text is no valid graph, the result differs from `after` (the message shows how), or the
+            contract is broken.
     """
     context = context or Context(load_target())
-    graph = from_text(before)
+    graph, wanted = _valid(before, "before"), _valid(after, "after")
     for each in prepare:
         each.run(graph, context)
     start, interface = to_text(graph, values=True), _interface(graph)
     changes = pass_.run(graph, context)
     verify(graph)
-    found, expected = _lines(graph), _lines(from_text(after))
+    found, expected = _lines(graph), _lines(wanted)
     if found != expected:
         lines = difflib.unified_diff(expected, found, "expected", "found", lineterm="")
         message = "\n".join([f"'{pass_.name}' gave another graph:", *lines])
@@ -54,6 +55,17 @@ def check_pass(
     again = pass_.run(graph, context)
     assert again == 0, f"'{pass_.name}' made {again} changes in a second run"
     return context
+
+
+def _valid(text: str, name: str) -> Graph:
+    """The graph of a text, with a check: what is wrong with the text is no mistake of the pass."""
+    try:
+        graph = from_text(text)
+        verify(graph)
+    except IRError as error:
+        message = f"the graph of `{name}` is invalid: {error}"
+        raise AssertionError(message) from error
+    return graph
 
 
 def _lines(graph: Graph) -> list[str]:

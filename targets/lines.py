@@ -70,14 +70,15 @@ class Lines:
             line, node = found[0].start_mark.line, found[1]
         return line + 1
 
-    def repeated(self) -> Iterator[tuple[int, str]]:
-        """Repeated keys in one mapping, where YAML takes the last: the line of the repetition, and the key."""
+    def repeated(self) -> Iterator[tuple[int, str, int]]:
+        """Repeated keys in one mapping, where YAML takes the last: line of the repetition, key, line of the first."""
         for node in self._nodes():
-            known = set[str]()
+            known: dict[str, int] = {}
             for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+                line = key.start_mark.line + 1
                 if isinstance(key, yaml.ScalarNode) and key.value in known:
-                    yield key.start_mark.line + 1, str(key.value)
-                known.add(str(key.value))
+                    yield line, str(key.value), known[key.value]
+                known.setdefault(str(key.value), line)
 
     def lost(self) -> Iterator[tuple[int, str]]:
         r"""Backslashes in double quotes that give unprintable characters, as in "C:\new": line, message."""

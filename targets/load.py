@@ -15,7 +15,7 @@ from ..ir.user_files import read_user_text
 from .explain import explain, first_mistake, path_text
 from .lines import Lines
 from .operations import unknown_words
-from .pointless_rules import pointless_rules
+from .pointless_rules import pointless_rules, unused_specs
 from .target import Target
 
 _FILES = resources.files("irquant.targets")
@@ -80,16 +80,18 @@ def load_target(name: str = ANY) -> Target:
 def check_target(name: str) -> Target:
     """Like `load_target`, with a check that the file means something.
 
-    All operations and attributes are in OpenVINO or the file's `operations`, and each rule can decide something.
+    All operations and attributes are in OpenVINO or the file's `operations`, each rule can decide something, and rules
+    use all specs of the file.
 
     Raises:
         TargetError: the target does not exist, its file is wrong, it names an unknown operation or attribute, or a rule
-            has no effect.
+            or spec has no effect.
     """
     document = _Document(target_text(name), name)
     target = document.target()
-    rules = document.content.get("rules") or ()
-    for location, said in (*unknown_words(target), *pointless_rules(target, len(rules))):
+    rules, specs = (document.content.get(key) or () for key in ("rules", "specs"))
+    wrong = (*unknown_words(target), *pointless_rules(target, len(rules)), *unused_specs(target, specs))
+    for location, said in wrong:
         raise TargetError(document.complaint(location, said))
     return target
 
@@ -178,6 +180,9 @@ class _Document:
         except yaml.YAMLError as error:
             message = f"{where}: not YAML: {' '.join(str(error).split())}"
             raise TargetError(message) from None
+        for line, key, first in self._lines.repeated():
+            message = f"{where}, line {line}: '{key}' is given twice, first in line {first}; keep one"
+            raise TargetError(message)
         if not isinstance(content, dict):
             message = f"{where}: expected a mapping with the keys {', '.join(Target.model_fields)}"
             raise TargetError(message)
@@ -188,8 +193,9 @@ class _Document:
         try:
             target = Target.model_validate(self.merged())
         except ValidationError as error:
-            location = first_mistake(error)["loc"]
-            message = f"{self._at(location)}: {explain(error, Target)}"
+            mistake = first_mistake(error)
+            replaced = self._replaced(mistake["loc"]) if mistake["type"] == "missing" else ""
+            message = f"{self._at(mistake['loc'])}: {explain(error, Target)}{replaced}"
             raise TargetError(message) from None
         for index, rule in enumerate(target.rules):
             for role, spec in rule.inputs.items():
@@ -200,12 +206,25 @@ class _Document:
         return target
 
     def merged(self) -> dict[Any, Any]:
-        """The content over that of the extended target: mappings are merged, lists prepended, other values replaced.
+        """The content over that of the extended target.
 
-        Aliases are not inherited: they belong to one target.
+        Specs of the same name are replaced, lists are prepended, other values are replaced.
         """
-        if not isinstance(parent := self.content.get("extends"), str):
+        if (inherited := self._inherited()) is None:
             return self.content
+        result = inherited | self.content
+        for key, value in self.content.items():
+            old = inherited.get(key)
+            if isinstance(value, dict) and isinstance(old, dict):
+                result[key] = old | value
+            elif isinstance(value, list) and isinstance(old, list):
+                result[key] = value + old
+        return result
+
+    def _inherited(self) -> dict[Any, Any] | None:
+        """The content of the extended target without its aliases, which belong to one target; None: it extends none."""
+        if not isinstance(parent := self.content.get("extends"), str):
+            return None
         if _is_path(parent):
             parent = str(Path(self.where).parent / parent)
         if parent in self.heirs:
@@ -217,14 +236,14 @@ class _Document:
             message = f"{self._at(('extends',))}: extends: {error}"
             raise TargetError(message) from None
         inherited.pop("aliases", None)
-        result = inherited | self.content
-        for key, value in self.content.items():
-            old = inherited.get(key)
-            if isinstance(value, dict) and isinstance(old, dict):
-                result[key] = old | value
-            elif isinstance(value, list) and isinstance(old, list):
-                result[key] = value + old
-        return result
+        return inherited
+
+    def _replaced(self, location: Sequence[int | str]) -> str:
+        """What to add to a message about a key that is missing from a spec which the extended target has, too."""
+        specs: Any = (self._inherited() or {}).get("specs")
+        if location[0] != "specs" or not isinstance(specs, dict) or location[1] not in specs:
+            return ""
+        return f"; spec '{location[1]}' replaces that of '{self.content['extends']}' as a whole: give all its keys"
 
     def complaint(self, location: Sequence[int | str], said: str) -> str:
         """A message about a location, with file, line and path."""

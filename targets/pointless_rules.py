@@ -1,10 +1,18 @@
-"""Rules of a target file that cannot do what they say."""
+"""Rules of a target file that cannot do what they say, and specs that no rule uses."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ..ir.ops import RECURRENT_TYPES, WEIGHTED_TYPES
 from .operations import Location
 from .target import Rule, Target
+
+
+def unused_specs(target: Target, own: Collection[str]) -> Iterator[tuple[Location, str]]:
+    """The specs of a target's own file that no rule uses: location and message."""
+    used = {name for rule in target.rules for name in rule.inputs.values()}
+    yield from (
+        (("specs", name), "no rule uses it; remove it, or name it in a rule") for name in own if name not in used
+    )
 
 
 def pointless_rules(target: Target, count: int) -> Iterator[tuple[Location, str]]:

@@ -99,6 +99,25 @@ class QuantSpec(_Strict):
     level_count: Annotated[int, Field(ge=2)] | None = None
     unsupported_reason: str = ""
 
+    @model_validator(mode="after")
+    def _zero_point_is_there(self) -> Self:
+        if self.zero_point or self.absorbs_zero_point:
+            return self
+        if self.unsigned:
+            message = "unsigned: true leaves no code for values below zero if zero_point is false; change one of them"
+            raise ValueError(message)
+        if Mode.SYMMETRIC not in self.modes:
+            message = "asymmetric ranges need a zero point, and zero_point is false; add symmetric to modes"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _storage_is_one(self) -> Self:
+        if self.signed and self.unsigned:
+            message = "signed and unsigned are both true; keep the one that says how the device stores the numbers"
+            raise ValueError(message)
+        return self
+
     def levels(self, mode: Mode) -> int:
         """The `levels` of the FakeQuantize; only symmetric ranges are narrow."""
         return self.level_count or int(2**self.bits) - (self.narrow_range and mode is Mode.SYMMETRIC)
@@ -498,6 +517,16 @@ class Rule(Condition):
     mixes_up_products: bool = False
     decomposes: bool = False
     because: str = ""
+
+    @model_validator(mode="after")
+    def _sum_is_stored(self) -> Self:
+        if self.fuses and not self.requantizes:
+            message = (
+                "fuses is for a sum with requantizes: true; "
+                "a function behind another layer needs no key: leave it out of transparent"
+            )
+            raise ValueError(message)
+        return self
 
     def ports(self, node: Node) -> dict[int, str]:
         """The input ports of the rule, and the name of the spec for each."""

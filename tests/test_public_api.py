@@ -60,8 +60,10 @@ PUBLIC = {
     "irquant.ir": [
         "Builder",
         "Graph",
+        "InPort",
         "Match",
         "Node",
+        "OutPort",
         "Pattern",
         "UserError",
         "any_tensor",

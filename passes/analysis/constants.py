@@ -4,7 +4,6 @@ The runtime folds all of them first, so that placement treats them as constants,
 dynamic sizes and then reshaped keep chains of ShapeOf, Tile and Broadcast over sizes that are known now.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,8 +16,6 @@ from .transposed_weights import shared_squares, turn
 SHAPE_READERS = ("ShapeOf",)
 #: Operations that read only the element type of their second input.
 TYPE_READERS = ("ConvertLike",)
-#: Operations that change the form of a constant, and that numpy computes.
-FORM_CHANGES = ("Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 #: Operations that take numbers from a row of numbers.
 _TAKES = ("Gather", "Slice", "StridedSlice")
 #: Operations that give different values in each run for the same inputs.
@@ -97,30 +94,3 @@ def values_of(tensors: Sequence[OutPort]) -> list[Array]:
     for each in graph.walk():
         turn(shared_squares(each), set())
     return evaluate(graph)
-
-
-def folded(tensor: OutPort) -> Array | None:
-    """The value of a chain of moves and conversions over a constant; None for anything else."""
-    chain: list[Node] = []
-    node = tensor.node
-    while node.type in FORM_CHANGES:
-        chain.append(node)
-        node = node.source(0).node
-    if node.type != "Const" or node.output().element_type.dtype is None:  # packed weights are compressed already
-        return None
-    value: Array | None = node.array
-    for step in reversed(chain):
-        value = None if value is None else _applied(step, value)
-    return value
-
-
-def _applied(step: Node, value: Array) -> Array | None:
-    """The value behind a step; None if it depends on more than constants, or numpy cannot compute it."""
-    if step.type == "Convert":
-        dtype = step.output().element_type.dtype
-        return None if dtype is None else value.astype(dtype)
-    if step.type == "Transpose":
-        order = step.source(1).node
-        return value.transpose(order.array.tolist() or None) if order.type == "Const" else None
-    shape = step.output().shape  # for a Reshape, 0 and -1 are resolved, unless its sizes come from the data
-    return None if DYNAMIC in shape or math.prod(shape) != value.size else value.reshape(shape)

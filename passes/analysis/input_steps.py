@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...ir import Array, Graph, Node
+from ...ir.folding import folded
 from ...ir.ops import WEIGHTS_PORT
-from .constants import folded
 
 #: Arithmetic with a constant -> whether the constant is a mean or a scale, and how to compute it.
 _STEPS: dict[str, tuple[str, np.ufunc]] = {

@@ -221,7 +221,13 @@ class Pass(ABC):
         return ""
 
     def attempt(self, layer: Node, context: Context) -> Match | Miss | None:
-        """The pass's pattern, tried at a layer for `explain`; None: the pass has no pattern for such layers."""
+        """Tries the pattern of the pass at a layer: `irquant explain --node` shows why it does not match.
+
+        `explain` asks the passes of the default pipeline only.
+
+        Returns:
+            The match or the miss; None: the pass has no pattern for such layers.
+        """
         return None
 
     @abstractmethod

@@ -42,7 +42,7 @@ class PassManager:
                 names = ", ".join(sorted(missing))
                 message = f"'{pass_.name}' requires {names}: no pass before it establishes that"
                 raise RequirementError(message, missing)
-            holds = (holds - pass_.drops) | pass_.establishes
+            holds = facts_after(pass_, holds)
 
     def run(self, graph: Graph, context: Context) -> Results:
         """Runs the passes in order on `graph`, in place. Returns the results by name, in order; repeats add up.
@@ -107,6 +107,12 @@ class PassManager:
             measured = any(Fact.MEASURED in pass_.establishes for pass_ in self.passes if pass_.name in done)
             return measured or is_accepted(graph)
         return type(error) is IRError or not isinstance(error, (UserError, MemoryError))
+
+
+def facts_after(pass_: Pass, before: frozenset[Fact]) -> frozenset[Fact]:
+    """The facts that hold after a pass; AS_MEASURED says something of statistics, and never holds without MEASURED."""
+    after = (before - pass_.drops) | pass_.establishes
+    return after if Fact.MEASURED in after else after - {Fact.AS_MEASURED}
 
 
 def _is_measurable(wanted: Request, graph: Graph) -> bool:

@@ -77,7 +77,7 @@ def _yaml(text: str) -> Any:
     for line, mistake in lines.lost():
         message = f"line {line}: {mistake}"
         raise ValueError(message)
-    for _, key in lines.repeated():
+    for _, key, _ in lines.repeated():
         raise _given_twice(key)
     return lines.content()
 

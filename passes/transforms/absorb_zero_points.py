@@ -35,7 +35,7 @@ class AbsorbZeroPoints(Pass):
 
     name: ClassVar[str] = "absorb-zero-points"
     hides_rounding: ClassVar[bool] = True
-    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET, Fact.PLANNED})
 
     def run(self, graph: Graph, context: Context) -> int:
         """Moves all zero points that the plan says, once."""

@@ -31,8 +31,9 @@ class CompressWeights(Pass):
 
     name: ClassVar[str] = "compress-weights"
     hides_rounding: ClassVar[bool] = True
-    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET, Fact.PLANNED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.WEIGHTS_COMPRESSED})
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED, Fact.PLANNED})
 
     def run(self, graph: Graph, context: Context) -> int:
         """Compresses all constants of the plan."""

@@ -43,7 +43,7 @@ class CorrectBiases(Pass):
 
     name: ClassVar[str] = "correct-biases"
     hides_rounding: ClassVar[bool] = True
-    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET, Fact.PLANNED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.BIASES_CORRECTED})
 
     def run(self, graph: Graph, context: Context) -> int:

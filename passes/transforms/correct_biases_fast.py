@@ -34,7 +34,7 @@ class CorrectBiasesFast(Pass):
 
     name: ClassVar[str] = "correct-biases-fast"
     hides_rounding: ClassVar[bool] = True
-    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET, Fact.MEASURED})
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET, Fact.MEASURED, Fact.PLANNED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.BIASES_CORRECTED})
 
     def requests(self, graph: Graph, context: Context) -> frozenset[Request]:

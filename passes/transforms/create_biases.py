@@ -31,7 +31,7 @@ class CreateBiases(Pass):
     """
 
     name: ClassVar[str] = "create-biases"
-    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET, Fact.PLANNED})
 
     def run(self, graph: Graph, context: Context) -> int:
         """Gives each such layer its bias."""

@@ -10,7 +10,7 @@ from ...ir import Builder, Graph, Node, OutPort
 from ...ir.shape_rules import broadcast
 from ..analysis.attention import KEY, MASK, QUERY, SCALE, VALUE, WHOLE, why_whole
 from ..analysis.caches import attention_over_caches
-from ..infra.base import Context, Pass
+from ..infra.base import Context, Fact, Pass
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class DecomposeAttention(Pass):
     """
 
     name: ClassVar[str] = "decompose-attention"
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED})
 
     def run(self, graph: Graph, context: Context) -> int:
         """Decomposes what the target wants decomposed."""

@@ -27,7 +27,7 @@ class DecomposeEinsum(Pass):
     """
 
     name: ClassVar[str] = "decompose-einsum"
-    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED, Fact.PLANNED})
 
     def run(self, graph: Graph, context: Context) -> int:
         """Decomposes what the target wants decomposed."""

@@ -6,11 +6,11 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
+from ...ir.folding import folded
 from ...ir.match import Match, Miss
 from ...ir.ops import DATA_PORT, WEIGHTS_PORT
 from ...ir.pattern import Pattern, any_tensor, const, op
 from ..analysis.biases import change_bias
-from ..analysis.constants import folded
 from ..analysis.coverage import needs_sizes
 from ..analysis.ranges import Floats
 from ..infra.base import Context, Fact, Pass
@@ -37,7 +37,7 @@ class FoldInputNormalization(Pass):
 
     name: ClassVar[str] = "fold-input-normalization"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
-    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.AS_MEASURED})
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.AS_MEASURED, Fact.PLANNED})
 
     def attempt(self, layer: Node, context: Context) -> Match | Miss | None:
         """The step directly in front of a convolution, if it is arithmetic."""

@@ -23,6 +23,7 @@ class InsertFakeQuantize(Pass):
     name: ClassVar[str] = "insert-fake-quantize"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.FAKE_QUANTIZED})
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
 
     def run(self, graph: Graph, context: Context) -> int:
         """Inserts the missing ones."""

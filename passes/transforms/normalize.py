@@ -7,9 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import Array, Builder, Graph, InPort, Node, OutPort, Scope
+from ...ir.folding import FORM_CHANGES, folded
 from ...ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches, weight_ports
 from ..analysis.already_quantized import may_be_quantized
-from ..analysis.constants import FORM_CHANGES, SHAPE_READERS, constant_nodes, fold_shape, folded, values_of
+from ..analysis.constants import SHAPE_READERS, constant_nodes, fold_shape, values_of
 from ..infra.base import Context, Fact, Pass
 
 _ROLES = {"Add": "bias", "Concat": "joined"}
@@ -41,6 +42,7 @@ class Normalize(Pass):
 
     name: ClassVar[str] = "normalize"
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED})
 
     def run(self, graph: Graph, context: Context) -> int:
         """Folds every such chain."""

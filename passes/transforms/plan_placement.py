@@ -51,8 +51,14 @@ def planned(graph: Graph, context: Context, reverted_to_float: Mapping[tuple[Sco
 
 def chosen_mode(spec: QuantSpec, preset: Preset, *, is_weights: bool) -> Mode:
     """The mode of the preset, if the device can run it; else the device's first mode."""
-    mode = Mode.ASYMMETRIC if preset == "accuracy" or (preset == "mixed" and not is_weights) else Mode.SYMMETRIC
+    mode = asked_mode(preset, is_weights=is_weights)
     return mode if mode in spec.modes else spec.modes[0]
+
+
+def asked_mode(preset: Preset, *, is_weights: bool) -> Mode:
+    """The mode of the preset."""
+    is_asymmetric = preset == "accuracy" or (preset == "mixed" and not is_weights)
+    return Mode.ASYMMETRIC if is_asymmetric else Mode.SYMMETRIC
 
 
 def _with_mode(site: Site, preset: Preset, config: QuantizationConfig) -> Site:

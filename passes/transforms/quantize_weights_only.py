@@ -9,7 +9,7 @@ from ...ir import Array, Builder, ElementType, Graph, OutPort, element_type
 from ..analysis.error_feedback import fed_back, share_of_error
 from ..analysis.weight_codes import GRIDS, Codes, Floats, rounded, scale_type, weighted_error
 from ..calibration.layer_inputs import LayerInputs
-from ..infra.base import Context, Pass
+from ..infra.base import Context, Fact, Pass
 from ..infra.compressed_layers import CompressedLayer
 from ..options.compression import CompressionConfig, WeightFormat
 from ..placement.weight_plan import PlannedWeights, plan_weights
@@ -54,6 +54,7 @@ class QuantizeWeightsOnly(Pass):
 
     name: ClassVar[str] = "quantize-weights-only"
     hides_rounding: ClassVar[bool] = True
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED, Fact.PLANNED})
 
     def run(self, graph: Graph, context: Context) -> int:
         """Compresses all weights that the target keeps compressed.

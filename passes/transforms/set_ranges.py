@@ -58,7 +58,7 @@ class SetRanges(Pass):
     """
 
     name: ClassVar[str] = "set-ranges"
-    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.FAKE_QUANTIZED, Fact.MEASURED})
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.FAKE_QUANTIZED, Fact.MEASURED, Fact.PLANNED})
     establishes: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
     drops: ClassVar[frozenset[Fact]] = frozenset({Fact.AS_MEASURED})
 

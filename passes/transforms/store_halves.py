@@ -28,7 +28,7 @@ class StoreHalves(Pass):
     """
 
     name: ClassVar[str] = "store-halves"
-    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED, Fact.PLANNED})
 
     def run(self, graph: Graph, context: Context) -> int:
         """Stores each of them."""

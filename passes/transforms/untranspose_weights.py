@@ -26,6 +26,7 @@ class UntransposeWeights(Pass):
 
     name: ClassVar[str] = "untranspose-weights"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.NORMALIZED})
+    drops: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED})
 
     def run(self, graph: Graph, context: Context) -> int:
         """Stores each of them."""

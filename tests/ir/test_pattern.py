@@ -1,10 +1,11 @@
 """Patterns find what they are written as, and say of anything else what it is and what was expected."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irquant.ir import Graph, Node, OutPort, from_text
+from irquant.ir import Graph, IRError, Node, OutPort, from_text
 from irquant.ir.pattern import Op, Pattern, any_tensor, chain, const, op
 
 HEAD = """
@@ -321,6 +322,31 @@ def test_a_chain_by_any_input_goes_left_first() -> None:
     found = op("Sigmoid", chain(("Add",), relu, by_any_input=True)).match(last(graph(*lines)))
     assert found
     assert found[relu].name == "a"
+
+
+FACTOR = chain(("Convert",), const())
+PRODUCT = op("Multiply", X, FACTOR)
+HALF = "h: f16[2] = Const() [0.5, 2.0]"
+
+
+def test_a_match_has_the_value_of_a_constant_behind_a_convert_as_its_reader_gets_it() -> None:
+    found = PRODUCT.match(last(graph(HALF, 'c: f32[2] = Convert(h) destination_type="f32"', "z = Multiply(x, c)")))
+    assert found
+    assert (found.value(FACTOR).dtype, found.value(FACTOR).tolist()) == (np.dtype(np.float32), [0.5, 2.0])
+
+
+def test_a_match_has_the_value_of_a_plain_constant() -> None:
+    found = BIASED.match(last(graph(CONV, "add = Add(conv, b)")))
+    assert found
+    assert found.value(BIAS).tolist() == [[[[0.5]], [[0.5]]]]
+
+
+def test_a_part_that_is_not_constant_has_no_value() -> None:
+    found = BIASED.match(last(graph(CONV, "add = Add(conv, b)")))
+    assert found
+    message = r"^Parameter 'x' \(id \d+\) has no value: expected a Const, or operations that convert or move one$"
+    with pytest.raises(IRError, match=message):
+        found.value(X)
 
 
 def test_a_very_long_chain_is_no_trouble() -> None:

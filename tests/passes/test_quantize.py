@@ -20,7 +20,7 @@ from irquant.passes.runtime.samples import DataError
 from irquant.passes.transforms.normalize import Normalize
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.passes.transforms.set_ranges import SetRanges
-from irquant.targets import load_target
+from irquant.targets import load_target, target_names
 
 Array = np.ndarray[Any, np.dtype[Any]]
 RNG = np.random.default_rng(0)
@@ -285,7 +285,8 @@ def test_a_model_of_which_nothing_is_left_to_quantize_is_refused(
         ({"samples": "many"}, "samples is 'many'; should be a valid integer"),
         (
             {"target": "gnaa"},
-            "no target 'gnaa'; did you mean 'gna'? there are: cpu, cpu_avx2, cpu_spr, gna, gpu, npu; or give the path of a .yaml file",
+            "no target 'gnaa'; did you mean 'gna'? "
+            f"there are: {', '.join(target_names())}; or give the path of a .yaml file",
         ),
     ],
 )

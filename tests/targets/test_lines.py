@@ -63,3 +63,7 @@ def test_a_key_that_is_a_list_is_told() -> None:
     lines = Lines("? [a, b]\n: c\n")
     assert list(lines.repeated()) == []
     assert "unhashable key" in complaint("? [a, b]\n: c\n")
+
+
+def test_a_repeated_key_has_both_lines() -> None:
+    assert list(Lines("a: 1\nb: {c: 1,\n  c: 2}\na: 2\na: 3\n").repeated()) == [(4, "a", 1), (5, "a", 1), (3, "c", 2)]

@@ -17,6 +17,7 @@ import pytest
 
 from irquant.passes import default_quantization
 from irquant.passes.options.pot_config import Parameters
+from irquant.targets import target_names
 from irquant.tools.cli import COMMANDS, run
 
 Complaint = Callable[..., str]
@@ -401,7 +402,8 @@ def test_a_sample_that_does_not_fit_is_named(complaint: Complaint, tmp_path: Pat
         (["--samples", "0"], "samples is 0; should be greater than or equal to 1"),
         (
             ["--target", "cpuu"],
-            "no target 'cpuu'; did you mean 'cpu'? there are: cpu, cpu_avx2, cpu_spr, gna, gpu, npu; or give the path of a .yaml file",
+            "no target 'cpuu'; did you mean 'cpu'? "
+            f"there are: {', '.join(target_names())}; or give the path of a .yaml file",
         ),
         (["--size", "224"], "Invalid value for '--size': '224' is not a size; write HEIGHTxWIDTH, e.g. 224x224"),
         (["--mean", "1,b"], "Invalid value for '--mean': '1,b' is not a comma-separated list of numbers"),

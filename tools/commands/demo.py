@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from irquant.tools.options.options import force_option
+from irquant.tools.options.options import force_option, target_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
 from irquant.tools.terminal.importing import importing
 from irquant.tools.terminal.output import Output, output_options
@@ -18,15 +18,16 @@ from irquant.tools.terminal.output import Output, output_options
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Keep both models in this folder.",
+    help="Keep both models and the calibration data in this folder.",
 )
+@target_option
 @force_option
 @output_options
-def demo_command(folder: Path | None, output: Output, *, force: bool) -> None:
+def demo_command(folder: Path | None, target: str | None, output: Output, *, force: bool) -> None:
     """Quantizes a small trained network and compares FP32 with INT8 on this machine."""
     with importing():
         from irquant.tools.demo.demo import demo, demo_values, print_demo
 
     with output.progress() as progress:
-        found = demo(folder, progress, force=force)
+        found = demo(folder, progress, target=target, force=force)
     output.show_by(lambda: demo_values(found), lambda: print_demo(found))

@@ -4,6 +4,7 @@ The network reads handwritten digits (see DATA.txt and train.py). It was trained
 200 images of `calibration_images`, accuracy the 500 labelled `test_images`. No image is in two of these sets.
 """
 
+import io
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -33,6 +34,7 @@ from irquant.passes.runtime.samples import Sample, ValidationSample, checked_fee
 from irquant.tools.terminal.console import decibels, megabytes
 
 _LATENCY_SECONDS = 2.0
+_CALIBRATION = "digits_calibration.npz"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Demo:
         int8_model: The result.
         latencies: The median seconds of one inference of each.
         report: The report of the quantization.
-        folder: The folder with both models; None: they are not kept.
+        folder: The folder with both models and the calibration data; None: they are not kept.
     """
 
     float_model: ModelFigures
@@ -80,20 +82,22 @@ class Demo:
         return sqnr(self.float_model.outputs, self.int8_model.outputs)
 
 
-def demo(kept: Path | None, progress: Progress, *, force: bool = False) -> Demo:
+def demo(kept: Path | None, progress: Progress, *, target: str | None = None, force: bool = False) -> Demo:
     """Quantizes a small trained network and compares FP32 with INT8 on this machine.
 
     Args:
-        kept: The folder to keep both models in; None: they are not kept.
+        kept: The folder to keep both models and the calibration data in; None: they are not kept.
         progress: Called during long work.
+        target: The name of the target, or the path of its file; the result is measured on this machine's CPU anyway.
         force: Whether files in it that irquant did not make may be replaced.
     """
+    options = ResolvedOptions.of(ConfigFile(), target)
     if kept:
         kept.mkdir(parents=True, exist_ok=True)
     with nullcontext(str(kept)) if kept else tempfile.TemporaryDirectory() as folder:
         float_path, int8_path = Path(folder) / "digits_fp32.xml", Path(folder) / "digits_int8.xml"
         data = _unpack(float_path, force=force)
-        job = QuantizeJob(FilePlace(float_path, int8_path), ResolvedOptions.of(ConfigFile()), force=force)
+        job = QuantizeJob(FilePlace(float_path, int8_path), options, force=force)
         report = job.run(job.load(), list(data["calibration_images"]), progress=progress).report
         pair = [_measure(path, data["test_images"], data["test_labels"]) for path in (float_path, int8_path)]
         latencies = _latencies([float_path, int8_path], data["test_images"][:1])
@@ -106,7 +110,8 @@ def print_demo(found: Demo) -> None:
     console.print(_table(found))
     console.print(_passes_table(found.report))
     if found.folder:
-        console.print(printable(f"kept: digits_fp32.xml and digits_int8.xml in {found.folder}"), markup=False)
+        files = f"digits_fp32.xml, digits_int8.xml and {_CALIBRATION}"
+        console.print(printable(f"kept: {files} in {found.folder}"), markup=False, soft_wrap=True)
 
 
 def demo_values(found: Demo) -> dict[str, Any]:
@@ -131,15 +136,19 @@ def _values(model: ModelFigures, seconds: float) -> dict[str, Any]:
 
 
 def _unpack(path: Path, *, force: bool) -> dict[str, Array]:
-    """Copies the packaged network to `path` and returns the packaged images."""
+    """Copies the packaged network to `path`, the calibration data beside it, and returns all packaged images."""
     files = resources.files("irquant.tools.demo")
+    with (files / "digits.npz").open("rb") as file, np.load(file) as arrays:
+        data = dict(arrays)
+    calibration = io.BytesIO()
+    np.savez_compressed(calibration, image=data["calibration_images"])
     packed = {path.with_suffix(suffix): (files / f"digits_cnn{suffix}").read_bytes() for suffix in (".xml", ".bin")}
-    writes = [("the float model", each) for each in packed]
+    packed[path.with_name(_CALIBRATION)] = calibration.getvalue()
+    writes = [("the float model" if each.stem == path.stem else "the calibration data", each) for each in packed]
     check_run_files((), writes, force=force, is_own=lambda each: each.read_bytes() == packed[each])
     for each, content in packed.items():
         each.write_bytes(content)
-    with (files / "digits.npz").open("rb") as file, np.load(file) as arrays:
-        return dict(arrays)
+    return data
 
 
 def _measure(path: Path, images: Array, labels: Array) -> ModelFigures:

@@ -1,6 +1,7 @@
 """The work of `irquant explain`."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,17 @@ def run_explain(
     planned = planned_by(config, target, preset, ignored)
     plan = explain(load_model(model, extensions=open_extensions(extension)), planned.target, planned.config)
     plan = dataclasses.replace(plan, warnings=(*planned.settings.warnings, *plan.warnings))
-    if node:
-        plan = dataclasses.replace(plan, layers=(find_layer((*plan.layers, *plan.others), node),))
-    output.show(lambda: _values(plan), lambda: _details(plan.layers[0]) if node else _table(plan))
+    if not node:
+        output.show(lambda: _values(plan), lambda: _table(plan))
+        return
+    found = find_layer((*plan.layers, *plan.others), node)
+    words = (
+        ("would run in int8", "would run in float")
+        if found in plan.layers
+        else ("reads rounded numbers", "reads floats")
+    )
+    plan = dataclasses.replace(plan, layers=(found,))
+    output.show(lambda: _values(plan), lambda: _details(found, words[0] if found.int8 else words[1]))
 
 
 def _values(plan: ExplainedPlan) -> dict[str, Any]:
@@ -46,13 +55,24 @@ def _table(plan: ExplainedPlan) -> Iterable[str]:
         weights = "".join(f"; weights {mode}" for mode in dict.fromkeys(_kind(each) for each in layer.weights))
         yield f"int8  {layer.type} '{layer.name}': data {data}{weights}"
     yield from (f"warning: {warning}" for warning in plan.warnings)
-    yield f"preset: {plan.preset}"
+    yield f"preset: {plan.preset}{_exceptions(plan)}"
+    if counts := Counter(each.type for each in plan.others if each.int8):
+        found = ", ".join(f"{count} {type_}" for type_, count in sorted(counts.items()))
+        yield f"also on rounded numbers: {found} (--node NAME shows one)"
     yield f"{sum(layer.int8 for layer in plan.layers)} of {len(plan.layers)} layers would run in int8"
 
 
-def _details(layer: Explanation) -> Iterable[str]:
+def _exceptions(plan: ExplainedPlan) -> str:
+    """How many FakeQuantizes of data have another mode than the preset asks for."""
+    found = {each.name: each.overrides_preset for layer in plan.layers for each in layer.data}
+    if not any(found.values()):
+        return ""
+    return f"; target or options give {sum(found.values())} of {len(found)} FakeQuantizes of data the other mode"
+
+
+def _details(layer: Explanation, state: str) -> Iterable[str]:
     yield f"{layer.type} '{layer.name}'"
-    yield f"would run in {'int8' if layer.int8 else 'float'}: {layer.reason}"
+    yield f"{state}: {layer.reason}"
     for what, found in (("data", layer.data), ("weights", layer.weights)):
         for each in found:
             yield f"{what}: {_described(each)}"
@@ -65,9 +85,9 @@ def _kind(each: Quantized) -> str:
 
 def _described(each: Quantized) -> str:
     tied = f", with the range of {_names(each.same_range)}" if each.same_range else ""
+    kind = f"{_kind(each)}{' (not as the preset asks: by target or options)' if each.overrides_preset else ''}"
     return (
-        f"'{each.tensor}' is quantized by '{each.name}', {_kind(each)}, {each.levels} levels{tied}, "
-        f"for {_names(each.readers)}"
+        f"'{each.tensor}' is quantized by '{each.name}', {kind}, {each.levels} levels{tied}, for {_names(each.readers)}"
     )
 
 

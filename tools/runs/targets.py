@@ -33,7 +33,8 @@ def _line(target: Target) -> str:
 
 def _check_lines(file: Path, target: Target) -> Iterable[str]:
     counts = f"rules: {len(target.rules)}, specs: {len(target.specs)}"
-    yield f"{file}: target '{target.name}' is fine: device {target.device}, {counts}"
+    default = "" if "device" in target.model_fields_set else " (default: the file names none)"
+    yield f"{file}: target '{target.name}' is fine: device {target.device}{default}, {counts}"
 
 
 def _values(target: Target) -> dict[str, object]:

@@ -57,7 +57,7 @@ class _Reader:
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise BatchError(path, [Mistake(1, f"cannot be read: {reason}")]) from None
-        self.mistakes = [Mistake(line, f"key '{key}' is given twice") for line, key in self.lines.repeated()]
+        self.mistakes = [Mistake(line, f"key '{key}' is given twice") for line, key, _ in self.lines.repeated()]
         self.mistakes += [Mistake(line, message) for line, message in self.lines.lost()]
         self.content = self._well_formed(content)
 

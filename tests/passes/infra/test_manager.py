@@ -74,9 +74,9 @@ def test_the_default_pipeline_can_work() -> None:
         ),
         (
             [Normalize(), PlanPlacement(), Calibrate(), FoldInputNormalization(), SmoothQuant()],
-            "'smooth-quant' requires as-measured: no pass before it establishes that",
+            "'smooth-quant' requires as-measured, planned: no pass before it establishes that",
         ),
-        ([CompressWeights()], "'compress-weights' requires ranges-set: no pass before it establishes that"),
+        ([CompressWeights()], "'compress-weights' requires planned, ranges-set: no pass before it establishes that"),
     ],
 )
 def test_a_list_that_cannot_work_is_refused_when_it_is_built(passes: list[Pass], said: str) -> None:

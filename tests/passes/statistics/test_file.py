@@ -14,6 +14,7 @@ from irquant.ir import UserError
 from irquant.passes import Report, quantize
 from irquant.passes.runtime import engine as runtime_module
 from irquant.passes.statistics.file import StatisticsFileError, open_statistics
+from irquant.targets import target_names
 
 RNG = np.random.default_rng(9)
 SAMPLES = [RNG.normal(size=(1, 3, 16, 16)).astype(np.float32) for _ in range(30)]
@@ -71,7 +72,7 @@ def no_inference(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_inference")
-@pytest.mark.parametrize("target", ["cpu", "cpu_avx2", "cpu_spr", "gpu", "npu", "gna"])
+@pytest.mark.parametrize("target", target_names())
 def test_every_target_is_served_without_inference(model: Path, saved: Path, target: str) -> None:
     quantize(model, statistics=saved, output=model.with_name(f"{target}.xml"), target=target)
 

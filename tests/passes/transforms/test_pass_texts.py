@@ -561,6 +561,13 @@ class Broken(Pass):
 SIGMOID = 'x: f32[1] = Parameter()\ny: f32[1]<"y"> = Sigmoid(x)\nr = Result(y)\n'
 
 
+def test_check_pass_says_which_text_is_no_graph() -> None:
+    wrong = SIGMOID.replace("y: f32[1]", "y: f32[2]")
+    for texts, name in (((wrong, SIGMOID), "before"), ((SIGMOID, wrong), "after")):
+        with pytest.raises(AssertionError, match=rf"^the graph of `{name}` is invalid: Sigmoid 'y' \(id 1\): "):
+            check_pass(Broken("edits"), before=texts[0], after=texts[1])
+
+
 @pytest.mark.parametrize(
     ("fault", "after", "complaint"),
     [

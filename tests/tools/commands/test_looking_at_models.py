@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from irquant.ir import read_model, write_model
+from irquant.ir import from_text, read_model, write_model
 from irquant.tools.cli import run
 
 
@@ -78,6 +78,50 @@ def test_explain_tells_of_one_layer_what_nearly_matched(model: Path, capfd: pyte
     assert capfd.readouterr().out.splitlines()[-len(layer["nearly"]) :] == [
         f"nearly: {each}" for each in layer["nearly"]
     ]
+
+
+CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'
+SUMS = f"""
+x: f32[1,2,4,4] = Parameter()
+w: f32[2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0]
+first: f32[1,2,4,4] = Convolution(x, w) {CONV}
+second: f32[1,2,4,4] = Convolution(x, w) {CONV}
+clamp: f32[1,2,4,4] = Clamp(first) min="0" max="6"
+sum: f32[1,2,4,4] = Add(clamp, second)
+third: f32[1,2,4,4] = Convolution(sum, w) {CONV}
+square: f32[1,2,4,4] = MatMul(third, third)
+r = Result(square)
+"""
+
+
+def test_explain_counts_what_else_is_rounded_and_what_the_preset_does_not_decide(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sums.xml"
+    write_model(from_text(SUMS), path)
+    assert run(["explain", str(path), "--preset", "mixed"]) == 0
+    assert capfd.readouterr().out.splitlines()[-3:] == [
+        "preset: mixed; target or options give 1 of 3 FakeQuantizes of data the other mode",
+        "also on rounded numbers: 1 Add (--node NAME shows one)",
+        "4 of 4 layers would run in int8",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("clamp", "reads floats: target 'cpu' has no rule that fits it; 'sum/fq_input_0' rounds its result, "),
+        ("sum", "reads rounded numbers: target 'cpu' computes it on rounded numbers\n"),
+        ("square", "(not as the preset asks: by target or options), 256 levels"),
+    ],
+)
+def test_explain_tells_of_one_operation_what_it_reads(
+    name: str, said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sums.xml"
+    write_model(from_text(SUMS), path)
+    assert run(["explain", str(path), "--preset", "mixed", "--node", name]) == 0
+    assert said in capfd.readouterr().out
 
 
 def test_explain_for_scripts(model: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -173,7 +173,10 @@ def test_all_passes_are_listed_with_their_options(capfd: pytest.CaptureFixture[s
     shown = capfd.readouterr().out
     assert [line.partition("{")[0] for line in shown.splitlines() if not line.startswith(" ")] == list(PASSES)
     assert "calibrate{save-to=PATH cluster=TEXT}\n    Measures the requests of the passes" in shown
-    assert "    requires: fake-quantized, measured\n    establishes: ranges-set\n    drops: as-measured\n" in shown
+    assert (
+        "    requires: fake-quantized, measured, planned\n    establishes: ranges-set\n    drops: as-measured\n"
+        in shown
+    )
 
 
 def test_the_shell_completes_commands_and_passes() -> None:

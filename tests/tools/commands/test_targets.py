@@ -52,3 +52,15 @@ def test_a_wrong_file_is_told_with_line_and_path(tmp_path: Path, capfd: pytest.C
     assert capfd.readouterr().err.startswith(
         f"error: {path}, line 4: rules[0].inputs.data: no spec 'b8'; there are: a8"
     )
+
+
+@pytest.mark.parametrize(
+    ("device", "said"), [("", "device CPU (default: the file names none), "), ("device: GPU\n", "device GPU, ")]
+)
+def test_a_device_that_the_file_does_not_name_is_told(
+    device: str, said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"name: mine\n{device}specs: {{}}\nrules: []\n")
+    assert run(["targets", "check", str(path)]) == 0
+    assert capfd.readouterr().out == f"{path}: target 'mine' is fine: {said}rules: 0, specs: 0\n"

@@ -50,6 +50,27 @@ def test_the_accuracy_shown_is_that_of_the_files_it_keeps(tmp_path: Path, capfd:
         assert f"{np.mean(right):.1%}" == f"{figure}%"
 
 
+@pytest.mark.slow
+def test_what_the_demo_keeps_can_be_quantized_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "-o", str(tmp_path), "--target", "npu"]) == 0
+    assert (
+        f"kept: digits_fp32.xml, digits_int8.xml and digits_calibration.npz in {tmp_path}\n" in capfd.readouterr().out
+    )
+    model, data, again = (tmp_path / name for name in ("digits_fp32.xml", "digits_calibration.npz", "again.xml"))
+    assert run(["quantize", str(model), "--data", str(data), "--target", "npu", "-o", str(again)]) == 0
+    sizes = [path.with_suffix(".bin").stat().st_size for path in (again, tmp_path / "digits_int8.xml")]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.05)
+    assert run(["demo", "-o", str(tmp_path), "--target", "npu"]) == 0, "its own files may be replaced"
+
+
+def test_a_target_that_does_not_exist_is_told_before_any_file_is_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["demo", "-o", str(tmp_path / "kept"), "--target", "cpuu"]) == 2
+    assert capfd.readouterr().err.startswith("error: no target 'cpuu'; did you mean 'cpu'? ")
+    assert not (tmp_path / "kept").exists()
+
+
 def test_no_picture_is_in_two_sets() -> None:
     with np.load(Path(demo_package.__file__).with_name("digits.npz")) as data:
         calibration, test = ({image.tobytes() for image in data[f"{name}_images"]} for name in ("calibration", "test"))
