@@ -9,7 +9,6 @@ or whose sizes differ between the models, are left out.
 
 import argparse
 import statistics
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,4 +102,4 @@ def _demo(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
