@@ -69,8 +69,10 @@ def _valid(text: str, name: str) -> Graph:
 
 
 def _lines(graph: Graph) -> list[str]:
-    """The lines of a graph's text, sorted: independent nodes have no order."""
-    return sorted(to_text(graph).splitlines())
+    """The lines of a graph's text, sorted, since independent nodes have no order, and all values of constants."""
+    constants = [node for each in graph.walk() for node in each.nodes("Const") if node.output().element_type.dtype]
+    values = [f"{node.name}: {node.array.tolist()}" for node in constants]
+    return [*sorted(to_text(graph).splitlines()), *sorted(values)]
 
 
 def _interface(graph: Graph) -> list[object]:

@@ -8,8 +8,8 @@ Users who set no options get the device's own precision, which is bf16 on CPUs t
 kernels. There, the model runs a third time in that precision. An error in this run may be the cost of the precision;
 to find out, the float model runs in it, too.
 
-An inference with one thread, as in throughput mode or on one core, is another case: there, the plugin merges small
-matrix products into one node (see `_merges`). A model with several of them also runs with one thread.
+An inference with few threads, as on one core or in a stream of throughput mode, is another case: there, the plugin may
+merge small matrix products into one node (see `_may_merge`). A model with several of them also runs with one thread.
 
 Compilation takes the most time. If a run in the device's own precision tests the kernels that users get, the run in f32
 uses the model that shows all its layers, which is needed anyway.
@@ -19,6 +19,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -39,9 +40,11 @@ from ..runtime.samples import DataError, ValidationSample
 _Tensors = Sequence[Array]
 #: The outputs of a model for each sample, and why it does not run.
 Run = tuple[Sequence[_Tensors], str]
+#: Runs the float model with properties of the runtime.
+RunFloat = Callable[[dict[str, str]], Run]
 #: The reason for a layer that makes a model wrong, and where it does so if it is right in f32 with all threads.
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
-IN_OWN_PRECISION, WITH_ONE_THREAD = "in {}, its own precision", "with one thread, as in throughput mode"
+IN_OWN_PRECISION, WITH_ONE_THREAD = "in {}, its own precision", "with one thread"
 #: The most that the device's error may be, as a multiple of the expected error: kernels round ties differently, and a
 #: number on the other side of a step is one step off from there on. (The factor is less than 2 on generated networks of
 #: 3 to 40 operations, and 0.7 to 1.2 on 16 pretrained ones; wrong kernels make it a hundred or more.)
@@ -62,6 +65,8 @@ WARM_UP = (
     "the model has an If with outputs of dynamic sizes: its first inference with larger inputs than before gives wrong "
     "outputs on this device, the next one right ones: run it once with the largest inputs before you use its outputs"
 )
+#: Products of a higher rank were never merged.
+_MERGED_RANK = 2
 #: The number of inferences of each model that are profiled.
 LOOKS = 3
 
@@ -81,14 +86,14 @@ class Answer:
     executed: Engine | None = None
 
 
-def ask(graph: Graph, context: Context, run_float: Callable[[], Run] | None, *, shown: bool = False) -> Answer:
+def ask(graph: Graph, context: Context, run_float: RunFloat | None, *, shown: bool = False) -> Answer:
     """Checks that the device computes a quantized model correctly.
 
     Args:
         graph: The model.
         context: The context after its passes.
-        run_float: Runs the float model in the device's own precision on the same samples, if that is needed; None to
-            check only f32.
+        run_float: Runs the float model with given properties on the same samples, if that is needed; None to check only
+            f32.
         shown: Whether the model has to show all its layers.
     """
     samples, precision = enough(context.calibration.probes), own_precision()
@@ -97,13 +102,13 @@ def ask(graph: Graph, context: Context, run_float: Callable[[], Run] | None, *, 
         try:
             loaded = Loaded(context.outputs.tapped(graph))
             emulating = pool.submit(Engine, loaded, EMULATION | PROFILING) if samples else None
-            running: dict[str, Future[Run]] = {}
+            running: dict[str, tuple[dict[str, str], Future[Run]]] = {}
             if in_own:
-                running[in_own] = pool.submit(run_in, OWN_PRECISION, loaded, samples)
+                running[in_own] = OWN_PRECISION, pool.submit(run_with, OWN_PRECISION, loaded, samples)
             showing = _compiled(loaded, INSPECTION | PROFILING) if shown and in_own else None
             executed = showing or Engine(loaded, LATENCY | PROFILING)
-            if run_float and executed.threads > 1 and _merges(context):
-                running[WITH_ONE_THREAD] = pool.submit(run_in, ONE_THREAD, loaded, samples)
+            if run_float and executed.threads > 1 and _may_merge(context):
+                running[WITH_ONE_THREAD] = ONE_THREAD, pool.submit(run_with, ONE_THREAD, loaded, samples)
             cold = [_cold(executed, each) for each in samples[:1] if executed.runs_twice]
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
@@ -118,9 +123,9 @@ def ask(graph: Graph, context: Context, run_float: Callable[[], Run] | None, *, 
     if cold and compared(context.outputs, samples[:1], made[:1], cold).wrong:
         context.warnings.append(WARM_UP)
     found = compared(context.outputs, samples, meant, made)
-    for where, run in running.items():
+    for where, (config, run) in running.items():
         if run_float and not found.wrong:
-            wrong, lost = _wrong_in(where, run.result(), run_float, context.outputs, samples, meant)
+            wrong, lost = _wrong_in(where, run.result(), partial(run_float, config), context.outputs, samples, meant)
             found = replace(found, wrong=wrong, is_own=bool(wrong))
             context.warnings.extend(_lost_in(precision, lost) if where == in_own else ())
     if emulated is None:
@@ -129,10 +134,11 @@ def ask(graph: Graph, context: Context, run_float: Callable[[], Run] | None, *, 
     return Answer(replace(found, looks_slow=is_slow), inspected)
 
 
-def _merges(context: Context) -> bool:
-    """Whether the plugin might merge int8 layers if one thread computes: it does so with several matrix products."""
-    products = [each for node, each in context.plan.decisions.items() if node.type == "MatMul"]
-    return len(products) > 1 and any(each.may_run_int8 for each in products)
+def _may_merge(context: Context) -> bool:
+    """Whether the plugin might merge layers if one thread computes: it does so with products of two dimensions."""
+    decisions = context.plan.decisions
+    products = [node for node in decisions if node.type == "MatMul" and len(node.output().shape) <= _MERGED_RANK]
+    return len(products) > 1 and any(decisions[node].may_run_int8 for node in products)
 
 
 def _lost_in(precision: str, lost: Mapping[str, float]) -> list[str]:
@@ -173,7 +179,7 @@ def _wrong_in(
         return "", {}
     if failure:
         return f"with it in int8, the runtime fails {where}: {failure}", {}
-    wrong = f"{OTHERWISE} {where}" if compared(outputs, samples, meant, made, blurred).wrong else ""
+    wrong = f"{OTHERWISE}, {where}" if compared(outputs, samples, meant, made, blurred).wrong else ""
     references = [each.outputs for each in samples]
     ratios = {
         output.name: tally([each[k] for each in references], [each[k] for each in blurred]).sqnr
@@ -184,7 +190,7 @@ def _wrong_in(
     return wrong, {name: ratio for name, ratio in ratios.items() if ratio < LOST}
 
 
-def run_in(config: dict[str, str], model: Graph | Loaded, samples: Sequence[ValidationSample]) -> Run:
+def run_with(config: dict[str, str], model: Graph | Loaded, samples: Sequence[ValidationSample]) -> Run:
     """The outputs of a model that runs with these properties, and why it does not run with them."""
     try:
         engine = Engine(model, config)

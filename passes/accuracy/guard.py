@@ -8,8 +8,8 @@ number of trials is limited, so that a second run does the same.
 A model with an output that is above its floor, but not good, gets the best ranges, too. Ranges with the least expected
 error are best for most models, but not if later layers clip large values themselves: a MobileNetV2 loses 1.3 dB. Then
 the layers are reverted to float that cause much of the error and take little time (see `knee`). Layers that take next
-to no time are reverted even if all outputs are good (see `nearly_free`). Behind reverted layers, other ranges may suit
-the model best: they are tried again.
+to no time are reverted even if all outputs are good (see `nearly_free`). After layers were reverted, other ranges may
+suit the model best: they are tried again.
 
 Last, the model is tried without the zero points that take time (see `zero_points`).
 """
@@ -57,7 +57,6 @@ class GuardStep:
         after: The same with it.
         int8: The number of layers that the plan then runs in int8.
         layers: The number of all layers.
-        is_ranges: Whether it is about ranges of the whole model, of which the result has one kind.
     """
 
     what: str
@@ -66,7 +65,6 @@ class GuardStep:
     after: float
     int8: int
     layers: int
-    is_ranges: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,8 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
         if aim == "knee" and not search.best.is_good:
             search.try_knee()
     with search.going_on("try other ranges again"):
-        search.try_ranges_again(first)
+        if aim != "floor":
+            search.try_ranges_again(first)
     speed_step = search.try_without_zero_points()
     effects, failures = tuple(search.effects), tuple(search.failures)
     return GuardResult(search.best, tuple(search.steps), speed_step, effects, search.is_out_of_time, failures)
@@ -171,11 +170,12 @@ def _loses_nothing(before: Attempt, after: Attempt) -> bool:
 
 @dataclass
 class _Search:
-    """The state of one search: the best model so far, and all trials."""
+    """The state of one search: the best model so far, all trials, and which of them changed the ranges."""
 
     calibrated: CalibratedModel
     best: Attempt
     steps: list[GuardStep] = field(default_factory=list[GuardStep])
+    of_ranges: set[int] = field(default_factory=set[int])
     effects: list[Effect] = field(default_factory=list[Effect])
     is_out_of_time: bool = False
     failures: list[str] = field(default_factory=list[str])
@@ -199,7 +199,7 @@ class _Search:
             if self.best.is_good or not self._may_go_on():
                 return
             attempt = self.calibrated.attempt(first.config.model_copy(update=change), first.reverted_to_float)
-            self._note_ranges(what, attempt)
+            self._note_ranges(what, attempt, is_kept=_is_better(attempt, self.best))
 
     def try_whole_errors(self) -> None:
         """Tries biases that correct the whole error of a layer's mean output, not only the rounding of weights."""
@@ -263,23 +263,26 @@ class _Search:
         self._note(what, attempt, is_kept=is_kept, ratios=(one.sqnr, other.sqnr))
 
     def try_ranges_again(self, first: Attempt) -> None:
-        """Tries all ranges once more behind layers that went back to float.
+        """Tries the ranges again after layers went back to float; keeps other ones if no output loses.
 
-        As long as these made most of the error, the ranges that suited them best won, though others may suit the rest:
-        those of the first model, which have the least expected error, even if the outputs are good now.
+        As long as these layers made most of the error, the ranges that suited them best won, though others may suit the
+        rest. Those of the first model, which have the least expected error, are tried even if the outputs are good.
         """
         before = self.best
-        if before.reverted_to_float == first.reverted_to_float:
+        has_int8 = any(each.int8 for each in before.context.plan.decisions.values())
+        if before.reverted_to_float == first.reverted_to_float or not has_int8:
             return
-        unchanged: tuple[str, dict[str, object]] = ("ranges as at first", {})
+        unchanged: tuple[str, dict[str, object]] = ("the first ranges", {})
         for what, change in (unchanged, *remedies(first.config, first.context.preset, is_lost=False)):
             biases = {"correct_biases": before.config.correct_biases}
             config = first.config.model_copy(update={**change, **biases})
-            if (self.best.is_good and change) or not self._may_go_on():
+            is_last = len(self.steps) >= MOST_ATTEMPTS - 1  # that one is for the trial for speed
+            if (self.best.is_good and change) or is_last or not self._may_go_on():
                 return
             if config != before.config:
                 attempt = self.calibrated.attempt(config, before.reverted_to_float)
-                self._note_ranges(f"{what}, with those layers in float", attempt)
+                is_kept = _is_better(attempt, self.best) and _loses_nothing(self.best, attempt)
+                self._note_ranges(f"{what} again, with the layers above in float", attempt, is_kept=is_kept)
 
     def try_without_zero_points(self) -> GuardStep | None:
         """Tries the model without the zero points that take time, if that saves enough of it.
@@ -304,13 +307,15 @@ class _Search:
         self.is_out_of_time |= time.perf_counter() - self.began > MOST_SECONDS
         return not self.is_out_of_time and len(self.steps) < MOST_ATTEMPTS
 
-    def _note_ranges(self, what: str, attempt: Attempt) -> None:
-        """Notes a trial of ranges; if it is better, it replaces the one before."""
-        is_better = _is_better(attempt, self.best)
-        if is_better:
-            self.steps = [replace(each, is_kept=each.is_kept and not each.is_ranges) for each in self.steps]
-        self._note(what, attempt, is_kept=is_better)
-        self.steps[-1] = replace(self.steps[-1], is_ranges=True)
+    def _note_ranges(self, what: str, attempt: Attempt, *, is_kept: bool) -> None:
+        """Notes a trial of ranges; if it is kept, it replaces the one before."""
+        if is_kept:
+            self.steps = [
+                replace(each, is_kept=each.is_kept and number not in self.of_ranges)
+                for number, each in enumerate(self.steps)
+            ]
+        self.of_ranges.add(len(self.steps))
+        self._note(what, attempt, is_kept=is_kept)
 
     def _note(self, what: str, attempt: Attempt, *, is_kept: bool, ratios: tuple[float, float] | None = None) -> None:
         self.steps.append(self._step(what, attempt, is_kept=is_kept, ratios=ratios))

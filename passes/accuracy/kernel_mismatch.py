@@ -62,7 +62,7 @@ def _right(attempt: Attempt, calibrated: CalibratedModel) -> Attempt:
 def _asked(attempt: Attempt, calibrated: CalibratedModel) -> device.Answer:
     if attempt.context.target.device != HERE:
         return device.Answer(None)
-    return device.ask(attempt.graph, attempt.context, calibrated.floats_in_own_precision, shown=True)
+    return device.ask(attempt.graph, attempt.context, calibrated.float_outputs, shown=True)
 
 
 def _verify(attempt: Attempt, engine: Engine | None) -> None:
@@ -115,7 +115,7 @@ def find_fault(attempt: Attempt, calibrated: CalibratedModel, asked: Asked) -> F
     def why(count: int) -> str:
         only_first = dict(attempt.reverted_to_float) | dict.fromkeys(keys[count:], "put aside")
         graph, context = calibrated.rounded(attempt.config, only_first)
-        found = device.ask(graph, context, calibrated.floats_in_own_precision if asked.is_own else None).asked
+        found = device.ask(graph, context, calibrated.float_outputs if asked.is_own else None).asked
         return found.wrong if found else ""
 
     right, wrong, reason = 0, len(keys), asked.wrong

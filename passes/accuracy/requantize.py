@@ -16,13 +16,13 @@ from ..infra.instruments import Instrument
 from ..infra.manager import PassManager
 from ..options.config import QuantizationConfig
 from ..runtime.engine import Engine
-from ..runtime.modes import OWN_PRECISION, THROUGHPUT
+from ..runtime.modes import THROUGHPUT
 from ..statistics.batch import batched_tensors
 from ..statistics.derivations import Derivations
 from ..statistics.request import Numbers, Request, Statistics, Store, find_recipes
 from ..transforms.plan_placement import PlanPlacement
 from ..transforms.restore_attention import RestoreAttention
-from .device import Run, enough, run_in
+from .device import Run, enough, run_with
 
 #: An operation: the body that it is in, and its id.
 Key = tuple[Scope, int]
@@ -90,7 +90,7 @@ class CalibratedModel:
     context: Context
     graph: Graph | None = None
     warnings: list[str] = field(default_factory=list[str])
-    _own: Run | None = None
+    _floats: dict[tuple[tuple[str, str], ...], Run] = field(default_factory=dict[tuple[tuple[str, str], ...], Run])
 
     @contextmanager
     def around(self, pass_: Pass, graph: Graph) -> Generator[None]:
@@ -106,12 +106,13 @@ class CalibratedModel:
         RestoreAttention().run(graph, self.context.again(self.context.config, {}))
         return graph
 
-    def floats_in_own_precision(self) -> Run:
-        """The float model's outputs in the device's own precision on the samples of the check; runs once."""
-        if self._own is None:
+    def float_outputs(self, config: dict[str, str]) -> Run:
+        """The float model's outputs with these properties on the samples of the check; runs once for each."""
+        key = tuple(sorted(config.items()))
+        if key not in self._floats:
             tapped = self.context.outputs.tapped(self.float_model())
-            self._own = run_in(OWN_PRECISION, tapped, enough(self.context.calibration.probes))
-        return self._own
+            self._floats[key] = run_with(config, tapped, enough(self.context.calibration.probes))
+        return self._floats[key]
 
     def attempt(self, config: QuantizationConfig, reverted_to_float: Mapping[Key, str]) -> Attempt:
         """Quantizes the model with these options, and checks the result on the runtime."""

@@ -91,7 +91,7 @@ def plan_placement(
 
 
 #: Why a product beside a float one stays float, too.
-MIXED_UP = "the product at the other side of the softmax runs in float, and the plugin mixes them up"
+MIXED_UP = "the product at the other side of the softmax runs in float, and the plugin mixes up a float and an int8 one"
 
 
 def mixes_up(scores: Node, mixed: Node, target: Target) -> bool:

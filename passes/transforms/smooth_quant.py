@@ -102,7 +102,7 @@ class SmoothQuant(Pass):
         return changed
 
     def _measured(self, graph: Graph, context: Context) -> list[Group]:
-        """The groups; without those that came about behind the calibration, since another reader is float now."""
+        """The groups, without those that arose after the calibration, since another reader is float now."""
         found = self._groups(graph, context)
         return [group for group in found if all(each in context.statistics for each in _of_channels(group))]
 

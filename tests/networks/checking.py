@@ -44,7 +44,7 @@ from .net import Array, Chance
 from .options import draw_options
 
 #: The threads with which a network is quantized, and with which users run the result, by seed: kernels differ.
-THREADS = ((1, 1), (2, 1), (1, 1), (2, 2))
+THREADS = ((1, 1), (2, 1), (1, 2), (2, 2))
 #: As users run it, in the precision that the device likes best: bf16, where it has it.
 PLAIN = {"INFERENCE_NUM_THREADS": "1", "NUM_STREAMS": "1"}
 F32 = PLAIN | {"INFERENCE_PRECISION_HINT": "f32"}

@@ -45,7 +45,7 @@ def test_what_is_wrong_in_bf16_alone_is_left_float() -> None:
     model, samples = learned_queries()
     graph, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
     assert [each.rpartition(": ")[2] for each in report.warnings] == [
-        f"{device.OTHERWISE} {device.IN_OWN_PRECISION.format(own_precision())}"
+        f"{device.OTHERWISE}, {device.IN_OWN_PRECISION.format(own_precision())}"
     ]
     assert not graph.in_file_order("FakeQuantize")
 
@@ -66,7 +66,7 @@ def test_what_is_wrong_with_one_thread_alone_is_left_float(monkeypatch: pytest.M
     found = ov.compile_model(quantized, "CPU", {"INFERENCE_NUM_THREADS": "1"})
     assert sqnr([wanted(each)[0].copy() for each in samples], [found(each)[0].copy() for each in samples]) > 25
     reasons = {each.rpartition(": ")[2] for each in reports[0].warnings}
-    assert reasons <= {f"{device.OTHERWISE} {device.WITH_ONE_THREAD}"}, "a runtime that merges them rightly needs none"
+    assert reasons <= {f"{device.OTHERWISE}, {device.WITH_ONE_THREAD}"}, "a runtime that merges them rightly needs none"
 
 
 @pytest.mark.skipif(own_precision() == "f32", reason="this device computes in f32 if nobody asks for another precision")

@@ -1,7 +1,7 @@
 """Layers that int8 makes slower: whose time is whose, when latency is measured, and what is said of it."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -174,7 +174,7 @@ def reported(monkeypatch: pytest.MonkeyPatch, found: Latencies, *, slow: bool) -
     """A run that finds what is given."""
     ask = device.ask
 
-    def asked(graph: Graph, context: Context, floats: Callable[[], device.Run], *, shown: bool) -> device.Answer:
+    def asked(graph: Graph, context: Context, floats: device.RunFloat, *, shown: bool) -> device.Answer:
         answer = ask(graph, context, floats, shown=shown)
         return replace(answer, asked=replace(answer.asked or Asked(), looks_slow=slow))
 

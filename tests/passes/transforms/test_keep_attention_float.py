@@ -1,4 +1,4 @@
-"""Attention mixes its values in float where 8 bits are too coarse for its probabilities, if the target says so."""
+"""The product of probabilities and values is float where 8 bits are too coarse for its probabilities, if the target says so."""
 
 from typing import Any
 
@@ -115,8 +115,8 @@ def test_other_ranges_that_the_guard_tries_do_not_bring_the_product_back() -> No
     assert KeepAttentionFloat().run(graph, tried) == 1
 
 
-def test_a_tensor_that_only_matrix_products_read_since_then_keeps_its_scale() -> None:
-    """Nobody measured its channels for `smooth-quant`: the product with the values read it, too."""
+def test_a_tensor_that_only_matrix_products_read_since_then_was_not_measured_by_channel() -> None:
+    """`smooth-quant` leaves it alone: the product with the values read it, too, when the calibration ran."""
     x = op.parameter([1, TOKENS, WIDTH], np.float32, name="x")
     y = op.relu(linear(x, 1))
     weights = op.softmax(op.multiply(op.matmul(linear(y, 2), linear(y, 3), False, True), numbers(0.1)), -1)
