@@ -87,6 +87,7 @@ class Agreement:
         part: The columns with that ratio, or "probabilities" instead of logits; empty if it is that of whole tensors.
         whole: The ratio of whole tensors in dB.
         samples: The number of samples; 0: unknown.
+        noises: The error power of each sample, in the tensor or part with that ratio.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Agreement:
     part: str = ""
     whole: float = math.nan
     samples: int = 0
+    noises: tuple[float, ...] = ()
 
     @property
     def levels(self) -> Levels:
@@ -340,14 +342,19 @@ class Tallies:
         whole = min(each.sqnr for each in wholes)
         logits = {part.tensor for part in output.parts if isinstance(part, Probabilities)}
         counted = [self.sums[number] for number in output.tensors if number not in logits]
-        parts = [(self.sums[part].sqnr, str(part)) for part in output.parts if not self.sums[part].is_empty]
-        ratio, part = min([*((each.sqnr, "") for each in counted), *parts])
+        judged_by: list[int | Part | Probabilities] = [number for number in output.tensors if number not in logits]
+        judged_by += [part for part in output.parts if not self.sums[part].is_empty]
+        worst = min(judged_by, key=lambda key: (self.sums[key].sqnr, "" if isinstance(key, int) else str(key)))
+        ratio, part = self.sums[worst].sqnr, "" if isinstance(worst, int) else str(worst)
         judged = [*counted, *(self.sums[part] for part in output.parts)]
         top1, decisions = min(((each.top1, each.decisions) for each in judged if each.decisions), default=(None, 0))
         cosine = min(each.cosine for each in judged)
         resized = max(each.resized for each in wholes)
-        samples = len(self.noises)
-        return Agreement(output.name, output.kind, ratio, cosine, top1, resized, decisions, part, whole, samples)
+        column = list(self.sums).index(worst)
+        noises = tuple(each[column] for each in self.noises)
+        return Agreement(
+            output.name, output.kind, ratio, cosine, top1, resized, decisions, part, whole, len(noises), noises
+        )
 
 
 def agreements(

@@ -1,4 +1,4 @@
-"""The standard errors of estimated ranges: how far an end may lie from that of very many samples of the same kind.
+"""Standard errors: how far an estimate from few samples may lie from that of very many samples of the same kind.
 
 Samples are taken to be independent. A mean of n numbers with the standard deviation s has the standard error
 s / sqrt(n). The end t of a range with the least expected error solves an equation of means, sum_i psi_i(t) = 0 over the
@@ -9,10 +9,12 @@ values beyond t, the end is an extreme, and its error is not known.
 
 Sources: Huber, "The behavior of maximum likelihood estimates under nonstandard conditions", 1967, for solutions of
 equations of means; Weissman, "Estimation of parameters and large quantiles based on the k largest observations", 1978,
-for extremes, with the estimate of b as the mean excess of the k largest maxima over the next one.
+for extremes, with the estimate of b as the mean excess of the k largest maxima over the next one; Efron and Stein,
+"The jackknife estimate of variance", 1981, for the gain of one model over another.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -30,6 +32,25 @@ FEWEST = 4
 _LARGEST = 8
 #: The number of the outermost values among which an end is looked for first.
 _OUTERMOST = 2048
+
+
+def error_of_gain(before: Sequence[float], after: Sequence[float]) -> float:
+    """The standard error in dB of 10 log10(sum(before) / sum(after)), by the jackknife; 0 if it is unknown.
+
+    Each sample is left out once: one that makes most of the error says little about others.
+
+    Args:
+        before: The error power of each sample.
+        after: That of another model on the same samples.
+    """
+    if len(before) < 2 or len(before) != len(after) or not np.isfinite([*before, *after]).all():
+        return 0.0
+    powers = np.array([before, after], np.float64)
+    left = powers.sum(1, keepdims=True) - powers
+    if not (left > 0).all():
+        return 0.0
+    gains = 10 * np.log10(left[0] / left[1])
+    return float(np.sqrt((1 - 1 / len(gains)) * np.square(gains - gains.mean()).sum()))
 
 
 def error_of_mean(numbers: Floats) -> Floats:

@@ -246,6 +246,29 @@ def test_ranges_of_an_estimator_that_the_user_names_stay(options: dict[str, obje
     assert [step.what for step in judged(lambda _: 15.0, **options).steps] == [WHOLE]
 
 
+@pytest.mark.parametrize(
+    ("errors", "is_kept"),
+    [([0.5] * 12, True), ([1.0] * 11 + [0.01], False), ([], True)],
+    ids=["of all samples", "of one sample", "unknown"],
+)
+def test_a_gain_of_other_ranges_must_exceed_its_standard_error(errors: list[float], *, is_kept: bool) -> None:
+    """Of one sample that makes most of the error, the gain says little about others."""
+
+    class Sampled(Judged):
+        def attempt(self, config: QuantizationConfig, reverted_to_float: Any) -> Attempt:
+            return with_errors(super().attempt(config, reverted_to_float), errors)
+
+    def with_errors(attempt: Attempt, noises: list[float]) -> Attempt:
+        found = tuple(replace(each, noises=tuple(noises)) for each in attempt.context.check.outputs or ())
+        attempt.context.check = replace(attempt.context.check, outputs=found)
+        return attempt
+
+    good, config = good_if(16.0, 14.0), QuantizationConfig.checked(align=False)
+    _, first, calibrated = quantize_once(from_runtime(plain()[0]), plain()[1], load_target("cpu"), config)
+    found = guard(with_errors(with_ratio(first, 14.0), [1.0] * 11 + [8.0]), Sampled(calibrated, good))
+    assert {step.what: step.is_kept for step in found.steps}[PUBLISHED] == is_kept
+
+
 def test_what_is_good_ends_the_trials() -> None:
     found = judged(good_if(25.0, 15.0))
     assert [(step.what, step.is_kept) for step in found.steps] == [(PUBLISHED, True)]
@@ -393,7 +416,7 @@ class Made(CalibratedModel):
 
 def with_ratio(attempt: Attempt, ratio: float) -> Attempt:
     check = attempt.context.check
-    outputs = tuple(replace(each, sqnr=ratio) for each in check.outputs or ())
+    outputs = tuple(replace(each, sqnr=ratio, noises=()) for each in check.outputs or ())
     attempt.context.check = replace(check, outputs=outputs)
     return attempt
 

@@ -9,7 +9,7 @@ import pytest
 
 from irquant.passes.analysis.expected_error import Distribution
 from irquant.passes.analysis.ranges import symmetric_range
-from irquant.passes.analysis.standard_errors import SETTLED, error_of_least_error_range, error_of_mean
+from irquant.passes.analysis.standard_errors import SETTLED, error_of_gain, error_of_least_error_range, error_of_mean
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SAMPLES, ELEMENTS = 64, 512
@@ -101,3 +101,28 @@ def test_values_without_weight_do_not_count() -> None:
     options: Any = {"signed": False, "asymmetric": False}
     first, second = (error_of_least_error_range(each, weights, FEW_LEVELS, **options) for each in (values, louder))
     assert first == pytest.approx(second, rel=0.05)
+
+
+def test_the_error_of_a_gain_is_about_the_spread_over_many_data_sets() -> None:
+    rng = np.random.default_rng(0)
+
+    def drawn() -> tuple[list[float], list[float]]:
+        before = rng.gamma(2, size=40)
+        return before.tolist(), (before * rng.uniform(0.2, 1, 40)).tolist()
+
+    pairs = [drawn() for _ in range(400)]
+    spread = np.std([10 * np.log10(sum(before) / sum(after)) for before, after in pairs])
+    assert np.median([error_of_gain(*pair) for pair in pairs]) == pytest.approx(spread, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [([], []), ([1.0], [0.5]), ([1.0, 2.0], [1.0]), ([1.0, 0.0], [0.5, 0.0]), ([1.0, np.inf], [1, 1])],
+)
+def test_the_error_of_a_gain_is_unknown_without_enough_of_both(before: list[float], after: list[float]) -> None:
+    assert error_of_gain(before, after) == 0
+
+
+def test_the_gain_of_one_sample_that_makes_most_of_the_error_is_uncertain() -> None:
+    assert error_of_gain([1.0] * 11 + [20.0], [1.0] * 11 + [2.0]) > 3
+    assert error_of_gain([1.0] * 12, [0.5] * 12) == 0
