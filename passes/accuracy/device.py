@@ -107,7 +107,7 @@ def ask(graph: Graph, context: Context, run_float: RunFloat | None, *, shown: bo
                 running[in_own] = OWN_PRECISION, pool.submit(run_with, OWN_PRECISION, loaded, samples)
             showing = _compiled(loaded, INSPECTION | PROFILING) if shown and in_own else None
             executed = showing or Engine(loaded, LATENCY | PROFILING)
-            if run_float and executed.threads > 1 and _may_merge(context):
+            if run_float and executed.threads > 1 and _may_merge(graph, context):
                 running[WITH_ONE_THREAD] = ONE_THREAD, pool.submit(run_with, ONE_THREAD, loaded, samples)
             cold = [_cold(executed, each) for each in samples[:1] if executed.runs_twice]
             made = [executed.outputs(each) for each in samples]
@@ -134,8 +134,13 @@ def ask(graph: Graph, context: Context, run_float: RunFloat | None, *, shown: bo
     return Answer(replace(found, looks_slow=is_slow), inspected)
 
 
-def _may_merge(context: Context) -> bool:
-    """Whether the plugin might merge layers if one thread computes: it does so with products of two dimensions."""
+def _may_merge(graph: Graph, context: Context) -> bool:
+    """Whether the plugin might merge layers if one thread computes: it does so with products of two dimensions.
+
+    Of a model with states, it may end the process then, be the model in float or in int8: that is not tried.
+    """
+    if any(graph.nodes("Assign")):
+        return False
     decisions = context.plan.decisions
     products = [node for node in decisions if node.type == "MatMul" and len(node.output().shape) <= _MERGED_RANK]
     return len(products) > 1 and any(decisions[node].may_run_int8 for node in products)

@@ -62,12 +62,15 @@ class Engine:
         self.runs_twice = not is_timed and may_need_warm_up(self._model)
         if self.runs_twice:  # each stream has its own memory: the second inference is to be in the same one
             config = {**config, "NUM_STREAMS": "1"}
+        self._is_stateful = bool(self._model.get_sinks())
+        if self._is_stateful and config.get("PERFORMANCE_HINT") == "THROUGHPUT" and not is_timed:
+            # In streams of one thread, the plugin merges small products around an Assign, and ends the process.
+            config = {**config, "SNIPPETS_MODE": "DISABLE"}
         with rejecting(self._loaded.source):
             if EMULATION.items() <= config.items():
                 fold_constants(self._model)
                 separate_scales(self._model)
             self.compiled = compile_model(self._loaded.core, self._model, config)
-        self._is_stateful = bool(self._model.get_sinks())
         self._request, self._inferences = self.compiled.create_infer_request(), 0
         self._queue: ov.AsyncInferQueue | None = None
 

@@ -13,6 +13,7 @@ import pytest
 from irquant.passes import Report, quantize
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.infra.execution import Execution
+from irquant.passes.runtime.core import THREADS
 
 Array = np.ndarray[Any, np.dtype[Any]]
 RNG = np.random.default_rng(0)
@@ -203,6 +204,25 @@ def test_close_whole_and_in_int8(case: Callable[[], Case]) -> None:
         )
         pairs += zip(one, other, strict=True)
     assert sqnr([one for one, _ in pairs], [other for _, other in pairs]) > 25
+
+
+def test_a_state_may_lie_between_small_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one thread, and so in a stream of throughput mode, the runtime ends the process, even with the float model."""
+    monkeypatch.setenv(THREADS, "2")
+
+    def scaled(data: Any) -> Any:
+        for _ in range(2):
+            data = op.multiply(op.relu(op.matmul(data, weights(16, 16), False, True)), weights(1, 16))
+        return data
+
+    x = op.parameter([1, 16], np.float32, name="x")
+    kept = cast(Any, op6).read_value(weights(1, 16), "state", ov.Type.f32, ov.PartialShape([1, 16]))
+    total = op.add(scaled(x), op.multiply(kept, op.constant(np.float32(0.5))))
+    keep = cast(Any, op6).assign(total, "state")
+    model = ov.Model([op.result(scaled(total))], [keep], [x], "state")
+    reports: list[Report] = []
+    quantize(model, [RNG.normal(size=(1, 16)).astype(np.float32) for _ in range(12)], report=reports.append)
+    assert reports[0].check.execution
 
 
 def test_an_input_may_be_a_scalar() -> None:
