@@ -37,8 +37,9 @@ from .zero_points import percent_of_zero_points
 MOST_ATTEMPTS, MOST_SECONDS = 16, 1800.0
 #: The number of held-out samples on which layers are ranked, and the most inferences for it.
 RANKED_ON, MOST_INFERENCES = 2, 200
-#: The least gain in dB of a remedy that is kept; it must also exceed its standard error. (A text recognizer: 1.1 dB,
-#: with an error of 2.6, on 12 held-out samples were -2.5 dB on 200 others. Gains of 0.7 to 5 dB above it were real.)
+#: The least gain in dB of a remedy that is kept. Unless an output is poor, it must also exceed its standard error. (A
+#: text recognizer: 1.1 dB, with an error of 2.6, on 12 held-out samples were -2.5 dB on 200 others. Gains of 0.7 to 5 dB
+#: above it were real.)
 GAIN = 0.5
 #: The least gain in dB of layers that take next to no time in float (for 0.3 % of the time or less, this is more than
 #: the rate of the knee), and the most that another output may lose by chance.
@@ -159,13 +160,14 @@ def worst_ratio(attempt: Attempt) -> float:
 
 
 def _is_better(attempt: Attempt, best: Attempt) -> bool:
-    """Whether a remedy gains enough at the worst output, not by chance, and makes no output poor."""
+    """Whether a remedy gains enough at the worst output, not by chance unless one is poor, and makes no output poor."""
     pairs = zip(best.context.check.outputs or (), attempt.context.check.outputs or (), strict=False)
     _, error = min(
         ((one.sqnr - one.levels.floor, error_of_gain(one.noises, other.noises)) for one, other in pairs),
         default=(0.0, 0.0),
     )
-    is_gain = attempt.ratio_margin >= best.ratio_margin + max(GAIN, error)
+    least = GAIN if best.margin < 0 else max(GAIN, error)  # a chance for a poor model; layers would cost more
+    is_gain = attempt.ratio_margin >= best.ratio_margin + least
     return is_gain and attempt.margin >= min(best.margin, 0.0)
 
 
