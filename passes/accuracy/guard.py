@@ -38,8 +38,8 @@ MOST_ATTEMPTS, MOST_SECONDS = 16, 1800.0
 #: The number of held-out samples on which layers are ranked, and the most inferences for it.
 RANKED_ON, MOST_INFERENCES = 2, 200
 #: The least gain in dB of a remedy that is kept. Unless an output is poor, it must also exceed its standard error. (A
-#: text recognizer: 1.1 dB, with an error of 2.6, on 12 held-out samples were -2.5 dB on 200 others. Gains of 0.7 to 5 dB
-#: above it were real.)
+#: text recognizer: 1.1 dB, with an error of 2.6, on 12 held-out samples were -2.5 dB on 200 others. Gains of 0.7 to
+#: 5 dB above it were real.)
 GAIN = 0.5
 #: The least gain in dB of layers that take next to no time in float (for 0.3 % of the time or less, this is more than
 #: the rate of the knee), and the most that another output may lose by chance.
