@@ -163,7 +163,11 @@ def _is_better(attempt: Attempt, best: Attempt) -> bool:
     """Whether a remedy gains enough at the worst output, not by chance unless one is poor, and makes no output poor."""
     pairs = zip(best.context.check.outputs or (), attempt.context.check.outputs or (), strict=False)
     _, error = min(
-        ((one.sqnr - one.levels.floor, error_of_gain(one.noises, other.noises)) for one, other in pairs),
+        (
+            (one.sqnr - one.levels.floor, error_of_gain(one.noises, other.noises))
+            for one, other in pairs
+            if not math.isnan(one.sqnr)
+        ),
         default=(0.0, 0.0),
     )
     least = GAIN if best.margin < 0 else max(GAIN, error)  # a chance for a poor model; layers would cost more

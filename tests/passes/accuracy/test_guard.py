@@ -670,3 +670,17 @@ def test_an_output_that_int8_makes_infinite_is_mended(monkeypatch: pytest.Monkey
     assert unguarded.check.margin < 0
     _, report = quantized(model, samples)
     assert report.check.margin >= 0
+
+
+def test_an_output_that_cannot_be_compared_does_not_hide_the_error_of_a_gain() -> None:
+    def with_unknown(ratio: float, noises: list[float]) -> Attempt:
+        _, made, _ = quantize_once(from_runtime(plain()[0]), plain()[1], load_target("cpu"), QuantizationConfig())
+        known = next(iter(made.context.check.outputs or ()))
+        unknown = replace(known, sqnr=float("nan"), noises=())
+        outputs = (unknown, replace(known, sqnr=ratio, noises=tuple(noises)))
+        made.context.check = replace(made.context.check, outputs=outputs)
+        return made
+
+    before = with_unknown(14.0, [1.0] * 11 + [8.0])
+    assert guard_module._is_better(with_unknown(16.0, [0.5] * 11 + [4.0]), before)
+    assert not guard_module._is_better(with_unknown(16.0, [1.0] * 11 + [0.01]), before)
