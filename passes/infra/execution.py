@@ -57,7 +57,7 @@ class Asked:
         meant: The same with FakeQuantizes computed in float.
         samples: The number of samples.
         wrong: How the device computes something else; empty if it does not.
-        is_own: Whether it does so only in its own precision, and not in f32.
+        is_own: Whether it does so only in its own precision or with one thread, and not in f32 with all threads.
         looks_slow: Whether the profiles suggest that int8 may be no faster (see `layer_times`).
     """
 

@@ -48,9 +48,8 @@ def main() -> None:
         print(f"| model | all | {' | '.join(f'without {each}' for each in list(WITHOUT)[1:])} |")
         print("| --- " * (len(WITHOUT) + 1) + "|")
         rows = [_row(Path(model), data, held_out, Path(name)) for model, data, held_out in groups]
-    gains = [
-        statistics.median(whole - other for whole, *others in rows for other in others[k : k + 1]) for k in range(5)
-    ]
+    whole, *others = zip(*rows, strict=True)
+    gains = [statistics.median(np.subtract(whole, each)) for each in others]
     print(f"| median gain | | {' | '.join(f'{each:+.1f}' for each in gains)} |")
 
 
