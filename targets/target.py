@@ -133,6 +133,7 @@ Property = Literal[
     "after_bent_extreme",
     "after_scaled_product_up_to_256",
     "averages_padding",
+    "before_signed_activation",
     "before_steps_by_channel",
     "behind_moved_channels",
     "constant_first",
@@ -145,18 +146,19 @@ Property = Literal[
     "groups_not_by_4",
     "kernel_covers_stride",
     "known_scale",
-    "last_stride_up_to_3",
     "maybe_few_columns",
     "multiplies_channels",
     "multiplies_vector",
     "no_padding",
     "of_any_size",
+    "one_output_channel",
     "output_padding_within_pads",
     "padded",
     "pads_a_convolution",
     "pointwise",
     "several_matrices",
     "shape_shows_order",
+    "steps_fit_kernel",
     "strided",
     "two_activations",
     "undilated",
@@ -269,8 +271,21 @@ def _is_strided(node: Node) -> bool:
     return any(stride > 1 for stride in integers(node, "strides"))
 
 
-def _last_stride_is_short(node: Node) -> bool:
-    return all(stride <= 3 for stride in integers(node, "strides")[-1:])
+def _steps_fit_kernel(node: Node) -> bool:
+    """Whether the strides of a transposed convolution are such that its kernel needs no care at the borders.
+
+    Along each axis, that is a stride of 1; one of 2 with an even kernel, or with data at least as long as the kernel;
+    or one of 3 with a kernel and explicit pads that are multiples of 3.
+    """
+    sizes, strides = node.source(DATA_PORT).shape[2:], integers(node, "strides")
+    is_explicit = node.attributes.get("auto_pad", "explicit").lower() in ("explicit", "valid")
+    pads = [integers(node, name) or (0,) * len(strides) for name in ("pads_begin", "pads_end")]
+    for size, stride, kernel, *around in zip(sizes, strides, kernel_shape(node), *pads, strict=False):
+        fits_two = stride == 2 and (kernel % 2 == 0 or size >= kernel)  # a dynamic size is below any kernel
+        fits_three = stride == 3 and is_explicit and not any(each % 3 for each in (kernel, *around))
+        if stride != 1 and not fits_two and not fits_three:
+            return False
+    return True
 
 
 def _has_constant_first(node: Node) -> bool:
@@ -392,6 +407,28 @@ def _is_before_steps_by_channel(node: Node) -> bool:
     return False
 
 
+def _is_before_signed_activation(node: Node) -> bool:
+    """Whether element-wise operations behind a layer, one of them not linear, lead to values that may be negative."""
+    steps = [(node, False)]
+    for step, is_bent in steps:  # the list grows
+        for reader in (port.node for port in step.output().consumers):
+            if reader.type not in _ELEMENT_WISE or len(steps) > _MOST_FUSED:
+                continue
+            bends = is_bent or reader.type not in _LINEAR
+            if bends and not _is_never_negative(reader):
+                return True
+            steps.append((reader, bends))
+    return False
+
+
+def _is_never_negative(node: Node) -> bool:
+    return node.type in _NEVER_NEGATIVE or (node.type == "Clamp" and float(node.attributes["min"]) >= 0)
+
+
+def _has_one_output_channel(node: Node) -> bool:
+    return node.output().shape[1:2] == (1,)
+
+
 def _is_behind_moved_channels(node: Node) -> bool:
     """Whether the data come directly from a Transpose that moves the batch or the channels, or may move them."""
     above = node.source(DATA_PORT).node
@@ -442,11 +479,14 @@ _ELEMENT_WISE = (
     *("Abs", "Add", "BatchNormInference", "Clamp", "Divide", "Elu", "Exp", "Gelu", "HSigmoid", "HSwish", "HardSigmoid"),
     *("Mish", "Multiply", "PReLU", "Power", "ReLU", "Sigmoid", "SoftPlus", "Sqrt", "Subtract", "Swish", "Tanh"),
 )
+_LINEAR = ("Add", "BatchNormInference", "Divide", "Multiply", "Subtract")
+_NEVER_NEGATIVE = ("Abs", "Exp", "HSigmoid", "HardSigmoid", "ReLU", "Sigmoid", "SoftPlus", "Sqrt")
 _MOVING = ("Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "after_bent_extreme": _is_after_bent_extreme,
     "after_scaled_product_up_to_256": _is_after_small_scaled_product,
     "averages_padding": _averages_padding,
+    "before_signed_activation": _is_before_signed_activation,
     "before_steps_by_channel": _is_before_steps_by_channel,
     "behind_moved_channels": _is_behind_moved_channels,
     "constant_first": _has_constant_first,
@@ -459,18 +499,19 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "groups_not_by_4": _has_groups_not_by_4,
     "kernel_covers_stride": _kernel_covers_stride,
     "known_scale": _has_known_scale,
-    "last_stride_up_to_3": _last_stride_is_short,
     "maybe_few_columns": _may_have_few_columns,
     "multiplies_channels": _multiplies_channels,
     "multiplies_vector": _multiplies_vector,
     "no_padding": _adds_no_padding,
     "of_any_size": _is_of_any_size,
+    "one_output_channel": _has_one_output_channel,
     "output_padding_within_pads": _pads_no_output,
     "padded": _is_padded,
     "pads_a_convolution": _pads_a_convolution,
     "pointwise": _is_pointwise,
     "several_matrices": multiplies_batches,
     "shape_shows_order": _shape_shows_order,
+    "steps_fit_kernel": _steps_fit_kernel,
     "strided": _is_strided,
     "two_activations": _takes_two_activations,
     "undilated": _is_undilated,

@@ -10,12 +10,15 @@ to find out, the float model runs in it, too.
 
 An inference with few threads, as on one core or in a stream of throughput mode, is another case: there, the plugin may
 merge small matrix products into one node (see `_may_merge`). A model with several of them also runs with one thread.
+Kernels of other layers depend on the number of threads, too. If the environment allows irquant fewer threads than there
+are cores, as a batch over a model zoo does, the model also runs with all of them.
 
 Compilation takes the most time. If a run in the device's own precision tests the kernels that users get, the run in f32
 uses the model that shows all its layers, which is needed anyway.
 """
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -31,10 +34,10 @@ from ..evaluation.verify_execution import shows_all
 from ..infra.base import Context
 from ..infra.calibration import PROBES
 from ..infra.execution import Asked
-from ..runtime.core import RuntimeRejectedError, own_precision
+from ..runtime.core import THREADS, RuntimeRejectedError, own_precision
 from ..runtime.engine import Engine
 from ..runtime.loaded import Loaded
-from ..runtime.modes import EMULATION, INSPECTION, LATENCY, ONE_THREAD, OWN_PRECISION, PROFILING
+from ..runtime.modes import ALL_THREADS, EMULATION, INSPECTION, LATENCY, ONE_THREAD, OWN_PRECISION, PROFILING
 from ..runtime.samples import DataError, ValidationSample
 
 _Tensors = Sequence[Array]
@@ -44,7 +47,7 @@ Run = tuple[Sequence[_Tensors], str]
 RunFloat = Callable[[dict[str, str]], Run]
 #: The reason for a layer that makes a model wrong, and where it does so if it is right in f32 with all threads.
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
-IN_OWN_PRECISION, WITH_ONE_THREAD = "in {}, its own precision", "with one thread"
+IN_OWN_PRECISION, WITH_ONE_THREAD, WITH_ALL_THREADS = "in {}, its own precision", "with one thread", "with all threads"
 #: The most that the device's error may be, as a multiple of the expected error: kernels round ties differently, and a
 #: number on the other side of a step is one step off from there on. (The factor is less than 2 on generated networks of
 #: 3 to 40 operations, and 0.7 to 1.2 on 16 pretrained ones; wrong kernels make it a hundred or more.)
@@ -109,6 +112,8 @@ def ask(graph: Graph, context: Context, run_float: RunFloat | None, *, shown: bo
             executed = showing or Engine(loaded, LATENCY | PROFILING)
             if run_float and executed.threads > 1 and _may_merge(graph, context):
                 running[WITH_ONE_THREAD] = ONE_THREAD, pool.submit(run_with, ONE_THREAD, loaded, samples)
+            if run_float and executed.threads < (os.cpu_count() or 1) and THREADS in os.environ:
+                running[WITH_ALL_THREADS] = ALL_THREADS, pool.submit(run_with, ALL_THREADS, loaded, samples)
             cold = [_cold(executed, each) for each in samples[:1] if executed.runs_twice]
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples

@@ -121,8 +121,8 @@ def run(drawing: Drawing, seeds: Sequence[int], jobs: int) -> Found:
 
 
 def _tell(found: Found, result: dict[str, Any]) -> None:
-    """Each kind of failure when it is first seen, and how far the campaign is."""
-    if result["kind"] == "failed" and len(found.failures[result["signature"]]) == 1:
+    """Each failure, and how far the campaign is."""
+    if result["kind"] == "failed":
         print(f"seed {result['seed']}: {result['signature']}", flush=True)
     if (count := found.kinds.total()) % 500 == 0:
         print(f"{count} models: {dict(found.kinds)}", flush=True)

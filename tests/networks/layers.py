@@ -1,11 +1,13 @@
-"""Single convolutions at sizes of real models, with everything that decides which kernel the runtime takes.
+"""Single convolutions, transposed ones too, at sizes of real models, with everything that decides which kernel the runtime takes.
 
 The networks of this folder are small, so that thousands of them can be checked. Some kernels are only wrong at larger
 sizes, or for a small input behind a larger one.
 """
 
 import math
+import os
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import openvino as ov
@@ -13,8 +15,9 @@ import openvino.opset13 as op
 
 from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.jobs.quantize_once import NothingToQuantizeError
+from irquant.passes.runtime.core import THREADS as IRQUANT_THREADS
 
-from .checking import F32, FEW, MORE, UNHEARD, FoundError, Outcome, decibels, emulated_outputs, run
+from .checking import F32, FEW, MORE, THREADS, UNHEARD, FoundError, Outcome, decibels, emulated_outputs, run
 from .drawing import Drawn
 from .net import Array, Chance, Tensor
 
@@ -53,7 +56,15 @@ class _Layer:
         self.sizes = sorted([*sizes, small], key=lambda size: -math.prod(size))
         self.sizes = [size for size in self.sizes if self._fits(size, spans)][: None if self.is_dynamic else 1]
         self.is_signed, self.is_clipped = chance.maybe(0.7), chance.maybe(0.4)
-        self.behind = chance.one(["nothing", "relu", "swish", "prelu", "layer", "layer", "sum"])
+        self.behind = chance.one(["nothing", "relu", "swish", "prelu", "layer", "layer", "swish layer", "sum"])
+
+    def _weights_shape(self) -> list[int]:
+        split = [self.groups, self.outputs // self.groups, self.inputs // self.groups] if self.groups else None
+        return [*(split or [self.outputs, self.inputs]), *self.kernel]
+
+    def _computed(self, x: Tensor, weights: Array) -> Tensor:
+        layer: Any = op.group_convolution if self.groups else op.convolution
+        return layer(x, weights, self.strides, self.pads, self.pads, self.dilations)
 
     def _shares(self, chance: Chance, *, is_square: bool) -> list[float]:
         shares = [chance.numbers.uniform(0.5, 1) for _ in range(self.rank)]
@@ -78,10 +89,7 @@ class _Layer:
         def constant(*shape: int) -> Array:
             return numbers.normal(size=shape).astype(np.float32)
 
-        split = [self.groups, self.outputs // self.groups, self.inputs // self.groups] if self.groups else None
-        layer: Any = op.group_convolution if self.groups else op.convolution
-        weights = constant(*(split or [self.outputs, self.inputs]), *self.kernel)
-        y = layer(x, weights, self.strides, self.pads, self.pads, self.dilations)
+        y = self._computed(x, constant(*self._weights_shape()))
         y = self._followed(op.add(y, constant(1, self.outputs, *one)), constant, one)
         return Drawn(ov.Model([op.result(y)], [x]), [{"x": self._values(numbers, size)} for size in self.sizes * 2])
 
@@ -93,6 +101,7 @@ class _Layer:
             "swish": lambda: op.swish(y),
             "prelu": lambda: op.prelu(y, np.abs(constant(self.outputs)) / 4),
             "layer": lambda: op.convolution(op.relu(y), constant(8, self.outputs, *one), one, zeros, zeros, one),
+            "swish layer": lambda: op.convolution(op.swish(y), constant(8, self.outputs, *one), one, zeros, zeros, one),
             "sum": lambda: op.add(
                 y, op.convolution(y, constant(self.outputs, self.outputs, *one), one, zeros, zeros, one)
             ),
@@ -105,9 +114,44 @@ class _Layer:
         return values if self.is_signed else np.abs(values)
 
 
+class _TransposedLayer(_Layer):
+    """The attributes of a transposed convolution without groups, and the sizes of its data."""
+
+    def __init__(self, chance: Chance) -> None:
+        super().__init__(chance)
+        self.groups = 0
+        self.inputs, self.outputs = chance.one(CHANNELS), chance.one(CHANNELS)
+        self.dilations = [1] * self.rank
+        self.strides = [min(chance.one([1, 2, 2, 2, 3]), size) for size in self.kernel]
+        middle = [(size - step) // 2 for size, step in zip(self.kernel, self.strides, strict=True)]
+        self.pads = chance.one(
+            [middle, middle, [0] * self.rank, [chance.integer(0, size // 2) for size in self.kernel]]
+        )
+        longer = [min(pad, step - 1) for pad, step in zip(self.pads, self.strides, strict=True)]
+        self.longer = chance.one([longer, [0] * self.rank])
+        self.sizes = [size for size in self.sizes if self._is_small(size)][: None if self.is_dynamic else 1]
+
+    def _is_small(self, size: list[int]) -> bool:
+        each = zip(size, self.strides, self.kernel, self.pads, strict=True)
+        spread = [(length - 1) * step + span - 2 * pad for length, step, span, pad in each]
+        return min(spread) > 0 and math.prod((*spread, *self.kernel, self.inputs, self.outputs)) < MOST_WORK
+
+    def _weights_shape(self) -> list[int]:
+        return [self.inputs, self.outputs, *self.kernel]
+
+    def _computed(self, x: Tensor, weights: Array) -> Tensor:
+        return op.convolution_backprop_data(
+            x, weights, self.strides, None, self.pads, self.pads, self.dilations, output_padding=self.longer
+        )
+
+
+def _drawn_layer(chance: Chance) -> _Layer:
+    return (_TransposedLayer if chance.maybe(0.25) else _Layer)(chance)
+
+
 def _layer(seed: int) -> Drawn | None:
     chance = Chance(seed, 3)
-    layer = _Layer(chance)
+    layer = _drawn_layer(chance)
     return layer.drawn(chance) if layer.sizes else None
 
 
@@ -129,18 +173,23 @@ def check_layer(seed: int) -> Outcome:
     floats = run(drawn.model, drawn.samples, F32)
     reports: list[Report] = []
     largest = [each for each in drawn.samples if each["x"].shape == drawn.samples[0]["x"].shape]
+    known, theirs = THREADS[seed % len(THREADS)]
     try:
-        quantized = quantize(drawn.model, largest * 4, config=QuantizationConfig(), guard=False, report=reports.append)
+        with patch.dict(os.environ, {IRQUANT_THREADS: str(known)}):
+            quantized = quantize(
+                drawn.model, largest * 4, config=QuantizationConfig(), guard=False, report=reports.append
+            )
     except NothingToQuantizeError:
         return Outcome("nothing to quantize")
-    meant, made = emulated_outputs(quantized, drawn), run(quantized, drawn.samples, F32)
+    meant = emulated_outputs(quantized, drawn)
+    made = run(quantized, drawn.samples, F32 | {"INFERENCE_NUM_THREADS": str(theirs)})
     power = max(float(np.square(each[0]).mean()) for each in floats) or 1.0
     margin = math.inf
     for sample, wanted, *others in zip(drawn.samples, floats, meant, made, strict=True):
         expected, error = (float(np.square(each[0].astype(np.float64) - wanted[0]).mean()) / power for each in others)
         margin = min(margin, decibels(expected))
         if error > MORE * (1 + FEW / wanted[0].size) * expected + UNHEARD:
-            layer, shape = _Layer(Chance(seed, 3)), list(sample["x"].shape)
+            layer, shape = _drawn_layer(Chance(seed, 3)), list(sample["x"].shape)
             said = f"meant {decibels(expected):.1f} dB, made {decibels(error):.1f} dB for data {shape}, {vars(layer)}"
             raise FoundError(f"wrong with {'dynamic' if layer.is_dynamic else 'fixed'} sizes", said)
     left = tuple(each.split(": ", 1)[-1] for each in reports[0].warnings if "is left float" in each)

@@ -1,5 +1,6 @@
 """The device is asked whether it computes what the FakeQuantizes mean, in f32, in its own precision and with one thread."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
 
@@ -98,9 +99,19 @@ def test_a_float_model_that_is_lost_in_that_precision_is_told() -> None:
 def test_nobody_asks_twice_where_that_precision_is_f32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "own_precision", lambda: "f32")
     monkeypatch.setenv(THREADS, "1")
+    monkeypatch.setattr(device.os, "cpu_count", lambda: 1)
     model, samples = learned_queries()
     _, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
     assert report.warnings == ()
+
+
+@pytest.mark.skipif(own_precision() == "f32" or os.cpu_count() == 1, reason="right with one thread and with all")
+def test_fewer_threads_than_cores_are_no_excuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "own_precision", lambda: "f32")
+    monkeypatch.setenv(THREADS, "1")
+    model, samples = learned_queries()
+    _, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
+    assert [warning.rpartition(", ")[2] for warning in report.warnings] == ["with all threads"]
 
 
 @pytest.mark.parametrize(

@@ -305,8 +305,8 @@ def test_what_stays_float_has_a_reason(layer: str, reason: str) -> None:
 
 
 UPSAMPLING = (
-    "the plugin runs a transposed convolution in int8 only without dilation, with a last stride of 3 at most, with a "
-    "kernel that no stride exceeds, and rightly only with no more output_padding than pads_end"
+    "the plugin runs a transposed convolution rightly in int8 only without dilation, with strides of up to 3 that fit its "
+    "kernel, pads and data, and with no more output_padding than pads_end"
 )
 
 

@@ -1,0 +1,59 @@
+"""Transposed convolutions whose int8 kernels are wrong stay float, and the others are right with any number of threads."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.passes import Report, quantize
+from irquant.passes.runtime.core import THREADS
+from tests.passes.runs_int8.nets import executed_as_meant, model, samples_of, weights
+
+ACTIVATED = "an activation follows"
+ONE_CHANNEL = "one output channel"
+STEPS = "that fit its kernel, pads and data"
+
+
+def _upsampled(
+    size: tuple[int, ...], outputs: int, kernel: int, stride: int, pad: int, bend: Callable[[Any], Any] | None = None
+) -> ov.Model:
+    rank = len(size)
+    x = op.parameter([1, 8, *size], np.float32)
+    up = op.convolution_backprop_data(
+        x, weights(8, outputs, *[kernel] * rank), [stride] * rank, None, [pad] * rank, [pad] * rank, [1] * rank
+    )
+    biased = op.add(up, weights(1, outputs, *[1] * rank))
+    after = bend(biased) if bend else biased
+    one, none = [1] * rank, [0] * rank
+    return model(x, op.convolution(after, weights(8, outputs, *one), one, none, none, one))
+
+
+@pytest.mark.parametrize(
+    ("net", "why_float"),
+    [
+        (_upsampled((5,), 4, 4, 2, 1), ""),
+        (_upsampled((16, 16), 16, 2, 2, 0, op.relu), ""),
+        (_upsampled((5,), 4, 4, 2, 1, op.swish), ACTIVATED),
+        (_upsampled((7, 7), 4, 3, 1, 1, lambda y: op.multiply(y, op.sigmoid(y))), ACTIVATED),
+        (_upsampled((7, 7), 4, 2, 2, 0, lambda y: op.subtract(op.relu(y), np.float32(1))), ACTIVATED),
+        (_upsampled((7, 7), 4, 2, 2, 0, lambda y: op.multiply(y, np.float32(2))), ""),
+        (_upsampled((8, 8), 1, 2, 2, 0), ONE_CHANNEL),
+        (_upsampled((8, 8), 4, 6, 3, 1), STEPS),
+        (_upsampled((8, 8), 4, 6, 3, 0), ""),
+        (_upsampled((8, 3), 4, 5, 2, 1), STEPS),
+        (_upsampled((8, 5), 4, 5, 2, 1), ""),
+    ],
+)
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_transposed_convolution_is_right_in_int8_or_stays_float(
+    net: ov.Model, why_float: str, threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[Report] = []
+    monkeypatch.setenv(THREADS, threads)
+    result = cast(ov.Model, quantize(net, samples_of(net), guard=False, report=reports.append))
+    (decision,) = [each.decision for each in reports[0].layers if each.type == "ConvolutionBackpropData"]
+    assert (decision.int8, why_float in decision.reason) == (not why_float, True)
+    assert executed_as_meant(result) > 30
