@@ -99,7 +99,7 @@ def test_a_float_model_that_is_lost_in_that_precision_is_told() -> None:
 def test_nobody_asks_twice_where_that_precision_is_f32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "own_precision", lambda: "f32")
     monkeypatch.setenv(THREADS, "1")
-    monkeypatch.setattr(device.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
     model, samples = learned_queries()
     _, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
     assert report.warnings == ()
