@@ -1,7 +1,7 @@
 """Transposed convolutions whose int8 kernels are wrong stay float, and the others are right with any number of threads."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -53,7 +53,7 @@ def test_a_transposed_convolution_is_right_in_int8_or_stays_float(
 ) -> None:
     reports: list[Report] = []
     monkeypatch.setenv(THREADS, threads)
-    result = cast(ov.Model, quantize(net, samples_of(net), guard=False, report=reports.append))
+    result = quantize(net, samples_of(net), guard=False, report=reports.append)
     (decision,) = [each.decision for each in reports[0].layers if each.type == "ConvolutionBackpropData"]
     assert (decision.int8, why_float in decision.reason) == (not why_float, True)
     assert executed_as_meant(result) > 30
