@@ -64,6 +64,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges
         AbsorbZeroPoints(),  # after the corrections, which compare the layer with the one that reads floats
         CreateBiases(),  # after the passes that may have given a layer a bias already
+        WidenMasks(),  # such a bias of a product of two activations is a row, too
         WidenIntegers(),
         OrderOperands(),
         CompressWeights(),  # the passes above look at the float weights

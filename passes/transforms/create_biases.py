@@ -10,6 +10,7 @@ from ...ir import DYNAMIC, Graph, Node
 from ...ir.ops import WEIGHTED_TYPES, bias_port, output_channel_axis
 from ...targets import Target
 from ..analysis.biases import change_bias
+from ..analysis.constants import SHAPE_READERS
 from ..infra.base import Context, Fact, Pass
 
 
@@ -50,7 +51,8 @@ def _needs_bias(node: Node, context: Context) -> bool:
     decision, rule = context.plan.decisions.get(node), context.target.rule(node)
     if not (decision and decision.may_run_int8 and rule) or bias_port(node):
         return False
-    several = rule.needs_bias and len(node.output().consumers) > 1
+    readers = [port for port in node.output().consumers if port.node.type not in SHAPE_READERS]
+    several = rule.needs_bias and len(readers) > 1
     return several or any(reader.type in rule.needs_bias_before for reader in _readers(node, context.target))
 
 

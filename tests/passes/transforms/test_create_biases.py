@@ -55,6 +55,42 @@ def scores(x: Tensor) -> list[Tensor]:
     return [product, op.matmul(op.softmax(op.multiply(product, np.float32(0.1)), -1), v, False, False)]
 
 
+def causal_heads(x: Tensor) -> list[Tensor]:
+    """Two heads with a causal mask, whose size is read off the scores: the runtime compiles them as one kernel."""
+
+    def heads() -> Tensor:
+        return op.transpose(op.reshape(dense(x), op.constant([0, 0, 2, 4]), True), op.constant([0, 2, 1, 3]))
+
+    product = op.matmul(heads(), heads(), False, True)
+    places = op.range(op.constant(0), op.gather(op.shape_of(product, "i32"), op.constant(3), op.constant(0)), 1, "i32")
+    mask = op.less_equal(op.unsqueeze(places, op.constant([0])), op.unsqueeze(places, op.constant([1])))
+    return [op.matmul(op.softmax(op.select(mask, product, np.float32(-1e4)), -1), heads(), False, False)]
+
+
+def test_a_bias_of_scores_is_not_read_along_the_wrong_axis() -> None:
+    found, report = ratios(causal_heads, STATIC)
+    assert min(found) > 20
+    assert all(layer.is_int8 for layer in report.layers)
+    assert not report.warnings
+
+
+def test_readers_of_the_shape_make_no_bias() -> None:
+    graph = from_text(
+        """
+        x: f32[2,4] = Parameter()
+        y: f32[3,4] = Parameter()
+        z: f32[2,3] = MatMul(x, y) transpose_a="false" transpose_b="true"
+        s: i64[2] = ShapeOf.opset3(z) output_type="i64"
+        out = Result(z)
+        size = Result(s)
+        """
+    )
+    context = Context(target=load_target("cpu"))
+    PlanPlacement().run(graph, context)
+    assert context.plan.decisions[graph.node("z")].int8
+    assert CreateBiases().run(graph, context) == 0
+
+
 @pytest.mark.parametrize("shape", [STATIC, DYNAMIC], ids=["static", "dynamic"])
 def test_a_product_of_activations_that_several_operations_read_is_right(shape: list[int]) -> None:
     found, report = ratios(scores, shape)
@@ -78,7 +114,7 @@ def widened(shape: list[int], pad: int) -> Callable[[Tensor], list[Tensor]]:
     axes = len(shape) - 2
     kernel = op.constant((RNG.normal(size=(shape[1], 4, *[3] * axes)) / 3).astype(np.float32))
     pads = {"pads_begin": [pad] * axes, "pads_end": [pad] * axes, "output_padding": [1] * axes}
-    return lambda x: [op.convolution_backprop_data(x, kernel, [3] * axes, **pads)]
+    return lambda x: [op.convolution_backprop_data(x, kernel, [2] * axes, **pads)]
 
 
 @pytest.mark.parametrize("shape", [[1, 16, 5, 6], [1, 3, 4, 5, 6]], ids=["2D", "3D"])
