@@ -144,7 +144,6 @@ Property = Literal[
     "embedding",
     "first_output_only",
     "groups_not_by_4",
-    "kernel_covers_stride",
     "known_scale",
     "maybe_few_columns",
     "multiplies_channels",
@@ -250,11 +249,6 @@ def _is_undilated(node: Node) -> bool:
     return all(size == 1 for size in integers(node, "dilations"))
 
 
-def _kernel_covers_stride(node: Node) -> bool:
-    """Whether the kernel of a transposed convolution covers its output without gaps."""
-    return all(stride <= size for stride, size in zip(integers(node, "strides"), kernel_shape(node), strict=False))
-
-
 def _has_known_scale(node: Node) -> bool:
     """Whether an Interpolate is not of opset1 with data of dynamic size, whose scale is computed while it runs."""
     return node.opset != "opset1" or DYNAMIC not in node.source(DATA_PORT).shape[2:]
@@ -272,18 +266,17 @@ def _is_strided(node: Node) -> bool:
 
 
 def _steps_fit_kernel(node: Node) -> bool:
-    """Whether the strides of a transposed convolution are such that its kernel needs no care at the borders.
+    """Whether the kernel of a transposed convolution consists of whole strides.
 
-    Along each axis, that is a stride of 1; one of 2 with an even kernel, or with data at least as long as the kernel;
-    or one of 3 with a kernel and explicit pads that are multiples of 3.
+    Along each axis, that is a stride of 1, one of 2 with an even kernel, or one of 3 with a kernel and explicit pads that
+    are multiples of 3.
     """
-    sizes, strides = node.source(DATA_PORT).shape[2:], integers(node, "strides")
-    is_explicit = node.attributes.get("auto_pad", "explicit").lower() in ("explicit", "valid")
+    strides = integers(node, "strides")
+    is_automatic = len(node.inputs) > 2 or node.attributes.get("auto_pad", "").lower().startswith("same")
     pads = [integers(node, name) or (0,) * len(strides) for name in ("pads_begin", "pads_end")]
-    for size, stride, kernel, *around in zip(sizes, strides, kernel_shape(node), *pads, strict=False):
-        fits_two = stride == 2 and (kernel % 2 == 0 or size >= kernel)  # a dynamic size is below any kernel
-        fits_three = stride == 3 and is_explicit and not any(each % 3 for each in (kernel, *around))
-        if stride != 1 and not fits_two and not fits_three:
+    for stride, kernel, *around in zip(strides, kernel_shape(node), *pads, strict=False):
+        fits_three = stride == 3 and not is_automatic and not any(each % 3 for each in (kernel, *around))
+        if stride != 1 and not (stride == 2 and kernel % 2 == 0) and not fits_three:
             return False
     return True
 
@@ -497,7 +490,6 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "embedding": looks_up_rows,
     "first_output_only": _has_first_output_only,
     "groups_not_by_4": _has_groups_not_by_4,
-    "kernel_covers_stride": _kernel_covers_stride,
     "known_scale": _has_known_scale,
     "maybe_few_columns": _may_have_few_columns,
     "multiplies_channels": _multiplies_channels,

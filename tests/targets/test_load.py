@@ -240,11 +240,11 @@ LAYERS = """
         ("behind_half", {"after_bent_extreme"}),
         ("second_half", {"constant_first", "after_bent_extreme"}),
         ("behind_square", set[str]()),
-        ("up", {"kernel_covers_stride", "steps_fit_kernel", "output_padding_within_pads"}),
+        ("up", {"steps_fit_kernel", "output_padding_within_pads"}),
         ("up_gaps", {"output_padding_within_pads"}),
         ("up_far", {"output_padding_within_pads"}),
-        ("up_within", {"kernel_covers_stride", "steps_fit_kernel", "output_padding_within_pads"}),
-        ("up_beyond", {"kernel_covers_stride", "steps_fit_kernel"}),
+        ("up_within", {"steps_fit_kernel", "output_padding_within_pads"}),
+        ("up_beyond", {"steps_fit_kernel"}),
         ("holes", set[str]()),
         ("average", {"averages_padding"}),
         ("same", {"averages_padding"}),
@@ -263,7 +263,7 @@ def test_properties_are_read_off_operations(name: str, properties: set[str]) -> 
     asked = {
         "GroupConvolution": ["depthwise", "multiplies_channels", "groups_not_by_4", "behind_moved_channels"],
         "MatMul": ["constant_first", "after_bent_extreme"],
-        "ConvolutionBackpropData": ["kernel_covers_stride", "steps_fit_kernel", "output_padding_within_pads"],
+        "ConvolutionBackpropData": ["steps_fit_kernel", "output_padding_within_pads"],
         "MaxPool": ["undilated"],
         "AvgPool": ["averages_padding", "no_padding"],
     }.get(node.type, ["no_padding"])

@@ -53,7 +53,7 @@ class Breaks(Pass):
 
 
 def test_the_default_pipeline_can_work() -> None:
-    assert len(PassManager(default_quantization()).passes) == 22
+    assert len(PassManager(default_quantization()).passes) == 23
 
 
 @pytest.mark.parametrize(

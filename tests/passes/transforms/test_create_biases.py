@@ -100,7 +100,7 @@ def test_a_product_of_activations_that_several_operations_read_is_right(shape: l
 
 def test_a_transposed_convolution_that_several_operations_read_is_right() -> None:
     def grown(x: Tensor) -> list[Tensor]:
-        kernel = op.constant((RNG.normal(size=(2, 4, 3, 3)) / 3).astype(np.float32))
+        kernel = op.constant((RNG.normal(size=(2, 4, 4, 4)) / 3).astype(np.float32))
         layer = op.convolution_backprop_data(x, kernel, [2, 2])
         return [op.relu(layer), op.sigmoid(layer)]
 
@@ -112,7 +112,7 @@ def test_a_transposed_convolution_that_several_operations_read_is_right() -> Non
 def widened(shape: list[int], pad: int) -> Callable[[Tensor], list[Tensor]]:
     """A transposed convolution with one place of `output_padding` along each axis."""
     axes = len(shape) - 2
-    kernel = op.constant((RNG.normal(size=(shape[1], 4, *[3] * axes)) / 3).astype(np.float32))
+    kernel = op.constant((RNG.normal(size=(shape[1], 4, *[4] * axes)) / 3).astype(np.float32))
     pads = {"pads_begin": [pad] * axes, "pads_end": [pad] * axes, "output_padding": [1] * axes}
     return lambda x: [op.convolution_backprop_data(x, kernel, [2] * axes, **pads)]
 
