@@ -268,8 +268,8 @@ def _is_strided(node: Node) -> bool:
 def _steps_fit_kernel(node: Node) -> bool:
     """Whether the kernel of a transposed convolution consists of whole strides.
 
-    Along each axis, that is a stride of 1, one of 2 with an even kernel, or one of 3 with a kernel and explicit pads that
-    are multiples of 3.
+    Along each axis, that is a stride of 1, one of 2 with an even kernel, or one of 3 with a kernel and explicit pads
+    that are multiples of 3.
     """
     strides = integers(node, "strides")
     is_automatic = len(node.inputs) > 2 or node.attributes.get("auto_pad", "").lower().startswith("same")
