@@ -60,12 +60,6 @@ def _upside_down(image: Array) -> Array:
     return image[:, :, ::-1] if image.shape[1] == 3 else image[:, ::-1]
 
 
-def _turned(image: Array) -> Array:
-    axes = (0, 1, 3, 2) if image.shape[1] == 3 else (0, 2, 1, 3)
-    turned = image.transpose(axes)
-    return turned if turned.shape == image.shape else image[..., ::-1]
-
-
 def _to_the_other_range(image: Array) -> Array:
     """[-1, 1] for [0, 1], and the other way round."""
     return image / 2 + 0.5 if image.min() < 0 else image * 2 - 1
