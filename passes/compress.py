@@ -162,10 +162,12 @@ def _compressed(
     job = CompressJob(config, device, reads, force=given.get("force", False))
     if not isinstance(model, (str, Path)):
         memory = MemoryPlace(model, extensions, Path(output) if output else None)
-        return job.run(job.load(memory), memory, data)
+        with written_together():
+            return job.run(job.load(memory), memory, data)
     path = Path(model)
     place = FilePlace(path, Path(output or compressed_path(path, config)), extensions=extensions)
-    return job.run(job.load(place), place, data)
+    with written_together():
+        return job.run(job.load(place), place, data)
 
 
 def compressed_path(model: Path, config: CompressionConfig) -> Path:
@@ -181,12 +183,14 @@ class CompressJob:
         config: The options.
         target: The device.
         reads: Files that are read besides the model; only checked if a file is overwritten.
+        writes: Files that are written besides the result.
         force: Whether files that irquant did not make may be replaced.
     """
 
     config: CompressionConfig
     target: Target
     reads: Iterable[RunFile] = ()
+    writes: Iterable[RunFile] = ()
     force: bool = False
 
     def load(self, place: ModelPlace[_Model]) -> Graph:
@@ -195,7 +199,8 @@ class CompressJob:
         Raises:
             UserError: the model cannot be read, or the run would overwrite a file.
         """
-        check_run_files([*place.reads(), *self.reads], place.writes(QuantizationConfig()), force=self.force)
+        written = [*place.writes(QuantizationConfig()), *self.writes]
+        check_run_files([*place.reads(), *self.reads], written, force=self.force)
         return place.load()
 
     def run(
@@ -218,6 +223,5 @@ class CompressJob:
             UserError: see `compress_model`.
         """
         place.check(graph)
-        with written_together():
-            graph, report = compress_graph(graph, data, self.target, self.config, progress=progress)
-            return CompressionResult(place.put(graph), report)
+        graph, report = compress_graph(graph, data, self.target, self.config, progress=progress)
+        return CompressionResult(place.put(graph), report)
