@@ -11,7 +11,7 @@ from .element_types import element_type
 from .errors import IRError, printable
 from .gc_paused import gc_paused
 from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, Scope, decode_layer, natural, shape_of
-from .user_files import open_user_file
+from .user_files import no_such_file, open_user_file
 from .verify import verify_structure
 from .weights import EMPTY, Weights, open_weights
 from .xml import XmlStyle, layer_texts, parse_xml
@@ -38,8 +38,7 @@ def read_model(path: Path | str, weights: Path | str | None = None) -> Graph:
 
 def _read(path: Path, binary: Path, is_beside: bool) -> Graph:
     if not is_beside and not binary.is_file():
-        message = f"{binary}: no such file"
-        raise IRError(message)
+        raise IRError(no_such_file(binary))
     data, weights = _open_pair(path, binary)
     root, style = _parse(data, path)
     if weights is None and any(layer.get("type") == "Const" for layer in root.iter("layer")):
@@ -58,8 +57,7 @@ def _open_pair(path: Path, binary: Path) -> tuple[bytes, Weights | None]:
             opened = binary
             return data, open_weights(binary) if binary.is_file() else None
     except FileNotFoundError:
-        message = f"{opened}: no such file"
-        raise IRError(message) from None
+        raise IRError(no_such_file(opened)) from None
     except OSError as error:
         message = f"{opened}: cannot be read: {error.strerror}"
         raise IRError(message) from None

@@ -5,6 +5,7 @@ A pipe would be waited for, a device has no end, and a text of gigabytes is no c
 
 import errno
 import io
+import ntpath
 import os
 import stat
 from pathlib import Path
@@ -18,6 +19,21 @@ ANY_SIZE = "IRQUANT_ANY_SIZE"
 def is_too_large(size: int, most: int) -> bool:
     """Whether something is larger than it may be, and the environment does not allow that."""
     return size > most and not os.environ.get(ANY_SIZE)
+
+
+def no_such_file(path: Path | str, what: str = "file") -> str:
+    """The message about a path that does not exist; backslashes separate folders on Windows only.
+
+    Args:
+        path: The path as the user wrote it.
+        what: What was expected there.
+    """
+    if "\\" not in str(path) or os.sep == "\\":
+        return f"{path}: no such {what}"
+    drive, tail = ntpath.splitdrive(str(path))
+    slashed = tail.replace("\\", "/")
+    hint = f"write {slashed}" if not drive else "write the path on this system, with / between folders"
+    return f"{path}: no such {what}; {hint}"
 
 
 def open_user_file(path: Path) -> io.BufferedReader:

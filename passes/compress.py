@@ -1,7 +1,7 @@
 """The entry point of weight-only quantization: takes a model, returns one with compressed weights."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypedDict, TypeVar, Unpack, overload
@@ -16,6 +16,7 @@ from .infra.progress import Progress, no_progress
 from .jobs.compress_graph import CompressionReport, compress_graph
 from .options.compression import CompressionConfig, WeightFormat
 from .options.config import QuantizationConfig
+from .options.former_keywords import OF_COMPRESS, refuse_unknown
 from .quantize import QuantizationWarning
 from .runtime.convert import RuntimeModel
 from .runtime.core import Extension, check_extensions
@@ -76,8 +77,8 @@ def compress_model(
             are held out. They may be left out.
         options: Keywords:
 
-            output: The path of the new IR, for a model given by path; default: `<model>_weights_<format>.xml` next to
-                it.
+            output: The path of the new IR; default: `<model>_weights_<format>.xml` next to a model given by path, and
+                none for an `openvino.Model`.
             target: The name of a target, the path of a target file, or a `Target`; default: "cpu".
             weights: "int8" (default), "int4" or "nf4".
             group: The most neighbouring weights that share a scale, for "int4" and "nf4" (default: 128; 0: a row).
@@ -151,20 +152,22 @@ def compress(
 def _compressed(
     model: Path | str | RuntimeModel, data: Iterable[object] | None, given: CompressOptions
 ) -> CompressionResult[Path] | CompressionResult[RuntimeModel]:
-    _refuse_unknown(given)
+    refuse_unknown("compress", given, CompressOptions.__annotations__, OF_COMPRESS)
     options = {name: value for name, value in given.items() if name in CompressionConfig.model_fields}
     config = CompressionConfig.read(options, "")
-    target, extensions = given.get("target"), given.get("extensions", ())
+    target, extensions, output = given.get("target"), given.get("extensions", ()), given.get("output")
     device = target if isinstance(target, Target) else load_target(target or "cpu")
     check_extensions(extensions)
     reads = named(target=Path(target) if isinstance(target, str) and target.endswith((".yaml", ".yml")) else None)
     job = CompressJob(config, device, reads, force=given.get("force", False))
     if not isinstance(model, (str, Path)):
-        memory = MemoryPlace(model, extensions)
-        return job.run(job.load(memory), memory, data)
-    path, output = Path(model), given.get("output")
+        memory = MemoryPlace(model, extensions, Path(output) if output else None)
+        with written_together():
+            return job.run(job.load(memory), memory, data)
+    path = Path(model)
     place = FilePlace(path, Path(output or compressed_path(path, config)), extensions=extensions)
-    return job.run(job.load(place), place, data)
+    with written_together():
+        return job.run(job.load(place), place, data)
 
 
 def compressed_path(model: Path, config: CompressionConfig) -> Path:
@@ -180,12 +183,14 @@ class CompressJob:
         config: The options.
         target: The device.
         reads: Files that are read besides the model; only checked if a file is overwritten.
+        writes: Files that are written besides the result.
         force: Whether files that irquant did not make may be replaced.
     """
 
     config: CompressionConfig
     target: Target
     reads: Iterable[RunFile] = ()
+    writes: Iterable[RunFile] = ()
     force: bool = False
 
     def load(self, place: ModelPlace[_Model]) -> Graph:
@@ -194,7 +199,8 @@ class CompressJob:
         Raises:
             UserError: the model cannot be read, or the run would overwrite a file.
         """
-        check_run_files([*place.reads(), *self.reads], place.writes(QuantizationConfig()), force=self.force)
+        written = [*place.writes(QuantizationConfig()), *self.writes]
+        check_run_files([*place.reads(), *self.reads], written, force=self.force)
         return place.load()
 
     def run(
@@ -217,14 +223,5 @@ class CompressJob:
             UserError: see `compress_model`.
         """
         place.check(graph)
-        with written_together():
-            graph, report = compress_graph(graph, data, self.target, self.config, progress=progress)
-            return CompressionResult(place.put(graph), report)
-
-
-def _refuse_unknown(given: Mapping[str, object]) -> None:
-    """Refuses unknown options, which would otherwise be ignored."""
-    for name in given:
-        if name not in CompressOptions.__annotations__:
-            message = f"compress() got an unexpected keyword argument '{name}'"
-            raise TypeError(message)
+        graph, report = compress_graph(graph, data, self.target, self.config, progress=progress)
+        return CompressionResult(place.put(graph), report)

@@ -9,7 +9,8 @@ from .analysis.agreement import Verdict
 from .files.model_place import FilePlace, MemoryPlace
 from .files.result_path import result_path
 from .jobs.quantize_job import QuantizationResult
-from .jobs.quantize_options import QuantizeOptions, quantize_as_given, refuse_unknown
+from .jobs.quantize_options import QuantizeOptions, quantize_as_given
+from .options.former_keywords import OF_QUANTIZE, refuse_unknown
 from .reporting.report import Report
 from .runtime.convert import RuntimeModel
 
@@ -160,7 +161,7 @@ def _about_outputs(report: Report) -> Iterator[str]:
 def _quantized(
     model: Path | str | RuntimeModel, data: Iterable[object] | None, given: QuantizeOptions
 ) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
-    refuse_unknown(given)
+    refuse_unknown("quantize", given, QuantizeOptions.__annotations__, OF_QUANTIZE)
     extensions, output = given.get("extensions", ()), given.get("output")
     named = Path(output) if output else None
     if not isinstance(model, (str, Path)):

@@ -55,7 +55,15 @@ class _Commands(CommandGroup):
         return COMMANDS[name]
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def _dashed(name: str) -> str:
+    """The name of an option or a value with dashes only: mo writes `--input_model`, pot writes `--output-dir`."""
+    return name.replace("_", "-")
+
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "token_normalize_func": _dashed}
+
+
+@click.group(cls=_Commands, context_settings=_SETTINGS)
 @click.version_option(package_name="irquant", prog_name="irquant", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:

@@ -1,5 +1,6 @@
 """Turns the user's metrics into metrics that can be measured."""
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -37,7 +38,26 @@ def metrics_of(
             "without one take DefaultQuantization, whose guard needs no labels"
         )
         raise ConfigError(message)
+    for each in metrics:
+        _refuse_other_arguments(each)
     return tuple(_with_baselines(list(_numbered(metrics)), options.baselines))
+
+
+def _refuse_other_arguments(metric: Metric) -> None:
+    """Refuses a function that cannot be called, before calibration: that of NNCF takes a compiled model and data."""
+    try:
+        signature = inspect.signature(metric.function)
+    except (TypeError, ValueError):  # functions in other languages may have none
+        return
+    try:
+        signature.bind(None, *metric.arguments)
+    except TypeError:
+        gets = ", ".join(["predict", *["the samples"] * len(metric.arguments)])
+        message = (
+            f"metric {metric.name} takes {signature}, but gets ({gets}): write a function of these, where "
+            "predict(sample) gives the outputs by name; on the command line, --metric-data SOURCE adds the samples"
+        )
+        raise ConfigError(message) from None
 
 
 def _numbered(metrics: Sequence[Metric]) -> Iterator[Metric]:

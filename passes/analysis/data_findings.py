@@ -7,19 +7,14 @@ for a model that normalizes them itself, may lie anywhere.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ...ir import Graph, element_type
-from ..runtime.data_look import DataLook, Described, InputLook
-from ..runtime.samples import ModelInput, model_inputs
+from ...ir import Graph
+from ..runtime.data_look import DataLook, Described
+from ..runtime.samples import model_inputs
+from .image_findings import ExpectedInput, about_images
 from .input_steps import first_gain, steps_of
 
 #: Fewer samples are few; more than this share of copies is too much.
 _FEW, _COPIES = 16, 0.1
-#: Values of images: pixels reach from 0 to 255, normalized ones hardly beyond 8; a mean or scale of pixels is larger.
-_DARK, _WHITE, _NORMALIZED, _OF_PIXELS = 64, 255, 8, 16
-#: What a first convolution gives at most of the data that it was trained with, as a root of the mean square.
-#: Measured: up to 3.1 for the image models of the zoo, but 25 to 390 if they get pixels that are not normalized.
-_EXPECTED = 10
-_CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -33,28 +28,6 @@ class DataFindings:
 
     line: str = ""
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ExpectedInput:
-    """What a float model does with an input first.
-
-    Attributes:
-        model: The input.
-        steps: The values of each mean and scale.
-        gain: See `first_gain`.
-    """
-
-    model: ModelInput
-    steps: tuple[float, ...]
-    gain: float | None
-
-    @property
-    def is_image(self) -> bool:
-        """Whether the input takes images as floats, as far as its shape shows."""
-        shape = self.model.shape or ()
-        has_channels = len(shape) == 4 and (shape[1] in _CHANNELS or shape[3] in _CHANNELS)
-        return has_channels and element_type(self.model.element_type).is_float
 
 
 def expected_inputs(graph: Graph) -> list[ExpectedInput]:
@@ -85,7 +58,7 @@ def find_about_data(
         said
         for each in expected
         if each.is_image and (seen := look.inputs.get(each.model.name)) and look.constant < look.samples
-        for said in _about_images(each, seen, gives_images=gives_images)
+        for said in about_images(each, seen, gives_images=gives_images)
     ]
     return DataFindings(fed, (*look.told, *_about_samples(look), *doubts, *by_input))
 
@@ -101,19 +74,3 @@ def _about_samples(look: DataLook) -> Iterator[str]:
         yield f"{look.copies} of {count} samples are copies of others: give different ones"
     if look.constant > count / 2:
         yield f"{look.constant} of {count} samples hold one value only: check how they are read"
-
-
-def _about_images(expected: ExpectedInput, seen: InputLook, *, gives_images: bool) -> Iterator[str]:
-    spans_pixels = seen.low >= 0 and _DARK < seen.high <= _WHITE
-    if spans_pixels and not gives_images and expected.gain and expected.gain * seen.size > _EXPECTED:
-        yield (
-            f"input {expected.model}: values lie in {seen.range}, nothing in the model normalizes them, and its "
-            "first convolution is made for smaller ones: give the mean and scale of its training (--mean, --scale; in "
-            "Python: normalize the samples)"
-        )
-    is_small = max(abs(seen.low), abs(seen.high)) <= _NORMALIZED
-    if is_small and max(expected.steps, default=0.0) >= _OF_PIXELS:
-        yield (
-            f"input {expected.model}: values lie in {seen.range}, but the model itself normalizes pixels (by "
-            f"{max(expected.steps):.4g}): give pixels of 0 to 255, without --mean and --scale"
-        )

@@ -33,7 +33,9 @@ def steps_of(parameter: Node) -> list[tuple[str, Array]]:
 
 
 def first_gain(parameter: Node) -> float | None:
-    """How much the convolution that reads an input unchanged enlarges it: the median norm of its channels' weights.
+    """How much the convolution that reads an input unchanged enlarges it: the weights of a channel, as a mean norm.
+
+    The mean is that of squares: half the channels of a trained layer may be next to zero.
 
     None: there is no such convolution, or arithmetic is in front of it.
     """
@@ -44,7 +46,7 @@ def first_gain(parameter: Node) -> float | None:
     if last is None or last.type != "Convolution" or (weights := folded(last.source(WEIGHTS_PORT))) is None:
         return None
     rows = weights.astype(np.float64).reshape(len(weights), -1)
-    return float(np.median(np.linalg.norm(rows, axis=1)))
+    return float(np.sqrt((rows * rows).sum(axis=1).mean()))
 
 
 def _readers(parameter: Node) -> Iterator[Node]:

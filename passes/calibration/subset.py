@@ -2,7 +2,7 @@
 
 Data may be any iterable, or a data set that only has a length and an index (the published tool's `DataLoader`, torch's
 `Dataset`). Items of a data set are tuples: `(data, annotation)`, `(data, annotation, meta)` or, in old versions,
-`((id, annotation), data)`; annotations are not needed here.
+`((id, annotation), data)`; annotations are not needed here. A `Dataset` of NNCF gives its items by a method.
 """
 
 import itertools
@@ -28,6 +28,15 @@ class Indexed(Protocol):
 
     def __getitem__(self, index: int, /) -> object:
         """The item of that number."""
+        ...
+
+
+@runtime_checkable
+class NncfDataset(Protocol):
+    """The data set of NNCF, which holds a source and perhaps a function that makes samples of its items."""
+
+    def get_inference_data(self) -> Iterable[object]:
+        """The samples."""
         ...
 
 
@@ -65,7 +74,7 @@ def what_is_wrong(data: object) -> str:
         )
     if isinstance(data, (str, os.PathLike)):
         return f"{type(cast(object, data)).__name__} '{data}', expected the samples themselves, not where they are"
-    is_iterable = isinstance(data, (Iterable, Indexed)) and not isinstance(data, (bytes, bytearray))
+    is_iterable = isinstance(data, (Iterable, Indexed, NncfDataset)) and not isinstance(data, (bytes, bytearray))
     if not is_iterable or rank == 0:
         return f"{kind}, expected an iterable of samples"
     return ""
@@ -84,6 +93,8 @@ def items_of(data: object) -> Iterable[object]:
     """The items of the data in their order, without annotations."""
     if _is_data_set(data):
         return (item_at(data, index) for index in range(len(data)))
+    if isinstance(data, NncfDataset) and not isinstance(data, Iterable):
+        return data.get_inference_data()
     return cast(Iterable[object], data)
 
 

@@ -3,10 +3,10 @@
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from ..runtime.samples import DataError, Sample, reason_of
-from .subset import Indexed, is_sequence, sample_of
+from .subset import Indexed, is_sequence, items_of, sample_of, what_is_wrong
 
 
 @dataclass(frozen=True)
@@ -57,4 +57,7 @@ class Transformed:
     def _items(self) -> Iterable[object]:
         if isinstance(self.data, Indexed) and not isinstance(self.data, Iterable):
             return (self.data[index] for index in range(len(self.data)))
-        return cast(Iterable[object], self.data)
+        if wrong := what_is_wrong(self.data):
+            message = f"the data are {wrong}"
+            raise DataError(message)
+        return items_of(self.data)

@@ -9,7 +9,8 @@ from ...ir import Graph, write_model
 from ...ir.writer import check_output
 from ..infra.instruments import WriteAfter
 from ..options.config import QuantizationConfig
-from ..runtime.convert import RuntimeModel, from_runtime, to_runtime
+from ..options.config_error import ConfigError
+from ..runtime.convert import RuntimeModel, from_runtime, is_runtime_model, to_runtime
 from ..runtime.core import Extension
 from ..runtime.load_model import load_model, model_files
 from .run_files import RunFile, result_files, watching_for
@@ -122,12 +123,20 @@ class MemoryPlace:
         extensions: The runtime extensions with its custom operations.
         output: The .xml to write the result to, too; None: it is only in memory.
         no_intermediate: Why the model before bias correction is not kept.
+
+    Raises:
+        ConfigError: the model is something else.
     """
 
     model: RuntimeModel
     extensions: Sequence[Extension] = ()
     output: Path | None = None
     no_intermediate: str = _IN_MEMORY
+
+    def __post_init__(self) -> None:
+        if not is_runtime_model(self.model):
+            message = f"the model is {type(self.model).__name__}, expected the path of a model, or an openvino.Model"
+            raise ConfigError(message)
 
     @property
     def paths(self) -> tuple[Path, Path]:

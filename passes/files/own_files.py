@@ -12,12 +12,14 @@ from .provenance import SECTION
 
 #: The mark in each page that irquant writes, and the beginning of each line of its measurements.
 PAGE_MARK, JOURNAL_MARK = b'<meta name="generator" content="irquant">', b'{"irquant"'
+#: The beginning of each graph that irquant writes for Model Explorer.
+GRAPH_MARK = b'{\n "label": "irquant: '
 #: The number of first bytes of a page that are searched for its mark.
 _HEAD = 4096
 
 
 def is_own_file(path: Path) -> bool:
-    """Whether a file is a model, statistics, a page, measurements or a tuning of irquant's, or empty.
+    """Whether a file is a model, statistics, a page, a graph, measurements or a tuning of irquant's, or empty.
 
     Weights are irquant's if the .xml beside them is.
     """
@@ -30,7 +32,7 @@ def is_own_file(path: Path) -> bool:
             return _is_own_model(path)
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        return head.startswith((JOURNAL_MARK, MARK)) or PAGE_MARK in head or _is_statistics(path)
+        return head.startswith((JOURNAL_MARK, MARK, GRAPH_MARK)) or PAGE_MARK in head or _is_statistics(path)
     except OSError:
         return False
 

@@ -96,10 +96,10 @@ def quantize_graph(
         figures = measure_figures(attempt, calibrated, detail, seconds)
         failures = [figures.failure] if figures.failure else []
         guarded = replace(guarded, effects=figures.effects, failures=(*guarded.failures, *failures))
-        progress("measuring latency", 0, 1)
+        progress("measuring latency", 0, None)
         latencies = measure_modes(attempt, calibrated, detail, seconds)
     elif asked and asked.looks_slow and not (tuned and tuned.times):
-        progress("measuring latency", 0, 1)
+        progress("measuring latency", 0, None)
         latencies = _glance(attempt, calibrated, _GLANCE * took)
     record_provenance(attempt.graph, attempt.context)
     gives_images = any(each.kind is OutputKind.IMAGE for each in attempt.context.outputs.each)

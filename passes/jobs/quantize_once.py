@@ -61,7 +61,7 @@ def quantize_once(
     results = PassManager(calibrated.pipeline(config), watching).run(graph, context)
     if not context.plan.sites:  # no sample reached a planned layer
         raise _nothing(context)
-    progress("checking the result", 0, 1)
+    progress("checking the result", 0, None)
     return results, checked(Attempt(graph, context, config, {}), calibrated), calibrated
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar, cast
 
 from ...ir.atomic_write import written_together
 from ...targets import Target
@@ -17,6 +17,7 @@ from ..infra.progress import Progress
 from ..options.accuracy import DropType
 from ..options.config import GuardAim, QuantizationConfig
 from ..options.config_error import ConfigError
+from ..options.former_keywords import about_scope
 from ..options.pot_config import ConfigFile, read_config_file
 from ..options.resolved import ResolvedOptions
 from ..reporting.front_end import shown
@@ -48,7 +49,7 @@ class QuantizeOptions(TypedDict, total=False):
     cluster: str | None
     metric: GivenMetric | Sequence[GivenMetric] | None
     max_drop: float | None
-    drop_type: DropType | None
+    drop_type: DropType | Enum | None
     resume: Path | str | None
     tune: bool
     tuning: Path | str | None
@@ -96,18 +97,6 @@ def quantize_as_given(
         return job.run(graph, samples, measuring=measuring, goals=goals, tuning=tuning, progress=progress)
 
 
-def refuse_unknown(given: Mapping[str, object]) -> None:
-    """Refuses unknown options, which would otherwise be ignored.
-
-    Raises:
-        TypeError: an option is unknown.
-    """
-    for name in given:
-        if name not in QuantizeOptions.__annotations__:
-            message = f"quantize() got an unexpected keyword argument '{name}'"
-            raise TypeError(message)
-
-
 def _resolved(given: QuantizeOptions) -> ResolvedOptions:
     config, accuracy = given.get("config"), _accuracy(given)
     settings = (
@@ -118,7 +107,7 @@ def _resolved(given: QuantizeOptions) -> ResolvedOptions:
     if given.get("metric") is None and any(each is not None for each in (*accuracy.values(), given.get("resume"))):
         message = "max_drop, drop_type and resume are about a metric, and there is none: give metric"
         raise ConfigError(message)
-    ignored, samples, size = given.get("ignored", ()), given.get("samples"), given.get("subset_size")
+    samples, size = given.get("samples"), given.get("subset_size")
     if None not in (samples, size):
         message = "samples and subset_size are the same option: give one of them"
         raise ConfigError(message)
@@ -128,10 +117,20 @@ def _resolved(given: QuantizeOptions) -> ResolvedOptions:
         preset=_lower(_word(given.get("preset"))),
         samples=size if samples is None else samples,
         guard=given.get("guard"),
-        ignored=[ignored] if isinstance(ignored, str) else ignored,
+        ignored=_names(given.get("ignored", ())),
         keep_compressed=given.get("keep_compressed") or None,
         accuracy=accuracy,
     )
+
+
+def _names(given: Any) -> Sequence[str]:
+    """The names of layers that stay float; a text is one name."""
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, Iterable):
+        message = f"ignored is {type(given).__name__}, expected names of layers; {about_scope(given)}"
+        raise ConfigError(message)
+    return [*cast(Iterable[str], given)]
 
 
 def _word(given: Any) -> Any:
@@ -144,7 +143,7 @@ def _lower(given: Any) -> Any:
 
 
 def _accuracy(given: QuantizeOptions) -> Mapping[str, object]:
-    return {"max_drop": given.get("max_drop"), "drop_type": given.get("drop_type")}
+    return {"max_drop": given.get("max_drop"), "drop_type": _lower(_word(given.get("drop_type")))}
 
 
 def _goals(given: QuantizeOptions, options: ResolvedOptions, data: Iterable[object] | None) -> MetricGoals:

@@ -1,13 +1,28 @@
 """The user's options of a weight-only quantization, apart from the model, the data and the target."""
 
-from typing import Annotated, Literal, Self
+from enum import Enum
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from .strict import Strict
 
 #: What weights are rounded to: 8 bits, 4 bits, or the 16 quantiles of the normal distribution.
 WeightFormat = Literal["int8", "int4", "nf4"]
+
+
+def _word(value: Any) -> Any:
+    """A word in lower case, also that of an enumeration's member: NNCF has one."""
+    found = value.value if isinstance(value, Enum) else value
+    return found.lower() if isinstance(found, str) else found
+
+
+def _of_row(value: Any) -> Any:
+    """A number of weights; -1, which means a whole row in NNCF, is refused with the number to write."""
+    if value == -1:
+        message = "write 0 for one scale in each row"
+        raise ValueError(message)
+    return value
 
 
 class CompressionConfig(Strict):
@@ -25,8 +40,8 @@ class CompressionConfig(Strict):
         samples: The most samples to use, held-out samples included; None: all.
     """
 
-    weights: WeightFormat = "int8"
-    group: Annotated[int, Field(ge=0)] = 128
+    weights: Annotated[WeightFormat, BeforeValidator(_word)] = "int8"
+    group: Annotated[int, Field(ge=0), BeforeValidator(_of_row)] = 128
     all_layers: bool = False
     ratio: Annotated[float, Field(ge=0, le=1)] | None = None
     max_mb: Annotated[float, Field(gt=0)] | None = None

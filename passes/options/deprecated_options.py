@@ -8,12 +8,13 @@ from ...targets.target import HERE
 from .config_error import ConfigError
 
 _TUNING = "fine-tuning layers needs training; use_fast_bias: false is the closest replacement"
+_INPLACE = "statistics are always computed inside the model, for each sample of a batch separately"
 _REQUESTS = "the runtime chooses how many samples to run at once"
 
 #: Parameters of algorithms -> why they are ignored.
 PARAMETERS: Mapping[str, str] = {
     "threshold": "corrections of any size are judged by samples that they were not computed from",
-    "inplace_statistics": "statistics are always computed inside the model, for each sample of a batch separately",
+    "inplace_statistics": _INPLACE,
     "stat_batch_size": "statistics do not depend on how samples are batched",
     "use_layerwise_tuning": _TUNING,
     "num_samples_for_tuning": _TUNING,
@@ -27,6 +28,8 @@ PARAMETERS: Mapping[str, str] = {
     "calculate_grads_on_loss_increase_only": _TUNING,
     "weight_decay": _TUNING,
 }
+#: Keys of the section `compression` -> why they are ignored; the published template misspells one.
+COMPRESSION: Mapping[str, str] = {"inplace_statistics": _INPLACE, "inplase_statistics": _INPLACE}
 #: Keys of the section `engine` -> why they are ignored.
 ENGINE: Mapping[str, str] = {
     "device": "calibration runs on the CPU",
@@ -37,7 +40,11 @@ ENGINE: Mapping[str, str] = {
 ENGINES = ("accuracy_checker", "data_free")
 #: Whole sections -> why they are ignored.
 SECTIONS: Mapping[str, str] = {"optimizer": "the search for parameters is no longer supported: give the parameters"}
-_SAME_AS_EVER: Mapping[str, object] = {"inplace_statistics": True, "use_layerwise_tuning": False, "device": HERE}
+_SAME_AS_EVER: Mapping[str, object] = {
+    **dict.fromkeys(COMPRESSION, True),
+    "use_layerwise_tuning": False,
+    "device": HERE,
+}
 
 
 def without_deprecated(content: Any, where: str) -> tuple[Any, list[str]]:
@@ -57,7 +64,7 @@ def without_deprecated(content: Any, where: str) -> tuple[Any, list[str]]:
     if engine := _mapping(document.get("engine")):
         document["engine"] = _engine(engine, where, reasons)
     if compression := _mapping(document.get("compression")):
-        compression = _without(compression, {"inplace_statistics": PARAMETERS["inplace_statistics"]}, "", reasons)
+        compression = _without(compression, COMPRESSION, "", reasons)
         document["compression"] = compression | dict(_algorithms(compression, reasons))
     return document, [f"{', '.join(dict.fromkeys(keys))}: {reason}" for reason, keys in reasons.items()]
 

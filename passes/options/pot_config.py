@@ -46,6 +46,17 @@ def _none(value: Any) -> Any:
     return None if value == "None" else value
 
 
+def _lower(value: Any) -> Any:
+    """A word in lower case, as the command line takes it."""
+    return value.lower() if isinstance(value, str) else value
+
+
+def _only(value: Any) -> Any:
+    """The number of a list of one: a search for parameters (`optimizer`) took lists."""
+    listed = cast(list[object], value) if isinstance(value, list) else []
+    return listed[0] if len(listed) == 1 else cast(object, value)
+
+
 def _word(value: Any) -> Any:
     """The word `no`, which YAML reads as false if it is not quoted."""
     return "no" if value is False else value
@@ -86,8 +97,8 @@ class Parameters(Strict):
     In a file, the last four are beside `algorithms`; in Python objects, they are here.
     """
 
-    preset: Preset | None = None
-    stat_subset_size: Annotated[int, Field(ge=1)] | None = None
+    preset: Annotated[Preset | None, BeforeValidator(_lower)] = None
+    stat_subset_size: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_only)] = None
     shuffle_data: bool = False
     seed: int = 0
     ignored: Ignored = Ignored()

@@ -18,6 +18,11 @@ from .messages import first_line
 RuntimeModel: TypeAlias = ov.Model
 
 
+def is_runtime_model(given: object) -> bool:
+    """Whether something is an `openvino.Model`; a compiled model is none."""
+    return isinstance(given, cast(type, ov.Model))
+
+
 def convert(path: Path, extensions: Sequence[Extension] = ()) -> RuntimeModel:
     """Converts a model of another format as `ovc` does.
 

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ...ir import Array
+from .colour_look import ColourLook, is_colour
 from .samples import Feed, ModelInput
 
 
@@ -35,12 +36,14 @@ class InputLook:
         high: The highest value.
         squares: The sum of the mean squares of the samples, for 32-bit floats.
         samples: The number of samples that are not empty.
+        colours: The samples as colour images, if they may be such.
     """
 
     low: float = np.inf
     high: float = -np.inf
     squares: float = 0.0
     samples: int = 0
+    colours: ColourLook = field(default_factory=ColourLook)
 
     def add(self, array: Array) -> None:
         """Takes the values of a sample; it may be empty."""
@@ -50,6 +53,8 @@ class InputLook:
         if array.dtype == np.float32:  # in this type, the product is several times faster
             with np.errstate(over="ignore", invalid="ignore"):  # masks of infinities
                 self.squares += float(np.dot(array.ravel(), array.ravel())) / array.size
+        if is_colour(array):
+            self.colours.add(array)
         self.samples += 1
 
     @property

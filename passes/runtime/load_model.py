@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...ir import Graph, IRError, UserError, printable, read_model
-from ...ir.user_files import open_user_file
+from ...ir.user_files import no_such_file, open_user_file
 from ...ir.verify import verify_meaning
 from ...ir.weights import open_weights
 from .convert import convert, from_runtime
@@ -66,8 +66,7 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
         message = f"{path}: a folder without {' or '.join(_SAVED_MODEL)}: no TensorFlow SavedModel"
         raise UnknownFormatError(message)
     if not path.exists():
-        message = f"{path}: no such file"
-        raise UnknownFormatError(message)
+        raise UnknownFormatError(no_such_file(path))
     if not path.is_dir():
         _refuse_unreadable(path)
     return from_runtime(convert(path, extensions), extensions)

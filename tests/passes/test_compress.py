@@ -63,7 +63,7 @@ def test_data_bring_the_outputs_closer() -> None:
     ("options", "said"),
     [
         ({"weights": "int3"}, "weights is 'int3'; did you mean 'int8'? there are: int8, int4, nf4"),
-        ({"group": -1}, "group is -1; should be greater than or equal to 0"),
+        ({"group": -2}, "group is -2; should be greater than or equal to 0"),
         ({"group": 2.5}, "group is 2.5; should be a valid integer"),
         ({"samples": 0}, "samples is 0; should be greater than or equal to 1"),
         ({"target": "cpuu"}, "no target 'cpuu'; did you mean 'cpu'? "),

@@ -105,7 +105,7 @@ def test_a_model_is_quantized_by_one_command(model: Path, arrays: Path, tmp_path
     assert lines[3] == "data: 20 samples; 'image' f32[1,3,8,8] -3.672 to 3.543"
     assert lines[4] == (
         "calibrated on 19 samples (none left out: fewer than 32 are not enough); "
-        "output SQNR on 1 held-out samples (few: others may say otherwise):"
+        "output SQNR on 1 held-out sample (few: others may say otherwise):"
     )
     assert lines[5].startswith("  logits: ")
     assert lines[6] == "ran in int8: 2 of 2 executed layers (100%)"

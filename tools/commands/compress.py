@@ -7,7 +7,7 @@ import click
 
 from irquant.tools.options.extensions import extension_option
 from irquant.tools.options.inputs import data_option, picture_options
-from irquant.tools.options.options import force_option, output_option, target_option
+from irquant.tools.options.options import force_option, output_option, page_option, target_option
 from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
 from irquant.tools.terminal.importing import importing
@@ -73,6 +73,7 @@ from irquant.tools.terminal.output import output_options
 )
 @target_option
 @extension_option
+@page_option
 @force_option
 @picture_options
 @output_options

@@ -117,6 +117,14 @@ Examples:
     help="brief: measure for about as long as the run itself took, the most sensitive layers first; full: all layers, "
     "and latency in all modes.  [default: brief]",
 )
+@grouped_option(
+    HelpGroup.OUTPUT,
+    "--graph",
+    "explorer",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write the result as a graph for Model Explorer (.json), coloured by precision.",
+)
 @force_option
 @metric_options
 @tuning_options

@@ -19,6 +19,7 @@ class FormerOption:
         takes: What its value is; empty: it takes none.
         default: The value if the name stands alone; empty: the value is required.
         instead: What to do instead, if the option is refused.
+        write: The option to write instead, with the same value, if the option is refused.
         note: Why it has no effect, if the user should know.
     """
 
@@ -26,6 +27,7 @@ class FormerOption:
     takes: str = ""
     default: str = ""
     instead: str = ""
+    write: str = ""
     note: str = ""
 
     @property
@@ -46,11 +48,14 @@ def former_options(command: Callable[..., Any], options: Sequence[FormerOption])
 
     @functools.wraps(command)
     def with_former(*, notes: tuple[str, ...] = (), **others: Any) -> Any:
-        given = [each for each in options if others.pop(each.variable)]
+        values = {each: others.pop(each.variable) for each in options}
+        given = [each for each, value in values.items() if value]
+        refused: dict[str, list[str]] = {}
         for each in given:
-            if each.instead:
-                message = f"{each.names[0]}: {each.instead}"
-                raise ConfigError(message)
+            if instead := each.instead or (each.write and f"write {each.write} {values[each]}"):
+                refused.setdefault(instead, []).append(each.names[0])
+        if refused:
+            raise ConfigError("; ".join(f"{', '.join(names)}: {instead}" for instead, names in refused.items()))
         said = (f"{each.names[0]} has no effect: {each.note}" for each in given if each.note)
         return command(notes=(*notes, *said), **others)
 

@@ -13,6 +13,8 @@ from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 #: A list as mo takes it: in brackets, after the name of the input.
 _IN_BRACKETS = re.compile(r"[^\[\](),]*[\[(](.*)[\])]\s*")
+#: Such lists for several inputs.
+_OF_SEVERAL = re.compile(r".*[\])]\s*,.*[\[(].*")
 
 
 def read_numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...]:
@@ -24,7 +26,9 @@ def read_numbers(context: click.Context, parameter: click.Parameter, text: str |
     try:
         return tuple(float(part) for part in _without_brackets(text).split(",")) if text else ()
     except ValueError:
-        message = f"'{text}' is not a comma-separated list of numbers"
+        several = "names several inputs: write the numbers of the image input, e.g. 123.675,116.28,103.53"
+        is_several = _OF_SEVERAL.fullmatch(text or "")
+        message = f"'{text}' {several if is_several else 'is not a comma-separated list of numbers'}"
         raise click.BadParameter(message, context, parameter) from None
 
 
@@ -36,12 +40,14 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
 
 
 def _layout(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    return _without_brackets(text).replace(",", "").upper() if text else None
+    return _without_brackets(text).replace(",", "").replace(" ", "").upper() if text else None
 
 
 def _without_brackets(text: str) -> str:
-    found = _IN_BRACKETS.fullmatch(text)
-    return found[1] if found else text
+    """The innermost list: mo writes the layout of an input `image([n,c,h,w])`."""
+    while found := _IN_BRACKETS.fullmatch(text):
+        text = found[1]
+    return text
 
 
 def size_of(text: str) -> tuple[int, int]:

@@ -20,26 +20,68 @@ _PREPARED = (
     "mean, scale and the order of channels prepare the calibration images only: the result takes prepared images, as "
     "the model does"
 )
+_BY_OVC = "convert the model with ovc, which needs no such option; then give its .xml"
+_IN_PYTHON = "convert in Python by openvino.convert_model(MODEL, example_input=...), and save by openvino.save_model"
+_ON_MODEL = "apply it to the openvino.Model in Python, and save that by openvino.save_model; then give its .xml"
+_FREEZE = "freeze the value in the source framework before conversion"
+_NO_MORE = "the runtime reads neither Caffe nor MXNet models any more: convert the model to ONNX, then give its .onnx"
+_KEPT = "constants that stay float keep their type"
+_OWN_FRONT_END = "models are converted by the runtime itself, as ovc does, which has no such option"
 _FORMER = (
-    FormerOption(("--input_shape", "--input-shape", "--shape"), takes="VALUE", instead=_SHAPES),
-    FormerOption(("--input",), takes="VALUE", instead=_SHAPES),
-    FormerOption(("--batch", "-b"), takes="VALUE", instead=_SHAPES),
-    FormerOption(("--static_shape", "--static-shape"), instead=_SHAPES),
-    FormerOption(("--transform",), takes="VALUE", instead="give it to the converter: ovc; then give its .xml"),
-    FormerOption(("--framework",), takes="VALUE"),  # the file says what it is
-    FormerOption(("--data_type", "--data-type"), takes="VALUE", note="constants that stay float keep their type"),
+    *(FormerOption((name,), takes="VALUE", instead=_SHAPES) for name in ("--input_shape", "--input", "--batch", "-b")),
+    FormerOption(("--static_shape",), instead=_SHAPES),
+    *(
+        FormerOption((name,), takes="VALUE", instead=_BY_OVC)
+        for name in (
+            "--transformations_config",
+            "--tensorflow_object_detection_api_pipeline_config",
+            "--tensorflow_custom_operations_config_update",
+            "--tensorflow_use_custom_operations_config",
+            "--input_meta_graph",
+            "--input_checkpoint",
+            "--saved_model_tags",
+        )
+    ),
+    FormerOption(("--transform",), takes="VALUE", instead=_ON_MODEL),
+    FormerOption(("--freeze_placeholder_with_value",), takes="VALUE", instead=_FREEZE),
+    FormerOption(("--example_input",), takes="VALUE", instead=_IN_PYTHON),
+    *(FormerOption((name,), takes="VALUE", instead=_NO_MORE) for name in ("--input_proto", "--input_symbol")),
     FormerOption(
-        ("--compress_to_fp16", "--compress-to-fp16"),
-        takes="VALUE",
-        default="True",
-        note="constants that stay float keep their type",
+        ("--mean_file",), takes="VALUE", instead="mean images are not read: give the mean of each channel, --mean M,M,M"
+    ),
+    FormerOption(("--mean_file_offsets",), takes="VALUE", instead="leave it out, as --mean_file"),
+    FormerOption(("--source_layout",), takes="VALUE", write="--layout"),
+    FormerOption(
+        ("--target_layout",), takes="VALUE", instead="leave it out: the layout of a model does not change here"
+    ),
+    FormerOption(("--output_model",), takes="VALUE", write="-o"),
+    FormerOption(("--extensions",), takes="VALUE", write="--extension"),
+    FormerOption(("--framework",), takes="VALUE"),  # the file says what it is
+    FormerOption(("--share_weights",), takes="VALUE", default="True"),
+    FormerOption(("--data_type",), takes="VALUE", note=_KEPT),
+    FormerOption(("--compress_to_fp16",), takes="VALUE", default="True", note=_KEPT),
+    *(
+        FormerOption((name,), note=_OWN_FRONT_END)
+        for name in (
+            "--disable_fusing",
+            "--disable_gfusing",
+            "--disable_resnet_optimization",
+            "--disable_nhwc_to_nchw",
+            "--disable_weights_compression",
+            "--enable_concat_optimization",
+            "--generate_deprecated_IR_V7",
+            "--input_model_is_text",
+            "--keep_shape_ops",
+            "--move_to_preprocess",
+            "--use_legacy_frontend",
+            "--use_new_frontend",
+        )
     ),
 )
 _OPTIONS = (
     grouped_option(
         HelpGroup.FORMER,
         "--mean_values",
-        "--mean-values",
         callback=read_numbers,
         metavar="[M,..]",
         help="Like --mean. Unlike with mo, the model does not change.",
@@ -47,7 +89,7 @@ _OPTIONS = (
     grouped_option(
         HelpGroup.FORMER,
         "--scale_values",
-        "--scale-values",
+        "-s",
         callback=read_numbers,
         metavar="[S,..]",
         help="Like --scale, in the same way.",
@@ -55,7 +97,6 @@ _OPTIONS = (
     grouped_option(
         HelpGroup.FORMER,
         "--reverse_input_channels",
-        "--reverse-input-channels",
         is_flag=True,
         help="Like --colour-order rgb: mo read images as BGR.",
     ),

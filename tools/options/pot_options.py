@@ -18,7 +18,8 @@ from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, groupe
 
 #: What `-q` takes in the original.
 _ALGORITHMS = ("default", "accuracy_aware")
-
+#: What `--engine` takes there.
+_ENGINES = ("simplified", "accuracy_checker", "data_free")
 
 _DATA_FREE = (
     "irquant makes no synthetic data, since ranges that were measured on them do not fit real data; give 100 typical "
@@ -26,6 +27,7 @@ _DATA_FREE = (
 )
 _FORMER = (
     FormerOption(("--generate-data",), instead=_DATA_FREE),
+    FormerOption(("--shape",), takes="VALUE", instead=_DATA_FREE),
     FormerOption(
         ("--evaluate", "-e"),
         instead="irquant has no metrics for data sets; check the result with `irquant compare`, or use your own "
@@ -34,8 +36,20 @@ _FORMER = (
     FormerOption(("--save-model", "-sm"), note="the float model stays where it is"),
     FormerOption(("--progress-bar",)),  # terminals have one anyway
     FormerOption(("--progress",)),
-    FormerOption(("--stream-output", "--stream_output")),
+    FormerOption(("--stream-output",)),
     FormerOption(("--keep-uncompressed-weights",), note="quantized weights are always stored as int8"),
+    # The names that the parameters have in configurations and in NNCF.
+    FormerOption(("--stat-subset-size",), takes="VALUE", write="--samples"),
+    FormerOption(("--subset-size",), takes="VALUE", write="--samples"),
+    FormerOption(("--target-device",), takes="VALUE", write="--target"),
+    FormerOption(("--ignored-scope",), takes="VALUE", write="--ignored"),
+    FormerOption(("--model-type",), takes="VALUE", instead="leave it out: transformers are recognised"),
+    FormerOption(
+        ("--fast-bias-correction", "--use-fast-bias"),
+        takes="VALUE",
+        instead='the guard tries the sequential correction by itself; to force it, give "use_fast_bias": false in a '
+        "configuration: -c FILE",
+    ),
 )
 _OPTIONS = (
     grouped_option(
@@ -43,7 +57,6 @@ _OPTIONS = (
         "-m",
         "--model",
         "--input_model",
-        "--input-model",
         "--saved_model_dir",
         "named",
         type=click.Path(path_type=Path),
@@ -65,20 +78,20 @@ _OPTIONS = (
         shell_complete=words_or_files(),
         help="Like --data, with images in BGR order as in pot.",
     ),
-    grouped_option(
-        HelpGroup.FORMER, "-n", "--name", "--model_name", "--model-name", metavar="NAME", help="The name of the result."
-    ),
+    grouped_option(HelpGroup.FORMER, "-n", "--name", "--model_name", metavar="NAME", help="The name of the result."),
     grouped_option(
         HelpGroup.FORMER,
         "--quantize",
         "algorithm",
         type=click.Choice(_ALGORITHMS, case_sensitive=False),
+        metavar=f"[{'|'.join(_ALGORITHMS)}]",
         help="The algorithm: default; -q default is the same. For accuracy_aware see --metric.",
     ),
     grouped_option(
         HelpGroup.FORMER,
         "--engine",
-        type=click.Choice(["simplified", "accuracy_checker", "data_free"], case_sensitive=False),
+        type=click.Choice(_ENGINES, case_sensitive=False),
+        metavar=f"[{'|'.join(_ENGINES)}]",
         help="simplified: the data are images, as --data-source says. For the others, prints what to do instead.",
     ),
     grouped_option(
@@ -91,7 +104,6 @@ _OPTIONS = (
     ),
     grouped_option(
         HelpGroup.FORMER,
-        "--output_dir",
         "--output-dir",
         "folder",
         type=click.Path(path_type=Path, file_okay=False),

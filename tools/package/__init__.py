@@ -48,12 +48,23 @@ if not TYPE_CHECKING:  # type checkers read the imports above
         if name == "__version__":
             return import_module("importlib.metadata").version("irquant")
         if name not in __all__:
+            _refuse_former(name)
             message = f"module 'irquant' has no attribute '{name}'"
             raise AttributeError(message)
         if name == "UserError":
             return import_module("irquant.ir").UserError
         import_module("irquant.tools.front_end").install_front_end()
         return getattr(import_module("irquant.passes"), name)
+
+    def _refuse_former(name: str) -> None:
+        """Says what to write instead of a name that `nncf` has.
+
+        The error is an ImportError: for `from irquant import Dataset`, Python replaces the text of any AttributeError.
+        """
+        instead = import_module("irquant.passes.options.former_keywords").OF_MODULE.get(name)
+        if instead:
+            message = f"irquant has no '{name}': {instead}"
+            raise ImportError(message, name="irquant")
 
 
 def __dir__() -> list[str]:

@@ -3,8 +3,10 @@
 from itertools import chain
 from pathlib import Path
 
+from irquant.ir.atomic_write import written_together
 from irquant.passes.compress import CompressJob, compressed_path
 from irquant.passes.files.model_place import FilePlace
+from irquant.passes.files.run_files import named
 from irquant.passes.options.compression import CompressionConfig
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.targets import load_target
@@ -20,6 +22,7 @@ from irquant.tools.terminal.output import Output
 def run_compress(
     model: Path,
     path: Path | None,
+    page: Path | None,
     weights: str,
     group: int,
     ratio: float | None,
@@ -41,12 +44,21 @@ def run_compress(
     config = CompressionConfig.read(options, "")
     result = path or compressed_path(model, config)
     reads = chain(data_files(data), code_files(extension, "the extension"), target_files(target))
-    job = CompressJob(config, load_target(target or "cpu"), reads, force=force)
+    writes = named(report=page)
+    job = CompressJob(config, load_target(target or "cpu"), reads, writes, force=force)
+    if page:
+        from irquant.tools.report.page import check_page  # here, as below: most runs write no page
+
+        check_page(page)
     place = FilePlace(model, result, extensions=open_extensions(extension))
     graph = job.load(place)
     source = open_data(data, graph, pictures, ConfigFile())
-    with output.progress() as progress:
+    with output.progress() as progress, written_together():
         report = job.run(graph, place, source, progress=progress).report
+        if page:
+            from irquant.tools.report.compression_page import write_compression_page
+
+            write_compression_page(page, report, model, result)
     output.show(
         lambda: compression_values(report, str(model), str(result)), lambda: compression_lines(report, str(result))
     )

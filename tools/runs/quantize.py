@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from irquant.ir.atomic_write import written_together
+from irquant.passes import load_model
 from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.parse_metrics import metrics_of
 from irquant.passes.calibration.load_statistics import LoadStatistics
@@ -61,6 +62,7 @@ def run_quantize(
     tuning: TuningGoals | None,
     page: Path | None,
     report_detail: str | None,
+    explorer: Path | None,
     dry_run: bool,
     pictures: ImageOptions,
     notes: tuple[str, ...],
@@ -115,11 +117,18 @@ def run_quantize(
             ),
         ),
         writes=named(
-            report=page, statistics=save_statistics, measurements=resume, tuning=tuning.writes if tuning else None
+            report=page,
+            graph=explorer,
+            statistics=save_statistics,
+            measurements=resume,
+            tuning=tuning.writes if tuning else None,
         ),
         force=force,
     )
     graph = job.load()
+    if explorer and explorer.suffix.lower() != ".json":
+        message = f"{explorer}: the graph must end in .json"
+        raise ConfigError(message)
     if page:
         from irquant.tools.report.page import check_page  # here, as below: most runs write no page
 
@@ -147,6 +156,10 @@ def run_quantize(
             from irquant.tools.report.quantization import Subject, write_quantization_page
 
             write_quantization_page(page, report, Subject(path, result, planned, typed=output.typed))
+    if explorer:  # the result is in place now
+        from irquant.tools.report.model_graph import write_model_graph
+
+        write_model_graph(explorer, load_model(result, extensions=open_extensions(extension)), report)
     output.show(
         lambda: {**report_values(report, str(path), str(result)), "next": next_step(report, output.typed)},
         lambda: report_lines(report, str(result), output.typed),

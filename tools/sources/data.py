@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from irquant.ir.user_files import read_user_text
+from irquant.ir.user_files import no_such_file, read_user_text
 from irquant.passes.runtime.samples import DataError, ModelInput, Sample
 from irquant.tools.sources.array_source import ARRAY_SUFFIXES, ArraySource
 from irquant.tools.sources.function_source import FunctionSource
@@ -107,8 +107,7 @@ def _paths(text: str) -> list[Path]:
         return _listed(path) if path.suffix.lower() == ".txt" else [path]
     if glob.has_magic(text):
         return sorted(_matching(text), key=_natural)
-    message = f"{text or 'an empty text'}: no such file or folder (nor module:function)"
-    raise DataError(message)
+    raise DataError(no_such_file(text or "an empty text", "file or folder (nor module:function)"))
 
 
 def _matching(pattern: str) -> list[Path]:

@@ -97,7 +97,9 @@ class ImagePreparation:
         given, model = self.options.layout, self.inputs[0]
         layout = (given or model.layout or _guessed(model)).upper()
         if layout not in LAYOUTS:
-            message = f"layout '{layout}' is unknown; there are: {', '.join(LAYOUTS)}"
+            own, changes, _ = layout.partition("->")
+            stays = f"the layout of a model does not change here; write --layout {own}"
+            message = f"layout '{layout}' is unknown; {stays if changes else 'there are: ' + ', '.join(LAYOUTS)}"
             raise DataError(message)
         if model.shape is None or len(model.shape) != len(layout):
             message = f"layout {layout} does not fit input {model}"

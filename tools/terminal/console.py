@@ -57,9 +57,9 @@ def samples_line(report: Report) -> str:
 
 
 def counted(samples: int, kind: str = "samples") -> str:
-    """How many samples, and whether these are few."""
+    """How many samples, and whether these are few; `kind` is their plural."""
     few = " (few: others may say otherwise)" if samples < ENOUGH_SAMPLES else ""
-    return f"{samples} {kind}{few}"
+    return f"{samples} {kind.removesuffix('s') if samples == 1 else kind}{few}"
 
 
 def compared_on(samples: int, *, held_out: bool) -> str:

@@ -89,7 +89,6 @@ def log_level_option(command: Callable[..., Any]) -> Callable[..., Any]:
     option = grouped_option(
         HelpGroup.FORMER,
         "--log-level",
-        "--log_level",
         type=click.Choice(_LEVELS, case_sensitive=False),
         is_eager=True,  # before --quiet, which excludes -v
         callback=_take_level,

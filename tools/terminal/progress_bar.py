@@ -3,22 +3,30 @@
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from irquant.ir import printable
 from irquant.passes.infra.progress import Progress as ProgressCallback
+from irquant.tools.terminal.progress_lines import ProgressLines, counted_steps
 
 
 @contextmanager
 def progress_bar(elsewhere: ProgressCallback) -> Generator[ProgressCallback]:
-    """A progress bar with the remaining time, one line per task; without a terminal or a notebook, `elsewhere`."""
-    if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+    """A progress bar with the remaining time, one line per task; without a terminal or a notebook, `elsewhere`.
+
+    A notebook without ipywidgets, which the bar needs there, gets a line now and then.
+    """
+    is_notebook = "ipykernel" in sys.modules
+    if not (sys.stderr.isatty() or is_notebook):
         yield elsewhere
+        return
+    if is_notebook and find_spec("ipywidgets") is None:
+        yield ProgressLines().show
         return
     # Imported here, because most scripts have no terminal.
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         TaskID,
         TextColumn,
@@ -29,7 +37,7 @@ def progress_bar(elsewhere: ProgressCallback) -> Generator[ProgressCallback]:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
         TextColumn("left:"),
         TimeRemainingColumn(),
@@ -39,7 +47,7 @@ def progress_bar(elsewhere: ProgressCallback) -> Generator[ProgressCallback]:
 
         def show(task: str, done: int, total: int | None) -> None:
             if task not in tasks:
-                tasks[task] = bar.add_task(printable(task), total=total)
-            bar.update(tasks[task], completed=done, total=total)
+                tasks[task] = bar.add_task(printable(task), total=total, count="")
+            bar.update(tasks[task], completed=done, total=total, count=counted_steps(done, total))
 
         yield show

@@ -34,4 +34,16 @@ class ProgressLines:
         if time.monotonic() - self.last < self.every:
             return
         self.last = time.monotonic()
-        click.echo(printable(f"{task}: {done}{f' of {total}' if total is not None else ''}"), err=True)
+        click.echo(printable(f"{task}{f': {count}' if (count := counted_steps(done, total)) else ''}"), err=True)
+
+
+def counted_steps(done: int, total: int | None) -> str:
+    """The number of steps for people; empty for a task without steps.
+
+    Args:
+        done: The number of finished steps.
+        total: The number of all steps; None: it is not known.
+    """
+    if total is None:
+        return f"{done}" if done else ""
+    return f"{done} of {total}"

@@ -17,7 +17,8 @@ class TypedCommand:
 
     def gives(self, flag: str) -> bool:
         """Whether the user gave an option."""
-        return any(word == flag or word.startswith(f"{flag}=") for word in self.words)
+        names = (word.partition("=")[0].replace("_", "-") for word in self.words)
+        return flag in names
 
     def changed(self, *more: str, without: str = "") -> str:
         """The same command for a shell.

@@ -91,7 +91,7 @@ def batch_text(found: Sequence[Found], skipped: Sequence[Skipped], folder: Path)
         skipped: The models to list in comments.
         folder: The folder of the batch file; paths are relative to it.
     """
-    lines = ["# irquant zoo: docs/zoo.md describes this file.", "defaults:", "  samples: 300", "models:"]
+    lines = ["# irquant zoo: docs/zoo.md describes this file.", "models:"]
     for each in found:
         lines.append(f"  - name: {_scalar(each.name)}")
         lines.append(f"    model: {_scalar(_relative(each.model, folder))}")

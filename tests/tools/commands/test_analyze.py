@@ -22,7 +22,7 @@ from irquant.tools.cli import run
 from irquant.tools.runs.analyze import analysis_values
 from irquant.tools.terminal.advice import advice, advice_line
 
-FEW = "1 held-out samples (few: others may say otherwise)"
+FEW = "1 held-out sample (few: others may say otherwise)"
 
 
 @pytest.fixture(scope="module")

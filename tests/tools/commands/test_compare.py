@@ -56,7 +56,7 @@ def test_the_samples_of_a_quantization_are_named(
     options = ["--held-out", "--no-latency"]
     assert run(["compare", str(model), str(quantized), "--data", str(arrays), *options]) == 0
     assert capfd.readouterr().out.splitlines()[0] == (
-        f"{quantized} against {model}, on 1 samples (few: others may say otherwise) that calibration with these data "
+        f"{quantized} against {model}, on 1 sample (few: others may say otherwise) that calibration with these data "
         "does not see:"
     )
 

@@ -162,3 +162,37 @@ def test_it_runs_as_a_command(language: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "irquant", "compress", str(language), "-o", str(tmp_path / "small.xml")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "compressed weights in 6 of 6 layers" in done.stdout
+
+
+def test_the_page_shows_each_layer_and_the_figures_of_the_report(language: Path, texts: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    command = ["compress", str(language), "-o", str(tmp_path / "o.xml"), "--weights", "int4", "--group", "32"]
+    assert run([*command, "--data", str(texts), "--report", str(page), "--quiet"]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert '<meta name="generator" content="irquant">' in text
+    assert "<title>o.xml " in text
+    assert text.count('<tr data-place="') == 6
+    assert text.count("i4, a scale for 32 weights") == 4
+    assert "<dt>read compressed</dt><dd><strong>6 of 6</strong>" in text
+    assert "with the runtime&#39;s default" in text or "with the runtime's default" in text
+
+
+def test_the_page_of_a_run_without_data_says_that_nothing_was_compared(language: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert run(["compress", str(language), "-o", str(tmp_path / "o.xml"), "--report", str(page), "--quiet"]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "The outputs were not compared: give data (9 samples or more)." in text
+    assert "<th scope" in text
+    assert "without data" in text
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_any_work(
+    language: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = ["compress", str(language), "-o", str(tmp_path / "o.xml"), "--report"]
+    assert run([*given, str(tmp_path / "page.txt")]) == 2
+    assert capfd.readouterr().err == f"error: {tmp_path / 'page.txt'}: the report must end in .html\n"
+    (tmp_path / "mine.html").write_text("dear")
+    assert run([*given, str(tmp_path / "mine.html")]) == 2
+    assert (tmp_path / "mine.html").read_text() == "dear"
+    assert not (tmp_path / "o.xml").exists()

@@ -98,7 +98,7 @@ def test_a_line_of_an_old_script_runs(line: str, capfd: pytest.CaptureFixture[st
         ("--input_model model.xml --batch 1 --data photos", f"--batch: {OVC}"),
         (
             "--input_model model.xml --transform MakeStateful --data photos",
-            "--transform: give it to the converter: ovc; then give its .xml",
+            "--transform: apply it to the openvino.Model in Python, and save that by openvino.save_model; then give its .xml",
         ),
         (
             "--input_model model.xml --data photos --mean 1 --mean_values [1,2,3]",
@@ -114,12 +114,12 @@ def test_a_line_of_an_old_script_runs(line: str, capfd: pytest.CaptureFixture[st
         ),
         (
             "--input_model model.xml --data photos --mean_values a[1,2,3],b[4]",
-            "Invalid value for '--mean_values' / '--mean-values': 'a[1,2,3],b[4]' is not a comma-separated list of "
-            "numbers",
+            "Invalid value for '--mean_values': 'a[1,2,3],b[4]' names several inputs: write the numbers of the image "
+            "input, e.g. 123.675,116.28,103.53",
         ),
         (
             "--input_model model.xml --data photos --layout nchw->nhwc",
-            "layout 'NCHW->NHWC' is unknown; there are: NCHW, NHWC, CHW, HWC",
+            "layout 'NCHW->NHWC' is unknown; the layout of a model does not change here; write --layout NCHW",
         ),
         (
             "-m model.xml --data-source photos --log-level INFO --quiet",

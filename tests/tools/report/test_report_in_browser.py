@@ -15,11 +15,13 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
 from irquant.ir import read_model
-from irquant.passes import QuantizationConfig, Report
+from irquant.passes import CompressionReport, QuantizationConfig, Report
+from irquant.passes.infra.compressed_layers import CompressedLayer, WeightCheck
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.reporting.detail import Detail
 from irquant.targets import load_target
 from irquant.tools.options.planned import planned_by
+from irquant.tools.report.compression_page import write_compression_page
 from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.zoo.page import BatchSubject, write_batch_page
 from irquant.tools.zoo.record import State
@@ -331,3 +333,23 @@ while (texts.nextNode()) {
 }
 return [...new Set(found)];
 """
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_about_compressed_weights_can_be_sorted_and_read_on_a_phone(
+    opened: Open, tmp_path: Path, scheme: str
+) -> None:
+    page, name = opened(360, scheme), "layer" * 60
+    layers = [
+        CompressedLayer(f"{name}{index}", "MatMul", "i4", 64, 10.0**index * 1e-6, "x" * 300) for index in range(1, 6)
+    ]
+    check = WeightCheck(kept=(layers[0].name,), folded=((layers[1].name, "f32 from Const 'w'"),))
+    report = CompressionReport("int4", tuple(layers), check, "CPU", 0, 0, ("w" * 300,), 4000, 1000, {})
+    write_compression_page(tmp_path / "c.html", report, Path("model.xml"), Path("model_weights_int4.xml"))
+    page.get((tmp_path / "c.html").as_uri())
+    assert page.execute_script("return document.documentElement.scrollWidth") == 360
+    assert page.execute_script(_SCROLLERS) == []
+    page.find_element(By.CSS_SELECTOR, "[data-key=rank]").click()
+    assert ranks(page) == ["1", "2", "3", "4", "5"]
+    assert page.execute_script(_CONTRASTS) == []
+    assert complaints(page) == []

@@ -21,3 +21,8 @@ def test_a_long_run_prints_one_now_and_then(
     for done in range(40):  # two seconds each, and the clock is read again for a line
         shown.show("calibrating", done, 40 if done < 20 else None)
     assert capsys.readouterr() == ("", "calibrating: 15 of 40\ncalibrating: 30\n")
+
+
+def test_a_task_without_steps_is_named_without_a_count(capsys: pytest.CaptureFixture[str]) -> None:
+    ProgressLines(every=0.0).show("checking the result", 0, None)
+    assert capsys.readouterr() == ("", "checking the result\n")

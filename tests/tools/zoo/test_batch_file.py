@@ -321,7 +321,7 @@ def test_a_pattern_tells_where_data_are(tree: Path, folder: Path, capfd: pytest.
     said = capfd.readouterr().err.splitlines()
     assert (
         said[0]
-        == f"{batch}:5: models[0].data: no data: say where samples come from, here, in 'defaults', or in 'config'"
+        == f"{batch}:3: models[0].data: no data: say where samples come from, here, in 'defaults', or in 'config'"
     )
 
 

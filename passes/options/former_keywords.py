@@ -1,0 +1,149 @@
+"""Parameters and names of the Python interface of NNCF, and what to write instead: what a moved script tries first.
+
+An unknown parameter is refused anyway; this table makes the message say how to go on.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from enum import Enum
+from typing import Any
+
+from ...ir.suggestions import closest, did_you_mean
+
+_GUIDE = "docs/migrate_from_nncf.md"
+_SECOND = "give the samples, or a data set of NNCF, as second argument: {}(model, data)"
+_METRIC = f"write metric=FUNCTION: it gets `predict`, which runs one sample, and has its own data ({_GUIDE})"
+_GPTQ = "leave it out: with data, irquant rounds weights by GPTQ, with scales of least error"
+
+
+def _instead(text: str) -> Callable[[Any], str]:
+    """The same text for each value; None, the default of NNCF, is only left out."""
+    return lambda value: "leave it out" if value is None else text
+
+
+def _renamed(name: str) -> Callable[[Any], str]:
+    """The same value under another name."""
+    return lambda value: f"write {name}={_spelt(value)}"
+
+
+def _spelt(value: Any) -> str:
+    if isinstance(value, Enum):
+        return repr(value.value)
+    return repr(value) if isinstance(value, (str, int, float, bool)) else "..."
+
+
+def _of_bias(value: Any) -> str:
+    if value is False:
+        return 'write config=QuantizationConfig(correct_biases="sequential")'
+    return "leave it out: the fast correction is the default"
+
+
+def _of_formats(value: Any) -> str:
+    word = str(value.value if isinstance(value, Enum) else value).lower()
+    known = next((each for each in ("int8", "int4", "nf4") if word.startswith(each)), "")
+    return f'write weights="{known}"' if known else 'write weights="int8", "int4" or "nf4": there are no others'
+
+
+def _of_group(value: Any) -> str:
+    return "write group=0: one scale for each row" if value == -1 else _renamed("group")(value)
+
+
+def about_scope(scope: Any) -> str:
+    """What to write instead of NNCF's `IgnoredScope`.
+
+    Args:
+        scope: The object, or None.
+    """
+    if scope is None:
+        return "leave it out"
+    found = {each: [*(getattr(scope, each, None) or ())] for each in ("names", "patterns", "types", "subgraphs")}
+    listed = [*found["names"], *(f"re:{each}" for each in found["patterns"])]
+    parts = [f"ignored={listed!r}"] if listed else []
+    if found["types"]:
+        operations = [{"type": each} for each in found["types"]]
+        parts.append(f"config=QuantizationConfig(ignored={{'operations': {operations!r}}})")
+    if found["subgraphs"] or not parts:
+        parts.append("ignored=[...] with the names of the layers, globs, or regular expressions after 're:'")
+    return f"write {', '.join(parts)}"
+
+
+_ADVANCED = f"write config=QuantizationConfig(...); {_GUIDE} has each of its parameters"
+#: The parameters of `quantize` and `quantize_with_accuracy_control` -> what to write here.
+OF_QUANTIZE: Mapping[str, Callable[[Any], str]] = {
+    "calibration_dataset": _instead(_SECOND.format("quantize")),
+    "dataset": _instead(_SECOND.format("quantize")),
+    "transform_func": _instead("write transform=FUNCTION"),
+    "transform_fn": _instead("write transform=FUNCTION"),
+    "target_device": _renamed("target"),
+    "mode": _instead("leave it out: irquant makes int8 models"),
+    "model_type": _instead("leave it out: transformers are recognised"),
+    "fast_bias_correction": _of_bias,
+    "ignored_scope": about_scope,
+    "advanced_parameters": _instead(_ADVANCED),
+    "advanced_quantization_parameters": _instead(_ADVANCED),
+    "advanced_accuracy_restorer_parameters": _instead(
+        'write config=QuantizationConfig(accuracy={"max_trials": 20}), the number of models to measure'
+    ),
+    "validation_fn": _instead(_METRIC),
+    "validation_dataset": _instead("leave it out: the function in metric= has its own data"),
+}
+#: The parameters of `compress_weights` -> what to write here.
+OF_COMPRESS: Mapping[str, Callable[[Any], str]] = {
+    "mode": _of_formats,
+    "dataset": _instead(_SECOND.format("compress")),
+    "calibration_dataset": _instead(_SECOND.format("compress")),
+    "subset_size": _renamed("samples"),
+    "group_size": _of_group,
+    "ignored_scope": _instead(
+        "not supported: ratio= or min_db= leave the most sensitive layers in 8 bits, which are nearly exact"
+    ),
+    "awq": _instead(_GPTQ),
+    "gptq": _instead(_GPTQ),
+    "scale_estimation": _instead(_GPTQ),
+    "lora_correction": _instead("not supported: leave it out"),
+    "sensitivity_metric": _instead("leave it out: the error of a layer's outputs counts, without data of its weights"),
+    "backup_mode": _instead("leave it out: layers without 4 bits have 8"),
+    "compression_format": _instead("leave it out: there is one format"),
+    "advanced_parameters": _instead("leave it out: there is nothing of the kind"),
+}
+_BY_NAME = "write the value as a word"
+#: Names of the module `nncf` -> what to write here.
+OF_MODULE: Mapping[str, str] = {
+    "Dataset": "give the items themselves: quantize(model, items), with transform=FUNCTION if they need one",
+    "IgnoredScope": "write ignored=[...]: names, globs, or regular expressions after 're:'",
+    "Subgraph": "write ignored=[...] with the names of the layers in between",
+    "QuantizationPreset": f'{_BY_NAME}: preset="mixed"',
+    "TargetDevice": f'{_BY_NAME}: target="cpu"',
+    "ModelType": "leave model_type out: transformers are recognised",
+    "DropType": f'{_BY_NAME}: drop_type="relative"',
+    "CompressWeightsMode": f'{_BY_NAME}: weights="int4"',
+    "AdvancedQuantizationParameters": f"write QuantizationConfig(...); {_GUIDE} has each of its parameters",
+    "QuantizationParameters": 'write QuantizationConfig(activations={"mode": "asymmetric"})',
+    "OverflowFix": 'write QuantizationConfig(saturation_fix="all")',
+    "quantize_with_accuracy_control": "write quantize(model, data, metric=FUNCTION, max_drop=0.01)",
+    "compress_weights": "write compress(model)",
+    "set_log_level": "write logging.getLogger('irquant').setLevel(logging.INFO)",
+}
+
+
+def refuse_unknown(
+    function: str, given: Mapping[str, object], known: Collection[str], former: Mapping[str, Callable[[Any], str]]
+) -> None:
+    """Refuses unknown parameters, which would otherwise be ignored.
+
+    Args:
+        function: The name of the function in messages.
+        given: The given parameters.
+        known: The names of those that there are.
+        former: The parameters of NNCF, and what to write instead of a value of each.
+
+    Raises:
+        TypeError: a parameter is unknown.
+    """
+    unknown = [name for name in given if name not in known]
+    if not unknown:
+        return
+    hints = [f"{name}: {former[name](given[name])}" for name in unknown if name in former]
+    named = ", ".join(f"'{name}'" for name in unknown)
+    several = f"unexpected keyword arguments {named}"
+    problem = f"{function}() got {several if len(unknown) > 1 else f'an unexpected keyword argument {named}'}"
+    raise TypeError("; ".join([problem, *hints]) if hints else did_you_mean(problem, closest(unknown[0], known)))
