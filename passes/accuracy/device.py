@@ -9,7 +9,8 @@ kernels. There, the model runs a third time in that precision. An error in this 
 to find out, the float model runs in it, too.
 
 An inference with few threads, as on one core or in a stream of throughput mode, is another case: there, the plugin may
-merge small matrix products into one node (see `_may_merge`). A model with several of them also runs with one thread.
+merge small matrix products into one node (see `_may_merge`). A model with several of them also runs with one thread, in
+the device's own precision and in f32, which CPUs without bf16 take.
 Kernels of other layers depend on the number of threads, too. If the environment allows irquant fewer threads than there
 are cores, as a batch over a model zoo does, the model also runs with all of them.
 
@@ -37,7 +38,16 @@ from ..infra.execution import Asked
 from ..runtime.core import THREADS, RuntimeRejectedError, own_precision
 from ..runtime.engine import Engine
 from ..runtime.loaded import Loaded
-from ..runtime.modes import ALL_THREADS, EMULATION, INSPECTION, LATENCY, ONE_THREAD, OWN_PRECISION, PROFILING
+from ..runtime.modes import (
+    ALL_THREADS,
+    EMULATION,
+    INSPECTION,
+    LATENCY,
+    ONE_THREAD,
+    ONE_THREAD_F32,
+    OWN_PRECISION,
+    PROFILING,
+)
 from ..runtime.samples import DataError, ValidationSample
 
 _Tensors = Sequence[Array]
@@ -47,7 +57,8 @@ Run = tuple[Sequence[_Tensors], str]
 RunFloat = Callable[[dict[str, str]], Run]
 #: The reason for a layer that makes a model wrong, and where it does so if it is right in f32 with all threads.
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
-IN_OWN_PRECISION, WITH_ONE_THREAD, WITH_ALL_THREADS = "in {}, its own precision", "with one thread", "with all threads"
+IN_OWN_PRECISION, WITH_ALL_THREADS = "in {}, its own precision", "with all threads"
+WITH_ONE_THREAD, WITH_ONE_THREAD_F32 = "with one thread", "with one thread, in f32"
 #: The most that the device's error may be, as a multiple of the expected error: kernels round ties differently, and a
 #: number on the other side of a step is one step off from there on. (The factor is less than 2 on generated networks of
 #: 3 to 40 operations, and 0.7 to 1.2 on 16 pretrained ones; wrong kernels make it a hundred or more.)
@@ -110,10 +121,10 @@ def ask(graph: Graph, context: Context, run_float: RunFloat | None, *, shown: bo
                 running[in_own] = OWN_PRECISION, pool.submit(run_with, OWN_PRECISION, loaded, samples)
             showing = _compiled(loaded, INSPECTION | PROFILING) if shown and in_own else None
             executed = showing or Engine(loaded, LATENCY | PROFILING)
-            if run_float and executed.threads > 1 and _may_merge(graph, context):
-                running[WITH_ONE_THREAD] = ONE_THREAD, pool.submit(run_with, ONE_THREAD, loaded, samples)
-            if run_float and executed.threads < (os.cpu_count() or 1) and THREADS in os.environ:
-                running[WITH_ALL_THREADS] = ALL_THREADS, pool.submit(run_with, ALL_THREADS, loaded, samples)
+            others = _other_threads(graph, context, executed.threads, both=bool(in_own)) if run_float else {}
+            running |= {
+                where: (config, pool.submit(run_with, config, loaded, samples)) for where, config in others.items()
+            }
             cold = [_cold(executed, each) for each in samples[:1] if executed.runs_twice]
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
@@ -137,6 +148,25 @@ def ask(graph: Graph, context: Context, run_float: RunFloat | None, *, shown: bo
         return Answer(found if found.wrong else None, inspected)
     is_slow = looks_slow(_profile(emulated, samples), _profile(executed, samples), graph)
     return Answer(replace(found, looks_slow=is_slow), inspected)
+
+
+def _other_threads(graph: Graph, context: Context, threads: int, *, both: bool) -> dict[str, dict[str, str]]:
+    """The properties with which another number of threads may take other kernels, and what to call them.
+
+    Args:
+        graph: The model.
+        context: The context after its passes.
+        threads: The number of threads of the other runs.
+        both: Whether the device's own precision is not f32, so that there are two to try.
+    """
+    found: dict[str, dict[str, str]] = {}
+    if threads > 1 and _may_merge(graph, context):
+        found[WITH_ONE_THREAD] = ONE_THREAD
+        if both:
+            found[WITH_ONE_THREAD_F32] = ONE_THREAD_F32
+    if threads < (os.cpu_count() or 1) and THREADS in os.environ:
+        found[WITH_ALL_THREADS] = ALL_THREADS
+    return found
 
 
 def _may_merge(graph: Graph, context: Context) -> bool:

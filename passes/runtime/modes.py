@@ -13,7 +13,8 @@ OWN_PRECISION = {"PERFORMANCE_HINT": "LATENCY"}
 OWN_THROUGHPUT = {"PERFORMANCE_HINT": "THROUGHPUT"}
 #: The same on one core; each stream of throughput mode has about as much.
 ONE_THREAD = {**OWN_PRECISION, "INFERENCE_NUM_THREADS": "1"}
-#: The same with all cores, whatever the environment allows irquant.
+ONE_THREAD_F32 = {**LATENCY, "INFERENCE_NUM_THREADS": "1"}
+#: All cores, in the device's own precision, whatever the environment allows irquant.
 ALL_THREADS = {**OWN_PRECISION, "INFERENCE_NUM_THREADS": "0"}
 #: Makes an inference measure the time of each operation (see `Engine.profile`).
 PROFILING = {"PERF_COUNT": "YES"}

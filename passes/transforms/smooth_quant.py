@@ -11,6 +11,7 @@ from ...ir import DYNAMIC, Builder, Graph, Node, OutPort
 from ...ir.match import Match, Miss
 from ...ir.ops import WEIGHTS_PORT, flag, weight_axes
 from ...ir.pattern import any_tensor, const, op
+from ...targets import Target
 from ..analysis.channel_scales import Channels, Matrix, best_scale
 from ..analysis.constants import SHAPE_READERS
 from ..analysis.ranges import Floats, code_scale
@@ -67,8 +68,9 @@ class SmoothQuant(Pass):
     front, so that it executes as many operations as before.
 
     The statistics of the new tensor follow from those of the old one, v / s, so that there is no second run. The pass
-    skips groups with a layer that stays float, with transposed data, or with weights that are batched or have other
-    readers, and tensors whose range is estimated from quantiles or shared with other tensors.
+    skips groups with a layer that stays float, or that the target leaves float behind a scale, with transposed data,
+    or with weights that are batched or have other readers, and tensors whose range is estimated from quantiles or
+    shared with other tensors.
 
     Attributes:
         everywhere: Whether the pass also changes models that are not transformers.
@@ -95,9 +97,9 @@ class SmoothQuant(Pass):
         for group in self._measured(graph, context):
             scale = None if context.aligned & set(group.layers) else _best_scale(group, graph, context)
             context.aligned |= set(group.layers)
-            if scale is not None:
+            if scale is not None and (scaled := _scaled(group, scale, context.target)):
                 _scale_weights(group, scale)
-                _follow(group, _scaled(group, scale), scale, graph, context)
+                _follow(group, scaled, scale, graph, context)
                 changed += 1
         return changed
 
@@ -185,15 +187,24 @@ def _scale_weights(group: Group, scale: Floats) -> None:
         constant.set_array((constant.array * factor).astype(constant.array.dtype))
 
 
-def _scaled(group: Group, scale: Floats) -> OutPort:
-    """The tensor divided by the scales, which the group reads instead."""
+def _scaled(group: Group, scale: Floats, target: Target) -> OutPort | None:
+    """The tensor divided by the scales, which the group reads instead.
+
+    Returns:
+        None, with the graph as it was, if the target leaves a layer of the group float behind a scale.
+    """
     tensor, first = group.tensor, group.layers[0]
     value = (1 / scale).astype(tensor.element_type.dtype).reshape(*[1] * (len(tensor.shape) - 1), -1)
     build = Builder(tensor.node.graph, first)
     factor = build.constant(value, name=f"{first.name}/scale")
     scaled = build.multiply(tensor, factor, name=f"{first.name}/scaled")
     tensor.redirect(scaled, only=group.site.consumers, is_same=False)
-    return scaled
+    rules = [target.rule(layer) for layer in group.layers]
+    if all(rule and rule.inputs for rule in rules):
+        return scaled
+    scaled.redirect(tensor, is_same=False)
+    tensor.node.graph.prune(scaled.node)
+    return None
 
 
 def _follow(group: Group, scaled: OutPort, scale: Floats, graph: Graph, context: Context) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from irquant.ir import Graph, to_text
 from irquant.passes import Context, PassManager, QuantizationConfig, Reduction, Report, Request, quantize
+from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.analysis.channel_scales import Channels, Matrix, best_scale, expected_error, scales
 from irquant.passes.analysis.ranges import Range, fake_quantize
 from irquant.passes.calibration.calibrate import Calibrate
@@ -408,3 +409,20 @@ def test_equal_channels_are_left_alone(loudness: Array) -> None:
 def test_scales_stay_within_bounds_and_channels_without_use_keep_theirs() -> None:
     found = scales(np.array([1e9, 0.0, 1.0, 1e-9, 1.0]), np.array([1.0, 1.0, 0.0, 1.0, 1.0]), 0.9, 0.1)
     np.testing.assert_allclose(found, [100, 1, 1, 0.01, 1])
+
+
+def test_no_scale_goes_between_products_that_the_device_would_merge() -> None:
+    """With one thread, the CPU merges two small products with a scale between them, and the result is zero."""
+    x = op.parameter([1, WIDTH], np.float32)
+    hidden = op.relu(
+        op.add(op.matmul(x, weights(8) * np.array([[40, 30, *[1] * 6]], np.float32).T, False, True), LOUD[:8])
+    )
+    model = ov.Model([op.result(op.matmul(hidden, weights(4, 8), False, True))], [x], "m")
+    samples = [RNG.normal(size=(1, WIDTH)).astype(np.float32) for _ in range(12)]
+    reports: list[Report] = []
+    config = QuantizationConfig(guard=False, migrate_scales=True)
+    quantized = quantize(model, samples, config=config, report=reports.append)
+    assert [layer.is_int8 for layer in reports[0].layers] == [True, True]
+    one_thread = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1"}
+    wanted, found = (ov.compile_model(each, "CPU", one_thread)(samples[0])[0] for each in (model, quantized))
+    assert sqnr([wanted], [found]) > 25
