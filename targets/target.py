@@ -54,7 +54,7 @@ HERE = "CPU"
 class _Strict(BaseModel):
     """A frozen value that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class QuantSpec(_Strict):
