@@ -32,7 +32,7 @@ class Quantized:
         granularity: "per_tensor" or "per_channel".
         levels: Its levels.
         same_range: Other FakeQuantizes that share its range.
-        overrides_preset: Whether the preset asks for the other mode, and the target or the options decide against it.
+        overrides_preset: Whether the target or the options give it another mode than the preset asks for.
     """
 
     name: str

@@ -64,10 +64,13 @@ def _table(plan: ExplainedPlan) -> Iterable[str]:
 
 def _exceptions(plan: ExplainedPlan) -> str:
     """How many FakeQuantizes of data have another mode than the preset asks for."""
-    found = {each.name: each.overrides_preset for layer in plan.layers for each in layer.data}
-    if not any(found.values()):
+    found = {each.name: each for layer in plan.layers for each in layer.data}
+    modes = [each.mode for each in found.values() if each.overrides_preset]
+    if not modes:
         return ""
-    return f"; target or options give {sum(found.values())} of {len(found)} FakeQuantizes of data the other mode"
+    asked = "asymmetric" if modes[0] == "symmetric" else "symmetric"
+    count = f"{len(modes)} of {len(found)} FakeQuantizes of data"
+    return f"; {count}: {modes[0]} instead of {asked}, by target or options"
 
 
 def _details(layer: Explanation, state: str) -> Iterable[str]:

@@ -101,7 +101,7 @@ def test_explain_counts_what_else_is_rounded_and_what_the_preset_does_not_decide
     write_model(from_text(SUMS), path)
     assert run(["explain", str(path), "--preset", "mixed"]) == 0
     assert capfd.readouterr().out.splitlines()[-3:] == [
-        "preset: mixed; target or options give 1 of 3 FakeQuantizes of data the other mode",
+        "preset: mixed; 1 of 3 FakeQuantizes of data: symmetric instead of asymmetric, by target or options",
         "also on rounded numbers: 1 Add (--node NAME shows one)",
         "4 of 4 layers would run in int8",
     ]
