@@ -91,6 +91,16 @@ SPEC_KEYS = (
         ("specs: {}", f"unknown key 'specs.a8.specs'; known keys: {SPEC_KEYS}"),
         ("modes: symmetric", "specs.a8.modes is 'symmetric'; should be a list, e.g. ['symmetric']"),
         ("also_levels: 255", "specs.a8.also_levels is 255; should be a list, e.g. [255]"),
+        ("level_count: 257", "specs.a8.level_count: found 257, expected 2 to 256 levels, since 8 bits hold no more"),
+        ("level_count: 1", "specs.a8.level_count: found 1, expected 2 to 256 levels, since 8 bits hold no more"),
+        (
+            "also_levels: [16, 300]",
+            "specs.a8.also_levels: found 300, expected 2 to 256 levels, since 8 bits hold no more",
+        ),
+        (
+            "level_count: many",
+            "specs.a8.level_count is 'many'; should be a valid integer, unable to parse string as an integer",
+        ),
         ("modes: {symmetric: 1}", "specs.a8.modes is {'symmetric': 1}; should be a list"),
         ("modes: null", "specs.a8.modes is None; should be a list"),
         (
@@ -105,6 +115,12 @@ def test_a_mistake_inside_a_spec_is_named_with_its_line(keys: str, said: str) ->
             f"name: t\nrules: []\nspecs:\n  a8:\n    bits: 8\n    granularity: per_tensor\n    {keys}\n", "t.yaml"
         )
     assert str(caught.value) == f"t.yaml, line 7: {said}"
+
+
+@pytest.mark.parametrize("count", [2, 255, 256])
+def test_as_many_levels_as_the_bits_hold_are_taken(count: int) -> None:
+    text = f"name: t\nspecs: {{a: {{bits: 8, granularity: per_tensor, level_count: {count}}}}}\nrules: []\n"
+    assert parse_target(text, "t.yaml").specs["a"].levels(Mode.ASYMMETRIC) == count
 
 
 def test_a_misspelt_key_is_told_from_one_that_is_missing_inside_a_spec() -> None:
