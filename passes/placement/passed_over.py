@@ -24,6 +24,8 @@ def why_passed_over(node: Node, plan: Plan, target: Target) -> str:
     rule = target.rule(node)
     if node in plan.moved:
         return "it only moves numbers, so the FakeQuantize of the layers behind it stands in front of it"
+    if node in plan.kept and not reads_rounded(node, plan, target):
+        return plan.kept[node]
     if plan.feeding(*node.inputs):
         return _why_rounded(node, plan, target)
     if rule and not rule.inputs and rule.because:
@@ -35,7 +37,7 @@ def why_passed_over(node: Node, plan: Plan, target: Target) -> str:
         floats = f"{_as_reader(reader)} takes its result as floats"
         return f"{floats}, so no FakeQuantize in front of it would serve all readers"
     if rule:
-        return f"target '{target.name}' could round what it reads, but no layer around asks for it, or you ignore it"
+        return f"target '{target.name}' could round what it reads, but no layer around asks for it"
     if names := [f"'{site.name}'" for site in plan.sites if site.source.node == node]:
         return (
             f"target '{target.name}' has no rule that fits it; {', '.join(names)} rounds its result, so a device that "

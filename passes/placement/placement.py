@@ -68,7 +68,7 @@ def plan_placement(
     decisions: dict[Node, Decision] = {}
     names: dict[Node, str] = {}
     moved: dict[Node, tuple[InPort, ...]] = {}
-    spared: set[Node] = set()
+    spared: dict[Node, str] = {}
     for prefix, each in graph.walk_named():
         layers = list(each.nodes(*LAYER_TYPES))
         names |= {node: f"{prefix}{node.name}" for node in layers}
@@ -84,10 +84,10 @@ def plan_placement(
         sites += analysis.sites(len(sites))
         decisions |= {node: analysis.decisions[node] for node in layers}
         moved |= analysis.moved
-        spared |= analysis.spared
+        spared |= {node: kept[node] for node in analysis.spared}
     attention = sum(len(attention_blocks(each)) for each in graph.walk())
     warnings = tuple(hits.warnings({*decisions, *spared}))
-    return Plan(tuple(sites), decisions, names, moved, attention=attention, warnings=warnings)
+    return Plan(tuple(sites), decisions, names, moved, kept=spared, attention=attention, warnings=warnings)
 
 
 #: Why a product beside a float one stays float, too.

@@ -124,6 +124,36 @@ def test_explain_tells_of_one_operation_what_it_reads(
     assert said in capfd.readouterr().out
 
 
+def test_explain_names_the_sums_that_stay_float(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sums.xml"
+    write_model(from_text(f"{SUMS}s = Result(sum)\n"), path)
+    assert run(["explain", str(path)]) == 0
+    reason = (
+        "output 's' of the model takes its result as floats, so no FakeQuantize in front of it would serve all readers"
+    )
+    assert f"float Add 'sum': {reason}\n" in capfd.readouterr().out
+    assert run(["explain", str(path), "--json"]) == 0
+    plan = json.loads(capfd.readouterr().out)
+    assert plan["float_sums"] == [{"name": "sum", "reason": reason}]
+
+
+def test_explain_for_scripts_has_the_operations_that_are_no_layers(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sums.xml"
+    write_model(from_text(SUMS), path)
+    assert run(["explain", str(path), "--json"]) == 0
+    plan = json.loads(capfd.readouterr().out)
+    assert [(each["name"], each["type"], each["int8"]) for each in plan["others"]] == [
+        ("clamp", "Clamp", False),
+        ("sum", "Add", True),
+    ]
+    assert [each["tensor"] for each in plan["others"][1]["data"]] == ["clamp", "second"]
+    assert plan["float_sums"] == []
+    assert run(["explain", str(path), "--json", "--node", "sum"]) == 0
+    assert [each["name"] for each in json.loads(capfd.readouterr().out)["layers"]] == ["sum"]
+
+
 def test_explain_for_scripts(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", str(model), "--json", "--preset", "mixed"]) == 0
     plan = json.loads(capfd.readouterr().out)
