@@ -25,7 +25,8 @@ import numpy as np
 
 from .element_types import ElementType, element_type
 from .errors import IRError
-from .graph import BODY_TAGS, DYNAMIC, Array, Graph, Node, OutPort, natural
+from .graph import BODY_TAGS, Graph, Node, OutPort
+from .layer import DYNAMIC, Array, natural
 from .verify import verify_structure
 
 _SPELT_OUT = 16
