@@ -132,14 +132,16 @@ def find_layers(layers: Sequence[Explanation], name: str) -> tuple[Explanation, 
     Args:
         layers: The operations.
         name: The name of an operation; in a body, with or without the names of what is around it. The name of a
-            FakeQuantize means the operations that read it.
+            FakeQuantize, an input or a constant means the operations that read its rounded numbers.
 
     Raises:
         IRError: none of them has that name.
     """
     named = tuple(each for each in layers if each.name == name)
     inside = tuple(each for each in layers if each.name.endswith(f"|{name}"))
-    reading = tuple(each for each in layers if name in {site.name for site in (*each.data, *each.weights)})
+    reading = tuple(
+        each for each in layers if any(name in (site.name, site.tensor) for site in (*each.data, *each.weights))
+    )
     if found := named or inside or reading:
         return found
     close = closest(name, (each.name for each in layers))

@@ -1,5 +1,7 @@
 """Edges by ids and ports: the order of nodes, cycles, and what a copy shares."""
 
+from itertools import pairwise
+
 from irquant.ir.edges import NEW, Edges
 
 
@@ -12,7 +14,7 @@ def chain(*ids: int) -> Edges:
     edges = Edges()
     for id_ in ids:
         edges.add_node(id_)
-    for place, (source, to) in enumerate(zip(ids, ids[1:], strict=False)):
+    for place, (source, to) in enumerate(pairwise(ids)):
         edges.add((source, 0), (to, 0), place)
     return edges
 

@@ -78,7 +78,7 @@ def test_the_graph_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("frist", "; did you mean 'first'?"), ("relu", ""), ("", "")],
+    [("frist", "; did you mean 'first'?"), ("all", ""), ("", "")],
 )
 def test_a_layer_that_does_not_exist_is_named(name: str, hint: str) -> None:
     with pytest.raises(IRError) as caught:
@@ -118,6 +118,8 @@ r = Result(branch)
         ("first", ["Convolution 'first'"]),
         ("branch|first", ["Tanh 'branch|first'"]),
         ("conv/fq_input_0", ["Convolution 'branch|conv'"]),
+        ("a", ["Convolution 'branch|conv'"]),
+        ("w", ["Convolution 'branch|conv'"]),
         ("conv/fq_weights_1", ["Convolution 'branch|conv'"]),
     ],
 )
