@@ -26,15 +26,19 @@ def float_sums(graph: Graph, plan: Plan, target: Target) -> tuple[FloatSum, ...]
 
 
 def _sums_of_int8(graph: Graph, plan: Plan) -> Iterator[Node]:
-    """The Adds of floats whose operands come from int8 layers, with no other layer in between."""
-    streams = set[Node]()
+    """The Adds of floats whose operands come from int8 layers, with no other layer in between.
+
+    A sum of what one layer gives (in a function such as Gelu, or in rotary embeddings) is no sum of two results.
+    """
+    origins: dict[Node, Node | None] = {}  # a node behind int8 layers -> the layer; None: several
     for node in graph.nodes():
         if decision := plan.decisions.get(node):
-            streams |= {node} if decision.int8 else set()
+            origins |= {node: node} if decision.int8 else {}
             continue
-        operands = [port.source.node in streams for port in node.inputs]
-        if not any(operands) or node.type in SHAPE_READERS:
+        behind = [origins[port.source.node] for port in node.inputs if port.source.node in origins]
+        if not behind or node.type in SHAPE_READERS:
             continue
-        streams.add(node)
-        if node.type == "Add" and all(operands) and node.output().element_type.is_float:
+        origins[node] = behind[0] if len({*behind}) == 1 else None
+        is_sum = node.type == "Add" and len(behind) == len(node.inputs) and node.output().element_type.is_float
+        if is_sum and origins[node] is None:
             yield node

@@ -50,10 +50,18 @@ def test_a_sum_whose_result_is_read_as_floats_says_which_reader_does(lines: str)
         "sum: f32[1,2,4,4] = Add(first, c)\nt = Result(second)\n",
         "sum: f32[1,2,4,4] = Add(first, x)\nt = Result(second)\n",
         "sum: f32[1,2,4,4] = Multiply(first, second)\n",
+        "bent: f32[1,2,4,4] = Tanh(first)\nsum: f32[1,2,4,4] = Add(first, bent)\nt = Result(second)\n",
     ],
 )
-def test_biases_inputs_and_products_are_no_sums_of_int8_results(lines: str) -> None:
+def test_biases_products_and_functions_of_one_result_are_no_sums_of_int8_results(lines: str) -> None:
     assert found(f"{lines}{BEHIND}s = Result(sum)") == []
+
+
+def test_a_sum_behind_sums_is_named_too() -> None:
+    lines = (
+        "sum: f32[1,2,4,4] = Add(first, second)\nbent: f32[1,2,4,4] = Tanh(sum)\ntwice: f32[1,2,4,4] = Add(sum, bent)\n"
+    )
+    assert [name for name, _ in found(f"{lines}{BEHIND}s = Result(twice)")] == ["sum", "twice"]
 
 
 def test_a_sum_behind_a_float_layer_is_none() -> None:
