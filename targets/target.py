@@ -110,7 +110,7 @@ class QuantSpec(_Strict):
         bits: int = info.data.get("bits", _MOST_BITS)
         for count in value if isinstance(value, tuple) else (value,):
             if count is not None and not 2 <= count <= 2**bits:
-                message = f"found {count}, expected 2 to {2**bits} levels, since {bits} bits hold no more"
+                message = f"found {count}, expected 2 to {2**bits}: so many levels fit in {bits} bits"
                 raise ValueError(message)
         return value
 

@@ -53,11 +53,11 @@ SPEC_KEYS = (
         ("specs: {}", f"unknown key 'specs.a8.specs'; known keys: {SPEC_KEYS}"),
         ("modes: symmetric", "specs.a8.modes is 'symmetric'; should be a list, e.g. ['symmetric']"),
         ("also_levels: 255", "specs.a8.also_levels is 255; should be a list, e.g. [255]"),
-        ("level_count: 257", "specs.a8.level_count: found 257, expected 2 to 256 levels, since 8 bits hold no more"),
-        ("level_count: 1", "specs.a8.level_count: found 1, expected 2 to 256 levels, since 8 bits hold no more"),
+        ("level_count: 257", "specs.a8.level_count: found 257, expected 2 to 256: so many levels fit in 8 bits"),
+        ("level_count: 1", "specs.a8.level_count: found 1, expected 2 to 256: so many levels fit in 8 bits"),
         (
             "also_levels: [16, 300]",
-            "specs.a8.also_levels: found 300, expected 2 to 256 levels, since 8 bits hold no more",
+            "specs.a8.also_levels: found 300, expected 2 to 256: so many levels fit in 8 bits",
         ),
         (
             "level_count: many",

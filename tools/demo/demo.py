@@ -34,8 +34,8 @@ from irquant.passes.runtime.samples import Sample, ValidationSample, checked_fee
 from irquant.targets.target import HERE, Target
 from irquant.tools.terminal.console import decibels, megabytes
 
-#: The target that stands for the CPU of this machine; all others name a certain device.
-_HERE = "cpu"
+#: The default target, which stands for the CPU of this machine; all others name a certain device.
+_DEFAULT = "cpu"
 _LATENCY_SECONDS = 2.0
 _CALIBRATION = "digits_calibration.npz"
 
@@ -113,7 +113,7 @@ def print_demo(found: Demo) -> None:
     """Prints the findings as tables."""
     console = Console(highlight=False)
     console.print(_table(found))
-    if found.target.name != _HERE:
+    if found.target.name != _DEFAULT:
         console.print(printable(_measured_here(found.target)), markup=False, soft_wrap=True)
     console.print(_passes_table(found.report))
     if found.folder:
