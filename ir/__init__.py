@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from .difference import Change, compare
     from .element_types import ElementType, element_type, element_type_of_dtype
     from .errors import IRError, UserError, printable
-    from .graph import DYNAMIC, Array, Graph, InPort, Node, OutPort, Scope
+    from .graph import Graph, InPort, Node, OutPort, Scope
+    from .layer import DYNAMIC, Array
     from .match import Match
     from .neighbourhood import neighbourhood
     from .pattern import Pattern, any_tensor, chain, const, op
@@ -45,7 +46,8 @@ _NAMES = {
     "difference": ("Change", "compare"),
     "element_types": ("ElementType", "element_type", "element_type_of_dtype"),
     "errors": ("IRError", "UserError", "printable"),
-    "graph": ("DYNAMIC", "Array", "Graph", "InPort", "Node", "OutPort", "Scope"),
+    "graph": ("Graph", "InPort", "Node", "OutPort", "Scope"),
+    "layer": ("DYNAMIC", "Array"),
     "match": ("Match",),
     "neighbourhood": ("neighbourhood",),
     "pattern": ("Pattern", "any_tensor", "chain", "const", "op"),

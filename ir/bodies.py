@@ -4,7 +4,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
 from .builder import Builder
-from .graph import DYNAMIC, Node, OutPort, decode_layer
+from .graph import Node, OutPort
+from .layer import DYNAMIC, decode_layer
 from .port_maps import PORT_MAPS
 
 

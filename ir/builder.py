@@ -8,7 +8,8 @@ import numpy as np
 
 from .element_types import ElementType, element_type
 from .errors import IRError, printable
-from .graph import Array, Graph, Node, OutPort
+from .graph import Graph, Node, OutPort
+from .layer import Array
 from .shape_rules import Operation, ShapeError, infer
 
 #: Axes, orders and sizes: a tensor of integers, or numbers that become a constant.

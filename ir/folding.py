@@ -2,7 +2,8 @@
 
 import math
 
-from .graph import DYNAMIC, Array, Node, OutPort
+from .graph import Node, OutPort
+from .layer import DYNAMIC, Array
 
 #: Operations that change the form of a constant, and that numpy computes.
 FORM_CHANGES = ("Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")

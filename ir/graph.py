@@ -1,102 +1,46 @@
-"""The model in memory: a networkx graph of layers, read and edited only through handles.
+"""The model in memory: layers and the edges between them, read and edited only through handles.
 
-`Graph` stores one networkx MultiDiGraph. A graph node is a layer id; an edge is keyed by the index of the input port
-that it feeds, so an input has one driver by construction. Each layer keeps the XML element that it was read from, and
-edits change that element: unknown parts (rt_info, unknown attributes and children) do not change.
+Each layer keeps the XML element that it was read from (see `layer`), and edits change that element: unknown parts
+(rt_info, unknown attributes and children) do not change.
 
 `Node`, `InPort` and `OutPort` are small values (a graph and numbers), compared by value, without state of their own.
 Iteration is topological with ties in file order: same input, same output, same bytes.
 """
 
-import functools
 import math
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
-import networkx as nx
 import numpy as np
 
+from .edges import NEW, Edges, End
 from .element_types import ElementType, element_type, element_type_of_dtype, element_type_of_precision
 from .errors import IRError, printable
+from .layer import (
+    Array,
+    Layer,
+    Port,
+    Position,
+    copied_element,
+    copied_root,
+    decode_layer,
+    new_layer_element,
+    shape_of,
+    split_names,
+)
 from .packing import pack, unpack
 from .weights import EMPTY, Weights
 from .xml import XmlStyle
 
 EDGE_ATTRIBUTES = ("from-layer", "from-port", "to-layer", "to-port")
 BODY_TAGS = ("body", "then_body", "else_body")
-DYNAMIC = -1
-NEW = 1 << 62  # the rank of a new edge: behind all others
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Position = tuple[float, float]
-#: The id of a node and the index of one of its ports.
-_End = tuple[int, int]
 #: The path to a body: ids of layers and tags of bodies, outermost first; empty for the model itself.
 Scope = tuple[tuple[int, str], ...]
-
-
-@dataclass(slots=True)
-class _Port:
-    """A decoded `port` element. `shape` has -1 for dynamic dimensions; no dimensions: scalar or dynamic rank."""
-
-    id: int
-    element: ET.Element
-    shape: tuple[int, ...]
-
-
-@dataclass(slots=True, eq=False)
-class _Layer:
-    """The data of a graph node."""
-
-    element: ET.Element
-    inputs: list[_Port]
-    outputs: list[_Port]
-    position: Position
-    data: ET.Element | None = None
-    array: Array | None = None  # the value of a new constant, which is in no file
-    bodies: dict[str, "Graph"] = field(default_factory=dict[str, "Graph"])
-    text: str | None = None  # the element as in the file, until an edit
-
-    @property
-    def ports(self) -> tuple[list[_Port], list[_Port]]:
-        """Inputs and outputs."""
-        return self.inputs, self.outputs
-
-
-def decode_layer(element: ET.Element, position: Position) -> _Layer:
-    """Reads the ports of a `layer` element, not its bodies."""
-    inputs: list[_Port] = []
-    outputs: list[_Port] = []
-    data = None
-    for child in element:
-        if child.tag == "input":
-            inputs = [_decode_port(port) for port in child if port.tag == "port"]
-        elif child.tag == "output":
-            outputs = [_decode_port(port) for port in child if port.tag == "port"]
-        elif child.tag == "data":
-            data = child
-    return _Layer(element, inputs, outputs, position, data)
-
-
-def _decode_port(element: ET.Element) -> _Port:
-    try:
-        shape = tuple([_decode_dim(dim.text or "") for dim in element if dim.tag == "dim"])
-        return _Port(int(element.attrib["id"]), element, shape)
-    except (KeyError, ValueError):
-        message = f"port {dict(element.attrib)} needs a decimal 'id' and 'dim' elements of decimal numbers >= -1"
-        raise IRError(message) from None
-
-
-@functools.lru_cache(maxsize=4096)  # a model has few different sizes, each many times
-def _decode_dim(text: str) -> int:
-    size = int(text)
-    if not DYNAMIC <= size < 1 << 63:
-        raise ValueError
-    return size
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +85,7 @@ class OutPort:
     index: int
 
     @property
-    def _port(self) -> _Port:
+    def _port(self) -> Port:
         return self.node._layer.outputs[self.index]
 
     @property
@@ -208,30 +152,6 @@ class OutPort:
             _move_names(self, to)
 
 
-@functools.lru_cache(maxsize=4096)
-def shape_of(text: str) -> tuple[int, ...]:
-    """The sizes in the `shape` of a constant, Python integers: nothing overflows.
-
-    Raises:
-        IRError: one of them is not a decimal number.
-    """
-    return tuple(natural(size, "a size in its shape") for size in map(str.strip, text.split(",")) if size)
-
-
-def natural(text: str, what: str) -> int:
-    """A decimal number >= 0 of up to 19 digits."""
-    digits = text.strip()
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
-        message = f"{what} is '{text}', expected a decimal number"
-        raise IRError(message)
-    return int(digits)
-
-
-def split_names(text: str) -> tuple[str, ...]:
-    r"""The names in a comma-separated `names` attribute, in which a comma inside a name is written `\,`."""
-    return tuple(name.replace("\0", ",") for name in text.replace("\\,", "\0").split(",") if name)
-
-
 def _move_names(old: OutPort, new: OutPort) -> None:
     graph = old.node.graph
     names = old._port.element.attrib.pop("names", None)
@@ -261,7 +181,7 @@ class Node:
         return f"{self.type} '{printable(self.name)}' (id {self.id})"
 
     @property
-    def _layer(self) -> _Layer:
+    def _layer(self) -> Layer:
         try:
             return self.graph._layers[self.id]
         except KeyError:
@@ -457,11 +377,8 @@ class Graph:
         self.scope = scope
         self.is_edited = False
         self.extensions: tuple[object, ...] = ()
-        self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
-        # The edges of `_nx` by port: a search among thousands of edges of a node would take time for each of them.
-        self._sources: dict[_End, _End] = {}
-        self._readers: dict[_End, dict[_End, None]] = {}
-        self._layers: dict[int, _Layer] = {}
+        self._edges = Edges()
+        self._layers: dict[int, Layer] = {}
         self._names: Counter[str] = Counter()
         self._order: list[int] | None = None  # topological, until an edge or a node changes
         self._next_id = 0
@@ -505,23 +422,19 @@ class Graph:
 
     def _topological(self) -> list[int]:
         if self._order is None:
-            self._order = list(nx.lexicographical_topological_sort(self._with_state(), key=self._position))
+            self._order = self._edges.topological(self._position, self._states())
         return self._order
 
     def _position(self, id_: int) -> Position:
         return self._layers[id_].position
 
-    def _with_state(self) -> "nx.MultiDiGraph[int]":
-        """The graph with an edge from each ReadValue to the Assign of its variable, which the file does not have."""
-        writers = self.in_file_order("Assign")
-        if not writers:
-            return self._nx
-        readers = {node.attributes.get("variable_id"): node.id for node in self.in_file_order("ReadValue")}
-        ordered = self._nx.copy()
-        for node in writers:
-            if (reader := readers.get(node.attributes.get("variable_id"))) is not None:
-                ordered.add_edge(reader, node.id, "state")
-        return ordered
+    def _states(self) -> Iterator[tuple[int, int]]:
+        """The ids of each ReadValue and the Assign of its variable: an edge that the file does not have."""
+        if writers := self.in_file_order("Assign"):
+            readers = {node.attributes.get("variable_id"): node.id for node in self.in_file_order("ReadValue")}
+            for node in writers:
+                if (reader := readers.get(node.attributes.get("variable_id"))) is not None:
+                    yield reader, node.id
 
     def has(self, id_: int) -> bool:
         """Whether a node has that id."""
@@ -626,7 +539,9 @@ class Graph:
             id_: The id (default: above all others).
         """
         id_ = self._next_id if id_ is None else id_
-        element = self._new_element(id_, type_, self.unique_name(name), sources, outputs, attributes or {}, opset)
+        identity = {"id": str(id_), "name": self.unique_name(name), "type": type_, "version": opset}
+        inputs = [(source.element_type, source.shape) for source in sources]
+        element = new_layer_element(identity, inputs, outputs, attributes or {}, self.levels + 1)
         self._serial += 1
         position = (
             near._layer.position[0] if near else np.inf,
@@ -676,7 +591,7 @@ class Graph:
         for port in node.inputs:
             self.unlink(port)
         self._names[node.name] -= 1
-        self._nx.remove_node(node.id)
+        self._edges.remove_node(node.id)
         self._order = None
         del self._layers[node.id]
         self.is_edited = True
@@ -699,9 +614,13 @@ class Graph:
 
     def copy(self) -> "Graph":
         """An independent graph over the same weights."""
-        clones = {layer.element: _copied(layer.element) for layer in self._layers.values()}
+        clones = {layer.element: copied_element(layer.element) for layer in self._layers.values()}
         twin = Graph(
-            _clone(self.root, clones), version=self.version, weights=self.weights, levels=self.levels, scope=self.scope
+            copied_root(self.root, clones),
+            version=self.version,
+            weights=self.weights,
+            levels=self.levels,
+            scope=self.scope,
         )
         twin.style, twin.is_edited, twin.extensions = self.style, self.is_edited, self.extensions
         twin._next_id, twin._serial, twin._names = self._next_id, self._serial, self._names.copy()
@@ -712,13 +631,12 @@ class Graph:
             for tag, body in layer.bodies.items():
                 clone.bodies[tag] = _copy_body(body, clone.element, tag)
             twin._layers[id_] = clone
-        twin._nx, twin._sources = self._nx.copy(), self._sources.copy()
-        twin._readers = {output: inputs.copy() for output, inputs in self._readers.items()}
+        twin._edges = self._edges.copy()
         return twin
 
     # ------------------------------------------------------------------------ for the reader and the text
 
-    def insert_layer(self, layer: _Layer) -> Node:
+    def insert_layer(self, layer: Layer) -> Node:
         """Adds a decoded layer under the id of its element.
 
         Raises:
@@ -728,7 +646,7 @@ class Graph:
         if id_ in self._layers:
             message = f"two layers have id {id_}: '{Node(self, id_).name}' and '{layer.element.get('name')}'"
             raise IRError(message)
-        self._nx.add_node(id_)
+        self._edges.add_node(id_)
         self._order = None
         self._layers[id_] = layer
         self._names[layer.element.get("name", "")] += 1
@@ -740,22 +658,16 @@ class Graph:
         self.check_same(source, to)
         self.link_ids((source.node.id, source.index), (to.node.id, to.index), place)
 
-    def link_ids(self, source: _End, to: _End, place: int) -> None:
+    def link_ids(self, source: End, to: End, place: int) -> None:
         """`link` by layer id and port index, for the reader, which has checked both."""
-        self._nx.add_edge(source[0], to[0], to[1], from_port=source[1], place=place)
-        self._sources[to] = source
-        self._readers.setdefault(source, {})[to] = None
+        self._edges.add(source, to, place)
         self._order = None
 
     def unlink(self, to: InPort) -> int:
         """Removes the edge to an input, and returns its rank among the file's edges."""
-        source = to.source
-        end = to.node.id, to.index
-        place = cast(int, self._nx.edges[source.node.id, *end]["place"])
-        self._nx.remove_edge(source.node.id, *end)
-        del self._readers[self._sources.pop(end)][end]
+        to.source  # noqa: B018 - raises if there is none
         self._order = None
-        return place
+        return self._edges.remove((to.node.id, to.index))
 
     def check_same(self, source: OutPort, to: InPort) -> None:
         """Refuses an edge between two graphs."""
@@ -763,80 +675,24 @@ class Graph:
             message = f"{source.node} and {to.node} are not in the same graph"
             raise IRError(message)
 
-    def source_of(self, to: _End) -> _End | None:
+    def source_of(self, to: End) -> End | None:
         """The output that feeds an input; None if there is no edge."""
-        return self._sources.get(to)
+        return self._edges.source_of(to)
 
-    def readers_of(self, source: _End) -> Iterable[_End]:
+    def readers_of(self, source: End) -> Iterable[End]:
         """The inputs that an output feeds, in no fixed order."""
-        return self._readers.get(source, ())
+        return self._edges.readers_of(source)
 
     def edges(self) -> list[tuple[OutPort, InPort]]:
         """All edges: those of the file in its order, then new ones in the order of their consumers."""
-        found = sorted(
-            self._nx.edges(keys=True, data=True), key=lambda edge: (edge[3]["place"], self._position(edge[1]), edge[2])
-        )
         return [
-            (OutPort(Node(self, edge[0]), edge[3]["from_port"]), InPort(Node(self, edge[1]), edge[2])) for edge in found
+            (OutPort(Node(self, source[0]), source[1]), InPort(Node(self, to[0]), to[1]))
+            for source, to in self._edges.ordered(self._position)
         ]
 
     def cycle(self) -> list[Node]:
         """The nodes of a cycle, empty if there is none."""
-        ordered = self._with_state()
-        if all(self._position(source) < self._position(to) for source, to in ordered.edges()):
-            return []  # most files list layers in topological order
-        if nx.is_directed_acyclic_graph(ordered):
-            return []
-        edges = list(cast(Any, nx).find_cycle(ordered))
-        return [Node(self, edge[0]) for edge in edges]
-
-    def _new_element(
-        self,
-        id_: int,
-        type_: str,
-        name: str,
-        sources: Sequence[OutPort],
-        outputs: Sequence[tuple[ElementType, Sequence[int]]],
-        attributes: Mapping[str, str],
-        opset: str,
-    ) -> ET.Element:
-        element = ET.Element("layer", id=str(id_), name=name, type=type_, version=opset)
-        if attributes:
-            ET.SubElement(element, "data", dict(attributes))
-        ports = [(source.element_type, source.shape) for source in sources]
-        for tag, first, some in (("input", 0, ports), ("output", len(ports), outputs)):
-            if not some:
-                continue
-            group = ET.SubElement(element, tag)
-            for number, (kind, shape) in enumerate(some, first):
-                port = ET.SubElement(group, "port", id=str(number), precision=kind.precision)
-                for size in shape:
-                    ET.SubElement(port, "dim").text = str(size)
-        ET.indent(element, "\t", self.levels + 1)
-        return element
-
-
-def _copied(element: ET.Element) -> ET.Element:
-    """A deep copy of an element, in a fifth of the time of `copy.deepcopy`."""
-    twin = ET.Element(element.tag, element.attrib)
-    twin.text, twin.tail = element.text, element.tail
-    if len(element):
-        twin.extend([_copied(child) for child in element])
-    return twin
-
-
-def _clone(root: ET.Element, clones: Mapping[ET.Element, ET.Element]) -> ET.Element:
-    """A copy of a `net` or body element, from existing copies of its layers."""
-    twin = ET.Element(root.tag, root.attrib)
-    twin.text, twin.tail = root.text, root.tail
-    for child in root:
-        if child.tag != "layers":
-            twin.append(_copied(child))
-            continue
-        layers = ET.SubElement(twin, "layers", child.attrib)
-        layers.text, layers.tail = child.text, child.tail
-        layers.extend([clones[layer] if layer in clones else _copied(layer) for layer in child])
-    return twin
+        return [Node(self, id_) for id_ in self._edges.cycle(self._position, self._states())]
 
 
 def _copy_body(body: Graph, element: ET.Element, tag: str) -> Graph:

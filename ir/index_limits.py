@@ -7,7 +7,8 @@ specifications of OpenVINO.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from .graph import DYNAMIC, InPort, Node
+from .graph import InPort, Node
+from .layer import DYNAMIC
 from .ops import is_standard
 
 #: No tensor has more numbers along an axis.

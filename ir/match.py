@@ -6,7 +6,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from .errors import IRError, printable
 from .folding import folded
-from .graph import Array, InPort, Node, OutPort
+from .graph import InPort, Node, OutPort
+from .layer import Array
 
 T = TypeVar("T")
 _SHOWN = 3

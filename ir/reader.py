@@ -10,7 +10,8 @@ from .atomic_write import finish_interrupted_write, undisturbed
 from .element_types import element_type
 from .errors import IRError, printable
 from .gc_paused import gc_paused
-from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, Scope, decode_layer, natural, shape_of
+from .graph import BODY_TAGS, EDGE_ATTRIBUTES, Graph, Node, Scope
+from .layer import decode_layer, natural, shape_of
 from .user_files import no_such_file, open_user_file
 from .verify import verify_structure
 from .weights import EMPTY, Weights, open_weights

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from .graph import DYNAMIC, Node, OutPort
+from .graph import Node, OutPort
+from .layer import DYNAMIC
 from .ops import flag, integers, is_standard
 
 Shape = tuple[int, ...]

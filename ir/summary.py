@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .graph import DYNAMIC, Graph, Node, OutPort
+from .graph import Graph, Node, OutPort
+from .layer import DYNAMIC
 
 _SIDE_SECTIONS = ("rt_info", "meta_data")
 _CONTROL_FLOW = ("If", "Loop", "TensorIterator")

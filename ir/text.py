@@ -18,12 +18,15 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
+import ml_dtypes
 import numpy as np
 
 from .element_types import ElementType, element_type
 from .errors import IRError
-from .graph import BODY_TAGS, DYNAMIC, Array, Graph, Node, OutPort, natural
+from .graph import BODY_TAGS, Graph, Node, OutPort
+from .layer import DYNAMIC, Array, natural
 from .verify import verify_structure
 
 _SPELT_OUT = 16
@@ -139,13 +142,21 @@ def _value(node: Node, values: bool, weights: bool) -> str:
     kind = element_type(node.attributes["element_type"])
     is_told = values or weights or not kind.is_float
     if kind.dtype and math.prod(node.output().shape) <= _SPELT_OUT and is_told:
-        return f"[{', '.join(str(item).lower() for item in node.array.ravel())}]"
+        items = [str(item).lower() for item in node.array.ravel()]
+        if not values or _is_exact(items, node.array):
+            return f"[{', '.join(items)}]"
     return f"base64:{base64.b64encode(zlib.compress(node.raw.tobytes())).decode()}" if values else "..."
+
+
+def _is_exact(items: Sequence[str], array: Array) -> bool:
+    """Whether floats in words are the same bits when they are read: a NaN may have a sign and a payload."""
+    return array.dtype.kind in "biu" or np.array([*map(float, items)], array.dtype).tobytes() == array.tobytes()
 
 
 # ----------------------------------------------------------------------------------------------------------- reading
 
 _OPSET = re.compile(r"opset\d+")
+_INFINITY = ("inf", "infinity")
 _WORD = re.compile(r"[A-Za-z_](?:[\w./:-]*[\w./-])?")  # a name that ends in ':' is quoted
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*")|(?P<word>[A-Za-z_][\w./:-]*)|(?P<number>-?\d[\w.+-]*|-inf)"""
@@ -320,7 +331,7 @@ def _read_line(block: _Block, line: str) -> None:
         where[attribute] = tokens.name()
     opaque = ET.Element("opaque")
     _read_opaque(tokens, opaque)
-    value = _read_value(tokens, outputs, fill=block.fill) if type_ == "Const" else None
+    value = _read_value(tokens, name, outputs, fill=block.fill) if type_ == "Const" else None
     tokens.finish()
     if key in known:
         message = f"a second node is named '{name}'; write name@id in both places"
@@ -414,7 +425,7 @@ def _read_sources(tokens: _Tokens, known: dict[str, Node]) -> list[OutPort]:
     return sources
 
 
-def _read_value(tokens: _Tokens, outputs: list[_Output], *, fill: bool) -> Array:
+def _read_value(tokens: _Tokens, name: str, outputs: list[_Output], *, fill: bool) -> Array:
     kind, shape = outputs[0].kind, outputs[0].shape
     if tokens.take("..."):
         if fill and kind.dtype:
@@ -436,14 +447,34 @@ def _read_value(tokens: _Tokens, outputs: list[_Output], *, fill: bool) -> Array
     if len(items) != int(np.prod(shape, dtype=np.int64)):
         message = f"{len(items)} values for the shape {list(shape)}"
         raise IRError(message)
+    return _values(items, name, kind).reshape(shape)
+
+
+def _values(items: Sequence[str], name: str, kind: ElementType) -> Array:
+    """The values of a constant from their words, as an array of one dimension."""
     read: Callable[[str], object] = int if kind.name[0] in "iu" else float
     if kind.name == "boolean":
         read = "true".__eq__
     try:
-        return np.array([read(item) for item in items], kind.dtype).reshape(shape)
+        with np.errstate(over="ignore", invalid="ignore"):  # such values are refused below
+            array = np.array([read(item) for item in items], kind.dtype)
     except (ValueError, OverflowError) as error:
-        message = f"no values of {kind.name}: {error}"
+        message = f"constant '{name}': no values of {kind.name}: {error}"
         raise IRError(message) from None
+    if read is float:
+        _check_range(items, array, name, kind)
+    return array
+
+
+def _check_range(items: Sequence[str], array: Array, name: str, kind: ElementType) -> None:
+    """Refuses values that the element type turns into infinity or NaN, such as 1e39 in f32."""
+    for item, value in zip(items, array.astype(np.float64), strict=True):
+        is_infinite = item.lstrip("-").lower() in _INFINITY
+        if math.isnan(value) != math.isnan(float(item)) or math.isinf(value) != is_infinite:
+            limits: Any = cast(Any, ml_dtypes.finfo)(array.dtype)  # without types
+            least, most = float(limits.min), float(limits.max)
+            message = f"constant '{name}': {item} is no value of {kind.name}, which holds {least:.8g} to {most:.8g}"
+            raise IRError(message)
 
 
 def _decoded(blob: str, kind: ElementType, shape: tuple[int, ...]) -> Array:

@@ -16,7 +16,8 @@ from typing import BinaryIO
 from .atomic_write import write_failure, write_pair
 from .errors import IRError
 from .gc_paused import gc_paused
-from .graph import EDGE_ATTRIBUTES, Array, Graph, InPort, Node, OutPort
+from .graph import EDGE_ATTRIBUTES, Graph, InPort, Node, OutPort
+from .layer import Array
 from .verify import verify_structure
 from .weights import Weights
 from .xml import write_xml

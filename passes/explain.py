@@ -12,8 +12,9 @@ from .infra.base import Context, Pass
 from .infra.manager import PassManager
 from .jobs.pipelines import default_quantization
 from .options.config import QuantizationConfig
+from .placement.float_sums import float_sums
 from .placement.passed_over import reads_rounded, why_passed_over
-from .placement.plan import Site
+from .placement.plan import FloatSum, Site
 from .transforms.plan_placement import asked_mode
 
 #: What computes nothing.
@@ -32,7 +33,7 @@ class Quantized:
         granularity: "per_tensor" or "per_channel".
         levels: Its levels.
         same_range: Other FakeQuantizes that share its range.
-        overrides_preset: Whether the preset asks for the other mode, and the target or the options decide against it.
+        overrides_preset: Whether the target or the options give it another mode than the preset asks for.
     """
 
     name: str
@@ -78,12 +79,14 @@ class ExplainedPlan:
         warnings: Messages to the user.
         others: The other operations but constants, inputs and outputs, likewise; `int8` says whether what they read is
             rounded.
+        float_sums: The sums of two results of int8 layers that stay float.
     """
 
     preset: str
     layers: tuple[Explanation, ...]
     warnings: tuple[str, ...]
     others: tuple[Explanation, ...] = ()
+    float_sums: tuple[FloatSum, ...] = ()
 
 
 def explain(graph: Graph, target: Target, config: QuantizationConfig) -> ExplainedPlan:
@@ -108,20 +111,39 @@ def explain(graph: Graph, target: Target, config: QuantizationConfig) -> Explain
         replace(_explained(node, context), nearly=tuple(_nearly(node, passes, context)))
         for node in context.plan.decisions
     ]
-    nodes = (node for each in twin.walk() for node in each.nodes() if node.type not in _SILENT)
-    others = [_other(node, context) for node in nodes if node not in context.plan.decisions]
-    return ExplainedPlan(context.preset, tuple(layers), context.plan.warnings, tuple(others))
+    others = [
+        _other(node, f"{prefix}{node.name}", context)
+        for prefix, each in twin.walk_named()
+        for node in each.nodes()
+        if node.type not in _SILENT and node not in context.plan.decisions
+    ]
+    sums = float_sums(twin, context.plan, target)
+    return ExplainedPlan(context.preset, tuple(layers), context.plan.warnings, tuple(others), sums)
 
 
 def find_layer(layers: Sequence[Explanation], name: str) -> Explanation:
-    """The explanation of the operation with that name.
+    """The first operation of that name (see `find_layers`)."""
+    return find_layers(layers, name)[0]
+
+
+def find_layers(layers: Sequence[Explanation], name: str) -> tuple[Explanation, ...]:
+    """The explanations of the operations that a report calls so: bodies of one node may have operations of equal names.
+
+    Args:
+        layers: The operations.
+        name: The name of an operation; in a body, with or without the names of what is around it. The name of a
+            FakeQuantize, an input or a constant means the operations that read its rounded numbers.
 
     Raises:
         IRError: none of them has that name.
     """
-    for each in layers:
-        if each.name == name:
-            return each
+    named = tuple(each for each in layers if each.name == name)
+    inside = tuple(each for each in layers if each.name.endswith(f"|{name}"))
+    reading = tuple(
+        each for each in layers if any(name in (site.name, site.tensor) for site in (*each.data, *each.weights))
+    )
+    if found := named or inside or reading:
+        return found
     close = closest(name, (each.name for each in layers))
     raise IRError(did_you_mean(f"no operation is named '{name}'", close))
 
@@ -149,11 +171,11 @@ def _explained(node: Node, context: Context) -> Explanation:
     )
 
 
-def _other(node: Node, context: Context) -> Explanation:
+def _other(node: Node, name: str, context: Context) -> Explanation:
     """Of an operation that the plan decides nothing about: whether the numbers that reach it are rounded."""
     plan, target = context.plan, context.target
     return Explanation(
-        plan.names.get(node, node.name),
+        name,
         node.type,
         int8=reads_rounded(node, plan, target),
         reason=why_passed_over(node, plan, target),

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ..ir import DYNAMIC, Node
 from ..ir.ops import (
@@ -47,6 +47,8 @@ def _listed(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+#: The widest values of a spec, in bits.
+_MOST_BITS = 16
 #: The runtime's name of the device that every machine has, for the check of results.
 HERE = "CPU"
 
@@ -54,7 +56,7 @@ HERE = "CPU"
 class _Strict(BaseModel):
     """A frozen value that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class QuantSpec(_Strict):
@@ -83,7 +85,7 @@ class QuantSpec(_Strict):
             device does not support.
     """
 
-    bits: Annotated[int, Field(ge=2, le=16)]
+    bits: Annotated[int, Field(ge=2, le=_MOST_BITS)]
     modes: tuple[Mode, ...] = (Mode.SYMMETRIC, Mode.ASYMMETRIC)
     granularity: Granularity
     narrow_range: bool = False
@@ -96,8 +98,21 @@ class QuantSpec(_Strict):
     slow_zero_point: bool = False
     absorbs_zero_point: bool = False
     also_levels: tuple[int, ...] = ()
-    level_count: Annotated[int, Field(ge=2)] | None = None
+    level_count: int | None = None
     unsupported_reason: str = ""
+
+    @field_validator("also_levels", "level_count")
+    @classmethod
+    def _bits_hold_levels(
+        cls, value: int | tuple[int, ...] | None, info: ValidationInfo
+    ) -> int | tuple[int, ...] | None:
+        """Refuses more levels than the bits hold, or fewer than two."""
+        bits: int = info.data.get("bits", _MOST_BITS)
+        for count in value if isinstance(value, tuple) else (value,):
+            if count is not None and not 2 <= count <= 2**bits:
+                message = f"found {count}, expected 2 to {2**bits}: so many levels fit in {bits} bits"
+                raise ValueError(message)
+        return value
 
     @model_validator(mode="after")
     def _zero_point_is_there(self) -> Self:

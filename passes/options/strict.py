@@ -11,7 +11,8 @@ from .config_error import ConfigError
 class Strict(BaseModel):
     """A frozen value that accepts no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    # Many models, such as those of the published configuration's sections, are imported and never read.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     @classmethod
     def model_parametrized_name(cls, params: Any) -> str:

@@ -2,8 +2,8 @@
 
 from ...ir import InPort, Node
 from ...ir.match import told
-from ...ir.ops import is_constant
-from ...targets import Target
+from ...ir.ops import LAYER_TYPES, bias_port, is_constant
+from ...targets import Rule, Target
 from ..analysis.constants import SHAPE_READERS
 from .plan import Plan
 
@@ -24,16 +24,20 @@ def why_passed_over(node: Node, plan: Plan, target: Target) -> str:
     rule = target.rule(node)
     if node in plan.moved:
         return "it only moves numbers, so the FakeQuantize of the layers behind it stands in front of it"
+    if node in plan.kept and not reads_rounded(node, plan, target):
+        return plan.kept[node]
     if plan.feeding(*node.inputs):
         return _why_rounded(node, plan, target)
     if rule and not rule.inputs and rule.because:
         return rule.because
+    if rule and (constant := _why_constant(node, rule, target)):
+        return constant
     asks_behind = rule.requantizes if rule else _moves(node, target)
     if asks_behind and (reader := _float_reader(node, plan, target)):
         floats = f"{_as_reader(reader)} takes its result as floats"
         return f"{floats}, so no FakeQuantize in front of it would serve all readers"
     if rule:
-        return f"target '{target.name}' could round what it reads, but no layer around asks for it, or you ignore it"
+        return f"target '{target.name}' could round what it reads, but no layer around asks for it"
     if names := [f"'{site.name}'" for site in plan.sites if site.source.node == node]:
         return (
             f"target '{target.name}' has no rule that fits it; {', '.join(names)} rounds its result, so a device that "
@@ -52,6 +56,18 @@ def _why_rounded(node: Node, plan: Plan, target: Target) -> str:
     reader = _float_reader(port.source.node, plan, target, besides=node)
     why = f", since {_as_reader(reader)} takes that as floats, too" if reader else ""
     return f"other readers of one input need it rounded; its input {port.index} stays float{why}"
+
+
+def _why_constant(node: Node, rule: Rule, target: Target) -> str:
+    """Why a constant operand keeps an operation float; empty if it does not."""
+    constant = next((index for index in rule.ports(node) if is_constant(node.source(index))), None)
+    if constant is None or not rule.requantizes:
+        return ""
+    layers = (port.source.node for port in node.inputs if port.source.node.type in LAYER_TYPES)
+    if layer := next((each for each in layers if (bias := bias_port(each)) and bias.node == node), None):
+        return f"it adds the bias of {told(layer)}, and a bias is added before a result is rounded"
+    depend = f"target '{target.name}' rounds what it reads only if all of that depends on the data"
+    return f"its input {constant} is constant, and {depend}"
 
 
 def _float_inputs(node: Node, plan: Plan, target: Target) -> list[InPort]:

@@ -68,7 +68,7 @@ def plan_placement(
     decisions: dict[Node, Decision] = {}
     names: dict[Node, str] = {}
     moved: dict[Node, tuple[InPort, ...]] = {}
-    spared: set[Node] = set()
+    spared: dict[Node, str] = {}
     for prefix, each in graph.walk_named():
         layers = list(each.nodes(*LAYER_TYPES))
         names |= {node: f"{prefix}{node.name}" for node in layers}
@@ -84,10 +84,10 @@ def plan_placement(
         sites += analysis.sites(len(sites))
         decisions |= {node: analysis.decisions[node] for node in layers}
         moved |= analysis.moved
-        spared |= analysis.spared
+        spared |= {node: kept[node] for node in analysis.spared}
     attention = sum(len(attention_blocks(each)) for each in graph.walk())
     warnings = tuple(hits.warnings({*decisions, *spared}))
-    return Plan(tuple(sites), decisions, names, moved, attention=attention, warnings=warnings)
+    return Plan(tuple(sites), decisions, names, moved, kept=spared, attention=attention, warnings=warnings)
 
 
 #: Why a product beside a float one stays float, too.
@@ -234,7 +234,7 @@ class _Analysis:
         for index in sorted(rule.ports(node), key=lambda it: it not in weights):
             tensor, is_weights = node.source(index), index in weights
             if is_weights and tensor.node.type != "Const":
-                return f"its weights are {'computed' if self._is_constant(tensor) else 'not constant'}"
+                return self._why_no_weights(node, tensor)
             if is_weights and len(tensor.shape) < 2:
                 return "its weights have a rank below 2"
             if not is_weights and self._is_constant(tensor) and not self._is_initial_state(node, index):
@@ -244,6 +244,13 @@ class _Analysis:
             if not _is_roundable(tensor):
                 return f"it computes in {tensor.element_type.name}"
         return ""
+
+    def _why_no_weights(self, node: Node, tensor: OutPort) -> str:
+        if self._is_constant(tensor):
+            return "its weights are computed"
+        if node.type == "MatMul" and self._is_constant(node.source(DATA_PORT)):
+            return f"its constant is the first operand, and target '{self.target.name}' takes weights as the second one"
+        return "its weights are not constant"
 
     def _has_constant(self, node: Node, ports: Iterable[int]) -> bool:
         return any(self._is_constant(node.source(index)) for index in ports if index not in weight_ports(node))

@@ -73,6 +73,19 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class FloatSum:
+    """A sum of two results of int8 layers that stays float.
+
+    Attributes:
+        name: Its name in messages.
+        reason: The reason.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """Where each FakeQuantize goes, and why.
 
@@ -81,6 +94,8 @@ class Plan:
         decisions: What was decided of each layer; those in bodies come last.
         names: What messages call those layers: in a body, behind the names of what is around them, e.g. "if|conv".
         moved: The nodes in front of which the demand behind them is met -> the inputs on which it is met.
+        kept: The operations without a decision that would read rounded numbers, but stay float -> the reason.
+        float_sums: The sums of two int8 results that stay float; known when the FakeQuantizes are inserted.
         at_risk: The layers whose products could overflow (see `overflow_fix`).
         attention: How many attention blocks the model has.
         warnings: What the user should know: rules of `ignored` that hit nothing.
@@ -90,6 +105,8 @@ class Plan:
     decisions: Mapping[Node, Decision] = field(default_factory=dict[Node, Decision])
     names: Mapping[Node, str] = field(default_factory=dict[Node, str])
     moved: Mapping[Node, tuple[InPort, ...]] = field(default_factory=dict[Node, tuple[InPort, ...]])
+    kept: Mapping[Node, str] = field(default_factory=dict[Node, str])
+    float_sums: tuple[FloatSum, ...] = ()
     at_risk: frozenset[Node] = frozenset()
     attention: int = 0
     warnings: tuple[str, ...] = ()
@@ -109,12 +126,12 @@ class Plan:
         )
 
     def with_floats(self, reasons: Mapping[Node, str]) -> "Plan":
-        """The plan with some layers in float.
+        """The plan with some layers and other operations in float.
 
         What only they read is not rounded any more. Sums in front of them that are rounded for their sake still are.
 
         Args:
-            reasons: The layers, and why.
+            reasons: The layers and operations, and why.
         """
         freed = [replace(site, consumers=self._edges_without(site, reasons.keys())) for site in self.sites]
         floats = {node: Decision(int8=False, reason=reason) for node, reason in reasons.items()}
@@ -122,6 +139,7 @@ class Plan:
             self,
             sites=tuple(site for site in freed if site.consumers),
             decisions={node: floats.get(node, each) for node, each in self.decisions.items()},
+            kept={**self.kept, **{node: why for node, why in reasons.items() if node not in self.decisions}},
         )
 
     def _edges_without(self, site: Site, floats: Set[Node]) -> tuple[InPort, ...]:

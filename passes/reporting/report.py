@@ -22,7 +22,7 @@ from ..infra.calibration import Sampling
 from ..infra.execution import Check
 from ..options.config import Preset
 from ..options.resolved import ResolvedOptions
-from ..placement.plan import Decision
+from ..placement.plan import Decision, FloatSum
 from ..tuning.tuner import TuningReport
 from .detail import Detail
 from .front_end import front_end
@@ -111,6 +111,7 @@ class Report:
         sampling: Why so many samples were measured.
         tuning: What a tuning by measured latency found; None unless requested.
         origin: The run; None for a pipeline without model files and options.
+        float_sums: The sums of two results of int8 layers that stay float, and why.
         close_ups: The most sensitive operations in detail; empty unless requested.
         detail: How much was measured for a page; None: only what every run measures.
     """
@@ -136,6 +137,7 @@ class Report:
     sampling: Sampling = field(default_factory=Sampling)
     tuning: TuningReport | None = None
     origin: Origin | None = None
+    float_sums: tuple[FloatSum, ...] = ()
     close_ups: tuple[CloseUp, ...] = ()
     detail: Detail | None = None
 
@@ -208,6 +210,7 @@ def report_of(
         data=data or DataFindings(),
         sampling=context.calibration.sampling,
         tuning=tuning,
+        float_sums=context.plan.float_sums,
     )
 
 

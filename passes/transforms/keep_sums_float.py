@@ -1,7 +1,7 @@
 """Residual sums whose operands 8 bits spoil stay float."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ from ..statistics.request import Request
 from .plan_placement import planned
 from .set_ranges import extremes, ranges_of, requests_for
 
-_REASON = "8 bits leave too little of its operands"
+_REASON = "8 bits may leave too little of its operands"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class KeepSumsFloat(Pass):
         """What the ranges with all sums are estimated from, and what those without them are."""
         if not (sums := _sums(graph, context)):
             return frozenset()
-        return requests_for(context.plan, context) | requests_for(_without(sums, graph, context), context)
+        return requests_for(context.plan, context) | requests_for(
+            _without(dict.fromkeys(sums, _REASON), graph, context), context
+        )
 
     def why_all(self, graph: Graph, context: Context) -> str:
         """Nothing: the ranges of the plan settle as those of `set-ranges` do; those of the other plan are not asked."""
@@ -51,15 +53,15 @@ class KeepSumsFloat(Pass):
         would also free other sums, or if a later pass then needs what was not measured.
         """
         least, sums, old = context.target.sum_sqnr, _sums(graph, context), context.plan
-        found = [node for node in sums if _ratio(_sites(node, context), context) < least]
-        if not found:
+        ratios = {node: _ratio(_sites(node, context), context) for node in sums}
+        reasons = {node: _why(ratio, context) for node, ratio in ratios.items() if ratio < least}
+        if not reasons:
             return 0
-        reasons = dict.fromkeys(found, _REASON)
-        plans = (_without(found, graph, context).without(context.statistics.unseen), old.with_floats(reasons))
+        plans = (_without(reasons, graph, context).without(context.statistics.unseen), old.with_floats(reasons))
         for context.plan in plans:
-            stays = {*_sums(graph, context)} == {*sums} - {*found}
+            stays = {*_sums(graph, context)} == {*sums} - reasons.keys()
             if stays and _is_measured(graph, context):
-                return len(found)
+                return len(reasons)
         context.plan = old
         return 0
 
@@ -70,9 +72,14 @@ def _is_measured(graph: Graph, context: Context) -> bool:
     return all(each in context.statistics for pass_ in later for each in pass_.requests(graph, context))
 
 
-def _without(sums: Sequence[Node], graph: Graph, context: Context) -> Plan:
+def _why(ratio: float, context: Context) -> str:
+    target = context.target
+    return f"8 bits leave {ratio:.0f} dB of its operands, and target '{target.name}' asks for {target.sum_sqnr:g}"
+
+
+def _without(reasons: Mapping[Node, str], graph: Graph, context: Context) -> Plan:
     """The plan with some sums in float: what other operations read may then have ranges per channel."""
-    floats = {(node.graph.scope, node.id): _REASON for node in sums}
+    floats = {(node.graph.scope, node.id): reason for node, reason in reasons.items()}
     plan = planned(graph, context, {**context.reverted_to_float, **floats})
     return replace(plan, warnings=context.plan.warnings)
 

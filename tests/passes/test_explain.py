@@ -6,7 +6,7 @@ import pytest
 
 from irquant.ir import IRError, from_text, to_text
 from irquant.passes import QuantizationConfig, explain
-from irquant.passes.explain import Explanation, find_layer
+from irquant.passes.explain import Explanation, find_layer, find_layers
 from irquant.passes.placement.placement import plan_placement
 from irquant.targets import load_target
 
@@ -78,12 +78,54 @@ def test_the_graph_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("frist", "; did you mean 'first'?"), ("relu", ""), ("", "")],
+    [("frist", "; did you mean 'first'?"), ("all", ""), ("", "")],
 )
 def test_a_layer_that_does_not_exist_is_named(name: str, hint: str) -> None:
     with pytest.raises(IRError) as caught:
         find_layer(explained(), name)
     assert str(caught.value) == f"no operation is named '{name}'{hint}"
+
+
+LOOPED = f"""
+x: f32[1,2,4,4] = Parameter()
+c: boolean[] = Parameter()
+first: f32[1,2,4,4] = Convolution(x, x)
+branch: f32[1,2,4,4] = If(c, first)
+then_body of branch {{
+    a: f32[1,2,4,4] = Parameter()
+    w: f32[2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0]
+    conv: f32[1,2,4,4] = Convolution(a, w) {CONV}
+    bent: f32[1,2,4,4] = Tanh(conv)
+    r = Result(bent)
+}}
+else_body of branch {{
+    b: f32[1,2,4,4] = Parameter()
+    conv: f32[1,2,4,4] = Convolution(b, b) {CONV}
+    first: f32[1,2,4,4] = Tanh(conv)
+    s = Result(first)
+}}
+r = Result(branch)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("branch|bent", ["Tanh 'branch|bent'"]),
+        ("bent", ["Tanh 'branch|bent'"]),
+        ("branch|conv", ["Convolution 'branch|conv'", "Convolution 'branch|conv'"]),
+        ("conv", ["Convolution 'branch|conv'", "Convolution 'branch|conv'"]),
+        ("first", ["Convolution 'first'"]),
+        ("branch|first", ["Tanh 'branch|first'"]),
+        ("conv/fq_input_0", ["Convolution 'branch|conv'"]),
+        ("a", ["Convolution 'branch|conv'"]),
+        ("w", ["Convolution 'branch|conv'"]),
+        ("conv/fq_weights_1", ["Convolution 'branch|conv'"]),
+    ],
+)
+def test_operations_in_bodies_are_found_by_the_names_that_reports_give_them(name: str, found: list[str]) -> None:
+    plan = explain(from_text(LOOPED), load_target("cpu"), QuantizationConfig())
+    assert [f"{each.type} '{each.name}'" for each in find_layers((*plan.layers, *plan.others), name)] == found
 
 
 POOLED = f"""

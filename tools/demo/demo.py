@@ -31,8 +31,11 @@ from irquant.passes.options.resolved import ResolvedOptions
 from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.modes import INSPECTION
 from irquant.passes.runtime.samples import Sample, ValidationSample, checked_feed, model_inputs
+from irquant.targets.target import HERE, Target
 from irquant.tools.terminal.console import decibels, megabytes
 
+#: The default target, which stands for the CPU of this machine; all others name a certain device.
+_DEFAULT = "cpu"
 _LATENCY_SECONDS = 2.0
 _CALIBRATION = "digits_calibration.npz"
 
@@ -67,6 +70,7 @@ class Demo:
         int8_model: The result.
         latencies: The median seconds of one inference of each.
         report: The report of the quantization.
+        target: The device that the result is for; all figures are measured on this machine's CPU.
         folder: The folder with both models and the calibration data; None: they are not kept.
     """
 
@@ -74,6 +78,7 @@ class Demo:
     int8_model: ModelFigures
     latencies: Sequence[float]
     report: Report
+    target: Target
     folder: Path | None
 
     @property
@@ -101,17 +106,27 @@ def demo(kept: Path | None, progress: Progress, *, target: str | None = None, fo
         report = job.run(job.load(), list(data["calibration_images"]), progress=progress).report
         pair = [_measure(path, data["test_images"], data["test_labels"]) for path in (float_path, int8_path)]
         latencies = _latencies([float_path, int8_path], data["test_images"][:1])
-    return Demo(pair[0], pair[1], latencies, report, kept)
+    return Demo(pair[0], pair[1], latencies, report, options.target, kept)
 
 
 def print_demo(found: Demo) -> None:
     """Prints the findings as tables."""
     console = Console(highlight=False)
     console.print(_table(found))
+    if found.target.name != _DEFAULT:
+        console.print(printable(_measured_here(found.target)), markup=False, soft_wrap=True)
     console.print(_passes_table(found.report))
     if found.folder:
         files = f"digits_fp32.xml, digits_int8.xml and {_CALIBRATION}"
         console.print(printable(f"kept: {files} in {found.folder}"), markup=False, soft_wrap=True)
+
+
+def _measured_here(target: Target) -> str:
+    """The line about figures of this CPU for a model that is quantized for a certain device."""
+    return (
+        f"quantized for target {target.name}: the accuracy, SQNR, latency and int8 layers above are measured on the "
+        "CPU of this machine, and may differ on the target's device"
+    )
 
 
 def demo_values(found: Demo) -> dict[str, Any]:
@@ -121,6 +136,8 @@ def demo_values(found: Demo) -> dict[str, Any]:
         "int8": _values(found.int8_model, found.latencies[1]),
         "images": len(found.int8_model.outputs),
         "sqnr": round(found.sqnr, 2),
+        "target": found.target.name,
+        "measured_on": HERE,
         "folder": found.folder and str(found.folder),
     }
 

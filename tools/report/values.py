@@ -66,6 +66,7 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "unseen_layers": execution and execution.unseen,
         "outputs": None if report.check.outputs is None else [output_values(each) for each in report.check.outputs],
         "layers": [_layer_values(each) for each in report.layers],
+        "float_sums": [asdict(each) for each in report.float_sums],
         "biases_corrected": report.corrected,
         "biases_not_corrected": report.uncorrected,
         "device_asked": None if report.check.asked is None else _asked_values(report.check.asked),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from irquant.passes import explain, load_model
-from irquant.passes.explain import ExplainedPlan, Explanation, Quantized, find_layer
+from irquant.passes.explain import ExplainedPlan, Explanation, Quantized, find_layers
 from irquant.tools.options.planned import planned_by
 from irquant.tools.sources.open_extensions import open_extensions
 from irquant.tools.terminal.output import Output
@@ -30,19 +30,22 @@ def run_explain(
     if not node:
         output.show(lambda: _values(plan), lambda: _table(plan))
         return
-    found = find_layer((*plan.layers, *plan.others), node)
-    words = (
-        ("would run in int8", "would run in float")
-        if found in plan.layers
-        else ("reads rounded numbers", "reads floats")
-    )
-    plan = dataclasses.replace(plan, layers=(found,))
-    output.show(lambda: _values(plan), lambda: _details(found, words[0] if found.int8 else words[1]))
+    found = find_layers((*plan.layers, *plan.others), node)
+    lines = [line for each in found for line in _details(each, _state(each, is_layer=each in plan.layers))]
+    plan = dataclasses.replace(plan, layers=found, others=(), float_sums=())
+    output.show(lambda: _values(plan), lambda: lines)
+
+
+def _state(found: Explanation, *, is_layer: bool) -> str:
+    if is_layer:
+        return "would run in int8" if found.int8 else "would run in float"
+    return "reads rounded numbers" if found.int8 else "reads floats"
 
 
 def _values(plan: ExplainedPlan) -> dict[str, Any]:
     values = dataclasses.asdict(plan)
-    del values["others"]
+    for other in values["others"]:
+        del other["weights"], other["nearly"]
     return values
 
 
@@ -54,6 +57,7 @@ def _table(plan: ExplainedPlan) -> Iterable[str]:
         data = ", ".join(f"{_kind(each)} at '{each.tensor}'" for each in layer.data)
         weights = "".join(f"; weights {mode}" for mode in dict.fromkeys(_kind(each) for each in layer.weights))
         yield f"int8  {layer.type} '{layer.name}': data {data}{weights}"
+    yield from (f"float Add '{each.name}': {each.reason}" for each in plan.float_sums)
     yield from (f"warning: {warning}" for warning in plan.warnings)
     yield f"preset: {plan.preset}{_exceptions(plan)}"
     if counts := Counter(each.type for each in plan.others if each.int8):
@@ -64,10 +68,13 @@ def _table(plan: ExplainedPlan) -> Iterable[str]:
 
 def _exceptions(plan: ExplainedPlan) -> str:
     """How many FakeQuantizes of data have another mode than the preset asks for."""
-    found = {each.name: each.overrides_preset for layer in plan.layers for each in layer.data}
-    if not any(found.values()):
+    found = {each.name: each for layer in plan.layers for each in layer.data}
+    modes = [each.mode for each in found.values() if each.overrides_preset]
+    if not modes:
         return ""
-    return f"; target or options give {sum(found.values())} of {len(found)} FakeQuantizes of data the other mode"
+    asked = "asymmetric" if modes[0] == "symmetric" else "symmetric"
+    count = f"{len(modes)} of {len(found)} FakeQuantizes of data"
+    return f"; {count}: {modes[0]} instead of {asked}, by target or options"
 
 
 def _details(layer: Explanation, state: str) -> Iterable[str]:

@@ -14,6 +14,9 @@ from irquant.tools.terminal.next_step import next_step, verdict_line
 from irquant.tools.terminal.tuning import tuning_lines
 from irquant.tools.terminal.typed_command import TypedCommand
 
+#: The most sums in float that the summary names.
+_NAMED = 3
+
 
 def report_lines(report: Report, where: str, typed: TypedCommand | None = None) -> Iterable[str]:
     """The report as text.
@@ -68,6 +71,10 @@ def _layer_lines(report: Report) -> Iterable[str]:
     kept = Counter((layer.type, layer.decision.reason) for layer in floats)
     for (type_, reason), count in kept.items():
         yield f"planned in float: {count} x {type_}: {reason}"
+    for sum_ in report.float_sums[:_NAMED]:
+        yield f"sum in float: Add '{sum_.name}': {sum_.reason}"
+    if (more := len(report.float_sums) - _NAMED) > 0:
+        yield f"sums in float: {more} more; --json and --report list all of them"
     for each in reverted:
         yield f"reverted to float: {each.type} '{each.name}': {effect_line(each)}"
     for layer in planned:

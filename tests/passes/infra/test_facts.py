@@ -15,6 +15,7 @@ from irquant.ir import Graph
 from irquant.ir.ops import WEIGHTED_TYPES, WEIGHTS_PORT, bias_port, is_constant
 from irquant.passes import Context, Fact, Pass, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.analysis.constants import constant_nodes
+from irquant.passes.infra.base import Results
 from irquant.passes.infra.instruments import Instrument
 from irquant.passes.infra.manager import facts_after
 from irquant.passes.infra.registry import PASSES, pass_class
@@ -103,37 +104,45 @@ class FactCheck(Instrument):
         self.untrue += [(pass_.name, fact) for fact, is_true in stated if not is_true(graph, self.context)]
 
 
-def untrue_facts(passes: Sequence[Pass]) -> list[tuple[str, Fact]]:
-    """Runs the passes; after each, the facts that should hold and do not."""
+def checked(passes: Sequence[Pass]) -> tuple[list[tuple[str, Fact]], Results]:
+    """Runs the passes; after each, the facts that should hold and do not; and how much each changed."""
     data = [[RANDOM.random(SHAPE, np.float32)] for _ in range(10)]
     context = Context(load_target("cpu"), QuantizationConfig(), data)
     check = FactCheck(context)
-    PassManager(passes, [check]).run(graph(), context)
-    return check.untrue
+    results = PassManager(passes, [check]).run(graph(), context)
+    return check.untrue, results
 
 
 def named(*names: str) -> list[Pass]:
     return [pass_class(name)() for name in names]
 
 
-def test_each_fact_holds_after_each_pass_of_the_default_pipeline() -> None:
-    config = QuantizationConfig(align_across=True)
-    assert untrue_facts(default_quantization(config=config)) == []
+PIPELINES = [
+    default_quantization(config=QuantizationConfig(align_across=True)),
+    default_quantization(config=QuantizationConfig(align_streams=True, correct_biases="sequential")),
+]
+#: The registered passes that change a graph, and those of them that can stand right behind the plan.
+TRANSFORMS = [name for name, place in PASSES.items() if place.startswith("transforms.")]
+BEHIND_THE_PLAN = [name for name in TRANSFORMS if pass_class(name).requires <= {Fact.NORMALIZED, Fact.PLANNED}]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "decompose-einsum",
-        "fold-input-normalization",
-        "decompose-attention",
-        "untranspose-weights",
-        "quantize-weights-only",
-        "store-halves",
-    ],
-)
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_each_fact_holds_after_each_pass_of_the_default_pipeline(pipeline: list[Pass]) -> None:
+    untrue, _ = checked(pipeline)
+    assert untrue == []
+
+
+@pytest.mark.parametrize("name", BEHIND_THE_PLAN)
 def test_a_pass_that_removes_what_a_plan_names_drops_that_fact(name: str) -> None:
-    assert untrue_facts(named("normalize", "plan-placement", name)) == []
+    untrue, results = checked(named("normalize", "plan-placement", name))
+    assert untrue == []
+    if Fact.PLANNED in pass_class(name).drops:
+        assert results[name].changes, f"graph() above has nothing that {name} changes: add it"
+
+
+def test_the_facts_of_every_pass_that_changes_graphs_are_checked() -> None:
+    run = {each.name for pipeline in PIPELINES for each in pipeline}
+    assert {*TRANSFORMS} - run - {*BEHIND_THE_PLAN} == set()
 
 
 def test_a_pass_that_reads_the_sites_of_the_plan_requires_one() -> None:

@@ -94,4 +94,42 @@ def test_an_operation_that_takes_int8_whatever_is_behind_it_is_not_explained_by_
     )
     config = QuantizationConfig.checked(ignored={"scope": ["mean"]})
     found = find_layer(explain(from_text(text), target, config).others, "mean")
-    assert found.reason == "target 't' could round what it reads, but no layer around asks for it, or you ignore it"
+    assert found.reason == "you ignore 'mean'"
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (
+            "y: f32[1,2,4,4] = Add(first, c)",
+            "it adds the bias of Convolution 'first', and a bias is added before a result is rounded",
+        ),
+        (
+            "y: f32[1,2,4,4] = Add(c, second)",
+            "it adds the bias of Convolution 'second', and a bias is added before a result is rounded",
+        ),
+        (
+            "bent: f32[1,2,4,4] = Tanh(first)\ny: f32[1,2,4,4] = Add(bent, c)",
+            "its input 1 is constant, and target 't' rounds what it reads only if all of that depends on the data",
+        ),
+        (
+            "y: f32[1,2,4,4] = Multiply(first, c)",
+            "its input 1 is constant, and target 't' rounds what it reads only if all of that depends on the data",
+        ),
+        (
+            "y: f32[1,2,4,4] = Multiply(first, second)",
+            "output 't' of the model takes its result as floats, so no FakeQuantize in front of it would serve all readers",
+        ),
+    ],
+)
+def test_a_constant_operand_is_the_reason_if_a_rule_without_conditions_fits(lines: str, reason: str) -> None:
+    target = parse_target(
+        "name: t\nspecs: {a: {bits: 8, granularity: per_tensor}}\nrules:\n"
+        "  - {op: Convolution, inputs: {data: a, weights: a}}\n"
+        "  - {op: [Add, Multiply], inputs: {all: a}, requantizes: true}\n",
+        "t.yaml",
+    )
+    ends = f"third: f32[1,2,4,4] = Convolution(y, w) {CONV}\nr = Result(third)\nt = Result(y)"
+    text = f"{HEAD}c: f32[1,2,1,1] = Const() [1.0, 2.0]\n{lines}\n{ends}"
+    found = find_layer(explain(from_text(text), target, QuantizationConfig()).others, "y")
+    assert (found.int8, found.reason) == (False, reason)

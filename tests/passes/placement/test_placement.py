@@ -304,6 +304,17 @@ def test_what_stays_float_has_a_reason(layer: str, reason: str) -> None:
     assert [decision.reason for decision in found.decisions.values()] == [reason]
 
 
+def test_a_matrix_product_with_a_constant_first_operand_says_so_if_the_target_has_no_rule_for_it() -> None:
+    graph = """
+        m: f32[8,8] = Parameter()
+        c: f32[2,2] = Const() [1.0, 2.0, 3.0, 4.0]
+        y: f32[8,8] = MatMul(c, m) transpose_a="false" transpose_b="false"
+        out = Result(y)
+    """
+    (decision,) = plan_placement(from_text(graph), load_target("npu")).decisions.values()
+    assert decision.reason == "its constant is the first operand, and target 'npu' takes weights as the second one"
+
+
 UPSAMPLING = (
     "the plugin runs a transposed convolution rightly in int8 only without dilation, with strides of up to 3 that "
     "divide its kernel (for 3, its pads, too), and with no more output_padding than pads_end"

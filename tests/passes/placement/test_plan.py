@@ -65,6 +65,14 @@ def test_the_decision_has_the_reason_and_those_of_others_stay() -> None:
     assert found.decisions == {one: Decision(int8=False, reason=WHY), other: plan.decisions[other]}
 
 
+def test_an_operation_that_is_no_layer_keeps_the_reason_for_which_it_is_float() -> None:
+    graph, plan = planned(HEAD + TAIL)
+    layer, moves = (graph.node(name) for name in "st")
+    kept = plan.with_floats({moves: "it is first"}).with_floats({layer: WHY})
+    assert kept.kept == {moves: "it is first"}
+    assert kept.decisions == {layer: Decision(int8=False, reason=WHY)}
+
+
 def test_without_layers_the_plan_stays() -> None:
     _, plan = planned(HEAD + SHARED + TAIL)
     assert plan.with_floats({}) == plan

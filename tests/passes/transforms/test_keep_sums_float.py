@@ -1,15 +1,20 @@
 """Sums of two activations stay float if 8 bits would spoil their operands."""
 
+import re
+from dataclasses import asdict
+
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Array
-from irquant.passes import QuantizationConfig, quantize
+from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.transforms import keep_sums_float
 from irquant.targets import Target, load_target
+from irquant.tools.report.values import report_values
+from irquant.tools.terminal.summary import report_lines
 
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
@@ -72,6 +77,20 @@ def test_sums_that_lose_more_are_not_rounded_and_the_outputs_gain() -> None:
         )
         ratios.append(sqnr(floats, made))
     assert ratios[1] > ratios[0]
+
+
+def test_the_report_says_why_a_sum_stays_float() -> None:
+    reports: list[Report] = []
+    config = QuantizationConfig(guard=False)
+    quantize(network(), even(16), target=target(60), config=config, report=reports.append)
+    sums = reports[0].float_sums
+    assert len(sums) == 2
+    assert all(
+        re.fullmatch(r"8 bits leave \d\d dB of its operands, and target 'cpu' asks for 60", it.reason) for it in sums
+    )
+    lines = list(report_lines(reports[0], "m.xml"))
+    assert [line for line in lines if "Add" in line] == [f"sum in float: Add '{it.name}': {it.reason}" for it in sums]
+    assert report_values(reports[0], "m.xml", "i.xml")["float_sums"] == [asdict(each) for each in sums]
 
 
 def test_what_else_reads_an_operand_gets_ranges_per_channel_where_it_can() -> None:

@@ -101,7 +101,7 @@ def test_explain_counts_what_else_is_rounded_and_what_the_preset_does_not_decide
     write_model(from_text(SUMS), path)
     assert run(["explain", str(path), "--preset", "mixed"]) == 0
     assert capfd.readouterr().out.splitlines()[-3:] == [
-        "preset: mixed; target or options give 1 of 3 FakeQuantizes of data the other mode",
+        "preset: mixed; 1 of 3 FakeQuantizes of data: symmetric instead of asymmetric, by target or options",
         "also on rounded numbers: 1 Add (--node NAME shows one)",
         "4 of 4 layers would run in int8",
     ]
@@ -122,6 +122,36 @@ def test_explain_tells_of_one_operation_what_it_reads(
     write_model(from_text(SUMS), path)
     assert run(["explain", str(path), "--preset", "mixed", "--node", name]) == 0
     assert said in capfd.readouterr().out
+
+
+def test_explain_names_the_sums_that_stay_float(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sums.xml"
+    write_model(from_text(f"{SUMS}s = Result(sum)\n"), path)
+    assert run(["explain", str(path)]) == 0
+    reason = (
+        "output 's' of the model takes its result as floats, so no FakeQuantize in front of it would serve all readers"
+    )
+    assert f"float Add 'sum': {reason}\n" in capfd.readouterr().out
+    assert run(["explain", str(path), "--json"]) == 0
+    plan = json.loads(capfd.readouterr().out)
+    assert plan["float_sums"] == [{"name": "sum", "reason": reason}]
+
+
+def test_explain_for_scripts_has_the_operations_that_are_no_layers(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sums.xml"
+    write_model(from_text(SUMS), path)
+    assert run(["explain", str(path), "--json"]) == 0
+    plan = json.loads(capfd.readouterr().out)
+    assert [(each["name"], each["type"], each["int8"]) for each in plan["others"]] == [
+        ("clamp", "Clamp", False),
+        ("sum", "Add", True),
+    ]
+    assert [each["tensor"] for each in plan["others"][1]["data"]] == ["clamp", "second"]
+    assert plan["float_sums"] == []
+    assert run(["explain", str(path), "--json", "--node", "sum"]) == 0
+    assert [each["name"] for each in json.loads(capfd.readouterr().out)["layers"]] == ["sum"]
 
 
 def test_explain_for_scripts(model: Path, capfd: pytest.CaptureFixture[str]) -> None:

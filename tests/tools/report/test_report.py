@@ -17,6 +17,7 @@ from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.analysis.bias_cross_validation import Correction
 from irquant.passes.infra.execution import Check
 from irquant.passes.jobs.quantize_graph import quantize_graph
+from irquant.passes.placement.plan import FloatSum
 from irquant.passes.reporting.detail import Detail
 from irquant.targets import load_target
 from irquant.tools.cli import run
@@ -60,6 +61,19 @@ def page_of(report: Report, *, result: Path | None = Path("model_int8.xml"), adv
 
 
 # ------------------------------------------------------------------------------------------------------- what it says
+
+
+def test_sums_that_stay_float_are_in_the_page_and_the_first_of_them_in_the_text(report: Report) -> None:
+    title = "Sums of int8 results that stay float, and why"
+    assert title not in Outline(page_of(report)).texts
+    sums = tuple(FloatSum(f"sum_{number}", f"reason {number}") for number in range(5))
+    found = dataclasses.replace(report, float_sums=sums)
+    assert title in (texts := Outline(page_of(found)).texts)
+    assert [each.reason for each in sums if f": {each.reason}" not in texts] == []
+    assert [line for line in report_lines(found, "o.xml") if line.startswith("sum")] == [
+        *(f"sum in float: Add 'sum_{number}': reason {number}" for number in range(3)),
+        "sums in float: 2 more; --json and --report list all of them",
+    ]
 
 
 @pytest.mark.slow
