@@ -56,7 +56,7 @@ CASES: dict[str, tuple[Make, tuple[int, ...]]] = {
     "depthwise": (grouped(2, 1, 1, 1), (4, 1, 1, 3, 3)),
     "depthwise with two outputs a channel": (grouped(1, 2, 0, 2), (4, 2, 1, 3, 3)),
     "transposed": (transposed(2, 0, 0), (4, 5, 3, 3)),
-    "transposed and padded": (transposed(2, 1, 1), (4, 5, 3, 4)),
+    "transposed and padded": (transposed(2, 1, 1), (4, 5, 4, 4)),
     "transposed with more output": (transposed(2, 1, 1, 1), (4, 5, 3, 3)),
     "transposed and grouped": (transposed_grouped, (2, 2, 3, 3, 3)),
 }
