@@ -1,5 +1,6 @@
 """A pass is written as its name and options, read back with the same meaning, and refused with the reason."""
 
+import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -150,7 +151,7 @@ def test_every_pass_that_anybody_may_run_is_listed() -> None:
     known = {
         cast(Any, class_).name
         for class_ in Pass.__subclasses__()
-        if class_.__module__.startswith(irquant.passes.__name__)
+        if class_.__module__.startswith(irquant.passes.__name__) and class_.__module__ in sys.modules  # no example
     }
     assert known - inner <= set(PASSES)
 
