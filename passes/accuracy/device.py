@@ -57,6 +57,7 @@ Run = tuple[Sequence[_Tensors], str]
 RunFloat = Callable[[dict[str, str]], Run]
 #: The reason for a layer that makes a model wrong, and where it does so if it is right in f32 with all threads.
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
+FAILS = "with it in int8, the runtime fails: {}"
 IN_OWN_PRECISION, WITH_ALL_THREADS = "in {}, its own precision", "with all threads"
 WITH_ONE_THREAD, WITH_ONE_THREAD_F32 = "with one thread", "with one thread, in f32"
 #: The most that the device's error may be, as a multiple of the expected error: kernels round ties differently, and a
@@ -128,7 +129,7 @@ def ask(graph: Graph, context: Context, run_float: RunFloat | None, *, shown: bo
             cold = [_cold(executed, each) for each in samples[:1] if executed.runs_twice]
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
-            return Answer(Asked(wrong=f"with it in int8, the runtime fails: {error}"))
+            return Answer(Asked(wrong=FAILS.format(error)))
         is_enough = not shown or bool(in_own) or shows_all(graph, context.plan, executed)
         inspected = executed if is_enough else _compiled(loaded, INSPECTION) or executed
         try:
@@ -139,6 +140,9 @@ def ask(graph: Graph, context: Context, run_float: RunFloat | None, *, shown: bo
     if cold and compared(context.outputs, samples[:1], made[:1], cold).wrong:
         context.warnings.append(WARM_UP)
     found = compared(context.outputs, samples, meant, made)
+    if found.wrong and showing:  # users do not run it like this: what it merges otherwise may be wrong alone
+        plain, failure = run_with(LATENCY, loaded, samples)
+        found = Asked(wrong=FAILS.format(failure)) if failure else compared(context.outputs, samples, meant, plain)
     for where, (config, run) in running.items():
         if run_float and not found.wrong:
             wrong, lost = _wrong_in(where, run.result(), partial(run_float, config), context.outputs, samples, meant)

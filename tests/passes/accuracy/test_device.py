@@ -114,6 +114,27 @@ def test_fewer_threads_than_cores_are_no_excuse(monkeypatch: pytest.MonkeyPatch)
     assert [warning.rpartition(", ")[2] for warning in report.warnings] == ["with all threads"]
 
 
+def test_a_model_that_is_wrong_only_where_all_layers_are_shown_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody runs it like this; the attention of a generated network was wrong with SNIPPETS_MODE=DISABLE alone."""
+    monkeypatch.setattr(device, "own_precision", lambda: "bf16")
+    outputs, asked = Engine.outputs, list[str]()
+
+    def spoilt(self: Engine, sample: ValidationSample) -> Sequence[Array]:
+        found = outputs(self, sample)
+        asked.append(self._config.get("SNIPPETS_MODE", ""))
+        return [np.zeros_like(each) for each in found] if asked[-1] else found
+
+    monkeypatch.setattr(Engine, "outputs", spoilt)
+    weights = RNG.normal(size=(4, 3, 3, 3)).astype(np.float32)
+    x = op.parameter([1, 3, 8, 8], np.float32)
+    model = ov.Model([op.result(op.convolution(x, weights, [1, 1], [1, 1], [1, 1], [1, 1]))], [x], "m")
+    samples = [RNG.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(12)]
+    _, report = quantize_graph(from_runtime(model), samples, load_target("cpu"), QuantizationConfig(guard=False))
+    assert "DISABLE" in asked
+    assert [layer.is_int8 for layer in report.layers] == [True]
+    assert report.warnings == ()
+
+
 @pytest.mark.parametrize(
     ("precision", "executed"),
     [("f32", [LATENCY | PROFILING]), ("bf16", [INSPECTION | PROFILING, OWN_PRECISION])],
