@@ -80,7 +80,7 @@ def three_dimensions() -> Case:
 def transposed_with_a_wished_size() -> Case:
     x = image()
     grown = op.convolution_backprop_data(
-        op.relu(x), weights(4, 6, 3, 3), [2, 2], output_shape=op.constant([16, 16]), auto_pad="same_upper"
+        op.relu(x), weights(4, 6, 4, 4), [2, 2], output_shape=op.constant([16, 16]), auto_pad="same_upper"
     )
     return ov.Model([conv(op.relu(grown), weights(4, 6, 3, 3))], [x]), (1, 4, 8, 8), (2, 2)
 
