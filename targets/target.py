@@ -5,14 +5,14 @@ FakeQuantize goes.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from ..ir import DYNAMIC, Node
+from ..ir import DYNAMIC, InPort, Node, OutPort
 from ..ir.ops import (
     DATA_PORT,
     TRANSPOSED_CONVOLUTIONS,
@@ -148,6 +148,7 @@ Property = Literal[
     "after_bent_extreme",
     "after_scaled_product_up_to_256",
     "averages_padding",
+    "before_activation",
     "before_signed_activation",
     "before_steps_by_channel",
     "behind_moved_channels",
@@ -416,21 +417,54 @@ def _is_before_steps_by_channel(node: Node) -> bool:
 
 
 def _is_before_signed_activation(node: Node) -> bool:
-    """Whether element-wise operations behind a layer, one of them not linear, lead to values that may be negative."""
-    steps = [(node, False)]
+    """Whether an activation follows a layer, and values that may be negative go on from there to another operation."""
+    return any(_may_turn_negative(port) and _is_read_on(port.node) for port in _bent_behind(node))
+
+
+def _is_before_activation(node: Node) -> bool:
+    """Whether an activation follows a layer that the device may fuse into it."""
+    return any(True for _ in _bent_behind(node))
+
+
+def _bent_behind(layer: Node) -> Iterator[InPort]:
+    """The inputs of operations that may be fused behind a layer, from the first activation on.
+
+    Behind the activation, operations that move or join values count, too: one range may hold for all of them.
+    """
+    steps, seen = [(layer, False)], set[tuple[Node, bool]]()
     for step, is_bent in steps:  # the list grows
-        for reader in (port.node for port in step.output().consumers):
-            if reader.type not in _ELEMENT_WISE or len(steps) > _MOST_FUSED:
+        for port in (port for output in step.outputs for port in output.consumers):
+            bends = is_bent or port.node.type in _BENT
+            carried = (*_BENT, *_LINEAR, *_MOVING, *(_JOINING if is_bent else ()))
+            if port.node.type not in carried or (port.node, is_bent) in seen:
                 continue
-            bends = is_bent or reader.type not in _LINEAR
-            if bends and not _is_never_negative(reader):
-                return True
-            steps.append((reader, bends))
-    return False
+            seen.add((port.node, is_bent))
+            steps.append((port.node, bends))
+            if bends:
+                yield port
+
+
+def _may_turn_negative(port: InPort) -> bool:
+    """Whether an operation may give negative values, though this input of it has none."""
+    others = [each.source for each in port.node.inputs if each != port]
+    if _is_never_negative(port.node):
+        return False
+    if port.node.type in ("Add", "Concat", "Divide", "Maximum", "Multiply"):
+        return not all(_is_never_negative(each.node) or _is_positive_constant(each) for each in others)
+    return port.node.type not in (*_MOVING, *_JOINING)
 
 
 def _is_never_negative(node: Node) -> bool:
     return node.type in _NEVER_NEGATIVE or (node.type == "Clamp" and float(node.attributes["min"]) >= 0)
+
+
+def _is_positive_constant(tensor: OutPort) -> bool:
+    node = tensor.node.source().node if tensor.node.type == "Convert" else tensor.node
+    return node.type == "Const" and bool((node.array >= 0).all())
+
+
+def _is_read_on(node: Node) -> bool:
+    return any(port.node.type != "Result" for output in node.outputs for port in output.consumers)
 
 
 def _has_one_output_channel(node: Node) -> bool:
@@ -488,12 +522,26 @@ _ELEMENT_WISE = (
     *("Mish", "Multiply", "PReLU", "Power", "ReLU", "Sigmoid", "SoftPlus", "Sqrt", "Subtract", "Swish", "Tanh"),
 )
 _LINEAR = ("Add", "BatchNormInference", "Divide", "Multiply", "Subtract")
+_BENT = (*(each for each in _ELEMENT_WISE if each not in _LINEAR), "Erf", "Maximum", "Minimum")
 _NEVER_NEGATIVE = ("Abs", "Exp", "HSigmoid", "HardSigmoid", "ReLU", "Sigmoid", "SoftPlus", "Sqrt")
 _MOVING = ("Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+#: Operations in front of which a FakeQuantize may stand that is wanted behind them.
+_JOINING = (
+    "Concat",
+    "DepthToSpace",
+    "Interpolate",
+    "MaxPool",
+    "Pad",
+    "Slice",
+    "Split",
+    "StridedSlice",
+    "VariadicSplit",
+)
 _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "after_bent_extreme": _is_after_bent_extreme,
     "after_scaled_product_up_to_256": _is_after_small_scaled_product,
     "averages_padding": _averages_padding,
+    "before_activation": _is_before_activation,
     "before_signed_activation": _is_before_signed_activation,
     "before_steps_by_channel": _is_before_steps_by_channel,
     "behind_moved_channels": _is_behind_moved_channels,

@@ -35,7 +35,7 @@ from ..evaluation.verify_execution import shows_all
 from ..infra.base import Context
 from ..infra.calibration import PROBES
 from ..infra.execution import Asked
-from ..runtime.core import THREADS, RuntimeRejectedError, own_precision
+from ..runtime.core import THREADS, RuntimeRejectedError, cores, own_precision
 from ..runtime.engine import Engine
 from ..runtime.loaded import Loaded
 from ..runtime.modes import (
@@ -164,11 +164,10 @@ def _other_threads(graph: Graph, context: Context, threads: int, *, both: bool) 
         both: Whether the device's own precision is not f32, so that there are two to try.
     """
     found: dict[str, dict[str, str]] = {}
-    if threads > 1 and _may_merge(graph, context):
-        found[WITH_ONE_THREAD] = ONE_THREAD
-        if both:
-            found[WITH_ONE_THREAD_F32] = ONE_THREAD_F32
-    if threads < (os.cpu_count() or 1) and THREADS in os.environ:
+    if _may_merge(graph, context):
+        found |= {WITH_ONE_THREAD: ONE_THREAD} if threads > 1 else {}
+        found |= {WITH_ONE_THREAD_F32: ONE_THREAD_F32} if both else {}  # the run in f32 that shows all merges nothing
+    if threads < cores() and os.environ.get(THREADS):
         found[WITH_ALL_THREADS] = ALL_THREADS
     return found
 

@@ -31,6 +31,11 @@ def runtime_version() -> str:
     return str(ov.get_version())
 
 
+def cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @functools.cache
 def own_precision() -> str:
     """The device's default precision for floats: "f32", or "bf16" if it is faster."""

@@ -102,9 +102,9 @@ def run_command(
     failed at a model.
     """
     with importing():
+        from irquant.passes.runtime.core import cores
         from irquant.tools.terminal.internal_errors import INTERNAL_ERROR
         from irquant.tools.zoo.display import display, print_rows
-        from irquant.tools.zoo.local_executor import cores
         from irquant.tools.zoo.record import State
 
     if page:

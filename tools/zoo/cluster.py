@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from irquant.passes.calibration.cluster import ClusterError, cluster_client
+from irquant.passes.runtime.core import cores
 from irquant.tools.zoo.job import Job
-from irquant.tools.zoo.local_executor import cores
 from irquant.tools.zoo.record import Record, State
 from irquant.tools.zoo.supervise import Outcome, supervise
 

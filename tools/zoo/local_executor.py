@@ -1,17 +1,12 @@
 """Runs the models of a batch on this machine, several in parallel."""
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+from irquant.passes.runtime.core import cores
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.supervise import Outcome, supervise
-
-
-def cores() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_locally(jobs: Sequence[Job], at_a_time: int, started: Callable[[Job], None]) -> Iterator[tuple[Job, Outcome]]:

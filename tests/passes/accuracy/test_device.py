@@ -1,6 +1,5 @@
 """The device is asked whether it computes what the FakeQuantizes mean, in f32, in its own precision and with one thread."""
 
-import os
 import re
 from collections.abc import Callable, Sequence
 
@@ -16,7 +15,7 @@ from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.runtime.convert import from_runtime
-from irquant.passes.runtime.core import THREADS, own_precision
+from irquant.passes.runtime.core import THREADS, cores, own_precision
 from irquant.passes.runtime.emulation import quantize_by_tensor
 from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.modes import EMULATION, INSPECTION, LATENCY, OWN_PRECISION, PROFILING, THROUGHPUT
@@ -99,13 +98,13 @@ def test_a_float_model_that_is_lost_in_that_precision_is_told() -> None:
 def test_nobody_asks_twice_where_that_precision_is_f32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "own_precision", lambda: "f32")
     monkeypatch.setenv(THREADS, "1")
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr(device, "cores", lambda: 1)
     model, samples = learned_queries()
     _, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
     assert report.warnings == ()
 
 
-@pytest.mark.skipif(own_precision() == "f32" or os.cpu_count() == 1, reason="right with one thread and with all")
+@pytest.mark.skipif(own_precision() == "f32" or cores() == 1, reason="right with one thread and with all")
 def test_fewer_threads_than_cores_are_no_excuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "own_precision", lambda: "f32")
     monkeypatch.setenv(THREADS, "1")

@@ -12,7 +12,7 @@ from irquant.passes import Report, quantize
 from irquant.passes.runtime.core import THREADS
 from tests.passes.runs_int8.nets import executed_as_meant, model, samples_of, weights
 
-ACTIVATED = "an activation follows"
+ACTIVATED = "what another operation reads of it may be negative"
 ONE_CHANNEL = "one output channel"
 STEPS = "that divide its kernel"
 
@@ -31,6 +31,23 @@ def _upsampled(
     return model(x, op.convolution(after, weights(8, outputs, *one), one, none, none, one))
 
 
+def _picture() -> ov.Model:
+    """The end of a generator: nothing is rounded behind the activation."""
+    x = op.parameter([1, 8, 8, 8], np.float32)
+    return model(x, op.tanh(op.convolution_backprop_data(x, weights(8, 3, 4, 4), [2, 2], None, [1, 1], [1, 1])))
+
+
+def _gelu(y: Any) -> Any:
+    half = op.add(op.erf(op.divide(y, np.float32(1.4142))), np.float32(1))
+    return op.multiply(op.multiply(y, half), np.float32(0.5))
+
+
+def _beside_signed(y: Any) -> Any:
+    """A ReLU in a Concat with numbers of both signs: one range for both."""
+    signed = op.convolution(op.relu(y), weights(4, 4, 1), [1], [0], [0], [1])
+    return op.convolution(op.concat([op.relu(y), signed], 1), weights(4, 8, 1), [1], [0], [0], [1])
+
+
 @pytest.mark.parametrize(
     ("net", "why_float"),
     [
@@ -40,7 +57,13 @@ def _upsampled(
         (_upsampled((7, 7), 4, 3, 1, 1, lambda y: op.multiply(y, op.sigmoid(y))), ACTIVATED),
         (_upsampled((7, 7), 4, 2, 2, 0, lambda y: op.subtract(op.relu(y), np.float32(1))), ACTIVATED),
         (_upsampled((7, 7), 4, 2, 2, 0, lambda y: op.multiply(y, np.float32(2))), ""),
-        (_upsampled((8, 8), 1, 2, 2, 0), ONE_CHANNEL),
+        (_upsampled((7, 7), 4, 2, 2, 0, lambda y: op.multiply(op.relu(y), np.float32(2))), ""),
+        (_upsampled((5,), 4, 4, 2, 1, _gelu), ACTIVATED),
+        (_upsampled((5,), 4, 4, 2, 1, lambda y: op.maximum(y, op.multiply(y, np.float32(0.2)))), ACTIVATED),
+        (_upsampled((5,), 4, 4, 2, 1, _beside_signed), ACTIVATED),
+        (_picture(), ""),
+        (_upsampled((8, 8), 1, 2, 2, 0), ""),
+        (_upsampled((8, 8), 1, 2, 2, 0, op.relu), ONE_CHANNEL),
         (_upsampled((8, 8), 4, 6, 3, 1), STEPS),
         (_upsampled((8, 8), 4, 6, 3, 0), ""),
         (_upsampled((8, 8), 4, 3, 2, 1), STEPS),
