@@ -4,6 +4,7 @@ An array of height, width and channels that is only reshaped to channels, height
 the right shape and the wrong contents. Its pixels are alike at distances where those of an image are not.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,9 +88,10 @@ def _mixes_columns(planes: Array) -> bool:
 
 
 def _alike_at(planes: Array, axis: int, distance: int) -> float:
-    """The correlation of pixels at a distance along an axis."""
+    """The correlation of pixels at a distance along an axis; NaN beside blank margins: no comparison holds for it."""
     length = planes.shape[axis]
-    return _correlation(planes.take(range(length - distance), axis), planes.take(range(distance, length), axis))
+    one, other = planes.take(range(length - distance), axis), planes.take(range(distance, length), axis)
+    return math.nan if one.min() == one.max() or other.min() == other.max() else _correlation(one, other)
 
 
 def _correlation(one: Array, other: Array) -> float:

@@ -8,9 +8,9 @@ Netron opens the .xml itself, but takes no colours. Precision is in the labels, 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from irquant.ir import DYNAMIC, Graph, Node, UserError, printable
+from irquant.ir import DYNAMIC, Graph, Node, Scope, UserError, printable
 from irquant.ir.atomic_write import write_bytes, write_failure
 from irquant.passes import Report
 from irquant.passes.files.own_files import GRAPH_MARK
@@ -18,6 +18,8 @@ from irquant.tools.report.layer_rows import LayerRow, layer_rows
 
 #: Precision -> the colours of background and border.
 COLOURS: Mapping[str, tuple[str, str]] = {"int8": ("#9cc7e3", "#0072b2"), "float": ("#f4c568", "#8a5700")}
+#: Kinds of the bodies around a layer, and its name in reports -> what is known of it.
+_Rows: TypeAlias = Mapping[tuple[tuple[str, ...], str], LayerRow]
 
 
 class ModelGraphError(UserError):
@@ -45,28 +47,29 @@ def write_model_graph(path: Path, graph: Graph, report: Report) -> None:
 
 def model_graph(graph: Graph, report: Report) -> dict[str, Any]:
     """The model as plain values: the main graph first, then the bodies of its operations."""
-    rows = list(layer_rows(report))
-    outer, inner = ({row.name: row for row in rows if _is_inside(row) is inside} for inside in (False, True))
-    graphs = [_graph_values(name, each, inner if each.scope else outer) for name, each in _graphs("model", graph)]
+    rows = {(_tags(row.layer.scope if row.layer else ()), row.name): row for row in layer_rows(report)}
+    graphs = [_graph_values(name, prefix, each, rows) for name, prefix, each in _graphs("model", "", graph)]
     return {"label": f"irquant: {printable(graph.name)}", "graphs": graphs}
 
 
-def _graph_values(name: str, graph: Graph, rows: Mapping[str, LayerRow]) -> dict[str, Any]:
+def _graph_values(name: str, prefix: str, graph: Graph, rows: _Rows) -> dict[str, Any]:
     shown = _shown(graph)
     known = {node.id for node in shown}
-    return {"id": name, "nodes": [_node_values(name, node, known, rows.get(node.name)) for node in shown]}
+    found = {node: rows.get((_tags(graph.scope), f"{prefix}{node.name}")) for node in shown}
+    return {"id": name, "nodes": [_node_values(name, node, known, row) for node, row in found.items()]}
 
 
-def _is_inside(row: LayerRow) -> bool:
-    return bool(row.layer and row.layer.scope)
+def _tags(scope: Scope) -> tuple[str, ...]:
+    """The kinds of the bodies around a layer: reports give the branches of an If one name, and a file other ids."""
+    return tuple(tag for _, tag in scope)
 
 
-def _graphs(name: str, graph: Graph) -> Iterator[tuple[str, Graph]]:
-    """The graph and all bodies inside it, each with a name of its own."""
-    yield name, graph
+def _graphs(name: str, prefix: str, graph: Graph) -> Iterator[tuple[str, str, Graph]]:
+    """The graph and all bodies inside it, each with its own name, and the prefix of its nodes' names in reports."""
+    yield name, prefix, graph
     for node in graph.in_file_order():
         for tag, body in node.bodies.items():
-            yield from _graphs(_body_name(name, node, tag), body)
+            yield from _graphs(_body_name(name, node, tag), f"{prefix}{node.name}|", body)
 
 
 def _body_name(graph: str, node: Node, tag: str) -> str:

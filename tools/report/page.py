@@ -11,14 +11,15 @@ import tempfile
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from irquant.ir import UserError, printable
 from irquant.ir.atomic_write import write_failure, write_whole
 from irquant.tools.terminal.console import decibels, megabytes, times_smaller
 from irquant.tools.terminal.latency import counts
 
-_SUFFIXES = (".html", ".htm")
+#: How the names of files may end that tell of a run.
+_SUFFIXES = {"report": (".html", ".htm"), "graph": (".json",)}
 
 
 class PageError(UserError):
@@ -31,7 +32,20 @@ def check_page(path: Path) -> None:
     Raises:
         PageError: the path is invalid, or cannot be written.
     """
-    if wrong := _complaint(path):
+    check_path(path, "report")
+
+
+def check_path(path: Path, name: Literal["report", "graph"]) -> None:
+    """Checks the path of a file that tells of a run, before any work.
+
+    Args:
+        path: The file to write.
+        name: What it is.
+
+    Raises:
+        PageError: the path is invalid, or cannot be written.
+    """
+    if wrong := _complaint(path, name):
         message = f"{path}: {wrong}"
         raise PageError(message)
     try:
@@ -41,9 +55,9 @@ def check_page(path: Path) -> None:
         raise PageError(message) from None
 
 
-def _complaint(path: Path) -> str:
-    if path.suffix.lower() not in _SUFFIXES:
-        return "the report must end in .html"
+def _complaint(path: Path, name: Literal["report", "graph"]) -> str:
+    if path.suffix.lower() not in _SUFFIXES[name]:
+        return f"the {name} must end in {_SUFFIXES[name][0]}"
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}"
     if path.is_symlink():

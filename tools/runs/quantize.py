@@ -1,9 +1,10 @@
 """The work of `irquant quantize`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 from irquant.ir.atomic_write import written_together
 from irquant.passes import load_model
@@ -126,15 +127,12 @@ def run_quantize(
         force=force,
     )
     graph = job.load()
-    if explorer and explorer.suffix.lower() != ".json":
-        message = f"{explorer}: the graph must end in .json"
-        raise ConfigError(message)
-    if page:
-        from irquant.tools.report.page import check_page  # here, as below: most runs write no page
+    for file, name in _tells(page, explorer):
+        from irquant.tools.report.page import check_path  # here, as below: most runs write no page
 
-        check_page(page)
+        check_path(file, name)
         if dry_run:
-            message = "a dry run has nothing to report: leave out --report or --dry-run"
+            message = f"a dry run has nothing to report: leave out --{name} or --dry-run"
             raise ConfigError(message)
     measuring = measured_by(statistics, save_statistics, cluster, job.passes)
     if dry_run and selected:
@@ -165,6 +163,14 @@ def run_quantize(
         lambda: report_lines(report, str(result), output.typed),
     )
     return int(report.accuracy is not None and not report.accuracy.is_reached)
+
+
+def _tells(page: Path | None, explorer: Path | None) -> Iterator[tuple[Path, Literal["report", "graph"]]]:
+    """The files that tell of a run, as far as they are wanted."""
+    if page:
+        yield page, "report"
+    if explorer:
+        yield explorer, "graph"
 
 
 def _detail_of(page: Path | None, given: str | None) -> Detail | None:

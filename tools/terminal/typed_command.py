@@ -27,4 +27,4 @@ class TypedCommand:
             more: Options to add; they override those that the user gave.
             without: A flag to leave out.
         """
-        return shlex.join(["irquant", *(word for word in self.words if word != without), *more])
+        return shlex.join(["irquant", *(word for word in self.words if word.replace("_", "-") != without), *more])

@@ -78,3 +78,11 @@ def test_whole_numbers_and_peaks_are_kept_for_each_sample() -> None:
 )
 def test_only_floats_in_three_channels_are_colour_images(shape: tuple[int, ...], dtype: Any, is_one: bool) -> None:
     assert is_colour(np.zeros(shape, dtype)) is is_one
+
+
+def test_blank_margins_do_not_look_like_mixed_axes() -> None:
+    """Lines of text that are padded on the right, channels last: a third of the width apart, one side is blank."""
+    lines = [np.zeros((1, 32, 320, 3), np.float32) for _ in range(9)]
+    for number, line in enumerate(lines):
+        line[:, :, :100] = np.random.default_rng(number).random((1, 32, 100, 1))
+    assert look(lines).mixed == 0

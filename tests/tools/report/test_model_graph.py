@@ -70,6 +70,28 @@ def test_a_body_is_a_graph_of_its_own() -> None:
     assert by_name(graphs[0]["nodes"])["block/first"]["namespace"] == "block"
 
 
+def test_layers_in_branches_have_the_colours_of_their_own() -> None:
+    rng = np.random.default_rng(0)
+    image, flag = op.parameter([1, 8, 8, 8], np.float32, name="image"), op.parameter([], np.bool_, name="flag")
+
+    def branch(bend: Any) -> tuple[ov.Model, Any]:
+        x = op.parameter([1, 8, 8, 8], np.float32)
+        kernel = rng.normal(size=(8, 8, 3, 3)).astype(np.float32)
+        return ov.Model([op.result(bend(op.convolution(x, kernel, *[[1, 1]] * 4, name="inner")))], [x]), x
+
+    choice = op.if_op(flag)
+    (yes, of_yes), (no, of_no) = branch(op.relu), branch(op.tanh)
+    choice.set_then_body(yes)
+    choice.set_else_body(no)
+    choice.set_input(image.output(0), of_yes, of_no)
+    model = ov.Model([op.result(choice.set_output(yes.results[0], no.results[0]))], [image, flag], "m")
+    samples = [(rng.random((1, 8, 8, 8), np.float32), bool(seed % 2)) for seed in range(20)]
+    result = quantize_model(model, samples, guard=False)
+    graphs = model_graph(from_runtime(result.model), result.report)["graphs"]
+    inside = [node for each in graphs[1:] for node in each["nodes"] if node["label"].startswith("Convolution")]
+    assert [node["label"] for node in inside] == ["Convolution (int8)"] * 2
+
+
 def test_its_own_file_is_replaced_and_others_are_not(
     model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,3 +103,8 @@ def test_its_own_file_is_replaced_and_others_are_not(
     assert "mine.json" in capfd.readouterr().err
     assert run([*given, "--graph", str(tmp_path / "g.txt")]) == 2
     assert capfd.readouterr().err == f"error: {tmp_path / 'g.txt'}: the graph must end in .json\n"
+    assert run([*given, "--graph", str(tmp_path / "none" / "g.json")]) == 2
+    assert capfd.readouterr().err == f"error: {tmp_path / 'none' / 'g.json'}: there is no folder {tmp_path / 'none'}\n"
+    assert run([*given, "--graph", str(tmp_path / "new.json"), "--dry-run"]) == 2
+    assert capfd.readouterr().err == "error: a dry run has nothing to report: leave out --graph or --dry-run\n"
+    assert not (tmp_path / "new.json").exists()
