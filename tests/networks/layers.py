@@ -1,4 +1,4 @@
-"""Single convolutions, transposed ones too, at sizes of real models, with everything that decides which kernel the runtime takes.
+"""Single convolutions and transposed ones at sizes of real models, with everything that decides which kernel is taken.
 
 The networks of this folder are small, so that thousands of them can be checked. Some kernels are only wrong at larger
 sizes, or for a small input behind a larger one.
