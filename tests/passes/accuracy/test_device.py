@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -18,7 +19,16 @@ from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.runtime.core import THREADS, cores, own_precision
 from irquant.passes.runtime.emulation import quantize_by_tensor
 from irquant.passes.runtime.engine import Engine
-from irquant.passes.runtime.modes import EMULATION, INSPECTION, LATENCY, OWN_PRECISION, PROFILING, THROUGHPUT
+from irquant.passes.runtime.modes import (
+    EMULATION,
+    INSPECTION,
+    LATENCY,
+    ONE_THREAD,
+    ONE_THREAD_F32,
+    OWN_PRECISION,
+    PROFILING,
+    THROUGHPUT,
+)
 from irquant.passes.runtime.samples import Sample, ValidationSample
 from irquant.targets import Target, load_target
 from tests.passes.doubled_by_if import doubled_by_if
@@ -50,16 +60,41 @@ def test_what_is_wrong_in_bf16_alone_is_left_float() -> None:
     assert not graph.in_file_order("FakeQuantize")
 
 
-def test_what_is_wrong_with_one_thread_alone_is_left_float(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin merges two small products with something element-wise in between, and the result is not theirs."""
-    monkeypatch.setenv(THREADS, "2")
+def small_products() -> tuple[ov.Model, list[Array]]:
+    """Two small products with something element-wise in between: with one thread, the plugin merges them."""
     size = 16
     x = op.parameter([1, size], np.float32)
     first = op.relu(op.matmul(x, op.constant(RNG.normal(0, 0.25, (size, size)).astype(np.float32)), False, True))
     scaled = op.multiply(first, op.constant(RNG.uniform(0.5, 2, (1, size)).astype(np.float32)))
     second = op.matmul(scaled, op.constant(RNG.normal(0, 0.25, (size, size)).astype(np.float32)), False, True)
     model = ov.Model([op.result(op.add(second, op.constant(np.float32(1))))], [x], "m")
-    samples = [RNG.normal(size=(1, size)).astype(np.float32) for _ in range(24)]
+    return model, [RNG.normal(size=(1, size)).astype(np.float32) for _ in range(24)]
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_small_products_are_also_run_with_one_thread_in_each_precision(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CPUs without bf16 take f32 with one thread, even if this one does not."""
+    monkeypatch.setenv(THREADS, "2")
+    monkeypatch.setattr(device, "own_precision", lambda: precision)
+    asked, run = list[dict[str, str]](), device.run_with
+
+    def recorded(config: dict[str, str], *others: Any) -> device.Run:
+        asked.append(config)
+        return run(config, *others)
+
+    monkeypatch.setattr(device, "run_with", recorded)
+    model, samples = small_products()
+    quantize_graph(from_runtime(model), samples, load_target("cpu"), QuantizationConfig(guard=False))
+    assert ONE_THREAD in asked
+    assert (ONE_THREAD_F32 in asked) == (precision != "f32")
+
+
+def test_what_is_wrong_with_one_thread_alone_is_left_float(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two products that the plugin merges do not give the result of the two."""
+    monkeypatch.setenv(THREADS, "2")
+    model, samples = small_products()
     reports: list[Report] = []
     quantized = quantize(model, samples, config=QuantizationConfig(guard=False), report=reports.append)
     wanted = ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
