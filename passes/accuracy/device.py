@@ -64,8 +64,9 @@ WITH_ONE_THREAD, WITH_ONE_THREAD_F32 = "with one thread", "with one thread, in f
 #: number on the other side of a step is one step off from there on. (The factor is less than 2 on generated networks of
 #: 3 to 40 operations, and 0.7 to 1.2 on 16 pretrained ones; wrong kernels make it a hundred or more.)
 MORE = 4.0
-#: Errors of few numbers scatter: `FEW` numbers may have twice that error, one number ten times. Samples are run until
-#: each output has given `ENOUGH` numbers.
+#: Errors of few numbers scatter: `FEW` numbers may have twice that error, one number eleven times. What counts is the
+#: effective number (see `_effective`): in probabilities that are nearly 0 or 1, the undecided ones have all the error.
+#: Samples are run until each output has given `ENOUGH` numbers.
 FEW, ENOUGH = 10, 64
 #: An error below this share of the signal's power (50 dB) is ignored.
 UNHEARD = 1e-5
@@ -335,18 +336,30 @@ def _is_otherwise(
         known = [meant, blurred] if blurred else [meant]
         return _is_lost(tally(references, made)) and not any(_is_lost(tally(references, each)) for each in known)
     intended = error = allowed = power = 0.0
+    expected: list[Array] = []
     for wanted, *others in zip(references, meant, made, blurred or references, strict=True):
         is_known = np.isfinite(wanted) & np.isfinite(others[0]) & np.isfinite(others[2])
         if not np.isfinite(others[1][is_known]).all():
             return True
         floats = wanted[is_known].astype(np.float64)
-        errors = [float(np.square(each[is_known] - floats).sum()) for each in others]
+        squares = [np.square(each[is_known] - floats) for each in others]
+        errors = [float(each.sum()) for each in squares]
         intended, error, allowed = intended + errors[0], error + errors[1], allowed + errors[2]
+        expected.append(squares[0] + squares[2])
         power += float(np.square(floats).sum())
     if blurred and not tally(references, blurred).sqnr > CHAOTIC:
         return error > power and not allowed > power
-    numbers = sum(each.size for each in references)
-    return error > MORE * (1 + FEW / max(1, numbers)) * (intended + allowed) + UNHEARD * power
+    return error > MORE * (1 + FEW / _effective(expected)) * (intended + allowed) + UNHEARD * power
+
+
+def _effective(powers: Sequence[Array]) -> float:
+    """The effective number of error powers: n equal ones count as n; if one of them has nearly all the power, as 1.
+
+    It is Kish's effective sample size, (sum w)^2 / sum w^2 (L. Kish, Survey Sampling, 1965, section 8.2). Without any
+    error, each number counts.
+    """
+    total, squares = (sum(float(np.power(each, exponent).sum()) for each in powers) for exponent in (1, 2))
+    return total**2 / squares if squares else float(max(1, sum(each.size for each in powers)))
 
 
 def _of_one_size(*found: Sequence[Array]) -> bool:

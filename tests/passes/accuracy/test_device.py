@@ -205,6 +205,17 @@ def test_an_exact_output_does_not_hide_a_wrong_one() -> None:
     assert (found.output, found.wrong) == ("other", device.OTHERWISE)
 
 
+@pytest.mark.parametrize("is_concentrated", [True, False])
+def test_errors_that_are_in_one_number_scatter_as_one_number(is_concentrated: bool) -> None:
+    """Of eight pairs of probabilities, seven are decided: the error is that of the eighth, be it of any size."""
+    outputs = Outputs((Output("probabilities", OutputKind.VALUES, (0,)),))
+    wanted = np.array([[0.0, 1.0]] * 7 + [[0.25, 0.75]], np.float32)
+    weights = np.array([[0.0, 0.0]] * 7 + [[1, -1]]) if is_concentrated else np.array([[0.5, -0.5]] * 4 + [[0, 0]] * 4)
+    samples = [ValidationSample(Sample(f"sample {k}", {}), {}, [row]) for k, row in enumerate(wanted)]
+    meant, made = ([[row] for row in np.float32(wanted + factor * weights)] for factor in (0.01, 0.035))
+    assert bool(device.compared(outputs, samples, meant, made).wrong) != is_concentrated
+
+
 def selected(boxes: Sequence[Array], made: Sequence[Array], blurred: Sequence[Array] = ()) -> bool:
     """Whether boxes are found wrong; the scores in front of the selection are as they should be."""
     scores = RNG.normal(size=200).astype(np.float32)
