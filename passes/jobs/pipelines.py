@@ -15,6 +15,7 @@ from ..transforms.decompose_einsum import DecomposeEinsum
 from ..transforms.fold_input_normalization import FoldInputNormalization
 from ..transforms.insert_fake_quantize import InsertFakeQuantize
 from ..transforms.keep_attention_float import KeepAttentionFloat
+from ..transforms.keep_reduced_axes import KeepReducedAxes
 from ..transforms.keep_sums_float import KeepSumsFloat
 from ..transforms.normalize import Normalize
 from ..transforms.order_operands import OrderOperands
@@ -51,6 +52,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         FoldInputNormalization(),
         DecomposeAttention(),
         UntransposeWeights(),  # keys of attention that was one operation, too
+        KeepReducedAxes(),
         PlanPlacement(),
         WidenMasks(),  # before the model runs: with some dynamic sizes, it does not compile with such a mask
         measuring or Calibrate(),  # the only pass that runs over the whole data; measures the requests of all below
