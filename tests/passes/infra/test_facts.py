@@ -33,7 +33,10 @@ def halves(values: Any) -> Any:
 
 
 def graph() -> Graph:
-    """A scaled input, a convolution with a bias, an Einsum, and attention; two matrices are equal, one is transposed."""
+    """A scaled input, a convolution with a bias, an Einsum, attention, and a layer that reads the mean of its rows.
+
+    Two matrices are equal, one is transposed.
+    """
     x = op.parameter(SHAPE, np.float32)
     kernel, bias = (RANDOM.normal(size=shape) for shape in ((512, 3, 1, 1), (1, 512, 1, 1)))
     conv = op.convolution(op.multiply(x, np.float32(3)), halves(kernel), [1, 1], [0, 0], [0, 0], [1, 1])
@@ -41,7 +44,9 @@ def graph() -> Graph:
     one, other = (RANDOM.normal(size=(128, 128)) for _ in range(2))
     query = op.einsum([rows, halves(one)], "bhld,de->bhle")
     key, value = (op.matmul(rows, halves(other), transpose_a=False, transpose_b=each) for each in (True, False))
-    return from_runtime(ov.Model([op.result(op.scaled_dot_product_attention(query, key, value, causal=False))], [x]))
+    mixed = op.scaled_dot_product_attention(query, key, value, causal=False)
+    pooled = op.matmul(op.reduce_mean(mixed, op.constant([1, 2]), keep_dims=False), halves(other), False, False)
+    return from_runtime(ov.Model([op.result(mixed), op.result(pooled)], [x]))
 
 
 def weights_are_plain(graph: Graph, context: Context) -> bool:

@@ -53,7 +53,7 @@ class Breaks(Pass):
 
 
 def test_the_default_pipeline_can_work() -> None:
-    assert len(PassManager(default_quantization()).passes) == 23
+    assert len(PassManager(default_quantization()).passes) == 24
 
 
 @pytest.mark.parametrize(
