@@ -149,6 +149,7 @@ Property = Literal[
     "after_scaled_product_up_to_256",
     "averages_padding",
     "before_activation",
+    "before_activations",
     "before_signed_activation",
     "before_steps_by_channel",
     "behind_moved_channels",
@@ -426,6 +427,11 @@ def _is_before_activation(node: Node) -> bool:
     return any(True for _ in _bent_behind(node))
 
 
+def _is_before_activations(node: Node) -> bool:
+    """Whether an activation follows a layer, and another one that activation, which the device may fuse into it."""
+    return any(_is_before_activation(port.node) for port in _bent_behind(node) if port.node.type in _BENT)
+
+
 def _bent_behind(layer: Node) -> Iterator[InPort]:
     """The inputs of operations that may be fused behind a layer, from the first activation on.
 
@@ -522,7 +528,7 @@ _ELEMENT_WISE = (
     *("Mish", "Multiply", "PReLU", "Power", "ReLU", "Sigmoid", "SoftPlus", "Sqrt", "Subtract", "Swish", "Tanh"),
 )
 _LINEAR = ("Add", "BatchNormInference", "Divide", "Multiply", "Subtract")
-_BENT = (*(each for each in _ELEMENT_WISE if each not in _LINEAR), "Erf", "Maximum", "Minimum")
+_BENT = (*(each for each in _ELEMENT_WISE if each not in _LINEAR), "Erf", "Maximum", "Minimum", "Round")
 _NEVER_NEGATIVE = ("Abs", "Exp", "HSigmoid", "HardSigmoid", "ReLU", "Sigmoid", "SoftPlus", "Sqrt")
 _MOVING = ("Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 #: Operations in front of which a FakeQuantize may stand that is wanted behind them.
@@ -542,6 +548,7 @@ _PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
     "after_scaled_product_up_to_256": _is_after_small_scaled_product,
     "averages_padding": _averages_padding,
     "before_activation": _is_before_activation,
+    "before_activations": _is_before_activations,
     "before_signed_activation": _is_before_signed_activation,
     "before_steps_by_channel": _is_before_steps_by_channel,
     "behind_moved_channels": _is_behind_moved_channels,

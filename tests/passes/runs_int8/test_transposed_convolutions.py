@@ -15,6 +15,7 @@ from tests.passes.runs_int8.nets import executed_as_meant, model, samples_of, we
 ACTIVATED = "what another operation reads of it may be negative"
 ONE_CHANNEL = "one output channel"
 STEPS = "that divide its kernel"
+TWO = "two activations follow"
 
 
 def _upsampled(
@@ -64,6 +65,10 @@ def _beside_signed(y: Any) -> Any:
         (_picture(), ""),
         (_upsampled((8, 8), 1, 2, 2, 0), ""),
         (_upsampled((8, 8), 1, 2, 2, 0, op.relu), ONE_CHANNEL),
+        (_upsampled((6,), 4, 4, 2, 1, lambda y: op.sqrt(op.relu(y))), TWO),
+        (_upsampled((6,), 4, 4, 2, 1, lambda y: op.sigmoid(op.relu(y))), TWO),
+        (_upsampled((6,), 4, 4, 2, 1, lambda y: op.round(op.relu(y), "half_to_even")), ACTIVATED),
+        (_upsampled((6,), 4, 4, 2, 1, lambda y: op.sqrt(op.multiply(op.relu(y), np.float32(2)))), TWO),
         (_upsampled((8, 8), 4, 6, 3, 1), STEPS),
         (_upsampled((8, 8), 4, 6, 3, 0), ""),
         (_upsampled((8, 8), 4, 3, 2, 1), STEPS),
