@@ -44,10 +44,10 @@ def quantize_model(
         model: The path of an IR or of another model that `load_model` converts, or an `openvino.Model`, which stays
             unchanged.
         data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model. Any
-            iterable, an array with one sample per row, a loader with labels, which are left out, or a data set with a
-            length and an index whose items are (data, annotation). Batches are split if the model takes one sample, or
-            any number. The data are read once, in a separate thread. They may be left out if there are statistics; then
-            the outputs are not checked.
+            iterable, an array or a table with a sample a row, a loader with labels, which are left out, or a data set
+            with a length and an index whose items are (data, annotation). Batches are split if the model takes one
+            sample, or any number. The data are read once, in a separate thread. They may be left out if there are
+            statistics; then the outputs are not checked.
         options: Keywords:
 
             output: The path of the new IR; default: `<model>_int8.xml` next to a model given by path, and none for an

@@ -9,11 +9,13 @@ from ..infra.base import Context
 from ..infra.calibration import MOST_PROBES, PROBES
 from ..options.config import ENOUGH_SAMPLES
 from ..runtime.probe import takes_one_sample
-from ..runtime.samples import ModelInput, PreparedSample, Sample, checked_feed, model_inputs
+from ..runtime.samples import DataError, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
 from .labels import LabelFilter
 from .sample_order import Spread, held_out
 from .split_batches import split_batch
 from .subset import chosen_samples
+from .tables import rows_of
+from .transformed import Transformed
 
 #: Samples of at most so many bytes are also kept up to `MOST_PROBES`, larger ones up to `PROBES`.
 _SMALL = 1 << 18
@@ -58,7 +60,7 @@ class Reading:
         Raises:
             DataError: the data are not samples, or the first sample does not fit.
         """
-        data = () if context.samples is None else context.samples
+        data = rows_of(() if context.samples is None else context.samples)
         inputs = model_inputs(graph)
         splitting = _Splitting(inputs, LabelFilter(inputs, tell), getattr(data, "batch_size", None), _TakesOne(graph))
         is_free = context.config.takes_enough_samples and not context.config.shuffle
@@ -73,6 +75,14 @@ class Reading:
     def all(self) -> Iterator[CalibrationSample]:
         """The samples to measure and the held-out ones."""
         return itertools.chain(self.samples, self.held_out)
+
+
+def empty_data(data: object) -> DataError:
+    """The error to raise if some data gave no sample."""
+    source = data.data if isinstance(data, Transformed) else data
+    kind = type(source).__name__
+    once = f"; a {kind} can be read only once: make a new one, or a list" if isinstance(source, Iterator) else ""
+    return DataError(f"the calibration data are empty: at least one sample is needed{once}")
 
 
 @dataclass(frozen=True)

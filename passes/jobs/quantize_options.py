@@ -9,6 +9,7 @@ from ...ir.atomic_write import written_together
 from ...targets import Target
 from ..accuracy.metric_goals import MetricGoals
 from ..accuracy.parse_metrics import GivenMetric, metrics_of
+from ..calibration.tables import rows_of
 from ..calibration.transformed import Transformed
 from ..files.model_place import ModelPlace
 from ..files.run_files import named
@@ -92,7 +93,7 @@ def quantize_as_given(
     job = QuantizeJob(place, options, passes, reads, writes, force=given.get("force", False))
     graph = job.load()
     transform = given.get("transform")
-    samples = Transformed(data, transform) if transform and data is not None else data
+    samples = Transformed(rows_of(data), transform) if transform and data is not None else data
     with shown(given.get("progress")) as progress, written_together():
         return job.run(graph, samples, measuring=measuring, goals=goals, tuning=tuning, progress=progress)
 

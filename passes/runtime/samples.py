@@ -18,6 +18,8 @@ from ...ir.suggestions import closest, did_you_mean
 Feed = dict[str, Array]
 #: The most characters of a foreign message that are passed on.
 _MOST_QUOTED = 240
+#: What the first line of a traceback says.
+_TRACEBACK = "Traceback (most recent call last)"
 #: The name of the type that torch does not convert to numpy.
 _BRAIN_FLOAT = "torch.bfloat16"
 
@@ -257,11 +259,19 @@ def brought_here(value: object) -> object:
 
 
 def reason_of(error: BaseException) -> str:
-    """The message of an error from foreign code, as one short line; its text may be a whole file, or fail itself."""
+    """The message of an error from foreign code, as one short line; its text may be a whole file, or fail itself.
+
+    The text of an error that comes from another process, as from a worker of a loader, is a traceback, whose last line
+    says why.
+    """
+    kind = type(error).__name__
     try:
-        text = " ".join(str(error).split()) or type(error).__name__
+        lines = str(error).split("\n")
     except Exception:
-        text = type(error).__name__
+        return kind
+    if any(_TRACEBACK in line for line in lines):
+        lines = [[line for line in lines if line.strip()][-1].removeprefix(f"{kind}: ")]
+    text = " ".join(" ".join(lines).split()) or kind
     return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
 
 
