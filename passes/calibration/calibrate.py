@@ -66,7 +66,7 @@ class Calibrate(Pass):
             context.progress("calibrating", harvest.seen, None if is_beyond else total)
 
         with self._running(instrumented, measurement.blocks) as run:
-            reading = Reading.of(graph, context, look.told.append)
+            reading = Reading.of(graph, context, look)
             keeper.count = reading.count
             _measure(reading, ending, harvest, lambda samples: run(samples, take))
         if not harvest.seen:

@@ -33,7 +33,7 @@ class MeasureOutputs(Pass):
             DataError: there are no samples, or the model cannot run one.
         """
         fingerprint, look = DataFingerprint(), DataLook()
-        samples = list(Reading.of(graph, context, look.told.append).all)
+        samples = list(Reading.of(graph, context, look).all)
         if not samples:
             raise empty_data(context.samples)
         for each in samples:

@@ -8,6 +8,7 @@ from ...ir import Graph
 from ..infra.base import Context
 from ..infra.calibration import MOST_PROBES, PROBES
 from ..options.config import ENOUGH_SAMPLES
+from ..runtime.data_look import DataLook
 from ..runtime.probe import takes_one_sample
 from ..runtime.samples import DataError, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
 from .labels import LabelFilter
@@ -49,20 +50,20 @@ class Reading:
     count: int | None
 
     @classmethod
-    def of(cls, graph: Graph, context: Context, tell: Callable[[str], None]) -> "Reading":
+    def of(cls, graph: Graph, context: Context, look: DataLook) -> "Reading":
         """The samples that the options select.
 
         Args:
             graph: The model.
             context: The run, with data and options.
-            tell: Called with a message if the samples hold labels.
+            look: Gets what is left out of the items.
 
         Raises:
             DataError: the data are not samples, or the first sample does not fit.
         """
         data = rows_of(() if context.samples is None else context.samples)
         inputs = model_inputs(graph)
-        splitting = _Splitting(inputs, LabelFilter(inputs, tell), getattr(data, "batch_size", None), _TakesOne(graph))
+        splitting = _Splitting(inputs, LabelFilter(inputs, look), getattr(data, "batch_size", None), _TakesOne(graph))
         is_free = context.config.takes_enough_samples and not context.config.shuffle
         return (is_free and _spread(data, splitting)) or _in_their_order(data, splitting, context)
 

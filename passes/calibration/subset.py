@@ -77,7 +77,10 @@ def what_is_wrong(data: object) -> str:
             "arrays with a sample a row: [dict(zip(d, rows)) for rows in zip(*d.values())]"
         )
     if isinstance(data, (str, os.PathLike)):
-        return f"{type(cast(object, data)).__name__} '{data}', expected the samples themselves, not where they are"
+        return (
+            f"{type(cast(object, data)).__name__} '{data}', expected the samples themselves, not where they are: read "
+            f"them first, or use the command line, which takes paths (irquant quantize MODEL --data {data})"
+        )
     if is_table(data):
         return f"{kind}, whose items are columns: give an array with a sample a row"
     is_iterable = isinstance(data, (Iterable, Indexed, NncfDataset)) and not isinstance(data, (bytes, bytearray))

@@ -2,8 +2,6 @@
 
 from typing import Any, cast
 
-import numpy as np
-
 from .asked import asked
 
 
@@ -13,11 +11,9 @@ def rows_of(data: object) -> object:
     Raises:
         DataError: a table cannot be made an array.
     """
-    if isinstance(data, np.ndarray) or not hasattr(type(data), "to_numpy"):
-        return cast(object, data)
-    return asked(cast(Any, data).to_numpy)
+    return asked(cast(Any, data).to_numpy) if hasattr(type(data), "to_numpy") else data
 
 
 def is_table(data: object) -> bool:
     """Whether the items of some data are columns, or names of columns."""
-    return hasattr(type(data), "columns") and not isinstance(data, np.ndarray)
+    return hasattr(type(data), "columns")

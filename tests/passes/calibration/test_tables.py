@@ -14,6 +14,7 @@ from irquant.passes.calibration.subset import chosen_samples
 from irquant.passes.calibration.tables import rows_of
 from irquant.passes.calibration.transformed import Transformed
 from irquant.passes.infra.base import Context
+from irquant.passes.runtime.data_look import DataLook
 from irquant.passes.runtime.samples import DataError
 from irquant.targets import load_target
 from irquant.tools.sources.function_source import FunctionSource
@@ -59,7 +60,7 @@ class Broken(DataFrame):
 
 def read(data: Any) -> list[Any]:
     context = Context(load_target("cpu"), samples=data)
-    return sorted(each.feed["x"].tolist() for each in Reading.of(GRAPH, context, lambda _: None).all)
+    return sorted(each.feed["x"].tolist() for each in Reading.of(GRAPH, context, DataLook()).all)
 
 
 def test_the_rows_of_a_table_are_the_samples() -> None:

@@ -498,7 +498,8 @@ def test_a_module_that_does_not_exist_is_named() -> None:
         (
             "def samples(): return 'photos'",
             "samples",
-            "{}:samples: gave str 'photos', expected the samples themselves, not where they are",
+            "{}:samples: gave str 'photos', expected the samples themselves, not where they are: read them first, or use the "
+            "command line, which takes paths (irquant quantize MODEL --data photos)",
         ),
         (
             "class D:\n    def __iter__(self): raise OSError('gone')\nsamples = D",
