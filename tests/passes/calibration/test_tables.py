@@ -80,7 +80,9 @@ def test_a_row_of_a_table_that_does_not_fit_is_named() -> None:
 
 def test_a_transform_gets_rows() -> None:
     made = Transformed(rows_of(DataFrame(ROWS)), lambda row: row[:2])
-    assert [each.feed.tolist() for each in chosen_samples(made, QuantizationConfig())] == ROWS[:, :2].tolist()
+    assert [np.asarray(each.feed).tolist() for each in chosen_samples(made, QuantizationConfig())] == ROWS[
+        :, :2
+    ].tolist()
 
 
 def test_a_table_that_is_no_array_is_told() -> None:
