@@ -6,10 +6,12 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
+_PLAIN = (type(None), str, int, float, list, tuple, dict)
+
+
 def quoted(value: object) -> str:
     """A given value in a message: a plain one as it is written, others by their type only, since they may be long."""
-    is_plain = value is None or isinstance(value, (str, int, float, list, tuple, dict))
-    return repr(value) if is_plain else type(value).__name__
+    return repr(value) if issubclass(type(value), _PLAIN) else type(value).__name__
 
 
 class UserError(Exception):

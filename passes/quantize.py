@@ -10,6 +10,7 @@ from .infra.entry_point import entry_point
 from .jobs.quantize_job import QuantizationResult
 from .jobs.quantize_options import QuantizeOptions, quantize_as_given, resolved_options
 from .options.former_keywords import OF_QUANTIZE, refuse_unknown
+from .options.resolved import ResolvedOptions
 from .reporting.python_warnings import messages_of, warn, warn_of_accuracy
 from .reporting.report import Report
 from .runtime.convert import RuntimeModel
@@ -158,15 +159,18 @@ def _quantized(
     early = options.settings.warnings
     if warns:
         warn(early)
-    result = quantize_as_given(_place(model, given), data, given, options)
+    result = _run(model, data, given, options)
     if warns:
         warn((each for each in messages_of(result.report) if each not in early), result)
     return result
 
 
-def _place(model: Path | str | RuntimeModel, given: QuantizeOptions) -> FilePlace | MemoryPlace:
+def _run(
+    model: Path | str | RuntimeModel, data: Iterable[object] | None, given: QuantizeOptions, options: ResolvedOptions
+) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
     extensions, output = given.get("extensions", ()), given.get("output")
     named = Path(output) if output else None
     if not isinstance(model, (str, Path)):
-        return MemoryPlace(model, extensions, named)
-    return FilePlace(Path(model), named or result_path(Path(model)), extensions=extensions)
+        return quantize_as_given(MemoryPlace(model, extensions, named), data, given, options)
+    path = Path(model)
+    return quantize_as_given(FilePlace(path, named or result_path(path), extensions=extensions), data, given, options)

@@ -199,7 +199,6 @@ def _by_given_names(
 
 
 def _checked_array(sample: Sample, expected: ModelInput, value: object, inputs: Sequence[ModelInput]) -> Array:
-    given = sample.feed if isinstance(sample.feed, (tuple, list)) else ()
     kind = element_type(expected.element_type)
     if kind.dtype is None:
         message = f"input {expected}: numpy has no {kind.name} arrays, so the model cannot be calibrated"
@@ -213,8 +212,9 @@ def _checked_array(sample: Sample, expected: ModelInput, value: object, inputs: 
     if not fits(array.shape, expected.shape) and fits((1, *array.shape), expected.shape):
         array = array[np.newaxis]
     if not fits(array.shape, expected.shape):
-        hint = order_hint(given, inputs) if len(given) > 1 else ""
-        hint = hint or array_hint(array, expected, inputs)
+        feed: object = sample.feed
+        in_order = cast(Sequence[object], feed) if isinstance(feed, (tuple, list)) else ()
+        hint = order_hint(in_order, inputs) or array_hint(array, expected, inputs)
         message = f"{sample.label}: input {expected}: got {came}{hint}"
         raise DataError(message)
     if array.dtype.kind not in ("biuf" if kind.is_float else "biu"):

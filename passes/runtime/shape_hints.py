@@ -49,13 +49,15 @@ def part_hint(values: Sequence[object], inputs: "Sequence[ModelInput]") -> str:
 
 
 def order_hint(values: Sequence[object], inputs: "Sequence[ModelInput]") -> str:
-    """The inputs that arrays fit which come in another order."""
+    """The inputs that arrays fit which come in another order; empty if they come in that of the inputs."""
     shapes = [shape_of(each) for each in values]
-    for order in itertools.permutations(inputs) if len(inputs) <= _MOST_ORDERED else ():
-        if all(_is_some(shape, each.shape) for shape, each in zip(shapes, order, strict=True)):
-            named = ", ".join(f"'{each.name}': ..." for each in order)
-            return f"; they fit in another order: give them by name, {{{named}}}"
-    return ""
+    orders = itertools.permutations(inputs) if len(shapes) == len(inputs) <= _MOST_ORDERED else iter(())
+    fitting = (order for order in orders if all(map(_is_some, shapes, (each.shape for each in order))))
+    found = next(fitting, ())
+    if not found or list(found) == list(inputs):
+        return ""
+    named = ", ".join(f"'{each.name}': ..." for each in found)
+    return f"; they fit in another order: give them by name, {{{named}}}"
 
 
 def state_hint(missing: "Iterable[ModelInput]") -> str:

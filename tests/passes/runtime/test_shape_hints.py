@@ -96,6 +96,10 @@ def test_an_order_is_not_told_if_an_array_fits_nothing() -> None:
     assert hint((np.zeros((1, 128), int), zeros(3, 8, 7)), IMAGE, IDS) == ""
 
 
+def test_an_order_is_not_told_if_it_is_that_of_the_inputs() -> None:
+    assert hint((zeros(4, 3, 8, 9), np.zeros((1, 128), int)), IMAGE, IDS) == ""
+
+
 STEP = """
 sound: f32[1,8] = Parameter()
 state: f32[2,1,24] = Parameter()
