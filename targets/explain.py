@@ -38,8 +38,9 @@ def _explained(mistake: ErrorDetails, model: type[BaseModel]) -> str:
     if mistake["type"] in ("literal_error", "enum"):
         known = [word.strip("'") for word in str(mistake.get("ctx", {})["expected"]).replace(" or ", ", ").split(", ")]
         close = closest(str(mistake["input"]), known)
-        given = f"'{mistake['input']}'" if isinstance(mistake["input"], str) else quoted(mistake["input"])
-        return did_you_mean(f"{path} is {given}", close, f"there are: {', '.join(known)}")
+        given = mistake["input"]
+        found = f"'{given}'" if quoted(given) == repr(given) else quoted(given)
+        return did_you_mean(f"{path} is {found}", close, f"there are: {', '.join(known)}")
     if mistake["type"] == "value_error":  # the message of a validator
         return f"{path or 'the content'}: {mistake['msg'].removeprefix('Value error, ')}"
     return f"{path or 'the content'} is {quoted(mistake['input'])}; {_expected(mistake)}"

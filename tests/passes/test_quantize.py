@@ -366,8 +366,8 @@ def test_a_configuration_may_be_python_objects_of_any_extent(path: Path, config:
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [(5, "5"), (True, "True"), (b"c.json", "bytes"), ({"DefaultQuantization"}, "set"), (DATA, type(DATA).__name__)],
-    ids=str,
+    [(5, "5"), (True, "True"), (b"c.json", "bytes"), ({"DefaultQuantization"}, "set"), (DATA[0], "ndarray")],
+    ids=["number", "truth", "bytes", "set", "array"],
 )
 def test_what_is_no_configuration_is_refused_with_what_is(path: Path, given: Any, said: str) -> None:
     with pytest.raises(UserError) as caught:
