@@ -6,6 +6,14 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
+_PLAIN = (type(None), str, int, float, list, tuple, dict)
+
+
+def quoted(value: object) -> str:
+    """A given value in a message: a plain one as it is written, others by their type only, since they may be long."""
+    return repr(value) if issubclass(type(value), _PLAIN) else type(value).__name__
+
+
 class UserError(Exception):
     """An error in what the user gave. The command line prints it as one line and exits with 2."""
 

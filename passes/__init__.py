@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from .jobs.quantize_job import QuantizationResult
     from .options.config import QuantizationConfig
     from .quantize import quantize, quantize_model
+    from .reporting.python_warnings import AccuracyWarning, QuantizationWarning
     from .reporting.report import Report
     from .runtime.load_model import load_model
     from .statistics.request import Reduction, Request
     from .testing import check_pass
 
 __all__ = [
+    "AccuracyWarning",
     "CompressionReport",
     "CompressionResult",
     "Context",
@@ -31,6 +33,7 @@ __all__ = [
     "PassManager",
     "QuantizationConfig",
     "QuantizationResult",
+    "QuantizationWarning",
     "Reduction",
     "Report",
     "Request",
@@ -61,6 +64,7 @@ _NAMES = {
     "jobs.quantize_job": ("QuantizationResult",),
     "options.config": ("QuantizationConfig",),
     "quantize": ("quantize", "quantize_model"),
+    "reporting.python_warnings": ("AccuracyWarning", "QuantizationWarning"),
     "reporting.report": ("Report",),
     "runtime.load_model": ("load_model",),
     "statistics.request": ("Reduction", "Request"),
@@ -69,7 +73,6 @@ _NAMES = {
 #: Former name in this package, for older code -> its module and name today; type checkers report them.
 _FORMER = {
     "PASSES": "infra.registry:PASSES",
-    "AccuracyWarning": "quantize:AccuracyWarning",
     "Analysis": "analyze:Analysis",
     "Calibrate": "calibration.calibrate:Calibrate",
     "Config": "options.config:QuantizationConfig",
@@ -92,7 +95,6 @@ _FORMER = {
     "PassSpecError": "infra.pass_spec:PassSpecError",
     "PipelineError": "infra.base:PipelineError",
     "PrintAfter": "infra.instruments:PrintAfter",
-    "QuantizationWarning": "quantize:QuantizationWarning",
     "QuantizeOptions": "jobs.quantize_options:QuantizeOptions",
     "Quantized": "explain:Quantized",
     "RequirementError": "infra.base:RequirementError",

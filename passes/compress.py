@@ -1,6 +1,5 @@
 """The entry point of weight-only quantization: takes a model, returns one with compressed weights."""
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,13 @@ from ..targets import Target, load_target
 from .files.model_place import FilePlace, MemoryPlace, ModelPlace
 from .files.result_path import result_path
 from .files.run_files import RunFile, check_run_files, named
+from .infra.entry_point import entry_point
 from .infra.progress import Progress, no_progress
 from .jobs.compress_graph import CompressionReport, compress_graph
 from .options.compression import CompressionConfig, WeightFormat
 from .options.config import QuantizationConfig
 from .options.former_keywords import OF_COMPRESS, refuse_unknown
-from .quantize import QuantizationWarning
+from .reporting.python_warnings import warn
 from .runtime.convert import RuntimeModel
 from .runtime.core import Extension, check_extensions
 
@@ -65,6 +65,7 @@ def compress_model(
 ) -> CompressionResult[RuntimeModel]: ...
 
 
+@entry_point(CompressOptions)
 def compress_model(
     model: Path | str | RuntimeModel, data: Iterable[object] | None = None, **options: Unpack[CompressOptions]
 ) -> CompressionResult[Path] | CompressionResult[RuntimeModel]:
@@ -91,13 +92,13 @@ def compress_model(
             force: Whether files that irquant did not make may be replaced (default: no).
 
     Returns:
-        The new model, of the same kind as `model`, and the report.
+        The new model, of the same kind as `model`, and the report. Each of its warnings is a `QuantizationWarning`.
 
     Raises:
         UserError: model, data, target or options are wrong, the target makes floats of the requested weights, or the
             output cannot be written; then nothing was written.
     """
-    return _compressed(model, data, options)
+    return _compressed("compress_model", model, data, options)
 
 
 @overload
@@ -120,6 +121,7 @@ def compress(
 ) -> RuntimeModel: ...
 
 
+@entry_point(CompressOptions)
 def compress(
     model: Path | str | RuntimeModel,
     data: Iterable[object] | None = None,
@@ -127,12 +129,12 @@ def compress(
     report: Callable[[CompressionReport], None] | None = None,
     **options: Unpack[CompressOptions],
 ) -> Path | RuntimeModel:
-    """Like `compress_model`, but returns the model only and issues Python warnings.
+    """Like `compress_model`, but returns the model only.
 
     Args:
         model: See `compress_model`.
         data: See `compress_model`.
-        report: Called with the report; without it, each of its warnings is a `QuantizationWarning`.
+        report: Called with the report; then no `QuantizationWarning` is issued.
         options: See `compress_model`.
 
     Returns:
@@ -141,18 +143,30 @@ def compress(
     Raises:
         UserError: see `compress_model`.
     """
-    result = _compressed(model, data, options)
+    result = _compressed("compress", model, data, options, warns=report is None)
     if report:
         report(result.report)
-    for warning in () if report else result.report.warnings:
-        warnings.warn(warning, QuantizationWarning, stacklevel=2)
     return result.model
 
 
 def _compressed(
+    function: str,
+    model: Path | str | RuntimeModel,
+    data: Iterable[object] | None,
+    given: CompressOptions,
+    *,
+    warns: bool = True,
+) -> CompressionResult[Path] | CompressionResult[RuntimeModel]:
+    refuse_unknown(function, given, CompressOptions.__annotations__, OF_COMPRESS)
+    result = _run(model, data, given)
+    if warns:
+        warn(result.report.warnings, result)
+    return result
+
+
+def _run(
     model: Path | str | RuntimeModel, data: Iterable[object] | None, given: CompressOptions
 ) -> CompressionResult[Path] | CompressionResult[RuntimeModel]:
-    refuse_unknown("compress", given, CompressOptions.__annotations__, OF_COMPRESS)
     options = {name: value for name, value in given.items() if name in CompressionConfig.model_fields}
     config = CompressionConfig.read(options, "")
     target, extensions, output = given.get("target"), given.get("extensions", ()), given.get("output")

@@ -1,26 +1,19 @@
 """The main entry point: takes a model and data, returns the INT8 model."""
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Unpack, overload
 
-from .analysis.agreement import Verdict
 from .files.model_place import FilePlace, MemoryPlace
 from .files.result_path import result_path
+from .infra.entry_point import entry_point
 from .jobs.quantize_job import QuantizationResult
-from .jobs.quantize_options import QuantizeOptions, quantize_as_given
+from .jobs.quantize_options import QuantizeOptions, quantize_as_given, resolved_options
 from .options.former_keywords import OF_QUANTIZE, refuse_unknown
+from .options.resolved import ResolvedOptions
+from .reporting.python_warnings import messages_of, warn, warn_of_accuracy
 from .reporting.report import Report
 from .runtime.convert import RuntimeModel
-
-
-class AccuracyWarning(UserWarning):
-    """A metric loses more than allowed."""
-
-
-class QuantizationWarning(UserWarning):
-    """A warning about a quantization."""
 
 
 @overload
@@ -35,6 +28,7 @@ def quantize_model(
 ) -> QuantizationResult[RuntimeModel]: ...
 
 
+@entry_point(QuantizeOptions)
 def quantize_model(
     model: Path | str | RuntimeModel, data: Iterable[object] | None = None, **options: Unpack[QuantizeOptions]
 ) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
@@ -44,10 +38,10 @@ def quantize_model(
         model: The path of an IR or of another model that `load_model` converts, or an `openvino.Model`, which stays
             unchanged.
         data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model. Any
-            iterable, an array with one sample per row, a loader with labels, which are left out, or a data set with a
-            length and an index whose items are (data, annotation). Batches are split if the model takes one sample, or
-            any number. The data are read once, in a separate thread. They may be left out if there are statistics; then
-            the outputs are not checked.
+            iterable, an array or a table with a sample a row, a loader with labels, which are left out, or a data set
+            with a length and an index whose items are (data, annotation). Batches are split if the model takes one
+            sample, or any number. The data are read once, in a separate thread. They may be left out if there are
+            statistics; then the outputs are not checked.
         options: Keywords:
 
             output: The path of the new IR; default: `<model>_int8.xml` next to a model given by path, and none for an
@@ -90,12 +84,17 @@ def quantize_model(
             force: Whether files that irquant did not make may be replaced (default: no).
 
     Returns:
-        The new model, of the same kind as `model`, and the report.
+        The new model, of the same kind as `model`, and the report. Each warning of the report and each poor output is a
+        `QuantizationWarning`; if metrics lose more than allowed, an `AccuracyWarning` is issued. Those about options
+        are issued before the run.
 
     Raises:
         UserError: model, data, target or options are wrong, or the output cannot be written; then nothing was written.
+            Its cause is the exception of the user's own data, function or metric, if there is one.
     """
-    return _quantized(model, data, options)
+    result = _quantized("quantize_model", model, data, options)
+    warn_of_accuracy(result.report, result)
+    return result
 
 
 @overload
@@ -118,6 +117,7 @@ def quantize(
 ) -> RuntimeModel: ...
 
 
+@entry_point(QuantizeOptions)
 def quantize(
     model: Path | str | RuntimeModel,
     data: Iterable[object] | None = None,
@@ -125,14 +125,13 @@ def quantize(
     report: Callable[[Report], None] | None = None,
     **options: Unpack[QuantizeOptions],
 ) -> Path | RuntimeModel:
-    """Like `quantize_model`, but returns the model only and issues Python warnings.
+    """Like `quantize_model`, but returns the model only.
 
     Args:
         model: See `quantize_model`.
         data: See `quantize_model`.
-        report: Called with the report; without it, each of its warnings and each poor output is a
-            `QuantizationWarning`.
-        options: See `quantize_model`. If metrics lose more than allowed, an `AccuracyWarning` is issued.
+        report: Called with the report; then no `QuantizationWarning` is issued.
+        options: See `quantize_model`.
 
     Returns:
         The same kind as `model`: the path of the new IR, or a new `openvino.Model`.
@@ -140,31 +139,38 @@ def quantize(
     Raises:
         UserError: see `quantize_model`.
     """
-    result = _quantized(model, data, options)
-    done = result.report
+    result = _quantized("quantize", model, data, options, warns=report is None)
     if report:
-        report(done)
-    for warning in () if report else (*done.data.warnings, *done.warnings, *_about_outputs(done)):
-        warnings.warn(warning, QuantizationWarning, stacklevel=2)
-    if done.accuracy and not done.accuracy.is_reached:
-        warnings.warn(f"the metrics lose more than they may: {done.accuracy.stopped}", AccuracyWarning, stacklevel=2)
+        report(result.report)
+    warn_of_accuracy(result.report, result)
     return result.model
 
 
-def _about_outputs(report: Report) -> Iterator[str]:
-    """A warning for each poor output, unless the user's metrics decide."""
-    for each in () if report.accuracy else report.check.outputs or ():
-        if each.verdict is Verdict.POOR:
-            yield f"output '{each.name}' is poor, {each.sqnr:.1f} dB ({each.verdict.words}): print the report for more"
-
-
 def _quantized(
-    model: Path | str | RuntimeModel, data: Iterable[object] | None, given: QuantizeOptions
+    function: str,
+    model: Path | str | RuntimeModel,
+    data: Iterable[object] | None,
+    given: QuantizeOptions,
+    *,
+    warns: bool = True,
 ) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
-    refuse_unknown("quantize", given, QuantizeOptions.__annotations__, OF_QUANTIZE)
+    refuse_unknown(function, given, QuantizeOptions.__annotations__, OF_QUANTIZE)
+    options = resolved_options(given)
+    early = options.settings.warnings
+    if warns:
+        warn(early)
+    result = _run(model, data, given, options)
+    if warns:
+        warn((each for each in messages_of(result.report) if each not in early), result)
+    return result
+
+
+def _run(
+    model: Path | str | RuntimeModel, data: Iterable[object] | None, given: QuantizeOptions, options: ResolvedOptions
+) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
     extensions, output = given.get("extensions", ()), given.get("output")
     named = Path(output) if output else None
     if not isinstance(model, (str, Path)):
-        return quantize_as_given(MemoryPlace(model, extensions, named), data, given)
+        return quantize_as_given(MemoryPlace(model, extensions, named), data, given, options)
     path = Path(model)
-    return quantize_as_given(FilePlace(path, named or result_path(path), extensions=extensions), data, given)
+    return quantize_as_given(FilePlace(path, named or result_path(path), extensions=extensions), data, given, options)

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from ..ir.errors import quoted
 from ..ir.suggestions import closest, did_you_mean
 
 
@@ -37,10 +38,12 @@ def _explained(mistake: ErrorDetails, model: type[BaseModel]) -> str:
     if mistake["type"] in ("literal_error", "enum"):
         known = [word.strip("'") for word in str(mistake.get("ctx", {})["expected"]).replace(" or ", ", ").split(", ")]
         close = closest(str(mistake["input"]), known)
-        return did_you_mean(f"{path} is '{mistake['input']}'", close, f"there are: {', '.join(known)}")
+        given = mistake["input"]
+        found = f"'{given}'" if quoted(given) == repr(given) else quoted(given)
+        return did_you_mean(f"{path} is {found}", close, f"there are: {', '.join(known)}")
     if mistake["type"] == "value_error":  # the message of a validator
         return f"{path or 'the content'}: {mistake['msg'].removeprefix('Value error, ')}"
-    return f"{path or 'the content'} is {mistake['input']!r}; {_expected(mistake)}"
+    return f"{path or 'the content'} is {quoted(mistake['input'])}; {_expected(mistake)}"
 
 
 def _expected(mistake: ErrorDetails) -> str:

@@ -19,10 +19,12 @@ from irquant.passes.options.config import QuantizationConfig
 ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "irquant": [
+        "AccuracyWarning",
         "CompressionReport",
         "CompressionResult",
         "QuantizationConfig",
         "QuantizationResult",
+        "QuantizationWarning",
         "Report",
         "UserError",
         "__version__",
@@ -33,6 +35,7 @@ PUBLIC = {
         "quantize_model",
     ],
     "irquant.passes": [
+        "AccuracyWarning",
         "CompressionReport",
         "CompressionResult",
         "Context",
@@ -42,6 +45,7 @@ PUBLIC = {
         "PassManager",
         "QuantizationConfig",
         "QuantizationResult",
+        "QuantizationWarning",
         "Reduction",
         "Report",
         "Request",
@@ -115,7 +119,7 @@ def gaps(name: str, described: object) -> set[str]:
             *({"Attributes:"} if fields and "\nAttributes:\n" not in text else ()),
         }
     assert callable(described)
-    signature = inspect.signature(described)
+    signature = inspect.signature(inspect.unwrap(described))  # keywords are described in `options`
     wanted = {"Args:"} if signature.parameters else set[str]()
     wanted |= {"Returns:"} if signature.return_annotation not in (None, "None") else set[str]()
     wanted |= set[str]() if name in REFUSE_NOTHING else {"Raises:"}

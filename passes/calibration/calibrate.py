@@ -22,7 +22,7 @@ from .fingerprint import DataFingerprint
 from .known_outputs import known_outputs
 from .measurement import Measurement, Runs, SampleKeeper, StatisticsCollector, kept_of
 from .prefetch import prefetched
-from .reading import CalibrationSample, Reading
+from .reading import CalibrationSample, Reading, empty_data
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,11 @@ class Calibrate(Pass):
             context.progress("calibrating", harvest.seen, None if is_beyond else total)
 
         with self._running(instrumented, measurement.blocks) as run:
-            reading = Reading.of(graph, context, look.told.append)
+            reading = Reading.of(graph, context, look)
             keeper.count = reading.count
             _measure(reading, ending, harvest, lambda samples: run(samples, take))
+        if not harvest.seen:
+            raise empty_data(context.samples)
         statistics, held_out, first = harvest.statistics(), harvest.held_out, harvest.first
         unread = (reading.count or harvest.measured) - harvest.measured
         outputs = known_outputs(outputs, graph, held_out or first)

@@ -1,11 +1,13 @@
 """Leaves out labels: a loader yields what a training loop needs, and the inputs of the model decide what is data."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from ..runtime.data_look import DataLook
 from ..runtime.samples import ModelInput, takes_shape
-from .split_batches import is_batch, shape_of
+from ..runtime.shape_hints import shape_of
+from .split_batches import is_batch
 
 
 @dataclass
@@ -14,13 +16,11 @@ class LabelFilter:
 
     Attributes:
         inputs: The inputs of the model.
-        tell: Called with a message at the first labels.
-        is_told: Whether it was called.
+        look: Gets what is used of the items, at the first labels; and a doubt, if these may be the data.
     """
 
     inputs: Sequence[ModelInput]
-    tell: Callable[[str], None]
-    is_told: bool = False
+    look: DataLook
 
     def split(self, feed: object) -> tuple[object, list[object]]:
         """The data of an item, and its labels; no labels if it is unclear what is data."""
@@ -30,12 +30,13 @@ class LabelFilter:
             return feed, []
         values, count = list(cast(Sequence[object], feed)), len(self.inputs)
         if len(values) > 1 and self._is_whole(values[0]):
-            self._tell_once(f"the first of {len(values)} elements is used")
+            self._tell_once(f"the first of {len(values)} elements is used", values[1:], values[0])
             data, labels = self.split(values[0])
             return data, [*labels, *values[1:]]
         if len(values) > count and self._is_whole(values[:count]):
             first = "the first" if count == 1 else f"the first {count}"
-            self._tell_once(f"{first} of {len(values)} elements {'is' if count == 1 else 'are'} used")
+            used = f"{first} of {len(values)} elements {'is' if count == 1 else 'are'} used"
+            self._tell_once(used, values[count:], values[:count])
             return values[:count], values[count:]
         return cast(object, feed), []
 
@@ -55,10 +56,15 @@ class LabelFilter:
         values = list(cast(Sequence[object], feed)) if isinstance(feed, (tuple, list)) else []
         return len(values) == len(self.inputs) and all(map(_takes, self.inputs, values))
 
-    def _tell_once(self, what: str) -> None:
-        if not self.is_told:
-            self.is_told = True
-            self.tell(f"samples hold more than the model takes ({', '.join(map(str, self.inputs))}): {what}")
+    def _tell_once(self, what: str, labels: Sequence[object] = (), data: object = ()) -> None:
+        if self.look.parts:
+            return
+        self.look.parts = what
+        used = list(cast(Sequence[object], data)) if isinstance(data, (tuple, list)) else [data]
+        if {shape_of(each) for each in labels} & {shape for each in used if (shape := shape_of(each))}:
+            takes = ", ".join(map(str, self.inputs))
+            doubt = "another has the same shape; transform= makes samples of other parts"
+            self.look.told.append(f"samples hold more than the model takes ({takes}): {what}, and {doubt}")
 
 
 def _takes(model: ModelInput, value: object) -> bool:

@@ -79,7 +79,7 @@ class LoadStatistics(Pass):
     def _with_held_out(self, found: Calibration, graph: Graph, context: Context) -> Calibration:
         """The calibration with the float model's outputs on the samples that the statistics do not include."""
         fingerprint, look = DataFingerprint(), DataLook()
-        reading = Reading.of(graph, context, look.told.append)
+        reading = Reading.of(graph, context, look)
         keeper = SampleKeeper(context.config, reading.count)
         waiting: list[CalibrationSample] = []
         for index, job in enumerate(reading.all):

@@ -10,11 +10,11 @@ from ..infra.calibration import Calibration
 from ..runtime.data_look import DataLook
 from ..runtime.engine import Engine
 from ..runtime.modes import LATENCY
-from ..runtime.samples import DataError, PreparedSample, ValidationSample
+from ..runtime.samples import PreparedSample, ValidationSample
 from ..statistics.request import Statistics
 from .fingerprint import DataFingerprint
 from .known_outputs import known_outputs
-from .reading import CalibrationSample, Reading
+from .reading import CalibrationSample, Reading, empty_data
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,9 @@ class MeasureOutputs(Pass):
             DataError: there are no samples, or the model cannot run one.
         """
         fingerprint, look = DataFingerprint(), DataLook()
-        samples = list(Reading.of(graph, context, look.told.append).all)
+        samples = list(Reading.of(graph, context, look).all)
         if not samples:
-            message = "the calibration data are empty: at least one sample is needed"
-            raise DataError(message)
+            raise empty_data(context.samples)
         for each in samples:
             fingerprint.add(each.feed)
             look.add(each.feed)

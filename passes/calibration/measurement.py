@@ -195,11 +195,8 @@ class StatisticsCollector:
         """The statistics of all samples.
 
         Raises:
-            DataError: there were no samples.
+            DataError: the model leaves a tensor empty for all samples.
         """
-        if not self.seen:
-            message = "the calibration data are empty: at least one sample is needed"
-            raise DataError(message)
         samples = self.measured - len(self.empty)
         if self.empty and not samples:
             label, node = self.empty[0]

@@ -8,12 +8,15 @@ from ...ir import Graph
 from ..infra.base import Context
 from ..infra.calibration import MOST_PROBES, PROBES
 from ..options.config import ENOUGH_SAMPLES
+from ..runtime.data_look import DataLook
 from ..runtime.probe import takes_one_sample
-from ..runtime.samples import ModelInput, PreparedSample, Sample, checked_feed, model_inputs
+from ..runtime.samples import DataError, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
 from .labels import LabelFilter
 from .sample_order import Spread, held_out
 from .split_batches import split_batch
 from .subset import chosen_samples
+from .tables import rows_of
+from .transformed import Transformed
 
 #: Samples of at most so many bytes are also kept up to `MOST_PROBES`, larger ones up to `PROBES`.
 _SMALL = 1 << 18
@@ -47,20 +50,20 @@ class Reading:
     count: int | None
 
     @classmethod
-    def of(cls, graph: Graph, context: Context, tell: Callable[[str], None]) -> "Reading":
+    def of(cls, graph: Graph, context: Context, look: DataLook) -> "Reading":
         """The samples that the options select.
 
         Args:
             graph: The model.
             context: The run, with data and options.
-            tell: Called with a message if the samples hold labels.
+            look: Gets what is left out of the items.
 
         Raises:
             DataError: the data are not samples, or the first sample does not fit.
         """
-        data = () if context.samples is None else context.samples
+        data = rows_of(() if context.samples is None else context.samples)
         inputs = model_inputs(graph)
-        splitting = _Splitting(inputs, LabelFilter(inputs, tell), getattr(data, "batch_size", None), _TakesOne(graph))
+        splitting = _Splitting(inputs, LabelFilter(inputs, look), getattr(data, "batch_size", None), _TakesOne(graph))
         is_free = context.config.takes_enough_samples and not context.config.shuffle
         return (is_free and _spread(data, splitting)) or _in_their_order(data, splitting, context)
 
@@ -73,6 +76,14 @@ class Reading:
     def all(self) -> Iterator[CalibrationSample]:
         """The samples to measure and the held-out ones."""
         return itertools.chain(self.samples, self.held_out)
+
+
+def empty_data(data: object) -> DataError:
+    """The error to raise if some data gave no sample."""
+    source = data.data if isinstance(data, Transformed) else data
+    kind = type(source).__name__
+    once = f"; a {kind} can be read only once: make a new one, or a list" if isinstance(source, Iterator) else ""
+    return DataError(f"the calibration data are empty: at least one sample is needed{once}")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from ...ir import DYNAMIC
 from ..runtime.samples import ModelInput, Sample, brought_here, takes_shape
+from ..runtime.shape_hints import shape_of
 
 #: An input of so many axes whose first one is dynamic takes batches; with fewer axes, that may be time, or points.
 _SURELY_BATCHED = 4
@@ -47,15 +48,6 @@ def split_batch(
     for row in range(count):
         feed = {name: array[row : row + 1] if name in batched else array for name, array in arrays.items()}
         yield Sample(f"{sample.label}, row {row}", feed)
-
-
-def shape_of(value: object) -> tuple[int, ...] | None:
-    """The shape of an array of any framework; None for anything else."""
-    shape = getattr(value, "shape", None)
-    try:
-        return None if shape is None else tuple(int(each) for each in shape)
-    except (TypeError, ValueError):
-        return None
 
 
 def is_batch(model: ModelInput, shape: tuple[int, ...]) -> bool:

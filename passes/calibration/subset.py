@@ -6,16 +6,20 @@ Data may be any iterable, or a data set that only has a length and an index (the
 """
 
 import itertools
+import operator
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 
 from ..options.config import QuantizationConfig
 from ..runtime.samples import DataError, Sample
+from .asked import asked
+from .tables import is_table
 
 #: The most names of a dict that a message lists.
 _NAMED = 3
+_END: Any = object()
 
 
 @runtime_checkable
@@ -73,7 +77,12 @@ def what_is_wrong(data: object) -> str:
             "arrays with a sample a row: [dict(zip(d, rows)) for rows in zip(*d.values())]"
         )
     if isinstance(data, (str, os.PathLike)):
-        return f"{type(cast(object, data)).__name__} '{data}', expected the samples themselves, not where they are"
+        return (
+            f"{type(cast(object, data)).__name__} '{data}', expected the samples themselves, not where they are: read "
+            f"them first, or use the command line, which takes paths (irquant quantize MODEL --data {data})"
+        )
+    if is_table(data):
+        return f"{kind}, whose items are columns: give an array with a sample a row"
     is_iterable = isinstance(data, (Iterable, Indexed, NncfDataset)) and not isinstance(data, (bytes, bytearray))
     if not is_iterable or rank == 0:
         return f"{kind}, expected an iterable of samples"
@@ -85,17 +94,51 @@ def _rank(data: object) -> object:
     return getattr(data, "ndim", None)
 
 
-def _label(data: object, index: int) -> str:
+def _label(data: object, index: int, of: str = "") -> str:
+    if of:
+        return f"sample {index} of {of}"
     return f"sample {index}" if _rank(data) is None else f"row {index} of the array {list(cast(Any, data).shape)}"
 
 
-def items_of(data: object) -> Iterable[object]:
-    """The items of the data in their order, without annotations."""
+def expected_count(data: object) -> int | None:
+    """The number of items, if the data know it.
+
+    Raises:
+        DataError: their length raises an error.
+    """
+    return None if data is None else asked(lambda: operator.length_hint(data)) or None
+
+
+def items_of(data: object, of: str = "") -> Iterator[object]:
+    """The items of the data in their order, without annotations.
+
+    Args:
+        data: The data.
+        of: The source, in messages.
+
+    Raises:
+        DataError: the data raise an error.
+    """
     if _is_data_set(data):
-        return (item_at(data, index) for index in range(len(data)))
+        return (item_at(data, index, of) for index in range(len(data)))
     if isinstance(data, NncfDataset) and not isinstance(data, Iterable):
-        return data.get_inference_data()
-    return cast(Iterable[object], data)
+        return _asked_in_turn(data, data.get_inference_data, of)
+    given = cast(Iterable[object], data)
+    return iter(given) if _is_own(given) else _asked_in_turn(given, lambda: given, of)
+
+
+def _is_own(data: object) -> bool:
+    """Whether irquant reads the data: what is raised there is its own error."""
+    return type(data).__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+def _asked_in_turn(data: object, source: Callable[[], Iterable[object]], of: str) -> Iterator[object]:
+    items = asked(lambda: iter(source()), of)
+    for index in itertools.count():
+        item = asked(lambda: next(items, _END), _label(data, index, of))
+        if item is _END:
+            return
+        yield item
 
 
 def is_sequence(data: object) -> TypeGuard[Indexed]:
@@ -110,9 +153,19 @@ def is_sequence(data: object) -> TypeGuard[Indexed]:
     return is_known and isinstance(data, Indexed)
 
 
-def item_at(data: Indexed, index: int) -> object:
-    """An item of data with an index, without annotations."""
-    return _data_of(data[index]) if _is_data_set(data) else data[index]
+def item_at(data: Indexed, index: int, of: str = "") -> object:
+    """An item of data with an index, without annotations.
+
+    Raises:
+        DataError: the data raise an error.
+    """
+    item = whole_item_at(data, index, of)
+    return _data_of(item) if _is_data_set(data) else item
+
+
+def whole_item_at(data: Indexed, index: int, of: str = "") -> object:
+    """Likewise, with annotations."""
+    return asked(lambda: data[index], _label(data, index, of))
 
 
 def _drawn(data: object, config: QuantizationConfig) -> Iterator[tuple[int, object]]:

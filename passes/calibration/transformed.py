@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..runtime.samples import DataError, Sample, reason_of
-from .subset import Indexed, is_sequence, items_of, sample_of, what_is_wrong
+from .subset import Indexed, is_sequence, items_of, sample_of, what_is_wrong, whole_item_at
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Transformed:
         function: Makes a sample of an item.
 
     Raises:
-        DataError: the function fails for an item.
+        DataError: the data raise an error, or the function does for an item.
     """
 
     data: object
@@ -36,7 +36,7 @@ class Transformed:
         """The samples of the items of these numbers."""
         assert is_sequence(self.data), "else it has no parts"
         for index in order:
-            yield (sample_of(self, index, self._made(index, self.data[index])),)
+            yield (sample_of(self, index, self._made(index, whole_item_at(self.data, index))),)
 
     def __length_hint__(self) -> int:
         """The number of items, if it is known."""
@@ -55,9 +55,10 @@ class Transformed:
             raise DataError(message) from error
 
     def _items(self) -> Iterable[object]:
-        if isinstance(self.data, Indexed) and not isinstance(self.data, Iterable):
-            return (self.data[index] for index in range(len(self.data)))
-        if wrong := what_is_wrong(self.data):
+        data = self.data
+        if wrong := what_is_wrong(data):
             message = f"the data are {wrong}"
             raise DataError(message)
-        return items_of(self.data)
+        if isinstance(data, Indexed) and not isinstance(data, Iterable):
+            return (whole_item_at(data, index) for index in range(len(data)))
+        return items_of(data)

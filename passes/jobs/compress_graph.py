@@ -1,7 +1,6 @@
 """Takes a float graph, returns it with compressed weights, and a report."""
 
 import json
-import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,6 +10,7 @@ from ...targets import Target
 from ..analysis.already_quantized import refuse_quantized
 from ..calibration.fingerprint import model_fingerprint
 from ..calibration.measure_outputs import MeasureOutputs
+from ..calibration.subset import expected_count
 from ..evaluation.weight_errors import MeasureWeightErrors
 from ..files.provenance import SECTION
 from ..infra.base import Context, Pass, Results
@@ -80,9 +80,8 @@ def compress_graph(
     refuse_quantized(graph)
     refuse_nothing(plan_weights(graph, target, config), target, config.weights)
     bytes_before = constant_bytes(graph)
-    expected = None if data is None else operator.length_hint(data) or None
     options = QuantizationConfig(samples=config.samples)
-    context = Context(target, options, data, progress, expected, model_fingerprint(graph))
+    context = Context(target, options, data, progress, expected_count(data), model_fingerprint(graph))
     measured = PassManager(_measuring(config, has_data=data is not None)).run(graph, context)
     found = compressed(graph, context, config)
     _record_provenance(found.graph, context, config)

@@ -1,6 +1,5 @@
 """One quantization, from a float model and data to a checked result, before the guard or the accuracy control."""
 
-import operator
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from ..accuracy.requantize import Attempt, CalibratedModel
 from ..analysis.already_quantized import refuse_quantized
 from ..calibration.calibrate import Calibrate
 from ..calibration.fingerprint import model_fingerprint
+from ..calibration.subset import expected_count
 from ..infra.base import Context, Fact, Pass, Results
 from ..infra.instruments import Instrument
 from ..infra.manager import PassManager
@@ -52,10 +52,9 @@ def quantize_once(
     if data is None and isinstance(source, Calibrate):
         message = "give calibration data, or statistics that were measured before"
         raise DataError(message)
-    expected = None if data is None else operator.length_hint(data) or None
     is_saved = isinstance(source, Calibrate) and source.save_to is not None
     also_for = tuple(_alternatives(target, config)) if is_saved else ()
-    context = Context(target, config, data, progress, expected, model_fingerprint(graph), also_for)
+    context = Context(target, config, data, progress, expected_count(data), model_fingerprint(graph), also_for)
     calibrated = CalibratedModel(lambda wanted: passes or default_quantization(source, wanted), context)
     watching = [*instruments, calibrated, _RefuseNothing(context)]
     results = PassManager(calibrated.pipeline(config), watching).run(graph, context)

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar, cast
 
 from ...ir.atomic_write import written_together
+from ...ir.errors import quoted
 from ...targets import Target
 from ..accuracy.metric_goals import MetricGoals
 from ..accuracy.parse_metrics import GivenMetric, metrics_of
+from ..calibration.tables import rows_of
 from ..calibration.transformed import Transformed
 from ..files.model_place import ModelPlace
 from ..files.run_files import named
@@ -58,8 +60,39 @@ class QuantizeOptions(TypedDict, total=False):
     force: bool
 
 
+def resolved_options(given: QuantizeOptions) -> ResolvedOptions:
+    """The given options together with the configuration.
+
+    Raises:
+        UserError: an option is wrong, or there is no such target.
+    """
+    config, accuracy = given.get("config"), _accuracy(given)
+    settings = (
+        ConfigFile(config=config or QuantizationConfig())
+        if config is None or isinstance(config, QuantizationConfig)
+        else read_config_file(config)
+    )
+    if given.get("metric") is None and any(each is not None for each in (*accuracy.values(), given.get("resume"))):
+        message = "max_drop, drop_type and resume are about a metric, and there is none: give metric"
+        raise ConfigError(message)
+    samples, size = given.get("samples"), given.get("subset_size")
+    if None not in (samples, size):
+        message = "samples and subset_size are the same option: give one of them"
+        raise ConfigError(message)
+    return ResolvedOptions.of(
+        settings,
+        _device(given.get("target")),
+        preset=_lower(_word(given.get("preset"))),
+        samples=size if samples is None else samples,
+        guard=given.get("guard"),
+        ignored=_names(given.get("ignored", ())),
+        keep_compressed=given.get("keep_compressed") or None,
+        accuracy=accuracy,
+    )
+
+
 def quantize_as_given(
-    place: ModelPlace[_Model], data: Iterable[object] | None, given: QuantizeOptions
+    place: ModelPlace[_Model], data: Iterable[object] | None, given: QuantizeOptions, options: ResolvedOptions
 ) -> QuantizationResult[_Model]:
     """Quantizes a model with the given options.
 
@@ -67,11 +100,11 @@ def quantize_as_given(
         place: The source of the model, and the destination of the result.
         data: See `quantize_model`.
         given: The options.
+        options: Those of them that `resolved_options` reads.
 
     Raises:
         UserError: see `quantize_model`.
     """
-    options = _resolved(given)
     goals = _goals(given, options, data)
     tuning = TuningGoals.of(
         tune=given.get("tune", False), file=_path(given.get("tuning") or None), seconds=given.get("tune_seconds")
@@ -92,35 +125,9 @@ def quantize_as_given(
     job = QuantizeJob(place, options, passes, reads, writes, force=given.get("force", False))
     graph = job.load()
     transform = given.get("transform")
-    samples = Transformed(data, transform) if transform and data is not None else data
+    samples = Transformed(rows_of(data), transform) if transform and data is not None else data
     with shown(given.get("progress")) as progress, written_together():
         return job.run(graph, samples, measuring=measuring, goals=goals, tuning=tuning, progress=progress)
-
-
-def _resolved(given: QuantizeOptions) -> ResolvedOptions:
-    config, accuracy = given.get("config"), _accuracy(given)
-    settings = (
-        ConfigFile(config=config or QuantizationConfig())
-        if config is None or isinstance(config, QuantizationConfig)
-        else read_config_file(config)
-    )
-    if given.get("metric") is None and any(each is not None for each in (*accuracy.values(), given.get("resume"))):
-        message = "max_drop, drop_type and resume are about a metric, and there is none: give metric"
-        raise ConfigError(message)
-    samples, size = given.get("samples"), given.get("subset_size")
-    if None not in (samples, size):
-        message = "samples and subset_size are the same option: give one of them"
-        raise ConfigError(message)
-    return ResolvedOptions.of(
-        settings,
-        _word(given.get("target")),
-        preset=_lower(_word(given.get("preset"))),
-        samples=size if samples is None else samples,
-        guard=given.get("guard"),
-        ignored=_names(given.get("ignored", ())),
-        keep_compressed=given.get("keep_compressed") or None,
-        accuracy=accuracy,
-    )
 
 
 def _names(given: Any) -> Sequence[str]:
@@ -136,6 +143,14 @@ def _names(given: Any) -> Sequence[str]:
 def _word(given: Any) -> Any:
     """The value of an enumeration's member: NNCF has some for presets and devices."""
     return given.value if isinstance(given, Enum) else given
+
+
+def _device(given: Any) -> str | Target | None:
+    target = str(given) if isinstance(given, Path) else _word(given)
+    if target is None or isinstance(target, (str, Target)):
+        return target
+    message = f"target is {quoted(target)}, expected the name of a target, the path of a target file, or a Target"
+    raise ConfigError(message)
 
 
 def _lower(given: Any) -> Any:

@@ -9,8 +9,10 @@ from typing import Any
 
 from ...ir.suggestions import closest, did_you_mean
 
+#: The least similarity of a keyword that a message suggests: those for other things are spelt alike, too.
+_NEAR = 0.7
 _GUIDE = "docs/migrate_from_nncf.md"
-_SECOND = "give the samples, or a data set of NNCF, as second argument: {}(model, data)"
+_SECOND = "give the samples, or a data set of NNCF, as second argument, after the model"
 _METRIC = f"write metric=FUNCTION: it gets `predict`, which runs one sample, and has its own data ({_GUIDE})"
 _GPTQ = "leave it out: with data, irquant rounds weights by GPTQ, with scales of least error"
 
@@ -69,10 +71,11 @@ def about_scope(scope: Any) -> str:
 _ADVANCED = f"write config=QuantizationConfig(...); {_GUIDE} has each of its parameters"
 #: The parameters of `quantize` and `quantize_with_accuracy_control` -> what to write here.
 OF_QUANTIZE: Mapping[str, Callable[[Any], str]] = {
-    "calibration_dataset": _instead(_SECOND.format("quantize")),
-    "dataset": _instead(_SECOND.format("quantize")),
+    "calibration_dataset": _instead(_SECOND),
+    "dataset": _instead(_SECOND),
     "transform_func": _instead("write transform=FUNCTION"),
     "transform_fn": _instead("write transform=FUNCTION"),
+    "batch_size": lambda _: "leave it out: batches come as the samples are, and are split if necessary",
     "target_device": _renamed("target"),
     "mode": _instead("leave it out: irquant makes int8 models"),
     "model_type": _instead("leave it out: transformers are recognised"),
@@ -89,8 +92,8 @@ OF_QUANTIZE: Mapping[str, Callable[[Any], str]] = {
 #: The parameters of `compress_weights` -> what to write here.
 OF_COMPRESS: Mapping[str, Callable[[Any], str]] = {
     "mode": _of_formats,
-    "dataset": _instead(_SECOND.format("compress")),
-    "calibration_dataset": _instead(_SECOND.format("compress")),
+    "dataset": _instead(_SECOND),
+    "calibration_dataset": _instead(_SECOND),
     "subset_size": _renamed("samples"),
     "group_size": _of_group,
     "ignored_scope": _instead(
@@ -146,4 +149,6 @@ def refuse_unknown(
     named = ", ".join(f"'{name}'" for name in unknown)
     several = f"unexpected keyword arguments {named}"
     problem = f"{function}() got {several if len(unknown) > 1 else f'an unexpected keyword argument {named}'}"
-    raise TypeError("; ".join([problem, *hints]) if hints else did_you_mean(problem, closest(unknown[0], known)))
+    raise TypeError(
+        "; ".join([problem, *hints]) if hints else did_you_mean(problem, closest(unknown[0], known, cutoff=_NEAR))
+    )

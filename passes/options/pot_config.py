@@ -15,6 +15,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from ...ir.errors import quoted
 from ...targets.load import target_name
 from .accuracy_aware import AccuracyParameters, accuracy_options, passed_over
 from .config import Preset, QuantizationConfig, SaturationFix
@@ -22,6 +23,7 @@ from .config_error import ConfigError
 from .content import content_of, plain
 from .deprecated_options import without_deprecated
 from .engine import EngineOptions, EngineSection, engine_of
+from .former_keywords import OF_MODULE
 from .ignored import Ignored
 from .ineffective_options import ineffective_options
 from .quantization import ActivationOptions, RangeEstimator, WeightOptions
@@ -230,9 +232,10 @@ def read_config_file(given: object) -> ConfigFile:
 def _objects(given: object) -> Any:
     if isinstance(given, (Mapping, list, tuple)):
         return plain(cast(object, given))
-    message = (
-        f"config is {given!r}; give a Config, the path of a .json or .yaml file, a mapping (the whole configuration, "
-        "or one algorithm), or a list of algorithms"
+    message = f"config is {quoted(given)}; " + OF_MODULE.get(
+        type(given).__name__,
+        "give a QuantizationConfig, the path of a .json or .yaml file, a mapping (the whole configuration, or one "
+        "algorithm), or a list of algorithms",
     )
     raise ConfigError(message)
 

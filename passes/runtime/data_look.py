@@ -77,13 +77,15 @@ class DataLook:
         samples: The number of samples.
         constant: The number of samples whose arrays each hold one value only.
         digests: The checksums of different samples.
-        told: Messages about how they were read.
+        parts: Which parts of the items they are; empty: the items hold nothing else.
+        told: What is doubtful about how they were read.
     """
 
     inputs: dict[str, InputLook] = field(default_factory=dict[str, InputLook])
     samples: int = 0
     constant: int = 0
     digests: set[tuple[int, ...]] = field(default_factory=set[tuple[int, ...]])
+    parts: str = ""
     told: list[str] = field(default_factory=list[str])
 
     def add(self, feed: Feed) -> None:
@@ -111,8 +113,9 @@ def fed_line(look: DataLook, data: object, inputs: Sequence[ModelInput]) -> str:
     if not look.samples:
         return ""
     what = data.description if isinstance(data, Described) else "samples"
+    parts = f" ({look.parts})" if look.parts else ""
     ranges = ", ".join(f"{each} {seen.range}" for each in inputs if (seen := look.inputs.get(each.name)))
-    return f"{look.samples} {what}; {ranges}"
+    return f"{look.samples} {what}{parts}; {ranges}"
 
 
 def _checksum(array: Array) -> int:

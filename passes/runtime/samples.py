@@ -14,10 +14,13 @@ import numpy as np
 from ...ir import DYNAMIC, Array, Graph, Node, UserError, element_type
 from ...ir.index_limits import IndexLimit, index_limits
 from ...ir.suggestions import closest, did_you_mean
+from .shape_hints import array_hint, fits, order_hint, part_hint, state_hint
 
 Feed = dict[str, Array]
 #: The most characters of a foreign message that are passed on.
 _MOST_QUOTED = 240
+#: What the first line of a traceback says.
+_TRACEBACK = "Traceback (most recent call last)"
 #: The name of the type that torch does not convert to numpy.
 _BRAIN_FLOAT = "torch.bfloat16"
 
@@ -79,6 +82,7 @@ class ModelInput:
         shape: -1 for a dynamic dimension; None: any rank.
         layout: Axis letters from the model's own metadata, e.g. "NCHW".
         limits: The limits of its values, where operations take them as indices or counts.
+        returned_as: An output of the same type and shape, as a recurrent model has for its state; empty if none is.
     """
 
     name: str
@@ -87,6 +91,7 @@ class ModelInput:
     shape: tuple[int, ...] | None
     layout: str | None = None
     limits: tuple[IndexLimit, ...] = ()
+    returned_as: str = ""
 
     def __str__(self) -> str:
         shape = (
@@ -111,12 +116,23 @@ def _model_input(node: Node) -> ModelInput:
         shape=None if unknown_rank else node.output().shape,
         layout=layout,
         limits=index_limits(node),
+        returned_as="" if unknown_rank else _returned_as(node),
     )
+
+
+def _returned_as(node: Node) -> str:
+    """An output of the model that may be the next value of an input; a shape of unknown sizes alone says nothing."""
+    state = node.output()
+    if all(size in (1, DYNAMIC) for size in state.shape):
+        return ""
+    given = (each.input(0).source for each in node.graph.in_file_order("Result"))
+    alike = (each for each in given if (each.shape, each.element_type) == (state.shape, state.element_type))
+    return next(((each.names or [each.node.name])[0] for each in alike), "")
 
 
 def takes_shape(expected: ModelInput, shape: tuple[int, ...]) -> bool:
     """Whether an array of that shape can be run; a batch axis is added in front if it is missing."""
-    return _fits(shape, expected.shape) or _fits((1, *shape), expected.shape)
+    return fits(shape, expected.shape) or fits((1, *shape), expected.shape)
 
 
 def checked_feed(sample: Sample, inputs: Sequence[ModelInput]) -> Feed:
@@ -142,9 +158,10 @@ def _by_name(sample: Sample, inputs: Sequence[ModelInput]) -> dict[str, object]:
         came = f"{len(values)} array{'s' * (len(values) != 1)}"
         if is_sequence:
             came = f"a {kind} of {len(values)} (one array per input)"
+        hint = part_hint(values, inputs) or (state_hint(inputs) if len(values) < len(inputs) else "")
         message = (
             f"{sample.label}: got {came}, but the model has {len(inputs)} input{'s' * (len(inputs) != 1)}: "
-            f"{', '.join(map(str, inputs))}"
+            f"{', '.join(map(str, inputs))}{hint}"
         )
         raise DataError(message)
     return {each.name: value for each, value in zip(inputs, values, strict=True)}
@@ -175,8 +192,8 @@ def _by_given_names(
             message = f"{sample.label}: {names[match]!r} and {given!r} are names of one input; give one of them"
             raise DataError(message)
         found[match], names[match] = value, given
-    if missing := [str(each) for each in inputs if each.name not in found]:
-        message = f"{sample.label}: no array for input {', '.join(missing)}"
+    if missing := [each for each in inputs if each.name not in found]:
+        message = f"{sample.label}: no array for input {', '.join(map(str, missing))}{state_hint(missing)}"
         raise DataError(message)
     return found
 
@@ -192,10 +209,13 @@ def _checked_array(sample: Sample, expected: ModelInput, value: object, inputs: 
         what = came if isinstance(value, np.ndarray) else type(value).__name__
         message = f"{sample.label}: input {expected}: expected numbers, got {what}"
         raise DataError(message)
-    if not _fits(array.shape, expected.shape) and _fits((1, *array.shape), expected.shape):
+    if not fits(array.shape, expected.shape) and fits((1, *array.shape), expected.shape):
         array = array[np.newaxis]
-    if not _fits(array.shape, expected.shape):
-        message = f"{sample.label}: input {expected}: got {came}{_batch_hint(array.shape, expected, inputs)}"
+    if not fits(array.shape, expected.shape):
+        feed: object = sample.feed
+        in_order = cast(Sequence[object], feed) if isinstance(feed, (tuple, list)) else ()
+        hint = order_hint(in_order, inputs) or array_hint(array, expected, inputs)
+        message = f"{sample.label}: input {expected}: got {came}{hint}"
         raise DataError(message)
     if array.dtype.kind not in ("biuf" if kind.is_float else "biu"):
         message = f"{sample.label}: input {expected}: got {came}; convert it to {kind.name} first"
@@ -257,25 +277,20 @@ def brought_here(value: object) -> object:
 
 
 def reason_of(error: BaseException) -> str:
-    """The message of an error from foreign code, as one short line; its text may be a whole file, or fail itself."""
+    """The message of an error from foreign code, as one short line; its text may be a whole file, or fail itself.
+
+    The text of an error that comes from another process, as from a worker of a loader, is a traceback, whose last line
+    says why.
+    """
+    kind = type(error).__name__
     try:
-        text = " ".join(str(error).split()) or type(error).__name__
+        lines = str(error).split("\n")
     except Exception:
-        text = type(error).__name__
+        return kind
+    if any(_TRACEBACK in line for line in lines):
+        lines = [[line for line in lines if line.strip()][-1].removeprefix(f"{kind}: ")]
+    text = " ".join(" ".join(lines).split()) or kind
     return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
-
-
-def _batch_hint(shape: tuple[int, ...], expected: ModelInput, inputs: Sequence[ModelInput]) -> str:
-    """A hint if the model takes a fixed number of samples at once, and the array holds another number."""
-    wanted = expected.shape or ()
-    if not wanted or wanted[0] < 2 or not any(_fits(each, wanted[1:]) for each in (shape, shape[1:])):
-        return ""
-    batched = [each for each in inputs if each.shape and each.shape[0] == wanted[0]]
-    shapes = {each.name: [1, *(each.shape or ())[1:]] for each in batched}
-    return (
-        f"; the model takes {wanted[0]} samples at a time: give stacks of {wanted[0]}, or reshape it in Python: "
-        f"model = openvino.Core().read_model(FILE); model.reshape({shapes})"
-    )
 
 
 def _cast(sample: Sample, expected: ModelInput, array: Array, dtype: np.dtype[Any]) -> Array:
@@ -296,11 +311,3 @@ def _cast(sample: Sample, expected: ModelInput, array: Array, dtype: np.dtype[An
         message = f"{sample.label}: input {expected}: got {array[lost][0]:g}, which {dtype} cannot hold"
         raise DataError(message)
     return cast_array
-
-
-def _fits(shape: tuple[int, ...], expected: tuple[int, ...] | None) -> bool:
-    if expected is None:
-        return True
-    return len(shape) == len(expected) and all(
-        want in (DYNAMIC, size) for size, want in zip(shape, expected, strict=True)
-    )

@@ -364,12 +364,16 @@ def test_a_configuration_may_be_python_objects_of_any_extent(path: Path, config:
     assert (report.preset, report.samples + report.held_out) == ("mixed", 11)
 
 
-@pytest.mark.parametrize("given", [5, True, b"c.json", {"DefaultQuantization"}, DATA[0].ravel()[:2]], ids=str)
-def test_what_is_no_configuration_is_refused_with_what_is(path: Path, given: Any) -> None:
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(5, "5"), (True, "True"), (b"c.json", "bytes"), ({"DefaultQuantization"}, "set"), (DATA[0], "ndarray")],
+    ids=["number", "truth", "bytes", "set", "array"],
+)
+def test_what_is_no_configuration_is_refused_with_what_is(path: Path, given: Any, said: str) -> None:
     with pytest.raises(UserError) as caught:
         quantize(path, DATA, config=given)
     assert str(caught.value) == (
-        f"config is {given!r}; give a Config, the path of a .json or .yaml file, a mapping (the whole configuration, or "
+        f"config is {said}; give a QuantizationConfig, the path of a .json or .yaml file, a mapping (the whole configuration, or "
         "one algorithm), or a list of algorithms"
     )
 

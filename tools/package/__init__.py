@@ -5,16 +5,19 @@ in `irquant.passes` (passes and the pass manager), `irquant.ir` (models as graph
 Modules are imported at their first use.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from irquant.ir import UserError
     from irquant.passes import (
+        AccuracyWarning,
         CompressionReport,
         CompressionResult,
         QuantizationConfig,
         QuantizationResult,
+        QuantizationWarning,
         Report,
         compress,
         compress_model,
@@ -26,10 +29,12 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AccuracyWarning",
     "CompressionReport",
     "CompressionResult",
     "QuantizationConfig",
     "QuantizationResult",
+    "QuantizationWarning",
     "Report",
     "UserError",
     "__version__",
@@ -48,23 +53,28 @@ if not TYPE_CHECKING:  # type checkers read the imports above
         if name == "__version__":
             return import_module("importlib.metadata").version("irquant")
         if name not in __all__:
-            _refuse_former(name)
-            message = f"module 'irquant' has no attribute '{name}'"
-            raise AttributeError(message)
+            raise AttributeError(_instead_of(name) or f"module 'irquant' has no attribute '{name}'")
         if name == "UserError":
             return import_module("irquant.ir").UserError
         import_module("irquant.tools.front_end").install_front_end()
         return getattr(import_module("irquant.passes"), name)
 
-    def _refuse_former(name: str) -> None:
-        """Says what to write instead of a name that `nncf` has.
-
-        The error is an ImportError: for `from irquant import Dataset`, Python replaces the text of any AttributeError.
-        """
+    def _instead_of(name: str) -> str:
+        """What to write instead of a name that `nncf` has; empty for others."""
         instead = import_module("irquant.passes.options.former_keywords").OF_MODULE.get(name)
-        if instead:
-            message = f"irquant has no '{name}': {instead}"
-            raise ImportError(message, name="irquant")
+        return f"irquant has no '{name}': {instead}" if instead else ""
+
+    class _FormerNames:
+        """Says the same for `from irquant import NAME`, which searches for a module and drops the AttributeError."""
+
+        @staticmethod
+        def find_spec(fullname: str, *_: object) -> None:
+            """Finds nothing; refuses a name of `nncf`."""
+            package, _, name = fullname.partition(".")
+            if package == __name__ and (message := _instead_of(name)):
+                raise ImportError(message, name=package)
+
+    sys.meta_path.append(_FormerNames)
 
 
 def __dir__() -> list[str]:

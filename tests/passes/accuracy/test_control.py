@@ -16,7 +16,7 @@ from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.accuracy.metrics import Metric, MetricError
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.config_error import ConfigError
-from irquant.passes.quantize import AccuracyWarning
+from irquant.passes.reporting.python_warnings import AccuracyWarning
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Predict = Callable[[Any], dict[str, Array]]

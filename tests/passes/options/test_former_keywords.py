@@ -91,7 +91,7 @@ SNIPPETS = {
     "items), with transform=FUNCTION if they need one",
     "irquant.quantize(model, calibration_dataset=Dataset(rows), target_device=TargetDevice.CPU)": "quantize() got "
     "unexpected keyword arguments 'calibration_dataset', 'target_device'; calibration_dataset: give the samples, or a data "
-    "set of NNCF, as second argument: quantize(model, data); target_device: write target='CPU'",
+    "set of NNCF, as second argument, after the model; target_device: write target='CPU'",
     "irquant.quantize(model, rows, model_type=ModelType.TRANSFORMER, fast_bias_correction=False)": "quantize() got "
     "unexpected keyword arguments 'model_type', 'fast_bias_correction'; model_type: leave it out: transformers are "
     'recognised; fast_bias_correction: write config=QuantizationConfig(correct_biases="sequential")',
@@ -108,19 +108,19 @@ SNIPPETS = {
     "compress(model)",
     "irquant.compress(model, mode=CompressWeightsMode.INT4_SYM, ratio=0.8, group_size=64, dataset=rows, awq=True)": ""
     "compress() got unexpected keyword arguments 'mode', 'group_size', 'dataset', 'awq'; mode: write weights=\"int4\"; "
-    "group_size: write group=64; dataset: give the samples, or a data set of NNCF, as second argument: compress(model, "
-    "data); awq: leave it out: with data, irquant rounds weights by GPTQ, with scales of least error",
+    "group_size: write group=64; dataset: give the samples, or a data set of NNCF, as second argument, "
+    "after the model; awq: leave it out: with data, irquant rounds weights by GPTQ, with scales of least error",
     "irquant.compress(model, weights='int4', group=-1)": "group: write 0 for one scale in each row",
 }
 
 
 @pytest.mark.parametrize(("snippet", "instead"), SNIPPETS.items())
-@pytest.mark.filterwarnings("ignore::irquant.passes.quantize.QuantizationWarning")
+@pytest.mark.filterwarnings("ignore::irquant.QuantizationWarning")
 def test_a_snippet_runs_or_says_what_to_write_instead(snippet: str, instead: str) -> None:
     if not instead:
         exec(snippet, scope())
         return
-    with pytest.raises((TypeError, ImportError, irquant.UserError)) as raised:
+    with pytest.raises((TypeError, AttributeError, ImportError, irquant.UserError)) as raised:
         exec(snippet, scope())
     assert str(raised.value) == instead
 
@@ -143,8 +143,59 @@ def test_a_misspelt_parameter_gets_the_nearest_one() -> None:
         irquant.quantize("model.xml", [], **cast(Any, {"traget": "cpu"}))
 
 
+@pytest.mark.parametrize("function", ["quantize", "quantize_model", "compress", "compress_model"])
+def test_a_message_names_the_function_that_was_called(function: str) -> None:
+    called = getattr(irquant, function)
+    with pytest.raises(
+        TypeError, match=rf"^{function}\(\) got an unexpected keyword argument 'outputs'; did you mean 'output'"
+    ):
+        called("model.xml", [], outputs="x.xml")
+
+
+@pytest.mark.parametrize("keyword", ["iterations", "preprocess"])
+def test_a_keyword_for_something_else_gets_no_suggestion(keyword: str) -> None:
+    with pytest.raises(TypeError, match=rf"^quantize\(\) got an unexpected keyword argument '{keyword}'$"):
+        irquant.quantize("model.xml", [], **cast(Any, {keyword: 1}))
+
+
+def test_the_size_of_batches_is_left_out() -> None:
+    said = "batch_size: leave it out: batches come as the samples are, and are split if necessary"
+    with pytest.raises(TypeError, match=rf"argument 'batch_size'; {said}$"):
+        irquant.quantize("model.xml", [], **cast(Any, {"batch_size": 4}))
+
+
+class AdvancedQuantizationParameters:
+    """An object of NNCF, whose text is long."""
+
+    def __repr__(self) -> str:
+        return "AdvancedQuantizationParameters(" + "overflow_fix=None, " * 60
+
+
+@pytest.mark.parametrize(
+    ("keyword", "said"),
+    [
+        ("config", "config is {}; write QuantizationConfig(...); " + GUIDE + " has each of its parameters"),
+        ("target", "target is {}, expected the name of a target, the path of a target file, or a Target"),
+        ("preset", "preset is {}; there are: performance, mixed, accuracy"),
+        ("samples", "samples is {}; should be a valid integer"),
+    ],
+)
+def test_an_object_of_another_tool_is_named_by_its_type(keyword: str, said: str) -> None:
+    given: Any = {keyword: AdvancedQuantizationParameters()}
+    with pytest.raises(irquant.UserError) as raised:
+        irquant.quantize(two_layers(), [], **given)
+    assert str(raised.value) == said.format("AdvancedQuantizationParameters")
+
+
 def test_other_names_are_no_attributes() -> None:
     assert not hasattr(irquant, "nothing_of_the_kind")
+
+
+def test_names_of_nncf_are_no_attributes_and_say_what_to_write() -> None:
+    assert not hasattr(irquant, "Dataset")
+    assert getattr(irquant, "IgnoredScope", None) is None
+    with pytest.raises(AttributeError, match=r"^irquant has no 'compress_weights': write compress\(model\)$"):
+        getattr(irquant, "compress_weights")  # noqa: B009 - type checkers know that there is none
 
 
 @pytest.mark.parametrize("given", [[1.0], None])

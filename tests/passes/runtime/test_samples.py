@@ -28,6 +28,11 @@ RECIPE = (
     "expected a list of dicts, one for each sample; of arrays with a sample a row: "
     "[dict(zip(d, rows)) for rows in zip(*d.values())]"
 )
+#: What a message says of a path that is given as data.
+PATHS = (
+    "expected the samples themselves, not where they are: read them first, or use the command line, which takes paths "
+    "(irquant quantize MODEL --data"
+)
 
 
 def complaint(feed: object, *inputs: ModelInput) -> str:
@@ -96,7 +101,8 @@ def test_bytes_may_feed_a_float_input() -> None:
         ({"image": GOOD, "alias": GOOD}, "'image' and 'alias' are names of one input; give one of them"),
         (
             [GOOD, GOOD],
-            "got a list of 2 (one array per input), but the model has 1 input: 'image' f32[1,3,2,2]",
+            "got a list of 2 (one array per input), but the model has 1 input: 'image' f32[1,3,2,2]; element 0 fits: "
+            "transform=lambda item: item[0]",
         ),
         (np.full((1, 3, 2, 2), np.nan), "input 'image' f32[1,3,2,2]: the array holds NaN"),
         (None, "input 'image' f32[1,3,2,2]: expected numbers, got NoneType"),
@@ -272,8 +278,8 @@ def fed_or_told(feed: object) -> tuple[np.ndarray[Any, Any] | None, str]:
     [
         ({"image": GOOD}, f"one dict ('image'), {RECIPE}"),
         (Lazy(a=1, b=2, c=3, d=4), f"one Lazy ('a', 'b', 'c', ...), {RECIPE}"),
-        ("photos/", "str 'photos/', expected the samples themselves, not where they are"),
-        (Path("photos"), f"{type(Path()).__name__} 'photos', expected the samples themselves, not where they are"),
+        ("photos/", f"str 'photos/', {PATHS} photos/)"),
+        (Path("photos"), f"{type(Path()).__name__} 'photos', {PATHS} photos)"),
         (b"photos", "bytes, expected an iterable of samples"),
         (np.float32(1), "float32, expected an iterable of samples"),
         (7, "int, expected an iterable of samples"),

@@ -23,6 +23,7 @@ from irquant.passes.tuning.tune import TuningStep, TuningTimes
 from irquant.passes.tuning.tuner import begin_tuning
 from irquant.targets import load_target
 
+pytestmark = pytest.mark.filterwarnings("ignore::irquant.QuantizationWarning")  # a test reads the report
 RNG = np.random.default_rng(4)
 DATA = [RNG.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(12)]
 ONE = Latency(1e-3, 0.9e-3, 2e-3, 3e-3)

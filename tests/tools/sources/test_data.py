@@ -498,12 +498,13 @@ def test_a_module_that_does_not_exist_is_named() -> None:
         (
             "def samples(): return 'photos'",
             "samples",
-            "{}:samples: gave str 'photos', expected the samples themselves, not where they are",
+            "{}:samples: gave str 'photos', expected the samples themselves, not where they are: read them first, or use the "
+            "command line, which takes paths (irquant quantize MODEL --data photos)",
         ),
         (
             "class D:\n    def __iter__(self): raise OSError('gone')\nsamples = D",
             "samples",
-            "{}:samples: raised OSError: gone",
+            "{}:samples: the data raised OSError: gone",
         ),
         ("samples = 3", "samples", "{}:samples: is int, expected a function"),
         ("def samples(): pass", "sample", "{}:sample: '{}' has no 'sample'; did you mean 'samples'?"),
@@ -525,7 +526,7 @@ def test_an_exception_between_two_samples_says_which(tmp_path: Path) -> None:
     assert next(samples) == Sample(f"sample 0 of {path}:samples", 1)
     with pytest.raises(DataError) as caught:
         next(samples)
-    assert str(caught.value) == f"sample 1 of {path}:samples: OSError: gone"
+    assert str(caught.value) == f"sample 1 of {path}:samples: the data raised OSError: gone"
 
 
 def test_a_missing_function_file_is_named(tmp_path: Path) -> None:
