@@ -97,7 +97,7 @@ def compress_model(
         UserError: model, data, target or options are wrong, the target makes floats of the requested weights, or the
             output cannot be written; then nothing was written.
     """
-    return _compressed(model, data, options)
+    return _compressed("compress_model", model, data, options)
 
 
 @overload
@@ -141,7 +141,7 @@ def compress(
     Raises:
         UserError: see `compress_model`.
     """
-    result = _compressed(model, data, options)
+    result = _compressed("compress", model, data, options)
     if report:
         report(result.report)
     for warning in () if report else result.report.warnings:
@@ -150,9 +150,9 @@ def compress(
 
 
 def _compressed(
-    model: Path | str | RuntimeModel, data: Iterable[object] | None, given: CompressOptions
+    function: str, model: Path | str | RuntimeModel, data: Iterable[object] | None, given: CompressOptions
 ) -> CompressionResult[Path] | CompressionResult[RuntimeModel]:
-    refuse_unknown("compress", given, CompressOptions.__annotations__, OF_COMPRESS)
+    refuse_unknown(function, given, CompressOptions.__annotations__, OF_COMPRESS)
     options = {name: value for name, value in given.items() if name in CompressionConfig.model_fields}
     config = CompressionConfig.read(options, "")
     target, extensions, output = given.get("target"), given.get("extensions", ()), given.get("output")

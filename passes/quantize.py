@@ -61,7 +61,8 @@ def quantize_model(
                 it takes until the ranges settle, up to 300); a tenth of them is held out to check the result.
             keep_compressed: Whether layers whose weights are compressed already may stay as they are (default: no).
             subset_size: Another name of `samples`.
-            ignored: A name, or names, of layers that stay float; globs, and regular expressions after "re:".
+            ignored: A name, or names, of layers that stay float; globs, and regular expressions after "re:". Or a
+                dict as in a configuration: {"scope": [names], "operations": [{"type": "MatMul"}]}.
             guard: How far to look for a better model: "floor", "knee" (default; also True) or "good" (see
                 `QuantizationConfig`); False: keep the result even if it is far from the float model's.
             progress: Whether to show progress (default: in terminals and notebooks); or a function that is called with
@@ -95,7 +96,7 @@ def quantize_model(
     Raises:
         UserError: model, data, target or options are wrong, or the output cannot be written; then nothing was written.
     """
-    return _quantized(model, data, options)
+    return _quantized("quantize_model", model, data, options)
 
 
 @overload
@@ -140,7 +141,7 @@ def quantize(
     Raises:
         UserError: see `quantize_model`.
     """
-    result = _quantized(model, data, options)
+    result = _quantized("quantize", model, data, options)
     done = result.report
     if report:
         report(done)
@@ -159,9 +160,9 @@ def _about_outputs(report: Report) -> Iterator[str]:
 
 
 def _quantized(
-    model: Path | str | RuntimeModel, data: Iterable[object] | None, given: QuantizeOptions
+    function: str, model: Path | str | RuntimeModel, data: Iterable[object] | None, given: QuantizeOptions
 ) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
-    refuse_unknown("quantize", given, QuantizeOptions.__annotations__, OF_QUANTIZE)
+    refuse_unknown(function, given, QuantizeOptions.__annotations__, OF_QUANTIZE)
     extensions, output = given.get("extensions", ()), given.get("output")
     named = Path(output) if output else None
     if not isinstance(model, (str, Path)):

@@ -39,7 +39,7 @@ class QuantizeOptions(TypedDict, total=False):
     samples: int | None
     keep_compressed: bool
     subset_size: int | None
-    ignored: str | Sequence[str]
+    ignored: str | Sequence[str] | Mapping[str, Any]
     guard: bool | GuardAim | None
     progress: bool | Progress | None
     config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None
@@ -117,20 +117,26 @@ def _resolved(given: QuantizeOptions) -> ResolvedOptions:
         preset=_lower(_word(given.get("preset"))),
         samples=size if samples is None else samples,
         guard=given.get("guard"),
-        ignored=_names(given.get("ignored", ())),
+        ignored=_ignored(given.get("ignored")),
         keep_compressed=given.get("keep_compressed") or None,
         accuracy=accuracy,
     )
 
 
-def _names(given: Any) -> Sequence[str]:
-    """The names of layers that stay float; a text is one name."""
-    if isinstance(given, str):
-        return [given]
+def _ignored(given: Any) -> Sequence[str] | Mapping[str, Any]:
+    """The layers that stay float: a name, names, or a section `ignored` of a configuration."""
+    if given is None:
+        return ()
+    if isinstance(given, (str, Mapping)):
+        return [given] if isinstance(given, str) else cast(Mapping[str, Any], given)
     if not isinstance(given, Iterable):
         message = f"ignored is {type(given).__name__}, expected names of layers; {about_scope(given)}"
         raise ConfigError(message)
-    return [*cast(Iterable[str], given)]
+    listed = [*cast(Iterable[Any], given)]
+    if types := [each for each in listed if isinstance(each, Mapping)]:
+        message = f"ignored holds {types[0]!r}, expected names of layers; write ignored={{'operations': {types!r}}}"
+        raise ConfigError(message)
+    return listed
 
 
 def _word(given: Any) -> Any:
