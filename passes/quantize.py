@@ -70,6 +70,8 @@ def quantize_model(
             config: All other options: a `QuantizationConfig`; or a configuration in the published format, as the path
                 of a file, or as Python objects (the whole, or a list of algorithms). Other keywords override it.
             passes: Another pipeline than the default one (see `default_quantization`). One of them must measure.
+                Options that passes read (preset, ignored layers, ranges) still apply; those that select passes are
+                refused.
             statistics: A file of statistics to use instead of a run over the data. If there are data, too, they must be
                 the same ones, and are used to check the result.
             save_statistics: The file to write the statistics to (.npz): other presets and targets then need no run.

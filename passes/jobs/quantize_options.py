@@ -24,6 +24,7 @@ from ..reporting.front_end import shown
 from ..runtime.core import Extension, check_extensions
 from ..tuning.goals import TuningGoals
 from .measured_by import checked_passes, measured_by
+from .pipelines import selecting_options
 from .quantize_job import QuantizationResult, QuantizeJob
 
 _Model = TypeVar("_Model")
@@ -83,6 +84,9 @@ def quantize_as_given(
     check_extensions(given.get("extensions", ()))
     pipeline = given.get("passes")
     passes = None if pipeline is None else checked_passes(pipeline)
+    if passes is not None and (idle := selecting_options(options.config)):
+        message = f"passes says which passes run: {', '.join(idle)} would have no effect; leave it out"
+        raise ConfigError(message)
     measuring = measured_by(statistics, saved, given.get("cluster"), passes)
     config, target = _path(given.get("config")), _path(given.get("target"))
     reads = named(

@@ -11,6 +11,7 @@ from irquant.passes.infra.execution import Asked
 from irquant.tools.terminal.console import change_of_size, decibels, effect_line, output_lines
 from irquant.tools.terminal.latency import latency_lines
 from irquant.tools.terminal.next_step import next_step, verdict_line
+from irquant.tools.terminal.times import time_line
 from irquant.tools.terminal.tuning import tuning_lines
 from irquant.tools.terminal.typed_command import TypedCommand
 
@@ -32,8 +33,7 @@ def report_lines(report: Report, where: str, typed: TypedCommand | None = None) 
         yield f"warning: {warning}"
     yield from _figures(report)
     yield from _layer_lines(report)
-    passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
-    yield f"time: {passes}"
+    yield time_line(report.seconds, report.results, report.stages)
 
 
 def _figures(report: Report) -> Iterable[str]:
