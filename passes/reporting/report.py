@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...ir import Graph, Scope
+from ...ir.spelling import worded
 from ...ir.writer import lay_out
 from ..accuracy.control import AccuracyResult
 from ..accuracy.guard import GuardResult, GuardStep
@@ -255,10 +256,15 @@ def _slow(latencies: Latencies) -> Iterable[str]:
         )
     if latencies.slower:
         count, most = len(latencies.slower), latencies.slower[:_NAMED]
-        named = ", ".join(f"'{each.name}' {each.before * 1e3:.2f} -> {each.after * 1e3:.2f} ms" for each in most)
+        named = ", ".join(
+            f"{each.type} '{each.name}' {each.before * 1e3:.2f} -> {each.after * 1e3:.2f} ms" for each in most
+        )
         more = f" and {count - _NAMED} more" if count > _NAMED else ""
         what = "1 layer runs" if count == 1 else f"{count} layers run"
-        yield f"{what} slower in int8 than in float here: {named}{more}; 'ignored' leaves layers in float"
+        yield (
+            f"{what} slower in int8 than in float here: {named}{more}; {worded('irquant tune', 'tune=True')} finds "
+            "the layers that are faster in float"
+        )
 
 
 def _has_int8(guarded: GuardResult) -> bool:

@@ -35,7 +35,8 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
     if worst.verdict is Verdict.GOOD:
         return _nothing(report)
     if worst.verdict is Verdict.UNKNOWN:
-        return "measure the result with a metric of your own: --metric file.py:function (in Python: metrics=)"
+        how = "--metric file.py:function" if typed else "metric=function"
+        return f"measure the result with a metric of your own: {how}"
     if worst.verdict is not worst.on_samples:
         return MORE_SAMPLES
     aim = report.origin.options.config.guard_aim if report.origin else None

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from irquant.ir.spelling import worded
 from irquant.passes import Report
 from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.accuracy.guard import GuardStep
@@ -74,7 +75,7 @@ def _layer_lines(report: Report) -> Iterable[str]:
     for sum_ in report.float_sums[:_NAMED]:
         yield f"sum in float: Add '{sum_.name}': {sum_.reason}"
     if (more := len(report.float_sums) - _NAMED) > 0:
-        yield f"sums in float: {more} more; --json and --report list all of them"
+        yield f"sums in float: {more} more; {worded('--json and --report', 'to_json() and save()')} list all of them"
     for each in reverted:
         yield f"reverted to float: {each.type} '{each.name}': {effect_line(each)}"
     for layer in planned:

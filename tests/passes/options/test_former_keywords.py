@@ -107,8 +107,7 @@ SNIPPETS = {
     "irquant.quantize_with_accuracy_control(model, Dataset(rows), Dataset(rows), validate, max_drop=0.01)": "irquant has "
     "no 'quantize_with_accuracy_control': write quantize(model, data, metric=FUNCTION, max_drop=0.01)",
     "irquant.quantize(model, rows, metric=validate)": "metric <lambda> takes (model, data), but gets (predict): write a "
-    "function of these, where predict(sample) gives the outputs by name; on the command line, --metric-data SOURCE adds "
-    "the samples",
+    "function of these, where predict(sample) gives the outputs by name",
     "irquant.compress_weights(model, mode=CompressWeightsMode.INT4_SYM)": "irquant has no 'compress_weights': write "
     "compress_model(model)",
     "irquant.compress(model, mode=CompressWeightsMode.INT4_SYM, ratio=0.8, group_size=64, dataset=rows, awq=True)": ""
