@@ -6,6 +6,7 @@ from typing import Any
 
 from irquant.ir import printable
 from irquant.passes import CompressionReport, Report
+from irquant.passes.files.run_files import check_run_files, named
 from irquant.passes.reporting.front_end import FrontEnd, install
 from irquant.passes.reporting.shown_report import ShownReport
 from irquant.tools.report.compression import compression_values
@@ -51,8 +52,9 @@ def _framed(report: ShownReport) -> str:
     return f'<iframe srcdoc="{framed}" style="width: 100%; height: 80vh; border: 0" sandbox="allow-scripts"></iframe>'
 
 
-def _save(report: ShownReport, path: Path) -> None:
+def _save(report: ShownReport, path: Path, *, force: bool) -> None:
     check_page(path)
+    check_run_files([], named(report=path), force=force)
     if not (page := _page(report)):
         message = f"{path}: a report without model files and options has no page; print it"
         raise PageError(message)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, TypeAlias, cast, get_args
+from typing import Any, TypeAlias, get_args
 
 from ...ir import Array, Graph, UserError
 from ..analysis.outputs import find_outputs
@@ -214,8 +214,8 @@ def _is_detail(given: object) -> bool:
 
 
 def _number(metric: Metric, given: Any) -> float:
-    if isinstance(given, tuple) and len(pair := cast(tuple[Any, ...], given)) == 2 and _is_detail(pair[1]):
-        return _number(metric, pair[0])
+    if isinstance(given, tuple) and len(given) == 2 and _is_detail(given[1]):  # pyright: ignore[reportUnknownArgumentType]
+        return _number(metric, given[0])
     value: Any = given.item() if getattr(given, "shape", None) == () else given  # numpy's and others' scalars
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         message = f"metric {metric.name}: gave {type(given).__name__}, expected one number; higher is better"

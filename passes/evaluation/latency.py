@@ -193,16 +193,17 @@ def measure_gain(
     profiles = [engine.profile(mark) for engine, mark in zip(engines, marks[0], strict=True)]
     groups = run_as_one((node.name for node in first.nodes(*LAYER_TYPES)), *profiles)
     before, after = (layer_seconds(each, groups) for each in profiles)
+    layers = tuple(layer_times(groups, before, after))
     slower = slower_layers(first, before, after, found.first.median)
     if slower:  # measured again, since a busy machine makes any layer slow at times
         marks = [[each.mark() for each in engines]]
         in_turn(engines, feeds, share)
-        again = (layer_seconds(each.profile(mark), groups) for each, mark in zip(engines, marks[0], strict=True))
-        slower = in_both(slower, slower_layers(first, *again, found.first.median))
+        before, after = (layer_seconds(each.profile(at), groups) for each, at in zip(engines, marks[0], strict=True))
+        slower = in_both(slower, slower_layers(first, before, after, found.first.median))
     if not are_possible(slower, found.first.median, found.second.median):
         slower = []
-    layers, in_modes = layer_times(groups, before, after), _in_modes((first, second), feeds, seconds, others, end)
-    return replace(found, slower=tuple(slower), layers=tuple(layers), others=in_modes)
+    in_modes = _in_modes((first, second), feeds, seconds, others, end)
+    return replace(found, slower=tuple(slower), layers=layers, others=in_modes)
 
 
 def in_turn(

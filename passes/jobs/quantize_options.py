@@ -136,7 +136,7 @@ def _ignored(given: Any) -> Sequence[str] | Mapping[str, Any]:
     if not isinstance(given, Iterable):
         message = f"ignored is {type(given).__name__}, expected names of layers; {about_scope(given)}"
         raise ConfigError(message)
-    listed = [*cast(Iterable[Any], given)]
+    listed: list[Any] = [*given]
     if types := [each for each in listed if isinstance(each, Mapping)]:
         message = f"ignored holds {types[0]!r}, expected names of layers; write ignored={{'operations': {types!r}}}"
         raise ConfigError(message)

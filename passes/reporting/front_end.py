@@ -4,13 +4,19 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..infra.progress import Progress, no_progress
 from ..options.config_error import ConfigError
 
 if TYPE_CHECKING:
     from .shown_report import ShownReport
+
+
+class Save(Protocol):
+    """Writes a report as a page; `force` also replaces a file that irquant did not make."""
+
+    def __call__(self, report: "ShownReport", path: Path, *, force: bool) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class FrontEnd:
     progress: Callable[[], AbstractContextManager[Progress]]
     text: Callable[["ShownReport"], str]
     framed: Callable[["ShownReport"], str]
-    save: Callable[["ShownReport", Path], None]
+    save: "Save"
     values: Callable[["ShownReport"], dict[str, Any]]
 
 

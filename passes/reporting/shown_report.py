@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from ...ir import UserError
-from ..files.run_files import check_run_files, named
 from .front_end import FrontEnd, front_end
 
 
@@ -31,8 +30,7 @@ class ShownReport:
         Raises:
             UserError: the file cannot be written, or it may not be replaced; then nothing was written.
         """
-        check_run_files([], named(report=Path(path)), force=force)
-        _needed().save(self, Path(path))
+        _needed().save(self, Path(path), force=force)
 
     def to_json(self) -> str:
         """The report as the JSON document that `--json` prints (docs/json.md).
