@@ -188,11 +188,14 @@ class Runner:
         except (Exception, SystemExit) as error:
             told = error.args[0] if isinstance(error, KeyError) and _is_ours(error) else str(error)
             what = f"{type(error).__name__}: {told}" if told else type(error).__name__
-            after = f"{done} prediction{'s' * (done != 1)}"
-            message = f"metric {metric.name}: raised {what} ({_place(error)}), after {after}"
+            message = f"metric {metric.name}: raised {what} ({_place(error)}), after {_predictions(done)}"
             raise MetricError(message) from error
         self.predictions[metric.name] = done
         return _number(metric, value)
+
+
+def _predictions(count: int) -> str:
+    return "1 prediction" if count == 1 else f"{count} predictions"
 
 
 def _place(error: BaseException) -> str:
@@ -208,14 +211,15 @@ def _is_ours(error: BaseException) -> bool:
     return bool(frames) and frames[-1].filename == __file__
 
 
-def _is_detail(given: object) -> bool:
-    """Whether this is what functions for NNCF give beside the number: values for each sample, or None."""
-    return given is None or isinstance(given, list)
+def _alone(given: Any) -> Any:
+    """The number of what functions for NNCF give: beside it, values for each sample, or None."""
+    pair: Any = given
+    is_pair = isinstance(given, tuple)
+    return pair[0] if is_pair and len(pair) == 2 and (pair[1] is None or isinstance(pair[1], list)) else pair
 
 
-def _number(metric: Metric, given: Any) -> float:
-    if isinstance(given, tuple) and len(given) == 2 and _is_detail(given[1]):  # pyright: ignore[reportUnknownArgumentType]
-        return _number(metric, given[0])
+def _number(metric: Metric, returned: Any) -> float:
+    given = _alone(returned)
     value: Any = given.item() if getattr(given, "shape", None) == () else given  # numpy's and others' scalars
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         message = f"metric {metric.name}: gave {type(given).__name__}, expected one number; higher is better"

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 from ..calibration.calibrate import Calibrate
 from ..calibration.load_statistics import LoadStatistics
@@ -41,7 +42,7 @@ def measured_by(
     return LoadStatistics(Path(statistics))
 
 
-def checked_passes(passes: Iterable[object]) -> Sequence[Pass]:
+def checked_passes(passes: object) -> Sequence[Pass]:
     """A pipeline from the user's code.
 
     Raises:
@@ -51,7 +52,7 @@ def checked_passes(passes: Iterable[object]) -> Sequence[Pass]:
         message = f"passes is {passes!r}, expected a list of passes; the command line reads files: --pipeline FILE"
         raise ConfigError(message)
     found: list[Pass] = []
-    for each in passes:
+    for each in cast(Iterable[object], passes):
         if not isinstance(each, Pass):
             raise ConfigError(_no_pass(each))
         found.append(each)

@@ -137,7 +137,8 @@ def _ignored(given: Any) -> Sequence[str] | Mapping[str, Any]:
         message = f"ignored is {type(given).__name__}, expected names of layers; {about_scope(given)}"
         raise ConfigError(message)
     listed: list[Any] = [*given]
-    if types := [each for each in listed if isinstance(each, Mapping)]:
+    types: list[Any] = [each for each in listed if isinstance(each, Mapping)]
+    if types:
         message = f"ignored holds {types[0]!r}, expected names of layers; write ignored={{'operations': {types!r}}}"
         raise ConfigError(message)
     return listed

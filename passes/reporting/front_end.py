@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 
 class Save(Protocol):
-    """Writes a report as a page; `force` also replaces a file that irquant did not make."""
+    """How a report is written."""
 
-    def __call__(self, report: "ShownReport", path: Path, *, force: bool) -> None: ...
+    def __call__(self, report: "ShownReport", path: Path, *, force: bool) -> None:
+        """Writes a report as a page; `force` also replaces a file that irquant did not make."""
+        ...
 
 
 @dataclass(frozen=True)
