@@ -2,19 +2,28 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from dataclasses import dataclass
 
-_HAS_FLAGS: ContextVar[bool] = ContextVar("has_flags", default=False)
+
+@dataclass
+class _Reader:
+    """Who reads the messages of this process, those of all its threads."""
+
+    has_flags: bool = False
+
+
+_reader = _Reader()
 
 
 @contextmanager
 def spelt_with_flags() -> Generator[None]:
     """Messages name the flags of the command line inside."""
-    token = _HAS_FLAGS.set(True)
+    before = _reader.has_flags
+    _reader.has_flags = True
     try:
         yield
     finally:
-        _HAS_FLAGS.reset(token)
+        _reader.has_flags = before
 
 
 def worded(command: str, python: str) -> str:
@@ -24,7 +33,7 @@ def worded(command: str, python: str) -> str:
         command: For the command line.
         python: For Python.
     """
-    return command if _HAS_FLAGS.get() else python
+    return command if _reader.has_flags else python
 
 
 def option(name: str) -> str:
