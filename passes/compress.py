@@ -1,7 +1,7 @@
 """The entry point of weight-only quantization: takes a model, returns one with compressed weights."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypedDict, TypeVar, Unpack, overload
 
@@ -238,4 +238,5 @@ class CompressJob:
         """
         place.check(graph)
         graph, report = compress_graph(graph, data, self.target, self.config, progress=progress)
-        return CompressionResult(place.put(graph), report)
+        origin, result = place.paths
+        return CompressionResult(place.put(graph), replace(report, model=origin, result=result))

@@ -55,7 +55,8 @@ def quantize_model(
                 it takes until the ranges settle, up to 300); a tenth of them is held out to check the result.
             keep_compressed: Whether layers whose weights are compressed already may stay as they are (default: no).
             subset_size: Another name of `samples`.
-            ignored: A name, or names, of layers that stay float; globs, and regular expressions after "re:".
+            ignored: A name, or names, of layers that stay float; globs, and regular expressions after "re:". Or a
+                dict as in a configuration: {"scope": [names], "operations": [{"type": "MatMul"}]}.
             guard: How far to look for a better model: "floor", "knee" (default; also True) or "good" (see
                 `QuantizationConfig`); False: keep the result even if it is far from the float model's.
             progress: Whether to show progress (default: in terminals and notebooks); or a function that is called with
@@ -63,6 +64,8 @@ def quantize_model(
             config: All other options: a `QuantizationConfig`; or a configuration in the published format, as the path
                 of a file, or as Python objects (the whole, or a list of algorithms). Other keywords override it.
             passes: Another pipeline than the default one (see `default_quantization`). One of them must measure.
+                Options that passes read (preset, ignored layers, ranges) still apply; those that select passes are
+                refused.
             statistics: A file of statistics to use instead of a run over the data. If there are data, too, they must be
                 the same ones, and are used to check the result.
             save_statistics: The file to write the statistics to (.npz): other presets and targets then need no run.

@@ -1,6 +1,6 @@
 """One line for each error of pydantic: the path in the file, what was found, and what was expected."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Literal, get_args, get_origin
 
@@ -10,15 +10,22 @@ from pydantic_core import ErrorDetails
 from ..ir.errors import quoted
 from ..ir.suggestions import closest, did_you_mean
 
+#: What to write instead of an unknown key of a model, by its name and value; empty: nothing is known about it.
+Instead = Callable[[type[BaseModel], str, object], str]
 
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
+
+def _nothing(model: type[BaseModel], name: str, value: object) -> str:
+    return ""
+
+
+def explain(error: ValidationError, model: type[BaseModel], instead: Instead = _nothing) -> str:
     """The first mistake, as `path: what was found; what was expected`, with a suggestion if there is one."""
-    return _explained(first_mistake(error), model)
+    return _explained(first_mistake(error), model, instead)
 
 
-def explain_all(error: ValidationError, model: type[BaseModel]) -> list[str]:
+def explain_all(error: ValidationError, model: type[BaseModel], instead: Instead = _nothing) -> list[str]:
     """All mistakes, in the same form."""
-    return [_explained(each, model) for each in error.errors(include_url=False)]
+    return [_explained(each, model, instead) for each in error.errors(include_url=False)]
 
 
 def path_text(location: Sequence[int | str]) -> str:
@@ -27,11 +34,14 @@ def path_text(location: Sequence[int | str]) -> str:
     return "".join(parts).lstrip(".")
 
 
-def _explained(mistake: ErrorDetails, model: type[BaseModel]) -> str:
+def _explained(mistake: ErrorDetails, model: type[BaseModel], instead: Instead) -> str:
     path = path_text(mistake["loc"])
     if mistake["type"] == "extra_forbidden":
-        known = _known_keys(model, mistake["loc"][:-1])
-        close = closest(str(mistake["loc"][-1]), known)
+        owner, name = _model_at(model, mistake["loc"][:-1]), str(mistake["loc"][-1])
+        if advice := instead(owner, name, mistake["input"]):
+            return f"unknown key '{path}': {advice}"
+        known = list(owner.model_fields)
+        close = closest(name, known)
         return did_you_mean(f"unknown key '{path}'", close, f"known keys: {', '.join(known)}")
     if mistake["type"] == "missing":
         return "; ".join(filter(None, [f"'{path}' is missing", _choices(model, mistake["loc"])]))
@@ -69,11 +79,6 @@ def _choices(model: type[BaseModel], path: tuple[int | str, ...]) -> str:
     else:
         values = [str(each) for each in get_args(annotation)] if get_origin(annotation) is Literal else []
     return f"there are: {', '.join(values)}" if values else ""
-
-
-def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The keys of the model at a path."""
-    return list(_model_at(model, path).model_fields)
 
 
 def _model_at(model: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel]:

@@ -10,6 +10,7 @@ from typing import cast
 
 import click
 
+from irquant.ir.spelling import spelt_with_flags
 from irquant.tools.terminal.colours import wants_colour
 from irquant.tools.terminal.command_group import CommandGroup
 from irquant.tools.terminal.fault_request import FaultRequest
@@ -95,7 +96,8 @@ def run(arguments: list[str], tell: Callable[[str], None] | None = None) -> int:
     if reason := _lost_folder():
         return _complain_plainly(f"the current folder cannot be used ({reason}): change to another one")
     try:
-        return int(cli.main(arguments, prog_name="irquant", standalone_mode=False, obj=request) or 0)
+        with spelt_with_flags():
+            return int(cli.main(arguments, prog_name="irquant", standalone_mode=False, obj=request) or 0)
     except click.ClickException as error:
         return _complain(error.format_message())
     except (click.Abort, KeyboardInterrupt):

@@ -14,6 +14,7 @@ suit the model best: they are tried again.
 Last, the model is tried without the zero points that take time (see `zero_points`).
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -47,6 +48,9 @@ LEAST_GAIN, MOST_CHANCE = 1.0, 0.3
 #: The least percent of time for which zero points are spared, and the most dB that a good model may lose then: half of
 #: what this time is worth by the rate of the knee.
 LEAST_PERCENT, MOST_LOST = 3.0, 3.0
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -343,9 +347,14 @@ class _Search:
         self.calibrated.context.progress("looking for a better model", len(self.steps) + 1, MOST_ATTEMPTS)
         if is_kept:
             self.best = attempt
+        outcome = "kept" if is_kept else "not kept by itself"
+        _log.info(
+            "guard: %s: %.1f -> %.1f dB, %d of %d layers int8: %s", what, before, after, int8, len(decisions), outcome
+        )
         return GuardStep(what, is_kept, before, after, int8, len(decisions))
 
     def _settle(self, attempt: Attempt, what: str) -> None:
         """Marks the trial that gave the result."""
+        _log.info("guard: kept: %s", what)
         self.best = attempt
         self.steps = [replace(step, is_kept=step.is_kept or step.what == what) for step in self.steps]

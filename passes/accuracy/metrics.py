@@ -1,9 +1,9 @@
 """The user's own metrics: a function that runs the model and returns a number, and the limit of its loss.
 
 A metric is a function of one argument, `predict`, which runs the model on one sample (a dict by input name, a sequence
-in input order, or an array) and gives its outputs by name. It returns one number; higher is better. The function has
-its own data and labels, so that metrics over a whole set (mean reciprocal rank, area under a curve) and models that
-run in steps, on their own states, need nothing special.
+in input order, or an array) and gives its outputs by name, or by index. It returns one number; higher is better. The
+function has its own data and labels, so that metrics over a whole set (mean reciprocal rank, area under a curve) and
+models that run in steps, on their own states, need nothing special.
 """
 
 import math
@@ -23,6 +23,20 @@ from ..options.config_error import ConfigError
 from ..runtime.engine import Engine
 from ..runtime.samples import ModelInput, PreparedSample, Sample, checked_feed, model_inputs
 from .identity import UnknownIdentityError, identity_of
+
+
+class ModelOutputs(dict[str, Array]):
+    """The outputs of a model by name; an index also works, as in the runtime's results."""
+
+    def __missing__(self, wanted: object) -> Array:
+        """An output by its index."""
+        names = list(self)
+        if isinstance(wanted, int) and not isinstance(wanted, bool) and -len(names) <= wanted < len(names):
+            return self[names[wanted]]
+        known = ", ".join(f"'{each}'" for each in names)
+        message = f"no output {wanted!r}; the outputs are {known}, in this order, or an index"
+        raise KeyError(message)
+
 
 #: Runs the model on one sample and gives its outputs by name.
 Predict: TypeAlias = Callable[[object], dict[str, Array]]
@@ -164,7 +178,7 @@ class Runner:
             arrays = engine.outputs(PreparedSample(labelled, feed))
             done += 1
             self.progress(f"measuring {metric.name}", done, total if total is None or done <= total else None)
-            return dict(zip(self.outputs, arrays, strict=True))
+            return ModelOutputs(zip(self.outputs, arrays, strict=True))
 
         try:
             with redirect_stdout(sys.stderr):  # printed text does not belong into the report
@@ -172,11 +186,16 @@ class Runner:
         except UserError:
             raise
         except (Exception, SystemExit) as error:
-            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            message = f"metric {metric.name}: raised {what} ({_place(error)}), after {done} predictions"
+            told = error.args[0] if isinstance(error, KeyError) and _is_ours(error) else str(error)
+            what = f"{type(error).__name__}: {told}" if told else type(error).__name__
+            message = f"metric {metric.name}: raised {what} ({_place(error)}), after {_predictions(done)}"
             raise MetricError(message) from error
         self.predictions[metric.name] = done
         return _number(metric, value)
+
+
+def _predictions(count: int) -> str:
+    return "1 prediction" if count == 1 else f"{count} predictions"
 
 
 def _place(error: BaseException) -> str:
@@ -186,7 +205,21 @@ def _place(error: BaseException) -> str:
     return f"{own[-1].filename}:{own[-1].lineno}" if own else "in the call itself"
 
 
-def _number(metric: Metric, given: Any) -> float:
+def _is_ours(error: BaseException) -> bool:
+    """Whether an error comes from this file, whose texts are read by people and not quoted as keys."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename == __file__
+
+
+def _alone(given: Any) -> Any:
+    """The number of what functions for NNCF give: beside it, values for each sample, or None."""
+    pair: Any = given
+    is_pair = isinstance(given, tuple)
+    return pair[0] if is_pair and len(pair) == 2 and (pair[1] is None or isinstance(pair[1], list)) else pair
+
+
+def _number(metric: Metric, returned: Any) -> float:
+    given = _alone(returned)
     value: Any = given.item() if getattr(given, "shape", None) == () else given  # numpy's and others' scalars
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         message = f"metric {metric.name}: gave {type(given).__name__}, expected one number; higher is better"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import TypeAlias
 
+from ...ir.spelling import worded
 from ..options.accuracy import AccuracyOptions
 from ..options.config import QuantizationConfig
 from ..options.config_error import ConfigError
@@ -34,7 +35,7 @@ def metrics_of(
     metrics = [each if isinstance(each, Metric) else _metric(each, options, data) for each in listed]
     if not metrics and config.accuracy and config.accuracy.is_required:
         message = (
-            "AccuracyAwareQuantization needs a metric: give --metric module:function (from Python: metric=function); "
+            f"AccuracyAwareQuantization needs a metric: give {worded('--metric module:function', 'metric=function')}; "
             "without one take DefaultQuantization, whose guard needs no labels"
         )
         raise ConfigError(message)
@@ -55,7 +56,7 @@ def _refuse_other_arguments(metric: Metric) -> None:
         gets = ", ".join(["predict", *["the samples"] * len(metric.arguments)])
         message = (
             f"metric {metric.name} takes {signature}, but gets ({gets}): write a function of these, where "
-            "predict(sample) gives the outputs by name; on the command line, --metric-data SOURCE adds the samples"
+            f"predict(sample) gives the outputs by name{worded('; --metric-data SOURCE adds the samples', '')}"
         )
         raise ConfigError(message) from None
 

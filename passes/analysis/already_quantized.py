@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from ...ir import Graph, InPort, Node, UserError
 from ...ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, weight_ports
+from ...ir.spelling import switched_on
 from .compressed_weights import NARROW_TYPES, compressed_weights
 from .constants import constant_nodes
 
@@ -35,7 +36,7 @@ def refuse_quantized(graph: Graph, *, keep_compressed: bool | None = None) -> No
         count = "1 layer" if len(compressed) == 1 else f"{len(compressed)} layers"
         message = (
             f"the weights of {count} are compressed already, {first}; give the float model they are from, or add "
-            "--keep-compressed (in Python: keep_compressed=True) to leave such layers as they are"
+            f"{switched_on('keep_compressed')} to leave such layers as they are"
         )
         raise AlreadyQuantizedError(message)
     if node:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...ir import element_type
+from ...ir.spelling import worded
 from ..runtime.colour_look import ColourLook, has_channels_first
 from ..runtime.data_look import InputLook
 from ..runtime.samples import ModelInput
@@ -68,15 +69,19 @@ def _about_values(expected: ExpectedInput, seen: InputLook, *, gives_images: boo
     """Values and what the model does with them do not fit together."""
     spans_pixels = seen.low >= 0 and seen.high > _DARK
     if spans_pixels and not gives_images and expected.gain and expected.gain * seen.size > _EXPECTED:
+        give = worded(
+            "give the mean and scale of its training (--mean, --scale)",
+            "normalize the samples by the mean and scale of its training",
+        )
         yield (
             f"values lie in {seen.range}, nothing in the model normalizes them, and its first convolution is made for "
-            "smaller ones: give the mean and scale of its training (--mean, --scale; in Python: normalize the samples)"
+            f"smaller ones: {give}"
         )
     is_small = max(abs(seen.low), abs(seen.high)) <= _NORMALIZED
     if is_small and max(expected.steps, default=0.0) >= _OF_PIXELS:
         yield (
             f"values lie in {seen.range}, but the model itself normalizes pixels (by {max(expected.steps):.4g}): give "
-            "pixels of 0 to 255, without --mean and --scale"
+            f"pixels of 0 to 255, {worded('without --mean and --scale', 'not normalized')}"
         )
 
 

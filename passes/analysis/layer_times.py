@@ -25,6 +25,8 @@ _CLEARLY, _COSTLY = 0.8, 0.1
 SHORT = 1e-3
 #: A layer is slower if int8 multiplies its time by the first number, and adds the second share of the model's time.
 _SLOWER, _NOTABLE = 1.2, 0.02
+#: Int8 makes no layer faster by more than this factor, not even with AMX.
+_MOST_GAIN = 8.0
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,29 @@ def slower_layers(
         if after.get(name, 0.0) > max(_SLOWER * seconds, seconds + _NOTABLE * total)
     ]
     return sorted(found, key=lambda each: each.before - each.after)
+
+
+def in_both(first: Iterable[SlowLayer], second: Iterable[SlowLayer]) -> list[SlowLayer]:
+    """The layers that are slower in two measurements, each with the smaller loss: other programs hit any layer once."""
+    again = {each.name: each for each in second}
+    pairs = [(each, again[each.name]) for each in first if each.name in again]
+    found = [min(pair, key=lambda each: each.after - each.before) for pair in pairs]
+    return sorted(found, key=lambda each: each.before - each.after)
+
+
+def are_possible(slower: Sequence[SlowLayer], before: float, after: float) -> bool:
+    """Whether the losses of some layers fit to the measured times of both models.
+
+    If these layers took so long, the others would have to make up for it, and int8 gains only so much.
+
+    Args:
+        slower: The layers.
+        before: The seconds of the float model.
+        after: The seconds of the quantized model.
+    """
+    others_before = before - sum(each.before for each in slower)
+    others_after = after - sum(each.after for each in slower)
+    return others_after * _MOST_GAIN >= others_before
 
 
 def looks_slow(emulated: Profile, executed: Profile, graph: Graph) -> bool:

@@ -21,6 +21,7 @@ from .ending import Ending
 from .fingerprint import DataFingerprint
 from .known_outputs import known_outputs
 from .measurement import Measurement, Runs, SampleKeeper, StatisticsCollector, kept_of
+from .measuring_options import measuring_options
 from .prefetch import prefetched
 from .reading import CalibrationSample, Reading, empty_data
 
@@ -85,7 +86,7 @@ class Calibrate(Pass):
             )
         if self.save_to:
             origin = {"model": context.model_fingerprint, "data": str(fingerprint), "fed": fed}
-            save_statistics(self.save_to, context.statistics, graph, **origin)
+            save_statistics(self.save_to, context.statistics, graph, **origin, options=measuring_options(context))
         return 0
 
     @contextmanager

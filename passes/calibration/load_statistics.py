@@ -1,6 +1,6 @@
 """Statistics from a file instead of a run over the data."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +21,7 @@ from .attach_statistics import statistic_size
 from .fingerprint import DataFingerprint
 from .known_outputs import known_outputs
 from .measurement import SampleKeeper
+from .measuring_options import differences
 from .reading import CalibrationSample, Reading
 
 
@@ -54,8 +55,9 @@ class LoadStatistics(Pass):
         derive = Derivations(graph, batched)
         recipes = find_recipes(wanted, measured.numbers, derive)
         if recipes is None:
-            missing = next(each for each in wanted if find_recipes([each], measured.numbers, derive) is None)
-            raise StatisticsFileError(self._missing(missing, graph, context))
+            lacking = (each for each in wanted if find_recipes([each], measured.numbers, derive) is None)
+            missing = min(lacking, key=lambda each: (each.scope, each.node, each.port, each.reduction))
+            raise StatisticsFileError(self._missing(missing, graph, context, file.header.options))
         context.plan = context.plan.without(unseen)
         planned = [node for node, each in context.plan.decisions.items() if each.int8]
         statistics = Statistics(measured, recipes, file.header.samples, unseen)
@@ -69,12 +71,11 @@ class LoadStatistics(Pass):
         context.take_over(replace(found, outputs=known_outputs(outputs, graph, found.compared)))
         return 0
 
-    def _missing(self, wanted: Request, graph: Graph, context: Context) -> str:
-        node = wanted.tensor(graph).node
-        return (
-            f"{self.path}: holds no {wanted.reduction} of {node}, which target '{context.target.name}' needs; "
-            "calibrate for it with data"
-        )
+    def _missing(self, wanted: Request, graph: Graph, context: Context, saved: Mapping[str, str]) -> str:
+        lacks = f"{self.path}: holds no {wanted.reduction} of {wanted.tensor(graph).node}"
+        if saved and (others := "; ".join(differences(saved, context))):
+            return f"{lacks}, which this run needs: it was saved with {others}; calibrate with these options and data"
+        return f"{lacks}, which these options need for target '{context.target.name}'; calibrate with them and data"
 
     def _with_held_out(self, found: Calibration, graph: Graph, context: Context) -> Calibration:
         """The calibration with the float model's outputs on the samples that the statistics do not include."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...ir import UserError
+from ...ir.spelling import switched_on
 from ...ir.watched_files import version_of, watch
 from ..calibration.calibrate import Calibrate
 from ..infra.base import Pass
@@ -103,8 +104,8 @@ def _refuse_foreign(each: _Written, is_own: Callable[[Path], bool], *, force: bo
         raise RunFilesError(message)
     if not force and not is_own(path):
         message = (
-            f"{path}: exists, and irquant did not make it; give another path for {each.what}, or add --force "
-            "(in Python: force=True)"
+            f"{path}: exists, and irquant did not make it; give another path for {each.what}, or add "
+            f"{switched_on('force')}"
         )
         raise RunFilesError(message)
 

@@ -82,11 +82,12 @@ class RequirementError(PipelineError):
 
     Attributes:
         missing: The missing facts.
+        dropped_by: The pass that drops them again; empty if no pass before establishes them.
     """
 
-    def __init__(self, message: str, missing: frozenset[Fact]) -> None:
+    def __init__(self, message: str, missing: frozenset[Fact], dropped_by: str = "") -> None:
         super().__init__(message)
-        self.missing = missing
+        self.missing, self.dropped_by = missing, dropped_by
 
 
 @dataclass(eq=False, match_args=False)

@@ -28,6 +28,20 @@ def pass_failure(pass_: Pass, error: Exception) -> PipelineError:
     return _blaming(pass_)(f"pass '{pass_.name}' failed{at}: {type(error).__name__}: {error}", pass_.name, node)
 
 
+def refuse_result(pass_: Pass, changes: object) -> None:
+    """Refuses what a pass returned if it is no number of places.
+
+    Raises:
+        PipelineError: it is something else.
+    """
+    if not isinstance(changes, int):
+        found = "None" if changes is None else f"{type(changes).__name__} {changes!r}"
+        message = (
+            f"pass '{pass_.name}' returned {found} from run, expected the number of places that it changed, an int"
+        )
+        raise _blaming(pass_)(message, pass_.name)
+
+
 def left_broken(pass_: Pass, error: UserError) -> PipelineError:
     """The error to raise when a pass left an invalid graph."""
     return _blaming(pass_)(f"pass '{pass_.name}' left a broken graph: {error}", pass_.name)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -13,7 +13,7 @@ from ..runtime.probe import contradiction, is_accepted
 from ..statistics.request import QUANTILES, Request
 from .base import Context, Fact, Pass, PassResult, RequirementError, Results
 from .instruments import Instrument
-from .internal_errors import pass_failure
+from .internal_errors import pass_failure, refuse_result
 
 _log = logging.getLogger(__name__)
 
@@ -36,13 +36,13 @@ class PassManager:
     given: frozenset[Fact] = frozenset()
 
     def __post_init__(self) -> None:
-        holds = self.given
-        for pass_ in self.passes:
+        holds, dropped = self.given, dict[Fact, Pass]()
+        for index, pass_ in enumerate(self.passes):
             if missing := pass_.requires - holds:
-                names = ", ".join(sorted(missing))
-                message = f"'{pass_.name}' requires {names}: no pass before it establishes that"
-                raise RequirementError(message, missing)
-            holds = facts_after(pass_, holds)
+                raise _unmet(pass_, missing, dropped, self.passes[:index])
+            after = facts_after(pass_, holds)
+            dropped |= dict.fromkeys(holds - after, pass_)
+            holds = after
 
     def run(self, graph: Graph, context: Context) -> Results:
         """Runs the passes in order on `graph`, in place. Returns the results by name, in order; repeats add up.
@@ -59,7 +59,7 @@ class PassManager:
             changes = self._run_one(pass_, graph, context, list(results))
             done = PassResult(changes, time.perf_counter() - start)
             results[pass_.name] = done + results.get(pass_.name, PassResult(0, 0.0))
-            _log.info("%s: changes: %d, %.3f s", pass_.name, done.changes, done.seconds)
+            _log_done(pass_, done, context)
         return results
 
     def prepare(self, graph: Graph, context: Context) -> frozenset[Request]:
@@ -89,13 +89,15 @@ class PassManager:
             for instrument in self.instruments:
                 stack.enter_context(instrument.around(pass_, graph))
             try:
-                return pass_.run(graph, context)
+                changes = pass_.run(graph, context)
             except Exception as error:
                 if not self._has_failed(error, graph, done):
                     raise
                 if isinstance(error, RuntimeRejectedError) and (wrong := contradiction(graph)):
                     raise RuntimeRejectedError(wrong) from error
                 raise pass_failure(pass_, error) from error
+        refuse_result(pass_, changes)
+        return changes
 
     def _has_failed(self, error: Exception, graph: Graph, done: Sequence[str]) -> bool:
         """Whether the pass caused an error, and not the user's input.
@@ -107,6 +109,31 @@ class PassManager:
             measured = any(Fact.MEASURED in pass_.establishes for pass_ in self.passes if pass_.name in done)
             return measured or is_accepted(graph)
         return type(error) is IRError or not isinstance(error, (UserError, MemoryError))
+
+
+def _log_done(pass_: Pass, done: PassResult, context: Context) -> None:
+    """Logs what a pass did; one that changed nothing is of interest to people who look for a fault only."""
+    if Fact.MEASURED in pass_.establishes:
+        _log.info("%s: samples: %d, %.3f s", pass_.name, context.statistics.samples, done.seconds)
+    else:
+        level = logging.INFO if done.changes else logging.DEBUG
+        _log.log(level, "%s: changes: %d, %.3f s", pass_.name, done.changes, done.seconds)
+
+
+def _unmet(
+    pass_: Pass, missing: frozenset[Fact], dropped: Mapping[Fact, Pass], before: Sequence[Pass]
+) -> RequirementError:
+    """The error of a pass that cannot stand where it is: no pass establishes a fact, or one drops it again."""
+    if never := missing - dropped.keys():
+        names = ", ".join(sorted(never))
+        return RequirementError(f"'{pass_.name}' requires {names}: no pass before it establishes that", never)
+    last = max((dropped[fact] for fact in missing), key=lambda each: [*map(id, before)].index(id(each)))
+    lost = frozenset(fact for fact in missing if dropped[fact] is last)
+    sources = dict.fromkeys(f"'{each.name}'" for each in before if each.establishes & lost)
+    again = f", or repeat {' and '.join(sources)} behind it" if sources else ""
+    put = f"put '{pass_.name}' in front of '{last.name}'{again}"
+    message = f"'{pass_.name}' requires {', '.join(sorted(lost))}, which '{last.name}' drops: {put}"
+    return RequirementError(message, lost, last.name)
 
 
 def facts_after(pass_: Pass, before: frozenset[Fact]) -> frozenset[Fact]:

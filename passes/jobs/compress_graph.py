@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 from ...ir import Graph
 from ...targets import Target
@@ -21,13 +22,17 @@ from ..options.compression import CompressionConfig, WeightFormat
 from ..options.config import QuantizationConfig
 from ..placement.weight_plan import plan_weights, refuse_nothing
 from ..reporting.report import constant_bytes
+from ..reporting.shown_report import ShownReport
 from ..runtime.core import runtime_version
 from .mixed_bits import compressed
+from .stages import Stages
 
 
 @dataclass(frozen=True)
-class CompressionReport:
-    """The report of a weight-only quantization.
+class CompressionReport(ShownReport):
+    """The report of a weight-only quantization; `print` shows it as the command line does, and a notebook as a page.
+
+    `save` writes the page, and `to_json` gives the JSON document.
 
     Attributes:
         weights: The requested format.
@@ -40,6 +45,9 @@ class CompressionReport:
         bytes_before: The size of the float model's constants.
         bytes_after: The size of the compressed model's constants.
         results: The results of each pass.
+        seconds: The time of the whole run.
+        model: The path of the float model; for a model in memory, its name.
+        result: The path of the compressed model; for a model in memory, what it is.
     """
 
     weights: WeightFormat
@@ -52,6 +60,9 @@ class CompressionReport:
     bytes_before: int
     bytes_after: int
     results: Results
+    seconds: float = 0.0
+    model: Path = Path("model")
+    result: Path = Path("result")
 
 
 def compress_graph(
@@ -77,6 +88,7 @@ def compress_graph(
     Raises:
         UserError: the model or the data are wrong, or the target makes floats of the requested format.
     """
+    stages = Stages()
     refuse_quantized(graph)
     refuse_nothing(plan_weights(graph, target, config), target, config.weights)
     bytes_before = constant_bytes(graph)
@@ -96,6 +108,7 @@ def compress_graph(
         bytes_before=bytes_before,
         bytes_after=constant_bytes(found.graph),
         results={**measured, **found.results},
+        seconds=stages.total,
     )
 
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from ...ir import Graph, UserError
+from ...ir.spelling import switched_on
 from ..analysis.bit_choice import by_share, by_size, by_trial
 from ..evaluation.verify_weights import VerifyWeights
 from ..infra.base import Context, Results
@@ -84,7 +85,7 @@ def _small_enough(graph: Graph, context: Context, config: CompressionConfig, mos
         excess = max(excess, 0) + over  # it has more zero points than was expected
     least = most + (largest - sum(each.saved for each in context.four_bits)) / 1e6
     said = f"max_mb is {most:g}, but with all weights in {config.weights} the constants have {least:.2f} MB"
-    message = said if config.all_layers else f"{said}; --all-layers makes it smaller"
+    message = said if config.all_layers else f"{said}; {switched_on('all_layers')} makes it smaller"
     raise AimError(message)
 
 

@@ -28,6 +28,15 @@ from ..transforms.untranspose_weights import UntransposeWeights
 from ..transforms.widen_integers import WidenIntegers
 from ..transforms.widen_masks import WidenMasks
 
+#: The options that select passes.
+_SELECTING = ("align", "align_across", "align_streams", "migrate_scales", "correct_biases")
+
+
+def selecting_options(config: QuantizationConfig) -> list[str]:
+    """The options that select other passes than the defaults: another pipeline does not know them."""
+    default = QuantizationConfig()
+    return [name for name in _SELECTING if getattr(config, name) != getattr(default, name)]
+
 
 def default_quantization(measuring: Pass | None = None, config: QuantizationConfig | None = None) -> list[Pass]:
     """The published DefaultQuantization, with one run over the data instead of two.

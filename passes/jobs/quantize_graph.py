@@ -1,6 +1,6 @@
 """Takes a float graph and data, returns the checked INT8 graph and a report."""
 
-import time
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -25,6 +25,9 @@ from ..reporting.report_figures import Figures, measure_figures, measure_modes, 
 from ..tuning.goals import TuningGoals
 from ..tuning.tuner import begin_tuning
 from .quantize_once import quantize_once
+from .stages import Stages
+
+_log = logging.getLogger(__name__)
 
 #: The least time of a brief report, in seconds.
 _LEAST = 4.0
@@ -69,44 +72,67 @@ def quantize_graph(
     Raises:
         UserError: the model or the data are wrong.
     """
-    bytes_before, began, expected = constant_bytes(graph), time.perf_counter(), expected_inputs(graph)
+    stages, bytes_before, expected = Stages(), constant_bytes(graph), expected_inputs(graph)
     has_metrics = wanted is not None and bool(wanted.metrics)
-    tuner = begin_tuning(tuning, graph, target, data, has_metrics=has_metrics) if tuning else None
-    judge = wanted.judge(graph, target, config, progress) if wanted and wanted.metrics else None
-    results, first, calibrated = quantize_once(
-        graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
-    )
+    with stages.stage("tuning"):
+        tuner = begin_tuning(tuning, graph, target, data, has_metrics=has_metrics) if tuning else None
+    with stages.stage("metrics"):
+        judge = wanted.judge(graph, target, config, progress) if wanted and wanted.metrics else None
+    with stages.stage("check"):
+        results, first, calibrated = quantize_once(
+            graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
+        )
+    stages.add("check", -sum(each.seconds for each in results.values()))
+    _log_check(first)
     guarded, kept = GuardResult(first), None
     if judge:  # instead of the guard, which has no labels
-        attempt, kept = keep_accuracy(first, calibrated, judge)
+        with stages.stage("metrics"):
+            attempt, kept = keep_accuracy(first, calibrated, judge)
         guarded = GuardResult(attempt)
     elif config.guard_aim:
-        guarded = guard(first, calibrated)
+        with stages.stage("guard"):
+            guarded = guard(first, calibrated)
     attempt = guarded.attempt
     if attempt is not first:
-        attempt = checked(attempt, calibrated)
-    attempt, tuned = tuner.tuned(attempt, calibrated) if tuner else (attempt, None)
+        with stages.stage("check"):
+            attempt = checked(attempt, calibrated)
+    with stages.stage("tuning"):
+        attempt, tuned = tuner.tuned(attempt, calibrated) if tuner else (attempt, None)
     guarded = replace(guarded, attempt=attempt)
     if instruments and attempt is not first:  # instruments have to see the passes that gave the result
         calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False, instruments=instruments)
     latencies = None
-    asked, took, figures = attempt.context.check.asked, time.perf_counter() - began, Figures()
+    asked, took, figures = attempt.context.check.asked, stages.total, Figures()
     if detail:
         seconds = max(took, _LEAST)
-        figures = measure_figures(attempt, calibrated, detail, seconds)
+        with stages.stage("figures of the report"):
+            figures = measure_figures(attempt, calibrated, detail, seconds)
         failures = [figures.failure] if figures.failure else []
         guarded = replace(guarded, effects=figures.effects, failures=(*guarded.failures, *failures))
         progress("measuring latency", 0, None)
-        latencies = measure_modes(attempt, calibrated, detail, seconds)
+        with stages.stage("latency"):
+            latencies = measure_modes(attempt, calibrated, detail, seconds)
     elif asked and asked.looks_slow and not (tuned and tuned.times):
         progress("measuring latency", 0, None)
-        latencies = _glance(attempt, calibrated, _GLANCE * took)
+        with stages.stage("latency"):
+            latencies = _glance(attempt, calibrated, _GLANCE * took)
     record_provenance(attempt.graph, attempt.context)
     gives_images = any(each.kind is OutputKind.IMAGE for each in attempt.context.outputs.each)
     seen = attempt.context.calibration
     found = find_about_data(expected, seen.look, data, seen.fed, gives_images=gives_images)
     report = report_of(results, guarded, bytes_before, warnings, kept, latencies, found, tuned)
-    return attempt.graph, replace(report, close_ups=figures.close_ups, detail=detail)
+    worst = report.worst_output
+    _log.info("verdict: %s%s", report.verdict or "not checked", f" at output '{worst.name}'" if worst else "")
+    return attempt.graph, replace(
+        report, close_ups=figures.close_ups, detail=detail, seconds=stages.total, stages=stages.spent
+    )
+
+
+def _log_check(attempt: Attempt) -> None:
+    if ran := attempt.context.check.execution:
+        _log.info("check: %d of %d executed layers in int8", ran.int8, ran.total)
+    for each in attempt.context.check.outputs or ():
+        _log.info("check: output '%s': %.1f dB: %s", each.name, each.sqnr, each.verdict)
 
 
 def _glance(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> Latencies | None:

@@ -26,6 +26,7 @@ from ..reporting.front_end import shown
 from ..runtime.core import Extension, check_extensions
 from ..tuning.goals import TuningGoals
 from .measured_by import checked_passes, measured_by
+from .pipelines import selecting_options
 from .quantize_job import QuantizationResult, QuantizeJob
 
 _Model = TypeVar("_Model")
@@ -41,7 +42,7 @@ class QuantizeOptions(TypedDict, total=False):
     samples: int | None
     keep_compressed: bool
     subset_size: int | None
-    ignored: str | Sequence[str]
+    ignored: str | Sequence[str] | Mapping[str, Any]
     guard: bool | GuardAim | None
     progress: bool | Progress | None
     config: QuantizationConfig | Path | str | Mapping[str, Any] | Sequence[Any] | None
@@ -85,7 +86,7 @@ def resolved_options(given: QuantizeOptions) -> ResolvedOptions:
         preset=_lower(_word(given.get("preset"))),
         samples=size if samples is None else samples,
         guard=given.get("guard"),
-        ignored=_names(given.get("ignored", ())),
+        ignored=_ignored(given.get("ignored")),
         keep_compressed=given.get("keep_compressed") or None,
         accuracy=accuracy,
     )
@@ -116,6 +117,9 @@ def quantize_as_given(
     check_extensions(given.get("extensions", ()))
     pipeline = given.get("passes")
     passes = None if pipeline is None else checked_passes(pipeline)
+    if passes is not None and (idle := selecting_options(options.config)):
+        message = f"passes says which passes run: {', '.join(idle)} would have no effect; leave it out"
+        raise ConfigError(message)
     measuring = measured_by(statistics, saved, given.get("cluster"), passes)
     config, target = _path(given.get("config")), _path(given.get("target"))
     reads = named(
@@ -130,14 +134,21 @@ def quantize_as_given(
         return job.run(graph, samples, measuring=measuring, goals=goals, tuning=tuning, progress=progress)
 
 
-def _names(given: Any) -> Sequence[str]:
-    """The names of layers that stay float; a text is one name."""
-    if isinstance(given, str):
-        return [given]
+def _ignored(given: Any) -> Sequence[str] | Mapping[str, Any]:
+    """The layers that stay float: a name, names, or a section `ignored` of a configuration."""
+    if given is None:
+        return ()
+    if isinstance(given, (str, Mapping)):
+        return [given] if isinstance(given, str) else cast(Mapping[str, Any], given)
     if not isinstance(given, Iterable):
         message = f"ignored is {type(given).__name__}, expected names of layers; {about_scope(given)}"
         raise ConfigError(message)
-    return [*cast(Iterable[str], given)]
+    listed: list[Any] = [*given]
+    types: list[Any] = [each for each in listed if isinstance(each, Mapping)]
+    if types:
+        message = f"ignored holds {types[0]!r}, expected names of layers; write ignored={{'operations': {types!r}}}"
+        raise ConfigError(message)
+    return listed
 
 
 def _word(given: Any) -> Any:

@@ -1,10 +1,11 @@
 """The user's options of a weight-only quantization, apart from the model, the data and the target."""
 
-from enum import Enum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from .former_advanced import word_of
+from .former_keywords import of_formats
 from .strict import Strict
 
 #: What weights are rounded to: 8 bits, 4 bits, or the 16 quantiles of the normal distribution.
@@ -12,9 +13,15 @@ WeightFormat = Literal["int8", "int4", "nf4"]
 
 
 def _word(value: Any) -> Any:
-    """A word in lower case, also that of an enumeration's member: NNCF has one."""
-    found = value.value if isinstance(value, Enum) else value
-    return found.lower() if isinstance(found, str) else found
+    """A word in lower case, also that of an enumeration's member.
+
+    Members of NNCF's enumeration that say whether there are zero points are refused with what to write: here, the
+    weights decide that.
+    """
+    found = word_of(value)
+    if isinstance(found, str) and found.endswith(("_sym", "_asym")):
+        raise ValueError(of_formats(value))
+    return found
 
 
 def _of_row(value: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from .accuracy import AccuracyOptions
+from .former_advanced import OF_CONFIG, instead_of
 from .ignored import Ignored
 from .quantization import ActivationOptions, RangeEstimator, WeightOptions
 from .strict import Strict
@@ -83,6 +84,11 @@ class QuantizationConfig(Strict):
         """The options given as keywords."""
         return cls.read(options, "")
 
+    @classmethod
+    def instead_of(cls, name: str, value: object) -> str:
+        """What to write instead of a parameter of NNCF."""
+        return instead_of(OF_CONFIG, name, value)
+
     @property
     def takes_enough_samples(self) -> bool:
         """Whether as many samples are measured as it takes: the user did not choose `samples`."""
@@ -115,15 +121,23 @@ class QuantizationConfig(Strict):
         return self.model_type == "transformer" or attention > 0
 
     def overruled(
-        self, *, ignored: Sequence[str] = (), accuracy: Mapping[str, object] | None = None, **options: object
+        self,
+        *,
+        ignored: Sequence[str] | Mapping[str, object] = (),
+        accuracy: Mapping[str, object] | None = None,
+        **options: object,
     ) -> Self:
-        """A copy with other options in place of its own, if they are not None, and with more ignored layers."""
+        """A copy with other options in place of its own, if they are not None, and with more ignored layers.
+
+        Raises:
+            ConfigError: an option is wrong.
+        """
         given = {name: value for name, value in options.items() if value is not None}
         if wanted := {name: value for name, value in (accuracy or {}).items() if value is not None}:
             own_accuracy = self.accuracy.model_dump(exclude_unset=True) if self.accuracy else {}
             given["accuracy"] = own_accuracy | wanted
         if ignored:
-            scope = [*self.ignored.scope, *ignored]
-            given["ignored"] = self.ignored.model_dump(exclude_unset=True) | {"scope": scope}
+            more = ignored if isinstance(ignored, Mapping) else {"scope": [*ignored]}
+            given["ignored"] = self.ignored.joined(type(self).read({"ignored": more}, "").ignored)
         own = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self).read(own | given, "")

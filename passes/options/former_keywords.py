@@ -8,12 +8,14 @@ from enum import Enum
 from typing import Any
 
 from ...ir.suggestions import closest, did_you_mean
+from .former_advanced import OF_CONFIG, Advice, about_advanced
 
 #: The least similarity of a keyword that a message suggests: those for other things are spelt alike, too.
 _NEAR = 0.7
 _GUIDE = "docs/migrate_from_nncf.md"
 _SECOND = "give the samples, or a data set of NNCF, as second argument, after the model"
 _METRIC = f"write metric=FUNCTION: it gets `predict`, which runs one sample, and has its own data ({_GUIDE})"
+_NO_SCOPE = "not supported: ratio= or min_db= leave the most sensitive layers in 8 bits, which are nearly exact"
 _GPTQ = "leave it out: with data, irquant rounds weights by GPTQ, with scales of least error"
 
 
@@ -33,16 +35,25 @@ def _spelt(value: Any) -> str:
     return repr(value) if isinstance(value, (str, int, float, bool)) else "..."
 
 
-def _of_bias(value: Any) -> str:
-    if value is False:
-        return 'write config=QuantizationConfig(correct_biases="sequential")'
-    return "leave it out: the fast correction is the default"
+def _in_config(advice: Callable[[Any], Advice]) -> Callable[[Any], str]:
+    """The advice of `QuantizationConfig`, where such an object is taken."""
+    return lambda value: advice(value).in_config
 
 
-def _of_formats(value: Any) -> str:
+def of_formats(value: Any) -> str:
+    """What to write instead of a mode of NNCF.
+
+    Args:
+        value: The member of the enumeration, or its word.
+    """
     word = str(value.value if isinstance(value, Enum) else value).lower()
     known = next((each for each in ("int8", "int4", "nf4") if word.startswith(each)), "")
-    return f'write weights="{known}"' if known else 'write weights="int8", "int4" or "nf4": there are no others'
+    if not known:
+        return 'write weights="int8", "int4" or "nf4": there are no others'
+    rows = {"int8": ": a row gets a zero point only if", "int4": ": a group gets a zero point only if", "nf4": ""}[
+        known
+    ]
+    return f'write weights="{known}"{rows and f"{rows} that fits much better"}'
 
 
 def _of_group(value: Any) -> str:
@@ -59,18 +70,19 @@ def about_scope(scope: Any) -> str:
         return "leave it out"
     found = {each: [*(getattr(scope, each, None) or ())] for each in ("names", "patterns", "types", "subgraphs")}
     listed = [*found["names"], *(f"re:{each}" for each in found["patterns"])]
-    parts = [f"ignored={listed!r}"] if listed else []
-    if found["types"]:
-        operations = [{"type": each} for each in found["types"]]
-        parts.append(f"config=QuantizationConfig(ignored={{'operations': {operations!r}}})")
-    if found["subgraphs"] or not parts:
-        parts.append("ignored=[...] with the names of the layers, globs, or regular expressions after 're:'")
-    return f"write {', '.join(parts)}"
+    if found["subgraphs"] or not (listed or found["types"]):
+        return "write ignored=[...] with the names of the layers, globs, or regular expressions after 're:'"
+    if not found["types"]:
+        return f"write ignored={listed!r}"
+    operations = [{"type": each} for each in found["types"]]
+    return f"write ignored={({'scope': listed} if listed else {}) | {'operations': operations}!r}"
 
 
-_ADVANCED = f"write config=QuantizationConfig(...); {_GUIDE} has each of its parameters"
+#: Parameters that mean the same here, or that `quantize` answers in another way.
+_OWN = frozenset({"mode", "subset_size"})
 #: The parameters of `quantize` and `quantize_with_accuracy_control` -> what to write here.
 OF_QUANTIZE: Mapping[str, Callable[[Any], str]] = {
+    **{name: _in_config(advice) for name, advice in OF_CONFIG.items() if name not in _OWN},
     "calibration_dataset": _instead(_SECOND),
     "dataset": _instead(_SECOND),
     "transform_func": _instead("write transform=FUNCTION"),
@@ -79,10 +91,9 @@ OF_QUANTIZE: Mapping[str, Callable[[Any], str]] = {
     "target_device": _renamed("target"),
     "mode": _instead("leave it out: irquant makes int8 models"),
     "model_type": _instead("leave it out: transformers are recognised"),
-    "fast_bias_correction": _of_bias,
     "ignored_scope": about_scope,
-    "advanced_parameters": _instead(_ADVANCED),
-    "advanced_quantization_parameters": _instead(_ADVANCED),
+    "advanced_parameters": about_advanced,
+    "advanced_quantization_parameters": about_advanced,
     "advanced_accuracy_restorer_parameters": _instead(
         'write config=QuantizationConfig(accuracy={"max_trials": 20}), the number of models to measure'
     ),
@@ -91,14 +102,13 @@ OF_QUANTIZE: Mapping[str, Callable[[Any], str]] = {
 }
 #: The parameters of `compress_weights` -> what to write here.
 OF_COMPRESS: Mapping[str, Callable[[Any], str]] = {
-    "mode": _of_formats,
+    "mode": of_formats,
     "dataset": _instead(_SECOND),
     "calibration_dataset": _instead(_SECOND),
     "subset_size": _renamed("samples"),
     "group_size": _of_group,
-    "ignored_scope": _instead(
-        "not supported: ratio= or min_db= leave the most sensitive layers in 8 bits, which are nearly exact"
-    ),
+    "ignored_scope": _instead(_NO_SCOPE),
+    "ignored": _instead(_NO_SCOPE),
     "awq": _instead(_GPTQ),
     "gptq": _instead(_GPTQ),
     "scale_estimation": _instead(_GPTQ),
@@ -121,9 +131,13 @@ OF_MODULE: Mapping[str, str] = {
     "CompressWeightsMode": f'{_BY_NAME}: weights="int4"',
     "AdvancedQuantizationParameters": f"write QuantizationConfig(...); {_GUIDE} has each of its parameters",
     "QuantizationParameters": 'write QuantizationConfig(activations={"mode": "asymmetric"})',
+    "RangeEstimatorParameters": 'write QuantizationConfig(activations={"range_estimator": {"preset": "quantile"}})',
+    "StatisticsCollectorParameters": 'write QuantizationConfig(activations={"range_estimator": {"max": {...}}})',
+    "AdvancedSmoothQuantParameters": "leave it out: each group of layers gets the strength of least error",
+    "AdvancedBiasCorrectionParameters": 'write QuantizationConfig(correct_biases="sequential")',
     "OverflowFix": 'write QuantizationConfig(saturation_fix="all")',
     "quantize_with_accuracy_control": "write quantize(model, data, metric=FUNCTION, max_drop=0.01)",
-    "compress_weights": "write compress(model)",
+    "compress_weights": "write compress_model(model)",
     "set_log_level": "write logging.getLogger('irquant').setLevel(logging.INFO)",
 }
 

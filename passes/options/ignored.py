@@ -6,9 +6,9 @@ import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Self, cast
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ...ir import Graph, Node
 from ...ir.ops import LAYER_TYPES, layer_of_tail
@@ -25,6 +25,12 @@ BY_USER = "you ignore "
 def _joined(item: Any) -> Any:
     """The scope as one text: the published tool writes the path into a body as a list of names."""
     return "|".join(map(str, cast(list[object], item))) if isinstance(item, list) else item
+
+
+def _names(given: Any) -> list[Any]:
+    """Names where a section was expected."""
+    listed = [given] if isinstance(given, str) else given
+    return [*cast(Iterable[Any], listed)] if isinstance(listed, (list, tuple)) else []
 
 
 class IgnoredType(Strict):
@@ -78,6 +84,14 @@ class Ignored(Strict):
     operations: Annotated[tuple[IgnoredType, ...], Field(strict=False)] = ()
     skip_model: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_section(cls, given: Any) -> Any:
+        if names := _names(given):
+            message = f'names of layers go into "scope": write {{"scope": {names!r}}}'
+            raise ValueError(message)
+        return given
+
     @field_validator("scope")
     @classmethod
     def _regexes_compile(cls, scope: tuple[str, ...]) -> tuple[str, ...]:
@@ -89,6 +103,16 @@ class Ignored(Strict):
                     message = f"'{item}' is not a regular expression: {error}"
                     raise ValueError(message) from None
         return scope
+
+    def joined(self, other: Self) -> Self:
+        """The rules of both."""
+        both = {
+            "scope": (*self.scope, *other.scope),
+            "operations": (*self.operations, *other.operations),
+            "skip_model": self.skip_model or other.skip_model,
+        }
+        given = self.model_fields_set | other.model_fields_set
+        return type(self).read({name: value for name, value in both.items() if name in given}, "")
 
     def hits(self, graph: Graph) -> "Hits":
         """The nodes that each rule matches in a model and its bodies."""
@@ -105,7 +129,7 @@ class Ignored(Strict):
             found = _with_layers(_named(item, names))
             reasons |= dict.fromkeys(found, f"{BY_USER}'{item}'")
             by_rule |= {f"'{item}'": found} if found else {}
-            missed += [] if found else [_no_hit(f"'{item}'", _meant_by(item, names))]
+            missed += [] if found else [_no_hit(f"'{item}'", *_meant_by(item, names))]
         for operation in self.operations:
             found = tuple(node for node in names if operation.fits(node))
             reasons |= dict.fromkeys(found, f"{BY_USER}{operation}")
@@ -210,11 +234,23 @@ def _readers(node: Node) -> Iterable[Node]:
     return (port.node for output in node.outputs for port in output.consumers)
 
 
-def _no_hit(rule: str, close: str) -> str:
-    return did_you_mean(f"ignored: {rule} matches no operation of the model", close)
+def _no_hit(rule: str, close: str, rest: str = "") -> str:
+    return did_you_mean(f"ignored: {rule} matches no operation of the model", close, rest)
 
 
-def _meant_by(wanted: str, names: Mapping[Node, str]) -> str:
+def _meant_by(wanted: str, names: Mapping[Node, str]) -> tuple[str, str]:
+    """A suggestion for a name that no operation has, and what to write if it is a type."""
+    count = sum(IgnoredType(type=wanted).fits(node) for node in names)
+    have = "1 operation has" if count == 1 else f"{count} operations have"
+    operations = f'{{"operations": [{{"type": "{wanted}"}}]}}'
+    return (
+        ("", f"{have} this type: Python and configurations take ignored as {operations}")
+        if count
+        else (_name_meant(wanted, names), "")
+    )
+
+
+def _name_meant(wanted: str, names: Mapping[Node, str]) -> str:
     """A suggestion for a name that no operation has.
 
     Converters lengthen names ("layer1.0" becomes "__module.layer1.0/aten::linear/MatMul"), and drop the names of folded

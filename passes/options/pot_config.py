@@ -16,6 +16,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 from pydantic import BeforeValidator, Field, field_validator
 
 from ...ir.errors import quoted
+from ...ir.spelling import option
 from ...targets.load import target_name
 from .accuracy_aware import AccuracyParameters, accuracy_options, passed_over
 from .config import Preset, QuantizationConfig, SaturationFix
@@ -152,7 +153,7 @@ class Model(Strict):
     @classmethod
     def _names_a_file(cls, name: str | None) -> str | None:
         if name is not None and (not name or {*name} & {*"/\\\0"}):
-            message = f"{name!r} is not a file name; give the path of the result by --output"
+            message = f"{name!r} is not a file name; give the path of the result by {option('output')}"
             raise ValueError(message)
         return name
 

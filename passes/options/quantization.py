@@ -1,11 +1,12 @@
 """The user's options for weights and activations, which override the target and the preset."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ...targets import Granularity, Mode
 from ..statistics.aggregators import Aggregator
+from .former_advanced import OF_END, OF_TENSORS, about_tensors, instead_of
 from .strict import Strict
 
 #: Zero and one level on either side: with fewer, there is no symmetric range.
@@ -31,6 +32,11 @@ class EndOptions(Strict):
     outlier_prob: Annotated[float, Field(ge=0, lt=0.5)] | None = None
     clipping_value: float | None = None
     granularity: GranularityName | None = None
+
+    @classmethod
+    def instead_of(cls, name: str, value: object) -> str:
+        """What to write instead of a parameter of NNCF."""
+        return instead_of(OF_END, name, value)
 
 
 class ActivationEndOptions(EndOptions):
@@ -107,6 +113,13 @@ class _TensorOptions(Strict):
     level_high: Annotated[int, Field(ge=1)] | None = None
     granularity: GranularityName | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_nncf(cls, given: Any) -> Any:
+        if advice := about_tensors(given):
+            raise ValueError(advice)
+        return given
+
     @model_validator(mode="after")
     def _levels_fit(self) -> Self:
         if (self.level_low is None) != (self.level_high is None):
@@ -120,6 +133,11 @@ class _TensorOptions(Strict):
             message = f"levels {self.level_low} to {self.level_high} are {self.levels}, but {bits} bits hold {2**bits}"
             raise ValueError(message)
         return self
+
+    @classmethod
+    def instead_of(cls, name: str, value: object) -> str:
+        """What to write instead of a parameter of NNCF."""
+        return instead_of(OF_TENSORS, name, value)
 
     @property
     def levels(self) -> int | None:

@@ -31,7 +31,7 @@ class ResolvedOptions:
         settings: ConfigFile,
         target: str | Target | None = None,
         *,
-        ignored: Sequence[str] = (),
+        ignored: Sequence[str] | Mapping[str, object] = (),
         accuracy: Mapping[str, object] | None = None,
         flags: Mapping[str, str] | None = None,
         **options: object,
@@ -41,7 +41,7 @@ class ResolvedOptions:
         Args:
             settings: The configuration.
             target: The device, its name, or the path of its file; default: that of the configuration, or "cpu".
-            ignored: Layers to ignore in addition.
+            ignored: Layers to ignore in addition: their names, or a section `ignored` of a configuration.
             accuracy: The limits of losses in metrics.
             flags: Option -> the flag that gave it.
             options: Other options; None: not given.

@@ -14,6 +14,25 @@ class Strict(BaseModel):
     # Many models, such as those of the published configuration's sections, are imported and never read.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
+    def __init__(self, /, **options: Any) -> None:
+        """Takes the options as keywords.
+
+        Raises:
+            ConfigError: an option is unknown or missing, or a value is wrong.
+        """
+        try:
+            super().__init__(**options)
+        except ValidationError as error:
+            raise _mistakes(error, type(self), "") from None
+
+    # Pydantic calls only constructors without this mark for parts of other values, whose mistakes need the whole path.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # pyright: ignore[reportFunctionMemberAccess]
+
+    @classmethod
+    def instead_of(cls, name: str, value: object) -> str:
+        """What to write instead of a key that another tool has; empty: there is no advice."""
+        return ""
+
     @classmethod
     def model_parametrized_name(cls, params: Any) -> str:
         """The name of a generic class in messages, without its type parameters."""
@@ -29,5 +48,14 @@ class Strict(BaseModel):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            message = f"{where}{explain(error, cls)}"
-            raise ConfigError(message, [f"{where}{each}" for each in explain_all(error, cls)]) from None
+            raise _mistakes(error, cls, where) from None
+
+
+def _mistakes(error: ValidationError, model: type[Strict], where: str) -> ConfigError:
+    """The error with all mistakes, each behind `where`; the message is the most useful one."""
+    listed = explain_all(error, model, _instead)
+    return ConfigError(f"{where}{explain(error, model, _instead)}", [f"{where}{each}" for each in listed])
+
+
+def _instead(model: type[BaseModel], name: str, value: object) -> str:
+    return model.instead_of(name, value) if issubclass(model, Strict) else ""

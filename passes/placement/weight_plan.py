@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...ir import Graph, InPort, Node, UserError
+from ...ir.spelling import option
 from ...targets import Target
 from ...targets.target import Compression, WeightType
 from ..analysis.weight_codes import group_size
@@ -12,8 +13,8 @@ from ..options.compression import CompressionConfig, WeightFormat
 
 #: Format -> the element types that may hold it, the cheapest first.
 KINDS: Mapping[WeightFormat, tuple[WeightType, ...]] = {"int8": ("i8", "u8"), "int4": ("i4", "u4"), "nf4": ("nf4",)}
-AT_FOUR_BITS = "4 bits would cost it more than other layers (--ratio, --max-mb, --min-db)"
-AT_AN_END = "it is one of the first or last layers, which have 8 bits (--all-layers)"
+AT_FOUR_BITS = "4 bits would cost it more than other layers"
+AT_AN_END = "it is one of the first or last layers, which have 8 bits"
 
 
 class FoldedWeightsError(UserError):
@@ -87,8 +88,9 @@ def refuse_nothing(plan: WeightPlan, target: Target, wanted: WeightFormat) -> No
 
 def _why_eight(matrix: WeightMatrix, ends: set[Node], eight_bits: Collection[str]) -> str:
     if ends & {*matrix.layers}:
-        return AT_AN_END
-    return AT_FOUR_BITS if matrix.name in eight_bits else ""
+        return f"{AT_AN_END} ({option('all_layers')})"
+    aims = ", ".join(map(option, ("ratio", "max_mb", "min_db")))
+    return f"{AT_FOUR_BITS} ({aims})" if matrix.name in eight_bits else ""
 
 
 def _planned(matrix: WeightMatrix, target: Target, config: CompressionConfig, why: str) -> PlannedWeights:

@@ -3,12 +3,22 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..infra.progress import Progress, no_progress
+from ..options.config_error import ConfigError
 
 if TYPE_CHECKING:
-    from .report import Report
+    from .shown_report import ShownReport
+
+
+class Save(Protocol):
+    """How a report is written."""
+
+    def __call__(self, report: "ShownReport", path: Path, *, force: bool) -> None:
+        """Writes a report as a page; `force` also replaces a file that irquant did not make."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -17,13 +27,17 @@ class FrontEnd:
 
     Attributes:
         progress: Shows the progress of a run in a terminal or a notebook.
-        text: The report as text.
-        page: The report as HTML for a notebook.
+        text: A report as text.
+        framed: A report as HTML for a notebook.
+        save: Writes a report as a page.
+        values: A report as plain values for JSON.
     """
 
     progress: Callable[[], AbstractContextManager[Progress]]
-    text: Callable[["Report"], str]
-    page: Callable[["Report"], str]
+    text: Callable[["ShownReport"], str]
+    framed: Callable[["ShownReport"], str]
+    save: "Save"
+    values: Callable[["ShownReport"], dict[str, Any]]
 
 
 @dataclass
@@ -51,7 +65,13 @@ def shown(progress: bool | Progress | None) -> AbstractContextManager[Progress]:
 
     Args:
         progress: The user's own function; False: nothing is shown; True or None: the front end shows it.
+
+    Raises:
+        ConfigError: it is something else.
     """
+    if not callable(progress) and progress not in (True, False, None):
+        message = f"progress is {progress!r}, expected True, False, None or a function of (task, done, total)"
+        raise ConfigError(message)
     if callable(progress):
         return nullcontext(progress)
     if progress is False or _installed.front_end is None:

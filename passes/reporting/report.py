@@ -1,13 +1,15 @@
 """The report of a quantization, as plain values."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...ir import Graph, Scope
+from ...ir.spelling import worded
 from ...ir.writer import lay_out
 from ..accuracy.control import AccuracyResult
 from ..accuracy.guard import GuardResult, GuardStep
+from ..analysis.agreement import Agreement, Verdict
 from ..analysis.bias_cross_validation import Correction
 from ..analysis.data_findings import DataFindings
 from ..analysis.layer_times import SHORT
@@ -25,7 +27,7 @@ from ..options.resolved import ResolvedOptions
 from ..placement.plan import Decision, FloatSum
 from ..tuning.tuner import TuningReport
 from .detail import Detail
-from .front_end import front_end
+from .shown_report import ShownReport
 
 #: The most layers that a warning names.
 _NAMED = 3
@@ -84,8 +86,10 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(ShownReport):
     """The report of a quantization; `print` shows it as the command line does, and a notebook as a page.
+
+    `verdict` is the verdict on the worst output, `save` writes the page, and `to_json` gives the JSON document.
 
     Attributes:
         results: The results of each pass.
@@ -114,6 +118,8 @@ class Report:
         float_sums: The sums of two results of int8 layers that stay float, and why.
         close_ups: The most sensitive operations in detail; empty unless requested.
         detail: How much was measured for a page; None: only what every run measures.
+        seconds: The time of the whole run.
+        stages: The parts of the run besides its passes -> their seconds.
     """
 
     results: Results
@@ -140,16 +146,18 @@ class Report:
     float_sums: tuple[FloatSum, ...] = ()
     close_ups: tuple[CloseUp, ...] = ()
     detail: Detail | None = None
+    seconds: float = 0.0
+    stages: Mapping[str, float] = field(default_factory=dict[str, float])
 
-    def __str__(self) -> str:
-        """The report as the command line prints it."""
-        shows = front_end()
-        return shows.text(self) if shows else repr(self)
+    @property
+    def worst_output(self) -> Agreement | None:
+        """The output that decides about the model; None if none was compared."""
+        return min(self.check.outputs or (), key=lambda each: each.above_good, default=None)
 
-    def _repr_html_(self) -> str | None:
-        """The page of the report, for a notebook."""
-        shows = front_end()
-        return shows.page(self) if shows else None
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict on the worst output: "good", "fair", "poor" or "unknown"; None without held-out samples."""
+        return worst.verdict if (worst := self.worst_output) else None
 
     @property
     def corrected(self) -> int:
@@ -248,10 +256,15 @@ def _slow(latencies: Latencies) -> Iterable[str]:
         )
     if latencies.slower:
         count, most = len(latencies.slower), latencies.slower[:_NAMED]
-        named = ", ".join(f"'{each.name}' {each.before * 1e3:.2f} -> {each.after * 1e3:.2f} ms" for each in most)
+        named = ", ".join(
+            f"{each.type} '{each.name}' {each.before * 1e3:.2f} -> {each.after * 1e3:.2f} ms" for each in most
+        )
         more = f" and {count - _NAMED} more" if count > _NAMED else ""
         what = "1 layer runs" if count == 1 else f"{count} layers run"
-        yield f"{what} slower in int8 than in float here: {named}{more}; 'ignored' leaves layers in float"
+        yield (
+            f"{what} slower in int8 than in float here: {named}{more}; {worded('irquant tune', 'tune=True')} finds "
+            "the layers that are faster in float"
+        )
 
 
 def _has_int8(guarded: GuardResult) -> bool:

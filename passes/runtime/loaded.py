@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...ir import Graph
 from ...ir.ops import is_standard
+from ...ir.spelling import worded
 from ...ir.stage import STAGE
 from .core import RuntimeRejectedError, open_core
 from .lend import lend, tensor_over
@@ -59,6 +60,5 @@ def _missing_extension(graph: Graph) -> str:
     foreign = {node.type for each in graph.walk() for node in each.in_file_order() if not is_standard(node)}
     if not foreign or graph.extensions:
         return ""
-    return (
-        f"; {', '.join(sorted(foreign))} may need an extension: name its library (--extension FILE, extensions=[...])"
-    )
+    how = worded("--extension FILE", "extensions=[...]")
+    return f"; {', '.join(sorted(foreign))} may need an extension: name its library ({how})"

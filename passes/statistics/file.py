@@ -3,9 +3,10 @@
 The file is an `.npz` (numpy's zip of arrays; nothing in it is ever executed) with
 
 - `header`: a text in JSON: `format` ("irquant statistics"), `version` (1), the fingerprints of `model` and `data`, what
-  was `fed` in one line, the number of `samples`, `unseen` (the bodies that no sample reached, as names of their
-  operation and tags), and `statistics`, a list of `tensor` (the name of its layer, after those of the operations whose
-  bodies contain it; `@` and its id if several layers share the name), `port`, `reduction`, `channel_axis`, `level`;
+  was `fed` in one line, the `options` of the run by name, as texts in JSON, the number of `samples`, `unseen` (the
+  bodies that no sample reached, as names of their operation and tags), and `statistics`, a list of `tensor` (the name
+  of its layer, after those of the operations whose bodies contain it; `@` and its id if several layers share the name),
+  `port`, `reduction`, `channel_axis`, `level`;
 - `0`, `1`, ...: the numbers of each statistic, f32[observations, size].
 """
 
@@ -48,13 +49,23 @@ class _Header(_Strict):
     version: Literal[1]
     model: str
     data: str
-    fed: str = ""  # files of earlier versions do not say it
+    fed: str = ""  # files of earlier versions say neither this nor the options
+    options: dict[str, str] = Field(default_factory=dict[str, str])
     samples: Annotated[int, Field(ge=0)]
     unseen: list[list[list[str]]]
     statistics: list[_Entry]
 
 
-def save_statistics(path: Path, statistics: Statistics, graph: Graph, *, model: str, data: str, fed: str) -> None:
+def save_statistics(
+    path: Path,
+    statistics: Statistics,
+    graph: Graph,
+    *,
+    model: str,
+    data: str,
+    fed: str,
+    options: Mapping[str, str],
+) -> None:
     """Writes the statistics; the file appears whole or not at all.
 
     Args:
@@ -64,6 +75,7 @@ def save_statistics(path: Path, statistics: Statistics, graph: Graph, *, model: 
         model: The fingerprint of the model.
         data: The fingerprint of the data.
         fed: What was fed, in one line.
+        options: The options of the run, by name.
 
     Raises:
         StatisticsFileError: the file cannot be written.
@@ -87,6 +99,7 @@ def save_statistics(path: Path, statistics: Statistics, graph: Graph, *, model: 
         model=model,
         data=data,
         fed=fed,
+        options=dict(options),
         samples=statistics.samples,
         unseen=unseen,
         statistics=entries,

@@ -91,7 +91,10 @@ def _why_unknown(node: Node) -> str:
     if multiplies_batches(node):
         return "each of its weight matrices needs means of its own"
     if node.source(DATA_PORT).shape[data_channel_axis(node)] == DYNAMIC:
-        return "the number of its input channels is unknown"
+        return (
+            "the number of its input channels is unknown; convert the model with a fixed number of channels: "
+            "openvino.convert_model(..., input=[...])"
+        )
     return ""
 
 

@@ -1,10 +1,11 @@
 """Calls as people have them in scripts for NNCF: loaders with labels, tensors of torch, and its options."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import openvino as ov
@@ -216,4 +217,14 @@ def test_ones_own_function_sees_the_progress() -> None:
 def test_the_log_says_what_each_pass_did(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="irquant"):
         quantize(model(), X)
-    assert any(each.getMessage().startswith("plan-placement: ") for each in caplog.records)
+    said = [each.getMessage() for each in caplog.records]
+    assert any(each.startswith("calibrate: samples: ") for each in said)
+    assert any(re.fullmatch(r"check: \d+ of \d+ executed layers in int8", each) for each in said)
+    assert said[-1].startswith("verdict: ")
+    assert not any(": changes: 0," in each for each in said), "these are for people who look for a fault"
+
+
+def test_an_odd_progress_is_refused() -> None:
+    with pytest.raises(UserError) as raised:
+        quantize(model(), X, progress=cast(Any, "no"))
+    assert str(raised.value) == "progress is 'no', expected True, False, None or a function of (task, done, total)"

@@ -202,7 +202,7 @@ def test_accuracy_aware_quantization_without_a_metric_function_is_refused(
 ) -> None:
     assert run(["quantize", "model.xml", "--data", "samples.npz", "-c", accuracy_aware(folder)]) == 2
     assert capfd.readouterr().err == (
-        "error: AccuracyAwareQuantization needs a metric: give --metric module:function (from Python: metric=function); "
+        "error: AccuracyAwareQuantization needs a metric: give --metric module:function; "
         "without one take DefaultQuantization, whose guard needs no labels\n"
     )
 

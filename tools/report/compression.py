@@ -26,6 +26,7 @@ def compression_values(report: CompressionReport, model: str, result: str) -> di
         "outputs": None if check.outputs is None else [output_values(each) for each in check.outputs],
         "outputs_by_default": [output_values(each) for each in check.outputs_by_default or ()] or None,
         "layers": [_layer_values(each) for each in report.layers],
+        "seconds": round(report.seconds, 4),
         "warnings": list(report.warnings),
     }
 

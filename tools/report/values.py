@@ -13,7 +13,6 @@ from irquant.passes.infra.execution import Asked
 from irquant.passes.reporting.report import Layer
 from irquant.passes.tuning.tune import TuningTimes
 from irquant.passes.tuning.tuner import TuningReport
-from irquant.tools.terminal.next_step import worst_output
 
 
 def finite(value: float, digits: int) -> float | None:
@@ -59,7 +58,7 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
     return {
         "model": model,
         "result": result,
-        "verdict": worst.verdict if (worst := worst_output(report)) else None,
+        "verdict": report.verdict,
         **run_values(report),
         "int8_layers": execution and execution.int8,
         "executed_layers": execution and execution.total,
@@ -76,6 +75,8 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "passes": {
             name: {"changes": done.changes, "seconds": round(done.seconds, 4)} for name, done in report.results.items()
         },
+        "seconds": round(report.seconds, 4),
+        "stages": {name: round(seconds, 4) for name, seconds in report.stages.items()},
         "tuning": None if report.tuning is None else _tuning_values(report.tuning),
         "latency": None if report.latencies is None else _latency_values(report.latencies),
         "data": report.data.line or None,

@@ -96,6 +96,8 @@ def managed(passes: Sequence[Pass], instruments: Sequence[Instrument]) -> PassMa
     try:
         return PassManager(passes, instruments)
     except RequirementError as error:
+        if error.dropped_by:
+            raise
         message = f"{error}; put {', '.join(_establishing(each) for each in sorted(error.missing))} before it"
         raise RequirementError(message, error.missing) from None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from irquant.passes import CompressionReport
 from irquant.passes.analysis.agreement import Agreement
 from irquant.tools.terminal.console import agreement_line, change_of_size, counted, decibels
+from irquant.tools.terminal.times import time_line
 
 
 def compression_lines(report: CompressionReport, where: str) -> Iterable[str]:
@@ -20,8 +21,7 @@ def compression_lines(report: CompressionReport, where: str) -> Iterable[str]:
     yield from (f"warning: {warning}" for warning in report.warnings)
     yield from _execution_lines(report)
     yield from _output_lines(report)
-    passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
-    yield f"time: {passes}"
+    yield time_line(report.seconds, report.results, {})
 
 
 def _execution_lines(report: CompressionReport) -> Iterable[str]:

@@ -1,15 +1,10 @@
 """The verdict on a quantized model, and what to do next: the first two lines of its summary."""
 
 from irquant.passes import Report
-from irquant.passes.analysis.agreement import Agreement, Verdict
+from irquant.passes.analysis.agreement import Verdict
 from irquant.tools.terminal.advice import MORE_SAMPLES, advice
 from irquant.tools.terminal.console import decibels, few_samples
 from irquant.tools.terminal.typed_command import TypedCommand
-
-
-def worst_output(report: Report) -> Agreement | None:
-    """The output that decides about the model; None if none was compared."""
-    return min(report.check.outputs or (), key=lambda each: each.above_good, default=None)
 
 
 def verdict_line(report: Report) -> str:
@@ -17,7 +12,7 @@ def verdict_line(report: Report) -> str:
     if report.accuracy:
         names = ", ".join(each.name for each in report.accuracy.metrics)
         return f"{'within' if report.accuracy.is_reached else 'worse than'} the limits of your metrics ({names})"
-    if (worst := worst_output(report)) is None:
+    if (worst := report.worst_output) is None:
         return "not checked, since no samples were held out"
     if worst.verdict is Verdict.UNKNOWN:
         return f"unknown ({worst.verdict.words}: '{worst.name}')"
@@ -35,12 +30,13 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
     """
     if report.accuracy:
         return _nothing(report) if report.accuracy.is_reached else _find_layers(report, typed)
-    if (worst := worst_output(report)) is None:
+    if (worst := report.worst_output) is None:
         return "give 9 samples or more, better 100 to 300, so that some can be held out to check the result"
     if worst.verdict is Verdict.GOOD:
         return _nothing(report)
     if worst.verdict is Verdict.UNKNOWN:
-        return "measure the result with a metric of your own: --metric file.py:function (in Python: metrics=)"
+        how = "--metric file.py:function" if typed else "metric=function"
+        return f"measure the result with a metric of your own: {how}"
     if worst.verdict is not worst.on_samples:
         return MORE_SAMPLES
     aim = report.origin.options.config.guard_aim if report.origin else None

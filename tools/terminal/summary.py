@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from irquant.ir.spelling import worded
 from irquant.passes import Report
 from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.accuracy.guard import GuardStep
@@ -11,6 +12,7 @@ from irquant.passes.infra.execution import Asked
 from irquant.tools.terminal.console import change_of_size, decibels, effect_line, output_lines
 from irquant.tools.terminal.latency import latency_lines
 from irquant.tools.terminal.next_step import next_step, verdict_line
+from irquant.tools.terminal.times import time_line
 from irquant.tools.terminal.tuning import tuning_lines
 from irquant.tools.terminal.typed_command import TypedCommand
 
@@ -32,8 +34,7 @@ def report_lines(report: Report, where: str, typed: TypedCommand | None = None) 
         yield f"warning: {warning}"
     yield from _figures(report)
     yield from _layer_lines(report)
-    passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
-    yield f"time: {passes}"
+    yield time_line(report.seconds, report.results, report.stages)
 
 
 def _figures(report: Report) -> Iterable[str]:
@@ -74,7 +75,7 @@ def _layer_lines(report: Report) -> Iterable[str]:
     for sum_ in report.float_sums[:_NAMED]:
         yield f"sum in float: Add '{sum_.name}': {sum_.reason}"
     if (more := len(report.float_sums) - _NAMED) > 0:
-        yield f"sums in float: {more} more; --json and --report list all of them"
+        yield f"sums in float: {more} more; {worded('--json and --report', 'to_json() and save()')} list all of them"
     for each in reverted:
         yield f"reverted to float: {each.type} '{each.name}': {effect_line(each)}"
     for layer in planned:

@@ -226,13 +226,39 @@ def test_what_a_metric_function_raises_is_told_with_its_line() -> None:
     line = failing.__code__.co_firstlineno + 2
     with pytest.raises(MetricError) as caught:
         controlled(model("a"), failing)
-    assert str(caught.value) == f"metric failing: raised KeyError: 'top5' ({__file__}:{line}), after 1 predictions"
+    assert str(caught.value) == f"metric failing: raised KeyError: 'top5' ({__file__}:{line}), after 1 prediction"
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_outputs_come_by_name_and_by_index() -> None:
+    def same(predict: Predict) -> float:
+        found: Any = predict(DATA[0])
+        return float(found[0] is found["out"] is found[-1])
+
+    assert controlled(model("a"), same, max_drop=0).baselines == {"same": 1.0}
+
+
+@pytest.mark.parametrize("wanted", ["probabilities", 1])
+def test_an_output_that_is_not_there_is_answered_with_those_that_are(wanted: object) -> None:
+    def lost(predict: Predict) -> float:
+        found: Any = predict(DATA[0])
+        return float(found[wanted].mean())
+
+    with pytest.raises(MetricError) as caught:
+        controlled(model("a"), lost)
+    said = f"raised KeyError: no output {wanted!r}; the outputs are 'out', in this order, or an index ({__file__}:"
+    assert str(caught.value).startswith(f"metric lost: {said}")
+
+
+@pytest.mark.parametrize("detail", [None, [1.0, 0.0]])
+def test_of_a_number_and_values_for_each_sample_the_number_counts(detail: object) -> None:
+    assert controlled(model("a"), lambda _: (0.5, detail), max_drop=0).baselines == {"<lambda>": 0.5}
 
 
 @pytest.mark.parametrize(
     ("value", "said"),
     [
+        ((0.5, 0.25), "gave tuple, expected one number; higher is better"),
         (float("nan"), "gave nan, expected a finite number: is there a division by zero?"),
         (np.float32("inf"), "gave inf, expected a finite number: is there a division by zero?"),
         (None, "gave NoneType, expected one number; higher is better"),

@@ -103,8 +103,8 @@ def test_compressed_weights_are_refused_with_the_remedy(graph_of: Read) -> None:
         refuse_quantized(graph, keep_compressed=False)
     assert str(caught.value) == (
         "the weights of 1 layer are compressed already, for example i8 of MatMul 'product' "
-        f"(id {graph.node('product').id}); give the float model they are from, or add --keep-compressed "
-        "(in Python: keep_compressed=True) to leave such layers as they are"
+        f"(id {graph.node('product').id}); give the float model they are from, or add "
+        "keep_compressed=True to leave such layers as they are"
     )
     refuse_quantized(graph, keep_compressed=True)
     with pytest.raises(AlreadyQuantizedError, match=r"^the model is quantized already: it holds Const "):

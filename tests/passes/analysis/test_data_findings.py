@@ -18,8 +18,8 @@ RNG = np.random.default_rng(0)
 PIXELS = [RNG.integers(0, 256, (1, 3, 8, 8)).astype(np.float32) for _ in range(40)]
 NORMALIZED = [(each - 127) / 64 for each in PIXELS]
 WITHOUT = (
-    ", nothing in the model normalizes them, and its first convolution is made for smaller ones: give the mean and scale "
-    "of its training (--mean, --scale; in Python: normalize the samples)"
+    ", nothing in the model normalizes them, and its first convolution is made for smaller ones: normalize the samples "
+    "by the mean and scale of its training"
 )
 EQUAL = "all 40 samples are equal: check how they are read"
 
@@ -59,13 +59,13 @@ def test_the_line_says_what_is_fed() -> None:
             model("-127 /64"),
             NORMALIZED,
             "input 'image' f32[1,3,8,8]: values lie in -1.984 to 2, but the model itself normalizes pixels (by 127): "
-            "give pixels of 0 to 255, without --mean and --scale",
+            "give pixels of 0 to 255, not normalized",
         ),
         (
             model("*0.00392"),
             [each / 255 for each in PIXELS],
             "input 'image' f32[1,3,8,8]: values lie in 0 to 1, but the model itself normalizes pixels (by 255.1): give "
-            "pixels of 0 to 255, without --mean and --scale",
+            "pixels of 0 to 255, not normalized",
         ),
         (model(), [NORMALIZED[0]] * 40, EQUAL),
         (

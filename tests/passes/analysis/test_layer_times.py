@@ -18,6 +18,8 @@ from irquant.passes.accuracy import device
 from irquant.passes.analysis.layer_times import (
     LayerTime,
     SlowLayer,
+    are_possible,
+    in_both,
     joined_with_readers,
     layer_edges,
     layer_seconds,
@@ -27,6 +29,7 @@ from irquant.passes.analysis.layer_times import (
     run_as_one,
     slower_layers,
 )
+from irquant.passes.evaluation import latency as latency_module
 from irquant.passes.evaluation.latency import Latencies, Latency, Mode, measure_gain
 from irquant.passes.infra.execution import Asked
 from irquant.passes.jobs.quantize_graph import quantize_graph
@@ -110,6 +113,41 @@ def test_a_slower_layer_takes_longer_by_a_share_and_by_what_is_notable() -> None
     assert slower_layers(graph, {"conv": 1.0}, {"conv": 1.19}, 1.0) == []
     assert slower_layers(graph, {"conv": 0.01}, {"conv": 0.1}, 10.0) == []
     assert slower_layers(graph, {"conv": 1.0}, {}, 1.0) == [], "it was fused into another"
+
+
+def test_only_layers_that_are_slower_twice_count_with_the_smaller_loss() -> None:
+    one, two = SlowLayer("conv", "Convolution", 1.0, 9.0), SlowLayer("up", "Convolution", 1.0, 4.0)
+    again = [SlowLayer("up", "Convolution", 1.0, 3.0), SlowLayer("other", "MatMul", 1.0, 9.0)]
+    assert in_both([one, two], again) == [SlowLayer("up", "Convolution", 1.0, 3.0)]
+    assert in_both([one], []) == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [((1.0, 4.0), True), ((0.1, 8.5), False), ((0.1, 12.0), False)],
+    ids=["the others make up for it", "they would be twelve times as fast", "longer than the model"],
+)
+def test_losses_must_fit_to_the_time_of_the_whole_model(loss: tuple[float, float], *, expected: bool) -> None:
+    assert are_possible([SlowLayer("up", "Convolution", *loss)], 10.0, 9.3) is expected
+
+
+@pytest.mark.parametrize(("again", "expected"), [(1.0, []), (3.0, ["up"])])
+def test_a_loss_that_a_second_measurement_does_not_show_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, again: float, expected: list[str]
+) -> None:
+    graph, samples = net()
+    feed = {"x": samples[0]}
+    taken = iter([{"up": 1.0}, {"up": 3.0}, {"up": 1.0}, {"up": again}])
+    monkeypatch.setattr(latency_module, "layer_seconds", lambda *_: next(taken))
+    timed: Any = latency_module._timed  # pyright: ignore[reportPrivateUsage]
+
+    def as_long(*given: object) -> Latencies:
+        timed(*given)
+        return latencies(latency(5.0, 5.0), latency(6.0, 6.0))
+
+    monkeypatch.setattr(latency_module, "_timed", as_long)
+    found = measure_gain(graph, graph, [(feed, feed)], seconds=0.01)
+    assert [each.name for each in found.slower] == expected
 
 
 @pytest.mark.parametrize(
@@ -200,7 +238,8 @@ def test_what_is_not_faster_is_told_with_the_layers_to_blame(monkeypatch: pytest
     report = reported(monkeypatch, latencies(latency(5e-3, 4e-3), latency(6e-3, 5e-3), SLOW), slow=True)
     assert report.warnings[-2:] == (
         "the INT8 model is not faster here: 6.00 ms an inference, the float model 5.00 ms (medians of 9 in turn, 2 threads)",
-        "1 layer runs slower in int8 than in float here: 'up' 1.00 -> 4.00 ms; 'ignored' leaves layers in float",
+        "1 layer runs slower in int8 than in float here: Convolution 'up' 1.00 -> 4.00 ms; tune=True finds the "
+        "layers that are faster in float",
     )
     values = report_values(report, "m.xml", "m_int8.xml")["latency"]
     assert values == {

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pytest
 
@@ -70,11 +70,13 @@ def test_the_default_pipeline_can_work() -> None:
         ),
         (
             [Normalize(), PlanPlacement(), Calibrate(), InsertFakeQuantize(), SetRanges(), AlignActivationChannels()],
-            "'align-activation-channels' requires as-measured: no pass before it establishes that",
+            "'align-activation-channels' requires as-measured, which 'set-ranges' drops: put 'align-activation-channels' in "
+            "front of 'set-ranges', or repeat 'calibrate' behind it",
         ),
         (
             [Normalize(), PlanPlacement(), Calibrate(), FoldInputNormalization(), SmoothQuant()],
-            "'smooth-quant' requires as-measured, planned: no pass before it establishes that",
+            "'smooth-quant' requires as-measured, planned, which 'fold-input-normalization' drops: put 'smooth-quant' in "
+            "front of 'fold-input-normalization', or repeat 'plan-placement' and 'calibrate' behind it",
         ),
         ([CompressWeights()], "'compress-weights' requires planned, ranges-set: no pass before it establishes that"),
     ],
@@ -83,6 +85,26 @@ def test_a_list_that_cannot_work_is_refused_when_it_is_built(passes: list[Pass],
     with pytest.raises(PipelineError) as caught:
         PassManager(passes)
     assert str(caught.value) == said
+
+
+@dataclass(frozen=True)
+class Returns(Pass):
+    result: object
+
+    name: ClassVar[str] = "returns"
+
+    def run(self, graph: Graph, context: Context) -> int:
+        return cast(int, self.result)
+
+
+@pytest.mark.parametrize(("result", "found"), [(None, "None"), (1.5, "float 1.5"), ([1], "list [1]")])
+def test_a_pass_that_returns_no_number_is_named(result: object, found: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        PassManager([Returns(result)]).run(graph(), context())
+    assert str(caught.value) == (
+        f"pass 'returns' returned {found} from run, expected the number of places that it changed, an int"
+    )
+    assert caught.value.pass_name == "returns"
 
 
 def test_a_pass_that_fails_is_named() -> None:

@@ -1,12 +1,15 @@
 """Where statistics come from, and what contradicts itself."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
-from irquant.passes import Context, Fact, Pass, default_quantization
+from irquant.passes import Context, Fact, Pass, QuantizationConfig, default_quantization, quantize
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.load_statistics import LoadStatistics
 from irquant.passes.jobs.measured_by import checked_passes, measured_by
@@ -74,9 +77,46 @@ def test_passes_of_the_user_are_passes() -> None:
     assert checked_passes(iter(passes)) == passes
 
 
-@pytest.mark.parametrize("wrong", [Nothing, "normalize", None])
-def test_what_is_no_pass_is_named(wrong: object) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ([Nothing(), Nothing], "passes holds the class Nothing, expected an object: write Nothing()"),
+        (
+            ["normalize"],
+            "passes holds the name 'normalize', expected an object: write Normalize(), from "
+            "irquant.passes.transforms.normalize",
+        ),
+        (["norm"], "passes holds 'norm', expected objects of classes that are derived from irquant.passes.Pass"),
+        ([None], "passes holds None, expected objects of classes that are derived from irquant.passes.Pass"),
+        ("x.yaml", "passes is 'x.yaml', expected a list of passes; the command line reads files: --pipeline FILE"),
+        (3, "passes is 3, expected a list of passes; the command line reads files: --pipeline FILE"),
+    ],
+)
+def test_what_is_no_pass_gets_what_to_write(wrong: Any, said: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        checked_passes([Nothing(), wrong])
-    assert repr(wrong) in str(raised.value)
-    assert str(raised.value).endswith("derived from irquant.passes.Pass")
+        checked_passes(wrong)
+    assert str(raised.value) == said
+
+
+def test_options_that_select_passes_contradict_a_pipeline() -> None:
+    config = QuantizationConfig(align=False, correct_biases="no")
+    with pytest.raises(ConfigError, match=r"^passes says which passes run: align, correct_biases would"):
+        quantize("model.xml", [], config=config, passes=default_quantization())
+
+
+def test_the_preset_applies_to_a_pipeline_of_the_user(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = op.parameter([1, 8], np.float32, name="x")
+    product = op.matmul(x, rng.normal(size=(8, 4)).astype(np.float32), False, False)
+    ov.save_model(ov.Model([product], [x]), tmp_path / "m.xml", compress_to_fp16=False)
+    rows = [rng.random((1, 8), np.float32) - 0.3 for _ in range(20)]
+    given = [
+        quantize(tmp_path / "m.xml", rows, preset=preset, passes=passes, output=tmp_path / "o.xml", guard=False)
+        .with_suffix(".bin")
+        .read_bytes()
+        for preset in ("performance", "mixed")
+        for passes in (None, default_quantization())
+    ]
+    assert given[0] == given[1]
+    assert given[1] != given[2]
+    assert given[2] == given[3]

@@ -9,7 +9,7 @@ import pytest
 from irquant import CompressionReport, UserError, compress_model
 from tests.passes.weight_only_models import Array, language_model, sentences
 
-SENSITIVE = "4 bits would cost it more than other layers (--ratio, --max-mb, --min-db)"
+SENSITIVE = "4 bits would cost it more than other layers (ratio, max_mb, min_db)"
 
 
 def report(data: list[Array] | None = None, **options: Any) -> CompressionReport:
@@ -49,7 +49,7 @@ def test_a_size_that_4_bits_do_not_reach_is_refused() -> None:
         report(max_mb=0.01)
     said = str(caught.value)
     assert said.startswith("max_mb is 0.01, but with all weights in int4 the constants have 0.08 MB")
-    assert said.endswith("; --all-layers makes it smaller")
+    assert said.endswith("; all_layers=True makes it smaller")
 
 
 @pytest.mark.slow

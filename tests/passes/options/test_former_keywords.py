@@ -1,4 +1,4 @@
-"""15 calls as scripts with NNCF have them, with irquant in its place: each runs, or says what to write instead."""
+"""21 calls as scripts with NNCF have them, with irquant in its place: each runs, or says what to write instead."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -87,6 +87,11 @@ SNIPPETS = {
     "irquant.quantize(model, loader, transform=transform_fn, subset_size=10)": "",
     "irquant.quantize(model, rows, preset='MIXED', metric=measure, max_drop=0.01, drop_type=DropType.RELATIVE)": "",
     "irquant.compress(model, Dataset(rows), weights='INT8', all_layers=True)": "",
+    "irquant.quantize(model, rows, ignored={'operations': [{'type': 'Relu'}], 'scope': ['first']})": "",
+    "irquant.quantize(model, rows, ignored=[{'type': 'MatMul'}])": "ignored holds {'type': 'MatMul'}, expected names of "
+    "layers; write ignored={'operations': [{'type': 'MatMul'}]}",
+    "irquant.quantize(model, rows, ignored={'operation': []})": "unknown key 'ignored.operation'; did you mean "
+    "'operations'? known keys: scope, operations, skip_model",
     "from irquant import Dataset, IgnoredScope": "irquant has no 'Dataset': give the items themselves: quantize(model, "
     "items), with transform=FUNCTION if they need one",
     "irquant.quantize(model, calibration_dataset=Dataset(rows), target_device=TargetDevice.CPU)": "quantize() got "
@@ -98,18 +103,23 @@ SNIPPETS = {
     "irquant.quantize(model, rows, ignored_scope=IgnoredScope(names=['first'], patterns=['head/.*']))": "quantize() got "
     "an unexpected keyword argument 'ignored_scope'; ignored_scope: write ignored=['first', 're:head/.*']",
     "irquant.quantize(model, rows, ignored=IgnoredScope(types=['MatMul']))": "ignored is IgnoredScope, expected names of "
-    "layers; write config=QuantizationConfig(ignored={'operations': [{'type': 'MatMul'}]})",
+    "layers; write ignored={'operations': [{'type': 'MatMul'}]}",
     "irquant.quantize_with_accuracy_control(model, Dataset(rows), Dataset(rows), validate, max_drop=0.01)": "irquant has "
     "no 'quantize_with_accuracy_control': write quantize(model, data, metric=FUNCTION, max_drop=0.01)",
     "irquant.quantize(model, rows, metric=validate)": "metric <lambda> takes (model, data), but gets (predict): write a "
-    "function of these, where predict(sample) gives the outputs by name; on the command line, --metric-data SOURCE adds "
-    "the samples",
+    "function of these, where predict(sample) gives the outputs by name",
     "irquant.compress_weights(model, mode=CompressWeightsMode.INT4_SYM)": "irquant has no 'compress_weights': write "
-    "compress(model)",
+    "compress_model(model)",
     "irquant.compress(model, mode=CompressWeightsMode.INT4_SYM, ratio=0.8, group_size=64, dataset=rows, awq=True)": ""
-    "compress() got unexpected keyword arguments 'mode', 'group_size', 'dataset', 'awq'; mode: write weights=\"int4\"; "
-    "group_size: write group=64; dataset: give the samples, or a data set of NNCF, as second argument, "
-    "after the model; awq: leave it out: with data, irquant rounds weights by GPTQ, with scales of least error",
+    "compress() got unexpected keyword arguments 'mode', 'group_size', 'dataset', 'awq'; mode: write weights=\"int4\": a "
+    "group gets a zero point only if that fits much better; group_size: write group=64; dataset: give the samples, or a "
+    "data set of NNCF, as second argument, after the model; awq: leave it out: with data, irquant rounds weights by GPTQ, with "
+    "scales of least error",
+    "irquant.compress_model(model, ignored=['x'])": "compress_model() got an unexpected keyword argument 'ignored'; ignored: "
+    "not supported: ratio= or min_db= leave the most sensitive layers in 8 bits, which are nearly exact",
+    "irquant.quantize_model(model, rows, num_bit=8)": "quantize_model() got an unexpected keyword argument 'num_bit'",
+    "irquant.compress(model, weights=CompressWeightsMode.INT4_SYM)": 'weights: write weights="int4": a group gets a zero '
+    "point only if that fits much better",
     "irquant.compress(model, weights='int4', group=-1)": "group: write 0 for one scale in each row",
 }
 
@@ -126,7 +136,7 @@ def test_a_snippet_runs_or_says_what_to_write_instead(snippet: str, instead: str
 
 
 def test_the_documents_have_the_count_of_snippets() -> None:
-    assert (len(SNIPPETS), sum(not instead for instead in SNIPPETS.values())) == (15, 5)
+    assert (len(SNIPPETS), sum(not instead for instead in SNIPPETS.values())) == (21, 6)
 
 
 def test_a_data_set_of_nncf_gives_the_same_result_as_its_items(tmp_path: Path) -> None:

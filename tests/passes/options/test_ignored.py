@@ -92,6 +92,11 @@ def test_what_is_ignored_has_no_fake_quantize_and_none_moves_past_it() -> None:
             {"scope": ["head/folded"]},
             "ignored: 'head/folded' matches no operation of the model; did you mean 'head/a'?",
         ),
+        (
+            {"scope": ["Convolution"]},
+            "ignored: 'Convolution' matches no operation of the model; 3 operations have this type: Python and "
+            'configurations take ignored as {"operations": [{"type": "Convolution"}]}',
+        ),
         ({"scope": ["zzz*"]}, "ignored: 'zzz*' matches no operation of the model"),
         ({"scope": ["re:head"]}, "ignored: 're:head' matches no operation of the model"),
         ({"scope": ["w"]}, "ignored: 'w' matches no operation of the model"),  # a constant is none

@@ -28,6 +28,13 @@ def test_what_is_given_stands_over_the_configuration() -> None:
     assert (found.config.accuracy.max_drop, list(found.config.ignored.scope)) == (0.5, ["a"])
 
 
+def test_ignored_types_and_those_of_the_configuration_hold_both() -> None:
+    settings = ConfigFile(config=QuantizationConfig.checked(ignored={"scope": ["a"]}))
+    types = {"operations": [{"type": "MatMul"}], "scope": ["b"]}
+    ignored = ResolvedOptions.of(settings, ignored=types).config.ignored
+    assert (ignored.scope, [each.type for each in ignored.operations]) == (("a", "b"), ["MatMul"])
+
+
 def test_a_target_is_taken_as_it_is() -> None:
     target = load_target("npu")
     assert ResolvedOptions.of(FILE, target).target is target

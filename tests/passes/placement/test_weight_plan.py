@@ -57,14 +57,16 @@ def test_the_ends_have_8_bits_unless_the_user_wants_otherwise(graph_of: Read) ->
     graph = graph_of(language_model())
     found = planned(graph, weights="nf4")
     assert {name for name, each in found.items() if each.format == "int8"} == {"embedding", "classifier"}
-    assert found["embedding"].reason == found["classifier"].reason == AT_AN_END
+    assert found["embedding"].reason == found["classifier"].reason == f"{AT_AN_END} (all_layers)"
     found = planned(graph, weights="int4", all_layers=True)
     assert {each.format for each in found.values()} == {"int4"}
 
 
 def test_named_layers_have_8_bits(graph_of: Read) -> None:
     found = planned(graph_of(language_model()), eight={"up0"}, weights="int4", all_layers=True)
-    assert [(name, each.reason) for name, each in found.items() if each.format == "int8"] == [("up0", AT_FOUR_BITS)]
+    assert [(name, each.reason) for name, each in found.items() if each.format == "int8"] == [
+        ("up0", f"{AT_FOUR_BITS} (ratio, max_mb, min_db)")
+    ]
 
 
 def test_a_matrix_has_what_all_its_layers_can_read(graph_of: Read) -> None:

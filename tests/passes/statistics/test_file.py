@@ -1,6 +1,7 @@
 """Statistics in a file: measured once, enough for any preset and target; wrong and damaged files are refused."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import UserError
-from irquant.passes import Report, quantize
+from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.runtime import engine as runtime_module
 from irquant.passes.statistics.file import StatisticsFileError, open_statistics
 from irquant.targets import target_names
@@ -155,7 +156,23 @@ def test_what_was_not_measured_is_named(model: Path, saved: Path, tmp_path: Path
     path = edited(saved, tmp_path / "s.npz", without_means)
     message = complaint(model, path)
     assert message.startswith("holds no mean of ")
-    assert message.endswith(", which target 'cpu' needs; calibrate for it with data")
+    assert message.endswith(", which these options need for target 'cpu'; calibrate with them and data")
+
+
+def test_options_that_differ_from_those_of_the_file_are_named(model: Path, tmp_path: Path) -> None:
+    ends = {"range_estimator": {"preset": "quantile"}}
+    config = QuantizationConfig.checked(activations=ends, align=False)
+    path = tmp_path / "quantile.npz"
+    options: dict[str, Any] = {"config": config, "save_statistics": path, "report": lambda _: None}
+    quantize(model, SAMPLES, output=tmp_path / "o.xml", **options)
+    said = complaint(model, path)
+    assert re.match(
+        r"holds no \w+ of Parameter 'x' \(id 0\), which this run needs: it was saved with activations ", said
+    )
+    assert said.endswith(
+        ' {"range_estimator": {"preset": "quantile"}} instead of {}; align false instead of true; calibrate with these '
+        "options and data"
+    )
 
 
 def edited(saved: Path, to: Path, change: Callable[[dict[str, Any]], object]) -> Path:

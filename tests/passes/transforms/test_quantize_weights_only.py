@@ -114,7 +114,7 @@ def test_the_first_and_the_last_layers_have_8_bits(graph_of: Read) -> None:
         each.name: (each.kind[1:], each.reason) for each in compressed(graph_of(language_model()), "int4").compressed
     }
     assert found["up0"] == found["down1"] == ("4", "")
-    reason = "it is one of the first or last layers, which have 8 bits (--all-layers)"
+    reason = "it is one of the first or last layers, which have 8 bits (all_layers)"
     assert found["embedding"] == found["classifier"] == ("8", reason)
 
 

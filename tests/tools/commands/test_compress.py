@@ -42,7 +42,7 @@ def test_it_says_what_it_stored_and_what_the_device_reads(
     assert "the execution graph shows compressed weights in 6 of 6 layers" in lines
     shown = lines.index("output SQNR on 3 held-out samples (few: others may say otherwise), activations in float:")
     assert re.match(r"  logits: \d+\.\d dB, cosine 0\.\d+", lines[shown + 1])
-    assert lines[-1].startswith("time: measure-outputs ")
+    assert re.match(r"time: \d+\.\d\d s in all, measure-outputs ", lines[-1])
 
 
 def test_it_needs_no_data(language: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -70,8 +70,7 @@ def test_a_file_of_others_is_not_replaced(
     options = ["--data", str(arrays), "-o", str(tmp_path / "o.xml"), "--tuning", str(file)]
     assert run(["tune", str(model), *options]) == 2
     assert capfd.readouterr().err == (
-        f"error: {file}: exists, and irquant did not make it; give another path for the tuning, or add --force "
-        "(in Python: force=True)\n"
+        f"error: {file}: exists, and irquant did not make it; give another path for the tuning, or add --force\n"
     )
 
 

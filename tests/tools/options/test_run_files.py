@@ -116,7 +116,7 @@ def test_what_irquant_did_not_make_is_only_replaced_by_force(
     before = content(place)
     command = [*QUANTIZE.split(), "--no-guard", "--quiet", *options]
     assert run(command) == 2
-    said = f"exists, and irquant did not make it; give another path for {what}, or add --force (in Python: force=True)"
+    said = f"exists, and irquant did not make it; give another path for {what}, or add --force"
     assert capfd.readouterr() == ("", f"error: {name}: {said}\n")
     assert content(place) == before
     assert run([*command, "--force"]) == 0

@@ -72,7 +72,7 @@ def test_sums_that_stay_float_are_in_the_page_and_the_first_of_them_in_the_text(
     assert [each.reason for each in sums if f": {each.reason}" not in texts] == []
     assert [line for line in report_lines(found, "o.xml") if line.startswith("sum")] == [
         *(f"sum in float: Add 'sum_{number}': reason {number}" for number in range(3)),
-        "sums in float: 2 more; --json and --report list all of them",
+        "sums in float: 2 more; to_json() and save() list all of them",
     ]
 
 

@@ -293,7 +293,7 @@ def test_labels_in_the_names_of_metric_data_count(folder: Path) -> None:
         (
             ["--metric", "metric.py:of_data"],
             "metric of_data takes (predict, samples), but gets (predict): write a function of these, where "
-            "predict(sample) gives the outputs by name; on the command line, --metric-data SOURCE adds the samples",
+            "predict(sample) gives the outputs by name; --metric-data SOURCE adds the samples",
         ),
     ],
 )

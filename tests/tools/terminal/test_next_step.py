@@ -66,7 +66,7 @@ def effect(name: str, share: float) -> Effect:
             (np.nan,),
             {},
             "unknown (the outputs cannot be compared: 'y0')",
-            "measure the result with a metric of your own: --metric file.py:function (in Python: metrics=)",
+            "measure the result with a metric of your own: --metric file.py:function",
         ),
         (
             (),
