@@ -22,7 +22,7 @@ from irquant.tools.report.layer_rows import layer_rows
 from irquant.tools.report.page import render, write_page
 from irquant.tools.report.scale import Scale
 from irquant.tools.terminal.console import counted, samples_line
-from irquant.tools.terminal.next_step import needs_work, next_step
+from irquant.tools.terminal.next_step import needs_work, next_step, wrong_data
 from irquant.tools.terminal.typed_command import TypedCommand
 
 #: Ratios beyond these, in dB, are drawn at the ends of the scale.
@@ -90,6 +90,7 @@ def quantization_page(report: Report, subject: Subject) -> str:
         "subject": subject,
         "worst": worst(report.check.outputs or ()),
         "tiles": list(_tiles(report)),
+        "doubt": wrong_data(report),
         "next_step": next_step(report, subject.typed) if needs_work(report) else "",
         "rows": list(layer_rows(report)),
         "unmeasured": sum(not each.outputs for each in report.effects),

@@ -79,6 +79,7 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "tuning": None if report.tuning is None else _tuning_values(report.tuning),
         "latency": None if report.latencies is None else _latency_values(report.latencies),
         "data": report.data.line or None,
+        "data_mistakes": [each.found for each in report.data.mistakes],
         "warnings": [*report.data.warnings, *report.warnings],
     }
 

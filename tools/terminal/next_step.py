@@ -2,6 +2,7 @@
 
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import Agreement, Verdict
+from irquant.passes.analysis.image_findings import DataMistake
 from irquant.tools.terminal.advice import MORE_SAMPLES, advice
 from irquant.tools.terminal.console import decibels, few_samples
 from irquant.tools.terminal.typed_command import TypedCommand
@@ -12,8 +13,20 @@ def worst_output(report: Report) -> Agreement | None:
     return min(report.check.outputs or (), key=lambda each: each.above_good, default=None)
 
 
+def wrong_data(report: Report) -> DataMistake | None:
+    """The first mistake in the data, which makes the verdict worth nothing; None if the user's metrics outweigh it."""
+    is_outweighed = report.accuracy is not None and report.accuracy.is_reached
+    return None if is_outweighed else next(iter(report.data.mistakes), None)
+
+
 def verdict_line(report: Report) -> str:
     """The verdict on the model in words."""
+    wrong = wrong_data(report)
+    doubt = f"not to be trusted, since the data look wrong: {wrong.found}; with these data: " if wrong else ""
+    return f"{doubt}{_measured(report)}"
+
+
+def _measured(report: Report) -> str:
     if report.accuracy:
         names = ", ".join(each.name for each in report.accuracy.metrics)
         return f"{'within' if report.accuracy.is_reached else 'worse than'} the limits of your metrics ({names})"
@@ -33,6 +46,9 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
         report: The report.
         typed: The command line that gave it; None: it comes from Python.
     """
+    if wrong := wrong_data(report):
+        command = f": {typed.changed(*wrong.flags)}" if typed and wrong.flags else ""
+        return f"mend the data first: {wrong.remedy}{command}"
     if report.accuracy:
         return _nothing(report) if report.accuracy.is_reached else _find_layers(report, typed)
     if (worst := worst_output(report)) is None:
@@ -57,7 +73,9 @@ def _nothing(report: Report) -> str:
 
 
 def needs_work(report: Report) -> bool:
-    """Whether an output is fair or poor, and no metric of the user decides."""
+    """Whether the data look wrong; or an output is fair or poor, and no metric of the user decides."""
+    if wrong_data(report):
+        return True
     verdicts = {each.verdict for each in report.check.outputs or ()}
     return not report.accuracy and bool(verdicts & {Verdict.FAIR, Verdict.POOR})
 

@@ -89,6 +89,30 @@ def test_what_looks_wrong_is_told_with_its_remedy(graph: Graph, samples: list[Ar
     assert findings(graph, samples).warnings == (said,)
 
 
+@pytest.mark.parametrize(
+    ("samples", "found"),
+    [
+        (PIXELS, [f"input 'image' f32[1,3,8,8]: values lie in 0 to 255{WITHOUT.partition(': give')[0]}"]),
+        ([NORMALIZED[0]] * 40, ["all 40 samples are equal"]),
+        (NORMALIZED[:30] + NORMALIZED[:10], []),
+        (NORMALIZED[:15], []),
+    ],
+)
+def test_a_wrong_preparation_is_a_mistake_and_a_poor_choice_of_samples_is_none(
+    samples: list[Array], found: list[str]
+) -> None:
+    assert [each.found for each in findings(model(), samples).mistakes] == found
+
+
+def test_only_samples_that_options_prepare_get_options_as_a_remedy() -> None:
+    class Images(list[Array]):
+        description, doubts = "PNG files", ()
+
+    assert [each.flags for each in findings(model(), PIXELS).mistakes] == [()]
+    (mistake,) = findings(model(), Images(PIXELS)).mistakes
+    assert mistake.flags == ("--mean", "M,M,M", "--scale", "S,S,S")
+
+
 def test_zeros_are_equal_and_constant() -> None:
     assert findings(model(), [np.zeros((1, 3, 8, 8), np.float32)] * 40).warnings == (
         EQUAL,

@@ -15,6 +15,8 @@ from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.analysis.bias_cross_validation import Correction
+from irquant.passes.analysis.data_findings import DataFindings
+from irquant.passes.analysis.image_findings import DataMistake
 from irquant.passes.infra.execution import Check
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.placement.plan import FloatSum
@@ -74,6 +76,17 @@ def test_sums_that_stay_float_are_in_the_page_and_the_first_of_them_in_the_text(
         *(f"sum in float: Add 'sum_{number}': reason {number}" for number in range(3)),
         "sums in float: 2 more; --json and --report list all of them",
     ]
+
+
+def test_data_that_look_wrong_are_told_before_the_verdict_with_the_next_step(report: Report) -> None:
+    wrong = DataMistake("all 20 samples are equal", "check how they are read")
+    found = dataclasses.replace(report, data=DataFindings("20 samples", (str(wrong),), (wrong,)))
+    texts = Outline(page_of(found)).texts
+    first = texts.index("Not to be trusted, since the data look wrong:")
+    assert texts[first + 1] == "all 20 samples are equal. All that follows was measured with them."
+    assert first < texts.index("No loss of accuracy was seen at this level.")
+    assert "mend the data first: check how they are read" in texts
+    assert "Not to be trusted, since the data look wrong:" not in Outline(page_of(report)).texts
 
 
 @pytest.mark.slow

@@ -11,9 +11,12 @@ from irquant import quantize_model
 from irquant.passes import Report
 from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.analysis.agreement import Agreement, Levels
+from irquant.passes.analysis.data_findings import DataFindings
+from irquant.passes.analysis.image_findings import DataMistake
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.tools.cli import run
+from irquant.tools.report.values import report_values
 from irquant.tools.terminal.advice import advice_line
 from irquant.tools.terminal.next_step import needs_work, next_step, verdict_line
 from irquant.tools.terminal.summary import report_lines
@@ -143,16 +146,37 @@ def test_warnings_come_before_figures_and_are_pointed_to(report: Report) -> None
     assert next_step(replace(found, warnings=("one", "two")), TYPED) == "see the warnings below"
 
 
+WRONG = DataMistake("values lie in 0 to 255", "give the mean", ("--mean", "M,M,M"))
+
+
+@pytest.mark.parametrize("ratio", [30.0, 15.0, 5.0])
+def test_data_that_look_wrong_come_before_any_verdict(report: Report, ratio: float) -> None:
+    found = replace(judged(report, ratio), data=DataFindings("20 samples", (str(WRONG),), (WRONG,)))
+    doubt = "not to be trusted, since the data look wrong: values lie in 0 to 255; with these data: "
+    assert verdict_line(found) == doubt + verdict_line(judged(report, ratio))
+    assert next_step(found, TYPED) == f"mend the data first: give the mean: {AGAIN} --mean M,M,M"
+    assert next_step(found, None) == "mend the data first: give the mean"
+    assert needs_work(found)
+    assert report_values(found, "m.xml", "o.xml")["data_mistakes"] == ["values lie in 0 to 255"]
+
+
+def test_a_metric_within_its_limit_outweighs_data_that_look_wrong(report: Report) -> None:
+    found = replace(judged(report, 30.0), data=DataFindings("20 samples", (), (WRONG,)))
+    assert next_step(replace(found, accuracy=Result(is_reached=False)), TYPED).startswith("mend the data first: ")
+    assert verdict_line(replace(found, accuracy=Result(is_reached=True))) == "within the limits of your metrics ()"
+
+
+class Result(AccuracyResult):
+    def __init__(self, *, is_reached: bool) -> None:
+        object.__setattr__(self, "metrics", ())
+        object.__setattr__(self, "reached", is_reached)
+
+    @property
+    def is_reached(self) -> bool:
+        return bool(self.__dict__["reached"])
+
+
 def test_metrics_decide_before_outputs(report: Report) -> None:
-    class Result(AccuracyResult):
-        def __init__(self, *, is_reached: bool) -> None:
-            object.__setattr__(self, "metrics", ())
-            object.__setattr__(self, "reached", is_reached)
-
-        @property
-        def is_reached(self) -> bool:
-            return bool(self.__dict__["reached"])
-
     assert next_step(replace(judged(report, 5.0), accuracy=Result(is_reached=True)), TYPED) == "nothing to do"
     worse = replace(judged(report, 30.0), accuracy=Result(is_reached=False))
     assert next_step(worse, TYPED) == f"{AGAIN} --report out/o.html"
