@@ -11,6 +11,7 @@ from .files.result_path import result_path
 from .jobs.quantize_job import QuantizationResult
 from .jobs.quantize_options import QuantizeOptions, quantize_as_given
 from .options.former_keywords import OF_QUANTIZE, refuse_unknown
+from .options.note import warnings_in
 from .reporting.report import Report
 from .runtime.convert import RuntimeModel
 
@@ -144,7 +145,7 @@ def quantize(
     done = result.report
     if report:
         report(done)
-    for warning in () if report else (*done.data.warnings, *done.warnings, *_about_outputs(done)):
+    for warning in () if report else (*done.data.warnings, *warnings_in(done.warnings), *_about_outputs(done)):
         warnings.warn(warning, QuantizationWarning, stacklevel=2)
     if done.accuracy and not done.accuracy.is_reached:
         warnings.warn(f"the metrics lose more than they may: {done.accuracy.stopped}", AccuracyWarning, stacklevel=2)

@@ -102,7 +102,7 @@ class Report:
             guard needed it.
         ranges: The ranges of activations compared with the observed values.
         corrections: Layers, and the results of correcting their biases.
-        warnings: Messages to the user.
+        warnings: Messages to the user; those that ask for nothing are notes (see `Note`).
         bytes_before: The size of the float model's constants.
         bytes_after: The size of the quantized model's constants.
         latencies: The latencies of the float model and of the quantized one; None unless requested, or unless int8 may

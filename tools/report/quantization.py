@@ -14,6 +14,7 @@ from irquant.passes.analysis.agreement import Agreement
 from irquant.passes.evaluation.observed import ObservedRange, Spread
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.jobs.effective_options import effective_options
+from irquant.passes.options.note import notes_in, warnings_in
 from irquant.passes.options.resolved import ResolvedOptions
 from irquant.passes.reporting.report import Layer
 from irquant.passes.runtime.core import runtime_version
@@ -90,6 +91,8 @@ def quantization_page(report: Report, subject: Subject) -> str:
         "subject": subject,
         "worst": worst(report.check.outputs or ()),
         "tiles": list(_tiles(report)),
+        "warnings": [*report.data.warnings, *warnings_in(report.warnings)],
+        "notes": notes_in(report.warnings),
         "doubt": wrong_data(report),
         "next_step": next_step(report, subject.typed) if needs_work(report) else "",
         "rows": list(layer_rows(report)),

@@ -10,6 +10,7 @@ from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.analysis.agreement import Agreement
 from irquant.passes.evaluation.latency import Latencies, Latency
 from irquant.passes.infra.execution import Asked
+from irquant.passes.options.note import notes_in, warnings_in
 from irquant.passes.reporting.report import Layer
 from irquant.passes.tuning.tune import TuningTimes
 from irquant.passes.tuning.tuner import TuningReport
@@ -80,7 +81,8 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "latency": None if report.latencies is None else _latency_values(report.latencies),
         "data": report.data.line or None,
         "data_mistakes": [each.found for each in report.data.mistakes],
-        "warnings": [*report.data.warnings, *report.warnings],
+        "warnings": [*report.data.warnings, *warnings_in(report.warnings)],
+        "notes": notes_in(report.warnings),
     }
 
 

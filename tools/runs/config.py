@@ -9,10 +9,12 @@ import click
 from irquant.ir import printable
 from irquant.passes.jobs.effective_options import effective_options
 from irquant.passes.options.config_error import ConfigError
+from irquant.passes.options.note import notes_in, warnings_in
 from irquant.passes.options.pot_config import read_config_file
 from irquant.targets import load_target
 from irquant.targets.load import ANY
 from irquant.tools.options.planned import planned_by
+from irquant.tools.terminal.console import message_line
 from irquant.tools.terminal.output import Output
 
 
@@ -29,12 +31,17 @@ def run_check(file: Path, output: Output) -> None:
     load_target(settings.target or ANY)
     output.show(
         lambda: _values(file, warnings=settings.warnings),
-        lambda: (*(f"warning: {each}" for each in settings.warnings), f"{file}: no mistakes"),
+        lambda: (*map(message_line, settings.warnings), f"{file}: no mistakes"),
     )
 
 
 def _values(file: Path, mistakes: Sequence[str] = (), warnings: Sequence[str] = ()) -> dict[str, object]:
-    return {"file": str(file), "mistakes": list(mistakes), "warnings": list(warnings)}
+    return {
+        "file": str(file),
+        "mistakes": list(mistakes),
+        "warnings": warnings_in(warnings),
+        "notes": notes_in(warnings),
+    }
 
 
 def run_show(
@@ -47,6 +54,6 @@ def run_show(
         lambda: [dataclasses.asdict(each) for each in found],
         lambda: (
             *(f"{each.path} = {each.value}  ({each.origin})" for each in found),
-            *(f"warning: {warning}" for warning in planned.settings.warnings),
+            *map(message_line, planned.settings.warnings),
         ),
     )

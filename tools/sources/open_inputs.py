@@ -75,4 +75,5 @@ def _as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
         scale=given.scale or engine.scale,
         colour_order=given.colour_order or engine.colour_order,
         central_fraction=given.central_fraction or engine.central_fraction,
+        fit=given.fit or engine.fit,
     )

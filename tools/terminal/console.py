@@ -8,12 +8,18 @@ from irquant.passes.analysis.agreement import ENOUGH_SAMPLES, Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.dry_run import MeasurementPlan
 from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.options.note import Note
 
 #: The place where outputs of some kinds are compared.
 _BEFORE = {
     OutputKind.DETECTIONS: " before the selection by score",
     OutputKind.DECISIONS: " before it becomes integers",
 }
+
+
+def message_line(message: str) -> str:
+    """A warning or a note."""
+    return f"{'note' if isinstance(message, Note) else 'warning'}: {message}"
 
 
 def measurement_lines(plan: MeasurementPlan) -> Iterable[str]:

@@ -3,6 +3,7 @@
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import Agreement, Verdict
 from irquant.passes.analysis.image_findings import DataMistake
+from irquant.passes.options.note import warnings_in
 from irquant.tools.terminal.advice import MORE_SAMPLES, advice
 from irquant.tools.terminal.console import decibels, few_samples
 from irquant.tools.terminal.typed_command import TypedCommand
@@ -68,7 +69,7 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
 
 
 def _nothing(report: Report) -> str:
-    count = len(report.data.warnings) + len(report.warnings)
+    count = len(report.data.warnings) + len(warnings_in(report.warnings))
     return f"see the warning{'s' * (count > 1)} below" if count else "nothing to do"
 
 

@@ -8,7 +8,8 @@ from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.infra.execution import Asked
-from irquant.tools.terminal.console import change_of_size, decibels, effect_line, output_lines
+from irquant.passes.options.note import notes_in, warnings_in
+from irquant.tools.terminal.console import change_of_size, decibels, effect_line, message_line, output_lines
 from irquant.tools.terminal.latency import latency_lines
 from irquant.tools.terminal.next_step import next_step, verdict_line
 from irquant.tools.terminal.tuning import tuning_lines
@@ -28,8 +29,8 @@ def report_lines(report: Report, where: str, typed: TypedCommand | None = None) 
     """
     yield f"{where}: {verdict_line(report)}"
     yield f"next: {next_step(report, typed)}"
-    for warning in (*report.data.warnings, *report.warnings):
-        yield f"warning: {warning}"
+    messages = [*report.data.warnings, *report.warnings]
+    yield from map(message_line, (*warnings_in(messages), *notes_in(messages)))
     yield from _figures(report)
     yield from _layer_lines(report)
     passes = ", ".join(f"{name} {result.seconds:.2f} s" for name, result in report.results.items())
