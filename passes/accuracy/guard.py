@@ -27,7 +27,7 @@ from ..options.quantization import RangeEstimator
 from ..runtime.core import RuntimeRejectedError
 from ..runtime.samples import DataError
 from .bisect import costliest, fewest, named, predicted, with_reverted
-from .knee import find_knee
+from .knee import Knee, best_prefix, find_standouts
 from .nearly_free import find_nearly_free, largest_gain
 from .requantize import Attempt, CalibratedModel
 from .zero_points import percent_of_zero_points
@@ -81,6 +81,8 @@ class GuardResult:
         effects: The sensitivity of each operation, the highest first; empty if it was not needed.
         is_out_of_time: Whether the search ended early because it took too long.
         failures: What the guard could not do, because the runtime refuses the models that it measures with.
+        dominant: The operation that causes more than half of the error and is still rounded; None if none does, or if
+            the guard did not look for it.
     """
 
     attempt: Attempt
@@ -89,6 +91,7 @@ class GuardResult:
     effects: tuple[Effect, ...] = ()
     is_out_of_time: bool = False
     failures: tuple[str, ...] = ()
+    dominant: Knee | None = None
 
 
 def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
@@ -122,8 +125,15 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
         if aim != "floor":
             search.try_ranges_again(first)
     speed_step = search.try_without_zero_points()
-    effects, failures = tuple(search.effects), tuple(search.failures)
-    return GuardResult(search.best, tuple(search.steps), speed_step, effects, search.is_out_of_time, failures)
+    return GuardResult(
+        search.best,
+        tuple(search.steps),
+        speed_step,
+        tuple(search.effects),
+        search.is_out_of_time,
+        tuple(search.failures),
+        search.dominant if search.dominant and not search.dominant.reverted(search.best) else None,
+    )
 
 
 def remedies(config: QuantizationConfig, preset: Preset, *, is_lost: bool) -> Iterator[tuple[str, dict[str, object]]]:
@@ -193,6 +203,7 @@ class _Search:
     effects: list[Effect] = field(default_factory=list[Effect])
     is_out_of_time: bool = False
     failures: list[str] = field(default_factory=list[str])
+    dominant: Knee | None = None
     began: float = field(default_factory=time.perf_counter)
 
     @contextmanager
@@ -253,8 +264,11 @@ class _Search:
 
     def try_knee(self) -> None:
         """Reverts the layers that gain much for little time; keeps them in float if they do."""
-        before = self.best
-        if not self._may_go_on() or not (knee := find_knee(before, self.calibrated, -before.margin_to_good)):
+        before, wanted = self.best, -self.best.margin_to_good
+        if not self._may_go_on() or not (found := find_standouts(before, self.calibrated, wanted)):
+            return
+        self.dominant = found.dominant
+        if not (knee := best_prefix(found.effects, found.percents, wanted)):
             return
         attempt = self.calibrated.attempt(before.config, with_reverted(before.reverted_to_float, knee.effects))
         what = f"{named(knee.effects)} (about {knee.percent:.2g} % of the time)"

@@ -15,6 +15,8 @@ from .requantize import Attempt, CalibratedModel, Key
 DECIBELS_A_PERCENT, MOST_PERCENT = 2.0, 5.0
 #: The least share of the error with which an operation stands out: without it, the outputs are 1 dB better.
 LEAST_SHARE = 0.2
+#: The share of the error from which one operation alone decides about the outputs.
+DOMINANT = 0.5
 #: The number of held-out samples, and the most inferences: about as many as a calibration has, each of a model that
 #: holds each operation twice, with its FakeQuantizes computed in float.
 _SAMPLES, _INFERENCES = 2, 64
@@ -32,14 +34,42 @@ class Knee:
     effects: Sequence[Effect]
     percent: float
 
+    def reverted(self, attempt: Attempt) -> bool:
+        """Whether a model has all of them in float."""
+        return all((each.scope, each.node) in attempt.reverted_to_float for each in self.effects)
+
+    @property
+    def predicted_gain(self) -> float:
+        """The gain in dB to expect if errors of operations add up."""
+        return -10 * math.log10(max(1 - sum(each.share for each in self.effects), 1e-9))
+
     @property
     def least_gain(self) -> float:
         """The least gain in dB that justifies them."""
         return max(-10 * math.log10(1 - LEAST_SHARE) / 2, DECIBELS_A_PERCENT * self.percent)
 
 
-def find_knee(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> Knee | None:
-    """The operations that gain most for their time in float; None if no operation stands out.
+@dataclass(frozen=True)
+class Standouts:
+    """The operations that cause much of the error.
+
+    Attributes:
+        effects: Their sensitivities, the highest first.
+        percents: For each operation, how much longer the model takes with it in float, in percent.
+    """
+
+    effects: Sequence[Effect]
+    percents: Mapping[Key, float]
+
+    @property
+    def dominant(self) -> Knee | None:
+        """The operation that causes more than half of the error; None if none does."""
+        first = self.effects[0]
+        return Knee([first], self.percents[first.scope, first.node]) if first.share > DOMINANT else None
+
+
+def find_standouts(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> Standouts | None:
+    """The operations that cause much of the error; None if no operation stands out.
 
     Args:
         attempt: The model.
@@ -58,7 +88,7 @@ def find_knee(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> K
         return None
     times = time_in_float(graph, operations)
     percents = {(node.graph.scope, node.id): 100 * each for node, each in times.items()}
-    return best_prefix(found, percents, wanted)
+    return Standouts(found, percents)
 
 
 def best_prefix(found: Sequence[Effect], percents: Mapping[Key, float], wanted: float) -> Knee | None:

@@ -8,6 +8,8 @@ from ...ir import Graph, Scope
 from ...ir.writer import lay_out
 from ..accuracy.control import AccuracyResult
 from ..accuracy.guard import GuardResult, GuardStep
+from ..accuracy.knee import Knee
+from ..accuracy.requantize import Attempt
 from ..analysis.bias_cross_validation import Correction
 from ..analysis.data_findings import DataFindings
 from ..analysis.layer_times import SHORT
@@ -16,7 +18,7 @@ from ..analysis.work import multiply_accumulates
 from ..evaluation.closeups import CloseUp
 from ..evaluation.latency import Latencies, Latency
 from ..evaluation.observed import ObservedRange, observed_ranges
-from ..evaluation.sensitivity import Effect
+from ..evaluation.sensitivity import ROUNDING, Effect
 from ..infra.base import Context, Results
 from ..infra.calibration import Sampling
 from ..infra.execution import Check
@@ -69,6 +71,42 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Reverted:
+    """An operation that was reverted to float for the sake of the outputs, or of the user's metrics.
+
+    Attributes:
+        name: Its friendly name.
+        type: Its op type.
+        reason: What its rounding causes.
+        is_layer: Whether it does arithmetic, so that it counts as a layer.
+    """
+
+    name: str
+    type: str
+    reason: str
+    is_layer: bool
+
+
+@dataclass(frozen=True)
+class Dominant:
+    """An int8 operation that causes more than half of the error at the outputs.
+
+    Attributes:
+        name: Its friendly name.
+        type: Its op type.
+        share: Its share of the error.
+        gain: What the outputs gain with it in float, in dB, as predicted.
+        percent: How much longer the model takes then, in percent, as predicted.
+    """
+
+    name: str
+    type: str
+    share: float
+    gain: float
+    percent: float
+
+
+@dataclass(frozen=True)
 class Origin:
     """The run that a report is about.
 
@@ -114,6 +152,8 @@ class Report:
         float_sums: The sums of two results of int8 layers that stay float, and why.
         close_ups: The most sensitive operations in detail; empty unless requested.
         detail: How much was measured for a page; None: only what every run measures.
+        reverted: The operations that were reverted to float, the most sensitive first.
+        dominant: The int8 operation that causes most of the error, if the guard found one.
     """
 
     results: Results
@@ -140,6 +180,8 @@ class Report:
     float_sums: tuple[FloatSum, ...] = ()
     close_ups: tuple[CloseUp, ...] = ()
     detail: Detail | None = None
+    reverted: tuple[Reverted, ...] = ()
+    dominant: Dominant | None = None
 
     def __str__(self) -> str:
         """The report as the command line prints it."""
@@ -211,7 +253,24 @@ def report_of(
         sampling=context.calibration.sampling,
         tuning=tuning,
         float_sums=context.plan.float_sums,
+        reverted=tuple(_reverted(attempt)),
+        dominant=_dominant(guarded.dominant) if guarded.dominant else None,
     )
+
+
+def _reverted(attempt: Attempt) -> Iterable[Reverted]:
+    """The operations that were reverted to float for what their rounding causes, in the order of the search."""
+    plan = attempt.context.plan
+    floats = {node: each.reason for node, each in plan.decisions.items() if not each.int8} | dict(plan.kept)
+    places = {key: number for number, key in enumerate(attempt.reverted_to_float)}
+    found = [node for node, reason in floats.items() if reason.startswith(ROUNDING)]
+    for node in sorted(found, key=lambda node: places.get((node.graph.scope, node.id), len(places))):
+        yield Reverted(plan.names.get(node, node.name), node.type, floats[node], node in plan.decisions)
+
+
+def _dominant(found: Knee) -> Dominant:
+    (effect,) = found.effects
+    return Dominant(effect.name, effect.type, effect.share, found.predicted_gain, found.percent)
 
 
 def _late(guarded: GuardResult) -> Iterable[str]:

@@ -7,7 +7,6 @@ from irquant.passes import Report
 from irquant.passes.analysis.agreement import ENOUGH_SAMPLES, Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.dry_run import MeasurementPlan
-from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.options.note import Note
 
 #: The place where outputs of some kinds are compared.
@@ -31,11 +30,6 @@ def measurement_lines(plan: MeasurementPlan) -> Iterable[str]:
     yield from (f"expensive: {reason}" for reason in plan.expensive)
     table, weights = megabytes(plan.table_bytes), megabytes(plan.weights_bytes)
     yield f"memory besides the runtime's own: {table} for numbers, {weights} for the weights, mapped from the file"
-
-
-def effect_line(effect: Effect) -> str:
-    """The sensitivity of an operation, as text."""
-    return f"rounding it causes {effect.share:.0%} of the outputs' error ({decibels(effect.own)} of its own)"
 
 
 def output_lines(report: Report, *, is_guarded: bool = True) -> Iterable[str]:

@@ -8,6 +8,9 @@ from irquant.tools.terminal.advice import MORE_SAMPLES, advice
 from irquant.tools.terminal.console import decibels, few_samples
 from irquant.tools.terminal.typed_command import TypedCommand
 
+#: What is less than this many times as fast as the float model is not worth its loss.
+_FASTER = 1.05
+
 
 def worst_output(report: Report) -> Agreement | None:
     """The output that decides about the model; None if none was compared."""
@@ -54,8 +57,11 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
         return _nothing(report) if report.accuracy.is_reached else _find_layers(report, typed)
     if (worst := worst_output(report)) is None:
         return "give 9 samples or more, better 100 to 300, so that some can be held out to check the result"
+    if named := _suspects(report, worst):
+        began = f"the guard began with {decibels(report.guard[0].before)}" if report.guard else "the output is poor"
+        return f"try it without {named} of your options: with {'it' if ',' not in named else 'them'}, {began}"
     if worst.verdict is Verdict.GOOD:
-        return _nothing(report)
+        return _nothing_gained(report, typed) or _nothing(report)
     if worst.verdict is Verdict.UNKNOWN:
         return "measure the result with a metric of your own: --metric file.py:function (in Python: metrics=)"
     if worst.verdict is not worst.on_samples:
@@ -64,8 +70,35 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
     if aim is None:
         return typed.changed("--guard", "knee", without="--no-guard") if typed else "quantize again with guard='knee'"
     if worst.verdict is Verdict.FAIR and aim != "good":
-        return typed.changed("--guard", "good") if typed else "quantize again with guard='good'"
+        more = typed.changed("--guard", "good") if typed else "quantize again with guard='good'"
+        option = "--metric file.py:function" if typed else "metric=function"
+        return f"measure the loss with a metric of your own ({option}, docs/accuracy.md); without labels: {more}"
     return _find_layers(report, typed)
+
+
+def _suspects(report: Report, worst: Agreement) -> str:
+    """The range estimators of the user's options, if outputs were poor with them before layers went back to float."""
+    if report.origin is None:
+        return ""
+    config, floor = report.origin.options.config, worst.levels.floor
+    given = {
+        "range_estimator": config.range_estimator,
+        "activations.range_estimator": config.activations.range_estimator,
+        "weights.range_estimator": config.weights.range_estimator,
+    }
+    is_poor = worst.verdict is Verdict.POOR or any(each.before < floor for each in report.guard[:1])
+    return ", ".join(name for name, each in given.items() if each) if is_poor else ""
+
+
+def _nothing_gained(report: Report, typed: TypedCommand | None) -> str:
+    """What to do if so many layers went back to float that the model is no faster than before; empty if it is."""
+    found, layers = report.latencies, [each for each in report.reverted if each.is_layer]
+    if found is None or found.ratio >= _FASTER or not layers:
+        return ""
+    slow = f"nothing of the speed is left ({found.ratio:.2f}x) with {len(layers)} layers back in float"
+    if typed is None:
+        return f"{slow}: quantize again with guard='knee', or with a metric of your own (metric=function)"
+    return f"{slow}: let a metric of your own decide (--metric file.py:function), or {typed.changed('--guard', 'knee')}"
 
 
 def _nothing(report: Report) -> str:
