@@ -62,11 +62,12 @@ def counted(samples: int, kind: str = "samples") -> str:
     return f"{samples} {kind.removesuffix('s') if samples == 1 else kind}{few}"
 
 
-def compared_on(samples: int, *, held_out: bool) -> str:
+def compared_on(samples: int, *, held_out: bool, is_spread: bool) -> str:
     """On which samples two models were compared."""
     if held_out:
         return f"{counted(samples)} that calibration with these data does not see"
-    return f"the first {counted(samples)}, which calibration may have seen"
+    which = f"{counted(samples)} from all over the data" if is_spread else f"the first {counted(samples)}"
+    return f"{which}, which calibration may have seen (--held-out takes others)"
 
 
 def agreement_line(each: Agreement) -> str:
