@@ -54,6 +54,14 @@ WARNINGS = {
         "note: annotation_free: without labels there is no metric; the guard keeps outputs close to the float model's"
     ],
 }
+#: What `config check` says besides: a run cannot do without it.
+NEEDED = dict.fromkeys(
+    WITH_METRIC,
+    [
+        "warning: AccuracyAwareQuantization needs your metric: irquant quantize -c FILE --metric file.py:function "
+        "(docs/migrate_from_pot.md has one for top-1)"
+    ],
+)
 #: What the user is told besides, by the run alone.
 MORE = {
     "32": [
@@ -106,7 +114,8 @@ def test_a_published_configuration_runs(file: Path, folder: Path, capfd: pytest.
         assert f"ran in int8: {2 - IN_FLOAT.get(number, 0)} of 2 executed layers" in "\n".join(shown)
     assert run(["config", "check", str(file)]) == 0
     checked = capfd.readouterr().out.splitlines()
-    assert checked == [*expected, f"{file}: no mistakes"]
+    needs = [each.replace("FILE", str(file)) for each in NEEDED.get(number, [])]
+    assert checked == [*expected, *needs, f"{file}: no mistakes"]
 
 
 def test_what_is_planned_in_float_is_not_said_to_stay_so(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -203,7 +212,7 @@ def test_accuracy_aware_quantization_without_a_metric_function_is_refused(
 ) -> None:
     assert run(["quantize", "model.xml", "--data", "samples.npz", "-c", accuracy_aware(folder)]) == 2
     assert capfd.readouterr().err == (
-        "error: AccuracyAwareQuantization needs a metric: give --metric module:function (from Python: metric=function); "
+        "error: AccuracyAwareQuantization needs a metric: give --metric module:function (from Python: metric=function), "
         "without one take DefaultQuantization, whose guard needs no labels\n"
     )
 

@@ -1,13 +1,15 @@
 """The work of `irquant config`."""
 
 import dataclasses
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from irquant.ir import printable
 from irquant.passes.jobs.effective_options import effective_options
+from irquant.passes.options.config import QuantizationConfig
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.note import notes_in, warnings_in
 from irquant.passes.options.pot_config import read_config_file
@@ -29,10 +31,18 @@ def run_check(file: Path, output: Output) -> None:
             click.echo(printable(mistake), err=True)
         raise ConfigError(mistakes[-1]) from None
     load_target(settings.target or ANY)
+    said = (*settings.warnings, *_lacking(file, settings.config))
     output.show(
-        lambda: _values(file, warnings=settings.warnings),
-        lambda: (*map(message_line, settings.warnings), f"{file}: no mistakes"),
+        lambda: _values(file, warnings=said),
+        lambda: (*map(message_line, said), f"{file}: no mistakes"),
     )
+
+
+def _lacking(file: Path, config: QuantizationConfig) -> Iterator[str]:
+    """What `quantize` needs besides the file."""
+    if config.accuracy and config.accuracy.is_required:
+        command = f"irquant quantize -c {shlex.quote(str(file))} --metric file.py:function"
+        yield f"AccuracyAwareQuantization needs your metric: {command} (docs/migrate_from_pot.md has one for top-1)"
 
 
 def _values(file: Path, mistakes: Sequence[str] = (), warnings: Sequence[str] = ()) -> dict[str, object]:

@@ -108,7 +108,7 @@ def test_the_options_to_write_are_those_of_the_command_line(tmp_path: Path, capf
     said = f"error: --ac-config: AccuracyChecker is no longer supported; write instead: {flags}\n"
     assert capfd.readouterr().err == said
     assert run(["quantize", str(tmp_path / "none.xml"), *shlex.split(flags)]) == 2
-    assert "there is no file" in capfd.readouterr().err
+    assert "none.xml: no such file" in capfd.readouterr().err
 
 
 def test_the_reader_decides_the_order_of_colours() -> None:
