@@ -35,7 +35,8 @@ def metrics_of(
     if not metrics and config.accuracy and config.accuracy.is_required:
         message = (
             "AccuracyAwareQuantization needs a metric: give --metric module:function (from Python: metric=function), "
-            "docs/migrate_from_pot.md has one for top-1; without one take DefaultQuantization, whose guard needs no labels"
+            "docs/migrate_from_pot.md has one for top-1; without one take DefaultQuantization, whose guard needs no "
+            "labels"
         )
         raise ConfigError(message)
     for each in metrics:

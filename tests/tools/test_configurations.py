@@ -55,12 +55,9 @@ WARNINGS = {
     ],
 }
 #: What `config check` says besides: a run cannot do without it.
-NEEDED = dict.fromkeys(
-    WITH_METRIC,
-    [
-        "warning: AccuracyAwareQuantization needs your metric: irquant quantize -c FILE --metric file.py:function "
-        "(docs/migrate_from_pot.md has one for top-1)"
-    ],
+NEEDED = (
+    "warning: AccuracyAwareQuantization needs your metric: irquant quantize -c FILE --metric file.py:function "
+    "(docs/migrate_from_pot.md has one for top-1)"
 )
 #: What the user is told besides, by the run alone.
 MORE = {
@@ -114,8 +111,27 @@ def test_a_published_configuration_runs(file: Path, folder: Path, capfd: pytest.
         assert f"ran in int8: {2 - IN_FLOAT.get(number, 0)} of 2 executed layers" in "\n".join(shown)
     assert run(["config", "check", str(file)]) == 0
     checked = capfd.readouterr().out.splitlines()
-    needs = [each.replace("FILE", str(file)) for each in NEEDED.get(number, [])]
+    needs = [NEEDED.replace("FILE", str(file))] * (number in WITH_METRIC)
+    checked = [line for line in checked if not line.startswith(_ABOUT_DATA)]
     assert checked == [*expected, *needs, f"{file}: no mistakes"]
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("model.xml", "warning: ignored: 'frist' matches no operation of the model; did you mean 'first'?"),
+        ("none.xml", "note: ignored: not compared with the model, since none.xml is not here"),
+        (None, None),
+    ],
+)
+def test_names_are_checked_if_the_file_names_a_model(
+    named: str | None, said: str | None, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    algorithm = {"name": "DefaultQuantization", "params": {"ignored": {"scope": ["frist"]}}}
+    content = {"model": {"model": named} if named else {}, "compression": {"algorithms": [algorithm]}}
+    (folder / "c.json").write_text(json.dumps(content))
+    assert run(["config", "check", "c.json"]) == 0
+    assert capfd.readouterr().out.splitlines() == [*([said] if said else []), "c.json: no mistakes"]
 
 
 def test_what_is_planned_in_float_is_not_said_to_stay_so(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -213,7 +229,7 @@ def test_accuracy_aware_quantization_without_a_metric_function_is_refused(
     assert run(["quantize", "model.xml", "--data", "samples.npz", "-c", accuracy_aware(folder)]) == 2
     assert capfd.readouterr().err == (
         "error: AccuracyAwareQuantization needs a metric: give --metric module:function (from Python: metric=function), "
-        "without one take DefaultQuantization, whose guard needs no labels\n"
+        "docs/migrate_from_pot.md has one for top-1; without one take DefaultQuantization, whose guard needs no labels\n"
     )
 
 

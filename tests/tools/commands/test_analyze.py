@@ -140,7 +140,10 @@ def test_the_advice_is_one_line(report: Report, ratio: float, shares: tuple[floa
     [
         ([], "no model is given: give the path of an .xml, or a configuration with model.model"),
         (["gone.xml"], "gone.xml: no such file"),
-        (["MODEL"], "give calibration data, or statistics that were measured before"),
+        (
+            ["MODEL"],
+            "give calibration data (--data SOURCE; in Python, the second argument), or measured statistics (--statistics FILE)",
+        ),
         (
             ["MODEL", "--data", "DATA", "--samples", "8"],
             "an analysis compares samples that calibration did not see: give nine samples or more",

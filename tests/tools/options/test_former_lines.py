@@ -121,6 +121,13 @@ def test_a_line_of_an_old_script_runs(line: str, capfd: pytest.CaptureFixture[st
             "Invalid value for '--mean_values': 'a[1,2,3],b[4]' names several inputs: write the numbers of the image "
             "input, e.g. 123.675,116.28,103.53",
         ),
+        *(
+            (
+                f"--input_model model.xml --data photos {option}",
+                f"{option.split()[0]} names input 'data', which the model does not have; it takes 'image' f32[1,3,8,8]",
+            )
+            for option in ("--mean_values data[1,2,3]", "--scale_values data(1,2,3)", "--layout data([n,c,h,w])")
+        ),
         (
             "--input_model model.xml --data photos --layout nchw->nhwc",
             "layout 'NCHW->NHWC' is unknown; the layout of a model does not change here; write --layout NCHW",

@@ -70,7 +70,7 @@ def test_a_checked_configuration_lists_its_mistakes_in_the_document(
     shown = capfd.readouterr()
     document = json.loads(shown.out)
     assert len(document.pop("mistakes")) == 3
-    assert document == {"file": str(path), "warnings": []}
+    assert document == {"file": str(path), "warnings": [], "notes": []}
     path.write_text("{}")
     assert run(["config", "check", str(path), "--json"]) == 2
     path.write_text('{"compression": {"algorithms": [{"name": "DefaultQuantization"}]}}')
