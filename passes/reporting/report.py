@@ -154,6 +154,7 @@ class Report:
         detail: How much was measured for a page; None: only what every run measures.
         reverted: The operations that were reverted to float, the most sensitive first.
         dominant: The int8 operation that causes most of the error, if the guard found one.
+        types: The op types of the model.
     """
 
     results: Results
@@ -182,6 +183,7 @@ class Report:
     detail: Detail | None = None
     reverted: tuple[Reverted, ...] = ()
     dominant: Dominant | None = None
+    types: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         """The report as the command line prints it."""
@@ -255,6 +257,7 @@ def report_of(
         float_sums=context.plan.float_sums,
         reverted=tuple(_reverted(attempt)),
         dominant=_dominant(guarded.dominant) if guarded.dominant else None,
+        types=frozenset(node.type for each in attempt.graph.walk() for node in each.in_file_order()),
     )
 
 

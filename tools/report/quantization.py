@@ -12,7 +12,7 @@ from pathlib import Path
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import Agreement
 from irquant.passes.evaluation.observed import ObservedRange, Spread
-from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.evaluation.sensitivity import ROUNDING, Effect
 from irquant.passes.jobs.effective_options import effective_options
 from irquant.passes.options.note import notes_in, warnings_in
 from irquant.passes.options.resolved import ResolvedOptions
@@ -26,6 +26,8 @@ from irquant.tools.terminal.console import counted, samples_line
 from irquant.tools.terminal.next_step import needs_work, next_step, wrong_data
 from irquant.tools.terminal.typed_command import TypedCommand
 
+#: The common reason of layers that were reverted to float; each has its own share of the error.
+_REVERTED = "reverted to float, the most sensitive first, until the outputs were close enough"
 #: Ratios beyond these, in dB, are drawn at the ends of the scale.
 _LEAST_DECIBELS, _MOST_DECIBELS = -10.0, 100.0
 
@@ -139,7 +141,8 @@ def _by_reason(layers: Iterable[Layer]) -> dict[str, list[Layer]]:
     found: dict[str, list[Layer]] = {}
     for layer in layers:
         if not layer.is_int8:
-            found.setdefault(layer.reason, []).append(layer)
+            reason = _REVERTED if layer.reason.startswith(ROUNDING) else layer.reason
+            found.setdefault(reason, []).append(layer)
     return found
 
 
@@ -147,7 +150,8 @@ def _settings(report: Report, planned: ResolvedOptions) -> Iterable[object]:
     """The effective options; without a given preset, the preset is the one for the model."""
     config = planned.config.overruled(preset=report.preset)
     origin = {} if planned.config.preset else {"preset": "chosen for the model"}
-    return effective_options(planned.target, config, planned.settings, {**origin, **planned.flags})
+    types = report.types.union(each.type for each in report.layers)
+    return effective_options(planned.target, config, planned.settings, {**origin, **planned.flags}, types)
 
 
 def versions() -> dict[str, str]:

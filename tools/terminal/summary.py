@@ -74,9 +74,10 @@ def _layer_lines(report: Report) -> Iterable[str]:
     kept = Counter((layer.type, layer.decision.reason) for layer in floats)
     for (type_, reason), count in kept.items():
         yield f"planned in float: {count} x {type_}: {reason}"
-    for sum_ in report.float_sums[:_NAMED]:
+    sums = [each for each in report.float_sums if each.name not in listed]
+    for sum_ in sums[:_NAMED]:
         yield f"sum in float: Add '{sum_.name}': {sum_.reason}"
-    if (more := len(report.float_sums) - _NAMED) > 0:
+    if (more := len(sums) - _NAMED) > 0:
         yield f"sums in float: {more} more; --json and --report list all of them"
     yield from _reverted_lines(report.reverted)
     for layer in planned:

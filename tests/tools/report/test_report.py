@@ -182,9 +182,38 @@ def test_corrections_and_warnings_are_told(report: Report) -> None:
 def test_ranges_stand_against_what_was_observed(report: Report) -> None:
     texts = Outline(page_of(report)).texts
     (found,) = report.ranges
+    assert "samples clipped" in texts
     row = texts[texts.index(found.name) :]
     assert row[1].replace("\N{MINUS SIGN}", "-") == f"{found.low:.4g} … {found.high:.4g}"
     assert row[3] == f"{found.clipped:.1%}"
+
+
+def test_a_range_of_an_operation_without_a_name_of_its_own_has_its_type_and_the_name_in_the_source(
+    report: Report,
+) -> None:
+    (found,) = report.ranges
+    given = dataclasses.replace(found, tensor="Multiply_1514004", type="Multiply", sources=("features.3.bn",))
+    texts = Outline(page_of(dataclasses.replace(report, ranges=(given,)))).texts
+    first = texts.index("Multiply_1514004")
+    assert texts[first - 1 : first + 2] == ["Multiply", "Multiply_1514004", "features.3.bn"]
+
+
+def test_the_options_are_those_of_operations_that_the_model_has(report: Report) -> None:
+    rows = [each for each in Outline(page_of(report)).texts if each.endswith((": data", ": weights"))]
+    assert any(each.startswith("Convolution") for each in rows)
+    assert not any("MatMul" in each or "LSTM" in each or "GroupConvolution" in each for each in rows)
+
+
+def test_layers_that_were_reverted_to_float_are_one_group_with_a_reason_each(report: Report) -> None:
+    reasons = [f"rounding it causes {share}% of the outputs' error (9.0 dB of its own)" for share in (60, 30)]
+    layers = tuple(
+        dataclasses.replace(each, decision=dataclasses.replace(each.decision, int8=False, reason=reason))
+        for each, reason in zip(report.layers, reasons, strict=True)
+    )
+    texts = Outline(page_of(dataclasses.replace(report, layers=layers))).texts
+    (group,) = [each for each in texts if "reverted to float, the most sensitive first" in each]
+    following = texts[texts.index(group) :]
+    assert [f": {each}" for each in reasons] == [each for each in following[:9] if each.startswith(": rounding")]
 
 
 def test_without_held_out_samples_it_says_so(model: Path) -> None:

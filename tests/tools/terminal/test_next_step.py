@@ -17,6 +17,7 @@ from irquant.passes.analysis.image_findings import DataMistake
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.evaluation.latency import Latencies, Latency, Mode
 from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.placement.plan import FloatSum
 from irquant.passes.reporting.report import Dominant, Reverted
 from irquant.tools.cli import run
 from irquant.tools.report.values import report_values
@@ -250,7 +251,9 @@ def test_many_layers_in_float_are_counted_and_the_first_ones_named(report: Repor
         Reverted(f"l{number}", "Add" if number == 4 else "Convolution", f"why {number}", is_layer=number != 4)
         for number in range(6)
     )
-    lines = list(report_lines(replace(report, reverted=back), "o.xml", TYPED))
+    sums = (FloatSum("l4", "why 4"), FloatSum("other", "another reason"))
+    lines = list(report_lines(replace(report, reverted=back, float_sums=sums), "o.xml", TYPED))
+    assert [each for each in lines if each.startswith("sum")] == ["sum in float: Add 'other': another reason"]
     assert [each for each in lines if each.startswith("reverted")] == [
         *(f"reverted to float: Convolution 'l{number}': why {number}" for number in range(3)),
         "reverted to float: 3 more (2 Convolution, 1 Add; 2 of them layers): each is next in the order of sensitivity, and a "
