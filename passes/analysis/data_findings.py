@@ -5,7 +5,7 @@ for a model that normalizes them itself, may lie anywhere.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...ir import Graph
 from ..runtime.data_look import DataLook, Described
@@ -62,10 +62,9 @@ def find_about_data(
         if each.is_image and (seen := look.inputs.get(each.model.name)) and look.constant < look.samples
         for mistake in about_images(each, seen, gives_images=gives_images)
     ]
-    mistakes = [*_about_all(look), *by_input]
-    warnings = (*look.told, *_about_number(look), *doubts, *map(str, mistakes))
-    has_options = isinstance(data, Described)
-    return DataFindings(fed, warnings, tuple(each if has_options else replace(each, flags=()) for each in mistakes))
+    has_options = isinstance(data, Described)  # those are images, which options prepare
+    mistakes = [each if has_options else each.without_options for each in (*_about_all(look), *by_input)]
+    return DataFindings(fed, (*look.told, *_about_number(look), *doubts, *map(str, mistakes)), tuple(mistakes))
 
 
 def _about_number(look: DataLook) -> Iterator[str]:

@@ -37,12 +37,19 @@ class DataMistake:
     Attributes:
         found: What was found.
         remedy: What to do.
-        flags: The options of the command line that do it if the samples are image files; empty: no option does.
+        by_hand: What to do if the options of the command line do not prepare the samples; empty: the same.
+        flags: Options that do it; empty: none does.
     """
 
     found: str
     remedy: str
+    by_hand: str = ""
     flags: tuple[str, ...] = ()
+
+    @property
+    def without_options(self) -> "DataMistake":
+        """The same about samples that no options prepare, as arrays."""
+        return DataMistake(self.found, self.by_hand or self.remedy)
 
     def __str__(self) -> str:
         """The message about it."""
@@ -92,7 +99,8 @@ def _about_values(expected: ExpectedInput, seen: InputLook, *, gives_images: boo
         yield DataMistake(
             f"values lie in {seen.range}, nothing in the model normalizes them, and its first convolution is made for "
             "smaller ones",
-            "give the mean and scale of its training (--mean, --scale; in Python: normalize the samples)",
+            "give the mean and scale of its training (--mean, --scale)",
+            "normalize the samples with the mean and scale of its training",
             _NORMALIZING,
         )
     is_small = max(abs(seen.low), abs(seen.high)) <= _NORMALIZED
@@ -100,6 +108,7 @@ def _about_values(expected: ExpectedInput, seen: InputLook, *, gives_images: boo
         yield DataMistake(
             f"values lie in {seen.range}, but the model itself normalizes pixels (by {max(expected.steps):.4g})",
             "give pixels of 0 to 255, without --mean and --scale",
+            "give pixels of 0 to 255",
         )
 
 

@@ -116,11 +116,7 @@ def compare_models(
     layers = LayerProbes(matching.pairs if per_layer else (), pair)
     seen, timed = 0, list[tuple[Feed, Feed]]()
     total = None if held_out else min(most or FEW, operator.length_hint(samples) or most or FEW)
-    used, is_spread = islice(samples, most), False
-    if held_out:
-        used = held_out_samples(samples, most)
-    elif most is None:
-        used, is_spread = some_samples(samples, FEW)
+    used, is_spread = _used(samples, most, held_out=held_out)
     for items in _items(used, model_inputs(first), model_inputs(second), order):
         layers.add(items, *pair.add(items))
         timed += [(items[0].feed, items[1].feed)] if len(timed) < _TIMED else []
@@ -142,6 +138,13 @@ def compare_models(
         held_out=held_out,
         is_spread=is_spread,
     )
+
+
+def _used(samples: Iterable[Sample], most: int | None, *, held_out: bool) -> tuple[Iterator[Sample], bool]:
+    """The samples to compare on; whether they come from all over the data."""
+    if held_out:
+        return held_out_samples(samples, most), False
+    return some_samples(samples, FEW) if most is None else (islice(samples, most), False)
 
 
 def _items(

@@ -154,7 +154,7 @@ def test_warnings_come_before_figures_and_are_pointed_to(report: Report) -> None
     assert next_step(replace(found, warnings=("one", "two")), TYPED) == "see the warnings below"
 
 
-WRONG = DataMistake("values lie in 0 to 255", "give the mean", ("--mean", "M,M,M"))
+WRONG = DataMistake("values lie in 0 to 255", "give the mean", flags=("--mean", "M,M,M"))
 
 
 @pytest.mark.parametrize("ratio", [30.0, 15.0, 5.0])
