@@ -16,7 +16,7 @@ Last, the model is tried without the zero points that take time (see `zero_point
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -27,7 +27,7 @@ from ..options.quantization import RangeEstimator
 from ..runtime.core import RuntimeRejectedError
 from ..runtime.samples import DataError
 from .bisect import costliest, fewest, named, predicted, with_reverted
-from .knee import Knee, best_prefix, find_standouts
+from .knee import best_prefix, find_standouts
 from .nearly_free import find_nearly_free, largest_gain
 from .requantize import Attempt, CalibratedModel
 from .zero_points import percent_of_zero_points
@@ -81,8 +81,7 @@ class GuardResult:
         effects: The sensitivity of each operation, the highest first; empty if it was not needed.
         is_out_of_time: Whether the search ended early because it took too long.
         failures: What the guard could not do, because the runtime refuses the models that it measures with.
-        dominant: The operation that causes more than half of the error and is still rounded; None if none does, or if
-            the guard did not look for it.
+        standouts: The operations that caused much of the error when the guard looked for them, the highest first.
     """
 
     attempt: Attempt
@@ -91,7 +90,7 @@ class GuardResult:
     effects: tuple[Effect, ...] = ()
     is_out_of_time: bool = False
     failures: tuple[str, ...] = ()
-    dominant: Knee | None = None
+    standouts: tuple[Effect, ...] = ()
 
 
 def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
@@ -132,7 +131,7 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
         tuple(search.effects),
         search.is_out_of_time,
         tuple(search.failures),
-        search.dominant if search.dominant and not search.dominant.reverted(search.best) else None,
+        tuple(search.standouts),
     )
 
 
@@ -203,7 +202,7 @@ class _Search:
     effects: list[Effect] = field(default_factory=list[Effect])
     is_out_of_time: bool = False
     failures: list[str] = field(default_factory=list[str])
-    dominant: Knee | None = None
+    standouts: Sequence[Effect] = ()
     began: float = field(default_factory=time.perf_counter)
 
     @contextmanager
@@ -267,7 +266,7 @@ class _Search:
         before, wanted = self.best, -self.best.margin_to_good
         if not self._may_go_on() or not (found := find_standouts(before, self.calibrated, wanted)):
             return
-        self.dominant = found.dominant
+        self.standouts = found.effects
         if not (knee := best_prefix(found.effects, found.percents, wanted)):
             return
         attempt = self.calibrated.attempt(before.config, with_reverted(before.reverted_to_float, knee.effects))

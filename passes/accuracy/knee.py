@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ...ir import Graph
 from ...ir.ops import LAYER_TYPES
 from ..analysis.work import sizes_are_known, time_in_float
 from ..evaluation.fake_quant_switch import rounded_operations
 from ..evaluation.sensitivity import Effect
 from ..evaluation.standouts import standouts
+from ..placement.plan import Plan
 from .requantize import Attempt, CalibratedModel, Key
 
 #: The least gain in dB for each percent of the model's time, and the most percent that may be spent.
@@ -34,14 +36,10 @@ class Knee:
     effects: Sequence[Effect]
     percent: float
 
-    def reverted(self, attempt: Attempt) -> bool:
-        """Whether a model has all of them in float."""
-        return all((each.scope, each.node) in attempt.reverted_to_float for each in self.effects)
-
     @property
     def predicted_gain(self) -> float:
-        """The gain in dB to expect if errors of operations add up."""
-        return -10 * math.log10(max(1 - sum(each.share for each in self.effects), 1e-9))
+        """The gain in dB to expect if errors of operations add up; 20 at most, since shares are not more exact."""
+        return -10 * math.log10(max(1 - sum(each.share for each in self.effects), 0.01))
 
     @property
     def least_gain(self) -> float:
@@ -61,12 +59,6 @@ class Standouts:
     effects: Sequence[Effect]
     percents: Mapping[Key, float]
 
-    @property
-    def dominant(self) -> Knee | None:
-        """The operation that causes more than half of the error; None if none does."""
-        first = self.effects[0]
-        return Knee([first], self.percents[first.scope, first.node]) if first.share > DOMINANT else None
-
 
 def find_standouts(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> Standouts | None:
     """The operations that cause much of the error; None if no operation stands out.
@@ -80,15 +72,33 @@ def find_standouts(attempt: Attempt, calibrated: CalibratedModel, wanted: float)
     if wanted <= 0:
         return None
     graph, context = calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False)
-    operations = rounded_operations(graph, context.plan)
-    if not sizes_are_known([*operations, *graph.nodes(*LAYER_TYPES)]):
+    if (percents := _percents(graph, context.plan)) is None:
         return None
     found = standouts(graph, context, context.held_out[:_SAMPLES], _INFERENCES, LEAST_SHARE)
-    if not found:
+    return Standouts(found, percents) if found else None
+
+
+def find_dominant(attempt: Attempt, effects: Sequence[Effect]) -> Knee | None:
+    """The operation of a model that causes more than half of the error, if an output is not good; None without one.
+
+    Args:
+        attempt: The model.
+        effects: Sensitivities of its operations, as far as they were measured.
+    """
+    first = max(effects, key=lambda each: each.share, default=None)
+    if first is None or first.share <= DOMINANT or attempt.is_good:
+        return None
+    key, percents = (first.scope, first.node), _percents(attempt.graph, attempt.context.plan) or {}
+    return Knee([first], percents[key]) if key in percents and key not in attempt.reverted_to_float else None
+
+
+def _percents(graph: Graph, plan: Plan) -> Mapping[Key, float] | None:
+    """How much longer a model takes with each rounded operation in float, in percent; None if sizes are unknown."""
+    operations = rounded_operations(graph, plan)
+    if not sizes_are_known([*operations, *graph.nodes(*LAYER_TYPES)]):
         return None
     times = time_in_float(graph, operations)
-    percents = {(node.graph.scope, node.id): 100 * each for node, each in times.items()}
-    return Standouts(found, percents)
+    return {(node.graph.scope, node.id): 100 * each for node, each in times.items()}
 
 
 def best_prefix(found: Sequence[Effect], percents: Mapping[Key, float], wanted: float) -> Knee | None:

@@ -8,7 +8,7 @@ from ...ir import Graph, Scope
 from ...ir.writer import lay_out
 from ..accuracy.control import AccuracyResult
 from ..accuracy.guard import GuardResult, GuardStep
-from ..accuracy.knee import Knee
+from ..accuracy.knee import find_dominant
 from ..accuracy.requantize import Attempt
 from ..analysis.bias_cross_validation import Correction
 from ..analysis.data_findings import DataFindings
@@ -153,7 +153,7 @@ class Report:
         close_ups: The most sensitive operations in detail; empty unless requested.
         detail: How much was measured for a page; None: only what every run measures.
         reverted: The operations that were reverted to float, the most sensitive first.
-        dominant: The int8 operation that causes most of the error, if the guard found one.
+        dominant: The int8 operation that causes most of the error, if it is known and an output is not good.
         types: The op types of the model.
     """
 
@@ -256,7 +256,7 @@ def report_of(
         tuning=tuning,
         float_sums=context.plan.float_sums,
         reverted=tuple(_reverted(attempt)),
-        dominant=_dominant(guarded.dominant) if guarded.dominant else None,
+        dominant=_dominant(guarded),
         types=frozenset(node.type for each in attempt.graph.walk() for node in each.in_file_order()),
     )
 
@@ -271,9 +271,13 @@ def _reverted(attempt: Attempt) -> Iterable[Reverted]:
         yield Reverted(plan.names.get(node, node.name), node.type, floats[node], node in plan.decisions)
 
 
-def _dominant(found: Knee) -> Dominant:
+def _dominant(guarded: GuardResult) -> Dominant | None:
+    """The int8 operation that causes most of the error, if it is known."""
+    found = find_dominant(guarded.attempt, [*guarded.standouts, *guarded.effects])
+    if found is None:
+        return None
     (effect,) = found.effects
-    return Dominant(effect.name, effect.type, effect.share, found.predicted_gain, found.percent)
+    return Dominant(effect.name, effect.type, min(effect.share, 1.0), found.predicted_gain, found.percent)
 
 
 def _late(guarded: GuardResult) -> Iterable[str]:

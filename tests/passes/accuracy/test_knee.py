@@ -2,6 +2,7 @@
 
 import math
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,14 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import QuantizationConfig, Report
-from irquant.passes.accuracy.knee import DECIBELS_A_PERCENT, MOST_PERCENT, Knee, Standouts, best_prefix, find_standouts
+from irquant.passes.accuracy.knee import (
+    DECIBELS_A_PERCENT,
+    MOST_PERCENT,
+    Knee,
+    best_prefix,
+    find_dominant,
+    find_standouts,
+)
 from irquant.passes.analysis.agreement import Verdict
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.jobs.quantize_graph import quantize_graph
@@ -65,20 +73,6 @@ def test_no_more_than_wanted() -> None:
 
 def test_an_error_that_one_operation_makes_alone_is_gone_without_it() -> None:
     assert chosen((1.0, 0.1))[0] == [0]
-
-
-@pytest.mark.parametrize(("share", "is_dominant"), [(0.51, True), (0.5, False)])
-def test_an_operation_that_makes_more_than_half_of_the_error_is_told_with_its_gain_and_cost(
-    share: float, *, is_dominant: bool
-) -> None:
-    effects = [
-        Effect((), number, str(number), "Convolution", 0.0, (), each) for number, each in enumerate((share, 0.2))
-    ]
-    found = Standouts(effects, {((), 0): 9.0, ((), 1): 1.0}).dominant
-    assert (found is not None) == is_dominant
-    if found:
-        assert (found.effects, found.percent) == (effects[:1], 9.0)
-        assert found.predicted_gain == pytest.approx(-10 * math.log10(0.49))
 
 
 @pytest.mark.parametrize(("percent", "least"), [(0.0, -5 * math.log10(0.8)), (1.0, 2.0), (4.0, 8.0)])
@@ -168,6 +162,25 @@ def test_where_nothing_more_is_wanted_no_layer_is_worth_it() -> None:
     _, first, calibrated = quantize_once(from_runtime(network(3, is_spoilt=True)[0]), data, load_target("cpu"), options)
     assert find_standouts(first, calibrated, 20.0)
     assert find_standouts(first, calibrated, 0.0) is None
+
+
+def test_a_layer_that_makes_more_than_half_of_the_error_is_told_with_its_gain_and_cost() -> None:
+    graph, guilty = network(3, is_spoilt=True)
+    options = QuantizationConfig.checked()
+    _, first, calibrated = quantize_once(from_runtime(graph), pictures(3, count=9), load_target("cpu"), options)
+    found = find_standouts(first, calibrated, 20.0)
+    assert found
+    assert not first.is_good
+    dominant = find_dominant(first, found.effects)
+    assert dominant
+    (effect,) = dominant.effects
+    assert (effect.name, dominant.percent) == (guilty, found.percents[effect.scope, effect.node])
+    assert dominant.predicted_gain == pytest.approx(20.0), "it makes all of it, and no prediction is more exact"
+    assert Knee([replace(effect, share=0.75)], 1.0).predicted_gain == pytest.approx(6.02, abs=0.01)
+    assert find_dominant(first, [replace(effect, share=0.5)]) is None
+    reverted = replace(first, reverted_to_float={(effect.scope, effect.node): effect.reason})
+    assert find_dominant(reverted, found.effects) is None
+    assert find_dominant(first, []) is None
 
 
 @pytest.mark.slow
