@@ -93,8 +93,7 @@ def _reverted_lines(reverted: Sequence[Reverted]) -> Iterable[str]:
         yield f"reverted to float: {each.type} '{each.name}': {each.reason}"
     if more := reverted[_NAMED:]:
         what = f"{_by_type(each.type for each in more)}; {sum(each.is_layer for each in more)} of them layers"
-        why = "each is next in the order of sensitivity, and a shorter list was not enough"
-        yield f"reverted to float: {len(more)} more ({what}): {why}"
+        yield f"reverted to float: {len(more)} more ({what}): alone, each causes less; together, they were needed"
 
 
 def _dominant_line(found: Dominant) -> str:

@@ -71,7 +71,7 @@ def test_it_says_the_same_to_scripts(model: Path, arrays: Path, capfd: pytest.Ca
     found = json.loads(capfd.readouterr().out)
     assert list(found) == [
         "model", "device", "preset", "samples", "samples_left_out", "why_samples", "held_out", "bytes_before",
-        "bytes_after", "outputs", "layers", "float", "advice", "warnings",
+        "bytes_after", "outputs", "layers", "float", "advice", "warnings", "notes",
     ]  # fmt: skip
     assert (found["model"], found["device"], found["preset"]) == (str(model), "CPU", "performance")
     assert (found["samples"], found["held_out"]) == (19, 1)

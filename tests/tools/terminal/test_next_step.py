@@ -256,8 +256,8 @@ def test_many_layers_in_float_are_counted_and_the_first_ones_named(report: Repor
     assert [each for each in lines if each.startswith("sum")] == ["sum in float: Add 'other': another reason"]
     assert [each for each in lines if each.startswith("reverted")] == [
         *(f"reverted to float: Convolution 'l{number}': why {number}" for number in range(3)),
-        "reverted to float: 3 more (2 Convolution, 1 Add; 2 of them layers): each is next in the order of sensitivity, and a "
-        "shorter list was not enough",
+        "reverted to float: 3 more (2 Convolution, 1 Add; 2 of them layers): alone, each causes less; together, "
+        "they were needed",
     ]
     assert not any(each.startswith("reverted") for each in report_lines(report, "o.xml", TYPED))
 
