@@ -81,6 +81,7 @@ def in_folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "model.onnx"
     )
     (tmp_path / "pot.json").write_text(POT)
+    (tmp_path / "val.txt").write_text("".join(f"{number}.jpg 0\n" for number in range(12)))
     np.savez(tmp_path / "calibration.npz", image=np.random.default_rng(1).random((12, 3, 8, 8), np.float32))
     monkeypatch.chdir(tmp_path)
     return tmp_path

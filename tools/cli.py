@@ -3,6 +3,7 @@
 A command's module is imported when the command is called: the help of `irquant` itself needs none of them.
 """
 
+import shlex
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -98,6 +99,8 @@ def run(arguments: list[str], tell: Callable[[str], None] | None = None) -> int:
     try:
         with spelt_with_flags():
             return int(cli.main(arguments, prog_name="irquant", standalone_mode=False, obj=request) or 0)
+    except click.NoSuchOption as error:
+        return _complain(_about_option(error, arguments))
     except click.ClickException as error:
         return _complain(error.format_message())
     except (click.Abort, KeyboardInterrupt):
@@ -113,6 +116,22 @@ def run(arguments: list[str], tell: Callable[[str], None] | None = None) -> int:
         if is_internal(error):
             return tell_fault(error, request)
         return _complain(_with_written(complaint(error), request))
+
+
+def _about_option(error: click.NoSuchOption, arguments: list[str]) -> str:
+    """The message about an unknown option, as the user typed it; one of `quantize` may stand without the command."""
+    typed = next(
+        (name for name in (word.partition("=")[0] for word in arguments) if _dashed(name) == error.option_name),
+        error.option_name,
+    )
+    context = error.ctx
+    if context is None or context.parent is not None:
+        return error.format_message().replace(error.option_name, typed, 1)
+    quantize = cli.get_command(context, "quantize")
+    assert quantize is not None, "it is in the table"
+    known = {_dashed(name) for each in quantize.params for name in each.opts}
+    meant = f"; did you mean `irquant quantize {shlex.join(arguments)}`?" if error.option_name in known else ""
+    return f"no such option: {typed}{meant or '; irquant --help lists the commands'}"
 
 
 def _interrupted(request: FaultRequest) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from ...ir.ops import LAYER_TYPES
 from ..evaluation.sensitivity import Effect, measure_effects, ranked
 from ..options.config import QuantizationConfig
 from .requantize import CalibratedModel, Key
@@ -65,15 +66,15 @@ def fewest(most: int, first: int, is_enough: Callable[[int], bool | None]) -> in
 
 def with_reverted(reverted_to_float: Mapping[Key, str], effects: Sequence[Effect]) -> dict[Key, str]:
     """Adds operations to those that are float already."""
-    return {**reverted_to_float, **{(each.scope, each.node): _because(each) for each in effects}}
+    return {**reverted_to_float, **{(each.scope, each.node): each.reason for each in effects}}
 
 
 def named(effects: Sequence[Effect]) -> str:
     """Describes in a few words which operations are float."""
+    if not effects:
+        return "nothing"
     names = ", ".join(f"'{each.name}'" for each in effects[:3])
     more = f" and {len(effects) - 3} more" if len(effects) > 3 else ""
-    return f"float: {names}{more}" if effects else "nothing"
-
-
-def _because(effect: Effect) -> str:
-    return f"rounding it causes {effect.share:.0%} of the outputs' error ({effect.own:.1f} dB of its own)"
+    others = [each.type for each in effects if each.type not in LAYER_TYPES]
+    besides = f" ({len(others)} of them not counted as layers: {', '.join(sorted({*others}))})" if others else ""
+    return f"float: {names}{more}{besides}"

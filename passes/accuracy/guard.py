@@ -17,7 +17,7 @@ Last, the model is tried without the zero points that take time (see `zero_point
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -28,7 +28,7 @@ from ..options.quantization import RangeEstimator
 from ..runtime.core import RuntimeRejectedError
 from ..runtime.samples import DataError
 from .bisect import costliest, fewest, named, predicted, with_reverted
-from .knee import find_knee
+from .knee import best_prefix, find_standouts
 from .nearly_free import find_nearly_free, largest_gain
 from .requantize import Attempt, CalibratedModel
 from .zero_points import percent_of_zero_points
@@ -85,6 +85,7 @@ class GuardResult:
         effects: The sensitivity of each operation, the highest first; empty if it was not needed.
         is_out_of_time: Whether the search ended early because it took too long.
         failures: What the guard could not do, because the runtime refuses the models that it measures with.
+        standouts: The operations that caused much of the error when the guard looked for them, the highest first.
     """
 
     attempt: Attempt
@@ -93,6 +94,7 @@ class GuardResult:
     effects: tuple[Effect, ...] = ()
     is_out_of_time: bool = False
     failures: tuple[str, ...] = ()
+    standouts: tuple[Effect, ...] = ()
 
 
 def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
@@ -126,8 +128,15 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
         if aim != "floor":
             search.try_ranges_again(first)
     speed_step = search.try_without_zero_points()
-    effects, failures = tuple(search.effects), tuple(search.failures)
-    return GuardResult(search.best, tuple(search.steps), speed_step, effects, search.is_out_of_time, failures)
+    return GuardResult(
+        search.best,
+        tuple(search.steps),
+        speed_step,
+        tuple(search.effects),
+        search.is_out_of_time,
+        tuple(search.failures),
+        tuple(search.standouts),
+    )
 
 
 def remedies(config: QuantizationConfig, preset: Preset, *, is_lost: bool) -> Iterator[tuple[str, dict[str, object]]]:
@@ -197,6 +206,7 @@ class _Search:
     effects: list[Effect] = field(default_factory=list[Effect])
     is_out_of_time: bool = False
     failures: list[str] = field(default_factory=list[str])
+    standouts: Sequence[Effect] = ()
     began: float = field(default_factory=time.perf_counter)
 
     @contextmanager
@@ -257,8 +267,11 @@ class _Search:
 
     def try_knee(self) -> None:
         """Reverts the layers that gain much for little time; keeps them in float if they do."""
-        before = self.best
-        if not self._may_go_on() or not (knee := find_knee(before, self.calibrated, -before.margin_to_good)):
+        before, wanted = self.best, -self.best.margin_to_good
+        if not self._may_go_on() or not (found := find_standouts(before, self.calibrated, wanted)):
+            return
+        self.standouts = found.effects
+        if not (knee := best_prefix(found.effects, found.percents, wanted)):
             return
         attempt = self.calibrated.attempt(before.config, with_reverted(before.reverted_to_float, knee.effects))
         what = f"{named(knee.effects)} (about {knee.percent:.2g} % of the time)"

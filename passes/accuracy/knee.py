@@ -4,17 +4,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ...ir import Graph
 from ...ir.ops import LAYER_TYPES
 from ..analysis.work import sizes_are_known, time_in_float
 from ..evaluation.fake_quant_switch import rounded_operations
 from ..evaluation.sensitivity import Effect
 from ..evaluation.standouts import standouts
+from ..placement.plan import Plan
 from .requantize import Attempt, CalibratedModel, Key
 
 #: The least gain in dB for each percent of the model's time, and the most percent that may be spent.
 DECIBELS_A_PERCENT, MOST_PERCENT = 2.0, 5.0
 #: The least share of the error with which an operation stands out: without it, the outputs are 1 dB better.
 LEAST_SHARE = 0.2
+#: The share of the error from which one operation alone decides about the outputs.
+DOMINANT = 0.5
 #: The number of held-out samples, and the most inferences: about as many as a calibration has, each of a model that
 #: holds each operation twice, with its FakeQuantizes computed in float.
 _SAMPLES, _INFERENCES = 2, 64
@@ -33,13 +37,31 @@ class Knee:
     percent: float
 
     @property
+    def predicted_gain(self) -> float:
+        """The gain in dB to expect if errors of operations add up; 20 at most, since shares are not more exact."""
+        return -10 * math.log10(max(1 - sum(each.share for each in self.effects), 0.01))
+
+    @property
     def least_gain(self) -> float:
         """The least gain in dB that justifies them."""
         return max(-10 * math.log10(1 - LEAST_SHARE) / 2, DECIBELS_A_PERCENT * self.percent)
 
 
-def find_knee(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> Knee | None:
-    """The operations that gain most for their time in float; None if no operation stands out.
+@dataclass(frozen=True)
+class Standouts:
+    """The operations that cause much of the error.
+
+    Attributes:
+        effects: Their sensitivities, the highest first.
+        percents: For each operation, how much longer the model takes with it in float, in percent.
+    """
+
+    effects: Sequence[Effect]
+    percents: Mapping[Key, float]
+
+
+def find_standouts(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> Standouts | None:
+    """The operations that cause much of the error; None if no operation stands out.
 
     Args:
         attempt: The model.
@@ -50,15 +72,33 @@ def find_knee(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> K
     if wanted <= 0:
         return None
     graph, context = calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False)
-    operations = rounded_operations(graph, context.plan)
-    if not sizes_are_known([*operations, *graph.nodes(*LAYER_TYPES)]):
+    if (percents := _percents(graph, context.plan)) is None:
         return None
     found = standouts(graph, context, context.held_out[:_SAMPLES], _INFERENCES, LEAST_SHARE)
-    if not found:
+    return Standouts(found, percents) if found else None
+
+
+def find_dominant(attempt: Attempt, effects: Sequence[Effect]) -> Knee | None:
+    """The operation of a model that causes more than half of the error, if an output is not good; None without one.
+
+    Args:
+        attempt: The model.
+        effects: Sensitivities of its operations, as far as they were measured.
+    """
+    first = max(effects, key=lambda each: each.share, default=None)
+    if first is None or first.share <= DOMINANT or attempt.is_good:
+        return None
+    key, percents = (first.scope, first.node), _percents(attempt.graph, attempt.context.plan) or {}
+    return Knee([first], percents[key]) if key in percents and key not in attempt.reverted_to_float else None
+
+
+def _percents(graph: Graph, plan: Plan) -> Mapping[Key, float] | None:
+    """How much longer a model takes with each rounded operation in float, in percent; None if sizes are unknown."""
+    operations = rounded_operations(graph, plan)
+    if not sizes_are_known([*operations, *graph.nodes(*LAYER_TYPES)]):
         return None
     times = time_in_float(graph, operations)
-    percents = {(node.graph.scope, node.id): 100 * each for node, each in times.items()}
-    return best_prefix(found, percents, wanted)
+    return {(node.graph.scope, node.id): 100 * each for node, each in times.items()}
 
 
 def best_prefix(found: Sequence[Effect], percents: Mapping[Key, float], wanted: float) -> Knee | None:

@@ -35,8 +35,9 @@ def metrics_of(
     metrics = [each if isinstance(each, Metric) else _metric(each, options, data) for each in listed]
     if not metrics and config.accuracy and config.accuracy.is_required:
         message = (
-            f"AccuracyAwareQuantization needs a metric: give {worded('--metric module:function', 'metric=function')}; "
-            "without one take DefaultQuantization, whose guard needs no labels"
+            f"AccuracyAwareQuantization needs a metric: give {worded('--metric module:function', 'metric=function')}, "
+            "docs/migrate_from_pot.md has one for top-1; without one take DefaultQuantization, whose guard needs no "
+            "labels"
         )
         raise ConfigError(message)
     for each in metrics:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ...ir import Graph
 from ..runtime.data_look import DataLook, Described
 from ..runtime.samples import model_inputs
-from .image_findings import ExpectedInput, about_images
+from .image_findings import DataMistake, ExpectedInput, about_images
 from .input_steps import first_gain, steps_of
 
 #: Fewer samples are few; more than this share of copies is too much.
@@ -24,10 +24,12 @@ class DataFindings:
     Attributes:
         line: What the run feeds, as one line; empty: there were no data.
         warnings: What looks wrong, each with its remedy.
+        mistakes: Those of them that make the result worth nothing, whatever was measured with the data.
     """
 
     line: str = ""
     warnings: tuple[str, ...] = ()
+    mistakes: tuple[DataMistake, ...] = ()
 
 
 def expected_inputs(graph: Graph) -> list[ExpectedInput]:
@@ -55,22 +57,33 @@ def find_about_data(
         return DataFindings(fed)
     doubts = data.doubts if isinstance(data, Described) else ()
     by_input = [
-        said
+        mistake
         for each in expected
         if each.is_image and (seen := look.inputs.get(each.model.name)) and look.constant < look.samples
-        for said in about_images(each, seen, gives_images=gives_images)
+        for mistake in about_images(each, seen, gives_images=gives_images)
     ]
-    return DataFindings(fed, (*look.told, *_about_samples(look), *doubts, *by_input))
+    has_options = isinstance(data, Described)  # those are images, which options prepare
+    mistakes = [each if has_options else each.without_options for each in (*_about_all(look), *by_input)]
+    return DataFindings(fed, (*look.told, *_about_number(look), *doubts, *map(str, mistakes)), tuple(mistakes))
 
 
-def _about_samples(look: DataLook) -> Iterator[str]:
+def _about_number(look: DataLook) -> Iterator[str]:
+    """Too few different samples, which are right by themselves."""
     count = look.samples
     if count < _FEW:
         given = f"only {count} sample{'s' * (count != 1)}"
         yield f"{given}: ranges and check depend on each of them; give 100 to 300 typical ones"
-    if count > 1 and len(look.digests) == 1:
-        yield f"all {count} samples are equal: check how they are read"
-    elif look.copies > max(1, _COPIES * count):
+    if not _are_equal(look) and look.copies > max(1, _COPIES * count):
         yield f"{look.copies} of {count} samples are copies of others: give different ones"
-    if look.constant > count / 2:
-        yield f"{look.constant} of {count} samples hold one value only: check how they are read"
+
+
+def _about_all(look: DataLook) -> Iterator[DataMistake]:
+    """Samples that were not read as they are."""
+    if _are_equal(look):
+        yield DataMistake(f"all {look.samples} samples are equal", "check how they are read")
+    if look.constant > look.samples / 2:
+        yield DataMistake(f"{look.constant} of {look.samples} samples hold one value only", "check how they are read")
+
+
+def _are_equal(look: DataLook) -> bool:
+    return look.samples > 1 and len(look.digests) == 1

@@ -5,10 +5,9 @@ The rules know what all images have in common, and what a model does with them f
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...ir import element_type
-from ...ir.spelling import worded
 from ..runtime.colour_look import ColourLook, has_channels_first
 from ..runtime.data_look import InputLook
 from ..runtime.samples import ModelInput
@@ -27,6 +26,34 @@ _EXPECTED = 30
 #: The fewest images that tell of axes: stripes are alike at a distance, too.
 _FEWEST = 4
 _CHANNELS = (1, 3)
+#: The options that normalize images, with a place for the numbers.
+_NORMALIZING = ("--mean", "M,M,M", "--scale", "S,S,S")
+
+
+@dataclass(frozen=True)
+class DataMistake:
+    """What looks wrong about all samples: a result made and checked with them says little about right ones.
+
+    Attributes:
+        found: What was found.
+        remedy: What to do.
+        by_hand: What to do if the options of the command line do not prepare the samples; empty: the same.
+        flags: Options that do it; empty: none does.
+    """
+
+    found: str
+    remedy: str
+    by_hand: str = ""
+    flags: tuple[str, ...] = ()
+
+    @property
+    def without_options(self) -> "DataMistake":
+        """The same about samples that no options prepare, as arrays."""
+        return DataMistake(self.found, self.by_hand or self.remedy)
+
+    def __str__(self) -> str:
+        """The message about it."""
+        return f"{self.found}: {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -51,8 +78,8 @@ class ExpectedInput:
         return has_channels and element_type(self.model.element_type).is_float
 
 
-def about_images(expected: ExpectedInput, seen: InputLook, *, gives_images: bool) -> Iterator[str]:
-    """Messages about the images of an input, each with its remedy.
+def about_images(expected: ExpectedInput, seen: InputLook, *, gives_images: bool) -> Iterator[DataMistake]:
+    """What looks wrong about the images of an input.
 
     Args:
         expected: The input.
@@ -62,60 +89,63 @@ def about_images(expected: ExpectedInput, seen: InputLook, *, gives_images: bool
     found = [*_about_values(expected, seen, gives_images=gives_images), *_about_colours(seen.colours)]
     if not found and seen.colours.judged:
         found += _about_range(seen)
-    yield from (f"input {expected.model}: {each}" for each in found)
+    yield from (replace(each, found=f"input {expected.model}: {each.found}") for each in found)
 
 
-def _about_values(expected: ExpectedInput, seen: InputLook, *, gives_images: bool) -> Iterator[str]:
+def _about_values(expected: ExpectedInput, seen: InputLook, *, gives_images: bool) -> Iterator[DataMistake]:
     """Values and what the model does with them do not fit together."""
     spans_pixels = seen.low >= 0 and seen.high > _DARK
     if spans_pixels and not gives_images and expected.gain and expected.gain * seen.size > _EXPECTED:
-        give = worded(
-            "give the mean and scale of its training (--mean, --scale)",
-            "normalize the samples by the mean and scale of its training",
-        )
-        yield (
+        yield DataMistake(
             f"values lie in {seen.range}, nothing in the model normalizes them, and its first convolution is made for "
-            f"smaller ones: {give}"
+            "smaller ones",
+            "give the mean and scale of its training (--mean, --scale)",
+            "normalize the samples with the mean and scale of its training",
+            _NORMALIZING,
         )
     is_small = max(abs(seen.low), abs(seen.high)) <= _NORMALIZED
     if is_small and max(expected.steps, default=0.0) >= _OF_PIXELS:
-        yield (
-            f"values lie in {seen.range}, but the model itself normalizes pixels (by {max(expected.steps):.4g}): give "
-            f"pixels of 0 to 255, {worded('without --mean and --scale', 'not normalized')}"
+        yield DataMistake(
+            f"values lie in {seen.range}, but the model itself normalizes pixels (by {max(expected.steps):.4g})",
+            "give pixels of 0 to 255, without --mean and --scale",
+            "give pixels of 0 to 255",
         )
 
 
-def _about_colours(seen: ColourLook) -> Iterator[str]:
+def _about_colours(seen: ColourLook) -> Iterator[DataMistake]:
     """Images that differ in their preparation, or whose axes were mixed up."""
     if seen.judged >= _FEWEST and seen.mixed * 2 > seen.judged:
         read, written = ("HWC", "CHW") if has_channels_first(seen.shape) else ("CHW", "HWC")
         axes = "2, 0, 1" if written == "CHW" else "1, 2, 0"
-        yield (
-            f"{seen.mixed} of {seen.judged} samples look like {read} arrays that were reshaped to {written}: reorder "
-            f"the axes instead, array.transpose({axes})"
+        yield DataMistake(
+            f"{seen.mixed} of {seen.judged} samples look like {read} arrays that were reshaped to {written}",
+            f"reorder the axes instead, array.transpose({axes})",
         )
     normalized = [peak for peak, whole in zip(seen.peaks, seen.whole, strict=True) if peak <= _NORMALIZED and not whole]
     pixels = [peak for peak in seen.peaks if peak > _DARK]
     if min(len(normalized), len(pixels)) > _SOME * len(seen.peaks):
-        yield (
+        yield DataMistake(
             f"{len(pixels)} samples hold pixels (up to {max(pixels):.4g}), {len(normalized)} normalized values (up to "
-            f"{max(normalized):.4g}): prepare all of them in the same way"
+            f"{max(normalized):.4g})",
+            "prepare all of them in the same way",
         )
 
 
-def _about_range(seen: InputLook) -> Iterator[str]:
+def _about_range(seen: InputLook) -> Iterator[DataMistake]:
     """Colour images in a range that no usual preparation gives."""
     peak = max(abs(seen.low), abs(seen.high))
     is_photo = sum(seen.colours.alike) > _ALIKE * len(seen.colours.alike)
     if seen.high - seen.low < _NARROW:
-        yield f"values lie in {seen.range}, narrow for images: check that they are not scaled or normalized twice"
+        yield DataMistake(
+            f"values lie in {seen.range}, narrow for images", "check that they are not scaled or normalized twice"
+        )
     elif _NORMALIZED < peak <= _DARK and is_photo:
-        yield (
-            f"values lie in {seen.range}, too wide for normalized images and too narrow for pixels: check that they "
-            "are not normalized twice"
+        yield DataMistake(
+            f"values lie in {seen.range}, too wide for normalized images and too narrow for pixels",
+            "check that they are not normalized twice",
         )
     elif seen.low < 0 and peak <= _NORMALIZED and all(seen.colours.whole):
-        yield (
-            f"values are whole numbers from {seen.range}: normalized images were rounded to integers; convert to float "
-            "before the mean is subtracted"
+        yield DataMistake(
+            f"values are whole numbers from {seen.range}",
+            "normalized images were rounded to integers; convert to float before the mean is subtracted",
         )

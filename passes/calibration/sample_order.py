@@ -109,6 +109,19 @@ class Spread:
         return chain.from_iterable(self.parts.parts_in(self.places[number] for number in numbers))
 
 
+def some_samples(data: Iterable[Sample], most: int) -> tuple[Iterator[Sample], bool]:
+    """At most so many samples; whether they come from all over the data, and not from their beginning.
+
+    Args:
+        data: The data, without batches.
+        most: The most samples.
+    """
+    spread = Spread.of(data, max(most, ENOUGH_SAMPLES))
+    if spread:
+        return spread.samples(sorted(sorted(range(len(spread.places)), key=rank)[:most])), True
+    return islice(data, most), False
+
+
 def held_out_samples(data: Iterable[Sample], most: int | None) -> Iterator[Sample]:
     """The samples of some data that a calibration holds out.
 

@@ -9,7 +9,7 @@ from ...ir import Graph
 from ..analysis.agreement import Agreement, Verdict
 from ..analysis.compressed_weights import compressed_weights
 from ..analysis.outputs import OutputKind
-from ..calibration.sample_order import held_out_samples
+from ..calibration.sample_order import held_out_samples, some_samples
 from ..infra.execution import Execution
 from ..infra.progress import Progress, no_progress
 from ..runtime.samples import DataError, Feed, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
@@ -20,8 +20,8 @@ from .matching import Matching, match_inputs, match_layers
 from .output_probe import OutputProbe
 from .verify_execution import execution_of
 
-#: The number of first samples that are used.
-FIRST = 32
+#: The number of samples that are used unless the user names one.
+FEW = 32
 #: The number of different samples on which latency is measured.
 _TIMED = 8
 
@@ -52,12 +52,13 @@ class Comparison:
         first: The reference model.
         second: The model that is compared with it.
         samples: The number of samples that both ran on.
-        held_out: Whether they are the held-out samples of a calibration with these data, instead of the first ones.
+        held_out: Whether they are the held-out samples of a calibration with these data, instead of any.
         outputs: The agreement of the second model's outputs with the first's.
         matching: The layers that correspond.
         layers: The error of each of those, in the first model's order; None: not requested.
         latencies: The latencies of both, in the default mode and in others; None: not requested.
         warnings: Messages to the user.
+        is_spread: Whether the samples come from all over the data.
     """
 
     first: Side
@@ -69,6 +70,7 @@ class Comparison:
     latencies: Latencies | None
     warnings: tuple[str, ...]
     held_out: bool = False
+    is_spread: bool = False
 
     @property
     def is_poor(self) -> bool:
@@ -95,8 +97,8 @@ def compare_models(
         first: The reference model.
         second: A model with the same inputs and outputs.
         samples: The samples; read once, lazily, one at a time.
-        most: The number of first samples to use; None: 32; with `held_out`, those that a calibration reads if the
-            user names no number.
+        most: The number of first samples to use; None: 32 from all over the data, if they can be read in any order;
+            with `held_out`, those that a calibration reads if the user names no number.
         held_out: Whether to use only the held-out samples of a calibration, which gives the numbers of its report.
         per_layer: Whether to compare layers, too.
         latency: Whether to measure the latency.
@@ -113,8 +115,8 @@ def compare_models(
     order, matching, pair = match_inputs(first, second), match_layers(first, second), OutputProbe.of(first, second)
     layers = LayerProbes(matching.pairs if per_layer else (), pair)
     seen, timed = 0, list[tuple[Feed, Feed]]()
-    total = None if held_out else min(most or FIRST, operator.length_hint(samples) or most or FIRST)
-    used = held_out_samples(samples, most) if held_out else islice(samples, most or FIRST)
+    total = None if held_out else min(most or FEW, operator.length_hint(samples) or most or FEW)
+    used, is_spread = _used(samples, most, held_out=held_out)
     for items in _items(used, model_inputs(first), model_inputs(second), order):
         layers.add(items, *pair.add(items))
         timed += [(items[0].feed, items[1].feed)] if len(timed) < _TIMED else []
@@ -134,7 +136,15 @@ def compare_models(
         warnings=(*pair.warnings, *layers.warnings()),
         latencies=measure_latencies(first, second, timed, seconds=latency_seconds) if latency else None,
         held_out=held_out,
+        is_spread=is_spread,
     )
+
+
+def _used(samples: Iterable[Sample], most: int | None, *, held_out: bool) -> tuple[Iterator[Sample], bool]:
+    """The samples to compare on; whether they come from all over the data."""
+    if held_out:
+        return held_out_samples(samples, most), False
+    return some_samples(samples, FEW) if most is None else (islice(samples, most), False)
 
 
 def _items(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir import Graph, Node
+from ..analysis.source_names import source_names
 from ..infra.base import Context
 from ..placement.plan import Site
 from ..placement.range_estimators import End
@@ -50,6 +51,8 @@ class ObservedRange:
         lows: The samples' lower ends; None if no value can be negative.
         highs: The samples' upper ends.
         clipped: The share of samples with an end that lies more than half a step outside the range.
+        type: The op type of the layer.
+        sources: The source framework's names for its output, where they differ.
     """
 
     name: str
@@ -59,6 +62,8 @@ class ObservedRange:
     lows: Spread | None
     highs: Spread
     clipped: float
+    type: str
+    sources: tuple[str, ...] = ()
 
 
 def observed_ranges(graph: Graph, context: Context) -> Iterator[ObservedRange]:
@@ -94,6 +99,8 @@ def _observed(site: Site, node: Node, low_end: End | None, high_end: End, contex
         lows=_spread(low_end, lows.min(axis=1)) if low_end and lows is not None else None,
         highs=_spread(high_end, highs.max(axis=1)),
         clipped=float(is_clipped.mean()),
+        type=site.source.node.type,
+        sources=source_names(site.source.node),
     )
 
 

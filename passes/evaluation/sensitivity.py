@@ -24,6 +24,11 @@ from ..runtime.modes import EMULATION
 from ..runtime.samples import PreparedSample, ValidationSample
 from .fake_quant_switch import GATES, AttachGates, rounded_operations
 
+#: How the reasons begin for which operations were reverted to float.
+ROUNDING = "rounding it causes"
+#: Smaller shares are not told in percent.
+_SMALL = 0.005
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -47,6 +52,12 @@ class Effect:
     own: float
     outputs: tuple[Agreement, ...] = ()
     share: float = 0.0
+
+    @property
+    def reason(self) -> str:
+        """Why the operation is worth its time in float; begins with `ROUNDING`."""
+        share = f"{self.share:.0%}" if self.share >= _SMALL else "less than 1%"
+        return f"{ROUNDING} {share} of the outputs' error ({self.own:.1f} dB of its own)"
 
     @property
     def worst(self) -> float:

@@ -215,7 +215,7 @@ class Pass(ABC):
 
         A pass that says nothing else of its estimates may need extremes: a later sample may always exceed them.
         """
-        return f"'{self.name}' needs more than means" if self.requests(graph, context) else ""
+        return f"'{self.name}' needs all of them" if self.requests(graph, context) else ""
 
     def why_more(self, graph: Graph, context: Context) -> str:
         """Why the pass needs more samples than the statistics have so far; empty if its means have settled."""

@@ -1,6 +1,6 @@
 """The effective configuration: every option with its value and the origin of the value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +30,11 @@ class EffectiveOption:
 
 
 def effective_options(
-    target: Target, config: QuantizationConfig, settings: ConfigFile, flags: Mapping[str, str]
+    target: Target,
+    config: QuantizationConfig,
+    settings: ConfigFile,
+    flags: Mapping[str, str],
+    types: Collection[str] | None = None,
 ) -> Iterator[EffectiveOption]:
     """The options of a run, and their results for the inputs of each kind of layer.
 
@@ -41,6 +45,7 @@ def effective_options(
         config: The options.
         settings: The content of the configuration file.
         flags: Option -> the flag that set it.
+        types: The op types of a model: others are left out; None: all that the target has rules for.
     """
     yield EffectiveOption("target", target.name, _origin("target", settings, flags))
     for name in QuantizationConfig.model_fields:
@@ -49,7 +54,10 @@ def effective_options(
     preset = config.preset_for(attention=0)
     effective = with_user_options(target, config)
     for rule, effective_rule in zip(target.rules, effective.rules, strict=True):
-        ops = ", ".join(rule.op) + (f" ({', '.join(rule.when)})" if rule.when else "")
+        present = [each for each in rule.op if types is None or each in types]
+        if not present:
+            continue
+        ops = ", ".join(present) + (f" ({', '.join(rule.when)})" if rule.when else "")
         for role, name in effective_rule.inputs.items():
             spec, own = effective.specs[name], target.specs[rule.inputs[role]]
             changed = "" if spec == own else f", {settings.where or 'options'} over it"

@@ -50,7 +50,10 @@ def quantize_once(
     refuse_quantized(graph, keep_compressed=bool(config.keep_compressed))
     source = measuring or Calibrate()
     if data is None and isinstance(source, Calibrate):
-        message = "give calibration data, or statistics that were measured before"
+        message = (
+            "give calibration data (--data SOURCE; in Python, the second argument), or measured statistics "
+            "(--statistics FILE)"
+        )
         raise DataError(message)
     is_saved = isinstance(source, Calibrate) and source.save_to is not None
     also_for = tuple(_alternatives(target, config)) if is_saved else ()

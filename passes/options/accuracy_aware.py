@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .accuracy import AccuracyOptions, DropType
+from .note import Note
 from .strict import Strict
 
 
@@ -51,14 +52,18 @@ def accuracy_options(params: AccuracyParameters) -> AccuracyOptions:
 
 
 def passed_over(params: AccuracyParameters) -> Iterator[str]:
-    """Warnings about parameters without effect."""
+    """Notes about parameters without effect."""
     given = params.model_fields_set
     if params.annotation_free:
-        yield "annotation_free: without labels there is no metric; the guard keeps outputs close to the float model's"
+        yield Note(
+            "annotation_free: without labels there is no metric; the guard keeps outputs close to the float model's"
+        )
     if subsets := [name for name in ("metric_subset_ratio", "ranking_subset_size") if name in given]:
         why = "layers are ranked by their effect on the outputs, and the metric uses all its data"
-        yield f"{', '.join(subsets)}: {why}"
+        yield Note(f"{', '.join(subsets)}: {why}")
     if params.tune_hyperparams:
-        yield "tune_hyperparams: wider ranges and asymmetric activations are always tried before layers return to float"
+        yield Note(
+            "tune_hyperparams: wider ranges and asymmetric activations are always tried before layers return to float"
+        )
     if not params.use_prev_if_drop_increase:
-        yield "use_prev_if_drop_increase: the result is always the best measured model"
+        yield Note("use_prev_if_drop_increase: the result is always the best measured model")

@@ -18,6 +18,9 @@ from .content import content_of
 #: Readers -> the order of their channels; None: they read arrays.
 _READERS: Mapping[str, str | None] = {"opencv_imread": "bgr", "pillow_imread": "rgb", "numpy_reader": None}
 _FLIPS = ("bgr_to_rgb", "rgb_to_bgr")
+#: The value of `aspect_ratio_scale` by which the shorter side gets the size. The crop of a square behind it is the same
+#: as a square crop before it, of the same share of the shorter side.
+_BY_SHORTER_SIDE = "greater"
 _ABOUT_SIZES = ("resize", "crop", "auto_resize")
 
 
@@ -34,18 +37,22 @@ class CheckerData:
         colour_order: "rgb" or "bgr".
         size: Height and width.
         central_fraction: The share of height and width, in the middle, to cut out first.
+        fit: What happens to images of another ratio, as `--fit` says it; None: both sides are resized.
         mean: Subtracted from each channel.
         scale: Each channel is divided by it afterwards.
         passed_over: The preprocessing steps that are ignored.
+        keeps: How the last resize keeps the ratio of the sides; empty: it does not, or what follows was read with it.
     """
 
     source: str
     colour_order: str = "bgr"
     size: tuple[int, int] | None = None
     central_fraction: float | None = None
+    fit: str | None = None
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     passed_over: tuple[str, ...] = field(default=())
+    keeps: str = ""
 
 
 def read_checker(engine: Mapping[str, Any], folder: Path) -> CheckerData:
@@ -102,7 +109,9 @@ def _taken(data_set: Mapping[str, Any], folder: Path) -> CheckerData:
     found = CheckerData(str(_found(source, folder)), _READERS[kind] or "bgr")
     for step in cast(Iterable[Any], steps if isinstance(steps, list) else ()):
         found = _after(found, step)
-    return found
+    if not found.keeps:
+        return found
+    return replace(found, passed_over=(*found.passed_over, f"resize with aspect_ratio_scale: {found.keeps}"))
 
 
 def _after(found: CheckerData, step: Any) -> CheckerData:
@@ -129,13 +138,13 @@ def _resized(found: CheckerData, options: Mapping[str, Any]) -> CheckerData:
         return replace(found, size=None)
     size = _size(options)
     if options["type"] == "resize":
-        keeps = options.get("aspect_ratio_scale")
-        ignored = (f"resize with aspect_ratio_scale: {keeps}",) if keeps else ()
-        return replace(found, size=size, passed_over=(*found.passed_over, *ignored))
+        return replace(found, size=size, keeps=str(options.get("aspect_ratio_scale") or ""))
     before = found.size
     if before is None or size[0] * before[1] != size[1] * before[0] or size[0] > before[0]:
         raise ValueError
-    return replace(found, size=size, central_fraction=size[0] / before[0])
+    found = replace(found, size=size, central_fraction=size[0] / before[0])
+    is_crop = found.keeps == _BY_SHORTER_SIDE and size[0] == size[1]
+    return replace(found, fit="crop", keeps="") if is_crop else found
 
 
 def _size(options: Mapping[str, Any]) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from typing import Any, cast
 from ...ir.suggestions import closest, did_you_mean
 from ...targets.target import HERE
 from .config_error import ConfigError
+from .note import Note
 
 _TUNING = "fine-tuning layers needs training; use_fast_bias: false is the closest replacement"
 _INPLACE = "statistics are always computed inside the model, for each sample of a batch separately"
@@ -48,7 +49,7 @@ _SAME_AS_EVER: Mapping[str, object] = {
 
 
 def without_deprecated(content: Any, where: str) -> tuple[Any, list[str]]:
-    """A document without deprecated options, and one warning for each reason.
+    """A document without deprecated options, and one message for each reason.
 
     Raises:
         ConfigError: the document asks for something that is not supported.
@@ -66,7 +67,14 @@ def without_deprecated(content: Any, where: str) -> tuple[Any, list[str]]:
     if compression := _mapping(document.get("compression")):
         compression = _without(compression, COMPRESSION, "", reasons)
         document["compression"] = compression | dict(_algorithms(compression, reasons))
-    return document, [f"{', '.join(dict.fromkeys(keys))}: {reason}" for reason, keys in reasons.items()]
+    return document, [
+        _message(reason, f"{', '.join(dict.fromkeys(keys))}: {reason}") for reason, keys in reasons.items()
+    ]
+
+
+def _message(reason: str, text: str) -> str:
+    """A warning if there is something to do instead, else a note."""
+    return text if reason in (_TUNING, *SECTIONS.values()) else Note(text)
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The section `engine` of a configuration, which says where the data are."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from .accuracy_checker import CheckerData, UnreadError, read_checker
 from .deprecated_options import engine_kind
+from .note import Note
 from .strict import Strict
 
 Layout = Literal["NCHW", "NHWC", "CHW", "HWC"]
@@ -37,6 +39,7 @@ class EngineOptions:
         mean: Subtracted from each channel.
         scale: Each channel is divided by it afterwards.
         colour_order: The order of the channels.
+        fit: What happens to images of another ratio, as `--fit` says it; None: both sides are resized.
     """
 
     data_source: str
@@ -46,6 +49,7 @@ class EngineOptions:
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     colour_order: str = "bgr"
+    fit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class EngineFound:
     Attributes:
         engine: The source of the data; None if the section has none.
         lacking: Why it has none, and what to do; empty if it has one, or if there is no section.
-        warnings: Messages about the ignored parts.
+        warnings: Messages about the ignored parts; notes if there are none.
     """
 
     engine: EngineOptions | None = None
@@ -84,8 +88,8 @@ def engine_of(section: Mapping[str, Any], valid: EngineSection | None, where: st
         found = read_checker(section, Path(where).parent)
     except UnreadError as error:
         return EngineFound(lacking=f"{place}: {error}; give the data: {command} {_FORM}")
-    warning = f"{place}: AccuracyChecker is no longer supported; taken from it: {_in_flags(found)}"
-    return EngineFound(_engine(found), warnings=(warning,))
+    taken = f"{place}: AccuracyChecker is no longer supported; taken from it: {_in_flags(found)}"
+    return EngineFound(_engine(found), warnings=(taken if found.passed_over else Note(taken),))
 
 
 def flags_for(checker: Path | None) -> str:
@@ -106,18 +110,20 @@ def _engine(found: CheckerData) -> EngineOptions:
         mean=found.mean,
         scale=found.scale,
         colour_order=found.colour_order,
+        fit=found.fit,
     )
 
 
 def _in_flags(found: CheckerData) -> str:
     """The equivalent options of the command line, and the ignored steps."""
-    flags = [f"--data {found.source}"]
+    flags = [f"--data {shlex.quote(found.source)}"]
     flags += [f"--size {found.size[0]}x{found.size[1]}"] if found.size else []
     flags += [f"{flag} {','.join(f'{each:g}' for each in values)}" for flag, values in _normalized(found) if values]
     flags.append(f"--colour-order {found.colour_order}")
-    cut = f", cropped to the middle {found.central_fraction:.1%}" if found.central_fraction else ""
+    flags += [f"--central-fraction {found.central_fraction:.6g}"] if found.central_fraction else []
+    flags += [f"--fit {found.fit}"] if found.fit else []
     missed = f"; ignored: {'; '.join(found.passed_over)}" if found.passed_over else ""
-    return f"{' '.join(flags)}{cut}{missed}"
+    return f"{' '.join(flags)}{missed}"
 
 
 def _normalized(found: CheckerData) -> tuple[tuple[str, tuple[float, ...]], ...]:

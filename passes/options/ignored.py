@@ -134,7 +134,7 @@ class Ignored(Strict):
             found = tuple(node for node in names if operation.fits(node))
             reasons |= dict.fromkeys(found, f"{BY_USER}{operation}")
             by_rule |= {str(operation): found} if found else {}
-            missed += [] if found else [_no_hit(str(operation), closest(operation.type, (it.type for it in names)))]
+            missed += [] if found else [_no_hit(str(operation), _type_meant_by(operation.type, names))]
         if self.skip_model:
             reasons |= dict.fromkeys(names, f"{BY_USER}the whole model")
         return Hits(reasons, by_rule, tuple(missed), names)
@@ -238,6 +238,11 @@ def _no_hit(rule: str, close: str, rest: str = "") -> str:
     return did_you_mean(f"ignored: {rule} matches no operation of the model", close, rest)
 
 
+def _type_meant_by(wanted: str, names: Iterable[Node]) -> str:
+    """A suggestion for a type that no operation has, unless there is such a type."""
+    return "" if wanted in LAYER_TYPES else closest(wanted, (each.type for each in names))
+
+
 def _meant_by(wanted: str, names: Mapping[Node, str]) -> tuple[str, str]:
     """A suggestion for a name that no operation has, and what to write if it is a type."""
     count = sum(IgnoredType(type=wanted).fits(node) for node in names)
@@ -265,4 +270,5 @@ def _name_meant(wanted: str, names: Mapping[Node, str]) -> str:
     known = [each for all_ in called.values() for each in all_]
     path, slash, _ = wanted.rpartition("/")
     beside = (name for name in known if path and name.startswith(path + slash))
-    return next(iter(longer), "") or closest(wanted, known) or next(beside, "")
+    plain = (each.removesuffix(_SPLIT) for each in known)  # a long common end makes any two names alike
+    return next(iter(longer), "") or closest(wanted.removesuffix(_SPLIT), plain) or next(beside, "")

@@ -177,7 +177,7 @@ class ConfigFile:
         model: The model and its name.
         engine: The source of the data.
         lacking: Why its section `engine` gives no data, and what to do; empty otherwise.
-        warnings: Messages about options that no longer apply, with their replacements.
+        warnings: Messages about options that no longer apply, with their replacements; some are notes (see `Note`).
         where: The name of the configuration in messages.
     """
 

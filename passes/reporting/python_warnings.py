@@ -7,6 +7,7 @@ from types import FrameType
 from typing import Any
 
 from ..analysis.agreement import Verdict
+from ..options.note import warnings_in
 from .report import Report
 
 
@@ -40,13 +41,13 @@ class QuantizationWarning(_AboutResult):
 
 
 def warn(messages: Iterable[str], result: Any = None) -> None:
-    """Issues a `QuantizationWarning` for each message, at the line of the user's code that called irquant.
+    """Issues a `QuantizationWarning` for each message but notes, at the line of the user's code that called irquant.
 
     Args:
         messages: The messages.
         result: What the called function returns; None: the run has not begun.
     """
-    for message in messages:
+    for message in warnings_in(messages):
         warnings.warn(QuantizationWarning(message, result), stacklevel=_depth())
 
 

@@ -9,6 +9,8 @@ from ...ir.spelling import worded
 from ...ir.writer import lay_out
 from ..accuracy.control import AccuracyResult
 from ..accuracy.guard import GuardResult, GuardStep
+from ..accuracy.knee import find_dominant
+from ..accuracy.requantize import Attempt
 from ..analysis.agreement import Agreement, Verdict
 from ..analysis.bias_cross_validation import Correction
 from ..analysis.data_findings import DataFindings
@@ -18,7 +20,7 @@ from ..analysis.work import multiply_accumulates
 from ..evaluation.closeups import CloseUp
 from ..evaluation.latency import Latencies, Latency
 from ..evaluation.observed import ObservedRange, observed_ranges
-from ..evaluation.sensitivity import Effect
+from ..evaluation.sensitivity import ROUNDING, Effect
 from ..infra.base import Context, Results
 from ..infra.calibration import Sampling
 from ..infra.execution import Check
@@ -71,6 +73,42 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Reverted:
+    """An operation that was reverted to float for the sake of the outputs, or of the user's metrics.
+
+    Attributes:
+        name: Its friendly name.
+        type: Its op type.
+        reason: What its rounding causes.
+        is_layer: Whether it does arithmetic, so that it counts as a layer.
+    """
+
+    name: str
+    type: str
+    reason: str
+    is_layer: bool
+
+
+@dataclass(frozen=True)
+class Dominant:
+    """An int8 operation that causes more than half of the error at the outputs.
+
+    Attributes:
+        name: Its friendly name.
+        type: Its op type.
+        share: Its share of the error.
+        gain: What the outputs gain with it in float, in dB, as predicted.
+        percent: How much longer the model takes then, in percent, as predicted.
+    """
+
+    name: str
+    type: str
+    share: float
+    gain: float
+    percent: float
+
+
+@dataclass(frozen=True)
 class Origin:
     """The run that a report is about.
 
@@ -106,7 +144,7 @@ class Report(ShownReport):
             guard needed it.
         ranges: The ranges of activations compared with the observed values.
         corrections: Layers, and the results of correcting their biases.
-        warnings: Messages to the user.
+        warnings: Messages to the user; those that ask for nothing are notes (see `Note`).
         bytes_before: The size of the float model's constants.
         bytes_after: The size of the quantized model's constants.
         latencies: The latencies of the float model and of the quantized one; None unless requested, or unless int8 may
@@ -120,6 +158,9 @@ class Report(ShownReport):
         detail: How much was measured for a page; None: only what every run measures.
         seconds: The time of the whole run.
         stages: The parts of the run besides its passes -> their seconds.
+        reverted: The operations that were reverted to float, the most sensitive first.
+        dominant: The int8 operation that causes most of the error, if it is known and an output is not good.
+        types: The op types of the model.
     """
 
     results: Results
@@ -148,6 +189,9 @@ class Report(ShownReport):
     detail: Detail | None = None
     seconds: float = 0.0
     stages: Mapping[str, float] = field(default_factory=dict[str, float])
+    reverted: tuple[Reverted, ...] = ()
+    dominant: Dominant | None = None
+    types: frozenset[str] = frozenset()
 
     @property
     def worst_output(self) -> Agreement | None:
@@ -219,7 +263,29 @@ def report_of(
         sampling=context.calibration.sampling,
         tuning=tuning,
         float_sums=context.plan.float_sums,
+        reverted=tuple(_reverted(attempt)),
+        dominant=_dominant(guarded),
+        types=frozenset(node.type for each in attempt.graph.walk() for node in each.in_file_order()),
     )
+
+
+def _reverted(attempt: Attempt) -> Iterable[Reverted]:
+    """The operations that were reverted to float for what their rounding causes, in the order of the search."""
+    plan = attempt.context.plan
+    floats = {node: each.reason for node, each in plan.decisions.items() if not each.int8} | dict(plan.kept)
+    places = {key: number for number, key in enumerate(attempt.reverted_to_float)}
+    found = [node for node, reason in floats.items() if reason.startswith(ROUNDING)]
+    for node in sorted(found, key=lambda node: places.get((node.graph.scope, node.id), len(places))):
+        yield Reverted(plan.names.get(node, node.name), node.type, floats[node], node in plan.decisions)
+
+
+def _dominant(guarded: GuardResult) -> Dominant | None:
+    """The int8 operation that causes most of the error, if it is known."""
+    found = find_dominant(guarded.attempt, [*guarded.standouts, *guarded.effects])
+    if found is None:
+        return None
+    (effect,) = found.effects
+    return Dominant(effect.name, effect.type, min(effect.share, 1.0), found.predicted_gain, found.percent)
 
 
 def _late(guarded: GuardResult) -> Iterable[str]:

@@ -112,7 +112,7 @@ def begin_tuning(
         message = f"a tuning measures on this machine, which has no {target.device}: name target cpu, or a tuning file"
         raise ConfigError(message)
     if data is None:
-        message = "a tuning runs the model on samples: give data"
+        message = "a tuning runs the model on samples: give data (--data SOURCE)"
         raise ConfigError(message)
     return Tuner(goals, target)
 

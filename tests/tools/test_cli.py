@@ -42,6 +42,7 @@ LIGHT = {
     "irquant.passes.infra.progress",
     "irquant.passes.infra.registry",
     "irquant.passes.options.config_error",
+    "irquant.passes.options.note",
     "irquant.passes.reporting.detail",
     "irquant.passes.tuning.goals",
 }
@@ -290,7 +291,10 @@ def test_a_dry_run_tells_what_would_be_measured(model: Path, tmp_path: Path, cap
 
 def test_calibration_takes_data_or_statistics(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["quantize", str(model)]) == 2
-    assert capfd.readouterr().err == "error: give calibration data, or statistics that were measured before\n"
+    assert capfd.readouterr().err == (
+        "error: give calibration data (--data SOURCE; in Python, the second argument), or measured statistics "
+        "(--statistics FILE)\n"
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- the wrong model
@@ -418,6 +422,32 @@ def test_a_wrong_option_is_explained(complaint: Complaint, options: list[str], s
 def test_a_wrong_number_of_threads_is_told(complaint: Complaint, monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
     monkeypatch.setenv("IRQUANT_THREADS", threads)
     assert complaint() == f"IRQUANT_THREADS is '{threads}' in the environment, expected a number of threads"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            ["-q", "default", "-m", "my model.xml"],
+            "no such option: -q; did you mean `irquant quantize -q default -m 'my model.xml'`?",
+        ),
+        (
+            ["--input_model", "m.xml"],
+            "no such option: --input_model; did you mean `irquant quantize --input_model m.xml`?",
+        ),
+        (["--output_dir=ir"], "no such option: --output_dir; did you mean `irquant quantize --output_dir=ir`?"),
+        (["--nonsense_word"], "no such option: --nonsense_word; irquant --help lists the commands"),
+    ],
+)
+def test_options_without_a_command_are_meant_for_quantize(
+    line: list[str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(line) == 2
+    assert capfd.readouterr() == ("", f"error: {said}\n")
+
+
+def test_an_unknown_option_is_told_as_it_was_typed(complaint: Complaint) -> None:
+    assert "--input_modell" in complaint("--input_modell", "m.xml")
 
 
 def test_a_misspelt_option_gets_a_hint(complaint: Complaint) -> None:

@@ -17,43 +17,52 @@ WITH_METRIC = ("34", "35", "36")
 #: What the user is told, by the number of the file; nothing else is worth a warning.
 WARNINGS = {
     "04": [
-        "engine.config: configs/small.yaml: cannot be read: No such file or directory; give "
+        "warning: engine.config: configs/small.yaml: cannot be read: No such file or directory; give "
         "the data: irquant quantize -c FILE --data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr"
     ],
     "05": [
-        "engine.datasets: AccuracyChecker is no longer supported; taken from it: --data images --size 8x8 --mean 127,127,127 --scale 64 "
-        "--colour-order rgb, cropped to the middle 80.0%; ignored: resize with aspect_ratio_scale: greater"
+        "note: engine.datasets: AccuracyChecker is no longer supported; taken from it: --data images --size 8x8 --mean 127,127,127 --scale 64 "
+        "--colour-order rgb --central-fraction 0.8 --fit crop"
     ],
     "07": [
-        "engine.stat_requests_number, engine.eval_requests_number: the runtime chooses how many samples to run at once"
+        "note: engine.stat_requests_number, engine.eval_requests_number: the runtime chooses how many samples to run at once"
     ],
     "13": [
-        "inplace_statistics: statistics are always computed inside the model, for each sample of a batch separately"
+        "note: inplace_statistics: statistics are always computed inside the model, for each sample of a batch separately"
     ],
-    "23": ["threshold: corrections of any size are judged by samples that they were not computed from"],
+    "23": ["note: threshold: corrections of any size are judged by samples that they were not computed from"],
     "24": [
-        "use_layerwise_tuning, num_samples_for_tuning, batch_size: fine-tuning layers needs training; use_fast_bias: false "
+        "warning: use_layerwise_tuning, num_samples_for_tuning, batch_size: fine-tuning layers needs training; use_fast_bias: false "
         "is the closest replacement"
     ],
-    "25": ["threshold: corrections of any size are judged by samples that they were not computed from"],
+    "25": ["note: threshold: corrections of any size are judged by samples that they were not computed from"],
     "30": [
-        "engine data_free: synthetic data are no longer supported; give data of the model: irquant quantize -c FILE --data SOURCE"
+        "warning: engine data_free: synthetic data are no longer supported; give data of the model: irquant quantize -c FILE --data SOURCE"
     ],
-    "32": ["stat_batch_size: statistics do not depend on how samples are batched"],
-    "33": ["weights.range_estimator.min affects only clipping: weights are symmetric, and max sets both ends"],
+    "32": ["note: stat_batch_size: statistics do not depend on how samples are batched"],
+    "33": ["warning: weights.range_estimator.min affects only clipping: weights are symmetric, and max sets both ends"],
     "35": [
-        "metric_subset_ratio, ranking_subset_size: layers are ranked by their effect on the outputs, and the metric uses "
+        "note: metric_subset_ratio, ranking_subset_size: layers are ranked by their effect on the outputs, and the metric uses "
         "all its data",
-        "tune_hyperparams: wider ranges and asymmetric activations are always tried before layers return to float",
-        "use_prev_if_drop_increase: the result is always the best measured model",
+        "note: tune_hyperparams: wider ranges and asymmetric activations are always tried before layers return to float",
+        "note: use_prev_if_drop_increase: the result is always the best measured model",
     ],
-    "36": ["ranking_subset_size: layers are ranked by their effect on the outputs, and the metric uses all its data"],
-    "37": ["annotation_free: without labels there is no metric; the guard keeps outputs close to the float model's"],
+    "36": [
+        "note: ranking_subset_size: layers are ranked by their effect on the outputs, and the metric uses all its data"
+    ],
+    "37": [
+        "note: annotation_free: without labels there is no metric; the guard keeps outputs close to the float model's"
+    ],
 }
+#: What `config check` says besides: a run cannot do without it.
+NEEDED = (
+    "warning: AccuracyAwareQuantization needs your metric: irquant quantize -c FILE --metric file.py:function "
+    "(docs/migrate_from_pot.md has one for top-1)"
+)
 #: What the user is told besides, by the run alone.
 MORE = {
     "32": [
-        "preset accuracy: weights stay symmetric, since target 'cpu' runs asymmetric ones in float; weights.mode: "
+        "warning: preset accuracy: weights stay symmetric, since target 'cpu' runs asymmetric ones in float; weights.mode: "
         "asymmetric forces them"
     ]
 }
@@ -71,7 +80,7 @@ def accuracy(predict):
 """
 
 #: Warnings that depend on names and data, not on the configuration.
-_ABOUT_DATA = ("ignored: ", "2 of 2 layers", "only ", "input 'image'")
+_ABOUT_DATA = tuple(f"warning: {each}" for each in ("ignored: ", "2 of 2 layers", "only ", "input 'image'"))
 
 
 @pytest.fixture
@@ -95,17 +104,34 @@ def test_a_published_configuration_runs(file: Path, folder: Path, capfd: pytest.
     assert run(["quantize", *more, "--no-guard", "-c", str(file), "-o", "out.xml"]) == 0
     ov.Core().compile_model(folder / "out.xml", "CPU")
     shown = capfd.readouterr().out.splitlines()
-    warned = [line.removeprefix("warning: ") for line in shown if line.startswith("warning: ")]
+    warned = [line for line in shown if line.startswith(("warning: ", "note: "))]
     expected = [each.replace("FILE", str(file)) for each in WARNINGS.get(number, [])]
-    assert [line for line in warned if not line.startswith(_ABOUT_DATA)] == [
-        *expected,
-        *MORE.get(number, []),
-    ]
+    assert [line for line in warned if not line.startswith(_ABOUT_DATA)] == [*MORE.get(number, []), *expected]
     if number != "27":  # a device that is not here
         assert f"ran in int8: {2 - IN_FLOAT.get(number, 0)} of 2 executed layers" in "\n".join(shown)
     assert run(["config", "check", str(file)]) == 0
     checked = capfd.readouterr().out.splitlines()
-    assert checked == [*(f"warning: {each}" for each in expected), f"{file}: no mistakes"]
+    needs = [NEEDED.replace("FILE", str(file))] * (number in WITH_METRIC)
+    checked = [line for line in checked if not line.startswith(_ABOUT_DATA)]
+    assert checked == [*expected, *needs, f"{file}: no mistakes"]
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("model.xml", "warning: ignored: 'frist' matches no operation of the model; did you mean 'first'?"),
+        ("none.xml", "note: ignored: not compared with the model, since none.xml is not here"),
+        (None, None),
+    ],
+)
+def test_names_are_checked_if_the_file_names_a_model(
+    named: str | None, said: str | None, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    algorithm = {"name": "DefaultQuantization", "params": {"ignored": {"scope": ["frist"]}}}
+    content = {"model": {"model": named} if named else {}, "compression": {"algorithms": [algorithm]}}
+    (folder / "c.json").write_text(json.dumps(content))
+    assert run(["config", "check", "c.json"]) == 0
+    assert capfd.readouterr().out.splitlines() == [*([said] if said else []), "c.json: no mistakes"]
 
 
 def test_what_is_planned_in_float_is_not_said_to_stay_so(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -202,8 +228,8 @@ def test_accuracy_aware_quantization_without_a_metric_function_is_refused(
 ) -> None:
     assert run(["quantize", "model.xml", "--data", "samples.npz", "-c", accuracy_aware(folder)]) == 2
     assert capfd.readouterr().err == (
-        "error: AccuracyAwareQuantization needs a metric: give --metric module:function; "
-        "without one take DefaultQuantization, whose guard needs no labels\n"
+        "error: AccuracyAwareQuantization needs a metric: give --metric module:function, docs/migrate_from_pot.md has one for "
+        "top-1; without one take DefaultQuantization, whose guard needs no labels\n"
     )
 
 

@@ -25,7 +25,7 @@ from irquant.tools.terminal.output import output_options
     "subset_size",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Subset size: how many samples to use at most.  [default: 32; with --held-out, 300]",
+    help="Subset size: how many samples to use at most.  [default: 32 from all over the data; with --held-out, 300]",
 )
 @grouped_option(
     HelpGroup.DATA,

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from irquant.passes.options.config_error import ConfigError
+from irquant.passes.options.note import Note
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class FormerOption:
         instead: What to do instead, if the option is refused.
         write: The option to write instead, with the same value, if the option is refused.
         note: Why it has no effect, if the user should know.
+        unasked: The value, in lower case, that asks for nothing.
     """
 
     names: tuple[str, ...]
@@ -29,6 +31,7 @@ class FormerOption:
     instead: str = ""
     write: str = ""
     note: str = ""
+    unasked: str = ""
 
     @property
     def variable(self) -> str:
@@ -49,14 +52,14 @@ def former_options(command: Callable[..., Any], options: Sequence[FormerOption])
     @functools.wraps(command)
     def with_former(*, notes: tuple[str, ...] = (), **others: Any) -> Any:
         values = {each: others.pop(each.variable) for each in options}
-        given = [each for each, value in values.items() if value]
+        given = [each for each, value in values.items() if value and str(value).lower() != each.unasked]
         refused: dict[str, list[str]] = {}
         for each in given:
             if instead := each.instead or (each.write and f"write {each.write} {values[each]}"):
                 refused.setdefault(instead, []).append(each.names[0])
         if refused:
             raise ConfigError("; ".join(f"{', '.join(names)}: {instead}" for instead, names in refused.items()))
-        said = (f"{each.names[0]} has no effect: {each.note}" for each in given if each.note)
+        said = (Note(f"{each.names[0]} has no effect: {each.note}") for each in given if each.note)
         return command(notes=(*notes, *said), **others)
 
     result: Callable[..., Any] = with_former

@@ -12,7 +12,7 @@ from irquant.tools.sources.image_options import BLACK, FILTERS, FITS, LAYOUTS, W
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 #: A list as mo takes it: in brackets, after the name of the input.
-_IN_BRACKETS = re.compile(r"[^\[\](),]*[\[(](.*)[\])]\s*")
+_IN_BRACKETS = re.compile(r"([^\[\](),]*)[\[(](.*)[\])]\s*")
 #: Such lists for several inputs.
 _OF_SEVERAL = re.compile(r".*[\])]\s*,.*[\[(].*")
 
@@ -24,7 +24,7 @@ def read_numbers(context: click.Context, parameter: click.Parameter, text: str |
         click.BadParameter: the text has another form.
     """
     try:
-        return tuple(float(part) for part in _without_brackets(text).split(",")) if text else ()
+        return tuple(float(part) for part in _without_brackets(text, parameter).split(",")) if text else ()
     except ValueError:
         several = "names several inputs: write the numbers of the image input, e.g. 123.675,116.28,103.53"
         is_several = _OF_SEVERAL.fullmatch(text or "")
@@ -39,15 +39,23 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
         raise click.BadParameter(str(error), context, parameter) from None
 
 
-def _layout(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    return _without_brackets(text).replace(",", "").replace(" ", "").upper() if text else None
+def _layout(_: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    return _without_brackets(text, parameter).replace(",", "").replace(" ", "").upper() if text else None
 
 
-def _without_brackets(text: str) -> str:
-    """The innermost list: mo writes the layout of an input `image([n,c,h,w])`."""
+def _without_brackets(text: str, parameter: click.Parameter) -> str:
+    """The innermost list: mo writes the layout of an input `image([n,c,h,w])`. `picture_options` gets the name, too."""
     while found := _IN_BRACKETS.fullmatch(text):
-        text = found[1]
+        name, text = found[1].strip(), found[2]
+        if name:
+            _named_inputs()[max(parameter.opts, key=len)] = name
     return text
+
+
+def _named_inputs() -> dict[str, str]:
+    """Options of the command that is being read -> the input that each names."""
+    found: dict[str, str] = click.get_current_context().meta.setdefault("irquant.named_inputs", {})
+    return found
 
 
 def size_of(text: str) -> tuple[int, int]:
@@ -158,7 +166,17 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **others: object,
     ) -> Any:
         pictures = ImageOptions(
-            size, layout, mean, scale, colour_order, central_fraction, fit, resize_filter, pad_value, skip_broken
+            size,
+            layout,
+            mean,
+            scale,
+            colour_order,
+            central_fraction,
+            fit,
+            resize_filter,
+            pad_value,
+            skip_broken,
+            tuple(_named_inputs().items()),
         )
         return command(pictures=pictures, **others)
 

@@ -10,15 +10,20 @@ from dataclasses import replace
 from typing import Any
 
 from irquant.passes.options.config_error import ConfigError
+from irquant.passes.options.note import Note
 from irquant.tools.options.former_options import FormerOption, former_options
 from irquant.tools.options.inputs import read_numbers
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 _SHAPES = "shapes and parts are chosen at conversion: ovc MODEL --input NAME[1,3,224,224]; then give its .xml"
-_PREPARED = (
-    "mean, scale and the order of channels prepare the calibration images only: the result takes prepared images, as "
-    "the model does"
+_IN_THE_MODEL = "docs/migrate_from_pot.md shows how to put such steps into the result (PrePostProcessor)"
+_NORMALIZED = (
+    "mean and scale prepare the calibration images only, and the model does not change: give the result normalized "
+    f"images, as you give the model; {_IN_THE_MODEL}"
+)
+_RED_FIRST = (
+    "--reverse_input_channels: images are fed with red first, {}; arrays and the model do not change; " + _IN_THE_MODEL
 )
 _BY_OVC = "convert the model with ovc, which needs no such option; then give its .xml"
 _IN_PYTHON = "convert in Python by openvino.convert_model(MODEL, example_input=...), and save by openvino.save_model"
@@ -59,7 +64,7 @@ _FORMER = (
     FormerOption(("--framework",), takes="VALUE"),  # the file says what it is
     FormerOption(("--share_weights",), takes="VALUE", default="True"),
     FormerOption(("--data_type",), takes="VALUE", note=_KEPT),
-    FormerOption(("--compress_to_fp16",), takes="VALUE", default="True", note=_KEPT),
+    FormerOption(("--compress_to_fp16",), takes="VALUE", default="True", note=_KEPT, unasked="false"),
     *(
         FormerOption((name,), note=_OWN_FRONT_END)
         for name in (
@@ -98,7 +103,7 @@ _OPTIONS = (
         HelpGroup.FORMER,
         "--reverse_input_channels",
         is_flag=True,
-        help="Like --colour-order rgb: mo read images as BGR.",
+        help="Like --colour-order rgb, which is the default of --data: mo read images as BGR.",
     ),
 )
 
@@ -121,8 +126,11 @@ def mo_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if reverse_input_channels and pictures.colour_order == "bgr":
             message = "--reverse_input_channels means RGB, but --colour-order is bgr: leave one of them out"
             raise ConfigError(message)
-        if mean_values or scale_values or reverse_input_channels:
-            notes = (*notes, _PREPARED)
+        if mean_values or scale_values:
+            notes = (*notes, Note(_NORMALIZED))
+        if reverse_input_channels:
+            other = "as they are with --data anyway" if others.get("data") else "not blue, as they are otherwise"
+            notes = (*notes, Note(_RED_FIRST.format(other)))
         order = "rgb" if reverse_input_channels else pictures.colour_order
         mean, scale = pictures.mean or mean_values, pictures.scale or scale_values
         pictures = replace(pictures, mean=mean, scale=scale, colour_order=order)

@@ -22,7 +22,7 @@ target_option = grouped_option(
     "--target",
     metavar="TARGET",
     shell_complete=targets,
-    help="A target's name or alias, or a target file (.yaml); see `irquant targets`.  [default: any]",
+    help="A target's name or alias, or a target file (.yaml); see `irquant targets`.  [default: cpu]",
 )
 
 _OPTIONS = (
@@ -42,7 +42,8 @@ _OPTIONS = (
         metavar="PRESET",
         shell_complete=presets,
         help="performance (symmetric activations), mixed (asymmetric activations) or accuracy (also asymmetric "
-        "weights, if the target runs them in int8).  [default: mixed for transformers, else performance]",
+        "weights, if the target runs them in int8).  [default: mixed for transformers; else each activation gets "
+        "the better of both modes where the target runs them equally fast, and a symmetric range elsewhere]",
     ),
     grouped_option(
         HelpGroup.QUANTIZATION,

@@ -48,7 +48,7 @@ def comparison_page(found: Comparison, first: str, second: str) -> str:
     scale = decibel_scale(ratio for each in layers for ratio in (each.sqnr, each.but_for_scale))
     values = {
         "found": found,
-        "samples": compared_on(found.samples, held_out=found.held_out),
+        "samples": compared_on(found.samples, held_out=found.held_out, is_spread=found.is_spread),
         "first": Path(first),
         "second": Path(second),
         "worst": worst(found.outputs),

@@ -12,8 +12,9 @@ from pathlib import Path
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import Agreement
 from irquant.passes.evaluation.observed import ObservedRange, Spread
-from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.evaluation.sensitivity import ROUNDING, Effect
 from irquant.passes.jobs.effective_options import effective_options
+from irquant.passes.options.note import notes_in, warnings_in
 from irquant.passes.options.resolved import ResolvedOptions
 from irquant.passes.reporting.report import Layer
 from irquant.passes.runtime.core import runtime_version
@@ -22,9 +23,11 @@ from irquant.tools.report.layer_rows import layer_rows
 from irquant.tools.report.page import render, write_page
 from irquant.tools.report.scale import Scale
 from irquant.tools.terminal.console import counted, samples_line
-from irquant.tools.terminal.next_step import needs_work, next_step
+from irquant.tools.terminal.next_step import needs_work, next_step, wrong_data
 from irquant.tools.terminal.typed_command import TypedCommand
 
+#: The common reason of layers that were reverted to float; each has its own share of the error.
+_REVERTED = "reverted to float, the most sensitive first, until the outputs were close enough"
 #: Ratios beyond these, in dB, are drawn at the ends of the scale.
 _LEAST_DECIBELS, _MOST_DECIBELS = -10.0, 100.0
 
@@ -90,6 +93,9 @@ def quantization_page(report: Report, subject: Subject) -> str:
         "subject": subject,
         "worst": worst(report.check.outputs or ()),
         "tiles": list(_tiles(report)),
+        "warnings": [*report.data.warnings, *warnings_in(report.warnings)],
+        "notes": notes_in(report.warnings),
+        "doubt": wrong_data(report),
         "next_step": next_step(report, subject.typed) if needs_work(report) else "",
         "rows": list(layer_rows(report)),
         "unmeasured": sum(not each.outputs for each in report.effects),
@@ -135,7 +141,8 @@ def _by_reason(layers: Iterable[Layer]) -> dict[str, list[Layer]]:
     found: dict[str, list[Layer]] = {}
     for layer in layers:
         if not layer.is_int8:
-            found.setdefault(layer.reason, []).append(layer)
+            reason = _REVERTED if layer.reason.startswith(ROUNDING) else layer.reason
+            found.setdefault(reason, []).append(layer)
     return found
 
 
@@ -143,7 +150,8 @@ def _settings(report: Report, planned: ResolvedOptions) -> Iterable[object]:
     """The effective options; without a given preset, the preset is the one for the model."""
     config = planned.config.overruled(preset=report.preset)
     origin = {} if planned.config.preset else {"preset": "chosen for the model"}
-    return effective_options(planned.target, config, planned.settings, {**origin, **planned.flags})
+    types = report.types.union(each.type for each in report.layers)
+    return effective_options(planned.target, config, planned.settings, {**origin, **planned.flags}, types)
 
 
 def versions() -> dict[str, str]:

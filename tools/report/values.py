@@ -10,7 +10,8 @@ from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.analysis.agreement import Agreement
 from irquant.passes.evaluation.latency import Latencies, Latency
 from irquant.passes.infra.execution import Asked
-from irquant.passes.reporting.report import Layer
+from irquant.passes.options.note import notes_in, warnings_in
+from irquant.passes.reporting.report import Dominant, Layer
 from irquant.passes.tuning.tune import TuningTimes
 from irquant.passes.tuning.tuner import TuningReport
 
@@ -65,6 +66,7 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "unseen_layers": execution and execution.unseen,
         "outputs": None if report.check.outputs is None else [output_values(each) for each in report.check.outputs],
         "layers": [_layer_values(each) for each in report.layers],
+        "dominant_layer": report.dominant and _dominant_values(report.dominant),
         "float_sums": [asdict(each) for each in report.float_sums],
         "biases_corrected": report.corrected,
         "biases_not_corrected": report.uncorrected,
@@ -80,7 +82,19 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "tuning": None if report.tuning is None else _tuning_values(report.tuning),
         "latency": None if report.latencies is None else _latency_values(report.latencies),
         "data": report.data.line or None,
-        "warnings": [*report.data.warnings, *report.warnings],
+        "data_mistakes": [each.found for each in report.data.mistakes],
+        "warnings": [*report.data.warnings, *warnings_in(report.warnings)],
+        "notes": notes_in(report.warnings),
+    }
+
+
+def _dominant_values(found: Dominant) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "type": found.type,
+        "share": finite(found.share, 4),
+        "gain": finite(found.gain, 2),
+        "more_time_percent": finite(found.percent, 2),
     }
 
 

@@ -9,6 +9,7 @@ from irquant.passes import Report, analyze_graph
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.files.run_files import check_run_files, named
 from irquant.passes.jobs.measured_by import measured_by
+from irquant.passes.options.note import notes_in, warnings_in
 from irquant.passes.runtime.load_model import load_model, model_files
 from irquant.tools.options.planned import planned_by
 from irquant.tools.options.run_files import code_files, data_files, target_files
@@ -19,7 +20,7 @@ from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.open_extensions import open_extensions
 from irquant.tools.sources.open_inputs import model_paths, open_data
 from irquant.tools.terminal.advice import advice, advice_line
-from irquant.tools.terminal.console import decibels, output_lines
+from irquant.tools.terminal.console import decibels, message_line, output_lines
 from irquant.tools.terminal.output import Output
 
 
@@ -78,7 +79,7 @@ def run_analyze(
 
 def _lines(report: Report, path: Path, top: int) -> Iterable[str]:
     yield from output_lines(report, is_guarded=False)
-    yield from (f"warning: {warning}" for warning in report.warnings)
+    yield from map(message_line, report.warnings)
     precisions = _precisions(report)
     yield "rank   share  output alone         own  runs   layer"
     for rank, each in enumerate(report.effects[:top], 1):
@@ -102,7 +103,8 @@ def analysis_values(report: Report, model: str) -> dict[str, Any]:
             {"name": each.name, "type": each.type, "reason": each.reason} for each in report.layers if not each.is_int8
         ],
         "advice": {"ignored": [each.name for each in given.layers], "predicted_sqnr": finite(given.predicted, 2)},
-        "warnings": list(report.warnings),
+        "warnings": warnings_in(report.warnings),
+        "notes": notes_in(report.warnings),
     }
 
 

@@ -81,7 +81,8 @@ def _refuse_seconds(seconds: float | None, *, no_latency: bool) -> None:
 
 def comparison_lines(found: Comparison, first: str, second: str) -> Iterable[str]:
     """The comparison as text."""
-    yield f"{second} against {first}, on {compared_on(found.samples, held_out=found.held_out)}:"
+    samples = compared_on(found.samples, held_out=found.held_out, is_spread=found.is_spread)
+    yield f"{second} against {first}, on {samples}:"
     for each in found.outputs:
         yield f"  {each.name}: {agreement_line(each)}"
     for warning in found.warnings:

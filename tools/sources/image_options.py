@@ -29,6 +29,7 @@ class ImageOptions:
             image leaves out.
         pad_value: The value of added pixels, 0 to 255; None: 0.
         skip_broken: Whether to leave out files that cannot be read.
+        named: Options of the command line that name an input, and the name.
     """
 
     size: tuple[int, int] | None = None
@@ -41,3 +42,4 @@ class ImageOptions:
     resize_filter: str | None = None
     pad_value: float | None = None
     skip_broken: bool = False
+    named: tuple[tuple[str, str], ...] = ()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from irquant.ir import Graph
+from irquant.ir.suggestions import closest, did_you_mean
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.engine import EngineOptions
 from irquant.passes.options.pot_config import ConfigFile
@@ -60,9 +61,15 @@ def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]
     """The samples of a source; the model's metadata may say how to prepare images.
 
     Raises:
-        DataError: there are no such data.
+        DataError: there are no such data, or an option names an input that the model does not have.
     """
-    return open_source(data, model_inputs(graph), filled_from_model_info(pictures, graph))
+    inputs = model_inputs(graph)
+    known = {name for each in inputs for name in each.names}
+    for flag, name in pictures.named:
+        if name not in known:
+            problem = f"{flag} names input '{name}', which the model does not have"
+            raise DataError(did_you_mean(problem, closest(name, known), f"it takes {', '.join(map(str, inputs))}"))
+    return open_source(data, inputs, filled_from_model_info(pictures, graph))
 
 
 def _as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
@@ -75,4 +82,5 @@ def _as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
         scale=given.scale or engine.scale,
         colour_order=given.colour_order or engine.colour_order,
         central_fraction=given.central_fraction or engine.central_fraction,
+        fit=given.fit or engine.fit,
     )

@@ -158,10 +158,18 @@ def _holds_pixels(kind: ElementType) -> bool:
 def _guessed(model: ModelInput) -> str:
     """NCHW or NHWC: the channel axis has size 1 or 3."""
     shape = model.shape or ()
+    if len(shape) not in (3, 4):
+        axes = (
+            "an unknown number of axes" if model.shape is None else f"{len(shape)} ax{'i' if len(shape) == 1 else 'e'}s"
+        )
+        message = (
+            f"input {model} takes no images: it has {axes}, images have 3 or 4; give .npz files or module:function"
+        )
+        raise DataError(message)
     batch = "N" if len(shape) == 4 else ""
     first, last = (shape[1:] if batch else shape)[:1], shape[-1:]
     candidates = [layout for layout, size in (("CHW", first), ("HWC", last)) if size in ((1,), (3,))]
-    if len(shape) not in (3, 4) or len(candidates) != 1:
+    if len(candidates) != 1:
         message = f"input {model}: cannot tell which axis is the channel axis; give --layout, e.g. NCHW"
         raise DataError(message)
     return batch + candidates[0]

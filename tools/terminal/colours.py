@@ -5,9 +5,9 @@ import re
 
 import click
 
-_VERDICTS = {"good": "green", "fair": "yellow", "poor": "red"}
+_VERDICTS = {"good": "green", "fair": "yellow", "poor": "red", "not to be trusted": "red"}
 _VERDICT = re.compile(rf"(?<=: )({'|'.join(_VERDICTS)})\b")
-_STARTS = {"warning:": "yellow", "next:": "cyan", "NOT REACHED:": "red"}
+_STARTS = {"warning:": "yellow", "note:": "cyan", "next:": "cyan", "NOT REACHED:": "red"}
 
 
 def coloured(line: str) -> str:

@@ -37,7 +37,7 @@ def _execution_lines(report: CompressionReport) -> Iterable[str]:
 
 def _output_lines(report: CompressionReport) -> Iterable[str]:
     if report.check.outputs is None:
-        yield "the outputs were not compared: give data (9 samples or more)"
+        yield "the outputs were not compared: give --data SOURCE (9 samples or more)"
         return
     yield f"output SQNR on {counted(report.held_out, 'held-out samples')}, activations in float:"
     by_default = report.check.outputs_by_default or report.check.outputs

@@ -7,13 +7,18 @@ from irquant.passes import Report
 from irquant.passes.analysis.agreement import ENOUGH_SAMPLES, Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.dry_run import MeasurementPlan
-from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.options.note import Note
 
 #: The place where outputs of some kinds are compared.
 _BEFORE = {
     OutputKind.DETECTIONS: " before the selection by score",
     OutputKind.DECISIONS: " before it becomes integers",
 }
+
+
+def message_line(message: str) -> str:
+    """A warning or a note."""
+    return f"{'note' if isinstance(message, Note) else 'warning'}: {message}"
 
 
 def measurement_lines(plan: MeasurementPlan) -> Iterable[str]:
@@ -25,11 +30,6 @@ def measurement_lines(plan: MeasurementPlan) -> Iterable[str]:
     yield from (f"expensive: {reason}" for reason in plan.expensive)
     table, weights = megabytes(plan.table_bytes), megabytes(plan.weights_bytes)
     yield f"memory besides the runtime's own: {table} for numbers, {weights} for the weights, mapped from the file"
-
-
-def effect_line(effect: Effect) -> str:
-    """The sensitivity of an operation, as text."""
-    return f"rounding it causes {effect.share:.0%} of the outputs' error ({decibels(effect.own)} of its own)"
 
 
 def output_lines(report: Report, *, is_guarded: bool = True) -> Iterable[str]:
@@ -62,11 +62,12 @@ def counted(samples: int, kind: str = "samples") -> str:
     return f"{samples} {kind.removesuffix('s') if samples == 1 else kind}{few}"
 
 
-def compared_on(samples: int, *, held_out: bool) -> str:
+def compared_on(samples: int, *, held_out: bool, is_spread: bool) -> str:
     """On which samples two models were compared."""
     if held_out:
         return f"{counted(samples)} that calibration with these data does not see"
-    return f"the first {counted(samples)}, which calibration may have seen"
+    which = f"{counted(samples)} from all over the data" if is_spread else f"the first {counted(samples)}"
+    return f"{which}, which calibration may have seen (--held-out takes others)"
 
 
 def agreement_line(each: Agreement) -> str:

@@ -1,14 +1,31 @@
 """The verdict on a quantized model, and what to do next: the first two lines of its summary."""
 
 from irquant.passes import Report
-from irquant.passes.analysis.agreement import Verdict
+from irquant.passes.analysis.agreement import Agreement, Verdict
+from irquant.passes.analysis.image_findings import DataMistake
+from irquant.passes.options.note import warnings_in
 from irquant.tools.terminal.advice import MORE_SAMPLES, advice
 from irquant.tools.terminal.console import decibels, few_samples
 from irquant.tools.terminal.typed_command import TypedCommand
 
+#: What is less than this many times as fast as the float model is not worth its loss.
+_FASTER = 1.05
+
+
+def wrong_data(report: Report) -> DataMistake | None:
+    """The first mistake in the data, which makes the verdict worth nothing; None if the user's metrics outweigh it."""
+    is_outweighed = report.accuracy is not None and report.accuracy.is_reached
+    return None if is_outweighed else next(iter(report.data.mistakes), None)
+
 
 def verdict_line(report: Report) -> str:
     """The verdict on the model in words."""
+    wrong = wrong_data(report)
+    doubt = f"not to be trusted, since the data look wrong: {wrong.found}; with these data: " if wrong else ""
+    return f"{doubt}{_measured(report)}"
+
+
+def _measured(report: Report) -> str:
     if report.accuracy:
         names = ", ".join(each.name for each in report.accuracy.metrics)
         return f"{'within' if report.accuracy.is_reached else 'worse than'} the limits of your metrics ({names})"
@@ -28,12 +45,18 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
         report: The report.
         typed: The command line that gave it; None: it comes from Python.
     """
+    if wrong := wrong_data(report):
+        command = f": {typed.changed(*wrong.flags)}" if typed and wrong.flags else ""
+        return f"mend the data first: {wrong.remedy}{command}"
     if report.accuracy:
         return _nothing(report) if report.accuracy.is_reached else _find_layers(report, typed)
     if (worst := report.worst_output) is None:
         return "give 9 samples or more, better 100 to 300, so that some can be held out to check the result"
+    if named := _suspects(report, worst):
+        began = f"the guard began with {decibels(report.guard[0].before)}" if report.guard else "the output is poor"
+        return f"try it without {named} of your options: with {'it' if ',' not in named else 'them'}, {began}"
     if worst.verdict is Verdict.GOOD:
-        return _nothing(report)
+        return _nothing_gained(report, typed) or _nothing(report)
     if worst.verdict is Verdict.UNKNOWN:
         how = "--metric file.py:function" if typed else "metric=function"
         return f"measure the result with a metric of your own: {how}"
@@ -43,17 +66,46 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
     if aim is None:
         return typed.changed("--guard", "knee", without="--no-guard") if typed else "quantize again with guard='knee'"
     if worst.verdict is Verdict.FAIR and aim != "good":
-        return typed.changed("--guard", "good") if typed else "quantize again with guard='good'"
+        more = typed.changed("--guard", "good") if typed else "quantize again with guard='good'"
+        option = "--metric file.py:function" if typed else "metric=function"
+        return f"measure the loss with a metric of your own ({option}, docs/accuracy.md); without labels: {more}"
     return _find_layers(report, typed)
 
 
+def _suspects(report: Report, worst: Agreement) -> str:
+    """The range estimators of the user's options, if outputs were poor with them before layers went back to float."""
+    if report.origin is None:
+        return ""
+    config, floor = report.origin.options.config, worst.levels.floor
+    given = {
+        "range_estimator": config.range_estimator,
+        "activations.range_estimator": config.activations.range_estimator,
+        "weights.range_estimator": config.weights.range_estimator,
+    }
+    is_poor = worst.verdict is Verdict.POOR or any(each.before < floor for each in report.guard[:1])
+    return ", ".join(name for name, each in given.items() if each) if is_poor else ""
+
+
+def _nothing_gained(report: Report, typed: TypedCommand | None) -> str:
+    """What to do if so many layers went back to float that the model is no faster than before; empty if it is."""
+    found, layers = report.latencies, [each for each in report.reverted if each.is_layer]
+    if found is None or found.ratio >= _FASTER or not layers:
+        return ""
+    slow = f"nothing of the speed is left ({found.ratio:.2f}x) with {len(layers)} layers back in float"
+    if typed is None:
+        return f"{slow}: quantize again with guard='knee', or with a metric of your own (metric=function)"
+    return f"{slow}: let a metric of your own decide (--metric file.py:function), or {typed.changed('--guard', 'knee')}"
+
+
 def _nothing(report: Report) -> str:
-    count = len(report.data.warnings) + len(report.warnings)
+    count = len(report.data.warnings) + len(warnings_in(report.warnings))
     return f"see the warning{'s' * (count > 1)} below" if count else "nothing to do"
 
 
 def needs_work(report: Report) -> bool:
-    """Whether an output is fair or poor, and no metric of the user decides."""
+    """Whether the data look wrong; or an output is fair or poor, and no metric of the user decides."""
+    if wrong_data(report):
+        return True
     verdicts = {each.verdict for each in report.check.outputs or ()}
     return not report.accuracy and bool(verdicts & {Verdict.FAIR, Verdict.POOR})
 

@@ -3,8 +3,8 @@
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, redirect_stdout
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from typing import Any, TextIO
 
@@ -56,9 +56,13 @@ class Output:
         elif not self.quiet:
             print_text()
 
-    def progress(self) -> AbstractContextManager[Progress]:
+    @contextmanager
+    def progress(self) -> Generator[Progress]:
         """The progress of a run on standard error: a bar on a terminal, else a line now and then."""
-        return progress_shown(ProgressLines().show, quiet=self.quiet)
+        lines = ProgressLines()
+        with progress_shown(lines.show, quiet=self.quiet) as show:
+            yield show
+        lines.close()
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
 """The summary of a quantization as text: verdict, next step, figures, layers."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -9,14 +10,16 @@ from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.infra.execution import Asked
-from irquant.tools.terminal.console import change_of_size, decibels, effect_line, output_lines
+from irquant.passes.options.note import notes_in, warnings_in
+from irquant.passes.reporting.report import Dominant, Reverted
+from irquant.tools.terminal.console import change_of_size, decibels, message_line, output_lines
 from irquant.tools.terminal.latency import latency_lines
 from irquant.tools.terminal.next_step import next_step, verdict_line
 from irquant.tools.terminal.times import time_line
 from irquant.tools.terminal.tuning import tuning_lines
 from irquant.tools.terminal.typed_command import TypedCommand
 
-#: The most sums in float that the summary names.
+#: The most sums in float that the summary names, and the most layers that were reverted to float.
 _NAMED = 3
 
 
@@ -30,8 +33,8 @@ def report_lines(report: Report, where: str, typed: TypedCommand | None = None) 
     """
     yield f"{where}: {verdict_line(report)}"
     yield f"next: {next_step(report, typed)}"
-    for warning in (*report.data.warnings, *report.warnings):
-        yield f"warning: {warning}"
+    messages = [*report.data.warnings, *report.warnings]
+    yield from map(message_line, (*warnings_in(messages), *notes_in(messages)))
     yield from _figures(report)
     yield from _layer_lines(report)
     yield time_line(report.seconds, report.results, report.stages)
@@ -45,6 +48,7 @@ def _figures(report: Report) -> Iterable[str]:
     yield from _accuracy_lines(report.accuracy) if report.accuracy else ()
     yield from _execution_lines(report)
     yield from _guard_lines(report.guard)
+    yield from [_dominant_line(report.dominant)] if report.dominant else []
     if report.speed_trial:
         trial = report.speed_trial
         yield f"the guard tried for speed: {trial.what}: worst output {_change(trial)}: {_outcome(trial)}"
@@ -66,24 +70,39 @@ def _layer_lines(report: Report) -> Iterable[str]:
     planned = [layer for layer in report.layers if layer.decision.int8]
     types = _by_type(layer.type for layer in planned)
     yield f"quantized: {len(planned)} of {len(report.layers)} layers ({types}), preset {report.preset}"
-    reverted = report.accuracy.reverted_to_float if report.accuracy else ()
-    listed = {each.name for each in reverted}
+    listed = {each.name for each in report.reverted}
     floats = [layer for layer in report.layers if not layer.decision.int8 and layer.name not in listed]
     kept = Counter((layer.type, layer.decision.reason) for layer in floats)
     for (type_, reason), count in kept.items():
         yield f"planned in float: {count} x {type_}: {reason}"
-    for sum_ in report.float_sums[:_NAMED]:
+    sums = [each for each in report.float_sums if each.name not in listed]
+    for sum_ in sums[:_NAMED]:
         yield f"sum in float: Add '{sum_.name}': {sum_.reason}"
-    if (more := len(report.float_sums) - _NAMED) > 0:
+    if (more := len(sums) - _NAMED) > 0:
         yield f"sums in float: {more} more; {worded('--json and --report', 'to_json() and save()')} list all of them"
-    for each in reverted:
-        yield f"reverted to float: {each.type} '{each.name}': {effect_line(each)}"
+    yield from _reverted_lines(report.reverted)
     for layer in planned:
         if layer.fallen:
             yield f"planned for int8, but fell back to FP32: {layer.type} '{layer.name}': {layer.fallen}"
     if report.corrected or report.uncorrected:
         rejected = f"; {report.uncorrected} not: no gain on other samples" if report.uncorrected else ""
         yield f"biases corrected: {report.corrected} layers{rejected}"
+
+
+def _reverted_lines(reverted: Sequence[Reverted]) -> Iterable[str]:
+    for each in reverted[:_NAMED]:
+        yield f"reverted to float: {each.type} '{each.name}': {each.reason}"
+    if more := reverted[_NAMED:]:
+        what = f"{_by_type(each.type for each in more)}; {sum(each.is_layer for each in more)} of them layers"
+        yield f"reverted to float: {len(more)} more ({what}): alone, each causes less; together, they were needed"
+
+
+def _dominant_line(found: Dominant) -> str:
+    """The layer to try in float, with an option to paste."""
+    return (
+        f"most of the error: {found.share:.0%} comes from {found.type} '{found.name}': in float, the outputs gain "
+        f"about {decibels(found.gain)}, for about {found.percent:.2g} % more time: --ignored {shlex.quote(found.name)}"
+    )
 
 
 def _asked_line(asked: Asked | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from irquant.passes.accuracy.bisect import fewest, predicted
+from irquant.passes.accuracy.bisect import fewest, named, predicted
 from irquant.passes.accuracy.control import PUT_BACK, without_needless
 from irquant.passes.evaluation.sensitivity import Effect
 
@@ -109,3 +109,19 @@ def test_only_the_cheapest_are_tried_and_the_last_never() -> None:
 def test_without_budget_nothing_more_is_put_back() -> None:
     answers = iter([True, None])
     assert len(without_needless(effects(0.4, 0.3, 0.2, 0.1), lambda _: next(answers))) == 3
+
+
+def test_operations_that_are_no_layers_are_told_apart_since_counts_of_layers_leave_them_out() -> None:
+    found = [effect(number, "Add" if number in (1, 4) else "Convolution", 0.2) for number in range(5)]
+    assert named(found[:1]) == "float: 'l0'"
+    assert named(found) == "float: 'l0', 'l1', 'l2' and 2 more (2 of them not counted as layers: Add)"
+    assert named([]) == "nothing"
+
+
+def test_a_small_share_is_not_called_nothing() -> None:
+    assert effect(0, "Add", 0.004).reason == "rounding it causes less than 1% of the outputs' error (9.0 dB of its own)"
+    assert effect(0, "Add", 0.014).reason == "rounding it causes 1% of the outputs' error (9.0 dB of its own)"
+
+
+def effect(number: int, kind: str, share: float) -> Effect:
+    return Effect((), number, f"l{number}", kind, 9.0, (), share)

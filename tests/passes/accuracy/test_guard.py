@@ -455,7 +455,7 @@ def test_the_fewest_layers_are_returned(faulty: Faulty, needed: int) -> None:
     ("part", "ratio", "what"),
     [
         ("costliest", 5.0, "rank the layers"),
-        ("find_knee", 15.0, "look for layers that stand out"),
+        ("find_standouts", 15.0, "look for layers that stand out"),
         ("find_nearly_free", 22.0, "look for layers that take next to no time"),
     ],
 )

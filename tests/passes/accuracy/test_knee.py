@@ -2,6 +2,7 @@
 
 import math
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,14 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import QuantizationConfig, Report
-from irquant.passes.accuracy.knee import DECIBELS_A_PERCENT, MOST_PERCENT, Knee, best_prefix, find_knee
+from irquant.passes.accuracy.knee import (
+    DECIBELS_A_PERCENT,
+    MOST_PERCENT,
+    Knee,
+    best_prefix,
+    find_dominant,
+    find_standouts,
+)
 from irquant.passes.analysis.agreement import Verdict
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.jobs.quantize_graph import quantize_graph
@@ -152,8 +160,27 @@ def test_where_nothing_more_is_wanted_no_layer_is_worth_it() -> None:
     options = QuantizationConfig.checked()
     data = pictures(3, count=9)
     _, first, calibrated = quantize_once(from_runtime(network(3, is_spoilt=True)[0]), data, load_target("cpu"), options)
-    assert find_knee(first, calibrated, 20.0)
-    assert find_knee(first, calibrated, 0.0) is None
+    assert find_standouts(first, calibrated, 20.0)
+    assert find_standouts(first, calibrated, 0.0) is None
+
+
+def test_a_layer_that_makes_more_than_half_of_the_error_is_told_with_its_gain_and_cost() -> None:
+    graph, guilty = network(3, is_spoilt=True)
+    options = QuantizationConfig.checked()
+    _, first, calibrated = quantize_once(from_runtime(graph), pictures(3, count=9), load_target("cpu"), options)
+    found = find_standouts(first, calibrated, 20.0)
+    assert found
+    assert not first.is_good
+    dominant = find_dominant(first, found.effects)
+    assert dominant
+    (effect,) = dominant.effects
+    assert (effect.name, dominant.percent) == (guilty, found.percents[effect.scope, effect.node])
+    assert dominant.predicted_gain == pytest.approx(20.0), "it makes all of it, and no prediction is more exact"
+    assert Knee([replace(effect, share=0.75)], 1.0).predicted_gain == pytest.approx(6.02, abs=0.01)
+    assert find_dominant(first, [replace(effect, share=0.5)]) is None
+    reverted = replace(first, reverted_to_float={(effect.scope, effect.node): effect.reason})
+    assert find_dominant(reverted, found.effects) is None
+    assert find_dominant(first, []) is None
 
 
 @pytest.mark.slow

@@ -17,10 +17,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 RNG = np.random.default_rng(0)
 PIXELS = [RNG.integers(0, 256, (1, 3, 8, 8)).astype(np.float32) for _ in range(40)]
 NORMALIZED = [(each - 127) / 64 for each in PIXELS]
-WITHOUT = (
-    ", nothing in the model normalizes them, and its first convolution is made for smaller ones: normalize the samples "
-    "by the mean and scale of its training"
-)
+WITHOUT = ", nothing in the model normalizes them, and its first convolution is made for smaller ones"
+NORMALIZE = "normalize the samples with the mean and scale of its training"
 EQUAL = "all 40 samples are equal: check how they are read"
 
 
@@ -54,18 +52,18 @@ def test_the_line_says_what_is_fed() -> None:
 @pytest.mark.parametrize(
     ("graph", "samples", "said"),
     [
-        (model(), PIXELS, f"input 'image' f32[1,3,8,8]: values lie in 0 to 255{WITHOUT}"),
+        (model(), PIXELS, f"input 'image' f32[1,3,8,8]: values lie in 0 to 255{WITHOUT}: {NORMALIZE}"),
         (
             model("-127 /64"),
             NORMALIZED,
             "input 'image' f32[1,3,8,8]: values lie in -1.984 to 2, but the model itself normalizes pixels (by 127): "
-            "give pixels of 0 to 255, not normalized",
+            "give pixels of 0 to 255",
         ),
         (
             model("*0.00392"),
             [each / 255 for each in PIXELS],
             "input 'image' f32[1,3,8,8]: values lie in 0 to 1, but the model itself normalizes pixels (by 255.1): give "
-            "pixels of 0 to 255, not normalized",
+            "pixels of 0 to 255",
         ),
         (model(), [NORMALIZED[0]] * 40, EQUAL),
         (
@@ -87,6 +85,31 @@ def test_the_line_says_what_is_fed() -> None:
 )
 def test_what_looks_wrong_is_told_with_its_remedy(graph: Graph, samples: list[Array], said: str) -> None:
     assert findings(graph, samples).warnings == (said,)
+
+
+@pytest.mark.parametrize(
+    ("samples", "found"),
+    [
+        (PIXELS, [f"input 'image' f32[1,3,8,8]: values lie in 0 to 255{WITHOUT}"]),
+        ([NORMALIZED[0]] * 40, ["all 40 samples are equal"]),
+        (NORMALIZED[:30] + NORMALIZED[:10], []),
+        (NORMALIZED[:15], []),
+    ],
+)
+def test_a_wrong_preparation_is_a_mistake_and_a_poor_choice_of_samples_is_none(
+    samples: list[Array], found: list[str]
+) -> None:
+    assert [each.found for each in findings(model(), samples).mistakes] == found
+
+
+def test_only_samples_that_options_prepare_get_options_as_a_remedy() -> None:
+    class Images(list[Array]):
+        description, doubts = "PNG files", ()
+
+    assert [each.flags for each in findings(model(), PIXELS).mistakes] == [()]
+    (mistake,) = findings(model(), Images(PIXELS)).mistakes
+    assert mistake.flags == ("--mean", "M,M,M", "--scale", "S,S,S")
+    assert mistake.remedy == "give the mean and scale of its training (--mean, --scale)"
 
 
 def test_zeros_are_equal_and_constant() -> None:

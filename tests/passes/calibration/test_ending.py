@@ -121,7 +121,7 @@ def test_a_named_number_is_taken() -> None:
 def test_extremes_need_all_samples() -> None:
     found = calibrated(DATA, ReadMeans(1), ReadExtremes())
     assert found.statistics.samples == 180
-    assert found.calibration.sampling.why == "none left out: 'read-extremes' needs more than means"
+    assert found.calibration.sampling.why == "none left out: 'read-extremes' needs all of them"
 
 
 def test_ranges_that_never_settle_need_all_samples() -> None:

@@ -1,13 +1,13 @@
 """Samples come from all over the data, and the held-out ones do not depend on where a measurement ends."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from irquant.passes.calibration.sample_order import Spread, held_out_samples, is_held_out
+from irquant.passes.calibration.sample_order import Spread, held_out_samples, is_held_out, some_samples
 from irquant.passes.runtime.samples import Sample
 
 
@@ -38,6 +38,25 @@ def test_so_are_they_if_the_kinds_take_turns(period: int) -> None:
     counts = Counter(read(kinds, spread_of(kinds).measured[:64]))
     assert len(counts) == period
     assert max(counts.values()) - min(counts.values()) <= 4
+
+
+@pytest.mark.parametrize("kind_of", [lambda index: index // 32, lambda index: index % 10])
+def test_some_samples_are_of_all_kinds_whether_data_are_sorted_or_kinds_take_turns(
+    kind_of: Callable[[int], int],
+) -> None:
+    data = [Sample(f"s{index}", kind_of(index)) for index in range(320)]
+    samples, is_spread = some_samples(data, 32)
+    counts = Counter(each.feed for each in samples)
+    assert is_spread
+    assert sum(counts.values()) == 32
+    assert len(counts) == 10
+    assert max(counts.values()) - min(counts.values()) <= 4
+
+
+def test_data_that_have_an_order_of_their_own_give_their_first_samples() -> None:
+    samples, is_spread = some_samples((Sample("s", index) for index in range(320)), 32)
+    assert [each.feed for each in samples] == [*range(32)]
+    assert not is_spread
 
 
 def test_each_sample_is_measured_or_held_out() -> None:

@@ -259,7 +259,9 @@ def test_on_held_out_samples_it_gives_the_numbers_of_the_quantization() -> None:
     found = compare_models(from_text(FLOAT), graph, images(40), held_out=True, latency=False)
     assert (found.samples, found.held_out) == (report.held_out, True)
     assert found.outputs == report.check.outputs
-    assert compare_models(from_text(FLOAT), graph, images(40), latency=False).outputs != report.check.outputs
+    others = compare_models(from_text(FLOAT), graph, images(40), latency=False)
+    assert others.outputs != report.check.outputs
+    assert (others.samples, others.is_spread) == (32, True)
 
 
 def test_of_few_samples_none_is_held_out(quantized: Graph) -> None:

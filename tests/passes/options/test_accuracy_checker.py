@@ -1,5 +1,6 @@
 """Configurations of Accuracy Checker: what can be taken from them, and what is said of the rest."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_a_file_gives_source_sizes_and_normalization(tmp_path: Path) -> None:
     )
     assert found.warnings == (
         "engine.config: AccuracyChecker is no longer supported; taken from it: --data photos --size 224x224 --mean 123.675,116.28,103.53 "
-        "--scale 58.395,57.12,57.375 --colour-order bgr, cropped to the middle 87.5%",
+        "--scale 58.395,57.12,57.375 --colour-order bgr --central-fraction 0.875",
     )
 
 
@@ -61,6 +62,10 @@ def test_a_file_gives_source_sizes_and_normalization(tmp_path: Path) -> None:
         ([], CheckerData("photos")),
         ([{"type": "resize", "dst_width": 300, "dst_height": 200}], CheckerData("photos", size=(200, 300))),
         ([{"type": "resize", "size": 8}, {"type": "auto_resize"}], CheckerData("photos")),
+        (
+            [{"type": "resize", "size": 256, "aspect_ratio_scale": "greater"}, {"type": "crop", "size": 224}],
+            CheckerData("photos", size=(224, 224), central_fraction=0.875, fit="crop"),
+        ),
         ([{"type": "bgr_to_rgb"}], CheckerData("photos", "rgb")),
         (
             [{"type": "normalization", "mean": [1, 2, 3], "std": 4}, {"type": "bgr_to_rgb"}],
@@ -80,6 +85,7 @@ def test_steps_that_the_loader_has_are_taken(steps: list[Any], expected: Checker
     ("steps", "told"),
     [
         ([{"type": "resize", "size": 256, "aspect_ratio_scale": "greater"}], "resize with aspect_ratio_scale: greater"),
+        ([{"type": "resize", "size": 9, "aspect_ratio_scale": "width"}, {"type": "crop", "size": 8}], "resize with aspect_ratio_scale: width"),
         ([{"type": "crop", "size": 224}], "crop with size: 224"),  # of the picture as it is: no share of it
         ([{"type": "resize", "size": 8}, {"type": "crop", "dst_width": 4, "dst_height": 8}], "crop with dst_width: 4, dst_height: 8"),
         ([{"type": "normalization", "mean": "imagenet"}], "normalization with mean: imagenet"),
@@ -90,6 +96,19 @@ def test_steps_that_the_loader_has_are_taken(steps: list[Any], expected: Checker
 )  # fmt: skip
 def test_steps_that_it_has_not_are_told(steps: list[Any], told: str) -> None:
     assert taken(steps).passed_over == (told,)
+
+
+def test_the_options_to_write_are_those_of_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """They give the same arrays as the configuration; a path may hold a space."""
+    file = tmp_path / "checker.yaml"
+    steps = "[{type: resize, size: 256, aspect_ratio_scale: greater}, {type: crop, size: 224}]"
+    file.write_text(f"datasets: [{{data_source: my photos, preprocessing: {steps}}}]")
+    assert run(["quantize", "m.xml", "--ac-config", str(file)]) == 2
+    flags = "--data 'my photos' --size 224x224 --colour-order bgr --central-fraction 0.875 --fit crop"
+    said = f"error: --ac-config: AccuracyChecker is no longer supported; write instead: {flags}\n"
+    assert capfd.readouterr().err == said
+    assert run(["quantize", str(tmp_path / "none.xml"), *shlex.split(flags)]) == 2
+    assert "none.xml: no such file" in capfd.readouterr().err
 
 
 def test_the_reader_decides_the_order_of_colours() -> None:

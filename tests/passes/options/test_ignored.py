@@ -83,6 +83,17 @@ def test_what_is_ignored_has_no_fake_quantize_and_none_moves_past_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("wanted", "hint"), [("Conv_0", ""), ("/body/body.8/Conv", "; did you mean '/body/body.7/Conv'?")]
+)
+def test_the_common_end_of_split_layers_makes_no_names_alike(wanted: str, hint: str) -> None:
+    """The converter appends it to the names of layers with a bias."""
+    graph = from_text(MODEL.replace("head/a", '"/body/body.7/Conv/WithoutBiases"'))
+    ignored = Ignored(scope=(f"{wanted}/WithoutBiases",))
+    said = f"ignored: '{wanted}/WithoutBiases' matches no operation of the model{hint}"
+    assert plan_placement(graph, load_target("cpu"), ignored).warnings == (said,)
+
+
+@pytest.mark.parametrize(
     ("ignored", "said"),
     [
         ({"scope": ["head/c"]}, "ignored: 'head/c' matches no operation of the model; did you mean 'head/a'?"),
@@ -96,6 +107,10 @@ def test_what_is_ignored_has_no_fake_quantize_and_none_moves_past_it() -> None:
             {"scope": ["Convolution"]},
             "ignored: 'Convolution' matches no operation of the model; 3 operations have this type: Python and "
             'configurations take ignored as {"operations": [{"type": "Convolution"}]}',
+        ),
+        (
+            {"operations": [{"type": "ConvolutionBackpropData"}]},
+            "ignored: operations of type ConvolutionBackpropData matches no operation of the model",
         ),
         ({"scope": ["zzz*"]}, "ignored: 'zzz*' matches no operation of the model"),
         ({"scope": ["re:head"]}, "ignored: 're:head' matches no operation of the model"),

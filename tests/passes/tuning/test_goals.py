@@ -178,7 +178,7 @@ def test_statistics_alone_cannot_be_tuned(path: Path) -> None:
     def begin() -> object:
         return begin_tuning(TuningGoals(), read_model(path), load_target("cpu"), None, has_metrics=False)
 
-    assert complaint(begin) == "a tuning runs the model on samples: give data"
+    assert complaint(begin) == "a tuning runs the model on samples: give data (--data SOURCE)"
 
 
 def test_goals_are_what_options_say() -> None:

@@ -71,7 +71,7 @@ def test_it_says_the_same_to_scripts(model: Path, arrays: Path, capfd: pytest.Ca
     found = json.loads(capfd.readouterr().out)
     assert list(found) == [
         "model", "device", "preset", "samples", "samples_left_out", "why_samples", "held_out", "bytes_before",
-        "bytes_after", "outputs", "layers", "float", "advice", "warnings",
+        "bytes_after", "outputs", "layers", "float", "advice", "warnings", "notes",
     ]  # fmt: skip
     assert (found["model"], found["device"], found["preset"]) == (str(model), "CPU", "performance")
     assert (found["samples"], found["held_out"]) == (19, 1)
@@ -140,7 +140,10 @@ def test_the_advice_is_one_line(report: Report, ratio: float, shares: tuple[floa
     [
         ([], "no model is given: give the path of an .xml, or a configuration with model.model"),
         (["gone.xml"], "gone.xml: no such file"),
-        (["MODEL"], "give calibration data, or statistics that were measured before"),
+        (
+            ["MODEL"],
+            "give calibration data (--data SOURCE; in Python, the second argument), or measured statistics (--statistics FILE)",
+        ),
         (
             ["MODEL", "--data", "DATA", "--samples", "8"],
             "an analysis compares samples that calibration did not see: give nine samples or more",

@@ -30,7 +30,9 @@ def test_two_models_are_compared_by_one_command(model: Path, quantized: Path, ar
     )
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == f"{quantized} against {model}, on the first 20 samples, which calibration may have seen:"
+    assert lines[0] == (
+        f"{quantized} against {model}, on the first 20 samples, which calibration may have seen (--held-out takes others):"
+    )
     assert re.fullmatch(
         r"  logits: \d+\.\d dB, cosine [\d.]+: good \(no loss of accuracy was seen at this level\)", lines[1]
     )

@@ -48,7 +48,7 @@ def test_it_says_what_it_stored_and_what_the_device_reads(
 def test_it_needs_no_data(language: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["compress", str(language), "-o", str(tmp_path / "small.xml")]) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert "the outputs were not compared: give data (9 samples or more)" in lines
+    assert "the outputs were not compared: give --data SOURCE (9 samples or more)" in lines
     assert not any("dB" in each for each in lines)
 
 

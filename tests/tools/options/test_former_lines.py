@@ -1,5 +1,6 @@
 """Command lines as people have them in scripts for pot and mo: each runs, or says in one line what to write instead."""
 
+import json
 import shlex
 from pathlib import Path
 
@@ -40,6 +41,9 @@ def _here(model: Path, pictures: Path, arrays: Path, tmp_path: Path, monkeypatch
         Path(link).symlink_to(path)
     Path("ac.yml").write_text(CHECKER)
     Path("bad.yml").write_text("models: []\n")
+
+
+IN_THE_MODEL = "docs/migrate_from_pot.md shows how to put such steps into the result (PrePostProcessor)"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +121,13 @@ def test_a_line_of_an_old_script_runs(line: str, capfd: pytest.CaptureFixture[st
             "Invalid value for '--mean_values': 'a[1,2,3],b[4]' names several inputs: write the numbers of the image "
             "input, e.g. 123.675,116.28,103.53",
         ),
+        *(
+            (
+                f"--input_model model.xml --data photos {option}",
+                f"{option.split()[0]} names input 'data', which the model does not have; it takes 'image' f32[1,3,8,8]",
+            )
+            for option in ("--mean_values data[1,2,3]", "--scale_values data(1,2,3)", "--layout data([n,c,h,w])")
+        ),
         (
             "--input_model model.xml --data photos --layout nchw->nhwc",
             "layout 'NCHW->NHWC' is unknown; the layout of a model does not change here; write --layout NCHW",
@@ -137,27 +148,40 @@ def test_a_line_that_cannot_run_says_what_to_write_instead(
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ("-sm", "warning: --save-model has no effect: the float model stays where it is"),
+        ("-sm", "note: --save-model has no effect: the float model stays where it is"),
         (
             "--keep-uncompressed-weights",
-            "warning: --keep-uncompressed-weights has no effect: quantized weights are always stored as int8",
+            "note: --keep-uncompressed-weights has no effect: quantized weights are always stored as int8",
         ),
-        ("--data_type FP16", "warning: --data_type has no effect: constants that stay float keep their type"),
-        ("--compress_to_fp16", "warning: --compress_to_fp16 has no effect: constants that stay float keep their type"),
+        ("--data_type FP16", "note: --data_type has no effect: constants that stay float keep their type"),
+        ("--compress_to_fp16", "note: --compress_to_fp16 has no effect: constants that stay float keep their type"),
         (
-            "--compress_to_fp16=False",
-            "warning: --compress_to_fp16 has no effect: constants that stay float keep their type",
+            "--mean_values [127,127,127]",
+            "note: mean and scale prepare the calibration images only, and the model does not change: give the result "
+            f"normalized images, as you give the model; {IN_THE_MODEL}",
         ),
         (
             "--reverse_input_channels",
-            "warning: mean, scale and the order of channels prepare the calibration images only: the result takes "
-            "prepared images, as the model does",
+            "note: --reverse_input_channels: images are fed with red first, not blue, as they are otherwise; arrays and the "
+            f"model do not change; {IN_THE_MODEL}",
         ),
     ],
 )
 def test_the_report_says_what_has_no_effect(option: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["quantize", "-m", "model.xml", "--data-source", "photos", *option.split()]) == 0
     assert said in capfd.readouterr().out.splitlines()
+
+
+def test_what_has_no_effect_asks_for_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    line = "-m model.xml --data photos --no-guard --reverse_input_channels --compress_to_fp16=False -sm --json"
+    assert run(["quantize", *line.split()]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["notes"] == [
+        "--reverse_input_channels: images are fed with red first, as they are with --data anyway; arrays and the model do "
+        f"not change; {IN_THE_MODEL}",
+        "--save-model has no effect: the float model stays where it is",
+    ]
+    assert not any("has no effect" in each for each in found["warnings"])
 
 
 def test_reversed_channels_are_red_first(capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,8 @@ from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.analysis.bias_cross_validation import Correction
+from irquant.passes.analysis.data_findings import DataFindings
+from irquant.passes.analysis.image_findings import DataMistake
 from irquant.passes.infra.execution import Check
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.placement.plan import FloatSum
@@ -74,6 +76,17 @@ def test_sums_that_stay_float_are_in_the_page_and_the_first_of_them_in_the_text(
         *(f"sum in float: Add 'sum_{number}': reason {number}" for number in range(3)),
         "sums in float: 2 more; to_json() and save() list all of them",
     ]
+
+
+def test_data_that_look_wrong_are_told_before_the_verdict_with_the_next_step(report: Report) -> None:
+    wrong = DataMistake("all 20 samples are equal", "check how they are read")
+    found = dataclasses.replace(report, data=DataFindings("20 samples", (str(wrong),), (wrong,)))
+    texts = Outline(page_of(found)).texts
+    first = texts.index("Not to be trusted, since the data look wrong:")
+    assert texts[first + 1] == "all 20 samples are equal. All that follows was measured with them."
+    assert first < texts.index("No loss of accuracy was seen at this level.")
+    assert "mend the data first: check how they are read" in texts
+    assert "Not to be trusted, since the data look wrong:" not in Outline(page_of(report)).texts
 
 
 @pytest.mark.slow
@@ -169,9 +182,38 @@ def test_corrections_and_warnings_are_told(report: Report) -> None:
 def test_ranges_stand_against_what_was_observed(report: Report) -> None:
     texts = Outline(page_of(report)).texts
     (found,) = report.ranges
+    assert "samples clipped" in texts
     row = texts[texts.index(found.name) :]
     assert row[1].replace("\N{MINUS SIGN}", "-") == f"{found.low:.4g} … {found.high:.4g}"
     assert row[3] == f"{found.clipped:.1%}"
+
+
+def test_a_range_of_an_operation_without_a_name_of_its_own_has_its_type_and_the_name_in_the_source(
+    report: Report,
+) -> None:
+    (found,) = report.ranges
+    given = dataclasses.replace(found, tensor="Multiply_1514004", type="Multiply", sources=("features.3.bn",))
+    texts = Outline(page_of(dataclasses.replace(report, ranges=(given,)))).texts
+    first = texts.index("Multiply_1514004")
+    assert texts[first - 1 : first + 2] == ["Multiply", "Multiply_1514004", "features.3.bn"]
+
+
+def test_the_options_are_those_of_operations_that_the_model_has(report: Report) -> None:
+    rows = [each for each in Outline(page_of(report)).texts if each.endswith((": data", ": weights"))]
+    assert any(each.startswith("Convolution") for each in rows)
+    assert not any("MatMul" in each or "LSTM" in each or "GroupConvolution" in each for each in rows)
+
+
+def test_layers_that_were_reverted_to_float_are_one_group_with_a_reason_each(report: Report) -> None:
+    reasons = [f"rounding it causes {share}% of the outputs' error (9.0 dB of its own)" for share in (60, 30)]
+    layers = tuple(
+        dataclasses.replace(each, decision=dataclasses.replace(each.decision, int8=False, reason=reason))
+        for each, reason in zip(report.layers, reasons, strict=True)
+    )
+    texts = Outline(page_of(dataclasses.replace(report, layers=layers))).texts
+    (group,) = [each for each in texts if "reverted to float, the most sensitive first" in each]
+    following = texts[texts.index(group) :]
+    assert [f": {each}" for each in reasons] == [each for each in following[:9] if each.startswith(": rounding")]
 
 
 def test_without_held_out_samples_it_says_so(model: Path) -> None:

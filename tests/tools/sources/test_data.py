@@ -256,6 +256,11 @@ def test_pictures_cannot_feed_two_inputs(pictures: Path) -> None:
             {},
             "input 'x' f32[1,3,8,3]: cannot tell which axis is the channel axis; give --layout, e.g. NCHW",
         ),
+        (
+            (-1, 2048),
+            {},
+            "input 'x' f32[?,2048] takes no images: it has 2 axes, images have 3 or 4; give .npz files or module:function",
+        ),
         ((1, 3, 8, 8), {"layout": "NCWH"}, "layout 'NCWH' is unknown; there are: NCHW, NHWC, CHW, HWC"),
         ((1, 3, 8, 8), {"layout": "CHW"}, "layout CHW does not fit input 'x' f32[1,3,8,8]"),
         ((1, 3, 8, 8), {"mean": (1.0, 2.0)}, "mean has 2 numbers, but input 'x' f32[1,3,8,8] has 3 channels"),

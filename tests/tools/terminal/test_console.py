@@ -61,5 +61,7 @@ def test_few_samples_are_said_to_be_few() -> None:
 
 
 def test_it_says_which_samples_were_compared() -> None:
-    assert compared_on(32, held_out=False) == "the first 32 samples, which calibration may have seen"
-    assert compared_on(30, held_out=True) == "30 samples that calibration with these data does not see"
+    seen = "which calibration may have seen (--held-out takes others)"
+    assert compared_on(32, held_out=False, is_spread=False) == f"the first 32 samples, {seen}"
+    assert compared_on(32, held_out=False, is_spread=True) == f"32 samples from all over the data, {seen}"
+    assert compared_on(30, held_out=True, is_spread=False) == "30 samples that calibration with these data does not see"

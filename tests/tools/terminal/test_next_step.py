@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 
 from irquant import quantize_model
-from irquant.passes import Report
+from irquant.passes import QuantizationConfig, Report
 from irquant.passes.accuracy.control import AccuracyResult
+from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.analysis.agreement import Agreement, Levels
+from irquant.passes.analysis.data_findings import DataFindings
+from irquant.passes.analysis.image_findings import DataMistake
 from irquant.passes.analysis.outputs import OutputKind
+from irquant.passes.evaluation.latency import Latencies, Latency, Mode
 from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.placement.plan import FloatSum
+from irquant.passes.reporting.report import Dominant, Reverted
 from irquant.tools.cli import run
+from irquant.tools.report.values import report_values
 from irquant.tools.terminal.advice import advice_line
 from irquant.tools.terminal.next_step import needs_work, next_step, verdict_line
 from irquant.tools.terminal.summary import report_lines
@@ -22,6 +29,10 @@ from irquant.tools.terminal.typed_command import TypedCommand
 WORDS = ("quantize", "my model.xml", "--data", "it's.npz", "-o", "o.xml")
 TYPED = TypedCommand(WORDS)
 AGAIN = "irquant quantize 'my model.xml' --data 'it'\"'\"'s.npz' -o o.xml"
+MODE = Mode("f32", "latency")
+METRIC_FIRST = (
+    "measure the loss with a metric of your own (--metric file.py:function, docs/accuracy.md); without labels"
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +63,7 @@ def effect(name: str, share: float) -> Effect:
             (30.0, 15.0),
             {},
             "fair (a small loss of accuracy is possible; measure it with your own data; worst output 'y1': 15.0 dB)",
-            f"{AGAIN} --guard good",
+            f"{METRIC_FIRST}: {AGAIN} --guard good",
         ),
         ((15.0,), {"guard": "good"}, None, f"{AGAIN} --report out/o.html"),
         (
@@ -99,7 +110,7 @@ def test_what_few_samples_cannot_say_needs_more_samples(report: Report) -> None:
     )
     assert next_step(few, TYPED) == said
     assert advice_line(few, Path("m.xml")) == f"next: {said}"
-    assert next_step(on_samples(report, 15.0, 4), TYPED) == f"{AGAIN} --guard good"
+    assert next_step(on_samples(report, 15.0, 4), TYPED) == f"{METRIC_FIRST}: {AGAIN} --guard good"
     assert next_step(on_samples(report, 25.1, 4), TYPED) == "nothing to do"
 
 
@@ -143,16 +154,37 @@ def test_warnings_come_before_figures_and_are_pointed_to(report: Report) -> None
     assert next_step(replace(found, warnings=("one", "two")), TYPED) == "see the warnings below"
 
 
+WRONG = DataMistake("values lie in 0 to 255", "give the mean", flags=("--mean", "M,M,M"))
+
+
+@pytest.mark.parametrize("ratio", [30.0, 15.0, 5.0])
+def test_data_that_look_wrong_come_before_any_verdict(report: Report, ratio: float) -> None:
+    found = replace(judged(report, ratio), data=DataFindings("20 samples", (str(WRONG),), (WRONG,)))
+    doubt = "not to be trusted, since the data look wrong: values lie in 0 to 255; with these data: "
+    assert verdict_line(found) == doubt + verdict_line(judged(report, ratio))
+    assert next_step(found, TYPED) == f"mend the data first: give the mean: {AGAIN} --mean M,M,M"
+    assert next_step(found, None) == "mend the data first: give the mean"
+    assert needs_work(found)
+    assert report_values(found, "m.xml", "o.xml")["data_mistakes"] == ["values lie in 0 to 255"]
+
+
+def test_a_metric_within_its_limit_outweighs_data_that_look_wrong(report: Report) -> None:
+    found = replace(judged(report, 30.0), data=DataFindings("20 samples", (), (WRONG,)))
+    assert next_step(replace(found, accuracy=Result(is_reached=False)), TYPED).startswith("mend the data first: ")
+    assert verdict_line(replace(found, accuracy=Result(is_reached=True))) == "within the limits of your metrics ()"
+
+
+class Result(AccuracyResult):
+    def __init__(self, *, is_reached: bool) -> None:
+        object.__setattr__(self, "metrics", ())
+        object.__setattr__(self, "reached", is_reached)
+
+    @property
+    def is_reached(self) -> bool:
+        return bool(self.__dict__["reached"])
+
+
 def test_metrics_decide_before_outputs(report: Report) -> None:
-    class Result(AccuracyResult):
-        def __init__(self, *, is_reached: bool) -> None:
-            object.__setattr__(self, "metrics", ())
-            object.__setattr__(self, "reached", is_reached)
-
-        @property
-        def is_reached(self) -> bool:
-            return bool(self.__dict__["reached"])
-
     assert next_step(replace(judged(report, 5.0), accuracy=Result(is_reached=True)), TYPED) == "nothing to do"
     worse = replace(judged(report, 30.0), accuracy=Result(is_reached=False))
     assert next_step(worse, TYPED) == f"{AGAIN} --report out/o.html"
@@ -160,9 +192,89 @@ def test_metrics_decide_before_outputs(report: Report) -> None:
 
 
 def test_python_gets_the_words_of_its_own_interface(report: Report) -> None:
-    assert next_step(judged(report, 15.0), None) == "quantize again with guard='good'"
+    assert next_step(judged(report, 15.0), None) == (
+        "measure the loss with a metric of your own (metric=function, docs/accuracy.md); without labels: quantize again with "
+        "guard='good'"
+    )
     assert next_step(judged(report, 5.0, guard=False), None) == "quantize again with guard='knee'"
     assert next_step(judged(report, 5.0), None).startswith("show the report in a notebook: it ranks the layers;")
+
+
+def began(ratio: float) -> tuple[GuardStep, ...]:
+    return (GuardStep("float: 'a'", True, ratio, 30.0, 1, 2),)
+
+
+@pytest.mark.parametrize(
+    ("options", "found", "named"),
+    [
+        ({"activations": {"range_estimator": {"max": {"clipping_value": 0.1}}}}, 5.0, "activations.range_estimator"),
+        ({"range_estimator": {}}, 5.0, "range_estimator"),
+        ({"weights": {"bits": 8}}, 5.0, ""),
+        ({}, 5.0, ""),
+        ({"range_estimator": {}}, 30.0, ""),
+    ],
+)
+def test_range_estimators_of_the_user_are_suspects_if_outputs_are_poor(
+    report: Report, options: dict[str, object], found: float, named: str
+) -> None:
+    given = QuantizationConfig.checked(**options)
+    poor = judged(report, found, **{name: getattr(given, name) for name in options})
+    said = f"try it without {named} of your options: with it, the output is poor"
+    assert (next_step(poor, TYPED) == said) == bool(named)
+
+
+def test_range_estimators_are_suspects_if_only_float_layers_made_up_for_them(report: Report) -> None:
+    ends = QuantizationConfig.checked(range_estimator={"preset": "quantile"})
+    found = judged(report, 30.0, range_estimator=ends.range_estimator)
+    said = "try it without range_estimator of your options: with it, the guard began with 0.3 dB"
+    assert next_step(replace(found, guard=began(0.3)), TYPED) == said
+    assert next_step(replace(found, guard=began(18.0)), TYPED) == "nothing to do"
+
+
+@pytest.mark.parametrize(("ms", "is_told"), [(9.9, True), (9.0, False)])
+def test_a_good_model_that_is_no_faster_has_a_next_step(report: Report, ms: float, *, is_told: bool) -> None:
+    one, other = (Latency(each, each, each, each) for each in (10e-3, ms * 1e-3))
+    latencies = Latencies(one, other, 30, 2, MODE)
+    back = tuple(Reverted(str(number), "Convolution", "", is_layer=number > 0) for number in range(3))
+    found = replace(judged(report, 30.0, guard="good"), latencies=latencies, reverted=back)
+    slow = "nothing of the speed is left (1.01x) with 2 layers back in float: "
+    metric = "let a metric of your own decide (--metric file.py:function)"
+    said = f"{slow}{metric}, or {AGAIN} --guard knee" if is_told else "nothing to do"
+    assert next_step(found, TYPED) == said
+    assert next_step(replace(found, reverted=()), TYPED) == "nothing to do"
+    python = "quantize again with guard='knee', or with a metric of your own (metric=function)"
+    assert next_step(found, None) == (f"{slow}{python}" if is_told else "nothing to do")
+
+
+def test_many_layers_in_float_are_counted_and_the_first_ones_named(report: Report) -> None:
+    back = tuple(
+        Reverted(f"l{number}", "Add" if number == 4 else "Convolution", f"why {number}", is_layer=number != 4)
+        for number in range(6)
+    )
+    sums = (FloatSum("l4", "why 4"), FloatSum("other", "another reason"))
+    lines = list(report_lines(replace(report, reverted=back, float_sums=sums), "o.xml", TYPED))
+    assert [each for each in lines if each.startswith("sum")] == ["sum in float: Add 'other': another reason"]
+    assert [each for each in lines if each.startswith("reverted")] == [
+        *(f"reverted to float: Convolution 'l{number}': why {number}" for number in range(3)),
+        "reverted to float: 3 more (2 Convolution, 1 Add; 2 of them layers): alone, each causes less; together, "
+        "they were needed",
+    ]
+    assert not any(each.startswith("reverted") for each in report_lines(report, "o.xml", TYPED))
+
+
+def test_a_layer_that_makes_most_of_the_error_is_named_with_its_gain_and_cost(report: Report) -> None:
+    found = replace(report, dominant=Dominant("a conv", "Convolution", 0.62, 4.2, 7.6))
+    assert (
+        "most of the error: 62% comes from Convolution 'a conv': in float, the outputs gain about 4.2 dB, for about 7.6 % "
+        "more time: --ignored 'a conv'"
+    ) in report_lines(found, "o.xml", TYPED)
+    assert report_values(found, "m.xml", "o.xml")["dominant_layer"] == {
+        "name": "a conv",
+        "type": "Convolution",
+        "share": 0.62,
+        "gain": 4.2,
+        "more_time_percent": 7.6,
+    }
 
 
 def test_the_suggested_command_runs_as_it_stands(

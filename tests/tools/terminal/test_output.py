@@ -70,13 +70,13 @@ def test_a_checked_configuration_lists_its_mistakes_in_the_document(
     shown = capfd.readouterr()
     document = json.loads(shown.out)
     assert len(document.pop("mistakes")) == 3
-    assert document == {"file": str(path), "warnings": []}
+    assert document == {"file": str(path), "warnings": [], "notes": []}
     path.write_text("{}")
     assert run(["config", "check", str(path), "--json"]) == 2
     path.write_text('{"compression": {"algorithms": [{"name": "DefaultQuantization"}]}}')
     capfd.readouterr()
     assert run(["config", "check", str(path), "--json"]) == 0
-    assert json.loads(capfd.readouterr().out) == {"file": str(path), "mistakes": [], "warnings": []}
+    assert json.loads(capfd.readouterr().out) == {"file": str(path), "mistakes": [], "warnings": [], "notes": []}
 
 
 def test_options_of_a_group_do_not_vanish_in_front_of_a_subcommand(capfd: pytest.CaptureFixture[str]) -> None:
