@@ -1,6 +1,6 @@
 """`irquant zoo`: many models from one batch file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from irquant.tools.terminal.output import Output, output_options
 from irquant.tools.zoo.batch_errors import BatchError
 
 if TYPE_CHECKING:  # slow imports are inside the functions that need them, since other commands import this module
+    from irquant.tools.zoo.discover import Found, Skipped
     from irquant.tools.zoo.plan import PlannedJob
     from irquant.tools.zoo.run import Run
 
@@ -143,7 +144,7 @@ def run_command(
 )
 @output_options
 def init_command(folder: Path, path: Path, data: str | None, output: Output) -> None:
-    """Writes a batch file for the models in FOLDER.
+    """Writes a batch file for the models in FOLDER, in all formats that `irquant quantize` takes.
 
     FOLDER may have any layout, for example that of Open Model Zoo: public/NAME/FP32/NAME.xml.
     """
@@ -158,11 +159,23 @@ def init_command(folder: Path, path: Path, data: str | None, output: Output) -> 
     except OSError as error:
         message = f"{path}: cannot be written: {error.strerror}; give another -o"
         raise UserError(message) from None
+    for each in skipped if not output.quiet else ():
+        if each.is_broken:
+            click.echo(printable(f"warning: {each.model}: left out: {each.reason}"), err=True)
+    output.show(lambda: _init_values(path, found, skipped), lambda: _init_lines(path, found, skipped))
+
+
+def _init_values(path: Path, found: "Sequence[Found]", skipped: "Sequence[Skipped]") -> dict[str, object]:
+    left_out = [{"model": str(each.model), "reason": each.reason, "broken": each.is_broken} for each in skipped]
+    counts = {"models": len(found), "left_out": len(skipped), "without_data": sum(each.data is None for each in found)}
+    return {"batch": str(path), **counts, "left_out_models": left_out}
+
+
+def _init_lines(path: Path, found: "Sequence[Found]", skipped: "Sequence[Skipped]") -> Iterable[str]:
     without_data = sum(each.data is None for each in found)
     hint = f"; {without_data} of them without data" if without_data else ""
-    counts = {"models": len(found), "left_out": len(skipped), "without_data": without_data}
-    line = f"{path}: {len(found)} models, {len(skipped)} left out{hint}"
-    output.show(lambda: {"batch": str(path), **counts}, lambda: [line])
+    yield f"{path}: {len(found)} models, {len(skipped)} left out{hint}"
+    yield from (f"left out: {each.model}: {each.reason}" for each in skipped if not each.is_broken)
 
 
 def _opened(batch: Path, folder: Path, faults: Path | None, page: Path | None, *, force: bool) -> "Run":

@@ -118,7 +118,7 @@ class Entry(Options):
     """One model.
 
     Attributes:
-        model: Its .xml.
+        model: Its path, in a format that `load_model` takes.
         name: The name of the result; None: the name of the model's file.
     """
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from irquant.ir import UserError
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.pot_config import ConfigFile, read_config_file
+from irquant.passes.runtime.load_model import FORMATS, UnknownFormatError, model_files, refuse_other_formats
 from irquant.passes.runtime.samples import DataError
 from irquant.targets import TargetError, load_target
 from irquant.targets.load import ANY
@@ -68,14 +69,31 @@ def _read_config(entry: Entry) -> tuple[ConfigFile | None, Sequence[str]]:
 
 
 def _check_model(name: str, model: Path, outputs: Path) -> Iterator[Complaint]:
-    if model.suffix != ".xml":
-        yield "model", f"{model}: a model is an OpenVINO .xml"
-    elif not model.is_file():
+    if not model.exists():
         yield "model", f"{model}: no such file"
-    elif not model.with_suffix(".bin").is_file():
-        yield "model", f"{model}: its weights are missing: there is no {model.stem}.bin next to it"
+    elif (complaint := _wrong_format(model)) or (complaint := _missing_weights(model)):
+        yield "model", complaint
     elif model.resolve() == (outputs / f"{name}.xml").resolve():
         yield "model", f"{model}: the result would replace it; give another name, or another folder for the results"
+
+
+def _wrong_format(model: Path) -> str:
+    """Why a file or folder cannot be a model, by its name; empty if it can."""
+    try:
+        refuse_other_formats(model)
+    except UnknownFormatError as error:
+        return str(error)
+    if model.is_dir() or model.suffix.lower() in (".xml", *FORMATS):
+        return ""
+    return f"{model}: a model is an .xml, {', '.join(FORMATS)}, or the folder of a TensorFlow SavedModel"
+
+
+def _missing_weights(model: Path) -> str:
+    """The weights that are missing beside a model; those of an .onnx are its converter's business."""
+    if model.is_dir() or model.suffix.lower() == ".onnx":
+        return ""
+    missing = next((each for _, each in model_files(model) if not each.is_file()), None)
+    return f"{model}: its weights are missing: there is no {missing.name} next to it" if missing else ""
 
 
 def _check_target(entry: Entry) -> Iterator[Complaint]:

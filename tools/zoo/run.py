@@ -151,7 +151,8 @@ def _read_by(batch: Path, jobs: Sequence[Job]) -> Iterator[RunFile]:
 
 
 def _size(job: Job) -> int:
-    return Path(job.entry.model).with_suffix(".bin").stat().st_size
+    files = (each for _, each in model_files(Path(job.entry.model)))
+    return sum(each.stat().st_size for each in files if each.is_file())
 
 
 def _settled(job: Job, outcome: Outcome) -> Record:

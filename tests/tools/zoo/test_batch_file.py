@@ -241,11 +241,11 @@ def test_a_wrong_default_is_told_once(complaints: Complaints, folder: Path) -> N
 
 def test_a_model_needs_its_weights_and_is_never_replaced(complaints: Complaints, folder: Path) -> None:
     (folder / "w.xml").write_text("<net/>")
-    (folder / "w.onnx").touch()
-    text = "defaults: {data: s.npz}\nmodels:\n- model: w.xml\n- {name: x, model: w.onnx}\n- model: m.xml\n"
+    text = "defaults: {data: s.npz}\nmodels:\n- model: w.xml\n- {name: x, model: s.npz}\n- model: m.xml\n"
     assert complaints(text, "-o", str(folder)) == [
         f"3: models[0].model: {folder / 'w.xml'}: its weights are missing: there is no w.bin next to it",
-        f"4: models[1].model: {folder / 'w.onnx'}: a model is an OpenVINO .xml",
+        f"4: models[1].model: {folder / 's.npz'}: a model is an .xml, .onnx, .pb, .pbtxt, .meta, .tflite, .pdmodel, or "
+        "the folder of a TensorFlow SavedModel",
         f"5: models[2].model: {folder / 'm.xml'}: the result would replace it; give another name, or another folder "
         "for the results",
     ]
@@ -298,7 +298,15 @@ def tree(folder: Path) -> Path:
 def test_a_tree_of_models_becomes_a_batch_file(tree: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     capfd.readouterr()
     assert run(["zoo", "init", str(tree), "-o", str(folder / "b.yaml")]) == 0
-    assert capfd.readouterr().out == f"{folder / 'b.yaml'}: 3 models, 2 left out; 2 of them without data\n"
+    captured = capfd.readouterr()
+    quantized, precise = "intel/three/FP16-INT8/three.xml", "public/one/FP16/one.xml"
+    assert [line.partition(" '")[0] for line in captured.out.splitlines()] == [
+        f"{folder / 'b.yaml'}: 3 models, 3 left out; 2 of them without data",
+        f"left out: {tree / quantized}: already quantized: it contains FakeQuantize",
+        f"left out: {tree / precise}: public/one/FP32/one.xml is there",
+    ]
+    broken = "public/broken.xml: left out: not an OpenVINO IR: the root element is <x>, expected <net>"
+    assert captured.err == f"warning: {tree}/{broken}\n"
     text = (folder / "b.yaml").read_text()
     assert yaml.safe_load(text)["models"] == [
         {"name": "other-one", "model": "tree/other/one.xml"},
@@ -327,12 +335,15 @@ def test_a_pattern_tells_where_data_are(tree: Path, folder: Path, capfd: pytest.
 
 def test_nothing_to_quantize_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "empty").mkdir()
-    assert run(["zoo", "init", str(folder / "none")]) == 2
-    assert run(["zoo", "init", str(folder / "empty")]) == 2
-    assert capfd.readouterr().err == (
-        f"error: {folder / 'none'}: no such folder\n"
-        f"error: {folder / 'empty'}: contains no model to quantize: no float OpenVINO IR (.xml with its .bin)\n"
+    (folder / "m.bin").write_bytes(b"")
+    assert [run(["zoo", "init", str(folder / each)]) for each in ("none", "empty", "")] == [2, 2, 2]
+    first, second, third = capfd.readouterr().err.splitlines()
+    formats = (
+        ".xml with its .bin, .onnx, .pb, .pbtxt, .meta, .tflite, .pdmodel, or the folder of a TensorFlow SavedModel"
     )
+    assert first == f"error: {folder / 'none'}: no such folder"
+    assert second == f"error: {folder / 'empty'}: contains no float model to quantize ({formats})"
+    assert third.startswith(f"error: {folder}: contains no float model to quantize ({formats}); left out: m.xml: ")
 
 
 def test_a_batch_file_is_never_replaced(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
