@@ -23,6 +23,7 @@ from ..infra.execution import Check
 from ..options.config import Preset
 from ..options.resolved import ResolvedOptions
 from ..placement.plan import Decision, FloatSum
+from ..runtime.core import cores, has_share_of_cores
 from ..tuning.tuner import TuningReport
 from .detail import Detail
 from .front_end import front_end
@@ -241,17 +242,21 @@ def _late(guarded: GuardResult) -> Iterable[str]:
 def _slow(latencies: Latencies) -> Iterable[str]:
     """Warnings about a model or layers that int8 does not make faster."""
     before, after = (each.median * 1e3 for each in (latencies.first, latencies.second))
+    threads = f"{latencies.threads} thread{'s' * (latencies.threads != 1)}"
+    shared = f" of {cores()} cores, others may be busy: measure it alone" if has_share_of_cores() else ""
     if latencies.is_no_faster and latencies.first.median >= SHORT:
         yield (
-            f"the INT8 model is not faster here: {after:.2f} ms an inference, the float model {before:.2f} ms "
-            f"(medians of {latencies.rounds} in turn, {latencies.threads} threads)"
+            f"the INT8 model {'may be no' if shared else 'is not'} faster here: {after:.2f} ms an inference, the float "
+            f"model {before:.2f} ms (medians of {latencies.rounds} in turn, {threads}{shared})"
         )
     if latencies.slower:
         count, most = len(latencies.slower), latencies.slower[:_NAMED]
         named = ", ".join(f"'{each.name}' {each.before * 1e3:.2f} -> {each.after * 1e3:.2f} ms" for each in most)
         more = f" and {count - _NAMED} more" if count > _NAMED else ""
-        what = "1 layer runs" if count == 1 else f"{count} layers run"
-        yield f"{what} slower in int8 than in float here: {named}{more}; 'ignored' leaves layers in float"
+        layers = f"{count} layer{'s' * (count != 1)}"
+        runs = f"{layers} may run" if shared else f"{layers} run{'s' * (count == 1)}"
+        on = f" ({threads}{shared})" if shared else ""
+        yield f"{runs} slower in int8 than in float here{on}: {named}{more}; 'ignored' leaves layers in float"
 
 
 def _has_int8(guarded: GuardResult) -> bool:

@@ -20,6 +20,7 @@ from irquant.tools.zoo.batch_errors import BatchError
 if TYPE_CHECKING:  # slow imports are inside the functions that need them, since other commands import this module
     from irquant.tools.zoo.discover import Found, Skipped
     from irquant.tools.zoo.plan import PlannedJob
+    from irquant.tools.zoo.rows import Row
     from irquant.tools.zoo.run import Run
 
 _FAILED, _INTERRUPTED = 1, 130
@@ -116,7 +117,8 @@ def run_command(
         output.show(lambda: _plan_values(run), lambda: _plan_lines(run))
         return 0
     is_interrupted = False
-    with display(len(run.waiting), quiet=output.quiet) as shown:
+    up_to_date = len(run.planned) - len(run.waiting)
+    with display(up_to_date, len(run.planned), quiet=output.quiet) as shown:
         try:
             run.work(jobs or min(_AT_A_TIME, cores()), cluster, shown)
         except KeyboardInterrupt:
@@ -125,6 +127,11 @@ def run_command(
     output.show_by(lambda: [row.model_dump(mode="json") for row in rows], lambda: print_rows(rows))
     run.write_rows()
     _write_page(run, batch, page)
+    if output.quiet:
+        _tell_failures(rows)
+    elif leftovers := run.leftovers():
+        named = ", ".join(leftovers)
+        click.echo(printable(f"{run.folder}: results of models that are not in the batch file: {named}"), err=True)
     if is_interrupted:
         done = sum(row.state is not State.NOT_DONE for row in rows)
         click.echo(f"interrupted; {done} of {len(rows)} models are done; the same command continues the run", err=True)
@@ -188,6 +195,13 @@ def _opened(batch: Path, folder: Path, faults: Path | None, page: Path | None, *
         for line in error.lines:
             click.echo(printable(line), err=True)
         raise
+
+
+def _tell_failures(rows: "Sequence[Row]") -> None:
+    """Prints why the exit code is not 0, where nothing else is printed."""
+    for row in rows:
+        if row.message:
+            click.echo(printable(f"{row.name}: {row.state}: {row.message}"), err=True)
 
 
 def _check_page(page: Path, *, dry_run: bool) -> None:

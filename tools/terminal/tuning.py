@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from irquant.passes.tuning.tune import TuningTimes
 from irquant.passes.tuning.tuner import TuningReport
-from irquant.tools.terminal.latency import milliseconds, percentiles
+from irquant.tools.terminal.latency import milliseconds, percentiles, threads
 
 #: The most layers that a line names.
 _NAMED = 3
@@ -21,7 +21,7 @@ def tuning_lines(tuning: TuningReport) -> Iterator[str]:
 def _times_lines(times: TuningTimes) -> Iterable[str]:
     models = {"float": times.float_model, "before the tuning": times.int8, "tuned": times.tuned}
     yield f"  latency: {', '.join(f'{name} {percentiles(each)}' for name, each in models.items())}"
-    how = f"one inference at a time on {times.threads} threads, {times.rounds} of each in turn"
+    how = f"one inference at a time on {threads(times.threads)}, {times.rounds} of each in turn"
     yield f"  {how}; floats are {times.mode.precision}, the default here"
     if not times.is_confirmed:
         yield "  the last race does not confirm the gain of the trials: their layers stay in int8"

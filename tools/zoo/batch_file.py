@@ -30,14 +30,16 @@ class Expected(Strict):
     """What a result must reach; otherwise the model counts as `missed`.
 
     Attributes:
-        sqnr: The SQNR of the worst output in dB.
-        int8_share: The share of the executed layers that run in int8.
-        size_ratio: How many times smaller the constants are.
+        sqnr: The least SQNR of the worst output in dB.
+        int8_share: The least share of the executed layers that run in int8.
+        size_ratio: How many times smaller the constants are at least.
+        verdict: The worst verdict on the worst output.
     """
 
     sqnr: float | None = None
     int8_share: Annotated[float, Field(ge=0, le=1)] | None = None
     size_ratio: Annotated[float, Field(ge=0)] | None = None
+    verdict: Literal["good", "fair"] | None = None
 
 
 class Options(Strict):
@@ -118,11 +120,11 @@ class Entry(Options):
     """One model.
 
     Attributes:
-        model: Its path, in a format that `load_model` takes.
+        model: Its path, in a format that `load_model` takes; empty: the configuration names it.
         name: The name of the result; None: the name of the model's file.
     """
 
-    model: str
+    model: str = ""
     name: str | None = None
 
 

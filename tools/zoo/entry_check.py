@@ -32,10 +32,14 @@ def check_entry(name: str, entry: Entry, folder: Path, outputs: Path) -> Iterato
     if not _NAME.fullmatch(name):
         message = f"'{name}' names the files of the result: letters, digits, '_', '-' and '.', a letter or digit first"
         yield "name", message
+    settings, mistakes = _read_config(entry)
     if entry.model:
         yield from _check_model(name, Path(entry.model), outputs)
+    elif settings:
+        yield "model", "no model: give its path here, or in 'config' (model.model)"
+    if settings:
+        yield from _check_weights(entry, settings, folder)
     yield from _check_target(entry)
-    settings, mistakes = _read_config(entry)
     yield from (("config", mistake) for mistake in mistakes)
     yield from _check_ignored(entry)
     yield from _check_metric(entry, settings, folder)
@@ -75,6 +79,15 @@ def _check_model(name: str, model: Path, outputs: Path) -> Iterator[Complaint]:
         yield "model", complaint
     elif model.resolve() == (outputs / f"{name}.xml").resolve():
         yield "model", f"{model}: the result would replace it; give another name, or another folder for the results"
+
+
+def _check_weights(entry: Entry, settings: ConfigFile, folder: Path) -> Iterator[Complaint]:
+    """Checks that a configuration that names the model names the weights beside it."""
+    named, model = settings.model, Path(entry.model)
+    if not (named.model and named.weights) or folder / named.model != model:
+        return
+    if (folder / named.weights).resolve() != model.with_suffix(".bin").resolve():
+        yield "config", f"{entry.config}: model.weights: a batch takes the .bin next to the .xml only: put it there"
 
 
 def _wrong_format(model: Path) -> str:

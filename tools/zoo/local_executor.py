@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from irquant.passes.runtime.core import cores
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.supervise import Outcome, supervise
 
@@ -14,14 +13,14 @@ def run_locally(jobs: Sequence[Job], at_a_time: int, started: Callable[[Job], No
 
     Args:
         jobs: The models to quantize.
-        at_a_time: How many models run in parallel.
+        at_a_time: How many models run in parallel at most.
         started: Called when a model starts, in any thread.
     """
-    stop, threads = threading.Event(), max(1, cores() // at_a_time)
+    stop, at_a_time = threading.Event(), min(at_a_time, max(1, len(jobs)))
 
     def run(job: Job) -> Outcome:
         started(job)
-        return supervise(job, threads, stop)
+        return supervise(job, at_a_time, stop)
 
     with ThreadPoolExecutor(at_a_time) as pool:
         running = {pool.submit(run, job): job for job in jobs}

@@ -9,6 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from irquant.ir.user_files import read_user_text
+from irquant.passes.options.config_error import ConfigError
+from irquant.passes.options.pot_config import read_config_file
 from irquant.targets import Lines, explain_all
 from irquant.tools.sources.data import seen_from
 from irquant.tools.zoo.batch_errors import BatchError, Mistake
@@ -56,7 +58,7 @@ class _Reader:
             raise BatchError(path, [Mistake(mark.line + 1 if mark else 1, message)]) from None
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise BatchError(path, [Mistake(1, f"cannot be read: {reason}")]) from None
+            raise BatchError(path, [Mistake(0, f"cannot be read: {reason}")]) from None
         self.mistakes = [Mistake(line, f"key '{key}' is given twice") for line, key, _ in self.lines.repeated()]
         self.mistakes += [Mistake(line, message) for line, message in self.lines.lost()]
         self.content = self._well_formed(content)
@@ -89,12 +91,12 @@ class _Reader:
         return _mapping(content)
 
     def _entries(self) -> Iterator[tuple[int, Entry]]:
-        """The entry of each model, with its index; `model` is empty if it is missing."""
+        """The entry of each model, with its index; `model` is empty if nothing names it."""
         defaults = _mapping(self.content.get("defaults"))
         for index, own in enumerate(_list(self.content.get("models"))):
             if own:
-                said = {"model": "", **defaults, **_mapping(own)}
-                yield index, _absolute(Entry.model_validate(said), self.path.absolute().parent)
+                entry = _absolute(Entry.model_validate(defaults | _mapping(own)), self.path.absolute().parent)
+                yield index, _with_named_model(entry, self.path.absolute().parent)
 
     def _check_names(self, places: Sequence[int], found: Sequence[Named]) -> None:
         """Checks that results have different names, also on file systems that ignore case."""
@@ -157,6 +159,18 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 def _list(value: Any) -> list[Any]:
     return cast(Any, value) if isinstance(value, list) else []
+
+
+def _with_named_model(entry: Entry, folder: Path) -> Entry:
+    """The entry with the model, and the name of the result, that its configuration gives."""
+    if entry.model or not entry.config:
+        return entry
+    try:
+        named = read_config_file(entry.config).model
+    except ConfigError:  # the check of the entry tells it
+        return entry
+    model = str(folder / named.model) if named.model else ""
+    return entry.model_copy(update={"model": model, "name": entry.name or named.model_name})
 
 
 def _absolute(entry: Entry, folder: Path) -> Entry:

@@ -19,13 +19,15 @@ from typing import IO, Any
 import psutil
 from pydantic import ValidationError
 
-from irquant.passes.runtime.core import THREADS
+from irquant.passes.runtime.core import THREADS, cores
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import PASSING, Record, State
 from irquant.tools.zoo.worker import Answer, Task
 
 #: Seconds between two checks of a process.
 _EVERY = 0.05
+#: The resident memory of a process with a small model, in MB: the runtime takes most of it.
+_USUAL_MB = 150
 #: The most characters of what a process said last.
 _MOST_SAID = 300
 _WORKER = "irquant.tools.zoo.worker"
@@ -46,34 +48,34 @@ class Outcome:
     log: bytes = b""
 
 
-def supervise(job: Job, threads: int, stop: threading.Event) -> Outcome:
+def supervise(job: Job, at_a_time: int, stop: threading.Event) -> Outcome:
     """Quantizes a model. Failures become states of its record.
 
     Args:
         job: The model to quantize.
-        threads: How many threads it may use.
+        at_a_time: The most models that run at the same time, with equal shares of the cores.
         stop: Set to end it early.
     """
     attempts = 1
-    outcome = _attempt(job, threads, stop)
+    outcome = _attempt(job, at_a_time, stop)
     while outcome.record.state in PASSING and attempts <= job.entry.retries and not stop.is_set():
         attempts += 1
-        outcome = _attempt(job, threads, stop)
+        outcome = _attempt(job, at_a_time, stop)
     return replace(outcome, record=outcome.record.model_copy(update={"attempts": attempts}))
 
 
-def _attempt(job: Job, threads: int, stop: threading.Event) -> Outcome:
+def _attempt(job: Job, at_a_time: int, stop: threading.Event) -> Outcome:
     try:
-        return _run(job, threads, stop)
+        return _run(job, at_a_time, stop)
     except OSError as error:  # no memory for a process, or no disk space for its output
         return Outcome(
             Record(state=State.CRASHED, message=f"its process cannot be started: {error}", origin=dict(job.cache_key))
         )
 
 
-def _run(job: Job, threads: int, stop: threading.Event) -> Outcome:
+def _run(job: Job, at_a_time: int, stop: threading.Event) -> Outcome:
     faults = str(job.faults / job.name) if job.faults else None
-    task = Task(entry=job.entry, output=str(job.output), faults=faults)
+    task = Task(entry=job.entry, output=str(job.output), at_a_time=at_a_time, faults=faults)
     with TemporaryFile() as answers, TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", _WORKER],
@@ -81,7 +83,7 @@ def _run(job: Job, threads: int, stop: threading.Event) -> Outcome:
             stdout=answers,
             stderr=log,
             cwd=job.folder,
-            env=_environment(threads),
+            env=_environment(max(1, cores() // at_a_time)),
             start_new_session=True,  # the supervisor handles interrupts from the terminal
         )
         try:
@@ -174,7 +176,8 @@ def _answer(content: bytes) -> Answer | None:
 
 def _limit(job: Job, state: State) -> str:
     if state is State.MEMORY:
-        return f"took more than memory_mb: {job.entry.memory_mb:g}; raise the limit, or reduce samples"
+        least = f"even a small model takes about {_USUAL_MB}"
+        return f"took more than memory_mb: {job.entry.memory_mb:g}; raise the limit: {least}"
     if state is State.TIMEOUT:
         return f"took longer than timeout_seconds: {job.entry.timeout_seconds:g}; raise the limit"
     return "interrupted"

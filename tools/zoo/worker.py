@@ -37,11 +37,13 @@ class Task(Strict):
     Attributes:
         entry: The entry of the model in the batch file.
         output: The .xml to write.
+        at_a_time: The most models of the batch that run at the same time.
         faults: The folder for a reproduction if irquant itself fails; None: none is written.
     """
 
     entry: Entry
     output: str
+    at_a_time: int
     faults: str | None = None
 
 
@@ -104,7 +106,7 @@ def _quantized(task: Task) -> Answer:
     with written_together():
         report = job.run(graph, data, goals=MetricGoals(metrics_of(metrics, planned.config))).report
     files = [output, output.with_suffix(".bin")]
-    return Answer(figures=Figures.of(report), files={path.name: fingerprint(path) for path in files})
+    return Answer(figures=Figures.of(report, task.at_a_time), files={path.name: fingerprint(path) for path in files})
 
 
 if __name__ == "__main__":

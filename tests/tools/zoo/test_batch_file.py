@@ -68,13 +68,14 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(complaints: Comp
         "12: models[2].size: '224' is not a size; write HEIGHTxWIDTH, e.g. 224x224",
         "14: models[2].ignored: ignored.scope: 're:(' is not a regular expression: missing ), unterminated subpattern at "
         "position 0",
-        "16: 'models[3].model' is missing",
         f"16: models[3].data: {folder / 'none.npz'}: no such file or folder (nor module:function)",
+        "16: models[3].model: no model: give its path here, or in 'config' (model.model)",
     ]
     assert found[0].startswith("2: unknown key 'defaults.presett'; did you mean 'preset'? known keys: data, config, ")
     assert sum(line.startswith(config) for line in found) == 2, "each mistake of the configuration"
     assert (
-        "15: unknown key 'models[2].expect.sqr'; did you mean 'sqnr'? known keys: sqnr, int8_share, size_ratio" in found
+        "15: unknown key 'models[2].expect.sqr'; did you mean 'sqnr'? known keys: sqnr, int8_share, size_ratio, verdict"
+        in found
     )
 
 
@@ -253,7 +254,7 @@ def test_a_model_needs_its_weights_and_is_never_replaced(complaints: Complaints,
 
 def test_a_file_that_is_not_there_is_told_of(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["zoo", str(folder / "none.yaml")]) == 2
-    assert capfd.readouterr().err.startswith(f"{folder / 'none.yaml'}:1: cannot be read: No such file")
+    assert capfd.readouterr().err.startswith(f"{folder / 'none.yaml'}: cannot be read: No such file")
 
 
 def test_a_target_that_a_configuration_names_must_be_there(complaints: Complaints, folder: Path) -> None:
@@ -272,6 +273,33 @@ def test_data_may_stand_in_the_configuration(folder: Path, capfd: pytest.Capture
     (folder / "b.yaml").write_text("models: [{model: m.xml, config: c.yaml}]\n")
     assert run(["zoo", str(folder / "b.yaml"), "--dry-run"]) == 0
     assert capfd.readouterr().out == "m: new\n1 of 1 models to do\n"
+
+
+def test_a_configuration_may_name_model_and_data(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "pot.yaml").write_text(
+        "model: {model_name: mine, model: m.xml, weights: ./m.bin}\nengine: {data_source: s.npz}\n"
+        "compression: {algorithms: [{name: DefaultQuantization}]}\n"
+    )
+    (folder / "b.yaml").write_text("models:\n- config: pot.yaml\n- {config: pot.yaml, name: other, preset: mixed}\n")
+    (named, other) = read_batch(folder / "b.yaml", folder / "results")
+    assert (named.name, named.entry.model) == ("mine", str(folder / "m.xml"))
+    assert (other.name, other.entry.model) == ("other", str(folder / "m.xml"))
+    assert run(["zoo", str(folder / "b.yaml"), "--dry-run"]) == 0
+    assert capfd.readouterr().out == "mine: new\nother: new\n2 of 2 models to do\n"
+
+
+def test_what_a_configuration_names_is_checked(complaints: Complaints, folder: Path) -> None:
+    algorithms = "compression: {algorithms: [{name: DefaultQuantization}]}"
+    (folder / "gone.yaml").write_text(f"model: {{model: gone.xml}}\n{algorithms}\n")
+    (folder / "none.yaml").write_text(f"{algorithms}\n")
+    (folder / "far.yaml").write_text(f"model: {{model: m.xml, weights: other.bin}}\n{algorithms}\n")
+    entries = "".join(f"- config: {name}.yaml\n" for name in ("gone", "none", "far"))
+    assert complaints(f"defaults: {{data: s.npz}}\nmodels:\n{entries}") == [
+        f"3: models[0].model: {folder / 'gone.xml'}: no such file",
+        "4: models[1].model: no model: give its path here, or in 'config' (model.model)",
+        f"5: models[2].config: {folder / 'far.yaml'}: model.weights: a batch takes the .bin next to the .xml only: "
+        "put it there",
+    ]
 
 
 # --------------------------------------------------------------------------------------------- from a folder of models
