@@ -268,7 +268,13 @@ def _untuned(tuning: TuningReport, guarded: GuardResult) -> Iterable[str]:
     times = tuning.times
     if tuning.layers and not _has_int8(guarded):
         yield "no layer is left in int8: none was faster so when the model was tuned; the result is a float model"
-    if times and not times.is_faster:
+    if times and times.is_unclear:
+        yield (
+            f"too noisy to tell whether int8 is faster: the float model takes {_spread(times.float_model)} an "
+            f"inference, the tuned one {_spread(times.tuned)}: measure while nothing else runs, or longer "
+            "(--tune-seconds)"
+        )
+    elif times and not times.is_faster:
         yield (
             f"int8 brings no speed here, size only: the float model takes {_ms(times.float_model)} an inference, the "
             f"quantized one {_ms(times.int8)}, the tuned one {_ms(times.tuned)}: keep the float model, or store only "
@@ -276,6 +282,10 @@ def _untuned(tuning: TuningReport, guarded: GuardResult) -> Iterable[str]:
         )
     if tuning.worse:
         yield f"the tuning was undone: output '{tuning.worse}' was farther from the float model's with it"
+
+
+def _spread(latency: Latency) -> str:
+    return f"{latency.p10 * 1e3:.3g} to {latency.p90 * 1e3:.3g} ms"
 
 
 def _ms(latency: Latency) -> str:

@@ -29,4 +29,4 @@ def _times_lines(times: TuningTimes) -> Iterable[str]:
         change = f"{milliseconds(step.before)} ms -> {milliseconds(step.after)} ms"
         names = ", ".join(f"'{name}'" for name in step.layers[:_NAMED])
         more = f" and {len(step.layers) - _NAMED} more" if len(step.layers) > _NAMED else ""
-        yield f"  float: {names}{more}: {change}: {'kept' if step.is_kept else 'dropped'}"
+        yield f"  float: {names}{more}: {change}: {f'dropped: {step.why_dropped}' if step.why_dropped else 'kept'}"
