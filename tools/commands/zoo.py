@@ -20,7 +20,6 @@ from irquant.tools.zoo.batch_errors import BatchError
 if TYPE_CHECKING:  # slow imports are inside the functions that need them, since other commands import this module
     from irquant.tools.zoo.discover import Found, Skipped
     from irquant.tools.zoo.plan import PlannedJob
-    from irquant.tools.zoo.rows import Row
     from irquant.tools.zoo.run import Run
 
 _FAILED, _INTERRUPTED = 1, 130
@@ -127,9 +126,8 @@ def run_command(
     output.show_by(lambda: [row.model_dump(mode="json") for row in rows], lambda: print_rows(rows))
     run.write_rows()
     _write_page(run, batch, page)
-    if output.quiet:
-        _tell_failures(rows)
-    elif leftovers := run.leftovers():
+    output.tell_failure(f"{row.name}: {row.state}: {row.message}" for row in rows if row.message)
+    if (leftovers := run.leftovers()) and not output.quiet:
         named = ", ".join(leftovers)
         click.echo(printable(f"{run.folder}: results of models that are not in the batch file: {named}"), err=True)
     if is_interrupted:
@@ -195,13 +193,6 @@ def _opened(batch: Path, folder: Path, faults: Path | None, page: Path | None, *
         for line in error.lines:
             click.echo(printable(line), err=True)
         raise
-
-
-def _tell_failures(rows: "Sequence[Row]") -> None:
-    """Prints why the exit code is not 0, where nothing else is printed."""
-    for row in rows:
-        if row.message:
-            click.echo(printable(f"{row.name}: {row.state}: {row.message}"), err=True)
 
 
 def _check_page(page: Path, *, dry_run: bool) -> None:

@@ -123,23 +123,15 @@ def test_all_models_of_a_batch_are_quantized_as_one_by_one(zoo: Zoo) -> None:
         one = [(zoo.folder / f"{name}.one.{suffix}").read_bytes() for suffix in ("xml", "bin")]
         assert one == [zoo.models()[f"{name}.{suffix}"] for suffix in ("xml", "bin")]
     lines = done.stdout.splitlines()
-    assert lines[0].split() == [
-        "model",
-        "state",
-        "int8",
-        "worst",
-        "output",
-        "smaller",
-        "seconds",
-        "peak",
-        "MB",
-        "message",
-    ]
+    assert " ".join(lines[0].split()) == "model state int8 worst output smaller seconds peak MB warnings message"
     ratio = r"\d\d\.\d dB \(good; few samples: \d\)"
     assert re.match(rf"a +done +100%  {ratio} +\d\.\dx +\d+\.\d +\d+\.\d *$", lines[1])
     assert {"a: started", "two: started"} <= {*done.stderr.splitlines()}
-    assert re.search(rf"^\[2/2\] \w+: done in \d+\.\d s: 100% int8, worst output {ratio}$", done.stderr, re.M)
+    assert re.search(
+        rf"^\[2/2\] \w+: done in \d+\.\d s: 100% int8, worst output {ratio}(, 1 warning)?$", done.stderr, re.M
+    )
     row = zoo.rows()["two"]
+    assert [each.partition(" samples")[0] for each in row["warnings"]] == ["only 11"]
     assert (row["model"], row["data"]) == (str(zoo.folder / "b.xml"), str(zoo.folder / "samples.npz"))
     assert (row["verified"], row["held_out"], row["good_from"] > 20) == (True, 1, True)
     assert (row["state"], row["verdict"], row["output"], row["attempts"]) == ("done", "good", "logits", 1)
