@@ -131,7 +131,7 @@ def test_all_models_of_a_batch_are_quantized_as_one_by_one(zoo: Zoo) -> None:
         rf"^\[2/2\] \w+: done in \d+\.\d s: 100% int8, worst output {ratio}(, 1 warning)?$", done.stderr, re.M
     )
     row = zoo.rows()["two"]
-    assert [each.partition(" samples")[0] for each in row["warnings"]] == ["only 11"]
+    assert [each.partition(" samples")[0] for each in row["warnings"]] == ["only 12"]
     assert (row["model"], row["data"]) == (str(zoo.folder / "b.xml"), str(zoo.folder / "samples.npz"))
     assert (row["verified"], row["held_out"], row["good_from"] > 20) == (True, 1, True)
     assert (row["state"], row["verdict"], row["output"], row["attempts"]) == ("done", "good", "logits", 1)
