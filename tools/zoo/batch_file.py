@@ -66,6 +66,7 @@ class Options(Strict):
         pad_value: The value of pixels that are added to images.
         central_fraction: The share of height and width, in the middle of images, to crop first.
         skip_broken: Whether to leave out images that cannot be read.
+        tuning: The file of a tuning, which says which layers stay float because they are faster so.
         extension: Libraries of extensions, for operations that are not in OpenVINO.
         expect: What the result must reach.
         timeout_seconds: The time limit of an attempt.
@@ -93,6 +94,7 @@ class Options(Strict):
     pad_value: Annotated[float, Field(ge=BLACK, le=WHITE)] | None = None
     central_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     skip_broken: bool = False
+    tuning: str | None = None
     extension: _Names = Field(default_factory=list[str])
     expect: Expected = Expected()
     timeout_seconds: Annotated[float, Field(gt=0)] | None = None

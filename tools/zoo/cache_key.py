@@ -49,6 +49,7 @@ def cache_keys_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, s
             "model": _fingerprint_of_model(Path(entry.model)),
             "data": content(source) if source else "",
             **({"metric": content(entry.metric)} if entry.metric else {}),
+            **({"tuning": fingerprint(Path(entry.tuning))} if entry.tuning else {}),
             **({"extension": " ".join(map(content, entry.extension))} if entry.extension else {}),
             **_options(entry, planned),
             "irquant": version("irquant"),

@@ -106,6 +106,11 @@ def _said(row: Row) -> str:
     share = f"{row.int8_share:.0%} int8" if row.int8_share is not None else f"int8 {NOT_VERIFIED}"
     metric = f", {row.metric.name} {_metric(row)}" if row.metric else ""
     times = f", {latency(row)}" if row.latency else ""
+    times += (
+        f", {row.tuned_layers} layer{'s' * (row.tuned_layers != 1)} float for speed"
+        if row.tuned_layers is not None
+        else ""
+    )
     count = len(row.warnings)
     warnings = f", {count} warning{'s' * (count > 1)}" if count else ""
     return f"{share}, worst output {_ratio(row) or 'not known'}{metric}{times}{warnings}"

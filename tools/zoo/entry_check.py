@@ -9,6 +9,7 @@ from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.pot_config import ConfigFile, read_config_file
 from irquant.passes.runtime.load_model import FORMATS, UnknownFormatError, model_files, refuse_other_formats
 from irquant.passes.runtime.samples import DataError
+from irquant.passes.tuning.tuning_file import check_ending, read_tuning
 from irquant.targets import TargetError, load_target
 from irquant.targets.load import ANY
 from irquant.tools.options.planned import planned_by
@@ -44,6 +45,7 @@ def check_entry(name: str, entry: Entry, folder: Path, outputs: Path) -> Iterato
     yield from _check_ignored(entry)
     yield from _check_metric(entry, settings, folder)
     yield from _check_extensions(entry, folder)
+    yield from _check_tuning(entry)
     if settings and settings.lacking and entry.data is None:
         yield "config", settings.lacking
     elif settings or entry.data:
@@ -133,6 +135,18 @@ def _check_extensions(entry: Entry, folder: Path) -> Iterator[Complaint]:
                 yield "extension", f"{text}: no such file"
         except DataError as error:
             yield "extension", str(error)
+
+
+def _check_tuning(entry: Entry) -> Iterator[Complaint]:
+    if entry.tuning is None:
+        return
+    if entry.metric:
+        yield "tuning", "a tuning and metrics exclude each other: give one of them"
+    try:
+        check_ending(Path(entry.tuning))
+        read_tuning(Path(entry.tuning))
+    except UserError as error:
+        yield "tuning", str(error)
 
 
 def _check_metric(entry: Entry, settings: ConfigFile | None, folder: Path) -> Iterator[Complaint]:

@@ -18,6 +18,10 @@ from irquant.tools.zoo.batch_file import Batch, Entry
 from irquant.tools.zoo.entry_check import check_entry
 
 Location = tuple[int | str, ...]
+#: Keys that other commands would need -> what to do.
+_TUNE = "; a batch measures no latency: run `irquant tune MODEL --tuning FILE`, and write `tuning: FILE`"
+_COMPRESS = "; a batch quantizes activations, too: weights alone are `irquant compress MODEL --weights int4`"
+_ELSEWHERE = {"tune": _TUNE, "tune_seconds": _TUNE, "weights": _COMPRESS, "compress": _COMPRESS}
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ class _Reader:
         except ValidationError as error:
             locations = [each["loc"] for each in error.errors(include_url=False)]
             for location, message in zip(locations, explain_all(error, Batch), strict=True):
-                self.mistakes.append(Mistake(self.lines.of(location), message))
+                hint = _ELSEWHERE.get(str(location[-1]), "") if "unknown key" in message else ""
+                self.mistakes.append(Mistake(self.lines.of(location), f"{message}{hint}"))
             for location in locations:
                 _remove(content, location)
         return _mapping(content)
@@ -180,6 +185,8 @@ def _absolute(entry: Entry, folder: Path) -> Entry:
         found["config"] = str(folder / entry.config)
     if entry.target and entry.target.endswith((".yaml", ".yml")):
         found["target"] = str(folder / entry.target)
+    if entry.tuning:
+        found["tuning"] = str(folder / entry.tuning)
     if entry.data:
         found["data"] = seen_from(folder, entry.data)
     found["extension"] = [seen_from(folder, each) for each in entry.extension]

@@ -127,6 +127,7 @@ class Figures(Strict):
         good_from: The SQNR in dB from which it is called good.
         held_out: The number of held-out samples that the verdict rests on.
         latency: The latency of both models; None if it was not measured.
+        tuned_layers: The number of layers that a tuning leaves in float; None without a tuning.
         bytes_before: The size of the float model's constants.
         bytes_after: The size of the quantized model's constants.
         samples: The number of calibration samples.
@@ -142,6 +143,7 @@ class Figures(Strict):
     good_from: float | None = None
     held_out: Annotated[int | None, Field(ge=0)] = None
     latency: LatencyFigures | None = None
+    tuned_layers: Annotated[int | None, Field(ge=0)] = None
     bytes_before: Annotated[int, Field(ge=0)]
     bytes_after: Annotated[int, Field(ge=0)]
     samples: int
@@ -167,6 +169,7 @@ class Figures(Strict):
             good_from=round(worst.good_from, 2) if worst else None,
             held_out=report.held_out,
             latency=LatencyFigures.of(report.latencies, at_a_time) if report.latencies else None,
+            tuned_layers=len(report.tuning.layers) if report.tuning else None,
             bytes_before=report.bytes_before,
             bytes_after=report.bytes_after,
             samples=report.samples,

@@ -22,6 +22,7 @@ _SHARED = {
     "good_from",
     "held_out",
     "latency",
+    "tuned_layers",
     "bytes_before",
     "bytes_after",
     "metric",
@@ -47,6 +48,7 @@ class Row(Strict):
         good_from: The SQNR in dB from which it is called good.
         held_out: The number of held-out samples that the verdict rests on.
         latency: The latency of both models; None if it was not measured.
+        tuned_layers: The number of layers that a tuning leaves in float; None without a tuning.
         size_ratio: How many times smaller the constants are.
         bytes_before: Their size in the float model.
         bytes_after: Their size in the result.
@@ -70,6 +72,7 @@ class Row(Strict):
     good_from: float | None = None
     held_out: int | None = None
     latency: LatencyFigures | None = None
+    tuned_layers: int | None = None
     size_ratio: float | None = None
     bytes_before: int | None = None
     bytes_after: int | None = None

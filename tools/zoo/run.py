@@ -156,7 +156,8 @@ def _read_by(batch: Path, jobs: Sequence[Job]) -> Iterator[RunFile]:
     for job in jobs:
         entry = job.entry
         yield from model_files(Path(entry.model))
-        yield from named(configuration=Path(entry.config) if entry.config else None)
+        files = {"configuration": entry.config, "tuning": entry.tuning}
+        yield from named(**{name: Path(path) for name, path in files.items() if path})
         yield from target_files(entry.target)
         yield from code_files([entry.metric] if entry.metric else [], "the metric", job.folder)
         yield from code_files(entry.extension, "the extension", job.folder)

@@ -21,6 +21,7 @@ from irquant.passes.infra.internal_errors import FaultFolderError, complaint, de
 from irquant.passes.jobs.quantize_job import QuantizeJob
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import Strict
+from irquant.passes.tuning.goals import TuningGoals
 from irquant.tools.sources.metric_function import open_metrics
 from irquant.tools.sources.open_extensions import open_extensions
 from irquant.tools.sources.open_inputs import open_data
@@ -103,8 +104,10 @@ def _quantized(task: Task) -> Answer:
     data = open_data(task.entry.data, graph, task.entry.pictures, planned.settings)
     named = [task.entry.metric] if task.entry.metric else []
     metrics = open_metrics(named, planned.config.accuracy or AccuracyOptions(), None)
+    goals = MetricGoals(metrics_of(metrics, planned.config))
+    tuning = TuningGoals(seconds=None, file=Path(task.entry.tuning)) if task.entry.tuning else None
     with written_together():
-        report = job.run(graph, data, goals=MetricGoals(metrics_of(metrics, planned.config))).report
+        report = job.run(graph, data, goals=goals, tuning=tuning).report
     files = [output, output.with_suffix(".bin")]
     return Answer(figures=Figures.of(report, task.at_a_time), files={path.name: fingerprint(path) for path in files})
 

@@ -275,6 +275,33 @@ def test_data_may_stand_in_the_configuration(folder: Path, capfd: pytest.Capture
     assert capfd.readouterr().out == "m: new\n1 of 1 models to do\n"
 
 
+def test_a_tuning_is_a_file_of_the_command_and_its_other_options_are_named(
+    complaints: Complaints, folder: Path
+) -> None:
+    (folder / "own.py").write_text("def accuracy(predict): ...\n")
+    (folder / "t.json").write_text(
+        '{"format": "irquant tuning", "version": 1, "model": "x", "target": "cpu", "float_layers": []}'
+    )
+    options = (
+        "tuning: gone.json",
+        "tuning: {t.json: 1}",
+        "tune: true",
+        "weights: int4",
+        "tuning: t.json, metric: own:accuracy",
+    )
+    entries = "".join(f"- {{name: m{place}, model: m.xml, {option}}}\n" for place, option in enumerate(options))
+    found = complaints(f"defaults: {{data: s.npz}}\nmodels:\n{entries}")
+    assert found[0] == f"3: models[0].tuning: {folder / 'gone.json'}: cannot be read: No such file or directory"
+    assert found[1] == "4: models[1].tuning is {'t.json': 1}; should be a valid string"
+    assert found[2].endswith(
+        "; a batch measures no latency: run `irquant tune MODEL --tuning FILE`, and write `tuning: FILE`"
+    )
+    assert found[3].endswith(
+        "; a batch quantizes activations, too: weights alone are `irquant compress MODEL --weights int4`"
+    )
+    assert found[4] == "7: models[4].tuning: a tuning and metrics exclude each other: give one of them"
+
+
 def test_a_configuration_may_name_model_and_data(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "pot.yaml").write_text(
         "model: {model_name: mine, model: m.xml, weights: ./m.bin}\nengine: {data_source: s.npz}\n"

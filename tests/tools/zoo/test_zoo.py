@@ -22,6 +22,8 @@ import psutil
 import pytest
 import yaml
 
+from irquant.ir import read_model
+from irquant.passes.calibration.fingerprint import model_fingerprint
 from irquant.tools import demo
 
 Undisturbed = Callable[[Path], dict[str, bytes]]
@@ -136,6 +138,21 @@ def test_all_models_of_a_batch_are_quantized_as_one_by_one(zoo: Zoo) -> None:
     assert (row["verified"], row["held_out"], row["good_from"] > 20) == (True, 1, True)
     assert (row["state"], row["verdict"], row["output"], row["attempts"]) == ("done", "good", "logits", 1)
     assert row["peak_mb"] > 50
+
+
+def test_a_tuning_leaves_its_layers_float_and_its_change_redoes_the_model(zoo: Zoo) -> None:
+    def tune(*layers: str) -> None:
+        content = {"format": "irquant tuning", "version": 1, "model": fingerprint, "target": "cpu"}
+        (zoo.folder / "t.json").write_text(json.dumps({**content, "float_layers": [*layers]}))
+
+    fingerprint = model_fingerprint(read_model(zoo.folder / "a.xml"))
+    batch = zoo.batch({"model": "a.xml", "tuning": "t.json"})
+    tune("second")
+    assert ", 1 layer float for speed" in zoo.run(batch).stderr
+    row = zoo.rows()["a"]
+    assert (row["tuned_layers"], row["int8_share"]) == (1, 0.5)
+    tune("first", "second")
+    assert zoo.plan(batch) == {"a": "changed: tuning"}
 
 
 def test_the_result_does_not_depend_on_how_many_run_at_a_time(zoo: Zoo) -> None:
