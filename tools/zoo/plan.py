@@ -54,6 +54,7 @@ def _changed(now: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]
             continue
         if name != "accuracy":
             yield name.removeprefix("pictures.")
-        elif new and old:  # else there was, or is, no metric, and `metric` changed
-            limits, others = json.loads(new), json.loads(old)
+            continue
+        limits, others = (json.loads(each or "null") for each in (new, old))
+        if limits and others:  # else there was, or is, no metric, and `metric` changed
             yield from (each for each in {**limits, **others} if limits.get(each) != others.get(each))

@@ -95,3 +95,5 @@ def test_a_plan_names_changes_as_a_batch_file_does(tmp_path: Path) -> None:
     after = {"accuracy": '{"max_drop": 0.1, "seconds": null}', "pictures.size": "[4, 4]", "preset": '"mixed"'}
     (planned,) = plan_jobs([job(folder=tmp_path, **after)])
     assert planned.reason == "changed: max_drop, size"
+    (planned,) = plan_jobs([job(folder=tmp_path, **before | {"accuracy": "null", "metric": "new"})])
+    assert planned.reason == "changed: metric"
