@@ -25,7 +25,7 @@ if not (ROOT / "Dockerfile").is_file():
     pytest.skip("what deploys irquant is not part of the wheel", allow_module_level=True)
 
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
-WORKFLOW: dict[str, Any] = yaml.safe_load(
+WORKFLOW: dict[Any, Any] = yaml.safe_load(
     (ROOT / "docs" / "examples" / "quantize_models.yml").read_text(encoding="utf-8")
 )
 
