@@ -15,9 +15,9 @@ from irquant.tools.zoo.rows import Row, row_of
 Capture = pytest.CaptureFixture[str]
 
 
-def job(expect: dict[str, Any] | None = None, folder: Path = Path("results"), **key: str) -> Job:
+def job(expect: dict[str, Any] | None = None, folder: Path = Path("results"), key: dict[str, str] | None = None) -> Job:
     entry = Entry(model="/models/m.xml", expect=Expected.model_validate(expect or {}))
-    return Job("m", entry, "/data/d.npz", folder, folder / "m.xml", key)
+    return Job("m", entry, "/data/d.npz", folder, folder / "m.xml", key or {})
 
 
 def row(expect: dict[str, Any] | None = None, **more: Any) -> Row:
@@ -93,7 +93,7 @@ def test_a_plan_names_changes_as_a_batch_file_does(tmp_path: Path) -> None:
     before = {"accuracy": '{"max_drop": 0.01, "seconds": null}', "pictures.size": "null", "preset": '"mixed"'}
     Record(state=State.DONE, origin=before).write(tmp_path / "m.json")
     after = {"accuracy": '{"max_drop": 0.1, "seconds": null}', "pictures.size": "[4, 4]", "preset": '"mixed"'}
-    (planned,) = plan_jobs([job(folder=tmp_path, **after)])
+    (planned,) = plan_jobs([job(folder=tmp_path, key=after)])
     assert planned.reason == "changed: max_drop, size"
-    (planned,) = plan_jobs([job(folder=tmp_path, **before | {"accuracy": "null", "metric": "new"})])
+    (planned,) = plan_jobs([job(folder=tmp_path, key=before | {"accuracy": "null", "metric": "new"})])
     assert planned.reason == "changed: metric"
