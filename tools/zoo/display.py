@@ -40,6 +40,12 @@ class Display:
         if not self._bar.console.is_terminal:  # the bar names the running models
             self._bar.console.print(Text(printable(f"{job.name}: started")), soft_wrap=True)
 
+    def phase(self, job: Job, what: str) -> None:
+        """Shows what is being done with a model, on a terminal."""
+        with self._lock:
+            if job.name in self._running:
+                self._bar.update(self._running[job.name], description=printable(f"{job.name}: {what}"))
+
     def finished(self, row: Row) -> None:
         """Shows that a model has ended."""
         with self._lock:

@@ -47,6 +47,10 @@ class Show(Protocol):
         """Called when a model starts, in any thread."""
         ...
 
+    def phase(self, job: Job, what: str) -> None:
+        """Called with what is being done with a model, in any thread."""
+        ...
+
     def finished(self, row: Row) -> None:
         """Called when a model has ended."""
         ...
@@ -119,7 +123,7 @@ class Run:
             jobs = sorted(
                 self.waiting, key=_size, reverse=True
             )  # a large model that starts last would run alone at the end
-            going = run_on_cluster(cluster, jobs) if cluster else run_locally(jobs, at_a_time, show.started)
+            going = run_on_cluster(cluster, jobs) if cluster else run_locally(jobs, at_a_time, show.started, show.phase)
             for job, outcome in going if jobs else ():
                 self._records[job.name] = record = _settled(job, outcome)
                 _log_warnings(job, record)

@@ -1,12 +1,15 @@
 """The rows of a batch, and what the console says of them."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from irquant.tools.zoo.batch_file import Entry, Expected
-from irquant.tools.zoo.display import display, print_rows
+from irquant.tools.zoo.display import Display, display, print_rows
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.plan import plan_jobs
 from irquant.tools.zoo.record import Figures, LatencyFigures, Record, State
@@ -87,6 +90,17 @@ def test_the_console_tells_of_few_samples_warnings_latency_and_unknown_devices(c
     )
     print_rows([row()])
     assert "latency" not in capfd.readouterr().out
+
+
+def test_a_terminal_names_running_models_and_what_is_being_done() -> None:
+    bar = Progress(console=Console(force_terminal=True, file=io.StringIO()), auto_refresh=False)
+    shown = Display(0, 2, bar)
+    shown.phase(job(), "too late")
+    shown.started(job())
+    shown.phase(job(), "calibrating")
+    assert [each.description for each in bar.tasks] == ["all", "m: calibrating"]
+    shown.finished(row())
+    assert [each.description for each in bar.tasks] == ["all"]
 
 
 def test_a_plan_names_changes_as_a_batch_file_does(tmp_path: Path) -> None:
