@@ -25,7 +25,7 @@ if not (ROOT / "Dockerfile").is_file():
     pytest.skip("what deploys irquant is not part of the wheel", allow_module_level=True)
 
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
-WORKFLOW: dict[str, Any] = yaml.safe_load(
+WORKFLOW: dict[Any, Any] = yaml.safe_load(
     (ROOT / "docs" / "examples" / "quantize_models.yml").read_text(encoding="utf-8")
 )
 
@@ -118,6 +118,18 @@ def test_the_workflow_gives_the_action_inputs_that_it_has() -> None:
     for call in calls:
         assert set(call) <= set(ACTION["inputs"])
     assert all("uses" in step for step in steps)
+
+
+def test_the_results_of_a_run_are_kept_even_if_a_model_fails() -> None:
+    assert set(WORKFLOW[True]) == {"pull_request", "schedule", "workflow_dispatch"}, "YAML reads on as true"
+    steps = WORKFLOW["jobs"]["quantize"]["steps"]
+    restore, run, save = (
+        next(step for step in steps if step["uses"].startswith(name))
+        for name in ("actions/cache/restore@", "./.irquant", "actions/cache/save@")
+    )
+    assert steps.index(restore) < steps.index(run) < steps.index(save)
+    assert (save["if"], save["with"]["path"]) == ("always()", run["with"]["results"])
+    assert restore["with"] == {**save["with"], "restore-keys": "zoo-"}
 
 
 def environment(step: Mapping[str, Any], inputs: Mapping[str, str]) -> Iterator[tuple[str, str]]:

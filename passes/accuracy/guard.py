@@ -48,6 +48,8 @@ LEAST_GAIN, MOST_CHANCE = 1.0, 0.3
 #: The least percent of time for which zero points are spared, and the most dB that a good model may lose then: half of
 #: what this time is worth by the rate of the knee.
 LEAST_PERCENT, MOST_LOST = 3.0, 3.0
+#: Why trials are dropped.
+_NOT_RUN, _NO_LONGER_GOOD = "the runtime does not run it", "an output would no longer be good"
 
 
 _log = logging.getLogger(__name__)
@@ -64,6 +66,7 @@ class GuardStep:
         after: The same with it.
         int8: The number of layers that the plan then runs in int8.
         layers: The number of all layers.
+        why_dropped: Why it is not part of the result; empty if it is.
     """
 
     what: str
@@ -72,6 +75,7 @@ class GuardStep:
     after: float
     int8: int
     layers: int
+    why_dropped: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,8 +176,11 @@ def worst_ratio(attempt: Attempt) -> float:
     return min(ratios, default=(-math.inf, -math.inf))[1]
 
 
-def _is_better(attempt: Attempt, best: Attempt) -> bool:
-    """Whether a remedy gains enough at the worst output, not by chance unless one is poor, and makes no output poor."""
+def _why_no_better(attempt: Attempt, best: Attempt) -> str:
+    """Why a remedy does not help; empty if it does.
+
+    It must gain enough at the worst output, not by chance unless one is poor, and make no output poor.
+    """
     pairs = zip(best.context.check.outputs or (), attempt.context.check.outputs or (), strict=False)
     _, error = min(
         (
@@ -183,16 +190,46 @@ def _is_better(attempt: Attempt, best: Attempt) -> bool:
         ),
         default=(0.0, 0.0),
     )
+    if attempt.context.check.failure:
+        return _NOT_RUN
     least = GAIN if best.margin < 0 else max(GAIN, error)  # a chance for a poor model; layers would cost more
-    is_gain = attempt.ratio_margin >= best.ratio_margin + least
-    return is_gain and attempt.margin >= min(best.margin, 0.0)
+    gain = attempt.ratio_margin - best.ratio_margin
+    if not attempt.ratio_margin >= best.ratio_margin + least:
+        if gain >= GAIN:
+            return f"a gain of {gain:.1f} dB may be chance: its standard error is {error:.1f} dB"
+        return f"it gains less than {GAIN:g} dB" if gain > 0 else "no gain"
+    return _poorer(attempt, best)
 
 
-def _loses_nothing(before: Attempt, after: Attempt) -> bool:
-    """Whether no output becomes worse by more than chance, and good outputs stay good."""
+def _poorer(attempt: Attempt, best: Attempt) -> str:
+    """Which output a model makes poor, or poorer; empty if it does not."""
+    if attempt.margin >= min(best.margin, 0.0):
+        return ""
+    worst = min(attempt.context.check.outputs or (), key=lambda each: each.margin, default=None)
+    poor = "poor" if best.margin >= 0 else "poorer"
+    return f"output '{worst.name}' would be {poor}" if worst else _NOT_RUN
+
+
+def _why_not_enough(margin: float) -> str:
+    """Why layers in float do not give the wanted outputs, or why others are preferred.
+
+    Args:
+        margin: The distance in dB of the worst output above the wanted level.
+    """
+    if margin >= 0:
+        return "fewer layers are enough"
+    return f"an output is still {-margin:.1f} dB short" if math.isfinite(margin) else _NOT_RUN
+
+
+def _what_is_lost(before: Attempt, after: Attempt) -> str:
+    """What becomes worse by more than chance, or is good no more; empty if nothing is lost."""
     pairs = zip(before.context.check.outputs or (), after.context.check.outputs or (), strict=True)
-    is_close = all(math.isnan(one.sqnr) or other.sqnr >= one.sqnr - MOST_CHANCE for one, other in pairs)
-    return is_close and (after.is_good or not before.is_good) and after.margin >= min(before.margin, 0.0)
+    for one, other in pairs:
+        if not math.isnan(one.sqnr) and not other.sqnr >= one.sqnr - MOST_CHANCE:
+            return f"output '{one.name}' loses {one.sqnr - other.sqnr:.1f} dB"
+    if before.is_good and not after.is_good:
+        return _NO_LONGER_GOOD
+    return _poorer(after, before)
 
 
 @dataclass
@@ -227,7 +264,7 @@ class _Search:
             if self.best.is_good or not self._may_go_on():
                 return
             attempt = self.calibrated.attempt(first.config.model_copy(update=change), first.reverted_to_float)
-            self._note_ranges(what, attempt, is_kept=_is_better(attempt, self.best))
+            self._note_ranges(what, attempt, _why_no_better(attempt, self.best))
 
     def try_whole_errors(self) -> None:
         """Tries biases that correct the whole error of a layer's mean output, not only the rounding of weights."""
@@ -237,8 +274,8 @@ class _Search:
         attempt = self.calibrated.attempt(
             config.model_copy(update={"correct_biases": "sequential"}), self.best.reverted_to_float
         )
-        is_better = _is_better(attempt, self.best)
-        self._note("biases corrected for the whole error of each layer", attempt, is_kept=is_better)
+        why = _why_no_better(attempt, self.best)
+        self._note("biases corrected for the whole error of each layer", attempt, why)
 
     def return_layers(self, margin_of: Callable[[Attempt], float]) -> None:
         """Reverts the fewest of the most sensitive layers that are enough for the wanted outputs.
@@ -255,7 +292,7 @@ class _Search:
         def reverted(count: int) -> Attempt:
             reverted_to_float = with_reverted(before.reverted_to_float, self.effects[:count])
             tried[count] = self.calibrated.attempt(before.config, reverted_to_float)
-            self._note(named(self.effects[:count]), tried[count], is_kept=False)
+            self._note(named(self.effects[:count]), tried[count], _why_not_enough(margin_of(tried[count])))
             return tried[count]
 
         first = predicted(self.effects, 10 ** (wanted / 10))  # error power, in units of what is allowed
@@ -276,7 +313,9 @@ class _Search:
         attempt = self.calibrated.attempt(before.config, with_reverted(before.reverted_to_float, knee.effects))
         what = f"{named(knee.effects)} (about {knee.percent:.2g} % of the time)"
         is_worth_it = attempt.ratio_margin >= before.ratio_margin + knee.least_gain
-        self._note(what, attempt, is_kept=attempt.margin >= 0 and is_worth_it)
+        little = "" if is_worth_it else f"it gains less than the {knee.least_gain:.1f} dB that this time is worth"
+        poor = "" if attempt.margin >= 0 else _poorer(attempt, before) or "an output is still poor"
+        self._note(what, attempt, little or poor)
 
     def try_nearly_free(self) -> None:
         """Reverts layers that take next to no time in float; keeps them so if an output gains and none loses."""
@@ -285,13 +324,13 @@ class _Search:
             return
         attempt = self.calibrated.attempt(before.config, with_reverted(before.reverted_to_float, found.effects))
         if attempt.context.check.outputs is None:  # with these layers in float, the runtime does not run it
-            self._note(named(found.effects), attempt, is_kept=False)
+            self._note(named(found.effects), attempt, _NOT_RUN)
             return
         gain, one, other = largest_gain(before, attempt)
         where = f" at output '{one.name}'" if len(before.context.check.outputs or ()) > 1 else ""
         what = f"{named(found.effects)} (about {found.percent:.2g} % of the time){where}"
-        is_kept = gain >= LEAST_GAIN and _loses_nothing(before, attempt)
-        self._note(what, attempt, is_kept=is_kept, ratios=(one.sqnr, other.sqnr))
+        why = _what_is_lost(before, attempt) if gain >= LEAST_GAIN else f"it gains less than {LEAST_GAIN:g} dB"
+        self._note(what, attempt, why, ratios=(one.sqnr, other.sqnr))
 
     def try_ranges_again(self, first: Attempt) -> None:
         """Tries the ranges again after layers went back to float; keeps other ones if no output loses.
@@ -312,8 +351,8 @@ class _Search:
                 return
             if config != before.config:
                 attempt = self.calibrated.attempt(config, before.reverted_to_float)
-                is_kept = _is_better(attempt, self.best) and _loses_nothing(self.best, attempt)
-                self._note_ranges(f"{what} again, with the layers above in float", attempt, is_kept=is_kept)
+                why = _why_no_better(attempt, self.best) or _what_is_lost(self.best, attempt)
+                self._note_ranges(f"{what} again, with the layers above in float", attempt, why)
 
     def try_without_zero_points(self) -> GuardStep | None:
         """Tries the model without the zero points that take time, if that saves enough of it.
@@ -328,46 +367,50 @@ class _Search:
         attempt = self.calibrated.attempt(
             before.config.model_copy(update={"slow_zero_points": False}), before.reverted_to_float
         )
-        is_as_good = attempt.is_good if before.is_good else attempt.margin >= min(before.margin, 0.0)
         most_lost = MOST_LOST if before.is_good else 0.0
-        is_kept = is_as_good and attempt.ratio_margin >= before.ratio_margin - most_lost
-        what = f"no zero points where they take time (about {percent:.2g} % of it)"
-        return self._step(what, attempt, is_kept=is_kept)
+        why = _poorer(attempt, before)
+        if before.is_good and not attempt.is_good:
+            why = _NO_LONGER_GOOD
+        elif not attempt.ratio_margin >= before.ratio_margin - most_lost:
+            why = why or f"it loses more than {most_lost:g} dB"
+        return self._step(f"no zero points where they take time (about {percent:.2g} % of it)", attempt, why)
 
     def _may_go_on(self) -> bool:
         self.is_out_of_time |= time.perf_counter() - self.began > MOST_SECONDS
         return not self.is_out_of_time and len(self.steps) < MOST_ATTEMPTS
 
-    def _note_ranges(self, what: str, attempt: Attempt, *, is_kept: bool) -> None:
+    def _note_ranges(self, what: str, attempt: Attempt, why_dropped: str) -> None:
         """Notes a trial of ranges; if it is kept, it replaces the one before."""
-        if is_kept:
+        if not why_dropped:
             self.steps = [
-                replace(each, is_kept=each.is_kept and number not in self.of_ranges)
+                replace(each, is_kept=False, why_dropped="other ranges, below, are better")
+                if each.is_kept and number in self.of_ranges
+                else each
                 for number, each in enumerate(self.steps)
             ]
         self.of_ranges.add(len(self.steps))
-        self._note(what, attempt, is_kept=is_kept)
+        self._note(what, attempt, why_dropped)
 
-    def _note(self, what: str, attempt: Attempt, *, is_kept: bool, ratios: tuple[float, float] | None = None) -> None:
-        self.steps.append(self._step(what, attempt, is_kept=is_kept, ratios=ratios))
+    def _note(self, what: str, attempt: Attempt, why_dropped: str, ratios: tuple[float, float] | None = None) -> None:
+        self.steps.append(self._step(what, attempt, why_dropped, ratios))
 
     def _step(
-        self, what: str, attempt: Attempt, *, is_kept: bool, ratios: tuple[float, float] | None = None
+        self, what: str, attempt: Attempt, why_dropped: str, ratios: tuple[float, float] | None = None
     ) -> GuardStep:
         decisions = attempt.context.plan.decisions.values()
         before, after = ratios or (worst_ratio(self.best), worst_ratio(attempt))
         int8 = sum(each.int8 for each in decisions)
         self.calibrated.context.progress("looking for a better model", len(self.steps) + 1, MOST_ATTEMPTS)
-        if is_kept:
+        if not why_dropped:
             self.best = attempt
-        outcome = "kept" if is_kept else "not kept by itself"
+        outcome = f"dropped, {why_dropped}" if why_dropped else "kept"
         _log.info(
             "guard: %s: %.1f -> %.1f dB, %d of %d layers int8: %s", what, before, after, int8, len(decisions), outcome
         )
-        return GuardStep(what, is_kept, before, after, int8, len(decisions))
+        return GuardStep(what, not why_dropped, before, after, int8, len(decisions), why_dropped)
 
     def _settle(self, attempt: Attempt, what: str) -> None:
         """Marks the trial that gave the result."""
         _log.info("guard: kept: %s", what)
         self.best = attempt
-        self.steps = [replace(step, is_kept=step.is_kept or step.what == what) for step in self.steps]
+        self.steps = [replace(step, is_kept=True, why_dropped="") if step.what == what else step for step in self.steps]

@@ -74,9 +74,14 @@ class Comparison:
 
     @property
     def is_poor(self) -> bool:
-        """Whether an output is poor, has other sizes, or cannot be compared; random outputs do not count."""
+        """Whether there is a poor output."""
+        return bool(self.poor)
+
+    @property
+    def poor(self) -> list[Agreement]:
+        """The outputs that are poor, have other sizes, or cannot be compared; random outputs do not count."""
         judged = (each for each in self.outputs if each.kind is not OutputKind.RANDOM)
-        return any(each.resized or each.verdict in (Verdict.POOR, Verdict.UNKNOWN) for each in judged)
+        return [each for each in judged if each.resized or each.verdict in (Verdict.POOR, Verdict.UNKNOWN)]
 
 
 def compare_models(

@@ -237,7 +237,12 @@ def in_turn(
 
 
 def falls(before: Array, after: Array) -> bool:
-    """Whether a latency is lower than another by more than the noise.
+    """Whether a latency is lower than another by more than the noise; see `why_no_fall`."""
+    return not why_no_fall(before, after)
+
+
+def why_no_fall(before: Array, after: Array) -> str:
+    """Why a latency is not lower than another by more than the noise; empty if it is.
 
     Two things are noise: the load of the machine, which hits both models of a round alike, and the place of a model in
     memory, for which two compilations differ by up to `LEAST_GAIN`. The median of the rounds' ratios must show that
@@ -250,7 +255,10 @@ def falls(before: Array, after: Array) -> bool:
     """
     ratios = np.sort(after / before)
     rank = min(len(ratios), math.ceil(len(ratios) / 2 + _Z * math.sqrt(len(ratios)) / 2))
-    return bool(np.median(ratios) < 1 - LEAST_GAIN and ratios[rank - 1] < 1)
+    if np.median(ratios) >= 1 - LEAST_GAIN:
+        gain = 1 - float(np.median(ratios))
+        return f"faster by less than {LEAST_GAIN:.0%} in most rounds" if gain > 0 else "not faster in most rounds"
+    return "" if ratios[rank - 1] < 1 else "too noisy to tell"
 
 
 def _in_modes(

@@ -27,6 +27,7 @@ from ..infra.execution import Check
 from ..options.config import Preset
 from ..options.resolved import ResolvedOptions
 from ..placement.plan import Decision, FloatSum
+from ..runtime.core import cores, has_share_of_cores
 from ..tuning.tuner import TuningReport
 from .detail import Detail
 from .shown_report import ShownReport
@@ -315,10 +316,12 @@ def _late(guarded: GuardResult) -> Iterable[str]:
 def _slow(latencies: Latencies) -> Iterable[str]:
     """Warnings about a model or layers that int8 does not make faster."""
     before, after = (each.median * 1e3 for each in (latencies.first, latencies.second))
+    threads = f"{latencies.threads} thread{'s' * (latencies.threads != 1)}"
+    shared = f" of {cores()} cores, others may be busy: measure it alone" if has_share_of_cores() else ""
     if latencies.is_no_faster and latencies.first.median >= SHORT:
         yield (
-            f"the INT8 model is not faster here: {after:.2f} ms an inference, the float model {before:.2f} ms "
-            f"(medians of {latencies.rounds} in turn, {latencies.threads} threads)"
+            f"the INT8 model {'may be no' if shared else 'is not'} faster here: {after:.2f} ms an inference, the float "
+            f"model {before:.2f} ms (medians of {latencies.rounds} in turn, {threads}{shared})"
         )
     if latencies.slower:
         count, most = len(latencies.slower), latencies.slower[:_NAMED]
@@ -326,9 +329,11 @@ def _slow(latencies: Latencies) -> Iterable[str]:
             f"{each.type} '{each.name}' {each.before * 1e3:.2f} -> {each.after * 1e3:.2f} ms" for each in most
         )
         more = f" and {count - _NAMED} more" if count > _NAMED else ""
-        what = "1 layer runs" if count == 1 else f"{count} layers run"
+        layers = f"{count} layer{'s' * (count != 1)}"
+        runs = f"{layers} may run" if shared else f"{layers} run{'s' * (count == 1)}"
+        on = f" ({threads}{shared})" if shared else ""
         yield (
-            f"{what} slower in int8 than in float here: {named}{more}; {worded('irquant tune', 'tune=True')} finds "
+            f"{runs} slower in int8 than in float here{on}: {named}{more}; {worded('irquant tune', 'tune=True')} finds "
             "the layers that are faster in float"
         )
 
@@ -342,7 +347,13 @@ def _untuned(tuning: TuningReport, guarded: GuardResult) -> Iterable[str]:
     times = tuning.times
     if tuning.layers and not _has_int8(guarded):
         yield "no layer is left in int8: none was faster so when the model was tuned; the result is a float model"
-    if times and not times.is_faster:
+    if times and times.is_unclear:
+        yield (
+            f"too noisy to tell whether int8 is faster: the float model takes {_spread(times.float_model)} an "
+            f"inference, the tuned one {_spread(times.tuned)}: measure while nothing else runs, or longer "
+            "(--tune-seconds)"
+        )
+    elif times and not times.is_faster:
         yield (
             f"int8 brings no speed here, size only: the float model takes {_ms(times.float_model)} an inference, the "
             f"quantized one {_ms(times.int8)}, the tuned one {_ms(times.tuned)}: keep the float model, or store only "
@@ -350,6 +361,10 @@ def _untuned(tuning: TuningReport, guarded: GuardResult) -> Iterable[str]:
         )
     if tuning.worse:
         yield f"the tuning was undone: output '{tuning.worse}' was farther from the float model's with it"
+
+
+def _spread(latency: Latency) -> str:
+    return f"{latency.p10 * 1e3:.3g} to {latency.p90 * 1e3:.3g} ms"
 
 
 def _ms(latency: Latency) -> str:

@@ -12,7 +12,7 @@ from ...ir.atomic_write import written_together
 from ...ir.stage import STAGE
 from ...ir.weights import Weights
 from .core import Extension, RuntimeRejectedError, open_core
-from .messages import first_line
+from .messages import HOW_TO_EXTEND, first_line, is_about_unknown_operations
 
 #: The runtime's own model type.
 RuntimeModel: TypeAlias = ov.Model
@@ -33,7 +33,10 @@ def convert(path: Path, extensions: Sequence[Extension] = ()) -> RuntimeModel:
         with STAGE.at(f"converting {path}"):
             model: RuntimeModel = cast(Any, ov).convert_model(path, extension=[*extensions] or None)
     except Exception as error:  # the converter may raise anything
-        message = f"{path}: the runtime cannot convert it: {first_line(error)}"
+        reason = first_line(error)
+        is_extensible = is_about_unknown_operations(reason) and not extensions
+        hint = f"; they may need an extension: {HOW_TO_EXTEND}" if is_extensible else ""
+        message = f"{path}: the runtime cannot convert it: {reason}{hint}"
         raise RuntimeRejectedError(message) from error
     return model
 

@@ -36,6 +36,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def has_share_of_cores() -> bool:
+    """Whether the environment allows fewer threads than there are cores, since other work runs beside."""
+    threads = os.environ.get(THREADS, "")
+    return threads.isdecimal() and int(threads) < cores()
+
+
 @functools.cache
 def own_precision() -> str:
     """The device's default precision for floats: "f32", or "bf16" if it is faster."""

@@ -51,9 +51,7 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
         UserError: the model cannot be read or converted.
     """
     path = Path(path)
-    if path.suffix.lower() in _ELSEWHERE:
-        message = f"{path}: convert it to .onnx, or with openvino.convert_model, first: that needs its code"
-        raise UnknownFormatError(message)
+    refuse_other_formats(path)
     if path.suffix.lower() not in FORMATS and not path.is_dir():
         graph = read_model(path, weights)
         graph.extensions = tuple(extensions)
@@ -62,14 +60,30 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
     if weights is not None:
         message = f"{path}: only an .xml has its weights in another file, but {weights} is given, too"
         raise UnknownFormatError(message)
-    if path.is_dir() and not any((path / name).is_file() for name in _SAVED_MODEL):
-        message = f"{path}: a folder without {' or '.join(_SAVED_MODEL)}: no TensorFlow SavedModel"
-        raise UnknownFormatError(message)
     if not path.exists():
         raise UnknownFormatError(no_such_file(path))
     if not path.is_dir():
         _refuse_unreadable(path)
     return from_runtime(convert(path, extensions), extensions)
+
+
+def refuse_other_formats(path: Path) -> None:
+    """Refuses a path that is no model of a known format, as far as its name and the names in a folder tell.
+
+    Raises:
+        UnknownFormatError: it is none.
+    """
+    if path.suffix.lower() in _ELSEWHERE:
+        message = f"{path}: convert it to .onnx, or with openvino.convert_model, first: that needs its code"
+        raise UnknownFormatError(message)
+    if path.is_dir() and not is_saved_model(path):
+        message = f"{path}: a folder without {' or '.join(_SAVED_MODEL)}: no TensorFlow SavedModel"
+        raise UnknownFormatError(message)
+
+
+def is_saved_model(folder: Path) -> bool:
+    """Whether a folder is a TensorFlow SavedModel."""
+    return any((folder / name).is_file() for name in _SAVED_MODEL)
 
 
 def _refuse_meaningless(graph: Graph, path: Path) -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from ...ir import Graph
 from ...ir.ops import is_standard
-from ...ir.spelling import worded
 from ...ir.stage import STAGE
 from .core import RuntimeRejectedError, open_core
 from .lend import lend, tensor_over
-from .messages import first_line
+from .messages import HOW_TO_EXTEND, first_line, unknown_type
 from .portable import Portable
 
 
@@ -41,8 +40,9 @@ def rejecting(source: Graph | Portable | Path) -> Generator[None]:
         with STAGE.at(_described(source)):
             yield
     except RuntimeError as error:
-        hint = _missing_extension(source) if isinstance(source, Graph) else ""
-        message = f"the runtime cannot compile the model: {first_line(error)}{hint}"
+        reason = first_line(error)
+        hint = _missing_extension(source, reason) if isinstance(source, Graph) else ""
+        message = f"the runtime cannot compile the model: {reason}{hint}"
         raise RuntimeRejectedError(message) from error
 
 
@@ -55,10 +55,19 @@ def _described(source: Graph | Portable | Path) -> str:
     return f"compiling a model of {len(names)} operations{between}"
 
 
-def _missing_extension(graph: Graph) -> str:
-    """A hint about operations that no opset of the runtime has."""
-    foreign = {node.type for each in graph.walk() for node in each.in_file_order() if not is_standard(node)}
+def _missing_extension(graph: Graph, reason: str) -> str:
+    """A hint about operations that no opset of the runtime has.
+
+    Args:
+        graph: The model.
+        reason: What the runtime says: a type may be unknown in an opset of the runtime, too.
+    """
+    unknown = unknown_type(reason)
+    foreign: dict[str, str] = {}
+    for node in (node for each in graph.walk() for node in each.in_file_order()):
+        if not is_standard(node) or node.type == unknown:
+            foreign.setdefault(node.type, node.name)
     if not foreign or graph.extensions:
         return ""
-    how = worded("--extension FILE", "extensions=[...]")
-    return f"; {', '.join(sorted(foreign))} may need an extension: name its library ({how})"
+    named = ", ".join(f"{type_} (layer '{name}')" for type_, name in sorted(foreign.items()))
+    return f"; {named} may need an extension: {HOW_TO_EXTEND}"

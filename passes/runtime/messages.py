@@ -7,6 +7,11 @@ _PLACES = re.compile(
     r"Exception from|Check '|.*Exception from \S+:\d+:$"
     r"|FrontEnd API failed|Loading input model|Model wasn't fully converted|Summary:"
 )
+#: What the runtime says of a type that an opset does not have, and of operations that its converters do not know.
+_UNKNOWN_TYPE = re.compile(r"Opset \S+ doesn't contain the operation with type: (?P<type>\S+)")
+_UNKNOWN_OPERATIONS = "No conversion rule found for operations"
+#: How to name the extension of an operation.
+HOW_TO_EXTEND = "name its library (--extension FILE, key 'extension' of a batch file, extensions=[...])"
 _NODE = re.compile(r"While validating node '.*' with friendly_name (?P<name>'.*'):$")
 
 
@@ -14,5 +19,18 @@ def first_line(error: Exception) -> str:
     """The first line of a message that says what is wrong; earlier lines name places in the runtime's source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if not _PLACES.match(line)] or lines or ["no reason given"]
+    if unknown := next((line for line in telling if _UNKNOWN_OPERATIONS in line), ""):  # others fail because of them
+        return unknown.removeprefix("-- ")
     node = _NODE.match(telling[0])
     return f"{node['name']}: {telling[-1]}" if node else telling[0].removeprefix("-- ")
+
+
+def unknown_type(reason: str) -> str:
+    """The type of operation that a message says an opset does not have; empty if it says something else."""
+    found = _UNKNOWN_TYPE.search(reason)
+    return found["type"] if found else ""
+
+
+def is_about_unknown_operations(reason: str) -> bool:
+    """Whether a message says that a converter does not know operations, which an extension may define."""
+    return _UNKNOWN_OPERATIONS in reason

@@ -15,7 +15,7 @@ from ...ir import Array, Graph
 from ...ir.ops import LAYER_TYPES
 from ..accuracy.requantize import Attempt, CalibratedModel
 from ..analysis.layer_times import Profile, joined_with_readers, layer_edges, layer_seconds, run_as_one
-from ..evaluation.latency import Latency, Mode, default_mode, falls, in_turn
+from ..evaluation.latency import Latency, Mode, default_mode, falls, in_turn, why_no_fall
 from ..runtime.engine import Engine, Mark
 from ..runtime.modes import PROFILING
 from ..runtime.samples import Feed
@@ -26,6 +26,8 @@ from .regions import first_cut, slower_regions, slowest_but
 MOST_MODELS = 6
 #: The number of different samples on which latency is measured.
 _TIMED = 8
+#: The most that p90 is of p10 on a machine that is not busy.
+_CALM = 1.25
 #: The shares of the predicted gain that the trials take, the highest gain for a layer first: single layers, then
 #: regions. The last trial leaves only layers in int8 that gain `_CLEAR_GAIN` of the float model's time each.
 _OF_LAYERS, _OF_REGIONS, _CLEAR_GAIN = 0.3, (0.6, 1.0), 0.01
@@ -40,12 +42,14 @@ class TuningStep:
         before: The median latency of the best model before it, in seconds.
         after: The median latency of the trial, measured in turn with it.
         is_kept: Whether the trial became the best model.
+        why_dropped: Why it did not; empty if it did.
     """
 
     layers: tuple[str, ...]
     before: float
     after: float
     is_kept: bool
+    why_dropped: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,15 @@ class TuningTimes:
     steps: tuple[TuningStep, ...]
     is_faster: bool
     is_confirmed: bool = True
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether latencies scatter more than the models differ, so that nothing shows the tuned one to be faster."""
+        if self.is_faster or self.tuned == self.float_model:  # the float model won
+            return False
+        times = self.float_model, self.tuned
+        medians = [each.median for each in times]
+        return max(each.p90 / each.p10 for each in times) > max(max(medians) / min(medians), _CALM)
 
 
 def tune(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> tuple[Sequence[str], TuningTimes]:
@@ -204,9 +217,9 @@ class _Search:
 
     def _noted(self, cut: frozenset[str], before: Array, after: Array) -> bool:
         """Notes a trial; returns whether it is faster."""
-        is_kept, layers = falls(before, after), tuple(name for name in int8_layers(self.first) if name in cut)
-        self.steps.append(TuningStep(layers, float(np.median(before)), float(np.median(after)), is_kept))
-        return is_kept
+        why, layers = why_no_fall(before, after), tuple(name for name in int8_layers(self.first) if name in cut)
+        self.steps.append(TuningStep(layers, float(np.median(before)), float(np.median(after)), not why, why))
+        return not why
 
     def _members(self, groups: Collection[str]) -> Iterator[str]:
         """The layers of some groups that are in int8."""

@@ -1,6 +1,6 @@
 """`irquant zoo`: many models from one batch file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from irquant.tools.terminal.output import Output, output_options
 from irquant.tools.zoo.batch_errors import BatchError
 
 if TYPE_CHECKING:  # slow imports are inside the functions that need them, since other commands import this module
+    from irquant.tools.zoo.discover import Found, Skipped
     from irquant.tools.zoo.plan import PlannedJob
     from irquant.tools.zoo.run import Run
 
@@ -115,7 +116,8 @@ def run_command(
         output.show(lambda: _plan_values(run), lambda: _plan_lines(run))
         return 0
     is_interrupted = False
-    with display(len(run.waiting), quiet=output.quiet) as shown:
+    up_to_date = len(run.planned) - len(run.waiting)
+    with display(up_to_date, len(run.planned), quiet=output.quiet) as shown:
         try:
             run.work(jobs or min(_AT_A_TIME, cores()), cluster, shown)
         except KeyboardInterrupt:
@@ -124,6 +126,10 @@ def run_command(
     output.show_by(lambda: [row.model_dump(mode="json") for row in rows], lambda: print_rows(rows))
     run.write_rows()
     _write_page(run, batch, page)
+    output.tell_failure(f"{row.name}: {row.state}: {row.message}" for row in rows if row.message)
+    if (leftovers := run.leftovers()) and not output.quiet:
+        named = ", ".join(leftovers)
+        click.echo(printable(f"{run.folder}: results of models that are not in the batch file: {named}"), err=True)
     if is_interrupted:
         done = sum(row.state is not State.NOT_DONE for row in rows)
         click.echo(f"interrupted; {done} of {len(rows)} models are done; the same command continues the run", err=True)
@@ -143,7 +149,7 @@ def run_command(
 )
 @output_options
 def init_command(folder: Path, path: Path, data: str | None, output: Output) -> None:
-    """Writes a batch file for the models in FOLDER.
+    """Writes a batch file for the models in FOLDER, in all formats that `irquant quantize` takes.
 
     FOLDER may have any layout, for example that of Open Model Zoo: public/NAME/FP32/NAME.xml.
     """
@@ -158,11 +164,23 @@ def init_command(folder: Path, path: Path, data: str | None, output: Output) -> 
     except OSError as error:
         message = f"{path}: cannot be written: {error.strerror}; give another -o"
         raise UserError(message) from None
+    for each in skipped if not output.quiet else ():
+        if each.is_broken:
+            click.echo(printable(f"warning: {each.model}: left out: {each.reason}"), err=True)
+    output.show(lambda: _init_values(path, found, skipped), lambda: _init_lines(path, found, skipped))
+
+
+def _init_values(path: Path, found: "Sequence[Found]", skipped: "Sequence[Skipped]") -> dict[str, object]:
+    left_out = [{"model": str(each.model), "reason": each.reason, "broken": each.is_broken} for each in skipped]
+    counts = {"models": len(found), "left_out": len(skipped), "without_data": sum(each.data is None for each in found)}
+    return {"batch": str(path), **counts, "left_out_models": left_out}
+
+
+def _init_lines(path: Path, found: "Sequence[Found]", skipped: "Sequence[Skipped]") -> Iterable[str]:
     without_data = sum(each.data is None for each in found)
     hint = f"; {without_data} of them without data" if without_data else ""
-    counts = {"models": len(found), "left_out": len(skipped), "without_data": without_data}
-    line = f"{path}: {len(found)} models, {len(skipped)} left out{hint}"
-    output.show(lambda: {"batch": str(path), **counts}, lambda: [line])
+    yield f"{path}: {len(found)} models, {len(skipped)} left out{hint}"
+    yield from (f"left out: {each.model}: {each.reason}" for each in skipped if not each.is_broken)
 
 
 def _opened(batch: Path, folder: Path, faults: Path | None, page: Path | None, *, force: bool) -> "Run":

@@ -178,6 +178,7 @@ def _tuning_times_values(found: TuningTimes) -> dict[str, Any]:
         "int8_ms": finite(found.int8.median * 1e3, 4),
         "tuned_ms": finite(found.tuned.median * 1e3, 4),
         "faster": found.is_faster,
+        "unclear": found.is_unclear,
         "confirmed": found.is_confirmed,
         "rounds": found.rounds,
         "threads": found.threads,
@@ -187,6 +188,7 @@ def _tuning_times_values(found: TuningTimes) -> dict[str, Any]:
                 "before_ms": finite(each.before * 1e3, 4),
                 "after_ms": finite(each.after * 1e3, 4),
                 "kept": each.is_kept,
+                "why_dropped": each.why_dropped or None,
             }
             for each in found.steps
         ],
@@ -213,4 +215,5 @@ def _step_values(step: GuardStep) -> dict[str, Any]:
         "int8": step.int8,
         "layers": step.layers,
         "kept": step.is_kept,
+        "why_dropped": step.why_dropped or None,
     }

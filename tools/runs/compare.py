@@ -67,6 +67,7 @@ def run_compare(
     output.show(lambda: comparison_values(found, *names), lambda: comparison_lines(found, *names))
     if page:
         write_comparison_page(page, found, *names)
+    output.tell_failure(f"{second}: {each.name}: {agreement_line(each)}" for each in found.poor)
     return int(found.is_poor)
 
 

@@ -29,7 +29,7 @@ from irquant.tools.sources.metric_function import MetricData, open_metrics
 from irquant.tools.sources.open_extensions import open_extensions
 from irquant.tools.sources.open_inputs import model_paths, open_as, open_data
 from irquant.tools.terminal.console import measurement_lines
-from irquant.tools.terminal.next_step import next_step
+from irquant.tools.terminal.next_step import next_step, verdict_line
 from irquant.tools.terminal.output import Output
 from irquant.tools.terminal.summary import report_lines
 from irquant.tools.terminal.trial_table import TrialTable, no_rows
@@ -162,7 +162,10 @@ def run_quantize(
         lambda: {**report_values(report, str(path), str(result)), "next": next_step(report, output.typed)},
         lambda: report_lines(report, str(result), output.typed),
     )
-    return int(report.accuracy is not None and not report.accuracy.is_reached)
+    if report.accuracy is None or report.accuracy.is_reached:
+        return 0
+    output.tell_failure([f"{result}: {verdict_line(report)}"])
+    return 1
 
 
 def _tells(page: Path | None, explorer: Path | None) -> Iterator[tuple[Path, Literal["report", "graph"]]]:

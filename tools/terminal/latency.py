@@ -10,7 +10,7 @@ def latency_lines(found: Latencies) -> Iterator[str]:
     for each in found.each_mode:
         default = ", the default here" if each.mode.is_default else ""
         yield f"{each.mode.hint} in {each.mode.precision}{default}: {_change(each)}: {each.ratio:.2f}x as fast"
-    yield f"  {found.threads} threads, models in turn; {counts(found)}"
+    yield f"  {threads(found.threads)}, models in turn; {counts(found)}"
 
 
 def counts(found: Latencies) -> str:
@@ -18,6 +18,11 @@ def counts(found: Latencies) -> str:
     alone = ", ".join(f"{each.rounds} in {each.mode.precision}" for each in found.each_mode if _is_alone(each))
     at_once = next((f"; throughput: {each.at_once} at a time" for each in found.each_mode if not _is_alone(each)), "")
     return f"latency: one inference at a time, {alone}{at_once}"
+
+
+def threads(count: int) -> str:
+    """A number of threads, for people."""
+    return f"{count} thread{'s' * (count != 1)}"
 
 
 def percentiles(latency: Latency) -> str:

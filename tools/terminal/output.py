@@ -56,6 +56,11 @@ class Output:
         elif not self.quiet:
             print_text()
 
+    def tell_failure(self, lines: Iterable[str]) -> None:
+        """Prints why the exit code is 1 on standard error, if nothing else says so."""
+        for line in lines if self.quiet else ():
+            click.echo(printable(line), err=True)
+
     @contextmanager
     def progress(self) -> Generator[Progress]:
         """The progress of a run on standard error: a bar on a terminal, else a line now and then."""

@@ -126,7 +126,7 @@ def _change(step: GuardStep) -> str:
 
 
 def _outcome(step: GuardStep) -> str:
-    return "kept" if step.is_kept else "dropped"
+    return "kept" if step.is_kept else f"dropped: {step.why_dropped}"
 
 
 def _accuracy_lines(accuracy: AccuracyResult) -> Iterable[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from irquant.passes.tuning.tune import TuningTimes
 from irquant.passes.tuning.tuner import TuningReport
-from irquant.tools.terminal.latency import milliseconds, percentiles
+from irquant.tools.terminal.latency import milliseconds, percentiles, threads
 
 #: The most layers that a line names.
 _NAMED = 3
@@ -21,7 +21,7 @@ def tuning_lines(tuning: TuningReport) -> Iterator[str]:
 def _times_lines(times: TuningTimes) -> Iterable[str]:
     models = {"float": times.float_model, "before the tuning": times.int8, "tuned": times.tuned}
     yield f"  latency: {', '.join(f'{name} {percentiles(each)}' for name, each in models.items())}"
-    how = f"one inference at a time on {times.threads} threads, {times.rounds} of each in turn"
+    how = f"one inference at a time on {threads(times.threads)}, {times.rounds} of each in turn"
     yield f"  {how}; floats are {times.mode.precision}, the default here"
     if not times.is_confirmed:
         yield "  the last race does not confirm the gain of the trials: their layers stay in int8"
@@ -29,4 +29,4 @@ def _times_lines(times: TuningTimes) -> Iterable[str]:
         change = f"{milliseconds(step.before)} ms -> {milliseconds(step.after)} ms"
         names = ", ".join(f"'{name}'" for name in step.layers[:_NAMED])
         more = f" and {len(step.layers) - _NAMED} more" if len(step.layers) > _NAMED else ""
-        yield f"  float: {names}{more}: {change}: {'kept' if step.is_kept else 'dropped'}"
+        yield f"  float: {names}{more}: {change}: {f'dropped: {step.why_dropped}' if step.why_dropped else 'kept'}"

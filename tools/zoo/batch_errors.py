@@ -12,7 +12,7 @@ class Mistake:
     """A mistake that the user can fix.
 
     Attributes:
-        line: The line in the file, from 1.
+        line: The line in the file, from 1; 0: the file cannot be read.
         message: What is wrong, with its path in the file.
     """
 
@@ -29,6 +29,6 @@ class BatchError(UserError):
 
     def __init__(self, path: Path, mistakes: Iterable[Mistake]) -> None:
         found = sorted(set(mistakes))
-        self.lines = tuple(f"{path}:{each.line}: {each.message}" for each in found)
+        self.lines = tuple(f"{path}:{f'{each.line}:' if each.line else ''} {each.message}" for each in found)
         count = f"{len(found)} mistakes" if len(found) > 1 else "a mistake"
         super().__init__(f"{path}: {count}, see above; nothing was done")

@@ -30,14 +30,16 @@ class Expected(Strict):
     """What a result must reach; otherwise the model counts as `missed`.
 
     Attributes:
-        sqnr: The SQNR of the worst output in dB.
-        int8_share: The share of the executed layers that run in int8.
-        size_ratio: How many times smaller the constants are.
+        sqnr: The least SQNR of the worst output in dB.
+        int8_share: The least share of the executed layers that run in int8.
+        size_ratio: How many times smaller the constants are at least.
+        verdict: The worst verdict on the worst output.
     """
 
     sqnr: float | None = None
     int8_share: Annotated[float, Field(ge=0, le=1)] | None = None
     size_ratio: Annotated[float, Field(ge=0)] | None = None
+    verdict: Literal["good", "fair"] | None = None
 
 
 class Options(Strict):
@@ -64,6 +66,7 @@ class Options(Strict):
         pad_value: The value of pixels that are added to images.
         central_fraction: The share of height and width, in the middle of images, to crop first.
         skip_broken: Whether to leave out images that cannot be read.
+        tuning: The file of a tuning, which says which layers stay float because they are faster so.
         extension: Libraries of extensions, for operations that are not in OpenVINO.
         expect: What the result must reach.
         timeout_seconds: The time limit of an attempt.
@@ -91,6 +94,7 @@ class Options(Strict):
     pad_value: Annotated[float, Field(ge=BLACK, le=WHITE)] | None = None
     central_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     skip_broken: bool = False
+    tuning: str | None = None
     extension: _Names = Field(default_factory=list[str])
     expect: Expected = Expected()
     timeout_seconds: Annotated[float, Field(gt=0)] | None = None
@@ -118,11 +122,11 @@ class Entry(Options):
     """One model.
 
     Attributes:
-        model: Its .xml.
+        model: Its path, in a format that `load_model` takes; empty: the configuration names it.
         name: The name of the result; None: the name of the model's file.
     """
 
-    model: str
+    model: str = ""
     name: str | None = None
 
 

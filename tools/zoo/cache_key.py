@@ -17,6 +17,7 @@ from irquant.ir import UserError
 from irquant.ir.user_files import open_user_file
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.resolved import ResolvedOptions
+from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.planned import planned_by
 from irquant.tools.sources.data import names_function, source_files
 from irquant.tools.sources.user_module import module_file
@@ -44,11 +45,11 @@ def cache_keys_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, s
     def cache_key(entry: Entry) -> Mapping[str, str]:
         planned = planned_of(entry)
         source = data_of(entry, planned.settings, folder)
-        model = Path(entry.model)
         return {
-            "model": fingerprint(model) + fingerprint(model.with_suffix(".bin")),
+            "model": _fingerprint_of_model(Path(entry.model)),
             "data": content(source) if source else "",
             **({"metric": content(entry.metric)} if entry.metric else {}),
+            **({"tuning": fingerprint(Path(entry.tuning))} if entry.tuning else {}),
             **({"extension": " ".join(map(content, entry.extension))} if entry.extension else {}),
             **_options(entry, planned),
             "irquant": version("irquant"),
@@ -86,6 +87,15 @@ def fingerprint(path: Path) -> str:
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror}"
         raise UserError(message) from None
+
+
+def _fingerprint_of_model(path: Path) -> str:
+    """A fingerprint of all files of a model; their own names matter in a folder only."""
+    found = hashlib.sha256()
+    names = {each: each.relative_to(path) if path.is_dir() else each.suffix for _, each in model_files(path)}
+    for each in sorted(each for each in names if each.is_file()):
+        found.update(f"{names[each]} {fingerprint(each)};".encode())
+    return found.hexdigest()[:32]
 
 
 def _fingerprint_of_named(text: str, folder: Path) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from irquant.passes.calibration.cluster import ClusterError, cluster_client
-from irquant.passes.runtime.core import cores
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import Record, State
 from irquant.tools.zoo.supervise import Outcome, supervise
@@ -87,5 +86,4 @@ def _run(job: Job, shares: Mapping[str, int]) -> Outcome:
     """Runs one model on a worker, with its share of the machine's cores."""
     from distributed import get_worker
 
-    threads = max(1, cores() // max(1, shares.get(_host(get_worker().address), 1)))
-    return supervise(job, threads, threading.Event())
+    return supervise(job, max(1, shares.get(_host(get_worker().address), 1)), threading.Event())

@@ -1,26 +1,34 @@
 """Makes a batch file for a folder of models, in the layout of Open Model Zoo or any other.
 
-    public/NAME/FP32/NAME.xml    intel/NAME/FP16/NAME.xml    NAME/NAME.xml
+    public/NAME/FP32/NAME.xml    intel/NAME/FP16/NAME.xml    NAME/NAME.xml    NAME.onnx    NAME/saved_model.pb
 
-If a model exists in several precisions, the highest one is taken. Quantized models are skipped.
+If a model exists in several formats or precisions, an IR comes before other formats, and the highest precision of it.
+Quantized models and folders of results are left out.
 """
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
-from irquant.ir import UserError, read_model
+from irquant.ir import UserError
 from irquant.passes.analysis.already_quantized import find_quantized
+from irquant.passes.runtime.load_model import FORMATS, is_saved_model, load_model, model_files
 from irquant.tools.sources.data import names_function, source_files
+from irquant.tools.zoo.own_results import is_own_result
+from irquant.tools.zoo.run import RESULTS
 
 #: Folders named after a precision, the highest first.
 _PRECISIONS = ("FP32", "FP16", "FP16-INT8", "FP32-INT8", "INT8", "FP16-INT1", "FP32-INT1")
 _CALIBRATION = "calib.npz"
+#: The formats of files, the preferred one first.
+_SUFFIXES = (".xml", *FORMATS)
+#: The most models that an error names.
+_NAMED = 3
 
 
 class NothingFoundError(UserError):
@@ -33,7 +41,7 @@ class Found:
 
     Attributes:
         name: The name of its result.
-        model: Its .xml.
+        model: Its path.
         data: The source of its samples; None: none was found.
     """
 
@@ -44,15 +52,17 @@ class Found:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A model that is skipped.
+    """A model, or a folder of results, that is left out.
 
     Attributes:
-        model: Its .xml.
-        reason: Why it is skipped.
+        model: Its path.
+        reason: Why it is left out.
+        is_broken: Whether it cannot be read.
     """
 
     model: Path
     reason: str
+    is_broken: bool = False
 
 
 def discover(root: Path, data: str | None) -> tuple[list[Found], list[Skipped]]:
@@ -68,16 +78,19 @@ def discover(root: Path, data: str | None) -> tuple[list[Found], list[Skipped]]:
     if not root.is_dir():
         message = f"{root}: no such folder"
         raise NothingFoundError(message)
+    paths, skipped = _models(root)
     found: list[Path] = []
-    skipped: list[Skipped] = []
-    for path in _most_precise(root):
-        reason = _unfit(path)
-        if reason:
-            skipped.append(Skipped(path, reason))
-        else:
-            found.append(path)
+    for group in _same_models(root, paths):
+        rest = list(group)
+        while rest and (unfit := _unfit(rest[0])):
+            skipped.append(unfit)
+            del rest[0]
+        found += rest[:1]
+        skipped += [Skipped(each, f"{_relative(rest[0], root)} is there") for each in rest[1:]]
+    skipped.sort(key=lambda each: each.model)
     if not found:
-        message = f"{root}: contains no model to quantize: no float OpenVINO IR (.xml with its .bin)"
+        formats = f"(.xml with its .bin, {', '.join(FORMATS)}, or the folder of a TensorFlow SavedModel)"
+        message = f"{root}: contains no float model to quantize {formats}{_named(skipped, root)}"
         raise NothingFoundError(message)
     names = _names(root, found)
     return [Found(name, path, _data(root, path, name, data)) for name, path in zip(names, found, strict=True)], skipped
@@ -88,7 +101,7 @@ def batch_text(found: Sequence[Found], skipped: Sequence[Skipped], folder: Path)
 
     Args:
         found: The models to list.
-        skipped: The models to list in comments.
+        skipped: What to list in comments.
         folder: The folder of the batch file; paths are relative to it.
     """
     lines = ["# irquant zoo: docs/zoo.md describes this file.", "models:"]
@@ -104,36 +117,68 @@ def batch_text(found: Sequence[Found], skipped: Sequence[Skipped], folder: Path)
     return "\n".join(lines) + "\n"
 
 
-def _most_precise(root: Path) -> Iterator[Path]:
-    """The models, each in its highest precision."""
+def _models(root: Path) -> tuple[list[Path], list[Skipped]]:
+    """All models below a folder, and folders of results, in which nobody looks for models."""
+    found: list[Path] = []
+    results: list[Skipped] = []
+    for name, folders, files in os.walk(root):
+        folder = Path(name)
+        if is_saved_model(folder):
+            found.append(folder)
+            folders.clear()  # its other .pb files are no models
+        elif RESULTS in files and is_own_result(folder / RESULTS):
+            results.append(Skipped(folder, "results of irquant zoo"))
+            folders.clear()
+        else:
+            found += [folder / each for each in files if _is_model(folder / each)]
+    networks = (path for path in found if path.suffix.lower() == ".onnx")
+    tensors = {each for path in networks for _, each in model_files(path) if each != path}
+    return sorted(each for each in found if each not in tensors), results
+
+
+def _is_model(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return suffix in FORMATS or (suffix == ".xml" and path.with_suffix(".bin").is_file())
+
+
+def _same_models(root: Path, paths: Iterable[Path]) -> Iterator[list[Path]]:
+    """The models, each in all its formats and precisions, the best first."""
     groups: defaultdict[Path, list[Path]] = defaultdict(list)
-    for path in sorted(root.rglob("*.xml")):
-        if path.with_suffix(".bin").is_file():
-            plain = [part for part in path.relative_to(root).parts if part not in _PRECISIONS]
-            groups[Path(*plain)].append(path)
-    for paths in groups.values():
-        yield min(paths, key=_rank)
+    for path in paths:
+        named = path if path.is_dir() else path.with_suffix("")
+        groups[Path(*(part for part in named.relative_to(root).parts if part not in _PRECISIONS))].append(path)
+    yield from (sorted(each, key=_rank) for each in groups.values())
 
 
-def _rank(path: Path) -> int:
-    return min((_PRECISIONS.index(part) for part in path.parts if part in _PRECISIONS), default=0)
+def _rank(path: Path) -> tuple[int, int]:
+    suffix = path.suffix.lower()
+    form = len(_SUFFIXES) if path.is_dir() else _SUFFIXES.index(suffix)
+    return form, min((_PRECISIONS.index(part) for part in path.parts if part in _PRECISIONS), default=0)
 
 
-def _unfit(path: Path) -> str:
-    """Why a model cannot be quantized; empty if it can."""
+def _unfit(path: Path) -> Skipped | None:
+    """Why a model cannot be quantized; None if it can."""
     try:
-        node = find_quantized(read_model(path))
+        node = find_quantized(load_model(path))
     except UserError as error:
-        return " ".join(str(error).removeprefix(f"{path}: ").split())
-    return f"already quantized: it contains {node}" if node else ""
+        return Skipped(path, " ".join(str(error).removeprefix(f"{path}: ").split()), is_broken=True)
+    return Skipped(path, f"already quantized: it contains {node}") if node else None
+
+
+def _named(skipped: Sequence[Skipped], root: Path) -> str:
+    """What was left out, in a few words."""
+    named = [f"{_relative(each.model, root)}: {each.reason}" for each in skipped[:_NAMED]]
+    more = f" and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+    return f"; left out: {'; '.join(named)}{more}" if named else ""
 
 
 def _names(root: Path, paths: Sequence[Path]) -> list[str]:
     """A name for each model, as short as is unique."""
-    stems = [path.stem.casefold() for path in paths]
+    stems = [path.stem or path.resolve().stem for path in paths]  # Path() is the current folder
+    lower = [each.casefold() for each in stems]
     return [
-        path.stem if stems.count(path.stem.casefold()) == 1 else "-".join(path.relative_to(root).with_suffix("").parts)
-        for path in paths
+        stem if lower.count(stem.casefold()) == 1 else "-".join(path.relative_to(root).with_suffix("").parts)
+        for stem, path in zip(stems, paths, strict=True)
     ]
 
 
@@ -141,7 +186,7 @@ def _data(root: Path, path: Path, name: str, pattern: str | None) -> str | None:
     if pattern is not None:
         data = pattern.replace("{name}", name)
         return data if names_function(data) or _is_there(data) else None
-    above = [folder for folder in path.parents if folder == root or root in folder.parents]
+    above = [folder for folder in (path, *path.parents) if folder == root or root in folder.parents]
     return next((str(each / _CALIBRATION) for each in above if (each / _CALIBRATION).is_file()), None)
 
 

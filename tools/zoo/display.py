@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,16 +18,18 @@ from irquant.tools.zoo.rows import Row
 
 #: The width of lines if there is no terminal.
 _WIDTH = 200
+#: What is said of a result whose device this machine lacks.
+NOT_VERIFIED = "not verified"
 _COLOURS = {State.DONE: "green", State.MISSED: "yellow", State.NOT_DONE: "dim"}
-_RIGHT = ("int8", "worst output", "smaller", "seconds", "peak MB")
+_RIGHT = ("int8", "worst output", "smaller", "latency", "seconds", "peak MB", "warnings")
 
 
 class Display:
     """Shows when models start and end."""
 
-    def __init__(self, total: int, bar: Progress) -> None:
-        self._total, self._bar, self._done = total, bar, 0
-        self._all = bar.add_task("all", total=total)
+    def __init__(self, done: int, total: int, bar: Progress) -> None:
+        self._total, self._bar, self._done = total, bar, done
+        self._all = bar.add_task("all", total=total, completed=done)
         self._running: dict[str, TaskID] = {}
         self._lock = threading.Lock()
 
@@ -35,6 +37,14 @@ class Display:
         """Shows that a model starts."""
         with self._lock:
             self._running[job.name] = self._bar.add_task(printable(job.name), total=None)
+        if not self._bar.console.is_terminal:  # the bar names the running models
+            self._bar.console.print(Text(printable(f"{job.name}: started")), soft_wrap=True)
+
+    def phase(self, job: Job, what: str) -> None:
+        """Shows what is being done with a model, on a terminal."""
+        with self._lock:
+            if job.name in self._running:
+                self._bar.update(self._running[job.name], description=printable(f"{job.name}: {what}"))
 
     def finished(self, row: Row) -> None:
         """Shows that a model has ended."""
@@ -50,37 +60,72 @@ class Display:
 
 
 @contextmanager
-def display(total: int, *, quiet: bool = False) -> Generator[Display]:
-    """Shows the number of finished models on standard error, except with `quiet`."""
+def display(done: int, total: int, *, quiet: bool = False) -> Generator[Display]:
+    """Shows the number of finished models on standard error, except with `quiet`.
+
+    Args:
+        done: The number of models that are up to date.
+        total: The number of all models.
+        quiet: Whether to show nothing.
+    """
     console = _console(sys.stderr, quiet=quiet)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield Display(total, bar)
+        yield Display(done, total, bar)
 
 
 def print_rows(rows: Sequence[Row]) -> None:
     """Prints the table of all models on standard output."""
-    table = Table(box=None, pad_edge=False)
-    metric = ("metric",) if any(row.metric for row in rows) else ()
-    for title in ("model", "state", *_RIGHT, *metric, "message"):
+    table, console = Table(box=None, pad_edge=False), _console(sys.stdout)
+    columns = {title: cell for title, cell in _COLUMNS.items() if title not in _RARE or any(map(cell, rows))}
+    for title in ("model", "state", *columns):
         table.add_column(title, justify="right" if title in _RIGHT else "left", overflow="fold")
     for row in rows:
         state = Text(row.state, _COLOURS.get(row.state, "red"))
-        seconds, peak = (f"{value:.1f}" if value else "" for value in (row.seconds, row.peak_mb))
-        smaller = f"{row.size_ratio:.1f}x" if row.size_ratio else ""
-        share = "" if row.int8_share is None else f"{row.int8_share:.0%}"
-        cells = (share, _ratio(row), smaller, seconds, peak, *(_metric(row) for _ in metric), _message(row))
-        table.add_row(Text(printable(row.name)), state, *(Text(printable(cell)) for cell in cells))
-    _console(sys.stdout).print(table)
+        cells = (Text(printable(cell(row))) for cell in columns.values())
+        table.add_row(Text(printable(row.name)), state, *cells)
+    console.print(table)
+    if words := beside_others(rows):
+        console.print(Text(words), soft_wrap=True)
+
+
+def latency(row: Row) -> str:
+    """The latency of the float model and of the result; empty if it was not measured."""
+    return f"{row.latency.float_ms:.3g} -> {row.latency.int8_ms:.3g} ms" if row.latency else ""
+
+
+def beside_others(rows: Sequence[Row]) -> str:
+    """What to know about latencies that were measured while other models ran; empty if there are none."""
+    most = max((row.latency.at_a_time for row in rows if row.latency), default=1)
+    if most == 1:
+        return ""
+    return (
+        f"latency: measured while up to {most} models ran at a time, each on its share of the cores: measure a model "
+        "alone before you decide (irquant compare)"
+    )
 
 
 def _said(row: Row) -> str:
     """A result in a few words."""
     if row.message:
         return _message(row)
-    share = "int8 not verified" if row.int8_share is None else f"{row.int8_share:.0%} int8"
+    share = f"{row.int8_share:.0%} int8" if row.int8_share is not None else f"int8 {NOT_VERIFIED}"
     metric = f", {row.metric.name} {_metric(row)}" if row.metric else ""
-    return f"{share}, worst output {_ratio(row) or 'not known'}{metric}"
+    times = f", {latency(row)}" if row.latency else ""
+    times += (
+        f", {row.tuned_layers} layer{'s' * (row.tuned_layers != 1)} float for speed"
+        if row.tuned_layers is not None
+        else ""
+    )
+    count = len(row.warnings)
+    warnings = f", {count} warning{'s' * (count > 1)}" if count else ""
+    return f"{share}, worst output {_ratio(row) or 'not known'}{metric}{times}{warnings}"
+
+
+def _share(row: Row) -> str:
+    if row.verified is False:
+        return NOT_VERIFIED
+    return "" if row.int8_share is None else f"{row.int8_share:.0%}"
 
 
 def _metric(row: Row) -> str:
@@ -95,9 +140,26 @@ def _message(row: Row) -> str:
 def _ratio(row: Row) -> str:
     if row.verdict is None:
         return ""
+    few = f"; {row.few_samples}" if row.few_samples else ""
     if row.sqnr is None:
-        return "equal" if row.verdict == "good" else row.verdict
-    return f"{row.sqnr:.1f} dB ({row.verdict})"
+        return f"{'equal' if row.verdict == 'good' else row.verdict}{few}"
+    return f"{row.sqnr:.1f} dB ({row.verdict}{few})"
+
+
+#: The columns of the table, with what they show.
+_COLUMNS: Mapping[str, Callable[[Row], str]] = {
+    "int8": _share,
+    "worst output": _ratio,
+    "smaller": lambda row: f"{row.size_ratio:.1f}x" if row.size_ratio else "",
+    "latency": latency,
+    "seconds": lambda row: f"{row.seconds:.1f}" if row.seconds else "",
+    "peak MB": lambda row: f"{row.peak_mb:.1f}" if row.peak_mb else "",
+    "warnings": lambda row: str(len(row.warnings) or ""),
+    "metric": _metric,
+    "message": _message,
+}
+#: Those that are left out if no row has anything there.
+_RARE = ("latency", "warnings", "metric")
 
 
 def _console(file: Any, *, quiet: bool = False) -> Console:

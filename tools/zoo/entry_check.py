@@ -7,7 +7,9 @@ from pathlib import Path
 from irquant.ir import UserError
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.pot_config import ConfigFile, read_config_file
+from irquant.passes.runtime.load_model import FORMATS, UnknownFormatError, model_files, refuse_other_formats
 from irquant.passes.runtime.samples import DataError
+from irquant.passes.tuning.tuning_file import check_ending, read_tuning
 from irquant.targets import TargetError, load_target
 from irquant.targets.load import ANY
 from irquant.tools.options.planned import planned_by
@@ -31,14 +33,19 @@ def check_entry(name: str, entry: Entry, folder: Path, outputs: Path) -> Iterato
     if not _NAME.fullmatch(name):
         message = f"'{name}' names the files of the result: letters, digits, '_', '-' and '.', a letter or digit first"
         yield "name", message
+    settings, mistakes = _read_config(entry)
     if entry.model:
         yield from _check_model(name, Path(entry.model), outputs)
+    elif settings:
+        yield "model", "no model: give its path here, or in 'config' (model.model)"
+    if settings:
+        yield from _check_weights(entry, settings, folder)
     yield from _check_target(entry)
-    settings, mistakes = _read_config(entry)
     yield from (("config", mistake) for mistake in mistakes)
     yield from _check_ignored(entry)
     yield from _check_metric(entry, settings, folder)
     yield from _check_extensions(entry, folder)
+    yield from _check_tuning(entry)
     if settings and settings.lacking and entry.data is None:
         yield "config", settings.lacking
     elif settings or entry.data:
@@ -68,14 +75,40 @@ def _read_config(entry: Entry) -> tuple[ConfigFile | None, Sequence[str]]:
 
 
 def _check_model(name: str, model: Path, outputs: Path) -> Iterator[Complaint]:
-    if model.suffix != ".xml":
-        yield "model", f"{model}: a model is an OpenVINO .xml"
-    elif not model.is_file():
+    if not model.exists():
         yield "model", f"{model}: no such file"
-    elif not model.with_suffix(".bin").is_file():
-        yield "model", f"{model}: its weights are missing: there is no {model.stem}.bin next to it"
+    elif (complaint := _wrong_format(model)) or (complaint := _missing_weights(model)):
+        yield "model", complaint
     elif model.resolve() == (outputs / f"{name}.xml").resolve():
         yield "model", f"{model}: the result would replace it; give another name, or another folder for the results"
+
+
+def _check_weights(entry: Entry, settings: ConfigFile, folder: Path) -> Iterator[Complaint]:
+    """Checks that a configuration that names the model names the weights beside it."""
+    named, model = settings.model, Path(entry.model)
+    if not (named.model and named.weights) or folder / named.model != model:
+        return
+    if (folder / named.weights).resolve() != model.with_suffix(".bin").resolve():
+        yield "config", f"{entry.config}: model.weights: a batch takes the .bin next to the .xml only: put it there"
+
+
+def _wrong_format(model: Path) -> str:
+    """Why a file or folder cannot be a model, by its name; empty if it can."""
+    try:
+        refuse_other_formats(model)
+    except UnknownFormatError as error:
+        return str(error)
+    if model.is_dir() or model.suffix.lower() in (".xml", *FORMATS):
+        return ""
+    return f"{model}: a model is an .xml, {', '.join(FORMATS)}, or the folder of a TensorFlow SavedModel"
+
+
+def _missing_weights(model: Path) -> str:
+    """The weights that are missing beside a model; those of an .onnx are its converter's business."""
+    if model.is_dir() or model.suffix.lower() == ".onnx":
+        return ""
+    missing = next((each for _, each in model_files(model) if not each.is_file()), None)
+    return f"{model}: its weights are missing: there is no {missing.name} next to it" if missing else ""
 
 
 def _check_target(entry: Entry) -> Iterator[Complaint]:
@@ -102,6 +135,18 @@ def _check_extensions(entry: Entry, folder: Path) -> Iterator[Complaint]:
                 yield "extension", f"{text}: no such file"
         except DataError as error:
             yield "extension", str(error)
+
+
+def _check_tuning(entry: Entry) -> Iterator[Complaint]:
+    if entry.tuning is None:
+        return
+    if entry.metric:
+        yield "tuning", "a tuning and metrics exclude each other: give one of them"
+    try:
+        check_ending(Path(entry.tuning))
+        read_tuning(Path(entry.tuning))
+    except UserError as error:
+        yield "tuning", str(error)
 
 
 def _check_metric(entry: Entry, settings: ConfigFile | None, folder: Path) -> Iterator[Complaint]:

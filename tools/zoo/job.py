@@ -14,6 +14,7 @@ class Job:
     Attributes:
         name: The name of the result.
         entry: The entry of the batch file, defaults included, with absolute paths.
+        data: The source of the samples, from the entry or its configuration.
         folder: The folder of the batch file, which is searched for the user's modules.
         output: The .xml to write.
         cache_key: Name of an input or option -> fingerprint or value; equal keys give equal results.
@@ -22,6 +23,7 @@ class Job:
 
     name: str
     entry: Entry
+    data: str
     folder: Path
     output: Path
     cache_key: Mapping[str, str]

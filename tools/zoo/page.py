@@ -10,6 +10,7 @@ from pathlib import Path
 from irquant.passes.analysis.agreement import Verdict
 from irquant.tools.report.page import render, write_page
 from irquant.tools.report.quantization import versions
+from irquant.tools.zoo.display import NOT_VERIFIED, beside_others, latency
 from irquant.tools.zoo.record import State
 from irquant.tools.zoo.rows import Row
 
@@ -52,11 +53,15 @@ class BatchRow:
     Attributes:
         row: The result of the model.
         look: The look of its state.
+        latency: The latencies of both models; empty if they were not measured.
+        share: What is said of int8; empty if nothing is known.
         ranks: Name of an order of the rows -> its place in that order.
     """
 
     row: Row
     look: str
+    latency: str
+    share: str
     ranks: dict[str, int]
 
 
@@ -81,6 +86,7 @@ def batch_page(rows: Sequence[Row], subject: BatchSubject) -> str:
         "missed": [row for row in rows if row.state is State.MISSED],
         "verdicts": {each.value: verdicts[each] for each in _VERDICTS if verdicts[each]},
         "worst": min(judged, key=_quality, default=None),
+        "beside_others": beside_others(rows),
         "told": [row for row in rows if row.warnings],
         "before": sum(row.bytes_before or 0 for row in rows),
         "after": sum(row.bytes_after or 0 for row in rows),
@@ -94,7 +100,13 @@ def _ranked(rows: Sequence[Row]) -> list[BatchRow]:
     """The rows, each with its place in each order."""
     places = {name: _places(rows, key) for name, key in _ORDERS.items()}
     return [
-        BatchRow(row, _LOOKS.get(row.state, Verdict.POOR), {name: each[index] for name, each in places.items()})
+        BatchRow(
+            row,
+            _LOOKS.get(row.state, Verdict.POOR),
+            latency(row),
+            NOT_VERIFIED if row.verified is False else "" if row.int8_share is None else f"{row.int8_share:.1%}",
+            {name: each[index] for name, each in places.items()},
+        )
         for index, row in enumerate(rows)
     ]
 

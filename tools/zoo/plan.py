@@ -1,6 +1,7 @@
 """Plans which models of a batch must run, and why."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -36,12 +37,24 @@ def _planned(job: Job) -> PlannedJob:
     record = read_record(job.record)
     if record is None:
         return PlannedJob(job, "new")
-    if changed := [
-        name for name in {**job.cache_key, **record.origin} if job.cache_key.get(name) != record.origin.get(name)
-    ]:
+    if changed := list(dict.fromkeys(_changed(job.cache_key, record.origin))):
         return PlannedJob(job, f"changed: {', '.join(changed)}")
     if record.state is not State.DONE:
         return PlannedJob(job, f"{record.state} the last time")
     if not record.fits(job.output.parent):
         return PlannedJob(job, "the result was changed or deleted")
     return PlannedJob(job, "", record)
+
+
+def _changed(now: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]:
+    """What differs between two cache keys, by the names of a batch file."""
+    for name in {**now, **before}:
+        new, old = now.get(name), before.get(name)
+        if new == old:
+            continue
+        if name != "accuracy":
+            yield name.removeprefix("pictures.")
+            continue
+        limits, others = (json.loads(each or "null") for each in (new, old))
+        if limits and others:  # else there was, or is, no metric, and `metric` changed
+            yield from (each for each in {**limits, **others} if limits.get(each) != others.get(each))

@@ -9,6 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from irquant.ir.user_files import read_user_text
+from irquant.passes.options.config_error import ConfigError
+from irquant.passes.options.pot_config import read_config_file
 from irquant.targets import Lines, explain_all
 from irquant.tools.sources.data import seen_from
 from irquant.tools.zoo.batch_errors import BatchError, Mistake
@@ -16,6 +18,10 @@ from irquant.tools.zoo.batch_file import Batch, Entry
 from irquant.tools.zoo.entry_check import check_entry
 
 Location = tuple[int | str, ...]
+#: Keys that other commands would need -> what to do.
+_TUNE = "; a batch measures no latency: run `irquant tune MODEL --tuning FILE`, and write `tuning: FILE`"
+_COMPRESS = "; a batch quantizes activations, too: weights alone are `irquant compress MODEL --weights int4`"
+_ELSEWHERE = {"tune": _TUNE, "tune_seconds": _TUNE, "weights": _COMPRESS, "compress": _COMPRESS}
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class _Reader:
             raise BatchError(path, [Mistake(mark.line + 1 if mark else 1, message)]) from None
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise BatchError(path, [Mistake(1, f"cannot be read: {reason}")]) from None
+            raise BatchError(path, [Mistake(0, f"cannot be read: {reason}")]) from None
         self.mistakes = [Mistake(line, f"key '{key}' is given twice") for line, key, _ in self.lines.repeated()]
         self.mistakes += [Mistake(line, message) for line, message in self.lines.lost()]
         self.content = self._well_formed(content)
@@ -83,18 +89,19 @@ class _Reader:
         except ValidationError as error:
             locations = [each["loc"] for each in error.errors(include_url=False)]
             for location, message in zip(locations, explain_all(error, Batch), strict=True):
-                self.mistakes.append(Mistake(self.lines.of(location), message))
+                hint = _ELSEWHERE.get(str(location[-1]), "") if "unknown key" in message else ""
+                self.mistakes.append(Mistake(self.lines.of(location), f"{message}{hint}"))
             for location in locations:
                 _remove(content, location)
         return _mapping(content)
 
     def _entries(self) -> Iterator[tuple[int, Entry]]:
-        """The entry of each model, with its index; `model` is empty if it is missing."""
+        """The entry of each model, with its index; `model` is empty if nothing names it."""
         defaults = _mapping(self.content.get("defaults"))
         for index, own in enumerate(_list(self.content.get("models"))):
             if own:
-                said = {"model": "", **defaults, **_mapping(own)}
-                yield index, _absolute(Entry.model_validate(said), self.path.absolute().parent)
+                entry = _absolute(Entry.model_validate(defaults | _mapping(own)), self.path.absolute().parent)
+                yield index, _with_named_model(entry, self.path.absolute().parent)
 
     def _check_names(self, places: Sequence[int], found: Sequence[Named]) -> None:
         """Checks that results have different names, also on file systems that ignore case."""
@@ -159,6 +166,18 @@ def _list(value: Any) -> list[Any]:
     return cast(Any, value) if isinstance(value, list) else []
 
 
+def _with_named_model(entry: Entry, folder: Path) -> Entry:
+    """The entry with the model, and the name of the result, that its configuration gives."""
+    if entry.model or not entry.config:
+        return entry
+    try:
+        named = read_config_file(entry.config).model
+    except ConfigError:  # the check of the entry tells it
+        return entry
+    model = str(folder / named.model) if named.model else ""
+    return entry.model_copy(update={"model": model, "name": entry.name or named.model_name})
+
+
 def _absolute(entry: Entry, folder: Path) -> Entry:
     """The same entry with absolute paths."""
     found: dict[str, Any] = {"model": str(folder / entry.model) if entry.model else ""}
@@ -166,6 +185,8 @@ def _absolute(entry: Entry, folder: Path) -> Entry:
         found["config"] = str(folder / entry.config)
     if entry.target and entry.target.endswith((".yaml", ".yml")):
         found["target"] = str(folder / entry.target)
+    if entry.tuning:
+        found["tuning"] = str(folder / entry.tuning)
     if entry.data:
         found["data"] = seen_from(folder, entry.data)
     found["extension"] = [seen_from(folder, each) for each in entry.extension]

@@ -16,6 +16,7 @@ from irquant.ir.user_files import read_user_file
 from irquant.passes import Report
 from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.analysis.agreement import Verdict
+from irquant.passes.evaluation.latency import Latencies
 from irquant.passes.options.accuracy import DropType
 from irquant.passes.options.strict import Strict
 from irquant.tools.zoo.cache_key import fingerprint
@@ -75,7 +76,7 @@ class ModelFigures(Strict):
             max_drop=metric.max_drop,
             drop_type=metric.drop_type,
             kept=found.is_reached,
-            stopped=found.stopped,
+            stopped=found.stopped if found.is_reached else f"{found.stopped}; {_of_trials(found)}".removeprefix("; "),
         )
 
     @property
@@ -84,15 +85,48 @@ class ModelFigures(Strict):
         return f"{self.max_drop:g}" if self.drop_type == "absolute" else f"{self.max_drop:.2%} of FP32"
 
 
+def _of_trials(found: AccuracyResult) -> str:
+    """Which of the models of a search without success the file is."""
+    count = len(found.reverted_to_float)
+    floats = f"{count or 'no'} operation{'s' * (count != 1)} left float by the search"
+    return f"the file is the best of {len(found.trials)} models, with {floats}"
+
+
+class LatencyFigures(Strict):
+    """The latency of the float model and of the result, measured only if int8 may be no faster.
+
+    Attributes:
+        float_ms: The median of the float model.
+        int8_ms: The median of the result.
+        threads: The number of threads that an inference could use.
+        at_a_time: The most models of the batch that ran at the same time; beside others, times say little.
+    """
+
+    float_ms: float
+    int8_ms: float
+    threads: int
+    at_a_time: int
+
+    @classmethod
+    def of(cls, found: Latencies, at_a_time: int) -> Self:
+        """The figures of a measurement."""
+        before, after = (round(each.median * 1e3, 4) for each in (found.first, found.second))
+        return cls(float_ms=before, int8_ms=after, threads=found.threads, at_a_time=at_a_time)
+
+
 class Figures(Strict):
     """The figures of a quantization.
 
     Attributes:
-        int8: Executed layers that ran in int8; None if this machine lacks the device.
+        int8: Executed layers that ran in int8; None if this machine lacks the device, so that nothing ran there.
         executed: All executed layers.
-        output: The worst output, relative to its threshold; None without held-out samples.
+        output: The worst output, that which decides about the verdict; None without held-out samples.
         sqnr: Its SQNR in dB; None if it is equal, or cannot be compared.
         verdict: The verdict on it.
+        good_from: The SQNR in dB from which it is called good.
+        held_out: The number of held-out samples that the verdict rests on.
+        latency: The latency of both models; None if it was not measured.
+        tuned_layers: The number of layers that a tuning leaves in float; None without a tuning.
         bytes_before: The size of the float model's constants.
         bytes_after: The size of the quantized model's constants.
         samples: The number of calibration samples.
@@ -105,6 +139,10 @@ class Figures(Strict):
     output: str | None = None
     sqnr: float | None = None
     verdict: Annotated[Verdict | None, Field(strict=False)] = None
+    good_from: float | None = None
+    held_out: Annotated[int | None, Field(ge=0)] = None
+    latency: LatencyFigures | None = None
+    tuned_layers: Annotated[int | None, Field(ge=0)] = None
     bytes_before: Annotated[int, Field(ge=0)]
     bytes_after: Annotated[int, Field(ge=0)]
     samples: int
@@ -112,9 +150,14 @@ class Figures(Strict):
     metric: ModelFigures | None = None
 
     @classmethod
-    def of(cls, report: Report) -> Self:
-        """The figures of a report."""
-        worst = min(report.check.outputs or (), key=lambda each: each.margin, default=None)
+    def of(cls, report: Report, at_a_time: int) -> Self:
+        """The figures of a report.
+
+        Args:
+            report: The report.
+            at_a_time: The most models of the batch that ran at the same time.
+        """
+        worst = report.worst_output
         ran = report.check.execution
         return cls(
             int8=ran.int8 if ran else None,
@@ -122,10 +165,14 @@ class Figures(Strict):
             output=worst.name if worst else None,
             sqnr=worst.sqnr if worst and math.isfinite(worst.sqnr) else None,
             verdict=worst.verdict if worst else None,
+            good_from=round(worst.good_from, 2) if worst else None,
+            held_out=report.held_out,
+            latency=LatencyFigures.of(report.latencies, at_a_time) if report.latencies else None,
+            tuned_layers=len(report.tuning.layers) if report.tuning else None,
             bytes_before=report.bytes_before,
             bytes_after=report.bytes_after,
             samples=report.samples,
-            warnings=list(report.warnings),
+            warnings=[*report.data.warnings, *report.warnings],
             metric=ModelFigures.of(report.accuracy) if report.accuracy else None,
         )
 

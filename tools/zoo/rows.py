@@ -8,14 +8,28 @@ from typing import Annotated
 from pydantic import Field
 
 from irquant.ir.atomic_write import write_bytes
-from irquant.passes.analysis.agreement import Verdict
+from irquant.passes.analysis.agreement import ENOUGH_SAMPLES, Verdict
 from irquant.passes.options.strict import Strict
 from irquant.tools.zoo.batch_file import Expected
 from irquant.tools.zoo.job import Job
-from irquant.tools.zoo.record import Figures, ModelFigures, Record, State
+from irquant.tools.zoo.record import Figures, LatencyFigures, ModelFigures, Record, State
 
 #: Fields that rows and figures share.
-_SHARED = {"output", "sqnr", "verdict", "bytes_before", "bytes_after", "metric", "warnings"}
+_SHARED = {
+    "output",
+    "sqnr",
+    "verdict",
+    "good_from",
+    "held_out",
+    "latency",
+    "tuned_layers",
+    "bytes_before",
+    "bytes_after",
+    "metric",
+    "warnings",
+}
+#: The verdicts that can be expected, the best first.
+_BEST_FIRST = (Verdict.GOOD, Verdict.FAIR, Verdict.POOR)
 
 
 class Row(Strict):
@@ -24,10 +38,17 @@ class Row(Strict):
     Attributes:
         name: The name of the result.
         state: The state after the run.
+        model: The path of the float model.
+        data: The source of its samples.
+        verified: Whether the result ran on its device; False if this machine lacks the device.
         int8_share: The share of the executed layers that run in int8; this and the next ones are None if unknown.
         output: The worst output.
         sqnr: Its SQNR in dB; None also if it is equal to the float model's.
         verdict: The verdict on it.
+        good_from: The SQNR in dB from which it is called good.
+        held_out: The number of held-out samples that the verdict rests on.
+        latency: The latency of both models; None if it was not measured.
+        tuned_layers: The number of layers that a tuning leaves in float; None without a tuning.
         size_ratio: How many times smaller the constants are.
         bytes_before: Their size in the float model.
         bytes_after: Their size in the result.
@@ -41,10 +62,17 @@ class Row(Strict):
 
     name: str
     state: State
+    model: str = ""
+    data: str = ""
+    verified: bool | None = None
     int8_share: float | None = None
     output: str | None = None
     sqnr: float | None = None
     verdict: Annotated[Verdict | None, Field(strict=False)] = None
+    good_from: float | None = None
+    held_out: int | None = None
+    latency: LatencyFigures | None = None
+    tuned_layers: int | None = None
     size_ratio: float | None = None
     bytes_before: int | None = None
     bytes_after: int | None = None
@@ -55,6 +83,12 @@ class Row(Strict):
     warnings: list[str] = Field(default_factory=list[str])
     message: str = ""
 
+    @property
+    def few_samples(self) -> str:
+        """The number of held-out samples, if these are too few to be sure of the verdict; empty otherwise."""
+        is_few = self.verdict is not None and self.held_out and self.held_out < ENOUGH_SAMPLES
+        return f"few samples: {self.held_out}" if is_few else ""
+
 
 def row_of(job: Job, record: Record | None) -> Row:
     """The row of one model.
@@ -63,9 +97,10 @@ def row_of(job: Job, record: Record | None) -> Row:
         job: The model to quantize.
         record: The record of its run; None if it did not run.
     """
+    known = {"name": job.name, "model": job.entry.model, "data": job.data}
     if record is None:
-        return Row(name=job.name, state=State.NOT_DONE)
-    seen = {"name": job.name, "seconds": record.seconds, "peak_mb": record.peak_mb, "attempts": record.attempts}
+        return Row.model_validate({**known, "state": State.NOT_DONE})
+    seen = {**known, "seconds": record.seconds, "peak_mb": record.peak_mb, "attempts": record.attempts}
     if (figures := record.figures) is None:
         return Row.model_validate({**seen, "state": record.state, "message": record.message})
     missed = "; ".join(_missed(figures, job.entry.expect))
@@ -73,6 +108,7 @@ def row_of(job: Job, record: Record | None) -> Row:
         {
             **seen,
             **figures.model_dump(include=_SHARED),
+            "verified": figures.int8 is not None,
             "int8_share": figures.int8_share,
             "size_ratio": round(figures.size_ratio, 3),
             "state": State.MISSED if missed and record.state is State.DONE else record.state,
@@ -100,8 +136,24 @@ def _missed(figures: Figures, expected: Expected) -> Iterator[str]:
     for name, value in found.items():
         least: float | None = getattr(expected, name)
         if least is not None and (value is None or value < least):
-            yield f"{name} is {'not known' if value is None else f'{value:.4g}'}, expected {least:g} or more"
+            said = f"{value:.4g}" if value is not None else _why_unknown(name, figures)
+            yield f"{name} is {said}, expected {least:g} or more"
+    if (wanted := expected.verdict) and not _is_as_good(figures.verdict, Verdict(wanted)):
+        better = "" if wanted == "good" else " or better"
+        yield f"verdict is {figures.verdict or _why_unknown('verdict', figures)}, expected {wanted}{better}"
     if (metric := figures.metric) and not metric.kept:
         why = f": {metric.stopped}" if metric.stopped else ""
         drop = f"FP32 {metric.fp32:.5g}, INT8 {metric.int8:.5g}: a drop of more than {metric.limit}"
         yield f"metric {metric.name}: {drop}{why}"
+
+
+def _why_unknown(name: str, figures: Figures) -> str:
+    """That a figure is not known, and what to do."""
+    if name == "int8_share":
+        return "not known, since this machine lacks the device (run it on one that has it, or leave int8_share out)"
+    return "not known" if figures.held_out else "not known without held-out samples (give 9 samples or more)"
+
+
+def _is_as_good(found: Verdict | None, wanted: Verdict) -> bool:
+    """Whether a verdict is the wanted one or a better one."""
+    return found in _BEST_FIRST[: _BEST_FIRST.index(wanted) + 1]

@@ -13,6 +13,7 @@ from irquant.passes.files.run_files import RunFile, check_run_files, named
 from irquant.passes.options.pot_config import ConfigFile, read_config_file
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.run_files import code_files, data_files, target_files
+from irquant.tools.zoo.batch_file import Entry
 from irquant.tools.zoo.cache_key import cache_keys_of
 from irquant.tools.zoo.cluster import run_on_cluster
 from irquant.tools.zoo.entry_check import data_of
@@ -44,6 +45,10 @@ class Show(Protocol):
 
     def started(self, job: Job) -> None:
         """Called when a model starts, in any thread."""
+        ...
+
+    def phase(self, job: Job, what: str) -> None:
+        """Called with what is being done with a model, in any thread."""
         ...
 
     def finished(self, row: Row) -> None:
@@ -83,8 +88,9 @@ class Run:
         """
         models = read_batch(path, folder)
         keys = cache_keys_of([each.entry for each in models], path.absolute().parent)
+        place = path.absolute().parent
         jobs = [
-            Job(each.name, each.entry, path.absolute().parent, folder / f"{each.name}.xml", key, faults)
+            Job(each.name, each.entry, _data_of(each.entry, place), place, folder / f"{each.name}.xml", key, faults)
             for each, key in zip(models, keys, strict=True)
         ]
         beside = [("the results", folder / RESULTS), ("the lock of the results", folder / LOCK)]
@@ -110,16 +116,25 @@ class Run:
             ZooError: the folder of the results cannot be used.
             ClusterError: the cluster does not exist, or has lost all workers.
         """
+        for each in self.planned:
+            if each.record and not each.reason:
+                _log_warnings(each.job, each.record)
         with _alone_in(self.folder):
             jobs = sorted(
                 self.waiting, key=_size, reverse=True
             )  # a large model that starts last would run alone at the end
-            going = run_on_cluster(cluster, jobs) if cluster else run_locally(jobs, at_a_time, show.started)
+            going = run_on_cluster(cluster, jobs) if cluster else run_locally(jobs, at_a_time, show.started, show.phase)
             for job, outcome in going if jobs else ():
                 self._records[job.name] = record = _settled(job, outcome)
-                for warning in record.figures.warnings if record.figures else ():
-                    _LOG.info("%s: warning: %s", job.name, warning)
+                _log_warnings(job, record)
                 show.finished(row_of(job, record))
+
+    def leftovers(self) -> list[str]:
+        """The names of results in the folder whose models are not in the batch file."""
+        named = {each.job.name for each in self.planned}
+        return sorted(
+            path.stem for path in self.folder.glob("*.json") if path.stem not in named and read_record(path) is not None
+        )
 
     def write_rows(self) -> None:
         """Writes the rows beside the results.
@@ -133,6 +148,11 @@ class Run:
             raise ZooError(write_failure(self.folder / RESULTS, error)) from None
 
 
+def _log_warnings(job: Job, record: Record) -> None:
+    for warning in record.figures.warnings if record.figures else ():
+        _LOG.info("%s: warning: %s", job.name, warning)
+
+
 def _read_by(batch: Path, jobs: Sequence[Job]) -> Iterator[RunFile]:
     """The files that a run reads."""
     yield "the batch file", batch
@@ -140,18 +160,25 @@ def _read_by(batch: Path, jobs: Sequence[Job]) -> Iterator[RunFile]:
     for job in jobs:
         entry = job.entry
         yield from model_files(Path(entry.model))
-        yield from named(configuration=Path(entry.config) if entry.config else None)
+        files = {"configuration": entry.config, "tuning": entry.tuning}
+        yield from named(**{name: Path(path) for name, path in files.items() if path})
         yield from target_files(entry.target)
         yield from code_files([entry.metric] if entry.metric else [], "the metric", job.folder)
         yield from code_files(entry.extension, "the extension", job.folder)
-        if data := data_of(entry, read_config_file(entry.config) if entry.config else ConfigFile(), job.folder):
-            sources[data] = None
+        if job.data:
+            sources[job.data] = None
     for each in sources:  # models often share their data
         yield from data_files(each, folder=batch.absolute().parent)
 
 
+def _data_of(entry: Entry, folder: Path) -> str:
+    """The source of the samples, from the entry or its configuration."""
+    return data_of(entry, read_config_file(entry.config) if entry.config else ConfigFile(), folder) or ""
+
+
 def _size(job: Job) -> int:
-    return Path(job.entry.model).with_suffix(".bin").stat().st_size
+    files = (each for _, each in model_files(Path(job.entry.model)))
+    return sum(each.stat().st_size for each in files if each.is_file())
 
 
 def _settled(job: Job, outcome: Outcome) -> Record:
@@ -166,7 +193,8 @@ def _settled(job: Job, outcome: Outcome) -> Record:
         if record.state is State.DONE:
             job.log.unlink(missing_ok=True)
         else:
-            _remove_outdated(job)
+            if _remove_outdated(job):
+                record = record.model_copy(update={"message": f"{record.message}; the earlier result was removed"})
             _keep_log(job, outcome.log)
         record.write(job.record)
     except OSError as error:
@@ -175,15 +203,20 @@ def _settled(job: Job, outcome: Outcome) -> Record:
     return record
 
 
-def _remove_outdated(job: Job) -> None:
+def _remove_outdated(job: Job) -> bool:
     """Removes the former result of a failed model, which looks like a new one; files of other origin stay.
 
     The record is last: until then, it tells what is left of the result if the process is killed.
+
+    Returns:
+        Whether there was one.
     """
     old = read_record(job.record)
-    if old is not None and old.fits(job.output.parent):
-        for path in (job.output, job.output.with_suffix(".bin"), job.record):
-            path.unlink(missing_ok=True)
+    if old is None or not old.fits(job.output.parent):
+        return False
+    for path in (job.output, job.output.with_suffix(".bin"), job.record):
+        path.unlink(missing_ok=True)
+    return True
 
 
 def _keep_log(job: Job, log: bytes) -> None:

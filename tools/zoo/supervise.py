@@ -10,27 +10,37 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
 import psutil
 from pydantic import ValidationError
 
-from irquant.passes.runtime.core import THREADS
+from irquant.passes.runtime.core import THREADS, cores
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import PASSING, Record, State
 from irquant.tools.zoo.worker import Answer, Task
 
 #: Seconds between two checks of a process.
 _EVERY = 0.05
+#: The resident memory of a process with a small model, in MB: the runtime takes most of it.
+_USUAL_MB = 150
 #: The most characters of what a process said last.
 _MOST_SAID = 300
 _WORKER = "irquant.tools.zoo.worker"
 #: The number of threads of the libraries behind numpy.
 _OTHER_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+ShowPhase = Callable[[str], None]
+
+
+def _show_nothing(_: str) -> None:
+    """Shows no phase."""
 
 
 @dataclass(frozen=True)
@@ -46,46 +56,48 @@ class Outcome:
     log: bytes = b""
 
 
-def supervise(job: Job, threads: int, stop: threading.Event) -> Outcome:
+def supervise(job: Job, at_a_time: int, stop: threading.Event, show_phase: ShowPhase = _show_nothing) -> Outcome:
     """Quantizes a model. Failures become states of its record.
 
     Args:
         job: The model to quantize.
-        threads: How many threads it may use.
+        at_a_time: The most models that run at the same time, with equal shares of the cores.
         stop: Set to end it early.
+        show_phase: Called with what is being done, whenever that changes.
     """
     attempts = 1
-    outcome = _attempt(job, threads, stop)
+    outcome = _attempt(job, at_a_time, stop, show_phase)
     while outcome.record.state in PASSING and attempts <= job.entry.retries and not stop.is_set():
         attempts += 1
-        outcome = _attempt(job, threads, stop)
+        outcome = _attempt(job, at_a_time, stop, show_phase)
     return replace(outcome, record=outcome.record.model_copy(update={"attempts": attempts}))
 
 
-def _attempt(job: Job, threads: int, stop: threading.Event) -> Outcome:
+def _attempt(job: Job, at_a_time: int, stop: threading.Event, show_phase: ShowPhase) -> Outcome:
     try:
-        return _run(job, threads, stop)
+        return _run(job, at_a_time, stop, show_phase)
     except OSError as error:  # no memory for a process, or no disk space for its output
         return Outcome(
             Record(state=State.CRASHED, message=f"its process cannot be started: {error}", origin=dict(job.cache_key))
         )
 
 
-def _run(job: Job, threads: int, stop: threading.Event) -> Outcome:
+def _run(job: Job, at_a_time: int, stop: threading.Event, show_phase: ShowPhase) -> Outcome:
     faults = str(job.faults / job.name) if job.faults else None
-    task = Task(entry=job.entry, output=str(job.output), faults=faults)
-    with TemporaryFile() as answers, TemporaryFile() as log:
+    with TemporaryFile() as answers, TemporaryFile() as log, TemporaryDirectory() as folder:
+        phase = Path(folder) / "phase"
+        task = Task(entry=job.entry, output=str(job.output), at_a_time=at_a_time, phase=str(phase), faults=faults)
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", _WORKER],
             stdin=subprocess.PIPE,
             stdout=answers,
             stderr=log,
             cwd=job.folder,
-            env=_environment(threads),
+            env=_environment(max(1, cores() // at_a_time)),
             start_new_session=True,  # the supervisor handles interrupts from the terminal
         )
         try:
-            watched = _Watched(process, job)
+            watched = _Watched(process, job, _Phase(phase, show_phase))
             watched.tell(task.model_dump_json().encode() + b"\n")
             stopped_for = watched.wait(stop)
         finally:
@@ -100,11 +112,34 @@ def _environment(threads: int) -> dict[str, str]:
     return others | dict(os.environ) | {THREADS: str(threads), "PYTHONPATH": paths}
 
 
+@dataclass
+class _Phase:
+    """What a process is doing, which it writes to a file.
+
+    Attributes:
+        path: The file.
+        show: Called with each new phase.
+        last: The phase that was shown last.
+    """
+
+    path: Path
+    show: ShowPhase
+    last: str = ""
+
+    def look(self) -> None:
+        """Shows the phase if it is a new one."""
+        with suppress(OSError):  # the process has not written it yet
+            now = self.path.read_text(encoding="utf-8")
+            if now and now != self.last:
+                self.last = now
+                self.show(now)
+
+
 class _Watched:
     """A running process, with its time and memory."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", job: Job) -> None:
-        self.process, self.job = process, job
+    def __init__(self, process: "subprocess.Popen[bytes]", job: Job, phase: "_Phase") -> None:
+        self.process, self.job, self.phase = process, job, phase
         self.began, self.seconds, self.peak_mb = time.perf_counter(), 0.0, 0.0
         self._memory: Any = psutil.Process(process.pid)
 
@@ -121,6 +156,7 @@ class _Watched:
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_EVERY)
             self._look()
+            self.phase.look()
             if self.process.returncode is not None:
                 return None
             if self.job.entry.memory_mb and self.peak_mb > self.job.entry.memory_mb:
@@ -174,7 +210,8 @@ def _answer(content: bytes) -> Answer | None:
 
 def _limit(job: Job, state: State) -> str:
     if state is State.MEMORY:
-        return f"took more than memory_mb: {job.entry.memory_mb:g}; raise the limit, or reduce samples"
+        least = f"even a small model takes about {_USUAL_MB}"
+        return f"took more than memory_mb: {job.entry.memory_mb:g}; raise the limit: {least}"
     if state is State.TIMEOUT:
         return f"took longer than timeout_seconds: {job.entry.timeout_seconds:g}; raise the limit"
     return "interrupted"

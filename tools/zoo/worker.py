@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +22,7 @@ from irquant.passes.infra.internal_errors import FaultFolderError, complaint, de
 from irquant.passes.jobs.quantize_job import QuantizeJob
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import Strict
+from irquant.passes.tuning.goals import TuningGoals
 from irquant.tools.sources.metric_function import open_metrics
 from irquant.tools.sources.open_extensions import open_extensions
 from irquant.tools.sources.open_inputs import open_data
@@ -37,11 +39,15 @@ class Task(Strict):
     Attributes:
         entry: The entry of the model in the batch file.
         output: The .xml to write.
+        at_a_time: The most models of the batch that run at the same time.
+        phase: The file for what is being done, for the supervisor.
         faults: The folder for a reproduction if irquant itself fails; None: none is written.
     """
 
     entry: Entry
     output: str
+    at_a_time: int
+    phase: str
     faults: str | None = None
 
 
@@ -91,6 +97,25 @@ def _end_with(stream: BinaryIO) -> None:
     os._exit(1)
 
 
+@dataclass
+class _Phases:
+    """Writes what is being done to a file, for the supervisor.
+
+    Attributes:
+        path: The file.
+        last: What it says.
+    """
+
+    path: Path
+    last: str = ""
+
+    def show(self, task: str, done: int, total: int | None) -> None:
+        """Writes a new task; the number of steps changes too often."""
+        if task != self.last:
+            self.last = task
+            self.path.write_text(task, encoding="utf-8")
+
+
 def _quantized(task: Task) -> Answer:
     planned = planned_of(task.entry)
     output = Path(task.output)
@@ -101,10 +126,12 @@ def _quantized(task: Task) -> Answer:
     data = open_data(task.entry.data, graph, task.entry.pictures, planned.settings)
     named = [task.entry.metric] if task.entry.metric else []
     metrics = open_metrics(named, planned.config.accuracy or AccuracyOptions(), None)
+    goals = MetricGoals(metrics_of(metrics, planned.config))
+    tuning = TuningGoals(seconds=None, file=Path(task.entry.tuning)) if task.entry.tuning else None
     with written_together():
-        report = job.run(graph, data, goals=MetricGoals(metrics_of(metrics, planned.config))).report
+        report = job.run(graph, data, goals=goals, tuning=tuning, progress=_Phases(Path(task.phase)).show).report
     files = [output, output.with_suffix(".bin")]
-    return Answer(figures=Figures.of(report), files={path.name: fingerprint(path) for path in files})
+    return Answer(figures=Figures.of(report, task.at_a_time), files={path.name: fingerprint(path) for path in files})
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The guard: what it leaves alone, what it tries first, and which layers it returns to float."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -228,6 +229,8 @@ def test_fair_outputs_get_the_best_one_of_several_estimators(published: float, *
         (EXTREMES, False, best, 15.0),
         (WHOLE, False, best, best),
     ]
+    whys = {17.0: "", 15.6: "", 15.4: "it gains less than 0.5 dB", 3.0: "no gain"}
+    assert [step.why_dropped for step in found.steps] == [whys[published], *["no gain"] * 3]
     named = found.attempt.config.activations.range_estimator
     assert named == (RangeEstimator() if is_kept else None)
     assert (found.attempt.reverted_to_float, found.effects) == ({}, ())
@@ -266,7 +269,9 @@ def test_a_gain_of_other_ranges_must_exceed_its_standard_error(errors: list[floa
     good, config = good_if(16.0, 14.0), QuantizationConfig.checked(align=False)
     _, first, calibrated = quantize_once(from_runtime(plain()[0]), plain()[1], load_target("cpu"), config)
     found = guard(with_errors(with_ratio(first, 14.0), [1.0] * 11 + [8.0]), Sampled(calibrated, good))
-    assert {step.what: step.is_kept for step in found.steps}[PUBLISHED] == is_kept
+    (step,) = (each for each in found.steps if each.what == PUBLISHED)
+    assert step.is_kept == is_kept
+    assert is_kept or step.why_dropped.startswith("a gain of 2.0 dB may be chance: its standard error is ")
     poor = good_if(12.0, 9.0)
     _, first, calibrated = quantize_once(from_runtime(plain()[0]), plain()[1], load_target("cpu"), config)
     found = guard(with_errors(with_ratio(first, 9.0), [1.0] * 11 + [8.0]), Sampled(calibrated, poor))
@@ -289,6 +294,7 @@ def test_a_better_remedy_takes_the_place_of_a_good_one() -> None:
         (EXTREMES, False),
         (WHOLE, False),
     ]
+    assert [step.why_dropped for step in found.steps] == ["other ranges, below, are better", "", "no gain", "no gain"]
     assert found.attempt.config.preset == "mixed"
 
 
@@ -682,5 +688,6 @@ def test_an_output_that_cannot_be_compared_does_not_hide_the_error_of_a_gain() -
         return made
 
     before = with_unknown(14.0, [1.0] * 11 + [8.0])
-    assert guard_module._is_better(with_unknown(16.0, [0.5] * 11 + [4.0]), before)
-    assert not guard_module._is_better(with_unknown(16.0, [1.0] * 11 + [0.01]), before)
+    assert guard_module._why_no_better(with_unknown(16.0, [0.5] * 11 + [4.0]), before) == ""
+    why = guard_module._why_no_better(with_unknown(16.0, [1.0] * 11 + [0.01]), before)
+    assert re.fullmatch(r"a gain of 2\.0 dB may be chance: its standard error is \d\.\d dB", why)

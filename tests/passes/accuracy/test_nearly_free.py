@@ -10,6 +10,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import QuantizationConfig, Report
+from irquant.passes.accuracy.guard import _what_is_lost
 from irquant.passes.accuracy.nearly_free import (
     ENOUGH,
     MOST_PERCENT,
@@ -90,7 +91,15 @@ def test_a_trial_that_the_runtime_does_not_run_is_told_and_dropped(monkeypatch: 
         return found
 
     monkeypatch.setattr(CalibratedModel, "attempt", refused)
-    assert [is_kept for _, is_kept in tried(quantized(20, guard="knee"))] == [False]
+    assert [step.why_dropped for step in quantized(20, guard="knee").guard] == ["the runtime does not run it"]
+
+
+def test_what_another_output_loses_is_the_reason() -> None:
+    before, _ = made(1)
+    before.context.check = replace(before.context.check, outputs=(values(25.0), replace(values(22.0), name="z")))
+    context = before.context.again(before.config, {})
+    context.check = replace(before.context.check, outputs=(values(35.0), replace(values(20.0), name="z")))
+    assert _what_is_lost(before, replace(before, context=context)) == "output 'z' loses 2.0 dB"
 
 
 def made(outlier: float, *, width: int = 4) -> tuple[Attempt, CalibratedModel]:

@@ -8,7 +8,16 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes.evaluation import latency
-from irquant.passes.evaluation.latency import Latency, Mode, all_modes, falls, in_turn, measure_gain, measure_latencies
+from irquant.passes.evaluation.latency import (
+    Latency,
+    Mode,
+    all_modes,
+    falls,
+    in_turn,
+    measure_gain,
+    measure_latencies,
+    why_no_fall,
+)
 from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.modes import LATENCY, OWN_PRECISION, OWN_THROUGHPUT, THROUGHPUT
@@ -34,6 +43,7 @@ def test_a_gain_beyond_the_noise_counts_and_no_other(after: float, *, expected: 
 def test_a_large_gain_in_few_wild_rounds_does_not_count() -> None:
     before, after = np.ones(6), np.array([0.2, 0.3, 0.4, 1.5, 0.5, 0.3])
     assert not falls(before, after)
+    assert why_no_fall(before, after) == "too noisy to tell"
 
 
 def test_load_that_hits_both_models_of_a_round_is_no_noise() -> None:

@@ -1,5 +1,6 @@
 """Operations that OpenVINO has not, from an extension: written in Python here, in C++ in libraries."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,20 @@ def test_without_them_the_model_says_what_it_lacks(net: ov.Model, place: Path) -
     with pytest.raises(RuntimeRejectedError) as caught:
         quantize("net.xml", DATA)
     assert str(caught.value).startswith("the runtime cannot compile the model: Cannot create Twice layer ")
-    said = "; Twice may need an extension: name its library (extensions=[...])"
-    assert str(caught.value).endswith(said)
+    where = "(--extension FILE, key 'extension' of a batch file, extensions=[...])"
+    said = rf"; Twice \(layer 'Twice_\d+'\) may need an extension: name its library {re.escape(where)}"
+    assert re.search(f"{said}$", str(caught.value))
     assert not list(place.glob("*_int8*"))
+
+
+def test_a_type_that_an_opset_of_the_runtime_lacks_is_named_with_its_layer(place: Path) -> None:
+    text = (place / "net.xml").read_text()
+    (place / "net.xml").write_text(re.sub(r'type="Twice" version="\w+"', 'type="Twice" version="opset1"', text))
+    with pytest.raises(RuntimeRejectedError) as caught:
+        quantize("net.xml", DATA)
+    reason = "Opset opset1 doesn't contain the operation with type: Twice"
+    said = rf"the runtime cannot compile the model: {reason}; Twice \(layer 'Twice_\d+'\) may need an extension: "
+    assert re.match(said, str(caught.value))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from irquant.targets import load_target
 pytestmark = pytest.mark.filterwarnings("ignore::irquant.QuantizationWarning")  # a test reads the report
 RNG = np.random.default_rng(4)
 DATA = [RNG.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(12)]
-ONE = Latency(1e-3, 0.9e-3, 2e-3, 3e-3)
+ONE = Latency(1e-3, 0.9e-3, 1.1e-3, 3e-3)
 STEP = TuningStep(("second",), 2e-3, 0.8e-3, is_kept=True)
 
 
@@ -122,6 +122,21 @@ def test_a_model_that_int8_does_not_make_faster_is_told(path: Path, measured: Ca
     assert tuned(path, "tuned", tune=True)[1].warnings == (
         "int8 brings no speed here, size only: the float model takes 1 ms an inference, the quantized one 2 ms, the tuned "
         "one 0.8 ms: keep the float model, or store only its weights in 8 bits (irquant compress)",
+    )
+
+
+def test_latencies_that_scatter_more_than_they_differ_say_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wild = replace(times(is_faster=False), tuned=replace(ONE, median=0.8e-3, p90=3e-3))
+    assert (wild.is_unclear, replace(wild, is_faster=True).is_unclear, times(is_faster=False).is_unclear) == (
+        True,
+        False,
+        False,
+    )
+    assert not replace(wild, float_model=wild.tuned).is_unclear, "the float model itself is the result"
+    monkeypatch.setattr(tuner_module, "tune", lambda *_: ((), wild))
+    assert tuned(path, "tuned", tune=True)[1].warnings == (
+        "too noisy to tell whether int8 is faster: the float model takes 0.9 to 1.1 ms an inference, the tuned one 0.9 to "
+        "3 ms: measure while nothing else runs, or longer (--tune-seconds)",
     )
 
 

@@ -139,6 +139,7 @@ def test_the_whole_model_decides_whatever_the_profile_says(monkeypatch: pytest.M
     machine = Machine(slower, lambda int8: 20e-3 - 2e-3 * ("b" in int8) + 3e-3 * ("d" in int8))
     layers, times = tuned(monkeypatch, machine)
     assert [(each.layers, each.is_kept) for each in times.steps][:2] == [(("b",), False), (("d",), True)]
+    assert [each.why_dropped for each in times.steps][:2] == ["not faster in most rounds", ""]
     assert layers == ["d"]
 
 
@@ -146,6 +147,7 @@ def test_a_gain_within_the_noise_is_not_kept(monkeypatch: pytest.MonkeyPatch) ->
     machine = Machine({**FAST, "b": (4.0, 9.0)}, lambda int8: 20e-3 + 0.1e-3 * ("b" in int8))
     layers, times = tuned(monkeypatch, machine)
     assert (layers, [each.is_kept for each in times.steps]) == ([], [False] * len(times.steps))
+    assert {each.why_dropped for each in times.steps} == {"faster by less than 2% in most rounds"}
 
 
 def test_the_float_model_is_taken_if_nothing_beats_it(monkeypatch: pytest.MonkeyPatch) -> None:

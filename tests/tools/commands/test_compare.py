@@ -137,6 +137,9 @@ def test_a_poor_output_is_exit_code_1(
     write_model(graph, tmp_path / "worse.xml")
     assert run(["compare", str(model), str(tmp_path / "worse.xml"), "--data", str(arrays), "--no-latency"]) == 1
     assert ": poor (a loss of accuracy is likely)" in capfd.readouterr().out
+    assert run(["compare", str(model), str(tmp_path / "worse.xml"), "--data", str(arrays), "--no-latency", "-q"]) == 1
+    out, said = capfd.readouterr()
+    assert (out, said.startswith(f"{tmp_path / 'worse.xml'}: logits: "), said.count("\n")) == ("", True, 1)
 
 
 def test_a_renamed_layer_is_not_compared(

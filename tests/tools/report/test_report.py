@@ -152,11 +152,16 @@ def test_each_layer_of_the_strip_says_what_it_is_and_why(report: Report) -> None
 
 
 def test_what_the_guard_tried_is_told(report: Report) -> None:
-    steps = (GuardStep("wider ranges", True, 5.0, 12.5, 2, 2), GuardStep("float: 'first'", False, 12.5, 12.25, 1, 2))
+    steps = (
+        GuardStep("wider ranges", True, 5.0, 12.5, 2, 2),
+        GuardStep("float: 'first'", False, 12.5, 12.25, 1, 2, "no gain"),
+    )
     texts = Outline(page_of(dataclasses.replace(report, guard=steps))).texts
     assert "The guard began with an output of 5.0 dB. Trials, in this order" in texts
     assert texts[texts.index("wider ranges") :][:5] == ["wider ranges", "5.0 dB", "12.5 dB", "2 of 2", "✓ kept"]
-    assert texts[texts.index("float: 'first'") :][4] == "dropped"
+    assert texts[texts.index("float: 'first'") :][4] == "dropped: no gain"
+    line = "  float: 'first': 12.5 dB -> 12.2 dB, 1 of 2 layers int8: dropped: no gain"
+    assert line in report_lines(dataclasses.replace(report, guard=steps), "m.xml", None)
 
 
 def test_what_the_guard_tried_for_speed_is_told(report: Report) -> None:

@@ -128,6 +128,8 @@ def test_a_drop_that_cannot_be_kept_ends_with_one_and_the_best_model(
     (line,) = [each for each in capfd.readouterr().out.splitlines() if each.startswith("NOT REACHED: ")]
     said = "the metrics lose more than they may: with 2 operations left float the drop is still too large"
     assert re.fullmatch(rf"NOT REACHED: {said}; this is the best of \d models", line)
+    assert run([*arguments, "-q"]) == 1
+    assert capfd.readouterr() == ("", "out.xml: worse than the limits of your metrics (worse)\n")
     ov.Core().compile_model(folder / "out.xml", "CPU")
 
 

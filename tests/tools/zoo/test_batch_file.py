@@ -68,13 +68,14 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(complaints: Comp
         "12: models[2].size: '224' is not a size; write HEIGHTxWIDTH, e.g. 224x224",
         "14: models[2].ignored: ignored.scope: 're:(' is not a regular expression: missing ), unterminated subpattern at "
         "position 0",
-        "16: 'models[3].model' is missing",
         f"16: models[3].data: {folder / 'none.npz'}: no such file or folder (nor module:function)",
+        "16: models[3].model: no model: give its path here, or in 'config' (model.model)",
     ]
     assert found[0].startswith("2: unknown key 'defaults.presett'; did you mean 'preset'? known keys: data, config, ")
     assert sum(line.startswith(config) for line in found) == 2, "each mistake of the configuration"
     assert (
-        "15: unknown key 'models[2].expect.sqr'; did you mean 'sqnr'? known keys: sqnr, int8_share, size_ratio" in found
+        "15: unknown key 'models[2].expect.sqr'; did you mean 'sqnr'? known keys: sqnr, int8_share, size_ratio, verdict"
+        in found
     )
 
 
@@ -241,11 +242,11 @@ def test_a_wrong_default_is_told_once(complaints: Complaints, folder: Path) -> N
 
 def test_a_model_needs_its_weights_and_is_never_replaced(complaints: Complaints, folder: Path) -> None:
     (folder / "w.xml").write_text("<net/>")
-    (folder / "w.onnx").touch()
-    text = "defaults: {data: s.npz}\nmodels:\n- model: w.xml\n- {name: x, model: w.onnx}\n- model: m.xml\n"
+    text = "defaults: {data: s.npz}\nmodels:\n- model: w.xml\n- {name: x, model: s.npz}\n- model: m.xml\n"
     assert complaints(text, "-o", str(folder)) == [
         f"3: models[0].model: {folder / 'w.xml'}: its weights are missing: there is no w.bin next to it",
-        f"4: models[1].model: {folder / 'w.onnx'}: a model is an OpenVINO .xml",
+        f"4: models[1].model: {folder / 's.npz'}: a model is an .xml, .onnx, .pb, .pbtxt, .meta, .tflite, .pdmodel, or "
+        "the folder of a TensorFlow SavedModel",
         f"5: models[2].model: {folder / 'm.xml'}: the result would replace it; give another name, or another folder "
         "for the results",
     ]
@@ -253,7 +254,7 @@ def test_a_model_needs_its_weights_and_is_never_replaced(complaints: Complaints,
 
 def test_a_file_that_is_not_there_is_told_of(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["zoo", str(folder / "none.yaml")]) == 2
-    assert capfd.readouterr().err.startswith(f"{folder / 'none.yaml'}:1: cannot be read: No such file")
+    assert capfd.readouterr().err.startswith(f"{folder / 'none.yaml'}: cannot be read: No such file")
 
 
 def test_a_target_that_a_configuration_names_must_be_there(complaints: Complaints, folder: Path) -> None:
@@ -272,6 +273,60 @@ def test_data_may_stand_in_the_configuration(folder: Path, capfd: pytest.Capture
     (folder / "b.yaml").write_text("models: [{model: m.xml, config: c.yaml}]\n")
     assert run(["zoo", str(folder / "b.yaml"), "--dry-run"]) == 0
     assert capfd.readouterr().out == "m: new\n1 of 1 models to do\n"
+
+
+def test_a_tuning_is_a_file_of_the_command_and_its_other_options_are_named(
+    complaints: Complaints, folder: Path
+) -> None:
+    (folder / "own.py").write_text("def accuracy(predict): ...\n")
+    (folder / "t.json").write_text(
+        '{"format": "irquant tuning", "version": 1, "model": "x", "target": "cpu", "float_layers": []}'
+    )
+    options = (
+        "tuning: gone.json",
+        "tuning: {t.json: 1}",
+        "tune: true",
+        "weights: int4",
+        "tuning: t.json, metric: own:accuracy",
+    )
+    entries = "".join(f"- {{name: m{place}, model: m.xml, {option}}}\n" for place, option in enumerate(options))
+    found = complaints(f"defaults: {{data: s.npz}}\nmodels:\n{entries}")
+    assert found[0] == f"3: models[0].tuning: {folder / 'gone.json'}: cannot be read: No such file or directory"
+    assert found[1] == "4: models[1].tuning is {'t.json': 1}; should be a valid string"
+    assert found[2].endswith(
+        "; a batch measures no latency: run `irquant tune MODEL --tuning FILE`, and write `tuning: FILE`"
+    )
+    assert found[3].endswith(
+        "; a batch quantizes activations, too: weights alone are `irquant compress MODEL --weights int4`"
+    )
+    assert found[4] == "7: models[4].tuning: a tuning and metrics exclude each other: give one of them"
+
+
+def test_a_configuration_may_name_model_and_data(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "pot.yaml").write_text(
+        "model: {model_name: mine, model: m.xml, weights: ./m.bin}\nengine: {data_source: s.npz}\n"
+        "compression: {algorithms: [{name: DefaultQuantization}]}\n"
+    )
+    (folder / "b.yaml").write_text("models:\n- config: pot.yaml\n- {config: pot.yaml, name: other, preset: mixed}\n")
+    (named, other) = read_batch(folder / "b.yaml", folder / "results")
+    assert (named.name, named.entry.model) == ("mine", str(folder / "m.xml"))
+    assert (other.name, other.entry.model) == ("other", str(folder / "m.xml"))
+    assert run(["zoo", str(folder / "b.yaml"), "--dry-run"]) == 0
+    assert capfd.readouterr().out == "mine: new\nother: new\n2 of 2 models to do\n"
+
+
+def test_what_a_configuration_names_is_checked(complaints: Complaints, folder: Path) -> None:
+    algorithms = "compression: {algorithms: [{name: DefaultQuantization}]}"
+    (folder / "gone.yaml").write_text(f"model: {{model: gone.xml}}\n{algorithms}\n")
+    (folder / "none.yaml").write_text(f"{algorithms}\n")
+    (folder / "far.yaml").write_text(f"model: {{model: m.xml, weights: other.bin}}\n{algorithms}\n")
+    entries = "".join(f"- config: {name}.yaml\n" for name in ("gone", "none", "far"))
+    assert complaints(f"defaults: {{data: s.npz}}\nmodels:\n{entries}") == [
+        f"3: models[0].model: {folder / 'gone.xml'}: no such file",
+        "4: models[1].model: no model: give its path here, or in 'config' (model.model)",
+        f"5: models[2].config: {folder / 'far.yaml'}: model.weights: a batch takes the .bin next to the .xml only: "
+        "put it there",
+    ]
 
 
 # --------------------------------------------------------------------------------------------- from a folder of models
@@ -298,7 +353,15 @@ def tree(folder: Path) -> Path:
 def test_a_tree_of_models_becomes_a_batch_file(tree: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     capfd.readouterr()
     assert run(["zoo", "init", str(tree), "-o", str(folder / "b.yaml")]) == 0
-    assert capfd.readouterr().out == f"{folder / 'b.yaml'}: 3 models, 2 left out; 2 of them without data\n"
+    captured = capfd.readouterr()
+    quantized, precise = "intel/three/FP16-INT8/three.xml", "public/one/FP16/one.xml"
+    assert [line.partition(" '")[0] for line in captured.out.splitlines()] == [
+        f"{folder / 'b.yaml'}: 3 models, 3 left out; 2 of them without data",
+        f"left out: {tree / quantized}: already quantized: it contains FakeQuantize",
+        f"left out: {tree / precise}: public/one/FP32/one.xml is there",
+    ]
+    broken = "public/broken.xml: left out: not an OpenVINO IR: the root element is <x>, expected <net>"
+    assert captured.err == f"warning: {tree}/{broken}\n"
     text = (folder / "b.yaml").read_text()
     assert yaml.safe_load(text)["models"] == [
         {"name": "other-one", "model": "tree/other/one.xml"},
@@ -327,12 +390,15 @@ def test_a_pattern_tells_where_data_are(tree: Path, folder: Path, capfd: pytest.
 
 def test_nothing_to_quantize_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "empty").mkdir()
-    assert run(["zoo", "init", str(folder / "none")]) == 2
-    assert run(["zoo", "init", str(folder / "empty")]) == 2
-    assert capfd.readouterr().err == (
-        f"error: {folder / 'none'}: no such folder\n"
-        f"error: {folder / 'empty'}: contains no model to quantize: no float OpenVINO IR (.xml with its .bin)\n"
+    (folder / "m.bin").write_bytes(b"")
+    assert [run(["zoo", "init", str(folder / each)]) for each in ("none", "empty", "")] == [2, 2, 2]
+    first, second, third = capfd.readouterr().err.splitlines()
+    formats = (
+        ".xml with its .bin, .onnx, .pb, .pbtxt, .meta, .tflite, .pdmodel, or the folder of a TensorFlow SavedModel"
     )
+    assert first == f"error: {folder / 'none'}: no such folder"
+    assert second == f"error: {folder / 'empty'}: contains no float model to quantize ({formats})"
+    assert third.startswith(f"error: {folder}: contains no float model to quantize ({formats}); left out: m.xml: ")
 
 
 def test_a_batch_file_is_never_replaced(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

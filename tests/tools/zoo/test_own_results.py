@@ -66,7 +66,7 @@ def test_what_is_left_of_a_result_that_is_being_removed_is(
     monkeypatch.setattr(Path, "unlink", killed)
     entry = Entry.model_validate({"model": "m.xml"})
     with pytest.raises(KeyboardInterrupt):
-        _remove_outdated(Job("a", entry, folder, folder / "a.xml", {}))
+        _remove_outdated(Job("a", entry, "d.npz", folder, folder / "a.xml", {}))
     left = [each for each in folder.iterdir() if each.name.startswith("a.")]
     assert len(left) == 4 - kept
     assert all(map(is_own_result, left))

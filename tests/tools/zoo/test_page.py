@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from irquant.tools.zoo.page import BatchSubject, batch_page
-from irquant.tools.zoo.record import ModelFigures, State
+from irquant.tools.zoo.record import LatencyFigures, ModelFigures, State
 from irquant.tools.zoo.rows import Row
 
 HOSTILE = "\"'</script><script>hacked = 1</script><img src=x onerror=hacked=1>\u202e{{ 7 * 7 }}"
@@ -50,19 +50,20 @@ class Page(HTMLParser):
         """The names of the models in an order that a button gives."""
         found = [attributes for tag, attributes in self.elements if tag == "tr"][1:]
         places = [int(each[f"data-{key}"] or "") for each in found]
-        return [name for _, name in sorted(zip(places, (row[0] for row in self.rows[1:]), strict=True))]
+        return [name for _, name in sorted(zip(places, (row[0].split()[0] for row in self.rows[1:]), strict=True))]
 
 
 def done(name: str, **more: Any) -> Row:
     """The row of a model that was quantized."""
     found = {"state": State.DONE, "int8_share": 0.5, "output": "logits", "sqnr": 25.0, "verdict": "good", "attempts": 1}
+    found |= {"model": f"/models/{name}.xml", "verified": True, "good_from": 20.0, "held_out": 30}
     sizes = {"size_ratio": 4.0, "bytes_before": 4_000_000, "bytes_after": 1_000_000}
     return Row(name=name, **({**found, **sizes, "seconds": 2.0, "peak_mb": 100.0} | more))
 
 
 ROWS = [
     done("a"),
-    done("b", sqnr=31.0, verdict="poor", int8_share=None, seconds=9.0, warnings=["mind the gap"]),
+    done("b", sqnr=31.0, verdict="poor", verified=False, int8_share=None, seconds=9.0, warnings=["mind the gap"]),
     Row(name="c", state=State.CRASHED, message="killed", seconds=3.0, peak_mb=900.0, attempts=2),
     done("d", state=State.MISSED, message="sqnr is 12, expected 15 or more", sqnr=12.0, verdict="fair"),
     done("e", sqnr=None, bytes_before=9_000_000, int8_share=0.25),
@@ -75,14 +76,25 @@ def test_it_says_of_each_model_what_its_row_says() -> None:
     sizes = "4.00 MB → 1.00 MB"
     missed = "sqnr is 12, expected 15 or more"
     assert page.rows == [
-        ["model", "state", "worst output", "int8", "size", "seconds", "peak memory", "message"],
-        ["a", "✓ done", "✓ good 25.0 dB", "50.0%", sizes, "2.0", "100 MB", NONE],
-        ["b", "✓ done", "✕ poor 31.0 dB", NONE, sizes, "9.0", "100 MB", NONE],
-        ["c", "✕ crashed", NONE, NONE, NONE, "3.0", "900 MB", "killed"],
-        ["d", "! missed", "≈ fair 12.0 dB", "50.0%", sizes, "2.0", "100 MB", missed],
-        ["e", "✓ done", "✓ good equal", "25.0%", "9.00 MB → 1.00 MB", "2.0", "100 MB", NONE],
-        ["f", "… not done", NONE, NONE, NONE, NONE, NONE, NONE],
+        ["model", "state", "worst output", "int8", "size", "seconds", "peak memory", "warnings", "message"],
+        ["a /models/a.xml", "✓ done", "✓ good 25.0 dB", "50.0%", sizes, "2.0", "100 MB", NONE, NONE],
+        ["b /models/b.xml", "✓ done", "✕ poor 31.0 dB", "not verified", sizes, "9.0", "100 MB", "1", NONE],
+        ["c", "✕ crashed", NONE, NONE, NONE, "3.0", "900 MB", NONE, "killed"],
+        ["d /models/d.xml", "! missed", "≈ fair 12.0 dB", "50.0%", sizes, "2.0", "100 MB", NONE, missed],
+        ["e /models/e.xml", "✓ done", "✓ good equal", "25.0%", "9.00 MB → 1.00 MB", "2.0", "100 MB", NONE, NONE],
+        ["f", "… not done", NONE, NONE, NONE, NONE, NONE, NONE, NONE],
     ]
+
+
+def test_few_samples_and_latencies_beside_others_are_marked() -> None:
+    few = done("a", held_out=2, good_from=27.1)
+    times = LatencyFigures(float_ms=5.0, int8_ms=6.25, threads=1, at_a_time=2)
+    page = Page(batch_page([few, done("b", latency=times)], SUBJECT))
+    assert [row[2] for row in page.rows[1:]] == ["✓ good 25.0 dB; few samples: 2, good from 27.1 dB", "✓ good 25.0 dB"]
+    assert [row[5] for row in page.rows] == ["latency", NONE, "5 -> 6.25 ms"]
+    assert any(text.startswith("latency: measured while up to 2 models ran at a time, ") for text in page.texts)
+    alone = times.model_copy(update={"at_a_time": 1})
+    assert not any(text.startswith("latency: ") for text in Page(batch_page([done("b", latency=alone)], SUBJECT)).texts)
 
 
 def test_key_figures_failures_and_warnings_are_told() -> None:

@@ -22,6 +22,8 @@ import psutil
 import pytest
 import yaml
 
+from irquant.ir import read_model
+from irquant.passes.calibration.fingerprint import model_fingerprint
 from irquant.tools import demo
 
 Undisturbed = Callable[[Path], dict[str, bytes]]
@@ -123,25 +125,34 @@ def test_all_models_of_a_batch_are_quantized_as_one_by_one(zoo: Zoo) -> None:
         one = [(zoo.folder / f"{name}.one.{suffix}").read_bytes() for suffix in ("xml", "bin")]
         assert one == [zoo.models()[f"{name}.{suffix}"] for suffix in ("xml", "bin")]
     lines = done.stdout.splitlines()
-    assert lines[0].split() == [
-        "model",
-        "state",
-        "int8",
-        "worst",
-        "output",
-        "smaller",
-        "seconds",
-        "peak",
-        "MB",
-        "message",
-    ]
-    assert re.match(r"a +done +100%  \d\d\.\d dB \(good\) +\d\.\dx +\d+\.\d +\d+\.\d *$", lines[1])
+    assert " ".join(lines[0].split()) == "model state int8 worst output smaller seconds peak MB warnings message"
+    ratio = r"\d\d\.\d dB \(good; few samples: \d\)"
+    assert re.match(rf"a +done +100%  {ratio} +\d\.\dx +\d+\.\d +\d+\.\d *$", lines[1])
+    assert {"a: started", "two: started"} <= {*done.stderr.splitlines()}
     assert re.search(
-        r"^\[2/2\] \w+: done in \d+\.\d s: 100% int8, worst output \d\d\.\d dB \(good\)$", done.stderr, re.M
+        rf"^\[2/2\] \w+: done in \d+\.\d s: 100% int8, worst output {ratio}(, 1 warning)?$", done.stderr, re.M
     )
     row = zoo.rows()["two"]
+    assert [each.partition(" samples")[0] for each in row["warnings"]] == ["only 12"]
+    assert (row["model"], row["data"]) == (str(zoo.folder / "b.xml"), str(zoo.folder / "samples.npz"))
+    assert (row["verified"], row["held_out"], row["good_from"] > 20) == (True, 1, True)
     assert (row["state"], row["verdict"], row["output"], row["attempts"]) == ("done", "good", "logits", 1)
     assert row["peak_mb"] > 50
+
+
+def test_a_tuning_leaves_its_layers_float_and_its_change_redoes_the_model(zoo: Zoo) -> None:
+    def tune(*layers: str) -> None:
+        content = {"format": "irquant tuning", "version": 1, "model": fingerprint, "target": "cpu"}
+        (zoo.folder / "t.json").write_text(json.dumps({**content, "float_layers": [*layers]}))
+
+    fingerprint = model_fingerprint(read_model(zoo.folder / "a.xml"))
+    batch = zoo.batch({"model": "a.xml", "tuning": "t.json"})
+    tune("second")
+    assert ", 1 layer float for speed" in zoo.run(batch).stderr
+    row = zoo.rows()["a"]
+    assert (row["tuned_layers"], row["int8_share"]) == (1, 0.5)
+    tune("first", "second")
+    assert zoo.plan(batch) == {"a": "changed: tuning"}
 
 
 def test_the_result_does_not_depend_on_how_many_run_at_a_time(zoo: Zoo) -> None:
@@ -205,7 +216,10 @@ def test_a_metric_that_loses_more_counts_as_missed_and_the_result_is_kept(zoo: Z
     batch = zoo.batch({"model": "a.xml", "metric": "metric:worse", **limits}, {"model": "b.xml"})
     zoo.run(batch, expected=1)
     row = zoo.rows()["a"]
-    stopped = "with 2 operations left float the drop is still too large"
+    stopped = (
+        "with 2 operations left float the drop is still too large; the file is the best of 6 models, with no operations "
+        "left float by the search"
+    )
     assert (row["state"], row["metric"]["kept"]) == ("missed", False)
     assert row["message"] == f"metric worse: FP32 1, INT8 0.75: a drop of more than 10.00% of FP32: {stopped}"
     assert sorted(zoo.models()) == ["a.bin", "a.xml", "b.bin", "b.xml"]
@@ -234,10 +248,10 @@ def test_a_change_of_the_metric_redoes_its_models_only(zoo: Zoo) -> None:
         return list(zoo.plan(batch).values())
 
     assert reasons(more={}, drop_type="absolute") == ["up to date", "up to date"], "it is the default"
-    assert reasons(more={"max_drop": 0.5}) == ["changed: accuracy", "up to date"]
-    assert reasons(more={}, drop_type="relative") == ["changed: accuracy", "up to date"]
+    assert reasons(more={"max_drop": 0.5}) == ["changed: max_drop", "up to date"]
+    assert reasons(more={}, drop_type="relative") == ["changed: drop_type", "up to date"]
     assert reasons(more={"metric": "metric:worse"}) == ["up to date", "up to date"], "the same function"
-    assert reasons(more={"metric": None, "max_drop": None}) == ["changed: accuracy, metric", "up to date"]
+    assert reasons(more={"metric": None, "max_drop": None}) == ["changed: metric", "up to date"]
     (zoo.folder / "metric.py").write_text((zoo.folder / "metric.py").read_text() + "# a remark\n")
     assert reasons(more={}) == ["changed: metric", "up to date"]
 
@@ -263,20 +277,23 @@ def test_a_page_has_the_rows_of_the_results(zoo: Zoo) -> None:
     for found, row in zip(rows, (first, second), strict=False):
         sizes = " → ".join(f"{row[f'bytes_{when}'] / 1e6:.2f} MB" for when in ("before", "after"))
         assert found[1].split()[1] == row["state"]
-        assert found[2:5] == [f"✓ good {row['sqnr']:.1f} dB", "100.0%", sizes]
+        few = f"few samples: {row['held_out']}, good from {row['good_from']:.1f} dB"
+        assert found[2:5] == [f"✓ good {row['sqnr']:.1f} dB; {few}", "100.0%", sizes]
         assert found[5:7] == [f"{row['seconds']:.1f}", f"{row['peak_mb']:.0f} MB"]
-    assert [row[0] for row in rows] == ["c", "own", "wrong"]
+    models = {"c": "c.xml", "own": "a.xml", "wrong": "b.xml"}
+    assert [row[0] for row in rows] == [f"{name} {zoo.folder / model}" for name, model in models.items()]
     assert rows[1][7:] == ["worse 1 → 0.75: drop of more than 0.01", second["message"]]
     assert (rows[2][1], rows[2][8]) == ("✕ failed", third["message"])
     zoo.batch({"model": "c.xml"})
-    zoo.run(batch)
+    said = zoo.run(batch).stderr
+    assert said == f"{zoo.results}: results of models that are not in the batch file: own, wrong\n"
     assert table(zoo.results / "report.html") == [[*rows[0][:7], rows[0][8]]], "it is what the records say now"
     assert "1 up to date before this run" in (zoo.results / "report.html").read_text()
 
 
 def test_the_page_may_go_elsewhere(zoo: Zoo) -> None:
     zoo.run(zoo.batch({"model": "a.xml"}), "--report", zoo.folder / "page.html")
-    assert [row[0] for row in table(zoo.folder / "page.html")] == ["a"]
+    assert [row[0] for row in table(zoo.folder / "page.html")] == [f"a {zoo.folder / 'a.xml'}"]
     assert not (zoo.results / "report.html").exists()
 
 
@@ -335,7 +352,11 @@ def test_whatever_happens_to_a_model_the_others_are_done(zoo: Zoo) -> None:
         "ended": ("crashed", "its process was killed by signal 35", 1),
         "talks": ("crashed", f"its process ended with code 3: {'x' * 300}...", 1),
         "endless": ("timeout", "took longer than timeout_seconds: 5; raise the limit", 1),
-        "large": ("memory", "took more than memory_mb: 400; raise the limit, or reduce samples", 1),
+        "large": (
+            "memory",
+            "took more than memory_mb: 400; raise the limit: even a small model takes about 150",
+            1,
+        ),
         "b": ("done", "", 1),
     }
     assert 400 < zoo.rows()["large"]["peak_mb"] < 600
@@ -442,6 +463,11 @@ def test_a_model_that_fails_now_leaves_no_outdated_result(zoo: Zoo) -> None:
     assert "b.xml: exists, and irquant did not make it" in zoo.run(batch, expected=2).stderr
     zoo.run(batch, "--force", expected=1)
     assert zoo.models() == {"b.xml": b"not ours"}, "what is not made again stays"
+    removed = {name: row["message"].endswith("; the earlier result was removed") for name, row in zoo.rows().items()}
+    assert removed == {"a": True, "b": False}
+    said = zoo.run(batch, "-q", "--force", expected=1)
+    assert said.stdout == ""
+    assert [line.partition(" sample")[0] for line in said.stderr.splitlines()] == ["a: failed:", "b: failed:"]
 
 
 # --------------------------------------------------------------------------------------------------- how runs go on
@@ -457,6 +483,9 @@ def test_what_is_up_to_date_is_not_done_again(zoo: Zoo) -> None:
         os.utime(zoo.folder / name)  # times tell nothing
     assert zoo.run(batch).stderr == ""
     assert seen(zoo) == before
+    path = zoo.results / "b.json"
+    path.write_text(path.read_text().replace('"warnings": []', '"warnings": ["mind the gap"]'))
+    assert zoo.run(batch, "-v").stderr == "b: warning: mind the gap\n"
 
 
 def test_a_change_redoes_what_it_concerns(zoo: Zoo) -> None:
@@ -532,7 +561,7 @@ def test_an_interrupted_run_says_how_to_go_on(zoo: Zoo) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert said == "interrupted; 0 of 1 models are done; the same command continues the run\n"
+    assert said == "a: started\ninterrupted; 0 of 1 models are done; the same command continues the run\n"
     assert [row[1] for row in table(zoo.results / "report.html")] == ["… not done"]
     assert zoo.plan(batch) == {"a": "new"}
 
