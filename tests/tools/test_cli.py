@@ -150,7 +150,8 @@ def test_a_pipeline_writes_over_nothing_that_is_read(complaint: Complaint, model
     [
         (
             ("normalize", "calibrate", "plan-placement", "insert-fake-quantize", "set-ranges"),
-            "'set-ranges' requires measured: no pass before it establishes that",
+            "'set-ranges' requires measured, which 'plan-placement' drops: put 'set-ranges' in front of 'plan-placement', "
+            "or repeat 'calibrate' behind it",
         ),
         (
             ("normalize", "plan-placement", "insert-fake-quantize", "calibrate", "set-ranges"),

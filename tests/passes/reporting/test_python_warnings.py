@@ -17,7 +17,7 @@ from irquant import AccuracyWarning, QuantizationWarning
 
 RNG = np.random.default_rng(5)
 ROWS = [RNG.normal(size=(1, 8)).astype(np.float32) for _ in range(20)]
-OLD: Any = {"name": "DefaultQuantization", "params": {"threshold": 3.0}}
+OLD: Any = {"name": "DefaultQuantization", "params": {"use_layerwise_tuning": True}}
 FEW = "only 3 samples: ranges and check depend on each of them; give 100 to 300 typical ones"
 
 
@@ -86,9 +86,9 @@ def test_warnings_about_options_come_before_the_run_and_once(tmp_path: Path) -> 
         raise AssertionError(message)
 
     warnings.simplefilter("error")
-    with pytest.raises(QuantizationWarning, match="threshold") as caught:
+    with pytest.raises(QuantizationWarning, match="use_layerwise_tuning") as caught:
         irquant.quantize(model(), no_data(), config=OLD, output=tmp_path / "m.xml")
     assert caught.value.result is None
     warnings.simplefilter("always")
     told = [str(each.message) for each in issued(lambda: irquant.quantize(model(), ROWS, config=OLD))]
-    assert len([each for each in told if "threshold" in each]) == 1
+    assert len([each for each in told if "use_layerwise_tuning" in each]) == 1

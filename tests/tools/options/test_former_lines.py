@@ -194,6 +194,6 @@ def test_reversed_channels_are_red_first(capfd: pytest.CaptureFixture[str]) -> N
 
 def test_a_log_level_is_that_of_the_passes(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["quantize", "-m", "model.xml", "--data-source", "photos", "--log-level", "INFO", "-v"]) == 0
-    assert len([line for line in capfd.readouterr().err.splitlines() if line.startswith("normalize:")]) == 1
+    assert len([line for line in capfd.readouterr().err.splitlines() if line.startswith("insert-fake-quantize:")]) == 1
     assert run(["quantize", "-m", "model.xml", "--data-source", "photos", "--log-level", "CRITICAL"]) == 0
     assert capfd.readouterr() == ("", "")
