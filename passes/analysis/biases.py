@@ -15,21 +15,27 @@ def change_bias(node: Node, shift: Floats, scale: Floats | None = None) -> None:
         shift: The numbers to add.
         scale: One factor per output channel; bias and shift are multiplied by it afterwards.
     """
-    output = node.output()
+    bias, port = changed_bias(node, shift, scale), bias_port(node)
+    if port is None:
+        _create_bias(node, bias)
+        return
+    old = port.source.node
+    constant = node.graph.add_constant(f"{old.name}/corrected", bias, near=port.node)
+    port.connect(constant.output())
+    node.graph.prune(old)
+
+
+def changed_bias(node: Node, shift: Floats, scale: Floats | None = None) -> Array:
+    """The bias that `change_bias` would give a layer, in the layer's type: infinite where it exceeds that type."""
+    output, port = node.output(), bias_port(node)
     shape = [1] * len(output.shape)
     shape[output_channel_axis(node)] = -1
     dtype = output.element_type.dtype
     assert dtype is not None, "a layer computes in a type that numpy has"
     factor = np.ones(()) if scale is None else scale.reshape(shape)
-    port = bias_port(node)
-    if port is None:
-        _create_bias(node, (shift.reshape(shape) * factor).astype(dtype))
-        return
-    old = port.source.node
-    corrected = ((old.array.astype(np.float64) + shift.reshape(shape)) * factor).astype(dtype)
-    constant = node.graph.add_constant(f"{old.name}/corrected", corrected, near=port.node)
-    port.connect(constant.output())
-    node.graph.prune(old)
+    old = np.zeros(()) if port is None else port.source.node.array.astype(np.float64)
+    with np.errstate(over="ignore"):
+        return ((old + shift.reshape(shape)) * factor).astype(dtype)
 
 
 def _create_bias(node: Node, bias: Array) -> None:

@@ -1,14 +1,15 @@
 """Moves zero points of activations into the biases of the layers that read them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import starmap
 from typing import ClassVar
 
 import numpy as np
 
-from ...ir import Builder, Graph, Node
+from ...ir import Array, Builder, Graph, Node
 from ...ir.ops import WEIGHTS_PORT, weight_axes
-from ..analysis.biases import change_bias
+from ..analysis.biases import change_bias, changed_bias
 from ..analysis.constants import SHAPE_READERS
 from ..analysis.coverage import kernel_sizes
 from ..analysis.ranges import Floats
@@ -30,7 +31,7 @@ class AbsorbZeroPoints(Pass):
     The shift is low * sum_{c,k} W[o, c, k] for the output channel o: a layer without padding multiplies each weight by
     a number that is smaller by low. (Exact: the layer is linear.) The device then computes with unsigned numbers
     without a zero point, for which it may have faster kernels, or the only right ones. Only where the plan says that
-    all readers of a tensor absorb its zero point.
+    all readers of a tensor absorb its zero point, and where no number exceeds the element type (in a model of halves).
     """
 
     name: ClassVar[str] = "absorb-zero-points"
@@ -41,11 +42,13 @@ class AbsorbZeroPoints(Pass):
         """Moves all zero points that the plan says, once."""
         nodes = {node.name: node for each in graph.walk() for node in each.nodes("FakeQuantize")}
         sites = [site for site in context.plan.sites if site.spec.absorbs_zero_point and site.name in nodes]
-        moved = [(site, nodes[site.name]) for site in sites if _begins_below_zero(nodes[site.name])]
-        lows = {layer: _low(node) for site, node in moved for layer in _layers_behind(site, context.plan)}
-        for layer, low in lows.items():
-            _shift_bias(layer, low)
-        for _, node in moved:
+        below = [(site, nodes[site.name]) for site in sites if _low(nodes[site.name]) < 0]
+        readers = {node: [*_layers_behind(site, context.plan)] for site, node in below}
+        shifts = {layer: _shift(layer, _low(node)) for node, layers in readers.items() for layer in layers}
+        moved = [node for node in readers if _fits(node, {layer: shifts[layer] for layer in readers[node]})]
+        for layer in dict.fromkeys(layer for node in moved for layer in readers[node]):
+            change_bias(layer, shifts[layer])
+        for node in moved:
             _begin_at_zero(node)
         return len(moved)
 
@@ -55,8 +58,15 @@ def _low(node: Node) -> float:
     return float(node.source(3).node.array.astype(np.float32).item())
 
 
-def _begins_below_zero(node: Node) -> bool:
-    return _low(node) < 0
+def _fits(node: Node, shifts: Mapping[Node, Floats]) -> bool:
+    """Whether the width of a range and the biases of the layers behind it are finite in their types."""
+    return all(np.isfinite(each).all() for each in (_width(node), *starmap(changed_bias, shifts.items())))
+
+
+def _width(node: Node) -> Array:
+    low, high = (node.source(index).node.array for index in (1, 2))
+    with np.errstate(over="ignore"):
+        return (high.astype(np.float32) - low.astype(np.float32)).astype(low.dtype)
 
 
 def _layers_behind(site: Site, plan: Plan) -> Iterator[Node]:
@@ -69,16 +79,16 @@ def _layers_behind(site: Site, plan: Plan) -> Iterator[Node]:
             yield node
 
 
-def _shift_bias(layer: Node, low: float) -> None:
+def _shift(layer: Node, low: float) -> Floats:
+    """What the layer's output lacks if its data begin at zero instead of `low`: a number for each channel."""
     weights: Floats = rounded_weights(layer.source(WEIGHTS_PORT).node)
     axes = weight_axes(layer)
     channels = weights.shape[axes.inputs] * (1 if axes.group is None else weights.shape[axes.group])
-    shift = mean_output(layer, weights, np.full((1, channels), low), np.ones(kernel_sizes(layer, weights)))
-    change_bias(layer, shift[0])
+    shift: Floats = mean_output(layer, weights, np.full((1, channels), low), np.ones(kernel_sizes(layer, weights)))[0]
+    return shift
 
 
 def _begin_at_zero(node: Node) -> None:
-    build, kind = Builder(node.graph, node), node.source(2).node.array.dtype
-    low, high = (node.source(index).node.array.astype(np.float32) for index in (1, 2))
-    for index, (side, value) in enumerate((("zero", np.zeros_like(low)), ("width", high - low)), 3):
-        node.input(index).connect(build.constant(value.astype(kind), name=f"{node.name}/{side}"))
+    build, width = Builder(node.graph, node), _width(node)
+    for index, (side, value) in enumerate((("zero", np.zeros_like(width)), ("width", width)), 3):
+        node.input(index).connect(build.constant(value, name=f"{node.name}/{side}"))

@@ -8,6 +8,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
+from irquant.ir import from_text
 from irquant.passes import Context, PassManager, QuantizationConfig, Report, default_quantization, quantize
 from irquant.passes.infra.execution import Execution
 from irquant.passes.runtime.convert import from_runtime, to_runtime
@@ -154,3 +155,17 @@ def test_a_product_that_is_scaled_by_place_keeps_its_zero_point(shape: tuple[int
     reports: list[Report] = []
     quantize(ov.Model([op.result(y)], [x], "m"), samples, report=reports.append)
     assert reports[0].check.execution == Execution(int8=1, total=1)
+
+
+@pytest.mark.parametrize(("reach", "is_moved"), [(1e4, True), (5e4, False)], ids=["narrow", "too wide"])
+def test_a_range_that_is_too_wide_for_halves_stays(reach: float, is_moved: bool) -> None:
+    """Both ends are halves, their difference is none if it exceeds 65504."""
+    context = Context(load_target("cpu"), QuantizationConfig.checked(preset="mixed"))
+    ends = {Reduction.MIN: -reach, Reduction.MAX: reach / 2}
+    measured = {Request(0, 0, kind): np.full((1, 1), value, np.float32) for kind, value in ends.items()}
+    context.statistics = Statistics(measured, samples=1)
+    graph = from_text(LAYER.replace("f32", "f16").replace("127.0, -64.0", "0.001, -0.0005"))
+    for each in (PlanPlacement(), InsertFakeQuantize(), SetRanges()):
+        each.run(graph, context)
+    assert AbsorbZeroPoints().run(graph, context) == is_moved
+    assert all(np.isfinite(node.array).all() for node in graph.nodes("Const"))
