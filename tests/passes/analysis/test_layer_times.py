@@ -248,7 +248,8 @@ def test_what_is_not_faster_is_told_with_the_layers_to_blame(monkeypatch: pytest
     shared = "2 threads of 4 cores, others may be busy: measure it alone"
     assert beside.warnings[-2:] == (
         f"the INT8 model may be no faster here: 6.00 ms an inference, the float model 5.00 ms (medians of 9 in turn, {shared})",
-        f"1 layer may run slower in int8 than in float here ({shared}): 'up' 1.00 -> 4.00 ms; 'ignored' leaves layers in float",
+        f"1 layer may run slower in int8 than in float here ({shared}): Convolution 'up' 1.00 -> 4.00 ms; tune=True finds the "
+        "layers that are faster in float",
     )
     values = report_values(report, "m.xml", "m_int8.xml")["latency"]
     assert values == {
