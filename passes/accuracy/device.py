@@ -66,7 +66,7 @@ WITH_ONE_THREAD, WITH_ONE_THREAD_F32 = "with one thread", "with one thread, in f
 MORE = 4.0
 #: Errors of few numbers scatter: `FEW` numbers may have twice that error, one number eleven times. What counts is the
 #: effective number (see `_effective`): in probabilities that are nearly 0 or 1, the undecided ones have all the error.
-#: Samples are run until each output has given `ENOUGH` numbers.
+#: Samples are run until each output has given `ENOUGH` numbers, whatever they are.
 FEW, ENOUGH = 10, 64
 #: An error below this share of the signal's power (50 dB) is ignored.
 UNHEARD = 1e-5
@@ -336,7 +336,7 @@ def _is_otherwise(
         known = [meant, blurred] if blurred else [meant]
         return _is_lost(tally(references, made)) and not any(_is_lost(tally(references, each)) for each in known)
     intended = error = allowed = power = 0.0
-    expected: list[Array] = []
+    expected, executed = list[Array](), list[Array]()
     for wanted, *others in zip(references, meant, made, blurred or references, strict=True):
         is_known = np.isfinite(wanted) & np.isfinite(others[0]) & np.isfinite(others[2])
         if not np.isfinite(others[1][is_known]).all():
@@ -346,10 +346,12 @@ def _is_otherwise(
         errors = [float(each.sum()) for each in squares]
         intended, error, allowed = intended + errors[0], error + errors[1], allowed + errors[2]
         expected.append(squares[0] + squares[2])
+        executed.append(squares[1])
         power += float(np.square(floats).sum())
     if blurred and not tally(references, blurred).sqnr > CHAOTIC:
         return error > power and not allowed > power
-    return error > MORE * (1 + FEW / _effective(expected)) * (intended + allowed) + UNHEARD * power
+    numbers = max(_effective(expected), _effective(executed))  # what scatters is concentrated in both
+    return error > MORE * (1 + FEW / numbers) * (intended + allowed) + UNHEARD * power
 
 
 def _effective(powers: Sequence[Array]) -> float:

@@ -34,8 +34,7 @@ def changed_bias(node: Node, shift: Floats, scale: Floats | None = None) -> Arra
     assert dtype is not None, "a layer computes in a type that numpy has"
     factor = np.ones(()) if scale is None else scale.reshape(shape)
     old = np.zeros(()) if port is None else port.source.node.array.astype(np.float64)
-    with np.errstate(over="ignore"):
-        return ((old + shift.reshape(shape)) * factor).astype(dtype)
+    return ((old + shift.reshape(shape)) * factor).astype(dtype)
 
 
 def _create_bias(node: Node, bias: Array) -> None:

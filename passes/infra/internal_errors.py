@@ -4,6 +4,7 @@ import platform
 import traceback
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from numbers import Integral
 from pathlib import Path
 from types import FrameType
 
@@ -34,7 +35,7 @@ def refuse_result(pass_: Pass, changes: object) -> None:
     Raises:
         PipelineError: it is something else.
     """
-    if not isinstance(changes, int):
+    if not isinstance(changes, Integral):  # numpy's, too
         found = "None" if changes is None else f"{type(changes).__name__} {changes!r}"
         message = (
             f"pass '{pass_.name}' returned {found} from run, expected the number of places that it changed, an int"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...ir import Graph, Scope
-from ...ir.spelling import worded
+from ...ir.spelling import option, worded
 from ...ir.writer import lay_out
 from ..accuracy.control import AccuracyResult
 from ..accuracy.guard import GuardResult, GuardStep
@@ -351,7 +351,7 @@ def _untuned(tuning: TuningReport, guarded: GuardResult) -> Iterable[str]:
         yield (
             f"too noisy to tell whether int8 is faster: the float model takes {_spread(times.float_model)} an "
             f"inference, the tuned one {_spread(times.tuned)}: measure while nothing else runs, or longer "
-            "(--tune-seconds)"
+            f"({option('tune_seconds')})"
         )
     elif times and not times.is_faster:
         yield (

@@ -60,13 +60,13 @@ def _low(node: Node) -> float:
 
 def _fits(node: Node, shifts: Mapping[Node, Floats]) -> bool:
     """Whether the width of a range and the biases of the layers behind it are finite in their types."""
-    return all(np.isfinite(each).all() for each in (_width(node), *starmap(changed_bias, shifts.items())))
+    with np.errstate(over="ignore"):
+        return all(np.isfinite(each).all() for each in (_width(node), *starmap(changed_bias, shifts.items())))
 
 
 def _width(node: Node) -> Array:
     low, high = (node.source(index).node.array for index in (1, 2))
-    with np.errstate(over="ignore"):
-        return (high.astype(np.float32) - low.astype(np.float32)).astype(low.dtype)
+    return (high.astype(np.float32) - low.astype(np.float32)).astype(low.dtype)
 
 
 def _layers_behind(site: Site, plan: Plan) -> Iterator[Node]:

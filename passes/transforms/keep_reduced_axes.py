@@ -27,6 +27,12 @@ _FUSED = (
         "Tanh",
     ),
 )
+#: The operations that a FakeQuantize in front of a layer may be moved past, to the reduction.
+_MOVING = (
+    *("BatchToSpace", "Broadcast", "Concat", "Convert", "DepthToSpace", "Gather", "Interpolate", "MaxPool", "Pad"),
+    *("Reshape", "ShuffleChannels", "Slice", "SpaceToBatch", "Split", "Squeeze", "StridedSlice", "Tile", "Transpose"),
+    *("Unsqueeze", "VariadicSplit"),
+)
 #: The number of axes of the results that are mistaken.
 _RANK = 2
 
@@ -44,7 +50,8 @@ class KeepReducedAxes(Pass):
     The CPU plugin (2026.4) computes a reduction, a scale or shift of each channel behind it, and a FakeQuantize in one
     kernel. If the result has two axes, this kernel mistakes which one has the channels, be the FakeQuantize computed in
     int8 or in float: all is garbage, 0 to 9 dB. Such a scale may come from the model, or from `smooth-quant`.
-    Reductions of all axes behind the channels of [N, C, H, W] are right.
+    Reductions of all axes behind the channels of [N, C, H, W] are right. Those of [N, C, L] are wrong without any
+    FakeQuantize, too: the quantized model is right then, and the float model is not if the user runs it there.
     """
 
     name: ClassVar[str] = "keep-reduced-axes"
@@ -73,10 +80,10 @@ def _axes(node: Node) -> list[int]:
 def _leads_to_layer(node: Node) -> bool:
     waiting, seen = [node], {node}
     while waiting:
-        for port in waiting.pop().output().consumers:
+        for port in (port for output in waiting.pop().outputs for port in output.consumers):
             if port.node.type in LAYER_TYPES:
                 return True
-            if port.node.type in _FUSED and port.node not in seen:
+            if port.node.type in (*_FUSED, *_MOVING) and port.node not in seen:
                 seen.add(port.node)
                 waiting.append(port.node)
     return False

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from irquant.ir.spelling import worded
 from irquant.passes import CompressionReport
 from irquant.passes.analysis.agreement import Agreement
 from irquant.tools.terminal.console import agreement_line, change_of_size, counted, decibels
@@ -37,7 +38,7 @@ def _execution_lines(report: CompressionReport) -> Iterable[str]:
 
 def _output_lines(report: CompressionReport) -> Iterable[str]:
     if report.check.outputs is None:
-        yield "the outputs were not compared: give --data SOURCE (9 samples or more)"
+        yield f"the outputs were not compared: give {worded('--data SOURCE', 'data')} (9 samples or more)"
         return
     yield f"output SQNR on {counted(report.held_out, 'held-out samples')}, activations in float:"
     by_default = report.check.outputs_by_default or report.check.outputs

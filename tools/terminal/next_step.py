@@ -91,10 +91,13 @@ def _nothing_gained(report: Report, typed: TypedCommand | None) -> str:
     found, layers = report.latencies, [each for each in report.reverted if each.is_layer]
     if found is None or found.ratio >= _FASTER or not layers:
         return ""
+    is_good_wanted = report.origin is not None and report.origin.options.config.guard_aim == "good"
     slow = f"nothing of the speed is left ({found.ratio:.2f}x) with {len(layers)} layers back in float"
     if typed is None:
-        return f"{slow}: quantize again with guard='knee', or with a metric of your own (metric=function)"
-    return f"{slow}: let a metric of your own decide (--metric file.py:function), or {typed.changed('--guard', 'knee')}"
+        knee = "quantize again with guard='knee', or with" if is_good_wanted else "quantize again with"
+        return f"{slow}: {knee} a metric of your own (metric=function)"
+    knee = f", or {typed.changed('--guard', 'knee')}" if is_good_wanted else ""
+    return f"{slow}: let a metric of your own decide (--metric file.py:function){knee}"
 
 
 def _nothing(report: Report) -> str:

@@ -101,7 +101,8 @@ def _dominant_line(found: Dominant) -> str:
     """The layer to try in float, with an option to paste."""
     return (
         f"most of the error: {found.share:.0%} comes from {found.type} '{found.name}': in float, the outputs gain "
-        f"about {decibels(found.gain)}, for about {found.percent:.2g} % more time: --ignored {shlex.quote(found.name)}"
+        f"about {decibels(found.gain)}, for about {found.percent:.2g} % more time: "
+        f"{worded(f'--ignored {shlex.quote(found.name)}', f'ignored={found.name!r}')}"
     )
 
 

@@ -18,6 +18,7 @@ from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.analysis.agreement import Verdict
 from irquant.passes.evaluation.latency import Latencies
 from irquant.passes.options.accuracy import DropType
+from irquant.passes.options.note import warnings_in
 from irquant.passes.options.strict import Strict
 from irquant.tools.zoo.cache_key import fingerprint
 
@@ -172,7 +173,7 @@ class Figures(Strict):
             bytes_before=report.bytes_before,
             bytes_after=report.bytes_after,
             samples=report.samples,
-            warnings=[*report.data.warnings, *report.warnings],
+            warnings=warnings_in([*report.data.warnings, *report.warnings]),
             metric=ModelFigures.of(report.accuracy) if report.accuracy else None,
         )
 

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from pydantic import Field
 
 from irquant.ir.atomic_write import written_together
+from irquant.ir.spelling import spelt_with_flags
 from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.parse_metrics import metrics_of
 from irquant.passes.files.model_place import FilePlace
@@ -74,7 +75,8 @@ def main() -> None:
     task = Task.model_validate_json(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     try:
-        answer = _quantized(task)
+        with spelt_with_flags():
+            answer = _quantized(task)
     except Exception as error:
         answer = _internal(error, task) if is_internal(error) else Answer(message=" ".join(complaint(error).split()))
     answers.write(answer.model_dump_json().encode())

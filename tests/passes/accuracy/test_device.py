@@ -216,6 +216,16 @@ def test_errors_that_are_in_one_number_scatter_as_one_number(is_concentrated: bo
     assert bool(device.compared(outputs, samples, meant, made).wrong) != is_concentrated
 
 
+def test_an_error_everywhere_is_no_scatter_of_the_one_number_that_was_expected_to_be_off() -> None:
+    outputs = Outputs((Output("y", OutputKind.VALUES, (0,)),))
+    wanted = RNG.normal(size=(1, 1000)).astype(np.float32)
+    meant = wanted + np.float32(0.01) * RNG.normal(size=wanted.shape).astype(np.float32)
+    meant[0, 0] += 2
+    made = wanted + np.float32(0.4) * RNG.normal(size=wanted.shape).astype(np.float32)
+    samples = [ValidationSample(Sample("sample 0", {}), {}, [wanted])]
+    assert device.compared(outputs, samples, [[meant]], [[made]]).wrong
+
+
 def selected(boxes: Sequence[Array], made: Sequence[Array], blurred: Sequence[Array] = ()) -> bool:
     """Whether boxes are found wrong; the scores in front of the selection are as they should be."""
     scores = RNG.normal(size=200).astype(np.float32)

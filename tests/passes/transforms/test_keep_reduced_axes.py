@@ -62,6 +62,23 @@ def test_other_reductions_stay(old: str, new: str) -> None:
     assert KeepReducedAxes().run(from_text(text), Context(load_target("cpu"))) == 0
 
 
+def test_a_split_between_reduction_and_layer_changes_nothing() -> None:
+    """FakeQuantizes in front of the layers move past it, to the scale behind the reduction."""
+    rng = np.random.default_rng(0)
+    first, *others = (rng.normal(size=shape).astype(np.float32) for shape in ((32, 32), (8, 16), (8, 16)))
+    spread = rng.uniform(0.1, 3, (1, 32)).astype(np.float32)
+    x = op.parameter([2, 5, 32], np.float32)
+    pooled = op.reduce_mean(op.relu(op.matmul(x, first, False, True)), op.constant([1]), False)
+    parts = op.split(op.multiply(pooled, spread), op.constant(1), 2).outputs()
+    ends = [op.result(op.matmul(part, each, False, True)) for part, each in zip(parts, others, strict=True)]
+    samples = [rng.normal(size=(2, 5, 32)).astype(np.float32) for _ in range(60)]
+    quantized = ov.compile_model(quantize(ov.Model(ends, [x], "m"), samples), "CPU")
+    wanted = [np.maximum(each @ first.T, 0).mean(1) * spread for each in samples]
+    for k, weights in enumerate(others):
+        meant = [each[:, 16 * k : 16 * (k + 1)] @ weights.T for each in wanted]
+        assert sqnr(meant, [quantized(each)[k].copy() for each in samples]) > 32
+
+
 @pytest.mark.parametrize("kind", ["mean", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("sum", "l2"))])
 @pytest.mark.parametrize("behind", ["multiply", "add", "subtract"])
 @pytest.mark.parametrize(("shape", "axes"), [([2, 5, 32], [1]), ([2, 4, 5, 32], [1, 2]), ([2, 4, 5, 32], [0, -2])])
