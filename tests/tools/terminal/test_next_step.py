@@ -266,7 +266,7 @@ def test_a_layer_that_makes_most_of_the_error_is_named_with_its_gain_and_cost(re
     found = replace(report, dominant=Dominant("a conv", "Convolution", 0.62, 4.2, 7.6))
     assert (
         "most of the error: 62% comes from Convolution 'a conv': in float, the outputs gain about 4.2 dB, for about 7.6 % "
-        "more time: --ignored 'a conv'"
+        "more time: ignored='a conv'"
     ) in report_lines(found, "o.xml", TYPED)
     assert report_values(found, "m.xml", "o.xml")["dominant_layer"] == {
         "name": "a conv",
