@@ -123,6 +123,7 @@ DOCUMENTS = [
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::irquant.QuantizationWarning")  # what is shown need not fit the small model
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_what_the_documents_show_runs(
     document: Path, in_folder_with_model: Path, monkeypatch: pytest.MonkeyPatch

@@ -68,6 +68,7 @@ MORE = 4.0
 #: effective number (see `_effective`): in probabilities that are nearly 0 or 1, the undecided ones have all the error.
 #: Samples are run until each output has given `ENOUGH` numbers, whatever they are.
 FEW, ENOUGH = 10, 64
+_KURTOSIS = 3.0
 #: An error below this share of the signal's power (50 dB) is ignored.
 UNHEARD = 1e-5
 #: Below this ratio in dB, an output is lost.
@@ -355,13 +356,15 @@ def _is_otherwise(
 
 
 def _effective(powers: Sequence[Array]) -> float:
-    """The effective number of error powers: n equal ones count as n; if one of them has nearly all the power, as 1.
+    """The effective number of error powers: those of normal errors count as they are, few large ones as few.
 
-    It is Kish's effective sample size, (sum w)^2 / sum w^2 (L. Kish, Survey Sampling, 1965, section 8.2). Without any
-    error, each number counts.
+    It is Kish's effective sample size, (sum w)^2 / sum w^2 (L. Kish, Survey Sampling, 1965, section 8.2), times the
+    kurtosis of the normal distribution: powers of normal errors have a third of their number. Without any error, each
+    number counts.
     """
     total, squares = (sum(float(np.power(each, exponent).sum()) for each in powers) for exponent in (1, 2))
-    return total**2 / squares if squares else float(max(1, sum(each.size for each in powers)))
+    count = float(max(1, sum(each.size for each in powers)))
+    return min(count, _KURTOSIS * total**2 / squares) if squares else count
 
 
 def _of_one_size(*found: Sequence[Array]) -> bool:
