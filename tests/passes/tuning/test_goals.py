@@ -136,7 +136,7 @@ def test_latencies_that_scatter_more_than_they_differ_say_nothing(path: Path, mo
     monkeypatch.setattr(tuner_module, "tune", lambda *_: ((), wild))
     assert tuned(path, "tuned", tune=True)[1].warnings == (
         "too noisy to tell whether int8 is faster: the float model takes 0.9 to 1.1 ms an inference, the tuned one 0.9 to "
-        "3 ms: measure while nothing else runs, or longer (--tune-seconds)",
+        "3 ms: measure while nothing else runs, or longer (tune_seconds)",
     )
 
 
