@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .element_types import element_type
 from .errors import IRError, printable
 from .graph import Node
-from .ops import is_standard
+from .ops import REDUCTION_TYPES, is_standard
 
 #: Up to 19 digits, as in 64 bits.
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,19}\s*")
@@ -115,12 +115,11 @@ _ELEMENT_WISE = (
     "Subtract",
 )
 _CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData", "GroupConvolution", "GroupConvolutionBackpropData")
-_REDUCING = ("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum")
 #: Op type -> attribute -> rule.
 _RULES: Mapping[str, Mapping[str, Attribute]] = {
     **dict.fromkeys(_ELEMENT_WISE, _BROADCAST),
     **dict.fromkeys(_CONVOLUTIONS, _WINDOWS),
-    **dict.fromkeys(_REDUCING, _KEEP_DIMS),
+    **dict.fromkeys(REDUCTION_TYPES, _KEEP_DIMS),
     **dict.fromkeys(("SoftMax", "LogSoftmax"), _AXIS),
     **dict.fromkeys(("Concat", "GatherElements", "TopK"), _NEEDED_AXIS),
     **dict.fromkeys(("Assign", "ReadValue"), _VARIABLE),

@@ -54,6 +54,7 @@ RECURRENT_TYPES: Mapping[str, tuple[int, int]] = {
 }
 #: The layers with a decision in a plan.
 LAYER_TYPES = (*WEIGHTED_TYPES, *RECURRENT_TYPES, "ScaledDotProductAttention", "Einsum")
+REDUCTION_TYPES = ("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum")
 #: The tag of the body of a loop; an If has others.
 LOOP_BODY = "body"
 _OPSET = re.compile(r"opset\d+$")

@@ -12,7 +12,7 @@ from itertools import zip_longest
 
 from .graph import Node, OutPort
 from .layer import DYNAMIC
-from .ops import flag, integers, is_standard
+from .ops import REDUCTION_TYPES, flag, integers, is_standard
 
 Shape = tuple[int, ...]
 _ARITHMETIC = (
@@ -26,7 +26,6 @@ _UNARY = (
     *("Negative", "ReLU", "Round", "Sigmoid", "Sign", "Sin", "Sinh", "SoftMax", "SoftPlus", "SoftSign", "Sqrt"),
     *("Swish", "Tan", "Tanh"),
 )
-_REDUCING = ("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum")
 
 
 class ShapeError(ValueError):
@@ -447,7 +446,9 @@ _OF_ANY_RANK = ("Reshape", "ScaledDotProductAttention", "ShapeOf")
 _LEAST_INPUTS: Mapping[str, int] = {
     **dict.fromkeys((*_UNARY, "Assign", "AvgPool", "Concat", "DepthToSpace", "Einsum", "FakeQuantize", "If"), 1),
     **dict.fromkeys(("LogicalNot", "MaxPool", "Result", "ShapeOf", "ShuffleChannels", "SpaceToDepth", "Squeeze"), 1),
-    **dict.fromkeys((*_ARITHMETIC, *_COMPARING, *_REDUCING, "Broadcast", "Convolution", "ConvolutionBackpropData"), 2),
+    **dict.fromkeys(
+        (*_ARITHMETIC, *_COMPARING, *REDUCTION_TYPES, "Broadcast", "Convolution", "ConvolutionBackpropData"), 2
+    ),
     **dict.fromkeys(("EmbeddingBagPackedSum", "GatherElements", "GatherND", "GroupConvolution"), 2),
     **dict.fromkeys(("GroupConvolutionBackpropData", "Interpolate", "Loop", "MatMul", "NormalizeL2", "Reshape"), 2),
     **dict.fromkeys(("Split", "Tile", "TopK", "Transpose", "Unsqueeze"), 2),
@@ -462,7 +463,7 @@ _RULES: Mapping[str, Callable[[Operation], Shape | None]] = {
     **dict.fromkeys((*_ARITHMETIC, *_COMPARING), _element_wise),
     **dict.fromkeys(_UNARY, _like_data),
     **dict.fromkeys(("Convolution", "GroupConvolution"), _convolution),
-    **dict.fromkeys(_REDUCING, _reduction),
+    **dict.fromkeys(REDUCTION_TYPES, _reduction),
     **dict.fromkeys(("AvgPool", "MaxPool"), _pooling),
     **dict.fromkeys(("ConvolutionBackpropData", "GroupConvolutionBackpropData"), _transposed_convolution),
     "Concat": _concat,

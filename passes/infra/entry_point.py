@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, TypeVar, cast
 
 from ...ir import UserError
@@ -56,7 +56,11 @@ def _signature(function: Callable[..., object], options: type) -> inspect.Signat
 
 def _outside(trace: TracebackType | None) -> TracebackType | None:
     """A traceback from its first frame outside of irquant."""
-    own = __name__.partition(".")[0]
-    while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] == own:
+    while trace is not None and is_own(trace.tb_frame):
         trace = trace.tb_next
     return trace
+
+
+def is_own(frame: FrameType) -> bool:
+    """Whether a frame runs code of irquant."""
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == __name__.partition(".")[0]

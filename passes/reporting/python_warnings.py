@@ -3,10 +3,10 @@
 import inspect
 import warnings
 from collections.abc import Iterable, Iterator
-from types import FrameType
 from typing import Any
 
 from ..analysis.agreement import Verdict
+from ..infra.entry_point import is_own
 from ..options.note import warnings_in
 from .report import Report
 
@@ -70,10 +70,6 @@ def messages_of(report: Report) -> Iterator[str]:
 def _depth() -> int:
     """The `stacklevel` of the user's code, in the function that calls this one."""
     frame, depth = inspect.currentframe(), -1
-    while frame is not None and _is_own(frame):
+    while frame is not None and is_own(frame):
         frame, depth = frame.f_back, depth + 1
     return depth + 1
-
-
-def _is_own(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).partition(".")[0] == __name__.partition(".")[0]

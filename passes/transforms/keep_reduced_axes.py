@@ -4,28 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...ir import DYNAMIC, Builder, Graph, Node
-from ...ir.ops import LAYER_TYPES, flag
+from ...ir.ops import LAYER_TYPES, REDUCTION_TYPES, flag
 from ..infra.base import Context, Fact, Pass
 
-_REDUCING = ("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum")
 #: The operations that the plugin may compute in one kernel with the reduction in front of them.
 _FUSED = (
     *("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Power", "PReLU", "FakeQuantize"),
-    *(
-        "Abs",
-        "Clamp",
-        "Elu",
-        "Gelu",
-        "HSigmoid",
-        "HSwish",
-        "Mish",
-        "ReLU",
-        "Sigmoid",
-        "SoftPlus",
-        "Sqrt",
-        "Swish",
-        "Tanh",
-    ),
+    *("Abs", "Clamp", "Elu", "Gelu", "HSigmoid", "HSwish", "Mish", "ReLU", "Sigmoid", "SoftPlus", "Sqrt", "Swish"),
+    "Tanh",
 )
 #: The operations that a FakeQuantize in front of a layer may be moved past, to the reduction.
 _MOVING = (
@@ -59,7 +45,7 @@ class KeepReducedAxes(Pass):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Changes each of them."""
-        found = [node for each in graph.walk() for node in each.nodes(*_REDUCING) if _is_mistaken(node)]
+        found = [node for each in graph.walk() for node in each.nodes(*REDUCTION_TYPES) if _is_mistaken(node)]
         for node in found:
             _keep_axes(node)
         return len(found)
