@@ -76,6 +76,22 @@ def head(net: Net) -> Tensor:
 
 
 @block(2)
+def head_of_tokens(net: Net) -> Tensor:
+    """Tokens or pixels with channels last, reduced, scaled and shifted, classified."""
+    x = net.floats(3, 3, 4, 5)
+    axes, keeps = integers(*range(1, rank(x) - 1)), net.chance.maybe(0.2)
+    how = net.chance.one(["mean", "mean", "max", "sum", "l2"])
+    pooled: Tensor = getattr(op, f"reduce_{how}")(x, axes, keeps).output(0)
+    if net.chance.maybe(0.5):
+        pooled = op.multiply(pooled, net.about_one(shape(x)[-1])).output(0)
+    if net.chance.maybe(0.5):
+        pooled = op.add(pooled, net.small_numbers(1, shape(x)[-1])).output(0)
+    if net.chance.maybe(0.3):
+        pooled = activated(net, pooled)
+    return linear(net, pooled, net.chance.one([2, 5, 10]))
+
+
+@block(2)
 def perceptron(net: Net) -> Tensor:
     """The feed-forward part of a transformer, gated or not, with its residual; of rank 3: see `drawing`."""
     x = net.floats(3)

@@ -567,17 +567,29 @@ def test_a_kernel_that_takes_no_zero_point_gets_a_symmetric_range_where_no_bias_
     }
 
 
-def test_a_mode_with_which_the_device_would_be_wrong_stays_that_of_the_target() -> None:
-    """Padded groups: the plugin would compute asymmetric data in int8, but not what they mean."""
-    graph = from_text("""
-        x: f32[1,4,9,9] = Parameter()
-        w: f32[2,2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
-        y: f32[1,4,11,11] = GroupConvolution(x, w) pads_begin="1, 1" pads_end="1, 1"
-        r = Result(y)
-    """)
+@pytest.mark.parametrize(
+    ("layer", "ports"),
+    [
+        (
+            """
+            w: f32[2,2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+            y: f32[1,4,11,11] = GroupConvolution(x, w) pads_begin="1, 1" pads_end="1, 1"
+            """,
+            ["data"],
+        ),
+        ("y: f32[1,4,9,9] = MatMul(x, x)", ["data", "second"]),
+    ],
+    ids=["padded groups", "product of two activations"],
+)
+def test_a_mode_with_which_the_device_would_be_wrong_stays_that_of_the_target(layer: str, ports: list[str]) -> None:
+    """The plugin would compute asymmetric data in int8, but not what they mean."""
+    graph = from_text(f"x: f32[1,4,9,9] = Parameter()\n{layer}\nr = Result(y)")
     config = QuantizationConfig.checked(activations={"mode": "asymmetric"})
     target = with_user_options(load_target("cpu"), config)
     rule = target.rule(graph.node("y"))
     assert rule is not None
-    spec = target.specs[rule.inputs["data"]]
-    assert (spec.modes, spec.zero_point, spec.unsupported_reason) == ((Mode.SYMMETRIC,), False, "")
+    for port in ports:
+        spec = target.specs[rule.inputs[port]]
+        assert spec.modes == (Mode.SYMMETRIC,)
+        assert not spec.unsupported_reason
+        assert port == "second" or not spec.zero_point
