@@ -312,7 +312,12 @@ def _reshape(operation: Operation) -> Shape | None:
     is_known = _is_rank_known(operation.sources[0])
     if flag(operation, "special_zero"):
         kept = data if is_known else (DYNAMIC,) * len(target)
-        target = [kept[index] if size == 0 and index < len(kept) else size for index, size in enumerate(target)]
+        copied = [index for index, size in enumerate(target) if size == 0 and index < len(kept)]
+        others = [size for index, size in enumerate(data) if index not in copied]
+        if is_known and DYNAMIC in data and DYNAMIC not in others and target.count(-1) == 1:
+            rest = math.prod(size for index, size in enumerate(target) if index not in copied and size != -1)
+            target = [math.prod(others) // rest if size == -1 and rest else size for size in target]
+        target = [kept[index] if index in copied else size for index, size in enumerate(target)]
     if DYNAMIC in data or not is_known:
         return tuple(target)
     count, known = math.prod(data), math.prod(size for size in target if size != -1)

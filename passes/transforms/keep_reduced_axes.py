@@ -21,6 +21,8 @@ _MOVING = (
 )
 #: The number of axes of the results that are mistaken.
 _RANK = 2
+#: The size that a Reshape finds itself: one of them at most.
+_REST = -1
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,19 @@ def _is_mistaken(node: Node) -> bool:
     if flag(node, "keep_dims") or not len(after) == _RANK < len(before) or node.source(1).node.type != "Const":
         return False
     is_of_pixels = len(before) > _RANK + 1 and min(_axes(node)) >= _RANK
-    return not is_of_pixels and after.count(DYNAMIC) <= 1 and _leads_to_layer(node)
+    return not is_of_pixels and _pattern(node).count(_REST) == 1 and _leads_to_layer(node)
 
 
 def _axes(node: Node) -> list[int]:
     return [int(axis) % len(node.source().shape) for axis in node.source(1).node.array.ravel()]
+
+
+def _pattern(node: Node) -> tuple[int, int]:
+    """The sizes for the Reshape, with the batch as it comes: models may get another one after quantization."""
+    first, last = node.output().shape
+    if 0 not in _axes(node):
+        return 0, _REST
+    return (_REST, last) if last != DYNAMIC else (first, _REST)
 
 
 def _leads_to_layer(node: Node) -> bool:
@@ -87,6 +97,7 @@ def _keep_axes(node: Node) -> None:
         opset=node.opset,
         near=node,
     )
-    old.redirect(Builder(graph, near=node).reshape(kept.output(), old.shape, name=f"{name}/flat"))
+    build = Builder(graph, near=node)
+    old.redirect(build.reshape(kept.output(), _pattern(node), special_zero=True, name=f"{name}/flat"))
     graph.prune(node)
     graph.rename(kept, graph.unique_name(name))

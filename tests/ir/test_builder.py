@@ -421,6 +421,20 @@ def test_sizes_are_known_of_what_a_reshape_makes_of_unknown_ranks() -> None:
     assert build.shape_of(x, name="y").shape == (-1,)
 
 
+@pytest.mark.parametrize(
+    ("data", "sizes", "expected"),
+    [
+        ("f32[?,1,4]", [0, -1], (-1, 4)),
+        ("f32[?,6,4]", [0, 3, -1], (-1, 3, 8)),
+        ("f32[?,6,?]", [0, -1], (-1, -1)),
+        ("f32[2,?,4]", [-1, 0, 4], (2, -1, 4)),
+    ],
+)
+def test_a_kept_size_cancels_out_of_the_rest(data: str, sizes: list[int], expected: tuple[int, ...]) -> None:
+    build, (x,) = of(data)
+    assert build.reshape(x, sizes, special_zero=True, name="y").shape == expected
+
+
 def test_a_scalar_that_is_a_constant_has_a_known_rank() -> None:
     build, (x,) = of("f32[2,3]")
     assert build.multiply(x, build.constant(np.ones((), np.float32), name="c"), name="y").shape == (2, 3)

@@ -30,8 +30,8 @@ AFTER = """
     scale: f32[1,4] = Const() [1.0, 2.0, 3.0, 4.0]
     weights: f32[2,4] = Const() [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
     pooled: f32[?,1,4] = ReduceMean(tokens, axes) keep_dims="true"
-    pooled/flat/sizes: i64[2] = Const() [-1, 4]
-    pooled/flat: f32[?,4] = Reshape(pooled, pooled/flat/sizes) special_zero="false"
+    pooled/flat/sizes: i64[2] = Const() [0, -1]
+    pooled/flat: f32[?,4] = Reshape(pooled, pooled/flat/sizes) special_zero="true"
     scaled: f32[?,4] = Multiply(pooled/flat, scale) auto_broadcast="numpy"
     y: f32[?,2] = MatMul(scaled, weights) transpose_a="false" transpose_b="true"
     r = Result(y)
@@ -101,3 +101,19 @@ def test_pooled_tokens_are_right_on_the_device(kind: str, behind: str, shape: li
 
     quantized = ov.compile_model(quantize(model, samples, config=QuantizationConfig(guard=False)), "CPU")
     assert sqnr([computed(each) for each in samples], [quantized(each)[0].copy() for each in samples]) > 25
+
+
+@pytest.mark.parametrize(("axes", "other"), [([1], [3, 7, 32]), ([0, 2], [2, 4, 3, 32])])
+def test_the_quantized_model_takes_other_sizes(axes: list[int], other: list[int]) -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(32, 32)).astype(np.float32)
+    spread = rng.uniform(0.1, 3, (1, 32)).astype(np.float32)
+    shape = [2, 5, 32] if len(other) == 3 else [2, 4, 5, 32]
+    x = op.parameter(shape, np.float32)
+    pooled = op.reduce_mean(x, op.constant(np.array(axes)), False)
+    model = ov.Model([op.result(op.matmul(op.multiply(pooled, spread), weights, False, True))], [x], "m")
+    quantized = quantize(model, [rng.normal(size=shape).astype(np.float32) for _ in range(40)])
+    quantized.reshape(other)
+    sample = rng.normal(size=other).astype(np.float32)
+    meant = sample.mean(tuple(axes)) * spread @ weights.T
+    assert sqnr([meant], [ov.compile_model(quantized, "CPU")(sample)[0]]) > 25
