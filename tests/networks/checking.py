@@ -72,7 +72,19 @@ _ALIGNING = (PlanPlacement(), Calibrate(), AlignStreams())
 TINY = 1e-10
 #: What makes whole numbers or flags of floats: an error that is too small for anybody else turns some of them over.
 DECIDES = {
-    *("TopK", "NonMaxSuppression", "Round", "Floor", "Ceiling", "Sign", "NonZero", "Bucketize", "FloorMod", "Mod"),
+    *(
+        "TopK",
+        "NonMaxSuppression",
+        "DetectionOutput",
+        "Round",
+        "Floor",
+        "Ceiling",
+        "Sign",
+        "NonZero",
+        "Bucketize",
+        "FloorMod",
+        "Mod",
+    ),
     *("Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual"),
 }
 _LEFT_FLOAT = re.compile(r"(\w+) '.*' is left float: (the device runs it in float|[^:]*).*", re.DOTALL)

@@ -21,13 +21,13 @@ import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 
-from . import attention, control_flow, convolutions, moving, products, recurrent, sources
+from . import attention, control_flow, convolutions, detection, moving, products, recurrent, sources, spectra
 from .block import BLOCKS, SHARES, SOURCE_SHARES, SOURCES
 from .names import rename
 from .net import Array, Chance, Net, NoTensorError, Tensor, outputs
 
 #: Importing them filled the table.
-FILLED = (attention, control_flow, convolutions, moving, products, recurrent, sources)
+FILLED = (attention, control_flow, convolutions, detection, moving, products, recurrent, sources, spectra)
 #: Sizes that networks are built with, and others that dynamic ones must run with, too.
 SIZES: Sequence[Mapping[str, int]] = (
     {"batch": 1, "height": 8, "width": 8, "time": 6},

@@ -13,6 +13,7 @@ from irquant.passes.placement.placement import plan_placement
 from irquant.passes.placement.plan import Plan, Site
 from irquant.passes.placement.user_options import with_user_options
 from irquant.targets import Granularity, Mode, Target, load_target
+from irquant.targets.target import Role
 
 CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'
 ONES = base64.b64encode(zlib.compress(np.ones(64, np.float32).tobytes())).decode()
@@ -581,7 +582,7 @@ def test_a_kernel_that_takes_no_zero_point_gets_a_symmetric_range_where_no_bias_
     ],
     ids=["padded groups", "product of two activations"],
 )
-def test_a_mode_with_which_the_device_would_be_wrong_stays_that_of_the_target(layer: str, ports: list[str]) -> None:
+def test_a_mode_with_which_the_device_would_be_wrong_stays_that_of_the_target(layer: str, ports: list[Role]) -> None:
     """The plugin would compute asymmetric data in int8, but not what they mean."""
     graph = from_text(f"x: f32[1,4,9,9] = Parameter()\n{layer}\nr = Result(y)")
     config = QuantizationConfig.checked(activations={"mode": "asymmetric"})
