@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from .scene import INPUTS, Command, End, Look
 
-_INTERRUPTED = 130
+_INTERRUPTED = (130, 143)
 _WRITTEN = re.compile(r"; written: (.*?)(?: and (\d+) more)?$")
 _CLAIMS = re.compile(r"^error: (\S+): (cannot be written|is written)")
 
@@ -83,9 +83,9 @@ def _lies(command: Command, before: Look, end: End, after: Look) -> Iterator[str
     said, changed = _last(end.said), before.changed(after, command.outputs)
     if end.code == 0 and command.name != "zoo" and changed != set(command.outputs):
         yield f"exit code 0, but not written: {sorted(set(command.outputs) - changed)}"
-    if end.code not in (0, 1, 2, _INTERRUPTED) or (end.code == 1 and command.name != "zoo"):
+    if end.code not in (0, 1, 2, *_INTERRUPTED) or (end.code == 1 and command.name != "zoo"):
         yield f"exit code {end.code}: {said}"
-    if end.code in (2, _INTERRUPTED) and said.startswith("error:"):
+    if end.code in (2, *_INTERRUPTED) and said.startswith("error:"):
         yield from _wrong_lists(said, changed)
     if end.code == 2 and len(end.said.strip().splitlines()) != 1 and command.name != "zoo":
         yield f"more than one line: {end.said}"
