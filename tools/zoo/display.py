@@ -2,7 +2,8 @@
 
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,9 +19,11 @@ from irquant.tools.zoo.rows import Row
 
 #: The width of lines if there is no terminal.
 _WIDTH = 200
+#: The most models that a line about a common cause names.
+_MOST_NAMED = 5
 #: What is said of a result whose device this machine lacks.
 NOT_VERIFIED = "not verified"
-_COLOURS = {State.DONE: "green", State.MISSED: "yellow", State.NOT_DONE: "dim"}
+_COLOURS = {State.DONE: "green", State.MISSED: "yellow", State.UNCHANGED: "yellow", State.NOT_DONE: "dim"}
 _RIGHT = ("int8", "worst output", "smaller", "latency", "seconds", "peak MB", "warnings")
 
 
@@ -89,6 +92,28 @@ def print_rows(rows: Sequence[Row]) -> None:
         console.print(Text(words), soft_wrap=True)
 
 
+def totals(rows: Sequence[Row]) -> str:
+    """What this run did, and how all models are after it."""
+    ran = sum(row.ran for row in rows)
+    did = [f"{ran} ran"]
+    for start, words in (("up to date", "up to date"), ("cannot run", "could not run")):
+        if count := sum(row.why.startswith(start) for row in rows):
+            did.append(f"{count} {words}")
+    states = Counter(row.state for row in rows)
+    return f"{len(rows)} models: {', '.join(did)}; {', '.join(f'{count} {state}' for state, count in states.items())}"
+
+
+def failures(rows: Sequence[Row]) -> Iterator[str]:
+    """Why models failed or missed, a line for each cause."""
+    causes: dict[tuple[State, str], list[str]] = {}
+    for row in rows:
+        if row.message and row.state is not State.UNCHANGED:
+            causes.setdefault((row.state, row.message), []).append(row.name)
+    for (state, message), names in causes.items():
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        yield f"{', '.join(names[:_MOST_NAMED])}{more}: {state}: {message}"
+
+
 def latency(row: Row) -> str:
     """The latency of the float model and of the result; empty if it was not measured."""
     return f"{row.latency.float_ms:.3g} -> {row.latency.int8_ms:.3g} ms" if row.latency else ""
@@ -119,7 +144,7 @@ def _said(row: Row) -> str:
     )
     count = len(row.warnings)
     warnings = f", {count} warning{'s' * (count > 1)}" if count else ""
-    return f"{share}, worst output {_ratio(row) or 'not known'}{metric}{times}{warnings}"
+    return f"{share}, worst output {_ratio(row)}{metric}{times}{warnings}"
 
 
 def _share(row: Row) -> str:
@@ -139,7 +164,7 @@ def _message(row: Row) -> str:
 
 def _ratio(row: Row) -> str:
     if row.verdict is None:
-        return ""
+        return "" if row.size_ratio is None else "not checked"
     few = f"; {row.few_samples}" if row.few_samples else ""
     if row.sqnr is None:
         return f"{'equal' if row.verdict == 'good' else row.verdict}{few}"

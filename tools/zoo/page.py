@@ -22,13 +22,19 @@ _STATES = (
     State.TIMEOUT,
     State.FAILED,
     State.MISSED,
+    State.UNCHANGED,
     State.NOT_DONE,
     State.DONE,
 )
 _VERDICTS = (Verdict.UNKNOWN, Verdict.POOR, Verdict.FAIR, Verdict.GOOD)
 _WITHOUT_RESULT = _STATES[:5]
 #: State -> the verdict with the same look.
-_LOOKS = {State.DONE: Verdict.GOOD, State.MISSED: Verdict.FAIR, State.NOT_DONE: Verdict.UNKNOWN}
+_LOOKS = {
+    State.DONE: Verdict.GOOD,
+    State.MISSED: Verdict.FAIR,
+    State.UNCHANGED: Verdict.UNKNOWN,
+    State.NOT_DONE: Verdict.UNKNOWN,
+}
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ def batch_page(rows: Sequence[Row], subject: BatchSubject) -> str:
         "states": Counter(row.state.value for row in rows),
         "failed": [row for row in rows if row.state in _WITHOUT_RESULT],
         "missed": [row for row in rows if row.state is State.MISSED],
+        "unchanged": [row for row in rows if row.state is State.UNCHANGED],
+        "floating": [row for row in rows if row.float_layers],
         "verdicts": {each.value: verdicts[each] for each in _VERDICTS if verdicts[each]},
         "worst": min(judged, key=_quality, default=None),
         "beside_others": beside_others(rows),

@@ -21,6 +21,7 @@ from irquant.passes.accuracy.parse_metrics import metrics_of
 from irquant.passes.files.model_place import FilePlace
 from irquant.passes.infra.internal_errors import FaultFolderError, complaint, described, is_internal, write_fault
 from irquant.passes.jobs.quantize_job import QuantizeJob
+from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import Strict
 from irquant.passes.tuning.goals import TuningGoals
@@ -58,12 +59,14 @@ class Answer(Strict):
     Attributes:
         message: The user error or the internal error; empty if there is none.
         is_internal: Whether it is an internal error.
+        is_unchanged: Whether nothing in the model can be quantized.
         figures: The figures of the result.
         files: The result: name -> fingerprint.
     """
 
     message: str = ""
     is_internal: bool = False
+    is_unchanged: bool = False
     figures: Figures | None = None
     files: dict[str, str] = Field(default_factory=dict[str, str])
 
@@ -77,6 +80,8 @@ def main() -> None:
     try:
         with spelt_with_flags():
             answer = _quantized(task)
+    except NothingToQuantizeError as error:
+        answer = Answer(message=f"{' '.join(str(error).split())}; use the float model", is_unchanged=True)
     except Exception as error:
         answer = _internal(error, task) if is_internal(error) else Answer(message=" ".join(complaint(error).split()))
     answers.write(answer.model_dump_json().encode())
