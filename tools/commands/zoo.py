@@ -280,11 +280,12 @@ def _check_page(page: Path, *, dry_run: bool) -> None:
 def _write_page(run: "Run", batch: Path, *, is_asked: bool) -> None:
     """Writes the page about the rows. If the user did not ask for it, a failure is only a warning."""
     from irquant.tools.report.page import PageError
-    from irquant.tools.zoo.page import BatchSubject, write_batch_page
+    from irquant.tools.zoo.page import BatchSubject, links_from, write_batch_page
 
-    up_to_date = [each.job.name for each in run.planned if each.record]
+    up_to_date, rows = [each.job.name for each in run.planned if each.record], run.rows()
+    links = links_from(run.page, run.folder, rows)
     try:
-        write_batch_page(run.page, run.rows(), BatchSubject(batch, run.folder, up_to_date))
+        write_batch_page(run.page, rows, BatchSubject(batch, run.folder, up_to_date, links))
     except PageError as error:
         if is_asked:
             raise

@@ -148,9 +148,10 @@ _MODEL = re.compile(r"^[ #-]*model: *['\"]?(.+?)['\"]? *$", re.MULTILINE)
 
 def _listed(text: str) -> list[str]:
     """The paths of the models that a batch file lists; an entry without one has an empty path."""
-    content: Any = yaml.safe_load(text)
-    models: Any = content.get("models") if isinstance(content, dict) else None
-    return [str(each.get("model", "")) for each in models or () if isinstance(each, dict)]
+    content = cast(object, yaml.safe_load(text))
+    models = cast(dict[str, object], content).get("models") if isinstance(content, dict) else None
+    entries = cast(list[object], models) if isinstance(models, list) else []
+    return [str(cast(dict[str, object], each).get("model", "")) for each in entries if isinstance(each, dict)]
 
 
 def _entries(found: Sequence[Found], folder: Path) -> Iterator[str]:

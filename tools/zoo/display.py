@@ -15,7 +15,7 @@ from rich.text import Text
 from irquant.ir import printable
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import State
-from irquant.tools.zoo.rows import Row
+from irquant.tools.zoo.rows import IGNORED, Row
 
 #: The width of lines if there is no terminal.
 _WIDTH = 200
@@ -60,6 +60,13 @@ class Display:
         line.append(row.state, _COLOURS.get(row.state, "red"))
         line.append(printable(f" in {row.seconds:.1f} s: {_said(row)}"))
         self._bar.console.print(line, soft_wrap=True)
+        self.remind(row)
+
+    def remind(self, row: Row) -> None:
+        """Shows what is wrong with the ignored names, which are the user's and easily mistyped."""
+        for each in row.warnings:
+            if each.startswith(IGNORED):
+                self._bar.console.print(Text(printable(f"{row.name}: warning: {each}"), "yellow"), soft_wrap=True)
 
 
 @contextmanager
@@ -80,12 +87,11 @@ def display(done: int, total: int, *, quiet: bool = False) -> Generator[Display]
 def print_rows(rows: Sequence[Row]) -> None:
     """Prints the table of all models on standard output."""
     table, console = Table(box=None, pad_edge=False), _console(sys.stdout)
-    columns = {title: cell for title, cell in _COLUMNS.items() if title not in _RARE or any(map(cell, rows))}
-    for title in ("model", "state", *columns):
+    for title in ("model", "state", *_COLUMNS):
         table.add_column(title, justify="right" if title in _RIGHT else "left", overflow="fold")
     for row in rows:
         state = Text(row.state, _COLOURS.get(row.state, "red"))
-        cells = (Text(printable(cell(row))) for cell in columns.values())
+        cells = (Text(printable(cell(row))) for cell in _COLUMNS.values())
         table.add_row(Text(printable(row.name)), state, *cells)
     console.print(table)
     if words := beside_others(rows):
@@ -183,8 +189,6 @@ _COLUMNS: Mapping[str, Callable[[Row], str]] = {
     "metric": _metric,
     "message": _message,
 }
-#: Those that are left out if no row has anything there.
-_RARE = ("latency", "warnings", "metric")
 
 
 def _console(file: Any, *, quiet: bool = False) -> Console:

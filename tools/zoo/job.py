@@ -43,8 +43,8 @@ class Job:
     def results(self) -> tuple[Path, ...]:
         """All files that are written for the model."""
         aside = (self.missed / self.output.name, self.earlier / self.output.name)
-        pairs = (each.with_suffix(suffix) for each in (self.output, *aside) for suffix in (".xml", ".bin"))
-        return *pairs, self.record, self.earlier_record, self.log
+        moved = (each.with_suffix(suffix) for each in (self.output, *aside) for suffix in (".xml", ".bin", ".html"))
+        return *moved, self.record, self.earlier_record, self.log
 
     @property
     def missed(self) -> Path:

@@ -27,8 +27,14 @@ _STATISTICS = (
     "a batch calibrates each model: for variants of one model, run `irquant quantize MODEL --save-statistics FILE` "
     "once, then with `--statistics FILE`"
 )
-_ELSEWHERE = {"tune": _TUNE, "tune_seconds": _TUNE, "weights": _COMPRESS, "compress": _COMPRESS}
-_ELSEWHERE |= {"statistics": _STATISTICS, "save_statistics": _STATISTICS}
+_ELSEWHERE = {
+    "tune": _TUNE,
+    "tune_seconds": _TUNE,
+    "weights": _COMPRESS,
+    "compress": _COMPRESS,
+    "statistics": _STATISTICS,
+    "save_statistics": _STATISTICS,
+}
 #: Other words for keys -> the key.
 _MEANT = {
     **dict.fromkeys(("calibration", "calibration_data", "calibration_dataset", "dataset", "data_source"), "data"),

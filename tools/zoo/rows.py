@@ -29,6 +29,8 @@ _SHARED = {
     "float_layers",
     "warnings",
 }
+#: How warnings about names begin that the batch file says and the model does not have.
+IGNORED = "ignored: "
 #: The verdicts that can be expected, the best first.
 _BEST_FIRST = (Verdict.GOOD, Verdict.FAIR, Verdict.POOR)
 

@@ -26,7 +26,7 @@ from irquant.tools.zoo.own_results import is_own_result
 from irquant.tools.zoo.plan import PlannedJob, plan_jobs
 from irquant.tools.zoo.reading import read_batch
 from irquant.tools.zoo.record import Record, State, read_record
-from irquant.tools.zoo.rows import Row, row_of, write_rows
+from irquant.tools.zoo.rows import IGNORED, Row, row_of, write_rows
 from irquant.tools.zoo.settle import place, restore, settle
 from irquant.tools.zoo.supervise import Outcome
 
@@ -57,6 +57,10 @@ class Show(Protocol):
 
     def finished(self, row: Row) -> None:
         """Called when a model has ended."""
+        ...
+
+    def remind(self, row: Row) -> None:
+        """Called with a model that is up to date."""
         ...
 
 
@@ -159,6 +163,7 @@ class Run:
                 elif each.record:
                     self._records[each.job.name] = record = _kept(each, each.record)
                     _log_warnings(each.job, record)
+                    show.remind(row_of(each.job, record))
             self._keep_rows()
             jobs = sorted(
                 self.waiting, key=_size, reverse=True
@@ -206,8 +211,10 @@ def _kept(planned: PlannedJob, record: Record) -> Record:
 
 
 def _log_warnings(job: Job, record: Record) -> None:
+    """Tells the warnings of a model but those about ignored names, which are always shown."""
     for warning in record.figures.warnings if record.figures else ():
-        _LOG.info("%s: warning: %s", job.name, warning)
+        if not warning.startswith(IGNORED):
+            _LOG.info("%s: warning: %s", job.name, warning)
 
 
 def _read_by(batch: Path, jobs: Sequence[Job]) -> Iterator[RunFile]:

@@ -27,7 +27,7 @@ def settle(job: Job, outcome: Outcome) -> Record:
         if record.state is State.DONE:
             job.log.unlink(missing_ok=True)
             record.write(job.record)
-            _remove([*_pair(job, job.earlier), job.earlier_record])
+            _remove([*_files(job, job.missed), *_files(job, job.earlier), job.earlier_record])
             return place(job, record)
         if _set_aside(job):
             record = record.model_copy(update={"message": f"{record.message}; the earlier result is in {EARLIER}/"})
@@ -49,10 +49,7 @@ def place(job: Job, record: Record) -> Record:
     is_missed = row_of(job, record).state is State.MISSED
     here, there = (job.missed, job.output.parent) if is_missed else (job.output.parent, job.missed)
     try:
-        if record.fits(here):
-            _remove(_pair(job, there))
-        else:
-            _move(job, there, here)
+        _move(job, there, here)
     except OSError as error:
         return _unwritten(job, record, error)
     return record
@@ -90,16 +87,16 @@ def _set_aside(job: Job) -> bool:
         old.write(job.earlier_record)
         _move(job, job.output.parent, job.earlier)
     else:
-        _remove(_pair(job, job.missed))
+        _remove(_files(job, job.missed))
     return is_usable
 
 
 def _move(job: Job, source: Path, target: Path) -> None:
-    """Moves both files of a result; an .xml that can be used is never there without its weights."""
-    target.mkdir(exist_ok=True)
-    pair = _pair(job, source)
-    for each in pair if source == job.output.parent else reversed(pair):
-        if each.exists():  # a killed process may have moved it
+    """Moves the files of a result; an .xml that can be used is never there without its weights."""
+    files = _files(job, source)
+    for each in files if source == job.output.parent else reversed(files):
+        if each.exists():  # else it is there already
+            target.mkdir(exist_ok=True)
             each.replace(target / each.name)
 
 
@@ -108,10 +105,10 @@ def _remove(paths: Iterable[Path]) -> None:
         each.unlink(missing_ok=True)
 
 
-def _pair(job: Job, folder: Path) -> tuple[Path, Path]:
-    """The .xml and the .bin of a result in a folder."""
+def _files(job: Job, folder: Path) -> tuple[Path, Path, Path]:
+    """The .xml, the .bin and the page of a result in a folder."""
     xml = folder / job.output.name
-    return xml, xml.with_suffix(".bin")
+    return xml, xml.with_suffix(".bin"), xml.with_suffix(".html")
 
 
 def _keep_log(job: Job, log: bytes) -> None:

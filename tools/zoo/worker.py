@@ -25,6 +25,8 @@ from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import Strict
 from irquant.passes.tuning.goals import TuningGoals
+from irquant.tools.report.page import PageError
+from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.sources.metric_function import open_metrics
 from irquant.tools.sources.open_extensions import open_extensions
 from irquant.tools.sources.open_inputs import open_data
@@ -137,8 +139,13 @@ def _quantized(task: Task) -> Answer:
     tuning = TuningGoals(seconds=None, file=Path(task.entry.tuning)) if task.entry.tuning else None
     with written_together():
         report = job.run(graph, data, goals=goals, tuning=tuning, progress=_Phases(Path(task.phase)).show).report
+    figures = Figures.of(report, task.at_a_time)
+    try:
+        write_quantization_page(output.with_suffix(".html"), report, Subject(Path(task.entry.model), output, planned))
+    except PageError as error:  # nobody asked for it, and the model is there
+        figures = figures.model_copy(update={"warnings": [*figures.warnings, str(error)]})
     files = [output, output.with_suffix(".bin")]
-    return Answer(figures=Figures.of(report, task.at_a_time), files={path.name: fingerprint(path) for path in files})
+    return Answer(figures=figures, files={path.name: fingerprint(path) for path in files})
 
 
 if __name__ == "__main__":
