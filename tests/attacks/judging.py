@@ -57,7 +57,9 @@ def _is_unfinished(name: str, after: Look) -> bool:
 
 
 def _is_dismissed(name: str, after: Look) -> bool:
-    """Whether a file is missing because its model failed in a batch: the former result would look like a new one."""
+    """Whether a file is missing since it would look like a new one: that of a model that failed, or the page of a run."""
+    if name == "z/report.html":
+        return True
     record = after.files.get(f"{name.rpartition('.')[0]}.json")
     return record is not None and json.loads(record)["state"] != "done"
 
@@ -119,7 +121,8 @@ def _last(said: str) -> str:
 def leftovers(after: Look, before: Look, wanted: Look) -> list[str]:
     """Files that are neither inputs nor outputs."""
     known = before.files.keys() | wanted.files.keys()
-    return sorted(name for name in after.files if name not in known and not name.endswith(".log"))
+    found = (name for name in after.files if not name.endswith(".log") and not name.startswith("z/earlier/"))
+    return sorted(name for name in found if name not in known)
 
 
 def faults_of_next(end: End, after: Look, wanted: Look) -> Iterator[str]:
