@@ -30,6 +30,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+#: The signals that must not come between two moves.
+_DELAYED = ("SIGINT", "SIGTERM", "SIGHUP")
 #: The most bytes of a name that leave room for what hidden names add.
 _LONGEST_STEM = 200
 
@@ -134,19 +136,24 @@ def _put(path: Path, staged: AbstractContextManager[Callable[[], None]]) -> None
 
 @contextmanager
 def _uninterrupted() -> Generator[None]:
-    """Delays Ctrl-C to the end: between two moves, it would leave some of the files."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is None or threading.current_thread() is not threading.main_thread():  # no handler that Python knows
+    """Delays Ctrl-C and its like to the end: between two moves, they would leave some of the files."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    numbers = [getattr(signal, name) for name in _DELAYED if hasattr(signal, name)]
+    handlers = {
+        each: before for each in numbers if (before := signal.getsignal(each)) is not None
+    }  # None: not Python's
     came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    for each in handlers:
+        signal.signal(each, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        if came:
-            signal.raise_signal(signal.SIGINT)
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        for each in came[:1]:
+            signal.raise_signal(each)
 
 
 @contextmanager

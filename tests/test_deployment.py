@@ -98,7 +98,8 @@ def test_inputs_reach_the_shell_of_the_action_as_variables_only() -> None:
     """Text of a pull request that is pasted into a script would run."""
     for step in scripts():
         assert "${{" not in step["run"]
-        used = set(re.findall(r"\$(\w+)", step["run"])) - {"GITHUB_ACTION_PATH"}
+        ours = {"GITHUB_ACTION_PATH", "GITHUB_STEP_SUMMARY", "RUNNER_TEMP", "file"}
+        used = set(re.findall(r"\$\{?(\w+)", step["run"])) - ours
         assert used == set(step.get("env", {}))
         assert step["shell"] == "bash"
     named = re.findall(r"inputs\.([\w-]+)", str(ACTION["runs"]))
@@ -106,8 +107,10 @@ def test_inputs_reach_the_shell_of_the_action_as_variables_only() -> None:
 
 
 def test_the_commands_of_the_action_are_those_of_the_command_line(parsed: Parse) -> None:
-    zoo, compare = (step["run"] for step in scripts() if step["run"].startswith("irquant"))
-    assert parsed(zoo)["output_dir"] == Path("$RESULTS")
+    lines = [line.strip() for step in scripts() for line in step["run"].splitlines()]
+    zoo, rows, compare = (line.partition(" |")[0] for line in lines if line.startswith("irquant"))
+    assert parsed(zoo.replace('${JOBS:+--jobs "$JOBS"}', "--jobs 2"))["output_dir"] == Path("$RESULTS")
+    assert parsed(rows.replace("$MAX_LOSS", ACTION["inputs"]["max-loss"]["default"]))["new"] == Path("$RESULTS")
     assert parsed(compare)["data"] == "$DATA"
 
 
@@ -132,6 +135,13 @@ def test_the_results_of_a_run_are_kept_even_if_a_model_fails() -> None:
     assert restore["with"] == {**save["with"], "restore-keys": "zoo-"}
 
 
+def test_only_results_that_can_be_used_are_uploaded() -> None:
+    steps = WORKFLOW["jobs"]["quantize"]["steps"]
+    (upload,) = (step for step in steps if step["uses"].startswith("actions/upload-artifact@"))
+    names = ("*.xml", "*.bin", "*.html", "results.jsonl")
+    assert upload["with"]["path"].split() == [f"zoo_results/{name}" for name in names], "missed/ and earlier/ stay"
+
+
 def environment(step: Mapping[str, Any], inputs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The variables of a step, with the inputs filled in."""
     for name, value in step.get("env", {}).items():
@@ -151,11 +161,16 @@ def test_the_steps_of_the_action_run(tmp_path: Path) -> None:
     command.chmod(0o755)
     inputs = {name: given.get("default", "") for name, given in ACTION["inputs"].items()}
     inputs |= {"batch": "batch.yaml", "first": "m.xml", "second": "zoo_results/m.xml", "data": "d.npz"}
+    (tmp_path / "runner").mkdir()
+    (tmp_path / "zoo_results").mkdir()
+    (tmp_path / "zoo_results" / "results.jsonl").write_text('{"name":"left","state":"done"}\n')
     for step in scripts():
-        if step["run"].startswith("irquant"):
+        if step["name"] != "Install irquant":
             variables = {
                 **os.environ,
                 "PATH": f"{command.parent}:{os.environ['PATH']}",
+                "RUNNER_TEMP": str(tmp_path / "runner"),
+                "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
                 **dict(environment(step, inputs)),
             }
             shell = ["bash", "-eo", "pipefail", "-c", step["run"]]
@@ -163,3 +178,6 @@ def test_the_steps_of_the_action_run(tmp_path: Path) -> None:
             assert done.returncode == 0, done.stderr
     assert (tmp_path / "zoo_results" / "report.html").is_file()
     assert (tmp_path / "comparison.html").is_file()
+    summary = (tmp_path / "summary.md").read_text().splitlines()
+    assert summary[0] == summary[4] == "```text"
+    assert summary[-4:] == ["new: m: done", "gone: left: it was done", "2 models: 1 new, 1 gone", "```"]

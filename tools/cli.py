@@ -15,7 +15,7 @@ from irquant.ir.spelling import spelt_with_flags
 from irquant.tools.terminal.colours import wants_colour
 from irquant.tools.terminal.command_group import CommandGroup
 from irquant.tools.terminal.fault_request import FaultRequest
-from irquant.tools.terminal.interrupts import INTERRUPTED, INTERRUPTS
+from irquant.tools.terminal.interrupts import INTERRUPTS
 from irquant.tools.terminal.streams import OutputError
 
 USER_ERROR = 2
@@ -73,7 +73,7 @@ def cli(context: click.Context) -> None:
 
     Exit codes: 0: success; 1: a result is worse than required, or models differ; 2: an error in what you gave;
     70: irquant itself failed (see --report-fault of the commands); 71: the runtime ended the process;
-    130: interrupted.
+    130: interrupted (143: by SIGTERM, 129: by SIGHUP).
     """
     from irquant.ir.stage import STAGE
     from irquant.ir.watched_files import watched_files
@@ -136,7 +136,7 @@ def _about_option(error: click.NoSuchOption, arguments: list[str]) -> str:
 
 def _interrupted(request: FaultRequest) -> int:
     _complain(f"interrupted; {_written(request) or 'nothing was written'}")
-    return INTERRUPTED
+    return INTERRUPTS.exit_code
 
 
 def _lost_folder() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from .scene import INPUTS, Command, End, Look
 
-_INTERRUPTED = 130
+_INTERRUPTED = (130, 143)
 _WRITTEN = re.compile(r"; written: (.*?)(?: and (\d+) more)?$")
 _CLAIMS = re.compile(r"^error: (\S+): (cannot be written|is written)")
 
@@ -57,7 +57,9 @@ def _is_unfinished(name: str, after: Look) -> bool:
 
 
 def _is_dismissed(name: str, after: Look) -> bool:
-    """Whether a file is missing because its model failed in a batch: the former result would look like a new one."""
+    """Whether a file is missing since it would look like a new one: that of a model that failed, or the page of a run."""
+    if name == "z/report.html":
+        return True
     record = after.files.get(f"{name.rpartition('.')[0]}.json")
     return record is not None and json.loads(record)["state"] != "done"
 
@@ -83,9 +85,9 @@ def _lies(command: Command, before: Look, end: End, after: Look) -> Iterator[str
     said, changed = _last(end.said), before.changed(after, command.outputs)
     if end.code == 0 and command.name != "zoo" and changed != set(command.outputs):
         yield f"exit code 0, but not written: {sorted(set(command.outputs) - changed)}"
-    if end.code not in (0, 1, 2, _INTERRUPTED) or (end.code == 1 and command.name != "zoo"):
+    if end.code not in (0, 1, 2, *_INTERRUPTED) or (end.code == 1 and command.name != "zoo"):
         yield f"exit code {end.code}: {said}"
-    if end.code in (2, _INTERRUPTED) and said.startswith("error:"):
+    if end.code in (2, *_INTERRUPTED) and said.startswith("error:"):
         yield from _wrong_lists(said, changed)
     if end.code == 2 and len(end.said.strip().splitlines()) != 1 and command.name != "zoo":
         yield f"more than one line: {end.said}"
@@ -119,7 +121,8 @@ def _last(said: str) -> str:
 def leftovers(after: Look, before: Look, wanted: Look) -> list[str]:
     """Files that are neither inputs nor outputs."""
     known = before.files.keys() | wanted.files.keys()
-    return sorted(name for name in after.files if name not in known and not name.endswith(".log"))
+    found = (name for name in after.files if not name.endswith(".log") and not name.startswith("z/earlier/"))
+    return sorted(name for name in found if name not in known)
 
 
 def faults_of_next(end: End, after: Look, wanted: Look) -> Iterator[str]:

@@ -56,7 +56,7 @@ COMMANDS = (
         "zoo",
         ("zoo", "run", "batch.yaml", "-o", "z", "--jobs", "2"),
         (
-            *(f"z/{name}.{suffix}" for name in "ab" for suffix in ("xml", "bin", "json")),
+            *(f"z/{name}.{suffix}" for name in "ab" for suffix in ("xml", "bin", "html", "json")),
             "z/results.jsonl",
             "z/report.html",
             "z/.zoo.lock",

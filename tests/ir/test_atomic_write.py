@@ -151,20 +151,21 @@ def test_moves_that_fail_again_are_told_and_the_next_reader_completes_them(path:
     assert names(path.parent) == PAIR
 
 
+@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("together", ["nullcontext", "written_together"])
-def test_an_interrupt_between_two_moves_comes_after_them(tmp_path: Path, together: str) -> None:
+def test_an_interrupt_between_two_moves_comes_after_them(tmp_path: Path, together: str, signal_name: str) -> None:
     script = (
         "import signal, sys; from contextlib import nullcontext; from pathlib import Path\n"
         "from irquant.ir.atomic_write import write_pair, written_together\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"signal.signal(signal.{signal_name}, signal.default_int_handler)\n"
         "replace = Path.replace\n"
         "def interrupted(part, target):\n"
-        "    signal.raise_signal(signal.SIGINT)\n"
+        f"    signal.raise_signal(signal.{signal_name})\n"
         "    return replace(part, target)\n"
         "Path.replace = interrupted\n"
         "try:\n"
         f"    with {together}(): write_pair(Path(sys.argv[1]), lambda file: file.write(b'new bin'), b'new xml')\n"
-        "except KeyboardInterrupt: print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\n"
+        f"except KeyboardInterrupt: print(signal.getsignal(signal.{signal_name}) is signal.default_int_handler)\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "m.xml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -50,6 +50,7 @@ COMMANDS = {
     "irquant zoo --dry-run": "zoo b.yaml --dry-run",
     "irquant demo": "demo",
     "irquant zoo": "zoo b.yaml",
+    "irquant zoo compare": "zoo compare old.jsonl new.jsonl",
 }
 SLOW = ("irquant demo", "irquant zoo", "irquant compare", "irquant compress")
 
@@ -101,6 +102,8 @@ def test_the_keys_of_a_command_are_those_of_the_document(
     (tmp_path / "c.json").write_text('{"compression": {"algorithms": [{"name": "DefaultQuantization"}]}}')
     (tmp_path / "mine.py").write_text("def constant(predict): return 1")
     (tmp_path / "b.yaml").write_text("models: [{model: m.xml, data: d.npz, metric: mine.py:constant}]")
+    (tmp_path / "old.jsonl").write_text('{"name":"a","state":"done"}\n')
+    (tmp_path / "new.jsonl").write_text('{"name":"b","state":"done"}\n')
     ov.serialize(language_model(), "language.xml", "language.bin")
     np.savez("texts.npz", rows=np.concatenate(sentences(12)))
     assert run(shlex.split("opt m.xml -p normalize -o changed.xml")) == 0

@@ -14,15 +14,15 @@ from irquant.tools.terminal.command_group import CommandGroup
 from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 from irquant.tools.terminal.importing import importing
+from irquant.tools.terminal.interrupts import INTERRUPTS
 from irquant.tools.terminal.output import Output, output_options
 from irquant.tools.zoo.batch_errors import BatchError
 
 if TYPE_CHECKING:  # slow imports are inside the functions that need them, since other commands import this module
     from irquant.tools.zoo.discover import Found, Skipped
-    from irquant.tools.zoo.plan import PlannedJob
     from irquant.tools.zoo.run import Run
 
-_FAILED, _INTERRUPTED = 1, 130
+_FAILED = 1
 #: Models at a time. A large part of a quantization runs on one core, but each model takes memory.
 _AT_A_TIME = 4
 
@@ -34,6 +34,12 @@ class _Group(CommandGroup):
         is_command = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
         return super().parse_args(ctx, args if is_command or not args else ["run", *args])
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands, and the options of the default one."""
+        self.format_commands(ctx, formatter)
+        run = self.commands["run"]
+        run.format_options(click.Context(run, ctx, **ctx.command.context_settings), formatter)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Completes commands, and files where no command fits."""
         return super().shell_complete(ctx, incomplete) or [CompletionItem(incomplete, type="file")]
@@ -43,8 +49,8 @@ class _Group(CommandGroup):
 def zoo_command() -> None:
     """Quantizes many models: `irquant zoo BATCH.yaml`; `irquant zoo init DIR` writes a batch file for a folder.
 
-    docs/zoo.md describes the file. You can stop a run at any time: the same command continues with what is missing or
-    has changed since.
+    The options below are those of `run`: write them behind the batch file. docs/zoo.md describes the file. You can stop
+    a run at any time: the same command continues with what is missing or has changed since.
     """
 
 
@@ -100,13 +106,13 @@ def run_command(
     """Quantizes the models of the batch file (the default command).
 
     Exit code 0: success; 1: a model failed or missed its expectations; 2: the batch file is wrong; 70: irquant itself
-    failed at a model.
+    failed at a model; 130: interrupted (143: by SIGTERM).
     """
     with importing():
         from irquant.passes.runtime.core import cores
         from irquant.tools.terminal.internal_errors import INTERNAL_ERROR
-        from irquant.tools.zoo.display import display, print_rows
-        from irquant.tools.zoo.record import State
+        from irquant.tools.zoo.display import display, failures, print_rows, totals
+        from irquant.tools.zoo.record import LASTING, State
 
     if page:
         _check_page(page, dry_run=dry_run)
@@ -114,9 +120,9 @@ def run_command(
     run = _opened(batch, folder, report_fault and report_fault.absolute(), page, force=force)
     if dry_run:
         output.show(lambda: _plan_values(run), lambda: _plan_lines(run))
-        return 0
+        return _FAILED if any(each.job.lacking for each in run.planned) else 0
     is_interrupted = False
-    up_to_date = len(run.planned) - len(run.waiting)
+    up_to_date = sum(each.record is not None for each in run.planned)
     with display(up_to_date, len(run.planned), quiet=output.quiet) as shown:
         try:
             run.work(jobs or min(_AT_A_TIME, cores()), cluster, shown)
@@ -125,17 +131,71 @@ def run_command(
     rows = run.rows()
     output.show_by(lambda: [row.model_dump(mode="json") for row in rows], lambda: print_rows(rows))
     run.write_rows()
-    _write_page(run, batch, page)
-    output.tell_failure(f"{row.name}: {row.state}: {row.message}" for row in rows if row.message)
+    _write_page(run, batch, is_asked=page is not None)
+    output.tell_failure(failures(rows))
     if (leftovers := run.leftovers()) and not output.quiet:
         named = ", ".join(leftovers)
         click.echo(printable(f"{run.folder}: results of models that are not in the batch file: {named}"), err=True)
+    states = {row.state for row in rows}
+    if not (output.quiet and states <= {*LASTING}):
+        click.echo(totals(rows), err=True)
     if is_interrupted:
         done = sum(row.state is not State.NOT_DONE for row in rows)
         click.echo(f"interrupted; {done} of {len(rows)} models are done; the same command continues the run", err=True)
-        return _INTERRUPTED
-    states = {row.state for row in rows}
-    return INTERNAL_ERROR if State.INTERNAL in states else 0 if states <= {State.DONE} else _FAILED
+        return INTERRUPTS.exit_code
+    return INTERNAL_ERROR if State.INTERNAL in states else 0 if states <= {*LASTING} else _FAILED
+
+
+@zoo_command.command("compare")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@grouped_option(
+    HelpGroup.ACCURACY,
+    "--max-loss",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    metavar="DB",
+    help="By how many dB the worst output of a model may lose.",
+)
+@output_options
+def compare_command(old: Path, new: Path, max_loss: float, output: Output) -> int:
+    """Compares two runs: which models became worse, and which are new, gone or changed.
+
+    OLD and NEW are folders of results, or a results.jsonl that was kept. A model is worse if its state is, if its worst
+    output or its metric loses more than allowed, if fewer layers run in int8, or if it is clearly slower.
+
+    Exit code 0: no model is worse; 1: one is; 2: there are no results.
+    """
+    with importing():
+        from irquant.tools.zoo.compare import Change, compare_rows, read_rows
+
+    found = compare_rows(read_rows(old), read_rows(new), max_loss)
+    told = [each for each in found if each.change is not Change.SAME]
+    counts = {each: sum(it.change is each for it in found) for each in Change}
+
+    def values() -> dict[str, object]:
+        models = [{"name": each.name, "change": each.change, "why": [*each.why]} for each in told]
+        return {
+            "old": str(old),
+            "new": str(new),
+            "worse": counts[Change.WORSE],
+            "changed": counts[Change.CHANGED],
+            "new_models": counts[Change.NEW],
+            "gone": counts[Change.GONE],
+            "same": counts[Change.SAME],
+            "models": models,
+        }
+
+    def lines() -> Iterable[str]:
+        yield from (f"{each.change}: {each.name}: {'; '.join(each.why)}" for each in told)
+        yield f"{len(found)} models: {', '.join(f'{count} {each}' for each, count in counts.items() if count)}"
+
+    output.show(values, lines)
+    output.tell_failure(
+        f"{each.change}: {each.name}: {'; '.join(each.why)}" for each in told if each.change is Change.WORSE
+    )
+    return _FAILED if counts[Change.WORSE] else 0
 
 
 @zoo_command.command("init")
@@ -147,22 +207,30 @@ def run_command(
     metavar="PATTERN",
     help="Where samples are, with {name} for the model's name.  [default: calib.npz nearby]",
 )
+@grouped_option(
+    HelpGroup.OUTPUT, "--add", is_flag=True, help="Add the models that an existing batch file does not name yet."
+)
 @output_options
-def init_command(folder: Path, path: Path, data: str | None, output: Output) -> None:
+def init_command(folder: Path, path: Path, data: str | None, output: Output, *, add: bool) -> None:
     """Writes a batch file for the models in FOLDER, in all formats that `irquant quantize` takes.
 
     FOLDER may have any layout, for example that of Open Model Zoo: public/NAME/FP32/NAME.xml.
     """
     with importing():
-        from irquant.tools.zoo.discover import batch_text, discover
+        from irquant.ir.atomic_write import write_bytes
+        from irquant.tools.zoo.discover import added, batch_text, discover
 
     found, skipped = discover(folder, data)
-    text = batch_text(found, skipped, path.parent)
+    text, found = added(path, found) if add else (batch_text(found, skipped, path.parent), found)
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        if add:
+            write_bytes(path, text.encode())
+        else:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
     except OSError as error:
-        message = f"{path}: cannot be written: {error.strerror}; give another -o"
+        more = ", or --add to add models to it" if isinstance(error, FileExistsError) else ""
+        message = f"{path}: cannot be written: {error.strerror}; give another -o{more}"
         raise UserError(message) from None
     for each in skipped if not output.quiet else ():
         if each.is_broken:
@@ -178,7 +246,11 @@ def _init_values(path: Path, found: "Sequence[Found]", skipped: "Sequence[Skippe
 
 def _init_lines(path: Path, found: "Sequence[Found]", skipped: "Sequence[Skipped]") -> Iterable[str]:
     without_data = sum(each.data is None for each in found)
-    hint = f"; {without_data} of them without data" if without_data else ""
+    hint = (
+        f"; {without_data} of them without data, which are comments in the file: say where data are"
+        if without_data
+        else ""
+    )
     yield f"{path}: {len(found)} models, {len(skipped)} left out{hint}"
     yield from (f"left out: {each.model}: {each.reason}" for each in skipped if not each.is_broken)
 
@@ -205,29 +277,25 @@ def _check_page(page: Path, *, dry_run: bool) -> None:
         raise UserError(message)
 
 
-def _write_page(run: "Run", batch: Path, page: Path | None) -> None:
+def _write_page(run: "Run", batch: Path, *, is_asked: bool) -> None:
     """Writes the page about the rows. If the user did not ask for it, a failure is only a warning."""
     from irquant.tools.report.page import PageError
-    from irquant.tools.zoo.page import BatchSubject, write_batch_page
-    from irquant.tools.zoo.run import PAGE
+    from irquant.tools.zoo.page import BatchSubject, links_from, write_batch_page
 
-    up_to_date = [each.job.name for each in run.planned if not each.reason]
+    up_to_date, rows = [each.job.name for each in run.planned if each.record], run.rows()
+    links = links_from(run.page, run.folder, rows)
     try:
-        write_batch_page(page or run.folder / PAGE, run.rows(), BatchSubject(batch, run.folder, up_to_date))
+        write_batch_page(run.page, rows, BatchSubject(batch, run.folder, up_to_date, links))
     except PageError as error:
-        if page:
+        if is_asked:
             raise
         click.echo(printable(f"warning: {error}"), err=True)
 
 
 def _plan_values(run: "Run") -> list[dict[str, object]]:
-    return [{"name": each.job.name, "do": bool(each.reason), "why": _why(each)} for each in run.planned]
+    return [{"name": each.job.name, "do": bool(each.reason), "why": each.why} for each in run.planned]
 
 
 def _plan_lines(run: "Run") -> Iterable[str]:
-    yield from (f"{each.job.name}: {_why(each)}" for each in run.planned)
+    yield from (f"{each.job.name}: {each.why}" for each in run.planned)
     yield f"{len(run.waiting)} of {len(run.planned)} models to do"
-
-
-def _why(planned: "PlannedJob") -> str:
-    return planned.reason or "up to date"

@@ -7,6 +7,7 @@ from irquant.ir import UserError
 from irquant.passes.calibration.subset import items_of, what_is_wrong
 from irquant.passes.calibration.tables import rows_of
 from irquant.passes.runtime.samples import DataError, Sample, reason_of
+from irquant.tools.sources.failing_line import failing_line
 from irquant.tools.sources.user_code import load_function
 
 
@@ -18,8 +19,16 @@ class FunctionSource:
 
     def __iter__(self) -> Iterator[Sample]:
         """Calls the function, and numbers its samples."""
-        items = items_of(self._data(), self.text)
-        return (Sample(f"sample {index} of {self.text}", item) for index, item in enumerate(items))
+        data = self._data()
+        return self._samples(data)
+
+    def _samples(self, data: object) -> Iterator[Sample]:
+        try:
+            for index, item in enumerate(items_of(data, self.text)):
+                yield Sample(f"sample {index} of {self.text}", item)
+        except DataError as error:
+            message = f"{error}{failing_line(error)}"
+            raise DataError(message) from error.__cause__
 
     def __length_hint__(self) -> int:
         """Unknown until the function is called."""
@@ -32,7 +41,7 @@ class FunctionSource:
         except (UserError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            message = f"{self.text}: raised {type(error).__name__}: {reason_of(error)}"
+            message = f"{self.text}: raised {type(error).__name__}: {reason_of(error)}{failing_line(error)}"
             raise DataError(message) from error
         if wrong := what_is_wrong(data):
             message = f"{self.text}: gave {wrong}"

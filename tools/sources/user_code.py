@@ -11,6 +11,7 @@ from typing import Any, cast
 from irquant.ir import UserError
 from irquant.ir.suggestions import closest, did_you_mean
 from irquant.passes.runtime.samples import DataError, reason_of
+from irquant.tools.sources.failing_line import failing_line
 
 
 def load_function(text: str) -> Callable[..., Any]:
@@ -60,7 +61,7 @@ def _module(name: str, complaint: type[UserError]) -> ModuleType:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit, too, which would end more than the import
-        message = f"importing '{name}' raised {type(error).__name__}: {reason_of(error)}"
+        message = f"importing '{name}' raised {type(error).__name__}: {reason_of(error)}{failing_line(error)}"
         raise complaint(message) from error
 
 

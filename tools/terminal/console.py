@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import ENOUGH_SAMPLES, Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
+from irquant.passes.calibration.load_statistics import LoadStatistics
 from irquant.passes.dry_run import MeasurementPlan
 from irquant.passes.options.note import Note
 
@@ -41,12 +42,18 @@ def output_lines(report: Report, *, is_guarded: bool = True) -> Iterable[str]:
     """
     seen = f"calibrated on {samples_line(report)}"
     if report.check.outputs is None:
-        yield f"{seen}; no held-out samples to check the outputs (give 9 samples or more)"
+        lack = "the data of the statistics" if lacks_data(report) else "9 samples or more"
+        yield f"{seen}; no held-out samples to check the outputs (give {lack})"
         return
     before = "" if is_guarded else " before any guard"
     yield f"{seen}; output SQNR{before} on {counted(report.held_out, 'held-out samples')}:"
     for each in report.check.outputs:
         yield f"  {each.name}: {agreement_line(each)}"
+
+
+def lacks_data(report: Report) -> bool:
+    """Whether saved statistics were used without data; few data would have a warning."""
+    return LoadStatistics.name in report.results and not report.data.warnings
 
 
 def samples_line(report: Report) -> str:

@@ -5,7 +5,7 @@ from irquant.passes.analysis.agreement import Agreement, Verdict
 from irquant.passes.analysis.image_findings import DataMistake
 from irquant.passes.options.note import warnings_in
 from irquant.tools.terminal.advice import MORE_SAMPLES, advice
-from irquant.tools.terminal.console import decibels, few_samples
+from irquant.tools.terminal.console import decibels, few_samples, lacks_data
 from irquant.tools.terminal.typed_command import TypedCommand
 
 #: What is less than this many times as fast as the float model is not worth its loss.
@@ -51,7 +51,7 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
     if report.accuracy:
         return _nothing(report) if report.accuracy.is_reached else _find_layers(report, typed)
     if (worst := report.worst_output) is None:
-        return "give 9 samples or more, better 100 to 300, so that some can be held out to check the result"
+        return _check(report, typed)
     if named := _suspects(report, worst):
         began = f"the guard began with {decibels(report.guard[0].before)}" if report.guard else "the output is poor"
         return f"try it without {named} of your options: with {'it' if ',' not in named else 'them'}, {began}"
@@ -70,6 +70,14 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
         option = "--metric file.py:function" if typed else "metric=function"
         return f"measure the loss with a metric of your own ({option}, docs/accuracy.md); without labels: {more}"
     return _find_layers(report, typed)
+
+
+def _check(report: Report, typed: TypedCommand | None) -> str:
+    """How to get the result checked."""
+    if not lacks_data(report):
+        return "give 9 samples or more, better 100 to 300, so that some can be held out to check the result"
+    command = typed.changed("--data", "SOURCE") if typed else "data=..."
+    return f"check the result with the data that the statistics were measured on: {command}"
 
 
 def _suspects(report: Report, worst: Agreement) -> str:

@@ -30,8 +30,8 @@ _READERS = 4
 _LIBRARIES = (".so", ".dll", ".dylib")
 
 
-def cache_keys_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, str]]:
-    """The cache key of each model.
+def cache_keys_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, str] | str]:
+    """The cache key of each model, or why a file of it cannot be read.
 
     Args:
         entries: The entries of the models in the batch file.
@@ -41,6 +41,12 @@ def cache_keys_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, s
     @cache
     def content(text: str) -> str:
         return _fingerprint_of_named(text, folder)
+
+    def cache_key_or_error(entry: Entry) -> Mapping[str, str] | str:
+        try:
+            return cache_key(entry)
+        except UserError as error:  # it stops this model only
+            return str(error)
 
     def cache_key(entry: Entry) -> Mapping[str, str]:
         planned = planned_of(entry)
@@ -57,7 +63,7 @@ def cache_keys_of(entries: Iterable[Entry], folder: Path) -> list[Mapping[str, s
         }
 
     with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(cache_key, entries))
+        return list(readers.map(cache_key_or_error, entries))
 
 
 def planned_of(entry: Entry) -> ResolvedOptions:

@@ -7,6 +7,7 @@ Quantized models and folders of results are left out.
 """
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, cast
 import yaml
 
 from irquant.ir import UserError
+from irquant.ir.user_files import read_user_text
 from irquant.passes.analysis.already_quantized import find_quantized
 from irquant.passes.runtime.load_model import FORMATS, is_saved_model, load_model, model_files
 from irquant.tools.sources.data import names_function, source_files
@@ -32,7 +34,7 @@ _NAMED = 3
 
 
 class NothingFoundError(UserError):
-    """A folder contains no model to quantize."""
+    """A folder contains no model to quantize, or a batch file no place for more."""
 
 
 @dataclass(frozen=True)
@@ -104,17 +106,70 @@ def batch_text(found: Sequence[Found], skipped: Sequence[Skipped], folder: Path)
         skipped: What to list in comments.
         folder: The folder of the batch file; paths are relative to it.
     """
-    lines = ["# irquant zoo: docs/zoo.md describes this file.", "models:"]
-    for each in found:
-        lines.append(f"  - name: {_scalar(each.name)}")
-        lines.append(f"    model: {_scalar(_relative(each.model, folder))}")
-        if each.data is None:
-            lines.append("    # data: none was found")
-        else:
-            data = each.data if names_function(each.data) else _relative(Path(each.data), folder)
-            lines.append(f"    data: {_scalar(data)}")
+    lines = ["# irquant zoo: docs/zoo.md describes this file.", "models:", *_entries(found, folder)]
     lines += [f"# left out: {_relative(each.model, folder)}: {each.reason}" for each in skipped]
     return "\n".join(lines) + "\n"
+
+
+def added(path: Path, found: Sequence[Found]) -> tuple[str, list[Found]]:
+    """An existing batch file with the models that it does not name yet, also not in comments; and these.
+
+    Args:
+        path: The batch file; its last part are its models, one below the other.
+        found: The models of a folder.
+
+    Raises:
+        NothingFoundError: models cannot be added to it.
+    """
+    try:
+        text = read_user_text(path)
+        before = _listed(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or ' '.join(str(error).split())}"
+        raise NothingFoundError(message) from None
+    known = {(path.parent / each).resolve() for each in [*before, *_MODEL.findall(text)]}
+    fresh = [each for each in found if each.model.resolve() not in known]
+    lines = "".join(f"{line}\n" for line in _entries(fresh, path.parent))
+    longer = f"{text.rstrip()}\n{lines}"
+    complete = sum(each.data is not None for each in fresh)
+    try:
+        is_longer = len(_listed(longer)) == len(before) + complete
+    except yaml.YAMLError:
+        is_longer = False
+    if not is_longer:
+        message = f"{path}: models cannot be added: its last lines must be those of `models`, each as `- model: PATH`"
+        raise NothingFoundError(message)
+    return longer, fresh
+
+
+#: The path of a model in a batch file, also in a comment.
+_MODEL = re.compile(r"^[ #-]*model: *['\"]?(.+?)['\"]? *$", re.MULTILINE)
+
+
+def _listed(text: str) -> list[str]:
+    """The paths of the models that a batch file lists; an entry without one has an empty path."""
+    content = cast(object, yaml.safe_load(text))
+    models = cast(dict[str, object], content).get("models") if isinstance(content, dict) else None
+    entries = cast(list[object], models) if isinstance(models, list) else []
+    return [str(cast(dict[str, object], each).get("model", "")) for each in entries if isinstance(each, dict)]
+
+
+def _entries(found: Sequence[Found], folder: Path) -> Iterator[str]:
+    """The lines of models; those without data are comments, so that the batch runs without them."""
+    for each in found:
+        mark = "  # " if each.data is None else "  "
+        if each.data is None:
+            yield f"{mark}no data were found: say where they are, and remove the marks"
+        yield f"{mark}- name: {_scalar(each.name)}"
+        yield f"{mark}  model: {_scalar(_relative(each.model, folder))}"
+        yield f"{mark}  data: {_scalar(_source(each.data, folder))}"
+
+
+def _source(data: str | None, folder: Path) -> str:
+    """A source of samples as a batch file in a folder names it."""
+    if data is None:
+        return "..."
+    return data if names_function(data) else _relative(Path(data), folder)
 
 
 def _models(root: Path) -> tuple[list[Path], list[Skipped]]:

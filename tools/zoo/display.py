@@ -2,7 +2,8 @@
 
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,13 +15,15 @@ from rich.text import Text
 from irquant.ir import printable
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import State
-from irquant.tools.zoo.rows import Row
+from irquant.tools.zoo.rows import IGNORED, Row
 
 #: The width of lines if there is no terminal.
 _WIDTH = 200
+#: The most models that a line about a common cause names.
+_MOST_NAMED = 5
 #: What is said of a result whose device this machine lacks.
 NOT_VERIFIED = "not verified"
-_COLOURS = {State.DONE: "green", State.MISSED: "yellow", State.NOT_DONE: "dim"}
+_COLOURS = {State.DONE: "green", State.MISSED: "yellow", State.UNCHANGED: "yellow", State.NOT_DONE: "dim"}
 _RIGHT = ("int8", "worst output", "smaller", "latency", "seconds", "peak MB", "warnings")
 
 
@@ -57,6 +60,13 @@ class Display:
         line.append(row.state, _COLOURS.get(row.state, "red"))
         line.append(printable(f" in {row.seconds:.1f} s: {_said(row)}"))
         self._bar.console.print(line, soft_wrap=True)
+        self.remind(row)
+
+    def remind(self, row: Row) -> None:
+        """Shows what is wrong with the ignored names, which are the user's and easily mistyped."""
+        for each in row.warnings:
+            if each.startswith(IGNORED):
+                self._bar.console.print(Text(printable(f"{row.name}: warning: {each}"), "yellow"), soft_wrap=True)
 
 
 @contextmanager
@@ -77,16 +87,37 @@ def display(done: int, total: int, *, quiet: bool = False) -> Generator[Display]
 def print_rows(rows: Sequence[Row]) -> None:
     """Prints the table of all models on standard output."""
     table, console = Table(box=None, pad_edge=False), _console(sys.stdout)
-    columns = {title: cell for title, cell in _COLUMNS.items() if title not in _RARE or any(map(cell, rows))}
-    for title in ("model", "state", *columns):
+    for title in ("model", "state", *_COLUMNS):
         table.add_column(title, justify="right" if title in _RIGHT else "left", overflow="fold")
     for row in rows:
         state = Text(row.state, _COLOURS.get(row.state, "red"))
-        cells = (Text(printable(cell(row))) for cell in columns.values())
+        cells = (Text(printable(cell(row))) for cell in _COLUMNS.values())
         table.add_row(Text(printable(row.name)), state, *cells)
     console.print(table)
     if words := beside_others(rows):
         console.print(Text(words), soft_wrap=True)
+
+
+def totals(rows: Sequence[Row]) -> str:
+    """What this run did, and how all models are after it."""
+    ran = sum(row.ran for row in rows)
+    did = [f"{ran} ran"]
+    for start, words in (("up to date", "up to date"), ("cannot run", "could not run")):
+        if count := sum(row.why.startswith(start) for row in rows):
+            did.append(f"{count} {words}")
+    states = Counter(row.state for row in rows)
+    return f"{len(rows)} models: {', '.join(did)}; {', '.join(f'{count} {state}' for state, count in states.items())}"
+
+
+def failures(rows: Sequence[Row]) -> Iterator[str]:
+    """Why models failed or missed, a line for each cause."""
+    causes: dict[tuple[State, str], list[str]] = {}
+    for row in rows:
+        if row.message and row.state is not State.UNCHANGED:
+            causes.setdefault((row.state, row.message), []).append(row.name)
+    for (state, message), names in causes.items():
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        yield f"{', '.join(names[:_MOST_NAMED])}{more}: {state}: {message}"
 
 
 def latency(row: Row) -> str:
@@ -119,7 +150,7 @@ def _said(row: Row) -> str:
     )
     count = len(row.warnings)
     warnings = f", {count} warning{'s' * (count > 1)}" if count else ""
-    return f"{share}, worst output {_ratio(row) or 'not known'}{metric}{times}{warnings}"
+    return f"{share}, worst output {_ratio(row)}{metric}{times}{warnings}"
 
 
 def _share(row: Row) -> str:
@@ -139,7 +170,7 @@ def _message(row: Row) -> str:
 
 def _ratio(row: Row) -> str:
     if row.verdict is None:
-        return ""
+        return "" if row.size_ratio is None else "not checked"
     few = f"; {row.few_samples}" if row.few_samples else ""
     if row.sqnr is None:
         return f"{'equal' if row.verdict == 'good' else row.verdict}{few}"
@@ -158,8 +189,6 @@ _COLUMNS: Mapping[str, Callable[[Row], str]] = {
     "metric": _metric,
     "message": _message,
 }
-#: Those that are left out if no row has anything there.
-_RARE = ("latency", "warnings", "metric")
 
 
 def _console(file: Any, *, quiet: bool = False) -> Console:

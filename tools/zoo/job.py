@@ -6,6 +6,9 @@ from pathlib import Path
 
 from irquant.tools.zoo.batch_file import Entry
 
+#: Folders for results that must not be used: those that are worse than expected; those of models that failed since.
+MISSED, EARLIER = "missed", "earlier"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -19,6 +22,7 @@ class Job:
         output: The .xml to write.
         cache_key: Name of an input or option -> fingerprint or value; equal keys give equal results.
         faults: The folder for reproductions of internal errors; None: none are written.
+        lacking: What is wrong about the files that it names, so that it cannot run; empty if nothing is.
     """
 
     name: str
@@ -28,6 +32,7 @@ class Job:
     output: Path
     cache_key: Mapping[str, str]
     faults: Path | None = None
+    lacking: str = ""
 
     @property
     def record(self) -> Path:
@@ -37,7 +42,24 @@ class Job:
     @property
     def results(self) -> tuple[Path, ...]:
         """All files that are written for the model."""
-        return self.output, self.output.with_suffix(".bin"), self.record, self.log
+        aside = (self.missed / self.output.name, self.earlier / self.output.name)
+        moved = (each.with_suffix(suffix) for each in (self.output, *aside) for suffix in (".xml", ".bin", ".html"))
+        return *moved, self.record, self.earlier_record, self.log
+
+    @property
+    def missed(self) -> Path:
+        """The folder of results that are worse than the batch file expects."""
+        return self.output.parent / MISSED
+
+    @property
+    def earlier(self) -> Path:
+        """The folder of earlier results of models that failed."""
+        return self.output.parent / EARLIER
+
+    @property
+    def earlier_record(self) -> Path:
+        """The file with the record of the earlier result."""
+        return self.earlier / self.record.name
 
     @property
     def log(self) -> Path:

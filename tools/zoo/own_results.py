@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from irquant.passes.files.own_files import is_own_file
+from irquant.tools.zoo.job import MISSED
 from irquant.tools.zoo.record import is_as_written, read_record
 
 #: How a line of `results.jsonl` begins.
@@ -14,10 +15,12 @@ _HEAD = 4096
 def is_own_result(path: Path) -> bool:
     """Whether a file is the list of all results, a file of one result, or what other commands make.
 
-    A file of a result is its record, or a log, model or weights beside the record. An unreadable record is irquant's if
-    the model beside it is; a model or weights with a record are irquant's if they are unchanged.
+    A file of a result is its record, or a log, model or weights beside the record or in the folder `missed` there. An
+    unreadable record is irquant's if the model beside it is; a model or weights with a record are irquant's if they are
+    unchanged.
     """
-    record = read_record(path.with_suffix(".json"))
+    folder = path.parent.parent if path.parent.name == MISSED else path.parent
+    record = read_record((folder / path.name).with_suffix(".json"))
     if path.suffix in (".json", ".log") and (record or is_own_file(path.with_suffix(".xml"))):
         return True
     if record and path.name in record.files and is_as_written(path, record.files[path.name]):

@@ -1,9 +1,10 @@
 """The page about a batch of models."""
 
 import math
+import os
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,13 +23,19 @@ _STATES = (
     State.TIMEOUT,
     State.FAILED,
     State.MISSED,
+    State.UNCHANGED,
     State.NOT_DONE,
     State.DONE,
 )
 _VERDICTS = (Verdict.UNKNOWN, Verdict.POOR, Verdict.FAIR, Verdict.GOOD)
 _WITHOUT_RESULT = _STATES[:5]
 #: State -> the verdict with the same look.
-_LOOKS = {State.DONE: Verdict.GOOD, State.MISSED: Verdict.FAIR, State.NOT_DONE: Verdict.UNKNOWN}
+_LOOKS = {
+    State.DONE: Verdict.GOOD,
+    State.MISSED: Verdict.FAIR,
+    State.UNCHANGED: Verdict.UNKNOWN,
+    State.NOT_DONE: Verdict.UNKNOWN,
+}
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,13 @@ class BatchSubject:
         batch: The path of the batch file.
         folder: The folder of the results.
         up_to_date: The names of the models whose results are from earlier runs.
+        links: The name of a model -> its own page, as a path from this one.
     """
 
     batch: Path
     folder: Path
     up_to_date: Collection[str]
+    links: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,22 @@ class BatchRow:
     ranks: dict[str, int]
 
 
+def links_from(page: Path, folder: Path, rows: Sequence[Row]) -> dict[str, str]:
+    """The pages of models, by name, as paths from the page about all of them.
+
+    Args:
+        page: The page about all models.
+        folder: The folder of the results.
+        rows: The results.
+    """
+    pages = {row.name: (folder / row.result).with_suffix(".html") for row in rows if row.result}
+    return {
+        name: Path(os.path.relpath(each, page.absolute().parent)).as_posix()
+        for name, each in pages.items()
+        if each.is_file()
+    }
+
+
 def write_batch_page(path: Path, rows: Sequence[Row], subject: BatchSubject) -> None:
     """Writes the page.
 
@@ -84,6 +109,8 @@ def batch_page(rows: Sequence[Row], subject: BatchSubject) -> str:
         "states": Counter(row.state.value for row in rows),
         "failed": [row for row in rows if row.state in _WITHOUT_RESULT],
         "missed": [row for row in rows if row.state is State.MISSED],
+        "unchanged": [row for row in rows if row.state is State.UNCHANGED],
+        "floating": [row for row in rows if row.float_layers],
         "verdicts": {each.value: verdicts[each] for each in _VERDICTS if verdicts[each]},
         "worst": min(judged, key=_quality, default=None),
         "beside_others": beside_others(rows),

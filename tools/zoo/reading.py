@@ -1,12 +1,14 @@
-"""Reads a batch file. All mistakes are found before any work, each with its line."""
+"""Reads a batch file. All mistakes are found before any work, each with its line; what a model lacks is known, too."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from irquant.ir.user_files import read_user_text
 from irquant.passes.options.config_error import ConfigError
@@ -15,13 +17,34 @@ from irquant.targets import Lines, explain_all
 from irquant.tools.sources.data import seen_from
 from irquant.tools.zoo.batch_errors import BatchError, Mistake
 from irquant.tools.zoo.batch_file import Batch, Entry
-from irquant.tools.zoo.entry_check import check_entry
+from irquant.tools.zoo.entry_check import Complaint, check_entry
 
 Location = tuple[int | str, ...]
 #: Keys that other commands would need -> what to do.
-_TUNE = "; a batch measures no latency: run `irquant tune MODEL --tuning FILE`, and write `tuning: FILE`"
-_COMPRESS = "; a batch quantizes activations, too: weights alone are `irquant compress MODEL --weights int4`"
-_ELSEWHERE = {"tune": _TUNE, "tune_seconds": _TUNE, "weights": _COMPRESS, "compress": _COMPRESS}
+_TUNE = "a batch measures no latency: run `irquant tune MODEL --tuning FILE`, and write `tuning: FILE`"
+_COMPRESS = "a batch quantizes activations, too: weights alone are `irquant compress MODEL --weights int4`"
+_STATISTICS = (
+    "a batch calibrates each model: for variants of one model, run `irquant quantize MODEL --save-statistics FILE` "
+    "once, then with `--statistics FILE`"
+)
+_ELSEWHERE = {
+    "tune": _TUNE,
+    "tune_seconds": _TUNE,
+    "weights": _COMPRESS,
+    "compress": _COMPRESS,
+    "statistics": _STATISTICS,
+    "save_statistics": _STATISTICS,
+}
+#: Other words for keys -> the key.
+_MEANT = {
+    **dict.fromkeys(("calibration", "calibration_data", "calibration_dataset", "dataset", "data_source"), "data"),
+    **dict.fromkeys(("path", "model_path", "onnx", "xml"), "model"),
+    **dict.fromkeys(("subset_size", "stat_subset_size", "num_samples"), "samples"),
+    **dict.fromkeys(("ignored_scope", "ignored_layers"), "ignored"),
+    **dict.fromkeys(("timeout",), "timeout_seconds"),
+    **dict.fromkeys(("memory",), "memory_mb"),
+}
+_SEVERAL = "; several files are one glob ('calib*.npz') or a .txt file that lists them"
 
 
 @dataclass(frozen=True)
@@ -31,10 +54,12 @@ class Named:
     Attributes:
         name: The name of the result.
         entry: The options, defaults included, with absolute paths.
+        lacking: What is wrong about the files that it names, so that it cannot run; empty if nothing is.
     """
 
     name: str
     entry: Entry
+    lacking: str = ""
 
 
 def read_batch(path: Path, outputs: Path) -> list[Named]:
@@ -53,6 +78,7 @@ def read_batch(path: Path, outputs: Path) -> list[Named]:
 class _Reader:
     def __init__(self, path: Path, outputs: Path) -> None:
         self.path, self.outputs = path, outputs
+        self.told = set[Location]()  # options with mistakes, also by the key that was meant
         try:
             self.lines = Lines(read_user_text(path))
             content = _with_text_keys(self.lines.content())
@@ -73,26 +99,40 @@ class _Reader:
         found = [
             Named(entry.name or Path(entry.model).stem or f"model{place}", entry) for place, entry in entries.items()
         ]
-        for place, named in zip(entries, found, strict=True):
-            for key, message in check_entry(named.name, named.entry, self.path.absolute().parent, self.outputs):
-                self._complain(self._place(place, key), message)
         self._check_names(list(entries), found)
         self._check_drops(list(entries), found)
+        lacks = {place: list(self._check(place, named)) for place, named in zip(entries, found, strict=True)}
         if self.mistakes:
+            for place, each in ((place, each) for place, lacking in lacks.items() for each in lacking):
+                self._complain(self._place(place, each.key), each.message)  # all at once
             raise BatchError(self.path, self.mistakes)
-        return found
+        texts = ("; ".join(f"{each.key}: {each.message}" for each in lacking) for lacking in lacks.values())
+        return [replace(named, lacking=text) for named, text in zip(found, texts, strict=True)]
+
+    def _check(self, place: int, named: Named) -> Iterator[Complaint]:
+        """What a model lacks; the mistakes of its entry are noted."""
+        for each in check_entry(named.name, named.entry, self.path.absolute().parent, self.outputs):
+            if each.is_lack:
+                yield each
+            elif self.told.isdisjoint({("models", place, each.key), ("defaults", each.key)}):
+                self._complain(self._place(place, each.key), each.message)
 
     def _well_formed(self, content: Any) -> dict[str, Any]:
         """The content without the parts that do not fit the schema."""
         try:
             Batch.model_validate(content)
         except ValidationError as error:
-            locations = [each["loc"] for each in error.errors(include_url=False)]
-            for location, message in zip(locations, explain_all(error, Batch), strict=True):
-                hint = _ELSEWHERE.get(str(location[-1]), "") if "unknown key" in message else ""
-                self.mistakes.append(Mistake(self.lines.of(location), f"{message}{hint}"))
-            for location in locations:
-                _remove(content, location)
+            errors = error.errors(include_url=False)
+            unknown = Counter(_name(each) for each in errors if _is_unknown(each))
+            for each, message in zip(errors, explain_all(error, Batch, _instead), strict=True):
+                name = _name(each)
+                others = f" (and {unknown[name] - 1} more times)" if unknown[name] > 1 else ""
+                several = _SEVERAL if name == "data" and isinstance(each["input"], list) else ""
+                if not _is_unknown(each) or unknown.pop(name, 0):  # the same key in all models is one mistake
+                    self.mistakes.append(Mistake(self.lines.of(each["loc"]), f"{message}{several}{others}"))
+                self.told.add((*each["loc"][:-1], _MEANT.get(name, name)))
+            for each in errors:
+                _remove(content, each["loc"])
         return _mapping(content)
 
     def _entries(self) -> Iterator[tuple[int, Entry]]:
@@ -141,6 +181,21 @@ def _with_text_keys(content: Any) -> Any:
     if isinstance(content, list):
         return [_with_text_keys(value) for value in _list(content)]
     return content
+
+
+def _name(mistake: ErrorDetails) -> str:
+    """The key that a mistake is about; empty: it is about the whole content."""
+    return str(mistake["loc"][-1]) if mistake["loc"] else ""
+
+
+def _is_unknown(mistake: ErrorDetails) -> bool:
+    """Whether a mistake is a key that there is not."""
+    return mistake["type"] == "extra_forbidden"
+
+
+def _instead(_model: type[BaseModel], name: str, _value: object) -> str:
+    """What to write in place of a key that there is not; empty: nothing is known of it."""
+    return _ELSEWHERE.get(name) or (f"write '{_MEANT[name]}'" if name in _MEANT else "")
 
 
 def _remove(content: Any, location: Location) -> None:

@@ -27,6 +27,8 @@ class State(StrEnum):
     """The state of a model after a run."""
 
     DONE = "done"
+    UNCHANGED = "unchanged"
+    """Nothing in it can be quantized: the float model is as good as it gets."""
     MISSED = "missed"
     """Done, but worse than the batch file expects."""
     FAILED = "failed"
@@ -41,6 +43,8 @@ class State(StrEnum):
     NOT_DONE = "not done"
 
 
+#: States that need no new attempt while the inputs are the same.
+LASTING = (State.DONE, State.UNCHANGED)
 #: States that a new attempt may change.
 PASSING = (State.TIMEOUT, State.CRASHED)
 
@@ -93,6 +97,20 @@ def _of_trials(found: AccuracyResult) -> str:
     return f"the file is the best of {len(found.trials)} models, with {floats}"
 
 
+class FloatLayer(Strict):
+    """A layer that does not run in int8.
+
+    Attributes:
+        name: Its friendly name.
+        type: Its op type.
+        reason: Why it is float.
+    """
+
+    name: str
+    type: str
+    reason: str
+
+
 class LatencyFigures(Strict):
     """The latency of the float model and of the result, measured only if int8 may be no faster.
 
@@ -133,6 +151,7 @@ class Figures(Strict):
         samples: The number of calibration samples.
         warnings: The warnings of the run.
         metric: The result for the user's own metric; None if there is none.
+        float_layers: The layers that do not run in int8, in the order of the model.
     """
 
     int8: Annotated[int | None, Field(ge=0)] = None
@@ -149,6 +168,7 @@ class Figures(Strict):
     samples: int
     warnings: list[str]
     metric: ModelFigures | None = None
+    float_layers: list[FloatLayer] = Field(default_factory=list[FloatLayer])
 
     @classmethod
     def of(cls, report: Report, at_a_time: int) -> Self:
@@ -175,6 +195,11 @@ class Figures(Strict):
             samples=report.samples,
             warnings=warnings_in([*report.data.warnings, *report.warnings]),
             metric=ModelFigures.of(report.accuracy) if report.accuracy else None,
+            float_layers=[
+                FloatLayer(name=each.name, type=each.type, reason=each.reason)
+                for each in report.layers
+                if not each.is_int8
+            ],
         )
 
     @property
@@ -195,7 +220,7 @@ class Record(Strict):
         state: The state after the run.
         message: Why it failed; empty if it did not.
         figures: The figures of the result.
-        seconds: How long the last attempt took.
+        seconds: How long all attempts took.
         peak_mb: The largest resident memory of its process that was seen.
         attempts: The number of attempts.
         origin: The cache key of the result.
@@ -219,9 +244,12 @@ class Record(Strict):
         """
         write_bytes(path, self.model_dump_json(indent=1).encode())
 
-    def fits(self, folder: Path) -> bool:
-        """Whether its files exist and are unchanged."""
-        return bool(self.files) and all(is_as_written(folder / name, self.files[name]) for name in self.files)
+    def fits(self, *folders: Path) -> bool:
+        """Whether its files exist, each in one of the folders, and are unchanged."""
+        places = {name: [folder / name for folder in folders] for name in self.files}
+        return bool(self.files) and all(
+            any(is_as_written(path, self.files[name]) for path in paths) for name, paths in places.items()
+        )
 
 
 def read_record(path: Path) -> Record | None:

@@ -11,8 +11,8 @@ from irquant.ir.atomic_write import write_bytes
 from irquant.passes.analysis.agreement import ENOUGH_SAMPLES, Verdict
 from irquant.passes.options.strict import Strict
 from irquant.tools.zoo.batch_file import Expected
-from irquant.tools.zoo.job import Job
-from irquant.tools.zoo.record import Figures, LatencyFigures, ModelFigures, Record, State
+from irquant.tools.zoo.job import MISSED, Job
+from irquant.tools.zoo.record import Figures, FloatLayer, LatencyFigures, ModelFigures, Record, State
 
 #: Fields that rows and figures share.
 _SHARED = {
@@ -26,8 +26,11 @@ _SHARED = {
     "bytes_before",
     "bytes_after",
     "metric",
+    "float_layers",
     "warnings",
 }
+#: How warnings about names begin that the batch file says and the model does not have.
+IGNORED = "ignored: "
 #: The verdicts that can be expected, the best first.
 _BEST_FIRST = (Verdict.GOOD, Verdict.FAIR, Verdict.POOR)
 
@@ -40,6 +43,12 @@ class Row(Strict):
         state: The state after the run.
         model: The path of the float model.
         data: The source of its samples.
+        result: The path of the result in the folder of the results; None: there is none.
+        ran: Whether it was quantized in this run.
+        why: Why it ran, or why not.
+        started: When this run started: UTC, in ISO 8601.
+        irquant: The version of irquant of this run.
+        openvino: The version of the runtime of this run.
         verified: Whether the result ran on its device; False if this machine lacks the device.
         int8_share: The share of the executed layers that run in int8; this and the next ones are None if unknown.
         output: The worst output.
@@ -53,17 +62,24 @@ class Row(Strict):
         bytes_before: Their size in the float model.
         bytes_after: Their size in the result.
         metric: The result for the user's own metric.
-        seconds: How long the last attempt took.
+        float_layers: The layers that do not run in int8, and why.
+        seconds: How long all attempts took.
         peak_mb: The largest resident memory of its process.
         attempts: The number of attempts.
         warnings: The warnings of the run.
-        message: Why it failed or missed.
+        message: Why it failed, missed or is unchanged.
     """
 
     name: str
     state: State
     model: str = ""
     data: str = ""
+    result: str | None = None
+    ran: bool = False
+    why: str = ""
+    started: str = ""
+    irquant: str = ""
+    openvino: str = ""
     verified: bool | None = None
     int8_share: float | None = None
     output: str | None = None
@@ -77,6 +93,7 @@ class Row(Strict):
     bytes_before: int | None = None
     bytes_after: int | None = None
     metric: ModelFigures | None = None
+    float_layers: list[FloatLayer] = Field(default_factory=list[FloatLayer])
     seconds: float = 0.0
     peak_mb: float = 0.0
     attempts: int = 0
@@ -104,6 +121,8 @@ def row_of(job: Job, record: Record | None) -> Row:
     if (figures := record.figures) is None:
         return Row.model_validate({**seen, "state": record.state, "message": record.message})
     missed = "; ".join(_missed(figures, job.entry.expect))
+    state = State.MISSED if missed and record.state is State.DONE else record.state
+    places = {State.DONE: job.output.name, State.MISSED: f"{MISSED}/{job.output.name}"}
     return Row.model_validate(
         {
             **seen,
@@ -111,7 +130,8 @@ def row_of(job: Job, record: Record | None) -> Row:
             "verified": figures.int8 is not None,
             "int8_share": figures.int8_share,
             "size_ratio": round(figures.size_ratio, 3),
-            "state": State.MISSED if missed and record.state is State.DONE else record.state,
+            "state": state,
+            "result": places.get(state),
             "message": record.message or missed,
         }
     )

@@ -4,12 +4,15 @@ import logging
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
 from irquant.ir import UserError
-from irquant.ir.atomic_write import write_bytes, write_failure
+from irquant.ir.atomic_write import write_failure
 from irquant.passes.files.run_files import RunFile, check_run_files, named
+from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.pot_config import ConfigFile, read_config_file
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.run_files import code_files, data_files, target_files
@@ -23,7 +26,8 @@ from irquant.tools.zoo.own_results import is_own_result
 from irquant.tools.zoo.plan import PlannedJob, plan_jobs
 from irquant.tools.zoo.reading import read_batch
 from irquant.tools.zoo.record import Record, State, read_record
-from irquant.tools.zoo.rows import Row, row_of, write_rows
+from irquant.tools.zoo.rows import IGNORED, Row, row_of, write_rows
+from irquant.tools.zoo.settle import place, restore, settle
 from irquant.tools.zoo.supervise import Outcome
 
 try:
@@ -55,6 +59,10 @@ class Show(Protocol):
         """Called when a model has ended."""
         ...
 
+    def remind(self, row: Row) -> None:
+        """Called with a model that is up to date."""
+        ...
+
 
 @dataclass
 class Run:
@@ -63,10 +71,14 @@ class Run:
     Attributes:
         planned: The models, and which of them must run.
         folder: The folder of the results.
+        page: The page about all models.
+        started: When it started: UTC, in ISO 8601.
     """
 
     planned: Sequence[PlannedJob]
     folder: Path
+    page: Path
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     _records: dict[str, Record] = field(default_factory=dict[str, Record])
 
     @classmethod
@@ -86,18 +98,28 @@ class Run:
             BatchError: the file has mistakes.
             RunFilesError: a result would overwrite an input, or a file that irquant did not make.
         """
-        models = read_batch(path, folder)
-        keys = cache_keys_of([each.entry for each in models], path.absolute().parent)
-        place = path.absolute().parent
+        models, place = read_batch(path, folder), path.absolute().parent
+        keys = iter(cache_keys_of([each.entry for each in models if not each.lacking], place))
+        found = [(each, each.lacking or next(keys)) for each in models]
         jobs = [
-            Job(each.name, each.entry, _data_of(each.entry, place), place, folder / f"{each.name}.xml", key, faults)
-            for each, key in zip(models, keys, strict=True)
+            Job(
+                name=each.name,
+                entry=each.entry,
+                data=_data_of(each.entry, place),
+                folder=place,
+                output=folder / f"{each.name}.xml",
+                cache_key={} if isinstance(key, str) else key,
+                faults=faults,
+                lacking=key if isinstance(key, str) else "",
+            )
+            for each, key in found
         ]
+        page = page or folder / PAGE
         beside = [("the results", folder / RESULTS), ("the lock of the results", folder / LOCK)]
         written = [(f"the result '{job.name}'", each) for job in jobs for each in job.results]
-        writes = [*written, *beside, *named(report=page or folder / PAGE)]
+        writes = [*written, *beside, *named(report=page)]
         check_run_files(_read_by(path, jobs), writes, force=force, is_own=is_own_result)
-        return cls(plan_jobs(jobs), folder)
+        return cls(plan_jobs(jobs), folder, page)
 
     @property
     def waiting(self) -> list[Job]:
@@ -107,27 +129,60 @@ class Run:
     def rows(self) -> list[Row]:
         """The result of each model so far, in the order of the batch file."""
         known = {each.job.name: each.record for each in self.planned} | self._records
-        return [row_of(each.job, known[each.job.name]) for each in self.planned]
+        return [self._row(each, known[each.job.name]) for each in self.planned]
+
+    def _row(self, planned: PlannedJob, record: Record | None) -> Row:
+        """The row of a model with what is said of this run."""
+        has_ended = planned.job.name in self._records and record is not None and record.state is not State.NOT_DONE
+        return row_of(planned.job, record).model_copy(
+            update={
+                "ran": bool(planned.reason) and has_ended,
+                "why": planned.why,
+                "started": self.started,
+                "irquant": version("irquant"),
+                "openvino": version("openvino"),
+            }
+        )
 
     def work(self, at_a_time: int, cluster: str | None, show: Show) -> None:
         """Runs the models that must run. A failure of one model does not stop the others.
+
+        The rows of an earlier run are replaced at the start, and whenever a model ends; its page is removed.
 
         Raises:
             ZooError: the folder of the results cannot be used.
             ClusterError: the cluster does not exist, or has lost all workers.
         """
-        for each in self.planned:
-            if each.record and not each.reason:
-                _log_warnings(each.job, each.record)
         with _alone_in(self.folder):
+            with suppress(OSError):  # a folder, or one that cannot be written: the end of the run tells
+                self.page.unlink(missing_ok=True)
+            for each in self.planned:
+                if each.job.lacking:
+                    record = Record(state=State.FAILED, message=each.job.lacking, attempts=0)
+                    self._finish(each.job, Outcome(record), show)
+                elif each.record:
+                    self._records[each.job.name] = record = _kept(each, each.record)
+                    _log_warnings(each.job, record)
+                    show.remind(row_of(each.job, record))
+            self._keep_rows()
             jobs = sorted(
                 self.waiting, key=_size, reverse=True
             )  # a large model that starts last would run alone at the end
             going = run_on_cluster(cluster, jobs) if cluster else run_locally(jobs, at_a_time, show.started, show.phase)
             for job, outcome in going if jobs else ():
-                self._records[job.name] = record = _settled(job, outcome)
-                _log_warnings(job, record)
-                show.finished(row_of(job, record))
+                self._finish(job, outcome, show)
+                self._keep_rows()
+
+    def _finish(self, job: Job, outcome: Outcome, show: Show) -> None:
+        """Settles a model, and shows what became of it."""
+        self._records[job.name] = record = settle(job, outcome)
+        _log_warnings(job, record)
+        show.finished(row_of(job, record))
+
+    def _keep_rows(self) -> None:
+        """Writes the rows so far, in case that the run is killed."""
+        with suppress(ZooError):  # the disk may be full for now; the end of the run writes them again, and tells
+            self.write_rows()
 
     def leftovers(self) -> list[str]:
         """The names of results in the folder whose models are not in the batch file."""
@@ -148,9 +203,18 @@ class Run:
             raise ZooError(write_failure(self.folder / RESULTS, error)) from None
 
 
+def _kept(planned: PlannedJob, record: Record) -> Record:
+    """The record of a result that is up to date, whose files are where they belong then."""
+    if planned.is_set_aside:
+        record = restore(planned.job, record)
+    return place(planned.job, record)
+
+
 def _log_warnings(job: Job, record: Record) -> None:
+    """Tells the warnings of a model but those about ignored names, which are always shown."""
     for warning in record.figures.warnings if record.figures else ():
-        _LOG.info("%s: warning: %s", job.name, warning)
+        if not warning.startswith(IGNORED):
+            _LOG.info("%s: warning: %s", job.name, warning)
 
 
 def _read_by(batch: Path, jobs: Sequence[Job]) -> Iterator[RunFile]:
@@ -173,57 +237,16 @@ def _read_by(batch: Path, jobs: Sequence[Job]) -> Iterator[RunFile]:
 
 def _data_of(entry: Entry, folder: Path) -> str:
     """The source of the samples, from the entry or its configuration."""
-    return data_of(entry, read_config_file(entry.config) if entry.config else ConfigFile(), folder) or ""
+    try:
+        settings = read_config_file(entry.config) if entry.config else ConfigFile()
+    except ConfigError:  # it is missing, so that the model cannot run
+        settings = ConfigFile()
+    return data_of(entry, settings, folder) or ""
 
 
 def _size(job: Job) -> int:
     files = (each for _, each in model_files(Path(job.entry.model)))
     return sum(each.stat().st_size for each in files if each.is_file())
-
-
-def _settled(job: Job, outcome: Outcome) -> Record:
-    """Writes the record of a finished model, and returns it."""
-    record = outcome.record
-    if record.state is State.NOT_DONE:
-        return record
-    if record.state is State.DONE and not record.fits(job.output.parent):
-        message = f"{job.output}: differs from what the worker wrote: do workers and this machine share the folder?"
-        record = record.model_copy(update={"state": State.FAILED, "message": message, "files": {}})
-    try:
-        if record.state is State.DONE:
-            job.log.unlink(missing_ok=True)
-        else:
-            if _remove_outdated(job):
-                record = record.model_copy(update={"message": f"{record.message}; the earlier result was removed"})
-            _keep_log(job, outcome.log)
-        record.write(job.record)
-    except OSError as error:
-        message = f"{job.record}: cannot be written: {error.strerror}"
-        return record.model_copy(update={"state": State.FAILED, "message": record.message or message, "figures": None})
-    return record
-
-
-def _remove_outdated(job: Job) -> bool:
-    """Removes the former result of a failed model, which looks like a new one; files of other origin stay.
-
-    The record is last: until then, it tells what is left of the result if the process is killed.
-
-    Returns:
-        Whether there was one.
-    """
-    old = read_record(job.record)
-    if old is None or not old.fits(job.output.parent):
-        return False
-    for path in (job.output, job.output.with_suffix(".bin"), job.record):
-        path.unlink(missing_ok=True)
-    return True
-
-
-def _keep_log(job: Job, log: bytes) -> None:
-    job.log.unlink(missing_ok=True)
-    if log:
-        with suppress(OSError):  # the record is more important
-            write_bytes(job.log, log)
 
 
 @contextmanager

@@ -27,6 +27,8 @@ from irquant.tools.zoo.worker import Answer, Task
 
 #: Seconds between two checks of a process.
 _EVERY = 0.05
+#: Seconds between the end of a process by SIGTERM and that of the whole run, if the signal went to all.
+_ASKED = 1.0
 #: The resident memory of a process with a small model, in MB: the runtime takes most of it.
 _USUAL_MB = 150
 #: The most characters of what a process said last.
@@ -66,11 +68,13 @@ def supervise(job: Job, at_a_time: int, stop: threading.Event, show_phase: ShowP
         show_phase: Called with what is being done, whenever that changes.
     """
     attempts = 1
+    began = time.perf_counter()
     outcome = _attempt(job, at_a_time, stop, show_phase)
     while outcome.record.state in PASSING and attempts <= job.entry.retries and not stop.is_set():
         attempts += 1
         outcome = _attempt(job, at_a_time, stop, show_phase)
-    return replace(outcome, record=outcome.record.model_copy(update={"attempts": attempts}))
+    seconds = round(time.perf_counter() - began, 2) if attempts > 1 else outcome.record.seconds
+    return replace(outcome, record=outcome.record.model_copy(update={"attempts": attempts, "seconds": seconds}))
 
 
 def _attempt(job: Job, at_a_time: int, stop: threading.Event, show_phase: ShowPhase) -> Outcome:
@@ -158,13 +162,18 @@ class _Watched:
             self._look()
             self.phase.look()
             if self.process.returncode is not None:
-                return None
+                return State.NOT_DONE if self._was_stopped(stop) else None
             if self.job.entry.memory_mb and self.peak_mb > self.job.entry.memory_mb:
                 return State.MEMORY
             if self.job.entry.timeout_seconds and self.seconds > self.job.entry.timeout_seconds:
                 return State.TIMEOUT
             if stop.is_set():
                 return State.NOT_DONE
+
+    def _was_stopped(self, stop: threading.Event) -> bool:
+        """Whether it ended because all processes of the run are asked to end, as service managers do."""
+        is_asked = self.process.returncode == -signal.SIGTERM
+        return is_asked and stop.wait(_ASKED)  # the main process needs a moment to hear of it
 
     def _look(self) -> None:
         self.seconds = time.perf_counter() - self.began
@@ -192,12 +201,19 @@ def _outcome(job: Job, watched: _Watched, stopped_for: State | None, answers: by
     seen["origin"] = dict(job.cache_key)
     answer = _answer(answers) if stopped_for is None and watched.process.returncode == 0 else None
     if answer:
-        failed = State.INTERNAL if answer.is_internal else State.FAILED
-        state = failed if answer.message else State.DONE
+        state = _state(answer)
         record = Record(state=state, message=answer.message, figures=answer.figures, files=answer.files, **seen)
         return Outcome(record, log if answer.is_internal else b"")
     message = _limit(job, stopped_for) if stopped_for else _death(watched.process.returncode, log)
     return Outcome(Record(state=stopped_for or State.CRASHED, message=message, **seen), log)
+
+
+def _state(answer: Answer) -> State:
+    if answer.is_internal:
+        return State.INTERNAL
+    if answer.is_unchanged:
+        return State.UNCHANGED
+    return State.FAILED if answer.message else State.DONE
 
 
 def _answer(content: bytes) -> Answer | None:

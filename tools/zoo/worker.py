@@ -21,9 +21,12 @@ from irquant.passes.accuracy.parse_metrics import metrics_of
 from irquant.passes.files.model_place import FilePlace
 from irquant.passes.infra.internal_errors import FaultFolderError, complaint, described, is_internal, write_fault
 from irquant.passes.jobs.quantize_job import QuantizeJob
+from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.strict import Strict
 from irquant.passes.tuning.goals import TuningGoals
+from irquant.tools.report.page import PageError
+from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.sources.metric_function import open_metrics
 from irquant.tools.sources.open_extensions import open_extensions
 from irquant.tools.sources.open_inputs import open_data
@@ -58,12 +61,14 @@ class Answer(Strict):
     Attributes:
         message: The user error or the internal error; empty if there is none.
         is_internal: Whether it is an internal error.
+        is_unchanged: Whether nothing in the model can be quantized.
         figures: The figures of the result.
         files: The result: name -> fingerprint.
     """
 
     message: str = ""
     is_internal: bool = False
+    is_unchanged: bool = False
     figures: Figures | None = None
     files: dict[str, str] = Field(default_factory=dict[str, str])
 
@@ -77,6 +82,8 @@ def main() -> None:
     try:
         with spelt_with_flags():
             answer = _quantized(task)
+    except NothingToQuantizeError as error:
+        answer = Answer(message=f"{' '.join(str(error).split())}; use the float model", is_unchanged=True)
     except Exception as error:
         answer = _internal(error, task) if is_internal(error) else Answer(message=" ".join(complaint(error).split()))
     answers.write(answer.model_dump_json().encode())
@@ -132,8 +139,13 @@ def _quantized(task: Task) -> Answer:
     tuning = TuningGoals(seconds=None, file=Path(task.entry.tuning)) if task.entry.tuning else None
     with written_together():
         report = job.run(graph, data, goals=goals, tuning=tuning, progress=_Phases(Path(task.phase)).show).report
+    figures = Figures.of(report, task.at_a_time)
+    try:
+        write_quantization_page(output.with_suffix(".html"), report, Subject(Path(task.entry.model), output, planned))
+    except PageError as error:  # nobody asked for it, and the model is there
+        figures = figures.model_copy(update={"warnings": [*figures.warnings, str(error)]})
     files = [output, output.with_suffix(".bin")]
-    return Answer(figures=Figures.of(report, task.at_a_time), files={path.name: fingerprint(path) for path in files})
+    return Answer(figures=figures, files={path.name: fingerprint(path) for path in files})
 
 
 if __name__ == "__main__":

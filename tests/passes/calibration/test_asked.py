@@ -135,4 +135,4 @@ def test_a_command_says_in_one_line_what_the_data_raised(tmp_path: Path) -> None
     )
     with pytest.raises(DataError) as caught:
         list(items_of(FunctionSource(f"{path}:D")))
-    assert str(caught.value) == f"sample 0 of {path}:D: the data raised OSError: gone"
+    assert str(caught.value) == f"sample 0 of {path}:D: the data raised OSError: gone ({path}:3)"

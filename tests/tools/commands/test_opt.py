@@ -249,7 +249,10 @@ def test_a_class_that_is_no_pass_is_refused(complaint: Complaint, mine: Path, na
 def test_a_module_that_cannot_be_imported_is_named(complaint: Complaint, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("1 / 0\n")
     said = complaint("-p", f"{tmp_path / 'bad.py'}:Mine")
-    assert said == f"importing '{tmp_path / 'bad.py'}' raised ZeroDivisionError: division by zero"
+    assert (
+        said
+        == f"importing '{tmp_path / 'bad.py'}' raised ZeroDivisionError: division by zero ({tmp_path / 'bad.py'}:1)"
+    )
 
 
 def test_an_unknown_pipeline_is_refused(complaint: Complaint) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from irquant.targets import target_names, target_text
 from irquant.tools.cli import run
+from irquant.tools.runs import targets
 
 
 def test_all_targets_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
@@ -18,6 +19,29 @@ def test_a_target_is_listed_with_its_aliases(capfd: pytest.CaptureFixture[str]) 
     lines = capfd.readouterr().out.splitlines()
     assert "gna        Intel GNA (OpenVINO up to 2023.3); also called gna3, gna3.5" in lines
     assert "npu        Intel NPUs (OpenVINO NPU plugin)" in lines
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ("sse avx2 avx512_vnni amx_int8", "cpu_spr"),
+        ("avx2 avx512_vnni", "cpu"),
+        ("avx2 avx_vnni", "cpu"),
+        ("sse avx2", "cpu_avx2"),
+        ("sse", ""),
+    ],
+)
+def test_the_target_of_this_cpu_is_named(
+    flags: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"flags\t\t: fpu {flags}\n")
+    monkeypatch.setattr(targets, "_CPU_INFO", tmp_path / "cpuinfo")
+    assert run(["targets"]) == 0
+    marked = [line for line in capfd.readouterr().out.splitlines() if line.endswith(" <- this machine")]
+    assert [line.split()[0] for line in marked] == [name] * bool(name)
+    monkeypatch.setattr(targets, "_CPU_INFO", tmp_path / "none")
+    assert run(["targets"]) == 0
+    assert "this machine" not in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("name", target_names())

@@ -509,12 +509,12 @@ def test_a_module_that_does_not_exist_is_named() -> None:
         (
             "class D:\n    def __iter__(self): raise OSError('gone')\nsamples = D",
             "samples",
-            "{}:samples: the data raised OSError: gone",
+            "{}:samples: the data raised OSError: gone ({}:2)",
         ),
         ("samples = 3", "samples", "{}:samples: is int, expected a function"),
         ("def samples(): pass", "sample", "{}:sample: '{}' has no 'sample'; did you mean 'samples'?"),
-        ("def samples(): raise KeyError('a')", "samples", "{}:samples: raised KeyError: 'a'"),
-        ("1 / 0", "samples", "importing '{}' raised ZeroDivisionError: division by zero"),
+        ("def samples(): raise KeyError('a')", "samples", "{}:samples: raised KeyError: 'a' ({}:1)"),
+        ("1 / 0", "samples", "importing '{}' raised ZeroDivisionError: division by zero ({}:1)"),
         ("import no_such_thing", "samples", "no module 'no_such_thing', which '{}' needs"),
     ],
 )
@@ -531,7 +531,7 @@ def test_an_exception_between_two_samples_says_which(tmp_path: Path) -> None:
     assert next(samples) == Sample(f"sample 0 of {path}:samples", 1)
     with pytest.raises(DataError) as caught:
         next(samples)
-    assert str(caught.value) == f"sample 1 of {path}:samples: the data raised OSError: gone"
+    assert str(caught.value) == f"sample 1 of {path}:samples: the data raised OSError: gone ({path}:3)"
 
 
 def test_a_missing_function_file_is_named(tmp_path: Path) -> None:

@@ -95,6 +95,24 @@ def test_each_verdict_has_its_step(
     assert next_step(found, TYPED) == said
 
 
+def test_saved_statistics_without_data_need_the_data_for_the_check(
+    model: Path, arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["quantize", str(model), "--data", str(arrays), "-o", "a.xml", "--save-statistics", "s.npz"]) == 0
+    capfd.readouterr()
+    again = ["quantize", str(model), "--statistics", "s.npz", "-o", "b.xml"]
+    assert run(again) == 0
+    said = capfd.readouterr().out.splitlines()
+    command = f"irquant {shlex.join([*again, '--data', 'SOURCE'])}"
+    assert said[1] == f"next: check the result with the data that the statistics were measured on: {command}"
+    assert any(
+        line.endswith("; no held-out samples to check the outputs (give the data of the statistics)") for line in said
+    )
+    assert run([*again, "--data", str(arrays)]) == 0
+    assert "held-out sample" in capfd.readouterr().out
+
+
 def on_samples(report: Report, ratio: float, samples: int) -> Report:
     found = judged(report, ratio)
     outputs = tuple(replace(each, samples=samples) for each in found.check.outputs or ())

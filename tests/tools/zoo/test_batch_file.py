@@ -126,24 +126,12 @@ def test_backslashes_between_double_quotes_are_not_lost(complaints: Complaints) 
         ("name: a/b", "name: 'a/b' names the files of the result: letters, digits, '_', '-' and '.', a letter or digit first"),
         ("name: .hidden", "name: '.hidden' names the files of the result: letters, digits, '_', '-' and '.', a letter or digit first"),
         ("config: c.ini", "config: {folder}/c.ini: a configuration ends in .json, .yaml or .yml"),
-        ("config: c.yaml", "config: {folder}/c.yaml: cannot be read: No such file or directory"),
-        ("target: t.yaml", "target: {folder}/t.yaml: cannot be read: No such file or directory"),
-        ("data: f.py:samples", "data: {folder}/f.py: no such file"),
-        ("data: nowhere:samples", "data: no module 'nowhere'"),
-        ("data: json.nowhere:samples", "data: no module 'json.nowhere'"),
-        ("data: json:samples", "data: json:samples: 'json' has no 'samples'"),
         ("metric: accuracy", "metric: {folder}/accuracy: no such function; write module:function or file.py:function"),
         ("metric: 7", "metric is 7; should be a valid string"),
-        ("metric: f.py:accuracy", "metric: {folder}/f.py: no such file"),
-        ("metric: nowhere:accuracy", "metric: no module 'nowhere'"),
-        ("metric: own:acuracy", "metric: own:acuracy: 'own' has no 'acuracy'; did you mean 'accuracy'?"),
-        ("metric: own.py:inner", "metric: {folder}/own.py:inner: '{folder}/own.py' has no 'inner'"),
-        ("metric: wrong:accuracy", "metric: {folder}/wrong.py: line 2: '(' was never closed"),
         ("max_drop: 0.1", "max_drop: needs a metric: add 'metric: module:function'"),
         ("drop_type: relative", "drop_type: needs a metric: add 'metric: module:function'"),
         ("max_drop: -1", "max_drop is -1; should be greater than or equal to 0"),
         ("drop_type: relativ", "drop_type is 'relativ'; did you mean 'relative'? there are: absolute, relative"),
-        ("data: m.xml", "data: {folder}/m.xml: no samples: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff, .gif, .ppm, .pgm, .mp4, .m4v, .mov, .mkv, .webm, .avi files"),
     ],
 )  # fmt: skip
 def test_a_wrong_option_is_named_with_its_line(complaints: Complaints, folder: Path, option: str, said: str) -> None:
@@ -152,6 +140,72 @@ def test_a_wrong_option_is_named_with_its_line(complaints: Complaints, folder: P
     data = "" if option.startswith("data") else "\n  data: s.npz"
     found = complaints(f"models:\n- model: m.xml\n  {option}{data}\n")
     assert found == [f"3: models[0].{said.format(folder=folder)}"]
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("config: c.yaml", "config: {folder}/c.yaml: cannot be read: No such file or directory"),
+        ("target: t.yaml", "target: {folder}/t.yaml: cannot be read: No such file or directory"),
+        ("data: f.py:samples", "data: {folder}/f.py: no such file"),
+        ("data: nowhere:samples", "data: no module 'nowhere'"),
+        ("data: json.nowhere:samples", "data: no module 'json.nowhere'"),
+        ("data: json:samples", "data: json:samples: 'json' has no 'samples'"),
+        ("metric: f.py:accuracy", "metric: {folder}/f.py: no such file"),
+        ("metric: nowhere:accuracy", "metric: no module 'nowhere'"),
+        ("metric: own:acuracy", "metric: own:acuracy: 'own' has no 'acuracy'; did you mean 'accuracy'?"),
+        ("metric: own.py:inner", "metric: {folder}/own.py:inner: '{folder}/own.py' has no 'inner'"),
+        ("metric: wrong:accuracy", "metric: {folder}/wrong.py: line 2: '(' was never closed"),
+        ("data: m.xml", "data: {folder}/m.xml: no samples: expected .npy, .npz, .png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff, .gif, .ppm, .pgm, .mp4, .m4v, .mov, .mkv, .webm, .avi files"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_file_stops_its_model_only(
+    folder: Path, capfd: pytest.CaptureFixture[str], option: str, said: str
+) -> None:
+    (folder / "own.py").write_text("def accuracy(predict):\n    def inner(): ...\n    return 1.0\n")
+    (folder / "wrong.py").write_text("\naccuracy = (\n")
+    data = "" if option.startswith("data") else "\n  data: s.npz"
+    (folder / "b.yaml").write_text(
+        f"models:\n- name: bad\n  model: m.xml\n  {option}{data}\n- {{model: m.xml, data: s.npz}}\n"
+    )
+    assert run(["zoo", str(folder / "b.yaml"), "--dry-run"]) == 1
+    assert capfd.readouterr().out.splitlines() == [
+        f"bad: cannot run: {said.format(folder=folder)}",
+        "m: new",
+        "1 of 2 models to do",
+    ]
+
+
+def test_missing_files_and_empty_folders_stop_their_models_only(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    (folder / "w.xml").write_text("<net/>")
+    entries = (
+        "model: gone.xml, data: s.npz",
+        "model: w.xml, data: s.npz",
+        "model: empty, data: s.npz",
+        "model: saved, data: s.npz",
+        "model: m.xml, data: empty",
+        "model: m.xml, data: none/*.png",
+        "model: m.xml, data: gone",
+        "model: m.xml, data: s.npz, tuning: gone.json",
+        "model: m.xml, data: s.npz, extension: gone.so",
+    )
+    text = "".join(f"- {{name: m{place}, {entry}}}\n" for place, entry in enumerate(entries))
+    (folder / "b.yaml").write_text(f"models:\n{text}")
+    said = [each.lacking.replace(str(folder), "") for each in read_batch(folder / "b.yaml", folder / "results")]
+    assert said[:4] == [
+        "model: /gone.xml: no such file",
+        "model: /w.xml: its weights are missing: there is no w.bin next to it",
+        "model: /empty: a folder, but no TensorFlow SavedModel; `irquant zoo init /empty` lists the models in a folder",
+        "model: /saved: no such file",
+    ]
+    assert said[4].startswith("data: /empty: no samples: expected .npy, ")
+    assert said[5:] == [
+        "data: /none/*.png: no file matches",
+        "data: /gone: no such file or folder (nor module:function)",
+        "tuning: /gone.json: cannot be read: No such file or directory",
+        "extension: /gone.so: no such file",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -236,8 +290,8 @@ def test_whatever_a_file_says_it_is_read_or_refused(folder: Path) -> None:
 
 def test_a_wrong_default_is_told_once(complaints: Complaints, folder: Path) -> None:
     models = "\n".join(f"- {{name: m{index}, model: m.xml}}" for index in range(3))
-    found = complaints(f"defaults: {{data: none.npz}}\nmodels:\n{models}\n")
-    assert found == [f"1: defaults.data: {folder / 'none.npz'}: no such file or folder (nor module:function)"]
+    found = complaints(f"defaults: {{data: none.npz, target: cpuu}}\nmodels:\n{models}\n")
+    assert found[:1] == [f"1: defaults.data: {folder / 'none.npz'}: no such file or folder (nor module:function)"]
 
 
 def test_a_model_needs_its_weights_and_is_never_replaced(complaints: Complaints, folder: Path) -> None:
@@ -294,12 +348,28 @@ def test_a_tuning_is_a_file_of_the_command_and_its_other_options_are_named(
     assert found[0] == f"3: models[0].tuning: {folder / 'gone.json'}: cannot be read: No such file or directory"
     assert found[1] == "4: models[1].tuning is {'t.json': 1}; should be a valid string"
     assert found[2].endswith(
-        "; a batch measures no latency: run `irquant tune MODEL --tuning FILE`, and write `tuning: FILE`"
+        "'models[2].tune': a batch measures no latency: run `irquant tune MODEL --tuning FILE`, and write `tuning: FILE`"
     )
     assert found[3].endswith(
-        "; a batch quantizes activations, too: weights alone are `irquant compress MODEL --weights int4`"
+        "'models[3].weights': a batch quantizes activations, too: weights alone are `irquant compress MODEL --weights int4`"
     )
     assert found[4] == "7: models[4].tuning: a tuning and metrics exclude each other: give one of them"
+
+
+def test_other_words_for_keys_are_one_mistake_that_says_what_to_write(complaints: Complaints) -> None:
+    entries = "".join(f"- {{name: m{place}, model: m.xml, calibration: s.npz}}\n" for place in range(3))
+    assert complaints(f"models:\n{entries}") == [
+        "2: unknown key 'models[0].calibration': write 'data' (and 2 more times)"
+    ]
+    said = complaints(
+        "models:\n- {model: m.xml, data: [s.npz, t.npz]}\n- {name: n, model: m.xml, data: s.npz, statistics: t}\n"
+    )
+    assert said == [
+        "2: models[0].data is ['s.npz', 't.npz']; should be a valid string; several files are one glob ('calib*.npz') or "
+        "a .txt file that lists them",
+        "3: unknown key 'models[1].statistics': a batch calibrates each model: for variants of one model, run `irquant "
+        "quantize MODEL --save-statistics FILE` once, then with `--statistics FILE`",
+    ]
 
 
 def test_a_configuration_may_name_model_and_data(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -356,7 +426,7 @@ def test_a_tree_of_models_becomes_a_batch_file(tree: Path, folder: Path, capfd: 
     captured = capfd.readouterr()
     quantized, precise = "intel/three/FP16-INT8/three.xml", "public/one/FP16/one.xml"
     assert [line.partition(" '")[0] for line in captured.out.splitlines()] == [
-        f"{folder / 'b.yaml'}: 3 models, 3 left out; 2 of them without data",
+        f"{folder / 'b.yaml'}: 3 models, 3 left out; 2 of them without data, which are comments in the file: say where data are",
         f"left out: {tree / quantized}: already quantized: it contains FakeQuantize",
         f"left out: {tree / precise}: public/one/FP32/one.xml is there",
     ]
@@ -364,10 +434,13 @@ def test_a_tree_of_models_becomes_a_batch_file(tree: Path, folder: Path, capfd: 
     assert captured.err == f"warning: {tree}/{broken}\n"
     text = (folder / "b.yaml").read_text()
     assert yaml.safe_load(text)["models"] == [
-        {"name": "other-one", "model": "tree/other/one.xml"},
         {"name": "public-one-FP32-one", "model": "tree/public/one/FP32/one.xml", "data": "tree/public/one/calib.npz"},
-        {"name": "two-p", "model": "tree/public/two/two-p/FP16/two-p.xml"},
     ]
+    assert (
+        "\n  # no data were found: say where they are, and remove the marks\n  # - name: other-one\n"
+        "  #   model: tree/other/one.xml\n  #   data: '...'\n"
+    ) in text
+    assert [each.name for each in read_batch(folder / "b.yaml", folder / "results")] == ["public-one-FP32-one"]
     assert "\n# left out: tree/public/broken.xml: not an OpenVINO IR: the root element is <x>, expected <net>\n" in text
     assert "\n# left out: tree/intel/three/FP16-INT8/three.xml: already quantized: it contains FakeQuantize '" in text
 
@@ -378,14 +451,34 @@ def test_a_pattern_tells_where_data_are(tree: Path, folder: Path, capfd: pytest.
     batch = folder / "b.yaml"
     assert run(["zoo", "init", str(tree / "public"), "-o", str(batch), "--data", f"{folder}/data/{{name}}/*.npz"]) == 0
     models = {each["name"]: each.get("data") for each in yaml.safe_load(batch.read_text())["models"]}
-    assert models == {"one": None, "two-p": "data/two-p/*.npz"}
+    assert models == {"two-p": "data/two-p/*.npz"}
+
+
+def test_new_models_are_added_to_a_batch_file(tree: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    batch, init = folder / "b.yaml", ["zoo", "init", str(tree), "-o", str(folder / "b.yaml")]
+    assert run([*init, "--data", str(folder / "s.npz")]) == 0
+    text = f"defaults: {{preset: mixed}} # mine\n{batch.read_text()}  # model: by hand\n"
+    batch.write_text(text)
+    for suffix in (".xml", ".bin"):
+        (tree / f"late{suffix}").write_bytes((folder / f"m{suffix}").read_bytes())
+        (tree / f"bare{suffix}").write_bytes((folder / f"m{suffix}").read_bytes())
+    (folder / "data").mkdir()
+    (folder / "data/late.npz").write_bytes((folder / "s.npz").read_bytes())
     capfd.readouterr()
-    assert run(["zoo", str(batch), "--dry-run"]) == 2
-    said = capfd.readouterr().err.splitlines()
-    assert (
-        said[0]
-        == f"{batch}:3: models[0].data: no data: say where samples come from, here, in 'defaults', or in 'config'"
+    for expected in ("2 models", "0 models"):
+        assert run([*init, "--data", f"{folder}/data/{{name}}.npz", "--add"]) == 0
+        assert capfd.readouterr().out.startswith(f"{batch}: {expected}, ")
+        assert batch.read_text() == (
+            f"{text}  # no data were found: say where they are, and remove the marks\n  # - name: bare\n"
+            "  #   model: tree/bare.xml\n  #   data: '...'\n"
+            "  - name: late\n    model: tree/late.xml\n    data: data/late.npz\n"
+        )
+    batch.write_text("models: [{model: m.xml, data: s.npz}]\n")
+    assert run([*init, "--add"]) == 2
+    assert capfd.readouterr().err == (
+        f"error: {batch}: models cannot be added: its last lines must be those of `models`, each as `- model: PATH`\n"
     )
+    assert batch.read_text() == "models: [{model: m.xml, data: s.npz}]\n"
 
 
 def test_nothing_to_quantize_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -404,5 +497,8 @@ def test_nothing_to_quantize_is_told(folder: Path, capfd: pytest.CaptureFixture[
 def test_a_batch_file_is_never_replaced(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "b.yaml").write_text("mine")
     assert run(["zoo", "init", str(folder), "-o", str(folder / "b.yaml")]) == 2
-    assert capfd.readouterr().err == f"error: {folder / 'b.yaml'}: cannot be written: File exists; give another -o\n"
+    assert (
+        capfd.readouterr().err
+        == f"error: {folder / 'b.yaml'}: cannot be written: File exists; give another -o, or --add to add models to it\n"
+    )
     assert (folder / "b.yaml").read_text() == "mine"

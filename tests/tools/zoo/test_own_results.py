@@ -1,5 +1,6 @@
 """Which files in a folder of results may be replaced without a question."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from irquant.tools.zoo.cache_key import fingerprint
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.own_results import is_own_result
 from irquant.tools.zoo.record import Record, State
-from irquant.tools.zoo.run import _remove_outdated
+from irquant.tools.zoo.settle import _set_aside
 
 
 @pytest.fixture
@@ -52,24 +53,35 @@ def test_a_record_that_cannot_be_read_is_if_the_model_beside_it_is(folder: Path,
 
 
 @pytest.mark.parametrize("kept", range(3))
-def test_what_is_left_of_a_result_that_is_being_removed_is(
+def test_what_is_left_of_a_result_that_is_being_set_aside_is(
     folder: Path, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
-    unlink, done = Path.unlink, list[str]()
+    replace, done = Path.replace, list[str]()
 
-    def killed(path: Path, *, missing_ok: bool) -> None:
-        if len(done) == kept:
-            raise KeyboardInterrupt
-        done.append(path.name)
-        unlink(path, missing_ok=missing_ok)
+    def killed(path: Path, target: Path) -> None:
+        if path.parent == folder:
+            if len(done) == kept:
+                raise KeyboardInterrupt
+            done.append(path.name)
+        replace(path, target)
 
-    monkeypatch.setattr(Path, "unlink", killed)
+    monkeypatch.setattr(Path, "replace", killed)
     entry = Entry.model_validate({"model": "m.xml"})
-    with pytest.raises(KeyboardInterrupt):
-        _remove_outdated(Job("a", entry, "d.npz", folder, folder / "a.xml", {}))
-    left = [each for each in folder.iterdir() if each.name.startswith("a.")]
-    assert len(left) == 4 - kept
+    job = Job("a", entry, "d.npz", folder, folder / "a.xml", {})
+    with contextlib.suppress(KeyboardInterrupt):
+        _set_aside(job)
+    left = [each for place in (folder, job.earlier) for each in place.iterdir() if each.name.startswith("a.")]
+    assert {each.name for each in left} == {"a.xml", "a.bin", "a.json", "a.log"}
     assert all(map(is_own_result, left))
+
+
+def test_results_that_missed_are_irquants_while_unchanged(folder: Path) -> None:
+    (folder / "missed").mkdir()
+    for suffix in ("xml", "bin"):
+        (folder / f"a.{suffix}").replace(folder / "missed" / f"a.{suffix}")
+        assert is_own_result(folder / "missed" / f"a.{suffix}")
+    (folder / "missed" / "a.bin").write_text("of someone else")
+    assert not is_own_result(folder / "missed" / "a.bin")
 
 
 @pytest.mark.parametrize("name", ["b.xml", "b.bin", "b.json", "b.log"])

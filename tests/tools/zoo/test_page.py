@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from irquant.tools.zoo.page import BatchSubject, batch_page
+from irquant.tools.zoo.page import BatchSubject, batch_page, links_from
 from irquant.tools.zoo.record import LatencyFigures, ModelFigures, State
 from irquant.tools.zoo.rows import Row
 
@@ -69,6 +69,17 @@ ROWS = [
     done("e", sqnr=None, bytes_before=9_000_000, int8_share=0.25),
     Row(name="f", state=State.NOT_DONE),
 ]
+
+
+def test_models_have_links_to_their_own_pages(tmp_path: Path) -> None:
+    (tmp_path / "results" / "missed").mkdir(parents=True)
+    rows = [done("a", result="a.xml"), done("b", result="missed/b.xml"), done("c", result="c.xml"), done("d")]
+    for place in ("a", "missed/b"):
+        (tmp_path / "results" / f"{place}.html").touch()
+    links = links_from(tmp_path / "pages" / "all.html", tmp_path / "results", rows)
+    assert links == {"a": "../results/a.html", "b": "../results/missed/b.html"}, "c has none"
+    page = Page(batch_page(rows, BatchSubject(Path("b.yaml"), tmp_path / "results", [], links)))
+    assert [each["href"] for tag, each in page.elements if tag == "a"] == [*links.values()]
 
 
 def test_it_says_of_each_model_what_its_row_says() -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from irquant.tools.zoo.batch_file import Entry, Expected
-from irquant.tools.zoo.display import Display, display, print_rows
+from irquant.tools.zoo.display import Display, display, failures, print_rows, totals
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.plan import plan_jobs
 from irquant.tools.zoo.record import Figures, LatencyFigures, Record, State
@@ -81,7 +81,7 @@ def test_the_console_tells_of_few_samples_warnings_latency_and_unknown_devices(c
     ]
     print_rows([slow, row(int8=None, executed=None)])
     head, first, second, last = (" ".join(line.split()) for line in capfd.readouterr().out.splitlines())
-    assert head == "model state int8 worst output smaller latency seconds peak MB warnings message"
+    assert head == "model state int8 worst output smaller latency seconds peak MB warnings metric message"
     assert first == "m done 100% 25.0 dB (fair; few samples: 2) 4.0x 5 -> 6.25 ms 2.0 150.0 2"
     assert second == "m done not verified 25.0 dB (fair; few samples: 2) 4.0x 2.0 150.0"
     assert last == (
@@ -89,7 +89,32 @@ def test_the_console_tells_of_few_samples_warnings_latency_and_unknown_devices(c
         "before you decide (irquant compare)"
     )
     print_rows([row()])
-    assert "latency" not in capfd.readouterr().out
+    assert " ".join(capfd.readouterr().out.splitlines()[0].split()) == head, "the columns are always the same"
+
+
+def test_ignored_names_that_match_nothing_are_always_shown(capfd: Capture) -> None:
+    with display(0, 2) as shown:
+        shown.finished(row(warnings=["ignored: 'hed' matches no operation of the model; did you mean 'head'?", "more"]))
+        shown.remind(row(warnings=["ignored: 'x' matches no operation of the model"]))
+    assert capfd.readouterr().err.splitlines()[1:] == [
+        "m: warning: ignored: 'hed' matches no operation of the model; did you mean 'head'?",
+        "m: warning: ignored: 'x' matches no operation of the model",
+    ]
+
+
+def test_outputs_that_nobody_checked_are_told_as_such(capfd: Capture) -> None:
+    print_rows([row(output=None, sqnr=None, verdict=None, held_out=0)])
+    assert "not checked" in capfd.readouterr().out
+
+
+def test_the_totals_say_what_ran_and_what_became_of_it() -> None:
+    done = row().model_copy(update={"ran": True, "why": "new"})
+    old = row().model_copy(update={"why": "up to date"})
+    lost = Row(name="x", state=State.FAILED, why="cannot run: no data", message="no data")
+    assert totals([done, old, lost, lost]) == "4 models: 1 ran, 1 up to date, 2 could not run; 2 done, 2 failed"
+    assert list(failures([done, lost, old, lost.model_copy(update={"name": "y"})])) == ["x, y: failed: no data"]
+    many = [lost.model_copy(update={"name": f"m{number}"}) for number in range(9)]
+    assert list(failures(many)) == ["m0, m1, m2, m3, m4 and 4 more: failed: no data"]
 
 
 def test_a_terminal_names_running_models_and_what_is_being_done() -> None:
