@@ -143,7 +143,7 @@ def compress(
     Raises:
         UserError: see `compress_model`.
     """
-    result = _compressed("compress", model, data, options, warns=report is None)
+    result = _compressed("compress", model, data, options, warns=report is None, gives_model=True)
     if report:
         report(result.report)
     return result.model
@@ -156,11 +156,12 @@ def _compressed(
     given: CompressOptions,
     *,
     warns: bool = True,
+    gives_model: bool = False,
 ) -> CompressionResult[Path] | CompressionResult[RuntimeModel]:
     refuse_unknown(function, given, CompressOptions.__annotations__, OF_COMPRESS)
     result = _run(model, data, given)
     if warns:
-        warn(result.report.warnings, result)
+        warn(result.report.warnings, result.model if gives_model else result)
     return result
 
 

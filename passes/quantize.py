@@ -142,10 +142,10 @@ def quantize(
     Raises:
         UserError: see `quantize_model`.
     """
-    result = _quantized("quantize", model, data, options, warns=report is None)
+    result = _quantized("quantize", model, data, options, warns=report is None, gives_model=True)
     if report:
         report(result.report)
-    warn_of_accuracy(result.report, result)
+    warn_of_accuracy(result.report, result.model)
     return result.model
 
 
@@ -156,6 +156,7 @@ def _quantized(
     given: QuantizeOptions,
     *,
     warns: bool = True,
+    gives_model: bool = False,
 ) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
     refuse_unknown(function, given, QuantizeOptions.__annotations__, OF_QUANTIZE)
     options = resolved_options(given)
@@ -164,7 +165,8 @@ def _quantized(
         warn(early)
     result = _run(model, data, given, options)
     if warns:
-        warn((each for each in messages_of(result.report) if each not in early), result)
+        returned = result.model if gives_model else result
+        warn((each for each in messages_of(result.report) if each not in early), returned)
     return result
 
 

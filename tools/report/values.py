@@ -215,5 +215,6 @@ def _step_values(step: GuardStep) -> dict[str, Any]:
         "int8": step.int8,
         "layers": step.layers,
         "kept": step.is_kept,
+        "why_kept": step.why_kept or None,
         "why_dropped": step.why_dropped or None,
     }

@@ -51,7 +51,7 @@ def _figures(report: Report) -> Iterable[str]:
     yield from [_dominant_line(report.dominant)] if report.dominant else []
     if report.speed_trial:
         trial = report.speed_trial
-        yield f"the guard tried for speed: {trial.what}: worst output {_change(trial)}: {_outcome(trial)}"
+        yield f"the guard tried for speed: {trial.what}: worst output {_change(trial)}: {trial.outcome}"
     yield from latency_lines(report.latencies) if report.latencies else ()
     yield from tuning_lines(report.tuning) if report.tuning else ()
 
@@ -119,15 +119,11 @@ def _guard_lines(steps: Sequence[GuardStep]) -> Iterable[str]:
     if steps:
         yield f"the guard began with an output of {decibels(steps[0].before)}, and tried"
     for step in steps:
-        yield f"  {step.what}: {_change(step)}, {step.int8} of {step.layers} layers int8: {_outcome(step)}"
+        yield f"  {step.what}: {_change(step)}, {step.int8} of {step.layers} layers int8: {step.outcome}"
 
 
 def _change(step: GuardStep) -> str:
     return f"{decibels(step.before)} -> {decibels(step.after)}"
-
-
-def _outcome(step: GuardStep) -> str:
-    return "kept" if step.is_kept else f"dropped: {step.why_dropped}"
 
 
 def _accuracy_lines(accuracy: AccuracyResult) -> Iterable[str]:

@@ -152,22 +152,26 @@ def test_each_layer_of_the_strip_says_what_it_is_and_why(report: Report) -> None
 
 def test_what_the_guard_tried_is_told(report: Report) -> None:
     steps = (
-        GuardStep("wider ranges", True, 5.0, 12.5, 2, 2),
+        GuardStep("wider ranges", True, 5.0, 12.5, 2, 2, why_kept="a gain of 7.5 dB"),
         GuardStep("float: 'first'", False, 12.5, 12.25, 1, 2, "no gain"),
     )
     texts = Outline(page_of(dataclasses.replace(report, guard=steps))).texts
     assert "The guard began with an output of 5.0 dB. Trials, in this order" in texts
     assert texts[texts.index("wider ranges") :][:5] == ["wider ranges", "5.0 dB", "12.5 dB", "2 of 2", "✓ kept"]
+    assert texts[texts.index("wider ranges") + 5] == ": a gain of 7.5 dB"
     assert texts[texts.index("float: 'first'") :][4] == "dropped: no gain"
     line = "  float: 'first': 12.5 dB -> 12.2 dB, 1 of 2 layers int8: dropped: no gain"
     assert line in report_lines(dataclasses.replace(report, guard=steps), "m.xml", None)
 
 
 def test_what_the_guard_tried_for_speed_is_told(report: Report) -> None:
-    step = GuardStep("no zero points", True, 31.5, 30.25, 2, 2)
+    step = GuardStep("no zero points", True, 31.5, 30.25, 2, 2, why_kept="outputs stay good")
     told = " ".join(Outline(page_of(dataclasses.replace(report, speed_trial=step))).texts)
-    assert "less time: no zero points. The worst output had 31.5 dB before it and 30.2 dB with it: kept." in told
-    line = "the guard tried for speed: no zero points: worst output 31.5 dB -> 30.2 dB: kept"
+    assert (
+        "less time: no zero points. The worst output had 31.5 dB before it and 30.2 dB with it: kept: outputs stay good."
+        in told
+    )
+    line = "the guard tried for speed: no zero points: worst output 31.5 dB -> 30.2 dB: kept: outputs stay good"
     assert line in report_lines(dataclasses.replace(report, speed_trial=step), "m.xml", None)
 
 
