@@ -217,6 +217,14 @@ def test_a_model_of_several_samples_at_a_time_says_how_to_feed_it(feed: np.ndarr
     )
 
 
+def test_a_smaller_last_batch_says_how_a_loader_leaves_it_out() -> None:
+    baked = ModelInput("x", frozenset({"x"}), "f32", (8, 3, 2, 2))
+    assert complaint(np.zeros((6, 3, 2, 2), np.float32), baked).startswith(
+        "sample 7: input 'x' f32[8,3,2,2]: got float32[6, 3, 2, 2]; the model takes 8 samples at a time: give stacks of 8 "
+        "(a loader leaves out a smaller last one with drop_last=True), or reshape it in Python: "
+    )
+
+
 def test_the_reshape_that_a_message_names_works(tmp_path: Path) -> None:
     x = op.parameter([10, 3, 8, 8], np.float32, name="x")
     x.output(0).set_names({"x"})
