@@ -18,14 +18,15 @@ from .options.compression import CompressionConfig, WeightFormat
 from .options.config import QuantizationConfig
 from .options.former_keywords import OF_COMPRESS, refuse_unknown
 from .reporting.python_warnings import warn
+from .reporting.shown_report import ShownResult
 from .runtime.convert import RuntimeModel
 from .runtime.core import Extension, check_extensions
 
 _Model = TypeVar("_Model")
 
 
-@dataclass(frozen=True)
-class CompressionResult(Generic[_Model]):
+@dataclass(frozen=True, repr=False)
+class CompressionResult(ShownResult, Generic[_Model]):
     """The result of a weight-only quantization.
 
     Attributes:

@@ -47,7 +47,7 @@ class CompressionReport(ShownReport):
         results: The results of each pass.
         seconds: The time of the whole run.
         model: The path of the float model; for a model in memory, its name.
-        result: The path of the compressed model; for a model in memory, what it is.
+        result: The path of the compressed model; for a model in memory, its name.
     """
 
     weights: WeightFormat
@@ -63,6 +63,11 @@ class CompressionReport(ShownReport):
     seconds: float = 0.0
     model: Path = Path("model")
     result: Path = Path("result")
+
+    def __repr__(self) -> str:
+        """One line: the format, and the sizes before and after."""
+        sizes = f"{self.bytes_before / 1e6:.2f} MB -> {self.bytes_after / 1e6:.2f} MB"
+        return f"<CompressionReport: weights in {self.weights}, {sizes}; print it for more>"
 
 
 def compress_graph(

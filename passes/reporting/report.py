@@ -116,7 +116,7 @@ class Origin:
 
     Attributes:
         model: The path of the float model; for a model in memory, its name.
-        result: The path of the quantized model; for a model in memory, what it is.
+        result: The path of the quantized model; for a model in memory, its name.
         options: The options.
     """
 
@@ -195,6 +195,12 @@ class Report(ShownReport):
     reverted: tuple[Reverted, ...] = ()
     dominant: Dominant | None = None
     types: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        """One line: the verdict with its output, and how many layers are in int8."""
+        worst, int8 = self.worst_output, sum(each.is_int8 for each in self.layers)
+        verdict = f"{self.verdict}, {worst.sqnr:.1f} dB at '{worst.name}'" if worst else "not checked"
+        return f"<Report: {verdict}, {int8} of {len(self.layers)} layers in int8; print it for more>"
 
     @property
     def worst_output(self) -> Agreement | None:

@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from irquant import CompressionReport, UserError, compress_model, quantize_model
+from irquant import (
+    CompressionReport,
+    CompressionResult,
+    QuantizationResult,
+    UserError,
+    compress_model,
+    quantize_model,
+)
 from irquant.passes import Report
 from irquant.passes.reporting.front_end import front_end, install
 from irquant.tools.report.page import PageError
@@ -41,6 +48,29 @@ def test_the_report_of_a_compression_reads_like_that_of_the_command_line(compres
 
 def test_a_notebook_shows_the_page_of_a_compression(compressed: CompressionReport) -> None:
     assert "&lt;!doctype html&gt;" in (compressed._repr_html_() or "")
+
+
+def test_a_console_shows_results_and_reports_in_a_line(report: Report, compressed: CompressionReport) -> None:
+    assert report.worst_output
+    ratio = f"{report.worst_output.sqnr:.1f} dB at 'logits'"
+    said = f"<Report: good, {ratio}, 2 of 2 layers in int8; print it for more>"
+    assert repr(report) == said
+    unchecked = dataclasses.replace(report, check=dataclasses.replace(report.check, outputs=None))
+    assert repr(unchecked) == "<Report: not checked, 2 of 2 layers in int8; print it for more>"
+    result = QuantizationResult(Path("o.xml"), report)
+    assert repr(result) == str(result) == f"QuantizationResult(model='o.xml', report={said})"
+    assert result._repr_html_() == report._repr_html_()
+    sizes = f"{compressed.bytes_before / 1e6:.2f} MB -> {compressed.bytes_after / 1e6:.2f} MB"
+    said = f"<CompressionReport: weights in int8, {sizes}; print it for more>"
+    model = language_model()
+    model.set_friendly_name("mine")
+    assert repr(CompressionResult(model, compressed)) == f"CompressionResult(model='mine', report={said})"
+
+
+def test_the_result_of_a_model_in_memory_is_headed_by_its_name() -> None:
+    model = language_model()
+    model.set_friendly_name("mine")
+    assert str(compress_model(model).report).startswith("mine: ")
 
 
 def test_a_program_reads_the_verdict_that_people_read(report: Report) -> None:
