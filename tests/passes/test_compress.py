@@ -75,6 +75,26 @@ def test_wrong_options_are_named(options: dict[str, Any], said: str) -> None:
     assert str(caught.value).startswith(said)
 
 
+def test_data_are_given_as_to_quantize(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", **{f"{number:05}|rows": each for number, each in enumerate(sentences(40))})
+    seen: list[str] = []
+
+    def progress(task: str, done: int, total: int | None) -> None:
+        seen.append(task)
+
+    found = [
+        compress_model(language_model(), tmp_path / "d.npz", subset_size=20).report,
+        compress_model(language_model(), sentences(40), samples=20, progress=progress).report,
+        compress_model(
+            language_model(), [(each, 1) for each in sentences(40)], subset_size=20, transform=lambda item: item[0]
+        ).report,
+    ]
+    assert [(each.samples, each.held_out) for each in found] == [(19, 1)] * 3
+    assert seen
+    with pytest.raises(UserError, match=r"^samples and subset_size are the same option: give one of them$"):
+        compress(language_model(), sentences(9), samples=9, subset_size=9)
+
+
 def test_an_unknown_option_is_refused() -> None:
     options: Any = {"bits": 4}
     with pytest.raises(TypeError, match=r"^compress\(\) got an unexpected keyword argument 'bits'$"):

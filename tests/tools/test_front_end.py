@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
+import openvino.opset13 as op
 import pytest
+from PIL import Image
 
 from irquant import (
     CompressionReport,
@@ -71,6 +74,44 @@ def test_the_result_of_a_model_in_memory_is_headed_by_its_name() -> None:
     model = language_model()
     model.set_friendly_name("mine")
     assert str(compress_model(model).report).startswith("mine: ")
+
+
+@pytest.mark.parametrize("kind", ["numbered", "stack", "array"])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_data_are_given_by_their_path(model: Path, tmp_path: Path, kind: str, *, as_text: bool) -> None:
+    data = np.random.default_rng(0).normal(size=(20, 3, 8, 8)).astype(np.float32)
+    path = tmp_path / ("d.npy" if kind == "array" else "d.npz")
+    if kind == "array":
+        np.save(path, data)
+    else:
+        numbered = {f"{number:05}|image": each[None] for number, each in enumerate(data)}
+        np.savez(path, **(numbered if kind == "numbered" else {"image": data}))
+    given = str(path) if as_text else path
+    found = quantize_model(model, given, output=tmp_path / "o.xml", guard=False).report
+    assert (found.samples, found.held_out) == (19, 1)
+    doubled = quantize_model(
+        model, given, output=tmp_path / "o.xml", guard=False, transform=lambda sample: sample["image"] * 2
+    )
+    assert doubled.report.data.line != found.data.line
+
+
+@pytest.mark.filterwarnings("ignore::irquant.QuantizationWarning")
+def test_pictures_are_given_by_their_folder_and_mistakes_name_no_flags(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(9):
+        picture = rng.integers(0, 255, (2, 2, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    x = op.parameter([1, 3, 8, 8], np.float32, name="x")
+    heavy = np.full((4, 3, 3, 3), 2.0, np.float32)
+    report = quantize_model(ov.Model([op.convolution(x, heavy, *[[1, 1]] * 4)], [x]), tmp_path, guard=False).report
+    assert report.data.line.startswith("9 PNG files, RGB, 8x8")
+    assert report.wrong_data
+    assert "--" not in next_step(report, None)
+
+
+def test_a_path_without_data_is_told(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.npz: no such file or folder"):
+        quantize_model(model, tmp_path / "gone.npz")
 
 
 def test_a_program_reads_the_verdict_that_people_read(report: Report) -> None:

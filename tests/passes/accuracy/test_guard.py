@@ -702,7 +702,7 @@ def test_an_output_that_cannot_be_compared_does_not_hide_the_error_of_a_gain() -
 def test_an_output_that_would_be_poor_is_told_with_the_criterion_that_makes_it_so() -> None:
     _, made, _ = quantize_once(from_runtime(plain()[0]), plain()[1], load_target("cpu"), QuantizationConfig())
 
-    def attempt(**values: float) -> Attempt:
+    def attempt(**values: Any) -> Attempt:
         found = tuple(replace(each, decisions=0, **values) for each in made.context.check.outputs or ())
         check = replace(made.context.check, outputs=tuple(replace(each, decisions=200) for each in found))
         context = copy(made.context)
