@@ -178,7 +178,7 @@ def _compressed(
 def _run(
     model: Path | str | RuntimeModel, data: Iterable[object] | Path | None, given: CompressOptions
 ) -> CompressionResult[Path] | CompressionResult[RuntimeModel]:
-    options: dict[str, object] = {name: given[name] for name in given if name in CompressionConfig.model_fields}
+    options = {name: value for name, value in given.items() if name in CompressionConfig.model_fields}
     if (size := given_size(given.get("samples"), given.get("subset_size"))) is not None:
         options["samples"] = size
     config = CompressionConfig.read(options, "")

@@ -76,7 +76,8 @@ def test_wrong_options_are_named(options: dict[str, Any], said: str) -> None:
 
 
 def test_data_are_given_as_to_quantize(tmp_path: Path) -> None:
-    np.savez(tmp_path / "d.npz", **{f"{number:05}|rows": each for number, each in enumerate(sentences(40))})
+    arrays: dict[str, Any] = {f"{number:05}|rows": each for number, each in enumerate(sentences(40))}
+    np.savez(tmp_path / "d.npz", **arrays)
     seen: list[str] = []
 
     def progress(task: str, done: int, total: int | None) -> None:

@@ -10,14 +10,19 @@ import pytest
 from irquant.passes.calibration.numbered_arrays import NumberedArrays, by_number
 from irquant.passes.calibration.tables import rows_of
 
-ARRAYS = {"00010|x": np.ones(3), "00002|x": np.zeros(2), "00002|y": np.zeros(1), "00010|_label": np.ones(1)}
+ARRAYS: dict[str, Any] = {
+    "00010|x": np.ones(3),
+    "00002|x": np.zeros(2),
+    "00002|y": np.zeros(1),
+    "00010|_label": np.ones(1),
+}
 
 
 def test_keys_with_numbers_make_samples_in_the_order_of_the_numbers(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", **ARRAYS)
     loaded: Mapping[str, Any] = np.load(tmp_path / "d.npz")
     for given in (ARRAYS, loaded):
-        found = rows_of(given)
+        found: Any = rows_of(given)
         assert isinstance(found, NumberedArrays)
         assert [list(each) for each in found] == [["x", "y"], ["x"]], "a name with _ in front is no input"
         assert [each["x"].tolist() for each in found[:]] == [[0, 0], [1, 1, 1]]

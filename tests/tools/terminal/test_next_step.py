@@ -17,6 +17,7 @@ from irquant.passes.analysis.image_findings import DataMistake
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.evaluation.latency import Latencies, Latency, Mode
 from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.infra.execution import Asked
 from irquant.passes.placement.plan import FloatSum
 from irquant.passes.reporting.report import Dominant, Reverted
 from irquant.tools.cli import run
@@ -284,6 +285,45 @@ def test_many_layers_in_float_are_counted_and_the_first_ones_named(report: Repor
         "they were needed",
     ]
     assert not any(each.startswith("reverted") for each in report_lines(report, "o.xml", TYPED))
+
+
+def test_sums_in_float_are_told_only_if_the_result_is_not_good(report: Report) -> None:
+    sums = (FloatSum("s", "why"),)
+    for ratio, told in ((30.0, []), (15.0, ["sum in float: Add 's': why"])):
+        lines = report_lines(replace(judged(report, ratio), float_sums=sums), "o.xml", TYPED)
+        assert [each for each in lines if each.startswith("sum")] == told
+
+
+def test_layers_that_the_execution_graph_does_not_count_are_told_beside_the_others(report: Report) -> None:
+    (first, *rest), decision = report.layers, report.layers[0].decision
+    recurrent = [replace(first, type="LSTMSequence", decision=replace(decision, int8=each)) for each in (False, True)]
+    found = replace(report, layers=(first, *rest, recurrent[0], recurrent[0], recurrent[1]))
+    said = "ran in int8: 2 of 2 executed layers (100%)"
+    assert said in report_lines(report, "o.xml", TYPED)
+    beside = "; besides these: 2 LSTMSequence in float, 1 LSTMSequence in int8"
+    assert f"{said}{beside}" in report_lines(found, "o.xml", TYPED)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1, "not verified: 1 layer in a body with dynamic shapes: the runtime does not show it"),
+        (2, "not verified: 2 layers in bodies with dynamic shapes: the runtime does not show them"),
+    ],
+)
+def test_layers_that_the_runtime_does_not_show_are_counted(report: Report, count: int, said: str) -> None:
+    assert report.check.execution
+    check = replace(report.check, execution=replace(report.check.execution, unseen=count))
+    assert said in report_lines(replace(report, check=check), "o.xml", TYPED)
+
+
+def test_the_check_of_the_device_has_figures_only_if_it_fails(report: Report) -> None:
+    assert "the device computes the FakeQuantizes correctly (2 samples)" in report_lines(report, "o.xml", TYPED)
+    wrong = Asked("y", 3.0, 30.0, 2, "in all")
+    found = replace(report, check=replace(report.check, asked=wrong))
+    assert (
+        "the device computes the FakeQuantizes wrongly (SQNR 3.0 dB, with FakeQuantizes in float 30.0 dB, at 'y'; 2 samples)"
+    ) in report_lines(found, "o.xml", TYPED)
 
 
 def test_a_layer_that_makes_most_of_the_error_is_named_with_its_gain_and_cost(report: Report) -> None:
