@@ -52,7 +52,7 @@ def _explained(mistake: ErrorDetails, model: type[BaseModel], instead: Instead) 
         found = f"'{given}'" if quoted(given) == repr(given) else quoted(given)
         return did_you_mean(f"{path} is {found}", close, f"there are: {', '.join(known)}")
     if mistake["type"] == "value_error":  # the message of a validator
-        return f"{path or 'the content'}: {mistake['msg'].removeprefix('Value error, ')}"
+        return f"{path and f'{path}: '}{mistake['msg'].removeprefix('Value error, ')}"
     return f"{path or 'the content'} is {quoted(mistake['input'])}; {_expected(mistake)}"
 
 
