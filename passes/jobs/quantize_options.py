@@ -13,6 +13,7 @@ from ..accuracy.parse_metrics import GivenMetric, metrics_of
 from ..files.model_place import ModelPlace
 from ..files.run_files import named
 from ..infra.base import Pass
+from ..infra.checked_passes import checked_passes
 from ..infra.progress import Progress
 from ..options.accuracy import DropType
 from ..options.config import GuardAim, QuantizationConfig
@@ -24,7 +25,7 @@ from ..reporting.front_end import shown
 from ..runtime.core import Extension, check_extensions
 from ..tuning.goals import TuningGoals
 from .given_samples import given_samples, given_size
-from .measured_by import checked_passes, measured_by
+from .measured_by import measured_by
 from .pipelines import selecting_options
 from .quantize_job import QuantizationResult, QuantizeJob
 
