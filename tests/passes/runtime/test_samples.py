@@ -96,8 +96,13 @@ def test_bytes_may_feed_a_float_input() -> None:
         (np.zeros(3), "input 'image' f32[1,3,2,2]: got float64[3]"),
         ({"imge": GOOD}, "the model has no input 'imge'; did you mean 'image'? it takes 'image' f32[1,3,2,2]"),
         ({}, "no array for input 'image' f32[1,3,2,2]"),
-        ({1: GOOD}, "the model has no input 1; it takes 'image' f32[1,3,2,2]"),
-        ({"a\nb": GOOD}, r"the model has no input 'a\nb'; it takes 'image' f32[1,3,2,2]"),
+        ({"wrong": np.zeros((1, 3))}, "the model has no input 'wrong'; it takes 'image' f32[1,3,2,2]"),
+        ({"wrong": GOOD, "more": GOOD}, "the model has no input 'wrong'; it takes 'image' f32[1,3,2,2]"),
+        ({1: GOOD}, "the model has no input 1; it takes 'image' f32[1,3,2,2]; it fits: give it as {'image': ...}"),
+        (
+            {"a\nb": GOOD},
+            r"the model has no input 'a\nb'; it takes 'image' f32[1,3,2,2]; it fits: give it as {'image': ...}",
+        ),
         ({"image": GOOD, "alias": GOOD}, "'image' and 'alias' are names of one input; give one of them"),
         (
             [GOOD, GOOD],
@@ -291,6 +296,7 @@ def fed_or_told(feed: object) -> tuple[np.ndarray[Any, Any] | None, str]:
         (b"photos", "bytes, expected an iterable of samples"),
         (np.float32(1), "float32, expected an iterable of samples"),
         (7, "int, expected an iterable of samples"),
+        (complaint, "a function, expected its samples: call it, complaint()"),
     ],
 )
 def test_data_that_are_no_samples_are_told(data: object, said: str) -> None:
