@@ -147,7 +147,7 @@ class Report(ShownReport):
             guard needed it.
         ranges: The ranges of activations compared with the observed values.
         corrections: Layers, and the results of correcting their biases.
-        warnings: Messages to the user; those that ask for nothing are notes (see `Note`).
+        warnings: Messages to the user, those about the data first; what asks for nothing is a note (see `Note`).
         bytes_before: The size of the float model's constants.
         bytes_after: The size of the quantized model's constants.
         latencies: The latencies of the float model and of the quantized one; None unless requested, or unless int8 may
@@ -208,10 +208,14 @@ class Report(ShownReport):
         return min(self.check.outputs or (), key=lambda each: each.above_good, default=None)
 
     @property
+    def is_within_limits(self) -> bool:
+        """Whether there are metrics of the user, and none loses more than it may."""
+        return self.accuracy is not None and self.accuracy.is_reached
+
+    @property
     def wrong_data(self) -> DataMistake | None:
         """The first mistake in the data, which makes the verdict worth nothing; None if metrics outweigh it."""
-        is_outweighed = self.accuracy is not None and self.accuracy.is_reached
-        return None if is_outweighed else next(iter(self.data.mistakes), None)
+        return None if self.is_within_limits else next(iter(self.data.mistakes), None)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -275,7 +279,7 @@ def report_of(
         effects=guarded.effects,
         ranges=tuple(observed_ranges(attempt.graph, context)),
         corrections=tuple((names.get(node, node.name), each) for node, each in context.corrections.items()),
-        warnings=(*warnings, *context.plan.warnings, *context.warnings, *late),
+        warnings=(*(data.warnings if data else ()), *warnings, *context.plan.warnings, *context.warnings, *late),
         bytes_before=bytes_before,
         bytes_after=constant_bytes(attempt.graph),
         latencies=latencies,

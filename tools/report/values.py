@@ -83,7 +83,7 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "latency": None if report.latencies is None else _latency_values(report.latencies),
         "data": report.data.line or None,
         "data_mistakes": [each.found for each in report.data.mistakes],
-        "warnings": [*report.data.warnings, *warnings_in(report.warnings)],
+        "warnings": warnings_in(report.warnings),
         "notes": notes_in(report.warnings),
     }
 

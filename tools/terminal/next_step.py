@@ -2,6 +2,7 @@
 
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import Agreement, Verdict
+from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.note import warnings_in
 from irquant.tools.terminal.advice import ENOUGH, MORE_SAMPLES, advice
 from irquant.tools.terminal.console import decibels, few_samples
@@ -43,7 +44,7 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
         command = f": {typed.changed(*wrong.flags)}" if typed and wrong.flags else ""
         return f"mend the data first: {wrong.remedy}{command}"
     if report.accuracy:
-        return _nothing(report) if report.accuracy.is_reached else _find_layers(report, typed)
+        return _nothing(report) if report.accuracy.is_reached else _go_on(report, typed) or _find_layers(report, typed)
     if (worst := report.worst_output) is None:
         return "give 9 samples or more, better 100 to 300, so that some can be held out to check the result"
     if named := _suspects(report, worst):
@@ -64,6 +65,21 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
         option = "--metric file.py:function" if typed else "metric=function"
         return f"measure the loss with a metric of your own ({option}, docs/accuracy.md); without labels: {more}"
     return _find_layers(report, typed)
+
+
+def _go_on(report: Report, typed: TypedCommand | None) -> str:
+    """To raise the limit that ended the search with the user's metrics; empty if none did."""
+    found, config = report.accuracy, report.origin and report.origin.options.config
+    if not (found and found.stopped and config):
+        return ""
+    options = config.accuracy or AccuracyOptions()
+    again = "quantize again with config=QuantizationConfig(accuracy={"
+    if len(found.trials) >= options.max_trials:
+        return "" if typed else f"{again}'max_trials': {2 * options.max_trials}}})"  # the command line has no option
+    if options.seconds is None:
+        return ""
+    seconds = f"{2 * options.seconds:g}"
+    return typed.changed("--metric-seconds", seconds) if typed else f"{again}'seconds': {seconds}}})"
 
 
 def _more_samples(report: Report, typed: TypedCommand | None) -> str:
@@ -103,7 +119,7 @@ def _nothing_gained(report: Report, typed: TypedCommand | None) -> str:
 
 
 def _nothing(report: Report) -> str:
-    count = len(report.data.warnings) + len(warnings_in(report.warnings))
+    count = len(warnings_in(report.warnings))
     return f"see the warning{'s' * (count > 1)} below" if count else "nothing to do"
 
 

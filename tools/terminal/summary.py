@@ -37,8 +37,7 @@ def report_lines(report: Report, where: str, typed: TypedCommand | None = None) 
     """
     yield f"{where}: {verdict_line(report)}"
     yield f"next: {next_step(report, typed)}"
-    messages = [*report.data.warnings, *report.warnings]
-    yield from map(message_line, (*warnings_in(messages), *notes_in(messages)))
+    yield from map(message_line, (*warnings_in(report.warnings), *notes_in(report.warnings)))
     yield from _figures(report)
     yield from _layer_lines(report)
     yield time_line(report.seconds, report.results, report.stages)

@@ -173,7 +173,7 @@ class Figures(Strict):
             bytes_before=report.bytes_before,
             bytes_after=report.bytes_after,
             samples=report.samples,
-            warnings=warnings_in([*report.data.warnings, *report.warnings]),
+            warnings=warnings_in(report.warnings),
             metric=ModelFigures.of(report.accuracy) if report.accuracy else None,
         )
 

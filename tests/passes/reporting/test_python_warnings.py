@@ -60,7 +60,7 @@ def test_both_functions_for_weights_issue_warnings_too(function: str, monkeypatc
 def test_a_report_function_gets_the_warnings_instead() -> None:
     reports: list[irquant.Report] = []
     assert issued(lambda: irquant.quantize(model(), ROWS[:3], report=reports.append)) == []
-    assert reports[0].data.warnings == (FEW,)
+    assert reports[0].data.warnings == reports[0].warnings == (FEW,)
 
 
 def test_a_result_is_not_lost_if_a_warning_is_an_error() -> None:

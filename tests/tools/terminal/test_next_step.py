@@ -18,11 +18,13 @@ from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.evaluation.latency import Latencies, Latency, Mode
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.infra.execution import Asked
+from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.placement.plan import FloatSum
 from irquant.passes.reporting.report import Dominant, Reverted
 from irquant.tools.cli import run
 from irquant.tools.report.values import report_values
 from irquant.tools.terminal.advice import MORE_SAMPLES, advice_line
+from irquant.tools.terminal.console import output_lines
 from irquant.tools.terminal.next_step import needs_work, next_step, verdict_line
 from irquant.tools.terminal.summary import report_lines
 from irquant.tools.terminal.typed_command import TypedCommand
@@ -200,13 +202,36 @@ def test_a_metric_within_its_limit_outweighs_data_that_look_wrong(report: Report
 
 
 class Result(AccuracyResult):
-    def __init__(self, *, is_reached: bool) -> None:
+    def __init__(self, *, is_reached: bool, stopped: str = "", trials: int = 1) -> None:
+        object.__setattr__(self, "stopped", stopped)
+        object.__setattr__(self, "trials", (None,) * trials)
         object.__setattr__(self, "metrics", ())
         object.__setattr__(self, "reached", is_reached)
 
     @property
     def is_reached(self) -> bool:
         return bool(self.__dict__["reached"])
+
+
+def test_a_limit_that_ended_the_search_with_metrics_is_raised_first(report: Report) -> None:
+    ended = replace(judged(report, 30.0), accuracy=Result(is_reached=False, stopped="the limit", trials=40))
+    assert next_step(ended, None) == "quantize again with config=QuantizationConfig(accuracy={'max_trials': 80})"
+    assert next_step(ended, TYPED) == f"{AGAIN} --report out/o.html", "there is no such option"
+    timed = judged(report, 30.0, accuracy=AccuracyOptions(seconds=60))
+    soon = replace(timed, accuracy=Result(is_reached=False, stopped="the limit", trials=9))
+    assert next_step(soon, None) == "quantize again with config=QuantizationConfig(accuracy={'seconds': 120})"
+    assert next_step(soon, TYPED) == f"{AGAIN} --metric-seconds 120"
+    assert next_step(replace(soon, accuracy=Result(is_reached=False)), TYPED) == f"{AGAIN} --report out/o.html"
+
+
+def test_a_loss_that_a_metric_has_measured_need_not_be_measured_again(report: Report) -> None:
+    fair = judged(report, 15.0)
+    (said,) = (each for each in output_lines(fair) if each.startswith("  y0: "))
+    assert said.endswith(": fair (a small loss of accuracy is possible; measure it with your own data)")
+    (said,) = (
+        each for each in output_lines(replace(fair, accuracy=Result(is_reached=True))) if each.startswith("  y0: ")
+    )
+    assert said.endswith(": fair (what it costs, your metrics say)")
 
 
 def test_metrics_decide_before_outputs(report: Report) -> None:
