@@ -22,10 +22,11 @@ def test_keys_with_numbers_make_samples_in_the_order_of_the_numbers(tmp_path: Pa
     np.savez(tmp_path / "d.npz", **ARRAYS)
     loaded: Mapping[str, Any] = np.load(tmp_path / "d.npz")
     for given in (ARRAYS, loaded):
-        found: Any = rows_of(given)
+        found = rows_of(given)
         assert isinstance(found, NumberedArrays)
         assert [list(each) for each in found] == [["x", "y"], ["x"]], "a name with _ in front is no input"
-        assert [each["x"].tolist() for each in found[:]] == [[0, 0], [1, 1, 1]]
+        rows: Any = found[:]
+        assert [each["x"].tolist() for each in rows] == [[0, 0], [1, 1, 1]]
         assert len(found) == 2
 
 
