@@ -95,7 +95,8 @@ def _layer_lines(report: Report) -> Iterable[str]:
             yield f"planned for int8, but fell back to FP32: {layer.type} '{layer.name}': {layer.fallen}"
     if report.corrected or report.uncorrected:
         rejected = f"; {report.uncorrected} not: no gain on other samples" if report.uncorrected else ""
-        yield f"biases corrected: {report.corrected} layers{rejected}"
+        total = report.corrected + report.uncorrected
+        yield f"biases corrected: {report.corrected} of {total} layers with constant weights{rejected}"
 
 
 def _sum_lines(sums: Sequence[FloatSum]) -> Iterable[str]:
