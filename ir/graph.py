@@ -25,6 +25,7 @@ from .layer import (
     Layer,
     Port,
     Position,
+    check_spelt,
     copied_element,
     copied_root,
     decode_layer,
@@ -218,7 +219,16 @@ class Node:
         return MappingProxyType({} if data is None else data.attrib)
 
     def set_attribute(self, name: str, value: str) -> None:
-        """Changes or adds an attribute."""
+        """Changes or adds an attribute.
+
+        Args:
+            name: The name of the attribute.
+            value: The value as the file spells it: a text such as "1e-06", "1,1" or "true".
+
+        Raises:
+            IRError: the value is no text.
+        """
+        check_spelt(name, value)
         layer = self._layer
         layer.text = None
         self.graph.is_edited = True

@@ -4,7 +4,7 @@ import functools
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -104,6 +104,19 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(name.replace("\0", ",") for name in text.replace("\\,", "\0").split(",") if name)
 
 
+def check_spelt(name: str, value: object) -> None:
+    """Refuses an attribute that is not spelt as the file spells it: the writer would fail at it later, elsewhere.
+
+    Raises:
+        IRError: the value is no text.
+    """
+    if not isinstance(value, str):
+        spelt = ",".join(map(str, cast(list[object], value))) if isinstance(value, (list, tuple)) else str(value)
+        spelt = spelt.lower() if isinstance(value, bool) else spelt
+        message = f"attribute '{name}' is {value!r}, expected a text, as the file spells it: {spelt!r}"
+        raise IRError(message)
+
+
 def new_layer_element(
     identity: Mapping[str, str],
     inputs: Sequence[tuple[ElementType, Sequence[int]]],
@@ -119,7 +132,12 @@ def new_layer_element(
         outputs: Those of each output.
         attributes: The op's attributes, spelt as in the file.
         level: The depth of the element, for the white space.
+
+    Raises:
+        IRError: an attribute is no text.
     """
+    for name, value in attributes.items():
+        check_spelt(name, value)
     element = ET.Element("layer", dict(identity))
     if attributes:
         ET.SubElement(element, "data", dict(attributes))

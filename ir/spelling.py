@@ -26,6 +26,11 @@ def spelt_with_flags() -> Generator[None]:
         _reader.has_flags = before
 
 
+def has_flags() -> bool:
+    """Whether the user writes flags, and so may be told to add one."""
+    return _reader.has_flags
+
+
 def worded(command: str, python: str) -> str:
     """The words for the user who is there.
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
 
 from ..ir import Graph
 from ..ir.atomic_write import written_together
@@ -14,18 +14,21 @@ from .files.run_files import RunFile, check_run_files, named
 from .infra.entry_point import entry_point
 from .infra.progress import Progress, no_progress
 from .jobs.compress_graph import CompressionReport, compress_graph
+from .jobs.given_samples import given_samples, given_size
 from .options.compression import CompressionConfig, WeightFormat
 from .options.config import QuantizationConfig
 from .options.former_keywords import OF_COMPRESS, refuse_unknown
+from .reporting.front_end import shown
 from .reporting.python_warnings import warn
+from .reporting.shown_report import ShownResult
 from .runtime.convert import RuntimeModel
 from .runtime.core import Extension, check_extensions
 
 _Model = TypeVar("_Model")
 
 
-@dataclass(frozen=True)
-class CompressionResult(Generic[_Model]):
+@dataclass(frozen=True, repr=False)
+class CompressionResult(ShownResult, Generic[_Model]):
     """The result of a weight-only quantization.
 
     Attributes:
@@ -49,25 +52,28 @@ class CompressOptions(TypedDict, total=False):
     max_mb: float | None
     min_db: float | None
     samples: int | None
+    subset_size: int | None
+    transform: Callable[[Any], object] | None
+    progress: bool | Progress | None
     extensions: Sequence[Extension]
     force: bool
 
 
 @overload
 def compress_model(
-    model: Path | str, data: Iterable[object] | None = None, **options: Unpack[CompressOptions]
+    model: Path | str, data: Iterable[object] | Path | None = None, **options: Unpack[CompressOptions]
 ) -> CompressionResult[Path]: ...
 
 
 @overload
 def compress_model(
-    model: RuntimeModel, data: Iterable[object] | None = None, **options: Unpack[CompressOptions]
+    model: RuntimeModel, data: Iterable[object] | Path | None = None, **options: Unpack[CompressOptions]
 ) -> CompressionResult[RuntimeModel]: ...
 
 
 @entry_point(CompressOptions)
 def compress_model(
-    model: Path | str | RuntimeModel, data: Iterable[object] | None = None, **options: Unpack[CompressOptions]
+    model: Path | str | RuntimeModel, data: Iterable[object] | Path | None = None, **options: Unpack[CompressOptions]
 ) -> CompressionResult[Path] | CompressionResult[RuntimeModel]:
     """Stores the weights of a model in 8 or 4 bits; activations stay floats.
 
@@ -88,6 +94,10 @@ def compress_model(
             max_mb: The largest size of all constants, in MB (10^6 bytes): as many weights have 8 bits as fit.
             min_db: The least output SQNR, in dB, with data: as many weights have 4 bits as it allows.
             samples: The most samples to use (default: 128); a tenth of them is held out to check the result.
+            subset_size: Another name of `samples`.
+            transform: A function that makes a sample of an item of the data; default: items are samples.
+            progress: Whether to show progress (default: in terminals and notebooks), or a function: see
+                `quantize_model`.
             extensions: See `quantize_model`.
             force: Whether files that irquant did not make may be replaced (default: no).
 
@@ -104,7 +114,7 @@ def compress_model(
 @overload
 def compress(
     model: Path | str,
-    data: Iterable[object] | None = None,
+    data: Iterable[object] | Path | None = None,
     *,
     report: Callable[[CompressionReport], None] | None = None,
     **options: Unpack[CompressOptions],
@@ -114,7 +124,7 @@ def compress(
 @overload
 def compress(
     model: RuntimeModel,
-    data: Iterable[object] | None = None,
+    data: Iterable[object] | Path | None = None,
     *,
     report: Callable[[CompressionReport], None] | None = None,
     **options: Unpack[CompressOptions],
@@ -124,7 +134,7 @@ def compress(
 @entry_point(CompressOptions)
 def compress(
     model: Path | str | RuntimeModel,
-    data: Iterable[object] | None = None,
+    data: Iterable[object] | Path | None = None,
     *,
     report: Callable[[CompressionReport], None] | None = None,
     **options: Unpack[CompressOptions],
@@ -143,7 +153,7 @@ def compress(
     Raises:
         UserError: see `compress_model`.
     """
-    result = _compressed("compress", model, data, options, warns=report is None)
+    result = _compressed("compress", model, data, options, warns=report is None, gives_model=True)
     if report:
         report(result.report)
     return result.model
@@ -152,22 +162,25 @@ def compress(
 def _compressed(
     function: str,
     model: Path | str | RuntimeModel,
-    data: Iterable[object] | None,
+    data: Iterable[object] | Path | None,
     given: CompressOptions,
     *,
     warns: bool = True,
+    gives_model: bool = False,
 ) -> CompressionResult[Path] | CompressionResult[RuntimeModel]:
     refuse_unknown(function, given, CompressOptions.__annotations__, OF_COMPRESS)
     result = _run(model, data, given)
     if warns:
-        warn(result.report.warnings, result)
+        warn(result.report.warnings, result.model if gives_model else result)
     return result
 
 
 def _run(
-    model: Path | str | RuntimeModel, data: Iterable[object] | None, given: CompressOptions
+    model: Path | str | RuntimeModel, data: Iterable[object] | Path | None, given: CompressOptions
 ) -> CompressionResult[Path] | CompressionResult[RuntimeModel]:
     options = {name: value for name, value in given.items() if name in CompressionConfig.model_fields}
+    if (size := given_size(given.get("samples"), given.get("subset_size"))) is not None:
+        options["samples"] = size
     config = CompressionConfig.read(options, "")
     target, extensions, output = given.get("target"), given.get("extensions", ()), given.get("output")
     device = target if isinstance(target, Target) else load_target(target or "cpu")
@@ -175,13 +188,19 @@ def _run(
     reads = named(target=Path(target) if isinstance(target, str) and target.endswith((".yaml", ".yml")) else None)
     job = CompressJob(config, device, reads, force=given.get("force", False))
     if not isinstance(model, (str, Path)):
-        memory = MemoryPlace(model, extensions, Path(output) if output else None)
-        with written_together():
-            return job.run(job.load(memory), memory, data)
+        return _placed(job, MemoryPlace(model, extensions, Path(output) if output else None), data, given)
     path = Path(model)
     place = FilePlace(path, Path(output or compressed_path(path, config)), extensions=extensions)
-    with written_together():
-        return job.run(job.load(place), place, data)
+    return _placed(job, place, data, given)
+
+
+def _placed(
+    job: "CompressJob", place: ModelPlace[_Model], data: Iterable[object] | Path | None, given: CompressOptions
+) -> CompressionResult[_Model]:
+    graph = job.load(place)
+    samples = given_samples(data, graph, given.get("transform"))
+    with shown(given.get("progress")) as progress, written_together():
+        return job.run(graph, place, samples, progress=progress)
 
 
 def compressed_path(model: Path, config: CompressionConfig) -> Path:

@@ -18,19 +18,19 @@ from .runtime.convert import RuntimeModel
 
 @overload
 def quantize_model(
-    model: Path | str, data: Iterable[object] | None = None, **options: Unpack[QuantizeOptions]
+    model: Path | str, data: Iterable[object] | Path | None = None, **options: Unpack[QuantizeOptions]
 ) -> QuantizationResult[Path]: ...
 
 
 @overload
 def quantize_model(
-    model: RuntimeModel, data: Iterable[object] | None = None, **options: Unpack[QuantizeOptions]
+    model: RuntimeModel, data: Iterable[object] | Path | None = None, **options: Unpack[QuantizeOptions]
 ) -> QuantizationResult[RuntimeModel]: ...
 
 
 @entry_point(QuantizeOptions)
 def quantize_model(
-    model: Path | str | RuntimeModel, data: Iterable[object] | None = None, **options: Unpack[QuantizeOptions]
+    model: Path | str | RuntimeModel, data: Iterable[object] | Path | None = None, **options: Unpack[QuantizeOptions]
 ) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
     """Quantizes a model to int8 with the published DefaultQuantization.
 
@@ -39,16 +39,18 @@ def quantize_model(
             unchanged.
         data: Calibration samples: dicts by input name, sequences in input order, or arrays of a one-input model. Any
             iterable, an array or a table with a sample a row, a loader with labels, which are left out, or a data set
-            with a length and an index whose items are (data, annotation). Batches are split if the model takes one
-            sample, or any number. The data are read once, in a separate thread. They may be left out if there are
-            statistics; then the outputs are not checked.
+            with a length and an index whose items are (data, annotation). Or the path of data, as the command line
+            takes it: .npz or .npy files, a folder or a glob of pictures, which the model's metadata say how to prepare.
+            Batches are split if the model takes one sample, or any number. The data are read once, in a separate
+            thread. They may be left out if there are statistics; then the outputs are not checked.
         options: Keywords:
 
             output: The path of the new IR; default: `<model>_int8.xml` next to a model given by path, and none for an
                 `openvino.Model`.
             target: The name of a target, the path of a target file, or a `Target`; default: the target of the
                 configuration, or "cpu".
-            transform: A function that makes a sample of an item of the data; default: items are samples.
+            transform: A function that makes a sample of an item of the data (of a path, of each sample there); default:
+                items are samples.
             preset: "performance" (symmetric activations), "mixed" (asymmetric ones) or "accuracy" (asymmetric weights,
                 too, if the device supports them); default: the preset that suits the model.
             samples: The subset size: the most samples to use (default: the number in the configuration, or as many as
@@ -103,7 +105,7 @@ def quantize_model(
 @overload
 def quantize(
     model: Path | str,
-    data: Iterable[object] | None = None,
+    data: Iterable[object] | Path | None = None,
     *,
     report: Callable[[Report], None] | None = None,
     **options: Unpack[QuantizeOptions],
@@ -113,7 +115,7 @@ def quantize(
 @overload
 def quantize(
     model: RuntimeModel,
-    data: Iterable[object] | None = None,
+    data: Iterable[object] | Path | None = None,
     *,
     report: Callable[[Report], None] | None = None,
     **options: Unpack[QuantizeOptions],
@@ -123,7 +125,7 @@ def quantize(
 @entry_point(QuantizeOptions)
 def quantize(
     model: Path | str | RuntimeModel,
-    data: Iterable[object] | None = None,
+    data: Iterable[object] | Path | None = None,
     *,
     report: Callable[[Report], None] | None = None,
     **options: Unpack[QuantizeOptions],
@@ -142,20 +144,21 @@ def quantize(
     Raises:
         UserError: see `quantize_model`.
     """
-    result = _quantized("quantize", model, data, options, warns=report is None)
+    result = _quantized("quantize", model, data, options, warns=report is None, gives_model=True)
     if report:
         report(result.report)
-    warn_of_accuracy(result.report, result)
+    warn_of_accuracy(result.report, result.model)
     return result.model
 
 
 def _quantized(
     function: str,
     model: Path | str | RuntimeModel,
-    data: Iterable[object] | None,
+    data: Iterable[object] | Path | None,
     given: QuantizeOptions,
     *,
     warns: bool = True,
+    gives_model: bool = False,
 ) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
     refuse_unknown(function, given, QuantizeOptions.__annotations__, OF_QUANTIZE)
     options = resolved_options(given)
@@ -164,12 +167,16 @@ def _quantized(
         warn(early)
     result = _run(model, data, given, options)
     if warns:
-        warn((each for each in messages_of(result.report) if each not in early), result)
+        returned = result.model if gives_model else result
+        warn((each for each in messages_of(result.report) if each not in early), returned)
     return result
 
 
 def _run(
-    model: Path | str | RuntimeModel, data: Iterable[object] | None, given: QuantizeOptions, options: ResolvedOptions
+    model: Path | str | RuntimeModel,
+    data: Iterable[object] | Path | None,
+    given: QuantizeOptions,
+    options: ResolvedOptions,
 ) -> QuantizationResult[Path] | QuantizationResult[RuntimeModel]:
     extensions, output = given.get("extensions", ()), given.get("output")
     named = Path(output) if output else None

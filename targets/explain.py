@@ -25,7 +25,7 @@ def explain(error: ValidationError, model: type[BaseModel], instead: Instead = _
 
 def explain_all(error: ValidationError, model: type[BaseModel], instead: Instead = _nothing) -> list[str]:
     """All mistakes, in the same form."""
-    return [_explained(each, model, instead) for each in error.errors(include_url=False)]
+    return [_explained(each, model, instead) for each in _mistakes(error)]
 
 
 def path_text(location: Sequence[int | str]) -> str:
@@ -52,7 +52,7 @@ def _explained(mistake: ErrorDetails, model: type[BaseModel], instead: Instead) 
         found = f"'{given}'" if quoted(given) == repr(given) else quoted(given)
         return did_you_mean(f"{path} is {found}", close, f"there are: {', '.join(known)}")
     if mistake["type"] == "value_error":  # the message of a validator
-        return f"{path or 'the content'}: {mistake['msg'].removeprefix('Value error, ')}"
+        return f"{path and f'{path}: '}{mistake['msg'].removeprefix('Value error, ')}"
     return f"{path or 'the content'} is {quoted(mistake['input'])}; {_expected(mistake)}"
 
 
@@ -66,8 +66,21 @@ def _expected(mistake: ErrorDetails) -> str:
 
 def first_mistake(error: ValidationError) -> ErrorDetails:
     """The most useful mistake: a misspelt key is both unknown and missing, and the unknown key says more."""
-    errors = error.errors(include_url=False)
+    errors = _mistakes(error)
     return next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
+
+
+def _mistakes(error: ValidationError) -> list[ErrorDetails]:
+    """All mistakes; of a value that may be a flag or a word, one: a text is a misspelt word, the rest no flag."""
+    errors = error.errors(include_url=False)
+    words = {each["loc"][:-1] for each in errors if str((each["loc"] or [""])[-1]).startswith("literal[")}
+    found: list[ErrorDetails] = []
+    for each in errors:
+        is_either = bool(each["loc"]) and each["loc"][:-1] in words
+        if is_either and (each["type"] == "literal_error") != isinstance(each["input"], str):
+            continue
+        found.append(ErrorDetails({**each, "loc": each["loc"][:-1]}) if is_either else each)
+    return found
 
 
 def _choices(model: type[BaseModel], path: tuple[int | str, ...]) -> str:

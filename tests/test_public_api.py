@@ -22,6 +22,7 @@ PUBLIC = {
         "AccuracyWarning",
         "CompressionReport",
         "CompressionResult",
+        "InternalError",
         "QuantizationConfig",
         "QuantizationResult",
         "QuantizationWarning",
@@ -33,6 +34,7 @@ PUBLIC = {
         "load_model",
         "quantize",
         "quantize_model",
+        "write_fault",
     ],
     "irquant.passes": [
         "AccuracyWarning",

@@ -1,10 +1,11 @@
-"""What `import irquant` shows in terminals and notebooks: progress, and reports as text, as page and as JSON."""
+"""What `import irquant` shows in terminals and notebooks: progress and reports; and how it opens paths of data."""
 
 import html
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from irquant.ir import printable
+from irquant.ir import Graph, printable
 from irquant.passes import CompressionReport, Report
 from irquant.passes.files.run_files import check_run_files, named
 from irquant.passes.reporting.front_end import FrontEnd, install
@@ -22,7 +23,15 @@ from irquant.tools.terminal.verbosity import progress_shown
 
 def install_front_end() -> None:
     """Makes this the front end of the process."""
-    install(FrontEnd(progress_shown, _text, _framed, _save, _values))
+    install(FrontEnd(progress_shown, _text, _framed, _save, _values, _open_data))
+
+
+def _open_data(text: str, graph: Graph) -> Iterable[object]:
+    """The samples that a source names; pictures are prepared as the model's metadata say."""
+    from irquant.tools.sources.image_options import ImageOptions  # here, since most calls give the samples themselves
+    from irquant.tools.sources.open_inputs import open_as
+
+    return open_as(text, graph, ImageOptions())
 
 
 def _text(report: ShownReport) -> str:

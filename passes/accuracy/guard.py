@@ -67,6 +67,7 @@ class GuardStep:
         int8: The number of layers that the plan then runs in int8.
         layers: The number of all layers.
         why_dropped: Why it is not part of the result; empty if it is.
+        why_kept: Why it is part of the result; empty if it is not.
     """
 
     what: str
@@ -76,6 +77,12 @@ class GuardStep:
     int8: int
     layers: int
     why_dropped: str = ""
+    why_kept: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """Whether it is part of the result, and why."""
+        return f"kept: {self.why_kept}" if self.is_kept else f"dropped: {self.why_dropped}"
 
 
 @dataclass(frozen=True)
@@ -176,11 +183,8 @@ def worst_ratio(attempt: Attempt) -> float:
     return min(ratios, default=(-math.inf, -math.inf))[1]
 
 
-def _why_no_better(attempt: Attempt, best: Attempt) -> str:
-    """Why a remedy does not help; empty if it does.
-
-    It must gain enough at the worst output, not by chance unless one is poor, and make no output poor.
-    """
+def _gain(attempt: Attempt, best: Attempt) -> tuple[float, float]:
+    """What a model gains at the worst output, in dB, and the standard error of that; 0 if it is unknown."""
     pairs = zip(best.context.check.outputs or (), attempt.context.check.outputs or (), strict=False)
     _, error = min(
         (
@@ -190,10 +194,18 @@ def _why_no_better(attempt: Attempt, best: Attempt) -> str:
         ),
         default=(0.0, 0.0),
     )
+    return attempt.ratio_margin - best.ratio_margin, error
+
+
+def _why_no_better(attempt: Attempt, best: Attempt) -> str:
+    """Why a remedy does not help; empty if it does.
+
+    It must gain enough at the worst output, not by chance unless one is poor, and make no output poor.
+    """
     if attempt.context.check.failure:
         return _NOT_RUN
+    gain, error = _gain(attempt, best)
     least = GAIN if best.margin < 0 else max(GAIN, error)  # a chance for a poor model; layers would cost more
-    gain = attempt.ratio_margin - best.ratio_margin
     if not attempt.ratio_margin >= best.ratio_margin + least:
         if gain >= GAIN:
             return f"a gain of {gain:.1f} dB may be chance: its standard error is {error:.1f} dB"
@@ -201,13 +213,27 @@ def _why_no_better(attempt: Attempt, best: Attempt) -> str:
     return _poorer(attempt, best)
 
 
+def _why_better(attempt: Attempt, best: Attempt) -> str:
+    """Why a remedy is kept."""
+    gain, error = _gain(attempt, best)
+    if math.isinf(gain):
+        return "the runtime runs it"
+    what = f"a gain of {gain:.1f} dB"
+    chance = "; worth the chance, since an output was poor" if error > gain else ""
+    return f"{what}, with a standard error of {error:.1f} dB{chance}" if error else what
+
+
 def _poorer(attempt: Attempt, best: Attempt) -> str:
     """Which output a model makes poor, or poorer; empty if it does not."""
     if attempt.margin >= min(best.margin, 0.0):
         return ""
     worst = min(attempt.context.check.outputs or (), key=lambda each: each.margin, default=None)
-    poor = "poor" if best.margin >= 0 else "poorer"
-    return f"output '{worst.name}' would be {poor}" if worst else _NOT_RUN
+    if worst is None:
+        return _NOT_RUN
+    poor, by_ratio = "poor" if best.margin >= 0 else "poorer", f"{worst.sqnr:.1f} dB"
+    by_decisions = f"{1 - (worst.top1 or 0.0):.1%} of its {worst.decisions} decisions would change"
+    why = by_ratio if worst.sqnr - worst.levels.floor <= worst.margin else by_decisions
+    return f"output '{worst.name}' would be {poor}: {why}"
 
 
 def _why_not_enough(margin: float) -> str:
@@ -300,7 +326,8 @@ class _Search:
         if enough is None and most not in tried:  # no trials are left: a float model is better than a spoilt one
             reverted(most)
         chosen = max(tried, key=lambda each: (margin_of(tried[each]), -each)) if enough is None else enough
-        self._settle(tried[chosen], named(self.effects[:chosen]))
+        why = "the best that was found" if enough is None else "the fewest layers that are enough"
+        self._settle(tried[chosen], named(self.effects[:chosen]), why)
 
     def try_knee(self) -> None:
         """Reverts the layers that gain much for little time; keeps them in float if they do."""
@@ -330,7 +357,7 @@ class _Search:
         where = f" at output '{one.name}'" if len(before.context.check.outputs or ()) > 1 else ""
         what = f"{named(found.effects)} (about {found.percent:.2g} % of the time){where}"
         why = _what_is_lost(before, attempt) if gain >= LEAST_GAIN else f"it gains less than {LEAST_GAIN:g} dB"
-        self._note(what, attempt, why, ratios=(one.sqnr, other.sqnr))
+        self._note(what, attempt, why, f"a gain of {gain:.1f} dB, and no output loses", (one.sqnr, other.sqnr))
 
     def try_ranges_again(self, first: Attempt) -> None:
         """Tries the ranges again after layers went back to float; keeps other ones if no output loses.
@@ -373,7 +400,8 @@ class _Search:
             why = _NO_LONGER_GOOD
         elif not attempt.ratio_margin >= before.ratio_margin - most_lost:
             why = why or f"it loses more than {most_lost:g} dB"
-        return self._step(f"no zero points where they take time (about {percent:.2g} % of it)", attempt, why)
+        kept = f"outputs stay good, and lose at most {most_lost:g} dB" if before.is_good else "no output loses"
+        return self._step(f"no zero points where they take time (about {percent:.2g} % of it)", attempt, why, kept)
 
     def _may_go_on(self) -> bool:
         self.is_out_of_time |= time.perf_counter() - self.began > MOST_SECONDS
@@ -383,7 +411,7 @@ class _Search:
         """Notes a trial of ranges; if it is kept, it replaces the one before."""
         if not why_dropped:
             self.steps = [
-                replace(each, is_kept=False, why_dropped="other ranges, below, are better")
+                replace(each, is_kept=False, why_dropped="other ranges, below, are better", why_kept="")
                 if each.is_kept and number in self.of_ranges
                 else each
                 for number, each in enumerate(self.steps)
@@ -391,26 +419,44 @@ class _Search:
         self.of_ranges.add(len(self.steps))
         self._note(what, attempt, why_dropped)
 
-    def _note(self, what: str, attempt: Attempt, why_dropped: str, ratios: tuple[float, float] | None = None) -> None:
-        self.steps.append(self._step(what, attempt, why_dropped, ratios))
+    def _note(
+        self,
+        what: str,
+        attempt: Attempt,
+        why_dropped: str,
+        why_kept: str = "",
+        ratios: tuple[float, float] | None = None,
+    ) -> None:
+        self.steps.append(self._step(what, attempt, why_dropped, why_kept, ratios))
 
     def _step(
-        self, what: str, attempt: Attempt, why_dropped: str, ratios: tuple[float, float] | None = None
+        self,
+        what: str,
+        attempt: Attempt,
+        why_dropped: str,
+        why_kept: str = "",
+        ratios: tuple[float, float] | None = None,
     ) -> GuardStep:
+        """A trial; if nothing says why it is dropped, it is the best model from now on."""
+        is_kept = not why_dropped
+        why_kept = (why_kept or _why_better(attempt, self.best)) if is_kept else ""
         decisions = attempt.context.plan.decisions.values()
         before, after = ratios or (worst_ratio(self.best), worst_ratio(attempt))
         int8 = sum(each.int8 for each in decisions)
         self.calibrated.context.progress("looking for a better model", len(self.steps) + 1, MOST_ATTEMPTS)
-        if not why_dropped:
-            self.best = attempt
-        outcome = f"dropped, {why_dropped}" if why_dropped else "kept"
+        self.best = attempt if is_kept else self.best
+        step = GuardStep(what, is_kept, before, after, int8, len(decisions), why_dropped, why_kept)
+        count = len(decisions)
         _log.info(
-            "guard: %s: %.1f -> %.1f dB, %d of %d layers int8: %s", what, before, after, int8, len(decisions), outcome
+            "guard: %s: %.1f -> %.1f dB, %d of %d layers int8: %s", what, before, after, int8, count, step.outcome
         )
-        return GuardStep(what, not why_dropped, before, after, int8, len(decisions), why_dropped)
+        return step
 
-    def _settle(self, attempt: Attempt, what: str) -> None:
+    def _settle(self, attempt: Attempt, what: str, why: str) -> None:
         """Marks the trial that gave the result."""
         _log.info("guard: kept: %s", what)
         self.best = attempt
-        self.steps = [replace(step, is_kept=True, why_dropped="") if step.what == what else step for step in self.steps]
+        self.steps = [
+            replace(step, is_kept=True, why_dropped="", why_kept=why) if step.what == what else step
+            for step in self.steps
+        ]

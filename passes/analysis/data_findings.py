@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...ir import Graph
+from ...ir.spelling import has_flags
 from ..runtime.data_look import DataLook, Described
 from ..runtime.samples import model_inputs
 from .image_findings import DataMistake, ExpectedInput, about_images
@@ -62,7 +63,7 @@ def find_about_data(
         if each.is_image and (seen := look.inputs.get(each.model.name)) and look.constant < look.samples
         for mistake in about_images(each, seen, gives_images=gives_images)
     ]
-    has_options = isinstance(data, Described)  # those are images, which options prepare
+    has_options = isinstance(data, Described) and has_flags()  # those are images, which options prepare
     mistakes = [each if has_options else each.without_options for each in (*_about_all(look), *by_input)]
     return DataFindings(fed, (*look.told, *_about_number(look), *doubts, *map(str, mistakes)), tuple(mistakes))
 

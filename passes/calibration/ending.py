@@ -104,7 +104,7 @@ class Ending:
         if self.is_fixed or (self.is_reached and not left):
             return Sampling()
         if not self.is_reached:
-            return Sampling(why=f"none left out: {self.why_all or self.why_more}")
+            return Sampling(why=f"all are needed: {self.why_all or self.why_more}")
         why = f"the ranges have settled: standard errors below {SETTLED:.0%} of their widths"
         order = "; these are the first, since the data are read in their order: shuffle sorted data"
         return Sampling(left, why + (order if self.left else ""))

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from ...ir import DYNAMIC
 from ..runtime.data_look import DataLook
 from ..runtime.samples import ModelInput, takes_shape
-from ..runtime.shape_hints import shape_of
+from ..runtime.shape_hints import fits, shape_of
 from .split_batches import is_batch
 
 
@@ -68,6 +69,12 @@ class LabelFilter:
 
 
 def _takes(model: ModelInput, value: object) -> bool:
-    """Whether an array is one sample of an input, or a batch."""
-    shape = shape_of(value)
-    return shape is not None and (takes_shape(model, shape) or is_batch(model, shape))
+    """Whether an array is one sample of an input, or a batch, also of another number than the model takes.
+
+    With another number it is refused later, for this reason.
+    """
+    shape, (count, *rest) = shape_of(value), model.shape or (DYNAMIC,)
+    if shape is None:
+        return False
+    is_other_number = count > 1 and len(shape) > 1 and fits(shape[1:], tuple(rest))
+    return takes_shape(model, shape) or is_batch(model, shape) or is_other_number

@@ -26,7 +26,10 @@ class Transformed:
 
     def __iter__(self) -> Iterator[object]:
         """Makes one sample after the other."""
-        return (self._made(index, item) for index, item in enumerate(self._items()))
+        return (
+            self._made(index, item.feed if isinstance(item, Sample) else item)
+            for index, item in enumerate(self._items())
+        )
 
     def count_parts(self) -> int:
         """The number of items; 0 if the data have no index."""

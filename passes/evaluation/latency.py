@@ -38,6 +38,8 @@ _SHARE = 0.5
 _FEWEST, _MOST, _WARM_UP = 5, 1000, 2
 #: The least gain of a model that counts as faster, and the quantile of the normal distribution for 95 %.
 LEAST_GAIN, _Z = 0.02, 1.96
+#: The spread of the middle 80 % of the times, as a factor, from which they scatter.
+_SCATTER = 1.5
 #: The seconds of a turn of many inferences at a time.
 _TURN = 0.05
 
@@ -124,6 +126,12 @@ class Latencies:
     def ratio(self) -> float:
         """The speed-up of the second model, by the medians."""
         return self.first.median / self.second.median
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether the times of either model scatter by more than the models differ."""
+        spread = max(each.p90 / each.p10 for each in (self.first, self.second))
+        return spread > _SCATTER and spread > max(self.ratio, 1 / self.ratio)
 
     @property
     def is_no_faster(self) -> bool:

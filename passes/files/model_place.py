@@ -140,8 +140,9 @@ class MemoryPlace:
 
     @property
     def paths(self) -> tuple[Path, Path]:
-        """The name of the model, and the path of the result, or what it is."""
-        return Path(self.model.get_friendly_name()), self.output or Path("openvino.Model")
+        """The name of the model, and the path of the result, or the same name."""
+        name = Path(self.model.get_friendly_name())
+        return name, self.output or name
 
     def reads(self) -> Iterable[RunFile]:
         """No file."""

@@ -50,8 +50,8 @@ class Fact(StrEnum):
     WEIGHTS_COMPRESSED = "weights-compressed"
 
 
-class PipelineError(UserError):
-    """Passes cannot follow one another as listed, or a pass failed (its cause is chained).
+class PassFailure(Exception):  # noqa: N818
+    """Passes do not do their work, and where.
 
     Attributes:
         pass_name: The pass that failed; empty if none did.
@@ -68,8 +68,12 @@ class PipelineError(UserError):
         return self.node.name if self.node else ""
 
 
-class InternalError(PipelineError):
-    """One of irquant's own passes failed: not a mistake of the user.
+class PipelineError(PassFailure, UserError):
+    """Passes cannot follow one another as listed, or one of the user's own failed (its cause is chained)."""
+
+
+class InternalError(PassFailure):
+    """One of irquant's own passes failed: not a mistake of the user, and no `UserError`.
 
     Attributes:
         pass_name: The pass that failed.

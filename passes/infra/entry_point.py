@@ -7,7 +7,6 @@ from types import FrameType, TracebackType
 from typing import Any, TypeVar, cast
 
 from ...ir import UserError
-from .base import InternalError
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -23,7 +22,7 @@ def entry_point(options: type) -> Callable[[_Function], _Function]:
     """Makes a public function of a function with `**options`.
 
     Its signature names each keyword. The traceback of a `UserError` begins at the call, and that of its cause in the
-    user's code; an `InternalError` keeps all of it.
+    user's code; an `InternalError`, which is none, keeps all of it.
 
     Args:
         options: The `TypedDict` of the keywords.
@@ -34,8 +33,6 @@ def entry_point(options: type) -> Callable[[_Function], _Function]:
         def called(*args: object, **named: object) -> object:
             try:
                 return function(*args, **named)
-            except InternalError:
-                raise
             except UserError as error:
                 cause = error.__cause__
                 raise error.with_traceback(None) from cause and cause.with_traceback(_outside(cause.__traceback__))

@@ -163,7 +163,7 @@ class Verify:
         """Verifies after one pass.
 
         Raises:
-            PipelineError: the pass left a broken graph.
+            PassFailure: the pass left a broken graph.
         """
         if self._last is None or self._last() is not graph:
             self._last, self._is_right = ref(graph), _holds(verify, graph)

@@ -11,7 +11,7 @@ from types import FrameType
 from ...ir import InPort, IRError, Node, OutPort, UserError, neighbourhood, printable, to_text
 from ..placement.plan import Site
 from ..runtime.core import runtime_version
-from .base import InternalError, Pass, PipelineError
+from .base import InternalError, Pass, PassFailure, PipelineError
 
 #: How far around a layer the reproduction goes.
 STEPS = 3
@@ -22,18 +22,27 @@ class FaultFolderError(UserError):
     """The folder for a reproduction cannot be used."""
 
 
-def pass_failure(pass_: Pass, error: Exception) -> PipelineError:
+def pass_failure(pass_: Pass, error: Exception) -> PassFailure:
     """The error to raise when a pass failed, from the error that it raised."""
-    node = blamed_node(error)
+    node, kind = blamed_node(error), _blaming(pass_)
     at = f" at {node}" if node else ""
-    return _blaming(pass_)(f"pass '{pass_.name}' failed{at}: {type(error).__name__}: {error}", pass_.name, node)
+    line = "" if kind is InternalError else _line_of(pass_, error)
+    return kind(f"pass '{pass_.name}' failed{at}: {type(error).__name__}: {error}{line}", pass_.name, node)
+
+
+def _line_of(pass_: Pass, error: Exception) -> str:
+    """The innermost line of the module of a pass where an error was raised; empty if it is not known."""
+    module = type(pass_).__module__
+    found = traceback.walk_tb(error.__traceback__)
+    lines = [(frame, line) for frame, line in found if frame.f_globals.get("__name__") == module]
+    return f" ({lines[-1][0].f_code.co_filename}:{lines[-1][1]})" if lines else ""
 
 
 def refuse_result(pass_: Pass, changes: object) -> None:
     """Refuses what a pass returned if it is no number of places.
 
     Raises:
-        PipelineError: it is something else.
+        PassFailure: it is something else.
     """
     if not isinstance(changes, Integral):  # numpy's, too
         found = "None" if changes is None else f"{type(changes).__name__} {changes!r}"
@@ -43,12 +52,12 @@ def refuse_result(pass_: Pass, changes: object) -> None:
         raise _blaming(pass_)(message, pass_.name)
 
 
-def left_broken(pass_: Pass, error: UserError) -> PipelineError:
+def left_broken(pass_: Pass, error: UserError) -> PassFailure:
     """The error to raise when a pass left an invalid graph."""
     return _blaming(pass_)(f"pass '{pass_.name}' left a broken graph: {error}", pass_.name)
 
 
-def _blaming(pass_: Pass) -> type[PipelineError]:
+def _blaming(pass_: Pass) -> type[PipelineError] | type[InternalError]:
     """The class of the error: internal for irquant's passes, not for the user's own."""
     is_ours = type(pass_).__module__.partition(".")[0] == __name__.partition(".")[0]
     return InternalError if is_ours else PipelineError
@@ -56,7 +65,7 @@ def _blaming(pass_: Pass) -> type[PipelineError]:
 
 def is_internal(error: Exception) -> bool:
     """Whether an error is internal: neither a mistake of the user nor a limit of the machine."""
-    return isinstance(error, InternalError) or not isinstance(error, (UserError, MemoryError))
+    return not isinstance(error, (UserError, MemoryError))
 
 
 def complaint(error: Exception) -> str:
@@ -97,7 +106,7 @@ def _node_of(value: object) -> Node | None:
 
 def described(error: BaseException) -> str:
     """The failure, in one line."""
-    if isinstance(error, PipelineError):
+    if isinstance(error, PassFailure):
         return printable(str(error))
     node = blamed_node(error)
     at = f" at {node}" if node else ""
@@ -130,14 +139,14 @@ def write_fault(error: BaseException, folder: Path, options: Mapping[str, str] |
         FaultFolderError: the folder cannot be written.
     """
     check_fault_folder(folder)
-    node = (error.node if isinstance(error, PipelineError) else None) or blamed_node(error)
+    node = (error.node if isinstance(error, PassFailure) else None) or blamed_node(error)
     facts = {
         "irquant": version("irquant"),
         "OpenVINO": runtime_version(),
         "numpy": version("numpy"),
         "Python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
-        "pass": error.pass_name if isinstance(error, PipelineError) else "",
+        "pass": error.pass_name if isinstance(error, PassFailure) else "",
         "layer": repr(node) if node else "",
         **(options or {}),
     }

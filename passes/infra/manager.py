@@ -11,7 +11,8 @@ from ...ir import Graph, IRError, UserError
 from ..runtime.core import RuntimeRejectedError
 from ..runtime.probe import contradiction, is_accepted
 from ..statistics.request import QUANTILES, Request
-from .base import Context, Fact, Pass, PassResult, RequirementError, Results
+from .base import Context, Fact, Pass, PassFailure, PassResult, RequirementError, Results
+from .checked_passes import checked_passes
 from .instruments import Instrument
 from .internal_errors import pass_failure, refuse_result
 
@@ -28,6 +29,7 @@ class PassManager:
         given: The facts that hold for the graph before the first pass.
 
     Raises:
+        ConfigError: on construction, if one of them is no pass.
         RequirementError: on construction, if a pass requires facts that no pass before it establishes.
     """
 
@@ -36,6 +38,7 @@ class PassManager:
     given: frozenset[Fact] = frozenset()
 
     def __post_init__(self) -> None:
+        checked_passes(self.passes)
         holds, dropped = self.given, dict[Fact, Pass]()
         for index, pass_ in enumerate(self.passes):
             if missing := pass_.requires - holds:
@@ -49,7 +52,8 @@ class PassManager:
 
         Raises:
             UserError: a pass raised it.
-            PipelineError: a pass failed in another way; the cause is chained. An `InternalError` if it is irquant's.
+            PassFailure: a pass failed in another way, with the cause: an `InternalError` if it is irquant's, else a
+                `PipelineError`.
         """
         results: dict[str, PassResult] = {}
         for index, pass_ in enumerate(self.passes):
@@ -108,6 +112,8 @@ class PassManager:
         if isinstance(error, RuntimeRejectedError):
             measured = any(Fact.MEASURED in pass_.establishes for pass_ in self.passes if pass_.name in done)
             return measured or is_accepted(graph)
+        if isinstance(error, PassFailure):  # of a pass inside
+            return False
         return type(error) is IRError or not isinstance(error, (UserError, MemoryError))
 
 

@@ -45,9 +45,10 @@ class CompressionReport(ShownReport):
         bytes_before: The size of the float model's constants.
         bytes_after: The size of the compressed model's constants.
         results: The results of each pass.
+        four_bit_share: The share of weights in 4 bits among those that may have them; None: the options have no aim.
         seconds: The time of the whole run.
         model: The path of the float model; for a model in memory, its name.
-        result: The path of the compressed model; for a model in memory, what it is.
+        result: The path of the compressed model; for a model in memory, its name.
     """
 
     weights: WeightFormat
@@ -60,9 +61,15 @@ class CompressionReport(ShownReport):
     bytes_before: int
     bytes_after: int
     results: Results
+    four_bit_share: float | None = None
     seconds: float = 0.0
     model: Path = Path("model")
     result: Path = Path("result")
+
+    def __repr__(self) -> str:
+        """One line: the format, and the sizes before and after."""
+        sizes = f"{self.bytes_before / 1e6:.2f} MB -> {self.bytes_after / 1e6:.2f} MB"
+        return f"<CompressionReport: weights in {self.weights}, {sizes}; print it for more>"
 
 
 def compress_graph(
@@ -108,8 +115,16 @@ def compress_graph(
         bytes_before=bytes_before,
         bytes_after=constant_bytes(found.graph),
         results={**measured, **found.results},
+        four_bit_share=_four_bit_share(context, found.eight),
         seconds=stages.total,
     )
+
+
+def _four_bit_share(context: Context, eight: frozenset[str]) -> float | None:
+    """The share of weights in 4 bits among those that may have them; None if their errors were not measured."""
+    if not (total := sum(each.elements for each in context.four_bits)):
+        return None
+    return sum(each.elements for each in context.four_bits if each.name not in eight) / total
 
 
 def _measuring(config: CompressionConfig, *, has_data: bool) -> list[Pass]:

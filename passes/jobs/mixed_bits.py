@@ -29,12 +29,14 @@ class Compressed:
         layers: The storage of each layer's weights.
         check: The result of running it.
         results: The results of the passes.
+        eight: The layers that have 8 bits for the sake of the user's aim.
     """
 
     graph: Graph
     layers: tuple[CompressedLayer, ...]
     check: WeightCheck
     results: Results
+    eight: frozenset[str] = frozenset()
 
     @property
     def worst(self) -> float:
@@ -69,7 +71,7 @@ def _compressed(graph: Graph, context: Context, config: CompressionConfig, eight
     own.take_over(context.calibration)
     passes = [QuantizeWeightsOnly(config.weights, config.group, config.all_layers, eight), VerifyWeights()]
     results = PassManager(passes).run(twin, own)
-    return Compressed(twin, tuple(own.compressed), own.weight_check, results)
+    return Compressed(twin, tuple(own.compressed), own.weight_check, results, eight)
 
 
 def _small_enough(graph: Graph, context: Context, config: CompressionConfig, most: float) -> Compressed:

@@ -15,14 +15,15 @@ from ..infra.progress import Progress, no_progress
 from ..options.resolved import ResolvedOptions
 from ..reporting.detail import Detail
 from ..reporting.report import Origin, Report
+from ..reporting.shown_report import ShownResult
 from ..tuning.goals import TuningGoals
 from .quantize_graph import quantize_graph
 
 _Model = TypeVar("_Model")
 
 
-@dataclass(frozen=True)
-class QuantizationResult(Generic[_Model]):
+@dataclass(frozen=True, repr=False)
+class QuantizationResult(ShownResult, Generic[_Model]):
     """The result of a quantization.
 
     Attributes:

@@ -10,11 +10,10 @@ from ...ir.errors import quoted
 from ...targets import Target
 from ..accuracy.metric_goals import MetricGoals
 from ..accuracy.parse_metrics import GivenMetric, metrics_of
-from ..calibration.tables import rows_of
-from ..calibration.transformed import Transformed
 from ..files.model_place import ModelPlace
 from ..files.run_files import named
 from ..infra.base import Pass
+from ..infra.checked_passes import checked_passes
 from ..infra.progress import Progress
 from ..options.accuracy import DropType
 from ..options.config import GuardAim, QuantizationConfig
@@ -25,7 +24,8 @@ from ..options.resolved import ResolvedOptions
 from ..reporting.front_end import shown
 from ..runtime.core import Extension, check_extensions
 from ..tuning.goals import TuningGoals
-from .measured_by import checked_passes, measured_by
+from .given_samples import given_samples, given_size
+from .measured_by import measured_by
 from .pipelines import selecting_options
 from .quantize_job import QuantizationResult, QuantizeJob
 
@@ -76,15 +76,11 @@ def resolved_options(given: QuantizeOptions) -> ResolvedOptions:
     if given.get("metric") is None and any(each is not None for each in (*accuracy.values(), given.get("resume"))):
         message = "max_drop, drop_type and resume are about a metric, and there is none: give metric"
         raise ConfigError(message)
-    samples, size = given.get("samples"), given.get("subset_size")
-    if None not in (samples, size):
-        message = "samples and subset_size are the same option: give one of them"
-        raise ConfigError(message)
     return ResolvedOptions.of(
         settings,
         _device(given.get("target")),
         preset=_lower(_word(given.get("preset"))),
-        samples=size if samples is None else samples,
+        samples=given_size(given.get("samples"), given.get("subset_size")),
         guard=given.get("guard"),
         ignored=_ignored(given.get("ignored")),
         keep_compressed=given.get("keep_compressed") or None,
@@ -93,7 +89,10 @@ def resolved_options(given: QuantizeOptions) -> ResolvedOptions:
 
 
 def quantize_as_given(
-    place: ModelPlace[_Model], data: Iterable[object] | None, given: QuantizeOptions, options: ResolvedOptions
+    place: ModelPlace[_Model],
+    data: Iterable[object] | Path | None,
+    given: QuantizeOptions,
+    options: ResolvedOptions,
 ) -> QuantizationResult[_Model]:
     """Quantizes a model with the given options.
 
@@ -128,8 +127,7 @@ def quantize_as_given(
     writes = named(statistics=_path(saved), measurements=goals.resume, tuning=tuning.writes if tuning else None)
     job = QuantizeJob(place, options, passes, reads, writes, force=given.get("force", False))
     graph = job.load()
-    transform = given.get("transform")
-    samples = Transformed(rows_of(data), transform) if transform and data is not None else data
+    samples = given_samples(data, graph, given.get("transform"))
     with shown(given.get("progress")) as progress, written_together():
         return job.run(graph, samples, measuring=measuring, goals=goals, tuning=tuning, progress=progress)
 
@@ -172,7 +170,7 @@ def _accuracy(given: QuantizeOptions) -> Mapping[str, object]:
     return {"max_drop": given.get("max_drop"), "drop_type": _lower(_word(given.get("drop_type")))}
 
 
-def _goals(given: QuantizeOptions, options: ResolvedOptions, data: Iterable[object] | None) -> MetricGoals:
+def _goals(given: QuantizeOptions, options: ResolvedOptions, data: Iterable[object] | Path | None) -> MetricGoals:
     metrics = metrics_of(given.get("metric"), options.config, data)
     return MetricGoals(metrics, _path(given.get("resume") or None))
 

@@ -10,6 +10,8 @@ from .strict import Strict
 
 #: What weights are rounded to: 8 bits, 4 bits, or the 16 quantiles of the normal distribution.
 WeightFormat = Literal["int8", "int4", "nf4"]
+#: The default of `group`.
+_GROUP = 128
 
 
 def _word(value: Any) -> Any:
@@ -48,7 +50,7 @@ class CompressionConfig(Strict):
     """
 
     weights: Annotated[WeightFormat, BeforeValidator(_word)] = "int8"
-    group: Annotated[int, Field(ge=0), BeforeValidator(_of_row)] = 128
+    group: Annotated[int, Field(ge=0), BeforeValidator(_of_row)] = _GROUP
     all_layers: bool = False
     ratio: Annotated[float, Field(ge=0, le=1)] | None = None
     max_mb: Annotated[float, Field(gt=0)] | None = None
@@ -63,5 +65,8 @@ class CompressionConfig(Strict):
             raise ValueError(message)
         if given and self.weights == "int8":
             message = f"{given[0]} divides the weights between 4 and 8 bits: it needs weights of int4 or nf4"
+            raise ValueError(message)
+        if self.weights == "int8" and self.group not in (0, _GROUP):
+            message = f"group is {self.group}, but int8 has one scale for each row: groups are for int4 and nf4"
             raise ValueError(message)
         return self

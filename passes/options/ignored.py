@@ -12,12 +12,22 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ...ir import Graph, Node
 from ...ir.ops import LAYER_TYPES, layer_of_tail
-from ...ir.suggestions import closest, did_you_mean
+from ...ir.suggestions import closest, did_you_mean, near
 from .strict import Strict
 
 _REGEX = "re:"
+#: What makes a pattern of a name: an escaped character stays.
+_META = re.compile(r"\\(.)|[.*+?^$()\[\]{}|]")
+#: The most names that a warning about a regular expression shows.
+_SHOWN = 3
 #: The suffix that the ONNX converter appends to the name of a layer if the Add of its bias takes the name.
 _SPLIT = "/WithoutBiases"
+#: What NNCF calls its parts, and what they are here.
+_OF_SCOPE = {
+    **dict.fromkeys(("type", "types"), 'did you mean \'operations\'? write {"operations": [{"type": "MatMul"}]}'),
+    **dict.fromkeys(("name", "names"), "did you mean 'scope'? it takes names and globs"),
+    **dict.fromkeys(("pattern", "patterns"), "did you mean 'scope'? it takes regular expressions after 're:'"),
+}
 #: The start of the reasons why nodes stay float by the user's choice.
 BY_USER = "you ignore "
 
@@ -83,6 +93,11 @@ class Ignored(Strict):
     scope: Annotated[tuple[Annotated[str, BeforeValidator(_joined)], ...], Field(strict=False)] = ()
     operations: Annotated[tuple[IgnoredType, ...], Field(strict=False)] = ()
     skip_model: bool = False
+
+    @classmethod
+    def instead_of(cls, name: str, value: object) -> str:
+        """What to write instead of a part of NNCF's `IgnoredScope`."""
+        return _OF_SCOPE.get(name, "")
 
     @model_validator(mode="before")
     @classmethod
@@ -244,7 +259,9 @@ def _type_meant_by(wanted: str, names: Iterable[Node]) -> str:
 
 
 def _meant_by(wanted: str, names: Mapping[Node, str]) -> tuple[str, str]:
-    """A suggestion for a name that no operation has, and what to write if it is a type."""
+    """A suggestion for a name that no operation has, and what to write if it is a type or a regular expression."""
+    if wanted.startswith(_REGEX):
+        return "", _regex_meant(wanted.removeprefix(_REGEX), names)
     count = sum(IgnoredType(type=wanted).fits(node) for node in names)
     have = "1 operation has" if count == 1 else f"{count} operations have"
     operations = f'{{"operations": [{{"type": "{wanted}"}}]}}'
@@ -255,14 +272,26 @@ def _meant_by(wanted: str, names: Mapping[Node, str]) -> tuple[str, str]:
     )
 
 
+def _regex_meant(pattern: str, names: Mapping[Node, str]) -> str:
+    """What is wrong with a regular expression that matches no name, with some names that it may be about."""
+    known = [each for node, name in names.items() for each in (name, *_other_names(node))]
+    if inside := [each for each in known if re.search(pattern, each)][:_SHOWN]:
+        whole = f"(?:{pattern})" if "|" in pattern else pattern
+        return f"the whole name must match: '{_REGEX}.*{whole}.*' matches {_quoted(inside)}"
+    close = near(_META.sub(r"\1", pattern), known, _SHOWN)
+    return f"the whole name must match; names are, for example, {_quoted(close or known[:_SHOWN])}"
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{each}'" for each in names)
+
+
 def _name_meant(wanted: str, names: Mapping[Node, str]) -> str:
     """A suggestion for a name that no operation has.
 
     Converters lengthen names ("layer1.0" becomes "__module.layer1.0/aten::linear/MatMul"), and drop the names of folded
     operations: then their neighbours in the source framework have the same path.
     """
-    if wanted.startswith(_REGEX):
-        return ""
     called = {name: (name, *_other_names(node)) for node, name in names.items()}
     longer = [name for name, all_ in called.items() if len(wanted) > 2 and any(wanted in each for each in all_)]
     if len(longer) > 1:

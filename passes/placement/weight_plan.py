@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...ir import Graph, InPort, Node, UserError
-from ...ir.spelling import option
+from ...ir.spelling import option, worded
 from ...targets import Target
 from ...targets.target import Compression, WeightType
 from ..analysis.weight_codes import group_size
@@ -77,11 +77,13 @@ def refuse_nothing(plan: WeightPlan, target: Target, wanted: WeightFormat) -> No
     """Refuses a plan in which no layer has the requested format.
 
     Raises:
-        FoldedWeightsError: the message has the reasons, with the types of the layers.
+        FoldedWeightsError: the message has the reasons, with the types of the layers, and the other way to 8 bits.
     """
     if any(each.format == wanted for each in plan.matrices):
         return
-    why = "; ".join(_reasons(plan)) or "it has no layer with constant weights"
+    instead = f"{worded('irquant quantize', 'quantize')} makes an INT8 model, activations included"
+    reasons = [*_reasons(plan)]
+    why = "; ".join([*reasons, instead] if reasons else ["it has no layer with constant weights"])
     message = f"no weights to store in {wanted} on target '{target.name}': {why}"
     raise FoldedWeightsError(message)
 

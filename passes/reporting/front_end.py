@@ -1,11 +1,12 @@
-"""How people see a run and its report: the folders above provide it, since no code here prints."""
+"""What the folders above provide: how people see a run and its report, and which samples the path of data names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ...ir import Graph
 from ..infra.progress import Progress, no_progress
 from ..options.config_error import ConfigError
 
@@ -23,7 +24,7 @@ class Save(Protocol):
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """How people see a run and its report.
+    """How people see a run and its report, and where data are.
 
     Attributes:
         progress: Shows the progress of a run in a terminal or a notebook.
@@ -31,6 +32,7 @@ class FrontEnd:
         framed: A report as HTML for a notebook.
         save: Writes a report as a page.
         values: A report as plain values for JSON.
+        open_data: The samples that a source names, as the command line takes it, for a model.
     """
 
     progress: Callable[[], AbstractContextManager[Progress]]
@@ -38,6 +40,7 @@ class FrontEnd:
     framed: Callable[["ShownReport"], str]
     save: "Save"
     values: Callable[["ShownReport"], dict[str, Any]]
+    open_data: Callable[[str, Graph], Iterable[object]]
 
 
 @dataclass
@@ -58,6 +61,21 @@ def install(front_end: FrontEnd) -> None:
 def front_end() -> FrontEnd | None:
     """The front end of this process, if there is one."""
     return _installed.front_end
+
+
+def opened(data: Iterable[object] | Path | None, graph: Graph) -> Iterable[object] | Path | None:
+    """The samples that a path of data names; other data as they are, and so all of them without a front end.
+
+    Args:
+        data: The data from the user.
+        graph: The model.
+
+    Raises:
+        DataError: there are no such data.
+    """
+    if isinstance(data, (str, Path)) and (shows := _installed.front_end):
+        return shows.open_data(str(data), graph)
+    return data
 
 
 def shown(progress: bool | Progress | None) -> AbstractContextManager[Progress]:

@@ -60,7 +60,6 @@ def warn_of_accuracy(report: Report, result: Any) -> None:
 
 def messages_of(report: Report) -> Iterator[str]:
     """The warnings of a report, and one for each poor output, unless the user's metrics decide."""
-    yield from report.data.warnings
     yield from report.warnings
     for each in () if report.accuracy else report.check.outputs or ():
         if each.verdict is Verdict.POOR:

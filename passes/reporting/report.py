@@ -14,6 +14,7 @@ from ..accuracy.requantize import Attempt
 from ..analysis.agreement import Agreement, Verdict
 from ..analysis.bias_cross_validation import Correction
 from ..analysis.data_findings import DataFindings
+from ..analysis.image_findings import DataMistake
 from ..analysis.layer_times import SHORT
 from ..analysis.source_names import source_names
 from ..analysis.work import multiply_accumulates
@@ -115,7 +116,7 @@ class Origin:
 
     Attributes:
         model: The path of the float model; for a model in memory, its name.
-        result: The path of the quantized model; for a model in memory, what it is.
+        result: The path of the quantized model; for a model in memory, its name.
         options: The options.
     """
 
@@ -128,7 +129,8 @@ class Origin:
 class Report(ShownReport):
     """The report of a quantization; `print` shows it as the command line does, and a notebook as a page.
 
-    `verdict` is the verdict on the worst output, `save` writes the page, and `to_json` gives the JSON document.
+    `verdict` is the verdict on the worst output ("unknown" if the data look wrong), `save` writes the page, and
+    `to_json` gives the JSON document.
 
     Attributes:
         results: The results of each pass.
@@ -145,7 +147,7 @@ class Report(ShownReport):
             guard needed it.
         ranges: The ranges of activations compared with the observed values.
         corrections: Layers, and the results of correcting their biases.
-        warnings: Messages to the user; those that ask for nothing are notes (see `Note`).
+        warnings: Messages to the user, those about the data first; what asks for nothing is a note (see `Note`).
         bytes_before: The size of the float model's constants.
         bytes_after: The size of the quantized model's constants.
         latencies: The latencies of the float model and of the quantized one; None unless requested, or unless int8 may
@@ -194,15 +196,36 @@ class Report(ShownReport):
     dominant: Dominant | None = None
     types: frozenset[str] = frozenset()
 
+    def __repr__(self) -> str:
+        """One line: the verdict with its output, and how many layers are in int8."""
+        worst, int8 = self.worst_output, sum(each.is_int8 for each in self.layers)
+        verdict = f"{self.verdict}, {worst.sqnr:.1f} dB at '{worst.name}'" if worst else "not checked"
+        return f"<Report: {verdict}, {int8} of {len(self.layers)} layers in int8; print it for more>"
+
     @property
     def worst_output(self) -> Agreement | None:
         """The output that decides about the model; None if none was compared."""
         return min(self.check.outputs or (), key=lambda each: each.above_good, default=None)
 
     @property
+    def is_within_limits(self) -> bool:
+        """Whether there are metrics of the user, and none loses more than it may."""
+        return self.accuracy is not None and self.accuracy.is_reached
+
+    @property
+    def wrong_data(self) -> DataMistake | None:
+        """The first mistake in the data, which makes the verdict worth nothing; None if metrics outweigh it."""
+        return None if self.is_within_limits else next(iter(self.data.mistakes), None)
+
+    @property
     def verdict(self) -> Verdict | None:
-        """The verdict on the worst output: "good", "fair", "poor" or "unknown"; None without held-out samples."""
-        return worst.verdict if (worst := self.worst_output) else None
+        """The verdict on the worst output: "good", "fair", "poor" or "unknown"; None without held-out samples.
+
+        It is "unknown" if the data look wrong (see `wrong_data`): then the outputs say nothing about the model.
+        """
+        if (worst := self.worst_output) is None:
+            return None
+        return Verdict.UNKNOWN if self.wrong_data else worst.verdict
 
     @property
     def corrected(self) -> int:
@@ -256,7 +279,7 @@ def report_of(
         effects=guarded.effects,
         ranges=tuple(observed_ranges(attempt.graph, context)),
         corrections=tuple((names.get(node, node.name), each) for node, each in context.corrections.items()),
-        warnings=(*warnings, *context.plan.warnings, *context.warnings, *late),
+        warnings=(*(data.warnings if data else ()), *warnings, *context.plan.warnings, *context.warnings, *late),
         bytes_before=bytes_before,
         bytes_after=constant_bytes(attempt.graph),
         latencies=latencies,

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ...ir import UserError
 from .front_end import FrontEnd, front_end
@@ -39,6 +40,23 @@ class ShownReport:
             UserError: irquant was imported without what shows reports.
         """
         return json.dumps(_needed().values(self), indent=2, allow_nan=False)
+
+
+class ShownResult:
+    """A model and its report, in one line, or as the page of the report in a notebook."""
+
+    model: Any
+    report: Any
+
+    def __repr__(self) -> str:
+        """Both in one line: the model by its path, or by its name in memory."""
+        model = self.model if isinstance(self.model, Path) else self.model.get_friendly_name()
+        return f"{type(self).__name__}(model={str(model)!r}, report={self.report!r})"
+
+    def _repr_html_(self) -> str | None:
+        """The page of the report, for a notebook."""
+        report: ShownReport = self.report
+        return report._repr_html_()
 
 
 def _needed() -> FrontEnd:

@@ -90,7 +90,7 @@ class Engine:
             if not idle:
                 idle.append(_finish(running, take))
             request = idle.pop()
-            with _blaming(item.sample):
+            with _blaming(item.sample, item.feed):
                 self._warm_up(request, item.feed)
                 request.start_async(_given(item.feed))
             running.append((item, request))
@@ -119,7 +119,7 @@ class Engine:
         Raises:
             DataError: the model cannot run the sample.
         """
-        with _blaming(item.sample):
+        with _blaming(item.sample, item.feed):
             self._warm_up(self._request, item.feed)
             self.infer(item.feed)
         return self.results()
@@ -195,7 +195,7 @@ def _finish(
 ) -> ov.InferRequest:
     """Waits for the oldest request, hands its outputs over, and returns it."""
     item, request = running.popleft()
-    with _blaming(item.sample):
+    with _blaming(item.sample, item.feed):
         request.wait()
     tensors = cast(Any, request).output_tensors
     take(item, [_array(tensor) for tensor in tensors])
@@ -217,11 +217,12 @@ def _array(tensor: Any) -> Array:
 
 
 @contextmanager
-def _blaming(sample: Sample) -> Generator[None]:
-    """Turns the runtime's error into an error about the sample."""
+def _blaming(sample: Sample, feed: Feed) -> Generator[None]:
+    """Turns the runtime's error into an error about the sample, with its shapes: inputs may not fit one another."""
     try:
         with STAGE.at(f"running {sample.label}"):
             yield
     except RuntimeError as error:
-        message = f"{sample.label}: the model cannot run it: {first_line(error)}"
+        shapes = ", ".join(f"'{name}' {list(array.shape)}" for name, array in feed.items())
+        message = f"{sample.label}: the model cannot run it ({shapes}): {first_line(error)}"
         raise DataError(message) from error

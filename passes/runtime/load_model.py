@@ -76,6 +76,9 @@ def refuse_other_formats(path: Path) -> None:
     if path.suffix.lower() in _ELSEWHERE:
         message = f"{path}: convert it to .onnx, or with openvino.convert_model, first: that needs its code"
         raise UnknownFormatError(message)
+    if path.suffix.lower() == ".bin":
+        message = f"{path}: holds weights only: give the model that reads them, {path.with_suffix('.xml')}"
+        raise UnknownFormatError(message)
     if path.is_dir() and not is_saved_model(path):
         message = f"{path}: a folder without {' or '.join(_SAVED_MODEL)}: no TensorFlow SavedModel"
         raise UnknownFormatError(message)

@@ -86,8 +86,10 @@ def _of_fixed_batch(shape: Shape, wanted: Shape, inputs: "Sequence[ModelInput]")
         return ""
     batched = [each for each in inputs if each.shape and each.shape[0] == wanted[0]]
     shapes = {each.name: [1, *(each.shape or ())[1:]] for each in batched}
+    is_last = fits(shape[1:], wanted[1:]) and 1 < shape[0] < wanted[0]
+    last = " (a loader leaves out a smaller last one with drop_last=True)" if is_last else ""
     return (
-        f"; the model takes {wanted[0]} samples at a time: give stacks of {wanted[0]}, or reshape it in Python: "
+        f"; the model takes {wanted[0]} samples at a time: give stacks of {wanted[0]}{last}, or reshape it in Python: "
         f"model = openvino.Core().read_model(FILE); model.reshape({shapes})"
     )
 

@@ -187,7 +187,7 @@ def _why_unsettled(site: Site, context: Context, *, has_values: bool) -> str:
 
 
 def _how_unsettled(share: float) -> str:
-    return f"has a standard error of {share:.1%}" if math.isfinite(share) else "comes from extremes of few samples"
+    return f"has a standard error of {share:.1%}" if math.isfinite(share) else "depends on the extremes of few samples"
 
 
 def _ends_of_width(site: Site, context: Context) -> list[End]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...ir.spelling import option, switched_on
 from ..options.config_error import ConfigError
 
 #: The seconds to measure if the user names none.
@@ -29,10 +30,12 @@ class TuningGoals:
             UserError: the options contradict each other.
         """
         if seconds is not None and not tune:
-            message = "the seconds of a tuning are about measurements: tune, too"
+            message = (
+                f"{option('tune_seconds')} is the time to measure, and nothing is: give {switched_on('tune')}, too"
+            )
             raise ConfigError(message)
         if seconds is not None and not 0 < seconds < float("inf"):
-            message = f"the seconds of a tuning are {seconds:g}, expected a number above 0"
+            message = f"{option('tune_seconds')} is {seconds:g}, expected a number above 0"
             raise ConfigError(message)
         if file:
             from .tuning_file import check_ending  # here: a command that only prints its help reads no files

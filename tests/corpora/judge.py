@@ -18,7 +18,7 @@ import openvino.opset13 as op
 from irquant.ir import UserError
 from irquant.passes import QuantizationConfig, Report, quantize, quantize_model
 from irquant.passes.analysis.agreement import Verdict
-from irquant.passes.infra.base import PipelineError
+from irquant.passes.infra.base import PassFailure
 from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime.core import RuntimeRejectedError
 from irquant.passes.runtime.samples import DataError
@@ -101,7 +101,7 @@ def _quantized(
             )
     except NothingToQuantizeError as error:
         return Outcome(name, variant, *_told(Kind.NOTHING, error))
-    except (PipelineError, RuntimeRejectedError) as error:  # the runtime took the float model
+    except (PassFailure, RuntimeRejectedError) as error:  # the runtime took the float model
         return Outcome(name, variant, Kind.FAULT, _told_of_fault(error))
     except DataError as error:
         is_true = _has_unusable_numbers(model, samples)

@@ -4,6 +4,7 @@ import base64
 import json
 import zlib
 from collections.abc import Callable
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -155,6 +156,20 @@ def test_a_refused_connection_leaves_the_graph_whole(graph: Graph) -> None:
     with pytest.raises(IRError):
         graph.node("a").input().connect(from_text(DIAMOND).node("x").output())
     verify(graph)
+    assert to_text(graph) == DIAMOND
+
+
+@pytest.mark.parametrize(
+    ("value", "spelt"), [(1e-6, "1e-06"), (True, "true"), ([1, 2], "1,2"), (None, "None"), (3, "3")]
+)
+def test_an_attribute_that_is_no_text_is_refused_with_its_spelling(graph: Graph, value: Any, spelt: str) -> None:
+    said = f"attribute 'k' is {value!r}, expected a text, as the file spells it: {spelt!r}"
+    with pytest.raises(IRError) as caught:
+        graph.node("a").set_attribute("k", value)
+    assert str(caught.value) == said
+    with pytest.raises(IRError) as caught:
+        graph.add("ReLU", "new", [], [(element_type("f32"), (2,))], attributes={"k": value})
+    assert str(caught.value) == said
     assert to_text(graph) == DIAMOND
 
 

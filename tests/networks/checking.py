@@ -27,7 +27,7 @@ from irquant.passes.analysis.constants import constant_nodes
 from irquant.passes.analysis.transposed_weights import shared_squares
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.files.result_path import result_path
-from irquant.passes.infra.base import PipelineError
+from irquant.passes.infra.base import PassFailure
 from irquant.passes.jobs.pipelines import default_quantization
 from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime.convert import from_runtime, to_runtime
@@ -178,7 +178,7 @@ def _checked(recipe: Recipe, chosen: dict[str, Any], path: Path) -> Outcome:
         quantized = _quantized(drawn, chosen, reports, path if path.exists() else None)
     except NothingToQuantizeError:
         return Outcome("nothing to quantize")
-    except PipelineError as error:  # a UserError by its class, but nobody's but ours
+    except PassFailure as error:
         raise FoundError(signature_of(error), _trace(error)) from error
     except UserError as error:
         raise FoundError(f"{type(error).__name__}: {shape_of(str(error))}", str(error)) from error
@@ -230,7 +230,7 @@ def _prepared_it_computes_the_same(
     graph, context = from_runtime(drawn.model), Context(load_target("cpu"), samples=drawn.samples)
     try:
         PassManager(passes).run(graph, context)
-    except PipelineError as error:
+    except PassFailure as error:
         raise FoundError(f"{prepared}: {signature_of(error)}", _trace(error)) from error
     except UserError:  # no data reach what is measured, say: that is for the quantization to tell
         return

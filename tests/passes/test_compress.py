@@ -65,6 +65,7 @@ def test_data_bring_the_outputs_closer() -> None:
         ({"weights": "int3"}, "weights is 'int3'; did you mean 'int8'? there are: int8, int4, nf4"),
         ({"group": -2}, "group is -2; should be greater than or equal to 0"),
         ({"group": 2.5}, "group is 2.5; should be a valid integer"),
+        ({"group": 64}, "group is 64, but int8 has one scale for each row: groups are for int4 and nf4"),
         ({"samples": 0}, "samples is 0; should be greater than or equal to 1"),
         ({"target": "cpuu"}, "no target 'cpuu'; did you mean 'cpu'? "),
     ],
@@ -73,6 +74,27 @@ def test_wrong_options_are_named(options: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError) as caught:
         compress(language_model(), **options)
     assert str(caught.value).startswith(said)
+
+
+def test_data_are_given_as_to_quantize(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {f"{number:05}|rows": each for number, each in enumerate(sentences(40))}
+    np.savez(tmp_path / "d.npz", **arrays)
+    seen: list[str] = []
+
+    def progress(task: str, done: int, total: int | None) -> None:
+        seen.append(task)
+
+    found = [
+        compress_model(language_model(), tmp_path / "d.npz", subset_size=20).report,
+        compress_model(language_model(), sentences(40), samples=20, progress=progress).report,
+        compress_model(
+            language_model(), [(each, 1) for each in sentences(40)], subset_size=20, transform=lambda item: item[0]
+        ).report,
+    ]
+    assert [(each.samples, each.held_out) for each in found] == [(19, 1)] * 3
+    assert seen
+    with pytest.raises(UserError, match=r"^samples and subset_size are the same option: give one of them$"):
+        compress(language_model(), sentences(9), samples=9, subset_size=9)
 
 
 def test_an_unknown_option_is_refused() -> None:

@@ -23,7 +23,6 @@ import numpy as np
 from click.testing import CliRunner
 
 from irquant.ir import UserError, read_model
-from irquant.passes.infra.base import InternalError
 from irquant.passes.runtime.samples import model_inputs
 from irquant.tools.cli import cli
 
@@ -134,7 +133,7 @@ def run(arguments: Sequence[str]) -> tuple[str, str]:
     error = CliRunner().invoke(cli, arguments, standalone_mode=False).exception
     if error is None:
         return "result", ""
-    if isinstance(error, UserError) and not isinstance(error, InternalError) and "\n" not in str(error):
+    if isinstance(error, UserError) and "\n" not in str(error):
         return "one line", str(error)
     raise error
 

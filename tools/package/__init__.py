@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         AccuracyWarning,
         CompressionReport,
         CompressionResult,
+        InternalError,
         QuantizationConfig,
         QuantizationResult,
         QuantizationWarning,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         quantize,
         quantize_model,
     )
+    from irquant.passes.infra.internal_errors import write_fault
 
     __version__: str
 
@@ -32,6 +34,7 @@ __all__ = [
     "AccuracyWarning",
     "CompressionReport",
     "CompressionResult",
+    "InternalError",
     "QuantizationConfig",
     "QuantizationResult",
     "QuantizationWarning",
@@ -43,6 +46,7 @@ __all__ = [
     "load_model",
     "quantize",
     "quantize_model",
+    "write_fault",
 ]
 
 

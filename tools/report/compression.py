@@ -21,6 +21,7 @@ def compression_values(report: CompressionReport, model: str, result: str) -> di
         "held_out": report.held_out,
         "bytes_before": report.bytes_before,
         "bytes_after": report.bytes_after,
+        "four_bit_share": report.four_bit_share and finite(report.four_bit_share, 4),
         "compressed_layers": len(check.kept),
         "folded_layers": [name for name, _ in check.folded],
         "outputs": None if check.outputs is None else [output_values(each) for each in check.outputs],

@@ -83,7 +83,7 @@ def report_values(report: Report, model: str, result: str) -> dict[str, Any]:
         "latency": None if report.latencies is None else _latency_values(report.latencies),
         "data": report.data.line or None,
         "data_mistakes": [each.found for each in report.data.mistakes],
-        "warnings": [*report.data.warnings, *warnings_in(report.warnings)],
+        "warnings": warnings_in(report.warnings),
         "notes": notes_in(report.warnings),
     }
 
@@ -215,5 +215,6 @@ def _step_values(step: GuardStep) -> dict[str, Any]:
         "int8": step.int8,
         "layers": step.layers,
         "kept": step.is_kept,
+        "why_kept": step.why_kept or None,
         "why_dropped": step.why_dropped or None,
     }

@@ -19,14 +19,13 @@ from irquant.ir import DYNAMIC, Array
 from irquant.ir.array_files import StoredArray, stored_array
 from irquant.ir.suggestions import closest, did_you_mean
 from irquant.ir.user_files import open_user_file
+from irquant.passes.calibration.numbered_arrays import by_number, is_numbered
 from irquant.passes.runtime.samples import DataError, ModelInput, Sample, reason_of, takes_shape
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 #: What opens each array of a file, by its key.
 _Arrays = Mapping[str, Callable[[], StoredArray]]
 _Read = TypeVar("_Read")
-#: Of the number of a sample in a key.
-_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class ArraySource:
         if more:
             return len(self.paths)
         with _opened(first, self.inputs) as arrays:
-            numbers = {key.split("|", 1)[0] for key in arrays if _is_numbered(key)}
+            numbers = {key.split("|", 1)[0] for key in arrays if is_numbered(key)}
             if numbers or first.suffix.lower() == ".npz":
                 return len(numbers)
             array = _read(first, next(iter(arrays.values())))
@@ -86,7 +85,7 @@ class ArraySource:
 
     def _count_parts(self, path: Path, arrays: _Arrays) -> int:
         keys = self._keys(path, arrays)
-        if numbers := _by_number(keys):
+        if numbers := by_number(keys):
             return len(numbers)
         stored = {name: _read(path, arrays[key]) for key, name in keys.items()}
         if not self._is_stack(path, stored):
@@ -97,7 +96,7 @@ class ArraySource:
     def _reader(self, path: Path, arrays: _Arrays) -> Callable[[int], tuple[str, dict[str, Array]]]:
         """Reads one of the samples that `_count_parts` counts; gives its place in the file, too."""
         keys = self._keys(path, arrays)
-        if numbers := list(_by_number(keys).items()):
+        if numbers := list(by_number(keys).items()):
             return lambda index: self._numbered(path, arrays, *numbers[index])
         stored = {name: _read(path, arrays[key]) for key, name in keys.items()}
         if not self._is_stack(path, stored):
@@ -114,7 +113,7 @@ class ArraySource:
 
     def _feeds(self, path: Path, arrays: _Arrays) -> Iterator[tuple[str, dict[str, Array]]]:
         keys = self._keys(path, arrays)
-        if numbers := _by_number(keys):
+        if numbers := by_number(keys):
             yield from (self._numbered(path, arrays, *each) for each in numbers.items())
             return
         stored = {name: _read(path, arrays[key]) for key, name in keys.items()}
@@ -157,7 +156,7 @@ class ArraySource:
             raise DataError(message)
         if len(self.inputs) == 1 and len(keys) == 1 and "|" not in keys[0]:
             return {keys[0]: self.inputs[0].name}
-        mixed = [key for key in keys if _is_numbered(key)]
+        mixed = [key for key in keys if is_numbered(key)]
         if mixed and len(mixed) != len(keys):
             odd = next(key for key in keys if key not in mixed)
             message = f"{path}: key '{odd}' has no sample number, but '{mixed[0]}' has one"
@@ -165,7 +164,7 @@ class ArraySource:
         return {key: self._input_name(path, key) for key in keys}
 
     def _input_name(self, path: Path, key: str) -> str:
-        name = key.split("|", 1)[1] if _is_numbered(key) else key
+        name = key.split("|", 1)[1] if is_numbered(key) else key
         known = [each for model in self.inputs for each in sorted(model.names)]
         if name not in known:
             problem = f"{path}: key '{key}' is not an input of the model"
@@ -191,20 +190,6 @@ class ArraySource:
         if array.ndim == len(shape) + 1:
             return True
         return array.ndim == len(shape) and bool(shape) and shape[0] in (1, DYNAMIC) and array.shape[0] > 1
-
-
-def _is_numbered(key: str) -> bool:
-    number, bar, _ = key.partition("|")
-    return bool(bar) and number.isdecimal() and len(number) <= _MOST_DIGITS
-
-
-def _by_number(keys: Iterable[str]) -> dict[int, dict[str, str]]:
-    """Number of a sample -> name of an input -> key, in the order of the numbers; empty if keys have no numbers."""
-    found: dict[int, dict[str, str]] = {}
-    for key in filter(_is_numbered, keys):
-        number, name = key.split("|", 1)
-        found.setdefault(int(number), {})[name] = key
-    return dict(sorted(found.items()))
 
 
 @contextmanager

@@ -16,6 +16,8 @@ def compression_lines(report: CompressionReport, where: str) -> Iterable[str]:
     stored = Counter((each.type, each.kind, each.group) for each in report.layers if each.kind)
     for (type_, kind, group), count in stored.items():
         yield f"stored in {kind}: {count} x {type_}, a scale for {f'{group} weights' if group else 'each row'}"
+    if report.four_bit_share is not None:
+        yield f"in 4 bits: {report.four_bit_share:.0%} of the weights that may have them"
     other = Counter((each.type, each.kind, each.reason) for each in report.layers if each.reason)
     for (type_, kind, reason), count in other.items():
         yield f"{f'in {kind}' if kind else 'left as they were'}: {count} x {type_}: {reason}"

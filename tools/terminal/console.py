@@ -48,7 +48,7 @@ def output_lines(report: Report, *, is_guarded: bool = True) -> Iterable[str]:
     before = "" if is_guarded else " before any guard"
     yield f"{seen}; output SQNR{before} on {counted(report.held_out, 'held-out samples')}:"
     for each in report.check.outputs:
-        yield f"  {each.name}: {agreement_line(each)}"
+        yield f"  {each.name}: {agreement_line(each, is_measured=report.is_within_limits)}"
 
 
 def lacks_data(report: Report) -> bool:
@@ -77,8 +77,19 @@ def compared_on(samples: int, *, held_out: bool, is_spread: bool) -> str:
     return f"{which}, which calibration may have seen (--held-out takes others)"
 
 
-def agreement_line(each: Agreement) -> str:
-    """How close an output is, and what that means."""
+def words_of(each: Agreement, *, is_measured: bool) -> str:
+    """The verdict on an output in words; a loss that metrics have measured need not be measured again."""
+    is_known = is_measured and each.verdict in (Verdict.FAIR, Verdict.POOR)
+    return "what it costs, your metrics say" if is_known else each.verdict.words
+
+
+def agreement_line(each: Agreement, *, is_measured: bool = False) -> str:
+    """How close an output is, and what that means.
+
+    Args:
+        each: The output.
+        is_measured: Whether metrics of the user are within their limits.
+    """
     if each.verdict is Verdict.UNKNOWN:
         random = "it is random, and the float model itself gives other values each time"
         return f"{each.verdict.words}: {random if each.kind is OutputKind.RANDOM else 'their numbers of axes differ'}"
@@ -90,7 +101,7 @@ def agreement_line(each: Agreement) -> str:
     why = f", since {few_samples(each)}" if each.verdict is not each.on_samples else why
     resized = f", an upper bound: other sizes on {each.resized} samples" if each.resized else ""
     ratio = f"{decibels(each.sqnr)}{part}{before}, cosine {each.cosine:.4f}{decisions}{resized}"
-    return f"{ratio}: {each.verdict}{why} ({each.verdict.words})"
+    return f"{ratio}: {each.verdict}{why} ({words_of(each, is_measured=is_measured)})"
 
 
 def few_samples(each: Agreement) -> str:

@@ -9,8 +9,18 @@ def latency_lines(found: Latencies) -> Iterator[str]:
     """One line for each mode, the one that users without options get first."""
     for each in found.each_mode:
         default = ", the default here" if each.mode.is_default else ""
-        yield f"{each.mode.hint} in {each.mode.precision}{default}: {_change(each)}: {each.ratio:.2f}x as fast"
+        yield f"{each.mode.hint} in {each.mode.precision}{default}: {_change(each)}: {_faster(each)}"
     yield f"  {threads(found.threads)}, models in turn; {counts(found)}"
+
+
+def _faster(each: Latencies) -> str:
+    """How many times as fast the second model is, as far as the figures say so."""
+    ratio = f"{each.ratio:.2f}x as fast"
+    return (
+        f"{ratio} by the medians, but the times scatter too much to be sure (a busy machine?)"
+        if each.is_unclear
+        else ratio
+    )
 
 
 def counts(found: Latencies) -> str:

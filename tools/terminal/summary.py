@@ -4,6 +4,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from irquant.ir.ops import RECURRENT_TYPES
 from irquant.ir.spelling import worded
 from irquant.passes import Report
 from irquant.passes.accuracy.control import AccuracyResult
@@ -11,16 +12,19 @@ from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.infra.execution import Asked
 from irquant.passes.options.note import notes_in, warnings_in
-from irquant.passes.reporting.report import Dominant, Reverted
+from irquant.passes.placement.plan import FloatSum
+from irquant.passes.reporting.report import Dominant, Layer, Reverted
 from irquant.tools.terminal.console import change_of_size, decibels, message_line, output_lines
 from irquant.tools.terminal.latency import latency_lines
-from irquant.tools.terminal.next_step import next_step, verdict_line
+from irquant.tools.terminal.next_step import needs_work, next_step, verdict_line
 from irquant.tools.terminal.times import time_line
 from irquant.tools.terminal.tuning import tuning_lines
 from irquant.tools.terminal.typed_command import TypedCommand
 
 #: The most sums in float that the summary names, and the most layers that were reverted to float.
 _NAMED = 3
+#: Layers that are neither convolutions nor matrix products.
+_NOT_COUNTED = frozenset({*RECURRENT_TYPES, "ScaledDotProductAttention"})
 
 
 def report_lines(report: Report, where: str, typed: TypedCommand | None = None) -> Iterable[str]:
@@ -33,8 +37,7 @@ def report_lines(report: Report, where: str, typed: TypedCommand | None = None) 
     """
     yield f"{where}: {verdict_line(report)}"
     yield f"next: {next_step(report, typed)}"
-    messages = [*report.data.warnings, *report.warnings]
-    yield from map(message_line, (*warnings_in(messages), *notes_in(messages)))
+    yield from map(message_line, (*warnings_in(report.warnings), *notes_in(report.warnings)))
     yield from _figures(report)
     yield from _layer_lines(report)
     yield time_line(report.seconds, report.results, report.stages)
@@ -51,7 +54,7 @@ def _figures(report: Report) -> Iterable[str]:
     yield from [_dominant_line(report.dominant)] if report.dominant else []
     if report.speed_trial:
         trial = report.speed_trial
-        yield f"the guard tried for speed: {trial.what}: worst output {_change(trial)}: {_outcome(trial)}"
+        yield f"the guard tried for speed: {trial.what}: worst output {_change(trial)}: {trial.outcome}"
     yield from latency_lines(report.latencies) if report.latencies else ()
     yield from tuning_lines(report.tuning) if report.tuning else ()
 
@@ -60,10 +63,19 @@ def _execution_lines(report: Report) -> Iterable[str]:
     if (ran := report.check.execution) is None:
         yield f"not verified: this machine has no {report.device}; the outputs come from FakeQuantizes in float"
         return
-    yield f"ran in int8: {ran.int8} of {ran.total} executed layers ({ran.int8_share:.0%})"
-    if ran.unseen:
+    yield f"ran in int8: {ran.int8} of {ran.total} executed layers ({ran.int8_share:.0%}){_beside(report.layers)}"
+    if ran.unseen == 1:
+        yield "not verified: 1 layer in a body with dynamic shapes: the runtime does not show it"
+    elif ran.unseen:
         yield f"not verified: {ran.unseen} layers in bodies with dynamic shapes: the runtime does not show them"
     yield _asked_line(report.check.asked)
+
+
+def _beside(layers: Sequence[Layer]) -> str:
+    """The layers that are not among the convolutions and matrix products that the execution graph counts."""
+    found = Counter((each.type, "int8" if each.is_int8 else "float") for each in layers if each.type in _NOT_COUNTED)
+    listed = ", ".join(f"{count} {type_} in {precision}" for (type_, precision), count in found.items())
+    return f"; besides these: {listed}" if listed else ""
 
 
 def _layer_lines(report: Report) -> Iterable[str]:
@@ -76,17 +88,23 @@ def _layer_lines(report: Report) -> Iterable[str]:
     for (type_, reason), count in kept.items():
         yield f"planned in float: {count} x {type_}: {reason}"
     sums = [each for each in report.float_sums if each.name not in listed]
-    for sum_ in sums[:_NAMED]:
-        yield f"sum in float: Add '{sum_.name}': {sum_.reason}"
-    if (more := len(sums) - _NAMED) > 0:
-        yield f"sums in float: {more} more; {worded('--json and --report', 'to_json() and save()')} list all of them"
+    yield from _sum_lines(sums) if needs_work(report) else ()
     yield from _reverted_lines(report.reverted)
     for layer in planned:
         if layer.fallen:
             yield f"planned for int8, but fell back to FP32: {layer.type} '{layer.name}': {layer.fallen}"
     if report.corrected or report.uncorrected:
         rejected = f"; {report.uncorrected} not: no gain on other samples" if report.uncorrected else ""
-        yield f"biases corrected: {report.corrected} layers{rejected}"
+        total = report.corrected + report.uncorrected
+        yield f"biases corrected: {report.corrected} of {total} layers with constant weights{rejected}"
+
+
+def _sum_lines(sums: Sequence[FloatSum]) -> Iterable[str]:
+    """The sums that stay float, the first ones by name."""
+    for each in sums[:_NAMED]:
+        yield f"sum in float: Add '{each.name}': {each.reason}"
+    if (more := len(sums) - _NAMED) > 0:
+        yield f"sums in float: {more} more; {worded('--json and --report', 'to_json() and save()')} list all of them"
 
 
 def _reverted_lines(reverted: Sequence[Reverted]) -> Iterable[str]:
@@ -110,24 +128,22 @@ def _asked_line(asked: Asked | None) -> str:
     """Whether the device computes the FakeQuantizes correctly."""
     if asked is None or not asked.output:
         return "not verified: whether the device computes the FakeQuantizes correctly; this needs samples and outputs"
-    verdict = "wrongly" if asked.wrong else "correctly"
+    samples = f"{asked.samples} sample{'s' * (asked.samples != 1)}"
+    if not asked.wrong:
+        return f"the device computes the FakeQuantizes correctly ({samples})"
     ratios = f"SQNR {decibels(asked.made)}, with FakeQuantizes in float {decibels(asked.meant)}, at '{asked.output}'"
-    return f"the device computes the FakeQuantizes {verdict} ({ratios}; {asked.samples} samples)"
+    return f"the device computes the FakeQuantizes wrongly ({ratios}; {samples})"
 
 
 def _guard_lines(steps: Sequence[GuardStep]) -> Iterable[str]:
     if steps:
         yield f"the guard began with an output of {decibels(steps[0].before)}, and tried"
     for step in steps:
-        yield f"  {step.what}: {_change(step)}, {step.int8} of {step.layers} layers int8: {_outcome(step)}"
+        yield f"  {step.what}: {_change(step)}, {step.int8} of {step.layers} layers int8: {step.outcome}"
 
 
 def _change(step: GuardStep) -> str:
     return f"{decibels(step.before)} -> {decibels(step.after)}"
-
-
-def _outcome(step: GuardStep) -> str:
-    return "kept" if step.is_kept else f"dropped: {step.why_dropped}"
 
 
 def _accuracy_lines(accuracy: AccuracyResult) -> Iterable[str]:

@@ -185,7 +185,7 @@ class Figures(Strict):
             executed=ran.total if ran else None,
             output=worst.name if worst else None,
             sqnr=worst.sqnr if worst and math.isfinite(worst.sqnr) else None,
-            verdict=worst.verdict if worst else None,
+            verdict=report.verdict,
             good_from=round(worst.good_from, 2) if worst else None,
             held_out=report.held_out,
             latency=LatencyFigures.of(report.latencies, at_a_time) if report.latencies else None,
@@ -193,7 +193,7 @@ class Figures(Strict):
             bytes_before=report.bytes_before,
             bytes_after=report.bytes_after,
             samples=report.samples,
-            warnings=warnings_in([*report.data.warnings, *report.warnings]),
+            warnings=warnings_in(report.warnings),
             metric=ModelFigures.of(report.accuracy) if report.accuracy else None,
             float_layers=[
                 FloatLayer(name=each.name, type=each.type, reason=each.reason)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_all_that_was_tried_is_told(faulty: Faulty) -> None:
     lines = list(report_lines(report, "m.xml"))
     start = next(index for index, line in enumerate(lines) if line.startswith("the guard began with "))
     assert lines[start + 6].startswith(f"  float: '{guilty}': ")
-    assert lines[start + 6].endswith(": kept")
+    assert lines[start + 6].endswith(": kept: the fewest layers that are enough")
 
 
 def test_a_second_run_gives_the_same_bytes(faulty: Faulty, tmp_path: Any) -> None:
@@ -272,10 +273,14 @@ def test_a_gain_of_other_ranges_must_exceed_its_standard_error(errors: list[floa
     (step,) = (each for each in found.steps if each.what == PUBLISHED)
     assert step.is_kept == is_kept
     assert is_kept or step.why_dropped.startswith("a gain of 2.0 dB may be chance: its standard error is ")
-    poor = good_if(12.0, 9.0)
+    assert not is_kept or step.outcome.startswith("kept: a gain of 2.0 dB")
+    assert step.outcome.startswith("kept: a gain of 2.0 dB, with a standard error of ") == (is_kept and bool(errors))
+    poor = good_if(11.0, 9.0)
     _, first, calibrated = quantize_once(from_runtime(plain()[0]), plain()[1], load_target("cpu"), config)
     found = guard(with_errors(with_ratio(first, 9.0), [1.0] * 11 + [8.0]), Sampled(calibrated, poor))
-    assert {step.what: step.is_kept for step in found.steps}[PUBLISHED]
+    (step,) = (each for each in found.steps if each.what == PUBLISHED)
+    assert step.is_kept
+    assert step.why_kept.endswith("; worth the chance, since an output was poor") == (errors == [1.0] * 11 + [0.01])
 
 
 def test_what_is_good_ends_the_trials() -> None:
@@ -295,6 +300,7 @@ def test_a_better_remedy_takes_the_place_of_a_good_one() -> None:
         (WHOLE, False),
     ]
     assert [step.why_dropped for step in found.steps] == ["other ranges, below, are better", "", "no gain", "no gain"]
+    assert [step.why_kept for step in found.steps] == ["", "a gain of 3.0 dB", "", ""]
     assert found.attempt.config.preset == "mixed"
 
 
@@ -691,3 +697,20 @@ def test_an_output_that_cannot_be_compared_does_not_hide_the_error_of_a_gain() -
     assert guard_module._why_no_better(with_unknown(16.0, [0.5] * 11 + [4.0]), before) == ""
     why = guard_module._why_no_better(with_unknown(16.0, [1.0] * 11 + [0.01]), before)
     assert re.fullmatch(r"a gain of 2\.0 dB may be chance: its standard error is \d\.\d dB", why)
+
+
+def test_an_output_that_would_be_poor_is_told_with_the_criterion_that_makes_it_so() -> None:
+    _, made, _ = quantize_once(from_runtime(plain()[0]), plain()[1], load_target("cpu"), QuantizationConfig())
+
+    def attempt(**values: Any) -> Attempt:
+        found = tuple(replace(each, decisions=0, **values) for each in made.context.check.outputs or ())
+        check = replace(made.context.check, outputs=tuple(replace(each, decisions=200) for each in found))
+        context = copy(made.context)
+        context.check = check
+        return replace(made, context=context)
+
+    fair = attempt(sqnr=14.1, top1=1.0)
+    name = (made.context.check.outputs or ())[0].name
+    said = f"output '{name}' would be poor: 25.0% of its 200 decisions would change"
+    assert guard_module._poorer(attempt(sqnr=14.6, top1=0.75), fair) == said
+    assert guard_module._poorer(attempt(sqnr=9.0, top1=1.0), fair) == f"output '{name}' would be poor: 9.0 dB"

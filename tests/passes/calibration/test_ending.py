@@ -121,20 +121,20 @@ def test_a_named_number_is_taken() -> None:
 def test_extremes_need_all_samples() -> None:
     found = calibrated(DATA, ReadMeans(1), ReadExtremes())
     assert found.statistics.samples == 180
-    assert found.calibration.sampling.why == "none left out: 'read-extremes' needs all of them"
+    assert found.calibration.sampling.why == "all are needed: 'read-extremes' needs all of them"
 
 
 def test_ranges_that_never_settle_need_all_samples() -> None:
     found = calibrated(DATA, ReadMeans(999))
     assert found.statistics.samples == 180
-    assert found.calibration.sampling.why == "none left out: the mean moves"
+    assert found.calibration.sampling.why == "all are needed: the mean moves"
 
 
 @pytest.mark.parametrize("count", [1, 20, 31])
 def test_few_samples_are_all_measured(count: int) -> None:
     found = calibrated(DATA[:count], ReadMeans(0))
     assert found.statistics.samples + len(found.held_out) == count
-    assert found.calibration.sampling.why == "none left out: fewer than 32 are not enough"
+    assert found.calibration.sampling.why == "all are needed: fewer than 32 are not enough"
 
 
 def test_an_end_at_the_last_sample_is_no_early_end() -> None:
@@ -147,7 +147,7 @@ def test_saved_statistics_serve_other_options(tmp_path: Path) -> None:
     file = tmp_path / "s.npz"
     found = calibrated(DATA, ReadMeans(1), measuring=Calibrate(file))
     assert found.statistics.samples == 180
-    assert found.calibration.sampling.why == "none left out: the saved statistics serve other options, too"
+    assert found.calibration.sampling.why == "all are needed: the saved statistics serve other options, too"
     again = calibrated(DATA, ReadMeans(1), measuring=LoadStatistics(file))
     assert measured(again) == measured(found)
     assert again.calibration.sampling.why == "all those of the statistics file"

@@ -82,6 +82,13 @@ def test_other_samples_do_not_change(feed: object, inputs: tuple[ModelInput, ...
     assert (data, labels, said) == (feed, [], "")
 
 
+def test_a_batch_of_another_number_than_the_model_takes_is_data_too() -> None:
+    """It is refused later, for its number."""
+    eight = ModelInput("image", frozenset({"image"}), "f32", (8, 3, 2, 2))
+    batch, labels = np.zeros((6, 3, 2, 2), np.float32), np.zeros(6, np.int64)
+    assert split((batch, labels), eight) == ([batch], [labels], "the first of 2 elements is used")
+
+
 @pytest.mark.parametrize("feed", [(X, X), ((X,), X), ({"alias": X}, 3, X)])
 def test_parts_that_are_alike_are_told_once(feed: object) -> None:
     look = DataLook()

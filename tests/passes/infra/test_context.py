@@ -61,7 +61,8 @@ def test_a_pass_that_writes_it_is_told_so() -> None:
     context = Context(load_target("cpu"))
     with pytest.raises(PipelineError) as caught:
         PassManager([Overrules()]).run(graph(), context)
-    assert str(caught.value) == "pass 'overrules' failed: FrozenInstanceError: cannot assign to field 'config'"
+    said = "pass 'overrules' failed: FrozenInstanceError: cannot assign to field 'config' ("
+    assert str(caught.value).startswith(said)
     assert context.config.preset is None
 
 

@@ -1,5 +1,6 @@
 """What is irquant's own fault: told from mistakes of the user, with pass and layer, and reported without weights."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -7,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from irquant.ir import Graph, IRError, Node, from_text, to_text, verify
+from irquant.ir import Graph, IRError, Node, UserError, from_text, to_text, verify
 from irquant.passes import Context, InternalError, Pass, PassManager
-from irquant.passes.infra.base import PipelineError
+from irquant.passes.infra.base import PassFailure
 from irquant.passes.infra.internal_errors import (
     FaultFolderError,
     blamed_node,
@@ -60,8 +61,8 @@ class Ours(Fails):
 Ours.__module__ = "irquant.passes.ours"
 
 
-def failed(pass_: Fails) -> PipelineError:
-    with pytest.raises(PipelineError) as caught:
+def failed(pass_: Fails) -> PassFailure:
+    with pytest.raises(PassFailure) as caught:
         PassManager([pass_]).run(from_text(MODEL), Context(load_target("cpu")))
     return caught.value
 
@@ -69,6 +70,7 @@ def failed(pass_: Fails) -> PipelineError:
 def test_the_layer_that_was_being_worked_on_is_found_whatever_the_pass_does() -> None:
     error = failed(Ours("c4"))
     assert isinstance(error, InternalError)
+    assert not isinstance(error, UserError), "what the user does about an input is of no use here"
     assert isinstance(error.__cause__, KeyError)
     assert (error.pass_name, error.layer) == ("fails", "c4")
     assert str(error) == f"pass 'fails' failed at Convolution 'c4' (id 8): KeyError: {error.__cause__}"
@@ -77,7 +79,8 @@ def test_the_layer_that_was_being_worked_on_is_found_whatever_the_pass_does() ->
 def test_a_pass_of_the_users_own_is_the_users() -> None:
     error = failed(Fails("c4", ValueError("mine")))
     assert not is_internal(error)
-    assert str(error) == "pass 'fails' failed at Convolution 'c4' (id 8): ValueError: mine"
+    said = r"pass 'fails' failed at Convolution 'c4' \(id 8\): ValueError: mine \(.+test_internal_errors\.py:\d+\)"
+    assert re.fullmatch(said, str(error))
 
 
 def test_a_wrong_edit_of_the_graph_is_no_mistake_of_the_user() -> None:

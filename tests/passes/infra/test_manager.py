@@ -1,8 +1,9 @@
 """The manager refuses what cannot work, and says which pass is to blame for the rest."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -107,10 +108,29 @@ def test_a_pass_that_returns_no_number_is_named(result: object, found: str) -> N
     assert caught.value.pass_name == "returns"
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (Normalize, "passes holds the class Normalize, expected an object: write Normalize()"),
+        (
+            max,
+            "passes holds <built-in function max>, expected objects of classes that are derived from irquant.passes.Pass",
+        ),
+    ],
+)
+def test_what_is_no_pass_is_refused_when_the_list_is_built(given: Any, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        PassManager([given])
+    assert str(caught.value) == said
+
+
 def test_a_pass_that_fails_is_named() -> None:
     with pytest.raises(PipelineError) as caught:
         PassManager([Normalize(), Raises(KeyError("k"))]).run(graph(), context())
-    assert str(caught.value) == "pass 'raises' failed: KeyError: 'k'"
+    said = r"pass 'raises' failed: KeyError: 'k' \((.+):(\d+)\)"
+    assert (found := re.fullmatch(said, str(caught.value)))
+    assert found[1] == __file__
+    assert "raise" in Path(__file__).read_text(encoding="utf-8").splitlines()[int(found[2]) - 1]
     assert (caught.value.pass_name, caught.value.layer) == ("raises", "")
     assert isinstance(caught.value.__cause__, KeyError)
 

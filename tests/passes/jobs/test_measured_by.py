@@ -12,7 +12,8 @@ from irquant.ir import Graph
 from irquant.passes import Context, Fact, Pass, QuantizationConfig, default_quantization, quantize
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.load_statistics import LoadStatistics
-from irquant.passes.jobs.measured_by import checked_passes, measured_by
+from irquant.passes.infra.checked_passes import checked_passes
+from irquant.passes.jobs.measured_by import measured_by
 from irquant.passes.options.config_error import ConfigError
 
 

@@ -25,6 +25,13 @@ def test_a_share_of_the_weights_has_4_bits(ratio: float, four: int) -> None:
     found = report(ratio=ratio)
     assert [*bits(found).values()].count("4") == four
     assert [each.reason for each in found.layers].count(SENSITIVE) == 8 - four
+    assert found.four_bit_share == pytest.approx(four / 8)
+    assert f"in 4 bits: {four / 8:.0%} of the weights that may have them" in str(found).splitlines()
+
+
+def test_without_an_aim_no_share_is_told() -> None:
+    assert report().four_bit_share is None
+    assert "in 4 bits: " not in str(report())
 
 
 def test_data_decide_which_layers_keep_8_bits() -> None:
@@ -77,13 +84,13 @@ def test_a_level_of_the_outputs_needs_held_out_samples() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"ratio": 0.5, "max_mb": 1.0}, "the content: ratio and max_mb exclude each other: give one of them"),
+        ({"ratio": 0.5, "max_mb": 1.0}, "ratio and max_mb exclude each other: give one of them"),
         ({"ratio": 1.5}, "ratio is 1.5; should be less than or equal to 1"),
         ({"max_mb": 0.0}, "max_mb is 0.0; should be greater than 0"),
         ({"min_db": float("nan")}, "min_db is nan; should be a finite number"),
         (
             {"ratio": 0.5, "weights": "int8"},
-            "the content: ratio divides the weights between 4 and 8 bits: it needs weights of int4 or nf4",
+            "ratio divides the weights between 4 and 8 bits: it needs weights of int4 or nf4",
         ),
     ],
 )

@@ -113,7 +113,21 @@ def test_the_common_end_of_split_layers_makes_no_names_alike(wanted: str, hint: 
             "ignored: operations of type ConvolutionBackpropData matches no operation of the model",
         ),
         ({"scope": ["zzz*"]}, "ignored: 'zzz*' matches no operation of the model"),
-        ({"scope": ["re:head"]}, "ignored: 're:head' matches no operation of the model"),
+        (
+            {"scope": ["re:head"]},
+            "ignored: 're:head' matches no operation of the model; the whole name must match: 're:.*head.*' matches "
+            "'head/a', 'head/b[0]'",
+        ),
+        (
+            {"scope": ["re:hea|zz"]},
+            "ignored: 're:hea|zz' matches no operation of the model; the whole name must match: 're:.*(?:hea|zz).*' matches "
+            "'head/a', 'head/b[0]'",
+        ),
+        (
+            {"scope": [r"re:haed\/.*"]},
+            r"ignored: 're:haed\/.*' matches no operation of the model; the whole name must match; names are, for example, "
+            "'head/a', 'head/b[0]'",
+        ),
         ({"scope": ["w"]}, "ignored: 'w' matches no operation of the model"),  # a constant is none
         (
             {"operations": [{"type": "Matmul"}]},
@@ -140,6 +154,12 @@ def test_a_rule_that_hits_nothing_is_a_warning(ignored: dict[str, object], said:
         ({"scope": [1]}, "ignored.scope[0] is 1; "),
         ({"scope": ["re:("]}, "ignored.scope: 're:(' is not a regular expression: "),
         ({"scopes": []}, "unknown key 'ignored.scopes'; did you mean 'scope'? "),
+        ({"types": ["MatMul"]}, "unknown key 'ignored.types': did you mean 'operations'? write {"),
+        ({"names": ["a"]}, "unknown key 'ignored.names': did you mean 'scope'? it takes names and globs"),
+        (
+            {"patterns": ["a"]},
+            "unknown key 'ignored.patterns': did you mean 'scope'? it takes regular expressions after",
+        ),
         ({"operations": [{"typ": "MatMul"}]}, "unknown key 'ignored.operations[0].typ'; did you mean 'type'? "),
         ({"operations": [{}]}, "'ignored.operations[0].type' is missing"),
         ({"skip_model": "yes"}, "ignored.skip_model is 'yes'; "),

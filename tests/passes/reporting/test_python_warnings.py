@@ -53,21 +53,26 @@ def test_both_functions_for_weights_issue_warnings_too(function: str, monkeypatc
     monkeypatch.setattr(module, "compress_graph", warning)
     caught = issued(lambda: getattr(irquant, function)(model(), all_layers=True))
     assert [(str(each.message), each.filename) for each in caught] == [("mine", __file__)]
+    told: Any = caught[0].message
+    assert isinstance(told.result, ov.Model) == (function == "compress")
 
 
 def test_a_report_function_gets_the_warnings_instead() -> None:
     reports: list[irquant.Report] = []
     assert issued(lambda: irquant.quantize(model(), ROWS[:3], report=reports.append)) == []
-    assert reports[0].data.warnings == (FEW,)
+    assert reports[0].data.warnings == reports[0].warnings == (FEW,)
 
 
 def test_a_result_is_not_lost_if_a_warning_is_an_error() -> None:
     warnings.simplefilter("error")
     with pytest.raises(QuantizationWarning) as caught:
-        irquant.quantize(model(), ROWS[:3])
+        irquant.quantize_model(model(), ROWS[:3])
     result: irquant.QuantizationResult[ov.Model] = caught.value.result
     assert isinstance(result.model, ov.Model)
     assert result.report.samples == 3
+    with pytest.raises(QuantizationWarning) as caught:
+        irquant.quantize(model(), ROWS[:3])
+    assert isinstance(caught.value.result, ov.Model), "what quantize returns"
 
 
 def test_a_result_with_a_metric_that_loses_too_much_is_not_lost_either() -> None:
@@ -77,6 +82,10 @@ def test_a_result_with_a_metric_that_loses_too_much_is_not_lost_either() -> None
     with pytest.raises(AccuracyWarning) as caught:
         irquant.quantize_model(model(), ROWS, metric=lambda predict: predict(ROWS[0]) and next(values))
     assert isinstance(caught.value.result.model, ov.Model)
+    again = iter([1.0, *[0.0] * 99])
+    with pytest.raises(AccuracyWarning) as caught:
+        irquant.quantize(model(), ROWS, metric=lambda predict: predict(ROWS[0]) and next(again))
+    assert isinstance(caught.value.result, ov.Model)
 
 
 def test_warnings_about_options_come_before_the_run_and_once(tmp_path: Path) -> None:

@@ -101,6 +101,11 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         load_model(tmp_path / "none.onnx")
 
 
+def test_the_weights_of_a_model_name_the_model(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"m\.bin: holds weights only: give the model that reads them, .*m\.xml$"):
+        load_model(tmp_path / "m.bin")
+
+
 def test_a_folder_must_be_a_saved_model(tmp_path: Path) -> None:
     said = r": a folder without saved_model\.pb or saved_model\.pbtxt: no TensorFlow SavedModel$"
     with pytest.raises(UserError, match=said):

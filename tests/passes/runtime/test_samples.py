@@ -96,8 +96,13 @@ def test_bytes_may_feed_a_float_input() -> None:
         (np.zeros(3), "input 'image' f32[1,3,2,2]: got float64[3]"),
         ({"imge": GOOD}, "the model has no input 'imge'; did you mean 'image'? it takes 'image' f32[1,3,2,2]"),
         ({}, "no array for input 'image' f32[1,3,2,2]"),
-        ({1: GOOD}, "the model has no input 1; it takes 'image' f32[1,3,2,2]"),
-        ({"a\nb": GOOD}, r"the model has no input 'a\nb'; it takes 'image' f32[1,3,2,2]"),
+        ({"wrong": np.zeros((1, 3))}, "the model has no input 'wrong'; it takes 'image' f32[1,3,2,2]"),
+        ({"wrong": GOOD, "more": GOOD}, "the model has no input 'wrong'; it takes 'image' f32[1,3,2,2]"),
+        ({1: GOOD}, "the model has no input 1; it takes 'image' f32[1,3,2,2]; it fits: give it as {'image': ...}"),
+        (
+            {"a\nb": GOOD},
+            r"the model has no input 'a\nb'; it takes 'image' f32[1,3,2,2]; it fits: give it as {'image': ...}",
+        ),
         ({"image": GOOD, "alias": GOOD}, "'image' and 'alias' are names of one input; give one of them"),
         (
             [GOOD, GOOD],
@@ -217,6 +222,14 @@ def test_a_model_of_several_samples_at_a_time_says_how_to_feed_it(feed: np.ndarr
     )
 
 
+def test_a_smaller_last_batch_says_how_a_loader_leaves_it_out() -> None:
+    baked = ModelInput("x", frozenset({"x"}), "f32", (8, 3, 2, 2))
+    assert complaint(np.zeros((6, 3, 2, 2), np.float32), baked).startswith(
+        "sample 7: input 'x' f32[8,3,2,2]: got float32[6, 3, 2, 2]; the model takes 8 samples at a time: give stacks of 8 "
+        "(a loader leaves out a smaller last one with drop_last=True), or reshape it in Python: "
+    )
+
+
 def test_the_reshape_that_a_message_names_works(tmp_path: Path) -> None:
     x = op.parameter([10, 3, 8, 8], np.float32, name="x")
     x.output(0).set_names({"x"})
@@ -283,6 +296,7 @@ def fed_or_told(feed: object) -> tuple[np.ndarray[Any, Any] | None, str]:
         (b"photos", "bytes, expected an iterable of samples"),
         (np.float32(1), "float32, expected an iterable of samples"),
         (7, "int, expected an iterable of samples"),
+        (complaint, "a function, expected its samples: call it, complaint()"),
     ],
 )
 def test_data_that_are_no_samples_are_told(data: object, said: str) -> None:

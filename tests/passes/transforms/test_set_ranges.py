@@ -331,14 +331,14 @@ def test_ranges_that_have_settled_need_no_more_samples(options: dict[str, Any]) 
 def test_a_sample_with_outliers_is_waited_for() -> None:
     data = bounded(100)
     data[0][0, 0, 0, 0] = 100
-    assert sampling(data) == (100, "none left out: the range at 'x' comes from extremes of few samples")
+    assert sampling(data) == (100, "all are needed: the range at 'x' depends on the extremes of few samples")
 
 
 def test_the_size_of_an_error_that_is_too_large_is_told() -> None:
     loud = [RNG.uniform(-1, 1, size=(1, 4, 24, 24)) * (0.05 if index % 2 else 1) for index in range(34)]
     context = ranged(convolution(side=24), [each.astype(np.float32) for each in loud], **PUBLISHED)
     assert context.statistics.samples == 34
-    said = r"none left out: the range at 'x' has a standard error of (\d\.\d)%"
+    said = r"all are needed: the range at 'x' has a standard error of (\d\.\d)%"
     assert (found := re.fullmatch(said, context.calibration.sampling.why))
     assert float(found[1]) == pytest.approx(100 * 0.95 / 1.05 / 2 / 32**0.5, rel=0.1)
 
@@ -346,7 +346,7 @@ def test_the_size_of_an_error_that_is_too_large_is_told() -> None:
 @pytest.mark.parametrize("aggregator", ["max", "median", "hl_estimator"])
 def test_what_is_no_mean_needs_all_samples(aggregator: str) -> None:
     end = {"min": {"aggregator": "mean"}, "max": {"aggregator": aggregator}}
-    said = f"none left out: the range at 'x' comes from the {aggregator} of all samples"
+    said = f"all are needed: the range at 'x' comes from the {aggregator} of all samples"
     assert sampling(bounded(40), preset="mixed", range_estimator=end) == (40, said)
 
 
@@ -355,10 +355,10 @@ def test_means_that_would_clip_too_much_need_all_samples() -> None:
     context = ranged(convolution(side=1), data, **PUBLISHED)
     assert context.statistics.samples == 40
     assert context.calibration.sampling.why == (
-        "none left out: the range at 'x' comes from extremes, since their mean would clip too much"
+        "all are needed: the range at 'x' comes from extremes, since their mean would clip too much"
     )
 
 
 def test_a_sign_that_no_sample_has_shown_is_waited_for() -> None:
-    said = "none left out: the range at 'x' has no negative values so far, and one would double it"
+    said = "all are needed: the range at 'x' has no negative values so far, and one would double it"
     assert sampling([np.abs(each) for each in bounded(40)], **PUBLISHED) == (40, said)

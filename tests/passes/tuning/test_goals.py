@@ -171,9 +171,9 @@ def test_a_file_that_does_not_fit_is_refused(path: Path, change: dict[str, objec
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"tune_seconds": 5.0}, "the seconds of a tuning are about measurements: tune, too"),
-        ({"tune": True, "tune_seconds": 0.0}, "the seconds of a tuning are 0, expected a number above 0"),
-        ({"tune": True, "tune_seconds": float("nan")}, "the seconds of a tuning are nan, expected a number above 0"),
+        ({"tune_seconds": 5.0}, "tune_seconds is the time to measure, and nothing is: give tune=True, too"),
+        ({"tune": True, "tune_seconds": 0.0}, "tune_seconds is 0, expected a number above 0"),
+        ({"tune": True, "tune_seconds": float("nan")}, "tune_seconds is nan, expected a number above 0"),
         ({"tune": True, "tuning": "t.txt"}, "t.txt: the file of a tuning ends in .json, .yaml or .yml"),
         (
             {"tune": True, "target": "gpu"},

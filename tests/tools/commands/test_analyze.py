@@ -45,7 +45,7 @@ def test_it_lists_the_costliest_layers_and_says_what_to_do(model: Path, arrays: 
     done = subprocess.run([*command, model, "--data", arrays], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    why = "none left out: fewer than 32 are not enough"
+    why = "all are needed: fewer than 32 are not enough"
     assert lines[0] == f"calibrated on 19 samples ({why}); output SQNR before any guard on {FEW}:"
     assert lines[1].startswith("  logits: ")
     assert lines[2] == "rank   share  output alone         own  runs   layer"

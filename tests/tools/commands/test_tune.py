@@ -51,7 +51,7 @@ def test_scripts_get_what_was_measured(
     [
         (["--tuning", "t.txt"], "t.txt: the file of a tuning ends in .json, .yaml or .yml"),
         (["--tuning", "none.json"], "none.json: cannot be read: No such file or directory"),
-        (["--tune-seconds", "3"], "the seconds of a tuning are about measurements: tune, too"),
+        (["--tune-seconds", "3"], "--tune-seconds is the time to measure, and nothing is: give --tune, too"),
     ],
 )
 def test_wrong_options_are_one_line(

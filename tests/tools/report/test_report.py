@@ -82,11 +82,11 @@ def test_data_that_look_wrong_are_told_before_the_verdict_with_the_next_step(rep
     wrong = DataMistake("all 20 samples are equal", "check how they are read")
     found = dataclasses.replace(report, data=DataFindings("20 samples", (str(wrong),), (wrong,)))
     texts = Outline(page_of(found)).texts
-    first = texts.index("Not to be trusted, since the data look wrong:")
+    first = texts.index("Unknown, since the data look wrong:")
     assert texts[first + 1] == "all 20 samples are equal. All that follows was measured with them."
-    assert first < texts.index("No loss of accuracy was seen at this level.")
+    assert first < texts.index("No loss of accuracy was seen at this level, on 1 sample only.")
     assert "mend the data first: check how they are read" in texts
-    assert "Not to be trusted, since the data look wrong:" not in Outline(page_of(report)).texts
+    assert "Unknown, since the data look wrong:" not in Outline(page_of(report)).texts
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ def test_analyze_writes_a_report_and_no_model(model: Path, arrays: Path, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
     texts = Outline((tmp_path / "r.html").read_text(encoding="utf-8")).texts
     assert "irquant analysis report" in texts
-    assert "next: nothing to do (no loss of accuracy was seen at this level)" in texts
+    assert "next: give 80 samples or more, so that 8 or more are held out to check the result" in texts
     assert "The guard" not in texts, "there was none"
 
 
@@ -121,7 +121,7 @@ def test_it_has_the_facts_of_the_run(report: Report) -> None:
     for fact in (
         "model.xml",
         "good",
-        "No loss of accuracy was seen at this level.",
+        "No loss of accuracy was seen at this level, on 1 sample only.",
         f"{output.sqnr:.1f} dB",
         f"{output.cosine:.4f}",
         "1 of 2",
@@ -152,22 +152,26 @@ def test_each_layer_of_the_strip_says_what_it_is_and_why(report: Report) -> None
 
 def test_what_the_guard_tried_is_told(report: Report) -> None:
     steps = (
-        GuardStep("wider ranges", True, 5.0, 12.5, 2, 2),
+        GuardStep("wider ranges", True, 5.0, 12.5, 2, 2, why_kept="a gain of 7.5 dB"),
         GuardStep("float: 'first'", False, 12.5, 12.25, 1, 2, "no gain"),
     )
     texts = Outline(page_of(dataclasses.replace(report, guard=steps))).texts
     assert "The guard began with an output of 5.0 dB. Trials, in this order" in texts
     assert texts[texts.index("wider ranges") :][:5] == ["wider ranges", "5.0 dB", "12.5 dB", "2 of 2", "✓ kept"]
+    assert texts[texts.index("wider ranges") + 5] == ": a gain of 7.5 dB"
     assert texts[texts.index("float: 'first'") :][4] == "dropped: no gain"
     line = "  float: 'first': 12.5 dB -> 12.2 dB, 1 of 2 layers int8: dropped: no gain"
     assert line in report_lines(dataclasses.replace(report, guard=steps), "m.xml", None)
 
 
 def test_what_the_guard_tried_for_speed_is_told(report: Report) -> None:
-    step = GuardStep("no zero points", True, 31.5, 30.25, 2, 2)
+    step = GuardStep("no zero points", True, 31.5, 30.25, 2, 2, why_kept="outputs stay good")
     told = " ".join(Outline(page_of(dataclasses.replace(report, speed_trial=step))).texts)
-    assert "less time: no zero points. The worst output had 31.5 dB before it and 30.2 dB with it: kept." in told
-    line = "the guard tried for speed: no zero points: worst output 31.5 dB -> 30.2 dB: kept"
+    assert (
+        "less time: no zero points. The worst output had 31.5 dB before it and 30.2 dB with it: kept: outputs stay good."
+        in told
+    )
+    line = "the guard tried for speed: no zero points: worst output 31.5 dB -> 30.2 dB: kept: outputs stay good"
     assert line in report_lines(dataclasses.replace(report, speed_trial=step), "m.xml", None)
 
 

@@ -17,14 +17,18 @@ from irquant.passes.analysis.image_findings import DataMistake
 from irquant.passes.analysis.outputs import OutputKind
 from irquant.passes.evaluation.latency import Latencies, Latency, Mode
 from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.infra.execution import Asked
+from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.placement.plan import FloatSum
 from irquant.passes.reporting.report import Dominant, Reverted
 from irquant.tools.cli import run
 from irquant.tools.report.values import report_values
-from irquant.tools.terminal.advice import advice_line
+from irquant.tools.terminal.advice import MORE_SAMPLES, advice_line
+from irquant.tools.terminal.console import output_lines
 from irquant.tools.terminal.next_step import needs_work, next_step, verdict_line
 from irquant.tools.terminal.summary import report_lines
 from irquant.tools.terminal.typed_command import TypedCommand
+from irquant.tools.zoo.record import Figures
 
 WORDS = ("quantize", "my model.xml", "--data", "it's.npz", "-o", "o.xml")
 TYPED = TypedCommand(WORDS)
@@ -132,6 +136,25 @@ def test_what_few_samples_cannot_say_needs_more_samples(report: Report) -> None:
     assert next_step(on_samples(report, 25.1, 4), TYPED) == "nothing to do"
 
 
+@pytest.mark.parametrize("ratio", [np.inf, 41.0, 15.0, 5.0])
+def test_a_verdict_on_very_few_samples_says_so_and_asks_for_more_first(report: Report, ratio: float) -> None:
+    two, three = on_samples(report, ratio, 2), on_samples(report, ratio, 3)
+    (word, _, rest), (other, _, same) = (verdict_line(each).partition(" ") for each in (two, three))
+    assert (word, rest) == (other, f"on 2 samples only {same}")
+    assert verdict_line(on_samples(report, ratio, 1)) == f"{word} on 1 sample only {same}"
+    assert next_step(two, TYPED) == next_step(two, None) == MORE_SAMPLES
+    assert next_step(three, TYPED) != MORE_SAMPLES
+    assert advice_line(two, Path("m.xml")) == f"next: {MORE_SAMPLES}"
+    assert needs_work(two)
+
+
+def test_more_samples_are_an_option_if_another_option_says_how_many(report: Report) -> None:
+    few = replace(judged(report, 41.0, samples=20), check=on_samples(report, 41.0, 1).check)
+    assert next_step(few, TYPED) == f"{AGAIN} --samples 80"
+    assert next_step(few, None) == "quantize again with subset_size=80"
+    assert next_step(replace(few, samples=18), TYPED) == MORE_SAMPLES  # the data have no more
+
+
 def test_the_suggested_command_leaves_out_what_it_contradicts(report: Report) -> None:
     typed = TypedCommand((*WORDS, "--no-guard"))
     assert next_step(judged(report, 5.0, guard=False), typed) == f"{AGAIN} --guard knee"
@@ -178,28 +201,55 @@ WRONG = DataMistake("values lie in 0 to 255", "give the mean", flags=("--mean", 
 @pytest.mark.parametrize("ratio", [30.0, 15.0, 5.0])
 def test_data_that_look_wrong_come_before_any_verdict(report: Report, ratio: float) -> None:
     found = replace(judged(report, ratio), data=DataFindings("20 samples", (str(WRONG),), (WRONG,)))
-    doubt = "not to be trusted, since the data look wrong: values lie in 0 to 255; with these data: "
+    doubt = "unknown, since the data look wrong: values lie in 0 to 255; with these data: "
     assert verdict_line(found) == doubt + verdict_line(judged(report, ratio))
     assert next_step(found, TYPED) == f"mend the data first: give the mean: {AGAIN} --mean M,M,M"
     assert next_step(found, None) == "mend the data first: give the mean"
     assert needs_work(found)
-    assert report_values(found, "m.xml", "o.xml")["data_mistakes"] == ["values lie in 0 to 255"]
+    values = report_values(found, "m.xml", "o.xml")
+    assert values["data_mistakes"] == ["values lie in 0 to 255"]
+    assert found.verdict == values["verdict"] == Figures.of(found, 1).verdict == "unknown"
 
 
 def test_a_metric_within_its_limit_outweighs_data_that_look_wrong(report: Report) -> None:
     found = replace(judged(report, 30.0), data=DataFindings("20 samples", (), (WRONG,)))
     assert next_step(replace(found, accuracy=Result(is_reached=False)), TYPED).startswith("mend the data first: ")
-    assert verdict_line(replace(found, accuracy=Result(is_reached=True))) == "within the limits of your metrics ()"
+    outweighed = replace(found, accuracy=Result(is_reached=True))
+    assert outweighed.verdict == "good"
+    assert verdict_line(outweighed) == "within the limits of your metrics ()"
 
 
 class Result(AccuracyResult):
-    def __init__(self, *, is_reached: bool) -> None:
+    def __init__(self, *, is_reached: bool, stopped: str = "", trials: int = 1) -> None:
+        object.__setattr__(self, "stopped", stopped)
+        object.__setattr__(self, "trials", (None,) * trials)
         object.__setattr__(self, "metrics", ())
         object.__setattr__(self, "reached", is_reached)
 
     @property
     def is_reached(self) -> bool:
         return bool(self.__dict__["reached"])
+
+
+def test_a_limit_that_ended_the_search_with_metrics_is_raised_first(report: Report) -> None:
+    ended = replace(judged(report, 30.0), accuracy=Result(is_reached=False, stopped="the limit", trials=40))
+    assert next_step(ended, None) == "quantize again with config=QuantizationConfig(accuracy={'max_trials': 80})"
+    assert next_step(ended, TYPED) == f"{AGAIN} --report out/o.html", "there is no such option"
+    timed = judged(report, 30.0, accuracy=AccuracyOptions(seconds=60))
+    soon = replace(timed, accuracy=Result(is_reached=False, stopped="the limit", trials=9))
+    assert next_step(soon, None) == "quantize again with config=QuantizationConfig(accuracy={'seconds': 120})"
+    assert next_step(soon, TYPED) == f"{AGAIN} --metric-seconds 120"
+    assert next_step(replace(soon, accuracy=Result(is_reached=False)), TYPED) == f"{AGAIN} --report out/o.html"
+
+
+def test_a_loss_that_a_metric_has_measured_need_not_be_measured_again(report: Report) -> None:
+    fair = judged(report, 15.0)
+    (said,) = (each for each in output_lines(fair) if each.startswith("  y0: "))
+    assert said.endswith(": fair (a small loss of accuracy is possible; measure it with your own data)")
+    (said,) = (
+        each for each in output_lines(replace(fair, accuracy=Result(is_reached=True))) if each.startswith("  y0: ")
+    )
+    assert said.endswith(": fair (what it costs, your metrics say)")
 
 
 def test_metrics_decide_before_outputs(report: Report) -> None:
@@ -278,6 +328,45 @@ def test_many_layers_in_float_are_counted_and_the_first_ones_named(report: Repor
         "they were needed",
     ]
     assert not any(each.startswith("reverted") for each in report_lines(report, "o.xml", TYPED))
+
+
+def test_sums_in_float_are_told_only_if_the_result_is_not_good(report: Report) -> None:
+    sums = (FloatSum("s", "why"),)
+    for ratio, told in ((30.0, []), (15.0, ["sum in float: Add 's': why"])):
+        lines = report_lines(replace(judged(report, ratio), float_sums=sums), "o.xml", TYPED)
+        assert [each for each in lines if each.startswith("sum")] == told
+
+
+def test_layers_that_the_execution_graph_does_not_count_are_told_beside_the_others(report: Report) -> None:
+    (first, *rest), decision = report.layers, report.layers[0].decision
+    recurrent = [replace(first, type="LSTMSequence", decision=replace(decision, int8=each)) for each in (False, True)]
+    found = replace(report, layers=(first, *rest, recurrent[0], recurrent[0], recurrent[1]))
+    said = "ran in int8: 2 of 2 executed layers (100%)"
+    assert said in report_lines(report, "o.xml", TYPED)
+    beside = "; besides these: 2 LSTMSequence in float, 1 LSTMSequence in int8"
+    assert f"{said}{beside}" in report_lines(found, "o.xml", TYPED)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1, "not verified: 1 layer in a body with dynamic shapes: the runtime does not show it"),
+        (2, "not verified: 2 layers in bodies with dynamic shapes: the runtime does not show them"),
+    ],
+)
+def test_layers_that_the_runtime_does_not_show_are_counted(report: Report, count: int, said: str) -> None:
+    assert report.check.execution
+    check = replace(report.check, execution=replace(report.check.execution, unseen=count))
+    assert said in report_lines(replace(report, check=check), "o.xml", TYPED)
+
+
+def test_the_check_of_the_device_has_figures_only_if_it_fails(report: Report) -> None:
+    assert "the device computes the FakeQuantizes correctly (2 samples)" in report_lines(report, "o.xml", TYPED)
+    wrong = Asked("y", 3.0, 30.0, 2, "in all")
+    found = replace(report, check=replace(report.check, asked=wrong))
+    assert (
+        "the device computes the FakeQuantizes wrongly (SQNR 3.0 dB, with FakeQuantizes in float 30.0 dB, at 'y'; 2 samples)"
+    ) in report_lines(found, "o.xml", TYPED)
 
 
 def test_a_layer_that_makes_most_of_the_error_is_named_with_its_gain_and_cost(report: Report) -> None:

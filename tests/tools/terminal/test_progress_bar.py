@@ -3,12 +3,14 @@
 import io
 import sys
 import types
+from functools import partial
 
 import pytest
 
 from irquant.passes.infra.progress import no_progress
 from irquant.tools.terminal import progress_bar as module
 from irquant.tools.terminal.progress_bar import progress_bar
+from irquant.tools.terminal.progress_lines import ProgressLines
 
 
 class Terminal(io.StringIO):
@@ -38,11 +40,13 @@ def test_a_notebook_without_widgets_gets_lines_and_no_warning(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
     monkeypatch.setattr(module, "find_spec", lambda _: None)
-    monkeypatch.setattr("irquant.tools.terminal.progress_lines.EVERY", 0.0)
+    now = iter(range(0, 100, 2))
+    monkeypatch.setattr(module, "ProgressLines", partial(ProgressLines, last=0.0))
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
     with progress_bar(no_progress) as progress:
-        assert progress is not no_progress
-        progress("calibrating", 1, 2)
-    assert "ipywidgets" not in capsys.readouterr().err
+        for done in range(7):  # two seconds each
+            progress("calibrating", done, 40)
+    assert capsys.readouterr().err == "calibrating: 3 of 40\ncalibrating: 6 of 40\nfinished\n"
 
 
 def test_without_a_terminal_progress_goes_elsewhere() -> None:
