@@ -11,7 +11,7 @@ layers do not change them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..evaluation.sensitivity import Effect
 from .bisect import costliest, fewest, named, predicted, with_reverted
@@ -33,6 +33,7 @@ class AccuracyResult:
     Attributes:
         metrics: The metrics.
         baselines: The float model's metrics.
+        confirmed: The measured ones of those that were given.
         best: The trial of the resulting model.
         trials: All trials, in order.
         reverted_to_float: The operations that this model leaves in float, the most sensitive first.
@@ -47,6 +48,7 @@ class AccuracyResult:
     reverted_to_float: tuple[Effect, ...]
     stopped: str
     warnings: tuple[str, ...]
+    confirmed: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def is_reached(self) -> bool:
@@ -76,6 +78,7 @@ def keep_accuracy(first: Attempt, calibrated: CalibratedModel, judge: Judge) -> 
         tuple(reverted_to_float),
         trials.stopped or stopped,
         tuple(judge.journal.warnings),
+        trials.judge.confirmed,
     )
 
 

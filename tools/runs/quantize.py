@@ -146,7 +146,8 @@ def run_quantize(
     judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
     with place.prepared(result), output.progress() as progress, written_together():
-        goals = MetricGoals(metrics_of(metrics, options), resume, no_rows if output.quiet else TrialTable().show)
+        limited = metrics_of(metrics, options, where=settings.where)
+        goals = MetricGoals(limited, resume, no_rows if output.quiet else TrialTable().show)
         report = job.run(
             graph, source, measuring=measuring, goals=goals, tuning=tuning, progress=progress, detail=detail
         ).report
