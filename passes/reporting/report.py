@@ -282,7 +282,7 @@ def _reverted(attempt: Attempt) -> Iterable[Reverted]:
 
 def _dominant(guarded: GuardResult) -> Dominant | None:
     """The int8 operation that causes most of the error, if it is known."""
-    found = find_dominant(guarded.attempt, [*guarded.standouts, *guarded.effects])
+    found = find_dominant(guarded.attempt, [*guarded.standouts, *guarded.effects], guarded.gains)
     if found is None:
         return None
     (effect,) = found.effects

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from irquant.passes import Report, analyze_graph
-from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.evaluation.sensitivity import Effect, share_of_the_rest
 from irquant.passes.files.run_files import check_run_files, named
 from irquant.passes.jobs.measured_by import measured_by
 from irquant.passes.options.note import notes_in, warnings_in
@@ -74,10 +74,17 @@ def run_analyze(
         ).report
     if page:
         write_quantization_page(page, report, Subject(path, None, planned, advice_line(report, path)))
-    output.show(lambda: analysis_values(report, str(path)), lambda: _lines(report, path, top))
+    output.show(lambda: analysis_values(report, str(path)), lambda: analysis_lines(report, path, top))
 
 
-def _lines(report: Report, path: Path, top: int) -> Iterable[str]:
+def analysis_lines(report: Report, path: Path, top: int) -> Iterable[str]:
+    """The ranking as text.
+
+    Args:
+        report: The analysis.
+        path: The model.
+        top: How many layers to list.
+    """
     yield from output_lines(report, is_guarded=False)
     yield from map(message_line, report.warnings)
     precisions = _precisions(report)
@@ -88,6 +95,8 @@ def _lines(report: Report, path: Path, top: int) -> Iterable[str]:
         yield f"{rank:4}  {share:>6}  {output:>12}  {decibels(each.own):>10}  {runs:5}  {each.type} '{each.name}'"
     if len(report.effects) > top:
         yield f"and {len(report.effects) - top} more (--top)"
+    if (rest := share_of_the_rest(report.effects)) is not None:
+        yield f"the rest of the error, {rest:.1%}, comes from operations that were not measured one by one"
     yield advice_line(report, path)
 
 
