@@ -15,7 +15,7 @@ from .strict import Strict
 
 Layout = Literal["NCHW", "NHWC", "CHW", "HWC"]
 #: The options of the command line that replace what AccuracyChecker read.
-_FORM = "--data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr"
+FORM = "--data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr"
 
 
 class EngineSection(Strict):
@@ -84,22 +84,21 @@ def engine_of(section: Mapping[str, Any], valid: EngineSection | None, where: st
         why = "engine data_free: synthetic data are no longer supported"
         return EngineFound(lacking=f"{why}; give data of the model: {command} --data SOURCE")
     place = "engine.config" if "config" in section else "engine.datasets"
+    return _of_checker(section, Path(where).parent, place, f"{command} {FORM}")
+
+
+def engine_of_checker(file: Path) -> EngineFound:
+    """Reads an AccuracyChecker configuration that the command line names."""
+    return _of_checker({"config": str(file)}, file.parent, "--ac-config", FORM)
+
+
+def _of_checker(section: Mapping[str, Any], folder: Path, place: str, instead: str) -> EngineFound:
     try:
-        found = read_checker(section, Path(where).parent)
+        found = read_checker(section, folder)
     except UnreadError as error:
-        return EngineFound(lacking=f"{place}: {error}; give the data: {command} {_FORM}")
+        return EngineFound(lacking=f"{place}: {error}; give the data: {instead}")
     taken = f"{place}: AccuracyChecker is no longer supported; taken from it: {_in_flags(found)}"
     return EngineFound(_engine(found), warnings=(taken if found.passed_over else Note(taken),))
-
-
-def flags_for(checker: Path | None) -> str:
-    """The options of the command line that replace an AccuracyChecker configuration, or why it cannot be read."""
-    if checker is None:
-        return f"write instead: {_FORM}"
-    try:
-        return f"write instead: {_in_flags(read_checker({'config': str(checker)}, checker.parent))}"
-    except UnreadError as error:
-        return f"{error}; write instead: {_FORM}"
 
 
 def _engine(found: CheckerData) -> EngineOptions:

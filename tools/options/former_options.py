@@ -1,7 +1,7 @@
 """Options of former tools that have no effect in irquant, or that it refuses with what to write instead."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,22 +47,35 @@ class FormerOption:
 
 
 def former_options(command: Callable[..., Any], options: Sequence[FormerOption]) -> Callable[..., Any]:
-    """Adds options to a command, which gets `notes`: why some of the given ones have no effect."""
+    """Adds options to a command.
+
+    The command gets `notes`: why some of the given ones have no effect, and `refused`: those that cannot be taken over,
+    with what to write instead. The innermost command refuses all of them at once (see `refuse`).
+    """
 
     @functools.wraps(command)
-    def with_former(*, notes: tuple[str, ...] = (), **others: Any) -> Any:
+    def with_former(*, notes: tuple[str, ...] = (), refused: tuple[str, ...] = (), **others: Any) -> Any:
         values = {each: others.pop(each.variable) for each in options}
         given = [each for each, value in values.items() if value and str(value).lower() != each.unasked]
-        refused: dict[str, list[str]] = {}
+        found: dict[str, list[str]] = {}
         for each in given:
             if instead := each.instead or (each.write and f"write {each.write} {values[each]}"):
-                refused.setdefault(instead, []).append(each.names[0])
-        if refused:
-            raise ConfigError("; ".join(f"{', '.join(names)}: {instead}" for instead, names in refused.items()))
+                found.setdefault(instead, []).append(each.names[0])
+        refused = (*refused, *(f"{', '.join(names)}: {instead}" for instead, names in found.items()))
         said = (Note(f"{each.names[0]} has no effect: {each.note}") for each in given if each.note)
-        return command(notes=(*notes, *said), **others)
+        return command(notes=(*notes, *said), refused=refused, **others)
 
     result: Callable[..., Any] = with_former
     for each in reversed(options):
         result = each.option()(result)
     return result
+
+
+def refuse(refused: Iterable[str]) -> None:
+    """Refuses options, all at once.
+
+    Raises:
+        ConfigError: there are any.
+    """
+    if message := "; ".join(refused):
+        raise ConfigError(message)

@@ -1,7 +1,7 @@
 """Options of `irquant quantize` with the names of the original tool (pot)."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +11,7 @@ import click
 
 from irquant.passes.options.config_error import ConfigError
 from irquant.tools.options.completion import words_or_files
-from irquant.tools.options.former_options import FormerOption, former_options
+from irquant.tools.options.former_options import FormerOption, former_options, refuse
 from irquant.tools.options.place import Place
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
@@ -85,14 +85,15 @@ _OPTIONS = (
         "algorithm",
         type=click.Choice(_ALGORITHMS, case_sensitive=False),
         metavar=f"[{'|'.join(_ALGORITHMS)}]",
-        help="The algorithm: default; -q default is the same. For accuracy_aware see --metric.",
+        help="The algorithm; -q default is the same. accuracy_aware needs --metric.",
     ),
     grouped_option(
         HelpGroup.FORMER,
         "--engine",
         type=click.Choice(_ENGINES, case_sensitive=False),
         metavar=f"[{'|'.join(_ENGINES)}]",
-        help="simplified: the data are images, as --data-source says. For the others, prints what to do instead.",
+        help="simplified: the data are images, as --data-source says; accuracy_checker: see --ac-config. For "
+        "data_free, prints what to do instead.",
     ),
     grouped_option(
         HelpGroup.FORMER,
@@ -100,7 +101,7 @@ _OPTIONS = (
         "checker",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Not supported: prints the options that replace the file.",
+        help="Take data and preprocessing from the first data set of this AccuracyChecker configuration.",
     ),
     grouped_option(
         HelpGroup.FORMER,
@@ -156,37 +157,66 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
         data: str | None,
         data_source: str | None,
         pictures: ImageOptions,
+        metric: tuple[str, ...],
+        notes: tuple[str, ...],
+        refused: tuple[str, ...],
         **others: object,
     ) -> Any:
-        _refuse_elsewhere(algorithm, engine, checker)
+        refuse((*_refused(algorithm, engine, checker, metric), *refused))
         if model and named and model != named:
             message = f"two models are given: {model}, and {named} with --model; give one"
             raise ConfigError(message)
-        if data and data_source:
-            message = (
-                "two sources are given: --data and --data-source; give one (they differ only in the order of colours)"
-            )
-            raise ConfigError(message)
+        _refuse_two_sources({"--data": data, "--data-source": data_source, "--ac-config": checker})
         if data_source:
             pictures = replace(pictures, colour_order=pictures.colour_order or "bgr")
-        place = Place(path, folder, name, pot_layout, direct_dump)
-        return command(model=model or named, place=place, data=data or data_source, pictures=pictures, **others)
+        if checker:
+            data_source, pictures, taken = _checked(checker, pictures)
+            notes = (*notes, *taken)
+        return command(
+            model=model or named,
+            place=Place(path, folder, name, pot_layout, direct_dump),
+            data=data or data_source,
+            pictures=pictures,
+            metric=metric,
+            notes=notes,
+            **others,
+        )
 
     for option in reversed(_OPTIONS):
         with_pot = option(with_pot)
     return former_options(with_pot, _FORMER)
 
 
-def _refuse_elsewhere(algorithm: str | None, engine: str | None, checker: Path | None) -> None:
-    if algorithm == "accuracy_aware":
-        message = "accuracy_aware needs a metric: give your own function, --metric module:function"
-        raise ConfigError(message)
+def _refused(algorithm: str | None, engine: str | None, checker: Path | None, metric: tuple[str, ...]) -> Iterator[str]:
+    """What cannot be taken over, and what to write instead."""
+    if algorithm == "accuracy_aware" and not metric:
+        yield "accuracy_aware needs a metric: give your own function, --metric module:function"
     if engine == "data_free":
-        message = f"--engine data_free: {_DATA_FREE}"
-        raise ConfigError(message)
-    if checker or engine == "accuracy_checker":
-        from irquant.passes.options.engine import flags_for  # here: rarely given
+        yield f"--engine data_free: {_DATA_FREE}"
+    if engine == "accuracy_checker" and not checker:
+        from irquant.passes.options.engine import FORM  # here, as below: rarely given
 
-        flag = "--ac-config" if checker else "--engine accuracy_checker"
-        message = f"{flag}: AccuracyChecker is no longer supported; {flags_for(checker)}"
+        yield f"--engine accuracy_checker: give its file, --ac-config FILE, or write instead: {FORM}"
+
+
+def _refuse_two_sources(sources: Mapping[str, object]) -> None:
+    given = [flag for flag, source in sources.items() if source]
+    if len(given) > 1:
+        alike = " (they differ only in the order of colours)" if given == ["--data", "--data-source"] else ""
+        message = f"{len(given)} sources are given: {' and '.join(given)}; give one{alike}"
         raise ConfigError(message)
+
+
+def _checked(checker: Path, pictures: ImageOptions) -> tuple[str, ImageOptions, tuple[str, ...]]:
+    """The data and the preprocessing of an AccuracyChecker configuration, and what was taken from it.
+
+    Raises:
+        ConfigError: it names no data that can be read.
+    """
+    from irquant.passes.options.engine import engine_of_checker
+    from irquant.tools.sources.open_inputs import as_published
+
+    found = engine_of_checker(checker)
+    if found.engine is None:
+        raise ConfigError(found.lacking)
+    return found.engine.data_source, as_published(pictures, found.engine), found.warnings

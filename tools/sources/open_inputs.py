@@ -53,7 +53,7 @@ def open_data(
     if data is None and settings.lacking and is_needed:
         raise DataError(f"{settings.where}: {settings.lacking}".removeprefix(": "))
     if data is None and settings.engine:
-        data, pictures = settings.engine.data_source, _as_published(pictures, settings.engine)
+        data, pictures = settings.engine.data_source, as_published(pictures, settings.engine)
     return None if data is None else open_as(data, graph, pictures)
 
 
@@ -72,7 +72,7 @@ def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]
     return open_source(data, inputs, filled_from_model_info(pictures, graph))
 
 
-def _as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
+def as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
     """Images as the published tool's loaders prepared them; options of the command line take precedence."""
     return replace(
         given,
