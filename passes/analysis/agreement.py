@@ -59,6 +59,8 @@ _LEVELS_OF: Mapping[OutputKind, Levels] = {OutputKind.IMAGE: _IMAGE_LEVELS}
 #: From this number of samples on, their ratio is taken as that of all. Samples differ, so that the ratio of n of them
 #: may be too high by this many dB divided by the root of n (docs/quality.md has the evidence).
 ENOUGH_SAMPLES, SCATTER = 8, 10.0
+#: A verdict on fewer samples is one on these only: among other samples, some differ by more than the scatter.
+VERY_FEW_SAMPLES = 3
 #: The shares of changed decisions from which accuracy may be lost, and is lost, at any ratio.
 FAIR_CHANGED, POOR_CHANGED = 0.03, 0.1
 #: The 95th percentile of the normal distribution.
@@ -173,6 +175,16 @@ class Agreement:
         """The ratio in dB from which the output is called good: higher than the level if the samples are few."""
         is_few = 0 < self.samples < ENOUGH_SAMPLES
         return self.levels.good + (SCATTER / math.sqrt(self.samples) if is_few else 0.0)
+
+    @property
+    def is_on_very_few(self) -> bool:
+        """Whether the samples are so few that the verdict holds for them only."""
+        return 0 < self.samples < VERY_FEW_SAMPLES
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether only more samples can say how good the output is."""
+        return self.is_on_very_few or self.verdict is not self.on_samples
 
     @property
     def verdict(self) -> Verdict:

@@ -14,6 +14,7 @@ from ..accuracy.requantize import Attempt
 from ..analysis.agreement import Agreement, Verdict
 from ..analysis.bias_cross_validation import Correction
 from ..analysis.data_findings import DataFindings
+from ..analysis.image_findings import DataMistake
 from ..analysis.layer_times import SHORT
 from ..analysis.source_names import source_names
 from ..analysis.work import multiply_accumulates
@@ -128,7 +129,8 @@ class Origin:
 class Report(ShownReport):
     """The report of a quantization; `print` shows it as the command line does, and a notebook as a page.
 
-    `verdict` is the verdict on the worst output, `save` writes the page, and `to_json` gives the JSON document.
+    `verdict` is the verdict on the worst output ("unknown" if the data look wrong), `save` writes the page, and `to_json`
+    gives the JSON document.
 
     Attributes:
         results: The results of each pass.
@@ -200,9 +202,20 @@ class Report(ShownReport):
         return min(self.check.outputs or (), key=lambda each: each.above_good, default=None)
 
     @property
+    def wrong_data(self) -> DataMistake | None:
+        """The first mistake in the data, which makes the verdict worth nothing; None if metrics outweigh it."""
+        is_outweighed = self.accuracy is not None and self.accuracy.is_reached
+        return None if is_outweighed else next(iter(self.data.mistakes), None)
+
+    @property
     def verdict(self) -> Verdict | None:
-        """The verdict on the worst output: "good", "fair", "poor" or "unknown"; None without held-out samples."""
-        return worst.verdict if (worst := self.worst_output) else None
+        """The verdict on the worst output: "good", "fair", "poor" or "unknown"; None without held-out samples.
+
+        It is "unknown" if the data look wrong (see `wrong_data`): then the outputs say nothing about the model.
+        """
+        if (worst := self.worst_output) is None:
+            return None
+        return Verdict.UNKNOWN if self.wrong_data else worst.verdict
 
     @property
     def corrected(self) -> int:

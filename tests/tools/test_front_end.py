@@ -45,7 +45,7 @@ def test_a_notebook_shows_the_page_of_a_compression(compressed: CompressionRepor
 
 def test_a_program_reads_the_verdict_that_people_read(report: Report) -> None:
     assert report.worst_output in (report.check.outputs or ())
-    assert str(report).partition(": ")[2].startswith(f"{report.verdict} (")
+    assert str(report).partition(": ")[2].startswith(f"{report.verdict} on 1 sample only (")
     assert dataclasses.replace(report, check=dataclasses.replace(report.check, outputs=None)).verdict is None
 
 

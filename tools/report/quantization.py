@@ -23,7 +23,7 @@ from irquant.tools.report.layer_rows import layer_rows
 from irquant.tools.report.page import render, write_page
 from irquant.tools.report.scale import Scale
 from irquant.tools.terminal.console import counted, samples_line
-from irquant.tools.terminal.next_step import needs_work, next_step, wrong_data
+from irquant.tools.terminal.next_step import needs_work, next_step
 from irquant.tools.terminal.typed_command import TypedCommand
 
 #: The common reason of layers that were reverted to float; each has its own share of the error.
@@ -95,7 +95,7 @@ def quantization_page(report: Report, subject: Subject) -> str:
         "tiles": list(_tiles(report)),
         "warnings": [*report.data.warnings, *warnings_in(report.warnings)],
         "notes": notes_in(report.warnings),
-        "doubt": wrong_data(report),
+        "doubt": report.wrong_data,
         "next_step": next_step(report, subject.typed) if needs_work(report) else "",
         "rows": list(layer_rows(report)),
         "unmeasured": sum(not each.outputs for each in report.effects),

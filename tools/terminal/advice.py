@@ -12,8 +12,10 @@ from irquant.tools.terminal.console import decibels
 
 #: The largest number of layers in an advice; the guard of `quantize` finds longer lists.
 _MOST = 3
-#: The advice if few samples are all that keeps a result from being called good: of 80 samples, 8 are held out.
-MORE_SAMPLES = "give 80 samples or more, so that 8 or more are held out to check the result"
+#: The advice if few samples are all that keeps a result from being called good, or from being sure. Of 80, 8 are held
+#: out.
+ENOUGH = 80
+MORE_SAMPLES = f"give {ENOUGH} samples or more, so that 8 or more are held out to check the result"
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def advice_line(report: Report, path: Path) -> str:
     given = advice(report)
     if given.worst is None:
         return "next: no advice, since no output can be compared"
-    if given.worst.verdict is not given.worst.on_samples:
+    if given.worst.needs_samples:
         return f"next: {MORE_SAMPLES}"
     if given.worst.verdict is Verdict.GOOD:
         return f"next: nothing to do ({given.worst.verdict.words})"

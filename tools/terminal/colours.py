@@ -5,7 +5,7 @@ import re
 
 import click
 
-_VERDICTS = {"good": "green", "fair": "yellow", "poor": "red", "not to be trusted": "red"}
+_VERDICTS = {"good": "green", "fair": "yellow", "poor": "red", "unknown, since the data look wrong": "red"}
 _VERDICT = re.compile(rf"(?<=: )({'|'.join(_VERDICTS)})\b")
 _STARTS = {"warning:": "yellow", "note:": "cyan", "next:": "cyan", "NOT REACHED:": "red"}
 

@@ -2,9 +2,8 @@
 
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import Agreement, Verdict
-from irquant.passes.analysis.image_findings import DataMistake
 from irquant.passes.options.note import warnings_in
-from irquant.tools.terminal.advice import MORE_SAMPLES, advice
+from irquant.tools.terminal.advice import ENOUGH, MORE_SAMPLES, advice
 from irquant.tools.terminal.console import decibels, few_samples
 from irquant.tools.terminal.typed_command import TypedCommand
 
@@ -12,16 +11,10 @@ from irquant.tools.terminal.typed_command import TypedCommand
 _FASTER = 1.05
 
 
-def wrong_data(report: Report) -> DataMistake | None:
-    """The first mistake in the data, which makes the verdict worth nothing; None if the user's metrics outweigh it."""
-    is_outweighed = report.accuracy is not None and report.accuracy.is_reached
-    return None if is_outweighed else next(iter(report.data.mistakes), None)
-
-
 def verdict_line(report: Report) -> str:
     """The verdict on the model in words."""
-    wrong = wrong_data(report)
-    doubt = f"not to be trusted, since the data look wrong: {wrong.found}; with these data: " if wrong else ""
+    wrong = report.wrong_data
+    doubt = f"unknown, since the data look wrong: {wrong.found}; with these data: " if wrong else ""
     return f"{doubt}{_measured(report)}"
 
 
@@ -35,7 +28,8 @@ def _measured(report: Report) -> str:
         return f"unknown ({worst.verdict.words}: '{worst.name}')"
     which = "output" if len(report.check.outputs or ()) == 1 else "worst output"
     few = f"; {few_samples(worst)}" if worst.verdict is not worst.on_samples else ""
-    return f"{worst.verdict} ({worst.verdict.words}; {which} '{worst.name}': {decibels(worst.sqnr)}{few})"
+    only = f" on {worst.samples} sample{'s' * (worst.samples > 1)} only" if worst.is_on_very_few else ""
+    return f"{worst.verdict}{only} ({worst.verdict.words}; {which} '{worst.name}': {decibels(worst.sqnr)}{few})"
 
 
 def next_step(report: Report, typed: TypedCommand | None) -> str:
@@ -45,7 +39,7 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
         report: The report.
         typed: The command line that gave it; None: it comes from Python.
     """
-    if wrong := wrong_data(report):
+    if wrong := report.wrong_data:
         command = f": {typed.changed(*wrong.flags)}" if typed and wrong.flags else ""
         return f"mend the data first: {wrong.remedy}{command}"
     if report.accuracy:
@@ -55,13 +49,13 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
     if named := _suspects(report, worst):
         began = f"the guard began with {decibels(report.guard[0].before)}" if report.guard else "the output is poor"
         return f"try it without {named} of your options: with {'it' if ',' not in named else 'them'}, {began}"
+    if worst.needs_samples:
+        return _more_samples(report, typed)
     if worst.verdict is Verdict.GOOD:
         return _nothing_gained(report, typed) or _nothing(report)
     if worst.verdict is Verdict.UNKNOWN:
         how = "--metric file.py:function" if typed else "metric=function"
         return f"measure the result with a metric of your own: {how}"
-    if worst.verdict is not worst.on_samples:
-        return MORE_SAMPLES
     aim = report.origin.options.config.guard_aim if report.origin else None
     if aim is None:
         return typed.changed("--guard", "knee", without="--no-guard") if typed else "quantize again with guard='knee'"
@@ -70,6 +64,14 @@ def next_step(report: Report, typed: TypedCommand | None) -> str:
         option = "--metric file.py:function" if typed else "metric=function"
         return f"measure the loss with a metric of your own ({option}, docs/accuracy.md); without labels: {more}"
     return _find_layers(report, typed)
+
+
+def _more_samples(report: Report, typed: TypedCommand | None) -> str:
+    """To give more samples, or to take more of the given ones if the options set their number."""
+    most = report.origin.options.config.samples if report.origin else None
+    if most is None or report.samples + report.held_out < most:
+        return MORE_SAMPLES
+    return typed.changed("--samples", f"{ENOUGH}") if typed else f"quantize again with subset_size={ENOUGH}"
 
 
 def _suspects(report: Report, worst: Agreement) -> str:
@@ -106,11 +108,13 @@ def _nothing(report: Report) -> str:
 
 
 def needs_work(report: Report) -> bool:
-    """Whether the data look wrong; or an output is fair or poor, and no metric of the user decides."""
-    if wrong_data(report):
+    """Whether the data look wrong; or an output is fair, poor or hardly checked, and no metric of the user decides."""
+    if report.wrong_data:
         return True
-    verdicts = {each.verdict for each in report.check.outputs or ()}
-    return not report.accuracy and bool(verdicts & {Verdict.FAIR, Verdict.POOR})
+    outputs = report.check.outputs or ()
+    return not report.accuracy and any(
+        each.verdict in (Verdict.FAIR, Verdict.POOR) or each.is_on_very_few for each in outputs
+    )
 
 
 def _find_layers(report: Report, typed: TypedCommand | None) -> str:

@@ -165,7 +165,7 @@ class Figures(Strict):
             executed=ran.total if ran else None,
             output=worst.name if worst else None,
             sqnr=worst.sqnr if worst and math.isfinite(worst.sqnr) else None,
-            verdict=worst.verdict if worst else None,
+            verdict=report.verdict,
             good_from=round(worst.good_from, 2) if worst else None,
             held_out=report.held_out,
             latency=LatencyFigures.of(report.latencies, at_a_time) if report.latencies else None,

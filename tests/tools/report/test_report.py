@@ -82,11 +82,11 @@ def test_data_that_look_wrong_are_told_before_the_verdict_with_the_next_step(rep
     wrong = DataMistake("all 20 samples are equal", "check how they are read")
     found = dataclasses.replace(report, data=DataFindings("20 samples", (str(wrong),), (wrong,)))
     texts = Outline(page_of(found)).texts
-    first = texts.index("Not to be trusted, since the data look wrong:")
+    first = texts.index("Unknown, since the data look wrong:")
     assert texts[first + 1] == "all 20 samples are equal. All that follows was measured with them."
-    assert first < texts.index("No loss of accuracy was seen at this level.")
+    assert first < texts.index("No loss of accuracy was seen at this level, on 1 sample only.")
     assert "mend the data first: check how they are read" in texts
-    assert "Not to be trusted, since the data look wrong:" not in Outline(page_of(report)).texts
+    assert "Unknown, since the data look wrong:" not in Outline(page_of(report)).texts
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ def test_analyze_writes_a_report_and_no_model(model: Path, arrays: Path, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
     texts = Outline((tmp_path / "r.html").read_text(encoding="utf-8")).texts
     assert "irquant analysis report" in texts
-    assert "next: nothing to do (no loss of accuracy was seen at this level)" in texts
+    assert "next: give 80 samples or more, so that 8 or more are held out to check the result" in texts
     assert "The guard" not in texts, "there was none"
 
 
@@ -121,7 +121,7 @@ def test_it_has_the_facts_of_the_run(report: Report) -> None:
     for fact in (
         "model.xml",
         "good",
-        "No loss of accuracy was seen at this level.",
+        "No loss of accuracy was seen at this level, on 1 sample only.",
         f"{output.sqnr:.1f} dB",
         f"{output.cosine:.4f}",
         "1 of 2",

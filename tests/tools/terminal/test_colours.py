@@ -16,6 +16,10 @@ from irquant.tools.terminal.colours import coloured, wants_colour
     [
         ("o.xml: good (no loss)", "o.xml: \x1b[32m\x1b[1mgood\x1b[0m (no loss)"),
         ("  y: 9.0 dB, cosine 1: poor (a loss)", "  y: 9.0 dB, cosine 1: \x1b[31m\x1b[1mpoor\x1b[0m (a loss)"),
+        (
+            "o.xml: unknown, since the data look wrong: x",
+            "o.xml: \x1b[31m\x1b[1munknown, since the data look wrong\x1b[0m: x",
+        ),
         ("warning: few samples", "\x1b[33m\x1b[1mwarning:\x1b[0m few samples"),
         ("next: nothing to do", "\x1b[36m\x1b[1mnext:\x1b[0m nothing to do"),
         ("NOT REACHED: the metrics", "\x1b[31m\x1b[1mNOT REACHED:\x1b[0m the metrics"),

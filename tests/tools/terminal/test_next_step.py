@@ -21,10 +21,11 @@ from irquant.passes.placement.plan import FloatSum
 from irquant.passes.reporting.report import Dominant, Reverted
 from irquant.tools.cli import run
 from irquant.tools.report.values import report_values
-from irquant.tools.terminal.advice import advice_line
+from irquant.tools.terminal.advice import MORE_SAMPLES, advice_line
 from irquant.tools.terminal.next_step import needs_work, next_step, verdict_line
 from irquant.tools.terminal.summary import report_lines
 from irquant.tools.terminal.typed_command import TypedCommand
+from irquant.tools.zoo.record import Figures
 
 WORDS = ("quantize", "my model.xml", "--data", "it's.npz", "-o", "o.xml")
 TYPED = TypedCommand(WORDS)
@@ -114,6 +115,25 @@ def test_what_few_samples_cannot_say_needs_more_samples(report: Report) -> None:
     assert next_step(on_samples(report, 25.1, 4), TYPED) == "nothing to do"
 
 
+@pytest.mark.parametrize("ratio", [np.inf, 41.0, 15.0, 5.0])
+def test_a_verdict_on_very_few_samples_says_so_and_asks_for_more_first(report: Report, ratio: float) -> None:
+    two, three = on_samples(report, ratio, 2), on_samples(report, ratio, 3)
+    (word, _, rest), (other, _, same) = (verdict_line(each).partition(" ") for each in (two, three))
+    assert (word, rest) == (other, f"on 2 samples only {same}")
+    assert verdict_line(on_samples(report, ratio, 1)) == f"{word} on 1 sample only {same}"
+    assert next_step(two, TYPED) == next_step(two, None) == MORE_SAMPLES
+    assert next_step(three, TYPED) != MORE_SAMPLES
+    assert advice_line(two, Path("m.xml")) == f"next: {MORE_SAMPLES}"
+    assert needs_work(two)
+
+
+def test_more_samples_are_an_option_if_another_option_says_how_many(report: Report) -> None:
+    few = replace(judged(report, 41.0, samples=20), check=on_samples(report, 41.0, 1).check)
+    assert next_step(few, TYPED) == f"{AGAIN} --samples 80"
+    assert next_step(few, None) == "quantize again with subset_size=80"
+    assert next_step(replace(few, samples=18), TYPED) == MORE_SAMPLES  # the data have no more
+
+
 def test_the_suggested_command_leaves_out_what_it_contradicts(report: Report) -> None:
     typed = TypedCommand((*WORDS, "--no-guard"))
     assert next_step(judged(report, 5.0, guard=False), typed) == f"{AGAIN} --guard knee"
@@ -160,18 +180,22 @@ WRONG = DataMistake("values lie in 0 to 255", "give the mean", flags=("--mean", 
 @pytest.mark.parametrize("ratio", [30.0, 15.0, 5.0])
 def test_data_that_look_wrong_come_before_any_verdict(report: Report, ratio: float) -> None:
     found = replace(judged(report, ratio), data=DataFindings("20 samples", (str(WRONG),), (WRONG,)))
-    doubt = "not to be trusted, since the data look wrong: values lie in 0 to 255; with these data: "
+    doubt = "unknown, since the data look wrong: values lie in 0 to 255; with these data: "
     assert verdict_line(found) == doubt + verdict_line(judged(report, ratio))
     assert next_step(found, TYPED) == f"mend the data first: give the mean: {AGAIN} --mean M,M,M"
     assert next_step(found, None) == "mend the data first: give the mean"
     assert needs_work(found)
-    assert report_values(found, "m.xml", "o.xml")["data_mistakes"] == ["values lie in 0 to 255"]
+    values = report_values(found, "m.xml", "o.xml")
+    assert values["data_mistakes"] == ["values lie in 0 to 255"]
+    assert found.verdict == values["verdict"] == Figures.of(found, 1).verdict == "unknown"
 
 
 def test_a_metric_within_its_limit_outweighs_data_that_look_wrong(report: Report) -> None:
     found = replace(judged(report, 30.0), data=DataFindings("20 samples", (), (WRONG,)))
     assert next_step(replace(found, accuracy=Result(is_reached=False)), TYPED).startswith("mend the data first: ")
-    assert verdict_line(replace(found, accuracy=Result(is_reached=True))) == "within the limits of your metrics ()"
+    outweighed = replace(found, accuracy=Result(is_reached=True))
+    assert outweighed.verdict == "good"
+    assert verdict_line(outweighed) == "within the limits of your metrics ()"
 
 
 class Result(AccuracyResult):
