@@ -124,6 +124,11 @@ force_option = grouped_option(
 )
 
 
+def strict_option(text: str) -> Callable[[_Command], _Command]:
+    """`--strict` with its help: when it makes the exit code 1."""
+    return grouped_option(HelpGroup.ACCURACY, "--strict", is_flag=True, help=text)
+
+
 def output_option(text: str, **others: Any) -> Callable[[_Command], _Command]:
     """`-o` with its help: the file of a result."""
     return grouped_option(

@@ -29,7 +29,7 @@ from irquant.tools.sources.metric_function import MetricData, open_metrics
 from irquant.tools.sources.open_extensions import open_extensions
 from irquant.tools.sources.open_inputs import model_paths, open_as, open_data
 from irquant.tools.terminal.console import measurement_lines
-from irquant.tools.terminal.next_step import next_step, verdict_line
+from irquant.tools.terminal.next_step import is_refused, next_step, verdict_line
 from irquant.tools.terminal.output import Output
 from irquant.tools.terminal.summary import report_lines
 from irquant.tools.terminal.trial_table import TrialTable, no_rows
@@ -69,6 +69,7 @@ def run_quantize(
     notes: tuple[str, ...],
     output: Output,
     *,
+    strict: bool,
     force: bool,
 ) -> int:
     """Quantizes a model as the options of the command say, and shows the report; returns the exit code."""
@@ -163,7 +164,8 @@ def run_quantize(
         lambda: {**report_values(report, str(path), str(result)), "next": next_step(report, output.typed)},
         lambda: report_lines(report, str(result), output.typed),
     )
-    if report.accuracy is None or report.accuracy.is_reached:
+    is_reached = report.accuracy is None or report.accuracy.is_reached
+    if is_reached and not (strict and is_refused(report)):
         return 0
     output.tell_failure([f"{result}: {verdict_line(report)}"])
     return 1
