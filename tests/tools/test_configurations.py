@@ -397,8 +397,14 @@ def test_check_tells_all_mistakes(folder: Path, capfd: pytest.CaptureFixture[str
         (
             {"engine": {"data_source": "x", "lay_out": "NCHW"}},
             "unknown key 'engine.lay_out'; did you mean 'layout'? known "
-            "keys: type, data_source, layout, central_fraction",
+            "keys: type, data_source, layout, central_fraction, size, mean, scale, colour_order, fit, resize_filter, "
+            "pad_value, skip_broken",
         ),
+        (
+            {"engine": {"data_source": "x", "size": "8 by 8"}},
+            "engine.size: '8 by 8' is not a size; write HEIGHTxWIDTH, e.g. 224x224",
+        ),
+        ({"engine": {"data_source": "x", "mean": ["a"]}}, "engine.mean[0] is 'a'; should be a valid number"),
         (
             {"model": {"model_name": "nets/onet"}},
             "model.model_name: 'nets/onet' is not a file name; give the path of the result by --output",
@@ -448,3 +454,41 @@ def test_weights_of_another_name_are_looked_for(folder: Path, capfd: pytest.Capt
     (folder / "c.json").write_text(json.dumps(whole))
     assert run(["quantize", "-c", "c.json", "--data", "samples.npz"]) == 2
     assert capfd.readouterr().err == "error: other.bin: no such file\n"
+
+
+PREPARED = {
+    "data_source": "images",
+    "size": "8x8",
+    "mean": [127, 120, 110],
+    "scale": 64,
+    "colour_order": "RGB",
+    "fit": "letterbox",
+    "resize_filter": "nearest",
+    "pad_value": 0,
+    "skip_broken": True,
+}
+FLAGS = (
+    "--size 8x8 --mean 127,120,110 --scale 64 --colour-order rgb --fit letterbox --resize-filter nearest --pad-value 0 "
+    "--skip-broken"
+)
+
+
+def test_a_configuration_says_how_images_are_prepared(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "seen.py").write_text(
+        "import numpy as np\ndef first(predict, samples):\n    return np.abs(next(iter(samples)).feed).sum()\n"
+    )
+    algorithms = [{"name": "DefaultQuantization"}]
+    (folder / "c.json").write_text(json.dumps({"engine": PREPARED, "compression": {"algorithms": algorithms}}))
+    assert run(["config", "check", "c.json"]) == 0
+    metric = ["--metric", "seen.py:first", "--metric-data", "images"]
+    assert run(["quantize", "model.xml", "-c", "c.json", "-o", "a.xml", *metric]) == 0
+    flags = ["--data", "images", *FLAGS.split()]
+    assert run(["quantize", "model.xml", *flags, "--samples", "300", "-o", "b.xml", *metric]) == 0
+    assert (folder / "a.bin").read_bytes() == (folder / "b.bin").read_bytes()
+    by_file, by_flags = (line for line in capfd.readouterr().out.splitlines() if line.startswith("metric first: "))
+    assert by_file == by_flags, "the samples of the metric are prepared alike"
+    assert run(["quantize", "model.xml", "-c", "c.json", "--data", "images", "-o", "c.xml"]) == 0
+    assert (
+        "note: engine: size, mean, scale, colour_order, fit, resize_filter, pad_value, skip_broken: for "
+        "engine.data_source only; images of --data are prepared as options say"
+    ) in capfd.readouterr().out.splitlines()

@@ -18,7 +18,7 @@ from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.report.values import finite, output_values, run_values
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.open_extensions import open_extensions
-from irquant.tools.sources.open_inputs import model_paths, open_data
+from irquant.tools.sources.open_inputs import model_paths, open_data, unused_preparation
 from irquant.tools.terminal.advice import advice, advice_line
 from irquant.tools.terminal.console import decibels, message_line, output_lines
 from irquant.tools.terminal.output import Output
@@ -43,6 +43,7 @@ def run_analyze(
 ) -> None:
     """Ranks layers as the options of the command say, and shows the ranking."""
     planned = planned_by(config, target, preset, ignored, samples=subset_size, keep_compressed=True)
+    planned = planned.noting(unused_preparation(data, planned.settings))
     path, weights = model_paths(model, planned.settings)
     named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
     check_run_files(

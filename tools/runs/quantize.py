@@ -27,7 +27,7 @@ from irquant.tools.report.values import report_values
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.metric_function import MetricData, open_metrics
 from irquant.tools.sources.open_extensions import open_extensions
-from irquant.tools.sources.open_inputs import model_paths, open_as, open_data
+from irquant.tools.sources.open_inputs import model_paths, open_as, open_data, prepared_as, unused_preparation
 from irquant.tools.terminal.console import measurement_lines
 from irquant.tools.terminal.next_step import is_refused, next_step, verdict_line
 from irquant.tools.terminal.output import Output
@@ -92,6 +92,7 @@ def run_quantize(
         notes=notes,
     )
     options, settings = planned.config, planned.settings
+    planned = planned.noting(unused_preparation(data, settings))
     path, weights = model_paths(model, settings, weights)
     result = place.of(path, settings.model.model_name)
     named_source = data or (settings.engine.data_source if settings.engine else None)
@@ -144,7 +145,8 @@ def run_quantize(
         output.show(lambda: asdict(plan), lambda: measurement_lines(plan))
         return 0
     source = open_data(data, graph, pictures, settings, is_needed=not isinstance(measuring, LoadStatistics))
-    judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
+    prepared = prepared_as(data, pictures, settings)
+    judged = MetricData(open_as(metric_data, graph, prepared), metric_samples) if metric_data else None
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
     with place.prepared(result), output.progress() as progress, written_together():
         limited = metrics_of(metrics, options, where=settings.where)
