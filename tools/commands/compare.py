@@ -7,6 +7,7 @@ import click
 
 from irquant.passes.evaluation.latency_seconds import SECONDS
 from irquant.tools.options.extensions import extension_option
+from irquant.tools.options.former_data import former_data_options, required_data
 from irquant.tools.options.inputs import data_option, picture_options
 from irquant.tools.options.options import force_option, strict_option
 from irquant.tools.terminal.fault_option import fault_option
@@ -18,7 +19,7 @@ from irquant.tools.terminal.output import output_options
 @click.command("compare", cls=GroupedCommand)
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
-@data_option("Samples: see `irquant quantize --help`.", required=True)
+@data_option("Samples: see `irquant quantize --help`.  [required]")
 @grouped_option(
     HelpGroup.DATA,
     "--samples",
@@ -34,6 +35,8 @@ from irquant.tools.terminal.output import output_options
     help="Use only those of them that `irquant quantize` holds out of calibration: gives the same numbers.",
 )
 @picture_options
+@former_data_options
+@required_data
 @extension_option
 @strict_option("Exit code 1 also if the data look wrong, so that the comparison says nothing.")
 @grouped_option(HelpGroup.ACCURACY, "--per-layer", is_flag=True, help="Also show the error of each layer.")

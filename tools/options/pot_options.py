@@ -1,8 +1,7 @@
 """Options of `irquant quantize` with the names of the original tool (pot)."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from irquant.passes.options.config_error import ConfigError
-from irquant.tools.options.completion import words_or_files
+from irquant.tools.options.former_data import data_source_option, from_source, refuse_two_sources
 from irquant.tools.options.former_options import FormerOption, former_options, refuse
 from irquant.tools.options.place import Place
 from irquant.tools.sources.image_options import ImageOptions
@@ -71,13 +70,7 @@ _OPTIONS = (
         metavar="FILE",
         help="The .bin of the model.  [default: the one beside it]",
     ),
-    grouped_option(
-        HelpGroup.FORMER,
-        "--data-source",
-        metavar="SOURCE",
-        shell_complete=words_or_files(),
-        help="Like --data, with images in BGR order as in pot.",
-    ),
+    data_source_option,
     grouped_option(HelpGroup.FORMER, "-n", "--name", "--model_name", metavar="NAME", help="The name of the result."),
     grouped_option(
         HelpGroup.FORMER,
@@ -166,9 +159,8 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if model and named and model != named:
             message = f"two models are given: {model}, and {named} with --model; give one"
             raise ConfigError(message)
-        _refuse_two_sources({"--data": data, "--data-source": data_source, "--ac-config": checker})
-        if data_source:
-            pictures = replace(pictures, colour_order=pictures.colour_order or "bgr")
+        refuse_two_sources({"--data": data, "--data-source": data_source, "--ac-config": checker})
+        pictures = from_source(pictures, data_source)
         if checker:
             data_source, pictures, taken = _checked(checker, pictures)
             notes = (*notes, *taken)
@@ -197,14 +189,6 @@ def _refused(algorithm: str | None, engine: str | None, checker: Path | None, me
         from irquant.passes.options.engine import FORM  # here, as below: rarely given
 
         yield f"--engine accuracy_checker: give its file, --ac-config FILE, or write instead: {FORM}"
-
-
-def _refuse_two_sources(sources: Mapping[str, object]) -> None:
-    given = [flag for flag, source in sources.items() if source]
-    if len(given) > 1:
-        alike = " (they differ only in the order of colours)" if given == ["--data", "--data-source"] else ""
-        message = f"{len(given)} sources are given: {' and '.join(given)}; give one{alike}"
-        raise ConfigError(message)
 
 
 def _checked(checker: Path, pictures: ImageOptions) -> tuple[str, ImageOptions, tuple[str, ...]]:

@@ -210,6 +210,32 @@ def test_reversed_channels_are_red_first(capfd: pytest.CaptureFixture[str]) -> N
     assert first == second != third
 
 
+#: Keys with times, and with what was typed.
+TIMED = {"seconds", "stages", "passes", "next"}
+FORMER = "--data-source photos --mean_values [123,116,103] --scale_values image[58,57,57]"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "compare model.xml model.xml --no-latency",
+        "analyze model.xml",
+        "opt model.xml -p calibrate",
+    ],
+)
+def test_data_and_preprocessing_have_their_former_names_everywhere(
+    line: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    own = "--data photos --colour-order bgr --mean 123,116,103 --scale 58,57,57"
+    found = []
+    for options in (FORMER, own):
+        assert run([*line.split(), *options.split(), "--json"]) == 0
+        found.append({name: value for name, value in json.loads(capfd.readouterr().out).items() if name not in TIMED})
+    assert found[0] == found[1]
+    assert run([*line.split(), *FORMER.split(), "--data", "photos"]) == 2
+    assert capfd.readouterr().err.startswith("error: 2 sources are given: --data and --data-source; give one")
+
+
 def test_a_log_level_is_that_of_the_passes(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["quantize", "-m", "model.xml", "--data-source", "photos", "--log-level", "INFO", "-v"]) == 0
     assert len([line for line in capfd.readouterr().err.splitlines() if line.startswith("insert-fake-quantize:")]) == 1

@@ -193,6 +193,7 @@ def test_scripts_and_quiet_runs_get_metrics_without_rows(
         "reached": True,
         "stopped": None,
         "baselines": {"constant": 0.5},
+        "not_measured": [],
         "values": {"constant": 0.5},
         "returned": [],
         "trials": 1,
