@@ -3,12 +3,16 @@
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.note import Note
+
+
+#: An option as it was given, and what to write instead.
+Refusal: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,16 @@ def former_options(command: Callable[..., Any], options: Sequence[FormerOption])
     """Adds options to a command.
 
     The command gets `notes`: why some of the given ones have no effect, and `refused`: those that cannot be taken over,
-    with what to write instead. The innermost command refuses all of them at once (see `refuse`).
+    each with what to write instead. The innermost command refuses all of them at once (see `refuse`).
     """
 
     @functools.wraps(command)
-    def with_former(*, notes: tuple[str, ...] = (), refused: tuple[str, ...] = (), **others: Any) -> Any:
+    def with_former(*, notes: tuple[str, ...] = (), refused: tuple[Refusal, ...] = (), **others: Any) -> Any:
         values = {each: others.pop(each.variable) for each in options}
         given = [each for each, value in values.items() if value and str(value).lower() != each.unasked]
-        found: dict[str, list[str]] = {}
         for each in given:
             if instead := each.instead or (each.write and f"write {each.write} {values[each]}"):
-                found.setdefault(instead, []).append(each.names[0])
-        refused = (*refused, *(f"{', '.join(names)}: {instead}" for instead, names in found.items()))
+                refused = (*refused, (each.names[0], instead))
         said = (Note(f"{each.names[0]} has no effect: {each.note}") for each in given if each.note)
         return command(notes=(*notes, *said), refused=refused, **others)
 
@@ -71,11 +73,14 @@ def former_options(command: Callable[..., Any], options: Sequence[FormerOption])
     return result
 
 
-def refuse(refused: Iterable[str]) -> None:
+def refuse(refused: Iterable[Refusal]) -> None:
     """Refuses options, all at once.
 
     Raises:
         ConfigError: there are any.
     """
-    if message := "; ".join(refused):
-        raise ConfigError(message)
+    by_reason: dict[str, list[str]] = {}
+    for name, instead in refused:
+        by_reason.setdefault(instead, []).append(name)
+    if by_reason:
+        raise ConfigError("; ".join(f"{', '.join(names)}: {instead}" for instead, names in by_reason.items()))

@@ -10,7 +10,7 @@ import click
 
 from irquant.passes.options.config_error import ConfigError
 from irquant.tools.options.former_data import data_source_option, from_source, refuse_two_sources
-from irquant.tools.options.former_options import FormerOption, former_options, refuse
+from irquant.tools.options.former_options import FormerOption, Refusal, former_options, refuse
 from irquant.tools.options.place import Place
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
@@ -152,7 +152,7 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
         pictures: ImageOptions,
         metric: tuple[str, ...],
         notes: tuple[str, ...],
-        refused: tuple[str, ...],
+        refused: tuple[Refusal, ...],
         **others: object,
     ) -> Any:
         refuse((*_refused(algorithm, engine, checker, metric), *refused))
@@ -179,16 +179,18 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return former_options(with_pot, _FORMER)
 
 
-def _refused(algorithm: str | None, engine: str | None, checker: Path | None, metric: tuple[str, ...]) -> Iterator[str]:
+def _refused(
+    algorithm: str | None, engine: str | None, checker: Path | None, metric: tuple[str, ...]
+) -> Iterator[Refusal]:
     """What cannot be taken over, and what to write instead."""
     if algorithm == "accuracy_aware" and not metric:
-        yield "accuracy_aware needs a metric: give your own function, --metric module:function"
+        yield "-q accuracy_aware", "give a metric of your own, --metric module:function"
     if engine == "data_free":
-        yield f"--engine data_free: {_DATA_FREE}"
+        yield "--engine data_free", _DATA_FREE
     if engine == "accuracy_checker" and not checker:
         from irquant.passes.options.engine import FORM  # here, as below: rarely given
 
-        yield f"--engine accuracy_checker: give its file, --ac-config FILE, or write instead: {FORM}"
+        yield "--engine accuracy_checker", f"give its file, --ac-config FILE, or write instead: {FORM}"
 
 
 def _checked(checker: Path, pictures: ImageOptions) -> tuple[str, ImageOptions, tuple[str, ...]]:

@@ -94,11 +94,11 @@ def test_a_line_of_an_old_script_runs(line: str, capfd: pytest.CaptureFixture[st
         ),
         (
             "-q accuracy_aware -m model.xml -w model.bin --data-source photos --max-drop 0.01",
-            "accuracy_aware needs a metric: give your own function, --metric module:function",
+            "-q accuracy_aware: give a metric of your own, --metric module:function",
         ),
         (
             "-q accuracy_aware --engine data_free -m model.xml -e --target-device CPU --batch 1",
-            "accuracy_aware needs a metric: give your own function, --metric module:function; --engine data_free: "
+            "-q accuracy_aware: give a metric of your own, --metric module:function; --engine data_free: "
             f"{DATA_FREE}; --batch: {OVC}; --evaluate: irquant has no metrics for data sets; check the result with "
             "`irquant compare`, or use your own metric: --metric module:function; --target-device: write --target CPU",
         ),

@@ -68,11 +68,11 @@ LINES = {
     "-c many.json": "many.json: compression.algorithms[0].params.stat_subset_size is [10, 100]; should be a valid integer",
     "-c simplified.json -e": "--evaluate: irquant has no metrics for data sets; check the result with `irquant compare`, "
     "or use your own metric: --metric module:function",
-    "-q accuracy_aware -m model.xml -w model.bin --ac-config ac.yml --max-drop 0.01": "accuracy_aware needs a metric: "
-    "give your own function, --metric module:function",
+    "-q accuracy_aware -m model.xml -w model.bin --ac-config ac.yml --max-drop 0.01": "-q accuracy_aware: give a "
+    "metric of your own, --metric module:function",
     "-q default -m model.xml -w model.bin --ac-config ac.yml": "",
-    "-q default -m model.xml -w model.bin --engine data_free --generate-data --shape [1,3,8,8] --data-type image": "--gene"
-    f"rate-data, --shape: {DATA_FREE}",
+    "-q default -m model.xml -w model.bin --engine data_free --generate-data --shape [1,3,8,8] --data-type image": "--engine "
+    f"data_free, --generate-data, --shape: {DATA_FREE}",
     "-m .\\model.xml -w .\\model.bin --data-source .\\photos": ".\\model.bin: no such file; write ./model.bin",
     "-m model.xml --data-source D:\\calibration": "D:\\calibration: no such file or folder (nor module:function); write "
     "the path on this system, with / between folders",

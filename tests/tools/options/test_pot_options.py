@@ -76,7 +76,7 @@ def test_weights_of_a_configuration_may_be_elsewhere(quantize: Quantize, model: 
     [
         (
             ["-q", "accuracy_aware"],
-            "accuracy_aware needs a metric: give your own function, --metric module:function",
+            "-q accuracy_aware: give a metric of your own, --metric module:function",
         ),
         (
             ["-e"],
