@@ -135,7 +135,8 @@ def _about_option(error: click.NoSuchOption, arguments: list[str]) -> str:
 
 
 def _interrupted(request: FaultRequest) -> int:
-    _complain(f"interrupted; {_written(request) or 'nothing was written'}")
+    going_on = "; the same command continues where it was" if request.resumes else ""
+    _complain(f"interrupted; {_written(request) or 'nothing was written'}{going_on}")
     return INTERRUPTED
 
 

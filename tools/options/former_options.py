@@ -10,7 +10,6 @@ import click
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.note import Note
 
-
 #: An option as it was given, and what to write instead.
 Refusal: TypeAlias = tuple[str, str]
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from irquant.tools.options.completion import presets, targets, words_or_files
+from irquant.tools.options.drops import read_drop
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 
@@ -67,9 +68,9 @@ _METRIC_OPTIONS = (
     grouped_option(
         HelpGroup.ACCURACY,
         "--max-drop",
-        type=float,
+        callback=read_drop,
         metavar="D",
-        help="The largest allowed drop of a metric.  [default: 0.01]",
+        help="The largest allowed drop of a metric; 1% is --drop-type relative with 0.01.  [default: 0.01]",
     ),
     grouped_option(
         HelpGroup.ACCURACY,
@@ -92,7 +93,11 @@ _METRIC_OPTIONS = (
         help="How many of these samples to use at most.  [default: all]",
     ),
     grouped_option(
-        HelpGroup.ACCURACY, "--metric-seconds", type=float, metavar="S", help="Start no further trial after this time."
+        HelpGroup.ACCURACY,
+        "--metric-seconds",
+        type=click.FloatRange(0, min_open=True),
+        metavar="S",
+        help="Start no further trial after this time.",
     ),
     grouped_option(
         HelpGroup.ACCURACY,

@@ -71,7 +71,7 @@ class Place:
     @contextmanager
     def prepared(self, result: Path) -> Generator[None]:
         """Makes the folder of a result; removes the new folders if the run fails."""
-        missing = [each for each in result.parents if not each.exists()] if self.output is None else []
+        missing = [each for each in result.parents if not each.exists()]
         try:
             for each in reversed(missing):
                 _make(each)

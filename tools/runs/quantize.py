@@ -20,6 +20,7 @@ from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.reporting.detail import Detail
 from irquant.passes.tuning.goals import TuningGoals
+from irquant.tools.options.drops import Drop
 from irquant.tools.options.place import Place
 from irquant.tools.options.planned import planned_by
 from irquant.tools.options.run_files import code_files, data_files, target_files
@@ -54,7 +55,7 @@ def run_quantize(
     no_guard: bool,
     keep_compressed: bool,
     metric: tuple[str, ...],
-    max_drop: float | None,
+    max_drop: Drop | None,
     drop_type: str | None,
     metric_data: str | None,
     metric_samples: int | None,
@@ -73,7 +74,7 @@ def run_quantize(
     force: bool,
 ) -> int:
     """Quantizes a model as the options of the command say, and shows the report; returns the exit code."""
-    limits = {"max_drop": max_drop, "drop_type": drop_type, "seconds": metric_seconds}
+    limits = {**_limit_of(max_drop, drop_type), "seconds": metric_seconds}
     _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})
     if guard and no_guard:
         message = f"--guard {guard} and --no-guard contradict each other: give one of them"
@@ -187,6 +188,14 @@ def _detail_of(page: Path | None, given: str | None) -> Detail | None:
         message = "--report-detail says what a report holds: add --report FILE.html"
         raise ConfigError(message)
     return Detail(given or Detail.BRIEF) if page else None
+
+
+def _limit_of(drop: Drop | None, drop_type: str | None) -> Mapping[str, object]:
+    """The limit of a drop, and whether it is a share."""
+    if drop and drop.is_share and drop_type == "absolute":
+        message = f"--max-drop {100 * drop.value:g}% is a share, but --drop-type is absolute: leave one of them out"
+        raise ConfigError(message)
+    return {"max_drop": drop and drop.value, "drop_type": "relative" if drop and drop.is_share else drop_type}
 
 
 def _refuse_without_metric(metric: tuple[str, ...], others: Mapping[str, object]) -> None:

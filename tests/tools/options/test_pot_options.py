@@ -115,6 +115,13 @@ def test_an_unknown_algorithm_is_refused(quantize: Quantize, model: Path, capfd:
     assert "'fast' is not one of 'default', 'accuracy" in capfd.readouterr().err
 
 
+def test_folders_of_a_result_are_made(quantize: Quantize, model: Path, tmp_path: Path) -> None:
+    assert quantize(model, "-o", "a/b/o.xml") == 0
+    assert models(tmp_path) == ["a/b/o.xml"]
+    assert quantize(model, "-o", "c/d/o.onnx") == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 def test_folders_that_were_made_for_nothing_are_taken_back(model: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def samples():\n    return []\n")
     data = f"{tmp_path / 'mine.py'}:samples"
