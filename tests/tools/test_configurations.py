@@ -65,10 +65,14 @@ STALE = (
 )
 #: What the user is told besides, by the run alone.
 MORE = {
+    "27": [
+        "note: the weights of 2 layers have 16 bits, as target 'gna' or the options say: these are stored as floats, and do not make "
+        "the model smaller"
+    ],
     "32": [
         "warning: preset accuracy: weights stay symmetric, since target 'cpu' runs asymmetric ones in float; weights.mode: "
         "asymmetric forces them"
-    ]
+    ],
 }
 #: Of which the runtime executes something in float.
 IN_FLOAT = {"09": 1, "10": 1, "11": 1, "16": 2, "18": 2, "35": 1}
