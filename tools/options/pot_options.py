@@ -166,7 +166,7 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
             notes = (*notes, *taken)
         return command(
             model=model or named,
-            place=Place(path, folder, name, pot_layout, direct_dump),
+            place=Place(path, folder, name, pot_layout, direct_dump, bool(algorithm or engine or checker)),
             data=data or data_source,
             pictures=pictures,
             metric=metric,

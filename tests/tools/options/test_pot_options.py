@@ -43,6 +43,36 @@ def test_the_layout_of_the_original_tool_has_a_time(quantize: Quantize, model: P
     assert re.fullmatch(rf"new/out/model_DefaultQuantization/{stamp}/optimized/model\.xml", found)
 
 
+@pytest.mark.parametrize(
+    ("options", "is_told"),
+    [
+        (["-q", "default"], True),
+        (["--engine", "simplified"], True),
+        ([], False),
+        (["-q", "default", "--output-dir", "out"], False),
+        (["-q", "default", "-o", "out.xml"], False),
+        (["-q", "default", "--pot-layout"], False),
+    ],
+)
+def test_the_place_of_a_result_is_told_where_pot_had_another(
+    options: list[str],
+    is_told: bool,
+    model: Path,
+    arrays: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for suffix in (".xml", ".bin"):
+        shutil.copy(model.with_suffix(suffix), tmp_path / f"m{suffix}")
+    monkeypatch.chdir(tmp_path)
+    note = (
+        "note: the result lies beside the model; pot wrote into results/: --pot-layout does so, too, and --output-dir "
+    )
+    assert run(["quantize", "m.xml", "--data", str(arrays), "--samples", "10", *options]) == 0
+    assert (f"\n{note}chooses the folder\n" in capfd.readouterr().out) == is_told
+
+
 def test_a_folder_alone_takes_the_usual_name(quantize: Quantize, model: Path, tmp_path: Path) -> None:
     assert quantize(model, "--output-dir", tmp_path / "out", "--model_name", "net") == 0
     assert models(tmp_path) == ["out/net_int8.xml"]
