@@ -132,8 +132,8 @@ class Origin:
 class Report(ShownReport):
     """The report of a quantization; `print` shows it as the command line does, and a notebook as a page.
 
-    `verdict` is the verdict on the worst output ("unknown" if the data look wrong), `save` writes the page, and `to_json`
-    gives the JSON document.
+    `verdict` is the verdict on the worst output ("unknown" if the data look wrong), `save` writes the page, and
+    `to_json` gives the JSON document.
 
     Attributes:
         results: The results of each pass.

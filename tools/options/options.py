@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from irquant.tools.options.completion import presets, targets, words_or_files
-from irquant.tools.options.drops import read_drop
+from irquant.tools.sources.drops import Drop, drop_of
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 
@@ -55,6 +55,14 @@ _OPTIONS = (
     ),
 )
 
+
+def _drop(context: click.Context, parameter: click.Parameter, text: str | None) -> Drop | None:
+    try:
+        return None if text is None else drop_of(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+
+
 _METRIC_OPTIONS = (
     grouped_option(
         HelpGroup.ACCURACY,
@@ -68,7 +76,7 @@ _METRIC_OPTIONS = (
     grouped_option(
         HelpGroup.ACCURACY,
         "--max-drop",
-        callback=read_drop,
+        callback=_drop,
         metavar="D",
         help="The largest allowed drop of a metric; 1% is --drop-type relative with 0.01.  [default: 0.01]",
     ),

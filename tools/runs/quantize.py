@@ -20,11 +20,11 @@ from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.reporting.detail import Detail
 from irquant.passes.tuning.goals import TuningGoals
-from irquant.tools.options.drops import Drop
 from irquant.tools.options.place import Place
 from irquant.tools.options.planned import planned_by
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.values import report_values
+from irquant.tools.sources.drops import Drop
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.metric_function import MetricData, open_metrics
 from irquant.tools.sources.open_extensions import open_extensions

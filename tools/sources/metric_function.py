@@ -9,7 +9,7 @@ from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.runtime.samples import Sample
-from irquant.tools.options.drops import Drop, drop_of
+from irquant.tools.sources.drops import Drop, drop_of
 from irquant.tools.sources.user_code import load_function
 
 _LIMITED = re.compile(r"(?P<place>.+:\w+)=(?P<limit>.*)")

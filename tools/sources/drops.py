@@ -3,8 +3,6 @@
 import re
 from dataclasses import dataclass
 
-import click
-
 _PERCENT = re.compile(r"\s*(.+?)\s*%\s*")
 
 
@@ -36,15 +34,3 @@ def drop_of(text: str) -> Drop:
         message = f"'{text}' is not a drop; write a number from 0 on, or a share of the float model's value, e.g. 1%"
         raise ValueError(message)
     return Drop(value, is_share=share is not None)
-
-
-def read_drop(context: click.Context, parameter: click.Parameter, text: str | None) -> Drop | None:
-    """Reads an option.
-
-    Raises:
-        click.BadParameter: the text says no limit.
-    """
-    try:
-        return None if text is None else drop_of(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error), context, parameter) from None

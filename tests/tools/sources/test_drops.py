@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from irquant.tools.cli import run
-from irquant.tools.options.drops import Drop, drop_of
+from irquant.tools.sources.drops import Drop, drop_of
 
 
 @pytest.mark.parametrize(
