@@ -61,7 +61,7 @@ def find_about_data(
         return DataFindings(fed)
     paths = data.sample_files if isinstance(data, FromFiles) else ()
     has_options = isinstance(data, Described)  # those are images, which options prepare
-    doubts = (*(data.doubts if has_options else ()), *about_splits(paths, by_folder=has_options))
+    doubts = (*(data.doubts if isinstance(data, Described) else ()), *about_splits(paths, by_folder=has_options))
     by_input = [
         mistake
         for each in expected

@@ -174,8 +174,8 @@ def surely_slower(graph: Graph, times: Sequence[LayerTime], total: float) -> lis
         total: The seconds of an inference of the float model; if it is short, no layer is named.
     """
     sure = {each.names[0]: each for each in times if each.is_sure}
-    before, after = ({name: getattr(each, when) for name, each in sure.items()} for when in ("before", "after"))
-    return slower_layers(graph, before, after, total)
+    before = {name: each.before for name, each in sure.items()}
+    return slower_layers(graph, before, {name: each.after for name, each in sure.items()}, total)
 
 
 def in_both(first: Iterable[SlowLayer], second: Iterable[SlowLayer]) -> list[SlowLayer]:

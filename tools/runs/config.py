@@ -29,7 +29,7 @@ def run_check(file: Path, output: Output) -> None:
         settings = read_config_file(file)
         mistakes = list(_not_here(settings))
     except ConfigError as error:
-        mistakes = error.mistakes
+        mistakes = [*error.mistakes]
     if mistakes:
         output.show(lambda: _values(file, mistakes), lambda: ())
         for mistake in mistakes[:-1]:

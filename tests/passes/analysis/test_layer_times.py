@@ -229,7 +229,8 @@ def test_rounds_are_profiled_in_blocks(rounds: int, seconds: float, ends: list[i
     for _ in range(rounds):
         engine.inferences += 1
         blocks.done()
-    assert blocks.profiles() == [[*pairwise([0, *ends])]]
+    profiles: Any = blocks.profiles()
+    assert profiles == [[*pairwise([0, *ends])]]
 
 
 @dataclass

@@ -141,8 +141,8 @@ def comparison(model: Path, quantized: Path) -> Comparison:
 def test_the_verdict_and_what_to_do(
     ratio: float, speed: float | None, verdict: str, to_do: str, comparison: Comparison
 ) -> None:
-    times = [Latency(each, each, each, each) for each in (1e-2, 1e-2 / (speed or 1.0))]
-    latencies = Latencies(*times, 9, 1, Mode("f32", "latency")) if speed else None
+    before, after = (Latency(each, each, each, each) for each in (1e-2, 1e-2 / (speed or 1.0)))
+    latencies = Latencies(before, after, 9, 1, Mode("f32", "latency")) if speed else None
     outputs = (Agreement("logits", OutputKind.VALUES, ratio, 0.9, samples=9),)
     found = dataclasses.replace(comparison, outputs=outputs, latencies=latencies)
     assert comparison_verdict(found).startswith(verdict)
