@@ -8,10 +8,15 @@ import io
 import ntpath
 import os
 import stat
+from itertools import islice
 from pathlib import Path
+
+from .suggestions import closest, did_you_mean
 
 #: The most bytes of a text, and of one array or picture in memory.
 MOST_TEXT, MOST_DATA = 4 << 20, 1 << 30
+#: The most files of a folder among which a similar name is looked for, and how similar it must be.
+_MOST_NAMES, _ALIKE = 10_000, 0.8
 #: What lifts these limits if it is in the environment, e.g. as 1.
 ANY_SIZE = "IRQUANT_ANY_SIZE"
 
@@ -29,11 +34,21 @@ def no_such_file(path: Path | str, what: str = "file") -> str:
         what: What was expected there.
     """
     if "\\" not in str(path) or os.sep == "\\":
-        return f"{path}: no such {what}"
+        return did_you_mean(f"{path}: no such {what}", _beside(Path(path)))
     drive, tail = ntpath.splitdrive(str(path))
     slashed = tail.replace("\\", "/")
     hint = f"write {slashed}" if not drive else "write the path on this system, with / between folders"
     return f"{path}: no such {what}; {hint}"
+
+
+def _beside(path: Path) -> str:
+    """The path of a file or folder with a similar name in the same folder; empty if there is none."""
+    try:
+        names = [each.name for each in islice(path.parent.iterdir(), _MOST_NAMES)]
+    except (OSError, ValueError):
+        return ""
+    close = closest(path.name, names, cutoff=_ALIKE)
+    return str(path.with_name(close)) if close else ""
 
 
 def open_user_file(path: Path) -> io.BufferedReader:

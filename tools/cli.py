@@ -12,7 +12,7 @@ from typing import cast
 import click
 
 from irquant.ir.spelling import spelt_with_flags
-from irquant.tools.terminal.colours import wants_colour
+from irquant.tools.terminal.colours import tell_error, wants_colour
 from irquant.tools.terminal.command_group import CommandGroup
 from irquant.tools.terminal.fault_request import FaultRequest
 from irquant.tools.terminal.interrupts import INTERRUPTS
@@ -135,7 +135,8 @@ def _about_option(error: click.NoSuchOption, arguments: list[str]) -> str:
 
 
 def _interrupted(request: FaultRequest) -> int:
-    _complain(f"interrupted; {_written(request) or 'nothing was written'}")
+    going_on = "; the same command continues where it was" if request.resumes else ""
+    _complain(f"interrupted; {_written(request) or 'nothing was written'}{going_on}")
     return INTERRUPTS.exit_code
 
 
@@ -170,5 +171,5 @@ def _complain(message: str) -> int:
 
 def _complain_plainly(message: str) -> int:
     """Prints one line as it is, and imports nothing: in a lost folder, numpy cannot be imported."""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True, color=wants_colour())
+    tell_error(message)
     return USER_ERROR

@@ -10,9 +10,10 @@ one group after another, with a measurement each. Metrics of a few hundred sampl
 layers do not change them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from ...ir.spelling import option, worded
 from ..evaluation.sensitivity import Effect
 from .bisect import costliest, fewest, named, predicted, with_reverted
 from .evaluations import Candidate, Judge, Trial, Trials
@@ -33,6 +34,7 @@ class AccuracyResult:
     Attributes:
         metrics: The metrics.
         baselines: The float model's metrics.
+        confirmed: The measured ones of those that were given.
         best: The trial of the resulting model.
         trials: All trials, in order.
         reverted_to_float: The operations that this model leaves in float, the most sensitive first.
@@ -47,6 +49,7 @@ class AccuracyResult:
     reverted_to_float: tuple[Effect, ...]
     stopped: str
     warnings: tuple[str, ...]
+    confirmed: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def is_reached(self) -> bool:
@@ -75,8 +78,22 @@ def keep_accuracy(first: Attempt, calibrated: CalibratedModel, judge: Judge) -> 
         tuple(trials.done),
         tuple(reverted_to_float),
         trials.stopped or stopped,
-        tuple(judge.journal.warnings),
+        (*judge.journal.warnings, *_without_limit(judge)),
+        trials.judge.confirmed,
     )
+
+
+def _without_limit(judge: Judge) -> Iterator[str]:
+    """Warnings about limits that allow a metric to lose all that it has."""
+    for each in judge.metrics:
+        baseline = judge.baselines[each.name]
+        if 0 < baseline <= each.allowed(baseline):
+            allowed = f"{each.max_drop:g}" if each.drop_type == "absolute" else f"{each.max_drop:.4g} of it"
+            hint = f" (1% is written {option('max_drop')} {worded('1%', '0.01')})" if each.max_drop >= 1 else ""
+            yield (
+                f"metric {each.name}: a drop of {allowed} is allowed, and the float model has {baseline:.5g}: any "
+                f"model is within this limit; give a smaller one{hint}"
+            )
 
 
 def _try_remedies(trials: Trials) -> None:

@@ -14,7 +14,7 @@ from ..options.config import QuantizationConfig
 from ..runtime.core import runtime_version
 from ..runtime.modes import EMULATION, LATENCY
 from .journal import Journal, JournalEntry, fingerprint
-from .metrics import Metric, Runner, identified
+from .metrics import Metric, MetricError, Runner, identified
 from .requantize import Attempt, CalibratedModel, Key
 
 #: Options that do not change the model.
@@ -82,6 +82,7 @@ class Judge:
         runner: Runs models on the samples of the metric functions.
         baselines: The float model's metrics.
         watch: Called with each trial, and with the float model.
+        confirmed: The measured metrics of the float model where `baselines` has a value that was given.
     """
 
     metrics: tuple[Metric, ...]
@@ -90,6 +91,7 @@ class Judge:
     runner: Runner
     baselines: Mapping[str, float]
     watch: Watch
+    confirmed: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @classmethod
     def of(
@@ -129,8 +131,37 @@ class Judge:
                 journal.add(key, JournalEntry(runner.measure(graph, missing)), what="the float model")
             found |= journal.known[key].values
         judge = cls(tuple(metrics), options, journal, runner, found, watch)
-        watch(Trial("the float model", found, judge.excess(found), seconds=time.perf_counter() - began, is_kept=True))
+        given = ", ".join(f"{each.name} is {each.baseline_origin}" for each in metrics if each.baseline is not None)
+        what = f"the float model{given and f'; not measured: {given}'}"
+        watch(Trial(what, found, judge.excess(found), seconds=time.perf_counter() - began, is_kept=True))
         return judge
+
+    def confirmed_by(self, graph: Graph, model: str) -> "Judge":
+        """Measures the float model where a given value stands for it: a search cannot reach what it does not reach.
+
+        Args:
+            graph: The float model.
+            model: Its fingerprint.
+
+        Raises:
+            MetricError: the float model itself misses a limit.
+        """
+        if not (given := [each for each in self.metrics if each.baseline is not None]):
+            return self
+        key = fingerprint(model=model, **_surroundings(given))
+        if key not in self.journal.known:
+            self.journal.add(key, JournalEntry(self.runner.measure(graph, given)), what="the float model")
+        found = self.journal.known[key].values
+        for each in given:
+            value, baseline = found[each.name], self.baselines[each.name]
+            if each.excess(baseline, value) > 0:
+                message = (
+                    f"metric {each.name}: the float model itself gives {value:.5g}: {each.baseline_origin}, "
+                    f"{baseline:.5g}, does not fit this metric or these data; leave it out, and the float model is "
+                    "measured"
+                )
+                raise MetricError(message)
+        return replace(self, confirmed=found)
 
     def excess(self, values: Mapping[str, float]) -> float:
         """The loss of the worst metric beyond its limit."""
@@ -205,10 +236,16 @@ class Trials:
 
     @classmethod
     def of(cls, judge: Judge, calibrated: CalibratedModel, first: Candidate, what: str) -> "Trials":
-        """Measures the first model, without regard to the budget."""
+        """Measures the first model, without regard to the budget.
+
+        Raises:
+            MetricError: the model misses a limit, and so does the float model.
+        """
         began = time.perf_counter()
-        trials = cls(judge, calibrated, first, _measure(judge, calibrated, first, what), began=began)
-        trials.trial = replace(trials.trial, is_kept=True)
+        trial = replace(_measure(judge, calibrated, first, what), is_kept=True)
+        if not trial.is_within:
+            judge = judge.confirmed_by(calibrated.float_model(), calibrated.context.model_fingerprint)
+        trials = cls(judge, calibrated, first, trial, began=began)
         trials._note(trials.trial)
         return trials
 

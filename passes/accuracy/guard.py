@@ -17,7 +17,7 @@ Last, the model is tried without the zero points that take time (see `zero_point
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -28,9 +28,9 @@ from ..options.quantization import RangeEstimator
 from ..runtime.core import RuntimeRejectedError
 from ..runtime.samples import DataError
 from .bisect import costliest, fewest, named, predicted, with_reverted
-from .knee import best_prefix, find_standouts
+from .knee import DECIBELS_A_PERCENT, best_prefix, find_standouts
 from .nearly_free import find_nearly_free, largest_gain
-from .requantize import Attempt, CalibratedModel
+from .requantize import Attempt, CalibratedModel, Key
 from .zero_points import percent_of_zero_points
 
 #: The most models that are tried: a number, not a time, so that a busy machine gets the same result. The time limit is
@@ -97,6 +97,8 @@ class GuardResult:
         is_out_of_time: Whether the search ended early because it took too long.
         failures: What the guard could not do, because the runtime refuses the models that it measures with.
         standouts: The operations that caused much of the error when the guard looked for them, the highest first.
+        gains: The operations that a dropped trial had in float -> the gain in dB that it measured; 0 for each of
+            several together, whose own parts nobody knows.
     """
 
     attempt: Attempt
@@ -106,6 +108,7 @@ class GuardResult:
     is_out_of_time: bool = False
     failures: tuple[str, ...] = ()
     standouts: tuple[Effect, ...] = ()
+    gains: Mapping[Key, float] = field(default_factory=dict[Key, float])
 
 
 def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
@@ -147,6 +150,7 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
         search.is_out_of_time,
         tuple(search.failures),
         tuple(search.standouts),
+        search.gains,
     )
 
 
@@ -270,6 +274,7 @@ class _Search:
     is_out_of_time: bool = False
     failures: list[str] = field(default_factory=list[str])
     standouts: Sequence[Effect] = ()
+    gains: dict[Key, float] = field(default_factory=dict[Key, float])
     began: float = field(default_factory=time.perf_counter)
 
     @contextmanager
@@ -339,10 +344,11 @@ class _Search:
             return
         attempt = self.calibrated.attempt(before.config, with_reverted(before.reverted_to_float, knee.effects))
         what = f"{named(knee.effects)} (about {knee.percent:.2g} % of the time)"
-        is_worth_it = attempt.ratio_margin >= before.ratio_margin + knee.least_gain
-        little = "" if is_worth_it else f"it gains less than the {knee.least_gain:.1f} dB that this time is worth"
+        gain, rate = attempt.ratio_margin - before.ratio_margin, f"{DECIBELS_A_PERCENT:g} dB for each 1 % of time"
+        little = f"it gains less than the {knee.least_gain:.1f} dB that this time is worth ({rate})"
         poor = "" if attempt.margin >= 0 else _poorer(attempt, before) or "an output is still poor"
-        self._note(what, attempt, little or poor)
+        self._note(what, attempt, poor if gain >= knee.least_gain else little)
+        self._note_gain(knee.effects, gain)
 
     def try_nearly_free(self) -> None:
         """Reverts layers that take next to no time in float; keeps them so if an output gains and none loses."""
@@ -358,6 +364,7 @@ class _Search:
         what = f"{named(found.effects)} (about {found.percent:.2g} % of the time){where}"
         why = _what_is_lost(before, attempt) if gain >= LEAST_GAIN else f"it gains less than {LEAST_GAIN:g} dB"
         self._note(what, attempt, why, f"a gain of {gain:.1f} dB, and no output loses", (one.sqnr, other.sqnr))
+        self._note_gain(found.effects, gain)
 
     def try_ranges_again(self, first: Attempt) -> None:
         """Tries the ranges again after layers went back to float; keeps other ones if no output loses.
@@ -418,6 +425,11 @@ class _Search:
             ]
         self.of_ranges.add(len(self.steps))
         self._note(what, attempt, why_dropped)
+
+    def _note_gain(self, effects: Sequence[Effect], gain: float) -> None:
+        """Notes what operations in float gained, if their trial was dropped."""
+        if not self.steps[-1].is_kept:
+            self.gains |= {(each.scope, each.node): gain if len(effects) == 1 else 0.0 for each in effects}
 
     def _note(
         self,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...ir import Graph
 from ...ir.ops import LAYER_TYPES
@@ -78,18 +78,25 @@ def find_standouts(attempt: Attempt, calibrated: CalibratedModel, wanted: float)
     return Standouts(found, percents) if found else None
 
 
-def find_dominant(attempt: Attempt, effects: Sequence[Effect]) -> Knee | None:
+def find_dominant(attempt: Attempt, effects: Sequence[Effect], gains: Mapping[Key, float]) -> Knee | None:
     """The operation of a model that causes more than half of the error, if an output is not good; None without one.
 
     Args:
         attempt: The model.
         effects: Sensitivities of its operations, as far as they were measured.
+        gains: Operations that were tried in float -> the gain in dB; it counts instead of the sensitivity.
     """
-    first = max(effects, key=lambda each: each.share, default=None)
+    first = max((_as_tried(each, gains) for each in effects), key=lambda each: each.share, default=None)
     if first is None or first.share <= DOMINANT or attempt.is_good:
         return None
     key, percents = (first.scope, first.node), _percents(attempt.graph, attempt.context.plan) or {}
     return Knee([first], percents[key]) if key in percents and key not in attempt.reverted_to_float else None
+
+
+def _as_tried(effect: Effect, gains: Mapping[Key, float]) -> Effect:
+    """The effect with the share of the error that a trial with the operation in float showed, if there was one."""
+    gain = gains.get((effect.scope, effect.node))
+    return effect if gain is None else replace(effect, share=1 - 10 ** (-gain / 10))
 
 
 def _percents(graph: Graph, plan: Plan) -> Mapping[Key, float] | None:

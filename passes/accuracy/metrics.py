@@ -58,7 +58,8 @@ class Metric:
         function: Takes `predict` and returns a number; higher is better.
         max_drop: The most that may be lost.
         drop_type: `absolute`, or `relative` to the float model's value.
-        baseline: The float model's value, if known; then it is not measured.
+        baseline: The float model's value, if known; then it is only measured if a model misses the limit.
+        baseline_origin: What gives the baseline, for messages.
         identity: A text that distinguishes it from another metric of the same name; empty: computed from function and
             arguments, if measurements are kept.
         arguments: The arguments of the function after `predict`.
@@ -69,6 +70,7 @@ class Metric:
     max_drop: float = 0.01
     drop_type: DropType = "absolute"
     baseline: float | None = None
+    baseline_origin: str = "baseline"
     identity: str = ""
     arguments: tuple[object, ...] = ()
 

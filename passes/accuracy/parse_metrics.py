@@ -18,7 +18,11 @@ GivenMetric: TypeAlias = Metric | MetricFunction | PublishedMetric
 
 
 def metrics_of(
-    given: GivenMetric | Sequence[GivenMetric] | None, config: QuantizationConfig, data: object = None
+    given: GivenMetric | Sequence[GivenMetric] | None,
+    config: QuantizationConfig,
+    data: object = None,
+    *,
+    where: str = "",
 ) -> tuple[Metric, ...]:
     """The metrics of a run, with their limits.
 
@@ -26,6 +30,7 @@ def metrics_of(
         given: Functions, which get the limit of the configuration, or metrics, which have their own.
         config: The user's options.
         data: The data set of metric objects of the published tool.
+        where: The name of the configuration in messages; empty: it has none.
 
     Raises:
         ConfigError: the configuration needs a metric but there is none, or a baseline fits no metric.
@@ -42,7 +47,8 @@ def metrics_of(
         raise ConfigError(message)
     for each in metrics:
         _refuse_other_arguments(each)
-    return tuple(_with_baselines(list(_numbered(metrics)), options.baselines))
+    origin = f"baseline_value of {where}" if where else "baseline_value"
+    return tuple(_with_baselines(list(_numbered(metrics)), options.baselines, origin))
 
 
 def _refuse_other_arguments(metric: Metric) -> None:
@@ -83,12 +89,15 @@ def _metric(given: MetricFunction | PublishedMetric, options: AccuracyOptions, d
     return Metric(name_of(function), function, options.max_drop, options.drop_type)
 
 
-def _with_baselines(metrics: Sequence[Metric], baselines: Mapping[str, float]) -> list[Metric]:
+def _with_baselines(metrics: Sequence[Metric], baselines: Mapping[str, float], origin: str) -> list[Metric]:
     """Metrics with their baselines, matched by name; a single baseline fits a single metric of any name."""
     if len(metrics) == len(baselines) == 1:
-        return [replace(metrics[0], baseline=value) for value in baselines.values()]
+        return [replace(metrics[0], baseline=value, baseline_origin=origin) for value in baselines.values()]
     names = [each.name for each in metrics]
     if metrics and (unknown := [name for name in baselines if name not in names]):
         message = f"a baseline is given for metric '{unknown[0]}', but the metrics are: {', '.join(names)}"
         raise ConfigError(message)
-    return [replace(each, baseline=baselines.get(each.name, each.baseline)) for each in metrics]
+    return [
+        replace(each, baseline=baselines[each.name], baseline_origin=origin) if each.name in baselines else each
+        for each in metrics
+    ]

@@ -187,6 +187,12 @@ class Agreement:
         return self.is_on_very_few or self.verdict is not self.on_samples
 
     @property
+    def is_refused(self) -> bool:
+        """Whether it is poor, has other sizes, or cannot be compared; random outputs do not count."""
+        is_bad = bool(self.resized) or self.verdict in (Verdict.POOR, Verdict.UNKNOWN)
+        return is_bad and self.kind is not OutputKind.RANDOM
+
+    @property
     def verdict(self) -> Verdict:
         """The verdict on the output: that on the samples, but not good if they are too few to say so."""
         is_sure = self.sqnr >= self.good_from

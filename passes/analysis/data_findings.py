@@ -6,16 +6,20 @@ for a model that normalizes them itself, may lie anywhere.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...ir import Graph
 from ...ir.spelling import has_flags
-from ..runtime.data_look import DataLook, Described
+from ..runtime.data_look import DataLook, Described, FromFiles
 from ..runtime.samples import model_inputs
 from .image_findings import DataMistake, ExpectedInput, about_images
 from .input_steps import first_gain, steps_of
+from .split_names import about_splits
 
 #: Fewer samples are few; more than this share of copies is too much.
 _FEW, _COPIES = 16, 0.1
+#: The most files that are named.
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -50,22 +54,31 @@ def find_about_data(
     Args:
         expected: The inputs of the float model.
         look: The samples.
-        data: Their source, which may be `Described`.
+        data: Their source, which may be `Described`, or `FromFiles`.
         fed: What the run feeds (see `fed_line`).
         gives_images: Whether the model makes images, which it computes from pixels as they are.
     """
     if not look.samples:
         return DataFindings(fed)
-    doubts = data.doubts if isinstance(data, Described) else ()
+    paths = data.sample_files if isinstance(data, FromFiles) else ()
+    are_images = isinstance(data, Described)
+    doubts = (*(data.doubts if isinstance(data, Described) else ()), *about_splits(paths, by_folder=are_images))
     by_input = [
         mistake
         for each in expected
         if each.is_image and (seen := look.inputs.get(each.model.name)) and look.constant < look.samples
         for mistake in about_images(each, seen, gives_images=gives_images)
     ]
-    has_options = isinstance(data, Described) and has_flags()  # those are images, which options prepare
+    has_options = are_images and has_flags()  # flags say how images are prepared
     mistakes = [each if has_options else each.without_options for each in (*_about_all(look), *by_input)]
-    return DataFindings(fed, (*look.told, *_about_number(look), *doubts, *map(str, mistakes)), tuple(mistakes))
+    line = fed if are_images or len(paths) < 2 else f"{fed}; from {_named(paths)}"
+    return DataFindings(line, (*look.told, *_about_number(look), *doubts, *map(str, mistakes)), tuple(mistakes))
+
+
+def _named(paths: Sequence[Path]) -> str:
+    """How many files there are, and the first names."""
+    more = ", ..." if len(paths) > _NAMED else ""
+    return f"{len(paths)} files: {', '.join(path.name for path in paths[:_NAMED])}{more}"
 
 
 def _about_number(look: DataLook) -> Iterator[str]:

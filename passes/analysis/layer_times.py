@@ -7,6 +7,7 @@ and type between two layers belong to the second one.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from ...ir import Graph
 from ...ir.ops import LAYER_TYPES
@@ -54,11 +55,13 @@ class LayerTime:
         names: The friendly names of the layers.
         before: Its seconds in the float model.
         after: Its seconds in the quantized model.
+        is_sure: Whether all blocks of rounds agree on which of the two is less.
     """
 
     names: tuple[str, ...]
     before: float
     after: float
+    is_sure: bool = True
 
 
 def originals(layer: Executed, known: Collection[str]) -> Iterator[str]:
@@ -107,22 +110,29 @@ def layer_seconds(profile: Profile, groups: Mapping[str, str]) -> Mapping[str, f
     return found
 
 
-def layer_times(groups: Mapping[str, str], before: Mapping[str, float], after: Mapping[str, float]) -> list[LayerTime]:
-    """The times of all layers that both profiles show, in the order of the model.
+def layer_times(
+    groups: Mapping[str, str], before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]]
+) -> list[LayerTime]:
+    """The times of all layers that the profiles of both models show, in the order of the model: medians of blocks.
 
     Args:
         groups: Layer -> the first of the layers that run as one with it.
-        before: The seconds of the float model's layers (see `layer_seconds`).
-        after: The seconds of the quantized model's layers.
+        before: The seconds of the float model's layers in each block of rounds (see `layer_seconds`).
+        after: The seconds of the quantized model's layers in the same blocks.
     """
     joined = dict[str, list[str]]()
     for name, first in groups.items():
         joined.setdefault(first, []).append(name)
     return [
-        LayerTime(tuple(names), before[first], after[first])
+        _time_of(tuple(names), [each[first] for each in before], [each[first] for each in after])
         for first, names in joined.items()
-        if first in before and first in after
+        if all(first in each for each in (*before, *after))
     ]
+
+
+def _time_of(names: tuple[str, ...], before: Sequence[float], after: Sequence[float]) -> LayerTime:
+    longer = {second > first for first, second in zip(before, after, strict=True)}
+    return LayerTime(names, median(before), median(after), is_sure=len(longer) == 1)
 
 
 def layer_edges(nodes: Sequence[Executed], groups: Mapping[str, str]) -> set[tuple[str, str]]:
@@ -153,6 +163,19 @@ def slower_layers(
         if after.get(name, 0.0) > max(_SLOWER * seconds, seconds + _NOTABLE * total)
     ]
     return sorted(found, key=lambda each: each.before - each.after)
+
+
+def surely_slower(graph: Graph, times: Sequence[LayerTime], total: float) -> list[SlowLayer]:
+    """The layers that are slower in int8 by a notable share of the time, and in all blocks of rounds.
+
+    Args:
+        graph: The float model, or the quantized one.
+        times: The times of the layers.
+        total: The seconds of an inference of the float model; if it is short, no layer is named.
+    """
+    sure = {each.names[0]: each for each in times if each.is_sure}
+    before = {name: each.before for name, each in sure.items()}
+    return slower_layers(graph, before, {name: each.after for name, each in sure.items()}, total)
 
 
 def in_both(first: Iterable[SlowLayer], second: Iterable[SlowLayer]) -> list[SlowLayer]:

@@ -8,12 +8,15 @@ from itertools import islice
 from ...ir import Graph
 from ..analysis.agreement import Agreement, Verdict
 from ..analysis.compressed_weights import compressed_weights
+from ..analysis.data_findings import expected_inputs, find_about_data
+from ..analysis.image_findings import DataMistake
 from ..analysis.outputs import OutputKind
 from ..calibration.sample_order import held_out_samples, some_samples
 from ..infra.execution import Execution
 from ..infra.progress import Progress, no_progress
+from ..runtime.data_look import DataLook
 from ..runtime.samples import DataError, Feed, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
-from .latency import Latencies, measure_latencies
+from .latency import LEAST_GAIN, Latencies, measure_latencies
 from .latency_seconds import SECONDS
 from .layer_probes import LayerError, LayerProbes
 from .matching import Matching, match_inputs, match_layers
@@ -59,6 +62,7 @@ class Comparison:
         latencies: The latencies of both, in the default mode and in others; None: not requested.
         warnings: Messages to the user.
         is_spread: Whether the samples come from all over the data.
+        mistakes: What looks wrong about the data, so that the comparison says nothing about the models.
     """
 
     first: Side
@@ -71,6 +75,22 @@ class Comparison:
     warnings: tuple[str, ...]
     held_out: bool = False
     is_spread: bool = False
+    mistakes: tuple[DataMistake, ...] = ()
+
+    @property
+    def worst(self) -> Agreement:
+        """The output that is farthest from good; one that cannot be compared comes first."""
+        return min(self.outputs, key=lambda each: each.above_good)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the worst output; "unknown" if the data look wrong."""
+        return Verdict.UNKNOWN if self.mistakes else self.worst.verdict
+
+    @property
+    def is_no_faster(self) -> bool:
+        """Whether the second model is not faster in the default mode, as far as that was measured."""
+        return self.latencies is not None and self.latencies.ratio < 1 + LEAST_GAIN
 
     @property
     def is_poor(self) -> bool:
@@ -80,8 +100,7 @@ class Comparison:
     @property
     def poor(self) -> list[Agreement]:
         """The outputs that are poor, have other sizes, or cannot be compared; random outputs do not count."""
-        judged = (each for each in self.outputs if each.kind is not OutputKind.RANDOM)
-        return [each for each in judged if each.resized or each.verdict in (Verdict.POOR, Verdict.UNKNOWN)]
+        return [each for each in self.outputs if each.is_refused]
 
 
 def compare_models(
@@ -118,30 +137,35 @@ def compare_models(
         DataError: the samples do not fit, or there are none.
     """
     order, matching, pair = match_inputs(first, second), match_layers(first, second), OutputProbe.of(first, second)
-    layers = LayerProbes(matching.pairs if per_layer else (), pair)
+    layers, expected, look = LayerProbes(matching.pairs if per_layer else (), pair), expected_inputs(first), DataLook()
     seen, timed = 0, list[tuple[Feed, Feed]]()
     total = None if held_out else min(most or FEW, operator.length_hint(samples) or most or FEW)
     used, is_spread = _used(samples, most, held_out=held_out)
     for items in _items(used, model_inputs(first), model_inputs(second), order):
         layers.add(items, *pair.add(items))
+        look.add(items[0].feed)
         timed += [(items[0].feed, items[1].feed)] if len(timed) < _TIMED else []
         seen += 1
         progress("comparing", seen, total)
     if not seen:
         message = _NONE_HELD_OUT if held_out else "the data are empty: at least one sample is needed"
         raise DataError(message)
+    outputs = tuple(pair.agreements())
+    gives_images = any(each.kind is OutputKind.IMAGE for each in outputs)
+    mistakes = find_about_data(expected, look, samples, "", gives_images=gives_images).mistakes
     executions = [execution_of(*each) for each in zip(pair.models, pair.engines, strict=True)]
     return Comparison(
         first=Side(executions[0], first.weights.size, len(compressed_weights(first))),
         second=Side(executions[1], second.weights.size, len(compressed_weights(second))),
         samples=seen,
-        outputs=tuple(pair.agreements()),
+        outputs=outputs,
         matching=matching,
         layers=tuple(layers.errors()) if per_layer else None,
-        warnings=(*pair.warnings, *layers.warnings()),
+        warnings=(*map(str, mistakes), *pair.warnings, *layers.warnings()),
         latencies=measure_latencies(first, second, timed, seconds=latency_seconds) if latency else None,
         held_out=held_out,
         is_spread=is_spread,
+        mistakes=mistakes,
     )
 
 

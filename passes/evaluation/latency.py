@@ -25,13 +25,14 @@ from ..analysis.layer_times import (
     layer_seconds,
     layer_times,
     run_as_one,
-    slower_layers,
+    surely_slower,
 )
 from ..runtime.core import own_precision
-from ..runtime.engine import Engine, Mark
+from ..runtime.engine import Engine
 from ..runtime.modes import LATENCY, OWN_PRECISION, OWN_THROUGHPUT, PROFILING, THROUGHPUT
 from ..runtime.samples import Feed
 from .latency_seconds import SECONDS
+from .profiled_blocks import ProfiledBlocks
 
 #: The share of the seconds for the mode that users without options get.
 _SHARE = 0.5
@@ -194,24 +195,29 @@ def measure_gain(
     """
     end = time.perf_counter() + at_most
     mode, *others = all_modes() if in_all_modes else [default_mode()]
-    engines = _compiled((first, second), mode.properties | PROFILING)
-    marks: list[list[Mark]] = []
     share = _SHARE * seconds if others else seconds
-    found = _timed(engines, feeds, share, mode, lambda: marks.append([each.mark() for each in engines]))
-    profiles = [engine.profile(mark) for engine, mark in zip(engines, marks[0], strict=True)]
-    groups = run_as_one((node.name for node in first.nodes(*LAYER_TYPES)), *profiles)
-    before, after = (layer_seconds(each, groups) for each in profiles)
-    layers = tuple(layer_times(groups, before, after))
-    slower = slower_layers(first, before, after, found.first.median)
-    if slower:  # measured again, since a busy machine makes any layer slow at times
-        marks = [[each.mark() for each in engines]]
-        in_turn(engines, feeds, share)
-        before, after = (layer_seconds(each.profile(at), groups) for each, at in zip(engines, marks[0], strict=True))
-        slower = in_both(slower, slower_layers(first, before, after, found.first.median))
+    found, layers = _profiled((first, second), feeds, share, mode)
+    slower = surely_slower(first, layers, found.first.median)
+    if slower:  # compiled and measured again: the place of a model in memory makes other layers slow, as does the load
+        _, again = _profiled((first, second), feeds, share, mode)
+        slower = in_both(slower, surely_slower(first, again, found.first.median))
     if not are_possible(slower, found.first.median, found.second.median):
         slower = []
     in_modes = _in_modes((first, second), feeds, seconds, others, end)
-    return replace(found, slower=tuple(slower), layers=layers, others=in_modes)
+    return replace(found, slower=tuple(slower), layers=tuple(layers), others=in_modes)
+
+
+def _profiled(
+    models: tuple[Graph, Graph], feeds: Sequence[tuple[Feed, Feed]], seconds: float, mode: Mode
+) -> tuple[Latencies, list[LayerTime]]:
+    """The latencies of two models, newly compiled, and the times of their layers."""
+    engines = _compiled(models, mode.properties | PROFILING)
+    blocks = ProfiledBlocks(engines, seconds, _MOST)
+    found = _timed(engines, feeds, seconds, mode, blocks.begin, blocks.done)
+    profiles = blocks.profiles()
+    groups = run_as_one((node.name for node in models[0].nodes(*LAYER_TYPES)), *(each[0] for each in profiles))
+    before, after = ([layer_seconds(each, groups) for each in of_one] for of_one in profiles)
+    return found, layer_times(groups, before, after)
 
 
 def in_turn(
@@ -219,6 +225,7 @@ def in_turn(
     feeds: Sequence[Sequence[Feed]],
     seconds: float,
     warmed_up: Callable[[], object] = lambda: None,
+    done: Callable[[], object] = lambda: None,
 ) -> Array:
     """The seconds of single inferences of several models in turn, [rounds, models].
 
@@ -230,6 +237,7 @@ def in_turn(
         feeds: Samples as inputs of each model.
         seconds: The time to run, if that is enough for a few rounds.
         warmed_up: Called before the inferences that count.
+        done: Called after each round that counts.
     """
     orders = list(permutations(range(len(engines))))
     times, end = list[list[float]](), math.inf
@@ -241,6 +249,8 @@ def in_turn(
         for index in orders[len(times) % len(orders)]:
             took[index] = _seconds(engines[index], feeds[len(times) % len(feeds)][index])
         times.append(took)
+        if len(times) > _WARM_UP:
+            done()
     return np.array(times[_WARM_UP:])
 
 
@@ -296,9 +306,10 @@ def _timed(
     seconds: float,
     mode: Mode,
     warmed_up: Callable[[], object] = lambda: None,
+    done: Callable[[], object] = lambda: None,
 ) -> Latencies:
     """Runs two models in turn, one inference at a time."""
-    taken = in_turn(engines, feeds, seconds, warmed_up)
+    taken = in_turn(engines, feeds, seconds, warmed_up, done)
     return Latencies(Latency.of(taken[:, 0]), Latency.of(taken[:, 1]), len(taken), engines[0].threads, mode)
 
 

@@ -3,7 +3,8 @@
 One compiled model serves all operations (see `fake_quant_switch`). A run with all gates closed is the float model and
 shows each operation's own error for the float input. A run with one gate open shows the effect of this operation alone
 on the outputs. Errors of different operations hardly correlate, so that their powers add up: an operation's share of
-the sum is the error that it would save in float.
+the sum is the error that it would save in float. If only some operations are measured, a run with all gates open gives
+the sum.
 """
 
 import math
@@ -42,7 +43,7 @@ class Effect:
         own: The signal-to-quantization-noise ratio of its output in dB, for the float model's inputs.
         outputs: The agreement of the model's outputs if nothing else is rounded; empty if it was not measured, because
             too many others have a larger error of their own.
-        share: Its share of the error at the worst output (among all measured operations), from 0 to 1.
+        share: Its share of the error that all operations together cause at the outputs, from 0 to 1.
     """
 
     scope: Scope
@@ -161,7 +162,8 @@ def measure_effects(
         graph: A model with FakeQuantizes that have their ranges; stays unchanged.
         context: The context with its plan and outputs.
         samples: The samples to run it on.
-        inferences: The most inferences for effects at the outputs; operations with large errors of their own go first.
+        inferences: The most inferences for effects of single operations at the outputs; those with large errors of
+            their own go first.
         seconds: The time after which no further operation is measured.
     """
     if (model := GatedModel.of(graph, context, samples)) is None:
@@ -169,11 +171,13 @@ def measure_effects(
     most, end = max(1, min(len(model.operations), inferences // len(samples))), time.perf_counter() + seconds
     chosen = model.suspects[: int(most)]
     progress = partial(context.progress, "looking for the layers that cost most")
+    (together,) = model.agreements([range(len(model.operations))])
     in_time = takewhile(lambda index: index == chosen[0] or time.perf_counter() < end, chosen)
     measured = model.agreements(((each,) for each in in_time), lambda count: progress(count, len(chosen)))
     found = dict(zip(chosen, measured, strict=False))  # fewer are measured if the time ends
     powers = {index: error_of(outputs) for index, outputs in found.items()}
-    total = sum(powers.values())
+    total, is_whole = sum(powers.values()), len(found) == len(model.operations)
+    total = total if is_whole else max(total, error_of(together))
     return [
         effect_of(model, index, context, found.get(index, ()), powers.get(index, 0.0) / total if total else 0.0)
         for index in range(len(model.operations))
@@ -190,6 +194,13 @@ def effect_of(model: GatedModel, index: int, context: Context, outputs: tuple[Ag
 def error_of(outputs: Iterable[Agreement]) -> float:
     """The sum of the error powers of all outputs, each relative to the error that its floor allows."""
     return sum(each.error for each in outputs)
+
+
+def share_of_the_rest(effects: Iterable[Effect]) -> float | None:
+    """The share of the error that comes from operations whose effect was not measured; None if all were."""
+    effects = list(effects)
+    is_known = all(each.outputs for each in effects)
+    return None if is_known else max(0.0, 1 - sum(each.share for each in effects))
 
 
 def ranked(effects: Sequence[Effect]) -> list[Effect]:

@@ -171,7 +171,7 @@ def _accuracy(given: QuantizeOptions) -> Mapping[str, object]:
 
 
 def _goals(given: QuantizeOptions, options: ResolvedOptions, data: Iterable[object] | Path | None) -> MetricGoals:
-    metrics = metrics_of(given.get("metric"), options.config, data)
+    metrics = metrics_of(given.get("metric"), options.config, data, where=options.settings.where)
     return MetricGoals(metrics, _path(given.get("resume") or None))
 
 

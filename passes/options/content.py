@@ -12,6 +12,7 @@ import yaml
 from ...ir.user_files import is_too_large, read_user_text
 from ...targets import Lines
 from .config_error import ConfigError
+from .json_mistakes import json_mistake
 
 #: A JSON text that begins with a key, after comments.
 _BARE = re.compile(r'(?:\s|//[^\n]*+|(?>/\*.*?\*/))*+"', re.DOTALL)
@@ -69,7 +70,10 @@ def _json(text: str) -> Any:
             found = f"{len(whole):,} characters of JSON with comments or mistakes"
             message = f"{found}, expected {_MOST_COMMENTED:,} or less"
             raise ValueError(message) from None
-    return json5.loads(whole, object_pairs_hook=_unique)
+    try:
+        return json5.loads(whole, object_pairs_hook=_unique)
+    except ValueError as error:
+        raise ValueError(json_mistake(whole, error)) from None
 
 
 def _yaml(text: str) -> Any:

@@ -2,29 +2,62 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from .accuracy_checker import CheckerData, UnreadError, read_checker
 from .deprecated_options import engine_kind
+from .image_size import size_of
 from .note import Note
 from .strict import Strict
 
 Layout = Literal["NCHW", "NHWC", "CHW", "HWC"]
 #: The options of the command line that replace what AccuracyChecker read.
-_FORM = "--data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr"
+FORM = "--data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr"
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _size(value: Any) -> Any:
+    """Height and width: `224x224`, or two numbers."""
+    if isinstance(value, list):
+        return tuple(cast(list[object], value))
+    return size_of(value) if isinstance(value, str) else value
+
+
+def _numbers(value: Any) -> Any:
+    """One number, or one for each channel."""
+    return tuple(cast(list[object], value)) if isinstance(value, list) else (value,)
+
+
+_Size = Annotated[tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None, BeforeValidator(_size)]
+_Numbers = Annotated[tuple[float, ...], BeforeValidator(_numbers)]
 
 
 class EngineSection(Strict):
-    """The section in a file: images as they are read, blue first, 0 to 255."""
+    """The section in a file.
+
+    Unlike in the published format, it may also say how images are prepared, by the names of the command line's options.
+    By default, images stay as they are read: blue first, 0 to 255.
+    """
 
     type: Literal["simplified"] = "simplified"
     data_source: str
     layout: Layout | None = None
     central_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    size: _Size = None
+    mean: _Numbers = ()
+    scale: _Numbers = ()
+    colour_order: Annotated[Literal["rgb", "bgr"], BeforeValidator(_lower)] = "bgr"
+    fit: Literal["stretch", "crop", "pad", "letterbox"] | None = None
+    resize_filter: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] | None = None
+    pad_value: Annotated[float, Field(ge=0, le=255)] | None = None
+    skip_broken: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +73,9 @@ class EngineOptions:
         scale: Each channel is divided by it afterwards.
         colour_order: The order of the channels.
         fit: What happens to images of another ratio, as `--fit` says it; None: both sides are resized.
+        resize_filter: The filter to resize with, as `--resize-filter` says it.
+        pad_value: The value of added pixels.
+        skip_broken: Whether to leave out files that cannot be read.
     """
 
     data_source: str
@@ -50,6 +86,16 @@ class EngineOptions:
     scale: tuple[float, ...] = ()
     colour_order: str = "bgr"
     fit: str | None = None
+    resize_filter: str | None = None
+    pad_value: float | None = None
+    skip_broken: bool = False
+
+    @property
+    def preparation(self) -> list[str]:
+        """The options that say how images are prepared, as far as they are given."""
+        default = EngineOptions(self.data_source)
+        names = (each.name for each in fields(self))
+        return [name for name in names if getattr(self, name) != getattr(default, name)]
 
 
 @dataclass(frozen=True)
@@ -84,22 +130,21 @@ def engine_of(section: Mapping[str, Any], valid: EngineSection | None, where: st
         why = "engine data_free: synthetic data are no longer supported"
         return EngineFound(lacking=f"{why}; give data of the model: {command} --data SOURCE")
     place = "engine.config" if "config" in section else "engine.datasets"
+    return _of_checker(section, Path(where).parent, place, f"{command} {FORM}")
+
+
+def engine_of_checker(file: Path) -> EngineFound:
+    """Reads an AccuracyChecker configuration that the command line names."""
+    return _of_checker({"config": str(file)}, file.parent, "--ac-config", FORM)
+
+
+def _of_checker(section: Mapping[str, Any], folder: Path, place: str, instead: str) -> EngineFound:
     try:
-        found = read_checker(section, Path(where).parent)
+        found = read_checker(section, folder)
     except UnreadError as error:
-        return EngineFound(lacking=f"{place}: {error}; give the data: {command} {_FORM}")
+        return EngineFound(lacking=f"{place}: {error}; give the data: {instead}")
     taken = f"{place}: AccuracyChecker is no longer supported; taken from it: {_in_flags(found)}"
     return EngineFound(_engine(found), warnings=(taken if found.passed_over else Note(taken),))
-
-
-def flags_for(checker: Path | None) -> str:
-    """The options of the command line that replace an AccuracyChecker configuration, or why it cannot be read."""
-    if checker is None:
-        return f"write instead: {_FORM}"
-    try:
-        return f"write instead: {_in_flags(read_checker({'config': str(checker)}, checker.parent))}"
-    except UnreadError as error:
-        return f"{error}; write instead: {_FORM}"
 
 
 def _engine(found: CheckerData) -> EngineOptions:

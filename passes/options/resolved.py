@@ -1,7 +1,7 @@
 """The options of a run together with a configuration."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ...targets import Target, load_target
 from ...targets.load import ANY
@@ -52,3 +52,7 @@ class ResolvedOptions:
         config = settings.config.overruled(ignored=ignored, accuracy=accuracy, **options)
         device = target if isinstance(target, Target) else load_target(target or settings.target or ANY)
         return cls(config, device, settings, flags or {})
+
+    def noting(self, messages: Iterable[str]) -> "ResolvedOptions":
+        """The same with more messages to the user."""
+        return replace(self, settings=replace(self.settings, warnings=(*self.settings.warnings, *messages)))

@@ -26,6 +26,7 @@ from ..infra.base import Context, Results
 from ..infra.calibration import Sampling
 from ..infra.execution import Check
 from ..options.config import Preset
+from ..options.note import Note
 from ..options.resolved import ResolvedOptions
 from ..placement.plan import Decision, FloatSum
 from ..runtime.core import cores, has_share_of_cores
@@ -33,6 +34,8 @@ from ..tuning.tuner import TuningReport
 from .detail import Detail
 from .shown_report import ShownReport
 
+#: Rounded weights of more bits are stored as floats.
+_STORED_BITS = 8
 #: The most layers that a warning names.
 _NAMED = 3
 
@@ -305,7 +308,7 @@ def _reverted(attempt: Attempt) -> Iterable[Reverted]:
 
 def _dominant(guarded: GuardResult) -> Dominant | None:
     """The int8 operation that causes most of the error, if it is known."""
-    found = find_dominant(guarded.attempt, [*guarded.standouts, *guarded.effects])
+    found = find_dominant(guarded.attempt, [*guarded.standouts, *guarded.effects], guarded.gains)
     if found is None:
         return None
     (effect,) = found.effects
@@ -319,6 +322,7 @@ def _late(guarded: GuardResult) -> Iterable[str]:
             f"output '{check.asked.output}' is wrong, and no layer was found that causes it ({check.asked.wrong}): "
             "compare the result with the float model before you use it"
         )
+    yield from _wide_weights(guarded.attempt.context)
     for each in check.outputs or ():
         if each.resized:
             yield (
@@ -334,6 +338,17 @@ def _late(guarded: GuardResult) -> Iterable[str]:
         yield f"the guard found nothing that makes all outputs fair{more}"
     if guarded.steps and not _has_int8(guarded):
         yield "no layer is left in int8: with any, an output is poor; the result is a float model"
+
+
+def _wide_weights(context: Context) -> Iterable[str]:
+    """A note on weights that are not stored in 8 bits, although they are rounded."""
+    wide = [site.spec.bits for site in context.plan.sites if site.is_weights and site.spec.bits > _STORED_BITS]
+    if wide:
+        layers = f"the weights of {len(wide)} layer{'s' * (len(wide) != 1)}"
+        yield Note(
+            f"{layers} have {' or '.join(map(str, sorted({*wide})))} bits, as target '{context.target.name}' or the "
+            "options say: these are stored as floats, and do not make the model smaller"
+        )
 
 
 def _slow(latencies: Latencies) -> Iterable[str]:

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -24,6 +25,16 @@ class Described(Protocol):
     @property
     def doubts(self) -> Sequence[str]:
         """What looks wrong about the source."""
+        ...
+
+
+@runtime_checkable
+class FromFiles(Protocol):
+    """Data from files that the command line names."""
+
+    @property
+    def sample_files(self) -> Sequence[Path]:
+        """The files, in their order."""
         ...
 
 

@@ -146,12 +146,14 @@ class Engine:
         means = {each.node_name: each.real_time.total_seconds() for each in self._request.get_profiling_info()}
         return Mark(self._inferences, {name: self._inferences * mean for name, mean in means.items()})
 
-    def profile(self, since: Mark) -> list[tuple[Executed, float]]:
-        """The executed nodes, and the mean seconds of each per inference since the mark."""
-        now = self.mark()
+    def profile(self, since: Mark, until: Mark | None = None) -> list[tuple[Executed, float]]:
+        """The executed nodes, and the mean seconds of each per inference between two marks; by default, until now."""
+        now = until or self.mark()
         count, took = now.inferences - since.inferences, now.seconds
+        # The plugin's means are whole microseconds, so that the difference of two may be less than nothing.
         return [
-            (each, (took.get(each.name, 0.0) - since.seconds.get(each.name, 0.0)) / count) for each in self.execution()
+            (each, max(0.0, took.get(each.name, 0.0) - since.seconds.get(each.name, 0.0)) / count)
+            for each in self.execution()
         ]
 
     @property

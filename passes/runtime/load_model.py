@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...ir import Graph, IRError, UserError, printable, read_model
+from ...ir.suggestions import did_you_mean
 from ...ir.user_files import no_such_file, open_user_file
 from ...ir.verify import verify_meaning
 from ...ir.weights import open_weights
@@ -29,6 +30,8 @@ FORMATS = {
 _ELSEWHERE = (".pt", ".pth", ".h5", ".keras", ".safetensors")
 #: The start of a StringStringEntryProto with that key, up to the length of its value.
 _LOCATION = re.compile(rb"\n\x08location\x12([\x00-\x7f])")
+#: The most models of a folder that a message names.
+_NAMED = 3
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 
 
@@ -80,8 +83,18 @@ def refuse_other_formats(path: Path) -> None:
         message = f"{path}: holds weights only: give the model that reads them, {path.with_suffix('.xml')}"
         raise UnknownFormatError(message)
     if path.is_dir() and not is_saved_model(path):
-        message = f"{path}: a folder without {' or '.join(_SAVED_MODEL)}: no TensorFlow SavedModel"
+        problem = f"{path}: a folder without {' or '.join(_SAVED_MODEL)}: no TensorFlow SavedModel"
+        models = _models_in(path)
+        only, several = (models, "") if len(models) == 1 else ([], f"it holds {', '.join(models[:_NAMED])}")
+        message = did_you_mean(problem, str(path / only[0]) if only else "", several if models else "")
         raise UnknownFormatError(message)
+
+
+def _models_in(folder: Path) -> list[str]:
+    """The names of the models in a folder: those of .xml files, or else of files in other formats."""
+    names = sorted(each.name for each in folder.iterdir())
+    found = [[name for name in names if Path(name).suffix.lower() in suffixes] for suffixes in ((".xml",), FORMATS)]
+    return next(filter(None, found), [])
 
 
 def is_saved_model(folder: Path) -> bool:

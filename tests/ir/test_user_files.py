@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from irquant.ir.user_files import ANY_SIZE, open_user_file, read_user_file, read_user_text
+from irquant.ir.user_files import ANY_SIZE, no_such_file, open_user_file, read_user_file, read_user_text
 
 
 def reason(path: Path, most: int = 10) -> str | None:
@@ -75,3 +75,13 @@ def test_a_file_that_is_refused_is_not_left_open(tmp_path: Path) -> None:
         with pytest.raises(IsADirectoryError):
             open_user_file(tmp_path)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_file_of_a_similar_name_is_suggested(tmp_path: Path) -> None:
+    (tmp_path / "model.xml").touch()
+    wanted = tmp_path / "model.xlm"
+    assert no_such_file(wanted) == f"{wanted}: no such file; did you mean '{tmp_path / 'model.xml'}'?"
+    other = tmp_path / "weights.bin"
+    assert no_such_file(other) == f"{other}: no such file"
+    lost = tmp_path / "gone" / "model.xml"
+    assert no_such_file(lost) == f"{lost}: no such file"

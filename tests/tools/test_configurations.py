@@ -59,12 +59,20 @@ NEEDED = (
     "warning: AccuracyAwareQuantization needs your metric: irquant quantize -c FILE --metric file.py:function "
     "(docs/migrate_from_pot.md has one for top-1)"
 )
+STALE = (
+    "warning: metrics: baseline_value 1 of 'accuracy' stands for the float model, which is not measured then: leave it "
+    "out unless your metric gave this value on these data"
+)
 #: What the user is told besides, by the run alone.
 MORE = {
+    "27": [
+        "note: the weights of 2 layers have 16 bits, as target 'gna' or the options say: these are stored as floats, and do not make "
+        "the model smaller"
+    ],
     "32": [
         "warning: preset accuracy: weights stay symmetric, since target 'cpu' runs asymmetric ones in float; weights.mode: "
         "asymmetric forces them"
-    ]
+    ],
 }
 #: Of which the runtime executes something in float.
 IN_FLOAT = {"09": 1, "10": 1, "11": 1, "16": 2, "18": 2, "35": 1}
@@ -111,16 +119,17 @@ def test_a_published_configuration_runs(file: Path, folder: Path, capfd: pytest.
         assert f"ran in int8: {2 - IN_FLOAT.get(number, 0)} of 2 executed layers" in "\n".join(shown)
     assert run(["config", "check", str(file)]) == 0
     checked = capfd.readouterr().out.splitlines()
-    needs = [NEEDED.replace("FILE", str(file))] * (number in WITH_METRIC)
+    needs = [NEEDED.replace("FILE", str(file))] * (number in WITH_METRIC) + [STALE] * (number == "35")
     checked = [line for line in checked if not line.startswith(_ABOUT_DATA)]
-    assert checked == [*expected, *needs, f"{file}: no mistakes"]
+    is_enough = number not in (*WITH_METRIC, "04", "30")
+    ending = "no mistakes" if is_enough else "quantize needs more than this file: see above"
+    assert checked == [*expected, *needs, f"{file}: {ending}"]
 
 
 @pytest.mark.parametrize(
     ("named", "said"),
     [
         ("model.xml", "warning: ignored: 'frist' matches no operation of the model; did you mean 'first'?"),
-        ("none.xml", "note: ignored: not compared with the model, since none.xml is not here"),
         (None, None),
     ],
 )
@@ -132,6 +141,47 @@ def test_names_are_checked_if_the_file_names_a_model(
     (folder / "c.json").write_text(json.dumps(content))
     assert run(["config", "check", "c.json"]) == 0
     assert capfd.readouterr().out.splitlines() == [*([said] if said else []), "c.json: no mistakes"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "mistakes"),
+    [
+        ({"model": {"model": "none.xml"}}, ["model.model: none.xml: no such file"]),
+        ({"model": {"model": "model.xml", "weights": "w.bin"}}, ["model.weights: w.bin: no such file"]),
+        (
+            {"model": {"model": "none.xml"}, "engine": {"data_source": "photos"}},
+            [
+                "model.model: none.xml: no such file",
+                "engine.data_source: photos: no such file or folder (nor module:function)",
+            ],
+        ),
+        (
+            {"engine": {"datasets": [{"name": "d", "data_source": "photos"}]}},
+            ["engine.data_source: photos: no such file or folder (nor module:function)"],
+        ),
+    ],
+)
+def test_paths_at_which_there_is_nothing_are_mistakes(
+    sections: dict[str, object], mistakes: list[str], folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = {**sections, "compression": {"algorithms": [{"name": "DefaultQuantization"}]}}
+    (folder / "c.json").write_text(json.dumps(content))
+    assert run(["config", "check", "c.json"]) == 2
+    captured = capfd.readouterr()
+    assert captured.err.splitlines() == [f"error: c.json: {each}" for each in mistakes]
+    assert "no mistakes" not in captured.out
+    assert run(["config", "check", "c.json", "--json"]) == 2
+    assert json.loads(capfd.readouterr().out)["mistakes"] == [f"c.json: {each}" for each in mistakes]
+
+
+def test_a_function_that_gives_data_is_no_missing_path(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    content = {
+        "engine": {"data_source": "mine:samples"},
+        "compression": {"algorithms": [{"name": "DefaultQuantization"}]},
+    }
+    (folder / "c.json").write_text(json.dumps(content))
+    assert run(["config", "check", "c.json"]) == 0
+    assert capfd.readouterr().out == "c.json: no mistakes\n"
 
 
 def test_what_is_planned_in_float_is_not_said_to_stay_so(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -238,7 +288,26 @@ def test_a_known_baseline_is_not_measured_again(folder: Path, capfd: pytest.Capt
     accuracy_aware(folder, metrics=[{"name": "accuracy@top1", "baseline_value": 1.0}])
     arguments = ["quantize", "model.xml", "--data", "samples.npz", "-c", "c.json", "-o", "out.xml"]
     assert run([*arguments, "--metric", "metric.py:top1"]) == 0
-    assert "metric top1: FP32 1, INT8 1, drop 0 (0.00%): within 0.01\n" in capfd.readouterr().out
+    captured = capfd.readouterr()
+    assert (
+        "metric top1: FP32 1 (baseline_value of c.json, not measured), INT8 1, drop 0 (0.00%): within 0.01\n"
+        in captured.out
+    )
+    assert "the float model; not measured: top1 is baseline_value of c.json\n" in captured.err
+    assert run(["config", "check", "c.json"]) == 0
+    assert "warning: metrics: baseline_value 1 of 'accuracy@top1' stands for the float model" in capfd.readouterr().out
+
+
+def test_a_baseline_that_the_float_model_misses_stops_the_run(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "metric.py").write_text("def top1(predict):\n    return 0.9571\n")
+    accuracy_aware(folder, metrics=[{"name": "accuracy@top1", "baseline_value": 0.98}])
+    arguments = ["quantize", "model.xml", "--data", "samples.npz", "-c", "c.json", "-o", "out.xml"]
+    assert run([*arguments, "--metric", "metric.py:top1"]) == 2
+    assert capfd.readouterr().err.splitlines()[-1] == (
+        "error: metric top1: the float model itself gives 0.9571: baseline_value of c.json, 0.98, does not fit this "
+        "metric or these data; leave it out, and the float model is measured"
+    )
+    assert not (folder / "out.xml").exists()
 
 
 def test_a_baseline_of_an_unknown_metric_is_refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -302,8 +371,8 @@ def test_check_tells_all_mistakes(folder: Path, capfd: pytest.CaptureFixture[str
     said = capfd.readouterr().err.splitlines()
     place = "c.json: {}compression.algorithms[0].params."
     assert said == [
-        f"{place.format('')}stat_subset_size is 'many'; should be a valid integer",
-        f"{place.format('')}weights.bits is 99; should be less than or equal to 16",
+        f"error: {place.format('')}stat_subset_size is 'many'; should be a valid integer",
+        f"error: {place.format('')}weights.bits is 99; should be less than or equal to 16",
         f"error: {place.format(chr(39)).replace(chr(39), 'unknown key ' + chr(39))}presett'; did you mean 'preset'? "
         f"{said[-1].partition('? ')[2]}",
     ]
@@ -332,8 +401,14 @@ def test_check_tells_all_mistakes(folder: Path, capfd: pytest.CaptureFixture[str
         (
             {"engine": {"data_source": "x", "lay_out": "NCHW"}},
             "unknown key 'engine.lay_out'; did you mean 'layout'? known "
-            "keys: type, data_source, layout, central_fraction",
+            "keys: type, data_source, layout, central_fraction, size, mean, scale, colour_order, fit, resize_filter, "
+            "pad_value, skip_broken",
         ),
+        (
+            {"engine": {"data_source": "x", "size": "8 by 8"}},
+            "engine.size: '8 by 8' is not a size; write HEIGHTxWIDTH, e.g. 224x224",
+        ),
+        ({"engine": {"data_source": "x", "mean": ["a"]}}, "engine.mean[0] is 'a'; should be a valid number"),
         (
             {"model": {"model_name": "nets/onet"}},
             "model.model_name: 'nets/onet' is not a file name; give the path of the result by --output",
@@ -383,3 +458,41 @@ def test_weights_of_another_name_are_looked_for(folder: Path, capfd: pytest.Capt
     (folder / "c.json").write_text(json.dumps(whole))
     assert run(["quantize", "-c", "c.json", "--data", "samples.npz"]) == 2
     assert capfd.readouterr().err == "error: other.bin: no such file\n"
+
+
+PREPARED = {
+    "data_source": "images",
+    "size": "8x8",
+    "mean": [127, 120, 110],
+    "scale": 64,
+    "colour_order": "RGB",
+    "fit": "letterbox",
+    "resize_filter": "nearest",
+    "pad_value": 0,
+    "skip_broken": True,
+}
+FLAGS = (
+    "--size 8x8 --mean 127,120,110 --scale 64 --colour-order rgb --fit letterbox --resize-filter nearest --pad-value 0 "
+    "--skip-broken"
+)
+
+
+def test_a_configuration_says_how_images_are_prepared(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "seen.py").write_text(
+        "import numpy as np\ndef first(predict, samples):\n    return np.abs(next(iter(samples)).feed).sum()\n"
+    )
+    algorithms = [{"name": "DefaultQuantization"}]
+    (folder / "c.json").write_text(json.dumps({"engine": PREPARED, "compression": {"algorithms": algorithms}}))
+    assert run(["config", "check", "c.json"]) == 0
+    metric = ["--metric", "seen.py:first", "--metric-data", "images"]
+    assert run(["quantize", "model.xml", "-c", "c.json", "-o", "a.xml", *metric]) == 0
+    flags = ["--data", "images", *FLAGS.split()]
+    assert run(["quantize", "model.xml", *flags, "--samples", "300", "-o", "b.xml", *metric]) == 0
+    assert (folder / "a.bin").read_bytes() == (folder / "b.bin").read_bytes()
+    by_file, by_flags = (line for line in capfd.readouterr().out.splitlines() if line.startswith("metric first: "))
+    assert by_file == by_flags, "the samples of the metric are prepared alike"
+    assert run(["quantize", "model.xml", "-c", "c.json", "--data", "images", "-o", "c.xml"]) == 0
+    assert (
+        "note: engine: size, mean, scale, colour_order, fit, resize_filter, pad_value, skip_broken: for "
+        "engine.data_source only; images of --data are prepared as options say"
+    ) in capfd.readouterr().out.splitlines()

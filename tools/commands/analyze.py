@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from irquant.tools.options.extensions import extension_option
+from irquant.tools.options.former_data import former_data_options
 from irquant.tools.options.inputs import data_option, picture_options, samples_option
 from irquant.tools.options.options import force_option, page_option, planning_options
 from irquant.tools.terminal.fault_option import fault_option
@@ -27,6 +28,7 @@ from irquant.tools.terminal.output import output_options
     help="Saved statistics of the same data.",
 )
 @picture_options
+@former_data_options
 @extension_option
 @page_option
 @force_option

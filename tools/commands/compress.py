@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from irquant.tools.options.extensions import extension_option
+from irquant.tools.options.former_data import former_data_options
 from irquant.tools.options.inputs import data_option, picture_options
 from irquant.tools.options.options import force_option, output_option, page_option, target_option
 from irquant.tools.terminal.fault_option import fault_option
@@ -76,6 +77,7 @@ from irquant.tools.terminal.output import output_options
 @page_option
 @force_option
 @picture_options
+@former_data_options
 @output_options
 @fault_option()
 def compress_command(**given: Any) -> None:

@@ -8,6 +8,7 @@ import click
 from irquant.passes.infra.registry import DEFAULT_PIPELINE, PASSES
 from irquant.tools.options.completion import words, words_or_files
 from irquant.tools.options.extensions import extension_option
+from irquant.tools.options.former_data import former_data_options
 from irquant.tools.options.inputs import data_option, picture_options, samples_option
 from irquant.tools.options.options import force_option, output_option, planning_options
 from irquant.tools.terminal.fault_option import fault_option
@@ -48,6 +49,7 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
 @planning_options
 @samples_option
 @picture_options
+@former_data_options
 @extension_option
 @grouped_option(
     HelpGroup.OUTPUT, "--values", is_flag=True, help="Print constants in full, so that the text can be read back."

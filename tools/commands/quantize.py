@@ -10,7 +10,14 @@ from irquant.tools.options.completion import words, words_or_files
 from irquant.tools.options.extensions import extension_option
 from irquant.tools.options.inputs import data_option, picture_options, samples_option
 from irquant.tools.options.mo_options import mo_options
-from irquant.tools.options.options import force_option, metric_options, output_option, page_option, planning_options
+from irquant.tools.options.options import (
+    force_option,
+    metric_options,
+    output_option,
+    page_option,
+    planning_options,
+    strict_option,
+)
 from irquant.tools.options.pot_options import PotCommand, pot_options
 from irquant.tools.options.tuning import tuning_options
 from irquant.tools.terminal.fault_option import fault_option
@@ -103,6 +110,7 @@ Examples:
     is_flag=True,
     help="Keep the result even if it is far from the float model; --metric implies this.",
 )
+@strict_option("Exit code 1 if the data look wrong, or if an output is poor or was not checked.")
 @grouped_option(
     HelpGroup.QUANTIZATION,
     "--keep-compressed",

@@ -1,14 +1,17 @@
 """Options of former tools that have no effect in irquant, or that it refuses with what to write instead."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.note import Note
+
+#: An option as it was given, and what to write instead.
+Refusal: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -47,22 +50,36 @@ class FormerOption:
 
 
 def former_options(command: Callable[..., Any], options: Sequence[FormerOption]) -> Callable[..., Any]:
-    """Adds options to a command, which gets `notes`: why some of the given ones have no effect."""
+    """Adds options to a command.
+
+    The command gets `notes`: why some of the given ones have no effect, and `refused`: those that cannot be taken over,
+    each with what to write instead. The innermost command refuses all of them at once (see `refuse`).
+    """
 
     @functools.wraps(command)
-    def with_former(*, notes: tuple[str, ...] = (), **others: Any) -> Any:
+    def with_former(*, notes: tuple[str, ...] = (), refused: tuple[Refusal, ...] = (), **others: Any) -> Any:
         values = {each: others.pop(each.variable) for each in options}
         given = [each for each, value in values.items() if value and str(value).lower() != each.unasked]
-        refused: dict[str, list[str]] = {}
         for each in given:
             if instead := each.instead or (each.write and f"write {each.write} {values[each]}"):
-                refused.setdefault(instead, []).append(each.names[0])
-        if refused:
-            raise ConfigError("; ".join(f"{', '.join(names)}: {instead}" for instead, names in refused.items()))
+                refused = (*refused, (each.names[0], instead))
         said = (Note(f"{each.names[0]} has no effect: {each.note}") for each in given if each.note)
-        return command(notes=(*notes, *said), **others)
+        return command(notes=(*notes, *said), refused=refused, **others)
 
     result: Callable[..., Any] = with_former
     for each in reversed(options):
         result = each.option()(result)
     return result
+
+
+def refuse(refused: Iterable[Refusal]) -> None:
+    """Refuses options, all at once.
+
+    Raises:
+        ConfigError: there are any.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for name, instead in refused:
+        by_reason.setdefault(instead, []).append(name)
+    if by_reason:
+        raise ConfigError("; ".join(f"{', '.join(names)}: {instead}" for instead, names in by_reason.items()))

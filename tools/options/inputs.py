@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from irquant.passes.options.image_size import size_of
 from irquant.tools.options.completion import words, words_or_files
 from irquant.tools.sources.image_options import BLACK, FILTERS, FITS, LAYOUTS, WHITE, ImageOptions
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
@@ -56,19 +57,6 @@ def _named_inputs() -> dict[str, str]:
     """Options of the command that is being read -> the input that each names."""
     found: dict[str, str] = click.get_current_context().meta.setdefault("irquant.named_inputs", {})
     return found
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """Height and width.
-
-    Raises:
-        ValueError: the text has another form.
-    """
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        message = f"'{text}' is not a size; write HEIGHTxWIDTH, e.g. 224x224"
-        raise ValueError(message)
-    return int(height), int(width)
 
 
 #: For commands that calibrate.

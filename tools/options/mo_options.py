@@ -6,15 +6,12 @@ prepare the calibration images as the model's users do.
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.note import Note
+from irquant.tools.options.former_data import preprocessed, preprocessing_options
 from irquant.tools.options.former_options import FormerOption, former_options
-from irquant.tools.options.inputs import read_numbers
 from irquant.tools.sources.image_options import ImageOptions
-from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 _SHAPES = "shapes and parts are chosen at conversion: ovc MODEL --input NAME[1,3,224,224]; then give its .xml"
 _IN_THE_MODEL = "docs/migrate_from_pot.md shows how to put such steps into the result (PrePostProcessor)"
@@ -83,29 +80,6 @@ _FORMER = (
         )
     ),
 )
-_OPTIONS = (
-    grouped_option(
-        HelpGroup.FORMER,
-        "--mean_values",
-        callback=read_numbers,
-        metavar="[M,..]",
-        help="Like --mean. Unlike with mo, the model does not change.",
-    ),
-    grouped_option(
-        HelpGroup.FORMER,
-        "--scale_values",
-        "-s",
-        callback=read_numbers,
-        metavar="[S,..]",
-        help="Like --scale, in the same way.",
-    ),
-    grouped_option(
-        HelpGroup.FORMER,
-        "--reverse_input_channels",
-        is_flag=True,
-        help="Like --colour-order rgb, which is the default of --data: mo read images as BGR.",
-    ),
-)
 
 
 def mo_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -121,27 +95,14 @@ def mo_options(command: Callable[..., Any]) -> Callable[..., Any]:
         notes: tuple[str, ...],
         **others: object,
     ) -> Any:
-        _refuse_twice("mean", pictures.mean, mean_values)
-        _refuse_twice("scale", pictures.scale, scale_values)
-        if reverse_input_channels and pictures.colour_order == "bgr":
-            message = "--reverse_input_channels means RGB, but --colour-order is bgr: leave one of them out"
-            raise ConfigError(message)
+        pictures = preprocessed(pictures, mean_values, scale_values, reverse_channels=reverse_input_channels)
         if mean_values or scale_values:
             notes = (*notes, Note(_NORMALIZED))
         if reverse_input_channels:
             other = "as they are with --data anyway" if others.get("data") else "not blue, as they are otherwise"
             notes = (*notes, Note(_RED_FIRST.format(other)))
-        order = "rgb" if reverse_input_channels else pictures.colour_order
-        mean, scale = pictures.mean or mean_values, pictures.scale or scale_values
-        pictures = replace(pictures, mean=mean, scale=scale, colour_order=order)
         return command(pictures=pictures, notes=notes, **others)
 
-    for option in reversed(_OPTIONS):
+    for option in reversed(preprocessing_options):
         with_mo = option(with_mo)
     return former_options(with_mo, _FORMER)
-
-
-def _refuse_twice(name: str, own: tuple[float, ...], former: tuple[float, ...]) -> None:
-    if own and former:
-        message = f"--{name} and --{name}_values are the same option: give one of them"
-        raise ConfigError(message)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from irquant.tools.options.completion import presets, targets, words_or_files
+from irquant.tools.sources.drops import Drop, drop_of
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
 
@@ -54,6 +55,14 @@ _OPTIONS = (
     ),
 )
 
+
+def _drop(context: click.Context, parameter: click.Parameter, text: str | None) -> Drop | None:
+    try:
+        return None if text is None else drop_of(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+
+
 _METRIC_OPTIONS = (
     grouped_option(
         HelpGroup.ACCURACY,
@@ -67,9 +76,9 @@ _METRIC_OPTIONS = (
     grouped_option(
         HelpGroup.ACCURACY,
         "--max-drop",
-        type=float,
+        callback=_drop,
         metavar="D",
-        help="The largest allowed drop of a metric.  [default: 0.01]",
+        help="The largest allowed drop of a metric; 1% is --drop-type relative with 0.01.  [default: 0.01]",
     ),
     grouped_option(
         HelpGroup.ACCURACY,
@@ -92,7 +101,11 @@ _METRIC_OPTIONS = (
         help="How many of these samples to use at most.  [default: all]",
     ),
     grouped_option(
-        HelpGroup.ACCURACY, "--metric-seconds", type=float, metavar="S", help="Start no further trial after this time."
+        HelpGroup.ACCURACY,
+        "--metric-seconds",
+        type=click.FloatRange(0, min_open=True),
+        metavar="S",
+        help="Start no further trial after this time.",
     ),
     grouped_option(
         HelpGroup.ACCURACY,
@@ -122,6 +135,11 @@ force_option = grouped_option(
     is_flag=True,
     help="Replace files that irquant did not make, too; those that it made are replaced anyway.",
 )
+
+
+def strict_option(text: str) -> Callable[[_Command], _Command]:
+    """`--strict` with its help: when it makes the exit code 1."""
+    return grouped_option(HelpGroup.ACCURACY, "--strict", is_flag=True, help=text)
 
 
 def output_option(text: str, **others: Any) -> Callable[[_Command], _Command]:

@@ -4,7 +4,7 @@ The original writes results to `<folder>/<model name>_DefaultQuantization/<time 
 `--direct-dump` to `<folder>/optimized/<model name>.xml`.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +13,7 @@ from pathlib import Path
 from irquant.ir import UserError
 from irquant.passes.files.result_path import result_path
 from irquant.passes.options.config_error import ConfigError
+from irquant.passes.options.note import Note
 
 _ALGORITHM, _FOLDER = "DefaultQuantization", Path("results")
 
@@ -27,6 +28,7 @@ class Place:
         name: The name of the model, given by the user.
         layout: Whether to use the original's layout.
         is_direct: Whether to use it without time stamp.
+        is_for_pot: Whether the command line is one of the original.
     """
 
     output: Path | None = None
@@ -34,6 +36,7 @@ class Place:
     name: str | None = None
     layout: bool = False
     is_direct: bool = False
+    is_for_pot: bool = False
 
     def __post_init__(self) -> None:
         if self.name is not None and (not self.name or {*self.name} & {*"/\\\0"}):
@@ -48,6 +51,19 @@ class Place:
         if self.output and (beside := [flag for flag, given in others.items() if given]):
             message = f"-o already sets the path of the result: leave it out, or {' and '.join(beside)}"
             raise ConfigError(message)
+
+    def notes(self, *, is_configured: bool) -> Iterator[str]:
+        """A note if the original would write the result elsewhere.
+
+        Args:
+            is_configured: Whether a configuration names the model, as those of the original do.
+        """
+        is_chosen = self.output or self.folder or self.layout or self.is_direct
+        if not is_chosen and (self.is_for_pot or is_configured):
+            yield Note(
+                "the result lies beside the model; pot wrote into results/: --pot-layout does so, too, and "
+                "--output-dir chooses the folder"
+            )
 
     def of(self, model: Path, name: str | None) -> Path:
         """The .xml for the result.
@@ -71,7 +87,7 @@ class Place:
     @contextmanager
     def prepared(self, result: Path) -> Generator[None]:
         """Makes the folder of a result; removes the new folders if the run fails."""
-        missing = [each for each in result.parents if not each.exists()] if self.output is None else []
+        missing = [each for each in result.parents if not each.exists()]
         try:
             for each in reversed(missing):
                 _make(each)

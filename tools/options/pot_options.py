@@ -1,8 +1,7 @@
 """Options of `irquant quantize` with the names of the original tool (pot)."""
 
 import functools
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import click
 
 from irquant.passes.options.config_error import ConfigError
-from irquant.tools.options.completion import words_or_files
-from irquant.tools.options.former_options import FormerOption, former_options
+from irquant.tools.options.former_data import data_source_option, from_source, refuse_two_sources
+from irquant.tools.options.former_options import FormerOption, Refusal, former_options, refuse
 from irquant.tools.options.place import Place
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
@@ -71,13 +70,7 @@ _OPTIONS = (
         metavar="FILE",
         help="The .bin of the model.  [default: the one beside it]",
     ),
-    grouped_option(
-        HelpGroup.FORMER,
-        "--data-source",
-        metavar="SOURCE",
-        shell_complete=words_or_files(),
-        help="Like --data, with images in BGR order as in pot.",
-    ),
+    data_source_option,
     grouped_option(HelpGroup.FORMER, "-n", "--name", "--model_name", metavar="NAME", help="The name of the result."),
     grouped_option(
         HelpGroup.FORMER,
@@ -85,14 +78,15 @@ _OPTIONS = (
         "algorithm",
         type=click.Choice(_ALGORITHMS, case_sensitive=False),
         metavar=f"[{'|'.join(_ALGORITHMS)}]",
-        help="The algorithm: default; -q default is the same. For accuracy_aware see --metric.",
+        help="The algorithm; -q default is the same. accuracy_aware needs --metric.",
     ),
     grouped_option(
         HelpGroup.FORMER,
         "--engine",
         type=click.Choice(_ENGINES, case_sensitive=False),
         metavar=f"[{'|'.join(_ENGINES)}]",
-        help="simplified: the data are images, as --data-source says. For the others, prints what to do instead.",
+        help="simplified: the data are images, as --data-source says; accuracy_checker: see --ac-config. For "
+        "data_free, prints what to do instead.",
     ),
     grouped_option(
         HelpGroup.FORMER,
@@ -100,7 +94,7 @@ _OPTIONS = (
         "checker",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Not supported: prints the options that replace the file.",
+        help="Take data and preprocessing from the first data set of this AccuracyChecker configuration.",
     ),
     grouped_option(
         HelpGroup.FORMER,
@@ -156,37 +150,59 @@ def pot_options(command: Callable[..., Any]) -> Callable[..., Any]:
         data: str | None,
         data_source: str | None,
         pictures: ImageOptions,
+        metric: tuple[str, ...],
+        notes: tuple[str, ...],
+        refused: tuple[Refusal, ...],
         **others: object,
     ) -> Any:
-        _refuse_elsewhere(algorithm, engine, checker)
+        refuse((*_refused(algorithm, engine, checker, metric), *refused))
         if model and named and model != named:
             message = f"two models are given: {model}, and {named} with --model; give one"
             raise ConfigError(message)
-        if data and data_source:
-            message = (
-                "two sources are given: --data and --data-source; give one (they differ only in the order of colours)"
-            )
-            raise ConfigError(message)
-        if data_source:
-            pictures = replace(pictures, colour_order=pictures.colour_order or "bgr")
-        place = Place(path, folder, name, pot_layout, direct_dump)
-        return command(model=model or named, place=place, data=data or data_source, pictures=pictures, **others)
+        refuse_two_sources({"--data": data, "--data-source": data_source, "--ac-config": checker})
+        pictures = from_source(pictures, data_source)
+        if checker:
+            data_source, pictures, taken = _checked(checker, pictures)
+            notes = (*notes, *taken)
+        return command(
+            model=model or named,
+            place=Place(path, folder, name, pot_layout, direct_dump, bool(algorithm or engine or checker)),
+            data=data or data_source,
+            pictures=pictures,
+            metric=metric,
+            notes=notes,
+            **others,
+        )
 
     for option in reversed(_OPTIONS):
         with_pot = option(with_pot)
     return former_options(with_pot, _FORMER)
 
 
-def _refuse_elsewhere(algorithm: str | None, engine: str | None, checker: Path | None) -> None:
-    if algorithm == "accuracy_aware":
-        message = "accuracy_aware needs a metric: give your own function, --metric module:function"
-        raise ConfigError(message)
+def _refused(
+    algorithm: str | None, engine: str | None, checker: Path | None, metric: tuple[str, ...]
+) -> Iterator[Refusal]:
+    """What cannot be taken over, and what to write instead."""
+    if algorithm == "accuracy_aware" and not metric:
+        yield "-q accuracy_aware", "give a metric of your own, --metric module:function"
     if engine == "data_free":
-        message = f"--engine data_free: {_DATA_FREE}"
-        raise ConfigError(message)
-    if checker or engine == "accuracy_checker":
-        from irquant.passes.options.engine import flags_for  # here: rarely given
+        yield "--engine data_free", _DATA_FREE
+    if engine == "accuracy_checker" and not checker:
+        from irquant.passes.options.engine import FORM  # here, as below: rarely given
 
-        flag = "--ac-config" if checker else "--engine accuracy_checker"
-        message = f"{flag}: AccuracyChecker is no longer supported; {flags_for(checker)}"
-        raise ConfigError(message)
+        yield "--engine accuracy_checker", f"give its file, --ac-config FILE, or write instead: {FORM}"
+
+
+def _checked(checker: Path, pictures: ImageOptions) -> tuple[str, ImageOptions, tuple[str, ...]]:
+    """The data and the preprocessing of an AccuracyChecker configuration, and what was taken from it.
+
+    Raises:
+        ConfigError: it names no data that can be read.
+    """
+    from irquant.passes.options.engine import engine_of_checker
+    from irquant.tools.sources.open_inputs import as_published
+
+    found = engine_of_checker(checker)
+    if found.engine is None:
+        raise ConfigError(found.lacking)
+    return found.engine.data_source, as_published(pictures, found.engine), found.warnings

@@ -9,7 +9,7 @@ from pathlib import Path
 from irquant.passes.evaluation.compare_models import Comparison
 from irquant.passes.evaluation.layer_probes import LayerError
 from irquant.tools.report.page import render, write_page
-from irquant.tools.report.quantization import decibel_scale, versions, worst
+from irquant.tools.report.quantization import decibel_scale, versions
 from irquant.tools.report.scale import Scale
 from irquant.tools.terminal.console import compared_on
 
@@ -51,7 +51,7 @@ def comparison_page(found: Comparison, first: str, second: str) -> str:
         "samples": compared_on(found.samples, held_out=found.held_out, is_spread=found.is_spread),
         "first": Path(first),
         "second": Path(second),
-        "worst": worst(found.outputs),
+        "worst": found.worst,
         "scale": scale,
         "rows": list(_rows(layers, scale)),
         "versions": versions(),

@@ -60,8 +60,8 @@ class LayerRow:
 
     @property
     def is_slower(self) -> bool:
-        """Whether it takes clearly longer in the quantized model."""
-        return self.time is not None and self.time.after > _SLOWER * self.time.before
+        """Whether it takes clearly longer in the quantized model, in all blocks of rounds."""
+        return self.time is not None and self.time.is_sure and self.time.after > _SLOWER * self.time.before
 
 
 def layer_rows(report: Report) -> Iterator[LayerRow]:

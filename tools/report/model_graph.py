@@ -124,7 +124,8 @@ def _facts(node: Node, row: LayerRow | None) -> Iterator[tuple[str, str]]:
         yield "multiply-accumulates", f"{row.macs:,}"
     if row and row.time:
         yield "time in float, ms", f"{row.time.before * 1e3:.4g}"
-        yield "time in int8, ms", f"{row.time.after * 1e3:.4g}"
+        unsure = "" if row.time.is_sure else " (measurements disagree on which is less)"
+        yield "time in int8, ms", f"{row.time.after * 1e3:.4g}{unsure}"
     if row and row.sources:
         yield "names in the source framework", ", ".join(row.sources)
     yield from sorted(node.attributes.items())

@@ -12,7 +12,7 @@ from pathlib import Path
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import Agreement
 from irquant.passes.evaluation.observed import ObservedRange, Spread
-from irquant.passes.evaluation.sensitivity import ROUNDING, Effect
+from irquant.passes.evaluation.sensitivity import ROUNDING, Effect, share_of_the_rest
 from irquant.passes.jobs.effective_options import effective_options
 from irquant.passes.options.note import notes_in, warnings_in
 from irquant.passes.options.resolved import ResolvedOptions
@@ -100,6 +100,7 @@ def quantization_page(report: Report, subject: Subject) -> str:
         "next_step": next_step(report, subject.typed) if needs_work(report) else "",
         "rows": list(layer_rows(report)),
         "unmeasured": sum(not each.outputs for each in report.effects),
+        "rest": share_of_the_rest(report.effects),
         "close_ups": [drawn(each) for each in report.close_ups],
         "ranges": [RangeRow(each, place, _range_scale(each)) for place, each in enumerate(report.ranges)],
         "floats": _by_reason(report.layers),

@@ -201,6 +201,9 @@ def _accuracy_values(found: AccuracyResult) -> dict[str, Any]:
         "reached": found.is_reached,
         "stopped": found.stopped or None,
         "baselines": {name: finite(value, 6) for name, value in found.baselines.items()},
+        "not_measured": [
+            each.name for each in found.metrics if each.baseline is not None and each.name not in found.confirmed
+        ],
         "values": {name: finite(value, 6) for name, value in found.best.values.items()},
         "returned": [each.name for each in found.reverted_to_float],
         "trials": len(found.trials),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from irquant.passes import Report, analyze_graph
-from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.evaluation.sensitivity import Effect, share_of_the_rest
 from irquant.passes.files.run_files import check_run_files, named
 from irquant.passes.jobs.measured_by import measured_by
 from irquant.passes.options.note import notes_in, warnings_in
@@ -18,7 +18,7 @@ from irquant.tools.report.quantization import Subject, write_quantization_page
 from irquant.tools.report.values import finite, output_values, run_values
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.open_extensions import open_extensions
-from irquant.tools.sources.open_inputs import model_paths, open_data
+from irquant.tools.sources.open_inputs import model_paths, open_data, unused_preparation
 from irquant.tools.terminal.advice import advice, advice_line
 from irquant.tools.terminal.console import decibels, message_line, output_lines
 from irquant.tools.terminal.output import Output
@@ -43,6 +43,7 @@ def run_analyze(
 ) -> None:
     """Ranks layers as the options of the command say, and shows the ranking."""
     planned = planned_by(config, target, preset, ignored, samples=subset_size, keep_compressed=True)
+    planned = planned.noting(unused_preparation(data, planned.settings))
     path, weights = model_paths(model, planned.settings)
     named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
     check_run_files(
@@ -74,10 +75,17 @@ def run_analyze(
         ).report
     if page:
         write_quantization_page(page, report, Subject(path, None, planned, advice_line(report, path)))
-    output.show(lambda: analysis_values(report, str(path)), lambda: _lines(report, path, top))
+    output.show(lambda: analysis_values(report, str(path)), lambda: analysis_lines(report, path, top))
 
 
-def _lines(report: Report, path: Path, top: int) -> Iterable[str]:
+def analysis_lines(report: Report, path: Path, top: int) -> Iterable[str]:
+    """The ranking as text.
+
+    Args:
+        report: The analysis.
+        path: The model.
+        top: How many layers to list.
+    """
     yield from output_lines(report, is_guarded=False)
     yield from map(message_line, report.warnings)
     precisions = _precisions(report)
@@ -88,6 +96,8 @@ def _lines(report: Report, path: Path, top: int) -> Iterable[str]:
         yield f"{rank:4}  {share:>6}  {output:>12}  {decibels(each.own):>10}  {runs:5}  {each.type} '{each.name}'"
     if len(report.effects) > top:
         yield f"and {len(report.effects) - top} more (--top)"
+    if (rest := share_of_the_rest(report.effects)) is not None:
+        yield f"the rest of the error, {rest:.1%}, comes from operations that were not measured one by one"
     yield advice_line(report, path)
 
 

@@ -1,6 +1,7 @@
 """The work of `irquant compare`."""
 
 import math
+import shlex
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,7 @@ from irquant.tools.report.values import finite, latency_values, mode_values, out
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.open_extensions import open_extensions
 from irquant.tools.sources.open_inputs import open_data
+from irquant.tools.terminal.comparison import comparison_next, comparison_verdict
 from irquant.tools.terminal.console import agreement_line, change_of_size, compared_on, decibels
 from irquant.tools.terminal.latency import latency_lines
 from irquant.tools.terminal.output import Output
@@ -38,6 +40,7 @@ def run_compare(
     output: Output,
     *,
     held_out: bool,
+    strict: bool,
     force: bool,
     per_layer: bool,
     no_latency: bool,
@@ -64,11 +67,17 @@ def run_compare(
             progress=progress,
         )
     names = str(first), str(second)
-    output.show(lambda: comparison_values(found, *names), lambda: comparison_lines(found, *names))
+    to_do = comparison_next(found, shlex.quote(names[0]), output.typed)
+    output.show(
+        lambda: {**comparison_values(found, *names), "next": to_do},
+        lambda: (f"{second}: {comparison_verdict(found)}", f"next: {to_do}", *comparison_lines(found, *names)),
+    )
     if page:
         write_comparison_page(page, found, *names)
     output.tell_failure(f"{second}: {each.name}: {agreement_line(each)}" for each in found.poor)
-    return int(found.is_poor)
+    if strict and found.mistakes:
+        output.tell_failure([f"{second}: {comparison_verdict(found)}"])
+    return int(found.is_poor or (strict and bool(found.mistakes)))
 
 
 def _refuse_seconds(seconds: float | None, *, no_latency: bool) -> None:
@@ -133,6 +142,8 @@ def comparison_values(found: Comparison, first: str, second: str) -> dict[str, A
         "first": _side_values(first, found.first, times.first if times else None),
         "second": _side_values(second, found.second, times.second if times else None),
         "latency": None if times is None else [mode_values(each) for each in times.each_mode],
+        "verdict": found.verdict,
+        "data_mistakes": [each.found for each in found.mistakes],
         "samples": found.samples,
         "held_out": found.held_out,
         "outputs": [output_values(each) for each in found.outputs],

@@ -10,6 +10,7 @@ from irquant.passes.files.run_files import named
 from irquant.passes.options.compression import CompressionConfig
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.targets import load_target
+from irquant.tools.options.place import Place
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.compression import compression_values
 from irquant.tools.sources.image_options import ImageOptions
@@ -53,7 +54,7 @@ def run_compress(
     place = FilePlace(model, result, extensions=open_extensions(extension))
     graph = job.load(place)
     source = open_data(data, graph, pictures, ConfigFile())
-    with output.progress() as progress, written_together():
+    with Place(result).prepared(result), output.progress() as progress, written_together():
         report = job.run(graph, place, source, progress=progress).report
         if page:
             from irquant.tools.report.compression_page import write_compression_page

@@ -5,18 +5,20 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import click
-
 from irquant.ir import printable
+from irquant.ir.user_files import no_such_file
 from irquant.passes.jobs.effective_options import effective_options
 from irquant.passes.options.config import QuantizationConfig
 from irquant.passes.options.config_error import ConfigError
-from irquant.passes.options.note import Note, notes_in, warnings_in
+from irquant.passes.options.note import notes_in, warnings_in
 from irquant.passes.options.pot_config import ConfigFile, read_config_file
+from irquant.passes.runtime.samples import DataError
 from irquant.targets import load_target
 from irquant.targets.load import ANY
 from irquant.tools.options.planned import planned_by
+from irquant.tools.sources.data import names_function, source_files
 from irquant.tools.sources.open_inputs import model_paths
+from irquant.tools.terminal.colours import tell_error
 from irquant.tools.terminal.console import message_line
 from irquant.tools.terminal.output import Output
 
@@ -25,36 +27,60 @@ def run_check(file: Path, output: Output) -> None:
     """Lists the mistakes in a file."""
     try:
         settings = read_config_file(file)
+        mistakes = list(_not_here(settings))
     except ConfigError as error:
-        mistakes = error.mistakes
+        mistakes = [*error.mistakes]
+    if mistakes:
         output.show(lambda: _values(file, mistakes), lambda: ())
         for mistake in mistakes[:-1]:
-            click.echo(printable(mistake), err=True)
-        raise ConfigError(mistakes[-1]) from None
+            tell_error(printable(mistake))
+        raise ConfigError(mistakes[-1])
     load_target(settings.target or ANY)
-    said = (*settings.warnings, *_lacking(file, settings.config), *_missed(settings))
-    output.show(
-        lambda: _values(file, warnings=said),
-        lambda: (*map(message_line, said), f"{file}: no mistakes"),
-    )
+    lacking = list(_lacking(file, settings.config))
+    said = (*settings.warnings, *lacking, *_stale(settings.config), *_missed(settings))
+    is_enough = not (settings.lacking or lacking)
+    ending = "no mistakes" if is_enough else "quantize needs more than this file: see above"
+    output.show(lambda: _values(file, warnings=said), lambda: (*map(message_line, said), f"{file}: {ending}"))
+
+
+def _not_here(settings: ConfigFile) -> Iterator[str]:
+    """The paths in the file at which there is nothing that `quantize` can read."""
+    where, model = settings.where, settings.model
+    named = {"model.model": model.model, "model.weights": model.weights}
+    for key, path in named.items():
+        if path and not Path(path).exists():
+            yield f"{where}: {key}: {no_such_file(path)}"
+    source = settings.engine.data_source if settings.engine else None
+    if source is None or names_function(source):
+        return
+    try:
+        source_files(source)
+    except DataError as error:
+        yield f"{where}: engine.data_source: {error}"
 
 
 def _lacking(file: Path, config: QuantizationConfig) -> Iterator[str]:
-    """What `quantize` needs besides the file."""
+    """The metric that `quantize` needs besides the file."""
     if config.accuracy and config.accuracy.is_required:
         command = f"irquant quantize -c {shlex.quote(str(file))} --metric file.py:function"
         yield f"AccuracyAwareQuantization needs your metric: {command} (docs/migrate_from_pot.md has one for top-1)"
 
 
+def _stale(config: QuantizationConfig) -> Iterator[str]:
+    """Values that stand for a measurement of the float model, and may be of another metric or other data."""
+    for name, value in (config.accuracy.baselines if config.accuracy else {}).items():
+        yield (
+            f"metrics: baseline_value {value:g} of '{name}' stands for the float model, which is not measured then: "
+            "leave it out unless your metric gave this value on these data"
+        )
+
+
 def _missed(settings: ConfigFile) -> Iterator[str]:
-    """Ignored names and types that the model does not have, if the file names a model that is here."""
+    """Ignored names and types that the model does not have, if the file names a model."""
     ignored = settings.config.ignored
     if not settings.model.model or not (ignored.scope or ignored.operations):
         return
     path, weights = model_paths(None, settings)
-    if not path.exists():
-        yield Note(f"ignored: not compared with the model, since {path} is not here")
-        return
     from irquant.passes.runtime.load_model import load_model  # here: it needs the runtime
 
     yield from ignored.hits(load_model(path, weights=weights)).missed

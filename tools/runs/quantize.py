@@ -24,12 +24,13 @@ from irquant.tools.options.place import Place
 from irquant.tools.options.planned import planned_by
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.values import report_values
+from irquant.tools.sources.drops import Drop
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.metric_function import MetricData, open_metrics
 from irquant.tools.sources.open_extensions import open_extensions
-from irquant.tools.sources.open_inputs import model_paths, open_as, open_data
+from irquant.tools.sources.open_inputs import model_paths, open_as, open_data, prepared_as, unused_preparation
 from irquant.tools.terminal.console import measurement_lines
-from irquant.tools.terminal.next_step import next_step, verdict_line
+from irquant.tools.terminal.next_step import is_refused, next_step, verdict_line
 from irquant.tools.terminal.output import Output
 from irquant.tools.terminal.summary import report_lines
 from irquant.tools.terminal.trial_table import TrialTable, no_rows
@@ -54,7 +55,7 @@ def run_quantize(
     no_guard: bool,
     keep_compressed: bool,
     metric: tuple[str, ...],
-    max_drop: float | None,
+    max_drop: Drop | None,
     drop_type: str | None,
     metric_data: str | None,
     metric_samples: int | None,
@@ -69,10 +70,11 @@ def run_quantize(
     notes: tuple[str, ...],
     output: Output,
     *,
+    strict: bool,
     force: bool,
 ) -> int:
     """Quantizes a model as the options of the command say, and shows the report; returns the exit code."""
-    limits = {"max_drop": max_drop, "drop_type": drop_type, "seconds": metric_seconds}
+    limits = {**_limit_of(max_drop, drop_type), "seconds": metric_seconds}
     _refuse_without_metric(metric, {**limits, "data": metric_data, "samples": metric_samples, "resume": resume})
     if guard and no_guard:
         message = f"--guard {guard} and --no-guard contradict each other: give one of them"
@@ -91,6 +93,7 @@ def run_quantize(
         notes=notes,
     )
     options, settings = planned.config, planned.settings
+    planned = planned.noting(chain(unused_preparation(data, settings), place.notes(is_configured=model is None)))
     path, weights = model_paths(model, settings, weights)
     result = place.of(path, settings.model.model_name)
     named_source = data or (settings.engine.data_source if settings.engine else None)
@@ -143,10 +146,12 @@ def run_quantize(
         output.show(lambda: asdict(plan), lambda: measurement_lines(plan))
         return 0
     source = open_data(data, graph, pictures, settings, is_needed=not isinstance(measuring, LoadStatistics))
-    judged = MetricData(open_as(metric_data, graph, pictures), metric_samples) if metric_data else None
+    prepared = prepared_as(data, pictures, settings)
+    judged = MetricData(open_as(metric_data, graph, prepared), metric_samples) if metric_data else None
     metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
     with place.prepared(result), output.progress() as progress, written_together():
-        goals = MetricGoals(metrics_of(metrics, options), resume, no_rows if output.quiet else TrialTable().show)
+        limited = metrics_of(metrics, options, where=settings.where)
+        goals = MetricGoals(limited, resume, no_rows if output.quiet else TrialTable().show)
         report = job.run(
             graph, source, measuring=measuring, goals=goals, tuning=tuning, progress=progress, detail=detail
         ).report
@@ -162,7 +167,8 @@ def run_quantize(
         lambda: {**report_values(report, str(path), str(result)), "next": next_step(report, output.typed)},
         lambda: report_lines(report, str(result), output.typed),
     )
-    if report.accuracy is None or report.accuracy.is_reached:
+    is_reached = report.accuracy is None or report.accuracy.is_reached
+    if is_reached and not (strict and is_refused(report)):
         return 0
     output.tell_failure([f"{result}: {verdict_line(report)}"])
     return 1
@@ -182,6 +188,14 @@ def _detail_of(page: Path | None, given: str | None) -> Detail | None:
         message = "--report-detail says what a report holds: add --report FILE.html"
         raise ConfigError(message)
     return Detail(given or Detail.BRIEF) if page else None
+
+
+def _limit_of(drop: Drop | None, drop_type: str | None) -> Mapping[str, object]:
+    """The limit of a drop, and whether it is a share."""
+    if drop and drop.is_share and drop_type == "absolute":
+        message = f"--max-drop {100 * drop.value:g}% is a share, but --drop-type is absolute: leave one of them out"
+        raise ConfigError(message)
+    return {"max_drop": drop and drop.value, "drop_type": "relative" if drop and drop.is_share else drop_type}
 
 
 def _refuse_without_metric(metric: tuple[str, ...], others: Mapping[str, object]) -> None:

@@ -35,6 +35,11 @@ class ArraySource:
     paths: tuple[Path, ...]
     inputs: tuple[ModelInput, ...]
 
+    @property
+    def sample_files(self) -> tuple[Path, ...]:
+        """The files."""
+        return self.paths
+
     def __length_hint__(self) -> int:
         """One sample per file; for a single file, the number that is known without reading it (0: unknown)."""
         first, *more = self.paths

@@ -26,6 +26,11 @@ class ImageSource:
     preparation: ImagePreparation
 
     @property
+    def sample_files(self) -> tuple[Path, ...]:
+        """The files."""
+        return self.paths
+
+    @property
     def description(self) -> str:
         """The kinds of files, and how they are prepared."""
         kinds = " and ".join(sorted({_kind_of(path) for path in self.paths}))
@@ -79,6 +84,11 @@ class ReadableImages:
 
     images: ImageSource
     broken: dict[int, str] = field(default_factory=dict[int, str])
+
+    @property
+    def sample_files(self) -> tuple[Path, ...]:
+        """See `ImageSource.sample_files`."""
+        return self.images.sample_files
 
     @property
     def description(self) -> str:

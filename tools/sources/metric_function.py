@@ -9,6 +9,7 @@ from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.options.accuracy import AccuracyOptions
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.runtime.samples import Sample
+from irquant.tools.sources.drops import Drop, drop_of
 from irquant.tools.sources.user_code import load_function
 
 _LIMITED = re.compile(r"(?P<place>.+:\w+)=(?P<limit>.*)")
@@ -54,21 +55,20 @@ def open_metrics(texts: Sequence[str], options: AccuracyOptions, data: MetricDat
 
 def _metric(text: str, options: AccuracyOptions, data: MetricData | None) -> Metric:
     match = _LIMITED.fullmatch(text)
-    place, limit = (match["place"], _limit(text, match["limit"])) if match else (text, options.max_drop)
+    place, drop = (match["place"], _limit(text, match["limit"])) if match else (text, None)
     if ":" not in place:
         message = f"--metric {text}: no such function; write module:function or file.py:function"
         raise ConfigError(message)
+    of_all = options.max_drop, options.drop_type
     function, name = load_function(place), place.rpartition(":")[2]
     arguments = () if data is None else (data,)
-    return Metric(name, function, limit, options.drop_type, arguments=arguments)
+    limit, drop_type = (drop.value, "relative" if drop.is_share else options.drop_type) if drop else of_all
+    return Metric(name, function, limit, drop_type, arguments=arguments)
 
 
-def _limit(text: str, written: str) -> float:
+def _limit(text: str, written: str) -> Drop:
     try:
-        limit = float(written)
-    except ValueError:
-        limit = -1.0
-    if not 0 <= limit < float("inf"):
-        message = f"--metric {text}: '{written}' is not a drop; write a number from 0 on, as in module:function=0.01"
-        raise ConfigError(message)
-    return limit
+        return drop_of(written)
+    except ValueError as error:
+        message = f"--metric {text}: {error}"
+        raise ConfigError(message) from None

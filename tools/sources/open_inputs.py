@@ -1,6 +1,6 @@
 """Opens what the command line names, or else the configuration: the model and the data."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from irquant.ir import Graph
 from irquant.ir.suggestions import closest, did_you_mean
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.engine import EngineOptions
+from irquant.passes.options.note import Note
 from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.runtime.samples import DataError, Sample, model_inputs
 from irquant.tools.sources.data import open_source
@@ -52,9 +53,28 @@ def open_data(
     """
     if data is None and settings.lacking and is_needed:
         raise DataError(f"{settings.where}: {settings.lacking}".removeprefix(": "))
+    pictures = prepared_as(data, pictures, settings)
     if data is None and settings.engine:
-        data, pictures = settings.engine.data_source, _as_published(pictures, settings.engine)
+        data = settings.engine.data_source
     return None if data is None else open_as(data, graph, pictures)
+
+
+def prepared_as(data: str | None, pictures: ImageOptions, settings: ConfigFile) -> ImageOptions:
+    """How images are prepared: as the configuration says, too, if its data are used.
+
+    Args:
+        data: The source from the command line.
+        pictures: Options for images from the command line.
+        settings: The configuration.
+    """
+    return as_published(pictures, settings.engine) if data is None and settings.engine else pictures
+
+
+def unused_preparation(data: str | None, settings: ConfigFile) -> Iterator[str]:
+    """A note if the configuration says how to prepare images, but the command line names other data."""
+    if data and settings.engine and (names := settings.engine.preparation):
+        listed = ", ".join(names)
+        yield Note(f"engine: {listed}: for engine.data_source only; images of --data are prepared as options say")
 
 
 def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]:
@@ -72,7 +92,7 @@ def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]
     return open_source(data, inputs, filled_from_model_info(pictures, graph))
 
 
-def _as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
+def as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
     """Images as the published tool's loaders prepared them; options of the command line take precedence."""
     return replace(
         given,
@@ -83,4 +103,7 @@ def _as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
         colour_order=given.colour_order or engine.colour_order,
         central_fraction=given.central_fraction or engine.central_fraction,
         fit=given.fit or engine.fit,
+        resize_filter=given.resize_filter or engine.resize_filter,
+        pad_value=engine.pad_value if given.pad_value is None else given.pad_value,
+        skip_broken=given.skip_broken or engine.skip_broken,
     )

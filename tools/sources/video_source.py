@@ -38,6 +38,11 @@ class VideoSource:
     preparation: ImagePreparation
 
     @property
+    def sample_files(self) -> tuple[Path, ...]:
+        """The files."""
+        return self.paths
+
+    @property
     def description(self) -> str:
         """The number of files, and how frames are prepared."""
         return f"frames of {len(self.paths)} video{'s' * (len(self.paths) != 1)}, {self.preparation.description}"

@@ -18,6 +18,11 @@ def coloured(line: str) -> str:
     return _VERDICT.sub(lambda found: click.style(found[0], fg=_VERDICTS[found[0]], bold=True), line)
 
 
+def tell_error(message: str) -> None:
+    """Prints an error, one line, on standard error."""
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True, color=wants_colour())
+
+
 def wants_colour() -> bool | None:
     """The `color` of `click.echo`: False if the user wants none (https://no-color.org), None: terminals have it."""
     return False if os.environ.get("NO_COLOR") else None

@@ -19,6 +19,22 @@ class CommandGroup(GroupedCommand, click.Group):
         is_alone = not args and not self.invoke_without_command and not ctx.resilient_parsing
         return super().parse_args(ctx, ["--help"] if is_alone else args)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command; suggests a similar one if there is none of this name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchOption:
+            raise
+        except click.UsageError as error:
+            from irquant.ir.suggestions import closest, did_you_mean  # here: rarely needed
+
+            known = self.list_commands(ctx)
+            there = f"{ctx.command_path} --help lists the commands"
+            message = did_you_mean(f"no such command: {args[0]}", closest(args[0], known), there)
+            raise click.UsageError(message, ctx) from error
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the options, then the commands."""
         super().format_options(ctx, formatter)

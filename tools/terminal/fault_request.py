@@ -22,3 +22,8 @@ class FaultRequest:
     written: Callable[[], list[Path]] = list
     arguments: Sequence[str] = ()
     tell: Callable[[str], None] | None = None
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the same command line continues an interrupted run."""
+        return any(each.partition("=")[0] == "--resume" for each in self.arguments)

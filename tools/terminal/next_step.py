@@ -141,6 +141,13 @@ def needs_work(report: Report) -> bool:
     )
 
 
+def is_refused(report: Report) -> bool:
+    """Whether the data look wrong; or an output is poor or was not checked, and no metric of the user decides."""
+    outputs = report.check.outputs
+    is_bad = outputs is None or any(each.is_refused for each in outputs)
+    return report.wrong_data is not None or (report.accuracy is None and is_bad)
+
+
 def _find_layers(report: Report, typed: TypedCommand | None) -> str:
     """Which layers to leave float, or the other preset if none stands out; the page that ranks them, if none did."""
     if report.effects:

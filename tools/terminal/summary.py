@@ -149,7 +149,8 @@ def _change(step: GuardStep) -> str:
 def _accuracy_lines(accuracy: AccuracyResult) -> Iterable[str]:
     for metric in accuracy.metrics:
         name = metric.name
-        yield f"metric {name}: {_drop(metric, accuracy.baselines[name], accuracy.best.values[name])}"
+        told = _drop(metric, accuracy.baselines[name], accuracy.best.values[name], accuracy.confirmed.get(name))
+        yield f"metric {name}: {told}"
     if not accuracy.is_reached:
         tried = f"this is the best of {len(accuracy.trials)} models"
         yield f"NOT REACHED: the metrics lose more than they may: {accuracy.stopped}; {tried}"
@@ -157,12 +158,14 @@ def _accuracy_lines(accuracy: AccuracyResult) -> Iterable[str]:
         yield f"the search for fewer float layers ended early: {accuracy.stopped}"
 
 
-def _drop(metric: Metric, baseline: float, value: float) -> str:
+def _drop(metric: Metric, baseline: float, value: float, confirmed: float | None) -> str:
     drop = baseline - value
     share = f" ({drop / abs(baseline):.2%})" if baseline else ""
     limit = f"{metric.max_drop:g}" if metric.drop_type == "absolute" else f"{metric.max_drop:.2%} of FP32"
     verdict = "within" if metric.excess(baseline, value) <= 0 else "more than"
-    return f"FP32 {baseline:.5g}, INT8 {value:.5g}, drop {drop:.5g}{share}: {verdict} {limit}"
+    measured = "not measured" if confirmed is None else f"measured: {confirmed:.5g}"
+    origin = "" if metric.baseline is None else f" ({metric.baseline_origin}, {measured})"
+    return f"FP32 {baseline:.5g}{origin}, INT8 {value:.5g}, drop {drop:.5g}{share}: {verdict} {limit}"
 
 
 def _by_type(types: Iterable[str]) -> str:

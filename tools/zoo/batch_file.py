@@ -6,8 +6,8 @@ from pydantic import BeforeValidator, Field
 
 from irquant.passes.options.accuracy import DropType
 from irquant.passes.options.config import GuardAim, Preset
+from irquant.passes.options.image_size import size_of
 from irquant.passes.options.strict import Strict
-from irquant.tools.options.inputs import size_of
 from irquant.tools.sources.image_options import BLACK, WHITE, ImageOptions
 
 

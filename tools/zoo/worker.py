@@ -135,7 +135,7 @@ def _quantized(task: Task) -> Answer:
     data = open_data(task.entry.data, graph, task.entry.pictures, planned.settings)
     named = [task.entry.metric] if task.entry.metric else []
     metrics = open_metrics(named, planned.config.accuracy or AccuracyOptions(), None)
-    goals = MetricGoals(metrics_of(metrics, planned.config))
+    goals = MetricGoals(metrics_of(metrics, planned.config, where=planned.settings.where))
     tuning = TuningGoals(seconds=None, file=Path(task.entry.tuning)) if task.entry.tuning else None
     with written_together():
         report = job.run(graph, data, goals=goals, tuning=tuning, progress=_Phases(Path(task.phase)).show).report

@@ -92,6 +92,26 @@ def test_two_layers_that_spoil_it_are_found_both() -> None:
     assert set(names(found)) == {"bad 1", "bad 2"}
 
 
+def test_a_given_value_of_the_float_model_is_measured_once_a_model_misses_it() -> None:
+    with pytest.raises(MetricError, match=r"^metric c: the float model itself gives 0.95: baseline, 1, does not fit"):
+        controlled(model("a", "bad"), Metric("c", Values(0.9, 0.95), 0.01, baseline=1.0))
+    found = controlled(model("a", "bad", "c"), Metric("c", Values(1.0), 0.01, baseline=1.0))
+    assert (found.is_reached, found.confirmed) == (True, {})
+    found = controlled(model("a", "bad", "c"), Metric("c", Values(0.9, 0.995), 0.01, baseline=1.0))
+    assert (found.is_reached, found.confirmed, found.baselines) == (True, {"c": 0.995}, {"c": 1.0})
+
+
+class Values:
+    """Gives some numbers in turn, and then the last one."""
+
+    def __init__(self, *values: float) -> None:
+        self.values = [*values]
+
+    def __call__(self, predict: Predict) -> float:
+        predict(DATA[0])
+        return self.values.pop(0) if len(self.values) > 1 else self.values[0]
+
+
 def test_what_costs_no_int8_is_tried_first() -> None:
     found = controlled(model("a", "bad", "c"), Closeness(), max_drop=0.01)
     assert [each.what for each in found.trials[:4]] == [

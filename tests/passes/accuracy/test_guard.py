@@ -17,7 +17,7 @@ from irquant.passes.accuracy import device
 from irquant.passes.accuracy import guard as guard_module
 from irquant.passes.accuracy import kernel_mismatch as faults
 from irquant.passes.accuracy.guard import GuardResult, guard, remedies
-from irquant.passes.accuracy.knee import Knee
+from irquant.passes.accuracy.knee import Knee, Standouts, find_dominant
 from irquant.passes.accuracy.metric_goals import MetricGoals
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
@@ -405,6 +405,23 @@ def test_layers_that_take_no_time_stay_float_if_an_output_gains_and_none_loses(
     step = ("float: 'conv' (about 0.1 % of the time)", is_kept, 22.9, after)
     assert [(each.what, each.is_kept, each.before, each.after) for each in result.steps] == [step]
     assert bool(result.attempt.reverted_to_float) == is_kept
+
+
+def test_a_layer_that_was_tried_in_float_in_vain_is_told_with_the_measured_gain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def found(attempt: Attempt, *_: object) -> Standouts:
+        (node,) = attempt.context.plan.decisions
+        effect = Effect(node.graph.scope, node.id, node.name, node.type, 0.0, (), 1.0)
+        return Standouts([effect], {(node.graph.scope, node.id): 4.3})
+
+    monkeypatch.setattr(guard_module, "find_standouts", found)
+    result = judged(lambda attempt: 17.7 + 2.6 * bool(attempt.reverted_to_float))
+    assert result.steps[-1].why_dropped == (
+        "it gains less than the 8.6 dB that this time is worth (2 dB for each 1 % of time)"
+    )
+    assert [*result.gains.values()] == [pytest.approx(2.6)]
+    assert find_dominant(result.attempt, result.standouts, result.gains) is None
 
 
 def test_few_samples_are_no_reason_to_try_anything() -> None:

@@ -171,16 +171,21 @@ def test_a_layer_that_makes_more_than_half_of_the_error_is_told_with_its_gain_an
     found = find_standouts(first, calibrated, 20.0)
     assert found
     assert not first.is_good
-    dominant = find_dominant(first, found.effects)
+    dominant = find_dominant(first, found.effects, {})
     assert dominant
     (effect,) = dominant.effects
     assert (effect.name, dominant.percent) == (guilty, found.percents[effect.scope, effect.node])
     assert dominant.predicted_gain == pytest.approx(20.0), "it makes all of it, and no prediction is more exact"
     assert Knee([replace(effect, share=0.75)], 1.0).predicted_gain == pytest.approx(6.02, abs=0.01)
-    assert find_dominant(first, [replace(effect, share=0.5)]) is None
+    assert find_dominant(first, [replace(effect, share=0.5)], {}) is None
+    key = (effect.scope, effect.node)
+    assert find_dominant(first, found.effects, {key: 2.6}) is None, "a trial with it in float says otherwise"
+    measured = find_dominant(first, found.effects, {key: 6.0})
+    assert measured
+    assert measured.predicted_gain == pytest.approx(6.0)
     reverted = replace(first, reverted_to_float={(effect.scope, effect.node): effect.reason})
-    assert find_dominant(reverted, found.effects) is None
-    assert find_dominant(first, []) is None
+    assert find_dominant(reverted, found.effects, {}) is None
+    assert find_dominant(first, [], {}) is None
 
 
 @pytest.mark.slow

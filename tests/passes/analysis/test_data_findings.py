@@ -1,5 +1,6 @@
 """Which data look wrong, and that good data cause no warning."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,49 @@ def test_only_samples_that_options_prepare_get_options_as_a_remedy() -> None:
     (mistake,) = findings(model(), Images(PIXELS)).mistakes
     assert mistake.flags == ("--mean", "M,M,M", "--scale", "S,S,S")
     assert mistake.remedy == "give the mean and scale of its training (--mean, --scale)"
+
+
+class Files(list[Array]):
+    """Arrays from files of these names."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(NORMALIZED)
+        self.sample_files = tuple(map(Path, names))
+
+
+class ImageFiles(Files):
+    description, doubts = "PNG files", ()
+
+
+def test_several_files_are_counted_and_named() -> None:
+    line = "40 samples; 'image' f32[1,3,8,8] -1.984 to 2"
+    assert findings(model(), Files("d/a.npz")).line == line
+    assert findings(model(), Files("d/a.npz", "d/b.npz")).line == f"{line}; from 2 files: a.npz, b.npz"
+    four = Files(*(f"d/{each}.npz" for each in "abcd"))
+    assert findings(model(), four).line == f"{line}; from 4 files: a.npz, b.npz, c.npz, ..."
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            Files("d/calib.npz", "d/eval.npz"),
+            "1 of 2 files look like data to check with (d/eval.npz, beside d/calib.npz): give only those to calibrate with",
+        ),
+        (
+            ImageFiles("d/train/1.png", "d/val/2.png", "d/val/3.png"),
+            "2 of 3 files look like data to check with (val/2.png, beside train/1.png): give only those to calibrate with",
+        ),
+        (ImageFiles("d/train_01.png", "d/test_01.png"), ""),
+        (Files("val/a.npz", "val/train_set.npz"), "1 of 2 files look like data to check with (val/a.npz, beside "),
+        (Files("d/evaluator.npz", "d/trainer.npz"), ""),
+        (Files("d/val_1.npz", "d/val_2.npz"), ""),
+    ],
+)
+def test_data_to_check_with_among_those_to_calibrate_with_are_told(files: Files, said: str) -> None:
+    warnings = findings(model(), files).warnings
+    assert len(warnings) == bool(said)
+    assert not said or warnings[0].startswith(said)
 
 
 def test_zeros_are_equal_and_constant() -> None:

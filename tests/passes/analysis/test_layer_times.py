@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,9 +29,11 @@ from irquant.passes.analysis.layer_times import (
     originals,
     run_as_one,
     slower_layers,
+    surely_slower,
 )
 from irquant.passes.evaluation import latency as latency_module
 from irquant.passes.evaluation.latency import Latencies, Latency, Mode, measure_gain
+from irquant.passes.evaluation.profiled_blocks import ProfiledBlocks
 from irquant.passes.infra.execution import Asked
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.runtime.convert import from_runtime
@@ -137,8 +140,8 @@ def test_a_loss_that_a_second_measurement_does_not_show_is_not_told(
 ) -> None:
     graph, samples = net()
     feed = {"x": samples[0]}
-    taken = iter([{"up": 1.0}, {"up": 3.0}, {"up": 1.0}, {"up": again}])
-    monkeypatch.setattr(latency_module, "layer_seconds", lambda *_: next(taken))
+    taken = iter([[LayerTime(("up",), 1.0, 3.0)], [LayerTime(("up",), 1.0, again)]])
+    monkeypatch.setattr(latency_module, "layer_times", lambda *_: next(taken))
     timed: Any = latency_module._timed  # pyright: ignore[reportPrivateUsage]
 
     def as_long(*given: object) -> Latencies:
@@ -179,7 +182,55 @@ def test_the_layers_of_two_models_are_timed_by_their_names() -> None:
 
 def test_layers_that_run_as_one_have_one_time_and_those_that_are_not_shown_have_none() -> None:
     groups = {"a": "a", "b": "a", "c": "c"}
-    assert layer_times(groups, {"a": 3.0, "c": 1.0}, {"a": 2.0}) == [LayerTime(("a", "b"), 3.0, 2.0)]
+    assert layer_times(groups, [{"a": 3.0, "c": 1.0}], [{"a": 2.0}]) == [LayerTime(("a", "b"), 3.0, 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("after", "median", "is_sure"),
+    [
+        ([4.0, 4.5, 4.2, 4.1, 4.3], 4.2, True),
+        ([0.04, 0.05, 90.0, 0.04, 0.04], 0.04, False),  # one block was disturbed
+        ([1.2, 0.9, 1.4, 1.3, 1.5], 1.3, False),
+        ([0.5, 0.4, 0.9, 0.6, 0.5], 0.5, True),
+    ],
+)
+def test_the_time_of_a_layer_is_a_median_and_unsure_where_blocks_disagree(
+    after: list[float], median: float, *, is_sure: bool
+) -> None:
+    blocks = [{"up": each} for each in after]
+    (time,) = layer_times({"up": "up"}, [{"up": 1.0}] * 5, blocks)
+    assert time == LayerTime(("up",), 1.0, median, is_sure)
+    graph, _ = net()
+    named = [each.name for each in surely_slower(graph, [time], 10.0)]
+    assert named == (["up"] if is_sure and median > 1.2 else [])
+
+
+class Profiled:
+    """An engine whose only node takes as long as the block number says."""
+
+    def __init__(self) -> None:
+        self.inferences = 0
+
+    def mark(self) -> int:
+        return self.inferences
+
+    def profile(self, since: int, until: int) -> tuple[int, int]:
+        return since, until
+
+
+@pytest.mark.parametrize(
+    ("rounds", "seconds", "ends"),
+    [(5, 0.0, [1, 2, 3, 4, 5]), (3, 0.0, [1, 2, 3]), (1000, 1e9, [200, 400, 600, 800, 1000]), (7, 1e9, [7])],
+)
+def test_rounds_are_profiled_in_blocks(rounds: int, seconds: float, ends: list[int]) -> None:
+    engine: Any = Profiled()
+    blocks = ProfiledBlocks([engine], seconds, 1000)
+    blocks.begin()
+    for _ in range(rounds):
+        engine.inferences += 1
+        blocks.done()
+    profiles: Any = blocks.profiles()
+    assert profiles == [[*pairwise([0, *ends])]]
 
 
 @dataclass

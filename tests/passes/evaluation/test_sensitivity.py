@@ -135,7 +135,11 @@ def test_operations_with_the_largest_errors_of_their_own_are_measured_first() ->
     measured = [each for each in found if each.outputs]
     assert len(measured) == 2
     assert max(each.own for each in measured) <= min(each.own for each in found if not each.outputs)
-    assert sum(each.share for each in found) == pytest.approx(1)
+    every = {each.node: each for each in measure_effects(graph, context, context.held_out, 1000)}
+    assert sum(each.share for each in every.values()) == pytest.approx(1)
+    for each in measured:
+        assert each.share == pytest.approx(every[each.node].share, abs=0.2), "of the error of all, measured or not"
+    assert sum(each.share for each in found) < 0.95
 
 
 def test_nothing_is_measured_without_samples() -> None:
@@ -208,4 +212,4 @@ def test_a_faulty_layer_is_ranked_first(faulty: Callable[..., Any], fault: str) 
 def test_at_least_one_operation_is_measured_when_the_time_is_over() -> None:
     graph, context, _ = prepared()
     found = measure_effects(graph, context, context.held_out, seconds=0.0)
-    assert [each.share for each in found if each.outputs] == [1.0]
+    assert [0 < each.share < 1 for each in found if each.outputs] == [True]

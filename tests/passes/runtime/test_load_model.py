@@ -133,3 +133,13 @@ def test_an_ir_that_cannot_be_meant_is_refused_where_it_is_read(
         .err.splitlines()[-1]
         .endswith(f"{path}: Clamp 'six' (id 1): its attribute 'max' is 'six', expected a number")
     )
+
+
+def test_the_models_of_a_folder_are_named(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").touch()
+    (tmp_path / "net.xml").touch()
+    with pytest.raises(UserError, match=r"no TensorFlow SavedModel; did you mean '.*net\.xml'\?$"):
+        load_model(tmp_path)
+    (tmp_path / "net_int8.xml").touch()
+    with pytest.raises(UserError, match=r"no TensorFlow SavedModel; it holds net\.xml, net_int8\.xml$"):
+        load_model(tmp_path)

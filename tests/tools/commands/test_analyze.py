@@ -19,7 +19,9 @@ from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.infra.execution import Check
 from irquant.targets import load_target
 from irquant.tools.cli import run
-from irquant.tools.runs.analyze import analysis_values
+from irquant.tools.options.planned import planned_by
+from irquant.tools.report.quantization import Subject, quantization_page
+from irquant.tools.runs.analyze import analysis_lines, analysis_values
 from irquant.tools.terminal.advice import advice, advice_line
 
 FEW = "1 held-out sample (few: others may say otherwise)"
@@ -159,3 +161,15 @@ def test_a_mistake_is_one_line(
     given = [{"MODEL": str(model), "DATA": str(arrays)}.get(each, each) for each in arguments]
     assert run(["analyze", *given]) == 2
     assert capfd.readouterr() == ("", f"error: {said}\n")
+
+
+def test_what_was_not_measured_one_by_one_makes_the_rest_of_the_error(report: Report) -> None:
+    judged_ = judged(report, 15.0, shares=(0.06, 0.04))
+    unknown = Effect((), 9, "other", "Convolution", 40.0)
+    some = dataclasses.replace(judged_, effects=(*judged_.effects, unknown))
+    said = "the rest of the error, 90.0%, comes from operations that were not measured one by one"
+    assert said in list(analysis_lines(some, Path("m.xml"), 9))
+    assert not any("not measured" in line for line in analysis_lines(judged_, Path("m.xml"), 9))
+    subject = Subject(Path("m.xml"), None, planned_by(None, None, None, ()))
+    page = quantization_page(some, subject)
+    assert "The others make 90.0% of the error together; they were not measured one by one." in page

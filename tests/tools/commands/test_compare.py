@@ -1,5 +1,6 @@
 """`irquant compare`: what a user sees of two models."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -11,8 +12,15 @@ import openvino as ov
 import pytest
 
 from irquant.ir import read_model, write_model
+from irquant.passes.analysis.agreement import Agreement
+from irquant.passes.analysis.outputs import OutputKind
+from irquant.passes.evaluation.compare_models import Comparison, compare_models
+from irquant.passes.evaluation.latency import Latencies, Latency, Mode
 from irquant.passes.runtime.core import own_precision
+from irquant.passes.runtime.samples import Sample
 from irquant.tools.cli import run
+from irquant.tools.terminal.comparison import comparison_next, comparison_verdict
+from irquant.tools.terminal.typed_command import TypedCommand
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +37,9 @@ def test_two_models_are_compared_by_one_command(model: Path, quantized: Path, ar
         [*command, model, quantized, "--data", arrays, "--per-layer"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
+    verdict, to_do, *lines = done.stdout.splitlines()
+    assert verdict.startswith(f"{quantized}: good (no loss of accuracy was seen at this level; output 'logits': ")
+    assert to_do.startswith("next: ")
     assert lines[0] == (
         f"{quantized} against {model}, on the first 20 samples, which calibration may have seen (--held-out takes others):"
     )
@@ -61,7 +71,7 @@ def test_the_samples_of_a_quantization_are_named(
 ) -> None:
     options = ["--held-out", "--no-latency"]
     assert run(["compare", str(model), str(quantized), "--data", str(arrays), *options]) == 0
-    assert capfd.readouterr().out.splitlines()[0] == (
+    assert capfd.readouterr().out.splitlines()[2] == (
         f"{quantized} against {model}, on 1 sample (few: others may say otherwise) that calibration with these data "
         "does not see:"
     )
@@ -88,6 +98,59 @@ def test_scripts_get_one_object(model: Path, quantized: Path, arrays: Path, capf
     assert [(each["name"], each["verdict"], each["equal"]) for each in found["outputs"]] == [("logits", "good", False)]
     assert [each["name"] for each in found["layers"]] == ["first", "second"]
     assert (found["speedup"], found["latency"]) == (None, None)
+    assert (found["verdict"], found["next"], found["data_mistakes"]) == ("good", "nothing to do", [])
+
+
+def test_data_that_look_wrong_make_the_verdict_unknown(
+    model: Path, quantized: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image = np.random.default_rng(3).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    np.savez(tmp_path / "equal.npz", np.repeat(image, 9, axis=0))
+    command = ["compare", str(model), str(quantized), "--data", str(tmp_path / "equal.npz"), "--no-latency"]
+    page = tmp_path / "page.html"
+    assert run([*command, "--report", str(page)]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    doubt = "unknown, since the data look wrong: all 9 samples are equal"
+    assert lines[0].startswith(f"{quantized}: {doubt}; with these data: ")
+    assert lines[1] == "next: mend the data first: check how they are read"
+    assert "warning: all 9 samples are equal: check how they are read" in lines
+    assert "<strong>Unknown, since the data look wrong:</strong> all 9 samples are equal." in page.read_text("utf-8")
+    assert run([*command, "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert (found["verdict"], found["data_mistakes"]) == ("unknown", ["all 9 samples are equal"])
+    assert run([*command, "--strict", "--quiet"]) == 1
+    assert doubt in capfd.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def comparison(model: Path, quantized: Path) -> Comparison:
+    samples = [Sample(f"s{seed}", each) for seed, each in enumerate(np.random.default_rng(0).random((9, 1, 3, 8, 8)))]
+    return compare_models(read_model(model), read_model(quantized), samples, latency=False)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "speed", "verdict", "to_do"),
+    [
+        (30.0, 1.5, "good (no loss of accuracy was seen at this level; output 'logits': 30.0 dB)", "nothing to do"),
+        (
+            30.0,
+            0.86,
+            "good (no loss of accuracy was seen at this level; output 'logits': 30.0 dB); not faster: 0.86x as fast",
+            "find the layers that are faster in float: irquant tune m.xml, with the same data",
+        ),
+        (15.0, None, "fair (", "measure the loss with a metric of your own (docs/accuracy.md)"),
+        (5.0, 0.5, "poor (", "irquant compare m.xml q.xml --data d --per-layer"),
+    ],
+)
+def test_the_verdict_and_what_to_do(
+    ratio: float, speed: float | None, verdict: str, to_do: str, comparison: Comparison
+) -> None:
+    before, after = (Latency(each, each, each, each) for each in (1e-2, 1e-2 / (speed or 1.0)))
+    latencies = Latencies(before, after, 9, 1, Mode("f32", "latency")) if speed else None
+    outputs = (Agreement("logits", OutputKind.VALUES, ratio, 0.9, samples=9),)
+    found = dataclasses.replace(comparison, outputs=outputs, latencies=latencies)
+    assert comparison_verdict(found).startswith(verdict)
+    assert comparison_next(found, "m.xml", TypedCommand(["compare", "m.xml", "q.xml", "--data", "d"])) == to_do
 
 
 def test_how_long_to_measure_is_checked(model: Path, arrays: Path, capfd: pytest.CaptureFixture[str]) -> None:

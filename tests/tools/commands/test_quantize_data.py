@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -84,3 +85,18 @@ def test_a_kind_of_files_that_stands_out_is_told(
             image.rotate(number).save(tmp_path / "mixed" / f"{number}.{'bmp' if number == 7 else 'png'}")
     said = "warning: only 1 of 19 images are BMP files: check that they belong to the data"
     assert said in lines(capfd, model, tmp_path / "mixed")
+
+
+def test_the_exit_code_says_that_data_look_wrong_only_if_that_is_wanted(
+    model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image = np.random.default_rng(3).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    np.savez(tmp_path / "equal.npz", np.repeat(image, 20, axis=0))
+    command = ["quantize", str(model), "-o", "o.xml", "--quiet", "--data"]
+    assert run([*command, "equal.npz"]) == 0
+    assert run([*command, "equal.npz", "--strict"]) == 1
+    assert "o.xml: unknown, since the data look wrong: all 20 samples are equal; " in capfd.readouterr().err
+    assert (tmp_path / "o.xml").exists()
+    assert run([*command, str(arrays), "--strict"]) == 0
+    assert run([*command, str(arrays), "--samples", "5", "--strict"]) == 1
+    assert capfd.readouterr().err.splitlines()[-1] == "o.xml: not checked, since no samples were held out"

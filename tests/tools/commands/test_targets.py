@@ -59,7 +59,10 @@ def test_a_file_is_shown_as_it_is_and_is_fine(name: str, tmp_path: Path, capfd: 
     [
         (["show", "cpv"], "no target 'cpv'; did you mean 'cpu'? "),
         (["check", "gone.yaml"], "gone.yaml: cannot be read: "),
-        (["chek", "mine.yaml"], "No such command 'chek'"),
+        (
+            ["chek", "mine.yaml"],
+            "no such command: chek; did you mean 'check'? irquant targets --help lists the commands",
+        ),
     ],
 )
 def test_mistakes_are_one_line(command: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:

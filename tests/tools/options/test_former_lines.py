@@ -41,6 +41,7 @@ def _here(model: Path, pictures: Path, arrays: Path, tmp_path: Path, monkeypatch
         Path(link).symlink_to(path)
     Path("ac.yml").write_text(CHECKER)
     Path("bad.yml").write_text("models: []\n")
+    Path("metrics.py").write_text("def good(predict):\n    return 1\n")
 
 
 IN_THE_MODEL = "docs/migrate_from_pot.md shows how to put such steps into the result (PrePostProcessor)"
@@ -57,6 +58,9 @@ IN_THE_MODEL = "docs/migrate_from_pot.md shows how to put such steps into the re
         "-q default -m model.xml -w model.bin --preset MIXED --data-source photos --progress-bar",
         "-q default -m model.xml -w model.bin --data-source photos --stream-output -d --output-dir out",
         "-m model.xml -w model.bin --data-source photos --target CPU",
+        "-q default -m model.xml -w model.bin --ac-config ac.yml",
+        "-m model.xml --engine accuracy_checker --ac-config ac.yml",
+        "-q accuracy_aware -m model.xml --data-source photos --metric metrics.py:good --max-drop 0.01",
         "-m model.xml --data-source photos --target ANY --log-level ERROR",
         "--input_model model.xml --data a.npz --layout nchw --framework onnx",
         "--input_model model.xml --data photos --layout image(nchw) --mean_values [123.675,116.28,103.53]",
@@ -80,23 +84,27 @@ def test_a_line_of_an_old_script_runs(line: str, capfd: pytest.CaptureFixture[st
         ("-q default -m model.xml -w model.bin --engine data_free", f"--engine data_free: {DATA_FREE}"),
         ("-q default -m model.xml -w model.bin --generate-data --data-type image", f"--generate-data: {DATA_FREE}"),
         (
-            "-q default -m model.xml -w model.bin --ac-config ac.yml",
-            "--ac-config: AccuracyChecker is no longer supported; write instead: --data photos --size 8x8 --mean "
-            "123.675,116.28,103.53 --scale 58.395,57.12,57.375 --colour-order rgb",
-        ),
-        (
             "-q default -m model.xml -w model.bin --ac-config bad.yml",
-            "--ac-config: AccuracyChecker is no longer supported; it names no data set with a data_source; write "
-            "instead: --data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr",
+            "--ac-config: it names no data set with a data_source; give the data: --data FOLDER --size HxW --mean M,M,M --scale S,S,S --colour-order bgr",
         ),
         (
             "-q default -m model.xml -w model.bin --engine accuracy_checker",
-            "--engine accuracy_checker: AccuracyChecker is no longer supported; write instead: --data FOLDER --size "
+            "--engine accuracy_checker: give its file, --ac-config FILE, or write instead: --data FOLDER --size "
             "HxW --mean M,M,M --scale S,S,S --colour-order bgr",
         ),
         (
             "-q accuracy_aware -m model.xml -w model.bin --data-source photos --max-drop 0.01",
-            "accuracy_aware needs a metric: give your own function, --metric module:function",
+            "-q accuracy_aware: give a metric of your own, --metric module:function",
+        ),
+        (
+            "-q accuracy_aware --engine data_free -m model.xml -e --target-device CPU --batch 1",
+            "-q accuracy_aware: give a metric of your own, --metric module:function; --engine data_free: "
+            f"{DATA_FREE}; --batch: {OVC}; --evaluate: irquant has no metrics for data sets; check the result with "
+            "`irquant compare`, or use your own metric: --metric module:function; --target-device: write --target CPU",
+        ),
+        (
+            "-m model.xml --ac-config ac.yml --data photos",
+            "2 sources are given: --data and --ac-config; give one",
         ),
         ("--input_model model.xml --input_shape [1,3,224,224] --data photos", f"--input_shape: {OVC}"),
         ("--input_model model.xml --batch 1 --data photos", f"--batch: {OVC}"),
@@ -145,6 +153,16 @@ def test_a_line_that_cannot_run_says_what_to_write_instead(
     assert capfd.readouterr() == ("", f"error: {said}\n")
 
 
+def test_an_accuracy_checker_configuration_gives_data_and_preprocessing(capfd: pytest.CaptureFixture[str]) -> None:
+    flags = "--data photos --size 8x8 --mean 123.675,116.28,103.53 --scale 58.395,57.12,57.375 --colour-order rgb"
+    for name, line in {"a": "--ac-config ac.yml", "b": flags, "c": "--ac-config ac.yml --mean 1"}.items():
+        assert run(["quantize", "model.xml", *line.split(), "-o", f"{name}.xml"]) == 0
+        note = f"note: --ac-config: AccuracyChecker is no longer supported; taken from it: {flags}"
+        assert (note in capfd.readouterr().out.splitlines()) == (name != "b")
+    first, second, third = (Path(f"{name}.bin").read_bytes() for name in "abc")
+    assert first == second != third, "options of the command line take precedence"
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [
@@ -190,6 +208,32 @@ def test_reversed_channels_are_red_first(capfd: pytest.CaptureFixture[str]) -> N
         assert run(["quantize", "model.xml", *line.split(), "-o", f"{index}.xml", "--quiet"]) == 0
     first, second, third = (Path(f"{index}.bin").read_bytes() for index in range(3))
     assert first == second != third
+
+
+#: Keys with times, and with what was typed.
+TIMED = {"seconds", "stages", "passes", "next"}
+FORMER = "--data-source photos --mean_values [123,116,103] --scale_values image[58,57,57]"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "compare model.xml model.xml --no-latency",
+        "analyze model.xml",
+        "opt model.xml -p calibrate",
+    ],
+)
+def test_data_and_preprocessing_have_their_former_names_everywhere(
+    line: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    own = "--data photos --colour-order bgr --mean 123,116,103 --scale 58,57,57"
+    found = []
+    for options in (FORMER, own):
+        assert run([*line.split(), *options.split(), "--json"]) == 0
+        found.append({name: value for name, value in json.loads(capfd.readouterr().out).items() if name not in TIMED})
+    assert found[0] == found[1]
+    assert run([*line.split(), *FORMER.split(), "--data", "photos"]) == 2
+    assert capfd.readouterr().err.startswith("error: 2 sources are given: --data and --data-source; give one")
 
 
 def test_a_log_level_is_that_of_the_passes(capfd: pytest.CaptureFixture[str]) -> None:

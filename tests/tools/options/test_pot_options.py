@@ -43,6 +43,36 @@ def test_the_layout_of_the_original_tool_has_a_time(quantize: Quantize, model: P
     assert re.fullmatch(rf"new/out/model_DefaultQuantization/{stamp}/optimized/model\.xml", found)
 
 
+@pytest.mark.parametrize(
+    ("options", "is_told"),
+    [
+        (["-q", "default"], True),
+        (["--engine", "simplified"], True),
+        ([], False),
+        (["-q", "default", "--output-dir", "out"], False),
+        (["-q", "default", "-o", "out.xml"], False),
+        (["-q", "default", "--pot-layout"], False),
+    ],
+)
+def test_the_place_of_a_result_is_told_where_pot_had_another(
+    options: list[str],
+    is_told: bool,
+    model: Path,
+    arrays: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for suffix in (".xml", ".bin"):
+        shutil.copy(model.with_suffix(suffix), tmp_path / f"m{suffix}")
+    monkeypatch.chdir(tmp_path)
+    note = (
+        "note: the result lies beside the model; pot wrote into results/: --pot-layout does so, too, and --output-dir "
+    )
+    assert run(["quantize", "m.xml", "--data", str(arrays), "--samples", "10", *options]) == 0
+    assert (f"\n{note}chooses the folder\n" in capfd.readouterr().out) == is_told
+
+
 def test_a_folder_alone_takes_the_usual_name(quantize: Quantize, model: Path, tmp_path: Path) -> None:
     assert quantize(model, "--output-dir", tmp_path / "out", "--model_name", "net") == 0
     assert models(tmp_path) == ["out/net_int8.xml"]
@@ -76,7 +106,7 @@ def test_weights_of_a_configuration_may_be_elsewhere(quantize: Quantize, model: 
     [
         (
             ["-q", "accuracy_aware"],
-            "accuracy_aware needs a metric: give your own function, --metric module:function",
+            "-q accuracy_aware: give a metric of your own, --metric module:function",
         ),
         (
             ["-e"],
@@ -113,6 +143,13 @@ def test_what_cannot_be_is_refused(
 def test_an_unknown_algorithm_is_refused(quantize: Quantize, model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert quantize(model, "-q", "fast") == 2
     assert "'fast' is not one of 'default', 'accuracy" in capfd.readouterr().err
+
+
+def test_folders_of_a_result_are_made(quantize: Quantize, model: Path, tmp_path: Path) -> None:
+    assert quantize(model, "-o", "a/b/o.xml") == 0
+    assert models(tmp_path) == ["a/b/o.xml"]
+    assert quantize(model, "-o", "c/d/o.onnx") == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_folders_that_were_made_for_nothing_are_taken_back(model: Path, tmp_path: Path) -> None:
@@ -193,6 +230,7 @@ def test_scripts_and_quiet_runs_get_metrics_without_rows(
         "reached": True,
         "stopped": None,
         "baselines": {"constant": 0.5},
+        "not_measured": [],
         "values": {"constant": 0.5},
         "returned": [],
         "trials": 1,

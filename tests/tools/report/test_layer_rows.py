@@ -62,3 +62,5 @@ def test_layers_that_run_as_one_share_their_time_and_bodies_have_none() -> None:
     one, two, inner = rows(layer("one", 1), layer("two", 2), layer("one", 3, scope=((9, "body"),)), times=(time,))
     assert (one.time, two.time, inner.time) == (time, time, None)
     assert (one.is_slower, inner.is_slower) == (True, False)
+    (unsure,) = rows(layer("one", 1), times=(dataclasses.replace(time, is_sure=False),))
+    assert not unsure.is_slower

@@ -190,7 +190,7 @@ def test_corrections_and_warnings_are_told(report: Report) -> None:
 def test_ranges_stand_against_what_was_observed(report: Report) -> None:
     texts = Outline(page_of(report)).texts
     (found,) = report.ranges
-    assert "samples clipped" in texts
+    assert "samples with a clipped value" in texts
     row = texts[texts.index(found.name) :]
     assert row[1].replace("\N{MINUS SIGN}", "-") == f"{found.low:.4g} … {found.high:.4g}"
     assert row[3] == f"{found.clipped:.1%}"

@@ -257,19 +257,22 @@ def test_labels_in_the_names_of_metric_data_count(folder: Path) -> None:
         (["--metric", "metric.py:number"], "metric.py:number: is int, expected a function"),
         (
             ["--metric", "metric.py:closeness=much"],
-            "--metric metric.py:closeness=much: 'much' is not a drop; write a number from 0 on, as in module:function=0.01",
+            "--metric metric.py:closeness=much: 'much' is not a drop; write a number from 0 on, or a share of "
+            "the float model's value, e.g. 1%",
         ),
         (
             ["--metric", "metric.py:closeness=-1"],
-            "--metric metric.py:closeness=-1: '-1' is not a drop; write a number from 0 on, as in module:function=0.01",
+            "--metric metric.py:closeness=-1: '-1' is not a drop; write a number from 0 on, or a share of "
+            "the float model's value, e.g. 1%",
         ),
         (
             ["--metric", "metric.py:closeness", "--max-drop", "-1"],
-            "accuracy.max_drop is -1.0; should be greater than or equal to 0",
+            "Invalid value for '--max-drop': '-1' is not a drop; write a number from 0 on, or a share of the float "
+            "model's value, e.g. 1%",
         ),
         (
             ["--metric", "metric.py:closeness", "--metric-seconds", "0"],
-            "accuracy.seconds is 0.0; should be greater than 0",
+            "Invalid value for '--metric-seconds': 0.0 is not in the range x>0.",
         ),
         (
             ["--metric", "metric.py:closeness", "--metric-samples", "5"],

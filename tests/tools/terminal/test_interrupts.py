@@ -63,6 +63,7 @@ def test_what_an_interrupt_says_is_read_off_the_disk(model: Path, arrays: Path, 
     waited_for(tmp_path / "begun")
     code, said = interrupted(process)
     assert code == 130
-    assert said.splitlines()[-1] == f"error: interrupted; {'written: t.jsonl' if resume else 'nothing was written'}"
+    ending = "written: t.jsonl; the same command continues where it was" if resume else "nothing was written"
+    assert said.splitlines()[-1] == f"error: interrupted; {ending}"
     left = sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__")
     assert left == ["begun", "slow.py", *(["t.jsonl"] if resume else [])]

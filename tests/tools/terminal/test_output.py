@@ -38,9 +38,7 @@ def test_pot_chooses_the_algorithm_with_the_same_letter(
     assert run([*command, "-q", "default", str(model)]) == 0
     assert capfd.readouterr().out.startswith(f"{tmp_path / 'o.xml'}: ")
     assert run([*command, "-q", "accuracy_aware", str(model)]) == 2
-    assert capfd.readouterr().err == (
-        "error: accuracy_aware needs a metric: give your own function, --metric module:function\n"
-    )
+    assert capfd.readouterr().err == ("error: -q accuracy_aware: give a metric of your own, --metric module:function\n")
 
 
 def test_what_users_code_prints_stays_out_of_the_document(
