@@ -10,7 +10,7 @@ from ..infra.calibration import Calibration
 from ..runtime.data_look import DataLook
 from ..runtime.engine import Engine
 from ..runtime.modes import LATENCY
-from ..runtime.samples import PreparedSample, ValidationSample
+from ..runtime.samples import ValidationSample
 from ..statistics.request import Statistics
 from .fingerprint import DataFingerprint
 from .known_outputs import known_outputs
@@ -38,12 +38,12 @@ class MeasureOutputs(Pass):
             raise empty_data(context.samples)
         for each in samples:
             fingerprint.add(each.feed)
-            look.add(each.feed)
-        kept = {index: PreparedSample(each.sample, each.feed) for index, each in enumerate(samples) if _is_kept(each)}
+            look.add(each.feed, continues=each.past is not None)
+        kept = {index: each.alone for index, each in enumerate(samples) if _is_kept(each)}
         outputs, held_out = find_outputs(graph), list[ValidationSample]()
 
         def take(job: CalibrationSample, arrays: list[Array]) -> None:
-            held_out.append(ValidationSample(job.sample, job.feed, [each.copy() for each in arrays]))
+            held_out.append(job.with_outputs([each.copy() for each in arrays]))
             context.progress("running the float model", len(held_out), len(samples) - len(kept))
 
         if len(kept) < len(samples):

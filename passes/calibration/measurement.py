@@ -57,7 +57,7 @@ class SampleKeeper:
             return
         if not is_sequential and _size(job) > KEPT_BYTES:
             return
-        self.kept[index] = PreparedSample(job.sample, job.feed)
+        self.kept[index] = job.alone
         last = max(self.kept, key=self._place)
         enough = KEPT_MOST if is_sequential and self._place(last) < KEPT_SHARE else KEPT_LEAST
         if len(self.kept) > enough:
@@ -162,11 +162,11 @@ class StatisticsCollector:
         """
         self.seen += 1
         if job.is_held_out:
-            self.held_out.append(ValidationSample(job.sample, job.feed, kept))
+            self.held_out.append(job.with_outputs(kept))
             return
         kept, outputs = kept[: len(self.tables)], kept[len(self.tables) :]
         if job.is_first:
-            self.first.append(ValidationSample(job.sample, job.feed, outputs))
+            self.first.append(job.with_outputs(outputs))
         for block, rows in zip(self.measurement.blocks, kept, strict=True):
             if not (is_finite := np.isfinite(rows)).all():
                 node = self._node(block, is_finite)
