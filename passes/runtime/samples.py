@@ -42,6 +42,17 @@ class Sample:
     feed: object
 
 
+@dataclass(frozen=True)
+class Steps:
+    """The feed of a sample that is known to be a sequence.
+
+    Attributes:
+        each: The feeds of its steps.
+    """
+
+    each: Sequence[object]
+
+
 @dataclass(frozen=True, eq=False)
 class Past:
     """The steps in front of a step of a sequence, from the last to the first.
@@ -189,6 +200,12 @@ def checked_feed(sample: Sample, inputs: Sequence[ModelInput]) -> Feed:
 def _by_name(sample: Sample, inputs: Sequence[ModelInput]) -> dict[str, object]:
     feed = sample.feed
     kind = type(feed).__name__
+    if isinstance(feed, Steps):
+        message = (
+            f"{sample.label}: it is a sequence of {len(feed.each)} steps, but the model has no states that carry over: "
+            "give each step as a sample"
+        )
+        raise DataError(message)
     if isinstance(feed, Mapping):
         return _by_given_names(sample, _items(sample, cast(Mapping[object, object], feed)), inputs)
     is_sequence = isinstance(feed, (tuple, list))

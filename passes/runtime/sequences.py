@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar, cast
 
-from .samples import Feed, ModelInput, Past, PreparedSample, Sample, checked_feed, takes_shape
+from .samples import Feed, ModelInput, Past, PreparedSample, Sample, Steps, checked_feed, takes_shape
 from .shape_hints import shape_of
 
 _Step = TypeVar("_Step", bound=PreparedSample)
@@ -20,6 +20,8 @@ def steps_of(feed: object, inputs: Sequence[ModelInput]) -> Sequence[object] | N
     A sequence is a list or tuple of dicts that each name an input, or of lists that each have an array for each input.
     A list of arrays is one step, as without states. So is a pair of data and labels.
     """
+    if isinstance(feed, Steps):
+        return feed.each
     if not isinstance(feed, (tuple, list)):
         return None
     values: Sequence[object] = cast(Sequence[object], feed)
