@@ -5,9 +5,10 @@ of each sample. So if samples are single steps, ranges behind a state say nothin
 empty holds nothing but data of the sample itself: whatever is behind it was measured.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
+from ...ir.spelling import worded
 from .constants import SHAPE_READERS
 
 #: How the reason of a layer ends that is float since it is behind the first value of a state.
@@ -33,6 +34,21 @@ def states_with_first_values(graph: Graph) -> list[str]:
     """The states that do not start empty."""
     reads = (node for each in graph.walk() for node in each.nodes("ReadValue") if not _starts_empty(node))
     return list(dict.fromkeys(map(state_of, reads)))
+
+
+def first_steps_only(states: Sequence[str]) -> tuple[str, ...]:
+    """A warning if states had no value but their first one in all samples.
+
+    Args:
+        states: Them.
+    """
+    if not states:
+        return ()
+    remedy = worded(
+        "give sequences, or --sequences if the samples in their order are the steps of one",
+        "give sequences: [[step, step, ...], ...]",
+    )
+    return (f"each sample is a single step, and state '{states[0]}' has its first value in all of them: {remedy}",)
 
 
 def behind_first_values(graph: Graph, above: str = "") -> Mapping[OutPort, str]:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from ...ir import Array, Graph
 from ..analysis.outputs import find_outputs
+from ..analysis.states import first_steps_only, states_with_first_values
 from ..infra.base import Context, Pass
 from ..infra.calibration import Calibration
 from ..runtime.data_look import DataLook
@@ -48,6 +49,7 @@ class MeasureOutputs(Pass):
 
         if len(kept) < len(samples):
             Engine(outputs.tapped(graph), LATENCY).run((each for each in samples if not _is_kept(each)), take)
+        context.warnings += first_steps_only([] if look.continued else states_with_first_values(graph))
         outputs = known_outputs(outputs, graph, held_out)
         statistics = Statistics(samples=len(kept))
         context.take_over(Calibration(statistics, outputs, held_out, [], kept, str(fingerprint), look))

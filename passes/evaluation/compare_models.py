@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from ...ir import Graph
-from ...ir.spelling import worded
 from ..analysis.agreement import Agreement, Verdict
 from ..analysis.compressed_weights import compressed_weights
 from ..analysis.outputs import OutputKind
-from ..analysis.states import states_with_first_values
+from ..analysis.states import first_steps_only, states_with_first_values
 from ..calibration.sample_order import FEWEST, held_out_samples, measured_steps, some_samples
 from ..infra.execution import Execution
 from ..infra.progress import Progress, no_progress
@@ -143,7 +142,7 @@ def compare_models(
         outputs=tuple(pair.agreements()),
         matching=matching,
         layers=tuple(layers.errors()) if per_layer else None,
-        warnings=(*pair.warnings, *layers.warnings(), *_about_states(states)),
+        warnings=(*pair.warnings, *layers.warnings(), *first_steps_only(states)),
         latencies=measure_latencies(first, second, timed, seconds=latency_seconds) if latency else None,
         held_out=held_out,
         is_spread=is_spread,
@@ -180,13 +179,3 @@ def _items(
     names = [(each.name, ours[index].name) for index, each in zip(order, theirs, strict=True)]
     for steps in samples:
         yield from zip(steps, fed_otherwise(steps, lambda feed: {name: feed[own] for name, own in names}), strict=True)
-
-
-def _about_states(states: Sequence[str]) -> Iterator[str]:
-    """A warning if no sample was a sequence."""
-    if states:
-        how = worded(
-            "give sequences, or --sequences if the samples in their order are the steps of one",
-            "give sequences: [[step, step, ...], ...]",
-        )
-        yield f"each sample is a single step, and state '{states[0]}' has its first value in all of them: {how}"

@@ -17,18 +17,22 @@ _Step = TypeVar("_Step", bound=PreparedSample)
 def steps_of(feed: object, inputs: Sequence[ModelInput]) -> Sequence[object] | None:
     """The steps of a sequence; None if a sample of a model with states is none.
 
-    A sequence is a list or tuple of dicts that each name an input, or of lists that each have an array for each input.
-    A list of arrays is one step, as without states. So is a pair of data and labels.
+    A sequence is a list or tuple of dicts by input name, or of lists that each have an array for each input. A list of
+    arrays is one step, as without states. So is a dict in front of another that names no input, as labels do.
     """
     if isinstance(feed, Steps):
         return feed.each
     if not isinstance(feed, (tuple, list)):
         return None
     values: Sequence[object] = cast(Sequence[object], feed)
-    names = frozenset[str]().union(*(each.names for each in inputs))
-    are_dicts = all(isinstance(each, Mapping) and names & cast(Mapping[str, object], each).keys() for each in values)
-    is_sequence = are_dicts or all(is_in_order(each, inputs) for each in values)
-    return values if values and is_sequence else None
+    if values and all(isinstance(each, Mapping) for each in values):
+        return values if _names_one(values[0], inputs) == _names_one(values[min(1, len(values) - 1)], inputs) else None
+    return values if values and all(is_in_order(each, inputs) for each in values) else None
+
+
+def _names_one(step: object, inputs: Sequence[ModelInput]) -> bool:
+    """Whether a dict names an input."""
+    return any(each.names & cast(Mapping[str, object], step).keys() for each in inputs)
 
 
 def is_in_order(step: object, inputs: Sequence[ModelInput]) -> bool:

@@ -9,7 +9,16 @@ import openvino as ov
 import pytest
 
 from irquant.ir import from_text
-from irquant.passes import Context, QuantizationWarning, Report, compare_models, quantize, quantize_model
+from irquant.passes import (
+    Context,
+    QuantizationWarning,
+    Report,
+    compare_models,
+    compress,
+    compress_model,
+    quantize,
+    quantize_model,
+)
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.calibration.cluster import ClusterError
 from irquant.passes.calibration.reading import Reading
@@ -20,7 +29,7 @@ from irquant.passes.runtime.data_look import DataLook
 from irquant.passes.runtime.samples import DataError, Sample
 from irquant.targets import load_target
 
-from .step_networks import accumulator, outputs_over, ratio, step_network, steps_for, streaming_convolution
+from .step_networks import SIZE, accumulator, outputs_over, ratio, step_network, steps_for, streaming_convolution
 
 KEPT = "it depends on state '{}', which kept its first value in calibration: give sequences"
 SINGLE = (
@@ -145,6 +154,12 @@ def test_a_pair_of_data_and_labels_is_no_sequence() -> None:
     assert flags([(step, {"label": np.array([1])})]) == [("sample 0", False, 0)]
 
 
+def test_names_that_are_no_inputs_are_told_for_the_step() -> None:
+    step = {"xx": np.zeros((1, SIZE), np.float32)}
+    with pytest.raises(DataError, match=r"^sample 0, step 0: the model has no input 'xx'; did you mean 'x'\?"):
+        flags([[step, step]])
+
+
 def test_a_step_that_does_not_fit_is_named() -> None:
     steps = steps_for(step_network(), 3, seed=0)
     steps[2] = {"x": np.zeros((1, 5), np.float32)}
@@ -219,6 +234,15 @@ def test_compare_warns_of_single_steps() -> None:
         "each sample is a single step, and state 'h' has its first value in all of them: give sequences: "
         "[[step, step, ...], ...]",
     )
+
+
+def test_compressing_runs_sequences_and_warns_of_single_steps() -> None:
+    model, steps = step_network(), steps_for(step_network(), 40, seed=0)
+    with pytest.warns(QuantizationWarning, match="^each sample is a single step, and state 'h' has its first value "):
+        compress(model, steps, weights="int4", group=16, all_layers=True)
+    found = compress_model(model, [steps], weights="int4", group=16, all_layers=True)
+    assert not found.report.warnings
+    assert over_steps(model, found.model) > 10
 
 
 def test_a_cluster_takes_no_sequences() -> None:
