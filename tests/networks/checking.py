@@ -130,9 +130,10 @@ def run(model: Any, drawn: Drawn, config: dict[str, str]) -> list[list[Array]]:
     count = 2 if may_need_warm_up(model) else 1
     found: list[list[Array]] = []
     for sequence in drawn.sequences:
+        outputs = list[list[Array]]()
         for _ in range(count):
             request.reset_state()
-            outputs = list[list[Array]]()
+            outputs.clear()
             for each in sequence:
                 request.infer(list(each.values()))
                 outputs.append([np.array(tensor.data) for tensor in request.output_tensors])
