@@ -79,7 +79,7 @@ class Calibrate(Pass):
         outputs = known_outputs(outputs, graph, held_out or first)
         found = Calibration(statistics, outputs, held_out, first, keeper.kept, str(fingerprint), look)
         fed = fed_line(look, context.samples, model_inputs(graph))
-        have_advanced = look.continued > 0
+        have_advanced = harvest.have_advanced
         context.take_over(replace(found, sampling=ending.sampling(unread), fed=fed, have_advanced=have_advanced))
         context.plan = context.as_measured(context.plan, graph)
         if harvest.empty:

@@ -48,8 +48,11 @@ def held_out() -> Iterator[bool]:
 
 
 def measured_steps(count: int) -> int:
-    """How many steps at the beginning of a sequence are measured if its last ones are held out."""
-    return count - max(count > 1, int(HELD_OUT_SHARE * count))
+    """How many steps at the beginning of a sequence are measured if its last ones are held out.
+
+    Of two steps, both are: the first one alone would show no state but the first.
+    """
+    return count - max(count > 2, int(HELD_OUT_SHARE * count))
 
 
 @runtime_checkable

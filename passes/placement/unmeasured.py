@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from ...ir import Graph, Scope
-from ..analysis.states import behind_first_values, why_unmeasured
+from ..analysis.states import behind_first_values, states_with_first_values, why_unmeasured
 from .plan import Plan
 
 
@@ -17,7 +17,7 @@ def without_unmeasured(plan: Plan, graph: Graph, unseen: Collection[Scope], *, h
         have_advanced: Whether samples were sequences, so that later steps saw other states than the first ones.
     """
     plan = plan.without(unseen)
-    if have_advanced:
+    if have_advanced or not states_with_first_values(graph):
         return plan
     states = behind_first_values(graph)
     read = ((node, states[site.source]) for site in plan.sites if site.source in states for node in plan.readers(site))

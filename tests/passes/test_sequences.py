@@ -123,6 +123,22 @@ def test_the_last_tenth_of_few_sequences_is_held_out() -> None:
     assert [count for *_, count in found] == [*range(20), *range(5), 0]
 
 
+def test_of_two_steps_both_are_measured() -> None:
+    model, reports = step_network(), list[Report]()
+    quantize(model, [steps_for(model, 2, seed) for seed in range(8)], report=reports.append)
+    assert (reports[0].samples, reports[0].held_out) == (16, 0)
+    assert all(each.is_int8 for each in reports[0].layers)
+
+
+def test_states_that_advance_in_held_out_samples_only_do_not_count() -> None:
+    model, reports = step_network(), list[Report]()
+    samples: list[Any] = steps_for(model, 12, 0)
+    samples[0], samples[8] = [samples[0]], [samples[8], samples[9]]
+    quantize(model, samples, report=reports.append)
+    assert reports[0].held_out == 2
+    assert sum(each.is_int8 for each in reports[0].layers) == 1
+
+
 def test_of_many_sequences_whole_ones_are_held_out() -> None:
     model = step_network()
     found = flags([steps_for(model, 3, seed) for seed in range(22)])
