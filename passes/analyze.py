@@ -64,7 +64,7 @@ def analyze_graph(
     if not first.context.held_out:
         message = "an analysis compares samples that calibration did not see: give nine samples or more"
         raise DataError(message)
-    (rounded, context), samples = calibrated.rounded(config, {}, hiding=False), first.context.held_out[:COMPARED]
+    (rounded, context), samples = calibrated.rounded(config, {}, hiding=False), first.context.calibration.some(COMPARED)
     effects = measure_effects(rounded, context, samples, MOST_INFERENCES)
     guarded = GuardResult(first, effects=tuple(ranked(effects)))
     report = report_of(results, guarded, bytes_before, warnings)

@@ -42,7 +42,10 @@ def quantize_model(
             with a length and an index whose items are (data, annotation). Or the path of data, as the command line
             takes it: .npz or .npy files, a folder or a glob of pictures, which the model's metadata say how to prepare.
             Batches are split if the model takes one sample, or any number. The data are read once, in a separate
-            thread. They may be left out if there are statistics; then the outputs are not checked.
+            thread. They may be left out if there are statistics; then the outputs are not checked. If the model has
+            states, a sample may be a sequence: a list or tuple of steps, which are dicts by input name, or lists with
+            an array for each input. States carry over from step to step, and are reset between samples. A list of
+            arrays is a single step in input order.
         options: Keywords:
 
             output: The path of the new IR; default: `<model>_int8.xml` next to a model given by path, and none for an
@@ -54,7 +57,9 @@ def quantize_model(
             preset: "performance" (symmetric activations), "mixed" (asymmetric ones) or "accuracy" (asymmetric weights,
                 too, if the device supports them); default: the preset that suits the model.
             samples: The subset size: the most samples to use (default: the number in the configuration, or as many as
-                it takes until the ranges settle, up to 300); a tenth of them is held out to check the result.
+                it takes until the ranges settle, up to 300); a tenth of them is held out to check the result. A
+                sequence is one sample; all are measured, and of fewer than nine, the last tenth of the steps of each
+                is held out.
             keep_compressed: Whether layers whose weights are compressed already may stay as they are (default: no).
             subset_size: Another name of `samples`.
             ignored: A name, or names, of layers that stay float; globs, and regular expressions after "re:". Or a

@@ -30,7 +30,7 @@ def costliest(
     if not calibrated.context.held_out:
         return []
     graph, context = calibrated.rounded(config, reverted_to_float, hiding=False)
-    return ranked(measure_effects(graph, context, context.held_out[:samples], inferences))
+    return ranked(measure_effects(graph, context, context.calibration.some(samples), inferences))
 
 
 def predicted(effects: Sequence[Effect], allowed: float) -> int:

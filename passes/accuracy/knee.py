@@ -74,7 +74,7 @@ def find_standouts(attempt: Attempt, calibrated: CalibratedModel, wanted: float)
     graph, context = calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False)
     if (percents := _percents(graph, context.plan)) is None:
         return None
-    found = standouts(graph, context, context.held_out[:_SAMPLES], _INFERENCES, LEAST_SHARE)
+    found = standouts(graph, context, context.calibration.some(_SAMPLES), _INFERENCES, LEAST_SHARE)
     return Standouts(found, percents) if found else None
 
 

@@ -1,7 +1,8 @@
 """The user's own metrics: a function that runs the model and returns a number, and the limit of its loss.
 
 A metric is a function of one argument, `predict`, which runs the model on one sample (a dict by input name, a sequence
-in input order, or an array) and gives its outputs by name, or by index. It returns one number; higher is better. The
+in input order, or an array) and gives its outputs by name, or by index; for a sequence, a list of them, one for each
+step. It returns one number; higher is better. The
 function has its own data and labels, so that metrics over a whole set (mean reciprocal rank, area under a curve) and
 models that run in steps, on their own states, need nothing special.
 """
@@ -21,7 +22,8 @@ from ..infra.progress import Progress, no_progress
 from ..options.accuracy import DropType
 from ..options.config_error import ConfigError
 from ..runtime.engine import Engine
-from ..runtime.samples import ModelInput, PreparedSample, Sample, checked_feed, model_inputs
+from ..runtime.samples import ModelInput, Sample, has_states, model_inputs
+from ..runtime.sequences import prepared_steps, steps_of
 from .identity import UnknownIdentityError, identity_of
 
 
@@ -38,8 +40,8 @@ class ModelOutputs(dict[str, Array]):
         raise KeyError(message)
 
 
-#: Runs the model on one sample and gives its outputs by name.
-Predict: TypeAlias = Callable[[object], dict[str, Array]]
+#: Runs the model on one sample and gives its outputs by name; for a sequence, a list of those of each step.
+Predict: TypeAlias = Callable[[object], Any]
 MetricFunction: TypeAlias = Callable[..., Any]
 #: Differences of this share of a metric's value are rounding of the subtraction, not a drop.
 _ROUNDING = 1e-9
@@ -143,6 +145,7 @@ class Runner:
         outputs: The names of their outputs.
         config: The configuration of the runtime.
         progress: Called for each sample.
+        has_states: Whether the models have states, so that a sample may be a sequence.
         predictions: How many predictions the last call of each metric made: that of the next one, most likely.
     """
 
@@ -150,13 +153,14 @@ class Runner:
     outputs: tuple[str, ...]
     config: dict[str, str]
     progress: Progress = no_progress
+    has_states: bool = False
     predictions: dict[str, int] = field(default_factory=dict[str, int])
 
     @classmethod
     def of(cls, graph: Graph, config: dict[str, str], progress: Progress = no_progress) -> "Runner":
         """The runner for a float model, and for the models that are made from it."""
         names = tuple(output.name for output in find_outputs(graph).each)
-        return cls(tuple(model_inputs(graph)), names, config, progress)
+        return cls(tuple(model_inputs(graph)), names, config, progress, has_states(graph))
 
     def measure(self, graph: Graph, metrics: Iterable[Metric]) -> dict[str, float]:
         """The metrics of a model.
@@ -172,15 +176,16 @@ class Runner:
         numbers, total = count(), self.predictions.get(metric.name)
         done = 0
 
-        def predict(sample: object) -> dict[str, Array]:
+        def predict(sample: object) -> Any:
             nonlocal done
             given = sample if isinstance(sample, Sample) else Sample(f"sample {next(numbers)}", sample)
             labelled = Sample(f"metric {metric.name}: {given.label}", given.feed)
-            feed = checked_feed(labelled, self.inputs)
-            arrays = engine.outputs(PreparedSample(labelled, feed))
+            steps = prepared_steps(labelled, self.inputs, has_states=self.has_states)
+            found = [ModelOutputs(zip(self.outputs, engine.outputs(each), strict=True)) for each in steps]
             done += 1
             self.progress(f"measuring {metric.name}", done, total if total is None or done <= total else None)
-            return ModelOutputs(zip(self.outputs, arrays, strict=True))
+            is_sequence = self.has_states and steps_of(labelled.feed, self.inputs) is not None
+            return found if is_sequence else found[0]
 
         try:
             with redirect_stdout(sys.stderr):  # printed text does not belong into the report

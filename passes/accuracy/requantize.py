@@ -142,7 +142,7 @@ class CalibratedModel:
         context.warnings += self.warnings
         context.readers = tail
         PlanPlacement().run(graph, context)
-        context.plan = context.plan.without(context.statistics.unseen)
+        context.plan = context.as_measured(context.plan, graph)
         wanted = frozenset(each for pass_ in tail for each in pass_.requests(graph, context))
         context.statistics = _answering(context.statistics, wanted, graph, context)
         PassManager(tail, instruments, _HOLDS | {Fact.PLANNED}).run(graph, context)
@@ -176,7 +176,10 @@ def _answering(statistics: Statistics, wanted: Iterable[Request], graph: Graph, 
 def _measured(wanted: frozenset[Request], graph: Graph, context: Context) -> Store:
     measurement = Measurement.of(graph, wanted)
     harvest = StatisticsCollector(measurement)
-    jobs = (CalibrationSample(each.sample, each.feed, is_held_out=False) for each in context.calibration.compared)
+    jobs = (
+        CalibrationSample(each.sample, each.feed, is_held_out=False, past=each.past)
+        for each in context.calibration.compared
+    )
     instrumented = measurement.instrumented(context, Outputs())
 
     def take(job: CalibrationSample, outputs: list[Array]) -> None:

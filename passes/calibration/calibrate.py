@@ -17,11 +17,11 @@ from ..runtime.samples import model_inputs
 from ..statistics.file import save_statistics
 from .attach_statistics import Block
 from .cluster import cluster_runs
-from .ending import Ending
+from .ending import IN_SEQUENCES, Ending
 from .fingerprint import DataFingerprint
 from .known_outputs import known_outputs
 from .measurement import Measurement, Runs, SampleKeeper, StatisticsCollector, kept_of
-from .measuring_options import measuring_options
+from .measuring_options import SEQUENCES, measuring_options
 from .prefetch import prefetched
 from .reading import CalibrationSample, Reading, empty_data
 
@@ -60,7 +60,7 @@ class Calibrate(Pass):
 
         def take(job: CalibrationSample, kept: list[Array]) -> None:
             fingerprint.add(job.feed)
-            look.add(job.feed)
+            look.add(job.feed, continues=job.past is not None)
             keeper.take(job, harvest.seen)
             harvest.take(job, kept)
             is_beyond = total is not None and harvest.seen > total  # items that hold several samples
@@ -69,6 +69,8 @@ class Calibrate(Pass):
         with self._running(instrumented, measurement.blocks) as run:
             reading = Reading.of(graph, context, look)
             keeper.count = reading.count
+            if reading.has_sequences:
+                ending.why_all = IN_SEQUENCES
             _measure(reading, ending, harvest, lambda samples: run(samples, take))
         if not harvest.seen:
             raise empty_data(context.samples)
@@ -77,8 +79,9 @@ class Calibrate(Pass):
         outputs = known_outputs(outputs, graph, held_out or first)
         found = Calibration(statistics, outputs, held_out, first, keeper.kept, str(fingerprint), look)
         fed = fed_line(look, context.samples, model_inputs(graph))
-        context.take_over(replace(found, sampling=ending.sampling(unread), fed=fed))
-        context.plan = context.plan.without(context.statistics.unseen)
+        have_advanced = harvest.have_advanced
+        context.take_over(replace(found, sampling=ending.sampling(unread), fed=fed, have_advanced=have_advanced))
+        context.plan = context.as_measured(context.plan, graph)
         if harvest.empty:
             (label, node), count = harvest.empty[0], len(harvest.empty)
             context.warnings.append(
@@ -86,7 +89,8 @@ class Calibrate(Pass):
             )
         if self.save_to:
             origin = {"model": context.model_fingerprint, "data": str(fingerprint), "fed": fed}
-            save_statistics(self.save_to, context.statistics, graph, **origin, options=measuring_options(context))
+            options = measuring_options(context) | ({SEQUENCES: "true"} if have_advanced else {})
+            save_statistics(self.save_to, context.statistics, graph, **origin, options=options)
         return 0
 
     @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...ir import Array, Graph, UserError
+from ...ir.spelling import option
 from ..runtime.engine import Engine
 from ..runtime.modes import THROUGHPUT
 from ..runtime.portable import Portable
@@ -60,6 +61,9 @@ def cluster_runs(address: str, instrumented: Graph, blocks: Sequence[Block]) -> 
             running: deque[tuple[tuple[CalibrationSample, ...], Any]] = deque()
             source = iter(items)
             while shard := tuple(islice(source, _SHARD)):
+                if any(each.past for each in shard):
+                    message = f"{option('cluster')}: the steps of a sequence run one after the other: leave it out"
+                    raise ClusterError(message)
                 if len(running) >= _AHEAD * max(1, len(client.nthreads())):
                     _take_first(running, model, blocks, take)
                 running.append((shard, model.submit(shard, blocks)))

@@ -15,6 +15,8 @@ from ..infra.calibration import Sampling
 from ..statistics.request import Statistics
 from .reading import CalibrationSample
 
+#: Why the measurement of sequences does not end early.
+IN_SEQUENCES = "the steps of a sequence depend on those in front of them"
 #: The number of measured samples in a block: a measurement takes one block or more.
 BLOCK = 32
 

@@ -9,6 +9,7 @@ from ...ir import Array, Graph, Node, Scope
 from ..analysis.outputs import find_outputs
 from ..infra.base import Context, Fact, Pass
 from ..infra.calibration import Calibration, Sampling
+from ..placement.unmeasured import without_unmeasured
 from ..runtime.data_look import DataLook
 from ..runtime.engine import Engine
 from ..runtime.modes import THROUGHPUT
@@ -21,7 +22,7 @@ from .attach_statistics import statistic_size
 from .fingerprint import DataFingerprint
 from .known_outputs import known_outputs
 from .measurement import SampleKeeper
-from .measuring_options import differences
+from .measuring_options import SEQUENCES, differences
 from .reading import CalibrationSample, Reading
 
 
@@ -58,13 +59,18 @@ class LoadStatistics(Pass):
             lacking = (each for each in wanted if find_recipes([each], measured.numbers, derive) is None)
             missing = min(lacking, key=lambda each: (each.scope, each.node, each.port, each.reduction))
             raise StatisticsFileError(self._missing(missing, graph, context, file.header.options))
-        context.plan = context.plan.without(unseen)
+        have_advanced = SEQUENCES in file.header.options
+        context.plan = without_unmeasured(context.plan, graph, unseen, have_advanced=have_advanced)
         planned = [node for node, each in context.plan.decisions.items() if each.int8]
         statistics = Statistics(measured, recipes, file.header.samples, unseen)
         outputs = find_outputs(graph).narrowed(graph, planned)
-        sampling = Sampling(why="all those of the statistics file")
         found = Calibration(
-            statistics, outputs, data_fingerprint=file.header.data, sampling=sampling, fed=file.header.fed
+            statistics,
+            outputs,
+            data_fingerprint=file.header.data,
+            sampling=Sampling(why="all those of the statistics file"),
+            fed=file.header.fed,
+            have_advanced=have_advanced,
         )
         if context.samples is not None:
             found = self._with_held_out(found, graph, context)
@@ -85,7 +91,7 @@ class LoadStatistics(Pass):
         waiting: list[CalibrationSample] = []
         for index, job in enumerate(reading.all):
             fingerprint.add(job.feed)
-            look.add(job.feed)
+            look.add(job.feed, continues=job.past is not None)
             keeper.take(job, index)
             waiting += [job] if job.is_held_out or job.is_first else []
         if str(fingerprint) != found.data_fingerprint:
@@ -97,7 +103,7 @@ class LoadStatistics(Pass):
 
         def take(job: CalibrationSample, outputs: list[Array]) -> None:
             samples = held_out if job.is_held_out else first
-            samples.append(ValidationSample(job.sample, job.feed, [output.copy() for output in outputs]))
+            samples.append(job.with_outputs([output.copy() for output in outputs]))
 
         Engine(found.outputs.tapped(graph), THROUGHPUT).run(waiting, take)
         return replace(found, held_out=held_out, first=first, kept=keeper.kept, look=look)

@@ -5,12 +5,13 @@ from typing import ClassVar
 
 from ...ir import Array, Graph
 from ..analysis.outputs import find_outputs
+from ..analysis.states import first_steps_only, states_with_first_values
 from ..infra.base import Context, Pass
 from ..infra.calibration import Calibration
 from ..runtime.data_look import DataLook
 from ..runtime.engine import Engine
 from ..runtime.modes import LATENCY
-from ..runtime.samples import PreparedSample, ValidationSample
+from ..runtime.samples import ValidationSample
 from ..statistics.request import Statistics
 from .fingerprint import DataFingerprint
 from .known_outputs import known_outputs
@@ -38,16 +39,17 @@ class MeasureOutputs(Pass):
             raise empty_data(context.samples)
         for each in samples:
             fingerprint.add(each.feed)
-            look.add(each.feed)
-        kept = {index: PreparedSample(each.sample, each.feed) for index, each in enumerate(samples) if _is_kept(each)}
+            look.add(each.feed, continues=each.past is not None)
+        kept = {index: each.alone for index, each in enumerate(samples) if _is_kept(each)}
         outputs, held_out = find_outputs(graph), list[ValidationSample]()
 
         def take(job: CalibrationSample, arrays: list[Array]) -> None:
-            held_out.append(ValidationSample(job.sample, job.feed, [each.copy() for each in arrays]))
+            held_out.append(job.with_outputs([each.copy() for each in arrays]))
             context.progress("running the float model", len(held_out), len(samples) - len(kept))
 
         if len(kept) < len(samples):
             Engine(outputs.tapped(graph), LATENCY).run((each for each in samples if not _is_kept(each)), take)
+        context.warnings += first_steps_only([] if look.continued else states_with_first_values(graph))
         outputs = known_outputs(outputs, graph, held_out)
         statistics = Statistics(samples=len(kept))
         context.take_over(Calibration(statistics, outputs, held_out, [], kept, str(fingerprint), look))

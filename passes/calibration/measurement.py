@@ -57,7 +57,7 @@ class SampleKeeper:
             return
         if not is_sequential and _size(job) > KEPT_BYTES:
             return
-        self.kept[index] = PreparedSample(job.sample, job.feed)
+        self.kept[index] = job.alone
         last = max(self.kept, key=self._place)
         enough = KEPT_MOST if is_sequential and self._place(last) < KEPT_SHARE else KEPT_LEAST
         if len(self.kept) > enough:
@@ -141,6 +141,8 @@ class StatisticsCollector:
         empty: Samples for which a tensor has no elements, and that tensor's layer; they do not count for ranges.
         empty_inputs: The empty inputs of the first such sample.
         seen: The number of all samples so far.
+        have_advanced: Whether a measured sample is a step behind others, so that states had other values than their
+            first ones.
     """
 
     measurement: Measurement
@@ -150,6 +152,7 @@ class StatisticsCollector:
     empty: list[tuple[str, Node]] = field(default_factory=list[tuple[str, Node]])
     empty_inputs: list[str] = field(default_factory=list[str])
     seen: int = 0
+    have_advanced: bool = False
 
     def __post_init__(self) -> None:
         self.tables = [ColumnStore(block.width) for block in self.measurement.blocks]
@@ -162,11 +165,12 @@ class StatisticsCollector:
         """
         self.seen += 1
         if job.is_held_out:
-            self.held_out.append(ValidationSample(job.sample, job.feed, kept))
+            self.held_out.append(job.with_outputs(kept))
             return
+        self.have_advanced |= job.past is not None
         kept, outputs = kept[: len(self.tables)], kept[len(self.tables) :]
         if job.is_first:
-            self.first.append(ValidationSample(job.sample, job.feed, outputs))
+            self.first.append(job.with_outputs(outputs))
         for block, rows in zip(self.measurement.blocks, kept, strict=True):
             if not (is_finite := np.isfinite(rows)).all():
                 node = self._node(block, is_finite)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from ..infra.base import Context
 from ..options.config import QuantizationConfig
 
+#: What a file of statistics names beside the options if samples were sequences.
+SEQUENCES = "sequences"
 #: Options that decide about samples, checks and files.
 _OTHERS = {"samples", "shuffle", "seed", "guard", "accuracy", "keep_intermediate", "keep_compressed"}
 

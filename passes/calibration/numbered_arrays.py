@@ -1,13 +1,23 @@
-"""Samples as arrays by key, `00012|name`: sample 12 of input `name`, as in irquant's .npz files."""
+"""Samples as arrays by key, `00012|name`: sample 12 of input `name`, as in irquant's .npz files.
+
+Samples that are sequences have steps: `00012.003|name`.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast, overload
+from typing import TypeAlias, cast, overload
 
-#: Of the number of a sample in a key.
+from ..runtime.samples import Steps
+
+#: Of the number of a sample, or of a step, in a key.
 _MOST_DIGITS = 18
+#: The number of the step of a sample that is no sequence.
+ALONE = -1
 
 
-class NumberedArrays(Sequence[dict[str, object]]):
+_Feed: TypeAlias = dict[str, object] | Steps
+
+
+class NumberedArrays(Sequence[_Feed]):
     """The samples of a mapping with such keys; an array is read when its sample is."""
 
     def __init__(self, arrays: Mapping[str, object]) -> None:
@@ -19,16 +29,18 @@ class NumberedArrays(Sequence[dict[str, object]]):
         return len(self._samples)
 
     @overload
-    def __getitem__(self, index: int, /) -> dict[str, object]: ...
+    def __getitem__(self, index: int, /) -> _Feed: ...
 
     @overload
-    def __getitem__(self, index: slice, /) -> list[dict[str, object]]: ...
+    def __getitem__(self, index: slice, /) -> list[_Feed]: ...
 
-    def __getitem__(self, index: int | slice, /) -> dict[str, object] | list[dict[str, object]]:
-        """A sample, or several: dicts by input name."""
+    def __getitem__(self, index: int | slice, /) -> _Feed | list[_Feed]:
+        """A sample, or several: dicts by input name, or the steps of a sequence."""
         if isinstance(index, slice):
             return [self[each] for each in range(len(self))[index]]
-        return {name: self._arrays[key] for name, key in self._samples[index].items()}
+        by_step = self._samples[index]
+        steps = [{name: self._arrays[key] for name, key in keys.items()} for _, keys in sorted(by_step.items())]
+        return steps[0] if ALONE in by_step else Steps(steps)
 
 
 def holds_numbered(data: object) -> bool:
@@ -40,17 +52,19 @@ def holds_numbered(data: object) -> bool:
 def is_numbered(key: str) -> bool:
     """Whether a key has the number of a sample."""
     number, bar, _ = key.partition("|")
-    return bool(bar) and number.isdecimal() and len(number) <= _MOST_DIGITS
+    parts = number.split(".")
+    return bool(bar) and len(parts) <= 2 and all(each.isdecimal() and len(each) <= _MOST_DIGITS for each in parts)
 
 
-def by_number(keys: Iterable[str]) -> dict[int, dict[str, str]]:
-    """Number of a sample -> name of an input -> key, in the order of the numbers; empty if keys have no numbers.
+def by_number(keys: Iterable[str]) -> dict[int, dict[int, dict[str, str]]]:
+    """Number of a sample -> of a step -> name of an input -> key, by their numbers; empty if keys have no numbers.
 
     Names that start with "_" are not inputs.
     """
-    found: dict[int, dict[str, str]] = {}
+    found: dict[int, dict[int, dict[str, str]]] = {}
     for key in filter(is_numbered, keys):
         number, name = key.split("|", 1)
+        sample, _, step = number.partition(".")
         if not name.startswith("_"):
-            found.setdefault(int(number), {})[name] = key
+            found.setdefault(int(sample), {}).setdefault(int(step) if step else ALONE, {})[name] = key
     return dict(sorted(found.items()))

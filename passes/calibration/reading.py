@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...ir import Graph
 from ..infra.base import Context
@@ -10,9 +10,10 @@ from ..infra.calibration import MOST_PROBES, PROBES
 from ..options.config import ENOUGH_SAMPLES
 from ..runtime.data_look import DataLook
 from ..runtime.probe import takes_one_sample
-from ..runtime.samples import DataError, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
+from ..runtime.samples import DataError, ModelInput, PreparedSample, Sample, checked_feed, has_states, model_inputs
+from ..runtime.sequences import in_sequence, step_of, steps_of
 from .labels import LabelFilter
-from .sample_order import Spread, held_out
+from .sample_order import FEWEST, Spread, held_out, measured_steps
 from .split_batches import split_batch
 from .subset import chosen_samples
 from .tables import rows_of
@@ -43,11 +44,13 @@ class Reading:
         samples: The samples to measure. Held-out ones are among them if the data are read in their own order.
         held_out: The held-out samples that otherwise follow.
         count: The number of parts that hold the samples to measure; None: the data are read in their own order.
+        has_sequences: Whether they are steps of sequences, which depend on one another.
     """
 
     samples: Iterator[CalibrationSample]
     held_out: Iterator[CalibrationSample]
     count: int | None
+    has_sequences: bool = False
 
     @classmethod
     def of(cls, graph: Graph, context: Context, look: DataLook) -> "Reading":
@@ -65,7 +68,15 @@ class Reading:
         inputs = model_inputs(graph)
         splitting = _Splitting(inputs, LabelFilter(inputs, look), getattr(data, "batch_size", None), _TakesOne(graph))
         is_free = context.config.takes_enough_samples and not context.config.shuffle
-        return (is_free and _spread(data, splitting)) or _in_their_order(data, splitting, context)
+        spread = Spread.of(data, ENOUGH_SAMPLES) if is_free else None
+        items = chosen_samples(data, context.config)
+        if has_states(graph):
+            given = spread.samples(range(len(spread.places))) if spread else items
+            first = list(itertools.islice(given, 1))
+            if first and steps_of(first[0].feed, inputs):
+                return _in_sequences(itertools.chain(first, given), splitting)
+            items = items if spread else itertools.chain(first, given)
+        return (spread and _spread(spread, splitting)) or _in_their_order(items, splitting, context)
 
     @property
     def is_spread(self) -> bool:
@@ -127,6 +138,15 @@ class _Splitting:
             feed, labels = self.labels.split(item.feed)
             yield from split_batch(Sample(item.label, feed), self.inputs, labels, self.batch_size, self.takes_one)
 
+    def sequences(self, items: Iterable[Sample]) -> Iterator[list[CalibrationSample]]:
+        """The steps of each sequence, as if none was held out; a sample that is none is its only step."""
+        number = itertools.count()
+        for item in items:
+            steps = steps_of(item.feed, self.inputs)
+            given = [item] if steps is None else [step_of(item, *each) for each in enumerate(steps)]
+            fed = (Sample(each.label, self.labels.split(each.feed)[0]) for each in given)
+            yield in_sequence(self.checked(each, next(number), is_held_out=False) for each in fed)
+
     def checked(self, sample: Sample, index: int, *, is_held_out: bool) -> CalibrationSample:
         """A sample that fits the model; a copy, since a source may reuse one buffer and samples are read ahead."""
         feed = {name: array.copy() for name, array in checked_feed(sample, self.inputs).items()}
@@ -135,22 +155,34 @@ class _Splitting:
         return CalibrationSample(Sample(sample.label, None), feed, is_held_out, is_first)
 
 
-def _in_their_order(data: object, splitting: _Splitting, context: Context) -> Reading:
+def _in_their_order(items: Iterable[Sample], splitting: _Splitting, context: Context) -> Reading:
     """The first samples, or those that are drawn; the held-out ones are among them."""
 
     def read() -> Iterator[CalibrationSample]:
-        chosen = itertools.islice(splitting.split(chosen_samples(data, context.config)), context.config.samples)
+        chosen = itertools.islice(splitting.split(items), context.config.samples)
         for index, (sample, is_held_out) in enumerate(zip(chosen, held_out(), strict=False)):
             yield splitting.checked(sample, index, is_held_out=is_held_out)
 
     return Reading(read(), iter(()), None)
 
 
-def _spread(data: object, splitting: _Splitting) -> Reading | None:
-    """Samples from all over the data; None if the data cannot be read in this order, or hold batches."""
-    spread = Spread.of(data, ENOUGH_SAMPLES)
-    if spread is None:
-        return None
+def _in_sequences(items: Iterable[Sample], splitting: _Splitting) -> Reading:
+    """The steps of sequences; whole sequences are held out, or the last steps of few ones."""
+
+    def read() -> Iterator[CalibrationSample]:
+        sequences = splitting.sequences(items)
+        first = list(itertools.islice(sequences, FEWEST))
+        are_few = len(first) < FEWEST
+        for steps, is_held_out in zip(itertools.chain(first, sequences), held_out(), strict=False):
+            measured = measured_steps(len(steps)) if are_few else len(steps) * (not is_held_out)
+            yield from steps[:measured]
+            yield from (replace(each, is_held_out=True, is_first=False) for each in steps[measured:])
+
+    return Reading(read(), iter(()), None, has_sequences=True)
+
+
+def _spread(spread: Spread, splitting: _Splitting) -> Reading | None:
+    """Samples from all over the data; None if the data hold batches."""
     number, *numbers = spread.measured
     first = list(itertools.islice(splitting.split(spread.samples([number])), 2))
     if len(first) != 1:

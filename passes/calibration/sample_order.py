@@ -3,6 +3,9 @@
 Data may be sorted, and their first samples all of one kind. If the user names no number of samples, data whose parts
 can be read in any order give parts at even distances, in the order of the multiples of the golden ratio: the parts that
 were read lie evenly over the data at any time (Weyl's theorem). Other data are read from their beginning.
+
+Sequences are held out as samples are. Of fewer than `FEWEST`, none would be: the last steps of each are held out then,
+which begin with the states that the steps in front of them leave.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +19,8 @@ from .subset import Indexed, is_sequence, item_at, sample_of
 
 #: The share of the samples that is held out of the statistics to check the result, and the most samples.
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
+#: With fewer samples, none is held out.
+FEWEST = 9
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
@@ -40,6 +45,14 @@ def held_out() -> Iterator[bool]:
         is_one = most > 0 and is_held_out(index)
         most -= is_one
         yield is_one
+
+
+def measured_steps(count: int) -> int:
+    """How many steps at the beginning of a sequence are measured if its last ones are held out.
+
+    Of two steps, both are: the first one alone would show no state but the first.
+    """
+    return count - max(count > 2, int(HELD_OUT_SHARE * count))
 
 
 @runtime_checkable

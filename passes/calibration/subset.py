@@ -84,8 +84,8 @@ def what_is_wrong(data: object) -> str:
     if is_table(data):
         return f"{kind}, whose items are columns: give an array with a sample a row"
     is_iterable = isinstance(data, (Iterable, Indexed, NncfDataset)) and not isinstance(data, (bytes, bytearray))
-    if not is_iterable and callable(cast(object, data)):
-        name = getattr(cast(object, data), "__name__", kind)
+    if not is_iterable and callable(data):
+        name = getattr(data, "__name__", kind)
         return f"a function, expected its samples: call it, {name}()"
     if not is_iterable or rank == 0:
         return f"{kind}, expected an iterable of samples"

@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from ...ir import Graph
 from ..analysis.agreement import Agreement, Verdict
@@ -11,11 +11,13 @@ from ..analysis.compressed_weights import compressed_weights
 from ..analysis.data_findings import expected_inputs, find_about_data
 from ..analysis.image_findings import DataMistake
 from ..analysis.outputs import OutputKind
-from ..calibration.sample_order import held_out_samples, some_samples
+from ..analysis.states import first_steps_only, states_with_first_values
+from ..calibration.sample_order import FEWEST, held_out_samples, measured_steps, some_samples
 from ..infra.execution import Execution
 from ..infra.progress import Progress, no_progress
 from ..runtime.data_look import DataLook
-from ..runtime.samples import DataError, Feed, ModelInput, PreparedSample, Sample, checked_feed, model_inputs
+from ..runtime.samples import DataError, Feed, ModelInput, PreparedSample, Sample, has_states, model_inputs
+from ..runtime.sequences import fed_otherwise, prepared_steps, steps_of
 from .latency import LEAST_GAIN, Latencies, measure_latencies
 from .latency_seconds import SECONDS
 from .layer_probes import LayerError, LayerProbes
@@ -140,8 +142,10 @@ def compare_models(
     layers, expected, look = LayerProbes(matching.pairs if per_layer else (), pair), expected_inputs(first), DataLook()
     seen, timed = 0, list[tuple[Feed, Feed]]()
     total = None if held_out else min(most or FEW, operator.length_hint(samples) or most or FEW)
-    used, is_spread = _used(samples, most, held_out=held_out)
+    used, is_spread = _used(first, samples, most, held_out=held_out)
+    states = states_with_first_values(first)
     for items in _items(used, model_inputs(first), model_inputs(second), order):
+        states = [] if items[0].past else states
         layers.add(items, *pair.add(items))
         look.add(items[0].feed)
         timed += [(items[0].feed, items[1].feed)] if len(timed) < _TIMED else []
@@ -161,7 +165,7 @@ def compare_models(
         outputs=outputs,
         matching=matching,
         layers=tuple(layers.errors()) if per_layer else None,
-        warnings=(*map(str, mistakes), *pair.warnings, *layers.warnings()),
+        warnings=(*map(str, mistakes), *pair.warnings, *layers.warnings(), *first_steps_only(states)),
         latencies=measure_latencies(first, second, timed, seconds=latency_seconds) if latency else None,
         held_out=held_out,
         is_spread=is_spread,
@@ -169,18 +173,33 @@ def compare_models(
     )
 
 
-def _used(samples: Iterable[Sample], most: int | None, *, held_out: bool) -> tuple[Iterator[Sample], bool]:
-    """The samples to compare on; whether they come from all over the data."""
-    if held_out:
-        return held_out_samples(samples, most), False
-    return some_samples(samples, FEW) if most is None else (islice(samples, most), False)
+def _used(
+    graph: Graph, samples: Iterable[Sample], most: int | None, *, held_out: bool
+) -> tuple[Iterator[list[PreparedSample]], bool]:
+    """The samples to compare on, each as its steps; whether they come from all over the data."""
+    inputs, may_be_sequences = model_inputs(graph), has_states(graph)
+
+    def prepared(used: Iterable[Sample]) -> Iterator[list[PreparedSample]]:
+        return (prepared_steps(each, inputs, has_states=may_be_sequences) for each in used)
+
+    if not held_out:
+        used, is_spread = some_samples(samples, FEW) if most is None else (islice(samples, most), False)
+        return prepared(used), is_spread
+    if may_be_sequences:
+        begun = list(islice(samples, min(FEWEST, most or FEWEST)))
+        if len(begun) < FEWEST and begun and steps_of(begun[0].feed, inputs):
+            return (steps[measured_steps(len(steps)) :] for steps in prepared(begun)), False
+        samples = chain(begun, samples) if isinstance(samples, Iterator) else samples
+    return prepared(held_out_samples(samples, most)), False
 
 
 def _items(
-    samples: Iterable[Sample], ours: Sequence[ModelInput], theirs: Sequence[ModelInput], order: Sequence[int]
+    samples: Iterable[list[PreparedSample]],
+    ours: Sequence[ModelInput],
+    theirs: Sequence[ModelInput],
+    order: Sequence[int],
 ) -> Iterator[tuple[PreparedSample, PreparedSample]]:
-    """Each sample as input of either model."""
-    for sample in samples:
-        feed = checked_feed(sample, ours)
-        twin = {each.name: feed[ours[index].name] for index, each in zip(order, theirs, strict=True)}
-        yield PreparedSample(sample, feed), PreparedSample(sample, twin)
+    """Each sample, or each step, as input of either model."""
+    names = [(each.name, ours[index].name) for index, each in zip(order, theirs, strict=True)]
+    for steps in samples:
+        yield from zip(steps, fed_otherwise(steps, lambda feed: {name: feed[own] for name, own in names}), strict=True)

@@ -67,7 +67,7 @@ class OutputProbe:
             self.tallies.add(first, self._ordered(second))
             return first, second
         kept = [[each.copy() for each in found] for found in (first, self._ordered(second))]
-        self.waiting.append((ValidationSample(items[0].sample, items[0].feed, kept[0]), kept[1]))
+        self.waiting.append((items[0].with_outputs(kept[0]), kept[1]))
         if len(self.waiting) == _SEEN:
             self.tallies = self._begun()
         return first, second

@@ -23,6 +23,7 @@ from ..infra.base import Context
 from ..runtime.engine import Engine
 from ..runtime.modes import EMULATION
 from ..runtime.samples import PreparedSample, ValidationSample
+from ..runtime.sequences import fed_otherwise
 from .fake_quant_switch import GATES, AttachGates, rounded_operations
 
 #: How the reasons begin for which operations were reverted to float.
@@ -145,7 +146,7 @@ class GatedModel:
                 progress(len(found))
 
         count = len(self.operations)
-        self._engine.run((_switched(each, count, group) for group in groups for each in self._samples), take)
+        self._engine.run((each for group in groups for each in _switched(self._samples, count, group)), take)
         return found
 
 
@@ -208,10 +209,10 @@ def ranked(effects: Sequence[Effect]) -> list[Effect]:
     return sorted(effects, key=lambda each: (-each.share, each.own, each.node))
 
 
-def _switched(sample: ValidationSample, count: int, opened: Collection[int]) -> PreparedSample:
+def _switched(samples: Iterable[ValidationSample], count: int, opened: Collection[int]) -> list[PreparedSample]:
     gates = np.zeros(count, np.float32)
     gates[list(opened)] = 1
-    return PreparedSample(sample.sample, sample.feed | {GATES: gates})
+    return fed_otherwise(samples, lambda feed: feed | {GATES: gates})
 
 
 def _float_run(
@@ -225,7 +226,7 @@ def _float_run(
         np.add(powers, outputs[0], out=powers)
         references.append([output.copy() for output in outputs[1:]])
 
-    engine.run([_switched(sample, count, ()) for sample in samples], take)
+    engine.run(_switched(samples, count, ()), take)
     return [_decibels(signal, noise) for noise, signal in zip(powers[:count], powers[count:], strict=True)], references
 
 

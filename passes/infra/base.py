@@ -18,6 +18,7 @@ from ..analysis.bit_choice import Candidate
 from ..analysis.outputs import Outputs
 from ..options.config import Preset, QuantizationConfig
 from ..placement.plan import Plan
+from ..placement.unmeasured import without_unmeasured
 from ..runtime.samples import PreparedSample, ValidationSample
 from ..statistics.request import Request, Statistics
 from .calibration import Calibration
@@ -165,6 +166,11 @@ class Context(RunInputs, RunState):
         other = copy(self)
         other.statistics = statistics
         return other
+
+    def as_measured(self, plan: Plan, graph: Graph) -> Plan:
+        """A plan of the graph without what the calibration run says nothing about."""
+        advanced = self.calibration.have_advanced
+        return without_unmeasured(plan, graph, self.statistics.unseen, have_advanced=advanced)
 
     @property
     def outputs(self) -> Outputs:

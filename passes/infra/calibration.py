@@ -41,6 +41,7 @@ class Calibration:
         look: What the samples look like; empty if none were read.
         sampling: How many samples were measured, and why.
         fed: What was fed, in one line (see `fed_line`).
+        have_advanced: Whether samples were sequences, so that states had other values than their first ones.
     """
 
     statistics: Statistics = field(default_factory=Statistics)
@@ -52,6 +53,7 @@ class Calibration:
     look: DataLook = field(default_factory=DataLook)
     sampling: Sampling = field(default_factory=Sampling)
     fed: str = ""
+    have_advanced: bool = False
 
     @property
     def compared(self) -> Sequence[ValidationSample]:
@@ -61,4 +63,17 @@ class Calibration:
     @property
     def probes(self) -> Sequence[ValidationSample]:
         """The samples on which the device may be checked."""
-        return [*self.held_out, *self.first][:MOST_PROBES]
+        return [*self.some(MOST_PROBES), *self.first][:MOST_PROBES]
+
+    def some(self, most: int) -> Sequence[ValidationSample]:
+        """A few held-out samples: the first ones, or steps of sequences at even distances.
+
+        The first steps of a sequence begin with the first states, which say little.
+
+        Args:
+            most: How many at most.
+        """
+        total = len(self.held_out)
+        if total <= most or not any(each.past for each in self.held_out):
+            return self.held_out[:most]
+        return [self.held_out[(2 * number + 1) * total // (2 * most)] for number in range(most)]

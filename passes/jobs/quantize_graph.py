@@ -119,7 +119,8 @@ def quantize_graph(
     record_provenance(attempt.graph, attempt.context)
     gives_images = any(each.kind is OutputKind.IMAGE for each in attempt.context.outputs.each)
     seen = attempt.context.calibration
-    found = find_about_data(expected, seen.look, data, seen.fed, gives_images=gives_images)
+    floats = [each.reason for each in attempt.context.plan.decisions.values()]
+    found = find_about_data(expected, seen.look, data, seen.fed, gives_images=gives_images, floats=floats)
     report = report_of(results, guarded, bytes_before, warnings, kept, latencies, found, tuned)
     worst = report.worst_output
     _log.info("verdict: %s%s", report.verdict or "not checked", f" at output '{worst.name}'" if worst else "")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from ...ir import InPort, Node, OutPort, Scope
 from ...targets import Granularity, Mode, QuantSpec
 from ..analysis.constants import SHAPE_READERS
+from ..analysis.states import is_unmeasured
 from ..options.ignored import BY_USER
 
 
@@ -142,6 +143,10 @@ class Plan:
             kept={**self.kept, **{node: why for node, why in reasons.items() if node not in self.decisions}},
         )
 
+    def readers(self, site: Site) -> set[Node]:
+        """The nodes that need what a site rounds."""
+        return set[Node]().union(*map(self._readers_behind, site.consumers))
+
     def _edges_without(self, site: Site, floats: Set[Node]) -> tuple[InPort, ...]:
         """The edges of a site except those that lead only to these nodes; empty if no other node needs them."""
         behind = {port: self._readers_behind(port) for port in site.consumers}
@@ -176,6 +181,10 @@ class Plan:
 
     def why_nothing(self, target: str) -> str:
         """The reason why there are no sites."""
+        if behind := [each.reason for each in self.decisions.values() if is_unmeasured(each.reason)]:
+            return (
+                f"of {len(behind)} of {len(self.decisions)} layers the ranges are unknown, the first since {behind[0]}"
+            )
         of_user = sum(each.reason.startswith(BY_USER) for each in self.decisions.values())
         if not of_user:
             return f"target '{target}' can run no layer of the model in int8"

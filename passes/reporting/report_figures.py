@@ -48,7 +48,7 @@ def measure_figures(attempt: Attempt, calibrated: CalibratedModel, detail: Detai
     """
     if not calibrated.context.held_out:
         return Figures()
-    is_full, samples = detail is Detail.FULL, calibrated.context.held_out[:COMPARED]
+    is_full, samples = detail is Detail.FULL, calibrated.context.calibration.some(COMPARED)
     try:
         graph, context = calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False)
         effects = ranked(

@@ -88,6 +88,7 @@ class DataLook:
         samples: The number of samples.
         constant: The number of samples whose arrays each hold one value only.
         digests: The checksums of different samples.
+        continued: The number of samples that are steps behind others of their sequence.
         parts: Which parts of the items they are; empty: the items hold nothing else.
         told: What is doubtful about how they were read.
     """
@@ -96,11 +97,18 @@ class DataLook:
     samples: int = 0
     constant: int = 0
     digests: set[tuple[int, ...]] = field(default_factory=set[tuple[int, ...]])
+    continued: int = 0
     parts: str = ""
     told: list[str] = field(default_factory=list[str])
 
-    def add(self, feed: Feed) -> None:
-        """Takes a sample."""
+    def add(self, feed: Feed, *, continues: bool = False) -> None:
+        """Takes a sample.
+
+        Args:
+            feed: Its arrays.
+            continues: Whether it is a step behind others of its sequence.
+        """
+        self.continued += continues
         for name, array in feed.items():
             self.inputs.setdefault(name, InputLook()).add(array)
         self.samples += 1
@@ -124,6 +132,9 @@ def fed_line(look: DataLook, data: object, inputs: Sequence[ModelInput]) -> str:
     if not look.samples:
         return ""
     what = data.description if isinstance(data, Described) else "samples"
+    if look.continued:
+        count = look.samples - look.continued
+        what = f"steps of {count} sequence{'s' * (count != 1)}"
     parts = f" ({look.parts})" if look.parts else ""
     ranges = ", ".join(f"{each} {seen.range}" for each in inputs if (seen := look.inputs.get(each.name)))
     return f"{look.samples} {what}{parts}; {ranges}"

@@ -22,7 +22,7 @@ from .loaded import Loaded, rejecting
 from .messages import first_line
 from .modes import EMULATION
 from .portable import Portable
-from .samples import DataError, Feed, Runnable, Sample
+from .samples import DataError, Feed, Past, Runnable, Sample
 from .warm_up import may_need_warm_up
 
 _Item = TypeVar("_Item", bound=Runnable)
@@ -41,8 +41,21 @@ class Mark:
     seconds: Mapping[str, float]
 
 
+@dataclass
+class _Lane:
+    """A request, which has states of its own.
+
+    Attributes:
+        request: The request.
+        last: The arrays of the last step that it ran in a sequence; None: its states are unknown.
+    """
+
+    request: ov.InferRequest
+    last: Feed | None = None
+
+
 class Engine:
-    """A compiled model.
+    """A compiled model. Before each sample its states are reset, and in front of a step the others run (see `Past`).
 
     Args:
         model: See `Loaded`.
@@ -72,35 +85,36 @@ class Engine:
                 separate_scales(self._model)
             self.compiled = compile_model(self._loaded.core, self._model, config)
         self._request, self._inferences = self.compiled.create_infer_request(), 0
+        self._lane = _Lane(self._request)
         self._queue: ov.AsyncInferQueue | None = None
 
     def run(self, items: Iterable[_Item], take: Callable[[_Item, list[Array]], None]) -> None:
         """Runs all samples, several at a time, and calls `take(item, outputs)` for each, in order.
 
-        The arrays that `take` gets are views that live only during the call.
+        A step waits for the one in front of it. The arrays that `take` gets are views that live only during the call.
 
         Raises:
             DataError: the model cannot run a sample.
         """
         # One more request than the plugin runs at once, so that it always has work while Python handles a result.
         most = self.at_once + 1
-        idle = [self.compiled.create_infer_request() for _ in range(most)]
-        running: deque[tuple[_Item, ov.InferRequest]] = deque()
+        idle = [_Lane(self.compiled.create_infer_request()) for _ in range(most)]
+        running: deque[tuple[_Item, _Lane]] = deque()
         for item in items:
-            if not idle:
+            while running and (item.past or not idle):
                 idle.append(_finish(running, take))
-            request = idle.pop()
+            lane = idle.pop()  # the last one that ran, if the item is a step
             with _blaming(item.sample, item.feed):
-                self._warm_up(request, item.feed)
-                request.start_async(_given(item.feed))
-            running.append((item, request))
+                self._begin(lane, item)
+                lane.request.start_async(_given(item.feed))
+            running.append((item, lane))
         while running:
             _finish(running, take)
 
     def infer(self, feed: Feed) -> None:
         """Runs one inference, for timing; the outputs stay in the runtime."""
-        self._request.infer(_given(feed))
-        self._inferences += 1
+        self._infer(self._lane, feed)
+        self._lane.last = None
 
     def seconds_of_many(self, feeds: Sequence[Feed], count: int) -> float:
         """The seconds for each of `count` inferences, as many at a time as suit the plugin; outputs are dropped."""
@@ -120,21 +134,34 @@ class Engine:
             DataError: the model cannot run the sample.
         """
         with _blaming(item.sample, item.feed):
-            self._warm_up(self._request, item.feed)
+            self._begin(self._lane, item)
             self.infer(item.feed)
+        self._lane.last = item.feed
         return self.results()
 
-    def _warm_up(self, request: ov.InferRequest, feed: Feed) -> None:
-        """Resets the state of a request; before that, runs the sample if it has to run twice."""
+    def _begin(self, lane: _Lane, item: Runnable) -> None:
+        """Brings the states of a request to where an item begins; before that, runs it if it has to run twice."""
         if self.runs_twice:
-            self._reset(request)
-            request.infer(_given(feed))
-            self._inferences += request is self._request
-        self._reset(request)
+            self._catch_up(lane, item.past)
+            self._infer(lane, item.feed)
+            lane.last = None
+        self._catch_up(lane, item.past)
+        lane.last = item.feed
 
-    def _reset(self, request: ov.InferRequest) -> None:
-        if self._is_stateful:
-            request.reset_state()
+    def _catch_up(self, lane: _Lane, past: Past | None) -> None:
+        """Runs the steps in front of an item that the request did not run last; without any, resets the states."""
+        missing = list[Feed]()
+        while past and past.feed is not lane.last:
+            missing.append(past.feed)
+            past = past.past
+        if past is None and self._is_stateful:
+            lane.request.reset_state()
+        for feed in reversed(missing):
+            self._infer(lane, feed)
+
+    def _infer(self, lane: _Lane, feed: Feed) -> None:
+        lane.request.infer(_given(feed))
+        self._inferences += lane is self._lane
 
     def results(self) -> list[Array]:
         """The outputs of the last inference of `infer` or `outputs`."""
@@ -192,16 +219,14 @@ def _has_bodies(op: Any) -> bool:
     return hasattr(op, "get_function")
 
 
-def _finish(
-    running: deque[tuple[_Item, ov.InferRequest]], take: Callable[[_Item, list[Array]], None]
-) -> ov.InferRequest:
+def _finish(running: deque[tuple[_Item, _Lane]], take: Callable[[_Item, list[Array]], None]) -> _Lane:
     """Waits for the oldest request, hands its outputs over, and returns it."""
-    item, request = running.popleft()
+    item, lane = running.popleft()
     with _blaming(item.sample, item.feed):
-        request.wait()
-    tensors = cast(Any, request).output_tensors
+        lane.request.wait()
+    tensors = cast(Any, lane.request).output_tensors
     take(item, [_array(tensor) for tensor in tensors])
-    return request
+    return lane
 
 
 def _given(feed: Feed) -> dict[int, Array]:

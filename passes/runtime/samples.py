@@ -1,11 +1,11 @@
 """Calibration samples: the inputs of a model, and a check of each sample against them before it is run.
 
-A sample may be a dict by input name, a sequence in input order, or a single array. Each error names the sample, what it
-holds and what was expected.
+A sample may be a dict by input name, a sequence in input order, or a single array. For a model with states, it may be a
+list of such steps (see `sequences`). Each error names the sample, what it holds and what was expected.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 import ml_dtypes
@@ -35,11 +35,35 @@ class Sample:
 
     Attributes:
         label: Its name in messages, e.g. "sample 3 (photos/cat.jpg)".
-        feed: A dict by input name, a sequence in input order, or a single array.
+        feed: A dict by input name, a sequence in input order, a single array, or a list of steps.
     """
 
     label: str
     feed: object
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The feed of a sample that is known to be a sequence.
+
+    Attributes:
+        each: The feeds of its steps.
+    """
+
+    each: Sequence[object]
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """The steps in front of a step of a sequence, from the last to the first.
+
+    Attributes:
+        feed: The arrays of the last of them.
+        past: The steps in front of it; None: it is the first.
+    """
+
+    feed: Feed
+    past: "Past | None" = field(repr=False)
 
 
 class Runnable(Protocol):
@@ -55,13 +79,34 @@ class Runnable(Protocol):
         """The arrays for the model."""
         ...
 
+    @property
+    def past(self) -> Past | None:
+        """The steps that bring the states of the model to where this one begins; None: they are reset."""
+        ...
+
 
 @dataclass(frozen=True)
 class PreparedSample:
-    """A sample and the arrays for the model."""
+    """A sample, or a step of one, and the arrays for the model.
+
+    Attributes:
+        sample: The sample; its label names the step, too.
+        feed: The arrays.
+        past: The steps in front of it.
+    """
 
     sample: Sample
     feed: Feed
+    past: Past | None = field(default=None, kw_only=True)
+
+    @property
+    def alone(self) -> "PreparedSample":
+        """The sample without what a subclass adds."""
+        return PreparedSample(self.sample, self.feed, past=self.past)
+
+    def with_outputs(self, outputs: list[Array]) -> "ValidationSample":
+        """The sample with the float model's outputs."""
+        return ValidationSample(self.sample, self.feed, outputs, past=self.past)
 
 
 @dataclass(frozen=True)
@@ -130,6 +175,11 @@ def _returned_as(node: Node) -> str:
     return next(((each.names or [each.node.name])[0] for each in alike), "")
 
 
+def has_states(graph: Graph) -> bool:
+    """Whether the model hands states from one inference to the next."""
+    return any(any(each.nodes("Assign")) for each in graph.walk())
+
+
 def takes_shape(expected: ModelInput, shape: tuple[int, ...]) -> bool:
     """Whether an array of that shape can be run; a batch axis is added in front if it is missing."""
     return fits(shape, expected.shape) or fits((1, *shape), expected.shape)
@@ -150,6 +200,12 @@ def checked_feed(sample: Sample, inputs: Sequence[ModelInput]) -> Feed:
 def _by_name(sample: Sample, inputs: Sequence[ModelInput]) -> dict[str, object]:
     feed = sample.feed
     kind = type(feed).__name__
+    if isinstance(feed, Steps):
+        message = (
+            f"{sample.label}: it is a sequence of {len(feed.each)} steps, but the model has no states that carry over: "
+            "give each step as a sample"
+        )
+        raise DataError(message)
     if isinstance(feed, Mapping):
         return _by_given_names(sample, _items(sample, cast(Mapping[object, object], feed)), inputs)
     is_sequence = isinstance(feed, (tuple, list))

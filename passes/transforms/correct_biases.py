@@ -16,6 +16,7 @@ from ..options.config_error import ConfigError
 from ..runtime.engine import Engine
 from ..runtime.modes import EMULATION, THROUGHPUT
 from ..runtime.samples import PreparedSample
+from ..runtime.sequences import fed_otherwise, with_steps_before
 from .correct_biases_fast import are_rounded, rounded_weights
 
 _NAME = "irquant/bias"
@@ -58,8 +59,9 @@ class CorrectBiases(Pass):
         if not context.kept:
             message = "sequential bias correction runs the model: also give the calibration data"
             raise ConfigError(message)
-        means = _float_means(graph, layers, context)
-        errors = _errors(graph, layers, means, context)
+        samples = with_steps_before(context.kept.values())
+        means = _float_means(graph, layers, samples, context)
+        errors = _errors(graph, layers, samples, means, context)
         changed = 0
         for node, found in zip(layers, errors, strict=True):
             context.corrections[node] = correction = judged(found, believes_one=False)
@@ -82,7 +84,9 @@ def _results(graph: Graph, layers: Sequence[Node]) -> list[OutPort]:
     return [port.node.output() if (port := bias_port(node)) else node.output() for node in twins]
 
 
-def _float_means(graph: Graph, layers: Sequence[Node], context: Context) -> list[list[Array]]:
+def _float_means(
+    graph: Graph, layers: Sequence[Node], samples: Sequence[PreparedSample], context: Context
+) -> list[list[Array]]:
     """For each sample, the mean of each output channel of each layer of the float model."""
     copy = graph.copy()
     ours = {site.name for site in context.plan.sites}
@@ -92,10 +96,16 @@ def _float_means(graph: Graph, layers: Sequence[Node], context: Context) -> list
     build = Builder(copy, copy.in_file_order("Result")[0])
     for layer, result in zip(layers, _results(copy, layers), strict=True):
         build.result(_mean(result, output_channel_axis(layer)), name=_NAME)
-    return _run(Engine(copy, THROUGHPUT), [*context.kept.values()], len(layers), context)
+    return _run(Engine(copy, THROUGHPUT), samples, len(layers), context)
 
 
-def _errors(graph: Graph, layers: Sequence[Node], means: Sequence[list[Array]], context: Context) -> list[Floats]:
+def _errors(
+    graph: Graph,
+    layers: Sequence[Node],
+    samples: Sequence[PreparedSample],
+    means: Sequence[list[Array]],
+    context: Context,
+) -> list[Floats]:
     """The difference to the float means behind each layer of the self-correcting model: [samples, channels]."""
     copy = graph.copy()
     _round_here(copy)
@@ -103,10 +113,8 @@ def _errors(graph: Graph, layers: Sequence[Node], means: Sequence[list[Array]], 
     wanted = [f"{_NAME}/wanted/{index}" for index in range(len(layers))]
     for name, layer, result in zip(wanted, layers, _results(copy, layers), strict=True):
         build.result(_correct_itself(result, output_channel_axis(layer), name), name=_NAME)
-    fed = [
-        PreparedSample(each.sample, each.feed | dict(zip(wanted, mean, strict=True)))
-        for each, mean in zip(context.kept.values(), means, strict=True)
-    ]
+    given = {id(each.feed): dict(zip(wanted, mean, strict=True)) for each, mean in zip(samples, means, strict=True)}
+    fed = fed_otherwise(samples, lambda feed: feed | given[id(feed)])
     found = _run(Engine(copy, EMULATION), fed, len(layers), context)
     return [np.array([each[index].ravel() for each in found], np.float64) for index in range(len(layers))]
 

@@ -57,7 +57,7 @@ class KeepSumsFloat(Pass):
         reasons = {node: _why(ratio, context) for node, ratio in ratios.items() if ratio < least}
         if not reasons:
             return 0
-        plans = (_without(reasons, graph, context).without(context.statistics.unseen), old.with_floats(reasons))
+        plans = (context.as_measured(_without(reasons, graph, context), graph), old.with_floats(reasons))
         for context.plan in plans:
             stays = {*_sums(graph, context)} == {*sums} - reasons.keys()
             if stays and _is_measured(graph, context):

@@ -12,7 +12,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -136,16 +136,20 @@ def run_float(recipe: Recipe) -> None:
         _sound(recipe, draw_options(Chance(recipe.seed, 2))["by"], Path(folder) / "model.xml")
 
 
-def run(model: Any, samples: Sequence[dict[str, Array]], config: dict[str, str]) -> list[list[Array]]:
-    """The outputs for each sample, from a fresh state."""
+def run(model: Any, drawn: Drawn, config: dict[str, str]) -> list[list[Array]]:
+    """The outputs of a model for each sample of a network: from a fresh state, or from that of the step before."""
     request = ov.Core().compile_model(model, "CPU", config).create_infer_request()
     count = 2 if may_need_warm_up(model) else 1
     found: list[list[Array]] = []
-    for each in samples:
+    for sequence in drawn.sequences:
+        outputs = list[list[Array]]()
         for _ in range(count):
             request.reset_state()
-            request.infer(list(each.values()))
-        found.append([np.array(tensor.data) for tensor in request.output_tensors])
+            outputs.clear()
+            for each in sequence:
+                request.infer(list(each.values()))
+                outputs.append([np.array(tensor.data) for tensor in request.output_tensors])
+        found += outputs
     return found
 
 
@@ -200,9 +204,9 @@ def _sound(recipe: Recipe, by: str, path: Path) -> tuple[Drawn, list[list[Array]
     try:
         if by != "model":  # f16 constants are other constants: the file is the float model
             ov.save_model(drawn.model, path, compress_to_fp16=by == "f16 xml")
-            drawn = Drawn(read(path), drawn.samples)
-        floats = run(drawn.model, drawn.samples, F32)
-        run(drawn.model, drawn.samples, BUSY)
+            drawn = replace(drawn, model=read(path))
+        floats = run(drawn.model, drawn, F32)
+        run(drawn.model, drawn, BUSY)
     except RuntimeError as error:
         raise UnsoundError(f"float: {_last_line(error)}") from error
     if not all(np.isfinite(each.astype(np.float64)).all() for arrays in floats for each in arrays):
@@ -227,7 +231,7 @@ def _prepared_it_computes_the_same(
     drawn: Drawn, floats: list[list[Array]], prepared: str, passes: Sequence[Pass]
 ) -> None:
     """Passes that round nothing change no value; what is measured behind them would not show it."""
-    graph, context = from_runtime(drawn.model), Context(load_target("cpu"), samples=drawn.samples)
+    graph, context = from_runtime(drawn.model), Context(load_target("cpu"), samples=drawn.data)
     try:
         PassManager(passes).run(graph, context)
     except PassFailure as error:
@@ -237,7 +241,7 @@ def _prepared_it_computes_the_same(
     decided = _decided(drawn.model)
     same = SAME_HALVES if any(each.dtype == np.float16 for each in floats[0]) else SAME
     try:
-        found = run(to_runtime(graph), drawn.samples, F32)
+        found = run(to_runtime(graph), drawn, F32)
     except RuntimeError as error:
         raise FoundError(f"{prepared}, it does not run: {shape_of(str(error))}", str(error)) from error
     for number in range(len(floats[0])):
@@ -251,7 +255,7 @@ def _prepared_it_computes_the_same(
 def _contradicts_itself(drawn: Drawn, floats: list[list[Array]]) -> bool:
     """Whether the runtime gives other values, or none, if nothing but the type of the constants is another."""
     try:
-        found = run(unpacked(drawn.model), drawn.samples, F32)
+        found = run(unpacked(drawn.model), drawn, F32)
     except RuntimeError:
         return True
     pairs = ((_joined(floats, number), _joined(found, number)) for number in range(len(floats[0])))
@@ -275,8 +279,8 @@ def _quantized(drawn: Drawn, chosen: dict[str, Any], reports: list[Report], path
         "ignored": _some_layer(drawn.model) if chosen["ignored"] else [],
     }
     if path is None:
-        return quantize(drawn.model, drawn.samples, **arguments)
-    return read(quantize(path, drawn.samples, **arguments))
+        return quantize(drawn.model, drawn.data, **arguments)
+    return read(quantize(path, drawn.data, **arguments))
 
 
 def _some_layer(model: ov.Model) -> list[str]:
@@ -352,7 +356,7 @@ def _compared(
 def emulated_outputs(quantized: ov.Model, drawn: Drawn) -> list[list[Array]]:
     model = unpacked(quantized)
     try:
-        return run(model, drawn.samples, MEANT)
+        return run(model, drawn, MEANT)
     except RuntimeError:  # the plugin takes ranges by channel along one axis only, and moves them to others
         quantize_by_tensor(model)
         return _run_quantized(model, drawn, MEANT)
@@ -368,18 +372,18 @@ def _right_in_the_precision_of_the_device(
 ) -> None:
     """What users get who ask for nothing: the errors of int8 and of that precision may add up, and no more."""
     try:
-        plain = run(drawn.model, drawn.samples, config)
+        plain = run(drawn.model, drawn, config)
     except RuntimeError:
         return  # it has no kernel in that precision
     try:
-        rounded = run(quantized, drawn.samples, config)
+        rounded = run(quantized, drawn, config)
         fault = _wrong_in_that_precision(floats, plain, emulated, rounded, decided)
     except RuntimeError as error:
         rounded, fault = [], FoundError(f"the result cannot be executed: {shape_of(str(error))}", str(error))
     if fault is None:
         return
     try:  # The plugin has no kernels for some float models, or wrong ones, that are right behind constants of 16 bits.
-        plain = run(unpacked(drawn.model), drawn.samples, config)
+        plain = run(unpacked(drawn.model), drawn, config)
     except RuntimeError:
         return
     if not rounded or _wrong_in_that_precision(floats, plain, emulated, rounded, decided):
@@ -452,7 +456,7 @@ def decibels(error: float) -> float:
 
 def _run_quantized(quantized: ov.Model, drawn: Drawn, config: dict[str, str]) -> list[list[Array]]:
     try:
-        return run(quantized, drawn.samples, config)
+        return run(quantized, drawn, config)
     except RuntimeError as error:
         how = "emulated" if config == MEANT else "executed"
         raise FoundError(f"the result cannot be {how}: {shape_of(str(error))}", str(error)) from error

@@ -81,10 +81,22 @@ class Drawn:
     Attributes:
         model: It.
         samples: What it is calibrated on.
+        are_steps: Whether the samples are the steps of one sequence.
     """
 
     model: ov.Model
     samples: list[dict[str, Array]]
+    are_steps: bool = False
+
+    @property
+    def sequences(self) -> list[list[dict[str, Array]]]:
+        """The samples as sequences, most of them of one step."""
+        return [self.samples] if self.are_steps else [[each] for each in self.samples]
+
+    @property
+    def data(self) -> Sequence[object]:
+        """The samples as they are given."""
+        return self.sequences if self.are_steps else self.samples
 
 
 def draw_recipe(seed: int) -> Recipe:
@@ -123,7 +135,10 @@ def draw(recipe: Recipe) -> Drawn | None:
     model = ov.Model([op.result(each) for each in results], net.sinks, [each.node for each in net.inputs], "network")
     rename(model, chance, is_plain=recipe.is_plain)
     samples = chance.one([1, 2, 3, 4, 6, 8, 9, 12, MOST_SAMPLES])
-    return _sized(model, net, chance, samples, recipe.is_plain)
+    drawn = _sized(model, net, chance, samples, recipe.is_plain)
+    sizes = {tuple(array.shape for array in each.values()) for each in drawn.samples}
+    may_be_steps = bool(net.sinks) and len(sizes) == 1  # a state has the size of what it was made of
+    return replace(drawn, are_steps=may_be_steps and recipe.seed % 4 != 0)
 
 
 def _add(net: Net, block: Any, step: Step) -> None:

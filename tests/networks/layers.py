@@ -158,7 +158,7 @@ def _layer(seed: int) -> Drawn | None:
 def run_layer(seed: int) -> None:
     """Runs the float model alone."""
     if drawn := _layer(seed):
-        run(drawn.model, drawn.samples, F32)
+        run(drawn.model, drawn, F32)
 
 
 def check_layer(seed: int) -> Outcome:
@@ -170,7 +170,7 @@ def check_layer(seed: int) -> Outcome:
     drawn = _layer(seed)
     if drawn is None:
         return Outcome("unsound", detail="too small, or too much work")
-    floats = run(drawn.model, drawn.samples, F32)
+    floats = run(drawn.model, drawn, F32)
     reports: list[Report] = []
     largest = [each for each in drawn.samples if each["x"].shape == drawn.samples[0]["x"].shape]
     known, theirs = THREADS[seed % len(THREADS)]
@@ -182,7 +182,7 @@ def check_layer(seed: int) -> Outcome:
     except NothingToQuantizeError:
         return Outcome("nothing to quantize")
     meant = emulated_outputs(quantized, drawn)
-    made = run(quantized, drawn.samples, F32 | {"INFERENCE_NUM_THREADS": str(theirs)})
+    made = run(quantized, drawn, F32 | {"INFERENCE_NUM_THREADS": str(theirs)})
     power = max(float(np.square(each[0]).mean()) for each in floats) or 1.0
     margin = math.inf
     for sample, wanted, *others in zip(drawn.samples, floats, meant, made, strict=True):

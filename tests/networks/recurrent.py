@@ -81,11 +81,18 @@ def cell(net: Net) -> list[Tensor]:
 
 @block()
 def gru_by_hand(net: Net) -> Tensor:
-    """A gated unit of matrix products, as it is exported step by step; two steps with the same weights."""
+    """A gated unit of matrix products, as it is exported step by step; two steps with the same weights.
+
+    Its first state is zero, or kept by the network from inference to inference.
+    """
     x = net.pick(lambda each: rank(each) == 3 and shape(each)[1] >= 2)
     size = shape(x)[-1]
     w, r, b = net.weights(12, size, fan_in=2 * size), net.weights(12, SIZE, fan_in=2 * SIZE), net.small_numbers(12)
-    state = net.constant(np.zeros((1, SIZE)))
+    state: Tensor = net.constant(np.zeros((1, SIZE)))
+    is_kept, name = net.chance.maybe(0.5), f"gated{len(net.sinks)}"
+    if is_kept:
+        start, kind = net.constant(np.zeros((shape(x)[0], SIZE))), ov.Type(np.dtype(net.dtype))
+        state = op6.read_value(start, name, kind, ov.PartialShape([shape(x)[0], SIZE])).output(0)
     for step in range(2):
         each = op.gather(x, scalar(step), scalar(1))
         both = op.add(op.add(op.matmul(each, w, False, True), op.matmul(state, r, False, True)), b)
@@ -94,6 +101,8 @@ def gru_by_hand(net: Net) -> Tensor:
         state = op.add(
             op.multiply(keep, state), op.multiply(op.subtract(net.constant(1.0), keep), op.tanh(new))
         ).output(0)
+    if is_kept:
+        net.sinks.append(op6.assign(state, name))
     return state
 
 

@@ -128,6 +128,18 @@ def voice_activity(folder: Path) -> None:
     )
 
 
+def step_by_step(folder: Path) -> None:
+    _save(folder, stream=sequences.streaming_detector())
+    _my_data(
+        folder,
+        f"""
+        def recordings():
+            sounds = (RNG.normal(size=(50, {sequences.BANDS})) * RNG.uniform(0.5, 2) for _ in range(12))
+            return [each.astype(np.float32) for each in sounds]
+        """,
+    )
+
+
 def tabular(folder: Path) -> None:
     _save(folder, recommender=sequences.recommender())
     _my_data(
@@ -148,6 +160,7 @@ SCENES: Mapping[str, Scene] = {
     "language_model": language_model,
     "segmentation": segmentation,
     "speech_recognition": speech_recognition,
+    "step_by_step": step_by_step,
     "super_resolution": super_resolution,
     "tabular": tabular,
     "text_encoder": text_encoder,

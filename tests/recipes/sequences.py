@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+import openvino.opset6 as op6
 import openvino.opset13 as op
 
 from tests.passes.detectors import Weights, attention
@@ -87,6 +88,24 @@ def voice_detector() -> ov.Model:
     return ov.Model(
         [op.result(named(speech, "speech")), op.result(named(both, "next"))], [sound, state], "voice detector"
     )
+
+
+def streaming_detector() -> ov.Model:
+    """`frame` f32[1,20] -> `speech` f32[1,1]; the last frames and a hidden vector are states."""
+    frame, weights = named(op.parameter([1, BANDS], np.float32, name="frame"), "frame"), Weights(9)
+    zeros = [op.constant(np.zeros(shape, np.float32)) for shape in ((1, BANDS, 4), (1, HIDDEN))]
+    past, hidden = (
+        op6.read_value(zero, name, ov.Type.f32, zero.output(0).get_partial_shape())
+        for zero, name in zip(zeros, ("past", "hidden"), strict=True)
+    )
+    frames = op.concat([past, op.unsqueeze(frame, np.array(2))], 2)
+    kept = op.slice(frames, np.array([1]), np.array([5]), np.array([1]), np.array([2]))
+    features = op.relu(op.convolution(frames, weights.of(32, BANDS, 5), [1], [0], [0], [1]))
+    from_frames = op.matmul(op.squeeze(features, np.array(2)), weights.of(HIDDEN, 32), False, True)
+    new = op.tanh(op.add(from_frames, op.matmul(hidden, weights.of(HIDDEN, HIDDEN), False, True)))
+    speech = named(op.sigmoid(op.matmul(new, weights.of(1, HIDDEN, gain=2), False, True)), "speech")
+    sinks = [op6.assign(kept, "past"), op6.assign(new, "hidden")]
+    return ov.Model([op.result(speech)], sinks, [frame], "streaming detector")
 
 
 def recommender() -> ov.Model:

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final, Literal
 
 import click
 
@@ -12,6 +12,8 @@ from irquant.tools.options.completion import words, words_or_files
 from irquant.tools.sources.image_options import BLACK, FILTERS, FITS, LAYOUTS, WHITE, ImageOptions
 from irquant.tools.terminal.help_groups import HelpGroup, grouped_option
 
+#: All samples are one sequence.
+ALL: Final = "all"
 #: A list as mo takes it: in brackets, after the name of the input.
 _IN_BRACKETS = re.compile(r"([^\[\](),]*)[\[(](.*)[\])]\s*")
 #: Such lists for several inputs.
@@ -38,6 +40,15 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
         return size_of(text) if text is not None else None
     except ValueError as error:
         raise click.BadParameter(str(error), context, parameter) from None
+
+
+def _sequences(context: click.Context, parameter: click.Parameter, text: str | None) -> int | Literal["all"] | None:
+    if text is None or text == ALL:
+        return ALL if text else None
+    if text.isdecimal() and int(text):
+        return int(text)
+    message = f"'{text}' is not a number of steps: write --sequences behind the paths, or --sequences={ALL}"
+    raise click.BadParameter(message, context, parameter)
 
 
 def _layout(_: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
@@ -132,6 +143,15 @@ _PICTURES = (
         help="First crop this share of height and width, in the middle.",
     ),
     grouped_option(HelpGroup.IMAGES, "--skip-broken", is_flag=True, help="Leave out files that cannot be read."),
+    grouped_option(
+        HelpGroup.DATA,
+        "--sequences",
+        is_flag=False,
+        flag_value=ALL,
+        callback=_sequences,
+        metavar="[N]",
+        help="For models with states: the samples in their order are steps of one sequence; with N, every N of them.",
+    ),
 )
 
 
@@ -151,6 +171,7 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
         resize_filter: str | None,
         pad_value: float | None,
         skip_broken: bool,
+        sequences: int | Literal["all"] | None,
         **others: object,
     ) -> Any:
         pictures = ImageOptions(
@@ -164,6 +185,7 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
             resize_filter,
             pad_value,
             skip_broken,
+            sequences,
             tuple(_named_inputs().items()),
         )
         return command(pictures=pictures, **others)

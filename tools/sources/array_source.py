@@ -3,8 +3,8 @@
 .npy   for a model with one input: an array with the input's shape is one sample; an array with one more leading axis,
        or with a first axis longer than the model's batch, is a stack of samples.
 .npz   arrays by input name, with the same rules: one sample, or stacks of equal length. A key `00012|name` is sample 12
-       of input `name`, so that samples may differ in size. Keys that start with "_" are skipped. For a model with one
-       input, a single array may have any key.
+       of input `name`, so that samples may differ in size. A key `00012.003|name` is step 3 of sample 12: such samples
+       are sequences. Keys that start with "_" are skipped. For a model with one input, a single array may have any key.
 """
 
 import zipfile
@@ -19,8 +19,8 @@ from irquant.ir import DYNAMIC, Array
 from irquant.ir.array_files import StoredArray, stored_array
 from irquant.ir.suggestions import closest, did_you_mean
 from irquant.ir.user_files import open_user_file
-from irquant.passes.calibration.numbered_arrays import by_number, is_numbered
-from irquant.passes.runtime.samples import DataError, ModelInput, Sample, reason_of, takes_shape
+from irquant.passes.calibration.numbered_arrays import ALONE, by_number, is_numbered
+from irquant.passes.runtime.samples import DataError, ModelInput, Sample, Steps, reason_of, takes_shape
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 #: What opens each array of a file, by its key.
@@ -46,7 +46,7 @@ class ArraySource:
         if more:
             return len(self.paths)
         with _opened(first, self.inputs) as arrays:
-            numbers = {key.split("|", 1)[0] for key in arrays if is_numbered(key)}
+            numbers = {key.split("|", 1)[0].partition(".")[0] for key in arrays if is_numbered(key)}
             if numbers or first.suffix.lower() == ".npz":
                 return len(numbers)
             array = _read(first, next(iter(arrays.values())))
@@ -98,7 +98,7 @@ class ArraySource:
         (array, *_) = stored.values()
         return 0 if path.suffix.lower() == ".npz" or array.is_fortran else len(array)
 
-    def _reader(self, path: Path, arrays: _Arrays) -> Callable[[int], tuple[str, dict[str, Array]]]:
+    def _reader(self, path: Path, arrays: _Arrays) -> Callable[[int], tuple[str, object]]:
         """Reads one of the samples that `_count_parts` counts; gives its place in the file, too."""
         keys = self._keys(path, arrays)
         if numbers := list(by_number(keys).items()):
@@ -112,11 +112,15 @@ class ArraySource:
         )
 
     def _numbered(
-        self, path: Path, arrays: _Arrays, number: int, by_name: Mapping[str, str]
-    ) -> tuple[str, dict[str, Array]]:
-        return f", number {number}", {name: self._sample(path, arrays[key], name) for name, key in by_name.items()}
+        self, path: Path, arrays: _Arrays, number: int, by_step: Mapping[int, Mapping[str, str]]
+    ) -> tuple[str, object]:
+        steps = [
+            {name: self._sample(path, arrays[key], name) for name, key in by_name.items()}
+            for _, by_name in sorted(by_step.items())
+        ]
+        return f", number {number}", steps[0] if ALONE in by_step else Steps(steps)
 
-    def _feeds(self, path: Path, arrays: _Arrays) -> Iterator[tuple[str, dict[str, Array]]]:
+    def _feeds(self, path: Path, arrays: _Arrays) -> Iterator[tuple[str, object]]:
         keys = self._keys(path, arrays)
         if numbers := by_number(keys):
             yield from (self._numbered(path, arrays, *each) for each in numbers.items())
@@ -165,6 +169,11 @@ class ArraySource:
         if mixed and len(mixed) != len(keys):
             odd = next(key for key in keys if key not in mixed)
             message = f"{path}: key '{odd}' has no sample number, but '{mixed[0]}' has one"
+            raise DataError(message)
+        stepped = [key for key in mixed if "." in key.partition("|")[0]]
+        if stepped and len(stepped) != len(keys):
+            odd = next(key for key in keys if key not in stepped)
+            message = f"{path}: key '{odd}' has no number of a step, but '{stepped[0]}' has one"
             raise DataError(message)
         return {key: self._input_name(path, key) for key in keys}
 

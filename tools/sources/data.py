@@ -12,6 +12,7 @@ import glob
 import re
 import stat
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from irquant.ir.user_files import no_such_file, read_user_text
@@ -22,6 +23,7 @@ from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.image_source import ImageSource, ReadableImages
 from irquant.tools.sources.prepare_image import ImagePreparation
 from irquant.tools.sources.read_image import IMAGE_SUFFIXES
+from irquant.tools.sources.sequence_source import SequenceSource
 from irquant.tools.sources.video_source import VIDEO_SUFFIXES, VideoSource
 
 #: Kinds of samples; a source holds one of them.
@@ -38,11 +40,14 @@ def open_source(text: str, inputs: Sequence[ModelInput], options: ImageOptions) 
     Args:
         text: A folder, also one of folders, a glob, a file, a .txt list of files, or `module:function`.
         inputs: The inputs of the model.
-        options: How images become arrays.
+        options: How images become arrays, and which samples are the steps of a sequence.
 
     Raises:
         DataError: the source does not exist, or contains no readable samples.
     """
+    if options.sequences is not None:
+        length = None if options.sequences == "all" else options.sequences
+        return SequenceSource(open_source(text, inputs, replace(options, sequences=None)), inputs, length)
     if names_function(text):
         return FunctionSource(text)
     paths = source_files(text)

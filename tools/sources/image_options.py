@@ -1,6 +1,7 @@
-"""How images become arrays: the options."""
+"""How files become samples: the options."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")
 #: What to do with an image whose sides have another ratio than the model's, as the command line says it.
@@ -13,7 +14,7 @@ BLACK, WHITE = 0, 255
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """How an image becomes an array: (image - mean) / scale, channel by channel.
+    """How an image becomes an array: (image - mean) / scale, channel by channel; and which samples are a sequence.
 
     Attributes:
         size: Height and width; None: those of the model, or of the image if they are dynamic in the model.
@@ -29,6 +30,7 @@ class ImageOptions:
             image leaves out.
         pad_value: The value of added pixels, 0 to 255; None: 0.
         skip_broken: Whether to leave out files that cannot be read.
+        sequences: How many samples are the steps of one sequence; "all": all of them. None: each is a sample.
         named: Options of the command line that name an input, and the name.
     """
 
@@ -42,4 +44,5 @@ class ImageOptions:
     resize_filter: str | None = None
     pad_value: float | None = None
     skip_broken: bool = False
+    sequences: int | Literal["all"] | None = None
     named: tuple[tuple[str, str], ...] = ()

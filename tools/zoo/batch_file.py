@@ -8,6 +8,7 @@ from irquant.passes.options.accuracy import DropType
 from irquant.passes.options.config import GuardAim, Preset
 from irquant.passes.options.image_size import size_of
 from irquant.passes.options.strict import Strict
+from irquant.tools.options.inputs import ALL
 from irquant.tools.sources.image_options import BLACK, WHITE, ImageOptions
 
 
@@ -66,6 +67,7 @@ class Options(Strict):
         pad_value: The value of pixels that are added to images.
         central_fraction: The share of height and width, in the middle of images, to crop first.
         skip_broken: Whether to leave out images that cannot be read.
+        sequences: How many samples are the steps of one sequence, for models with states; `true`: all.
         tuning: The file of a tuning, which says which layers stay float because they are faster so.
         extension: Libraries of extensions, for operations that are not in OpenVINO.
         expect: What the result must reach.
@@ -94,6 +96,7 @@ class Options(Strict):
     pad_value: Annotated[float, Field(ge=BLACK, le=WHITE)] | None = None
     central_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     skip_broken: bool = False
+    sequences: bool | Annotated[int, Field(ge=1)] = False
     tuning: str | None = None
     extension: _Names = Field(default_factory=list[str])
     expect: Expected = Expected()
@@ -103,7 +106,7 @@ class Options(Strict):
 
     @property
     def pictures(self) -> ImageOptions:
-        """How images become arrays."""
+        """How images become arrays, and samples sequences."""
         return ImageOptions(
             size=size_of(self.size) if self.size else None,
             layout=self.layout,
@@ -115,6 +118,7 @@ class Options(Strict):
             resize_filter=self.resize_filter,
             pad_value=self.pad_value,
             skip_broken=self.skip_broken,
+            sequences=(ALL if self.sequences else None) if isinstance(self.sequences, bool) else self.sequences,
         )
 
 

@@ -2,13 +2,16 @@
 
 import numpy as np
 import openvino as ov
+import openvino.opset6 as op6
 import openvino.opset13 as op
+import pytest
 
 from irquant.ir import Array
 from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.modes import EMULATION, LATENCY, THROUGHPUT
 from irquant.passes.runtime.samples import PreparedSample, Sample
+from irquant.passes.runtime.sequences import fed_otherwise, in_sequence, with_steps_before
 from tests.passes.doubled_by_if import doubled_by_if
 
 RNG = np.random.default_rng(0)
@@ -71,3 +74,75 @@ def test_outputs_of_an_if_of_dynamic_sizes_are_right_although_the_plugin_may_los
         np.testing.assert_allclose(other, meant, atol=1e-4)
         lost.append(not np.allclose(cold.outputs(item)[0], meant, atol=1e-4))
     assert any(lost), "if this fails, the runtime has mended it, and nothing has to run twice"
+
+
+def counter() -> ov.Model:
+    """Adds what comes in to a sum that it keeps."""
+    x = op.parameter([1, 2], np.float32, name="x")
+    kept = op6.read_value(op.constant(np.zeros((1, 2), np.float32)), "sum", ov.Type.f32, ov.PartialShape([1, 2]))
+    total = op.add(kept, x)
+    return ov.Model([op.result(total)], [op6.assign(total, "sum")], [x], "counter")
+
+
+def sequence(first: int, count: int) -> list[PreparedSample]:
+    feeds = [{"x": np.full((1, 2), first + number, np.float32)} for number in range(count)]
+    return in_sequence(PreparedSample(Sample(f"step {number}", None), feed) for number, feed in enumerate(feeds))
+
+
+SUMS = [1, 3, 6, 10, 10, 21, 33]
+STEPS = [*sequence(1, 4), *sequence(10, 3)]
+
+
+@pytest.mark.parametrize("mode", [LATENCY, THROUGHPUT])
+def test_states_carry_over_from_step_to_step_and_are_reset_in_front_of_each_sequence(mode: dict[str, str]) -> None:
+    engine, found = Engine(from_runtime(counter()), mode), list[float]()
+    engine.run(STEPS, lambda _, outputs: found.append(float(outputs[0][0, 0])))
+    assert found == SUMS
+    assert [float(engine.outputs(each)[0][0, 0]) for each in STEPS] == SUMS
+
+
+@pytest.mark.parametrize("order", [[3, 2, 1, 0], [2, 2, 6, 3], [0, 1, 5, 2, 3], [6, 1, 3]])
+def test_a_step_begins_with_the_same_states_whatever_ran_before(order: list[int]) -> None:
+    engine, found = Engine(from_runtime(counter()), LATENCY), list[float]()
+    some = [STEPS[number] for number in order]
+    engine.run(some, lambda _, outputs: found.append(float(outputs[0][0, 0])))
+    assert found == [SUMS[number] for number in order]
+    for each, wanted in zip(some, found, strict=True):
+        assert float(engine.outputs(each)[0][0, 0]) == wanted
+        engine.infer(each.feed)
+
+
+def test_a_sequence_in_order_runs_each_step_once() -> None:
+    engine = Engine(from_runtime(counter()), LATENCY)
+    for each in STEPS:
+        engine.outputs(each)
+    assert engine.mark().inferences == len(STEPS)
+    engine.outputs(STEPS[2])
+    assert engine.mark().inferences == len(STEPS) + 3
+
+
+def test_steps_fed_otherwise_have_pasts_that_are_fed_otherwise() -> None:
+    engine = Engine(from_runtime(counter()), LATENCY)
+    doubled = fed_otherwise(STEPS[2:], lambda feed: {"x": 2 * feed["x"]})
+    assert [float(engine.outputs(each)[0][0, 0]) for each in doubled] == [2 * each for each in SUMS[2:]]
+    assert doubled[1].past is not None
+    assert doubled[1].past.feed is doubled[0].feed
+
+
+def test_the_steps_before_some_come_in_order_and_once() -> None:
+    whole = with_steps_before([STEPS[2], STEPS[3], STEPS[5]])
+    assert [id(each.feed) for each in whole] == [id(STEPS[number].feed) for number in (0, 1, 2, 3, 4, 5)]
+
+
+def test_a_model_that_runs_twice_runs_its_sequences_twice() -> None:
+    x, flag = op.parameter([-1, 8, 6], np.float32, name="x"), op.parameter([], np.bool_, name="flag")
+    added = op.reduce_sum(doubled_by_if(x, flag), op.constant([0, 1, 2]), False)
+    kept = op6.read_value(op.constant(np.zeros((), np.float32)), "sum", ov.Type.f32, ov.PartialShape([]))
+    total = op.add(kept, added)
+    model = ov.Model([op.result(total)], [op6.assign(total, "sum")], [x, flag], "m")
+    feeds = [{"x": np.ones((size, 8, 6), np.float32), "flag": np.array(True)} for size in (1, 2, 3)]
+    steps = in_sequence(PreparedSample(Sample("a step", None), each) for each in feeds)
+    engine = Engine(from_runtime(model), LATENCY)
+    assert engine.runs_twice
+    once = float(engine.outputs(steps[0])[0])
+    assert [float(engine.outputs(each)[0]) / once for each in steps] == [1, 3, 6]

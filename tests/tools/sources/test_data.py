@@ -426,6 +426,46 @@ def test_numbered_keys_hold_samples_of_different_sizes(tmp_path: Path) -> None:
     assert operator.length_hint(open_source(str(tmp_path / "n.npz"), [open_size], ImageOptions())) == 2
 
 
+def test_numbered_steps_are_sequences(tmp_path: Path) -> None:
+    keys = ["00001.000|image", "00000.010|image", "00000.002|image"]
+    np.savez(tmp_path / "n.npz", **cast(Any, {key: np.full((1, 3, 8, 8), k) for k, key in enumerate(keys)}))
+    source: Any = open_source(str(tmp_path / "n.npz"), [IMAGE], ImageOptions())
+    found = [[int(step["image"].mean()) for step in each.feed.each] for each in source]
+    assert found == [[2, 1], [0]]
+    assert operator.length_hint(source) == source.count_parts() == 2
+    assert [each.label for part in source.parts_in([1]) for each in part] == [
+        f"sample 1 ({tmp_path / 'n.npz'}, number 1)"
+    ]
+    assert complaint(tmp_path / "n.npz") == (
+        f"sample 0 ({tmp_path / 'n.npz'}, number 0): it is a sequence of 2 steps, but the model has no states that "
+        "carry over: give each step as a sample"
+    )
+
+
+def test_numbers_of_samples_and_of_steps_do_not_mix(tmp_path: Path) -> None:
+    arrays = {"0.0|image": np.zeros((1, 3, 8, 8)), "1|image": np.zeros((1, 3, 8, 8))}
+    np.savez(tmp_path / "m.npz", **cast(Any, arrays))
+    assert complaint(tmp_path / "m.npz") == (
+        f"{tmp_path / 'm.npz'}: key '1|image' has no number of a step, but '0.0|image' has one"
+    )
+
+
+@pytest.mark.parametrize(("length", "sizes"), [("all", [12]), (5, [5, 5, 2]), (12, [12])])
+def test_samples_of_any_source_may_be_steps(pictures: Path, length: Any, sizes: list[int]) -> None:
+    source: Any = open_source(str(pictures), [IMAGE], ImageOptions(sequences=length))
+    assert operator.length_hint(source) == len(sizes)
+    assert [(each.label, len(each.feed.each)) for each in source] == [
+        (f"sequence {number}", size) for number, size in enumerate(sizes)
+    ]
+
+
+def test_sequences_are_no_steps(tmp_path: Path) -> None:
+    np.savez(tmp_path / "n.npz", **cast(Any, {"0.0|image": np.zeros((1, 3, 8, 8))}))
+    assert complaint(tmp_path / "n.npz", options=ImageOptions(sequences="all")) == (
+        f"sample 0 ({tmp_path / 'n.npz'}, number 0): it is a sequence already: leave out --sequences"
+    )
+
+
 def test_several_inputs_are_told_apart_by_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "two.npz", image=np.ones((5, 3, 8, 8), np.float32), mask=np.zeros((5, 4), np.int64))
     samples = read(tmp_path / "two.npz", [IMAGE, MASK])
