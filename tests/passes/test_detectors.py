@@ -75,6 +75,7 @@ def test_of_selected_boxes_those_that_are_picked_from_count() -> None:
     assert output.sqnr >= 20
 
 
+@pytest.mark.slow
 def test_a_decoder_with_learned_queries_runs_int8() -> None:
     found = quantized(detr)
     assert {reason for _, reason in found.floats} == {"its data are constant"}, "of what only the queries go into"

@@ -213,9 +213,15 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "libtwice.so"
 
 
-def test_a_library_is_loaded_wherever_the_model_runs(place: Path, library: Path) -> None:
+def test_a_library_is_loaded_and_not_written_over(place: Path, library: Path) -> None:
+    command = ["quantize", "net.xml", "--data", "data.npz", "--extension", str(library), "--quiet"]
+    assert run(command) == 0
+    assert run([*command[:-1], "--save-statistics", str(library)]) == 2
+
+
+@pytest.mark.slow
+def test_a_library_is_loaded_on_a_cluster_too(place: Path, library: Path) -> None:
     command = ["quantize", "net.xml", "--data", "data.npz", "--extension", str(library), "--quiet"]
     assert run(command) == 0
     assert run([*command, "-o", "again.xml", "--cluster", "local"]) == 0
     assert (place / "again.bin").read_bytes() == (place / "net_int8.bin").read_bytes()
-    assert run([*command[:-1], "--save-statistics", str(library)]) == 2

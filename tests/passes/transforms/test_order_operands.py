@@ -40,7 +40,7 @@ def test_other_operands_stay(line: str) -> None:
 @pytest.mark.parametrize(
     "kind", ["multiply", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("add", "maximum"))]
 )
-@pytest.mark.parametrize("shape", [[1, 1], []], ids=["of rank 2", "of rank 0"])
+@pytest.mark.parametrize("shape", [[1, 1], pytest.param([], marks=pytest.mark.slow)], ids=["of rank 2", "of rank 0"])
 def test_small_layers_with_a_gate_between_them_are_right_with_one_thread(kind: str, shape: list[int]) -> None:
     rng = np.random.default_rng(0)
     x, gate = op.parameter([1, 64], np.float32, name="x"), op.parameter(shape, np.float32, name="gate")
