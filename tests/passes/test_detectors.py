@@ -37,7 +37,7 @@ def quantized(build: Callable[[], ov.Model]) -> Found:
     return Found(reports[0], model)
 
 
-@pytest.mark.parametrize("build", [yolo, end_to_end])
+@pytest.mark.parametrize("build", [pytest.param(yolo, marks=pytest.mark.slow), end_to_end])
 def test_only_the_mean_of_distances_stays_float(build: Callable[[], ov.Model]) -> None:
     found = quantized(build)
     assert found.floats == [("Convolution", MEAN)]

@@ -252,7 +252,7 @@ def test_ranges_of_an_estimator_that_the_user_names_stay(options: dict[str, obje
 
 @pytest.mark.parametrize(
     ("errors", "is_kept"),
-    [([0.5] * 12, True), ([1.0] * 11 + [0.01], False), ([], True)],
+    [pytest.param([0.5] * 12, True, marks=pytest.mark.slow), ([1.0] * 11 + [0.01], False), ([], True)],
     ids=["of all samples", "of one sample", "unknown"],
 )
 def test_a_gain_of_other_ranges_must_exceed_its_standard_error(errors: list[float], *, is_kept: bool) -> None:

@@ -222,7 +222,7 @@ def test_whatever_is_asked_for_zero_lies_on_every_grid(
     "bits", [2, pytest.param(3, marks=pytest.mark.slow), 4, pytest.param(7, marks=pytest.mark.slow), 8]
 )
 @pytest.mark.parametrize("mode", ["symmetric", "asymmetric"])
-@pytest.mark.parametrize("levels", [None, "odd", "even"])
+@pytest.mark.parametrize("levels", [None, pytest.param("odd", marks=pytest.mark.slow), "even"])
 def test_stored_weights_are_the_rounded_ones(
     quantized: Callable[..., tuple[Graph, Context]], bits: int, mode: str, levels: str | None
 ) -> None:

@@ -122,6 +122,7 @@ def test_each_command_that_reads_models_takes_extensions(place: Path, command: s
     assert run([*command.split(), "--extension", "mine.py:Twice"]) == 0
 
 
+@pytest.mark.slow
 def test_a_zoo_takes_them_and_notices_when_they_change(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (place / "batch.yaml").write_text("models:\n- {model: net.xml, data: data.npz, extension: mine.py:Twice}\n")
     assert run(["zoo", "batch.yaml"]) == 0
