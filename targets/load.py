@@ -74,6 +74,13 @@ def load_target(name: str = ANY) -> Target:
     Raises:
         TargetError: the target does not exist, or its file is wrong.
     """
+    shipped = target_name(name)
+    return _shipped(shipped) if shipped in target_names() else parse_target(target_text(name), name)
+
+
+@functools.cache
+def _shipped(name: str) -> Target:
+    """A target that ships with irquant: its file does not change, and to parse it takes longer than most passes."""
     return parse_target(target_text(name), name)
 
 

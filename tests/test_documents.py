@@ -142,6 +142,7 @@ def test_the_commands_about_metrics_run(in_folder_with_model: Path) -> None:
     assert len((in_folder_with_model / "trials.jsonl").read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_the_batch_file_and_the_commands_about_it_run(in_folder_with_model: Path) -> None:
     (batch,), (commands,) = (blocks("docs/zoo.md", language) for language in ("yaml", "sh"))
     (in_folder_with_model / "batch.yaml").write_text(batch)

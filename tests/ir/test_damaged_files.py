@@ -10,7 +10,7 @@ PROGRAM = Path(__file__).parents[1] / "programs" / "damaged_files.py"
 
 
 def test_each_is_read_or_refused_with_a_reason(conv: Path, branches: Path, old: Path) -> None:
-    cases = int(os.environ.get("IRQUANT_DAMAGED_FILES", "2000"))
+    cases = int(os.environ.get("IRQUANT_DAMAGED_FILES", "500"))
     seed = int.from_bytes(os.urandom(4), "little")
     command = [sys.executable, str(PROGRAM), str(cases), str(seed), str(conv), str(branches), str(old)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

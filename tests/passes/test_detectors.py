@@ -37,7 +37,7 @@ def quantized(build: Callable[[], ov.Model]) -> Found:
     return Found(reports[0], model)
 
 
-@pytest.mark.parametrize("build", [yolo, end_to_end])
+@pytest.mark.parametrize("build", [pytest.param(yolo, marks=pytest.mark.slow), end_to_end])
 def test_only_the_mean_of_distances_stays_float(build: Callable[[], ov.Model]) -> None:
     found = quantized(build)
     assert found.floats == [("Convolution", MEAN)]
@@ -75,6 +75,7 @@ def test_of_selected_boxes_those_that_are_picked_from_count() -> None:
     assert output.sqnr >= 20
 
 
+@pytest.mark.slow
 def test_a_decoder_with_learned_queries_runs_int8() -> None:
     found = quantized(detr)
     assert {reason for _, reason in found.floats} == {"its data are constant"}, "of what only the queries go into"

@@ -14,6 +14,7 @@ from irquant.passes import Report, quantize
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.infra.execution import Execution
 from irquant.passes.runtime.core import THREADS
+from tests.passes.runs_int8.nets import some_slow
 
 Array = np.ndarray[Any, np.dtype[Any]]
 RNG = np.random.default_rng(0)
@@ -187,7 +188,7 @@ def ports(model: ov.Model) -> list[tuple[set[str], str, str]]:
     ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+@pytest.mark.parametrize("case", some_slow(CASES, 2), ids=lambda case: case.__name__)
 def test_close_whole_and_in_int8(case: Callable[[], Case]) -> None:
     model, shape, int8 = case()
     samples = [RNG.normal(size=shape).astype(np.float32) for _ in range(12)]

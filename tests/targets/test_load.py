@@ -13,6 +13,14 @@ def test_a_users_own_file_is_loaded_by_its_path(tmp_path: Path) -> None:
     assert load_target(str(tmp_path / "mine.yaml")).name == "t"
 
 
+def test_a_shipped_target_is_read_once_and_a_file_of_ones_own_each_time(tmp_path: Path) -> None:
+    assert load_target("CPU") is load_target("cpu")
+    (tmp_path / "mine.yaml").write_text(RULES)
+    load_target(str(tmp_path / "mine.yaml"))
+    (tmp_path / "mine.yaml").write_text(RULES.replace("name: t", "name: other"))
+    assert load_target(str(tmp_path / "mine.yaml")).name == "other"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -88,6 +88,7 @@ def test_an_operation_that_openvino_has_keeps_its_attributes_whoever_names_it(tm
         check_target(str(path))
 
 
+@pytest.mark.slow
 def test_the_table_of_operations_is_that_of_the_runtime() -> None:
     """In a process of its own, without threads: the program forks."""
     script = (

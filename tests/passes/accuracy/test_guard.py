@@ -66,7 +66,7 @@ def test_what_is_fine_is_left_alone() -> None:
     assert (report.guard, report.effects, float_layers(report)) == ((), (), [])
 
 
-@pytest.mark.parametrize("seed", [0, 2, 3])
+@pytest.mark.parametrize("seed", [0, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
 def test_where_the_mean_is_what_int8_spoils_biases_are_enough(faulty: Faulty, seed: int) -> None:
     model, _, samples = faulty("outlier channel", seed)
     _, report = quantized(model, samples)
@@ -75,7 +75,7 @@ def test_where_the_mean_is_what_int8_spoils_biases_are_enough(faulty: Faulty, se
     assert float_layers(report) == []
 
 
-@pytest.mark.parametrize("seed", [0, 2, 3])
+@pytest.mark.parametrize("seed", [0, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
 def test_the_layer_that_spoils_the_outputs_goes_back_to_float(faulty: Faulty, seed: int) -> None:
     model, guilty, samples = faulty("outlier channel", seed)
     _, unguarded = quantized(model, samples, guard=False)
@@ -110,6 +110,7 @@ def test_all_that_was_tried_is_told(faulty: Faulty) -> None:
     assert lines[start + 6].endswith(": kept: the fewest layers that are enough")
 
 
+@pytest.mark.slow
 def test_a_second_run_gives_the_same_bytes(faulty: Faulty, tmp_path: Any) -> None:
 
     model, _, samples = faulty("saturating activation", 2)
@@ -252,7 +253,7 @@ def test_ranges_of_an_estimator_that_the_user_names_stay(options: dict[str, obje
 
 @pytest.mark.parametrize(
     ("errors", "is_kept"),
-    [([0.5] * 12, True), ([1.0] * 11 + [0.01], False), ([], True)],
+    [pytest.param([0.5] * 12, True, marks=pytest.mark.slow), ([1.0] * 11 + [0.01], False), ([], True)],
     ids=["of all samples", "of one sample", "unknown"],
 )
 def test_a_gain_of_other_ranges_must_exceed_its_standard_error(errors: list[float], *, is_kept: bool) -> None:
@@ -331,11 +332,11 @@ AGAIN = "the first ranges again, with the layers above in float"
 @pytest.mark.parametrize(
     ("published", "as_first", "decided", "aim", "is_kept"),
     [
-        (12.0, 25.0, 1.0, "knee", True),
+        pytest.param(12.0, 25.0, 1.0, "knee", True, marks=pytest.mark.slow),
         (12.0, 12.2, 1.0, "knee", False),  # no gain
         (21.0, 22.0, 1.0, "good", True),
         (21.0, 22.0, 0.93, "good", False),  # good outputs stay good: too many decisions are others
-        (12.0, 25.0, 1.0, "floor", None),
+        pytest.param(12.0, 25.0, 1.0, "floor", None, marks=pytest.mark.slow),
     ],
 )
 def test_after_a_spoilt_layer_the_first_ranges_may_be_the_best_again(
@@ -471,7 +472,9 @@ def searched(
     return made, guard(with_ratio(first, good(0)), made)
 
 
-@pytest.mark.parametrize("needed", range(1, 6))
+@pytest.mark.parametrize(
+    "needed", [1, pytest.param(2, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow), 5]
+)
 def test_the_fewest_layers_are_returned(faulty: Faulty, needed: int) -> None:
     model, _, samples = faulty("outlier channel", 2)
     made, found = searched(model, samples, lambda count: 30.0 if count >= needed else 5.0 + count / 10)
@@ -577,7 +580,9 @@ def test_a_bias_that_adds_nothing_makes_it_right() -> None:
 
 
 @pytest.mark.parametrize(("count", "guilty"), [(1, "first"), (12, "last")])
-@pytest.mark.parametrize("options", [{}, {"guard": False}], ids=["guard", "no guard"])
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param({"guard": False}, marks=pytest.mark.slow)], ids=["guard", "no guard"]
+)
 def test_a_layer_that_the_device_computes_wrongly_is_found_and_left_float(
     count: int, guilty: str, options: dict[str, Any]
 ) -> None:

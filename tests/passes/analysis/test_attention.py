@@ -72,7 +72,7 @@ def test_a_softmax_behind_a_layer_with_weights_is_none() -> None:
 FORMS = {"counted": OF_COUNTED_TOKENS, "causal": CAUSAL, "all": UNMASKED, "other": OTHERS}
 
 
-@pytest.mark.parametrize("crossed", [False, True])
+@pytest.mark.parametrize("crossed", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("kind", "form"), [(kind, form) for kind, forms in FORMS.items() for form in forms])
 def test_attention_is_recognised_in_the_form_of_any_exporter(kind: str, form: str, *, crossed: bool) -> None:
     context = planned(FORMS[kind][form], crossed=crossed)

@@ -1,5 +1,6 @@
 """Rounding with error feedback, against the textbook form of it, and against rounding to the nearest."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,24 @@ def layer(seed: int, rows: int = 12, columns: int = 32, *, rank: int = 8) -> tup
     return rng.normal(size=(rows, columns)).astype(np.float32), (inputs.T @ inputs).astype(np.float32)
 
 
-def textbook(weights: Floats, moments: Floats, grid: Grid, group: int) -> Floats:
-    """Optimal brain quantization in a fixed order: the inverse of the rest of H is computed anew for each column."""
-    scales = find_scales(weights.reshape(len(weights), -1, group), grid, np.diagonal(moments).copy())
+@functools.cache
+def narrow_layer(columns: int) -> tuple[Floats, Floats, list[tuple[list[int], Any]]]:
+    """A layer of three rows, and the inverses of the rest of H, each computed anew, with the columns of that rest."""
+    weights, moments = layer(0, rows=3, columns=columns)
     power = np.diagonal(moments).astype(np.float64)
-    damped, left = moments.astype(np.float64) + DAMPING * power.mean() * np.eye(len(power)), weights.astype(np.float64)
-    order, found = [int(each) for each in np.argsort(-power, kind="stable")], np.zeros_like(weights)
-    for position, column in enumerate(order):
-        rest = order[position:]
-        inverse = np.linalg.inv(damped[np.ix_(rest, rest)])
+    damped = moments.astype(np.float64) + DAMPING * power.mean() * np.eye(columns)
+    order = [int(each) for each in np.argsort(-power, kind="stable")]
+    rests = [order[position:] for position in range(columns)]
+    return weights, moments, [(rest, np.linalg.inv(damped[np.ix_(rest, rest)])) for rest in rests]
+
+
+def textbook(columns: int, grid: Grid, group: int) -> Floats:
+    """Optimal brain quantization in a fixed order, of the narrow layer."""
+    weights, moments, inverses = narrow_layer(columns)
+    scales = find_scales(weights.reshape(len(weights), -1, group), grid, np.diagonal(moments).copy())
+    left, found = weights.astype(np.float64), np.zeros_like(weights)
+    for rest, inverse in inverses:
+        column = rest[0]
         for row in range(len(weights)):
             scale, zero = (each[row, column // group] for each in (scales.scales, scales.zeros))
             steps = grid.steps((left[row, column] / scale).astype(np.float32), zero)
@@ -43,8 +53,8 @@ def textbook(weights: Floats, moments: Floats, grid: Grid, group: int) -> Floats
 @pytest.mark.parametrize("kind", GRIDS)
 @pytest.mark.parametrize("columns", [32, 160])
 def test_the_result_is_that_of_the_textbook(kind: WeightType, columns: int) -> None:
-    weights, moments = layer(0, rows=3, columns=columns)
-    expected = textbook(weights, moments, GRIDS[kind], 16)
+    weights, moments, _ = narrow_layer(columns)
+    expected = textbook(columns, GRIDS[kind], 16)
     found = fed_back(weights, moments, GRIDS[kind], 16).values
     is_same = np.isclose(found, expected, rtol=1e-4)
     assert is_same.mean() > 0.97  # a tie that falls otherwise moves what comes after it

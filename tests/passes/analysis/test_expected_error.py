@@ -165,7 +165,7 @@ def test_no_symmetric_range_is_much_better(shape: str, levels: int) -> None:
 
 
 @pytest.mark.parametrize("shape", SMALL)
-@pytest.mark.parametrize("levels", [16, 256])
+@pytest.mark.parametrize("levels", [16, pytest.param(256, marks=pytest.mark.slow)])
 def test_no_range_at_all_is_much_better(shape: str, levels: int) -> None:
     values = SMALL[shape].astype(np.float32)
     found = known(values)

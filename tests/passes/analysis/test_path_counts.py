@@ -12,6 +12,7 @@ from irquant.ir import Graph
 from irquant.passes import quantize_model
 from irquant.passes.analysis.path_counts import MOST_PATHS, behind_many_paths
 from irquant.passes.runtime.convert import from_runtime
+from tests.passes.runs_int8.nets import some_slow
 
 Double = Callable[[Any], Any]
 DOUBLES: dict[str, Double] = {
@@ -50,7 +51,7 @@ def samples() -> list[Any]:
     return [np.random.default_rng(each).normal(size=(1, 8, 4, 4)).astype(np.float32) * 1e-3 for each in range(10)]
 
 
-@pytest.mark.parametrize("double", DOUBLES.values(), ids=DOUBLES)
+@pytest.mark.parametrize("double", some_slow(DOUBLES.values(), 2), ids=DOUBLES)
 def test_doublings_are_quantized_but_for_the_layer_behind_them(double: Double) -> None:
     model = quantize_model(doubled(24, double), samples()).report
     decisions = {layer.name: layer.decision for layer in model.layers}

@@ -189,7 +189,9 @@ def test_a_model_that_gives_nan_is_named_with_the_sample() -> None:
 
 @pytest.mark.parametrize("axis", [None, 1])
 @pytest.mark.parametrize("reduction", [Reduction.MIN, Reduction.MAX, Reduction.MEAN, Reduction.ABS_MAX])
-@pytest.mark.parametrize("place", [0, 1, 777, -1])
+@pytest.mark.parametrize(
+    "place", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(777, marks=pytest.mark.slow), -1]
+)
 def test_one_nan_anywhere_is_found(reduction: Reduction, axis: int | None, place: int) -> None:
     graph = from_text("x: f32[1,9,17,11] = Parameter()\ny: f32[1,9,17,11] = Sqrt(x)\nr = Result(y)\n")
     bad = np.ones((1, 9, 17, 11), np.float32)

@@ -79,7 +79,9 @@ def test_weights_are_not_told_of() -> None:
     assert [each.tensor for each in reported().ranges] == ["x"]
 
 
-@pytest.mark.parametrize(("copies", "wanted", "count"), [(1, True, 0), (2, False, 0), (2, True, 1)])
+@pytest.mark.parametrize(
+    ("copies", "wanted", "count"), [(1, True, 0), pytest.param(2, False, 0, marks=pytest.mark.slow), (2, True, 1)]
+)
 def test_effects_are_measured_only_if_wanted_and_if_samples_are_held_out(
     *, copies: int, wanted: bool, count: int
 ) -> None:

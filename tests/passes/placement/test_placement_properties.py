@@ -88,7 +88,7 @@ def interface(graph: Graph) -> list[object]:
     return [(tensor.names, tensor.element_type.name, tensor.shape) for tensor in tensors]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(choices, st.integers(0, 20))
 def test_any_graph_stays_whole(steps: Sequence[Choice], outputs: int) -> None:
     graph = from_runtime(built(steps, outputs))
@@ -103,7 +103,7 @@ def test_any_graph_stays_whole(steps: Sequence[Choice], outputs: int) -> None:
         assert all(port.node.type not in ("Result", "FakeQuantize") for port in node.output().consumers)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(choices, st.integers(0, 20))
 def test_wide_open_ranges_change_nothing(steps: Sequence[Choice], outputs: int) -> None:
     """65,536 levels over a range that nothing leaves: only rounding to fine steps is left of the FakeQuantizes."""

@@ -118,7 +118,15 @@ def slow_aggregate(name: str, values: list[float]) -> float:
 
 
 @pytest.mark.parametrize("aggregator", AGGREGATORS)
-@pytest.mark.parametrize("kind", ["max", "quantile", "abs_max", "abs_quantile"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "max",
+        pytest.param("quantile", marks=pytest.mark.slow),
+        pytest.param("abs_max", marks=pytest.mark.slow),
+        "abs_quantile",
+    ],
+)
 @pytest.mark.parametrize("mode", ["symmetric", "asymmetric"])
 def test_activation_ranges_are_those_of_plain_numpy(
     quantized: Callable[..., tuple[Graph, Context]], mode: str, kind: str, aggregator: str
@@ -210,9 +218,11 @@ def test_whatever_is_asked_for_zero_lies_on_every_grid(
         np.testing.assert_allclose(zero, np.round(zero), atol=2e-3 * max(1, int(node.attributes["levels"]) / 256))
 
 
-@pytest.mark.parametrize("bits", [2, 3, 4, 7, 8])
+@pytest.mark.parametrize(
+    "bits", [2, pytest.param(3, marks=pytest.mark.slow), 4, pytest.param(7, marks=pytest.mark.slow), 8]
+)
 @pytest.mark.parametrize("mode", ["symmetric", "asymmetric"])
-@pytest.mark.parametrize("levels", [None, "odd", "even"])
+@pytest.mark.parametrize("levels", [None, pytest.param("odd", marks=pytest.mark.slow), "even"])
 def test_stored_weights_are_the_rounded_ones(
     quantized: Callable[..., tuple[Graph, Context]], bits: int, mode: str, levels: str | None
 ) -> None:

@@ -70,9 +70,11 @@ def const(*values: int) -> Any:
     return op.constant(np.array(values, np.int64))
 
 
-def some_slow(names: Iterable[str]) -> list[Any]:
-    """The names, all but each third one marked as slow: each is a compiled network."""
-    return [name if index % 3 == 0 else pytest.param(name, marks=pytest.mark.slow) for index, name in enumerate(names)]
+def some_slow(names: Iterable[Any], every: int = 3) -> list[Any]:
+    """The names, all but each third one (or each `every`th) marked as slow: each is a compiled network."""
+    return [
+        name if index % every == 0 else pytest.param(name, marks=pytest.mark.slow) for index, name in enumerate(names)
+    ]
 
 
 def matrix_product(x: Any, out: int = 12) -> Any:

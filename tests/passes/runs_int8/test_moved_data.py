@@ -28,7 +28,7 @@ def signed(function: Callable[[Any], Any]) -> ov.Model:
     return model(x, *(layer(function(op.swish(conv(x)))) for layer in (conv, depthwise, matrix_product)))
 
 
-@pytest.mark.parametrize("name", some_slow(MOVEMENTS))
+@pytest.mark.parametrize("name", some_slow(MOVEMENTS, 6))
 def test_moved_data_with_a_zero_point_are_right(name: str) -> None:
     net = signed(MOVEMENTS[name])
     reports: list[Report] = []

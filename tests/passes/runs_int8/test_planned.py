@@ -32,7 +32,7 @@ def test_a_vector_times_weights_stays_float(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("preset", ["performance", pytest.param("mixed", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", some_slow(ROWS))
+@pytest.mark.parametrize("name", some_slow(ROWS, 6))
 def test_what_is_planned_is_executed(name: str, preset: str) -> None:
     net, int8, total = ROWS[name]()
     reports: list[Report] = []

@@ -20,6 +20,7 @@ from tests.passes.runs_int8.nets import (
     matrix_product,
     model,
     samples_of,
+    some_slow,
     weights,
 )
 
@@ -38,7 +39,7 @@ EXTREME_READERS: dict[str, tuple[Callable[[Any, Any], Any], int, int]] = {
 
 @pytest.mark.parametrize("is_half", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["f32", "f16"])
 @pytest.mark.parametrize("reduce", [op.reduce_max, pytest.param(op.reduce_min, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", EXTREME_READERS)
+@pytest.mark.parametrize("name", some_slow(EXTREME_READERS, 2))
 def test_what_reads_a_scaled_extreme_is_right(name: str, reduce: Callable[..., Any], *, is_half: bool) -> None:
     read, int8, total = EXTREME_READERS[name]
     x = image()

@@ -13,7 +13,7 @@ from irquant.passes.accuracy import kernel_mismatch
 from irquant.passes.infra.execution import Execution
 from irquant.passes.runtime.modes import EMULATION, LATENCY
 from irquant.targets import load_target
-from tests.passes.runs_int8.nets import model, samples_of, weights
+from tests.passes.runs_int8.nets import model, samples_of, some_slow, weights
 
 
 def _bias(y: Any) -> Any:
@@ -65,7 +65,7 @@ def _on_one_thread(net: ov.Model) -> float:
 
 
 @pytest.mark.parametrize("rows", [1, pytest.param(8, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", BETWEEN)
+@pytest.mark.parametrize("name", some_slow(BETWEEN, 2))
 def test_small_products_in_a_row_are_right_on_one_thread_too(name: str, rows: int) -> None:
     steps, int8 = BETWEEN[name]
     net = two_products(steps, rows)

@@ -49,33 +49,41 @@ def _beside_signed(y: Any) -> Any:
     return op.convolution(op.concat([op.relu(y), signed], 1), weights(4, 8, 1), [1], [0], [0], [1])
 
 
-@pytest.mark.parametrize(
-    ("net", "why_float"),
-    [
-        (_upsampled((5,), 4, 4, 2, 1), ""),
-        (_upsampled((16, 16), 16, 2, 2, 0, op.relu), ""),
-        (_upsampled((5,), 4, 4, 2, 1, op.swish), ACTIVATED),
-        (_upsampled((7, 7), 4, 3, 1, 1, lambda y: op.multiply(y, op.sigmoid(y))), ACTIVATED),
-        (_upsampled((7, 7), 4, 2, 2, 0, lambda y: op.subtract(op.relu(y), np.float32(1))), ACTIVATED),
-        (_upsampled((7, 7), 4, 2, 2, 0, lambda y: op.multiply(y, np.float32(2))), ""),
-        (_upsampled((7, 7), 4, 2, 2, 0, lambda y: op.multiply(op.relu(y), np.float32(2))), ""),
-        (_upsampled((5,), 4, 4, 2, 1, _gelu), ACTIVATED),
-        (_upsampled((5,), 4, 4, 2, 1, lambda y: op.maximum(y, op.multiply(y, np.float32(0.2)))), ACTIVATED),
-        (_upsampled((5,), 4, 4, 2, 1, _beside_signed), ACTIVATED),
-        (_picture(), ""),
-        (_upsampled((8, 8), 1, 2, 2, 0), ""),
-        (_upsampled((8, 8), 1, 2, 2, 0, op.relu), ONE_CHANNEL),
-        (_upsampled((6,), 4, 4, 2, 1, lambda y: op.sqrt(op.relu(y))), TWO),
-        (_upsampled((6,), 4, 4, 2, 1, lambda y: op.sigmoid(op.relu(y))), TWO),
-        (_upsampled((6,), 4, 4, 2, 1, lambda y: op.round(op.relu(y), "half_to_even")), ACTIVATED),
-        (_upsampled((6,), 4, 4, 2, 1, lambda y: op.sqrt(op.multiply(op.relu(y), np.float32(2)))), TWO),
-        (_upsampled((8, 8), 4, 6, 3, 1), STEPS),
-        (_upsampled((8, 8), 4, 6, 3, 0), ""),
-        (_upsampled((8, 8), 4, 3, 2, 1), STEPS),
-        (_upsampled((8, 8), 4, 4, 2, 1), ""),
-    ],
-)
-@pytest.mark.parametrize("threads", ["1", "2"])
+NETS = [
+    (_upsampled((5,), 4, 4, 2, 1), ""),
+    (_upsampled((16, 16), 16, 2, 2, 0, op.relu), ""),
+    (_upsampled((5,), 4, 4, 2, 1, op.swish), ACTIVATED),
+    (_upsampled((7, 7), 4, 3, 1, 1, lambda y: op.multiply(y, op.sigmoid(y))), ACTIVATED),
+    (_upsampled((7, 7), 4, 2, 2, 0, lambda y: op.subtract(op.relu(y), np.float32(1))), ACTIVATED),
+    (_upsampled((7, 7), 4, 2, 2, 0, lambda y: op.multiply(y, np.float32(2))), ""),
+    (_upsampled((7, 7), 4, 2, 2, 0, lambda y: op.multiply(op.relu(y), np.float32(2))), ""),
+    (_upsampled((5,), 4, 4, 2, 1, _gelu), ACTIVATED),
+    (_upsampled((5,), 4, 4, 2, 1, lambda y: op.maximum(y, op.multiply(y, np.float32(0.2)))), ACTIVATED),
+    (_upsampled((5,), 4, 4, 2, 1, _beside_signed), ACTIVATED),
+    (_picture(), ""),
+    (_upsampled((8, 8), 1, 2, 2, 0), ""),
+    (_upsampled((8, 8), 1, 2, 2, 0, op.relu), ONE_CHANNEL),
+    (_upsampled((6,), 4, 4, 2, 1, lambda y: op.sqrt(op.relu(y))), TWO),
+    (_upsampled((6,), 4, 4, 2, 1, lambda y: op.sigmoid(op.relu(y))), TWO),
+    (_upsampled((6,), 4, 4, 2, 1, lambda y: op.round(op.relu(y), "half_to_even")), ACTIVATED),
+    (_upsampled((6,), 4, 4, 2, 1, lambda y: op.sqrt(op.multiply(op.relu(y), np.float32(2)))), TWO),
+    (_upsampled((8, 8), 4, 6, 3, 1), STEPS),
+    (_upsampled((8, 8), 4, 6, 3, 0), ""),
+    (_upsampled((8, 8), 4, 3, 2, 1), STEPS),
+    (_upsampled((8, 8), 4, 4, 2, 1), ""),
+]
+
+
+def _each_second_slow() -> list[Any]:
+    """Each net with one thread and with two: one of both is slow, in turns."""
+    pairs = [(net, why, threads, number + threads) for number, (net, why) in enumerate(NETS) for threads in (1, 2)]
+    return [
+        pytest.param(net, why, str(threads), marks=[pytest.mark.slow] if order % 2 else [])
+        for net, why, threads, order in pairs
+    ]
+
+
+@pytest.mark.parametrize(("net", "why_float", "threads"), _each_second_slow())
 def test_a_transposed_convolution_is_right_in_int8_or_stays_float(
     net: ov.Model, why_float: str, threads: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,6 +122,7 @@ def test_each_command_that_reads_models_takes_extensions(place: Path, command: s
     assert run([*command.split(), "--extension", "mine.py:Twice"]) == 0
 
 
+@pytest.mark.slow
 def test_a_zoo_takes_them_and_notices_when_they_change(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (place / "batch.yaml").write_text("models:\n- {model: net.xml, data: data.npz, extension: mine.py:Twice}\n")
     assert run(["zoo", "batch.yaml"]) == 0
@@ -213,9 +214,15 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "libtwice.so"
 
 
-def test_a_library_is_loaded_wherever_the_model_runs(place: Path, library: Path) -> None:
+def test_a_library_is_loaded_and_not_written_over(place: Path, library: Path) -> None:
+    command = ["quantize", "net.xml", "--data", "data.npz", "--extension", str(library), "--quiet"]
+    assert run(command) == 0
+    assert run([*command[:-1], "--save-statistics", str(library)]) == 2
+
+
+@pytest.mark.slow
+def test_a_library_is_loaded_on_a_cluster_too(place: Path, library: Path) -> None:
     command = ["quantize", "net.xml", "--data", "data.npz", "--extension", str(library), "--quiet"]
     assert run(command) == 0
     assert run([*command, "-o", "again.xml", "--cluster", "local"]) == 0
     assert (place / "again.bin").read_bytes() == (place / "net_int8.bin").read_bytes()
-    assert run([*command[:-1], "--save-statistics", str(library)]) == 2

@@ -64,6 +64,7 @@ def test_a_converted_model_is_quantized_in_one_line(net: Path) -> None:
     assert quantize(ov.convert_model(net), DATA).get_friendly_name()
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_it_too(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(net.with_name("data.npz"), x=np.concatenate(DATA))
     code = run(["quantize", str(net), "--data", str(net.with_name("data.npz"))])

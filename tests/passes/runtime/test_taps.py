@@ -111,9 +111,9 @@ quantize(model, [rng.normal(size=(1, 3, 12, 8)).astype(np.float32) for _ in rang
     "program",
     [
         NETWORK.replace("VIEW", RESHAPE) + TAP,
-        NETWORK.replace("VIEW", TRANSPOSE) + TAP,
+        pytest.param(NETWORK.replace("VIEW", TRANSPOSE) + TAP, marks=pytest.mark.slow),
         NETWORK.replace("VIEW", RESHAPE) + STATISTICS,
-        NETWORK.replace("VIEW", RESHAPE) + WHOLE,
+        pytest.param(NETWORK.replace("VIEW", RESHAPE) + WHOLE, marks=pytest.mark.slow),
         RESIDUAL_IF,
     ],
     ids=["a Reshape", "a Transpose", "a sample", "a whole tensor", "an If"],

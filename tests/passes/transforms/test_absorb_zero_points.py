@@ -20,6 +20,7 @@ from irquant.passes.transforms.insert_fake_quantize import InsertFakeQuantize
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.passes.transforms.set_ranges import SetRanges
 from irquant.targets import load_target
+from tests.passes.runs_int8.nets import some_slow
 
 RNG = np.random.default_rng(0)
 ONES, NONE = [1, 1], [0, 0]
@@ -102,7 +103,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], int]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", some_slow(CASES, 2))
 def test_the_function_stays_the_same(case: str) -> None:
     """The target lets all convolutions absorb. The FakeQuantizes are computed in float: only sums are rounded."""
     build, count = CASES[case]

@@ -16,6 +16,7 @@ from irquant.passes.statistics.request import Reduction, request
 from irquant.passes.transforms.align_activation_channels import AlignActivationChannels, pairs
 from irquant.targets import load_target
 from tests.passes.measured_again import assert_as_measured_again
+from tests.passes.runs_int8.nets import some_slow
 
 RNG = np.random.default_rng(5)
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -94,7 +95,11 @@ def run(graph: Graph) -> Array:
 
 
 @pytest.mark.parametrize(
-    ("case", "dynamic"), [*((case, False) for case in PAIRS | PLACES), *((case, True) for case in PAIRS)]
+    ("case", "dynamic"),
+    [
+        *((case, False) for case in PAIRS | PLACES),
+        *(pytest.param(case, True, marks=pytest.mark.slow) for case in PAIRS),
+    ],
 )
 def test_the_outputs_stay_and_the_channels_become_alike(case: str, *, dynamic: bool) -> None:
     graph = model((PAIRS | PLACES)[case], dynamic=dynamic)
@@ -117,7 +122,7 @@ def spread(context: Context, ends: list[Any]) -> float:
     return float(ranges.max() / ranges.min())
 
 
-@pytest.mark.parametrize("case", PAIRS)
+@pytest.mark.parametrize("case", some_slow(PAIRS))
 @pytest.mark.better
 def test_statistics_are_those_of_a_run_of_the_aligned_model(case: str) -> None:
     graph = model(PAIRS[case])
@@ -249,7 +254,7 @@ ACROSS: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", ACROSS)
+@pytest.mark.parametrize("case", some_slow(ACROSS, 2))
 def test_across_activations_the_outputs_stay_and_the_channels_become_alike(case: str) -> None:
     graph = model(ACROSS[case])
     before, context = run(graph), across(graph)

@@ -16,6 +16,7 @@ from irquant.passes.statistics.request import Reduction, request
 from irquant.passes.transforms.align_streams import AlignStreams
 from irquant.targets import load_target
 from tests.passes.measured_again import assert_as_measured_again
+from tests.passes.runs_int8.nets import some_slow
 
 RNG = np.random.default_rng(5)
 SIDE, WIDTH = 8, 8
@@ -101,7 +102,7 @@ def run(graph: Graph) -> np.ndarray:
     return np.array(compiled(sample)[0])
 
 
-@pytest.mark.parametrize("case", BETWEEN)
+@pytest.mark.parametrize("case", some_slow(BETWEEN, 2))
 def test_the_outputs_stay(case: str) -> None:
     graph = model(BETWEEN[case])
     before, text = run(graph), to_text(graph, values=True)
@@ -112,7 +113,7 @@ def test_the_outputs_stay(case: str) -> None:
     assert AlignStreams().run(graph, context) == 0
 
 
-@pytest.mark.parametrize("case", BETWEEN)
+@pytest.mark.parametrize("case", some_slow(BETWEEN))
 @pytest.mark.better
 def test_statistics_are_those_of_a_run_of_the_aligned_model(case: str) -> None:
     graph = model(BETWEEN[case])

@@ -62,6 +62,9 @@ CASES: dict[str, tuple[Make, tuple[int, ...]]] = {
 }
 
 
+TRANSPOSED = "transposed and padded"
+
+
 def layer_graph(make: Make, weights: Array, folder: Path, shape: tuple[int, ...] = (1, 4, 7, 9)) -> Graph:
     x = op.parameter(list(shape), np.float32, name="x")
     ov.serialize(ov.Model([op.result(make(x, weights))], [x]), folder / "layer.xml", folder / "layer.bin")
@@ -123,8 +126,17 @@ def quantize_layer(
     return path
 
 
-@pytest.mark.parametrize("shape", [(1, 4, 7, 9), (-1, 4, -1, -1)])
-@pytest.mark.parametrize("case", ["plain", "padded", "strided", "same_upper", "depthwise", "transposed and padded"])
+@pytest.mark.parametrize(
+    ("case", "shape"),
+    [
+        *((case, (1, 4, 7, 9)) for case in ("plain", "padded", "strided", "same_upper", "depthwise", TRANSPOSED)),
+        ("same_upper", (-1, 4, -1, -1)),
+        *(
+            pytest.param(case, (-1, 4, -1, -1), marks=pytest.mark.slow)
+            for case in ("plain", "padded", "strided", "depthwise", TRANSPOSED)
+        ),
+    ],
+)
 @pytest.mark.better
 def test_correction_leaves_little_of_the_mean_error(
     case: str, shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

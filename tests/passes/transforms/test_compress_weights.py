@@ -58,7 +58,7 @@ def layers(dtype: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float16], ids=["f32", "f16"])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float16, marks=pytest.mark.slow)], ids=["f32", "f16"])
 @pytest.mark.parametrize("layer", layers(np.float32))
 def test_both_forms_give_the_same_bits_on_the_runtime(layer: str, dtype: Any, tmp_path: Path) -> None:
     model = layers(dtype)[layer]

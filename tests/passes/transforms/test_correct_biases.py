@@ -71,7 +71,7 @@ def mean_errors(graph: Graph, other: Graph, data: list[Array]) -> Array:
     return np.asarray(np.abs(np.mean([each.mean(axis=(0, 2, 3), dtype=np.float64) for each in differences], axis=0)))
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_it_leaves_less_of_the_mean_error_than_the_fast_correction(batch: int) -> None:
     graph, data = chain(batch), samples(batch)
     fresh = samples(batch)

@@ -46,7 +46,7 @@ def einsum(equation: str, first: list[int], second: list[int], constant: int | N
     return ov.Model([op.result(op.einsum(operands, equation))], inputs, "m")
 
 
-@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("dynamic", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("equation", "first", "second", "constant"), PRODUCTS)
 def test_written_out_it_computes_the_same(
     equation: str, first: list[int], second: list[int], constant: int | None, *, dynamic: bool

@@ -94,7 +94,7 @@ CHAINS: dict[str, tuple[Any, int]] = {
 
 
 @pytest.mark.parametrize("chain", CHAINS)
-@pytest.mark.parametrize("kind", [np.float32, np.uint8])
+@pytest.mark.parametrize("kind", [pytest.param(np.float32, marks=pytest.mark.slow), np.uint8])
 def test_channels_are_followed_through_transposes_and_conversions(chain: str, kind: Any) -> None:
     make, folded = CHAINS[chain]
     x = op.parameter([1, 8, 8, 3], kind, name="x")

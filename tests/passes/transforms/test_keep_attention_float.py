@@ -77,8 +77,12 @@ def test_a_further_run_changes_nothing() -> None:
     assert KeepAttentionFloat().run(graph, context) == 0
 
 
-@pytest.mark.parametrize("queries", [TOKENS, 20])
-@pytest.mark.parametrize("precision", [{"INFERENCE_PRECISION_HINT": "f32"}, {}], ids=["f32", "own precision"])
+@pytest.mark.parametrize("queries", [TOKENS, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "precision",
+    [{"INFERENCE_PRECISION_HINT": "f32"}, pytest.param({}, marks=pytest.mark.slow)],
+    ids=["f32", "own precision"],
+)
 def test_the_result_is_closer_to_that_of_the_float_model(precision: dict[str, str], queries: int) -> None:
     found, ratios = model(queries=queries), list[float]()
     for least in (0, 30):

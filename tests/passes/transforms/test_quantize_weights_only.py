@@ -44,7 +44,9 @@ def only(kind: WeightType) -> str:
 FORMAT: dict[WeightType, WeightFormat] = {"i8": "int8", "u8": "int8", "i4": "int4", "u4": "int4", "nf4": "nf4"}
 
 
-@pytest.mark.parametrize(("group", "dtype"), [(0, np.float32), (4, np.float32), (32, np.float16)])
+@pytest.mark.parametrize(
+    ("group", "dtype"), [(0, np.float32), pytest.param(4, np.float32, marks=pytest.mark.slow), (32, np.float16)]
+)
 @pytest.mark.parametrize("kind", FORMAT)
 def test_the_runtime_reads_the_codes_and_computes_what_they_mean(
     graph_of: Read, tmp_path: Path, kind: WeightType, group: int, dtype: Any

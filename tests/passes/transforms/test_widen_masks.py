@@ -37,7 +37,11 @@ def attention(mask: str, shape: list[int]) -> tuple[ov.Model, list[list[Any]]]:
 
 
 @pytest.mark.parametrize("mask", ["of rank 1", "of rank 4", "computed"])
-@pytest.mark.parametrize(("batch", "length"), [(1, LENGTH), (-1, LENGTH), (-1, -1)], ids=["static", "batch", "dynamic"])
+@pytest.mark.parametrize(
+    ("batch", "length"),
+    [(1, LENGTH), pytest.param(-1, LENGTH, marks=pytest.mark.slow), (-1, -1)],
+    ids=["static", "batch", "dynamic"],
+)
 def test_masked_attention_is_right_as_users_compile_it(mask: str, batch: int, length: int) -> None:
     model, samples = attention(mask, [batch, HEADS, length, SIZE])
     reports: list[Report] = []

@@ -174,6 +174,7 @@ def test_a_page_says_the_same(model: Path, quantized: Path, arrays: Path, tmp_pa
     assert 'id="latency"' not in text
 
 
+@pytest.mark.slow
 def test_a_page_without_layers_says_how_to_get_them(model: Path, quantized: Path, arrays: Path, tmp_path: Path) -> None:
     page = tmp_path / "c.html"
     assert run(["compare", str(model), str(quantized), "--data", str(arrays), "--report", str(page)]) == 0

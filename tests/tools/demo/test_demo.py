@@ -11,6 +11,7 @@ from irquant.tools import demo as demo_package
 from irquant.tools.cli import run
 
 
+@pytest.mark.slow
 def test_the_demo_shows_a_smaller_model_that_runs_in_int8(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["demo", "-o", str(tmp_path)]) == 0
     shown = capfd.readouterr().out

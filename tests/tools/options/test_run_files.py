@@ -19,8 +19,19 @@ from irquant.tools.cli import run
 Place = Callable[..., str]
 
 
+@pytest.fixture(scope="module")
+def seen(model: Path, arrays: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the result and the statistics of an earlier run."""
+    folder = tmp_path_factory.mktemp("seen")
+    options = ["-o", str(folder / "seen.xml"), "--save-statistics", str(folder / "seen.npz")]
+    assert run(["quantize", str(model), "--data", str(arrays), *options]) == 0
+    return folder
+
+
 @pytest.fixture
-def place(model: Path, arrays: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(
+    model: Path, arrays: Path, pictures: Path, seen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A folder with all that a run can read, of which nothing may change."""
     shutil.copy(model, tmp_path / "m.xml")
     shutil.copy(model.with_suffix(".bin"), tmp_path / "m.bin")
@@ -32,7 +43,8 @@ def place(model: Path, arrays: Path, pictures: Path, tmp_path: Path, monkeypatch
     (tmp_path / "code.py").write_text("def samples():\n    return []\ndef metric(predict):\n    return 1\n")
     (tmp_path / "pipe.yaml").write_text("- normalize\n")
     monkeypatch.chdir(tmp_path)
-    assert run(["quantize", "m.xml", "--data", "data.npz", "-o", "seen.xml", "--save-statistics", "seen.npz"]) == 0
+    for each in seen.iterdir():
+        shutil.copy(each, each.name)
     os.link("m.bin", "hard.npz")
     Path("soft.npz").symlink_to("m.bin")
     os.link("photos/01.png", "picture.html")

@@ -65,6 +65,7 @@ def page_of(report: Report, *, result: Path | None = Path("model_int8.xml"), adv
 # ------------------------------------------------------------------------------------------------------- what it says
 
 
+@pytest.mark.slow
 def test_sums_that_stay_float_are_in_the_page_and_the_first_of_them_in_the_text(report: Report) -> None:
     title = "Sums of int8 results that stay float, and why"
     assert title not in Outline(page_of(report)).texts

@@ -201,6 +201,7 @@ def test_a_damaged_line_is_measured_again_with_a_warning(folder: Path, capfd: py
     assert (folder / "t.jsonl").read_bytes().endswith(content.splitlines(keepends=True)[-1])
 
 
+@pytest.mark.slow
 def test_a_changed_function_and_other_data_are_measured_anew(folder: Path) -> None:
     arguments = ["quantize", "model.xml", *KEEP, "--max-drop", "0.5", "--resume", "t.jsonl"]
     assert [run(arguments) for _ in range(2)] == [0, 0]

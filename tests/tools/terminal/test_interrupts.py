@@ -50,7 +50,7 @@ def test_an_interrupt_while_modules_are_imported_is_one_line(tmp_path: Path, mod
     assert interrupted(process) == (130, "error: interrupted; nothing was written\n")
 
 
-@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("resume", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_what_an_interrupt_says_is_read_off_the_disk(model: Path, arrays: Path, tmp_path: Path, resume: bool) -> None:
     (tmp_path / "slow.py").write_text(
         "import time\ncalls = []\ndef metric(predict):\n    calls.append(1)\n"

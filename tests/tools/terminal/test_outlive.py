@@ -74,7 +74,7 @@ def test_a_call_that_does_not_return_is_stopped(tmp_path: Path, model: Path) -> 
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_signals_reach_the_command_which_ends_as_by_an_interrupt(number: int, tmp_path: Path, model: Path) -> None:
     process = quantize(tmp_path, model, "open('begun', 'w').close()\n    time.sleep(60)")
     wait_for(tmp_path / "begun")

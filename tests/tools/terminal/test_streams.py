@@ -20,8 +20,8 @@ def shell(command: str, folder: Path, **env: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("ending", "code", "said"),
     [
-        (">&-", 0, ""),
-        ("2>&-", 0, ""),
+        pytest.param(">&-", 0, "", marks=pytest.mark.slow),
+        pytest.param("2>&-", 0, "", marks=pytest.mark.slow),
         ("<&- >&- 2>&-", 0, ""),
         ("> /dev/full", 2, "error: standard output cannot be written: No space left on device\n"),
     ],

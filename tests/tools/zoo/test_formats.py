@@ -81,6 +81,7 @@ def test_what_is_no_model_is_told_before_any_work(folder: Path, capfd: Capture) 
     assert capfd.readouterr().err.splitlines()[:-1] == lines
 
 
+@pytest.mark.slow
 def test_a_model_in_several_formats_is_listed_once_and_the_rest_is_named(folder: Path, capfd: Capture) -> None:
     assert run(["quantize", "one.onnx", "--data", "calib.npz", "-o", "two.xml"]) == 0
     (folder / "zoo_results").mkdir()
@@ -113,6 +114,7 @@ def test_a_saved_model_itself_may_be_the_folder(folder: Path) -> None:
     assert yaml.safe_load((folder / "batch.yaml").read_text())["models"] == [{"name": "saved", "model": "tf/saved"}]
 
 
+@pytest.mark.slow
 def test_an_ir_is_listed_instead_of_what_it_was_made_from(folder: Path, model: Path) -> None:
     (folder / "FP16").mkdir()
     for suffix in (".xml", ".bin"):

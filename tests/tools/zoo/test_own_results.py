@@ -44,6 +44,7 @@ def test_a_changed_model_is_not(folder: Path) -> None:
     assert not is_own_result(folder / "a.xml")
 
 
+@pytest.mark.slow
 def test_a_record_that_cannot_be_read_is_if_the_model_beside_it_is(folder: Path, model: Path, arrays: Path) -> None:
     (folder / "a.json").write_text("{")
     assert not is_own_result(folder / "a.json")
