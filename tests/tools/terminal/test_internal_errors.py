@@ -121,7 +121,8 @@ def test_a_pass_of_the_users_own_that_fails_is_one_line(
     )
     assert run(["opt", str(model), "-p", f"{tmp_path}/mine.py:Mine"]) == 2
     said = capfd.readouterr().err
-    assert said == "error: pass 'mine' failed: TypeError: list indices must be integers or slices, not method\n"
+    failed = "pass 'mine' failed: TypeError: list indices must be integers or slices, not method"
+    assert said == f"error: {failed} ({tmp_path}/mine.py:5)\n"
 
 
 def test_a_reproduction_is_a_model_once_it_is_filled(
