@@ -109,8 +109,9 @@ def test_a_model_in_several_formats_is_listed_once_and_the_rest_is_named(folder:
 
 
 def test_a_saved_model_itself_may_be_the_folder(folder: Path) -> None:
-    assert run(["zoo", "init", "tf/saved"]) == 0
-    assert yaml.safe_load((folder / "batch.yaml").read_text())["models"] == [{"name": "saved", "model": "tf/saved"}]
+    assert run(["zoo", "init", "tf/saved", "--data", "calib.npz"]) == 0
+    listed = yaml.safe_load((folder / "batch.yaml").read_text())["models"]
+    assert listed == [{"name": "saved", "model": "tf/saved", "data": "calib.npz"}]
 
 
 def test_an_ir_is_listed_instead_of_what_it_was_made_from(folder: Path, model: Path) -> None:
