@@ -110,8 +110,9 @@ def test_a_model_in_several_formats_is_listed_once_and_the_rest_is_named(folder:
 
 
 def test_a_saved_model_itself_may_be_the_folder(folder: Path) -> None:
-    assert run(["zoo", "init", "tf/saved"]) == 0
-    assert yaml.safe_load((folder / "batch.yaml").read_text())["models"] == [{"name": "saved", "model": "tf/saved"}]
+    assert run(["zoo", "init", "tf/saved", "--data", "calib.npz"]) == 0
+    listed = yaml.safe_load((folder / "batch.yaml").read_text())["models"]
+    assert listed == [{"name": "saved", "model": "tf/saved", "data": "calib.npz"}]
 
 
 @pytest.mark.slow
