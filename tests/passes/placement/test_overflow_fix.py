@@ -137,7 +137,15 @@ for path in paths:
 """
 
 
-@pytest.mark.parametrize("kind", ["convolution", "transposed", "dense", "stacked"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "convolution",
+        pytest.param("transposed", marks=pytest.mark.slow),
+        "dense",
+        pytest.param("stacked", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.better
 def test_a_cpu_without_vnni_computes_the_same(kind: str, tmp_path: Path) -> None:
     """The worst case: all weights equal, all data at their maximum. The runtime's kernels can be limited to AVX2."""

@@ -279,7 +279,10 @@ WISHES = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "int8", "said"), WISHES, ids=[str(wish) for wish, *_ in WISHES])
+@pytest.mark.parametrize(
+    ("wish", "int8", "said"),
+    [pytest.param(*each, id=str(each[0]), marks=[pytest.mark.slow] if k % 2 else []) for k, each in enumerate(WISHES)],
+)
 def test_what_is_asked_for_is_done_and_its_cost_is_told(wish: dict[str, Any], int8: int, said: str | None) -> None:
     """A depthwise and a dense convolution, on the runtime: what the plan says of int8 is what it executes."""
     x = op.parameter([1, 4, 9, 9], np.float32, name="x")

@@ -51,26 +51,38 @@ IN_THE_MODEL = "docs/migrate_from_pot.md shows how to put such steps into the re
     "line",
     [
         "-q default -m model.xml -w model.bin --engine simplified --data-source photos",
-        "-q DEFAULT -m model.xml -w model.bin --engine SIMPLIFIED --data-source photos --log-level WARNING",
+        pytest.param(
+            "-q DEFAULT -m model.xml -w model.bin --engine SIMPLIFIED --data-source photos --log-level WARNING",
+            marks=pytest.mark.slow,
+        ),
         "--quantize default --model model.xml --weights model.bin --name small --engine simplified --data-source photos"
         " --output-dir out --direct-dump",
         "-q default -m model.xml -w model.bin --preset PERFORMANCE --engine simplified --data-source 'photos/*.png'",
-        "-q default -m model.xml -w model.bin --preset MIXED --data-source photos --progress-bar",
+        pytest.param(
+            "-q default -m model.xml -w model.bin --preset MIXED --data-source photos --progress-bar",
+            marks=pytest.mark.slow,
+        ),
         "-q default -m model.xml -w model.bin --data-source photos --stream-output -d --output-dir out",
         "-m model.xml -w model.bin --data-source photos --target CPU",
         "-q default -m model.xml -w model.bin --ac-config ac.yml",
         "-m model.xml --engine accuracy_checker --ac-config ac.yml",
         "-q accuracy_aware -m model.xml --data-source photos --metric metrics.py:good --max-drop 0.01",
-        "-m model.xml --data-source photos --target ANY --log-level ERROR",
-        "--input_model model.xml --data a.npz --layout nchw --framework onnx",
+        pytest.param("-m model.xml --data-source photos --target ANY --log-level ERROR", marks=pytest.mark.slow),
+        pytest.param("--input_model model.xml --data a.npz --layout nchw --framework onnx", marks=pytest.mark.slow),
         "--input_model model.xml --data photos --layout image(nchw) --mean_values [123.675,116.28,103.53]",
-        "--input_model model.xml --data photos --layout [n,c,h,w] --scale 255",
+        pytest.param("--input_model model.xml --data photos --layout [n,c,h,w] --scale 255", marks=pytest.mark.slow),
         "--input_model model.xml --data photos --mean_values image[123,116,103] --scale_values image[58,57,57]",
-        "--input_model model.xml --data photos --mean_values (127.5,127.5,127.5) --scale_values (127.5) --silent",
+        pytest.param(
+            "--input_model model.xml --data photos --mean_values (127.5,127.5,127.5) --scale_values (127.5) --silent",
+            marks=pytest.mark.slow,
+        ),
         "--input_model model.xml --data photos --reverse_input_channels --model_name small --output_dir ir",
-        "--input_model model.xml --data-source photos --reverse_input_channels --mean_values [1,2,3]",
+        pytest.param(
+            "--input_model model.xml --data-source photos --reverse_input_channels --mean_values [1,2,3]",
+            marks=pytest.mark.slow,
+        ),
         "model.xml --data photos --mean [127,127,127] --scale [128] --colour-order RGB",
-        "model.xml --data photos --guard GOOD",
+        pytest.param("model.xml --data photos --guard GOOD", marks=pytest.mark.slow),
     ],
 )
 def test_a_line_of_an_old_script_runs(line: str, capfd: pytest.CaptureFixture[str]) -> None:
