@@ -10,6 +10,7 @@ import operator
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import FunctionType
 from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 
 from ..options.config import QuantizationConfig
@@ -69,6 +70,8 @@ def sample_of(data: object, index: int, item: object) -> Sample:
 def what_is_wrong(data: object) -> str:
     """Why the data are not samples, even if they can be iterated; empty if they may be samples."""
     kind, rank = type(data).__name__, _rank(data)
+    if isinstance(data, FunctionType):
+        return f"a function, expected its samples: call it, {data.__name__}()"
     if isinstance(data, Mapping):
         keys = list(itertools.islice(cast(Mapping[object, object], data), _NAMED + 1))
         names = ", ".join([*map(repr, keys[:_NAMED]), *(["..."] if len(keys) > _NAMED else [])])
@@ -84,9 +87,6 @@ def what_is_wrong(data: object) -> str:
     if is_table(data):
         return f"{kind}, whose items are columns: give an array with a sample a row"
     is_iterable = isinstance(data, (Iterable, Indexed, NncfDataset)) and not isinstance(data, (bytes, bytearray))
-    if not is_iterable and callable(data):
-        name = getattr(data, "__name__", kind)
-        return f"a function, expected its samples: call it, {name}()"
     if not is_iterable or rank == 0:
         return f"{kind}, expected an iterable of samples"
     return ""

@@ -112,7 +112,8 @@ def _quantized(
         return Outcome(name, variant, Kind.FAULT, _told_of_fault(error))
     execution = reports[0].check.execution
     assert execution is not None
-    told = "; ".join([*reports[0].warnings, *(f"in float: {each.reason}" for each in execution.fallen)])
+    warned = [each for each in reports[0].warnings if each not in reports[0].data.warnings]
+    told = "; ".join([*warned, *(f"in float: {each.reason}" for each in execution.fallen)])
     fault = _fault(model, result, samples, floats)
     kind = Kind.FAULT if fault else Kind.QUANTIZED
     return Outcome(name, variant, kind, fault or told, (execution.int8, execution.total))

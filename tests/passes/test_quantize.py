@@ -21,6 +21,7 @@ from irquant.passes.transforms.normalize import Normalize
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.passes.transforms.set_ranges import SetRanges
 from irquant.targets import load_target, target_names
+from tests.passes.beside_data import beside_data
 
 Array = np.ndarray[Any, np.dtype[Any]]
 RNG = np.random.default_rng(0)
@@ -340,7 +341,7 @@ def test_a_model_in_memory_has_no_place_for_the_model_before_bias_correction() -
     reports: list[Report] = []
     quantize(model(), DATA, config=KEEPING, report=reports.append)
     said = "dump_intermediate_model has no effect: it writes beside the result, which is in memory; give a path"
-    assert reports[0].warnings == (said,)
+    assert beside_data(reports[0]) == (said,)
 
 
 ALGORITHM = {"name": "DefaultQuantization", "params": {"preset": "mixed", "stat_subset_size": 11}}
@@ -388,7 +389,7 @@ def test_a_configuration_may_be_a_file(path: Path, tmp_path: Path) -> None:
     reports: list[Report] = []
     quantize(path, DATA, config=tmp_path / "c.yaml", report=reports.append)
     said = "threshold: corrections of any size are judged by samples that they were not computed from"
-    assert (reports[0].preset, reports[0].warnings) == ("mixed", (said,))
+    assert (reports[0].preset, beside_data(reports[0])) == ("mixed", (said,))
 
 
 def test_what_is_given_beside_a_configuration_overrules_it(path: Path) -> None:

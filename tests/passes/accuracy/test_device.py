@@ -31,6 +31,7 @@ from irquant.passes.runtime.modes import (
 )
 from irquant.passes.runtime.samples import Sample, ValidationSample
 from irquant.targets import Target, load_target
+from tests.passes.beside_data import beside_data
 from tests.passes.doubled_by_if import doubled_by_if
 
 RNG = np.random.default_rng(0)
@@ -54,7 +55,7 @@ def careless() -> Target:
 def test_what_is_wrong_in_bf16_alone_is_left_float() -> None:
     model, samples = learned_queries()
     graph, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
-    assert [each.rpartition(": ")[2] for each in report.warnings] == [
+    assert [each.rpartition(": ")[2] for each in beside_data(report)] == [
         f"{device.OTHERWISE}, {device.IN_OWN_PRECISION.format(own_precision())}"
     ]
     assert not graph.in_file_order("FakeQuantize")
@@ -100,7 +101,7 @@ def test_what_is_wrong_with_one_thread_alone_is_left_float(monkeypatch: pytest.M
     wanted = ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = ov.compile_model(quantized, "CPU", {"INFERENCE_NUM_THREADS": "1"})
     assert sqnr([wanted(each)[0].copy() for each in samples], [found(each)[0].copy() for each in samples]) > 25
-    reasons = {each.rpartition(": ")[2] for each in reports[0].warnings}
+    reasons = {each.rpartition(": ")[2] for each in beside_data(reports[0])}
     assert reasons <= {f"{device.OTHERWISE}, {device.WITH_ONE_THREAD}"}, "a runtime that merges them rightly needs none"
 
 
@@ -123,7 +124,7 @@ def test_a_float_model_that_is_lost_in_that_precision_is_told() -> None:
     samples = [RNG.normal(size=(2, size, width)).astype(np.float32) for _ in range(12)]
     config = QuantizationConfig.checked(guard=False, ignored={"scope": ["scores", "mixed"]})
     _, report = quantize_graph(from_runtime(model), samples, load_target("cpu"), config)
-    (warning,) = report.warnings
+    (warning,) = beside_data(report)
     assert re.sub(r"-?\d+\.\d dB", "# dB", warning) == (
         f"in {own_precision()}, the device's own precision, the float model itself gives # dB at output 'y' (its results "
         "in f32 are the reference): run it, and the INT8 model, with INFERENCE_PRECISION_HINT=f32"
@@ -136,7 +137,7 @@ def test_nobody_asks_twice_where_that_precision_is_f32(monkeypatch: pytest.Monke
     monkeypatch.setattr(device, "cores", lambda: 1)
     model, samples = learned_queries()
     _, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
-    assert report.warnings == ()
+    assert beside_data(report) == ()
 
 
 @pytest.mark.skipif(own_precision() == "f32" or cores() == 1, reason="right with one thread and with all")
@@ -145,7 +146,7 @@ def test_fewer_threads_than_cores_are_no_excuse(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv(THREADS, "1")
     model, samples = learned_queries()
     _, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
-    assert [warning.rpartition(", ")[2] for warning in report.warnings] == ["with all threads"]
+    assert [warning.rpartition(", ")[2] for warning in beside_data(report)] == ["with all threads"]
 
 
 def test_a_model_that_is_wrong_only_where_all_layers_are_shown_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +167,7 @@ def test_a_model_that_is_wrong_only_where_all_layers_are_shown_is_right(monkeypa
     _, report = quantize_graph(from_runtime(model), samples, load_target("cpu"), QuantizationConfig(guard=False))
     assert "DISABLE" in asked
     assert [layer.is_int8 for layer in report.layers] == [True]
-    assert report.warnings == ()
+    assert beside_data(report) == ()
 
 
 @pytest.mark.parametrize(
@@ -304,4 +305,4 @@ def test_a_first_inference_that_is_wrong_is_told(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(device, "_cold", cold)
     _, report = quantize_graph(from_runtime(model), samples, load_target("cpu"), QuantizationConfig(guard=False))
-    assert (device.WARM_UP in report.warnings) is is_lost
+    assert (device.WARM_UP in beside_data(report)) is is_lost

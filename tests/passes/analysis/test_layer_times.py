@@ -42,6 +42,7 @@ from irquant.passes.runtime.executed import Executed
 from irquant.passes.runtime.modes import LATENCY
 from irquant.targets import load_target
 from irquant.tools.report.values import report_values
+from tests.passes.beside_data import beside_data
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LAYERS = ["conv", "up"]
@@ -287,7 +288,7 @@ def latencies(first: Latency, second: Latency, *slower: SlowLayer) -> Latencies:
 
 def test_what_is_not_faster_is_told_with_the_layers_to_blame(monkeypatch: pytest.MonkeyPatch) -> None:
     report = reported(monkeypatch, latencies(latency(5e-3, 4e-3), latency(6e-3, 5e-3), SLOW), slow=True)
-    assert report.warnings[-2:] == (
+    assert beside_data(report)[-2:] == (
         "the INT8 model is not faster here: 6.00 ms an inference, the float model 5.00 ms (medians of 9 in turn, 2 threads)",
         "1 layer runs slower in int8 than in float here: Convolution 'up' 1.00 -> 4.00 ms; tune=True finds the "
         "layers that are faster in float",
@@ -333,10 +334,10 @@ def test_a_call_that_takes_next_to_nothing_is_no_reason_to_warn(monkeypatch: pyt
 @pytest.mark.parametrize("after", [latency(3e-3, 2e-3), latency(6e-3, 3e-3), latency(4e-3, 5e-3)])
 def test_one_unlucky_number_is_no_reason_to_warn(monkeypatch: pytest.MonkeyPatch, after: Latency) -> None:
     report = reported(monkeypatch, latencies(latency(5e-3, 4e-3), after), slow=True)
-    assert (report.warnings, report.latencies is not None) == ((), True)
+    assert (beside_data(report), report.latencies is not None) == ((), True)
 
 
 def test_what_is_clearly_faster_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     report = reported(monkeypatch, latencies(latency(1, 1), latency(9, 9)), slow=False)
-    assert (report.warnings, report.latencies) == ((), None)
+    assert (beside_data(report), report.latencies) == ((), None)
     assert report_values(report, "m.xml", "m_int8.xml")["latency"] is None

@@ -14,6 +14,7 @@ from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.runtime.executed import Executed
 from irquant.targets import parse_target
 from irquant.tools.terminal.summary import report_lines
+from tests.passes.beside_data import beside_data
 
 
 def test_the_ratio_is_that_of_the_powers_over_all_samples() -> None:
@@ -76,7 +77,7 @@ def test_what_falls_to_float_against_the_plan_is_left_float_and_told() -> None:
     decisions = {each.name: each.decision for each in reports[0].layers}
     assert decisions["behind, 0"].int8
     assert not decisions["behind, 1"].int8
-    (told,) = reports[0].warnings
+    (told,) = beside_data(reports[0])
     start = "Convolution 'behind, 1' is left float: the device runs it in float with any ranges: "
     assert re.match(re.escape(start) + r"the runtime chose \w+_f32, reading f32 from \w+ '", told)
 
@@ -104,7 +105,7 @@ def test_where_most_falls_to_float_the_plan_stands(monkeypatch: pytest.MonkeyPat
     execution = reports[0].check.execution
     assert execution is not None
     assert (execution.int8, len(execution.fallen)) == (0, 4)
-    assert not reports[0].warnings
+    assert not beside_data(reports[0])
     said = list(report_lines(reports[0], "out.xml"))
     assert any(line.startswith("planned for int8, but fell back to FP32: Convolution 'behind, 0': ") for line in said)
 
@@ -150,7 +151,7 @@ def test_a_sound_of_another_length_is_compared_and_told_of() -> None:
     assert (found.resized, found.verdict.value) == (1, "fair")
     assert 10 < found.sqnr < 60
     assert report.guard == ()
-    assert report.warnings == (
+    assert beside_data(report) == (
         "output 'sound' has other sizes than the float model's on 1 of 1 samples: the values that decide them do not tolerate rounding",
     )
     assert report.check.asked is not None

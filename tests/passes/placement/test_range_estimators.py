@@ -22,6 +22,7 @@ from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.statistics.aggregators import AGGREGATORS
 from irquant.passes.statistics.request import Reduction
 from irquant.targets import Mode, load_target
+from tests.passes.beside_data import beside_data
 
 Array = np.ndarray[Any, np.dtype[Any]]
 RNG = np.random.default_rng(7)
@@ -293,7 +294,7 @@ def test_what_is_asked_for_is_done_and_its_cost_is_told(wish: dict[str, Any], in
     assert report.check.execution is not None
     assert (report.check.execution.int8, report.check.execution.total) == (int8, 2)
     assert not report.check.execution.fallen
-    assert report.warnings == (
+    assert beside_data(report) == (
         (f"{2 - int8} of 2 layers are quantized as your options say and may run in float: target 'cpu' {said}",)
         if said
         else ()

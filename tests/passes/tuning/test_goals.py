@@ -22,6 +22,7 @@ from irquant.passes.tuning.goals import SECONDS, TuningGoals
 from irquant.passes.tuning.tune import TuningStep, TuningTimes
 from irquant.passes.tuning.tuner import begin_tuning
 from irquant.targets import load_target
+from tests.passes.beside_data import beside_data
 
 pytestmark = pytest.mark.filterwarnings("ignore::irquant.QuantizationWarning")  # a test reads the report
 RNG = np.random.default_rng(4)
@@ -110,7 +111,7 @@ def test_a_tuning_that_an_output_loses_by_is_undone(
     measured("second")
     undone, report = tuned(path, "undone", tune=True, tuning=path.with_name("t.json"))
     assert (undone == plain, floats(report)) == (True, [])
-    assert report.warnings[-1] == (
+    assert beside_data(report)[-1] == (
         f"the tuning was undone: output '{outputs[0].name}' was farther from the float model's with it"
     )
     kept = yaml.safe_load(path.with_name("t.json").read_text())
@@ -144,7 +145,7 @@ def test_a_model_that_is_all_float_in_the_end_is_told(path: Path, measured: Call
     measured("first", "second")
     _, report = tuned(path, "tuned", tune=True)
     assert floats(report) == ["first", "second"]
-    assert report.warnings == (
+    assert beside_data(report) == (
         "no layer is left in int8: none was faster so when the model was tuned; the result is a float model",
     )
 
