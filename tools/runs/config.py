@@ -27,20 +27,24 @@ def run_check(file: Path, output: Output) -> None:
     """Lists the mistakes in a file."""
     try:
         settings = read_config_file(file)
-        mistakes = list(_not_here(settings))
+        _refuse_lost_paths(settings)
     except ConfigError as error:
-        mistakes = [*error.mistakes]
-    if mistakes:
-        output.show(lambda: _values(file, mistakes), lambda: ())
-        for mistake in mistakes[:-1]:
+        found = error.mistakes
+        output.show(lambda: _values(file, found), lambda: ())
+        for mistake in found[:-1]:
             tell_error(printable(mistake))
-        raise ConfigError(mistakes[-1])
+        raise ConfigError(found[-1]) from None
     load_target(settings.target or ANY)
     lacking = list(_lacking(file, settings.config))
     said = (*settings.warnings, *lacking, *_stale(settings.config), *_missed(settings))
     is_enough = not (settings.lacking or lacking)
     ending = "no mistakes" if is_enough else "quantize needs more than this file: see above"
     output.show(lambda: _values(file, warnings=said), lambda: (*map(message_line, said), f"{file}: {ending}"))
+
+
+def _refuse_lost_paths(settings: ConfigFile) -> None:
+    if mistakes := list(_not_here(settings)):
+        raise ConfigError(mistakes[0], mistakes)
 
 
 def _not_here(settings: ConfigFile) -> Iterator[str]:
