@@ -22,11 +22,13 @@ from irquant.passes import (
 from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.calibration.cluster import ClusterError
 from irquant.passes.calibration.reading import Reading
+from irquant.passes.infra.calibration import Calibration
 from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.options.config import QuantizationConfig
 from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.runtime.data_look import DataLook
-from irquant.passes.runtime.samples import DataError, Sample
+from irquant.passes.runtime.samples import DataError, PreparedSample, Sample
+from irquant.passes.runtime.sequences import in_sequence
 from irquant.targets import load_target
 
 from .step_networks import SIZE, accumulator, outputs_over, ratio, step_network, steps_for, streaming_convolution
@@ -137,6 +139,13 @@ def test_states_that_advance_in_held_out_samples_only_do_not_count() -> None:
     quantize(model, samples, report=reports.append)
     assert reports[0].held_out == 2
     assert sum(each.is_int8 for each in reports[0].layers) == 1
+
+
+def test_a_few_samples_of_sequences_are_steps_at_even_distances() -> None:
+    single = [PreparedSample(Sample(f"{number}", None), {}).with_outputs([]) for number in range(20)]
+    steps = [each.with_outputs([]) for each in in_sequence(single)]
+    found = [[int(each.sample.label) for each in Calibration(held_out=held).some(4)] for held in (single, steps)]
+    assert found == [[0, 1, 2, 3], [2, 7, 12, 17]]
 
 
 def test_of_many_sequences_whole_ones_are_held_out() -> None:
