@@ -9,6 +9,7 @@ import numpy as np
 
 from ...ir import Array, Builder, Graph, Node, OutPort, element_type
 from ...ir.ops import DATA_PORT, flag
+from ..analysis.decisions import above
 from ..analysis.weight_codes import Floats
 from ..infra.base import Context
 from ..infra.progress import Progress
@@ -81,7 +82,8 @@ def second_moments(
 ) -> Mapping[OutPort, Floats]:
     """The sum of x x^T over all vectors x along the last axis of each tensor, over all samples.
 
-    The runtime computes the products, so that activations never leave it.
+    The runtime computes the products, so that activations never leave it, but for tensors that depend on no input: the
+    CPU plugin (2026.4) takes a product of states alone for a constant, and computes it once.
 
     Args:
         graph: The model, which stays unchanged.
@@ -98,11 +100,15 @@ def second_moments(
     found: dict[OutPort, Floats] = {
         tensor: np.zeros((tensor.shape[-1], tensor.shape[-1]), np.float32) for tensor in tensors
     }
+    depends_on_input = {
+        each: any(node.type == "Parameter" for node in {each.node, *above(each.node)}) for each in tensors
+    }
     done = 0
 
     def take(item: PreparedSample, arrays: list[Array]) -> None:
         nonlocal done
-        for (tensor, total), array in zip(found.items(), arrays, strict=True):
+        for (tensor, total), given in zip(found.items(), arrays, strict=True):
+            array = given if depends_on_input[tensor] else given.T @ given
             if not np.isfinite(np.trace(array)):
                 message = (
                     f"{item.sample.label}: the float model gives NaN or Inf at {tensor.node}; leave the sample out"
@@ -112,18 +118,19 @@ def second_moments(
         done += 1
         progress("measuring the inputs of layers", done, len(samples))
 
-    Engine(_instrumented(graph, [*found]), LATENCY).run(samples, take)
+    Engine(_instrumented(graph, depends_on_input), LATENCY).run(samples, take)
     return found
 
 
-def _instrumented(graph: Graph, tensors: Sequence[OutPort]) -> Graph:
-    """A copy of the model that computes only the moments."""
+def _instrumented(graph: Graph, tensors: Mapping[OutPort, bool]) -> Graph:
+    """A copy of the model that computes only the moments, or gives the rows of tensors that depend on no input."""
     copy = graph.copy()
     results, build = copy.in_file_order("Result"), Builder(copy)
-    for tensor in tensors:
+    for tensor, depends_on_input in tensors.items():
         vectors = build.reshape(Node(copy, tensor.node.id).output(tensor.index), (-1, tensor.shape[-1]), name=_NAME)
         vectors = vectors if vectors.element_type == _F32 else build.convert(vectors, _F32, name=_NAME)
-        build.result(build.matmul(vectors, vectors, transpose_a=True, name=_NAME), name=_NAME)
+        product = build.matmul(vectors, vectors, transpose_a=True, name=_NAME) if depends_on_input else vectors
+        build.result(product, name=_NAME)
     for result in results:
         source = result.source().node
         copy.remove(result)

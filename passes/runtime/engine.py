@@ -84,8 +84,7 @@ class Engine:
                 fold_constants(self._model)
                 separate_scales(self._model)
             self.compiled = compile_model(self._loaded.core, self._model, config)
-        self._request, self._inferences = self.compiled.create_infer_request(), 0
-        self._lane = _Lane(self._request)
+        self._lane, self._inferences = _Lane(self.compiled.create_infer_request()), 0
         self._queue: ov.AsyncInferQueue | None = None
 
     def run(self, items: Iterable[_Item], take: Callable[[_Item, list[Array]], None]) -> None:
@@ -165,12 +164,12 @@ class Engine:
 
     def results(self) -> list[Array]:
         """The outputs of the last inference of `infer` or `outputs`."""
-        return [np.array(_array(tensor)) for tensor in self._request.output_tensors]
+        return [np.array(_array(tensor)) for tensor in self._lane.request.output_tensors]
 
     def mark(self) -> Mark:
         """The times of the inferences of `infer` and `outputs` so far; needs `PROFILING`."""
         # The plugin gives the mean time of each node over all inferences.
-        means = {each.node_name: each.real_time.total_seconds() for each in self._request.get_profiling_info()}
+        means = {each.node_name: each.real_time.total_seconds() for each in self._lane.request.get_profiling_info()}
         return Mark(self._inferences, {name: self._inferences * mean for name, mean in means.items()})
 
     def profile(self, since: Mark, until: Mark | None = None) -> list[tuple[Executed, float]]:

@@ -33,7 +33,7 @@ def test_each_layer_is_explained_in_order() -> None:
     assert [(each.name, each.int8, each.reason) for each in explained()] == [
         ("first", True, "a8_pointwise x w8"),
         ("second", True, "a8_pointwise x w8"),
-        ("square", True, "a8_symmetric x a8_signed"),
+        ("square", True, "a8_kept x a8_signed"),
     ]
 
 

@@ -11,7 +11,16 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph, UserError, read_model, to_text
-from irquant.passes import Context, Pass, QuantizationConfig, Report, default_quantization, quantize, quantize_model
+from irquant.passes import (
+    Context,
+    InternalError,
+    Pass,
+    QuantizationConfig,
+    Report,
+    default_quantization,
+    quantize,
+    quantize_model,
+)
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.infra.execution import Execution
 from irquant.passes.jobs.quantize_graph import quantize_graph
@@ -332,7 +341,7 @@ def test_a_run_that_fails_leaves_no_model_before_bias_correction(path: Path, mon
 
     monkeypatch.setattr("irquant.passes.transforms.correct_biases_fast.CorrectBiasesFast.run", broken)
     before = files(path.parent)
-    with pytest.raises(UserError, match=r"^pass 'correct-biases-fast' failed"):
+    with pytest.raises(InternalError, match=r"^pass 'correct-biases-fast' failed"):
         quantize(path, DATA, config=KEEPING)
     assert files(path.parent) == before
 

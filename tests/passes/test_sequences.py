@@ -76,7 +76,7 @@ def test_the_verdict_on_single_steps_is_not_to_be_trusted() -> None:
     told = SINGLE.format("2 layers behind them stay")
     assert [str(each.message) for each in caught] == [told]
     assert list(map(str, report.data.mistakes)) == [told]
-    assert report.verdict == "good"
+    assert report.verdict == "unknown"
 
 
 def test_the_line_about_the_data_counts_steps_and_sequences() -> None:
@@ -266,7 +266,7 @@ def test_compressing_runs_sequences_and_warns_of_single_steps() -> None:
     with pytest.warns(QuantizationWarning, match="^each sample is a single step, and state 'h' has its first value "):
         compress(model, steps, weights="int4", group=16, all_layers=True)
     found = compress_model(model, [steps], weights="int4", group=16, all_layers=True)
-    assert not found.report.warnings
+    assert not any("single step" in each for each in found.report.warnings)
     assert over_steps(model, found.model) > 10
 
 

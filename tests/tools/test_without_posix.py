@@ -44,7 +44,7 @@ def test_the_command_line_quantizes(model: Path, arrays: Path, tmp_path: Path) -
     output = tmp_path / "o.xml"
     done = started(COMMAND, "quantize", model, "--data", arrays, "-o", output)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{output}: good (")
+    assert done.stdout.startswith(f"{output}: good on 1 sample only (")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.bin", "o.xml"]
 
 

@@ -9,6 +9,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph
+from irquant.ir.spelling import spelt_with_flags
 from irquant.passes.analysis.data_findings import DataFindings, expected_inputs, find_about_data
 from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.runtime.data_look import DataLook, fed_line
@@ -107,8 +108,9 @@ def test_only_samples_that_options_prepare_get_options_as_a_remedy() -> None:
     class Images(list[Array]):
         description, doubts = "PNG files", ()
 
-    assert [each.flags for each in findings(model(), PIXELS).mistakes] == [()]
-    (mistake,) = findings(model(), Images(PIXELS)).mistakes
+    with spelt_with_flags():
+        assert [each.flags for each in findings(model(), PIXELS).mistakes] == [()]
+        (mistake,) = findings(model(), Images(PIXELS)).mistakes
     assert mistake.flags == ("--mean", "M,M,M", "--scale", "S,S,S")
     assert mistake.remedy == "give the mean and scale of its training (--mean, --scale)"
 

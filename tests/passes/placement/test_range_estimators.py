@@ -1,6 +1,7 @@
 """Range estimators: the published defaults, every option against plain numpy, and what the user asks for and gets."""
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -294,7 +295,8 @@ def test_what_is_asked_for_is_done_and_its_cost_is_told(wish: dict[str, Any], in
     assert report.check.execution is not None
     assert (report.check.execution.int8, report.check.execution.total) == (int8, 2)
     assert not report.check.execution.fallen
-    assert beside_data(report) == (
+    wide = re.compile(r"^the weights of 2 layers have \d+ bits, as ")
+    assert tuple(each for each in beside_data(report) if not wide.match(each)) == (
         (f"{2 - int8} of 2 layers are quantized as your options say and may run in float: target 'cpu' {said}",)
         if said
         else ()

@@ -53,11 +53,11 @@ def test_masked_attention_is_right_as_users_compile_it(mask: str, batch: int, le
 
 
 def test_masked_attention_is_right_if_the_users_options_rule_int8_out() -> None:
-    """The target runs no asymmetric products in int8, but symmetric ranges may be found for the first of them."""
+    """The target runs no data of 7 bits in int8."""
     model, samples = attention("of rank 4", [1, HEADS, LENGTH, SIZE])
     positive = [[*each[:2], np.abs(each[2])] for each in samples]
     reports: list[Report] = []
-    options = QuantizationConfig.checked(guard=False, activations={"mode": "asymmetric"})
+    options = QuantizationConfig.checked(guard=False, activations={"bits": 7})
     quantized = quantize(model, positive, config=options, report=reports.append)
     assert [each.decision.int8 for each in reports[0].layers] == [False, False]
     config = {"INFERENCE_PRECISION_HINT": "f32"}

@@ -120,7 +120,7 @@ def test_a_tuning_that_an_output_loses_by_is_undone(
 
 def test_a_model_that_int8_does_not_make_faster_is_told(path: Path, measured: Callable[..., None]) -> None:
     measured(is_faster=False)
-    assert tuned(path, "tuned", tune=True)[1].warnings == (
+    assert beside_data(tuned(path, "tuned", tune=True)[1]) == (
         "int8 brings no speed here, size only: the float model takes 1 ms an inference, the quantized one 2 ms, the tuned "
         "one 0.8 ms: keep the float model, or store only its weights in 8 bits (irquant compress)",
     )
@@ -135,7 +135,7 @@ def test_latencies_that_scatter_more_than_they_differ_say_nothing(path: Path, mo
     )
     assert not replace(wild, float_model=wild.tuned).is_unclear, "the float model itself is the result"
     monkeypatch.setattr(tuner_module, "tune", lambda *_: ((), wild))
-    assert tuned(path, "tuned", tune=True)[1].warnings == (
+    assert beside_data(tuned(path, "tuned", tune=True)[1]) == (
         "too noisy to tell whether int8 is faster: the float model takes 0.9 to 1.1 ms an inference, the tuned one 0.9 to "
         "3 ms: measure while nothing else runs, or longer (tune_seconds)",
     )
