@@ -164,7 +164,7 @@ class Engine:
 
     def results(self) -> list[Array]:
         """The outputs of the last inference of `infer` or `outputs`."""
-        return [np.array(_array(tensor)) for tensor in self._lane.request.output_tensors]
+        return [np.array(_array(tensor)) for tensor in cast(Any, self._lane.request).output_tensors]
 
     def mark(self) -> Mark:
         """The times of the inferences of `infer` and `outputs` so far; needs `PROFILING`."""

@@ -93,8 +93,8 @@ def refuse_other_formats(path: Path) -> None:
 def _models_in(folder: Path) -> list[str]:
     """The names of the models in a folder: those of .xml files, or else of files in other formats."""
     names = sorted(each.name for each in folder.iterdir())
-    found = [[name for name in names if Path(name).suffix.lower() in suffixes] for suffixes in ((".xml",), FORMATS)]
-    return next(filter(None, found), [])
+    irs, others = ([name for name in names if Path(name).suffix.lower() in each] for each in ((".xml",), FORMATS))
+    return irs or others
 
 
 def is_saved_model(folder: Path) -> bool:
