@@ -25,6 +25,15 @@ def wrong_map(node: Node) -> str | None:
     return None
 
 
+def inputs_of_body(node: Node, tag: str) -> Iterator[tuple[OutPort, Node, bool]]:
+    """Tensor outside, Parameter inside, and whether later iterations get another value there (a back edge)."""
+    edges = node._layer.element.iterfind("back_edges/edge")
+    carried = {int(each.attrib["to-layer"]) for each in edges}
+    for outer, _, end, _ in _pairs(node, tag, node.bodies[tag]):
+        if end.type == "Parameter":
+            yield outer, end, end.id in carried
+
+
 def _pairs(node: Node, tag: str, body: Graph) -> Iterator[tuple[OutPort, OutPort, Node, bool]]:
     """Tensor outside, tensor inside, Parameter or Result, and whether only a slice of the outer one is inside."""
     outside = {port.id: node.input(index).source for index, port in enumerate(node._layer.inputs)}

@@ -128,7 +128,7 @@ def ask(graph: Graph, context: Context, run_float: RunFloat | None, *, shown: bo
             running |= {
                 where: (config, pool.submit(run_with, config, loaded, samples)) for where, config in others.items()
             }
-            cold = [_cold(executed, each) for each in samples[:1] if executed.runs_twice]
+            cold = [_cold(executed, each) for each in samples[:1] if executed.runs_twice and not each.past]
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
             return Answer(Asked(wrong=FAILS.format(error)))
@@ -266,7 +266,7 @@ def _profile(engine: Engine, samples: Sequence[ValidationSample]) -> Profile:
     """The profile of a few inferences of the last sample, for which the engine is warmed up."""
     mark = engine.mark()
     for _ in range(LOOKS):
-        engine.infer(samples[-1].feed)
+        engine.outputs(samples[-1])
     return engine.profile(mark)
 
 

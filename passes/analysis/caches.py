@@ -71,11 +71,12 @@ def _appends_to_input(node: Node) -> bool:
     """Whether an operation appends computed values to an input of the model."""
     if node.type != "Concat":
         return False
-    origins = [_origin(port.source.node).type for port in node.inputs]
+    origins = [origin(port.source.node).type for port in node.inputs]
     return "Parameter" in origins and any(each not in ("Parameter", "Const") for each in origins)
 
 
-def _origin(node: Node) -> Node:
+def origin(node: Node) -> Node:
+    """What computes the values that a node may only move."""
     while node.type in _MOVES:
         node = node.source(DATA_PORT).node
     return node

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...ir import Array, Builder, Graph, Node, OutPort, element_type
 from ...ir.ops import DATA_PORT, flag
+from ..analysis.constants import SHAPE_READERS
 from ..analysis.decisions import above
 from ..analysis.weight_codes import Floats
 from ..infra.base import Context
@@ -20,6 +21,8 @@ from ..runtime.samples import DataError, PreparedSample
 
 _F32 = element_type("f32")
 _NAME = "irquant/moments"
+#: What depends on no values of inputs, whatever it reads.
+_ENDS = (*SHAPE_READERS, "ReadValue")
 #: The most bytes of the moments of one run.
 MOST_BYTES = 1 << 30
 
@@ -101,7 +104,7 @@ def second_moments(
         tensor: np.zeros((tensor.shape[-1], tensor.shape[-1]), np.float32) for tensor in tensors
     }
     depends_on_input = {
-        each: any(node.type == "Parameter" for node in {each.node, *above(each.node)}) for each in tensors
+        each: any(node.type == "Parameter" for node in {each.node, *above(each.node, _ENDS)}) for each in tensors
     }
     done = 0
 

@@ -49,7 +49,7 @@ class MeasureOutputs(Pass):
 
         if len(kept) < len(samples):
             Engine(outputs.tapped(graph), LATENCY).run((each for each in samples if not _is_kept(each)), take)
-        context.warnings += first_steps_only([] if look.continued else states_with_first_values(graph))
+        context.warnings += map(str, first_steps_only([] if look.continued else states_with_first_values(graph)))
         outputs = known_outputs(outputs, graph, held_out)
         statistics = Statistics(samples=len(kept))
         context.take_over(Calibration(statistics, outputs, held_out, [], kept, str(fingerprint), look))

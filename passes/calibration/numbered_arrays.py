@@ -6,7 +6,7 @@ Samples that are sequences have steps: `00012.003|name`.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast, overload
 
-from ..runtime.samples import Steps
+from ..runtime.samples import DataError, Steps
 
 #: Of the number of a sample, or of a step, in a key.
 _MOST_DIGITS = 18
@@ -22,7 +22,12 @@ class NumberedArrays(Sequence[_Feed]):
 
     def __init__(self, arrays: Mapping[str, object]) -> None:
         self._arrays = arrays
-        self._samples = [*by_number(arrays).values()]
+        numbered = by_number(arrays)
+        self._samples = [*numbered.values()]
+        for number, steps in numbered.items():
+            if ALONE in steps and len(steps) > 1:
+                message = f"sample {number} has arrays with a step's number and without: give all one, or none"
+                raise DataError(message)
 
     def __len__(self) -> int:
         """The number of samples."""

@@ -66,11 +66,12 @@ class Reading:
         """
         data = rows_of(() if context.samples is None else context.samples)
         inputs = model_inputs(graph)
-        splitting = _Splitting(inputs, LabelFilter(inputs, look), getattr(data, "batch_size", None), _TakesOne(graph))
+        size = getattr(data, "batch_size", None)
+        splitting = _Splitting(inputs, LabelFilter(inputs, look), size, _TakesOne(graph), has_states(graph))
         is_free = context.config.takes_enough_samples and not context.config.shuffle
         spread = Spread.of(data, ENOUGH_SAMPLES) if is_free else None
         items = chosen_samples(data, context.config)
-        if has_states(graph):
+        if splitting.has_states:
             given = spread.samples(range(len(spread.places))) if spread else items
             first = list(itertools.islice(given, 1))
             if first and steps_of(first[0].feed, inputs):
@@ -125,16 +126,21 @@ class _Splitting:
         labels: Knows what is a label.
         batch_size: The number of samples that a loader puts into an item; None: unknown.
         takes_one: Whether the model takes one sample of these shapes at the inputs of these numbers.
+        has_states: Whether the model has states, so that an item may be a sequence of steps.
     """
 
     inputs: list[ModelInput]
     labels: LabelFilter
     batch_size: int | None
     takes_one: Callable[[Mapping[int, tuple[int, ...]]], bool]
+    has_states: bool
 
     def split(self, items: Iterable[Sample]) -> Iterator[Sample]:
         """The samples of the items."""
         for item in items:
+            if self.has_states and steps_of(item.feed, self.inputs) is not None:
+                message = f"{item.label} is a sequence of steps, and the first sample is a single step: give one kind"
+                raise DataError(message)
             feed, labels = self.labels.split(item.feed)
             yield from split_batch(Sample(item.label, feed), self.inputs, labels, self.batch_size, self.takes_one)
 

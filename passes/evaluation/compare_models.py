@@ -147,8 +147,8 @@ def compare_models(
     for items in _items(used, model_inputs(first), model_inputs(second), order):
         states = [] if items[0].past else states
         layers.add(items, *pair.add(items))
-        look.add(items[0].feed)
-        timed += [(items[0].feed, items[1].feed)] if len(timed) < _TIMED else []
+        look.add(items[0].feed, continues=items[0].past is not None)
+        timed += [(items[0].feed, items[1].feed)] if len(timed) < _TIMED and not items[0].past else []
         seen += 1
         progress("comparing", seen, total)
     if not seen:
@@ -156,7 +156,8 @@ def compare_models(
         raise DataError(message)
     outputs = tuple(pair.agreements())
     gives_images = any(each.kind is OutputKind.IMAGE for each in outputs)
-    mistakes = find_about_data(expected, look, samples, "", gives_images=gives_images).mistakes
+    about_data = find_about_data(expected, look, samples, "", gives_images=gives_images)
+    mistakes = (*first_steps_only(states), *about_data.mistakes)
     executions = [execution_of(*each) for each in zip(pair.models, pair.engines, strict=True)]
     return Comparison(
         first=Side(executions[0], first.weights.size, len(compressed_weights(first))),
@@ -165,8 +166,8 @@ def compare_models(
         outputs=outputs,
         matching=matching,
         layers=tuple(layers.errors()) if per_layer else None,
-        warnings=(*map(str, mistakes), *pair.warnings, *layers.warnings(), *first_steps_only(states)),
-        latencies=measure_latencies(first, second, timed, seconds=latency_seconds) if latency else None,
+        warnings=(*map(str, mistakes), *pair.warnings, *layers.warnings()),
+        latencies=measure_latencies(first, second, timed, seconds=latency_seconds) if latency and timed else None,
         held_out=held_out,
         is_spread=is_spread,
         mistakes=mistakes,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ..accuracy.requantize import Attempt, CalibratedModel
 from ..evaluation.closeups import CloseUp, close_ups
@@ -88,4 +89,5 @@ def timed_feeds(attempt: Attempt, calibrated: CalibratedModel) -> Sequence[tuple
     """The samples to measure latency on, for either model; empty without the device or samples."""
     if attempt.context.check.execution is None or calibrated.graph is None:
         return []
-    return [(each.feed, each.feed) for each in attempt.context.calibration.compared[:TIMED]]
+    compared = (each for each in attempt.context.calibration.compared if not each.past)  # from the first states
+    return [(each.feed, each.feed) for each in islice(compared, TIMED)]

@@ -13,14 +13,16 @@ from pydantic import ValidationError
 
 from irquant.ir import UserError
 from irquant.ir.user_files import read_user_text
+from irquant.passes.analysis.agreement import Verdict
 from irquant.tools.zoo.record import State
 from irquant.tools.zoo.rows import Row
 from irquant.tools.zoo.run import RESULTS
 
 #: The states from the best to the worst; those that are not listed give no result.
 _BEST_FIRST = (State.DONE, State.UNCHANGED, State.MISSED)
-#: Changes of an SQNR in dB, and factors between latencies, that may be noise.
-_SAME_DECIBELS, _SAME_LATENCY = 0.1, 1.2
+#: Changes of an SQNR in dB, factors between latencies, and changes of int8 shares (the runtime merges layers otherwise)
+#: that may be noise.
+_SAME_DECIBELS, _SAME_LATENCY, _SAME_SHARE = 0.1, 1.2, 0.005
 #: The most layers that a line names.
 _MOST_NAMED = 3
 
@@ -111,9 +113,11 @@ def _losses(old: Row, new: Row, max_loss: float) -> Iterator[str]:
         yield f"{old.state} -> {_state(new)}"
     if _is_checked(old) and _is_checked(new) and _decibels(new) < _decibels(old) - max_loss:
         yield f"{_ratios(old, new)}: more than {max_loss:g} dB less"
+    elif _is_checked(old) and _is_checked(new) and _grade(new) > _grade(old):
+        yield f"verdict {old.verdict} -> {new.verdict}, {_ratios(old, new)}"
     elif _is_checked(old) and new.size_ratio is not None and not _is_checked(new):
         yield "its outputs are not checked any more"
-    if old.int8_share is not None and new.int8_share is not None and new.int8_share < old.int8_share:
+    if old.int8_share is not None and new.int8_share is not None and new.int8_share < old.int8_share - _SAME_SHARE:
         yield f"{_shares(old, new)}{_now_float(old, new)}"
     if old.metric and new.metric and old.metric.name == new.metric.name:
         limit = new.metric.max_drop * (1 if new.metric.drop_type == "absolute" else abs(old.metric.int8))
@@ -139,6 +143,10 @@ def _rank(row: Row) -> int:
     return _BEST_FIRST.index(row.state) if row.state in _BEST_FIRST else len(_BEST_FIRST)
 
 
+def _grade(row: Row) -> int:
+    return (Verdict.GOOD, Verdict.FAIR, Verdict.POOR).index(Verdict(row.verdict))
+
+
 def _state(row: Row) -> str:
     return f"{row.state}: {row.message}" if row.message else row.state
 
@@ -148,8 +156,10 @@ def _is_checked(row: Row) -> bool:
 
 
 def _decibels(row: Row) -> float:
-    """The SQNR of the worst output of a checked model; that of equal outputs is infinite."""
-    return math.inf if row.sqnr is None else row.sqnr
+    """The SQNR of the worst output of a checked model: infinite for equal outputs, -inf if they are no numbers."""
+    if row.sqnr is None:
+        return math.inf if row.verdict == Verdict.GOOD else -math.inf
+    return row.sqnr
 
 
 def _gain(old: Row, new: Row) -> float:
@@ -158,8 +168,12 @@ def _gain(old: Row, new: Row) -> float:
 
 
 def _ratios(old: Row, new: Row) -> str:
-    before, after = ("equal" if row.sqnr is None else f"{row.sqnr:.1f} dB" for row in (old, new))
-    return f"worst output {before} -> {after}"
+    return f"worst output {_told(old)} -> {_told(new)}"
+
+
+def _told(row: Row) -> str:
+    found = _decibels(row)
+    return f"{found:.1f} dB" if math.isfinite(found) else "equal" if found > 0 else "no numbers"
 
 
 def _shares(old: Row, new: Row) -> str:

@@ -88,3 +88,44 @@ def test_a_body_behind_a_state_is_behind_it_as_a_whole() -> None:
     model = ov.Model([op.result(chosen)], [op6.assign(op.add(state, x), "past")], [x, flag], "m")
     found = {tensor.node.type for tensor in behind_first_values(from_runtime(model))}
     assert {"If", "ReLU", "Abs"} <= found
+
+
+def test_a_state_of_any_batch_to_which_nothing_is_appended_is_no_cache() -> None:
+    """As the h0 of an LSTM with several layers: zeros for as many samples as there are."""
+    x = op.parameter([-1, 3], np.float32, name="x")
+    count = op.gather(op.shape_of(x), op.constant([0]), op.constant(0))
+    zeros = op.broadcast(op.constant(np.float32(0)), op.concat([op.constant([2]), count, op.constant([3])], 0))
+    read = op6.read_value(zeros, "h", ov.Type.f32, ov.PartialShape([2, -1, 3]))
+    new = op.add(op.gather(read, op.constant(0), op.constant(0)), x)
+    both = op.concat([op.unsqueeze(new, op.constant([0]))] * 2, 0)
+    graph = from_runtime(ov.Model([op.result(new)], [op6.assign(both, "h")], [x], "m"))
+    assert states_with_first_values(graph) == ["h"]
+
+
+def test_a_state_that_is_never_given_another_value_is_a_constant() -> None:
+    x = op.parameter([1, 3], np.float32, name="x")
+    read = op6.read_value(op.constant(np.ones((1, 3), np.float32)), "bias", ov.Type.f32, ov.PartialShape([1, 3]))
+    graph = from_runtime(ov.Model([op.result(op.add(x, read))], [op6.assign(read, "bias")], [x], "m"))
+    assert (states_with_first_values(graph), names_behind(graph)) == ([], {})
+
+
+@pytest.mark.parametrize("is_carried", [True, False])
+def test_what_a_loop_carries_on_has_other_values_within_a_step(is_carried: bool) -> None:
+    x = op.parameter([1, 5, 3], np.float32, name="x")
+    read = op6.read_value(op.constant(np.zeros((1, 1, 3), np.float32)), "h", ov.Type.f32, ov.PartialShape([1, 1, 3]))
+    frame, kept = (op.parameter([1, 1, 3], np.float32, name=name) for name in ("frame", "kept"))
+    new = op.tanh(op.add(frame, kept))
+    ends = [op.result(new), op.result(new)]
+    loop = op.tensor_iterator()
+    loop.set_body(ov.Model(ends, [frame, kept], "body"))
+    loop.set_sliced_input(frame, x.output(0), 0, 1, 1, -1, 1)
+    if is_carried:
+        loop.set_merged_input(kept, read.output(0), ends[0].output(0))
+    else:
+        loop.set_invariant_input(kept, read.output(0))
+    last = op.add(loop.get_iter_value(ends[1].output(0), -1), np.float32(0))
+    graph = from_runtime(ov.Model([op.result(last)], [op6.assign(last, "h")], [x], "m"))
+    inside = {tensor.node.type for tensor in behind_first_values(graph)}
+    assert inside == (
+        {"ReadValue"} if is_carried else {"ReadValue", "Parameter", "Add", "Tanh", "TensorIterator", "Assign"}
+    )

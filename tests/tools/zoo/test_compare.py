@@ -38,6 +38,8 @@ def change(new: Row, old: Row | None = None, max_loss: float = 1.0) -> tuple[Cha
     ("old", "new", "said"),
     [
         ({}, {"sqnr": 28.9}, "worst output 30.0 dB -> 28.9 dB: more than 1 dB less"),
+        ({}, {"sqnr": None, "verdict": "poor"}, "worst output 30.0 dB -> no numbers: more than 1 dB less"),
+        ({}, {"sqnr": 29.95, "verdict": "poor"}, "verdict good -> poor, worst output 30.0 dB -> 29.9 dB"),
         ({"sqnr": None}, {}, "worst output equal -> 30.0 dB: more than 1 dB less"),
         ({}, {"state": "missed", "message": "verdict is fair"}, "done -> missed: verdict is fair"),
         ({"state": "missed"}, {"state": "failed", "message": "no data", "sqnr": None, "verdict": None, "size_ratio": None}, "missed -> failed: no data"),
