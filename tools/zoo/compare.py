@@ -144,7 +144,8 @@ def _rank(row: Row) -> int:
 
 
 def _grade(row: Row) -> int:
-    return (Verdict.GOOD, Verdict.FAIR, Verdict.POOR).index(Verdict(row.verdict))
+    assert row.verdict is not None, "it was checked"
+    return (Verdict.GOOD, Verdict.FAIR, Verdict.POOR).index(row.verdict)
 
 
 def _state(row: Row) -> str:
