@@ -26,8 +26,9 @@ def settle(job: Job, outcome: Outcome) -> Record:
     try:
         if record.state is State.DONE:
             job.log.unlink(missing_ok=True)
+            _remove(_files(job, job.missed))  # before the record, which would seem to be theirs after a kill
             record.write(job.record)
-            _remove([*_files(job, job.missed), *_files(job, job.earlier), job.earlier_record])
+            _remove([*_files(job, job.earlier), job.earlier_record])
             return place(job, record)
         if _set_aside(job):
             record = record.model_copy(update={"message": f"{record.message}; the earlier result is in {EARLIER}/"})
