@@ -306,7 +306,7 @@ class _Search:
             config.model_copy(update={"correct_biases": "sequential"}), self.best.reverted_to_float
         )
         why = _why_no_better(attempt, self.best)
-        self._note("biases corrected for the whole error of each layer", attempt, why)
+        self.steps.append(self._step("biases corrected for the whole error of each layer", attempt, why))
 
     def return_layers(self, margin_of: Callable[[Attempt], float]) -> None:
         """Reverts the fewest of the most sensitive layers that are enough for the wanted outputs.
@@ -323,7 +323,9 @@ class _Search:
         def reverted(count: int) -> Attempt:
             reverted_to_float = with_reverted(before.reverted_to_float, self.effects[:count])
             tried[count] = self.calibrated.attempt(before.config, reverted_to_float)
-            self._note(named(self.effects[:count]), tried[count], _why_not_enough(margin_of(tried[count])))
+            self.steps.append(
+                self._step(named(self.effects[:count]), tried[count], _why_not_enough(margin_of(tried[count])))
+            )
             return tried[count]
 
         first = predicted(self.effects, 10 ** (wanted / 10))  # error power, in units of what is allowed
@@ -347,7 +349,7 @@ class _Search:
         gain, rate = attempt.ratio_margin - before.ratio_margin, f"{DECIBELS_A_PERCENT:g} dB for each 1 % of time"
         little = f"it gains less than the {knee.least_gain:.1f} dB that this time is worth ({rate})"
         poor = "" if attempt.margin >= 0 else _poorer(attempt, before) or "an output is still poor"
-        self._note(what, attempt, poor if gain >= knee.least_gain else little)
+        self.steps.append(self._step(what, attempt, poor if gain >= knee.least_gain else little))
         self._note_gain(knee.effects, gain)
 
     def try_nearly_free(self) -> None:
@@ -357,13 +359,15 @@ class _Search:
             return
         attempt = self.calibrated.attempt(before.config, with_reverted(before.reverted_to_float, found.effects))
         if attempt.context.check.outputs is None:  # with these layers in float, the runtime does not run it
-            self._note(named(found.effects), attempt, _NOT_RUN)
+            self.steps.append(self._step(named(found.effects), attempt, _NOT_RUN))
             return
         gain, one, other = largest_gain(before, attempt)
         where = f" at output '{one.name}'" if len(before.context.check.outputs or ()) > 1 else ""
         what = f"{named(found.effects)} (about {found.percent:.2g} % of the time){where}"
         why = _what_is_lost(before, attempt) if gain >= LEAST_GAIN else f"it gains less than {LEAST_GAIN:g} dB"
-        self._note(what, attempt, why, f"a gain of {gain:.1f} dB, and no output loses", (one.sqnr, other.sqnr))
+        self.steps.append(
+            self._step(what, attempt, why, f"a gain of {gain:.1f} dB, and no output loses", (one.sqnr, other.sqnr))
+        )
         self._note_gain(found.effects, gain)
 
     def try_ranges_again(self, first: Attempt) -> None:
@@ -424,22 +428,12 @@ class _Search:
                 for number, each in enumerate(self.steps)
             ]
         self.of_ranges.add(len(self.steps))
-        self._note(what, attempt, why_dropped)
+        self.steps.append(self._step(what, attempt, why_dropped))
 
     def _note_gain(self, effects: Sequence[Effect], gain: float) -> None:
         """Notes what operations in float gained, if their trial was dropped."""
         if not self.steps[-1].is_kept:
             self.gains |= {(each.scope, each.node): gain if len(effects) == 1 else 0.0 for each in effects}
-
-    def _note(
-        self,
-        what: str,
-        attempt: Attempt,
-        why_dropped: str,
-        why_kept: str = "",
-        ratios: tuple[float, float] | None = None,
-    ) -> None:
-        self.steps.append(self._step(what, attempt, why_dropped, why_kept, ratios))
 
     def _step(
         self,
