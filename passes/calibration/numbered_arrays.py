@@ -3,7 +3,7 @@
 Samples that are sequences have steps: `00012.003|name`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias, cast, overload
 
 from ..runtime.samples import DataError, Steps
@@ -43,9 +43,19 @@ class NumberedArrays(Sequence[_Feed]):
         """A sample, or several: dicts by input name, or the steps of a sequence."""
         if isinstance(index, slice):
             return [self[each] for each in range(len(self))[index]]
-        by_step = self._samples[index]
-        steps = [{name: self._arrays[key] for name, key in keys.items()} for _, keys in sorted(by_step.items())]
-        return steps[0] if ALONE in by_step else Steps(steps)
+        return feed_of(self._samples[index], lambda _, key: self._arrays[key])
+
+
+def feed_of(by_step: Mapping[int, Mapping[str, str]], read: Callable[[str, str], object]) -> _Feed:
+    """A sample of its keys (see `by_number`): a dict by input name, or the steps of a sequence.
+
+    Args:
+        by_step: Number of a step -> name of an input -> key.
+        read: Reads the array of an input's name and a key.
+    """
+    ordered = (keys for _, keys in sorted(by_step.items()))
+    steps = [{name: read(name, key) for name, key in keys.items()} for keys in ordered]
+    return steps[0] if ALONE in by_step else Steps(steps)
 
 
 def holds_numbered(data: object) -> bool:

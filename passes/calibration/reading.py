@@ -11,7 +11,7 @@ from ..options.config import ENOUGH_SAMPLES
 from ..runtime.data_look import DataLook
 from ..runtime.probe import takes_one_sample
 from ..runtime.samples import DataError, ModelInput, PreparedSample, Sample, checked_feed, has_states, model_inputs
-from ..runtime.sequences import in_sequence, step_of, steps_of
+from ..runtime.sequences import in_sequence, split_steps, steps_of
 from .labels import LabelFilter
 from .sample_order import FEWEST, Spread, held_out, measured_steps
 from .split_batches import split_batch
@@ -148,8 +148,7 @@ class _Splitting:
         """The steps of each sequence, as if none was held out; a sample that is none is its only step."""
         number = itertools.count()
         for item in items:
-            steps = steps_of(item.feed, self.inputs)
-            given = [item] if steps is None else [step_of(item, *each) for each in enumerate(steps)]
+            given = split_steps(item, self.inputs)
             fed = (Sample(each.label, self.labels.split(each.feed)[0]) for each in given)
             yield in_sequence(self.checked(each, next(number), is_held_out=False) for each in fed)
 

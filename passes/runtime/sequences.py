@@ -45,9 +45,12 @@ def is_in_order(step: object, inputs: Sequence[ModelInput]) -> bool:
     )
 
 
-def step_of(sample: Sample, number: int, feed: object) -> Sample:
-    """A step of a sequence, with its number in its label."""
-    return Sample(f"{sample.label}, step {number}", feed)
+def split_steps(sample: Sample, inputs: Sequence[ModelInput]) -> list[Sample]:
+    """The steps of a sequence, with their numbers in their labels; a sample that is none is its only step."""
+    steps = steps_of(sample.feed, inputs)
+    if steps is None:
+        return [sample]
+    return [Sample(f"{sample.label}, step {number}", feed) for number, feed in enumerate(steps)]
 
 
 def in_sequence(steps: Iterable[_Step]) -> list[_Step]:
@@ -70,8 +73,7 @@ def prepared_steps(sample: Sample, inputs: Sequence[ModelInput], *, has_states: 
     Raises:
         DataError: names, shapes, types or values do not fit.
     """
-    steps = steps_of(sample.feed, inputs) if has_states else None
-    given = [sample] if steps is None else [step_of(sample, *each) for each in enumerate(steps)]
+    given = split_steps(sample, inputs) if has_states else [sample]
     return in_sequence(PreparedSample(each, checked_feed(each, inputs)) for each in given)
 
 

@@ -19,8 +19,8 @@ from irquant.ir import DYNAMIC, Array
 from irquant.ir.array_files import StoredArray, stored_array
 from irquant.ir.suggestions import closest, did_you_mean
 from irquant.ir.user_files import open_user_file
-from irquant.passes.calibration.numbered_arrays import ALONE, by_number, is_numbered
-from irquant.passes.runtime.samples import DataError, ModelInput, Sample, Steps, reason_of, takes_shape
+from irquant.passes.calibration.numbered_arrays import by_number, feed_of, is_numbered
+from irquant.passes.runtime.samples import DataError, ModelInput, Sample, reason_of, takes_shape
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 #: What opens each array of a file, by its key.
@@ -114,11 +114,7 @@ class ArraySource:
     def _numbered(
         self, path: Path, arrays: _Arrays, number: int, by_step: Mapping[int, Mapping[str, str]]
     ) -> tuple[str, object]:
-        steps = [
-            {name: self._sample(path, arrays[key], name) for name, key in by_name.items()}
-            for _, by_name in sorted(by_step.items())
-        ]
-        return f", number {number}", steps[0] if ALONE in by_step else Steps(steps)
+        return f", number {number}", feed_of(by_step, lambda name, key: self._sample(path, arrays[key], name))
 
     def _feeds(self, path: Path, arrays: _Arrays) -> Iterator[tuple[str, object]]:
         keys = self._keys(path, arrays)
