@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -65,8 +66,16 @@ def _module(name: str, complaint: type[UserError]) -> ModuleType:
         raise complaint(message) from error
 
 
+class _Script(SourceFileLoader):
+    """Loads a .py file as `python file.py` does: no `__pycache__` appears beside it."""
+
+    def set_data(self, *_: object, **__: object) -> None:
+        """Would write the compiled file."""
+
+
 def _from_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(str(path), path)
+    loader = _Script(str(path), str(path.absolute()))
+    spec = importlib.util.spec_from_file_location(str(path), path, loader=loader)
     assert spec is not None, "a .py file has a spec"
     assert spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
