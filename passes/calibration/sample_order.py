@@ -5,22 +5,27 @@ can be read in any order give parts at even distances, in the order of the multi
 were read lie evenly over the data at any time (Weyl's theorem). Other data are read from their beginning.
 
 Sequences are held out as samples are. Of fewer than `FEWEST`, none would be: the last steps of each are held out then,
-which begin with the states that the steps in front of them leave.
+which begin with the states that the steps in front of them leave. Of long sequences, the first `MOST_STEPS` held-out
+steps are used, since their outputs stay in memory.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, compress, count, islice
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from ..options.config import ENOUGH_SAMPLES
 from ..runtime.samples import Sample
 from .subset import Indexed, is_sequence, item_at, sample_of
 
+_Step = TypeVar("_Step")
+
 #: The share of the samples that is held out of the statistics to check the result, and the most samples.
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 32
 #: With fewer samples, none is held out.
 FEWEST = 9
+#: The most steps of sequences that are held out.
+MOST_STEPS = 512
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
@@ -53,6 +58,23 @@ def measured_steps(count: int) -> int:
     Of two steps, both are: the first one alone would show no state but the first.
     """
     return count - max(count > 2, int(HELD_OUT_SHARE * count))
+
+
+@dataclass
+class HeldOutSteps:
+    """Chooses the held-out steps of sequences.
+
+    Attributes:
+        left: How many more there may be.
+    """
+
+    left: int = MOST_STEPS
+
+    def first_of(self, steps: list[_Step]) -> list[_Step]:
+        """The first of some steps that may be held out, as many as there may be."""
+        chosen = steps[: self.left]
+        self.left -= len(chosen)
+        return chosen
 
 
 @runtime_checkable

@@ -143,11 +143,14 @@ class Engine:
 
     def _begin(self, lane: _Lane, item: Runnable) -> None:
         """Brings the states of a request to where an item begins; before that, runs it if it has to run twice."""
-        if self.runs_twice:
-            self._catch_up(lane, item.past)
-            self._infer(lane, item.feed)
-            lane.last = None
         self._catch_up(lane, item.past)
+        if self.runs_twice:
+            states = _copied_states(lane.request) if item.past else []
+            self._infer(lane, item.feed)
+            for state, value in states:
+                state.state = value
+            if not item.past:
+                self._catch_up(lane, None)
         lane.last = item.feed
 
     def _catch_up(self, lane: _Lane, past: Past | None) -> None:
@@ -219,6 +222,16 @@ class Engine:
 
 def _has_bodies(op: Any) -> bool:
     return hasattr(op, "get_function")
+
+
+def _copied_states(request: ov.InferRequest) -> list[tuple[Any, ov.Tensor]]:
+    """The states of a request, each with a copy of its present value."""
+    copies = list[tuple[Any, ov.Tensor]]()
+    for each in cast(Any, request).query_state():
+        value = ov.Tensor(each.state.element_type, each.state.shape)
+        each.state.copy_to(value)
+        copies.append((each, value))
+    return copies
 
 
 def _finish(running: deque[tuple[_Item, _Lane]], take: Callable[[_Item, list[Array]], None]) -> _Lane:

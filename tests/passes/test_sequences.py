@@ -254,6 +254,16 @@ def test_compare_holds_out_the_last_steps_of_few_sequences() -> None:
     assert compared([steps_for(step_network(), 3, seed) for seed in range(22)], held_out=True).samples == 6
 
 
+@pytest.mark.parametrize(
+    ("count", "steps", "checked"),
+    [(2, 2700, [*range(2430, 2700), *range(2430, 2672)]), (22, 400, [*range(400), *range(112)])],
+)
+def test_of_long_sequences_the_first_512_held_out_steps_are_checked(count: int, steps: int, checked: list[int]) -> None:
+    sequences = [steps_for(step_network(), steps, seed) for seed in range(count)]
+    assert [number for _, is_held_out, number in flags(sequences) if is_held_out] == checked
+    assert compared(sequences, held_out=True).samples == len(checked) == 512
+
+
 def test_compare_warns_of_single_steps() -> None:
     assert compared(steps_for(step_network(), 9, 0)).warnings == (
         "each sample is a single step, and state 'h' has its first value in all of them: give sequences: "

@@ -134,7 +134,7 @@ def test_the_steps_before_some_come_in_order_and_once() -> None:
     assert [id(each.feed) for each in whole] == [id(STEPS[number].feed) for number in (0, 1, 2, 3, 4, 5)]
 
 
-def test_a_model_that_runs_twice_runs_its_sequences_twice() -> None:
+def test_a_model_that_runs_twice_runs_each_step_twice_and_those_in_front_of_it_once() -> None:
     x, flag = op.parameter([-1, 8, 6], np.float32, name="x"), op.parameter([], np.bool_, name="flag")
     added = op.reduce_sum(doubled_by_if(x, flag), op.constant([0, 1, 2]), False)
     kept = op6.read_value(op.constant(np.zeros((), np.float32)), "sum", ov.Type.f32, ov.PartialShape([]))
@@ -145,4 +145,8 @@ def test_a_model_that_runs_twice_runs_its_sequences_twice() -> None:
     engine = Engine(from_runtime(model), LATENCY)
     assert engine.runs_twice
     once = float(engine.outputs(steps[0])[0])
+    assert engine.mark().inferences == 2
     assert [float(engine.outputs(each)[0]) / once for each in steps] == [1, 3, 6]
+    assert engine.mark().inferences == 2 + 2 * 3
+    assert float(engine.outputs(steps[1])[0]) / once == 3
+    assert engine.mark().inferences == 2 + 2 * 3 + 1 + 2
