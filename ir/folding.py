@@ -4,9 +4,7 @@ import math
 
 from .graph import Node, OutPort
 from .layer import DYNAMIC, Array
-
-#: Operations that change the form of a constant, and that numpy computes.
-FORM_CHANGES = ("Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+from .ops import FORM_CHANGES
 
 
 def folded(tensor: OutPort, *, unpack: bool = False) -> Array | None:

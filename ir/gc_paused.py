@@ -1,5 +1,6 @@
 """Pauses garbage collection while a graph is built, which creates hundreds of thousands of permanent objects."""
 
+import functools
 import gc
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,7 +15,13 @@ def gc_paused() -> Generator[None]:
         yield
     finally:
         if was_enabled:
-            if not gc.get_freeze_count():
+            if not _is_frozen():
                 gc.freeze()  # with unfreeze: new objects move to the oldest generation without another scan
                 gc.unfreeze()
             gc.enable()
+
+
+@functools.cache
+def _is_frozen() -> bool:
+    """Whether the process keeps objects frozen; asked once, since Python counts them one by one."""
+    return gc.get_freeze_count() > 0

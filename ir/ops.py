@@ -60,6 +60,9 @@ LOOP_BODY = "body"
 _OPSET = re.compile(r"opset\d+$")
 #: Arithmetic with a constant, for biases and scales; operations that may be between it and its layer.
 _TAIL, _MOVES = ("Add", "Subtract", "Multiply", "Divide"), ("Reshape", "Squeeze", "Unsqueeze")
+#: Operations that give the elements of their input in another form, and those that may also change their type.
+VIEWS = ("Reshape", "Squeeze", "Transpose", "Unsqueeze")
+FORM_CHANGES = ("Convert", *VIEWS)
 TRANSPOSED_CONVOLUTIONS = ("ConvolutionBackpropData", "GroupConvolutionBackpropData")
 
 
@@ -176,7 +179,7 @@ def _data_of_tail(node: Node) -> OutPort | None:
 
 def is_constant(tensor: OutPort) -> bool:
     """Whether a tensor is a constant, also behind conversions and data movement."""
-    while tensor.node.type in (*_MOVES, "Convert", "Transpose"):
+    while tensor.node.type in FORM_CHANGES:
         tensor = tensor.node.source(DATA_PORT)
     return tensor.node.type == "Const"
 

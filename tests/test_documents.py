@@ -27,7 +27,8 @@ from irquant.passes.options.engine import EngineSection
 from irquant.passes.options.pot_config import AlgorithmName, Model, Parameters
 from irquant.passes.options.quantization import ActivationEndOptions, ActivationOptions, RangeEstimator, WeightOptions
 from irquant.targets import QuantSpec, Rule, Step, Target, load_target, parse_target
-from irquant.targets.target import Compression, Property
+from irquant.targets.properties import Property
+from irquant.targets.target import Compression
 from irquant.tools.cli import run
 from irquant.tools.zoo.batch_file import Entry, Expected
 from irquant.tools.zoo.record import State

@@ -4,16 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...ir import DYNAMIC, Graph, InPort, Node, OutPort
-from ...ir.ops import flag
+from ...ir.ops import FORM_CHANGES, flag
 from ...ir.pattern import Op, Pattern, any_tensor, chain, op
 
 #: Attention as one operation, and its inputs.
 WHOLE = "ScaledDotProductAttention"
 QUERY, KEY, VALUE, MASK, SCALE = range(5)
-_MOVES = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Convert")
 #: What stands between the scores and their softmax: scales, masks, biases, bounds, a column that takes what is left.
 _BETWEEN = (
-    *_MOVES,
+    *FORM_CHANGES,
     "Multiply",
     "Divide",
     "Add",
@@ -27,7 +26,7 @@ _BETWEEN = (
     "Dropout",
 )
 #: What stands between a softmax and the product with it: masks, zeros in place of NaN, and the cut of that column.
-_BEHIND = (*_MOVES, "Multiply", "Divide", "Select", "Slice", "StridedSlice")
+_BEHIND = (*FORM_CHANGES, "Multiply", "Divide", "Select", "Slice", "StridedSlice")
 #: Longer ways are something else.
 _LONGEST = 8
 

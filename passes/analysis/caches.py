@@ -8,7 +8,7 @@ have kernels that append to a cache in place, and recognize only their float for
 from collections.abc import Iterator
 
 from ...ir import Graph, Node, OutPort
-from ...ir.ops import DATA_PORT, LAYER_TYPES
+from ...ir.ops import DATA_PORT, FORM_CHANGES, LAYER_TYPES
 from .attention import KEY, VALUE, WHOLE, products_around
 
 GROWS = (
@@ -16,18 +16,7 @@ GROWS = (
     "rounding it again for each token costs more than int8 saves"
 )
 #: Operations that only move the values of a past input, between the input and its Concat with the new ones.
-_MOVES = (
-    "Convert",
-    "Gather",
-    "Reshape",
-    "Slice",
-    "Split",
-    "Squeeze",
-    "StridedSlice",
-    "Transpose",
-    "Unsqueeze",
-    "VariadicSplit",
-)
+_MOVES = (*FORM_CHANGES, "Gather", "Slice", "Split", "StridedSlice", "VariadicSplit")
 
 
 def attention_over_caches(graph: Graph) -> list[Node]:

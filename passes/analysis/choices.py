@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir import Array, Node, OutPort
-from ...ir.ops import WEIGHTED_TYPES, output_channel_axis
+from ...ir.ops import FORM_CHANGES, WEIGHTED_TYPES, output_channel_axis
 from .ranges import Floats
 
 _SOFTMAXES = ("LogSoftmax", "SoftMax")
-MOVES = ("Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 #: The share of the usual distance below which the two largest are a tie, and the most ties of scores. Measured ties:
 #: 1.8 % of a U-Net's scores of three classes; 8 % of two normal deviates and 13 % of many; 48 % of an image's colours.
 _TIE, _MOST_TIES = 0.1, 0.05
@@ -68,7 +67,7 @@ def choice_of(tensor: OutPort, *, is_alone: bool) -> Choice | None:
     if last.node.type in _SOFTMAXES:
         axis = axis_behind(tensor, last, int(last.node.attributes.get("axis", "1")) % max(1, len(last.shape)))
         return None if axis is None else Choice(axis)
-    last = unmoved(tensor, (*MOVES, "Interpolate"))
+    last = unmoved(tensor, (*FORM_CHANGES, "Interpolate"))
     layer = _layer_of(last.node)
     rank = len(tensor.shape)
     if layer is None or not last.shape or rank not in (2, 4) or (rank == 2 and not is_alone):
@@ -79,7 +78,7 @@ def choice_of(tensor: OutPort, *, is_alone: bool) -> Choice | None:
     return Choice(axis, is_guess=True)
 
 
-def unmoved(tensor: OutPort, moves: Sequence[str] = MOVES) -> OutPort:
+def unmoved(tensor: OutPort, moves: Sequence[str] = FORM_CHANGES) -> OutPort:
     """The tensor above the operations that only move it."""
     while tensor.node.type in moves:
         tensor = tensor.node.source()

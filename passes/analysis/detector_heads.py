@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ...ir import Graph, Node
-from ...ir.ops import LAYER_TYPES, weight_ports
-from .choices import MOVES, unmoved
+from ...ir.ops import FORM_CHANGES, LAYER_TYPES, weight_ports
+from .choices import unmoved
 from .decisions import above, behind
 
 #: The reason why such a mean stays float.
@@ -17,7 +17,7 @@ READS_MIXED = (
     "its data are scores from 0 to 1 joined with values that constants scale by {scale:.0f}, too far apart for a range"
 )
 _SCORES = ("HardSigmoid", "HSigmoid", "Sigmoid", "SoftMax")
-_PARTS = (*MOVES, "Gather", "Slice", "Split", "StridedSlice", "VariadicSplit")
+_PARTS = (*FORM_CHANGES, "Gather", "Slice", "Split", "StridedSlice", "VariadicSplit")
 #: From this scale up, 8 bits in one range leave 16 levels or fewer for values from 0 to 1.
 _APART = 16.0
 _MANY = 3
@@ -59,7 +59,7 @@ def mixed_ranges(graph: Graph) -> dict[Node, str]:
     joins = mixed_joins(graph)
     reasons = {node: MIXED.format(scale=scale) for node, scale in joins.items()}
     for node, scale in joins.items():
-        moved = {node, *behind([node], lambda each: each.type in MOVES)}
+        moved = {node, *behind([node], lambda each: each.type in FORM_CHANGES)}
         readers = {port.node for each in moved for output in each.outputs for port in output.consumers}
         reasons |= {each: READS_MIXED.format(scale=scale) for each in readers if each.type in LAYER_TYPES}
     return reasons

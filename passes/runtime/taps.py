@@ -1,11 +1,7 @@
 """Reads tensors of a model without a change to what the runtime computes elsewhere."""
 
-from typing import Final
-
 from ...ir import Builder, OutPort, element_type
-
-#: Operations that may only name the same memory by other sizes: a Transpose does that if it only moves axes of size 1.
-_VIEWS: Final = frozenset({"Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+from ...ir.ops import VIEWS
 
 
 def copied(tensor: OutPort, build: Builder, *, name: str) -> OutPort:
@@ -19,8 +15,11 @@ def copied(tensor: OutPort, build: Builder, *, name: str) -> OutPort:
 
 
 def no_view(tensor: OutPort, build: Builder, *, name: str) -> OutPort:
-    """A tensor that may become an output of the model: itself, or a copy of a view (see `copied`)."""
-    return copied(tensor, build, name=name) if tensor.node.type in _VIEWS else tensor
+    """A tensor that may become an output of the model: itself, or a copy of a view (see `copied`).
+
+    Views may only name the same memory by other sizes: a Transpose does that if it only moves axes of size 1.
+    """
+    return copied(tensor, build, name=name) if tensor.node.type in VIEWS else tensor
 
 
 def tap(tensor: OutPort, *, name: str) -> None:

@@ -17,11 +17,10 @@ from functools import partial
 import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
-from ...ir.ops import DATA_PORT, integers
+from ...ir.ops import DATA_PORT, VIEWS, integers
 from .batch import Batches
 from .request import Derivation, Numbers, Reduction, Request
 
-_MOVES = ("Reshape", "Squeeze", "Unsqueeze", "Transpose")
 _EXTREMES = (Reduction.MIN, Reduction.MAX)
 
 
@@ -93,7 +92,7 @@ class Derivations:
         if source.node.type == "Const" or source.element_type != tensor.element_type:
             return
         there = replace(wanted, node=source.node.id, port=source.index)
-        if node.type in _MOVES and source.shape and (moved := _moved(there, node)):
+        if node.type in VIEWS and source.shape and (moved := _moved(there, node)):
             yield Derivation((moved,), _same, cheaper=True)
         elif wanted.reduction in _EXTREMES and node.type in ("ReLU", "Clamp"):
             low, high = float(node.attributes.get("min", 0)), float(node.attributes.get("max", "inf"))

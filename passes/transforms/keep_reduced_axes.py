@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...ir import DYNAMIC, Builder, Graph, Node
-from ...ir.ops import LAYER_TYPES, REDUCTION_TYPES, flag
+from ...ir.ops import FORM_CHANGES, LAYER_TYPES, REDUCTION_TYPES, flag
 from ..infra.base import Context, Fact, Pass
 
 #: The operations that the plugin may compute in one kernel with the reduction in front of them.
@@ -15,9 +15,9 @@ _FUSED = (
 )
 #: The operations that a FakeQuantize in front of a layer may be moved past, to the reduction.
 _MOVING = (
-    *("BatchToSpace", "Broadcast", "Concat", "Convert", "DepthToSpace", "Gather", "Interpolate", "MaxPool", "Pad"),
-    *("Reshape", "ShuffleChannels", "Slice", "SpaceToBatch", "Split", "Squeeze", "StridedSlice", "Tile", "Transpose"),
-    *("Unsqueeze", "VariadicSplit"),
+    *FORM_CHANGES,
+    *("BatchToSpace", "Broadcast", "Concat", "DepthToSpace", "Gather", "Interpolate", "MaxPool", "Pad"),
+    *("ShuffleChannels", "Slice", "SpaceToBatch", "Split", "StridedSlice", "Tile", "VariadicSplit"),
 )
 #: The number of axes of the results that are mistaken.
 _RANK = 2
