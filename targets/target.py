@@ -6,7 +6,7 @@ FakeQuantize goes.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -34,6 +34,7 @@ def _listed(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+_Entry = TypeVar("_Entry", bound="Condition")
 #: The widest values of a spec, in bits.
 _MOST_BITS = 16
 #: The runtime's name of the device that every machine has, for the check of results.
@@ -350,12 +351,18 @@ class Target(_Strict):
 
     def rule(self, node: Node) -> Rule | None:
         """The rule for this node, if any."""
-        return next((rule for rule in self.rules if rule.fits(node)), None)
+        return _first(self.rules, node)
 
     def transparency(self, node: Node) -> Transparent | None:
         """The entry for the move of a FakeQuantize through this node, if any."""
-        return next((entry for entry in self.transparent if entry.fits(node)), None)
+        return _first(self.transparent, node)
 
     def compression(self, node: Node) -> Compression | None:
         """The entry for the compressed weights of this node, if any."""
-        return next((entry for entry in self.keeps_compressed if entry.fits(node)), None)
+        return _first(self.keeps_compressed, node)
+
+
+def _first(entries: tuple[_Entry, ...], node: Node) -> _Entry | None:
+    """The first entry about a node; most entries are about other types."""
+    op = node.type
+    return next((each for each in entries if op in each.op and each.fits(node)), None)

@@ -12,7 +12,7 @@ from irquant.passes.accuracy import device
 
 # How long an example takes says more of the machine than of the code: nothing here is judged by a clock. Each run draws
 # other examples, so that fewer at a time are tried in the end as well.
-settings.register_profile("no clock", deadline=None, max_examples=50)
+settings.register_profile("no clock", deadline=None, max_examples=25)
 settings.load_profile("no clock")
 
 # Thousands of collected tests live as long as the process: looking for garbage among them took a tenth of the time.

@@ -199,6 +199,7 @@ def test_writers_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_reader_sees_one_model_while_another_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def slowly(path: Path) -> Weights:
         time.sleep(0.01)  # long enough for a writer to come between the two files

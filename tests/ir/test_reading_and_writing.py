@@ -193,6 +193,7 @@ def test_missing_files_are_named(conv: Path, tmp_path: Path) -> None:
         read_model(conv)
 
 
+@pytest.mark.slow
 def test_any_truncation_is_refused_or_read(conv: Path) -> None:
     """Every byte count: an error of ours, never another exception."""
     text = conv.read_bytes()

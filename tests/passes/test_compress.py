@@ -32,6 +32,7 @@ def test_a_path_gives_a_path(tmp_path: Path) -> None:
     assert (reports[0].samples, reports[0].check.outputs) == (0, None)
 
 
+@pytest.mark.slow
 def test_more_bits_and_smaller_groups_are_closer() -> None:
     model, data = language_model(), sentences(30)
 

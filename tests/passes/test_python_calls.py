@@ -103,6 +103,7 @@ def plain() -> Report:
     return quantize_model(model(), [each[np.newaxis] for each in X]).report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("batch", "data", "told"),
     [

@@ -47,6 +47,7 @@ def over_steps(model: ov.Model, result: ov.Model) -> float:
     return ratio(outputs_over(model, steps), outputs_over(result, steps))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 10])
 @pytest.mark.parametrize("build", NETWORKS)
 def test_sequences_calibrate_all_layers_for_all_steps(build: Callable[[], ov.Model], count: int) -> None:
@@ -208,6 +209,7 @@ def test_saved_statistics_remember_that_states_advanced(tmp_path: Path) -> None:
     assert [len(report.data.mistakes) for report in reports] == [0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"correct_biases": "sequential"}, {"preset": "mixed", "guard": "good"}])
 def test_passes_that_run_the_model_again_run_its_sequences(options: dict[str, Any]) -> None:
     model, reports = accumulator(), list[Report]()
@@ -254,6 +256,7 @@ def test_compare_holds_out_the_last_steps_of_few_sequences() -> None:
     assert compared([steps_for(step_network(), 3, seed) for seed in range(22)], held_out=True).samples == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "steps", "checked"),
     [(2, 2700, [*range(2430, 2700), *range(2430, 2672)]), (22, 400, [*range(400), *range(112)])],

@@ -188,6 +188,7 @@ def ports(model: ov.Model) -> list[tuple[set[str], str, str]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", some_slow(CASES, 2), ids=lambda case: case.__name__)
 def test_close_whole_and_in_int8(case: Callable[[], Case]) -> None:
     model, shape, int8 = case()
@@ -283,6 +284,7 @@ def test_inputs_and_outputs_may_be_bfloat16() -> None:
     assert np.array_equal(*found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tokens", "heads"), [(4, 4), (12, 12), (6, 4)])
 def test_attention_with_as_many_tokens_as_heads_keeps_its_axes(tokens: int, heads: int) -> None:
     """The plugin merges attention into one kernel, which mistakes axes of equal size behind a FakeQuantize."""

@@ -86,6 +86,7 @@ def test_the_layer_that_spoils_the_metric_is_found_and_it_alone_returns_to_float
     assert found.best == max(found.trials, key=lambda each: (each.is_within, each.int8))
 
 
+@pytest.mark.slow
 def test_two_layers_that_spoil_it_are_found_both() -> None:
     found = controlled(model("a", "bad 1", "c", "d", "bad 2", "e"), Closeness(), max_drop=0.01)
     assert found.is_reached
@@ -123,6 +124,7 @@ def test_what_costs_no_int8_is_tried_first() -> None:
     assert {each.int8 for each in found.trials[:4]} == {3}
 
 
+@pytest.mark.slow
 def test_every_metric_is_kept() -> None:
     def never_poor(predict: Predict) -> float:
         return 5.0
@@ -206,6 +208,7 @@ def test_without_samples_to_rank_by_that_is_said() -> None:
         quantize(model("a", "bad"), DATA[:4], metric=Closeness(), max_drop=0.0, config=BARE)
 
 
+@pytest.mark.slow
 def test_mixed_is_tried_against_the_preset_only_if_that_is_wanted() -> None:
     tried: list[bool] = []
     for try_mixed in (False, True):
@@ -295,6 +298,7 @@ def test_what_is_no_number_is_told(value: object, said: str) -> None:
     assert str(caught.value) == f"metric m: {said}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [1, 0.5, np.float32(0.5), np.int64(3), np.array(0.25)])
 def test_any_number_will_do(value: object) -> None:
     assert controlled(model("a"), lambda _: value).is_reached
@@ -524,6 +528,7 @@ def reading(lines: Any) -> Callable[[Predict], float]:
     return lambda predict: float(next(lines, 1.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "because"),
     [
@@ -587,6 +592,7 @@ class Strongest:
         return {"strongest": {"direction": self.direction, "type": "accuracy"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["data first", "annotation first", "with meta data"])
 def test_a_metric_object_of_the_published_tool_is_measured_on_its_data(order: str) -> None:
     metric, reports = Strongest(), list[Report]()

@@ -221,6 +221,7 @@ def test_good_outputs_are_left_alone(ratio: float) -> None:
     assert judged(good_if(99.0, ratio)).steps == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("published", "is_kept"), [(17.0, True), (15.6, True), (15.4, False), (3.0, False)])
 def test_fair_outputs_get_the_best_one_of_several_estimators(published: float, *, is_kept: bool) -> None:
     found = judged(good_if(published, 15.0))

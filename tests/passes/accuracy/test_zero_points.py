@@ -54,6 +54,7 @@ def test_padding_convolutions_take_time_for_zero_points_of_numbers_of_both_signs
     assert 15 < percent(network(leaky)) < 20  # all of the time but that of the first layer, whose channels are too few
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "target"),
     [

@@ -166,6 +166,7 @@ EXTRAS: dict[str, list[Array]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("extra", "size"),
     [*((each, 8) for each in EXTRAS), *((each, -1) for each in EXTRAS if "scale" in each)],  # else it follows from that
@@ -284,6 +285,7 @@ def test_of_the_products_around_a_softmax_both_run_int8_or_neither(tokens: int, 
     assert sum(each.int8 for each in plan.decisions.values()) == int8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learned", [False, True])
 def test_attention_is_right_in_the_precision_that_the_device_likes_best(*, learned: bool) -> None:
     """As many tokens as numbers a head: 6."""

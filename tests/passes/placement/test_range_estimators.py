@@ -204,6 +204,7 @@ options = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(weights=options, activations=options, preset=st.sampled_from(["performance", "mixed", "accuracy"]))
 def test_whatever_is_asked_for_zero_lies_on_every_grid(

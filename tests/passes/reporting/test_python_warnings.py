@@ -75,6 +75,7 @@ def test_a_result_is_not_lost_if_a_warning_is_an_error() -> None:
     assert isinstance(caught.value.result, ov.Model), "what quantize returns"
 
 
+@pytest.mark.slow
 def test_a_result_with_a_metric_that_loses_too_much_is_not_lost_either() -> None:
     values = iter([1.0, *[0.0] * 99])
     warnings.simplefilter("ignore", QuantizationWarning)

@@ -3,10 +3,13 @@
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
+import pytest
 
 from irquant.passes import quantize
 from irquant.passes.runtime.modes import EMULATION, LATENCY
 from tests.passes.runs_int8.nets import NONE, ONES, conv, model, weights
+
+pytestmark = pytest.mark.slow  # what the device computes changes with the runtime, not with the passes
 
 
 def test_pointwise_convolutions_with_strides_are_right_for_any_size() -> None:

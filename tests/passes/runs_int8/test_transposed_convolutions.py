@@ -12,6 +12,8 @@ from irquant.passes import Report, quantize
 from irquant.passes.runtime.core import THREADS
 from tests.passes.runs_int8.nets import executed_as_meant, model, samples_of, weights
 
+pytestmark = pytest.mark.slow  # what the device computes changes with the runtime, not with the passes
+
 ACTIVATED = "what another operation reads of it may be negative"
 ONE_CHANNEL = "one output channel"
 STEPS = "that divide its kernel"
@@ -74,16 +76,8 @@ NETS = [
 ]
 
 
-def _each_second_slow() -> list[Any]:
-    """Each net with one thread and with two: one of both is slow, in turns."""
-    pairs = [(net, why, threads, number + threads) for number, (net, why) in enumerate(NETS) for threads in (1, 2)]
-    return [
-        pytest.param(net, why, str(threads), marks=[pytest.mark.slow] if order % 2 else [])
-        for net, why, threads, order in pairs
-    ]
-
-
-@pytest.mark.parametrize(("net", "why_float", "threads"), _each_second_slow())
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize(("net", "why_float"), NETS)
 def test_a_transposed_convolution_is_right_in_int8_or_stays_float(
     net: ov.Model, why_float: str, threads: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def no_inference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime_module, "_finish", run)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_inference")
 @pytest.mark.parametrize("target", target_names())
 def test_every_target_is_served_without_inference(model: Path, saved: Path, target: str) -> None:
@@ -213,6 +214,7 @@ def damaged(saved: Path, folder: Path) -> Iterator[Path]:
         yield folder / f"{name}.npz"
 
 
+@pytest.mark.slow
 def test_damaged_files_are_refused_in_one_line(model: Path, saved: Path, tmp_path: Path) -> None:
     for path in damaged(saved, tmp_path):
         assert complaint(model, path) == "not a statistics file, or a damaged one"

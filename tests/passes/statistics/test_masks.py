@@ -41,6 +41,7 @@ def pooled_over_time(value: float) -> ov.Model:
     return ov.Model([op.matmul(op.reduce_max(y, op.constant(np.array([1])), False), weights(4, 8), False, True)], [x])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [-np.inf, LOWEST, -65504.0])
 @pytest.mark.parametrize("build", [padded, pooled_over_time])
 def test_masks_are_no_data(build: Any, value: float) -> None:

@@ -81,6 +81,7 @@ def test_both_forms_give_the_same_bits_on_the_runtime(layer: str, dtype: Any, tm
     assert small < large
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", layers(np.float32))
 def test_the_codes_are_those_of_the_runtimes_own_compression(layer: str, tmp_path: Path) -> None:
     ov.serialize(layers(np.float32)[layer], tmp_path / "float.xml", tmp_path / "float.bin")

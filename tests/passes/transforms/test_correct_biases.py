@@ -167,6 +167,7 @@ def test_corrections_made_from_few_samples_are_judged_by_all_of_them() -> None:
     assert all(each.remaining > 0 for each in context.corrections.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parity
 def test_the_corrections_are_those_of_going_layer_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The slow way: after each layer is corrected, the model is run again for the error of the next."""

@@ -120,6 +120,7 @@ def test_what_returned_to_float_is_listed_with_its_reason(folder: Path, capfd: p
     assert f"ran in int8: {6 - count} of 6 executed layers" in shown
 
 
+@pytest.mark.slow
 def test_a_drop_that_cannot_be_kept_ends_with_one_and_the_best_model(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,7 @@ def test_what_is_not_the_runtimes_death_is_no_word_about_it(tmp_path: Path, mode
     )
 
 
+@pytest.mark.slow
 def test_a_call_that_does_not_return_is_stopped(tmp_path: Path, model: Path) -> None:
     process = quantize(
         tmp_path, model, "with STAGE.at('compiling a model'):\n        time.sleep(60)", IRQUANT_CALL_SECONDS="0.5"
