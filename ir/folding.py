@@ -4,7 +4,10 @@ import math
 
 from .graph import Node, OutPort
 from .layer import DYNAMIC, Array
-from .ops import FORM_CHANGES
+
+#: Operations that give the elements of their input in another form, and those that may also change their type.
+VIEWS = ("Reshape", "Squeeze", "Transpose", "Unsqueeze")
+FORM_CHANGES = ("Convert", *VIEWS)
 
 
 def folded(tensor: OutPort, *, unpack: bool = False) -> Array | None:

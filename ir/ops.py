@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .folding import FORM_CHANGES
 from .graph import InPort, Node, OutPort
 from .match import Match
 from .pattern import Pattern, any_tensor, const, op
@@ -60,9 +61,6 @@ LOOP_BODY = "body"
 _OPSET = re.compile(r"opset\d+$")
 #: Arithmetic with a constant, for biases and scales; operations that may be between it and its layer.
 _TAIL, _MOVES = ("Add", "Subtract", "Multiply", "Divide"), ("Reshape", "Squeeze", "Unsqueeze")
-#: Operations that give the elements of their input in another form, and those that may also change their type.
-VIEWS = ("Reshape", "Squeeze", "Transpose", "Unsqueeze")
-FORM_CHANGES = ("Convert", *VIEWS)
 TRANSPOSED_CONVOLUTIONS = ("ConvolutionBackpropData", "GroupConvolutionBackpropData")
 
 

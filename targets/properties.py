@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from ..ir import DYNAMIC, InPort, Node, OutPort
+from ..ir.folding import FORM_CHANGES
 from ..ir.ops import (
     DATA_PORT,
-    FORM_CHANGES,
     TRANSPOSED_CONVOLUTIONS,
     WEIGHTS_PORT,
     flag,

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...ir import DYNAMIC, Graph, InPort, Node, OutPort
-from ...ir.ops import FORM_CHANGES, flag
+from ...ir.folding import FORM_CHANGES
+from ...ir.ops import flag
 from ...ir.pattern import Op, Pattern, any_tensor, chain, op
 
 #: Attention as one operation, and its inputs.

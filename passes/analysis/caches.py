@@ -8,7 +8,8 @@ have kernels that append to a cache in place, and recognize only their float for
 from collections.abc import Iterator
 
 from ...ir import Graph, Node, OutPort
-from ...ir.ops import DATA_PORT, FORM_CHANGES, LAYER_TYPES
+from ...ir.folding import FORM_CHANGES
+from ...ir.ops import DATA_PORT, LAYER_TYPES
 from .attention import KEY, VALUE, WHOLE, products_around
 
 GROWS = (

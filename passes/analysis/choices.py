@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir import Array, Node, OutPort
-from ...ir.ops import FORM_CHANGES, WEIGHTED_TYPES, output_channel_axis
+from ...ir.folding import FORM_CHANGES
+from ...ir.ops import WEIGHTED_TYPES, output_channel_axis
 from .ranges import Floats
 
 _SOFTMAXES = ("LogSoftmax", "SoftMax")

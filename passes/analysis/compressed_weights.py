@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...ir import Graph, InPort, Node
-from ...ir.ops import FORM_CHANGES, WEIGHTED_TYPES
+from ...ir.folding import FORM_CHANGES
+from ...ir.ops import WEIGHTED_TYPES
 
 #: The element types of such codes.
 NARROW_TYPES = ("i8", "u8", "i4", "u4", "u1", "u2", "u3", "u6", "nf4", "f4e2m1", "f8e4m3", "f8e5m2")

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ...ir import Graph, Node
-from ...ir.ops import FORM_CHANGES, LAYER_TYPES, weight_ports
+from ...ir.folding import FORM_CHANGES
+from ...ir.ops import LAYER_TYPES, weight_ports
 from .choices import unmoved
 from .decisions import above, behind
 

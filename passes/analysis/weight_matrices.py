@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...ir import Graph, InPort, Node, OutPort
-from ...ir.folding import folded
-from ...ir.ops import DATA_PORT, FORM_CHANGES, WEIGHTED_TYPES, WEIGHTS_PORT, flag, is_constant
+from ...ir.folding import FORM_CHANGES, folded
+from ...ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, flag, is_constant
 
 
 @dataclass(frozen=True)

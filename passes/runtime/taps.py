@@ -1,7 +1,7 @@
 """Reads tensors of a model without a change to what the runtime computes elsewhere."""
 
 from ...ir import Builder, OutPort, element_type
-from ...ir.ops import VIEWS
+from ...ir.folding import VIEWS
 
 
 def copied(tensor: OutPort, build: Builder, *, name: str) -> OutPort:

@@ -17,7 +17,8 @@ from functools import partial
 import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
-from ...ir.ops import DATA_PORT, VIEWS, integers
+from ...ir.folding import VIEWS
+from ...ir.ops import DATA_PORT, integers
 from .batch import Batches
 from .request import Derivation, Numbers, Reduction, Request
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...ir import DYNAMIC, Builder, Graph, Node
-from ...ir.ops import FORM_CHANGES, LAYER_TYPES, REDUCTION_TYPES, flag
+from ...ir.folding import FORM_CHANGES
+from ...ir.ops import LAYER_TYPES, REDUCTION_TYPES, flag
 from ..infra.base import Context, Fact, Pass
 
 #: The operations that the plugin may compute in one kernel with the reduction in front of them.

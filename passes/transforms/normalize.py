@@ -7,17 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import Array, Builder, Graph, InPort, Node, OutPort, Scope
-from ...ir.folding import folded
-from ...ir.ops import (
-    DATA_PORT,
-    FORM_CHANGES,
-    RECURRENT_TYPES,
-    WEIGHTED_TYPES,
-    WEIGHTS_PORT,
-    flag,
-    multiplies_batches,
-    weight_ports,
-)
+from ...ir.folding import FORM_CHANGES, folded
+from ...ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches, weight_ports
 from ..analysis.already_quantized import may_be_quantized
 from ..analysis.constants import SHAPE_READERS, constant_nodes, fold_shape, values_of
 from ..infra.base import Context, Fact, Pass

@@ -188,7 +188,6 @@ def ports(model: ov.Model) -> list[tuple[set[str], str, str]]:
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", some_slow(CASES, 2), ids=lambda case: case.__name__)
 def test_close_whole_and_in_int8(case: Callable[[], Case]) -> None:
     model, shape, int8 = case()

@@ -195,7 +195,6 @@ OPENVINO_CREATE_EXTENSIONS(std::vector<ov::Extension::Ptr>({std::make_shared<ov:
 """
 
 
-@pytest.mark.slow
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The operation as a library, where there is a compiler for it."""
@@ -215,6 +214,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "libtwice.so"
 
 
+@pytest.mark.slow
 def test_a_library_is_loaded_and_not_written_over(place: Path, library: Path) -> None:
     command = ["quantize", "net.xml", "--data", "data.npz", "--extension", str(library), "--quiet"]
     assert run(command) == 0
