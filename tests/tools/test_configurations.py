@@ -104,7 +104,6 @@ def folder(model: Path, pictures: Path, arrays: Path, tmp_path: Path, monkeypatc
     return tmp_path
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("file", some_slow(FILES), ids=lambda path: path.stem)
 def test_a_published_configuration_runs(file: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     number = file.stem[:2]

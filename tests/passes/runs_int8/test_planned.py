@@ -31,9 +31,18 @@ def test_a_vector_times_weights_stays_float(shape: tuple[int, ...]) -> None:
     ]
 
 
-@pytest.mark.parametrize("preset", ["performance", pytest.param("mixed", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", some_slow(ROWS, 6))
-def test_what_is_planned_is_executed(name: str, preset: str) -> None:
+def test_what_is_planned_is_executed(name: str) -> None:
+    _assert_planned_is_executed(name, "performance")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*ROWS][::3])
+def test_what_is_planned_is_executed_with_zero_points(name: str) -> None:
+    _assert_planned_is_executed(name, "mixed")
+
+
+def _assert_planned_is_executed(name: str, preset: str) -> None:
     net, int8, total = ROWS[name]()
     reports: list[Report] = []
     result = quantize(net, samples_of(net), preset=preset, guard=False, report=reports.append)
