@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...ir import Graph
-from ...ir.spelling import has_flags, worded
+from ...ir.spelling import has_flags
 from ..runtime.data_look import DataLook, Described, FromFiles
 from ..runtime.samples import model_inputs
 from .image_findings import DataMistake, ExpectedInput, about_images
 from .input_steps import first_gain, steps_of
 from .split_names import about_splits
-from .states import is_unmeasured
+from .states import is_unmeasured, to_give_sequences
 
 #: Fewer samples are few; more than this share of copies is too much.
 _FEW, _COPIES = 16, 0.1
@@ -101,11 +101,7 @@ def _about_states(floats: Iterable[str]) -> tuple[DataMistake, ...]:
         f"each sample is a single step, and states kept their first values: {layers} float, and the outputs were "
         "compared on first steps only"
     )
-    remedy = worded(
-        "give sequences (docs/recipes/step_by_step.md); --sequences if the samples in their order are the steps of one",
-        "give sequences, which are lists of steps: [[step, step, ...], ...] (docs/recipes/step_by_step.md)",
-    )
-    return (DataMistake(found, remedy),)
+    return (DataMistake(found, to_give_sequences()),)
 
 
 def _about_number(look: DataLook) -> Iterator[str]:

@@ -48,12 +48,16 @@ def first_steps_only(states: Sequence[str]) -> tuple[DataMistake, ...]:
     """
     if not states:
         return ()
-    remedy = worded(
-        "give sequences, or --sequences if the samples in their order are the steps of one",
-        "give sequences: [[step, step, ...], ...]",
-    )
     found = f"each sample is a single step, and state '{states[0]}' has its first value in all of them"
-    return (DataMistake(found, remedy),)
+    return (DataMistake(found, to_give_sequences()),)
+
+
+def to_give_sequences() -> str:
+    """What to do about samples of single steps."""
+    return worded(
+        "give sequences (docs/recipes/step_by_step.md); --sequences if the samples in their order are the steps of one",
+        "give sequences, which are lists of steps: [[step, step, ...], ...] (docs/recipes/step_by_step.md)",
+    )
 
 
 def behind_first_values(graph: Graph, given: Mapping[OutPort, str] = MappingProxyType({})) -> Mapping[OutPort, str]:

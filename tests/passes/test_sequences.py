@@ -269,8 +269,8 @@ def test_of_long_sequences_the_first_512_held_out_steps_are_checked(count: int, 
 
 def test_compare_warns_of_single_steps() -> None:
     assert compared(steps_for(step_network(), 9, 0)).warnings == (
-        "each sample is a single step, and state 'h' has its first value in all of them: give sequences: "
-        "[[step, step, ...], ...]",
+        "each sample is a single step, and state 'h' has its first value in all of them: give sequences, "
+        "which are lists of steps: [[step, step, ...], ...] (docs/recipes/step_by_step.md)",
     )
 
 
