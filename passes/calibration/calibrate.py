@@ -59,7 +59,7 @@ class Calibrate(Pass):
         total = min(filter(None, (most, expected)), default=None)
 
         def take(job: CalibrationSample, kept: list[Array]) -> None:
-            fingerprint.add(job.feed)
+            fingerprint.add(job)
             look.add(job.feed, continues=job.past is not None)
             keeper.take(job, harvest.seen)
             harvest.take(job, kept)

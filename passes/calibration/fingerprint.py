@@ -7,7 +7,7 @@ import numpy as np
 
 from ...ir import Graph
 from ...ir.writer import lay_out, to_xml
-from ..runtime.samples import Feed
+from ..runtime.samples import Runnable
 
 
 def model_fingerprint(graph: Graph) -> str:
@@ -30,9 +30,10 @@ class DataFingerprint:
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
-    def add(self, feed: Feed) -> None:
-        """Adds a sample."""
-        for name, array in feed.items():
+    def add(self, sample: Runnable) -> None:
+        """Adds a sample, or a step: the same steps in other sequences are other data."""
+        self._hash.update(b"then " if sample.past else b"")
+        for name, array in sample.feed.items():
             checksum = zlib.crc32(array.reshape(-1).view(np.uint8).data)
             self._hash.update(f"{name} {array.dtype} {array.shape} {checksum:08x};".encode())
 

@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from irquant.ir import from_text
+from irquant.ir import UserError, from_text
 from irquant.passes import (
     Context,
     QuantizationWarning,
@@ -207,6 +207,14 @@ def test_saved_statistics_remember_that_states_advanced(tmp_path: Path) -> None:
         quantize(model, statistics=tmp_path / f"{name}.npz", report=reports.append)
     assert [sum(each.is_int8 for each in report.layers) for report in reports] == [3, 1]
     assert [len(report.data.mistakes) for report in reports] == [0, 1]
+
+
+def test_saved_statistics_belong_to_the_sequences_and_not_only_to_their_steps(tmp_path: Path) -> None:
+    model, steps, saved = step_network(), steps_for(step_network(), 20, 0), tmp_path / "saved.npz"
+    quantize(model, [steps], save_statistics=saved, report=lambda _: None)
+    quantize(model, [steps], statistics=saved, report=lambda _: None)
+    with pytest.raises(UserError, match="measured on other data"):
+        quantize(model, [steps[:10], steps[10:]], statistics=saved, report=lambda _: None)
 
 
 @pytest.mark.slow
