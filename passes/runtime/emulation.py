@@ -7,10 +7,13 @@ import numpy as np
 import openvino as ov
 import openvino.opset13
 
+from ...ir.folding import FORM_CHANGES
+from ...ir.ops import WEIGHTED_TYPES
 from ...targets.target import HERE
 from .modes import EMULATION
 
 _op: Any = openvino.opset13
+_SCALES_AND_SHIFTS = ("Add", "BatchNormInference", "Divide", "Multiply", "Subtract")
 
 
 def compile_model(core: Any, model: ov.Model, config: dict[str, str]) -> Any:
@@ -44,20 +47,44 @@ def quantize_by_tensor(model: ov.Model) -> int:
 
 
 def separate_scales(model: ov.Model) -> None:
-    """Keeps scales by channel apart from the FakeQuantizes behind them and from what is in front of them.
+    """Keeps scales and shifts by channel apart from the FakeQuantizes behind them and from what is in front of them.
 
-    If the data of such a scale come from a fully connected layer that something else reads, too, and there are no
-    snippets, the plugin merges the scale into the FakeQuantize, and takes the axis of tokens for channels there. If
-    they come from a product of two rounded tensors, the scale goes into the FakeQuantize of one of them, which then
-    does not compile. Nothing is merged across Maximum(x, x), which is x.
+    The plugin merges a scale or shift into a FakeQuantize behind it, also behind a Transpose or Clamp, unless a layer
+    computes both. There it applies the numbers of the channels wrongly if a size is dynamic. If the data of a scale
+    come from a fully connected layer that something else reads, too, and there are no snippets, it takes the axis of
+    tokens for channels. If they come from a product of two rounded tensors, the scale goes into the FakeQuantize of one
+    of them, which then does not compile. Nothing is merged across Maximum(x, x), which is x.
     """
     for each in model.get_ordered_ops():
         scaled = each.input_value(0) if each.get_type_name() == "FakeQuantize" else None
-        if scaled is not None and scaled.get_node().get_type_name() == "Multiply":
+        if scaled is None:
+            continue
+        if scaled.get_node().get_type_name() == "Multiply":
             each.input(0).replace_source_output(_copied(scaled))
             for port in scaled.get_node().inputs():
-                if port.get_source_output().get_node().get_type_name() != "Constant":
+                if not _is_constant(port.get_source_output()):
                     port.replace_source_output(_copied(port.get_source_output()))
+        elif scaled.get_partial_shape().is_dynamic and _is_shifted(scaled):
+            each.input(0).replace_source_output(_copied(scaled))
+
+
+def _is_shifted(tensor: Any) -> bool:
+    """Whether a tensor was scaled or shifted by channel, and not by the layer in front."""
+    found = False
+    while (kind := tensor.get_node().get_type_name()) not in WEIGHTED_TYPES:
+        (data, *constants) = sorted(tensor.get_node().input_values(), key=_is_constant) or [tensor]
+        is_shift: bool = kind in _SCALES_AND_SHIFTS and len(constants) > 0 and all(map(_is_constant, constants))
+        if not is_shift and kind not in (*FORM_CHANGES, "Clamp"):
+            return found
+        found |= is_shift
+        if found and len(data.get_target_inputs()) > 1:
+            return True
+        tensor = data
+    return False
+
+
+def _is_constant(tensor: Any) -> bool:
+    return tensor.get_node().get_type_name() == "Constant"
 
 
 def _copied(value: Any) -> Any:

@@ -1,7 +1,11 @@
 """What is emulated is what FakeQuantizes mean."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import openvino as ov
+import openvino.opset5 as op5
 import openvino.opset6 as op6
 import openvino.opset13 as op
 import pytest
@@ -50,6 +54,36 @@ def test_scales_by_channel_behind_a_product_of_rounded_tensors_are_emulated() ->
 
     meant = rounded((rounded(data[0]) @ rounded(data[1])) * scale)
     assert (np.abs(engine.results()[0] - meant) < 0.001).mean() > 0.9  # ties may fall to the other side
+
+
+SHIFT = RNG.uniform(-1, 1, size=(1, 6, 1, 1)).astype(np.float32)
+SHIFTED: dict[str, Callable[[Any], Any]] = {
+    "added": lambda y: op.add(y, SHIFT),
+    "divided": lambda y: op.divide(y, np.abs(SHIFT) + 1),
+    "as a batch norm": lambda y: op5.batch_norm_inference(y, *(np.abs(SHIFT).reshape(6) + 1,) * 4, 0.001),
+    "added, then bounded": lambda y: op.clamp(op.add(y, SHIFT), -1, 1),
+    "added, then moved": lambda y: op.transpose(op.add(y, SHIFT), np.array([0, 2, 3, 1])),
+    "scaled, then shifted by a number": lambda y: op.subtract(op.multiply(y, SHIFT), np.float32(0.3)),
+}
+
+
+@pytest.mark.parametrize("is_behind_layer", [False, True])
+@pytest.mark.parametrize("shift", SHIFTED)
+def test_shifts_by_channel_are_emulated_right_for_any_batch(shift: str, *, is_behind_layer: bool) -> None:
+    """A layer that something else reads, too, leaves them to the FakeQuantize."""
+    x = op.parameter([-1, 6, 5, 4], np.float32)
+    weights = RNG.normal(size=(6, 6, 1, 1)).astype(np.float32)
+    front = op.convolution(x, weights, [1, 1], [0, 0], [0, 0], [1, 1]) if is_behind_layer else x
+    shifted, others = SHIFTED[shift](front), [op.result(op.exp(front))]
+    limits = [np.float32(-2.56), np.float32(2.54)]
+    rounded = op.fake_quantize(shifted, *limits, *limits, 256)
+    item = PreparedSample(Sample("", None), {x.get_friendly_name(): RNG.normal(size=(3, 6, 5, 4)).astype(np.float32)})
+    plain, found = (
+        Engine(from_runtime(ov.Model([op.result(each), *others], [x])), EMULATION).outputs(item)[0]
+        for each in (shifted, rounded)
+    )
+    meant = np.round((np.clip(plain, -2.56, 2.54) + 2.56) / 0.02) * 0.02 - 2.56
+    assert np.abs(found - meant).max() < 0.021, "a tie may fall to the other side"
 
 
 def test_outputs_of_an_if_of_dynamic_sizes_are_right_although_the_plugin_may_lose_them_at_first() -> None:
