@@ -84,7 +84,7 @@ def _is_shifted(tensor: Any) -> bool:
 
 
 def _is_constant(tensor: Any) -> bool:
-    return tensor.get_node().get_type_name() == "Constant"
+    return bool(tensor.get_node().get_type_name() == "Constant")
 
 
 def _copied(value: Any) -> Any:
