@@ -357,6 +357,7 @@ def _slow(latencies: Latencies) -> Iterable[str]:
     threads = f"{latencies.threads} thread{'s' * (latencies.threads != 1)}"
     shared = f" of {cores()} cores, others may be busy: measure it alone" if has_share_of_cores() else ""
     if latencies.is_no_faster and latencies.first.median >= SHORT:
+        shared = shared or ("; the times scatter too much to be sure" if latencies.is_unclear else "")
         yield (
             f"the INT8 model {'may be no' if shared else 'is not'} faster here: {after:.2f} ms an inference, the float "
             f"model {before:.2f} ms (medians of {latencies.rounds} in turn, {threads}{shared})"

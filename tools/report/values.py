@@ -146,7 +146,8 @@ def _latency_values(found: Latencies) -> dict[str, Any]:
         "before_ms": finite(found.first.median * 1e3, 4),
         "after_ms": finite(found.second.median * 1e3, 4),
         "modes": [mode_values(each) for each in found.each_mode],
-        "faster": not found.is_no_faster,
+        "faster": found.ratio > 1,
+        "unclear": found.is_unclear,
         "rounds": found.rounds,
         "threads": found.threads,
         "slower_layers": [

@@ -10,6 +10,8 @@ from irquant.tools.terminal.typed_command import TypedCommand
 
 #: What is less than this many times as fast as the float model is not worth its loss.
 _FASTER = 1.05
+#: The least share of the layers that explains why nothing of the speed is left.
+_MANY = 0.1
 
 
 def verdict_line(report: Report) -> str:
@@ -115,10 +117,11 @@ def _suspects(report: Report, worst: Agreement) -> str:
 def _nothing_gained(report: Report, typed: TypedCommand | None) -> str:
     """What to do if so many layers went back to float that the model is no faster than before; empty if it is."""
     found, layers = report.latencies, [each for each in report.reverted if each.is_layer]
-    if found is None or found.ratio >= _FASTER or not layers:
+    if found is None or found.ratio >= _FASTER or found.is_unclear or len(layers) < max(1, _MANY * len(report.layers)):
         return ""
+    count = f"{len(layers)} layer{'s' * (len(layers) != 1)}"
     is_good_wanted = report.origin is not None and report.origin.options.config.guard_aim == "good"
-    slow = f"nothing of the speed is left ({found.ratio:.2f}x) with {len(layers)} layers back in float"
+    slow = f"nothing of the speed is left ({found.ratio:.2f}x) with {count} back in float"
     if typed is None:
         knee = "quantize again with guard='knee', or with" if is_good_wanted else "quantize again with"
         return f"{slow}: {knee} a metric of your own (metric=function)"

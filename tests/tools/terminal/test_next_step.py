@@ -310,6 +310,7 @@ def test_a_good_model_that_is_no_faster_has_a_next_step(report: Report, ms: floa
     said = f"{slow}{metric}, or {AGAIN} --guard knee" if is_told else "nothing to do"
     assert next_step(found, TYPED) == said
     assert next_step(replace(found, reverted=()), TYPED) == "nothing to do"
+    assert next_step(replace(found, layers=found.layers * 100), TYPED) == "nothing to do", "few of many layers"
     python = "quantize again with guard='knee', or with a metric of your own (metric=function)"
     assert next_step(found, None) == (f"{slow}{python}" if is_told else "nothing to do")
 
