@@ -124,8 +124,21 @@ def output_channel_axis(node: Node) -> int:
 
 def bias_port(node: Node) -> InPort | None:
     """The input port of an Add through which a layer gets its bias (see `with_bias`)."""
-    found = _WITH_BIAS.match_around(_RESULT, node.output())
+    found = _WITH_BIAS.match_around(_RESULT, biased_tensor(node))
     return found.input(_BIAS) if found else None
+
+
+def biased_tensor(node: Node) -> OutPort:
+    """The tensor to which the bias of a layer is added: its output, or what BatchToSpace makes of it.
+
+    Frameworks write a dilated convolution as SpaceToBatch, convolution, BatchToSpace. The runtime fuses these if
+    nothing stands between them.
+    """
+    output = node.output()
+    reader = output.consumers[0].node if len(output.consumers) == 1 else node
+    blocks = reader.source(1).node if reader.type == "BatchToSpace" else node
+    keeps_channels = blocks.type == "Const" and blocks.array.size > 1 and int(blocks.array.flat[1]) == 1
+    return reader.output() if keeps_channels else output
 
 
 def with_bias(layer: Pattern[Any], bias: Pattern[Node]) -> Pattern[Node]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...ir import Array, Builder, Node
-from ...ir.ops import bias_port, output_channel_axis
+from ...ir.ops import bias_port, biased_tensor, output_channel_axis
 from .ranges import Floats
 
 
@@ -38,7 +38,7 @@ def changed_bias(node: Node, shift: Floats, scale: Floats | None = None) -> Arra
 
 
 def _create_bias(node: Node, bias: Array) -> None:
-    output = node.output()
+    output = biased_tensor(node)
     readers = output.consumers
     if not readers:  # such a layer may be in a file
         return
