@@ -1,11 +1,13 @@
-"""What FakeQuantizes mean: they are computed in float, and stored weights are plain numbers."""
+"""What FakeQuantizes mean: the formula of their specification, written out, and stored weights as plain numbers."""
 
+from typing import Any
+
+import numpy as np
 import openvino as ov
+import openvino.opset13 as op
 from openvino.passes import ConstantFolding, Manager
 
-from irquant.passes.runtime.emulation import separate_scales
-
-#: As the operation's specification says, not as this plugin rounds.
+#: No rounding of the plugin's own.
 EMULATED = {
     "INFERENCE_PRECISION_HINT": "f32",
     "LP_TRANSFORMS_MODE": "NO",
@@ -14,11 +16,35 @@ EMULATED = {
 }
 
 
-def unpacked(model: ov.Model) -> ov.Model:
-    """The model with weights of floats: the plugin's own ways with weights of int8 are what is judged."""
+def written_out(model: ov.Model) -> ov.Model:
+    """The model with floats only: the plugin's ways with weights of int8 and with FakeQuantizes are what is judged."""
     copy: ov.Model = model.clone()
     manager = Manager()
     manager.register_pass(ConstantFolding())
     manager.run_passes(copy)
-    separate_scales(copy)
+    _write_out(copy)
     return copy
+
+
+def _write_out(model: Any) -> None:
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "FakeQuantize":
+            node.output(0).replace(_rounded(node).output(0))
+        for body in _bodies(node):
+            _write_out(body)
+
+
+def _rounded(node: Any) -> Any:
+    """clamp(x), in steps from the low end, rounded, and as steps of the output range; in f32."""
+    x, low, high, bottom, top = (op.convert(each, "f32") for each in node.input_values())
+    last = np.float32(node.get_attributes()["levels"] - 1)
+    clamped = op.minimum(op.maximum(x, low), high)
+    steps = op.round(op.divide(op.multiply(op.subtract(clamped, low), last), op.subtract(high, low)), "half_to_even")
+    spread = op.add(op.multiply(op.divide(steps, last), op.subtract(top, bottom)), bottom)
+    return op.convert(spread, node.get_output_element_type(0))
+
+
+def _bodies(node: Any) -> list[Any]:
+    if node.get_type_name() == "If":
+        return [node.get_function(0), node.get_function(1)]
+    return [node.get_function()] if hasattr(node, "get_function") else []

@@ -50,10 +50,10 @@ def separate_scales(model: ov.Model) -> None:
     """Keeps scales and shifts by channel apart from the FakeQuantizes behind them and from what is in front of them.
 
     The plugin merges a scale or shift into a FakeQuantize behind it, also behind a Transpose or Clamp, unless a layer
-    computes both. There it applies the numbers of the channels wrongly if a size is dynamic. If the data of a scale
-    come from a fully connected layer that something else reads, too, and there are no snippets, it takes the axis of
-    tokens for channels. If they come from a product of two rounded tensors, the scale goes into the FakeQuantize of one
-    of them, which then does not compile. Nothing is merged across Maximum(x, x), which is x.
+    computes both; of equal layers it makes one that is read several times. It then applies the numbers of the channels
+    wrongly if a size is dynamic, or the result has two axes, or tokens. If the data of a scale come from a product of
+    two rounded tensors, the scale goes into the FakeQuantize of one of them, which then does not compile. Nothing is
+    merged across Maximum(x, x), which is x.
     """
     for each in model.get_ordered_ops():
         scaled = each.input_value(0) if each.get_type_name() == "FakeQuantize" else None
@@ -64,14 +64,15 @@ def separate_scales(model: ov.Model) -> None:
             for port in scaled.get_node().inputs():
                 if not _is_constant(port.get_source_output()):
                     port.replace_source_output(_copied(port.get_source_output()))
-        elif scaled.get_partial_shape().is_dynamic and _is_shifted(scaled):
+        elif _is_shifted(scaled):
             each.input(0).replace_source_output(_copied(scaled))
 
 
 def _is_shifted(tensor: Any) -> bool:
-    """Whether a tensor was scaled or shifted by channel, and not by the layer in front."""
+    """Whether a tensor was scaled or shifted by channel, and not by the convolution in front."""
     found = False
-    while (kind := tensor.get_node().get_type_name()) not in WEIGHTED_TYPES:
+    while not _is_convolution(tensor.get_node()):
+        kind = tensor.get_node().get_type_name()
         (data, *constants) = sorted(tensor.get_node().input_values(), key=_is_constant) or [tensor]
         is_shift: bool = kind in _SCALES_AND_SHIFTS and len(constants) > 0 and all(map(_is_constant, constants))
         if not is_shift and kind not in (*FORM_CHANGES, "Clamp"):
@@ -81,6 +82,15 @@ def _is_shifted(tensor: Any) -> bool:
             return True
         tensor = data
     return False
+
+
+def _is_convolution(node: Any) -> bool:
+    """Whether a node is a convolution, and no other one may be its equal."""
+    kind = node.get_type_name()
+    if kind not in WEIGHTED_TYPES or kind == "MatMul":
+        return False
+    readers = node.input_value(0).get_target_inputs()
+    return [each.get_node().get_type_name() for each in readers].count(kind) == 1
 
 
 def _is_constant(tensor: Any) -> bool:

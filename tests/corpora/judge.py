@@ -24,7 +24,7 @@ from irquant.passes.runtime.core import RuntimeRejectedError
 from irquant.passes.runtime.samples import DataError
 from tests.corpora.onnx_models import Array, Case, baked, is_float, samples_of
 from tests.corpora.outcome import AS_IT_IS, BETWEEN_LAYERS, WITH_CONSTANTS, Kind, Outcome
-from tests.emulation import EMULATED, unpacked
+from tests.emulation import EMULATED, written_out
 
 #: How the runtime is asked: in f32 as it is, with as many samples at once as it likes.
 _F32 = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -148,7 +148,7 @@ def _fault(
     if (now := _ports(result)) != (before := _ports(model)):
         return f"other ports: {now}, were {before}"
     try:
-        executed, meant = _run(result, samples, _F32), _run(unpacked(result), samples, EMULATED)
+        executed, meant = _run(result, samples, _F32), _run(written_out(result), samples, EMULATED)
     except RuntimeError as error:
         return f"the result does not run: {_one_line(error)}"
     jumps = any(each.get_type_name() in _JUMPS for each in model.get_ordered_ops())

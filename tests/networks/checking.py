@@ -1,6 +1,6 @@
 """What must hold of every network that is quantized.
 
-The reference is the quantized model itself with its FakeQuantizes computed in float (`LP_TRANSFORMS_MODE=NO`): what it
+The reference is the quantized model itself with the formula of each FakeQuantize written out in its place: what it
 loses against the float model is the price of 8 bits and depends on the network; what the device loses beyond it is a
 fault. So no bound has to be loose for the sake of networks that are hard to quantize.
 """
@@ -32,12 +32,15 @@ from irquant.passes.jobs.pipelines import default_quantization
 from irquant.passes.jobs.quantize_once import NothingToQuantizeError
 from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.runtime.core import THREADS as IRQUANT_THREADS
-from irquant.passes.runtime.emulation import quantize_by_tensor
+from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.modes import EMULATION
+from irquant.passes.runtime.samples import PreparedSample, Sample
+from irquant.passes.runtime.sequences import in_sequence
 from irquant.passes.runtime.warm_up import may_need_warm_up
 from irquant.passes.transforms.align_streams import AlignStreams
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.targets import load_target
-from tests.emulation import EMULATED, unpacked
+from tests.emulation import EMULATED, written_out
 
 from .drawing import Drawn, Recipe, draw
 from .net import Array, Chance
@@ -255,7 +258,7 @@ def _prepared_it_computes_the_same(
 def _contradicts_itself(drawn: Drawn, floats: list[list[Array]]) -> bool:
     """Whether the runtime gives other values, or none, if nothing but the type of the constants is another."""
     try:
-        found = run(unpacked(drawn.model), drawn, F32)
+        found = run(written_out(drawn.model), drawn, F32)
     except RuntimeError:
         return True
     pairs = ((_joined(floats, number), _joined(found, number)) for number in range(len(floats[0])))
@@ -318,6 +321,7 @@ def _compared(
     emulated = emulated_outputs(quantized, drawn)
     threads = {"INFERENCE_NUM_THREADS": str(chosen["threads"])}
     executed = _run_quantized(quantized, drawn, F32 | threads) if is_here else emulated
+    own = _emulated_by_irquant(quantized, drawn)
     int8 = sum(each.decision.int8 for each in report.layers)
     execution = report.check.execution
     if execution and execution.fallen and chosen["target"] == "cpu":
@@ -328,7 +332,7 @@ def _compared(
     margin, excess = math.inf, -math.inf
     decided = _decided(drawn.model)
     for number in range(len(floats[0])):
-        wanted, meant, made = (_joined(found, number) for found in (floats, emulated, executed))
+        wanted, meant, made, told = (_joined(found, number) for found in (floats, emulated, executed, own))
         if meant.shape != wanted.shape or made.shape != wanted.shape:
             raise FoundError("an output has another size", f"output {number}")
         if not (np.isfinite(meant).all() and np.isfinite(made).all()):
@@ -347,6 +351,10 @@ def _compared(
                 "the device computes otherwise",
                 f"output {number}: meant {decibels(meant_error):.1f} dB, made {decibels(made_error):.1f} dB",
             )
+        told_error = _average(np.square(told - meant), decided=decided[number]) / power
+        if told_error > meant_error + UNHEARD:  # ties alone make a hundredth of that
+            said = f"output {number}: meant {decibels(meant_error):.1f} dB, emulated {decibels(told_error):.1f} dB from that"
+            raise FoundError("irquant emulates otherwise", said)
     if is_here:
         _right_in_the_precision_of_the_device(drawn, floats, quantized, emulated, decided, PLAIN | threads)
     left = tuple(_LEFT_FLOAT.sub(r"\1: \2", each) for each in report.warnings if _LEFT_FLOAT.match(each))
@@ -354,12 +362,14 @@ def _compared(
 
 
 def emulated_outputs(quantized: ov.Model, drawn: Drawn) -> list[list[Array]]:
-    model = unpacked(quantized)
-    try:
-        return run(model, drawn, MEANT)
-    except RuntimeError:  # the plugin takes ranges by channel along one axis only, and moves them to others
-        quantize_by_tensor(model)
-        return _run_quantized(model, drawn, MEANT)
+    return _run_quantized(written_out(quantized), drawn, MEANT)
+
+
+def _emulated_by_irquant(quantized: ov.Model, drawn: Drawn) -> list[list[Array]]:
+    """What guard and bias correction take for the meaning of the FakeQuantizes."""
+    engine = Engine(from_runtime(quantized), EMULATION)
+    steps = ((PreparedSample(Sample("", None), each) for each in sequence) for sequence in drawn.sequences)
+    return [engine.outputs(each) for sequence in steps for each in in_sequence(sequence)]
 
 
 def _right_in_the_precision_of_the_device(
@@ -383,7 +393,7 @@ def _right_in_the_precision_of_the_device(
     if fault is None:
         return
     try:  # The plugin has no kernels for some float models, or wrong ones, that are right behind constants of 16 bits.
-        plain = run(unpacked(drawn.model), drawn, config)
+        plain = run(written_out(drawn.model), drawn, config)
     except RuntimeError:
         return
     if not rounded or _wrong_in_that_precision(floats, plain, emulated, rounded, decided):

@@ -67,20 +67,33 @@ SHIFTED: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.parametrize("batch", [3, -1])
 @pytest.mark.parametrize("is_behind_layer", [False, True])
 @pytest.mark.parametrize("shift", SHIFTED)
-def test_shifts_by_channel_are_emulated_right_for_any_batch(shift: str, *, is_behind_layer: bool) -> None:
+def test_shifts_by_channel_are_emulated_right(shift: str, batch: int, *, is_behind_layer: bool) -> None:
     """A layer that something else reads, too, leaves them to the FakeQuantize."""
-    x = op.parameter([-1, 6, 5, 4], np.float32)
+    x = op.parameter([batch, 6, 5, 4], np.float32)
     weights = RNG.normal(size=(6, 6, 1, 1)).astype(np.float32)
     front = op.convolution(x, weights, [1, 1], [0, 0], [0, 0], [1, 1]) if is_behind_layer else x
-    shifted, others = SHIFTED[shift](front), [op.result(op.exp(front))]
+    _assert_emulated_right(x, SHIFTED[shift](front), op.exp(front), RNG.normal(size=(3, 6, 5, 4)))
+
+
+@pytest.mark.parametrize("shape", [(3, 6), (3, 5, 6), (3, 6, 6)])
+def test_shifts_behind_equal_layers_are_emulated_right(shape: tuple[int, ...]) -> None:
+    """Of equal layers the plugin makes one, which is read twice then."""
+    x = op.parameter(list(shape), np.float32)
+    weights = RNG.normal(size=(6, 6)).astype(np.float32)
+    one, other = (op.add(op.matmul(x, weights, False, False), SHIFT.reshape(6) + each) for each in (0, 1))
+    _assert_emulated_right(x, one, other, RNG.normal(size=shape))
+
+
+def _assert_emulated_right(x: Any, tensor: Any, other: Any, data: Array) -> None:
     limits = [np.float32(-2.56), np.float32(2.54)]
-    rounded = op.fake_quantize(shifted, *limits, *limits, 256)
-    item = PreparedSample(Sample("", None), {x.get_friendly_name(): RNG.normal(size=(3, 6, 5, 4)).astype(np.float32)})
+    rounded = op.fake_quantize(tensor, *limits, *limits, 256)
+    item = PreparedSample(Sample("", None), {x.get_friendly_name(): data.astype(np.float32)})
     plain, found = (
-        Engine(from_runtime(ov.Model([op.result(each), *others], [x])), EMULATION).outputs(item)[0]
-        for each in (shifted, rounded)
+        Engine(from_runtime(ov.Model([op.result(each), op.result(other)], [x])), EMULATION).outputs(item)[0]
+        for each in (tensor, rounded)
     )
     meant = np.round((np.clip(plain, -2.56, 2.54) + 2.56) / 0.02) * 0.02 - 2.56
     assert np.abs(found - meant).max() < 0.021, "a tie may fall to the other side"

@@ -13,7 +13,7 @@ from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.testing import check_pass
 from irquant.passes.transforms.order_operands import OrderOperands
 from irquant.targets import load_target
-from tests.emulation import EMULATED, unpacked
+from tests.emulation import EMULATED, written_out
 
 GRAPH = """
     gate: f32[1,1] = Parameter()
@@ -57,7 +57,7 @@ def test_small_layers_with_a_gate_between_them_are_right_with_one_thread(kind: s
     ]
     quantized = quantize(model, samples, config=QuantizationConfig(guard=False))
     alone = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1"}
-    runs = (model, alone), (quantized, alone), (unpacked(quantized), alone | EMULATED)
+    runs = (model, alone), (quantized, alone), (written_out(quantized), alone | EMULATED)
     compiled = [ov.compile_model(one, "CPU", how) for one, how in runs]
     floats, made, meant = ([each(sample)[0].copy() for sample in samples] for each in compiled)
     assert (sqnr(floats, made) > 25, sqnr(meant, made) > 35) == (True, True)

@@ -14,7 +14,7 @@ from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.testing import check_pass
 from irquant.passes.transforms.widen_integers import WidenIntegers
 from irquant.targets import load_target
-from tests.emulation import EMULATED, unpacked
+from tests.emulation import EMULATED, written_out
 
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
@@ -41,7 +41,7 @@ def test_the_device_makes_numbers_whole_in_front_of_int8_layers(kind: str, *, is
     model = picture_network(kind, is_half=is_half)
     quantized = quantize(model, samples, config=QuantizationConfig(guard=False), report=reports.append)
     assert [each.decision.int8 for each in reports[0].layers] == [True]
-    runs = (model, F32), (quantized, F32), (unpacked(quantized), F32 | EMULATED)
+    runs = (model, F32), (quantized, F32), (written_out(quantized), F32 | EMULATED)
     compiled = [ov.compile_model(one, "CPU", how) for one, how in runs]
     floats, made, meant = ([each(sample)[0].copy() for sample in samples] for each in compiled)
     assert (sqnr(floats, made) > 40, sqnr(meant, made) > 60) == (True, True)
@@ -186,7 +186,7 @@ def test_scores_beside_a_mask_of_flags_keep_their_values(flags: Callable[[Any], 
     samples = [{"x": rng.normal(size=(2, 16, 16)).astype(np.float32), "ids": kept.astype(np.int64)} for _ in range(12)]
     model = masked_attention(flags)
     quantized = quantize(model, samples, config=QuantizationConfig(guard=False))
-    runs = (model, F32), (quantized, F32), (unpacked(quantized), F32 | EMULATED)
+    runs = (model, F32), (quantized, F32), (written_out(quantized), F32 | EMULATED)
     compiled = [ov.compile_model(one, "CPU", how) for one, how in runs]
     floats, made, meant = ([each(sample)[0].copy() for sample in samples] for each in compiled)
     assert (sqnr(floats, made) > 20, sqnr(meant, made) > 40) == (True, True)
