@@ -24,6 +24,7 @@ PASSES: Mapping[str, str] = {
     "keep-reduced-axes": "transforms.keep_reduced_axes:KeepReducedAxes",
     "keep-sums-float": "transforms.keep_sums_float:KeepSumsFloat",
     "smooth-quant": "transforms.smooth_quant:SmoothQuant",
+    "separate-ranges": "transforms.separate_ranges:SeparateRanges",
     "insert-fake-quantize": "transforms.insert_fake_quantize:InsertFakeQuantize",
     "set-ranges": "transforms.set_ranges:SetRanges",
     "correct-biases": "transforms.correct_biases:CorrectBiases",

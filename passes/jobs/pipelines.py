@@ -21,6 +21,7 @@ from ..transforms.normalize import Normalize
 from ..transforms.order_operands import OrderOperands
 from ..transforms.plan_placement import PlanPlacement
 from ..transforms.restore_attention import RestoreAttention
+from ..transforms.separate_ranges import SeparateRanges
 from ..transforms.set_ranges import SetRanges
 from ..transforms.smooth_quant import SmoothQuant
 from ..transforms.store_halves import StoreHalves
@@ -70,6 +71,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         *([AlignActivationChannels(across=config.align_across)] if config.align else []),  # changes weights: first
         *([AlignStreams()] if config.align_streams else []),
         *([SmoothQuant(everywhere=bool(config.migrate_scales))] if config.migrate_scales is not False else []),
+        SeparateRanges(),  # after those that change ranges
         InsertFakeQuantize(),
         SetRanges(),
         *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges

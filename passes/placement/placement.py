@@ -31,6 +31,7 @@ from ...targets import Granularity, QuantSpec, Rule, Target
 from ..analysis.attention import attention_blocks, matrix_products_around
 from ..analysis.constants import SHAPE_READERS, constant_nodes
 from ..analysis.coverage import needs_sizes
+from ..analysis.disjoint_sets import DisjointSets
 from ..analysis.signs import never_negative
 from ..options.ignored import Ignored
 from .demands import Demand, meet, per_tensor, without_absorption
@@ -68,6 +69,7 @@ def plan_placement(
     decisions: dict[Node, Decision] = {}
     names: dict[Node, str] = {}
     moved: dict[Node, tuple[InPort, ...]] = {}
+    tied: set[Node] = set()
     spared: dict[Node, str] = {}
     for prefix, each in graph.walk_named():
         layers = list(each.nodes(*LAYER_TYPES))
@@ -84,10 +86,13 @@ def plan_placement(
         sites += analysis.sites(len(sites))
         decisions |= {node: analysis.decisions[node] for node in layers}
         moved |= analysis.moved
+        tied |= analysis.tied
         spared |= {node: kept[node] for node in analysis.spared}
     attention = sum(len(attention_blocks(each)) for each in graph.walk())
     warnings = tuple(hits.warnings({*decisions, *spared}))
-    return Plan(tuple(sites), decisions, names, moved, kept=spared, attention=attention, warnings=warnings)
+    return Plan(
+        tuple(sites), decisions, names, moved, frozenset(tied), kept=spared, attention=attention, warnings=warnings
+    )
 
 
 #: Why a product beside a float one stays float, too.
@@ -454,21 +459,13 @@ class _Analysis:
 
     def _grouped(self, sites: list[Site], first: int) -> list[Site]:
         """Numbers the groups of sites that share a range."""
-        parent = list(range(len(sites)))
-
-        def root(index: int) -> int:
-            while parent[index] != index:
-                index = parent[index]
-            return index
-
+        sets = DisjointSets(range(len(sites)))
         by_edge = {port: index for index, site in enumerate(sites) for port in site.consumers}
         for node in self.order:
             if node in self.tied:
                 above = sorted({by_edge[port] for port in edges_above(node.inputs, by_edge.keys(), self.moved)})
-                members = [root(index) for index in above if not sites[index].is_per_channel]
-                for index in members[1:]:
-                    parent[root(index)] = root(members[0])
-        tied = [root(index) for index in range(len(sites))]
+                sets.join(index for index in above if not sites[index].is_per_channel)
+        tied = [sets.root(index) for index in range(len(sites))]
         sizes = Counter(tied)
         plain = {tied[i] for i, site in enumerate(sites) if not site.spec.absorbs_zero_point}
         specs = [without_absorption(site.spec) if tied[i] in plain else site.spec for i, site in enumerate(sites)]

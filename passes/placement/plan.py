@@ -95,6 +95,7 @@ class Plan:
         decisions: What was decided of each layer; those in bodies come last.
         names: What messages call those layers: in a body, behind the names of what is around them, e.g. "if|conv".
         moved: The nodes in front of which the demand behind them is met -> the inputs on which it is met.
+        tied: Nodes whose inputs must share one range.
         kept: The operations without a decision that would read rounded numbers, but stay float -> the reason.
         float_sums: The sums of two int8 results that stay float; known when the FakeQuantizes are inserted.
         at_risk: The layers whose products could overflow (see `overflow_fix`).
@@ -106,6 +107,7 @@ class Plan:
     decisions: Mapping[Node, Decision] = field(default_factory=dict[Node, Decision])
     names: Mapping[Node, str] = field(default_factory=dict[Node, str])
     moved: Mapping[Node, tuple[InPort, ...]] = field(default_factory=dict[Node, tuple[InPort, ...]])
+    tied: frozenset[Node] = frozenset()
     kept: Mapping[Node, str] = field(default_factory=dict[Node, str])
     float_sums: tuple[FloatSum, ...] = ()
     at_risk: frozenset[Node] = frozenset()

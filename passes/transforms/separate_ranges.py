@@ -1,0 +1,105 @@
+"""Readers that need another range than what operations join get a FakeQuantize of their own."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+from ...ir import Graph, InPort
+from ..analysis.disjoint_sets import DisjointSets
+from ..analysis.ranges import NARROW, Range
+from ..infra.base import Context, Fact, Pass
+from ..placement.plan import Plan
+from ..placement.shared_ranges import bound_readers, divided, divisible
+from ..statistics.request import Request
+from .set_ranges import ranges_of, requests_for
+
+#: How much coarser a shared range may be than the reader's own. At 8, three of eight bits are lost: 18 dB.
+FACTOR = 8.0
+#: The range of a tensor of zeros, which lose nothing in any range, is no wider.
+_NEXT_TO_NOTHING = 3 * NARROW
+
+
+@dataclass(frozen=True)
+class SeparateRanges(Pass):
+    """Divides FakeQuantizes in the plan whose readers need very different ranges.
+
+    Given::                              Result::
+
+        q = FakeQuantize(x)                  q = FakeQuantize(x)       # range +-5
+        y = MatMul(q, k)                     y = MatMul(q, k)
+        z = Concat(q, large)                 r = FakeQuantize(x)       # range +-300, as that of `large`
+                                             z = Concat(r, large)
+
+    `Concat` needs one range for all that it joins, and other readers of the same FakeQuantize would get it, too. A
+    second FakeQuantize costs another rounding of a tensor, so that there is one only if the range of one reader is
+    `FACTOR` times as wide as that of another. What the other readers lose by a shared range is its square.
+    """
+
+    name: ClassVar[str] = "separate-ranges"
+    requires: ClassVar[frozenset[Fact]] = frozenset({Fact.PLANNED, Fact.MEASURED})
+
+    def requests(self, graph: Graph, context: Context) -> frozenset[Request]:
+        """What the ranges are estimated from if all are separate."""
+        sets = bound_readers(context.plan)
+        if not divisible(context.plan, sets):
+            return frozenset()
+        return requests_for(divided(context.plan, sets), context)
+
+    def why_all(self, graph: Graph, context: Context) -> str:
+        """Nothing: a factor between ranges needs less precision than the ranges, which `set-ranges` waits for."""
+        return ""
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Returns the number of FakeQuantizes that were divided.
+
+        All sets of readers begin with a range of their own, and are joined where the ranges are alike.
+        """
+        plan, sets = context.plan, bound_readers(context.plan)
+        if not (found := divisible(plan, sets)):
+            return 0
+        _join_alike([readers for _, readers in found], sets, _widths(plan, sets, context))
+        if not (found := divisible(plan, sets)):
+            return 0
+        context.plan = divided(plan, sets)
+        return len(found)
+
+
+def _widths(plan: Plan, sets: DisjointSets[InPort], context: Context) -> dict[InPort, float]:
+    """The widths of the ranges if all sets are separate, where FakeQuantizes may be divided."""
+    groups = {site.group for site, _ in divisible(plan, sets)}
+    edges = {port for site in plan.sites if site.group in groups for port in site.consumers}
+    sites = [site for site in divided(plan, sets).sites if not edges.isdisjoint(site.consumers)]
+    ranges = ranges_of(sites, context)
+    return {port: _width(ranges[site.name]) for site in sites for port in site.consumers}
+
+
+def _width(limits: Range) -> float:
+    return float(limits.high - limits.low)
+
+
+def _join_alike(
+    tensors: Sequence[Sequence[InPort]], sets: DisjointSets[InPort], widths: Mapping[InPort, float]
+) -> None:
+    """Joins sets as long as no range gets `FACTOR` times as wide as that of a set that it began with.
+
+    Args:
+        tensors: For each tensor, a reader of each of its sets.
+        sets: The sets.
+        widths: The widths of their ranges.
+    """
+    widest = dict(widths)
+    least = {port: width if width > _NEXT_TO_NOTHING else math.inf for port, width in widths.items()}
+    waiting = True
+    while waiting:
+        waiting = False
+        for readers in tensors:
+            roots = sorted(dict.fromkeys(map(sets.root, readers)), key=lambda root: widest[root])
+            for pair in pairwise(roots):
+                one, other = map(sets.root, pair)
+                wide, narrow = max(widest[one], widest[other]), min(least[one], least[other])
+                if one != other and wide < FACTOR * narrow:
+                    sets.join([one, other])
+                    widest[one], least[one] = wide, narrow
+                    waiting = True
