@@ -9,6 +9,9 @@ T = TypeVar("T", bound=Hashable)
 class DisjointSets(Generic[T]):
     """A partition of elements (Tarjan 1975); at first, each is a set by itself.
 
+    The roots follow from the order of the joins. Those of networkx's UnionFind also follow from the order of a Python
+    set, which may differ from run to run, and results have to be the same bytes.
+
     Args:
         elements: The elements.
     """
