@@ -227,7 +227,7 @@ def _wrong_in(
     wrong = f"{OTHERWISE}, {where}" if compared(outputs, samples, meant, made, blurred).wrong else ""
     references = [each.outputs for each in samples]
     ratios = {
-        output.name: tally([each[k] for each in references], [each[k] for each in blurred]).sqnr
+        output.name: tally(*([outputs.in_order(k, each[k]) for each in found] for found in (references, blurred))).sqnr
         for output in outputs.each
         for k in output.tensors
         if references[0][k].dtype.kind == "f"
@@ -289,7 +289,8 @@ def compared(
     worst, farthest = Asked(samples=len(samples)), (False, -math.inf)
     for output, k in ((each, number) for each in outputs.each for number in each.tensors):
         references, *others = (
-            [each[k] for each in found] for found in ([each.outputs for each in samples], meant, made, blurred)
+            [outputs.in_order(k, each[k]) for each in found]
+            for found in ([each.outputs for each in samples], meant, made, blurred)
         )
         wrong = OTHERWISE if _is_otherwise(references, *others) else ""
         ratios = [tally(references, other).sqnr for other in others[:2]]

@@ -90,6 +90,8 @@ class Agreement:
         whole: The ratio of whole tensors in dB.
         samples: The number of samples; 0: unknown.
         noises: The error power of each sample, in the tensor or part with that ratio.
+        is_ascending: Whether rows in the order of a selection were compared by their values in ascending order; then
+            the ratio is an upper bound.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Agreement:
     whole: float = math.nan
     samples: int = 0
     noises: tuple[float, ...] = ()
+    is_ascending: bool = False
 
     @property
     def levels(self) -> Levels:
@@ -166,7 +169,7 @@ class Agreement:
         """The verdict by the ratio alone; an upper bound cannot be good."""
         if math.isnan(self.sqnr):
             return Verdict.UNKNOWN
-        if self.sqnr >= self.levels.good and not self.resized:
+        if self.sqnr >= self.levels.good and not (self.resized or self.is_ascending):
             return Verdict.GOOD
         return Verdict.FAIR if self.sqnr >= self.levels.floor else Verdict.POOR
 
@@ -332,6 +335,9 @@ class Tallies:
             found: The same of the other model.
         """
         before = [sums.noise for sums in self.sums.values()]
+        reference, found = (
+            [self.outputs.in_order(*each) for each in enumerate(arrays)] for arrays in (reference, found)
+        )
         for key, sums in self.sums.items():
             if isinstance(key, Part | Probabilities):
                 sums.add(key.of(reference[key.tensor]), key.of(found[key.tensor]))
@@ -371,7 +377,18 @@ class Tallies:
         column = list(self.sums).index(worst)
         noises = tuple(each[column] for each in self.noises)
         return Agreement(
-            output.name, output.kind, ratio, cosine, top1, resized, decisions, part, whole, len(noises), noises
+            name=output.name,
+            kind=output.kind,
+            sqnr=ratio,
+            cosine=cosine,
+            top1=top1,
+            resized=resized,
+            decisions=decisions,
+            part=part,
+            whole=whole,
+            samples=len(noises),
+            noises=noises,
+            is_ascending=not self.outputs.rows.keys().isdisjoint(output.tensors),
         )
 
 

@@ -1,4 +1,4 @@
-"""Finds the decisions of a model: selections, conversions to integers or flags, and data-dependent lengths.
+"""Finds the decisions of a model: conversions to integers or flags, and data-dependent lengths.
 
 Behind a decision a small error vanishes or becomes large: whole rows are swapped, a class changes, a sentence gets a
 sound longer. The floats in front of the decision show how close a quantized model is to the float model.
@@ -7,25 +7,8 @@ sound longer. The floats in front of the decision show how close a quantized mod
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ...ir import Graph, InPort, Node, OutPort
-from ...ir.ops import DATA_PORT, LAYER_TYPES
+from ...ir.ops import LAYER_TYPES
 
-#: Operations that pick boxes, rows or indices by comparing scores: a small error before them swaps whole rows behind.
-_SELECTIONS = (
-    "ArgMax",
-    "DetectionOutput",
-    "ExperimentalDetectronDetectionOutput",
-    "ExperimentalDetectronGenerateProposalsSingleImage",
-    "ExperimentalDetectronTopKROIs",
-    "GenerateProposals",
-    "MatrixNms",
-    "MulticlassNms",
-    "NMSRotated",
-    "NonMaxSuppression",
-    "Proposal",
-    "TopK",
-)
-#: Operations that pick rows by indices.
-_GATHERS = ("Gather", "GatherElements", "GatherND")
 #: The inputs whose values, not sizes, set the sizes of the output.
 _LENGTHS = {
     "Broadcast": (1,),
@@ -45,11 +28,6 @@ _LENGTHS = {
 _ROUNDINGS = ("Ceiling", "Floor", "Round")
 
 
-def selects(node: Node) -> bool:
-    """Whether an operation, or one in its body, picks by comparing scores."""
-    return any(each.type in _SELECTIONS for each in (node, *node.inside()))
-
-
 class Decisions:
     """The decisions of a model by values that layers computed.
 
@@ -64,21 +42,8 @@ class Decisions:
         self._decided = behind(self._turns, through=_has_values) | set(self._turns)
 
     def floats_read(self, node: Node) -> Iterator[InPort]:
-        """The inputs of a selection that hold floats computed by layers."""
+        """The inputs of an operation that hold floats computed by layers."""
         return (port for port in node.inputs if port.source.shape and self._is_computed(port))
-
-    def picked_from(self, selected: set[Node]) -> Iterator[InPort]:
-        """The inputs of gathers that hold floats computed by layers, and from which selected rows are picked.
-
-        Args:
-            selected: The selections and all nodes behind them: what these give is in other order already.
-        """
-        gathers = (node for node in selected if node.type in _GATHERS)
-        return (
-            node.input(DATA_PORT)
-            for node in sorted(gathers, key=lambda each: each.id)
-            if node.source(DATA_PORT).node not in selected and self._is_computed(node.input(DATA_PORT))
-        )
 
     def of(self, tensor: OutPort) -> list[InPort]:
         """The inputs with the floats that decide a tensor of whole numbers or flags, in file order."""

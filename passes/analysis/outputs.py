@@ -1,17 +1,20 @@
 """The kinds of a model's outputs, and the tensors that are compared to judge them."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+import numpy as np
 
 from ...ir import Array, Graph, InPort, Node
 from ..runtime.samples import ValidationSample
 from ..runtime.taps import tap
 from .choices import Choice, are_features, choice_of, chooses_for_pixels, unmoved
-from .decisions import Decisions, above, behind, selects
+from .decisions import Decisions, above
 from .parts import Part, find_parts, is_joined
 from .pictures import is_picture_of, may_be_picture
 from .probabilities import Probabilities, are_score_logits
+from .selections import Selections
 
 _PROBABILITIES = ("HardSigmoid", "HSigmoid", "LogSoftmax", "Sigmoid", "SoftMax")
 _NAME = "irquant/compared"
@@ -58,12 +61,19 @@ class Outputs:
             them.
         joined: The tensors that are joined from others: their columns may differ in scale.
         left_out: The ids of Results that are not computed (see `narrowed`).
+        rows: Tensors whose rows come in the order of a selection, and the axis of the rows (see `in_order`).
     """
 
     each: tuple[Output, ...] = ()
     taps: tuple[InPort, ...] = ()
     joined: frozenset[int] = frozenset()
     left_out: tuple[int, ...] = ()
+    rows: Mapping[int, int] = field(default_factory=dict[int, int])
+
+    def in_order(self, number: int, array: Array) -> Array:
+        """A tensor as it is compared: each column in ascending order if a selection puts the rows in another order."""
+        axis = self.rows.get(number, array.ndim)
+        return np.sort(array, axis) if axis < array.ndim else array
 
     def narrowed(self, graph: Graph, planned: Collection[Node]) -> "Outputs":
         """The same outputs without selected tensors, which are not compared: loops of selections compile slowly.
@@ -85,7 +95,10 @@ class Outputs:
         }
         each = tuple(replace(it, tensors=tuple(position[number] for number in it.tensors)) for it in self.each)
         joined = frozenset(position[number] for number in self.joined if number in position)
-        return replace(self, each=each, joined=joined, left_out=tuple(results[index].id for index in numbers))
+        rows = {position[number]: axis for number, axis in self.rows.items() if number in position}
+        return replace(
+            self, each=each, joined=joined, left_out=tuple(results[index].id for index in numbers), rows=rows
+        )
 
     def seen(self, samples: Sequence[ValidationSample]) -> "Outputs":
         """The same outputs with facts that only values show: images, choices, and columns that differ in scale.
@@ -100,7 +113,8 @@ class Outputs:
         given = {number: [each.outputs[number] for each in samples] for number in it.tensors}
         first = given[it.tensors[0]]
         joined = [number for number in it.tensors if number in self.joined]
-        it = replace(it, parts=tuple(part for number in joined for part in find_parts(number, given[number])))
+        parts = (self._without_rows(part) for number in joined for part in find_parts(number, given[number]))
+        it = replace(it, parts=tuple(part for part in parts if part))
         if it.kind is OutputKind.VALUES and are_score_logits(first, self._others(it, samples)):
             return replace(it, parts=(Probabilities(it.tensors[0]),))
         if it.kind is OutputKind.IMAGE:
@@ -113,6 +127,13 @@ class Outputs:
         is_map = it.kind is not OutputKind.CLASSES
         is_choice = chooses_for_pixels(first, it.choice.axis) if is_map else bool(first) and not are_features(first)
         return replace(it, kind=OutputKind.CLASSES) if is_choice else replace(it, kind=OutputKind.VALUES, choice=None)
+
+    def _without_rows(self, part: Part) -> Part | None:
+        """The part, without a choice if its rows are in ascending order; None if it is made of such rows."""
+        axis = self.rows.get(part.tensor)
+        if axis is None:
+            return part
+        return None if axis == part.axis else replace(part, choice=None)
 
     def _others(self, it: Output, samples: Sequence[ValidationSample]) -> list[Array]:
         """The other outputs of the first sample."""
@@ -145,20 +166,20 @@ class Outputs:
 
 
 def find_outputs(graph: Graph) -> Outputs:
-    """The outputs of a float model as far as its graph shows: images are unconfirmed (see `Outputs.seen`)."""
+    """The outputs of a float model as far as its graph shows: images are unconfirmed (see `Outputs.seen`).
+
+    An output is compared in front of a selection only if the selection decides it (see `Selections`). If layers compute
+    it from what was selected, for example by a router of experts, it is compared itself.
+    """
     results, decisions = graph.in_file_order("Result"), Decisions(graph)
-    selections = [node for node in graph.nodes() if selects(node)]
-    selected = behind(selections)
-    first = [node for node in selections if node not in selected]
-    picked = list(decisions.picked_from(selected | set(first)))
+    selections = Selections(graph, decisions)
     taps: dict[InPort, int] = {}
     found: list[Output] = []
     for index, result in enumerate(results):
-        needed = above(result) if result in selected else set[Node]()
-        ports = [port for node in first if node in needed for port in decisions.floats_read(node)]
-        ports += [port for port in picked if port.node in needed] if ports else []
-        choice = None if ports else choice_of(result.source(), is_alone=len(results) == 1)
-        kind = OutputKind.DETECTIONS if ports else _kind(result, graph, choice)
+        ports, is_picked = selections.of(result), selections.rows_of(result.source()) is not None
+        choice = None if ports or is_picked else choice_of(result.source(), is_alone=len(results) == 1)
+        kind = OutputKind.VALUES if is_picked else _kind(result, graph, choice)
+        kind = OutputKind.DETECTIONS if ports else kind
         if not ports and kind is not OutputKind.IMAGE and (ports := decisions.of(result.source())):
             kind, choice = OutputKind.DECISIONS, None
         lengths = [] if ports else decisions.of_lengths(result)
@@ -166,8 +187,10 @@ def find_outputs(graph: Graph) -> Outputs:
             taps.setdefault(port, len(results) + len(taps))
         numbers = [taps[port] for port in (*ports, *lengths)]
         found.append(Output(_name(result), kind, tuple(numbers if ports else [index, *numbers]), choice))
-    compared = enumerate([*(result.source() for result in results), *(port.source for port in taps)])
-    return Outputs(tuple(found), tuple(taps), frozenset(number for number, tensor in compared if is_joined(tensor)))
+    compared = list(enumerate([*(result.source() for result in results), *(port.source for port in taps)]))
+    rows = {number: axis for number, tensor in compared if (axis := selections.rows_of(tensor)) is not None}
+    joined = frozenset(number for number, tensor in compared if is_joined(tensor))
+    return Outputs(tuple(found), tuple(taps), joined, rows=rows)
 
 
 def _name(result: Node) -> str:

@@ -180,4 +180,5 @@ def untapped(outputs: Outputs) -> Outputs:
         Output(each.name, OutputKind.VALUES if each.kind in _DECIDED else each.kind, (index,))
         for index, each in enumerate(outputs.each)
     )
-    return replace(outputs, each=tuple(plain), taps=())
+    rows = {number: axis for number, axis in outputs.rows.items() if number < len(outputs.each)}
+    return replace(outputs, each=tuple(plain), taps=(), rows=rows)

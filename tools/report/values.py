@@ -36,6 +36,7 @@ def output_values(each: Agreement) -> dict[str, Any]:
         "top1": None if each.top1 is None else finite(each.top1, 4),
         "decisions": each.decisions,
         "resized": each.resized,
+        "ascending": each.is_ascending,
     }
 
 

@@ -15,6 +15,8 @@ _BEFORE = {
     OutputKind.DETECTIONS: " before the selection by score",
     OutputKind.DECISIONS: " before it becomes integers",
 }
+#: Where a selection puts rows in another order.
+_ASCENDING = " with picked rows by values in ascending order (an upper bound)"
 
 
 def message_line(message: str) -> str:
@@ -93,7 +95,7 @@ def agreement_line(each: Agreement, *, is_measured: bool = False) -> str:
     if each.verdict is Verdict.UNKNOWN:
         random = "it is random, and the float model itself gives other values each time"
         return f"{each.verdict.words}: {random if each.kind is OutputKind.RANDOM else 'their numbers of axes differ'}"
-    before = _BEFORE.get(each.kind, "")
+    before = _BEFORE.get(each.kind, "") + (_ASCENDING if each.is_ascending else "")
     part = f" in {each.part} ({decibels(each.whole)} as a whole)" if each.part else ""
     decisions = "" if each.top1 is None else f", {each.top1:.1%} of {each.decisions} decisions the same"
     kind = ", by the thresholds for images" if each.kind is OutputKind.IMAGE else ""

@@ -250,6 +250,15 @@ def test_what_is_computed_behind_a_selection_is_compared_in_any_order(
     assert selected(BOXES, [change(each) for each in BOXES]) is wrong
 
 
+def test_rows_in_the_order_of_a_selection_are_compared_in_ascending_order() -> None:
+    """Two nearly equal scores that swap are no fault of the device."""
+    outputs = Outputs((Output("logits", OutputKind.VALUES, (0,)),), rows={0: 0})
+    samples = [ValidationSample(Sample("sample 0", {}), {}, [BOXES[0]])]
+    swapped, wrong = BOXES[0][::-1], 1 + np.abs(BOXES[0])
+    assert not device.compared(outputs, samples, [[BOXES[0]]], [[swapped]]).wrong
+    assert device.compared(outputs, samples, [[BOXES[0]]], [[wrong]]).wrong
+
+
 def test_a_sample_with_another_number_of_boxes_says_nothing_the_others_do() -> None:
     assert selected(BOXES, [1 + np.abs(BOXES[0]), BOXES[1][:-1]])
     assert not selected(BOXES, [BOXES[0], BOXES[1][:-1]])

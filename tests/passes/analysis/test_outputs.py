@@ -41,13 +41,13 @@ def logits(x: ov.Node, count: int = 10) -> ov.Node:
 
 
 def test_as_many_channels_and_pixels_as_the_input_are_an_image(graph_of: GraphOf) -> None:
-    x = image()
+    x = image(side=16)
     assert kinds(graph_of(ov.Model([op.result(convolved(x))], [x], "m"))) == [OutputKind.IMAGE]
 
 
 @pytest.mark.parametrize("case", ["fewer pixels", "other channels", "probabilities", "an input of another rank"])
 def test_other_maps_are_values(graph_of: GraphOf, case: str) -> None:
-    x = image()
+    x = image(side=16)
     tensor = {
         "fewer pixels": lambda: convolved(x, stride=2),
         "other channels": lambda: convolved(x, channels=1),
@@ -145,20 +145,127 @@ def test_what_is_selected_is_not_computed_where_nobody_compares_it(graph_of: Gra
     assert len(list(graph.nodes("NonMaxSuppression"))) == 1, "the model itself stays"
 
 
-def test_a_layer_behind_a_selection_keeps_all_of_it(graph_of: GraphOf) -> None:
+def linear(x: ov.Node, columns: int) -> ov.Node:
+    return op.matmul(x, np.ones((columns, x.shape[-1]), np.float32), False, True)
+
+
+def test_a_layer_behind_a_selection_keeps_what_it_reads(graph_of: GraphOf) -> None:
     x = image()
-    maps = op.reshape(convolved(x, 6), np.array([1, -1]), False)
-    best = op.topk(maps, np.array(10), 1, "max", "value").output(0)
-    graph = graph_of(ov.Model([op.result(op.matmul(best, np.ones((4, 10), np.float32), False, True))], [x], "m"))
-    layers = list(graph.nodes("Convolution", "MatMul"))
-    found = find_outputs(graph)
-    assert found.narrowed(graph, layers) == found
-    assert found.narrowed(graph, layers[:1]).left_out
+    best = op.topk(op.reshape(convolved(x, 6), np.array([1, -1]), False), np.array(10), 1, "max", "value")
+    outputs = [op.result(best.output(0)), op.result(linear(best.output(0), 4))]
+    graph = graph_of(ov.Model(outputs, [x], "m"))
+    found = find_outputs(graph).narrowed(graph, list(graph.nodes("Convolution", "MatMul")))
+    assert [(each.kind, each.tensors) for each in found.each] == [
+        (OutputKind.DETECTIONS, (1,)),
+        (OutputKind.VALUES, (0,)),
+    ]
+    copy = graph.copy()
+    found.attach(copy)
+    assert [node.type for node in copy.nodes("TopK", "MatMul")] == ["TopK", "MatMul"]
+
+
+def routed(x: ov.Node) -> tuple[ov.Node, ov.Node]:
+    """The sum of all experts by the scores of the two best ones, and the numbers of these."""
+    tokens = op.relu(linear(x, 8))
+    best = op.topk(op.softmax(linear(tokens, 6), -1), np.array(2), -1, "max", "value")
+    scores = op.scatter_elements_update(np.zeros((5, 6), np.float32), best.output(1), best.output(0), np.array(-1))
+    experts = op.matmul(op.unsqueeze(tokens, np.array(0)), np.ones((6, 8, 8), np.float32), False, False)
+    weighted = op.multiply(experts, op.unsqueeze(op.transpose(scores, np.array([1, 0])), np.array(2)))
+    return op.reduce_sum(weighted, np.array([0]), False), best.output(1)
+
+
+@pytest.mark.parametrize("has_layer", [True, False], ids=["a layer", "a sum"])
+def test_what_experts_compute_is_compared_itself_and_their_numbers_before_they_are_chosen(
+    graph_of: GraphOf, *, has_layer: bool
+) -> None:
+    x = op.parameter([5, 8], np.float32, name="x")
+    mixed, chosen = routed(x)
+    logits_ = linear(op.add(mixed, x), 7) if has_layer else mixed
+    found = find_outputs(graph_of(ov.Model([op.result(logits_), op.result(chosen)], [x], "m")))
+    assert [(each.kind, each.tensors) for each in found.each] == [
+        (OutputKind.VALUES, (0,)),
+        (OutputKind.DETECTIONS, (2,)),
+    ]
+    assert [tap.node.type for tap in found.taps] == ["TopK"]
+    assert not found.rows
+
+
+def picked_tokens(x: ov.Node, count: int = 5) -> ov.Node:
+    """The tokens [1, count, 6] with the largest scores, of 64."""
+    tokens = op.reshape(convolved(x, 6), np.array([1, 64, 6]), False)
+    best = op.topk(op.reduce_max(tokens, np.array([0, 2]), False), np.array(count), 0, "max", "value")
+    return op.gather(tokens, best.output(1), np.array(1))
+
+
+def test_classes_of_the_mean_of_picked_tokens_are_classes(graph_of: GraphOf) -> None:
+    """Whichever order they come in."""
+    x = image()
+    pooled = op.reduce_mean(op.relu(linear(picked_tokens(x), 8)), np.array([1]), False)
+    found = find_outputs(graph_of(ov.Model([op.result(linear(pooled, 10))], [x], "m")))
+    assert [(each.kind, each.tensors) for each in found.each] == [(OutputKind.CLASSES, (0,))]
+    assert (found.taps, found.rows) == ((), {})
+
+
+def test_what_layers_compute_of_picked_rows_is_compared_in_ascending_order(graph_of: GraphOf) -> None:
+    """As decoders do that pick queries."""
+    x = image()
+    found = find_outputs(graph_of(ov.Model([op.result(linear(picked_tokens(x), 7))], [x], "m")))
+    assert [(each.kind, each.tensors, each.choice) for each in found.each] == [(OutputKind.VALUES, (0,), None)]
+    assert (found.taps, found.rows) == ((), {0: 1})
+
+
+def test_of_two_stages_what_goes_into_both_selections_is_compared(graph_of: GraphOf) -> None:
+    """The boxes of the first go on as they are; the layers of the second stage come in the order of the first."""
+    x = image()
+    maps = convolved(x, 6)
+    rows = op.reshape(maps, np.array([64, 6]), False)
+    best = op.topk(op.reduce_max(rows, np.array([1]), False), np.array(5), 0, "max", "value")
+    rois = op.gather(op.slice(rows, np.array([0]), np.array([4]), np.array([1]), np.array([1])), best.output(1), 0)
+    regions = op.roi_align(op.relu(maps), rois, np.zeros(5, np.int32), 2, 2, 2, 1.0, "avg")
+    states = op.relu(linear(op.reshape(regions, np.array([5, 24]), False), 8))
+    boxes = op.unsqueeze(op.add(rois, linear(states, 4)), np.array(0))
+    scores = op.unsqueeze(op.transpose(linear(states, 3), np.array([1, 0])), np.array(0))
+    picked = op.non_max_suppression(boxes, scores, np.array(5, np.int64), np.float32(0.5), np.float32(0.1))
+    found = find_outputs(graph_of(ov.Model([op.result(picked.output(1))], [x], "m")))
+    assert [(tap.node.type, tap.source.node.type) for tap in found.taps] == [
+        ("TopK", "ReduceMax"),
+        ("NonMaxSuppression", "Unsqueeze"),
+        ("Gather", "Slice"),
+        ("Add", "MatMul"),
+    ]
+    assert [(each.kind, each.tensors) for each in found.each] == [(OutputKind.DETECTIONS, (1, 2, 3, 4))]
+    assert found.rows == {2: 2, 4: 0}
+
+
+def test_scores_that_the_best_ones_leave_are_compared_before(graph_of: GraphOf) -> None:
+    """All others become zero; the scores do not go through the selection."""
+    x = image()
+    scores = logits(x)
+    least = op.reduce_min(op.topk(scores, np.array(3), 1, "max", "value").output(0), np.array([1]), True)
+    kept = op.select(op.greater_equal(scores, least), scores, np.float32(0))
+    found = find_outputs(graph_of(ov.Model([op.result(kept)], [x], "m")))
+    assert [each.kind for each in found.each] == [OutputKind.DETECTIONS]
+    assert {tap.node.type for tap in found.taps} == {"TopK", "GreaterEqual", "Select"}
+    assert {tap.source.node.type for tap in found.taps} == {"MatMul"}
+
+
+@pytest.mark.parametrize("has_layer", [False, True])
+def test_a_body_with_layers_computes_what_it_selects(graph_of: GraphOf, *, has_layer: bool) -> None:
+    x = image()
+    rows = op.reshape(convolved(x, 6), np.array([64, 6]), False)
+    each = op.parameter([1, 6], np.float32)
+    best = op.topk(linear(each, 6) if has_layer else each, np.array(2), 1, "max", "value").output(0)
+    loop = op.tensor_iterator()
+    loop.set_function(ov.Model([op.result(best)], [each]))
+    loop.set_sliced_input(each, rows.output(0), 0, 1, 1, -1, 0)
+    loop.get_concatenated_slices(loop.get_function().results[0].output(0), 0, 1, 1, -1, 0)
+    found = find_outputs(graph_of(ov.Model([op.result(loop.output(0))], [x], "m")))
+    assert [it.kind for it in found.each] == [OutputKind.VALUES if has_layer else OutputKind.DETECTIONS]
 
 
 def test_a_selection_of_inputs_is_not_compared(graph_of: GraphOf) -> None:
     """Nothing that int8 changes goes into it."""
-    x = image()
+    x = image(side=16)
     best = op.topk(op.reshape(x, np.array([1, -1]), False), np.array(3), 1, "max", "value")
     assert kinds(graph_of(ov.Model([op.result(best.output(0)), op.result(convolved(x))], [x], "m"))) == [
         OutputKind.VALUES,
@@ -268,6 +375,26 @@ def test_columns_are_judged_by_the_worst_of_them() -> None:
     assert (each.part, each.verdict) == ("columns 1 to 2", Verdict.POOR)
     assert each.sqnr == pytest.approx(10 * math.log10(4))
     assert each.whole == pytest.approx(10 * math.log10(10_001 / 0.25))
+
+
+def test_rows_in_the_order_of_a_selection_are_compared_in_ascending_order_and_never_good() -> None:
+    outputs = Outputs((Output("y", OutputKind.VALUES, (0,)),), rows={0: 0})
+    rows = np.array([[3.0, 1.0], [2.0, 5.0], [1.0, 4.0]])
+    (moved,), (negated,) = (agreements(outputs, [[rows]], [[other]]) for other in (rows[::-1], -rows))
+    assert (moved.sqnr, moved.is_ascending, moved.verdict) == (math.inf, True, Verdict.FAIR)
+    assert negated.verdict is Verdict.POOR
+
+
+def test_columns_of_such_rows_choose_nothing() -> None:
+    rng = np.random.default_rng(0)
+    boxes = np.concatenate([300 * rng.random((20, 4)), rng.random((20, 6))], 1)
+    samples = [ValidationSample(Sample("", None), {}, [boxes])]
+    outputs = Outputs((Output("y", OutputKind.VALUES, (0,)),), joined=frozenset({0}))
+    (chosen,), (none,) = (
+        [each.choice for each in it.seen(samples).each[0].parts if str(each) == "columns 4 to 9"]
+        for it in (outputs, replace(outputs, rows={0: 0}))
+    )
+    assert (chosen, none) == (Choice(1, 0.25), None)
 
 
 def test_parts_of_another_size_are_judged_as_a_whole() -> None:
@@ -454,7 +581,7 @@ def test_whole_numbers_of_inputs_are_compared_as_they_are(graph_of: GraphOf) -> 
 
 
 def test_a_picture_of_bytes_is_an_image(graph_of: GraphOf) -> None:
-    x = image()
+    x = image(side=16)
     clipped = op.convert(op.clamp(convolved(x), 0.0, 255.0), "u8")
     assert kinds(graph_of(ov.Model([op.result(clipped)], [x], "m"))) == [OutputKind.IMAGE]
 

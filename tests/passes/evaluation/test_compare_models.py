@@ -336,6 +336,24 @@ def test_what_is_selected_is_compared_before_the_selection() -> None:
     assert found.warnings == ()
 
 
+def test_what_a_layer_computes_from_selected_scores_is_compared_itself() -> None:
+    """As the logits behind a router of experts."""
+    routed = SELECTING.replace(
+        "r = Result(top#1)",
+        """m: f32[4,2] = Const() [1, 2, -3, 4, 5, 6, 7, -8]
+logits: f32[1,1,4,2] = MatMul(top#0, m) transpose_a="false" transpose_b="false"
+r = Result(logits)
+s = Result(top#1)""",
+    )
+    negated = routed.replace("[1, 2, -3, 4, 5, 6, 7, -8]", "[-1, -2, 3, -4, -5, -6, -7, 8]")
+    found = compared(routed, negated)
+    assert [(each.kind, each.verdict) for each in found.outputs] == [
+        ("values", Verdict.POOR),
+        ("detections", Verdict.GOOD),
+    ]
+    assert found.outputs[0].sqnr == pytest.approx(-20 * math.log10(2), abs=1e-3)
+
+
 def test_a_selection_that_the_other_model_lacks_is_told() -> None:
     found = compared(SELECTING, SELECTING.replace("top", "other"))
     assert found.warnings == (

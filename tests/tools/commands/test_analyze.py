@@ -80,7 +80,7 @@ def test_it_says_the_same_to_scripts(model: Path, arrays: Path, capfd: pytest.Ca
     (output,) = found["outputs"]
     assert list(output) == [
         "name", "kind", "verdict", "good_from", "equal", "sqnr", "columns", "sqnr_whole", "cosine", "top1", "decisions",
-        "resized",
+        "resized", "ascending",
     ]  # fmt: skip
     assert (output["name"], output["kind"], output["verdict"]) == ("logits", "values", "good")
     assert output["sqnr"] == round(output["sqnr"], 2)

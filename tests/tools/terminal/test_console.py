@@ -21,6 +21,10 @@ GOOD, FAIR = (
     [
         (CLOSE, f"31.8 dB, cosine 0.9997: good ({GOOD})"),
         (
+            replace(CLOSE, is_ascending=True),
+            f"31.8 dB with picked rows by values in ascending order (an upper bound), cosine 0.9997: fair ({FAIR})",
+        ),
+        (
             replace(CLOSE, part="columns 4 to 83", whole=39.82),
             f"31.8 dB in columns 4 to 83 (39.8 dB as a whole), cosine 0.9997: good ({GOOD})",
         ),
