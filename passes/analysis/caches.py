@@ -65,6 +65,18 @@ def _appends_to_input(node: Node) -> bool:
     return "Parameter" in origins and any(each not in ("Parameter", "Const") for each in origins)
 
 
+def keeps_an_input(result: Node) -> bool:
+    """Whether a result holds values of an input that were only moved and joined, as the next value of a cache does."""
+    waiting = [result]
+    while waiting:
+        node = waiting.pop()
+        if node.type == "Parameter":
+            return True
+        if node.type in ("Concat", "Result", *_MOVES):
+            waiting += [port.source.node for port in (node.inputs if node.type == "Concat" else node.inputs[:1])]
+    return False
+
+
 def origin(node: Node) -> Node:
     """What computes the values that a node may only move."""
     while node.type in _MOVES:

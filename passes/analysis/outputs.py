@@ -9,6 +9,7 @@ import numpy as np
 from ...ir import Array, Graph, InPort, Node
 from ..runtime.samples import ValidationSample
 from ..runtime.taps import tap
+from .caches import keeps_an_input
 from .choices import Choice, are_features, choice_of, chooses_for_pixels, unmoved
 from .decisions import Decisions, above
 from .parts import Part, find_parts, is_joined
@@ -202,7 +203,7 @@ def _kind(result: Node, graph: Graph, choice: Choice | None) -> OutputKind:
     tensor = result.source()
     if choice and (not choice.is_guess or len(tensor.shape) == 2):
         return OutputKind.CLASSES
-    if unmoved(tensor).node.type in _PROBABILITIES:
+    if unmoved(tensor).node.type in _PROBABILITIES or keeps_an_input(result):
         return OutputKind.VALUES
     inputs = [node.output().shape for node in graph.in_file_order("Parameter")]
     return OutputKind.IMAGE if any(may_be_picture(tensor.shape, each) for each in inputs) else OutputKind.VALUES

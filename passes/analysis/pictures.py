@@ -13,8 +13,8 @@ from ...ir import DYNAMIC, Array
 from .ranges import Floats
 
 _CHANNELS = (1, 3)
-#: The number of blocks per side that images are compared by, or of pixels if there are fewer: the noise that a network
-#: removes and the edges that it sharpens are finer.
+#: The number of blocks per side that images are compared by: the noise that a network removes and the edges that it
+#: sharpens are finer.
 BLOCKS = 16
 #: The least correlation of an image output with its input, and the largest factor between their contrasts.
 #:
@@ -29,12 +29,17 @@ _WHITE = 255.0
 
 
 def may_be_picture(output: Sequence[int], given: Sequence[int]) -> bool:
-    """Whether both shapes are equally many images with equal channels, no smaller in the output; unknown sizes fit."""
+    """Whether both shapes are equally many images with equal channels, no smaller in the output; unknown sizes fit.
+
+    Images have more pixels a side than the blocks that they are compared by. Smaller maps of one or three channels are
+    states and caches, whose values are alike from step to step.
+    """
     if len(output) != 4 or len(given) != 4 or (output[0] != given[0] and DYNAMIC not in (output[0], given[0])):
         return False
     (channels, sizes), (channels_in, sizes_in) = _as_picture(output), _as_picture(given)
     is_larger = all(DYNAMIC in (out, size) or out >= size for out, size in zip(sizes, sizes_in, strict=True))
-    return channels == channels_in and channels in _CHANNELS and is_larger
+    is_fine = all(size == DYNAMIC or size >= BLOCKS for size in sizes_in)
+    return channels == channels_in and channels in _CHANNELS and is_larger and is_fine
 
 
 def _as_picture(shape: Sequence[int]) -> tuple[int, Sequence[int]]:
@@ -69,12 +74,8 @@ class Likeness:
     both: float = 0.0
 
     def add(self, given: Array, output: Array) -> None:
-        """Adds a pair of images of any sizes."""
-        planes = [_planes(each) for each in (given, output)]
-        count = min(BLOCKS, *(size for each in planes for size in each.shape[-2:]))
-        if not count:
-            return
-        one, other = (_blocks(each, count) for each in planes)
+        """Adds a pair of images."""
+        one, other = (_blocks(_planes(each)) for each in (given, output))
         self.given += float(np.square(one).sum())
         self.output += float(np.square(other).sum())
         self.both += float((one * other).sum())
@@ -104,13 +105,13 @@ def _planes(picture: Array) -> Floats:
     return values if picture.shape[1] in _CHANNELS else np.moveaxis(values, 3, 1)
 
 
-def _blocks(planes: Floats, count: int) -> Floats:
-    """Means of `count` x `count` blocks, about the mean of each plane."""
+def _blocks(planes: Floats) -> Floats:
+    """Means of `BLOCKS` x `BLOCKS` blocks, about the mean of each plane."""
     for axis in (2, 3):
         size = planes.shape[axis]
-        starts = np.arange(count) * size // count
+        starts = np.arange(BLOCKS) * size // BLOCKS
         widths = np.diff(starts, append=size)
-        shape = [count if k == axis else 1 for k in range(4)]
+        shape = [BLOCKS if k == axis else 1 for k in range(4)]
         planes = np.add.reduceat(planes, starts, axis=axis) / widths.reshape(shape)
     centred: Floats = planes - planes.mean(axis=(2, 3), keepdims=True)
     return centred

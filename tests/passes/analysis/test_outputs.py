@@ -45,7 +45,14 @@ def test_as_many_channels_and_pixels_as_the_input_are_an_image(graph_of: GraphOf
     assert kinds(graph_of(ov.Model([op.result(convolved(x))], [x], "m"))) == [OutputKind.IMAGE]
 
 
-@pytest.mark.parametrize("case", ["fewer pixels", "other channels", "probabilities", "an input of another rank"])
+def last_rows(x: ov.Node) -> ov.Node:
+    """The last 16 of 32 rows, of which the input makes the first half, as it does in a cache that moves on."""
+    return op.slice(x, np.array([8]), np.array([24]), np.array([1]), np.array([2]))
+
+
+@pytest.mark.parametrize(
+    "case", ["fewer pixels", "other channels", "probabilities", "an input of another rank", "a cache"]
+)
 def test_other_maps_are_values(graph_of: GraphOf, case: str) -> None:
     x = image(side=16)
     tensor = {
@@ -53,8 +60,18 @@ def test_other_maps_are_values(graph_of: GraphOf, case: str) -> None:
         "other channels": lambda: convolved(x, channels=1),
         "probabilities": lambda: op.sigmoid(convolved(x)),
         "an input of another rank": lambda: op.unsqueeze(convolved(x), np.array(0)),
+        "a cache": lambda: last_rows(op.concat([x, convolved(x)], 2)),
     }[case]()
     assert kinds(graph_of(ov.Model([op.result(tensor)], [x], "m"))) == [OutputKind.VALUES]
+
+
+@pytest.mark.parametrize("sides", [(64, 8), (8, 64), (15, 15)])
+def test_a_state_of_few_numbers_a_side_is_no_image(graph_of: GraphOf, sides: tuple[int, int]) -> None:
+    """Streaming networks return states of one channel, which are alike from step to step."""
+    x = op.parameter([2, 1, *sides], np.float32, name="state")
+    assert kinds(graph_of(ov.Model([op.result(convolved(x, 1))], [x], "m"))) == [OutputKind.VALUES]
+    state = picture(channels=1).repeat(2, 2)[..., : sides[0], : sides[1]]
+    assert seen(state, state) is OutputKind.VALUES
 
 
 @pytest.mark.parametrize("moved", [False, True])
