@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from .folding import FORM_CHANGES
 from .graph import InPort, Node, OutPort
+from .layer import DYNAMIC
 from .match import Match
 from .pattern import Pattern, any_tensor, const, op
 
@@ -115,6 +116,32 @@ def data_channel_axis(node: Node) -> int:
     if node.type == "MatMul":
         return -2 if flag(node, "transpose_a") else -1
     return 1
+
+
+def channels_of(tensor: OutPort, axis: int) -> int:
+    """The size of a channel axis; if the shape leaves it open, the weights of a layer that reads the tensor give it."""
+    if tensor.shape[axis] != DYNAMIC:
+        return tensor.shape[axis]
+    for port in tensor.consumers:
+        if port.node.type == "FakeQuantize" and port.index == DATA_PORT:
+            found = channels_of(port.node.output(), axis)
+        elif port.node.type in WEIGHTED_TYPES and port.index == DATA_PORT:
+            is_summed = data_channel_axis(port.node) % len(tensor.shape) == axis
+            found = _summed_channels(port.node) if is_summed else DYNAMIC
+        else:
+            continue
+        if found != DYNAMIC:
+            return found
+    return DYNAMIC
+
+
+def _summed_channels(node: Node) -> int:
+    """The number of channels that a weighted node sums over, of all groups together."""
+    shape, axes = node.source(WEIGHTS_PORT).shape, weight_axes(node)
+    if len(shape) < -axes.inputs:  # a vector
+        return shape[0]
+    both = shape[axes.inputs], 1 if axes.group is None else shape[axes.group]
+    return DYNAMIC if DYNAMIC in both else both[0] * both[1]
 
 
 def output_channel_axis(node: Node) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from ...ir import Array, Builder, Graph, Node, OutPort, Scope, UserError, element_type
 from ...ir.bodies import add_body_output
 from ...ir.builder import ReduceType
+from ...ir.ops import channels_of
 from ..infra.base import Context, Pass
 from ..runtime.taps import copied, no_view
 from ..statistics.batch import Batches
@@ -109,7 +110,7 @@ def statistic_size(model: Graph, wanted: Request, *, batched: bool) -> int:
         return sampled_count(shape, wanted.channel_axis, batched=batched)
     if wanted.reduction is Reduction.SHAPE:
         return len(shape)
-    return 1 if wanted.channel_axis is None else shape[wanted.channel_axis]
+    return 1 if wanted.channel_axis is None else channels_of(wanted.tensor(model), wanted.channel_axis)
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ class _Rows:
             result = top.attached(tensor, name)
         else:
             result = self._over_axes(tensor, wanted, name, batched=batched)
-        size = 1 if wanted.channel_axis is None else tensor.shape[wanted.channel_axis]
+        size = 1 if wanted.channel_axis is None else channels_of(self._tensor(wanted), wanted.channel_axis)
         rank, shape = (2, (-1, size)) if batched else (1, (size,))
         return result if len(result.shape) == rank else self._shaped(result, shape)
 

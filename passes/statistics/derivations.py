@@ -106,6 +106,8 @@ def _moved(there: Request, node: Node) -> Request | None:
     """The request in front of an operation that moves values; None if its channels are lost on the way."""
     if there.channel_axis is None:
         return there
+    if node.output().shape[there.channel_axis] == DYNAMIC:
+        return None  # the number of channels is known from a layer behind
     if node.type != "Transpose" or node.source(1).node.type != "Const":
         return None
     order = [int(axis) for axis in node.source(1).node.array] or list(range(len(node.source(0).shape)))[::-1]

@@ -13,6 +13,7 @@ from ..analysis.biases import change_bias
 from ..analysis.coverage import kernel_sizes, needs_sizes, output_sizes, sizes_follow, tap_coverage
 from ..analysis.ranges import Floats, Range, fake_quantize
 from ..infra.base import Context, Fact, Pass
+from ..options.note import Note
 from ..statistics.request import Reduction, Request, Statistics, request
 
 
@@ -42,7 +43,7 @@ class CorrectBiasesFast(Pass):
         wanted: set[Request] = set()
         for site in context.plan.sites:
             for port in site.consumers if site.is_weights else ():
-                if port.node.type in WEIGHTED_TYPES and not _why_unknown(port.node):
+                if port.node.type in WEIGHTED_TYPES and not multiplies_batches(port.node):
                     wanted |= _requests(port.node)
         return frozenset(wanted)
 
@@ -53,49 +54,42 @@ class CorrectBiasesFast(Pass):
     def run(self, graph: Graph, context: Context) -> int:
         """Corrects every layer once; layers corrected before are left alone."""
         changed = 0
-        skipped: dict[str, list[str]] = {}
+        batched, unmeasured = list[str](), list[str]()
         for node in [node for each in graph.walk() for node in each.nodes(*WEIGHTED_TYPES)]:
             weights = node.source(WEIGHTS_PORT).node
             if not are_rounded(weights) or node in context.corrections:
                 continue
-            if reason := _why_unknown(node) or _why_unmeasured(node, context.statistics):
-                skipped.setdefault(reason, []).append(context.plan.names.get(node, node.name))
+            if multiplies_batches(node):
+                batched.append(context.plan.names.get(node, node.name))
+                continue
+            if not _is_measured(node, context.statistics):
+                unmeasured.append(context.plan.names.get(node, node.name))
                 continue
             errors = _errors(node, weights, context.statistics)
             context.corrections[node] = found = judged(errors)
             if found.largest > 0 and found.is_accepted:
                 change_bias(node, errors.mean(axis=0))
                 changed += 1
-        context.warnings += [_warning(reason, names) for reason, names in skipped.items()]
+        if batched:
+            context.warnings.append(Note(_said(batched, "each of its weight matrices needs means of its own")))
+        if unmeasured:
+            context.warnings.append(_said(unmeasured, "the mean of its input was not measured"))
         return changed
 
 
-def _warning(reason: str, names: Sequence[str]) -> str:
+def _said(names: Sequence[str], reason: str) -> str:
     if len(names) == 1:
         return f"the bias of '{names[0]}' is not corrected: {reason}"
     return f"the biases of {len(names)} layers (for example '{names[0]}') are not corrected: {reason}"
 
 
-def _why_unmeasured(node: Node, statistics: Statistics) -> str:
-    is_known = all(each in statistics for each in _requests(node))
-    return "" if is_known else "the mean of its input was not measured"
+def _is_measured(node: Node, statistics: Statistics) -> bool:
+    return all(each in statistics for each in _requests(node))
 
 
 def are_rounded(weights: Node) -> bool:
     """Whether a FakeQuantize stands over constant weights, or over a constant second operand of a product."""
     return weights.type == "FakeQuantize" and weights.source().node.type == "Const"
-
-
-def _why_unknown(node: Node) -> str:
-    """The reason why the rounding error of a layer's mean output is unknown; empty if it is known."""
-    if multiplies_batches(node):
-        return "each of its weight matrices needs means of its own"
-    if node.source(DATA_PORT).shape[data_channel_axis(node)] == DYNAMIC:
-        return (
-            "the number of its input channels is unknown; convert the model with a fixed number of channels: "
-            "openvino.convert_model(..., input=[...])"
-        )
-    return ""
 
 
 def _requests(node: Node) -> set[Request]:

@@ -11,11 +11,11 @@ from irquant.passes import (
     Context,
     PassManager,
     QuantizationConfig,
-    QuantizationWarning,
     default_quantization,
     quantize,
     quantize_model,
 )
+from irquant.passes.options.note import notes_in, warnings_in
 from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.transforms.correct_biases_fast import CorrectBiasesFast
 from irquant.passes.transforms.create_biases import CreateBiases
@@ -83,13 +83,42 @@ def test_a_layer_whose_input_was_not_measured_is_left_alone_and_told() -> None:
     assert context.warnings[-1] == said
 
 
-def test_a_layer_with_an_unknown_number_of_channels_gets_the_remedy() -> None:
-    x = op.parameter([1, -1, 8, 8], np.float32, name="x")
-    model = ov.Model([op.convolution(x, weights(8, 8, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1], name="first")], [x])
-    data = [RNG.random((1, 8, 8, 8)).astype(np.float32) for _ in range(12)]
-    with pytest.warns(QuantizationWarning, match="is not corrected"):
-        report = quantize_model(model, data, guard=False).report
-    assert beside_data(report) == (
-        "the bias of 'first' is not corrected: the number of its input channels is unknown; convert the model with a "
-        "fixed number of channels: openvino.convert_model(..., input=[...])",
-    )
+def convolution(x: Any) -> Any:
+    return op.convolution(x, weights(8, 8, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
+
+
+def groups(x: Any) -> Any:
+    return op.group_convolution(x, weights(2, 4, 4, 3, 3), [1, 1], [0, 0], [0, 0], [1, 1])
+
+
+def transposed(x: Any) -> Any:
+    return op.convolution_backprop_data(x, weights(8, 4, 2, 2), strides=[2, 2])
+
+
+def columns(x: Any) -> Any:
+    return op.matmul(x, weights(8, 8), False, False)
+
+
+@pytest.mark.parametrize("layer", [convolution, groups, transposed, columns])
+def test_the_weights_say_how_many_channels_data_of_any_shape_have(layer: Any) -> None:
+    x = op.parameter([1, 8, 8, 8], np.float32, name="x")
+    model = ov.Model([layer(x)], [x])
+    data = samples(model)
+    model.reshape([-1, -1, -1, -1])
+    config = QuantizationConfig(weights={"bits": 4}, guard=False)  # type: ignore[arg-type]
+    found = quantize_model(model, data, config=config)
+    assert found.report.corrected == 1
+    assert not beside_data(found.report)
+    one, other = (ov.compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) for each in (model, found.model))
+    means = [np.mean([run(sample)[0] for sample in data]) for run in (one, other)]
+    assert abs(means[1] - means[0]) < 0.02 * abs(means[0])
+
+
+def test_that_products_of_several_matrices_are_not_corrected_is_a_note() -> None:
+    """There is nothing that a user could do about it."""
+    x = op.parameter([2, 4, 16], np.float32, name="x")
+    model = ov.Model([op.matmul(x, weights(2, 16, 8), False, False, name="heads")], [x])
+    report = quantize_model(model, [RNG.random((2, 4, 16)).astype(np.float32) for _ in range(12)], guard=False).report
+    said = "the bias of 'heads' is not corrected: each of its weight matrices needs means of its own"
+    assert said in notes_in(report.warnings)
+    assert not warnings_in(beside_data(report))
