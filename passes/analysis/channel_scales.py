@@ -46,7 +46,7 @@ class Channels:
     def mean_square(self) -> Floats:
         """The mean square of each channel: of its means, and of its deviations from them."""
         parts = [self.mean, (self.high - self.low) / DEVIATIONS]
-        return np.asarray(sum(np.square(part).mean(axis=0, dtype=np.float64) for part in parts))
+        return np.asarray(sum(np.square(part, dtype=np.float64).mean(axis=0) for part in parts))
 
     def largest(self) -> Floats:
         """The largest magnitude of each channel."""
@@ -70,7 +70,7 @@ class Matrix:
     @cached_property
     def columns(self) -> Floats:
         """The sum of the squares of each column."""
-        return np.asarray(np.square(self.magnitudes).sum(axis=0, dtype=np.float64))
+        return np.asarray(np.square(self.magnitudes, dtype=np.float64).sum(axis=0))
 
     def squared_steps(self, scale: Floats) -> float:
         """The sum over the output channels of the squared steps of the scaled weights, symmetric."""

@@ -18,12 +18,15 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 _AT_ONCE = 1 << 16
 #: By how many roundings an end of a range is moved at most until its zero point is whole.
 _ROUNDINGS = (*range(-16, 17), *(sign * size for size in (24, 32, 48, 64, 128, 256) for sign in (1, -1)))
-#: A range never gets smaller than this: an all-zero tensor still needs a scale.
+#: The range of an all-zero tensor, which still needs a scale.
 SMALLEST = 8e-5
 #: A channel's range never gets smaller than this share of the largest channel's.
 SMALLEST_SHARE = 0.01
-#: Asymmetric ranges up to ten times `SMALLEST` are widened by that much at both ends.
+#: Asymmetric ranges up to this width are widened by that much at both ends, unless `SMALLEST_SHARE` of the largest
+#: magnitude of the tensor is less.
 NARROW = 8e-4
+#: No range gets smaller than this: the product of two steps of 1/255 of it is still a normal f32 number.
+LEAST = 255 * math.sqrt(float(np.finfo(np.float32).tiny))
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,15 @@ class Range:
 
 
 def _lifted(bound: Floats) -> Floats:
-    return np.maximum(bound, max(SMALLEST, SMALLEST_SHARE * float(bound.max())))
+    largest = float(bound.max())
+    return np.maximum(bound, max(LEAST, SMALLEST_SHARE * largest) if largest > 0 else SMALLEST)
 
 
 def weight_range(largest: Floats, levels: int = 255) -> Range:
     """Symmetric range of weights: [-m, m]; m is the largest magnitude of each channel, at least 1 % of the tensor's.
 
+    A tensor of zeros gets 8e-5. (The reference implementation gives no tensor less, and so rounds weights to zero if
+    they are that small.)
     An even number of levels gets one more below zero, [-m * L / (L - 2), m], so that zero is a level. (The reference
     implementation takes [-m, m] for these, too; zero then falls between two levels.)
 
@@ -76,12 +82,16 @@ def symmetric_range(low: Floats, magnitude: Floats, levels: int, *, signed: bool
 def asymmetric_range(low: Floats, high: Floats, levels: int) -> Range:
     """Asymmetric range of activations, widened so that it holds zero, and zero lies on the grid.
 
-    1. Ranges up to 8e-4 are widened by 8e-4 at both ends. 2. The range is extended to zero. 3. With K = levels - 1 and
-    z = round_half_even(-low * K / (high - low)), either low' = high * z / (z - K) or high' = low * (z - K) / z puts
-    zero on code z; the wider of the two ranges is taken, so that no value is lost (ties: the second).
+    1. Ranges up to 8e-4, or up to 1 % of the tensor's largest magnitude if that is less, are widened by as much at both
+    ends. (The reference implementation takes 8e-4 for all tensors.) 2. The range is extended to zero. 3. With
+    K = levels - 1 and z = round_half_even(-low * K / (high - low)), either low' = high * z / (z - K) or
+    high' = low * (z - K) / z puts zero on code z; the wider of the two ranges is taken, so that no value is lost (ties:
+    the second).
     """
     low, high = low.astype(np.float64), high.astype(np.float64)
-    widening = np.where(high - low <= NARROW, NARROW, 0.0)
+    largest = max(-float(low.min()), float(high.max()))
+    narrow = max(LEAST, min(NARROW, SMALLEST_SHARE * largest)) if largest > 0 else NARROW
+    widening = np.where(high - low <= narrow, narrow, 0.0)
     return with_zero_on_grid(np.minimum(low - widening, 0), np.maximum(high + widening, 0), levels)
 
 

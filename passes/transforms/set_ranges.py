@@ -11,6 +11,7 @@ from ...ir import DYNAMIC, Builder, Graph, Node
 from ...targets import Mode
 from ..analysis.expected_error import Distribution, least_error_range
 from ..analysis.ranges import (
+    LEAST,
     SMALLEST,
     Floats,
     Range,
@@ -102,6 +103,7 @@ def ranges_of(sites: Sequence[Site], context: Context) -> dict[str, Range]:
     ranges |= _unified(sites, ranges)
     ranges |= _with_least_error(sites, ranges, context)
     ranges |= _never_signed(sites, ranges)
+    ranges |= _of_halves(sites, ranges)
     return ranges
 
 
@@ -151,6 +153,15 @@ def _never_signed(sites: Sequence[Site], ranges: Mapping[str, Range]) -> Iterato
     for members in _groups(sites):
         if any(site.spec.never_signed for site in members):
             yield from ((site.name, _off_centre(ranges[site.name], site.levels)) for site in members)
+
+
+def _of_halves(sites: Sequence[Site], ranges: Mapping[str, Range]) -> Iterator[tuple[str, Range]]:
+    """Ranges that are stored in f16, at least as wide as the least published one, which is a normal number there."""
+    for site in sites:
+        if site.source.element_type.name == "f16":
+            low, high = ranges[site.name].low, ranges[site.name].high
+            factor = np.maximum(1, SMALLEST / np.maximum(-low, high))
+            yield site.name, Range(low * factor, high * factor)
 
 
 def _groups(sites: Iterable[Site]) -> Iterable[list[Site]]:
@@ -290,7 +301,8 @@ def _clipped(limits: Range, low_end: End | None, high_end: End, site: Site) -> R
     if (low >= lowest).all() and (high <= highest).all():
         return limits
     low, high = np.maximum(low, lowest), np.minimum(high, highest)
-    high = np.maximum(high, low + SMALLEST)  # the range is empty if all values lie below a lower end of zero
+    is_empty = high < low + LEAST  # if all values lie below a lower end of zero
+    high = np.where(is_empty, low + SMALLEST, high)
     if Mode.ASYMMETRIC in site.spec.modes:
         return with_zero_on_grid(low, high, levels)
     bound = np.minimum(high, np.where(low < 0, -low, np.inf))

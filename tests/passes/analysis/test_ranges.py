@@ -1,6 +1,7 @@
 """The arithmetic of ranges, against slow obvious formulas and by its properties."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irquant.passes.analysis.ranges import (
+    LEAST,
+    Floats,
+    Range,
     asymmetric_range,
     code_scale,
     codes,
@@ -29,8 +33,10 @@ def half_even(value: float) -> int:
 
 
 def slow_asymmetric(low: float, high: float, levels: int) -> tuple[float, float]:
-    if high - low <= 8e-4:
-        low, high = low - 8e-4, high + 8e-4
+    largest = max(abs(low), abs(high))
+    narrow = max(LEAST, min(8e-4, 0.01 * largest)) if largest else 8e-4
+    if high - low <= narrow:
+        low, high = low - narrow, high + narrow
     low, high, steps = min(low, 0.0), max(high, 0.0), levels - 1
     zero = half_even(-low * steps / (high - low))
     keep_high = (high * zero / (zero - steps), high) if zero < steps else None
@@ -94,6 +100,36 @@ def test_the_runtime_finds_a_whole_zero_point() -> None:
 def test_small_channels_get_a_hundredth_of_the_largest() -> None:
     assert weight_range(np.array([10.0, 0.0, 0.05, 1.0])).high.tolist() == pytest.approx([10.0, 0.1, 0.1, 1.0])
     assert weight_range(np.array([0.0, 0.0])).high.tolist() == pytest.approx([8e-5, 8e-5])
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e-3, 1e4, 1e6])
+@pytest.mark.parametrize("levels", [255, 256])
+def test_ranges_are_as_wide_as_their_values(scale: float, levels: int) -> None:
+    """Of tensors of any scale, also of those whose channels differ."""
+    low, high = np.array([-3.0, 0.0, -0.5, -0.001, 0.0]), np.array([2.0, 4.0, 0.25, 0.004, 0.0])
+    made: list[Callable[[Floats, Floats], Range]] = [
+        lambda low, high: weight_range(np.maximum(-low, high), levels),
+        lambda low, high: symmetric_range(low, np.maximum(-low, high), levels),
+        lambda low, high: asymmetric_range(low[:3], high[:3], levels),
+    ]
+    for make in made:
+        found, expected = make(low * scale, high * scale), make(low, high)
+        np.testing.assert_allclose(found.low, expected.low * scale, rtol=1e-5)
+        np.testing.assert_allclose(found.high, expected.high * scale, rtol=1e-5)
+
+
+def test_channels_without_signal_have_a_range_beside_tiny_ones() -> None:
+    found = asymmetric_range(np.array([-1e-6, 0.0]), np.array([1e-6, 0.0]), 256)
+    assert found.high.tolist() == pytest.approx([1e-6, 1e-8], rel=0.02)
+    nothing = asymmetric_range(np.zeros(2), np.zeros(2), 256)
+    assert nothing.high.tolist() == pytest.approx([8e-4, 8e-4], rel=0.02)
+
+
+@pytest.mark.parametrize("magnitude", [1e-45, 1e-38, 1e-30, 1e-20])
+def test_the_product_of_two_steps_is_a_normal_number(magnitude: float) -> None:
+    values = np.full(1, magnitude)
+    for found in (weight_range(values), symmetric_range(-values, values, 256), asymmetric_range(-values, values, 256)):
+        assert (np.square(code_scale(found, 256)) >= np.finfo(np.float32).tiny).all()
 
 
 def slow_fake_quantize(value: float, low: float, high: float, levels: int) -> float:
