@@ -181,7 +181,7 @@ def test_a_layer_behind_a_selection_keeps_what_it_reads(graph_of: GraphOf) -> No
     assert [node.type for node in copy.nodes("TopK", "MatMul")] == ["TopK", "MatMul"]
 
 
-def routed(x: ov.Node) -> tuple[ov.Node, ov.Node]:
+def routed(x: ov.Node) -> tuple[Any, Any]:
     """The sum of all experts by the scores of the two best ones, and the numbers of these."""
     tokens = op.relu(linear(x, 8))
     best = op.topk(op.softmax(linear(tokens, 6), -1), np.array(2), -1, "max", "value")
