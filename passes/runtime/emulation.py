@@ -7,13 +7,16 @@ import numpy as np
 import openvino as ov
 import openvino.opset13
 
-from ...ir.folding import FORM_CHANGES
 from ...ir.ops import WEIGHTED_TYPES
 from ...targets.target import HERE
 from .modes import EMULATION
 
 _op: Any = openvino.opset13
-_SCALES_AND_SHIFTS = ("Add", "BatchNormInference", "Divide", "Multiply", "Subtract")
+#: What the plugin computes in the kernel of the convolution in front.
+_COMPUTED_BEHIND = (
+    *("Add", "BatchNormInference", "Clamp", "Divide", "Elu", "Gelu", "HSigmoid", "HSwish", "Mish", "Multiply", "PRelu"),
+    *("Relu", "Sigmoid", "SoftPlus", "Subtract", "Swish", "Tanh"),
+)
 
 
 def compile_model(core: Any, model: ov.Model, config: dict[str, str]) -> Any:
@@ -46,50 +49,37 @@ def quantize_by_tensor(model: ov.Model) -> int:
     return len(found)
 
 
-def separate_scales(model: ov.Model) -> None:
-    """Keeps scales and shifts by channel apart from the FakeQuantizes behind them and from what is in front of them.
+def separate_fake_quantizes(model: ov.Model) -> None:
+    """Keeps FakeQuantizes apart from what is in front of them, but for convolutions and what they compute, too.
 
-    The plugin merges a scale or shift into a FakeQuantize behind it, also behind a Transpose or Clamp, unless a layer
-    computes both; of equal layers it makes one that is read several times. It then applies the numbers of the channels
-    wrongly if a size is dynamic, or the result has two axes, or tokens. If the data of a scale come from a product of
-    two rounded tensors, the scale goes into the FakeQuantize of one of them, which then does not compile. Nothing is
-    merged across Maximum(x, x), which is x.
+    The plugin merges a scale or shift into a FakeQuantize behind it, also behind a Transpose or Clamp, and both into a
+    reduction in front; of equal layers it makes one that is read several times, and does not compute their biases. It
+    then applies the numbers of the channels wrongly if a size is dynamic, or the result has two axes, or tokens. If the
+    data of a scale come from a product of two rounded tensors, the scale goes into the FakeQuantize of one of them,
+    which then does not compile. Nothing is merged across Maximum(x, x), which is x.
     """
     for each in model.get_ordered_ops():
-        scaled = each.input_value(0) if each.get_type_name() == "FakeQuantize" else None
-        if scaled is None:
+        if each.get_type_name() != "FakeQuantize" or _is_of_convolution(data := each.input_value(0)):
             continue
-        if scaled.get_node().get_type_name() == "Multiply":
-            each.input(0).replace_source_output(_copied(scaled))
-            for port in scaled.get_node().inputs():
+        each.input(0).replace_source_output(_copied(data))
+        if data.get_node().get_type_name() == "Multiply":
+            for port in data.get_node().inputs():
                 if not _is_constant(port.get_source_output()):
                     port.replace_source_output(_copied(port.get_source_output()))
-        elif _is_shifted(scaled):
-            each.input(0).replace_source_output(_copied(scaled))
 
 
-def _is_shifted(tensor: Any) -> bool:
-    """Whether a tensor was scaled or shifted by channel, and not by the convolution in front."""
-    found = False
-    while not _is_convolution(tensor.get_node()):
-        kind = tensor.get_node().get_type_name()
-        (data, *constants) = sorted(tensor.get_node().input_values(), key=_is_constant) or [tensor]
-        is_shift: bool = kind in _SCALES_AND_SHIFTS and len(constants) > 0 and all(map(_is_constant, constants))
-        if not is_shift and kind not in (*FORM_CHANGES, "Clamp"):
-            return found
-        found |= is_shift
-        if found and len(data.get_target_inputs()) > 1:
-            return True
-        tensor = data
-    return False
-
-
-def _is_convolution(node: Any) -> bool:
-    """Whether a node is a convolution, and no other one may be its equal."""
+def _is_of_convolution(tensor: Any) -> bool:
+    """Whether a tensor is what a convolution computes, with arithmetic and functions that it computes, too."""
+    node = tensor.get_node()
+    while node.get_type_name() in _COMPUTED_BEHIND:
+        (data, *others) = sorted(node.input_values(), key=_is_constant)
+        if not all(map(_is_constant, others)) or len(data.get_target_inputs()) > 1:
+            return False
+        node = data.get_node()
     kind = node.get_type_name()
     if kind not in WEIGHTED_TYPES or kind == "MatMul":
         return False
-    readers = node.input_value(0).get_target_inputs()
+    readers = node.input_value(0).get_target_inputs()  # another convolution may be its equal
     return [each.get_node().get_type_name() for each in readers].count(kind) == 1
 
 

@@ -15,7 +15,7 @@ from ...ir import Array, Graph
 from ...ir.ops import LOOP_BODY
 from ...ir.stage import STAGE
 from ...targets.target import HERE
-from .emulation import compile_model, fold_constants, separate_scales
+from .emulation import compile_model, fold_constants, separate_fake_quantizes
 from .executed import Executed, executed_graph
 from .lend import BF16
 from .loaded import Loaded, rejecting
@@ -82,7 +82,7 @@ class Engine:
         with rejecting(self._loaded.source):
             if EMULATION.items() <= config.items():
                 fold_constants(self._model)
-                separate_scales(self._model)
+                separate_fake_quantizes(self._model)
             self.compiled = compile_model(self._loaded.core, self._model, config)
         self._lane, self._inferences = _Lane(self.compiled.create_infer_request()), 0
         self._queue: ov.AsyncInferQueue | None = None
