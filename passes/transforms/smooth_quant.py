@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Builder, Graph, Node, OutPort
+from ...ir.folding import FORM_CHANGES
 from ...ir.match import Match, Miss
-from ...ir.ops import WEIGHTS_PORT, flag, weight_axes
+from ...ir.ops import DATA_PORT, WEIGHTS_PORT, flag, weight_axes
 from ...ir.pattern import any_tensor, const, op
 from ...targets import Target
 from ..analysis.channel_scales import Channels, Matrix, best_scale
@@ -70,7 +71,7 @@ class SmoothQuant(Pass):
     The statistics of the new tensor follow from those of the old one, v / s, so that there is no second run. The pass
     skips groups with a layer that stays float, or that the target leaves float behind a scale, with transposed data,
     or with weights that are batched or have other readers, and tensors whose range is estimated from quantiles or
-    shared with other tensors.
+    shared with other tensors, or that are stored in int8 before they could be scaled (an average of int8 values).
 
     Attributes:
         everywhere: Whether the pass also changes models that are not transformers.
@@ -136,7 +137,19 @@ def _is_scalable(site: Site, graph: Graph, context: Context) -> bool:
     shape = site.source.shape
     is_known = not site.is_constant and len(shape) > 1 and shape[-1] != DYNAMIC
     is_alone = site.group is None and not site.is_per_channel
-    return is_known and is_alone and _recipes(site, graph, context) is not None
+    is_free = is_known and is_alone and not _is_stored_in_int8(site.source, context)
+    return is_free and _recipes(site, graph, context) is not None
+
+
+def _is_stored_in_int8(tensor: OutPort, context: Context) -> bool:
+    """Whether the device computes a tensor in int8, and rounds it to the range of the FakeQuantize behind it."""
+    node = tensor.node
+    while node.type in FORM_CHANGES:
+        node = node.source(DATA_PORT).node
+    rule = context.target.rule(node)
+    if not (rule and rule.requantizes):
+        return False
+    return any(port.node == node for site in context.plan.sites for port in site.consumers)
 
 
 def _recipes(site: Site, graph: Graph, context: Context) -> dict[Request, Derivation] | None:

@@ -129,6 +129,7 @@ OTHERS: dict[str, Any] = {
     "a product of data that reads the same": product_of_data,
     "a convolution that reads the same": convolved,
     "constant data": lambda x: op.add(x, op.matmul(op.constant(weights(1)[None]), weights(WIDTH), False, True)),
+    "an average that is stored in int8": lambda x: linear(op.reduce_mean(norm(x), [1], True), weights(8)),
     "a convolution": lambda x: op.convolution(x, RNG.normal(size=(4, LENGTH, 1)).astype(np.float32), [1], [0], [0], [1]),
 }  # fmt: skip
 
