@@ -165,7 +165,7 @@ def biased_tensor(node: Node) -> OutPort:
     reader = output.consumers[0].node if len(output.consumers) == 1 else node
     blocks = reader.source(1).node if reader.type == "BatchToSpace" else node
     keeps_channels = blocks.type == "Const" and blocks.array.size > 1 and int(blocks.array.flat[1]) == 1
-    return reader.output() if keeps_channels else output
+    return reader.output() if keeps_channels and node.type in _CONVOLUTIONS else output
 
 
 def with_bias(layer: Pattern[Any], bias: Pattern[Node]) -> Pattern[Node]:

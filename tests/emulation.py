@@ -7,6 +7,8 @@ import openvino as ov
 import openvino.opset13 as op
 from openvino.passes import ConstantFolding, Manager
 
+from irquant.passes.runtime.warm_up import bodies_of
+
 #: No rounding of the plugin's own.
 EMULATED = {
     "INFERENCE_PRECISION_HINT": "f32",
@@ -30,7 +32,7 @@ def _write_out(model: Any) -> None:
     for node in model.get_ordered_ops():
         if node.get_type_name() == "FakeQuantize":
             node.output(0).replace(_rounded(node).output(0))
-        for body in _bodies(node):
+        for body in bodies_of(node):
             _write_out(body)
 
 
@@ -42,9 +44,3 @@ def _rounded(node: Any) -> Any:
     steps = op.round(op.divide(op.multiply(op.subtract(clamped, low), last), op.subtract(high, low)), "half_to_even")
     spread = op.add(op.multiply(op.divide(steps, last), op.subtract(top, bottom)), bottom)
     return op.convert(spread, node.get_output_element_type(0))
-
-
-def _bodies(node: Any) -> list[Any]:
-    if node.get_type_name() == "If":
-        return [node.get_function(0), node.get_function(1)]
-    return [node.get_function()] if hasattr(node, "get_function") else []

@@ -68,10 +68,12 @@ class Attempt:
     def is_good(self) -> bool:
         """Whether no output is worse than good on these samples, as far as outputs can be compared.
 
-        Another model does not make up for few samples, so that their number does not count.
+        Another model does not make up for few samples, so that their number does not count. Nor does it for an output
+        that is at most fair, since its ratio is only a bound.
         """
         outputs = self.context.check.outputs or ()
-        return self.margin >= 0 and not any(each.on_samples is Verdict.FAIR for each in outputs)
+        exact = (each for each in outputs if not each.is_bound)
+        return self.margin >= 0 and not any(each.on_samples is Verdict.FAIR for each in exact)
 
 
 @dataclass

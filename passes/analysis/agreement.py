@@ -144,6 +144,11 @@ class Agreement:
         return self._above(self.good_from, FAIR_CHANGED)
 
     @property
+    def is_bound(self) -> bool:
+        """Whether the ratio is only an upper bound: sizes differ, or rows were compared in ascending order."""
+        return bool(self.resized) or self.is_ascending
+
+    @property
     def above_good_on_samples(self) -> float:
         """The same, however few the samples are."""
         return self._above(self.levels.good, FAIR_CHANGED)
@@ -169,7 +174,7 @@ class Agreement:
         """The verdict by the ratio alone; an upper bound cannot be good."""
         if math.isnan(self.sqnr):
             return Verdict.UNKNOWN
-        if self.sqnr >= self.levels.good and not (self.resized or self.is_ascending):
+        if self.sqnr >= self.levels.good and not self.is_bound:
             return Verdict.GOOD
         return Verdict.FAIR if self.sqnr >= self.levels.floor else Verdict.POOR
 

@@ -67,13 +67,14 @@ def _appends_to_input(node: Node) -> bool:
 
 def keeps_an_input(result: Node) -> bool:
     """Whether a result holds values of an input that were only moved and joined, as the next value of a cache does."""
-    waiting = [result]
+    waiting, seen = [result], set[Node]()
     while waiting:
         node = waiting.pop()
         if node.type == "Parameter":
             return True
-        if node.type in ("Concat", "Result", *_MOVES):
+        if node not in seen and node.type in ("Concat", "Result", *_MOVES):
             waiting += [port.source.node for port in (node.inputs if node.type == "Concat" else node.inputs[:1])]
+            seen.add(node)
     return False
 
 

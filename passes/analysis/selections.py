@@ -4,9 +4,12 @@ Routers, pruned tokens and queries are selected inside a network: layers compute
 the ends of networks are decided by a selection. What is between it and the output chooses, moves and decodes rows.
 """
 
+from collections.abc import Iterator
+
 from ...ir import Graph, InPort, Node, OutPort
 from ...ir.ops import LAYER_TYPES
 from .decisions import Decisions, behind
+from .row_axes import picked_axis, row_axes
 
 #: Operations that pick boxes, rows or indices by comparing scores: a small error before them swaps whole rows behind.
 _SELECTIONS = (
@@ -52,7 +55,7 @@ class Selections:
         self._floats_read = decisions.floats_read
         self._each = [node for node in graph.nodes() if _selects(node) and any(decisions.floats_read(node))]
         self._decided = behind(self._each, through=_decodes) | set(self._each)
-        self._picking = {node: behind([node]) for node in self._each if self._picks_rows(node)}
+        self._rows = row_axes(graph, dict(self._picked()))
 
     def of(self, result: Node) -> list[InPort]:
         """The inputs with the floats that a selection turns into a result: scores, and the rows that are picked from.
@@ -64,14 +67,8 @@ class Selections:
         return sorted(ports, key=lambda port: (port.node not in self._each, port.node.id, port.index))
 
     def rows_of(self, tensor: OutPort) -> int | None:
-        """The axis of a tensor that numbers rows in the order of a selection; None if there is none.
-
-        It is as long as the picked rows: neither sums nor what is put back in its place have such an axis.
-        """
-        if tensor.node in self._decided:
-            return None
-        counts = {_count(node) for node, later in self._picking.items() if tensor.node in later} - {1}
-        return next((axis for axis, size in enumerate(tensor.shape) if size in counts), None)
+        """The axis of a tensor that numbers rows in the order of a selection; None if there is none."""
+        return None if tensor.node in self._decided else self._rows.get(tensor)
 
     def _decided_above(self, result: Node) -> set[Node]:
         found = {result} & self._decided
@@ -82,10 +79,15 @@ class Selections:
             waiting += sources
         return found
 
-    def _picks_rows(self, selection: Node) -> bool:
-        """Whether a selection picks rows that layers computed."""
-        picks = (node for node in behind([selection], through=_decodes) if node.type in _PICKS)
-        return any(port.source.node not in self._decided for node in picks for port in self._floats_read(node))
+    def _picked(self) -> Iterator[tuple[OutPort, int]]:
+        """The rows that selections pick of what layers computed, and their axes."""
+        for node in self._decided:
+            chosen_by = 0 if node.type == "ExperimentalDetectronROIFeatureExtractor" else 1
+            if node.type not in _PICKS or node.source(chosen_by).node not in self._decided:
+                continue
+            is_computed = any(port.source.node not in self._decided for port in self._floats_read(node))
+            if is_computed and (axis := picked_axis(node)) is not None:
+                yield node.output(), axis
 
 
 def _selects(node: Node) -> bool:
@@ -98,11 +100,3 @@ def _decodes(node: Node) -> bool:
     """Whether an operation only chooses, moves and decodes what a selection gives."""
     is_sum = node.type in _SUMS and node.output().element_type.is_float
     return not is_sum and all(each.type not in LAYER_TYPES for each in (node, *node.inside()))
-
-
-def _count(selection: Node) -> int | None:
-    """The number of rows that a selection picks."""
-    shape = selection.outputs[0].shape
-    if selection.type == "TopK" and shape:
-        return shape[int(selection.attributes["axis"])]
-    return shape[-2] if len(shape) > 1 else None

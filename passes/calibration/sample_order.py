@@ -5,8 +5,8 @@ can be read in any order give parts at even distances, in the order of the multi
 were read lie evenly over the data at any time (Weyl's theorem). Other data are read from their beginning.
 
 Sequences are held out as samples are. Of fewer than `FEWEST`, none would be: the last steps of each are held out then,
-which begin with the states that the steps in front of them leave. Of long sequences, the first `MOST_STEPS` held-out
-steps are used, since their outputs stay in memory.
+which begin with the states that the steps in front of them leave. Of long sequences, `MOST_STEPS` held-out steps are
+used, since their outputs stay in memory: the first ones, and equally many of each if there are few sequences.
 """
 
 from collections.abc import Iterable, Iterator
@@ -65,14 +65,16 @@ class HeldOutSteps:
     """Chooses the held-out steps of sequences.
 
     Attributes:
+        of_one: How many there may be of one sequence.
         left: How many more there may be.
     """
 
+    of_one: int = MOST_STEPS
     left: int = MOST_STEPS
 
     def first_of(self, steps: list[_Step]) -> list[_Step]:
-        """The first of some steps that may be held out, as many as there may be."""
-        chosen = steps[: self.left]
+        """The first of the steps of a sequence that may be held out, as many as there may be."""
+        chosen = steps[: min(self.of_one, self.left)]
         self.left -= len(chosen)
         return chosen
 

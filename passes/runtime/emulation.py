@@ -10,6 +10,7 @@ import openvino.opset13
 from ...ir.ops import WEIGHTED_TYPES
 from ...targets.target import HERE
 from .modes import EMULATION
+from .warm_up import bodies_of
 
 _op: Any = openvino.opset13
 #: What the plugin computes in the kernel of the convolution in front.
@@ -49,8 +50,8 @@ def quantize_by_tensor(model: ov.Model) -> int:
     return len(found)
 
 
-def separate_fake_quantizes(model: ov.Model) -> None:
-    """Keeps FakeQuantizes apart from what is in front of them, but for convolutions and what they compute, too.
+def separate_fake_quantizes(model: Any) -> None:
+    """Keeps each FakeQuantize apart from what is in front, except behind a convolution with what its kernel computes.
 
     The plugin merges a scale or shift into a FakeQuantize behind it, also behind a Transpose or Clamp, and both into a
     reduction in front; of equal layers it makes one that is read several times, and does not compute their biases. It
@@ -59,6 +60,8 @@ def separate_fake_quantizes(model: ov.Model) -> None:
     which then does not compile. Nothing is merged across Maximum(x, x), which is x.
     """
     for each in model.get_ordered_ops():
+        for body in bodies_of(each):
+            separate_fake_quantizes(body)
         if each.get_type_name() != "FakeQuantize" or _is_of_convolution(data := each.input_value(0)):
             continue
         each.input(0).replace_source_output(_copied(data))

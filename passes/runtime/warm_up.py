@@ -12,12 +12,13 @@ def may_need_warm_up(model: Any) -> bool:
     """
     return any(
         (op.get_type_name() == "If" and any(each.get_partial_shape().is_dynamic for each in op.outputs()))
-        or any(map(may_need_warm_up, _bodies(op)))
+        or any(map(may_need_warm_up, bodies_of(op)))
         for op in model.get_ops()
     )
 
 
-def _bodies(op: Any) -> list[Any]:
+def bodies_of(op: Any) -> list[Any]:
+    """The bodies of a control-flow operation; none for others."""
     if op.get_type_name() == "If":
         return [op.get_function(0), op.get_function(1)]
     return [op.get_function()] if hasattr(op, "get_function") else []

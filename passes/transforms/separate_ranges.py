@@ -1,24 +1,24 @@
 """Readers that need another range than what operations join get a FakeQuantize of their own."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
+import numpy as np
+
 from ...ir import Graph, InPort
 from ..analysis.disjoint_sets import DisjointSets
-from ..analysis.ranges import NARROW, Range
+from ..analysis.ranges import Range, asymmetric_range, symmetric_range
 from ..infra.base import Context, Fact, Pass
-from ..placement.plan import Plan
+from ..placement.plan import Plan, Site
 from ..placement.shared_ranges import bound_readers, divided, divisible
 from ..statistics.request import Request
 from .set_ranges import ranges_of, requests_for
 
 #: How much coarser a shared range may be than the reader's own. At 8, three of eight bits are lost: 18 dB.
 FACTOR = 8.0
-#: The range of a tensor of zeros, which lose nothing in any range, is no wider.
-_NEXT_TO_NOTHING = 3 * NARROW
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class SeparateRanges(Pass):
         z = Concat(q, large)                 r = FakeQuantize(x)       # range +-300, as that of `large`
                                              z = Concat(r, large)
 
-    `Concat` needs one range for all that it joins, and other readers of the same FakeQuantize would get it, too. A
+    `Concat` needs one range for all that it joins, as other operations do on some targets, and other readers of the same FakeQuantize would get it, too. A
     second FakeQuantize costs another rounding of a tensor, so that there is one only if the range of one reader is
     `FACTOR` times as wide as that of another. What the other readers lose by a shared range is its square.
     """
@@ -59,38 +59,54 @@ class SeparateRanges(Pass):
         plan, sets = context.plan, bound_readers(context.plan)
         if not (found := divisible(plan, sets)):
             return 0
-        _join_alike([readers for _, readers in found], sets, _widths(plan, sets, context))
+        ranges = _ranges(plan, sets, context)
+        widest = {port: _width(limits) for port, (_, limits) in ranges.items()}
+        least = {port: math.inf if _is_of_zeros(*each) else widest[port] for port, each in ranges.items()}
+        _join_alike([readers for _, readers in found], sets, widest, least)
         if not (found := divisible(plan, sets)):
             return 0
         context.plan = divided(plan, sets)
         return len(found)
 
 
-def _widths(plan: Plan, sets: DisjointSets[InPort], context: Context) -> dict[InPort, float]:
-    """The widths of the ranges if all sets are separate, where FakeQuantizes may be divided."""
+def _ranges(plan: Plan, sets: DisjointSets[InPort], context: Context) -> dict[InPort, tuple[Site, Range]]:
+    """The FakeQuantizes and their ranges if all sets are separate, where FakeQuantizes may be divided."""
     groups = {site.group for site, _ in divisible(plan, sets)}
     edges = {port for site in plan.sites if site.group in groups for port in site.consumers}
     sites = [site for site in divided(plan, sets).sites if not edges.isdisjoint(site.consumers)]
     ranges = ranges_of(sites, context)
-    return {port: _width(ranges[site.name]) for site in sites for port in site.consumers}
+    return {port: (site, ranges[site.name]) for site in sites for port in site.consumers}
 
 
 def _width(limits: Range) -> float:
-    return float(limits.high - limits.low)
+    return (limits.high - limits.low).item()
+
+
+def _is_of_zeros(site: Site, limits: Range) -> bool:
+    """Whether a range is that of a tensor of zeros, which lose nothing in any other."""
+    none = np.zeros(1)
+    kinds = (
+        symmetric_range(none, none, site.levels),
+        symmetric_range(none, none, site.levels, signed=True),
+        asymmetric_range(none, none, site.levels),
+    )
+    return any(math.isclose(_width(limits), _width(each), rel_tol=1e-6) for each in kinds)
 
 
 def _join_alike(
-    tensors: Sequence[Sequence[InPort]], sets: DisjointSets[InPort], widths: Mapping[InPort, float]
+    tensors: Sequence[Sequence[InPort]],
+    sets: DisjointSets[InPort],
+    widest: dict[InPort, float],
+    least: dict[InPort, float],
 ) -> None:
     """Joins sets as long as no range gets `FACTOR` times as wide as that of a set that it began with.
 
     Args:
         tensors: For each tensor, a reader of each of its sets.
         sets: The sets.
-        widths: The widths of their ranges.
+        widest: The widths of their ranges; changed with the sets. That of joined ranges counts as the widest of them.
+        least: The least width in each set that needs one; changed with the sets.
     """
-    widest = dict(widths)
-    least = {port: width if width > _NEXT_TO_NOTHING else math.inf for port, width in widths.items()}
     waiting = True
     while waiting:
         waiting = False

@@ -231,6 +231,41 @@ def test_what_layers_compute_of_picked_rows_is_compared_in_ascending_order(graph
     assert (found.taps, found.rows) == ((), {0: 1})
 
 
+@pytest.mark.parametrize("count", [5, 7, 8, 10])
+def test_classes_are_no_rows_even_if_there_are_as_many(graph_of: GraphOf, count: int) -> None:
+    x = image()
+    tokens = op.relu(linear(picked_tokens(x, count), 8))
+    pooled = op.reduce_mean(tokens, np.array([1]), False)
+    outputs = [op.result(op.softmax(linear(pooled, 10), 1)), op.result(linear(tokens, 7))]
+    found = find_outputs(graph_of(ov.Model(outputs, [x], "m")))
+    assert found.rows == {1: 1}
+    assert found.each[0].choice is not None
+
+
+@pytest.mark.parametrize(
+    ("move", "axis"),
+    [
+        (lambda rows: op.transpose(rows, np.array([2, 0, 1])), 2),
+        (lambda rows: op.reshape(rows, np.array([5, 7]), False), 0),
+        (lambda rows: op.reshape(rows, np.array([1, 35]), False), None),
+        (lambda rows: op.unsqueeze(op.softmax(rows, -1), np.array(0)), 2),
+        (lambda rows: op.reduce_max(rows, np.array([2]), False), 1),
+        (lambda rows: op.reduce_max(rows, np.array([1]), True), None),
+        (lambda rows: op.concat([rows, np.ones((1, 5, 2), np.float32)], 2), 1),
+        (lambda rows: op.concat([rows, np.ones((1, 2, 7), np.float32)], 1), None),
+        (lambda rows: op.matmul(rows, rows, True, False), None),
+        (lambda rows: op.matmul(rows, rows, False, True), 1),
+        (lambda rows: op.add(np.ones((2, 1, 1, 7), np.float32), rows), 2),
+    ],
+)
+def test_the_axis_of_picked_rows_is_followed(
+    graph_of: GraphOf, move: Callable[[ov.Node], ov.Node], axis: int | None
+) -> None:
+    x = image()
+    found = find_outputs(graph_of(ov.Model([op.result(move(linear(picked_tokens(x), 7)))], [x], "m")))
+    assert found.rows == ({} if axis is None else {0: axis})
+
+
 def test_of_two_stages_what_goes_into_both_selections_is_compared(graph_of: GraphOf) -> None:
     """The boxes of the first go on as they are; the layers of the second stage come in the order of the first."""
     x = image()

@@ -87,6 +87,25 @@ def test_shifts_behind_equal_layers_are_emulated_right(shape: tuple[int, ...]) -
     _assert_emulated_right(x, one, other, RNG.normal(size=shape))
 
 
+@pytest.mark.parametrize("batch", [3, -1])
+def test_shifts_in_bodies_are_emulated_right(batch: int) -> None:
+    data, flag = op.parameter([batch, 6], np.float32), op.parameter([], np.bool_)
+    inner = [op.parameter([batch, 6], np.float32) for _ in range(2)]
+    limits = [np.float32(-2.56), np.float32(2.54)]
+    rounded = op.fake_quantize(op.add(inner[0], SHIFT.reshape(6)), *limits, *limits, 256)
+    bodies = [ov.Model([op.result(each)], [x]) for each, x in zip((rounded, inner[1]), inner, strict=True)]
+    branch: Any = op.if_op(flag)
+    branch.set_then_body(bodies[0])
+    branch.set_else_body(bodies[1])
+    branch.set_input(data.output(0), *inner)
+    model = ov.Model([op.result(branch.set_output(*(each.get_results()[0] for each in bodies)))], [data, flag])
+    values = RNG.normal(size=(3, 6)).astype(np.float32)
+    feed = {data.get_friendly_name(): values, flag.get_friendly_name(): np.array(True)}
+    found = Engine(from_runtime(model), EMULATION).outputs(PreparedSample(Sample("", None), feed))[0]
+    meant = np.round((np.clip(values + SHIFT.reshape(6), -2.56, 2.54) + 2.56) / 0.02) * 0.02 - 2.56
+    assert np.abs(found - meant).max() < 0.021, "a tie may fall to the other side"
+
+
 def _assert_emulated_right(x: Any, tensor: Any, other: Any, data: Array) -> None:
     limits = [np.float32(-2.56), np.float32(2.54)]
     rounded = op.fake_quantize(tensor, *limits, *limits, 256)

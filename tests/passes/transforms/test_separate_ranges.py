@@ -56,11 +56,11 @@ def interactions(scale: float) -> ov.Model:
     )
 
 
-def beside_a_convolution(gain: float) -> ov.Model:
-    """A tensor that a convolution reads, and that is joined with a larger one."""
+def beside_a_convolution(gain: float, unit: float = 1.0) -> ov.Model:
+    """A tensor that a convolution reads, and that is joined with one that is `gain` times as large."""
     rng = np.random.default_rng(0)
     x = op.parameter([1, 8, 16, 16], np.float32, name="x")
-    y = op.relu(convolved(rng, x))
+    y = op.relu(convolved(rng, x, gain=unit))
     joined = op.concat([y, op.relu(convolved(rng, y, gain=gain))], 1)
     return ov.Model([op.result(convolved(rng, convolved(rng, y))), op.result(convolved(rng, joined))], [x])
 
@@ -133,8 +133,9 @@ def test_products_of_what_is_joined_with_them_keep_a_range_of_their_own() -> Non
     assert sum(ends == dense[:1] for ends in found.values()) == 3  # Concat needs one range
 
 
-def test_a_layer_beside_a_join_keeps_a_range_of_its_own() -> None:
-    (beside, _), report = ratios(lambda: beside_a_convolution(100), pictures(32))
+@pytest.mark.parametrize("unit", [1.0, 1e-4, 1e-6])
+def test_a_layer_beside_a_join_keeps_a_range_of_its_own(unit: float) -> None:
+    (beside, _), report = ratios(lambda: beside_a_convolution(100, unit), pictures(32))
     assert beside > 30
     assert all_in_int8(report)
 

