@@ -32,9 +32,10 @@ class SeparateRanges(Pass):
         z = Concat(q, large)                 r = FakeQuantize(x)       # range +-300, as that of `large`
                                              z = Concat(r, large)
 
-    `Concat` needs one range for all that it joins, as other operations do on some targets, and other readers of the same FakeQuantize would get it, too. A
-    second FakeQuantize costs another rounding of a tensor, so that there is one only if the range of one reader is
-    `FACTOR` times as wide as that of another. What the other readers lose by a shared range is its square.
+    `Concat` needs one range for all that it joins, as other operations do on some targets. Other readers of the same
+    FakeQuantize would get it, too. A second FakeQuantize costs another rounding of a tensor, so that there is one only
+    if the range of one reader is `FACTOR` times as wide as that of another. What the other readers lose by a shared
+    range is its square.
     """
 
     name: ClassVar[str] = "separate-ranges"
