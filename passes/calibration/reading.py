@@ -13,7 +13,7 @@ from ..runtime.probe import takes_one_sample
 from ..runtime.samples import DataError, ModelInput, PreparedSample, Sample, checked_feed, has_states, model_inputs
 from ..runtime.sequences import in_sequence, split_steps, steps_of
 from .labels import LabelFilter
-from .sample_order import FEWEST, MOST_STEPS, HeldOutSteps, Spread, held_out, measured_steps
+from .sample_order import FEWEST, HeldOutSteps, Spread, held_out, measured_steps
 from .split_batches import split_batch
 from .subset import chosen_samples
 from .tables import rows_of
@@ -177,8 +177,7 @@ def _in_sequences(items: Iterable[Sample], splitting: _Splitting) -> Reading:
     def read() -> Iterator[CalibrationSample]:
         sequences = splitting.sequences(items)
         first = list(itertools.islice(sequences, FEWEST))
-        are_few = len(first) < FEWEST
-        checked = HeldOutSteps(MOST_STEPS // len(first)) if are_few and first else HeldOutSteps()
+        are_few, checked = len(first) < FEWEST, HeldOutSteps.of(len(first))
         for steps, is_held_out in zip(itertools.chain(first, sequences), held_out(), strict=False):
             measured = measured_steps(len(steps)) if are_few else len(steps) * (not is_held_out)
             yield from steps[:measured]

@@ -72,6 +72,11 @@ class HeldOutSteps:
     of_one: int = MOST_STEPS
     left: int = MOST_STEPS
 
+    @classmethod
+    def of(cls, sequences: int) -> "HeldOutSteps":
+        """The choice for a number of sequences: of fewer than `FEWEST`, equally many steps of each."""
+        return cls(MOST_STEPS // sequences) if 0 < sequences < FEWEST else cls()
+
     def first_of(self, steps: list[_Step]) -> list[_Step]:
         """The first of the steps of a sequence that may be held out, as many as there may be."""
         chosen = steps[: min(self.of_one, self.left)]

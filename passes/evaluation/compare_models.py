@@ -12,7 +12,7 @@ from ..analysis.data_findings import expected_inputs, find_about_data
 from ..analysis.image_findings import DataMistake
 from ..analysis.outputs import OutputKind
 from ..analysis.states import first_steps_only, states_with_first_values
-from ..calibration.sample_order import FEWEST, MOST_STEPS, HeldOutSteps, held_out_samples, measured_steps, some_samples
+from ..calibration.sample_order import FEWEST, HeldOutSteps, held_out_samples, measured_steps, some_samples
 from ..infra.execution import Execution
 from ..infra.progress import Progress, no_progress
 from ..runtime.data_look import DataLook
@@ -189,7 +189,7 @@ def _used(
     if may_be_sequences:
         begun = list(islice(samples, min(FEWEST, most or FEWEST)))
         if len(begun) < FEWEST and begun and steps_of(begun[0].feed, inputs):
-            checked = HeldOutSteps(MOST_STEPS // len(begun))
+            checked = HeldOutSteps.of(len(begun))
             return (checked.first_of(steps[measured_steps(len(steps)) :]) for steps in prepared(begun)), False
         samples = chain(begun, samples) if isinstance(samples, Iterator) else samples
     checked = HeldOutSteps()

@@ -23,7 +23,7 @@ from .messages import first_line
 from .modes import EMULATION
 from .portable import Portable
 from .samples import DataError, Feed, Past, Runnable, Sample
-from .warm_up import may_need_warm_up
+from .warm_up import bodies_of, may_need_warm_up
 
 _Item = TypeVar("_Item", bound=Runnable)
 
@@ -213,15 +213,11 @@ class Engine:
         """
         body: Any = self._model
         for name, tag in path:
-            holder = next(each for each in body.get_ops() if each.get_friendly_name() == name and _has_bodies(each))
+            holder = next(each for each in body.get_ops() if each.get_friendly_name() == name and bodies_of(each))
             body = holder.get_function() if tag == LOOP_BODY else holder.get_function(int(tag == "else_body"))
         if body.is_dynamic():
             return None
         return executed_graph(self._loaded.core.compile_model(body, HERE, self._config))
-
-
-def _has_bodies(op: Any) -> bool:
-    return hasattr(op, "get_function")
 
 
 def _copied_states(request: ov.InferRequest) -> list[tuple[Any, ov.Tensor]]:

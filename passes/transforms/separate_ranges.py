@@ -1,7 +1,7 @@
 """Readers that need another range than what operations join get a FakeQuantize of their own."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -60,7 +60,7 @@ class SeparateRanges(Pass):
         plan, sets = context.plan, bound_readers(context.plan)
         if not (found := divisible(plan, sets)):
             return 0
-        ranges = _ranges(plan, sets, context)
+        ranges = _ranges(plan, sets, {site.group for site, _ in found}, context)
         widest = {port: _width(limits) for port, (_, limits) in ranges.items()}
         least = {port: math.inf if _is_of_zeros(*each) else widest[port] for port, each in ranges.items()}
         _join_alike([readers for _, readers in found], sets, widest, least)
@@ -70,9 +70,10 @@ class SeparateRanges(Pass):
         return len(found)
 
 
-def _ranges(plan: Plan, sets: DisjointSets[InPort], context: Context) -> dict[InPort, tuple[Site, Range]]:
-    """The FakeQuantizes and their ranges if all sets are separate, where FakeQuantizes may be divided."""
-    groups = {site.group for site, _ in divisible(plan, sets)}
+def _ranges(
+    plan: Plan, sets: DisjointSets[InPort], groups: Collection[int | None], context: Context
+) -> dict[InPort, tuple[Site, Range]]:
+    """The FakeQuantizes of some groups and their ranges if all sets are separate."""
     edges = {port for site in plan.sites if site.group in groups for port in site.consumers}
     sites = [site for site in divided(plan, sets).sites if not edges.isdisjoint(site.consumers)]
     ranges = ranges_of(sites, context)

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Builder, Graph, Node, OutPort
-from ...ir.folding import FORM_CHANGES
 from ...ir.match import Match, Miss
-from ...ir.ops import DATA_PORT, WEIGHTS_PORT, flag, weight_axes
+from ...ir.ops import WEIGHTS_PORT, flag, weight_axes
 from ...ir.pattern import any_tensor, const, op
 from ...targets import Target
 from ..analysis.channel_scales import Channels, Matrix, best_scale
+from ..analysis.choices import unmoved
 from ..analysis.constants import SHAPE_READERS
 from ..analysis.ranges import Floats, code_scale
 from ..infra.base import Context, Fact, Pass
@@ -143,9 +143,7 @@ def _is_scalable(site: Site, graph: Graph, context: Context) -> bool:
 
 def _is_stored_in_int8(tensor: OutPort, context: Context) -> bool:
     """Whether the device computes a tensor in int8, and rounds it to the range of the FakeQuantize behind it."""
-    node = tensor.node
-    while node.type in FORM_CHANGES:
-        node = node.source(DATA_PORT).node
+    node = unmoved(tensor).node
     rule = context.target.rule(node)
     if not (rule and rule.requantizes):
         return False
