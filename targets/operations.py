@@ -11,7 +11,7 @@ from .target import Target
 
 #: The keys of conditions in a file, and of lists of op types.
 _CONDITIONS = ("rules", "transparent", "keeps_compressed")
-_LISTS = ("unified", "bodies")
+_LISTS = ("unified", "bodies", "moves_scales_behind")
 #: Names that other frameworks and device manuals use -> the operation in OpenVINO.
 _ELSEWHERE = {
     **dict.fromkeys(("FullyConnected", "InnerProduct", "Gemm", "Dense", "Linear"), "MatMul"),

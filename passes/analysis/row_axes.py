@@ -55,11 +55,22 @@ def _moved(port: InPort, axis: int, output: OutPort) -> int | None:
     if node.type == "MatMul" and (port.index != DATA_PORT or axis != len(shape) - 2 + flag(node, "transpose_a")):
         is_batch = axis < len(shape) - 2
         return axis + len(output.shape) - len(shape) if is_batch else None
+    if node.type == "GridSample":
+        return _sampled(port, axis)
+    if node.type == "ScaledDotProductAttention" and port.index != DATA_PORT and axis >= len(shape) - 2:
+        return None
     if node.type == "Concat" and int(node.attributes["axis"]) % len(shape) == axis:
         return None
     moved = axis + len(output.shape) - len(shape)
     is_kept = 0 <= moved < len(output.shape) and output.shape[moved] == shape[axis]
     return moved if is_kept else None
+
+
+def _sampled(port: InPort, axis: int) -> int | None:
+    """The axis behind GridSample: batches and channels are the data's, rows and columns are those of the grid."""
+    if port.index == DATA_PORT:
+        return axis if axis < 2 else None
+    return {0: 0, 1: 2, 2: 3}.get(axis)
 
 
 def _behind_reduction(node: Node, axis: int) -> int | None:

@@ -1,17 +1,21 @@
 """Adds a neutral bias to layers that the device computes wrongly without a bias."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node
+from ...ir.folding import VIEWS
 from ...ir.ops import WEIGHTED_TYPES, bias_port, output_channel_axis
 from ...targets import Target
 from ..analysis.biases import change_bias
 from ..analysis.constants import SHAPE_READERS
 from ..infra.base import Context, Fact, Pass
+
+#: Operations whose result is scaled if what they read is.
+_SCALABLE = (*VIEWS, "Clamp", "LeakyRelu", "PReLU", "ReLU")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ class CreateBiases(Pass):
     channel behind a pool over the channels; two small products in a row become zeros. The bias is the smallest number
     that no runtime takes for zero, and is lost in any sum; a zero would be removed, and the bias with it. The channels
     differ, since a bias that all share would be merged into the range behind it.
+
+    Operations with an epsilon behind a layer (`moves_scales_behind`) are a reason, too: the device would move the
+    scale behind them, and epsilon would be compared with the sums of codes.
     """
 
     name: ClassVar[str] = "create-biases"
@@ -52,16 +59,27 @@ def _needs_bias(node: Node, context: Context) -> bool:
     if not (decision and decision.may_run_int8 and rule) or bias_port(node):
         return False
     readers = [port for port in node.output().consumers if port.node.type not in SHAPE_READERS]
-    several = rule.needs_bias and len(readers) > 1
-    return several or any(reader.type in rule.needs_bias_before for reader in _readers(node, context.target))
+    if rule.needs_bias and len(readers) > 1:
+        return True
+    moved = _readers(node, lambda each: context.target.transparency(each) is not None)
+    if any(reader.type in rule.needs_bias_before for reader in moved):
+        return True
+    scaled = _readers(node, lambda each: _carries_a_scale(each, context.target))
+    return any(reader.type in context.target.moves_scales_behind for reader in scaled)
 
 
-def _readers(node: Node, target: Target) -> Iterator[Node]:
-    """The readers of a node's result, also behind operations that move it; each reader once."""
+def _carries_a_scale(node: Node, target: Target) -> bool:
+    """Whether the scale of what a node reads can be moved behind it."""
+    is_scale = node.type == "Multiply" and any(port.source.node.type == "Const" for port in node.inputs)
+    return is_scale or node.type in _SCALABLE or target.transparency(node) is not None
+
+
+def _readers(node: Node, passes_through: Callable[[Node], bool]) -> Iterator[Node]:
+    """The readers of a node's result, also behind operations that it passes through; each reader once."""
     waiting, seen = [node], set[Node]()
     while waiting:
         for port in [port for output in waiting.pop().outputs for port in output.consumers]:
             if port.node not in seen:
                 seen.add(port.node)
                 yield port.node
-                waiting += [port.node] if target.transparency(port.node) else []
+                waiting += [port.node] if passes_through(port.node) else []

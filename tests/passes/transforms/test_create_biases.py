@@ -175,3 +175,36 @@ def test_the_bias_of_a_layer_that_computes_in_f16_adds_nothing_either() -> None:
     assert CreateBiases().run(graph, context) == 1
     (bias,) = (port.source.node.array for port in graph.node("y").output().consumers[0].node.inputs[1:])
     assert 0 < float(bias.min()) < float(bias.max()) < 1e-6
+
+
+def small_product(x: Tensor) -> Tensor:
+    """Of two activations: one scale, and squares beside which an epsilon counts."""
+    return op.matmul(op.multiply(x, np.float32(0.02)), op.transpose(op.relu(x), op.constant([0, 2, 1])), False, False)
+
+
+def small_convolution(x: Tensor) -> Tensor:
+    """Without a bias: a scale a channel."""
+    kernel = op.constant((RNG.normal(size=(8, 8, 3, 3)) / 400).astype(np.float32))
+    return op.convolution(op.reshape(x, op.constant([4, 8, 6, 8]), False), kernel, [1, 1], [1, 1], [1, 1], [1, 1])
+
+
+def normalized(x: Tensor, axes: list[int]) -> Tensor:
+    return op.mvn(x, op.constant(axes), True, 1e-3, "inside_sqrt")
+
+
+NORMALIZED: dict[str, Callable[[Tensor], Tensor]] = {
+    "product, length": lambda x: op.normalize_l2(small_product(x), op.constant([1]), 1e-3, "add"),
+    "product, variance": lambda x: normalized(small_product(x), [1, 2]),
+    "product, scaled": lambda x: normalized(op.multiply(small_product(x), np.float32(1.5)), [1, 2]),
+    "product, moved": lambda x: normalized(op.reshape(small_product(x), op.constant([4, 1, 48, 48]), False), [3]),
+    "product, of an activation": lambda x: op.normalize_l2(op.relu(small_product(x)), op.constant([1]), 1e-3, "add"),
+    "convolution": lambda x: normalized(small_convolution(x), [2, 3]),
+    "convolution, of an activation": lambda x: normalized(op.relu(small_convolution(x)), [2, 3]),
+}
+
+
+@pytest.mark.parametrize("kind", NORMALIZED)
+def test_an_epsilon_behind_a_layer_keeps_its_unit(kind: str) -> None:
+    found, report = ratios(lambda x: [NORMALIZED[kind](x)], [4, 48, 8])
+    assert min(found) > 36
+    assert [each.decision.int8 for each in report.layers] == [True]
