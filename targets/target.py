@@ -324,8 +324,8 @@ class Target(_Strict):
             fits decides, and it keeps those of no other layer.
         misreads_narrow_integers: Whether the device takes 8-bit integers and flags that become floats, in front of a
             FakeQuantize or in a sum, for codes of its own.
-        moves_scales_behind: Operations with an epsilon, behind which the device moves the scale of an int8 layer, so that
-            epsilon is compared with numbers of another unit; a bias in front keeps the scale there.
+        moves_scales_behind: Operations with an epsilon, behind which the device moves the scale of an int8 layer, so
+            that epsilon is compared with numbers of another unit; a bias in front keeps the scale there.
         attention_sqnr: The decibels of signal to error that 8 bits must leave of probabilities; with fewer, the
             product of those and the values stays float. 0: any.
         sum_sqnr: The decibels of signal to error that 8 bits must leave of the operands of a sum; sums with fewer stay

@@ -109,6 +109,10 @@ class FoundError(Exception):
         return f"{self.signature}: {self.detail}"
 
 
+class OtherValuesError(FoundError):
+    """Other values than those of the float model, which has to be right to be a reference."""
+
+
 class UnsoundError(Exception):
     """The float model itself is no network: it gives NaN or nothing but zeros, or the runtime does not run it."""
 
@@ -174,12 +178,16 @@ def _checked(recipe: Recipe, chosen: dict[str, Any], path: Path) -> Outcome:
     except UnsoundError as error:
         return Outcome("unsound", detail=str(error))
     try:
-        _prepared_it_computes_the_same(drawn, floats, "prepared", _before_measuring())
-        _prepared_it_computes_the_same(drawn, floats, "aligned", [*_before_measuring(), *_ALIGNING])
-    except FoundError:
-        if _contradicts_itself(drawn, floats):
-            return Outcome("unsound", detail="float: the runtime computes something else with constants of 32 bits")
+        return _judged(recipe, drawn, floats, chosen, path)
+    except OtherValuesError:
+        if reason := _contradicts_itself(drawn, floats):
+            return Outcome("unsound", detail=reason)
         raise
+
+
+def _judged(recipe: Recipe, drawn: Drawn, floats: list[list[Array]], chosen: dict[str, Any], path: Path) -> Outcome:
+    _prepared_it_computes_the_same(drawn, floats, "prepared", _before_measuring())
+    _prepared_it_computes_the_same(drawn, floats, "aligned", [*_before_measuring(), *_ALIGNING])
     reports: list[Report] = []
     try:
         quantized = _quantized(drawn, chosen, reports, path if path.exists() else None)
@@ -246,23 +254,38 @@ def _prepared_it_computes_the_same(
     try:
         found = run(to_runtime(graph), drawn, F32)
     except RuntimeError as error:
-        raise FoundError(f"{prepared}, it does not run: {shape_of(str(error))}", str(error)) from error
+        raise OtherValuesError(f"{prepared}, it does not run: {shape_of(str(error))}", str(error)) from error
     for number in range(len(floats[0])):
         wanted, given = (_joined(each, number) for each in (floats, found))
         if wanted.shape != given.shape:
             raise FoundError(f"{prepared}, an output has another size", f"output {number}")
         if not _average(np.square(given - wanted), decided=decided[number]) <= same * np.square(wanted).mean():
-            raise FoundError(f"{prepared}, it computes something else", f"output {number}")
+            raise OtherValuesError(f"{prepared}, it computes something else", f"output {number}")
 
 
-def _contradicts_itself(drawn: Drawn, floats: list[list[Array]]) -> bool:
-    """Whether the runtime gives other values, or none, if nothing but the type of the constants is another."""
-    try:
-        found = run(written_out(drawn.model), drawn, F32)
-    except RuntimeError:
-        return True
-    pairs = ((_joined(floats, number), _joined(found, number)) for number in range(len(floats[0])))
-    return any(not np.square(other - one).mean() <= SAME * np.square(one).mean() for one, other in pairs)
+def _contradicts_itself(drawn: Drawn, floats: list[list[Array]]) -> str:
+    """Why the float model is no reference: the runtime computes something else of the same numbers; empty if not so."""
+    others = {
+        "float: the runtime computes something else with constants of 32 bits": written_out(drawn.model),
+        "float: the runtime computes something else if all results are outputs": _watched(drawn.model),
+    }
+    for reason, model in others.items():
+        try:
+            found = run(model, drawn, F32)
+        except RuntimeError:
+            return reason
+        pairs = ((_joined(floats, number), _joined(found, number)) for number in range(len(floats[0])))
+        if any(not np.square(other - one).mean() <= SAME * np.square(one).mean() for one, other in pairs):
+            return reason
+    return ""
+
+
+def _watched(model: ov.Model) -> ov.Model:
+    """The model with the floats of all operations as outputs, so that the runtime merges few of them."""
+    copy: ov.Model = model.clone()
+    nodes = (node for node in copy.get_ordered_ops() if node.get_type_name() not in ("Constant", "Parameter", "Result"))
+    copy.add_outputs([each for node in nodes for each in node.outputs() if each.get_element_type() == ov.Type.f32])
+    return copy
 
 
 def read(path: Path) -> ov.Model:
@@ -347,14 +370,14 @@ def _compared(
         apart = 10 * math.log10(max(made_error, UNHEARD) / max(meant_error, UNHEARD))
         excess = max(excess, apart)
         if made_error > MORE * (1 + FEW / wanted.size) * meant_error + UNHEARD:
-            raise FoundError(
+            raise OtherValuesError(
                 "the device computes otherwise",
                 f"output {number}: meant {decibels(meant_error):.1f} dB, made {decibels(made_error):.1f} dB",
             )
         told_error = _average(np.square(told - meant), decided=decided[number]) / power
         if told_error > meant_error + UNHEARD:  # ties alone make a hundredth of that
             said = f"output {number}: meant {decibels(meant_error):.1f} dB, emulated {decibels(told_error):.1f} dB from that"
-            raise FoundError("irquant emulates otherwise", said)
+            raise OtherValuesError("irquant emulates otherwise", said)
     if is_here:
         _right_in_the_precision_of_the_device(drawn, floats, quantized, emulated, decided, PLAIN | threads)
     left = tuple(_LEFT_FLOAT.sub(r"\1: \2", each) for each in report.warnings if _LEFT_FLOAT.match(each))
@@ -421,7 +444,7 @@ def _wrong_in_that_precision(
             decibels(precision) > CHAOTIC
             and not made <= 2 * MORE * (1 + FEW / wanted.size) * (precision + meant) + UNHEARD
         ):
-            return FoundError(
+            return OtherValuesError(
                 "the device computes otherwise in its own precision",
                 f"output {number}: meant {decibels(meant):.1f} dB, made {decibels(made):.1f} dB, "
                 f"the float model {decibels(precision):.1f} dB",

@@ -1,0 +1,53 @@
+"""The axis of picked rows is where the rows went, and nowhere where they are mixed."""
+
+from collections.abc import Callable
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import pytest
+
+from irquant.ir import Graph
+from irquant.passes.analysis.row_axes import row_axes
+
+GraphOf = Callable[[ov.Model], Graph]
+F32 = np.float32
+
+
+def grid_sample(rows: ov.Node) -> ov.Node:
+    """Samples [1, 2, 5, 3] of a picture, at places [1, 5, 3, 2] that are numbered by the rows."""
+    return op.grid_sample(np.ones((1, 2, 6, 6), F32), rows, {})
+
+
+def sampled(rows: ov.Node) -> ov.Node:
+    """From the rows, as a picture [1, 5, 3, 2] of five channels."""
+    return op.grid_sample(rows, np.zeros((1, 4, 4, 2), F32), {})
+
+
+def queries(rows: ov.Node) -> ov.Node:
+    return op.scaled_dot_product_attention(rows, np.ones((1, 5, 5, 2), F32), np.ones((1, 5, 5, 2), F32))
+
+
+def keys(rows: ov.Node) -> ov.Node:
+    return op.scaled_dot_product_attention(np.ones((1, 5, 5, 2), F32), rows, rows)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "operation", "wanted"),
+    [
+        ([1, 5, 3, 2], 1, grid_sample, 2),
+        ([1, 3, 5, 2], 2, grid_sample, 3),
+        ([1, 5, 3, 2], 1, sampled, 1),
+        ([1, 3, 4, 4], 2, sampled, None),
+        ([1, 5, 5, 2], 2, queries, 2),
+        ([1, 5, 5, 2], 1, keys, 1),
+        ([1, 5, 5, 2], 2, keys, None),
+    ],
+)
+def test_rows_are_where_they_were_moved(
+    shape: list[int], axis: int, operation: Callable[[ov.Node], ov.Node], wanted: int | None, graph_of: GraphOf
+) -> None:
+    x = op.parameter(shape, F32)
+    graph = graph_of(ov.Model([op.result(operation(x))], [x], "m"))
+    (parameter,), (result,) = graph.nodes("Parameter"), graph.nodes("Result")
+    assert row_axes(graph, {parameter.output(): axis}).get(result.source()) == wanted
