@@ -116,6 +116,26 @@ def test_outliers_that_no_sampled_element_shows_are_seen_by_the_extremes() -> No
     assert range_of(data)[1] > 3 * quiet[1]
 
 
+def test_spikes_of_one_sample_do_not_widen_the_range_of_a_large_tensor() -> None:
+    data = lopsided(24, side=24)
+    data[5][0, 1, 2:5, 2:5] = 100
+    assert range_of(data)[1] < 20
+
+
+def test_spikes_of_one_sample_count_in_a_small_tensor() -> None:
+    """They are many of its values."""
+    data = lopsided(24, side=12)
+    data[5][0, 1, 2:5, 2:5] = 100
+    assert range_of(data)[1] > 50
+
+
+def test_spikes_of_each_sample_count() -> None:
+    data = lopsided(24, side=24)
+    for each in data:
+        each[0, 1, 2, 2] = 100
+    assert range_of(data)[1] > 50
+
+
 def test_data_that_are_always_zero_keep_the_published_range() -> None:
     data = [np.zeros((1, 4, 6, 6), np.float32)] * 3
     assert range_of(data) == range_of(data, **PUBLISHED)
