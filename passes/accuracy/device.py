@@ -227,7 +227,7 @@ def _wrong_in(
     wrong = f"{OTHERWISE}, {where}" if compared(outputs, samples, meant, made, blurred).wrong else ""
     references = [each.outputs for each in samples]
     ratios = {
-        output.name: tally(*([outputs.in_order(k, each[k]) for each in found] for found in (references, blurred))).sqnr
+        output.name: tally(*_as_compared(outputs, k, references, blurred)).sqnr
         for output in outputs.each
         for k in output.tensors
         if references[0][k].dtype.kind == "f"
@@ -288,10 +288,8 @@ def compared(
     """
     worst, farthest = Asked(samples=len(samples)), (False, -math.inf)
     for output, k in ((each, number) for each in outputs.each for number in each.tensors):
-        references, *others = (
-            [outputs.in_order(k, each[k]) for each in found]
-            for found in ([each.outputs for each in samples], meant, made, blurred)
-        )
+        models = [[each.outputs for each in samples], meant, made, *([blurred] if blurred else [])]
+        references, *others = _as_compared(outputs, k, *models)
         wrong = OTHERWISE if _is_otherwise(references, *others) else ""
         ratios = [tally(references, other).sqnr for other in others[:2]]
         # An output without rounded inputs may be exact, and infinitely far from one with a float rounding error.
@@ -308,6 +306,12 @@ def compared(
             if left < LOST and min(possible) > SELECTED:
                 worst = replace(worst, output=output.name, meant=possible[0], made=left, wrong=OTHERWISE)
     return worst
+
+
+def _as_compared(outputs: Outputs, number: int, *models: Sequence[_Tensors]) -> list[list[Array]]:
+    """A tensor as each model gives it for each sample: of picked rows, those that all models picked."""
+    by_sample = [outputs.common(number, *found) for found in zip(*models, strict=True)]
+    return [[each[index] for each in by_sample] for index in range(len(models))]
 
 
 def _sorted_ratios(references: Sequence[Array], others: Sequence[Sequence[Array]]) -> list[float]:
@@ -329,7 +333,7 @@ def _sorted_ratios(references: Sequence[Array], others: Sequence[Sequence[Array]
 
 
 def _is_otherwise(
-    references: Sequence[Array], meant: Sequence[Array], made: Sequence[Array], blurred: Sequence[Array]
+    references: Sequence[Array], meant: Sequence[Array], made: Sequence[Array], blurred: Sequence[Array] = ()
 ) -> bool:
     """Whether an output is farther from the float model's than expected, over all samples together."""
     if any(each.dtype.kind != "f" for each in references):

@@ -340,9 +340,7 @@ class Tallies:
             found: The same of the other model.
         """
         before = [sums.noise for sums in self.sums.values()]
-        reference, found = (
-            [self.outputs.in_order(*each) for each in enumerate(arrays)] for arrays in (reference, found)
-        )
+        reference, found = self.outputs.paired(reference, found)
         for key, sums in self.sums.items():
             if isinstance(key, Part | Probabilities):
                 sums.add(key.of(reference[key.tensor]), key.of(found[key.tensor]))
@@ -393,7 +391,9 @@ class Tallies:
             whole=whole,
             samples=len(noises),
             noises=noises,
-            is_ascending=not self.outputs.rows.keys().isdisjoint(output.tensors),
+            is_ascending=any(
+                each in self.outputs.rows and each not in self.outputs.picked_by for each in output.tensors
+            ),
         )
 
 

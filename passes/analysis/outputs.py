@@ -6,15 +6,17 @@ from enum import StrEnum
 
 import numpy as np
 
-from ...ir import Array, Graph, InPort, Node
+from ...ir import Array, Graph, InPort, Node, OutPort
 from ..runtime.samples import ValidationSample
 from ..runtime.taps import tap
 from .caches import keeps_an_input
 from .choices import Choice, are_features, choice_of, chooses_for_pixels, unmoved
 from .decisions import Decisions, above
 from .parts import Part, find_parts, is_joined
+from .picked_by import PickedBy
 from .pictures import is_picture_of, may_be_picture
 from .probabilities import Probabilities, are_score_logits
+from .row_axes import GATHERS, Rows, chosen_by, index_axis
 from .selections import Selections
 
 _PROBABILITIES = ("HardSigmoid", "HSigmoid", "LogSoftmax", "Sigmoid", "SoftMax")
@@ -59,10 +61,11 @@ class Outputs:
     Attributes:
         each: The outputs, in the model's order.
         taps: Inputs of decisions (see `decisions`). Their tensors are compared instead of the decided outputs, or with
-            them.
+            them. Others hold the indices of picked rows.
         joined: The tensors that are joined from others: their columns may differ in scale.
         left_out: The ids of Results that are not computed (see `narrowed`).
         rows: Tensors whose rows come in the order of a selection, and the axis of the rows (see `in_order`).
+        picked_by: Those of them whose rows were picked by indices (see `paired`).
     """
 
     each: tuple[Output, ...] = ()
@@ -70,11 +73,44 @@ class Outputs:
     joined: frozenset[int] = frozenset()
     left_out: tuple[int, ...] = ()
     rows: Mapping[int, int] = field(default_factory=dict[int, int])
+    picked_by: Mapping[int, PickedBy] = field(default_factory=dict[int, PickedBy])
 
     def in_order(self, number: int, array: Array) -> Array:
-        """A tensor as it is compared: each column in ascending order if a selection puts the rows in another order."""
+        """A tensor, with each column in ascending order if a selection puts the rows in another order."""
         axis = self.rows.get(number, array.ndim)
         return np.sort(array, axis) if axis < array.ndim else array
+
+    def paired(self, reference: Sequence[Array], found: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """The tensors of two models as they are compared: each picked row with the one that has the same index.
+
+        Args:
+            reference: The float model's outputs, then its taps.
+            found: The same of the other model.
+        """
+        ours, theirs = ([self._known_order(*each) for each in enumerate(arrays)] for arrays in (reference, found))
+        for number, by in self.picked_by.items():
+            theirs[number] = by.paired(reference[by.tensor], found[by.tensor], found[number], self.rows[number])
+        return ours, theirs
+
+    def common(self, number: int, *models: Sequence[Array]) -> list[Array]:
+        """A tensor of each model as far as no selection comes between: of picked rows, those that all models picked.
+
+        If that is less than half of them, it is the whole tensor with each column in ascending order.
+
+        Args:
+            number: The number of the tensor.
+            models: The outputs of each model, then its taps.
+        """
+        arrays, by = [each[number] for each in models], self.picked_by.get(number)
+        indices = [each[by.tensor] for each in models] if by else []
+        if by and all(by.numbers(each, self.rows[number], its) for each, its in zip(arrays, indices, strict=True)):
+            rows = by.common(indices, arrays, self.rows[number])
+            if 2 * rows[0].size >= arrays[0].size:
+                return rows
+        return [self.in_order(number, each) for each in arrays]
+
+    def _known_order(self, number: int, array: Array) -> Array:
+        return array if number in self.picked_by else self.in_order(number, array)
 
     def narrowed(self, graph: Graph, planned: Collection[Node]) -> "Outputs":
         """The same outputs without selected tensors, which are not compared: loops of selections compile slowly.
@@ -91,15 +127,18 @@ class Outputs:
         layers = {Node(graph, node.graph.scope[0][0]) if node.graph.scope else node for node in planned}
         if not numbers or not layers <= needed:
             return self
-        position = {
-            number: number - sum(left < number for left in numbers) for each in self.each for number in each.tensors
-        }
+        kept_numbers = [number for number in range(len(results) + len(self.taps)) if number not in numbers]
+        position = {number: place for place, number in enumerate(kept_numbers)}
         each = tuple(replace(it, tensors=tuple(position[number] for number in it.tensors)) for it in self.each)
         joined = frozenset(position[number] for number in self.joined if number in position)
         rows = {position[number]: axis for number, axis in self.rows.items() if number in position}
-        return replace(
-            self, each=each, joined=joined, left_out=tuple(results[index].id for index in numbers), rows=rows
-        )
+        picked_by = {
+            position[number]: replace(by, tensor=position[by.tensor])
+            for number, by in self.picked_by.items()
+            if number in position
+        }
+        left_out = tuple(results[index].id for index in numbers)
+        return replace(self, each=each, joined=joined, left_out=left_out, rows=rows, picked_by=picked_by)
 
     def seen(self, samples: Sequence[ValidationSample]) -> "Outputs":
         """The same outputs with facts that only values show: images, choices, and columns that differ in scale.
@@ -130,11 +169,11 @@ class Outputs:
         return replace(it, kind=OutputKind.CLASSES) if is_choice else replace(it, kind=OutputKind.VALUES, choice=None)
 
     def _without_rows(self, part: Part) -> Part | None:
-        """The part, without a choice if its rows are in ascending order; None if it is made of such rows."""
+        """The part, without a choice if its rows are in ascending order; None if it is made of picked rows."""
         axis = self.rows.get(part.tensor)
-        if axis is None:
-            return part
-        return None if axis == part.axis else replace(part, choice=None)
+        if axis == part.axis:
+            return None
+        return part if axis is None or part.tensor in self.picked_by else replace(part, choice=None)
 
     def _others(self, it: Output, samples: Sequence[ValidationSample]) -> list[Array]:
         """The other outputs of the first sample."""
@@ -189,9 +228,25 @@ def find_outputs(graph: Graph) -> Outputs:
         numbers = [taps[port] for port in (*ports, *lengths)]
         found.append(Output(_name(result), kind, tuple(numbers if ports else [index, *numbers]), choice))
     compared = list(enumerate([*(result.source() for result in results), *(port.source for port in taps)]))
-    rows = {number: axis for number, tensor in compared if (axis := selections.rows_of(tensor)) is not None}
+    rows = {number: it for number, tensor in compared if (it := selections.rows_of(tensor)) is not None}
+    picked_by = dict[int, PickedBy]()
+    for number, tensor in compared:
+        if number in rows and _has_known_indices(tensor, rows[number]):
+            pick = rows[number].picked.node
+            indices = taps.setdefault(chosen_by(pick), len(results) + len(taps))
+            picked_by[number] = PickedBy(indices, index_axis(pick))
     joined = frozenset(number for number, tensor in compared if is_joined(tensor))
-    return Outputs(tuple(found), tuple(taps), joined, rows=rows)
+    axes = {number: it.axis for number, it in rows.items()}
+    return Outputs(tuple(found), tuple(taps), joined, rows=axes, picked_by=picked_by)
+
+
+def _has_known_indices(tensor: OutPort, rows: Rows) -> bool:
+    """Whether rows were picked by indices, of each item of the batch on its own if there are several."""
+    pick = rows.picked.node
+    if pick.type not in GATHERS or index_axis(pick) > 1:
+        return False
+    batch = chosen_by(pick).source.shape[: index_axis(pick)]
+    return batch in ((), (1,)) or (rows.axis > 0 and batch == tensor.shape[:1])
 
 
 def _name(result: Node) -> str:

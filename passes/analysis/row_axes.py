@@ -1,44 +1,91 @@
 """Follows the axis that numbers picked rows through the operations that compute with them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from ...ir import DYNAMIC, Graph, InPort, Node, OutPort
 from ...ir.ops import DATA_PORT, REDUCTION_TYPES, flag
 
 _RESHAPES = ("Reshape", "Squeeze", "Unsqueeze")
+#: Operations that pick rows by indices, and those that pick regions by boxes.
+GATHERS = ("Gather", "GatherElements", "GatherND")
+REGIONS = (
+    "DeformablePSROIPooling",
+    "ExperimentalDetectronROIFeatureExtractor",
+    "PSROIPooling",
+    "ROIAlign",
+    "ROIAlignRotated",
+    "ROIPooling",
+)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a tensor that come in the order in which they were picked.
+
+    Attributes:
+        axis: The axis that numbers them.
+        picked: The picked tensor from which they come.
+    """
+
+    axis: int
+    picked: OutPort
+
+
+def chosen_by(node: Node) -> InPort:
+    """The input of an operation that picks: its indices or boxes."""
+    return node.inputs[0 if node.type == "ExperimentalDetectronROIFeatureExtractor" else 1]
+
+
+def index_axis(node: Node) -> int:
+    """The axis of the indices of Gather or its like that numbers the rows."""
+    rank = len(node.source(1).shape)
+    return {"Gather": rank - 1, "GatherND": rank - 2}.get(node.type) or int(node.attributes.get("axis", "0")) % rank
 
 
 def picked_axis(node: Node) -> int | None:
     """The axis of the rows that Gather and its like pick by indices; 0 for regions of boxes; None if it is unknown."""
-    indices = len(node.source(1).shape)
     if node.type == "Gather":
-        axis = node.source(2).node
-        last = indices - 1 - int(node.attributes.get("batch_dims", "0"))
-        return int(axis.array.item()) % len(node.source().shape) + last if axis.type == "Const" else None
-    if node.type == "GatherElements":
-        return int(node.attributes["axis"]) % indices
-    if node.type == "GatherND":
-        return indices - 2 if indices > 1 else None
+        axis = _gather_axis(node)
+        return None if axis is None else axis + index_axis(node) - int(node.attributes.get("batch_dims", "0"))
+    if node.type in GATHERS:
+        return index_axis(node) if index_axis(node) >= 0 else None
     return 0
 
 
-def row_axes(graph: Graph, picked: Mapping[OutPort, int]) -> dict[OutPort, int]:
-    """The tensors whose rows come in the order in which they were picked, and the axis of the rows.
+def _gather_axis(node: Node) -> int | None:
+    axis = node.source(2).node
+    return int(axis.array.item()) % len(node.source().shape) if axis.type == "Const" else None
+
+
+def _is_gathered(node: Node, axis: int) -> bool:
+    """Whether Gather or its like picks along an axis of its data, so that other rows are there behind it."""
+    if node.type == "GatherND":
+        return axis < int(node.attributes.get("batch_dims", "0")) + node.source(1).shape[-1]
+    return axis == (_gather_axis(node) if node.type == "Gather" else index_axis(node))
+
+
+def row_axes(graph: Graph, picked: Mapping[OutPort, int], until: Collection[Node] = ()) -> dict[OutPort, Rows]:
+    """The tensors whose rows come in the order in which they were picked.
 
     Sums over the rows have no such axis, nor has what mixes them with other rows.
 
     Args:
         graph: The model.
         picked: The picked tensors, and the axes of their rows.
+        until: Operations behind which rows come in another order.
     """
-    found = dict(picked)
-    for node in graph.nodes():
+    starts = {tensor: Rows(axis, tensor) for tensor, axis in picked.items()}
+    found = {tensor: rows for tensor, rows in starts.items() if tensor.node.type not in REGIONS}
+    for node in (each for each in graph.nodes() if each not in until):
         for port in (each for each in node.inputs if each.source in found):
             for output in node.outputs:
-                moved = _moved(port, found[port.source], output)
+                moved = _moved(port, found[port.source].axis, output)
                 if moved is not None:
-                    found.setdefault(output, moved)
+                    found.setdefault(output, Rows(moved, found[port.source].picked))
+        for output in (each for each in node.outputs if each in starts):
+            found.setdefault(output, starts[output])
     return found
 
 
@@ -57,6 +104,10 @@ def _moved(port: InPort, axis: int, output: OutPort) -> int | None:
         return axis + len(output.shape) - len(shape) if is_batch else None
     if node.type == "GridSample":
         return _sampled(port, axis)
+    if node.type in (*GATHERS, *REGIONS) and port.index == chosen_by(node).index:
+        return axis if node.type in REGIONS and not axis else None
+    if node.type in GATHERS and _is_gathered(node, axis):
+        return None
     if node.type == "ScaledDotProductAttention" and port.index != DATA_PORT and axis >= len(shape) - 2:
         return None
     if node.type == "Concat" and int(node.attributes["axis"]) % len(shape) == axis:

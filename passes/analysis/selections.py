@@ -7,9 +7,10 @@ the ends of networks are decided by a selection. What is between it and the outp
 from collections.abc import Iterator
 
 from ...ir import Graph, InPort, Node, OutPort
+from ...ir.folding import FORM_CHANGES
 from ...ir.ops import LAYER_TYPES
 from .decisions import Decisions, behind
-from .row_axes import picked_axis, row_axes
+from .row_axes import GATHERS, REGIONS, Rows, chosen_by, picked_axis, row_axes
 
 #: Operations that pick boxes, rows or indices by comparing scores: a small error before them swaps whole rows behind.
 _SELECTIONS = (
@@ -26,18 +27,6 @@ _SELECTIONS = (
     "Proposal",
     "TopK",
 )
-#: Operations that pick rows by selected indices, or regions by selected boxes.
-_PICKS = (
-    "DeformablePSROIPooling",
-    "ExperimentalDetectronROIFeatureExtractor",
-    "Gather",
-    "GatherElements",
-    "GatherND",
-    "PSROIPooling",
-    "ROIAlign",
-    "ROIAlignRotated",
-    "ROIPooling",
-)
 #: Sums over what was picked, for example of experts by their scores: no order is left.
 _SUMS = ("ReduceMean", "ReduceSum")
 
@@ -48,14 +37,16 @@ class Selections:
     Layers and sums end what a selection decides: if they compute an output from what was picked, its own values count.
     If layers lie between two selections (a detector of two stages), what they compute goes into the second decision,
     and is compared there. Rows that layers compute come in the order of the selection that picked them, which a small
-    error changes. Such rows can only be compared by their values in ascending order (see `rows_of`).
+    error changes. Such rows are compared by the indices that picked them, as is what they are added to (boxes that a
+    decoder refines); without indices, only by their values in ascending order (see `rows_of`).
     """
 
     def __init__(self, graph: Graph, decisions: Decisions) -> None:
         self._floats_read = decisions.floats_read
         self._each = [node for node in graph.nodes() if _selects(node) and any(decisions.floats_read(node))]
         self._decided = behind(self._each, through=_decodes) | set(self._each)
-        self._rows = row_axes(graph, dict(self._picked()))
+        self._rows = row_axes(graph, dict(self._picked()), self._each)
+        self._decided -= self._refined()
 
     def of(self, result: Node) -> list[InPort]:
         """The inputs with the floats that a selection turns into a result: scores, and the rows that are picked from.
@@ -64,11 +55,19 @@ class Selections:
         """
         between = self._decided_above(result)
         ports = (port for node in between for port in self._floats_read(node) if port.source.node not in between)
-        return sorted(ports, key=lambda port: (port.node not in self._each, port.node.id, port.index))
+        with_rows = dict.fromkeys(map(self._with_rows, ports))
+        return sorted(with_rows, key=lambda port: (port.node not in self._each, port.node.id, port.index))
 
-    def rows_of(self, tensor: OutPort) -> int | None:
-        """The axis of a tensor that numbers rows in the order of a selection; None if there is none."""
+    def rows_of(self, tensor: OutPort) -> Rows | None:
+        """The rows of a tensor in the order of a selection; None if there are none."""
         return None if tensor.node in self._decided else self._rows.get(tensor)
+
+    def _with_rows(self, port: InPort) -> InPort:
+        """The input, or the one in front of operations that put rows in the order of a selection beside each other."""
+        above = port
+        while above.source not in self._rows and above.source.node.type in FORM_CHANGES:
+            above = above.source.node.inputs[0]
+        return above if above.source in self._rows else port
 
     def _decided_above(self, result: Node) -> set[Node]:
         found = {result} & self._decided
@@ -82,12 +81,27 @@ class Selections:
     def _picked(self) -> Iterator[tuple[OutPort, int]]:
         """The rows that selections pick of what layers computed, and their axes."""
         for node in self._decided:
-            chosen_by = 0 if node.type == "ExperimentalDetectronROIFeatureExtractor" else 1
-            if node.type not in _PICKS or node.source(chosen_by).node not in self._decided:
+            if node.type not in (*GATHERS, *REGIONS) or chosen_by(node).source.node not in self._decided:
                 continue
             is_computed = any(port.source.node not in self._decided for port in self._floats_read(node))
             if is_computed and (axis := picked_axis(node)) is not None:
                 yield node.output(), axis
+
+    def _refined(self) -> set[Node]:
+        """What layers refine of the rows that were picked by indices: it still comes in their order."""
+        computed = {tensor.node for tensor in self._rows} - self._decided
+        found = {node for node in behind(computed, through=_decodes) & self._decided if self._has_indices(node)}
+        return found | {
+            each.node
+            for node in found
+            for output in node.outputs
+            for each in output.consumers
+            if each.node.type == "Result"
+        }
+
+    def _has_indices(self, node: Node) -> bool:
+        rows = [self._rows.get(output) for output in node.outputs]
+        return bool(rows) and all(each is not None and each.picked.node.type in GATHERS for each in rows)
 
 
 def _selects(node: Node) -> bool:

@@ -181,4 +181,4 @@ def untapped(outputs: Outputs) -> Outputs:
         for index, each in enumerate(outputs.each)
     )
     rows = {number: axis for number, axis in outputs.rows.items() if number < len(outputs.each)}
-    return replace(outputs, each=tuple(plain), taps=(), rows=rows)
+    return replace(outputs, each=tuple(plain), taps=(), rows=rows, picked_by={})

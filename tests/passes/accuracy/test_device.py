@@ -14,6 +14,7 @@ from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.accuracy import device
 from irquant.passes.analysis.agreement import sqnr
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs
+from irquant.passes.analysis.picked_by import PickedBy
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.runtime.core import THREADS, cores, own_precision
@@ -257,6 +258,23 @@ def test_rows_in_the_order_of_a_selection_are_compared_in_ascending_order() -> N
     swapped, wrong = BOXES[0][::-1], 1 + np.abs(BOXES[0])
     assert not device.compared(outputs, samples, [[BOXES[0]]], [[swapped]]).wrong
     assert device.compared(outputs, samples, [[BOXES[0]]], [[wrong]]).wrong
+
+
+@pytest.mark.parametrize(
+    ("common", "scale", "wrong"),
+    [(9, 1.0, False), (9, 1.1, True), (2, 1.0, True)],
+    ids=["a swapped row", "wrong rows", "few are the same"],
+)
+def test_rows_that_not_all_models_picked_are_no_fault_of_the_device(*, common: int, scale: float, wrong: bool) -> None:
+    """As long as most rows are there."""
+    rng = np.random.default_rng(0)
+    outputs = Outputs((Output("y", OutputKind.VALUES, (0,)),), rows={0: 1}, picked_by={0: PickedBy(1, 1)})
+    rows, indices = rng.normal(size=(1, 10, 8)), np.arange(10)[np.newaxis]
+    samples = [ValidationSample(Sample("sample 0", {}), {}, [rows, indices])]
+    made, others = scale * rows, indices.copy()
+    made[:, common:], others[:, common:] = 9, 70 + indices[:, common:]
+    meant = [rows * 1.01, indices]
+    assert bool(device.compared(outputs, samples, [meant], [[made, others]]).wrong) is wrong
 
 
 def test_a_sample_with_another_number_of_boxes_says_nothing_the_others_do() -> None:

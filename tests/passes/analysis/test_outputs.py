@@ -15,6 +15,7 @@ from irquant.passes.analysis.agreement import Agreement, Tallies, Verdict, agree
 from irquant.passes.analysis.choices import Choice
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs, find_outputs
 from irquant.passes.analysis.parts import Part
+from irquant.passes.analysis.picked_by import PickedBy
 from irquant.passes.runtime.samples import Sample, ValidationSample
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -223,12 +224,80 @@ def test_classes_of_the_mean_of_picked_tokens_are_classes(graph_of: GraphOf) -> 
     assert (found.taps, found.rows) == ((), {})
 
 
-def test_what_layers_compute_of_picked_rows_is_compared_in_ascending_order(graph_of: GraphOf) -> None:
+def test_what_layers_compute_of_picked_rows_is_compared_by_their_indices(graph_of: GraphOf) -> None:
     """As decoders do that pick queries."""
     x = image()
     found = find_outputs(graph_of(ov.Model([op.result(linear(picked_tokens(x), 7))], [x], "m")))
     assert [(each.kind, each.tensors, each.choice) for each in found.each] == [(OutputKind.VALUES, (0,), None)]
-    assert (found.taps, found.rows) == ((), {0: 1})
+    assert [(tap.node.type, tap.index) for tap in found.taps] == [("Gather", 1)]
+    assert (found.rows, found.picked_by) == ({0: 1}, {0: PickedBy(1, 0)})
+
+
+def gathered(tokens: ov.Node, indices: ov.Node) -> ov.Node:
+    """GatherElements, with an index for each of six columns."""
+    return op.gather_elements(tokens, op.broadcast(op.unsqueeze(indices, np.array(2)), np.array([2, 5, 6])), 1)
+
+
+@pytest.mark.parametrize(
+    ("pick", "move", "by"),
+    [
+        (gathered, lambda rows: rows, PickedBy(1, 1)),
+        (
+            lambda tokens, indices: op.gather(tokens, indices, np.array(1), batch_dims=1),
+            lambda rows: rows,
+            PickedBy(1, 1),
+        ),
+        (lambda tokens, indices: op.gather_nd(tokens, op.unsqueeze(indices, np.array(2)), 1), op.relu, PickedBy(1, 1)),
+        (gathered, lambda rows: op.transpose(rows, np.array([1, 0, 2])), None),
+    ],
+    ids=["GatherElements", "Gather", "GatherND", "the batch is elsewhere"],
+)
+def test_the_rows_of_each_item_of_a_batch_have_indices(
+    graph_of: GraphOf,
+    pick: Callable[[ov.Node, ov.Node], ov.Node],
+    move: Callable[[ov.Node], ov.Node],
+    by: PickedBy | None,
+) -> None:
+    x = op.parameter([2, 3, 8, 8], np.float32, name="x")
+    tokens = op.reshape(op.transpose(convolved(x, 6), np.array([0, 2, 3, 1])), np.array([2, 64, 6]), False)
+    best = op.topk(op.reduce_max(tokens, np.array([2]), False), np.array(5), 1, "max", "value")
+    rows = move(linear(pick(tokens, best.output(1)), 7))
+    found = find_outputs(graph_of(ov.Model([op.result(rows)], [x], "m")))
+    assert found.picked_by == ({0: by} if by else {})
+    assert found.rows == {0: 1 if by else 0}
+
+
+def refined(x: ov.Node) -> tuple[ov.Node, ov.Node]:
+    """Scores [1, 5, 3] and boxes [1, 5, 4] of a decoder: what was picked, and what layers add to it."""
+    tokens = op.reshape(convolved(x, 4), np.array([1, 64, 4]), False)
+    best = op.topk(op.reduce_max(tokens, np.array([0, 2]), False), np.array(5), 0, "max", "value")
+    states = op.gather(op.relu(linear(tokens, 6)), best.output(1), np.array(1))
+    boxes = op.gather(op.exp(tokens), best.output(1), np.array(1))
+    return linear(states, 3), op.sigmoid(op.add(boxes, linear(states, 4)))
+
+
+def test_boxes_that_layers_refine_are_compared_by_their_indices(graph_of: GraphOf) -> None:
+    """Not what is added: it is small if the first boxes are right."""
+    x = image()
+    scores, boxes = refined(x)
+    found = find_outputs(graph_of(ov.Model([op.result(scores), op.result(boxes)], [x], "m")))
+    assert [(each.kind, each.tensors) for each in found.each] == [(OutputKind.VALUES, (0,)), (OutputKind.VALUES, (1,))]
+    assert (found.rows, set(found.picked_by)) == ({0: 1, 1: 1}, {0, 1})
+
+
+@pytest.mark.parametrize("count", [4, 5], ids=["fewer", "as many"])
+def test_what_a_last_selection_picks_of_refined_boxes_is_compared_before_it(graph_of: GraphOf, count: int) -> None:
+    """Also the scores of all classes in one row: their order is that of the first selection."""
+    x = image()
+    scores, boxes = refined(x)
+    best = op.topk(op.reshape(op.sigmoid(scores), np.array([15]), False), np.array(count), 0, "max", "value")
+    queries = op.floor(op.divide(op.convert(best.output(1), "f32"), np.float32(3)))
+    picked = op.gather(boxes, op.convert(queries, "i64"), np.array(1))
+    found = find_outputs(graph_of(ov.Model([op.result(picked)], [x], "m")))
+    assert [(each.kind, each.tensors) for each in found.each] == [(OutputKind.DETECTIONS, (1, 2))]
+    compared = [(tap.node.type, tap.source.node.type, tap.source.shape) for tap in found.taps[:2]]
+    assert compared == [("Reshape", "Sigmoid", (1, 5, 3)), ("Gather", "Sigmoid", (1, 5, 4))]
+    assert (found.rows, set(found.picked_by)) == ({1: 1, 2: 1}, {1, 2})
 
 
 @pytest.mark.parametrize("count", [5, 7, 8, 10])
@@ -280,13 +349,12 @@ def test_of_two_stages_what_goes_into_both_selections_is_compared(graph_of: Grap
     picked = op.non_max_suppression(boxes, scores, np.array(5, np.int64), np.float32(0.5), np.float32(0.1))
     found = find_outputs(graph_of(ov.Model([op.result(picked.output(1))], [x], "m")))
     assert [(tap.node.type, tap.source.node.type) for tap in found.taps] == [
-        ("TopK", "ReduceMax"),
         ("NonMaxSuppression", "Unsqueeze"),
-        ("Gather", "Slice"),
-        ("Add", "MatMul"),
+        ("NonMaxSuppression", "Unsqueeze"),
+        ("Gather", "TopK"),
     ]
-    assert [(each.kind, each.tensors) for each in found.each] == [(OutputKind.DETECTIONS, (1, 2, 3, 4))]
-    assert found.rows == {2: 2, 4: 0}
+    assert [(each.kind, each.tensors) for each in found.each] == [(OutputKind.DETECTIONS, (1, 2))]
+    assert (found.rows, found.picked_by) == ({1: 1, 2: 2}, {1: PickedBy(3, 0), 2: PickedBy(3, 0)})
 
 
 def test_scores_that_the_best_ones_leave_are_compared_before(graph_of: GraphOf) -> None:
@@ -429,7 +497,32 @@ def test_columns_are_judged_by_the_worst_of_them() -> None:
     assert each.whole == pytest.approx(10 * math.log10(10_001 / 0.25))
 
 
-def test_rows_in_the_order_of_a_selection_are_compared_in_ascending_order_and_never_good() -> None:
+BY_INDEX = Outputs((Output("y", OutputKind.VALUES, (0,)),), rows={0: 1}, picked_by={0: PickedBy(1, 1)})
+
+
+def test_rows_with_the_same_index_are_compared_in_each_item_of_a_batch() -> None:
+    indices = np.array([[7, 3, 9], [1, 4, 2]])
+    rows = np.arange(12.0).reshape(2, 3, 2)
+    order = [[2, 0, 1], [1, 2, 0]]
+    found = [np.stack([each[k] for each, k in zip(array, order, strict=True)]) for array in (rows, indices)]
+    (each,) = agreements(BY_INDEX, [[rows, indices]], [found])
+    assert (each.sqnr, each.is_ascending, each.is_bound) == (math.inf, False, False)
+
+
+def test_a_row_that_only_one_model_picked_is_compared_with_the_next() -> None:
+    rows, indices = np.array([[[8.0], [4.0], [2.0], [1.0]]]), np.array([[30, 10, 20, 40]])
+    others, places = np.array([[[1.0], [3.0], [5.0], [8.0]]]), np.array([[40, 11, 31, 30]])
+    (each,) = agreements(BY_INDEX, [[rows, indices]], [[others, places]])  # 10 with 11, 20 with 31
+    assert each.sqnr == pytest.approx(10 * math.log10((64 + 16 + 4 + 1) / (1 + 9)))
+
+
+def test_rows_of_another_number_are_compared_as_outputs_of_another_size() -> None:
+    rows, indices = np.ones((1, 4, 2)), np.arange(4)[np.newaxis]
+    (each,) = agreements(BY_INDEX, [[rows, indices]], [[rows[:, 1:], indices[:, 1:]]])
+    assert (each.resized, each.is_bound) == (1, True)
+
+
+def test_rows_without_indices_are_compared_in_ascending_order_and_never_good() -> None:
     outputs = Outputs((Output("y", OutputKind.VALUES, (0,)),), rows={0: 0})
     rows = np.array([[3.0, 1.0], [2.0, 5.0], [1.0, 4.0]])
     (moved,), (negated,) = (agreements(outputs, [[rows]], [[other]]) for other in (rows[::-1], -rows))
@@ -442,11 +535,11 @@ def test_columns_of_such_rows_choose_nothing() -> None:
     boxes = np.concatenate([300 * rng.random((20, 4)), rng.random((20, 6))], 1)
     samples = [ValidationSample(Sample("", None), {}, [boxes])]
     outputs = Outputs((Output("y", OutputKind.VALUES, (0,)),), joined=frozenset({0}))
-    (chosen,), (none,) = (
+    (chosen,), (none,), (by_index,) = (
         [each.choice for each in it.seen(samples).each[0].parts if str(each) == "columns 4 to 9"]
-        for it in (outputs, replace(outputs, rows={0: 0}))
+        for it in (outputs, replace(outputs, rows={0: 0}), replace(outputs, rows={0: 0}, picked_by={0: PickedBy(1, 0)}))
     )
-    assert (chosen, none) == (Choice(1, 0.25), None)
+    assert (chosen, none, by_index) == (Choice(1, 0.25), None, Choice(1, 0.25))
 
 
 def test_parts_of_another_size_are_judged_as_a_whole() -> None:
