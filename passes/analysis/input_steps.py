@@ -6,7 +6,7 @@ import numpy as np
 
 from ...ir import Array, Graph, Node
 from ...ir.folding import folded
-from ...ir.ops import WEIGHTS_PORT
+from ...ir.ops import WEIGHTS_PORT, bias_port, output_channel_axis
 
 #: Arithmetic with a constant -> whether the constant is a mean or a scale, and how to compute it.
 _STEPS: dict[str, tuple[str, np.ufunc]] = {
@@ -37,7 +37,8 @@ def first_gain(parameter: Node) -> float | None:
 
     The mean is that of squares: half the channels of a trained layer may be next to zero.
 
-    None: there is no such convolution, or arithmetic is in front of it.
+    None: there is no such convolution, arithmetic is in front of it, or an instance normalization behind it, which
+    takes any mean and scale away.
     """
     last = None
     for last in _readers(parameter):
@@ -45,8 +46,20 @@ def first_gain(parameter: Node) -> float | None:
             return None
     if last is None or last.type != "Convolution" or (weights := folded(last.source(WEIGHTS_PORT))) is None:
         return None
+    if _is_normalized(last):
+        return None
     rows = weights.astype(np.float64).reshape(len(weights), -1)
     return float(np.sqrt((rows * rows).sum(axis=1).mean()))
+
+
+def _is_normalized(layer: Node) -> bool:
+    """Whether the only reader of a layer and its bias normalizes the places of each channel (MVN without its axis)."""
+    bias = bias_port(layer)
+    output = bias.node.output() if bias else layer.output()
+    reader = output.consumers[0].node if len(output.consumers) == 1 else layer
+    axes = folded(reader.source(1)) if reader.type == "MVN" and len(reader.inputs) > 1 else None
+    rank = len(output.shape)
+    return axes is not None and output_channel_axis(layer) % rank not in {int(each) % rank for each in axes.ravel()}
 
 
 def _readers(parameter: Node) -> Iterator[Node]:

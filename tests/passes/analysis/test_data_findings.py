@@ -1,5 +1,6 @@
 """Which data look wrong, and that good data cause no warning."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,15 @@ NORMALIZE = "normalize the samples with the mean and scale of its training"
 EQUAL = "all 40 samples are equal: check how they are read"
 
 
-def model(steps: str = "", kind: str = "f32", size: float = 0.2) -> Graph:
-    """An image model whose first convolution has weights of this size, behind arithmetic with constants."""
+def model(steps: str = "", kind: str = "f32", size: float = 0.2, normalized: Sequence[int] = ()) -> Graph:
+    """An image model whose first convolution has weights of this size, behind arithmetic with constants.
+
+    Args:
+        steps: The arithmetic.
+        kind: The element type of the images.
+        size: The size of the weights.
+        normalized: The axes that are normalized behind the convolution and its bias.
+    """
     image = op.parameter([1, 3, 8, 8], {"f32": np.float32, "u8": np.uint8}[kind], name="image")
     image.output(0).set_names({"image"})
     value: Any = image if kind == "f32" else op.convert(image, "f32")
@@ -33,7 +41,11 @@ def model(steps: str = "", kind: str = "f32", size: float = 0.2) -> Graph:
         number = np.full((1, 3, 1, 1), float(step[1:]), np.float32)
         value = {"-": op.subtract, "/": op.divide, "*": op.multiply}[step[0]](value, number)
     weights = (RNG.normal(size=(8, 3, 3, 3)) * size).astype(np.float32)
-    hidden = op.relu(op.convolution(value, weights, [1, 1], [1, 1], [1, 1], [1, 1]))
+    hidden = op.convolution(value, weights, [1, 1], [1, 1], [1, 1], [1, 1])
+    if normalized:
+        biased = op.add(hidden, RNG.normal(size=(1, 8, 1, 1)).astype(np.float32))
+        hidden = op.mvn(biased, np.array(normalized), True, 1e-5, "inside_sqrt")
+    hidden = op.relu(hidden)
     return from_runtime(ov.Model([op.result(op.reduce_mean(hidden, np.array([2, 3])))], [image], "m"))
 
 
@@ -55,6 +67,11 @@ def test_the_line_says_what_is_fed() -> None:
     ("graph", "samples", "said"),
     [
         (model(), PIXELS, f"input 'image' f32[1,3,8,8]: values lie in 0 to 255{WITHOUT}: {NORMALIZE}"),
+        (  # a layer normalization takes a scale away, but no mean
+            model(normalized=(1, 2, 3)),
+            PIXELS,
+            f"input 'image' f32[1,3,8,8]: values lie in 0 to 255{WITHOUT}: {NORMALIZE}",
+        ),
         (
             model("-127 /64"),
             NORMALIZED,
@@ -172,6 +189,7 @@ def test_zeros_are_equal_and_constant() -> None:
         (model("/255"), PIXELS),
         (model(kind="u8"), [each.astype(np.uint8) for each in PIXELS]),
         (model(size=0.002), PIXELS),  # the normalization is in the weights
+        (model(normalized=(2, 3)), PIXELS),  # in each channel behind the convolution, as in style transfer
         (model("-0.5 /0.25"), [each / 255 for each in PIXELS]),
         (model(), [each / 255 for each in PIXELS]),
         (model(), [each - 127 for each in PIXELS]),  # a mean without scale
