@@ -16,7 +16,7 @@ from .parts import Part, find_parts, is_joined
 from .picked_by import PickedBy
 from .pictures import is_picture_of, may_be_picture
 from .probabilities import Probabilities, are_score_logits
-from .row_axes import GATHERS, Rows, chosen_by, index_axis
+from .row_axes import index_axis
 from .selections import Selections
 
 _PROBABILITIES = ("HardSigmoid", "HSigmoid", "LogSoftmax", "Sigmoid", "SoftMax")
@@ -231,22 +231,21 @@ def find_outputs(graph: Graph) -> Outputs:
     rows = {number: it for number, tensor in compared if (it := selections.rows_of(tensor)) is not None}
     picked_by = dict[int, PickedBy]()
     for number, tensor in compared:
-        if number in rows and _has_known_indices(tensor, rows[number]):
-            pick = rows[number].picked.node
-            indices = taps.setdefault(chosen_by(pick), len(results) + len(taps))
-            picked_by[number] = PickedBy(indices, index_axis(pick))
+        indices = selections.indices_of(rows[number]) if number in rows else None
+        if indices and _are_numbered(tensor, rows[number].axis, indices):
+            place = taps.setdefault(indices, len(results) + len(taps))
+            picked_by[number] = PickedBy(place, index_axis(indices.node))
     joined = frozenset(number for number, tensor in compared if is_joined(tensor))
     axes = {number: it.axis for number, it in rows.items()}
     return Outputs(tuple(found), tuple(taps), joined, rows=axes, picked_by=picked_by)
 
 
-def _has_known_indices(tensor: OutPort, rows: Rows) -> bool:
-    """Whether rows were picked by indices, of each item of the batch on its own if there are several."""
-    pick = rows.picked.node
-    if pick.type not in GATHERS or index_axis(pick) > 1:
+def _are_numbered(tensor: OutPort, axis: int, indices: InPort) -> bool:
+    """Whether there is an index for each row: of each item of the batch on its own if there are several."""
+    if index_axis(indices.node) > 1:
         return False
-    batch = chosen_by(pick).source.shape[: index_axis(pick)]
-    return batch in ((), (1,)) or (rows.axis > 0 and batch == tensor.shape[:1])
+    batch = indices.source.shape[: index_axis(indices.node)]
+    return batch in ((), (1,)) or (axis > 0 and batch == tensor.shape[:1])
 
 
 def _name(result: Node) -> str:

@@ -44,6 +44,7 @@ class Selections:
     def __init__(self, graph: Graph, decisions: Decisions) -> None:
         self._floats_read = decisions.floats_read
         self._each = [node for node in graph.nodes() if _selects(node) and any(decisions.floats_read(node))]
+        self._behind = behind(self._each) | set(self._each)
         self._decided = behind(self._each, through=_decodes) | set(self._each)
         self._rows = row_axes(graph, dict(self._picked()), self._each)
         self._decided -= self._refined()
@@ -61,6 +62,14 @@ class Selections:
     def rows_of(self, tensor: OutPort) -> Rows | None:
         """The rows of a tensor in the order of a selection; None if there are none."""
         return None if tensor.node in self._decided else self._rows.get(tensor)
+
+    def indices_of(self, rows: Rows) -> InPort | None:
+        """The input with the indices that picked rows; None if they were not picked from all rows in a fixed order.
+
+        Indices into what an earlier selection picked name other rows if that order changes.
+        """
+        pick = rows.picked.node
+        return chosen_by(pick) if pick.type in GATHERS and pick.source(0).node not in self._behind else None
 
     def _with_rows(self, port: InPort) -> InPort:
         """The input, or the one in front of operations that put rows in the order of a selection beside each other."""
@@ -101,7 +110,7 @@ class Selections:
 
     def _has_indices(self, node: Node) -> bool:
         rows = [self._rows.get(output) for output in node.outputs]
-        return bool(rows) and all(each is not None and each.picked.node.type in GATHERS for each in rows)
+        return bool(rows) and all(each is not None and self.indices_of(each) for each in rows)
 
 
 def _selects(node: Node) -> bool:

@@ -233,6 +233,15 @@ def test_what_layers_compute_of_picked_rows_is_compared_by_their_indices(graph_o
     assert (found.rows, found.picked_by) == ({0: 1}, {0: PickedBy(1, 0)})
 
 
+def test_indices_into_what_an_earlier_selection_picked_name_other_rows_each_time(graph_of: GraphOf) -> None:
+    x = image()
+    tokens = op.relu(linear(picked_tokens(x, 8), 6))
+    best = op.topk(op.reduce_max(tokens, np.array([0, 2]), False), np.array(5), 0, "max", "value")
+    rows = linear(op.gather(tokens, best.output(1), np.array(1)), 7)
+    found = find_outputs(graph_of(ov.Model([op.result(rows)], [x], "m")))
+    assert (found.taps, found.rows, found.picked_by) == ((), {0: 1}, {})
+
+
 def gathered(tokens: ov.Node, indices: ov.Node) -> ov.Node:
     """GatherElements, with an index for each of six columns."""
     return op.gather_elements(tokens, op.broadcast(op.unsqueeze(indices, np.array(2)), np.array([2, 5, 6])), 1)
@@ -495,6 +504,19 @@ def test_columns_are_judged_by_the_worst_of_them() -> None:
     assert (each.part, each.verdict) == ("columns 1 to 2", Verdict.POOR)
     assert each.sqnr == pytest.approx(10 * math.log10(4))
     assert each.whole == pytest.approx(10 * math.log10(10_001 / 0.25))
+
+
+def test_rows_keep_their_indices_where_detections_are_left_out(graph_of: GraphOf) -> None:
+    x = image()
+    scores, boxes = refined(x)
+    best = op.topk(op.reduce_max(scores, np.array([0, 2]), False), np.array(3), 0, "max", "value")
+    graph = graph_of(ov.Model([op.result(op.gather(boxes, best.output(1), np.array(1))), op.result(scores)], [x], "m"))
+    found = find_outputs(graph)
+    narrowed = found.narrowed(graph, list(graph.nodes("Convolution", "MatMul")))
+    assert found.picked_by == {1: PickedBy(4, 0), 2: PickedBy(4, 0), 3: PickedBy(5, 0)}
+    assert narrowed.picked_by == {0: PickedBy(3, 0), 1: PickedBy(3, 0), 2: PickedBy(4, 0)}
+    narrowed.attach(graph)
+    assert [each.source().shape for each in graph.in_file_order("Result")][3:] == [(5,), (5,)]
 
 
 BY_INDEX = Outputs((Output("y", OutputKind.VALUES, (0,)),), rows={0: 1}, picked_by={0: PickedBy(1, 1)})
