@@ -126,7 +126,7 @@ def _is_undilated(node: Node) -> bool:
 
 def _has_known_scale(node: Node) -> bool:
     """Whether an Interpolate is not of opset1 with data of dynamic size, whose scale is computed while it runs."""
-    return node.opset != "opset1" or DYNAMIC not in node.source(DATA_PORT).shape[2:]
+    return node.opset != "opset1" or not _is_of_any_size(node)
 
 
 def _pads_no_output(node: Node) -> bool:
@@ -229,13 +229,14 @@ def _has_kernel_of_one(node: Node) -> bool:
 
 
 def _is_of_any_size(node: Node) -> bool:
-    """Whether the data have a dynamic size behind axis 1."""
-    return DYNAMIC in node.source(DATA_PORT).shape[2:]
+    """Whether the data have a dynamic size behind axis 1, or an unknown rank."""
+    shape = node.source(DATA_PORT).shape
+    return not shape or DYNAMIC in shape[2:]
 
 
 def _may_have_few_columns(node: Node) -> bool:
     """Whether the size is dynamic, and the output may have few columns; for short rows, the batch counts, too."""
-    batch, _, *sizes = node.source(DATA_PORT).shape
+    batch, _, *sizes = node.source(DATA_PORT).shape or (DYNAMIC,) * (2 + len(kernel_shape(node)))  # of unknown rank
     columns = node.output().shape[-1]
     is_dynamic = DYNAMIC in sizes or (batch == DYNAMIC and len(sizes) == 1)
     return is_dynamic and (columns == DYNAMIC or columns <= (_SHORT if len(sizes) == 1 else _NARROW))

@@ -4,10 +4,14 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from ...ir import InPort, Node, OutPort, Scope
+from ...ir.match import told
 from ...targets import Granularity, Mode, QuantSpec
 from ..analysis.constants import SHAPE_READERS
 from ..analysis.states import is_unmeasured
 from ..options.ignored import BY_USER
+
+#: The number of reasons that are told if no layer can run in int8.
+_MOST_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -189,16 +193,30 @@ class Plan:
             )
         of_user = sum(each.reason.startswith(BY_USER) for each in self.decisions.values())
         if not of_user:
-            return f"target '{target}' can run no layer of the model in int8"
+            return f"target '{target}' can run no layer of the model in int8{self._why_each()}"
         if of_user == len(self.decisions):
             return f"you ignore all {of_user} layers of the model"
         return f"you ignore {of_user} of {len(self.decisions)} layers, and target '{target}' runs the others in float"
+
+    def _why_each(self) -> str:
+        """The reasons of the layers, the most frequent first, each with its first layer; empty without layers."""
+        by_reason: dict[str, list[Node]] = {}
+        for node, each in self.decisions.items():
+            by_reason.setdefault(each.reason, []).append(node)
+        ordered = sorted(by_reason.items(), key=lambda it: -len(it[1]))
+        said = [f"{told(nodes[0])}{_and_others(len(nodes) - 1)}: {reason}" for reason, nodes in ordered[:_MOST_REASONS]]
+        left_out = [f"{len(ordered) - _MOST_REASONS} other reasons"] if len(ordered) > _MOST_REASONS else []
+        return f" ({'; '.join([*said, *left_out])})" if said else ""
 
     def feeding(self, *ports: InPort) -> list[Site]:
         """The sites whose quantized tensors reach some input ports, directly or through nodes that they moved past."""
         by_edge = {port: site for site in self.sites for port in site.consumers}
         found = [by_edge[port] for port in edges_above(ports, by_edge.keys(), self.moved)]
         return [site for index, site in enumerate(found) if site not in found[:index]]
+
+
+def _and_others(count: int) -> str:
+    return f" and {count} other{'s' * (count > 1)}" if count else ""
 
 
 def edges_above(

@@ -12,6 +12,8 @@ _UNKNOWN_TYPE = re.compile(r"Opset \S+ doesn't contain the operation with type: 
 _UNKNOWN_OPERATIONS = "No conversion rule found for operations"
 #: How to name the extension of an operation.
 HOW_TO_EXTEND = "name its library (--extension FILE, key 'extension' of a batch file, extensions=[...])"
+#: What the runtime says of an input of unknown rank, which the CPU plugin does not run.
+_UNKNOWN_RANK = re.compile(r"Parameter operation with dynamic rank\. Operation name: (?P<name>.*)")
 _NODE = re.compile(r"While validating node '.*' with friendly_name (?P<name>'.*'):$")
 
 
@@ -21,6 +23,8 @@ def first_line(error: Exception) -> str:
     telling = [line for line in lines if not _PLACES.match(line)] or lines or ["no reason given"]
     if unknown := next((line for line in telling if _UNKNOWN_OPERATIONS in line), ""):  # others fail because of them
         return unknown.removeprefix("-- ")
+    if rank := next((found for line in telling if (found := _UNKNOWN_RANK.search(line))), None):
+        return f"it does not run an input of unknown rank; give '{rank['name']}' one, for example with Model.reshape"
     node = _NODE.match(telling[0])
     return f"{node['name']}: {telling[-1]}" if node else telling[0].removeprefix("-- ")
 

@@ -267,7 +267,8 @@ def _rename_hint(items: Sequence[tuple[object, object]], inputs: Sequence[ModelI
 def _checked_array(sample: Sample, expected: ModelInput, value: object, inputs: Sequence[ModelInput]) -> Array:
     kind = element_type(expected.element_type)
     if kind.dtype is None:
-        message = f"input {expected}: numpy has no {kind.name} arrays, so the model cannot be calibrated"
+        why = "give the model without its tokenizer" if kind.name == "string" else f"numpy has no {kind.name} arrays"
+        message = f"input {expected}: the model cannot be calibrated with {kind.name} data: {why}"
         raise DataError(message)
     array = _as_array(sample, expected, value)
     came = f"{array.dtype}{list(array.shape)}"

@@ -1,4 +1,4 @@
-"""Widens 8-bit integers and flags that the device would take for codes of its own."""
+"""Widens integers and flags that the device would take for codes of its own, or cannot read beside a FakeQuantize."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,17 +15,20 @@ _PASSED = ("Broadcast", "Reshape", "Slice", "Squeeze", "StridedSlice", "Tile", "
 _SUMS, _REDUCTIONS = ("Add", "Subtract"), ("ReduceMean", "ReduceSum")
 _NARROW = ("i8", "u8")
 _FLAGS = "boolean"
-_WIDE = element_type("i32")
+#: Integers that its kernels do not read.
+_UNREADABLE = ("i16", "u16", "u32", "u64")
+_WIDE, _WIDEST = element_type("i32"), element_type("i64")
 
 
 @dataclass(frozen=True)
 class WidenIntegers(Pass):
-    """Converts 8-bit integers and flags to 32 bits before they become floats.
+    """Converts integers and flags to 32 bits, or to 64 if they have as many, before they become floats.
 
     OpenVINO's int8 transformations take the scale and the shift behind such a conversion for those of their own codes.
     In front of a FakeQuantize, they skip the rounding of what was rounded to integers. In a sum, they divide the other
     operand by the scale: nothing is left of scores beside (1 - flag) * -1e9, a common form of a mask. In a reduction,
-    they add the integers themselves, in a kernel that reads some of them only.
+    they add the integers themselves, in a kernel that reads some of them only. Integers of 16 bits, or unsigned ones of
+    32 or 64, in front of a FakeQuantize end the compilation: the kernel that would read them does not know the type.
 
     The pass does so only if the target says that the device misreads them (`misreads_narrow_integers`).
 
@@ -74,7 +77,7 @@ def _varying(node: Node) -> list[InPort]:
 
 def _is_narrow(port: InPort) -> bool:
     """Whether a Convert to float reads 8-bit integers or flags."""
-    return port.source.element_type.name in (*_NARROW, _FLAGS) and port.node.output().element_type.is_float
+    return port.source.element_type.name in (*_NARROW, _FLAGS) and _makes_floats(port.node)
 
 
 def _is_summed(convert: Node) -> bool:
@@ -92,8 +95,14 @@ def _is_summed(convert: Node) -> bool:
 
 
 def _is_skipped(port: InPort) -> bool:
-    """Whether a Convert to float reads floats that were rounded to 8-bit integers."""
+    """Whether a Convert to float reads floats that were rounded to 8-bit integers, or integers that no kernel reads."""
+    if port.source.element_type.name in _UNREADABLE:
+        return _makes_floats(port.node) and not _is_of_floats(port.source.node)
     return _is_narrow(port) and port.source.element_type.name in _NARROW and _is_of_floats(port.source.node)
+
+
+def _makes_floats(node: Node) -> bool:
+    return node.type == "Convert" and node.output().element_type.is_float
 
 
 def _is_of_floats(node: Node) -> bool:
@@ -102,12 +111,13 @@ def _is_of_floats(node: Node) -> bool:
 
 def _widen(port: InPort) -> None:
     narrow = port.source
+    kind = _WIDEST if narrow.element_type.name in ("u32", "u64") else _WIDE
     wide = port.node.graph.add(
         "Convert",
         f"{port.node.name}/wide",
         [narrow],
-        [(_WIDE, narrow.shape)],
-        attributes={"destination_type": _WIDE.name},
+        [(kind, narrow.shape)],
+        attributes={"destination_type": kind.name},
         near=port.node,
     )
     port.connect(wide.output())

@@ -261,6 +261,17 @@ def test_dilation_padding_and_sizes_of_convolutions(
     assert {each for each in among if Condition.model_validate({"op": type_, "when": each}).fits(node)} == properties
 
 
+def test_data_of_unknown_rank_may_have_any_size() -> None:
+    graph = from_text("""
+        x: f32[] = Parameter()
+        w: f32[1,2,1,1] = Const() [1.0, 2.0]
+        y: f32[?,1,?,?] = Convolution(x, w)
+        r = Result(y)
+    """)
+    condition = {"op": "Convolution", "when": ["of_any_size", "maybe_few_columns"]}
+    assert Condition.model_validate(condition).fits(graph.node("y"))
+
+
 @pytest.mark.parametrize(("value", "fits"), [("0.0", True), ("1.0", False)])
 def test_a_pad_of_zeros_in_front_counts_as_padding(value: str, *, fits: bool) -> None:
     node = from_text(f"""

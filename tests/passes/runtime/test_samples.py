@@ -201,6 +201,15 @@ def test_bfloat16_is_taken_for_floats() -> None:
     assert array.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("kind", "why"), [("string", "give the model without its tokenizer"), ("u4", "numpy has no u4 arrays")]
+)
+def test_data_that_are_no_numbers_are_refused(kind: str, why: str) -> None:
+    text = ModelInput("x", frozenset({"x"}), kind, (1,))
+    said = f"input 'x' {kind}[1]: the model cannot be calibrated with {kind} data: {why}"
+    assert complaint(np.array(["a"]), text) == said
+
+
 @pytest.mark.parametrize(("name", "dtype", "limit"), [("f16", "float16", 65504.0), ("bf16", "bfloat16", 3e38)])
 def test_numbers_beyond_a_half_are_not_made_infinite(name: str, dtype: str, limit: float) -> None:
     half = ModelInput("x", frozenset({"x"}), name, (2,))

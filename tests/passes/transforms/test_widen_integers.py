@@ -98,6 +98,26 @@ def test_other_integers_are_left_alone(line: str) -> None:
     assert changed(line) == 0
 
 
+@pytest.mark.parametrize(("kind", "wide"), [("i16", "i32"), ("u16", "i32"), ("u32", "i64"), ("u64", "i64")])
+def test_integers_that_no_kernel_reads_are_widened(kind: str, wide: str) -> None:
+    before = GRAPH.replace("x: f32[1,4] = Parameter()", "")
+    before = before.replace('whole: u8[1,4] = Convert(x) destination_type="u8"', f"whole: {kind}[1,4] = Parameter()")
+    line = f'y/wide: {wide}[1,4] = Convert(whole) destination_type="{wide}"'
+    after = before.replace("Convert(whole)", "Convert(y/wide)").replace("y: f32", f"{line}\n    y: f32")
+    check_pass(WidenIntegers(), before=before, after=after)
+
+
+def test_layers_of_sound_in_16_bits_run_in_int8() -> None:
+    rng, reports = np.random.default_rng(1), list[Report]()
+    sound = op.parameter([1, 1, 64], np.int16, name="sound")
+    scaled = op.multiply(op.convert(sound, "f32"), op.constant(np.float32(1 / 32768)))
+    weights = op.constant(rng.normal(size=(8, 1, 5)).astype(np.float32))
+    model = ov.Model([op.relu(op.convolution(scaled, weights, [1], [0], [0], [1]))], [sound])
+    samples = [rng.normal(0, 5000, (1, 1, 64)).astype(np.int16) for _ in range(12)]
+    quantize(model, samples, report=reports.append)
+    assert [each.decision.int8 for each in reports[0].layers] == [True]
+
+
 @pytest.mark.parametrize(("target", "count"), [("cpu_spr", 1), ("gpu", 1), ("npu", 0), ("gna", 0)])
 def test_the_target_says_whether_they_are_skipped(target: str, count: int) -> None:
     assert changed(target=target) == count
