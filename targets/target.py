@@ -324,6 +324,8 @@ class Target(_Strict):
             fits decides, and it keeps those of no other layer.
         misreads_narrow_integers: Whether the device takes 8-bit integers and flags that become floats, in front of a
             FakeQuantize or in a sum, for codes of its own.
+        misreads_full_rows: Whether the device gives garbage for convolutions of few input channels that fill whole rows
+            of its matrices together with the last axis of their kernel.
         moves_scales_behind: Operations with an epsilon, behind which the device moves the scale of an int8 layer, so
             that epsilon is compared with numbers of another unit; a bias in front keeps the scale there.
         attention_sqnr: The decibels of signal to error that 8 bits must leave of probabilities; with fewer, the
@@ -347,6 +349,7 @@ class Target(_Strict):
     bodies: Names = ()
     keeps_compressed: tuple[Compression, ...] = ()
     misreads_narrow_integers: bool = False
+    misreads_full_rows: bool = False
     moves_scales_behind: Names = ()
     attention_sqnr: Annotated[float, Field(ge=0)] = 0.0
     sum_sqnr: Annotated[float, Field(ge=0)] = 0.0

@@ -33,6 +33,7 @@ PASSES: Mapping[str, str] = {
     "create-biases": "transforms.create_biases:CreateBiases",
     "widen-masks": "transforms.widen_masks:WidenMasks",
     "widen-integers": "transforms.widen_integers:WidenIntegers",
+    "widen-kernels": "transforms.widen_kernels:WidenKernels",
     "order-operands": "transforms.order_operands:OrderOperands",
     "compress-weights": "transforms.compress_weights:CompressWeights",
     "quantize-weights-only": "transforms.quantize_weights_only:QuantizeWeightsOnly",

@@ -27,6 +27,7 @@ from ..transforms.smooth_quant import SmoothQuant
 from ..transforms.store_halves import StoreHalves
 from ..transforms.untranspose_weights import UntransposeWeights
 from ..transforms.widen_integers import WidenIntegers
+from ..transforms.widen_kernels import WidenKernels
 from ..transforms.widen_masks import WidenMasks
 
 #: The options that select passes.
@@ -79,6 +80,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         CreateBiases(),  # after the passes that may have given a layer a bias already
         WidenMasks(),  # such a bias of a product of two activations is a row, too
         WidenIntegers(),
+        WidenKernels(),
         OrderOperands(),
         CompressWeights(),  # the passes above look at the float weights
         RestoreAttention(),  # the passes above know the products by the plan
