@@ -129,6 +129,12 @@ def test_spikes_of_one_sample_count_in_a_small_tensor() -> None:
     assert range_of(data)[1] > 50
 
 
+def test_a_loud_sample_counts() -> None:
+    data = lopsided(24, side=24)
+    data[5] *= 10
+    assert range_of(data)[1] > 50
+
+
 def test_spikes_of_each_sample_count() -> None:
     data = lopsided(24, side=24)
     for each in data:
