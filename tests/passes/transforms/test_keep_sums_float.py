@@ -42,11 +42,11 @@ def even(count: int) -> list[Array]:
 
 
 def spread(count: int) -> list[Array]:
-    """Small numbers, and one in each sample that is hundreds of times as large: 8 bits keep these alone."""
+    """Small numbers, and a few that are a thousand times as large: 8 bits keep these alone."""
     rng = np.random.default_rng(1)
     found = [rng.normal(size=(1, 8, 16, 16)).astype(np.float32) for _ in range(count)]
     for each in found:
-        each.reshape(-1)[rng.integers(0, each.size, 1)] = rng.uniform(300, 500)
+        each.reshape(-1)[rng.integers(0, each.size, 1)] *= 300
     return found
 
 
@@ -69,8 +69,11 @@ def test_the_target_says_how_many_decibels_a_sum_must_keep(least: float, count: 
 
 def test_sums_that_lose_more_are_not_rounded_and_the_outputs_gain() -> None:
     samples, ratios = spread(24), list[float]()
+    for each in samples:  # not a few that are much larger than the others, which ranges would leave out
+        np.clip(each, -300, 300, out=each)
     for least, count in ((0, 2), (28, 0)):
-        model = quantize(network(), samples[:16], target=target(least), config=QuantizationConfig(guard=False))
+        config = QuantizationConfig(guard=False)
+        model = quantize(network(), samples[:16], target=target(least), config=config, report=lambda _: None)
         assert rounded_sums(model) == count
         both = [ov.compile_model(each, "CPU", F32) for each in (network(), model)]
         floats, made = ([each(sample)[0].copy() for sample in samples[16:]] for each in both)
