@@ -201,7 +201,7 @@ def _gain(attempt: Attempt, best: Attempt) -> tuple[float, float]:
     return attempt.ratio_margin - best.ratio_margin, error
 
 
-def _why_no_better(attempt: Attempt, best: Attempt, *, is_often_better: bool = False) -> str:
+def _why_no_better(attempt: Attempt, best: Attempt, *, may_be_chance: bool = False) -> str:
     """Why a remedy does not help; empty if it does.
 
     It must gain enough at the worst output, not by chance unless one is poor, and make no output poor.
@@ -209,14 +209,13 @@ def _why_no_better(attempt: Attempt, best: Attempt, *, is_often_better: bool = F
     Args:
         attempt: The model with the remedy.
         best: The model without it.
-        is_often_better: Whether the remedy helps most models: then few samples are enough to say so.
+        may_be_chance: Whether the gain need not exceed its standard error, because the remedy helps most models.
     """
     if attempt.context.check.failure:
         return _NOT_RUN
     gain, error = _gain(attempt, best)
-    least = (
-        GAIN if best.margin < 0 or is_often_better else max(GAIN, error)
-    )  # a chance for a poor model; layers would cost more
+    takes_a_chance = may_be_chance or best.margin < 0  # of a poor model, layers would cost more
+    least = GAIN if takes_a_chance else max(GAIN, error)
     if not attempt.ratio_margin >= best.ratio_margin + least:
         if gain >= GAIN:
             return f"a gain of {gain:.1f} dB may be chance: its standard error is {error:.1f} dB"
@@ -230,7 +229,7 @@ def _why_better(attempt: Attempt, best: Attempt) -> str:
     if math.isinf(gain):
         return "the runtime runs it"
     what = f"a gain of {gain:.1f} dB"
-    chance = "; this may be chance" if error > gain else ""
+    chance = "; this may be chance, but costs no time" if error > gain else ""
     return f"{what}, with a standard error of {error:.1f} dB{chance}" if error else what
 
 
@@ -316,7 +315,7 @@ class _Search:
         attempt = self.calibrated.attempt(
             config.model_copy(update={"correct_biases": "sequential"}), self.best.reverted_to_float
         )
-        why = _why_no_better(attempt, self.best, is_often_better=True)
+        why = _why_no_better(attempt, self.best, may_be_chance=True)
         self.steps.append(self._step("biases corrected for the whole error of each layer", attempt, why))
 
     def return_layers(self, margin_of: Callable[[Attempt], float]) -> None:

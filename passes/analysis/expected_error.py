@@ -74,6 +74,10 @@ class Distribution:
         found = [(part.values, part.weights / part.weights.sum()) for part in parts]
         return cls(np.concatenate([each for each, _ in found]), np.concatenate([each for _, each in found]))
 
+    def clipped(self, limits: Range) -> "Distribution":
+        """The values clipped to a range of scalars."""
+        return Distribution(np.clip(self.values, limits.low.min(), limits.high.max()), self.weights)
+
     def errors(self, limits: Range, levels: int) -> Floats:
         """The expected squared errors of FakeQuantizes, times the sum of the weights.
 

@@ -68,6 +68,8 @@ class Selections:
 
         Indices into what an earlier selection picked name other rows if that order changes.
         """
+        if rows.picked is None:
+            return None
         pick = rows.picked.node
         return chosen_by(pick) if pick.type in GATHERS and pick.source(0).node not in self._behind else None
 

@@ -8,14 +8,15 @@ import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node
 from ...ir.folding import VIEWS
-from ...ir.ops import WEIGHTED_TYPES, bias_port, output_channel_axis
+from ...ir.ops import WEIGHTED_TYPES, bias_port, is_constant, output_channel_axis
 from ...targets import Target
 from ..analysis.biases import change_bias
 from ..analysis.constants import SHAPE_READERS
 from ..infra.base import Context, Fact, Pass
 
 #: Operations whose result is scaled if what they read is.
-_SCALABLE = (*VIEWS, "Clamp", "LeakyRelu", "PReLU", "ReLU")
+_SCALABLE = (*VIEWS, "AvgPool", "Clamp", "LeakyRelu", "PReLU", "ReLU", "ReduceMean")
+_SCALES = ("Divide", "Multiply", "Negative", "Subtract")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class CreateBiases(Pass):
 
 def _needs_bias(node: Node, context: Context) -> bool:
     decision, rule = context.plan.decisions.get(node), context.target.rule(node)
-    if not (decision and decision.may_run_int8 and rule) or bias_port(node):
+    bias = bias_port(node)
+    if not (decision and decision.may_run_int8 and rule) or (bias and bias.source.node.array.any()):
         return False
     readers = [port for port in node.output().consumers if port.node.type not in SHAPE_READERS]
     if rule.needs_bias and len(readers) > 1:
@@ -70,8 +72,17 @@ def _needs_bias(node: Node, context: Context) -> bool:
 
 def _carries_a_scale(node: Node, target: Target) -> bool:
     """Whether the scale of what a node reads can be moved behind it."""
-    is_scale = node.type == "Multiply" and any(port.source.node.type == "Const" for port in node.inputs)
-    return is_scale or node.type in _SCALABLE or target.transparency(node) is not None
+    is_scale = node.type in _SCALES and [is_constant(port.source) for port in node.inputs].count(False) == 1
+    return is_scale or _adds_zero(node) or node.type in _SCALABLE or target.transparency(node) is not None
+
+
+def _adds_zero(node: Node) -> bool:
+    """Whether the runtime removes an Add."""
+    return node.type == "Add" and any(_is_zero(port.source.node) for port in node.inputs)
+
+
+def _is_zero(node: Node) -> bool:
+    return node.type == "Const" and not node.array.any()
 
 
 def _readers(node: Node, passes_through: Callable[[Node], bool]) -> Iterator[Node]:

@@ -15,20 +15,20 @@ _PASSED = ("Broadcast", "Reshape", "Slice", "Squeeze", "StridedSlice", "Tile", "
 _SUMS, _REDUCTIONS = ("Add", "Subtract"), ("ReduceMean", "ReduceSum")
 _NARROW = ("i8", "u8")
 _FLAGS = "boolean"
-#: Integers that its kernels do not read.
-_UNREADABLE = ("i16", "u16", "u32", "u64")
-_WIDE, _WIDEST = element_type("i32"), element_type("i64")
+#: Integers that its kernels do not read. (Nor do they read those of more bits, which no wider type holds for them.)
+_UNREADABLE = ("i16", "u16")
+_WIDE = element_type("i32")
 
 
 @dataclass(frozen=True)
 class WidenIntegers(Pass):
-    """Converts integers and flags to 32 bits, or to 64 if they have as many, before they become floats.
+    """Converts integers and flags to 32 bits before they become floats.
 
     OpenVINO's int8 transformations take the scale and the shift behind such a conversion for those of their own codes.
     In front of a FakeQuantize, they skip the rounding of what was rounded to integers. In a sum, they divide the other
     operand by the scale: nothing is left of scores beside (1 - flag) * -1e9, a common form of a mask. In a reduction,
-    they add the integers themselves, in a kernel that reads some of them only. Integers of 16 bits, or unsigned ones of
-    32 or 64, in front of a FakeQuantize end the compilation: the kernel that would read them does not know the type.
+    they add the integers themselves, in a kernel that reads some of them only. Integers of 16 bits in front of a
+    FakeQuantize end the compilation: the kernel that would read them does not know the type.
 
     The pass does so only if the target says that the device misreads them (`misreads_narrow_integers`).
 
@@ -111,13 +111,12 @@ def _is_of_floats(node: Node) -> bool:
 
 def _widen(port: InPort) -> None:
     narrow = port.source
-    kind = _WIDEST if narrow.element_type.name in ("u32", "u64") else _WIDE
     wide = port.node.graph.add(
         "Convert",
         f"{port.node.name}/wide",
         [narrow],
-        [(kind, narrow.shape)],
-        attributes={"destination_type": kind.name},
+        [(_WIDE, narrow.shape)],
+        attributes={"destination_type": _WIDE.name},
         near=port.node,
     )
     port.connect(wide.output())

@@ -37,7 +37,7 @@ class WidenKernels(Pass):
         if not context.target.misreads_full_rows:
             return 0
         layers = (node for each in graph.walk() for node in each.nodes("Convolution", "GroupConvolution"))
-        found = [node for node in layers if _fills_rows(node) and _pads_as_written(node) and _has_own_weights(node)]
+        found = [node for node in layers if _fills_rows(node) and _may_be_padded(node) and _has_own_weights(node)]
         for node in found:
             _widen(node)
         return len(found)
@@ -51,8 +51,13 @@ def _fills_rows(node: Node) -> bool:
     return is_joined and codes > _ROW and codes % _ROW == 0
 
 
-def _pads_as_written(node: Node) -> bool:
-    """Whether one more column of padding can be written, or is added automatically at a side that is known."""
+def _may_be_padded(node: Node) -> bool:
+    """Whether one more column of padding can be written, or is added automatically at a side that is known.
+
+    Other rules hold for a dilated layer if it is padded.
+    """
+    if any(each > 1 for each in integers(node, "dilations")):
+        return False
     padding, strides = node.attributes.get("auto_pad", "explicit").lower(), integers(node, "strides")
     return not padding.startswith("same") or strides[-1:] in ((), (1,))
 

@@ -71,6 +71,8 @@ SAME, SAME_HALVES = 1e-6, 4e-6
 TWICE = 3
 #: What scales channels, and what it needs to know.
 _ALIGNING = (PlanPlacement(), Calibrate(), AlignStreams())
+#: The runtime refuses outputs of them, or they compute nothing.
+_NO_OUTPUTS = ("Assign", "Constant", "Parameter", "Result")
 #: Below this, floats themselves are all that the two runs differ by.
 TINY = 1e-10
 #: What makes whole numbers or flags of floats: an error that is too small for anybody else turns some of them over.
@@ -109,8 +111,15 @@ class FoundError(Exception):
         return f"{self.signature}: {self.detail}"
 
 
+@dataclass
 class OtherValuesError(FoundError):
-    """Other values than those of the float model, which has to be right to be a reference."""
+    """Other values than those of the float model, which has to be right to be a reference.
+
+    Attributes:
+        output: The output with these values.
+    """
+
+    output: int = 0
 
 
 class UnsoundError(Exception):
@@ -179,8 +188,8 @@ def _checked(recipe: Recipe, chosen: dict[str, Any], path: Path) -> Outcome:
         return Outcome("unsound", detail=str(error))
     try:
         return _judged(recipe, drawn, floats, chosen, path)
-    except OtherValuesError:
-        if reason := _contradicts_itself(drawn, floats):
+    except OtherValuesError as error:
+        if reason := _contradicts_itself(drawn, floats, error.output):
             return Outcome("unsound", detail=reason)
         raise
 
@@ -254,36 +263,47 @@ def _prepared_it_computes_the_same(
     try:
         found = run(to_runtime(graph), drawn, F32)
     except RuntimeError as error:
-        raise OtherValuesError(f"{prepared}, it does not run: {shape_of(str(error))}", str(error)) from error
+        raise FoundError(f"{prepared}, it does not run: {shape_of(str(error))}", str(error)) from error
     for number in range(len(floats[0])):
         wanted, given = (_joined(each, number) for each in (floats, found))
         if wanted.shape != given.shape:
             raise FoundError(f"{prepared}, an output has another size", f"output {number}")
         if not _average(np.square(given - wanted), decided=decided[number]) <= same * np.square(wanted).mean():
-            raise OtherValuesError(f"{prepared}, it computes something else", f"output {number}")
+            raise OtherValuesError(f"{prepared}, it computes something else", f"output {number}", number)
 
 
-def _contradicts_itself(drawn: Drawn, floats: list[list[Array]]) -> str:
-    """Why the float model is no reference: the runtime computes something else of the same numbers; empty if not so."""
+def _contradicts_itself(drawn: Drawn, floats: list[list[Array]], output: int) -> str:
+    """Why the float model is no reference for an output: the runtime computes something else of the same numbers.
+
+    Returns:
+        The reason; empty if there is none.
+    """
     others = {
         "float: the runtime computes something else with constants of 32 bits": written_out(drawn.model),
         "float: the runtime computes something else if all results are outputs": _watched(drawn.model),
     }
+    wanted, same = _joined(floats, output), _same(floats, output)
     for reason, model in others.items():
         try:
-            found = run(model, drawn, F32)
-        except RuntimeError:
+            found = _joined(run(model, drawn, F32), output)
+        except RuntimeError:  # it may take other types only, or no more outputs
+            continue
+        if found.shape != wanted.shape:
             return reason
-        pairs = ((_joined(floats, number), _joined(found, number)) for number in range(len(floats[0])))
-        if any(not np.square(other - one).mean() <= SAME * np.square(one).mean() for one, other in pairs):
+        error = _average(np.square(found - wanted), decided=_decided(drawn.model)[output])
+        if not error <= same * np.square(wanted).mean():
             return reason
     return ""
+
+
+def _same(floats: list[list[Array]], output: int) -> float:
+    return SAME_HALVES if floats[0][output].dtype == np.float16 else SAME
 
 
 def _watched(model: ov.Model) -> ov.Model:
     """The model with the floats of all operations as outputs, so that the runtime merges few of them."""
     copy: ov.Model = model.clone()
-    nodes = (node for node in copy.get_ordered_ops() if node.get_type_name() not in ("Constant", "Parameter", "Result"))
+    nodes = (node for node in copy.get_ordered_ops() if node.get_type_name() not in _NO_OUTPUTS)
     copy.add_outputs([each for node in nodes for each in node.outputs() if each.get_element_type() == ov.Type.f32])
     return copy
 
@@ -373,11 +393,12 @@ def _compared(
             raise OtherValuesError(
                 "the device computes otherwise",
                 f"output {number}: meant {decibels(meant_error):.1f} dB, made {decibels(made_error):.1f} dB",
+                number,
             )
         told_error = _average(np.square(told - meant), decided=decided[number]) / power
         if told_error > meant_error + UNHEARD:  # ties alone make a hundredth of that
             said = f"output {number}: meant {decibels(meant_error):.1f} dB, emulated {decibels(told_error):.1f} dB from that"
-            raise OtherValuesError("irquant emulates otherwise", said)
+            raise OtherValuesError("irquant emulates otherwise", said, number)
     if is_here:
         _right_in_the_precision_of_the_device(drawn, floats, quantized, emulated, decided, PLAIN | threads)
     left = tuple(_LEFT_FLOAT.sub(r"\1: \2", each) for each in report.warnings if _LEFT_FLOAT.match(each))
@@ -448,6 +469,7 @@ def _wrong_in_that_precision(
                 "the device computes otherwise in its own precision",
                 f"output {number}: meant {decibels(meant):.1f} dB, made {decibels(made):.1f} dB, "
                 f"the float model {decibels(precision):.1f} dB",
+                number,
             )
     return None
 

@@ -282,7 +282,7 @@ def test_a_gain_of_other_ranges_must_exceed_its_standard_error(errors: list[floa
     found = guard(with_errors(with_ratio(first, 9.0), [1.0] * 11 + [8.0]), Sampled(calibrated, poor))
     (step,) = (each for each in found.steps if each.what == PUBLISHED)
     assert step.is_kept
-    assert step.why_kept.endswith("; this may be chance") == (errors == [1.0] * 11 + [0.01])
+    assert step.why_kept.endswith("; this may be chance, but costs no time") == (errors == [1.0] * 11 + [0.01])
 
 
 def test_what_is_good_ends_the_trials() -> None:

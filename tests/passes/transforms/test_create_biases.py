@@ -199,6 +199,17 @@ NORMALIZED: dict[str, Callable[[Tensor], Tensor]] = {
     "product, moved": lambda x: normalized(op.reshape(small_product(x), op.constant([4, 1, 48, 48]), False), [3]),
     "product, of an activation": lambda x: op.normalize_l2(op.relu(small_product(x)), op.constant([1]), 1e-3, "add"),
     "convolution": lambda x: normalized(small_convolution(x), [2, 3]),
+    "convolution, divided": lambda x: normalized(op.divide(small_convolution(x), np.float32(3)), [2, 3]),
+    "convolution, negated": lambda x: normalized(op.negative(small_convolution(x)), [2, 3]),
+    "convolution, averaged": lambda x: normalized(
+        op.avg_pool(small_convolution(x), [1, 1], [0, 0], [0, 0], [2, 2], True), [2, 3]
+    ),
+    "convolution, scaled by f16": lambda x: normalized(
+        op.multiply(small_convolution(x), op.convert(op.constant(np.float16(1.5)), "f32")), [2, 3]
+    ),
+    "convolution, with a bias of zeros": lambda x: normalized(
+        op.add(small_convolution(x), np.zeros((1, 8, 1, 1), np.float32)), [2, 3]
+    ),
     "convolution, of an activation": lambda x: normalized(op.relu(small_convolution(x)), [2, 3]),
 }
 

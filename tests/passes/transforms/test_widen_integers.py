@@ -98,11 +98,11 @@ def test_other_integers_are_left_alone(line: str) -> None:
     assert changed(line) == 0
 
 
-@pytest.mark.parametrize(("kind", "wide"), [("i16", "i32"), ("u16", "i32"), ("u32", "i64"), ("u64", "i64")])
-def test_integers_that_no_kernel_reads_are_widened(kind: str, wide: str) -> None:
+@pytest.mark.parametrize("kind", ["i16", "u16"])
+def test_integers_that_no_kernel_reads_are_widened(kind: str) -> None:
     before = GRAPH.replace("x: f32[1,4] = Parameter()", "")
     before = before.replace('whole: u8[1,4] = Convert(x) destination_type="u8"', f"whole: {kind}[1,4] = Parameter()")
-    line = f'y/wide: {wide}[1,4] = Convert(whole) destination_type="{wide}"'
+    line = 'y/wide: i32[1,4] = Convert(whole) destination_type="i32"'
     after = before.replace("Convert(whole)", "Convert(y/wide)").replace("y: f32", f"{line}\n    y: f32")
     check_pass(WidenIntegers(), before=before, after=after)
 

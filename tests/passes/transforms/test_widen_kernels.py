@@ -50,6 +50,17 @@ def test_a_column_of_zeros_meets_a_column_of_padding(attributes: str, begin: str
     assert WidenKernels().run(graph, Context(load_target("cpu"))) == 0
 
 
+@pytest.mark.parametrize(
+    ("target", "count"), [("cpu", 1), ("cpu_spr", 1), ("cpu_avx2", 0), ("gpu", 0), ("npu", 0), ("gna", 0)]
+)
+def test_the_target_says_whether_it_misreads_them(target: str, count: int) -> None:
+    assert widened(graph_of("16,16"), target)[0] == count
+
+
+def test_other_rules_hold_for_a_dilated_layer_with_padding() -> None:
+    assert widened(graph_of("16,16", 'dilations="2"'))[0] == 0
+
+
 @pytest.mark.parametrize(("padding", "column"), [("same_upper", 0), ("same_lower", -1)])
 def test_automatic_padding_grows_by_itself(padding: str, column: int) -> None:
     count, graph = widened(graph_of("16,16", f'auto_pad="{padding}" strides="1"'))
