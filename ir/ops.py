@@ -222,6 +222,11 @@ def is_constant(tensor: OutPort) -> bool:
     return tensor.node.type == "Const"
 
 
+def varying_inputs(node: Node) -> list[InPort]:
+    """The inputs of a node that are no constants."""
+    return [each for each in node.inputs if not is_constant(each.source)]
+
+
 class HasAttributes(Protocol):
     """A node, or another object with the attributes of an op."""
 

@@ -391,9 +391,7 @@ class Tallies:
             whole=whole,
             samples=len(noises),
             noises=noises,
-            is_ascending=any(
-                each in self.outputs.rows and each not in self.outputs.picked_by for each in output.tensors
-            ),
+            is_ascending=not self.outputs.ascending.isdisjoint(output.tensors),
         )
 
 

@@ -64,7 +64,7 @@ class Outputs:
             them. Others hold the indices of picked rows.
         joined: The tensors that are joined from others: their columns may differ in scale.
         left_out: The ids of Results that are not computed (see `narrowed`).
-        rows: Tensors whose rows come in the order of a selection, and the axis of the rows (see `in_order`).
+        rows: Tensors whose rows come in the order of a selection, and the axis of the rows.
         picked_by: Those of them whose rows were picked by indices (see `paired`).
     """
 
@@ -75,10 +75,10 @@ class Outputs:
     rows: Mapping[int, int] = field(default_factory=dict[int, int])
     picked_by: Mapping[int, PickedBy] = field(default_factory=dict[int, PickedBy])
 
-    def in_order(self, number: int, array: Array) -> Array:
-        """A tensor, with each column in ascending order if a selection puts the rows in another order."""
-        axis = self.rows.get(number, array.ndim)
-        return np.sort(array, axis) if axis < array.ndim else array
+    @property
+    def ascending(self) -> frozenset[int]:
+        """The tensors that are compared with each column in ascending order: no indices tell their rows apart."""
+        return frozenset(self.rows.keys() - self.picked_by.keys())
 
     def paired(self, reference: Sequence[Array], found: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         """The tensors of two models as they are compared: each picked row with the one that has the same index.
@@ -87,7 +87,11 @@ class Outputs:
             reference: The float model's outputs, then its taps.
             found: The same of the other model.
         """
-        ours, theirs = ([self._known_order(*each) for each in enumerate(arrays)] for arrays in (reference, found))
+        ascending = self.ascending
+        ours, theirs = (
+            [self._sorted(number, each) if number in ascending else each for number, each in enumerate(arrays)]
+            for arrays in (reference, found)
+        )
         for number, by in self.picked_by.items():
             theirs[number] = by.paired(reference[by.tensor], found[by.tensor], found[number], self.rows[number])
         return ours, theirs
@@ -107,10 +111,12 @@ class Outputs:
             rows = by.common(indices, arrays, self.rows[number])
             if 2 * rows[0].size >= arrays[0].size:
                 return rows
-        return [self.in_order(number, each) for each in arrays]
+        return [self._sorted(number, each) for each in arrays]
 
-    def _known_order(self, number: int, array: Array) -> Array:
-        return array if number in self.picked_by else self.in_order(number, array)
+    def _sorted(self, number: int, array: Array) -> Array:
+        """A tensor, with each column in ascending order if a selection puts the rows in another order."""
+        axis = self.rows.get(number, array.ndim)
+        return np.sort(array, axis) if axis < array.ndim else array
 
     def narrowed(self, graph: Graph, planned: Collection[Node]) -> "Outputs":
         """The same outputs without selected tensors, which are not compared: loops of selections compile slowly.
@@ -170,10 +176,9 @@ class Outputs:
 
     def _without_rows(self, part: Part) -> Part | None:
         """The part, without a choice if its rows are in ascending order; None if it is made of picked rows."""
-        axis = self.rows.get(part.tensor)
-        if axis == part.axis:
+        if self.rows.get(part.tensor) == part.axis:
             return None
-        return part if axis is None or part.tensor in self.picked_by else replace(part, choice=None)
+        return replace(part, choice=None) if part.tensor in self.ascending else part
 
     def _others(self, it: Output, samples: Sequence[ValidationSample]) -> list[Array]:
         """The other outputs of the first sample."""

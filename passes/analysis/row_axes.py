@@ -52,7 +52,7 @@ def picked_axis(node: Node) -> int | None:
     """The axis of the rows that Gather and its like pick by indices; 0 for regions of boxes; None if it is unknown."""
     if node.type == "Gather":
         axis = _gather_axis(node)
-        return None if axis is None else axis + index_axis(node) - int(node.attributes.get("batch_dims", "0"))
+        return None if axis is None else axis + _added(node)
     if node.type in GATHERS:
         return index_axis(node) if index_axis(node) >= 0 else None
     return 0
@@ -61,6 +61,11 @@ def picked_axis(node: Node) -> int | None:
 def _gather_axis(node: Node) -> int | None:
     axis = node.source(2).node
     return int(axis.array.item()) % len(node.source().shape) if axis.type == "Const" else None
+
+
+def _added(node: Node) -> int:
+    """How many axes Gather adds: one less than it puts in the place of the axis along which it picks."""
+    return index_axis(node) - int(node.attributes.get("batch_dims", "0"))
 
 
 def _is_gathered(node: Node, axis: int) -> bool:
@@ -154,7 +159,7 @@ def _gathered(port: InPort, axis: int, output: OutPort) -> int | None:
         return _kept(port, axis, output)
     if (at := _gather_axis(node)) is None:
         return None
-    return axis if axis < at else axis + index_axis(node) - int(node.attributes.get("batch_dims", "0"))
+    return axis if axis < at else axis + _added(node)
 
 
 def _of_regions(port: InPort, axis: int, output: OutPort) -> int | None:

@@ -205,7 +205,7 @@ class Plan:
             by_reason.setdefault(each.reason, []).append(node)
         ordered = sorted(by_reason.items(), key=lambda it: -len(it[1]))
         said = [f"{told(nodes[0])}{_and_others(len(nodes) - 1)}: {reason}" for reason, nodes in ordered[:_MOST_REASONS]]
-        left_out = [f"{len(ordered) - _MOST_REASONS} other reasons"] if len(ordered) > _MOST_REASONS else []
+        left_out = [f"{count} other reason{'s' * (count > 1)}"] if (count := len(ordered) - _MOST_REASONS) > 0 else []
         return f" ({'; '.join([*said, *left_out])})" if said else ""
 
     def feeding(self, *ports: InPort) -> list[Site]:

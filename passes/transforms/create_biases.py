@@ -8,7 +8,7 @@ import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node
 from ...ir.folding import VIEWS
-from ...ir.ops import WEIGHTED_TYPES, bias_port, is_constant, output_channel_axis
+from ...ir.ops import WEIGHTED_TYPES, bias_port, output_channel_axis, varying_inputs
 from ...targets import Target
 from ..analysis.biases import change_bias
 from ..analysis.constants import SHAPE_READERS
@@ -72,17 +72,14 @@ def _needs_bias(node: Node, context: Context) -> bool:
 
 def _carries_a_scale(node: Node, target: Target) -> bool:
     """Whether the scale of what a node reads can be moved behind it."""
-    is_scale = node.type in _SCALES and [is_constant(port.source) for port in node.inputs].count(False) == 1
+    is_scale = node.type in _SCALES and len(varying_inputs(node)) == 1
     return is_scale or _adds_zero(node) or node.type in _SCALABLE or target.transparency(node) is not None
 
 
 def _adds_zero(node: Node) -> bool:
     """Whether the runtime removes an Add."""
-    return node.type == "Add" and any(_is_zero(port.source.node) for port in node.inputs)
-
-
-def _is_zero(node: Node) -> bool:
-    return node.type == "Const" and not node.array.any()
+    sources = [port.source.node for port in node.inputs] if node.type == "Add" else []
+    return any(each.type == "Const" and not each.array.any() for each in sources)
 
 
 def _readers(node: Node, passes_through: Callable[[Node], bool]) -> Iterator[Node]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...ir import Graph, InPort, Node, element_type
-from ...ir.ops import is_constant
+from ...ir.ops import varying_inputs
 from ..infra.base import Context, Fact, Pass
 
 #: The operations that OpenVINO's int8 transformations merge into the FakeQuantize behind, with any types in between.
@@ -65,14 +65,10 @@ def _above(port: InPort) -> Iterator[InPort]:
     """An input and the inputs in front of it that may be merged with a FakeQuantize behind them."""
     while True:
         yield port
-        varying = _varying(port.source.node)
+        varying = varying_inputs(port.source.node)
         if port.source.node.type not in _MERGED or len(varying) != 1:
             return
         port = varying[0]
-
-
-def _varying(node: Node) -> list[InPort]:
-    return [each for each in node.inputs if not is_constant(each.source)]
 
 
 def _is_narrow(port: InPort) -> bool:
@@ -85,7 +81,7 @@ def _is_summed(convert: Node) -> bool:
     waiting, seen = [convert], set[Node]()
     while waiting:
         for port in waiting.pop().output().consumers:
-            node, varies_alone = port.node, len(_varying(port.node)) == 1
+            node, varies_alone = port.node, len(varying_inputs(port.node)) == 1
             if node.type in _REDUCTIONS or (node.type in _SUMS and not varies_alone):
                 return True
             if node not in seen and (node.type in _PASSED or (node.type in _MERGED and varies_alone)):

@@ -47,14 +47,14 @@ def _fills_rows(node: Node) -> bool:
     kernel = kernel_shape(node)
     channels = node.source(WEIGHTS_PORT).shape[-len(kernel) - 1]
     codes = channels * kernel[-1]
-    is_joined = channels < _JOINED and channels % _STEP == 0 and integers(node, "dilations")[-1:] in ((), (1,))
+    is_joined = channels < _JOINED and channels % _STEP == 0
     return is_joined and codes > _ROW and codes % _ROW == 0
 
 
 def _may_be_padded(node: Node) -> bool:
     """Whether one more column of padding can be written, or is added automatically at a side that is known.
 
-    Other rules hold for a dilated layer if it is padded.
+    Other rules hold for a dilated layer if it is padded; along the last axis, the device computes it right.
     """
     if any(each > 1 for each in integers(node, "dilations")):
         return False

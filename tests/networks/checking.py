@@ -259,7 +259,7 @@ def _prepared_it_computes_the_same(
     except UserError:  # no data reach what is measured, say: that is for the quantization to tell
         return
     decided = _decided(drawn.model)
-    same = SAME_HALVES if any(each.dtype == np.float16 for each in floats[0]) else SAME
+    same = _same(floats)
     try:
         found = run(to_runtime(graph), drawn, F32)
     except RuntimeError as error:
@@ -282,7 +282,7 @@ def _contradicts_itself(drawn: Drawn, floats: list[list[Array]], output: int) ->
         "float: the runtime computes something else with constants of 32 bits": written_out(drawn.model),
         "float: the runtime computes something else if all results are outputs": _watched(drawn.model),
     }
-    wanted, same = _joined(floats, output), _same(floats, output)
+    wanted, same = _joined(floats, output), _same(floats)
     for reason, model in others.items():
         try:
             found = _joined(run(model, drawn, F32), output)
@@ -296,8 +296,9 @@ def _contradicts_itself(drawn: Drawn, floats: list[list[Array]], output: int) ->
     return ""
 
 
-def _same(floats: list[list[Array]], output: int) -> float:
-    return SAME_HALVES if floats[0][output].dtype == np.float16 else SAME
+def _same(floats: list[list[Array]]) -> float:
+    """What rounding may make in a model with such outputs."""
+    return SAME_HALVES if any(each.dtype == np.float16 for each in floats[0]) else SAME
 
 
 def _watched(model: ov.Model) -> ov.Model:
