@@ -9,8 +9,8 @@ kernels. There, the model runs a third time in that precision. An error in this 
 to find out, the float model runs in it, too.
 
 An inference with few threads, as on one core or in a stream of throughput mode, is another case: there, the plugin may
-merge small matrix products into one node (see `_may_merge`). A model with several of them also runs with one thread, in
-the device's own precision and in f32, which CPUs without bf16 take.
+merge small matrix products into one node, or a small attention (see `_may_merge`). A model with such products, or such an
+attention, also runs with one thread, in the device's own precision and in f32, which CPUs without bf16 take.
 Kernels of other layers depend on the number of threads, too. If the environment allows irquant fewer threads than there
 are cores, as a batch over a model zoo does, the model also runs with all of them.
 
@@ -29,6 +29,7 @@ import numpy as np
 
 from ...ir import Array, Graph
 from ..analysis.agreement import Tally, tally
+from ..analysis.constants import constant_nodes
 from ..analysis.layer_times import Profile, looks_slow
 from ..analysis.outputs import OutputKind, Outputs
 from ..evaluation.verify_execution import shows_all
@@ -82,8 +83,10 @@ WARM_UP = (
     "the model has an If with outputs of dynamic sizes: its first inference with larger inputs than before gives wrong "
     "outputs on this device, the next one right ones: run it once with the largest inputs before you use its outputs"
 )
-#: Products of a higher rank were never merged.
+#: Products of a higher rank were never merged, but for attention.
 _MERGED_RANK = 2
+#: The plugin merges an attention of fewer matrices only with few threads (`needed_num_of_threads` in its source).
+_FEW_MATRICES = 12
 #: The number of inferences of each model that are profiled.
 LOOKS = 3
 
@@ -175,15 +178,22 @@ def _other_threads(graph: Graph, context: Context, threads: int, *, both: bool) 
 
 
 def _may_merge(graph: Graph, context: Context) -> bool:
-    """Whether the plugin might merge layers if one thread computes: it does so with products of two dimensions.
+    """Whether the plugin might merge layers if one thread computes: products of two dimensions, or a small attention.
 
     Of a model with states, it may end the process then, be the model in float or in int8: that is not tried.
     """
     if any(graph.nodes("Assign")):
         return False
-    decisions = context.plan.decisions
-    products = [node for node in decisions if node.type == "MatMul" and len(node.output().shape) <= _MERGED_RANK]
-    return len(products) > 1 and any(decisions[node].may_run_int8 for node in products)
+    decisions, constants = context.plan.decisions, constant_nodes(graph)
+    products = [node for node in decisions if node.type == "MatMul"]
+    flat = [node for node in products if len(node.output().shape) <= _MERGED_RANK]
+    small = [
+        node
+        for node in products
+        if math.prod(max(1, size) for size in node.output().shape[:-2]) < _FEW_MATRICES
+        and not any(port.source.node in constants for port in node.inputs)
+    ]
+    return any(decisions[node].may_run_int8 for node in (flat if len(flat) > 1 else []) + small)
 
 
 def _lost_in(precision: str, lost: Mapping[str, float]) -> list[str]:

@@ -21,6 +21,7 @@ PASSES: Mapping[str, str] = {
     "keep-attention-float": "transforms.keep_attention_float:KeepAttentionFloat",
     "align-activation-channels": "transforms.align_activation_channels:AlignActivationChannels",
     "align-streams": "transforms.align_streams:AlignStreams",
+    "densify-depthwise": "transforms.densify_depthwise:DensifyDepthwise",
     "keep-reduced-axes": "transforms.keep_reduced_axes:KeepReducedAxes",
     "keep-sums-float": "transforms.keep_sums_float:KeepSumsFloat",
     "smooth-quant": "transforms.smooth_quant:SmoothQuant",

@@ -12,6 +12,7 @@ from ..transforms.correct_biases_fast import CorrectBiasesFast
 from ..transforms.create_biases import CreateBiases
 from ..transforms.decompose_attention import DecomposeAttention
 from ..transforms.decompose_einsum import DecomposeEinsum
+from ..transforms.densify_depthwise import DensifyDepthwise
 from ..transforms.fold_input_normalization import FoldInputNormalization
 from ..transforms.insert_fake_quantize import InsertFakeQuantize
 from ..transforms.keep_attention_float import KeepAttentionFloat
@@ -63,6 +64,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         FoldInputNormalization(),
         DecomposeAttention(),
         UntransposeWeights(),  # keys of attention that was one operation, too
+        DensifyDepthwise(),  # before the model runs: with the layers as they are, it may never end
         KeepReducedAxes(),
         PlanPlacement(),
         WidenMasks(),  # before the model runs: with some dynamic sizes, it does not compile with such a mask

@@ -62,6 +62,8 @@ MORE = 4.0
 FEW = 10
 #: Share of the signal's power that does not count: 50 dB.
 UNHEARD = 1e-5
+#: The share of an output's numbers that are compared where a few decisions may turn over.
+KEPT = 0.75
 #: In dB: a float model whose own precision of the device leaves less of an output than this says nothing there.
 CHAOTIC = 15.0
 #: What rounding in f32 in another order may make, as a share of the signal's power: 60 dB. Weights in f16 that take up mean
@@ -459,9 +461,10 @@ def _wrong_in_that_precision(
         power = float(np.square(wanted).mean())
         if not power or not np.isfinite(others[0]).all():
             continue
-        precision, meant, made = (
-            _average(np.square(each - wanted), decided=decided[number]) / power for each in others
-        )
+        errors = [np.square(each - wanted) for each in others]
+        precision, meant = (_average(each, decided=decided[number]) / power for each in errors[:2])
+        # The precision and int8 turn over decisions each: twice as many as one of them.
+        made = _average(errors[2], decided=decided[number], kept=1 - 2 * (1 - KEPT)) / power
         if (
             decibels(precision) > CHAOTIC
             and not made <= 2 * MORE * (1 + FEW / wanted.size) * (precision + meant) + UNHEARD
@@ -486,9 +489,9 @@ def _decides(node: Any) -> bool:
     return turns_whole or node.get_type_name() in DECIDES
 
 
-def _average(errors: Array, *, decided: bool) -> float:
-    """Of squared errors: where a few decisions may turn over, of three quarters of the numbers, the largest."""
-    return float(np.quantile(errors, 0.75) if decided else errors.mean())
+def _average(errors: Array, *, decided: bool, kept: float = KEPT) -> float:
+    """Of squared errors: where a few decisions may turn over, of this share of the numbers, the largest."""
+    return float(np.quantile(errors, kept) if decided else errors.mean())
 
 
 def _above(node: Any) -> set[Any]:

@@ -93,6 +93,34 @@ def test_small_products_are_also_run_with_one_thread_in_each_precision(
     assert (ONE_THREAD_F32 in asked) == (precision != "f32")
 
 
+@pytest.mark.parametrize(("heads", "is_small"), [(4, True), (12, False)])
+def test_a_small_attention_is_also_run_with_one_thread(
+    heads: int, is_small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With more heads, the plugin merges it with any number of threads."""
+    monkeypatch.setenv(THREADS, "2")
+    asked, run = list[dict[str, str]](), device.run_with
+
+    def recorded(config: dict[str, str], *others: Any) -> device.Run:
+        asked.append(config)
+        return run(config, *others)
+
+    monkeypatch.setattr(device, "run_with", recorded)
+    width = 8 * heads
+
+    def operand() -> ov.Node:
+        weights = op.constant(RNG.normal(0, 0.25, (width, width)).astype(np.float32))
+        split = op.reshape(op.matmul(x, weights, False, True), op.constant([0, 0, heads, 8]), True)
+        return op.transpose(split, op.constant([0, 2, 1, 3]))
+
+    x = op.parameter([1, 16, width], np.float32)
+    scores = op.matmul(operand(), operand(), False, True)
+    model = ov.Model([op.result(op.matmul(op.softmax(scores, -1), operand(), False, False))], [x], "m")
+    samples = [RNG.normal(size=(1, 16, width)).astype(np.float32) for _ in range(24)]
+    quantize_graph(from_runtime(model), samples, load_target("cpu"), QuantizationConfig(guard=False))
+    assert (ONE_THREAD in asked) == is_small
+
+
 def test_what_is_wrong_with_one_thread_alone_is_left_float(monkeypatch: pytest.MonkeyPatch) -> None:
     """The two products that the plugin merges do not give the result of the two."""
     monkeypatch.setenv(THREADS, "2")

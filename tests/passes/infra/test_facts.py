@@ -35,6 +35,8 @@ def halves(values: Any) -> Any:
 def graph() -> Graph:
     """A scaled input, a convolution with a bias, an Einsum, attention, and a layer that reads the mean of its rows.
 
+    Beside them, a depthwise convolution with a long kernel.
+
     Two matrices are equal, one is transposed.
     """
     x = op.parameter(SHAPE, np.float32)
@@ -46,7 +48,8 @@ def graph() -> Graph:
     key, value = (op.matmul(rows, halves(other), transpose_a=False, transpose_b=each) for each in (True, False))
     mixed = op.scaled_dot_product_attention(query, key, value, causal=False)
     pooled = op.matmul(op.reduce_mean(mixed, op.constant([1, 2]), keep_dims=False), halves(other), False, False)
-    return from_runtime(ov.Model([op.result(mixed), op.result(pooled)], [x]))
+    long = op.group_convolution(x, halves(RANDOM.normal(size=(3, 1, 1, 1, 11))), [1, 1], [0, 5], [0, 5], [1, 1])
+    return from_runtime(ov.Model([op.result(mixed), op.result(pooled), op.result(long)], [x]))
 
 
 def weights_are_plain(graph: Graph, context: Context) -> bool:
