@@ -326,7 +326,7 @@ class Target(_Strict):
             FakeQuantize or in a sum, for codes of its own.
         misreads_full_rows: Whether the device gives garbage for convolutions of few input channels that fill whole rows
             of its matrices together with the last axis of their kernel.
-        hangs_in_depthwise: Whether an inference may never end in depthwise convolutions of few channels and long kernels.
+        hangs_in_depthwise: Whether inferences never end in depthwise convolutions of few channels and long kernels.
         moves_scales_behind: Operations with an epsilon, behind which the device moves the scale of an int8 layer, so
             that epsilon is compared with numbers of another unit; a bias in front keeps the scale there.
         attention_sqnr: The decibels of signal to error that 8 bits must leave of probabilities; with fewer, the

@@ -9,8 +9,8 @@ kernels. There, the model runs a third time in that precision. An error in this 
 to find out, the float model runs in it, too.
 
 An inference with few threads, as on one core or in a stream of throughput mode, is another case: there, the plugin may
-merge small matrix products into one node, or a small attention (see `_may_merge`). A model with such products, or such an
-attention, also runs with one thread, in the device's own precision and in f32, which CPUs without bf16 take.
+merge small matrix products into one node, or a small attention (see `_may_merge`). A model with such products, or such
+an attention, also runs with one thread, in the device's own precision and in f32, which CPUs without bf16 take.
 Kernels of other layers depend on the number of threads, too. If the environment allows irquant fewer threads than there
 are cores, as a batch over a model zoo does, the model also runs with all of them.
 
