@@ -43,19 +43,20 @@ def predicted(effects: Sequence[Effect], allowed: float) -> int:
     return len(effects)
 
 
-def fewest(most: int, first: int, is_enough: Callable[[int], bool | None]) -> int | None:
+def fewest(most: int, first: int, is_enough: Callable[[int], bool | None], tolerance: float = 0.0) -> int | None:
     """Finds the smallest number that is enough, by doubling, then by halving; assumes that more is never worse.
 
     Args:
         most: The largest number.
         first: The number to begin with, 1 or more.
         is_enough: Tries a number; None ends the search.
+        tolerance: The share of a number that is enough by which a smaller one may be missed.
 
     Returns:
         The smallest number that was tried and was enough; None if there is none.
     """
     enough, too_few, count = most + 1, 0, min(first, most)
-    while too_few + 1 < enough:
+    while enough - too_few > (1 + tolerance * enough if enough <= most else 1):
         found = is_enough(count)
         if found is None:
             break

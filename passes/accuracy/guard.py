@@ -38,6 +38,8 @@ from .zero_points import percent_of_zero_points
 MOST_ATTEMPTS, MOST_SECONDS = 16, 1800.0
 #: The number of held-out samples on which layers are ranked, and the most inferences for it.
 RANKED_ON, MOST_INFERENCES = 2, 200
+#: The share of layers in float that may be more than needed: a trial costs more than they do.
+TOLERANCE = 1 / 8
 #: The least gain in dB of a remedy that is kept. Unless an output is poor, that of other ranges must also exceed its
 #: standard error. (A text recognizer: 1.1 dB, with an error of 2.6, on 12 held-out samples were -2.5 dB on 200 others.
 #: Gains of 0.7 to 5 dB above it were real.)
@@ -339,7 +341,9 @@ class _Search:
             return tried[count]
 
         first = predicted(self.effects, 10 ** (wanted / 10))  # error power, in units of what is allowed
-        enough = fewest(most, first, lambda count: margin_of(reverted(count)) >= 0 if self._may_go_on() else None)
+        enough = fewest(
+            most, first, lambda count: margin_of(reverted(count)) >= 0 if self._may_go_on() else None, TOLERANCE
+        )
         if enough is None and most not in tried:  # no trials are left: a float model is better than a spoilt one
             reverted(most)
         chosen = max(tried, key=lambda each: (margin_of(tried[each]), -each)) if enough is None else enough

@@ -62,6 +62,14 @@ def test_without_budget_the_best_so_far_counts() -> None:
     assert fewest(40, 4, counting(lambda count: count >= 5, budget=0)[1]) is None
 
 
+@pytest.mark.parametrize("needed", [1, 5, 8, 27, 90])
+def test_a_tolerance_saves_trials_where_numbers_are_large(needed: int) -> None:
+    (exact, one), (fewer, other) = (counting(lambda count: count >= needed) for _ in range(2))
+    assert fewest(100, 12, one) == needed
+    assert needed <= (fewest(100, 12, other, 1 / 8) or 0) <= needed * 8 / 7 + 1
+    assert len(fewer) <= len(exact) - (needed > 10)
+
+
 def test_several_metrics_need_what_the_most_demanding_one_needs() -> None:
     _, is_enough = counting(lambda count: count >= 4 and count >= 9 and count >= 2)
     assert fewest(20, 1, is_enough) == 9
