@@ -99,10 +99,10 @@ def _without_limit(judge: Judge) -> Iterator[str]:
 def _try_remedies(trials: Trials) -> None:
     """Tries options for the whole model: other ranges instead of the first ones, then the best ones as asymmetric."""
     first, preset = trials.best, trials.calibrated.context.preset
-    for what, change in remedies(first.config, preset, is_lost=True):
+    for each in remedies(first.config, preset):
         if trials.trial.is_within:
             return
-        trials.add(what, Candidate(first.config.model_copy(update=change), first.reverted_to_float))
+        trials.add(each.what, Candidate(first.config.model_copy(update=each.change), first.reverted_to_float))
     if trials.judge.options.try_mixed and first.config.preset == "performance" and not trials.trial.is_within:
         mixed = trials.best.config.model_copy(update={"preset": "mixed"})
         trials.add("asymmetric activations (preset mixed)", Candidate(mixed, trials.best.reverted_to_float))

@@ -17,7 +17,7 @@ Last, the model is tried without the zero points that take time (see `zero_point
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -44,6 +44,9 @@ TOLERANCE = 1 / 8
 #: standard error. (A text recognizer: 1.1 dB, with an error of 2.6, on 12 held-out samples were -2.5 dB on 200 others.
 #: Gains of 0.7 to 5 dB above it were real.)
 GAIN = 0.5
+#: The most dB that symmetric ranges may lose if asymmetric ones of the same kind are still to be tried. (Of five
+#: pretrained networks that lost more, none gained by the asymmetric ones.)
+MOST_WORSE = 3.0
 #: The least gain in dB of layers that take next to no time in float (for 0.3 % of the time or less, this is more than
 #: the rate of the knee), and the most that another output may lose by chance.
 LEAST_GAIN, MOST_CHANCE = 1.0, 0.3
@@ -156,31 +159,48 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     )
 
 
-def remedies(config: QuantizationConfig, preset: Preset, *, is_lost: bool) -> Iterator[tuple[str, dict[str, object]]]:
-    """Other ways to estimate the ranges of activations: their descriptions, and the options that they change.
+@dataclass(frozen=True)
+class Remedy:
+    """Another way to estimate the ranges of activations.
+
+    Attributes:
+        what: The way, in words.
+        change: The options that it changes.
+        is_last_resort: Whether it only helps models with an output below its floor.
+        is_variant: Whether it is the remedy in front of it with asymmetric ranges.
+    """
+
+    what: str
+    change: Mapping[str, object]
+    is_last_resort: bool = False
+    is_variant: bool = False
+
+
+def remedies(config: QuantizationConfig, preset: Preset) -> Iterator[Remedy]:
+    """Other ways to estimate the ranges of activations.
 
     Ways that contradict the user's options, or that are used already, are left out.
 
     Args:
         config: The options of the first model.
         preset: Its preset.
-        is_lost: Whether an output lies below its floor: then all ways are worth a trial.
     """
     may_be_mixed = config.preset is None and preset == "performance" and config.activations.mode is None
     mixed: dict[str, object] = {"preset": "mixed"}
     if config.range_estimator or config.activations.range_estimator:
-        if may_be_mixed and is_lost:
-            yield "asymmetric activations (preset mixed)", mixed
+        if may_be_mixed:
+            yield Remedy("asymmetric activations (preset mixed)", mixed, is_last_resort=True)
         return
     ends = RangeEstimator.model_validate({"min": {"aggregator": "min"}, "max": {"aggregator": "max"}})
     ways = {"the mean of the samples' extremes": RangeEstimator(), "the extremes of all samples": ends}
     for what, estimator in ways.items():
+        is_last = estimator is ends
         change: dict[str, object] = {
             "activations": config.activations.model_copy(update={"range_estimator": estimator})
         }
-        yield f"ranges of activations up to {what}", change
-        if may_be_mixed and (is_lost or estimator is not ends):
-            yield f"asymmetric ranges of activations up to {what}", change | mixed
+        yield Remedy(f"ranges of activations up to {what}", change, is_last)
+        if may_be_mixed:
+            yield Remedy(f"asymmetric ranges of activations up to {what}", change | mixed, is_last, is_variant=True)
 
 
 def worst_ratio(attempt: Attempt) -> float:
@@ -272,7 +292,11 @@ def _what_is_lost(before: Attempt, after: Attempt) -> str:
 
 @dataclass
 class _Search:
-    """The state of one search: the best model so far, all trials, and which of them changed the ranges."""
+    """The state of one search: the best model so far, all trials, and which of them changed the ranges.
+
+    Attributes:
+        latest_gain: What the latest trial of ranges gained at the worst output, in dB.
+    """
 
     calibrated: CalibratedModel
     best: Attempt
@@ -283,6 +307,7 @@ class _Search:
     failures: list[str] = field(default_factory=list[str])
     standouts: Sequence[Effect] = ()
     gains: dict[Key, float] = field(default_factory=dict[Key, float])
+    latest_gain: float = 0.0
     began: float = field(default_factory=time.perf_counter)
 
     @contextmanager
@@ -299,11 +324,20 @@ class _Search:
     def try_remedies(self) -> None:
         """Tries options for the whole model; keeps the best of them."""
         first = self.best
-        for what, change in remedies(first.config, first.context.preset, is_lost=first.margin < 0):
+        for remedy in self._worth_trying(remedies(first.config, first.context.preset)):
             if self.best.is_good or not self._may_go_on():
                 return
-            attempt = self.calibrated.attempt(first.config.model_copy(update=change), first.reverted_to_float)
-            self._note_ranges(what, attempt, _why_no_better(attempt, self.best))
+            config = first.config.model_copy(update=remedy.change)
+            attempt = self.calibrated.attempt(config, first.reverted_to_float)
+            self._note_ranges(remedy.what, attempt, _why_no_better(attempt, self.best))
+
+    def _worth_trying(self, found: Iterable[Remedy]) -> Iterator[Remedy]:
+        """The remedies that may help: the last resorts only while an output is poor, and no variant of a bad one."""
+        for remedy in found:
+            is_bad_variant = remedy.is_variant and self.latest_gain < -MOST_WORSE
+            if not is_bad_variant and not (remedy.is_last_resort and self.best.margin >= 0):
+                self.latest_gain = 0.0
+                yield remedy
 
     def try_whole_errors(self) -> None:
         """Tries biases that correct the whole error of a layer's mean output, not only the rounding of weights.
@@ -394,17 +428,17 @@ class _Search:
         has_int8 = any(each.int8 for each in before.context.plan.decisions.values())
         if before.reverted_to_float == first.reverted_to_float or not has_int8:
             return
-        unchanged: tuple[str, dict[str, object]] = ("the first ranges", {})
-        for what, change in (unchanged, *remedies(first.config, first.context.preset, is_lost=False)):
+        unchanged = Remedy("the first ranges", {})
+        for remedy in self._worth_trying((unchanged, *remedies(first.config, first.context.preset))):
             biases = {"correct_biases": before.config.correct_biases}
-            config = first.config.model_copy(update={**change, **biases})
+            config = first.config.model_copy(update={**remedy.change, **biases})
             is_last = len(self.steps) >= MOST_ATTEMPTS - 1  # that one is for the trial for speed
-            if (self.best.is_good and change) or is_last or not self._may_go_on():
+            if (self.best.is_good and remedy.change) or is_last or not self._may_go_on():
                 return
             if config != before.config:
                 attempt = self.calibrated.attempt(config, before.reverted_to_float)
                 why = _why_no_better(attempt, self.best) or _what_is_lost(self.best, attempt)
-                self._note_ranges(f"{what} again, with the layers above in float", attempt, why)
+                self._note_ranges(f"{remedy.what} again, with the layers above in float", attempt, why)
 
     def try_without_zero_points(self) -> GuardStep | None:
         """Tries the model without the zero points that take time, if that saves enough of it.
@@ -434,6 +468,7 @@ class _Search:
 
     def _note_ranges(self, what: str, attempt: Attempt, why_dropped: str) -> None:
         """Notes a trial of ranges; if it is kept, it replaces the one before."""
+        self.latest_gain = attempt.ratio_margin - self.best.ratio_margin
         if not why_dropped:
             self.steps = [
                 replace(each, is_kept=False, why_dropped="other ranges, below, are better", why_kept="")
