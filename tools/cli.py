@@ -11,6 +11,7 @@ from typing import cast
 
 import click
 
+from irquant.ir.listing import first_few
 from irquant.ir.spelling import spelt_with_flags
 from irquant.tools.terminal.colours import tell_error, wants_colour
 from irquant.tools.terminal.command_group import CommandGroup
@@ -152,8 +153,7 @@ def _lost_folder() -> str:
 def _written(request: FaultRequest) -> str:
     """Which files are new or changed, as the disk says; empty if none."""
     paths = request.written()
-    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
-    return f"written: {', '.join(map(str, paths[:_MOST_NAMED]))}{more}" if paths else ""
+    return f"written: {first_few([*map(str, paths)], _MOST_NAMED)}" if paths else ""
 
 
 def _with_written(message: str, request: FaultRequest) -> str:

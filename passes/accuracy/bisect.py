@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from ...ir.listing import first_few
 from ...ir.ops import LAYER_TYPES
 from ..evaluation.sensitivity import Effect, measure_effects, ranked
 from ..options.config import QuantizationConfig
@@ -9,6 +10,8 @@ from .requantize import CalibratedModel, Key
 
 #: The prediction aims at this share of the allowed error, because predictions are not exact.
 _AIM = 0.8
+#: The most operations that a description names.
+_NAMED = 3
 
 
 def costliest(
@@ -74,8 +77,7 @@ def named(effects: Sequence[Effect]) -> str:
     """Describes in a few words which operations are float."""
     if not effects:
         return "nothing"
-    names = ", ".join(f"'{each.name}'" for each in effects[:3])
-    more = f" and {len(effects) - 3} more" if len(effects) > 3 else ""
+    names = first_few([f"'{each.name}'" for each in effects], _NAMED)
     others = [each.type for each in effects if each.type not in LAYER_TYPES]
     besides = f" ({len(others)} of them not counted as layers: {', '.join(sorted({*others}))})" if others else ""
-    return f"float: {names}{more}{besides}"
+    return f"float: {names}{besides}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...ir import Graph, Scope
+from ...ir.listing import first_few
 from ...ir.spelling import option, worded
 from ...ir.writer import lay_out
 from ..accuracy.control import AccuracyResult
@@ -363,16 +364,17 @@ def _slow(latencies: Latencies) -> Iterable[str]:
             f"model {before:.2f} ms (medians of {latencies.rounds} in turn, {threads}{shared})"
         )
     if latencies.slower:
-        count, most = len(latencies.slower), latencies.slower[:_NAMED]
-        named = ", ".join(
-            f"{each.type} '{each.name}' {each.before * 1e3:.2f} -> {each.after * 1e3:.2f} ms" for each in most
+        count = len(latencies.slower)
+        slower = (
+            f"{each.type} '{each.name}' {each.before * 1e3:.2f} -> {each.after * 1e3:.2f} ms"
+            for each in latencies.slower
         )
-        more = f" and {count - _NAMED} more" if count > _NAMED else ""
+        named = first_few(list(slower), _NAMED)
         layers = f"{count} layer{'s' * (count != 1)}"
         runs = f"{layers} may run" if shared else f"{layers} run{'s' * (count == 1)}"
         on = f" ({threads}{shared})" if shared else ""
         yield (
-            f"{runs} slower in int8 than in float here{on}: {named}{more}; {worded('irquant tune', 'tune=True')} finds "
+            f"{runs} slower in int8 than in float here{on}: {named}; {worded('irquant tune', 'tune=True')} finds "
             "the layers that are faster in float"
         )
 

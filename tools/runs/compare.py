@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from irquant.ir.listing import first_few
 from irquant.passes.evaluation.compare_models import Comparison, Side, compare_models
 from irquant.passes.evaluation.latency import Latency
 from irquant.passes.evaluation.latency_seconds import SECONDS
@@ -117,8 +118,7 @@ def _matching_lines(found: Comparison) -> Iterable[str]:
     yield f"layers: {len(matching.pairs)} of {total} of the first are in the second{beyond}"
     for whose, names in (("first", matching.only_first), ("second", matching.only_second)):
         if names:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            yield f"  only in the {whose}: {', '.join(repr(name) for name in names[:3])}{more}"
+            yield f"  only in the {whose}: {first_few([*map(repr, names)], 3)}"
     if matching.in_bodies:
         yield f"  {matching.in_bodies} layers in bodies of control flow are not compared"
 

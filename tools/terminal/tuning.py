@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from irquant.ir.listing import first_few
 from irquant.passes.tuning.tune import TuningTimes
 from irquant.passes.tuning.tuner import TuningReport
 from irquant.tools.terminal.latency import milliseconds, percentiles, threads
@@ -27,6 +28,5 @@ def _times_lines(times: TuningTimes) -> Iterable[str]:
         yield "  the last race does not confirm the gain of the trials: their layers stay in int8"
     for step in times.steps:
         change = f"{milliseconds(step.before)} ms -> {milliseconds(step.after)} ms"
-        names = ", ".join(f"'{name}'" for name in step.layers[:_NAMED])
-        more = f" and {len(step.layers) - _NAMED} more" if len(step.layers) > _NAMED else ""
-        yield f"  float: {names}{more}: {change}: {f'dropped: {step.why_dropped}' if step.why_dropped else 'kept'}"
+        names = first_few([f"'{name}'" for name in step.layers], _NAMED)
+        yield f"  float: {names}: {change}: {f'dropped: {step.why_dropped}' if step.why_dropped else 'kept'}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from irquant.ir import UserError
+from irquant.ir.listing import first_few
 from irquant.ir.user_files import read_user_text
 from irquant.passes.analysis.agreement import Verdict
 from irquant.tools.zoo.record import State
@@ -185,9 +186,8 @@ def _now_float(old: Row, new: Row) -> str:
     """Which layers are float that were not, and why."""
     before = {each.name for each in old.float_layers}
     found = [each for each in new.float_layers if each.name not in before]
-    named = "; ".join(f"{each.name}: {each.reason}" for each in found[:_MOST_NAMED])
-    more = f"; and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-    return f" ({named}{more})" if named else ""
+    named = first_few([f"{each.name}: {each.reason}" for each in found], _MOST_NAMED, "; ")
+    return f" ({named})" if named else ""
 
 
 def _metrics(old: Row, new: Row) -> str:

@@ -17,6 +17,7 @@ from typing import Any, cast
 import yaml
 
 from irquant.ir import UserError
+from irquant.ir.listing import first_few
 from irquant.ir.user_files import read_user_text
 from irquant.passes.analysis.already_quantized import find_quantized
 from irquant.passes.runtime.load_model import FORMATS, is_saved_model, load_model, model_files
@@ -222,9 +223,8 @@ def _unfit(path: Path) -> Skipped | None:
 
 def _named(skipped: Sequence[Skipped], root: Path) -> str:
     """What was left out, in a few words."""
-    named = [f"{_relative(each.model, root)}: {each.reason}" for each in skipped[:_NAMED]]
-    more = f" and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
-    return f"; left out: {'; '.join(named)}{more}" if named else ""
+    named = first_few([f"{_relative(each.model, root)}: {each.reason}" for each in skipped], _NAMED, "; ")
+    return f"; left out: {named}" if named else ""
 
 
 def _names(root: Path, paths: Sequence[Path]) -> list[str]:

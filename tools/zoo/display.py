@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from irquant.ir import printable
+from irquant.ir.listing import first_few
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import State
 from irquant.tools.zoo.rows import IGNORED, Row
@@ -116,8 +117,7 @@ def failures(rows: Sequence[Row]) -> Iterator[str]:
         if row.message and row.state is not State.UNCHANGED:
             causes.setdefault((row.state, row.message), []).append(row.name)
     for (state, message), names in causes.items():
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        yield f"{', '.join(names[:_MOST_NAMED])}{more}: {state}: {message}"
+        yield f"{first_few(names, _MOST_NAMED)}: {state}: {message}"
 
 
 def latency(row: Row) -> str:

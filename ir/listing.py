@@ -1,0 +1,15 @@
+"""Lists in messages: the first entries, and how many more there are."""
+
+from collections.abc import Sequence
+
+
+def first_few(entries: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first entries of a list in one line; empty for an empty list.
+
+    Args:
+        entries: The entries, as they are to be shown.
+        most: The number of entries that are shown.
+        between: What stands between two of them.
+    """
+    more = f" and {len(entries) - most} more" if len(entries) > most else ""
+    return f"{between.join(entries[:most])}{more}"
