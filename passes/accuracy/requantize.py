@@ -15,8 +15,6 @@ from ..infra.base import Context, Fact, Pass
 from ..infra.instruments import Instrument
 from ..infra.manager import PassManager
 from ..options.config import QuantizationConfig
-from ..runtime.engine import Engine
-from ..runtime.modes import THROUGHPUT
 from ..statistics.batch import batched_tensors
 from ..statistics.derivations import Derivations
 from ..statistics.request import Numbers, Request, Statistics, Store, find_recipes
@@ -182,12 +180,11 @@ def _measured(wanted: frozenset[Request], graph: Graph, context: Context) -> Sto
         CalibrationSample(each.sample, each.feed, is_held_out=False, past=each.past)
         for each in context.calibration.compared
     )
-    instrumented = measurement.instrumented(context, Outputs())
 
     def take(job: CalibrationSample, outputs: list[Array]) -> None:
         harvest.take(job, kept_of(outputs, measurement.blocks, job))
 
-    Engine(instrumented, THROUGHPUT).run(jobs, take)
+    measurement.engine(context, Outputs()).run(jobs, take)
     return harvest.statistics().measured
 
 

@@ -129,9 +129,14 @@ class AttachStatistics(Pass):
     the runtime orders its work by the first output, and so reduces each tensor while it is in the cache, instead of
     keeping all of them to the end. Numbers from bodies come through outputs of the operation of control flow; if a
     branch does not run, its row is empty.
+
+    Attributes:
+        wanted: The outputs.
+        from_copies: Whether the numbers are computed from copies of the tensors.
     """
 
     wanted: tuple[Block, ...]
+    from_copies: bool = False
 
     name: ClassVar[str] = "attach-statistics"
 
@@ -140,15 +145,15 @@ class AttachStatistics(Pass):
         results = graph.in_file_order("Result")
         if any(node.name.startswith(_NAME) for node in results):
             return 0
-        outputs = _attached(graph, self.wanted)
+        outputs = _attached(graph, self.wanted, from_copies=self.from_copies)
         for block in self.wanted:
             Builder(graph, results[0]).result(outputs[block], name=_NAME)
         return len(self.wanted)
 
 
-def _attached(graph: Graph, wanted: Sequence[Block]) -> dict[Block, OutPort]:
+def _attached(graph: Graph, wanted: Sequence[Block], *, from_copies: bool) -> dict[Block, OutPort]:
     """The tensors with the numbers of all blocks of a graph and its bodies."""
-    rows = _Rows(graph)
+    rows = _Rows(graph, from_copies=from_copies)
     found = {block: rows.of(block) for block in wanted if block.scope == graph.scope}
     depth = len(graph.scope)
     for node in graph.in_file_order():
@@ -158,7 +163,7 @@ def _attached(graph: Graph, wanted: Sequence[Block]) -> dict[Block, OutPort]:
             continue
         if node.type == "If":
             _read_as_copies(node)
-        ends = {tag: _attached(body, inside) for tag, body in node.bodies.items()}
+        ends = {tag: _attached(body, inside, from_copies=from_copies) for tag, body in node.bodies.items()}
         for block in inside:
             sources = {
                 tag: ends[tag][block] if block in ends[tag] else _absent(body, block)
@@ -188,8 +193,9 @@ def _absent(body: Graph, block: Block) -> OutPort:
 class _Rows:
     """Builds the outputs of one graph."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, from_copies: bool) -> None:
         self.graph = graph
+        self._from_copies = from_copies
         self.build = Builder(graph)
         self._constants: dict[tuple[int, ...], OutPort] = {}
         self._limits = mask_limits(graph)
@@ -237,7 +243,7 @@ class _Rows:
         """The tensor in f32, with zeros in place of masks (see `masks`); NaN and Inf stay."""
         if tensor not in self._unmasked:
             name = f"{_NAME}/{tensor.node.id}.{tensor.index}"
-            found = self._as_f32(tensor, name)
+            found = self._as_f32(copied(tensor, self.build, name=f"{name}/copy") if self._from_copies else tensor, name)
             if (limit := self._limits.get(tensor)) is not None:
                 found = self._without_masks(found, limit, name)
             self._unmasked[tensor] = found

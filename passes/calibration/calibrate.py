@@ -1,21 +1,18 @@
 """The calibration run: measures all statistics that later passes request, in one pass over the data."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from ...ir import Array, Graph
-from ..analysis.outputs import find_outputs
+from ..analysis.outputs import Outputs, find_outputs
 from ..infra.base import Context, Fact, Pass, PipelineError
 from ..infra.calibration import Calibration
 from ..runtime.data_look import DataLook, fed_line
-from ..runtime.engine import Engine
-from ..runtime.modes import THROUGHPUT
 from ..runtime.samples import model_inputs
 from ..statistics.file import save_statistics
-from .attach_statistics import Block
 from .cluster import cluster_runs
 from .ending import IN_SEQUENCES, Ending
 from .fingerprint import DataFingerprint
@@ -52,7 +49,6 @@ class Calibrate(Pass):
         measurement = Measurement.of(graph, context.wanted)
         planned = [node for node, each in context.plan.decisions.items() if each.int8]
         outputs = find_outputs(graph).narrowed(graph, planned)
-        instrumented = measurement.instrumented(context, outputs)
         harvest, keeper, fingerprint = StatisticsCollector(measurement), SampleKeeper(context.config), DataFingerprint()
         look, ending = DataLook(), Ending.of(graph, context, is_saved=self.save_to is not None)
         most, expected = context.config.samples, context.expected
@@ -66,7 +62,7 @@ class Calibrate(Pass):
             is_beyond = total is not None and harvest.seen > total  # items that hold several samples
             context.progress("calibrating", harvest.seen, None if is_beyond else total)
 
-        with self._running(instrumented, measurement.blocks) as run:
+        with self._running(measurement, context, outputs) as run:
             reading = Reading.of(graph, context, look)
             keeper.count = reading.count
             if reading.has_sequences:
@@ -94,13 +90,14 @@ class Calibrate(Pass):
         return 0
 
     @contextmanager
-    def _running(self, instrumented: Graph, blocks: Sequence[Block]) -> Generator[Runs]:
+    def _running(self, measurement: Measurement, context: Context, outputs: Outputs) -> Generator[Runs]:
         """Runs the model on the cluster, or here."""
+        blocks = measurement.blocks
         if self.cluster:
-            with cluster_runs(self.cluster, instrumented, blocks) as run:
+            with cluster_runs(self.cluster, measurement.instrumented(context, outputs), blocks) as run:
                 yield run
             return
-        engine = Engine(instrumented, THROUGHPUT)
+        engine = measurement.engine(context, outputs)
         yield lambda items, take: engine.run(items, lambda job, outputs: take(job, kept_of(outputs, blocks, job)))
 
 

@@ -10,6 +10,9 @@ from ...ir import Array, Graph, Node
 from ..analysis.outputs import Outputs
 from ..infra.base import Context
 from ..options.config import QuantizationConfig
+from ..runtime.core import RuntimeRejectedError
+from ..runtime.engine import Engine
+from ..runtime.modes import THROUGHPUT
 from ..runtime.samples import DataError, PreparedSample, ValidationSample
 from ..statistics.batch import batched_tensors
 from ..statistics.column_store import ColumnStore
@@ -103,12 +106,26 @@ class Measurement:
         watched = sorted({*measured, *_watches(measured)}, key=lambda each: each.place)
         return cls(graph, tuple(blocks(graph, watched, batched)), recipes)
 
-    def instrumented(self, context: Context, outputs: Outputs) -> Graph:
+    def instrumented(self, context: Context, outputs: Outputs, *, from_copies: bool = False) -> Graph:
         """A copy of the model that first outputs the numbers, then its own outputs and other compared tensors."""
         copy = self.model.copy()
-        AttachStatistics(self.blocks).run(copy, context)
+        AttachStatistics(self.blocks, from_copies=from_copies).run(copy, context)
         outputs.attach(copy)
         return copy
+
+    def engine(self, context: Context, outputs: Outputs) -> Engine:
+        """That copy, compiled.
+
+        If the runtime refuses it, the numbers come from copies of the tensors: then what reads a tensor beside the
+        model's own layers is one operation, and always the same.
+
+        Raises:
+            RuntimeRejectedError: The runtime also refuses that.
+        """
+        try:
+            return Engine(self.instrumented(context, outputs), THROUGHPUT)
+        except RuntimeRejectedError:
+            return Engine(self.instrumented(context, outputs, from_copies=True), THROUGHPUT)
 
 
 def _watches(measured: Iterable[Request]) -> set[Request]:

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 
 from irquant.ir import Graph, from_text, read_model
 from irquant.passes import Context, QuantizationConfig
+from irquant.passes.calibration import measurement
 from irquant.passes.calibration.attach_statistics import blocks
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.sample_order import HELD_OUT_MOST, is_held_out
 from irquant.passes.runtime import engine as runtime_module
+from irquant.passes.runtime.core import RuntimeRejectedError
+from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.samples import DataError
 from irquant.passes.statistics.batch import batched_tensors
 from irquant.passes.statistics.request import QUANTILES, Reduction, Request, request
@@ -150,6 +153,27 @@ def test_the_data_are_run_once_by_one_compiled_model(monkeypatch: pytest.MonkeyP
     context = calibrated(graph, {Request(0, 0, Reduction.MAX)}, data)
     assert counts == {"models": 1, "inferences": 40}
     assert context.statistics.samples + len(context.held_out) == 40
+
+
+def test_if_the_runtime_refuses_the_taps_they_read_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no memory for some convolutions with several more readers, say."""
+    refused = list[Graph]()
+
+    def engine(graph: Graph, config: dict[str, str]) -> Engine:
+        if not graph.in_file_order("Maximum"):
+            refused.append(graph)
+            message = "the runtime cannot compile the model: NotAllocated"
+            raise RuntimeRejectedError(message)
+        return Engine(graph, config)
+
+    wanted = {Request(0, 0, Reduction.MAX), Request(0, 0, Reduction.MEAN)}
+    data = [np.full((1, 2), k, np.float32) for k in range(20)]
+    found = calibrated(from_text(MODEL), wanted, data)
+    monkeypatch.setattr(measurement, "Engine", engine)
+    again = calibrated(from_text(MODEL), wanted, data)
+    assert len(refused) == 1
+    for each in wanted:
+        np.testing.assert_array_equal(again.statistics[each], found.statistics[each])
 
 
 def test_no_more_samples_are_pulled_than_asked_for() -> None:
