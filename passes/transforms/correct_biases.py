@@ -13,6 +13,7 @@ from ..analysis.biases import change_bias
 from ..analysis.ranges import Floats
 from ..infra.base import Context, Fact, Pass
 from ..options.config_error import ConfigError
+from ..runtime.core import RuntimeRejectedError
 from ..runtime.engine import Engine
 from ..runtime.modes import EMULATION, THROUGHPUT
 from ..runtime.samples import PreparedSample
@@ -39,7 +40,8 @@ class CorrectBiases(Pass):
 
     It uses a fifth of the calibration samples, as published, or 16 if that is more. Samples that a correction was not
     computed from show whether it helps (see `bias_cross_validation`); with a single sample, nothing is corrected.
-    `correct-biases-fast` corrects layers in bodies.
+    `correct-biases-fast` corrects layers in bodies. If the runtime refuses the model with the outputs that measure, no bias
+    is changed, and a warning says so.
     """
 
     name: ClassVar[str] = "correct-biases"
@@ -60,8 +62,12 @@ class CorrectBiases(Pass):
             message = "sequential bias correction runs the model: also give the calibration data"
             raise ConfigError(message)
         samples = with_steps_before(context.kept.values())
-        means = _float_means(graph, layers, samples, context)
-        errors = _errors(graph, layers, samples, means, context)
+        try:
+            means = _float_means(graph, layers, samples, context)
+            errors = _errors(graph, layers, samples, means, context)
+        except RuntimeRejectedError as error:  # it runs the model itself
+            context.warnings.append(f"biases are not corrected sequentially: with outputs that measure them, {error}")
+            return 0
         changed = 0
         for node, found in zip(layers, errors, strict=True):
             context.corrections[node] = correction = judged(found, believes_one=False)

@@ -20,8 +20,10 @@ from irquant.passes.jobs.measured_by import measured_by
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.runtime.convert import from_runtime, to_runtime
+from irquant.passes.runtime.core import RuntimeRejectedError
 from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.samples import PreparedSample, Sample
+from irquant.passes.transforms import correct_biases
 from irquant.passes.transforms.correct_biases import CorrectBiases
 from irquant.targets import load_target
 
@@ -240,6 +242,21 @@ def test_without_data_it_says_what_it_needs(tmp_path: Any) -> None:
         quantize_graph(graph.copy(), None, load_target("cpu"), config, measuring=loaded)
     _, report = quantize_graph(graph.copy(), data, load_target("cpu"), config, measuring=loaded)
     assert report.corrected + report.uncorrected == 3
+
+
+def test_if_the_runtime_refuses_what_measures_that_is_told_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        message = "the runtime cannot compile the model: NotAllocated"
+        raise RuntimeRejectedError(message)
+
+    monkeypatch.setattr(correct_biases, "Engine", refused)
+    graph, context = quantized(chain(), samples(), correct_biases="sequential")
+    assert context.warnings == [
+        "biases are not corrected sequentially: with outputs that measure them, the runtime cannot compile the model: "
+        "NotAllocated"
+    ]
+    assert any(each.is_accepted for each in context.corrections.values()), "the fast correction follows"
+    assert any(graph.nodes("FakeQuantize"))
 
 
 def test_a_second_run_changes_nothing() -> None:
