@@ -40,8 +40,8 @@ class CorrectBiases(Pass):
 
     It uses a fifth of the calibration samples, as published, or 16 if that is more. Samples that a correction was not
     computed from show whether it helps (see `bias_cross_validation`); with a single sample, nothing is corrected.
-    `correct-biases-fast` corrects layers in bodies. If the runtime refuses the model with the outputs that measure, no bias
-    is changed, and a warning says so.
+    `correct-biases-fast` corrects layers in bodies. If the runtime refuses the model with the outputs that measure, no
+    bias is changed, and a warning says so.
     """
 
     name: ClassVar[str] = "correct-biases"
