@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...ir import Graph, Scope
+from ...ir import DYNAMIC, Graph, Scope
 from ...ir.listing import first_few
+from ...ir.shape_rules import shape_text
 from ...ir.spelling import option, worded
 from ...ir.writer import lay_out
 from ..accuracy.control import AccuracyResult
@@ -37,6 +38,8 @@ from .shown_report import ShownReport
 
 #: Rounded weights of more bits are stored as floats.
 _STORED_BITS = 8
+#: Inputs of so many axes are no pictures or sequences.
+_FLAT = 2
 #: The most layers that a warning names.
 _NAMED = 3
 
@@ -266,7 +269,7 @@ def report_of(
     """
     attempt = guarded.attempt
     context = attempt.context
-    slow = [*(_slow(latencies) if latencies else ()), *(_untuned(tuning, guarded) if tuning else ())]
+    slow = [*(_slow(latencies, attempt.graph) if latencies else ()), *(_untuned(tuning, guarded) if tuning else ())]
     late = [*_late(guarded), *slow, *(accuracy.warnings if accuracy else ())]
     names = context.plan.names
     return Report(
@@ -352,7 +355,19 @@ def _wide_weights(context: Context) -> Iterable[str]:
         )
 
 
-def _slow(latencies: Latencies) -> Iterable[str]:
+def _open_sizes(graph: Graph) -> str:
+    """What to do about inputs with sizes that are not fixed: kernels for any size are slower, or need a zero point."""
+    for node in graph.in_file_order("Parameter"):
+        shape = node.output().shape
+        if DYNAMIC in shape[1:] and len(shape) > _FLAT:
+            return (
+                f"; input '{node.name}' is {shape_text(shape)}, and int8 is slower for sizes that are not fixed: if "
+                "yours are, convert the model with them (ovc MODEL --input NAME[1,3,224,224]), and quantize it again"
+            )
+    return ""
+
+
+def _slow(latencies: Latencies, graph: Graph) -> Iterable[str]:
     """Warnings about a model or layers that int8 does not make faster."""
     before, after = (each.median * 1e3 for each in (latencies.first, latencies.second))
     threads = f"{latencies.threads} thread{'s' * (latencies.threads != 1)}"
@@ -361,7 +376,7 @@ def _slow(latencies: Latencies) -> Iterable[str]:
         shared = shared or ("; the times scatter too much to be sure" if latencies.is_unclear else "")
         yield (
             f"the INT8 model {'may be no' if shared else 'is not'} faster here: {after:.2f} ms an inference, the float "
-            f"model {before:.2f} ms (medians of {latencies.rounds} in turn, {threads}{shared})"
+            f"model {before:.2f} ms (medians of {latencies.rounds} in turn, {threads}{shared}){_open_sizes(graph)}"
         )
     if latencies.slower:
         count = len(latencies.slower)

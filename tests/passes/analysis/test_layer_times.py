@@ -36,7 +36,7 @@ from irquant.passes.evaluation.latency import Latencies, Latency, Mode, measure_
 from irquant.passes.evaluation.profiled_blocks import ProfiledBlocks
 from irquant.passes.infra.execution import Asked
 from irquant.passes.jobs.quantize_graph import quantize_graph
-from irquant.passes.runtime.convert import from_runtime
+from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.executed import Executed
 from irquant.passes.runtime.modes import LATENCY
@@ -260,8 +260,8 @@ def test_a_profile_is_of_the_inferences_since_a_mark(monkeypatch: pytest.MonkeyP
     assert {node.name: seconds for node, seconds in engine.profile(mark)}["relu"] == pytest.approx(1.5)
 
 
-def reported(monkeypatch: pytest.MonkeyPatch, found: Latencies, *, slow: bool) -> Report:
-    """A run that finds what is given."""
+def reported(monkeypatch: pytest.MonkeyPatch, found: Latencies, *, slow: bool, shape: str = "") -> Report:
+    """A run that finds what is given, perhaps of a model with other sizes."""
     ask = device.ask
 
     def asked(graph: Graph, context: Context, floats: device.RunFloat, *, shown: bool) -> device.Answer:
@@ -271,6 +271,10 @@ def reported(monkeypatch: pytest.MonkeyPatch, found: Latencies, *, slow: bool) -
     monkeypatch.setattr(device, "ask", asked)
     monkeypatch.setattr(sys.modules["irquant.passes.jobs.quantize_graph"], "measure_gain", lambda *_, **__: found)
     graph, samples = net()
+    if shape:
+        model = to_runtime(graph)
+        model.reshape(ov.PartialShape(shape))
+        graph = from_runtime(model)
     return quantize_graph(graph, samples, load_target("cpu"), QuantizationConfig())[1]
 
 
@@ -326,6 +330,15 @@ def test_what_is_not_faster_is_told_with_the_layers_to_blame(monkeypatch: pytest
         "threads": 2,
         "slower_layers": [{"name": "up", "type": "Convolution", "before_ms": 1.0, "after_ms": 4.0}],
     }
+
+
+def test_sizes_that_are_not_fixed_are_told_with_a_model_that_is_not_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = latencies(latency(5e-3, 4e-3), latency(6e-3, 5e-3))
+    (warning,) = beside_data(reported(monkeypatch, slow, slow=True, shape="[?,4,?,?]"))
+    assert "is [?,4,?,?], and int8 is slower for sizes that are not fixed: if yours are, convert the model" in warning
+    for shape in ("", "[?,4,8,8]"):
+        (warning,) = beside_data(reported(monkeypatch, slow, slow=True, shape=shape))
+        assert "fixed" not in warning
 
 
 def test_a_call_that_takes_next_to_nothing_is_no_reason_to_warn(monkeypatch: pytest.MonkeyPatch) -> None:
