@@ -11,7 +11,7 @@ from ...ir.bodies import add_body_output
 from ...ir.builder import ReduceType
 from ...ir.ops import channels_of
 from ..infra.base import Context, Pass
-from ..runtime.taps import copied, no_view
+from ..runtime.taps import copied, mean_of_first, no_view
 from ..statistics.batch import Batches
 from ..statistics.masks import mask_limits
 from ..statistics.quantiles import TopQuantile, quantiles
@@ -265,6 +265,8 @@ class _Rows:
         if not axes:
             return tensor
         type_ = _REDUCE.get(wanted.reduction, "ReduceMean")
+        if type_ == "ReduceMean":
+            tensor, axes = mean_of_first(tensor, axes, self.build, keep_dims=False, name=f"{name}/first")
         return self.build.reduce(type_, tensor, self._constant(axes), keep_dims=False, name=name)
 
     def _shaped(self, tensor: OutPort, shape: tuple[int, ...]) -> OutPort:

@@ -18,6 +18,7 @@ from ..runtime.engine import Engine
 from ..runtime.modes import EMULATION, THROUGHPUT
 from ..runtime.samples import PreparedSample
 from ..runtime.sequences import fed_otherwise, with_steps_before
+from ..runtime.taps import mean_of_first
 from .correct_biases_fast import are_rounded, rounded_weights
 
 _NAME = "irquant/bias"
@@ -152,10 +153,11 @@ def _correct_itself(result: OutPort, axis: int, wanted: str) -> OutPort:
 
 
 def _mean(tensor: OutPort, axis: int) -> OutPort:
-    """The mean of each channel over all other axes, which are kept with size 1."""
-    rank = len(tensor.shape)
-    others = [each for each in range(rank) if each != axis % rank]
-    return Builder(tensor.node.graph).reduce("ReduceMean", tensor, others, keep_dims=True, name=f"{_NAME}/mean")
+    """The mean of each channel over all other axes, which are kept with size 1, but perhaps for the first one."""
+    rank, build = len(tensor.shape), Builder(tensor.node.graph)
+    others = tuple(each for each in range(rank) if each != axis % rank)
+    rest, others = mean_of_first(tensor, others, build, keep_dims=True, name=f"{_NAME}/first")
+    return build.reduce("ReduceMean", rest, others, keep_dims=True, name=f"{_NAME}/mean")
 
 
 def _run(engine: Engine, samples: Sequence[PreparedSample], count: int, context: Context) -> list[list[Array]]:

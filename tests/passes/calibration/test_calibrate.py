@@ -18,6 +18,7 @@ from irquant.passes.calibration.attach_statistics import blocks
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.sample_order import HELD_OUT_MOST, is_held_out
 from irquant.passes.runtime import engine as runtime_module
+from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.runtime.core import RuntimeRejectedError
 from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.samples import DataError
@@ -153,6 +154,25 @@ def test_the_data_are_run_once_by_one_compiled_model(monkeypatch: pytest.MonkeyP
     context = calibrated(graph, {Request(0, 0, Reduction.MAX)}, data)
     assert counts == {"models": 1, "inferences": 40}
     assert context.statistics.samples + len(context.held_out) == 40
+
+
+@pytest.mark.parametrize(("batch", "channels"), [(2, 3), (3, 2), (1, 3), (2, 8)])
+def test_means_of_a_batch_behind_a_pooling_are_those_of_its_numbers(batch: int, channels: int) -> None:
+    """In one step, the plugin gives other numbers each time for two or three channels."""
+    rng = np.random.default_rng(4)
+    x = op.parameter([batch, channels, 9, 9], np.float32)
+    offsets = rng.normal(size=(batch, 1, 1, 1)).astype(np.float32)  # a number of its own: the items are no samples
+    pooled = op.max_pool(op.add(x, offsets), [2, 2], [1, 1], [0, 0], [0, 0], [2, 2]).output(0)
+    kernel = rng.normal(size=(4, channels, 1, 1)).astype(np.float32)
+    model = ov.Model([op.result(op.convolution(pooled, kernel, [1, 1], [0, 0], [0, 0], [1, 1]))], [x])
+    graph = from_runtime(model)
+    (pool,) = graph.nodes("MaxPool")
+    data = [rng.normal(size=(batch, channels, 9, 9)).astype(np.float32) for _ in range(8)]
+    wanted = request(pool.output(), Reduction.MEAN, 1)
+    windows = [(each + offsets)[:, :, :8, :8].reshape(batch, channels, 4, 2, 4, 2) for each in data]
+    expected = [each.max(axis=(3, 5)).mean(axis=(0, 2, 3), dtype=np.float64) for each in windows]
+    found = calibrated(graph, {wanted}, data).statistics[wanted]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_if_the_runtime_refuses_the_taps_they_read_copies(monkeypatch: pytest.MonkeyPatch) -> None:
