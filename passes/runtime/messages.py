@@ -1,12 +1,16 @@
 """What is wrong, from the messages of the runtime."""
 
+import itertools
 import re
 
 #: Lines of the runtime's messages that name places in its source, its parts and its own exceptions.
 _PLACES = re.compile(
     r"Exception from|Check '|.*Exception from \S+:\d+:$"
     r"|FrontEnd API failed|Loading input model|Model wasn't fully converted|Summary:"
+    r"|\[.* Frontend\] Conversion failed for |While validating ONNX node "
 )
+#: How a converter's list of failed operations begins one; the lines up to the next one say why.
+_FAILED_OPERATION = re.compile(r"-- (?P<name>\S+) with a message:$")
 #: What the runtime says of a type that an opset does not have, and of operations that its converters do not know.
 _UNKNOWN_TYPE = re.compile(r"Opset \S+ doesn't contain the operation with type: (?P<type>\S+)")
 _UNKNOWN_OPERATIONS = "No conversion rule found for operations"
@@ -25,6 +29,9 @@ def first_line(error: Exception) -> str:
         return unknown.removeprefix("-- ")
     if rank := next((found for line in telling if (found := _UNKNOWN_RANK.search(line))), None):
         return f"it does not run an input of unknown rank; give '{rank['name']}' one, for example with Model.reshape"
+    if operation := _FAILED_OPERATION.match(telling[0]):
+        reasons = list(itertools.takewhile(lambda line: not line.startswith("-- "), telling[1:])) or ["no reason given"]
+        return f"{operation['name']}: {reasons[-1]}"
     node = _NODE.match(telling[0])
     return f"{node['name']}: {telling[-1]}" if node else telling[0].removeprefix("-- ")
 

@@ -97,6 +97,17 @@ def test_the_operations_that_the_converter_does_not_know_are_named(tmp_path: Pat
     )
 
 
+def test_an_operation_that_the_converter_cannot_convert_is_named_with_its_reason(tmp_path: Path) -> None:
+    """The converter lists each failed operation with a message of several lines; the last one says why."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "xy")  # of unknown rank
+    weights = numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float32), "w")
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"])], "net", [x], [y], [weights])
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    with pytest.raises(UserError, match=r"the runtime cannot convert it: Conv-13: .*rank has to be known"):
+        load_model(path)
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.onnx: no such file$"):
         load_model(tmp_path / "none.onnx")
