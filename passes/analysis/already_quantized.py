@@ -40,7 +40,8 @@ def refuse_quantized(graph: Graph, *, keep_compressed: bool | None = None) -> No
         )
         raise AlreadyQuantizedError(message)
     if node:
-        message = f"the model is quantized already: it holds {node}; give the float model it was made from"
+        held = f"integer weights, {node}" if node.type == "Const" else str(node)
+        message = f"the model is quantized already: it holds {held}; give the float model it was made from"
         raise AlreadyQuantizedError(message)
 
 

@@ -88,7 +88,7 @@ def looks(build: Any) -> list[Callable[[], object]]:
 
 def test_integer_weights_are_told_by_all_who_look() -> None:
     for look in looks(plain_weights):
-        with pytest.raises(AlreadyQuantizedError, match="the model is quantized already: it holds Const '"):
+        with pytest.raises(AlreadyQuantizedError, match="quantized already: it holds integer weights, Const '"):
             look()
 
 
