@@ -12,7 +12,7 @@ from ...ir.atomic_write import written_together
 from ...ir.stage import STAGE
 from ...ir.weights import Weights
 from .core import Extension, RuntimeRejectedError, open_core
-from .messages import HOW_TO_EXTEND, first_line, is_about_unknown_operations
+from .messages import HOW_TO_EXTEND, first_line, is_about_unknown_operations, sizes_hint
 
 #: The runtime's own model type.
 RuntimeModel: TypeAlias = ov.Model
@@ -35,10 +35,20 @@ def convert(path: Path, extensions: Sequence[Extension] = ()) -> RuntimeModel:
     except Exception as error:  # the converter may raise anything
         reason = first_line(error)
         is_extensible = is_about_unknown_operations(reason) and not extensions
-        hint = f"; they may need an extension: {HOW_TO_EXTEND}" if is_extensible else ""
+        hint = f"; they may need an extension: {HOW_TO_EXTEND}" if is_extensible else _sizes(path, extensions)
         message = f"{path}: the runtime cannot convert it: {reason}{hint}"
         raise RuntimeRejectedError(message) from error
     return model
+
+
+def _sizes(path: Path, extensions: Sequence[Extension]) -> str:
+    """A hint about dynamic sizes, if the runtime can read the model, and so only fails to transform it."""
+    try:
+        model: RuntimeModel = open_core(extensions).read_model(path)
+    except RuntimeError:
+        return ""
+    inputs = [each for each in model.get_parameters() if each.get_partial_shape().is_dynamic]
+    return sizes_hint([each.get_friendly_name() for each in inputs])
 
 
 def from_runtime(model: RuntimeModel, extensions: Sequence[Extension] = ()) -> Graph:

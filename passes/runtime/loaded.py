@@ -4,13 +4,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...ir import Graph
+from ...ir import DYNAMIC, Graph
 from ...ir.ops import is_standard
 from ...ir.stage import STAGE
 from .core import RuntimeRejectedError, open_core
 from .lend import lend, tensor_over
-from .messages import HOW_TO_EXTEND, first_line, unknown_type
+from .messages import HOW_TO_EXTEND, first_line, sizes_hint, unknown_type
 from .portable import Portable
+from .samples import model_inputs
 
 
 class Loaded:
@@ -41,7 +42,7 @@ def rejecting(source: Graph | Portable | Path) -> Generator[None]:
             yield
     except RuntimeError as error:
         reason = first_line(error)
-        hint = _missing_extension(source, reason) if isinstance(source, Graph) else ""
+        hint = _hint(source, reason) if isinstance(source, Graph) else ""
         message = f"the runtime cannot compile the model: {reason}{hint}"
         raise RuntimeRejectedError(message) from error
 
@@ -53,6 +54,12 @@ def _described(source: Graph | Portable | Path) -> str:
     names = [node.name for node in source.in_file_order() if node.type not in ("Const", "Parameter", "Result")]
     between = f" ('{names[0]}' to '{names[-1]}')" if names else ""
     return f"compiling a model of {len(names)} operations{between}"
+
+
+def _hint(graph: Graph, reason: str) -> str:
+    """What the user may do about a model that the runtime rejects; empty if that is not clear."""
+    dynamic = [each.name for each in model_inputs(graph) if each.shape is not None and DYNAMIC in each.shape]
+    return _missing_extension(graph, reason) or sizes_hint(dynamic)
 
 
 def _missing_extension(graph: Graph, reason: str) -> str:

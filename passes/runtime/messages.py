@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Sequence
 
 #: Lines of the runtime's messages that name places in its source, its parts and its own exceptions.
 _PLACES = re.compile(
@@ -45,3 +46,13 @@ def unknown_type(reason: str) -> str:
 def is_about_unknown_operations(reason: str) -> bool:
     """Whether a message says that a converter does not know operations, which an extension may define."""
     return _UNKNOWN_OPERATIONS in reason
+
+
+def sizes_hint(inputs: Sequence[str]) -> str:
+    """A hint that the runtime may take a model with fixed sizes: some operations need them to know their rank.
+
+    Args:
+        inputs: The names of the inputs that have dynamic sizes.
+    """
+    named = ", ".join(f"'{each}'" for each in inputs)
+    return f"; it may with fixed sizes of {named} (docs/troubleshooting.md)" if named else ""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
+import openvino.opset15 as opset15
 import pytest
 
 from irquant.ir import Graph, UserError, read_model, to_text
@@ -337,6 +338,17 @@ def test_a_model_that_the_runtime_rejects_is_the_users_to_mend(path: Path) -> No
     path.write_text(text)
     with pytest.raises(UserError, match=r"^the runtime cannot compile the model: "):
         quantize(path, DATA)
+
+
+def test_dynamic_sizes_are_named_if_the_runtime_rejects_a_model_that_it_may_take_with_fixed_ones() -> None:
+    x = op.parameter([1, 3, -1, -1], np.float32, name="picture")
+    convolution = op.convolution(x, np.ones((4, 3, 3, 3), np.float32), [1, 1], [1, 1], [1, 1], [1, 1])
+    squeezed = op.multiply(opset15.squeeze(convolution), op.constant(np.float32(2)))  # of unknown rank: a size may be 1
+    model = ov.Model([op.result(squeezed)], [x])
+    with pytest.raises(UserError, match=r"dynamic rank.*; it may with fixed sizes of 'picture' \(docs/trouble"):
+        quantize(model, DATA)
+    model.reshape([1, 3, 8, 8])
+    quantize(model, DATA)
 
 
 def test_an_input_of_unknown_rank_is_refused_with_its_name() -> None:

@@ -108,6 +108,23 @@ def test_an_operation_that_the_converter_cannot_convert_is_named_with_its_reason
         load_model(path)
 
 
+def test_dynamic_sizes_are_named_if_the_converter_fails_on_a_model_that_the_runtime_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("dimensions do not divide")
+
+    monkeypatch.setattr(ov, "convert_model", fail)
+    for size, hint in ((None, "; it may with fixed sizes of 'x' (docs/troubleshooting.md)"), (8, "")):
+        x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size]) for name in "xy")
+        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", [x], [y])
+        path = tmp_path / "net.onnx"
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+        with pytest.raises(UserError) as error:
+            load_model(path)
+        assert str(error.value) == f"{path}: the runtime cannot convert it: dimensions do not divide{hint}"
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.onnx: no such file$"):
         load_model(tmp_path / "none.onnx")
