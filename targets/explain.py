@@ -12,6 +12,17 @@ from ..ir.suggestions import closest, did_you_mean
 
 #: What to write instead of an unknown key of a model, by its name and value; empty: nothing is known about it.
 Instead = Callable[[type[BaseModel], str, object], str]
+#: The most keys of a mapping that a message lists.
+_MOST_KEYS = 12
+#: Types of errors of pydantic whose own words mean Python's types, or say nothing.
+_WORDS: Mapping[str, str] = {
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type"), "should be a mapping of keys to values"),
+    **dict.fromkeys(("list_type", "is_instance_of"), "should be a list"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "should be an integer"),
+    **dict.fromkeys(("float_type", "float_parsing"), "should be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "should be true or false"),
+    "string_type": "should be a text",
+}
 
 
 def _nothing(model: type[BaseModel], name: str, value: object) -> str:
@@ -53,15 +64,19 @@ def _explained(mistake: ErrorDetails, model: type[BaseModel], instead: Instead) 
         return did_you_mean(f"{path} is {found}", close, f"there are: {', '.join(known)}")
     if mistake["type"] == "value_error":  # the message of a validator
         return f"{path and f'{path}: '}{mistake['msg'].removeprefix('Value error, ')}"
-    return f"{path or 'the content'} is {quoted(mistake['input'])}; {_expected(mistake)}"
-
-
-def _expected(mistake: ErrorDetails) -> str:
-    """What was expected; tuples are lists in files."""
-    if mistake["type"] != "tuple_type":
-        return mistake["msg"].removeprefix("Input ")
     given = mistake["input"]
-    return f"should be a list, e.g. [{given!r}]" if isinstance(given, (str, int, float)) else "should be a list"
+    found = "empty" if given is None and not path else quoted(given)
+    return f"{path or 'the content'} is {found}; {_expected(mistake, model)}"
+
+
+def _expected(mistake: ErrorDetails, model: type[BaseModel]) -> str:
+    """What was expected, in the words of files: tuples are lists there, and models are mappings."""
+    given = mistake["input"]
+    if mistake["type"] == "tuple_type":
+        return f"should be a list, e.g. [{given!r}]" if isinstance(given, (str, int, float)) else "should be a list"
+    if mistake["type"] == "model_type" and len(keys := _model_at(model, mistake["loc"]).model_fields) <= _MOST_KEYS:
+        return f"should be a mapping; its keys: {', '.join(keys)}"
+    return _WORDS.get(mistake["type"]) or mistake["msg"].removeprefix("Input ")
 
 
 def first_mistake(error: ValidationError) -> ErrorDetails:

@@ -15,9 +15,9 @@ from .config_error import ConfigError
 from .json_mistakes import json_mistake
 
 #: A JSON text that begins with a key, after comments.
-_BARE = re.compile(r'(?:\s|//[^\n]*+|(?>/\*.*?\*/))*+"', re.DOTALL)
-#: The most characters of a text with comments: their parser takes a second for a few thousand.
-_MOST_COMMENTED = 100_000
+_BARE = re.compile(r'(?:\s|//[^\n]*+|(?>/\*.*?\*/))*+"(?:[^"\\\n]|\\.)*+"\s*+:', re.DOTALL)
+#: The most characters of an integer, and of a text with comments: their parser takes a second for a few thousand.
+_MOST_DIGITS, _MOST_COMMENTED = 400, 100_000
 _ONE, _TWO = "\\", "\\\\"
 #: Comments and strings of JSON5; the text between them has no backslash.
 _TOKEN = re.compile(r"""//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.DOTALL)
@@ -60,18 +60,20 @@ def content_of(path: Path) -> Any:
 def _json(text: str) -> Any:
     import json5  # imported here: most runs read no configuration
 
+    if not text.strip():
+        return None
     _refuse_escapes(text)
     # The published description prints an algorithm without braces around it.
     whole = f"{{{text}}}" if _BARE.match(text) else text
     try:
-        return json.loads(whole, object_pairs_hook=_unique)
+        return json.loads(whole, object_pairs_hook=_unique, parse_int=_integer)
     except json.JSONDecodeError:
         if is_too_large(len(whole), _MOST_COMMENTED):
             found = f"{len(whole):,} characters of JSON with comments or mistakes"
             message = f"{found}, expected {_MOST_COMMENTED:,} or less"
             raise ValueError(message) from None
     try:
-        return json5.loads(whole, object_pairs_hook=_unique)
+        return json5.loads(whole, object_pairs_hook=_unique, parse_int=_integer)
     except ValueError as error:
         raise ValueError(json_mistake(whole, error)) from None
 
@@ -107,6 +109,14 @@ def _is_lost(escape: str) -> bool:
         code = escape[1:]
         return not (len(code) == {"u": 4, "x": 2}[escape[0]] and chr(int(code, 16)).isprintable())
     return escape not in ("\\", "/", '"', "'", "\n")
+
+
+def _integer(text: str, base: int = 10) -> int:
+    """An integer; a very long one is refused, as in YAML."""
+    if len(text) > _MOST_DIGITS:
+        message = f"a number of {len(text):,} characters, expected {_MOST_DIGITS} or less"
+        raise ValueError(message)
+    return int(text, base)
 
 
 def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_data_bring_the_outputs_closer() -> None:
     [
         ({"weights": "int3"}, "weights is 'int3'; did you mean 'int8'? there are: int8, int4, nf4"),
         ({"group": -2}, "group is -2; should be greater than or equal to 0"),
-        ({"group": 2.5}, "group is 2.5; should be a valid integer"),
+        ({"group": 2.5}, "group is 2.5; should be an integer"),
         ({"group": 64}, "group is 64, but int8 has one scale for each row: groups are for int4 and nf4"),
         ({"samples": 0}, "samples is 0; should be greater than or equal to 1"),
         ({"target": "cpuu"}, "no target 'cpuu'; did you mean 'cpu'? "),

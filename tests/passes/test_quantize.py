@@ -306,7 +306,7 @@ def test_a_model_of_which_nothing_is_left_to_quantize_is_refused(
             {"preset": "accurate"},
             "preset is 'accurate'; did you mean 'accuracy'? there are: performance, mixed, accuracy",
         ),
-        ({"samples": "many"}, "samples is 'many'; should be a valid integer"),
+        ({"samples": "many"}, "samples is 'many'; should be an integer"),
         (
             {"target": "gnaa"},
             "no target 'gnaa'; did you mean 'gna'? "

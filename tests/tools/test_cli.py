@@ -473,7 +473,7 @@ def test_a_misspelt_option_gets_a_hint(complaint: Complaint) -> None:
             "compression.algorithms is []; List should have at least 1 item after validation, not 0",
         ),
         ([], "compression.algorithms is []; List should have at least 1 item after validation, not 0"),
-        (7, "the content is 7; should be a valid dictionary or instance of Document"),
+        (7, "the content is 7; should be a mapping; its keys: model, engine, compression"),
     ],
 )
 def test_a_mistake_in_a_configuration_file_has_its_path(

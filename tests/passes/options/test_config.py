@@ -67,8 +67,21 @@ def test_yaml_is_read(tmp_path: Path) -> None:
         ),
         (
             '{"compression": {"algorithms": [{"name": "DefaultQuantization", "params": {"stat_subset_size": "7"}}]}}',
-            "compression.algorithms[0].params.stat_subset_size is '7'; should be a valid integer",
+            "compression.algorithms[0].params.stat_subset_size is '7'; should be an integer",
         ),
+        (
+            '{"name": "DefaultQuantization", "params": {"ignored": {"operations": ["MatMul"]}}}',
+            "compression.algorithms[0].params.ignored.operations[0] is 'MatMul'; should be a mapping; its keys: type, "
+            "attributes",
+        ),
+        (
+            '{"name": "DefaultQuantization", "params": 7}',
+            "compression.algorithms[0].params is 7; should be a mapping of keys to values",
+        ),
+        ("", "the content is empty; should be a mapping; its keys: model, engine, compression"),
+        ('"mixed"', "the content is 'mixed'; should be a mapping; its keys: model, engine, compression"),
+        ("9" * 5000, "cannot be read: a number of 5,000 characters, expected 400 or less"),
+        ("// a\n" + "9" * 5000, "cannot be read: a number of 5,000 characters, expected 400 or less"),
         (
             '{"models": {}, "compression": {"algorithms": [{"name": "DefaultQuantization"}]}}',
             "unknown key 'models'; did you mean 'model'? known keys: model, engine, compression",

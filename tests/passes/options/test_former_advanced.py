@@ -123,7 +123,7 @@ def test_an_object_is_answered_as_far_as_it_has_no_defaults() -> None:
     [
         ({"saturation_fix": "ENABLE"}, "saturation_fix is 'ENABLE'; there are: no, first_layer, all"),
         ({"guard": "goood"}, "guard is 'goood'; did you mean 'good'? there are: floor, knee, good"),
-        ({"guard": 1.5}, "guard is 1.5; should be a valid boolean"),
+        ({"guard": 1.5}, "guard is 1.5; should be true or false"),
         ({"preset": "mixd"}, "preset is 'mixd'; did you mean 'mixed'? there are: performance, mixed, accuracy"),
         ({"activations": {"num_bits": 8}}, "unknown key 'activations.num_bits': write \"bits\": 8"),
         (

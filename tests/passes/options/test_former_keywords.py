@@ -187,7 +187,7 @@ class AdvancedQuantizationParameters:
         ("config", "config is {}; write QuantizationConfig(...); " + GUIDE + " has each of its parameters"),
         ("target", "target is {}, expected the name of a target, the path of a target file, or a Target"),
         ("preset", "preset is {}; there are: performance, mixed, accuracy"),
-        ("samples", "samples is {}; should be a valid integer"),
+        ("samples", "samples is {}; should be an integer"),
     ],
 )
 def test_an_object_of_another_tool_is_named_by_its_type(keyword: str, said: str) -> None:

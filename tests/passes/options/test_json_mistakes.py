@@ -18,7 +18,6 @@ from irquant.passes.options.content import content_of
         ('{"a" 1}', "line 1, column 6: a comma or a colon is missing in front of 1"),
         ('{"a": }', "line 1, column 7: unexpected '}'"),
         ('{"a": 1\n', "line 2: the text ends inside a bracket or a quotation: one is not closed"),
-        ("", "Empty strings are not legal JSON5"),
     ],
 )
 def test_the_line_and_what_is_missing_are_told(text: str, said: str, tmp_path: Path) -> None:

@@ -34,9 +34,9 @@ def test_yaml_is_read_too_and_the_figures_may_be_left_out(tmp_path: Path) -> Non
     [
         ({"version": 2}, "version is '2'; there are: 1"),
         ({"format": "POT"}, "format is 'POT'; there are: irquant tuning"),
-        ({"float_layers": "conv"}, "float_layers is 'conv'; should be a valid list"),
-        ({"float_layers": ["conv", 7]}, "float_layers[1] is 7; should be a valid string"),
-        ({"target": None}, "target is None; should be a valid string"),
+        ({"float_layers": "conv"}, "float_layers is 'conv'; should be a list"),
+        ({"float_layers": ["conv", 7]}, "float_layers[1] is 7; should be a text"),
+        ({"target": None}, "target is None; should be a text"),
         ({"zzz": []}, "unknown key 'zzz'; known keys: format, version, model, target, float_layers, measured"),
         ({"measured": {}}, "'measured.openvino' is missing"),
         (

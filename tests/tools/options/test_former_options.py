@@ -65,7 +65,7 @@ LINES = {
     "-c checker.json -d": "",
     "-c free.json": "free.json: engine data_free: synthetic data are no longer supported; give data of the model: irquant "
     "quantize -c free.json --data SOURCE",
-    "-c many.json": "many.json: compression.algorithms[0].params.stat_subset_size is [10, 100]; should be a valid integer",
+    "-c many.json": "many.json: compression.algorithms[0].params.stat_subset_size is [10, 100]; should be an integer",
     "-c simplified.json -e": "--evaluate: irquant has no metrics for data sets; check the result with `irquant compare`, "
     "or use your own metric: --metric module:function",
     "-q accuracy_aware -m model.xml -w model.bin --ac-config ac.yml --max-drop 0.01": "-q accuracy_aware: give a "

@@ -82,12 +82,12 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(complaints: Comp
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "1: the content is None; should be a valid dictionary or instance of Batch"),
-        ("- 7", "1: the content is [7]; should be a valid dictionary or instance of Batch"),
+        ("", "1: the content is empty; should be a mapping; its keys: defaults, models"),
+        ("- 7", "1: the content is [7]; should be a mapping; its keys: defaults, models"),
         ("models: []", "1: models is []; List should have at least 1 item after validation, not 0"),
-        ("\nmodels: 3", "2: models is 3; should be a valid list"),
+        ("\nmodels: 3", "2: models is 3; should be a list"),
         ("defaults: {}", "1: 'models' is missing"),
-        ("models:\n- 7", "2: models[0] is 7; should be a valid dictionary or instance of Entry"),
+        ("models:\n- 7", "2: models[0] is 7; should be a mapping of keys to values"),
         ("models: &m [*m]", "1: not YAML: its aliases stand for more than 1,000,000 values"),
         ("models: 2020-13-45", "1: not YAML: '2020-13-45' is no timestamp"),
         (
@@ -116,18 +116,18 @@ def test_backslashes_between_double_quotes_are_not_lost(complaints: Complaints) 
     [
         ("preset: mixd", "preset is 'mixd'; did you mean 'mixed'? there are: performance, mixed, accuracy"),
         ("samples: 0", "samples is 0; should be greater than or equal to 1"),
-        ("samples: many", "samples is 'many'; should be a valid integer"),
+        ("samples: many", "samples is 'many'; should be an integer"),
         ("timeout_seconds: -1", "timeout_seconds is -1; should be greater than 0"),
         ("memory_mb: 0", "memory_mb is 0; should be greater than 0"),
         ("retries: -1", "retries is -1; should be greater than or equal to 0"),
         ("layout: nchw", "layout is 'nchw'; there are: NCHW, NHWC, CHW, HWC"),
-        ("mean: [1, x]", "mean[1] is 'x'; should be a valid number"),
+        ("mean: [1, x]", "mean[1] is 'x'; should be a number"),
         ("expect: {int8_share: 90}", "expect.int8_share is 90; should be less than or equal to 1"),
         ("name: a/b", "name: 'a/b' names the files of the result: letters, digits, '_', '-' and '.', a letter or digit first"),
         ("name: .hidden", "name: '.hidden' names the files of the result: letters, digits, '_', '-' and '.', a letter or digit first"),
         ("config: c.ini", "config: {folder}/c.ini: a configuration ends in .json, .yaml or .yml"),
         ("metric: accuracy", "metric: {folder}/accuracy: no such function; write module:function or file.py:function"),
-        ("metric: 7", "metric is 7; should be a valid string"),
+        ("metric: 7", "metric is 7; should be a text"),
         ("max_drop: 0.1", "max_drop: needs a metric: add 'metric: module:function'"),
         ("drop_type: relative", "drop_type: needs a metric: add 'metric: module:function'"),
         ("max_drop: -1", "max_drop is -1; should be greater than or equal to 0"),
@@ -346,7 +346,7 @@ def test_a_tuning_is_a_file_of_the_command_and_its_other_options_are_named(
     entries = "".join(f"- {{name: m{place}, model: m.xml, {option}}}\n" for place, option in enumerate(options))
     found = complaints(f"defaults: {{data: s.npz}}\nmodels:\n{entries}")
     assert found[0] == f"3: models[0].tuning: {folder / 'gone.json'}: cannot be read: No such file or directory"
-    assert found[1] == "4: models[1].tuning is {'t.json': 1}; should be a valid string"
+    assert found[1] == "4: models[1].tuning is {'t.json': 1}; should be a text"
     assert found[2].endswith(
         "'models[2].tune': a batch measures no latency: run `irquant tune MODEL --tuning FILE`, and write `tuning: FILE`"
     )
@@ -365,7 +365,7 @@ def test_other_words_for_keys_are_one_mistake_that_says_what_to_write(complaints
         "models:\n- {model: m.xml, data: [s.npz, t.npz]}\n- {name: n, model: m.xml, data: s.npz, statistics: t}\n"
     )
     assert said == [
-        "2: models[0].data is ['s.npz', 't.npz']; should be a valid string; several files are one glob ('calib*.npz') or "
+        "2: models[0].data is ['s.npz', 't.npz']; should be a text; several files are one glob ('calib*.npz') or "
         "a .txt file that lists them",
         "3: unknown key 'models[1].statistics': a batch calibrates each model: for variants of one model, run `irquant "
         "quantize MODEL --save-statistics FILE` once, then with `--statistics FILE`",
