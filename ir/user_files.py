@@ -3,6 +3,7 @@
 A pipe would be waited for, a device has no end, and a text of gigabytes is no configuration.
 """
 
+import codecs
 import errno
 import io
 import ntpath
@@ -91,7 +92,17 @@ def read_user_text(path: Path, most: int = MOST_TEXT, encoding: str = "utf-8") -
     """The text of a regular file; each of its lines ends in one line feed.
 
     Raises:
-        OSError: see `read_user_file`.
-        UnicodeDecodeError: it is no text.
+        OSError: see `read_user_file`; or it is no text.
     """
-    return io.TextIOWrapper(io.BytesIO(read_user_file(path, most)), encoding).read()
+    content = read_user_file(path, most)
+    try:
+        return io.TextIOWrapper(io.BytesIO(content), encoding).read()
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EILSEQ, _no_text(content, error.start), str(path)) from None
+
+
+def _no_text(content: bytes, start: int) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "a text in UTF-16: save it as UTF-8"
+    line = content.count(b"\n", 0, start) + 1
+    return f"no text in UTF-8: byte 0x{content[start]:02x} in line {line}"

@@ -1,6 +1,7 @@
 """A YAML text: the lines of its values, and the values. Reading it needs bounded time and memory."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
@@ -10,35 +11,59 @@ _MOST_VALUES, _MOST_DIGITS = 1_000_000, 400
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
+class YamlMistake(yaml.YAMLError):
+    """A text is not YAML; the message is one line with the place, which the parser's own is not.
+
+    Attributes:
+        line: The line, from 1, or None.
+        problem: What is wrong, without the place.
+    """
+
+    def __init__(self, problem: str, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(problem if line is None else f"line {line}, column {column}: {problem}")
+        self.problem, self.line = problem, line
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except RecursionError:
+        message = "it is nested too deeply"
+        raise YamlMistake(message) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        is_half = str(error.problem).startswith("but ")  # "expected a single document, but found another"
+        problem = f"{error.context}, {error.problem}" if is_half else error.problem or error.context
+        raise YamlMistake(str(problem), *((mark.line + 1, mark.column + 1) if mark else ())) from None
+    except yaml.reader.ReaderError as error:
+        message = f"the text holds the character {chr(error.character)!r}, which YAML does not allow"
+        raise YamlMistake(message) from None
+
+
 class Lines:
     """The lines of one YAML text.
 
     Raises:
-        yaml.YAMLError: the text is not YAML, or is nested too deeply.
+        YamlMistake: the text is not YAML, or is nested too deeply.
     """
 
     def __init__(self, text: str) -> None:
-        try:
+        with _told():
             self._root: Any = yaml.compose(text, yaml.SafeLoader)
             self._refuse_expansion()
-        except RecursionError:
-            message = "it is nested too deeply"
-            raise yaml.YAMLError(message) from None
 
     def content(self) -> Any:
         """What the text holds, as plain values.
 
         Raises:
-            yaml.YAMLError: a value is none of its type.
+            YamlMistake: a value is none of its type.
         """
         if self._root is None:
             return None
-        try:
+        with _told():
             constructor: Any = _Constructor("")
             return constructor.construct_document(self._root)
-        except RecursionError:
-            message = "it is nested too deeply"
-            raise yaml.YAMLError(message) from None
 
     def _refuse_expansion(self) -> None:
         """Refuses aliases that stand for more than any file says, or for themselves."""
@@ -52,7 +77,7 @@ class Lines:
 
         if size(self._root) > _MOST_VALUES:
             message = f"its aliases stand for more than {_MOST_VALUES:,} values"
-            raise yaml.YAMLError(message)
+            raise YamlMistake(message)
 
     def of(self, location: Sequence[int | str]) -> int:
         """The line, from 1, of the deepest existing part of a location."""

@@ -13,7 +13,7 @@ from ..ir import UserError
 from ..ir.suggestions import closest, did_you_mean
 from ..ir.user_files import read_user_text
 from .explain import explain, first_mistake, path_text
-from .lines import Lines
+from .lines import Lines, YamlMistake
 from .operations import unknown_words
 from .pointless_rules import pointless_rules, unused_specs
 from .target import Target
@@ -53,8 +53,8 @@ def target_text(name: str) -> str:
     if _is_path(name):
         try:
             return read_user_text(Path(name))
-        except (OSError, UnicodeDecodeError) as error:
-            message = f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        except OSError as error:
+            message = f"{name}: cannot be read: {error.strerror}"
             raise TargetError(message) from None
     if name not in target_names():
         there = f"there are: {', '.join(target_names())}; or give the path of a .yaml file"
@@ -184,8 +184,8 @@ class _Document:
         try:
             self._lines = Lines(text)
             content = self._lines.content()
-        except yaml.YAMLError as error:
-            message = f"{where}: not YAML: {' '.join(str(error).split())}"
+        except YamlMistake as error:
+            message = f"{where}: not YAML: {error}"
             raise TargetError(message) from None
         for line, key, first in self._lines.repeated():
             message = f"{where}, line {line}: '{key}' is given twice, first in line {first}; keep one"

@@ -9,10 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
-import yaml
-
 from ...ir.user_files import read_user_text
-from ...targets import Lines
+from ...targets import Lines, YamlMistake
 from .pass_spec import PassSpec, PassSpecError
 
 
@@ -24,11 +22,11 @@ def read_pipeline(path: Path) -> list[PassSpec]:
     """
     try:
         content = Lines(read_user_text(path)).content()
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}"
         raise PassSpecError(message) from None
-    except yaml.YAMLError as error:
-        message = f"{path}: not YAML: {' '.join(str(error).split())}"
+    except YamlMistake as error:
+        message = f"{path}: not YAML: {error}"
         raise PassSpecError(message) from None
     if not isinstance(content, list):
         message = f"{path}: expected a list of passes, '- name' or '- name: {{option: value}}' a line"

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import yaml
 
 from ...ir.user_files import is_too_large, read_user_text
-from ...targets import Lines
+from ...targets import Lines, YamlMistake
 from .config_error import ConfigError
 from .json_mistakes import json_mistake
 
@@ -49,7 +48,7 @@ def content_of(path: Path) -> Any:
         return _json(text) if path.suffix == ".json" else _yaml(text)
     except OSError as error:
         reason = error.strerror or str(error)
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, YamlMistake) as error:
         reason = " ".join(str(error).split())
     except RecursionError:
         reason = "it is nested too deeply"

@@ -30,10 +30,18 @@ def test_lines_end_in_one_way(tmp_path: Path) -> None:
     assert read_user_text(tmp_path / "a") == "one\ntwo\nthree\n"
 
 
-def test_what_is_no_text_is_told(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"\xff\xfe")
-    with pytest.raises(UnicodeDecodeError):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a\nb\xff", "no text in UTF-8: byte 0xff in line 2"),
+        ("a: 1".encode("utf-16"), "a text in UTF-16: save it as UTF-8"),
+    ],
+)
+def test_what_is_no_text_is_told(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(OSError, match=r"a'$") as caught:
         read_user_text(tmp_path / "a")
+    assert caught.value.strerror == said
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 import pytest
 import yaml
 
-from irquant.targets import Lines
+from irquant.targets import Lines, YamlMistake
 
 
 def complaint(text: str) -> str:
-    with pytest.raises(yaml.YAMLError) as caught:
+    with pytest.raises(YamlMistake) as caught:
         Lines(text).content()
-    return " ".join(str(caught.value).split())
+    return str(caught.value)
 
 
 def test_the_content_is_that_of_the_usual_reader() -> None:
@@ -52,7 +52,20 @@ def test_an_alias_cannot_stand_for_itself(text: str) -> None:
     ],
 )
 def test_a_value_that_is_none_of_its_type_is_told_with_its_line(text: str, said: str) -> None:
-    assert complaint(f"b: 1\n{text}").startswith(f'{said} in "<unicode string>", line 2, column 4')
+    assert complaint(f"b: 1\n{text}") == f"line 2, column 4: {said}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a:\n\t- b", "line 2, column 1: found character '\\t' that cannot start any token"),
+        ("a: {b: 1", "line 1, column 9: expected ',' or '}', but got '<stream end>'"),
+        ("--- 1\n--- 2", "line 2, column 1: expected a single document in the stream, but found another document"),
+        ("a: \x1b", "the text holds the character '\\x1b', which YAML does not allow"),
+    ],
+)
+def test_what_is_no_yaml_is_one_line_with_the_place(text: str, said: str) -> None:
+    assert complaint(text) == said
 
 
 def test_nothing_is_ever_run() -> None:

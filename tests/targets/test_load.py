@@ -26,7 +26,7 @@ def test_a_shipped_target_is_read_once_and_a_file_of_ones_own_each_time(tmp_path
     [
         (SPECS, "'rules' is missing"),
         ("- a\n", "expected a mapping with the keys name, aliases, description, extends, device, "),
-        ("a: [", "not YAML: while parsing a flow node"),
+        ("a: [", "not YAML: line 1, column 5: expected the node content, but found '<stream end>'"),
         (RULES + "rulse: []\n", "unknown key 'rulse'; did you mean 'rules'? known keys: "),
         (RULES.replace("weights: a", "weights: w9"), "rules[0].inputs.weights: no spec 'w9'; there are: a"),
         (

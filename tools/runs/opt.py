@@ -187,8 +187,8 @@ def _read(path: Path, extensions: Sequence[Extension], *, fill: bool) -> Graph:
         return load_model(path, extensions=extensions)
     try:
         graph = from_text(read_user_text(path, MOST_DATA), fill=fill)
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}"
         raise IRError(message) from None
     except IRError as error:
         message = f"{path}: {error}"

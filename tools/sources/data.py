@@ -128,8 +128,8 @@ def _listed(path: Path) -> list[Path]:
     """The files that a list file names, one per line, relative to the list file."""
     try:
         text = read_user_text(path, _MOST_LIST, "utf-8-sig")  # Windows editors put a mark in front
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}"
         raise DataError(message) from None
     numbered = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     return [_listed_file(path, number, line) for number, line in numbered if line and not line.startswith("#")]

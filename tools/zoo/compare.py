@@ -69,8 +69,8 @@ def read_rows(path: Path) -> list[Row]:
     file = path / RESULTS if path.is_dir() else path
     try:
         lines = read_user_text(file).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}"
+    except OSError as error:
+        message = f"{file}: cannot be read: {error.strerror}"
         raise ComparisonError(message) from None
     return [_row(file, number, line) for number, line in enumerate(lines, 1)]
 

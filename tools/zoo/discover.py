@@ -21,6 +21,7 @@ from irquant.ir.listing import first_few
 from irquant.ir.user_files import read_user_text
 from irquant.passes.analysis.already_quantized import find_quantized
 from irquant.passes.runtime.load_model import FORMATS, is_saved_model, load_model, model_files
+from irquant.targets import Lines, YamlMistake
 from irquant.tools.sources.data import names_function, source_files
 from irquant.tools.zoo.own_results import is_own_result
 from irquant.tools.zoo.run import RESULTS
@@ -125,8 +126,8 @@ def added(path: Path, found: Sequence[Found]) -> tuple[str, list[Found]]:
     try:
         text = read_user_text(path)
         before = _listed(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or ' '.join(str(error).split())}"
+    except (OSError, YamlMistake) as error:
+        message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
         raise NothingFoundError(message) from None
     known = {(path.parent / each).resolve() for each in [*before, *_MODEL.findall(text)]}
     fresh = [each for each in found if each.model.resolve() not in known]
@@ -135,7 +136,7 @@ def added(path: Path, found: Sequence[Found]) -> tuple[str, list[Found]]:
     complete = sum(each.data is not None for each in fresh)
     try:
         is_longer = len(_listed(longer)) == len(before) + complete
-    except yaml.YAMLError:
+    except YamlMistake:
         is_longer = False
     if not is_longer:
         message = f"{path}: models cannot be added: its last lines must be those of `models`, each as `- model: PATH`"
@@ -149,7 +150,7 @@ _MODEL = re.compile(r"^[ #-]*model: *['\"]?(.+?)['\"]? *$", re.MULTILINE)
 
 def _listed(text: str) -> list[str]:
     """The paths of the models that a batch file lists; an entry without one has an empty path."""
-    content = cast(object, yaml.safe_load(text))
+    content = cast(object, Lines(text).content())
     models = cast(dict[str, object], content).get("models") if isinstance(content, dict) else None
     entries = cast(list[object], models) if isinstance(models, list) else []
     return [str(cast(dict[str, object], each).get("model", "")) for each in entries if isinstance(each, dict)]

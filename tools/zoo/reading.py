@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from irquant.ir.user_files import read_user_text
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.pot_config import read_config_file
-from irquant.targets import Lines, explain_all
+from irquant.targets import Lines, YamlMistake, explain_all
 from irquant.tools.sources.data import seen_from
 from irquant.tools.zoo.batch_errors import BatchError, Mistake
 from irquant.tools.zoo.batch_file import Batch, Entry
@@ -82,13 +81,10 @@ class _Reader:
         try:
             self.lines = Lines(read_user_text(path))
             content = _with_text_keys(self.lines.content())
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            message = f"not YAML: {getattr(error, 'problem', None) or ' '.join(str(error).split())}"
-            raise BatchError(path, [Mistake(mark.line + 1 if mark else 1, message)]) from None
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise BatchError(path, [Mistake(0, f"cannot be read: {reason}")]) from None
+        except YamlMistake as error:
+            raise BatchError(path, [Mistake(error.line or 1, f"not YAML: {error.problem}")]) from None
+        except OSError as error:
+            raise BatchError(path, [Mistake(0, f"cannot be read: {error.strerror}")]) from None
         self.mistakes = [Mistake(line, f"key '{key}' is given twice") for line, key, _ in self.lines.repeated()]
         self.mistakes += [Mistake(line, message) for line, message in self.lines.lost()]
         self.content = self._well_formed(content)

@@ -137,8 +137,7 @@ def test_paths_are_seen_from_the_configuration_if_not_from_here(tmp_path: Path) 
         ("evaluations: []", "it names no data set with a data_source"),
         ("models: []", "it names no data set with a data_source"),
         ("models: [{datasets: [{data_source: 3}]}]", "its data set has no data_source"),
-        ("[", "{path}: cannot be read: while parsing a flow node expected the node content, but found '<stream end>' in "
-         '"<unicode string>", line 1, column 2: [ ^'),
+        ("[", "{path}: cannot be read: line 1, column 2: expected the node content, but found '<stream end>'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_says_what_to_write(tmp_path: Path, text: str, why: str) -> None:

@@ -481,6 +481,22 @@ def test_new_models_are_added_to_a_batch_file(tree: Path, folder: Path, capfd: p
     assert batch.read_text() == "models: [{model: m.xml, data: s.npz}]\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{a: " * 5000, "it is nested too deeply"),
+        ("models: " + "9" * 5000, "line 1, column 9: a number of 5,000 characters, expected 400 or less"),
+    ],
+)
+def test_a_file_that_no_models_can_be_added_to_is_told(
+    tree: Path, folder: Path, capfd: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    batch = folder / "b.yaml"
+    batch.write_text(text)
+    assert run(["zoo", "init", str(tree), "-o", str(batch), "--add"]) == 2
+    assert capfd.readouterr().err == f"error: {batch}: cannot be read: {said}\n"
+
+
 def test_nothing_to_quantize_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "empty").mkdir()
     (folder / "m.bin").write_bytes(b"")
