@@ -58,7 +58,7 @@ def target_text(name: str) -> str:
             raise TargetError(message) from None
     if name not in target_names():
         there = f"there are: {', '.join(target_names())}; or give the path of a .yaml file"
-        raise TargetError(did_you_mean(f"no target '{name}'", closest(name, target_names(), cutoff=0.4), there))
+        raise TargetError(did_you_mean(f"no target '{name}'", closest(name.lower(), target_names(), cutoff=0.4), there))
     return (_FILES / f"{name}.yaml").read_text(encoding="utf-8")
 
 

@@ -5,11 +5,12 @@ Data may be any iterable, or a data set that only has a length and an index (the
 `((id, annotation), data)`; annotations are not needed here. A `Dataset` of NNCF gives its items by a method.
 """
 
+import io
 import itertools
 import operator
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 
@@ -73,6 +74,8 @@ def what_is_wrong(data: object) -> str:
     if isinstance(data, FunctionType):
         return f"a function, expected its samples: call it, {data.__name__}()"
     if isinstance(data, Mapping):
+        if kind == "NpzFile":
+            return "one NpzFile with other keys than numbers of samples: give its path instead"
         keys = list(itertools.islice(cast(Mapping[object, object], data), _NAMED + 1))
         names = ", ".join([*map(repr, keys[:_NAMED]), *(["..."] if len(keys) > _NAMED else [])])
         return (
@@ -86,6 +89,10 @@ def what_is_wrong(data: object) -> str:
         )
     if is_table(data):
         return f"{kind}, whose items are columns: give an array with a sample a row"
+    if isinstance(data, io.IOBase):
+        return f"{kind}, an open file: give its path instead"
+    if isinstance(data, AsyncIterable):
+        return f"{kind}, expected an iterable: collect the samples first, [each async for each in data]"
     is_iterable = isinstance(data, (Iterable, Indexed, NncfDataset)) and not isinstance(data, (bytes, bytearray))
     if not is_iterable or rank == 0:
         return f"{kind}, expected an iterable of samples"

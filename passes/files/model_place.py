@@ -135,7 +135,8 @@ class MemoryPlace:
 
     def __post_init__(self) -> None:
         if not is_runtime_model(self.model):
-            message = f"the model is {type(self.model).__name__}, expected the path of a model, or an openvino.Model"
+            expected = "expected the path of a model, or an openvino.Model"
+            message = f"the model is {type(self.model).__name__}, {expected}{_way_to_a_model(self.model)}"
             raise ConfigError(message)
 
     @property
@@ -179,3 +180,18 @@ class MemoryPlace:
         if self.output:
             write_model(graph, self.output, compact=True)
         return result
+
+
+#: Packages whose models the runtime converts in memory, and the names of their base classes.
+_CONVERTED = frozenset(
+    {("torch", "Module"), ("torch", "ExportedProgram"), ("tensorflow", "Module"), ("paddle", "Layer")}
+)
+_COMPILED = frozenset({("openvino", "CompiledModel"), ("openvino", "InferRequest")})
+
+
+def _way_to_a_model(given: object) -> str:
+    """How to get a model from what was given instead, or nothing."""
+    kinds = {(each.__module__.partition(".")[0], each.__name__) for each in type(given).__mro__}
+    if kinds & _COMPILED:
+        return ": give the model that it was compiled from"
+    return ": openvino.convert_model(...) makes one of it" if kinds & _CONVERTED else ""

@@ -33,7 +33,14 @@ BY_USER = "you ignore "
 
 
 def _joined(item: Any) -> Any:
-    """The scope as one text: the published tool writes the path into a body as a list of names."""
+    """The scope as one text: the published tool writes the path into a body as a list of names.
+
+    Raises:
+        ValueError: it is an operation of the runtime instead of its name.
+    """
+    if hasattr(item, "get_friendly_name"):
+        message = f"it is an operation; write its name, {item.get_friendly_name()!r}, which get_friendly_name() gives"
+        raise ValueError(message)
     return "|".join(map(str, cast(list[object], item))) if isinstance(item, list) else item
 
 
@@ -62,8 +69,12 @@ class IgnoredType(Strict):
 
     def __str__(self) -> str:
         """The entry in messages."""
+        return self.text("operations of type {}")
+
+    def text(self, form: str) -> str:
+        """The entry in messages, with its type in a form of words."""
         values = ", ".join(f"{name}={_spelt(value)}" for name, value in self.attributes.items())
-        return f"operations of type {self.type}{f' with {values}' if values else ''}"
+        return f"{form.format(self.type)}{f' with {values}' if values else ''}"
 
 
 def _spelt(value: Any) -> str:
@@ -149,7 +160,7 @@ class Ignored(Strict):
             found = tuple(node for node in names if operation.fits(node))
             reasons |= dict.fromkeys(found, f"{BY_USER}{operation}")
             by_rule |= {str(operation): found} if found else {}
-            missed += [] if found else [_no_hit(str(operation), _type_meant_by(operation.type, names))]
+            missed += [] if found else [_no_hit(operation.text("type '{}'"), _type_meant_by(operation.type, names))]
         if self.skip_model:
             reasons |= dict.fromkeys(names, f"{BY_USER}the whole model")
         return Hits(reasons, by_rule, tuple(missed), names)

@@ -165,6 +165,17 @@ class Document(Strict, Generic[_Params]):
     engine: EngineSection | None = None
     compression: Compression[_Params]
 
+    @classmethod
+    def instead_of(cls, name: str, value: object) -> str:
+        """Where a key belongs that stands at the top."""
+        if name in Compression.model_fields:
+            return f'it belongs into "compression": {{"compression": {{"{name}": ...}}}}'
+        if name in Parameters.model_fields:
+            inside = f'{{"name": "DefaultQuantization", "params": {{"{name}": ...}}}}'
+            python = f"; in Python, also QuantizationConfig({_OPTIONS[name]}=...)" if name in _OPTIONS else ""
+            return f"it is a parameter of an algorithm: {inside}{python}"
+        return ""
+
 
 @dataclass(frozen=True)
 class ConfigFile:

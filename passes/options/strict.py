@@ -1,8 +1,10 @@
 """The base of everything that users configure."""
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, Self, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ...targets import explain, explain_all
 from .config_error import ConfigError
@@ -27,6 +29,15 @@ class Strict(BaseModel):
 
     # Pydantic calls only constructors without this mark for parts of other values, whose mistakes need the whole path.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # pyright: ignore[reportFunctionMemberAccess]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_numbers(cls, given: Any) -> Any:
+        """Numbers of numpy as those of Python: `len` of data, or a share, often comes from an array."""
+        if not isinstance(given, Mapping):
+            return given
+        options = cast(Mapping[object, object], given)
+        return {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
 
     @classmethod
     def instead_of(cls, name: str, value: object) -> str:

@@ -52,8 +52,11 @@ def check_extensions(extensions: Sequence[Extension]) -> None:
     """Refuses extensions that cannot be loaded before any work is done.
 
     Raises:
-        ExtensionError: an extension cannot be loaded.
+        ExtensionError: an extension cannot be loaded, or one was given instead of a list.
     """
+    if isinstance(extensions, (str, Path)):
+        message = f"extensions is '{extensions}', expected a list; write extensions=['{extensions}']"
+        raise ExtensionError(message)
     open_core(extensions)
 
 

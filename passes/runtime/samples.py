@@ -14,7 +14,7 @@ import numpy as np
 from ...ir import DYNAMIC, Array, Graph, Node, UserError, element_type
 from ...ir.index_limits import IndexLimit, index_limits
 from ...ir.suggestions import closest, did_you_mean
-from .shape_hints import array_hint, fits, order_hint, part_hint, shape_of, state_hint
+from .shape_hints import array_hint, fits, order_hint, part_hint, path_hint, shape_of, state_hint
 
 Feed = dict[str, Array]
 #: The most characters of a foreign message that are passed on.
@@ -274,7 +274,7 @@ def _checked_array(sample: Sample, expected: ModelInput, value: object, inputs: 
     came = f"{array.dtype}{list(array.shape)}"
     if array.dtype.kind not in "biufc":
         what = came if isinstance(value, np.ndarray) else type(value).__name__
-        message = f"{sample.label}: input {expected}: expected numbers, got {what}"
+        message = f"{sample.label}: input {expected}: expected numbers, got {what}{path_hint(value)}"
         raise DataError(message)
     if not fits(array.shape, expected.shape) and fits((1, *array.shape), expected.shape):
         array = array[np.newaxis]

@@ -1,6 +1,7 @@
 """What a sample of the wrong shape most likely is: the end of an error message, empty if it is not clear."""
 
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,13 @@ def array_hint(array: Array, expected: "ModelInput", inputs: "Sequence[ModelInpu
     wanted = expected.shape or ()
     hints = (_of_fixed_batch(array.shape, wanted, inputs), _of_axes(array.shape, wanted), _of_ones(array.shape, wanted))
     return next(filter(None, hints), "") or _of_labels(array, expected)
+
+
+def path_hint(value: object) -> str:
+    """What to do with the path of a sample."""
+    if not isinstance(value, (str, os.PathLike)):
+        return ""
+    return "; if it is a path, read it: transform=FUNCTION, or give the folder or a glob of the files as data"
 
 
 def part_hint(values: Sequence[object], inputs: "Sequence[ModelInput]") -> str:

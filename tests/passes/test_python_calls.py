@@ -181,6 +181,34 @@ def test_a_poor_output_is_a_warning() -> None:
             "(`None`) and integer or boolean arrays are valid indices",
         ),
         ({"output": "small.txt"}, "small.txt: the output must end in .xml"),
+        (
+            {"transform": "image"},
+            "transform is 'image', expected a function of an item of the data, which gives a sample",
+        ),
+        (
+            {"report": "report.html"},
+            "report is 'report.html', expected a function of the report; for a page, write "
+            "quantize_model(...).report.save('report.html')",
+        ),
+        ({"extensions": "mine.so"}, "extensions is 'mine.so', expected a list; write extensions=['mine.so']"),
+        (
+            {"ignored": [model().get_results()[0].input_value(0).get_node()]},
+            "ignored.scope[0]: it is an operation; write its name, 'second', which get_friendly_name() gives",
+        ),
+        (
+            {"config": {"preset": "mixed"}},
+            'unknown key \'preset\': it is a parameter of an algorithm: {"name": "DefaultQuantization", "params": '
+            '{"preset": ...}}; in Python, also QuantizationConfig(preset=...)',
+        ),
+        (
+            {"config": {"algorithms": [{"name": "DefaultQuantization"}]}},
+            'unknown key \'algorithms\': it belongs into "compression": {"compression": {"algorithms": ...}}',
+        ),
+        (
+            {"target": "GPU.0"},
+            "no target 'GPU.0'; did you mean 'gpu'? there are: cpu, cpu_avx2, cpu_spr, gna, gpu, npu; or give the path of a "
+            ".yaml file",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(
@@ -191,6 +219,11 @@ def test_what_cannot_be_is_refused(
         quantize(model(), X, **options)
     assert str(caught.value) == said
     assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    report = quantize_model(model(), X, samples=cast(Any, np.int64(18)), guard=cast(Any, np.bool_(False))).report
+    assert report.samples + report.held_out == 18
 
 
 def test_a_model_in_memory_is_written_where_it_is_wanted(tmp_path: Path) -> None:

@@ -214,6 +214,33 @@ def test_what_is_no_model_is_refused(given: Any) -> None:
         irquant.quantize(given, [])
 
 
+class Module:
+    """A network of torch."""
+
+
+class Net(Module):
+    """A user's own network."""
+
+
+Module.__module__ = "torch.nn.modules.module"
+
+
+@pytest.mark.parametrize(
+    ("given", "way"),
+    [
+        (Net(), ": openvino.convert_model(...) makes one of it"),
+        (ov.compile_model(two_layers(), "CPU"), ": give the model that it was compiled from"),
+        (ov.compile_model(two_layers(), "CPU").create_infer_request(), ": give the model that it was compiled from"),
+    ],
+)
+def test_what_a_model_can_be_made_of_is_told(given: Any, way: str) -> None:
+    said = f"the model is {type(given).__name__}, expected the path of a model, or an openvino.Model{way}"
+    for function in (irquant.quantize, irquant.compress):
+        with pytest.raises(irquant.UserError) as raised:
+            function(given, [])
+        assert str(raised.value) == said
+
+
 def test_a_compressed_model_in_memory_is_written_too(tmp_path: Path) -> None:
     result = irquant.compress(two_layers(), output=tmp_path / "c.xml", all_layers=True)
     assert isinstance(result, ov.Model)

@@ -110,7 +110,7 @@ def test_the_common_end_of_split_layers_makes_no_names_alike(wanted: str, hint: 
         ),
         (
             {"operations": [{"type": "ConvolutionBackpropData"}]},
-            "ignored: operations of type ConvolutionBackpropData matches no operation of the model",
+            "ignored: type 'ConvolutionBackpropData' matches no operation of the model",
         ),
         ({"scope": ["zzz*"]}, "ignored: 'zzz*' matches no operation of the model"),
         (
@@ -131,15 +131,15 @@ def test_the_common_end_of_split_layers_makes_no_names_alike(wanted: str, hint: 
         ({"scope": ["w"]}, "ignored: 'w' matches no operation of the model"),  # a constant is none
         (
             {"operations": [{"type": "Matmul"}]},
-            "ignored: operations of type Matmul matches no operation of the model; did you mean 'MatMul'?",
+            "ignored: type 'Matmul' matches no operation of the model; did you mean 'MatMul'?",
         ),
         (
             {"operations": [{"type": "Convolution", "attributes": {"strides": [3, 3]}}]},
-            "ignored: operations of type Convolution with strides=3,3 matches no operation of the model",
+            "ignored: type 'Convolution' with strides=3,3 matches no operation of the model",
         ),
         (
             {"operations": [{"type": "MatMul", "attributes": {"strides": [1, 1]}}]},
-            "ignored: operations of type MatMul with strides=1,1 matches no operation of the model",
+            "ignored: type 'MatMul' with strides=1,1 matches no operation of the model",
         ),
     ],
 )

@@ -144,6 +144,9 @@ def test_a_folder_must_be_a_saved_model(tmp_path: Path) -> None:
 def test_results_lie_beside_their_models() -> None:
     assert result_path(Path("a/net.onnx")) == Path("a/net_int8.xml")
     assert result_path(Path("a/saved")) == Path("a/saved_int8.xml")
+    assert result_path(Path("..")) == Path.cwd().parent.with_name(f"{Path.cwd().parent.stem}_int8.xml")
+    assert result_path(Path()) == Path.cwd().with_name(f"{Path.cwd().stem}_int8.xml")
+    assert result_path(Path("/")) == Path("/_int8.xml")
     assert result_path(Path("a/net.xml"), "other") == Path("a/other_int8.xml")
 
 

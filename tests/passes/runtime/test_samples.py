@@ -1,5 +1,7 @@
 """What a sample may be, and what is said of one that does not fit."""
 
+import io
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,19 @@ PATHS = (
     "expected the samples themselves, not where they are: read them first, or use the command line, which takes paths "
     "(irquant quantize MODEL --data"
 )
+
+
+async def later() -> AsyncIterator[object]:
+    """Samples that come later."""
+    yield GOOD
+
+
+def saved(**arrays: Any) -> Any:
+    """An open .npz file."""
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    file.seek(0)
+    return np.load(file)
 
 
 def complaint(feed: object, *inputs: ModelInput) -> str:
@@ -162,6 +177,11 @@ class Lazy(dict[str, Any]):
 @pytest.mark.parametrize(
     ("feed", "said"),
     [
+        (
+            "a.png",
+            "expected numbers, got str; if it is a path, read it: transform=FUNCTION, or give the folder or a glob of ",
+        ),
+        ({"image": Path("a.png")}, f"expected numbers, got {type(Path()).__name__}; if it is a path, read it: "),
         (Broken(), "Broken cannot be made an array of numbers: Can't call numpy() on Tensor that requires grad."),
         (
             Elsewhere(Broken()),
@@ -306,6 +326,9 @@ def fed_or_told(feed: object) -> tuple[np.ndarray[Any, Any] | None, str]:
         (np.float32(1), "float32, expected an iterable of samples"),
         (7, "int, expected an iterable of samples"),
         (complaint, "a function, expected its samples: call it, complaint()"),
+        (io.BytesIO(b"a"), "BytesIO, an open file: give its path instead"),
+        (later(), "async_generator, expected an iterable: collect the samples first, [each async for each in data]"),
+        (saved(image=GOOD), "one NpzFile with other keys than numbers of samples: give its path instead"),
     ],
 )
 def test_data_that_are_no_samples_are_told(data: object, said: str) -> None:
