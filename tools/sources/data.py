@@ -31,6 +31,8 @@ _KINDS = {"images": IMAGE_SUFFIXES, "arrays": ARRAY_SUFFIXES, "videos": VIDEO_SU
 _SUFFIXES = (*ARRAY_SUFFIXES, *IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
 #: The most bytes of a list of files: some million lines.
 _MOST_LIST = 1 << 28
+#: The most characters of a line that a message shows.
+_MOST_QUOTED = 200
 _RUNS = re.compile(r"(\D*)(\d*)")
 
 
@@ -110,6 +112,9 @@ def _paths(text: str) -> list[Path]:
         return sorted((each for each in path.rglob("*") if stat.S_ISREG(_mode(each))), key=_natural)
     if stat.S_ISREG(mode):
         return _listed(path) if path.suffix.lower() == ".txt" else [path]
+    if mode:
+        message = f"{text}: is a pipe or a device, expected a file or folder: save what it gives as a .txt file"
+        raise DataError(message)
     if glob.has_magic(text):
         return sorted(_matching(text), key=_natural)
     raise DataError(no_such_file(text or "an empty text", "file or folder (nor module:function)"))
@@ -138,12 +143,18 @@ def _listed(path: Path) -> list[Path]:
 def _listed_file(path: Path, number: int, line: str) -> Path:
     found = path.parent / line
     if not stat.S_ISREG(_mode(found)):
-        message = f"{path}: line {number}: there is no file {found}"
+        labelled = stat.S_ISREG(_mode(path.parent / line.partition(" ")[0]))
+        hint = "; write the path alone, without a label" if labelled else ""
+        message = f"{path}: line {number}: there is no file {_short(str(found))}{hint}"
         raise DataError(message)
     if found.suffix.lower() not in _SUFFIXES:
         message = f"{path}: line {number}: {found} is not a sample: expected {', '.join(_SUFFIXES)} files"
         raise DataError(message)
     return found
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
 
 
 def _mode(path: Path) -> int:

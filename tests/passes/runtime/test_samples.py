@@ -127,7 +127,11 @@ def test_bytes_may_feed_a_float_input() -> None:
         (np.full((1, 3, 2, 2), np.nan), "input 'image' f32[1,3,2,2]: the array holds NaN"),
         (None, "input 'image' f32[1,3,2,2]: expected numbers, got NoneType"),
         (np.array(["a"]), "input 'image' f32[1,3,2,2]: expected numbers, got <U1[1]"),
-        ("photos/1.png", "input 'image' f32[1,3,2,2]: expected numbers, got str"),
+        (
+            "photos/1.png",
+            "input 'image' f32[1,3,2,2]: expected numbers, got str; if it is a path, read it: transform=FUNCTION, or give "
+            "the folder or a glob of the files as data",
+        ),
         ((x for x in range(3)), "input 'image' f32[1,3,2,2]: expected numbers, got generator"),
         (np.full((1, 3, 2, 2), 1e300), "input 'image' f32[1,3,2,2]: got 1e+300, which float32 cannot hold"),
         (

@@ -1,6 +1,7 @@
 """Where calibration samples come from, and what is said when they cannot."""
 
 import operator
+import os
 import re
 import zipfile
 from collections.abc import Sequence
@@ -616,6 +617,20 @@ def test_a_list_that_names_a_missing_file_says_the_line(pictures: Path, tmp_path
     assert complaint(listed) == f"{listed}: line 2: there is no file {tmp_path / 'gone.png'}"
 
 
+def test_a_list_with_labels_says_what_to_write(pictures: Path) -> None:
+    (pictures / "list.txt").write_text("00.png 7\n")
+    assert complaint(pictures / "list.txt") == (
+        f"{pictures / 'list.txt'}: line 1: there is no file {pictures / '00.png 7'}; write the path alone, without a label"
+    )
+
+
+def test_a_pipe_is_told_to_be_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert complaint(tmp_path / "pipe") == (
+        f"{tmp_path / 'pipe'}: is a pipe or a device, expected a file or folder: save what it gives as a .txt file"
+    )
+
+
 def test_a_list_that_names_something_else_than_samples_says_the_line(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("no sample")
     listed = tmp_path / "list.txt"
@@ -663,8 +678,8 @@ def test_a_module_that_can_be_no_name_is_no_traceback() -> None:
 
 def test_a_line_that_can_be_no_name_is_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a" * 5000)
-    message = f"{tmp_path / 'list.txt'}: line 1: there is no file {tmp_path / ('a' * 5000)}"
-    assert complaint(tmp_path / "list.txt") == message
+    shown = str(tmp_path / ("a" * 5000))[:200]
+    assert complaint(tmp_path / "list.txt") == f"{tmp_path / 'list.txt'}: line 1: there is no file {shown}..."
 
 
 def test_an_empty_text_is_not_the_current_folder(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
