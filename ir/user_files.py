@@ -8,6 +8,7 @@ import errno
 import io
 import ntpath
 import os
+import re
 import stat
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,8 @@ from .suggestions import closest, did_you_mean
 MOST_TEXT, MOST_DATA = 4 << 20, 1 << 30
 #: The most files of a folder among which a similar name is looked for, and how similar it must be.
 _MOST_NAMES, _ALIKE = 10_000, 0.8
+#: The scheme of an address; `Path` joins its slashes.
+_URL = re.compile(r"([a-z][a-z0-9+.]+):/", re.IGNORECASE)
 #: What lifts these limits if it is in the environment, e.g. as 1.
 ANY_SIZE = "IRQUANT_ANY_SIZE"
 
@@ -34,6 +37,10 @@ def no_such_file(path: Path | str, what: str = "file") -> str:
         path: The path as the user wrote it.
         what: What was expected there.
     """
+    if url := _URL.match(str(path)):
+        return f"{path}: no such {what}; {url[1]} addresses are not read: download it first"
+    if str(path) == "-":
+        return f"{path}: no such {what}; standard input is not read: save it to a file"
     if "\\" not in str(path) or os.sep == "\\":
         return did_you_mean(f"{path}: no such {what}", _beside(Path(path)))
     drive, tail = ntpath.splitdrive(str(path))

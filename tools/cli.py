@@ -24,6 +24,8 @@ USER_ERROR = 2
 _FAILED = 1
 #: The most files that a message names, and its most characters.
 _MOST_NAMED, _MOST_SAID = 4, 2000
+#: The suffixes of models, by which one in place of a command is known.
+_MODELS = (".xml", ".onnx", ".pb", ".tflite", ".pdmodel")
 #: Command -> its line in the list of commands. `NAME_command` is in the module `commands/NAME.py`.
 COMMANDS: Mapping[str, str] = {
     "analyze": "Ranks the layers of a model by their sensitivity to INT8 rounding.",
@@ -56,6 +58,13 @@ class _Commands(CommandGroup):
 
     def summary(self, ctx: click.Context, name: str) -> str:
         return COMMANDS[name]
+
+    def instead_of(self, args: list[str]) -> str:
+        from irquant.tools.options.former_commands import FORMER_COMMANDS  # here: rarely needed
+
+        if Path(args[0]).suffix in _MODELS:
+            return f"did you mean `irquant quantize {shlex.join(args)}`?"
+        return FORMER_COMMANDS.get(_dashed(args[0]), "")
 
 
 def _dashed(name: str) -> str:

@@ -85,6 +85,14 @@ def test_a_file_that_is_refused_is_not_left_open(tmp_path: Path) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+def test_what_is_not_on_this_disk_is_told() -> None:
+    assert no_such_file("https://x.org/m.xml") == (
+        "https://x.org/m.xml: no such file; https addresses are not read: download it first"
+    )
+    assert no_such_file(Path("hf://x/m.xml")).endswith("; hf addresses are not read: download it first")
+    assert no_such_file("-") == "-: no such file; standard input is not read: save it to a file"
+
+
 def test_a_file_of_a_similar_name_is_suggested(tmp_path: Path) -> None:
     (tmp_path / "model.xml").touch()
     wanted = tmp_path / "model.xlm"

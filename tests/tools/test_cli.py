@@ -378,7 +378,11 @@ def test_empty_data_are_refused(complaint: Complaint, tmp_path: Path) -> None:
             "[np.zeros(3), np.zeros(3)]",
             "got a list of 2 (one array per input), but the model has 1 input: 'image' f32[1,3,8,8]",
         ),
-        ("'text'", "input 'image' f32[1,3,8,8]: expected numbers, got str"),
+        (
+            "'text'",
+            "input 'image' f32[1,3,8,8]: expected numbers, got str; if it is a path, read it: transform=FUNCTION, or give "
+            "the folder or a glob of the files as data",
+        ),
         (
             "np.zeros((1, 3, 8, 8), complex)",
             "input 'image' f32[1,3,8,8]: got complex128[1, 3, 8, 8]; convert it to f32 first",
@@ -411,6 +415,7 @@ def test_a_sample_that_does_not_fit_is_named(complaint: Complaint, tmp_path: Pat
         ),
         (["--size", "224"], "Invalid value for '--size': '224' is not a size; write HEIGHTxWIDTH, e.g. 224x224"),
         (["--mean", "1,b"], "Invalid value for '--mean': '1,b' is not a comma-separated list of numbers"),
+        (["--mean", "nan"], "Invalid value for '--mean': 'nan' is not a comma-separated list of numbers"),
         (["-c", "config.ini"], "config.ini: a configuration ends in .json, .yaml or .yml"),
     ],
 )
@@ -444,6 +449,62 @@ def test_options_without_a_command_are_meant_for_quantize(
 ) -> None:
     assert run(line) == 2
     assert capfd.readouterr() == ("", f"error: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["quantize", "m.xml", "photos"], "unexpected argument: photos; did you mean --data photos?"),
+        (["quantize", "m.xml", "photos", "--data", "x"], "unexpected argument: photos"),
+        (["config", "show", "c.json"], "unexpected argument: c.json; did you mean -c c.json?"),
+        (["diff", "a.xml", "b.xml", "c.xml"], "unexpected argument: c.xml"),
+        (["inspect", "a.xml", "b.xml", "c.xml"], "unexpected arguments: b.xml, c.xml"),
+        (
+            ["compare", "a.xml", "b.xml", "--data", "README.md", *["README.md"] * 5],
+            "unexpected arguments: README.md, README.md, README.md and 2 more; if the shell made them of a glob, put quotes "
+            "around it",
+        ),
+    ],
+)
+def test_arguments_that_are_too_many_may_be_meant_for_an_option(
+    line: list[str], said: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert run(line) == 2
+    assert capfd.readouterr() == ("", f"error: {said}\n")
+
+
+def test_a_model_in_place_of_a_command_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["my model.xml", "--data", "p"]) == 2
+    said = "no such command: my model.xml; did you mean `irquant quantize 'my model.xml' --data p`?"
+    assert capfd.readouterr() == ("", f"error: {said}\n")
+
+
+@pytest.mark.parametrize("line", [["-o=q.xml", "m.xml"], ["-o", "q.xml", "-m=m.xml"]])
+def test_short_options_take_an_equals_sign(line: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["quantize", *line, "--data", "p"]) == 2
+    assert capfd.readouterr() == ("", "error: m.xml: no such file\n")
+
+
+def test_a_dash_of_a_web_page_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["quantize", "m.xml", "\u2014data", "p"]) == 2
+    said = "unexpected arguments: \u2014data, p; '\u2014' is no hyphen: type --data"
+    assert capfd.readouterr() == ("", f"error: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "instead"),
+    [
+        ("pot", "write `irquant quantize` with the same options"),
+        ("help", "write `irquant --help`, or `irquant COMMAND --help`"),
+        ("benchmark_app", "`irquant compare` measures the latency of two models"),
+    ],
+)
+def test_a_word_that_others_take_as_a_command_says_what_to_write(
+    word: str, instead: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run([word, "-c", "x"]) == 2
+    assert capfd.readouterr() == ("", f"error: no such command: {word}; {instead}\n")
 
 
 def test_an_unknown_option_is_told_as_it_was_typed(complaint: Complaint) -> None:

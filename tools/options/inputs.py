@@ -1,6 +1,7 @@
 """Options of all commands that run a model: the data, and how images become arrays."""
 
 import functools
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Final, Literal
@@ -27,12 +28,19 @@ def read_numbers(context: click.Context, parameter: click.Parameter, text: str |
         click.BadParameter: the text has another form.
     """
     try:
-        return tuple(float(part) for part in _without_brackets(text, parameter).split(",")) if text else ()
+        return tuple(_number(part) for part in _without_brackets(text, parameter).split(",")) if text else ()
     except ValueError:
         several = "names several inputs: write the numbers of the image input, e.g. 123.675,116.28,103.53"
         is_several = _OF_SEVERAL.fullmatch(text or "")
         message = f"'{text}' {several if is_several else 'is not a comma-separated list of numbers'}"
         raise click.BadParameter(message, context, parameter) from None
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def _size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:

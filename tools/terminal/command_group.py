@@ -30,10 +30,17 @@ class CommandGroup(GroupedCommand, click.Group):
         except click.UsageError as error:
             from irquant.ir.suggestions import closest, did_you_mean  # here: rarely needed
 
-            known = self.list_commands(ctx)
+            problem = f"no such command: {args[0]}"
+            if instead := self.instead_of(args):
+                message = f"{problem}; {instead}"
+                raise click.UsageError(message, ctx) from error
             there = f"{ctx.command_path} --help lists the commands"
-            message = did_you_mean(f"no such command: {args[0]}", closest(args[0], known), there)
+            message = did_you_mean(problem, closest(args[0], self.list_commands(ctx)), there)
             raise click.UsageError(message, ctx) from error
+
+    def instead_of(self, args: list[str]) -> str:
+        """What to write instead of arguments that begin with no command; empty: nothing is known about them."""
+        return ""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the options, then the commands."""

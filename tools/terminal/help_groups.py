@@ -4,12 +4,15 @@ Why not a library: rich-click breaks long names and lists of values in the middl
 needs 0.05 s more, and keeps the options of a group in the group itself, so that two commands cannot share one.
 """
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, TypeVar
 
 import click
 
+#: A short option with an equals sign, which click takes as a part of the value.
+_SHORT = re.compile(r"^(-[A-Za-z])=")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -42,6 +45,17 @@ class GroupedOption(click.Option):
 
 class GroupedCommand(click.Command):
     """A command whose help lists the options by group; those of click itself are general."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Takes `-o=FILE` like `-oFILE`, as pot did, and says what arguments that are too many may mean."""
+        takes_any, ctx.allow_extra_args = ctx.allow_extra_args, True
+        rest = super().parse_args(ctx, [_SHORT.sub(r"\1", each) for each in args])
+        ctx.allow_extra_args = takes_any
+        if rest and not takes_any and not ctx.resilient_parsing:
+            from irquant.tools.terminal.extra_arguments import about_extra_arguments  # here: rarely needed
+
+            raise click.UsageError(about_extra_arguments(rest, ctx.params), ctx)
+        return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes a section for each group that has options."""
