@@ -19,6 +19,8 @@ from .suggestions import closest, did_you_mean
 MOST_TEXT, MOST_DATA = 4 << 20, 1 << 30
 #: The most files of a folder among which a similar name is looked for, and how similar it must be.
 _MOST_NAMES, _ALIKE = 10_000, 0.8
+#: How the text begins that a clone without Git LFS has in place of a large file.
+_LFS = b"version https://git-lfs.github.com/spec/"
 #: The scheme of an address; `Path` joins its slashes.
 _URL = re.compile(r"([a-z][a-z0-9+.]+):/", re.IGNORECASE)
 #: What lifts these limits if it is in the environment, e.g. as 1.
@@ -63,7 +65,7 @@ def open_user_file(path: Path) -> io.BufferedReader:
     """Opens a regular file for reading, without ever waiting.
 
     Raises:
-        OSError: it cannot be opened, or is no regular file; `strerror` says which.
+        OSError: it cannot be opened, is no regular file, or a pointer of Git LFS; `strerror` says which.
     """
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -71,7 +73,12 @@ def open_user_file(path: Path) -> io.BufferedReader:
         raise FileNotFoundError(errno.ENOENT, "no path of a file", str(path)) from None
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode):
-        return os.fdopen(handle, "rb")
+        file = os.fdopen(handle, "rb")
+        if not file.peek(len(_LFS)).startswith(_LFS):
+            return file
+        file.close()
+        message = "a pointer of Git LFS in place of the file: fetch it, git lfs pull"
+        raise OSError(errno.EINVAL, message, str(path))
     os.close(handle)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

@@ -27,7 +27,7 @@ FORMATS = {
     ".pdmodel": "PaddlePaddle",
 }
 #: Formats whose models need code besides weights.
-_ELSEWHERE = (".pt", ".pth", ".h5", ".keras", ".safetensors")
+_ELSEWHERE = (".pt", ".pth", ".ckpt", ".pkl", ".h5", ".keras", ".safetensors")
 #: The start of a StringStringEntryProto with that key, up to the length of its value.
 _LOCATION = re.compile(rb"\n\x08location\x12([\x00-\x7f])")
 #: The most models of a folder that a message names.
@@ -56,7 +56,7 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
     path = Path(path)
     refuse_other_formats(path)
     if path.suffix.lower() not in FORMATS and not path.is_dir():
-        graph = read_model(path, weights)
+        graph = _read_ir(path, weights)
         graph.extensions = tuple(extensions)
         _refuse_meaningless(graph, path)
         return graph
@@ -70,6 +70,26 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
     return from_runtime(convert(path, extensions), extensions)
 
 
+def _read_ir(path: Path, weights: Path | str | None) -> Graph:
+    try:
+        return read_model(path, weights)
+    except IRError:
+        if path.suffix.lower() == ".xml" or not path.is_file() or _begins(path, b"<"):
+            raise
+        message = (
+            f"{path}: no model of a known format; there are: .xml, {', '.join(FORMATS)}, and folders of SavedModels"
+        )
+        raise UnknownFormatError(message) from None
+
+
+def _begins(path: Path, start: bytes) -> bool:
+    try:
+        with open_user_file(path) as file:
+            return file.peek(1).lstrip().startswith(start)
+    except OSError:
+        return True  # what is wrong with the file was said
+
+
 def refuse_other_formats(path: Path) -> None:
     """Refuses a path that is no model of a known format, as far as its name and the names in a folder tell.
 
@@ -77,7 +97,7 @@ def refuse_other_formats(path: Path) -> None:
         UnknownFormatError: it is none.
     """
     if path.suffix.lower() in _ELSEWHERE:
-        message = f"{path}: convert it to .onnx, or with openvino.convert_model, first: that needs its code"
+        message = f"{path}: convert it first, by openvino.convert_model or to .onnx, with the code of the network"
         raise UnknownFormatError(message)
     if path.suffix.lower() == ".bin":
         message = f"{path}: holds weights only: give the model that reads them, {path.with_suffix('.xml')}"

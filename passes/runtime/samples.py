@@ -360,6 +360,11 @@ def reason_of(error: BaseException) -> str:
     return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
 
 
+def why_unread(error: BaseException) -> str:
+    """Why a file could not be read, without its name, which the message has already."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else reason_of(error)
+
+
 def _cast(sample: Sample, expected: ModelInput, array: Array, dtype: np.dtype[Any]) -> Array:
     if array.dtype == dtype:
         return array

@@ -49,6 +49,12 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert reason(tmp_path / "pipe") == "no regular file"
 
 
+def test_a_pointer_of_git_lfs_is_no_file(tmp_path: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    (tmp_path / "a").write_text(pointer)
+    assert reason(tmp_path / "a") == "a pointer of Git LFS in place of the file: fetch it, git lfs pull"
+
+
 def test_a_device_has_no_end_and_is_refused() -> None:
     assert reason(Path("/dev/zero")) == "no regular file"
 

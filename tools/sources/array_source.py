@@ -20,7 +20,7 @@ from irquant.ir.array_files import StoredArray, stored_array
 from irquant.ir.suggestions import closest, did_you_mean
 from irquant.ir.user_files import open_user_file
 from irquant.passes.calibration.numbered_arrays import by_number, feed_of, is_numbered
-from irquant.passes.runtime.samples import DataError, ModelInput, Sample, reason_of, takes_shape
+from irquant.passes.runtime.samples import DataError, ModelInput, Sample, takes_shape, why_unread
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 #: What opens each array of a file, by its key.
@@ -221,5 +221,5 @@ def _read(path: Path, read: Callable[[], _Read]) -> _Read:
     try:
         return read()
     except Exception as error:  # damaged files make readers raise anything
-        message = f"{path}: cannot be read as an array file: {reason_of(error)}"
+        message = f"{path}: cannot be read as an array file: {why_unread(error)}"
         raise DataError(message) from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from irquant.ir.user_files import ANY_SIZE, is_too_large, open_user_file
-from irquant.passes.runtime.samples import DataError, reason_of
+from irquant.passes.runtime.samples import DataError, why_unread
 from irquant.tools.sources.image_options import WHITE
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def read_image(path: Path, label: str, channels: int, *, is_deep: bool) -> "Imag
             ImageOps.exif_transpose(file, in_place=True)
             image = file if is_deep or file.mode in _LARGEST else _in_bytes(file, channels)
     except Exception as error:  # damaged files make decoders raise anything
-        message = f"{label}: cannot be read as an image: {reason_of(error)}"
+        message = f"{label}: cannot be read as an image: {why_unread(error)}"
         raise BrokenImageError(message) from error
     return _in_floats(image, label, is_deep=is_deep) if is_deep or image.mode in _LARGEST else image
 

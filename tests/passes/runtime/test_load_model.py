@@ -130,6 +130,19 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         load_model(tmp_path / "none.onnx")
 
 
+@pytest.mark.parametrize("name", ["m.gguf", "m"])
+def test_a_file_of_an_unknown_format_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"GGUF\0")
+    said = r": no model of a known format; there are: \.xml, \.onnx, .*, \.pdmodel, and folders of SavedModels$"
+    with pytest.raises(UserError, match=said):
+        load_model(tmp_path / name)
+    (tmp_path / name).write_text("<html/>")
+    with pytest.raises(UserError, match="the root element is <html>"):
+        load_model(tmp_path / name)
+    with pytest.raises(UserError, match="no such file"):
+        load_model(tmp_path / "none.gguf")
+
+
 def test_the_weights_of_a_model_name_the_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"m\.bin: holds weights only: give the model that reads them, .*m\.xml$"):
         load_model(tmp_path / "m.bin")

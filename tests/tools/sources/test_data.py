@@ -624,6 +624,12 @@ def test_a_list_with_labels_says_what_to_write(pictures: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["a.npz", "a.npy", "a.png"])
+def test_a_pointer_of_git_lfs_is_told_without_the_number_of_an_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\n")
+    assert complaint(tmp_path / name).endswith(": a pointer of Git LFS in place of the file: fetch it, git lfs pull")
+
+
 def test_a_pipe_is_told_to_be_one(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert complaint(tmp_path / "pipe") == (

@@ -73,7 +73,7 @@ def test_what_is_no_model_is_told_before_any_work(folder: Path, capfd: Capture) 
     said = [
         "gone.onnx: no such file",
         "p.pdmodel: its weights are missing: there is no p.pdiparams next to it",
-        "t.pt: convert it to .onnx, or with openvino.convert_model, first: that needs its code",
+        "t.pt: convert it first, by openvino.convert_model or to .onnx, with the code of the network",
         f"tf: a folder, but no TensorFlow SavedModel; `irquant zoo init {folder / 'tf'}` lists the models in a folder",
         "x.txt: a model is an .xml, .onnx, .pb, .pbtxt, .meta, .tflite, .pdmodel, or the folder of a TensorFlow SavedModel",
     ]
