@@ -58,7 +58,12 @@ def _pipeline(text: str, config: QuantizationConfig) -> NamedPasses:
     if Path(text).suffix not in (".yaml", ".yml"):
         message = f"no pipeline '{text}'; there is {DEFAULT_PIPELINE}; or give the path of a .yaml file"
         raise PassSpecError(message)
-    return NamedPasses.of(read_pipeline(Path(text)))
+    specs = read_pipeline(Path(text))
+    try:
+        return NamedPasses.of(specs)
+    except PassSpecError as error:
+        message = f"{text}: {error}"
+        raise PassSpecError(message) from error
 
 
 def _pass(spec: PassSpec) -> Pass:

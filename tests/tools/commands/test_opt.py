@@ -255,6 +255,14 @@ def test_a_module_that_cannot_be_imported_is_named(complaint: Complaint, tmp_pat
     )
 
 
+def test_a_wrong_pass_of_a_file_is_told_with_the_file(complaint: Complaint, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("- normalise\n")
+    assert complaint("--pipeline", str(path)).startswith(f"{path}: no pass 'normalise'; did you mean 'normalize'?")
+    path.write_text("- normalize: {a: 1}\n")
+    assert complaint("--pipeline", str(path)).startswith(f"{path}: pass 'normalize' has no option 'a'")
+
+
 def test_an_unknown_pipeline_is_refused(complaint: Complaint) -> None:
     assert complaint("--pipeline", "default") == (
         "no pipeline 'default'; there is default-quantization; or give the path of a .yaml file"
