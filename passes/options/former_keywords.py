@@ -1,4 +1,4 @@
-"""Parameters and names of the Python interface of NNCF, and what to write instead: what a moved script tries first.
+"""Parameters and names of NNCF and POT in Python, and what to write instead: what a moved script tries first.
 
 An unknown parameter is refused anyway; this table makes the message say how to go on.
 """
@@ -120,6 +120,7 @@ OF_COMPRESS: Mapping[str, Callable[[Any], str]] = {
     "advanced_parameters": _instead("leave it out: there is nothing of the kind"),
 }
 _BY_NAME = "write the value as a word"
+_NO_CLASS = "there is nothing of the kind: leave it out"
 #: Names of the module `nncf` -> what to write here.
 OF_MODULE: Mapping[str, str] = {
     "Dataset": "give the items themselves: quantize(model, items), with transform=FUNCTION if they need one",
@@ -140,6 +141,18 @@ OF_MODULE: Mapping[str, str] = {
     "quantize_with_accuracy_control": "write quantize(model, data, metric=FUNCTION, max_drop=0.01)",
     "compress_weights": "write compress_model(model)",
     "set_log_level": "write logging.getLogger('irquant').setLevel(logging.INFO)",
+    "disable_logging": "write logging.getLogger('irquant').disabled = True",
+    "QuantizationMode": "leave mode out: irquant makes int8 models",
+    "AdvancedAccuracyRestorerParameters": 'write QuantizationConfig(accuracy={"max_trials": 20})',
+    **dict.fromkeys(("SensitivityMetric", "BackupMode", "CompressionFormat", "GroupSizeFallbackMode"), _NO_CLASS),
+    **dict.fromkeys(("AdvancedCompressionParameters", "AdvancedAWQParameters", "AdvancedGPTQParameters"), _NO_CLASS),
+    **dict.fromkeys(("AdvancedScaleEstimationParameters", "AdvancedLoraCorrectionParameters"), _NO_CLASS),
+    **dict.fromkeys(("prune", "PruneMode", "batch_norm_adaptation", "strip"), "irquant does not train networks"),
+    # Names of the Python interface of the original tool (`openvino.tools.pot`).
+    **dict.fromkeys(("IEEngine", "create_pipeline"), "write quantize(model, data_loader, config=algorithms)"),
+    **dict.fromkeys(("DataLoader", "Metric"), "no base class is needed: give an object with its methods"),
+    "compress_model_weights": "leave it out: quantized weights are stored in int8",
+    "save_model": "write quantize(model, data, output='model_int8.xml'), or openvino.save_model(result, PATH)",
 }
 
 

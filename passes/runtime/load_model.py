@@ -5,9 +5,11 @@ another way, it loses more accuracy in 8 bits.
 """
 
 import glob
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 from ...ir import Graph, IRError, UserError, printable, read_model
 from ...ir.suggestions import did_you_mean
@@ -53,6 +55,9 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
     Raises:
         UserError: the model cannot be read or converted.
     """
+    if not isinstance(cast(object, path), (str, os.PathLike)):
+        message = f"the model is {type(path).__name__}, expected the path of a model"
+        raise UnknownFormatError(message)
     path = Path(path)
     refuse_other_formats(path)
     if path.suffix.lower() not in FORMATS and not path.is_dir():

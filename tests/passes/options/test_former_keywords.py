@@ -148,6 +148,24 @@ def test_a_data_set_of_nncf_gives_the_same_result_as_its_items(tmp_path: Path) -
     assert (tmp_path / "a.bin").read_bytes() == (tmp_path / "b.bin").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("IEEngine", "write quantize(model, data_loader, config=algorithms)"),
+        ("save_model", "write quantize(model, data, output='model_int8.xml'), or openvino.save_model(result, PATH)"),
+        ("BackupMode", "there is nothing of the kind: leave it out"),
+        ("QuantizationMode", "leave mode out: irquant makes int8 models"),
+    ],
+)
+def test_other_names_of_former_tools_say_what_to_write(name: str, instead: str) -> None:
+    with pytest.raises(AttributeError) as raised:
+        getattr(irquant, name)
+    assert str(raised.value) == f"irquant has no '{name}': {instead}"
+    with pytest.raises(ImportError) as refused:
+        exec(f"from irquant import {name}")
+    assert str(refused.value) == str(raised.value)
+
+
 def test_a_misspelt_parameter_gets_the_nearest_one() -> None:
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'traget'; did you mean 'target'\?$"):
         irquant.quantize("model.xml", [], **cast(Any, {"traget": "cpu"}))

@@ -143,6 +143,12 @@ def test_a_file_of_an_unknown_format_is_told(tmp_path: Path, name: str) -> None:
         load_model(tmp_path / "none.gguf")
 
 
+@pytest.mark.parametrize("given", [{"model": "m.xml"}, None])
+def test_what_is_no_path_is_told(given: Any) -> None:
+    with pytest.raises(UserError, match=f"^the model is {type(given).__name__}, expected the path of a model$"):
+        load_model(given)
+
+
 def test_the_weights_of_a_model_name_the_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"m\.bin: holds weights only: give the model that reads them, .*m\.xml$"):
         load_model(tmp_path / "m.bin")
