@@ -71,7 +71,8 @@ def _wait(child: int, passed_on: set[signal.Signals], memory: mmap) -> NoReturn:
     stage, since, limit = b"", time.monotonic(), _limit()
     while True:
         came = signal.sigtimedwait({*passed_on, signal.SIGCHLD}, 1)
-        if came and came.si_signo != signal.SIGCHLD and came.si_code <= 0:  # a terminal sends to both itself
+        # After a pause (Ctrl-Z and fg), Python gives numbers of no meaning. A terminal sends to both processes itself.
+        if came and came.si_signo in passed_on and came.si_code <= 0:
             os.kill(child, came.si_signo)
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:

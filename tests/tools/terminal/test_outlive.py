@@ -99,6 +99,17 @@ def test_the_exit_code_is_that_of_the_command(tmp_path: Path) -> None:
         assert subprocess.run([*PROGRAM, *arguments], cwd=tmp_path, capture_output=True).returncode == code
 
 
+def test_a_pause_is_no_signal(tmp_path: Path) -> None:
+    odd = (
+        "import signal\nfrom types import SimpleNamespace\n"
+        "real, odd = signal.sigtimedwait, [SimpleNamespace(si_signo=212188128, si_code=-5)]\n"
+        "signal.sigtimedwait = lambda *given: odd.pop() if odd else real(*given)\n"
+    )
+    command = [sys.executable, "-c", f"{odd}{PROGRAM[-1]}", "--version"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def wait_for(path: Path) -> None:
     end = time.monotonic() + 60
     while not path.exists():
