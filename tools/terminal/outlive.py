@@ -16,6 +16,8 @@ from typing import NoReturn
 
 #: EX_OSERR of sysexits.h: the command's process was ended by a signal that nobody sent it.
 DIED = 71
+#: The exit code for what the user gave; `cli` has it, too, and imports much.
+_WRONG = 2
 #: Signals that users and systems send to end a process; the small process ends by the same.
 _SENT = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE", "SIGALRM", "SIGUSR1", "SIGUSR2")
 #: The environment variable with the most seconds for one call of the runtime, and its default.
@@ -34,13 +36,13 @@ def outlive() -> Callable[[str], None] | None:
     """
     if not sys.platform.startswith("linux"):
         return None
-    memory = mmap(-1, _SIZE)
+    memory, limit = mmap(-1, _SIZE), _limit()
     passed_on = {getattr(signal, name) for name in _SENT[:4]}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*passed_on, signal.SIGCHLD})
     parent = os.getpid()
     child = os.fork()
     if child:
-        _wait(child, passed_on, memory)
+        _wait(child, passed_on, memory, limit)
     _end_with(parent)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return _Teller(memory).tell
@@ -67,8 +69,8 @@ def _end_with(parent: int) -> None:
         os._exit(DIED)
 
 
-def _wait(child: int, passed_on: set[signal.Signals], memory: mmap) -> NoReturn:
-    stage, since, limit = b"", time.monotonic(), _limit()
+def _wait(child: int, passed_on: set[signal.Signals], memory: mmap, limit: float) -> NoReturn:
+    stage, since = b"", time.monotonic()
     while True:
         came = signal.sigtimedwait({*passed_on, signal.SIGCHLD}, 1)
         # After a pause (Ctrl-Z and fg), Python gives numbers of no meaning. A terminal sends to both processes itself.
@@ -87,11 +89,15 @@ def _wait(child: int, passed_on: set[signal.Signals], memory: mmap) -> NoReturn:
 
 
 def _limit() -> float:
-    """The most seconds that one call of the runtime may take."""
+    """The most seconds that one call of the runtime may take; ends the process if the environment says nonsense."""
+    text = os.environ.get(LIMIT) or str(_SECONDS)
     try:
-        return float(os.environ.get(LIMIT) or _SECONDS)
+        seconds = float(text)
     except ValueError:
-        return _SECONDS
+        seconds = 0
+    if not seconds > 0:  # nan is neither
+        _say(f"{LIMIT} is '{text}' in the environment, expected a number of seconds above 0", _WRONG)
+    return seconds
 
 
 def _words(memory: bytes) -> str:
@@ -112,9 +118,9 @@ def _end_as(code: int, stage: str) -> NoReturn:
     _say(_what_happened(name, stage))
 
 
-def _say(what: str) -> NoReturn:
+def _say(what: str, code: int = DIED) -> NoReturn:
     os.write(2, f"error: {what}\n".encode(errors="replace"))
-    os._exit(DIED)
+    os._exit(code)
 
 
 def _name(number: int) -> str:

@@ -75,6 +75,16 @@ def test_a_call_that_does_not_return_is_stopped(tmp_path: Path, model: Path) -> 
     )
 
 
+@pytest.mark.parametrize("text", ["soon", "-1", "0", "nan"])
+def test_a_limit_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    environment = os.environ | {"IRQUANT_CALL_SECONDS": text}
+    done = subprocess.run(
+        [*PROGRAM, "--version"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    said = f"error: IRQUANT_CALL_SECONDS is '{text}' in the environment, expected a number of seconds above 0\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_signals_reach_the_command_which_ends_as_by_an_interrupt(number: int, tmp_path: Path, model: Path) -> None:
     process = quantize(tmp_path, model, "open('begun', 'w').close()\n    time.sleep(60)")
