@@ -102,3 +102,14 @@ def test_a_model_without_other_layers_has_nothing_to_quantize(tmp_path: Path) ->
     said = r"can run no layer of the model in int8 \(MatMul 'only': its weights are compressed \(u4\) and stay as they are\)"
     with pytest.raises(UserError, match=rf"^nothing to quantize: target 'cpu' {said}$"):
         quantize_model(small, [weights(seed, 4, 16) for seed in range(10)], keep_compressed=True)
+
+
+@pytest.mark.slow
+def test_a_batch_file_has_a_key_for_it(mixed: Path, images: Path, tmp_path: Path) -> None:
+    batch = tmp_path / "batch.yaml"
+    entry = f"{{name: m, model: {mixed}, data: {images}, guard: false"
+    for more, code in (("", 1), (", keep_compressed: true", 0)):
+        batch.write_text(f"models: [{entry}{more}}}]\n")
+        assert run(["zoo", str(batch), "--output-dir", str(tmp_path / "results")]) == code
+    graph = load_model(tmp_path / "results" / "m.xml")
+    assert sum(node.output().element_type.name == "nf4" for node in graph.nodes("Const")) == 2

@@ -53,6 +53,7 @@ class Options(Strict):
         target: The device.
         samples: The subset size: how many samples to use at most.
         ignored: The layers that stay float.
+        keep_compressed: Whether layers whose weights are compressed already stay as they are.
         guard: Whether the guard runs if an output is not good, and how far it goes: false, true, floor, knee or good.
         metric: The user's own metric.
         max_drop: The largest allowed drop of the metric.
@@ -82,6 +83,7 @@ class Options(Strict):
     target: str | None = None
     samples: Annotated[int, Field(ge=1)] | None = None
     ignored: _Names = Field(default_factory=list[str])
+    keep_compressed: bool = False
     guard: bool | GuardAim | None = None
     metric: str | None = None
     max_drop: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None

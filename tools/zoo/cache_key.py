@@ -77,6 +77,7 @@ def planned_of(entry: Entry) -> ResolvedOptions:
         tuple(entry.ignored),
         samples=entry.samples,
         guard=entry.guard,
+        keep_compressed=entry.keep_compressed or None,
         accuracy=accuracy,
     )
 
