@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import openvino as ov
+from openvino.frontend import FrontEndManager
 
 from ...ir import Graph, read_model, write_model
 from ...ir.atomic_write import written_together
@@ -31,7 +32,10 @@ def convert(path: Path, extensions: Sequence[Extension] = ()) -> RuntimeModel:
     """
     try:
         with STAGE.at(f"converting {path}"):
+            _refuse_other_content(path)
             model: RuntimeModel = cast(Any, ov).convert_model(path, extension=[*extensions] or None)
+    except RuntimeRejectedError:
+        raise
     except Exception as error:  # the converter may raise anything
         reason = first_line(error)
         is_extensible = is_about_unknown_operations(reason) and not extensions
@@ -49,6 +53,20 @@ def _sizes(path: Path, extensions: Sequence[Extension]) -> str:
         return ""
     inputs = [each for each in model.get_parameters() if each.get_partial_shape().is_dynamic]
     return sizes_hint([each.get_friendly_name() for each in inputs])
+
+
+def _refuse_other_content(path: Path) -> None:
+    """Refuses an .onnx that is none: the runtime would take it for a TensorFlow graph, and print that it is none.
+
+    Raises:
+        RuntimeRejectedError: it is none.
+    """
+    if path.suffix.lower() != ".onnx":
+        return
+    front_end: Any = FrontEndManager().load_by_framework("onnx")
+    if not front_end.supported(str(path)):
+        message = f"{path}: the runtime cannot convert it: it is no ONNX model, or a damaged one"
+        raise RuntimeRejectedError(message)
 
 
 def from_runtime(model: RuntimeModel, extensions: Sequence[Extension] = ()) -> Graph:

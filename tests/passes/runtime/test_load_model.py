@@ -83,6 +83,18 @@ def test_what_the_converter_does_not_know_is_one_line(tmp_path: Path, suffix: st
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("content", [b"", b"hello world", bytes(range(1, 200))])
+def test_an_onnx_file_that_is_none_is_told_without_words_of_other_converters(
+    tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    said = r"broken\.onnx: the runtime cannot convert it: it is no ONNX model, or a damaged one$"
+    with pytest.raises(UserError, match=said):
+        load_model(path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_operations_that_the_converter_does_not_know_are_named(tmp_path: Path) -> None:
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
     graph = helper.make_graph([helper.make_node("NoSuchOperation", ["x"], ["y"])], "net", [x], [y])
