@@ -7,7 +7,9 @@ import click
 
 from irquant.tools.options.extensions import extension_option
 from irquant.tools.options.former_data import former_data_options
+from irquant.tools.options.former_options import Refusal, refuse
 from irquant.tools.options.inputs import data_option, picture_options
+from irquant.tools.options.nncf_options import nncf_options
 from irquant.tools.options.options import force_option, output_option, page_option, target_option
 from irquant.tools.terminal.fault_option import fault_option
 from irquant.tools.terminal.help_groups import GroupedCommand, HelpGroup, grouped_option
@@ -78,9 +80,10 @@ from irquant.tools.terminal.output import output_options
 @force_option
 @picture_options
 @former_data_options
+@nncf_options
 @output_options
 @fault_option()
-def compress_command(**given: Any) -> None:
+def compress_command(*, notes: tuple[str, ...], refused: tuple[Refusal, ...], **given: Any) -> None:
     """Stores the weights of MODEL in 8 or 4 bits; activations stay floats.
 
     The device unpacks the weights inside matrix products and embeddings: less memory, and more speed where reading
@@ -92,7 +95,9 @@ def compress_command(**given: Any) -> None:
       irquant compress model.xml
       irquant compress model.xml --weights int4 --data calibration.npz -o model_int4.xml
     """  # noqa: D301 - click reads \\b as a character: "do not wrap the next paragraph"
+    assert not notes, "no option of NNCF is without effect"
     with importing():
         from irquant.tools.runs.compress import run_compress
 
+    refuse(refused)
     run_compress(**given)

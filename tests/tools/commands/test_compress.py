@@ -159,6 +159,28 @@ def test_wrong_options_are_refused(language: Path, options: list[str], capfd: py
     assert refused([str(language), *options], capfd).startswith(f"Invalid value for '{options[0]}': ")
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--mode int4_sym", "--mode: write --weights int8, int4 or nf4"),
+        (
+            "--weight-format int4 --sym",
+            "--weight-format: write --weights int8, int4 or nf4; --sym: leave it out: a group gets a "
+            "zero point only if that fits much better",
+        ),
+        ("--group_size 64", "--group-size: write --group N; 0 for one scale in each row"),
+        ("--dataset d.npz --num-samples 3", "--dataset: write --data d.npz; --num-samples: write --samples 3"),
+        (
+            "--awq --gptq",
+            "--awq, --gptq: leave it out: with data, weights are rounded by GPTQ, with scales of least error",
+        ),
+    ],
+)
+def test_options_of_nncf_say_what_to_write(line: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["compress", "m.xml", *line.split()]) == 2
+    assert capfd.readouterr().err == f"error: {said}\n"
+
+
 def test_it_runs_as_a_command(language: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "irquant", "compress", str(language), "-o", str(tmp_path / "small.xml")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
