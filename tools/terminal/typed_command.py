@@ -3,6 +3,10 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+#: Options that may be repeated.
+_SEVERAL = ("--ignored",)
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,18 @@ class TypedCommand:
         """The same command for a shell.
 
         Args:
-            more: Options to add; they override those that the user gave.
+            more: Options to add; they replace those that the user gave, except for layers to ignore, which add up.
             without: A flag to leave out.
         """
-        return shlex.join(["irquant", *(word for word in self.words if word.replace("_", "-") != without), *more])
+        valued = {flag for flag, value in pairwise(more) if not value.startswith("-") and flag not in _SEVERAL}
+        words = iter(self.words)
+        kept: list[str] = []
+        for word in words:
+            name, equals, _ = word.replace("_", "-").partition("=")
+            if word == "--":
+                return shlex.join(["irquant", *kept, *more, word, *words])
+            if name in valued and not equals:
+                next(words, None)
+            elif name not in valued and name != without:
+                kept.append(word)
+        return shlex.join(["irquant", *kept, *more])

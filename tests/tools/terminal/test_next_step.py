@@ -400,3 +400,18 @@ def test_the_suggested_command_runs_as_it_stands(
     again = shlex.split(said.removeprefix("next: irquant "))
     assert again == [*(word for word in command if word != "--no-guard"), "--guard", "knee"]
     assert run(again) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "said"),
+    [
+        ("q m.xml --samples 30 --no-guard", ("--samples", "80"), "irquant q m.xml --no-guard --samples 80"),
+        ("q m.xml --samples=30", ("--samples", "80"), "irquant q m.xml --samples 80"),
+        ("q m.xml --ignored a", ("--ignored", "b"), "irquant q m.xml --ignored a --ignored b"),
+        ("q --samples 30 -- -x.xml", ("--samples", "80"), "irquant q --samples 80 -- -x.xml"),
+        ("q m.xml --colour_order bgr", ("--colour-order", "rgb"), "irquant q m.xml --colour-order rgb"),
+        ("compare a b --data d", ("--per-layer",), "irquant compare a b --data d --per-layer"),
+    ],
+)
+def test_an_option_of_a_suggested_command_replaces_the_former_one(words: str, more: tuple[str, ...], said: str) -> None:
+    assert TypedCommand(words.split()).changed(*more) == said
