@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
 
@@ -15,6 +16,7 @@ from .infra.entry_point import entry_point
 from .infra.progress import Progress, no_progress
 from .jobs.compress_graph import CompressionReport, compress_graph
 from .jobs.given_samples import given_samples, given_size
+from .jobs.given_target import given_target
 from .options.compression import CompressionConfig, WeightFormat
 from .options.config import QuantizationConfig
 from .options.former_keywords import OF_COMPRESS, refuse_unknown
@@ -44,7 +46,7 @@ class CompressOptions(TypedDict, total=False):
     """The options of `compress` and `compress_model` besides model and data."""
 
     output: Path | str | None
-    target: str | Target | None
+    target: str | Target | Enum | None
     weights: WeightFormat
     group: int
     all_layers: bool
@@ -182,7 +184,7 @@ def _run(
     if (size := given_size(given.get("samples"), given.get("subset_size"))) is not None:
         options["samples"] = size
     config = CompressionConfig.read(options, "")
-    target, extensions, output = given.get("target"), given.get("extensions", ()), given.get("output")
+    target, extensions, output = given_target(given.get("target")), given.get("extensions", ()), given.get("output")
     device = target if isinstance(target, Target) else load_target(target or "cpu")
     check_extensions(extensions)
     reads = named(target=Path(target) if isinstance(target, str) and target.endswith((".yaml", ".yml")) else None)

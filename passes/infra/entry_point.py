@@ -2,20 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, TypeVar, cast
 
 from ...ir import UserError
-from ...ir.errors import quoted
-from ..options.config_error import ConfigError
+from .keyword_kinds import refuse_other_kinds
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
-#: Keywords whose values are functions -> what each is a function of, and what to write for another wish.
-_FUNCTIONS = {
-    "transform": "an item of the data, which gives a sample",
-    "report": "the report; for a page, write quantize_model(...).report.save('report.html')",
-}
 
 
 class _LeftOut:
@@ -39,7 +33,7 @@ def entry_point(options: type) -> Callable[[_Function], _Function]:
         @functools.wraps(function)
         def called(*args: object, **named: object) -> object:
             try:
-                _refuse_no_functions(named)
+                refuse_other_kinds(named)
                 return function(*args, **named)
             except UserError as error:
                 cause = error.__cause__
@@ -49,14 +43,6 @@ def entry_point(options: type) -> Callable[[_Function], _Function]:
         return cast(_Function, called)
 
     return made
-
-
-def _refuse_no_functions(named: Mapping[str, object]) -> None:
-    """Refuses what is no function before any work; it would be called at the end of the run, or for each item."""
-    for keyword, wanted in _FUNCTIONS.items():
-        if (given := named.get(keyword)) is not None and not callable(given):
-            message = f"{keyword} is {quoted(given)}, expected a function of {wanted}"
-            raise ConfigError(message)
 
 
 def _signature(function: Callable[..., object], options: type) -> inspect.Signature:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar, cast
 
 from ...ir.atomic_write import written_together
-from ...ir.errors import quoted
 from ...targets import Target
 from ..accuracy.metric_goals import MetricGoals
 from ..accuracy.parse_metrics import GivenMetric, metrics_of
@@ -25,6 +24,7 @@ from ..reporting.front_end import shown
 from ..runtime.core import Extension, check_extensions
 from ..tuning.goals import TuningGoals
 from .given_samples import given_samples, given_size
+from .given_target import given_target
 from .measured_by import measured_by
 from .pipelines import selecting_options
 from .quantize_job import QuantizationResult, QuantizeJob
@@ -78,7 +78,7 @@ def resolved_options(given: QuantizeOptions) -> ResolvedOptions:
         raise ConfigError(message)
     return ResolvedOptions.of(
         settings,
-        _device(given.get("target")),
+        given_target(given.get("target")),
         preset=_lower(_word(given.get("preset"))),
         samples=given_size(given.get("samples"), given.get("subset_size")),
         guard=given.get("guard"),
@@ -152,14 +152,6 @@ def _ignored(given: Any) -> Sequence[str] | Mapping[str, Any]:
 def _word(given: Any) -> Any:
     """The value of an enumeration's member: NNCF has some for presets and devices."""
     return given.value if isinstance(given, Enum) else given
-
-
-def _device(given: Any) -> str | Target | None:
-    target = str(given) if isinstance(given, Path) else _word(given)
-    if target is None or isinstance(target, (str, Target)):
-        return target
-    message = f"target is {quoted(target)}, expected the name of a target, the path of a target file, or a Target"
-    raise ConfigError(message)
 
 
 def _lower(given: Any) -> Any:

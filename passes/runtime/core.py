@@ -52,11 +52,8 @@ def check_extensions(extensions: Sequence[Extension]) -> None:
     """Refuses extensions that cannot be loaded before any work is done.
 
     Raises:
-        ExtensionError: an extension cannot be loaded, or one was given instead of a list.
+        ExtensionError: an extension cannot be loaded.
     """
-    if isinstance(extensions, (str, Path)):
-        message = f"extensions is '{extensions}', expected a list; write extensions=['{extensions}']"
-        raise ExtensionError(message)
     open_core(extensions)
 
 

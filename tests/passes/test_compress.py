@@ -1,7 +1,8 @@
 """`compress` and `compress_model` for paths and for models in memory."""
 
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import openvino as ov
@@ -65,6 +66,8 @@ def test_data_bring_the_outputs_closer() -> None:
     [
         ({"weights": "int3"}, "weights is 'int3'; did you mean 'int8'? there are: int8, int4, nf4"),
         ({"group": -2}, "group is -2; should be greater than or equal to 0"),
+        ({"target": 3}, "target is 3, expected the name of a target, the path of a target file, or a Target"),
+        ({"output": 3}, "output is 3, expected the path of a file"),
         ({"group": 2.5}, "group is 2.5; should be an integer"),
         ({"group": 64}, "group is 64, but int8 has one scale for each row: groups are for int4 and nf4"),
         ({"samples": 0}, "samples is 0; should be greater than or equal to 1"),
@@ -109,3 +112,16 @@ def test_data_that_do_not_fit_are_refused() -> None:
         compress(language_model(), [np.zeros((3, 4, 5))])
     with pytest.raises(DataError, match=r"^the calibration data are empty: at least one sample is needed$"):
         compress(language_model(), [])
+
+
+class Device(Enum):
+    """NNCF's `TargetDevice`."""
+
+    CPU = "CPU"
+
+
+def test_a_target_is_a_path_or_a_member_of_an_enumeration(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("extends: cpu\nname: mine\n")
+    for target in (Device.CPU, tmp_path / "mine.yaml"):
+        report = compress_model(language_model(), target=cast(Any, target)).report
+        assert report.bytes_after < report.bytes_before

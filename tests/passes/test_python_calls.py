@@ -190,7 +190,15 @@ def test_a_poor_output_is_a_warning() -> None:
             "report is 'report.html', expected a function of the report; for a page, write "
             "quantize_model(...).report.save('report.html')",
         ),
-        ({"extensions": "mine.so"}, "extensions is 'mine.so', expected a list; write extensions=['mine.so']"),
+        ({"extensions": "mine.so"}, "extensions is 'mine.so', expected a list of extensions"),
+        ({"extensions": 3}, "extensions is 3, expected a list of extensions"),
+        ({"output": 3}, "output is 3, expected the path of a file"),
+        ({"statistics": ["s.npz"]}, "statistics is ['s.npz'], expected the path of a file"),
+        ({"tuning": 3}, "tuning is 3, expected the path of a file"),
+        ({"tune": "yes"}, "tune is 'yes', expected True or False"),
+        ({"force": "yes"}, "force is 'yes', expected True or False"),
+        ({"tune_seconds": "5"}, "tune_seconds is '5', expected a number"),
+        ({"cluster": 3}, "cluster is 3, expected the address of a Dask scheduler, or 'local'"),
         (
             {"ignored": [model().get_results()[0].input_value(0).get_node()]},
             "ignored.scope[0]: it is an operation; write its name, 'second', which get_friendly_name() gives",
