@@ -10,6 +10,7 @@ The file is an `.npz` (numpy's zip of arrays; nothing in it is ever executed) wi
 - `0`, `1`, ...: the numbers of each statistic, f32[observations, size].
 """
 
+import errno
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,8 @@ from ...ir.array_files import stored_array
 from ...ir.atomic_write import write_failure, write_whole
 from ...ir.user_files import open_user_file
 from .request import Numbers, Reduction, Request, Statistics
+
+_DAMAGED = "not a statistics file, or a damaged one"
 
 
 class StatisticsFileError(UserError):
@@ -216,7 +219,7 @@ def open_statistics(path: Path) -> StatisticsFile:
     """
     text = _array(path, "header")
     if text.dtype.kind != "U" or text.ndim:
-        message = f"{path}: not a statistics file, or a damaged one"
+        message = f"{path}: {_DAMAGED}"
         raise StatisticsFileError(message)
     try:
         return StatisticsFile(path, _Header.model_validate_json(str(text)))
@@ -235,7 +238,9 @@ def _array(path: Path, name: str) -> Array:
     except MemoryError:
         raise
     except OSError as error:
-        message = f"{path}: cannot be read: {error.strerror or error}"
+        # A damaged file makes its reader look in front of the first byte; errors of opening have the name of the file.
+        is_damaged = error.errno == errno.EINVAL and error.filename is None
+        message = f"{path}: {_DAMAGED if is_damaged else f'cannot be read: {error.strerror or error}'}"
     except Exception:  # readers of damaged files may raise anything
-        message = f"{path}: not a statistics file, or a damaged one"
+        message = f"{path}: {_DAMAGED}"
     raise StatisticsFileError(message)

@@ -220,6 +220,11 @@ def test_damaged_files_are_refused_in_one_line(model: Path, saved: Path, tmp_pat
         assert complaint(model, path) == "not a statistics file, or a damaged one"
 
 
+def test_a_file_without_its_first_bytes_is_damaged(model: Path, saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.npz").write_bytes(saved.read_bytes()[10:])
+    assert complaint(model, tmp_path / "s.npz") == "not a statistics file, or a damaged one"
+
+
 def test_pickles_are_never_opened(model: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", header=np.array([object()], dtype=object))
     assert complaint(model, tmp_path / "s.npz") == "not a statistics file, or a damaged one"
