@@ -1,6 +1,6 @@
 """A YAML text: the lines of its values, and the values. Reading it needs bounded time and memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,7 +25,7 @@ class YamlMistake(yaml.YAMLError):
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told() -> Generator[None]:
     try:
         yield
     except RecursionError:

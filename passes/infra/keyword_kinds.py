@@ -21,14 +21,22 @@ def _is_number(given: object) -> bool:
     return isinstance(given, (int, float, np.number)) and not isinstance(given, bool)
 
 
+def _is_flag(given: object) -> bool:
+    return isinstance(given, (bool, np.bool_))
+
+
+def _is_text(given: object) -> bool:
+    return isinstance(given, str)
+
+
 _PATH = (_is_path, "the path of a file")
-_FLAG = (lambda given: isinstance(given, (bool, np.bool_)), "True or False")
+_FLAG = (_is_flag, "True or False")
 #: Keyword -> whether a value is of its kind, and the kind in words.
 _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     **dict.fromkeys(("output", "statistics", "save_statistics", "resume", "tuning"), _PATH),
     **dict.fromkeys(("tune", "force"), _FLAG),
     "tune_seconds": (_is_number, "a number"),
-    "cluster": (lambda given: isinstance(given, str), "the address of a Dask scheduler, or 'local'"),
+    "cluster": (_is_text, "the address of a Dask scheduler, or 'local'"),
     "extensions": (_is_list, "a list of extensions"),
     "transform": (callable, "a function of an item of the data, which gives a sample"),
     "report": (callable, "a function of the report; for a page, write quantize_model(...).report.save('report.html')"),

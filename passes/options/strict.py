@@ -37,7 +37,7 @@ class Strict(BaseModel):
         if not isinstance(given, Mapping):
             return given
         options = cast(Mapping[object, object], given)
-        return {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
+        return {name: _plain(value) for name, value in options.items()}
 
     @classmethod
     def instead_of(cls, name: str, value: object) -> str:
@@ -60,6 +60,10 @@ class Strict(BaseModel):
             return cls.model_validate(content)
         except ValidationError as error:
             raise _mistakes(error, cls, where) from None
+
+
+def _plain(value: object) -> object:
+    return cast(object, value.item()) if isinstance(value, np.generic) else value
 
 
 def _mistakes(error: ValidationError, model: type[Strict], where: str) -> ConfigError:

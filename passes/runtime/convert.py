@@ -63,7 +63,7 @@ def _refuse_other_content(path: Path) -> None:
     """
     if path.suffix.lower() != ".onnx":
         return
-    front_end: Any = FrontEndManager().load_by_framework("onnx")
+    front_end = cast(Any, FrontEndManager()).load_by_framework("onnx")
     if not front_end.supported(str(path)):
         message = f"{path}: the runtime cannot convert it: it is no ONNX model, or a damaged one"
         raise RuntimeRejectedError(message)

@@ -273,8 +273,9 @@ def _checked_array(sample: Sample, expected: ModelInput, value: object, inputs: 
     array = _as_array(sample, expected, value)
     came = f"{array.dtype}{list(array.shape)}"
     if array.dtype.kind not in "biufc":
+        hint = path_hint(value)
         what = came if isinstance(value, np.ndarray) else type(value).__name__
-        message = f"{sample.label}: input {expected}: expected numbers, got {what}{path_hint(value)}"
+        message = f"{sample.label}: input {expected}: expected numbers, got {what}{hint}"
         raise DataError(message)
     if not fits(array.shape, expected.shape) and fits((1, *array.shape), expected.shape):
         array = array[np.newaxis]
