@@ -233,6 +233,10 @@ def _sound(recipe: Recipe, by: str, path: Path) -> tuple[Drawn, list[list[Array]
         raise UnsoundError(f"float: {_last_line(error)}") from error
     if not all(np.isfinite(each.astype(np.float64)).all() for arrays in floats for each in arrays):
         raise UnsoundError("not finite")
+    shapes = [each.partial_shape for each in drawn.model.outputs]
+    for arrays in floats:
+        if not all(shape.compatible(ov.PartialShape(each.shape)) for shape, each in zip(shapes, arrays, strict=True)):
+            raise UnsoundError("the runtime gives an output of another size than it infers")
     normal = from_runtime(drawn.model)
     constants = constant_nodes(normal)
     for node in normal.nodes("MatMul"):
