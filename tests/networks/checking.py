@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -233,10 +234,8 @@ def _sound(recipe: Recipe, by: str, path: Path) -> tuple[Drawn, list[list[Array]
         raise UnsoundError(f"float: {_last_line(error)}") from error
     if not all(np.isfinite(each.astype(np.float64)).all() for arrays in floats for each in arrays):
         raise UnsoundError("not finite")
-    shapes = [each.partial_shape for each in drawn.model.outputs]
-    for arrays in floats:
-        if not all(shape.compatible(ov.PartialShape(each.shape)) for shape, each in zip(shapes, arrays, strict=True)):
-            raise UnsoundError("the runtime gives an output of another size than it infers")
+    if not all(map(partial(_are_as_inferred, drawn.model), floats)):
+        raise UnsoundError("the runtime gives an output of another size than it infers")
     normal = from_runtime(drawn.model)
     constants = constant_nodes(normal)
     for node in normal.nodes("MatMul"):
@@ -246,6 +245,11 @@ def _sound(recipe: Recipe, by: str, path: Path) -> tuple[Drawn, list[list[Array]
     if any(shared_squares(each) for each in normal.walk()):
         raise UnsoundError("the runtime takes a square matrix for its transpose in the float model")
     return drawn, floats
+
+
+def _are_as_inferred(model: ov.Model, outputs: list[Array]) -> bool:
+    shapes = [each.partial_shape for each in model.outputs]
+    return all(shape.compatible(ov.PartialShape(each.shape)) for shape, each in zip(shapes, outputs, strict=True))
 
 
 def _before_measuring() -> list[Pass]:
