@@ -13,7 +13,7 @@ from ...ir.spelling import has_flags
 from ..runtime.data_look import DataLook, Described, FromFiles
 from ..runtime.samples import model_inputs
 from .image_findings import DataMistake, ExpectedInput, about_images
-from .input_steps import first_gain, steps_of
+from .input_steps import first_bias, first_gain, steps_of
 from .split_names import about_splits
 from .states import is_unmeasured, to_give_sequences
 
@@ -42,7 +42,12 @@ def expected_inputs(graph: Graph) -> list[ExpectedInput]:
     """What a float model does with its inputs first."""
     both = zip(model_inputs(graph), graph.in_file_order("Parameter"), strict=True)
     return [
-        ExpectedInput(model, tuple(max(abs(values), default=0.0) for _, values in steps_of(node)), first_gain(node))
+        ExpectedInput(
+            model,
+            tuple(max(abs(values), default=0.0) for _, values in steps_of(node)),
+            first_gain(node),
+            first_bias(node),
+        )
         for model, node in both
     ]
 

@@ -52,6 +52,14 @@ def first_gain(parameter: Node) -> float | None:
     return float(np.sqrt((rows * rows).sum(axis=1).mean()))
 
 
+def first_bias(parameter: Node) -> float | None:
+    """The root mean square of the biases of the layer that reads an input first; None without any."""
+    *_, last = (None, *_readers(parameter))
+    port = bias_port(last) if last is not None and last.type == "Convolution" else None
+    bias = folded(port.source) if port else None
+    return None if bias is None else float(np.sqrt(np.square(bias.astype(np.float64)).mean()))
+
+
 def _is_normalized(layer: Node) -> bool:
     """Whether the only reader of a layer and its bias normalizes the places of each channel (MVN without its axis)."""
     bias = bias_port(layer)

@@ -23,12 +23,17 @@ def photograph() -> Array:
 PHOTOGRAPHS = [photograph() for _ in range(20)]
 
 
-def said(samples: list[Array], gain: float | None = None, shape: tuple[int, ...] = (1, 3, 16, 16)) -> list[str]:
+def said(
+    samples: list[Array],
+    gain: float | None = None,
+    shape: tuple[int, ...] = (1, 3, 16, 16),
+    bias: float | None = None,
+) -> list[str]:
     seen = InputLook()
     for each in samples:
         seen.add(each.astype(np.float32))
     given = ModelInput("x", frozenset("x"), "f32", shape)
-    return [str(each) for each in about_images(ExpectedInput(given, (), gain), seen, gives_images=False)]
+    return [str(each) for each in about_images(ExpectedInput(given, (), gain, bias), seen, gives_images=False)]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +66,15 @@ def said(samples: list[Array], gain: float | None = None, shape: tuple[int, ...]
 )
 def test_a_mistake_is_told(samples: list[Array], what: str) -> None:
     assert said(samples) == [f"input 'x' f32[1,3,16,16]: {what}"]
+
+
+def test_values_that_hardly_change_what_the_biases_give_are_told() -> None:
+    """A model that takes pixels minus their mean, as Caffe's did, is given a 255th of them."""
+    (found,) = said(PHOTOGRAPHS, gain=0.006, bias=0.4)
+    assert "values lie in 0 to 1, and the model's first convolution is made for larger ones: they change" in found
+    pixels = [255 * each - 110 for each in PHOTOGRAPHS]
+    assert said(pixels, gain=0.006, bias=0.4) == said(PHOTOGRAPHS, gain=0.6, bias=0.4) == []
+    assert said(PHOTOGRAPHS, gain=0.006) == [], "a batch norm behind it may be as small"
 
 
 def test_pixels_of_16_bits_are_told_if_the_model_takes_smaller_ones() -> None:
