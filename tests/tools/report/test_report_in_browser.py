@@ -255,7 +255,7 @@ def test_a_thousand_layers_stay_in_bounds(opened: Open) -> None:
     page = opened(change=thousandfold)
     assert len(tiles(page)) == 1000
     assert page.find_element(By.CSS_SELECTOR, ".strip").size["height"] < 300
-    assert height(page) < 8000
+    assert height(page) < 9000
     assert len(page.page_source) < 4_000_000
     assert (len(ranks(page)), visible(page)) == (1000, 25)
     by_place = page.find_elements(By.CSS_SELECTOR, "[data-table=layer-table] button")[1]
