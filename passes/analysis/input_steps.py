@@ -54,8 +54,8 @@ def first_gain(parameter: Node) -> float | None:
 
 def first_bias(parameter: Node) -> float | None:
     """The root mean square of the biases of the layer that reads an input first; None without any."""
-    *_, last = (None, *_readers(parameter))
-    port = bias_port(last) if last is not None and last.type == "Convolution" else None
+    readers = list(_readers(parameter))
+    port = bias_port(readers[-1]) if readers and readers[-1].type == "Convolution" else None
     bias = folded(port.source) if port else None
     return None if bias is None else float(np.sqrt(np.square(bias.astype(np.float64)).mean()))
 
