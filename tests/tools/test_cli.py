@@ -460,9 +460,8 @@ def test_options_without_a_command_are_meant_for_quantize(
         (["diff", "a.xml", "b.xml", "c.xml"], "unexpected argument: c.xml"),
         (["inspect", "a.xml", "b.xml", "c.xml"], "unexpected arguments: b.xml, c.xml"),
         (
-            ["compare", "a.xml", "b.xml", "--data", "README.md", *["README.md"] * 5],
-            "unexpected arguments: README.md, README.md, README.md and 2 more; if the shell made them of a glob, put quotes "
-            "around it",
+            ["compare", "a.xml", "b.xml", "--data", "tests", *["tests"] * 5],
+            "unexpected arguments: tests, tests, tests and 2 more; if the shell made them of a glob, put quotes around it",
         ),
     ],
 )

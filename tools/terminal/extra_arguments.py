@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from irquant.ir.listing import first_few
+
 #: The most arguments that a message shows.
 _MOST_SHOWN = 3
 #: What web pages and word processors make of hyphens.
@@ -17,10 +19,8 @@ def about_extra_arguments(extra: Sequence[str], options: Mapping[str, object]) -
         extra: The arguments.
         options: The options of the command, with their values.
     """
-    rest = len(extra) - _MOST_SHOWN
-    more = f" and {rest} more" if rest > 0 else ""
     plural = "s" if len(extra) > 1 else ""
-    return f"unexpected argument{plural}: {', '.join(extra[:_MOST_SHOWN])}{more}{_hint(extra, options)}"
+    return f"unexpected argument{plural}: {first_few(extra, _MOST_SHOWN)}{_hint(extra, options)}"
 
 
 def _hint(extra: Sequence[str], options: Mapping[str, object]) -> str:
