@@ -112,11 +112,12 @@ def read_user_text(path: Path, most: int = MOST_TEXT, encoding: str = "utf-8") -
     try:
         return io.TextIOWrapper(io.BytesIO(content), encoding).read()
     except UnicodeDecodeError as error:
-        raise OSError(errno.EILSEQ, _no_text(content, error.start), str(path)) from None
+        raise OSError(errno.EILSEQ, _no_text(content, error), str(path)) from None
 
 
-def _no_text(content: bytes, start: int) -> str:
+def _no_text(content: bytes, error: UnicodeDecodeError) -> str:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "a text in UTF-16: save it as UTF-8"
-    line = content.count(b"\n", 0, start) + 1
-    return f"no text in UTF-8: byte 0x{content[start]:02x} in line {line}"
+    read = error.object  # without a mark at the beginning, if the encoding takes it off
+    line = read.count(b"\n", 0, error.start) + 1
+    return f"no text in UTF-8: byte 0x{read[error.start]:02x} in line {line}"

@@ -44,8 +44,8 @@ TOLERANCE = 1 / 8
 #: standard error. (A text recognizer: 1.1 dB, with an error of 2.6, on 12 held-out samples were -2.5 dB on 200 others.
 #: Gains of 0.7 to 5 dB above it were real.)
 GAIN = 0.5
-#: The most dB that symmetric ranges may lose if asymmetric ones of the same kind are still to be tried. (Of five
-#: pretrained networks that lost more, none gained by the asymmetric ones.)
+#: The most dB that symmetric ranges may be behind the best model so far if asymmetric ones of the same kind are still
+#: to be tried. (Of five pretrained networks that were farther behind, none gained by the asymmetric ones.)
 MOST_WORSE = 3.0
 #: The least gain in dB of layers that take next to no time in float (for 0.3 % of the time or less, this is more than
 #: the rate of the knee), and the most that another output may lose by chance.
@@ -167,7 +167,7 @@ class Remedy:
         what: The way, in words.
         change: The options that it changes.
         is_last_resort: Whether it only helps models with an output below its floor.
-        is_variant: Whether it is the remedy in front of it with asymmetric ranges.
+        is_variant: Whether it repeats the previous remedy, with asymmetric ranges.
     """
 
     what: str

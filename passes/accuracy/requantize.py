@@ -184,7 +184,8 @@ def _measured(wanted: frozenset[Request], graph: Graph, context: Context) -> Sto
     def take(job: CalibrationSample, outputs: list[Array]) -> None:
         harvest.take(job, kept_of(outputs, measurement.blocks, job))
 
-    measurement.engine(context, Outputs()).run(jobs, take)
+    _, engine = measurement.compiled(context, Outputs())
+    engine.run(jobs, take)
     return harvest.statistics().measured
 
 

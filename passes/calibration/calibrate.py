@@ -93,11 +93,11 @@ class Calibrate(Pass):
     def _running(self, measurement: Measurement, context: Context, outputs: Outputs) -> Generator[Runs]:
         """Runs the model on the cluster, or here."""
         blocks = measurement.blocks
+        instrumented, engine = measurement.compiled(context, outputs)
         if self.cluster:
-            with cluster_runs(self.cluster, measurement.instrumented(context, outputs), blocks) as run:
+            with cluster_runs(self.cluster, instrumented, blocks) as run:
                 yield run
             return
-        engine = measurement.engine(context, outputs)
         yield lambda items, take: engine.run(items, lambda job, outputs: take(job, kept_of(outputs, blocks, job)))
 
 

@@ -113,8 +113,8 @@ class Measurement:
         outputs.attach(copy)
         return copy
 
-    def engine(self, context: Context, outputs: Outputs) -> Engine:
-        """That copy, compiled.
+    def compiled(self, context: Context, outputs: Outputs) -> tuple[Graph, Engine]:
+        """That copy, and the same compiled.
 
         If the runtime refuses it, the numbers come from copies of the tensors: then what reads a tensor beside the
         model's own layers is one operation, and always the same.
@@ -123,9 +123,11 @@ class Measurement:
             RuntimeRejectedError: The runtime also refuses that.
         """
         try:
-            return Engine(self.instrumented(context, outputs), THROUGHPUT)
+            found = self.instrumented(context, outputs)
+            return found, Engine(found, THROUGHPUT)
         except RuntimeRejectedError:
-            return Engine(self.instrumented(context, outputs, from_copies=True), THROUGHPUT)
+            found = self.instrumented(context, outputs, from_copies=True)
+            return found, Engine(found, THROUGHPUT)
 
 
 def _watches(measured: Iterable[Request]) -> set[Request]:

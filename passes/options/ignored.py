@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self, cast
 
+import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ...ir import Graph, Node
@@ -28,6 +29,8 @@ _OF_SCOPE = {
     **dict.fromkeys(("name", "names"), "did you mean 'scope'? it takes names and globs"),
     **dict.fromkeys(("pattern", "patterns"), "did you mean 'scope'? it takes regular expressions after 're:'"),
 }
+#: The most channels of a depthwise convolution that is written dense.
+MOST_DENSE = 16
 #: The start of the reasons why nodes stay float by the user's choice.
 BY_USER = "you ignore "
 
@@ -63,7 +66,8 @@ class IgnoredType(Strict):
 
     def fits(self, node: Node) -> bool:
         """Whether the entry matches a node."""
-        if node.type != self.type and (self.type, node.type) != ("Convolution", "GroupConvolution"):
+        type_ = "GroupConvolution" if _groups(node) else node.type
+        if type_ != self.type and (self.type, type_) != ("Convolution", "GroupConvolution"):
             return False
         return all(_spelt(value) == _found(node, name) for name, value in self.attributes.items())
 
@@ -84,10 +88,22 @@ def _spelt(value: Any) -> str:
 
 
 def _found(node: Node, name: str) -> str | None:
-    if name == "group" and node.type == "GroupConvolution":  # a dimension of the weights in this format
-        return _spelt(node.source(1).shape[0])
+    if name == "group" and (groups := _groups(node)):  # a dimension of the weights in this format
+        return _spelt(groups)
     value = node.attributes.get(name)
     return None if value is None else _spelt(value)
+
+
+def _groups(node: Node) -> int:
+    """The groups of a convolution, also of a depthwise one that `densify-depthwise` has written dense; 0: none."""
+    if node.type == "GroupConvolution":
+        return node.source(1).shape[0]
+    weights = node.source(1).node if node.type == "Convolution" else node
+    channels = weights.output().shape[:2] if weights.type == "Const" else ()
+    if len(channels) < 2 or channels[0] != channels[1] or not 1 < channels[0] <= MOST_DENSE:
+        return 0
+    own = np.eye(channels[0], dtype=bool)
+    return 0 if np.any(weights.array[~own]) else channels[0]
 
 
 class Ignored(Strict):

@@ -361,8 +361,8 @@ def _open_sizes(graph: Graph) -> str:
         shape = node.output().shape
         if DYNAMIC in shape[1:] and len(shape) > _FLAT:
             return (
-                f"; input '{node.name}' is {shape_text(shape)}, and int8 is slower for sizes that are not fixed: if "
-                "yours are, convert the model with them (ovc MODEL --input NAME[1,3,224,224]), and quantize it again"
+                f"; input '{node.name}' is {shape_text(shape)}, and int8 may be slower for sizes that are not fixed: "
+                "if yours are, give the model fixed ones (docs/troubleshooting.md), and quantize it again"
             )
     return ""
 

@@ -48,11 +48,12 @@ def convert(path: Path, extensions: Sequence[Extension] = ()) -> RuntimeModel:
 def _sizes(path: Path, extensions: Sequence[Extension]) -> str:
     """A hint about dynamic sizes, if the runtime can read the model, and so only fails to transform it."""
     try:
-        model: RuntimeModel = open_core(extensions).read_model(path)
-    except RuntimeError:
+        with STAGE.at(f"reading {path}"):
+            model: RuntimeModel = open_core(extensions).read_model(path)
+            inputs = [each for each in model.get_parameters() if each.get_partial_shape().is_dynamic]
+            return sizes_hint([each.get_friendly_name() for each in inputs])
+    except Exception:  # the runtime may raise anything, and this is only a hint
         return ""
-    inputs = [each for each in model.get_parameters() if each.get_partial_shape().is_dynamic]
-    return sizes_hint([each.get_friendly_name() for each in inputs])
 
 
 def _refuse_other_content(path: Path) -> None:

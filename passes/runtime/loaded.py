@@ -58,7 +58,7 @@ def _described(source: Graph | Portable | Path) -> str:
 
 def _hint(graph: Graph, reason: str) -> str:
     """What the user may do about a model that the runtime rejects; empty if that is not clear."""
-    dynamic = [each.name for each in model_inputs(graph) if each.shape is not None and DYNAMIC in each.shape]
+    dynamic = [each.name for each in model_inputs(graph) if each.shape is not None and DYNAMIC in each.shape[1:]]
     return _missing_extension(graph, reason) or sizes_hint(dynamic)
 
 

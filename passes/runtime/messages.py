@@ -4,6 +4,10 @@ import itertools
 import re
 from collections.abc import Sequence
 
+from ...ir.listing import first_few
+
+#: The most inputs that a message names.
+_NAMED = 3
 #: Lines of the runtime's messages that name places in its source, its parts and its own exceptions.
 _PLACES = re.compile(
     r"Exception from|Check '|.*Exception from \S+:\d+:$"
@@ -54,5 +58,5 @@ def sizes_hint(inputs: Sequence[str]) -> str:
     Args:
         inputs: The names of the inputs that have dynamic sizes.
     """
-    named = ", ".join(f"'{each}'" for each in inputs)
-    return f"; it may with fixed sizes of {named} (docs/troubleshooting.md)" if named else ""
+    named = first_few([f"'{each}'" for each in inputs], _NAMED)
+    return f"; it may work with fixed sizes of {named} (docs/troubleshooting.md)" if named else ""

@@ -43,7 +43,7 @@ def mean_of_first(tensor: OutPort, axes: Axes, build: Builder, *, keep_dims: boo
     Returns:
         The tensor and the axes for the second step: those that were given if one step is right.
     """
-    if len(axes) == 1 or axes[0] != 0 or tensor.shape[0] == 1:
+    if len(axes) < 2 or axes[0] != 0 or tensor.shape[0] == 1:
         return tensor, axes
     first = build.reduce("ReduceMean", tensor, [0], keep_dims=not keep_dims, name=name)
     return first, tuple(each - 1 for each in axes[1:]) if keep_dims else axes

@@ -71,17 +71,31 @@ def _has_own_weights(node: Node) -> bool:
     return fits and len(rounded.consumers) == 1
 
 
-def _widen(node: Node) -> None:
+def one_more_column(node: Node) -> tuple[tuple[int, int], dict[str, str]]:
+    """Where a column of zeros goes in an even kernel, and the attributes with which the padding meets it.
+
+    Args:
+        node: The convolution; its last axis has no dilation, and no stride if its padding is automatic.
+
+    Returns:
+        The numbers of columns in front of the kernel and behind it; and the attributes that change.
+    """
     padding = node.attributes.get("auto_pad", "explicit").lower()
-    # Such kernels are even, and "same_upper" pads them by one column less in front: the automatic padding grows there.
-    _widen_weights(node.source(WEIGHTS_PORT).node, (1, 0) if padding == "same_upper" else (0, 1))
+    # "same_upper" pads even kernels by one column less in front: the automatic padding grows there.
+    columns = (1, 0) if padding == "same_upper" else (0, 1)
     if padding.startswith("same"):
-        return
+        return columns, {}
     none = (0,) * len(kernel_shape(node))
     begin, end = (none if padding == "valid" else integers(node, each) or none for each in ("pads_begin", "pads_end"))
-    node.set_attribute("pads_begin", ",".join(map(str, begin)))
-    node.set_attribute("pads_end", ",".join(map(str, (*end[:-1], end[-1] + 1))))
-    node.set_attribute("auto_pad", "explicit")
+    pads = {"pads_begin": begin, "pads_end": (*end[:-1], end[-1] + 1)}
+    return columns, {**{name: ",".join(map(str, each)) for name, each in pads.items()}, "auto_pad": "explicit"}
+
+
+def _widen(node: Node) -> None:
+    columns, attributes = one_more_column(node)
+    _widen_weights(node.source(WEIGHTS_PORT).node, columns)
+    for name, value in attributes.items():
+        node.set_attribute(name, value)
 
 
 def _widen_weights(rounded: Node, columns: tuple[int, int]) -> None:

@@ -345,7 +345,7 @@ def test_dynamic_sizes_are_named_if_the_runtime_rejects_a_model_that_it_may_take
     convolution = op.convolution(x, np.ones((4, 3, 3, 3), np.float32), [1, 1], [1, 1], [1, 1], [1, 1])
     squeezed = op.multiply(opset15.squeeze(convolution), op.constant(np.float32(2)))  # of unknown rank: a size may be 1
     model = ov.Model([op.result(squeezed)], [x])
-    with pytest.raises(UserError, match=r"dynamic rank.*; it may with fixed sizes of 'picture' \(docs/trouble"):
+    with pytest.raises(UserError, match=r"dynamic rank.*; it may work with fixed sizes of 'picture' \(docs/trouble"):
         quantize(model, DATA)
     model.reshape([1, 3, 8, 8])
     quantize(model, DATA)

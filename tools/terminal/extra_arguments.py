@@ -24,7 +24,9 @@ def about_extra_arguments(extra: Sequence[str], options: Mapping[str, object]) -
 
 
 def _hint(extra: Sequence[str], options: Mapping[str, object]) -> str:
-    if dashed := next((each for each in extra if each[:1] in _DASHES), ""):
+    if not all(extra):
+        return "; an argument is empty: is a variable of the shell not set?"
+    if dashed := next((each for each in extra if each[0] in _DASHES), ""):
         name = dashed.lstrip(_DASHES)
         return f"; '{dashed[0]}' is no hyphen: type {'--' if len(name) > 1 else '-'}{name}"
     if len(extra) > 1:

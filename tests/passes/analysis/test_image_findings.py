@@ -75,6 +75,8 @@ def test_values_that_hardly_change_what_the_biases_give_are_told() -> None:
     pixels = [255 * each - 110 for each in PHOTOGRAPHS]
     assert said(pixels, gain=0.006, bias=0.4) == said(PHOTOGRAPHS, gain=0.6, bias=0.4) == []
     assert said(PHOTOGRAPHS, gain=0.006) == [], "a batch norm behind it may be as small"
+    sparse = [np.where(RNG.random((1, 3, 16, 16)) < 0.003, 1.0, 0.0) for _ in range(20)]
+    assert not [each for each in said(sparse, gain=1.0, bias=1.2) if "larger ones" in each], "points change much"
 
 
 def test_pixels_of_16_bits_are_told_if_the_model_takes_smaller_ones() -> None:

@@ -335,7 +335,7 @@ def test_what_is_not_faster_is_told_with_the_layers_to_blame(monkeypatch: pytest
 def test_sizes_that_are_not_fixed_are_told_with_a_model_that_is_not_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = latencies(latency(5e-3, 4e-3), latency(6e-3, 5e-3))
     (warning,) = beside_data(reported(monkeypatch, slow, slow=True, shape="[?,4,?,?]"))
-    assert "is [?,4,?,?], and int8 is slower for sizes that are not fixed: if yours are, convert the model" in warning
+    assert "is [?,4,?,?], and int8 may be slower for sizes that are not fixed: if yours are, give the model" in warning
     for shape in ("", "[?,4,8,8]"):
         (warning,) = beside_data(reported(monkeypatch, slow, slow=True, shape=shape))
         assert "fixed" not in warning

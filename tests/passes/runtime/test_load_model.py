@@ -127,7 +127,7 @@ def test_dynamic_sizes_are_named_if_the_converter_fails_on_a_model_that_the_runt
         raise RuntimeError("dimensions do not divide")
 
     monkeypatch.setattr(ov, "convert_model", fail)
-    for size, hint in ((None, "; it may with fixed sizes of 'x' (docs/troubleshooting.md)"), (8, "")):
+    for size, hint in ((None, "; it may work with fixed sizes of 'x' (docs/troubleshooting.md)"), (8, "")):
         x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size]) for name in "xy")
         graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", [x], [y])
         path = tmp_path / "net.onnx"

@@ -244,6 +244,14 @@ def test_without_data_it_says_what_it_needs(tmp_path: Any) -> None:
     assert report.corrected + report.uncorrected == 3
 
 
+def test_the_product_of_a_single_vector_is_corrected_too() -> None:
+    x = op.parameter([16], np.float32)
+    first = op.relu(op.matmul(x, coarse(8, 16), False, True))
+    model = ov.Model([op.result(op.matmul(first, coarse(4, 8), False, True))], [x])
+    data = [RNG.random(16).astype(np.float32) for _ in range(20)]
+    quantized(from_runtime(model), data, correct_biases="sequential", correct_float_layers=True)
+
+
 def test_if_the_runtime_refuses_what_measures_that_is_told_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         message = "the runtime cannot compile the model: NotAllocated"
