@@ -6,6 +6,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
+def shortened(text: str, most: int) -> str:
+    """A text with its first characters alone if it has more than so many."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 _PLAIN = (type(None), str, int, float, list, tuple, dict)
 
 

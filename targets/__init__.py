@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .explain import explain, explain_all
-    from .lines import Lines, YamlMistake
+    from .lines import Lines, YamlMistake, why_too_long
     from .load import TargetError, check_target, load_target, parse_target, target_names, target_text
     from .target import FloatPattern, Granularity, Mode, QuantSpec, Rule, Step, Target, Transparent
 
@@ -16,7 +16,7 @@ __all__ = ["Target", "load_target"]
 #: Module, imported when one of its names is used first -> these names; type checkers read the imports above.
 _NAMES = {
     "explain": ("explain", "explain_all"),
-    "lines": ("Lines", "YamlMistake"),
+    "lines": ("Lines", "YamlMistake", "why_too_long"),
     "load": ("TargetError", "check_target", "load_target", "parse_target", "target_names", "target_text"),
     "target": ("FloatPattern", "Granularity", "Mode", "QuantSpec", "Rule", "Step", "Target", "Transparent"),
 }

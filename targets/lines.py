@@ -11,6 +11,12 @@ _MOST_VALUES, _MOST_DIGITS = 1_000_000, 400
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
+def why_too_long(number: str) -> str:
+    """Why the text of a number is not read: Python takes long for many digits; empty if it is short enough."""
+    is_short = len(number) <= _MOST_DIGITS
+    return "" if is_short else f"a number of {len(number):,} characters, expected {_MOST_DIGITS} or less"
+
+
 class YamlMistake(yaml.YAMLError):
     """A text is not YAML; the message is one line with the place, which the parser's own is not.
 
@@ -141,8 +147,7 @@ class _Constructor(yaml.SafeLoader):
         Raises:
             yaml.YAMLError: it is none of its type.
         """
-        if node.tag in _NUMBERS and len(node.value) > _MOST_DIGITS:
-            message = f"a number of {len(node.value):,} characters, expected {_MOST_DIGITS} or less"
+        if node.tag in _NUMBERS and (message := why_too_long(node.value)):
             raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
         base: Any = super()
         try:

@@ -172,10 +172,9 @@ def _with_written(message: str, request: FaultRequest) -> str:
 
 def _complain(message: str) -> int:
     """Prints one line, with control characters made visible; names in it may be as long as files."""
-    from irquant.ir import printable
+    from irquant.ir.errors import printable, shortened
 
-    message = message if len(message) <= _MOST_SAID else f"{message[:_MOST_SAID]}..."
-    return _complain_plainly(printable(" ".join(message.split())))
+    return _complain_plainly(printable(" ".join(shortened(message, _MOST_SAID).split())))
 
 
 def _complain_plainly(message: str) -> int:

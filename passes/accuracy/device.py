@@ -27,7 +27,7 @@ from functools import partial
 
 import numpy as np
 
-from ...ir import Array, Graph
+from ...ir import Array, Graph, Node
 from ..analysis.agreement import Tally, tally
 from ..analysis.constants import constant_nodes
 from ..analysis.layer_times import Profile, looks_slow
@@ -184,16 +184,18 @@ def _may_merge(graph: Graph, context: Context) -> bool:
     """
     if any(graph.nodes("Assign")):
         return False
-    decisions, constants = context.plan.decisions, constant_nodes(graph)
-    products = [node for node in decisions if node.type == "MatMul"]
-    flat = [node for node in products if len(node.output().shape) <= _MERGED_RANK]
-    small = [
-        node
-        for node in products
-        if math.prod(max(1, size) for size in node.output().shape[:-2]) < _FEW_MATRICES
-        and not any(port.source.node in constants for port in node.inputs)
-    ]
-    return any(decisions[node].may_run_int8 for node in (flat if len(flat) > 1 else []) + small)
+    products = {node: each.may_run_int8 for node, each in context.plan.decisions.items() if node.type == "MatMul"}
+    flat = [may_run_int8 for node, may_run_int8 in products.items() if len(node.output().shape) <= _MERGED_RANK]
+    if len(flat) > 1 and any(flat):
+        return True
+    few = [node for node, may_run_int8 in products.items() if may_run_int8 and _takes_few_matrices(node)]
+    constants = constant_nodes(graph) if few else set[Node]()
+    return any(not any(port.source.node in constants for port in node.inputs) for node in few)
+
+
+def _takes_few_matrices(product: Node) -> bool:
+    """Whether a product may be that of a small attention; an unknown size counts as one."""
+    return math.prod(max(1, size) for size in product.output().shape[:-2]) < _FEW_MATRICES
 
 
 def _lost_in(precision: str, lost: Mapping[str, float]) -> list[str]:

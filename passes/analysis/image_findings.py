@@ -109,15 +109,14 @@ def _about_values(expected: ExpectedInput, seen: InputLook, *, gives_images: boo
             "normalize the samples with the mean and scale of its training",
             _NORMALIZING,
         )
-    peak = max(abs(seen.low), abs(seen.high))
-    if _BLACK < peak <= _NORMALIZED and _is_next_to_nothing(expected, seen) and not gives_images:
+    if _BLACK < seen.peak <= _NORMALIZED and _is_next_to_nothing(expected, seen) and not gives_images:
         yield DataMistake(
             f"values lie in {seen.range}, and the model's first convolution is made for larger ones: they change its "
             f"results by less than {_LEAST:.0%} of its biases",
             "give pixels of 0 to 255 minus the mean of its training (--mean, without --scale), if it takes these",
             "give pixels of 0 to 255 minus the mean of its training, if it takes these",
         )
-    if peak <= _NORMALIZED and max(expected.steps, default=0.0) >= _OF_PIXELS:
+    if seen.peak <= _NORMALIZED and max(expected.steps, default=0.0) >= _OF_PIXELS:
         yield DataMistake(
             f"values lie in {seen.range}, but the model itself normalizes pixels (by {max(expected.steps):.4g})",
             "give pixels of 0 to 255, without --mean and --scale",
@@ -128,7 +127,7 @@ def _about_values(expected: ExpectedInput, seen: InputLook, *, gives_images: boo
 def _is_next_to_nothing(expected: ExpectedInput, seen: InputLook) -> bool:
     """Whether even the peak of the data hardly changes what the first convolution gives without them."""
     gain, bias = expected.gain, expected.bias
-    return bool(gain and bias and gain * max(abs(seen.low), abs(seen.high)) < _LEAST * bias)
+    return bool(gain and bias and gain * seen.peak < _LEAST * bias)
 
 
 def _about_colours(seen: ColourLook) -> Iterator[DataMistake]:
@@ -152,18 +151,17 @@ def _about_colours(seen: ColourLook) -> Iterator[DataMistake]:
 
 def _about_range(seen: InputLook) -> Iterator[DataMistake]:
     """Colour images in a range that no usual preparation gives."""
-    peak = max(abs(seen.low), abs(seen.high))
     is_photo = sum(seen.colours.alike) > _ALIKE * len(seen.colours.alike)
     if seen.high - seen.low < _NARROW:
         yield DataMistake(
             f"values lie in {seen.range}, narrow for images", "check that they are not scaled or normalized twice"
         )
-    elif _NORMALIZED < peak <= _DARK and is_photo:
+    elif _NORMALIZED < seen.peak <= _DARK and is_photo:
         yield DataMistake(
             f"values lie in {seen.range}, too wide for normalized images and too narrow for pixels",
             "check that they are not normalized twice",
         )
-    elif seen.low < 0 and peak <= _NORMALIZED and all(seen.colours.whole):
+    elif seen.low < 0 and seen.peak <= _NORMALIZED and all(seen.colours.whole):
         yield DataMistake(
             f"values are whole numbers from {seen.range}",
             "normalized images were rounded to integers; convert to float before the mean is subtracted",

@@ -37,27 +37,34 @@ def first_gain(parameter: Node) -> float | None:
 
     The mean is that of squares: half the channels of a trained layer may be next to zero.
 
-    None: there is no such convolution, arithmetic is in front of it, or an instance normalization behind it, which
-    takes any mean and scale away.
+    None: there is no such convolution (see `_first_convolution`).
     """
-    last = None
-    for last in _readers(parameter):
-        if _step(last) is not None:
-            return None
-    if last is None or last.type != "Convolution" or (weights := folded(last.source(WEIGHTS_PORT))) is None:
-        return None
-    if _is_normalized(last):
+    layer = _first_convolution(parameter)
+    if layer is None or (weights := folded(layer.source(WEIGHTS_PORT))) is None:
         return None
     rows = weights.astype(np.float64).reshape(len(weights), -1)
     return float(np.sqrt((rows * rows).sum(axis=1).mean()))
 
 
 def first_bias(parameter: Node) -> float | None:
-    """The root mean square of the biases of the layer that reads an input first; None without any."""
-    readers = list(_readers(parameter))
-    port = bias_port(readers[-1]) if readers and readers[-1].type == "Convolution" else None
+    """The root mean square of the biases of that convolution; None without any."""
+    layer = _first_convolution(parameter)
+    port = bias_port(layer) if layer else None
     bias = folded(port.source) if port else None
     return None if bias is None else float(np.sqrt(np.square(bias.astype(np.float64)).mean()))
+
+
+def _first_convolution(parameter: Node) -> Node | None:
+    """The convolution that reads an input unchanged.
+
+    None: there is none, arithmetic is in front of it, or an instance normalization behind it, which takes any mean and
+    scale away.
+    """
+    last = None
+    for last in _readers(parameter):
+        if _step(last) is not None:
+            return None
+    return None if last is None or last.type != "Convolution" or _is_normalized(last) else last
 
 
 def _is_normalized(layer: Node) -> bool:

@@ -17,6 +17,11 @@ from .run_files import RunFile, result_files, watching_for
 
 _Model = TypeVar("_Model", covariant=True)
 _IN_MEMORY = "dump_intermediate_model has no effect: it writes beside the result, which is in memory; give a path"
+#: Packages whose models the runtime converts in memory, and the names of their base classes.
+_CONVERTED = frozenset(
+    {("torch", "Module"), ("torch", "ExportedProgram"), ("tensorflow", "Module"), ("paddle", "Layer")}
+)
+_COMPILED = frozenset({("openvino", "CompiledModel"), ("openvino", "InferRequest")})
 
 
 class ModelPlace(Protocol[_Model]):
@@ -180,13 +185,6 @@ class MemoryPlace:
         if self.output:
             write_model(graph, self.output, compact=True)
         return result
-
-
-#: Packages whose models the runtime converts in memory, and the names of their base classes.
-_CONVERTED = frozenset(
-    {("torch", "Module"), ("torch", "ExportedProgram"), ("tensorflow", "Module"), ("paddle", "Layer")}
-)
-_COMPILED = frozenset({("openvino", "CompiledModel"), ("openvino", "InferRequest")})
 
 
 def _way_to_a_model(given: object) -> str:

@@ -9,14 +9,14 @@ from typing import Any, cast
 import numpy as np
 
 from ...ir.user_files import is_too_large, read_user_text
-from ...targets import Lines, YamlMistake
+from ...targets import Lines, YamlMistake, why_too_long
 from .config_error import ConfigError
 from .json_mistakes import json_mistake
 
 #: A JSON text that begins with a key, after comments.
 _BARE = re.compile(r'(?:\s|//[^\n]*+|(?>/\*.*?\*/))*+"(?:[^"\\\n]|\\.)*+"\s*+:', re.DOTALL)
-#: The most characters of an integer, and of a text with comments: their parser takes a second for a few thousand.
-_MOST_DIGITS, _MOST_COMMENTED = 400, 100_000
+#: The most characters of a text with comments: their parser takes a second for a few thousand.
+_MOST_COMMENTED = 100_000
 _ONE, _TWO = "\\", "\\\\"
 #: Comments and strings of JSON5; the text between them has no backslash.
 _TOKEN = re.compile(r"""//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.DOTALL)
@@ -112,8 +112,7 @@ def _is_lost(escape: str) -> bool:
 
 def _integer(text: str, base: int = 10) -> int:
     """An integer; a very long one is refused, as in YAML."""
-    if len(text) > _MOST_DIGITS:
-        message = f"a number of {len(text):,} characters, expected {_MOST_DIGITS} or less"
+    if message := why_too_long(text):
         raise ValueError(message)
     return int(text, base)
 

@@ -98,12 +98,12 @@ def _groups(node: Node) -> int:
     """The groups of a convolution, also of a depthwise one that `densify-depthwise` has written dense; 0: none."""
     if node.type == "GroupConvolution":
         return node.source(1).shape[0]
-    weights = node.source(1).node if node.type == "Convolution" else node
-    channels = weights.output().shape[:2] if weights.type == "Const" else ()
-    if len(channels) < 2 or channels[0] != channels[1] or not 1 < channels[0] <= MOST_DENSE:
+    if node.type != "Convolution" or (weights := node.source(1).node).type != "Const":
         return 0
-    own = np.eye(channels[0], dtype=bool)
-    return 0 if np.any(weights.array[~own]) else channels[0]
+    results, channels = weights.output().shape[:2]
+    if results != channels or not 1 < channels <= MOST_DENSE:
+        return 0
+    return 0 if np.any(weights.array[~np.eye(channels, dtype=bool)]) else channels
 
 
 class Ignored(Strict):

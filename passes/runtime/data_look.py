@@ -74,6 +74,11 @@ class InputLook:
         return f"{self.low:.4g} to {self.high:.4g}" if self.samples else "empty"
 
     @property
+    def peak(self) -> float:
+        """The largest absolute value."""
+        return max(abs(self.low), abs(self.high))
+
+    @property
     def size(self) -> float:
         """The root of the mean square; 0 without samples."""
         return float(np.sqrt(self.squares / max(self.samples, 1)))

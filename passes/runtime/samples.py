@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from ...ir import DYNAMIC, Array, Graph, Node, UserError, element_type
+from ...ir.errors import shortened
 from ...ir.index_limits import IndexLimit, index_limits
 from ...ir.suggestions import closest, did_you_mean
 from .shape_hints import array_hint, fits, order_hint, part_hint, path_hint, shape_of, state_hint
@@ -358,7 +359,7 @@ def reason_of(error: BaseException) -> str:
     if any(_TRACEBACK in line for line in lines):
         lines = [[line for line in lines if line.strip()][-1].removeprefix(f"{kind}: ")]
     text = " ".join(" ".join(lines).split()) or kind
-    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
+    return shortened(text, _MOST_QUOTED)
 
 
 def why_unread(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from irquant.ir.errors import shortened
 from irquant.ir.user_files import no_such_file, read_user_text
 from irquant.passes.runtime.samples import DataError, ModelInput, Sample
 from irquant.tools.sources.array_source import ARRAY_SUFFIXES, ArraySource
@@ -145,16 +146,12 @@ def _listed_file(path: Path, number: int, line: str) -> Path:
     if not stat.S_ISREG(_mode(found)):
         labelled = stat.S_ISREG(_mode(path.parent / line.partition(" ")[0]))
         hint = "; write the path alone, without a label" if labelled else ""
-        message = f"{path}: line {number}: there is no file {_short(str(found))}{hint}"
+        message = f"{path}: line {number}: there is no file {shortened(str(found), _MOST_QUOTED)}{hint}"
         raise DataError(message)
     if found.suffix.lower() not in _SUFFIXES:
         message = f"{path}: line {number}: {found} is not a sample: expected {', '.join(_SUFFIXES)} files"
         raise DataError(message)
     return found
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
 
 
 def _mode(path: Path) -> int:

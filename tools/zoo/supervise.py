@@ -20,6 +20,7 @@ from typing import IO, Any
 import psutil
 from pydantic import ValidationError
 
+from irquant.ir.errors import shortened
 from irquant.passes.runtime.core import THREADS, cores
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import PASSING, Record, State
@@ -240,8 +241,7 @@ def _death(code: int, log: bytes) -> str:
         return f"its process was killed by {name}{hint}"
     lines = log.decode(errors="replace").split("\n")
     last = next((line for line in reversed(lines) if line.strip()), "no output")
-    last = last.strip()
-    return f"its process ended with code {code}: {last if len(last) <= _MOST_SAID else f'{last[:_MOST_SAID]}...'}"
+    return f"its process ended with code {code}: {shortened(last.strip(), _MOST_SAID)}"
 
 
 def _signal_name(number: int) -> str:

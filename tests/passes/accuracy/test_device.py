@@ -73,6 +73,18 @@ def small_products() -> tuple[ov.Model, list[Array]]:
     return model, [RNG.normal(size=(1, size)).astype(np.float32) for _ in range(24)]
 
 
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """The properties with which models run from now on, besides those of every check."""
+    asked, run = list[dict[str, str]](), device.run_with
+
+    def run_with(config: dict[str, str], *others: Any) -> device.Run:
+        asked.append(config)
+        return run(config, *others)
+
+    monkeypatch.setattr(device, "run_with", run_with)
+    return asked
+
+
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
 def test_small_products_are_also_run_with_one_thread_in_each_precision(
     precision: str, monkeypatch: pytest.MonkeyPatch
@@ -80,13 +92,7 @@ def test_small_products_are_also_run_with_one_thread_in_each_precision(
     """CPUs without bf16 take f32 with one thread, even if this one does not."""
     monkeypatch.setenv(THREADS, "2")
     monkeypatch.setattr(device, "own_precision", lambda: precision)
-    asked, run = list[dict[str, str]](), device.run_with
-
-    def recorded(config: dict[str, str], *others: Any) -> device.Run:
-        asked.append(config)
-        return run(config, *others)
-
-    monkeypatch.setattr(device, "run_with", recorded)
+    asked = recorded(monkeypatch)
     model, samples = small_products()
     quantize_graph(from_runtime(model), samples, load_target("cpu"), QuantizationConfig(guard=False))
     assert ONE_THREAD in asked
@@ -99,13 +105,7 @@ def test_a_small_attention_is_also_run_with_one_thread(
 ) -> None:
     """With more heads, the plugin merges it with any number of threads."""
     monkeypatch.setenv(THREADS, "2")
-    asked, run = list[dict[str, str]](), device.run_with
-
-    def recorded(config: dict[str, str], *others: Any) -> device.Run:
-        asked.append(config)
-        return run(config, *others)
-
-    monkeypatch.setattr(device, "run_with", recorded)
+    asked = recorded(monkeypatch)
     width = 8 * heads
 
     def operand() -> ov.Node:
