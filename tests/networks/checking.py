@@ -65,6 +65,8 @@ FEW = 10
 UNHEARD = 1e-5
 #: The share of an output's numbers that are compared where a few decisions may turn over.
 KEPT = 0.75
+#: Shares of a step that are added before numbers are rounded, to see what the ties among them decide.
+NUDGES = (-1e-3, 1e-3)
 #: In dB: a float model whose own precision of the device leaves less of an output than this says nothing there.
 CHAOTIC = 15.0
 #: What rounding in f32 in another order may make, as a share of the signal's power: 60 dB. Weights in f16 that take up mean
@@ -372,10 +374,11 @@ def _compared(
     drawn: Drawn, floats: list[list[Array]], quantized: ov.Model, report: Report, chosen: dict[str, Any]
 ) -> Outcome:
     is_here = chosen["target"].startswith("cpu")
-    emulated = emulated_outputs(quantized, drawn)
     threads = {"INFERENCE_NUM_THREADS": str(chosen["threads"])}
-    executed = _run_quantized(quantized, drawn, F32 | threads) if is_here else emulated
+    executed = _run_quantized(quantized, drawn, F32 | threads) if is_here else []
     own = _emulated_by_irquant(quantized, drawn)
+    emulated = _reference(quantized, drawn, own)
+    executed = executed or emulated
     int8 = sum(each.decision.int8 for each in report.layers)
     execution = report.check.execution
     if execution and execution.fallen and chosen["target"] == "cpu":
@@ -385,6 +388,10 @@ def _compared(
         )
     margin, excess = math.inf, -math.inf
     decided = _decided(drawn.model)
+
+    def ties(number: int) -> float:
+        return _made_by_ties(quantized, drawn, emulated, number) / float(np.square(_joined(floats, number)).mean())
+
     for number in range(len(floats[0])):
         wanted, meant, made, told = (_joined(found, number) for found in (floats, emulated, executed, own))
         if meant.shape != wanted.shape or made.shape != wanted.shape:
@@ -400,20 +407,40 @@ def _compared(
         margin = min(margin, -10 * math.log10(max(meant_error, TINY)))
         apart = 10 * math.log10(max(made_error, UNHEARD) / max(meant_error, UNHEARD))
         excess = max(excess, apart)
-        if made_error > MORE * (1 + FEW / wanted.size) * meant_error + UNHEARD:
+        more = MORE * (1 + FEW / wanted.size)
+        if made_error > more * meant_error + UNHEARD and made_error > more * (meant_error + ties(number)) + UNHEARD:
             raise OtherValuesError(
                 "the device computes otherwise",
                 f"output {number}: meant {decibels(meant_error):.1f} dB, made {decibels(made_error):.1f} dB",
                 number,
             )
         told_error = _average(np.square(told - meant), decided=decided[number]) / power
-        if told_error > meant_error + UNHEARD:  # ties alone make a hundredth of that
+        # In most networks, ties make a hundredth of that.
+        if told_error > meant_error + UNHEARD and told_error > meant_error + ties(number) + UNHEARD:
             said = f"output {number}: meant {decibels(meant_error):.1f} dB, emulated {decibels(told_error):.1f} dB from that"
             raise OtherValuesError("irquant emulates otherwise", said, number)
     if is_here:
         _right_in_the_precision_of_the_device(drawn, floats, quantized, emulated, decided, PLAIN | threads)
     left = tuple(_LEFT_FLOAT.sub(r"\1: \2", each) for each in report.warnings if _LEFT_FLOAT.match(each))
     return Outcome("quantized", int8, margin, excess, left_float=left)
+
+
+def _reference(quantized: ov.Model, drawn: Drawn, own: list[list[Array]]) -> list[list[Array]]:
+    try:
+        return emulated_outputs(quantized, drawn)
+    except FoundError:  # The plugin fails on strides behind a float Split, say, where it runs the result itself.
+        return own
+
+
+def _made_by_ties(quantized: ov.Model, drawn: Drawn, emulated: list[list[Array]], number: int) -> float:
+    """What may come of ties that fall to the other side: they decide much where scores saturate or numbers are summed up.
+
+    Returns:
+        The greatest error power in an output if all ties fall to one side.
+    """
+    meant = _joined(emulated, number)
+    others = (_joined(run(written_out(quantized, each), drawn, MEANT), number) for each in NUDGES)
+    return max(float(np.square(other - meant).mean()) for other in others)
 
 
 def emulated_outputs(quantized: ov.Model, drawn: Drawn) -> list[list[Array]]:
