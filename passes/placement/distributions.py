@@ -8,7 +8,7 @@ import numpy as np
 from ...ir import DYNAMIC, Array, InPort, Node, OutPort
 from ...ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, data_channel_axis, weight_axes
 from ..analysis.constants import SHAPE_READERS
-from ..analysis.expected_error import Distribution
+from ..analysis.expected_error import Distribution, KnownRanges
 from ..analysis.ranges import Floats
 from ..analysis.standard_errors import error_of_least_error_range
 from ..options.config import QuantizationConfig
@@ -31,7 +31,9 @@ def sample_request(site: Site, config: QuantizationConfig) -> Request | None:
     return request(site.source, Reduction.SAMPLE, _channel_axis(site))
 
 
-def distribution(site: Site, wanted: Request, statistics: Statistics, extremes: Iterable[Request]) -> Distribution:
+def distribution(
+    site: Site, wanted: Request, statistics: Statistics, extremes: Iterable[Request], known: KnownRanges
+) -> Distribution:
     """The measured values, each weighted by the weights that read it.
 
     Args:
@@ -40,6 +42,7 @@ def distribution(site: Site, wanted: Request, statistics: Statistics, extremes: 
         statistics: The measured numbers.
         extremes: The smallest and the largest value of each observation, which a sample of elements misses: they are
             added.
+        known: The distributions that were found before.
     """
     numbers = statistics[wanted]
     shape, axis, count = site.source.shape, wanted.channel_axis, numbers.shape[1]
@@ -51,7 +54,7 @@ def distribution(site: Site, wanted: Request, statistics: Statistics, extremes: 
         outer = [statistics[each].reshape(-1) for each in extremes]
         values += outer
         counts += [np.full(len(each), count / elements / stride) for each in outer]
-    return Distribution.of(np.concatenate(values), np.concatenate(counts))
+    return known.distribution(np.concatenate(values), np.concatenate(counts))
 
 
 def error_of_range(

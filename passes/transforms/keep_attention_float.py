@@ -81,7 +81,7 @@ def _expected(site: Site, context: Context) -> float:
     """The expected ratio of signal to error in dB behind the FakeQuantize; infinite if its values were not measured."""
     if _sample(site) not in context.statistics:
         return math.inf
-    found = distribution(site, _sample(site), context.statistics, extremes(site))
+    found = distribution(site, _sample(site), context.statistics, extremes(site), context.calibration.known)
     return expected_sqnr(found, ranges_of([site], context)[site.name], site.levels)
 
 

@@ -111,7 +111,7 @@ def _ratio(sites: Sequence[Site], context: Context) -> float:
         sample = sample_request(site, context.config)
         if sample is None or sample not in context.statistics:
             return math.inf
-        found = distribution(site, sample, context.statistics, extremes(site))
+        found = distribution(site, sample, context.statistics, extremes(site), context.calibration.known)
         off = fake_quantize(found.values, ranges[site.name], site.levels) - found.values
         if not found.weights.any():
             return math.inf

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...ir import DYNAMIC, Builder, Graph, Node
 from ...targets import Mode
-from ..analysis.expected_error import Distribution, least_error_range
+from ..analysis.expected_error import Distribution
 from ..analysis.ranges import (
     LEAST,
     SMALLEST,
@@ -151,7 +151,7 @@ def _with_least_error(
             continue
         first, limits = members[0], ranges[members[0].name]
         search = partial(
-            least_error_range,
+            context.calibration.known.least_error_range,
             start=limits.reshaped(()),
             levels=first.levels,
             signed=any(site.spec.signed for site in members),
@@ -238,7 +238,7 @@ def _distribution(site: Site, context: Context) -> Distribution | None:
     if sample is None or sample not in context.statistics:
         return None
     outer = [each for each in extremes(site) if each in context.statistics]
-    return distribution(site, sample, context.statistics, outer)
+    return distribution(site, sample, context.statistics, outer, context.calibration.known)
 
 
 def _may_be_asymmetric(site: Site, config: QuantizationConfig) -> bool:
