@@ -196,7 +196,16 @@ def _takes(model: ov.Model, sample: dict[str, Array]) -> bool:
         twin.reshape({name: ov.PartialShape(list(each.shape)) for name, each in sample.items()})
     except RuntimeError:
         return False
-    return True
+    return all(map(_has_its_slopes, twin.get_ordered_ops()))
+
+
+def _has_its_slopes(node: Any) -> bool:
+    """Whether a PRelu has one slope or one for each channel, which the runtime only checks where it merges none."""
+    if node.get_type_name() != "PRelu":
+        return True
+    tensor, slopes = (value.get_partial_shape() for value in node.input_values())
+    is_known = tensor.is_static and slopes.is_static and len(tensor) > 1 and len(slopes) == 1
+    return not is_known or slopes[0].get_length() in (1, tensor[1].get_length())
 
 
 def _runs(model: ov.Model, samples: Sequence[dict[str, Array]]) -> bool:
