@@ -79,6 +79,8 @@ SELECTED = 10.0
 #: If an output of the float model in the device's own precision is below this ratio in dB, the precision is no
 #: reference for int8; then the output only has to keep some signal.
 CHAOTIC = 15.0
+#: Probabilities below this count as equal.
+SMALLEST = 1e-20
 WARM_UP = (
     "the model has an If with outputs of dynamic sizes: its first inference with larger inputs than before gives wrong "
     "outputs on this device, the next one right ones: run it once with the largest inputs before you use its outputs"
@@ -299,9 +301,12 @@ def compared(
         blurred: The float model's outputs in the precision of `made`, if that is not f32: its errors are allowed, too.
     """
     worst, farthest = Asked(samples=len(samples)), (False, -math.inf)
-    for output, k in ((each, number) for each in outputs.each for number in each.tensors):
+    seen = [it.seen_in([each.outputs[it.tensors[0]] for each in samples]) for it in outputs.each]
+    for output, k in ((each, number) for each in seen for number in each.tensors):
         models = [[each.outputs for each in samples], meant, made, *([blurred] if blurred else [])]
         references, *others = _as_compared(outputs, k, *models)
+        if output.shows_nothing and k == output.tensors[0]:
+            references, *others = ([_logits(each) for each in arrays] for arrays in (references, *others))
         wrong = OTHERWISE if _is_otherwise(references, *others) else ""
         ratios = [tally(references, other).sqnr for other in others[:2]]
         # An output without rounded inputs may be exact, and infinitely far from one with a float rounding error.
@@ -318,6 +323,11 @@ def compared(
             if left < LOST and min(possible) > SELECTED:
                 worst = replace(worst, output=output.name, meant=possible[0], made=left, wrong=OTHERWISE)
     return worst
+
+
+def _logits(probabilities: Array) -> Array:
+    """The logits of probabilities next to zero: there, a small error of the logits is a large one of the sigmoid."""
+    return np.asarray(np.log(np.clip(probabilities, SMALLEST, 1.0)))
 
 
 def _as_compared(outputs: Outputs, number: int, *models: Sequence[_Tensors]) -> list[list[Array]]:

@@ -235,6 +235,7 @@ class Tally:
         resized: The number of samples whose sizes differ.
         is_comparable: Whether both had equally many axes in all samples.
         is_finite: Whether neither held NaN or an infinity where the other had another value.
+        least: The least amplitude of the reference against which errors count (see `Output.least_of`).
     """
 
     signal: float = 0.0
@@ -248,6 +249,7 @@ class Tally:
     resized: int = 0
     is_comparable: bool = True
     is_finite: bool = True
+    least: float = 0.0
 
     @property
     def is_empty(self) -> bool:
@@ -291,7 +293,7 @@ class Tally:
             return -math.inf
         if self.noise == 0:
             return math.inf
-        ratio = self.signal / self.noise
+        ratio = max(self.signal, self.count * self.least**2) / self.noise
         return 10 * math.log10(ratio) if ratio > 0 else -math.inf
 
     @property
@@ -330,6 +332,7 @@ class Tallies:
             for place, number in enumerate(output.tensors):
                 known = self.sums.setdefault(number, Tally())
                 known.choice = known.choice or (None if place else output.choice)
+                known.least = known.least or output.least_of(number)
             self.sums |= {part: Tally(choice=part.choice) for part in output.parts}
 
     def add(self, reference: Sequence[Array], found: Sequence[Array]) -> None:

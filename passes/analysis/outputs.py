@@ -20,6 +20,8 @@ from .row_axes import index_axis
 from .selections import Selections
 
 _PROBABILITIES = ("HardSigmoid", "HSigmoid", "LogSoftmax", "Sigmoid", "SoftMax")
+#: Probabilities below this in all samples show nothing.
+NOTHING = 0.01
 _NAME = "irquant/compared"
 
 
@@ -45,6 +47,8 @@ class Output:
         choice: The choice that its first tensor makes; None if it makes none.
         parts: Columns of these tensors that are judged on their own, or probabilities that are judged instead of their
             logits.
+        has_probabilities: Whether its first tensor is that of a sigmoid: one probability for each element.
+        shows_nothing: Whether these are below `NOTHING` in all samples.
     """
 
     name: str
@@ -52,6 +56,20 @@ class Output:
     tensors: tuple[int, ...]
     choice: Choice | None = None
     parts: tuple[Part | Probabilities, ...] = ()
+    has_probabilities: bool = False
+    shows_nothing: bool = False
+
+    def least_of(self, number: int) -> float:
+        """The least amplitude of one of its tensors against which errors count.
+
+        Next to values of 1e-7, any error is large, and means nothing: a probability of 0.001 is none, either.
+        """
+        return NOTHING if self.shows_nothing and number == self.tensors[0] else 0.0
+
+    def seen_in(self, first: Sequence[Array]) -> "Output":
+        """The same output, with what its first tensor shows in some samples."""
+        nothing = bool(first) and all(each.max(initial=0.0) < NOTHING for each in first)
+        return replace(self, shows_nothing=self.has_probabilities and nothing)
 
 
 @dataclass(frozen=True)
@@ -160,7 +178,7 @@ class Outputs:
         first = given[it.tensors[0]]
         joined = [number for number in it.tensors if number in self.joined]
         parts = (self._without_rows(part) for number in joined for part in find_parts(number, given[number]))
-        it = replace(it, parts=tuple(part for part in parts if part))
+        it = replace(it, parts=tuple(part for part in parts if part)).seen_in(first)
         if it.kind is OutputKind.VALUES and are_score_logits(first, self._others(it, samples)):
             return replace(it, parts=(Probabilities(it.tensors[0]),))
         if it.kind is OutputKind.IMAGE:
@@ -231,7 +249,9 @@ def find_outputs(graph: Graph) -> Outputs:
         for port in (*ports, *lengths):
             taps.setdefault(port, len(results) + len(taps))
         numbers = [taps[port] for port in (*ports, *lengths)]
-        found.append(Output(_name(result), kind, tuple(numbers if ports else [index, *numbers]), choice))
+        of_elements = not ports and unmoved(result.source()).node.type == "Sigmoid"
+        tensors = tuple(numbers if ports else [index, *numbers])
+        found.append(Output(_name(result), kind, tensors, choice, has_probabilities=of_elements))
     compared = list(enumerate([*(result.source() for result in results), *(port.source for port in taps)]))
     rows = {number: it for number, tensor in compared if (it := selections.rows_of(tensor)) is not None}
     picked_by = dict[int, PickedBy]()

@@ -18,6 +18,7 @@ from ..analysis.bias_cross_validation import Correction
 from ..analysis.data_findings import DataFindings
 from ..analysis.image_findings import DataMistake
 from ..analysis.layer_times import SHORT
+from ..analysis.outputs import NOTHING, Outputs
 from ..analysis.source_names import source_names
 from ..analysis.work import multiply_accumulates
 from ..evaluation.closeups import CloseUp
@@ -319,6 +320,17 @@ def _dominant(guarded: GuardResult) -> Dominant | None:
     return Dominant(effect.name, effect.type, min(effect.share, 1.0), found.predicted_gain, found.percent)
 
 
+def _shows_nothing(outputs: Outputs) -> Iterable[str]:
+    """Outputs in which the model finds nothing."""
+    for each in outputs.each:
+        if each.shows_nothing:
+            yield (
+                f"output '{each.name}' holds probabilities, and all are below {NOTHING:g} in the samples that were "
+                f"compared: its ratio is that of errors to {NOTHING:g}; give samples in which the model finds "
+                "something, prepared as for its training"
+            )
+
+
 def _late(guarded: GuardResult) -> Iterable[str]:
     check, count = guarded.attempt.context.check, len(guarded.attempt.context.held_out)
     if check.asked and check.asked.wrong:
@@ -327,6 +339,7 @@ def _late(guarded: GuardResult) -> Iterable[str]:
             "compare the result with the float model before you use it"
         )
     yield from _wide_weights(guarded.attempt.context)
+    yield from _shows_nothing(guarded.attempt.context.outputs)
     for each in check.outputs or ():
         if each.resized:
             yield (
