@@ -48,7 +48,7 @@ GAIN = 0.5
 #: to be tried. (Of five pretrained networks that were farther behind, none gained by the asymmetric ones.)
 MOST_WORSE = 3.0
 #: The least gain in dB of layers that take next to no time in float (for 0.3 % of the time or less, this is more than
-#: the rate of the knee), and the most that another output may lose by chance.
+#: the rate of the knee), and the most that may be lost by chance.
 LEAST_GAIN, MOST_CHANCE = 1.0, 0.3
 #: The least percent of time for which zero points are spared, and the most dB that a good model may lose then: half of
 #: what this time is worth by the rate of the knee.
@@ -432,7 +432,7 @@ class _Search:
     def try_without_zero_points(self) -> GuardStep | None:
         """Tries the model without the zero points that take time, if that saves enough of it.
 
-        A good model stays good, and may lose a little. Another one may lose nothing.
+        A good model stays good, and may lose a little. Another one may lose no more than by chance.
         """
         before = self.best
         if not (before.config.may_spare_zero_points and self._may_go_on()):
@@ -442,13 +442,13 @@ class _Search:
         attempt = self.calibrated.attempt(
             before.config.model_copy(update={"slow_zero_points": False}), before.reverted_to_float
         )
-        most_lost = MOST_LOST if before.is_good else 0.0
+        most_lost = MOST_LOST if before.is_good else MOST_CHANCE
         why = _poorer(attempt, before)
         if before.is_good and not attempt.is_good:
             why = _NO_LONGER_GOOD
         elif not attempt.ratio_margin >= before.ratio_margin - most_lost:
             why = why or f"it loses more than {most_lost:g} dB"
-        kept = f"outputs stay good, and lose at most {most_lost:g} dB" if before.is_good else "no output loses"
+        kept = f"{'outputs stay good, and ' * before.is_good}the worst one loses at most {most_lost:g} dB"
         return self._step(f"no zero points where they take time (about {percent:.2g} % of it)", attempt, why, kept)
 
     def _may_go_on(self) -> bool:

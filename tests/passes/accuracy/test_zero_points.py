@@ -9,7 +9,9 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.passes import QuantizationConfig, Report, quantize
+from irquant.passes.accuracy import guard
 from irquant.passes.accuracy.zero_points import percent_of_zero_points
+from irquant.passes.analysis import agreement
 from irquant.passes.jobs.quantize_once import quantize_once
 from irquant.passes.runtime.convert import from_runtime
 from irquant.targets import load_target
@@ -107,6 +109,19 @@ def test_a_good_model_keeps_them_if_it_would_lose_more() -> None:
     assert not report.guard
     assert (step.is_kept, step.after < step.before - 3) == (False, True)
     assert step.why_dropped in ("it loses more than 3 dB", "an output would no longer be good")
+
+
+@pytest.mark.parametrize("most", [guard.MOST_CHANCE, 50.0])
+def test_a_fair_model_loses_them_if_that_costs_no_more_than_chance(
+    most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agreement, "_LEVELS", agreement.Levels(floor=10.0, good=100.0))
+    monkeypatch.setattr(guard, "MOST_CHANCE", most)
+    levels, report = made(leaky)
+    step = report.speed_trial
+    assert step is not None
+    assert step.is_kept == (step.after >= step.before - most) == (levels == [128] * 3)
+    assert step.why_dropped == ("" if step.is_kept else "it loses more than 0.3 dB")
 
 
 @pytest.mark.parametrize(
