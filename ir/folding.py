@@ -40,3 +40,11 @@ def _applied(step: Node, value: Array) -> Array | None:
         return value.transpose(order.array.tolist() or None) if order.type == "Const" else None
     shape = step.output().shape  # for a Reshape, 0 and -1 are resolved, unless its sizes come from the data
     return None if DYNAMIC in shape or math.prod(shape) != value.size else value.reshape(shape)
+
+
+def is_decompressed(tensor: OutPort) -> bool:
+    """Whether a tensor is a constant of 16-bit floats that became one of 32 bits."""
+    node = tensor.node
+    while node.type in FORM_CHANGES:
+        node = node.source(0).node
+    return node.output().element_type.name in ("f16", "bf16") and tensor.element_type.name == "f32"

@@ -132,6 +132,23 @@ class OutPort:
         place = self.node.id, self.index
         return self.node.graph.origins.get(place, place)
 
+    def set_shape(self, shape: Sequence[int]) -> None:
+        """Says that the tensor has other sizes, since its node computes another tensor now; their number stays.
+
+        Args:
+            shape: The sizes; -1 is a dynamic one.
+
+        Raises:
+            IRError: the tensor has another number of axes.
+        """
+        if len(shape) != len(self.shape):
+            message = f"{self.node} cannot have {len(shape)} axes instead of {len(self.shape)}: only sizes can change"
+            raise IRError(message)
+        for dim, size in zip(self._port.element.findall("dim"), shape, strict=True):
+            dim.text = str(size)
+        self._port.shape, self.node._layer.text = tuple(shape), None
+        self.node.graph.is_edited = True
+
     def redirect(self, to: "OutPort", only: Iterable[InPort] | None = None, *, is_same: bool = True) -> None:
         """Makes `to` feed this port's consumers (or `only` some of them) instead.
 

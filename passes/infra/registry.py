@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # options of the command line read the names, and wait for no
 #: Name -> module in `irquant.passes`, and class.
 PASSES: Mapping[str, str] = {
     "decompose-einsum": "transforms.decompose_einsum:DecomposeEinsum",
+    "cancel-transposes": "transforms.cancel_transposes:CancelTransposes",
     "normalize": "transforms.normalize:Normalize",
     "fold-input-normalization": "transforms.fold_input_normalization:FoldInputNormalization",
     "decompose-attention": "transforms.decompose_attention:DecomposeAttention",

@@ -6,6 +6,7 @@ from ..options.config import QuantizationConfig
 from ..transforms.absorb_zero_points import AbsorbZeroPoints
 from ..transforms.align_activation_channels import AlignActivationChannels
 from ..transforms.align_streams import AlignStreams
+from ..transforms.cancel_transposes import CancelTransposes
 from ..transforms.compress_weights import CompressWeights
 from ..transforms.correct_biases import CorrectBiases
 from ..transforms.correct_biases_fast import CorrectBiasesFast
@@ -60,6 +61,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
     }
     return [
         DecomposeEinsum(),  # leaves constants to be folded
+        CancelTransposes(),  # those of an Einsum, too; a bias behind one becomes that of its layer
         Normalize(),
         FoldInputNormalization(),
         DecomposeAttention(),

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import Array, Builder, Graph, InPort, Node, OutPort, Scope
-from ...ir.folding import FORM_CHANGES, folded
+from ...ir.folding import folded, is_decompressed
 from ...ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches, weight_ports
 from ..analysis.already_quantized import may_be_quantized
 from ..analysis.constants import SHAPE_READERS, constant_nodes, fold_shape, values_of
@@ -89,19 +89,11 @@ def _replace(graph: Graph, values: Mapping[InPort, Array], halves: set[tuple[Sco
             role = _ROLES.get(port.node.type, "weights")
             constant = graph.add_constant(f"{port.node.name}/{role}", np.asarray(value, order="C"), near=port.node)
             constants[port.source] = constant
-            halves |= {(graph.scope, constant.id)} if _is_half(port.source) else set()
+            halves |= {(graph.scope, constant.id)} if is_decompressed(port.source) else set()
     for old, constant in constants.items():
         old.redirect(constant.output())  # for all readers: no second copy is kept
     for old in constants:
         graph.prune(old.node)
-
-
-def _is_half(tensor: OutPort) -> bool:
-    """Whether a tensor is a decompressed 16-bit constant."""
-    node = tensor.node
-    while node.type in FORM_CHANGES:
-        node = node.source(0).node
-    return node.output().element_type.name in ("f16", "bf16") and tensor.element_type.name == "f32"
 
 
 def _computed(graph: Graph, ports: Sequence[InPort]) -> dict[InPort, Array]:

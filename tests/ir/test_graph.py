@@ -133,6 +133,16 @@ def test_a_constant_takes_another_value_of_its_kind() -> None:
         )
 
 
+def test_a_tensor_takes_other_sizes_of_as_many_axes() -> None:
+    graph = from_text("x: f32[2,3] = Parameter()\ny: f32[2,3] = ReLU(x)\nr = Result(y)\n")
+    tensor = graph.node("y").output()
+    tensor.set_shape([3, -1])
+    assert tensor.shape == (3, -1)
+    assert "y: f32[3,?] = ReLU(x)" in to_text(graph.copy())
+    with pytest.raises(IRError, match=r"^ReLU 'y' \(id 1\) cannot have 1 axes instead of 2: only sizes can change$"):
+        tensor.set_shape([6])
+
+
 @pytest.mark.parametrize(
     ("ask", "said"),
     [

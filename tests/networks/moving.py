@@ -195,6 +195,43 @@ def transpose(net: Net) -> Tensor:
 
 
 @block(2)
+def of_other_layout(net: Net) -> list[Tensor]:
+    """Operations between Transposes, as converters write those of frameworks whose channels are last."""
+    x = net.floats(3, 4, 4, 5)
+    order = [0, *range(2, rank(x)), 1]
+    if net.chance.maybe(0.3):
+        order = [int(each) for each in net.chance.numbers.permutation(rank(x))]
+    y = op.transpose(x, integers(*order)).output(0)
+    for _ in range(net.chance.integer(1, 4)):
+        y = _with_channels_last(net, y)
+    found = op.transpose(y, integers(*map(int, np.argsort(order)))).output(0)
+    if shape(found) == shape(x) and net.chance.maybe(0.5):
+        found = op.add(x, found).output(0)
+    return [y, found] if net.chance.maybe(0.2) else [found]
+
+
+def _with_channels_last(net: Net, x: Tensor) -> Tensor:
+    size = shape(x)[-1]
+    how = net.chance.one(["cube", "scaled", "shifted", "mean", "bounded", "sigmoid", "joined", "resized"])
+    if how == "cube":
+        return op.multiply(op.power(op.clamp(x, -3.0, 3.0), net.constant(3.0)), net.constant(0.1)).output(0)
+    if how == "scaled":
+        return op.multiply(x, net.about_one(size)).output(0)
+    if how == "shifted":
+        return op.add(net.small_numbers(*(1 if net.chance.maybe(0.5) else each for each in shape(x))), x).output(0)
+    if how == "mean":
+        return op.subtract(x, op.reduce_mean(x, integers(*range(rank(x) - 1)), keep_dims=False)).output(0)
+    if how == "bounded":
+        return op.clamp(x, -1.0, 2.0).output(0)
+    if how == "joined" and int(np.prod(shape(x))) <= 1500:
+        return op.concat([x, op.abs(x), net.small_numbers(*shape(x)[:-1], 1)], -1).output(0)
+    if how == "resized" and rank(x) == 4 and int(np.prod(shape(x))) <= 1500:
+        sizes = integers(*(2 * each for each in shape(x)[1:3]))
+        return op.interpolate(x, sizes, "nearest", "sizes", axes=integers(1, 2)).output(0)
+    return op.multiply(x, op.sigmoid(x)).output(0)
+
+
+@block(2)
 def pictures_as_tokens(net: Net) -> Tensor:
     """[N, C, H, W] -> [N, H W, C], with sizes from constants or computed as ONNX exporters do."""
     x = net.floats(4, 4, 5)

@@ -35,7 +35,7 @@ def halves(values: Any) -> Any:
 def graph() -> Graph:
     """A scaled input, a convolution with a bias, an Einsum, attention, and a layer that reads the mean of its rows.
 
-    Beside them, a depthwise convolution with a long kernel.
+    Beside them, a depthwise convolution with a long kernel, and a cube between Transposes.
 
     Two matrices are equal, one is transposed.
     """
@@ -49,7 +49,9 @@ def graph() -> Graph:
     mixed = op.scaled_dot_product_attention(query, key, value, causal=False)
     pooled = op.matmul(op.reduce_mean(mixed, op.constant([1, 2]), keep_dims=False), halves(other), False, False)
     long = op.group_convolution(x, halves(RANDOM.normal(size=(3, 1, 1, 1, 11))), [1, 1], [0, 5], [0, 5], [1, 1])
-    return from_runtime(ov.Model([op.result(mixed), op.result(pooled), op.result(long)], [x]))
+    cube = op.power(op.transpose(x, op.constant([0, 2, 3, 1])), np.float32(3))
+    turned = op.transpose(cube, op.constant([0, 3, 1, 2]))
+    return from_runtime(ov.Model([*map(op.result, (mixed, pooled, long, turned))], [x]))
 
 
 def weights_are_plain(graph: Graph, context: Context) -> bool:

@@ -54,7 +54,7 @@ class Breaks(Pass):
 
 
 def test_the_default_pipeline_can_work() -> None:
-    assert len(PassManager(default_quantization()).passes) == 27
+    assert len(PassManager(default_quantization()).passes) == 28
 
 
 @pytest.mark.parametrize(
