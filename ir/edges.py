@@ -4,7 +4,7 @@ A node is the id of a layer. An edge is keyed by the index of the input port tha
 by construction.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, cast
 
 import networkx as nx
@@ -50,7 +50,7 @@ class Edges:
         """The output that feeds an input; None if there is no edge."""
         return self._sources.get(to)
 
-    def readers_of(self, source: End) -> Iterable[End]:
+    def readers_of(self, source: End) -> Collection[End]:
         """The inputs that an output feeds, in no fixed order."""
         return self._readers.get(source, ())
 

@@ -10,7 +10,7 @@ Iteration is topological with ties in file order: same input, same output, same 
 import math
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -631,7 +631,7 @@ class Graph:
         doomed = [node]
         while doomed:
             node = doomed.pop()
-            if node.id not in self._layers or any(output.consumers for output in node.outputs):
+            if node.id not in self._layers or any(self.readers_of((node.id, each.index)) for each in node.outputs):
                 continue
             if node.type in ("Parameter", "Result", "Assign", "ReadValue"):
                 continue
@@ -706,7 +706,7 @@ class Graph:
         """The output that feeds an input; None if there is no edge."""
         return self._edges.source_of(to)
 
-    def readers_of(self, source: End) -> Iterable[End]:
+    def readers_of(self, source: End) -> Collection[End]:
         """The inputs that an output feeds, in no fixed order."""
         return self._edges.readers_of(source)
 

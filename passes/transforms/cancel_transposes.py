@@ -78,9 +78,10 @@ def _connect(node: Node, source: OutPort, order: Order) -> bool:
 
 def _would_join_ends(node: Node, source: OutPort) -> bool:
     """Whether two outputs of the model, or an input and an output, would become one tensor with one name."""
-    readers = [port.node.type for port in source.consumers if port.node != node]
-    is_end = source.node.type == "Parameter" or "Result" in readers
-    return is_end and any(port.node.type == "Result" for port in node.output().consumers)
+    if not any(port.node.type == "Result" for port in node.output().consumers):
+        return False
+    is_read = any(port.node.type == "Result" for port in source.consumers if port.node != node)
+    return is_read or source.node.type == "Parameter"
 
 
 def _reorder_regions(graph: Graph, context: Context) -> int:
