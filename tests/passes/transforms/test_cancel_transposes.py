@@ -366,21 +366,27 @@ def test_random_networks_of_transposes_give_the_same_values(seed: int) -> None:
 def _random(rng: np.random.Generator) -> ov.Model:
     """Sums, products, joins and Transposes of three axes, and of two sizes."""
     inputs = [op.parameter([2, 3, 4], np.float32), op.parameter([4, 3, 2], np.float32)]
-    tensors = [each.output(0) for each in inputs]
+    tensors: list[Any] = [each.output(0) for each in inputs]
     for _ in range(int(rng.integers(4, 14))):
         x = tensors[-1 - int(rng.integers(min(3, len(tensors))))]
         alike = [each for each in tensors if list(each.shape) == list(x.shape)]
-        y = alike[int(rng.integers(len(alike)))]
-        how = rng.choice(["transpose", "transpose", "transpose", "add", "shift", "tanh", "concat", "mean"])
-        made = {
-            "transpose": lambda x=x: op.transpose(x, op.constant(rng.permutation(3))),
-            "add": lambda x=x, y=y: op.add(x, y),
-            "shift": lambda x=x: op.multiply(x, rng.uniform(0.5, 1.5, size=x.shape[-1]).astype(np.float32)),
-            "tanh": lambda x=x: op.tanh(x),
-            "concat": lambda x=x, y=y: op.minimum(op.concat([x, y], int(rng.integers(3))), np.float32(2)),
-            "mean": lambda x=x: op.subtract(x, op.reduce_mean(x, op.constant([int(rng.integers(3))]), keep_dims=True)),
-        }[str(how)]()
-        if np.prod(made.output(0).shape) < 500:
-            tensors.append(made.output(0))
+        made = _made(rng, x, alike[int(rng.integers(len(alike)))]).output(0)
+        if np.prod(made.shape) < 500:
+            tensors.append(made)
     unread = [each for each in tensors[2:] if not each.get_target_inputs()]
     return ov.Model([op.result(each) for each in [*unread, tensors[-1]]], inputs)
+
+
+def _made(rng: np.random.Generator, x: Any, y: Any) -> Any:
+    how = rng.choice(["transpose", "transpose", "transpose", "add", "shift", "tanh", "concat", "mean"])
+    if how == "transpose":
+        return op.transpose(x, op.constant(rng.permutation(3)))
+    if how == "add":
+        return op.add(x, y)
+    if how == "shift":
+        return op.multiply(x, rng.uniform(0.5, 1.5, size=x.shape[-1]).astype(np.float32))
+    if how == "concat":
+        return op.minimum(op.concat([x, y], int(rng.integers(3))), np.float32(2))
+    if how == "mean":
+        return op.subtract(x, op.reduce_mean(x, op.constant([int(rng.integers(3))]), keep_dims=True))
+    return op.tanh(x)
