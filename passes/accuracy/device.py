@@ -66,7 +66,7 @@ WITH_ONE_THREAD, WITH_ONE_THREAD_F32 = "with one thread", "with one thread, in f
 #: 3 to 40 operations, and 0.7 to 1.2 on 16 pretrained ones; wrong kernels make it a hundred or more.)
 MORE = 4.0
 #: Errors of few numbers scatter: `FEW` numbers may have twice that error, one number eleven times. What counts is the
-#: effective number (see `_effective`): in probabilities that are nearly 0 or 1, the undecided ones have all the error.
+#: effective number (see `effective`): in probabilities that are nearly 0 or 1, the undecided ones have all the error.
 #: Samples are run until each output has given `ENOUGH` numbers, whatever they are.
 FEW, ENOUGH = 10, 64
 _KURTOSIS = 3.0
@@ -378,11 +378,11 @@ def _is_otherwise(
         power += float(np.square(floats).sum())
     if blurred and not tally(references, blurred).sqnr > CHAOTIC:
         return error > power and not allowed > power
-    numbers = max(_effective(expected), _effective(executed))  # what scatters is concentrated in both
+    numbers = max(effective(expected), effective(executed))  # what scatters is concentrated in both
     return error > MORE * (1 + FEW / numbers) * (intended + allowed) + UNHEARD * power
 
 
-def _effective(powers: Sequence[Array]) -> float:
+def effective(powers: Sequence[Array]) -> float:
     """The effective number of error powers: those of normal errors count as they are, few large ones as few.
 
     It is Kish's effective sample size, (sum w)^2 / sum w^2 (L. Kish, Survey Sampling, 1965, section 8.2), times the
