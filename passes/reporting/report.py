@@ -355,6 +355,7 @@ def _late(guarded: GuardResult) -> Iterable[str]:
         yield f"the guard found nothing that makes all outputs fair{more}"
     if guarded.steps and not _has_int8(guarded):
         yield "no layer is left in int8: with any, an output is poor; the result is a float model"
+    yield from _few_int8(guarded.attempt)
 
 
 def _wide_weights(context: Context) -> Iterable[str]:
@@ -404,6 +405,18 @@ def _slow(latencies: Latencies, graph: Graph) -> Iterable[str]:
         yield (
             f"{runs} slower in int8 than in float here{on}: {named}; {worded('irquant tune', 'tune=True')} finds "
             "the layers that are faster in float"
+        )
+
+
+def _few_int8(attempt: Attempt) -> Iterable[str]:
+    """A warning if more layers went back to float for the sake of the outputs than are left in int8."""
+    decisions = attempt.context.plan.decisions.values()
+    int8, reverted = sum(each.int8 for each in decisions), sum(each.reason.startswith(ROUNDING) for each in decisions)
+    if reverted > int8 > 0:
+        yield (
+            f"{reverted} layers went back to float, and {int8} are left in int8: with more of them, an output is poor, "
+            f"and the model may be little faster; {option('metric')} with labels shows whether your task bears more "
+            "(docs/accuracy.md)"
         )
 
 

@@ -11,7 +11,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.ir import Graph, read_model, write_model
+from irquant.ir import Graph, Node, read_model, write_model
 from irquant.passes import QuantizationConfig, Report, quantize
 from irquant.passes.accuracy import device
 from irquant.passes.accuracy import guard as guard_module
@@ -23,10 +23,13 @@ from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
 from irquant.passes.analysis.agreement import Agreement, Verdict
 from irquant.passes.calibration import measurement
-from irquant.passes.evaluation.sensitivity import Effect
+from irquant.passes.evaluation.sensitivity import ROUNDING, Effect
+from irquant.passes.infra.base import Context
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.jobs.quantize_once import quantize_once
 from irquant.passes.options.quantization import RangeEstimator
+from irquant.passes.placement.plan import Decision, Plan
+from irquant.passes.reporting.report import _few_int8
 from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.runtime.core import RuntimeRejectedError
 from irquant.passes.transforms import set_ranges
@@ -687,6 +690,17 @@ def test_a_model_of_which_nothing_stays_int8_is_told_of(faulty: Faulty, monkeypa
     assert not any(layer.decision.int8 for layer in report.layers)
     said = "no layer is left in int8: with any, an output is poor; the result is a float model"
     assert report.warnings[-1] == said
+
+
+@pytest.mark.parametrize(("reverted", "is_told"), [(1, False), (2, False), (3, True), (4, False)])
+def test_a_model_of_which_little_stays_int8_is_told_of(reverted: int, *, is_told: bool) -> None:
+    graph, context = from_runtime(ov.Model([op.result(x := op.parameter([1]))], [x])), Context(load_target("cpu"))
+    floats = [Decision(int8=False, reason=f"{ROUNDING} 20% of the outputs' error")] * reverted
+    decisions = [*floats, *[Decision(int8=True, reason="")] * (4 - reverted)]
+    context.plan = Plan((), {Node(graph, number): each for number, each in enumerate(decisions)}, {})
+    told = list(_few_int8(Attempt(graph, context, QuantizationConfig(), {})))
+    assert bool(told) is is_told
+    assert all("3 layers went back to float, and 1 are left in int8" in each for each in told)
 
 
 def test_an_output_that_int8_makes_infinite_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
