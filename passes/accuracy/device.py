@@ -79,8 +79,8 @@ SELECTED = 10.0
 #: If an output of the float model in the device's own precision is below this ratio in dB, the precision is no
 #: reference for int8; then the output only has to keep some signal.
 CHAOTIC = 15.0
-#: Probabilities below this count as equal.
-SMALLEST = 1e-20
+#: Probabilities below this, or as far below 1, count as equal.
+SMALLEST = 1e-16
 WARM_UP = (
     "the model has an If with outputs of dynamic sizes: its first inference with larger inputs than before gives wrong "
     "outputs on this device, the next one right ones: run it once with the largest inputs before you use its outputs"
@@ -327,7 +327,8 @@ def compared(
 
 def _logits(probabilities: Array) -> Array:
     """The logits of probabilities next to zero: there, a small error of the logits is a large one of the sigmoid."""
-    return np.asarray(np.log(np.clip(probabilities, SMALLEST, 1.0)))
+    found = np.clip(probabilities.astype(np.float64), SMALLEST, 1 - SMALLEST)
+    return np.asarray(np.log(found) - np.log1p(-found))
 
 
 def _as_compared(outputs: Outputs, number: int, *models: Sequence[_Tensors]) -> list[list[Array]]:

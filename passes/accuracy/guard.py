@@ -122,7 +122,7 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     A model whose outputs are not all good gets the best of several range estimators, and may have some layers in float:
     those that gain much for little time, or, if the options say so, as many as are needed for good outputs. A good
     model may have layers in float, too, if they take next to no time, unless the aim is the floor. Last, zero points go
-    that take time, if that keeps good outputs good and others as they are.
+    that take time, if that keeps good outputs good and others nearly as they are.
 
     Args:
         first: The model with the user's options.
@@ -290,6 +290,24 @@ def _what_is_lost(before: Attempt, after: Attempt) -> str:
     return _poorer(after, before)
 
 
+def _why_zero_points_stay(before: Attempt, after: Attempt) -> str:
+    """Why a model keeps the zero points that take time; empty if it does not.
+
+    Args:
+        before: The model with them.
+        after: The model without them.
+    """
+    if after.context.check.failure:
+        return _NOT_RUN
+    if not before.is_good:
+        return _what_is_lost(before, after)
+    if not after.is_good:
+        return _NO_LONGER_GOOD
+    if not after.ratio_margin >= before.ratio_margin - MOST_LOST:
+        return _poorer(after, before) or f"it loses more than {MOST_LOST:g} dB"
+    return _poorer(after, before)
+
+
 @dataclass
 class _Search:
     """The state of one search: the best model so far, all trials, and which of them changed the ranges."""
@@ -432,7 +450,8 @@ class _Search:
     def try_without_zero_points(self) -> GuardStep | None:
         """Tries the model without the zero points that take time, if that saves enough of it.
 
-        A good model stays good, and may lose a little. Another one may lose no more than by chance.
+        A good model stays good, and may lose a little. Outputs of another one may lose what may be chance, but none may
+        become poor, or poorer.
         """
         before = self.best
         if not (before.config.may_spare_zero_points and self._may_go_on()):
@@ -442,13 +461,10 @@ class _Search:
         attempt = self.calibrated.attempt(
             before.config.model_copy(update={"slow_zero_points": False}), before.reverted_to_float
         )
-        most_lost = MOST_LOST if before.is_good else MOST_CHANCE
-        why = _poorer(attempt, before)
-        if before.is_good and not attempt.is_good:
-            why = _NO_LONGER_GOOD
-        elif not attempt.ratio_margin >= before.ratio_margin - most_lost:
-            why = why or f"it loses more than {most_lost:g} dB"
-        kept = f"{'outputs stay good, and ' * before.is_good}the worst one loses at most {most_lost:g} dB"
+        kept = f"outputs stay good, and lose at most {MOST_LOST:g} dB"
+        if not before.is_good:
+            kept = f"no output loses more than {MOST_CHANCE:g} dB"
+        why = _why_zero_points_stay(before, attempt)
         return self._step(f"no zero points where they take time (about {percent:.2g} % of it)", attempt, why, kept)
 
     def _may_go_on(self) -> bool:

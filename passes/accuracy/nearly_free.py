@@ -4,8 +4,7 @@ Heads of detectors and last layers of classifiers often are such layers. They ar
 good: a classifier of page orientations has 20.3 dB, and 36.0 dB with one product of 512 multiply-accumulates in float.
 
 The search is cheap. The sizes of the layers say which of them are candidates. Without one, nothing runs. Then one
-model is compiled in which only the candidates are rounded, so that it takes little more time than the float model. All
-together, then halves of them are rounded (see `standouts`), as long as they cause enough of the error.
+model is compiled in which only the candidates are rounded, so that it takes little more time than the float model.
 """
 
 import math
@@ -15,8 +14,7 @@ from ...ir.ops import LAYER_TYPES
 from ..analysis.agreement import Agreement, agreements
 from ..analysis.work import SLOWDOWN, sizes_are_known, time_in_float
 from ..evaluation.fake_quant_switch import rounded_operations
-from ..evaluation.sensitivity import GatedModel, effect_of, ranked
-from ..evaluation.standouts import heaviest
+from ..evaluation.sensitivity import GatedModel, effect_of
 from .knee import LEAST_SHARE, Knee
 from .requantize import Attempt, CalibratedModel, Key
 
@@ -25,9 +23,8 @@ MOST_PERCENT = 100 * (SLOWDOWN - 1) / 1000
 #: The distance of an output above the good level, in dB, from which it needs no more: a tenth of the error, and a third
 #: of the changed decisions, that a good model may have.
 ENOUGH = 10.0
-#: The most candidates that are looked at, and the most groups of them that are measured: fewer inferences than a
-#: calibration has.
-_MOST, _MOST_GROUPS = 8, 11
+#: The most candidates that are measured one by one, so that there are fewer inferences than a calibration has.
+_MOST = 8
 
 
 def find_nearly_free(attempt: Attempt, calibrated: CalibratedModel) -> Knee | None:
@@ -49,17 +46,16 @@ def find_nearly_free(attempt: Attempt, calibrated: CalibratedModel) -> Knee | No
     all_ = agreements(context.outputs, [each.outputs for each in samples], [*hardest.values()])
     pairs = [(number, all_[number]) for number in improvable(attempt)]
 
-    outputs: dict[int, tuple[Agreement, ...]] = {}
+    def share(alone: Sequence[Agreement]) -> float:
+        return largest_share((each, alone[number]) for number, each in pairs)
 
-    def shares(groups: Sequence[Sequence[int]]) -> list[float]:
-        found = model.agreements(groups)
-        outputs.update((group[0], each) for group, each in zip(groups, found, strict=True) if len(group) == 1)
-        return [largest_share((every, alone[number]) for number, every in pairs) for alone in found]
-
+    (together,) = model.agreements([range(len(model.operations))])
+    if share(together) < LEAST_SHARE:
+        return None
     suspects = model.suspects[:_MOST]
-    (together,) = shares([suspects])
-    found = heaviest(suspects, together, shares, _MOST_GROUPS - 1, LEAST_SHARE)
-    chosen = ranked([effect_of(model, index, context, outputs[index], share) for index, share in found.items()])
+    found = zip(suspects, model.agreements((each,) for each in suspects), strict=True)
+    effects = [effect_of(model, index, context, outputs, share(outputs)) for index, outputs in found]
+    chosen = sorted((each for each in effects if each.share >= LEAST_SHARE), key=lambda each: (-each.share, each.node))
     return Knee(chosen, sum(percents[each.scope, each.node] for each in chosen)) if chosen else None
 
 

@@ -92,6 +92,7 @@ class Agreement:
         noises: The error power of each sample, in the tensor or part with that ratio.
         is_ascending: Whether rows in the order of a selection were compared by their values in ascending order; then
             the ratio is an upper bound.
+        shows_nothing: Whether it holds probabilities next to zero only (see `Output`): the ratio says little then.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Agreement:
     samples: int = 0
     noises: tuple[float, ...] = ()
     is_ascending: bool = False
+    shows_nothing: bool = False
 
     @property
     def levels(self) -> Levels:
@@ -145,8 +147,8 @@ class Agreement:
 
     @property
     def is_bound(self) -> bool:
-        """Whether the ratio is only an upper bound: sizes differ, or rows were compared in ascending order."""
-        return bool(self.resized) or self.is_ascending
+        """Whether the ratio is only an upper bound: sizes differ, rows were in ascending order, nothing was found."""
+        return bool(self.resized) or self.is_ascending or self.shows_nothing
 
     @property
     def above_good_on_samples(self) -> float:
@@ -395,6 +397,7 @@ class Tallies:
             samples=len(noises),
             noises=noises,
             is_ascending=not self.outputs.ascending.isdisjoint(output.tensors),
+            shows_nothing=output.shows_nothing,
         )
 
 

@@ -31,6 +31,8 @@ _POINTS, _OUTERMOST = 4096, 256
 _LEAST, _COUNT, _FINER = 0.1, 20, 7
 _SHARES: Floats = np.geomspace(_LEAST, 1.0, _COUNT)
 _STEP = _LEAST ** (-1 / (_COUNT - 1))
+#: The most distributions that are kept: 28 MB.
+_MOST_KNOWN = 512
 #: The number of rounds in which the two ends of an asymmetric range are searched, one after the other.
 _ROUNDS = 2
 
@@ -159,9 +161,11 @@ class KnownRanges:
     def distribution(self, values: Floats, weights: Floats) -> Distribution:
         """`Distribution.of`."""
         key = _digest(values, weights)
-        if key not in self._distributions:
-            self._distributions[key] = Distribution.of(values, weights)
-        return self._distributions[key]
+        if (found := self._distributions.get(key)) is None:
+            found = Distribution.of(values, weights)
+            if len(self._distributions) < _MOST_KNOWN:
+                self._distributions[key] = found
+        return found
 
     def least_error_range(
         self, found: Distribution, start: Range, levels: int, *, signed: bool, asymmetric: bool

@@ -1,10 +1,10 @@
 """Regions of operations that may have the axes of all their tensors in another order, and what that would save."""
 
-import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...ir import Graph, InPort, Node, OutPort
+from ...ir.folding import folded
 from ...ir.ops import integers, is_constant, is_standard
 from .axis_orders import Order, composed, inverse, is_same, moved_elements, order_of, permuted
 from .constants import constant_nodes
@@ -126,7 +126,7 @@ class Region:
                 if self._are_live(ports):
                     yield _negative(_load(shape, new))
         for tensor in self.entries:
-            if tensor.node not in self.constants and not is_constant(tensor):
+            if folded(tensor) is None:  # also a constant that only the runtime folds, behind a FakeQuantize, say
                 yield _negative(_load(aligned(tensor.shape, self.rank), back))
         for tensor, ports in self.exits.items():
             if self._are_live(ports):
@@ -182,7 +182,7 @@ def _negative(load: tuple[int, int]) -> tuple[int, int]:
 
 def _is_number(tensor: OutPort) -> bool:
     is_known = bool(tensor.shape) or is_constant(tensor)  # without sizes, the rank may be unknown
-    return is_known and math.prod(tensor.shape) == 1
+    return is_known and all(size == 1 for size in tensor.shape)
 
 
 def _is_member(node: Node) -> bool:

@@ -68,8 +68,9 @@ class Output:
 
     def seen_in(self, first: Sequence[Array]) -> "Output":
         """The same output, with what its first tensor shows in some samples."""
-        nothing = bool(first) and all(each.max(initial=0.0) < NOTHING for each in first)
-        return replace(self, shows_nothing=self.has_probabilities and nothing)
+        if not self.has_probabilities:
+            return self
+        return replace(self, shows_nothing=bool(first) and all(each.max(initial=0.0) < NOTHING for each in first))
 
 
 @dataclass(frozen=True)

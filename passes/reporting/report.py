@@ -325,9 +325,9 @@ def _shows_nothing(outputs: Outputs) -> Iterable[str]:
     for each in outputs.each:
         if each.shows_nothing:
             yield (
-                f"output '{each.name}' holds probabilities, and all are below {NOTHING:g} in the samples that were "
-                f"compared: its ratio is that of errors to {NOTHING:g}; give samples in which the model finds "
-                "something, prepared as for its training"
+                f"output '{each.name}' of a sigmoid stays below {NOTHING:g} in all samples that were compared: errors "
+                f"are compared with {NOTHING:g}, and the verdict is fair at most; give samples in which the model "
+                "finds something, prepared as for its training"
             )
 
 

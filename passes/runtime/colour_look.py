@@ -96,6 +96,6 @@ def _alike_at(planes: Array, axis: int, distance: int) -> float:
 
 def _correlation(one: Array, other: Array) -> float:
     """The correlation of two arrays; 1 if one of them is constant."""
-    x, y = (one - one.mean()).ravel(), (other - other.mean()).ravel()
-    power = float(x @ x) * float(y @ y)
-    return float(x @ y) / power**0.5 if power > 0 and np.isfinite(power) else 1.0
+    x, y = one - one.mean(), other - other.mean()
+    power = float((x * x).sum()) * float((y * y).sum())
+    return float((x * y).sum()) / power**0.5 if power > 0 and np.isfinite(power) else 1.0

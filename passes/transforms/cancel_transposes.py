@@ -29,7 +29,7 @@ class CancelTransposes(Pass):
     2. Connected operations get another order of axes if there are then fewer Transposes, or if they copy fewer
        elements, and not more of the other. Tensors that come into a region or leave it get a Transpose if need be.
     3. These are arithmetic, activations, Concat, and Interpolate along constant axes. Their constants are stored in the
-       new order.
+       new order; one that only the runtime folds counts as a tensor that comes in.
 
     No value changes. Converters write such pairs for operations whose layout they do not know, for example around the
     cube in a GELU. The runtime keeps them, and in an INT8 model each moves floats.
@@ -77,11 +77,14 @@ def _connect(node: Node, source: OutPort, order: Order) -> bool:
 
 
 def _would_join_ends(node: Node, source: OutPort) -> bool:
-    """Whether two outputs of the model, or an input and an output, would become one tensor with one name."""
+    """Whether two outputs of the model, or an input and an output, would become one tensor with one name.
+
+    In files of version 10, the name of an output that one of several outputs of an operation feeds has its number.
+    """
     if not any(port.node.type == "Result" for port in node.output().consumers):
         return False
     is_read = any(port.node.type == "Result" for port in source.consumers if port.node != node)
-    return is_read or source.node.type == "Parameter"
+    return is_read or source.node.type == "Parameter" or len(source.node.outputs) > 1
 
 
 def _reorder_regions(graph: Graph, context: Context) -> int:

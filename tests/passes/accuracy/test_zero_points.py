@@ -1,5 +1,6 @@
 """Zero points that take time go, if that costs little accuracy."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -120,8 +121,8 @@ def test_a_fair_model_loses_them_if_that_costs_no_more_than_chance(
     levels, report = made(leaky)
     step = report.speed_trial
     assert step is not None
-    assert step.is_kept == (step.after >= step.before - most) == (levels == [128] * 3)
-    assert step.why_dropped == ("" if step.is_kept else "it loses more than 0.3 dB")
+    assert (step.is_kept, levels == [128] * 3) == ((most == 50.0,) * 2)
+    assert step.is_kept or re.fullmatch(r"output '.*' loses \d+\.\d dB", step.why_dropped)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_pipeline_file_is_read_once(pipeline: Path, monkeypatch: pytest.Monkey
 
 def test_the_default_pipeline_names_no_class() -> None:
     found = passes_from(["default-quantization"], [], QuantizationConfig())
-    assert len(found.passes) == 27
+    assert len(found.passes) == 28
     assert not found.classes
 
 
