@@ -106,6 +106,14 @@ def kernel_shape(node: Node) -> tuple[int, ...]:
     return node.source(WEIGHTS_PORT).shape[weight_axes(node).spatial :]
 
 
+def transpose_order(node: Node) -> tuple[int, ...] | None:
+    """The order of axes of a Transpose; None for other operations, and if it is not known before there is data."""
+    if node.type != "Transpose" or node.source(1).node.type != "Const" or not node.output().shape:
+        return None
+    given = tuple(int(axis) for axis in node.source(1).node.array.ravel())
+    return given or tuple(reversed(range(len(node.output().shape))))  # by the specification of Transpose-1
+
+
 def is_depthwise(node: Node) -> bool:
     """Whether a GroupConvolution has one input channel per group, so that a per-channel scale can move through it."""
     return node.type == "GroupConvolution" and node.source(WEIGHTS_PORT).shape[2:3] == (1,)

@@ -303,9 +303,8 @@ def _why_zero_points_stay(before: Attempt, after: Attempt) -> str:
         return _what_is_lost(before, after)
     if not after.is_good:
         return _NO_LONGER_GOOD
-    if not after.ratio_margin >= before.ratio_margin - MOST_LOST:
-        return _poorer(after, before) or f"it loses more than {MOST_LOST:g} dB"
-    return _poorer(after, before)
+    loses_little = after.ratio_margin >= before.ratio_margin - MOST_LOST
+    return _poorer(after, before) or ("" if loses_little else f"it loses more than {MOST_LOST:g} dB")
 
 
 @dataclass

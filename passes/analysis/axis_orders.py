@@ -3,17 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from ...ir import Node
-
 Order = tuple[int, ...]
-
-
-def order_of(node: Node) -> Order | None:
-    """The order of a Transpose; None for other operations, and if it is not known before there is data."""
-    if node.type != "Transpose" or node.source(1).node.type != "Const" or not node.output().shape:
-        return None
-    given = tuple(int(axis) for axis in node.source(1).node.array.ravel())
-    return given or tuple(reversed(range(len(node.output().shape))))  # by the specification of Transpose-1
 
 
 def inverse(order: Order) -> Order:

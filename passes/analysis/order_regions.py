@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from ...ir import Graph, InPort, Node, OutPort
 from ...ir.folding import folded
-from ...ir.ops import integers, is_constant, is_standard
-from .axis_orders import Order, composed, inverse, is_same, moved_elements, order_of, permuted
+from ...ir.ops import integers, is_constant, is_standard, transpose_order
+from .axis_orders import Order, composed, inverse, is_same, moved_elements, permuted
 from .constants import constant_nodes
 from .disjoint_sets import DisjointSets
 
@@ -56,6 +56,7 @@ class Region:
         constants: The operations of the graph whose values do not depend on the data; the runtime folds them.
         turns: The Transposes beside the operations.
         entries: Other tensors that come in -> the inputs that read them. A single number has no axes, and is none.
+        known: Those of them that are folded here. Others need a Transpose, also constants that only the runtime folds.
         exits: Tensors that other operations than Transposes read outside -> these inputs.
     """
 
@@ -64,6 +65,7 @@ class Region:
     turns: dict[Node, Turn] = field(default_factory=dict[Node, Turn])
     entries: dict[OutPort, list[InPort]] = field(default_factory=dict[OutPort, list[InPort]])
     exits: dict[OutPort, list[InPort]] = field(default_factory=dict[OutPort, list[InPort]])
+    known: set[OutPort] = field(default_factory=set[OutPort])
 
     def __post_init__(self) -> None:
         """Finds the edge of the region."""
@@ -75,9 +77,10 @@ class Region:
             for port in node.output().consumers:
                 if port.node not in self.nodes and not self._note_turn(port.node):
                     self.exits.setdefault(node.output(), []).append(port)
+        self.known.update(tensor for tensor in self.entries if folded(tensor) is not None)
 
     def _note_turn(self, node: Node) -> bool:
-        order = order_of(node)
+        order = transpose_order(node)
         if order is None or node in self.constants or len(order) != self.rank:
             return False
         if node not in self.turns:
@@ -125,9 +128,8 @@ class Region:
             for ports, new in zip((turn.inside, turn.outside), turn.orders(order), strict=True):
                 if self._are_live(ports):
                     yield _negative(_load(shape, new))
-        for tensor in self.entries:
-            if folded(tensor) is None:  # also a constant that only the runtime folds, behind a FakeQuantize, say
-                yield _negative(_load(aligned(tensor.shape, self.rank), back))
+        for tensor in self.entries.keys() - self.known:
+            yield _negative(_load(aligned(tensor.shape, self.rank), back))
         for tensor, ports in self.exits.items():
             if self._are_live(ports):
                 yield _negative(_load(permuted(tensor.shape, back), order))

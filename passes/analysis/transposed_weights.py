@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...ir import Graph, Node, Scope
+from ...ir import Graph, Node
 from ...ir.ops import WEIGHTS_PORT, flag
+from .halves import Halves, pass_on
 
 
 def shared_squares(graph: Graph) -> list[Node]:
@@ -27,7 +28,7 @@ def shared_squares(graph: Graph) -> list[Node]:
     return [each for each in transposed if _is_among(_matrix(each), as_they_are.get(_first_row(_matrix(each)), []))]
 
 
-def turn(products: Iterable[Node], halves: set[tuple[Scope, int]]) -> None:
+def turn(products: Iterable[Node], halves: Halves) -> None:
     """Swaps the last two axes of the matrices of products, and inverts the products' transpose attribute.
 
     Args:
@@ -40,7 +41,7 @@ def turn(products: Iterable[Node], halves: set[tuple[Scope, int]]) -> None:
         if old not in turned:
             values = np.ascontiguousarray(np.swapaxes(old.array, -1, -2))
             turned[old] = graph.add_constant(f"{product.name}/turned", values, near=product)
-            halves |= {(graph.scope, turned[old].id)} if (graph.scope, old.id) in halves else set()
+            pass_on(old, turned[old], halves)
         product.input(WEIGHTS_PORT).connect(turned[old].output())
         product.set_attribute("transpose_b", "false" if flag(product, "transpose_b") else "true")
     for old in turned:

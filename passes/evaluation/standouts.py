@@ -39,44 +39,39 @@ def standouts(
         outputs.update((group[0], each) for group, each in zip(groups, found, strict=True) if len(group) == 1)
         return [error_of(each) for each in found]
 
-    (total,) = errors([model.suspects])
-    shares = heaviest(model.suspects, total, errors, inferences // len(samples) - 1, least * total)
+    total, shares = heaviest(model.suspects, errors, inferences // len(samples), least)
     found = [effect_of(model, index, context, outputs[index], error / total) for index, error in shares.items()]
     return ranked(found)
 
 
 def heaviest(
-    order: Sequence[int],
-    total: float,
-    errors: Callable[[Sequence[Sequence[int]]], Sequence[float]],
-    runs: int,
-    least: float,
-) -> dict[int, float]:
-    """The members of a set that cause at least a given error.
+    order: Sequence[int], errors: Callable[[Sequence[Sequence[int]]], Sequence[float]], runs: int, least: float
+) -> tuple[float, dict[int, float]]:
+    """The members of a set that cause at least a given share of its error.
 
     Args:
         order: The members; those that are likely to cause much of the error first.
-        total: The error of all members together.
         errors: Measures the error of each of several groups.
         runs: The most groups to measure.
-        least: The least error.
+        least: The least share of the whole set's error.
 
     Returns:
-        The errors of the found members by member.
+        The error of the whole set, and the errors of the found members by member.
     """
-    waiting, found = [(total, order)], dict[int, float]()
+    (total,) = errors([order])
+    waiting, found, runs = [(total, order)], dict[int, float](), runs - 1
     if len(order) == 1:
-        return {order[0]: total} if total >= least and total else {}
+        return total, {order[0]: total} if total else {}
     while waiting and runs >= 2:
         error, group = max(waiting, key=lambda each: each[0])
-        if not error or error < least:
+        if not error or error < least * total:
             break
         waiting.remove((error, group))
         halves = [group[: len(group) // 2], group[len(group) // 2 :]]
         for half, part in zip(halves, errors(halves), strict=True):
             if len(half) > 1:
                 waiting.append((part, half))
-            elif part >= least:
+            elif part >= least * total:
                 found[half[0]] = part
         runs -= 2
-    return found
+    return total, found

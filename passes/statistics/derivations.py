@@ -18,7 +18,7 @@ import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
 from ...ir.folding import VIEWS
-from ...ir.ops import DATA_PORT, integers
+from ...ir.ops import DATA_PORT, integers, transpose_order
 from .batch import Batches
 from .request import Derivation, Numbers, Reduction, Request
 
@@ -108,10 +108,8 @@ def _moved(there: Request, node: Node) -> Request | None:
         return there
     if node.output().shape[there.channel_axis] == DYNAMIC:
         return None  # the number of channels is known from a layer behind
-    if node.type != "Transpose" or node.source(1).node.type != "Const":
-        return None
-    order = [int(axis) for axis in node.source(1).node.array] or list(range(len(node.source(0).shape)))[::-1]
-    return replace(there, channel_axis=order[there.channel_axis])
+    order = transpose_order(node)
+    return replace(there, channel_axis=order[there.channel_axis]) if order else None
 
 
 def _covers_its_input(node: Node) -> bool:

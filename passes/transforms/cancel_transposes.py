@@ -7,8 +7,9 @@ import numpy as np
 
 from ...ir import Array, Builder, Graph, Node, OutPort
 from ...ir.folding import folded, is_decompressed
-from ...ir.ops import is_constant
-from ..analysis.axis_orders import Order, composed, inverse, is_same, order_of, permuted
+from ...ir.ops import is_constant, transpose_order
+from ..analysis.axis_orders import Order, composed, inverse, is_same, permuted
+from ..analysis.halves import pass_on
 from ..analysis.order_regions import AXES_PORTS, Region, aligned, axes_of, regions
 from ..infra.base import Context, Fact, Pass
 
@@ -51,10 +52,10 @@ def _join(graph: Graph) -> int:
     """Makes one Transpose of two in a row, or none."""
     changed = 0
     for node in graph.nodes("Transpose"):
-        order, source = order_of(node), node.source()
+        order, source = transpose_order(node), node.source()
         if order is None or is_constant(source):
             continue
-        first = order_of(source.node)
+        first = transpose_order(source.node)
         if first and (len(source.consumers) == 1 or is_same(composed(first, order))):
             order, source = composed(first, order), source.node.source()
         changed += _connect(node, source, order)
@@ -66,7 +67,7 @@ def _connect(node: Node, source: OutPort, order: Order) -> bool:
     if is_same(order) and not _would_join_ends(node, source):
         node.replace_with(source)
         return True
-    if source == node.source() and order == order_of(node):
+    if source == node.source() and order == transpose_order(node):
         return False
     replaced = node.source().node, node.source(1).node
     node.input(0).connect(source)
@@ -150,6 +151,7 @@ def _entering(tensor: OutPort, region: Region, order: Order, context: Context) -
 def _constant(tensor: OutPort, value: Array, context: Context) -> OutPort:
     graph, old = tensor.node.graph, tensor.node
     new = graph.add_constant(f"{old.name}/transposed", np.asarray(value, order="C"), near=old)
-    if is_decompressed(tensor) or (graph.scope, old.id) in context.halves:
+    pass_on(old, new, context.halves)
+    if is_decompressed(tensor):
         context.halves.add((graph.scope, new.id))
     return new.output()

@@ -7,6 +7,7 @@ import numpy as np
 
 from ...ir import Graph, Node
 from ...ir.ops import WEIGHTS_PORT, integers, kernel_shape
+from ..analysis.halves import pass_on
 from ..infra.base import Context, Fact, Pass
 from ..options.ignored import MOST_DENSE
 from .widen_kernels import one_more_column
@@ -70,8 +71,7 @@ def _densify(node: Node, context: Context) -> None:
         values = np.pad(values, [*[(0, 0)] * (values.ndim - 1), columns])
         attributes |= changed
     constant = graph.add_constant(f"{weights.name}/dense", values, near=node)
-    if (graph.scope, weights.id) in context.halves:
-        context.halves.add((graph.scope, constant.id))
+    pass_on(weights, constant, context.halves)
     dense = graph.add(
         "Convolution",
         f"{name}/dense",

@@ -6,11 +6,21 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import Array, Builder, Graph, InPort, Node, OutPort, Scope
+from ...ir import Array, Builder, Graph, InPort, Node, OutPort
 from ...ir.folding import folded, is_decompressed
-from ...ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, WEIGHTS_PORT, flag, multiplies_batches, weight_ports
+from ...ir.ops import (
+    DATA_PORT,
+    RECURRENT_TYPES,
+    WEIGHTED_TYPES,
+    WEIGHTS_PORT,
+    flag,
+    multiplies_batches,
+    transpose_order,
+    weight_ports,
+)
 from ..analysis.already_quantized import may_be_quantized
 from ..analysis.constants import SHAPE_READERS, constant_nodes, fold_shape, values_of
+from ..analysis.halves import Halves, pass_on
 from ..infra.base import Context, Fact, Pass
 
 _ROLES = {"Add": "bias", "Concat": "joined"}
@@ -65,15 +75,15 @@ def _untranspose(graph: Graph) -> int:
 
 def _reads_shared_transposed(product: Node) -> bool:
     transpose = product.source(WEIGHTS_PORT).node
-    if transpose.type != "Transpose" or transpose.source(1).node.type != "Const":
+    if (order := transpose_order(transpose)) is None:
         return False
-    matrix, order = transpose.source(), transpose.source(1).node.array.tolist()
+    matrix = transpose.source()
     root = matrix.node.source().node if matrix.node.type == "Convert" else matrix.node
     is_shared = any(port.node.type != "Transpose" for port in matrix.consumers)
-    return root.type == "Const" and is_shared and len(matrix.shape) == 2 and order in ([], [1, 0])
+    return root.type == "Const" and is_shared and order == (1, 0)
 
 
-def _fold(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
+def _fold(graph: Graph, halves: Halves) -> int:
     found = {port: value for port in _operands(graph) if (value := folded(port.source)) is not None}
     _replace(graph, found, halves)
     computed = _computed(graph, [port for port in (*_operands(graph), *_joined(graph)) if folded(port.source) is None])
@@ -81,7 +91,7 @@ def _fold(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
     return len(found) + len(computed)
 
 
-def _replace(graph: Graph, values: Mapping[InPort, Array], halves: set[tuple[Scope, int]]) -> None:
+def _replace(graph: Graph, values: Mapping[InPort, Array], halves: Halves) -> None:
     """Replaces the sources of these inputs with constants."""
     constants: dict[OutPort, Node] = {}  # a tensor with several readers stays one constant
     for port, value in values.items():
@@ -126,7 +136,7 @@ def _fold_sizes(graph: Graph) -> int:
     return len(found)
 
 
-def _unstack(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
+def _unstack(graph: Graph, halves: Halves) -> int:
     """Removes leading axes of size 1 from weights; if the result has these axes, the data get them.
 
     One scale per channel then lies along an axis of a matrix, which every device and the plugin's FakeQuantize support.
@@ -138,7 +148,7 @@ def _unstack(graph: Graph, halves: set[tuple[Scope, int]]) -> int:
         if old not in matrices:
             matrix = old.array.reshape(old.array.shape[-2:])
             matrices[old] = graph.add_constant(f"{node.name}/matrix", matrix, near=node)
-            halves |= {(graph.scope, matrices[old].id)} if (graph.scope, old.id) in halves else set()
+            pass_on(old, matrices[old], halves)
         is_vector = len(data.shape) == 1  # the result does not have the axis that a product adds to it
         if (missing := len(node.source(WEIGHTS_PORT).shape) - len(data.shape) - is_vector) > 0:
             node.input(DATA_PORT).connect(_unsqueezed(data, missing, node))

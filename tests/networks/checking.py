@@ -377,10 +377,9 @@ def _compared(
 ) -> Outcome:
     is_here = chosen["target"].startswith("cpu")
     threads = {"INFERENCE_NUM_THREADS": str(chosen["threads"])}
-    executed = _run_quantized(quantized, drawn, F32 | threads) if is_here else []
     own = _emulated_by_irquant(quantized, drawn)
     emulated = _reference(quantized, drawn, own)
-    executed = executed or emulated
+    executed = _run_quantized(quantized, drawn, F32 | threads) if is_here else emulated
     int8 = sum(each.decision.int8 for each in report.layers)
     execution = report.check.execution
     if execution and execution.fallen and chosen["target"] == "cpu":
