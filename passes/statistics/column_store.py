@@ -1,6 +1,7 @@
 """Stores the numbers of any number of observations in constant memory: written by rows, read by columns."""
 
 import tempfile
+import threading
 import weakref
 
 import numpy as np
@@ -14,7 +15,8 @@ _ROWS, _IN_MEMORY = 64, 8 << 20
 class ColumnStore:
     """A table [observations, width] of f32 numbers.
 
-    Blocks of rows are transposed before they are stored, so that a column lies in few pieces.
+    Blocks of rows are transposed before they are stored, so that a column lies in few pieces. Threads may read at the
+    same time.
 
     Args:
         width: The number of numbers per observation.
@@ -24,6 +26,7 @@ class ColumnStore:
         self.width = width
         self._rows = np.empty((_ROWS, width), np.float32)
         self._count = 0
+        self._reading = threading.Lock()  # the file has one position
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - lives as long as the table
         weakref.finalize(self, self._file.close)
 
@@ -45,8 +48,9 @@ class ColumnStore:
         size = self.width * _ROWS * 4
         parts: list[Numbers] = []
         for block in range(self._count // _ROWS):
-            self._file.seek(block * size + start * _ROWS * 4)
-            raw = self._file.read((stop - start) * _ROWS * 4)
+            with self._reading:
+                self._file.seek(block * size + start * _ROWS * 4)
+                raw = self._file.read((stop - start) * _ROWS * 4)
             parts.append(np.frombuffer(raw, np.float32).reshape(stop - start, _ROWS).T)
         parts.append(self._rows[: self._count % _ROWS, start:stop])
         return np.concatenate(parts)

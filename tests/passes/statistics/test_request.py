@@ -1,6 +1,8 @@
 """What follows from what, what is measured then, how observations are put together, where they are kept."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -223,6 +225,25 @@ def test_a_spool_gives_back_its_columns(width: int, counts: list[int], data: st.
     stop = data.draw(st.integers(start + 1, width))
     assert len(table) == len(whole)
     np.testing.assert_array_equal(table.columns(start, stop), whole[:, start:stop])
+
+
+def test_threads_may_read_a_spool_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, whole = ColumnStore(400), np.random.default_rng(0).normal(size=(640, 400)).astype(np.float32)
+    table.append(whole)
+    file = table._file
+    seek = file.seek
+
+    def slow(*place: int) -> int:
+        found = seek(*place)
+        time.sleep(1e-4)  # lets another thread run
+        return found
+
+    monkeypatch.setattr(file, "seek", slow)
+    pieces = [(start, start + 8) for start in range(0, 400, 8)]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        found = list(pool.map(lambda piece: table.columns(*piece), pieces))
+    for (start, stop), each in zip(pieces, found, strict=True):
+        np.testing.assert_array_equal(each, whole[:, start:stop])
 
 
 def test_a_spool_needs_no_memory_for_its_rows() -> None:
