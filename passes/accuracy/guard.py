@@ -5,11 +5,12 @@ the most sensitive layers are reverted to float, as few as are enough. Each tria
 one calibration, compiled, and run on the held-out samples, so that the report shows what the device computes. The
 number of trials is limited, so that a second run does the same.
 
-A model with an output that is above its floor, but not good, gets the best ranges, too. Ranges with the least expected
-error are best for most models, but not if later layers clip large values themselves: a MobileNetV2 loses 1.3 dB. Then
-the layers are reverted to float that cause much of the error and take little time (see `knee`). Layers that take next
-to no time are reverted even if all outputs are good (see `nearly_free`). After layers were reverted, the first ranges
-may suit the model best: if others were taken, they are tried again.
+A model with an output that is above its floor, but not good, gets other ranges only if it clips large values itself.
+Ranges with the least expected error are best for the others; a MobileNetV2 loses 1.3 dB by them. Then the layers are
+reverted to float that cause much of the error and take little time (see `knee`). The search for them runs beside the
+trial of other biases: each of the two keeps one core busy most of the time. Layers that take next to no time are
+reverted even if all outputs are good (see `nearly_free`). After layers were reverted, the first ranges may suit the
+model best: if others were taken, they are tried again.
 
 Last, the model is tried without the zero points that take time (see `zero_points`).
 """
@@ -18,6 +19,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -28,7 +30,7 @@ from ..options.quantization import RangeEstimator
 from ..runtime.core import RuntimeRejectedError
 from ..runtime.samples import DataError
 from .bisect import costliest, fewest, named, predicted, with_reverted
-from .knee import DECIBELS_A_PERCENT, best_prefix, find_standouts
+from .knee import DECIBELS_A_PERCENT, Standouts, best_prefix, find_standouts
 from .nearly_free import find_nearly_free, largest_gain
 from .requantize import Attempt, CalibratedModel, Key
 from .zero_points import percent_of_zero_points
@@ -37,7 +39,7 @@ from .zero_points import percent_of_zero_points
 #: a last resort; the report mentions it.
 MOST_ATTEMPTS, MOST_SECONDS = 16, 1800.0
 #: The number of held-out samples on which layers are ranked, and the most inferences for it.
-RANKED_ON, MOST_INFERENCES = 2, 200
+RANKED_ON, MOST_INFERENCES = 2, 100
 #: The share of layers in float that may be more than needed: a trial costs more than they do.
 TOLERANCE = 1 / 8
 #: The least gain in dB of a remedy that is kept. Unless an output is poor, that of other ranges must also exceed its
@@ -130,8 +132,10 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     """
     search, aim = _Search(calibrated, first), first.config.guard_aim
     search.try_remedies()
-    with search.going_on("correct biases for the whole error"):
-        search.try_whole_errors()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        search.rank_ahead(pool)
+        with search.going_on("correct biases for the whole error"):
+            search.try_whole_errors()
     with search.going_on("look for layers that take next to no time"):
         if aim != "floor":
             search.try_nearly_free()
@@ -166,13 +170,14 @@ class Remedy:
     Attributes:
         what: The way, in words.
         change: The options that it changes.
-        is_last_resort: Whether it only helps models with an output below its floor.
+        is_for_clipping: Whether it also helps models above their floors that clip large values themselves; the others
+            only help models with an output below its floor.
         is_variant: Whether it repeats the previous remedy, with asymmetric ranges.
     """
 
     what: str
     change: Mapping[str, object]
-    is_last_resort: bool = False
+    is_for_clipping: bool = False
     is_variant: bool = False
 
 
@@ -189,18 +194,17 @@ def remedies(config: QuantizationConfig, preset: Preset) -> Iterator[Remedy]:
     mixed: dict[str, object] = {"preset": "mixed"}
     if config.range_estimator or config.activations.range_estimator:
         if may_be_mixed:
-            yield Remedy("asymmetric activations (preset mixed)", mixed, is_last_resort=True)
+            yield Remedy("asymmetric activations (preset mixed)", mixed)
         return
     ends = RangeEstimator.model_validate({"min": {"aggregator": "min"}, "max": {"aggregator": "max"}})
     ways = {"the mean of the samples' extremes": RangeEstimator(), "the extremes of all samples": ends}
     for what, estimator in ways.items():
-        is_last = estimator is ends
         change: dict[str, object] = {
             "activations": config.activations.model_copy(update={"range_estimator": estimator})
         }
-        yield Remedy(f"ranges of activations up to {what}", change, is_last)
+        yield Remedy(f"ranges of activations up to {what}", change, is_for_clipping=estimator is not ends)
         if may_be_mixed:
-            yield Remedy(f"asymmetric ranges of activations up to {what}", change | mixed, is_last, is_variant=True)
+            yield Remedy(f"asymmetric ranges of activations up to {what}", change | mixed, is_variant=True)
 
 
 def worst_ratio(attempt: Attempt) -> float:
@@ -320,6 +324,7 @@ class _Search:
     failures: list[str] = field(default_factory=list[str])
     standouts: Sequence[Effect] = ()
     gains: dict[Key, float] = field(default_factory=dict[Key, float])
+    ahead: Future[Standouts | None] | None = None
     began: float = field(default_factory=time.perf_counter)
 
     @contextmanager
@@ -334,21 +339,25 @@ class _Search:
             self.failures.append(f"the guard could not {what}: {error}")
 
     def try_remedies(self) -> None:
-        """Tries options for the whole model; keeps the best of them.
-
-        The last resorts are only tried while an output is poor, and no variant of ranges that lose much.
-        """
-        first, gain = self.best, 0.0
+        """Tries options for the whole model; keeps the best of them, and tries no variant of ranges that lose much."""
+        first, gain, clips = self.best, 0.0, self.calibrated.clips
         for remedy in remedies(first.config, first.context.preset):
             if self.best.is_good or not self._may_go_on():
                 return
             is_bad_variant = remedy.is_variant and gain < -MOST_WORSE
-            if is_bad_variant or (remedy.is_last_resort and self.best.margin >= 0):
+            if is_bad_variant or (self.best.margin >= 0 and not (remedy.is_for_clipping and clips)):
                 continue
             config = first.config.model_copy(update=remedy.change)
             attempt = self.calibrated.attempt(config, first.reverted_to_float)
             gain = attempt.ratio_margin - self.best.ratio_margin
             self._note_ranges(remedy.what, attempt, _why_no_better(attempt, self.best))
+
+    def rank_ahead(self, pool: ThreadPoolExecutor) -> None:
+        """Begins to look for layers that stand out in a fair model, beside the next trial, which changes no range."""
+        best = self.best
+        is_fair = best.margin >= 0 > best.margin_to_good and not best.is_good
+        if best.config.guard_aim == "knee" and is_fair and self._may_go_on():
+            self.ahead = pool.submit(find_standouts, best, self.calibrated)
 
     def try_whole_errors(self) -> None:
         """Tries biases that correct the whole error of a layer's mean output, not only the rounding of weights.
@@ -398,8 +407,8 @@ class _Search:
     def try_knee(self) -> None:
         """Reverts the layers that gain much for little time; keeps them in float if they do."""
         before, wanted = self.best, -self.best.margin_to_good
-        if not self._may_go_on() or not (found := find_standouts(before, self.calibrated, wanted)):
-            return
+        if wanted <= 0 or not self._may_go_on() or not (found := self._standouts()):
+            return  # an output may be fair only because its sizes differ: then nothing is wanted
         self.standouts = found.effects
         if not (knee := best_prefix(found.effects, found.percents, wanted)):
             return
@@ -410,6 +419,13 @@ class _Search:
         poor = "" if attempt.margin >= 0 else _poorer(attempt, before) or "an output is still poor"
         self.steps.append(self._step(what, attempt, poor if gain >= knee.least_gain else little))
         self._note_gain(knee.effects, gain)
+
+    def _standouts(self) -> Standouts | None:
+        """The layers that stand out, of those that are not float yet; as ranked before, if they were."""
+        reverted = self.best.reverted_to_float
+        found = self.ahead.result() if self.ahead else find_standouts(self.best, self.calibrated, self.effects)
+        effects = [each for each in found.effects if (each.scope, each.node) not in reverted] if found else []
+        return replace(found, effects=effects) if found and effects else None
 
     def try_nearly_free(self) -> None:
         """Reverts layers that take next to no time in float; keeps them so if an output gains and none loses."""

@@ -60,21 +60,21 @@ class Standouts:
     percents: Mapping[Key, float]
 
 
-def find_standouts(attempt: Attempt, calibrated: CalibratedModel, wanted: float) -> Standouts | None:
+def find_standouts(attempt: Attempt, calibrated: CalibratedModel, known: Sequence[Effect] = ()) -> Standouts | None:
     """The operations that cause much of the error; None if no operation stands out.
 
     Args:
         attempt: The model.
         calibrated: The calibrated model.
-        wanted: The gain in dB that is enough. If it is not positive, nothing is wanted: an output may be fair only
-            because its sizes differ.
+        known: The sensitivities of its operations, if they were measured before: then nothing runs.
     """
-    if wanted <= 0:
+    if (percents := _percents(attempt.graph, attempt.context.plan)) is None:
         return None
-    graph, context = calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False)
-    if (percents := _percents(graph, context.plan)) is None:
-        return None
-    found = standouts(graph, context, context.calibration.some(_SAMPLES), _INFERENCES, LEAST_SHARE)
+    found = [each for each in known if each.share >= LEAST_SHARE]
+    if not known:
+        graph, context = calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False)
+        found = standouts(graph, context, context.calibration.some(_SAMPLES), _INFERENCES, LEAST_SHARE)
+    found = [each for each in found if (each.scope, each.node) in percents]
     return Standouts(found, percents) if found else None
 
 

@@ -99,6 +99,12 @@ class CalibratedModel:
         if Fact.MEASURED in pass_.establishes:
             self.graph, self.warnings = graph.copy(), list(self.context.warnings)
 
+    @property
+    def clips(self) -> bool:
+        """Whether the model itself clips activations, as a ReLU6 does."""
+        assert self.graph is not None, "a pipeline that quantizes has a pass that measures"
+        return any(self.graph.nodes("Clamp"))
+
     def float_model(self) -> Graph:
         """The result of a run without rounding."""
         assert self.graph is not None, "a pipeline that quantizes has a pass that measures"

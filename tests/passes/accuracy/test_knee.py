@@ -13,12 +13,14 @@ import pytest
 from irquant.passes import QuantizationConfig, Report
 from irquant.passes.accuracy.knee import (
     DECIBELS_A_PERCENT,
+    LEAST_SHARE,
     MOST_PERCENT,
     Knee,
     best_prefix,
     find_dominant,
     find_standouts,
 )
+from irquant.passes.accuracy.requantize import CalibratedModel
 from irquant.passes.analysis.agreement import Verdict
 from irquant.passes.evaluation.sensitivity import Effect
 from irquant.passes.jobs.quantize_graph import quantize_graph
@@ -156,19 +158,24 @@ def is_left_alone(seed: int) -> bool:
     return not float_layers(quantized(seed, is_spoilt=False)[0])
 
 
-def test_where_nothing_more_is_wanted_no_layer_is_worth_it() -> None:
+def test_sensitivities_that_are_known_are_not_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
     options = QuantizationConfig.checked()
     data = pictures(3, count=9)
     _, first, calibrated = quantize_once(from_runtime(network(3, is_spoilt=True)[0]), data, load_target("cpu"), options)
-    assert find_standouts(first, calibrated, 20.0)
-    assert find_standouts(first, calibrated, 0.0) is None
+    found = find_standouts(first, calibrated)
+    assert found
+    (effect,) = found.effects
+    monkeypatch.delattr(CalibratedModel, "rounded")
+    known = [effect, replace(effect, share=LEAST_SHARE / 2), replace(effect, node=-1)]
+    assert find_standouts(first, calibrated, known) == found
+    assert find_standouts(first, calibrated, known[1:]) is None
 
 
 def test_a_layer_that_makes_more_than_half_of_the_error_is_told_with_its_gain_and_cost() -> None:
     graph, guilty = network(3, is_spoilt=True)
     options = QuantizationConfig.checked()
     _, first, calibrated = quantize_once(from_runtime(graph), pictures(3, count=9), load_target("cpu"), options)
-    found = find_standouts(first, calibrated, 20.0)
+    found = find_standouts(first, calibrated)
     assert found
     assert not first.is_good
     dominant = find_dominant(first, found.effects, {})
