@@ -217,7 +217,7 @@ class Judged(CalibratedModel):
         return with_ratio(made, self.good(made))
 
 
-def judged(good: Callable[[Attempt], float], *, clips: bool = True, **options: object) -> GuardResult:
+def judged(good: Callable[[Attempt], float], *, clips: bool = True, **options: Any) -> GuardResult:
     """What the guard does with a small model that is as good as that."""
     config = QuantizationConfig.checked(align=False, **options)
     model, samples = plain(clips=clips)
