@@ -55,6 +55,8 @@ LEAST_GAIN, MOST_CHANCE = 1.0, 0.3
 #: The least percent of time for which zero points are spared, and the most dB that a good model may lose then: half of
 #: what this time is worth by the rate of the knee.
 LEAST_PERCENT, MOST_LOST = 3.0, 3.0
+#: The largest INT8 model, in bytes of constants, for which two parts of the search run at once: each takes memory.
+MOST_BESIDE = 32 << 20
 #: Why trials are dropped.
 _NOT_RUN, _NO_LONGER_GOOD = "the runtime does not run it", "an output would no longer be good"
 
@@ -356,7 +358,8 @@ class _Search:
         """Begins to look for layers that stand out in a fair model, beside the next trial, which changes no range."""
         best = self.best
         is_fair = best.margin >= 0 > best.margin_to_good and not best.is_good
-        if best.config.guard_aim == "knee" and is_fair and self._may_go_on():
+        is_small = sum(node.raw.nbytes for node in best.graph.in_file_order("Const")) <= MOST_BESIDE
+        if best.config.guard_aim == "knee" and is_fair and is_small and self._may_go_on():
             self.ahead = pool.submit(find_standouts, best, self.calibrated)
 
     def try_whole_errors(self) -> None:
