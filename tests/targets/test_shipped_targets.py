@@ -2,11 +2,21 @@
 
 import base64
 import zlib
+from functools import cache
 
 import pytest
 
 from irquant.ir import from_text
-from irquant.targets import Granularity, Mode, check_target, load_target, target_names
+from irquant.targets import (
+    Granularity,
+    Mode,
+    check_target,
+    load,
+    load_target,
+    parse_target,
+    target_names,
+    target_text,
+)
 from irquant.targets.load import target_name
 
 
@@ -59,6 +69,20 @@ def test_a_target_is_known_by_name_and_alias_in_any_case(device: str, name: str)
 def test_a_target_is_loaded_by_its_alias_and_one_without_a_name_is_any() -> None:
     assert load_target("GNA3.5") == load_target("gna")
     assert load_target() == load_target("any") == load_target("cpu")
+
+
+@pytest.mark.parametrize("name", target_names())
+def test_a_shipped_target_is_what_the_reader_of_user_files_makes_of_it(name: str) -> None:
+    assert load_target(name) == parse_target(target_text(name), name)
+
+
+def test_a_shipped_file_is_read_once_for_its_alias_and_those_that_extend_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = list[str]()
+    monkeypatch.setattr(load, "_shipped", cache(load._shipped.__wrapped__))
+    monkeypatch.setattr(load, "_shipped_content", cache(load._shipped_content.__wrapped__))
+    monkeypatch.setattr(load, "target_text", lambda name: [read.append(name), target_text(name)][1])
+    assert [load_target(name).name for name in ("any", "cpu", "gpu")] == ["cpu", "cpu", "gpu"]
+    assert read == ["cpu", "gpu"]
 
 
 def test_no_two_targets_share_a_name_or_alias() -> None:
