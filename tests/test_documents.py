@@ -23,8 +23,9 @@ from irquant.passes.jobs.quantize_options import QuantizeOptions
 from irquant.passes.options import deprecated_options
 from irquant.passes.options.accuracy_aware import AccuracyParameters, MetricEntry
 from irquant.passes.options.config import QuantizationConfig
+from irquant.passes.options.config_file import Model
 from irquant.passes.options.engine import EngineSection
-from irquant.passes.options.pot_config import AlgorithmName, Model, Parameters
+from irquant.passes.options.pot_config import AlgorithmName, Parameters
 from irquant.passes.options.quantization import ActivationEndOptions, ActivationOptions, RangeEstimator, WeightOptions
 from irquant.targets import QuantSpec, Rule, Step, Target, load_target, parse_target
 from irquant.targets.properties import Property

@@ -12,7 +12,6 @@ from ..infra.base import Context, Fact, Pass, PipelineError
 from ..infra.calibration import Calibration
 from ..runtime.data_look import DataLook, fed_line
 from ..runtime.samples import model_inputs
-from ..statistics.file import save_statistics
 from .cluster import cluster_runs
 from .ending import IN_SEQUENCES, Ending
 from .fingerprint import DataFingerprint
@@ -84,6 +83,8 @@ class Calibrate(Pass):
                 f"{count} samples do not count for ranges: for example, {label} leaves {node} empty"
             )
         if self.save_to:
+            from ..statistics.file import save_statistics  # here: most runs save none
+
             origin = {"model": context.model_fingerprint, "data": str(fingerprint), "fed": fed}
             options = measuring_options(context) | ({SEQUENCES: "true"} if have_advanced else {})
             save_statistics(self.save_to, context.statistics, graph, **origin, options=options)

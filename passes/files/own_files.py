@@ -6,8 +6,7 @@ from pathlib import Path
 
 from ...ir.atomic_write import finish_interrupted_write
 from ...ir.weights import open_weights
-from ..statistics.file import StatisticsFileError, open_statistics
-from ..tuning.tuning_file import MARK
+from ..tuning.goals import MARK
 from .provenance import SECTION
 
 #: The mark in each page that irquant writes, and the beginning of each line of its measurements.
@@ -46,6 +45,8 @@ def _is_own_model(path: Path) -> bool:
 def _is_statistics(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
+    from ..statistics.file import StatisticsFileError, open_statistics  # here: most runs replace no such file
+
     try:
         open_statistics(path)
     except StatisticsFileError:

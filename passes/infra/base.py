@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from ...ir import Graph, Node, Scope, UserError
 from ...ir.match import Match, Miss
 from ..analysis.bias_cross_validation import Correction
-from ..analysis.bit_choice import Candidate
 from ..analysis.outputs import Outputs
 from ..options.config import Preset, QuantizationConfig
 from ..placement.plan import Plan
@@ -25,6 +24,9 @@ from .calibration import Calibration
 from .compressed_layers import CompressedLayer, WeightCheck
 from .execution import Check
 from .run_inputs import RunInputs
+
+if TYPE_CHECKING:  # most runs choose no bits
+    from ..analysis.bit_choice import Candidate
 
 
 class Fact(StrEnum):
@@ -128,7 +130,7 @@ class RunState:
     corrections: dict[Node, Correction] = field(default_factory=dict[Node, Correction])
     check: Check = field(default_factory=Check)
     compressed: Sequence[CompressedLayer] = ()
-    four_bits: Sequence[Candidate] = ()
+    four_bits: "Sequence[Candidate]" = ()
     weight_check: WeightCheck = field(default_factory=WeightCheck)
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from ...targets import Granularity, Mode, QuantSpec, Target
 from ..options.config import Preset, QuantizationConfig
-from ..options.pot_config import ConfigFile
+from ..options.config_file import ConfigFile
 from ..placement.range_estimators import End, ends_of
 from ..placement.user_options import with_user_options
 from ..transforms.plan_placement import chosen_mode

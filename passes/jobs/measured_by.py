@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..calibration.calibrate import Calibrate
-from ..calibration.load_statistics import LoadStatistics
 from ..infra.base import Fact, Pass
 from ..options.config_error import ConfigError
+
+#: The name of the pass that needs no data: `LoadStatistics`.
+LOADING = "load-statistics"
 
 
 def measured_by(
@@ -36,6 +38,8 @@ def measured_by(
     if save_statistics or cluster:
         message = "statistics from a file are not measured: leave out save_statistics and cluster"
         raise ConfigError(message)
+    from ..calibration.load_statistics import LoadStatistics  # here: most runs measure
+
     return LoadStatistics(Path(statistics))
 
 

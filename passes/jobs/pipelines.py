@@ -2,14 +2,12 @@
 
 from ..calibration.calibrate import Calibrate
 from ..infra.base import Pass
+from ..infra.registry import pass_class
 from ..options.config import QuantizationConfig
 from ..transforms.absorb_zero_points import AbsorbZeroPoints
 from ..transforms.align_activation_channels import AlignActivationChannels
-from ..transforms.align_streams import AlignStreams
 from ..transforms.cancel_transposes import CancelTransposes
 from ..transforms.compress_weights import CompressWeights
-from ..transforms.correct_biases import CorrectBiases
-from ..transforms.correct_biases_fast import CorrectBiasesFast
 from ..transforms.create_biases import CreateBiases
 from ..transforms.decompose_attention import DecomposeAttention
 from ..transforms.decompose_einsum import DecomposeEinsum
@@ -34,6 +32,12 @@ from ..transforms.widen_masks import WidenMasks
 
 #: The options that select passes.
 _SELECTING = ("align", "align_across", "align_streams", "migrate_scales", "correct_biases")
+#: `correct_biases` -> passes. These, and others that few runs select, are named, so that no other run imports them.
+_CORRECTIONS = {
+    "fast": ("correct-biases-fast",),
+    "sequential": ("correct-biases", "correct-biases-fast"),  # the latter corrects what is in bodies
+    "no": (),
+}
 
 
 def selecting_options(config: QuantizationConfig) -> list[str]:
@@ -54,11 +58,7 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         A new list of passes, in order.
     """
     config = config or QuantizationConfig()
-    correct: dict[str, list[Pass]] = {
-        "fast": [CorrectBiasesFast()],
-        "sequential": [CorrectBiases(), CorrectBiasesFast()],  # the latter corrects what is in bodies
-        "no": [],
-    }
+    corrections = [pass_class(name)() for name in _CORRECTIONS[config.correct_biases]]
     return [
         DecomposeEinsum(),  # leaves constants to be folded
         CancelTransposes(),  # those of an Einsum, too; a bias behind one becomes that of its layer
@@ -74,12 +74,12 @@ def default_quantization(measuring: Pass | None = None, config: QuantizationConf
         KeepSumsFloat(),  # first: it plans again, and all below go by the plan
         KeepAttentionFloat(),
         *([AlignActivationChannels(across=config.align_across)] if config.align else []),  # changes weights: first
-        *([AlignStreams()] if config.align_streams else []),
+        *([pass_class("align-streams")()] if config.align_streams else []),
         *([SmoothQuant(everywhere=bool(config.migrate_scales))] if config.migrate_scales is not False else []),
         SeparateRanges(),  # after those that change ranges
         InsertFakeQuantize(),
         SetRanges(),
-        *correct[config.correct_biases],  # they need the rounded weights, hence after the ranges
+        *corrections,  # they need the rounded weights, hence after the ranges
         AbsorbZeroPoints(),  # after the corrections, which compare the layer with the one that reads floats
         CreateBiases(),  # after the passes that may have given a layer a bias already
         WidenMasks(),  # such a bias of a product of two activations is a row, too

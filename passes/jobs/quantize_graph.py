@@ -3,17 +3,15 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ...ir import Graph
 from ...targets import Target
-from ..accuracy.control import keep_accuracy
 from ..accuracy.guard import GuardResult, guard
 from ..accuracy.kernel_mismatch import checked
-from ..accuracy.metric_goals import MetricGoals
 from ..accuracy.requantize import Attempt, CalibratedModel
 from ..analysis.data_findings import expected_inputs, find_about_data
 from ..analysis.outputs import OutputKind
-from ..evaluation.latency import Latencies, measure_gain
 from ..files.provenance import record_provenance
 from ..infra.base import Pass
 from ..infra.instruments import Instrument
@@ -21,11 +19,15 @@ from ..infra.progress import Progress, no_progress
 from ..options.config import QuantizationConfig
 from ..reporting.detail import Detail
 from ..reporting.report import Report, constant_bytes, report_of
-from ..reporting.report_figures import Figures, measure_figures, measure_modes, timed_feeds
 from ..tuning.goals import TuningGoals
-from ..tuning.tuner import begin_tuning
 from .quantize_once import quantize_once
 from .stages import Stages
+
+if TYPE_CHECKING:  # what most runs do not use
+    from ..accuracy.metric_goals import MetricGoals
+    from ..evaluation.closeups import CloseUp
+    from ..evaluation.latency import Latencies
+    from ..tuning.tuner import Tuner
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ def quantize_graph(
     config: QuantizationConfig,
     *,
     measuring: Pass | None = None,
-    wanted: MetricGoals | None = None,
+    wanted: "MetricGoals | None" = None,
     tuning: TuningGoals | None = None,
     passes: Sequence[Pass] | None = None,
     instruments: Sequence[Instrument] = (),
@@ -75,7 +77,7 @@ def quantize_graph(
     stages, bytes_before, expected = Stages(), constant_bytes(graph), expected_inputs(graph)
     has_metrics = wanted is not None and bool(wanted.metrics)
     with stages.stage("tuning"):
-        tuner = begin_tuning(tuning, graph, target, data, has_metrics=has_metrics) if tuning else None
+        tuner = _begin_tuning(tuning, graph, target, data, has_metrics=has_metrics) if tuning else None
     with stages.stage("metrics"):
         judge = wanted.judge(graph, target, config, progress) if wanted and wanted.metrics else None
     with stages.stage("check"):
@@ -86,6 +88,8 @@ def quantize_graph(
     _log_check(first)
     guarded, kept = GuardResult(first), None
     if judge:  # instead of the guard, which has no labels
+        from ..accuracy.control import keep_accuracy  # here, as below: most runs have no metric and no page
+
         with stages.stage("metrics"):
             attempt, kept = keep_accuracy(first, calibrated, judge)
         guarded = GuardResult(attempt)
@@ -101,13 +105,16 @@ def quantize_graph(
     guarded = replace(guarded, attempt=attempt)
     if instruments and attempt is not first:  # instruments have to see the passes that gave the result
         calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False, instruments=instruments)
-    latencies = None
-    asked, took, figures = attempt.context.check.asked, stages.total, Figures()
+    latencies: Latencies | None = None
+    close_ups: tuple[CloseUp, ...] = ()
+    asked, took = attempt.context.check.asked, stages.total
     if detail:
+        from ..reporting.report_figures import measure_figures, measure_modes
+
         seconds = max(took, _LEAST)
         with stages.stage("figures of the report"):
             figures = measure_figures(attempt, calibrated, detail, seconds)
-        failures = [figures.failure] if figures.failure else []
+        failures, close_ups = [figures.failure] if figures.failure else [], figures.close_ups
         guarded = replace(guarded, effects=figures.effects, failures=(*guarded.failures, *failures))
         progress("measuring latency", 0, None)
         with stages.stage("latency"):
@@ -124,9 +131,15 @@ def quantize_graph(
     report = report_of(results, guarded, bytes_before, warnings, kept, latencies, found, tuned)
     worst = report.worst_output
     _log.info("verdict: %s%s", report.verdict or "not checked", f" at output '{worst.name}'" if worst else "")
-    return attempt.graph, replace(
-        report, close_ups=figures.close_ups, detail=detail, seconds=stages.total, stages=stages.spent
-    )
+    return attempt.graph, replace(report, close_ups=close_ups, detail=detail, seconds=stages.total, stages=stages.spent)
+
+
+def _begin_tuning(
+    tuning: TuningGoals, graph: Graph, target: Target, data: Iterable[object] | None, *, has_metrics: bool
+) -> "Tuner":
+    from ..tuning.tuner import begin_tuning  # here: most runs measure no latency
+
+    return begin_tuning(tuning, graph, target, data, has_metrics=has_metrics)
 
 
 def _log_check(attempt: Attempt) -> None:
@@ -136,7 +149,7 @@ def _log_check(attempt: Attempt) -> None:
         _log.info("check: output '%s': %.1f dB: %s", each.name, each.sqnr, each.verdict)
 
 
-def _glance(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> Latencies | None:
+def _glance(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> "Latencies | None":
     """The latencies of the float model and of the quantized one; None without the device or samples.
 
     Selections at the outputs are left out: they take long to compile and are equal in both models.
@@ -146,6 +159,9 @@ def _glance(attempt: Attempt, calibrated: CalibratedModel, seconds: float) -> La
         calibrated: The calibrated model, which holds the float model.
         seconds: The seconds to measure.
     """
+    from ..evaluation.latency import measure_gain
+    from ..reporting.report_figures import timed_feeds
+
     if not (feeds := timed_feeds(attempt, calibrated)):
         return None
     models = [attempt.context.outputs.tapped(graph) for graph in (calibrated.float_model(), attempt.graph)]

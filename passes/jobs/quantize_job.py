@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ...ir import Graph
-from ..accuracy.metric_goals import MetricGoals
 from ..files.model_place import ModelPlace
 from ..files.provenance import record_version
 from ..files.run_files import RunFile, check_run_files, files_of_passes
@@ -18,6 +17,9 @@ from ..reporting.report import Origin, Report
 from ..reporting.shown_report import ShownResult
 from ..tuning.goals import TuningGoals
 from .quantize_graph import quantize_graph
+
+if TYPE_CHECKING:  # most runs have no metric
+    from ..accuracy.metric_goals import MetricGoals
 
 _Model = TypeVar("_Model")
 
@@ -75,7 +77,7 @@ class QuantizeJob(Generic[_Model]):
         data: Iterable[object] | None,
         *,
         measuring: Pass | None = None,
-        goals: MetricGoals | None = None,
+        goals: "MetricGoals | None" = None,
         tuning: TuningGoals | None = None,
         progress: Progress = no_progress,
         detail: Detail | None = None,

@@ -17,8 +17,8 @@ from ..infra.progress import Progress
 from ..options.accuracy import DropType
 from ..options.config import GuardAim, QuantizationConfig
 from ..options.config_error import ConfigError
+from ..options.config_file import ConfigFile
 from ..options.former_keywords import about_scope
-from ..options.pot_config import ConfigFile, read_config_file
 from ..options.resolved import ResolvedOptions
 from ..reporting.front_end import shown
 from ..runtime.core import Extension, check_extensions
@@ -68,11 +68,12 @@ def resolved_options(given: QuantizeOptions) -> ResolvedOptions:
         UserError: an option is wrong, or there is no such target.
     """
     config, accuracy = given.get("config"), _accuracy(given)
-    settings = (
-        ConfigFile(config=config or QuantizationConfig())
-        if config is None or isinstance(config, QuantizationConfig)
-        else read_config_file(config)
-    )
+    if config is None or isinstance(config, QuantizationConfig):
+        settings = ConfigFile(config=config or QuantizationConfig())
+    else:
+        from ..options.pot_config import read_config_file  # here: most calls have no configuration file
+
+        settings = read_config_file(config)
     if given.get("metric") is None and any(each is not None for each in (*accuracy.values(), given.get("resume"))):
         message = "max_drop, drop_type and resume are about a metric, and there is none: give metric"
         raise ConfigError(message)

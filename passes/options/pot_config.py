@@ -9,21 +9,20 @@ AccuracyAwareQuantization, which takes the same parameters and more, is describe
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field
 
 from ...ir.errors import quoted
-from ...ir.spelling import option
 from ...targets.load import target_name
 from .accuracy_aware import AccuracyParameters, accuracy_options, passed_over
 from .config import Preset, QuantizationConfig, SaturationFix
 from .config_error import ConfigError
+from .config_file import ConfigFile, Model
 from .content import content_of, plain
 from .deprecated_options import without_deprecated
-from .engine import EngineOptions, EngineSection, engine_of
+from .engine import EngineSection, engine_of
 from .former_keywords import OF_MODULE
 from .ignored import Ignored
 from .ineffective_options import ineffective_options
@@ -142,22 +141,6 @@ class Compression(Strict, Generic[_Params]):
     algorithms: Annotated[list[Algorithm[_Params]], Field(min_length=1)]
 
 
-class Model(Strict):
-    """The section `model`: the model and its name."""
-
-    model_name: str | None = None
-    model: str | None = None
-    weights: str | None = None
-
-    @field_validator("model_name")
-    @classmethod
-    def _names_a_file(cls, name: str | None) -> str | None:
-        if name is not None and (not name or {*name} & {*"/\\\0"}):
-            message = f"{name!r} is not a file name; give the path of the result by {option('output')}"
-            raise ValueError(message)
-        return name
-
-
 class Document(Strict, Generic[_Params]):
     """A complete configuration."""
 
@@ -175,31 +158,6 @@ class Document(Strict, Generic[_Params]):
             python = f"; in Python, also QuantizationConfig({_OPTIONS[name]}=...)" if name in _OPTIONS else ""
             return f"it is a parameter of an algorithm: {inside}{python}"
         return ""
-
-
-@dataclass(frozen=True)
-class ConfigFile:
-    """The content of a configuration.
-
-    Attributes:
-        config: The options of the run.
-        target: The name of the target.
-        given: The names of the options that it gives, including `target`; the others have their defaults.
-        model: The model and its name.
-        engine: The source of the data.
-        lacking: Why its section `engine` gives no data, and what to do; empty otherwise.
-        warnings: Messages about options that no longer apply, with their replacements; some are notes (see `Note`).
-        where: The name of the configuration in messages.
-    """
-
-    config: QuantizationConfig = field(default_factory=QuantizationConfig)
-    target: str | None = None
-    given: frozenset[str] = frozenset()
-    model: Model = field(default_factory=Model)
-    engine: EngineOptions | None = None
-    lacking: str = ""
-    warnings: tuple[str, ...] = ()
-    where: str = ""
 
 
 def read_config_file(given: object) -> ConfigFile:

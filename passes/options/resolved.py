@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from ...targets import Target, load_target
 from ...targets.load import ANY
 from .config import QuantizationConfig
-from .pot_config import ConfigFile
+from .config_file import ConfigFile
 
 
 @dataclass(frozen=True)

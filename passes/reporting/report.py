@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...ir import DYNAMIC, Graph, Scope
 from ...ir.listing import first_few
 from ...ir.shape_rules import shape_text
 from ...ir.spelling import option, worded
 from ...ir.writer import lay_out
-from ..accuracy.control import AccuracyResult
 from ..accuracy.guard import GuardResult, GuardStep
 from ..accuracy.knee import find_dominant
 from ..accuracy.requantize import Attempt
@@ -21,8 +21,6 @@ from ..analysis.layer_times import SHORT
 from ..analysis.outputs import NOTHING, Outputs
 from ..analysis.source_names import source_names
 from ..analysis.work import multiply_accumulates
-from ..evaluation.closeups import CloseUp
-from ..evaluation.latency import Latencies, Latency
 from ..evaluation.observed import ObservedRange, observed_ranges
 from ..evaluation.sensitivity import ROUNDING, Effect
 from ..infra.base import Context, Results
@@ -33,9 +31,14 @@ from ..options.note import Note
 from ..options.resolved import ResolvedOptions
 from ..placement.plan import Decision, FloatSum
 from ..runtime.core import cores, has_share_of_cores
-from ..tuning.tuner import TuningReport
 from .detail import Detail
 from .shown_report import ShownReport
+
+if TYPE_CHECKING:  # what most runs do not measure
+    from ..accuracy.control import AccuracyResult
+    from ..evaluation.closeups import CloseUp
+    from ..evaluation.latency import Latencies, Latency
+    from ..tuning.tuner import TuningReport
 
 #: Rounded weights of more bits are stored as floats.
 _STORED_BITS = 8
@@ -183,20 +186,20 @@ class Report(ShownReport):
     preset: Preset
     guard: tuple[GuardStep, ...]
     speed_trial: GuardStep | None
-    accuracy: AccuracyResult | None
+    accuracy: "AccuracyResult | None"
     effects: tuple[Effect, ...]
     ranges: tuple[ObservedRange, ...]
     corrections: tuple[tuple[str, Correction], ...]
     warnings: tuple[str, ...]
     bytes_before: int
     bytes_after: int
-    latencies: Latencies | None = None
+    latencies: "Latencies | None" = None
     data: DataFindings = field(default_factory=DataFindings)
     sampling: Sampling = field(default_factory=Sampling)
-    tuning: TuningReport | None = None
+    tuning: "TuningReport | None" = None
     origin: Origin | None = None
     float_sums: tuple[FloatSum, ...] = ()
-    close_ups: tuple[CloseUp, ...] = ()
+    close_ups: "tuple[CloseUp, ...]" = ()
     detail: Detail | None = None
     seconds: float = 0.0
     stages: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -251,10 +254,10 @@ def report_of(
     guarded: GuardResult,
     bytes_before: int,
     warnings: Sequence[str],
-    accuracy: AccuracyResult | None = None,
-    latencies: Latencies | None = None,
+    accuracy: "AccuracyResult | None" = None,
+    latencies: "Latencies | None" = None,
     data: DataFindings | None = None,
-    tuning: TuningReport | None = None,
+    tuning: "TuningReport | None" = None,
 ) -> Report:
     """The report of a run.
 
@@ -381,7 +384,7 @@ def _open_sizes(graph: Graph) -> str:
     return ""
 
 
-def _slow(latencies: Latencies, graph: Graph) -> Iterable[str]:
+def _slow(latencies: "Latencies", graph: Graph) -> Iterable[str]:
     """Warnings about a model or layers that int8 does not make faster."""
     before, after = (each.median * 1e3 for each in (latencies.first, latencies.second))
     threads = f"{latencies.threads} thread{'s' * (latencies.threads != 1)}"
@@ -424,7 +427,7 @@ def _has_int8(guarded: GuardResult) -> bool:
     return any(each.int8 for each in guarded.attempt.context.plan.decisions.values())
 
 
-def _untuned(tuning: TuningReport, guarded: GuardResult) -> Iterable[str]:
+def _untuned(tuning: "TuningReport", guarded: GuardResult) -> Iterable[str]:
     """Warnings about a model that int8 does not make faster."""
     times = tuning.times
     if tuning.layers and not _has_int8(guarded):
@@ -445,11 +448,11 @@ def _untuned(tuning: TuningReport, guarded: GuardResult) -> Iterable[str]:
         yield f"the tuning was undone: output '{tuning.worse}' was farther from the float model's with it"
 
 
-def _spread(latency: Latency) -> str:
+def _spread(latency: "Latency") -> str:
     return f"{latency.p10 * 1e3:.3g} to {latency.p90 * 1e3:.3g} ms"
 
 
-def _ms(latency: Latency) -> str:
+def _ms(latency: "Latency") -> str:
     return f"{latency.median * 1e3:.3g} ms"
 
 

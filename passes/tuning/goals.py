@@ -6,6 +6,8 @@ from pathlib import Path
 from ...ir.spelling import option, switched_on
 from ..options.config_error import ConfigError
 
+#: The beginning of each file of a tuning that irquant writes.
+MARK = b'{\n  "format": "irquant tuning"'
 #: The seconds to measure if the user names none.
 SECONDS = 20.0
 

@@ -14,8 +14,6 @@ from ...ir.atomic_write import write_bytes, write_failure
 from ..options.content import content_of
 from ..options.strict import Strict
 
-#: The beginning of each file that irquant writes.
-MARK = b'{\n  "format": "irquant tuning"'
 _ENDINGS = (".json", ".yaml", ".yml")
 
 

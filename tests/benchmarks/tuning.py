@@ -18,7 +18,7 @@ from irquant.passes import QuantizationConfig
 from irquant.passes.evaluation.latency import default_mode, in_turn
 from irquant.passes.files.model_place import FilePlace
 from irquant.passes.jobs.quantize_job import QuantizeJob
-from irquant.passes.options.pot_config import ConfigFile
+from irquant.passes.options.config_file import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
 from irquant.passes.reporting.report import Report
 from irquant.passes.runtime.engine import Engine

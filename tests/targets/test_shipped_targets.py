@@ -80,7 +80,12 @@ def test_a_shipped_file_is_read_once_for_its_alias_and_those_that_extend_it(monk
     read = list[str]()
     monkeypatch.setattr(load, "_shipped", cache(load._shipped.__wrapped__))
     monkeypatch.setattr(load, "_shipped_content", cache(load._shipped_content.__wrapped__))
-    monkeypatch.setattr(load, "target_text", lambda name: [read.append(name), target_text(name)][1])
+
+    def counted(name: str) -> str:
+        read.append(name)
+        return target_text(name)
+
+    monkeypatch.setattr(load, "target_text", counted)
     assert [load_target(name).name for name in ("any", "cpu", "gpu")] == ["cpu", "cpu", "gpu"]
     assert read == ["cpu", "gpu"]
 

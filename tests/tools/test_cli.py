@@ -54,7 +54,16 @@ UNUSED = {
     "irquant.passes.evaluation.compare_models",
     "irquant.passes.jobs.compress_graph",
     "irquant.passes.jobs.quantize_options",
+    *(f"irquant.passes.accuracy.{name}" for name in ("control", "evaluations", "metric_goals", "metrics")),
+    *("irquant.passes.analysis.bit_choice", "irquant.passes.analysis.streams", "irquant.passes.dry_run"),
+    *("irquant.passes.calibration.load_statistics", "irquant.passes.statistics.file"),
+    *("irquant.passes.evaluation.closeups", "irquant.passes.evaluation.latency"),
+    *("irquant.passes.options.content", "irquant.passes.options.engine", "irquant.passes.options.pot_config"),
+    *("irquant.passes.reporting.report_figures", "irquant.passes.transforms.correct_biases"),
+    *("irquant.passes.tuning.tune", "irquant.passes.tuning.tuner", "irquant.passes.tuning.tuning_file"),
     *("irquant.tools.demo", "irquant.tools.report.page", "irquant.tools.zoo"),
+    *(f"irquant.tools.sources.{kind}_source" for kind in ("function", "image", "sequence", "video")),
+    *("irquant.tools.sources.metric_function", "irquant.tools.terminal.trial_table"),
 }
 
 

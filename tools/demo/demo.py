@@ -26,7 +26,7 @@ from irquant.passes.files.model_place import FilePlace
 from irquant.passes.files.run_files import check_run_files
 from irquant.passes.infra.progress import Progress
 from irquant.passes.jobs.quantize_job import QuantizeJob
-from irquant.passes.options.pot_config import ConfigFile
+from irquant.passes.options.config_file import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
 from irquant.passes.runtime.engine import Engine
 from irquant.passes.runtime.modes import INSPECTION

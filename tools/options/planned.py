@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from irquant.passes.options.pot_config import ConfigFile, read_config_file
+from irquant.passes.options.config_file import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
 
 #: Options whose flags have other names.
@@ -38,10 +38,16 @@ def planned_by(
     Raises:
         UserError: the file or an option is wrong.
     """
-    settings = read_config_file(config) if config else ConfigFile()
+    settings = _read(config) if config else ConfigFile()
     settings = replace(settings, warnings=(*settings.warnings, *notes))
     given = {"preset": preset, "ignored": ignored or None, "target": target, **others}
     flags = {name: _FLAGS.get((name, value), f"--{name}") for name, value in given.items() if value is not None}
     return ResolvedOptions.of(
         settings, target, preset=preset, ignored=ignored, accuracy=accuracy, flags=flags, **others
     )
+
+
+def _read(config: Path) -> ConfigFile:
+    from irquant.passes.options.pot_config import read_config_file  # here: most runs have no configuration
+
+    return read_config_file(config)

@@ -2,18 +2,20 @@
 
 import math
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from irquant.passes import Report
-from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.accuracy.guard import GuardStep
 from irquant.passes.analysis.agreement import Agreement
-from irquant.passes.evaluation.latency import Latencies, Latency
 from irquant.passes.infra.execution import Asked
 from irquant.passes.options.note import notes_in, warnings_in
 from irquant.passes.reporting.report import Dominant, Layer
-from irquant.passes.tuning.tune import TuningTimes
-from irquant.passes.tuning.tuner import TuningReport
+
+if TYPE_CHECKING:  # what most runs do not measure
+    from irquant.passes.accuracy.control import AccuracyResult
+    from irquant.passes.evaluation.latency import Latencies, Latency
+    from irquant.passes.tuning.tune import TuningTimes
+    from irquant.passes.tuning.tuner import TuningReport
 
 
 def finite(value: float, digits: int) -> float | None:
@@ -121,12 +123,12 @@ def _asked_values(asked: Asked) -> dict[str, Any]:
     }
 
 
-def latency_values(each: Latency) -> dict[str, Any]:
+def latency_values(each: "Latency") -> dict[str, Any]:
     """A latency in milliseconds."""
     return {f"{name}_ms": finite(seconds * 1e3, 4) for name, seconds in asdict(each).items()}
 
 
-def mode_values(found: Latencies) -> dict[str, Any]:
+def mode_values(found: "Latencies") -> dict[str, Any]:
     """The latencies of two models in one mode."""
     return {
         "precision": found.mode.precision,
@@ -141,7 +143,7 @@ def mode_values(found: Latencies) -> dict[str, Any]:
     }
 
 
-def _latency_values(found: Latencies) -> dict[str, Any]:
+def _latency_values(found: "Latencies") -> dict[str, Any]:
     """The latency before and after."""
     return {
         "before_ms": finite(found.first.median * 1e3, 4),
@@ -163,7 +165,7 @@ def _latency_values(found: Latencies) -> dict[str, Any]:
     }
 
 
-def _tuning_values(found: TuningReport) -> dict[str, Any]:
+def _tuning_values(found: "TuningReport") -> dict[str, Any]:
     """What a tuning found."""
     return {
         "float_layers": list(found.layers),
@@ -173,7 +175,7 @@ def _tuning_values(found: TuningReport) -> dict[str, Any]:
     }
 
 
-def _tuning_times_values(found: TuningTimes) -> dict[str, Any]:
+def _tuning_times_values(found: "TuningTimes") -> dict[str, Any]:
     return {
         "precision": found.mode.precision,
         "float_ms": finite(found.float_model.median * 1e3, 4),
@@ -197,7 +199,7 @@ def _tuning_times_values(found: TuningTimes) -> dict[str, Any]:
     }
 
 
-def _accuracy_values(found: AccuracyResult) -> dict[str, Any]:
+def _accuracy_values(found: "AccuracyResult") -> dict[str, Any]:
     """The results for the user's metrics."""
     return {
         "reached": found.is_reached,

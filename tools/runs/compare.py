@@ -14,7 +14,7 @@ from irquant.passes.evaluation.latency_seconds import SECONDS
 from irquant.passes.evaluation.layer_probes import LayerError
 from irquant.passes.files.run_files import check_run_files, named
 from irquant.passes.options.config_error import ConfigError
-from irquant.passes.options.pot_config import ConfigFile
+from irquant.passes.options.config_file import ConfigFile
 from irquant.passes.runtime.load_model import load_model, model_files
 from irquant.tools.options.run_files import code_files, data_files
 from irquant.tools.report.comparison import write_comparison_page

@@ -8,7 +8,7 @@ from irquant.passes.compress import CompressJob, compressed_path
 from irquant.passes.files.model_place import FilePlace
 from irquant.passes.files.run_files import named
 from irquant.passes.options.compression import CompressionConfig
-from irquant.passes.options.pot_config import ConfigFile
+from irquant.passes.options.config_file import ConfigFile
 from irquant.targets import load_target
 from irquant.tools.options.place import Place
 from irquant.tools.options.run_files import code_files, data_files, target_files

@@ -10,8 +10,9 @@ from irquant.ir.user_files import no_such_file
 from irquant.passes.jobs.effective_options import effective_options
 from irquant.passes.options.config import QuantizationConfig
 from irquant.passes.options.config_error import ConfigError
+from irquant.passes.options.config_file import ConfigFile
 from irquant.passes.options.note import notes_in, warnings_in
-from irquant.passes.options.pot_config import ConfigFile, read_config_file
+from irquant.passes.options.pot_config import read_config_file
 from irquant.passes.runtime.samples import DataError
 from irquant.targets import load_target
 from irquant.targets.load import ANY

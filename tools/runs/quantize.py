@@ -1,24 +1,22 @@
 """The work of `irquant quantize`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from irquant.ir.atomic_write import written_together
 from irquant.passes import load_model
-from irquant.passes.accuracy.metric_goals import MetricGoals
-from irquant.passes.accuracy.parse_metrics import metrics_of
-from irquant.passes.calibration.load_statistics import LoadStatistics
-from irquant.passes.dry_run import plan_measurement
 from irquant.passes.files.model_place import FilePlace
 from irquant.passes.files.run_files import named
-from irquant.passes.jobs.measured_by import measured_by
+from irquant.passes.jobs.measured_by import LOADING, measured_by
 from irquant.passes.jobs.quantize_job import QuantizeJob
 from irquant.passes.options.accuracy import AccuracyOptions
+from irquant.passes.options.config import QuantizationConfig
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.reporting.detail import Detail
+from irquant.passes.runtime.samples import Sample
 from irquant.passes.tuning.goals import TuningGoals
 from irquant.tools.options.place import Place
 from irquant.tools.options.planned import planned_by
@@ -26,14 +24,16 @@ from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.report.values import report_values
 from irquant.tools.sources.drops import Drop
 from irquant.tools.sources.image_options import ImageOptions
-from irquant.tools.sources.metric_function import MetricData, open_metrics
 from irquant.tools.sources.open_extensions import open_extensions
 from irquant.tools.sources.open_inputs import model_paths, open_as, open_data, prepared_as, unused_preparation
 from irquant.tools.terminal.console import measurement_lines
 from irquant.tools.terminal.next_step import is_refused, next_step, verdict_line
 from irquant.tools.terminal.output import Output
 from irquant.tools.terminal.summary import report_lines
-from irquant.tools.terminal.trial_table import TrialTable, no_rows
+
+if TYPE_CHECKING:  # most runs have no metric
+    from irquant.passes.accuracy.metric_goals import MetricGoals
+    from irquant.passes.accuracy.metrics import Metric
 
 
 def run_quantize(
@@ -142,16 +142,18 @@ def run_quantize(
         message = "a dry run shows the default passes only: leave out --pipeline or --dry-run"
         raise ConfigError(message)
     if dry_run:
+        from irquant.passes.dry_run import plan_measurement
+
         plan = plan_measurement(graph, planned.target, options)
         output.show(lambda: asdict(plan), lambda: measurement_lines(plan))
         return 0
-    source = open_data(data, graph, pictures, settings, is_needed=not isinstance(measuring, LoadStatistics))
+    source = open_data(data, graph, pictures, settings, is_needed=measuring.name != LOADING)
     prepared = prepared_as(data, pictures, settings)
-    judged = MetricData(open_as(metric_data, graph, prepared), metric_samples) if metric_data else None
-    metrics = open_metrics(metric, options.accuracy or AccuracyOptions(), judged)
+    judged = open_as(metric_data, graph, prepared) if metric_data else None
+    metrics = _open_metrics(metric, options, judged, metric_samples) if metric else []
     with place.prepared(result), output.progress() as progress, written_together():
-        limited = metrics_of(metrics, options, where=settings.where)
-        goals = MetricGoals(limited, resume, no_rows if output.quiet else TrialTable().show)
+        has_goals = bool(metrics or options.accuracy)
+        goals = _goals(metrics, options, settings.where, resume, is_shown=not output.quiet) if has_goals else None
         report = job.run(
             graph, source, measuring=measuring, goals=goals, tuning=tuning, progress=progress, detail=detail
         ).report
@@ -172,6 +174,28 @@ def run_quantize(
         return 0
     output.tell_failure([f"{result}: {verdict_line(report)}"])
     return 1
+
+
+def _open_metrics(
+    metric: tuple[str, ...], options: QuantizationConfig, judged: Iterable[Sample] | None, most: int | None
+) -> "list[Metric]":
+    """The metrics, with the samples that they judge."""
+    from irquant.tools.sources.metric_function import MetricData, open_metrics  # here, as below: most runs have none
+
+    return open_metrics(
+        metric, options.accuracy or AccuracyOptions(), MetricData(judged, most) if judged is not None else None
+    )
+
+
+def _goals(
+    metrics: "list[Metric]", options: QuantizationConfig, where: str, resume: Path | None, *, is_shown: bool
+) -> "MetricGoals":
+    """The metrics with their limits."""
+    from irquant.passes.accuracy.metric_goals import MetricGoals
+    from irquant.passes.accuracy.parse_metrics import metrics_of
+    from irquant.tools.terminal.trial_table import TrialTable, no_rows
+
+    return MetricGoals(metrics_of(metrics, options, where=where), resume, TrialTable().show if is_shown else no_rows)
 
 
 def _tells(page: Path | None, explorer: Path | None) -> Iterator[tuple[Path, Literal["report", "graph"]]]:

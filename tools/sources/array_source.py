@@ -22,7 +22,6 @@ from irquant.ir.user_files import open_user_file
 from irquant.passes.calibration.numbered_arrays import by_number, feed_of, is_numbered
 from irquant.passes.runtime.samples import DataError, ModelInput, Sample, takes_shape, why_unread
 
-ARRAY_SUFFIXES = (".npy", ".npz")
 #: What opens each array of a file, by its key.
 _Arrays = Mapping[str, Callable[[], StoredArray]]
 _Read = TypeVar("_Read")

@@ -18,18 +18,12 @@ from pathlib import Path
 from irquant.ir.errors import shortened
 from irquant.ir.user_files import no_such_file, read_user_text
 from irquant.passes.runtime.samples import DataError, ModelInput, Sample
-from irquant.tools.sources.array_source import ARRAY_SUFFIXES, ArraySource
-from irquant.tools.sources.function_source import FunctionSource
 from irquant.tools.sources.image_options import ImageOptions
-from irquant.tools.sources.image_source import ImageSource, ReadableImages
-from irquant.tools.sources.prepare_image import ImagePreparation
-from irquant.tools.sources.read_image import IMAGE_SUFFIXES
-from irquant.tools.sources.sequence_source import SequenceSource
-from irquant.tools.sources.video_source import VIDEO_SUFFIXES, VideoSource
+from irquant.tools.sources.suffixes import ARRAY_SUFFIXES, IMAGE_SUFFIXES, VIDEO_FORMATS
 
 #: Kinds of samples; a source holds one of them.
-_KINDS = {"images": IMAGE_SUFFIXES, "arrays": ARRAY_SUFFIXES, "videos": VIDEO_SUFFIXES}
-_SUFFIXES = (*ARRAY_SUFFIXES, *IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+_KINDS = {"images": IMAGE_SUFFIXES, "arrays": ARRAY_SUFFIXES, "videos": tuple(VIDEO_FORMATS)}
+_SUFFIXES = (*ARRAY_SUFFIXES, *IMAGE_SUFFIXES, *VIDEO_FORMATS)
 #: The most bytes of a list of files: some million lines.
 _MOST_LIST = 1 << 28
 #: The most characters of a line that a message shows.
@@ -49,17 +43,33 @@ def open_source(text: str, inputs: Sequence[ModelInput], options: ImageOptions) 
         DataError: the source does not exist, or contains no readable samples.
     """
     if options.sequences is not None:
+        from irquant.tools.sources.sequence_source import SequenceSource  # here, as below: a run reads one kind
+
         length = None if options.sequences == "all" else options.sequences
         return SequenceSource(open_source(text, inputs, replace(options, sequences=None)), inputs, length)
     if names_function(text):
+        from irquant.tools.sources.function_source import FunctionSource
+
         return FunctionSource(text)
     paths = source_files(text)
-    suffix = paths[0].suffix.lower()
-    if suffix in ARRAY_SUFFIXES:
+    if paths[0].suffix.lower() in ARRAY_SUFFIXES:
+        from irquant.tools.sources.array_source import ArraySource
+
         return ArraySource(paths, tuple(inputs))
+    return _open_pictures(paths, inputs, options)
+
+
+def _open_pictures(paths: tuple[Path, ...], inputs: Sequence[ModelInput], options: ImageOptions) -> Iterable[Sample]:
+    """The samples of images or videos."""
+    from irquant.tools.sources.prepare_image import ImagePreparation
+
     preparation = ImagePreparation(tuple(inputs), options)
-    if suffix in VIDEO_SUFFIXES:
+    if paths[0].suffix.lower() in VIDEO_FORMATS:
+        from irquant.tools.sources.video_source import VideoSource
+
         return VideoSource(paths, preparation)
+    from irquant.tools.sources.image_source import ImageSource, ReadableImages
+
     images = ImageSource(paths, preparation)
     return ReadableImages(images) if options.skip_broken else images
 

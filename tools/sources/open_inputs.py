@@ -3,17 +3,20 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from irquant.ir import Graph
 from irquant.ir.suggestions import closest, did_you_mean
 from irquant.passes.options.config_error import ConfigError
-from irquant.passes.options.engine import EngineOptions
+from irquant.passes.options.config_file import ConfigFile
 from irquant.passes.options.note import Note
-from irquant.passes.options.pot_config import ConfigFile
 from irquant.passes.runtime.samples import DataError, Sample, model_inputs
 from irquant.tools.sources.data import open_source
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.model_info import filled_from_model_info
+
+if TYPE_CHECKING:  # most runs have no configuration
+    from irquant.passes.options.engine import EngineOptions
 
 
 def model_paths(model: Path | None, settings: ConfigFile, weights: Path | None = None) -> tuple[Path, Path | None]:
@@ -92,7 +95,7 @@ def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]
     return open_source(data, inputs, filled_from_model_info(pictures, graph))
 
 
-def as_published(given: ImageOptions, engine: EngineOptions) -> ImageOptions:
+def as_published(given: ImageOptions, engine: "EngineOptions") -> ImageOptions:
     """Images as the published tool's loaders prepared them; options of the command line take precedence."""
     return replace(
         given,

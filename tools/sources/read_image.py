@@ -17,7 +17,6 @@ from irquant.tools.sources.image_options import WHITE
 if TYPE_CHECKING:
     from PIL import Image
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 #: What the names stand for: other decoders of Pillow start programs, or unpack what nobody asked for.
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 #: The most pixels of a picture.

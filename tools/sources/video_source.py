@@ -10,17 +10,11 @@ from typing import TYPE_CHECKING, Any
 from irquant.ir.user_files import open_user_file
 from irquant.passes.runtime.samples import DataError, Sample, reason_of
 from irquant.tools.sources.prepare_image import ImagePreparation
+from irquant.tools.sources.suffixes import VIDEO_FORMATS
 
 if TYPE_CHECKING:
     from PIL import Image
 
-#: The end of a name -> the format in libav's words: it would else try all formats, some of which name other files.
-_FORMATS = {
-    **dict.fromkeys((".mp4", ".m4v", ".mov"), "mov"),
-    **dict.fromkeys((".mkv", ".webm"), "matroska"),
-    ".avi": "avi",
-}
-VIDEO_SUFFIXES = tuple(_FORMATS)
 #: The most frames of a source: as many as a quantization uses at most by default.
 MOST_FRAMES = 300
 
@@ -77,10 +71,10 @@ class VideoSource:
 def _frames(library: Any, path: Path, most: int) -> "Iterator[tuple[int, Image.Image]]":
     """Frames of a file as RGB images, upright, with their numbers."""
     with _told(path), open_user_file(path) as file:
-        with library.open(file, format=_FORMATS[path.suffix.lower()]) as container:
+        with library.open(file, format=VIDEO_FORMATS[path.suffix.lower()]) as container:
             total = sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
         file.seek(0)
-        with library.open(file, format=_FORMATS[path.suffix.lower()]) as container:
+        with library.open(file, format=VIDEO_FORMATS[path.suffix.lower()]) as container:
             wanted = {total * each // most for each in range(most)}
             found = 0
             for place, frame in enumerate(container.decode(video=0)):

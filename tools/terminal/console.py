@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import ENOUGH_SAMPLES, Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
-from irquant.passes.calibration.load_statistics import LoadStatistics
-from irquant.passes.dry_run import MeasurementPlan
+from irquant.passes.jobs.measured_by import LOADING
 from irquant.passes.options.note import Note
+
+if TYPE_CHECKING:  # most runs measure
+    from irquant.passes.dry_run import MeasurementPlan
 
 #: The place where outputs of some kinds are compared.
 _BEFORE = {
@@ -24,7 +27,7 @@ def message_line(message: str) -> str:
     return f"{'note' if isinstance(message, Note) else 'warning'}: {message}"
 
 
-def measurement_lines(plan: MeasurementPlan) -> Iterable[str]:
+def measurement_lines(plan: "MeasurementPlan") -> Iterable[str]:
     """What a calibration run would measure, and its cost."""
     for tensor in plan.tensors:
         yield f"{tensor.name}  [{tensor.shape}]  {', '.join(tensor.reductions)}"
@@ -55,7 +58,7 @@ def output_lines(report: Report, *, is_guarded: bool = True) -> Iterable[str]:
 
 def lacks_data(report: Report) -> bool:
     """Whether saved statistics were used without data; few data would have a warning."""
-    return LoadStatistics.name in report.results and not report.data.warnings
+    return LOADING in report.results and not report.data.warnings
 
 
 def samples_line(report: Report) -> str:

@@ -1,11 +1,13 @@
 """The latencies of two models, as text."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from irquant.passes.evaluation.latency import Latencies, Latency
+if TYPE_CHECKING:  # what most runs do not measure
+    from irquant.passes.evaluation.latency import Latencies, Latency
 
 
-def latency_lines(found: Latencies) -> Iterator[str]:
+def latency_lines(found: "Latencies") -> Iterator[str]:
     """One line for each mode, the one that users without options get first."""
     for each in found.each_mode:
         default = ", the default here" if each.mode.is_default else ""
@@ -13,7 +15,7 @@ def latency_lines(found: Latencies) -> Iterator[str]:
     yield f"  {threads(found.threads)}, models in turn; {counts(found)}"
 
 
-def _faster(each: Latencies) -> str:
+def _faster(each: "Latencies") -> str:
     """How many times as fast the second model is, as far as the figures say so."""
     ratio = f"{each.ratio:.2f}x as fast"
     return (
@@ -23,7 +25,7 @@ def _faster(each: Latencies) -> str:
     )
 
 
-def counts(found: Latencies) -> str:
+def counts(found: "Latencies") -> str:
     """How many inferences the figures of each mode come from."""
     alone = ", ".join(f"{each.rounds} in {each.mode.precision}" for each in found.each_mode if _is_alone(each))
     at_once = next((f"; throughput: {each.at_once} at a time" for each in found.each_mode if not _is_alone(each)), "")
@@ -35,7 +37,7 @@ def threads(count: int) -> str:
     return f"{count} thread{'s' * (count != 1)}"
 
 
-def percentiles(latency: Latency) -> str:
+def percentiles(latency: "Latency") -> str:
     """The median of a latency with its spread, for people."""
     return f"{milliseconds(latency.median)} ms (p10 {milliseconds(latency.p10)}, p90 {milliseconds(latency.p90)})"
 
@@ -45,11 +47,11 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:.3g}"
 
 
-def _is_alone(each: Latencies) -> bool:
+def _is_alone(each: "Latencies") -> bool:
     return each.mode.hint == "latency"
 
 
-def _change(each: Latencies) -> str:
+def _change(each: "Latencies") -> str:
     if _is_alone(each):
         return f"{percentiles(each.first)} -> {percentiles(each.second)}"
     return f"{1 / each.first.median:,.0f} -> {1 / each.second.median:,.0f} inferences a second"

@@ -3,13 +3,12 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from irquant.ir.ops import RECURRENT_TYPES
 from irquant.ir.spelling import worded
 from irquant.passes import Report
-from irquant.passes.accuracy.control import AccuracyResult
 from irquant.passes.accuracy.guard import GuardStep
-from irquant.passes.accuracy.metrics import Metric
 from irquant.passes.infra.execution import Asked
 from irquant.passes.options.note import notes_in, warnings_in
 from irquant.passes.placement.plan import FloatSum
@@ -20,6 +19,10 @@ from irquant.tools.terminal.next_step import needs_work, next_step, verdict_line
 from irquant.tools.terminal.times import time_line
 from irquant.tools.terminal.tuning import tuning_lines
 from irquant.tools.terminal.typed_command import TypedCommand
+
+if TYPE_CHECKING:  # what most runs do not measure
+    from irquant.passes.accuracy.control import AccuracyResult
+    from irquant.passes.accuracy.metrics import Metric
 
 #: The most sums in float that the summary names, and the most layers that were reverted to float.
 _NAMED = 3
@@ -146,7 +149,7 @@ def _change(step: GuardStep) -> str:
     return f"{decibels(step.before)} -> {decibels(step.after)}"
 
 
-def _accuracy_lines(accuracy: AccuracyResult) -> Iterable[str]:
+def _accuracy_lines(accuracy: "AccuracyResult") -> Iterable[str]:
     for metric in accuracy.metrics:
         name = metric.name
         told = _drop(metric, accuracy.baselines[name], accuracy.best.values[name], accuracy.confirmed.get(name))
@@ -158,7 +161,7 @@ def _accuracy_lines(accuracy: AccuracyResult) -> Iterable[str]:
         yield f"the search for fewer float layers ended early: {accuracy.stopped}"
 
 
-def _drop(metric: Metric, baseline: float, value: float, confirmed: float | None) -> str:
+def _drop(metric: "Metric", baseline: float, value: float, confirmed: float | None) -> str:
     drop = baseline - value
     share = f" ({drop / abs(baseline):.2%})" if baseline else ""
     limit = f"{metric.max_drop:g}" if metric.drop_type == "absolute" else f"{metric.max_drop:.2%} of FP32"

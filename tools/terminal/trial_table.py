@@ -5,11 +5,14 @@ On a terminal the rows appear above the progress bar, which handles all printed 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import click
 
 from irquant.ir import printable
-from irquant.passes.accuracy.evaluations import Trial
+
+if TYPE_CHECKING:  # most runs have no metric
+    from irquant.passes.accuracy.evaluations import Trial
 
 
 @dataclass
@@ -24,7 +27,7 @@ class TrialTable:
     baselines: dict[str, float] = field(default_factory=dict[str, float])
     count: int = 0
 
-    def show(self, trial: Trial) -> None:
+    def show(self, trial: "Trial") -> None:
         """Prints a row, below a header with the names of the metrics."""
         if not self.baselines:
             self.baselines.update(trial.values)
@@ -45,7 +48,7 @@ class TrialTable:
         return [cell for name, drop in drops.items() for cell in (f"{values[name]:.4f}", drop)]
 
 
-def no_rows(trial: Trial) -> None:
+def no_rows(trial: "Trial") -> None:
     """Shows nothing."""
 
 

@@ -1,17 +1,20 @@
 """What a tuning by measured latency found, as text."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from irquant.ir.listing import first_few
-from irquant.passes.tuning.tune import TuningTimes
-from irquant.passes.tuning.tuner import TuningReport
 from irquant.tools.terminal.latency import milliseconds, percentiles, threads
+
+if TYPE_CHECKING:  # what most runs do not measure
+    from irquant.passes.tuning.tune import TuningTimes
+    from irquant.passes.tuning.tuner import TuningReport
 
 #: The most layers that a line names.
 _NAMED = 3
 
 
-def tuning_lines(tuning: TuningReport) -> Iterator[str]:
+def tuning_lines(tuning: "TuningReport") -> Iterator[str]:
     """The lines of a report about a tuning."""
     whence = f"{tuning.file} says" if tuning.file else "measured latency says"
     yield f"tuned: {len(tuning.layers)} layers went back to float, as {whence}"
@@ -19,7 +22,7 @@ def tuning_lines(tuning: TuningReport) -> Iterator[str]:
         yield from _times_lines(tuning.times)
 
 
-def _times_lines(times: TuningTimes) -> Iterable[str]:
+def _times_lines(times: "TuningTimes") -> Iterable[str]:
     models = {"float": times.float_model, "before the tuning": times.int8, "tuned": times.tuned}
     yield f"  latency: {', '.join(f'{name} {percentiles(each)}' for name, each in models.items())}"
     how = f"one inference at a time on {threads(times.threads)}, {times.rounds} of each in turn"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from irquant.ir import UserError
 from irquant.passes.options.config_error import ConfigError
-from irquant.passes.options.pot_config import ConfigFile, read_config_file
+from irquant.passes.options.config_file import ConfigFile
+from irquant.passes.options.pot_config import read_config_file
 from irquant.passes.runtime.load_model import (
     FORMATS,
     UnknownFormatError,

@@ -13,7 +13,8 @@ from irquant.ir import UserError
 from irquant.ir.atomic_write import write_failure
 from irquant.passes.files.run_files import RunFile, check_run_files, named
 from irquant.passes.options.config_error import ConfigError
-from irquant.passes.options.pot_config import ConfigFile, read_config_file
+from irquant.passes.options.config_file import ConfigFile
+from irquant.passes.options.pot_config import read_config_file
 from irquant.passes.runtime.load_model import model_files
 from irquant.tools.options.run_files import code_files, data_files, target_files
 from irquant.tools.zoo.batch_file import Entry

@@ -1,6 +1,5 @@
 """Layers that int8 makes slower: whose time is whose, when latency is measured, and what is said of it."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -269,7 +268,7 @@ def reported(monkeypatch: pytest.MonkeyPatch, found: Latencies, *, slow: bool, s
         return replace(answer, asked=replace(answer.asked or Asked(), looks_slow=slow))
 
     monkeypatch.setattr(device, "ask", asked)
-    monkeypatch.setattr(sys.modules["irquant.passes.jobs.quantize_graph"], "measure_gain", lambda *_, **__: found)
+    monkeypatch.setattr(latency_module, "measure_gain", lambda *_, **__: found)
     graph, samples = net()
     if shape:
         model = to_runtime(graph)

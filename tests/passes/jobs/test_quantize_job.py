@@ -12,7 +12,7 @@ from irquant.ir import UserError
 from irquant.passes import QuantizationConfig, quantize
 from irquant.passes.files.model_place import FilePlace, MemoryPlace
 from irquant.passes.jobs.quantize_job import QuantizeJob
-from irquant.passes.options.pot_config import ConfigFile
+from irquant.passes.options.config_file import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
 
 FEW = "only 10 samples: ranges and check depend on each of them; give 100 to 300 typical ones"

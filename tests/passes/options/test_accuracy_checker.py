@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from irquant.passes.options.accuracy_checker import CheckerData, UnreadError, read_checker
+from irquant.passes.options.config_file import ConfigFile
 from irquant.passes.options.engine import EngineOptions, engine_of_checker
-from irquant.passes.options.pot_config import ConfigFile, read_config_file
+from irquant.passes.options.pot_config import read_config_file
 from irquant.tools.cli import run
 
 CHECKER = """

@@ -4,7 +4,7 @@ import pytest
 
 from irquant.passes import QuantizationConfig
 from irquant.passes.options.config_error import ConfigError
-from irquant.passes.options.pot_config import ConfigFile
+from irquant.passes.options.config_file import ConfigFile
 from irquant.passes.options.resolved import ResolvedOptions
 from irquant.targets import TargetError, load_target
 

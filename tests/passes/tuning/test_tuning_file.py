@@ -7,7 +7,8 @@ import yaml
 
 from irquant.ir import UserError
 from irquant.passes.files.own_files import is_own_file
-from irquant.passes.tuning.tuning_file import MARK, MeasuredTimes, Tuning, read_tuning, write_tuning
+from irquant.passes.tuning.goals import MARK
+from irquant.passes.tuning.tuning_file import MeasuredTimes, Tuning, read_tuning, write_tuning
 
 TIMES = MeasuredTimes(openvino="2026.4", precision="bf16", threads=2, float_ms=1.0, int8_ms=2.0, tuned_ms=0.9)
 TUNING = Tuning(
