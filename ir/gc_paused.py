@@ -1,4 +1,4 @@
-"""Pauses garbage collection while a graph is built, which creates hundreds of thousands of permanent objects."""
+"""Pauses garbage collection while a graph is built or modules are imported: hundreds of thousands of objects stay."""
 
 import functools
 import gc

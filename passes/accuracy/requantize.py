@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from ...ir import Array, Graph, Scope
 from ..analysis.agreement import Verdict
@@ -12,7 +13,6 @@ from ..calibration.measurement import Measurement, StatisticsCollector, kept_of
 from ..calibration.reading import CalibrationSample
 from ..evaluation.verify_execution import VerifyExecution
 from ..infra.base import Context, Fact, Pass
-from ..infra.instruments import Instrument
 from ..infra.manager import PassManager
 from ..options.config import QuantizationConfig
 from ..statistics.batch import batched_tensors
@@ -21,6 +21,9 @@ from ..statistics.request import Numbers, Request, Statistics, Store, find_recip
 from ..transforms.plan_placement import PlanPlacement
 from ..transforms.restore_attention import RestoreAttention
 from .device import Run, enough, run_with
+
+if TYPE_CHECKING:  # most runs watch no pass
+    from ..infra.instruments import Instrument
 
 #: An operation: the body that it is in, and its id.
 Key = tuple[Scope, int]
@@ -132,7 +135,7 @@ class CalibratedModel:
         reverted_to_float: Mapping[Key, str],
         *,
         hiding: bool = True,
-        instruments: Sequence[Instrument] = (),
+        instruments: "Sequence[Instrument]" = (),
     ) -> tuple[Graph, Context]:
         """The model after all passes, watched by instruments, and the context after them.
 

@@ -3,17 +3,19 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ...ir import Graph, write_model
 from ...ir.writer import check_output
-from ..infra.instruments import WriteAfter
 from ..options.config import QuantizationConfig
 from ..options.config_error import ConfigError
 from ..runtime.convert import RuntimeModel, from_runtime, is_runtime_model, to_runtime
 from ..runtime.core import Extension
 from ..runtime.load_model import load_model, model_files
 from .run_files import RunFile, result_files, watching_for
+
+if TYPE_CHECKING:  # most runs watch no pass
+    from ..infra.instruments import WriteAfter
 
 _Model = TypeVar("_Model", covariant=True)
 _IN_MEMORY = "dump_intermediate_model has no effect: it writes beside the result, which is in memory; give a path"
@@ -53,7 +55,7 @@ class ModelPlace(Protocol[_Model]):
         """Refuses an invalid destination before any work is done."""
         ...
 
-    def watching(self, config: QuantizationConfig) -> Sequence[WriteAfter]:
+    def watching(self, config: QuantizationConfig) -> "Sequence[WriteAfter]":
         """The instruments that keep the model before bias correction, if requested."""
         ...
 
@@ -109,7 +111,7 @@ class FilePlace:
         """
         check_output(self.output, graph)
 
-    def watching(self, config: QuantizationConfig) -> Sequence[WriteAfter]:
+    def watching(self, config: QuantizationConfig) -> "Sequence[WriteAfter]":
         """The instruments that keep the model before bias correction, to be written next to the result."""
         return () if self.no_intermediate else watching_for(self.output, config)
 
@@ -175,7 +177,7 @@ class MemoryPlace:
         if self.output:
             check_output(self.output, graph)
 
-    def watching(self, config: QuantizationConfig) -> Sequence[WriteAfter]:
+    def watching(self, config: QuantizationConfig) -> "Sequence[WriteAfter]":
         """No instruments: the result has no path."""
         return ()
 

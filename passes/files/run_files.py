@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...ir import UserError
 from ...ir.spelling import switched_on
 from ...ir.watched_files import version_of, watch
 from ..calibration.calibrate import Calibrate
 from ..infra.base import Pass
-from ..infra.instruments import WriteAfter
 from ..options.config import QuantizationConfig
 from ..transforms.set_ranges import SetRanges
 from .own_files import is_own_file
+
+if TYPE_CHECKING:  # most runs keep no intermediate model
+    from ..infra.instruments import WriteAfter
 
 #: The name of a file or folder in messages, and its path.
 RunFile = tuple[str, Path]
@@ -124,7 +127,7 @@ def _refuse_shared(written: Sequence[_Written]) -> None:
             raise RunFilesError(message)
 
 
-def result_files(result: Path, watching: Iterable[WriteAfter] = ()) -> Iterator[RunFile]:
+def result_files(result: Path, watching: "Iterable[WriteAfter]" = ()) -> Iterator[RunFile]:
     """The files of a model that is written, with the intermediate models."""
     yield "the result", result
     yield "the weights of the result", result.with_suffix(".bin")
@@ -133,10 +136,12 @@ def result_files(result: Path, watching: Iterable[WriteAfter] = ()) -> Iterator[
         yield "the weights of the intermediate model", each.path.with_suffix(".bin")
 
 
-def watching_for(output: Path, config: QuantizationConfig) -> list[WriteAfter]:
+def watching_for(output: Path, config: QuantizationConfig) -> "list[WriteAfter]":
     """The instruments that keep the model before bias correction, to be written next to the result, if requested."""
     if not config.keep_intermediate:
         return []
+    from ..infra.instruments import WriteAfter  # here: rarely requested
+
     return [WriteAfter(SetRanges.name, output.with_name(f"{output.stem}_before_bias_correction.xml"))]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from ...ir import Graph, IRError, UserError
 from ..runtime.core import RuntimeRejectedError
@@ -13,8 +14,10 @@ from ..runtime.probe import contradiction, is_accepted
 from ..statistics.request import QUANTILES, Request
 from .base import Context, Fact, Pass, PassFailure, PassResult, RequirementError, Results
 from .checked_passes import checked_passes
-from .instruments import Instrument
 from .internal_errors import pass_failure, refuse_result
+
+if TYPE_CHECKING:  # most runs watch no pass
+    from .instruments import Instrument
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +37,7 @@ class PassManager:
     """
 
     passes: Sequence[Pass]
-    instruments: Sequence[Instrument] = ()
+    instruments: "Sequence[Instrument]" = ()
     given: frozenset[Fact] = frozenset()
 
     def __post_init__(self) -> None:

@@ -14,7 +14,6 @@ from ..analysis.data_findings import expected_inputs, find_about_data
 from ..analysis.outputs import OutputKind
 from ..files.provenance import record_provenance
 from ..infra.base import Pass
-from ..infra.instruments import Instrument
 from ..infra.progress import Progress, no_progress
 from ..options.config import QuantizationConfig
 from ..reporting.detail import Detail
@@ -27,6 +26,7 @@ if TYPE_CHECKING:  # what most runs do not use
     from ..accuracy.metric_goals import MetricGoals
     from ..evaluation.closeups import CloseUp
     from ..evaluation.latency import Latencies
+    from ..infra.instruments import Instrument
     from ..tuning.tuner import Tuner
 
 _log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def quantize_graph(
     wanted: "MetricGoals | None" = None,
     tuning: TuningGoals | None = None,
     passes: Sequence[Pass] | None = None,
-    instruments: Sequence[Instrument] = (),
+    instruments: "Sequence[Instrument]" = (),
     progress: Progress = no_progress,
     warnings: Sequence[str] = (),
     detail: Detail | None = None,

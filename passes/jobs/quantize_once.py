@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ...ir import Graph, UserError
 from ...targets import Target, load_target, target_names
@@ -13,13 +14,15 @@ from ..calibration.calibrate import Calibrate
 from ..calibration.fingerprint import model_fingerprint
 from ..calibration.subset import expected_count
 from ..infra.base import Context, Fact, Pass, Results
-from ..infra.instruments import Instrument
 from ..infra.manager import PassManager
 from ..infra.progress import Progress, no_progress
 from ..options.config import QuantizationConfig
 from ..options.quantization import RangeEstimator
 from ..runtime.samples import DataError
 from .pipelines import default_quantization
+
+if TYPE_CHECKING:  # most runs watch no pass
+    from ..infra.instruments import Instrument
 
 
 class NothingToQuantizeError(UserError):
@@ -34,7 +37,7 @@ def quantize_once(
     *,
     measuring: Pass | None = None,
     passes: Sequence[Pass] | None = None,
-    instruments: Sequence[Instrument] = (),
+    instruments: "Sequence[Instrument]" = (),
     progress: Progress = no_progress,
 ) -> tuple[Results, Attempt, CalibratedModel]:
     """Quantizes a graph in place, as the options say, and checks the result on the runtime.

@@ -52,6 +52,7 @@ UNUSED = {
     *("PIL", "av", "distributed", "jinja2", "json5", "psutil", "rich"),
     *("irquant.passes.analyze", "irquant.passes.compress", "irquant.passes.explain", "irquant.passes.testing"),
     "irquant.passes.evaluation.compare_models",
+    "irquant.passes.infra.instruments",
     "irquant.passes.jobs.compress_graph",
     "irquant.passes.jobs.quantize_options",
     *(f"irquant.passes.accuracy.{name}" for name in ("control", "evaluations", "metric_goals", "metrics")),

@@ -60,8 +60,9 @@ if not TYPE_CHECKING:  # type checkers read the imports above
             raise AttributeError(_instead_of(name) or f"module 'irquant' has no attribute '{name}'")
         if name == "UserError":
             return import_module("irquant.ir").UserError
-        import_module("irquant.tools.front_end").install_front_end()
-        return getattr(import_module("irquant.passes"), name)
+        with import_module("irquant.ir.gc_paused").gc_paused():  # imported objects stay
+            import_module("irquant.tools.front_end").install_front_end()
+            return getattr(import_module("irquant.passes"), name)
 
     def _instead_of(name: str) -> str:
         """What to write instead of a name that `nncf` has; empty for others."""
