@@ -54,8 +54,7 @@ class Calibrate(Pass):
         total = min(filter(None, (most, expected)), default=None)
 
         def take(job: CalibrationSample, kept: list[Array]) -> None:
-            fingerprint.add(job)
-            look.add(job.feed, continues=job.past is not None)
+            fingerprint.add(job, look.add(job.feed, continues=job.past is not None))
             keeper.take(job, harvest.seen)
             harvest.take(job, kept)
             is_beyond = total is not None and harvest.seen > total  # items that hold several samples

@@ -90,8 +90,7 @@ class LoadStatistics(Pass):
         keeper = SampleKeeper(context.config, reading.count)
         waiting: list[CalibrationSample] = []
         for index, job in enumerate(reading.all):
-            fingerprint.add(job)
-            look.add(job.feed, continues=job.past is not None)
+            fingerprint.add(job, look.add(job.feed, continues=job.past is not None))
             keeper.take(job, index)
             waiting += [job] if job.is_held_out or job.is_first else []
         if str(fingerprint) != found.data_fingerprint:

@@ -38,8 +38,7 @@ class MeasureOutputs(Pass):
         if not samples:
             raise empty_data(context.samples)
         for each in samples:
-            fingerprint.add(each)
-            look.add(each.feed, continues=each.past is not None)
+            fingerprint.add(each, look.add(each.feed, continues=each.past is not None))
         kept = {index: each.alone for index, each in enumerate(samples) if _is_kept(each)}
         outputs, held_out = find_outputs(graph), list[ValidationSample]()
 

@@ -52,6 +52,7 @@ class SampleKeeper:
     config: QuantizationConfig
     count: int | None = None
     kept: dict[int, PreparedSample] = field(default_factory=dict[int, PreparedSample])
+    _bytes: int = 0
 
     def take(self, job: CalibrationSample, index: int) -> None:
         """Keeps a sample if it belongs to the kept ones."""
@@ -61,12 +62,16 @@ class SampleKeeper:
         if not is_sequential and _size(job) > KEPT_BYTES:
             return
         self.kept[index] = job.alone
+        self._bytes += _size(job)
         last = max(self.kept, key=self._place)
         enough = KEPT_MOST if is_sequential and self._place(last) < KEPT_SHARE else KEPT_LEAST
         if len(self.kept) > enough:
-            del self.kept[last]
-        while not is_sequential and sum(map(_size, self.kept.values())) > KEPT_BYTES:
-            del self.kept[max(self.kept, key=self._place)]
+            self._drop(last)
+        while not is_sequential and self._bytes > KEPT_BYTES:
+            self._drop(max(self.kept, key=self._place))
+
+    def _drop(self, index: int) -> None:
+        self._bytes -= _size(self.kept.pop(index))
 
     def _place(self, index: int) -> float:
         """The place of a sample in the order of keeping, from 0 to 1.
@@ -191,6 +196,8 @@ class StatisticsCollector:
         if job.is_first:
             self.first.append(job.with_outputs(outputs))
         for block, rows in zip(self.measurement.blocks, kept, strict=True):
+            if rows.size and rows.min() > -OF_NOTHING and rows.max() < OF_NOTHING:  # false for NaN, too
+                continue
             if not (is_finite := np.isfinite(rows)).all():
                 node = self._node(block, is_finite)
                 message = f"{job.sample.label}: the float model gives NaN or Inf at {node}; leave the sample out"

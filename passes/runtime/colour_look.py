@@ -40,10 +40,10 @@ class ColourLook:
     mixed: int = 0
     alike: list[float] = field(default_factory=list[float])
 
-    def add(self, array: Array) -> None:
-        """Takes a sample of images, with channels first or last."""
+    def add(self, array: Array, peak: float) -> None:
+        """Takes a sample of images, with channels first or last, and its largest magnitude."""
         self.shape = array.shape
-        self.peaks.append(float(np.abs(array).max()))
+        self.peaks.append(peak)
         self.whole.append(_is_whole(array.ravel()[:64]) and _is_whole(array))
         first = has_channels_first(array.shape)
         planes = array[0] if first else np.moveaxis(array[0], 2, 0)
@@ -89,13 +89,13 @@ def _mixes_columns(planes: Array) -> bool:
 
 def _alike_at(planes: Array, axis: int, distance: int) -> float:
     """The correlation of pixels at a distance along an axis; NaN beside blank margins: no comparison holds for it."""
-    length = planes.shape[axis]
-    one, other = planes.take(range(length - distance), axis), planes.take(range(distance, length), axis)
+    before = (slice(None),) * axis
+    one, other = planes[(*before, slice(-distance))], planes[(*before, slice(distance, None))]
     return math.nan if one.min() == one.max() or other.min() == other.max() else _correlation(one, other)
 
 
 def _correlation(one: Array, other: Array) -> float:
     """The correlation of two arrays; 1 if one of them is constant."""
-    x, y = one - one.mean(), other - other.mean()
-    power = float((x * x).sum()) * float((y * y).sum())
-    return float((x * y).sum()) / power**0.5 if power > 0 and np.isfinite(power) else 1.0
+    x, y = (one - one.mean()).ravel(), (other - other.mean()).ravel()
+    power = float(np.dot(x, x)) * float(np.dot(y, y))
+    return float(np.dot(x, y)) / power**0.5 if power > 0 and np.isfinite(power) else 1.0

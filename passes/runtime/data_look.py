@@ -60,12 +60,13 @@ class InputLook:
         """Takes the values of a sample; it may be empty."""
         if not array.size:
             return
-        self.low, self.high = min(self.low, float(array.min())), max(self.high, float(array.max()))
+        low, high = float(array.min()), float(array.max())
+        self.low, self.high = min(self.low, low), max(self.high, high)
         if array.dtype == np.float32:  # in this type, the product is several times faster
             with np.errstate(over="ignore", invalid="ignore"):  # masks of infinities
                 self.squares += float(np.dot(array.ravel(), array.ravel())) / array.size
         if is_colour(array):
-            self.colours.add(array)
+            self.colours.add(array, max(-low, high))
         self.samples += 1
 
     @property
@@ -106,19 +107,25 @@ class DataLook:
     parts: str = ""
     told: list[str] = field(default_factory=list[str])
 
-    def add(self, feed: Feed, *, continues: bool = False) -> None:
+    def add(self, feed: Feed, *, continues: bool = False) -> list[int]:
         """Takes a sample.
 
         Args:
             feed: Its arrays.
             continues: Whether it is a step behind others of its sequence.
+
+        Returns:
+            The checksum of each array.
         """
         self.continued += continues
         for name, array in feed.items():
             self.inputs.setdefault(name, InputLook()).add(array)
         self.samples += 1
-        self.digests.add(tuple(part for array in feed.values() for part in (*array.shape, _checksum(array))))
+        checksums = [_checksum(array) for array in feed.values()]
+        both = zip(feed.values(), checksums, strict=True)
+        self.digests.add(tuple(part for array, checksum in both for part in (*array.shape, checksum)))
         self.constant += any(array.size > 1 for array in feed.values()) and all(map(_is_constant, feed.values()))
+        return checksums
 
     @property
     def copies(self) -> int:

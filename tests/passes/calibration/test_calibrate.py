@@ -1,6 +1,7 @@
 """Statistics equal a slow computation on raw tensors; the data are run once, by one compiled model."""
 
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from irquant.passes import Context, QuantizationConfig
 from irquant.passes.calibration import measurement
 from irquant.passes.calibration.attach_statistics import blocks
 from irquant.passes.calibration.calibrate import Calibrate
+from irquant.passes.calibration.reading import CalibrationSample
 from irquant.passes.calibration.sample_order import HELD_OUT_MOST, is_held_out
 from irquant.passes.runtime import engine as runtime_module
 from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.runtime.core import RuntimeRejectedError
 from irquant.passes.runtime.engine import Engine
-from irquant.passes.runtime.samples import DataError
+from irquant.passes.runtime.samples import DataError, Sample
 from irquant.passes.statistics.batch import batched_tensors
 from irquant.passes.statistics.request import QUANTILES, Reduction, Request, request
 from irquant.targets import load_target
@@ -312,3 +314,26 @@ def test_the_state_of_a_stateful_model_is_reset_for_every_sample(tmp_path: Path)
     node = next(graph.nodes("Add"))
     found = calibrated(graph, {request(node.output(), Reduction.MAX)}, [np.ones((1, 2), np.float32)] * 12).statistics
     assert found[request(node.output(), Reduction.MAX)].max() == 1.0
+
+
+def test_each_array_of_a_sample_is_read_for_one_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fingerprint of the data and the count of copies both need it, and large arrays take time."""
+    read: list[int] = []
+    monkeypatch.setattr(zlib, "crc32", lambda data: read.append(data.nbytes) or len(read))
+    x = op.parameter([1, 8], np.float32, "x")
+    graph = from_runtime(ov.Model([op.relu(x)], [x], "m"))
+    calibrated(graph, {request(next(graph.nodes("ReLU")).output(), Reduction.MAX)}, [np.ones((1, 8), np.float32)] * 12)
+    assert read == [32] * 12
+
+
+def test_samples_kept_for_the_guard_are_measured_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not all that are kept again for each sample."""
+    sizes: list[int] = []
+    size = measurement._size
+    monkeypatch.setattr(measurement, "_size", lambda sample: sizes.append(size(sample)) or sizes[-1])
+    keeper = measurement.SampleKeeper(QuantizationConfig.checked())
+    for index in range(100):
+        feed = {"x": np.zeros(4, np.uint8)}
+        keeper.take(CalibrationSample(Sample("", None), feed, is_held_out=False), index)
+    assert len(keeper.kept) == measurement.KEPT_LEAST
+    assert len(sizes) <= 300

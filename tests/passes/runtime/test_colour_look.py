@@ -24,7 +24,7 @@ def photograph(height: int = 30, width: int = 32) -> Array:
 def look(samples: list[Array]) -> ColourLook:
     found = ColourLook()
     for each in samples:
-        found.add(each)
+        found.add(each, float(np.abs(each).max()))
     return found
 
 
