@@ -7,6 +7,7 @@ Each layer keeps the XML element that it was read from (see `layer`), and edits 
 Iteration is topological with ties in file order: same input, same output, same bytes.
 """
 
+import hashlib
 import math
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -60,7 +61,7 @@ class InPort:
     def source(self) -> "OutPort":
         """The output port that drives this input."""
         graph = self.node.graph
-        if (end := graph.source_of((self.node.id, self.index))) is None:
+        if (end := graph._edges.source_of((self.node.id, self.index))) is None:
             message = f"input {self.index} of {self.node} has no source"
             raise IRError(message)
         return OutPort(Node(graph, end[0]), end[1])
@@ -209,7 +210,8 @@ class Node:
     @property
     def type(self) -> str:
         """The op type as the .xml spells it, e.g. "Const", "ReLU"."""
-        return self._layer.element.attrib["type"]
+        layer = self.graph._layers.get(self.id) or self._layer  # asked a million times in a run
+        return layer.element.attrib["type"]
 
     @property
     def name(self) -> str:
@@ -323,8 +325,25 @@ class Node:
             message = f"{self} cannot become {value.dtype}{list(value.shape)}: only the values of a constant can change"
             raise IRError(message)
         layer = self._layer
-        layer.array, layer.text = np.asarray(value, order="C"), None
+        layer.array, layer.text, layer.digest = np.asarray(value, order="C"), None, None
         self.graph.is_edited = True
+
+    @property
+    def digest(self) -> tuple[str, str, bytes]:
+        """The element type and the shape of a Const, and the SHA-256 of its bytes: equal for equal values.
+
+        The bytes are read once for all copies of the graph if they are in the weights file.
+
+        Raises:
+            IRError: not a Const.
+        """
+        layer, raw, attributes = self._layer, self.raw, self.attributes
+        if layer.array is None:
+            content = self.graph.weights.digest(int(attributes["offset"]), int(attributes["size"]))
+        else:
+            layer.digest = layer.digest or hashlib.sha256(raw.data).digest()
+            content = layer.digest
+        return attributes["element_type"], attributes["shape"], content
 
     @property
     def elements(self) -> int:
@@ -654,7 +673,7 @@ class Graph:
         twin._first_new, twin.origins = self._first_new, self.origins.copy()
         for id_, layer in self._layers.items():
             clone = decode_layer(clones[layer.element], layer.position)
-            clone.array, clone.text = layer.array, layer.text
+            clone.array, clone.text, clone.digest = layer.array, layer.text, layer.digest
             for tag, body in layer.bodies.items():
                 clone.bodies[tag] = _copy_body(body, clone.element, tag)
             twin._layers[id_] = clone

@@ -1,9 +1,10 @@
 """The .bin file as one memory map: constants are views of it, without copies."""
 
+import hashlib
 import mmap
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Weights:
     path: Path | None
     data: np.ndarray[Any, np.dtype[np.uint8]]
     version: tuple[int, ...] = ()
+    _digests: dict[tuple[int, int], bytes] = field(default_factory=dict[tuple[int, int], bytes], repr=False)
 
     @property
     def size(self) -> int:
@@ -43,6 +45,12 @@ class Weights:
         view = self.data[offset : offset + size]
         view.flags.writeable = False
         return view
+
+    def digest(self, offset: int, size: int) -> bytes:
+        """The SHA-256 of bytes [offset, offset + size); they are read once."""
+        if (offset, size) not in self._digests:
+            self._digests[offset, size] = hashlib.sha256(self.view(offset, size).data).digest()
+        return self._digests[offset, size]
 
     def release(self) -> None:
         """Releases the memory of pages that were read; a later access reads them again."""

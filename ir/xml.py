@@ -152,23 +152,22 @@ def write_xml(
         if isinstance(item, str):
             parts.append(item)
             continue
-        tail = _text(item.tail) if item is not root else ""
+        tail = _text(item.tail) if item.tail and item is not root else ""
         if known := texts.get(item):
-            parts.append(known)
-            parts.append(tail)
+            parts.append(f"{known}{tail}")
             continue
         if callable(item.tag):
             parts.append(f"<!--{item.text}-->{tail}" if item.tag is ET.Comment else f"<?{item.text}?>{tail}")
             continue
-        attributes = replaced.get(item, item.attrib) if replaced else item.attrib
-        parts.append(f"<{item.tag}")
-        parts.extend([f' {name}="{_attribute(value, style)}"' for name, value in attributes.items()])
-        if not len(item) and not item.text:
-            parts.append(f"{style.empty_end}{tail}")
-        else:
-            parts.append(f">{_text(item.text)}")
+        attributes = _attributes(replaced.get(item, item.attrib), style)
+        if len(item):
+            parts.append(f"<{item.tag}{attributes}>{_text(item.text)}")
             stack.append(f"</{item.tag}>{tail}")
-            stack.extend(reversed(item))
+            stack.extend(item[::-1])
+        elif item.text:
+            parts.append(f"<{item.tag}{attributes}>{_text(item.text)}</{item.tag}>{tail}")
+        else:
+            parts.append(f"<{item.tag}{attributes}{style.empty_end}{tail}")
     parts.append(style.epilog)
     document = "".join(parts)
     if found := _FORBIDDEN.search(document):
@@ -184,9 +183,13 @@ _ATTRIBUTE = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\n": "&#1
 _SPECIAL = re.compile('[&<>"\n\r\t]')
 
 
-def _attribute(value: str, style: XmlStyle) -> str:
-    if not _SPECIAL.search(value):
-        return value
+def _attributes(attributes: Mapping[str, str], style: XmlStyle) -> str:
+    if _SPECIAL.search("".join(attributes.values())):
+        attributes = {name: _escaped(value, style) for name, value in attributes.items()}
+    return "".join([f' {name}="{value}"' for name, value in attributes.items()])
+
+
+def _escaped(value: str, style: XmlStyle) -> str:
     escaped = value.translate(_ATTRIBUTE)
     return escaped.replace(">", "&gt;") if style.escapes_greater else escaped
 

@@ -10,10 +10,9 @@ rapid-deployment", NeurIPS 2019, section 3 (least expected squared error of a cl
 mean over measured values instead of a fitted distribution, and the weights of the reading layers weight the values.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -31,8 +30,6 @@ _POINTS, _OUTERMOST = 4096, 256
 _LEAST, _COUNT, _FINER = 0.1, 20, 7
 _SHARES: Floats = np.geomspace(_LEAST, 1.0, _COUNT)
 _STEP = _LEAST ** (-1 / (_COUNT - 1))
-#: The most distributions that are kept: 28 MB.
-_MOST_KNOWN = 512
 #: The number of rounds in which the two ends of an asymmetric range are searched, one after the other.
 _ROUNDS = 2
 
@@ -146,43 +143,6 @@ def least_error_range(found: Distribution, start: Range, levels: int, *, signed:
             upper = search.along(partial(_lopsided, low=high, high=low * lower, levels=levels))
             lower = search.along(partial(_lopsided, low=low, high=high * upper, levels=levels))
     return search.best.reshaped(())
-
-
-@dataclass(eq=False)
-class KnownRanges:
-    """Distributions and ranges that were found before, by the numbers that they follow from.
-
-    Models that are made from one calibration have most of them in common, and each takes a sort and a search.
-    """
-
-    _distributions: dict[bytes, Distribution] = field(default_factory=dict[bytes, Distribution])
-    _ranges: dict[tuple[object, ...], Range] = field(default_factory=dict[tuple[object, ...], Range])
-
-    def distribution(self, values: Floats, weights: Floats) -> Distribution:
-        """`Distribution.of`."""
-        key = _digest(values, weights)
-        if (found := self._distributions.get(key)) is None:
-            found = Distribution.of(values, weights)
-            if len(self._distributions) < _MOST_KNOWN:
-                self._distributions[key] = found
-        return found
-
-    def least_error_range(
-        self, found: Distribution, start: Range, levels: int, *, signed: bool, asymmetric: bool
-    ) -> Range:
-        """`least_error_range`."""
-        key = (_digest(found.values, found.weights, start.low, start.high), levels, signed, asymmetric)
-        if key not in self._ranges:
-            self._ranges[key] = least_error_range(found, start, levels, signed=signed, asymmetric=asymmetric)
-        return self._ranges[key]
-
-
-def _digest(*arrays: Floats) -> bytes:
-    content = hashlib.sha256()
-    for each in arrays:
-        content.update(f"{each.dtype} {each.shape}".encode())
-        content.update(np.ascontiguousarray(each).reshape(-1).view(np.uint8).data)
-    return content.digest()
 
 
 def least_error(found: Distribution, levels: int, *, signed: bool) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..analysis.expected_error import KnownRanges
+from ..analysis.known_numbers import KnownNumbers
 from ..analysis.outputs import Outputs
 from ..runtime.data_look import DataLook
 from ..runtime.samples import PreparedSample, ValidationSample
@@ -43,7 +43,7 @@ class Calibration:
         sampling: How many samples were measured, and why.
         fed: What was fed, in one line (see `fed_line`).
         have_advanced: Whether samples were sequences, so that states had other values than their first ones.
-        known: The ranges that were found from the statistics so far.
+        known: The numbers that were computed from weights and statistics so far.
     """
 
     statistics: Statistics = field(default_factory=Statistics)
@@ -56,7 +56,7 @@ class Calibration:
     sampling: Sampling = field(default_factory=Sampling)
     fed: str = ""
     have_advanced: bool = False
-    known: KnownRanges = field(default_factory=KnownRanges)
+    known: KnownNumbers = field(default_factory=KnownNumbers)
 
     @property
     def compared(self) -> Sequence[ValidationSample]:

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...ir import DYNAMIC, Array, InPort, Node, OutPort
-from ...ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, data_channel_axis, weight_axes
+from ...ir import DYNAMIC, InPort, Node, OutPort
+from ...ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, WeightAxes, data_channel_axis, weight_axes
 from ..analysis.constants import SHAPE_READERS
-from ..analysis.expected_error import Distribution, KnownRanges
+from ..analysis.expected_error import Distribution
+from ..analysis.known_numbers import KnownNumbers
 from ..analysis.ranges import Floats
 from ..analysis.standard_errors import error_of_least_error_range
 from ..options.config import QuantizationConfig
@@ -32,7 +33,7 @@ def sample_request(site: Site, config: QuantizationConfig) -> Request | None:
 
 
 def distribution(
-    site: Site, wanted: Request, statistics: Statistics, extremes: Iterable[Request], known: KnownRanges
+    site: Site, wanted: Request, statistics: Statistics, extremes: Iterable[Request], known: KnownNumbers
 ) -> Distribution:
     """The measured values, each weighted by the weights that read it.
 
@@ -42,11 +43,11 @@ def distribution(
         statistics: The measured numbers.
         extremes: The smallest and the largest value of each observation, which a sample of elements misses: they are
             added.
-        known: The distributions that were found before.
+        known: The numbers that were computed before.
     """
     numbers = statistics[wanted]
     shape, axis, count = site.source.shape, wanted.channel_axis, numbers.shape[1]
-    weights = _weights_of_elements(site, wanted, count)
+    weights = _weights_of_elements(site, wanted, count, known)
     stride = spread_stride(numbers.size, count, _MOST)
     values = [numbers.reshape(-1)[::stride]]
     counts = [np.broadcast_to(weights, numbers.shape).reshape(-1)[::stride]]
@@ -54,11 +55,17 @@ def distribution(
         outer = [statistics[each].reshape(-1) for each in extremes]
         values += outer
         counts += [np.full(len(each), count / elements / stride) for each in outer]
-    return known.distribution(np.concatenate(values), np.concatenate(counts))
+    return known.once(Distribution.of, np.concatenate(values), np.concatenate(counts))
 
 
 def error_of_range(
-    site: Site, wanted: Request, statistics: Statistics, extremes: Iterable[Request], *, asymmetric: bool
+    site: Site,
+    wanted: Request,
+    statistics: Statistics,
+    extremes: Iterable[Request],
+    known: KnownNumbers,
+    *,
+    asymmetric: bool,
 ) -> float:
     """The standard error of the range with the least expected error, as a share of its width.
 
@@ -67,11 +74,12 @@ def error_of_range(
         wanted: The request for the elements.
         statistics: The measured numbers.
         extremes: See `distribution`.
+        known: The numbers that were computed before.
         asymmetric: Whether the two ends may lie at different distances from zero.
     """
     values = statistics[wanted]
     shape, axis, count = site.source.shape, wanted.channel_axis, values.shape[1]
-    weights = _weights_of_elements(site, wanted, count)
+    weights = _weights_of_elements(site, wanted, count, known)
     if (elements := _elements(shape, axis, count)) > count:
         outer = [statistics[each] for each in extremes]
         values = np.concatenate([values, *outer], axis=1)
@@ -80,10 +88,10 @@ def error_of_range(
     return error_of_least_error_range(values, weights, site.levels, signed=signed, asymmetric=asymmetric)
 
 
-def _weights_of_elements(site: Site, wanted: Request, count: int) -> Floats:
+def _weights_of_elements(site: Site, wanted: Request, count: int, known: KnownNumbers) -> Floats:
     """The weight of each of the `count` elements of an observation: that of its channel."""
     shape, axis = site.source.shape, wanted.channel_axis
-    energies = None if axis is None else _energies(site, shape[axis])
+    energies = None if axis is None else _energies(site, shape[axis], known)
     if energies is None or axis is None:
         return np.ones(count)
     return energies[sampled_channels(shape, axis, count)]
@@ -115,36 +123,42 @@ def _axis_of(port: InPort, rank: int) -> int:
     return data_channel_axis(port.node) % rank
 
 
-def _energies(site: Site, channels: int) -> Floats | None:
+def _energies(site: Site, channels: int, known: KnownNumbers) -> Floats | None:
     """For each channel, the mean over the readers of the squared weights that read it, 1 on average.
 
     None if a reader is not a layer with weights.
     """
-    found = [_energy(port, channels) for port in _readers(site)]
-    known = [each for each in found if each is not None]
-    if len(known) < len(found) or not known:
+    found = [_energy(port, channels, known) for port in _readers(site)]
+    energies = [each for each in found if each is not None]
+    if len(energies) < len(found) or not energies:
         return None
-    mean: Floats = np.mean(known, axis=0)
+    mean: Floats = np.mean(energies, axis=0)
     return mean
 
 
-def _energy(port: InPort, channels: int) -> Floats | None:
+def _energy(port: InPort, channels: int, known: KnownNumbers) -> Floats | None:
     layer = port.node
     if layer.type not in WEIGHTED_TYPES or port.index != DATA_PORT:
         return None
-    values = _weights(layer.source(WEIGHTS_PORT))
-    if values is None:
+    constant = _constant(layer.source(WEIGHTS_PORT))
+    if constant is None:
         return None
-    axes = weight_axes(layer)
-    kept = [axis % values.ndim for axis in (axes.group, axes.inputs) if axis is not None]
-    others = tuple(axis for axis in range(values.ndim) if axis not in kept)
-    energy = np.square(values, dtype=np.float64).sum(axis=others).reshape(-1)
+    energy = known.once(_squares, constant, weight_axes(layer))
     return energy / energy.mean() if len(energy) == channels and energy.any() else None
 
 
-def _weights(tensor: OutPort) -> Array | None:
+def _squares(constant: Node, axes: WeightAxes) -> Floats:
+    """The sum of the squared weights that read each channel."""
+    values = constant.array
+    kept = [axis % values.ndim for axis in (axes.group, axes.inputs) if axis is not None]
+    others = tuple(axis for axis in range(values.ndim) if axis not in kept)
+    squares: Floats = np.square(values, dtype=np.float64).sum(axis=others).reshape(-1)
+    return squares
+
+
+def _constant(tensor: OutPort) -> Node | None:
     """The weights before their FakeQuantize."""
     node: Node = tensor.node
     if node.type == "FakeQuantize":
         node = node.source().node
-    return node.array if node.type == "Const" else None
+    return node if node.type == "Const" else None

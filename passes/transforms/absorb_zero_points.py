@@ -8,14 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import Array, Builder, Graph, Node
-from ...ir.ops import WEIGHTS_PORT, weight_axes
+from ...ir.ops import WEIGHTS_PORT, WeightAxes, weight_axes
 from ..analysis.biases import change_bias, changed_bias
 from ..analysis.constants import SHAPE_READERS
-from ..analysis.coverage import kernel_sizes
+from ..analysis.known_numbers import KnownNumbers
 from ..analysis.ranges import Floats
 from ..infra.base import Context, Fact, Pass
 from ..placement.plan import Plan, Site
-from .correct_biases_fast import mean_output, rounded_weights
+from .correct_biases_fast import mean_output, round_weights
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,11 @@ class AbsorbZeroPoints(Pass):
         sites = [site for site in context.plan.sites if site.spec.absorbs_zero_point and site.name in nodes]
         below = [(site, nodes[site.name]) for site in sites if _low(nodes[site.name]) < 0]
         readers = {node: [*_layers_behind(site, context.plan)] for site, node in below}
-        shifts = {layer: _shift(layer, _low(node)) for node, layers in readers.items() for layer in layers}
+        shifts = {
+            layer: _shift(layer, _low(node), context.calibration.known)
+            for node, layers in readers.items()
+            for layer in layers
+        }
         moved = [node for node in readers if _fits(node, {layer: shifts[layer] for layer in readers[node]})]
         for layer in dict.fromkeys(layer for node in moved for layer in readers[node]):
             change_bias(layer, shifts[layer])
@@ -79,12 +83,18 @@ def _layers_behind(site: Site, plan: Plan) -> Iterator[Node]:
             yield node
 
 
-def _shift(layer: Node, low: float) -> Floats:
+def _shift(layer: Node, low: float, known: KnownNumbers) -> Floats:
     """What the layer's output lacks if its data begin at zero instead of `low`: a number for each channel."""
-    weights: Floats = rounded_weights(layer.source(WEIGHTS_PORT).node)
-    axes = weight_axes(layer)
-    channels = weights.shape[axes.inputs] * (1 if axes.group is None else weights.shape[axes.group])
-    shift: Floats = mean_output(layer, weights, np.full((1, channels), low), np.ones(kernel_sizes(layer, weights)))[0]
+    rounded = layer.source(WEIGHTS_PORT).node
+    constants = (rounded.source(index).node for index in range(3))
+    return known.once(_shifted, *constants, int(rounded.attributes["levels"]), weight_axes(layer), low)
+
+
+def _shifted(weights: Node, low: Node, high: Node, levels: int, axes: WeightAxes, lowest: float) -> Floats:
+    rounded = round_weights(weights, low, high, levels)
+    channels = rounded.shape[axes.inputs] * (1 if axes.group is None else rounded.shape[axes.group])
+    kernel = () if axes.spatial is None else rounded.shape[axes.spatial :]
+    shift: Floats = mean_output(axes, rounded, np.full((1, channels), lowest), np.ones(kernel))[0]
     return shift
 
 

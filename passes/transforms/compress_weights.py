@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import Builder, Graph, Node, element_type
+from ...ir import Array, Builder, Graph, Node, element_type
 from ..analysis.ranges import Range, code_scale, codes, is_centred, zero_code
 from ..infra.base import Context, Fact, Pass
 
@@ -43,7 +43,9 @@ class CompressWeights(Pass):
         for node in found:
             limits, levels, site = _limits(node), int(node.attributes["levels"]), sites[node.name]
             may_be_signed = site.is_weights or not site.spec.unsigned
-            _compress(node, signed=may_be_signed and is_centred(limits, levels))
+            signed = may_be_signed and is_centred(limits, levels)
+            stored = context.calibration.known.once(_codes, node.source().node, limits, levels, signed=signed)
+            _compress(node, stored, signed=signed)
         return len(found)
 
 
@@ -55,13 +57,17 @@ def _is_storable(node: Node) -> bool:
     return node.source().node.type == "Const" and int(node.attributes["levels"]) <= 256
 
 
-def _compress(node: Node, *, signed: bool) -> None:
+def _codes(constant: Node, limits: Range, levels: int, *, signed: bool) -> Array:
+    return codes(constant.array, limits, levels, signed=signed)
+
+
+def _compress(node: Node, stored: Array, *, signed: bool) -> None:
     name, values = node.name, node.source()
     levels, limits, kind = int(node.attributes["levels"]), _limits(node), values.element_type
     build = Builder(node.graph, node.output().consumers[0].node)
     node.graph.rename(node, f"{name}/float")
     scale = code_scale(limits, levels)
-    base, stored = values.node.name, codes(values.node.array, limits, levels, signed=signed)
+    base = values.node.name
     quantized = build.constant(stored, name=f"{base}/quantized")
     # Also in f32 if the layer computes in f16, which would round the scale: the runtime folds the last Convert.
     tensor = build.convert(quantized, _F32, name=f"{base}/to_f32")

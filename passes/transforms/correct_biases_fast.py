@@ -7,8 +7,16 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import DYNAMIC, Graph, Node, OutPort
-from ...ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, data_channel_axis, multiplies_batches, weight_axes
-from ..analysis.bias_cross_validation import judged
+from ...ir.ops import (
+    DATA_PORT,
+    WEIGHTED_TYPES,
+    WEIGHTS_PORT,
+    WeightAxes,
+    data_channel_axis,
+    multiplies_batches,
+    weight_axes,
+)
+from ..analysis.bias_cross_validation import Correction, judged
 from ..analysis.biases import change_bias
 from ..analysis.coverage import kernel_sizes, needs_sizes, output_sizes, sizes_follow, tap_coverage
 from ..analysis.ranges import Floats, Range, fake_quantize
@@ -65,10 +73,9 @@ class CorrectBiasesFast(Pass):
             if not _is_measured(node, context.statistics):
                 unmeasured.append(context.plan.names.get(node, node.name))
                 continue
-            errors = _errors(node, weights, context.statistics)
-            context.corrections[node] = found = judged(errors)
-            if found.largest > 0 and found.is_accepted:
-                change_bias(node, errors.mean(axis=0))
+            context.corrections[node], shift = _correction(node, weights, context)
+            if context.corrections[node].largest > 0 and context.corrections[node].is_accepted:
+                change_bias(node, shift)
                 changed += 1
         if batched:
             context.warnings.append(Note(_said(batched, "each of its weight matrices needs means of its own")))
@@ -109,22 +116,33 @@ def _sized(node: Node) -> list[OutPort]:
     return [node.source(DATA_PORT)] if sizes_follow(node) else [node.source(DATA_PORT), node.output()]
 
 
-def _errors(node: Node, weights: Node, statistics: Statistics) -> Floats:
-    """The loss of mean output by rounded weights: [observations, output channels]."""
-    data = node.source(DATA_PORT)
-    means = statistics[request(data, Reduction.MEAN, data_channel_axis(node))].astype(np.float64)
-    return mean_output(node, _rounding_error(weights), means, _coverage(node, weights, statistics))
+def _correction(node: Node, weights: Node, context: Context) -> tuple[Correction, Floats]:
+    """What is known of the correction of a layer's bias, and the correction itself."""
+    statistics, levels = context.statistics, int(weights.attributes["levels"])
+    means = statistics[request(node.source(DATA_PORT), Reduction.MEAN, data_channel_axis(node))]
+    constants = (weights.source(index).node for index in range(3))
+    coverage = _coverage(node, weights, statistics)
+    return context.calibration.known.once(_corrected, *constants, levels, weight_axes(node), means, coverage)
 
 
-def _rounding_error(fake_quantize: Node) -> Floats:
-    """W - W_q."""
-    return fake_quantize.source().node.array.astype(np.float32).astype(np.float64) - rounded_weights(fake_quantize)
+def _corrected(
+    weights: Node, low: Node, high: Node, levels: int, axes: WeightAxes, means: Floats, coverage: Floats
+) -> tuple[Correction, Floats]:
+    """The loss of mean output by rounded weights, judged and averaged over the observations."""
+    lost = weights.array.astype(np.float32).astype(np.float64) - round_weights(weights, low, high, levels)
+    errors = mean_output(axes, lost, means.astype(np.float64), coverage)
+    return judged(errors), errors.mean(axis=0)
 
 
 def rounded_weights(node: Node) -> Floats:
     """The weights behind a FakeQuantize, as the layer reads them."""
-    values, low, high = (node.source(index).node.array.astype(np.float32) for index in range(3))
-    return fake_quantize(values, Range(low, high), int(node.attributes["levels"]))
+    return round_weights(*(node.source(index).node for index in range(3)), int(node.attributes["levels"]))
+
+
+def round_weights(weights: Node, low: Node, high: Node, levels: int) -> Floats:
+    """The weights, rounded to a range that the constants of a FakeQuantize give."""
+    values, lower, upper = (each.array.astype(np.float32) for each in (weights, low, high))
+    return fake_quantize(values, Range(lower, upper), levels)
 
 
 def _coverage(node: Node, weights: Node, statistics: Statistics) -> Floats:
@@ -145,11 +163,11 @@ def _coverage(node: Node, weights: Node, statistics: Statistics) -> Floats:
     return np.average(each, axis=0, weights=counts)
 
 
-def mean_output(node: Node, weights: Floats, means: Floats, coverage: Floats) -> Floats:
+def mean_output(axes: WeightAxes, weights: Floats, means: Floats, coverage: Floats) -> Floats:
     """The mean output of each channel of a layer with these weights, no bias, and inputs of these means.
 
     Args:
-        node: The layer.
+        axes: The axes of its weights; without spatial ones, it is a matrix product.
         weights: The weights, in the layer's own layout.
         means: E[x_c]: [observations, input channels].
         coverage: f_k, with the kernel's spatial shape.
@@ -157,8 +175,7 @@ def mean_output(node: Node, weights: Floats, means: Floats, coverage: Floats) ->
     Returns:
         [observations, output channels].
     """
-    axes = weight_axes(node)
-    if node.type == "MatMul":
+    if axes.spatial is None:
         matrix: Floats = np.moveaxis(weights, axes.inputs, -1)
         return means @ matrix.reshape(matrix.shape[-2:]).T
     taps: Floats = (weights * coverage).reshape(*weights.shape[: axes.spatial], -1).sum(axis=-1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...ir import DYNAMIC, Builder, Graph, Node
 from ...targets import Mode
-from ..analysis.expected_error import Distribution
+from ..analysis.expected_error import Distribution, least_error_range
 from ..analysis.ranges import (
     LEAST,
     SMALLEST,
@@ -151,7 +151,8 @@ def _with_least_error(
             continue
         first, limits = members[0], ranges[members[0].name]
         search = partial(
-            context.calibration.known.least_error_range,
+            context.calibration.known.once,
+            least_error_range,
             start=limits.reshaped(()),
             levels=first.levels,
             signed=any(site.spec.signed for site in members),
@@ -205,7 +206,8 @@ def _why_unsettled(site: Site, context: Context, *, has_values: bool) -> str:
         sample = sample_request(site, context.config)
         assert sample, "the values of all members are known"
         is_open = _may_be_asymmetric(site, context.config)
-        share = error_of_range(site, sample, statistics, extremes(site), asymmetric=is_open)
+        known = context.calibration.known
+        share = error_of_range(site, sample, statistics, extremes(site), known, asymmetric=is_open)
         return "" if share <= SETTLED else _how_unsettled(share)
     low, _ = ends_used(site, context)
     if low and site.mode is Mode.SYMMETRIC and not (statistics[low.request(site)] < 0).any():
@@ -268,7 +270,9 @@ def estimated_range(site: Site, context: Context) -> Range:
     shape = _limits_shape(site)
     low_end, high_end = ends_used(site, context)
     high = _estimated(high_end, site, context.statistics, is_low=False)
-    low = _estimated(low_end, site, context.statistics, is_low=True) if low_end else np.zeros_like(high)
+    low = np.zeros_like(high)
+    if low_end and (site.mode is Mode.ASYMMETRIC or not site.is_weights):  # symmetric weights have no lower end
+        low = _estimated(low_end, site, context.statistics, is_low=True)
     if site.mode is Mode.ASYMMETRIC:
         found = asymmetric_range(low, high, site.levels)
     elif site.is_weights:

@@ -9,11 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from irquant.passes.analysis import expected_error
 from irquant.passes.analysis.expected_error import (
     CLIPPING_COUNTS,
     Distribution,
-    KnownRanges,
     expected_sqnr,
     least_error,
     least_error_range,
@@ -345,29 +343,3 @@ def test_what_is_rounded_to_itself_has_an_infinite_ratio(values: list[float]) ->
 
 def test_weights_that_are_all_rounded_to_zero_leave_less_than_nothing() -> None:
     assert ratio(np.full(100, 1e-4, np.float32), 1.0) == pytest.approx(-10 * np.log10(2))
-
-
-def test_a_known_range_is_found_once_for_the_same_numbers_and_anew_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    searched: list[int] = []
-
-    def counted(*given: Any, **named: Any) -> Range:
-        searched.append(1)
-        return least_error_range(*given, **named)
-
-    monkeypatch.setattr(expected_error, "least_error_range", counted)
-    found, values = KnownRanges(), np.random.default_rng(1).normal(size=3000).astype(np.float32)
-    weights, start = np.ones(3000), scalars(-4.0, 4.0)
-    one = found.distribution(values, weights)
-    assert found.distribution(values.copy(), weights.copy()) is one
-    assert found.distribution(values, 2 * weights) is not one
-
-    def search(limits: Range = start, levels: int = LEVELS, *, signed: bool = False, asymmetric: bool = False) -> Range:
-        return found.least_error_range(one, limits, levels, signed=signed, asymmetric=asymmetric)
-
-    first = search()
-    assert same(first, least_error_range(one, start, LEVELS, signed=False, asymmetric=False))
-    assert search(scalars(-4.0, 4.0)) is first
-    assert len(searched) == 1
-    for other in (search(scalars(-4.0, 3.0)), search(levels=16), search(signed=True), search(asymmetric=True)):
-        assert other is not first
-    assert len(searched) == 5

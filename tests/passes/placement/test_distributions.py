@@ -8,7 +8,8 @@ import pytest
 
 from irquant.ir import Graph, from_text
 from irquant.passes import QuantizationConfig
-from irquant.passes.analysis.expected_error import Distribution, KnownRanges
+from irquant.passes.analysis.expected_error import Distribution
+from irquant.passes.analysis.known_numbers import KnownNumbers
 from irquant.passes.placement.distributions import distribution, sample_request
 from irquant.passes.placement.plan import Site
 from irquant.passes.statistics.request import Numbers, Reduction, Request, Statistics, request
@@ -40,7 +41,7 @@ def told(site: Site, numbers: Numbers, extremes: Mapping[Reduction, list[float]]
     wanted = sample_request(site, default())
     assert wanted is not None
     ends = {request(site.source, each): np.array([found], np.float32).T for each, found in (extremes or {}).items()}
-    return distribution(site, wanted, Statistics({wanted: numbers, **ends}), list(ends), KnownRanges())
+    return distribution(site, wanted, Statistics({wanted: numbers, **ends}), list(ends), KnownNumbers())
 
 
 def weight_of_channels(site: Site, channels: int) -> list[float]:

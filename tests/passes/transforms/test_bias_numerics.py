@@ -14,7 +14,7 @@ import openvino.opset13 as op
 import pytest
 
 from irquant.ir import Graph, read_model, write_model
-from irquant.ir.ops import WEIGHTED_TYPES
+from irquant.ir.ops import WEIGHTED_TYPES, weight_axes
 from irquant.passes import Context, PassManager, QuantizationConfig, default_quantization
 from irquant.passes.analysis.coverage import kernel_sizes, needs_sizes, output_sizes, tap_coverage
 from irquant.passes.transforms.correct_biases_fast import CorrectBiasesFast, mean_output
@@ -80,7 +80,7 @@ def test_the_mean_output_is_exact_for_data_of_constant_channels(case: str, tmp_p
     node = next(graph.nodes(*WEIGHTED_TYPES))
     kernel = kernel_sizes(node, weights)
     coverage = tap_coverage(node, kernel, node.source().shape[2:], node.output().shape[2:])
-    found = mean_output(node, weights, means[np.newaxis], coverage)[0]
+    found = mean_output(weight_axes(node), weights, means[np.newaxis], coverage)[0]
     data = np.broadcast_to(means.reshape(1, 4, 1, 1), (1, 4, 7, 9)).astype(np.float32)
     ran = ov.Core().compile_model(tmp_path / "layer.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(data)[0]
     np.testing.assert_allclose(found, ran.mean(axis=(0, 2, 3), dtype=np.float64), rtol=1e-4, atol=1e-5)
@@ -110,7 +110,7 @@ def test_the_mean_output_of_a_matrix_product_is_exact(tmp_path: Path, *, transpo
     node = next(graph.nodes("MatMul"))
     means = data.mean(axis=(0, 2) if transpose_a else (0, 1), dtype=np.float64)
     ran = ov.Core().compile_model(tmp_path / "layer.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(data)[0]
-    found = mean_output(node, weights, means[np.newaxis], np.ones(()))[0]
+    found = mean_output(weight_axes(node), weights, means[np.newaxis], np.ones(()))[0]
     np.testing.assert_allclose(found, ran.mean(axis=(0, 1), dtype=np.float64), rtol=1e-4, atol=1e-5)
 
 
