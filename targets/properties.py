@@ -69,6 +69,8 @@ _ELEMENT_WISE = (
 )
 _LINEAR = ("Add", "BatchNormInference", "Divide", "Multiply", "Subtract")
 _BENT = (*(each for each in _ELEMENT_WISE if each not in _LINEAR), "Erf", "Maximum", "Minimum", "Round")
+#: Operations that give as many numbers as they read, each from one of those.
+_ELEMENT_WISE_OR_FORM = frozenset((*_ELEMENT_WISE, *FORM_CHANGES))
 _NEVER_NEGATIVE = ("Abs", "Exp", "HSigmoid", "HardSigmoid", "ReLU", "Sigmoid", "SoftPlus", "Sqrt")
 #: Operations in front of which a FakeQuantize may stand that is wanted behind them.
 _JOINING = (
@@ -209,7 +211,7 @@ def _is_after_bent_extreme(node: Node) -> bool:
 def _is_bent_extreme(above: Node) -> bool:
     """Whether data come from a ReduceMax or ReduceMin through element-wise steps, and are rounded behind them."""
     is_bent = False
-    while above.type in (*_ELEMENT_WISE, *FORM_CHANGES):
+    while above.type in _ELEMENT_WISE_OR_FORM:
         if (source := _only_source(above)) is None:
             return False
         is_bent |= above.type in _ELEMENT_WISE

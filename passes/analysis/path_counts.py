@@ -31,6 +31,8 @@ def behind_many_paths(graph: Graph, is_asked: Callable[[Node], bool]) -> list[No
         is_end = node.type in _ENDS or node in constant
         above = 0 if is_end else sum(bounds[source] for source in _sources(node))
         bounds[node] = min(1 + above, MOST_PATHS + 1)
+    if max(bounds.values(), default=0) <= MOST_PATHS:
+        return []
     asked = [node for node in bounds if is_asked(node)]
     suspects = {source for node in asked for source in _sources(node) if bounds[source] > MOST_PATHS}
     many = {source for source in suspects if _followed(source, constant) > MOST_PATHS}

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from ...ir import InPort, Node, OutPort, Scope
 from ...ir.match import told
@@ -208,9 +209,14 @@ class Plan:
         left_out = [f"{count} other reason{'s' * (count > 1)}"] if (count := len(ordered) - _MOST_REASONS) > 0 else []
         return f" ({'; '.join([*said, *left_out])})" if said else ""
 
+    @cached_property
+    def _by_edge(self) -> Mapping[InPort, Site]:
+        """The input ports that read quantized tensors."""
+        return {port: site for site in self.sites for port in site.consumers}
+
     def feeding(self, *ports: InPort) -> list[Site]:
         """The sites whose quantized tensors reach some input ports, directly or through nodes that they moved past."""
-        by_edge = {port: site for site in self.sites for port in site.consumers}
+        by_edge = self._by_edge
         found = [by_edge[port] for port in edges_above(ports, by_edge.keys(), self.moved)]
         return [site for index, site in enumerate(found) if site not in found[:index]]
 

@@ -17,6 +17,7 @@ symmetric range is always estimated from magnitudes: there, `type: quantile` too
 values and cut off what is negative.
 """
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +26,7 @@ from ...ir import DYNAMIC, Array
 from ...targets import Mode
 from ..analysis.ranges import Floats
 from ..options.config import QuantizationConfig
-from ..options.quantization import ActivationEndOptions, EndOptions
+from ..options.quantization import ActivationEndOptions, EndOptions, RangeEstimator, WeightRangeEstimator
 from ..statistics.aggregators import Aggregator
 from ..statistics.quantiles import is_measurable
 from ..statistics.request import Reduction, Request, request
@@ -74,10 +75,13 @@ class End:
             numbers = values.astype(np.float32)
             numbers = np.abs(numbers) if self.reduction is Reduction.ABS_QUANTILE else numbers
             return np.asarray(np.quantile(numbers, self.level, axis=axes, keepdims=True))
-        low, high = (np.asarray(each(axis=axes, keepdims=True), np.float32) for each in (values.min, values.max))
+        numbers = values.astype(np.float32, copy=False)  # numpy compares halves one by one
+        if self.reduction is Reduction.MIN:
+            return np.asarray(numbers.min(axis=axes, keepdims=True))
+        high = np.asarray(numbers.max(axis=axes, keepdims=True))
         if self.reduction is Reduction.ABS_MAX:
-            return np.maximum(-low, high)
-        return low if self.reduction is Reduction.MIN else high
+            return np.maximum(-numbers.min(axis=axes, keepdims=True), high)
+        return high
 
 
 def ends(site: Site, config: QuantizationConfig) -> tuple[End, End]:
@@ -100,6 +104,13 @@ def needs_extremes(site: Site, end: End) -> bool:
 def ends_of(mode: Mode, config: QuantizationConfig, *, is_per_channel: bool, is_weights: bool) -> tuple[End, End]:
     """How the ends of ranges of one kind are estimated."""
     estimator = (config.weights if is_weights else config.activations).range_estimator or config.range_estimator
+    return _ends_of(mode, estimator, is_per_channel=is_per_channel, is_weights=is_weights)
+
+
+@functools.cache  # a run has few kinds, and asks for each site
+def _ends_of(
+    mode: Mode, estimator: RangeEstimator | WeightRangeEstimator | None, *, is_per_channel: bool, is_weights: bool
+) -> tuple[End, End]:
     by_quantile, is_symmetric = estimator is not None and estimator.preset == "quantile", mode is Mode.SYMMETRIC
     low, high = (estimator.min, estimator.max) if estimator else (None, None)
     lower = _end(low or EndOptions(), is_low=True, by_quantile=by_quantile and not is_symmetric, of_magnitudes=False)

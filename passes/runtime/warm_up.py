@@ -19,6 +19,10 @@ def may_need_warm_up(model: Any) -> bool:
 
 def bodies_of(op: Any) -> list[Any]:
     """The bodies of a control-flow operation; none for others."""
-    if op.get_type_name() == "If":
-        return [op.get_function(0), op.get_function(1)]
-    return [op.get_function()] if hasattr(op, "get_function") else []
+    match op.get_type_name():
+        case "If":
+            return [op.get_function(0), op.get_function(1)]
+        case "Loop" | "TensorIterator":
+            return [op.get_function()]
+        case _:
+            return []

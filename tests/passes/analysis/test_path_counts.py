@@ -66,6 +66,12 @@ def test_a_few_doublings_are_no_obstacle(count: int) -> None:
     assert layers_behind_many(from_runtime(doubled(count, DOUBLES["sum"]))) == []
 
 
+def test_nothing_is_asked_of_nodes_if_no_paths_are_many() -> None:
+    asked: list[str] = []
+    behind_many_paths(from_runtime(doubled(2, DOUBLES["sum"])), lambda node: bool(asked.append(node.name)))
+    assert asked == []
+
+
 def test_a_layer_in_between_ends_the_paths() -> None:
     assert layers_behind_many(from_runtime(doubled(60, DOUBLES["sum"], lambda y: conv(y, "between")))) == []
 

@@ -1,5 +1,7 @@
 """A plan with some layers in float rounds for the others alone."""
 
+from dataclasses import replace
+
 from irquant.ir import Graph, from_text
 from irquant.passes.placement.placement import plan_placement
 from irquant.passes.placement.plan import Decision, Plan
@@ -76,3 +78,12 @@ def test_an_operation_that_is_no_layer_keeps_the_reason_for_which_it_is_float() 
 def test_without_layers_the_plan_stays() -> None:
     _, plan = planned(HEAD + SHARED + TAIL)
     assert plan.with_floats({}) == plan
+
+
+def test_sites_are_found_by_edges_that_are_listed_once_a_plan() -> None:
+    _, plan = planned(HEAD + TAIL)
+    port = next(site for site in plan.sites if not site.is_weights).consumers[0]
+    (site,) = plan.feeding(port)
+    assert plan._by_edge is plan._by_edge
+    moved = replace(plan, sites=tuple(replace(each, name="other") if each == site else each for each in plan.sites))
+    assert [each.name for each in moved.feeding(port)] == ["other"], "another plan has edges of its own"

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,24 @@ def test_a_symmetric_quantile_is_one_of_magnitudes(kind: str) -> None:
     assert (high.reduction, high.level) == (Reduction.ABS_QUANTILE, 0.99)
 
 
+def test_sites_of_one_kind_share_their_estimators() -> None:
+    first, again, weights = (
+        ends_of(Mode.SYMMETRIC, QuantizationConfig(), is_per_channel=False, is_weights=each)
+        for each in (False, False, True)
+    )
+    assert again is first
+    assert weights is not first
+
+
+@pytest.mark.parametrize("reduction", [Reduction.MIN, Reduction.MAX, Reduction.ABS_MAX])
+def test_the_ends_of_halves_are_those_of_the_same_floats(reduction: Reduction) -> None:
+    low, _ = ends_of(Mode.SYMMETRIC, QuantizationConfig(), is_per_channel=True, is_weights=True)
+    halves = np.random.default_rng(1).normal(size=(3, 4)).astype(np.float16)
+    found = [replace(low, reduction=reduction).of(each, (1,)) for each in (halves, halves.astype(np.float32))]
+    assert [(each.dtype, each.shape) for each in found] == [(np.dtype(np.float32), (3, 1))] * 2
+    assert np.array_equal(*found)
+
+
 def conv_graph(folder: Path, weights: Array = WEIGHTS) -> Graph:
     x = op.parameter([1, 4, 9, 9], np.float32, name="x")
     conv = op.convolution(x, weights, [1, 1], [1, 1], [1, 1], [1, 1], name="conv")
@@ -103,6 +122,17 @@ def quantized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         return graph, context
 
     return quantize
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("symmetric", 1), ("asymmetric", 2)])
+def test_only_asymmetric_weights_have_a_lower_end(
+    quantized: Callable[..., tuple[Graph, Context]], monkeypatch: pytest.MonkeyPatch, mode: str, expected: int
+) -> None:
+    asked: list[End] = []
+    real = End.of
+    monkeypatch.setattr(End, "of", lambda end, *given: (asked.append(end), real(end, *given))[1])
+    quantized(weights={"mode": mode})
+    assert len(asked) == expected
 
 
 def limits(node: Node) -> tuple[Array, Array]:

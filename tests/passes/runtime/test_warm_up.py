@@ -7,7 +7,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.passes.runtime.warm_up import may_need_warm_up
+from irquant.passes.runtime.warm_up import bodies_of, may_need_warm_up
 from tests.passes.doubled_by_if import doubled_by_if
 
 
@@ -34,3 +34,17 @@ def looped() -> ov.Model:
 @pytest.mark.parametrize(("model", "expected"), [(branched(-1), True), (branched(3), False), (looped(), True)])
 def test_an_if_of_dynamic_sizes_needs_one_also_in_a_body(model: ov.Model, *, expected: bool) -> None:
     assert may_need_warm_up(model) is expected
+
+
+def test_operations_without_bodies_are_not_asked_for_any() -> None:
+    class Operation:
+        """One whose binding takes long to say that it lacks an attribute."""
+
+        def get_type_name(self) -> str:
+            return "Convolution"
+
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    assert bodies_of(Operation()) == []
+    assert [len(bodies_of(each)) for each in looped().get_ops() if bodies_of(each)] == [1]
