@@ -223,6 +223,10 @@ class Outputs:
         """Makes the taps the last outputs of a graph, and removes the results that are left out."""
         for each in self.taps:
             tap(InPort(Node(graph, each.node.id), each.index).source, name=_NAME)
+        self.leave_out(graph)
+
+    def leave_out(self, graph: Graph) -> None:
+        """Removes the results that are left out of a graph, and what only they read."""
         for result in [Node(graph, id_) for id_ in self.left_out]:
             source = result.source().node
             graph.remove(result)

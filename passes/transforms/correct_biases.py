@@ -42,7 +42,7 @@ class CorrectBiases(Pass):
     It uses a fifth of the calibration samples, as published, or 16 if that is more. Samples that a correction was not
     computed from show whether it helps (see `bias_cross_validation`); with a single sample, nothing is corrected.
     `correct-biases-fast` corrects layers in bodies. If the runtime refuses the model with the outputs that measure, no
-    bias is changed, and a warning says so.
+    bias is changed, and a warning says so. Selections at the outputs are left out: they take long to compile.
     """
 
     name: ClassVar[str] = "correct-biases"
@@ -103,6 +103,7 @@ def _float_means(
     build = Builder(copy, copy.in_file_order("Result")[0])
     for layer, result in zip(layers, _results(copy, layers), strict=True):
         build.result(_mean(result, output_channel_axis(layer)), name=_NAME)
+    context.outputs.leave_out(copy)
     return _run(Engine(copy, THROUGHPUT), samples, len(layers), context)
 
 
@@ -120,6 +121,7 @@ def _errors(
     wanted = [f"{_NAME}/wanted/{index}" for index in range(len(layers))]
     for name, layer, result in zip(wanted, layers, _results(copy, layers), strict=True):
         build.result(_correct_itself(result, output_channel_axis(layer), name), name=_NAME)
+    context.outputs.leave_out(copy)
     given = {id(each.feed): dict(zip(wanted, mean, strict=True)) for each, mean in zip(samples, means, strict=True)}
     fed = fed_otherwise(samples, lambda feed: feed | given[id(feed)])
     found = _run(Engine(copy, EMULATION), fed, len(layers), context)

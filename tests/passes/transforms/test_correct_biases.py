@@ -267,6 +267,30 @@ def test_if_the_runtime_refuses_what_measures_that_is_told_and_the_run_goes_on(m
     assert any(graph.nodes("FakeQuantize"))
 
 
+def test_selections_at_the_outputs_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suppression of boxes takes seconds to compile, and changes no mean of a layer."""
+    x = op.parameter([1, 4, 8, 8], np.float32, name="x")
+    boxes = op.relu(op.convolution(x, coarse(5, 4, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1]))
+    rows = op.transpose(op.reshape(boxes, np.array([1, 5, 64]), False), np.array([0, 2, 1]))
+    corners, scores = op.split(rows, np.int64(2), 5).outputs()[:4], op.split(rows, np.int64(2), 5).output(4)
+    corners, scores = op.concat(corners, 2), op.transpose(scores, np.array([0, 2, 1]))
+    picked = op.non_max_suppression(corners, scores, np.array(5, np.int64), np.float32(0.5), np.float32(0.1))
+    found = op.gather(corners, op.squeeze(op.slice(picked.output(0), *map(np.array, ([2], [3], [1], [1]))), 1), 1)
+    graph, compiled = from_runtime(ov.Model([op.result(found)], [x])), list[Graph]()
+    real = Engine
+
+    def engine(model: Graph, config: dict[str, str]) -> Engine:
+        compiled.append(model)
+        return real(model, config)
+
+    monkeypatch.setattr(correct_biases, "Engine", engine)
+    _, context = quantized(graph, samples(), correct_biases="sequential")
+    assert context.outputs.left_out
+    assert len(compiled) == 2
+    assert not any([*each.nodes("NonMaxSuppression")] for each in compiled)
+    assert len(context.corrections) == 1
+
+
 def test_a_second_run_changes_nothing() -> None:
     graph, data = chain(), samples()
     config = QuantizationConfig.checked(correct_biases="sequential")
