@@ -1,6 +1,6 @@
 """Attaches statistics to the graph as reduction nodes, so that activations never leave the runtime."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -91,16 +91,33 @@ def blocks(model: Graph, wanted: Iterable[Request], batched: Batches) -> list[Bl
             message = f"{tensor.node} is in a body: its {each.reduction} {each.level} needs a tensor of known shape"
             raise UserError(message)
         groups.setdefault((each.scope, batch, tensor if is_raw else None), []).append(each)
-    return [
-        Block(
-            tuple(members),
-            tuple(statistic_size(model, each, batched=batch is not None) for each in members),
-            scope,
-            batched=batch is not None,
-            raw=raw is not None,
-        )
-        for (scope, batch, raw), members in groups.items()
-    ]
+    found: list[Block] = []
+    for (scope, batch, raw), members in groups.items():
+        has_batch = batch is not None
+        if raw is None:
+            by_form = _by_form(members, lambda each: each.tensor(model), batched=has_batch)
+            members = [each for some in by_form for each in some]
+        sizes = tuple(statistic_size(model, each, batched=has_batch) for each in members)
+        found.append(Block(tuple(members), sizes, scope, batched=has_batch, raw=raw is not None))
+    return found
+
+
+def _by_form(
+    wanted: Iterable[Request], tensor_of: Callable[[Request], OutPort], *, batched: bool
+) -> list[list[Request]]:
+    """The requests of a block, in the order of its columns: quantiles of one form together, others each alone."""
+    found: dict[object, list[Request]] = {}
+    for each in wanted:
+        is_quantile = each.reduction in QUANTILES
+        form = _top(each, tensor_of(each), batched=batched).form if is_quantile else each
+        found.setdefault(form, []).append(each)
+    return [*found.values()]
+
+
+def _top(wanted: Request, tensor: OutPort, *, batched: bool) -> TopQuantile:
+    found = TopQuantile.of(wanted, tensor, batched=batched)
+    assert found, "else its block is a raw one"
+    return found
 
 
 def statistic_size(model: Graph, wanted: Request, *, batched: bool) -> int:
@@ -205,7 +222,12 @@ class _Rows:
         """A tensor [observations, width], after a column that marks that the body ran; or the tensor itself."""
         if block.raw:
             return no_view(self._unmask(self._tensor(block.requests[0])), self.build, name=f"{_NAME}/copy")
-        parts = [self._reduced(each, batched=block.batched) for each in block.requests]
+        parts = [
+            self._quantiles(some, batched=block.batched)
+            if some[0].reduction in QUANTILES
+            else self._reduced(some[0], batched=block.batched)
+            for some in _by_form(block.requests, self._tensor, batched=block.batched)
+        ]
         if block.batched:
             return self.build.concat(parts, axis=1, name=f"{_NAME}/rows")
         if block.scope:
@@ -229,15 +251,20 @@ class _Rows:
                 found = copied(tensor, self.build, name=f"{name}/copy")
             count = sampled_count(tensor.shape, wanted.channel_axis, batched=batched)
             return self._shaped(found, (-1, count) if batched else (count,))
-        if wanted.reduction in QUANTILES:
-            top = TopQuantile.of(wanted, tensor, batched=batched)
-            assert top, "else its block is a raw one"
-            result = top.attached(tensor, name)
-        else:
-            result = self._over_axes(tensor, wanted, name, batched=batched)
+        result = self._over_axes(tensor, wanted, name, batched=batched)
         size = 1 if wanted.channel_axis is None else channels_of(self._tensor(wanted), wanted.channel_axis)
         rank, shape = (2, (-1, size)) if batched else (1, (size,))
         return result if len(result.shape) == rank else self._shaped(result, shape)
+
+    def _quantiles(self, wanted: Sequence[Request], *, batched: bool) -> OutPort:
+        """An f32 tensor with the numbers of quantiles of one form: each operation takes time to compile."""
+        tops = [_top(each, self._tensor(each), batched=batched) for each in wanted]
+        found = [
+            top.found(self._unmask(self._tensor(each)), f"irquant/{each.node}.{each.port}/{each.reduction}")
+            for each, top in zip(wanted, tops, strict=True)
+        ]
+        result = tops[0].weighed(found, f"{_NAME}/quantiles")
+        return result if batched else self._shaped(result, (sum(top.channels for top in tops),))
 
     def _unmask(self, tensor: OutPort) -> OutPort:
         """The tensor in f32, with zeros in place of masks (see `masks`); NaN and Inf stay."""

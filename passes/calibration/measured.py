@@ -18,10 +18,11 @@ class MeasuredColumns:
     def __init__(self, blocks: Sequence[Block], tables: Sequence[ColumnStore]) -> None:
         self._places: dict[Request, tuple[ColumnStore, int, int]] = {}
         for block, table in zip(blocks, tables, strict=True):
-            start = 0
+            start, found = 0, dict[Request, tuple[ColumnStore, int, int]]()
             for request, size in zip(block.requests, block.sizes, strict=True):
-                self._places[request] = table, start, start + size
+                found[request] = table, start, start + size
                 start += size
+            self._places |= {request: found[request] for request in sorted(found, key=lambda each: each.place)}
 
     def __getitem__(self, wanted: Request) -> Numbers:
         """The numbers [observations, size]."""

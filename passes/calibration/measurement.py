@@ -217,9 +217,9 @@ class StatisticsCollector:
 
     def _node(self, block: Block, is_good: BoolArray) -> Node:
         """The layer of the first tensor with a number that is not good."""
-        column = int(is_good.all(axis=0).argmin())  # without rows, all are good: the first
-        request = block.requests[int(np.searchsorted(np.cumsum(block.sizes), column, side="right"))]
-        return request.tensor(self.measurement.model).node
+        owners = np.repeat(np.arange(len(block.requests)), block.sizes)[~is_good.all(axis=0)]
+        bad = [block.requests[index] for index in np.unique(owners)] or block.requests  # without rows, all are good
+        return min(bad, key=lambda each: each.place).tensor(self.measurement.model).node
 
     def statistics(self) -> Statistics:
         """The statistics of all samples.

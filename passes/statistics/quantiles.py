@@ -1,6 +1,7 @@
 """Computes exact quantiles: extreme ones in the graph, others on the host, one tensor of one sample at a time."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,20 +86,40 @@ class TopQuantile:
         below = math.floor(self._position)
         return self.values - below if self._is_high else min(below + 2, self.values)
 
-    def attached(self, tensor: OutPort, name: str) -> OutPort:
-        """An f32 tensor [observations, channels] with the quantile."""
+    @property
+    def form(self) -> tuple[bool, tuple[float, ...]]:
+        """How the quantile follows from the found values: quantiles of one form are computed together."""
+        return self._is_across, tuple(self._shares.tolist())
+
+    @property
+    def _is_across(self) -> bool:
+        # For very few values the runtime is fast only across channels, for more only along memory and from 8 values up.
+        return self.channels > 1 and self._count <= _FEW
+
+    def found(self, tensor: OutPort, name: str) -> OutPort:
+        """An f32 tensor [observations, values, channels], or [observations, channels, values], with the end values."""
         build = Builder(tensor.node.graph)
         if self.wanted.reduction is Reduction.ABS_QUANTILE:
             tensor = build.abs(tensor, name=f"{name}/abs")
-        # For very few values the runtime is fast only across channels, for more only along memory and from 8 values up.
-        across = self.channels > 1 and self._count <= _FEW
-        count = self._count if across else min(max(self._count, 2 * _FEW), self.values)
-        rows = self._rows(build, tensor, name, across=across)
-        axis = 1 if across else 2
-        top = build.top_k(rows, count, axis=axis, mode="max" if self._is_high else "min", name=f"{name}/top")
-        parts = self._shares(count).reshape(1, count, 1) if across else self._shares(count).reshape(1, 1, count)
-        weighed = build.multiply(top, build.constant(parts, name=f"{name}/parts"), name=f"{name}/shares")
-        return build.reduce("ReduceSum", weighed, [axis], keep_dims=False, name=f"{name}/value")
+        rows = self._rows(build, tensor, name, across=self._is_across)
+        axis = 1 if self._is_across else 2
+        return build.top_k(
+            rows, len(self._shares), axis=axis, mode="max" if self._is_high else "min", name=f"{name}/top"
+        )
+
+    def weighed(self, found: Sequence[OutPort], name: str) -> OutPort:
+        """An f32 tensor [observations, channels] with the quantiles of several tensors.
+
+        Args:
+            found: Their end values; all quantiles have this form.
+            name: The beginning of the names.
+        """
+        build = Builder(found[0].node.graph)
+        axis, shape = (1, (1, -1, 1)) if self._is_across else (2, (1, 1, -1))
+        values = build.concat(found, axis=3 - axis, name=f"{name}/found") if len(found) > 1 else found[0]
+        shares = build.constant(self._shares.reshape(shape), name=f"{name}/parts")
+        products = build.multiply(values, shares, name=f"{name}/shares")
+        return build.reduce("ReduceSum", products, [axis], keep_dims=False, name=f"{name}/value")
 
     def _rows(self, build: Builder, tensor: OutPort, name: str, *, across: bool) -> OutPort:
         """[observations, values, channels] for a search across channels, else [observations, channels, values]."""
@@ -111,8 +132,10 @@ class TopQuantile:
         sizes = (self.values, self.channels) if across else (self.channels, self.values)
         return build.reshape(tensor, (-1 if self.batched else 1, *sizes), name=f"{name}/rows")
 
-    def _shares(self, count: int) -> Array:
+    @property
+    def _shares(self) -> Array:
         """The weights of the found values, which begin at an end: 1 - g for v_j, g for v_j+1, 0 for others."""
+        count = self._count if self._is_across else min(max(self._count, 2 * _FEW), self.values)
         below = math.floor(self._position)
         share = self._position - below
         first = self.values - 1 - below if self._is_high else below

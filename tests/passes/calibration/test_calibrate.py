@@ -23,7 +23,7 @@ from irquant.passes.runtime import engine as runtime_module
 from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.runtime.core import RuntimeRejectedError
 from irquant.passes.runtime.engine import Engine
-from irquant.passes.runtime.samples import DataError, Sample
+from irquant.passes.runtime.samples import DataError, PreparedSample, Sample
 from irquant.passes.statistics.batch import batched_tensors
 from irquant.passes.statistics.request import QUANTILES, Reduction, Request, request
 from irquant.targets import load_target
@@ -319,7 +319,12 @@ def test_the_state_of_a_stateful_model_is_reset_for_every_sample(tmp_path: Path)
 def test_each_array_of_a_sample_is_read_for_one_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fingerprint of the data and the count of copies both need it, and large arrays take time."""
     read: list[int] = []
-    monkeypatch.setattr(zlib, "crc32", lambda data: read.append(data.nbytes) or len(read))
+
+    def checksum(data: memoryview) -> int:
+        read.append(data.nbytes)
+        return len(read)
+
+    monkeypatch.setattr(zlib, "crc32", checksum)
     x = op.parameter([1, 8], np.float32, "x")
     graph = from_runtime(ov.Model([op.relu(x)], [x], "m"))
     calibrated(graph, {request(next(graph.nodes("ReLU")).output(), Reduction.MAX)}, [np.ones((1, 8), np.float32)] * 12)
@@ -330,7 +335,12 @@ def test_samples_kept_for_the_guard_are_measured_once_each(monkeypatch: pytest.M
     """Not all that are kept again for each sample."""
     sizes: list[int] = []
     size = measurement._size
-    monkeypatch.setattr(measurement, "_size", lambda sample: sizes.append(size(sample)) or sizes[-1])
+
+    def measured(sample: PreparedSample) -> int:
+        sizes.append(size(sample))
+        return sizes[-1]
+
+    monkeypatch.setattr(measurement, "_size", measured)
     keeper = measurement.SampleKeeper(QuantizationConfig.checked())
     for index in range(100):
         feed = {"x": np.zeros(4, np.uint8)}

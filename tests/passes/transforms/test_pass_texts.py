@@ -529,6 +529,24 @@ def test_attach_statistics_adds_one_output_for_all_numbers() -> None:
     assert Node(graph, 1).output().names == ("y",)
 
 
+def test_attach_statistics_computes_quantiles_of_one_form_together() -> None:
+    """Of tensors of one size: there may be hundreds, and each operation takes time to compile."""
+    graph = from_text(
+        """
+        x: f32[1,2,4,4] = Parameter()
+        y: f32[1,2,4,4] = ReLU(x)
+        z: f32[1,2,4,4] = Sigmoid(y)
+        r = Result(z)
+        """
+    )
+    tensors = [Request(node, 0, Reduction.QUANTILE, 1, level) for node in range(3) for level in (0.001, 0.999)]
+    found = tuple(blocks(graph, [*tensors, Request(1, 0, Reduction.MEAN)], {}))
+    assert AttachStatistics(found).run(graph, cpu()) == 1
+    counts = [len(list(graph.nodes(each))) for each in ("TopK", "Multiply", "ReduceSum")]
+    assert counts == [6, 1, 1]
+    assert graph.in_file_order("Result")[0].source().shape == (1, 6 * 2 + 1)
+
+
 def test_attach_statistics_adds_nothing_if_nothing_is_wanted() -> None:
     check_pass(AttachStatistics(()), before=LAYER, after=LAYER)
 
