@@ -217,9 +217,10 @@ class StatisticsCollector:
 
     def _node(self, block: Block, is_good: BoolArray) -> Node:
         """The layer of the first tensor with a number that is not good."""
-        owners = np.repeat(np.arange(len(block.requests)), block.sizes)[~is_good.all(axis=0)]
-        bad = [block.requests[index] for index in np.unique(owners)] or block.requests  # without rows, all are good
-        return min(bad, key=lambda each: each.place).tensor(self.measurement.model).node
+        is_bad = np.split(~is_good.all(axis=0), np.cumsum(block.sizes)[:-1])
+        bad = [each for each, columns in zip(block.requests, is_bad, strict=True) if columns.any()]
+        first = min(bad or block.requests, key=lambda each: each.place)  # without rows, all are good
+        return first.tensor(self.measurement.model).node
 
     def statistics(self) -> Statistics:
         """The statistics of all samples.
