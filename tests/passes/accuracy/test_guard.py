@@ -255,7 +255,7 @@ def test_fair_outputs_get_the_best_one_of_several_estimators(published: float, *
     ],
     ids=str,
 )
-def test_ranges_of_an_estimator_that_the_user_names_stay(options: dict[str, object]) -> None:
+def test_ranges_of_an_estimator_that_the_user_names_stay(options: dict[str, Any]) -> None:
     assert [step.what for step in judged(lambda _: 15.0, **options).steps] == [WHOLE]
 
 
