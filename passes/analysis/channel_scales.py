@@ -79,24 +79,42 @@ class Matrix:
         return float(np.square(2 * largest / (self.levels - 1), dtype=np.float64).sum())
 
 
-def best_scale(channels: Channels, matrices: Sequence[Matrix], step: Callable[[Floats], float]) -> Floats | None:
-    """The scales of the least error; None if they are not worth it.
+@dataclass(frozen=True)
+class Tried:
+    """Scales, and all of their errors that follows without the steps of the data.
+
+    Attributes:
+        scales: The candidates, and ones at the end: [candidates + 1, channels].
+        sums: For each, the two terms of `error_sums`.
+    """
+
+    scales: Floats
+    sums: tuple[tuple[float, float], ...]
+
+
+def tried(channels: Channels, matrices: Sequence[Matrix]) -> Tried:
+    """The candidates for what layers read.
 
     Args:
         channels: What the layers read.
         matrices: Their weights.
-        step: The step of the data once they are divided by some scales.
     """
     largest, mean_square = channels.largest(), channels.mean_square()
     columns = np.maximum.reduce([matrix.magnitudes.max(axis=0) for matrix in matrices]).astype(np.float64)
+    candidates = [*(scales(largest, columns, each, 1 - each) for each in STRENGTHS), np.ones_like(largest)]
+    return Tried(np.array(candidates), tuple(error_sums(mean_square, matrices, scale) for scale in candidates))
 
-    def error(scale: Floats) -> float:
-        return expected_error(mean_square, matrices, scale, step(scale))
 
-    candidates = [scales(largest, columns, strength, 1 - strength) for strength in STRENGTHS]
-    errors = [error(scale) for scale in candidates]
+def best_of(found: Tried, step: Callable[[Floats], float]) -> Floats | None:
+    """The candidate of the least error; None if it is not worth it.
+
+    Args:
+        found: The candidates.
+        step: The step of the data once they are divided by some scales.
+    """
+    *errors, unscaled = (_error(sums, step(scale)) for scale, sums in zip(found.scales, found.sums, strict=True))
     best = int(np.argmin(errors))
-    return candidates[best] if errors[best] < WORTHWHILE * error(np.ones_like(largest)) else None
+    return found.scales[best] if errors[best] < WORTHWHILE * unscaled else None
 
 
 def expected_error(mean_square: Floats, matrices: Sequence[Matrix], scale: Floats, step: float) -> float:
@@ -108,9 +126,18 @@ def expected_error(mean_square: Floats, matrices: Sequence[Matrix], scale: Float
         scale: What both are by.
         step: The step of the divided data.
     """
+    return _error(error_sums(mean_square, matrices, scale), step)
+
+
+def error_sums(mean_square: Floats, matrices: Sequence[Matrix], scale: Floats) -> tuple[float, float]:
+    """What the squared step of the data is multiplied by, and what the rounded weights add, both times 12."""
     weights = sum(float(np.square(scale) @ matrix.columns) for matrix in matrices)
     steps = sum(matrix.squared_steps(scale) for matrix in matrices)
-    return (weights * step**2 + steps * float((mean_square / np.square(scale)).sum())) / 12
+    return weights, steps * float((mean_square / np.square(scale)).sum())
+
+
+def _error(sums: tuple[float, float], step: float) -> float:
+    return (sums[0] * step**2 + sums[1]) / 12
 
 
 def scales(largest: Floats, columns: Floats, of_data: float, of_weights: float) -> Floats:

@@ -55,7 +55,8 @@ def _key(given: object) -> Hashable:
         return _digest(cast(Array, given))
     if is_dataclass(given):
         return (type(given), *map(_key, vars(given).values()))
-    return cast(Hashable, given)
+    assert isinstance(given, Hashable), "else it is no argument for this"
+    return given
 
 
 def _digest(array: Array) -> tuple[object, ...]:

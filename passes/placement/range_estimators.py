@@ -80,7 +80,7 @@ class End:
             return np.asarray(numbers.min(axis=axes, keepdims=True))
         high = np.asarray(numbers.max(axis=axes, keepdims=True))
         if self.reduction is Reduction.ABS_MAX:
-            return np.maximum(-numbers.min(axis=axes, keepdims=True), high)
+            return np.asarray(np.maximum(-numbers.min(axis=axes, keepdims=True), high))
         return high
 
 
@@ -104,7 +104,8 @@ def needs_extremes(site: Site, end: End) -> bool:
 def ends_of(mode: Mode, config: QuantizationConfig, *, is_per_channel: bool, is_weights: bool) -> tuple[End, End]:
     """How the ends of ranges of one kind are estimated."""
     estimator = (config.weights if is_weights else config.activations).range_estimator or config.range_estimator
-    return _ends_of(mode, estimator, is_per_channel=is_per_channel, is_weights=is_weights)
+    # pyright does not see that a frozen model can be hashed
+    return _ends_of(mode, estimator, is_per_channel=is_per_channel, is_weights=is_weights)  # pyright: ignore[reportArgumentType]
 
 
 @functools.cache  # a run has few kinds, and asks for each site

@@ -15,7 +15,7 @@ from ..analysis.known_numbers import KnownNumbers
 from ..analysis.ranges import Floats
 from ..infra.base import Context, Fact, Pass
 from ..placement.plan import Plan, Site
-from .correct_biases_fast import mean_output, round_weights
+from .correct_biases_fast import RoundedWeights, mean_output
 
 
 @dataclass(frozen=True)
@@ -85,16 +85,15 @@ def _layers_behind(site: Site, plan: Plan) -> Iterator[Node]:
 
 def _shift(layer: Node, low: float, known: KnownNumbers) -> Floats:
     """What the layer's output lacks if its data begin at zero instead of `low`: a number for each channel."""
-    rounded = layer.source(WEIGHTS_PORT).node
-    constants = (rounded.source(index).node for index in range(3))
-    return known.once(_shifted, *constants, int(rounded.attributes["levels"]), weight_axes(layer), low)
+    rounded = RoundedWeights.behind(layer.source(WEIGHTS_PORT).node)
+    return known.once(_shifted, rounded, weight_axes(layer), low)
 
 
-def _shifted(weights: Node, low: Node, high: Node, levels: int, axes: WeightAxes, lowest: float) -> Floats:
-    rounded = round_weights(weights, low, high, levels)
-    channels = rounded.shape[axes.inputs] * (1 if axes.group is None else rounded.shape[axes.group])
-    kernel = () if axes.spatial is None else rounded.shape[axes.spatial :]
-    shift: Floats = mean_output(axes, rounded, np.full((1, channels), lowest), np.ones(kernel))[0]
+def _shifted(rounded: RoundedWeights, axes: WeightAxes, low: float) -> Floats:
+    weights = rounded.values()
+    channels = weights.shape[axes.inputs] * (1 if axes.group is None else weights.shape[axes.group])
+    kernel = () if axes.spatial is None else weights.shape[axes.spatial :]
+    shift: Floats = mean_output(axes, weights, np.full((1, channels), low), np.ones(kernel))[0]
     return shift
 
 

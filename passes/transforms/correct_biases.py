@@ -19,7 +19,7 @@ from ..runtime.modes import EMULATION, THROUGHPUT
 from ..runtime.samples import PreparedSample
 from ..runtime.sequences import fed_otherwise, with_steps_before
 from ..runtime.taps import mean_of_first
-from .correct_biases_fast import are_rounded, rounded_weights
+from .correct_biases_fast import RoundedWeights, are_rounded
 
 _NAME = "irquant/bias"
 
@@ -135,7 +135,9 @@ def _round_here(graph: Graph) -> None:
     """
     for node in [node for node in graph.nodes("FakeQuantize") if are_rounded(node) and _is_refused(node.output())]:
         kind = node.output().element_type.dtype
-        rounded = graph.add_constant(f"{node.name}/rounded", rounded_weights(node).astype(kind), near=node)
+        rounded = graph.add_constant(
+            f"{node.name}/rounded", RoundedWeights.behind(node).values().astype(kind), near=node
+        )
         node.replace_with(rounded.output())
 
 

@@ -118,31 +118,49 @@ def _sized(node: Node) -> list[OutPort]:
 
 def _correction(node: Node, weights: Node, context: Context) -> tuple[Correction, Floats]:
     """What is known of the correction of a layer's bias, and the correction itself."""
-    statistics, levels = context.statistics, int(weights.attributes["levels"])
+    statistics = context.statistics
     means = statistics[request(node.source(DATA_PORT), Reduction.MEAN, data_channel_axis(node))]
-    constants = (weights.source(index).node for index in range(3))
     coverage = _coverage(node, weights, statistics)
-    return context.calibration.known.once(_corrected, *constants, levels, weight_axes(node), means, coverage)
+    return context.calibration.known.once(
+        _corrected, RoundedWeights.behind(weights), weight_axes(node), means, coverage
+    )
 
 
 def _corrected(
-    weights: Node, low: Node, high: Node, levels: int, axes: WeightAxes, means: Floats, coverage: Floats
+    rounded: "RoundedWeights", axes: WeightAxes, means: Floats, coverage: Floats
 ) -> tuple[Correction, Floats]:
     """The loss of mean output by rounded weights, judged and averaged over the observations."""
-    lost = weights.array.astype(np.float32).astype(np.float64) - round_weights(weights, low, high, levels)
+    lost = rounded.weights.array.astype(np.float32).astype(np.float64) - rounded.values()
     errors = mean_output(axes, lost, means.astype(np.float64), coverage)
-    return judged(errors), errors.mean(axis=0)
+    return judged(errors), np.asarray(errors.mean(axis=0))
 
 
-def rounded_weights(node: Node) -> Floats:
-    """The weights behind a FakeQuantize, as the layer reads them."""
-    return round_weights(*(node.source(index).node for index in range(3)), int(node.attributes["levels"]))
+@dataclass(frozen=True)
+class RoundedWeights:
+    """Constant weights and the range that a FakeQuantize rounds them to.
 
+    Attributes:
+        weights: The constant.
+        low: The constant of the lower limits.
+        high: That of the upper ones.
+        levels: The levels.
+    """
 
-def round_weights(weights: Node, low: Node, high: Node, levels: int) -> Floats:
-    """The weights, rounded to a range that the constants of a FakeQuantize give."""
-    values, lower, upper = (each.array.astype(np.float32) for each in (weights, low, high))
-    return fake_quantize(values, Range(lower, upper), levels)
+    weights: Node
+    low: Node
+    high: Node
+    levels: int
+
+    @classmethod
+    def behind(cls, node: Node) -> "RoundedWeights":
+        """The weights behind a FakeQuantize."""
+        weights, low, high = (node.source(index).node for index in range(3))
+        return cls(weights, low, high, int(node.attributes["levels"]))
+
+    def values(self) -> Floats:
+        """The rounded weights, as the layer reads them."""
+        values, low, high = (each.array.astype(np.float32) for each in (self.weights, self.low, self.high))
+        return fake_quantize(values, Range(low, high), self.levels)
 
 
 def _coverage(node: Node, weights: Node, statistics: Statistics) -> Floats:

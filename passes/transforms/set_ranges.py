@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -149,21 +148,25 @@ def _with_least_error(
         found = [each for each in known if each]
         if len(found) < len(members):
             continue
-        first, limits = members[0], ranges[members[0].name]
-        search = partial(
-            context.calibration.known.once,
-            least_error_range,
-            start=limits.reshaped(()),
-            levels=first.levels,
-            signed=any(site.spec.signed for site in members),
-            asymmetric=all(_may_be_asymmetric(site, context.config) for site in members),
-        )
+        limits = ranges[members[0].name]
         whole = found[0] if len(found) == 1 else Distribution.joined(found)
-        best = search(whole)
+        best = _best(whole, limits, members, context)
         is_large = all(elements(site.source.shape) >= MANY for site in members)
         if is_large and _is_for_outliers(best, limits, found):
-            best = search(whole.clipped(limits))
+            best = _best(whole.clipped(limits), limits, members, context)
         yield from ((site.name, best.reshaped(limits.low.shape)) for site in members)
+
+
+def _best(found: Distribution, start: Range, members: Sequence[Site], context: Context) -> Range:
+    """The range of a group with the least expected error for some values."""
+    return context.calibration.known.once(
+        least_error_range,
+        found,
+        start.reshaped(()),
+        members[0].levels,
+        signed=any(site.spec.signed for site in members),
+        asymmetric=all(_may_be_asymmetric(site, context.config) for site in members),
+    )
 
 
 def _is_for_outliers(best: Range, published: Range, found: Iterable[Distribution]) -> bool:

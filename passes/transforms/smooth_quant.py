@@ -12,7 +12,7 @@ from ...ir.match import Match, Miss
 from ...ir.ops import WEIGHTS_PORT, flag, weight_axes
 from ...ir.pattern import any_tensor, const, op
 from ...targets import Target
-from ..analysis.channel_scales import Channels, Matrix, best_scale
+from ..analysis.channel_scales import Channels, Matrix, Tried, best_of, tried
 from ..analysis.choices import unmoved
 from ..analysis.constants import SHAPE_READERS
 from ..analysis.ranges import Floats, code_scale
@@ -173,7 +173,8 @@ def _best_scale(group: Group, graph: Graph, context: Context) -> Floats | None:
         scaled = context.knowing(Statistics(measured, recipes))
         return float(code_scale(estimated_range(group.site, scaled), group.site.levels).item())
 
-    return best_scale(Channels(low, high, mean), [_matrix(layer, group.weights) for layer in group.layers], step)
+    weights = (_weights(layer, group.weights) for layer in group.layers)
+    return best_of(context.calibration.known.once(_tried, Channels(low, high, mean), *weights), step)
 
 
 def _divided(numbers: Sequence[Numbers], scale: Floats) -> Numbers:
@@ -185,10 +186,27 @@ def _divided_elements(numbers: Sequence[Numbers], scale: Floats, shape: tuple[in
     return np.asarray(numbers[0] / scale.astype(np.float32)[channels], np.float32)
 
 
-def _matrix(layer: Node, weights: Sequence[Site]) -> Matrix:
+@dataclass(frozen=True)
+class _Weights:
+    """The weights of a layer: the constant, the axis of its input channels, and how it is rounded."""
+
+    constant: Node
+    inputs: int
+    levels: int
+    is_per_channel: bool
+
+    def matrix(self) -> Matrix:
+        rows = np.moveaxis(self.constant.array, self.inputs, -1)
+        return Matrix(np.abs(rows.astype(np.float32)), self.levels, is_per_channel=self.is_per_channel)
+
+
+def _weights(layer: Node, weights: Sequence[Site]) -> _Weights:
     site = next(site for site in weights if layer.input(WEIGHTS_PORT) in site.consumers)
-    rows = np.moveaxis(site.source.node.array, weight_axes(layer).inputs, -1)
-    return Matrix(np.abs(rows.astype(np.float32)), site.levels, is_per_channel=site.is_per_channel)
+    return _Weights(site.source.node, weight_axes(layer).inputs, site.levels, is_per_channel=site.is_per_channel)
+
+
+def _tried(channels: Channels, *weights: _Weights) -> Tried:
+    return tried(channels, [each.matrix() for each in weights])
 
 
 def _scale_weights(group: Group, scale: Floats) -> None:

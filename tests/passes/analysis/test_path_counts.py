@@ -8,7 +8,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.ir import Graph
+from irquant.ir import Graph, Node
 from irquant.passes import quantize_model
 from irquant.passes.analysis.path_counts import MOST_PATHS, behind_many_paths
 from irquant.passes.runtime.convert import from_runtime
@@ -67,8 +67,13 @@ def test_a_few_doublings_are_no_obstacle(count: int) -> None:
 
 
 def test_nothing_is_asked_of_nodes_if_no_paths_are_many() -> None:
-    asked: list[str] = []
-    behind_many_paths(from_runtime(doubled(2, DOUBLES["sum"])), lambda node: bool(asked.append(node.name)))
+    asked: list[Node] = []
+
+    def is_asked(node: Node) -> bool:
+        asked.append(node)
+        return True
+
+    assert behind_many_paths(from_runtime(doubled(2, DOUBLES["sum"])), is_asked) == []
     assert asked == []
 
 

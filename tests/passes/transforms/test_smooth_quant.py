@@ -11,7 +11,7 @@ import pytest
 from irquant.ir import Graph, to_text
 from irquant.passes import Context, PassManager, QuantizationConfig, Reduction, Report, Request, quantize
 from irquant.passes.analysis.agreement import sqnr
-from irquant.passes.analysis.channel_scales import Channels, Matrix, best_scale, expected_error, scales
+from irquant.passes.analysis.channel_scales import Channels, Matrix, best_of, expected_error, scales, tried
 from irquant.passes.analysis.ranges import Range, fake_quantize
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.jobs.pipelines import default_quantization
@@ -386,7 +386,7 @@ def chosen(loudness: Array) -> Array | None:
     x, w = np.sin(9 * x / np.maximum(loudness, 1e-9)) * loudness, np.sign(w)  # alike but for loudness
     channels = Channels(x.min(axis=1), x.max(axis=1), x.mean(axis=1))
     matrix = Matrix(np.abs(w).astype(np.float32), 255, is_per_channel=True)
-    return best_scale(channels, [matrix], lambda scale: float(np.abs(x / scale).max() / 127))
+    return best_of(tried(channels, [matrix]), lambda scale: float(np.abs(x / scale).max() / 127))
 
 
 def test_the_mean_square_is_about_the_true_one() -> None:
