@@ -123,7 +123,8 @@ class GuardResult:
 def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     """The first model that has no output below its floor, or else the best model that was found.
 
-    A model whose outputs are not all good gets the best of several range estimators, and may have some layers in float:
+    A model whose outputs are not all good gets the best of the range estimators that may suit it, and may have some
+    layers in float:
     those that gain much for little time, or, if the options say so, as many as are needed for good outputs. A good
     model may have layers in float, too, if they take next to no time, unless the aim is the floor. Last, zero points go
     that take time, if that keeps good outputs good and others nearly as they are.
@@ -326,7 +327,7 @@ class _Search:
     failures: list[str] = field(default_factory=list[str])
     standouts: Sequence[Effect] = ()
     gains: dict[Key, float] = field(default_factory=dict[Key, float])
-    ahead: Future[Standouts | None] | None = None
+    ahead: tuple[Attempt, Future[Standouts | None]] | None = None
     began: float = field(default_factory=time.perf_counter)
 
     @contextmanager
@@ -355,12 +356,16 @@ class _Search:
             self._note_ranges(remedy.what, attempt, _why_no_better(attempt, self.best))
 
     def rank_ahead(self, pool: ThreadPoolExecutor) -> None:
-        """Begins to look for layers that stand out in a fair model, beside the next trial, which changes no range."""
+        """Begins to look for layers that stand out in a fair model, beside the next trial, which changes no range.
+
+        Not beside passes of the user, which may keep a state.
+        """
         best = self.best
         is_fair = best.margin >= 0 > best.margin_to_good and not best.is_good
         is_small = sum(node.raw.nbytes for node in best.graph.in_file_order("Const")) <= MOST_BESIDE
-        if best.config.guard_aim == "knee" and is_fair and is_small and self._may_go_on():
-            self.ahead = pool.submit(find_standouts, best, self.calibrated)
+        may_run_twice = is_small and self.calibrated.is_default
+        if best.config.guard_aim == "knee" and is_fair and may_run_twice and self._may_go_on():
+            self.ahead = best, pool.submit(find_standouts, best, self.calibrated)
 
     def try_whole_errors(self) -> None:
         """Tries biases that correct the whole error of a layer's mean output, not only the rounding of weights.
@@ -424,11 +429,10 @@ class _Search:
         self._note_gain(knee.effects, gain)
 
     def _standouts(self) -> Standouts | None:
-        """The layers that stand out, of those that are not float yet; as ranked before, if they were."""
-        reverted = self.best.reverted_to_float
-        found = self.ahead.result() if self.ahead else find_standouts(self.best, self.calibrated, self.effects)
-        effects = [each for each in found.effects if (each.scope, each.node) not in reverted] if found else []
-        return replace(found, effects=effects) if found and effects else None
+        """The layers that stand out, as ranked before, if they were for a model with the same layers in float."""
+        if self.ahead and self.ahead[0].reverted_to_float == self.best.reverted_to_float:
+            return self.ahead[1].result()
+        return find_standouts(self.best, self.calibrated, self.effects)
 
     def try_nearly_free(self) -> None:
         """Reverts layers that take next to no time in float; keeps them so if an output gains and none loses."""

@@ -8,7 +8,7 @@ from ...ir import Graph
 from ...ir.ops import LAYER_TYPES
 from ..analysis.work import sizes_are_known, time_in_float
 from ..evaluation.fake_quant_switch import rounded_operations
-from ..evaluation.sensitivity import Effect
+from ..evaluation.sensitivity import Effect, share_of_the_rest
 from ..evaluation.standouts import standouts
 from ..placement.plan import Plan
 from .requantize import Attempt, CalibratedModel, Key
@@ -66,11 +66,14 @@ def find_standouts(attempt: Attempt, calibrated: CalibratedModel, known: Sequenc
     Args:
         attempt: The model.
         calibrated: The calibrated model.
-        known: The sensitivities of its operations, if they were measured before: then nothing runs.
+        known: The sensitivities of its operations, if they were measured before, perhaps with fewer in float: then
+            nothing runs.
     """
     if (percents := _percents(attempt.graph, attempt.context.plan)) is None:
         return None
-    found = [each for each in known if each.share >= LEAST_SHARE]
+    left = [each for each in known if (each.scope, each.node) not in attempt.reverted_to_float]
+    whole = sum(each.share for each in left) + (share_of_the_rest(known) or 0.0)
+    found = [replace(each, share=each.share / whole) for each in left if each.share >= LEAST_SHARE * whole > 0]
     if not known:
         graph, context = calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False)
         found = standouts(graph, context, context.calibration.some(_SAMPLES), _INFERENCES, LEAST_SHARE)

@@ -87,12 +87,14 @@ class CalibratedModel:
         graph: The model after calibration.
         warnings: Messages to the user about every model that is made from it: warnings up to the calibration, and
             layers that are left float.
+        is_default: Whether all passes are irquant's own, which may run for two models at the same time.
     """
 
     pipeline: Callable[[QuantizationConfig], Sequence[Pass]]
     context: Context
     graph: Graph | None = None
     warnings: list[str] = field(default_factory=list[str])
+    is_default: bool = False
     _floats: dict[tuple[tuple[str, str], ...], Run] = field(default_factory=dict[tuple[tuple[str, str], ...], Run])
 
     @contextmanager

@@ -7,7 +7,7 @@ all weights, sorts and searches.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -54,7 +54,7 @@ def _key(given: object) -> Hashable:
     if isinstance(given, np.ndarray):
         return _digest(cast(Array, given))
     if is_dataclass(given):
-        return (type(given), *map(_key, vars(given).values()))
+        return (type(given), *(_key(getattr(given, each.name)) for each in fields(given)))
     assert isinstance(given, Hashable), "else it is no argument for this"
     return given
 

@@ -61,7 +61,9 @@ def quantize_once(
     is_saved = isinstance(source, Calibrate) and source.save_to is not None
     also_for = tuple(_alternatives(target, config)) if is_saved else ()
     context = Context(target, config, data, progress, expected_count(data), model_fingerprint(graph), also_for)
-    calibrated = CalibratedModel(lambda wanted: passes or default_quantization(source, wanted), context)
+    calibrated = CalibratedModel(
+        lambda wanted: passes or default_quantization(source, wanted), context, is_default=passes is None
+    )
     watching = [*instruments, calibrated, _RefuseNothing(context)]
     results = PassManager(calibrated.pipeline(config), watching).run(graph, context)
     if not context.plan.sites:  # no sample reached a planned layer

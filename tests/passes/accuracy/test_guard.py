@@ -1,6 +1,7 @@
 """The guard: what it leaves alone, what it tries first, and which layers it returns to float."""
 
 import re
+import threading
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
@@ -209,7 +210,9 @@ class Judged(CalibratedModel):
     """Models whose outputs are as good as a function of the attempt says."""
 
     def __init__(self, calibrated: CalibratedModel, good: Callable[[Attempt], float]) -> None:
-        super().__init__(calibrated.pipeline, calibrated.context, calibrated.graph, calibrated.warnings)
+        super().__init__(
+            calibrated.pipeline, calibrated.context, calibrated.graph, calibrated.warnings, is_default=True
+        )
         self.good = good
 
     def attempt(self, config: QuantizationConfig, reverted_to_float: Any) -> Attempt:
@@ -413,6 +416,62 @@ def test_layers_that_take_no_time_stay_float_if_an_output_gains_and_none_loses(
     step = ("float: 'conv' (about 0.1 % of the time)", is_kept, 22.9, after)
     assert [(each.what, each.is_kept, each.before, each.after) for each in result.steps] == [step]
     assert bool(result.attempt.reverted_to_float) == is_kept
+
+
+@pytest.mark.parametrize(
+    ("most", "is_default", "aim", "ratio", "is_beside"),
+    [
+        (1 << 20, True, "knee", 15.0, True),
+        (0, True, "knee", 15.0, False),  # two models at once would take too much memory
+        (1 << 20, False, "knee", 15.0, False),  # passes of the user
+        (1 << 20, True, "floor", 15.0, False),
+        (1 << 20, True, "knee", 25.0, False),
+        (1 << 20, True, "knee", 5.0, False),
+    ],
+)
+def test_layers_that_stand_out_are_looked_for_beside_the_trial_of_biases(
+    most: int, aim: str, ratio: float, monkeypatch: pytest.MonkeyPatch, *, is_default: bool, is_beside: bool
+) -> None:
+    looked: list[bool] = []
+    begun = threading.Event()
+
+    def found(*_: object) -> None:
+        looked.append(threading.current_thread() is not threading.main_thread())
+        begun.set()
+
+    class Waiting(Judged):
+        def attempt(self, config: QuantizationConfig, reverted_to_float: Any) -> Attempt:
+            if is_beside and config.correct_biases == "sequential":
+                assert begun.wait(60)
+            return super().attempt(config, reverted_to_float)
+
+    monkeypatch.setattr(guard_module, "find_standouts", found)
+    monkeypatch.setattr(guard_module, "MOST_BESIDE", most)
+    model, samples = plain()
+    config = QuantizationConfig.checked(align=False, guard=aim)
+    _, first, calibrated = quantize_once(from_runtime(model), samples, load_target("cpu"), config)
+    assert calibrated.is_default
+    waiting = Waiting(calibrated, lambda _: ratio)
+    waiting.is_default = is_default
+    guard(with_ratio(first, ratio), waiting)
+    assert (True in looked) == is_beside
+    assert len(looked) <= 1
+
+
+def test_layers_are_ranked_again_if_others_went_back_to_float_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranked: list[int] = []
+
+    def found(attempt: Attempt, *_: object) -> None:
+        ranked.append(len(attempt.reverted_to_float))
+
+    def nearly_free(attempt: Attempt, _: CalibratedModel) -> Knee:
+        node = next(iter(attempt.context.plan.decisions))
+        return Knee([Effect(node.graph.scope, node.id, node.name, node.type, 0.0)], 0.1)
+
+    monkeypatch.setattr(guard_module, "find_standouts", found)
+    monkeypatch.setattr(guard_module, "find_nearly_free", nearly_free)
+    judged(lambda attempt: 17.0 if attempt.reverted_to_float else 15.0)
+    assert ranked == [0, 1]
 
 
 def test_a_layer_that_was_tried_in_float_in_vain_is_told_with_the_measured_gain(

@@ -166,9 +166,31 @@ def test_sensitivities_that_are_known_are_not_measured_again(monkeypatch: pytest
     assert found
     (effect,) = found.effects
     monkeypatch.delattr(CalibratedModel, "rounded")
-    known = [effect, replace(effect, share=LEAST_SHARE / 2), replace(effect, node=-1)]
-    assert find_standouts(first, calibrated, known) == found
-    assert find_standouts(first, calibrated, known[1:]) is None
+    other = replace(effect, node=-1, share=LEAST_SHARE / 2)  # not one of this model's operations
+    again = find_standouts(first, calibrated, [replace(effect, share=1 - other.share), other])
+    assert again
+    assert [each.node for each in again.effects] == [effect.node]
+    assert again.effects[0].share == pytest.approx(1 - other.share)
+    assert again.percents == found.percents
+    assert find_standouts(first, calibrated, [other]) is None
+
+
+def test_shares_are_those_of_what_is_left_in_int8() -> None:
+    data = pictures(3, count=9)
+    graph = from_runtime(network(3, is_spoilt=True)[0])
+    _, first, calibrated = quantize_once(graph, data, load_target("cpu"), QuantizationConfig())
+    keys = [(node.graph.scope, node.id) for node, each in first.context.plan.decisions.items() if each.int8]
+    shares = (0.7, 0.18, 0.05, 0.07)
+    outputs = first.context.check.outputs or ()
+    known = [Effect(*key, "", "", 0.0, outputs, share) for key, share in zip(keys, shares, strict=False)]
+    reverted = replace(first, reverted_to_float={keys[0]: "it makes most of the error"})
+    found = find_standouts(reverted, calibrated, known)
+    assert found
+    assert [each.share for each in found.effects] == pytest.approx([0.6, 0.07 / 0.3])
+    unmeasured = replace(known[3], outputs=(), share=0.0)
+    found = find_standouts(reverted, calibrated, [*known[:3], unmeasured])
+    assert found
+    assert [each.share for each in found.effects] == pytest.approx([0.6]), "the rest is the error of what is unknown"
 
 
 def test_a_layer_that_makes_more_than_half_of_the_error_is_told_with_its_gain_and_cost() -> None:
