@@ -61,7 +61,7 @@ class InPort:
     def source(self) -> "OutPort":
         """The output port that drives this input."""
         graph = self.node.graph
-        if (end := graph._edges.source_of((self.node.id, self.index))) is None:
+        if (end := graph.source_of((self.node.id, self.index))) is None:
             message = f"input {self.index} of {self.node} has no source"
             raise IRError(message)
         return OutPort(Node(graph, end[0]), end[1])
@@ -210,8 +210,7 @@ class Node:
     @property
     def type(self) -> str:
         """The op type as the .xml spells it, e.g. "Const", "ReLU"."""
-        layer = self.graph._layers.get(self.id) or self._layer  # asked a million times in a run
-        return layer.element.attrib["type"]
+        return self._layer.element.attrib["type"]
 
     @property
     def name(self) -> str:

@@ -150,20 +150,8 @@ def new_layer_element(
             port = ET.SubElement(group, "port", id=str(number), precision=kind.precision)
             for size in shape:
                 ET.SubElement(port, "dim").text = str(size)
-            _indent(port, level + 2)
-        _indent(group, level + 1)
-    _indent(element, level)
+    ET.indent(element, "\t", level)
     return element
-
-
-def _indent(parent: ET.Element, level: int) -> None:
-    """Puts each child on a line of its own: `ET.indent` takes longer, since it looks at all that is inside."""
-    if not len(parent):
-        return
-    parent.text = between = "\n" + "\t" * (level + 1)
-    for child in parent:
-        child.tail = between
-    parent[-1].tail = between[:-1]
 
 
 def copied_element(element: ET.Element) -> ET.Element:

@@ -159,15 +159,16 @@ class Condition(_Strict):
         """Whether the entry is about this node."""
         if node.type not in self.op:
             return False
-        for wanted, is_wanted in ((self.where, True), (self.unless, False)):
-            for name, values in wanted.items():
-                if (node.attributes.get(name, "").lower() in values) is not is_wanted:
-                    return False
+        attributes = node.attributes
+        if any(attributes.get(name, "").lower() not in values for name, values in self.where.items()):
+            return False
+        if any(attributes.get(name, "").lower() in values for name, values in self.unless.items()):
+            return False
         if self.ranks and len(node.source(DATA_PORT).shape) not in self.ranks:
             return False
-        if self.multiples and any(_channels(node, side) % divisor for side, divisor in self.multiples.items()):
+        if any(_channels(node, side) % divisor for side, divisor in self.multiples.items()):
             return False
-        return not self.when or all(PROPERTIES[name](node) for name in self.when)
+        return all(PROPERTIES[name](node) for name in self.when)
 
 
 def _channels(node: Node, side: Side) -> int:
@@ -372,7 +373,4 @@ class Target(_Strict):
 def _first(entries: tuple[_Entry, ...], node: Node) -> _Entry | None:
     """The first entry about a node; most entries are about other types."""
     op = node.type
-    for each in entries:
-        if op in each.op and each.fits(node):
-            return each
-    return None
+    return next((each for each in entries if op in each.op and each.fits(node)), None)

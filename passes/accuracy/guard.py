@@ -124,10 +124,9 @@ def guard(first: Attempt, calibrated: CalibratedModel) -> GuardResult:
     """The first model that has no output below its floor, or else the best model that was found.
 
     A model whose outputs are not all good gets the best of the range estimators that may suit it, and may have some
-    layers in float:
-    those that gain much for little time, or, if the options say so, as many as are needed for good outputs. A good
-    model may have layers in float, too, if they take next to no time, unless the aim is the floor. Last, zero points go
-    that take time, if that keeps good outputs good and others nearly as they are.
+    layers in float: those that gain much for little time, or, if the options say so, as many as are needed for good
+    outputs. A good model may have layers in float, too, if they take next to no time, unless the aim is the floor.
+    Last, zero points go that take time, if that keeps good outputs good and others nearly as they are.
 
     Args:
         first: The model with the user's options.
@@ -362,9 +361,9 @@ class _Search:
         """
         best = self.best
         is_fair = best.margin >= 0 > best.margin_to_good and not best.is_good
-        is_small = sum(node.raw.nbytes for node in best.graph.in_file_order("Const")) <= MOST_BESIDE
-        may_run_twice = is_small and self.calibrated.is_default
-        if best.config.guard_aim == "knee" and is_fair and may_run_twice and self._may_go_on():
+        if not (best.config.guard_aim == "knee" and is_fair and self.calibrated.is_default and self._may_go_on()):
+            return
+        if sum(node.raw.nbytes for node in best.graph.in_file_order("Const")) <= MOST_BESIDE:
             self.ahead = best, pool.submit(find_standouts, best, self.calibrated)
 
     def try_whole_errors(self) -> None:

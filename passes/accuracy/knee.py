@@ -1,7 +1,7 @@
 """Finds the most sensitive operations that are worth their time in float."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...ir import Graph
@@ -71,14 +71,20 @@ def find_standouts(attempt: Attempt, calibrated: CalibratedModel, known: Sequenc
     """
     if (percents := _percents(attempt.graph, attempt.context.plan)) is None:
         return None
-    left = [each for each in known if (each.scope, each.node) not in attempt.reverted_to_float]
-    whole = sum(each.share for each in left) + (share_of_the_rest(known) or 0.0)
-    found = [replace(each, share=each.share / whole) for each in left if each.share >= LEAST_SHARE * whole > 0]
-    if not known:
+    if known:
+        found = _of_what_is_left(known, attempt.reverted_to_float)
+    else:
         graph, context = calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False)
         found = standouts(graph, context, context.calibration.some(_SAMPLES), _INFERENCES, LEAST_SHARE)
     found = [each for each in found if (each.scope, each.node) in percents]
     return Standouts(found, percents) if found else None
+
+
+def _of_what_is_left(known: Sequence[Effect], reverted_to_float: Collection[Key]) -> list[Effect]:
+    """The operations that stand out of those that are not float yet, with their shares of the error of these."""
+    left = [each for each in known if (each.scope, each.node) not in reverted_to_float]
+    whole = sum(each.share for each in left) + (share_of_the_rest(known) or 0.0)
+    return [replace(each, share=each.share / whole) for each in left if each.share >= LEAST_SHARE * whole > 0]
 
 
 def find_dominant(attempt: Attempt, effects: Sequence[Effect], gains: Mapping[Key, float]) -> Knee | None:

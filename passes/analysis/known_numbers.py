@@ -69,4 +69,4 @@ def _size(found: object) -> int:
         return cast(Array, found).nbytes
     if isinstance(found, tuple):
         return sum(map(_size, cast(tuple[object, ...], found)))
-    return sum(map(_size, vars(found).values())) if is_dataclass(found) else 0
+    return sum(_size(getattr(found, each.name)) for each in fields(found)) if is_dataclass(found) else 0

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from irquant.ir.gc_paused import gc_paused
 from irquant.tools.terminal.interrupts import INTERRUPTS
 
 
@@ -15,13 +16,10 @@ def importing() -> Generator[None]:
     collector takes as long to scan them again and again as a third of the imports.
     """
     before, INTERRUPTS.is_at_work = INTERRUPTS.is_at_work, False
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        INTERRUPTS.is_at_work = before
-        if was_enabled:
+    with gc_paused():
+        try:
+            yield
+        finally:
+            INTERRUPTS.is_at_work = before
             if gc.get_freeze_count():  # the command has a process of its own: see `start`
                 gc.freeze()
-            gc.enable()

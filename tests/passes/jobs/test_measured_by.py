@@ -13,7 +13,7 @@ from irquant.passes import Context, Fact, Pass, QuantizationConfig, default_quan
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.calibration.load_statistics import LoadStatistics
 from irquant.passes.infra.checked_passes import checked_passes
-from irquant.passes.jobs.measured_by import measured_by
+from irquant.passes.jobs.measured_by import LOADING, measured_by
 from irquant.passes.options.config_error import ConfigError
 
 
@@ -121,3 +121,7 @@ def test_the_preset_applies_to_a_pipeline_of_the_user(tmp_path: Path) -> None:
     assert given[0] == given[1]
     assert given[1] != given[2]
     assert given[2] == given[3]
+
+
+def test_the_pass_that_loads_is_known_by_its_name_without_being_imported() -> None:
+    assert LoadStatistics.name == LOADING

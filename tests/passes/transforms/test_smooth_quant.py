@@ -1,5 +1,6 @@
 """Migrating scales changes no output, takes only groups that allow it and gain, and needs no second run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ import pytest
 
 from irquant.ir import Graph, to_text
 from irquant.passes import Context, PassManager, QuantizationConfig, Reduction, Report, Request, quantize
+from irquant.passes.accuracy.requantize import CalibratedModel
 from irquant.passes.analysis.agreement import sqnr
-from irquant.passes.analysis.channel_scales import Channels, Matrix, best_of, expected_error, scales, tried
+from irquant.passes.analysis.channel_scales import Channels, Matrix, Tried, best_of, expected_error, scales, tried
 from irquant.passes.analysis.ranges import Range, fake_quantize
 from irquant.passes.calibration.calibrate import Calibrate
 from irquant.passes.jobs.pipelines import default_quantization
 from irquant.passes.runtime.convert import from_runtime, to_runtime
 from irquant.passes.statistics.request import Statistics
 from irquant.passes.testing import check_pass
+from irquant.passes.transforms import smooth_quant
 from irquant.passes.transforms.correct_biases_fast import CorrectBiasesFast
 from irquant.passes.transforms.plan_placement import PlanPlacement
 from irquant.passes.transforms.set_ranges import SetRanges
@@ -353,6 +356,24 @@ def test_layers_in_bodies_are_migrated() -> None:
     for sample in data[:4]:
         one, other = (each(sample)[0] for each in compiled)
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-4 * np.abs(one).max())
+
+
+def test_a_second_model_of_a_calibration_weighs_no_scales_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    weighed: list[int] = []
+
+    def counted(channels: Channels, matrices: Sequence[Matrix]) -> Tried:
+        weighed.append(len(matrices))
+        return tried(channels, matrices)
+
+    monkeypatch.setattr(smooth_quant, "tried", counted)
+    graph, config = from_runtime(model(twice)), QuantizationConfig(migrate_scales=True)
+    context = Context(load_target("cpu"), config, samples())
+    calibrated = CalibratedModel(lambda wanted: default_quantization(Calibrate(), wanted), context)
+    PassManager(calibrated.pipeline(config), [calibrated]).run(graph, context)
+    before = list(weighed)
+    assert before
+    calibrated.rounded(config, {})
+    assert weighed == before
 
 
 # -------------------------------------------------------------------------------------------------------- the numbers
